@@ -1,0 +1,1 @@
+"""Alert channels: what takes an alert, and what becomes of it."""

@@ -1,0 +1,19 @@
+"""Rules as code on real-time plate events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.library import open_rules
+
+__all__ = ["open_rules"]
+
+
+def __getattr__(name: str) -> object:
+    # Lazy, so that importing one room of the house does not load all of it.
+    if name == "open_rules":
+        from engine.library import open_rules
+
+        return open_rules
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

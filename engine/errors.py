@@ -1,0 +1,168 @@
+"""Every error the engine raises, and the faults it reports.
+
+A class's docstring is its default message; its `code` is stable and may be matched by tools.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Severity(StrEnum):
+    """How much a fault weighs: an error stops the load, a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where something stands in a file; line and column count from 1."""
+
+    file: str
+    line: int = 1
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a rule file, and what to do about it."""
+
+    place: Place
+    code: str
+    what: str
+    remedy: str = ""
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        text = f"{self.place}: {self.what}"
+        return f"{text}, {self.remedy}" if self.remedy else text
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A fault inside one expression or template: `offset` counts code points from its start."""
+
+    offset: int
+    code: str
+    what: str
+    remedy: str = ""
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        text = f"{self.offset + 1}: {self.what}"
+        return f"{text}, {self.remedy}" if self.remedy else text
+
+
+class AlertEngineError(Exception):
+    """The alert engine met a problem."""
+
+    code: ClassVar[str] = "alert-engine"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").split("\n", 1)[0])
+
+
+class SettingsError(AlertEngineError):
+    """The environment holds unusable settings."""
+
+    code = "settings"
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class SchemaError(AlertEngineError):
+    """An Avro schema file can't be used."""
+
+    code = "schema"
+
+
+class DecodeError(AlertEngineError):
+    """The record's bytes are not an event of the schema that they name."""
+
+    code = "decode"
+
+
+class EventError(AlertEngineError):
+    """A value given as an event does not fit the event schema."""
+
+    code = "event"
+
+
+class RegistryUnavailableError(AlertEngineError):
+    """The schema registry can't be reached just now."""
+
+    code = "registry-unavailable"
+
+
+class BrokerUnavailableError(AlertEngineError):
+    """The Kafka broker can't be reached just now."""
+
+    code = "broker-unavailable"
+
+
+class RulesError(AlertEngineError):
+    """The rule files hold faults; all of them are in `faults`, sorted by place."""
+
+    code = "rules"
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = faults
+
+
+class ExpressionError(AlertEngineError):
+    """An expression or a template can't be compiled; all reasons are in `problems`."""
+
+    code = "expression"
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class EvaluationError(AlertEngineError):
+    """An expression failed on this event; `error_type` is a short, stable kind for a metric label."""
+
+    code = "evaluation"
+
+    def __init__(self, error_type: str, message: str) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+
+
+class ChannelError(AlertEngineError):
+    """A channel's definition can't be used; `path` names the key inside it."""
+
+    code = "channel"
+
+    def __init__(self, what: str, remedy: str = "", path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(f"{what}, {remedy}" if remedy else what)
+        self.what = what
+        self.remedy = remedy
+        self.path = path
+
+
+class StoreError(AlertEngineError):
+    """The alert store can't be used."""
+
+    code = "store"
+
+
+class StoreUnavailableError(StoreError):
+    """The alert store can't be written just now."""
+
+    code = "store-unavailable"
+
+
+class StoreInUseError(StoreError):
+    """Another alert engine uses this store already."""
+
+    code = "store-in-use"

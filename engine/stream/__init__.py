@@ -1,0 +1,1 @@
+"""The stream of plate events on Kafka."""

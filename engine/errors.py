@@ -129,7 +129,7 @@ class ExpressionError(AlertEngineError):
 
 
 class EvaluationError(AlertEngineError):
-    """An expression failed on this event; `error_type` is a short, stable kind for a metric label."""
+    """An expression failed on this event; `error_type` is its stable kind, a metric label."""
 
     code = "evaluation"
 

@@ -1,0 +1,255 @@
+"""The environment, read once into frozen `Settings`; no other module reads it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from engine.errors import SettingsError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Secret(Generic[T]):
+    """A value that prints as `***`; `reveal()` gives it."""
+
+    _value: T
+
+    def reveal(self) -> T:
+        """The value itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says; durations in seconds. `docs/configuration.md` tells each."""
+
+    kafka_bootstrap_servers: str = "localhost:9092"
+    kafka_topics: tuple[str, ...] = ("alpr.plates.detected",)
+    kafka_group_id: str = "alpr-alert-engine"
+    kafka_options: Secret[Mapping[str, str]] = field(default_factory=lambda: Secret({}))
+    schema_registry_url: Secret[str] = field(default_factory=lambda: Secret(DEFAULT_REGISTRY))
+    schema_registry_options: Secret[Mapping[str, str]] = field(default_factory=lambda: Secret({}))
+    auto_offset_reset: str = "earliest"
+    dlq_topic: str = "alpr.dlq"
+    enable_dlq: bool = True
+    rules_path: Path = Path("rules")
+    schemas_path: Path = Path("schemas")
+    event_timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    max_alert_age_seconds: float = 86_400.0
+    max_retries: int = 3
+    retry_delay_base_seconds: float = 5.0
+    hold_seconds: float = 86_400.0
+    retention_seconds: float = 2_592_000.0
+    state_url: str = "sqlite:///state/alerts.db"
+    metrics_host: str = "0.0.0.0"  # noqa: S104 - scraped from outside the container
+    metrics_port: int = 8003
+    log_level: str = "info"
+    log_format: str = "auto"
+    log_plates: bool = False
+    batch_size: int = 500
+    fault_point: str = ""
+    variables: Secret[Mapping[str, str]] = field(default_factory=lambda: Secret({}))
+
+    @property
+    def event_schema_path(self) -> Path:
+        """The Avro schema of the events that rules are checked against."""
+        return self.schemas_path / "plate_event.avsc"
+
+    @property
+    def dlq_schema_path(self) -> Path:
+        """The Avro schema of dead letters."""
+        return self.schemas_path / "dlq_message.avsc"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read `environment` (default: the process's own); an empty variable counts as unset.
+
+        Raises SettingsError with every malformed or contradictory value at once.
+        """
+        given = dict(os.environ if environment is None else environment)
+        problems: list[str] = []
+        values: dict[str, object] = {"variables": Secret(given)}
+        for name, (attribute, parse) in VARIABLES.items():
+            text = given.get(name, "").strip()
+            if not text:
+                continue
+            try:
+                values[attribute] = parse(text)
+            except ValueError as error:
+                problems.append(f"{name}: {error}")
+        problems += _contradictions(given)
+        values["kafka_options"] = Secret(_options(given, KAFKA_OPTION_PREFIX, problems))
+        values["schema_registry_options"] = Secret(
+            _options(given, REGISTRY_OPTION_PREFIX, problems)
+        )
+        if problems:
+            raise SettingsError(tuple(sorted(problems)))
+        return cls(**values)  # type: ignore[arg-type]
+
+
+DEFAULT_REGISTRY: Final = "http://localhost:8081"
+OPTION_PREFIXES: Final = {
+    "kafka_options": "KAFKA_CONFIG_",
+    "schema_registry_options": "SCHEMA_REGISTRY_CONFIG_",
+}
+# The service owns these: another value would break one of its promises.
+OWNED_OPTIONS: Final = {
+    "enable.auto.commit": "offsets are committed only after the alerts are stored; remove it",
+    "enable.auto.offset.store": "offsets are committed only after the alerts are stored; remove it",
+    "bootstrap.servers": "set KAFKA_BOOTSTRAP_SERVERS instead",
+    "group.id": "set KAFKA_GROUP_ID instead",
+    "auto.offset.reset": "set AUTO_OFFSET_RESET instead",
+    "url": "set SCHEMA_REGISTRY_URL instead",
+}
+_UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)", re.IGNORECASE)
+
+
+def _duration(text: str) -> float:
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a duration, write seconds or 90s, 10m, 24h, 7d")
+    return float(found[1]) * _UNITS[found[2].lower()]
+
+
+def _positive_duration(text: str) -> float:
+    seconds = _duration(text)
+    if seconds <= 0:
+        raise ValueError(f"{text!r} must be more than 0")
+    return seconds
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[+-]?\d{1,18}", text) or not low <= int(text) <= high:
+            raise ValueError(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _flag(text: str) -> bool:
+    known = {"true": True, "1": True, "yes": True, "on": True}
+    known |= {"false": False, "0": False, "no": False, "off": False}
+    try:
+        return known[text.lower()]
+    except KeyError:
+        raise ValueError(f"{text!r} is neither true nor false") from None
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() in choices:
+            return text.lower()
+        near = difflib.get_close_matches(text.lower(), choices, n=1)
+        hint = f", did you mean {near[0]}" if near else ""
+        raise ValueError(f"{text!r} is not one of {', '.join(choices)}{hint}")
+
+    return parse
+
+
+def _topic(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", text):
+        raise ValueError(f"{text!r} is not a Kafka topic name (letters, digits, '.', '_', '-')")
+    return text
+
+
+def _topics(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(_topic(part.strip()) for part in text.split(",") if part.strip()))
+    if not names:
+        raise ValueError("names no topic, write one or several separated by commas")
+    return names
+
+
+def _brokers(text: str) -> str:
+    for part in text.split(","):
+        host, _, port = part.strip().rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+            raise ValueError(f"{part.strip()!r} is not host:port")
+    return text
+
+
+def _registry(text: str) -> Secret[str]:
+    for part in text.split(","):
+        parts = urlsplit(part.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("is not an http:// or https:// URL")
+    return Secret(text)
+
+
+def _zone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text)
+    except (OSError, ValueError, LookupError):
+        raise ValueError(
+            f"{text!r} is no IANA time zone, write one such as Europe/Berlin"
+        ) from None
+
+
+def _text(text: str) -> str:
+    return text
+
+
+VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
+    "KAFKA_BOOTSTRAP_SERVERS": ("kafka_bootstrap_servers", _brokers),
+    "KAFKA_TOPIC": ("kafka_topics", _topics),
+    "KAFKA_GROUP_ID": ("kafka_group_id", _text),
+    "SCHEMA_REGISTRY_URL": ("schema_registry_url", _registry),
+    "AUTO_OFFSET_RESET": ("auto_offset_reset", _one_of("earliest", "latest")),
+    "DLQ_TOPIC": ("dlq_topic", _topic),
+    "ENABLE_DLQ": ("enable_dlq", _flag),
+    "RULES_PATH": ("rules_path", Path),
+    "RULES_CONFIG_PATH": ("rules_path", Path),
+    "SCHEMAS_PATH": ("schemas_path", Path),
+    "EVENT_TIMEZONE": ("event_timezone", _zone),
+    "MAX_ALERT_AGE": ("max_alert_age_seconds", _positive_duration),
+    "MAX_RETRIES": ("max_retries", _whole(0, 20)),
+    "RETRY_DELAY_BASE": ("retry_delay_base_seconds", _duration),
+    "HOLD_SECONDS": ("hold_seconds", _positive_duration),
+    "RETENTION": ("retention_seconds", _positive_duration),
+    "STATE_URL": ("state_url", _text),
+    "METRICS_HOST": ("metrics_host", _text),
+    "METRICS_PORT": ("metrics_port", _whole(0, 65_535)),
+    "LOG_LEVEL": ("log_level", _one_of("debug", "info", "warning", "error")),
+    "LOG_FORMAT": ("log_format", _one_of("auto", "json", "console")),
+    "LOG_PLATES": ("log_plates", _flag),
+    "BATCH_SIZE": ("batch_size", _whole(1, 100_000)),
+    "ALERT_ENGINE_FAULT_POINT": ("fault_point", _text),
+}
+
+
+def _options(given: Mapping[str, str], prefix: str, problems: list[str]) -> dict[str, str]:
+    """`KAFKA_CONFIG_SASL_PASSWORD=x` → `{"sasl.password": "x"}`, as librdkafka names it."""
+    options: dict[str, str] = {}
+    for name, value in given.items():
+        if not name.startswith(prefix) or not value:
+            continue
+        option = name.removeprefix(prefix).lower().replace("_", ".")
+        if option in OWNED_OPTIONS:
+            problems.append(f"{name}: {OWNED_OPTIONS[option]}")
+        else:
+            options[option] = value
+    return options
+
+
+def _contradictions(given: Mapping[str, str]) -> list[str]:
+    problems = []
+    rules, config = given.get("RULES_PATH"), given.get("RULES_CONFIG_PATH")
+    if rules and config and Path(rules) != Path(config):
+        problems.append("RULES_PATH: differs from RULES_CONFIG_PATH, set only one of them")
+    topics = [topic.strip() for topic in given.get("KAFKA_TOPIC", "").split(",")]
+    if given.get("DLQ_TOPIC", "alpr.dlq") in topics:
+        problems.append("DLQ_TOPIC: is also in KAFKA_TOPIC, dead letters would be read as events")
+    return problems

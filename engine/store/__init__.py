@@ -1,0 +1,36 @@
+"""The store: alerts, their deliveries, held channels and kept dead letters."""
+
+from __future__ import annotations
+
+from engine.store.model import (
+    AlertFilter,
+    Backlog,
+    Delivery,
+    DeliveryState,
+    Hold,
+    KeptDeadLetter,
+    NewAlert,
+    OpenMode,
+    Redelivery,
+    StoredAlert,
+    StoredDelivery,
+)
+from engine.store.store import ArchiveStore, DeliveryStore, Store, StreamStore
+
+__all__ = [
+    "AlertFilter",
+    "ArchiveStore",
+    "Backlog",
+    "Delivery",
+    "DeliveryState",
+    "DeliveryStore",
+    "Hold",
+    "KeptDeadLetter",
+    "NewAlert",
+    "OpenMode",
+    "Redelivery",
+    "Store",
+    "StoredAlert",
+    "StoredDelivery",
+    "StreamStore",
+]

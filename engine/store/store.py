@@ -1,0 +1,158 @@
+"""What a store offers, by who uses it: the stream, the delivery workers, people.
+
+Every method may raise `StoreUnavailableError`; then it has written nothing, and the same call
+may be made again later. Times are microseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Protocol, Self
+
+from engine.store.model import (
+    AlertFilter,
+    Backlog,
+    Delivery,
+    Hold,
+    KeptDeadLetter,
+    NewAlert,
+    Redelivery,
+    StoredAlert,
+)
+
+
+class StreamStore(Protocol):
+    """The stream's side: every write outlives a power cut once its call has returned."""
+
+    def has_alert(self, digest: bytes, rule_id: str) -> bool:
+        """Whether the event with this digest is stored for this rule."""
+
+    def has_alert_between(self, dedup_key: str, after_us: int, before_us: int) -> bool:
+        """Whether an alert of this key lies between the instants, both exclusive."""
+
+    def suppressed_count(self, dedup_key: str) -> int:
+        """How many suppressed matches the key's next alert has to tell."""
+
+    def save(
+        self,
+        alerts: Sequence[NewAlert],
+        suppressed: Mapping[str, int] | None = None,
+        dead_letters: Sequence[KeptDeadLetter] = (),
+    ) -> None:
+        """Store a batch in one transaction; without alerts and dead letters write nothing.
+
+        An alert whose (digest, rule id) is stored already is skipped. A stored alert sets its
+        key's suppressed count to zero, then `suppressed` is added.
+        """
+
+    def save_suppressed(self, suppressed: Mapping[str, int]) -> None:
+        """Add the counts without a batch: for a clean stop."""
+
+    def keep_dead_letters(self, letters: Sequence[KeptDeadLetter]) -> None:
+        """Keep records that the dead-letter topic refuses."""
+
+    def kept_dead_letters(self, limit: int) -> list[KeptDeadLetter]:
+        """The oldest dead letters kept, with their `letter_id`."""
+
+    def drop_dead_letters(self, letter_ids: Iterable[int]) -> None:
+        """Forget dead letters that their topic has taken."""
+
+
+class DeliveryStore(Protocol):
+    """The delivery workers' side, for many threads: a power cut may undo the last marks."""
+
+    def waiting(self, target_id: str, limit: int, exclude: Collection[int] = ()) -> list[Delivery]:
+        """At most `limit` waiting deliveries, by priority, then oldest; none of `exclude`."""
+
+    def backlogs(self) -> list[Backlog]:
+        """Every target that has waiting deliveries, gone targets too."""
+
+    def mark_sent(self, delivery_id: int) -> None:
+        """The delivery's channel took it: one more try, the last."""
+
+    def record_try(self, delivery_id: int, reason: str, detail: str = "") -> None:
+        """Count a try that failed; the delivery goes on waiting."""
+
+    def mark_dead(
+        self, delivery_id: int, reason: str, detail: str = "", *, is_try: bool = False
+    ) -> None:
+        """Give up a waiting delivery; `is_try` counts a try that is not recorded yet."""
+
+    def mark_all_dead(
+        self,
+        target_id: str,
+        reason: str,
+        detail: str = "",
+        *,
+        waiting_before_us: int | None = None,
+        exclude: Collection[int] = (),
+        limit: int = 500,
+    ) -> int:
+        """Give up at most `limit` waiting deliveries of a target; the number of them.
+
+        `waiting_before_us` spares those that wait since then or later. Call again until 0.
+        """
+
+    def hold(self, target_id: str, channel: str, reason: str, detail: str, since_us: int) -> None:
+        """Remember that the target is held; a target held already keeps its `since_us`."""
+
+    def release(self, target_id: str) -> None:
+        """Forget the target's hold."""
+
+    def holds(self) -> list[Hold]:
+        """Every held target."""
+
+    def changes_token(self) -> int:
+        """A number that changes when somebody asked for a redelivery: cheap, ask every second.
+
+        Then read `holds()` again (a redelivery releases them) and look for waiting deliveries.
+        """
+
+
+class ArchiveStore(Protocol):
+    """The side of people and of housekeeping."""
+
+    def alerts(self, limit: int, only: AlertFilter = ...) -> list[StoredAlert]:
+        """The newest alerts, with their deliveries, newest first."""
+
+    def alert(self, alert_id: str) -> StoredAlert | None:
+        """One alert with its deliveries; a unique beginning of the id is enough."""
+
+    def redeliver(
+        self,
+        alert_ids: Sequence[str] = (),
+        channel: str | None = None,
+        dead_since_us: int | None = None,
+    ) -> Redelivery:
+        """Open deliveries again, with no tries, and release the holds of their targets.
+
+        With `alert_ids`: those alerts' dead and sent deliveries; without: all dead ones.
+        `channel` and `dead_since_us` restrict either. A channel's holds, and without any
+        argument all holds, are released even if no delivery is dead.
+        """
+
+    def sweep(
+        self, retention_seconds: float, longest_cooldown_seconds: float, limit: int = 200
+    ) -> int:
+        """Remove at most `limit` old alerts in one short transaction; the number removed.
+
+        Call again, with a pause, until it is 0. Never removes an alert with an open delivery
+        or one that a cooldown may need.
+        """
+
+    def rows(self) -> Mapping[str, int]:
+        """The number of rows by table."""
+
+    def check_writable(self) -> None:
+        """Write a small row; StoreUnavailableError says what is wrong, if something is."""
+
+
+class Store(StreamStore, DeliveryStore, ArchiveStore, Protocol):
+    """All sides of one store; a context manager that closes it."""
+
+    def close(self) -> None:
+        """Let go of files and of the lock; every later call raises StoreUnavailableError."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...

@@ -23,106 +23,134 @@ from prometheus_client import (
 PREPARED_RULES: Final = 500
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-_EVALUATION_BUCKETS = (1e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1)
-_SEND_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300)
+_EVALUATION_BUCKETS = (1e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0)
+_SEND_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
+
+
+class _Family:
+    """Makes the metrics of one registry, all under the prefix `alert_engine_`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"alert_engine_{name}", text, labels, registry=self._registry)
+
+    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"alert_engine_{name}", text, labels, registry=self._registry)
+
+    def histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        return Histogram(
+            f"alert_engine_{name}", text, labels, registry=self._registry, buckets=buckets
+        )
 
 
 class Metrics:
     """The metrics of one engine, in a registry of their own."""
 
     def __init__(self) -> None:
-        registry = CollectorRegistry()
-        self.registry: Final = registry
+        self.registry: Final = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=registry)
+            collector(registry=self.registry)
+        make = _Family(self.registry)
+        self._create_stream(make)
+        self._create_rules(make)
+        self._create_alerts(make)
+        self._create_channels(make)
+        self._create_store(make)
 
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"alert_engine_{name}", text, labels, registry=registry)
-
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"alert_engine_{name}", text, labels, registry=registry)
-
-        def histogram(name: str, text: str, buckets: Iterable[float], *labels: str) -> Histogram:
-            return Histogram(
-                f"alert_engine_{name}", text, labels, registry=registry, buckets=tuple(buckets)
-            )
-
-        self.events_consumed = counter("events_consumed", "Plate events read and decoded")
-        self.tombstones = counter("tombstones", "Records without a value, skipped")
-        self.events_duplicate = counter("events_duplicate", "Matches of events stored already")
-        self.event_time_replaced = counter(
+    def _create_stream(self, make: _Family) -> None:
+        self.events_consumed = make.counter("events_consumed", "Plate events read and decoded")
+        self.events_duplicate = make.counter(
+            "events_duplicate", "Matches of events that were stored for their rule already"
+        )
+        self.event_time_replaced = make.counter(
             "event_time_replaced",
-            "Events whose captured_at was unusable, so the Kafka timestamp counts",
+            "Events whose captured_at was unusable, so that the Kafka timestamp counts",
             "reason",
         )
-        self.rules_matched = counter(
-            "rules_matched", "Rules that held on an event", "rule_id", "priority"
+        self.tombstones = make.counter("tombstones", "Records without a value, skipped")
+        self.dead_letters = make.counter(
+            "dead_letters", "Records that could not be processed", "error_type"
         )
-        self.rule_errors = counter(
-            "rule_errors", "Rules whose evaluation failed on an event", "rule_id", "error_type"
+        self.dead_letters_waiting = make.gauge(
+            "dead_letters_waiting", "Dead letters kept in the store until their topic takes them"
         )
-        self.rule_evaluation_time = histogram(
+        self.batch_time = make.histogram(
+            "batch_time_seconds", "From the read of a batch to its commit", _SEND_BUCKETS
+        )
+        self.consumer_lag = make.gauge(
+            "consumer_lag_records", "Records not read yet", "topic", "partition"
+        )
+        self.consuming = make.gauge("consuming", "1 while partitions are assigned and read")
+
+    def _create_rules(self, make: _Family) -> None:
+        self.rules_loaded = make.gauge("rules_loaded", "Enabled rules in force")
+        self.rules_matched = make.counter(
+            "rules_matched", "Events on which the rule held", "rule_id", "priority"
+        )
+        self.rule_errors = make.counter(
+            "rule_errors", "Events on which the rule's evaluation failed", "rule_id", "error_type"
+        )
+        self.rule_evaluation_time = make.histogram(
             "rule_evaluation_time_seconds",
             "Time to evaluate all rules on one event",
             _EVALUATION_BUCKETS,
         )
-        self.template_errors = counter(
-            "template_errors", "Placeholders that failed and were rendered as ?", "rule_id"
+
+    def _create_alerts(self, make: _Family) -> None:
+        self.alerts_triggered = make.counter("alerts_triggered", "Alerts stored", "rule_id")
+        self.alerts_rate_limited = make.counter(
+            "alerts_rate_limited", "Matches suppressed by the rule's cooldown", "rule_id"
         )
-        self.dedup_key_errors = counter(
-            "dedup_key_errors", "Alerts without cooldown, their key being null or failed", "rule_id"
-        )
-        self.alerts_triggered = counter("alerts_triggered", "Alerts stored", "rule_id")
-        self.alerts_rate_limited = counter(
-            "alerts_rate_limited", "Matches suppressed by their rule's cooldown", "rule_id"
-        )
-        self.alerts_expired = counter(
+        self.alerts_expired = make.counter(
             "alerts_expired", "Alerts too old to be sent, stored only", "rule_id"
         )
-        self.alerts_unrouted = counter(
+        self.alerts_unrouted = make.counter(
             "alerts_unrouted", "Alerts of rules that have no enabled channel", "rule_id"
         )
-        self.notifications_sent = counter(
-            "notifications_sent", "Deliveries that a channel took", "channel", "rule_id"
+        self.template_errors = make.counter(
+            "template_errors", "Placeholders that failed and were rendered as ?", "rule_id"
         )
-        self.notifications_failed = counter(
-            "notifications_failed", "Tries that failed, by reason", "channel", "error_type"
+        self.dedup_key_errors = make.counter(
+            "dedup_key_errors", "Matches without cooldown: the key was null or failed", "rule_id"
         )
-        self.notifications_dead = counter(
-            "notifications_dead", "Deliveries given up for good", "channel", "reason"
-        )
-        self.notification_retries = counter(
-            "notification_retries", "Tries after the first", "channel"
-        )
-        self.notification_send_time = histogram(
-            "notification_send_time_seconds", "Time of one try to send", _SEND_BUCKETS, "channel"
-        )
-        self.alert_latency = histogram(
+        self.alert_latency = make.histogram(
             "alert_latency_seconds",
-            "From reading the event to the first try of a delivery",
+            "From the read of the event to the alert's first hand-over to a channel",
             _LATENCY_BUCKETS,
         )
-        self.deliveries_waiting = gauge("deliveries_waiting", "Deliveries not yet done", "channel")
-        self.channel_held = gauge("channel_held", "Targets of the channel on hold", "channel")
-        self.channel_holds = counter("channel_holds", "Times a target was put on hold", "channel")
-        self.dead_letters = counter(
-            "dead_letters", "Records handed to the dead-letter topic", "error_type"
+
+    def _create_channels(self, make: _Family) -> None:
+        self.notifications_sent = make.counter(
+            "notifications_sent", "Deliveries that the channel took", "channel", "rule_id"
         )
-        self.dead_letters_waiting = gauge(
-            "dead_letters_waiting", "Dead letters kept in the store until their topic takes them"
+        self.notifications_failed = make.counter(
+            "notifications_failed", "Tries that failed", "channel", "error_type"
         )
-        self.store_rows = gauge("store_rows", "Rows in the store", "table")
-        self.store_errors = counter("store_errors", "Writes to the store that failed")
-        self.batch_time = histogram(
-            "batch_time_seconds", "From a batch's poll to its commit", _SEND_BUCKETS
+        self.notifications_dead = make.counter(
+            "notifications_dead", "Deliveries given up for good", "channel", "reason"
         )
-        self.consumer_lag = gauge(
-            "consumer_lag_records", "Records not yet read", "topic", "partition"
+        self.notification_retries = make.counter(
+            "notification_retries", "Tries after a delivery's first", "channel"
         )
-        self.consuming = gauge("consuming", "1 while partitions are assigned and being read")
-        self.rules_loaded = gauge("rules_loaded", "Enabled rules in force")
-        self.rule_reloads = counter("rule_reloads", "Reloads of the rule files", "result")
+        self.notification_send_time = make.histogram(
+            "notification_send_time_seconds", "Time of one try to send", _SEND_BUCKETS, "channel"
+        )
+        self.deliveries_waiting = make.gauge(
+            "deliveries_waiting", "Deliveries not done yet", "channel"
+        )
+        self.channel_held = make.gauge("channel_held", "Targets of the channel on hold", "channel")
+        self.channel_holds = make.counter(
+            "channel_holds", "Times that a target of the channel was put on hold", "channel"
+        )
+
+    def _create_store(self, make: _Family) -> None:
+        self.store_rows = make.gauge("store_rows", "Rows in the store", "table")
+        self.store_errors = make.counter("store_errors", "Reads and writes that the store refused")
 
     def prepare(
         self,
@@ -162,6 +190,7 @@ class Metrics:
         """Create every label pair of one channel; `reasons` are why a try can fail."""
         for reason in reasons:
             self.notifications_failed.labels(channel, reason)
+            self.notifications_dead.labels(channel, reason)
         for metric in (
             self.notification_retries,
             self.notification_send_time,

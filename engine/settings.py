@@ -90,10 +90,8 @@ class Settings:
             except ValueError as error:
                 problems.append(f"{name}: {error}")
         problems += _contradictions(given)
-        values["kafka_options"] = Secret(_options(given, KAFKA_OPTION_PREFIX, problems))
-        values["schema_registry_options"] = Secret(
-            _options(given, REGISTRY_OPTION_PREFIX, problems)
-        )
+        for attribute, prefix in OPTION_PREFIXES.items():
+            values[attribute] = Secret(_options(given, prefix, problems))
         if problems:
             raise SettingsError(tuple(sorted(problems)))
         return cls(**values)  # type: ignore[arg-type]

@@ -1,0 +1,50 @@
+"""Kill points for the crash tests: off unless `ALERT_ENGINE_FAULT_POINT` names one.
+
+`store:3` kills the process, with no chance to clean up, the third time it reaches `store`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+
+from engine.errors import SettingsError
+
+
+class FaultPoint(StrEnum):
+    """The steps of an event's way at which the process can be made to die."""
+
+    READ = "read"
+    MATCH = "match"
+    STORE = "store"
+    COMMIT = "commit"
+    SEND = "send"
+    SENT = "sent"
+    MARK = "mark"
+
+
+def fault_points(spec: str) -> Callable[[str], None]:
+    """A function to call at each step; raises SettingsError for an unknown point."""
+    if not spec:
+        return lambda step: None
+    name, _, count = spec.partition(":")
+    if name not in tuple(FaultPoint) or not (count or "1").isdigit():
+        known = ", ".join(FaultPoint)
+        raise SettingsError(
+            (f"ALERT_ENGINE_FAULT_POINT: {spec!r} is not one of {known}, or one with :count",)
+        )
+    remaining = [int(count or "1")]
+    lock = threading.Lock()
+
+    def reach(step: str) -> None:
+        if step != name:
+            return
+        with lock:
+            remaining[0] -= 1
+            if remaining[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return reach

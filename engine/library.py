@@ -1,0 +1,57 @@
+"""The engine as a library: open rules, match events given as dicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.event import make_event
+from engine.match import LinearMatcher, Match, OnError
+from engine.rules import Rule, load_rules
+from engine.schema import EventSchema
+from engine.settings import Settings
+
+
+class OpenRules:
+    """Checked rules, ready to match."""
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        schema: EventSchema,
+        settings: Settings,
+        on_error: OnError | None,
+    ) -> None:
+        self._matcher = LinearMatcher(rules, on_error)
+        self._schema = schema
+        self._zone = settings.event_timezone
+
+    def match(self, event: Mapping[str, Any]) -> list[Match]:
+        """The rules that hold on `event`, a dict in the shape of the event schema, in rule order.
+
+        Missing fields are filled with their defaults. Raises EventError for unknown fields and
+        values of the wrong type. A rule whose evaluation fails does not match; `on_error` of
+        `open_rules` hears of it.
+        """
+        return self._matcher.match(make_event(self._schema.complete(event), zone=self._zone))
+
+    def all_rules(self) -> tuple[Rule, ...]:
+        """Every enabled rule, in order."""
+        return self._matcher.all_rules()
+
+
+def open_rules(
+    path: str | Path | Sequence[str | Path], *, on_error: OnError | None = None
+) -> OpenRules:
+    """Load and check the rules of a file or folder, or of several.
+
+    The event schema is found by `SCHEMAS_PATH` (default `schemas/`), time zone and `${VAR}` come
+    from the environment. Raises RulesError with all faults of all files, SchemaError and
+    SettingsError.
+    """
+    settings = Settings.from_environment()
+    schema = EventSchema.load(settings.event_schema_path)
+    paths = [path] if isinstance(path, str | Path) else path
+    rule_set = load_rules([Path(each) for each in paths], schema, settings.variables.reveal())
+    return OpenRules(rule_set.rules, schema, settings, on_error)

@@ -1,0 +1,7 @@
+"""Which rules hold on an event."""
+
+from __future__ import annotations
+
+from engine.match.matcher import LinearMatcher, Match, Matcher, OnError
+
+__all__ = ["LinearMatcher", "Match", "Matcher", "OnError"]

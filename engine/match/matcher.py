@@ -1,0 +1,70 @@
+"""The matcher's interface, and the matcher that evaluates every rule in turn.
+
+An evaluation error never leaves `match`: that rule does not fire on that event, `on_error` hears
+of it, and every other rule goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.errors import EvaluationError
+from engine.event import Event
+from engine.rules import Rule
+
+OnError = Callable[[Rule, EvaluationError], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A rule that held on an event."""
+
+    rule: Rule
+
+    @property
+    def rule_id(self) -> str:
+        """The id of the rule."""
+        return self.rule.rule_id
+
+
+class Matcher(Protocol):
+    """Finds the rules that hold; `all_rules` is the oracle of any index in front."""
+
+    def match(self, event: Event) -> list[Match]:
+        """The rules that hold on `event`, in rule order."""
+
+    def all_rules(self) -> tuple[Rule, ...]:
+        """Every enabled rule, in order: what `match` would evaluate without an index."""
+
+
+class LinearMatcher:
+    """Evaluates every rule on every event."""
+
+    def __init__(self, rules: Iterable[Rule], on_error: OnError | None = None) -> None:
+        self._rules = tuple(rules)
+        self._plan = tuple((rule, rule.condition.evaluate) for rule in self._rules)
+        self._on_error = on_error
+
+    def all_rules(self) -> tuple[Rule, ...]:
+        """Every enabled rule, in order."""
+        return self._rules
+
+    def match(self, event: Event) -> list[Match]:
+        """The rules that hold on `event`, in rule order."""
+        bindings = event.bindings
+        found = []
+        for rule, evaluate in self._plan:
+            try:
+                held = evaluate(bindings)
+                if held is True:
+                    found.append(Match(rule))
+                elif held is not False:
+                    raise EvaluationError(
+                        "not_bool", f"the condition gave {type(held).__name__}, not true or false"
+                    )
+            except EvaluationError as error:
+                if self._on_error is not None:
+                    self._on_error(rule, error)
+        return found

@@ -1,0 +1,134 @@
+"""The HTTP port: `/metrics`, `/healthz` and `/readyz`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Final
+
+from engine.errors import SettingsError
+from engine.metrics import CONTENT_TYPE
+
+JSON_TYPE: Final = "application/json; charset=utf-8"
+PATHS: Final = b'{"paths": ["/metrics", "/healthz", "/readyz"]}\n'
+REQUEST_TIMEOUT_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `/readyz`: `is_essential` ones make the service not ready when they fail."""
+
+    is_good: bool
+    detail: str = ""
+    is_essential: bool = True
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def readiness(checks: Mapping[str, Check]) -> tuple[HTTPStatus, bytes]:
+    """The status and JSON body of `/readyz`: `ready`, `degraded` or `not ready`, and each check."""
+    failed = [check for check in checks.values() if not check.is_good]
+    is_ready = not any(check.is_essential for check in failed)
+    word = "not ready" if not is_ready else "degraded" if failed else "ready"
+    body = {
+        "status": word,
+        "ready": is_ready,
+        "checks": {
+            name: {"ok": check.is_good, "detail": check.detail, **check.facts}
+            for name, check in checks.items()
+        },
+    }
+    status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
+    return status, json.dumps(body, indent=2).encode() + b"\n"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        exposition: Callable[[], bytes],
+        checks: Callable[[], Mapping[str, Check]],
+    ) -> None:
+        self.exposition = exposition
+        self.checks = checks
+        super().__init__(address, _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = REQUEST_TIMEOUT_SECONDS
+    server_version = "alert-engine"
+    sys_version = ""
+    server: _Server
+
+    def do_GET(self) -> None:
+        path = self.path.split("?", 1)[0]
+        if path == "/metrics":
+            self._answer(HTTPStatus.OK, CONTENT_TYPE, self.server.exposition())
+        elif path == "/healthz":
+            self._answer(HTTPStatus.OK, JSON_TYPE, b'{"status": "alive"}\n')
+        elif path == "/readyz":
+            status, body = readiness(self.server.checks())
+            self._answer(status, JSON_TYPE, body)
+        else:
+            status = HTTPStatus.OK if path == "/" else HTTPStatus.NOT_FOUND
+            self._answer(status, JSON_TYPE, PATHS)
+
+    do_HEAD = do_GET  # noqa: N815 - the name that http.server looks up
+
+    def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Scrapes are no news."""
+
+
+class WebPort:
+    """Serves the paths from threads of its own until closed."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        exposition: Callable[[], bytes],
+        checks: Callable[[], Mapping[str, Check]],
+    ) -> None:
+        """Bind at once; raises SettingsError when the port can't be had."""
+        try:
+            self._server = _Server((host, port), exposition, checks)
+        except OSError as error:
+            raise SettingsError(
+                (f"METRICS_PORT: can't listen on {host}:{port} ({error}), free it or set another",)
+            ) from error
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.2,), name="web", daemon=True
+        )
+
+    @property
+    def port(self) -> int:
+        """The port in use, also when 0 asked for any free one."""
+        return int(self._server.server_address[1])
+
+    def __enter__(self) -> WebPort:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()

@@ -31,12 +31,13 @@ def fault_points(spec: str) -> Callable[[str], None]:
     if not spec:
         return lambda step: None
     name, _, count = spec.partition(":")
-    if name not in tuple(FaultPoint) or not (count or "1").isdigit():
+    number = int(count) if count.isdigit() else 0 if count else 1
+    if name not in tuple(FaultPoint) or number < 1:
         known = ", ".join(FaultPoint)
         raise SettingsError(
             (f"ALERT_ENGINE_FAULT_POINT: {spec!r} is not one of {known}, or one with :count",)
         )
-    remaining = [int(count or "1")]
+    remaining = [number]
     lock = threading.Lock()
 
     def reach(step: str) -> None:

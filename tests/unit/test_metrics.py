@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from engine.metrics import PREPARED_RULES, Metrics
+
+
+def lines_of(metrics: Metrics) -> list[str]:
+    return metrics.exposition().decode().splitlines()
+
+
+def test_label_pairs_exist_before_the_first_failure() -> None:
+    metrics = Metrics()
+    metrics.prepare([("r1", "high")], [("email", "r1")], ["no_such_key"])
+    metrics.prepare_channel("email", ["timeout"])
+    lines = lines_of(metrics)
+    for expected in (
+        'alert_engine_rules_matched_total{priority="high",rule_id="r1"} 0.0',
+        'alert_engine_rule_errors_total{error_type="no_such_key",rule_id="r1"} 0.0',
+        'alert_engine_alerts_triggered_total{rule_id="r1"} 0.0',
+        'alert_engine_alerts_rate_limited_total{rule_id="r1"} 0.0',
+        'alert_engine_notifications_sent_total{channel="email",rule_id="r1"} 0.0',
+        'alert_engine_notifications_failed_total{channel="email",error_type="timeout"} 0.0',
+        'alert_engine_notification_send_time_seconds_count{channel="email"} 0.0',
+        "alert_engine_events_consumed_total 0.0",
+        "alert_engine_rule_evaluation_time_seconds_count 0.0",
+        "alert_engine_rules_loaded 1.0",
+    ):
+        assert expected in lines
+
+
+def test_many_rules_get_their_pairs_at_first_use_only() -> None:
+    metrics = Metrics()
+    metrics.prepare([(f"r{n}", "low") for n in range(PREPARED_RULES + 1)], [], ["type"])
+    assert not any("rule_id=" in line for line in lines_of(metrics))
+    assert f"alert_engine_rules_loaded {PREPARED_RULES + 1}.0" in lines_of(metrics)
+
+
+def test_two_engines_in_one_process_do_not_share_metrics() -> None:
+    first, second = Metrics(), Metrics()
+    first.events_consumed.inc()
+    assert "alert_engine_events_consumed_total 0.0" in lines_of(second)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from engine.errors import SettingsError
+from engine.settings import Secret, Settings
+
+
+def problems_of(environment: Mapping[str, str]) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment(environment)
+    return caught.value.problems
+
+
+def test_an_empty_environment_gives_the_documented_defaults() -> None:
+    settings = Settings.from_environment({})
+    assert settings == Settings(variables=settings.variables)
+    assert settings.kafka_topics == ("alpr.plates.detected",)
+    assert settings.kafka_group_id == "alpr-alert-engine"
+    assert settings.auto_offset_reset == "earliest"
+    assert settings.dlq_topic == "alpr.dlq"
+    assert settings.max_retries == 3
+    assert settings.retry_delay_base_seconds == 5.0
+    assert settings.metrics_port == 8003
+    assert settings.state_url == "sqlite:///state/alerts.db"
+    assert settings.event_schema_path == Path("schemas/plate_event.avsc")
+    assert settings.dlq_schema_path == Path("schemas/dlq_message.avsc")
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert Settings.from_environment({"KAFKA_TOPIC": " ", "METRICS_PORT": ""}).metrics_port == 8003
+
+
+def test_several_topics_are_separated_by_commas() -> None:
+    settings = Settings.from_environment({"KAFKA_TOPIC": "a, b,a,"})
+    assert settings.kafka_topics == ("a", "b")
+
+
+@pytest.mark.parametrize("name", ["RULES_PATH", "RULES_CONFIG_PATH"])
+def test_either_variable_names_the_rules(name: str) -> None:
+    assert Settings.from_environment({name: "x/y.yaml"}).rules_path == Path("x/y.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("24h", 86_400), ("7d", 604_800)]
+)
+def test_durations_take_units(text: str, seconds: float) -> None:
+    assert Settings.from_environment({"MAX_ALERT_AGE": text}).max_alert_age_seconds == seconds
+
+
+def test_librdkafka_options_pass_through() -> None:
+    settings = Settings.from_environment(
+        {"KAFKA_CONFIG_SASL_PASSWORD": "p", "KAFKA_CONFIG_GROUP_INSTANCE_ID": "i"}
+    )
+    assert settings.kafka_options.reveal() == {"sasl.password": "p", "group.instance.id": "i"}
+
+
+def test_all_problems_are_told_at_once() -> None:
+    problems = problems_of(
+        {
+            "KAFKA_BOOTSTRAP_SERVERS": "kafka",
+            "KAFKA_TOPIC": "no spaces",
+            "SCHEMA_REGISTRY_URL": "registry:8081",
+            "AUTO_OFFSET_RESET": "earlist",
+            "ENABLE_DLQ": "maybe",
+            "EVENT_TIMEZONE": "Mars/Olympus",
+            "MAX_ALERT_AGE": "0",
+            "MAX_RETRIES": "-1",
+            "METRICS_PORT": "70000",
+            "KAFKA_CONFIG_ENABLE_AUTO_COMMIT": "true",
+        }
+    )
+    assert [problem.split(":")[0] for problem in problems] == [
+        "AUTO_OFFSET_RESET",
+        "ENABLE_DLQ",
+        "EVENT_TIMEZONE",
+        "KAFKA_BOOTSTRAP_SERVERS",
+        "KAFKA_CONFIG_ENABLE_AUTO_COMMIT",
+        "KAFKA_TOPIC",
+        "MAX_ALERT_AGE",
+        "MAX_RETRIES",
+        "METRICS_PORT",
+        "SCHEMA_REGISTRY_URL",
+    ]
+    assert "did you mean earliest" in problems[0]
+
+
+def test_two_different_rule_paths_contradict() -> None:
+    assert "differs" in problems_of({"RULES_PATH": "a", "RULES_CONFIG_PATH": "b"})[0]
+
+
+def test_reading_the_dead_letter_topic_as_events_is_refused() -> None:
+    assert "dead letters" in problems_of({"KAFKA_TOPIC": "alpr.dlq"})[0]
+
+
+def test_no_secret_is_printed() -> None:
+    settings = Settings.from_environment(
+        {
+            "KAFKA_CONFIG_SASL_PASSWORD": "hush1",
+            "SCHEMA_REGISTRY_URL": "http://user:hush2@registry:8081",
+            "SMTP_PASSWORD": "hush3",
+        }
+    )
+    assert "hush" not in repr(settings)
+    assert str(Secret("hush")) == f"{Secret('hush')}" == "***"
+    assert settings.variables.reveal()["SMTP_PASSWORD"] == "hush3"

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http import HTTPStatus
+
+import pytest
+
+from engine.errors import SettingsError
+from engine.web import Check, WebPort, readiness
+
+
+@pytest.fixture
+def checks() -> dict[str, Check]:
+    return {"store": Check(True, "writable")}
+
+
+@pytest.fixture
+def port(checks: dict[str, Check]) -> Iterator[int]:
+    with WebPort("127.0.0.1", 0, lambda: b"a_metric 1\n", lambda: checks) as web:
+        yield web.port
+
+
+def fetch(port: int, path: str, method: str = "GET") -> tuple[int, str, bytes]:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status, answer.headers["Content-Type"], answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers["Content-Type"], error.read()
+
+
+def test_metrics_are_prometheus_text(port: int) -> None:
+    status, kind, body = fetch(port, "/metrics?name[]=x")
+    assert (status, body) == (200, b"a_metric 1\n")
+    assert kind.startswith("text/plain; version=0.0.4")
+
+
+def test_healthz_says_alive_whatever_the_checks_say(port: int, checks: dict[str, Check]) -> None:
+    checks["store"] = Check(False, "disk full")
+    assert fetch(port, "/healthz")[0] == 200
+
+
+def test_readyz_names_what_is_not_ready(port: int, checks: dict[str, Check]) -> None:
+    assert fetch(port, "/readyz")[0] == 200
+    checks["store"] = Check(False, "disk full")
+    status, kind, body = fetch(port, "/readyz")
+    assert status == 503
+    assert kind.startswith("application/json")
+    assert json.loads(body) == {
+        "status": "not ready",
+        "ready": False,
+        "checks": {"store": {"ok": False, "detail": "disk full"}},
+    }
+
+
+def test_an_inessential_failure_is_degraded_but_ready() -> None:
+    held = Check(False, "held", is_essential=False, facts={"held": ["sms:a"]})
+    status, body = readiness({"channels": held})
+    assert status is HTTPStatus.OK
+    assert json.loads(body)["status"] == "degraded"
+    assert json.loads(body)["checks"]["channels"]["held"] == ["sms:a"]
+
+
+def test_an_unknown_path_is_not_found_and_names_the_known(port: int) -> None:
+    status, _, body = fetch(port, "/nothing")
+    assert status == 404
+    assert json.loads(body)["paths"] == ["/metrics", "/healthz", "/readyz"]
+    assert fetch(port, "/")[0] == 200
+
+
+def test_head_answers_without_a_body(port: int) -> None:
+    assert fetch(port, "/healthz", "HEAD")[::2] == (200, b"")
+
+
+def test_a_port_in_use_is_a_clear_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=rf"METRICS_PORT.*127\.0\.0\.1:{number}"):
+            WebPort("127.0.0.1", number, lambda: b"", dict)

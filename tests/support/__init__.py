@@ -1,0 +1,1 @@
+"""Real servers on loopback, and the processes that tests talk to."""

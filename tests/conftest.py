@@ -1,0 +1,87 @@
+"""Fixtures that every kind of test may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.broker_choice import choose_broker
+from tests.support.certificates import Certificates
+from tests.support.http_receiver import HttpReceiver
+from tests.support.kafka import Broker, RealKafka, describe, is_required
+from tests.support.kafka_jars import KafkaUnavailableError, missing_tool
+from tests.support.services import Services
+from tests.support.smtp_receiver import SmtpReceiver
+
+SMTP_USERNAME = "alerts@example.com"
+# Hard on whatever puts it into a URL.
+SMTP_PASSWORD = "p@ss/w#rd%41?&"
+
+
+def pytest_report_header() -> str:
+    """Say which broker the run uses."""
+    return describe()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """The tests' own certificate authority."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """The run's broker, shared: use topics and groups of your own."""
+    with choose_broker() as chosen:
+        yield chosen
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[RealKafka]:
+    """A real Kafka for one test, to be stopped, killed and frozen."""
+    if (reason := missing_tool()) and not is_required():
+        pytest.skip(f"needs a real Kafka: {reason}")
+    try:
+        kafka = RealKafka()
+    except KafkaUnavailableError as error:
+        if is_required():
+            raise
+        pytest.skip(f"needs a real Kafka: {error}")
+    with kafka:
+        yield kafka
+
+
+@pytest.fixture
+def services(certificates: Certificates) -> Iterator[Services]:
+    """Slack and Twilio, behind a proxy."""
+    with Services(certificates) as running:
+        yield running
+
+
+@pytest.fixture
+def https_receiver(certificates: Certificates) -> Iterator[HttpReceiver]:
+    """An HTTPS server on `localhost` that takes everything."""
+    with HttpReceiver(certificates.local_server()) as running:
+        yield running
+
+
+@pytest.fixture
+def http_receiver() -> Iterator[HttpReceiver]:
+    """An HTTP server that takes everything."""
+    with HttpReceiver() as running:
+        yield running
+
+
+@pytest.fixture
+def smtp_receiver(certificates: Certificates) -> Iterator[SmtpReceiver]:
+    """A mail server with STARTTLS and AUTH on `localhost`."""
+    with SmtpReceiver(certificates.local_server(), SMTP_USERNAME, SMTP_PASSWORD) as running:
+        yield running
+
+
+@pytest.fixture
+def repository() -> Path:
+    """The repository's root."""
+    return Path(__file__).parents[1]

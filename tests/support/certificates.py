@@ -1,0 +1,39 @@
+"""A certificate authority that only the tests trust, and the servers' certificates."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import trustme
+
+SERVICE_NAMES = ("hooks.slack.com", "api.twilio.com")
+LOCAL_NAMES = ("localhost", "127.0.0.1")
+
+
+class Certificates:
+    """One authority; its PEM bundle lies in `folder` as `ca.pem`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._authority = trustme.CA()
+        self.bundle = folder / "ca.pem"
+        self._authority.cert_pem.write_to_path(str(self.bundle))
+
+    def server(self, *names: str) -> ssl.SSLContext:
+        """A server context with one certificate for all the names."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._authority.issue_cert(*names).configure_cert(context)
+        return context
+
+    def local_server(self) -> ssl.SSLContext:
+        """For a server that clients reach as `localhost` or `127.0.0.1`."""
+        return self.server(*LOCAL_NAMES)
+
+    def client(self) -> ssl.SSLContext:
+        """A client context that trusts this authority alone."""
+        return ssl.create_default_context(cafile=str(self.bundle))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes another process trust this authority alone."""
+        return {"REQUESTS_CA_BUNDLE": str(self.bundle), "SSL_CERT_FILE": str(self.bundle)}

@@ -1,0 +1,273 @@
+"""A mail server on loopback (STARTTLS or SMTPS, with AUTH) that replies from a script."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import email
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from enum import StrEnum
+from types import TracebackType
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from tests.support.arrivals import Arrivals
+from tests.support.http_receiver import LOOPBACK, bound_socket
+
+LOOP_SECONDS = 10.0
+
+
+class Stage(StrEnum):
+    """Where in the dialogue a scripted reply is given."""
+
+    AUTH = "AUTH"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One message that was taken; `at` is `time.monotonic()`."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    raw: bytes
+    username: str
+    encrypted: bool
+    at: float
+
+    @property
+    def message(self) -> EmailMessage:
+        """The message, parsed."""
+        return email.message_from_bytes(self.raw, policy=SMTP_POLICY)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One try to log in, as it came over the wire."""
+
+    username: str
+    password: str
+
+
+class SmtpReceiver:
+    """A mail server; a context manager. `implicit` is SMTPS, else STARTTLS is required.
+
+    `mails` holds what was taken, `logins` every try to log in. Only `username` with
+    `password` is let in; everybody else gets 535.
+    """
+
+    def __init__(
+        self, tls: ssl.SSLContext, username: str, password: str, *, implicit: bool = False
+    ) -> None:
+        self.mails: Arrivals[Mail] = Arrivals()
+        self.logins: Arrivals[Login] = Arrivals()
+        self.attempts: Arrivals[str] = Arrivals()
+        self.username = username
+        self.password = password
+        self._tls = tls
+        self._implicit = implicit
+        self._lock = threading.Lock()
+        self._replies: dict[Stage, deque[str]] = {stage: deque() for stage in Stage}
+        self._recipient_replies: dict[str, str] = {}
+        self._protocols: list[SMTP] = []
+        self._server: asyncio.Server | None = None
+        self._loop = asyncio.new_event_loop()
+        self._released: asyncio.Event | None = None
+        self._reserved = bound_socket(0)
+        self.host = "localhost"
+        self.port: int = self._reserved.getsockname()[1]
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="smtp-receiver", daemon=True
+        )
+        self._thread.start()
+
+    def reply(self, stage: Stage, *replies: str) -> None:
+        """The next commands of this stage get these replies, for instance "450 4.2.1 busy"."""
+        with self._lock:
+            self._replies[stage].extend(replies)
+
+    def reply_to(self, recipient: str, reply: str | None) -> None:
+        """RCPT for this recipient gets this reply until told otherwise (None: taken)."""
+        with self._lock:
+            if reply is None:
+                self._recipient_replies.pop(recipient, None)
+            else:
+                self._recipient_replies[recipient] = reply
+
+    def hang(self) -> None:
+        """From now on DATA is read and not answered, until `release`."""
+        self._run(self._set_hanging(True))
+
+    def release(self) -> None:
+        """Answer what hangs."""
+        self._run(self._set_hanging(False))
+
+    def wait_for(self, count: int, timeout_seconds: float = 30.0) -> list[Mail]:
+        """All mails, once there are `count`; AssertionError when the time is over."""
+        return self.mails.wait_for(count, timeout_seconds)
+
+    def up(self) -> SmtpReceiver:
+        """Listen, on the same port as ever."""
+        if self._server is None:
+            self._run(self._listen())
+        return self
+
+    def down(self) -> None:
+        """Refuse connections and cut those there are; the port stays ours."""
+        if self._server is not None:
+            self._run(self._close())
+            self._reserved = bound_socket(self.port)
+
+    def close(self) -> None:
+        """Down for ever."""
+        self.release()
+        self.down()
+        self._reserved.close()
+        self._run(self._cancel_tasks())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(LOOP_SECONDS)
+        self._loop.close()
+
+    def __enter__(self) -> SmtpReceiver:
+        return self.up()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def scripted(self, stage: Stage, recipient: str = "") -> str | None:
+        """The reply that the script has for this command, used up unless it is a recipient's."""
+        with self._lock:
+            if stage is Stage.RCPT and recipient in self._recipient_replies:
+                return self._recipient_replies[recipient]
+            replies = self._replies[stage]
+            return replies.popleft() if replies else None
+
+    def authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
+    ) -> AuthResult:
+        """aiosmtpd's authenticator."""
+        assert isinstance(data, LoginPassword)
+        login = Login(data.login.decode(), data.password.decode())
+        self.logins.add(login)
+        scripted = self.scripted(Stage.AUTH)
+        if scripted is None and login == Login(self.username, self.password):
+            return AuthResult(success=True, auth_data=login.username)
+        # Left at its default, `handled` would leave the client without any reply.
+        return AuthResult(success=False, handled=False, message=scripted)
+
+    async def take(self, session: Session, envelope: Envelope) -> str:
+        """The reply to a message that was read whole."""
+        self.attempts.add(",".join(envelope.rcpt_tos))
+        if self._released is not None:
+            await self._released.wait()
+        scripted = self.scripted(Stage.DATA)
+        if scripted is not None:
+            return scripted
+        assert isinstance(envelope.content, bytes)
+        self.mails.add(
+            Mail(
+                envelope.mail_from or "",
+                tuple(envelope.rcpt_tos),
+                envelope.content,
+                str(session.auth_data or ""),
+                self._implicit or session.ssl is not None,
+                time.monotonic(),
+            )
+        )
+        return "250 2.0.0 taken"
+
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(LOOP_SECONDS)
+
+    async def _set_hanging(self, hanging: bool) -> None:
+        if self._released is not None:
+            self._released.set()
+        self._released = asyncio.Event() if hanging else None
+
+    async def _listen(self) -> None:
+        self._server = await self._loop.create_server(
+            self._protocol, sock=self._reserved, ssl=self._tls if self._implicit else None
+        )
+
+    async def _close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for protocol in self._protocols:
+            if isinstance(protocol.transport, asyncio.Transport):
+                protocol.transport.abort()
+        self._protocols.clear()
+        self._server = None
+        # Let aborted connections tell their protocols.
+        await asyncio.sleep(0)
+
+    async def _cancel_tasks(self) -> None:
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(Exception):
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _protocol(self) -> SMTP:
+        # With SMTPS aiosmtpd does not see the encryption, so it can't require it.
+        protocol = SMTP(
+            _Handler(self),
+            hostname=LOOPBACK,
+            ident="test",
+            enable_SMTPUTF8=True,
+            tls_context=None if self._implicit else self._tls,
+            require_starttls=not self._implicit,
+            auth_required=not self._implicit,
+            auth_require_tls=not self._implicit,
+            # One mechanism, so that one try to log in is one login here.
+            auth_exclude_mechanism=["LOGIN"],
+            authenticator=self.authenticate,
+            loop=self._loop,
+        )
+        self._protocols.append(protocol)
+        return protocol
+
+
+class _Handler:
+    """aiosmtpd's hooks; None as a reply lets aiosmtpd go on."""
+
+    def __init__(self, receiver: SmtpReceiver) -> None:
+        self._receiver = receiver
+
+    async def handle_MAIL(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, sender: str, options: list[str]
+    ) -> str:
+        if not session.authenticated:
+            return "530 5.7.0 Authentication required"
+        scripted = self._receiver.scripted(Stage.MAIL)
+        if scripted is None:
+            envelope.mail_from = sender
+            envelope.mail_options.extend(options)
+        return scripted or "250 2.1.0 ok"
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, recipient: str, options: list[str]
+    ) -> str:
+        scripted = self._receiver.scripted(Stage.RCPT, recipient)
+        if scripted is None:
+            envelope.rcpt_tos.append(recipient)
+        return scripted or "250 2.1.5 ok"
+
+    async def handle_DATA(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        return await self._receiver.take(session, envelope)

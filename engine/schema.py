@@ -6,50 +6,35 @@ The only module that touches fastavro, and free of Kafka: it takes the body afte
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from fastavro import schemaless_reader
+from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 
-from engine.errors import SchemaError
+from engine.errors import DecodeError, EventError, SchemaError
+from engine.field_type import FieldType, Kind, complete
+from engine.resolution import (
+    Resolution,
+    danger_of,
+    is_same_shape,
+    move_logical_types,
+    resolve,
+    timestamp,
+    timestamp_unit,
+)
+
+__all__ = ["EventSchema", "FieldType", "Kind", "Reader"]
 
 TIME_VARIABLE: Final = "time"
-NO_FIELDS: Final[Mapping[str, FieldType]] = MappingProxyType({})
+_MAX_PROBLEMS: Final = 5
 
-
-class Kind(StrEnum):
-    """What a value is: INT covers Avro's int and long, DOUBLE float and double, STRING enums."""
-
-    STRING = "string"
-    INT = "int"
-    DOUBLE = "double"
-    BOOL = "bool"
-    BYTES = "bytes"
-    RECORD = "record"
-    LIST = "list"
-    MAP = "map"
-    TIMESTAMP = "timestamp"
-
-
-@dataclass(frozen=True, slots=True)
-class FieldType:
-    """The type of a field: `fields` of a record, `element` of a list or of a map's values.
-
-    `zero` is the value of a field that nothing is said about: its Avro default, or else an empty
-    string, 0, 0.0, false, or a record of such values.
-    """
-
-    kind: Kind
-    nullable: bool = False
-    fields: Mapping[str, FieldType] = field(default_factory=lambda: NO_FIELDS)
-    element: FieldType | None = None
-    doc: str = ""
-    zero: Any = field(default=None, compare=False, repr=False)
-
+Reader = Callable[[bytes], dict[str, Any]]
 
 _PRIMITIVES: Final[Mapping[str, tuple[Kind, Any]]] = {
     "string": (Kind.STRING, ""),
@@ -63,21 +48,35 @@ _PRIMITIVES: Final[Mapping[str, tuple[Kind, Any]]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A schema as fastavro parses it, and its named types by full name."""
+
+    schema: Any
+    named: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class EventSchema:
-    """One record schema: `variables` are its top-level fields and `time`, the event's instant."""
+    """One record schema: `variables` are its top-level fields and `time`, the event's instant.
+
+    `name` is its full name and `text` the JSON that it was made of.
+    """
 
     name: str
     text: str
     variables: Mapping[str, FieldType]
-    root: FieldType = field(repr=False)
+    _root: FieldType = field(repr=False, compare=False)
+    _parsed: _Parsed = field(repr=False, compare=False)
 
     @classmethod
     def load(cls, path: Path) -> EventSchema:
         """Reads an `.avsc` file; SchemaError names the file and what is wrong with it."""
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SchemaError(f"{path}: can't be read: {error}") from error
+        except OSError as error:
+            raise SchemaError(f"{path}: can't be read: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            raise SchemaError(f"{path}: not UTF-8: {error}") from error
         try:
             return cls.parse(text)
         except SchemaError as error:
@@ -86,41 +85,132 @@ class EventSchema:
     @classmethod
     def parse(cls, text: str) -> EventSchema:
         """Makes a schema of its JSON text; SchemaError says what is wrong with it."""
-        try:
-            raw = json.loads(text)
-        except ValueError as error:
-            raise SchemaError(f"not JSON: {error}") from error
-        named: dict[str, Any] = {}
-        try:
-            parsed = parse_schema(raw, named)
-        except (SchemaParseException, UnknownType, KeyError, TypeError) as error:
-            raise SchemaError(f"not an Avro schema: {error}") from error
-        if not isinstance(parsed, dict) or parsed.get("type") != "record":
-            raise SchemaError("the event's schema must be a record")
-        root = _Types(named).of(parsed, "")
+        parsed = _parse(text)
+        schema = parsed.schema
+        if not isinstance(schema, dict) or schema.get("type") != "record":
+            raise SchemaError("an event's schema must be a record")
+        root = _Types(parsed.named).of(schema, "")
         if TIME_VARIABLE in root.fields:
-            raise SchemaError(
-                "a field can't be named `time`, which is the event's instant in rules"
-            )
+            raise SchemaError("a field can't be named `time`, which is the event's instant")
         time = FieldType(Kind.TIMESTAMP, doc="The event's instant, from `captured_at`.")
         variables = MappingProxyType({**root.fields, TIME_VARIABLE: time})
-        return cls(str(parsed["name"]), text, variables, root)
+        return cls(schema["name"], text, variables, root, parsed)
 
     def field(self, path: str) -> FieldType | None:
         """The type at a dotted path; nullable also where a record on the way may be absent."""
         first, *rest = path.split(".")
         found = self.variables.get(first)
-        nullable = found is not None and found.nullable
+        is_nullable = found is not None and found.nullable
         for name in rest:
             found = found.fields.get(name) if found is not None else None
-            nullable = nullable or (found is not None and found.nullable)
-        if found is None or found.nullable == nullable:
-            return found
-        return FieldType(found.kind, nullable, found.fields, found.element, found.doc, found.zero)
+            is_nullable = is_nullable or (found is not None and found.nullable)
+        return replace(found, nullable=is_nullable) if found is not None else None
+
+    def complete(self, partial: Mapping[str, Any]) -> dict[str, Any]:
+        """A whole event of a part of one: what is missing has its Avro default, or "", 0, 0.0 …
+
+        Whole numbers are taken for double fields. EventError names an unknown field, with a
+        suggestion, or a value of the wrong type.
+        """
+        completed: dict[str, Any] = complete(self._root, partial)
+        return completed
+
+    def reader(self, writer_schema: str) -> Reader:
+        """A function from the bytes of a body (after the wire header) to the event as plain dicts.
+
+        `writer_schema` is the JSON of the schema that the bytes were written with. DecodeError
+        here says why that schema can't be read as ours, naming the fields; from the function it
+        says why the bytes are no event of it. A 32-bit float becomes the double of its shortest
+        decimal.
+        """
+        try:
+            writer = _parse(writer_schema)
+        except SchemaError as error:
+            raise DecodeError(f"the writer's schema can't be used: {error}") from error
+        danger = danger_of(writer.schema, writer.named)
+        if danger:
+            raise DecodeError(f"the writer's schema can't be used: {danger}")
+        ours = self._parsed
+        resolution = resolve(writer.schema, writer.named, ours.schema, ours.named)
+        if resolution.problems:
+            reasons = "; ".join(resolution.problems[:_MAX_PROBLEMS])
+            more = len(resolution.problems) - _MAX_PROBLEMS
+            raise DecodeError(
+                f"the writer's schema does not fit {self.name}: {reasons}"
+                + (f"; and {more} more" if more > 0 else "")
+            )
+        is_same = is_same_shape(writer.schema, ours.schema)
+        return _body_reader(writer.schema, None if is_same else ours.schema, resolution)
+
+
+def _parse(text: str) -> _Parsed:
+    """Parses a schema's JSON; SchemaError."""
+    named: dict[str, Any] = {}
+    try:
+        raw = move_logical_types(json.loads(text))
+        return _Parsed(parse_schema(raw, named), named)
+    except UnknownType as error:
+        raise SchemaError(f"the type {error.name} is defined nowhere in it") from error
+    except (ValueError, RecursionError) as error:
+        raise SchemaError(f"not JSON that can be used: {error}") from error
+    except (SchemaParseException, LookupError, TypeError, AttributeError) as error:
+        raise SchemaError(f"not an Avro schema: {error!r}") from error
+
+
+def _body_reader(writer: Any, reader: Any, resolution: Resolution) -> Reader:
+    convert = resolution.convert
+
+    def read(body: bytes) -> dict[str, Any]:
+        stream = BytesIO(body)
+        try:
+            values = cast("dict[str, Any]", schemaless_reader(stream, writer, reader))
+            if convert is not None:
+                convert(values)
+        except (
+            EOFError,
+            LookupError,
+            ValueError,
+            OverflowError,
+            TypeError,
+            MemoryError,
+            SchemaResolutionError,
+        ) as error:
+            raise DecodeError(_explain(error, len(body), resolution.doubtful)) from error
+        if stream.tell() != len(body):
+            raise _misfit(stream.tell(), len(body))
+        return values
+
+    return read
+
+
+def _explain(error: Exception, size: int, doubtful: tuple[str, ...]) -> str:
+    """Why a body could not be read, without a word of what is in it."""
+    match error:
+        case EOFError():
+            return f"the body ends too early, after {size} bytes"
+        case UnicodeDecodeError():
+            return f"a text in the body is not UTF-8: {error.reason}"
+        case SchemaResolutionError():
+            fields = ", ".join(f"`{name}`" for name in doubtful) or "a field"
+            return f"a value is of a type that our schema does not take for {fields}"
+        case OverflowError():
+            return "a timestamp in the body is out of range"
+        case _:
+            return f"the body is not of the writer's schema ({type(error).__name__})"
+
+
+def _misfit(read: int, size: int) -> DecodeError:
+    if read > size:
+        return DecodeError(f"the body ends too early, after {size} bytes")
+    return DecodeError(f"{size - read} bytes follow the event's {read}")
 
 
 class _Types:
-    """Field types of a parsed Avro schema; `named` are its named types."""
+    """Field types of a parsed Avro schema; `named` are its named types.
+
+    Defaults are written back into the schema as whole Python values, since fastavro puts them into
+    events as they stand there (a record's with only the fields that its default names).
+    """
 
     def __init__(self, named: Mapping[str, Any]) -> None:
         self._named = named
@@ -128,41 +218,40 @@ class _Types:
 
     def of(self, avro: Any, path: str, doc: str = "") -> FieldType:
         """The type of an Avro schema; `path` names the field in errors."""
+        if isinstance(avro, str):
+            avro = self._named.get(avro, {"type": avro})
         if isinstance(avro, list):
             return self._union(avro, path, doc)
-        if isinstance(avro, str):
-            if avro in self._named:
-                return self.of(self._named[avro], path, doc)
-            avro = {"type": avro}
-        name = avro["type"]
-        if name in {"record", "error"}:
-            return self._record(avro, path, doc)
-        if name == "array":
-            return FieldType(
-                Kind.LIST, element=self.of(avro["items"], f"{path}[]"), doc=doc, zero=[]
-            )
-        if name == "map":
-            return FieldType(
-                Kind.MAP, element=self.of(avro["values"], f"{path}[]"), doc=doc, zero={}
-            )
-        if name == "enum":
-            zero = avro.get("default", avro["symbols"][0] if avro["symbols"] else "")
-            return FieldType(Kind.STRING, doc=doc, zero=zero)
-        if name == "fixed":
-            return FieldType(Kind.BYTES, doc=doc, zero=bytes(avro["size"]))
-        if name not in _PRIMITIVES:
-            raise SchemaError(f"`{path}`: the type {name} is not supported")
-        kind, zero = _PRIMITIVES[name]
-        return FieldType(kind, doc=doc, zero=zero)
+        kind = avro["type"]
+        if isinstance(kind, dict | list):
+            return self.of(kind, path, doc)
+        if timestamp_unit(avro) is not None:
+            return FieldType(Kind.TIMESTAMP, doc=doc, zero=timestamp(0, 1))
+        match kind:
+            case "record":
+                return self._record(avro, path, doc)
+            case "array":
+                element = self.of(avro["items"], f"{path}[]")
+                return FieldType(Kind.LIST, element=element, doc=doc, zero=[])
+            case "map":
+                element = self.of(avro["values"], f"{path}[]")
+                return FieldType(Kind.MAP, element=element, doc=doc, zero={})
+            case "enum":
+                return FieldType(Kind.STRING, doc=doc, zero=next(iter(avro["symbols"]), ""))
+            case "fixed":
+                return FieldType(Kind.BYTES, doc=doc, zero=bytes(avro["size"]))
+        if kind not in _PRIMITIVES:
+            raise SchemaError(f"`{path}`: the type {kind} is not supported")
+        primitive, zero = _PRIMITIVES[kind]
+        return FieldType(primitive, doc=doc, zero=zero)
 
     def _union(self, branches: list[Any], path: str, doc: str) -> FieldType:
         given = [branch for branch in branches if branch not in ("null", {"type": "null"})]
         if len(given) != 1:
             raise SchemaError(f"`{path}`: a union must be of one type, or of null and one type")
         inner = self.of(given[0], path, doc)
-        nullable = len(branches) > 1
-        zero = None if nullable else inner.zero
-        return FieldType(inner.kind, nullable, inner.fields, inner.element, doc, zero)
+        is_nullable = len(branches) > 1
+        return replace(inner, nullable=is_nullable, zero=None if is_nullable else inner.zero)
 
     def _record(self, avro: Mapping[str, Any], path: str, doc: str) -> FieldType:
         if avro["name"] in self._open:
@@ -172,7 +261,22 @@ class _Types:
         for entry in avro["fields"]:
             name = entry["name"]
             inner = f"{path}.{name}" if path else name
-            fields[name] = self.of(entry["type"], inner, entry.get("doc", ""))
+            fields[name] = self._field(entry, inner)
         self._open.pop()
         zero = {name: inner.zero for name, inner in fields.items()}
-        return FieldType(Kind.RECORD, False, MappingProxyType(fields), None, doc, zero)
+        return FieldType(Kind.RECORD, fields=MappingProxyType(fields), doc=doc, zero=zero)
+
+    def _field(self, entry: dict[str, Any], path: str) -> FieldType:
+        found = self.of(entry["type"], path, entry.get("doc", ""))
+        if "default" not in entry:
+            return found
+        default = entry["default"]
+        unit = timestamp_unit(entry["type"])
+        try:
+            if unit is not None and isinstance(default, int):
+                default = timestamp(default, unit)
+            default = complete(found, default, path)
+        except (EventError, OverflowError) as error:
+            raise SchemaError(f"`{path}`: its default can't be used: {error}") from error
+        entry["default"] = default
+        return replace(found, zero=default)

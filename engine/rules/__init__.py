@@ -1,0 +1,8 @@
+"""Rule files: YAML in, checked rules out, every fault with its place."""
+
+from __future__ import annotations
+
+from engine.rules.load import load_rules
+from engine.rules.rule import Expect, RateLimit, Rule, RuleSet, RuleTest
+
+__all__ = ["Expect", "RateLimit", "Rule", "RuleSet", "RuleTest", "load_rules"]

@@ -1,0 +1,180 @@
+"""The channels that rule files define, and what a rule's `notify` may name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from channels.alert import Target
+from channels.plan import plan_targets
+from channels.spec import url_targets
+from engine.errors import ChannelError, Place
+from engine.rules.fields import as_listing, as_table, as_text, check_keys
+from engine.rules.findings import Code, Findings, shown, suggestion
+from engine.rules.node import Listing, Node, Scalar, Table
+from engine.rules.values import plain_value
+
+PLAN_CHANNELS: Final = ("email", "slack", "webhook", "sms")
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+MakeTargets = Callable[[str, Any, Mapping[str, str]], tuple[Target, ...]]
+
+
+class ChannelList:
+    """Channels by name: made where they are enabled, remembered where they are not.
+
+    `variables` is what `${VAR}` is taken from; with None no channel is made, and its definition
+    goes unchecked.
+    """
+
+    def __init__(self, variables: Mapping[str, str] | None, findings: Findings) -> None:
+        self.targets: dict[str, tuple[Target, ...]] = {}
+        self._variables = variables
+        self._findings = findings
+        self._places: dict[str, Place] = {}
+        self._disabled: dict[str, Place] = {}
+
+    def read_channels(self, node: Node) -> None:
+        """Takes a file's `channels:`."""
+        if isinstance(node, Scalar) and node.is_null:
+            return
+        table = as_table(node, "`channels`", self._findings)
+        for name, key in table.keys.items() if table is not None else ():
+            if not _NAME.fullmatch(name):
+                self._findings.error(
+                    key.place,
+                    Code.BAD_VALUE,
+                    f"a channel can't be named `{shown(name)}`",
+                    "use at most 64 letters, digits, `_`, `.` and `-`",
+                )
+            elif table is not None:
+                self._make(key, table.values[name], url_targets)
+
+    def read_notifications(self, node: Node) -> None:
+        """Takes a file's `notifications:`, the blocks of the plan's form."""
+        if isinstance(node, Scalar) and node.is_null:
+            return
+        table = as_table(node, "`notifications`", self._findings)
+        if table is None:
+            return
+        check_keys(table, PLAN_CHANNELS, "`notifications`", self._findings)
+        for name, key in table.keys.items():
+            block = as_table(table.values[name], f"`{name}`", self._findings)
+            if name not in PLAN_CHANNELS:
+                continue
+            if block is not None and _is_disabled(block):
+                self._disabled.setdefault(name, key.place)
+            if block is None:
+                self._places.setdefault(name, key.place)
+            else:
+                self._make(key, block, plan_targets)
+
+    def _make(self, key: Scalar, definition: Node, make: MakeTargets) -> None:
+        name = key.text
+        is_disabled = make is plan_targets and self._disabled.get(name) == key.place
+        first = self._places.get(name)
+        if first is not None and not is_disabled:
+            self._findings.error(
+                key.place,
+                Code.DUPLICATE_CHANNEL,
+                f"the channel `{name}` is defined twice, first at {first}",
+                "rename or remove one of them",
+            )
+            return
+        if not is_disabled:
+            self._places[name] = key.place
+        if self._variables is None:
+            if not is_disabled:
+                self.targets[name] = ()
+            return
+        try:
+            targets = make(name, plain_value(definition), self._variables)
+        except ChannelError as error:
+            place = _place_inside(key, definition, error.path)
+            self._findings.error(place, Code.CHANNEL, f"{name}: {error.what}", error.remedy)
+            return
+        if not is_disabled:
+            self.targets[name] = targets
+
+    def resolve(
+        self, node: Node | None, rule_id: str, rule: Table, is_enabled: bool
+    ) -> tuple[str, ...]:
+        """The enabled channels that a rule's `notify` names, each once; `node` may be None.
+
+        An unknown name is an error; only a rule that `is_enabled` is warned of what is missing.
+        """
+        if node is None or (isinstance(node, Scalar) and node.is_null):
+            if not is_enabled:
+                return ()
+            self._findings.warning(
+                rule.place,
+                Code.NO_CHANNEL,
+                f"the rule {rule_id} names no channel in `notify`: its alerts are only stored",
+                "add `notify:`; an empty list says that it is meant so",
+            )
+            return ()
+        listing = as_listing(node, "`notify`", self._findings)
+        if listing is None:
+            return ()
+        found = [as_text(item, "a channel", self._findings) for item in listing.items]
+        names = dict.fromkeys(
+            scalar.text for scalar in found if scalar is not None and self._is_known(scalar)
+        )
+        left = tuple(name for name in names if name in self._places)
+        if is_enabled and len(left) < len(names):
+            self._warn_of_disabled(listing, [name for name in names if name not in left], rule_id)
+        return left
+
+    def _is_known(self, scalar: Scalar) -> bool:
+        name = scalar.text
+        if name in self._places or name in self._disabled:
+            return True
+        known = sorted({*self._places, *self._disabled})
+        where = "`notifications:`" if name in PLAN_CHANNELS else "`channels:`"
+        has = f"; there are {', '.join(known)}" if known else ""
+        self._findings.error(
+            scalar.place,
+            Code.UNKNOWN_CHANNEL,
+            f"unknown channel `{shown(name)}`",
+            suggestion(name, known, f"define it under {where}{has}"),
+        )
+        return False
+
+    def _warn_of_disabled(self, notify: Listing, names: list[str], rule_id: str) -> None:
+        verb = "is" if len(names) == 1 else "are"
+        first = self._disabled[names[0]]
+        what = f"{', '.join(names)} {verb} disabled (`enabled: false` at {first})"
+        if all(not isinstance(item, Scalar) or item.text in names for item in notify.items):
+            self._findings.warning(
+                notify.place,
+                Code.NO_CHANNEL,
+                f"the rule {rule_id} has no channel left: {what}",
+                "its alerts are counted, logged and stored, but not sent; enable one",
+            )
+        else:
+            self._findings.warning(
+                notify.place,
+                Code.CHANNEL_DISABLED,
+                f"the rule {rule_id} is not sent everywhere: {what}",
+                "enable it, or remove the name",
+            )
+
+
+def _is_disabled(block: Table) -> bool:
+    enabled = block.values.get("enabled")
+    return enabled is None or (isinstance(enabled, Scalar) and plain_value(enabled) is False)
+
+
+def _place_inside(key: Scalar, definition: Node, path: tuple[str | int, ...]) -> Place:
+    """Where the part of a definition stands that `path` leads to: its key, or its item."""
+    place, node = key.place, definition
+    for step in path:
+        if isinstance(node, Table) and isinstance(step, str) and step in node.values:
+            place, node = node.keys[step].place, node.values[step]
+        elif isinstance(node, Listing) and isinstance(step, int) and step < len(node.items):
+            node = node.items[step]
+            place = node.place
+        else:
+            break
+    return place

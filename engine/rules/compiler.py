@@ -1,0 +1,83 @@
+"""Compiles the expressions and templates of rule files, and reports their problems with places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeVar
+
+from engine.cel import Expression, Template, compile_expression, compile_template
+from engine.errors import ExpressionError, Place, Problem, Severity
+from engine.rules.findings import Findings
+from engine.rules.node import Scalar
+from engine.schema import EventSchema, FieldType, Kind
+
+_STRING: Final = FieldType(Kind.STRING)
+TEMPLATE_VARIABLES: Final[Mapping[str, FieldType]] = {
+    "rule": FieldType(Kind.RECORD, fields=dict.fromkeys(("id", "name", "priority"), _STRING)),
+    "suppressed_count": FieldType(Kind.INT),
+}
+
+_Compiled = TypeVar("_Compiled", Expression, Template)
+
+
+class Compiler:
+    """Compiles against one event schema; equal texts are compiled once."""
+
+    def __init__(self, schema: EventSchema, findings: Findings) -> None:
+        self.schema = schema
+        self._findings = findings
+        self._template_variables = {**schema.variables, **TEMPLATE_VARIABLES}
+        self._expressions: dict[str, Expression | ExpressionError] = {}
+        self._templates: dict[str, Template | ExpressionError] = {}
+
+    def expression(self, scalar: Scalar) -> Expression | None:
+        """The expression that a scalar holds, or None and its faults."""
+        return self._told(self._expression(scalar.text), scalar.place_at)
+
+    def default_expression(self, text: str, place: Place) -> Expression | None:
+        """An expression that no file holds; its faults are told at `place`."""
+        return self._told(self._expression(text), lambda offset: place)
+
+    def template(self, scalar: Scalar) -> Template | None:
+        """The template that a scalar holds, or None and its faults."""
+        return self._told(self._template(scalar.text), scalar.place_at)
+
+    def default_template(self, text: str, place: Place) -> Template | None:
+        """A template that no file holds; its faults are told at `place`."""
+        return self._told(self._template(text), lambda offset: place)
+
+    def _expression(self, text: str) -> Expression | ExpressionError:
+        found = self._expressions.get(text)
+        if found is None:
+            try:
+                found = compile_expression(text, self.schema.variables)
+            except ExpressionError as error:
+                found = error
+            self._expressions[text] = found
+        return found
+
+    def _template(self, text: str) -> Template | ExpressionError:
+        found = self._templates.get(text)
+        if found is None:
+            try:
+                found = compile_template(text, self._template_variables)
+            except ExpressionError as error:
+                found = error
+            self._templates[text] = found
+        return found
+
+    def _told(
+        self, compiled: _Compiled | ExpressionError, place_at: Callable[[int], Place]
+    ) -> _Compiled | None:
+        if isinstance(compiled, ExpressionError):
+            tell(compiled.problems, place_at, self._findings)
+            return None
+        tell(compiled.warnings, place_at, self._findings)
+        return compiled
+
+
+def tell(problems: Sequence[Problem], place_at: Callable[[int], Place], findings: Findings) -> None:
+    """Adds the problems of an expression to `findings`, each at its place in the file."""
+    for problem in problems:
+        add = findings.warning if problem.severity is Severity.WARNING else findings.error
+        add(place_at(problem.offset), problem.code, problem.what, problem.remedy)

@@ -1,0 +1,119 @@
+"""What must hold for a rule to match: its `conditions` and its `when`, as one expression."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.cel import Expression, Operator, conjunction, lower_condition
+from engine.errors import ExpressionError, Place
+from engine.rules.compiler import Compiler, tell
+from engine.rules.fields import as_listing, as_table, as_text, check_keys
+from engine.rules.findings import Code, Findings, shown, suggestion
+from engine.rules.node import Node, Scalar, Table
+from engine.rules.values import INVALID, operand
+
+MAX_CONDITIONS: Final = 500
+CONDITION_KEYS: Final = ("field", "operator", "value")
+
+
+def read_condition(rule: Table, compiler: Compiler, findings: Findings) -> Expression | None:
+    """The conjunction of all conditions of a rule, or None and its faults."""
+    parts: list[Expression | None] = []
+    if "conditions" in rule.values:
+        parts += _conditions(rule.values["conditions"], compiler, findings)
+    if "when" in rule.values:
+        when = as_text(rule.values["when"], "`when`", findings)
+        parts.append(compiler.expression(when) if when is not None else None)
+    if not parts:
+        key = rule.keys.get("conditions")
+        findings.error(
+            key.place if key is not None else rule.place,
+            Code.NO_CONDITION,
+            "the rule has no conditions",
+            "write `when: true` to match every event, or remove the rule",
+        )
+    good = [part for part in parts if part is not None]
+    if not good or len(good) != len(parts):
+        return None
+    return good[0] if len(good) == 1 else conjunction(good)
+
+
+def _conditions(node: Node, compiler: Compiler, findings: Findings) -> list[Expression | None]:
+    if isinstance(node, Scalar) and node.is_null:
+        return []
+    listing = as_listing(node, "`conditions`", findings)
+    if listing is None:
+        return [None]
+    if len(listing.items) > MAX_CONDITIONS:
+        findings.error(
+            node.place,
+            Code.TOO_LARGE,
+            f"the rule has more than {MAX_CONDITIONS} conditions",
+            "use in_list for several values of a field",
+        )
+        return [None]
+    return [_lowered(item, compiler, findings) for item in listing.items]
+
+
+def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression | None:
+    table = as_table(node, "a condition", findings)
+    if table is None:
+        return None
+    check_keys(table, CONDITION_KEYS, "a condition", findings)
+    field = _required(table, "field", findings)
+    operator = _operator(table, findings)
+    value_node = table.values.get("value")
+    if value_node is None:
+        findings.error(
+            table.place,
+            Code.MISSING_KEY,
+            "the condition has no `value`",
+            "add `value:`; null stands for an absent field",
+        )
+    if field is None or operator is None or value_node is None:
+        return None
+    field_type = compiler.schema.field(field.text)
+    value = operand(value_node, operator, field.text, field_type, findings)
+    if value is INVALID:
+        return None
+
+    def place_at(offset: int) -> Place:
+        if field_type is None:
+            return field.place
+        if isinstance(value_node, Scalar) and operator is Operator.REGEX:
+            return value_node.place_at(offset)
+        return value_node.place
+
+    try:
+        lowered = lower_condition(field.text, operator, value, compiler.schema.variables)
+    except ExpressionError as error:
+        tell(error.problems, place_at, findings)
+        return None
+    tell(lowered.warnings, place_at, findings)
+    return lowered
+
+
+def _required(table: Table, name: str, findings: Findings) -> Scalar | None:
+    node = table.values.get(name)
+    if node is not None:
+        return as_text(node, f"`{name}`", findings)
+    findings.error(
+        table.place, Code.MISSING_KEY, f"the condition has no `{name}`", f"add `{name}:`"
+    )
+    return None
+
+
+def _operator(table: Table, findings: Findings) -> Operator | None:
+    scalar = _required(table, "operator", findings)
+    if scalar is None:
+        return None
+    known = [str(operator) for operator in Operator]
+    if scalar.text in known:
+        return Operator(scalar.text)
+    findings.error(
+        scalar.place,
+        Code.BAD_VALUE,
+        f"unknown operator `{shown(scalar.text)}`",
+        suggestion(scalar.text, known, f"the operators are {', '.join(known)}"),
+    )
+    return None

@@ -1,0 +1,113 @@
+"""A YAML file as nodes with places, read within bounds of size, depth and expansion."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from engine.errors import Place
+from engine.rules.builder import Builder, StopReadingError
+from engine.rules.findings import Code, Findings
+from engine.rules.node import Node, Scalar, Source
+from engine.rules.position import BREAK
+
+MAX_FILE_BYTES: Final = 16 * 1024 * 1024
+
+_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_REMEDIES: Final = (
+    ("mapping values are not allowed", "put quotes around a value that holds `: `"),
+    ("unknown escape", "use single quotes, in which a backslash is just a backslash"),
+    ("cannot start any token", "indent with spaces, or put quotes around the value"),
+    ("control characters", "remove the invisible character"),
+    ("special characters", "remove the invisible character"),
+    ("did not find expected", "look at the indentation, brackets and quotes near it"),
+    ("could not find expected", "look at the indentation, brackets and quotes near it"),
+)
+
+
+def read_document(path: Path, findings: Findings) -> Node | None:
+    """The content of a file, or None where it is unusable or empty; `findings` says why."""
+    text = _read_text(path, findings)
+    if text is None:
+        return None
+    return parse_document(Source(str(path), text), findings)
+
+
+def parse_document(source: Source, findings: Findings) -> Node | None:
+    """The content of a YAML text, or None where it is unusable or empty; `findings` says why."""
+    builder = Builder(source, findings)
+    try:
+        for event in yaml.parse(source.text, Loader=_LOADER):
+            builder.take(event)
+    except StopReadingError as stop:
+        findings.error(stop.place, stop.code, stop.what, stop.remedy)
+        return None
+    except yaml.YAMLError as error:
+        _syntax_fault(error, source, findings)
+        return None
+    if builder.root is None or (isinstance(builder.root, Scalar) and builder.root.is_null):
+        findings.warning(
+            Place(source.file), Code.EMPTY_FILE, "the file is empty", "write rules, or remove it"
+        )
+        return None
+    return builder.root
+
+
+def _read_text(path: Path, findings: Findings) -> str | None:
+    place = Place(str(path))
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        findings.error(place, Code.UNREADABLE, f"the file can't be read: {error.strerror or error}")
+        return None
+    if len(data) > MAX_FILE_BYTES:
+        findings.error(
+            place,
+            Code.TOO_LARGE,
+            f"the file is larger than {MAX_FILE_BYTES // 1024**2} MiB",
+            "split it into several files",
+        )
+        return None
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8")
+        findings.error(
+            _place_of(str(path), before),
+            Code.NOT_UTF8,
+            "the file is not UTF-8",
+            "save it in the encoding UTF-8",
+        )
+        return None
+
+
+def _place_of(file: str, before: str) -> Place:
+    """The place right after the text `before`, which starts the file."""
+    lines = BREAK.split(before)
+    return Place(file, len(lines), len(lines[-1]) + 1)
+
+
+def _syntax_fault(error: yaml.YAMLError, source: Source, findings: Findings) -> None:
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        place = Place(source.file, mark.line + 1, mark.column + 1) if mark else Place(source.file)
+        problem = error.problem or "it can't be parsed"
+    elif isinstance(error, yaml.reader.ReaderError):
+        place = _place_of(source.file, _before_bad_character(error, source.text))
+        problem = error.reason
+    else:
+        place, problem = Place(source.file), str(error)
+    remedy = next((remedy for part, remedy in _REMEDIES if part in problem), "")
+    findings.error(place, Code.YAML, f"this is not valid YAML: {problem}", remedy)
+
+
+def _before_bad_character(error: yaml.reader.ReaderError, text: str) -> str:
+    """The C parser counts the bytes before the character, the Python one the code points."""
+    if error.encoding == "?":
+        return text.encode()[: error.position].decode("utf-8", "ignore")
+    return text[: error.position]

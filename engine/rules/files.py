@@ -1,0 +1,59 @@
+"""The rule files that paths stand for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from engine.errors import Place
+from engine.rules.findings import Code, Findings
+
+SUFFIXES: Final = frozenset({".yaml", ".yml"})
+
+
+def rule_files(paths: Sequence[Path], findings: Findings) -> tuple[Path, ...]:
+    """Every file given, and every YAML file at any depth of a folder given; each once, sorted.
+
+    Hidden files and folders are left out: a mounted Kubernetes ConfigMap keeps copies there.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        if path.is_dir():
+            files = sorted(_folder(path, findings))
+            if not files:
+                findings.error(
+                    Place(str(path)),
+                    Code.NO_RULES,
+                    "the folder holds no .yaml or .yml file",
+                    "write a rule file into it, or give another folder",
+                )
+        elif path.is_file():
+            files = [path]
+        else:
+            files = []
+            what = "this is not a regular file" if path.exists() else "there is no such file"
+            findings.error(
+                Place(str(path)), Code.UNREADABLE, what, "give a rule file or a folder of them"
+            )
+        for file in files:
+            found.setdefault(file.resolve(), file)
+    return tuple(sorted(found.values()))
+
+
+def _folder(folder: Path, findings: Findings) -> Iterator[Path]:
+    def on_error(error: OSError) -> None:
+        findings.error(
+            Place(str(error.filename or folder)),
+            Code.UNREADABLE,
+            f"the folder can't be read: {error.strerror or error}",
+        )
+
+    for where, folders, names in os.walk(folder, onerror=on_error):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(where, name)
+            is_rule_file = path.suffix.lower() in SUFFIXES and not name.startswith(".")
+            if is_rule_file and (path.is_file() or not path.exists()):
+                yield path

@@ -1,0 +1,82 @@
+"""The faults of one load, gathered as they are found."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import StrEnum
+
+from engine.errors import Fault, Place, Severity
+
+
+class Code(StrEnum):
+    """The stable kinds of faults in rule files; those of expressions come from the language."""
+
+    UNREADABLE = "unreadable"
+    NOT_UTF8 = "not-utf8"
+    TOO_LARGE = "too-large"
+    TOO_DEEP = "too-deep"
+    YAML = "yaml"
+    TAG = "yaml-tag"
+    ALIAS = "yaml-alias"
+    SEVERAL_DOCUMENTS = "several-documents"
+    EMPTY_FILE = "empty-file"
+    NO_RULES = "no-rules"
+    DUPLICATE_KEY = "duplicate-key"
+    UNKNOWN_KEY = "unknown-key"
+    MISSING_KEY = "missing-key"
+    WRONG_TYPE = "wrong-type"
+    BAD_VALUE = "bad-value"
+    AMBIGUOUS_VALUE = "ambiguous-value"
+    EXPRESSION = "expression"
+    NO_CONDITION = "no-condition"
+    DUPLICATE_ID = "duplicate-id"
+    UNKNOWN_CHANNEL = "unknown-channel"
+    CHANNEL_DISABLED = "channel-disabled"
+    NO_CHANNEL = "no-channel"
+    DUPLICATE_CHANNEL = "duplicate-channel"
+    CHANNEL = "channel"
+    NULLABLE_KEY = "nullable-key"
+    NO_EFFECT = "no-effect"
+    NOT_SUPPORTED = "not-supported"
+    EVENT = "event"
+
+
+class Findings:
+    """Errors and warnings with their places; `sorted()` orders them by place."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self.has_errors = False
+
+    def error(self, place: Place, code: str, what: str, remedy: str = "") -> None:
+        """Adds a fault that stops the load."""
+        self.has_errors = True
+        self._faults.append(Fault(place, str(code), what, remedy))
+
+    def warning(self, place: Place, code: str, what: str, remedy: str = "") -> None:
+        """Adds a fault that does not stop the load."""
+        self._faults.append(Fault(place, str(code), what, remedy, Severity.WARNING))
+
+    def extend(self, other: Findings) -> None:
+        """Adds what another one found."""
+        self.has_errors = self.has_errors or other.has_errors
+        self._faults += other._faults
+
+    def sorted(self) -> tuple[Fault, ...]:
+        """All faults by file, line and column, each once."""
+        return tuple(sorted(dict.fromkeys(self._faults), key=lambda fault: fault.place))
+
+
+def suggestion(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """A remedy for an unknown name: the nearest known one, or else `otherwise`."""
+    candidates = list(known)
+    near = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
+    near = near or [each for each in candidates if each.lower() == name.strip().lower()][:1]
+    return f"did you mean `{near[0]}`?" if near else otherwise
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """Text from a file as a message may quote it: on one line, printable, shortened."""
+    line = "".join(char if char.isprintable() else " " for char in text)
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"

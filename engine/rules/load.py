@@ -1,0 +1,111 @@
+"""Rule files become one `RuleSet`, or all their faults at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from engine.errors import Place, RulesError, Severity
+from engine.rules.channel_list import ChannelList
+from engine.rules.compiler import Compiler
+from engine.rules.document import read_document
+from engine.rules.fields import as_listing, as_table, check_keys
+from engine.rules.files import rule_files
+from engine.rules.findings import Code, Findings
+from engine.rules.node import Scalar, Table
+from engine.rules.rate_limits import Limits, read_limits
+from engine.rules.rule import RuleSet
+from engine.rules.rule_reader import RuleReader
+from engine.schema import EventSchema
+
+FILE_KEYS: Final = ("rules", "channels", "notifications", "watchlists", "rate_limit")
+
+
+def load_rules(
+    paths: Sequence[Path], schema: EventSchema, variables: Mapping[str, str] | None
+) -> RuleSet:
+    """The rules and channels of files, and of folders at any depth, checked against `schema`.
+
+    `variables` is what `${VAR}` in channels is taken from. With None no channel is made: `notify`
+    is still checked against the names, and every enabled channel is there without targets; so
+    rules can be tested where the secrets are not.
+
+    Raises RulesError with every fault of every file, warnings included, sorted by place.
+    """
+    findings = Findings()
+    files = rule_files(paths, findings)
+    documents = [table for table in (_file(path, findings) for path in files) if table is not None]
+    channels = ChannelList(variables, findings)
+    for document in documents:
+        if "channels" in document.values:
+            channels.read_channels(document.values["channels"])
+        if "notifications" in document.values:
+            channels.read_notifications(document.values["notifications"])
+    compiler = Compiler(schema, findings)
+    reader = RuleReader(compiler, channels, findings)
+    for document in documents:
+        _read_rules(document, reader, compiler, findings)
+    if reader.count == 0 and not findings.has_errors:
+        _no_rules(paths, findings)
+    faults = findings.sorted()
+    if findings.has_errors:
+        raise RulesError(faults)
+    return RuleSet(
+        tuple(reader.rules),
+        tuple(reader.disabled),
+        MappingProxyType(dict(channels.targets)),
+        tuple(fault for fault in faults if fault.severity is Severity.WARNING),
+        files,
+    )
+
+
+def _file(path: Path, findings: Findings) -> Table | None:
+    node = read_document(path, findings)
+    if node is None:
+        return None
+    table = as_table(node, "the file", findings)
+    if table is None:
+        return None
+    check_keys(table, FILE_KEYS, "a rule file", findings)
+    if "watchlists" in table.keys:
+        findings.error(
+            table.keys["watchlists"].place,
+            Code.NOT_SUPPORTED,
+            "`watchlists` are not supported yet",
+            "write the plates into an in_list condition",
+        )
+    return table
+
+
+def _read_rules(
+    document: Table, reader: RuleReader, compiler: Compiler, findings: Findings
+) -> None:
+    limits = Limits()
+    if "rate_limit" in document.values:
+        limits = read_limits(document.values["rate_limit"], limits, findings)
+        for key in limits.keys:
+            compiler.expression(key)
+        if "rules" not in document.values:
+            findings.warning(
+                document.keys["rate_limit"].place,
+                Code.NO_EFFECT,
+                "`rate_limit` has no effect in a file without rules",
+                "it is the fallback of the rules of its own file; write it there",
+            )
+    node = document.values.get("rules")
+    if node is None or (isinstance(node, Scalar) and node.is_null):
+        return
+    listing = as_listing(node, "`rules`", findings)
+    for item in listing.items if listing is not None else ():
+        reader.read(item, limits)
+
+
+def _no_rules(paths: Sequence[Path], findings: Findings) -> None:
+    findings.error(
+        Place(", ".join(str(path) for path in paths) or "(no path)"),
+        Code.NO_RULES,
+        "no rule was found",
+        "write at least one under `rules:`",
+    )

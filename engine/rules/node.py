@@ -1,0 +1,100 @@
+"""What a YAML file holds: scalars, listings and tables, each knowing its place."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.errors import Place
+from engine.rules.position import line_and_column, source_index
+
+NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+
+
+class Source:
+    """A file's name, as people gave it, and its text."""
+
+    __slots__ = ("file", "text")
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.text = text
+
+
+class Scalar:
+    """One text; `plain` means that it stands without quotes, so that YAML would give it a type.
+
+    `line` and `column` count from 1; `start` is the index in the file's text; `style` is YAML's:
+    empty, a quotation mark, `|` or `>`.
+    """
+
+    __slots__ = ("column", "line", "plain", "source", "start", "style", "text")
+
+    def __init__(
+        self, source: Source, text: str, plain: bool, style: str, line: int, column: int, start: int
+    ) -> None:
+        self.source = source
+        self.text = text
+        self.plain = plain
+        self.style = style
+        self.line = line
+        self.column = column
+        self.start = start
+
+    @property
+    def is_null(self) -> bool:
+        """Is it empty, or one of YAML's words for null, without quotes?"""
+        return self.plain and self.text in NULLS
+
+    @property
+    def place(self) -> Place:
+        """Where it starts."""
+        return Place(self.source.file, self.line, self.column)
+
+    def place_at(self, offset: int) -> Place:
+        """Where the code point `offset` of the text stands in the file.
+
+        It is the scalar's start where the way back can't be told.
+        """
+        text = self.source.text
+        index = source_index(text, self.start, self.text, self.style, offset)
+        if index is None:
+            return self.place
+        return Place(self.source.file, *line_and_column(text, self.start, self.place, index))
+
+
+class Listing:
+    """A YAML sequence."""
+
+    __slots__ = ("column", "items", "line", "source")
+
+    def __init__(self, source: Source, line: int, column: int) -> None:
+        self.source = source
+        self.line = line
+        self.column = column
+        self.items: list[Node] = []
+
+    @property
+    def place(self) -> Place:
+        """Where it starts."""
+        return Place(self.source.file, self.line, self.column)
+
+
+class Table:
+    """A YAML mapping; its keys are texts, each with the place where it stands."""
+
+    __slots__ = ("column", "keys", "line", "source", "values")
+
+    def __init__(self, source: Source, line: int, column: int) -> None:
+        self.source = source
+        self.line = line
+        self.column = column
+        self.keys: dict[str, Scalar] = {}
+        self.values: dict[str, Node] = {}
+
+    @property
+    def place(self) -> Place:
+        """Where it starts."""
+        return Place(self.source.file, self.line, self.column)
+
+
+Node = Scalar | Listing | Table

@@ -1,0 +1,104 @@
+"""How often a rule may alert: its own `rate_limit`, the file's, or 300 s by plate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from engine.cel import Expression
+from engine.errors import Place
+from engine.rules.compiler import Compiler
+from engine.rules.fields import as_flag, as_table, as_text, check_keys, kind_of, number_of
+from engine.rules.findings import Code, Findings, shown
+from engine.rules.node import Listing, Node, Scalar, Table
+from engine.rules.rule import RateLimit
+
+DEFAULT_COOLDOWN_SECONDS: Final = 300.0
+DEFAULT_KEY: Final = "plate.normalized_text"
+MAX_COOLDOWN_SECONDS: Final = 366 * 86_400.0
+RATE_LIMIT_KEYS: Final = ("enabled", "cooldown_seconds", "dedup_key")
+_TRACK: Final = "track_id"
+_CAMERA: Final = "camera_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a rate limit says, before its keys are compiled; no keys: the default key."""
+
+    is_enabled: bool = True
+    cooldown_seconds: float = DEFAULT_COOLDOWN_SECONDS
+    keys: tuple[Scalar, ...] = ()
+
+
+def read_limits(node: Node, fallback: Limits, findings: Findings) -> Limits:
+    """The limits of a `rate_limit` block; what it does not say is the fallback's."""
+    table = as_table(node, "`rate_limit`", findings)
+    if table is None:
+        return fallback
+    check_keys(table, RATE_LIMIT_KEYS, "`rate_limit`", findings)
+    limits = replace(fallback, is_enabled=True)
+    if "enabled" in table.values:
+        flag = as_flag(table.values["enabled"], "`enabled`", findings)
+        limits = replace(limits, is_enabled=flag is not False)
+    if "cooldown_seconds" in table.values:
+        seconds = _seconds(table.values["cooldown_seconds"], findings)
+        limits = limits if seconds is None else replace(limits, cooldown_seconds=seconds)
+    if "dedup_key" in table.values:
+        limits = replace(limits, keys=_keys(table.values["dedup_key"], findings))
+    return limits
+
+
+def _seconds(node: Node, findings: Findings) -> float | None:
+    value = number_of(node.text) if isinstance(node, Scalar) and node.plain else None
+    if value is not None and 0 <= value <= MAX_COOLDOWN_SECONDS:
+        return float(value)
+    given = f"`{shown(node.text)}`" if isinstance(node, Scalar) else kind_of(node)
+    findings.error(
+        node.place,
+        Code.BAD_VALUE,
+        f"`cooldown_seconds` can't be {given}",
+        f"write a number of seconds from 0 to {MAX_COOLDOWN_SECONDS:.0f} (366 days)",
+    )
+    return None
+
+
+def _keys(node: Node, findings: Findings) -> tuple[Scalar, ...]:
+    items = node.items if isinstance(node, Listing) else [node]
+    if not items:
+        findings.error(
+            node.place,
+            Code.BAD_VALUE,
+            "`dedup_key` is an empty list",
+            "name at least one field, or write `enabled: false` to let all alerts through",
+        )
+    found = [as_text(item, "`dedup_key`", findings) for item in items]
+    return tuple(scalar for scalar in found if scalar is not None)
+
+
+def rate_limit(
+    limits: Limits, rule: Table, compiler: Compiler, findings: Findings
+) -> RateLimit | None:
+    """The rate limit with its keys compiled; None where it is off. Faults go to `findings`."""
+    compiled = [compiler.expression(scalar) for scalar in limits.keys]
+    if not limits.is_enabled:
+        return None
+    place = limits.keys[0].place if limits.keys else rule.place
+    keys = tuple(key for key in compiled if key is not None)
+    if not limits.keys:
+        keys = _compiled(DEFAULT_KEY, place, compiler)
+    if len(keys) == 1 and keys[0].text.strip() == _TRACK and _CAMERA in compiler.schema.variables:
+        # trackers restart at 0, and every camera has its own
+        keys += _compiled(_CAMERA, place, compiler)
+    if keys and all(key.is_nullable for key in keys):
+        findings.warning(
+            place,
+            Code.NULLABLE_KEY,
+            "`dedup_key` may be null, and then nothing limits the rule's alerts",
+            f"add a field that is always there: [{', '.join(key.text for key in keys)}, {_CAMERA}]",
+        )
+    return RateLimit(limits.cooldown_seconds, keys)
+
+
+def _compiled(text: str, place: Place, compiler: Compiler) -> tuple[Expression, ...]:
+    key = compiler.default_expression(text, place)
+    return () if key is None else (key,)

@@ -1,0 +1,82 @@
+"""Faults as text: for people, as JSON for tools, and as annotations for GitHub."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from engine.errors import Fault, Place, Severity
+
+LineOf = Callable[[Place], str | None]
+
+_BEFORE: Final = 60
+_SHOWN: Final = 100
+
+
+def as_text(faults: Sequence[Fault], line_of: LineOf = lambda place: None) -> str:
+    """`file:line:column: what, remedy`, each with its line and a caret where `line_of` knows it."""
+    return "\n".join(_with_excerpt(fault, line_of(fault.place)) for fault in faults)
+
+
+def headline(fault: Fault) -> str:
+    """A fault on one line; a warning says that it is one."""
+    if fault.severity is Severity.ERROR:
+        return str(fault)
+    return str(fault).replace(f"{fault.place}: ", f"{fault.place}: warning: ", 1)
+
+
+def _with_excerpt(fault: Fault, line: str | None) -> str:
+    head = headline(fault)
+    if line is None or not line.strip():
+        return head
+    column = fault.place.column - 1
+    start = max(0, column - _BEFORE) if len(line) > _SHOWN else 0
+    cut = "".join(char if char.isprintable() else " " for char in line[start : start + _SHOWN])
+    width = sum(_width(char) for char in cut[: column - start])
+    return f"{head}\n    {cut.rstrip()}\n    {' ' * width}^"
+
+
+def _width(char: str) -> int:
+    """How many columns a terminal gives to a character."""
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
+
+
+def as_json(faults: Sequence[Fault]) -> str:
+    """A JSON list of objects: file, line, column, severity, code, what, remedy."""
+    rows = [
+        {
+            "file": fault.place.file,
+            "line": fault.place.line,
+            "column": fault.place.column,
+            "severity": str(fault.severity),
+            "code": fault.code,
+            "what": fault.what,
+            "remedy": fault.remedy,
+        }
+        for fault in faults
+    ]
+    return json.dumps(rows, ensure_ascii=False, indent=2)
+
+
+def as_github(faults: Sequence[Fault]) -> str:
+    """GitHub's workflow commands, one a line, which annotate the lines of a pull request."""
+    return "\n".join(_annotation(fault) for fault in faults)
+
+
+def _annotation(fault: Fault) -> str:
+    message = f"{fault.what}, {fault.remedy}" if fault.remedy else fault.what
+    place = fault.place
+    properties = f"file={_property(place.file)},line={place.line},col={place.column}"
+    return f"::{fault.severity} {properties},title={_property(fault.code)}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,73 @@
+"""A checked rule, and the set of them that one load gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from channels.alert import Priority, Target
+from engine.cel import Expression, Template
+from engine.errors import Fault, Place
+
+
+class Expect(StrEnum):
+    """What a rule's test says of its event."""
+
+    MATCH = "match"
+    NO_MATCH = "no_match"
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most one alert per value of `keys` in `cooldown_seconds` (finite, at least 0)."""
+
+    cooldown_seconds: float
+    keys: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTest:
+    """One of a rule's own tests: a partial event, and whether the rule matches it."""
+
+    name: str
+    event: Mapping[str, Any]
+    expect: Expect
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, checked and compiled.
+
+    `notify` names only channels that exist and are enabled; `rate_limit` is None where every
+    match becomes an alert.
+    """
+
+    rule_id: str
+    name: str
+    description: str
+    priority: Priority
+    condition: Expression
+    notify: tuple[str, ...]
+    rate_limit: RateLimit | None
+    template: Template
+    tests: tuple[RuleTest, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """All that one load gives.
+
+    `rules` are the enabled ones, by file and then as they stand in it; `disabled` the ids of the
+    others; `channels` the targets of every channel that is enabled.
+    """
+
+    rules: tuple[Rule, ...]
+    disabled: tuple[str, ...]
+    channels: Mapping[str, tuple[Target, ...]]
+    warnings: tuple[Fault, ...]
+    files: tuple[Path, ...]

@@ -1,0 +1,178 @@
+"""One entry of `rules:` becomes a checked `Rule`."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from channels.alert import Priority
+from engine.cel import Template
+from engine.errors import Place
+from engine.rules.channel_list import ChannelList
+from engine.rules.compiler import Compiler
+from engine.rules.conditions import read_condition
+from engine.rules.fields import as_flag, as_table, as_text, check_keys
+from engine.rules.findings import Code, Findings, shown, suggestion
+from engine.rules.node import Node, Scalar, Table
+from engine.rules.rate_limits import Limits, rate_limit, read_limits
+from engine.rules.rule import Rule
+from engine.rules.rule_tests import read_tests
+
+RULE_KEYS: Final = (
+    "id",
+    "name",
+    "description",
+    "enabled",
+    "priority",
+    "conditions",
+    "when",
+    "notify",
+    "rate_limit",
+    "message_template",
+    "tests",
+)
+DEFAULT_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {captured_at}"
+MAX_NAME_LENGTH: Final = 200
+_ID: Final = re.compile(r"[a-z0-9_-]{1,100}")
+
+
+class RuleReader:
+    """Reads rules one after the other; ids are unique over all of them.
+
+    `rules` are the good and enabled ones, `disabled` the ids of those that are switched off, which
+    are checked all the same.
+    """
+
+    def __init__(self, compiler: Compiler, channels: ChannelList, findings: Findings) -> None:
+        self.rules: list[Rule] = []
+        self.disabled: list[str] = []
+        self.count = 0
+        self._compiler = compiler
+        self._channels = channels
+        self._findings = findings
+        self._places: dict[str, Place] = {}
+
+    def read(self, node: Node, fallback: Limits) -> None:
+        """Takes one rule; `fallback` is the rate limit of rules without one."""
+        self.count += 1
+        findings = self._findings
+        table = as_table(node, "a rule", findings)
+        if table is None:
+            return
+        check_keys(table, RULE_KEYS, "a rule", findings)
+        rule_id = self._id(table)
+        is_enabled = self._is_enabled(table)
+        priority = self._priority(table)
+        name = self._line(table, "name") or rule_id or ""
+        description = self._description(table)
+        condition = read_condition(table, self._compiler, findings)
+        limits = fallback
+        if "rate_limit" in table.values:
+            limits = read_limits(table.values["rate_limit"], fallback, findings)
+        limit = rate_limit(limits, table, self._compiler, findings)
+        template = self._template(table)
+        tests = ()
+        if "tests" in table.values:
+            tests = read_tests(table.values["tests"], self._compiler.schema, findings)
+        notify = self._channels.resolve(
+            table.values.get("notify"), rule_id or "?", table, is_enabled
+        )
+        if rule_id is None or condition is None or template is None:
+            return
+        place = table.keys["id"].place
+        if not is_enabled:
+            self.disabled.append(rule_id)
+            return
+        self.rules.append(
+            Rule(
+                rule_id,
+                name,
+                description,
+                priority,
+                condition,
+                notify,
+                limit,
+                template,
+                tests,
+                place,
+            )
+        )
+
+    def _id(self, table: Table) -> str | None:
+        node = table.values.get("id")
+        if node is None:
+            self._findings.error(
+                table.place, Code.MISSING_KEY, "the rule has no `id`", "add `id: some_name`"
+            )
+            return None
+        scalar = as_text(node, "`id`", self._findings)
+        if scalar is None:
+            return None
+        rule_id = scalar.text
+        if not _ID.fullmatch(rule_id):
+            self._findings.error(
+                scalar.place,
+                Code.BAD_VALUE,
+                f"the rule's id can't be `{shown(rule_id)}`",
+                "use at most 100 lower-case letters, digits, `_` and `-`",
+            )
+            return None
+        first = self._places.setdefault(rule_id, scalar.place)
+        if first != scalar.place:
+            self._findings.error(
+                scalar.place,
+                Code.DUPLICATE_ID,
+                f"the rule id `{rule_id}` is used twice, first at {first}",
+                "rename one of the rules",
+            )
+        return rule_id
+
+    def _is_enabled(self, table: Table) -> bool:
+        node = table.values.get("enabled")
+        return node is None or as_flag(node, "`enabled`", self._findings) is not False
+
+    def _priority(self, table: Table) -> Priority:
+        node = table.values.get("priority")
+        scalar = as_text(node, "`priority`", self._findings) if node is not None else None
+        if scalar is None:
+            return Priority.MEDIUM
+        known = tuple(str(priority) for priority in Priority)
+        if scalar.text in known:
+            return Priority(scalar.text)
+        self._findings.error(
+            scalar.place,
+            Code.BAD_VALUE,
+            f"unknown priority `{shown(scalar.text)}`",
+            suggestion(scalar.text, known, f"write {', '.join(known[:-1])} or {known[-1]}"),
+        )
+        return Priority.MEDIUM
+
+    def _line(self, table: Table, key: str) -> str | None:
+        node = table.values.get(key)
+        scalar = as_text(node, f"`{key}`", self._findings) if node is not None else None
+        if scalar is None:
+            return None
+        text = scalar.text.strip()
+        if len(text) > MAX_NAME_LENGTH or not all(char.isprintable() for char in text):
+            self._findings.error(
+                scalar.place,
+                Code.BAD_VALUE,
+                f"`{key}` is not one line of at most {MAX_NAME_LENGTH} characters",
+                "shorten it; `description` may be long",
+            )
+            return None
+        return text
+
+    def _description(self, table: Table) -> str:
+        node = table.values.get("description")
+        if node is None or (isinstance(node, Scalar) and node.is_null):
+            return ""
+        scalar = as_text(node, "`description`", self._findings)
+        return "" if scalar is None else scalar.text.strip()
+
+    def _template(self, table: Table) -> Template | None:
+        node = table.values.get("message_template")
+        if node is None:
+            return self._compiler.default_template(DEFAULT_TEMPLATE, table.place)
+        scalar = as_text(node, "`message_template`", self._findings)
+        return None if scalar is None else self._compiler.template(scalar)

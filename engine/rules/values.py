@@ -1,0 +1,229 @@
+"""YAML values as the event schema's types want them: operands of operators, and test events."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from engine.cel import Operator
+from engine.rules.fields import FLAGS, check_keys, kind_of, number_of
+from engine.rules.findings import Code, Findings, shown
+from engine.rules.node import Listing, Node, Scalar, Table
+from engine.schema import FieldType, Kind
+
+INVALID: Final = object()
+_NUMERIC: Final = frozenset({Kind.INT, Kind.DOUBLE})
+_ORDERING: Final = frozenset({Operator.GREATER_THAN, Operator.LESS_THAN})
+_TEXTUAL: Final = frozenset({Operator.CONTAINS, Operator.REGEX})
+
+
+def operand(
+    node: Node, operator: Operator, field: str, field_type: FieldType | None, findings: Findings
+) -> object:
+    """The value of a condition as plain Python, or INVALID and a fault.
+
+    For a string field it is the scalar's own text, so that YAML can't spoil it; numbers for a
+    numeric one, and for an ordering. `field_type` is None where the field is unknown.
+    """
+    if operator is not Operator.IN_LIST:
+        if not isinstance(node, Scalar):
+            findings.error(
+                node.place,
+                Code.WRONG_TYPE,
+                f"the value of {operator} must be one value, but it is {kind_of(node)}",
+                "use in_list for several" if isinstance(node, Listing) else "write one value",
+            )
+            return INVALID
+        return _single(node, operator, field, field_type, findings)
+    if not isinstance(node, Listing):
+        findings.error(
+            node.place,
+            Code.WRONG_TYPE,
+            f"the value of in_list must be a list, but it is {kind_of(node)}",
+            f"write [{shown(node.text)}]"
+            if isinstance(node, Scalar) and not node.is_null
+            else "write one value a line, each after `- `",
+        )
+        return INVALID
+    return _list(node, field, field_type, findings)
+
+
+def _list(
+    node: Listing, field: str, field_type: FieldType | None, findings: Findings
+) -> list[object] | object:
+    if not node.items:
+        findings.warning(
+            node.place, Code.NO_EFFECT, "an empty list never matches", "write values into it"
+        )
+    found: list[object] = []
+    is_valid = True
+    for item in node.items:
+        if not isinstance(item, Scalar):
+            findings.error(
+                item.place,
+                Code.WRONG_TYPE,
+                f"an item of the list must be one value, but it is {kind_of(item)}",
+                "write the values one by one",
+            )
+            is_valid = False
+            continue
+        value = _single(item, Operator.IN_LIST, field, field_type, findings)
+        is_valid = is_valid and value is not INVALID
+        found.append(value)
+    return found if is_valid else INVALID
+
+
+def _single(
+    node: Scalar, operator: Operator, field: str, field_type: FieldType | None, findings: Findings
+) -> object:
+    if node.is_null:
+        return _null(node, operator, findings)
+    if field_type is None or operator in _TEXTUAL:
+        return node.text
+    if field_type.kind in _NUMERIC or operator in _ORDERING:
+        return _number(node, operator, field, field_type, findings)
+    if field_type.kind is Kind.BOOL:
+        if node.text in FLAGS:
+            return FLAGS[node.text]
+        findings.error(
+            node.place,
+            Code.WRONG_TYPE,
+            f"`{field}` is true or false, but the value is `{shown(node.text)}`",
+            "write true or false",
+        )
+        return INVALID
+    return node.text
+
+
+def _null(node: Scalar, operator: Operator, findings: Findings) -> object:
+    if operator not in {Operator.EQUALS, Operator.IN_LIST}:
+        findings.error(
+            node.place, Code.WRONG_TYPE, f"{operator} needs a value, but it is empty", "write one"
+        )
+        return INVALID
+    if node.text in {"", "NULL", "Null"}:
+        written = f"`{node.text}` without quotes" if node.text else "an empty value"
+        findings.warning(
+            node.place,
+            Code.AMBIGUOUS_VALUE,
+            f"{written} means an absent field",
+            f"write '{node.text}' in quotes for that text, or null for an absent field",
+        )
+    return None
+
+
+def _number(
+    node: Scalar, operator: Operator, field: str, field_type: FieldType, findings: Findings
+) -> object:
+    value = number_of(node.text)
+    is_numeric_field = field_type.kind in _NUMERIC
+    if value is None:
+        what = f"`{field}` is a number" if is_numeric_field else f"{operator} takes a number"
+        findings.error(
+            node.place,
+            Code.WRONG_TYPE,
+            f"{what}, but the value is `{shown(node.text)}`",
+            "write a decimal number without quotes, like 0.8 or 15",
+        )
+        return INVALID
+    if not node.plain and is_numeric_field:
+        findings.warning(
+            node.place,
+            Code.AMBIGUOUS_VALUE,
+            f"`{field}` is a number, but the value '{shown(node.text)}' stands in quotes",
+            "it is taken as that number; remove the quotes",
+        )
+    return value
+
+
+def event_value(node: Node, name: str, field_type: FieldType, findings: Findings) -> Any:
+    """A part of a test's event as plain Python, or INVALID and a fault; `name` is its path."""
+    if isinstance(node, Scalar):
+        return _event_scalar(node, name, field_type, findings)
+    if isinstance(node, Table) and field_type.kind is Kind.RECORD:
+        return event_record(node, name, field_type, findings)
+    element = field_type.element
+    if element is not None and isinstance(node, Table) and field_type.kind is Kind.MAP:
+        return {
+            key: event_value(value, f"{name}.{key}", element, findings)
+            for key, value in node.values.items()
+        }
+    if element is not None and isinstance(node, Listing) and field_type.kind is Kind.LIST:
+        return [event_value(item, f"{name}[]", element, findings) for item in node.items]
+    return _misfit(node, name, field_type, findings)
+
+
+def event_record(table: Table, name: str, record: FieldType, findings: Findings) -> dict[str, Any]:
+    """A record of a test's event; `name` is its path, empty for the event itself."""
+    where = f"the record `{name}`" if name else "the event"
+    check_keys(table, tuple(record.fields), where, findings)
+    return {
+        key: event_value(value, f"{name}.{key}" if name else key, record.fields[key], findings)
+        for key, value in table.values.items()
+        if key in record.fields
+    }
+
+
+def _event_scalar(node: Scalar, name: str, field_type: FieldType, findings: Findings) -> Any:
+    if node.is_null and field_type.nullable:
+        return None
+    kind, text = field_type.kind, node.text
+    if kind is Kind.STRING and not node.is_null:
+        return text
+    if kind is Kind.BOOL and node.plain and text in FLAGS:
+        return FLAGS[text]
+    if kind is Kind.BYTES and not node.is_null:
+        return text.encode()
+    number = number_of(text) if node.plain else None
+    if kind is Kind.DOUBLE and number is not None:
+        return float(number)
+    if kind is Kind.INT and isinstance(number, int):
+        return number
+    return _misfit(node, name, field_type, findings)
+
+
+_WANTED: Final = {
+    Kind.STRING: "a text",
+    Kind.INT: "a whole number",
+    Kind.DOUBLE: "a number",
+    Kind.BOOL: "true or false",
+    Kind.BYTES: "a text",
+    Kind.RECORD: "a mapping",
+    Kind.LIST: "a list",
+    Kind.MAP: "a mapping",
+}
+
+
+def _misfit(node: Node, name: str, field_type: FieldType, findings: Findings) -> object:
+    given = kind_of(node)
+    if isinstance(node, Scalar) and not node.is_null:
+        given = f"`{shown(node.text)}`"
+        if not node.plain:
+            given = f"the text {given}"
+    wanted = _WANTED.get(field_type.kind, str(field_type.kind))
+    findings.error(
+        node.place,
+        Code.WRONG_TYPE,
+        f"`{name}` is {given}, but the event has {wanted} there",
+        "null is allowed too" if field_type.nullable else "",
+    )
+    return INVALID
+
+
+def plain_value(node: Node) -> Any:
+    """A channel's definition as plain Python: bool, int, None, list, dict, otherwise text.
+
+    A scalar becomes a number only where nothing of its text is lost, so that the telephone number
+    +15551234567 and the passwords 0123 and 1.50 arrive as written.
+    """
+    if isinstance(node, Table):
+        return {key: plain_value(value) for key, value in node.values.items()}
+    if isinstance(node, Listing):
+        return [plain_value(item) for item in node.items]
+    if node.is_null:
+        return None
+    if not node.plain:
+        return node.text
+    if node.text in FLAGS:
+        return FLAGS[node.text]
+    number = number_of(node.text)
+    return number if isinstance(number, int) and str(number) == node.text else node.text

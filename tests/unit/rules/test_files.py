@@ -1,0 +1,68 @@
+"""Paths become rule files: any depth, sorted, each once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from engine.rules.files import rule_files
+from engine.rules.findings import Findings
+
+
+def _write(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("rules: []\n", encoding="utf-8")
+
+
+def _names(folder: Path, *paths: Path) -> tuple[list[str], list[str]]:
+    findings = Findings()
+    files = rule_files(paths, findings)
+    return (
+        [str(file.relative_to(folder)) for file in files],
+        [str(fault).replace(str(folder), "") for fault in findings.sorted()],
+    )
+
+
+def test_a_folder_gives_its_yaml_files_at_any_depth_sorted(tmp_path: Path) -> None:
+    _write(tmp_path, "b.yaml", "a.yml", "deep/er/c.YAML", "notes.md", "d.yaml.bak")
+    assert _names(tmp_path, tmp_path) == (["a.yml", "b.yaml", "deep/er/c.YAML"], [])
+
+
+def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
+    _write(tmp_path, "..2025_01_01/a.yaml", ".b.yaml")
+    (tmp_path / "..data").symlink_to("..2025_01_01")
+    (tmp_path / "a.yaml").symlink_to("..data/a.yaml")
+    assert _names(tmp_path, tmp_path) == (["a.yaml"], [])
+
+
+def test_a_file_given_twice_is_read_once(tmp_path: Path) -> None:
+    _write(tmp_path, "a.yaml")
+    assert _names(tmp_path, tmp_path / "a.yaml", tmp_path)[0] == ["a.yaml"]
+
+
+def test_a_file_given_by_name_may_have_any_suffix(tmp_path: Path) -> None:
+    _write(tmp_path, "rules.txt")
+    assert _names(tmp_path, tmp_path / "rules.txt")[0] == ["rules.txt"]
+
+
+def test_a_missing_path_is_a_fault(tmp_path: Path) -> None:
+    assert _names(tmp_path, tmp_path / "none")[1] == [
+        "/none:1:1: there is no such file, give a rule file or a folder of them"
+    ]
+
+
+def test_a_folder_without_rule_files_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "the folder holds no .yaml or .yml file" in _names(tmp_path, tmp_path / "empty")[1][0]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert "this is not a regular file" in _names(tmp_path, tmp_path / "pipe.yaml")[1][0]
+
+
+def test_a_dangling_link_in_a_folder_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "gone.yaml").symlink_to("nowhere.yaml")
+    assert _names(tmp_path, tmp_path)[0] == ["gone.yaml"]

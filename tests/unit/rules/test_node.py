@@ -1,0 +1,56 @@
+"""Nodes know their place and whether they are null."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import Place
+from engine.rules.document import parse_document
+from engine.rules.findings import Findings
+from engine.rules.node import Listing, Node, Scalar, Source, Table
+
+
+def _parse(text: str) -> Node:
+    node = parse_document(Source("f.yaml", text), Findings())
+    assert node is not None
+    return node
+
+
+@pytest.mark.parametrize("text", ["~", "null", "Null", "NULL", ""])
+def test_words_for_null_are_null_without_quotes_only(text: str) -> None:
+    plain, quoted = _parse(f"[a, {text}]" if text else "[a,b]\n"), _parse(f'["{text}"]')
+    assert isinstance(plain, Listing)
+    assert isinstance(quoted, Listing)
+    if text:
+        assert isinstance(plain.items[1], Scalar)
+        assert plain.items[1].is_null
+    assert isinstance(quoted.items[0], Scalar)
+    assert not quoted.items[0].is_null
+
+
+def test_a_key_without_a_value_holds_null() -> None:
+    node = _parse("a:\nb: 1\n")
+    assert isinstance(node, Table)
+    value = node.values["a"]
+    assert isinstance(value, Scalar)
+    assert value.is_null
+
+
+def test_a_tag_makes_a_text_of_null() -> None:
+    node = _parse("[!!str null, ! null, !!null null]")
+    assert isinstance(node, Listing)
+    assert [isinstance(item, Scalar) and item.is_null for item in node.items] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_places_count_from_one_and_in_characters() -> None:
+    node = _parse("é: 1\n🚗🚗: [a, {b: c}]\n")
+    assert isinstance(node, Table)
+    listing = node.values["🚗🚗"]
+    assert isinstance(listing, Listing)
+    assert node.keys["🚗🚗"].place == Place("f.yaml", 2, 1)
+    assert listing.place == Place("f.yaml", 2, 5)
+    assert listing.items[1].place == Place("f.yaml", 2, 9)

@@ -15,6 +15,7 @@ from engine.store.model import (
     StoredAlert,
     StoredDelivery,
 )
+from engine.store.sqlite import open_store
 from engine.store.store import ArchiveStore, DeliveryStore, Store, StreamStore
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "StoredAlert",
     "StoredDelivery",
     "StreamStore",
+    "open_store",
 ]

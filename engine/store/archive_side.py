@@ -1,0 +1,124 @@
+"""The side of people and of housekeeping of a SQLite store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from engine.store import statements
+from engine.store.encoding import stored_alert_from_row, stored_delivery_from_row
+from engine.store.model import AlertFilter, Redelivery, StoredAlert
+from engine.store.side import Side
+
+# An event may be captured this long before its record (a backlog of a camera), so that a
+# cooldown looks back so much further; engine/schema.py takes no older `captured_at`.
+LATEST_EVENT_SECONDS: Final = 7 * 86_400.0
+_REOPENED_AT_ONCE: Final = 1_000
+_EVERYTHING: Final = AlertFilter()
+
+
+class ArchiveSide(Side):
+    """`ArchiveStore` on SQLite."""
+
+    def alerts(self, limit: int, only: AlertFilter = _EVERYTHING) -> list[StoredAlert]:
+        """The newest alerts, with their deliveries, newest first."""
+        rows = self._connections.archive_reader.rows(
+            statements.ALERTS,
+            {
+                "rule_id": only.rule_id or "",
+                "channel": only.channel or "",
+                "state": only.state or "",
+                "since_us": only.since_us or 0,
+                "limit": limit,
+            },
+        )
+        return [self._with_deliveries(row) for row in rows]
+
+    def alert(self, alert_id: str) -> StoredAlert | None:
+        """One alert with its deliveries; a unique beginning of the id is enough."""
+        if not alert_id:
+            return None
+        rows = self._connections.archive_reader.rows(
+            statements.ALERTS_FROM, {"beginning": alert_id, "end": f"{alert_id}\U0010ffff"}
+        )
+        exact = [row for row in rows if row[0] == alert_id]
+        if exact or len(rows) == 1:
+            return self._with_deliveries((exact or rows)[0])
+        return None
+
+    def redeliver(
+        self,
+        alert_ids: Sequence[str] = (),
+        channel: str | None = None,
+        dead_since_us: int | None = None,
+    ) -> Redelivery:
+        """Open deliveries again and release the holds of their targets.
+
+        Without `alert_ids` in transactions of some hundred: after a failure call it again.
+        """
+        parameters: dict[str, Any] = {
+            "channel": channel or "",
+            "since_us": dead_since_us or 0,
+            "limit": _REOPENED_AT_ONCE,
+        }
+        if alert_ids:
+            return self._redeliver_alerts(alert_ids, parameters)
+        reopened = 0
+        while True:
+            parameters["now_us"] = self._now_us()
+            with self._connections.delivery.transaction() as cursor:
+                chunk = cursor.execute(statements.REOPEN_DEAD, parameters).rowcount
+                reopened += chunk
+                if chunk:
+                    continue
+                released = cursor.execute(statements.RELEASE_CHANNEL, parameters).rowcount
+                cursor.execute(statements.COUNT_REDELIVERY)
+            return Redelivery(reopened, released)
+
+    def _redeliver_alerts(self, alert_ids: Sequence[str], parameters: dict[str, Any]) -> Redelivery:
+        reopened = released = 0
+        parameters["now_us"] = self._now_us()
+        with self._connections.delivery.transaction() as cursor:
+            for alert_id in alert_ids:
+                parameters["alert_id"] = alert_id
+                reopened += cursor.execute(statements.REOPEN_ALERT, parameters).rowcount
+                released += cursor.execute(statements.RELEASE_ALERT, parameters).rowcount
+            cursor.execute(statements.COUNT_REDELIVERY)
+        return Redelivery(reopened, released)
+
+    def sweep(
+        self, retention_seconds: float, longest_cooldown_seconds: float, limit: int = 200
+    ) -> int:
+        """Remove at most `limit` old alerts in one short transaction; the number removed.
+
+        What is kept: alerts stored within the retention, or that a cooldown may need: those
+        whose event is younger than the longest cooldown and the latest event together.
+        """
+        needed_seconds = max(retention_seconds, longest_cooldown_seconds + LATEST_EVENT_SECONDS)
+        horizon = {"horizon_us": int((self._clock() - needed_seconds) * 1e6), "limit": limit}
+        rows = self._connections.archive_reader.rows(statements.OLD_ALERTS, horizon)
+        has_counts = self._connections.archive_reader.row(statements.HAS_OLD_SUPPRESSED, horizon)
+        if not rows and not has_counts:
+            return 0
+        ids = [{"alert_id": row[0]} for row in rows]
+        with self._connections.delivery.transaction() as cursor:
+            # Again with the write lock held: a delivery may have been opened since.
+            ids = [i for i in ids if not cursor.execute(statements.HAS_WAITING, i).fetchone()]
+            cursor.executemany(statements.DELETE_DELIVERIES, ids)
+            cursor.executemany(statements.DELETE_ALERT, ids)
+            cursor.execute(statements.DELETE_OLD_SUPPRESSED, horizon)
+        return len(ids)
+
+    def rows(self) -> Mapping[str, int]:
+        """The number of rows by table."""
+        reader = self._connections.archive_reader
+        return {table: int(reader.rows(sql)[0][0]) for table, sql in statements.COUNTS.items()}
+
+    def check_writable(self) -> None:
+        """Write a small row; StoreUnavailableError says what is wrong, if something is."""
+        with self._connections.delivery.transaction() as cursor:
+            cursor.execute(statements.PROBE, {"now_us": self._now_us()})
+
+    def _with_deliveries(self, row: tuple[Any, ...]) -> StoredAlert:
+        found = self._connections.archive_reader.rows(statements.DELIVERIES, {"alert_id": row[0]})
+        return stored_alert_from_row(row, tuple(stored_delivery_from_row(each) for each in found))

@@ -1,0 +1,100 @@
+"""The delivery workers' side of a SQLite store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from engine.store import statements
+from engine.store.encoding import delivery_from_row
+from engine.store.model import Backlog, Delivery, Hold
+from engine.store.side import Side
+
+
+class DeliverySide(Side):
+    """`DeliveryStore` on SQLite; commits outlive a kill, a power cut may undo the last."""
+
+    def waiting(self, target_id: str, limit: int, exclude: Collection[int] = ()) -> list[Delivery]:
+        """At most `limit` waiting deliveries, by priority, then oldest; none of `exclude`."""
+        # Left out here and not by the statement, which stays one, whatever their number.
+        parameters = {"target_id": target_id, "limit": limit + len(exclude)}
+        rows = self._connections.delivery_reader.rows(statements.WAITING, parameters)
+        return [delivery_from_row(row) for row in rows if row[0] not in exclude][:limit]
+
+    def backlogs(self) -> list[Backlog]:
+        """Every target that has waiting deliveries, gone targets too."""
+        rows = self._connections.delivery_reader.rows(statements.BACKLOGS)
+        return [Backlog(*row) for row in rows]
+
+    def mark_sent(self, delivery_id: int) -> None:
+        """The delivery's channel took it: one more try, the last."""
+        self._write(statements.MARK_SENT, delivery_id=delivery_id)
+
+    def record_try(self, delivery_id: int, reason: str, detail: str = "") -> None:
+        """Count a try that failed; the delivery goes on waiting."""
+        self._write(statements.RECORD_TRY, delivery_id=delivery_id, reason=reason, detail=detail)
+
+    def mark_dead(
+        self, delivery_id: int, reason: str, detail: str = "", *, is_try: bool = False
+    ) -> None:
+        """Give up a waiting delivery; `is_try` counts a try that is not recorded yet."""
+        self._write(
+            statements.MARK_DEAD,
+            delivery_id=delivery_id,
+            reason=reason,
+            detail=detail,
+            tries=int(is_try),
+        )
+
+    def mark_all_dead(
+        self,
+        target_id: str,
+        reason: str,
+        detail: str = "",
+        *,
+        waiting_before_us: int | None = None,
+        exclude: Collection[int] = (),
+        limit: int = 500,
+    ) -> int:
+        """Give up at most `limit` waiting deliveries of a target; the number of them."""
+        before_us = -1 if waiting_before_us is None else waiting_before_us
+        rows = self._connections.delivery_reader.rows(
+            statements.WAITING_IDS,
+            {"target_id": target_id, "before_us": before_us, "limit": limit + len(exclude)},
+        )
+        ids = [row[0] for row in rows if row[0] not in exclude][:limit]
+        if not ids:
+            return 0
+        told = {"reason": reason, "detail": detail, "tries": 0, "now_us": self._now_us()}
+        with self._connections.delivery.transaction() as cursor:
+            cursor.executemany(statements.MARK_DEAD, [{**told, "delivery_id": i} for i in ids])
+        return len(ids)
+
+    def hold(self, target_id: str, channel: str, reason: str, detail: str, since_us: int) -> None:
+        """Remember that the target is held; a target held already keeps its `since_us`."""
+        self._write(
+            statements.HOLD,
+            target_id=target_id,
+            channel=channel,
+            reason=reason,
+            detail=detail,
+            since_us=since_us,
+        )
+
+    def release(self, target_id: str) -> None:
+        """Forget the target's hold."""
+        self._write(statements.RELEASE, target_id=target_id)
+
+    def holds(self) -> list[Hold]:
+        """Every held target."""
+        return [Hold(*row) for row in self._connections.delivery_reader.rows(statements.HOLDS)]
+
+    def changes_token(self) -> int:
+        """A number that changes when somebody, in any process, asked for a redelivery."""
+        row = self._connections.delivery_reader.row(statements.META, {"name": "redeliveries"})
+        return int(row[0]) if row else 0
+
+    def _write(self, statement: str, **parameters: Any) -> None:
+        parameters["now_us"] = self._now_us()
+        with self._connections.delivery.transaction() as cursor:
+            cursor.execute(statement, parameters)

@@ -1,0 +1,150 @@
+"""Alerts and dead letters as rows, and back."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from channels.alert import Alert, Priority
+from engine.store.model import Delivery, KeptDeadLetter, NewAlert, StoredAlert, StoredDelivery
+from engine.store.model import DeliveryState as State
+
+ALERT_WIDTH = 10
+
+
+def alert_parameters(new: NewAlert, now_us: int) -> dict[str, Any]:
+    """The parameters of INSERT_ALERT and INSERT_DELIVERY."""
+    alert = new.alert
+    return {
+        "alert_id": alert.alert_id,
+        "digest": new.digest,
+        "rule_id": alert.rule_id,
+        "dedup_key": new.dedup_key,
+        "time_us": new.time_us,
+        "now_us": now_us,
+        "is_expired": int(new.is_expired),
+        "rule_name": _storable(alert.rule_name),
+        "priority": str(alert.priority),
+        "priority_rank": alert.priority.rank,
+        "message": _storable(alert.message),
+        "captured_at": _storable(alert.captured_at),
+        "created_at": alert.created_at,
+        "suppressed_count": alert.suppressed_count,
+        "late_seconds": alert.late_seconds,
+        "event": _event_json(alert.event),
+        "topic": new.topic,
+        "partition": new.partition,
+        "offset": new.offset,
+    }
+
+
+def alert_from_row(row: tuple[Any, ...]) -> Alert:
+    """The alert whose ten columns `row` begins with."""
+    alert_id, rule_id, rule_name, priority, message, captured_at, created_at, count, late, event = (
+        row[:ALERT_WIDTH]
+    )
+    return Alert(
+        alert_id=alert_id,
+        rule_id=rule_id,
+        rule_name=rule_name,
+        priority=Priority(priority),
+        message=message,
+        captured_at=captured_at,
+        created_at=created_at,
+        suppressed_count=count,
+        late_seconds=late,
+        event=orjson.loads(event),
+    )
+
+
+def delivery_from_row(row: tuple[Any, ...]) -> Delivery:
+    """The delivery of a row of WAITING."""
+    delivery_id, channel, target_id, tries, waiting_since_us, reason, detail, *alert = row
+    return Delivery(
+        delivery_id=delivery_id,
+        alert=alert_from_row(tuple(alert)),
+        channel=channel,
+        target_id=target_id,
+        tries=tries,
+        waiting_since_us=waiting_since_us,
+        reason=reason,
+        detail=detail,
+    )
+
+
+def stored_alert_from_row(
+    row: tuple[Any, ...], deliveries: tuple[StoredDelivery, ...]
+) -> StoredAlert:
+    """The alert of a row of ALERTS."""
+    time_us, stored_us, is_expired, topic, partition, offset = row[ALERT_WIDTH:]
+    return StoredAlert(
+        alert=alert_from_row(row),
+        time_us=time_us,
+        stored_us=stored_us,
+        is_expired=bool(is_expired),
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        deliveries=deliveries,
+    )
+
+
+def stored_delivery_from_row(row: tuple[Any, ...]) -> StoredDelivery:
+    """The delivery of a row of DELIVERIES."""
+    delivery_id, channel, target_id, state, *rest = row
+    return StoredDelivery(delivery_id, channel, target_id, State(state), *rest)
+
+
+def dead_letter_parameters(letter: KeptDeadLetter, now_us: int) -> dict[str, Any]:
+    """The parameters of INSERT_DEAD_LETTER."""
+    digest = blake2b(letter.value or b"", digest_size=16)
+    headers = [[name, None if v is None else b64encode(v).decode()] for name, v in letter.headers]
+    return {
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "digest": digest.digest(),
+        "timestamp_ms": letter.timestamp_ms,
+        "key": letter.key,
+        "value": letter.value,
+        "headers": json.dumps(headers),
+        "error_type": letter.error_type,
+        "message": _storable(letter.message),
+        "stack_trace": None if letter.stack_trace is None else _storable(letter.stack_trace),
+        "retry_count": letter.retry_count,
+        "now_us": now_us,
+    }
+
+
+def dead_letter_from_row(row: tuple[Any, ...]) -> KeptDeadLetter:
+    """The dead letter of a row of DEAD_LETTERS."""
+    topic, partition, offset, timestamp_ms, key, value, headers, *rest = row
+    pairs = json.loads(headers)
+    read = tuple((name, None if text is None else b64decode(text)) for name, text in pairs)
+    return KeptDeadLetter(topic, partition, offset, timestamp_ms, key, value, read, *rest)
+
+
+def _event_json(event: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(event, default=_plain)
+    except TypeError:
+        # What orjson refuses (half a surrogate pair, a huge integer) must not stop the stream.
+        return json.dumps(event, default=_plain).encode()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    return str(value)
+
+
+def _storable(text: str) -> str:
+    """Text without what no database takes: half surrogate pairs and zero characters."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

@@ -1,0 +1,162 @@
+"""The store in one SQLite file: opened, locked, made when it is new."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, Self
+
+from engine.errors import StoreError
+from engine.store.archive_side import ArchiveSide
+from engine.store.connection import Connection, Durability, check_version, connect, has_tables
+from engine.store.delivery_side import DeliverySide
+from engine.store.failure import file_error, store_error
+from engine.store.location import Location, parse_state_url
+from engine.store.lock import StoreLock
+from engine.store.model import OpenMode
+from engine.store.side import Connections
+from engine.store.stream_side import StreamSide
+
+# Checked whole at the start up to this size, which takes a fraction of a second.
+CHECKED_BYTES: Final = 64 << 20
+
+
+class SqliteStore(StreamSide, DeliverySide, ArchiveSide):
+    """A store in a SQLite file that is there; `open_store` makes one."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        lock: StoreLock | None,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(connections, clock)
+        self._lock = lock
+
+    def close(self) -> None:
+        """Let go of files and of the lock; every later call raises StoreUnavailableError."""
+        connections = self._connections
+        connections.archive_reader.close()
+        connections.delivery_reader.close()
+        connections.delivery.close()
+        connections.stream.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def open_store(
+    url: str,
+    mode: OpenMode = OpenMode.ENGINE,
+    *,
+    clock: Callable[[], float] = time.time,
+    busy_timeout_seconds: float = 5.0,
+) -> SqliteStore:
+    """The store that `url` (`STATE_URL`) names.
+
+    The engine's mode makes folder and file where they are missing, readable by their owner
+    only, and holds the lock; a tool takes what is there, beside a running engine. `clock` gives
+    seconds since the epoch; `busy_timeout_seconds` is how long to wait for another process that
+    writes. StoreError: unusable URL, damaged file, another schema version; StoreInUseError: a
+    second engine; StoreUnavailableError: it may pass by itself.
+    """
+    location = parse_state_url(url)
+    lock = None
+    if mode is OpenMode.ENGINE:
+        lock = _locked(location.path)
+    try:
+        _prepare(location, mode, busy_timeout_seconds)
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
+    gate = threading.Lock()
+
+    def connection(durability: Durability) -> Connection:
+        return Connection(location, durability, gate, busy_timeout_seconds)
+
+    connections = Connections(
+        stream=connection(Durability.FULL),
+        delivery=connection(Durability.NORMAL),
+        delivery_reader=connection(Durability.NORMAL),
+        archive_reader=connection(Durability.NORMAL),
+    )
+    return SqliteStore(connections, lock, clock)
+
+
+def _locked(path: Path) -> StoreLock:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return StoreLock(path.with_name(f"{path.name}.lock"))
+    except OSError as error:
+        raise file_error(path, error) from error
+
+
+def _prepare(location: Location, mode: OpenMode, busy_timeout_seconds: float) -> None:
+    """Make the file where it is missing and may be made, and check what is there."""
+    path = location.path
+    if mode is OpenMode.ENGINE:
+        _create_file(path)
+    elif not path.is_file():
+        raise StoreError(
+            f"there is no store {path}, give STATE_URL as the engine has it, or start the engine"
+        )
+    try:
+        database = connect(location, Durability.FULL, busy_timeout_seconds)
+        try:
+            if mode is OpenMode.ENGINE and not has_tables(database):
+                _create_tables(database)
+            check_version(database, location)
+            if mode is OpenMode.ENGINE:
+                _check_whole(database, path)
+        finally:
+            database.close()
+    except sqlite3.Error as error:
+        raise store_error(path, error, is_start=True) from error
+
+
+def _create_file(path: Path) -> None:
+    try:
+        # Never an open and close of a file that is there: it would drop SQLite's locks on it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        # The name itself must outlive a power cut, not only what is written under it.
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise file_error(path, error) from error
+
+
+def _create_tables(database: sqlite3.Connection) -> None:
+    schema = (files("engine.store") / "schema.sql").read_text("utf-8")
+    try:
+        database.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
+    except sqlite3.Error:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+def _check_whole(database: sqlite3.Connection, path: Path) -> None:
+    if path.stat().st_size > CHECKED_BYTES:
+        return
+    (answer,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if answer != "ok":
+        raise StoreError(
+            f"the store {path} is damaged ({' '.join(answer.split())}), restore a backup, or move "
+            "the file and its -wal away to begin anew"
+        )

@@ -1,0 +1,108 @@
+"""The stream's side of a SQLite store."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+
+from engine.store import statements
+from engine.store.encoding import alert_parameters, dead_letter_from_row, dead_letter_parameters
+from engine.store.model import KeptDeadLetter, NewAlert
+from engine.store.side import Side
+
+_NO_COUNTS: Mapping[str, int] = {}
+
+
+class StreamSide(Side):
+    """`StreamStore` on SQLite; every commit is synced to the disk."""
+
+    def has_alert(self, digest: bytes, rule_id: str) -> bool:
+        """Whether the event with this digest is stored for this rule."""
+        parameters = {"digest": digest, "rule_id": rule_id}
+        return self._connections.stream.row(statements.HAS_ALERT, parameters) is not None
+
+    def has_alert_between(self, dedup_key: str, after_us: int, before_us: int) -> bool:
+        """Whether an alert of this key lies between the instants, both exclusive."""
+        parameters = {"dedup_key": dedup_key, "after_us": after_us, "before_us": before_us}
+        return self._connections.stream.row(statements.HAS_ALERT_BETWEEN, parameters) is not None
+
+    def suppressed_count(self, dedup_key: str) -> int:
+        """How many suppressed matches the key's next alert has to tell."""
+        parameters = {"dedup_key": dedup_key}
+        row = self._connections.stream.row(statements.SUPPRESSED_COUNT, parameters)
+        return int(row[0]) if row else 0
+
+    def save(
+        self,
+        alerts: Sequence[NewAlert],
+        suppressed: Mapping[str, int] | None = None,
+        dead_letters: Sequence[KeptDeadLetter] = (),
+    ) -> None:
+        """Store a batch in one transaction; without alerts and dead letters write nothing.
+
+        `suppressed` is written along with alerts only, as the cooldown's batches expect.
+        """
+        if not alerts and not dead_letters:
+            return
+        now_us = self._now_us()
+        with self._connections.stream.transaction() as cursor:
+            for alert in alerts:
+                _insert_alert(cursor, alert, now_us)
+            if alerts:
+                _add_suppressed(cursor, suppressed or _NO_COUNTS, now_us)
+            _insert_dead_letters(cursor, dead_letters, now_us)
+
+    def save_suppressed(self, suppressed: Mapping[str, int]) -> None:
+        """Add the counts without a batch: for a clean stop."""
+        if suppressed:
+            with self._connections.stream.transaction() as cursor:
+                _add_suppressed(cursor, suppressed, self._now_us())
+
+    def keep_dead_letters(self, letters: Sequence[KeptDeadLetter]) -> None:
+        """Keep records that the dead-letter topic refuses; a record kept already is skipped."""
+        self.save((), dead_letters=letters)
+
+    def kept_dead_letters(self, limit: int) -> list[KeptDeadLetter]:
+        """The oldest dead letters kept, with their `letter_id`."""
+        rows = self._connections.delivery_reader.rows(statements.DEAD_LETTERS, {"limit": limit})
+        return [dead_letter_from_row(row) for row in rows]
+
+    def drop_dead_letters(self, letter_ids: Iterable[int]) -> None:
+        """Forget dead letters that their topic has taken."""
+        parameters = [{"letter_id": letter_id} for letter_id in letter_ids]
+        if parameters:
+            with self._connections.delivery.transaction() as cursor:
+                cursor.executemany(statements.DELETE_DEAD_LETTER, parameters)
+
+
+def _insert_alert(cursor: sqlite3.Cursor, new: NewAlert, now_us: int) -> None:
+    parameters = alert_parameters(new, now_us)
+    cursor.execute(statements.INSERT_ALERT, parameters)
+    if cursor.rowcount != 1:
+        return
+    if new.dedup_key is not None:
+        cursor.execute(statements.RESET_SUPPRESSED, {"dedup_key": new.dedup_key})
+    if not new.is_expired:
+        for channel, target_id in new.targets:
+            parameters.update(channel=channel, target_id=target_id)
+            cursor.execute(statements.INSERT_DELIVERY, parameters)
+
+
+def _add_suppressed(cursor: sqlite3.Cursor, suppressed: Mapping[str, int], now_us: int) -> None:
+    cursor.executemany(
+        statements.ADD_SUPPRESSED,
+        [
+            {"dedup_key": key, "added": count, "now_us": now_us}
+            for key, count in suppressed.items()
+            if count > 0
+        ],
+    )
+
+
+def _insert_dead_letters(
+    cursor: sqlite3.Cursor, letters: Sequence[KeptDeadLetter], now_us: int
+) -> None:
+    cursor.executemany(
+        statements.INSERT_DEAD_LETTER,
+        [dead_letter_parameters(letter, now_us) for letter in letters],
+    )

@@ -1,0 +1,36 @@
+"""How far a consumer group has come, asked of the broker and not of the group's member."""
+
+from __future__ import annotations
+
+import time
+
+from confluent_kafka import Consumer, TopicPartition
+
+CALL_SECONDS = 10.0
+
+
+def unread(bootstrap_servers: str, group: str, topic: str) -> int:
+    """How many records of the topic the group has not committed."""
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap_servers, "group.id": group, "enable.auto.commit": False}
+    )
+    try:
+        known = consumer.list_topics(topic, CALL_SECONDS).topics[topic].partitions
+        partitions = [TopicPartition(topic, number) for number in known]
+        left = 0
+        for partition in consumer.committed(partitions, CALL_SECONDS):
+            low, high = consumer.get_watermark_offsets(partition, CALL_SECONDS)
+            left += high - max(low, partition.offset)
+        return left
+    finally:
+        consumer.close()
+
+
+def await_consumed(
+    bootstrap_servers: str, group: str, topic: str, timeout_seconds: float = 60.0
+) -> None:
+    """Return when the group has committed the whole topic; AssertionError after the time."""
+    deadline = time.monotonic() + timeout_seconds
+    while (left := unread(bootstrap_servers, group, topic)) > 0:
+        assert time.monotonic() < deadline, f"{left} records of {topic} were not committed"
+        time.sleep(0.1)

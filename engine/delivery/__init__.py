@@ -1,0 +1,8 @@
+"""Delivery: stored alerts go out through their targets, each at its own pace."""
+
+from __future__ import annotations
+
+from engine.delivery.dispatcher import Dispatcher, FreshAlert
+from engine.delivery.policy import RetryPolicy
+
+__all__ = ["Dispatcher", "FreshAlert", "RetryPolicy"]

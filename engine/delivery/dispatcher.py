@@ -1,0 +1,161 @@
+"""Sends stored deliveries: a lane for each target, workers for each lane, and one watch thread.
+
+All threads of delivery start here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Protocol
+
+import structlog
+
+from channels.alert import Target
+from engine.clock import Clock
+from engine.delivery.courier import Courier, Reach
+from engine.delivery.lane import Lane
+from engine.delivery.policy import RetryPolicy, store_retrying
+from engine.delivery.roster import Roster
+from engine.delivery.timing import Signal, Timing, Wait
+from engine.delivery.watch import Watch
+from engine.metrics import Metrics
+from engine.store import Delivery, DeliveryStore, Hold
+
+log = structlog.get_logger(__name__)
+
+
+class FreshAlert(Protocol):
+    """An alert that was just stored: where it goes, and when its event was read."""
+
+    @property
+    def alert_id(self) -> str:
+        """The alert's id in the store."""
+
+    @property
+    def routes(self) -> Collection[tuple[str, str]]:
+        """(channel, target id) of each delivery."""
+
+    @property
+    def read_at(self) -> float:
+        """Monotonic seconds."""
+
+
+class Dispatcher:
+    """Delivers what waits in the store through `targets`, by target id.
+
+    Its methods may be called from any thread and never wait for a channel or, but for `stop`, for
+    the store. A target is closed when it is replaced, removed or the dispatcher stops, as soon as
+    its last send has ended.
+    """
+
+    def __init__(
+        self,
+        store: DeliveryStore,
+        targets: Mapping[str, Target],
+        policy: RetryPolicy,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        hold_seconds: float = 86_400.0,
+        reach: Reach = lambda point: None,
+        wait: Wait = threading.Condition.wait,
+    ) -> None:
+        """`hold_seconds` bounds how long a delivery waits in a held target.
+
+        `reach` is called with `send` just before a send and with `mark` just before its mark;
+        `wait` waits by the clock.
+        """
+        self._store = store
+        self._policy = policy
+        self._metrics = metrics
+        self._timing = Timing(clock, wait)
+        self._hold_seconds = hold_seconds
+        self._reach = reach
+        self._stopping = Signal(self._timing)
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+        self._roster = Roster(targets, self._lane)
+        self._watch = Watch(store, self._roster, metrics, self._timing, self._stopping)
+
+    def start(self) -> None:
+        """Begin to deliver what waits already, and probe the targets that were held."""
+        self._start_thread("delivery-watch", self._watch.work)
+
+    def wake(self, fresh: Iterable[FreshAlert]) -> None:
+        """These alerts are in the store now."""
+        read_at: dict[str, dict[str, float]] = defaultdict(dict)
+        for alert in fresh:
+            for _, target_id in alert.routes:
+                read_at[target_id][alert.alert_id] = alert.read_at
+        for target_id, times in read_at.items():
+            lane = self._roster.find(target_id)
+            if lane is not None:
+                lane.wake(times)
+            else:
+                self._watch.ask()
+
+    def replace_targets(self, targets: Mapping[str, Target]) -> None:
+        """Send through these from now on, and probe those that are held at once."""
+        for lane in self._roster.replace(targets):
+            if lane.close():
+                self._metrics.channel_held.labels(lane.channel).dec()
+        self._watch.ask()
+
+    def held(self) -> tuple[Hold, ...]:
+        """The targets that are held now, and why."""
+        holds = (lane.hold for lane in self._roster.lanes)
+        return tuple(hold for hold in holds if hold is not None)
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Start no further send; wait for those in flight, at most so long in real time.
+
+        What is not sent by then goes on waiting in the store.
+        """
+        self._stopping.set()
+        self._watch.ask()
+        self._roster.close()
+        deadline = time.monotonic() + timeout_seconds
+        with self._lock:
+            threads = tuple(self._threads)
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if unfinished := sum(thread.is_alive() for thread in threads):
+            log.warning("delivery.unfinished", sends=unfinished)
+
+    def _lane(self, target: Target) -> Lane:
+        return Lane(target, self._policy, self._timing, self._fetch, self._start_worker)
+
+    def _start_worker(self, lane: Lane) -> None:
+        courier = Courier(
+            lane,
+            self._store,
+            self._policy,
+            self._metrics,
+            self._timing,
+            self._stopping,
+            hold_seconds=self._hold_seconds,
+            reach=self._reach,
+        )
+        self._start_thread(f"delivery-{lane.channel}", courier.work)
+
+    def _start_thread(self, name: str, work: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                work()
+            finally:
+                with self._lock:
+                    self._threads.discard(threading.current_thread())
+
+        # A daemon: a send that hangs for ever must not keep the process from ending.
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        with self._lock:
+            self._threads.add(thread)
+        thread.start()
+
+    def _fetch(self, target_id: str, limit: int, exclude: Collection[int]) -> list[Delivery]:
+        retrying = store_retrying(self._stopping)
+        page: list[Delivery] | None = retrying(self._store.waiting, target_id, limit, exclude)
+        return page or []

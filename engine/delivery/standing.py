@@ -1,0 +1,109 @@
+"""What is known about a target: does it take deliveries, and is a failure the message's own fault?
+
+Pure state without locks or clocks; the lane that owns it holds its lock around every call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from channels.alert import Outcome, Status
+from engine.delivery.policy import RetryPolicy
+from engine.store import Hold
+
+
+@dataclass(slots=True)
+class Outage:
+    """A hold in force: `probe_at` is the next probe's time (monotonic), `failed` who failed in it.
+
+    `may_be_message` says that the failures could be one message's own fault; `is_roused` that
+    somebody changed something, so that the next probe's result is news.
+    """
+
+    hold: Hold
+    probe_at: float
+    may_be_message: bool
+    failed: set[int]
+    probed: set[int]
+    probes: int = 0
+    is_roused: bool = False
+
+
+@dataclass(slots=True)
+class Standing:
+    """Counts what a target took, and remembers which deliveries failed when.
+
+    `marks` has, for each delivery that failed, how many others had been sent at its first
+    failure: by it a message that is always answered 500 is told from a channel that is down.
+    """
+
+    sent: int = 0
+    marks: dict[int, int] = field(default_factory=dict)
+    outage: Outage | None = None
+
+    def note_done(self, delivery_id: int, *, is_sent: bool) -> None:
+        """The delivery waits no longer; `is_sent`: the target took it."""
+        self.sent += is_sent
+        self.marks.pop(delivery_id, None)
+
+    def note_failed(self, delivery_id: int) -> None:
+        """The delivery failed and goes on waiting."""
+        self.marks.setdefault(delivery_id, self.sent)
+
+    def is_suspect(self, delivery_id: int) -> bool:
+        """Whether the target took something else since this delivery's first failure."""
+        return self.marks.get(delivery_id, self.sent) < self.sent
+
+    def fresh(self, delivery_ids: Iterable[int]) -> set[int]:
+        """Those of them that began to fail after the last success."""
+        return {each for each in delivery_ids if self.marks.get(each) == self.sent}
+
+    def begin_outage(
+        self, hold: Hold, outcome: Outcome, failed: set[int], now: float, policy: RetryPolicy
+    ) -> None:
+        """Hold the target; `failed` are the deliveries that show it, and are probed last."""
+        self.outage = Outage(
+            hold=hold,
+            probe_at=now + policy.probe_delay(0, outcome),
+            may_be_message=_may_be_message(outcome),
+            failed=failed,
+            probed=set(failed),
+        )
+
+    def restore_outage(self, hold: Hold, now: float) -> None:
+        """The target was held before; probe at once."""
+        self.outage = Outage(hold, now, may_be_message=False, failed=set(), probed=set())
+        self.rouse(now)
+
+    def note_probe(
+        self, delivery_id: int, outcome: Outcome, now: float, policy: RetryPolicy
+    ) -> bool:
+        """A probe failed; whether that is news, because somebody had changed something."""
+        outage = self.outage
+        if outage is None:
+            return False
+        was_roused = outage.is_roused
+        outage.is_roused = False
+        outage.probes += 1
+        outage.failed.add(delivery_id)
+        outage.may_be_message = _may_be_message(outcome)
+        outage.probe_at = now + policy.probe_delay(outage.probes, outcome)
+        return was_roused
+
+    def rouse(self, now: float) -> None:
+        """Somebody changed something: probe at once, and grow the intervals anew."""
+        if self.outage is not None:
+            self.outage.probe_at = now
+            self.outage.probes = -1
+            self.outage.is_roused = True
+
+    def note_arrival(self, now: float) -> None:
+        """A new delivery: when only one message ever failed, this one may go through, so probe."""
+        outage = self.outage
+        if outage is not None and outage.may_be_message and len(outage.failed) == 1:
+            outage.probe_at = min(outage.probe_at, now)
+
+
+def _may_be_message(outcome: Outcome) -> bool:
+    return outcome.status is Status.UNAVAILABLE and not outcome.retry_after_seconds

@@ -1,0 +1,136 @@
+"""Takes up what comes from outside the workers, in a thread of its own that sends nothing.
+
+That is: holds of an earlier run, deliveries that wait since then, targets that are gone or new,
+and redeliveries that another process wrote into the store.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+
+from channels.alert import Reason
+from engine.delivery.roster import Roster
+from engine.delivery.timing import Signal, Timing
+from engine.errors import StoreError
+from engine.metrics import Metrics
+from engine.store import Backlog, DeliveryStore, Hold
+
+log = structlog.get_logger(__name__)
+
+WATCH_SECONDS: Final = 1.0
+COUNT_SECONDS: Final = 5.0
+
+
+class Watch:
+    """Asks the store every second whether something has changed, and then wakes the lanes."""
+
+    def __init__(
+        self,
+        store: DeliveryStore,
+        roster: Roster,
+        metrics: Metrics,
+        timing: Timing,
+        stopping: Signal,
+    ) -> None:
+        self._store = store
+        self._roster = roster
+        self._metrics = metrics
+        self._timing = timing
+        self._stopping = stopping
+        self._asked = threading.Condition()
+        self._is_asked = True
+        self._must_repeat = False
+        self._has_restored = False
+        self._token: int | None = None
+        self._count_at = timing.monotonic()
+
+    def ask(self) -> None:
+        """Something has changed: look now."""
+        with self._asked:
+            self._is_asked = True
+            self._asked.notify_all()
+
+    def work(self) -> None:
+        """Watch until the dispatcher stops; a store in trouble is asked again."""
+        is_troubled = False
+        while not self._stopping.is_set():
+            try:
+                self._look()
+                is_troubled = False
+            except StoreError as error:
+                self._must_repeat = True
+                self._metrics.store_errors.inc()
+                if not is_troubled:
+                    log.error("delivery.watch_waiting", error=str(error))
+                is_troubled = True
+            with self._asked:
+                if not self._is_asked:
+                    self._timing.wait(self._asked, WATCH_SECONDS)
+
+    def _look(self) -> None:
+        with self._asked:
+            must_review, self._is_asked = self._is_asked or self._must_repeat, False
+            self._must_repeat = False
+        token, self._token = self._token, self._store.changes_token()
+        if must_review or token != self._token:
+            self._must_repeat = self._review()
+            self._count_at = self._timing.monotonic()
+        if self._timing.monotonic() >= self._count_at:
+            self._count(self._store.backlogs())
+            self._count_at = self._timing.monotonic() + COUNT_SECONDS
+
+    def _review(self) -> bool:
+        """Wake what has something to do; whether another review is needed soon."""
+        holds = self._store.holds()
+        self._restore(holds)
+        for hold in holds:
+            if self._roster.find(hold.target_id) is None:
+                self._store.release(hold.target_id)
+        backlogs = self._store.backlogs()
+        waiting = {backlog.target_id for backlog in backlogs}
+        for lane in self._roster.lanes:
+            if lane.hold is not None or lane.target_id in waiting:
+                lane.rouse()
+        gone = [each for each in backlogs if self._roster.find(each.target_id) is None]
+        is_unsettled = [self._remove(backlog) for backlog in gone]
+        self._roster.forget_idle()
+        return any(is_unsettled)
+
+    def _restore(self, holds: Iterable[Hold]) -> None:
+        if self._has_restored:
+            return
+        for hold in holds:
+            lane = self._roster.find(hold.target_id)
+            if lane is not None and lane.restore(hold):
+                self._metrics.channel_held.labels(lane.channel).inc()
+        self._has_restored = True
+
+    def _remove(self, backlog: Backlog) -> bool:
+        in_hand = self._roster.in_hand(backlog.target_id)
+        total = 0
+        while count := self._store.mark_all_dead(
+            backlog.target_id, Reason.CHANNEL_REMOVED, exclude=in_hand
+        ):
+            total += count
+        if total:
+            dead = self._metrics.notifications_dead
+            dead.labels(backlog.channel, Reason.CHANNEL_REMOVED).inc(total)
+            log.error(
+                "delivery.channel_removed",
+                channel=backlog.channel,
+                target_id=backlog.target_id,
+                count=total,
+            )
+        return bool(in_hand)
+
+    def _count(self, backlogs: Iterable[Backlog]) -> None:
+        waiting = Counter({lane.channel: 0 for lane in self._roster.lanes})
+        for backlog in backlogs:
+            waiting[backlog.channel] += backlog.count
+        for channel, count in waiting.items():
+            self._metrics.deliveries_waiting.labels(channel).set(count)

@@ -1,0 +1,38 @@
+"""From what happened on the wire to an Outcome: a pure function with its tables.
+
+The last thing that happened decides. Where nothing tells, the answer is `unavailable`: it is tried
+again and in the end holds the channel, so that no alert is lost on a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from channels.alert import SENT, Outcome, Reason, Status
+from channels.failures import classify_failure
+from channels.http_status import classify_http
+from channels.smtp_reply import classify_smtp
+from channels.wire import Evidence, Failure, HttpReply, SmtpReply
+
+
+def classify(is_accepted: bool, evidence: Sequence[Evidence]) -> Outcome:
+    """The outcome of one try.
+
+    `is_accepted` is what the plugin said; it counts unless the last HTTP answer contradicts it
+    (a followed redirect, say). `evidence` is in order. The outcome's detail may still hold
+    secrets that the server sent back: redact it.
+    """
+    last = evidence[-1] if evidence else None
+    if is_accepted and not (isinstance(last, HttpReply) and last.status >= 300):
+        return SENT
+    if last is None:
+        return Outcome(Status.UNAVAILABLE, Reason.UNKNOWN, "the service gave no reason")
+    if isinstance(last, HttpReply):
+        return classify_http(last)
+    if isinstance(last, Failure):
+        return classify_failure(last)
+    return classify_smtp(tuple(_smtp_replies(evidence)))
+
+
+def _smtp_replies(evidence: Sequence[Evidence]) -> Iterator[SmtpReply]:
+    return (entry for entry in evidence if isinstance(entry, SmtpReply))

@@ -1,0 +1,89 @@
+"""The settings of a webhook, read and checked: the same in `channels:` and `notifications:`."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from channels.alert import Target
+from channels.block import Block
+from channels.identity import target_id
+from channels.redact import is_token, remember, url_secrets
+from channels.webhook import (
+    DEFAULT_CONCURRENCY,
+    DEFAULT_TIMEOUT_SECONDS,
+    KEY_HEADER,
+    SIGNATURE_HEADER,
+    WebhookSettings,
+    WebhookTarget,
+)
+
+WEBHOOK_KEYS: Final = ("method", "headers", "timeout", "secret", "concurrency")
+MAX_TIMEOUT_SECONDS: Final = 120.0
+MAX_CONCURRENCY: Final = 64
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE: Final = re.compile(r"[\x20-\x7e\xa0-\xff\t]*")
+_SECRET_NAME: Final = re.compile(
+    r"auth|token|key|secret|signature|cookie|password|credential", re.I
+)
+_OURS: Final = frozenset(
+    name.lower() for name in (KEY_HEADER, SIGNATURE_HEADER, "Content-Length", "Host")
+) | {"transfer-encoding", "connection"}
+
+
+def read_webhook(channel: str, block: Block, url_key: str) -> tuple[Target, ...]:
+    """The one target of a webhook's settings; raises ChannelError with all faults of the block."""
+    url = block.text(url_key, is_required=True, is_secret=True, is_url=True)
+    settings = read_settings(block, url or "")
+    if url:
+        host = check_url(block, url, url_key)
+    block.check()
+    return (WebhookTarget(channel, target_id(channel, host), settings),)
+
+
+def read_settings(block: Block, url: str) -> WebhookSettings:
+    """Everything but the URL, from the keys of `WEBHOOK_KEYS`; faults stay in the block."""
+    return WebhookSettings(
+        url=url,
+        method=block.choice("method", "POST", ("POST", "PUT")),
+        headers=_headers(block),
+        timeout_seconds=block.number("timeout", DEFAULT_TIMEOUT_SECONDS, 0.1, MAX_TIMEOUT_SECONDS),
+        secret=block.text("secret", is_secret=True) or "",
+        concurrency=block.whole("concurrency", DEFAULT_CONCURRENCY, 1, MAX_CONCURRENCY),
+    )
+
+
+def check_url(block: Block, url: str, *path: str | int) -> str:
+    """The URL's host, with its port if it names one; a fault where the URL is unusable."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    if not host or parts.scheme.lower() not in ("http", "https") or not url.isprintable():
+        block.fault("this is not a URL of http:// or https://", "write https://…", *path)
+        return ""
+    remember(url_secrets(url))
+    return f"{host}:{port}" if port else host
+
+
+def _headers(block: Block) -> dict[str, str]:
+    headers = block.mapping("headers")
+    for name, value in headers.items():
+        words = value.split()
+        if _SECRET_NAME.search(name) or any(is_token(word) for word in words):
+            # "Bearer abc": the scheme is none.
+            remember((value, *words[-1:]))
+        if not _HEADER_NAME.fullmatch(name):
+            block.fault(f"{name!r} is not a header's name", "use letters and -", "headers", name)
+        elif name.lower() in _OURS:
+            block.fault(f"the header {name} is set by the engine", "remove it", "headers", name)
+        elif not _HEADER_VALUE.fullmatch(value):
+            block.fault(
+                f"the header {name} holds a line end or a character beyond Latin-1",
+                "remove it",
+                "headers",
+                name,
+            )
+    return headers

@@ -1,0 +1,207 @@
+"""The blocks of `notifications:` (`email`, `slack`, `webhook`, `sms`) as targets.
+
+email
+    `enabled`, `smtp_host`, `smtp_port` (587 with STARTTLS, 465 without), `use_tls` (true, the
+    default, is STARTTLS; false is TLS from the first byte, SMTPS), `username`, `password`,
+    `from_address` (`Name <address>`; by default the username, where it is an address),
+    `recipients` (one target each)
+slack
+    `enabled`, `webhook_url` (https://hooks.slack.com/services/…), `channel`, `username`,
+    `icon_emoji`; the last three are obeyed by older webhooks only
+webhook
+    `enabled`, `url`, `method` (POST, PUT), `headers`, `timeout` (seconds, 10), and of ours
+    `secret`, `concurrency`: as in `channels.spec`
+sms
+    `enabled`, `twilio_account_sid`, `twilio_auth_token`, `from_number`, `to_numbers` (one
+    target each)
+
+`enabled` is false unless given. A disabled block is checked for unknown keys only: its `${VAR}`
+may be unset.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+from apprise.plugins.email import NotifyEmail
+from apprise.plugins.slack import CHANNEL_RE, NotifySlack
+from apprise.plugins.twilio import NotifyTwilio
+
+from channels.alert import Target
+from channels.block import Block
+from channels.hook import WEBHOOK_KEYS, read_webhook
+from channels.identity import target_id
+from channels.plugins import make_plugin
+from channels.recipients import mail_address, phone_number, source_number
+from channels.redact import basic_login, remember
+from channels.render import Style
+from channels.slack import SlackPlugin
+from channels.target import AppriseTarget
+from engine.errors import ChannelError
+
+KEYS: Final[Mapping[str, Sequence[str]]] = {
+    "email": (
+        *("enabled", "smtp_host", "smtp_port", "use_tls", "username", "password"),
+        *("from_address", "recipients"),
+    ),
+    "slack": ("enabled", "webhook_url", "channel", "username", "icon_emoji"),
+    "webhook": ("enabled", "url", *WEBHOOK_KEYS),
+    "sms": ("enabled", "twilio_account_sid", "twilio_auth_token", "from_number", "to_numbers"),
+}
+_native_slack: Final[Callable[[str], dict[str, Any] | None]] = NotifySlack.parse_native_url
+_EMOJI: Final = re.compile(r":[a-z0-9_+'-]+:")
+_SID: Final = re.compile(r"AC[0-9a-fA-F]+")
+_AUTH_TOKEN: Final = re.compile(r"[A-Za-z0-9]+")
+
+
+def plan_targets(
+    channel: str, block: Mapping[str, object], variables: Mapping[str, str]
+) -> tuple[Target, ...]:
+    """The targets of a block, one a recipient; none where it is disabled.
+
+    `channel` is the block's name; `variables` is what `${VAR}` is taken from. Raises ChannelError
+    (ChannelFaultsError with all of them, where there are several) with the path inside the block.
+    """
+    readers: Mapping[str, Callable[[str, Block], tuple[Target, ...]]] = {
+        "email": _email,
+        "slack": _slack,
+        "webhook": _webhook,
+        "sms": _sms,
+    }
+    if channel not in readers:
+        raise ChannelError(f"there is no {channel} block", f"use {', '.join(readers)}")
+    reader = Block(block, variables, KEYS[channel])
+    if not reader.flag("enabled", default=False):
+        reader.check()
+        return ()
+    return readers[channel](channel, reader)
+
+
+def _email(channel: str, block: Block) -> tuple[Target, ...]:
+    host = block.text("smtp_host", is_required=True, is_plain=True)
+    is_starttls = block.flag("use_tls", default=True)
+    port = block.whole("smtp_port", 587 if is_starttls else 465, 1, 65_535)
+    username = block.text("username", is_plain=True)
+    password = block.text("password", is_secret=True)
+    sender = _sender(block, username)
+    addresses = block.each(block.texts("recipients"), lambda text: mail_address(text)[1])
+    _check_login(block, username, password)
+    block.check()
+    targets = []
+    for address in addresses:
+        plugin = make_plugin(
+            NotifyEmail,
+            {
+                "schema": "mailtos",
+                "host": host,
+                "smtp_host": host,
+                "port": port,
+                "secure_mode": "starttls" if is_starttls else "ssl",
+                # Apprise unquotes both, in this form too.
+                "user": quote(username or "", safe=""),
+                "password": quote(password or "", safe=""),
+                "from_addr": sender[1],
+                "targets": [address],
+            },
+        )
+        vars(plugin)["from_addr"] = [sender[0] or False, sender[1]]
+        targets.append(AppriseTarget(channel, f"{channel}:{address}", plugin, Style.EMAIL))
+    return tuple(targets)
+
+
+def _sender(block: Block, username: str | None) -> tuple[str, str]:
+    text = block.text("from_address", is_plain=True)
+    key = "username" if text is None else "from_address"
+    if text is None and (username is None or "@" not in username):
+        block.fault("from_address is missing", "write Name <name@example.org>", "from_address")
+        return "", ""
+    try:
+        return mail_address(text or username or "")
+    except ValueError as error:
+        what, _, remedy = str(error).partition(": ")
+        block.fault(what, remedy, key)
+        return "", ""
+
+
+def _check_login(block: Block, username: str | None, password: str | None) -> None:
+    if (username is None) != (password is None) and block.has("username") != block.has("password"):
+        missing = "password" if password is None else "username"
+        block.fault(f"{missing} is missing", "give both username and password, or none", missing)
+    for key, value in (("username", username), ("password", password)):
+        if value is not None and not (value.isascii() and value.isprintable()):
+            block.fault(f"{key} holds characters beyond ASCII", "SMTP can't log in so", key)
+    if username and password:
+        remember((base64.b64encode(f"\0{username}\0{password}".encode()).decode(),))
+
+
+def _slack(channel: str, block: Block) -> tuple[Target, ...]:
+    url = block.text("webhook_url", is_required=True, is_secret=True, is_url=True)
+    room = block.text("channel", is_plain=True)
+    username = block.text("username", is_plain=True)
+    emoji = block.text("icon_emoji", is_plain=True)
+    keywords = _native_slack(url) if url else None
+    if url and not keywords:
+        block.fault(
+            "webhook_url is not a Slack webhook's",
+            "copy it from Slack: https://hooks.slack.com/services/…",
+            "webhook_url",
+        )
+    if room and not CHANNEL_RE.fullmatch(room):
+        block.fault(f"{room!r} is not a Slack channel", "write it like #alerts", "channel")
+    if emoji and not _EMOJI.fullmatch(emoji):
+        block.fault(f"{emoji!r} is not an emoji's name", "write it like :car:", "icon_emoji")
+    block.check()
+    assert keywords is not None
+    remember(str(keywords.get(token) or "") for token in ("token_a", "token_b", "token_c"))
+    keywords |= {"include_footer": False, "include_image": False, "icon_emoji": emoji or ""}
+    if username:
+        keywords["user"] = quote(username, safe="")
+    if room:
+        keywords["targets"] = [room]
+    plugin = make_plugin(SlackPlugin, keywords, ("webhook_url",))
+    name = target_id(channel, room) if room else channel
+    return (AppriseTarget(channel, name, plugin, Style.CHAT),)
+
+
+def _webhook(channel: str, block: Block) -> tuple[Target, ...]:
+    return read_webhook(channel, block, "url")
+
+
+def _sms(channel: str, block: Block) -> tuple[Target, ...]:
+    sid = block.text("twilio_account_sid", is_required=True, is_secret=True)
+    token = block.text("twilio_auth_token", is_required=True, is_secret=True)
+    source = block.text("from_number", is_required=True, is_plain=True)
+    sources = block.each([(("from_number",), source)] if source else [], source_number)
+    numbers = block.each(block.texts("to_numbers"), phone_number)
+    for key, value, form in (
+        ("twilio_account_sid", sid, _SID),
+        ("twilio_auth_token", token, _AUTH_TOKEN),
+    ):
+        if value and not form.fullmatch(value):
+            block.fault(f"{key} is not one of Twilio's", "copy it from Twilio's console", key)
+    if sid and token:
+        remember((basic_login(sid, token),))
+    block.check()
+    return tuple(
+        AppriseTarget(
+            channel,
+            f"{channel}:{number}",
+            make_plugin(
+                NotifyTwilio,
+                {
+                    "schema": "twilio",
+                    "account_sid": sid,
+                    "auth_token": token,
+                    "source": sources[0],
+                    "targets": [number],
+                },
+                ("to_numbers",),
+            ),
+            Style.SMS,
+        )
+        for number in numbers
+    )

@@ -1,0 +1,173 @@
+"""Apprise's plugins, made from a URL or from keywords, with their traps defused.
+
+Nothing of Apprise sleeps, retries, follows a redirect, splits a message or logs here: pacing,
+retrying and telling are ours. Making a plugin fails on anything that Apprise would drop in silence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from functools import cache
+from typing import Any, Final
+
+from apprise import AppriseAsset, NotifyBase
+from apprise.common import OverflowMode
+from apprise.manager_plugins import NotificationManager
+from apprise.plugins import url_to_dict
+from apprise.plugins.email import NotifyEmail
+from apprise.plugins.slack import NotifySlack
+from apprise.plugins.twilio import NotifyTwilio
+
+from channels.redact import redact, remember, url_secrets
+from channels.variables import Path
+from engine.errors import ChannelError
+
+APP_ID: Final = "Alert Engine"
+# Loading all of Apprise's plugins takes 17 MB: these three do without.
+_KNOWN: Final[Mapping[str, type[NotifyBase]]] = {
+    "mailto": NotifyEmail,
+    "mailtos": NotifyEmail,
+    "slack": NotifySlack,
+    "twilio": NotifyTwilio,
+}
+_manager: Final[Callable[[], Any]] = NotificationManager
+_url_to_dict: Final[Callable[[str], dict[str, Any] | None]] = url_to_dict
+_SEVERAL: Final = re.compile(r"[\s,;]+[a-zA-Z][a-zA-Z0-9+.-]*://")
+_SCHEME: Final = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9+.-]*)://")
+
+_warnings: ContextVar[list[str] | None] = ContextVar("channels_apprise_warnings", default=None)
+_lock: Final = threading.Lock()
+
+
+class _ApprisesLog(logging.Handler):
+    """Keeps what is said while a plugin is made, and passes the rest on, without secrets."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = redact(record.getMessage())
+        heard = _warnings.get()
+        if heard is not None:
+            if record.levelno <= logging.ERROR:
+                heard.append(said)
+            return
+        # What a try came to is told by its outcome already.
+        logging.getLogger("channels.apprise").debug(said)
+
+
+def silence() -> None:
+    """Take over Apprise's log, which shows tokens in clear, and urllib3's, which shows URLs."""
+    logger = logging.getLogger("apprise")
+    with _lock:
+        if not any(isinstance(handler, _ApprisesLog) for handler in logger.handlers):
+            logger.handlers = [_ApprisesLog()]
+        logger.propagate = False
+        # Below this level Apprise logs whole payloads.
+        logger.setLevel(logging.WARNING)
+        logging.getLogger("urllib3").setLevel(logging.WARNING)
+
+
+def read_url(url: str, path: Path = ()) -> dict[str, Any]:
+    """An Apprise URL as the keywords of its plugin, with `schema` among them.
+
+    Raises ChannelError where Apprise can't read it.
+    """
+    silence()
+    remember(url_secrets(url))
+    if _SEVERAL.search(url):
+        raise ChannelError("there are several URLs in one text", "write them as a list", path)
+    scheme = _SCHEME.match(url)
+    if scheme is None:
+        raise ChannelError(
+            "this is not a URL", "write SERVICE://… (Apprise's wiki lists all)", path
+        )
+    known = _KNOWN.get(scheme[1].lower())
+    with _listening(path) as warnings:
+        # Apprise takes a "#" before a channel's name for a part of the path.
+        found = known.parse_url(url.replace("/#", "/%23")) if known else _url_to_dict(url)
+    if not found:
+        raise ChannelError(
+            f"Apprise can't read this {scheme[1]}:// URL",
+            "; ".join(warnings) or "see the service's page in Apprise's wiki",
+            path,
+        )
+    return dict(found)
+
+
+def is_native(url: str) -> bool:
+    """Whether an https:// URL is one that a service hands out, and that Apprise knows."""
+    silence()
+    kinds: Iterable[type[NotifyBase]] = _manager().plugins()
+    return any(kind.parse_native_url(url) for kind in kinds)
+
+
+def plugin_class(schema: str) -> type[NotifyBase]:
+    """The plugin of a schema that `read_url` gave."""
+    kind: type[NotifyBase] = _KNOWN.get(schema.lower()) or _manager()[schema]
+    return kind
+
+
+def make_plugin(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path = ()) -> NotifyBase:
+    """A plugin, ready to send; ChannelError where it can't be made or would drop something."""
+    silence()
+    settings = {**keywords, "asset": _asset(), "tag": set()}
+    for overridden in ("retry", "wait", "redirect", "overflow"):
+        settings.pop(overridden, None)
+    with _listening(path) as warnings:
+        try:
+            plugin = kind(**settings)
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+            raise ChannelError(
+                f"{kind.service_name}: {redact(str(error))}", "correct the value", path
+            ) from None
+    if warnings:
+        raise ChannelError(f"{kind.service_name}: {'; '.join(warnings)}", "correct it", path)
+    if not plugin.enabled:
+        raise ChannelError(
+            f"{kind.service_name} needs a package that is not installed",
+            "install what its page in Apprise's wiki names",
+            path,
+        )
+    plugin.retry, plugin.wait, plugin.redirects = 0, 0.0, False
+    plugin.optional = False
+    plugin.overflow_mode = OverflowMode.TRUNCATE
+    # The class keeps its rate, for our own pacing: Apprise's would sleep inside the plugin.
+    plugin.request_rate_per_sec = 0.0
+    return plugin
+
+
+@cache
+def _asset() -> AppriseAsset:
+    return AppriseAsset(
+        app_id=APP_ID,
+        app_desc=APP_ID,
+        app_url="",
+        # Logos would be fetched from a foreign site by whoever reads the alert.
+        image_url_mask="",
+        image_url_logo="",
+        http_redirects=False,
+        service_timeout=0,
+        pgp_autogen=False,
+        pem_autogen=False,
+        default_service_retry=0,
+        default_service_wait=0.0,
+    )
+
+
+@contextlib.contextmanager
+def _listening(path: Path) -> Iterator[list[str]]:
+    heard: list[str] = []
+    token = _warnings.set(heard)
+    try:
+        yield heard
+    except ChannelError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        raise ChannelError(
+            f"Apprise can't read this ({type(error).__name__})", "correct it", path
+        ) from None
+    finally:
+        _warnings.reset(token)

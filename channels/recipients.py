@@ -1,0 +1,59 @@
+"""Mail addresses and telephone numbers, checked as strictly as the services behind them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from email.utils import parseaddr
+from typing import Any, Final
+
+from apprise.utils.parse import is_email
+
+_is_email: Final[Callable[[str], Any]] = is_email
+_SEPARATORS: Final = re.compile(r"[\s().-]+")
+_NUMBER: Final = re.compile(r"\+?[1-9]\d{9,13}")
+_SOURCE: Final = re.compile(r"\+?[1-9]\d{10,13}|\d{5,6}")
+_WHATSAPP: Final = re.compile(r"(?:w|whatsapp)\s*:\s*", re.I)
+
+
+def mail_address(text: str) -> tuple[str, str]:
+    """The name, possibly empty, and the address of `address` or `Name <address>`.
+
+    Raises ValueError for anything else, for several addresses, and for what Apprise would drop.
+    """
+    name, address = parseaddr(text)
+    found = _is_email(address) if address else False
+    is_one_line = text.isprintable() and name.isprintable()
+    if not found or found["full_email"] != address or not is_one_line or not address.isascii():
+        raise ValueError(
+            f"{text!r} is not a mail address: write name@example.org or Name <name@example.org>"
+        )
+    return name, address
+
+
+def phone_number(text: str) -> str:
+    """A number in international form, `+15551234567`; `whatsapp:` may stand before it.
+
+    Raises ValueError for anything else.
+    """
+    prefix, number = _split(text)
+    if not _NUMBER.fullmatch(number):
+        raise ValueError(f"{text!r} is not a telephone number: write it like +15551234567")
+    return f"{prefix}+{number.lstrip('+')}"
+
+
+def source_number(text: str) -> str:
+    """The number that messages are sent from: international, or a short code of 5 or 6 digits.
+
+    Raises ValueError for anything else.
+    """
+    prefix, number = _split(text)
+    if not _SOURCE.fullmatch(number):
+        raise ValueError(f"{text!r} is not a number to send from: write it like +15551234567")
+    return f"{prefix}{number}" if len(number) < 7 else f"{prefix}+{number.lstrip('+')}"
+
+
+def _split(text: str) -> tuple[str, str]:
+    found = _WHATSAPP.match(text.strip())
+    number = text.strip()[found.end() if found else 0 :]
+    return "whatsapp:" if found else "", _SEPARATORS.sub("", number)

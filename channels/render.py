@@ -1,0 +1,184 @@
+"""An alert as each kind of channel shows it.
+
+Everything in an alert is data: nothing in it becomes a header, markup or a mention. Lengths are
+in characters.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from channels.alert import Alert, Priority
+
+SMS_LENGTH: Final = 160
+SUBJECT_LENGTH: Final = 150
+# Three characters of GSM-7: one "…" would make the text message's segments 70 characters long.
+_CUT: Final = "..."
+_LATE_SECONDS: Final = 60.0
+_URL_LENGTH: Final = 2_000
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_SPACE: Final = re.compile(r"\s+")
+_MENTION: Final = re.compile(r"@(?=(?:everyone|here|channel|all|group|room|online)\b)", re.I)
+_UNSAFE_IN_URL: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f<>\"|\\^`{}\ud800-\udfff]")
+_COLORS: Final = {Priority.HIGH: "#a32037", Priority.MEDIUM: "#b8860b", Priority.LOW: "#3a6ea5"}
+
+
+class Style(StrEnum):
+    """The kinds of channel that are rendered differently."""
+
+    EMAIL = "email"
+    CHAT = "chat"
+    SMS = "sms"
+
+
+class Format(StrEnum):
+    """The markup of a message's body, named as Apprise names it."""
+
+    TEXT = "text"
+    HTML = "html"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a channel is given; a text message has no title."""
+
+    title: str
+    body: str
+    format: Format
+
+
+def render(alert: Alert, style: Style, now: datetime) -> Message:
+    """The alert in the style of a channel; `now`, an aware time, decides how late it is."""
+    late = _late(alert, now)
+    if style is Style.SMS:
+        return Message("", _sms(alert, late), Format.TEXT)
+    if style is Style.EMAIL:
+        return Message(_subject(alert), _mail(alert, late), Format.HTML)
+    title = f"[{alert.priority.upper()}] {_line(alert.rule_name)}"
+    return Message(_defuse(title), _defuse(_chat(alert, late)), Format.TEXT)
+
+
+def late_seconds(alert: Alert, now: datetime) -> float:
+    """How long after the event's instant `now` is: the alert's own delay and its waiting since."""
+    try:
+        created = datetime.fromisoformat(alert.created_at)
+        waited = (now - created).total_seconds()
+    except (ValueError, TypeError):
+        waited = 0.0
+    return max(0.0, alert.late_seconds) + max(0.0, waited)
+
+
+def duration(seconds: float) -> str:
+    """A duration in two units at most: `45 s`, `3 min`, `2 h 5 min`, `3 d 4 h`."""
+    minutes = int(seconds // 60)
+    if minutes == 0:
+        return f"{int(seconds)} s"
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
+    while parts[0][0] == 0:
+        parts.pop(0)
+    return " ".join(f"{number} {unit}" for number, unit in parts[:2] if number)
+
+
+def image_url(event: Mapping[str, Any]) -> str:
+    """The event's link to the plate's picture; empty where there is none that is safe to show."""
+    images = event.get("images")
+    url = images.get("plate_url") if isinstance(images, Mapping) else None
+    if not isinstance(url, str) or len(url) > _URL_LENGTH or _UNSAFE_IN_URL.search(url):
+        return ""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return url if parts.scheme in ("http", "https") and parts.netloc else ""
+
+
+def _late(alert: Alert, now: datetime) -> str:
+    seconds = late_seconds(alert, now)
+    return duration(seconds) if seconds >= _LATE_SECONDS else ""
+
+
+def _text(alert: Alert) -> str:
+    """The message without control characters; the rule's name where it is blank."""
+    text = alert.message.replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROL.sub("", text).strip() or _line(alert.rule_name)
+
+
+def _line(text: str) -> str:
+    """One line: line ends and tabs become spaces, other control characters vanish."""
+    return _SPACE.sub(" ", _CONTROL.sub(" ", text)).strip()
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - len(_CUT)].rstrip() + _CUT
+
+
+def _sms(alert: Alert, late: str) -> str:
+    text = _line(_text(alert))
+    return _cut(f"{late} late: {text}" if late else text, SMS_LENGTH)
+
+
+def _subject(alert: Alert) -> str:
+    first = _text(alert).split("\n", 1)[0]
+    name = _line(alert.rule_name)
+    subject = f"[{alert.priority.upper()}] {name}"
+    return _cut(subject if first == name else f"{subject}: {_line(first)}", SUBJECT_LENGTH)
+
+
+def _chat(alert: Alert, late: str) -> str:
+    lines = [_text(alert)]
+    if late:
+        lines.append(f"Late by {late}.")
+    if alert.suppressed_count > 0:
+        lines.append(f"Suppressed since the last alert: {alert.suppressed_count}")
+    image = image_url(alert.event)
+    if image:
+        lines.append(f"Plate image: {image}")
+    return "\n".join(lines)
+
+
+def _defuse(text: str) -> str:
+    """Keep words like `@everyone` from waking a whole room: a zero-width space parts them."""
+    return _MENTION.sub("@\u200b", text)
+
+
+def _mail(alert: Alert, late: str) -> str:
+    lines = (_escaped_line(line) for line in _text(alert).split("\n"))
+    facts = "".join(f"<li>{html.escape(fact)}</li>" for fact in _facts(alert, late))
+    image = html.escape(image_url(alert.event))
+    link = f'<div>Plate image: <a href="{image}">{image}</a></div>' if image else ""
+    body = "".join(f"<div>{line or '<br>'}</div>" for line in lines)
+    return (
+        "<!DOCTYPE html><html><body>"
+        f'<div style="border-left: 4px solid {_COLORS[alert.priority]}; padding-left: 12px">'
+        f"{body}</div>{link}<hr><ul>{facts}</ul></body></html>"
+    )
+
+
+def _escaped_line(line: str) -> str:
+    text = html.escape(line.rstrip())
+    indent = len(text) - len(text.lstrip(" "))
+    return "&nbsp;" * indent + text[indent:]
+
+
+def _facts(alert: Alert, late: str) -> list[str]:
+    facts = [
+        f"Rule: {_line(alert.rule_name)} ({alert.rule_id})",
+        f"Priority: {alert.priority}",
+        f"Captured at: {_line(alert.captured_at)}",
+        f"Alert: {alert.alert_id}",
+    ]
+    if late:
+        facts.insert(0, f"Late by {late}")
+    if alert.suppressed_count > 0:
+        facts.append(f"Suppressed since the last alert: {alert.suppressed_count}")
+    return facts

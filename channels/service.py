@@ -1,0 +1,146 @@
+"""An Apprise URL as one plugin for each of its recipients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from apprise import NotifyBase
+from apprise.plugins.email import NotifyEmail
+from apprise.plugins.slack import CHANNEL_RE, NotifySlack
+from apprise.plugins.twilio import NotifyTwilio
+from apprise.utils.parse import parse_emails, parse_list, parse_phone_no
+
+from channels.identity import hashed, target_id
+from channels.plugins import make_plugin, plugin_class, read_url
+from channels.recipients import mail_address, phone_number
+from channels.render import Style
+from channels.variables import Path
+from engine.errors import ChannelError
+
+# Apprise's own names for what a telephone number is called in its plugins.
+_PHONE_TOKENS: Final = ("target_phone", "target_phone_no")
+
+
+_mails_of: Final[Callable[[object], list[str]]] = parse_emails
+_phones_of: Final[Callable[..., list[str]]] = parse_phone_no
+_list_of: Final[Callable[..., list[str]]] = parse_list
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A plugin with one recipient; `parts` are what its target id is made of."""
+
+    plugin: NotifyBase = field(repr=False)
+    style: Style
+    parts: tuple[str, ...]
+
+    def target_id(self, channel: str) -> str:
+        """The target's id in this channel."""
+        return target_id(channel, *self.parts)
+
+
+def service_recipients(url: str, path: Path) -> list[Recipient]:
+    """Every recipient of an Apprise URL; ChannelError where one is unusable or none is left."""
+    keywords = read_url(url, path)
+    kind = plugin_class(str(keywords["schema"]))
+    if issubclass(kind, NotifyEmail):
+        return _mail(kind, keywords, path)
+    if issubclass(kind, NotifyTwilio):
+        return _twilio(kind, keywords, path)
+    if issubclass(kind, NotifySlack):
+        return _slack(kind, keywords, path)
+    return _other(kind, keywords, path)
+
+
+def _mail(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> list[Recipient]:
+    addresses = [
+        _checked(mail_address, text, path)[1] for text in _mails_of(keywords.get("targets"))
+    ]
+    whole = make_plugin(kind, keywords, path)
+    for key in ("user", "password"):
+        if not (getattr(whole, key) or "").isascii():
+            raise ChannelError(f"the {key} holds characters beyond ASCII", "change it", path)
+    if not addresses:
+        # Apprise sends to the sender then, as its users know it.
+        return [Recipient(whole, Style.EMAIL, (vars(whole)["from_addr"][1],))]
+    return [
+        Recipient(make_plugin(kind, {**keywords, "targets": [one]}, path), Style.EMAIL, (one,))
+        for one in dict.fromkeys(addresses)
+    ]
+
+
+def _twilio(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> list[Recipient]:
+    given = _phones_of(keywords.get("targets"), prefix=True)
+    numbers = [_checked(phone_number, text, path) for text in given]
+    if not numbers:
+        raise ChannelError(
+            "the Twilio URL has no number to send to",
+            "write twilio://SID:TOKEN@FROM/TO (without TO, FROM itself would get the messages)",
+            path,
+        )
+    is_call = str(keywords.get("method", "")).lower().startswith("c")
+    return [
+        Recipient(
+            make_plugin(kind, {**keywords, "targets": [number]}, path),
+            Style.CHAT if is_call else Style.SMS,
+            (number,),
+        )
+        for number in dict.fromkeys(numbers)
+    ]
+
+
+def _slack(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> list[Recipient]:
+    rooms = _list_of(keywords.get("targets"), sort=False)
+    for room in rooms:
+        if "@" not in room[1:] and not CHANNEL_RE.fullmatch(room):
+            raise ChannelError(f"{room!r} is not a Slack channel", "write it like #alerts", path)
+    if not rooms:
+        return [Recipient(make_plugin(kind, keywords, path), Style.CHAT, ("slack",))]
+    return [
+        Recipient(
+            make_plugin(kind, {**keywords, "targets": [room]}, path), Style.CHAT, ("slack", room)
+        )
+        for room in rooms
+    ]
+
+
+def _other(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> list[Recipient]:
+    whole = make_plugin(kind, keywords, path)
+    is_phone = any(token in kind.template_tokens for token in _PHONE_TOKENS)
+    targets: Sequence[Any] = getattr(whole, "targets", None) or ()
+    if is_phone and not targets:
+        raise ChannelError(
+            f"the {kind.service_name} URL has no number to send to", "add one at its end", path
+        )
+    style = Style.SMS if is_phone and whole.title_maxlen <= 0 else Style.CHAT
+    name = _service_name(whole, keywords)
+    given = keywords.get("targets")
+    if isinstance(given, list) and len(given) > 1:
+        split = [make_plugin(kind, {**keywords, "targets": [one]}, path) for one in given]
+        # Where the service takes all recipients in one request, that request stands or falls whole.
+        if len(whole) == sum(len(one) for one in split):
+            return [
+                Recipient(one, style, (*name, hashed(str(text))))
+                for one, text in zip(split, given, strict=True)
+            ]
+    return [Recipient(whole, style, name)]
+
+
+def _service_name(plugin: NotifyBase, keywords: Mapping[str, Any]) -> tuple[str, ...]:
+    """The schema, and the host where that is a host; in some URLs it is a token."""
+    schema = str(keywords["schema"]).lower()
+    host = str(keywords.get("host") or "")
+    if "host" not in type(plugin).template_tokens or not host:
+        return (schema,)
+    port = keywords.get("port")
+    return (schema, f"{host}:{port}" if port else host)
+
+
+def _checked(check: Any, text: str, path: Path) -> Any:
+    try:
+        return check(text)
+    except ValueError as error:
+        what, _, remedy = str(error).partition(": ")
+        raise ChannelError(what, remedy, path) from None

@@ -1,0 +1,118 @@
+"""An Apprise plugin with one recipient as a Target."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from apprise import NotifyBase
+from apprise.common import NotifyFormat, NotifyType
+from requests.adapters import HTTPAdapter
+
+from channels.alert import Alert, Outcome, Priority
+from channels.classify import classify
+from channels.detail import safe
+from channels.pace import Pace
+from channels.render import Style, render
+from channels.wire import Evidence, Failure, HttpReply, capture
+
+MAX_INTERVAL_SECONDS: Final = 2.0
+_TYPES: Final = {
+    Priority.HIGH: NotifyType.FAILURE,
+    Priority.MEDIUM: NotifyType.WARNING,
+    Priority.LOW: NotifyType.INFO,
+}
+
+Clock = Callable[[], datetime]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class AppriseTarget:
+    """One recipient behind Apprise.
+
+    Sends one at a time, since plugins keep state: a second caller waits. Services with a rate
+    limit are sent at most a few messages at once, then one an interval of at most two seconds;
+    mail goes without a pause.
+    """
+
+    def __init__(
+        self,
+        channel: str,
+        target_id: str,
+        plugin: NotifyBase,
+        style: Style,
+        clock: Clock = _utc_now,
+    ) -> None:
+        self._channel = channel
+        self._target_id = target_id
+        self._plugin = plugin
+        self._style = style
+        self._clock = clock
+        self._pace = Pace(_interval_seconds(plugin, style))
+        self._adapter = HTTPAdapter(pool_connections=4, pool_maxsize=1)
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"AppriseTarget({self._target_id!r})"
+
+    @property
+    def channel(self) -> str:
+        """The channel's name."""
+        return self._channel
+
+    @property
+    def target_id(self) -> str:
+        """Channel, service and recipient; no secret."""
+        return self._target_id
+
+    @property
+    def concurrency(self) -> int:
+        """Always one."""
+        return 1
+
+    def send(self, alert: Alert, idempotency_key: str) -> Outcome:
+        """Try once; the key is unused, since no service behind Apprise takes one."""
+        with self._lock:
+            self._pace.wait()
+            with capture(self._adapter) as evidence:
+                try:
+                    is_accepted = self._notify(alert)
+                except Exception as error:  # noqa: BLE001 - the outcome tells
+                    is_accepted = False
+                    _add_failure(evidence, error)
+        return safe(classify(is_accepted, evidence), alert)
+
+    def _notify(self, alert: Alert) -> bool:
+        message = render(alert, self._style, self._clock())
+        return self._plugin.notify(
+            body=message.body,
+            title=message.title,
+            notify_type=_TYPES[alert.priority],
+            # Without it Apprise takes data for the service's own markup.
+            body_format=NotifyFormat(message.format.value),
+        )
+
+    def close(self) -> None:
+        """End a pause, and close the connections."""
+        self._pace.stop()
+        self._adapter.close()
+
+
+def _add_failure(evidence: list[Evidence], error: Exception) -> None:
+    """What the plugin raised counts only where the wire does not tell more."""
+    last = evidence[-1] if evidence else None
+    if last is None or (isinstance(last, HttpReply) and last.status < 300):
+        evidence.append(Failure("plugin", error))
+
+
+def _interval_seconds(plugin: NotifyBase, style: Style) -> float:
+    if style is Style.EMAIL:
+        return 0.0
+    rate: object = type(plugin).request_rate_per_sec
+    # Some plugins compute theirs.
+    return min(float(rate), MAX_INTERVAL_SECONDS) if isinstance(rate, (int, float)) else 1.0

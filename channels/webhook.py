@@ -1,0 +1,152 @@
+"""A webhook as a Target: the alert and its event as JSON, which no plugin of Apprise can carry.
+
+Several sends run at once, each on a kept-alive connection of its own. Redirects are not followed,
+since a POST that became a GET would lose the alert; credentials come from the URL or the headers,
+never from a `.netrc`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from queue import Empty, Full, LifoQueue
+from typing import Final
+
+import requests
+
+from channels.alert import Alert, Outcome, Reason, Status
+from channels.detail import safe
+from channels.failures import classify_failure
+from channels.http_status import classify_webhook
+from channels.payload import payload, signature
+from channels.wire import BODY_BYTES, Failure, http_reply
+
+DEFAULT_TIMEOUT_SECONDS: Final = 10.0
+DEFAULT_CONCURRENCY: Final = 4
+SIGNATURE_HEADER: Final = "X-Hub-Signature-256"
+KEY_HEADER: Final = "Idempotency-Key"
+# An answer longer than this is not read to its end; its connection is not used again.
+_READ_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Where and how to send; `secret` signs the body, `timeout_seconds` bounds each wait."""
+
+    url: str = field(repr=False)
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    secret: str = field(default="", repr=False)
+    concurrency: int = DEFAULT_CONCURRENCY
+
+
+class WebhookTarget:
+    """One URL that takes alerts as JSON."""
+
+    def __init__(self, channel: str, target_id: str, settings: WebhookSettings) -> None:
+        self._channel = channel
+        self._target_id = target_id
+        self._settings = settings
+        self._sessions: LifoQueue[requests.Session] = LifoQueue(settings.concurrency)
+
+    def __repr__(self) -> str:
+        return f"WebhookTarget({self._target_id!r})"
+
+    @property
+    def channel(self) -> str:
+        """The channel's name."""
+        return self._channel
+
+    @property
+    def target_id(self) -> str:
+        """Channel and host; no secret."""
+        return self._target_id
+
+    @property
+    def concurrency(self) -> int:
+        """How many sends may run at once."""
+        return self._settings.concurrency
+
+    def send(self, alert: Alert, idempotency_key: str) -> Outcome:
+        """Try once; any 2xx is a success. The key is the same over all tries of a delivery."""
+        try:
+            body = payload(alert)
+        except (TypeError, ValueError):
+            return Outcome(
+                Status.REFUSED, Reason.MESSAGE_REFUSED, "the event can't be written as JSON"
+            )
+        session = self._session()
+        try:
+            outcome = self._send(session, body, idempotency_key)
+        except Exception as error:  # noqa: BLE001 - the outcome tells
+            # What is left in the connection is unknown.
+            session.close()
+            outcome = classify_failure(Failure("http", error))
+        else:
+            self._keep(session)
+        return safe(outcome, alert)
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        while True:
+            try:
+                self._sessions.get_nowait().close()
+            except Empty:
+                return
+
+    def _send(self, session: requests.Session, body: bytes, idempotency_key: str) -> Outcome:
+        settings = self._settings
+        # Not prepared by the session: it would add cookies, and a login from `.netrc`.
+        request = requests.Request(
+            settings.method, settings.url, self._headers(body, idempotency_key), data=body
+        ).prepare()
+        environment = session.merge_environment_settings(request.url, {}, True, None, None)
+        with session.send(
+            request, allow_redirects=False, timeout=settings.timeout_seconds, **environment
+        ) as response:
+            return classify_webhook(http_reply(response, self._beginning(response), time.time()))
+
+    def _headers(self, body: bytes, idempotency_key: str) -> dict[str, str]:
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "alert-engine",
+            "Accept": "*/*",
+        }
+        given = {name.lower() for name in self._settings.headers}
+        headers = {name: value for name, value in headers.items() if name.lower() not in given}
+        headers.update(self._settings.headers)
+        headers[KEY_HEADER] = idempotency_key
+        if self._settings.secret:
+            headers[SIGNATURE_HEADER] = signature(body, self._settings.secret)
+        return headers
+
+    def _beginning(self, response: requests.Response) -> bytes:
+        """The answer's beginning; its end is read too, where it comes soon, to reuse the line."""
+        deadline = time.monotonic() + self._settings.timeout_seconds
+        found = bytearray()
+        try:
+            for chunk in response.iter_content(BODY_BYTES):
+                found += chunk
+                if len(found) >= _READ_BYTES or time.monotonic() > deadline:
+                    break
+        except requests.RequestException:
+            # The status has come, and it decides.
+            response.close()
+        return bytes(found[:BODY_BYTES])
+
+    def _session(self) -> requests.Session:
+        try:
+            return self._sessions.get_nowait()
+        except Empty:
+            session = requests.Session()
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            return session
+
+    def _keep(self, session: requests.Session) -> None:
+        try:
+            self._sessions.put_nowait(session)
+        except Full:
+            session.close()

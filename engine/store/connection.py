@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -38,23 +39,25 @@ class Connection:
     """A connection for any thread, one at a time.
 
     `gate` is shared by all that write in this process: waiting for it is fair and prompt, while
-    SQLite's own wait for its write lock is a growing sleep.
+    SQLite's own wait for its write lock is a growing sleep. `identity` is the file's: another
+    file in its place is not touched, for SQLite would put the old file's log on top of it.
     """
 
     def __init__(
         self,
         location: Location,
+        identity: tuple[int, int],
         durability: Durability,
         gate: threading.Lock,
         busy_timeout_seconds: float,
     ) -> None:
         self._location = location
+        self._identity = identity
         self._durability = durability
         self._gate = gate
         self._busy_timeout_seconds = busy_timeout_seconds
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] = (0, 0)
         self._is_closed = False
 
     def row(self, statement: str, parameters: Parameters | None = None) -> Row | None:
@@ -91,27 +94,33 @@ class Connection:
             raise StoreUnavailableError("the store is closed")
         path = self._location.path
         try:
-            status = os.stat(path)  # noqa: PTH116 - half the time of Path.stat, on every read
+            found = identity_of(path)
         except OSError as error:
             # The removed file could still be written to, and what is written would be lost.
             self._drop()
             raise file_error(path, error) from error
-        if self._identity != (status.st_dev, status.st_ino):
+        if found != self._identity:
             self._drop()
+            raise StoreUnavailableError(
+                f"the store {path} was replaced while in use, put the old file back, or restart "
+                "the engine with no -wal file of the old one beside the new one"
+            )
         if self._database is None:
-            database = connect(self._location, self._durability, self._busy_timeout_seconds)
-            try:
-                check_version(database, self._location)
-            except StoreError as error:
-                # It was good at the start: somebody is at work on the file, and may be done soon.
-                database.close()
-                raise StoreUnavailableError(str(error)) from error
-            except BaseException:
-                database.close()
-                raise
-            self._database = database
-            self._identity = (status.st_dev, status.st_ino)
+            self._database = self._open()
         return self._database
+
+    def _open(self) -> sqlite3.Connection:
+        database = connect(self._location, self._durability, self._busy_timeout_seconds)
+        try:
+            check_version(database, self._location)
+        except StoreError as error:
+            # It was good at the start: somebody is at work on the file, and may be done soon.
+            database.close()
+            raise StoreUnavailableError(str(error)) from error
+        except BaseException:
+            database.close()
+            raise
+        return database
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -132,6 +141,12 @@ class Connection:
         if database is not None:
             with suppress(sqlite3.Error):
                 database.close()
+
+
+def identity_of(path: Path) -> tuple[int, int]:
+    """Which file `path` names just now; OSError if none."""
+    status = os.stat(path)  # noqa: PTH116 - half the time of Path.stat, on every read
+    return status.st_dev, status.st_ino
 
 
 def connect(

@@ -51,7 +51,7 @@ CREATE TABLE deliveries (
 );
 
 -- What a worker takes next; without the sent ones it stays small.
-CREATE INDEX deliveries_waiting ON deliveries (target_id, priority_rank, delivery_id, channel)
+CREATE INDEX deliveries_waiting ON deliveries (target_id, priority_rank, delivery_id)
     WHERE state = 'waiting';
 
 -- What a redelivery opens again.

@@ -13,7 +13,14 @@ from typing import Final, Self
 
 from engine.errors import StoreError
 from engine.store.archive_side import ArchiveSide
-from engine.store.connection import Connection, Durability, check_version, connect, has_tables
+from engine.store.connection import (
+    Connection,
+    Durability,
+    check_version,
+    connect,
+    has_tables,
+    identity_of,
+)
 from engine.store.delivery_side import DeliverySide
 from engine.store.failure import file_error, store_error
 from engine.store.location import Location, parse_state_url
@@ -75,7 +82,7 @@ def open_store(
     if mode is OpenMode.ENGINE:
         lock = _locked(location.path)
     try:
-        _prepare(location, mode, busy_timeout_seconds)
+        identity = _prepare(location, mode, busy_timeout_seconds)
     except BaseException:
         if lock is not None:
             lock.release()
@@ -83,7 +90,7 @@ def open_store(
     gate = threading.Lock()
 
     def connection(durability: Durability) -> Connection:
-        return Connection(location, durability, gate, busy_timeout_seconds)
+        return Connection(location, identity, durability, gate, busy_timeout_seconds)
 
     connections = Connections(
         stream=connection(Durability.FULL),
@@ -102,8 +109,8 @@ def _locked(path: Path) -> StoreLock:
         raise file_error(path, error) from error
 
 
-def _prepare(location: Location, mode: OpenMode, busy_timeout_seconds: float) -> None:
-    """Make the file where it is missing and may be made, and check what is there."""
+def _prepare(location: Location, mode: OpenMode, busy_timeout_seconds: float) -> tuple[int, int]:
+    """Make the file where it is missing and may be made, check what is there; its identity."""
     path = location.path
     if mode is OpenMode.ENGINE:
         _create_file(path)
@@ -119,10 +126,13 @@ def _prepare(location: Location, mode: OpenMode, busy_timeout_seconds: float) ->
             check_version(database, location)
             if mode is OpenMode.ENGINE:
                 _check_whole(database, path)
+            return identity_of(path)
         finally:
             database.close()
     except sqlite3.Error as error:
         raise store_error(path, error, is_start=True) from error
+    except OSError as error:
+        raise file_error(path, error) from error
 
 
 def _create_file(path: Path) -> None:

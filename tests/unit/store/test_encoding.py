@@ -1,0 +1,49 @@
+"""Nothing changes on the way into the store and back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+import pytest
+
+from engine.store import KeptDeadLetter
+from engine.store.encoding import alert_parameters, dead_letter_parameters
+from tests.unit.store.samples import Samples
+
+
+def stored_event(samples: Samples, event: Any) -> Any:
+    new = samples.new()
+    parameters = alert_parameters(replace(new, alert=replace(new.alert, event=event)), 0)
+    return orjson.loads(parameters["event"])
+
+
+@pytest.mark.parametrize(
+    ("event", "stored"),
+    [
+        ({"a": {"b": None, "c": [1, 2.5, "ü"]}}, {"a": {"b": None, "c": [1, 2.5, "ü"]}}),
+        (MappingProxyType({"a": MappingProxyType({"b": 1})}), {"a": {"b": 1}}),
+        ({"a": b"\x00\xff"}, {"a": "AP8="}),
+        ({"a": math.nan}, {"a": None}),
+    ],
+)
+def test_an_event_is_stored_as_json(samples: Samples, event: object, stored: object) -> None:
+    assert stored_event(samples, event) == stored
+
+
+def test_half_a_surrogate_pair_does_not_stop_the_stream(samples: Samples) -> None:
+    new = samples.new()
+    alert = replace(new.alert, message="a\ud800b\0c", event={"plate": "\ud800"})
+    parameters = alert_parameters(replace(new, alert=alert), 0)
+    assert parameters["message"] == "a?b\ufffdc"
+    assert b"ud800" in parameters["event"]
+
+
+def test_dead_letters_with_other_bytes_have_other_digests() -> None:
+    letter = KeptDeadLetter("t", 0, 1, 2, None, b"one", (), "UNKNOWN", "m")
+    other = replace(letter, value=b"two")
+    digests = {dead_letter_parameters(each, 0)["digest"] for each in (letter, other)}
+    assert len(digests) == 2

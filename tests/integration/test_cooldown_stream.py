@@ -7,6 +7,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def test_alerts_keep_their_distance_and_no_match_is_without_one(
     assert len(set(keys)) == len(keys)
     alerts = instants([request.json()["event"] for request in arrived])
     for plate, times in alerts.items():
-        gaps = [later - sooner for sooner, later in zip(times, times[1:], strict=False)]
+        gaps = [later - sooner for sooner, later in pairwise(times)]
         assert min(gaps, default=COOLDOWN_SECONDS) >= COOLDOWN_SECONDS, plate
     for plate, times in instants(events).items():
         for at in times:

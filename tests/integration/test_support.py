@@ -8,12 +8,14 @@ from email.message import EmailMessage
 
 import pytest
 import requests
+from confluent_kafka import Consumer, Producer
 
 from tests.conftest import SMTP_PASSWORD, SMTP_USERNAME
 from tests.support.answers import HANG, RESET, Answer
 from tests.support.certificates import Certificates
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker, RealKafka
+from tests.support.offsets import await_consumed, unread
 from tests.support.services import SLACK, TWILIO, Services
 from tests.support.smtp_receiver import Login, SmtpReceiver, Stage
 
@@ -190,3 +192,26 @@ def test_a_real_kafka_keeps_its_data_over_a_kill(own_kafka: RealKafka) -> None:
     own_kafka.start()
     own_kafka.restart()
     own_kafka.create_topic("kept", 3)
+
+
+def test_what_a_group_has_not_committed_is_counted(broker: Broker) -> None:
+    broker.create_topic("counted", 2)
+    servers = broker.bootstrap_servers
+    producer = Producer({"bootstrap.servers": servers})
+    for number in range(10):
+        producer.produce("counted", b"x", str(number).encode())
+    assert producer.flush(10) == 0
+    assert unread(servers, "counting", "counted") == 10
+    options = {"bootstrap.servers": servers, "group.id": "counting", "enable.auto.commit": False}
+    consumer = Consumer({**options, "auto.offset.reset": "earliest"})
+    consumer.subscribe(["counted"])
+    read = 0
+    while read < 10:
+        read += len(consumer.consume(10, 1.0))
+    consumer.commit(asynchronous=False)
+    consumer.close()
+    await_consumed(servers, "counting", "counted", 1.0)
+    producer.produce("counted", b"x")
+    assert producer.flush(10) == 0
+    with pytest.raises(AssertionError, match="1 records of counted"):
+        await_consumed(servers, "counting", "counted", 0.1)

@@ -136,25 +136,25 @@ def message_for(event: dict[str, Any]) -> str:
 
 
 def test_one_sighting_reaches_all_four_channels(site: Site, receivers: Receivers) -> None:
-    before = datetime.now(UTC)
+    before = datetime.now(UTC).replace(microsecond=0)
     with site.start() as engine:
         event = site.see("ABC123", before)
         receivers.wait_for(1)
         assert engine.stop() == 0
     after = datetime.now(UTC)
     text = message_for(event)
-    check_webhook(receivers.webhook.requests.all()[0], event, text, (before, after))
+    alert_id = check_webhook(receivers.webhook.requests.all()[0], event, text, (before, after))
     check_slack(receivers.services.to(SLACK)[0], text)
     check_texts(receivers.services.to(TWILIO), text)
-    check_mails(receivers.mail.mails.all(), text)
-    assert set(receivers.mail.logins.all()) == {Login(SMTP_USERNAME, SMTP_PASSWORD)}
+    check_mails(receivers.mail.mails.all(), event, text, alert_id)
+    assert receivers.mail.logins.all() == [Login(SMTP_USERNAME, SMTP_PASSWORD)] * len(RECIPIENTS)
     assert receivers.services.refused.all() == []
 
 
 def check_webhook(
     request: Request, event: dict[str, Any], text: str, span: tuple[datetime, datetime]
-) -> None:
-    """The webhook's request, whole."""
+) -> str:
+    """The webhook's request, whole; the alert's id."""
     assert (request.method, request.path) == ("POST", "/alerts?site=north")
     assert request.headers["authorization"] == f"Bearer {WEBHOOK_TOKEN}"
     assert request.headers["x-site"] == "north"
@@ -172,19 +172,31 @@ def check_webhook(
             "rule_id": "watchlist_plate",
             "rule_name": "Watchlist Plate Detected",
             "priority": "high",
-            "message": text,
+            "message": f"{text}\n",
             "timestamp": event["captured_at"],
             "suppressed_count": 0,
         },
         "event": event,
     }
+    return alert_id
 
 
 def check_slack(request: Request, text: str) -> None:
     """Slack's request, whole."""
     assert (request.method, request.path) == ("POST", SLACK_PATH)
-    payload = request.json()
-    assert payload == {}
+    assert request.json() == {
+        "username": "ALPR",
+        "channel": "#gate",
+        "icon_emoji": ":rotating_light:",
+        "mrkdwn": False,
+        "attachments": [
+            {
+                "title": "[HIGH] Watchlist Plate Detected",
+                "text": f"{text}\nPlate image: https://images.example/ABC123.jpg",
+                "color": "#A32037",
+            }
+        ],
+    }
 
 
 def check_texts(requests: list[Request], text: str) -> None:
@@ -194,8 +206,9 @@ def check_texts(requests: list[Request], text: str) -> None:
         assert request.method == "POST"
         assert request.path == f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
         assert request.headers["authorization"] == f"Basic {credentials}"
-    assert sorted(request.form().items() for request in requests) == [
-        {"Body": [text], "From": ["+15550199999"], "To": [number]}.items() for number in NUMBERS
+    forms = sorted((request.form() for request in requests), key=lambda form: form["To"])
+    assert forms == [
+        {"Body": [text], "From": ["+15550199999"], "To": [number]} for number in NUMBERS
     ]
 
 
@@ -205,21 +218,36 @@ def body_of(message: EmailMessage, kind: str) -> str:
     assert part is not None, f"no {kind} part"
     content = part.get_content()
     assert isinstance(content, str)
-    return content
+    return content.replace("\r\n", "\n")
 
 
-def check_mails(mails: list[Mail], text: str) -> None:
-    """The mails, one for each recipient, the same but for the recipient."""
+def check_mails(mails: list[Mail], event: dict[str, Any], text: str, alert_id: str) -> None:
+    """The mails, whole: one for each recipient, the same but for the recipient."""
     assert sorted(mail.recipients for mail in mails) == sorted((name,) for name in RECIPIENTS)
+    facts = [
+        "Rule: Watchlist Plate Detected (watchlist_plate)",
+        "Priority: high",
+        f"Captured at: {event['captured_at']}",
+        f"Alert: {alert_id}",
+    ]
+    image = "https://images.example/ABC123.jpg"
     for mail in mails:
         message = mail.message
         assert (mail.sender, mail.username, mail.encrypted) == (SMTP_USERNAME, SMTP_USERNAME, True)
         assert message["From"] == "ALPR Alerts <alerts@example.com>"
         assert message["To"] == mail.recipients[0]
         assert message["Subject"] == f"[HIGH] Watchlist Plate Detected: {text}"
-        for kind in ("plain", "html"):
-            assert text in body_of(message, kind)
-            assert "{" not in body_of(message, kind)
+        assert body_of(message, "plain").splitlines() == [
+            text,
+            f"Plate image: {image}",
+            "---",
+            *(f"- {fact}" for fact in facts),
+        ]
+        html = body_of(message, "html")
+        assert f"<div>{text}</div>" in html
+        assert f'<a href="{image}">{image}</a>' in html
+        assert "".join(f"<li>{fact}</li>" for fact in facts) in html
+        assert b"{" not in mail.raw
 
 
 def test_a_cooldown_silences_all_channels_and_ends_for_all(

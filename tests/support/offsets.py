@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import time
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 CALL_SECONDS = 10.0
+# What a broker answers while it sets up the group's own partition.
+COORDINATOR_STARTS = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+)
 
 
 def unread(bootstrap_servers: str, group: str, topic: str) -> int:
@@ -18,12 +24,23 @@ def unread(bootstrap_servers: str, group: str, topic: str) -> int:
         known = consumer.list_topics(topic, CALL_SECONDS).topics[topic].partitions
         partitions = [TopicPartition(topic, number) for number in known]
         left = 0
-        for partition in consumer.committed(partitions, CALL_SECONDS):
+        for partition in _committed(consumer, partitions):
             low, high = consumer.get_watermark_offsets(partition, CALL_SECONDS)
             left += high - max(low, partition.offset)
         return left
     finally:
         consumer.close()
+
+
+def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    deadline = time.monotonic() + CALL_SECONDS
+    while True:
+        try:
+            return list(consumer.committed(partitions, CALL_SECONDS))
+        except KafkaException as error:
+            if error.args[0].code() not in COORDINATOR_STARTS or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def await_consumed(

@@ -77,12 +77,11 @@ class Site:
         `schema` is the writer's; by default the engine's own.
         """
         text = schema or EVENT_SCHEMA.read_text()
-        publisher = EventPublisher(
-            self.broker.bootstrap_servers, self.registry_url, text, self.topic
-        )
-        for event in events:
-            publisher.publish(event)
-        publisher.flush()
+        servers = self.broker.bootstrap_servers
+        with EventPublisher(servers, self.registry_url, text, self.topic) as publisher:
+            for event in events:
+                publisher.publish(event)
+            publisher.flush()
 
     def see(self, plate: str, at: datetime, **fields: Any) -> dict[str, Any]:
         """Publish one sighting, and return it."""

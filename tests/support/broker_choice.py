@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from confluent_kafka.admin import AdminClient
 
+from engine.stream.broker import EmbeddedBroker
 from tests.support.kafka import (
     PARTITIONS,
     Broker,
@@ -44,8 +45,6 @@ def choose_broker() -> Iterator[Broker]:
     except KafkaUnavailableError:
         if is_required():
             raise
-        from engine.stream.broker import EmbeddedBroker
-
         with EmbeddedBroker() as mock:
             yield MockKafka(mock.bootstrap_servers)
         return

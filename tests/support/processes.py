@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -13,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+# A server that restarts must find its port free: Linux gives clients ports from 32768 up.
+BELOW_EPHEMERAL = range(20_000, 32_000)
 ORPHAN = Path(__file__).with_name("orphan.py")
 _running: set[subprocess.Popen[Any]] = set()
 
@@ -61,11 +64,12 @@ def end(process: subprocess.Popen[Any], grace_seconds: float = 0.0) -> int:
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on just now, and that no outgoing connection will be given."""
+    while True:
+        port = secrets.choice(BELOW_EPHEMERAL)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @atexit.register

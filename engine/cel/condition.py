@@ -1,0 +1,207 @@
+"""The six operators of `conditions:` as expression trees; their values are bound, never text.
+
+Text is compared without regard to case, by `lower()`; an absent field never matches, except that
+`equals: null` asks for exactly that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any, Final
+
+from engine.cel import tree
+from engine.cel.check import check
+from engine.cel.conversions import is_number
+from engine.cel.expression import Expression, compile_tree
+from engine.cel.scope import Scope, suggest
+from engine.cel.tree import Bound, Call, Ident, Literal, Node, Select, call
+from engine.cel.values import INT_MAX, INT_MIN
+from engine.errors import ExpressionError, Problem, Severity
+from engine.schema import FieldType, Kind
+
+
+class Operator(StrEnum):
+    """The operators that a condition may use."""
+
+    EQUALS = "equals"
+    CONTAINS = "contains"
+    REGEX = "regex"
+    IN_LIST = "in_list"
+    GREATER_THAN = "greater_than"
+    LESS_THAN = "less_than"
+
+
+_NUMBERS: Final = frozenset({Kind.INT, Kind.DOUBLE})
+_SHOWN: Final = 60
+
+
+def lower_condition(
+    field: str, operator: str, value: object, variables: Mapping[str, FieldType]
+) -> Expression:
+    """The expression of one condition.
+
+    `value` is a plain value or, for `in_list`, a list of them. ExpressionError for an unknown
+    field or operator (codes `unknown-name`, `unknown-field`, `unknown-operator`) and for a value
+    that does not fit the field (`bad-value`, `bad-constant`).
+    """
+    scope = Scope(variables)
+    path = _path(field)
+    found = check(path, scope)
+    problems = [each for each in found.problems if each.severity is Severity.ERROR]
+    kind = found.type_of(path)
+    if operator not in tuple(Operator):
+        remedy = suggest(operator, tuple(Operator))
+        problems.append(Problem(0, "unknown-operator", f"no operator '{operator}'", remedy))
+    if problems or kind is None:
+        raise ExpressionError(tuple(problems))
+    lowering = _Lowering(path, field, kind, Operator(operator))
+    root = lowering.lower(value)
+    text = f"{field} {operator} {_shorten(value)}"
+    expression = compile_tree(root, text, scope)
+    return replace(expression, warnings=(*lowering.warnings, *expression.warnings))
+
+
+def _path(field: str) -> Node:
+    names = field.split(".")
+    if not all(name.isidentifier() for name in names):
+        what = f"'{field}' is not a field's name"
+        raise ExpressionError((Problem(0, "unknown-field", what, "write it like plate.region"),))
+    node: Node = Ident(0, names[0])
+    for name in names[1:]:
+        node = Select(0, node, name)
+    return node
+
+
+def _shorten(value: object) -> str:
+    if isinstance(value, list | tuple) and len(value) > 5:
+        return f"({len(value):,} values)"
+    text = str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+class _Lowering:
+    """One condition on its way to a tree; gathers the warnings."""
+
+    def __init__(self, path: Node, field: str, kind: FieldType, operator: Operator) -> None:
+        self._path: Final = path
+        self._field: Final = field
+        self._kind: Final = kind
+        self._operator: Final = operator
+        self.warnings: Final[list[Problem]] = []
+
+    def lower(self, value: object) -> Node:
+        """The tree of `field operator value`."""
+        lowerings: dict[Operator, Callable[[Any], Node]] = {
+            Operator.EQUALS: self._equals,
+            Operator.CONTAINS: self._contains,
+            Operator.REGEX: self._regex,
+            Operator.IN_LIST: self._in_list,
+            Operator.GREATER_THAN: self._orders,
+            Operator.LESS_THAN: self._orders,
+        }
+        return lowerings[self._operator](value)
+
+    def _error(self, what: str, remedy: str = "") -> ExpressionError:
+        return ExpressionError((Problem(0, "bad-value", what, remedy),))
+
+    def _warn(self, what: str, remedy: str = "") -> None:
+        self.warnings.append(Problem(0, "odd-value", what, remedy, Severity.WARNING))
+
+    def _guarded(self, test: Node) -> Node:
+        """The test where the field is there, false where it is null."""
+        if not self._kind.nullable:
+            return test
+        present = call(tree.NOT_EQUALS, self._path, Literal(0, None))
+        return tree.chain(tree.AND, [present, test])
+
+    def _lowered(self) -> Node:
+        return call("lower", self._path)
+
+    def _is_null(self) -> Node:
+        return call(tree.EQUALS, self._path, Literal(0, None))
+
+    def _equals(self, value: Any) -> Node:
+        if value is None:
+            return self._is_null()
+        fitted = self._fit(value)
+        if self._kind.kind is Kind.STRING:
+            return self._guarded(call(tree.EQUALS, self._lowered(), Literal(0, fitted)))
+        return call(tree.EQUALS, self._path, Literal(0, fitted))
+
+    def _in_list(self, value: Any) -> Node:
+        if not isinstance(value, list | tuple):
+            raise self._error(f"'in_list' wants a list, not {value!r}", "write [a, b]")
+        if not value:
+            self._warn("the list is empty, so the condition never holds")
+        wanted = [item for item in value if item is not None]
+        fitted = tuple(dict.fromkeys(self._fit(item) for item in wanted))
+        is_text = self._kind.kind is Kind.STRING
+        test = call(tree.IN, self._lowered() if is_text else self._path, Bound(0, fitted))
+        if len(wanted) == len(value):
+            return self._guarded(test) if is_text else test
+        return tree.chain(tree.OR, [self._is_null(), test])
+
+    def _fit(self, value: Any) -> Any:
+        """The value as the field's type has it, text in lower case; an error when it has none."""
+        kind = self._kind.kind
+        if kind is Kind.STRING and isinstance(value, str):
+            return value.lower()
+        if kind in _NUMBERS:
+            return self._number(value)
+        if kind is Kind.BOOL and isinstance(value, bool):
+            return value
+        if kind in (Kind.STRING, Kind.BOOL):
+            raise self._error(f"{self._field} is a {kind}, {value!r} is none")
+        raise self._unfit_field()
+
+    def _unfit_field(self) -> ExpressionError:
+        what = f"{self._field} is a {self._kind.kind}: '{self._operator}' does not work on it"
+        if self._kind.kind is Kind.RECORD:
+            names = ", ".join(f"{self._field}.{name}" for name in self._kind.fields)
+            return self._error(what, f"choose one of its fields: {names}")
+        return self._error(what, "write a CEL expression under 'when'")
+
+    def _number(self, value: Any) -> int | float:
+        if isinstance(value, str) and is_number(value.strip()):
+            text = value.strip()
+            is_whole = text.lstrip("+-").isdecimal() and len(text) < 19
+            self._warn(f"{value!r} is text, taken as a number", f"write {text} without quotes")
+            return int(text) if is_whole else self._number(float(text))
+        is_plain = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_plain or not math.isfinite(value):
+            raise self._error(f"{self._field} is a number, {value!r} is none")
+        return value if INT_MIN <= value <= INT_MAX else float(value)
+
+    def _want_text(self, value: Any) -> str:
+        if self._kind.kind is not Kind.STRING:
+            raise self._unfit_field()
+        if not isinstance(value, str):
+            raise self._error(f"'{self._operator}' wants a text, {value!r} is none", "quote it")
+        return value
+
+    def _contains(self, value: Any) -> Node:
+        text = self._want_text(value)
+        if not text:
+            self._warn("every text contains the empty one, so the condition always holds")
+        return self._guarded(Call(0, "contains", (Literal(0, text.lower()),), self._lowered()))
+
+    def _regex(self, value: Any) -> Node:
+        pattern = f"(?i){self._want_text(value)}"
+        return self._guarded(Call(0, "matches", (Literal(0, pattern),), self._path))
+
+    def _orders(self, value: Any) -> Node:
+        function = "_>_" if self._operator is Operator.GREATER_THAN else "_<_"
+        kind = self._kind.kind
+        if kind in _NUMBERS:
+            return self._guarded(call(function, self._path, Literal(0, self._number(value))))
+        if kind is not Kind.STRING:
+            raise self._unfit_field()
+        limit = float(value) if isinstance(value, str) and is_number(value.strip()) else value
+        if type(limit) not in (int, float) or not math.isfinite(limit):
+            raise self._error(f"'{self._operator}' wants a number, {value!r} is none")
+        number = call(function, call("double", self._path), Literal(0, float(limit)))
+        test = tree.chain(tree.AND, [call("isNumber", self._path), number])
+        return self._guarded(test)

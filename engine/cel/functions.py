@@ -1,0 +1,268 @@
+"""Every function that an expression may call: its signatures, what it does, and for whom.
+
+Operators and macros are not here: they are part of the language, not of a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from engine.cel import conversions, strings
+from engine.cel.arithmetic import make_timestamp
+from engine.cel.instants import (
+    PARTS,
+    duration_milliseconds,
+    duration_part,
+    format_duration,
+    format_timestamp,
+    local,
+    parse_duration,
+    parse_timestamp,
+)
+from engine.cel.regexes import matches
+from engine.cel.text_format import format_text
+from engine.cel.values import NANOSECONDS, CelMap, CelType, Duration, Timestamp, UInt, type_of
+
+Implementation = Callable[..., Any]
+#: Types that a map can have at run time.
+MAP: Final = (dict, CelMap)
+#: Stands for every type in a signature.
+ANY: Final = object
+
+
+@dataclass(frozen=True, slots=True)
+class Overload:
+    """One signature: the parameters' types (the target first), the result's, and the code."""
+
+    params: tuple[type, ...]
+    result: type
+    implementation: Implementation
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function by name, in the styles in which it may be called: `f(x)`, `x.f()`, or both."""
+
+    name: str
+    doc: str
+    is_global: bool
+    is_member: bool
+    overloads: tuple[Overload, ...]
+
+    @property
+    def arities(self) -> tuple[int, ...]:
+        """How many arguments it takes, the target included."""
+        return tuple(sorted({len(overload.params) for overload in self.overloads}))
+
+
+def _function(
+    name: str, doc: str, style: str, *overloads: tuple[tuple[type, ...], type, Implementation]
+) -> Function:
+    rows = tuple(Overload(*overload) for overload in overloads)
+    return Function(name, doc, "global" in style, "member" in style, rows)
+
+
+def _conversions() -> Iterable[Function]:
+    c = conversions
+    same = _identity
+    yield _function(
+        "int",
+        "A number cut towards zero, a text of digits, or a timestamp's seconds, as an int.",
+        "global",
+        ((int,), int, same),
+        ((UInt,), int, c.int_from_number),
+        ((float,), int, c.int_from_number),
+        ((str,), int, c.int_from_text),
+        ((Timestamp,), int, lambda value: value.nanoseconds // NANOSECONDS),
+    )
+    yield _function(
+        "uint",
+        "A number cut towards zero, or a text of digits, as a uint.",
+        "global",
+        ((UInt,), UInt, same),
+        ((int,), UInt, c.uint_from_number),
+        ((float,), UInt, c.uint_from_number),
+        ((str,), UInt, c.uint_from_text),
+    )
+    yield _function(
+        "double",
+        "A number, or a decimal text, as a double.",
+        "global",
+        ((float,), float, same),
+        ((int,), float, float),
+        ((UInt,), float, float),
+        ((str,), float, c.double_from_text),
+    )
+    yield _function(
+        "string",
+        "A value as text.",
+        "global",
+        ((str,), str, same),
+        ((int,), str, str),
+        ((UInt,), str, lambda value: str(int(value))),
+        ((float,), str, c.double_text),
+        ((bool,), str, lambda value: "true" if value else "false"),
+        ((bytes,), str, c.bytes_text),
+        ((Timestamp,), str, format_timestamp),
+        ((Duration,), str, format_duration),
+    )
+    yield _function(
+        "bytes",
+        "Text as UTF-8 bytes.",
+        "global",
+        ((bytes,), bytes, same),
+        ((str,), bytes, c.text_bytes),
+    )
+    yield _function(
+        "bool",
+        "'true', 'True', 'TRUE', 't', '1' or their opposites as a bool.",
+        "global",
+        ((bool,), bool, same),
+        ((str,), bool, c.bool_from_text),
+    )
+    yield _function(
+        "timestamp",
+        "An RFC 3339 text, or seconds since 1970, as a timestamp.",
+        "global",
+        ((Timestamp,), Timestamp, same),
+        ((str,), Timestamp, parse_timestamp),
+        ((int,), Timestamp, lambda seconds: make_timestamp(seconds * NANOSECONDS)),
+    )
+    yield _function(
+        "duration",
+        "A text such as '1h30m' or '1.5s' as a duration.",
+        "global",
+        ((Duration,), Duration, same),
+        ((str,), Duration, parse_duration),
+    )
+    yield _function("dyn", "The value itself, its type unknown.", "global", ((ANY,), ANY, same))
+    yield _function("type", "The type of a value.", "global", ((ANY,), CelType, type_of))
+
+
+def _identity(value: Any) -> Any:
+    return value
+
+
+def _texts() -> Iterable[Function]:
+    yield _function(
+        "size",
+        "How many characters, bytes, elements or entries.",
+        "global member",
+        *(((kind,), int, len) for kind in (str, bytes, list, *MAP)),
+    )
+    yield _function(
+        "contains",
+        "Whether a text stands in this one.",
+        "member",
+        ((str, str), bool, lambda text, part: part in text),
+    )
+    yield _function(
+        "startsWith", "Whether the text begins so.", "member", ((str, str), bool, str.startswith)
+    )
+    yield _function(
+        "endsWith", "Whether the text ends so.", "member", ((str, str), bool, str.endswith)
+    )
+    yield _function(
+        "matches",
+        "Whether a regular expression of RE2 is found in the text.",
+        "global member",
+        ((str, str), bool, matches),
+    )
+    yield _function(
+        "lower",
+        "The text in lower case, by Unicode's rules for all alphabets.",
+        "global member",
+        ((str,), str, str.lower),
+    )
+    yield _function(
+        "isNumber",
+        "Whether double(text) gives a number.",
+        "global member",
+        ((str,), bool, conversions.is_number),
+    )
+
+
+def _extension() -> Iterable[Function]:
+    s = strings
+    text = str
+    rows: dict[str, tuple[str, list[tuple[tuple[type, ...], type, Implementation]]]] = {
+        "charAt": ("The character at an index.", [((text, int), str, s.char_at)]),
+        "indexOf": (
+            "Where a text stands first, or -1.",
+            [((text, text), int, s.index_of), ((text, text, int), int, s.index_of)],
+        ),
+        "lastIndexOf": (
+            "Where a text stands last, or -1.",
+            [((text, text), int, s.last_index_of), ((text, text, int), int, s.last_index_of)],
+        ),
+        "lowerAscii": ("A to Z in lower case.", [((text,), str, s.lower_ascii)]),
+        "upperAscii": ("a to z in upper case.", [((text,), str, s.upper_ascii)]),
+        "replace": (
+            "One text replaced by another, all or so many times.",
+            [((text,) * 3, str, s.replace), ((text, text, text, int), str, s.replace)],
+        ),
+        "split": (
+            "The parts between separators, all or so many.",
+            [((text, text), list, s.split), ((text, text, int), list, s.split)],
+        ),
+        "substring": (
+            "The characters from a start to before an end.",
+            [((text, int), str, s.substring), ((text, int, int), str, s.substring)],
+        ),
+        "trim": ("The text without white space at both ends.", [((text,), str, s.trim)]),
+        "reverse": ("The characters in reverse order.", [((text,), str, s.reverse)]),
+        "join": (
+            "The texts of a list as one.",
+            [((list,), str, s.join), ((list, text), str, s.join)],
+        ),
+        "format": ("The text with %s, %d, %f … filled in.", [((text, list), str, format_text)]),
+    }
+    for name, (doc, overloads) in rows.items():
+        yield _function(name, doc, "member", *overloads)
+    yield _function(
+        "strings.quote", "The text in quotes, with escapes.", "global", ((str,), str, s.quote)
+    )
+
+
+_PART_DOCS: Final = {
+    "getFullYear": "The year.",
+    "getMonth": "The month, January being 0.",
+    "getDate": "The day of the month, from 1.",
+    "getDayOfMonth": "The day of the month, from 0.",
+    "getDayOfWeek": "The day of the week, Sunday being 0.",
+    "getDayOfYear": "The day of the year, from 0.",
+    "getHours": "The hour of the day; of a duration: its whole hours.",
+    "getMinutes": "The minute of the hour; of a duration: its whole minutes.",
+    "getSeconds": "The second of the minute; of a duration: its whole seconds.",
+    "getMilliseconds": "The milliseconds of the second.",
+}
+_UNITS: Final = {"getHours": 3_600, "getMinutes": 60, "getSeconds": 1}
+
+
+def _instants() -> Iterable[Function]:
+    for name, part in PARTS.items():
+        overloads: list[tuple[tuple[type, ...], type, Implementation]] = [
+            ((Timestamp,), int, lambda value, part=part: part(local(value, ""))),
+            ((Timestamp, str), int, lambda value, zone, part=part: part(local(value, zone))),
+        ]
+        if name in _UNITS:
+            unit = _UNITS[name] * NANOSECONDS
+            overloads.append(
+                ((Duration,), int, lambda value, unit=unit: duration_part(value, unit))
+            )
+        elif name == "getMilliseconds":
+            overloads.append(((Duration,), int, duration_milliseconds))
+        yield _function(name, _PART_DOCS[name], "member", *overloads)
+
+
+#: All functions by name.
+FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
+    {
+        function.name: function
+        for room in (_conversions(), _texts(), _extension(), _instants())
+        for function in room
+    }
+)

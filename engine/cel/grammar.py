@@ -1,0 +1,104 @@
+"""Expression text into a tree, by celpy's grammar; nothing else here imports celpy's parts or lark.
+
+The grammar and its LALR tables are celpy's. Its lexer is not used: one of its patterns for texts
+takes exponential time on an unclosed text with escapes, it knows no backquoted fields, and it ends
+`'\\''` early when the text goes on wrongly. Tokens come from `tokens.py`, and the tree is made
+while parsing, without recursion. celpy's own `CELParser` is one object per process, made for
+whichever runner came first; a parser of our own over the same grammar is free of that.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import lark
+from lark.lexer import Lexer
+
+from engine.cel import tree
+from engine.cel.tokens import MAX_NESTING, Token, TokenKind, syntax_error, tokenize
+from engine.cel.tree_builder import TreeBuilder
+from engine.errors import ExpressionError, Problem
+
+#: Deepest tree that is accepted: evaluation takes at most three Python frames a level.
+MAX_DEPTH: Final = 2 * MAX_NESTING
+
+_WORD_REMEDIES: Final = {
+    "and": "write '&&'",
+    "or": "write '||'",
+    "not": "write '!'",
+    "AND": "write '&&'",
+    "OR": "write '||'",
+    "NOT": "write '!'",
+    "None": "write 'null'",
+    "True": "write 'true'",
+    "False": "write 'false'",
+}
+
+
+def parse(text: str) -> tree.Node:
+    """The tree of an expression; ExpressionError with the one syntax fault it holds."""
+    return parse_tokens(tokenize(text), len(text))
+
+
+def parse_tokens(tokens: Sequence[Token], end: int) -> tree.Node:
+    """The tree of tokens; `end` is the offset at which the text ends."""
+    if not tokens:
+        raise syntax_error(end, "the expression is empty", "write a condition, 'true' for always")
+    try:
+        root: tree.Node = _parser().parse(tokens)
+    except lark.exceptions.UnexpectedToken as error:
+        raise _unexpected(error.token, end) from None
+    if tree.depth(root) > MAX_DEPTH:
+        message = f"the expression is nested more than {MAX_DEPTH} deep"
+        remedy = "split it into several rules or conditions"
+        raise ExpressionError((Problem(0, "too-deep", message, remedy),))
+    return root
+
+
+def _unexpected(found: lark.Token, end: int) -> ExpressionError:
+    if found.type == "$END":
+        return syntax_error(
+            end, "the expression ends too early", "an operand or a bracket is missing"
+        )
+    text = str(found)
+    remedy = _WORD_REMEDIES.get(text, "")
+    return syntax_error(found.start_pos or 0, f"'{text}' is not expected here", remedy)
+
+
+class _Tokens(Lexer):
+    """Hands our tokens to Lark under the names that the grammar's terminals have."""
+
+    def __init__(self, lexer_conf: Any) -> None:
+        names = {
+            terminal.pattern.value: terminal.name
+            for terminal in lexer_conf.terminals
+            if terminal.pattern.type == "str"
+        }
+        self._names: Final = names
+
+    def lex(self, data: Sequence[Token]) -> Iterator[lark.Token]:
+        for token in data:
+            is_operator = token.kind is TokenKind.OPERATOR
+            name = self._names[token.text] if is_operator else token.kind.value
+            yield lark.Token(name, token.text, token.offset)
+
+
+@cache
+def _parser() -> lark.Lark:
+    spec = importlib.util.find_spec("celpy")
+    if spec is None or spec.origin is None:
+        raise ImportError("cel-python is not installed")
+    grammar = Path(spec.origin).with_name("cel.lark").read_text(encoding="utf-8")
+    return lark.Lark(
+        grammar,
+        parser="lalr",
+        start="expr",
+        lexer=_Tokens,
+        maybe_placeholders=False,
+        keep_all_tokens=True,
+        transformer=TreeBuilder(),
+    )

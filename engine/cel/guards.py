@@ -1,0 +1,64 @@
+"""Null guards: which fields are known not to be null where an operand is evaluated.
+
+`a != null && f(a)`, `has(r.a) && f(r.a)`, `a == null || f(a)` and `a != null ? f(a) : b` guard `a`.
+A guard may stand on either side: `&&` and `||` absorb the other side's failure.
+"""
+
+from __future__ import annotations
+
+from engine.cel import tree
+from engine.cel.scope import dotted
+from engine.cel.tree import Call, Literal, Node, Select
+
+
+def when_true(node: Node) -> frozenset[str]:
+    """Dotted names that are not null if the node is true."""
+    if isinstance(node, Select) and node.is_test:
+        return _name(Select(node.offset, node.operand, node.field))
+    if not isinstance(node, Call):
+        return frozenset()
+    match node.function:
+        case tree.AND:
+            return frozenset().union(*map(when_true, node.args))
+        case tree.OR:
+            return frozenset.intersection(*map(when_true, node.args))
+        case tree.NOT:
+            return when_false(node.args[0])
+        case tree.NOT_EQUALS:
+            return _compared(node, with_null=True)
+        case tree.EQUALS:
+            return _compared(node, with_null=False)
+        case function if function in tree.ORDERINGS:
+            return _name(node.args[0]) | _name(node.args[1])
+    return frozenset()
+
+
+def when_false(node: Node) -> frozenset[str]:
+    """Dotted names that are not null if the node is false."""
+    if not isinstance(node, Call):
+        return frozenset()
+    match node.function:
+        case tree.AND:
+            return frozenset.intersection(*map(when_false, node.args))
+        case tree.OR:
+            return frozenset().union(*map(when_false, node.args))
+        case tree.NOT:
+            return when_true(node.args[0])
+        case tree.EQUALS:
+            return _compared(node, with_null=True)
+        case tree.NOT_EQUALS:
+            return _compared(node, with_null=False)
+    return frozenset()
+
+
+def _compared(node: Call, *, with_null: bool) -> frozenset[str]:
+    left, right = node.args
+    for name, other in ((left, right), (right, left)):
+        if isinstance(other, Literal) and (other.value is None) == with_null:
+            return _name(name)
+    return frozenset()
+
+
+def _name(node: Node) -> frozenset[str]:
+    found = dotted(node)
+    return frozenset((found[0],)) if found is not None else frozenset()

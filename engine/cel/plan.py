@@ -1,0 +1,284 @@
+"""A checked tree into closures over plain Python values; everything that can be settled now is.
+
+Constant lists become hash sets under `in`, constant patterns are compiled, fields are read in one
+step, and a comparison with a constant asks only what it must.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, Final
+
+from engine.cel import access, logic, loops, tree
+from engine.cel.arithmetic import OPERATIONS, negate
+from engine.cel.calls import plan_function
+from engine.cel.check import Checked
+from engine.cel.comparison import (
+    EXACT_LIMIT,
+    NUMBERS,
+    ORDERINGS,
+    constant_membership,
+    contains,
+    equal,
+    not_equal,
+)
+from engine.cel.failures import Failure, failure
+from engine.cel.logic import Closure
+from engine.cel.scope import Broken, Constant, Local, Variable
+from engine.cel.tree import Bound, Call, Comprehension, Ident, ListNode, Literal, Macro, MapNode
+from engine.cel.tree import Node, Select
+from engine.cel.values import MISSING, CelMap, UInt
+from engine.schema import Kind
+
+_BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    **ORDERINGS,
+    tree.EQUALS: equal,
+    tree.NOT_EQUALS: not_equal,
+    tree.IN: contains,
+    tree.INDEX: access.element,
+}
+_PLAIN: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "_<_": operator.lt,
+    "_<=_": operator.le,
+    "_>_": operator.gt,
+    "_>=_": operator.ge,
+}
+_KEYS: Final = frozenset({str, int, UInt, bool})
+
+
+def plan(checked: Checked) -> Closure:
+    """The closure of a checked tree without errors."""
+    return _Planner(checked).closure(checked.root)
+
+
+class _Planner:
+    def __init__(self, checked: Checked) -> None:
+        self._checked: Final = checked
+
+    def closure(self, node: Node) -> Closure:
+        constant = _constant(node)
+        if constant is not MISSING:
+            return lambda bindings: constant
+        match node:
+            case Ident() | Select():
+                return self._name(node)
+            case Call():
+                return self._call(node)
+            case ListNode():
+                return _list(tuple(map(self.closure, node.items)))
+            case MapNode():
+                pairs = [(self.closure(key), self.closure(value)) for key, value in node.entries]
+                return _map(tuple(pairs))
+            case Comprehension():
+                return self._macro(node)
+        raise AssertionError(node)
+
+    def _name(self, node: Ident | Select) -> Closure:
+        reference = self._checked.references.get(id(node))
+        match reference:
+            case Variable():
+                return self._variable(node, reference)
+            case Local():
+                slot = reference.slot
+                return lambda bindings: bindings[slot]
+            case Constant():
+                value = reference.value
+                return lambda bindings: value
+            case Broken():
+                return _broken(reference)
+        assert isinstance(node, Select)
+        return self._select(node)
+
+    def _variable(self, node: Ident | Select, reference: Variable) -> Closure:
+        load = access.variable(reference.name)
+        kind = self._checked.type_of(node)
+        if kind is not None and kind.kind is Kind.TIMESTAMP:
+            load = access.instant(load)
+        if isinstance(node, Select) and node.is_test:
+            return lambda bindings: load(bindings) is not None
+        return load
+
+    def _select(self, node: Select) -> Closure:
+        record = self._checked.type_of(node.operand)
+        if record is None or record.kind is not Kind.RECORD:
+            return access.map_field(self.closure(node.operand), node.field, is_test=node.is_test)
+        reference = self._checked.references.get(id(node.operand))
+        if isinstance(reference, Variable):
+            load = access.variable_field(
+                reference.name, node.field, is_nullable=record.nullable
+            )
+        else:
+            operand = self.closure(node.operand)
+            load = access.record_field(operand, node.field, is_nullable=record.nullable)
+        field = record.fields.get(node.field)
+        if field is not None and field.kind is Kind.TIMESTAMP:
+            load = access.instant(load)
+        return access.has_field(load) if node.is_test else load
+
+    def _macro(self, node: Comprehension) -> Closure:
+        reference = self._checked.references[id(node)]
+        assert isinstance(reference, Local)
+        over = self.closure(node.range)
+        condition = self.closure(node.condition) if node.condition is not None else None
+        if node.macro in (Macro.MAP, Macro.FILTER):
+            result = self.closure(node.result) if node.result is not None else None
+            return loops.collect(node.macro, over, reference.slot, condition, result)
+        assert condition is not None
+        if node.macro is Macro.EXISTS_ONE:
+            return loops.exists_one(over, reference.slot, condition)
+        return loops.quantifier(node.macro, over, reference.slot, condition)
+
+    def _call(self, node: Call) -> Closure:
+        broken = self._checked.references.get(id(node))
+        if isinstance(broken, Broken):
+            return _broken(broken)
+        function = self._checked.functions.get(id(node))
+        if function is not None:
+            target = (node.target,) if node.target is not None else ()
+            args = node.args if function.name.count(".") else (*target, *node.args)
+            constants = [_constant(arg) for arg in args]
+            return plan_function(function, [self.closure(arg) for arg in args], constants)
+        if node.function in tree.ARITHMETIC:
+            return self._arithmetic(node)
+        if node.function in (tree.EQUALS, tree.NOT_EQUALS):
+            return self._equality(node)
+        if node.function == tree.IN:
+            return self._membership(node)
+        args_closures = [self.closure(arg) for arg in node.args]
+        return _operator(node.function, args_closures, node.args)
+
+    def _arithmetic(self, node: Call) -> Closure:
+        first, calls = tree.arithmetic_chain(node)
+        start = self.closure(first)
+        steps = tuple((OPERATIONS[call.function], self.closure(call.args[1])) for call in calls)
+        if len(steps) == 1:
+            operation, operand = steps[0]
+            return lambda bindings: operation(start(bindings), operand(bindings))
+
+        def run(bindings: dict[Any, Any]) -> Any:
+            value = start(bindings)
+            for step, right in steps:
+                value = step(value, right(bindings))
+            return value
+
+        return run
+
+    def _equality(self, node: Call) -> Closure:
+        is_equal = node.function == tree.EQUALS
+        for arg, other in (node.args, node.args[::-1]):
+            constant = _constant(arg)
+            if constant is not MISSING:
+                special = _equals_constant(self.closure(other), constant, is_equal=is_equal)
+                if special is not None:
+                    return special
+        left, right = map(self.closure, node.args)
+        compare = _BINARY[node.function]
+        return lambda bindings: compare(left(bindings), right(bindings))
+
+    def _membership(self, node: Call) -> Closure:
+        item = self.closure(node.args[0])
+        values = _constant(node.args[1])
+        if type(values) is list or type(values) is tuple:
+            probe = constant_membership(values)
+            return lambda bindings: probe(item(bindings))
+        container = self.closure(node.args[1])
+        return lambda bindings: contains(item(bindings), container(bindings))
+
+
+def _operator(function: str, args: list[Closure], nodes: tuple[Node, ...]) -> Closure:
+    match function:
+        case tree.AND:
+            return logic.conjunction(args)
+        case tree.OR:
+            return logic.disjunction(args)
+        case tree.NOT:
+            return logic.negation(args[0])
+        case tree.TERNARY:
+            return logic.ternary(*args)
+        case tree.NEGATE:
+            operand = args[0]
+            return lambda bindings: negate(operand(bindings))
+    left, right = args
+    compare = _BINARY[function]
+    constant = _constant(nodes[1])
+    kind = type(constant)
+    if function in ORDERINGS and kind in (int, float, str):
+        return _orders_constant(left, function, constant)
+    return lambda bindings: compare(left(bindings), right(bindings))
+
+
+def _orders_constant(left: Closure, function: str, constant: Any) -> Closure:
+    compare = ORDERINGS[function]
+    kind = type(constant)
+    plain: Callable[[Any, Any], bool] = _PLAIN[function]
+
+    def ordered(bindings: dict[Any, Any]) -> bool:
+        value = left(bindings)
+        if type(value) is kind:
+            return plain(value, constant)
+        return compare(value, constant)
+
+    return ordered
+
+
+def _equals_constant(operand: Closure, constant: Any, *, is_equal: bool) -> Closure | None:
+    """Equality with a constant that Python's own `==` or `is` decides; None for others."""
+    kind = type(constant)
+    if kind is bool or constant is None:
+        if is_equal:
+            return lambda bindings: operand(bindings) is constant
+        return lambda bindings: operand(bindings) is not constant
+    if kind is str:
+        if is_equal:
+            return lambda bindings: operand(bindings) == constant
+        return lambda bindings: operand(bindings) != constant
+    if kind in NUMBERS and -EXACT_LIMIT < constant < EXACT_LIMIT:
+
+        def compare(bindings: dict[Any, Any]) -> bool:
+            value = operand(bindings)
+            return (value == constant and value is not True and value is not False) is is_equal
+
+        return compare
+    return None
+
+
+def _list(items: tuple[Closure, ...]) -> Closure:
+    return lambda bindings: [item(bindings) for item in items]
+
+
+def _map(entries: tuple[tuple[Closure, Closure], ...]) -> Closure:
+    def build(bindings: dict[Any, Any]) -> Any:
+        pairs = [(key(bindings), value(bindings)) for key, value in entries]
+        return _make_map(pairs)
+
+    return build
+
+
+def _make_map(pairs: list[tuple[Any, Any]]) -> Any:
+    result = CelMap()
+    for key, value in pairs:
+        if type(key) not in _KEYS:
+            raise failure(Failure.BAD_KEY, "a map's key must be a text, a whole number or a bool")
+        if not result.add(key, value):
+            raise failure(Failure.BAD_KEY, f"the key {str(key)[:40]!r} stands twice in a map")
+    if all(type(key) is str for key in result):
+        return dict(result.items())
+    return result
+
+
+def _constant(node: Node) -> Any:
+    """The value of a node that is a constant, or MISSING."""
+    if isinstance(node, Literal | Bound):
+        return node.value
+    if isinstance(node, ListNode):
+        values = [_constant(item) for item in node.items]
+        return MISSING if any(value is MISSING for value in values) else values
+    return MISSING
+
+
+def _broken(reference: Broken) -> Closure:
+    def fail(bindings: dict[Any, Any]) -> Any:
+        raise failure(reference.kind, reference.message)
+
+    return fail

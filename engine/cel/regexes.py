@@ -1,0 +1,63 @@
+"""Regular expressions by RE2, which takes time in proportion to the text; the only user of re2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+import re2
+
+from engine.cel.failures import Failure, failure
+
+_OPTIONS: Final = re2.Options()
+_OPTIONS.log_errors = False
+_NOT_OFFERED: Final = {
+    "(?=": "a lookahead",
+    "(?!": "a lookahead",
+    "(?<=": "a lookbehind",
+    "(?<!": "a lookbehind",
+    "(?>": "an atomic group",
+    "(?(": "a conditional",
+}
+
+
+class BadRegexError(ValueError):
+    """The pattern is not RE2's."""
+
+
+def compile_search(pattern: str) -> Callable[[str], bool]:
+    """A function that says whether the pattern is found in a text; BadRegexError if it is none."""
+    try:
+        compiled = re2.compile(pattern, _OPTIONS)
+    except (re2.error, UnicodeEncodeError) as error:
+        raise BadRegexError(_explain(pattern, error)) from None
+    search = compiled.search
+    return lambda text: search(text) is not None
+
+
+def _explain(pattern: str, error: Exception) -> str:
+    for start, name in _NOT_OFFERED.items():
+        if start in pattern:
+            return f"RE2 has no {name.split(' ', 1)[1]} ('{start}')"
+    for digit in "123456789":
+        if f"\\{digit}" in pattern:
+            return f"RE2 has no back-references ('\\{digit}')"
+    detail = error.args[0] if error.args else error
+    text = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
+    return f"not a regular expression of RE2: {text}"
+
+
+@lru_cache(maxsize=1_024)
+def _cached(pattern: str) -> Callable[[str], bool]:
+    return compile_search(pattern)
+
+
+def matches(text: str, pattern: str) -> bool:
+    """`text.matches(pattern)`, for a pattern that is known only now."""
+    try:
+        return _cached(pattern)(text)
+    except BadRegexError as error:
+        raise failure(Failure.BAD_REGEX, str(error)) from None
+    except UnicodeEncodeError:
+        raise failure(Failure.BAD_ARGUMENT, "the text is not valid Unicode") from None

@@ -1,0 +1,130 @@
+"""Names: which variables an expression sees, what a name stands for, and what was meant instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from engine.cel.failures import Failure
+from engine.cel.tree import Ident, Node, Select
+from engine.cel.values import TYPE_NAMES
+from engine.schema import FieldType
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A binding of the evaluation, by its full name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The variable of a macro; `slot` is its key among the bindings."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A name that stands for a value: a type."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What can't be resolved; evaluating it fails (only where names are not checked)."""
+
+    kind: Failure
+    message: str
+
+
+Reference: TypeAlias = Variable | Local | Constant | Broken
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The variables by name; a type of None is unknown. Macros add theirs in `locals`.
+
+    With `is_strict` an unknown name is a problem, else a failure of the evaluation.
+    """
+
+    variables: Mapping[str, FieldType | None]
+    container: str = ""
+    is_strict: bool = True
+    locals: Mapping[str, tuple[int, FieldType | None]] = field(default_factory=dict)
+
+    def with_local(self, name: str, slot: int, kind: FieldType | None) -> Scope:
+        """The same scope, seen from inside a macro over `name`."""
+        inner = {**self.locals, name: (slot, kind)}
+        return Scope(self.variables, self.container, self.is_strict, inner)
+
+    def qualified(self, name: str, *, is_absolute: bool) -> str | None:
+        """The variable that `name` (dots allowed) means, looked up from the container outwards."""
+        for candidate in self.candidates(name, is_absolute=is_absolute):
+            if candidate in self.variables:
+                return candidate
+        return None
+
+    def candidates(self, name: str, *, is_absolute: bool) -> Iterator[str]:
+        """The full names that `name` may have, the container's own first."""
+        prefix = "" if is_absolute else self.container
+        while prefix:
+            yield f"{prefix}.{name}"
+            prefix = prefix.rpartition(".")[0]
+        yield name
+
+    def is_local(self, node: Node) -> bool:
+        """Whether a dotted name begins at a macro's variable."""
+        while isinstance(node, Select):
+            node = node.operand
+        return isinstance(node, Ident) and not node.is_absolute and node.name in self.locals
+
+    def type_constant(self, name: str) -> Constant | None:
+        """The type of that name."""
+        found = TYPE_NAMES.get(name)
+        return Constant(found) if found is not None else None
+
+    def suggestion(self, name: str) -> str:
+        """What may have been meant by an unknown name."""
+        paths = list(_paths(self.variables))
+        nested = [path for path in paths if path.endswith(f".{name}")]
+        if nested:
+            return f"did you mean '{nested[0]}'?"
+        return suggest(name, [*self.variables, *self.locals])
+
+
+def _paths(
+    fields: Mapping[str, FieldType | None] | Mapping[str, FieldType], prefix: str = ""
+) -> Iterator[str]:
+    for name, kind in fields.items():
+        yield prefix + name
+        if kind is not None and kind.fields:
+            yield from _paths(kind.fields, f"{prefix}{name}.")
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """A remedy: the nearest of `names`, or the few that there are."""
+    known = sorted(names)
+    lowered = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean '{lowered[near[0]]}'?"
+    if 0 < len(known) <= 12:
+        return f"there are: {', '.join(known)}"
+    return ""
+
+
+def dotted(node: Node) -> tuple[str, Ident] | None:
+    """A chain of names `a.b.c` as text, and its first name; None for anything else."""
+    names: list[str] = []
+    while isinstance(node, Select) and not node.is_test:
+        names.append(node.field)
+        node = node.operand
+    if not isinstance(node, Ident):
+        return None
+    names.append(node.name)
+    return ".".join(reversed(names)), node

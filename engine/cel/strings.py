@@ -1,0 +1,125 @@
+"""The text functions of CEL's standard library and its `strings` extension, by code point.
+
+Every function takes exactly the types in its signature: `functions.py` sees to that.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from engine.cel.arithmetic import MAX_SIZE
+from engine.cel.failures import Failure, failure, no_overload
+
+# White_Space of Unicode, as the extension's trim() has it; Python's strip() adds \x1c to \x1f.
+_SPACE: Final = (
+    "\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
+    "\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+_LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+_UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
+_QUOTED: Final = str.maketrans(
+    {
+        "\a": "\\a",
+        "\b": "\\b",
+        "\f": "\\f",
+        "\n": "\\n",
+        "\r": "\\r",
+        "\t": "\\t",
+        "\v": "\\v",
+        "\\": "\\\\",
+        '"': '\\"',
+    }
+)
+
+
+def _check_index(index: int, size: int) -> None:
+    if not 0 <= index <= size:
+        raise failure(Failure.NO_INDEX, f"index out of range: {index}")
+
+
+def char_at(text: str, index: int) -> str:
+    """The character at `index`; empty at the very end."""
+    _check_index(index, len(text))
+    return text[index : index + 1]
+
+
+def index_of(text: str, part: str, start: int = 0) -> int:
+    """Where `part` stands first, from `start` on; -1 when nowhere."""
+    _check_index(start, len(text))
+    return text.find(part, start)
+
+
+def last_index_of(text: str, part: str, start: int | None = None) -> int:
+    """Where `part` stands last, at `start` at the latest; -1 when nowhere."""
+    if start is None:
+        return text.rfind(part)
+    _check_index(start, len(text))
+    return text.rfind(part, 0, start + len(part))
+
+
+def lower_ascii(text: str) -> str:
+    """A to Z in lower case, all else unchanged."""
+    return text.lower() if text.isascii() else text.translate(_LOWER)
+
+
+def upper_ascii(text: str) -> str:
+    """a to z in upper case, all else unchanged."""
+    return text.upper() if text.isascii() else text.translate(_UPPER)
+
+
+def replace(text: str, old: str, new: str, limit: int = -1) -> str:
+    """`old` replaced by `new`, at most `limit` times when that is not negative."""
+    count = text.count(old) if limit < 0 else min(limit, text.count(old))
+    _check_size(len(text) + count * (len(new) - len(old)))
+    return text.replace(old, new, max(limit, -1))
+
+
+def split(text: str, separator: str, limit: int = -1) -> list[str]:
+    """The parts between separators, at most `limit` when that is not negative."""
+    if limit == 0:
+        return []
+    if separator:
+        return text.split(separator, limit - 1 if limit > 0 else -1)
+    parts = list(text)
+    return parts if limit < 0 or limit >= len(parts) else [*parts[: limit - 1], text[limit - 1 :]]
+
+
+def substring(text: str, start: int, end: int | None = None) -> str:
+    """The characters from `start` to before `end`, or to the end."""
+    _check_index(start, len(text))
+    if end is None:
+        return text[start:]
+    _check_index(end, len(text))
+    if start > end:
+        message = f"invalid substring range. start: {start}, end: {end}"
+        raise failure(Failure.NO_INDEX, message)
+    return text[start:end]
+
+
+def trim(text: str) -> str:
+    """The text without white space at both ends."""
+    return text.strip(_SPACE)
+
+
+def reverse(text: str) -> str:
+    """The characters in reverse order."""
+    return text[::-1]
+
+
+def quote(text: str) -> str:
+    """The text in double quotes, with escapes."""
+    return f'"{text.translate(_QUOTED)}"'
+
+
+def join(parts: list[Any], separator: str = "") -> str:
+    """The texts of a list with `separator` between them."""
+    for part in parts:
+        if type(part) is not str:
+            raise no_overload("join", part)
+    _check_size(sum(map(len, parts)) + len(separator) * len(parts))
+    return separator.join(parts)
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_SIZE:
+        raise failure(Failure.TOO_LARGE, f"a text of {size:,} characters, {MAX_SIZE:,} is the limit")

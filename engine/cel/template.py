@@ -1,0 +1,179 @@
+"""Message templates: text with `{expression[:format]}` placeholders, compiled once.
+
+The expressions are CEL, checked like conditions; the formats are Python's format specs for the
+values' types. Nothing of a template is ever evaluated by Python.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from engine.cel.expression import Expression, compile_tree
+from engine.cel.grammar import parse_tokens
+from engine.cel.scope import Scope
+from engine.cel.text_format import text_of
+from engine.cel.tokens import check_length, scan
+from engine.cel.values import CelMap, CelType, Duration, Timestamp, UInt, to_datetime
+from engine.errors import EvaluationError, ExpressionError, Problem
+from engine.schema import FieldType, Kind
+
+_MAX_WIDTH: Final = 1_000
+_NUMBER: Final = re.compile(r"[0-9]+")
+_PIECES: Final = re.compile(r"\{\{|\}\}|\{|\}")
+#: A value of each type, to try a format on.
+_SAMPLES: Final[dict[Kind, Any]] = {
+    Kind.STRING: "text",
+    Kind.INT: 7,
+    Kind.DOUBLE: 0.5,
+    Kind.BOOL: True,
+    Kind.TIMESTAMP: datetime(2025, 1, 1, tzinfo=UTC),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placeholder:
+    """One `{expression[:format]}`."""
+
+    expression: Expression
+    format_spec: str
+
+    def render(self, bindings: Mapping[str, Any]) -> str:
+        """The value's text, "" for null; EvaluationError when there is none."""
+        value = self.expression.run(bindings)
+        if value is None:
+            return ""
+        if not self.format_spec:
+            return _plain_text(value)
+        try:
+            return format(_formatted(value), self.format_spec)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise EvaluationError("bad_format", str(error)) from None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """A compiled template; `fields` and `warnings` are those of all its expressions."""
+
+    text: str
+    fields: frozenset[str]
+    warnings: tuple[Problem, ...]
+    _parts: tuple[str | Placeholder, ...] = field(repr=False)
+
+    def render(self, bindings: Mapping[str, Any]) -> tuple[str, int]:
+        """The message, and how many placeholders failed; those read `?`."""
+        texts: list[str] = []
+        failed = 0
+        for part in self._parts:
+            if isinstance(part, str):
+                texts.append(part)
+                continue
+            try:
+                texts.append(part.render(bindings))
+            except EvaluationError:
+                texts.append("?")
+                failed += 1
+        return "".join(texts), failed
+
+
+def compile_template(text: str, variables: Mapping[str, FieldType]) -> Template:
+    """Compile a template; ExpressionError with the faults of all its placeholders.
+
+    Offsets in the problems count from the start of the template.
+    """
+    check_length(text, "the template")
+    parts: list[str | Placeholder] = []
+    problems: list[Problem] = []
+    scope = Scope(variables)
+    position = 0
+    while (piece := _PIECES.search(text, position)) is not None:
+        parts.append(text[position : piece.start()])
+        position = piece.end()
+        if piece[0] == "{":
+            try:
+                placeholder, position = _placeholder(text, position, scope)
+                parts.append(placeholder)
+            except ExpressionError as error:
+                problems.extend(error.problems)
+                closed = text.find("}", position)
+                position = len(text) if closed < 0 else closed + 1
+        elif piece[0] == "}":
+            what = "a '}' without a '{'"
+            problems.append(Problem(piece.start(), "syntax", what, "write '}}' for a brace"))
+        else:
+            parts.append(piece[0][0])
+    parts.append(text[position:])
+    if problems:
+        raise ExpressionError(tuple(problems))
+    return _template(text, parts)
+
+
+def _template(text: str, parts: list[str | Placeholder]) -> Template:
+    expressions = [part.expression for part in parts if isinstance(part, Placeholder)]
+    fields = frozenset[str]().union(*(each.fields for each in expressions))
+    warnings = tuple(warning for each in expressions for warning in each.warnings)
+    return Template(text, fields, warnings, tuple(part for part in parts if part != ""))
+
+
+def _placeholder(text: str, start: int, scope: Scope) -> tuple[Placeholder, int]:
+    tokens, end = scan(text, start, is_placeholder=True)
+    if not tokens:
+        what = "a placeholder without an expression"
+        raise ExpressionError((Problem(start, "syntax", what, "write '{{' for a brace"),))
+    closed = text.find("}", end)
+    if closed < 0:
+        what = "a placeholder is not closed"
+        raise ExpressionError((Problem(start - 1, "syntax", what, "end it with '}'"),))
+    expression = compile_tree(parse_tokens(tokens, end), text[start:end].strip(), scope)
+    format_spec = text[end + 1 : closed] if text[end] == ":" else ""
+    _check_format(format_spec, expression.type, end + 1)
+    return Placeholder(expression, format_spec), closed + 1
+
+
+def _check_format(spec: str, kind: FieldType | None, offset: int) -> None:
+    if not spec:
+        return
+    if "{" in spec or any(int(digits) > _MAX_WIDTH for digits in _NUMBER.findall(spec[:99])):
+        what = f"the format '{spec[:40]}' is too wide or holds braces"
+        raise ExpressionError((Problem(offset, "bad-format", what),))
+    samples = list(_SAMPLES.values()) if kind is None else [_SAMPLES.get(kind.kind, "text")]
+    reasons: list[str] = []
+    for sample in samples:
+        try:
+            format(sample, spec)
+        except ValueError as error:
+            reasons.append(str(error))
+        else:
+            return
+    name = f" for a {kind.kind}" if kind is not None else ""
+    what = f"'{spec[:40]}' is not a format{name}: {reasons[0]}"
+    remedy = "write for instance .2f, .1%, >10 or, for a time, %H:%M"
+    raise ExpressionError((Problem(offset, "bad-format", what, remedy),))
+
+
+def _formatted(value: Any) -> Any:
+    """The value that a format spec is applied to."""
+    kind = type(value)
+    if kind is Timestamp:
+        return to_datetime(value)
+    if kind is UInt:
+        return int(value)
+    if kind in _TEXTS:
+        return _plain_text(value)
+    return value
+
+
+_TEXTS: Final = frozenset({bool, bytes, list, dict, CelMap, CelType, Duration})
+
+
+def _plain_text(value: Any) -> str:
+    kind = type(value)
+    if kind is str:
+        return value  # type: ignore[no-any-return]
+    if kind is float:
+        return repr(value)
+    return text_of(value)
+

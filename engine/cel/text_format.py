@@ -1,0 +1,112 @@
+"""`text.format([args])` of the `strings` extension."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, Final
+
+from engine.cel.conversions import bytes_text, double_text
+from engine.cel.failures import Failure, failure
+from engine.cel.instants import format_duration, format_timestamp
+from engine.cel.values import CelMap, CelType, Duration, Timestamp, UInt, describe
+from engine.errors import EvaluationError
+
+_CLAUSE: Final = re.compile(r"%(?:%|(?:\.([0-9]+))?(.)|)", re.DOTALL)
+_INTEGERS: Final = frozenset({int, UInt})
+_NUMBERS: Final = frozenset({int, UInt, float})
+_MAX_PRECISION: Final = 100
+
+
+def format_text(template: str, args: list[Any]) -> str:
+    """The template with each clause (`%s %d %f %e %b %o %x %X`) filled by the next argument."""
+    waiting = iter(enumerate(args))
+    count = len(args)
+    used = 0
+
+    def fill(match: re.Match[str]) -> str:
+        nonlocal used
+        if match[0] == "%%":
+            return "%"
+        precision, verb = match.groups()
+        if verb is None or verb not in "sdfebxXo":
+            message = f"unrecognized formatting clause '{match[0]}'"
+            raise failure(Failure.BAD_ARGUMENT, message)
+        if used >= count:
+            raise failure(Failure.NO_INDEX, f"index {used} out of range")
+        _, value = next(waiting)
+        used += 1
+        return _clause(verb, int(precision[:4]) if precision else 6, value)
+
+    return _CLAUSE.sub(fill, template)
+
+
+def _clause(verb: str, precision: int, value: Any) -> str:
+    kind = type(value)
+    if verb == "s":
+        return text_of(value)
+    if kind is float and not math.isfinite(value) and verb in "def":
+        return _special(value)
+    if verb in "fe" and kind in _NUMBERS:
+        if precision > _MAX_PRECISION:
+            raise failure(Failure.BAD_ARGUMENT, f"a precision over {_MAX_PRECISION}")
+        return f"{float(value):.{precision}{verb}}"
+    if verb == "d" and kind in _NUMBERS:
+        return text_of(value) if kind is float else str(int(value))
+    if verb == "b" and kind is bool:
+        return "1" if value else "0"
+    if verb in "bo" and kind in _INTEGERS:
+        return format(int(value), verb)
+    if verb in "xX":
+        return _hexadecimal(verb, value)
+    raise _unfit(verb, value)
+
+
+def _hexadecimal(verb: str, value: Any) -> str:
+    kind = type(value)
+    if kind in _INTEGERS:
+        return format(int(value), verb)
+    if kind is str or kind is bytes:
+        digits = (value.encode("utf-8", "surrogatepass") if kind is str else value).hex()
+        return digits.upper() if verb == "X" else digits
+    raise _unfit(verb, value)
+
+
+def _unfit(verb: str, value: Any) -> EvaluationError:
+    message = f"error during formatting: %{verb} does not take {describe(value)}"
+    return failure(Failure.BAD_ARGUMENT, message)
+
+
+def _special(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def text_of(value: Any) -> str:
+    """Any value as `%s` shows it."""
+    kind = type(value)
+    if kind is str:
+        return value  # type: ignore[no-any-return]
+    if kind is bool:
+        return "true" if value else "false"
+    if value is None:
+        return "null"
+    if kind in _INTEGERS:
+        return str(int(value))
+    if kind is float:
+        return double_text(value) if math.isfinite(value) else _special(value)
+    if kind is bytes:
+        return bytes_text(value)
+    if kind is list:
+        return f"[{', '.join(map(text_of, value))}]"
+    if kind is dict or kind is CelMap:
+        entries = sorted((text_of(key), text_of(item)) for key, item in value.items())
+        return "{" + ", ".join(f"{key}: {item}" for key, item in entries) + "}"
+    if kind is Timestamp:
+        return format_timestamp(value)
+    if kind is Duration:
+        return format_duration(value)
+    if kind is CelType:
+        return str(value.name)
+    raise _unfit("s", value)

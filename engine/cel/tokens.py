@@ -1,0 +1,222 @@
+"""Text into tokens: CEL's lexical rules, and the bounds that keep every later step cheap.
+
+Size and nesting are judged here, before anything recursive or costly sees the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from engine.errors import ExpressionError, Problem
+
+MAX_LENGTH: Final = 65_536
+MAX_NESTING: Final = 64
+
+
+class TokenKind(StrEnum):
+    """What a token is; everything else is an `OPERATOR`, named by its text."""
+
+    INT = "INT_LIT"
+    UINT = "UINT_LIT"
+    DOUBLE = "FLOAT_LIT"
+    STRING = "STRING_LIT"
+    BYTES = "BYTES_LIT"
+    BOOL = "BOOL_LIT"
+    NULL = "NULL_LIT"
+    IDENT = "IDENT"
+    OPERATOR = "OPERATOR"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of an expression; `offset` counts code points from the text's start."""
+
+    kind: TokenKind
+    text: str
+    offset: int
+
+
+_PATTERN: Final = re.compile(
+    r"""
+    (?P<skip>[\t\n\f\r\ ]+|//[^\n]*)
+  | (?P<text>[bB]?[rR](?:\"\"\"(?s:.)*?\"\"\"|'''(?s:.)*?'''|"[^"\n\r]*"|'[^'\n\r]*')
+      | [bB]?(?:\"\"\"(?:[^"\\]|\\(?s:.)|"(?!""))*+\"\"\"|'''(?:[^'\\]|\\(?s:.)|'(?!''))*+'''
+              |"(?:[^"\\\n\r]|\\(?s:.))*+"|'(?:[^'\\\n\r]|\\(?s:.))*+'))
+  | (?P<word>[_a-zA-Z][_a-zA-Z0-9]*)
+  | (?P<double>[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+
+      |\.[0-9]+(?:[eE][+-]?[0-9]+)?)
+  | (?P<uint>0x[0-9a-fA-F]+[uU]|[0-9]+[uU])
+  | (?P<int>0x[0-9a-fA-F]+|[0-9]+)
+  | (?P<quoted>`[a-zA-Z0-9_./\ -]+`)
+  | (?P<operator>&&|\|\||==|!=|<=|>=|[-+*/%<>!?:.,()\[\]{}])
+    """,
+    re.VERBOSE,
+)
+_WORDS: Final = {
+    "true": TokenKind.BOOL,
+    "false": TokenKind.BOOL,
+    "null": TokenKind.NULL,
+    "in": TokenKind.OPERATOR,
+}
+_NUMBERS: Final = {
+    "double": TokenKind.DOUBLE,
+    "uint": TokenKind.UINT,
+    "int": TokenKind.INT,
+}
+_CLOSER: Final = {"(": ")", "[": "]", "{": "}"}
+_REMEDIES: Final = {
+    "=": "compare with '=='",
+    "&": "write '&&'",
+    "|": "write '||'",
+    '"': "close the text with a quote",
+    "'": "close the text with a quote",
+    "`": "only a field's name after a dot may stand in backquotes",
+}
+
+
+def syntax_error(offset: int, what: str, remedy: str = "") -> ExpressionError:
+    """The one problem of a text that can't be read."""
+    return ExpressionError((Problem(offset, "syntax", what, remedy),))
+
+
+def tokenize(text: str) -> list[Token]:
+    """The tokens of a whole expression; ExpressionError for what is no CEL or out of bounds."""
+    check_length(text, "the expression")
+    tokens, _ = scan(text, 0, is_placeholder=False)
+    return tokens
+
+
+def check_length(text: str, what: str) -> None:
+    """Refuse a text that is over `MAX_LENGTH` code points."""
+    if len(text) > MAX_LENGTH:
+        message = f"{what} has {len(text):,} characters, {MAX_LENGTH:,} is the limit"
+        raise ExpressionError((Problem(0, "too-long", message, "write it shorter"),))
+
+
+def scan(text: str, start: int, *, is_placeholder: bool) -> tuple[list[Token], int]:
+    """Tokens from `start` to the end of the text, and the offset behind the last.
+
+    In a placeholder the end is the first `}` or `:` that belongs to the template and not to the
+    expression (a map's brace, a ternary's colon).
+    """
+    tokens: list[Token] = []
+    nesting = _Nesting()
+    position = start
+    end = len(text)
+    match = _PATTERN.match
+    while position < end:
+        found = match(text, position)
+        if found is None:
+            raise _unreadable(text, position)
+        kind = found.lastgroup
+        if kind == "skip":
+            position = found.end()
+            continue
+        token = _token(str(kind), found.group(), position)
+        if is_placeholder and nesting.is_end(token):
+            return tokens, position
+        nesting.take(token, tokens[-1] if tokens else None)
+        _append(tokens, token)
+        position = found.end()
+    return tokens, position
+
+
+def _token(group: str, text: str, offset: int) -> Token:
+    if group == "word":
+        return Token(_WORDS.get(text, TokenKind.IDENT), text, offset)
+    if group == "operator":
+        return Token(TokenKind.OPERATOR, text, offset)
+    if group == "quoted":
+        return Token(TokenKind.IDENT, text, offset)
+    if group == "text":
+        return Token(TokenKind.BYTES if text[0] in "bB" else TokenKind.STRING, text, offset)
+    return Token(_NUMBERS[group], text, offset)
+
+
+def _append(tokens: list[Token], token: Token) -> None:
+    last = tokens[-1] if tokens else None
+    if last is not None and last.kind is TokenKind.OPERATOR:
+        # A sign belongs to its number, so that the least int64 can be written.
+        if last.text == "-" and token.kind in _SIGNED and not _ends_operand(tokens[-2:-1]):
+            tokens[-1] = Token(token.kind, "-" + token.text, last.offset)
+            return
+        # CEL allows one comma before a closing bracket; the grammar does not.
+        if last.text == "," and token.text in ("]", "}") and _ends_operand(tokens[-2:-1]):
+            tokens.pop()
+    tokens.append(token)
+
+
+_SIGNED: Final = frozenset({TokenKind.INT, TokenKind.DOUBLE})
+
+
+def _ends_operand(tokens: Iterable[Token]) -> bool:
+    return any(
+        token.kind is not TokenKind.OPERATOR or token.text in (")", "]", "}") for token in tokens
+    )
+
+
+class _Nesting:
+    """Counts how deep the tree of the tokens read so far will be."""
+
+    def __init__(self) -> None:
+        self._closers: list[str] = []
+        # For each open bracket and the outermost level: [depth of its chain, ternaries, unaries].
+        self._levels: list[list[int]] = [[0, 0, 0]]
+
+    def is_end(self, token: Token) -> bool:
+        """Whether the token ends a placeholder that stands at this level."""
+        if self._closers or token.kind is not TokenKind.OPERATOR:
+            return False
+        return token.text == "}" or (token.text == ":" and self._levels[0][1] == 0)
+
+    def take(self, token: Token, before: Token | None) -> None:
+        """Count one token; ExpressionError when it goes too deep."""
+        if token.kind is not TokenKind.OPERATOR:
+            return
+        level = self._levels[-1]
+        text = token.text
+        if text in _CLOSER:
+            if text == "[":
+                level[0] += 1
+            self._closers.append(_CLOSER[text])
+            self._levels.append([0, 0, 0])
+        elif text in (")", "]", "}"):
+            if self._closers and self._closers[-1] == text:
+                self._closers.pop()
+                self._levels.pop()
+        else:
+            self._count(level, text, before)
+        depth = len(self._closers)
+        if depth > MAX_NESTING or max(self._levels[-1]) > MAX_NESTING:
+            message = f"the expression is nested more than {MAX_NESTING} deep"
+            remedy = "split it into several rules or conditions"
+            raise ExpressionError((Problem(token.offset, "too-deep", message, remedy),))
+
+    def _count(self, level: list[int], text: str, before: Token | None) -> None:
+        if text == ".":
+            level[0] += 1
+        elif text == ",":
+            level[:] = [0, 0, 0]
+        elif text == "?":
+            level[:] = [0, level[1] + 1, 0]
+        elif text == "!" or (text == "-" and not _ends_operand([before] if before else [])):
+            level[2] += 1
+        elif text in ("&&", "||", "+", "-", "*", "/", "%"):
+            level[0] = level[2] = 0
+        elif text == ":" and level[1] == 0:
+            level[:] = [0, 0, 0]
+        elif text != ":":
+            # Comparisons lean on each other, so their count is kept until a chain ends.
+            level[2] += 1
+
+
+def _unreadable(text: str, position: int) -> ExpressionError:
+    sign = text[position]
+    following = text[position + 1 : position + 2]
+    if sign in "\"'" or (sign in "rRbB" and following and following in "\"'"):
+        return syntax_error(position, "a text is not closed", "end it with the quote it began with")
+    return syntax_error(position, f"'{sign}' is not part of CEL", _REMEDIES.get(sign, ""))

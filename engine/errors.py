@@ -108,6 +108,12 @@ class BrokerUnavailableError(AlertEngineError):
     code = "broker-unavailable"
 
 
+class StreamError(AlertEngineError):
+    """The Kafka client was shut out for good; only a new one can go on."""
+
+    code = "stream"
+
+
 class RulesError(AlertEngineError):
     """The rule files hold faults; all of them are in `faults`, sorted by place."""
 

@@ -1,0 +1,289 @@
+"""Reads records as a member of a consumer group, and commits what its caller has settled.
+
+Offsets are committed in the background and confirmed later, so that no broker, away or hanging, can
+hold the caller up; what was not confirmed is sent again with the next commit, and what never is
+will be delivered again. All calls, and so all callbacks, are in one thread; `state` may be read by
+any.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+import confluent_kafka
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from engine.errors import StreamError
+from engine.settings import Settings
+from engine.stream.message import read_message
+from engine.stream.offsets import Offsets, Partition
+from engine.stream.options import consumer_options, redact, refused_options
+from engine.stream.record import Record
+from engine.stream.state import BrokerState, StreamState, StreamWatch
+from engine.stream.statistics import Statistics
+
+log = structlog.get_logger(__name__)
+
+CLOSE_SECONDS: Final = 4.0
+# Of these, so long for the last offsets.
+SETTLE_SECONDS: Final = 2.0
+_CLOSING_POLL_SECONDS: Final = 0.05
+_ABSENT: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
+_DENIED: Final = (
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+)
+# Another member has the partition, or will have: its records are delivered again.
+_REBALANCED: Final = (
+    KafkaError.REBALANCE_IN_PROGRESS,
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.UNKNOWN_MEMBER_ID,
+)
+
+
+class Consumer:
+    """A member of the group that `settings` name, subscribed to all their topics.
+
+    It connects in the background, and waits for brokers and topics that are not there yet.
+    `on_state` is told each new state, within `poll` and `keep_alive`. `timer` gives the monotonic
+    seconds of `Record.read_at`. Raises SettingsError for options that librdkafka does not take.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        on_state: Callable[[StreamState], None] | None = None,
+        *,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._timer = timer
+        self._watch = StreamWatch(on_state)
+        self._offsets = Offsets(timer)
+        self._held: list[Record] = []
+        self._taken: set[Partition] = set()
+        self._lag: Mapping[Partition, int] = {}
+        self._trouble = ""
+        self._fatal = ""
+        self._told: set[int] = set()
+        self._is_closed = False
+        options = consumer_options(settings) | {
+            "error_cb": self._on_error,
+            "stats_cb": self._on_statistics,
+            "on_commit": self._on_commit,
+        }
+        try:
+            self._client = confluent_kafka.Consumer(options)
+        except KafkaException as error:
+            raise refused_options(error, settings) from None
+        self._client.subscribe(
+            list(settings.kafka_topics),
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
+
+    @property
+    def state(self) -> StreamState:
+        """What is known of the stream just now."""
+        return self._watch.state
+
+    def poll(self, max_records: int, timeout_seconds: float) -> list[Record]:
+        """The records that are there, at most `max_records`, of assigned partitions only.
+
+        Waits `timeout_seconds` for the first one and not at all for more. Raises StreamError when
+        the broker has shut this client out for good.
+        """
+        self._taken.clear()
+        if self._held:
+            records, self._held = self._held[:max_records], self._held[max_records:]
+            return records
+        return self._receive(max_records, timeout_seconds)
+
+    def keep_alive(self, timeout_seconds: float) -> frozenset[Partition]:
+        """Remain a member while a batch can't be settled: call it, paused, until it can.
+
+        Waits `timeout_seconds`, and returns the partitions that were taken away meanwhile: their
+        records are to be dropped, the group delivers them again. Raises StreamError as `poll`.
+        """
+        self._held += self._receive(1, timeout_seconds)
+        taken = frozenset(self._taken)
+        self._taken.clear()
+        if taken:
+            self._held = [each for each in self._held if _partition(each) not in taken]
+        return taken
+
+    def commit(self, records: Iterable[Record]) -> None:
+        """These records are settled: after a restart, reading goes on behind them.
+
+        Returns at once. Records of partitions that were taken away are passed over.
+        """
+        assigned = self.state.partitions
+        for record in records:
+            if _partition(record) in assigned:
+                self._offsets.settle(_partition(record), record.offset + 1)
+        self._send(self._offsets.take())
+
+    def pause(self) -> None:
+        """Stop reading, on later assignments too, until `resume`; nothing that waits is lost."""
+        if not self.state.is_paused:
+            self._watch.paused(True)
+            self._client.pause(self._client.assignment())
+
+    def resume(self) -> None:
+        """Go on reading behind the last record that was returned."""
+        if self.state.is_paused:
+            self._watch.paused(False)
+            self._client.resume(self._client.assignment())
+
+    def lag(self) -> Mapping[Partition, int]:
+        """Records behind the committed offset, a few seconds old; it stands still while paused."""
+        assigned = self.state.partitions
+        return {partition: lag for partition, lag in self._lag.items() if partition in assigned}
+
+    def close(self, timeout_seconds: float = CLOSE_SECONDS) -> None:
+        """Commit what is settled and leave the group, within `timeout_seconds`.
+
+        A broker that hangs would keep librdkafka waiting for minutes: it is left behind then, and
+        the group finds out by the session's timeout.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        deadline = time.monotonic() + timeout_seconds
+        if self.state.broker is BrokerState.REACHABLE and not self._fatal:
+            self._settle(min(SETTLE_SECONDS, timeout_seconds / 2))
+        leaving = threading.Thread(target=self._leave, name="leave-group", daemon=True)
+        leaving.start()
+        leaving.join(max(0.0, deadline - time.monotonic()))
+        if leaving.is_alive():
+            log.warning("group.not_left", remedy="its partitions move at the session's timeout")
+
+    def _settle(self, timeout_seconds: float) -> None:
+        self.pause()
+        deadline = time.monotonic() + timeout_seconds
+        while not self._offsets.is_settled and time.monotonic() < deadline and not self._fatal:
+            # Records that still come are not committed.
+            self._client.poll(_CLOSING_POLL_SECONDS)
+            self._send(self._offsets.take())
+
+    def _leave(self) -> None:
+        try:
+            self._client.close()
+        except (KafkaException, RuntimeError) as error:
+            log.warning("group.not_left", error=redact(str(error), self._settings))
+
+    def _receive(self, max_records: int, timeout_seconds: float) -> list[Record]:
+        self._send(self._offsets.take())
+        first = self._client.poll(timeout_seconds)
+        messages: Sequence[Message] = () if first is None else (first,)
+        if first is not None and max_records > 1:
+            messages = [first, *self._client.consume(max_records - 1, 0)]
+        read_at = self._timer()
+        records = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(read_message(message, read_at))
+            else:
+                self._on_message_error(error, message.topic() or "")
+        if self._fatal:
+            raise StreamError(self._fatal)
+        if self._taken:
+            # The first may be of a partition that was taken while more were fetched.
+            assigned = self.state.partitions
+            records = [each for each in records if _partition(each) in assigned]
+        return records
+
+    def _send(self, offsets: Mapping[Partition, int]) -> None:
+        if not offsets:
+            return
+        try:
+            self._client.commit(
+                offsets=[TopicPartition(*each, offset) for each, offset in offsets.items()],
+                asynchronous=True,
+            )
+        except KafkaException as error:
+            self._on_commit(error.args[0], [])
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        failed = error or next((each.error for each in partitions if each.error), None)
+        if failed is not None:
+            self._offsets.fail()
+            if failed.code() in _DENIED:
+                self._watch.refused("", redact(failed.str(), self._settings))
+            elif failed.code() not in _REBALANCED:
+                self._tell_once(failed, "offsets.not_committed")
+            return
+        self._told.clear()
+        self._offsets.confirm({(each.topic, each.partition): each.offset for each in partitions})
+
+    def _on_assign(
+        self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]
+    ) -> None:
+        client.incremental_assign(partitions)
+        if self.state.is_paused:
+            # An assignment starts unpaused.
+            client.pause(partitions)
+        self._watch.joined(_partitions(partitions))
+
+    def _on_revoke(
+        self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]
+    ) -> None:
+        # The commit goes out before the group is told that the partitions are free.
+        taken = _partitions(partitions)
+        if not self._is_closed:
+            self._send(self._offsets.take_of(taken))
+        self._offsets.forget(taken)
+        self._taken |= taken
+        self._watch.handed_over(taken)
+
+    def _on_lost(self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> None:
+        taken = _partitions(partitions)
+        self._offsets.forget(taken)
+        self._taken |= taken
+        self._watch.dropped_out(taken)
+
+    def _on_statistics(self, text: str) -> None:
+        statistics = Statistics.read(text)
+        self._lag = statistics.lag
+        self._watch.reported(statistics.is_up, self._trouble or "no connection to any broker")
+
+    def _on_error(self, error: KafkaError) -> None:
+        reason = redact(error.str(), self._settings)
+        if error.fatal():
+            self._fatal = reason
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._watch.gone(self._trouble or reason)
+        else:
+            # About 20 a second while a broker is away; the state tells the latest.
+            self._trouble = reason
+
+    def _on_message_error(self, error: KafkaError, topic: str) -> None:
+        reason = redact(error.str(), self._settings)
+        if error.fatal() or error.code() == KafkaError._FATAL:
+            self._fatal = reason
+        elif error.code() in _ABSENT:
+            self._watch.missed(topic)
+        elif error.code() in _DENIED:
+            self._watch.refused(topic, reason)
+        elif error.code() != KafkaError._PARTITION_EOF:
+            self._tell_once(error, "stream.error")
+
+    def _tell_once(self, error: KafkaError, event: str) -> None:
+        if error.code() not in self._told:
+            self._told.add(error.code())
+            log.warning(event, kafka=error.name(), reason=redact(error.str(), self._settings))
+
+
+def _partition(record: Record) -> Partition:
+    return record.topic, record.partition
+
+
+def _partitions(partitions: Iterable[TopicPartition]) -> set[Partition]:
+    return {(each.topic, each.partition) for each in partitions}

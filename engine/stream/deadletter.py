@@ -1,0 +1,185 @@
+"""Sends dead letters to their topic, acknowledged one and all, or hands them back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+from confluent_kafka.serialization import MessageField, SerializationContext
+
+from engine.errors import AlertEngineError, SchemaError
+from engine.settings import Settings
+from engine.stream.letter import DeadLetter, DeadLetterType, recover, to_message
+from engine.stream.options import producer_options, redact, refused_options
+from engine.stream.registry import Redaction, explain, registry_client
+
+__all__ = [
+    "DeadLetter",
+    "DeadLetterProducer",
+    "DeadLetterRefused",
+    "DeadLetterType",
+    "recover",
+    "to_message",
+]
+
+TIMEOUT_SECONDS: Final = 30.0
+_WAIT_SECONDS: Final = 0.1
+# A registry that answers so has made up its mind; the others may come back while we wait.
+_FINAL_STATUS: Final = (401, 403, 404, 409, 422)
+
+
+class DeadLetterRefused(AlertEngineError):  # noqa: N818 - what happened, not a fault of ours
+    """The dead-letter topic did not take these letters; the broker acknowledged all others.
+
+    A letter may have arrived all the same, when its acknowledgement was lost.
+    """
+
+    code = "dead-letter-refused"
+
+    def __init__(self, letters: Sequence[DeadLetter], reason: str) -> None:
+        super().__init__(f"the dead-letter topic did not take {len(letters)} letters: {reason}")
+        self.letters = tuple(letters)
+        self.reason = reason
+
+
+class DeadLetterProducer:
+    """Publishes to the dead-letter topic of `settings`, in its thread; connects at first use.
+
+    Raises SchemaError when the schema of dead letters can't be used, SettingsError for options that
+    the registry's client does not take.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        timer: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings = settings
+        self._timer = timer
+        self._now = now
+        url = settings.schema_registry_url.reveal()
+        options = settings.schema_registry_options.reveal()
+        self._redact = Redaction(url, options)
+        self._registry = registry_client(url, options)
+        self._context = SerializationContext(settings.dlq_topic, MessageField.VALUE)
+        path = settings.dlq_schema_path
+        try:
+            # Else the registry is asked for names of subjects that it may not know of.
+            conf = {"subject.name.strategy.type": "TOPIC"}
+            text = path.read_text(encoding="utf-8")
+            self._serialize = AvroSerializer(self._registry, text, conf=conf)
+        except (OSError, ValueError, TypeError, LookupError) as error:
+            raise SchemaError(f"{path}: {error}") from error
+        self._producer: Producer | None = None
+        self._trouble = ""
+
+    def publish(
+        self,
+        letters: Sequence[DeadLetter],
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Return when the broker has acknowledged every letter.
+
+        Raises DeadLetterRefused with those that it has not, after `timeout_seconds` at most (and
+        the seconds that a hanging registry takes), and soon after `is_over` turns true.
+        """
+        if not letters:
+            return
+        deadline = self._timer() + timeout_seconds
+
+        def is_late() -> bool:
+            return self._timer() >= deadline or is_over()
+
+        self._trouble = ""
+        values = self._values(letters, is_late)
+        answers: dict[int, str] = {}
+        producer = self._opened()
+        for number, (letter, value) in enumerate(zip(letters, values, strict=True)):
+            self._produce(producer, number, letter, value, answers, is_late)
+        while len(answers) < len(letters) and not is_late():
+            producer.poll(_WAIT_SECONDS)
+        refused = [each for number, each in enumerate(letters) if answers.get(number, "?")]
+        if refused:
+            reason = next(filter(None, answers.values()), self._trouble or "no acknowledgement")
+            if len(answers) < len(letters):
+                self._discard()
+            raise DeadLetterRefused(refused, redact(reason, self._settings))
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._discard()
+        self._registry.close()
+
+    def _values(
+        self, letters: Sequence[DeadLetter], is_late: Callable[[], bool]
+    ) -> list[bytes | None]:
+        group_id, now = self._settings.kafka_group_id, self._now()
+        messages = [to_message(letter, group_id, now) for letter in letters]
+        while True:
+            try:
+                return [self._serialize(message, self._context) for message in messages]
+            except SchemaRegistryError as error:
+                is_final = error.http_status_code in _FINAL_STATUS
+                reason = self._redact(explain(error))
+            # The client lets its HTTP library's errors through; their texts may hold the address.
+            except Exception as error:  # noqa: BLE001
+                is_final = False
+                reason = self._redact(explain(error))
+            if is_final or is_late():
+                raise DeadLetterRefused(letters, reason)
+            self._opened().poll(_WAIT_SECONDS)
+
+    def _produce(
+        self,
+        producer: Producer,
+        number: int,
+        letter: DeadLetter,
+        value: bytes | None,
+        answers: dict[int, str],
+        is_late: Callable[[], bool],
+    ) -> None:
+        topic, key = self._settings.dlq_topic, letter.record.key
+        answered = partial(_note, answers, number)
+        while True:
+            try:
+                producer.produce(topic, value, key, on_delivery=answered)
+                return
+            except BufferError:
+                if is_late():
+                    return
+                producer.poll(_WAIT_SECONDS)
+            except KafkaException as error:
+                answers[number] = error.args[0].str()
+                return
+
+    def _opened(self) -> Producer:
+        if self._producer is None:
+            options = producer_options(self._settings) | {"error_cb": self._on_error}
+            try:
+                self._producer = Producer(options)
+            except KafkaException as error:
+                raise refused_options(error, self._settings) from None
+        return self._producer
+
+    def _discard(self) -> None:
+        # What is still under way must not arrive beside its second sending; a producer of which
+        # something was purged, or that met a fatal error, is not used again.
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.purge()
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._trouble = error.str()
+
+
+def _note(answers: dict[int, str], number: int, error: KafkaError | None, message: Message) -> None:
+    answers[number] = "" if error is None else error.str()

@@ -1,0 +1,47 @@
+"""A message as confluent_kafka gives it becomes a record of ours."""
+
+from __future__ import annotations
+
+import structlog
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
+
+from engine.stream.record import Record
+
+log = structlog.get_logger(__name__)
+
+
+def read_message(message: Message, read_at: float) -> Record:
+    """The record of a message without an error, byte for byte; `read_at` in monotonic seconds.
+
+    Headers with a name that is not UTF-8 can't be had: the record is then without any.
+    """
+    kind, timestamp_ms = message.timestamp()
+    return Record(
+        topic=message.topic() or "",
+        partition=_number(message.partition()),
+        offset=_number(message.offset()),
+        timestamp_ms=0 if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
+        key=message.key(),
+        value=message.value(),
+        headers=_headers(message),
+        read_at=read_at,
+    )
+
+
+def _number(value: int | None) -> int:
+    return -1 if value is None else value
+
+
+def _headers(message: Message) -> tuple[tuple[str, bytes | None], ...]:
+    try:
+        headers = message.headers()
+    except SystemError:
+        # confluent_kafka fails so on a header's name that is not UTF-8: the event needs no header.
+        log.warning(
+            "record.headers_unreadable",
+            topic=message.topic(),
+            partition=message.partition(),
+            offset=message.offset(),
+        )
+        return ()
+    return tuple(headers) if headers else ()  # type: ignore[arg-type]

@@ -1,0 +1,67 @@
+"""Which offsets are to be committed, and which of them the broker has confirmed.
+
+One commit is under way at a time; what is settled meanwhile goes with the next one. An offset that
+was not confirmed stays due until it is, or until its partition is taken away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+Partition = tuple[str, int]
+"""A topic and the number of one of its partitions."""
+
+RETRY_SECONDS: Final = 1.0
+
+
+class Offsets:
+    """The offsets of one consumer; `timer` gives monotonic seconds."""
+
+    def __init__(self, timer: Callable[[], float]) -> None:
+        self._timer = timer
+        self._due: dict[Partition, int] = {}
+        self._under_way = 0
+        self._retry_at = 0.0
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the broker has confirmed everything."""
+        return not self._due and not self._under_way
+
+    def settle(self, partition: Partition, offset: int) -> None:
+        """Reading goes on at `offset` after a restart."""
+        if offset > self._due.get(partition, -1):
+            self._due[partition] = offset
+
+    def take(self) -> Mapping[Partition, int]:
+        """What to send now: nothing while a commit is under way, or shortly after a failure."""
+        if not self._due or self._under_way or self._timer() < self._retry_at:
+            return {}
+        return self._send(self._due)
+
+    def take_of(self, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
+        """What to send at once because these partitions are about to be handed over."""
+        return self._send({each: self._due[each] for each in partitions if each in self._due})
+
+    def confirm(self, offsets: Mapping[Partition, int]) -> None:
+        """A commit was answered: these offsets of it are the broker's now."""
+        self._under_way = max(0, self._under_way - 1)
+        for partition, offset in offsets.items():
+            if self._due.get(partition, offset + 1) <= offset:
+                del self._due[partition]
+
+    def fail(self) -> None:
+        """A commit was answered, or could not be sent: nothing of it counts."""
+        self._under_way = max(0, self._under_way - 1)
+        self._retry_at = self._timer() + RETRY_SECONDS
+
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """Other consumers own these partitions now."""
+        for partition in partitions:
+            self._due.pop(partition, None)
+
+    def _send(self, offsets: Mapping[Partition, int]) -> Mapping[Partition, int]:
+        if offsets:
+            self._under_way += 1
+        return dict(offsets)

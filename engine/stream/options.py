@@ -1,0 +1,108 @@
+"""The options of our Kafka clients: librdkafka's own, ours where they differ, then the user's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from confluent_kafka import KafkaException
+
+from engine.errors import SettingsError
+from engine.settings import Settings
+
+SESSION_TIMEOUT_MS: Final = 6_000
+# Every part that logs goes through structlog: librdkafka's own lines on stderr would repeat for as
+# long as a broker is away. Only what it calls critical is left.
+_CLIENT: Final[Mapping[str, Any]] = {
+    "client.id": "alpr-alert-engine",
+    "log_level": 2,
+    "reconnect.backoff.max.ms": 2_000,
+}
+_CONSUMER: Final[Mapping[str, Any]] = {
+    "max.poll.interval.ms": 300_000,
+    # A topic that is made later is found within seconds.
+    "topic.metadata.refresh.interval.ms": 3_000,
+    "allow.auto.create.topics": False,
+    # An edge box has little memory: at most these are read ahead (librdkafka: 64 MB, and 50 MB
+    # for one answer). When they are full the fetcher looks again after 1 s unless told otherwise.
+    "queued.min.messages": 10_000,
+    "queued.max.messages.kbytes": 8_192,
+    "fetch.max.bytes": 8 << 20,
+    "fetch.queue.backoff.ms": 50,
+    # Tell whether a broker is up, and the lag.
+    "statistics.interval.ms": 2_000,
+}
+_PRODUCER: Final[Mapping[str, Any]] = {
+    "enable.idempotence": True,
+    "compression.type": "gzip",
+    # The broker's and the topic's own limit decides; Base64 makes a record a third longer.
+    "message.max.bytes": 100_000_000,
+    # Large messages travel alone, so that one that is too large takes no other with it.
+    "batch.size": 262_144,
+}
+_OWNED: Final = {
+    "partition.assignment.strategy": "partitions are handed over cooperatively, remove it",
+    "isolation.level": "aborted transactions are never read, remove it",
+}
+# `KAFKA_CONFIG_LOG_LEVEL` arrives with a dot; these are librdkafka's only names with a line below.
+_UNDERSCORED: Final = {"log.level": "log_level"}
+_SECRET_OPTION: Final = re.compile(r"password|secret|token|key|pem|credential|config|jaas")
+
+
+def consumer_options(settings: Settings) -> dict[str, Any]:
+    """What `confluent_kafka.Consumer` takes; SettingsError for options that the engine owns."""
+    given = _given(settings)
+    problems = [f"{_variable(name)}: {_OWNED[name]}" for name in given if name in _OWNED]
+    if problems:
+        raise SettingsError(tuple(problems))
+    options = {**_CLIENT, **_CONSUMER}
+    if given.get("group.protocol", "classic").lower() == "classic":
+        # With the newer protocol all three belong to the broker.
+        session_ms = given.get("session.timeout.ms", str(SESSION_TIMEOUT_MS))
+        options["session.timeout.ms"] = session_ms
+        if session_ms.isdigit():
+            options["heartbeat.interval.ms"] = max(1, int(session_ms) // 3)
+        options["partition.assignment.strategy"] = "cooperative-sticky"
+    return {
+        **options,
+        **given,
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        "group.id": settings.kafka_group_id,
+        "auto.offset.reset": settings.auto_offset_reset,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+    }
+
+
+def producer_options(settings: Settings) -> dict[str, Any]:
+    """What `confluent_kafka.Producer` takes; a consumer's options are left to it, it skips them."""
+    return {
+        **_CLIENT,
+        **_PRODUCER,
+        **_given(settings),
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+    }
+
+
+def redact(text: str, settings: Settings) -> str:
+    """`text` without the values of secret options: librdkafka quotes what it can't use."""
+    for name, value in settings.kafka_options.reveal().items():
+        if value and _SECRET_OPTION.search(name):
+            text = text.replace(value, "***")
+    return text
+
+
+def refused_options(error: KafkaException, settings: Settings) -> SettingsError:
+    """Why a client could not be made from its options, for people and without secrets."""
+    text = redact(error.args[0].str().strip(), settings)
+    return SettingsError((f"KAFKA_CONFIG_…: {text}",))
+
+
+def _given(settings: Settings) -> dict[str, str]:
+    options = settings.kafka_options.reveal()
+    return {_UNDERSCORED.get(name, name): value for name, value in options.items()}
+
+
+def _variable(option: str) -> str:
+    return "KAFKA_CONFIG_" + option.upper().replace(".", "_")

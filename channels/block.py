@@ -33,7 +33,7 @@ def faults_of(error: ChannelError) -> tuple[ChannelError, ...]:
 
 
 def raise_faults(faults: Sequence[ChannelError]) -> None:
-    """Raise the one fault as it is, or several as ChannelFaultsError; nothing where there is none."""
+    """Raise the one fault as it is, several as ChannelFaultsError, and nothing for none."""
     if len(faults) == 1:
         raise faults[0]
     if faults:

@@ -22,6 +22,8 @@ _TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
 # The other side went away in the middle of the handshake: nothing is wrong with certificates.
 _CUT_SHORT: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 _TIMEOUTS: Final = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+# urllib3 counts a refused connection among its timeouts.
+_NO_TIMEOUTS: Final = (urllib3.exceptions.NewConnectionError,)
 _NAMES: Final = (socket.gaierror, urllib3.exceptions.NameResolutionError)
 _DISCONNECTS: Final = (smtplib.SMTPServerDisconnected, requests.ConnectionError)
 _UNUSABLE: Final = (
@@ -45,7 +47,7 @@ def classify_failure(failure: Failure) -> Outcome:
         return Outcome(
             Status.MISCONFIGURED, Reason.NAME_RESOLUTION, "the host's name can't be resolved"
         )
-    if any(isinstance(error, _TIMEOUTS) for error in chain):
+    if any(isinstance(e, _TIMEOUTS) and not isinstance(e, _NO_TIMEOUTS) for e in chain):
         return Outcome(Status.UNAVAILABLE, Reason.TIMEOUT, "no answer in time")
     tls = next((error for error in chain if isinstance(error, ssl.SSLError)), None)
     if tls is not None and not isinstance(tls, _CUT_SHORT):
@@ -102,7 +104,7 @@ def _not_offered(stage: str) -> Outcome:
 def _tls_detail(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS: the certificate is not valid: {error.verify_message}"
-    return f"TLS: {error.reason or _name(error)}"
+    return f"TLS: {getattr(error, 'reason', '') or _name(error)}"
 
 
 def _connection_detail(chain: tuple[BaseException, ...]) -> str:

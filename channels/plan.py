@@ -27,7 +27,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from apprise.plugins.email import NotifyEmail
 from apprise.plugins.slack import CHANNEL_RE, NotifySlack
 from apprise.plugins.twilio import NotifyTwilio
 
@@ -35,6 +34,7 @@ from channels.alert import Target
 from channels.block import Block
 from channels.hook import WEBHOOK_KEYS, read_webhook
 from channels.identity import target_id
+from channels.mail_plugin import NotifyEmail
 from channels.plugins import make_plugin
 from channels.recipients import mail_address, phone_number, source_number
 from channels.redact import basic_login, remember

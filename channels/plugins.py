@@ -19,10 +19,10 @@ from apprise import AppriseAsset, NotifyBase
 from apprise.common import OverflowMode
 from apprise.manager_plugins import NotificationManager
 from apprise.plugins import url_to_dict
-from apprise.plugins.email import NotifyEmail
 from apprise.plugins.slack import NotifySlack
 from apprise.plugins.twilio import NotifyTwilio
 
+from channels.mail_plugin import NotifyEmail
 from channels.redact import redact, remember, url_secrets
 from channels.variables import Path
 from engine.errors import ChannelError

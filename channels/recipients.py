@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from email.utils import parseaddr
 from typing import Any, Final
 
 from apprise.utils.parse import is_email
 
 _is_email: Final[Callable[[str], Any]] = is_email
+_NAMED: Final = re.compile(r"([^<>]*)<\s*([^<>\s]+)\s*>")
 _SEPARATORS: Final = re.compile(r"[\s().-]+")
 _NUMBER: Final = re.compile(r"\+?[1-9]\d{9,13}")
 _SOURCE: Final = re.compile(r"\+?[1-9]\d{10,13}|\d{5,6}")
@@ -21,9 +21,10 @@ def mail_address(text: str) -> tuple[str, str]:
 
     Raises ValueError for anything else, for several addresses, and for what Apprise would drop.
     """
-    name, address = parseaddr(text)
-    found = _is_email(address) if address else False
-    is_one_line = text.isprintable() and name.isprintable()
+    named = _NAMED.fullmatch(text.strip())
+    name, address = (named[1].strip(' "'), named[2]) if named else ("", text.strip())
+    found = _is_email(address)
+    is_one_line = text.isprintable()
     if not found or found["full_email"] != address or not is_one_line or not address.isascii():
         raise ValueError(
             f"{text!r} is not a mail address: write name@example.org or Name <name@example.org>"

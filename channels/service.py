@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from apprise import NotifyBase
-from apprise.plugins.email import NotifyEmail
 from apprise.plugins.slack import CHANNEL_RE, NotifySlack
 from apprise.plugins.twilio import NotifyTwilio
 from apprise.utils.parse import parse_emails, parse_list, parse_phone_no
 
 from channels.identity import hashed, target_id
+from channels.mail_plugin import NotifyEmail
 from channels.plugins import make_plugin, plugin_class, read_url
 from channels.recipients import mail_address, phone_number
 from channels.render import Style

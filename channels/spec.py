@@ -45,7 +45,7 @@ def url_targets(
     """The targets of an entry of `channels:`, one a recipient.
 
     `channel` is the entry's name; `variables` is what `${VAR}` is taken from. Raises ChannelError
-    (ChannelFaultsError with all of them, where there are several) with the path inside the definition.
+    (for several faults ChannelFaultsError, which has all) with the path inside the definition.
     """
     entries: Sequence[object] = definition if isinstance(definition, list) else [definition]
     parts: list[_Part] = []

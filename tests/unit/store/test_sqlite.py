@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 
 from engine.errors import StoreError, StoreInUseError, StoreUnavailableError
-from engine.store import OpenMode, Store
+from engine.store import OpenMode
 from engine.store.sqlite import SqliteStore, open_store
 from tests.unit.store.samples import Samples, open_sample
 
@@ -54,11 +54,6 @@ def kill(process: subprocess.Popen[str]) -> list[str]:
 def read_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
-
-
-def test_a_sqlite_store_is_a_store(store: SqliteStore) -> None:
-    one: Store = store
-    assert one.rows()["alerts"] == 0
 
 
 def test_folder_and_files_are_made_for_their_owner_only(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ _BROKER_ID: Final = 1
 # Kafka protocol numbers of the requests that tests make fail.
 PRODUCE: Final = 0
 OFFSET_COMMIT: Final = 8
+FIND_COORDINATOR: Final = 10
 JOIN_GROUP: Final = 11
 
 

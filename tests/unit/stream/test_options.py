@@ -1,0 +1,74 @@
+"""Tests of the options that our Kafka clients get."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, Producer
+
+from engine.errors import SettingsError
+from engine.settings import Secret, Settings
+from engine.stream.options import consumer_options, producer_options, redact, refused_options
+
+
+def settings(**options: str) -> Settings:
+    named = {name.replace("_", "."): value for name, value in options.items()}
+    return Settings(kafka_bootstrap_servers="localhost:1", kafka_options=Secret(named))
+
+
+def test_offsets_are_ours_and_partitions_move_cooperatively() -> None:
+    options = consumer_options(settings())
+    assert options["enable.auto.commit"] is False
+    assert options["enable.auto.offset.store"] is False
+    assert options["partition.assignment.strategy"] == "cooperative-sticky"
+    assert options["bootstrap.servers"] == "localhost:1"
+    assert options["group.id"] == "alpr-alert-engine"
+    assert options["auto.offset.reset"] == "earliest"
+
+
+def test_session_is_six_seconds_unless_set_and_heartbeats_follow_it() -> None:
+    options = consumer_options(settings())
+    assert (options["session.timeout.ms"], options["heartbeat.interval.ms"]) == ("6000", 2_000)
+    options = consumer_options(settings(session_timeout_ms="45000"))
+    assert (options["session.timeout.ms"], options["heartbeat.interval.ms"]) == ("45000", 15_000)
+    options = consumer_options(settings(heartbeat_interval_ms="100"))
+    assert options["heartbeat.interval.ms"] == "100"
+
+
+def test_newer_group_protocol_leaves_the_session_to_the_broker() -> None:
+    options = consumer_options(settings(group_protocol="consumer"))
+    assert not {"session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"} & (
+        options.keys()
+    )
+    Consumer(options).close()
+
+
+@pytest.mark.parametrize("options", [{}, {"session_timeout_ms": "9000", "log_level": "7"}])
+def test_librdkafka_takes_the_options(options: dict[str, str]) -> None:
+    given = settings(**options, group_instance_id="edge-1", sasl_username="engine")
+    Consumer(consumer_options(given)).close()
+    Producer(producer_options(given)).close()
+
+
+def test_user_options_win_over_ours() -> None:
+    given = settings(enable_idempotence="false", client_id="edge-7")
+    assert producer_options(given)["enable.idempotence"] == "false"
+    assert consumer_options(given)["client.id"] == "edge-7"
+
+
+def test_owned_options_are_refused_by_the_name_of_their_variable() -> None:
+    with pytest.raises(SettingsError, match=r"KAFKA_CONFIG_PARTITION_ASSIGNMENT_STRATEGY: "):
+        consumer_options(settings(partition_assignment_strategy="range"))
+
+
+def test_secret_values_are_taken_out_of_texts() -> None:
+    given = settings(sasl_password="p@/#?%", sasl_username="engine")
+    assert redact("user engine, password p@/#?%.", given) == "user engine, password ***."
+
+
+def test_refused_options_tell_no_secret() -> None:
+    given = settings(security_protocol="ssl", ssl_key_pem="hunter2")
+    with pytest.raises(KafkaException) as caught:
+        Consumer(consumer_options(given))
+    error = refused_options(caught.value, given)
+    assert "ssl.key.pem" in str(error)
+    assert "hunter2" not in str(error)

@@ -115,7 +115,8 @@ _UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)", re.IGNORECASE)
 
 
-def _duration(text: str) -> float:
+def parse_duration(text: str) -> float:
+    """Seconds of `90`, `90s`, `10m`, `24h` or `7d`; ValueError says what is wrong."""
     found = _DURATION.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is not a duration, write seconds or 90s, 10m, 24h, 7d")
@@ -123,7 +124,7 @@ def _duration(text: str) -> float:
 
 
 def _positive_duration(text: str) -> float:
-    seconds = _duration(text)
+    seconds = parse_duration(text)
     if seconds <= 0:
         raise ValueError(f"{text!r} must be more than 0")
     return seconds
@@ -214,7 +215,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "EVENT_TIMEZONE": ("event_timezone", _zone),
     "MAX_ALERT_AGE": ("max_alert_age_seconds", _positive_duration),
     "MAX_RETRIES": ("max_retries", _whole(0, 20)),
-    "RETRY_DELAY_BASE": ("retry_delay_base_seconds", _duration),
+    "RETRY_DELAY_BASE": ("retry_delay_base_seconds", parse_duration),
     "HOLD_SECONDS": ("hold_seconds", _positive_duration),
     "RETENTION": ("retention_seconds", _positive_duration),
     "STATE_URL": ("state_url", _text),

@@ -38,3 +38,11 @@ def test_two_engines_in_one_process_do_not_share_metrics() -> None:
     first, second = Metrics(), Metrics()
     first.events_consumed.inc()
     assert "alert_engine_events_consumed_total 0.0" in lines_of(second)
+
+
+def test_a_total_sums_over_all_labels() -> None:
+    metrics = Metrics()
+    metrics.alerts_triggered.labels("a").inc(2)
+    metrics.alerts_triggered.labels("b").inc(3)
+    assert metrics.total("alerts_triggered_total") == 5
+    assert metrics.total("nothing_total") == 0

@@ -1,0 +1,136 @@
+"""`alert-engine alerts`: what was alerted, what became of it, and sending it once more."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+
+from rich.console import Console
+
+from engine.cli.alert_tables import alert_table, delivery_table, fact_table
+from engine.errors import AlertEngineError
+from engine.settings import Settings, parse_duration
+from engine.store import AlertFilter, DeliveryState, OpenMode, StoredAlert, open_store
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `alerts` and its three actions to the command line."""
+    parser = commands.add_parser(
+        "alerts",
+        help="list, show and redeliver stored alerts",
+        description="Reads and writes the store of STATE_URL, also while the engine runs.",
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+
+    listing = actions.add_parser("list", help="the newest alerts and their deliveries")
+    listing.add_argument("--limit", type=int, default=20, help="how many (default 20)")
+    listing.add_argument("--rule", metavar="ID", help="only alerts of this rule")
+    listing.add_argument("--channel", metavar="NAME", help="only alerts for this channel")
+    listing.add_argument(
+        "--state", choices=[str(state) for state in DeliveryState], help="only with such deliveries"
+    )
+    _add_since(listing, "only alerts stored since then")
+    _add_json(listing)
+    listing.set_defaults(command=list_alerts)
+
+    show = actions.add_parser("show", help="one alert, its event and its deliveries")
+    show.add_argument("alert", help="the alert's id, or a unique beginning of it")
+    _add_json(show)
+    show.set_defaults(command=show_alert)
+
+    redeliver = actions.add_parser(
+        "redeliver",
+        help="send dead deliveries again and wake held channels",
+        description="Without ids: every dead delivery. With ids: those alerts' dead and sent ones.",
+    )
+    redeliver.add_argument("alerts", nargs="*", metavar="ALERT", help="ids of alerts")
+    redeliver.add_argument("--channel", metavar="NAME", help="only deliveries of this channel")
+    _add_since(redeliver, "only what died since then")
+    redeliver.set_defaults(command=redeliver_alerts)
+
+
+def _add_since(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--since", metavar="AGE", help=f"{text}: 90s, 10m, 24h, 7d")
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def _since_us(arguments: argparse.Namespace) -> int | None:
+    if arguments.since is None:
+        return None
+    try:
+        age = timedelta(seconds=parse_duration(arguments.since))
+    except ValueError as error:
+        raise AlertEngineError(f"--since: {error}") from error
+    return int((datetime.now(UTC) - age).timestamp() * 1_000_000)
+
+
+def list_alerts(arguments: argparse.Namespace) -> int:
+    """Print the newest alerts."""
+    only = AlertFilter(
+        rule_id=arguments.rule,
+        channel=arguments.channel,
+        state=DeliveryState(arguments.state) if arguments.state else None,
+        since_us=_since_us(arguments),
+    )
+    with open_store(Settings.from_environment().state_url, OpenMode.TOOL) as store:
+        found = store.alerts(arguments.limit, only)
+    if arguments.format == "json":
+        _write_json([_as_dict(alert) for alert in found])
+        return 0
+    _console().print(alert_table(found))
+    return 0
+
+
+def show_alert(arguments: argparse.Namespace) -> int:
+    """Print one alert whole."""
+    with open_store(Settings.from_environment().state_url, OpenMode.TOOL) as store:
+        stored = store.alert(arguments.alert)
+    if stored is None:
+        raise AlertEngineError(
+            f"no single alert's id begins with {arguments.alert!r}, see `alert-engine alerts list`"
+        )
+    if arguments.format == "json":
+        _write_json(_as_dict(stored))
+        return 0
+    console = _console()
+    console.print(fact_table(stored))
+    console.print(delivery_table(stored))
+    return 0
+
+
+def redeliver_alerts(arguments: argparse.Namespace) -> int:
+    """Open deliveries again; a running engine sends them at once."""
+    with open_store(Settings.from_environment().state_url, OpenMode.TOOL) as store:
+        done = store.redeliver(arguments.alerts, arguments.channel, _since_us(arguments))
+    sys.stdout.write(f"{done.reopened} deliveries opened, {done.released} holds released\n")
+    return 0
+
+
+def _console() -> Console:
+    # Into a pipe every line stays whole: tools cut them as they like.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 250)
+
+
+def _as_dict(stored: StoredAlert) -> dict[str, object]:
+    alert = dataclasses.asdict(dataclasses.replace(stored.alert, event={}))
+    return {
+        **alert,
+        "event": dict(stored.alert.event),
+        "is_expired": stored.is_expired,
+        "record": {
+            "topic": stored.topic,
+            "partition": stored.partition,
+            "offset": stored.offset,
+        },
+        "deliveries": [dataclasses.asdict(delivery) for delivery in stored.deliveries],
+    }
+
+
+def _write_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")

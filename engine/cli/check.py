@@ -1,0 +1,94 @@
+"""`alert-engine check`: are the rules right?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+
+from engine.cli.inputs import add_paths, load
+from engine.errors import Fault, RulesError
+from engine.rules import RuleSet
+from engine.rules.excerpt import Excerpts
+from engine.rules.report import as_github, as_json, as_text
+from engine.settings import Settings
+
+
+class Format(StrEnum):
+    """How faults are reported."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `check` to the command line."""
+    parser = commands.add_parser(
+        "check",
+        help="check rules and channels, report every fault",
+        description="Checks rules, templates and channels against the event schema.",
+    )
+    add_paths(parser)
+    parser.add_argument(
+        "--format",
+        choices=[str(each) for each in Format],
+        default=str(Format.TEXT),
+        help="text for people, json for tools, github for annotations in GitHub Actions",
+    )
+    parser.add_argument(
+        "--show-cel", action="store_true", help="show each rule's conditions lowered to CEL"
+    )
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Report all faults; 1 when one of them is an error."""
+    settings = Settings.from_environment()
+    form = Format(arguments.format)
+    try:
+        _, rule_set = load(settings, arguments.paths)
+    except RulesError as error:
+        _write(_report(form, error.faults))
+        if form is Format.TEXT:
+            _write(f"{len(error.faults)} faults: the rules can't be loaded")
+        return 1
+    if form is Format.JSON:
+        shown = {rule.rule_id: rule.condition.cel for rule in rule_set.rules}
+        _write(as_json(rule_set.warnings, shown if arguments.show_cel else None))
+        return 0
+    _write(_report(form, rule_set.warnings))
+    if form is Format.TEXT:
+        if arguments.show_cel:
+            _write(
+                "".join(f"{rule.rule_id}\n    {rule.condition.cel}\n" for rule in rule_set.rules)
+            )
+        _write(_summary(rule_set))
+    return 0
+
+
+def _summary(rule_set: RuleSet) -> str:
+    targets = sum(len(targets) for targets in rule_set.channels.values())
+    parts = [
+        f"{len(rule_set.rules)} rules",
+        f"{len(rule_set.disabled)} disabled",
+        f"{len(rule_set.channels)} channels with {targets} recipients",
+        f"{len(rule_set.warnings)} warnings",
+    ]
+    return f"good: {', '.join(parts)}"
+
+
+def _write(text: str) -> None:
+    if text:
+        sys.stdout.write(f"{text}\n")
+
+
+def _report(form: Format, faults: Sequence[Fault]) -> str:
+    match form:
+        case Format.TEXT:
+            return as_text(faults, Excerpts().line)
+        case Format.JSON:
+            return as_json(faults)
+        case Format.GITHUB:
+            return as_github(faults)

@@ -1,0 +1,35 @@
+"""What the commands on rule files share: their arguments, the schema and the loaded rules."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.rules import RuleSet, load_rules
+from engine.schema import EventSchema
+from engine.settings import Settings
+
+
+def add_paths(parser: argparse.ArgumentParser) -> None:
+    """Add the positional rule files and folders."""
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        type=Path,
+        metavar="PATH",
+        help="rule files or folders (default: RULES_PATH, else rules/)",
+    )
+
+
+def load(
+    settings: Settings, paths: Sequence[Path], *, with_channels: bool = True
+) -> tuple[EventSchema, RuleSet]:
+    """The event schema and the rules of `paths`; raises SchemaError and RulesError.
+
+    Without channels no `${VAR}` needs to be set, so rules are tested where the secrets are not.
+    """
+    schema = EventSchema.load(settings.event_schema_path)
+    chosen = list(paths) or [settings.rules_path]
+    variables = settings.variables.reveal() if with_channels else None
+    return schema, load_rules(chosen, schema, variables)

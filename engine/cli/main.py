@@ -1,0 +1,49 @@
+"""Parses the command line and maps errors to exit codes: 0 good, 1 findings, 2 unusable input."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Final
+
+from engine.cli import alerts, check, demo, run, test
+from engine.errors import AlertEngineError, RulesError
+
+DISTRIBUTION: Final = "alpr-alert-engine"
+COMMANDS: Final = (run, check, test, demo, alerts)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each sets `command`, a function of the parsed arguments."""
+    parser = argparse.ArgumentParser(
+        prog="alert-engine",
+        description="Rules as code on real-time plate events: Kafka in, dependable alerts out.",
+        epilog="Exit codes: 0 good, 1 findings, 2 unusable input.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version(DISTRIBUTION)}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except RulesError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except AlertEngineError as error:
+        sys.stderr.write(f"alert-engine: {error}\n")
+        return 2
+    except BrokenPipeError:
+        # The reader (head, less) has gone; Python must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130

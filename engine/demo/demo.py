@@ -1,0 +1,199 @@
+"""Wires the demo: broker, registry, cameras and receivers around the real engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from channels.alert import Target
+from channels.spec import url_targets
+from engine.demo.cameras import Cameras
+from engine.demo.receivers import Arrival, Receivers
+from engine.demo.screen import Screen, Summary
+from engine.rules import Expect, RuleSet, load_rules
+from engine.schema import EventSchema
+from engine.service import Engine
+from engine.settings import Secret, Settings
+from engine.stream.broker import EmbeddedBroker
+from engine.stream.publisher import EventPublisher
+from engine.stream.registry_server import RegistryServer
+
+READY_SECONDS: Final = 30.0
+DRAIN_SECONDS: Final = 15.0
+PAUSE_SECONDS: Final = 0.05
+# Where the alerts of rules without an enabled channel go, so that each rule can be seen to fire.
+FALLBACK_CHANNELS: Final = ("email", "webhook")
+
+
+class Watch:
+    """Hears what the receivers take, and knows when each event was published."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._published: dict[str, float] = {}
+        self.latencies: list[float] = []
+        self.arrivals = 0
+
+    def published(self, event_id: str) -> None:
+        """An event leaves its camera."""
+        self._published[event_id] = time.monotonic()
+
+    def arrived(self, arrival: Arrival) -> None:
+        """A receiver took an alert."""
+        self.arrivals += 1
+        since = self._published.get(arrival.event_id)
+        latency = None if since is None else time.monotonic() - since
+        if latency is not None:
+            self.latencies.append(latency)
+        self._screen.arrived(arrival, latency)
+
+
+class Stage:
+    """The running parts of a demo."""
+
+    def __init__(self, engine: Engine, publisher: EventPublisher, watch: Watch) -> None:
+        self.engine = engine
+        self._publisher = publisher
+        self._watch = watch
+        self._events = 0
+
+    def play(self, cameras: Cameras, seconds: float, rate: float) -> float:
+        """Publish events for `seconds` (0: until Ctrl-C), evenly; the seconds it took."""
+        self._wait_until(self._is_reading, READY_SECONDS)
+        started = time.monotonic()
+        try:
+            for event in cameras.events(_instants()):
+                due = started + self._events / rate
+                if seconds and due - started >= seconds:
+                    break
+                time.sleep(max(0.0, due - time.monotonic()))
+                self._watch.published(event["event_id"])
+                self._publisher.publish(event)
+                self._events += 1
+        except KeyboardInterrupt:
+            pass
+        self._publisher.flush()
+        return time.monotonic() - started
+
+    def finish(self, seconds: float) -> Summary:
+        """Wait until everything published is consumed and delivered, and sum it up."""
+        self._wait_until(self._is_settled, DRAIN_SECONDS)
+        total = self.engine.metrics.total
+        return Summary(
+            seconds=seconds,
+            events=int(total("events_consumed_total")),
+            matches=int(total("rules_matched_total")),
+            suppressed=int(total("alerts_rate_limited_total")),
+            alerts=int(total("alerts_triggered_total")),
+            delivered=int(total("notifications_sent_total")),
+            failed=int(total("notifications_failed_total")),
+            waiting=sum(backlog.count for backlog in self.engine.store.backlogs()),
+            latencies=tuple(self._watch.latencies),
+        )
+
+    def _is_reading(self) -> bool:
+        return bool(self.engine.consumer.state.partitions)
+
+    def _is_settled(self) -> bool:
+        consumed = self.engine.metrics.total("events_consumed_total")
+        return consumed >= self._events and not self.engine.store.backlogs()
+
+    @staticmethod
+    def _wait_until(is_true: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not is_true() and time.monotonic() < deadline:
+            time.sleep(PAUSE_SECONDS)
+
+
+def run_demo(
+    settings: Settings, rules_path: Path, *, seconds: float, rate: float, console: Console
+) -> int:
+    """Run for `seconds` (0: until Ctrl-C) at `rate` events a second.
+
+    Returns 0 when every event was consumed and every delivery arrived, else 1. Raises RulesError
+    and SchemaError.
+    """
+    screen = Screen(console)
+    with set_stage(settings, rules_path, screen) as stage:
+        rule_set = stage.engine.rule_set
+        screen.say(f"{len(rule_set.rules)} rules of {rules_path}, {rate:g} events a second")
+        screen.say(f"metrics: http://127.0.0.1:{stage.engine.web.port}/metrics; Ctrl-C ends it")
+        cameras = Cameras(examples_of(rule_set), random.Random())  # noqa: S311 - no secret
+        summary = stage.finish(stage.play(cameras, seconds, rate))
+    screen.summary(summary)
+    return 0 if not summary.waiting and not summary.failed else 1
+
+
+@contextmanager
+def set_stage(settings: Settings, rules_path: Path, screen: Screen) -> Iterator[Stage]:
+    """Start broker, registry, receivers and engine; stop them in the reverse order."""
+    schema = EventSchema.load(settings.event_schema_path)
+    watch = Watch(screen)
+    with ExitStack() as stack:
+        receivers = stack.enter_context(Receivers(watch.arrived))
+        rule_set = open_rule_set(rules_path, schema, receivers)
+        broker = stack.enter_context(EmbeddedBroker())
+        registry = stack.enter_context(RegistryServer())
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="alert-engine-demo-"))
+        own = dataclasses.replace(
+            settings,
+            kafka_bootstrap_servers=broker.bootstrap_servers,
+            kafka_options=Secret({}),
+            schema_registry_url=Secret(registry.url),
+            schema_registry_options=Secret({}),
+            state_url=f"sqlite:///{folder}/alerts.db",
+            metrics_host="127.0.0.1",
+            metrics_port=0,
+        )
+        topic = own.kafka_topics[0]
+        broker.create_topic(topic)
+        publisher = stack.enter_context(
+            EventPublisher(broker.bootstrap_servers, registry.url, schema.text, topic)
+        )
+        engine = stack.enter_context(Engine(own, schema, rule_set))
+        loop = threading.Thread(target=engine.run, name="loop")
+        loop.start()
+        try:
+            yield Stage(engine, publisher, watch)
+        finally:
+            engine.stop.set()
+            loop.join()
+
+
+def open_rule_set(path: Path, schema: EventSchema, receivers: Receivers) -> RuleSet:
+    """The rules, with every channel that they name ending at one of the demo's receivers."""
+
+    def receiver_of(channel: str) -> tuple[Target, ...]:
+        is_email = channel == "email"
+        url = receivers.email_url if is_email else f"{receivers.webhook_url}/{channel}"
+        return url_targets(channel, url, {})
+
+    rule_set = load_rules([path], schema, {}, stand_in=receiver_of)
+    rules = tuple(
+        dataclasses.replace(rule, notify=rule.notify or FALLBACK_CHANNELS)
+        for rule in rule_set.rules
+    )
+    channels = {name: receiver_of(name) for name in FALLBACK_CHANNELS} | dict(rule_set.channels)
+    return dataclasses.replace(rule_set, rules=rules, channels=channels)
+
+
+def examples_of(rule_set: RuleSet) -> list[Mapping[str, Any]]:
+    """The events of the rules' own positive tests."""
+    return [
+        test.event for rule in rule_set.rules for test in rule.tests if test.expect is Expect.MATCH
+    ]
+
+
+def _instants() -> Iterator[datetime]:
+    while True:
+        yield datetime.now(UTC)

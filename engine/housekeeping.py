@@ -1,0 +1,76 @@
+"""Keeps the store small and its row counts visible, from one thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Final
+
+import structlog
+
+from engine.errors import StoreError
+from engine.metrics import Metrics
+from engine.store import Store
+
+log = structlog.get_logger(__name__)
+
+ROUND_SECONDS: Final = 15.0
+SWEEP_SECONDS: Final = 3_600.0
+# Between two small deletions, so that the stream and the workers come in between.
+PAUSE_SECONDS: Final = 0.05
+
+
+class Housekeeper:
+    """Counts rows every 15 seconds and sweeps old ones every hour."""
+
+    def __init__(
+        self,
+        store: Store,
+        metrics: Metrics,
+        retention_seconds: float,
+        longest_cooldown_seconds: float,
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._retention_seconds = retention_seconds
+        self._longest_cooldown_seconds = longest_cooldown_seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
+
+    def _run(self) -> None:
+        rounds_to_sweep = 0
+        while True:
+            try:
+                if rounds_to_sweep == 0:
+                    self._sweep()
+                    rounds_to_sweep = int(SWEEP_SECONDS / ROUND_SECONDS)
+                self._count()
+            except StoreError as error:
+                log.debug("housekeeping.postponed", error=str(error))
+            rounds_to_sweep = max(0, rounds_to_sweep - 1)
+            if self._stop.wait(ROUND_SECONDS):
+                return
+
+    def _count(self) -> None:
+        rows = self._store.rows()
+        for table, number in rows.items():
+            self._metrics.store_rows.labels(table).set(number)
+        self._metrics.dead_letters_waiting.set(rows["dead_letters"])
+
+    def _sweep(self) -> None:
+        while self._store.sweep(self._retention_seconds, self._longest_cooldown_seconds):
+            if self._stop.wait(PAUSE_SECONDS):
+                return
+
+    def __enter__(self) -> Housekeeper:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()

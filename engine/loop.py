@@ -1,0 +1,125 @@
+"""The one loop thread: poll, process, store, acknowledge dead letters, commit offsets.
+
+The order holds the promise that no alert is lost: offsets are committed only after the transaction
+and after the dead letters' acknowledgement. What can't go on just now is waited for here, with the
+consumer paused and its membership alive, and said once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+
+from engine.clock import Clock
+from engine.deadletters import DeadLetterOffice
+from engine.delivery import Dispatcher
+from engine.errors import AlertEngineError, StoreUnavailableError
+from engine.metrics import Metrics
+from engine.pipeline import Batch, Pipeline
+from engine.stream.consumer import Consumer
+from engine.stream.record import Record
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS: Final = 0.5
+WAIT_SECONDS: Final = 0.5
+LAG_SECONDS: Final = 5.0
+
+
+class Loop:
+    """Runs until told to stop; `obstacle` is what it waits for, if anything."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        pipeline: Pipeline,
+        office: DeadLetterOffice,
+        dispatcher: Dispatcher,
+        metrics: Metrics,
+        clock: Clock,
+        stop: threading.Event,
+        *,
+        batch_size: int,
+        reach: Callable[[str], None],
+    ) -> None:
+        self._consumer = consumer
+        self._pipeline = pipeline
+        self._office = office
+        self._dispatcher = dispatcher
+        self._metrics = metrics
+        self._clock = clock
+        self._stop = stop
+        self._batch_size = batch_size
+        self._reach = reach
+        self._obstacle: AlertEngineError | None = None
+        self._lag_due = 0.0
+
+    @property
+    def obstacle(self) -> AlertEngineError | None:
+        """Why records that were read can't be settled just now."""
+        return self._obstacle
+
+    def run(self) -> None:
+        """Consume until the stop event is set; a batch that was begun is finished."""
+        while not self._stop.is_set():
+            records = self._consumer.poll(self._batch_size, POLL_SECONDS)
+            if records:
+                self._reach("read")
+                self._settle(records)
+            self._office.retry()
+            self._measure()
+
+    def _settle(self, records: Sequence[Record]) -> None:
+        started = self._clock.monotonic()
+        pending = list(records)
+        while pending:
+            obstacle, settled = self._advance(pending)
+            pending = pending[settled:]
+            self._face(obstacle)
+            if obstacle is not None:
+                if self._stop.is_set():
+                    # Neither settled nor committed: they are read again after the restart.
+                    return
+                pending = self._wait(pending)
+        self._face(None)
+        self._metrics.batch_time.observe(self._clock.monotonic() - started)
+
+    def _advance(self, pending: Sequence[Record]) -> tuple[AlertEngineError | None, int]:
+        """Settle what can be settled; what is in the way of the rest, and how many were settled."""
+        try:
+            batch = self._pipeline.process(pending)
+            self._finish(pending[: batch.settled], batch)
+        except StoreUnavailableError as error:
+            self._metrics.store_errors.inc()
+            return error, 0
+        return batch.interruption, batch.settled
+
+    def _finish(self, records: Sequence[Record], batch: Batch) -> None:
+        self._dispatcher.wake(batch.fresh)
+        self._office.send(batch.dead_letters)
+        self._consumer.commit(records)
+        self._reach("commit")
+
+    def _wait(self, pending: Sequence[Record]) -> list[Record]:
+        self._consumer.pause()
+        lost = self._consumer.keep_alive(WAIT_SECONDS)
+        return [record for record in pending if (record.topic, record.partition) not in lost]
+
+    def _face(self, obstacle: AlertEngineError | None) -> None:
+        known, self._obstacle = self._obstacle, obstacle
+        if obstacle is None and known is not None:
+            self._consumer.resume()
+            log.info("stream.resumed", after=known.code)
+        elif obstacle is not None and (known is None or known.code != obstacle.code):
+            log.error("stream.waiting", reason=obstacle.code, error=str(obstacle))
+
+    def _measure(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._lag_due:
+            return
+        self._lag_due = now + LAG_SECONDS
+        for (topic, partition), lag in self._consumer.lag().items():
+            self._metrics.consumer_lag.labels(topic, str(partition)).set(lag)

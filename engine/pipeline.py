@@ -1,0 +1,268 @@
+"""The way of a batch, in prose: decode, match, decide, render, store.
+
+Nothing here sleeps, sends or waits: what can't go on just now is told to the caller, who keeps the
+records that are not settled.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+import structlog
+
+from engine.clock import Clock
+from engine.cooldown import Cooldown, CooldownBatch, Verdict, cooldown_key
+from engine.errors import DecodeError, EvaluationError, RegistryUnavailableError, StoreError
+from engine.event import Event
+from engine.match import LinearMatcher
+from engine.metrics import Metrics
+from engine.render import render
+from engine.rules import Rule, RuleSet
+from engine.store import NewAlert, Store
+from engine.stream.deadletter import DeadLetter, DeadLetterType
+from engine.stream.decoder import Decoder
+from engine.stream.record import Record
+
+log = structlog.get_logger(__name__)
+
+RULE_ERROR_LOG_SECONDS: Final = 60.0
+CAMERAS_TOLD: Final = 1_000
+
+Route = tuple[str, str]
+"""A channel's name and the id of one of its targets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """An alert that is now in the store, and when its event was read (monotonic seconds)."""
+
+    alert_id: str
+    routes: tuple[Route, ...]
+    read_at: float
+
+
+@dataclass(slots=True)
+class Batch:
+    """What became of a batch: its first `settled` records need not be read again.
+
+    `interruption` is why the rest could not go on just now. Dead letters must be acknowledged
+    before the offsets of the settled records are committed.
+    """
+
+    settled: int = 0
+    events: int = 0
+    tombstones: int = 0
+    alerts: list[NewAlert] = field(default_factory=list)
+    fresh: list[Fresh] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    interruption: RegistryUnavailableError | None = None
+    counts: list[Callable[[], None]] = field(default_factory=list)
+
+
+class Pipeline:
+    """Turns records into stored alerts, by the rules in force."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        cooldown: Cooldown,
+        store: Store,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        max_alert_age_seconds: float,
+        reach: Callable[[str], None],
+    ) -> None:
+        self._decoder = decoder
+        self._cooldown = cooldown
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
+        self._max_alert_age_seconds = max_alert_age_seconds
+        self._reach = reach
+        self._failed: list[tuple[Rule, EvaluationError]] = []
+        self._silent_until: dict[str, float] = {}
+        self._cameras_told: set[str] = set()
+        self._matcher = LinearMatcher(())
+        self._routes: Mapping[str, tuple[Route, ...]] = {}
+
+    def use(self, rule_set: RuleSet) -> None:
+        """Put `rule_set` in force, from the next batch on."""
+        self._matcher = LinearMatcher(rule_set.rules, self._on_rule_error)
+        self._routes = {
+            rule.rule_id: tuple(
+                (target.channel, target.target_id)
+                for channel in rule.notify
+                for target in rule_set.channels.get(channel, ())
+            )
+            for rule in rule_set.rules
+        }
+
+    def process(self, records: Sequence[Record]) -> Batch:
+        """Settle as many of `records` as can be, from the first on.
+
+        Raises StoreUnavailableError when the store can't be read or written; then nothing of the
+        batch is stored or counted and all of it must be tried again.
+        """
+        batch = Batch()
+        self._failed.clear()
+        verdicts = self._cooldown.batch()
+        for record in records:
+            if not self._take(record, batch, verdicts):
+                break
+            batch.settled += 1
+        self._reach("match")
+        if batch.alerts:
+            self._store.save(batch.alerts, verdicts.suppressed)
+        self._reach("store")
+        verdicts.committed()
+        self._count(batch)
+        return batch
+
+    def _take(self, record: Record, batch: Batch, verdicts: CooldownBatch) -> bool:
+        if record.value is None:
+            batch.tombstones += 1
+            return True
+        try:
+            event = self._decoder.decode(record)
+        except RegistryUnavailableError as error:
+            batch.interruption = error
+            return False
+        except DecodeError as error:
+            letter = DeadLetter(record, DeadLetterType.SCHEMA_VALIDATION, str(error))
+            batch.dead_letters.append(letter)
+            return True
+        self._tell_time(event, batch)
+        try:
+            self._alert(event, record, batch, verdicts)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the loop's edge: the stream goes on
+            letter = DeadLetter(
+                record,
+                DeadLetterType.PROCESSING_FAILURE,
+                f"{type(error).__name__}: {error}",
+                traceback.format_exc(),
+            )
+            batch.dead_letters.append(letter)
+        batch.events += 1
+        return True
+
+    def _alert(self, event: Event, record: Record, batch: Batch, verdicts: CooldownBatch) -> None:
+        started = self._clock.monotonic()
+        matches = self._matcher.match(event)
+        self._metrics.rule_evaluation_time.observe(self._clock.monotonic() - started)
+        for match in matches:
+            self._decide(match.rule, event, record, batch, verdicts)
+
+    def _decide(
+        self, rule: Rule, event: Event, record: Record, batch: Batch, verdicts: CooldownBatch
+    ) -> None:
+        metrics, rule_id = self._metrics, rule.rule_id
+        key = self._key(rule, event, batch)
+        cooldown_seconds = rule.rate_limit.cooldown_seconds if rule.rate_limit else 0.0
+        verdict = verdicts.decide(rule_id, key, cooldown_seconds, event.time_us, event.digest)
+        if verdict is Verdict.DUPLICATE:
+            batch.counts.append(metrics.events_duplicate.inc)
+            return
+        batch.counts.append(metrics.rules_matched.labels(rule_id, str(rule.priority)).inc)
+        if verdict is Verdict.SUPPRESSED:
+            batch.counts.append(metrics.alerts_rate_limited.labels(rule_id).inc)
+            return
+        try:
+            new = self._new_alert(rule, event, record, key, batch, verdicts)
+        except Exception:
+            verdicts.withdraw()
+            raise
+        batch.alerts.append(new)
+        batch.fresh.append(Fresh(new.alert.alert_id, new.targets, record.read_at))
+
+    def _new_alert(
+        self,
+        rule: Rule,
+        event: Event,
+        record: Record,
+        key: str | None,
+        batch: Batch,
+        verdicts: CooldownBatch,
+    ) -> NewAlert:
+        metrics, rule_id = self._metrics, rule.rule_id
+        now = self._clock.now()
+        suppressed = verdicts.suppressed_count(key)
+        alert, failed = render(rule, event, suppressed, now)
+        is_expired = (now - event.time).total_seconds() > self._max_alert_age_seconds
+        routes = () if is_expired else self._routes[rule_id]
+        batch.counts.append(metrics.alerts_triggered.labels(rule_id).inc)
+        if failed:
+            batch.counts.append(partial(metrics.template_errors.labels(rule_id).inc, failed))
+        if is_expired:
+            batch.counts.append(metrics.alerts_expired.labels(rule_id).inc)
+        elif not routes:
+            batch.counts.append(metrics.alerts_unrouted.labels(rule_id).inc)
+        return NewAlert(
+            alert=alert,
+            digest=event.digest,
+            dedup_key=key,
+            time_us=event.time_us,
+            is_expired=is_expired,
+            targets=routes,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+        )
+
+    def _key(self, rule: Rule, event: Event, batch: Batch) -> str | None:
+        if rule.rate_limit is None:
+            return None
+        bindings = event.bindings
+        try:
+            values = [key.evaluate(bindings) for key in rule.rate_limit.keys]
+        except EvaluationError as error:
+            self._on_rule_error(rule, error)
+            values = [None]
+        texts = [key.text for key in rule.rate_limit.keys]
+        key = cooldown_key(rule.rule_id, texts, values)
+        if key is None:
+            batch.counts.append(self._metrics.dedup_key_errors.labels(rule.rule_id).inc)
+        return key
+
+    def _on_rule_error(self, rule: Rule, error: EvaluationError) -> None:
+        self._failed.append((rule, error))
+
+    def _tell_error(self, rule: Rule, error: EvaluationError) -> None:
+        self._metrics.rule_errors.labels(rule.rule_id, error.error_type).inc()
+        now = self._clock.monotonic()
+        if now >= self._silent_until.get(rule.rule_id, now):
+            self._silent_until[rule.rule_id] = now + RULE_ERROR_LOG_SECONDS
+            log.warning(
+                "rule.error", rule_id=rule.rule_id, error_type=error.error_type, error=str(error)
+            )
+
+    def _tell_time(self, event: Event, batch: Batch) -> None:
+        if not event.time_replaced:
+            return
+        batch.counts.append(self._metrics.event_time_replaced.labels(event.time_replaced).inc)
+        camera = event.values["camera_id"]
+        if camera in self._cameras_told or len(self._cameras_told) >= CAMERAS_TOLD:
+            return
+        self._cameras_told.add(camera)
+        log.warning(
+            "event.time_replaced",
+            camera_id=camera,
+            reason=event.time_replaced,
+            captured_at=event.values["captured_at"],
+            used=event.time.isoformat(),
+            remedy="set EVENT_TIMEZONE or the camera's clock",
+        )
+
+    def _count(self, batch: Batch) -> None:
+        self._metrics.events_consumed.inc(batch.events)
+        self._metrics.tombstones.inc(batch.tombstones)
+        for count in batch.counts:
+            count()
+        for rule, error in self._failed:
+            self._tell_error(rule, error)

@@ -1,0 +1,208 @@
+"""The composition root: builds the engine from settings, starts it, and stops it in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from importlib.metadata import version
+from types import FrameType, TracebackType
+from typing import Final
+
+import structlog
+
+from channels.alert import Reason, Target
+from engine.cel.failures import Failure
+from engine.clock import SystemClock
+from engine.cooldown import Cooldown
+from engine.deadletters import DeadLetterOffice
+from engine.delivery import Dispatcher, RetryPolicy
+from engine.errors import StoreError
+from engine.faults import fault_points
+from engine.housekeeping import Housekeeper
+from engine.loop import Loop
+from engine.metrics import Metrics
+from engine.pipeline import Pipeline
+from engine.rules import RuleSet, load_rules
+from engine.schema import EventSchema
+from engine.settings import Settings
+from engine.store import open_store
+from engine.stream.consumer import Consumer
+from engine.stream.deadletter import DeadLetterProducer
+from engine.stream.decoder import Decoder
+from engine.stream.registry import SchemaRegistry
+from engine.web import Check, WebPort
+
+log = structlog.get_logger(__name__)
+
+STOP_SECONDS: Final = 5.0
+
+
+class Engine:
+    """All parts, wired; a context manager that starts and stops them. `run` is the loop."""
+
+    def __init__(self, settings: Settings, schema: EventSchema, rule_set: RuleSet) -> None:
+        self.settings = settings
+        self.schema = schema
+        self.rule_set = rule_set
+        self.metrics = Metrics()
+        self.stop = threading.Event()
+        self._clock = SystemClock()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Engine:
+        with ExitStack() as stack:
+            self._build(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _build(self, stack: ExitStack) -> None:
+        settings, metrics, clock = self.settings, self.metrics, self._clock
+        reach = fault_points(settings.fault_point)
+        self._prepare_metrics()
+        self.store = stack.enter_context(open_store(settings.state_url))
+        registry = SchemaRegistry(
+            settings.schema_registry_url.reveal(), settings.schema_registry_options.reveal()
+        )
+        self._cooldown = Cooldown(self.store, timer=clock.monotonic)
+        pipeline = Pipeline(
+            Decoder(self.schema, registry, settings.event_timezone),
+            self._cooldown,
+            self.store,
+            metrics,
+            clock,
+            max_alert_age_seconds=settings.max_alert_age_seconds,
+            reach=reach,
+        )
+        pipeline.use(self.rule_set)
+        self.dispatcher = Dispatcher(
+            self.store,
+            targets_of(self.rule_set),
+            RetryPolicy(settings.max_retries, settings.retry_delay_base_seconds),
+            metrics,
+            clock,
+            hold_seconds=settings.hold_seconds,
+            reach=reach,
+        )
+        self.dispatcher.start()
+        stack.callback(self.dispatcher.stop, STOP_SECONDS)
+        housekeeper = Housekeeper(
+            self.store, metrics, settings.retention_seconds, longest_cooldown(self.rule_set)
+        )
+        stack.enter_context(housekeeper)
+        self.consumer = Consumer(settings)
+        stack.callback(self.consumer.close)
+        producer = DeadLetterProducer(settings) if settings.enable_dlq else None
+        self.loop = Loop(
+            self.consumer,
+            pipeline,
+            DeadLetterOffice(producer, self.store, metrics, clock, self.stop.is_set),
+            self.dispatcher,
+            metrics,
+            clock,
+            self.stop,
+            batch_size=settings.batch_size,
+            reach=reach,
+        )
+        self.web = stack.enter_context(
+            WebPort(settings.metrics_host, settings.metrics_port, self._exposition, self.checks)
+        )
+
+    def _prepare_metrics(self) -> None:
+        rules = self.rule_set.rules
+        notified = [(channel, rule.rule_id) for rule in rules for channel in rule.notify]
+        priorities = [(rule.rule_id, str(rule.priority)) for rule in rules]
+        self.metrics.prepare(priorities, notified, [str(kind) for kind in Failure])
+        for channel in self.rule_set.channels:
+            self.metrics.prepare_channel(channel, [str(reason) for reason in Reason])
+
+    def run(self) -> None:
+        """Consume until `stop` is set."""
+        log.info(
+            "engine.started",
+            version=version("alpr-alert-engine"),
+            rules=len(self.rule_set.rules),
+            channels=sorted(self.rule_set.channels),
+            topics=self.settings.kafka_topics,
+            port=self.web.port,
+        )
+        self.loop.run()
+        log.info("engine.stopping")
+
+    def checks(self) -> Mapping[str, Check]:
+        """What `/readyz` tells."""
+        stream, obstacle = self.consumer.state, self.loop.obstacle
+        held = self.dispatcher.held()
+        return {
+            "consuming": Check(
+                stream.is_consuming and obstacle is None,
+                str(obstacle) if obstacle is not None else stream.detail,
+            ),
+            "store": self._store_check(),
+            "rules": Check(True, f"{len(self.rule_set.rules)} rules in force"),
+            "channels": Check(
+                not held,
+                "held: " + ", ".join(hold.target_id for hold in held) if held else "all open",
+                is_essential=False,
+            ),
+        }
+
+    def _store_check(self) -> Check:
+        try:
+            self.store.check_writable()
+        except StoreError as error:
+            return Check(False, str(error))
+        return Check(True, "writable")
+
+    def _exposition(self) -> bytes:
+        self.metrics.consuming.set(1 if self.checks()["consuming"].is_good else 0)
+        return self.metrics.exposition()
+
+
+def targets_of(rule_set: RuleSet) -> dict[str, Target]:
+    """Every target of every channel, by target id."""
+    return {
+        target.target_id: target for targets in rule_set.channels.values() for target in targets
+    }
+
+
+def longest_cooldown(rule_set: RuleSet) -> float:
+    """The longest cooldown in force, in seconds."""
+    limits = (rule.rate_limit for rule in rule_set.rules)
+    return max((limit.cooldown_seconds for limit in limits if limit is not None), default=0.0)
+
+
+def load(settings: Settings) -> tuple[EventSchema, RuleSet]:
+    """The schema and the rules that `settings` name; raises SchemaError and RulesError."""
+    schema = EventSchema.load(settings.event_schema_path)
+    return schema, load_rules([settings.rules_path], schema, settings.variables.reveal())
+
+
+def serve(settings: Settings) -> int:
+    """Run the service until SIGTERM or SIGINT; a second signal ends the process at once."""
+    schema, rule_set = load(settings)
+    for warning in rule_set.warnings:
+        log.warning("rules.warning", place=str(warning.place), what=warning.what)
+    engine = Engine(settings, schema, rule_set)
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        if engine.stop.is_set():
+            os._exit(128 + number)
+        engine.stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask_to_stop)
+    with engine:
+        engine.run()
+    log.info("engine.stopped")
+    return 0

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from channels.alert import Target
+from channels.block import faults_of
 from channels.plan import plan_targets
 from channels.spec import url_targets
 from engine.errors import ChannelError, Place
-from engine.rules.fields import as_listing, as_table, as_text, check_keys
+from engine.rules.fields import FLAGS, as_listing, as_table, as_text, check_keys
 from engine.rules.findings import Code, Findings, shown, suggestion
 from engine.rules.node import Listing, Node, Scalar, Table
 from engine.rules.values import plain_value
@@ -18,6 +19,7 @@ from engine.rules.values import plain_value
 PLAN_CHANNELS: Final = ("email", "slack", "webhook", "sms")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
+StandIn = Callable[[str], tuple[Target, ...]]
 MakeTargets = Callable[[str, Any, Mapping[str, str]], tuple[Target, ...]]
 
 
@@ -25,12 +27,18 @@ class ChannelList:
     """Channels by name: made where they are enabled, remembered where they are not.
 
     `variables` is what `${VAR}` is taken from; with None no channel is made, and its definition
-    goes unchecked.
+    goes unchecked. A `stand_in` makes every channel, disabled ones too, of its name alone.
     """
 
-    def __init__(self, variables: Mapping[str, str] | None, findings: Findings) -> None:
+    def __init__(
+        self,
+        variables: Mapping[str, str] | None,
+        findings: Findings,
+        stand_in: StandIn | None = None,
+    ) -> None:
         self.targets: dict[str, tuple[Target, ...]] = {}
         self._variables = variables
+        self._stand_in = stand_in
         self._findings = findings
         self._places: dict[str, Place] = {}
         self._disabled: dict[str, Place] = {}
@@ -60,42 +68,43 @@ class ChannelList:
             return
         check_keys(table, PLAN_CHANNELS, "`notifications`", self._findings)
         for name, key in table.keys.items():
-            block = as_table(table.values[name], f"`{name}`", self._findings)
             if name not in PLAN_CHANNELS:
                 continue
-            if block is not None and _is_disabled(block):
-                self._disabled.setdefault(name, key.place)
+            block = as_table(table.values[name], f"`{name}`", self._findings)
             if block is None:
                 self._places.setdefault(name, key.place)
+            elif _is_disabled(block) and self._stand_in is None:
+                self._disabled.setdefault(name, key.place)
+                self._targets_of(key, block, plan_targets)
             else:
                 self._make(key, block, plan_targets)
 
     def _make(self, key: Scalar, definition: Node, make: MakeTargets) -> None:
         name = key.text
-        is_disabled = make is plan_targets and self._disabled.get(name) == key.place
-        first = self._places.get(name)
-        if first is not None and not is_disabled:
+        first = self._places.setdefault(name, key.place)
+        if first != key.place:
             self._findings.error(
                 key.place,
                 Code.DUPLICATE_CHANNEL,
                 f"the channel `{name}` is defined twice, first at {first}",
                 "rename or remove one of them",
             )
-            return
-        if not is_disabled:
-            self._places[name] = key.place
+        else:
+            self.targets[name] = self._targets_of(key, definition, make)
+
+    def _targets_of(self, key: Scalar, definition: Node, make: MakeTargets) -> tuple[Target, ...]:
+        if self._stand_in is not None:
+            return self._stand_in(key.text)
         if self._variables is None:
-            if not is_disabled:
-                self.targets[name] = ()
-            return
+            return ()
         try:
-            targets = make(name, plain_value(definition), self._variables)
+            return make(key.text, plain_value(definition), self._variables)
         except ChannelError as error:
-            place = _place_inside(key, definition, error.path)
-            self._findings.error(place, Code.CHANNEL, f"{name}: {error.what}", error.remedy)
-            return
-        if not is_disabled:
-            self.targets[name] = targets
+            for fault in faults_of(error):
+                place = _place_inside(key, definition, fault.path)
+                what = f"{key.text}: {fault.what}"
+                self._findings.error(place, Code.CHANNEL, what, fault.remedy)
+            return ()
 
     def resolve(
         self, node: Node | None, rule_id: str, rule: Table, is_enabled: bool
@@ -162,8 +171,11 @@ class ChannelList:
 
 
 def _is_disabled(block: Table) -> bool:
+    """Is a block of the plan's form switched off? It is, unless it says otherwise."""
     enabled = block.values.get("enabled")
-    return enabled is None or (isinstance(enabled, Scalar) and plain_value(enabled) is False)
+    if enabled is None:
+        return True
+    return isinstance(enabled, Scalar) and (enabled.is_null or FLAGS.get(enabled.text) is False)
 
 
 def _place_inside(key: Scalar, definition: Node, path: tuple[str | int, ...]) -> Place:

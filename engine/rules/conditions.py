@@ -11,6 +11,7 @@ from engine.rules.fields import as_listing, as_table, as_text, check_keys
 from engine.rules.findings import Code, Findings, shown, suggestion
 from engine.rules.node import Node, Scalar, Table
 from engine.rules.values import INVALID, operand
+from engine.schema import Kind
 
 MAX_CONDITIONS: Final = 500
 CONDITION_KEYS: Final = ("field", "operator", "value")
@@ -23,7 +24,7 @@ def read_condition(rule: Table, compiler: Compiler, findings: Findings) -> Expre
         parts += _conditions(rule.values["conditions"], compiler, findings)
     if "when" in rule.values:
         when = as_text(rule.values["when"], "`when`", findings)
-        parts.append(compiler.expression(when) if when is not None else None)
+        parts.append(_when(when, compiler, findings) if when is not None else None)
     if not parts:
         key = rule.keys.get("conditions")
         findings.error(
@@ -36,6 +37,19 @@ def read_condition(rule: Table, compiler: Compiler, findings: Findings) -> Expre
     if not good or len(good) != len(parts):
         return None
     return good[0] if len(good) == 1 else conjunction(good)
+
+
+def _when(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression | None:
+    expression = compiler.expression(scalar)
+    if expression is None or expression.type is None or expression.type.kind is Kind.BOOL:
+        return expression
+    findings.error(
+        scalar.place,
+        Code.WRONG_TYPE,
+        f"`when` must be true or false, but this is a {expression.type.kind}",
+        "compare it with something",
+    )
+    return None
 
 
 def _conditions(node: Node, compiler: Compiler, findings: Findings) -> list[Expression | None]:

@@ -21,6 +21,8 @@ _REMEDIES: Final = (
     ("mapping values are not allowed", "put quotes around a value that holds `: `"),
     ("unknown escape", "use single quotes, in which a backslash is just a backslash"),
     ("cannot start any token", "indent with spaces, or put quotes around the value"),
+    ("tab character", "indent with spaces"),
+    ("found unexpected", "put quotes around the value"),
     ("control characters", "remove the invisible character"),
     ("special characters", "remove the invisible character"),
     ("did not find expected", "look at the indentation, brackets and quotes near it"),

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from engine.errors import Place, RulesError, Severity
-from engine.rules.channel_list import ChannelList
+from engine.rules.channel_list import ChannelList, StandIn
 from engine.rules.compiler import Compiler
 from engine.rules.document import read_document
 from engine.rules.fields import as_listing, as_table, check_keys
@@ -24,20 +24,26 @@ FILE_KEYS: Final = ("rules", "channels", "notifications", "watchlists", "rate_li
 
 
 def load_rules(
-    paths: Sequence[Path], schema: EventSchema, variables: Mapping[str, str] | None
+    paths: Sequence[Path],
+    schema: EventSchema,
+    variables: Mapping[str, str] | None,
+    *,
+    stand_in: StandIn | None = None,
 ) -> RuleSet:
     """The rules and channels of files, and of folders at any depth, checked against `schema`.
 
     `variables` is what `${VAR}` in channels is taken from. With None no channel is made: `notify`
     is still checked against the names, and every enabled channel is there without targets; so
-    rules can be tested where the secrets are not.
+    rules can be tested where the secrets are not. A `stand_in` makes the targets of every channel
+    that the files name, disabled ones too, in place of its definition; so rules can be shown where
+    nothing must be sent.
 
     Raises RulesError with every fault of every file, warnings included, sorted by place.
     """
     findings = Findings()
     files = rule_files(paths, findings)
     documents = [table for table in (_file(path, findings) for path in files) if table is not None]
-    channels = ChannelList(variables, findings)
+    channels = ChannelList(variables, findings, stand_in)
     for document in documents:
         if "channels" in document.values:
             channels.read_channels(document.values["channels"])

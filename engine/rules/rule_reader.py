@@ -15,7 +15,7 @@ from engine.rules.fields import as_flag, as_table, as_text, check_keys
 from engine.rules.findings import Code, Findings, shown, suggestion
 from engine.rules.node import Node, Scalar, Table
 from engine.rules.rate_limits import Limits, rate_limit, read_limits
-from engine.rules.rule import Rule
+from engine.rules.rule import Rule, RuleTest
 from engine.rules.rule_tests import read_tests
 
 RULE_KEYS: Final = (
@@ -55,47 +55,49 @@ class RuleReader:
     def read(self, node: Node, fallback: Limits) -> None:
         """Takes one rule; `fallback` is the rate limit of rules without one."""
         self.count += 1
-        findings = self._findings
-        table = as_table(node, "a rule", findings)
+        table = as_table(node, "a rule", self._findings)
         if table is None:
             return
-        check_keys(table, RULE_KEYS, "a rule", findings)
+        check_keys(table, RULE_KEYS, "a rule", self._findings)
         rule_id = self._id(table)
         is_enabled = self._is_enabled(table)
+        rule = self._rule(table, rule_id or "?", is_enabled, fallback)
+        if rule_id is None or rule is None:
+            return
+        if is_enabled:
+            self.rules.append(rule)
+        else:
+            self.disabled.append(rule_id)
+
+    def _rule(self, table: Table, rule_id: str, is_enabled: bool, fallback: Limits) -> Rule | None:
+        """All of the rule but its id; None where there is nothing to evaluate or to send."""
+        findings, values = self._findings, table.values
+        name = self._line(table, "name") or rule_id
         priority = self._priority(table)
-        name = self._line(table, "name") or rule_id or ""
         description = self._description(table)
         condition = read_condition(table, self._compiler, findings)
         limits = fallback
-        if "rate_limit" in table.values:
-            limits = read_limits(table.values["rate_limit"], fallback, findings)
+        if "rate_limit" in values:
+            limits = read_limits(values["rate_limit"], fallback, findings)
         limit = rate_limit(limits, table, self._compiler, findings)
         template = self._template(table)
-        tests = ()
-        if "tests" in table.values:
-            tests = read_tests(table.values["tests"], self._compiler.schema, findings)
-        notify = self._channels.resolve(
-            table.values.get("notify"), rule_id or "?", table, is_enabled
-        )
-        if rule_id is None or condition is None or template is None:
-            return
-        place = table.keys["id"].place
-        if not is_enabled:
-            self.disabled.append(rule_id)
-            return
-        self.rules.append(
-            Rule(
-                rule_id,
-                name,
-                description,
-                priority,
-                condition,
-                notify,
-                limit,
-                template,
-                tests,
-                place,
-            )
+        tests: tuple[RuleTest, ...] = ()
+        if "tests" in values:
+            tests = read_tests(values["tests"], self._compiler.schema, findings)
+        notify = self._channels.resolve(values.get("notify"), rule_id, table, is_enabled)
+        if condition is None or template is None:
+            return None
+        return Rule(
+            rule_id=rule_id,
+            name=name,
+            description=description,
+            priority=priority,
+            condition=condition,
+            notify=notify,
+            rate_limit=limit,
+            template=template,
+            tests=tests,
+            place=table.place,
         )
 
     def _id(self, table: Table) -> str | None:

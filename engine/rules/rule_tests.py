@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Final
 
 from engine.errors import EventError
+from engine.event import event_time
 from engine.rules.fields import as_listing, as_table, as_text, check_keys
 from engine.rules.findings import Code, Findings, shown, suggestion
 from engine.rules.node import Node, Scalar, Table
@@ -12,6 +14,7 @@ from engine.rules.rule import Expect, RuleTest
 from engine.rules.values import event_record
 from engine.schema import TIME_VARIABLE, EventSchema, FieldType, Kind
 
+_CAPTURED_AT: Final = "captured_at"
 TEST_KEYS: Final = ("name", "event", "expect")
 
 
@@ -98,7 +101,19 @@ def _event(
     except EventError as error:
         findings.error(node.place, Code.EVENT, f"the event does not fit the schema: {error}")
         return None
+    _check_time(events, findings)
     return event
+
+
+def _check_time(events: Table, findings: Findings) -> None:
+    node = events.values.get(_CAPTURED_AT)
+    if isinstance(node, Scalar) and event_time(node.text, 0, UTC)[1]:
+        findings.error(
+            node.place,
+            Code.BAD_VALUE,
+            f"`{_CAPTURED_AT}` is no time: `{shown(node.text)}`",
+            "write it like '2025-12-25T16:00:00Z'",
+        )
 
 
 def _without_time(events: Table, findings: Findings) -> Table:

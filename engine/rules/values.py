@@ -12,6 +12,7 @@ from engine.schema import FieldType, Kind
 
 INVALID: Final = object()
 _NUMERIC: Final = frozenset({Kind.INT, Kind.DOUBLE})
+_COMPARABLE: Final = _NUMERIC | {Kind.STRING, Kind.BOOL}
 _ORDERING: Final = frozenset({Operator.GREATER_THAN, Operator.LESS_THAN})
 _TEXTUAL: Final = frozenset({Operator.CONTAINS, Operator.REGEX})
 
@@ -50,10 +51,6 @@ def operand(
 def _list(
     node: Listing, field: str, field_type: FieldType | None, findings: Findings
 ) -> list[object] | object:
-    if not node.items:
-        findings.warning(
-            node.place, Code.NO_EFFECT, "an empty list never matches", "write values into it"
-        )
     found: list[object] = []
     is_valid = True
     for item in node.items:
@@ -77,8 +74,8 @@ def _single(
 ) -> object:
     if node.is_null:
         return _null(node, operator, findings)
-    if field_type is None or operator in _TEXTUAL:
-        return node.text
+    if field_type is None or field_type.kind not in _COMPARABLE or operator in _TEXTUAL:
+        return node.text  # the operator itself says what is wrong with it
     if field_type.kind in _NUMERIC or operator in _ORDERING:
         return _number(node, operator, field, field_type, findings)
     if field_type.kind is Kind.BOOL:

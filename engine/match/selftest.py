@@ -1,0 +1,57 @@
+"""Runs the tests that rules carry: each on its own event, strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+
+from engine.errors import EvaluationError
+from engine.event import make_event
+from engine.rules import Expect, Rule, RuleTest
+from engine.schema import EventSchema
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTestResult:
+    """What became of one test; `problem` says for people why it failed, and is empty otherwise."""
+
+    rule: Rule
+    test: RuleTest
+    problem: str
+
+    @property
+    def is_passed(self) -> bool:
+        """Did the rule do what the test expects?"""
+        return not self.problem
+
+
+def run_tests(
+    rules: Iterable[Rule], schema: EventSchema, zone: tzinfo = UTC
+) -> list[RuleTestResult]:
+    """Every test of every rule, in order; a naive `captured_at` is read in `zone`.
+
+    An evaluation that fails is a failed test, whatever it expects.
+    """
+    return [
+        RuleTestResult(rule, test, _problem(rule, test, schema, zone))
+        for rule in rules
+        for test in rule.tests
+    ]
+
+
+def _problem(rule: Rule, test: RuleTest, schema: EventSchema, zone: tzinfo) -> str:
+    event = make_event(schema.complete(test.event), zone=zone)
+    try:
+        held = rule.condition.evaluate(event.bindings)
+    except EvaluationError as error:
+        return f"the evaluation failed: {error}"
+    if not isinstance(held, bool):
+        return f"the condition gave {type(held).__name__}, not true or false"
+    if held == (test.expect is Expect.MATCH):
+        return ""
+    return (
+        "expected a match, but the rule does not match"
+        if not held
+        else ("expected no match, but the rule matches")
+    )

@@ -1,0 +1,92 @@
+"""Conditions and `when` become one expression."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.rules.conditions import MAX_CONDITIONS
+from tests.unit.rules.rule_text import faults, matches, one, rule_faults
+
+ABC = "{field: plate.text, operator: equals, value: ABC}"
+SURE = "{field: plate.confidence, operator: greater_than, value: 0.8}"
+
+
+def test_all_conditions_must_hold(tmp_path: Path) -> None:
+    rule = one(tmp_path, f"conditions: [{ABC}, {SURE}]")
+    assert matches(rule, plate={"text": "abc", "confidence": 0.9}) is True
+    assert matches(rule, plate={"text": "abc", "confidence": 0.7}) is False
+    assert matches(rule, plate={"text": "abd", "confidence": 0.9}) is False
+
+
+def test_conditions_and_when_must_both_hold(tmp_path: Path) -> None:
+    rule = one(tmp_path, f"conditions: [{ABC}], when: latency_ms > 5")
+    assert matches(rule, plate={"text": "ABC"}, latency_ms=6) is True
+    assert matches(rule, plate={"text": "ABC"}, latency_ms=5) is False
+    assert matches(rule, plate={"text": "X"}, latency_ms=6) is False
+
+
+def test_when_alone_and_true_alone_are_enough(tmp_path: Path) -> None:
+    assert matches(one(tmp_path, "when: true")) is True
+    assert matches(one(tmp_path, "when: 'latency_ms == 7', conditions: []"), latency_ms=7) is True
+    assert matches(one(tmp_path, "when: 'latency_ms == 7', conditions: ~"), latency_ms=8) is False
+
+
+def test_a_rule_without_conditions_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    told = "the rule has no conditions, write `when: true` to match every event, or remove the rule"
+    assert rule_faults(tmp_path, "priority: low") == [told]
+    assert rule_faults(tmp_path, "conditions: []") == [told]
+    assert rule_faults(tmp_path, "when: ~") == ["`when` is empty, give it a value, or remove it"]
+
+
+def test_a_when_that_is_neither_true_nor_false_is_an_error(tmp_path: Path) -> None:
+    assert rule_faults(tmp_path, "when: plate.text") == [
+        "`when` must be true or false, but this is a string, compare it with something"
+    ]
+
+
+def test_spoiled_values_of_a_list_match_as_written(tmp_path: Path) -> None:
+    values = "[0123, 12_34, NO, 12:30, 123456]"
+    condition = f"{{field: plate.text, operator: in_list, value: {values}}}"
+    rule = one(tmp_path, f"conditions: [{condition}]")
+    for text in ("0123", "12_34", "no", "12:30", "123456"):
+        assert matches(rule, plate={"text": text}) is True
+    for text in ("83", "1234", "false", "750", "123"):
+        assert matches(rule, plate={"text": text}) is False
+
+
+def test_null_matches_what_is_absent(tmp_path: Path) -> None:
+    rule = one(tmp_path, "conditions: [{field: extras.roi, operator: equals, value: null}]")
+    assert matches(rule, extras=None) is True
+    assert matches(rule, extras={"roi": None}) is True
+    assert matches(rule, extras={"roi": "gate"}) is False
+
+
+def test_a_regexs_fault_stands_where_the_regex_does(tmp_path: Path) -> None:
+    text = (
+        "rules:\n  - id: a\n    notify: []\n    conditions:\n"
+        "      - field: plate.text\n        operator: regex\n        value: 'A[B'\n"
+    )
+    (fault,) = faults(tmp_path, text)
+    assert fault.startswith("7:")
+
+
+def test_an_unknown_fields_fault_stands_where_the_field_does(tmp_path: Path) -> None:
+    text = (
+        "rules:\n  - id: a\n    notify: []\n    conditions:\n"
+        "      - field: plate.txt\n        operator: equals\n        value: A\n"
+    )
+    (fault,) = faults(tmp_path, text)
+    assert fault.startswith("5:16:")
+    assert "text" in fault
+
+
+def test_too_many_conditions_are_an_error(tmp_path: Path) -> None:
+    conditions = ", ".join([ABC] * (MAX_CONDITIONS + 1))
+    assert rule_faults(tmp_path, f"conditions: [{conditions}]") == [
+        "the rule has more than 500 conditions, use in_list for several values of a field"
+    ]
+
+
+def test_as_many_conditions_as_allowed_work(tmp_path: Path) -> None:
+    rule = one(tmp_path, f"conditions: [{', '.join([ABC] * MAX_CONDITIONS)}]")
+    assert matches(rule, plate={"text": "ABC"}) is True

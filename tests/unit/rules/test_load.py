@@ -1,0 +1,201 @@
+"""Files become one set of rules, or all faults of all files at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import RulesError, Severity
+from engine.rules import load_rules
+from engine.rules.report import as_text
+from tests.unit.rules.rule_text import ROOT, load, matches, schema
+
+DATA = ROOT / "tests" / "data"
+BAD = sorted((DATA / "bad_rules").glob("*.yaml"))
+RULE = "rules:\n  - {{id: {id}, when: true, notify: []}}\n"
+
+
+def _write(folder: Path, **texts: str) -> None:
+    for name, text in texts.items():
+        path = folder / f"{name}.yaml"
+        path.write_text(text, encoding="utf-8")
+
+
+def _faults(*paths: Path) -> list[str]:
+    with pytest.raises(RulesError) as caught:
+        load_rules(paths, schema(), {})
+    return [str(fault) for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_a_bad_file_has_the_faults_written_beside_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(path.parent)
+    with pytest.raises(RulesError) as caught:
+        load_rules([Path(path.name)], schema(), {})
+    expected = path.with_suffix(".expected").read_text(encoding="utf-8")
+    assert as_text(caught.value.faults) + "\n" == expected
+
+
+def test_every_bad_file_has_an_expectation() -> None:
+    expected = sorted((DATA / "bad_rules").glob("*.expected"))
+    assert [path.stem for path in expected] == [path.stem for path in BAD]
+
+
+def test_a_file_of_the_plans_form_loads_with_a_warning_for_each_rule() -> None:
+    found = load_rules([DATA / "good_rules" / "alert_rules_real.yaml"], schema(), {})
+    assert [rule.rule_id for rule in found.rules] == [
+        "watchlist_plate",
+        "high_confidence_truck",
+        "on_by_name",
+    ]
+    assert found.disabled == ("retired_rule",)
+    assert [warning.code for warning in found.warnings] == ["no-channel"] * 3
+    assert all(rule.notify == () for rule in found.rules)
+    limits = [rule.rate_limit for rule in found.rules]
+    assert limits[0] is not None
+    assert limits[0].cooldown_seconds == 300
+    assert limits[1] is not None
+    assert limits[1].cooldown_seconds == 600
+    assert limits[2] is None
+
+
+def test_a_file_of_the_plans_form_matches_the_values_as_they_are_written() -> None:
+    rules = load_rules([DATA / "good_rules" / "alert_rules_real.yaml"], schema(), {}).rules
+    for text in ("0123", "12_34", "NO", "12:30", "123456", "2025-12-25", "ABC123"):
+        assert matches(rules[0], plate={"normalized_text": text}) is True
+    on = {"camera_id": "on", "node": {"site": "hall 007"}, "plate": {"normalized_text": "ABC1"}}
+    assert matches(rules[2], **on) is True
+    assert matches(rules[2], **{**on, "camera_id": "true"}) is False
+
+
+@pytest.mark.parametrize("path", sorted((DATA / "good_rules").glob("*.yaml")), ids=lambda p: p.stem)
+def test_a_good_file_loads(path: Path) -> None:
+    assert load_rules([path], schema(), {}).rules
+
+
+def test_the_shipped_rules_load() -> None:
+    found = load_rules([ROOT / "rules"], schema(), {})
+    assert len(found.rules) >= 6
+    assert {warning.code for warning in found.warnings} == {"no-channel"}
+    assert all(
+        {test.expect for test in rule.tests} >= {"match", "no_match"} for rule in found.rules
+    )
+
+
+def test_rules_come_by_file_and_then_as_they_stand(tmp_path: Path) -> None:
+    two = RULE.format(id="z") + "  - {id: y, when: true, notify: []}\n"
+    _write(tmp_path, b=RULE.format(id="a"), a=two)
+    found = load_rules([tmp_path], schema(), {})
+    assert [rule.rule_id for rule in found.rules] == ["z", "y", "a"]
+    assert [path.name for path in found.files] == ["a.yaml", "b.yaml"]
+
+
+def test_a_duplicate_id_in_two_files_names_both(tmp_path: Path) -> None:
+    _write(tmp_path, a=RULE.format(id="gate"), b=RULE.format(id="gate"))
+    assert _faults(tmp_path) == [
+        f"{tmp_path}/b.yaml:2:10: the rule id `gate` is used twice, "
+        f"first at {tmp_path}/a.yaml:2:10, rename one of the rules"
+    ]
+
+
+def test_channels_of_one_file_serve_the_rules_of_another(tmp_path: Path) -> None:
+    _write(
+        tmp_path,
+        z="channels:\n  hook: http://localhost:1/\n",
+        a="rules:\n  - {id: a, when: true, notify: [hook]}\n",
+    )
+    assert load_rules([tmp_path], schema(), {}).rules[0].notify == ("hook",)
+
+
+def test_all_faults_of_all_files_come_in_one_report(tmp_path: Path) -> None:
+    _write(
+        tmp_path,
+        a="rules:\n  - {id: A, when: tru, notify: [x]}\n",
+        b="rules: [\n",
+        c="rules:\n  - {id: c, wen: true}\n",
+    )
+    found = _faults(tmp_path, tmp_path / "none")
+    assert [fault.removeprefix(f"{tmp_path}/").split(":", 1)[0] for fault in found] == [
+        "a.yaml",
+        "a.yaml",
+        "a.yaml",
+        "b.yaml",
+        "c.yaml",
+        "c.yaml",
+        "c.yaml",
+        "none",
+    ]
+
+
+def test_warnings_come_with_the_errors(tmp_path: Path) -> None:
+    _write(tmp_path, a="rules:\n  - {id: a, when: true}\n  - {id: B, when: true, notify: []}\n")
+    with pytest.raises(RulesError) as caught:
+        load_rules([tmp_path], schema(), {})
+    assert [fault.severity for fault in caught.value.faults] == [Severity.WARNING, Severity.ERROR]
+
+
+@pytest.mark.parametrize("text", ["rules: []\n", "channels:\n  a: http://localhost:1/\n", "# no\n"])
+def test_no_rule_at_all_is_an_error(tmp_path: Path, text: str) -> None:
+    _write(tmp_path, a=text)
+    assert _faults(tmp_path)[0].endswith("no rule was found, write at least one under `rules:`")
+
+
+def test_no_path_at_all_is_an_error() -> None:
+    assert _faults() == ["(no path):1:1: no rule was found, write at least one under `rules:`"]
+
+
+def test_rules_that_are_all_disabled_are_rules(tmp_path: Path) -> None:
+    found = load(tmp_path, "rules:\n  - {id: a, when: true, enabled: false}\n")
+    assert found.rules == ()
+    assert found.disabled == ("a",)
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "'" + "true || " * 125_000 + "true'",
+        "'" + "a" * 1_000_000 + "'",
+        "(" * 10_000 + "true" + ")" * 10_000,
+        "'" + "!" * 10_000 + "true'",
+        "'" + "-" * 10_000 + "1 == 1'",
+        "'" + "[" * 10_000 + "]" * 10_000 + " == []'",
+        "plate" + ".a" * 10_000,
+        "'" + "true ? " * 10_000 + "true" + " : true" * 10_000 + "'",
+    ],
+    ids=[
+        "a megabyte of terms",
+        "a megabyte of name",
+        "( deep",
+        "! deep",
+        "- deep",
+        "[ deep",
+        ". deep",
+        "? deep",
+    ],
+)
+def test_an_expression_beyond_all_bounds_is_one_clear_error(tmp_path: Path, when: str) -> None:
+    _write(tmp_path, a=f"rules:\n  - id: a\n    notify: []\n    when: {when}\n")
+    (told,) = _faults(tmp_path)
+    assert told.startswith(f"{tmp_path}/a.yaml:4:")
+    assert len(told) < 500
+
+
+def test_a_list_of_ten_thousand_plates_loads(tmp_path: Path) -> None:
+    plates = ", ".join(f"P{number:05}" for number in range(10_000))
+    condition = f"{{field: plate.normalized_text, operator: in_list, value: [{plates}]}}"
+    found = load(tmp_path, f"rules:\n  - {{id: a, notify: [], conditions: [{condition}]}}\n")
+    assert matches(found.rules[0], plate={"normalized_text": "p09999"}) is True
+    assert matches(found.rules[0], plate={"normalized_text": "P10000"}) is False
+
+
+@pytest.mark.slow
+def test_a_file_of_ten_megabytes_loads(tmp_path: Path) -> None:
+    plates = ", ".join(f"P{number:06}" for number in range(45_000))
+    condition = f"{{field: plate.normalized_text, operator: in_list, value: [{plates}]}}"
+    rules = [f"  - {{id: a{n}, notify: [], conditions: [{condition}]}}\n" for n in range(22)]
+    text = "rules:\n" + "".join(rules)
+    assert len(text) > 8_000_000
+    assert len(load(tmp_path, text).rules) == 22

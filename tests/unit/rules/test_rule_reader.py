@@ -1,0 +1,88 @@
+"""One rule's own keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from channels.alert import Priority
+from engine.rules.rule_reader import DEFAULT_TEMPLATE
+from tests.unit.rules.rule_text import faults, load, one, rule_faults
+
+
+def test_a_rule_has_what_its_file_says(tmp_path: Path) -> None:
+    rule = one(tmp_path, "name: ' The Gate ', description: 'd ', priority: high, when: true")
+    assert (rule.rule_id, rule.name, rule.description) == ("a", "The Gate", "d")
+    assert rule.priority is Priority.HIGH
+    assert (rule.place.line, rule.place.column) == (2, 5)
+
+
+def test_a_rule_needs_little(tmp_path: Path) -> None:
+    rule = one(tmp_path, "when: true")
+    assert (rule.name, rule.description, rule.priority) == ("a", "", Priority.MEDIUM)
+    assert rule.template.text == DEFAULT_TEMPLATE
+    assert rule.tests == ()
+
+
+def test_an_id_is_its_own_text(tmp_path: Path) -> None:
+    found = load(tmp_path, "rules:\n  - {id: 007, when: true, notify: []}\n")
+    assert found.rules[0].rule_id == "007"
+
+
+@pytest.mark.parametrize("rule_id", ["Gate", "a b", "a.b", "ü", "'a\n'", "x" * 101, "''", "[a]"])
+def test_a_bad_id_is_an_error(tmp_path: Path, rule_id: str) -> None:
+    assert faults(tmp_path, f"rules:\n  - {{id: {rule_id}, when: true, notify: []}}\n")
+
+
+def test_a_missing_id_is_an_error(tmp_path: Path) -> None:
+    assert faults(tmp_path, "rules:\n  - {when: true, notify: []}\n") == [
+        "2:5: the rule has no `id`, add `id: some_name`"
+    ]
+
+
+@pytest.mark.parametrize("name", ["''", "' '", "", '"a\\nb"', '"\\x1b[0m"', "x" * 201, "{}"])
+def test_a_bad_name_is_an_error(tmp_path: Path, name: str) -> None:
+    (told,) = rule_faults(tmp_path, f"when: true, name: {name}")
+    assert told.startswith("`name`")
+
+
+def test_a_bad_priority_is_an_error_with_a_suggestion(tmp_path: Path) -> None:
+    assert rule_faults(tmp_path, "when: true, priority: High") == [
+        "unknown priority `High`, did you mean `high`?"
+    ]
+    assert rule_faults(tmp_path, "when: true, priority: urgent") == [
+        "unknown priority `urgent`, write high, medium or low"
+    ]
+
+
+def test_a_disabled_rule_is_checked_and_left_out(tmp_path: Path) -> None:
+    found = load(
+        tmp_path,
+        "rules:\n  - {id: a, when: true, notify: [], enabled: no}\n"
+        "  - {id: b, when: true, notify: []}\n",
+    )
+    assert found.disabled == ("a",)
+    assert [rule.rule_id for rule in found.rules] == ["b"]
+    assert len(rule_faults(tmp_path, "when: plat, enabled: false")) == 1
+
+
+def test_all_faults_of_a_rule_are_told(tmp_path: Path) -> None:
+    told = rule_faults(
+        tmp_path,
+        "nmae: x, enabled: 7, priority: x, when: plat, rate_limit: 5, message_template: '{x}',"
+        " tests: {}, description: []",
+    )
+    assert len(told) == 8
+
+
+def test_an_empty_template_is_an_error(tmp_path: Path) -> None:
+    assert rule_faults(tmp_path, "when: true, message_template: ' '") == [
+        "`message_template` is empty, give it a value, or remove it"
+    ]
+
+
+def test_braces_without_quotes_are_told_apart(tmp_path: Path) -> None:
+    assert rule_faults(tmp_path, "when: true, message_template: {plate.text}") == [
+        "`message_template` must be a text, but it is a mapping, put quotes around it"
+    ]

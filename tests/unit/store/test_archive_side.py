@@ -173,6 +173,14 @@ def test_a_recently_stored_alert_of_an_old_event_is_kept(
     assert store.sweep(DAY_SECONDS, 0) == 0
 
 
+def test_an_alert_of_an_event_ahead_of_our_clock_is_kept(
+    store: SqliteStore, samples: Samples, clock: Clock
+) -> None:
+    store.save([samples.new(key="k", time_us=clock.us + int(90 * DAY_SECONDS * 1e6))])
+    clock.seconds += 90 * DAY_SECONDS
+    assert store.sweep(DAY_SECONDS, 0) == 0
+
+
 def test_old_counts_go_even_without_old_alerts(store: SqliteStore, clock: Clock) -> None:
     store.save_suppressed({"k": 1})
     clock.seconds += 99 * DAY_SECONDS

@@ -154,6 +154,21 @@ def test_a_mistake_of_ours_is_no_outage(path: Path) -> None:
         assert not isinstance(caught.value, StoreUnavailableError)
 
 
+def test_a_failure_costs_the_connection_but_a_lock_does_not(path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with connected(path) as connection:
+        connection.row("CREATE TEMP TABLE only_here (a)")
+        with pytest.raises(StoreUnavailableError, match="locked"):
+            write(connection)
+        assert connection.row("SELECT 1 FROM only_here") is None
+        with pytest.raises(StoreError, match="no such table: missing"):
+            connection.row("SELECT 1 FROM missing")
+        with pytest.raises(StoreError, match="no such table: only_here"):
+            connection.row("SELECT 1 FROM only_here")
+    other.close()
+
+
 def test_a_closed_connection_says_so(path: Path) -> None:
     with connected(path) as connection:
         connection.close()

@@ -67,6 +67,7 @@ def test_an_event_is_stored_once_for_a_rule(store: SqliteStore, samples: Samples
         first.alert.alert_id,
         other_rule.alert.alert_id,
     ]
+    assert store.rows()["deliveries"] == 2
     assert store.has_alert(first.digest, "a_rule")
     assert store.has_alert(first.digest, "other")
     assert not store.has_alert(first.digest, "third")
@@ -103,6 +104,15 @@ def test_suppressed_counts_add_up_until_an_alert_resets_them(
     assert store.suppressed_count("other") == 5
     assert store.suppressed_count("none") == 0
     assert store.rows()["suppressed"] == 2
+
+
+def test_an_alert_that_is_stored_already_resets_no_count(
+    store: SqliteStore, samples: Samples
+) -> None:
+    batch = [samples.new(key="k")]
+    store.save(batch, {"k": 2})
+    store.save(batch)
+    assert store.suppressed_count("k") == 2
 
 
 def test_counts_can_be_saved_without_a_batch(store: SqliteStore) -> None:

@@ -14,9 +14,7 @@ from engine.cel.regexes import BadRegexError, compile_search
 _WITH_TEXT: Final = frozenset({"contains", "startsWith", "endsWith"})
 
 
-def plan_function(
-    function: Function, args: Sequence[Closure], constants: Sequence[Any]
-) -> Closure:
+def plan_function(function: Function, args: Sequence[Closure], constants: Sequence[Any]) -> Closure:
     """The closure of a call; `constants` holds the arguments' values where they are known."""
     rows = [row for row in function.overloads if len(row.params) == len(args)]
     if len(args) == 2 and type(constants[1]) is str:
@@ -101,4 +99,3 @@ def _failing(message: str) -> Closure:
         raise failure(Failure.BAD_REGEX, message)
 
     return fail
-

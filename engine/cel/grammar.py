@@ -49,7 +49,7 @@ def parse_tokens(tokens: Sequence[Token], end: int) -> tree.Node:
     if not tokens:
         raise syntax_error(end, "the expression is empty", "write a condition, 'true' for always")
     try:
-        root: tree.Node = _parser().parse(tokens)
+        root: tree.Node = _parse(tokens)
     except lark.exceptions.UnexpectedToken as error:
         raise _unexpected(error.token, end) from None
     if tree.depth(root) > MAX_DEPTH:
@@ -57,6 +57,11 @@ def parse_tokens(tokens: Sequence[Token], end: int) -> tree.Node:
         remedy = "split it into several rules or conditions"
         raise ExpressionError((Problem(0, "too-deep", message, remedy),))
     return root
+
+
+def _parse(tokens: Any) -> Any:
+    # Lark's types speak of text and trees; ours are tokens in, nodes out.
+    return _parser().parse(tokens)
 
 
 def _unexpected(found: lark.Token, end: int) -> ExpressionError:
@@ -80,7 +85,9 @@ class _Tokens(Lexer):
         }
         self._names: Final = names
 
-    def lex(self, data: Sequence[Token]) -> Iterator[lark.Token]:
+    def lex(  # type: ignore[override]  # a custom lexer is handed what parse() was given
+        self, data: Sequence[Token]
+    ) -> Iterator[lark.Token]:
         for token in data:
             is_operator = token.kind is TokenKind.OPERATOR
             name = self._names[token.text] if is_operator else token.kind.value

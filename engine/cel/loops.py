@@ -33,7 +33,7 @@ def _items(value: Any, macro: str, bindings: dict[Any, Any]) -> Iterable[Any]:
 
 def quantifier(macro: Macro, over: Closure, slot: int, condition: Closure) -> Closure:
     """`all` (false if any is false) and `exists` (true if any is true), absorbing failures."""
-    decisive = macro is Macro.EXISTS
+    decisive: bool = macro is Macro.EXISTS
     neutral = not decisive
 
     def quantify(bindings: dict[Any, Any]) -> bool:
@@ -46,7 +46,7 @@ def quantifier(macro: Macro, over: Closure, slot: int, condition: Closure) -> Cl
                 failed = failed or error
                 continue
             if value is decisive:
-                return decisive
+                return macro is Macro.EXISTS
             if value is not neutral:
                 failed = failed or no_overload(macro, value)
         if failed is None:
@@ -89,6 +89,8 @@ def collect(
 
 
 def _truth(value: Any, macro: str) -> bool:
-    if value is True or value is False:
-        return bool(value)
+    if value is True:
+        return True
+    if value is False:
+        return False
     raise no_overload(macro, value)

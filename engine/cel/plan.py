@@ -13,7 +13,6 @@ from typing import Any, Final
 from engine.cel import access, logic, loops, tree
 from engine.cel.arithmetic import OPERATIONS, negate
 from engine.cel.calls import plan_function
-from engine.cel.check import Checked
 from engine.cel.comparison import (
     EXACT_LIMIT,
     NUMBERS,
@@ -24,11 +23,23 @@ from engine.cel.comparison import (
     not_equal,
 )
 from engine.cel.failures import Failure, failure
+from engine.cel.findings import Findings
 from engine.cel.logic import Closure
 from engine.cel.scope import Broken, Constant, Local, Variable
-from engine.cel.tree import Bound, Call, Comprehension, Ident, ListNode, Literal, Macro, MapNode
-from engine.cel.tree import Node, Select
+from engine.cel.tree import (
+    Bound,
+    Call,
+    Comprehension,
+    Ident,
+    ListNode,
+    Literal,
+    Macro,
+    MapNode,
+    Node,
+    Select,
+)
 from engine.cel.values import MISSING, CelMap, UInt
+from engine.errors import EvaluationError
 from engine.schema import Kind
 
 _BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
@@ -47,14 +58,14 @@ _PLAIN: Final[dict[str, Callable[[Any, Any], bool]]] = {
 _KEYS: Final = frozenset({str, int, UInt, bool})
 
 
-def plan(checked: Checked) -> Closure:
+def plan(findings: Findings) -> Closure:
     """The closure of a checked tree without errors."""
-    return _Planner(checked).closure(checked.root)
+    return _Planner(findings).closure(findings.root)
 
 
 class _Planner:
-    def __init__(self, checked: Checked) -> None:
-        self._checked: Final = checked
+    def __init__(self, findings: Findings) -> None:
+        self._findings: Final = findings
 
     def closure(self, node: Node) -> Closure:
         constant = _constant(node)
@@ -75,7 +86,7 @@ class _Planner:
         raise AssertionError(node)
 
     def _name(self, node: Ident | Select) -> Closure:
-        reference = self._checked.references.get(id(node))
+        reference = self._findings.references.get(id(node))
         match reference:
             case Variable():
                 return self._variable(node, reference)
@@ -92,22 +103,18 @@ class _Planner:
 
     def _variable(self, node: Ident | Select, reference: Variable) -> Closure:
         load = access.variable(reference.name)
-        kind = self._checked.type_of(node)
+        kind = self._findings.type_of(node)
         if kind is not None and kind.kind is Kind.TIMESTAMP:
             load = access.instant(load)
-        if isinstance(node, Select) and node.is_test:
-            return lambda bindings: load(bindings) is not None
         return load
 
     def _select(self, node: Select) -> Closure:
-        record = self._checked.type_of(node.operand)
+        record = self._findings.type_of(node.operand)
         if record is None or record.kind is not Kind.RECORD:
             return access.map_field(self.closure(node.operand), node.field, is_test=node.is_test)
-        reference = self._checked.references.get(id(node.operand))
+        reference = self._findings.references.get(id(node.operand))
         if isinstance(reference, Variable):
-            load = access.variable_field(
-                reference.name, node.field, is_nullable=record.nullable
-            )
+            load = access.variable_field(reference.name, node.field, is_nullable=record.nullable)
         else:
             operand = self.closure(node.operand)
             load = access.record_field(operand, node.field, is_nullable=record.nullable)
@@ -117,7 +124,7 @@ class _Planner:
         return access.has_field(load) if node.is_test else load
 
     def _macro(self, node: Comprehension) -> Closure:
-        reference = self._checked.references[id(node)]
+        reference = self._findings.references[id(node)]
         assert isinstance(reference, Local)
         over = self.closure(node.range)
         condition = self.closure(node.condition) if node.condition is not None else None
@@ -130,15 +137,18 @@ class _Planner:
         return loops.quantifier(node.macro, over, reference.slot, condition)
 
     def _call(self, node: Call) -> Closure:
-        broken = self._checked.references.get(id(node))
+        broken = self._findings.references.get(id(node))
         if isinstance(broken, Broken):
             return _broken(broken)
-        function = self._checked.functions.get(id(node))
+        function = self._findings.functions.get(id(node))
         if function is not None:
-            target = (node.target,) if node.target is not None else ()
-            args = node.args if function.name.count(".") else (*target, *node.args)
+            is_member = node.target is not None and "." not in function.name
+            args = node.args
+            if node.target is not None and is_member:
+                args = (node.target, *args)
             constants = [_constant(arg) for arg in args]
-            return plan_function(function, [self.closure(arg) for arg in args], constants)
+            run = plan_function(function, [self.closure(arg) for arg in args], constants)
+            return run if any(value is MISSING for value in constants) else _folded(run)
         if node.function in tree.ARITHMETIC:
             return self._arithmetic(node)
         if node.function in (tree.EQUALS, tree.NOT_EQUALS):
@@ -275,6 +285,15 @@ def _constant(node: Node) -> Any:
         values = [_constant(item) for item in node.items]
         return MISSING if any(value is MISSING for value in values) else values
     return MISSING
+
+
+def _folded(run: Closure) -> Closure:
+    """A call of constants, made once now; one that fails is left to fail when it is evaluated."""
+    try:
+        value = run({})
+    except EvaluationError:
+        return run
+    return lambda bindings: value
 
 
 def _broken(reference: Broken) -> Closure:

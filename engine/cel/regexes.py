@@ -12,6 +12,8 @@ from engine.cel.failures import Failure, failure
 
 _OPTIONS: Final = re2.Options()
 _OPTIONS.log_errors = False
+# Only whether it matches is asked for.
+_OPTIONS.never_capture = True
 _NOT_OFFERED: Final = {
     "(?=": "a lookahead",
     "(?!": "a lookahead",
@@ -33,7 +35,8 @@ def compile_search(pattern: str) -> Callable[[str], bool]:
     except (re2.error, UnicodeEncodeError) as error:
         raise BadRegexError(_explain(pattern, error)) from None
     search = compiled.search
-    return lambda text: search(text) is not None
+    # Given bytes, re2 has no offsets to translate, which takes twice as long as the search.
+    return lambda text: search(text.encode()) is not None
 
 
 def _explain(pattern: str, error: Exception) -> str:

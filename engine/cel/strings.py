@@ -122,4 +122,4 @@ def join(parts: list[Any], separator: str = "") -> str:
 
 def _check_size(size: int) -> None:
     if size > MAX_SIZE:
-        raise failure(Failure.TOO_LARGE, f"a text of {size:,} characters, {MAX_SIZE:,} is the limit")
+        raise failure(Failure.TOO_LARGE, f"a text of {size:,} characters")

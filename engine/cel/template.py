@@ -176,4 +176,3 @@ def _plain_text(value: Any) -> str:
     if kind is float:
         return repr(value)
     return text_of(value)
-

@@ -67,7 +67,7 @@ def _hexadecimal(verb: str, value: Any) -> str:
     if kind in _INTEGERS:
         return format(int(value), verb)
     if kind is str or kind is bytes:
-        digits = (value.encode("utf-8", "surrogatepass") if kind is str else value).hex()
+        digits: str = (value.encode("utf-8", "surrogatepass") if kind is str else value).hex()
         return digits.upper() if verb == "X" else digits
     raise _unfit(verb, value)
 
@@ -87,7 +87,7 @@ def text_of(value: Any) -> str:
     """Any value as `%s` shows it."""
     kind = type(value)
     if kind is str:
-        return value  # type: ignore[no-any-return]
+        return str(value)
     if kind is bool:
         return "true" if value else "false"
     if value is None:

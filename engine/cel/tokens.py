@@ -164,14 +164,13 @@ class _Nesting:
 
     def __init__(self) -> None:
         self._closers: list[str] = []
-        # For each open bracket and the outermost level: [depth of its chain, ternaries, unaries].
-        self._levels: list[list[int]] = [[0, 0, 0]]
+        self._levels = [_Level()]
 
     def is_end(self, token: Token) -> bool:
         """Whether the token ends a placeholder that stands at this level."""
         if self._closers or token.kind is not TokenKind.OPERATOR:
             return False
-        return token.text == "}" or (token.text == ":" and self._levels[0][1] == 0)
+        return token.text == "}" or (token.text == ":" and not self._levels[0].open_ternaries)
 
     def take(self, token: Token, before: Token | None) -> None:
         """Count one token; ExpressionError when it goes too deep."""
@@ -180,38 +179,59 @@ class _Nesting:
         level = self._levels[-1]
         text = token.text
         if text in _CLOSER:
-            if text == "[":
-                level[0] += 1
+            level.chain += text == "["
             self._closers.append(_CLOSER[text])
-            self._levels.append([0, 0, 0])
+            self._levels.append(_Level())
         elif text in (")", "]", "}"):
             if self._closers and self._closers[-1] == text:
                 self._closers.pop()
                 self._levels.pop()
         else:
-            self._count(level, text, before)
-        depth = len(self._closers)
-        if depth > MAX_NESTING or max(self._levels[-1]) > MAX_NESTING:
+            level.count(text, is_sign=before is None or not _ends_operand([before]))
+        if len(self._closers) > MAX_NESTING or level.depth > MAX_NESTING:
             message = f"the expression is nested more than {MAX_NESTING} deep"
             remedy = "split it into several rules or conditions"
             raise ExpressionError((Problem(token.offset, "too-deep", message, remedy),))
 
-    def _count(self, level: list[int], text: str, before: Token | None) -> None:
-        if text == ".":
-            level[0] += 1
-        elif text == ",":
-            level[:] = [0, 0, 0]
-        elif text == "?":
-            level[:] = [0, level[1] + 1, 0]
-        elif text == "!" or (text == "-" and not _ends_operand([before] if before else [])):
-            level[2] += 1
-        elif text in ("&&", "||", "+", "-", "*", "/", "%"):
-            level[0] = level[2] = 0
-        elif text == ":" and level[1] == 0:
-            level[:] = [0, 0, 0]
-        elif text != ":":
-            # Comparisons lean on each other, so their count is kept until a chain ends.
-            level[2] += 1
+
+class _Level:
+    """What stands between two brackets: how deep each kind of nesting goes there."""
+
+    __slots__ = ("chain", "leaning", "open_ternaries", "ternaries")
+
+    def __init__(self) -> None:
+        self.chain = 0
+        self.leaning = 0
+        self.ternaries = 0
+        self.open_ternaries = 0
+
+    @property
+    def depth(self) -> int:
+        """The deepest of the kinds."""
+        return max(self.chain, self.leaning, self.ternaries)
+
+    def count(self, text: str, *, is_sign: bool) -> None:
+        """Count an operator; `is_sign` when no operand stands before it."""
+        match text:
+            case ".":
+                self.chain += 1
+            case "?":
+                self.ternaries += 1
+                self.open_ternaries += 1
+                self.chain = self.leaning = 0
+            case ":" if self.open_ternaries:
+                self.open_ternaries -= 1
+                self.chain = self.leaning = 0
+            case "," | ":":
+                self.chain = self.leaning = self.ternaries = 0
+            case "&&" | "||":
+                self.chain = self.leaning = 0
+            case "+" | "-" | "*" | "/" | "%" if not is_sign:
+                self.chain = 0
+            case _:
+                # Signs before an operand, and comparisons: each leans on the one before.
+                self.leaning += 1
+                self.chain = 0
 
 
 def _unreadable(text: str, position: int) -> ExpressionError:

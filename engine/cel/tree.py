@@ -27,6 +27,8 @@ BINARY: Final = {
 } | {"in": IN}
 ARITHMETIC: Final = frozenset({"_+_", "_-_", "_*_", "_/_", "_%_"})
 ORDERINGS: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_"})
+#: Everything that is written as a sign; all else that is called is a function.
+OPERATORS: Final = frozenset({*BINARY.values(), AND, OR, NOT, NEGATE, TERNARY, INDEX})
 
 
 class Macro(StrEnum):

@@ -13,10 +13,12 @@ from engine.cel.literals import literal_value
 from engine.cel.tokens import Token, TokenKind, syntax_error
 from engine.cel.tree import Macro, Node
 
-_RESERVED: Final = frozenset(
-    "as break const continue else for function if import let loop package namespace return var "
-    "void while".split()
-)
+# fmt: off
+_RESERVED: Final = frozenset({
+    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop",
+    "package", "namespace", "return", "var", "void", "while",
+})
+# fmt: on
 _MACROS: Final = {
     ("all", 2): Macro.ALL,
     ("exists", 2): Macro.EXISTS,
@@ -94,7 +96,7 @@ class TreeBuilder:
     def member_dot_arg(self, parts: list[Any]) -> Node:
         """`target.function(args)`, macros among them."""
         target, _, name, _, *rest = parts
-        args = rest[0] if len(rest) == 2 else ()
+        args: tuple[Node, ...] = rest[0] if len(rest) == 2 else ()
         _no_backquotes(name)
         macro = _MACROS.get((str(name), len(args)))
         if macro is not None:
@@ -121,7 +123,7 @@ class TreeBuilder:
     def ident_arg(self, parts: list[Any]) -> Node:
         """`function(args)`, `has` among them."""
         name, _, *rest = parts
-        args = rest[0] if len(rest) == 2 else ()
+        args: tuple[Node, ...] = rest[0] if len(rest) == 2 else ()
         _no_backquotes(name)
         if name in _RESERVED:
             raise _reserved(name)

@@ -7,8 +7,17 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from engine.cel import tree
-from engine.cel.tree import Bound, Call, Comprehension, Ident, ListNode, Literal, MapNode, Node
-from engine.cel.tree import Select
+from engine.cel.tree import (
+    Bound,
+    Call,
+    Comprehension,
+    Ident,
+    ListNode,
+    Literal,
+    MapNode,
+    Node,
+    Select,
+)
 from engine.cel.values import UInt
 
 _SIGNS: Final = {function: sign for sign, function in tree.BINARY.items()} | {
@@ -22,6 +31,7 @@ _STRENGTHS: Final = (
     | dict.fromkeys(("_*_", "_/_", "_%_"), _PRODUCT)
     | dict.fromkeys((*tree.ORDERINGS, tree.EQUALS, tree.NOT_EQUALS, tree.IN), _RELATION)
 )
+_WORDS: Final = frozenset({"true", "false", "null", "in"})
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -114,7 +124,8 @@ class _Writer:
             return sign.join(self.text(arg, strength + 1) for arg in node.args), strength
         if node.function in tree.ARITHMETIC:
             return self._arithmetic(node, strength)
-        left, right = (self.text(arg, strength + (index == 1)) for index, arg in enumerate(node.args))
+        left = self.text(node.args[0], strength)
+        right = self.text(node.args[1], strength + 1)
         return f"{left} {_SIGNS[node.function]} {right}", strength
 
     def _arithmetic(self, node: Call, strength: int) -> tuple[str, int]:
@@ -129,7 +140,7 @@ class _Writer:
 
 
 def _field(name: str) -> str:
-    is_plain = name.isascii() and name.isidentifier() and name not in ("true", "false", "null", "in")
+    is_plain = name.isascii() and name.isidentifier() and name not in _WORDS
     return name if is_plain else f"`{name}`"
 
 

@@ -169,9 +169,12 @@ def from_python(value: Any) -> Any:
         return _map_from_python(value)
     if isinstance(value, list | tuple):
         return [from_python(item) for item in value]
-    for plain in (str, bytes, float):
-        if isinstance(value, plain):
-            return plain(value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
+    if isinstance(value, float):
+        return float(value)
     if isinstance(value, int):
         return from_python(int(value))
     raise TypeError(f"a value of type {kind.__name__} has no CEL type")

@@ -1,0 +1,59 @@
+"""What a check finds out: meanings, types and problems, by the nodes' identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine.cel.failures import Failure
+from engine.cel.functions import Function
+from engine.cel.scope import Broken, Reference, dotted
+from engine.cel.tree import Node
+from engine.errors import Problem, Severity
+from engine.schema import FieldType
+
+
+@dataclass(slots=True)
+class Findings:
+    """A tree and what is known of its nodes.
+
+    Without `is_strict` nothing is a problem: what is wrong fails when it is evaluated.
+    """
+
+    root: Node
+    is_strict: bool
+    references: dict[int, Reference] = field(default_factory=dict)
+    functions: dict[int, Function] = field(default_factory=dict)
+    types: dict[int, FieldType] = field(default_factory=dict)
+    paths: dict[int, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    slots: int = 0
+
+    def type_of(self, node: Node) -> FieldType | None:
+        """The node's type where it is known."""
+        return self.types.get(id(node))
+
+    def error(self, node: Node, code: str, what: str, remedy: str = "") -> None:
+        """Something that is wrong."""
+        if self.is_strict:
+            self.problems.append(Problem(node.offset, code, what, remedy))
+
+    def warning(self, node: Node, code: str, what: str, remedy: str) -> None:
+        """Something that is odd."""
+        if self.is_strict:
+            severity = Severity.WARNING
+            self.problems.append(Problem(node.offset, code, what, remedy, severity))
+
+    def unresolved(self, node: Node, kind: Failure, code: str, what: str, remedy: str) -> None:
+        """A name that means nothing: an error, or where names are not checked a failure later."""
+        self.error(node, code, what, remedy)
+        self.references[id(node)] = Broken(kind, what)
+
+    def warn_of_null(
+        self, node: Node, kind: FieldType | None, safe: frozenset[str], what: str
+    ) -> None:
+        """Warn when `what` (an operator or a function) may meet a null here."""
+        path = dotted(node)
+        if kind is None or not kind.nullable or path is None or path[0] in safe:
+            return
+        message = f"'{path[0]}' may be null, and {what} of null is an evaluation error"
+        self.warning(node, "may-be-null", message, f"guard it: {path[0]} != null && …")

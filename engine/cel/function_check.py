@@ -1,0 +1,130 @@
+"""The check of function calls: which function is meant, and does it take such arguments."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.cel.failures import Failure
+from engine.cel.findings import Findings
+from engine.cel.functions import ANY, FUNCTIONS, Function, Implementation
+from engine.cel.kinds import fits, result_type
+from engine.cel.regexes import BadRegexError, compile_search
+from engine.cel.scope import Scope, dotted, suggest
+from engine.cel.tree import Call, Literal, Node
+from engine.cel.values import Timestamp
+from engine.errors import EvaluationError
+from engine.schema import FieldType
+
+#: How each macro is written.
+_MACROS: Final = {
+    "has": "has(record.field)",
+    "all": "list.all(item, condition)",
+    "exists": "list.exists(item, condition)",
+    "exists_one": "list.exists_one(item, condition)",
+    "map": "list.map(item, result) or list.map(item, condition, result)",
+    "filter": "list.filter(item, condition)",
+}
+
+
+def find_function(
+    findings: Findings, node: Call, scope: Scope
+) -> tuple[Function | None, tuple[Node, ...]]:
+    """The function that a call means, and all its arguments, the target among them."""
+    args = node.args if node.target is None else (node.target, *node.args)
+    function, is_qualified = _look_up(node, scope)
+    if is_qualified:
+        args = node.args
+    if function is None:
+        _unknown(findings, node)
+        return None, args
+    if len(args) not in function.arities:
+        own = len(args) - len(node.args)
+        counts = " or ".join(str(count - own) for count in function.arities)
+        noun = "argument" if counts == "1" else "arguments"
+        what = f"{function.name}() takes {counts} {noun}, not {len(node.args)}"
+        findings.unresolved(node, Failure.NO_OVERLOAD, "arity", what, _purpose(function))
+        return None, args
+    findings.functions[id(node)] = function
+    return function, args
+
+
+def _look_up(node: Call, scope: Scope) -> tuple[Function | None, bool]:
+    """The function, and whether what stands before the dot is part of its name."""
+    if node.target is None:
+        for name in scope.candidates(node.function.lstrip("."), is_absolute=False):
+            function = FUNCTIONS.get(name)
+            if function is not None and function.is_global:
+                return function, False
+        return None, False
+    space = dotted(node.target)
+    if space is not None and not scope.is_local(node.target):
+        function = FUNCTIONS.get(f"{space[0]}.{node.function}")
+        if function is not None:
+            return function, True
+    function = FUNCTIONS.get(node.function)
+    return (function if function is not None and function.is_member else None), False
+
+
+def _unknown(findings: Findings, node: Call) -> None:
+    is_member = node.target is not None
+    other = FUNCTIONS.get(node.function)
+    form = _MACROS.get(node.function)
+    if form is not None:
+        what = f"{node.function}() takes other arguments"
+        remedy = f"write {form}"
+    elif other is not None:
+        what = f"'{node.function}' is called otherwise"
+        remedy = f"write {node.function}(x)" if is_member else f"write x.{node.function}()"
+    else:
+        rows = FUNCTIONS.values()
+        names = [row.name for row in rows if (row.is_member if is_member else row.is_global)]
+        what = f"there is no function '{node.function}'"
+        remedy = suggest(node.function, [*names, *_MACROS])
+    findings.unresolved(node, Failure.UNKNOWN_NAME, "unknown-function", what, remedy)
+
+
+def function_type(
+    findings: Findings,
+    node: Call,
+    function: Function,
+    args: tuple[Node, ...],
+    kinds: list[FieldType | None],
+    safe: frozenset[str],
+) -> FieldType | None:
+    """The type of a call's result; reports arguments that can't fit or may be null."""
+    fitting = [row for row in function.overloads if fits(row.params, kinds)]
+    if not fitting:
+        given = ", ".join(str(kind.kind) if kind is not None else "…" for kind in kinds)
+        what = f"{function.name}() can't be applied to ({given})"
+        findings.error(node, "no-overload", what, _purpose(function))
+        return None
+    if fitting[0].params[0] is not ANY:
+        for arg, kind in zip(args, kinds, strict=True):
+            findings.warn_of_null(arg, kind, safe, f"{function.name}()")
+    if findings.is_strict:
+        _try_constant(findings, function, args)
+    return result_type({row.result for row in fitting})
+
+
+def _purpose(function: Function) -> str:
+    return f"it gives {function.doc[0].lower()}{function.doc[1:].rstrip('.')}"
+
+
+def _try_constant(findings: Findings, function: Function, args: tuple[Node, ...]) -> None:
+    """Report a literal pattern, time zone, timestamp or duration that would always fail."""
+    last = args[-1]
+    if not isinstance(last, Literal) or type(last.value) is not str:
+        return
+    try:
+        if function.name == "matches":
+            compile_search(last.value)
+        elif len(args) == 1 and function.name in ("timestamp", "duration"):
+            _overload(function, (str,))(last.value)
+        elif len(args) == 2 and function.name.startswith("get"):
+            _overload(function, (Timestamp, str))(Timestamp(0), last.value)
+    except (BadRegexError, EvaluationError) as error:
+        findings.error(last, "bad-constant", str(error))
+
+
+def _overload(function: Function, params: tuple[type, ...]) -> Implementation:
+    return next(row.implementation for row in function.overloads if row.params == params)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import yaml
 
 from engine.errors import Place
-from engine.rules.findings import Code, Findings, shown
+from engine.rules.findings import Code, Findings, named, shown
 from engine.rules.node import Listing, Node, Scalar, Source, Table
 
 MAX_DEPTH: Final = 50
@@ -118,9 +118,13 @@ class Builder:
         )
 
     def _tag_fault(self, event: Any) -> None:
-        tag = event.tag.replace(_STANDARD, "!!")
+        is_standard = event.tag.startswith(_STANDARD)
+        name = f"!!{shown(event.tag.removeprefix(_STANDARD))}" if is_standard else "`!…`"
         self._findings.error(
-            self._place(event), Code.TAG, f"the tag {shown(tag)} is not supported", "remove it"
+            self._place(event),
+            Code.TAG,
+            f"the tag {name} is not supported",
+            "remove it, or put quotes around the value if it is no tag",
         )
 
     def _open(self, event: Any, node_type: type[Table] | type[Listing]) -> None:
@@ -153,8 +157,8 @@ class Builder:
             raise StopReadingError(
                 self._place(event),
                 Code.ALIAS,
-                f"the alias *{shown(event.anchor)} names no anchor that is complete before it",
-                f"write &{shown(event.anchor)} at the value that it stands for, further up",
+                "an alias, which begins with `*`, names no anchor that is complete before it",
+                "put quotes around the value if it is no alias",
             )
         node, weight = found
         self._aliased += weight
@@ -200,7 +204,7 @@ class Builder:
             self._findings.error(
                 key.place,
                 Code.DUPLICATE_KEY,
-                f"the key `{shown(key.text)}` is given twice, first in line {first.line}",
+                f"the key{named(key.text)} is given twice, first in line {first.line}",
                 "remove one of them",
             )
             return

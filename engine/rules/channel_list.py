@@ -53,7 +53,7 @@ class ChannelList:
                 self._findings.error(
                     key.place,
                     Code.BAD_VALUE,
-                    f"a channel can't be named `{shown(name)}`",
+                    "this can't be the name of a channel",
                     "use at most 64 letters, digits, `_`, `.` and `-`",
                 )
             elif table is not None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from engine.rules.findings import Code, Findings, shown, suggestion
+from engine.rules.findings import Code, Findings, named, shown, suggestion
 from engine.rules.node import Listing, Node, Scalar, Table
 
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)")
@@ -37,7 +37,7 @@ def check_keys(table: Table, known: Sequence[str], where: str, findings: Finding
             findings.error(
                 key.place,
                 Code.UNKNOWN_KEY,
-                f"unknown key `{shown(name)}` in {where}",
+                f"unknown key{named(name)} in {where}",
                 suggestion(name, known, f"the keys are {', '.join(known)}"),
             )
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Final
 
 from engine.errors import Fault, Place, Severity
+
+_WORD: Final = re.compile(r"[\w. -]{1,60}")
 
 
 class Code(StrEnum):
@@ -74,6 +78,14 @@ def suggestion(name: str, known: Iterable[str], otherwise: str = "") -> str:
     near = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
     near = near or [each for each in candidates if each.lower() == name.strip().lower()][:1]
     return f"did you mean `{near[0]}`?" if near else otherwise
+
+
+def named(key: str) -> str:
+    """A key as a message may name it: not at all unless it is a word.
+
+    Where a blank is missing after the colon, a password may have become part of a key.
+    """
+    return f" `{key}`" if _WORD.fullmatch(key) else ""
 
 
 def shown(text: str, limit: int = 60) -> str:

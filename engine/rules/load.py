@@ -43,12 +43,7 @@ def load_rules(
     findings = Findings()
     files = rule_files(paths, findings)
     documents = [table for table in (_file(path, findings) for path in files) if table is not None]
-    channels = ChannelList(variables, findings, stand_in)
-    for document in documents:
-        if "channels" in document.values:
-            channels.read_channels(document.values["channels"])
-        if "notifications" in document.values:
-            channels.read_notifications(document.values["notifications"])
+    channels = _channels(documents, ChannelList(variables, findings, stand_in))
     compiler = Compiler(schema, findings)
     reader = RuleReader(compiler, channels, findings)
     for document in documents:
@@ -83,6 +78,15 @@ def _file(path: Path, findings: Findings) -> Table | None:
             "write the plates into an in_list condition",
         )
     return table
+
+
+def _channels(documents: Sequence[Table], channels: ChannelList) -> ChannelList:
+    for document in documents:
+        if "channels" in document.values:
+            channels.read_channels(document.values["channels"])
+        if "notifications" in document.values:
+            channels.read_notifications(document.values["notifications"])
+    return channels
 
 
 def _read_rules(

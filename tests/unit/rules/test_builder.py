@@ -67,9 +67,13 @@ def test_a_key_that_is_a_list_is_one_fault() -> None:
 
 @pytest.mark.parametrize("tag", ["!!python/object/apply:os.system", "!mine", "!!binary", "!!set"])
 def test_other_tags_than_the_standard_ones_are_faults(tag: str) -> None:
+    told = tag if tag.startswith("!!") else "`!…`"
     for value in ("text", "[a]", "{a: b}"):
         faults = _parse(f"a: {tag} {value}")[1]
-        assert faults == [f"f:1:4: the tag {tag} is not supported, remove it"]
+        assert faults == [
+            f"f:1:4: the tag {told} is not supported, "
+            "remove it, or put quotes around the value if it is no tag"
+        ]
 
 
 def test_standard_tags_are_allowed() -> None:
@@ -81,7 +85,7 @@ def test_standard_tags_are_allowed() -> None:
 def test_an_alias_inside_its_own_anchor_is_a_fault() -> None:
     found, faults = _parse("a: &x [*x]")
     assert found is None
-    assert "the alias *x names no anchor that is complete before it" in faults[0]
+    assert "names no anchor that is complete before it" in faults[0]
 
 
 def test_a_yaml_bomb_is_a_fault() -> None:

@@ -111,7 +111,7 @@ def test_every_fault_of_a_block_has_its_own_place(tmp_path: Path) -> None:
 
 def test_a_channels_name_is_a_word(tmp_path: Path) -> None:
     told = faults(tmp_path, 'channels:\n  "a b": http://localhost\n' + RULE.format(notify="[]"))
-    assert told[0].startswith("2:3: a channel can't be named `a b`")
+    assert told[0].startswith("2:3: this can't be the name of a channel, use at most 64 letters")
 
 
 def test_without_variables_no_channel_is_made(tmp_path: Path) -> None:
@@ -139,3 +139,22 @@ def test_a_stand_in_makes_every_channel_even_disabled_ones(tmp_path: Path) -> No
 
 def test_nothing_under_channels_is_no_fault(tmp_path: Path) -> None:
     assert not faults(tmp_path, "channels:\nnotifications:\n" + RULE.format(notify="[]"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "channels:\n  hook: *hunter2\n",
+        "channels:\n  hook: !hunter2 x\n",
+        "channels: {hook:json://u:hunter2@localhost}\n",
+        "channels: {'a hunter2:': 1, 'a hunter2:': 2}\n",
+        "notifications: {'email:hunter2': {}}\n",
+        "notifications:\n  email:\n    password: hunter2: 5\n",
+        'notifications:\n  email:\n    password: "hunter2\\q"\n',
+        "notifications: {email:hunter2@}\n",
+    ],
+)
+def test_a_fault_never_shows_what_may_be_a_secret(tmp_path: Path, text: str) -> None:
+    told = faults(tmp_path, text + RULE.format(notify="[]"))
+    assert told
+    assert "hunter2" not in "".join(told)

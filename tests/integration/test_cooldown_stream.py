@@ -76,7 +76,8 @@ def shuffled_sightings(chance: random.Random) -> list[dict[str, Any]]:
 @pytest.fixture
 def site(tmp_path: Path, broker: Broker, http_receiver: HttpReceiver) -> Iterator[Site]:
     """An engine's surroundings with one webhook."""
-    environment = {"WEBHOOK_URL": http_receiver.url}
+    # Small batches, so that verdicts are made over many transactions.
+    environment = {"WEBHOOK_URL": http_receiver.url, "BATCH_SIZE": "16"}
     with RegistryServer() as registry:
         yield Site(tmp_path, broker, registry.url, RULES, environment)
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import smtplib
 import socket
+import sys
 from email.message import EmailMessage
+from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 import requests
@@ -13,9 +19,11 @@ from confluent_kafka import Consumer, Producer
 from tests.conftest import SMTP_PASSWORD, SMTP_USERNAME
 from tests.support.answers import HANG, RESET, Answer
 from tests.support.certificates import Certificates
+from tests.support.engine_process import EngineProcess
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker, RealKafka
 from tests.support.offsets import await_consumed, unread
+from tests.support.processes import end, spawn
 from tests.support.services import SLACK, TWILIO, Services
 from tests.support.smtp_receiver import Login, SmtpReceiver, Stage
 
@@ -215,3 +223,23 @@ def test_what_a_group_has_not_committed_is_counted(broker: Broker) -> None:
     assert producer.flush(10) == 0
     with pytest.raises(AssertionError, match="1 records of counted"):
         await_consumed(servers, "counting", "counted", 0.1)
+
+
+def test_a_command_is_run_watched_and_ended(tmp_path: Path) -> None:
+    with EngineProcess({}, tmp_path, ("--help",)) as told:
+        assert told.wait() == 0
+        assert told.wait_for_line(r"usage: alert-engine").stream == "stdout"
+        assert told.stderr == ""
+    with EngineProcess({"SCHEMAS_PATH": "nowhere"}, tmp_path, ("run",)) as refused:
+        assert refused.wait() != 0
+        assert "nowhere" in refused.stderr
+
+
+def test_a_process_ends_with_the_test_that_started_it(tmp_path: Path) -> None:
+    script = "import time; print('up', flush=True); time.sleep(600)"
+    process = spawn([sys.executable, "-c", script], {}, tmp_path, PIPE, PIPE)
+    assert process.stdout is not None
+    with process.stdout, contextlib.closing(process.stderr):  # type: ignore[type-var]
+        assert process.stdout.readline() == b"up\n"
+        assert os.getpgid(process.pid) == process.pid != os.getpgid(0)
+        assert end(process, grace_seconds=10.0) == -signal.SIGTERM

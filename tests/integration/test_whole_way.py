@@ -264,6 +264,7 @@ def test_a_cooldown_silences_all_channels_and_ends_for_all(
         site.see("ABC123", first + timedelta(seconds=COOLDOWN_SECONDS))
         receivers.wait_for(2)
         assert engine.stop() == 0
+    assert receivers.counts() == (2, 4, 2, 4)
     told = [request.json()["alert"] for request in receivers.webhook.requests.all()]
     assert [(alert["timestamp"], alert["suppressed_count"]) for alert in told] == [
         (stamp(first), 0),

@@ -62,7 +62,8 @@ class Login:
 class SmtpReceiver:
     """A mail server; a context manager. `implicit` is SMTPS, else STARTTLS is required.
 
-    `mails` holds what was taken, `logins` every try to log in. Only `username` with
+    `mails` holds what was taken, `attempts` the recipients of every message that was read whole,
+    taken or not, `logins` every try to log in. Only `username` with
     `password` is let in; everybody else gets 535.
     """
 

@@ -1,23 +1,23 @@
-"""What a writer's Avro schema means for ours: whether it can be read, and what follows reading.
+"""What a writer's Avro schema means for ours: how values read by it become values of ours.
 
-Pure: takes schemas as fastavro parses them, with logical types moved to the key `LOGICAL`.
+Values are read by the writer's schema alone, which checks every byte, and fitted to ours
+afterwards: fastavro's own resolution takes twice the time, and skips what we have no field for
+without a look at whether it is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any, Final
 
+from engine.avro import Named, full_schema, timestamp, timestamp_unit
+from engine.errors import DecodeError
 from engine.float32 import shortest
 
-LOGICAL: Final = "x-logical-type"
-MAX_DEPTH: Final = 64
-Convert = Callable[[Any], Any]
-Named = Mapping[str, Any]
+Fit = Callable[[Any], Any]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PROMOTIONS: Final[Mapping[str, frozenset[str]]] = {
     "int": frozenset({"int", "long", "float", "double"}),
     "long": frozenset({"long", "float", "double"}),
@@ -25,120 +25,35 @@ _PROMOTIONS: Final[Mapping[str, frozenset[str]]] = {
     "string": frozenset({"string", "bytes"}),
     "bytes": frozenset({"bytes", "string"}),
 }
-_TIMESTAMP_UNITS: Final[Mapping[str, int]] = {"timestamp-millis": 1000, "timestamp-micros": 1}
-_SHAPE_KEYS: Final = ("type", "name", "fields", "items", "values", "symbols", "size")
+# The Python types by which fastavro gives values of Avro's.
+_PYTHON_TYPES: Final[Mapping[str, type]] = {
+    "null": type(None),
+    "string": str,
+    "enum": str,
+    "bytes": bytes,
+    "fixed": bytes,
+    "int": int,
+    "long": int,
+    "float": float,
+    "double": float,
+    "boolean": bool,
+    "array": list,
+    "map": dict,
+    "record": dict,
+    "error": dict,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """How to read a writer's values: `convert`, where there is one, is applied to what was read.
+    """How to read a writer's values: `fit` makes ours of them, None where they are ours already.
 
-    `problems` says, field by field, why the schemas can't be resolved at all; `doubtful` are the
-    fields that the writer may give a value which ours does not take (a null, as a rule).
+    `fit` may change what it is given, and raises DecodeError for a value that ours can't take.
+    `problems` says, field by field, why the schemas can't be resolved at all.
     """
 
     problems: tuple[str, ...] = ()
-    convert: Convert | None = None
-    doubtful: tuple[str, ...] = ()
-
-
-def timestamp_unit(schema: Any) -> int | None:
-    """Microseconds in one unit of an Avro timestamp type; None for every other type."""
-    return _TIMESTAMP_UNITS.get(schema.get(LOGICAL, "")) if isinstance(schema, dict) else None
-
-
-def timestamp(value: int, unit: int) -> datetime:
-    """The instant that many units (of so many microseconds) after the epoch; OverflowError."""
-    return _EPOCH + timedelta(microseconds=value * unit)
-
-
-def move_logical_types(schema: Any, depth: int = 0) -> Any:
-    """A copy of a schema's JSON whose logical types fastavro does not act on.
-
-    Left to itself it makes a UUID of a string because the *writer* calls it one. ValueError for
-    a schema nested too deep to be walked safely.
-    """
-    if depth > MAX_DEPTH:
-        raise ValueError(f"nested deeper than {MAX_DEPTH}")
-    if isinstance(schema, list):
-        return [move_logical_types(item, depth + 1) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        LOGICAL if key == "logicalType" else key: move_logical_types(item, depth + 1)
-        for key, item in schema.items()
-    }
-
-
-def is_same_shape(writer: Any, reader: Any) -> bool:
-    """Whether the two differ in nothing that matters for reading (texts, defaults, aliases)."""
-    return bool(_shape(writer) == _shape(reader))
-
-
-def _shape(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_shape(branch) for branch in schema]
-    if not isinstance(schema, dict):
-        return schema
-    kept = {key: schema[key] for key in _SHAPE_KEYS if key in schema}
-    if kept.keys() == {"type"}:
-        return _shape(kept["type"])
-    for key in ("items", "values"):
-        if key in kept:
-            kept[key] = _shape(kept[key])
-    if "fields" in kept:
-        kept["fields"] = [(entry["name"], _shape(entry["type"])) for entry in kept["fields"]]
-    return kept
-
-
-def danger_of(schema: Any, named: Named) -> str:
-    """Why values of this writer's schema can't be read safely; empty if they can.
-
-    fastavro crashes the process on deep values of a recursive type, and a few bytes can claim any
-    number of list items that take no bytes.
-    """
-    danger, _ = _Danger(named).of(schema)
-    return danger
-
-
-class _Danger:
-    def __init__(self, named: Named) -> None:
-        self._named = named
-        self._open: set[str] = set()
-        self._known: dict[str, tuple[str, bool]] = {}
-
-    def of(self, schema: Any) -> tuple[str, bool]:
-        """The danger, and whether a value takes at least one byte."""
-        schema = _full(schema, self._named)
-        if isinstance(schema, list):
-            found = [self.of(branch)[0] for branch in schema]
-            return next(filter(None, found), ""), True
-        match schema["type"]:
-            case "record" | "error":
-                return self._record(schema)
-            case "array":
-                danger, takes_bytes = self.of(schema["items"])
-                if not danger and not takes_bytes:
-                    danger = "it has lists of items that take no bytes"
-                return danger, True
-            case "map":
-                return self.of(schema["values"])[0], True
-            case "fixed":
-                return "", schema["size"] > 0
-            case kind:
-                return "", kind != "null"
-
-    def _record(self, schema: Mapping[str, Any]) -> tuple[str, bool]:
-        name = schema["name"]
-        if name in self._open:
-            return f"the record {name} holds itself", True
-        if name not in self._known:
-            self._open.add(name)
-            found = [self.of(entry["type"]) for entry in schema["fields"]]
-            self._open.discard(name)
-            danger = next((danger for danger, _ in found if danger), "")
-            self._known[name] = (danger, any(takes_bytes for _, takes_bytes in found))
-        return self._known[name]
+    fit: Fit | None = None
 
 
 def resolve(writer: Any, writer_named: Named, reader: Any, reader_named: Named) -> Resolution:
@@ -152,62 +67,85 @@ class _Resolver:
         self._reader_named = reader_named
 
     def resolve(self, writer: Any, reader: Any, path: str) -> Resolution:
-        writer = _full(writer, self._writer_named)
-        reader = _full(reader, self._reader_named)
+        writer = full_schema(writer, self._writer_named)
+        reader = full_schema(reader, self._reader_named)
         if isinstance(writer, list):
-            return _any_branch([self.resolve(branch, reader, path) for branch in writer], path)
+            return self._union(writer, reader, path)
         if isinstance(reader, list):
-            fitting = [branch for branch in reader if self._is_kin(writer, branch)]
-            if not fitting:
-                return _mismatch(path, writer, reader)
-            return self.resolve(writer, fitting[0], path)
+            kin = [branch for branch in reader if self._is_kin(writer, branch)]
+            return self.resolve(writer, kin[0], path) if kin else _mismatch(path, writer, reader)
         if not self._is_kin(writer, reader):
             return _mismatch(path, writer, reader)
         return self._resolve_kin(writer, reader, path)
 
+    def _union(self, branches: list[Any], reader: Any, path: str) -> Resolution:
+        """A branch that does not fit is an error only for the values of that branch."""
+        found = [(branch, self.resolve(branch, reader, path)) for branch in branches]
+        bad = [resolution for _, resolution in found if resolution.problems]
+        if len(bad) == len(found):
+            return bad[-1] if bad else Resolution((f"{_where(path)} is written as no type",))
+        fits: dict[type, Fit | None] = {}
+        for branch, resolution in found:
+            kind = full_schema(branch, self._writer_named)["type"]
+            fit = _refusal(path, kind) if resolution.problems else resolution.fit
+            if fits.setdefault(_PYTHON_TYPES.get(kind, object), fit) is not fit:
+                return Resolution((f"{_where(path)} is written as one of too similar types",))
+        return Resolution(fit=_by_type(fits))
+
     def _resolve_kin(self, writer: Any, reader: Any, path: str) -> Resolution:
-        match writer["type"]:
+        theirs, ours = writer["type"], reader["type"]
+        match theirs:
             case "record" | "error":
                 return self._record(writer, reader, path)
             case "array":
                 inner = self.resolve(writer["items"], reader["items"], f"{path}[]")
-                return replace(inner, convert=_each(inner.convert))
+                return Resolution(inner.problems, _each(inner.fit))
             case "map":
                 inner = self.resolve(writer["values"], reader["values"], f"{path}[]")
-                return replace(inner, convert=_each_value(inner.convert))
+                return Resolution(inner.problems, _each_value(inner.fit))
+            case "enum":
+                return Resolution(fit=_symbols(writer, reader, path))
             case "float":
-                return Resolution(convert=shortest)
+                return Resolution(fit=shortest)
+            case "int" | "long" if ours in ("float", "double"):
+                return Resolution(fit=float)
+            case "string" if ours == "bytes":
+                return Resolution(fit=str.encode)
+            case "bytes" if ours == "string":
+                return Resolution(fit=bytes.decode)
             case _:
-                return Resolution(convert=_to_timestamp(writer, reader))
+                return Resolution(fit=_to_timestamp(writer, reader))
 
     def _record(self, writer: Any, reader: Any, path: str) -> Resolution:
         ours = {entry["name"]: entry for entry in reader["fields"]}
-        aliases = {alias: e for e in reader["fields"] for alias in e.get("aliases", ())}
+        aliases = {alias: entry for entry in ours.values() for alias in entry.get("aliases", ())}
         problems: list[str] = []
-        doubtful: list[str] = []
-        steps: list[tuple[str, Convert]] = []
+        plan = _RecordPlan()
         for entry in writer["fields"]:
             our = ours.get(entry["name"]) or aliases.get(entry["name"])
             if our is None or our["name"] not in ours:
+                plan.dropped.append(entry["name"])
                 continue
             name = our["name"]
             del ours[name]
             inner = self.resolve(entry["type"], our["type"], f"{path}.{name}" if path else name)
             problems.extend(inner.problems)
-            doubtful.extend(inner.doubtful)
-            if inner.convert is not None:
-                steps.append((name, inner.convert))
-        problems.extend(
-            f"`{f'{path}.{name}' if path else name}` is missing and has no default"
-            for name, our in ours.items()
-            if "default" not in our
-        )
-        return Resolution(tuple(problems), _each_field(tuple(steps)), tuple(doubtful))
+            if name != entry["name"]:
+                plan.renamed.append((entry["name"], name))
+            if inner.fit is not None:
+                plan.steps.append((name, inner.fit))
+        for name, our in ours.items():
+            if "default" in our:
+                plan.added.append((name, our["default"]))
+            else:
+                where = _where(f"{path}.{name}" if path else name)
+                problems.append(f"{where} is missing and has no default")
+        return Resolution(tuple(problems), plan.fit())
 
     def _is_kin(self, writer: Any, reader: Any) -> bool:
         """Whether the types fit by themselves, whatever is inside them."""
-        writer = _full(writer, self._writer_named)
-        reader = _full(reader, self._reader_named)
+        writer = full_schema(writer, self._writer_named)
+        reader = full_schema(reader, self._reader_named)
         theirs, ours = writer["type"], reader["type"]
         if theirs in _PROMOTIONS:
             return ours in _PROMOTIONS[theirs]
@@ -223,69 +161,113 @@ class _Resolver:
         )
 
 
-def _full(schema: Any, named: Named) -> Any:
-    while isinstance(schema, dict) and not isinstance(schema["type"], str):
-        schema = schema["type"]
-    if isinstance(schema, str):
-        return named.get(schema, {"type": schema})
-    return schema
+class _RecordPlan:
+    """What is done to a writer's record, in place, to make it ours."""
+
+    def __init__(self) -> None:
+        self.dropped: list[str] = []
+        self.renamed: list[tuple[str, str]] = []
+        self.added: list[tuple[str, Any]] = []
+        self.steps: list[tuple[str, Fit]] = []
+
+    def fit(self) -> Fit | None:
+        steps = tuple(self.steps)
+        if not (self.dropped or self.renamed or self.added):
+            return _each_field(steps) if steps else None
+        dropped, renamed, added = tuple(self.dropped), tuple(self.renamed), tuple(self.added)
+
+        def fit(record: dict[str, Any]) -> dict[str, Any]:
+            for name in dropped:
+                del record[name]
+            for theirs, ours in renamed:
+                record[ours] = record.pop(theirs)
+            for name, default in added:
+                record[name] = deepcopy(default)
+            for name, step in steps:
+                record[name] = step(record[name])
+            return record
+
+        return fit
 
 
-def _describe(schema: Any, named: Named) -> str:
-    if isinstance(schema, list):
-        return " or ".join(_describe(branch, named) for branch in schema)
-    full = _full(schema, named)
-    return f"{full['type']} {full['name']}" if "name" in full else str(full["type"])
-
-
-def _mismatch(path: str, writer: Any, reader: Any) -> Resolution:
-    where = f"`{path}`" if path else "the event"
-    theirs, ours = _describe(writer, {}), _describe(reader, {})
-    return Resolution((f"{where} is written as {theirs}, which can't be read as {ours}",))
-
-
-def _any_branch(found: list[Resolution], path: str) -> Resolution:
-    """A branch that does not fit is an error only for the values of that branch."""
-    good = [each for each in found if not each.problems]
-    if not good:
-        return found[-1] if found else Resolution((f"`{path}` is written as an empty union",))
-    doubtful = dict.fromkeys(name for each in good for name in each.doubtful)
-    if len(good) < len(found):
-        doubtful[path] = None
-    convert = next((each.convert for each in good if each.convert is not None), None)
-    return Resolution((), convert, tuple(doubtful))
-
-
-def _each_field(steps: tuple[tuple[str, Convert], ...]) -> Convert | None:
-    if not steps:
-        return None
-
-    def convert(record: dict[str, Any]) -> dict[str, Any]:
+def _each_field(steps: tuple[tuple[str, Fit], ...]) -> Fit:
+    def fit(record: dict[str, Any]) -> dict[str, Any]:
         for name, step in steps:
-            value = record[name]
-            if value is not None:
-                record[name] = step(value)
+            record[name] = step(record[name])
         return record
 
-    return convert
+    return fit
 
 
-def _each(step: Convert | None) -> Convert | None:
+def _each(step: Fit | None) -> Fit | None:
     if step is None:
         return None
-    return lambda values: [None if value is None else step(value) for value in values]
+    return lambda values: [step(value) for value in values]
 
 
-def _each_value(step: Convert | None) -> Convert | None:
+def _each_value(step: Fit | None) -> Fit | None:
     if step is None:
         return None
-    return lambda values: {
-        key: None if value is None else step(value) for key, value in values.items()
-    }
+    return lambda values: {key: step(value) for key, value in values.items()}
 
 
-def _to_timestamp(writer: Any, reader: Any) -> Convert | None:
+def _by_type(fits: Mapping[type, Fit | None]) -> Fit | None:
+    """Chooses by the value's type; the usual case, null or one other type, takes a comparison."""
+    if not any(fits.values()):
+        return None
+    given = [fit for kind, fit in fits.items() if kind is not type(None)]
+    if len(given) == 1 and fits.get(type(None), given) is None:
+        step = given[0]
+        assert step is not None
+        return lambda value: None if value is None else step(value)
+
+    def fit(value: Any) -> Any:
+        step = fits[type(value)]
+        return value if step is None else step(value)
+
+    return fit
+
+
+def _symbols(writer: Any, reader: Any, path: str) -> Fit | None:
+    unknown = frozenset(writer["symbols"]) - frozenset(reader["symbols"])
+    if not unknown:
+        return None
+    default = reader.get("default")
+
+    def fit(symbol: str) -> str:
+        if symbol not in unknown:
+            return symbol
+        if default is None:
+            raise DecodeError(f"{_where(path)} is a symbol that our schema does not know")
+        return str(default)
+
+    return fit
+
+
+def _to_timestamp(writer: Any, reader: Any) -> Fit | None:
     unit = timestamp_unit(writer) or timestamp_unit(reader)
     if timestamp_unit(reader) is None or unit is None:
         return None
     return lambda value: timestamp(value, unit)
+
+
+def _refusal(path: str, kind: str) -> Fit:
+    def fit(value: Any) -> Any:
+        raise DecodeError(f"{_where(path)} is {kind}, which our schema does not take")
+
+    return fit
+
+
+def _where(path: str) -> str:
+    return f"`{path}`" if path else "the event"
+
+
+def _describe(schema: Any) -> str:
+    if isinstance(schema, list):
+        return " or ".join(_describe(full_schema(branch, {})) for branch in schema)
+    return f"{schema['type']} {schema['name']}" if "name" in schema else str(schema["type"])
+
+
+def _mismatch(path: str, writer: Any, reader: Any) -> Resolution:
+    theirs, ours = _describe(writer), _describe(reader)
+    return Resolution((f"{_where(path)} is written as {theirs}, which can't be read as {ours}",))

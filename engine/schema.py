@@ -14,25 +14,19 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 
 from fastavro import schemaless_reader
-from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 
+from engine.avro import full_schema, set_aside, timestamp, timestamp_unit
+from engine.danger import danger_of
 from engine.errors import DecodeError, EventError, SchemaError
 from engine.field_type import FieldType, Kind, complete
-from engine.resolution import (
-    Resolution,
-    danger_of,
-    is_same_shape,
-    move_logical_types,
-    resolve,
-    timestamp,
-    timestamp_unit,
-)
+from engine.resolution import Fit, resolve
 
 __all__ = ["EventSchema", "FieldType", "Kind", "Reader"]
 
 TIME_VARIABLE: Final = "time"
 _MAX_PROBLEMS: Final = 5
+_TOO_SHORT: Final = "the body ends before the event does"
 
 Reader = Callable[[bytes], dict[str, Any]]
 
@@ -90,6 +84,8 @@ class EventSchema:
         if not isinstance(schema, dict) or schema.get("type") != "record":
             raise SchemaError("an event's schema must be a record")
         root = _Types(parsed.named).of(schema, "")
+        if not root.fields:
+            raise SchemaError("an event's schema must have fields")
         if TIME_VARIABLE in root.fields:
             raise SchemaError("a field can't be named `time`, which is the event's instant")
         time = FieldType(Kind.TIMESTAMP, doc="The event's instant, from `captured_at`.")
@@ -124,7 +120,7 @@ class EventSchema:
         decimal.
         """
         try:
-            writer = _parse(writer_schema)
+            writer = _parse(writer_schema, with_defaults=False)
         except SchemaError as error:
             raise DecodeError(f"the writer's schema can't be used: {error}") from error
         danger = danger_of(writer.schema, writer.named)
@@ -139,15 +135,14 @@ class EventSchema:
                 f"the writer's schema does not fit {self.name}: {reasons}"
                 + (f"; and {more} more" if more > 0 else "")
             )
-        is_same = is_same_shape(writer.schema, ours.schema)
-        return _body_reader(writer.schema, None if is_same else ours.schema, resolution)
+        return _body_reader(writer.schema, resolution.fit)
 
 
-def _parse(text: str) -> _Parsed:
+def _parse(text: str, *, with_defaults: bool = True) -> _Parsed:
     """Parses a schema's JSON; SchemaError."""
     named: dict[str, Any] = {}
     try:
-        raw = move_logical_types(json.loads(text))
+        raw = set_aside(json.loads(text), with_defaults=with_defaults)
         return _Parsed(parse_schema(raw, named), named)
     except UnknownType as error:
         raise SchemaError(f"the type {error.name} is defined nowhere in it") from error
@@ -157,15 +152,13 @@ def _parse(text: str) -> _Parsed:
         raise SchemaError(f"not an Avro schema: {error!r}") from error
 
 
-def _body_reader(writer: Any, reader: Any, resolution: Resolution) -> Reader:
-    convert = resolution.convert
-
+def _body_reader(writer: Any, fit: Fit | None) -> Reader:
     def read(body: bytes) -> dict[str, Any]:
         stream = BytesIO(body)
         try:
-            values = cast("dict[str, Any]", schemaless_reader(stream, writer, reader))
-            if convert is not None:
-                convert(values)
+            values = cast("dict[str, Any]", schemaless_reader(stream, writer))
+            if fit is not None:
+                fit(values)
         except (
             EOFError,
             LookupError,
@@ -173,43 +166,37 @@ def _body_reader(writer: Any, reader: Any, resolution: Resolution) -> Reader:
             OverflowError,
             TypeError,
             MemoryError,
-            SchemaResolutionError,
         ) as error:
-            raise DecodeError(_explain(error, len(body), resolution.doubtful)) from error
+            is_at_end = stream.tell() >= len(body)
+            raise DecodeError(_explain(error, is_at_end)) from error
         if stream.tell() != len(body):
-            raise _misfit(stream.tell(), len(body))
+            raise DecodeError(f"{len(body) - stream.tell()} bytes follow the event's end")
         return values
 
     return read
 
 
-def _explain(error: Exception, size: int, doubtful: tuple[str, ...]) -> str:
+def _explain(error: Exception, is_at_end: bool) -> str:
     """Why a body could not be read, without a word of what is in it."""
     match error:
         case EOFError():
-            return f"the body ends too early, after {size} bytes"
+            return _TOO_SHORT
+        case IndexError() if is_at_end:
+            return _TOO_SHORT
         case UnicodeDecodeError():
             return f"a text in the body is not UTF-8: {error.reason}"
-        case SchemaResolutionError():
-            fields = ", ".join(f"`{name}`" for name in doubtful) or "a field"
-            return f"a value is of a type that our schema does not take for {fields}"
+        case IndexError():
+            return "the body names a branch of a type that does not exist"
         case OverflowError():
             return "a timestamp in the body is out of range"
         case _:
             return f"the body is not of the writer's schema ({type(error).__name__})"
 
 
-def _misfit(read: int, size: int) -> DecodeError:
-    if read > size:
-        return DecodeError(f"the body ends too early, after {size} bytes")
-    return DecodeError(f"{size - read} bytes follow the event's {read}")
-
-
 class _Types:
     """Field types of a parsed Avro schema; `named` are its named types.
 
-    Defaults are written back into the schema as whole Python values, since fastavro puts them into
-    events as they stand there (a record's with only the fields that its default names).
+    Defaults are written back into the schema as whole Python values, as resolution wants them.
     """
 
     def __init__(self, named: Mapping[str, Any]) -> None:
@@ -218,13 +205,10 @@ class _Types:
 
     def of(self, avro: Any, path: str, doc: str = "") -> FieldType:
         """The type of an Avro schema; `path` names the field in errors."""
-        if isinstance(avro, str):
-            avro = self._named.get(avro, {"type": avro})
+        avro = full_schema(avro, self._named)
         if isinstance(avro, list):
             return self._union(avro, path, doc)
         kind = avro["type"]
-        if isinstance(kind, dict | list):
-            return self.of(kind, path, doc)
         if timestamp_unit(avro) is not None:
             return FieldType(Kind.TIMESTAMP, doc=doc, zero=timestamp(0, 1))
         match kind:

@@ -55,6 +55,7 @@ class EventPublisher:
                 "bootstrap.servers": bootstrap_servers,
                 "enable.idempotence": True,
                 "linger.ms": 5,
+                "log.connection.close": False,
                 **(kafka_options or {}),
             }
         )

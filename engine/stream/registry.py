@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
@@ -115,6 +115,8 @@ def registry_client(url: str, options: Options = NO_OPTIONS) -> SchemaRegistryCl
     Options may be given as text. It connects only when it is asked for something.
     """
     try:
+        for address in url.split(","):
+            _check_address(address)
         given = {key: _typed(key, value) for key, value in options.items()}
         return SchemaRegistryClient({**_BOUNDS, **given, "url": url})
     except (ValueError, TypeError, OSError) as error:
@@ -142,7 +144,7 @@ class Redaction:
             for key, value in options.items()
             if any(word in key.lower() for word in _SECRET_WORDS)
         }
-        secrets |= {part for secret in tuple(secrets) for part in secret.split(":")}
+        secrets |= {secret.partition(":")[2] for secret in secrets}
         for address in url.split(","):
             login = address.partition("://")[2].rpartition("@")[0]
             secrets |= {login, login.partition(":")[2]}
@@ -153,6 +155,18 @@ class Redaction:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text[:_MAX_REASON]
+
+
+def _check_address(address: str) -> None:
+    """ValueError, without a word of it, for an address that the HTTP library would quote."""
+    try:
+        parts = urlsplit(address)
+        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname)
+        is_whole = is_whole and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_whole = False
+    if not is_whole or parts.query or parts.fragment or "@" in parts.path:
+        raise ValueError("the address must be a URL, whose user and password are URL-quoted")
 
 
 def _typed(key: str, value: str | float) -> str | float:

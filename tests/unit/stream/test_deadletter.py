@@ -1,0 +1,231 @@
+"""Tests of sending dead letters: acknowledged one and all, or handed back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+
+from engine.errors import SchemaError
+from engine.settings import Secret, Settings
+from engine.stream.consumer import Consumer
+from engine.stream.deadletter import (
+    DeadLetter,
+    DeadLetterProducer,
+    DeadLetterRefused,
+    DeadLetterType,
+    recover,
+)
+from engine.stream.record import Record
+from engine.stream.registry_server import RegistryServer
+from tests.support.kafka import Broker
+from tests.support.mock_cluster import PRODUCE, MockCluster
+from tests.support.stream import read, stream_settings, unique
+
+RECORD = Record("plates", 1, 42, 1_766_678_400_123, b"\xffcam", b"\x01\x00\xff", ())
+AWKWARD = (
+    dataclasses.replace(RECORD, key=None, value=b""),
+    dataclasses.replace(RECORD, key=b""),
+    dataclasses.replace(
+        RECORD, headers=(("h", b"\x00\xff"), ("h", None), ("", b""), ("ünï.1", b"x"))
+    ),
+    dataclasses.replace(RECORD, value=bytes(range(256)) * 400),
+)
+
+Open = Callable[..., DeadLetterProducer]
+
+
+@pytest.fixture
+def registry() -> Iterator[RegistryServer]:
+    with RegistryServer() as running:
+        yield running
+
+
+@pytest.fixture
+def cluster() -> Iterator[MockCluster]:
+    with MockCluster() as running:
+        yield running
+
+
+@pytest.fixture(params=["mock", pytest.param("real", marks=pytest.mark.slow)])
+def servers(request: pytest.FixtureRequest) -> str:
+    if request.param == "mock":
+        cluster: MockCluster = request.getfixturevalue("cluster")
+        return cluster.bootstrap_servers
+    broker: Broker = request.getfixturevalue("broker")
+    if not broker.is_real:
+        pytest.skip("no real Kafka here")
+    return broker.bootstrap_servers
+
+
+@pytest.fixture
+def open_producer(registry: RegistryServer) -> Iterator[Open]:
+    opened: list[DeadLetterProducer] = []
+
+    def open_one(servers: str, topic: str = "", **changes: Any) -> DeadLetterProducer:
+        producer = DeadLetterProducer(settings_of(servers, registry, topic, **changes))
+        opened.append(producer)
+        return producer
+
+    yield open_one
+    for producer in opened:
+        producer.close()
+
+
+def settings_of(
+    servers: str, registry: RegistryServer, topic: str = "", **changes: Any
+) -> Settings:
+    settings = Settings(
+        kafka_bootstrap_servers=servers,
+        schema_registry_url=Secret(registry.url),
+        dlq_topic=topic or "alpr.dlq",
+        schemas_path=Path(__file__).parents[3] / "schemas",
+    )
+    return dataclasses.replace(settings, **changes)
+
+
+def letter(record: Record = RECORD, message: str = "no magic byte") -> DeadLetter:
+    return DeadLetter(record, DeadLetterType.SCHEMA_VALIDATION, message)
+
+
+def read_letters(servers: str, registry: RegistryServer, topic: str, count: int) -> list[Record]:
+    consumer = Consumer(stream_settings(servers, [topic]))
+    try:
+        return read(consumer, count)
+    finally:
+        consumer.close()
+
+
+def decode(registry: RegistryServer, record: Record) -> dict[str, Any]:
+    deserialize = AvroDeserializer(SchemaRegistryClient({"url": registry.url}))
+    context = SerializationContext(record.topic, MessageField.VALUE)
+    message: dict[str, Any] = deserialize(record.value, context)
+    return message
+
+
+def test_records_come_back_byte_for_byte_from_the_topic(
+    servers: str, registry: RegistryServer, open_producer: Open
+) -> None:
+    topic = unique("dlq")
+    open_producer(servers, topic).publish([letter(each) for each in (RECORD, *AWKWARD)])
+    arrived = read_letters(servers, registry, topic, 1 + len(AWKWARD))
+    recovered = [recover(decode(registry, each)) for each in arrived]
+    assert sorted(recovered, key=repr) == sorted((RECORD, *AWKWARD), key=repr)
+
+
+def test_letter_has_the_key_of_its_record(
+    servers: str, registry: RegistryServer, open_producer: Open
+) -> None:
+    topic = unique("dlq")
+    keys = [b"\xffcam", b"", None]
+    records = [dataclasses.replace(RECORD, key=key) for key in keys]
+    open_producer(servers, topic).publish([letter(each) for each in records])
+    arrived = read_letters(servers, registry, topic, 3)
+    assert sorted(map(repr, keys)) == sorted(repr(each.key) for each in arrived)
+
+
+def test_schema_is_registered_under_the_topics_subject(
+    cluster: MockCluster, registry: RegistryServer, open_producer: Open
+) -> None:
+    open_producer(cluster.bootstrap_servers, "my.dlq").publish([letter()])
+    client = SchemaRegistryClient({"url": registry.url})
+    assert client.get_subjects() == ["my.dlq-value"]
+
+
+def test_nothing_to_send_needs_neither_broker_nor_registry(
+    registry: RegistryServer, open_producer: Open
+) -> None:
+    registry.available = False
+    open_producer("localhost:1").publish([])
+
+
+def test_registry_that_is_down_hands_all_letters_back(
+    cluster: MockCluster, registry: RegistryServer, open_producer: Open
+) -> None:
+    registry.available = False
+    producer = open_producer(cluster.bootstrap_servers)
+    letters = [letter(), letter(AWKWARD[0])]
+    with pytest.raises(DeadLetterRefused, match="503") as caught:
+        producer.publish(letters, timeout_seconds=0.1)
+    assert caught.value.letters == tuple(letters)
+    registry.available = True
+    producer.publish(letters)
+    assert len(read_letters(cluster.bootstrap_servers, registry, "alpr.dlq", 2)) == 2
+
+
+def test_broker_that_is_away_hands_letters_back_and_takes_them_later(
+    cluster: MockCluster, registry: RegistryServer, open_producer: Open
+) -> None:
+    cluster.go_down()
+    producer = open_producer(cluster.bootstrap_servers)
+    with pytest.raises(DeadLetterRefused, match="Connection refused") as caught:
+        producer.publish([letter()], timeout_seconds=0.3)
+    cluster.come_up()
+    producer.publish(caught.value.letters)
+    arrived = read_letters(cluster.bootstrap_servers, registry, "alpr.dlq", 1)
+    assert recover(decode(registry, arrived[0])) == RECORD
+
+
+def test_letter_that_is_too_large_is_handed_back_alone(
+    cluster: MockCluster, registry: RegistryServer, open_producer: Open
+) -> None:
+    producer = open_producer(
+        cluster.bootstrap_servers, kafka_options=Secret({"message.max.bytes": "2000"})
+    )
+    large = letter(dataclasses.replace(RECORD, value=b"x" * 3_000))
+    with pytest.raises(DeadLetterRefused, match=r"too large") as caught:
+        producer.publish([letter(), large, letter(AWKWARD[0])])
+    assert caught.value.letters == (large,)
+    assert len(read_letters(cluster.bootstrap_servers, registry, "alpr.dlq", 2)) == 2
+
+
+def test_broker_that_finds_a_letter_too_large_hands_it_back(
+    cluster: MockCluster, open_producer: Open
+) -> None:
+    cluster.create_topic("alpr.dlq", 1)
+    cluster.answer(PRODUCE, [KafkaError.MSG_SIZE_TOO_LARGE])
+    producer = open_producer(cluster.bootstrap_servers)
+    with pytest.raises(DeadLetterRefused, match=r"too large"):
+        producer.publish([letter()])
+    producer.publish([letter()])
+
+
+def test_waiting_ends_when_it_is_over(cluster: MockCluster, open_producer: Open) -> None:
+    cluster.go_down()
+    with pytest.raises(DeadLetterRefused):
+        open_producer(cluster.bootstrap_servers).publish(
+            [letter()], timeout_seconds=600, is_over=lambda: True
+        )
+
+
+def test_reason_holds_no_secret(cluster: MockCluster) -> None:
+    with RegistryServer(credentials="engine:right") as guarded:
+        url = guarded.url.replace("http://", "http://engine:p%40ss%2Fw@")
+        settings = dataclasses.replace(
+            settings_of(cluster.bootstrap_servers, guarded), schema_registry_url=Secret(url)
+        )
+        producer = DeadLetterProducer(settings)
+        with pytest.raises(DeadLetterRefused, match="credentials") as caught:
+            producer.publish([letter()])
+        producer.close()
+    assert "p@ss" not in str(caught.value)
+    assert "p%40ss" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", [None, "{", '{"type": "nothing"}'], ids=["missing", "json", "avro"]
+)
+def test_unusable_schema_is_an_error_at_once(
+    text: str | None, tmp_path: Path, registry: RegistryServer
+) -> None:
+    if text is not None:
+        (tmp_path / "dlq_message.avsc").write_text(text)
+    with pytest.raises(SchemaError, match=r"dlq_message\.avsc"):
+        DeadLetterProducer(settings_of("localhost:1", registry, schemas_path=tmp_path))

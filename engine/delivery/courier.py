@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 import structlog
-from tenacity import RetryCallState
+from tenacity import RetryCallState, Retrying
 
 from channels.alert import Outcome, Reason, Status
 from engine.delivery.lane import Lane
@@ -55,7 +55,7 @@ class Courier:
 
     def work(self) -> None:
         """Deliver until the lane sends the worker home."""
-        lane, task = self._lane, None
+        lane = self._lane
         try:
             while (task := lane.next_task()) is not None:
                 try:
@@ -73,15 +73,14 @@ class Courier:
         retrying = send_retrying(self._policy, task.interrupt)
         retrying.after = lambda state: self._note_retryable(task, state)
         retrying.before_sleep = lambda state: self._lane.suspend(task)
-        attempt: Attempt | None = retrying(self._attempt, task)
+        attempt: Attempt | None = retrying(self._attempt, task, retrying)
         if attempt is not None:
             self._settle(task, attempt)
 
-    def _attempt(self, task: Task) -> Attempt | None:
-        is_retry = self._lane.is_retrying(task)
+    def _attempt(self, task: Task, retrying: Retrying) -> Attempt | None:
         if not self._lane.resume(task):
             return None
-        if is_retry:
+        if retrying.statistics["attempt_number"] > 1:
             self._metrics.notification_retries.labels(self._lane.channel).inc()
         outcome = self._send(task.delivery)
         if outcome.status not in _FAILED:
@@ -92,7 +91,7 @@ class Courier:
 
     def _send(self, delivery: Delivery) -> Outcome:
         lane, alert = self._lane, delivery.alert
-        read_at = lane.take_read_at(alert.alert_id)
+        read_at = lane.read_times.take(alert.alert_id)
         with lane.outlet.borrow() as target:
             self._reach("send")
             started = self._timing.monotonic()

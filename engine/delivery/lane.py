@@ -9,13 +9,13 @@ fail that the target itself seems to be down.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from channels.alert import Outcome, Target
 from engine.delivery.outlet import Outlet
 from engine.delivery.policy import RetryPolicy
-from engine.delivery.queue import PAGE, Queue, Task
+from engine.delivery.queue import PAGE, Fetch, Queue, Task
 from engine.delivery.standing import Standing
 from engine.delivery.timing import ReadTimes, Signal, Timing
 from engine.store import Delivery, Hold
@@ -24,8 +24,6 @@ RETRYING: Final = 16
 """So many deliveries of one target may wait for another try at once; each costs a thread."""
 IDLE_SECONDS: Final = 60.0
 
-Fetch = Callable[[str, int, Collection[int]], list[Delivery]]
-"""Reads waiting deliveries: target id, limit, ids to leave out."""
 Spawn = Callable[["Lane"], None]
 """Starts one more worker of the lane."""
 
@@ -41,6 +39,7 @@ class Lane:
         self.outlet: Final = Outlet(target)
         self.turning: Final = threading.Lock()
         """Held while a hold or its end goes to the store, so that they arrive in order."""
+        self.read_times: Final = ReadTimes()
         self._policy = policy
         self._timing = timing
         self._fetch = fetch
@@ -57,7 +56,6 @@ class Lane:
         self._not_before = 0.0
         self._threads = 0
         self._idle = 0
-        self._read_times = ReadTimes()
 
     @property
     def hold(self) -> Hold | None:
@@ -73,8 +71,8 @@ class Lane:
 
     def wake(self, read_at: Mapping[str, float]) -> None:
         """New deliveries are stored; `read_at` has when their events were read, by alert id."""
+        self.read_times.note(read_at)
         with self._changed:
-            self._read_times.note(read_at)
             self._standing.note_arrival(self._timing.monotonic())
             self._look_again()
 
@@ -125,7 +123,7 @@ class Lane:
                     self._fetch_page()
                 elif (task := self._claim()) is not None:
                     return task
-                elif self._may_leave(patience):
+                elif self._is_spare() and self._timing.monotonic() >= patience:
                     break
                 else:
                     self._rest(patience)
@@ -136,11 +134,6 @@ class Lane:
         """A worker ends by an error instead of by `next_task`."""
         with self._changed:
             self._threads -= 1
-
-    def is_retrying(self, task: Task) -> bool:
-        """Whether the task had a try before."""
-        with self._changed:
-            return task.delivery_id in self._retrying
 
     def suspend(self, task: Task) -> None:
         """The task waits for its next try, others may send."""
@@ -166,21 +159,18 @@ class Lane:
             self._sending.add(task.delivery_id)
             return True
 
-    def take_read_at(self, alert_id: str) -> float | None:
-        """When the alert's event was read, told once; None for all but fresh alerts."""
-        with self._changed:
-            return self._read_times.take(alert_id)
-
     def note_failed(self, task: Task, outcome: Outcome) -> bool:
         """The task's try failed; whether that seems to be the message's own fault.
 
-        A receiver that asks for a wait by `Retry-After` asks it of all deliveries.
+        If it does not, a `Retry-After` is asked of all deliveries.
         """
         with self._changed:
+            self._standing.note_failed(task.delivery_id)
+            if self._standing.is_suspect(task.delivery_id):
+                return True
             asked = min(outcome.retry_after_seconds or 0.0, self._policy.longest_wait_seconds)
             self._not_before = max(self._not_before, self._timing.monotonic() + asked)
-            self._standing.note_failed(task.delivery_id)
-            return self._standing.is_suspect(task.delivery_id)
+            return False
 
     def gives_up(self, task: Task) -> bool:
         """Whether the task, its tries used up, failed while its target works for others."""
@@ -198,6 +188,7 @@ class Lane:
             now = self._timing.monotonic()
             self._standing.begin_outage(hold, outcome, failed, now, self._policy)
             self._interrupt.set()
+            self._not_before = 0.0
             self._queue.reset()
             self._staff()
             self._changed.notify_all()
@@ -221,7 +212,6 @@ class Lane:
                 return False
             self._standing.outage = None
             self._interrupt = Signal(self._timing)
-            self._not_before = 0.0
             self._queue.reset()
             return True
 
@@ -288,20 +278,20 @@ class Lane:
         outage = self._standing.outage
         if outage is not None:
             self._probing = True
-            outage.probed.add(delivery.delivery_id)
+            outage.begin_probe(delivery.delivery_id)
         self._staff()
         return Task(delivery, outage is not None, self._interrupt)
 
-    def _may_leave(self, patience: float) -> bool:
-        is_needed = self._queue.has_work and self._idle == 0
-        return self._timing.monotonic() >= patience and not is_needed
+    def _is_spare(self) -> bool:
+        return self._idle > 0 or not self._queue.has_work
 
     def _rest(self, patience: float) -> None:
         now = self._timing.monotonic()
-        times = [patience, self._not_before]
-        outage = self._standing.outage
-        if outage is not None and self._queue.has_work:
-            times.append(outage.probe_at)
+        times = [self._not_before]
+        if self._is_spare():
+            times.append(patience)
+        if self._standing.outage is not None and self._queue.has_work:
+            times.append(self._standing.outage.probe_at)
         left = min((time - now for time in times if time > now), default=None)
         self._idle += 1
         try:

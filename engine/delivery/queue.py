@@ -7,7 +7,7 @@ store is read, which `is_fetching` covers.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,9 @@ from engine.delivery.timing import Signal
 from engine.store import Delivery
 
 PAGE: Final = 20
+
+Fetch = Callable[[str, int, Collection[int]], list[Delivery]]
+"""Reads waiting deliveries: target id, limit, ids to leave out."""
 
 
 @dataclass(frozen=True, slots=True)

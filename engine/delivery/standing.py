@@ -18,7 +18,7 @@ class Outage:
     """A hold in force: `probe_at` is the next probe's time (monotonic), `failed` who failed in it.
 
     `may_be_message` says that the failures could be one message's own fault; `is_roused` that
-    somebody changed something, so that the next probe's result is news.
+    somebody changed something, and `is_news` that the probe in flight is the first since then.
     """
 
     hold: Hold
@@ -28,6 +28,12 @@ class Outage:
     probed: set[int]
     probes: int = 0
     is_roused: bool = False
+    is_news: bool = False
+
+    def begin_probe(self, delivery_id: int) -> None:
+        """This delivery is sent as a probe now."""
+        self.probed.add(delivery_id)
+        self.is_news, self.is_roused = self.is_roused, False
 
 
 @dataclass(slots=True)
@@ -79,17 +85,18 @@ class Standing:
     def note_probe(
         self, delivery_id: int, outcome: Outcome, now: float, policy: RetryPolicy
     ) -> bool:
-        """A probe failed; whether that is news, because somebody had changed something."""
+        """A probe failed; whether that is news, because somebody had changed something before.
+
+        If somebody has changed something meanwhile, the next probe is due at once.
+        """
         outage = self.outage
-        if outage is None:
+        if outage is None or outage.is_roused:
             return False
-        was_roused = outage.is_roused
-        outage.is_roused = False
         outage.probes += 1
         outage.failed.add(delivery_id)
         outage.may_be_message = _may_be_message(outcome)
         outage.probe_at = now + policy.probe_delay(outage.probes, outcome)
-        return was_roused
+        return outage.is_news
 
     def rouse(self, now: float) -> None:
         """Somebody changed something: probe at once, and grow the intervals anew."""

@@ -63,17 +63,20 @@ class Signal(threading.Event):
 
 
 class ReadTimes:
-    """When the events of fresh alerts were read (monotonic), each told once; bounded, no lock."""
+    """When the events of fresh alerts were read (monotonic seconds), each told once; bounded."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._read_at: dict[str, float] = {}
 
     def note(self, read_at: Mapping[str, float]) -> None:
         """Remember these, by alert id; the oldest are forgotten when there are too many."""
-        self._read_at.update(read_at)
-        while len(self._read_at) > FRESH_ALERTS:
-            del self._read_at[next(iter(self._read_at))]
+        with self._lock:
+            self._read_at.update(read_at)
+            while len(self._read_at) > FRESH_ALERTS:
+                del self._read_at[next(iter(self._read_at))]
 
     def take(self, alert_id: str) -> float | None:
         """The alert's time, None when it is not known or was told before."""
-        return self._read_at.pop(alert_id, None)
+        with self._lock:
+            return self._read_at.pop(alert_id, None)

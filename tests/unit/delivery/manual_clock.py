@@ -1,0 +1,71 @@
+"""A clock that moves only when a test says so, and wakes those whose time has come."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+PATIENCE_SECONDS = 20.0
+START = datetime(2025, 12, 25, 16, tzinfo=UTC)
+
+
+class ManualClock:
+    """Both clocks and the waiting by them; the monotonic one starts at 0."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._seconds = 0.0
+        self._sleepers: dict[object, tuple[float, threading.Condition]] = {}
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self._seconds)
+
+    def monotonic(self) -> float:
+        return self._seconds
+
+    def epoch(self) -> float:
+        """Seconds since the epoch."""
+        return self.now().timestamp()
+
+    def wait(self, condition: threading.Condition, seconds: float | None) -> None:
+        """Wait on the condition, which is held, until notified or the clock has moved on."""
+        sleeper = object()
+        with self._changed:
+            until = float("inf") if seconds is None else self._seconds + seconds
+            if until <= self._seconds:
+                return
+            self._sleepers[sleeper] = (until, condition)
+            self._changed.notify_all()
+        try:
+            condition.wait(PATIENCE_SECONDS)
+        finally:
+            with self._changed:
+                del self._sleepers[sleeper]
+
+    def move_to(self, seconds: float) -> None:
+        """Let the time be `seconds` since the start."""
+        with self._changed:
+            assert seconds >= self._seconds
+            self._seconds = seconds
+            due = [condition for until, condition in self._sleepers.values() if until <= seconds]
+        for condition in due:
+            with condition:
+                condition.notify_all()
+
+    def await_sleeper(self, until: float) -> None:
+        """Wait until somebody sleeps until exactly then."""
+
+        def is_there() -> bool:
+            return any(each == pytest.approx(until) for each, _ in self._sleepers.values())
+
+        with self._changed:
+            assert self._changed.wait_for(is_there, PATIENCE_SECONDS), (
+                f"nobody sleeps until {until}, but {sorted(u for u, _ in self._sleepers.values())}"
+            )
+
+    def sleep_over(self, until: float) -> None:
+        """Wait until somebody sleeps until exactly then, and let it be then."""
+        self.await_sleeper(until)
+        self.move_to(until)

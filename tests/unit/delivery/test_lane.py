@@ -1,0 +1,261 @@
+"""The lane without workers: the test itself takes the tasks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+
+import pytest
+
+from channels.alert import Alert, Outcome, Priority, Reason, Status
+from engine.delivery.lane import Lane
+from engine.delivery.queue import Task
+from engine.delivery.timing import Timing
+from engine.store import Delivery, Hold
+from tests.unit.delivery.manual_clock import ManualClock
+from tests.unit.delivery.scripted_target import DOWN, ScriptedTarget
+from tests.unit.delivery.stage import POLICY
+
+ALERT = Alert("a1", "r1", "A rule", Priority.LOW, "text", "", "")
+HOLD = Hold("mail/ann", "mail", "server_error", "500", 0)
+
+
+class Bench:
+    """A lane whose store is a list of ids."""
+
+    def __init__(self, concurrency: int = 1) -> None:
+        self.clock = ManualClock()
+        self.waiting: list[int] = []
+        self.spawned = 0
+        target = ScriptedTarget("mail/ann", concurrency=concurrency)
+        timing = Timing(self.clock, self.clock.wait)
+        self.lane = Lane(target, POLICY, timing, self._fetch, self._spawn)
+
+    def arrive(self, *delivery_ids: int) -> None:
+        self.waiting += delivery_ids
+        self.lane.wake({})
+
+    def take(self) -> Task:
+        task = self.lane.next_task()
+        assert task is not None
+        return task
+
+    def done(self, task: Task, *, is_sent: bool = True) -> bool:
+        self.waiting.remove(task.delivery_id)
+        opened = self.lane.note_done(task, is_sent=is_sent, is_answered=True)
+        self.lane.finish(task)
+        return opened
+
+    def fail(self, task: Task, outcome: Outcome = DOWN) -> None:
+        self.lane.note_failed(task, outcome)
+        self.lane.suspend(task)
+
+    def in_thread(self) -> tuple[threading.Thread, list[Task | None]]:
+        tasks: list[Task | None] = []
+        thread = threading.Thread(target=lambda: tasks.append(self.lane.next_task()), daemon=True)
+        thread.start()
+        return thread, tasks
+
+    def _fetch(self, target_id: str, limit: int, exclude: Collection[int]) -> list[Delivery]:
+        ids = [each for each in self.waiting if each not in exclude][:limit]
+        return [Delivery(each, ALERT, "mail", target_id, 0, 0) for each in ids]
+
+    def _spawn(self, lane: Lane) -> None:
+        assert lane is self.lane
+        self.spawned += 1
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_a_worker_is_asked_for_when_something_arrives_and_only_one(bench: Bench) -> None:
+    bench.arrive(1)
+    bench.arrive(2)
+    assert bench.spawned == 1
+
+
+def test_a_target_with_room_gets_a_worker_for_each_place() -> None:
+    bench = Bench(concurrency=2)
+    bench.arrive(1, 2, 3)
+    assert bench.spawned == 1
+    first = bench.take()
+    assert bench.spawned == 2
+    second = bench.take()
+    assert bench.spawned == 2
+    assert {first.delivery_id, second.delivery_id} == {1, 2}
+    assert bench.lane.claimed == {1, 2}
+
+
+def test_who_waits_between_tries_is_replaced_by_another_worker(bench: Bench) -> None:
+    bench.arrive(1, 2)
+    first = bench.take()
+    bench.fail(first)
+    assert bench.spawned == 2
+    assert bench.take().delivery_id == 2
+
+
+def test_in_an_outage_no_more_are_tried_than_show_it(bench: Bench) -> None:
+    bench.arrive(1, 2, 3)
+    first = bench.take()
+    bench.fail(first)
+    bench.fail(bench.take())
+    _, tasks = bench.in_thread()
+    bench.clock.await_sleeper(float("inf"))
+    assert tasks == []
+    bench.lane.close()
+
+
+def test_after_a_success_the_failures_of_others_stop_nobody(bench: Bench) -> None:
+    bench.arrive(*range(1, 8))
+    for number in (1, 3, 5):
+        failing = bench.take()
+        assert failing.delivery_id == number
+        bench.fail(failing)
+        bench.done(bench.take())
+    assert bench.take().delivery_id == 7
+
+
+def test_a_bounded_number_waits_for_another_try(bench: Bench) -> None:
+    bench.arrive(*range(1, 100))
+    for _ in range(16):
+        bench.fail(bench.take())
+        if len(bench.lane.claimed) < 16:
+            bench.done(bench.take())
+    _, tasks = bench.in_thread()
+    bench.clock.await_sleeper(float("inf"))
+    assert tasks == []
+    bench.lane.close()
+
+
+def test_a_retry_goes_before_new_deliveries(bench: Bench) -> None:
+    bench.arrive(1, 2, 3)
+    first = bench.take()
+    bench.fail(first)
+    second = bench.take()
+    resumed: list[bool] = []
+    retry = threading.Thread(target=lambda: resumed.append(bench.lane.resume(first)))
+    retry.start()
+    bench.clock.await_sleeper(float("inf"))
+    bench.done(second)
+    _, tasks = bench.in_thread()
+    retry.join(10.0)
+    assert resumed == [True]
+    assert tasks == []
+    bench.lane.close()
+
+
+def test_a_hold_interrupts_whoever_waits_between_tries(bench: Bench) -> None:
+    bench.arrive(1, 2)
+    first = bench.take()
+    bench.fail(first)
+    second = bench.take()
+    assert bench.lane.begin_hold(second, HOLD, DOWN)
+    assert not bench.lane.resume(first)
+    assert first.interrupt.is_set()
+    assert bench.lane.hold == HOLD
+
+
+def test_a_target_is_held_once_by_those_that_fail_together() -> None:
+    bench = Bench(concurrency=2)
+    bench.arrive(1, 2)
+    first, second = bench.take(), bench.take()
+    assert bench.lane.begin_hold(first, HOLD, DOWN)
+    assert not bench.lane.begin_hold(second, HOLD, DOWN)
+
+
+def test_a_held_target_has_one_probe_at_a_time() -> None:
+    bench = Bench(concurrency=4)
+    bench.arrive(1, 2, 3)
+    first = bench.take()
+    bench.lane.begin_hold(first, HOLD, DOWN)
+    bench.lane.finish(first)
+    bench.clock.move_to(30.0)
+    probe = bench.take()
+    assert probe.is_probe
+    assert probe.delivery_id == 2
+    _, tasks = bench.in_thread()
+    bench.clock.await_sleeper(float("inf"))
+    assert tasks == []
+    assert bench.done(probe)
+    assert bench.lane.hold is None
+    bench.lane.close()
+
+
+def test_a_send_from_before_the_hold_opens_it_when_it_is_taken() -> None:
+    bench = Bench(concurrency=2)
+    bench.arrive(1, 2)
+    first, second = bench.take(), bench.take()
+    bench.lane.begin_hold(first, HOLD, DOWN)
+    assert bench.done(second)
+    assert bench.lane.hold is None
+
+
+def test_used_up_tries_are_the_messages_fault_if_another_was_taken_meanwhile(
+    bench: Bench,
+) -> None:
+    bench.arrive(1, 2)
+    first = bench.take()
+    bench.fail(first)
+    assert not bench.lane.gives_up(first)
+    bench.done(bench.take())
+    assert bench.lane.gives_up(first)
+
+
+def test_used_up_tries_are_not_the_messages_fault_while_others_begin_to_fail(
+    bench: Bench,
+) -> None:
+    bench.arrive(1, 2, 3)
+    first = bench.take()
+    bench.fail(first)
+    bench.done(bench.take())
+    bench.fail(bench.take())
+    assert not bench.lane.gives_up(first)
+
+
+def test_a_suspects_retry_after_concerns_nobody_else(bench: Bench) -> None:
+    bench.arrive(1, 2, 3)
+    first = bench.take()
+    bench.fail(first)
+    bench.done(bench.take())
+    bench.fail(first, Outcome(Status.UNAVAILABLE, Reason.RATE_LIMITED, "", 100.0))
+    assert bench.take().delivery_id == 3
+
+
+def test_a_worker_without_work_ends_after_a_minute(bench: Bench) -> None:
+    bench.arrive(1)
+    bench.done(bench.take())
+    thread, tasks = bench.in_thread()
+    bench.clock.sleep_over(60.0)
+    thread.join(10.0)
+    assert tasks == [None]
+    bench.arrive(2)
+    assert bench.spawned == 2
+
+
+def test_a_worker_that_ended_by_an_error_is_replaced_at_the_next_arrival(bench: Bench) -> None:
+    bench.arrive(1)
+    task = bench.take()
+    bench.lane.finish(task)
+    bench.lane.leave()
+    bench.arrive(2)
+    assert bench.spawned == 2
+
+
+def test_a_closed_lane_hands_out_nothing_and_holds_nothing(bench: Bench) -> None:
+    bench.arrive(1, 2)
+    task = bench.take()
+    assert not bench.lane.close()
+    assert bench.lane.next_task() is None
+    assert not bench.lane.begin_hold(task, HOLD, DOWN)
+    assert not bench.lane.restore(HOLD)
+    bench.arrive(3)
+    assert bench.spawned == 1
+
+
+def test_a_restored_hold_is_probed_at_once(bench: Bench) -> None:
+    assert bench.lane.restore(HOLD)
+    assert not bench.lane.restore(HOLD)
+    bench.arrive(1)
+    assert bench.take().is_probe

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from channels.alert import Target
+from engine.delivery.lane import Lane
+from engine.delivery.roster import Roster
+from engine.delivery.timing import Timing
+from tests.unit.delivery.manual_clock import ManualClock
+from tests.unit.delivery.scripted_target import ScriptedTarget
+from tests.unit.delivery.stage import POLICY
+
+
+def build(target: Target) -> Lane:
+    clock = ManualClock()
+    return Lane(target, POLICY, Timing(clock, clock.wait), lambda *_: [], lambda lane: None)
+
+
+def targets(*names: str) -> dict[str, ScriptedTarget]:
+    return {name: ScriptedTarget(name) for name in names}
+
+
+def test_a_target_that_stays_keeps_its_lane() -> None:
+    roster = Roster(targets("mail/ann"), build)
+    lane = roster.find("mail/ann")
+    assert roster.replace(targets("mail/ann", "mail/bob")) == ()
+    assert roster.find("mail/ann") is lane
+    assert {each.target_id for each in roster.lanes} == {"mail/ann", "mail/bob"}
+
+
+def test_a_target_that_goes_is_found_no_more_and_comes_back_to_its_lane() -> None:
+    roster = Roster(targets("mail/ann"), build)
+    lane = roster.find("mail/ann")
+    assert roster.replace({}) == (lane,)
+    assert roster.find("mail/ann") is None
+    assert roster.in_hand("mail/ann") == frozenset()
+    roster.replace(targets("mail/ann"))
+    assert roster.find("mail/ann") is lane
+
+
+def test_a_lane_that_has_left_for_good_is_forgotten() -> None:
+    roster = Roster(targets("mail/ann"), build)
+    lane = roster.find("mail/ann")
+    roster.replace({})
+    roster.forget_idle()
+    roster.replace(targets("mail/ann"))
+    assert roster.find("mail/ann") is not lane
+
+
+def test_closing_closes_every_target() -> None:
+    held = targets("mail/ann", "mail/bob")
+    Roster(held, build).close()
+    assert [target.closed for target in held.values()] == [1, 1]

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from engine.delivery.lane import Lane
+from engine.delivery.roster import Roster
+from engine.delivery.timing import Signal, Timing
+from engine.delivery.watch import Watch
+from engine.store import DeliveryState
+from tests.unit.delivery.scripted_target import ScriptedTarget
+from tests.unit.delivery.stage import POLICY, Stage
+
+ANN = "mail/ann"
+
+
+class Watched:
+    """A watch in its thread, over one lane that nobody works on."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        timing = Timing(stage.clock, stage.clock.wait)
+        self.staffed = threading.Semaphore(0)
+        self.stopping = Signal(timing)
+        target = ScriptedTarget(ANN)
+        self.lane = Lane(target, POLICY, timing, stage.store.waiting, self._spawn)
+        roster = Roster({ANN: target}, lambda target: self.lane)
+        self.watch = Watch(stage.store, roster, stage.metrics, timing, self.stopping)
+        self.thread = threading.Thread(target=self.watch.work)
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self.watch.ask()
+        self.thread.join(10.0)
+
+    def _spawn(self, lane: Lane) -> None:
+        self.staffed.release()
+
+
+@pytest.fixture
+def watched(stage: Stage) -> Iterator[Watched]:
+    made = Watched(stage)
+    yield made
+    made.stop()
+
+
+def test_a_lane_with_a_backlog_is_woken_at_the_start(watched: Watched) -> None:
+    watched.stage.store_only(ANN)
+    watched.thread.start()
+    assert watched.staffed.acquire(timeout=10.0)
+
+
+def test_a_lane_without_a_backlog_is_left_alone(watched: Watched) -> None:
+    watched.thread.start()
+    watched.stage.clock.await_sleeper(1.0)
+    assert not watched.staffed.acquire(blocking=False)
+
+
+def test_the_hold_of_an_earlier_run_is_restored_and_that_of_a_gone_target_dropped(
+    watched: Watched,
+) -> None:
+    store = watched.stage.store
+    store.hold(ANN, "mail", "unauthorized", "401", 7)
+    store.hold("pager/1", "pager", "unauthorized", "401", 7)
+    watched.thread.start()
+    store.await_that(lambda: [hold.target_id for hold in store.holds()] == [ANN])
+    watched.stage.clock.await_sleeper(1.0)
+    assert watched.lane.hold is not None
+    assert watched.lane.hold.since_us == 7
+    assert watched.stage.metric("channel_held", channel="mail") == 1
+
+
+def test_the_deliveries_of_a_gone_target_are_dead_and_counted(watched: Watched) -> None:
+    stage = watched.stage
+    alerts = [stage.store_only("pager/1") for _ in range(3)]
+    with structlog.testing.capture_logs() as logs:
+        watched.thread.start()
+        for alert in alerts:
+            stage.store.await_state(alert, "pager/1", DeliveryState.DEAD)
+        stage.clock.await_sleeper(1.0)
+    assert [(log["event"], log["count"]) for log in logs] == [("delivery.channel_removed", 3)]
+    dead = stage.metric("notifications_dead_total", channel="pager", reason="channel_removed")
+    assert dead == 3
+
+
+def test_a_store_in_trouble_is_asked_again_and_said_once(watched: Watched) -> None:
+    stage = watched.stage
+    alert = stage.store_only("pager/1")
+    stage.store.is_failing = True
+    with structlog.testing.capture_logs() as logs:
+        watched.thread.start()
+        stage.clock.sleep_over(1.0)
+        stage.clock.await_sleeper(2.0)
+        stage.store.is_failing = False
+        stage.clock.move_to(2.0)
+        stage.store.await_state(alert, "pager/1", DeliveryState.DEAD)
+    assert [log["event"] for log in logs][:1] == ["delivery.watch_waiting"]
+    assert [log["event"] for log in logs].count("delivery.watch_waiting") == 1
+    assert stage.metric("store_errors_total") == 2
+
+
+def test_the_backlog_is_counted_every_five_seconds(watched: Watched) -> None:
+    stage = watched.stage
+    watched.thread.start()
+    stage.clock.await_sleeper(1.0)
+    assert stage.metric("deliveries_waiting", channel="mail") == 0
+    stage.store_only(ANN)
+    for second in range(1, 6):
+        stage.clock.sleep_over(float(second))
+    stage.clock.await_sleeper(6.0)
+    assert stage.metric("deliveries_waiting", channel="mail") == 1

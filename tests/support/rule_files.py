@@ -1,0 +1,39 @@
+"""Rule sets for tests, loaded by the real loader from text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from channels.alert import SENT, Alert, Outcome, Target
+from engine.rules import RuleSet, load_rules
+from tests.support.avro import plate_schema
+
+
+class Mailbox:
+    """A target that takes everything and keeps it."""
+
+    concurrency = 1
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+        self.target_id = f"{channel}:mailbox"
+        self.alerts: list[Alert] = []
+
+    def send(self, alert: Alert, idempotency_key: str) -> Outcome:
+        """Keep it."""
+        self.alerts.append(alert)
+        return SENT
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def load_text(text: str, folder: Path) -> RuleSet:
+    """The rules of `text`; each channel that they name is a `Mailbox`."""
+    path = folder / "rules.yaml"
+    path.write_text(text, encoding="utf-8")
+
+    def mailbox(channel: str) -> tuple[Target, ...]:
+        return (Mailbox(channel),)
+
+    return load_rules([path], plate_schema(), {}, stand_in=mailbox)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from datetime import UTC
+from pathlib import Path
+
+from engine.errors import EvaluationError
+from engine.event import Event, make_event
+from engine.match import LinearMatcher
+from engine.rules import Rule
+from tests.support.rule_files import load_text
+from tests.unit.plate import plate_event
+
+RULES = """
+rules:
+  - {id: first, name: A, when: plate.confidence > 0.9, notify: []}
+  - {id: broken, name: B, when: 'vehicle.make.startsWith("T")', notify: []}
+  - {id: off, name: C, enabled: false, when: true, notify: []}
+  - {id: last, name: D, when: true, notify: []}
+"""
+
+
+def an_event(**fields: object) -> Event:
+    return make_event(plate_event(**fields), zone=UTC)
+
+
+def test_the_rules_that_hold_are_given_in_rule_order(tmp_path: Path) -> None:
+    matcher = LinearMatcher(load_text(RULES, tmp_path).rules)
+    assert [m.rule_id for m in matcher.match(an_event(vehicle={"make": "Toyota"}))] == [
+        "first",
+        "broken",
+        "last",
+    ]
+    assert [m.rule_id for m in matcher.match(an_event(plate={"confidence": 0.5}))] == ["last"]
+
+
+def test_all_rules_are_the_enabled_ones_in_order(tmp_path: Path) -> None:
+    matcher = LinearMatcher(load_text(RULES, tmp_path).rules)
+    assert [rule.rule_id for rule in matcher.all_rules()] == ["first", "broken", "last"]
+
+
+def test_an_evaluation_error_is_told_and_stops_no_other_rule(tmp_path: Path) -> None:
+    told: list[tuple[str, str]] = []
+
+    def on_error(rule: Rule, error: EvaluationError) -> None:
+        told.append((rule.rule_id, error.error_type))
+
+    matcher = LinearMatcher(load_text(RULES, tmp_path).rules, on_error)
+    assert [match.rule_id for match in matcher.match(an_event())] == ["first", "last"]
+    assert told == [("broken", "null_operand")]

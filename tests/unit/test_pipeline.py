@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from engine.cooldown import Cooldown
+from engine.errors import StoreUnavailableError
+from engine.metrics import Metrics
+from engine.pipeline import Pipeline
+from engine.store import Store, open_store
+from engine.stream.deadletter import DeadLetterType
+from engine.stream.decoder import Decoder
+from tests.support.avro import plate_schema
+from tests.support.rule_files import load_text
+from tests.unit.manual_time import ManualTime
+from tests.unit.plate import NOON, Writers, plate_record, record_of
+
+RULES = """
+channels: {ops: 'json://localhost'}
+rules:
+  - id: watch
+    name: Watch
+    priority: high
+    conditions: [{field: plate.normalized_text, operator: in_list, value: [ABC123]}]
+    notify: [ops]
+  - {id: make, name: Make, when: 'vehicle.make.startsWith("T")', notify: []}
+"""
+
+
+class Bench:
+    """A pipeline on real parts but for the registry and the clock."""
+
+    def __init__(self, folder: Path, rules: str = RULES) -> None:
+        self.writers = Writers()
+        self.time = ManualTime()
+        self.metrics = Metrics()
+        self.steps: list[str] = []
+        self.store: Store = open_store(f"sqlite:///{folder}/alerts.db")
+        zone = NOON.tzinfo
+        assert zone is not None
+        self.pipeline = Pipeline(
+            Decoder(plate_schema(), self.writers, zone),
+            Cooldown(self.store, timer=self.time.monotonic),
+            self.store,
+            self.metrics,
+            self.time,
+            max_alert_age_seconds=3600,
+            reach=self.steps.append,
+        )
+        self.pipeline.use(load_text(rules, folder))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    with bench.store:
+        yield bench
+
+
+def test_a_match_is_stored_with_a_delivery_for_each_target(bench: Bench) -> None:
+    record = plate_record()
+    batch = bench.pipeline.process([record])
+    assert batch.settled == 1
+    (fresh,) = batch.fresh
+    assert fresh.routes == (("ops", "ops:mailbox"),)
+    assert fresh.read_at == record.read_at
+    (stored,) = bench.store.alerts(10)
+    assert stored.alert.alert_id == fresh.alert_id
+    assert (stored.topic, stored.partition, stored.offset) == ("plates", 0, record.offset)
+    assert [delivery.target_id for delivery in stored.deliveries] == ["ops:mailbox"]
+    assert bench.metrics.total("alerts_triggered_total") == 1
+    assert bench.metrics.total("rules_matched_total") == 1
+
+
+def test_a_second_sighting_is_suppressed_and_told_by_the_next_alert(bench: Bench) -> None:
+    bench.pipeline.process([plate_record(0)])
+    batch = bench.pipeline.process([plate_record(10), plate_record(299)])
+    assert (batch.settled, batch.fresh) == (2, [])
+    assert bench.metrics.total("alerts_rate_limited_total") == 2
+    bench.pipeline.process([plate_record(300)])
+    assert bench.store.alerts(1)[0].alert.suppressed_count == 2
+
+
+def test_a_record_read_twice_counts_as_nothing(bench: Bench) -> None:
+    record = plate_record()
+    bench.pipeline.process([record])
+    batch = bench.pipeline.process([record])
+    assert batch.fresh == []
+    assert bench.metrics.total("alerts_rate_limited_total") == 0
+    assert bench.metrics.total("rules_matched_total") == 1
+    assert bench.metrics.total("events_duplicate_total") == 1
+
+
+def test_an_undecodable_record_is_a_dead_letter_and_the_next_one_is_processed(bench: Bench) -> None:
+    poison = record_of(b"\x01garbage")
+    batch = bench.pipeline.process([poison, plate_record()])
+    assert batch.settled == 2
+    (letter,) = batch.dead_letters
+    assert (letter.record, letter.error_type) == (poison, DeadLetterType.SCHEMA_VALIDATION)
+    assert len(batch.fresh) == 1
+
+
+def test_a_tombstone_is_counted_and_no_dead_letter(bench: Bench) -> None:
+    batch = bench.pipeline.process([record_of(None)])
+    assert (batch.settled, batch.dead_letters) == (1, [])
+    assert bench.metrics.total("tombstones_total") == 1
+    assert bench.metrics.total("events_consumed_total") == 0
+
+
+def test_a_registry_that_is_away_settles_what_came_before(bench: Bench) -> None:
+    known = plate_record(0)
+    bench.pipeline.process([known])
+    bench.writers.is_away = True
+    value = plate_record(1000).value
+    assert value is not None
+    unknown = record_of(b"\0\0\0\0\x63" + value[5:])
+    batch = bench.pipeline.process([plate_record(900), unknown, plate_record(2000)])
+    assert batch.settled == 1
+    assert batch.interruption is not None
+    assert len(batch.fresh) == 1
+
+
+def test_an_error_of_one_rule_is_counted_and_logged_once_a_minute(bench: Bench) -> None:
+    with structlog.testing.capture_logs() as logs:
+        bench.pipeline.process([plate_record(0), plate_record(1)])
+        bench.time.seconds = 60
+        bench.pipeline.process([plate_record(2)])
+    assert bench.metrics.total("rule_errors_total") == 3
+    lines = [line for line in logs if line["event"] == "rule.error"]
+    assert [(line["rule_id"], line["error_type"]) for line in lines] == [
+        ("make", "null_operand")
+    ] * 2
+
+
+def test_an_alert_that_is_too_old_is_stored_and_not_sent(bench: Bench) -> None:
+    bench.time.seconds = 3601
+    batch = bench.pipeline.process([plate_record(0)])
+    assert batch.fresh[0].routes == ()
+    (stored,) = bench.store.alerts(1)
+    assert stored.is_expired
+    assert stored.deliveries == ()
+    assert bench.metrics.total("alerts_expired_total") == 1
+
+
+def test_a_rule_without_a_channel_fires_is_stored_and_counted(bench: Bench) -> None:
+    bench.pipeline.process([plate_record(plate={"normalized_text": "X"}, vehicle={"make": "Tata"})])
+    assert bench.store.alerts(1)[0].alert.rule_id == "make"
+    assert bench.metrics.total("alerts_unrouted_total") == 1
+
+
+def test_a_store_that_refuses_leaves_nothing_and_the_batch_can_be_tried_again(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.store.close()
+    records = [plate_record(0)]
+    with pytest.raises(StoreUnavailableError):
+        bench.pipeline.process(records)
+    assert bench.metrics.total("events_consumed_total") == 0
+    again = Bench(tmp_path)
+    with again.store:
+        assert len(again.pipeline.process(records).fresh) == 1
+
+
+def test_the_steps_are_reached_in_order(bench: Bench) -> None:
+    bench.pipeline.process([plate_record()])
+    assert bench.steps == ["match", "store"]
+
+
+def test_an_implausible_time_is_replaced_counted_and_logged_once_a_camera(bench: Bench) -> None:
+    late = plate_record(0, captured_at="2026-03-01T18:00:00")
+    with structlog.testing.capture_logs() as logs:
+        bench.pipeline.process([late, plate_record(1, captured_at="2026-03-01T19:00:00")])
+    assert bench.metrics.total("event_time_replaced_total") == 2
+    (line,) = [line for line in logs if line["event"] == "event.time_replaced"]
+    assert (line["camera_id"], line["reason"]) == ("cam-1", "future")
+
+
+def test_a_processing_failure_is_that_events_dead_letter_and_the_stream_goes_on(
+    bench: Bench,
+) -> None:
+    class Failing:
+        def decode(self, record: object) -> object:
+            raise AssertionError
+
+    good, bad = plate_record(0), plate_record(400)
+    original = bench.pipeline._matcher.match
+
+    def match(event: object) -> object:
+        if getattr(event, "offset", None) == bad.offset:
+            raise ZeroDivisionError("a defect of ours")
+        return original(event)  # type: ignore[arg-type]
+
+    bench.pipeline._matcher.match = match  # type: ignore[method-assign, assignment]
+    batch = bench.pipeline.process([bad, good])
+    assert batch.settled == 2
+    (letter,) = batch.dead_letters
+    assert letter.error_type is DeadLetterType.PROCESSING_FAILURE
+    assert letter.message == "ZeroDivisionError: a defect of ours"
+    assert letter.stack_trace is not None
+    assert "match" in letter.stack_trace
+    assert len(batch.fresh) == 1

@@ -100,6 +100,8 @@ class SchemaRegistry:
         except Exception as error:  # noqa: BLE001
             raise RegistryUnavailableError(self._redact(explain(error))) from None
         if not isinstance(schema.schema_str, str):
+            # The client would remember this answer for ever.
+            self._client.clear_caches()
             raise RegistryUnavailableError("the schema registry gave an answer without a schema")
         return schema
 

@@ -103,11 +103,7 @@ class _Schemas:
 
 def _kept(entry: Mapping[str, Any]) -> dict[str, Any]:
     schema, kind = entry.get("schema"), entry.get("schemaType") or "AVRO"
-    try:
-        parsed = json.loads(schema) if isinstance(schema, str) and kind != "PROTOBUF" else schema
-    except ValueError:
-        parsed = None
-    if not parsed:
+    if not isinstance(schema, str) or not (kind == "PROTOBUF" or _is_json(schema)):
         raise _AnswerError(422, _INVALID_SCHEMA, "Invalid schema")
     kept: dict[str, Any] = {"schema": schema}
     if kind != "AVRO":
@@ -115,6 +111,14 @@ def _kept(entry: Mapping[str, Any]) -> dict[str, Any]:
     if entry.get("references"):
         kept["references"] = entry["references"]
     return kept
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(text: str) -> int:
@@ -139,7 +143,7 @@ class RegistryServer:
         self._authorization = f"Basic {login}" if credentials else ""
         self._server = _Server(("127.0.0.1", port), self)
         self._thread = Thread(
-            target=self._server.serve_forever, args=(0.05,), name="schema-registry", daemon=True
+            target=self._server.serve_forever, args=(0.01,), name="schema-registry", daemon=True
         )
 
     def __enter__(self) -> Self:

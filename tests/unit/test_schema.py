@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import DecodeError, SchemaError
+from engine.float32 import shortest
 from engine.schema import EventSchema, Kind
 from tests.support.avro import PLATE_EVENT, body, plate_schema, record_schema
 from tests.support.sightings import sighting

@@ -101,7 +101,7 @@ class SchemaRegistry:
             raise RegistryUnavailableError(self._redact(explain(error))) from None
         if not isinstance(schema.schema_str, str):
             # The client would remember this answer for ever.
-            self._client.clear_caches()
+            self._client.clear_caches()  # type: ignore[no-untyped-call]
             raise RegistryUnavailableError("the schema registry gave an answer without a schema")
         return schema
 

@@ -17,7 +17,9 @@ from tests.support.stream import Publisher, read, stream_settings
 def test_what_is_published_is_read_by_a_group_and_its_offsets_are_kept() -> None:
     with EmbeddedBroker() as broker:
         broker.create_topic("plates")
-        settings = stream_settings(broker.bootstrap_servers, ["plates"])
+        # A first join waits for 3 s; a member whose session is shorter never gets in.
+        options = {"session.timeout.ms": "6000"}
+        settings = stream_settings(broker.bootstrap_servers, ["plates"], options=options)
         Publisher(broker.bootstrap_servers).publish("plates", b"0", b"1", partition=0)
         first = Consumer(settings)
         first.commit(read(first, 2)[:1])

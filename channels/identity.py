@@ -10,14 +10,12 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from channels.redact import is_secret
-
 _KEY: Final = b"alert-engine target id"
 
 
 def target_id(channel: str, *parts: str) -> str:
-    """`channel:part:part`; a part that holds a remembered secret is given as its hash."""
-    return ":".join((channel, *(hashed(part) if is_secret(part) else part for part in parts)))
+    """`channel:part:part`."""
+    return ":".join((channel, *parts))
 
 
 def hashed(text: str) -> str:

@@ -44,11 +44,20 @@ _warnings: ContextVar[list[str] | None] = ContextVar("channels_apprise_warnings"
 _lock: Final = threading.Lock()
 
 
+class _WithoutSecrets(logging.Filter):
+    """Takes secrets out of a record, before any handler sees it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), ()
+        record.exc_info = record.exc_text = None
+        return True
+
+
 class _ApprisesLog(logging.Handler):
-    """Keeps what is said while a plugin is made, and passes the rest on, without secrets."""
+    """Keeps what is said while a plugin is made, and passes the rest on."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        said = redact(record.getMessage())
+        said = record.getMessage()
         heard = _warnings.get()
         if heard is not None:
             if record.levelno <= logging.ERROR:
@@ -64,6 +73,7 @@ def silence() -> None:
     with _lock:
         if not any(isinstance(handler, _ApprisesLog) for handler in logger.handlers):
             logger.handlers = [_ApprisesLog()]
+            logger.addFilter(_WithoutSecrets())
         logger.propagate = False
         # Below this level Apprise logs whole payloads.
         logger.setLevel(logging.WARNING)
@@ -94,6 +104,8 @@ def read_url(url: str, path: Path = ()) -> dict[str, Any]:
             "; ".join(warnings) or "see the service's page in Apprise's wiki",
             path,
         )
+    if warnings:
+        raise ChannelError(f"Apprise: {'; '.join(warnings)}", "correct it", path)
     return dict(found)
 
 

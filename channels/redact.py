@@ -15,41 +15,43 @@ from typing import Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 MASK: Final = "***"
-# Shorter ones are replaced only where they stand alone: else a secret "a" would mask every text.
+_MIN_LENGTH: Final = 4
+# Shorter ones are replaced only where they stand alone.
 _ANYWHERE_LENGTH: Final = 5
 # Letters with digits are a token; a word of a path is none.
 _TOKEN: Final = re.compile(r"(?=[^\s@.:]*\d)(?=[^\s@.:]*[A-Za-z])[^\s@.:]{8,}")
 
-_lock: Final = threading.Lock()
-_secrets: set[str] = set()
-_pattern: re.Pattern[str] | None = None
+
+class Memory:
+    """Remembered secrets; safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._secrets: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def remember(self, secrets: Iterable[str]) -> None:
+        """Mask these values from now on, also where they are URL-quoted, in JSON or Base64.
+
+        A value of less than four characters is no secret.
+        """
+        with self._lock:
+            known = len(self._secrets)
+            for secret in secrets:
+                if len(secret.strip()) >= _MIN_LENGTH:
+                    self._secrets.update(_forms(secret))
+            if len(self._secrets) != known:
+                self._pattern = _compile(self._secrets)
+
+    def redact(self, text: str) -> str:
+        """The text with every remembered secret replaced by `***`."""
+        pattern = self._pattern
+        return text if pattern is None else pattern.sub(MASK, text)
 
 
-def remember(secrets: Iterable[str]) -> None:
-    """From now on `redact` masks these values, also where they are URL-quoted, in JSON or Base64.
-
-    An empty value is ignored.
-    """
-    global _pattern
-    with _lock:
-        known = len(_secrets)
-        for secret in secrets:
-            if secret.strip():
-                _secrets.update(_forms(secret))
-        if len(_secrets) != known:
-            _pattern = _compile(_secrets)
-
-
-def redact(text: str) -> str:
-    """The text with every remembered secret replaced by `***`."""
-    pattern = _pattern
-    return text if pattern is None else pattern.sub(MASK, text)
-
-
-def is_secret(text: str) -> bool:
-    """Whether the text holds a remembered secret."""
-    pattern = _pattern
-    return pattern is not None and pattern.search(text) is not None
+_process: Final = Memory()
+remember: Final = _process.remember
+redact: Final = _process.redact
 
 
 def url_secrets(url: str) -> Iterator[str]:

@@ -56,7 +56,9 @@ def service_recipients(url: str, path: Path) -> list[Recipient]:
 
 def _mail(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> list[Recipient]:
     addresses = [
-        _checked(mail_address, text, path)[1] for text in _mails_of(keywords.get("targets"))
+        _checked(mail_address, text, path)[1]
+        for given in keywords.get("targets") or ()
+        for text in _mails_in(str(given))
     ]
     whole = make_plugin(kind, keywords, path)
     for key in ("user", "password"):
@@ -69,6 +71,16 @@ def _mail(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> li
         Recipient(make_plugin(kind, {**keywords, "targets": [one]}, path), Style.EMAIL, (one,))
         for one in dict.fromkeys(addresses)
     ]
+
+
+def _mails_in(given: str) -> list[str]:
+    """The addresses in a text, and what is left of it as one more, where anything is."""
+    found = _mails_of(given)
+    left = given
+    for text in found:
+        left = left.replace(text, "", 1)
+    left = left.strip(" ,;\t\r\n")
+    return [*found, left] if left and left not in found else found
 
 
 def _twilio(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> list[Recipient]:

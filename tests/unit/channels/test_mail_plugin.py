@@ -1,0 +1,9 @@
+"""Apprise's mail plugin."""
+
+from __future__ import annotations
+
+from channels.mail_plugin import NotifyEmail
+
+
+def test_it_is_apprises_own() -> None:
+    assert NotifyEmail.__module__.startswith("apprise.plugins.email")

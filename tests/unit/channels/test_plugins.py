@@ -1,0 +1,90 @@
+"""Apprise's plugins with their traps defused."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from apprise.common import NotifyType, OverflowMode
+from apprise.plugins.slack import NotifySlack
+
+from channels.mail_plugin import NotifyEmail
+from channels.plugins import is_native, make_plugin, plugin_class, read_url, silence
+from channels.redact import redact, remember
+from engine.errors import ChannelError
+
+SLACK = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
+
+
+def test_plugin_neither_sleeps_nor_retries_nor_follows_nor_splits() -> None:
+    url = f"{SLACK}?retry=5&wait=9&redirect=yes&overflow=split&optional=yes"
+    plugin = make_plugin(NotifySlack, read_url(url))
+    assert plugin.request_rate_per_sec == 0.0
+    assert type(plugin).request_rate_per_sec == 1.2
+    assert (plugin.retry, plugin.wait, plugin.redirects, plugin.optional) == (0, 0.0, False, False)
+    assert plugin.overflow_mode is OverflowMode.TRUNCATE
+    assert plugin.asset.http_redirects is False
+    assert plugin.image_url(NotifyType.INFO) is None
+
+
+@pytest.mark.parametrize("schema", ["mailto", "MAILTOS", "slack", "twilio", "json"])
+def test_schema_has_its_plugin(schema: str) -> None:
+    assert schema.lower() in plugin_class(schema.lower()).__name__.lower() + "mailtos"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://hooks.slack.com/services/T1A/B1B/c1CCCCCC", True),
+        ("https://discord.com/api/webhooks/4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js", True),
+        ("https://h.example.org/services/T1A/B1B/c1CCCCCC", False),
+    ],
+)
+def test_services_own_urls_are_known(url: str, expected: bool) -> None:
+    assert is_native(url) is expected
+
+
+def test_urls_secrets_are_remembered() -> None:
+    read_url("mailto://joe:mail%40s3cret@example.org?to=a@example.org")
+    assert redact("mail@s3cret") == "***"
+
+
+def test_error_of_a_plugin_shows_no_secret() -> None:
+    remember(["not-a-t0ken"])
+    with pytest.raises(ChannelError) as caught:
+        make_plugin(NotifySlack, {"schema": "slack", "token_a": "not-a-t0ken"}, ("url",))
+    assert "***" in str(caught.value)
+    assert "not-a-t0ken" not in str(caught.value)
+    assert caught.value.path == ("url",)
+
+
+def test_missing_keywords_are_an_error() -> None:
+    with pytest.raises(ChannelError, match="Twilio"):
+        make_plugin(plugin_class("twilio"), {"schema": "twilio"})
+
+
+def test_dropped_recipient_is_an_error() -> None:
+    keywords = read_url("mailto://joe:pw@example.org?to=a@example.org&cc=nobody")
+    with pytest.raises(ChannelError, match=r"Dropped invalid Carbon Copy email \(nobody\)"):
+        make_plugin(NotifyEmail, keywords)
+
+
+def test_apprises_log_reaches_ours_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    silence()
+    remember(["t0ken-in-a-log"])
+    logger = logging.getLogger("apprise")
+    with caplog.at_level(logging.DEBUG, "channels.apprise"):
+        logger.warning("bad %s", "t0ken-in-a-log")
+        logger.info("payload t0ken-in-a-log")
+        logger.debug("payload t0ken-in-a-log")
+    assert {each.getMessage() for each in caplog.records} == {"bad ***"}
+    assert "channels.apprise" in {each.name for each in caplog.records}
+    assert logger.propagate is False
+
+
+def test_being_silent_twice_changes_nothing() -> None:
+    silence()
+    logger = logging.getLogger("apprise")
+    before = (list(logger.handlers), list(logger.filters))
+    silence()
+    assert (logger.handlers, logger.filters) == before

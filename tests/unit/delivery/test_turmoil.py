@@ -1,0 +1,83 @@
+"""Random answers, reloads and restarts: each delivery ends once, and as it should."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from functools import partial
+
+import pytest
+
+from channels.alert import SENT, Outcome, Priority
+from engine.delivery import RetryPolicy
+from engine.store import DeliveryState
+from tests.unit.delivery.scripted_target import DOWN, LOCKED_OUT, REFUSED
+from tests.unit.delivery.stage import Stage
+
+TARGETS = {"mail/a": 1, "mail/b": 1, "hook/a": 4, "hook/b": 2}
+ALERTS = 40
+POLICY = RetryPolicy(base_seconds=0.001, probe_seconds=0.002, longest_probe_seconds=0.01)
+
+
+class Turmoil:
+    """Targets that answer at random until they are told to be good."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.is_over = False
+        self.sent = Counter[tuple[str, str]]()
+        self.in_flight = Counter[tuple[str, str]]()
+        self.overlaps = 0
+        self._lock = threading.Lock()
+
+    def answer(self, target_id: str, alert_id: str) -> Outcome:
+        key = (target_id, alert_id)
+        with self._lock:
+            self.in_flight[key] += 1
+            self.overlaps += self.in_flight[key] > 1
+            outcome = SENT if self.is_over else self._choose()
+            self.sent[key] += outcome is SENT
+        with self._lock:
+            self.in_flight[key] -= 1
+        return outcome
+
+    def _choose(self) -> Outcome:
+        return self.random.choices([SENT, DOWN, LOCKED_OUT, REFUSED], [5, 4, 1, 1])[0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_each_delivery_is_sent_once_or_dead_for_a_reason(live_stage: Stage, seed: int) -> None:
+    turmoil = Turmoil(seed)
+    prepare(live_stage, turmoil)
+    dispatcher = live_stage.start(POLICY)
+    alerts = []
+    for _ in range(ALERTS):
+        priority = turmoil.random.choice(list(Priority))
+        alerts.append(live_stage.add(*TARGETS, priority=priority))
+        step = turmoil.random.random()
+        if step < 0.1:
+            live_stage.stop()
+            dispatcher = live_stage.start(POLICY)
+        elif step < 0.2:
+            prepare(live_stage, turmoil)
+            dispatcher.replace_targets(dict(live_stage.targets))
+    turmoil.is_over = True
+    dispatcher.replace_targets(dict(live_stage.targets))
+    live_stage.store.await_that(lambda: not live_stage.store.backlogs())
+    live_stage.stop()
+    assert turmoil.overlaps == 0
+    assert live_stage.store.holds() == []
+    for target_id in TARGETS:
+        states = live_stage.states(target_id)
+        assert sorted(states) == alerts
+        for alert_id, state in states.items():
+            assert state in (DeliveryState.SENT, DeliveryState.DEAD)
+            assert turmoil.sent[target_id, alert_id] == (state is DeliveryState.SENT)
+
+
+def prepare(stage: Stage, turmoil: Turmoil) -> None:
+    """New target objects, as a reload makes them."""
+    for target_id, concurrency in TARGETS.items():
+        target = stage.target(target_id, concurrency=concurrency)
+        target.script = partial(turmoil.answer, target_id)

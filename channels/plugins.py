@@ -37,6 +37,8 @@ _KNOWN: Final[Mapping[str, type[NotifyBase]]] = {
 }
 _manager: Final[Callable[[], Any]] = NotificationManager
 _url_to_dict: Final[Callable[[str], dict[str, Any] | None]] = url_to_dict
+_SLACK_BLOCK_LENGTH: Final = 3_000
+_SLACK_HEADER_LENGTH: Final = 150
 _SEVERAL: Final = re.compile(r"[\s,;]+[a-zA-Z][a-zA-Z0-9+.-]*://")
 _SCHEME: Final = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9+.-]*)://")
 
@@ -146,6 +148,9 @@ def make_plugin(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path 
     plugin.retry, plugin.wait, plugin.redirects = 0, 0.0, False
     plugin.optional = False
     plugin.overflow_mode = OverflowMode.TRUNCATE
+    if getattr(plugin, "use_blocks", False):
+        # Slack refuses longer ones, and Apprise does not know.
+        plugin.body_maxlen, plugin.title_maxlen = _SLACK_BLOCK_LENGTH, _SLACK_HEADER_LENGTH
     # The class keeps its rate, for our own pacing: Apprise's would sleep inside the plugin.
     plugin.request_rate_per_sec = 0.0
     return plugin
@@ -161,6 +166,8 @@ def _asset() -> AppriseAsset:
         image_url_mask="",
         image_url_logo="",
         http_redirects=False,
+        interpret_emojis=False,
+        interpret_escapes=False,
         service_timeout=0,
         pgp_autogen=False,
         pem_autogen=False,

@@ -20,6 +20,7 @@ from channels.variables import Path
 from engine.errors import ChannelError
 
 # Apprise's own names for what a telephone number is called in its plugins.
+_SMS_BODY_LENGTH: Final = 2_000
 _PHONE_TOKENS: Final = ("target_phone", "target_phone_no")
 
 
@@ -126,7 +127,8 @@ def _other(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> l
         raise ChannelError(
             f"the {kind.service_name} URL has no number to send to", "add one at its end", path
         )
-    style = Style.SMS if is_phone and whole.title_maxlen <= 0 else Style.CHAT
+    is_sms = is_phone and whole.title_maxlen <= 0 and whole.body_maxlen <= _SMS_BODY_LENGTH
+    style = Style.SMS if is_sms else Style.CHAT
     name = _service_name(whole, keywords)
     given = keywords.get("targets")
     if isinstance(given, list) and len(given) > 1:
@@ -147,6 +149,9 @@ def _service_name(plugin: NotifyBase, keywords: Mapping[str, Any]) -> tuple[str,
     if "host" not in type(plugin).template_tokens or not host:
         return (schema,)
     port = keywords.get("port")
+    if not port and "." not in host and host != "localhost":
+        # ntfy://topic has its topic there, which is as good as a password.
+        return (schema, hashed(host))
     return (schema, f"{host}:{port}" if port else host)
 
 

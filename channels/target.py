@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from apprise import NotifyBase
+from apprise import Apprise, NotifyBase
 from apprise.common import NotifyFormat, NotifyType
 from requests.adapters import HTTPAdapter
 
@@ -50,7 +50,8 @@ class AppriseTarget:
     ) -> None:
         self._channel = channel
         self._target_id = target_id
-        self._plugin = plugin
+        # Not the plugin alone: only Apprise turns a text into what each plugin takes.
+        self._apprise = Apprise(plugin, asset=plugin.asset)
         self._style = style
         self._clock = clock
         self._pace = Pace(_interval_seconds(plugin, style))
@@ -89,13 +90,14 @@ class AppriseTarget:
 
     def _notify(self, alert: Alert) -> bool:
         message = render(alert, self._style, self._clock())
-        return self._plugin.notify(
+        result = self._apprise.notify(
             body=message.body,
             title=message.title,
             notify_type=_TYPES[alert.priority],
             # Without it Apprise takes data for the service's own markup.
             body_format=NotifyFormat(message.format.value),
         )
+        return bool(result)
 
     def close(self) -> None:
         """End a pause, and close the connections."""

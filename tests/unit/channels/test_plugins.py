@@ -88,3 +88,9 @@ def test_being_silent_twice_changes_nothing() -> None:
     before = (list(logger.handlers), list(logger.filters))
     silence()
     assert (logger.handlers, logger.filters) == before
+
+
+def test_slack_blocks_are_as_short_as_slack_wants_them() -> None:
+    plugin = make_plugin(NotifySlack, read_url(f"{SLACK}?blocks=yes"))
+    assert (plugin.body_maxlen, plugin.title_maxlen) == (3_000, 150)
+    assert make_plugin(NotifySlack, read_url(SLACK)).body_maxlen == 35_000

@@ -38,6 +38,12 @@ def found(url: str) -> list[tuple[str, Style]]:
         ),
         ("json://joe:pw@h.example.org:8080/x", [("ops:json:h.example.org:8080", Style.CHAT)]),
         ("ntfys://h.example.org/topic", [("ops:ntfys:h.example.org", Style.CHAT)]),
+        ("ntfy://topic", [("ops:ntfy:efe58c13fa", Style.CHAT)]),
+        ("json://receiver:8080/", [("ops:json:receiver:8080", Style.CHAT)]),
+        (
+            "signal://h.example.org/+15550001111/+15551112222",
+            [("ops:signal:h.example.org", Style.CHAT)],
+        ),
         (
             "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js",
             [("ops:discord", Style.CHAT)],

@@ -13,6 +13,7 @@ from apprise import NotifyBase
 from channels.alert import SENT, Outcome, Reason, Status, Target
 from channels.plugins import make_plugin, plugin_class, read_url
 from channels.render import Style
+from channels.service import service_recipients
 from channels.target import AppriseTarget
 from tests.support.answers import HANG, Answer
 from tests.support.certificates import Certificates
@@ -104,13 +105,45 @@ def test_exception_of_a_plugin_is_an_outcome() -> None:
         raise RuntimeError("with a s3cret")
 
     outcome = AppriseTarget("ops", "ops:x", plugin_that(explode), Style.CHAT).send(alert(), "k")
-    assert outcome == Outcome(Status.UNAVAILABLE, Reason.UNKNOWN, "the send failed (RuntimeError)")
+    assert outcome == Outcome(Status.UNAVAILABLE, Reason.UNKNOWN, "the service gave no reason")
 
 
 def test_failure_that_nothing_explains_is_unavailable() -> None:
     plugin = plugin_that(lambda *args, **kwargs: False)
     outcome = AppriseTarget("ops", "ops:x", plugin, Style.CHAT).send(alert(), "k")
     assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.UNKNOWN)
+
+
+def test_alert_that_cannot_be_rendered_is_an_outcome() -> None:
+    target = AppriseTarget("ops", "ops:x", plugin_that(lambda **kwargs: True), Style.CHAT)
+    outcome = target.send(alert(message=None), "k")
+    assert outcome == Outcome(
+        Status.UNAVAILABLE, Reason.UNKNOWN, "the send failed (AttributeError)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("tgram://123456789:abcdefg_hijklmnop/1231", "&lt;b&gt;x&lt;/b&gt; :smile: \\n &amp; a*b*"),
+        ("slack://T1A/B1B/c1CCCC", "&lt;b&gt;x&lt;/b&gt; :smile: \\n &amp; a*b*"),
+        ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js", "<b>x</b> :smile: \\n & a*b*"),
+    ],
+)
+def test_data_is_never_markup(monkeypatch: pytest.MonkeyPatch, url: str, shown: str) -> None:
+    bodies: list[str] = []
+
+    (recipient,) = service_recipients(url, ())
+
+    def take(body: str, **kwargs: Any) -> bool:
+        bodies.append(body)
+        return True
+
+    # The last step before the wire, which is the plugin's own.
+    monkeypatch.setattr(recipient.plugin, "send", take)
+    target = AppriseTarget("ops", "ops:x", recipient.plugin, recipient.style, clock)
+    assert target.send(alert(message="<b>x</b> :smile: \\n & a*b*", event={}), "k") == SENT
+    assert bodies[0].endswith(shown)
 
 
 def test_mail_is_sent_without_a_pause() -> None:

@@ -227,9 +227,11 @@ class Consumer:
         self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]
     ) -> None:
         client.incremental_assign(partitions)
+        # Whether a partition comes back paused, as it went, depends on how it went.
         if self.state.is_paused:
-            # An assignment starts unpaused.
             client.pause(partitions)
+        else:
+            client.resume(partitions)
         self._watch.joined(_partitions(partitions))
 
     def _on_revoke(

@@ -13,6 +13,8 @@ Partition = tuple[str, int]
 """A topic and the number of one of its partitions."""
 
 RETRY_SECONDS: Final = 1.0
+# librdkafka answers every commit, sooner or later; nothing here depends on it.
+ANSWER_SECONDS: Final = 60.0
 
 
 class Offsets:
@@ -23,6 +25,7 @@ class Offsets:
         self._due: dict[Partition, int] = {}
         self._under_way = 0
         self._retry_at = 0.0
+        self._answer_until = 0.0
 
     @property
     def is_settled(self) -> bool:
@@ -36,7 +39,9 @@ class Offsets:
 
     def take(self) -> Mapping[Partition, int]:
         """What to send now: nothing while a commit is under way, or shortly after a failure."""
-        if not self._due or self._under_way or self._timer() < self._retry_at:
+        now = self._timer()
+        is_awaited = self._under_way and now < self._answer_until
+        if not self._due or is_awaited or now < self._retry_at:
             return {}
         return self._send(self._due)
 
@@ -64,4 +69,5 @@ class Offsets:
     def _send(self, offsets: Mapping[Partition, int]) -> Mapping[Partition, int]:
         if offsets:
             self._under_way += 1
+            self._answer_until = self._timer() + ANSWER_SECONDS
         return dict(offsets)

@@ -347,6 +347,27 @@ def test_offsets_that_an_outage_kept_back_are_committed_after_it(
     until([consumer], lambda: consumer.lag().get(("plates", 0)) == 0)
 
 
+def test_partitions_lost_in_an_outage_are_told_and_read_again(
+    cluster: MockCluster, open_consumer: OpenConsumer
+) -> None:
+    cluster.create_topic("plates", 1)
+    Publisher(cluster.bootstrap_servers).publish("plates", b"0")
+    consumer = open_consumer(cluster.bootstrap_servers, "plates")
+    batch = read(consumer, 1)
+    consumer.pause()
+    cluster.go_down()
+    taken: frozenset[tuple[str, int]] = frozenset()
+    deadline = time.monotonic() + 30
+    while not taken and time.monotonic() < deadline:
+        taken = consumer.keep_alive(0.05)
+    assert taken == {("plates", 0)}
+    assert not consumer.state.has_joined
+    consumer.commit(batch)
+    cluster.come_up()
+    consumer.resume()
+    assert values(read(consumer, 1)) == [b"0"]
+
+
 def test_refused_commit_is_sent_again(cluster: MockCluster, open_consumer: OpenConsumer) -> None:
     cluster.create_topic("plates")
     Publisher(cluster.bootstrap_servers).publish("plates", b"0", partition=0)

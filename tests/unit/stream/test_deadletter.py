@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,23 @@ def test_letter_that_is_too_large_is_handed_back_alone(
         producer.publish([letter(), large, letter(AWKWARD[0])])
     assert caught.value.letters == (large,)
     assert len(read_letters(cluster.bootstrap_servers, registry, "alpr.dlq", 2)) == 2
+
+
+def test_letter_that_the_topic_finds_too_large_takes_no_other_with_it(
+    servers: str, registry: RegistryServer, open_producer: Open, request: pytest.FixtureRequest
+) -> None:
+    if "mock" in request.node.name:
+        pytest.skip("the mock cluster has no limit")
+    topic = unique("dlq")
+    noise = random.Random(4).randbytes(3_000_000)
+    letters = [
+        letter(dataclasses.replace(RECORD, offset=number, value=value))
+        for number, value in enumerate((b"a", noise, b"b"))
+    ]
+    with pytest.raises(DeadLetterRefused, match=r"too large") as caught:
+        open_producer(servers, topic).publish(letters)
+    assert caught.value.letters == (letters[1],)
+    assert len(read_letters(servers, registry, topic, 2)) == 2
 
 
 def test_broker_that_finds_a_letter_too_large_hands_it_back(

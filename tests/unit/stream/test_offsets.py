@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.stream.offsets import RETRY_SECONDS, Offsets
+from engine.stream.offsets import ANSWER_SECONDS, RETRY_SECONDS, Offsets
 
 A, B = ("plates", 0), ("plates", 1)
 
@@ -51,6 +51,15 @@ def test_failed_commit_stays_due_and_is_sent_again_a_little_later() -> None:
     offsets.fail()
     assert offsets.take() == {}
     timer.seconds += RETRY_SECONDS
+    assert offsets.take() == {A: 5}
+
+
+def test_commit_that_is_never_answered_holds_up_no_other_for_ever() -> None:
+    timer = Timer()
+    offsets = Offsets(timer)
+    offsets.settle(A, 5)
+    offsets.take()
+    timer.seconds += ANSWER_SECONDS
     assert offsets.take() == {A: 5}
 
 

@@ -34,22 +34,25 @@ class Housekeeper:
         self._metrics = metrics
         self._retention_seconds = retention_seconds
         self._longest_cooldown_seconds = longest_cooldown_seconds
+        self._rounds_to_sweep = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
 
+    def tidy(self) -> None:
+        """One round: sweep when it is time to, then count; a store in trouble waits."""
+        try:
+            if self._rounds_to_sweep == 0:
+                self._sweep()
+                self._rounds_to_sweep = int(SWEEP_SECONDS / ROUND_SECONDS)
+            self._rounds_to_sweep -= 1
+            self._count()
+        except StoreError as error:
+            log.debug("housekeeping.postponed", error=str(error))
+
     def _run(self) -> None:
-        rounds_to_sweep = 0
-        while True:
-            try:
-                if rounds_to_sweep == 0:
-                    self._sweep()
-                    rounds_to_sweep = int(SWEEP_SECONDS / ROUND_SECONDS)
-                self._count()
-            except StoreError as error:
-                log.debug("housekeeping.postponed", error=str(error))
-            rounds_to_sweep = max(0, rounds_to_sweep - 1)
-            if self._stop.wait(ROUND_SECONDS):
-                return
+        self.tidy()
+        while not self._stop.wait(ROUND_SECONDS):
+            self.tidy()
 
     def _count(self) -> None:
         rows = self._store.rows()

@@ -46,12 +46,12 @@ def open_rules(
 ) -> OpenRules:
     """Load and check the rules of a file or folder, or of several.
 
-    The event schema is found by `SCHEMAS_PATH` (default `schemas/`), time zone and `${VAR}` come
-    from the environment. Raises RulesError with all faults of all files, SchemaError and
-    SettingsError.
+    The event schema is found by `SCHEMAS_PATH` (default `schemas/`), the zone of naive times by
+    `EVENT_TIMEZONE`. Channels are not made, so their `${VAR}`s need not be set. Raises RulesError
+    with all faults of all files, SchemaError and SettingsError.
     """
     settings = Settings.from_environment()
     schema = EventSchema.load(settings.event_schema_path)
     paths = [path] if isinstance(path, str | Path) else path
-    rule_set = load_rules([Path(each) for each in paths], schema, settings.variables.reveal())
+    rule_set = load_rules([Path(each) for each in paths], schema, None)
     return OpenRules(rule_set.rules, schema, settings, on_error)

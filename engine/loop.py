@@ -91,7 +91,8 @@ class Loop:
         """Settle what can be settled; what is in the way of the rest, and how many were settled."""
         try:
             batch = self._pipeline.process(pending)
-            self._finish(pending[: batch.settled], batch)
+            if batch.settled:
+                self._finish(pending[: batch.settled], batch)
         except StoreUnavailableError as error:
             self._metrics.store_errors.inc()
             return error, 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from importlib.metadata import version
 from types import FrameType, TracebackType
@@ -67,56 +67,74 @@ class Engine:
         self._stack.close()
 
     def _build(self, stack: ExitStack) -> None:
-        settings, metrics, clock = self.settings, self.metrics, self._clock
+        settings = self.settings
         reach = fault_points(settings.fault_point)
         self._prepare_metrics()
         self.store = stack.enter_context(open_store(settings.state_url))
-        registry = SchemaRegistry(
-            settings.schema_registry_url.reveal(), settings.schema_registry_options.reveal()
-        )
-        self._cooldown = Cooldown(self.store, timer=clock.monotonic)
-        pipeline = Pipeline(
-            Decoder(self.schema, registry, settings.event_timezone),
-            self._cooldown,
-            self.store,
-            metrics,
-            clock,
-            max_alert_age_seconds=settings.max_alert_age_seconds,
-            reach=reach,
-        )
-        pipeline.use(self.rule_set)
         self.dispatcher = Dispatcher(
             self.store,
             targets_of(self.rule_set),
             RetryPolicy(settings.max_retries, settings.retry_delay_base_seconds),
-            metrics,
-            clock,
+            self.metrics,
+            self._clock,
             hold_seconds=settings.hold_seconds,
             reach=reach,
         )
         self.dispatcher.start()
         stack.callback(self.dispatcher.stop, STOP_SECONDS)
-        housekeeper = Housekeeper(
-            self.store, metrics, settings.retention_seconds, longest_cooldown(self.rule_set)
+        self.loop = self._build_loop(stack, reach)
+        stack.enter_context(
+            Housekeeper(
+                self.store,
+                self.metrics,
+                settings.retention_seconds,
+                longest_cooldown(self.rule_set),
+            )
         )
-        stack.enter_context(housekeeper)
+        self.web = stack.enter_context(
+            WebPort(settings.metrics_host, settings.metrics_port, self._exposition, self.checks)
+        )
+
+    def _build_loop(self, stack: ExitStack, reach: Callable[[str], None]) -> Loop:
+        settings, clock = self.settings, self._clock
+        registry = SchemaRegistry(
+            settings.schema_registry_url.reveal(), settings.schema_registry_options.reveal()
+        )
+        stack.callback(registry.close)
+        cooldown = Cooldown(self.store, timer=clock.monotonic)
+        stack.callback(self._save_counts, cooldown)
+        pipeline = Pipeline(
+            Decoder(self.schema, registry, settings.event_timezone),
+            cooldown,
+            self.store,
+            self.metrics,
+            clock,
+            max_alert_age_seconds=settings.max_alert_age_seconds,
+            reach=reach,
+        )
+        pipeline.use(self.rule_set)
+        producer = DeadLetterProducer(settings) if settings.enable_dlq else None
+        if producer is not None:
+            stack.callback(producer.close)
         self.consumer = Consumer(settings)
         stack.callback(self.consumer.close)
-        producer = DeadLetterProducer(settings) if settings.enable_dlq else None
-        self.loop = Loop(
+        return Loop(
             self.consumer,
             pipeline,
-            DeadLetterOffice(producer, self.store, metrics, clock, self.stop.is_set),
+            DeadLetterOffice(producer, self.store, self.metrics, clock, self.stop.is_set),
             self.dispatcher,
-            metrics,
+            self.metrics,
             clock,
             self.stop,
             batch_size=settings.batch_size,
             reach=reach,
         )
-        self.web = stack.enter_context(
-            WebPort(settings.metrics_host, settings.metrics_port, self._exposition, self.checks)
-        )
+
+    def _save_counts(self, cooldown: Cooldown) -> None:
+        try:
+            self.store.save_suppressed(cooldown.carried)
+        except StoreError as error:
+            log.warning("suppressed_counts.lost", error=str(error))
 
     def _prepare_metrics(self) -> None:
         rules = self.rule_set.rules

@@ -6,6 +6,7 @@ random reading, so the demo shows alerts for any rule file that carries tests.
 
 from __future__ import annotations
 
+import itertools
 import random
 import string
 import uuid
@@ -14,7 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 
 CAMERAS: Final = ("cam-gate-north", "cam-gate-south", "cam-garage", "cam-street")
-MATCHING_SHARE: Final = 0.05
+EVENTS_PER_EXAMPLE: Final = 10
 _VEHICLES: Final = (
     ("car", "Toyota", "Corolla"),
     ("car", "Ford", "Focus"),
@@ -35,10 +36,11 @@ class Cameras:
 
     def events(self, clock: Iterator[datetime]) -> Iterator[dict[str, Any]]:
         """One event for each instant of `clock`."""
-        for now in clock:
+        examples = itertools.cycle(self._chance.sample(self._examples, len(self._examples)))
+        for number, now in enumerate(clock, 1):
             event = self._reading(now)
-            if self._examples and self._chance.random() < MATCHING_SHARE:
-                event = overlay(event, self._chance.choice(self._examples))
+            if self._examples and number % EVENTS_PER_EXAMPLE == 0:
+                event = overlay(event, next(examples))
             yield event
 
     def _reading(self, now: datetime) -> dict[str, Any]:

@@ -148,7 +148,8 @@ def set_stage(settings: Settings, rules_path: Path, screen: Screen) -> Iterator[
         own = dataclasses.replace(
             settings,
             kafka_bootstrap_servers=broker.bootstrap_servers,
-            kafka_options=Secret({}),
+            # The embedded broker answers a fetch that found nothing only after this wait.
+            kafka_options=Secret({"fetch.wait.max.ms": "20"}),
             schema_registry_url=Secret(registry.url),
             schema_registry_options=Secret({}),
             state_url=f"sqlite:///{folder}/alerts.db",

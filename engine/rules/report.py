@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from engine.errors import Fault, Place, Severity
@@ -45,21 +45,28 @@ def _width(char: str) -> int:
     return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
 
 
-def as_json(faults: Sequence[Fault]) -> str:
-    """A JSON list of objects: file, line, column, severity, code, what, remedy."""
-    rows = [
-        {
-            "file": fault.place.file,
-            "line": fault.place.line,
-            "column": fault.place.column,
-            "severity": str(fault.severity),
-            "code": fault.code,
-            "what": fault.what,
-            "remedy": fault.remedy,
-        }
-        for fault in faults
-    ]
-    return json.dumps(rows, ensure_ascii=False, indent=2)
+def as_json(faults: Sequence[Fault], cel: Mapping[str, str] | None = None) -> str:
+    """A JSON object: `faults`, a list of file, line, column, severity, code, what, remedy.
+
+    With `cel`, conditions as CEL text by rule id, it has `rules` too: a list of id, cel.
+    """
+    report: dict[str, object] = {
+        "faults": [
+            {
+                "file": fault.place.file,
+                "line": fault.place.line,
+                "column": fault.place.column,
+                "severity": str(fault.severity),
+                "code": fault.code,
+                "what": fault.what,
+                "remedy": fault.remedy,
+            }
+            for fault in faults
+        ]
+    }
+    if cel is not None:
+        report["rules"] = [{"id": rule_id, "cel": text} for rule_id, text in cel.items()]
+    return json.dumps(report, ensure_ascii=False, indent=2)
 
 
 def as_github(faults: Sequence[Fault]) -> str:

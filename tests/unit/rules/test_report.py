@@ -40,7 +40,7 @@ def test_a_long_line_is_cut_around_the_column() -> None:
 
 
 def test_json_holds_every_part() -> None:
-    assert json.loads(as_json([ERROR, WARNING]))[0] == {
+    assert json.loads(as_json([ERROR, WARNING]))["faults"][0] == {
         "file": "a,b.yaml",
         "line": 2,
         "column": 9,
@@ -57,3 +57,8 @@ def test_github_annotations_are_escaped() -> None:
         "unknown field `plat`, did you mean?",
         "::warning file=c.yaml,line=1,col=1,title=no-effect::100%25 odd%0Areally",
     ]
+
+
+def test_json_holds_the_rules_as_cel_where_they_are_given() -> None:
+    report = json.loads(as_json([], {"a": "camera_id == 'x'"}))
+    assert report == {"faults": [], "rules": [{"id": "a", "cel": "camera_id == 'x'"}]}

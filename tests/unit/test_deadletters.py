@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.deadletters import RETRY_SECONDS, DeadLetterOffice
+from engine.metrics import Metrics
+from engine.settings import Secret, Settings
+from engine.store import Store, open_store
+from engine.stream.consumer import Consumer
+from engine.stream.deadletter import DeadLetter, DeadLetterProducer, DeadLetterType
+from engine.stream.record import Record
+from engine.stream.registry_server import RegistryServer
+from tests.support.mock_cluster import MockCluster
+from tests.support.stream import read, stream_settings
+from tests.unit.manual_time import ManualTime
+from tests.unit.plate import record_of
+
+
+class Office:
+    """An office on a real broker, registry and store."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.time = ManualTime()
+        self.metrics = Metrics()
+        self.stopping = threading.Event()
+        self.producer = DeadLetterProducer(settings)
+        self.office = DeadLetterOffice(
+            self.producer, store, self.metrics, self.time, self.stopping.is_set
+        )
+
+
+@pytest.fixture
+def registry() -> Iterator[RegistryServer]:
+    with RegistryServer() as registry:
+        yield registry
+
+
+@pytest.fixture
+def settings(registry: RegistryServer, repository: Path) -> Iterator[Settings]:
+    with MockCluster(["alpr.dlq"]) as broker:
+        yield dataclasses.replace(
+            stream_settings(broker.bootstrap_servers, ["alpr.dlq"]),
+            schema_registry_url=Secret(registry.url),
+            schemas_path=repository / "schemas",
+        )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path}/alerts.db") as store:
+        yield store
+
+
+@pytest.fixture
+def desk(settings: Settings, store: Store) -> Iterator[Office]:
+    desk = Office(settings, store)
+    yield desk
+    desk.producer.close()
+
+
+def letter(value: bytes) -> DeadLetter:
+    return DeadLetter(record_of(value), DeadLetterType.SCHEMA_VALIDATION, "no event")
+
+
+def arrived(settings: Settings, count: int) -> list[Record]:
+    consumer = Consumer(settings)
+    try:
+        return read(consumer, count)
+    finally:
+        consumer.close()
+
+
+def test_letters_are_acknowledged_and_counted(desk: Office, settings: Settings) -> None:
+    desk.office.send([letter(b"one"), letter(b"two")])
+    assert len(arrived(settings, 2)) == 2
+    assert desk.metrics.total("dead_letters_total") == 2
+
+
+def test_refused_letters_are_kept_and_sent_on_when_the_topic_takes_them_again(
+    desk: Office, settings: Settings, store: Store, registry: RegistryServer
+) -> None:
+    registry.available = False
+    desk.stopping.set()  # So that the wait for the registry is cut short.
+    first, second = letter(b"one"), letter(b"two")
+    desk.office.send([first])
+    desk.office.send([second])
+    assert [kept.value for kept in store.kept_dead_letters(10)] == [b"one", b"two"]
+
+    registry.available = True
+    desk.stopping.clear()
+    desk.office.retry()
+    assert len(store.kept_dead_letters(10)) == 2, "too early"
+    desk.time.seconds = RETRY_SECONDS
+    desk.office.retry()
+    assert store.kept_dead_letters(10) == []
+    assert len(arrived(settings, 2)) == 2
+
+
+def test_letters_kept_by_an_earlier_run_are_sent_on_at_once(
+    settings: Settings, store: Store, registry: RegistryServer
+) -> None:
+    registry.available = False
+    earlier = Office(settings, store)
+    earlier.stopping.set()
+    earlier.office.send([letter(b"one")])
+    earlier.producer.close()
+    registry.available = True
+    later = Office(settings, store)
+    later.office.retry()
+    assert store.kept_dead_letters(10) == []
+    later.producer.close()
+
+
+def test_without_a_producer_letters_are_counted_only(store: Store) -> None:
+    metrics = Metrics()
+    office = DeadLetterOffice(None, store, metrics, ManualTime(), lambda: False)
+    office.send([letter(b"one")])
+    office.retry()
+    assert metrics.total("dead_letters_total") == 1
+    assert store.kept_dead_letters(10) == []

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from channels.alert import Alert, Priority
+from engine.housekeeping import Housekeeper
+from engine.metrics import Metrics
+from engine.store import KeptDeadLetter, NewAlert, Store, open_store
+
+DAY_SECONDS = 86_400.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    # Alerts are stored a year ago, so that today they are old.
+    a_year_ago = time.time() - 365 * DAY_SECONDS
+    with open_store(f"sqlite:///{tmp_path}/alerts.db", clock=lambda: a_year_ago) as store:
+        yield store
+
+
+def old_alert(number: int) -> NewAlert:
+    alert = Alert(f"a-{number}", "r", "R", Priority.LOW, "m", "then", "then")
+    return NewAlert(alert, number.to_bytes(16, "big"), None, number)
+
+
+def test_rows_and_waiting_dead_letters_are_counted(store: Store) -> None:
+    store.keep_dead_letters([KeptDeadLetter("t", 0, 1, 0, None, b"x", (), "UNKNOWN", "why")])
+    metrics = Metrics()
+    Housekeeper(store, metrics, DAY_SECONDS, 300).tidy()
+    text = metrics.exposition().decode()
+    assert 'alert_engine_store_rows{table="dead_letters"} 1.0' in text
+    assert 'alert_engine_store_rows{table="alerts"} 0.0' in text
+    assert "alert_engine_dead_letters_waiting 1.0" in text
+
+
+def test_rows_beyond_their_retention_are_swept(tmp_path: Path) -> None:
+    now = [time.time() - 365 * DAY_SECONDS]
+    with open_store(f"sqlite:///{tmp_path}/alerts.db", clock=lambda: now[0]) as store:
+        store.save([old_alert(number) for number in range(300)])
+        now[0] = time.time()
+        Housekeeper(store, Metrics(), 30 * DAY_SECONDS, 300).tidy()
+        assert store.rows()["alerts"] == 0
+
+
+def test_a_store_in_trouble_ends_nothing(store: Store) -> None:
+    store.close()
+    with Housekeeper(store, Metrics(), DAY_SECONDS, 300) as housekeeper:
+        housekeeper.tidy()

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.clock import SystemClock
+from engine.cooldown import Cooldown
+from engine.deadletters import DeadLetterOffice
+from engine.delivery import Dispatcher, RetryPolicy
+from engine.loop import Loop
+from engine.metrics import Metrics
+from engine.pipeline import Pipeline
+from engine.service import targets_of
+from engine.settings import Settings
+from engine.store import Store, open_store
+from engine.stream.consumer import Consumer
+from engine.stream.decoder import Decoder
+from tests.support.avro import plate_schema
+from tests.support.mock_cluster import MockCluster
+from tests.support.rule_files import Mailbox, load_text
+from tests.support.stream import Publisher, stream_settings
+from tests.unit.plate import NOON, Writers, plate_record
+
+RULES = """
+channels: {ops: 'json://localhost'}
+rules:
+  - {id: every, name: Every, when: true, notify: [ops], rate_limit: {enabled: false}}
+"""
+PATIENCE_SECONDS = 30.0
+TOPIC = "plates"
+
+
+class Plant:
+    """A loop on real parts; only the writer schemas come from memory."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.writers = Writers()
+        self.metrics = Metrics()
+        self.stop = threading.Event()
+        self.steps: list[str] = []
+        self.reached = threading.Condition()
+        self.rule_set = load_text(RULES, folder)
+        self.url = f"sqlite:///{folder}/alerts.db"
+
+    @property
+    def mailbox(self) -> Mailbox:
+        (target,) = targets_of(self.rule_set).values()
+        assert isinstance(target, Mailbox)
+        return target
+
+    def reach(self, step: str) -> None:
+        with self.reached:
+            self.steps.append(step)
+            self.reached.notify_all()
+
+    def await_that(self, is_so: Callable[[], bool]) -> None:
+        """Wait until it is so, looking at each step of the loop."""
+        with self.reached:
+            assert self.reached.wait_for(is_so, PATIENCE_SECONDS), self.steps
+
+    def await_step(self, step: str, times: int = 1) -> None:
+        self.await_that(lambda: self.steps.count(step) >= times)
+
+    def run(self) -> Running:
+        return Running(self)
+
+
+class Running:
+    """The plant's loop in a thread; leaving the context stops it."""
+
+    def __init__(self, plant: Plant) -> None:
+        self._plant = plant
+
+    def __enter__(self) -> Running:
+        plant, clock = self._plant, SystemClock()
+        plant.stop.clear()
+        self.store: Store = open_store(plant.url)
+        zone = NOON.tzinfo
+        assert zone is not None
+        pipeline = Pipeline(
+            Decoder(plate_schema(), plant.writers, zone),
+            Cooldown(self.store),
+            self.store,
+            plant.metrics,
+            clock,
+            max_alert_age_seconds=1e9,
+            reach=plant.reach,
+        )
+        pipeline.use(plant.rule_set)
+        self._dispatcher = Dispatcher(
+            self.store, targets_of(plant.rule_set), RetryPolicy(), plant.metrics, clock
+        )
+        self.consumer = Consumer(plant.settings)
+        self.loop = Loop(
+            self.consumer,
+            pipeline,
+            DeadLetterOffice(None, self.store, plant.metrics, clock, plant.stop.is_set),
+            self._dispatcher,
+            plant.metrics,
+            clock,
+            plant.stop,
+            batch_size=100,
+            reach=plant.reach,
+        )
+        self._thread = threading.Thread(target=self.loop.run)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._plant.stop.set()
+        self._thread.join(PATIENCE_SECONDS)
+        assert not self._thread.is_alive()
+        self.consumer.close()
+        self._dispatcher.stop(1)
+        self.store.close()
+
+
+@pytest.fixture
+def cluster() -> Iterator[MockCluster]:
+    with MockCluster([TOPIC]) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def plant(cluster: MockCluster, tmp_path: Path) -> Plant:
+    settings = stream_settings(cluster.bootstrap_servers, [TOPIC])
+    return Plant(dataclasses.replace(settings), tmp_path)
+
+
+def publish(cluster: MockCluster, *values: bytes | None) -> None:
+    Publisher(cluster.bootstrap_servers).publish(TOPIC, *values, partition=0)
+
+
+def test_a_batch_is_stored_before_its_offsets_are_committed(
+    plant: Plant, cluster: MockCluster
+) -> None:
+    publish(cluster, plate_record(0).value)
+    with plant.run() as running:
+        plant.await_step("commit")
+        assert len(running.store.alerts(10)) == 1
+    assert plant.steps == ["read", "match", "store", "commit"]
+
+
+def test_what_was_committed_is_not_read_again_after_a_restart(
+    plant: Plant, cluster: MockCluster
+) -> None:
+    publish(cluster, plate_record(0).value)
+    with plant.run():
+        plant.await_step("commit")
+    publish(cluster, plate_record(1).value)
+    with plant.run() as running:
+        plant.await_step("commit", 2)
+        assert len(running.store.alerts(10)) == 2
+    assert plant.metrics.total("events_consumed_total") == 2
+    assert plant.metrics.total("events_duplicate_total") == 0
+
+
+def test_a_registry_that_is_away_is_waited_for_and_nothing_is_lost(
+    plant: Plant, cluster: MockCluster
+) -> None:
+    plant.writers.is_away = True
+    publish(cluster, plate_record(0).value, plate_record(1).value)
+    with plant.run() as running:
+        plant.await_step("store", 2)
+        assert running.loop.obstacle is not None
+        assert running.loop.obstacle.code == "registry-unavailable"
+        assert running.consumer.state.is_paused
+        plant.writers.is_away = False
+        plant.await_step("commit")
+        plant.await_that(lambda: plant.metrics.total("events_consumed_total") == 2)
+        assert len(running.store.alerts(10)) == 2
+    assert running.loop.obstacle is None
+
+
+def test_a_stop_while_waiting_leaves_the_records_for_the_next_start(
+    plant: Plant, cluster: MockCluster
+) -> None:
+    plant.writers.is_away = True
+    publish(cluster, plate_record(0).value)
+    with plant.run():
+        plant.await_step("store", 2)
+    plant.writers.is_away = False
+    assert "commit" not in plant.steps
+    with plant.run() as running:
+        plant.await_step("commit")
+        assert len(running.store.alerts(10)) == 1
+
+
+def test_a_store_that_refuses_is_waited_for(plant: Plant, cluster: MockCluster) -> None:
+    full = f"{plant.url}?max_page_count=30"
+    plant.url = full
+    many = [plate_record(n, track_id="x" * 3000).value for n in range(100)]
+    publish(cluster, *many)
+    with plant.run() as running:
+        plant.await_step("match", 2)
+        assert running.loop.obstacle is not None
+        assert running.loop.obstacle.code == "store-unavailable"
+        assert running.store.alerts(1) == []
+    assert plant.metrics.total("store_errors_total") >= 1
+    plant.url = full.partition("?")[0]
+    with plant.run() as running:
+        plant.await_step("commit")
+        assert len(running.store.alerts(1000)) == 100
+
+
+def test_poison_is_settled_and_the_next_record_processed(
+    plant: Plant, cluster: MockCluster
+) -> None:
+    publish(cluster, b"poison", None, plate_record(0).value)
+    with plant.run() as running:
+        plant.await_that(lambda: plant.metrics.total("events_consumed_total") == 1)
+        plant.await_step("commit")
+        assert len(running.store.alerts(10)) == 1
+    assert plant.metrics.total("dead_letters_total") == 1
+    assert plant.metrics.total("tombstones_total") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import TextIO
 
 import structlog
@@ -11,10 +12,16 @@ import structlog
 _LEVELS = logging.getLevelNamesMapping()
 
 
-def configure_logs(level: str, log_format: str, stream: TextIO | None = None) -> None:
+def configure_logs(
+    level: str,
+    log_format: str,
+    stream: TextIO | None = None,
+    redact: Callable[[str], str] = lambda line: line,
+) -> None:
     """Send log lines of `level` and above to `stream` (default stderr).
 
-    `log_format` is `json`, `console`, or `auto`: console on a terminal, else JSON.
+    `log_format` is `json`, `console`, or `auto`: console on a terminal, else JSON. `redact` takes
+    known secrets out of a finished line, whoever wrote it.
     """
     stream = stream or sys.stderr
     is_console = log_format == "console" or (log_format == "auto" and stream.isatty())
@@ -30,6 +37,7 @@ def configure_logs(level: str, log_format: str, stream: TextIO | None = None) ->
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.dict_tracebacks if not is_console else _keep,
             renderer,
+            lambda logger, method, line: redact(str(line)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(file=stream),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from channels.redact import redact
 from engine.logs import configure_logs
 from engine.service import serve
 from engine.settings import Settings
@@ -22,5 +23,5 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Run until told to stop."""
     settings = Settings.from_environment()
-    configure_logs(settings.log_level, settings.log_format)
+    configure_logs(settings.log_level, settings.log_format, redact=redact)
     return serve(settings)

@@ -54,3 +54,12 @@ def test_what_libraries_log_takes_our_form() -> None:
 
 def test_plates_are_masked_to_two_characters() -> None:
     assert (mask_plate("ABC123"), mask_plate("")) == ("AB***", "")
+
+
+def test_secrets_are_taken_out_of_every_line() -> None:
+    stream = io.StringIO()
+    configure_logs("info", "json", stream, lambda line: line.replace("hunter2", "***"))
+    structlog.get_logger("x").info("login", detail="user:hunter2")
+    logging.getLogger("some.library").error("hunter2 was refused")
+    assert "hunter2" not in stream.getvalue()
+    assert stream.getvalue().count("***") == 2

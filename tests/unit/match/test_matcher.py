@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 from engine.errors import EvaluationError
 from engine.event import Event, make_event
@@ -19,7 +20,7 @@ rules:
 """
 
 
-def an_event(**fields: object) -> Event:
+def an_event(**fields: Any) -> Event:
     return make_event(plate_event(**fields), zone=UTC)
 
 

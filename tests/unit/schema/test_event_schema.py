@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import DecodeError, SchemaError
-from engine.float32 import shortest
 from engine.schema import EventSchema, Kind
+from engine.schema.float32 import shortest
 from tests.support.avro import PLATE_EVENT, body, plate_schema, record_schema
 from tests.support.sightings import sighting
 

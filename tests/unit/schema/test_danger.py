@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from engine.danger import danger_of
 from engine.errors import DecodeError
+from engine.schema.danger import danger_of
 from tests.support.avro import changed, plate_schema
 
 

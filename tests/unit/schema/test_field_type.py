@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.errors import EventError
-from engine.field_type import FieldType, Kind, complete
+from engine.schema.field_type import FieldType, Kind, complete
 from tests.support.avro import plate_schema
 
 TEXT = FieldType(Kind.STRING, zero="")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engine.avro import LOGICAL, full_schema, set_aside, timestamp, timestamp_unit
+from engine.schema.avro import LOGICAL, full_schema, set_aside, timestamp, timestamp_unit
 
 
 def test_logical_types_are_set_aside_and_the_original_is_left_alone() -> None:

@@ -1,0 +1,8 @@
+"""The Avro schema of events: the types that rules see, and the reading of event bodies."""
+
+from __future__ import annotations
+
+from engine.schema.event_schema import TIME_VARIABLE, EventSchema, Reader
+from engine.schema.field_type import FieldType, Kind
+
+__all__ = ["TIME_VARIABLE", "EventSchema", "FieldType", "Kind", "Reader"]

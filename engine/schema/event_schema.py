@@ -1,0 +1,264 @@
+"""One event schema: the variables of its rules, and readers of what writers wrote.
+
+The only module that touches fastavro, and free of Kafka: it takes the body after the wire header.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, cast
+
+from fastavro import schemaless_reader
+from fastavro.schema import SchemaParseException, UnknownType, parse_schema
+
+from engine.errors import DecodeError, EventError, SchemaError
+from engine.schema.avro import full_schema, set_aside, timestamp, timestamp_unit
+from engine.schema.danger import danger_of
+from engine.schema.field_type import FieldType, Kind, complete
+from engine.schema.resolution import Fit, resolve
+
+TIME_VARIABLE: Final = "time"
+_MAX_PROBLEMS: Final = 5
+_TOO_SHORT: Final = "the body ends before the event does"
+
+Reader = Callable[[bytes], dict[str, Any]]
+
+_PRIMITIVES: Final[Mapping[str, tuple[Kind, Any]]] = {
+    "string": (Kind.STRING, ""),
+    "int": (Kind.INT, 0),
+    "long": (Kind.INT, 0),
+    "float": (Kind.DOUBLE, 0.0),
+    "double": (Kind.DOUBLE, 0.0),
+    "boolean": (Kind.BOOL, False),
+    "bytes": (Kind.BYTES, b""),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A schema as fastavro parses it, and its named types by full name."""
+
+    schema: Any
+    named: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EventSchema:
+    """One record schema: `variables` are its top-level fields and `time`, the event's instant.
+
+    `name` is its full name and `text` the JSON that it was made of.
+    """
+
+    name: str
+    text: str
+    variables: Mapping[str, FieldType]
+    _root: FieldType = field(repr=False, compare=False)
+    _parsed: _Parsed = field(repr=False, compare=False)
+
+    @classmethod
+    def load(cls, path: Path) -> EventSchema:
+        """Reads an `.avsc` file; SchemaError names the file and what is wrong with it."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise SchemaError(f"{path}: can't be read: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            raise SchemaError(f"{path}: not UTF-8: {error}") from error
+        try:
+            return cls.parse(text)
+        except SchemaError as error:
+            raise SchemaError(f"{path}: {error}") from error
+
+    @classmethod
+    def parse(cls, text: str) -> EventSchema:
+        """Makes a schema of its JSON text; SchemaError says what is wrong with it."""
+        parsed = _parse(text)
+        schema = parsed.schema
+        if not isinstance(schema, dict) or schema.get("type") != "record":
+            raise SchemaError("an event's schema must be a record")
+        root = _Types(parsed.named).of(schema, "")
+        if not root.fields:
+            raise SchemaError("an event's schema must have fields")
+        if TIME_VARIABLE in root.fields:
+            raise SchemaError("a field can't be named `time`, which is the event's instant")
+        time = FieldType(Kind.TIMESTAMP, doc="The event's instant, from `captured_at`.")
+        variables = MappingProxyType({**root.fields, TIME_VARIABLE: time})
+        return cls(schema["name"], text, variables, root, parsed)
+
+    def field(self, path: str) -> FieldType | None:
+        """The type at a dotted path; nullable also where a record on the way may be absent."""
+        first, *rest = path.split(".")
+        found = self.variables.get(first)
+        is_nullable = found is not None and found.nullable
+        for name in rest:
+            found = found.fields.get(name) if found is not None else None
+            is_nullable = is_nullable or (found is not None and found.nullable)
+        return replace(found, nullable=is_nullable) if found is not None else None
+
+    def complete(self, partial: Mapping[str, Any]) -> dict[str, Any]:
+        """A whole event of a part of one: what is missing has its Avro default, or "", 0, 0.0 …
+
+        Whole numbers are taken for double fields. EventError names an unknown field, with a
+        suggestion, or a value of the wrong type.
+        """
+        completed: dict[str, Any] = complete(self._root, partial)
+        return completed
+
+    def reader(self, writer_schema: str) -> Reader:
+        """A function from the bytes of a body (after the wire header) to the event as plain dicts.
+
+        `writer_schema` is the JSON of the schema that the bytes were written with. DecodeError
+        here says why that schema can't be read as ours, naming the fields; from the function it
+        says why the bytes are no event of it. A 32-bit float becomes the double of its shortest
+        decimal.
+        """
+        try:
+            writer = _parse(writer_schema, with_defaults=False)
+        except SchemaError as error:
+            raise DecodeError(f"the writer's schema can't be used: {error}") from error
+        danger = danger_of(writer.schema, writer.named)
+        if danger:
+            raise DecodeError(f"the writer's schema can't be used: {danger}")
+        ours = self._parsed
+        resolution = resolve(writer.schema, writer.named, ours.schema, ours.named)
+        if resolution.problems:
+            reasons = "; ".join(resolution.problems[:_MAX_PROBLEMS])
+            more = len(resolution.problems) - _MAX_PROBLEMS
+            raise DecodeError(
+                f"the writer's schema does not fit {self.name}: {reasons}"
+                + (f"; and {more} more" if more > 0 else "")
+            )
+        return _body_reader(writer.schema, resolution.fit)
+
+
+def _parse(text: str, *, with_defaults: bool = True) -> _Parsed:
+    """Parses a schema's JSON; SchemaError."""
+    named: dict[str, Any] = {}
+    try:
+        raw = set_aside(json.loads(text), with_defaults=with_defaults)
+        return _Parsed(parse_schema(raw, named), named)
+    except UnknownType as error:
+        raise SchemaError(f"the type {error.name} is defined nowhere in it") from error
+    except (ValueError, RecursionError) as error:
+        raise SchemaError(f"not JSON that can be used: {error}") from error
+    except (SchemaParseException, LookupError, TypeError, AttributeError) as error:
+        raise SchemaError(f"not an Avro schema: {error!r}") from error
+
+
+def _body_reader(writer: Any, fit: Fit | None) -> Reader:
+    def read(body: bytes) -> dict[str, Any]:
+        stream = BytesIO(body)
+        try:
+            values = cast("dict[str, Any]", schemaless_reader(stream, writer))
+            if fit is not None:
+                fit(values)
+        except (
+            EOFError,
+            LookupError,
+            ValueError,
+            OverflowError,
+            TypeError,
+            MemoryError,
+        ) as error:
+            is_at_end = stream.tell() >= len(body)
+            raise DecodeError(_explain(error, is_at_end)) from error
+        if stream.tell() != len(body):
+            raise DecodeError(f"{len(body) - stream.tell()} bytes follow the event's end")
+        return values
+
+    return read
+
+
+def _explain(error: Exception, is_at_end: bool) -> str:
+    """Why a body could not be read, without a word of what is in it."""
+    match error:
+        case EOFError():
+            return _TOO_SHORT
+        case IndexError() if is_at_end:
+            return _TOO_SHORT
+        case UnicodeDecodeError():
+            return f"a text in the body is not UTF-8: {error.reason}"
+        case IndexError():
+            return "the body names a branch of a type that does not exist"
+        case OverflowError():
+            return "a timestamp in the body is out of range"
+        case _:
+            return f"the body is not of the writer's schema ({type(error).__name__})"
+
+
+class _Types:
+    """Field types of a parsed Avro schema; `named` are its named types.
+
+    Defaults are written back into the schema as whole Python values, as resolution wants them.
+    """
+
+    def __init__(self, named: Mapping[str, Any]) -> None:
+        self._named = named
+        self._open: list[str] = []
+
+    def of(self, avro: Any, path: str, doc: str = "") -> FieldType:
+        """The type of an Avro schema; `path` names the field in errors."""
+        avro = full_schema(avro, self._named)
+        if isinstance(avro, list):
+            return self._union(avro, path, doc)
+        kind = avro["type"]
+        if timestamp_unit(avro) is not None:
+            return FieldType(Kind.TIMESTAMP, doc=doc, zero=timestamp(0, 1))
+        match kind:
+            case "record":
+                return self._record(avro, path, doc)
+            case "array":
+                element = self.of(avro["items"], f"{path}[]")
+                return FieldType(Kind.LIST, element=element, doc=doc, zero=[])
+            case "map":
+                element = self.of(avro["values"], f"{path}[]")
+                return FieldType(Kind.MAP, element=element, doc=doc, zero={})
+            case "enum":
+                return FieldType(Kind.STRING, doc=doc, zero=next(iter(avro["symbols"]), ""))
+            case "fixed":
+                return FieldType(Kind.BYTES, doc=doc, zero=bytes(avro["size"]))
+        if kind not in _PRIMITIVES:
+            raise SchemaError(f"`{path}`: the type {kind} is not supported")
+        primitive, zero = _PRIMITIVES[kind]
+        return FieldType(primitive, doc=doc, zero=zero)
+
+    def _union(self, branches: list[Any], path: str, doc: str) -> FieldType:
+        given = [branch for branch in branches if branch not in ("null", {"type": "null"})]
+        if len(given) != 1:
+            raise SchemaError(f"`{path}`: a union must be of one type, or of null and one type")
+        inner = self.of(given[0], path, doc)
+        is_nullable = len(branches) > 1
+        return replace(inner, nullable=is_nullable, zero=None if is_nullable else inner.zero)
+
+    def _record(self, avro: Mapping[str, Any], path: str, doc: str) -> FieldType:
+        if avro["name"] in self._open:
+            raise SchemaError(f"`{path}`: the record {avro['name']} holds itself")
+        self._open.append(avro["name"])
+        fields: dict[str, FieldType] = {}
+        for entry in avro["fields"]:
+            name = entry["name"]
+            inner = f"{path}.{name}" if path else name
+            fields[name] = self._field(entry, inner)
+        self._open.pop()
+        zero = {name: inner.zero for name, inner in fields.items()}
+        return FieldType(Kind.RECORD, fields=MappingProxyType(fields), doc=doc, zero=zero)
+
+    def _field(self, entry: dict[str, Any], path: str) -> FieldType:
+        found = self.of(entry["type"], path, entry.get("doc", ""))
+        if "default" not in entry:
+            return found
+        default = entry["default"]
+        unit = timestamp_unit(entry["type"])
+        try:
+            if unit is not None and isinstance(default, int):
+                default = timestamp(default, unit)
+            default = complete(found, default, path)
+        except (EventError, OverflowError) as error:
+            raise SchemaError(f"`{path}`: its default can't be used: {error}") from error
+        entry["default"] = default
+        return replace(found, zero=default)

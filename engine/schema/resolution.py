@@ -1,0 +1,273 @@
+"""What a writer's Avro schema means for ours: how values read by it become values of ours.
+
+Values are read by the writer's schema alone, which checks every byte, and fitted to ours
+afterwards: fastavro's own resolution takes twice the time, and skips what we have no field for
+without a look at whether it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine.errors import DecodeError
+from engine.schema.avro import Named, full_schema, timestamp, timestamp_unit
+from engine.schema.float32 import shortest
+
+Fit = Callable[[Any], Any]
+
+_PROMOTIONS: Final[Mapping[str, frozenset[str]]] = {
+    "int": frozenset({"int", "long", "float", "double"}),
+    "long": frozenset({"long", "float", "double"}),
+    "float": frozenset({"float", "double"}),
+    "string": frozenset({"string", "bytes"}),
+    "bytes": frozenset({"bytes", "string"}),
+}
+# The Python types by which fastavro gives values of Avro's.
+_PYTHON_TYPES: Final[Mapping[str, type]] = {
+    "null": type(None),
+    "string": str,
+    "enum": str,
+    "bytes": bytes,
+    "fixed": bytes,
+    "int": int,
+    "long": int,
+    "float": float,
+    "double": float,
+    "boolean": bool,
+    "array": list,
+    "map": dict,
+    "record": dict,
+    "error": dict,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """How to read a writer's values: `fit` makes ours of them, None where they are ours already.
+
+    `fit` may change what it is given, and raises DecodeError for a value that ours can't take.
+    `problems` says, field by field, why the schemas can't be resolved at all.
+    """
+
+    problems: tuple[str, ...] = ()
+    fit: Fit | None = None
+
+
+def resolve(writer: Any, writer_named: Named, reader: Any, reader_named: Named) -> Resolution:
+    """Resolves two schemas as Avro does: fields by name, types by promotion, unions by branch."""
+    return _Resolver(writer_named, reader_named).resolve(writer, reader, "")
+
+
+class _Resolver:
+    def __init__(self, writer_named: Named, reader_named: Named) -> None:
+        self._writer_named = writer_named
+        self._reader_named = reader_named
+
+    def resolve(self, writer: Any, reader: Any, path: str) -> Resolution:
+        writer = full_schema(writer, self._writer_named)
+        reader = full_schema(reader, self._reader_named)
+        if isinstance(writer, list):
+            return self._union(writer, reader, path)
+        if isinstance(reader, list):
+            kin = [branch for branch in reader if self._is_kin(writer, branch)]
+            return self.resolve(writer, kin[0], path) if kin else _mismatch(path, writer, reader)
+        if not self._is_kin(writer, reader):
+            return _mismatch(path, writer, reader)
+        return self._resolve_kin(writer, reader, path)
+
+    def _union(self, branches: list[Any], reader: Any, path: str) -> Resolution:
+        """A branch that does not fit is an error only for the values of that branch."""
+        found = [(branch, self.resolve(branch, reader, path)) for branch in branches]
+        bad = [resolution for _, resolution in found if resolution.problems]
+        if len(bad) == len(found):
+            return bad[-1] if bad else Resolution((f"{_where(path)} is written as no type",))
+        fits: dict[type, Fit | None] = {}
+        for branch, resolution in found:
+            kind = full_schema(branch, self._writer_named)["type"]
+            fit = _refusal(path, kind) if resolution.problems else resolution.fit
+            if fits.setdefault(_PYTHON_TYPES.get(kind, object), fit) is not fit:
+                return Resolution((f"{_where(path)} is written as one of too similar types",))
+        return Resolution(fit=_by_type(fits))
+
+    def _resolve_kin(self, writer: Any, reader: Any, path: str) -> Resolution:
+        theirs, ours = writer["type"], reader["type"]
+        match theirs:
+            case "record" | "error":
+                return self._record(writer, reader, path)
+            case "array":
+                inner = self.resolve(writer["items"], reader["items"], f"{path}[]")
+                return Resolution(inner.problems, _each(inner.fit))
+            case "map":
+                inner = self.resolve(writer["values"], reader["values"], f"{path}[]")
+                return Resolution(inner.problems, _each_value(inner.fit))
+            case "enum":
+                return Resolution(fit=_symbols(writer, reader, path))
+            case "float":
+                return Resolution(fit=shortest)
+            case "int" | "long" if ours in ("float", "double"):
+                return Resolution(fit=float)
+            case "string" if ours == "bytes":
+                return Resolution(fit=str.encode)
+            case "bytes" if ours == "string":
+                return Resolution(fit=bytes.decode)
+            case _:
+                return Resolution(fit=_to_timestamp(writer, reader))
+
+    def _record(self, writer: Any, reader: Any, path: str) -> Resolution:
+        ours = {entry["name"]: entry for entry in reader["fields"]}
+        aliases = {alias: entry for entry in ours.values() for alias in entry.get("aliases", ())}
+        problems: list[str] = []
+        plan = _RecordPlan()
+        for entry in writer["fields"]:
+            our = ours.get(entry["name"]) or aliases.get(entry["name"])
+            if our is None or our["name"] not in ours:
+                plan.dropped.append(entry["name"])
+                continue
+            name = our["name"]
+            del ours[name]
+            inner = self.resolve(entry["type"], our["type"], f"{path}.{name}" if path else name)
+            problems.extend(inner.problems)
+            if name != entry["name"]:
+                plan.renamed.append((entry["name"], name))
+            if inner.fit is not None:
+                plan.steps.append((name, inner.fit))
+        for name, our in ours.items():
+            if "default" in our:
+                plan.added.append((name, our["default"]))
+            else:
+                where = _where(f"{path}.{name}" if path else name)
+                problems.append(f"{where} is missing and has no default")
+        return Resolution(tuple(problems), plan.fit())
+
+    def _is_kin(self, writer: Any, reader: Any) -> bool:
+        """Whether the types fit by themselves, whatever is inside them."""
+        writer = full_schema(writer, self._writer_named)
+        reader = full_schema(reader, self._reader_named)
+        theirs, ours = writer["type"], reader["type"]
+        if theirs in _PROMOTIONS:
+            return ours in _PROMOTIONS[theirs]
+        if theirs != ours:
+            return False
+        if "name" not in writer:
+            return True
+        name = writer["name"].rpartition(".")[2]
+        aliases = reader.get("aliases", ())
+        is_named = name == reader["name"].rpartition(".")[2] or name in aliases
+        return bool(is_named or writer["name"] in aliases) and (
+            writer.get("size") == reader.get("size")
+        )
+
+
+class _RecordPlan:
+    """What is done to a writer's record, in place, to make it ours."""
+
+    def __init__(self) -> None:
+        self.dropped: list[str] = []
+        self.renamed: list[tuple[str, str]] = []
+        self.added: list[tuple[str, Any]] = []
+        self.steps: list[tuple[str, Fit]] = []
+
+    def fit(self) -> Fit | None:
+        steps = tuple(self.steps)
+        if not (self.dropped or self.renamed or self.added):
+            return _each_field(steps) if steps else None
+        dropped, renamed, added = tuple(self.dropped), tuple(self.renamed), tuple(self.added)
+
+        def fit(record: dict[str, Any]) -> dict[str, Any]:
+            for name in dropped:
+                del record[name]
+            for theirs, ours in renamed:
+                record[ours] = record.pop(theirs)
+            for name, default in added:
+                record[name] = deepcopy(default)
+            for name, step in steps:
+                record[name] = step(record[name])
+            return record
+
+        return fit
+
+
+def _each_field(steps: tuple[tuple[str, Fit], ...]) -> Fit:
+    def fit(record: dict[str, Any]) -> dict[str, Any]:
+        for name, step in steps:
+            record[name] = step(record[name])
+        return record
+
+    return fit
+
+
+def _each(step: Fit | None) -> Fit | None:
+    if step is None:
+        return None
+    return lambda values: [step(value) for value in values]
+
+
+def _each_value(step: Fit | None) -> Fit | None:
+    if step is None:
+        return None
+    return lambda values: {key: step(value) for key, value in values.items()}
+
+
+def _by_type(fits: Mapping[type, Fit | None]) -> Fit | None:
+    """Chooses by the value's type; the usual case, null or one other type, takes a comparison."""
+    if not any(fits.values()):
+        return None
+    given = [fit for kind, fit in fits.items() if kind is not type(None)]
+    if len(given) == 1 and fits.get(type(None), given) is None:
+        step = given[0]
+        assert step is not None
+        return lambda value: None if value is None else step(value)
+
+    def fit(value: Any) -> Any:
+        step = fits[type(value)]
+        return value if step is None else step(value)
+
+    return fit
+
+
+def _symbols(writer: Any, reader: Any, path: str) -> Fit | None:
+    unknown = frozenset(writer["symbols"]) - frozenset(reader["symbols"])
+    if not unknown:
+        return None
+    default = reader.get("default")
+
+    def fit(symbol: str) -> str:
+        if symbol not in unknown:
+            return symbol
+        if default is None:
+            raise DecodeError(f"{_where(path)} is a symbol that our schema does not know")
+        return str(default)
+
+    return fit
+
+
+def _to_timestamp(writer: Any, reader: Any) -> Fit | None:
+    unit = timestamp_unit(writer) or timestamp_unit(reader)
+    if timestamp_unit(reader) is None or unit is None:
+        return None
+    return lambda value: timestamp(value, unit)
+
+
+def _refusal(path: str, kind: str) -> Fit:
+    def fit(value: Any) -> Any:
+        raise DecodeError(f"{_where(path)} is {kind}, which our schema does not take")
+
+    return fit
+
+
+def _where(path: str) -> str:
+    return f"`{path}`" if path else "the event"
+
+
+def _describe(schema: Any) -> str:
+    if isinstance(schema, list):
+        return " or ".join(_describe(full_schema(branch, {})) for branch in schema)
+    return f"{schema['type']} {schema['name']}" if "name" in schema else str(schema["type"])
+
+
+def _mismatch(path: str, writer: Any, reader: Any) -> Resolution:
+    theirs, ours = _describe(writer), _describe(reader)
+    return Resolution((f"{_where(path)} is written as {theirs}, which can't be read as {ours}",))

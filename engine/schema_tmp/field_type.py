@@ -1,0 +1,182 @@
+"""The types of an event's fields, and how a partial event is completed by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from engine.errors import EventError
+
+NO_FIELDS: Final[Mapping[str, FieldType]] = MappingProxyType({})
+_INT_RANGE: Final = range(-(2**63), 2**63)
+
+
+class Kind(StrEnum):
+    """What a value is: INT covers Avro's int and long, DOUBLE float and double, STRING enums."""
+
+    STRING = "string"
+    INT = "int"
+    DOUBLE = "double"
+    BOOL = "bool"
+    BYTES = "bytes"
+    RECORD = "record"
+    LIST = "list"
+    MAP = "map"
+    TIMESTAMP = "timestamp"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldType:
+    """The type of a field: `fields` of a record, `element` of a list or of a map's values.
+
+    `zero` is the value of a field that nothing is said about: its Avro default, or else an empty
+    string, 0, 0.0, false, or a record of such values.
+    """
+
+    kind: Kind
+    nullable: bool = False
+    fields: Mapping[str, FieldType] = field(default_factory=lambda: NO_FIELDS)
+    element: FieldType | None = None
+    doc: str = ""
+    zero: Any = field(default=None, compare=False, repr=False)
+
+
+def complete(kind: FieldType, value: Any, path: str = "") -> Any:
+    """`value` with what is missing in its records filled in; the value given is left alone.
+
+    `path` is its dotted name. EventError names a field that is unknown or of the wrong type.
+    """
+    if value is None:
+        if kind.nullable:
+            return None
+        raise EventError(f"`{path or 'the event'}` can't be null")
+    match kind.kind:
+        case Kind.RECORD:
+            return _complete_record(kind, value, path)
+        case Kind.LIST | Kind.MAP:
+            return _complete_container(kind, value, path)
+        case _:
+            return _scalar(kind.kind, value, path)
+
+
+def _complete_record(kind: FieldType, value: Any, path: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _wrong(path or "the event", kind.kind, value)
+    for name in value:
+        if name not in kind.fields:
+            raise _unknown(name, path, kind.fields)
+    return {
+        name: complete(inner, value[name], f"{path}.{name}" if path else name)
+        if name in value
+        else deepcopy(inner.zero)
+        for name, inner in kind.fields.items()
+    }
+
+
+def _complete_container(kind: FieldType, value: Any, path: str) -> Any:
+    element = kind.element
+    assert element is not None
+    if kind.kind is Kind.MAP:
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise _wrong(path, kind.kind, value)
+        return {key: complete(element, item, f"{path}.{key}") for key, item in value.items()}
+    if not isinstance(value, list | tuple):
+        raise _wrong(path, kind.kind, value)
+    return [complete(element, item, f"{path}[{i}]") for i, item in enumerate(value)]
+
+
+def _scalar(kind: Kind, value: Any, path: str) -> Any:
+    match kind, value:
+        case (Kind.BOOL, bool()) | (Kind.BYTES, bytes()):
+            return value
+        case (Kind.STRING, str()):
+            return _text(value, path)
+        case (Kind.INT, int()) if not isinstance(value, bool):
+            if value not in _INT_RANGE:
+                raise EventError(f"`{path}` is beyond 64 bits")
+            return value
+        case (Kind.DOUBLE, float()):
+            return value
+        case (Kind.DOUBLE, int()) if not isinstance(value, bool):
+            return _double(value, path)
+        case (Kind.BYTES, str()):
+            return _latin_bytes(value, path)
+        case (Kind.TIMESTAMP, datetime() | str()):
+            return _timestamp(value, path)
+        case _:
+            raise _wrong(path, kind, value)
+
+
+def _text(value: str, path: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise EventError(f"`{path}` holds half a surrogate pair") from error
+    return value
+
+
+def _double(value: int, path: str) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise EventError(f"`{path}` is beyond the range of a double") from error
+
+
+def _latin_bytes(value: str, path: str) -> bytes:
+    """Bytes as Avro's JSON encoding writes them: one character each."""
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise EventError(f"`{path}` holds characters that are not bytes") from error
+
+
+def _timestamp(value: datetime | str, path: str) -> datetime:
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise EventError(f"`{path}` is not an ISO 8601 timestamp") from error
+    raise EventError(f"`{path}` is a timestamp without a zone")
+
+
+_NAMES: Final[Mapping[type, str]] = {
+    str: "a string",
+    bool: "a boolean",
+    int: "a whole number",
+    float: "a number",
+    bytes: "bytes",
+    list: "a list",
+    dict: "a record",
+}
+_WANTED: Final[Mapping[Kind, str]] = {
+    Kind.STRING: "a string",
+    Kind.INT: "a whole number",
+    Kind.DOUBLE: "a number",
+    Kind.BOOL: "a boolean",
+    Kind.BYTES: "bytes",
+    Kind.RECORD: "a record",
+    Kind.LIST: "a list",
+    Kind.MAP: "a map with text keys",
+    Kind.TIMESTAMP: "a timestamp",
+}
+
+
+def _wrong(path: str, kind: Kind, value: Any) -> EventError:
+    given = _NAMES.get(type(value), f"a {type(value).__name__}")
+    return EventError(f"`{path}` must be {_WANTED[kind]}, not {given}")
+
+
+def _unknown(name: Any, path: str, known: Mapping[str, FieldType]) -> EventError:
+    dotted = f"{path}.{name}" if path else str(name)
+    near = get_close_matches(str(name), known, n=1)
+    if near:
+        suggestion = f"{path}.{near[0]}" if path else near[0]
+        return EventError(f"unknown field `{dotted}`, did you mean `{suggestion}`?")
+    return EventError(f"unknown field `{dotted}`, known are {', '.join(known)}")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from operator import methodcaller
+from typing import Final
+
 import structlog
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
 from engine.stream.record import Record
 
 log = structlog.get_logger(__name__)
+
+# With a header's name that is not UTF-8 `message.headers()` leaves an exception behind and returns a
+# broken list all the same. A plain call notices that only until the interpreter has specialised it;
+# a call from C always does, and raises SystemError.
+_read_headers: Final = methodcaller("headers")
 
 
 def read_message(message: Message, read_at: float) -> Record:
@@ -34,9 +42,9 @@ def _number(value: int | None) -> int:
 
 def _headers(message: Message) -> tuple[tuple[str, bytes | None], ...]:
     try:
-        headers = message.headers()
+        headers = _read_headers(message)
     except SystemError:
-        # confluent_kafka fails so on a header's name that is not UTF-8: the event needs no header.
+        # The event needs no header: only a dead letter would lack them.
         log.warning(
             "record.headers_unreadable",
             topic=message.topic(),
@@ -44,4 +52,4 @@ def _headers(message: Message) -> tuple[tuple[str, bytes | None], ...]:
             offset=message.offset(),
         )
         return ()
-    return tuple(headers) if headers else ()  # type: ignore[arg-type]
+    return tuple(headers) if headers else ()

@@ -96,6 +96,11 @@ def _conversions() -> Iterable[Function]:
         ((UInt,), float, float),
         ((str,), float, c.double_from_text),
     )
+
+
+def _other_conversions() -> Iterable[Function]:
+    c = conversions
+    same = _identity
     yield _function(
         "string",
         "A value as text.",
@@ -118,7 +123,7 @@ def _conversions() -> Iterable[Function]:
     )
     yield _function(
         "bool",
-        "'true', 'True', 'TRUE', 't', '1' or their opposites as a bool.",
+        "A text such as 'true', 'True', 't', '1' or their opposites as a bool.",
         "global",
         ((bool,), bool, same),
         ((str,), bool, c.bool_from_text),
@@ -155,7 +160,7 @@ def _texts() -> Iterable[Function]:
     )
     yield _function(
         "contains",
-        "Whether a text stands in this one.",
+        "Whether a text is part of this one.",
         "member",
         ((str, str), bool, lambda text, part: part in text),
     )
@@ -198,10 +203,10 @@ def _extension() -> Iterable[Function]:
             "Where a text stands last, or -1.",
             [((text, text), int, s.last_index_of), ((text, text, int), int, s.last_index_of)],
         ),
-        "lowerAscii": ("A to Z in lower case.", [((text,), str, s.lower_ascii)]),
-        "upperAscii": ("a to z in upper case.", [((text,), str, s.upper_ascii)]),
+        "lowerAscii": ("The text with A to Z in lower case.", [((text,), str, s.lower_ascii)]),
+        "upperAscii": ("The text with a to z in upper case.", [((text,), str, s.upper_ascii)]),
         "replace": (
-            "One text replaced by another, all or so many times.",
+            "The text with one part replaced by another, all or so many times.",
             [((text,) * 3, str, s.replace), ((text, text, text, int), str, s.replace)],
         ),
         "split": (
@@ -262,7 +267,7 @@ def _instants() -> Iterable[Function]:
 FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
     {
         function.name: function
-        for room in (_conversions(), _texts(), _extension(), _instants())
+        for room in (_conversions(), _other_conversions(), _texts(), _extension(), _instants())
         for function in room
     }
 )

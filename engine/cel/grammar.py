@@ -19,12 +19,12 @@ import lark
 from lark.lexer import Lexer
 
 from engine.cel import tree
-from engine.cel.tokens import MAX_NESTING, Token, TokenKind, syntax_error, tokenize
+from engine.cel.tokens import Token, TokenKind, syntax_error, tokenize
 from engine.cel.tree_builder import TreeBuilder
 from engine.errors import ExpressionError, Problem
 
-#: Deepest tree that is accepted: evaluation takes at most three Python frames a level.
-MAX_DEPTH: Final = 2 * MAX_NESTING
+#: Deepest tree that is accepted: walking it takes at most five of Python's 1,000 frames a level.
+MAX_DEPTH: Final = 96
 
 _WORD_REMEDIES: Final = {
     "and": "write '&&'",

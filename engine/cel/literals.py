@@ -43,25 +43,27 @@ def literal_value(token: Token) -> object:
 
 
 def _number(text: str) -> int:
-    # int() of a very long text is refused by Python; such a number is out of range anyway.
-    digits = text.lower().lstrip("-")
-    if len(digits) > 40:
-        digits = digits.lstrip("0x")[:40] or "0"
-    value = int(digits, 16) if digits.startswith("0x") else int(digits)
+    body = text.lower().removeprefix("-")
+    base = 16 if body.startswith("0x") else 10
+    # int() refuses a very long text; 40 digits are out of range anyway.
+    digits = body.removeprefix("0x").lstrip("0")[:40] or "0"
+    value = int(digits, base)
     return -value if text.startswith("-") else value
 
 
 def _integer(token: Token) -> int:
     value = _number(token.text)
     if not INT_MIN <= value <= INT_MAX:
-        raise syntax_error(token.offset, f"{token.text} does not fit a 64-bit integer")
+        raise syntax_error(token.offset, f"{token.text[:40]} does not fit a 64-bit integer")
     return value
 
 
 def _unsigned(token: Token) -> UInt:
     value = _number(token.text[:-1])
     if not 0 <= value <= UINT_MAX:
-        raise syntax_error(token.offset, f"{token.text} does not fit a 64-bit unsigned integer")
+        raise syntax_error(
+            token.offset, f"{token.text[:40]} does not fit a 64-bit unsigned integer"
+        )
     return UInt(value)
 
 

@@ -6,7 +6,6 @@ step, and a comparison with a constant asks only what it must.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,32 +13,28 @@ from engine.cel import access, logic, loops, tree
 from engine.cel.arithmetic import OPERATIONS, negate
 from engine.cel.calls import plan_function
 from engine.cel.comparison import (
-    EXACT_LIMIT,
-    NUMBERS,
     ORDERINGS,
     constant_membership,
     contains,
     equal,
     not_equal,
 )
+from engine.cel.constants import constant_of, equals_constant, folded, orders_constant
 from engine.cel.failures import Failure, failure
 from engine.cel.findings import Findings
 from engine.cel.logic import Closure
 from engine.cel.scope import Broken, Constant, Local, Variable
 from engine.cel.tree import (
-    Bound,
     Call,
     Comprehension,
     Ident,
     ListNode,
-    Literal,
     Macro,
     MapNode,
     Node,
     Select,
 )
 from engine.cel.values import MISSING, CelMap, UInt
-from engine.errors import EvaluationError
 from engine.schema import Kind
 
 _BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
@@ -48,12 +43,6 @@ _BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
     tree.NOT_EQUALS: not_equal,
     tree.IN: contains,
     tree.INDEX: access.element,
-}
-_PLAIN: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "_<_": operator.lt,
-    "_<=_": operator.le,
-    "_>_": operator.gt,
-    "_>=_": operator.ge,
 }
 _KEYS: Final = frozenset({str, int, UInt, bool})
 
@@ -68,7 +57,7 @@ class _Planner:
         self._findings: Final = findings
 
     def closure(self, node: Node) -> Closure:
-        constant = _constant(node)
+        constant = constant_of(node)
         if constant is not MISSING:
             return lambda bindings: constant
         match node:
@@ -146,9 +135,9 @@ class _Planner:
             args = node.args
             if node.target is not None and is_member:
                 args = (node.target, *args)
-            constants = [_constant(arg) for arg in args]
+            constants = [constant_of(arg) for arg in args]
             run = plan_function(function, [self.closure(arg) for arg in args], constants)
-            return run if any(value is MISSING for value in constants) else _folded(run)
+            return run if any(value is MISSING for value in constants) else folded(run)
         if node.function in tree.ARITHMETIC:
             return self._arithmetic(node)
         if node.function in (tree.EQUALS, tree.NOT_EQUALS):
@@ -177,9 +166,9 @@ class _Planner:
     def _equality(self, node: Call) -> Closure:
         is_equal = node.function == tree.EQUALS
         for arg, other in (node.args, node.args[::-1]):
-            constant = _constant(arg)
+            constant = constant_of(arg)
             if constant is not MISSING:
-                special = _equals_constant(self.closure(other), constant, is_equal=is_equal)
+                special = equals_constant(self.closure(other), constant, is_equal=is_equal)
                 if special is not None:
                     return special
         left, right = map(self.closure, node.args)
@@ -188,8 +177,8 @@ class _Planner:
 
     def _membership(self, node: Call) -> Closure:
         item = self.closure(node.args[0])
-        values = _constant(node.args[1])
-        if type(values) is list or type(values) is tuple:
+        values = constant_of(node.args[1])
+        if type(values) is list:
             probe = constant_membership(values)
             return lambda bindings: probe(item(bindings))
         container = self.closure(node.args[1])
@@ -211,46 +200,11 @@ def _operator(function: str, args: list[Closure], nodes: tuple[Node, ...]) -> Cl
             return lambda bindings: negate(operand(bindings))
     left, right = args
     compare = _BINARY[function]
-    constant = _constant(nodes[1])
+    constant = constant_of(nodes[1])
     kind = type(constant)
     if function in ORDERINGS and kind in (int, float, str):
-        return _orders_constant(left, function, constant)
+        return orders_constant(left, function, constant)
     return lambda bindings: compare(left(bindings), right(bindings))
-
-
-def _orders_constant(left: Closure, function: str, constant: Any) -> Closure:
-    compare = ORDERINGS[function]
-    kind = type(constant)
-    plain: Callable[[Any, Any], bool] = _PLAIN[function]
-
-    def ordered(bindings: dict[Any, Any]) -> bool:
-        value = left(bindings)
-        if type(value) is kind:
-            return plain(value, constant)
-        return compare(value, constant)
-
-    return ordered
-
-
-def _equals_constant(operand: Closure, constant: Any, *, is_equal: bool) -> Closure | None:
-    """Equality with a constant that Python's own `==` or `is` decides; None for others."""
-    kind = type(constant)
-    if kind is bool or constant is None:
-        if is_equal:
-            return lambda bindings: operand(bindings) is constant
-        return lambda bindings: operand(bindings) is not constant
-    if kind is str:
-        if is_equal:
-            return lambda bindings: operand(bindings) == constant
-        return lambda bindings: operand(bindings) != constant
-    if kind in NUMBERS and -EXACT_LIMIT < constant < EXACT_LIMIT:
-
-        def compare(bindings: dict[Any, Any]) -> bool:
-            value = operand(bindings)
-            return (value == constant and value is not True and value is not False) is is_equal
-
-        return compare
-    return None
 
 
 def _list(items: tuple[Closure, ...]) -> Closure:
@@ -275,25 +229,6 @@ def _make_map(pairs: list[tuple[Any, Any]]) -> Any:
     if all(type(key) is str for key in result):
         return dict(result.items())
     return result
-
-
-def _constant(node: Node) -> Any:
-    """The value of a node that is a constant, or MISSING."""
-    if isinstance(node, Literal | Bound):
-        return node.value
-    if isinstance(node, ListNode):
-        values = [_constant(item) for item in node.items]
-        return MISSING if any(value is MISSING for value in values) else values
-    return MISSING
-
-
-def _folded(run: Closure) -> Closure:
-    """A call of constants, made once now; one that fails is left to fail when it is evaluated."""
-    try:
-        value = run({})
-    except EvaluationError:
-        return run
-    return lambda bindings: value
 
 
 def _broken(reference: Broken) -> Closure:

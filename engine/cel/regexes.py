@@ -14,6 +14,7 @@ _OPTIONS: Final = re2.Options()
 _OPTIONS.log_errors = False
 # Only whether it matches is asked for.
 _OPTIONS.never_capture = True
+_SHOWN: Final = 120
 _NOT_OFFERED: Final = {
     "(?=": "a lookahead",
     "(?!": "a lookahead",
@@ -48,7 +49,7 @@ def _explain(pattern: str, error: Exception) -> str:
             return f"RE2 has no back-references ('\\{digit}')"
     detail = error.args[0] if error.args else error
     text = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
-    return f"not a regular expression of RE2: {text}"
+    return f"not a regular expression of RE2: {text[:_SHOWN]}"
 
 
 @lru_cache(maxsize=1_024)

@@ -56,6 +56,7 @@ class Loop:
         self._reach = reach
         self._obstacle: AlertEngineError | None = None
         self._lag_due = 0.0
+        self._measured: set[tuple[str, str]] = set()
 
     @property
     def obstacle(self) -> AlertEngineError | None:
@@ -122,5 +123,9 @@ class Loop:
         if now < self._lag_due:
             return
         self._lag_due = now + LAG_SECONDS
-        for (topic, partition), lag in self._consumer.lag().items():
-            self._metrics.consumer_lag.labels(topic, str(partition)).set(lag)
+        lags = {(topic, str(number)): lag for (topic, number), lag in self._consumer.lag().items()}
+        for handed_over in self._measured - lags.keys():
+            self._metrics.consumer_lag.remove(*handed_over)
+        self._measured = set(lags)
+        for partition, lag in lags.items():
+            self._metrics.consumer_lag.labels(*partition).set(lag)

@@ -10,14 +10,12 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
-
-import structlog
 
 from engine.clock import Clock
 from engine.cooldown import Cooldown, CooldownBatch, Verdict, cooldown_key
 from engine.errors import DecodeError, EvaluationError, RegistryUnavailableError, StoreError
 from engine.event import Event
+from engine.journal import Journal
 from engine.match import LinearMatcher
 from engine.metrics import Metrics
 from engine.render import render
@@ -26,11 +24,6 @@ from engine.store import NewAlert, Store
 from engine.stream.deadletter import DeadLetter, DeadLetterType
 from engine.stream.decoder import Decoder
 from engine.stream.record import Record
-
-log = structlog.get_logger(__name__)
-
-RULE_ERROR_LOG_SECONDS: Final = 60.0
-CAMERAS_TOLD: Final = 1_000
 
 Route = tuple[str, str]
 """A channel's name and the id of one of its targets."""
@@ -60,6 +53,7 @@ class Batch:
     fresh: list[Fresh] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     interruption: RegistryUnavailableError | None = None
+    misdated: list[Event] = field(default_factory=list)
     counts: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -75,6 +69,7 @@ class Pipeline:
         clock: Clock,
         *,
         max_alert_age_seconds: float,
+        log_plates: bool,
         reach: Callable[[str], None],
     ) -> None:
         self._decoder = decoder
@@ -85,8 +80,7 @@ class Pipeline:
         self._max_alert_age_seconds = max_alert_age_seconds
         self._reach = reach
         self._failed: list[tuple[Rule, EvaluationError]] = []
-        self._silent_until: dict[str, float] = {}
-        self._cameras_told: set[str] = set()
+        self._journal = Journal(clock, log_plates=log_plates)
         self._matcher = LinearMatcher(())
         self._routes: Mapping[str, tuple[Route, ...]] = {}
 
@@ -136,7 +130,8 @@ class Pipeline:
             letter = DeadLetter(record, DeadLetterType.SCHEMA_VALIDATION, str(error))
             batch.dead_letters.append(letter)
             return True
-        self._tell_time(event, batch)
+        if event.time_replaced:
+            batch.misdated.append(event)
         try:
             self._alert(event, record, batch, verdicts)
         except StoreError:
@@ -233,36 +228,17 @@ class Pipeline:
     def _on_rule_error(self, rule: Rule, error: EvaluationError) -> None:
         self._failed.append((rule, error))
 
-    def _tell_error(self, rule: Rule, error: EvaluationError) -> None:
-        self._metrics.rule_errors.labels(rule.rule_id, error.error_type).inc()
-        now = self._clock.monotonic()
-        if now >= self._silent_until.get(rule.rule_id, now):
-            self._silent_until[rule.rule_id] = now + RULE_ERROR_LOG_SECONDS
-            log.warning(
-                "rule.error", rule_id=rule.rule_id, error_type=error.error_type, error=str(error)
-            )
-
-    def _tell_time(self, event: Event, batch: Batch) -> None:
-        if not event.time_replaced:
-            return
-        batch.counts.append(self._metrics.event_time_replaced.labels(event.time_replaced).inc)
-        camera = event.values["camera_id"]
-        if camera in self._cameras_told or len(self._cameras_told) >= CAMERAS_TOLD:
-            return
-        self._cameras_told.add(camera)
-        log.warning(
-            "event.time_replaced",
-            camera_id=camera,
-            reason=event.time_replaced,
-            captured_at=event.values["captured_at"],
-            used=event.time.isoformat(),
-            remedy="set EVENT_TIMEZONE or the camera's clock",
-        )
-
     def _count(self, batch: Batch) -> None:
-        self._metrics.events_consumed.inc(batch.events)
-        self._metrics.tombstones.inc(batch.tombstones)
+        metrics = self._metrics
+        metrics.events_consumed.inc(batch.events)
+        metrics.tombstones.inc(batch.tombstones)
         for count in batch.counts:
             count()
         for rule, error in self._failed:
-            self._tell_error(rule, error)
+            metrics.rule_errors.labels(rule.rule_id, error.error_type).inc()
+            self._journal.rule_error(rule.rule_id, error)
+        for event in batch.misdated:
+            metrics.event_time_replaced.labels(event.time_replaced).inc()
+            self._journal.time_replaced(event)
+        for new in batch.alerts:
+            self._journal.alert(new)

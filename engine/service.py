@@ -110,6 +110,7 @@ class Engine:
             self.metrics,
             clock,
             max_alert_age_seconds=settings.max_alert_age_seconds,
+            log_plates=settings.log_plates,
             reach=reach,
         )
         pipeline.use(self.rule_set)

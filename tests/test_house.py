@@ -36,6 +36,7 @@ FLOORS = {
     "engine.library": 5,
     "engine.store": 5,
     "engine.stream": 5,
+    "engine.journal": 5.5,
     "engine.pipeline": 6,
     "engine.delivery": 6,
     "engine.deadletters": 6,

@@ -94,7 +94,7 @@ def test_the_other_rules_fire_as_they_say_and_messages_are_whole(
     repository: Path, tmp_path: Path
 ) -> None:
     rule_set = load(repository, tmp_path, is_enabled=True)
-    truck = {
+    truck: dict[str, Any] = {
         "plate": {"text": "TR-1", "normalized_text": "TR1", "confidence": 0.95},
         "vehicle": {"type": "TRUCK", "color": "red", "make": "Volvo"},
         "camera_id": "cam-1",

@@ -90,6 +90,7 @@ class Running:
             plant.metrics,
             clock,
             max_alert_age_seconds=1e9,
+            log_plates=False,
             reach=plant.reach,
         )
         pipeline.use(plant.rule_set)

@@ -48,6 +48,7 @@ class Bench:
             self.metrics,
             self.time,
             max_alert_age_seconds=3600,
+            log_plates=False,
             reach=self.steps.append,
         )
         self.pipeline.use(load_text(rules, folder))

@@ -1,0 +1,67 @@
+"""What the pipeline logs: each alert, and what is wrong without saying it with every event."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+
+from engine.clock import Clock
+from engine.errors import EvaluationError
+from engine.event import Event
+from engine.logs import mask_plate
+from engine.store import NewAlert
+
+log = structlog.get_logger(__name__)
+
+RULE_ERROR_SECONDS: Final = 60.0
+# Camera ids come from outside: beyond so many they are not remembered, nor told.
+CAMERAS_TOLD: Final = 1_000
+
+
+class Journal:
+    """Writes the pipeline's log lines; plates are masked unless `log_plates`."""
+
+    def __init__(self, clock: Clock, *, log_plates: bool) -> None:
+        self._clock = clock
+        self._log_plates = log_plates
+        self._silent_until: dict[str, float] = {}
+        self._cameras_told: set[str] = set()
+
+    def alert(self, new: NewAlert) -> None:
+        """An alert is in the store."""
+        event = new.alert.event
+        plate = event["plate"]["normalized_text"]
+        log.info(
+            "alert.stored",
+            alert_id=new.alert.alert_id,
+            rule_id=new.alert.rule_id,
+            priority=str(new.alert.priority),
+            camera_id=event["camera_id"],
+            plate=plate if self._log_plates else mask_plate(plate),
+            targets=len(new.targets),
+            is_expired=new.is_expired,
+        )
+
+    def rule_error(self, rule_id: str, error: EvaluationError) -> None:
+        """A rule's evaluation failed: told once a minute and rule."""
+        now = self._clock.monotonic()
+        if now < self._silent_until.get(rule_id, now):
+            return
+        self._silent_until[rule_id] = now + RULE_ERROR_SECONDS
+        log.warning("rule.error", rule_id=rule_id, error_type=error.error_type, error=str(error))
+
+    def time_replaced(self, event: Event) -> None:
+        """An event's own time is unusable: told once a camera."""
+        camera = event.values["camera_id"]
+        if camera in self._cameras_told or len(self._cameras_told) >= CAMERAS_TOLD:
+            return
+        self._cameras_told.add(camera)
+        log.warning(
+            "event.time_replaced",
+            camera_id=camera,
+            reason=event.time_replaced,
+            captured_at=event.values["captured_at"],
+            used=event.time.isoformat(),
+            remedy="set the camera's clock, or EVENT_TIMEZONE if whole hours are missing",
+        )

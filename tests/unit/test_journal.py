@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC
+
+import pytest
+import structlog
+
+from channels.alert import Alert, Priority
+from engine.errors import EvaluationError
+from engine.event import make_event
+from engine.journal import CAMERAS_TOLD, RULE_ERROR_SECONDS, Journal
+from engine.store import NewAlert
+from tests.unit.manual_time import ManualTime
+from tests.unit.plate import plate_event
+
+ALERT = Alert("a-1", "r", "R", Priority.HIGH, "m", "then", "then", event=plate_event())
+
+
+@pytest.mark.parametrize(("log_plates", "shown"), [(False, "AB***"), (True, "ABC123")])
+def test_an_alert_is_logged_with_its_plate_as_the_operator_asked(
+    log_plates: bool, shown: str
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        Journal(ManualTime(), log_plates=log_plates).alert(
+            NewAlert(ALERT, b"d" * 16, None, 0, (("ops", "ops:a"),))
+        )
+    assert logs == [
+        {
+            "event": "alert.stored",
+            "log_level": "info",
+            "alert_id": "a-1",
+            "rule_id": "r",
+            "priority": "high",
+            "camera_id": "cam-1",
+            "plate": shown,
+            "targets": 1,
+            "is_expired": False,
+        }
+    ]
+
+
+def test_a_rules_errors_are_told_once_a_minute() -> None:
+    time = ManualTime()
+    journal = Journal(time, log_plates=False)
+    error = EvaluationError("overflow", "too large")
+    with structlog.testing.capture_logs() as logs:
+        for seconds in (0.0, 1.0, RULE_ERROR_SECONDS - 1, RULE_ERROR_SECONDS):
+            time.seconds = seconds
+            journal.rule_error("a", error)
+        journal.rule_error("b", error)
+    assert [line["rule_id"] for line in logs] == ["a", "a", "b"]
+
+
+def test_replaced_times_are_told_once_a_camera_of_a_bounded_number() -> None:
+    journal = Journal(ManualTime(), log_plates=False)
+    with structlog.testing.capture_logs() as logs:
+        for number in [*range(CAMERAS_TOLD + 5), 0]:
+            event = make_event(plate_event(camera_id=f"cam-{number}"), zone=UTC)
+            journal.time_replaced(dataclasses.replace(event, time_replaced="future"))
+    assert len(logs) == CAMERAS_TOLD

@@ -12,9 +12,9 @@ from engine.stream.record import Record
 
 log = structlog.get_logger(__name__)
 
-# With a header's name that is not UTF-8 `message.headers()` leaves an exception behind and returns a
-# broken list all the same. A plain call notices that only until the interpreter has specialised it;
-# a call from C always does, and raises SystemError.
+# With a header's name that is not UTF-8, `message.headers()` leaves an exception behind and returns
+# a broken list all the same. A plain call notices that only until the interpreter has specialised
+# it; a call from C always does, and raises SystemError.
 _read_headers: Final = methodcaller("headers")
 
 

@@ -187,7 +187,7 @@ class _Nesting:
                 self._closers.pop()
                 self._levels.pop()
         else:
-            level.count(text, is_sign=before is None or not _ends_operand([before]))
+            level.count(text, before)
         if len(self._closers) > MAX_NESTING or level.depth > MAX_NESTING:
             message = f"the expression is nested more than {MAX_NESTING} deep"
             remedy = "split it into several rules or conditions"
@@ -197,21 +197,23 @@ class _Nesting:
 class _Level:
     """What stands between two brackets: how deep each kind of nesting goes there."""
 
-    __slots__ = ("chain", "leaning", "open_ternaries", "ternaries")
+    __slots__ = ("chain", "leaning", "open_ternaries", "signs", "ternaries")
 
     def __init__(self) -> None:
         self.chain = 0
         self.leaning = 0
+        self.signs = 0
         self.ternaries = 0
         self.open_ternaries = 0
 
     @property
     def depth(self) -> int:
         """The deepest of the kinds."""
-        return max(self.chain, self.leaning, self.ternaries)
+        return max(self.chain, self.leaning, self.signs, self.ternaries)
 
-    def count(self, text: str, *, is_sign: bool) -> None:
-        """Count an operator; `is_sign` when no operand stands before it."""
+    def count(self, text: str, before: Token | None) -> None:
+        """Count an operator that follows the token `before`."""
+        is_sign = text in "!-" and (before is None or not _ends_operand([before]))
         match text:
             case ".":
                 self.chain += 1
@@ -226,10 +228,14 @@ class _Level:
                 self.chain = self.leaning = self.ternaries = 0
             case "&&" | "||":
                 self.chain = self.leaning = 0
-            case "+" | "-" | "*" | "/" | "%" if not is_sign:
+            case "!" | "-" if is_sign:
+                follows_sign = before is not None and before.text in ("!", "-")
+                self.signs = self.signs + 1 if follows_sign else 1
+                self.chain = 0
+            case "+" | "-" | "*" | "/" | "%":
                 self.chain = 0
             case _:
-                # Signs before an operand, and comparisons: each leans on the one before.
+                # Comparisons lean on each other.
                 self.leaning += 1
                 self.chain = 0
 

@@ -79,10 +79,10 @@ def test_values_that_yaml_would_spoil_match_as_they_are_written(
     repository: Path, tmp_path: Path
 ) -> None:
     rule_set = load(repository, tmp_path, is_enabled=True)
-    for plate in ("0123", "12_34", "NO", "12:30", "123456", "2025-12-25", "abc123"):
-        assert fired(rule_set, plate={"normalized_text": plate}) == ["watchlist_plate"], plate
-    for plate in ("83", "1234", "false", "False", "750", "2025-12-26"):
-        assert fired(rule_set, plate={"normalized_text": plate}) == [], plate
+    for text in ("0123", "12_34", "NO", "12:30", "123456", "2025-12-25", "abc123"):
+        assert fired(rule_set, plate={"normalized_text": text}) == ["watchlist_plate"], text
+    for text in ("83", "1234", "false", "False", "750", "2025-12-26"):
+        assert fired(rule_set, plate={"normalized_text": text}) == [], text
     site = {"site": "depot-007", "host": None}
     plate = {"normalized_text": "ABC7"}
     assert fired(rule_set, camera_id="ON", node=site, plate=plate) == ["on_by_name"]

@@ -197,6 +197,13 @@ def _zone(text: str) -> ZoneInfo:
         ) from None
 
 
+def _state_url(text: str) -> str:
+    # The store reads it; a value may hold a password, so it is not shown.
+    if not text.lower().startswith("sqlite:///"):
+        raise ValueError("does not name a SQLite file, write sqlite:///folder/alerts.db")
+    return text
+
+
 def _text(text: str) -> str:
     return text
 
@@ -218,7 +225,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "RETRY_DELAY_BASE": ("retry_delay_base_seconds", parse_duration),
     "HOLD_SECONDS": ("hold_seconds", _positive_duration),
     "RETENTION": ("retention_seconds", _positive_duration),
-    "STATE_URL": ("state_url", _text),
+    "STATE_URL": ("state_url", _state_url),
     "METRICS_HOST": ("metrics_host", _text),
     "METRICS_PORT": ("metrics_port", _whole(0, 65_535)),
     "LOG_LEVEL": ("log_level", _one_of("debug", "info", "warning", "error")),

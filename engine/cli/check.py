@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 
-from engine.cli.inputs import add_paths, load
+from engine.cli.inputs import add_paths, exit_code, load
 from engine.errors import Fault, RulesError
 from engine.rules import RuleSet
 from engine.rules.excerpt import Excerpts
@@ -44,7 +44,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Report all faults; 1 when one of them is an error."""
+    """Report all faults; 1 when one of them is an error, 2 when a file can't be read."""
     settings = Settings.from_environment()
     form = Format(arguments.format)
     try:
@@ -52,8 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     except RulesError as error:
         _write(_report(form, error.faults))
         if form is Format.TEXT:
-            _write(f"{len(error.faults)} faults: the rules can't be loaded")
-        return 1
+            word = "fault" if len(error.faults) == 1 else "faults"
+            _write(f"{len(error.faults)} {word}: the rules can't be loaded")
+        return exit_code(error)
     if form is Format.JSON:
         shown = {rule.rule_id: rule.condition.cel for rule in rule_set.rules}
         _write(as_json(rule_set.warnings, shown if arguments.show_cel else None))

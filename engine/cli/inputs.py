@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.errors import RulesError
 from engine.rules import RuleSet, load_rules
+from engine.rules.findings import Code
 from engine.schema import EventSchema
 from engine.settings import Settings
 
@@ -20,6 +22,11 @@ def add_paths(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="rule files or folders (default: RULES_PATH, else rules/)",
     )
+
+
+def exit_code(error: RulesError) -> int:
+    """2 when a file or folder could not be read at all, else 1."""
+    return 2 if any(fault.code == Code.UNREADABLE for fault in error.faults) else 1
 
 
 def load(

@@ -10,7 +10,10 @@ from importlib.metadata import version
 from typing import Final
 
 from engine.cli import alerts, check, demo, run, test
+from engine.cli.inputs import exit_code
 from engine.errors import AlertEngineError, RulesError
+from engine.rules.excerpt import Excerpts
+from engine.rules.report import as_text
 
 DISTRIBUTION: Final = "alpr-alert-engine"
 COMMANDS: Final = (run, check, test, demo, alerts)
@@ -36,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.command(arguments))
     except RulesError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+        sys.stderr.write(f"{as_text(error.faults, Excerpts().line)}\n")
+        return exit_code(error)
     except AlertEngineError as error:
         sys.stderr.write(f"alert-engine: {error}\n")
         return 2

@@ -71,6 +71,7 @@ def test_all_problems_are_told_at_once() -> None:
             "MAX_RETRIES": "-1",
             "METRICS_PORT": "70000",
             "KAFKA_CONFIG_ENABLE_AUTO_COMMIT": "true",
+            "STATE_URL": "alerts.db",
         }
     )
     assert [problem.split(":")[0] for problem in problems] == [
@@ -84,6 +85,7 @@ def test_all_problems_are_told_at_once() -> None:
         "MAX_RETRIES",
         "METRICS_PORT",
         "SCHEMA_REGISTRY_URL",
+        "STATE_URL",
     ]
     assert "did you mean earliest" in problems[0]
 
@@ -94,6 +96,12 @@ def test_two_different_rule_paths_contradict() -> None:
 
 def test_reading_the_dead_letter_topic_as_events_is_refused() -> None:
     assert "dead letters" in problems_of({"KAFKA_TOPIC": "alpr.dlq"})[0]
+
+
+def test_a_store_that_is_not_supported_is_told_without_its_password() -> None:
+    (problem,) = problems_of({"STATE_URL": "postgresql://engine:hush@db/alerts"})
+    assert "sqlite:///" in problem
+    assert "hush" not in problem
 
 
 def test_no_secret_is_printed() -> None:

@@ -1,0 +1,180 @@
+"""`alert-engine check` says what is wrong with rule files, where, and what to do."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command import alert_engine
+
+DATA = Path(__file__).parents[1] / "data"
+BAD_FOLDER = DATA / "bad_rules"
+BAD = sorted(BAD_FOLDER.glob("*.yaml"))
+REAL = DATA / "good_rules" / "alert_rules_real.yaml"
+FAULT = re.compile(r"^[\w./-]+\.yaml:\d+:\d+: ", re.MULTILINE)
+GOOD_RULE = "rules:\n  - {id: gate, when: camera_id == 'cam-1', notify: []}\n"
+
+
+# One of each kind; the rest, which take half a second each, are told by the slow tests.
+SAMPLE = ("bad_test", "not_utf8", "unset_variable")
+
+
+def sampled(path: Path) -> Any:
+    """A bad file's name as a test's parameter, slow unless it is in the sample."""
+    return pytest.param(path.stem, marks=() if path.stem in SAMPLE else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", [sampled(path) for path in BAD])
+def test_a_bad_file_is_told_as_written_beside_it(name: str) -> None:
+    report = alert_engine(BAD_FOLDER, "check", f"{name}.yaml")
+    expected = (BAD_FOLDER / f"{name}.expected").read_text()
+    told = [line for line in report.stdout.splitlines() if FAULT.match(line)]
+    assert told == expected.splitlines()
+    assert (report.status, report.stderr) == (1, "")
+    count = f"{len(told)} faults" if len(told) > 1 else "1 fault"
+    assert report.stdout.splitlines()[-1] == f"{count}: the rules can't be loaded"
+
+
+def test_a_fault_shows_its_line_and_column() -> None:
+    report = alert_engine(BAD_FOLDER, "check", "bad_id.yaml")
+    lines = report.stdout.splitlines()
+    assert lines[1:3] == ["      - id: Gate 1", "            ^"]
+
+
+def test_json_tells_the_faults_as_data() -> None:
+    report = alert_engine(BAD_FOLDER, "check", "--format", "json", "bad_id.yaml")
+    assert report.status == 1
+    faults = json.loads(report.stdout)["faults"]
+    assert [(fault["line"], fault["column"], fault["severity"]) for fault in faults] == [
+        (2, 9, "error"),
+        (5, 8, "error"),
+        (8, 9, "error"),
+    ]
+    assert faults[1] == {
+        "file": "bad_id.yaml",
+        "line": 5,
+        "column": 8,
+        "severity": "error",
+        "code": "bad-value",
+        "what": "`id` is empty",
+        "remedy": "give it a value, or remove it",
+    }
+
+
+def test_github_gets_annotations() -> None:
+    report = alert_engine(BAD_FOLDER, "check", "--format", "github", "duplicate_key.yaml")
+    assert report.status == 1
+    (line,) = report.stdout.splitlines()
+    assert line.startswith("::error file=duplicate_key.yaml,line=4,col=5,title=")
+    assert line.endswith("::the key `when` is given twice, first in line 3, remove one of them")
+
+
+def test_the_shipped_rules_are_good(repository: Path) -> None:
+    report = alert_engine(repository, "check")
+    assert (report.status, report.stderr) == (0, "")
+    assert re.match(r"good: \d+ rules, 0 disabled, ", report.stdout.splitlines()[-1])
+
+
+def test_a_real_file_of_the_plans_form_is_good_and_warned_of() -> None:
+    report = alert_engine(REAL.parent, "check", REAL.name)
+    assert report.status == 0
+    assert report.stdout.count(": warning: ") == 3
+    assert report.stdout.splitlines()[-1].startswith("good: 3 rules, 1 disabled, ")
+
+
+def test_conditions_are_shown_as_cel() -> None:
+    report = alert_engine(REAL.parent, "check", "--show-cel", REAL.name)
+    assert report.status == 0
+    assert (
+        "high_confidence_truck\n"
+        '    plate.confidence > 0.9 && vehicle.type != null && lower(vehicle.type) == "truck"\n'
+    ) in report.stdout
+    shown = alert_engine(REAL.parent, "check", "--show-cel", "--format", "json", REAL.name)
+    rules = {rule["id"]: rule["cel"] for rule in json.loads(shown.stdout)["rules"]}
+    assert rules["on_by_name"].startswith('lower(camera_id) == "on" && ')
+    assert set(rules) == {"watchlist_plate", "high_confidence_truck", "on_by_name"}
+
+
+def test_faults_of_all_files_come_in_one_report() -> None:
+    report = alert_engine(BAD_FOLDER, "check", "yaml_syntax.yaml", "not_utf8.yaml", "nowhere.yaml")
+    assert report.status == 2
+    assert [line.split(":")[0] for line in FAULT.findall(report.stdout)] == [
+        "not_utf8.yaml",
+        "nowhere.yaml",
+        "yaml_syntax.yaml",
+    ]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param("test", marks=pytest.mark.slow),
+        pytest.param("demo", marks=pytest.mark.slow),
+        "check",
+        "run",
+    ],
+)
+def test_a_path_that_is_missing_is_unusable(command: str, tmp_path: Path) -> None:
+    arguments = {"demo": ["--rules", "nowhere"], "run": []}.get(command, ["nowhere"])
+    report = alert_engine(tmp_path, command, *arguments, variables={"RULES_PATH": "nowhere"})
+    assert report.status == 2
+    assert "nowhere:1:1: there is no such file, give a rule file or a folder" in report.output
+    assert "Traceback" not in report.output
+
+
+def test_rules_path_is_the_default(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(GOOD_RULE)
+    for name in ("RULES_PATH", "RULES_CONFIG_PATH"):
+        report = alert_engine(tmp_path, "check", variables={name: "mine.yaml"})
+        assert (report.status, report.stdout.splitlines()[-1][:13]) == (0, "good: 1 rules")
+
+
+def test_all_bad_settings_are_told_at_once(tmp_path: Path) -> None:
+    variables = {
+        "KAFKA_TOPIC": "plates of cars",
+        "METRICS_PORT": "http",
+        "MAX_RETRIES": "-1",
+        "EVENT_TIMEZONE": "Mars/Olympus",
+        "KAFKA_CONFIG_ENABLE_AUTO_COMMIT": "true",
+        "STATE_URL": "mysql://somewhere",
+    }
+    report = alert_engine(tmp_path, "run", variables=variables)
+    assert (report.status, report.stdout) == (2, "")
+    for name in variables:
+        assert f"{name}" in report.stderr
+    assert "Traceback" not in report.stderr
+
+
+def test_an_unusable_command_line_is_told() -> None:
+    report = alert_engine(DATA, "check", "--format", "xml")
+    assert report.status == 2
+    assert "invalid choice: 'xml'" in report.stderr
+
+
+@pytest.mark.parametrize(
+    ("when", "told"),
+    [
+        ("'" + "a == b && " * 100_000 + "true'", "65,536 is the limit"),
+        ("(" * 10_000 + "true" + ")" * 10_000, "nested"),
+    ],
+    ids=["a megabyte", "10,000 deep"],
+)
+def test_an_expression_without_bounds_is_one_fault(when: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "big.yaml").write_text(f"rules:\n  - id: big\n    notify: []\n    when: {when}\n")
+    report = alert_engine(tmp_path, "check", "big.yaml")
+    assert report.status == 1
+    assert told in report.stdout
+    assert len(report.stdout) < 1_000
+
+
+def test_a_file_of_ten_megabytes_is_checked(tmp_path: Path) -> None:
+    rule = "  - {{id: r{0}, when: 'plate.text == \"{0}\"', notify: [], description: {1}}}\n"
+    rules = "".join(rule.format(number, "x" * 3_000) for number in range(3_300))
+    assert len(rules) > 10_000_000
+    (tmp_path / "big.yaml").write_text(f"rules:\n{rules}")
+    report = alert_engine(tmp_path, "check", "big.yaml")
+    assert (report.status, report.stdout.splitlines()[-1][:16]) == (0, "good: 3300 rules")

@@ -30,13 +30,13 @@ def find_function(
     findings: Findings, node: Call, scope: Scope
 ) -> tuple[Function | None, tuple[Node, ...]]:
     """The function that a call means, and all its arguments, the target among them."""
-    args = node.args if node.target is None else (node.target, *node.args)
-    function, is_qualified = _look_up(node, scope)
-    if is_qualified:
-        args = node.args
+    space = _name_space(node, scope)
+    args = node.args if node.target is None or space else (node.target, *node.args)
+    function = _look_up(node, scope, space)
     if function is None:
-        _unknown(findings, node)
-        return None, args
+        _unknown(findings, node, space)
+        # The arguments of a macro that is written wrongly hold names that mean nothing here.
+        return None, () if node.function in _MACROS and not space else args
     if len(args) not in function.arities:
         own = len(args) - len(node.args)
         counts = " or ".join(str(count - own) for count in function.arities)
@@ -48,28 +48,37 @@ def find_function(
     return function, args
 
 
-def _look_up(node: Call, scope: Scope) -> tuple[Function | None, bool]:
-    """The function, and whether what stands before the dot is part of its name."""
-    if node.target is None:
-        for name in scope.candidates(node.function.lstrip("."), is_absolute=False):
-            function = FUNCTIONS.get(name)
-            if function is not None and function.is_global:
-                return function, False
-        return None, False
-    space = dotted(node.target)
-    if space is not None and not scope.is_local(node.target):
-        function = FUNCTIONS.get(f"{space[0]}.{node.function}")
-        if function is not None:
-            return function, True
-    function = FUNCTIONS.get(node.function)
-    return (function if function is not None and function.is_member else None), False
+def _name_space(node: Call, scope: Scope) -> str:
+    """What stands before the dot, where it is the first part of functions' names."""
+    found = dotted(node.target) if node.target is not None else None
+    if found is None or node.target is None or scope.is_local(node.target):
+        return ""
+    prefix = f"{found[0]}."
+    is_space = any(name.startswith(prefix) for name in FUNCTIONS)
+    return prefix if is_space else ""
 
 
-def _unknown(findings: Findings, node: Call) -> None:
+def _look_up(node: Call, scope: Scope, space: str) -> Function | None:
+    if space:
+        return FUNCTIONS.get(f"{space}{node.function}")
+    if node.target is not None:
+        function = FUNCTIONS.get(node.function)
+        return function if function is not None and function.is_member else None
+    for name in scope.candidates(node.function, is_absolute=False):
+        function = FUNCTIONS.get(name)
+        if function is not None and function.is_global:
+            return function
+    return None
+
+
+def _unknown(findings: Findings, node: Call, space: str) -> None:
     is_member = node.target is not None
     other = FUNCTIONS.get(node.function)
     form = _MACROS.get(node.function)
-    if form is not None:
+    what = f"there is no function '{space}{node.function}'"
+    if space:
+        remedy = suggest(node.function, _members_of(space))
+    elif form is not None:
         what = f"{node.function}() takes other arguments"
         remedy = f"write {form}"
     elif other is not None:
@@ -78,9 +87,12 @@ def _unknown(findings: Findings, node: Call) -> None:
     else:
         rows = FUNCTIONS.values()
         names = [row.name for row in rows if (row.is_member if is_member else row.is_global)]
-        what = f"there is no function '{node.function}'"
         remedy = suggest(node.function, [*names, *_MACROS])
     findings.unresolved(node, Failure.UNKNOWN_NAME, "unknown-function", what, remedy)
+
+
+def _members_of(space: str) -> list[str]:
+    return [name.removeprefix(space) for name in FUNCTIONS if name.startswith(space)]
 
 
 def function_type(

@@ -111,6 +111,8 @@ def suggest(name: str, names: Iterable[str]) -> str:
     known = sorted(names)
     lowered = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    if not near and len(name) > 1:
+        near = [each for each in lowered if each.startswith(name.lower())]
     if near:
         return f"did you mean '{lowered[near[0]]}'?"
     if 0 < len(known) <= 12:

@@ -1,0 +1,56 @@
+"""The check of operators."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.cel.plate_variables import compiled, problem_of
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("latency_ms + 1.0 > 2.0", "'+' can't be applied to int and double"),
+        ("camera_id + 1 == ''", "'+' can't be applied to string and int"),
+        ("plate.confidence % 2.0 == 1.0", "'%' can't be applied to double and double"),
+        ("camera_id > 5", "'>' can't compare string with int"),
+        ("plate < plate", "'<' can't compare record with record"),
+        ("latency_ms < null", "'<' can't be applied to null"),
+        ("'a' in camera_id", "'in' looks into a list or a map, not string"),
+    ],
+)
+def test_operands_that_never_fit_are_faults(text: str, what: str) -> None:
+    assert problem_of(text).what == what
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plate.confidence > 1", "latency_ms < 2.5", "latency_ms == 1.0", "1 in [1.0]",
+        "time - time > duration('1h')", "time + duration('1h') > time", "dyn(camera_id) > 5",
+        "camera_id + 'x' == plate.text", "tags + ['a'] == tags", "plate == extras",
+        "tags[0] > 'a'", "vehicle.make == null", "-plate.confidence < 0", "'a' in labels",
+    ],
+)  # fmt: skip
+def test_operands_that_fit_are_not(text: str) -> None:
+    assert compiled(text).warnings == ()
+
+
+def test_operands_that_are_never_equal_are_a_warning() -> None:
+    (warning,) = compiled("plate.confidence == 'high'").warnings
+    assert (warning.code, warning.what) == ("never-equal", "double and string are never equal")
+
+
+@pytest.mark.parametrize(
+    ("text", "sign"),
+    [
+        ("extras.quality_score > 0.5", "'>'"),
+        ("1.0 < extras.quality_score", "'<'"),
+        ("vehicle.make + 'x' == 'ax'", "'+'"),
+        ("-extras.lane == 1", "'-'"),
+    ],
+)
+def test_an_operator_that_may_meet_null_is_a_warning(text: str, sign: str) -> None:
+    (warning,) = compiled(text).warnings
+    assert warning.code == "may-be-null"
+    assert sign in warning.what

@@ -1,0 +1,1 @@
+"""How fast the engine is, beside what it stands on and what it replaces."""

@@ -1,0 +1,88 @@
+"""What the engine is measured against: rules evaluated in turn, as is done without it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import celpy
+from celpy.adapter import json_to_cel
+from lark import Tree
+
+from benchmarks.mixed_rules import PlainRule, as_cel
+
+
+def _field(event: Mapping[str, Any], path: str) -> Any:
+    value: Any = event
+    for name in path.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value
+
+
+_OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "equals": lambda actual, wanted: str(actual).lower() == str(wanted).lower(),
+    "contains": lambda actual, wanted: str(wanted).lower() in str(actual).lower(),
+    "regex": lambda actual, wanted: re.search(wanted, str(actual), re.IGNORECASE) is not None,
+    "in_list": lambda actual, wanted: (
+        str(actual).lower() in [str(value).lower() for value in wanted]
+    ),
+    "greater_than": lambda actual, wanted: float(actual) > float(wanted),
+    "less_than": lambda actual, wanted: float(actual) < float(wanted),
+}
+
+
+class PlainMatcher:
+    """A plain Python consumer's loop: each rule a dict, each operator a function of a dict."""
+
+    def __init__(self, rules: Sequence[PlainRule]) -> None:
+        self._rules: list[dict[str, Any]] = [
+            {
+                "id": rule.rule_id,
+                "conditions": [
+                    {"field": each.field, "operator": each.operator, "value": each.value}
+                    for each in rule.conditions
+                ],
+            }
+            for rule in rules
+        ]
+
+    def match(self, event: Mapping[str, Any]) -> list[str]:
+        """The ids of the rules that hold, in their order."""
+        return [rule["id"] for rule in self._rules if self._holds(rule["conditions"], event)]
+
+    def _holds(self, conditions: list[dict[str, Any]], event: Mapping[str, Any]) -> bool:
+        for condition in conditions:
+            actual = _field(event, condition["field"])
+            if actual is None:
+                return False
+            if not _OPERATORS[condition["operator"]](actual, condition["value"]):
+                return False
+        return True
+
+
+class CelpyMatcher:
+    """celpy's interpreter: each rule a program of its own, the event converted once."""
+
+    def __init__(self, rules: Sequence[PlainRule]) -> None:
+        limit = sys.getrecursionlimit()
+        try:
+            environment = celpy.Environment(runner_class=celpy.InterpretedRunner)
+            # Its parser is one for the process, made for whichever runner came first.
+            celpy.celparser.CELParser.CEL_PARSER = None
+            celpy.celparser.CELParser(tree_class=Tree)
+            self._programs = [
+                (rule.rule_id, environment.program(environment.compile(as_cel(rule))))
+                for rule in rules
+            ]
+        finally:
+            # It sets the process's.
+            sys.setrecursionlimit(limit)
+
+    def match(self, event: Mapping[str, Any]) -> list[str]:
+        """The ids of the rules that hold, in their order."""
+        activation = {name: json_to_cel(value) for name, value in event.items()}
+        return [rule_id for rule_id, program in self._programs if program.evaluate(activation)]

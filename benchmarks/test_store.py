@@ -1,0 +1,79 @@
+"""`Store.save`: batches of alerts with two deliveries each, every transaction synced to the disk.
+
+The file lies in the temporary folder; where that is kept in memory, `--basetemp` names a disk.
+The cost of a sync is the disk's: a page written and synced is measured beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from benchmarks.measure import Measurement
+from benchmarks.readings import readings
+from channels.alert import Alert, Priority
+from engine.event import make_event
+from engine.render import alert_id
+from engine.store import NewAlert, Store, open_store
+
+SECTION = "4 store"
+ROUNDS = 40
+TARGETS = (("webhook", "webhook:one"), ("email", "email:guard@example.com"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store."""
+    with open_store(f"sqlite:///{tmp_path}/alerts.db") as store:
+        yield store
+
+
+def new_alerts(count: int) -> list[NewAlert]:
+    """So many alerts, each of another event."""
+    found = []
+    for number, values in enumerate(readings(count)):
+        event = make_event(values, zone=UTC)
+        text = values["plate"]["normalized_text"]
+        alert = Alert(
+            alert_id=alert_id(event.digest, "watchlist"),
+            rule_id="watchlist",
+            rule_name="Watchlist plate",
+            priority=Priority.HIGH,
+            message=f"WATCHLIST PLATE {text} (95.00%) at {values['camera_id']}",
+            captured_at=values["captured_at"],
+            created_at=datetime.now(UTC).isoformat(),
+            event=values,
+        )
+        key = f'["watchlist",["plate.normalized_text"],["{text}"]]'
+        found.append(
+            NewAlert(alert, event.digest, key, event.time_us, TARGETS, False, "plates", 0, number)
+        )
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 10, 100, 500])
+def test_save(measure: Measurement, store: Store, size: int) -> None:
+    alerts = new_alerts(size * ROUNDS)
+    batches = iter([alerts[start : start + size] for start in range(0, len(alerts), size)])
+    seconds = measure.rounds("save", store.save, ROUNDS, lambda: (next(batches),))
+    assert store.rows()["alerts"] == size * ROUNDS
+    measure.tell(SECTION, f"save {size} alerts of two deliveries", seconds * 1e3, "ms")
+    measure.tell(SECTION, f"save {size} alerts, rate", size / seconds, "alerts/s")
+
+
+def test_a_synced_row(measure: Measurement, tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path / "row", os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+
+        def write() -> None:
+            os.write(descriptor, b"x" * 4096)
+            os.fdatasync(descriptor)
+
+        seconds = measure.rounds("save", write, ROUNDS)
+    finally:
+        os.close(descriptor)
+    measure.tell(SECTION, "the disk: 4 KiB written and synced", seconds * 1e3, "ms")

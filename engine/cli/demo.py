@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from rich.console import Console
@@ -21,13 +22,34 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         " deliveries to a webhook and an SMTP receiver inside the process.",
     )
     parser.add_argument(
-        "--seconds", type=float, default=20.0, help="how long; 0: until Ctrl-C (default 20)"
+        "--seconds", type=_seconds, default=20.0, help="how long; 0: until Ctrl-C (default 20)"
     )
-    parser.add_argument("--rate", type=float, default=20.0, help="events a second (default 20)")
+    parser.add_argument("--rate", type=_rate, default=20.0, help="events a second (default 20)")
     parser.add_argument(
         "--rules", type=Path, metavar="PATH", help="rule file or folder (default: RULES_PATH)"
     )
     parser.set_defaults(command=run)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _seconds(text: str) -> float:
+    seconds = _number(text)
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, write 0 or more")
+    return seconds
+
+
+def _rate(text: str) -> float:
+    rate = _number(text)
+    if not 0 < rate < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no rate, write a number above 0")
+    return rate
 
 
 def run(arguments: argparse.Namespace) -> int:

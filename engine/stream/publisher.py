@@ -141,7 +141,10 @@ class EventPublisher:
             raise BrokerUnavailableError(f"{waiting} records are not acknowledged")
 
     def close(self) -> None:
-        """Close the connections to the registry; what is not acknowledged goes on in vain."""
+        """Close all connections; what is not acknowledged by now is dropped."""
+        self._producer.purge()
+        # Left to the garbage collector, it would go on looking for its broker, and log that.
+        self._producer.close()
         self._client.close()
 
     def _note_delivery(self, error: KafkaError | None, message: Message) -> None:

@@ -1,0 +1,141 @@
+"""`alert-engine demo`: one command, nothing else, and alerts are seen."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.engine_process import COMMAND, EngineProcess
+from tests.support.processes import end, signal_group, spawn
+
+DEMO_SECONDS = 60.0
+ARRIVAL = re.compile(r"^ *(webhook|email|slack|sms) +(\d+ ms)? +\S", re.MULTILINE)
+ROW = re.compile(r"^│ ([^│]+?) +│ +([^│]+?) │$", re.MULTILINE)
+BLUE = "\x1b[1;34m"
+# Its channel is never spoken to, so its secret need not be there.
+ONE_RULE = """\
+channels:
+  pager: json://pager.invalid/${A_TOKEN_THAT_IS_NOT_SET}
+rules:
+  - id: night
+    name: Seen
+    when: camera_id == "cam-gate-north" || plate.confidence > 0.97
+    notify: [pager]
+    rate_limit: {enabled: false}
+    message_template: "seen {plate.normalized_text}"
+    tests:
+      - {name: seen, event: {plate: {normalized_text: NIGHT01, confidence: 0.98}}, expect: match}
+"""
+
+
+class Terminal:
+    """A command whose output is a terminal; read until its end."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        master, slave = pty.openpty()
+        environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+        self.process = spawn([str(COMMAND), *arguments], environment, folder, slave, slave)
+        os.close(slave)
+        self.text = ""
+        self._has_alert = threading.Event()
+        self._reader = threading.Thread(target=self._read, args=(master,), daemon=True)
+        self._reader.start()
+
+    def await_alert(self) -> None:
+        """Return when an alert was shown."""
+        assert self._has_alert.wait(DEMO_SECONDS), self.text
+
+    def interrupt(self) -> int:
+        """Ctrl-C, and the exit status."""
+        signal_group(self.process, signal.SIGINT)
+        status = self.process.wait(DEMO_SECONDS)
+        self._reader.join(DEMO_SECONDS)
+        return status
+
+    def _read(self, master: int) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := os.read(master, 65_536):
+                self.text += chunk.decode(errors="replace")
+                if "email" in self.text:
+                    self._has_alert.set()
+        os.close(master)
+
+
+@dataclass(frozen=True, slots=True)
+class Demos:
+    """The demos of this module, which run side by side."""
+
+    shipped: EngineProcess
+    own_rules: EngineProcess
+    endless: Terminal
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demos]:
+    """All started at once, for they mostly wait."""
+    repository = Path(__file__).parents[2]
+    rules = tmp_path_factory.mktemp("demo") / "mine.yaml"
+    rules.write_text(ONE_RULE)
+    mine = ("demo", "--seconds", "2", "--rate", "25", "--rules", str(rules))
+    with (
+        EngineProcess({}, repository, ("demo", "--seconds", "5")) as shipped,
+        EngineProcess({}, repository, mine) as own_rules,
+    ):
+        endless = Terminal(repository, "demo", "--seconds", "0")
+        try:
+            yield Demos(shipped, own_rules, endless)
+        finally:
+            end(endless.process)
+
+
+def summary(text: str) -> dict[str, str]:
+    """The closing table."""
+    return dict(ROW.findall(text))
+
+
+def test_five_seconds_of_plates_make_alerts(demos: Demos) -> None:
+    assert demos.shipped.wait(DEMO_SECONDS) == 0, demos.shipped.output
+    assert demos.shipped.stderr == ""
+    shown = [channel for channel, _ in ARRIVAL.findall(demos.shipped.stdout)]
+    assert {"webhook", "email"} <= set(shown)
+    table = summary(demos.shipped.stdout)
+    # 5 seconds at 20 a second, by default.
+    assert table["events"] == "100"
+    assert int(table["matches"]) >= 10
+    assert int(table["alerts"]) == int(table["matches"]) - int(table["suppressed by cooldown"])
+    assert int(table["delivered"]) == len(shown)
+    assert (table["not delivered"], table["tries that failed"]) == ("0", "0")
+    assert table["latency, median"].endswith(" ms")
+
+
+def test_a_file_of_ones_own_is_shown(demos: Demos) -> None:
+    assert demos.own_rules.wait(DEMO_SECONDS) == 0, demos.own_rules.output
+    out = demos.own_rules.stdout
+    assert out.startswith("1 rules of ")
+    table = summary(out)
+    assert table["events"] == "50"
+    assert {channel for channel, _ in re.findall(r"^ *(pager) +(\d+ ms)", out, re.MULTILINE)}
+    assert "seen NIGHT01" in out
+
+
+def test_ctrl_c_ends_it_with_its_summary(demos: Demos) -> None:
+    demos.endless.await_alert()
+    assert demos.endless.interrupt() == 0, demos.endless.text
+    assert "Traceback" not in demos.endless.text
+    assert BLUE in demos.endless.text, "no colour on a terminal"
+    assert "not delivered" in demos.endless.text
+
+
+def test_what_can_not_be_used_is_told(repository: Path) -> None:
+    with EngineProcess({}, repository, ("demo", "--rate", "0")) as process:
+        assert process.wait(DEMO_SECONDS) == 2
+        assert "argument --rate: '0' is no rate, write a number above 0" in process.stderr

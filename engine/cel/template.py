@@ -29,7 +29,7 @@ _SAMPLES: Final[dict[Kind, Any]] = {
     Kind.STRING: "text",
     Kind.INT: 7,
     Kind.DOUBLE: 0.5,
-    Kind.BOOL: True,
+    Kind.BOOL: "true",
     Kind.TIMESTAMP: datetime(2025, 1, 1, tzinfo=UTC),
 }
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import celpy
-from celpy import celtypes
-from lark import Tree
+from celpy import adapter, celtypes
 
 from engine.cel.values import UInt
 
@@ -22,22 +22,23 @@ ERROR = "error"
 
 def celpy_answer(expression: str, bindings: Mapping[str, Any] | None = None) -> Any:
     """The value that celpy's interpreter gives, or `ERROR`."""
-    limit = sys.getrecursionlimit()
+    environment = _environment()
     try:
-        environment = celpy.Environment(runner_class=celpy.InterpretedRunner)
-        celpy.celparser.CELParser.CEL_PARSER = None
-        celpy.celparser.CELParser(tree_class=Tree)
         program = environment.program(environment.compile(expression))
-        activation = {name: _to_cel(value) for name, value in (bindings or {}).items()}
+        activation = {name: adapter.json_to_cel(value) for name, value in (bindings or {}).items()}
         return _plain(program.evaluate(activation))
     except Exception:  # celpy fails with whatever Python's types raise
         return ERROR
+
+
+@cache
+def _environment() -> Any:
+    # Making one raises the process's recursion limit.
+    limit = sys.getrecursionlimit()
+    try:
+        return celpy.Environment(runner_class=celpy.InterpretedRunner)
     finally:
         sys.setrecursionlimit(limit)
-
-
-def _to_cel(value: Any) -> Any:
-    return celpy.json_to_cel(value)
 
 
 def _plain(value: Any) -> Any:

@@ -49,7 +49,10 @@ def test_numbers_are_equal_across_their_kinds() -> None:
 
 
 def test_different_types_are_unequal_without_failing() -> None:
-    for left, right in [(None, 0), ("1", 1), (b"a", "a"), ([], {}), (Timestamp(0), Duration(0))]:
+    pairs: list[tuple[Any, Any]] = [
+        (None, 0), ("1", 1), (b"a", "a"), ([], {}), (Timestamp(0), Duration(0)),
+    ]  # fmt: skip
+    for left, right in pairs:
         assert not equal(left, right)
 
 

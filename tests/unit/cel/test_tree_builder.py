@@ -76,9 +76,7 @@ def test_what_the_language_does_not_offer_says_so() -> None:
     assert complaint("Plate{text: 1}") == "messages can't be made here"
     assert complaint("for + 1") == "'for' is a reserved word"
     assert complaint("if(a)") == "'if' is a reserved word"
-    assert complaint("[1].all(a.b, true)") == (
-        "the first argument of all() must be a simple name"
-    )
+    assert complaint("[1].all(a.b, true)") == ("the first argument of all() must be a simple name")
     assert complaint("has(a)") == "has() takes a field: has(record.field)"
     assert complaint("`a`") == "only a field's name after a dot may stand in backquotes"
     assert complaint("a.`f`(1)") == "only a field's name after a dot may stand in backquotes"

@@ -89,12 +89,13 @@ class Settings:
                 values[attribute] = parse(text)
             except ValueError as error:
                 problems.append(f"{name}: {error}")
-        problems += _contradictions(given)
         for attribute, prefix in OPTION_PREFIXES.items():
             values[attribute] = Secret(_options(given, prefix, problems))
+        settings = cls(**values)  # type: ignore[arg-type]
+        problems += _contradictions(settings, given)
         if problems:
             raise SettingsError(tuple(sorted(problems)))
-        return cls(**values)  # type: ignore[arg-type]
+        return settings
 
 
 DEFAULT_REGISTRY: Final = "http://localhost:8081"
@@ -112,15 +113,21 @@ OWNED_OPTIONS: Final = {
     "url": "set SCHEMA_REGISTRY_URL instead",
 }
 _UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+# 50 years: an instant so long ago still has a date, and a number in every store.
+LONGEST_SECONDS: Final = 50 * 365 * 86_400.0
+LONGEST_RETRY_DELAY_SECONDS: Final = 3_600.0
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)", re.IGNORECASE)
 
 
-def parse_duration(text: str) -> float:
+def parse_duration(text: str, longest_seconds: float = LONGEST_SECONDS) -> float:
     """Seconds of `90`, `90s`, `10m`, `24h` or `7d`; ValueError says what is wrong."""
     found = _DURATION.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is not a duration, write seconds or 90s, 10m, 24h, 7d")
-    return float(found[1]) * _UNITS[found[2].lower()]
+    seconds = float(found[1]) * _UNITS[found[2].lower()]
+    if seconds > longest_seconds:
+        raise ValueError(f"{text!r} is too long, at most {longest_seconds:.0f} seconds")
+    return seconds
 
 
 def _positive_duration(text: str) -> float:
@@ -128,6 +135,10 @@ def _positive_duration(text: str) -> float:
     if seconds <= 0:
         raise ValueError(f"{text!r} must be more than 0")
     return seconds
+
+
+def _retry_delay(text: str) -> float:
+    return parse_duration(text, LONGEST_RETRY_DELAY_SECONDS)
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -175,7 +186,7 @@ def _topics(text: str) -> tuple[str, ...]:
 def _brokers(text: str) -> str:
     for part in text.split(","):
         host, _, port = part.strip().rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+        if not host or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65_536:
             raise ValueError(f"{part.strip()!r} is not host:port")
     return text
 
@@ -205,6 +216,10 @@ def _state_url(text: str) -> str:
 
 
 def _text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not UTF-8") from None
     return text
 
 
@@ -222,7 +237,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "EVENT_TIMEZONE": ("event_timezone", _zone),
     "MAX_ALERT_AGE": ("max_alert_age_seconds", _positive_duration),
     "MAX_RETRIES": ("max_retries", _whole(0, 20)),
-    "RETRY_DELAY_BASE": ("retry_delay_base_seconds", parse_duration),
+    "RETRY_DELAY_BASE": ("retry_delay_base_seconds", _retry_delay),
     "HOLD_SECONDS": ("hold_seconds", _positive_duration),
     "RETENTION": ("retention_seconds", _positive_duration),
     "STATE_URL": ("state_url", _state_url),
@@ -250,12 +265,11 @@ def _options(given: Mapping[str, str], prefix: str, problems: list[str]) -> dict
     return options
 
 
-def _contradictions(given: Mapping[str, str]) -> list[str]:
+def _contradictions(settings: Settings, given: Mapping[str, str]) -> list[str]:
     problems = []
     rules, config = given.get("RULES_PATH"), given.get("RULES_CONFIG_PATH")
     if rules and config and Path(rules) != Path(config):
         problems.append("RULES_PATH: differs from RULES_CONFIG_PATH, set only one of them")
-    topics = [topic.strip() for topic in given.get("KAFKA_TOPIC", "").split(",")]
-    if given.get("DLQ_TOPIC", "alpr.dlq") in topics:
+    if settings.dlq_topic in settings.kafka_topics:
         problems.append("DLQ_TOPIC: is also in KAFKA_TOPIC, dead letters would be read as events")
     return problems

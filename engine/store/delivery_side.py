@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from engine.store import statements
-from engine.store.encoding import delivery_from_row
+from engine.store.encoding import delivery_from_row, storable
 from engine.store.model import Backlog, Delivery, Hold
 from engine.store.side import Side
 
@@ -32,7 +32,9 @@ class DeliverySide(Side):
 
     def record_try(self, delivery_id: int, reason: str, detail: str = "") -> None:
         """Count a try that failed; the delivery goes on waiting."""
-        self._write(statements.RECORD_TRY, delivery_id=delivery_id, reason=reason, detail=detail)
+        self._write(
+            statements.RECORD_TRY, delivery_id=delivery_id, reason=reason, detail=storable(detail)
+        )
 
     def mark_dead(
         self, delivery_id: int, reason: str, detail: str = "", *, is_try: bool = False
@@ -42,7 +44,7 @@ class DeliverySide(Side):
             statements.MARK_DEAD,
             delivery_id=delivery_id,
             reason=reason,
-            detail=detail,
+            detail=storable(detail),
             tries=int(is_try),
         )
 
@@ -57,7 +59,8 @@ class DeliverySide(Side):
         limit: int = 500,
     ) -> int:
         """Give up at most `limit` waiting deliveries of a target; the number of them."""
-        before_us = -1 if waiting_before_us is None else waiting_before_us
+        # To the statement, a negative number is no restriction: all would be given up.
+        before_us = -1 if waiting_before_us is None else max(waiting_before_us, 0)
         rows = self._connections.delivery_reader.rows(
             statements.WAITING_IDS,
             {"target_id": target_id, "before_us": before_us, "limit": limit + len(exclude)},
@@ -65,7 +68,7 @@ class DeliverySide(Side):
         ids = [row[0] for row in rows if row[0] not in exclude][:limit]
         if not ids:
             return 0
-        told = {"reason": reason, "detail": detail, "tries": 0, "now_us": self._now_us()}
+        told = {"reason": reason, "detail": storable(detail), "tries": 0, "now_us": self._now_us()}
         with self._connections.delivery.transaction() as cursor:
             cursor.executemany(statements.MARK_DEAD, [{**told, "delivery_id": i} for i in ids])
         return len(ids)
@@ -77,7 +80,7 @@ class DeliverySide(Side):
             target_id=target_id,
             channel=channel,
             reason=reason,
-            detail=detail,
+            detail=storable(detail),
             since_us=since_us,
         )
 

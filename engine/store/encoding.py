@@ -28,11 +28,11 @@ def alert_parameters(new: NewAlert, now_us: int) -> dict[str, Any]:
         "time_us": new.time_us,
         "now_us": now_us,
         "is_expired": int(new.is_expired),
-        "rule_name": _storable(alert.rule_name),
+        "rule_name": storable(alert.rule_name),
         "priority": str(alert.priority),
         "priority_rank": alert.priority.rank,
-        "message": _storable(alert.message),
-        "captured_at": _storable(alert.captured_at),
+        "message": storable(alert.message),
+        "captured_at": storable(alert.captured_at),
         "created_at": alert.created_at,
         "suppressed_count": alert.suppressed_count,
         "late_seconds": alert.late_seconds,
@@ -114,8 +114,8 @@ def dead_letter_parameters(letter: KeptDeadLetter, now_us: int) -> dict[str, Any
         "value": letter.value,
         "headers": json.dumps(headers),
         "error_type": letter.error_type,
-        "message": _storable(letter.message),
-        "stack_trace": None if letter.stack_trace is None else _storable(letter.stack_trace),
+        "message": storable(letter.message),
+        "stack_trace": None if letter.stack_trace is None else storable(letter.stack_trace),
         "retry_count": letter.retry_count,
         "now_us": now_us,
     }
@@ -133,8 +133,11 @@ def _event_json(event: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(event, default=_plain)
     except TypeError:
-        # What orjson refuses (half a surrogate pair, a huge integer) must not stop the stream.
-        return json.dumps(event, default=_plain).encode()
+        # What orjson refuses (half a surrogate pair, a huge integer) must not stop the stream, nor
+        # the reader: json writes halves and NaN in a way that orjson does not read.
+        text = json.dumps(event, default=_plain)
+        finite = json.loads(text, parse_constant=lambda name: None)
+        return json.dumps(finite, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _plain(value: object) -> object:
@@ -145,6 +148,6 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Text without what no database takes: half surrogate pairs and zero characters."""
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

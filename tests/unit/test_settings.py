@@ -98,6 +98,38 @@ def test_reading_the_dead_letter_topic_as_events_is_refused() -> None:
     assert "dead letters" in problems_of({"KAFKA_TOPIC": "alpr.dlq"})[0]
 
 
+@pytest.mark.parametrize("topics", ["", "plates"])
+def test_an_empty_dead_letter_topic_is_the_default_one(topics: str) -> None:
+    settings = Settings.from_environment({"DLQ_TOPIC": "", "KAFKA_TOPIC": topics})
+    assert settings.dlq_topic == "alpr.dlq"
+    assert "dead letters" in problems_of({"DLQ_TOPIC": "", "KAFKA_TOPIC": "alpr.dlq"})[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "longest", "too_long"),
+    [
+        ("HOLD_SECONDS", "18250d", "18251d"),
+        ("RETENTION", "18250d", "9" * 400),
+        ("MAX_ALERT_AGE", "18250d", "9" * 30),
+        ("RETRY_DELAY_BASE", "1h", "61m"),
+    ],
+)
+def test_durations_that_no_clock_can_hold_are_refused(
+    name: str, longest: str, too_long: str
+) -> None:
+    Settings.from_environment({name: longest})
+    assert "too long" in problems_of({name: too_long})[0]
+
+
+@pytest.mark.parametrize("port", ["²", "9" * 5_000, "0"])
+def test_a_port_that_is_no_number_is_told(port: str) -> None:
+    assert "is not host:port" in problems_of({"KAFKA_BOOTSTRAP_SERVERS": f"kafka:{port}"})[0]
+
+
+def test_a_text_that_is_not_utf_8_is_told() -> None:
+    assert problems_of({"KAFKA_GROUP_ID": "\udcff"}) == ("KAFKA_GROUP_ID: is not UTF-8",)
+
+
 def test_a_store_that_is_not_supported_is_told_without_its_password() -> None:
     (problem,) = problems_of({"STATE_URL": "postgresql://engine:hush@db/alerts"})
     assert "sqlite:///" in problem

@@ -110,6 +110,24 @@ def test_giving_up_spares_the_young_and_those_in_flight(
     assert ids(store) == [in_flight, young]
 
 
+def test_a_hold_longer_than_all_of_time_gives_nothing_up(
+    store: SqliteStore, samples: Samples
+) -> None:
+    store.save([samples.new("mail/ann")])
+    assert store.mark_all_dead("mail/ann", "hold_expired", waiting_before_us=-(1 << 60)) == 0
+    assert len(ids(store)) == 1
+
+
+def test_a_detail_that_no_database_takes_is_written_all_the_same(
+    store: SqliteStore, samples: Samples
+) -> None:
+    store.save([samples.new("mail/ann")])
+    store.hold("mail/ann", "mail", "timeout", "a\ud800b", since_us=100)
+    store.record_try(ids(store)[0], "timeout", "a\ud800b")
+    store.mark_dead(ids(store)[0], "bad_request", "a\ud800b")
+    assert store.holds()[0].detail == "a?b"
+
+
 def test_backlogs_name_every_target_that_waits(store: SqliteStore, samples: Samples) -> None:
     store.save([samples.new("mail/ann", "sms/bob"), samples.new("mail/ann")])
     assert store.backlogs() == [Backlog("mail/ann", "mail", 2), Backlog("sms/bob", "sms", 1)]

@@ -28,6 +28,7 @@ def stored_event(samples: Samples, event: Any) -> Any:
         (MappingProxyType({"a": MappingProxyType({"b": 1})}), {"a": {"b": 1}}),
         ({"a": b"\x00\xff"}, {"a": "AP8="}),
         ({"a": math.nan}, {"a": None}),
+        ({"a": [math.inf, 1 << 70, "\ud800"]}, {"a": [None, float(1 << 70), "?"]}),
     ],
 )
 def test_an_event_is_stored_as_json(samples: Samples, event: object, stored: object) -> None:
@@ -39,7 +40,7 @@ def test_half_a_surrogate_pair_does_not_stop_the_stream(samples: Samples) -> Non
     alert = replace(new.alert, message="a\ud800b\0c", event={"plate": "\ud800"})
     parameters = alert_parameters(replace(new, alert=alert), 0)
     assert parameters["message"] == "a?b\ufffdc"
-    assert b"ud800" in parameters["event"]
+    assert orjson.loads(parameters["event"]) == {"plate": "?"}
 
 
 def test_dead_letters_with_other_bytes_have_other_digests() -> None:

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from benchmarks.measure import Measurement
-from benchmarks.readings import readings
-from channels.alert import Alert, Priority
-from engine.event import make_event
-from engine.render import alert_id
-from engine.store import NewAlert, Store, open_store
+from benchmarks.stored_alerts import new_alerts
+from engine.store import Store, open_store
 
 SECTION = "4 store"
 ROUNDS = 40
@@ -32,32 +28,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def new_alerts(count: int) -> list[NewAlert]:
-    """So many alerts, each of another event."""
-    found = []
-    for number, values in enumerate(readings(count)):
-        event = make_event(values, zone=UTC)
-        text = values["plate"]["normalized_text"]
-        alert = Alert(
-            alert_id=alert_id(event.digest, "watchlist"),
-            rule_id="watchlist",
-            rule_name="Watchlist plate",
-            priority=Priority.HIGH,
-            message=f"WATCHLIST PLATE {text} (95.00%) at {values['camera_id']}",
-            captured_at=values["captured_at"],
-            created_at=datetime.now(UTC).isoformat(),
-            event=values,
-        )
-        key = f'["watchlist",["plate.normalized_text"],["{text}"]]'
-        found.append(
-            NewAlert(alert, event.digest, key, event.time_us, TARGETS, False, "plates", 0, number)
-        )
-    return found
-
-
 @pytest.mark.parametrize("size", [1, 10, 100, 500])
 def test_save(measure: Measurement, store: Store, size: int) -> None:
-    alerts = new_alerts(size * ROUNDS)
+    alerts = new_alerts(size * ROUNDS, TARGETS)
     batches = iter([alerts[start : start + size] for start in range(0, len(alerts), size)])
     seconds = measure.rounds("save", store.save, ROUNDS, lambda: (next(batches),))
     assert store.rows()["alerts"] == size * ROUNDS

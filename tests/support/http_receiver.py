@@ -40,7 +40,8 @@ def cut(connection: socket.socket) -> None:
 
 def bound_socket(port: int) -> socket.socket:
     """A socket that owns the port and refuses connections until it listens."""
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # asyncio turns Nagle off only on sockets that name their protocol.
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind((LOOPBACK, port))
     return bound

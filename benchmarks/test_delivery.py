@@ -1,0 +1,191 @@
+"""Deliveries a second for each kind of channel: from the store, over the wire, marked as sent.
+
+The receivers run in a process of their own. A webhook is one target of four connections that are
+kept alive; a mail has an SMTP dialogue of its own (STARTTLS, AUTH). Slack and Twilio ask for pauses
+(1.2 and 0.2 s) once a target has sent five messages at once, so twenty targets send four each here:
+what the engine can do, not what the services allow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.measure import Measurement
+from benchmarks.receivers import SMTP_PASSWORD, SMTP_USERNAME, ReceiverProcess, Receivers
+from benchmarks.stored_alerts import new_alerts
+from channels.alert import Alert, Outcome, Status, Target
+from channels.plan import plan_targets
+from channels.spec import url_targets
+from engine.clock import SystemClock
+from engine.delivery import Dispatcher, RetryPolicy
+from engine.metrics import Metrics
+from engine.store import open_store
+
+SECTION = "6 deliveries"
+ROUNDS = 3
+STOP_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
+TARGETS = 20
+ACCOUNT, TOKEN = "AC" + "0" * 32, "1" * 32
+SLACK = "https://hooks.slack.com/services/T00000000/B00000000/" + "X" * 24
+
+
+@pytest.fixture(scope="module")
+def receivers() -> Iterator[Receivers]:
+    """All far ends; our own requests find them by the environment."""
+    with ReceiverProcess() as receivers, pytest.MonkeyPatch.context() as patch:
+        for name, value in receivers.environment.items():
+            patch.setenv(name, value)
+        yield receivers
+
+
+def email_block(receivers: Receivers) -> dict[str, Any]:
+    return {
+        "enabled": True,
+        "smtp_host": "localhost",
+        "smtp_port": receivers.smtp_port,
+        "username": SMTP_USERNAME,
+        "password": SMTP_PASSWORD,
+        "recipients": ["guard@example.com"],
+    }
+
+
+def twilio_block() -> dict[str, Any]:
+    return {
+        "enabled": True,
+        "twilio_account_sid": ACCOUNT,
+        "twilio_auth_token": TOKEN,
+        "from_number": "+15550199999",
+        "to_numbers": [f"+155501000{number:02}" for number in range(TARGETS)],
+    }
+
+
+def slack_targets() -> tuple[Target, ...]:
+    return tuple(
+        target
+        for number in range(TARGETS)
+        for target in plan_targets(
+            "slack", {"enabled": True, "webhook_url": SLACK, "channel": f"#gate-{number}"}, {}
+        )
+    )
+
+
+def targets_of(kind: str, receivers: Receivers) -> Sequence[Target]:
+    match kind:
+        case "webhook over HTTP":
+            return url_targets("http", receivers.http_url, {})
+        case "webhook over HTTPS":
+            return url_targets("https", receivers.https_url, {})
+        case "email":
+            return plan_targets("email", email_block(receivers), {})
+        case "Twilio":
+            return plan_targets("sms", twilio_block(), {})
+    return slack_targets()
+
+
+class Counted:
+    """A target that tells when all of the round's deliveries have been sent through its like."""
+
+    def __init__(self, target: Target, tally: Tally) -> None:
+        self._target = target
+        self._tally = tally
+        self.channel = target.channel
+        self.target_id = target.target_id
+        self.concurrency = target.concurrency
+
+    def send(self, alert: Alert, idempotency_key: str) -> Outcome:
+        """As the target, and count."""
+        outcome = self._target.send(alert, idempotency_key)
+        self._tally.note(outcome)
+        return outcome
+
+    def close(self) -> None:
+        """As the target."""
+        self._target.close()
+
+
+class Tally:
+    """How many sends are still to come."""
+
+    def __init__(self, count: int) -> None:
+        self._left = count
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+
+    def note(self, outcome: Outcome) -> None:
+        """One more is sent."""
+        assert outcome.status is Status.SENT, outcome
+        with self._lock:
+            self._left -= 1
+            if self._left == 0:
+                self._done.set()
+
+    def wait(self) -> None:
+        """Return when all are sent."""
+        assert self._done.wait(PATIENCE_SECONDS), f"{self._left} are not sent"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Round:
+    """A dispatcher before a store full of deliveries."""
+
+    dispatcher: Dispatcher
+    tally: Tally
+    stack: ExitStack
+
+    def run(self) -> None:
+        """Send all of them."""
+        self.dispatcher.start()
+        self.tally.wait()
+
+    def close(self) -> None:
+        """Stop and close."""
+        self.stack.close()
+
+
+def prepare(folder: Path, targets: Sequence[Target], alerts: int) -> Round:
+    """A store with so many alerts, each for every target."""
+    stack = ExitStack()
+    store = stack.enter_context(open_store(f"sqlite:///{folder}/alerts.db"))
+    routes = [(target.channel, target.target_id) for target in targets]
+    store.save(new_alerts(alerts, routes))
+    tally = Tally(alerts * len(targets))
+    counted: Mapping[str, Target] = {target.target_id: Counted(target, tally) for target in targets}
+    dispatcher = Dispatcher(store, counted, RetryPolicy(), Metrics(), SystemClock())
+    stack.callback(dispatcher.stop, STOP_SECONDS)
+    return Round(dispatcher, tally, stack)
+
+
+@pytest.mark.parametrize(
+    ("kind", "alerts"),
+    [
+        ("webhook over HTTP", 1_000),
+        ("webhook over HTTPS", 1_000),
+        ("email", 100),
+        ("Slack", 4),
+        ("Twilio", 4),
+    ],
+)
+def test_deliveries(
+    measure: Measurement,
+    receivers: Receivers,
+    tmp_path_factory: pytest.TempPathFactory,
+    kind: str,
+    alerts: int,
+) -> None:
+    count = alerts * len(targets_of(kind, receivers))
+
+    def round_of() -> tuple[Round]:
+        folder = tmp_path_factory.mktemp("deliveries")
+        return (prepare(folder, targets_of(kind, receivers), alerts),)
+
+    group = f"{kind}, {count} deliveries"
+    seconds = measure.rounds(group, Round.run, ROUNDS, round_of, Round.close)
+    measure.tell(SECTION, kind, count / seconds, "deliveries/s")

@@ -1,0 +1,173 @@
+"""`alert-engine run`: it starts whatever is there already, and ends when it is told to."""
+
+from __future__ import annotations
+
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from engine.stream.publisher import EventPublisher
+from tests.support.answers import HANG
+from tests.support.command import alert_engine
+from tests.support.engine_process import EngineProcess
+from tests.support.gate import Gate, open_gate
+from tests.support.kafka import Broker, RealKafka
+from tests.support.sightings import sighting
+from tests.support.site import EVENT_SCHEMA
+
+STOP_SECONDS = 10.0
+LOOK_OFTEN = {"KAFKA_CONFIG_TOPIC_METADATA_REFRESH_INTERVAL_MS": "300"}
+PATIENCE_SECONDS = 30.0
+EVENTS = 400
+SOME = 60
+
+
+@pytest.fixture
+def gate(broker: Broker, tmp_path: Path) -> Iterator[Gate]:
+    """One webhook that is told of every plate."""
+    with open_gate(broker, tmp_path) as opened:
+        yield opened
+
+
+def await_detail(engine: EngineProcess, words: str) -> None:
+    """Return when `/readyz` says "not ready", and of consuming something with these words."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        is_ready, body = engine.readiness()
+        if body is not None and words in body["checks"]["consuming"]["detail"]:
+            assert not is_ready
+            return
+        assert time.monotonic() < deadline, f"{body}\n{engine.output}"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
+def test_a_signal_in_mid_stream_loses_and_repeats_nothing(
+    gate: Gate, number: signal.Signals
+) -> None:
+    plates = gate.see(EVENTS)
+    with gate.site.start() as engine:
+        gate.hook.wait_for(SOME)
+        engine.signal(number)
+        assert engine.wait(STOP_SECONDS) == 0, engine.output
+        assert "Traceback" not in engine.output
+        engine.wait_for_line("engine.stopped")
+    assert len(gate.hook.requests.all()) < EVENTS, "it was not in mid-stream"
+    with gate.site.start() as engine:
+        gate.await_plates(plates)
+        gate.site.await_consumed()
+        # The batch was finished and committed, so that no record was read twice.
+        assert engine.metric("alert_engine_events_duplicate_total") == 0
+        assert engine.stop(STOP_SECONDS) == 0
+    assert gate.counts() == dict.fromkeys(plates, 1)
+
+
+def test_a_second_signal_ends_it_at_once(gate: Gate) -> None:
+    gate.hook.answer_when(lambda request: True, HANG)
+    gate.see()
+    with gate.site.start() as engine:
+        gate.hook.wait_for(1)
+        engine.signal(signal.SIGTERM)
+        engine.wait_for_line("engine.stopping")
+        engine.signal(signal.SIGINT)
+        assert engine.wait(STOP_SECONDS) == 128 + signal.SIGINT
+        assert "engine.stopped" not in engine.output
+
+
+@pytest.mark.slow
+def test_a_hanging_channel_does_not_hold_up_the_stop(gate: Gate) -> None:
+    gate.hook.answer_when(lambda request: True, HANG)
+    (plate,) = gate.see()
+    with gate.site.start() as engine:
+        gate.hook.wait_for(1)
+        assert engine.stop(STOP_SECONDS) == 0
+    gate.hook.release()
+    gate.hook.requests.clear()
+    with gate.site.start():
+        gate.await_plates([plate])
+
+
+def test_a_running_engine_tells_of_itself_and_lets_no_second_one_in(gate: Gate) -> None:
+    with gate.site.start() as engine:
+        body = engine.wait_ready()
+        assert body["status"] == "ready"
+        assert {name: check["ok"] for name, check in body["checks"].items()} == {
+            "consuming": True,
+            "store": True,
+            "rules": True,
+            "channels": True,
+        }
+        assert engine.get("/healthz") == (200, '{"status": "alive"}\n')
+        assert engine.get("/nowhere")[0] == 404
+        # Every label pair is there before anything has happened.
+        channel = {"channel": "hook", "rule_id": "every"}
+        assert engine.metric("alert_engine_notifications_sent_total", **channel) == 0
+        gate.await_plates(gate.see(3))
+        assert engine.wait_for_metric("alert_engine_events_consumed_total", 3) == 3
+        assert engine.wait_for_metric("alert_engine_notifications_sent_total", 3, **channel) == 3
+        matched = {"rule_id": "every", "priority": "high"}
+        assert engine.metric("alert_engine_rules_matched_total", **matched) == 3
+
+        second = alert_engine(gate.site.folder, "run", variables=gate.site.environment)
+        assert second.status == 2
+        assert f"another alert engine (process {engine.pid}) uses the store" in second.stderr
+        assert "Traceback" not in second.stderr
+        gate.await_plates(gate.see())
+
+
+def test_topics_are_read_as_soon_as_they_are_there(broker: Broker, tmp_path: Path) -> None:
+    later = f"later-{uuid.uuid4().hex[:12]}"
+    with open_gate(broker, tmp_path) as gate:
+        topics = f"{gate.site.topic},{later}"
+        with gate.site.start(KAFKA_TOPIC=topics, **LOOK_OFTEN) as engine:
+            gate.await_plates(gate.see())
+            broker.create_topic(later, 2)
+            servers, url = broker.bootstrap_servers, gate.registry.url
+            with EventPublisher(servers, url, EVENT_SCHEMA.read_text(), later) as publisher:
+                publisher.publish(sighting("LATER1", datetime.now(UTC)))
+            gate.await_plates(["LATER1"])
+            gate.await_plates(gate.see())
+            assert engine.stop() == 0
+
+
+def test_a_registry_that_is_away_is_waited_for(gate: Gate) -> None:
+    first = gate.see(2)
+    gate.registry.available = False
+    with gate.site.start() as engine:
+        assert "registry-unavailable" in engine.wait_for_line("stream.waiting").text
+        await_detail(engine, "HTTP 503")
+        gate.registry.available = True
+        gate.await_plates(first)
+        engine.wait_ready()
+        with gate.publisher() as publish:
+            second = publish(1)
+            gate.await_plates(second)
+            # A schema that was met already needs no registry.
+            gate.registry.available = False
+            gate.await_plates(publish(1))
+        assert engine.stop() == 0
+        waits = [line for line in engine.lines.all() if "stream.waiting" in line.text]
+        assert len(waits) == 1, "said more than once"
+    assert gate.counts().total() == 4
+
+
+@pytest.mark.slow
+def test_a_broker_that_is_not_there_yet_is_waited_for(own_kafka: RealKafka, tmp_path: Path) -> None:
+    with open_gate(own_kafka, tmp_path) as gate:
+        plates = gate.see(3)
+        own_kafka.stop()
+        with gate.site.start() as engine:
+            engine.wait_for_line("broker.away")
+            await_detail(engine, "broker away")
+            own_kafka.start()
+            gate.await_plates(plates, 60.0)
+            engine.wait_ready()
+            assert engine.stop() == 0
+            assert "%3|" not in engine.output, "librdkafka speaks past the log"

@@ -3,9 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+TOOLS_BIN := .cache/tools/bin
+TOOLS := .cache/tools/.installed
+DOCKER ?= docker
+IMAGE ?= alpr-alert-engine:latest
+COMPILE := $(TOOLS_BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo run check test test-slow test-all lint format type bench clean
+.PHONY: lock lock-check deploy-lint image image-test image-push sbom up down demo-stack
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -14,6 +21,11 @@ $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+$(TOOLS): deploy/tools.txt
+	$(PYTHON) -m venv .cache/tools
+	$(TOOLS_BIN)/python -m pip install --quiet --requirement deploy/tools.txt
 	@touch $@
 
 install: $(INSTALLED) ## Install the engine and its tools into .venv
@@ -49,6 +61,45 @@ type: $(INSTALLED) ## Static types, strict
 
 bench: $(INSTALLED) ## The benchmarks
 	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+lock: $(TOOLS) ## Pin every dependency of the image, with hashes
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) deploy/requirements-build.in -o requirements-build.lock
+
+lock-check: $(TOOLS) ## Fail when `make lock` would change something
+	@mkdir -p build && cp requirements.lock requirements-build.lock build/
+	$(COMPILE) pyproject.toml -o build/requirements.lock
+	$(COMPILE) deploy/requirements-build.in -o build/requirements-build.lock
+	diff requirements.lock build/requirements.lock
+	diff requirements-build.lock build/requirements-build.lock
+
+deploy-lint: $(INSTALLED) $(TOOLS) ## Dockerfile, compose files, Prometheus rules and their tests
+	$(TOOLS_BIN)/hadolint --failure-threshold warning Dockerfile
+	$(BIN)/python -m tests.deploy.checks
+
+image: ## Build the container image
+	$(DOCKER) build --tag $(IMAGE) --build-arg REVISION=$$(git rev-parse HEAD) .
+
+image-test: $(INSTALLED) ## Build the image, start the compose stack, and hold both to their promises
+	$(BIN)/python -m pytest tests/image -m image --timeout 900 -p no:randomly
+
+image-push: ## Build for amd64 and arm64 with SBOM and provenance, and push (IMAGE=registry/name:tag)
+	$(DOCKER) buildx build --platform linux/amd64,linux/arm64 --sbom=true --provenance=true \
+		--build-arg REVISION=$$(git rev-parse HEAD) --tag $(IMAGE) --push .
+
+sbom: $(TOOLS) ## CycloneDX bill of materials and licence list of the image, into build/
+	@mkdir -p build
+	$(TOOLS_BIN)/syft scan docker:$(IMAGE) --quiet --output cyclonedx-json=build/sbom.cdx.json
+	$(DOCKER) run --rm --entrypoint cat $(IMAGE) /app/THIRD-PARTY-LICENSES.txt > build/licenses.tsv
+
+up: ## Kafka, Schema Registry and the engine, by docker compose
+	$(DOCKER) compose up --build --detach --wait
+
+down: ## Stop the compose stack of any profile; volumes stay
+	$(DOCKER) compose --profile demo --profile monitoring down
+
+demo-stack: ## The compose stack with simulated cameras and an inbox: http://127.0.0.1:8025
+	$(DOCKER) compose --env-file deploy/demo/demo.env up --build --detach --wait
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist state

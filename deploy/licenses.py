@@ -1,0 +1,51 @@
+"""Lists every distribution of this Python environment with its licence, one a line, tab-separated.
+
+Run in the image's build, so that the list in the image tells exactly what the image holds.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import Distribution, distributions
+
+CLASSIFIER = "License :: "
+LONGEST = 80
+LICENSE_FILES = {"LICENSE", "LICENCE", "COPYING"}
+
+
+def license_of(distribution: Distribution) -> str:
+    """The SPDX expression, else the classifiers, a short `License` field, the licence file."""
+    metadata = distribution.metadata
+    if expression := metadata.get("License-Expression"):
+        return expression
+    classifiers = [
+        text.rpartition(" :: ")[2]
+        for text in metadata.get_all("Classifier") or []
+        if text.startswith(CLASSIFIER) and not text.endswith("OSI Approved")
+    ]
+    if classifiers:
+        return " AND ".join(classifiers)
+    text = (metadata.get("License") or "").strip()
+    return text if text and len(text) <= LONGEST and "\n" not in text else title_of(distribution)
+
+
+def title_of(distribution: Distribution) -> str:
+    """The first line of the licence file that the distribution carries, else "unknown"."""
+    for path in distribution.files or ():
+        if path.stem.upper() in LICENSE_FILES and (text := path.read_text().strip()):
+            return text.splitlines()[0].strip()
+    return "unknown"
+
+
+def main() -> None:
+    """Print the list, sorted by name."""
+    rows = {
+        (each.metadata["Name"].lower(), each.version): license_of(each) for each in distributions()
+    }
+    print("# Python distributions in this image: name, version, licence.")
+    print("# The licences' texts: /opt/alert-engine/lib/python3*/site-packages/*.dist-info/")
+    for (name, version), text in sorted(rows.items()):
+        print(name, version, text, sep="\t")
+
+
+if __name__ == "__main__":
+    main()

@@ -56,6 +56,7 @@ OWNERS = {
     "celpy": {"engine.cel"},
     "lark": {"engine.cel"},
     "re2": {"engine.cel"},
+    "ahocorasick": {"engine.match"},
     "apprise": {"channels"},
     "requests": {"channels"},
     "urllib3": {"channels"},

@@ -30,7 +30,8 @@ class Expression:
 
     `text` is as the author wrote it, `cel` the tree as CEL text with long bound lists shortened.
     `fields` are the dotted paths that it reads. `type` is the result's type where it is known.
-    `root` is the tree, for those who look for necessary conditions in it.
+    `root` is the tree and `variables` what its names mean, for those who look for necessary
+    conditions in it.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Expression:
     type: FieldType | None
     is_nullable: bool
     root: Node = field(repr=False)
+    variables: Mapping[str, FieldType | None] = field(repr=False)
     _closure: Closure = field(repr=False)
     _has_macros: bool = field(repr=False)
 
@@ -82,6 +84,7 @@ def compile_tree(root: Node, text: str, scope: Scope) -> Expression:
         type=kind,
         is_nullable=kind.nullable if kind is not None else _is_null(root),
         root=root,
+        variables=scope.variables,
         _closure=plan(checked),
         _has_macros=checked.slots > 0,
     )
@@ -106,6 +109,7 @@ def conjunction(parts: Sequence[Expression]) -> Expression:
         type=FieldType(Kind.BOOL),
         is_nullable=False,
         root=root,
+        variables=parts[0].variables,
         # Parts are evaluated one after the other, so their macros' slots can't meet.
         _closure=logic.conjunction([part._closure for part in parts]),
         _has_macros=any(part._has_macros for part in parts),

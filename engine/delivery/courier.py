@@ -23,7 +23,7 @@ from engine.store import Delivery, DeliveryStore, Hold
 log = structlog.get_logger(__name__)
 
 Reach = Callable[[str], None]
-"""Called with `send` just before a send and with `mark` just before its mark."""
+"""Called with `send` just before a send, `sent` just after it, `mark` just after its mark."""
 Answer = TypeVar("Answer")
 
 _FAILED: Final = (Status.UNAVAILABLE, Status.MISCONFIGURED)
@@ -98,6 +98,7 @@ class Courier:
             if read_at is not None:
                 self._metrics.alert_latency.observe(max(0.0, started - read_at))
             outcome = target.send(alert, f"{alert.alert_id}-{delivery.delivery_id}")
+            self._reach("sent")
         seconds = self._timing.monotonic() - started
         self._metrics.notification_send_time.labels(lane.channel).observe(seconds)
         return outcome
@@ -143,8 +144,8 @@ class Courier:
 
     def _mark_sent(self, task: Task) -> None:
         delivery = task.delivery
-        self._reach("mark")
         self._persist(lambda: self._store.mark_sent(delivery.delivery_id))
+        self._reach("mark")
         sent = self._metrics.notifications_sent
         sent.labels(self._lane.channel, delivery.alert.rule_id).inc()
         self._done(task, is_sent=True, is_answered=True)
@@ -162,10 +163,10 @@ class Courier:
         detail = outcome.detail
         if reason is not outcome.reason:
             detail = f"{outcome.reason}: {detail}" if detail else str(outcome.reason)
-        self._reach("mark")
         self._persist(
             lambda: self._store.mark_dead(task.delivery_id, reason, detail, is_try=is_try)
         )
+        self._reach("mark")
         self._metrics.notifications_dead.labels(self._lane.channel, reason).inc()
         log.error("delivery.dead", **_facts(task.delivery), reason=str(reason), detail=detail)
 

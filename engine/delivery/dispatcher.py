@@ -65,7 +65,8 @@ class Dispatcher:
     ) -> None:
         """`hold_seconds` bounds how long a delivery waits in a held target.
 
-        `reach` is called with `send` just before a send and with `mark` just before its mark;
+        `reach` is called with `send` just before a send, with `sent` just after it and with
+        `mark` just after its mark;
         `wait` waits by the clock.
         """
         self._store = store

@@ -107,13 +107,13 @@ def test_a_running_engine_tells_of_itself_and_lets_no_second_one_in(gate: Gate) 
         assert engine.get("/healthz") == (200, '{"status": "alive"}\n')
         assert engine.get("/nowhere")[0] == 404
         # Every label pair is there before anything has happened.
-        channel = {"channel": "hook", "rule_id": "every"}
-        assert engine.metric("alert_engine_notifications_sent_total", **channel) == 0
+        sent = "alert_engine_notifications_sent_total"
+        assert engine.metric(sent, channel="hook", rule_id="every") == 0
         gate.await_plates(gate.see(3))
         assert engine.wait_for_metric("alert_engine_events_consumed_total", 3) == 3
-        assert engine.wait_for_metric("alert_engine_notifications_sent_total", 3, **channel) == 3
-        matched = {"rule_id": "every", "priority": "high"}
-        assert engine.metric("alert_engine_rules_matched_total", **matched) == 3
+        assert engine.wait_for_metric(sent, 3, channel="hook", rule_id="every") == 3
+        matched = "alert_engine_rules_matched_total"
+        assert engine.metric(matched, rule_id="every", priority="high") == 3
 
         second = alert_engine(gate.site.folder, "run", variables=gate.site.environment)
         assert second.status == 2

@@ -27,12 +27,13 @@ def test_a_sent_delivery_is_marked_and_counted(stage: Stage) -> None:
     assert stage.metric("alert_latency_seconds_count") == 1
 
 
-def test_send_and_mark_are_reached_in_turn_for_each_delivery(stage: Stage) -> None:
+def test_each_delivery_reaches_send_sent_and_mark_in_turn(stage: Stage) -> None:
     stage.target(ANN)
     alerts = [stage.store_only(ANN) for _ in range(3)]
     stage.start()
     stage.store.await_state(alerts[-1], ANN, DeliveryState.SENT)
-    assert stage.reached == ["send", "mark"] * 3
+    stage.stop()
+    assert stage.reached == ["send", "sent", "mark"] * 3
 
 
 def test_high_priority_goes_first_then_the_oldest(stage: Stage) -> None:

@@ -15,7 +15,7 @@ from engine.cel.findings import Findings
 from engine.cel.function_check import find_function, function_type
 from engine.cel.kinds import BOOL, KINDS
 from engine.cel.operator_check import arithmetic_type, operator_type, want_bool
-from engine.cel.scope import Local, Scope, Variable, dotted, suggest
+from engine.cel.scope import Local, Scope, Variable, dotted, shorten, suggest
 from engine.cel.tree import (
     Bound,
     Call,
@@ -101,8 +101,8 @@ class _Checker:
             slot, kind = scope.locals[node.name]
             self._findings.references[id(node)] = Local(slot)
             return kind
-        what = f"'{node.name}' is not known here"
-        remedy = scope.suggestion(node.name)
+        what = f"'{shorten(node.name)}' is not known here"
+        remedy = "" if self._findings.is_full else scope.suggestion(node.name)
         self._findings.unresolved(node, Failure.UNKNOWN_NAME, "unknown-name", what, remedy)
         return None
 
@@ -114,7 +114,7 @@ class _Checker:
         elif operand is not None and operand.kind is Kind.MAP:
             kind = operand.element
         elif operand is not None:
-            what = f"a {operand.kind} has no field '{node.field}'"
+            what = f"a {operand.kind} has no field '{shorten(node.field)}'"
             self._findings.error(node, "no-fields", what, "fields are those of records and maps")
         return BOOL if node.is_test else kind
 
@@ -124,7 +124,7 @@ class _Checker:
         if path is not None:
             self._findings.paths[id(node)] = f"{path}.{node.field}"
         if found is None:
-            what = f"'{path or 'the record'}' has no field '{node.field}'"
+            what = f"'{path or 'the record'}' has no field '{shorten(node.field)}'"
             remedy = suggest(node.field, operand.fields)
             self._findings.error(node, "unknown-field", what, remedy)
             return None

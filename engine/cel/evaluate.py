@@ -23,15 +23,20 @@ def evaluate(
     `CelType`. ExpressionError for what is no CEL; EvaluationError for what fails, unknown names
     and functions among it.
     """
-    given = bindings or {}
     try:
-        values = {name: from_python(value) for name, value in given.items()}
+        values = _values(bindings or {})
         compiled = _compiled(expression, frozenset(values), container)
         return to_python(compiled.run(values))
+    except RecursionError:
+        # Expressions are bounded, the caller's values are not.
+        raise failure(Failure.TOO_LARGE, "a value is nested too deep") from None
+
+
+def _values(bindings: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return {name: from_python(value) for name, value in bindings.items()}
     except TypeError as error:
         raise failure(Failure.BAD_ARGUMENT, f"a binding can't be used: {error}") from None
-    except RecursionError:
-        raise failure(Failure.TOO_LARGE, "a value is nested too deep") from None
 
 
 @lru_cache(maxsize=128)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from engine.cel.failures import Failure
 from engine.cel.functions import Function
@@ -10,6 +11,9 @@ from engine.cel.scope import Broken, Reference, dotted
 from engine.cel.tree import Node
 from engine.errors import Problem, Severity
 from engine.schema import FieldType
+
+#: Most problems that one expression is told.
+MAX_PROBLEMS: Final = 50
 
 
 @dataclass(slots=True)
@@ -32,14 +36,19 @@ class Findings:
         """The node's type where it is known."""
         return self.types.get(id(node))
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is wrong that more need not be told."""
+        return len(self.problems) >= MAX_PROBLEMS
+
     def error(self, node: Node, code: str, what: str, remedy: str = "") -> None:
         """Something that is wrong."""
-        if self.is_strict:
+        if self.is_strict and not self.is_full:
             self.problems.append(Problem(node.offset, code, what, remedy))
 
     def warning(self, node: Node, code: str, what: str, remedy: str) -> None:
         """Something that is odd."""
-        if self.is_strict:
+        if self.is_strict and not self.is_full:
             severity = Severity.WARNING
             self.problems.append(Problem(node.offset, code, what, remedy, severity))
 

@@ -9,7 +9,7 @@ from engine.cel.findings import Findings
 from engine.cel.functions import ANY, FUNCTIONS, Function, Implementation
 from engine.cel.kinds import fits, result_type
 from engine.cel.regexes import BadRegexError, compile_search
-from engine.cel.scope import Scope, dotted, suggest
+from engine.cel.scope import Scope, dotted, shorten, suggest
 from engine.cel.tree import Call, Literal, Node
 from engine.cel.values import Timestamp
 from engine.errors import EvaluationError
@@ -75,7 +75,7 @@ def _unknown(findings: Findings, node: Call, space: str) -> None:
     is_member = node.target is not None
     other = FUNCTIONS.get(node.function)
     form = _MACROS.get(node.function)
-    what = f"there is no function '{space}{node.function}'"
+    what = f"there is no function '{space}{shorten(node.function)}'"
     if space:
         remedy = suggest(node.function, _members_of(space))
     elif form is not None:

@@ -65,7 +65,7 @@ def _function(
     return Function(name, doc, "global" in style, "member" in style, rows)
 
 
-def _conversions() -> Iterable[Function]:
+def _number_conversions() -> Iterable[Function]:
     c = conversions
     same = _identity
     yield _function(
@@ -98,7 +98,7 @@ def _conversions() -> Iterable[Function]:
     )
 
 
-def _other_conversions() -> Iterable[Function]:
+def _text_conversions() -> Iterable[Function]:
     c = conversions
     same = _identity
     yield _function(
@@ -128,6 +128,10 @@ def _other_conversions() -> Iterable[Function]:
         ((bool,), bool, same),
         ((str,), bool, c.bool_from_text),
     )
+
+
+def _other_conversions() -> Iterable[Function]:
+    same = _identity
     yield _function(
         "timestamp",
         "An RFC 3339 text, or seconds since 1970, as a timestamp.",
@@ -267,7 +271,14 @@ def _instants() -> Iterable[Function]:
 FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
     {
         function.name: function
-        for room in (_conversions(), _other_conversions(), _texts(), _extension(), _instants())
+        for room in (
+            _number_conversions(),
+            _text_conversions(),
+            _other_conversions(),
+            _texts(),
+            _extension(),
+            _instants(),
+        )
         for function in room
     }
 )

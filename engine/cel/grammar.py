@@ -19,6 +19,7 @@ import lark
 from lark.lexer import Lexer
 
 from engine.cel import tree
+from engine.cel.scope import shorten
 from engine.cel.tokens import Token, TokenKind, syntax_error, tokenize
 from engine.cel.tree_builder import TreeBuilder
 from engine.errors import ExpressionError, Problem
@@ -71,7 +72,7 @@ def _unexpected(found: lark.Token, end: int) -> ExpressionError:
         )
     text = str(found)
     remedy = _WORD_REMEDIES.get(text, "")
-    return syntax_error(found.start_pos or 0, f"'{text}' is not expected here", remedy)
+    return syntax_error(found.start_pos or 0, f"'{shorten(text)}' is not expected here", remedy)
 
 
 class _Tokens(Lexer):

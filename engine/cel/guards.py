@@ -6,9 +6,14 @@ A guard may stand on either side: `&&` and `||` absorb the other side's failure.
 
 from __future__ import annotations
 
+from typing import Final
+
 from engine.cel import tree
+from engine.cel.constants import constant_of
 from engine.cel.scope import dotted
 from engine.cel.tree import Call, Literal, Node, Select
+
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 def when_true(node: Node) -> frozenset[str]:
@@ -28,9 +33,11 @@ def when_true(node: Node) -> frozenset[str]:
             return _compared(node, with_null=True)
         case tree.EQUALS:
             return _compared(node, with_null=False)
-        case function if function in tree.ORDERINGS:
-            return _name(node.args[0]) | _name(node.args[1])
-    return frozenset()
+        case tree.IN:
+            values = constant_of(node.args[1])
+            return _name(node.args[0]) if type(values) is list and None not in values else _NONE
+    # An ordering or a function of null fails, so it guards nothing: it needs a guard itself.
+    return _NONE
 
 
 def when_false(node: Node) -> frozenset[str]:

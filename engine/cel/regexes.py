@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
@@ -16,13 +17,13 @@ _OPTIONS.log_errors = False
 _OPTIONS.never_capture = True
 _SHOWN: Final = 120
 _NOT_OFFERED: Final = {
-    "(?=": "a lookahead",
-    "(?!": "a lookahead",
-    "(?<=": "a lookbehind",
-    "(?<!": "a lookbehind",
-    "(?>": "an atomic group",
-    "(?(": "a conditional",
+    "(?=": "lookahead",
+    "(?!": "lookahead",
+    "(?<": "lookbehind",
+    "(?>": "atomic group",
+    "(?(": "conditional",
 }
+_BACK_REFERENCE: Final = re.compile(r"escape sequence: \\[1-9]$")
 
 
 class BadRegexError(ValueError):
@@ -34,21 +35,20 @@ def compile_search(pattern: str) -> Callable[[str], bool]:
     try:
         compiled = re2.compile(pattern, _OPTIONS)
     except (re2.error, UnicodeEncodeError) as error:
-        raise BadRegexError(_explain(pattern, error)) from None
+        raise BadRegexError(_explain(error)) from None
     search = compiled.search
     # Given bytes, re2 has no offsets to translate, which takes twice as long as the search.
     return lambda text: search(text.encode()) is not None
 
 
-def _explain(pattern: str, error: Exception) -> str:
-    for start, name in _NOT_OFFERED.items():
-        if start in pattern:
-            return f"RE2 has no {name.split(' ', 1)[1]} ('{start}')"
-    for digit in "123456789":
-        if f"\\{digit}" in pattern:
-            return f"RE2 has no back-references ('\\{digit}')"
-    detail = error.args[0] if error.args else error
-    text = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
+def _explain(error: Exception) -> str:
+    detail = error.args[0] if error.args else ""
+    text = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(error)
+    for sign, name in _NOT_OFFERED.items():
+        if f": {sign}" in text:
+            return f"RE2 has no {name} ('{sign}')"
+    if _BACK_REFERENCE.search(text):
+        return f"RE2 has no back-references ('{text[-2:]}')"
     return f"not a regular expression of RE2: {text[:_SHOWN]}"
 
 

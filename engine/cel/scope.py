@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from engine.cel.failures import Failure
 from engine.cel.tree import Ident, Node, Select
 from engine.cel.values import TYPE_NAMES
 from engine.schema import FieldType
+
+_SHOWN: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +108,15 @@ def _paths(
             yield from _paths(kind.fields, f"{prefix}{name}.")
 
 
+def shorten(name: str) -> str:
+    """A name as messages show it."""
+    return name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
+
+
 def suggest(name: str, names: Iterable[str]) -> str:
     """A remedy: the nearest of `names`, or the few that there are."""
     known = sorted(names)
+    name = name[:_SHOWN]
     lowered = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     if not near and len(name) > 1:

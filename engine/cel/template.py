@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from engine.cel.expression import Expression, compile_tree
+from engine.cel.failures import Failure, failure
 from engine.cel.grammar import parse_tokens
 from engine.cel.scope import Scope
 from engine.cel.text_format import text_of
@@ -22,6 +23,7 @@ from engine.errors import EvaluationError, ExpressionError, Problem
 from engine.schema import FieldType, Kind
 
 _MAX_WIDTH: Final = 1_000
+_MAX_FORMAT: Final = 100
 _NUMBER: Final = re.compile(r"[0-9]+")
 _PIECES: Final = re.compile(r"\{\{|\}\}|\{|\}")
 #: A value of each type, to try a format on.
@@ -51,7 +53,7 @@ class Placeholder:
         try:
             return format(_formatted(value), self.format_spec)
         except (ValueError, TypeError, OverflowError) as error:
-            raise EvaluationError("bad_format", str(error)) from None
+            raise failure(Failure.BAD_ARGUMENT, str(error)) from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,9 +138,11 @@ def _placeholder(text: str, start: int, scope: Scope) -> tuple[Placeholder, int]
 def _check_format(spec: str, kind: FieldType | None, offset: int) -> None:
     if not spec:
         return
-    if "{" in spec or any(int(digits) > _MAX_WIDTH for digits in _NUMBER.findall(spec[:99])):
+    is_time = kind is not None and kind.kind is Kind.TIMESTAMP
+    is_wide = not is_time and any(int(each) > _MAX_WIDTH for each in _NUMBER.findall(spec[:100]))
+    if "{" in spec or is_wide or len(spec) > _MAX_FORMAT:
         what = f"the format '{spec[:40]}' is too wide or holds braces"
-        raise ExpressionError((Problem(offset, "bad-format", what),))
+        raise ExpressionError((Problem(offset, "bad-format", what, "write for instance >10"),))
     samples = list(_SAMPLES.values()) if kind is None else [_SAMPLES.get(kind.kind, "text")]
     reasons: list[str] = []
     for sample in samples:

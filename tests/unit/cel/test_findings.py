@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from engine.cel.failures import Failure
-from engine.cel.findings import Findings
+from engine.cel.findings import MAX_PROBLEMS, Findings
 from engine.cel.scope import Broken
 from engine.cel.tree import Ident, Literal, Select
 from engine.errors import Severity
 from engine.schema import FieldType, Kind
+from tests.unit.cel.plate_variables import problem_of, problems_of
 
 NAME = Ident(3, "a")
 
@@ -41,3 +42,9 @@ def test_a_null_is_warned_of_where_a_name_may_be_null_and_is_not_guarded() -> No
     assert findings.problems == []
     findings.warn_of_null(path, nullable, frozenset({"a"}), "'<'")
     assert len(findings.problems) == 1
+
+
+def test_an_expression_that_is_all_wrong_is_told_a_bounded_number_of_faults() -> None:
+    names = " + ".join(f"unknown_{number}" for number in range(3_000))
+    assert len(problems_of(names)) == MAX_PROBLEMS
+    assert len(problem_of("x" * 60_000).what) < 100

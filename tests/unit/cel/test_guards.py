@@ -27,6 +27,7 @@ USE = "vehicle.make.startsWith('F')"
         f"vehicle.make != 'a' || {USE}",
         f"has(vehicle.make) && (is_test || {USE})",
         f"has(vehicle.make) && tags.exists(t, {USE})",
+        f"vehicle.make in ['Ford', 'Fiat'] && {USE}",
     ],
 )
 def test_a_guard_in_any_form_silences_the_warning(text: str) -> None:
@@ -45,6 +46,8 @@ def test_a_guard_in_any_form_silences_the_warning(text: str) -> None:
         f"vehicle.make != null ? true : {USE}",
         f"vehicle.make == null ? {USE} : true",
         f"!(vehicle.make == null && is_test) && {USE}",
+        f"vehicle.make in ['Ford', null] && {USE}",
+        f"vehicle.make in tags && {USE}",
     ],
 )
 def test_what_guards_nothing_leaves_the_warning(text: str) -> None:
@@ -54,4 +57,5 @@ def test_what_guards_nothing_leaves_the_warning(text: str) -> None:
 def test_a_guarded_comparison_needs_no_second_guard() -> None:
     score = "extras.quality_score"
     assert compiled(f"{score} != null && {score} > 0.5 && {score} + 1.0 > 1.0").warnings == ()
-    assert len(compiled(f"{score} > 0.5 || is_test").warnings) == 1
+    for other in ("||", "&&"):
+        assert len(compiled(f"{score} > 0.5 {other} is_test").warnings) == 1

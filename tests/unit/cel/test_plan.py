@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
-from engine.cel import evaluate
+from engine.cel import compile_expression, evaluate
 from engine.cel.failures import Failure
-from engine.errors import EvaluationError
+from engine.errors import EvaluationError, ExpressionError
+from engine.schema import FieldType, Kind
+from tests.unit.cel.expressions import BINDINGS, CONDITIONS
 from tests.unit.cel.plate_variables import value_of
 
 
@@ -65,3 +68,31 @@ def test_an_unknown_name_fails_only_where_it_decides() -> None:
 def test_types_are_values() -> None:
     assert evaluate("type(x) == int && type(type(x)) == type", {"x": 1}) is True
     assert evaluate("type(timestamp(0)) == google.protobuf.Timestamp") is True
+
+
+TYPES = {
+    "i": FieldType(Kind.INT),
+    "d": FieldType(Kind.DOUBLE),
+    "s": FieldType(Kind.STRING),
+    "t": FieldType(Kind.BOOL),
+    "n": FieldType(Kind.STRING, nullable=True),
+    "l": FieldType(Kind.LIST, element=FieldType(Kind.INT)),
+    "m": FieldType(Kind.MAP),
+}
+
+
+def outcome(run: Any, *args: Any) -> Any:
+    try:
+        return run(*args)
+    except EvaluationError as error:
+        return error.error_type
+
+
+@settings(deadline=None, max_examples=300)
+@given(CONDITIONS)
+def test_with_and_without_types_an_expression_gives_the_same(text: str) -> None:
+    try:
+        expression = compile_expression(text, TYPES)
+    except ExpressionError:
+        return
+    assert outcome(expression.evaluate, BINDINGS) == outcome(evaluate, text, BINDINGS)

@@ -141,6 +141,9 @@ def remainder(left: Any, right: Any) -> Any:
         rest = abs(left) % abs(right)
         if kind is UInt:
             return UInt(rest)
+        if right == -1:
+            # The quotient, not the rest, may overflow; CEL's implementations refuse both.
+            _int(-left)
         return rest if left >= 0 else -rest
     raise no_overload("_%_", left, right)
 

@@ -52,6 +52,7 @@ def test_integers_are_cut_towards_zero() -> None:
         ("_-_", (INT_MIN, 1)),
         ("_*_", (INT_MIN, -1)),
         ("_/_", (INT_MIN, -1)),
+        ("_%_", (INT_MIN, -1)),
         ("_+_", (UInt(UINT_MAX), UInt(1))),
         ("_-_", (UInt(0), UInt(1))),
         ("_*_", (UInt(2**40), UInt(2**40))),

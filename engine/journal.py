@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import structlog
@@ -17,6 +18,8 @@ log = structlog.get_logger(__name__)
 RULE_ERROR_SECONDS: Final = 60.0
 # Camera ids come from outside: beyond so many they are not remembered, nor told.
 CAMERAS_TOLD: Final = 1_000
+# Shorter texts stand in words too, and name no car.
+SHORTEST_PLATE: Final = 3
 
 
 class Journal:
@@ -43,13 +46,15 @@ class Journal:
             is_expired=new.is_expired,
         )
 
-    def rule_error(self, rule_id: str, error: EvaluationError) -> None:
-        """A rule's evaluation failed: told once a minute and rule."""
+    def rule_error(self, rule_id: str, error: EvaluationError, event: Event | None) -> None:
+        """A rule's evaluation failed on `event`: told once a minute and rule."""
         now = self._clock.monotonic()
         if now < self._silent_until.get(rule_id, now):
             return
         self._silent_until[rule_id] = now + RULE_ERROR_SECONDS
-        log.warning("rule.error", rule_id=rule_id, error_type=error.error_type, error=str(error))
+        # It may quote what could not be read as a number.
+        text = str(error) if self._log_plates else _without_plates(str(error), event)
+        log.warning("rule.error", rule_id=rule_id, error_type=error.error_type, error=text)
 
     def time_replaced(self, event: Event) -> None:
         """An event's own time is unusable: told once a camera."""
@@ -65,3 +70,13 @@ class Journal:
             used=event.time.isoformat(),
             remedy="set the camera's clock, or EVENT_TIMEZONE if whole hours are missing",
         )
+
+
+def _without_plates(text: str, event: Event | None) -> str:
+    plate = event.values["plate"] if event is not None else {}
+    for field in ("text", "normalized_text"):
+        number = plate.get(field, "")
+        if len(number) >= SHORTEST_PLATE:
+            pattern = re.compile(re.escape(number), re.IGNORECASE)
+            text = pattern.sub(lambda found: mask_plate(found[0]), text)
+    return text

@@ -79,7 +79,8 @@ class Pipeline:
         self._clock = clock
         self._max_alert_age_seconds = max_alert_age_seconds
         self._reach = reach
-        self._failed: list[tuple[Rule, EvaluationError]] = []
+        self._event: Event | None = None
+        self._failed: list[tuple[Rule, EvaluationError, Event | None]] = []
         self._journal = Journal(clock, log_plates=log_plates)
         self._matcher = LinearMatcher(())
         self._routes: Mapping[str, tuple[Route, ...]] = {}
@@ -123,19 +124,18 @@ class Pipeline:
             return True
         try:
             event = self._decoder.decode(record)
+            batch.events += 1
+            if event.time_replaced:
+                batch.misdated.append(event)
+            self._alert(event, record, batch, verdicts)
+        except StoreError:
+            raise
         except RegistryUnavailableError as error:
             batch.interruption = error
             return False
         except DecodeError as error:
             letter = DeadLetter(record, DeadLetterType.SCHEMA_VALIDATION, str(error))
             batch.dead_letters.append(letter)
-            return True
-        if event.time_replaced:
-            batch.misdated.append(event)
-        try:
-            self._alert(event, record, batch, verdicts)
-        except StoreError:
-            raise
         except Exception as error:  # noqa: BLE001 - the loop's edge: the stream goes on
             letter = DeadLetter(
                 record,
@@ -144,10 +144,10 @@ class Pipeline:
                 traceback.format_exc(),
             )
             batch.dead_letters.append(letter)
-        batch.events += 1
         return True
 
     def _alert(self, event: Event, record: Record, batch: Batch, verdicts: CooldownBatch) -> None:
+        self._event = event
         started = self._clock.monotonic()
         matches = self._matcher.match(event)
         self._metrics.rule_evaluation_time.observe(self._clock.monotonic() - started)
@@ -214,19 +214,19 @@ class Pipeline:
         if rule.rate_limit is None:
             return None
         bindings = event.bindings
+        texts = [key.text for key in rule.rate_limit.keys]
+        key = None
         try:
             values = [key.evaluate(bindings) for key in rule.rate_limit.keys]
+            key = cooldown_key(rule.rule_id, texts, values)
         except EvaluationError as error:
             self._on_rule_error(rule, error)
-            values = [None]
-        texts = [key.text for key in rule.rate_limit.keys]
-        key = cooldown_key(rule.rule_id, texts, values)
         if key is None:
             batch.counts.append(self._metrics.dedup_key_errors.labels(rule.rule_id).inc)
         return key
 
     def _on_rule_error(self, rule: Rule, error: EvaluationError) -> None:
-        self._failed.append((rule, error))
+        self._failed.append((rule, error, self._event))
 
     def _count(self, batch: Batch) -> None:
         metrics = self._metrics
@@ -234,11 +234,11 @@ class Pipeline:
         metrics.tombstones.inc(batch.tombstones)
         for count in batch.counts:
             count()
-        for rule, error in self._failed:
+        for rule, error, event in self._failed:
             metrics.rule_errors.labels(rule.rule_id, error.error_type).inc()
-            self._journal.rule_error(rule.rule_id, error)
-        for event in batch.misdated:
-            metrics.event_time_replaced.labels(event.time_replaced).inc()
-            self._journal.time_replaced(event)
+            self._journal.rule_error(rule.rule_id, error, event)
+        for misdated in batch.misdated:
+            metrics.event_time_replaced.labels(misdated.time_replaced).inc()
+            self._journal.time_replaced(misdated)
         for new in batch.alerts:
             self._journal.alert(new)

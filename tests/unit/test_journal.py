@@ -47,9 +47,23 @@ def test_a_rules_errors_are_told_once_a_minute() -> None:
     with structlog.testing.capture_logs() as logs:
         for seconds in (0.0, 1.0, RULE_ERROR_SECONDS - 1, RULE_ERROR_SECONDS):
             time.seconds = seconds
-            journal.rule_error("a", error)
-        journal.rule_error("b", error)
+            journal.rule_error("a", error, None)
+        journal.rule_error("b", error, None)
     assert [line["rule_id"] for line in logs] == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("log_plates", "told"),
+    [(False, "'AB***' and 'ab***' are no int"), (True, "'ABC-123' and 'abc123' are no int")],
+)
+def test_a_rules_error_quotes_plates_only_as_the_operator_asked(
+    log_plates: bool, told: str
+) -> None:
+    error = EvaluationError("bad_conversion", "'ABC-123' and 'abc123' are no int")
+    event = make_event(plate_event(), zone=UTC)
+    with structlog.testing.capture_logs() as logs:
+        Journal(ManualTime(), log_plates=log_plates).rule_error("a", error, event)
+    assert logs[0]["error"] == told
 
 
 def test_replaced_times_are_told_once_a_camera_of_a_bounded_number() -> None:

@@ -182,10 +182,6 @@ def test_an_implausible_time_is_replaced_counted_and_logged_once_a_camera(bench:
 def test_a_processing_failure_is_that_events_dead_letter_and_the_stream_goes_on(
     bench: Bench,
 ) -> None:
-    class Failing:
-        def decode(self, record: object) -> object:
-            raise AssertionError
-
     good, bad = plate_record(0), plate_record(400)
     original = bench.pipeline._matcher.match
 
@@ -203,3 +199,37 @@ def test_a_processing_failure_is_that_events_dead_letter_and_the_stream_goes_on(
     assert letter.stack_trace is not None
     assert "match" in letter.stack_trace
     assert len(batch.fresh) == 1
+
+
+def test_a_failure_while_decoding_is_a_dead_letter_too(bench: Bench) -> None:
+    class Defective(dict[int, str]):
+        def __contains__(self, key: object) -> bool:
+            raise RecursionError("a defect of ours")
+
+    bench.writers.schemas = Defective()
+    bad = plate_record(0)
+    batch = bench.pipeline.process([bad])
+    (letter,) = batch.dead_letters
+    assert (batch.settled, letter.record) == (1, bad)
+    assert letter.error_type is DeadLetterType.PROCESSING_FAILURE
+    assert bench.metrics.total("events_consumed_total") == 0
+
+
+def test_a_key_that_has_no_text_means_no_cooldown(tmp_path: Path) -> None:
+    keyed = RULES.replace("notify: []", "notify: [], rate_limit: {dedup_key: type(plate.text)}")
+    bench = Bench(tmp_path, keyed)
+    with bench.store:
+        event = plate_record(0, vehicle={"make": "Toyota"}), plate_record(1, vehicle={"make": "T"})
+        batch = bench.pipeline.process(event)
+        assert batch.dead_letters == []
+        assert [a.alert.rule_id for a in bench.store.alerts(9)].count("make") == 2
+        assert bench.metrics.total("dedup_key_errors_total") == 2
+
+
+def test_a_rules_error_is_logged_without_the_plate(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, RULES.replace('vehicle.make.startsWith("T")', "int(plate.text) > 3"))
+    with bench.store, structlog.testing.capture_logs() as logs:
+        bench.pipeline.process([plate_record()])
+    (line,) = [line for line in logs if line["event"] == "rule.error"]
+    assert "AB***" in line["error"]
+    assert "ABC-123" not in line["error"]

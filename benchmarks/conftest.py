@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.machine import describe
 from benchmarks.measure import Figures, Measurement
+from channels.redact import redact
+from engine.logs import configure_logs
 
 FIGURES = pytest.StashKey[Figures]()
 
@@ -15,6 +21,16 @@ FIGURES = pytest.StashKey[Figures]()
 def pytest_configure(config: pytest.Config) -> None:
     """One table for the run."""
     config.stash[FIGURES] = Figures()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs() -> Iterator[None]:
+    """The engine logs as the service does, and nobody reads it."""
+    with Path(os.devnull).open("w") as nowhere:
+        hook = threading.excepthook
+        configure_logs("info", "json", nowhere, redact)
+        yield
+        threading.excepthook = hook
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +40,7 @@ class PlainRule:
 
     rule_id: str
     conditions: tuple[Condition, ...]
+    notify: tuple[str, ...] = ()
 
 
 def mixed_rules(count: int, seed: int = 7) -> list[PlainRule]:
@@ -60,19 +61,20 @@ def _conditions(kind: int, chance: random.Random) -> tuple[Condition, ...]:
             return (Condition(PLATE, "contains", f"{letters[:2]}{digits}"),)
         case 9:
             return (
-                Condition("plate.confidence", "greater_than", 0.97),
+                Condition("plate.confidence", "greater_than", 0.99),
                 Condition("camera_id", "equals", camera(chance)),
             )
     return (Condition(PLATE, "in_list", [plate(chance) for _ in range(PLATES_A_LIST)]),)
 
 
-def rule_file(rules: Sequence[PlainRule], notify: Sequence[str] = ()) -> str:
-    """The rules as YAML, each with a message of its own; the channels of `notify` are defined."""
-    channels = json.dumps({name: f"https://{name}.example/" for name in notify})
-    return f"channels: {channels}\nrules:\n" + "".join(_entry(rule, notify) for rule in rules)
+def rule_file(rules: Sequence[PlainRule]) -> str:
+    """The rules as YAML, each with its own message; the channels that they name are defined."""
+    names = dict.fromkeys(name for rule in rules for name in rule.notify)
+    channels = json.dumps({name: f"https://{name}.example/" for name in names})
+    return f"channels: {channels}\nrules:\n" + "".join(map(_entry, rules))
 
 
-def _entry(rule: PlainRule, notify: Sequence[str]) -> str:
+def _entry(rule: PlainRule) -> str:
     conditions = "".join(
         f"      - {{field: {each.field}, operator: {each.operator}, "
         f"value: {json.dumps(each.value)}}}\n"
@@ -83,22 +85,25 @@ def _entry(rule: PlainRule, notify: Sequence[str]) -> str:
         f"    name: Rule {rule.rule_id}\n"
         "    priority: high\n"
         f"    conditions:\n{conditions}"
-        f"    notify: {json.dumps(list(notify))}\n"
+        f"    notify: {json.dumps(rule.notify)}\n"
         "    rate_limit: {cooldown_seconds: 300, dedup_key: plate.normalized_text}\n"
         f"    message_template: '{rule.rule_id}: {{plate.normalized_text}} "
         "({plate.confidence:.0%}) at {camera_id}, {captured_at}'\n"
     )
 
 
-def load(text: str, folder: Path) -> RuleSet:
-    """The rules of a file of this text; every channel that it names takes all and keeps it."""
+def mailbox(channel: str) -> tuple[Target, ...]:
+    """A target in memory that takes everything."""
+    return (Mailbox(channel),)
+
+
+def load(
+    text: str, folder: Path, targets: Callable[[str], tuple[Target, ...]] = mailbox
+) -> RuleSet:
+    """The rules of a file of this text, with these targets for the channels that it names."""
     path = folder / "rules.yaml"
     path.write_text(text, encoding="utf-8")
-
-    def mailbox(channel: str) -> tuple[Target, ...]:
-        return (Mailbox(channel),)
-
-    return load_rules([path], plate_schema(), {}, stand_in=mailbox)
+    return load_rules([path], plate_schema(), {}, stand_in=targets)
 
 
 def compiled(rules: Sequence[PlainRule], folder: Path) -> tuple[Rule, ...]:

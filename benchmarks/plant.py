@@ -85,6 +85,7 @@ class Plant:
         rule_set: RuleSet,
         count: int,
         targets: Mapping[str, Target] | None = None,
+        dispatcher: type[Dispatcher] = Dispatcher,
     ) -> None:
         clock = SystemClock()
         self._stack = ExitStack()
@@ -92,7 +93,7 @@ class Plant:
         self.metrics = Metrics()
         self.stop = threading.Event()
         self.store = self._stack.enter_context(open_store(settings.state_url))
-        self.dispatcher = Dispatcher(self.store, targets or {}, RetryPolicy(), self.metrics, clock)
+        self.dispatcher = dispatcher(self.store, targets or {}, RetryPolicy(), self.metrics, clock)
         self._stack.callback(self.dispatcher.stop, STOP_SECONDS)
         pipeline = Pipeline(
             Decoder(plate_schema(), Writers(), UTC),

@@ -20,6 +20,7 @@ import pytest
 from benchmarks.measure import Measurement
 from benchmarks.receivers import SMTP_PASSWORD, SMTP_USERNAME, ReceiverProcess, Receivers
 from benchmarks.stored_alerts import new_alerts
+from benchmarks.watched_target import WatchedTarget
 from channels.alert import Alert, Outcome, Status, Target
 from channels.plan import plan_targets
 from channels.spec import url_targets
@@ -90,27 +91,6 @@ def targets_of(kind: str, receivers: Receivers) -> Sequence[Target]:
     return slack_targets()
 
 
-class Counted:
-    """A target that tells when all of the round's deliveries have been sent through its like."""
-
-    def __init__(self, target: Target, tally: Tally) -> None:
-        self._target = target
-        self._tally = tally
-        self.channel = target.channel
-        self.target_id = target.target_id
-        self.concurrency = target.concurrency
-
-    def send(self, alert: Alert, idempotency_key: str) -> Outcome:
-        """As the target, and count."""
-        outcome = self._target.send(alert, idempotency_key)
-        self._tally.note(outcome)
-        return outcome
-
-    def close(self) -> None:
-        """As the target."""
-        self._target.close()
-
-
 class Tally:
     """How many sends are still to come."""
 
@@ -119,7 +99,7 @@ class Tally:
         self._lock = threading.Lock()
         self._done = threading.Event()
 
-    def note(self, outcome: Outcome) -> None:
+    def note(self, alert: Alert, outcome: Outcome) -> None:
         """One more is sent."""
         assert outcome.status is Status.SENT, outcome
         with self._lock:
@@ -157,7 +137,9 @@ def prepare(folder: Path, targets: Sequence[Target], alerts: int) -> Round:
     routes = [(target.channel, target.target_id) for target in targets]
     store.save(new_alerts(alerts, routes))
     tally = Tally(alerts * len(targets))
-    counted: Mapping[str, Target] = {target.target_id: Counted(target, tally) for target in targets}
+    counted: Mapping[str, Target] = {
+        target.target_id: WatchedTarget(target, after=tally.note) for target in targets
+    }
     dispatcher = Dispatcher(store, counted, RetryPolicy(), Metrics(), SystemClock())
     stack.callback(dispatcher.stop, STOP_SECONDS)
     return Round(dispatcher, tally, stack)

@@ -24,6 +24,7 @@ from benchmarks.measure import Measurement
 from benchmarks.mixed_rules import PLATE, Condition, PlainRule, load, mixed_rules, rule_file
 from benchmarks.plant import Plant, settings_of
 from benchmarks.readings import HEADER, encode, readings
+from benchmarks.traffic import WATCHED
 from engine.service import targets_of
 from engine.settings import Settings
 from engine.stream.options import consumer_options
@@ -32,7 +33,6 @@ from tests.support.stream import unique
 
 EVENTS = 40_000
 ROUNDS = 3
-WATCHED = [f"WAT{number:04}" for number in range(5_000)]
 POLL_SECONDS = 0.1
 
 Filled = Callable[[float], str]
@@ -79,8 +79,8 @@ def section(kind: BrokerKind) -> str:
 
 
 def rules_with_watchlist(count: int) -> str:
-    watchlist = PlainRule("watchlist", (Condition(PLATE, "in_list", WATCHED),))
-    return rule_file([*mixed_rules(count), watchlist], ["ops"])
+    watchlist = PlainRule("watchlist", (Condition(PLATE, "in_list", list(WATCHED)),), ("ops",))
+    return rule_file([*mixed_rules(count), watchlist])
 
 
 class BareReader:

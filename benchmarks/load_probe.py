@@ -1,0 +1,63 @@
+"""Loads a rule file in a fresh process and tells what that took.
+
+`python -m benchmarks.load_probe FILE` writes one line of JSON. Memory is resident, in MB: what the
+process has before the load and after it, and its peak.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.machine import resident_megabytes
+from engine.match import LinearMatcher
+from engine.rules import load_rules
+from engine.schema import EventSchema
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What one load took."""
+
+    rules: int
+    seconds: float
+    before_megabytes: float
+    after_megabytes: float
+    peak_megabytes: float
+
+    @property
+    def growth_megabytes(self) -> float:
+        """What the rules keep."""
+        return self.after_megabytes - self.before_megabytes
+
+
+def probe(path: Path) -> Loaded:
+    """Load the file in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.load_probe", str(path)]
+    output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return Loaded(**json.loads(output))
+
+
+def load(path: Path) -> Loaded:
+    """Load the file here."""
+    schema = EventSchema.load(ROOT / "schemas" / "plate_event.avsc")
+    before = resident_megabytes()
+    started = time.perf_counter()
+    rule_set = load_rules([path], schema, {})
+    matcher = LinearMatcher(rule_set.rules)
+    seconds = time.perf_counter() - started
+    gc.collect()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    return Loaded(len(matcher.all_rules()), seconds, before, resident_megabytes(), peak)
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(load(Path(sys.argv[1])))))

@@ -1,0 +1,35 @@
+"""A target whose sends somebody hears of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from channels.alert import Alert, Outcome, Target
+
+
+class WatchedTarget:
+    """Sends through `target`; `before` and `after` hear of each send, in its thread."""
+
+    def __init__(
+        self,
+        target: Target,
+        before: Callable[[Alert], None] = lambda alert: None,
+        after: Callable[[Alert, Outcome], None] = lambda alert, outcome: None,
+    ) -> None:
+        self._target = target
+        self._before = before
+        self._after = after
+        self.channel = target.channel
+        self.target_id = target.target_id
+        self.concurrency = target.concurrency
+
+    def send(self, alert: Alert, idempotency_key: str) -> Outcome:
+        """As the target."""
+        self._before(alert)
+        outcome = self._target.send(alert, idempotency_key)
+        self._after(alert, outcome)
+        return outcome
+
+    def close(self) -> None:
+        """As the target."""
+        self._target.close()

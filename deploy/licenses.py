@@ -15,8 +15,8 @@ LICENSE_FILES = {"LICENSE", "LICENCE", "COPYING"}
 def license_of(distribution: Distribution) -> str:
     """The SPDX expression, else the classifiers, a short `License` field, the licence file."""
     metadata = distribution.metadata
-    if expression := metadata.get("License-Expression"):
-        return expression
+    if "License-Expression" in metadata:
+        return metadata["License-Expression"]
     classifiers = [
         text.rpartition(" :: ")[2]
         for text in metadata.get_all("Classifier") or []
@@ -24,7 +24,7 @@ def license_of(distribution: Distribution) -> str:
     ]
     if classifiers:
         return " AND ".join(classifiers)
-    text = (metadata.get("License") or "").strip()
+    text = metadata["License"].strip() if "License" in metadata else ""
     return text if text and len(text) <= LONGEST and "\n" not in text else title_of(distribution)
 
 

@@ -72,7 +72,7 @@ class Stage:
         self._wait_until(self._is_reading, READY_SECONDS)
         started = time.monotonic()
         try:
-            for event in cameras.events(_instants()):
+            for event in cameras.events(instants()):
                 due = started + self._events / rate
                 if seconds and due - started >= seconds:
                     break
@@ -195,6 +195,7 @@ def examples_of(rule_set: RuleSet) -> list[Mapping[str, Any]]:
     ]
 
 
-def _instants() -> Iterator[datetime]:
+def instants() -> Iterator[datetime]:
+    """Now, again and again."""
     while True:
         yield datetime.now(UTC)

@@ -23,23 +23,34 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One alert that a receiver took: `channel` is the last part of the webhook's path."""
+    """One alert that a receiver took: `channel` is the last part of the webhook's path.
+
+    `body` is all that came: the webhook's JSON, or the message's plain text.
+    """
 
     channel: str
     text: str
     priority: str = ""
     event_id: str = ""
+    body: str = ""
 
 
 OnArrival = Callable[[Arrival], None]
+# A path of the webhook server → content type and body; None where there is no such page.
+Pages = Callable[[str], tuple[str, bytes] | None]
+
+
+def no_pages(path: str) -> None:
+    """Nothing to look at."""
 
 
 class _WebhookServer(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, on_arrival: OnArrival) -> None:
+    def __init__(self, on_arrival: OnArrival, pages: Pages, address: tuple[str, int]) -> None:
         self.on_arrival = on_arrival
-        super().__init__((HOST, 0), _WebhookHandler)
+        self.pages = pages
+        super().__init__(address, _WebhookHandler)
 
 
 class _WebhookHandler(BaseHTTPRequestHandler):
@@ -51,12 +62,25 @@ class _WebhookHandler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         alert, event = body["alert"], body["event"]
         channel = self.path.strip("/")
+        whole = json.dumps(body, indent=2, ensure_ascii=False)
         self.server.on_arrival(
-            Arrival(channel, alert["message"], alert["priority"], event["event_id"])
+            Arrival(channel, alert["message"], alert["priority"], event["event_id"], whole)
         )
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Length", "0")
+        self._answer(HTTPStatus.OK, "text/plain", b"")
+
+    def do_GET(self) -> None:
+        page = self.server.pages(self.path)
+        if page is None:
+            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"no such page\n")
+        else:
+            self._answer(HTTPStatus.OK, *page)
+
+    def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
         """The demo shows what arrives itself."""
@@ -70,15 +94,26 @@ class _Mailbox:
         content = envelope.content or b""
         raw = content if isinstance(content, bytes) else content.encode()
         message = email.message_from_bytes(raw, policy=email.policy.default)
-        self._on_arrival(Arrival("email", str(message["Subject"])))
+        text = message.get_body(("plain",))
+        body = str(text.get_content()) if text else ""
+        self._on_arrival(Arrival("email", str(message["Subject"]), body=body))
         return "250 Message accepted for delivery"
 
 
 class Receivers:
-    """Both servers on free loopback ports, as a context manager."""
+    """Both servers as a context manager, on free loopback ports unless others are given."""
 
-    def __init__(self, on_arrival: OnArrival) -> None:
-        self._webhook = _WebhookServer(on_arrival)
+    def __init__(
+        self,
+        on_arrival: OnArrival,
+        pages: Pages = no_pages,
+        *,
+        host: str = HOST,
+        http_port: int = 0,
+        smtp_port: int = 0,
+    ) -> None:
+        self._smtp_address = host, smtp_port
+        self._webhook = _WebhookServer(on_arrival, pages, (host, http_port))
         self._webhook_thread = threading.Thread(
             target=self._webhook.serve_forever, args=(0.2,), name="demo-webhook", daemon=True
         )
@@ -104,7 +139,7 @@ class Receivers:
         self._smtp_thread.start()
         self._smtp = self._wait_for(
             self._events.create_server(
-                lambda: SMTP(self._mailbox, hostname=HOST, loop=self._events), HOST, 0
+                lambda: SMTP(self._mailbox, hostname=HOST, loop=self._events), *self._smtp_address
             )
         )
         return self

@@ -16,7 +16,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from engine.errors import AlertEngineError, SchemaError
 from engine.settings import Settings
 from engine.stream.letter import DeadLetter, DeadLetterType, recover, to_message
-from engine.stream.options import producer_options, redact, refused_options
+from engine.stream.options import check_producer_options, producer_options, redact
 from engine.stream.registry import Redaction, explain, registry_client
 
 __all__ = [
@@ -52,7 +52,7 @@ class DeadLetterProducer:
     """Publishes to the dead-letter topic of `settings`, in its thread; connects at first use.
 
     Raises SchemaError when the schema of dead letters can't be used, SettingsError for options that
-    the registry's client does not take.
+    librdkafka or the registry's client does not take.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class DeadLetterProducer:
         timer: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        check_producer_options(settings)
         self._settings = settings
         self._timer = timer
         self._now = now
@@ -164,10 +165,7 @@ class DeadLetterProducer:
     def _opened(self) -> Producer:
         if self._producer is None:
             options = producer_options(self._settings) | {"error_cb": self._on_error}
-            try:
-                self._producer = Producer(options)
-            except KafkaException as error:
-                raise refused_options(error, self._settings) from None
+            self._producer = Producer(options)
         return self._producer
 
     def _discard(self) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, Producer
 
 from engine.errors import SettingsError
 from engine.settings import Settings
@@ -41,7 +41,16 @@ _PRODUCER: Final[Mapping[str, Any]] = {
     # Large messages travel alone, so that one that is too large takes no other with it.
     "batch.size": 262_144,
 }
+_ACKNOWLEDGED: Final = "a dead letter counts once every replica has it, remove it"
+_STATISTICS: Final = "statistics.interval.ms"
+_NO_TEXT: Final = "it can't be given as a text, remove it"
 _OWNED: Final = {
+    "acks": _ACKNOWLEDGED,
+    "request.required.acks": _ACKNOWLEDGED,
+    "transactional.id": "dead letters are sent one by one, remove it",
+    "metadata.broker.list": "set KAFKA_BOOTSTRAP_SERVERS instead",
+    "default.topic.config": _NO_TEXT,
+    "logger": _NO_TEXT,
     "partition.assignment.strategy": "partitions are handed over cooperatively, remove it",
     "isolation.level": "aborted transactions are never read, remove it",
 }
@@ -54,6 +63,8 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
     """What `confluent_kafka.Consumer` takes; SettingsError for options that the engine owns."""
     given = _given(settings)
     problems = [f"{_variable(name)}: {_OWNED[name]}" for name in given if name in _OWNED]
+    if not given.get(_STATISTICS, "1").strip("0"):
+        problems.append(f"{_variable(_STATISTICS)}: /readyz and the lag live by it, remove it")
     if problems:
         raise SettingsError(tuple(problems))
     options = {**_CLIENT, **_CONSUMER}
@@ -83,6 +94,17 @@ def producer_options(settings: Settings) -> dict[str, Any]:
         **_given(settings),
         "bootstrap.servers": settings.kafka_bootstrap_servers,
     }
+
+
+def check_producer_options(settings: Settings) -> None:
+    """SettingsError for options that librdkafka does not take: at the start, not with a letter."""
+    options = producer_options(settings)
+    # Without an address nothing is connected to.
+    del options["bootstrap.servers"]
+    try:
+        Producer(options).close()
+    except KafkaException as error:
+        raise refused_options(error, settings) from None
 
 
 def redact(text: str, settings: Settings) -> str:

@@ -7,7 +7,13 @@ from confluent_kafka import Consumer, KafkaException, Producer
 
 from engine.errors import SettingsError
 from engine.settings import Secret, Settings
-from engine.stream.options import consumer_options, producer_options, redact, refused_options
+from engine.stream.options import (
+    check_producer_options,
+    consumer_options,
+    producer_options,
+    redact,
+    refused_options,
+)
 
 
 def settings(**options: str) -> Settings:
@@ -53,6 +59,22 @@ def test_user_options_win_over_ours() -> None:
     given = settings(enable_idempotence="false", client_id="edge-7")
     assert producer_options(given)["enable.idempotence"] == "false"
     assert consumer_options(given)["client.id"] == "edge-7"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["acks", "statistics_interval_ms", "transactional_id", "metadata_broker_list", "logger"],
+)
+def test_options_that_would_break_a_promise_are_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"KAFKA_CONFIG_{name.upper()}: "):
+        consumer_options(settings(**{name: "0"}))
+
+
+def test_options_that_only_a_producer_refuses_are_told_at_the_start() -> None:
+    given = settings(max_in_flight="10")
+    Consumer(consumer_options(given)).close()
+    with pytest.raises(SettingsError, match=r"max\.in\.flight"):
+        check_producer_options(given)
 
 
 def test_owned_options_are_refused_by_the_name_of_their_variable() -> None:

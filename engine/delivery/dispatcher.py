@@ -66,8 +66,7 @@ class Dispatcher:
         """`hold_seconds` bounds how long a delivery waits in a held target.
 
         `reach` is called with `send` just before a send, with `sent` just after it and with
-        `mark` just after its mark;
-        `wait` waits by the clock.
+        `mark` just after its mark; `wait` waits by the clock.
         """
         self._store = store
         self._policy = policy

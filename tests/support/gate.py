@@ -84,8 +84,8 @@ class Gate:
 
 
 @contextlib.contextmanager
-def open_gate(broker: Broker, folder: Path, **settings: str) -> Iterator[Gate]:
-    """A gate on a topic of its own; `settings` are environment variables."""
+def open_gate(broker: Broker, folder: Path, rules: str = RULES, **settings: str) -> Iterator[Gate]:
+    """A gate on a topic of its own; `settings` are environment variables, HOOK_URL is there."""
     with HttpReceiver() as hook, RegistryServer() as registry:
         environment = {
             "HOOK_URL": f"{hook.url}/alerts",
@@ -93,7 +93,7 @@ def open_gate(broker: Broker, folder: Path, **settings: str) -> Iterator[Gate]:
             "RETRY_DELAY_BASE": "0.05",
             **settings,
         }
-        yield Gate(Site(folder, broker, registry.url, RULES, environment), registry, hook)
+        yield Gate(Site(folder, broker, registry.url, rules, environment), registry, hook)
 
 
 def plate_of(request: Request) -> str:

@@ -235,7 +235,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _take(self) -> None:
         receiver = self.server.receiver
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        length = int(self.headers.get("Content-Length", "0"))
+        body = self.rfile.read(length)
+        if len(body) < length:
+            # The client died in the midst of it: nothing arrived.
+            self.close_connection = True
+            return
         request = Request(
             self.command,
             self.path,

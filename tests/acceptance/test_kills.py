@@ -1,0 +1,77 @@
+"""Killed anywhere, the engine loses no alert and repeats at most what was in flight."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from engine.faults import FaultPoint
+from tests.support.kafka import Broker
+from tests.support.victim import Victim, open_victims
+
+AGAIN_SECONDS = 10.0
+ROUNDS = 3
+RANDOM_KILLS = 29
+SEED = 20251225
+
+
+def kill_and_raise(victims: Sequence[Victim], faults: Sequence[str]) -> None:
+    """Every victim dies at its fault point and must be consuming soon after its restart."""
+    for victim, fault in zip(victims, faults, strict=True):
+        victim.live(fault)
+    for victim in victims:
+        victim.await_death()
+    raise_all(victims)
+
+
+def raise_all(victims: Sequence[Victim]) -> None:
+    """Every victim must be consuming soon after its restart."""
+    restarts = [victim.rise() for victim in victims]
+    for victim, restart in zip(victims, restarts, strict=True):
+        assert victim.seconds_to(restart) <= AGAIN_SECONDS
+
+
+def retire(victims: Sequence[Victim]) -> None:
+    """Everything is delivered in the end, as the receivers have it."""
+    for victim in victims:
+        victim.retire()
+        victim.judge()
+
+
+def test_a_kill_at_any_step_loses_nothing(broker: Broker, tmp_path: Path) -> None:
+    faults = ["read:2", "store:2", "commit:2", "sent:5", "mark:7"]
+    with open_victims(broker, tmp_path, len(faults)) as victims:
+        kill_and_raise(victims, faults)
+        retire(victims)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_kills_at_every_step_lose_nothing(broker: Broker, tmp_path: Path) -> None:
+    chance = random.Random(SEED)
+    points = list(FaultPoint)
+    with open_victims(broker, tmp_path, len(points)) as victims:
+        for _ in range(ROUNDS):
+            kill_and_raise(victims, [f"{point}:{chance.randint(1, 5)}" for point in points])
+        retire(victims)
+        assert sum(victim.kills for victim in victims) == ROUNDS * len(points)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_kills_at_random_lose_nothing(broker: Broker, tmp_path: Path) -> None:
+    chance = random.Random(SEED)
+    with open_victims(broker, tmp_path, 6) as victims:
+        left = RANDOM_KILLS
+        raise_all(victims)
+        while left > 0:
+            dying = victims[: min(left, len(victims))]
+            for victim in dying:
+                victim.die_somewhere(chance)
+            raise_all(dying)
+            left -= len(dying)
+        retire(victims)
+        assert sum(victim.kills for victim in victims) == RANDOM_KILLS

@@ -15,6 +15,8 @@ from engine.cel.values import Timestamp
 from engine.errors import EvaluationError
 from engine.schema import FieldType
 
+#: The functions that read a value of a text.
+_READERS: Final = frozenset({"timestamp", "duration", "int", "uint", "double", "bool"})
 #: How each macro is written.
 _MACROS: Final = {
     "has": "has(record.field)",
@@ -113,6 +115,8 @@ def function_type(
     if fitting[0].params[0] is not ANY:
         for arg, kind in zip(args, kinds, strict=True):
             findings.warn_of_null(arg, kind, safe, f"{function.name}()")
+            if isinstance(arg, Literal) and arg.value is None:
+                findings.error(arg, "no-overload", f"{function.name}() can't be applied to null")
     if findings.is_strict:
         _try_constant(findings, function, args)
     return result_type({row.result for row in fitting})
@@ -123,14 +127,14 @@ def _purpose(function: Function) -> str:
 
 
 def _try_constant(findings: Findings, function: Function, args: tuple[Node, ...]) -> None:
-    """Report a literal pattern, time zone, timestamp or duration that would always fail."""
+    """Report a literal pattern, time zone, timestamp, number … that would always fail."""
     last = args[-1]
     if not isinstance(last, Literal) or type(last.value) is not str:
         return
     try:
         if function.name == "matches":
             compile_search(last.value)
-        elif len(args) == 1 and function.name in ("timestamp", "duration"):
+        elif len(args) == 1 and function.name in _READERS:
             _overload(function, (str,))(last.value)
         elif len(args) == 2 and function.name.startswith("get"):
             _overload(function, (Timestamp, str))(Timestamp(0), last.value)

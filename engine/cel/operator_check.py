@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from engine.cel import tree
 from engine.cel.findings import Findings
-from engine.cel.kinds import BOOL, can_be_equal, can_calculate, can_order
+from engine.cel.kinds import BOOL, NUMBERS, can_be_equal, can_calculate, can_order
 from engine.cel.tree import Call, Literal, Node
 from engine.schema import FieldType, Kind
 
@@ -31,6 +31,7 @@ def arithmetic_type(
     sign = step.function.strip("_")
     for arg, kind in zip(step.args, (left, right), strict=True):
         findings.warn_of_null(arg, kind, safe, f"'{sign}'")
+        _want_no_null(findings, arg, sign)
     if left is None or right is None:
         return None
     if not can_calculate(step.function, left, right):
@@ -49,22 +50,66 @@ def operator_type(
         case tree.EQUALS | tree.NOT_EQUALS:
             _check_equality(findings, node, kinds)
         case tree.INDEX:
-            over = kinds[0]
-            return over.element if over is not None and over.kind in _CONTAINERS else None
+            findings.warn_of_null(node.args[0], kinds[0], safe, "'[ ]'")
+            return _element_type(findings, node, kinds)
         case tree.NEGATE:
             findings.warn_of_null(node.args[0], kinds[0], safe, "'-'")
-            return replace(kinds[0], nullable=False) if kinds[0] is not None else None
+            return _negated_type(findings, node, kinds[0])
         case tree.IN:
-            over = kinds[1]
-            if over is not None and over.kind not in _CONTAINERS:
-                what = f"'in' looks into a list or a map, not {over.kind}"
-                findings.error(node, "no-overload", what, "write x in [a, b]")
+            _check_membership(findings, node, kinds)
         case _:
             _check_ordering(findings, node, kinds, safe)
     return BOOL
 
 
 _CONTAINERS = frozenset({Kind.LIST, Kind.MAP})
+
+
+def _element_type(
+    findings: Findings, node: Call, kinds: list[FieldType | None]
+) -> FieldType | None:
+    over, index = kinds
+    if over is None:
+        return None
+    if over.kind not in _CONTAINERS:
+        what = f"'[ ]' takes an element of a list or a map, not of a {over.kind}"
+        is_record = over.kind is Kind.RECORD
+        remedy = "write record.field" if is_record else "text.charAt(0) is a character"
+        findings.error(node, "no-overload", what, remedy)
+        return None
+    if over.kind is Kind.LIST and index is not None and index.kind not in NUMBERS:
+        what = f"the index of a list is a whole number, not a {index.kind}"
+        findings.error(node, "no-overload", what, "count from 0")
+    return over.element
+
+
+def _negated_type(findings: Findings, node: Call, kind: FieldType | None) -> FieldType | None:
+    if kind is None:
+        return None
+    if kind.kind not in NUMBERS:
+        findings.error(node, "no-overload", f"'-' can't be applied to {kind.kind}")
+    return replace(kind, nullable=False)
+
+
+def _check_membership(findings: Findings, node: Call, kinds: list[FieldType | None]) -> None:
+    item, over = kinds
+    if over is None:
+        return
+    if over.kind not in _CONTAINERS:
+        what = f"'in' looks into a list or a map, not {over.kind}"
+        is_text = over.kind is Kind.STRING
+        remedy = "write text.contains(part)" if is_text else "write x in [a, b]"
+        findings.error(node, "no-overload", what, remedy)
+        return
+    element = over.element if over.kind is Kind.LIST else None
+    if item is not None and element is not None and not can_be_equal(item, element):
+        what = f"a {item.kind} is never in a list of {element.kind}"
+        findings.warning(node, "never-equal", what, _CONVERT)
+
+
+def _want_no_null(findings: Findings, arg: Node, sign: str) -> None:
+    if isinstance(arg, Literal) and arg.value is None:
+        findings.error(arg, "no-overload", f"'{sign}' can't be applied to null")
 
 
 def _check_equality(findings: Findings, node: Call, kinds: list[FieldType | None]) -> None:
@@ -80,8 +125,7 @@ def _check_ordering(
     sign = node.function.strip("_")
     for arg, kind in zip(node.args, kinds, strict=True):
         findings.warn_of_null(arg, kind, safe, f"'{sign}'")
-        if isinstance(arg, Literal) and arg.value is None:
-            findings.error(arg, "no-overload", f"'{sign}' can't be applied to null")
+        _want_no_null(findings, arg, sign)
     left, right = kinds
     if left is not None and right is not None and not can_order(left, right):
         what = f"'{sign}' can't compare {left.kind} with {right.kind}"

@@ -24,7 +24,12 @@ from engine.schema import FieldType, Kind
 
 _MAX_WIDTH: Final = 1_000
 _MAX_FORMAT: Final = 100
-_NUMBER: Final = re.compile(r"[0-9]+")
+# Python takes the digits of every alphabet for a width.
+_NUMBER: Final = re.compile(r"\d+")
+#: What strftime fills in; it passes everything else on as it is, a forgotten `%` too.
+_TIME_FORMAT: Final = re.compile(
+    r"(?=.*%[^%])(?:[^%]|%[-_0^#]?[aAbBcCdDeFfGgHhIjklmMnpPrRsStTuUVwWxXyYzZ]|%%)*", re.DOTALL
+)
 _PIECES: Final = re.compile(r"\{\{|\}\}|\{|\}")
 #: A value of each type, to try a format on.
 _SAMPLES: Final[dict[Kind, Any]] = {
@@ -143,6 +148,9 @@ def _check_format(spec: str, kind: FieldType | None, offset: int) -> None:
     if "{" in spec or is_wide or len(spec) > _MAX_FORMAT:
         what = f"the format '{spec[:40]}' is too wide or holds braces"
         raise ExpressionError((Problem(offset, "bad-format", what, "write for instance >10"),))
+    if is_time and _TIME_FORMAT.fullmatch(spec) is None:
+        what = f"'{spec[:40]}' is not a format for a timestamp"
+        raise ExpressionError((Problem(offset, "bad-format", what, "write for instance %H:%M"),))
     samples = list(_SAMPLES.values()) if kind is None else [_SAMPLES.get(kind.kind, "text")]
     reasons: list[str] = []
     for sample in samples:

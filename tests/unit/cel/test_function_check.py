@@ -35,6 +35,7 @@ from tests.unit.cel.plate_variables import compiled, problem_of
             "it gives whether a text is part of this one",
         ),
         ("_f(1)", "there is no function '_f'", ""),
+        ("camera_id.contains(null)", "contains() can't be applied to null", ""),
     ],
 )
 def test_a_wrong_call_says_what_is_wrong_and_what_to_write(
@@ -51,6 +52,7 @@ def test_a_wrong_call_says_what_is_wrong_and_what_to_write(
         ("matches(camera_id, '[')", 19, "missing ]"),
         ("time > timestamp('yesterday')", 17, "RFC 3339"),
         ("time - time > duration('1 hour')", 23, "not a duration"),
+        ("latency_ms > int('many')", 17, "can't be read as an int"),
         ("time.getHours('Mars') > 1", 14, "not a time zone"),
     ],
 )

@@ -16,6 +16,12 @@ from tests.unit.cel.plate_variables import compiled, problem_of
         ("camera_id > 5", "'>' can't compare string with int"),
         ("plate < plate", "'<' can't compare record with record"),
         ("latency_ms < null", "'<' can't be applied to null"),
+        ("latency_ms + null > 1", "'+' can't be applied to null"),
+        ("camera_id[0] == 'x'", "'[ ]' takes an element of a list or a map, not of a string"),
+        ("plate['txt'] == 'x'", "'[ ]' takes an element of a list or a map, not of a record"),
+        ("tags['a'] == 'x'", "the index of a list is a whole number, not a string"),
+        ("-camera_id == 'x'", "'-' can't be applied to string"),
+        ("-time == time", "'-' can't be applied to timestamp"),
         ("'a' in camera_id", "'in' looks into a list or a map, not string"),
     ],
 )
@@ -30,6 +36,7 @@ def test_operands_that_never_fit_are_faults(text: str, what: str) -> None:
         "time - time > duration('1h')", "time + duration('1h') > time", "dyn(camera_id) > 5",
         "camera_id + 'x' == plate.text", "tags + ['a'] == tags", "plate == extras",
         "tags[0] > 'a'", "vehicle.make == null", "-plate.confidence < 0", "'a' in labels",
+        "tags[1.0] > 'a'", "labels['a'] > 'a'", "latency_ms in [1.5]", "-latency_ms < 0",
     ],
 )  # fmt: skip
 def test_operands_that_fit_are_not(text: str) -> None:
@@ -39,6 +46,8 @@ def test_operands_that_fit_are_not(text: str) -> None:
 def test_operands_that_are_never_equal_are_a_warning() -> None:
     (warning,) = compiled("plate.confidence == 'high'").warnings
     assert (warning.code, warning.what) == ("never-equal", "double and string are never equal")
+    (warning,) = compiled("plate.text in [1, 2]").warnings
+    assert (warning.code, warning.what) == ("never-equal", "a string is never in a list of int")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ failure; above `PREPARED_RULES` rules they appear at first use, which bounds mem
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.metadata import version
 from typing import Final
 
 from prometheus_client import (
@@ -58,6 +59,8 @@ class Metrics:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         make = _Family(self.registry)
+        build = make.gauge("build_info", "1; the label tells the version", "version")
+        build.labels(version("alpr-alert-engine")).set(1)
         self._create_stream(make)
         self._create_rules(make)
         self._create_alerts(make)
@@ -91,6 +94,9 @@ class Metrics:
 
     def _create_rules(self, make: _Family) -> None:
         self.rules_loaded = make.gauge("rules_loaded", "Enabled rules in force")
+        self.rules_outdated = make.gauge(
+            "rules_outdated", "1 while the rule files hold faults, so that older rules are in force"
+        )
         self.rules_matched = make.counter(
             "rules_matched", "Events on which the rule held", "rule_id", "priority"
         )
@@ -151,6 +157,7 @@ class Metrics:
         )
 
     def _create_store(self, make: _Family) -> None:
+        self.store_writable = make.gauge("store_writable", "1 while the store takes writes")
         self.store_rows = make.gauge("store_rows", "Rows in the store", "table")
         self.store_errors = make.counter("store_errors", "Reads and writes that the store refused")
 

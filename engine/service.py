@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -28,7 +29,7 @@ from engine.pipeline import Pipeline
 from engine.rules import RuleSet, load_rules
 from engine.schema import EventSchema
 from engine.settings import Settings
-from engine.store import open_store
+from engine.store import open_store, why_temporary
 from engine.stream.consumer import Consumer
 from engine.stream.deadletter import DeadLetterProducer
 from engine.stream.decoder import Decoder
@@ -184,7 +185,9 @@ class Engine:
         return Check(True, "writable")
 
     def _exposition(self) -> bytes:
-        self.metrics.consuming.set(1 if self.checks()["consuming"].is_good else 0)
+        checks = self.checks()
+        self.metrics.consuming.set(checks["consuming"].is_good)
+        self.metrics.store_writable.set(checks["store"].is_good)
         return self.metrics.exposition()
 
 
@@ -209,9 +212,15 @@ def load(settings: Settings) -> tuple[EventSchema, RuleSet]:
 
 def serve(settings: Settings) -> int:
     """Run the service until SIGTERM or SIGINT; a second signal ends the process at once."""
+    # Process 1 of a container ignores a SIGTERM that it does not handle.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     schema, rule_set = load(settings)
     for warning in rule_set.warnings:
         log.warning("rules.warning", place=str(warning.place), what=warning.what)
+    if reason := why_temporary(settings.state_url):
+        log.warning(
+            "state.temporary", reason=reason, remedy="mount a named volume or a folder at /data"
+        )
     engine = Engine(settings, schema, rule_set)
 
     def ask_to_stop(number: int, frame: FrameType | None) -> None:

@@ -1,7 +1,7 @@
 """An SMTP catcher and a webhook sink, with a page that shows what came.
 
-`python -m engine.demo.inbox`. Beside the compose stack's engine it stands for the people who are alerted. Keeps the last alerts in
-memory, and nothing else.
+`python -m engine.demo.inbox`. Beside the compose stack's engine it stands for the people who are
+alerted. Keeps the last alerts in memory, and nothing else.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from engine.store.model import (
     StoredAlert,
     StoredDelivery,
 )
+from engine.store.permanence import why_temporary
 from engine.store.sqlite import open_store
 from engine.store.store import ArchiveStore, DeliveryStore, Store, StreamStore
 
@@ -35,4 +36,5 @@ __all__ = [
     "StoredDelivery",
     "StreamStore",
     "open_store",
+    "why_temporary",
 ]

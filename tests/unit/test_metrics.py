@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from engine.metrics import PREPARED_RULES, Metrics
 
 
@@ -46,3 +48,8 @@ def test_a_total_sums_over_all_labels() -> None:
     metrics.alerts_triggered.labels("b").inc(3)
     assert metrics.total("alerts_triggered_total") == 5
     assert metrics.total("nothing_total") == 0
+
+
+def test_the_version_is_a_metric() -> None:
+    expected = f'alert_engine_build_info{{version="{version("alpr-alert-engine")}"}} 1.0'
+    assert expected in lines_of(Metrics())

@@ -27,7 +27,9 @@ class ChannelList:
     """Channels by name: made where they are enabled, remembered where they are not.
 
     `variables` is what `${VAR}` is taken from; with None no channel is made, and its definition
-    goes unchecked. A `stand_in` makes every channel, disabled ones too, of its name alone.
+    goes unchecked. A `stand_in` makes every channel, disabled ones too, of its name alone. It is
+    `is_whole` unless a file can't be read: then an unknown channel may stand in that one, and is
+    no fault.
     """
 
     def __init__(
@@ -35,10 +37,13 @@ class ChannelList:
         variables: Mapping[str, str] | None,
         findings: Findings,
         stand_in: StandIn | None = None,
+        *,
+        is_whole: bool = True,
     ) -> None:
         self.targets: dict[str, tuple[Target, ...]] = {}
         self._variables = variables
         self._stand_in = stand_in
+        self._is_whole = is_whole
         self._findings = findings
         self._places: dict[str, Place] = {}
         self._disabled: dict[str, Place] = {}
@@ -139,6 +144,8 @@ class ChannelList:
         name = scalar.text
         if name in self._places or name in self._disabled:
             return True
+        if not self._is_whole:
+            return False
         known = sorted({*self._places, *self._disabled})
         where = "`notifications:`" if name in PLAN_CHANNELS else "`channels:`"
         has = f"; there are {', '.join(known)}" if known else ""

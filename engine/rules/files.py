@@ -18,9 +18,12 @@ def rule_files(paths: Sequence[Path], findings: Findings) -> tuple[Path, ...]:
 
     Hidden files and folders are left out: a mounted Kubernetes ConfigMap keeps copies there.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for path in paths:
-        if path.is_dir():
+        if (reason := _unusable(path)) is not None:
+            findings.error(Place(str(path)), Code.UNREADABLE, f"the path can't be used: {reason}")
+            files = []
+        elif path.is_dir():
             files = sorted(_folder(path, findings))
             if not files:
                 findings.error(
@@ -38,8 +41,20 @@ def rule_files(paths: Sequence[Path], findings: Findings) -> tuple[Path, ...]:
                 Place(str(path)), Code.UNREADABLE, what, "give a rule file or a folder of them"
             )
         for file in files:
-            found.setdefault(file.resolve(), file)
+            # Unlike resolve(), it takes a loop of links.
+            found.setdefault(os.path.realpath(file), file)
     return tuple(sorted(found.values()))
+
+
+def _unusable(path: Path) -> str | None:
+    """Why the system can't even look at the path; None if it can, or if nothing is there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return None
 
 
 def _folder(folder: Path, findings: Findings) -> Iterator[Path]:

@@ -42,8 +42,17 @@ def load_rules(
     """
     findings = Findings()
     files = rule_files(paths, findings)
-    documents = [table for table in (_file(path, findings) for path in files) if table is not None]
-    channels = _channels(documents, ChannelList(variables, findings, stand_in))
+    is_whole = not findings.has_errors
+    documents: list[Table] = []
+    for path in files:
+        found = Findings()
+        table = _file(path, found)
+        findings.extend(found)
+        if table is not None:
+            documents.append(table)
+        elif found.has_errors:
+            is_whole = False
+    channels = _channels(documents, ChannelList(variables, findings, stand_in, is_whole=is_whole))
     compiler = Compiler(schema, findings)
     reader = RuleReader(compiler, channels, findings)
     for document in documents:

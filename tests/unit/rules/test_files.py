@@ -66,3 +66,16 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_dangling_link_in_a_folder_is_not_passed_over(tmp_path: Path) -> None:
     (tmp_path / "gone.yaml").symlink_to("nowhere.yaml")
     assert _names(tmp_path, tmp_path)[0] == ["gone.yaml"]
+
+
+def test_a_loop_of_links_in_a_folder_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    assert _names(tmp_path, tmp_path)[0] == ["loop.yaml"]
+
+
+def test_a_path_that_the_system_refuses_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for path in (tmp_path / "loop", tmp_path / ("a" * 5_000), tmp_path / "a\0b"):
+        names, faults = _names(tmp_path, path)
+        assert names == []
+        assert ":1:1: the path can't be used: " in faults[0]

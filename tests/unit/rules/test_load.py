@@ -110,6 +110,17 @@ def test_channels_of_one_file_serve_the_rules_of_another(tmp_path: Path) -> None
     assert load_rules([tmp_path], schema(), {}).rules[0].notify == ("hook",)
 
 
+def test_channels_of_a_file_that_cannot_be_read_are_not_missed(tmp_path: Path) -> None:
+    _write(
+        tmp_path,
+        a="channels:\n  hook: http://localhost:1/\nrules: [\n",
+        b="rules:\n  - {id: a, when: true, notify: [hook]}\n",
+    )
+    (fault,) = _faults(tmp_path)
+    assert fault.startswith(f"{tmp_path}/a.yaml:")
+    assert "YAML" in fault
+
+
 def test_all_faults_of_all_files_come_in_one_report(tmp_path: Path) -> None:
     _write(
         tmp_path,
@@ -119,7 +130,6 @@ def test_all_faults_of_all_files_come_in_one_report(tmp_path: Path) -> None:
     )
     found = _faults(tmp_path, tmp_path / "none")
     assert [fault.removeprefix(f"{tmp_path}/").split(":", 1)[0] for fault in found] == [
-        "a.yaml",
         "a.yaml",
         "a.yaml",
         "b.yaml",

@@ -128,20 +128,20 @@ def _number(text: str) -> int:
 
 
 class RegistryServer:
-    """A registry on a free port of 127.0.0.1 while its context is open.
+    """A registry on a free port of 127.0.0.1, or another `host`, while its context is open.
 
     `status`, if set, is what every request is answered, whatever it asks; `requests` are those
     that came, as "GET /schemas/ids/1". With `credentials` ("user:password") it wants basic
     authentication.
     """
 
-    def __init__(self, *, credentials: str = "", port: int = 0) -> None:
+    def __init__(self, *, credentials: str = "", host: str = "127.0.0.1", port: int = 0) -> None:
         self.status: HTTPStatus | None = None
         self._schemas = _Schemas()
         self._requests: list[str] = []
         login = base64.b64encode(credentials.encode()).decode()
         self._authorization = f"Basic {login}" if credentials else ""
-        self._server = _Server(("127.0.0.1", port), self)
+        self._server = _Server((host, port), self)
         self._thread = Thread(
             target=self._server.serve_forever, args=(0.01,), name="schema-registry", daemon=True
         )

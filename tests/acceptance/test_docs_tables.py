@@ -1,0 +1,274 @@
+"""The documentation is whole: its tables name what there is, nothing less and nothing more."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from prometheus_client.metrics import MetricWrapperBase
+
+from channels import hook, plan
+from channels.alert import Reason, Status
+from channels.spec import KEYS as SPEC_KEYS
+from channels.webhook import KEY_HEADER, SIGNATURE_HEADER
+from engine.cel import Operator, evaluate
+from engine.cel.functions import FUNCTIONS
+from engine.cel.tree import Macro
+from engine.metrics import Metrics
+from engine.rules.conditions import CONDITION_KEYS
+from engine.rules.load import FILE_KEYS
+from engine.rules.rate_limits import RATE_LIMIT_KEYS
+from engine.rules.rule_reader import RULE_KEYS
+from engine.rules.rule_tests import TEST_KEYS
+from engine.schema import FieldType, Kind
+from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings
+from engine.stream.letter import DeadLetterType
+from engine.stream.options import _OWNED as OWNED_BY_CONSUMER
+from tests.support.avro import plate_schema
+from tests.support.handbook import (
+    CHANNELS,
+    CONFIGURATION,
+    OPERATIONS,
+    PAGES,
+    ROOT,
+    RULES,
+    SNIPPETS,
+    snippet_like,
+    table,
+)
+from tests.support.snippets import Snippet, Table, commands
+from tests.support.walkthrough import SECRETS
+
+EXPRESSION: Final = re.compile(r"alert_engine_[a-z_]+")
+
+
+# Metrics
+
+
+def samples() -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Every sample's name that `/metrics` can show, its labels, and its metric's type."""
+    suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
+    for name, labels, kind in families():
+        for suffix in suffixes[kind]:
+            yield f"{name}{suffix}", labels, kind
+
+
+def families() -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Every metric of ours: name without suffix, labels, type."""
+    collectors = {*Metrics().registry._names_to_collectors.values()}
+    for metric in collectors:
+        if isinstance(metric, MetricWrapperBase):
+            (described,) = metric.describe()
+            yield described.name, tuple(metric._labelnames), described.type
+
+
+def test_the_table_of_metrics_is_whole_and_right() -> None:
+    rows = table(OPERATIONS, "Metric").rows
+    told = {
+        (name.strip("`"), tuple(re.findall(r"`(\w+)`", labels)), kind)
+        for name, kind, labels, _ in rows
+    }
+    assert len(rows) == len(told)
+    assert told == {
+        (f"{name}_total" if kind == "counter" else name, labels, kind)
+        for name, labels, kind in families()
+    }
+
+
+def test_every_metric_named_exists() -> None:
+    known = {name for name, _, _ in samples()} | {name for name, _, _ in families()}
+    for page in PAGES.values():
+        for name in EXPRESSION.findall(page.path.read_text()):
+            assert name in known, page.path.name
+
+
+@pytest.mark.parametrize(
+    "snippet", [each for each in SNIPPETS if each.language == "promql"], ids=lambda s: s.place
+)
+def test_every_query_speaks_of_metrics_that_exist(snippet: Snippet) -> None:
+    names = {name: metric for name, metric, _ in samples()}
+    for part in snippet.text.strip().split("\n\n"):
+        comment, query = part.split("\n", 1)
+        assert comment.startswith("# "), part
+        found = EXPRESSION.findall(query)
+        assert found, query
+        assert query.count("(") == query.count(")"), query
+        for name in found:
+            assert name in names, query
+        labels = {
+            word
+            for by in re.findall(r"by \(([^)]*)\)", query)
+            for word in re.split(r",\s*", by)
+            if word != "le"
+        }
+        assert labels <= {label for name in found for label in names[name]}, query
+        words = set(re.findall(r"\b[a-z_]+(?=\()|\b(?:sum|max)\b", query))
+        known = {"sum", "max", "rate", "increase", "absent", "max_over_time", "histogram_quantile"}
+        assert words <= known, query
+
+
+# Settings
+
+
+def default_of(text: str) -> str:
+    return "" if text == "none" else text.strip("`")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [each for page in PAGES.values() for each in page.tables_of("Variable")],
+    ids=lambda found: found.codes()[0],
+)
+def test_every_default_told_is_the_default(found: Table) -> None:
+    defaults = Settings()
+    for variable, default, _ in found.rows:
+        attribute, parse = VARIABLES[variable.strip("`")]
+        value = parse(default_of(default))
+        expected = getattr(defaults, attribute)
+        if isinstance(value, Secret):
+            value, expected = value.reveal(), expected.reveal()
+        assert value == expected, variable
+
+
+def test_the_tables_of_settings_are_whole() -> None:
+    told = [name for each in CONFIGURATION.tables_of("Variable") for name in each.codes()]
+    assert sorted(told) == sorted(VARIABLES)
+
+
+def test_the_tables_of_owned_options_are_whole() -> None:
+    told = [code for each in CONFIGURATION.tables_of("Owned option") for code in each.codes()]
+    kafka, registry = OPTION_PREFIXES["kafka_options"], OPTION_PREFIXES["schema_registry_options"]
+    owned = {option for option in {*OWNED_OPTIONS, *OWNED_BY_CONSUMER} if option != "url"}
+    expected = {f"{kafka}{option.upper().replace('.', '_')}" for option in owned}
+    assert sorted(told) == sorted({*expected, f"{registry}URL"})
+
+
+def test_every_variable_named_exists() -> None:
+    in_rules = "".join(path.read_text() for path in (ROOT / "rules").rglob("*.yaml"))
+    in_pages = "".join(snippet.text for snippet in SNIPPETS if snippet.language == "yaml")
+    known = {*VARIABLES, *SECRETS, *DeadLetterType, *re.findall(r"\$\{(\w+)", in_rules + in_pages)}
+    known |= {"NAME"}
+    prefixes = tuple(OPTION_PREFIXES.values())
+    for page in PAGES.values():
+        for code in page.codes:
+            # What looks like a shell's variable, `${NAME}` too.
+            for name in re.findall(r"(?<![\w-])\$?\{?([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b", code):
+                assert name in known or name.startswith(prefixes), f"{page.path.name}: {name}"
+    for snippet in SNIPPETS:
+        if snippet.language in ("sh", "console"):
+            for command in commands(snippet):
+                names = {word.partition("=")[0] for word in command.words if "=" in word}
+                for name in names | {*command.variables}:
+                    is_known = name in known or name.startswith((*prefixes, "--"))
+                    assert is_known, f"{snippet.place}: {name}"
+
+
+def test_every_default_of_settings_can_be_told() -> None:
+    told = {attribute for attribute, _ in VARIABLES.values()}
+    others = {field.name for field in dataclasses.fields(Settings)} - told
+    assert others == {"kafka_options", "schema_registry_options", "variables"}
+
+
+# Rules and expressions
+
+
+@pytest.mark.parametrize(
+    ("heading", "keys"),
+    [
+        ("File key", FILE_KEYS),
+        ("Rule key", RULE_KEYS),
+        ("Operator", tuple(Operator)),
+        ("`rate_limit` key", RATE_LIMIT_KEYS),
+        ("Test key", TEST_KEYS),
+    ],
+)
+def test_the_tables_of_keys_are_whole(heading: str, keys: tuple[str, ...]) -> None:
+    assert sorted(table(RULES, heading).codes()) == sorted(keys)
+
+
+def test_the_keys_of_a_condition_are_told() -> None:
+    assert {*CONDITION_KEYS} <= {*RULES.codes}
+
+
+def fields(
+    kinds: dict[str, FieldType], prefix: str = "", is_nullable: bool = False
+) -> Iterator[tuple[str, str, str]]:
+    """Every field without fields of its own: path, type in words, whether it may be absent."""
+    words = {Kind.STRING: "text", Kind.DOUBLE: "number", Kind.INT: "whole number"}
+    for name, kind in kinds.items():
+        may_miss = is_nullable or kind.nullable
+        if kind.kind is Kind.RECORD:
+            yield from fields(dict(kind.fields), f"{prefix}{name}.", may_miss)
+        else:
+            word = words.get(kind.kind, "time")
+            yield f"`{prefix}{name}`", word, "yes" if may_miss else ""
+
+
+def test_the_table_of_fields_is_whole_and_right() -> None:
+    assert sorted(table(RULES, "Field").rows) == sorted(fields(dict(plate_schema().variables)))
+
+
+def test_the_table_of_functions_is_whole() -> None:
+    told = [call.split("(", 1)[0] for call in table(RULES, "Function").codes()]
+    names = [call if call in FUNCTIONS else call.rpartition(".")[2] for call in told]
+    assert sorted(names) == sorted(FUNCTIONS)
+    for call, name in zip(told, names, strict=True):
+        function = FUNCTIONS[name]
+        assert function.is_global if call == name else function.is_member, call
+
+
+def test_the_functions_of_both_styles_are_told() -> None:
+    both = {name for name, each in FUNCTIONS.items() if each.is_global and each.is_member}
+    (sentence,) = re.findall(r"((?:`\w+`(?:,\s| and\s)?)+)\smay be written both ways", RULES.prose)
+    assert {*re.findall(r"`(\w+)`", sentence)} == both
+
+
+def test_the_table_of_macros_is_whole() -> None:
+    told = [call.split("(", 1)[0].rpartition(".")[2] for call in table(RULES, "Macro").codes()]
+    assert sorted(told) == sorted([*Macro, "has"])
+
+
+@pytest.mark.parametrize(
+    ("example", "result"),
+    [row[1:] for heading in ("Function", "Macro") for row in table(RULES, heading).rows],
+)
+def test_an_example_gives_what_is_told(example: str, result: str) -> None:
+    assert evaluate(example.strip("`")) == evaluate(result.strip("`"))
+
+
+# Channels
+
+
+def test_the_tables_of_channel_keys_are_whole() -> None:
+    assert sorted(table(CHANNELS, "Webhook key").codes()) == sorted(SPEC_KEYS)
+    for block, keys in plan.KEYS.items():
+        assert sorted(table(CHANNELS, f"`{block}` key").codes()) == sorted(keys), block
+
+
+def test_every_outcome_and_reason_is_told_once() -> None:
+    what, reasons = CHANNELS.tables_of("Outcome")
+    assert what.codes() == [str(status) for status in Status]
+    assert sorted(reasons.codes(1)) == sorted(Reason)
+
+
+def test_our_headers_are_told() -> None:
+    assert {KEY_HEADER, SIGNATURE_HEADER} <= {*table(CHANNELS, "Header").codes()}
+    assert {*hook.WEBHOOK_KEYS} <= {*table(CHANNELS, "Webhook key").codes()}
+
+
+# Operations
+
+
+def test_the_checks_of_readiness_are_told() -> None:
+    assert table(OPERATIONS, "Check").codes() == list(snippet_like("readyz")["checks"])
+
+
+def test_every_log_line_named_is_logged_somewhere() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "engine").rglob("*.py"))
+    for event in table(OPERATIONS, "Log line").codes():
+        assert f'"{event}"' in source, event
+    told = {snippet.attributes["logs"] for snippet in SNIPPETS if "logs" in snippet.attributes}
+    assert told <= {*table(OPERATIONS, "Log line").codes()}

@@ -43,16 +43,9 @@ def load_rules(
     findings = Findings()
     files = rule_files(paths, findings)
     is_whole = not findings.has_errors
-    documents: list[Table] = []
-    for path in files:
-        found = Findings()
-        table = _file(path, found)
-        findings.extend(found)
-        if table is not None:
-            documents.append(table)
-        elif found.has_errors:
-            is_whole = False
-    channels = _channels(documents, ChannelList(variables, findings, stand_in, is_whole=is_whole))
+    documents, are_all = _documents(files, findings)
+    known = ChannelList(variables, findings, stand_in, is_whole=is_whole and are_all)
+    channels = _channels(documents, known)
     compiler = Compiler(schema, findings)
     reader = RuleReader(compiler, channels, findings)
     for document in documents:
@@ -69,6 +62,21 @@ def load_rules(
         tuple(fault for fault in faults if fault.severity is Severity.WARNING),
         files,
     )
+
+
+def _documents(files: Sequence[Path], findings: Findings) -> tuple[list[Table], bool]:
+    """The files' contents, and whether that is all of them: none was beyond reading."""
+    documents: list[Table] = []
+    are_all = True
+    for path in files:
+        found = Findings()
+        table = _file(path, found)
+        findings.extend(found)
+        if table is not None:
+            documents.append(table)
+        elif found.has_errors:
+            are_all = False
+    return documents, are_all
 
 
 def _file(path: Path, findings: Findings) -> Table | None:

@@ -45,6 +45,13 @@ def test_a_fault_shows_its_line_and_column() -> None:
     assert lines[1:3] == ["      - id: Gate 1", "            ^"]
 
 
+def test_a_terminal_without_unicode_gets_escapes(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("rules:\n  - {id: ü, when: true}\n", encoding="utf-8")
+    report = alert_engine(tmp_path, "check", "r.yaml", variables={"PYTHONIOENCODING": "ascii"})
+    assert (report.status, report.stderr) == (1, "")
+    assert r"the rule's id can't be `\xfc`" in report.stdout
+
+
 def test_json_tells_the_faults_as_data() -> None:
     report = alert_engine(BAD_FOLDER, "check", "--format", "json", "bad_id.yaml")
     assert report.status == 1

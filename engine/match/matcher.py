@@ -44,7 +44,8 @@ class LinearMatcher:
 
     def __init__(self, rules: Iterable[Rule], on_error: OnError | None = None) -> None:
         self._rules = tuple(rules)
-        self._plan = tuple((rule, rule.condition.evaluate) for rule in self._rules)
+        # `run`, not `evaluate`: a truth value needs no conversion.
+        self._plan = tuple((rule, rule.condition.run) for rule in self._rules)
         self._on_error = on_error
 
     def all_rules(self) -> tuple[Rule, ...]:
@@ -55,9 +56,9 @@ class LinearMatcher:
         """The rules that hold on `event`, in rule order."""
         bindings = event.bindings
         found = []
-        for rule, evaluate in self._plan:
+        for rule, run in self._plan:
             try:
-                held = evaluate(bindings)
+                held = run(bindings)
                 if held is True:
                     found.append(Match(rule))
                 elif held is not False:

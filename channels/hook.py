@@ -24,6 +24,7 @@ MAX_TIMEOUT_SECONDS: Final = 120.0
 MAX_CONCURRENCY: Final = 64
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE: Final = re.compile(r"[\x20-\x7e\xa0-\xff\t]*")
+_HOST: Final = re.compile(r"[\w.:%-]+")
 _SECRET_NAME: Final = re.compile(
     r"auth|token|key|secret|signature|cookie|password|credential", re.I
 )
@@ -61,11 +62,19 @@ def check_url(block: Block, url: str, *path: str | int) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         host, port = "", None
-    if not host or parts.scheme.lower() not in ("http", "https") or not url.isprintable():
+    if not _is_host(host) or parts.scheme.lower() not in ("http", "https") or not url.isprintable():
         block.fault("this is not a URL of http:// or https://", "write https://…", *path)
         return ""
     remember(url_secrets(url))
     return f"{host}:{port}" if port else host
+
+
+def _is_host(host: str) -> bool:
+    try:
+        return bool(_HOST.fullmatch(host)) and bool(host.encode("idna"))
+    except UnicodeError:
+        # A part of the name is empty, or longer than 63 characters.
+        return False
 
 
 def _headers(block: Block) -> dict[str, str]:

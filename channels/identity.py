@@ -24,8 +24,16 @@ def hashed(text: str) -> str:
 
 
 def distinct(ids: Iterable[str]) -> Iterator[str]:
-    """The ids in order, a repeated one with its number: `hook:example.org`, `…-2`."""
-    seen: dict[str, int] = {}
-    for name in ids:
-        seen[name] = seen.get(name, 0) + 1
-        yield name if seen[name] == 1 else f"{name}-{seen[name]}"
+    """The ids in order, a repeated one with its number: `hook:example.org`, `…-2`.
+
+    A number is passed over where the id that it would make is given too.
+    """
+    given = tuple(ids)
+    taken: set[str] = set()
+    for name in given:
+        unique, number = name, 1
+        while unique in taken or (number > 1 and unique in given):
+            number += 1
+            unique = f"{name}-{number}"
+        taken.add(unique)
+        yield unique

@@ -115,7 +115,7 @@ def _slack(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> l
         Recipient(
             make_plugin(kind, {**keywords, "targets": [room]}, path), Style.CHAT, ("slack", room)
         )
-        for room in rooms
+        for room in dict.fromkeys(rooms)
     ]
 
 

@@ -110,6 +110,8 @@ def _texts(entry: Mapping[str, object], block: Block) -> list[tuple[Path, str]]:
     key = "url" if block.has("url") else "urls"
     value = entry[key]
     values = value if isinstance(value, list) and key == "urls" else [value]
+    if not values:
+        block.fault("urls is empty", "write one, or remove the channel", key)
     found: list[tuple[Path, str]] = []
     for index, text in enumerate(values):
         path: Path = (key, index) if values is value else (key,)

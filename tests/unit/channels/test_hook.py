@@ -86,6 +86,8 @@ def test_other_methods_and_ranges_are_faults() -> None:
         ("https://h.example.org/x", "h.example.org"),
         ("http://joe:pw@127.0.0.1:8080", "127.0.0.1:8080"),
         ("HTTPS://[::1]:9/", "::1:9"),
+        ("http://my_receiver/", "my_receiver"),
+        ("http://münchen.example/", "münchen.example"),
     ],
 )
 def test_url_has_a_host(url: str, host: str) -> None:
@@ -96,7 +98,10 @@ def test_url_has_a_host(url: str, host: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["h.example.org", "ftp://h/x", "https://", "https://h:port/", "https://[x", "http://h/\n"],
+    [
+        *("h.example.org", "ftp://h/x", "https://", "https://h:port/", "https://[x", "http://h/\n"),
+        *("http://two words/", "http://*.example.org/", "http://a..b/", f"http://{'a' * 64}/"),
+    ],
 )
 def test_url_without_a_usable_host_is_a_fault(url: str) -> None:
     block = Block({}, {}, ())

@@ -101,6 +101,7 @@ def test_webhook_sends(
         ({}, (), "there must be either url or urls"),
         ({"url": HOOK, "urls": [HOOK]}, (), "there must be either url or urls"),
         ({"url": [HOOK]}, ("url",), "url is not a text"),
+        ({"urls": []}, ("urls",), "urls is empty"),
         ({"urls": [HOOK, 7]}, ("urls", 1), "urls is not a text"),
         ({"url": HOOK, "methd": "PUT"}, ("methd",), "the key methd is unknown"),
         ({"url": HOOK, "method": "GET"}, ("method",), "method can't be 'GET'"),

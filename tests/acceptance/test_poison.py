@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Message
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -58,7 +58,7 @@ def dead_letters(broker: Broker, registry_url: str, topic: str, count: int) -> l
     context = SerializationContext(topic, MessageField.VALUE)
     try:
         consumer.subscribe([topic])
-        messages = []
+        messages: list[Message] = []
         deadline = datetime.now(UTC).timestamp() + READ_SECONDS
         while len(messages) < count and datetime.now(UTC).timestamp() < deadline:
             message = consumer.poll(0.5)

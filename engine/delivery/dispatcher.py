@@ -139,7 +139,12 @@ class Dispatcher:
             hold_seconds=self._hold_seconds,
             reach=self._reach,
         )
-        self._start_thread(f"delivery-{lane.channel}", courier.work)
+        try:
+            self._start_thread(f"delivery-{lane.channel}", courier.work)
+        except RuntimeError as error:
+            # No thread is to be had just now; the watch tries again while deliveries wait.
+            lane.leave()
+            log.error("delivery.no_worker", target_id=lane.target_id, error=str(error))
 
     def _start_thread(self, name: str, work: Callable[[], None]) -> None:
         def run() -> None:
@@ -152,8 +157,9 @@ class Dispatcher:
         # A daemon: a send that hangs for ever must not keep the process from ending.
         thread = threading.Thread(target=run, name=name, daemon=True)
         with self._lock:
+            # Together: what `stop` joins must have been started.
+            thread.start()
             self._threads.add(thread)
-        thread.start()
 
     def _fetch(self, target_id: str, limit: int, exclude: Collection[int]) -> list[Delivery]:
         retrying = store_retrying(self._stopping)

@@ -60,8 +60,7 @@ class Lane:
     @property
     def hold(self) -> Hold | None:
         """Why and since when the target is held."""
-        outage = self._standing.outage
-        return outage.hold if outage else None
+        return self._standing.hold
 
     @property
     def claimed(self) -> frozenset[int]:
@@ -70,11 +69,16 @@ class Lane:
             return frozenset(self._queue.claimed)
 
     def wake(self, read_at: Mapping[str, float]) -> None:
-        """New deliveries are stored; `read_at` has when their events were read, by alert id."""
+        """New deliveries are stored; `read_at` has when their events were read, by alert id.
+
+        Without any: old ones wait, and the last worker may have died.
+        """
         self.read_times.note(read_at)
         with self._changed:
-            self._standing.note_arrival(self._timing.monotonic())
-            self._look_again()
+            if read_at:
+                self._standing.note_arrival(self._timing.monotonic())
+            if read_at or not self._threads:
+                self._look_again()
 
     def rouse(self) -> None:
         """Somebody changed something: look for deliveries and probe a held target at once."""
@@ -96,9 +100,8 @@ class Lane:
         """Send through `target` from now on."""
         self.outlet.replace(target)
         with self._changed:
-            if not self._is_open:
-                self._is_open = True
-                self._interrupt = Signal(self._timing)
+            self._interrupt = self._interrupt if self._is_open else Signal(self._timing)
+            self._is_open = True
 
     def close(self) -> bool:
         """Start nothing more, and let go of the target when its last send ends.
@@ -175,9 +178,8 @@ class Lane:
     def gives_up(self, task: Task) -> bool:
         """Whether the task, its tries used up, failed while its target works for others."""
         with self._changed:
-            others = self._retrying - {task.delivery_id}
-            is_working = not self._standing.fresh(others)
-            return is_working and self._standing.is_suspect(task.delivery_id)
+            others = self._standing.fresh(self._retrying - {task.delivery_id})
+            return not others and self._standing.is_suspect(task.delivery_id)
 
     def begin_hold(self, task: Task, hold: Hold, outcome: Outcome) -> bool:
         """Hold the target because of the task; False when it was held or closed before."""
@@ -218,11 +220,10 @@ class Lane:
     def finish(self, task: Task) -> None:
         """The task's worker has done with it; what is not marked goes on waiting."""
         with self._changed:
-            if task.delivery_id in self._queue.claimed:
-                self._queue.put_back(task.delivery_id)
+            self._queue.put_back(task.delivery_id)
             self._sending.discard(task.delivery_id)
             self._retrying.discard(task.delivery_id)
-            self._probing = self._probing and not task.is_probe
+            self._probing &= not task.is_probe
             self._staff()
             self._changed.notify_all()
 
@@ -275,8 +276,7 @@ class Lane:
         if not self._may_start() or (delivery := self._queue.claim()) is None:
             return None
         self._sending.add(delivery.delivery_id)
-        outage = self._standing.outage
-        if outage is not None:
+        if (outage := self._standing.outage) is not None:
             self._probing = True
             outage.begin_probe(delivery.delivery_id)
         self._staff()

@@ -83,9 +83,10 @@ class Queue:
         self.claimed.discard(delivery_id)
 
     def put_back(self, delivery_id: int) -> None:
-        """A claimed delivery goes on waiting."""
-        self.claimed.discard(delivery_id)
-        self._is_stale = True
+        """A delivery that is still claimed goes on waiting."""
+        if delivery_id in self.claimed:
+            self.claimed.discard(delivery_id)
+            self._is_stale = True
 
     def reset(self) -> None:
         """Other deliveries than those in the page are wanted now."""

@@ -48,6 +48,11 @@ class Standing:
     marks: dict[int, int] = field(default_factory=dict)
     outage: Outage | None = None
 
+    @property
+    def hold(self) -> Hold | None:
+        """Why and since when the target is held."""
+        return self.outage.hold if self.outage else None
+
     def note_done(self, delivery_id: int, *, is_sent: bool) -> None:
         """The delivery waits no longer; `is_sent`: the target took it."""
         self.sent += is_sent

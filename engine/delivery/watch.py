@@ -81,7 +81,9 @@ class Watch:
             self._must_repeat = self._review()
             self._count_at = self._timing.monotonic()
         if self._timing.monotonic() >= self._count_at:
-            self._count(self._store.backlogs())
+            backlogs = self._store.backlogs()
+            self._count(backlogs)
+            self._tend(backlogs)
             self._count_at = self._timing.monotonic() + COUNT_SECONDS
 
     def _review(self) -> bool:
@@ -127,6 +129,13 @@ class Watch:
                 count=total,
             )
         return bool(in_hand)
+
+    def _tend(self, backlogs: Iterable[Backlog]) -> None:
+        for backlog in backlogs:
+            lane = self._roster.find(backlog.target_id)
+            # Its last worker may have died, or found no thread to run in.
+            if lane is not None:
+                lane.wake({})
 
     def _count(self, backlogs: Iterable[Backlog]) -> None:
         waiting = Counter({lane.channel: 0 for lane in self._roster.lanes})

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
 
+import pytest
 import structlog
 
 from channels.alert import SENT, Outcome
@@ -47,6 +49,33 @@ def test_one_target_sends_one_at_a_time_and_a_webhook_several(stage: Stage) -> N
     assert mail.most_at_once == 1
     assert hook.most_at_once == 4
     assert sorted(hook.alert_ids) == alerts
+
+
+@pytest.fixture
+def no_threads_to_be_had() -> Iterator[Callable[[], None]]:
+    """No thread can be started until what this gives is called."""
+
+    def relent() -> None:
+        threading.stack_size(0)
+
+    threading.stack_size(1 << 45)
+    yield relent
+    relent()
+
+
+def test_a_worker_that_cannot_be_started_is_started_later(
+    stage: Stage, request: pytest.FixtureRequest
+) -> None:
+    stage.target(ANN)
+    stage.start()
+    stage.clock.await_sleeper(1.0)
+    relent: Callable[[], None] = request.getfixturevalue("no_threads_to_be_had")
+    with structlog.testing.capture_logs() as logs:
+        alert = stage.add(ANN)
+    assert [line["event"] for line in logs] == ["delivery.no_worker"]
+    relent()
+    stage.clock.move_to(5.0)
+    stage.store.await_state(alert, ANN, DeliveryState.SENT)
 
 
 def test_a_send_that_hangs_delays_no_other_target(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.match.indexed import IndexedMatcher
 from engine.match.matcher import LinearMatcher, Match, Matcher, OnError
 
-__all__ = ["LinearMatcher", "Match", "Matcher", "OnError"]
+__all__ = ["IndexedMatcher", "LinearMatcher", "Match", "Matcher", "OnError"]

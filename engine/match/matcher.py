@@ -6,9 +6,9 @@ of it, and every other rule goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from engine.errors import EvaluationError
 from engine.event import Event
@@ -55,17 +55,29 @@ class LinearMatcher:
     def match(self, event: Event) -> list[Match]:
         """The rules that hold on `event`, in rule order."""
         bindings = event.bindings
-        found = []
-        for rule, run in self._plan:
-            try:
-                held = run(bindings)
-                if held is True:
-                    found.append(Match(rule))
-                elif held is not False:
-                    raise EvaluationError(
-                        "not_bool", f"the condition gave {type(held).__name__}, not true or false"
-                    )
-            except EvaluationError as error:
-                if self._on_error is not None:
-                    self._on_error(rule, error)
-        return found
+        return [
+            Match(rule)
+            for rule, evaluate in self._plan
+            if evaluate_rule(rule, evaluate, bindings, self._on_error)
+        ]
+
+
+def evaluate_rule(
+    rule: Rule,
+    evaluate: Callable[[Mapping[str, Any]], Any],
+    bindings: Mapping[str, Any],
+    on_error: OnError | None,
+) -> bool:
+    """Whether the rule holds; an evaluation error is told, and counts as not."""
+    try:
+        held = evaluate(bindings)
+        if held is True:
+            return True
+        if held is not False:
+            raise EvaluationError(
+                "not_bool", f"the condition gave {type(held).__name__}, not true or false"
+            )
+    except EvaluationError as error:
+        if on_error is not None:
+            on_error(rule, error)
+    return False

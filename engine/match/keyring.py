@@ -1,0 +1,184 @@
+"""The keys of a set of rules: one for everything that any of them looks at, whoever asks first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from engine.cel import Expression
+from engine.cel.expression import compile_tree
+from engine.cel.scope import Scope, dotted
+from engine.cel.tree import Call, Node
+from engine.cel.unparse import unparse
+from engine.errors import ExpressionError
+from engine.match.key import (
+    Key,
+    Reader,
+    expression_reader,
+    field_reader,
+    folded_reader,
+    lower_reader,
+    top_reader,
+    truth_reader,
+    whole_reader,
+)
+from engine.schema import FieldType, Kind
+
+Variables = Mapping[str, FieldType | None]
+
+#: Costs of reading a key, in evaluations of a rule.
+_FIELD_WEIGHT: Final = 0.2
+_TEXT_WEIGHT: Final = 0.3
+_COMPUTED_WEIGHT: Final = 1.0
+_KINDS: Final = {Kind.STRING: str, Kind.DOUBLE: float, Kind.INT: int, Kind.BOOL: bool}
+#: Functions that take null as well as anything else.
+_TAKES_NULL: Final = frozenset({"dyn", "type"})
+#: Longest part of a condition that is looked up as it stands.
+_MAX_TEXT: Final = 300
+
+
+class Keyring:
+    """Makes keys, each once."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, Key | None] = {}
+
+    def key(self, node: Node, variables: Variables) -> Key | None:
+        """The key of a part of a condition that holds no macro's variable; None if it has none."""
+        path = dotted(node)
+        if path is not None:
+            field = self._field(path[0], node, variables)
+            is_type = path[0].split(".")[0] not in variables
+            return field if field is not None or is_type else self._computed(node, variables)
+        inner = _lowered(node)
+        if inner is not None and (found := dotted(inner)) is not None:
+            field = self._field(found[0], inner, variables)
+            if field is not None:
+                return self._derived(f"lower({field.text})", field, lower_reader)
+        return self._computed(node, variables)
+
+    def folded(self, field: Key) -> Key:
+        """The key of a text as RE2 sees it when it ignores the case."""
+        return self._derived(f"fold({field.text})", field, folded_reader)
+
+    def whole(self, field: Key) -> Key:
+        """The key of a text that RE2 takes."""
+        return self._derived(f"whole({field.text})", field, whole_reader)
+
+    def truth(self, condition: Key) -> Key:
+        """The key of a part that must be true or false."""
+        return self._derived(f"truth({condition.text})", condition, truth_reader)
+
+    def is_bool(self, node: Node, variables: Variables) -> bool:
+        """Whether a name is that of a field which is true or false."""
+        kind = _resolve(node, variables)
+        return kind is not None and kind.kind is Kind.BOOL
+
+    def _derived(self, text: str, field: Key, reader: Callable[[Reader], Reader]) -> Key:
+        found = self._keys.get(text)
+        if found is None:
+            weight = max(field.weight, _TEXT_WEIGHT)
+            found = replace(field, text=text, read=reader(field.read), weight=weight)
+            self._keys[text] = found
+        return found
+
+    def _field(self, text: str, node: Node, variables: Variables) -> Key | None:
+        if text not in self._keys:
+            self._keys[text] = self._make_field(text, node, variables)
+        return self._keys[text]
+
+    def _make_field(self, text: str, node: Node, variables: Variables) -> Key | None:
+        kind = _resolve(node, variables)
+        if kind is None:
+            return None
+        runtime = _KINDS.get(kind.kind)
+        names = text.split(".")
+        if runtime is not None and len(names) <= 2:
+            read = _reader(names, runtime, kind, variables)
+            return Key(text, read, _FIELD_WEIGHT, kind.nullable, path=text)
+        expression = _compile(node, variables)
+        if expression is None:
+            return None
+        read = expression_reader(expression)
+        return Key(text, read, _COMPUTED_WEIGHT, is_nullable=True, path=text)
+
+    def _computed(self, node: Node, variables: Variables) -> Key | None:
+        text = unparse(node)
+        if len(text) > _MAX_TEXT:
+            return None
+        if text not in self._keys:
+            self._keys[text] = self._make_computed(text, node, variables)
+        return self._keys[text]
+
+    def _make_computed(self, text: str, node: Node, variables: Variables) -> Key | None:
+        expression = _compile(node, variables)
+        if expression is None:
+            return None
+        key_of = self._argument(node, variables)
+        argument = key_of.text if key_of is not None else ""
+        function = node.function if isinstance(node, Call) else ""
+        return Key(
+            text,
+            expression_reader(expression),
+            _COMPUTED_WEIGHT,
+            is_nullable=True,
+            can_fail=True,
+            path=key_of.path if key_of is not None and function not in _TAKES_NULL else "",
+            number_of=argument if function == "double" else "",
+            is_number_of=argument if function == "isNumber" else "",
+        )
+
+    def _argument(self, node: Node, variables: Variables) -> Key | None:
+        """The key of the only argument of a function."""
+        if not isinstance(node, Call):
+            return None
+        args = node.args if node.target is None else (node.target, *node.args)
+        if len(args) != 1 or not node.function.isidentifier():
+            return None
+        return self.key(args[0], variables)
+
+
+def _lowered(node: Node) -> Node | None:
+    if not isinstance(node, Call) or node.function != "lower":
+        return None
+    args = node.args if node.target is None else (node.target, *node.args)
+    return args[0] if len(args) == 1 else None
+
+
+def _compile(node: Node, variables: Variables) -> Expression | None:
+    try:
+        return compile_tree(node, "", Scope(variables))
+    except ExpressionError:
+        return None
+
+
+def _resolve(node: Node, variables: Variables) -> FieldType | None:
+    """The type of a field of a record, or of a variable."""
+    found = dotted(node)
+    if found is None:
+        return None
+    first, *names = found[0].split(".")
+    kind = variables.get(first)
+    for name in names:
+        if kind is None or kind.kind is not Kind.RECORD:
+            return None
+        inner = kind.fields.get(name)
+        if inner is None:
+            return None
+        is_nullable = kind.nullable or inner.nullable
+        kind = FieldType(inner.kind, is_nullable, inner.fields, inner.element)
+    return kind
+
+
+def _reader(names: list[str], runtime: type, kind: FieldType, variables: Variables) -> Reader:
+    if len(names) == 1:
+        return top_reader(names[0], runtime, is_nullable=kind.nullable)
+    record = variables[names[0]]
+    return field_reader(
+        names[0],
+        names[1],
+        runtime,
+        is_nullable=kind.nullable,
+        is_record_nullable=record is not None and record.nullable,
+    )

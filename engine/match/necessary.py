@@ -1,0 +1,254 @@
+"""From a rule's condition to what an event must be like for it not to be false.
+
+"Not false" is true or failing: a rule that the index passes over is one that would have been
+false, so that its failures are still told. Each function gives too much at worst.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Final
+
+from engine.cel import tree
+from engine.cel.comparison import EXACT_LIMIT, NUMBERS
+from engine.cel.constants import constant_of
+from engine.cel.expression import Expression, compile_tree
+from engine.cel.scope import Scope
+from engine.cel.tree import Call, Comprehension, Ident, Macro, Node, Select, children
+from engine.cel.values import MISSING, Duration, Timestamp
+from engine.errors import EvaluationError, ExpressionError
+from engine.match.key import Key
+from engine.match.keyring import Keyring, Variables
+from engine.match.needs import (
+    NOTHING,
+    Anything,
+    Atom,
+    Interval,
+    Need,
+    Points,
+    Present,
+    every,
+    some,
+)
+from engine.match.text_needs import TEXT_TESTS, text_need
+from engine.match.unroll import can_unroll, unrolled
+
+_SCALARS: Final = frozenset({str, bytes, bool, Timestamp, Duration})
+_ALWAYS: Final = Anything("it holds, or fails, whatever the event")
+_MIRRORED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
+_OPPOSITE: Final = {"_<_": "_>=_", "_<=_": "_>_", "_>_": "_<=_", "_>=_": "_<_"}
+_FAILED: Final = object()
+
+
+def needs_of(expression: Expression, keyring: Keyring) -> Need:
+    """What an event must be like for the expression not to be false."""
+    root = expression.root
+    return _Reading(keyring, expression.variables, can_unroll(root)).need(root, truth=True)
+
+
+class _Reading:
+    """Reads one condition; `truth` asks for events on which a part may be that, or fail."""
+
+    def __init__(self, keyring: Keyring, variables: Variables, can_unroll: bool) -> None:
+        self._keyring: Final = keyring
+        self._variables: Final = variables
+        self._can_unroll: Final = can_unroll
+
+    def need(self, node: Node, *, truth: bool) -> Need:
+        """The events on which `node` may be `truth`, or may fail."""
+        if isinstance(node, Comprehension):
+            return self._macro(node, truth)
+        if isinstance(node, Call) and node.target is None:
+            match node.function:
+                case tree.AND:
+                    return self._chain(node.args, truth, is_and=truth)
+                case tree.OR:
+                    return self._chain(node.args, truth, is_and=not truth)
+                case tree.NOT:
+                    return self.need(node.args[0], truth=not truth)
+                case tree.TERNARY:
+                    return self._ternary(node, truth)
+                case tree.EQUALS:
+                    return self._equality(node, is_equal=truth)
+                case tree.NOT_EQUALS:
+                    return self._equality(node, is_equal=not truth)
+                case tree.IN:
+                    return self._membership(node, truth)
+                case function if function in tree.ORDERINGS:
+                    return self._ordering(node, truth)
+        return self._plain(node, truth)
+
+    def _chain(self, parts: tuple[Node, ...], truth: bool, *, is_and: bool) -> Need:
+        needs = (self.need(part, truth=truth) for part in parts)
+        return every(needs) if is_and else some(needs)
+
+    def _ternary(self, node: Call, truth: bool) -> Need:
+        condition, first, second = node.args
+        if_true = self.need(condition, truth=True)
+        if_false = self.need(condition, truth=False)
+        return some(
+            (
+                every((if_true, self.need(first, truth=truth))),
+                every((if_false, self.need(second, truth=truth))),
+                # Where the condition fails it is neither.
+                every((if_true, if_false)),
+            )
+        )
+
+    def _macro(self, node: Comprehension, truth: bool) -> Need:
+        if not self._can_unroll or node.macro in (Macro.MAP, Macro.FILTER):
+            return Anything(f"{node.macro}() over what is not a short constant list")
+        parts = tuple(unrolled(node))
+        if node.macro is Macro.EXISTS_ONE:
+            if not truth:
+                return Anything("exists_one() is false on most events")
+            return some(self.need(part, truth=True) for part in parts)
+        return self._chain(parts, truth, is_and=(node.macro is Macro.ALL) == truth)
+
+    def _key(self, node: Node) -> Key | None:
+        if any(isinstance(each, Comprehension) for each in _nodes(node)):
+            return None
+        return self._keyring.key(node, self._variables)
+
+    def _constant(self, node: Node) -> Any:
+        """The value of a part without names; MISSING where it has some, _FAILED where it fails."""
+        value = constant_of(node)
+        if value is not MISSING:
+            return value
+        if any(isinstance(each, Ident | Comprehension) for each in _nodes(node)):
+            return MISSING
+        try:
+            return compile_tree(node, "", Scope({})).run({})
+        except (EvaluationError, ExpressionError):
+            return _FAILED
+
+    def _sides(self, node: Call) -> tuple[Node, Any, bool]:
+        """The side that varies, the constant value of the other, and whether they are swapped."""
+        left, right = node.args
+        one, two = self._constant(left), self._constant(right)
+        if one is not MISSING:
+            return right, one if two is MISSING else MISSING, True
+        return left, two, False
+
+    def _equality(self, node: Call, *, is_equal: bool) -> Need:
+        varying, value, _ = self._sides(node)
+        if value is MISSING or value is _FAILED:
+            return self._plain(node, truth=is_equal == (node.function == tree.EQUALS))
+        key = self._key(varying)
+        if key is None:
+            return _unknown(varying)
+        if value is None:
+            return self._nullness(key, is_null=is_equal)
+        if type(value) is float and math.isnan(value):
+            return _values(key, ()) if is_equal else _ALWAYS
+        if not _is_point(value):
+            return Anything("a comparison with a value that is not looked up")
+        if is_equal:
+            return _values(key, (value,))
+        if type(value) is bool and self._keyring.is_bool(varying, self._variables):
+            return _values(key, (not value,), or_null=True)
+        return Anything(f"{key.text} is unequal to a constant on most events")
+
+    def _nullness(self, key: Key, *, is_null: bool) -> Need:
+        if is_null:
+            return _values(key, (), or_null=True)
+        if not key.is_nullable:
+            return _ALWAYS
+        # A part that was given null fails, where a field is only unequal.
+        return Atom(key, Present(), key.path != key.text, or_failed=key.can_fail)
+
+    def _membership(self, node: Call, truth: bool) -> Need:
+        varying, values, is_swapped = self._sides(node)
+        if type(values) is not list or is_swapped or (key := self._key(varying)) is None:
+            return self._plain(node, truth)
+        if not truth:
+            return Anything(f"{key.text} is not in a list on most events")
+        if set(map(type, values)) == {str}:
+            return _values(key, values)
+        wanted = [value for value in values if value is not None and not _is_nan(value)]
+        if not all(map(_is_point, wanted)):
+            return Anything("a list of values that are not looked up")
+        return _values(key, wanted, or_null=len(wanted) < len(values) and None in values)
+
+    def _ordering(self, node: Call, truth: bool) -> Need:
+        varying, value, is_swapped = self._sides(node)
+        if type(value) not in NUMBERS or (key := self._key(varying)) is None:
+            return self._plain(node, truth)
+        function = _MIRRORED[node.function] if is_swapped else node.function
+        if math.isnan(value):
+            return _values(key, (), or_null=True) if truth else _ALWAYS
+        if not -EXACT_LIMIT < value < EXACT_LIMIT:
+            return Anything("a comparison with a number beyond 2^53")
+        return _range(key, function if truth else _OPPOSITE[function], value, with_nan=not truth)
+
+    def _plain(self, node: Node, truth: bool) -> Need:
+        """What nothing more is known of: a constant, a field, or the part as a whole."""
+        value = self._constant(node)
+        if value is not MISSING:
+            return NOTHING if value is (not truth) else _ALWAYS
+        if isinstance(node, Select) and node.is_test:
+            return self._presence(node, truth)
+        if isinstance(node, Call) and (node.function in TEXT_TESTS):
+            return self._text(node, truth)
+        key = self._key(node)
+        if key is None:
+            return _unknown(node)
+        if not self._keyring.is_bool(node, self._variables):
+            key = self._keyring.truth(key)
+        return _values(key, (truth,), or_null=True)
+
+    def _presence(self, node: Select, truth: bool) -> Need:
+        key = self._key(Select(node.offset, node.operand, node.field))
+        if key is None or key.path != key.text:
+            return Anything("has() of what is no field of the event")
+        return self._nullness(key, is_null=not truth)
+
+    def _text(self, node: Call, truth: bool) -> Need:
+        args = node.args if node.target is None else (node.target, *node.args)
+        text = self._constant(args[1]) if len(args) == 2 else MISSING
+        key = self._key(args[0]) if type(text) is str else None
+        if key is None or type(text) is not str:
+            return _unknown(node)
+        if not truth:
+            return Anything(f"{node.function}() of {key.text} is false on most events")
+        return text_need(node.function, key, text, self._keyring)
+
+
+def _values(key: Key, values: Any, *, or_null: bool = False) -> Need:
+    """The key is one of `values`; with `or_null` null meets it too."""
+    is_field = key.path == key.text
+    is_null = (or_null or not is_field) and key.is_nullable
+    return some((Atom(key, Points(frozenset(values)), is_null, or_failed=key.can_fail),))
+
+
+def _range(key: Key, function: str, limit: float, *, with_nan: bool) -> Need:
+    is_below = function in ("_<_", "_<=_")
+    is_open = function in ("_<_", "_>_")
+    low, high = (-math.inf, limit) if is_below else (limit, math.inf)
+    test = Interval(low, high, not is_below and is_open, is_below and is_open, with_nan)
+    return Atom(key, test, or_null=key.is_nullable, or_failed=key.can_fail)
+
+
+def _unknown(node: Node) -> Anything:
+    what = f"{node.function.strip('_')}" if isinstance(node, Call) else "a value"
+    return Anything(f"'{what}' of something that has no key")
+
+
+def _is_nan(value: Any) -> bool:
+    return type(value) is float and math.isnan(value)
+
+
+def _is_point(value: Any) -> bool:
+    """Whether Python's hash and equality are CEL's for this value."""
+    if type(value) in NUMBERS:
+        return bool(-EXACT_LIMIT < value < EXACT_LIMIT)
+    return type(value) in _SCALARS
+
+
+def _nodes(root: Node) -> Iterator[Node]:
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(children(node))

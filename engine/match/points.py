@@ -1,0 +1,68 @@
+"""Equality and membership: one probe of a hash table for all values of all rules.
+
+Lists that would make the table too large stay sets, probed in turn; equal ones are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from engine.match.bucket import Bucket, Bucketer, Step
+
+#: Most values in one table, beyond which lists stay sets of their own.
+MAX_VALUES: Final = 500_000
+
+Values = frozenset[Any]
+
+
+def points_step(rules: Sequence[tuple[Values, int]], bucket: Bucketer) -> tuple[Step, int]:
+    """The look-up of values, and how many there are."""
+    groups: dict[Values, list[int]] = {}
+    for values, position in rules:
+        groups.setdefault(values, []).append(position)
+    tabled: list[tuple[Values, list[int]]] = []
+    probes: list[tuple[Values, Bucket]] = []
+    total = 0
+    for values, positions in sorted(groups.items(), key=lambda item: len(item[0])):
+        if total + len(values) <= MAX_VALUES:
+            tabled.append((values, positions))
+        else:
+            probes.append((values, bucket(positions)))
+        total += len(values)
+    return _step(_table(tabled, bucket), tuple(probes)), total
+
+
+def _table(groups: list[tuple[Values, list[int]]], bucket: Bucketer) -> dict[Any, Bucket]:
+    """The bucket of each value; values of one list only share that list's."""
+    owners: dict[Any, list[int]] = {}
+    shared: dict[Any, list[int]] = {}
+    for values, positions in groups:
+        for value in values:
+            known = owners.setdefault(value, positions)
+            if known is not positions:
+                shared[value] = [*shared.get(value, known), *positions]
+    buckets = {id(positions): bucket(positions) for _, positions in groups}
+    table = {value: buckets[id(positions)] for value, positions in owners.items()}
+    table.update((value, bucket(positions)) for value, positions in shared.items())
+    return table
+
+
+def _step(table: Mapping[Any, Bucket], probes: tuple[tuple[Values, Bucket], ...]) -> Step:
+    get = table.get
+
+    def look_up(value: Any, found: list[Bucket]) -> None:
+        bucket = get(value)
+        if bucket is not None:
+            found.append(bucket)
+
+    if not probes:
+        return look_up
+
+    def look_up_all(value: Any, found: list[Bucket]) -> None:
+        look_up(value, found)
+        for values, bucket in probes:
+            if value in values:
+                found.append(bucket)
+
+    return look_up_all

@@ -1,0 +1,99 @@
+"""Macros over constant lists, written out: the condition once for every item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from engine.cel.constants import constant_of
+from engine.cel.loops import MAX_ROUNDS
+from engine.cel.tree import (
+    Bound,
+    Call,
+    Comprehension,
+    Ident,
+    ListNode,
+    Literal,
+    MapNode,
+    Node,
+    Select,
+    children,
+)
+
+#: Most items of a list that is written out.
+MAX_ITEMS: Final = 1_000
+#: Most rounds of all macros of a rule, those inside others multiplied.
+MAX_UNROLLED: Final = 10_000
+
+
+def can_unroll(root: Node) -> bool:
+    """Whether all macros run over constant lists, and never so often that the evaluation fails."""
+    return _rounds(root) <= min(MAX_UNROLLED, MAX_ROUNDS)
+
+
+def _rounds(root: Node) -> int:
+    """Rounds of all macros at the most; beyond every limit if nobody knows."""
+    total = 0
+    waiting = [(root, 1)]
+    while waiting:
+        node, times = waiting.pop()
+        if isinstance(node, Comprehension):
+            items = items_of(node)
+            if items is None:
+                return MAX_ROUNDS + 1
+            times *= max(len(items), 1)
+            total += times
+        waiting.extend((child, times) for child in children(node))
+    return total
+
+
+def items_of(node: Comprehension) -> list[Any] | None:
+    """The items of a macro's constant list, or None."""
+    values = constant_of(node.range)
+    return values if isinstance(values, list) and len(values) <= MAX_ITEMS else None
+
+
+def unrolled(node: Comprehension) -> Iterator[Node]:
+    """The condition of `all`, `exists` or `exists_one`, for each item of the constant list."""
+    items = items_of(node)
+    assert items is not None
+    assert node.condition is not None
+    for item in items:
+        yield _put(node.condition, node.variable, _constant(item))
+
+
+def _constant(value: Any) -> Node:
+    return Bound(0, tuple(value)) if isinstance(value, list) else Literal(0, value)
+
+
+def _put(node: Node, name: str, value: Node) -> Node:
+    """The tree with `value` in the place of a macro's variable."""
+    match node:
+        case Ident():
+            return value if node.name == name and not node.is_absolute else node
+        case Select():
+            return replace(node, operand=_put(node.operand, name, value))
+        case Call():
+            target = None if node.target is None else _put(node.target, name, value)
+            args = tuple(_put(arg, name, value) for arg in node.args)
+            return replace(node, args=args, target=target)
+        case ListNode():
+            return replace(node, items=tuple(_put(item, name, value) for item in node.items))
+        case MapNode():
+            pairs = tuple(
+                (_put(key, name, value), _put(item, name, value)) for key, item in node.entries
+            )
+            return replace(node, entries=pairs)
+        case Comprehension():
+            return _put_macro(node, name, value)
+    return node
+
+
+def _put_macro(node: Comprehension, name: str, value: Node) -> Node:
+    over = _put(node.range, name, value)
+    if node.variable == name:
+        return replace(node, range=over)
+    condition = None if node.condition is None else _put(node.condition, name, value)
+    result = None if node.result is None else _put(node.result, name, value)
+    return replace(node, range=over, condition=condition, result=result)

@@ -7,13 +7,23 @@ import dataclasses
 import json
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from rich.console import Console
 
 from engine.cli.alert_tables import alert_table, delivery_table, fact_table
 from engine.errors import AlertEngineError
 from engine.settings import Settings, parse_duration
-from engine.store import AlertFilter, DeliveryState, OpenMode, StoredAlert, open_store
+from engine.store import (
+    AlertFilter,
+    ArchiveStore,
+    DeliveryState,
+    OpenMode,
+    StoredAlert,
+    open_store,
+)
+
+MOST_ALERTS: Final = 1_000_000
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     listing = actions.add_parser("list", help="the newest alerts and their deliveries")
-    listing.add_argument("--limit", type=int, default=20, help="how many (default 20)")
+    listing.add_argument("--limit", type=_limit, default=20, help="how many (default 20)")
     listing.add_argument("--rule", metavar="ID", help="only alerts of this rule")
     listing.add_argument("--channel", metavar="NAME", help="only alerts for this channel")
     listing.add_argument(
@@ -46,7 +56,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="send dead deliveries again and wake held channels",
         description="Without ids: every dead delivery. With ids: those alerts' dead and sent ones.",
     )
-    redeliver.add_argument("alerts", nargs="*", metavar="ALERT", help="ids of alerts")
+    redeliver.add_argument(
+        "alerts", nargs="*", metavar="ALERT", help="ids of alerts, or unique beginnings of them"
+    )
     redeliver.add_argument("--channel", metavar="NAME", help="only deliveries of this channel")
     _add_since(redeliver, "only what died since then")
     redeliver.set_defaults(command=redeliver_alerts)
@@ -58,6 +70,12 @@ def _add_since(parser: argparse.ArgumentParser, text: str) -> None:
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def _limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= MOST_ALERTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MOST_ALERTS:,}")
+    return int(text)
 
 
 def _since_us(arguments: argparse.Namespace) -> int | None:
@@ -90,11 +108,7 @@ def list_alerts(arguments: argparse.Namespace) -> int:
 def show_alert(arguments: argparse.Namespace) -> int:
     """Print one alert whole."""
     with open_store(Settings.from_environment().state_url, OpenMode.TOOL) as store:
-        stored = store.alert(arguments.alert)
-    if stored is None:
-        raise AlertEngineError(
-            f"no single alert's id begins with {arguments.alert!r}, see `alert-engine alerts list`"
-        )
+        stored = _found(store, arguments.alert)
     if arguments.format == "json":
         _write_json(_as_dict(stored))
         return 0
@@ -107,9 +121,19 @@ def show_alert(arguments: argparse.Namespace) -> int:
 def redeliver_alerts(arguments: argparse.Namespace) -> int:
     """Open deliveries again; a running engine sends them at once."""
     with open_store(Settings.from_environment().state_url, OpenMode.TOOL) as store:
-        done = store.redeliver(arguments.alerts, arguments.channel, _since_us(arguments))
-    sys.stdout.write(f"{done.reopened} deliveries opened, {done.released} holds released\n")
+        alerts = [_found(store, beginning).alert.alert_id for beginning in arguments.alerts]
+        done = store.redeliver(alerts, arguments.channel, _since_us(arguments))
+    sys.stdout.write(f"deliveries opened: {done.reopened}, holds released: {done.released}\n")
     return 0
+
+
+def _found(store: ArchiveStore, beginning: str) -> StoredAlert:
+    stored = store.alert(beginning)
+    if stored is None:
+        raise AlertEngineError(
+            f"no single alert's id begins with {beginning!r}, see `alert-engine alerts list`"
+        )
+    return stored
 
 
 def _console() -> Console:

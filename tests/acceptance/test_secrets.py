@@ -20,7 +20,7 @@ from tests.support.engine_process import EngineProcess
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker
 from tests.support.processes import free_port
-from tests.support.services import SLACK, TWILIO, Services
+from tests.support.services import Services
 from tests.support.site import Site
 from tests.support.smtp_receiver import SmtpReceiver
 

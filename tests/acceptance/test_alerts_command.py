@@ -1,0 +1,135 @@
+"""`alert-engine alerts` beside a running engine: what was alerted, and sending it once more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.store import open_store
+from tests.support.answers import Answer
+from tests.support.command import alert_engine
+from tests.support.engine_process import EngineProcess
+from tests.support.gate import Gate, open_gate
+from tests.support.kafka import Broker
+
+PATIENCE_SECONDS = 30.0
+
+
+@pytest.fixture
+def gate(broker: Broker, tmp_path: Path) -> Iterator[Gate]:
+    """One webhook that is told of every plate."""
+    with open_gate(broker, tmp_path) as opened:
+        yield opened
+
+
+def await_state(gate: Gate, plate: str, state: str) -> dict[str, Any]:
+    """The alert of this plate, once its delivery is in this state; AssertionError after 30 s."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        for alert in gate.site.alerts("--state", state):
+            if alert["message"] == plate:
+                assert isinstance(alert, dict)
+                return alert
+        assert time.monotonic() < deadline, gate.site.alerts()
+
+
+def redeliver(gate: Gate, *arguments: str) -> str:
+    """What the command says of a redelivery."""
+    status, out, err = gate.site.command("alerts", "redeliver", *arguments)
+    assert (status, err) == (0, "")
+    return out
+
+
+def test_a_dead_delivery_is_sent_after_a_redelivery(gate: Gate) -> None:
+    gate.hook.answer(Answer(400, body=b"no such gate"))
+    with gate.site.start() as engine:
+        (plate,) = gate.see()
+        gate.hook.wait_for(1)
+        dead = await_state(gate, plate, "dead")
+        (delivery,) = dead["deliveries"]
+        assert (delivery["reason"], delivery["tries"]) == ("bad_request", 1)
+        assert "no such gate" in delivery["detail"]
+        assert redeliver(gate, dead["alert_id"][:8]) == "deliveries opened: 1, holds released: 0"
+        gate.hook.wait_for(2)
+        sent = await_state(gate, plate, "sent")
+        assert sent["alert_id"] == dead["alert_id"]
+        assert engine.stop() == 0
+    first, second = (request.headers["idempotency-key"] for request in gate.hook.requests.all())
+    assert first == second
+
+
+def await_held(engine: EngineProcess, count: int) -> None:
+    """Return when so many targets are held."""
+    held = "alert_engine_channel_held"
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while engine.metric(held, channel="hook") != count:
+        assert time.monotonic() < deadline, engine.output
+        time.sleep(0.05)
+
+
+def test_a_held_channel_is_woken_by_a_redelivery(gate: Gate) -> None:
+    gate.hook.answer_when(lambda request: True, Answer(401))
+    with gate.site.start() as engine:
+        engine.wait_ready()
+        plates = gate.see(3)
+        await_held(engine, 1)
+        assert engine.readiness()[1]["status"] == "degraded"
+        gate.hook.script.clear()
+        # The next probe by itself comes only after half a minute.
+        assert redeliver(gate, "--channel", "hook") == "deliveries opened: 0, holds released: 1"
+        gate.await_plates(plates, 20.0)
+        await_held(engine, 0)
+        assert engine.readiness()[1]["status"] == "ready"
+
+
+def test_alerts_are_listed_and_shown(gate: Gate) -> None:
+    with gate.site.start():
+        plates = gate.see(3)
+        gate.await_plates(plates)
+        newest = await_state(gate, plates[-1], "sent")
+    only = ("--limit", "2", "--since", "1h", "--channel", "hook", "--state", "sent")
+    assert len(gate.site.alerts(*only)) == 2
+    assert gate.site.alerts("--rule", "another") == []
+
+    status, out, _ = gate.site.command("alerts", "list")
+    assert status == 0
+    heading, *lines = out.splitlines()
+    assert heading.split() == ["alert", "created", "rule", "priority", "deliveries", "message"]
+    assert sorted(line.split()[-1] for line in lines if line) == plates
+
+    beginning = newest["alert_id"][:8]
+    status, out, _ = gate.site.command("alerts", "show", beginning)
+    assert status == 0
+    assert newest["alert_id"] in out
+    assert f'"normalized_text": "{plates[-1]}"' in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["show", "nosuch"], "no single alert's id begins with 'nosuch'"),
+        (["list", "--since", "soon"], "--since: 'soon' is not a duration"),
+        (["list", "--limit", "-1"], "argument --limit: "),
+        (["redeliver", "nosuch"], "no single alert's id begins with 'nosuch'"),
+    ],
+    ids=["unknown id", "bad age", "bad limit", "redeliver unknown"],
+)
+def test_what_can_not_be_used_is_told(arguments: list[str], told: str, tmp_path: Path) -> None:
+    with open_store(f"sqlite:///{tmp_path}/alerts.db"):
+        pass
+    variables = {"STATE_URL": f"sqlite:///{tmp_path}/alerts.db"}
+    done = alert_engine(tmp_path, "alerts", *arguments, variables=variables)
+    assert done.status == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    done = alert_engine(tmp_path, "alerts", "list")
+    assert done.status == 2
+    assert "there is no store" in done.stderr
+    assert list(tmp_path.iterdir()) == []

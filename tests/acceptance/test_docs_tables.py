@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
+import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from channels import hook, plan
@@ -43,6 +44,12 @@ from tests.support.snippets import Snippet, Table, commands
 from tests.support.walkthrough import SECRETS
 
 EXPRESSION: Final = re.compile(r"alert_engine_[a-z_]+")
+METRIC: Final = re.compile(r"alert_engine_[a-z_]+|\bup\b")
+# Labels of the target, which Prometheus adds.
+OF_PROMETHEUS: Final = ("job", "instance")
+FUNCTIONS_OF_PROMETHEUS: Final = frozenset(
+    ["sum", "max", "rate", "increase", "deriv", "absent", "min_over_time", "histogram_quantile"]
+)
 
 
 # Metrics
@@ -89,25 +96,29 @@ def test_every_metric_named_exists() -> None:
     "snippet", [each for each in SNIPPETS if each.language == "promql"], ids=lambda s: s.place
 )
 def test_every_query_speaks_of_metrics_that_exist(snippet: Snippet) -> None:
-    names = {name: metric for name, metric, _ in samples()}
-    for part in snippet.text.strip().split("\n\n"):
-        comment, query = part.split("\n", 1)
-        assert comment.startswith("# "), part
-        found = EXPRESSION.findall(query)
+    names = {name: {*labels, *OF_PROMETHEUS} for name, labels, _ in samples()} | {"up": {"job"}}
+    for query in re.split(r"^# .*\n|\n\n", snippet.text.strip(), flags=re.MULTILINE):
+        if not query:
+            continue
+        found = METRIC.findall(query)
         assert found, query
+        assert {*found} <= {*names}, query
         assert query.count("(") == query.count(")"), query
-        for name in found:
-            assert name in names, query
-        labels = {
-            word
-            for by in re.findall(r"by \(([^)]*)\)", query)
-            for word in re.split(r",\s*", by)
-            if word != "le"
-        }
-        assert labels <= {label for name in found for label in names[name]}, query
-        words = set(re.findall(r"\b[a-z_]+(?=\()|\b(?:sum|max)\b", query))
-        known = {"sum", "max", "rate", "increase", "absent", "max_over_time", "histogram_quantile"}
-        assert words <= known, query
+        told = re.findall(r"by \(([^)]*)\)|\{([^}=]*)=", query)
+        labels = {word for pair in told for word in re.findall(r"\w+", " ".join(pair))}
+        assert labels <= {"le"}.union(*(names[name] for name in found)), query
+        words = {*re.findall(r"\b[a-z_]+(?=\()|\b(?:sum|max)\b", query)}
+        assert words <= FUNCTIONS_OF_PROMETHEUS, query
+
+
+def test_every_shipped_alert_has_its_section() -> None:
+    shipped = yaml.safe_load((ROOT / "deploy/prometheus/alert-engine.rules.yml").read_text())
+    for rule in (rule for group in shipped["groups"] for rule in group["rules"]):
+        page, _, anchor = rule["annotations"]["runbook"].partition("#")
+        assert (page, anchor) == ("docs/operations.md", rule["alert"].lower())
+        section = OPERATIONS.path.read_text().partition(f"### {rule['alert']}\n")[2]
+        queries = re.findall(r"```promql\n(.*?)```", section.partition("\n### ")[0], re.DOTALL)
+        assert [query.split() for query in queries] == [rule["expr"].split()], rule["alert"]
 
 
 # Settings

@@ -70,6 +70,8 @@ class Walkthrough:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # What the page's clients hold on to must not outlive their broker.
+        self._namespace.clear()
         if self.engine is None:
             return
         with self.engine:

@@ -162,6 +162,18 @@ def test_every_link_leads_somewhere() -> None:
                 assert anchor in read_page(target).anchors, f"{page.path.name}: {link}"
 
 
+def test_headings_of_a_page_are_told_apart() -> None:
+    for page in PAGES.values():
+        assert len(page.anchors) == len(page.headings), page.path.name
+
+
+def test_drawings_hold_no_command() -> None:
+    for snippet in SNIPPETS:
+        if snippet.language == "text":
+            words = {line.split()[0] for line in snippet.text.splitlines() if line.split()}
+            assert not words & {"$", "alert-engine", "curl", "docker", "make"}, snippet.place
+
+
 def test_every_page_is_reached_from_the_first() -> None:
     links = {(ROOT / link.partition("#")[0]).resolve() for link in PAGES["README.md"].links}
     assert {*PATHS[1:]} <= links

@@ -279,7 +279,9 @@ def test_the_checks_of_readiness_are_told() -> None:
 
 def test_every_log_line_named_is_logged_somewhere() -> None:
     source = "".join(path.read_text() for path in (ROOT / "engine").rglob("*.py"))
-    for event in table(OPERATIONS, "Log line").codes():
+    events = table(OPERATIONS, "Log line").codes()
+    assert len({*events}) == len(events)
+    for event in events:
         assert f'"{event}"' in source, event
     told = {snippet.attributes["logs"] for snippet in SNIPPETS if "logs" in snippet.attributes}
     assert told <= {*table(OPERATIONS, "Log line").codes()}

@@ -23,7 +23,7 @@ PROMPT: Final = "$ "
 _FENCE: Final = re.compile(r"^(?P<ticks>`{3,})(?P<info>[^`]*)$")
 _HEADING: Final = re.compile(r"^#{1,6} (?P<title>.+)$")
 _CODE: Final = re.compile(r"(?<!`)`(?P<code>[^`]+)`(?!`)|``(?P<more>.+?)``")
-_LINK: Final = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+_LINK: Final = re.compile(r"\[[^\]]*\]\((?P<target>[^)]+)\)")
 _ASSIGNMENT: Final = re.compile(r"(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)", re.DOTALL)
 _RULER: Final = re.compile(r"^\|(?:\s*:?-+:?\s*\|)+$")
 

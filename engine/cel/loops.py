@@ -19,16 +19,29 @@ from engine.errors import EvaluationError
 BUDGET: Final = 0
 #: Most rounds that all macros of one evaluation may take together.
 MAX_ROUNDS: Final = 100_000
+#: Keeping so many characters, bytes or elements made by `map` counts as a round.
+ROUND_SIZE: Final = 64
+_SIZED: Final = frozenset({str, bytes, list})
 
 
 def _items(value: Any, macro: str, bindings: dict[Any, Any]) -> Iterable[Any]:
     if type(value) not in (list, dict, CelMap):
         raise no_overload(macro, value)
-    bindings[BUDGET] -= len(value)
+    _spend(len(value), bindings)
+    return value  # type: ignore[no-any-return]
+
+
+def _spend(rounds: int, bindings: dict[Any, Any]) -> None:
+    bindings[BUDGET] -= rounds
     if bindings[BUDGET] < 0:
         message = f"the macros take more than {MAX_ROUNDS:,} rounds"
         raise failure(Failure.TOO_LARGE, message)
-    return value  # type: ignore[no-any-return]
+
+
+def _kept(value: Any, bindings: dict[Any, Any]) -> Any:
+    if type(value) in _SIZED:
+        _spend(len(value) // ROUND_SIZE, bindings)
+    return value
 
 
 def quantifier(macro: Macro, over: Closure, slot: int, condition: Closure) -> Closure:
@@ -82,7 +95,7 @@ def collect(
         for item in _items(over(bindings), macro, bindings):
             bindings[slot] = item
             if condition is None or _truth(condition(bindings), macro):
-                gathered.append(item if result is None else result(bindings))
+                gathered.append(item if result is None else _kept(result(bindings), bindings))
         return gathered
 
     return gather

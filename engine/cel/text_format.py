@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
+from engine.cel.arithmetic import MAX_SIZE
 from engine.cel.conversions import bytes_text, double_text
 from engine.cel.failures import Failure, failure
 from engine.cel.instants import format_duration, format_timestamp
@@ -23,9 +25,10 @@ def format_text(template: str, args: list[Any]) -> str:
     waiting = iter(enumerate(args))
     count = len(args)
     used = 0
+    size = len(template)
 
     def fill(match: re.Match[str]) -> str:
-        nonlocal used
+        nonlocal used, size
         if match[0] == "%%":
             return "%"
         precision, verb = match.groups()
@@ -36,7 +39,10 @@ def format_text(template: str, args: list[Any]) -> str:
             raise failure(Failure.NO_INDEX, f"index {used} out of range")
         _, value = next(waiting)
         used += 1
-        return _clause(verb, int(precision[:4]) if precision else 6, value)
+        text = _clause(verb, int(precision[:4]) if precision else 6, value)
+        size += len(text)
+        _check_size(size)
+        return text
 
     return _CLAUSE.sub(fill, template)
 
@@ -83,6 +89,26 @@ def _special(value: float) -> str:
     return "Infinity" if value > 0 else "-Infinity"
 
 
+def _check_size(size: int) -> None:
+    if size > MAX_SIZE:
+        raise failure(Failure.TOO_LARGE, f"a text of more than {MAX_SIZE:,} characters")
+
+
+def _bounded(texts: Iterable[str]) -> list[str]:
+    """The texts, as long as they are short enough together.
+
+    A list may hold the same list many times over, and that one another: its text is no measure
+    of the memory that it takes, and is given up as soon as it is too long.
+    """
+    found: list[str] = []
+    size = 0
+    for text in texts:
+        size += len(text)
+        _check_size(size)
+        found.append(text)
+    return found
+
+
 def text_of(value: Any) -> str:
     """Any value as `%s` shows it."""
     kind = type(value)
@@ -99,10 +125,10 @@ def text_of(value: Any) -> str:
     if kind is bytes:
         return bytes_text(value)
     if kind is list:
-        return f"[{', '.join(map(text_of, value))}]"
+        return f"[{', '.join(_bounded(map(text_of, value)))}]"
     if kind is dict or kind is CelMap:
-        entries = sorted((text_of(key), text_of(item)) for key, item in value.items())
-        return "{" + ", ".join(f"{key}: {item}" for key, item in entries) + "}"
+        entries = (f"{text_of(key)}: {text_of(item)}" for key, item in value.items())
+        return "{" + ", ".join(sorted(_bounded(entries))) + "}"
     if kind is Timestamp:
         return format_timestamp(value)
     if kind is Duration:

@@ -68,6 +68,13 @@ def test_the_rounds_of_all_macros_together_are_bounded() -> None:
     assert evaluate("l.all(x, true)", bindings) is True
 
 
+def test_what_map_keeps_is_bounded_too() -> None:
+    bindings = {"l": list(range(200)), "t": "x" * 50_000}
+    assert failure_of("l.map(x, t + 'x')", bindings) == Failure.TOO_LARGE
+    assert failure_of("l.map(x, l.map(y, t.replace('x', 'y')))", bindings) == Failure.TOO_LARGE
+    assert evaluate("l.map(x, t.size()).size()", bindings) == 200
+
+
 def test_the_callers_bindings_are_left_alone() -> None:
     bindings = {"l": [1, 2]}
     assert evaluate("l.map(x, x)", bindings) == [1, 2]

@@ -50,6 +50,15 @@ def test_a_value_of_another_kind_fails() -> None:
         assert failure_of(template, value) == Failure.BAD_ARGUMENT
 
 
+def test_the_text_is_bounded() -> None:
+    assert failure_of("%s%s%s", *["x" * 500_000] * 3) == Failure.TOO_LARGE
+    nested: Any = ["x"]
+    for _ in range(40):
+        nested = [nested, nested]
+    assert failure_of("%s", nested) == Failure.TOO_LARGE
+    assert failure_of("%s", {"a": nested}) == Failure.TOO_LARGE
+
+
 def test_precision_is_bounded() -> None:
     assert failure_of("%.101f", 1.0) == Failure.BAD_ARGUMENT
     assert failure_of("%.99999999999999999999f", 1.0) == Failure.BAD_ARGUMENT

@@ -38,6 +38,7 @@ from engine.web import Check, WebPort
 
 log = structlog.get_logger(__name__)
 
+# How long sends in flight may take to end; leaving the group goes on meanwhile.
 STOP_SECONDS: Final = 5.0
 
 
@@ -51,6 +52,7 @@ class Engine:
         self.metrics = Metrics()
         self.stop = threading.Event()
         self._clock = SystemClock()
+        self._stop_by = 0.0
         self._stack = ExitStack()
 
     def __enter__(self) -> Engine:
@@ -81,8 +83,7 @@ class Engine:
             hold_seconds=settings.hold_seconds,
             reach=reach,
         )
-        self.dispatcher.start()
-        stack.callback(self.dispatcher.stop, STOP_SECONDS)
+        stack.callback(self._stop_delivery)
         self.loop = self._build_loop(stack, reach)
         stack.enter_context(
             Housekeeper(
@@ -95,6 +96,8 @@ class Engine:
         self.web = stack.enter_context(
             WebPort(settings.metrics_host, settings.metrics_port, self._exposition, self.checks)
         )
+        # Last: an engine that can't start, again and again, must not send what it can't mark.
+        self.dispatcher.start()
 
     def _build_loop(self, stack: ExitStack, reach: Callable[[str], None]) -> Loop:
         settings, clock = self.settings, self._clock
@@ -156,8 +159,16 @@ class Engine:
             topics=self.settings.kafka_topics,
             port=self.web.port,
         )
-        self.loop.run()
-        log.info("engine.stopping")
+        try:
+            self.loop.run()
+        finally:
+            log.info("engine.stopping")
+            # Sends in flight may end while the group is left.
+            self.dispatcher.stop_sending()
+            self._stop_by = self._clock.monotonic() + STOP_SECONDS
+
+    def _stop_delivery(self) -> None:
+        self.dispatcher.stop(max(0.0, self._stop_by - self._clock.monotonic()))
 
     def checks(self) -> Mapping[str, Check]:
         """What `/readyz` tells."""

@@ -109,14 +109,18 @@ class Dispatcher:
         holds = (lane.hold for lane in self._roster.lanes)
         return tuple(hold for hold in holds if hold is not None)
 
+    def stop_sending(self) -> None:
+        """Start no further send; those in flight go on."""
+        self._stopping.set()
+        self._watch.ask()
+        self._roster.close()
+
     def stop(self, timeout_seconds: float) -> None:
         """Start no further send; wait for those in flight, at most so long in real time.
 
         What is not sent by then goes on waiting in the store.
         """
-        self._stopping.set()
-        self._watch.ask()
-        self._roster.close()
+        self.stop_sending()
         deadline = time.monotonic() + timeout_seconds
         with self._lock:
             threads = tuple(self._threads)

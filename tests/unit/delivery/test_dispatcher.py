@@ -281,6 +281,19 @@ def test_stopping_waits_for_the_send_in_flight_and_marks_it(stage: Stage) -> Non
     assert target.closed == 1
 
 
+def test_no_send_is_started_once_sending_is_to_end(stage: Stage) -> None:
+    gate = Gate()
+    target = stage.target(ANN, gate)
+    dispatcher = stage.start()
+    alert, other = stage.add(ANN), stage.add(ANN)
+    target.await_calls(1)
+    dispatcher.stop_sending()
+    gate.open()
+    stage.store.await_state(alert, ANN, DeliveryState.SENT)
+    dispatcher.stop(10.0)
+    assert stage.states(ANN)[other] is DeliveryState.WAITING
+
+
 def test_stopping_gives_up_on_a_send_that_hangs(stage: Stage) -> None:
     gate = Gate()
     target = stage.target(ANN, gate)

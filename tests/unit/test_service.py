@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from engine.errors import SettingsError
+from engine.rules import RuleSet
+from engine.service import Engine, longest_cooldown, targets_of
+from engine.settings import Settings
+from engine.store import DeliveryState, NewAlert, OpenMode, open_store
+from tests.support.avro import plate_schema
+from tests.support.rule_files import Mailbox, load_text
+from tests.unit.test_journal import ALERT
+
+RULES = """
+channels: {ops: 'json://localhost'}
+rules:
+  - {id: brief, name: B, when: true, notify: [ops], rate_limit: {cooldown_seconds: 5}}
+  - {id: long, name: L, when: true, notify: [ops], rate_limit: {cooldown_seconds: 500}}
+  - {id: every, name: E, when: true, notify: [], rate_limit: {enabled: false}}
+"""
+
+
+@pytest.fixture
+def rule_set(tmp_path: Path) -> RuleSet:
+    return load_text(RULES, tmp_path)
+
+
+def settings_for(folder: Path, port: int) -> Settings:
+    return Settings(
+        kafka_bootstrap_servers="127.0.0.1:9",
+        state_url=f"sqlite:///{folder}/alerts.db",
+        metrics_host="127.0.0.1",
+        metrics_port=port,
+    )
+
+
+def mailbox_of(rule_set: RuleSet) -> Mailbox:
+    (target,) = targets_of(rule_set).values()
+    assert isinstance(target, Mailbox)
+    return target
+
+
+def test_an_engine_that_cannot_start_sends_nothing(tmp_path: Path, rule_set: RuleSet) -> None:
+    mailbox = mailbox_of(rule_set)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = settings_for(tmp_path, taken.getsockname()[1])
+        with open_store(settings.state_url) as store:
+            store.save([NewAlert(ALERT, b"d" * 16, None, 0, (("ops", mailbox.target_id),))])
+        for _ in range(3):
+            with pytest.raises(SettingsError, match="METRICS_PORT"):
+                Engine(settings, plate_schema(), rule_set).__enter__()
+    assert mailbox.alerts == []
+    with open_store(settings.state_url, OpenMode.TOOL) as store:
+        (delivery,) = store.alerts(1)[0].deliveries
+        assert (delivery.state, delivery.tries) == (DeliveryState.WAITING, 0)
+
+
+def test_without_a_broker_the_engine_runs_says_so_and_ends(
+    tmp_path: Path, rule_set: RuleSet
+) -> None:
+    engine = Engine(settings_for(tmp_path, 0), plate_schema(), rule_set)
+    engine.stop.set()
+    with engine:
+        checks = engine.checks()
+        assert not checks["consuming"].is_good
+        assert [checks[name].is_good for name in ("store", "rules", "channels")] == [True] * 3
+        engine.run()
+    assert b"alert_engine_rules_loaded 3.0" in engine.metrics.exposition()
+
+
+def test_the_longest_cooldown_in_force_is_known(rule_set: RuleSet) -> None:
+    assert longest_cooldown(rule_set) == 500.0

@@ -150,7 +150,10 @@ class _Lowering:
         if kind is Kind.STRING and isinstance(value, str):
             return value.lower()
         if kind in _NUMBERS:
-            return self._number(value)
+            number = self._number(value)
+            if kind is Kind.INT and number != int(number):
+                self._warn(f"{self._field} is a whole number, never {number}")
+            return number
         if kind is Kind.BOOL and isinstance(value, bool):
             return value
         if kind in (Kind.STRING, Kind.BOOL):

@@ -33,5 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     untested = [rule.rule_id for rule in rule_set.rules if not rule.tests]
     if untested:
         sys.stdout.write(f"without tests: {', '.join(untested)}\n")
+    if rule_set.disabled:
+        sys.stdout.write(f"disabled, not tested: {', '.join(rule_set.disabled)}\n")
     sys.stdout.write(f"{len(results) - len(failures)} passed, {len(failures)} failed\n")
     return 1 if failures else 0

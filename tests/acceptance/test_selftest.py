@@ -26,6 +26,11 @@ rules:
   - id: bare
     when: latency_ms > 500
     notify: []
+  - id: draft
+    enabled: false
+    when: plate.confidence > 0.8
+    tests:
+      - {name: is sure, event: {plate: {confidence: 0.9}}, expect: no_match}
 """
 
 
@@ -45,6 +50,7 @@ def test_every_failure_is_told_with_its_place(tmp_path: Path) -> None:
         "mine.yaml:15:9: white, has no colour: the evaluation failed: 'startsWith' can't "
         "be applied to (null, string)",
         "without tests: bare",
+        "disabled, not tested: draft",
         "1 passed, 3 failed",
     ]
 

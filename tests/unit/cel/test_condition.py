@@ -81,6 +81,14 @@ def test_odd_values_are_warned_of() -> None:
     assert lower_condition("camera_id", "equals", "a", VARIABLES).warnings == ()
 
 
+def test_a_whole_number_that_should_equal_a_fraction_is_warned_of() -> None:
+    for operator, value in (("equals", 0.5), ("in_list", [1, 0.5])):
+        (warning,) = lower_condition("latency_ms", operator, value, VARIABLES).warnings
+        assert warning.what == "latency_ms is a whole number, never 0.5"
+    for operator, value in (("equals", 5.0), ("greater_than", 0.5)):
+        assert lower_condition("latency_ms", operator, value, VARIABLES).warnings == ()
+
+
 @pytest.mark.parametrize(
     ("field", "operator", "value", "code", "part"),
     [

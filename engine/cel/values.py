@@ -161,9 +161,14 @@ def from_python(value: Any) -> Any:
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise TypeError("a datetime must have a time zone")
-        return to_timestamp(value)
+        instant = to_timestamp(value)
+        if not TIMESTAMP_MIN <= instant.nanoseconds <= TIMESTAMP_MAX:
+            raise TypeError("a datetime must lie in the years 0001 to 9999 of UTC")
+        return instant
     if isinstance(value, timedelta):
         microseconds = (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
+        if not DURATION_MIN <= microseconds * 1_000 <= DURATION_MAX:
+            raise TypeError("a timedelta must be shorter than 292 years")
         return Duration(microseconds * 1_000)
     if isinstance(value, Mapping):
         return _map_from_python(value)

@@ -90,6 +90,13 @@ def test_what_the_language_has_no_value_for_is_a_type_error(given: Any) -> None:
         from_python(given)
 
 
+def test_times_beyond_the_languages_are_a_type_error() -> None:
+    early = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))
+    for given in (early, timedelta(days=200_000), timedelta(days=-200_000)):
+        with pytest.raises(TypeError, match="must"):
+            from_python(given)
+
+
 def test_results_are_plain_python_values() -> None:
     assert to_python([Timestamp(0), {"a": Duration(1_500)}]) == [
         datetime(1970, 1, 1, tzinfo=UTC),

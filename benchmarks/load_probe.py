@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import gc
 import json
-import resource
 import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.machine import resident_megabytes
+from benchmarks.machine import peak_megabytes, resident_megabytes
 from engine.match import LinearMatcher
 from engine.rules import load_rules
 from engine.schema import EventSchema
@@ -55,8 +54,8 @@ def load(path: Path) -> Loaded:
     matcher = LinearMatcher(rule_set.rules)
     seconds = time.perf_counter() - started
     gc.collect()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    return Loaded(len(matcher.all_rules()), seconds, before, resident_megabytes(), peak)
+    rules = len(matcher.all_rules())
+    return Loaded(rules, seconds, before, resident_megabytes(), peak_megabytes())
 
 
 if __name__ == "__main__":

@@ -39,6 +39,16 @@ def _processor() -> str:
 
 def resident_megabytes(pid: int | None = None) -> float:
     """The memory that a process has in RAM, by default this one, in MB (10⁶ bytes); Linux only."""
+    return _status_bytes("VmRSS", pid) / 1e6
+
+
+def peak_megabytes() -> float:
+    """The most that this process ever had in RAM, in MB; Linux only."""
+    # Not `getrusage`, which counts what the parent had when it forked.
+    return _status_bytes("VmHWM", None) / 1e6
+
+
+def _status_bytes(name: str, pid: int | None) -> int:
     status = Path(f"/proc/{pid or 'self'}/status").read_text(encoding="ascii")
-    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) * 1024 / 1e6
+    (line,) = (line for line in status.splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) * 1024

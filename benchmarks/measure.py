@@ -65,14 +65,14 @@ class Measurement:
         self._figures = figures
 
     def calls(self, group: str, call: Callable[[], object]) -> float:
-        """Call again and again for a second or so; the mean seconds of a call."""
+        """Call again and again for a second or so; the median seconds of a call."""
         self._fixture.group = group
         # The number of rounds is settled by the first call, which must not be the slow one.
         warm_at = time.perf_counter() + _WARM_UP_SECONDS
         while time.perf_counter() < warm_at:
             call()
         self._fixture(call)
-        return self._statistic("mean")
+        return self._statistic("median")
 
     def rounds(
         self,
@@ -82,13 +82,14 @@ class Measurement:
         setup: Callable[[], tuple[Any, ...]] = tuple,
         teardown: Callable[..., object] = lambda *made: None,
     ) -> float:
-        """Call `count` times, each with what `setup` has made for it; the median seconds.
+        """Call `count` times, each with what `setup` has made for it; the seconds of the best.
 
-        `teardown` gets the same; neither of the two is measured.
+        The best: a round takes long enough for something else on the machine to slow it down.
+        `teardown` gets what `setup` made; neither of the two is measured.
         """
         self._fixture.group = group
         self._fixture.pedantic(call, setup=lambda: (setup(), {}), teardown=teardown, rounds=count)
-        return self._statistic("median")
+        return self._statistic("min")
 
     def tell(self, section: str, what: str, value: float, unit: str) -> None:
         """A figure of this measurement, shown at the end of the run."""

@@ -150,7 +150,7 @@ def prepare(folder: Path, targets: Sequence[Target], alerts: int) -> Round:
     [
         ("webhook over HTTP", 1_000),
         ("webhook over HTTPS", 1_000),
-        ("email", 100),
+        ("email", 60),
         ("Slack", 4),
         ("Twilio", 4),
     ],

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -111,39 +112,60 @@ class BareReader:
         self._client.close()
 
 
-def test_poll_and_decode_alone(
-    measure: Measurement, tmp_path: Path, topics: Topics, kind: BrokerKind, filled: Filled
+@dataclass(frozen=True, slots=True)
+class Hall:
+    """Where a loop is set up: a broker with filled topics, and a folder."""
+
+    kind: BrokerKind
+    topics: Topics
+    filled: Filled
+    folder: Path
+
+    def settings(self, share: float) -> Settings:
+        """Of a new group, at the beginning of a topic with this share of watched plates."""
+        return settings_of(self.topics.bootstrap_servers, self.filled(share), self.folder)
+
+
+@pytest.fixture
+def hall(kind: BrokerKind, topics: Topics, filled: Filled, tmp_path: Path) -> Hall:
+    """Where this test's loop is set up."""
+    return Hall(kind, topics, filled, tmp_path)
+
+
+def test_poll_and_decode_alone(measure: Measurement, hall: Hall) -> None:
+    seconds = measure.rounds(
+        group(hall.kind),
+        BareReader.read,
+        ROUNDS,
+        lambda: (BareReader(hall.settings(0.001)),),
+        BareReader.close,
+    )
+    measure.tell(section(hall.kind), "poll + decode alone", EVENTS / seconds, "events/s")
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1])
+def test_whole_loop(measure: Measurement, hall: Hall, share: float) -> None:
+    measure_loop(measure, hall, 10, share)
+
+
+@pytest.mark.parametrize("kind", [BrokerKind.EMBEDDED], indirect=True)
+def test_with_more_rules(measure: Measurement, hall: Hall) -> None:
+    measure_loop(measure, hall, 100, 0.001)
+
+
+@pytest.mark.parametrize("kind", [BrokerKind.EMBEDDED], indirect=True)
+def test_while_alerts_are_sent(measure: Measurement, hall: Hall) -> None:
+    measure_loop(measure, hall, 10, 0.1, is_sent=True)
+
+
+def measure_loop(
+    measure: Measurement, hall: Hall, rules: int, share: float, *, is_sent: bool = False
 ) -> None:
-    topic = filled(0.001)
-
-    def reader() -> tuple[BareReader]:
-        return (BareReader(settings_of(topics.bootstrap_servers, topic, tmp_path)),)
-
-    seconds = measure.rounds(group(kind), BareReader.read, ROUNDS, reader, BareReader.close)
-    measure.tell(section(kind), "poll + decode alone", EVENTS / seconds, "events/s")
-
-
-@pytest.mark.parametrize(
-    ("rules", "share", "is_sent"),
-    [(10, 0.001, False), (10, 0.1, False), (10, 0.1, True), (100, 0.001, False)],
-)
-def test_whole_loop(
-    measure: Measurement,
-    tmp_path: Path,
-    topics: Topics,
-    kind: BrokerKind,
-    filled: Filled,
-    rules: int,
-    share: float,
-    is_sent: bool,
-) -> None:
-    topic = filled(share)
-    rule_set = load(rules_with_watchlist(rules), tmp_path)
+    rule_set = load(rules_with_watchlist(rules), hall.folder)
     targets = targets_of(rule_set) if is_sent else {}
 
     def plant() -> tuple[Plant]:
-        settings = settings_of(topics.bootstrap_servers, topic, tmp_path)
-        made = Plant(settings, rule_set, EVENTS, targets)
+        made = Plant(hall.settings(share), rule_set, EVENTS, targets)
         made.join()
         return (made,)
 
@@ -152,6 +174,6 @@ def test_whole_loop(
         assert made.store.rows()["alerts"] >= EVENTS * share
         made.close()
 
-    seconds = measure.rounds(group(kind), lambda made: made.loop.run(), ROUNDS, plant, close)
+    seconds = measure.rounds(group(hall.kind), lambda made: made.loop.run(), ROUNDS, plant, close)
     what = f"{rules} rules, {share:.1%} matches{', sent to memory' if is_sent else ''}"
-    measure.tell(section(kind), what, EVENTS / seconds, "events/s")
+    measure.tell(section(hall.kind), what, EVENTS / seconds, "events/s")

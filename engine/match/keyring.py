@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from engine.cel import Expression
 from engine.cel.expression import compile_tree
@@ -43,6 +43,12 @@ class Keyring:
 
     def __init__(self) -> None:
         self._keys: dict[str, Key | None] = {}
+        self._values: dict[frozenset[Any], frozenset[Any]] = {}
+
+    def values(self, values: Iterable[Any]) -> frozenset[Any]:
+        """The values as a set; equal sets are one object, for many rules may share a long list."""
+        new = frozenset(values)
+        return self._values.setdefault(new, new)
 
     def key(self, node: Node, variables: Variables) -> Key | None:
         """The key of a part of a condition that holds no macro's variable; None if it has none."""

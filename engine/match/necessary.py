@@ -7,7 +7,7 @@ false, so that its failures are still told. Each function gives too much at wors
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from engine.cel import tree
@@ -43,17 +43,16 @@ _FAILED: Final = object()
 
 def needs_of(expression: Expression, keyring: Keyring) -> Need:
     """What an event must be like for the expression not to be false."""
-    root = expression.root
-    return _Reading(keyring, expression.variables, can_unroll(root)).need(root, truth=True)
+    return _Reading(keyring, expression).need(expression.root, truth=True)
 
 
 class _Reading:
     """Reads one condition; `truth` asks for events on which a part may be that, or fail."""
 
-    def __init__(self, keyring: Keyring, variables: Variables, can_unroll: bool) -> None:
+    def __init__(self, keyring: Keyring, expression: Expression) -> None:
         self._keyring: Final = keyring
-        self._variables: Final = variables
-        self._can_unroll: Final = can_unroll
+        self._variables: Final[Variables] = expression.variables
+        self._root: Final = expression.root
 
     def need(self, node: Node, *, truth: bool) -> Need:
         """The events on which `node` may be `truth`, or may fail."""
@@ -97,7 +96,7 @@ class _Reading:
         )
 
     def _macro(self, node: Comprehension, truth: bool) -> Need:
-        if not self._can_unroll or node.macro in (Macro.MAP, Macro.FILTER):
+        if node.macro in (Macro.MAP, Macro.FILTER) or not can_unroll(self._root):
             return Anything(f"{node.macro}() over what is not a short constant list")
         parts = tuple(unrolled(node))
         if node.macro is Macro.EXISTS_ONE:
@@ -141,18 +140,18 @@ class _Reading:
         if value is None:
             return self._nullness(key, is_null=is_equal)
         if type(value) is float and math.isnan(value):
-            return _values(key, ()) if is_equal else _ALWAYS
+            return self._values(key, ()) if is_equal else _ALWAYS
         if not _is_point(value):
             return Anything("a comparison with a value that is not looked up")
         if is_equal:
-            return _values(key, (value,))
+            return self._values(key, (value,))
         if type(value) is bool and self._keyring.is_bool(varying, self._variables):
-            return _values(key, (not value,), or_null=True)
+            return self._values(key, (not value,), or_null=True)
         return Anything(f"{key.text} is unequal to a constant on most events")
 
     def _nullness(self, key: Key, *, is_null: bool) -> Need:
         if is_null:
-            return _values(key, (), or_null=True)
+            return self._values(key, (), or_null=True)
         if not key.is_nullable:
             return _ALWAYS
         # A part that was given null fails, where a field is only unequal.
@@ -165,11 +164,11 @@ class _Reading:
         if not truth:
             return Anything(f"{key.text} is not in a list on most events")
         if set(map(type, values)) == {str}:
-            return _values(key, values)
+            return self._values(key, values)
         wanted = [value for value in values if value is not None and not _is_nan(value)]
         if not all(map(_is_point, wanted)):
             return Anything("a list of values that are not looked up")
-        return _values(key, wanted, or_null=len(wanted) < len(values) and None in values)
+        return self._values(key, wanted, or_null=len(wanted) < len(values) and None in values)
 
     def _ordering(self, node: Call, truth: bool) -> Need:
         varying, value, is_swapped = self._sides(node)
@@ -177,7 +176,7 @@ class _Reading:
             return self._plain(node, truth)
         function = _MIRRORED[node.function] if is_swapped else node.function
         if math.isnan(value):
-            return _values(key, (), or_null=True) if truth else _ALWAYS
+            return self._values(key, (), or_null=True) if truth else _ALWAYS
         if not -EXACT_LIMIT < value < EXACT_LIMIT:
             return Anything("a comparison with a number beyond 2^53")
         return _range(key, function if truth else _OPPOSITE[function], value, with_nan=not truth)
@@ -196,7 +195,7 @@ class _Reading:
             return _unknown(node)
         if not self._keyring.is_bool(node, self._variables):
             key = self._keyring.truth(key)
-        return _values(key, (truth,), or_null=True)
+        return self._values(key, (truth,), or_null=True)
 
     def _presence(self, node: Select, truth: bool) -> Need:
         key = self._key(Select(node.offset, node.operand, node.field))
@@ -214,12 +213,12 @@ class _Reading:
             return Anything(f"{node.function}() of {key.text} is false on most events")
         return text_need(node.function, key, text, self._keyring)
 
-
-def _values(key: Key, values: Any, *, or_null: bool = False) -> Need:
-    """The key is one of `values`; with `or_null` null meets it too."""
-    is_field = key.path == key.text
-    is_null = (or_null or not is_field) and key.is_nullable
-    return some((Atom(key, Points(frozenset(values)), is_null, or_failed=key.can_fail),))
+    def _values(self, key: Key, values: Iterable[Any], *, or_null: bool = False) -> Need:
+        """The key is one of `values`; with `or_null` null meets it too."""
+        is_field = key.path == key.text
+        is_null = (or_null or not is_field) and key.is_nullable
+        test = Points(self._keyring.values(values))
+        return some((Atom(key, test, is_null, key.can_fail),))
 
 
 def _range(key: Key, function: str, limit: float, *, with_nan: bool) -> Need:

@@ -132,8 +132,8 @@ def some(needs: Iterable[Need]) -> Need:
 def _is_never(need: Need) -> bool:
     return (
         isinstance(need, Atom)
-        and need.test == Points(frozenset())
-        and not (need.or_null or need.or_failed)
+        and isinstance(need.test, Points)
+        and not (need.test.values or need.or_null or need.or_failed)
     )
 
 

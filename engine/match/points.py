@@ -1,6 +1,6 @@
 """Equality and membership: one probe of a hash table for all values of all rules.
 
-Lists that would make the table too large stay sets, probed in turn; equal ones are one.
+Long lists that would make the table too large stay sets, probed in turn; equal ones are one.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from engine.match.bucket import Bucket, Bucketer, Step
 
-#: Most values in one table, beyond which lists stay sets of their own.
+#: Values in the table from which on a long list stays a set of its own.
 MAX_VALUES: Final = 500_000
+#: A list of so many values is long: its own probe costs less than its share of the table.
+LONG: Final = 1_000
 
 Values = frozenset[Any]
 
@@ -25,7 +27,7 @@ def points_step(rules: Sequence[tuple[Values, int]], bucket: Bucketer) -> tuple[
     probes: list[tuple[Values, Bucket]] = []
     total = 0
     for values, positions in sorted(groups.items(), key=lambda item: len(item[0])):
-        if total + len(values) <= MAX_VALUES:
+        if len(values) < LONG or total + len(values) <= MAX_VALUES:
             tabled.append((values, positions))
         else:
             probes.append((values, bucket(positions)))

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from itertools import islice
+from typing import Any, Final
 
 from engine.match.needs import (
     Affixes,
@@ -34,6 +35,8 @@ _PLACES: Final = 8
 _HALF_OPEN: Final = 0.4
 _CLOSED: Final = 0.2
 _PRESENT: Final = 0.7
+#: From so many values on a key has many, and nobody counts.
+_MAX_NAMED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,15 @@ class Selectivity:
 
     def __init__(self, needs: Iterable[Need]) -> None:
         self._rules: Counter[str] = Counter()
-        self._values: Counter[str] = Counter()
+        self._values: dict[str, set[Any]] = {}
         for need in needs:
             atoms = tuple(atoms_of(need))
             self._rules.update({atom.key.text for atom in atoms})
             for atom in atoms:
                 if isinstance(atom.test, Points):
-                    self._values[atom.key.text] += len(atom.test.values)
+                    named = self._values.setdefault(atom.key.text, set())
+                    if len(named) < _MAX_NAMED:
+                        named.update(islice(atom.test.values, _MAX_NAMED))
 
     def cover(self, need: Need) -> Cover | Anything:
         """The cheapest cover of a need, or why it has none."""
@@ -103,7 +108,7 @@ class Selectivity:
             case Points(values):
                 if values & {True, False} and all(type(value) is bool for value in values):
                     return len(values) / 2
-                return len(values) / (_UNNAMED * max(self._values[atom.key.text], 1))
+                return len(values) / (_UNNAMED * max(len(self._values[atom.key.text]), 1))
             case Interval(low, high):
                 is_closed = low != -high and abs(low) < float("inf") > abs(high)
                 return _CLOSED if is_closed else _HALF_OPEN

@@ -1,0 +1,57 @@
+"""Every profile of the compose files is taken by docker compose itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.image.engine_image import docker
+
+pytestmark = pytest.mark.image
+
+PROFILES = [(), ("demo",), ("monitoring",), ("demo", "monitoring")]
+
+
+def config(folder: Path, *arguments: str) -> dict[str, object]:
+    found = json.loads(docker("compose", *arguments, "config", "--format", "json", folder=folder))
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.fixture
+def checkout(context: Path, tmp_path: Path) -> Path:
+    """The compose files and what they mount, without a .env."""
+    for name in ("docker-compose.yml", ".env.example"):
+        shutil.copy(context / name, tmp_path / name)
+    shutil.copytree(context / "deploy", tmp_path / "deploy")
+    return tmp_path
+
+
+@pytest.mark.parametrize("profiles", PROFILES, ids=lambda names: "+".join(names) or "none")
+@pytest.mark.parametrize("has_env", [False, True], ids=["no .env", ".env.example"])
+def test_every_profile_is_valid(checkout: Path, profiles: tuple[str, ...], has_env: bool) -> None:
+    if has_env:
+        shutil.copy(checkout / ".env.example", checkout / ".env")
+    flags = [flag for name in profiles for flag in ("--profile", name)]
+    services = config(checkout, *flags)["services"]
+    assert isinstance(services, dict)
+    wanted = {"alert-engine", "kafka", "schema-registry"}
+    wanted |= {"cameras", "inbox"} if "demo" in profiles else set()
+    wanted |= {"prometheus", "grafana"} if "monitoring" in profiles else set()
+    assert set(services) == wanted
+
+
+def test_the_demo_file_turns_the_demo_on(checkout: Path) -> None:
+    services = config(checkout, "--env-file", "deploy/demo/demo.env")["services"]
+    assert isinstance(services, dict)
+    assert {"cameras", "inbox"} <= set(services)
+
+
+def test_the_file_for_an_existing_stack_is_valid(checkout: Path) -> None:
+    found = config(checkout, "-f", "deploy/compose.existing-stack.yml")
+    assert found["networks"] == {
+        "alpr-network": {"name": "alpr-network", "external": True, "ipam": {}}
+    }

@@ -7,6 +7,7 @@ import random
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -31,6 +32,8 @@ from engine.stream.registry_server import RegistryServer
 READY_SECONDS: Final = 30.0
 DRAIN_SECONDS: Final = 15.0
 PAUSE_SECONDS: Final = 0.05
+# A demo may run for days: of so many events and alerts the times are kept.
+REMEMBERED: Final = 10_000
 # Where the alerts of rules without an enabled channel go, so that each rule can be seen to fire.
 FALLBACK_CHANNELS: Final = ("email", "webhook")
 
@@ -41,12 +44,14 @@ class Watch:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._published: dict[str, float] = {}
-        self.latencies: list[float] = []
+        self.latencies: deque[float] = deque(maxlen=REMEMBERED)
         self.arrivals = 0
 
     def published(self, event_id: str) -> None:
         """An event leaves its camera."""
         self._published[event_id] = time.monotonic()
+        if len(self._published) > REMEMBERED:
+            del self._published[next(iter(self._published))]
 
     def arrived(self, arrival: Arrival) -> None:
         """A receiver took an alert."""
@@ -92,6 +97,7 @@ class Stage:
         return Summary(
             seconds=seconds,
             events=int(total("events_consumed_total")),
+            unread=max(0, self._events - int(total("events_consumed_total"))),
             matches=int(total("rules_matched_total")),
             suppressed=int(total("alerts_rate_limited_total")),
             alerts=int(total("alerts_triggered_total")),
@@ -131,7 +137,7 @@ def run_demo(
         cameras = Cameras(examples_of(rule_set), random.Random())  # noqa: S311 - no secret
         summary = stage.finish(stage.play(cameras, seconds, rate))
     screen.summary(summary)
-    return 0 if not summary.waiting and not summary.failed else 1
+    return 1 if summary.waiting or summary.failed or summary.unread else 0
 
 
 @contextmanager

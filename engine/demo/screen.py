@@ -22,6 +22,7 @@ class Summary:
 
     seconds: float
     events: int
+    unread: int
     matches: int
     suppressed: int
     alerts: int
@@ -62,6 +63,7 @@ class Screen:
         table.add_column(justify="right")
         for name, value in (
             ("events", summary.events),
+            ("events not consumed", summary.unread),
             ("matches", summary.matches),
             ("suppressed by cooldown", summary.suppressed),
             ("alerts", summary.alerts),

@@ -190,6 +190,7 @@ class Consumer:
             error = message.error()
             if error is None:
                 records.append(read_message(message, read_at))
+                self._watch.permitted(records[-1].topic)
             else:
                 self._on_message_error(error, message.topic() or "")
         if self._fatal:
@@ -221,6 +222,7 @@ class Consumer:
                 self._tell_once(failed, "offsets.not_committed")
             return
         self._told.clear()
+        self._watch.permitted("")
         self._offsets.confirm({(each.topic, each.partition): each.offset for each in partitions})
 
     def _on_assign(

@@ -42,8 +42,9 @@ class StreamState:
 
     @property
     def is_consuming(self) -> bool:
-        """Whether records arrive as soon as there are any."""
-        return self.broker is BrokerState.REACHABLE and self.has_joined and not self.is_paused
+        """Whether records of every topic arrive as soon as there are any."""
+        is_member = self.broker is BrokerState.REACHABLE and self.has_joined
+        return is_member and not self.is_paused and not self.problem
 
     @property
     def detail(self) -> str:
@@ -142,6 +143,12 @@ class StreamWatch:
             log.error("stream.refused", reason=reason, remedy="it goes on once it is permitted")
             self._problem_topic = topic
             self._set(problem=reason)
+
+    def permitted(self, topic: str) -> None:
+        """A record of the topic arrived, or ("") the group took a commit."""
+        if self.state.problem and topic == self._problem_topic and self.state.has_joined:
+            log.info("stream.permitted")
+            self._set(problem="")
 
     def _set(self, **changes: Any) -> None:
         state = replace(self.state, **changes)

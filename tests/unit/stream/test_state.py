@@ -121,3 +121,17 @@ def test_detail_names_pause_and_missing_topics() -> None:
         watch.state.detail
         == "broker reachable; 1 partitions assigned; paused; no such topic yet: a, b"
     )
+
+
+@pytest.mark.parametrize("denied", ["plates", ""])
+def test_a_member_that_is_denied_something_is_not_consuming_until_it_is_permitted(
+    denied: str,
+) -> None:
+    watch = StreamWatch()
+    watch.joined([("gates", 0)])
+    watch.refused(denied, "denied")
+    assert not watch.state.is_consuming
+    watch.permitted("gates")
+    assert not watch.state.is_consuming
+    watch.permitted(denied)
+    assert watch.state.is_consuming

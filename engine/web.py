@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,8 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Final
 
+import structlog
+
 from engine.errors import SettingsError
 from engine.metrics import CONTENT_TYPE
+
+log = structlog.get_logger(__name__)
 
 JSON_TYPE: Final = "application/json; charset=utf-8"
 PATHS: Final = b'{"paths": ["/metrics", "/healthz", "/readyz"]}\n'
@@ -58,6 +63,12 @@ class _Server(ThreadingHTTPServer):
         self.exposition = exposition
         self.checks = checks
         super().__init__(address, _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is no news, all else goes to the log."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            log.error("web.failed", exc_info=error)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -43,6 +43,7 @@ FLOORS = {
     "engine.housekeeping": 6,
     "engine.web": 6,
     "engine.loop": 6.5,
+    "engine.store_probe": 6.5,
     "engine.service": 7,
     "engine.demo": 7.5,
     "engine.cli": 8,

@@ -45,6 +45,19 @@ def test_healthz_says_alive_whatever_the_checks_say(port: int, checks: dict[str,
     assert fetch(port, "/healthz")[0] == 200
 
 
+def test_a_client_that_goes_away_is_no_news(
+    port: int, checks: dict[str, Check], capfd: pytest.CaptureFixture[str]
+) -> None:
+    # Longer than what the kernel takes for a reader that is not there.
+    checks["store"] = Check(False, "x" * 20_000_000)
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+        client.recv(1)
+    checks["store"] = Check(True)
+    assert fetch(port, "/readyz")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
 def test_readyz_names_what_is_not_ready(port: int, checks: dict[str, Check]) -> None:
     assert fetch(port, "/readyz")[0] == 200
     checks["store"] = Check(False, "disk full")

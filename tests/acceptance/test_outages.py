@@ -1,0 +1,190 @@
+"""Broker, store or dead-letter topic away for a while: nothing is lost, nobody has to help."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.stream.publisher import EventPublisher
+from tests.support.engine_process import EngineProcess
+from tests.support.gate import Gate, open_gate
+from tests.support.kafka import Broker, RealKafka
+from tests.support.site import EVENT_SCHEMA
+from tests.support.small_disk import SmallDisk, small_disk
+
+STOP_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
+LOAD = 300
+# Room for some of the load's alerts.
+LEFT_BYTES = 300_000
+LEFT_PAGES = 40
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+def await_check(engine: EngineProcess, name: str, is_so: Callable[[dict[str, Any]], bool]) -> None:
+    """Return when this check of `/readyz` is so; AssertionError, with the output, if it is not."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        is_ready, body = engine.readiness()
+        if body is not None and is_so(body["checks"][name]):
+            assert is_ready is all(
+                check["ok"] for name, check in body["checks"].items() if name != "channels"
+            )
+            return
+        assert time.monotonic() < deadline, f"{body}\n{engine.output}"
+        time.sleep(0.1)
+
+
+def await_trouble(engine: EngineProcess, name: str, words: str) -> None:
+    """Return when this check is not good, for this reason."""
+    await_check(engine, name, lambda check: not check["ok"] and words in check["detail"])
+
+
+def count_lines(engine: EngineProcess, words: str) -> int:
+    """How often it said so."""
+    return sum(words in line.text for line in engine.lines.all())
+
+
+@pytest.mark.parametrize("outage", ["stop", "kill"])
+def test_a_broker_that_goes_and_comes_back_loses_nothing(
+    own_kafka: RealKafka, tmp_path: Path, outage: str
+) -> None:
+    with open_gate(own_kafka, tmp_path) as gate, gate.site.start() as engine:
+        engine.wait_ready()
+        plates = gate.see(LOAD)
+        gate.hook.wait_for(LOAD // 10)
+        getattr(own_kafka, outage)()
+        await_trouble(engine, "consuming", "broker away")
+        own_kafka.start()
+        plates += gate.see(LOAD)
+        gate.await_plates(plates, PATIENCE_SECONDS)
+        engine.wait_ready()
+        assert count_lines(engine, '"broker.away"') == 1
+        assert count_lines(engine, '"broker.back"') == 1
+        assert "Traceback" not in engine.output
+        assert "%3|" not in engine.output, "librdkafka speaks past the log"
+        gate.site.await_consumed()
+        assert engine.stop(STOP_SECONDS) == 0
+    assert gate.counts() == dict.fromkeys(plates, 1)
+
+
+def test_a_frozen_broker_is_waited_for(own_kafka: RealKafka, tmp_path: Path) -> None:
+    with open_gate(own_kafka, tmp_path) as gate, gate.site.start() as engine:
+        engine.wait_ready()
+        plates = gate.see(LOAD)
+        gate.hook.wait_for(LOAD // 10)
+        own_kafka.freeze()
+        # Longer than the session: the group will have done without this member.
+        time.sleep(10.0)
+        own_kafka.thaw()
+        plates += gate.see(10)
+        gate.await_plates(plates, PATIENCE_SECONDS)
+        engine.wait_ready()
+        gate.site.await_consumed()
+        assert engine.stop(STOP_SECONDS) == 0
+    assert gate.counts() == dict.fromkeys(plates, 1)
+
+
+@pytest.mark.parametrize("outage", ["kill", "freeze"])
+def test_the_engine_ends_in_time_while_the_broker_is_away(
+    own_kafka: RealKafka, tmp_path: Path, outage: str
+) -> None:
+    with open_gate(own_kafka, tmp_path) as gate, gate.site.start() as engine:
+        gate.await_plates(gate.see())
+        getattr(own_kafka, outage)()
+        if outage == "kill":
+            await_trouble(engine, "consuming", "broker away")
+        assert engine.stop(STOP_SECONDS) == 0
+        engine.wait_for_line("engine.stopped")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A disk that is soon full."""
+    with small_disk(tmp_path / "disk") as mounted:
+        if mounted is None:
+            pytest.skip("needs the right to mount a tmpfs; the quota's test is like it")
+        yield mounted
+
+
+@contextlib.contextmanager
+def gate_with_store(broker: Broker, tmp_path: Path, url: str) -> Iterator[Gate]:
+    """A gate whose store is this one."""
+    folder = tmp_path / "gate"
+    folder.mkdir()
+    with open_gate(broker, folder, STATE_URL=url) as gate:
+        yield gate
+
+
+def test_a_full_disk_is_waited_for(broker: Broker, tmp_path: Path, disk: SmallDisk) -> None:
+    url = f"sqlite:///{disk.folder}/alerts.db"
+    with gate_with_store(broker, tmp_path, url) as gate, gate.site.start() as engine:
+        engine.wait_ready()
+        disk.fill(LEFT_BYTES)
+        plates = gate.see(LOAD)
+        await_trouble(engine, "store", "full")
+        await_trouble(engine, "consuming", "full")
+        assert engine.get("/healthz")[0] == 200
+        disk.free()
+        gate.await_plates(plates, PATIENCE_SECONDS)
+        engine.wait_ready()
+        plates += gate.see()
+        gate.await_plates(plates)
+        assert count_lines(engine, '"stream.waiting"') == 1
+        assert engine.stop(STOP_SECONDS) == 0
+    assert gate.counts() == dict.fromkeys(plates, 1)
+
+
+def test_a_quota_that_is_used_up_loses_nothing(broker: Broker, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/alerts.db"
+    with gate_with_store(broker, tmp_path, f"{url}?max_page_count={LEFT_PAGES}") as gate:
+        plates = gate.see(LOAD)
+        with gate.site.start() as engine:
+            await_trouble(engine, "store", "full")
+            await_trouble(engine, "consuming", "full")
+            assert engine.stop(STOP_SECONDS) == 0
+        assert 0 < len(gate.hook.requests.all()) < LOAD
+        with gate.site.start(STATE_URL=url) as engine:
+            gate.await_plates(plates, PATIENCE_SECONDS)
+            gate.site.await_consumed()
+            assert engine.stop(STOP_SECONDS) == 0
+    # A delivery that could not be marked before the stop was in flight.
+    assert set(gate.counts()) == set(plates)
+    assert gate.counts().total() - LOAD <= 4
+
+
+def test_a_store_that_another_process_locks_is_waited_for(broker: Broker, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/alerts.db"
+    with gate_with_store(broker, tmp_path, url) as gate, gate.site.start() as engine:
+        engine.wait_ready()
+        with contextlib.closing(sqlite3.connect(tmp_path / "alerts.db")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            plates = gate.see(20)
+            await_trouble(engine, "consuming", "locked")
+            other.rollback()
+        gate.await_plates(plates, PATIENCE_SECONDS)
+        engine.wait_ready()
+        assert engine.stop(STOP_SECONDS) == 0
+    assert gate.counts() == dict.fromkeys(plates, 1)
+
+
+def test_dead_letters_wait_in_the_store_for_their_topic(broker: Broker, tmp_path: Path) -> None:
+    text, servers = EVENT_SCHEMA.read_text(), broker.bootstrap_servers
+    with open_gate(broker, tmp_path) as gate, gate.site.start() as engine:
+        gate.await_plates(gate.see())
+        # Without the registry no dead letter can be written, and plates are read all the same.
+        gate.registry.available = False
+        with EventPublisher(servers, gate.registry.url, text, gate.site.topic) as publisher:
+            publisher.publish_value(b"no event")
+        engine.wait_for_line("dead_letters.refused", timeout_seconds=PATIENCE_SECONDS)
+        gate.registry.available = True
+        gate.await_plates(gate.see())
+        engine.wait_for_line("dead_letters.accepted_again", timeout_seconds=PATIENCE_SECONDS)
+        assert engine.stop(STOP_SECONDS) == 0

@@ -39,8 +39,9 @@ class IndexedMatcher:
     def describe(self) -> Iterator[str]:
         """The index for people, one line after the other."""
         root = list(self._index.root())
-        total, always = len(self._rules), len(root)
-        yield f"{total:,} rules, of which {always:,} are evaluated on every event"
+        verb = "is" if len(root) == 1 else "are"
+        always = f"{len(root):,} {verb} evaluated on every event"
+        yield f"{len(self._rules):,} rules, of which {always}"
         yield from self._index.describe()
         if root:
             yield "on every event"

@@ -10,7 +10,7 @@ from engine.match.affixes import affix_steps
 from engine.match.bucket import Bucket, Bucketer, Step
 from engine.match.intervals import intervals_step
 from engine.match.key import FAILED, Key
-from engine.match.needs import Affixes, Atom, Interval, Parts, Points, Test
+from engine.match.needs import Affixes, Atom, Interval, Parts, Points, Present, Test
 from engine.match.parts import parts_step
 from engine.match.points import points_step
 
@@ -95,10 +95,10 @@ class Table:
         for kind, rules in self._tests.items():
             size = f"one of {self._size:,} values" if kind is Points else ""
             count = len({position for _, position in rules})
-            yield f"{_WORDS[kind]}{size}: {count:,} rules"
+            yield f"{_WORDS[kind]}{size}: {_count(count)}"
         for words, positions in (("null", self._null), ("not to be had", self._failed)):
             if positions:
-                yield f"{words}: {len(set(positions)):,} rules"
+                yield f"{words}: {_count(len(set(positions)))}"
 
 
 _WORDS: Final[dict[type, str]] = {
@@ -106,7 +106,12 @@ _WORDS: Final[dict[type, str]] = {
     Interval: "a range of numbers",
     Affixes: "a begin or an end",
     Parts: "a text in it",
+    Present: "anything but null",
 }
+
+
+def _count(rules: int) -> str:
+    return "1 rule" if rules == 1 else f"{rules:,} rules"
 
 
 def _content(test: Test) -> Any:

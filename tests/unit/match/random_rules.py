@@ -25,9 +25,10 @@ TEXTS: Final = (
 NUMBERS: Final = ("0", "1", "-1", "2.5", "0.5", "0.8", "1.0", "40", "3", "-0.0", "9007199254740993",
                   "0.0/0.0", "1.0/0.0", "3u")  # fmt: skip
 PATTERNS: Final = (
-    "^AB", "12$", "^AB.*[0-4]?12$", "(?i)^ab", "(?i)s", "(?i)k1?$", "(?i)^a(b|c)+", "b|^$", "[a-c]2",
-    "(?i)us-(fl|ga)$", "^(?:ABC|AB12)$", "\\\\d+", "(?m)^b", "a.*2", "\\\\bab", "(?i)\u0130", "^.{3}$",
-    "a*^b", "$^", "x{0,2}", "(ab){2}", "(?i)STRASSE|stra\u00dfe", "[^a]", "\\\\x41",
+    "^AB", "12$", "^AB.*[0-4]?12$", "(?i)^ab", "(?i)s", "(?i)k1?$", "(?i)^a(b|c)+", "b|^$",
+    "[a-c]2", "(?i)us-(fl|ga)$", "^(?:ABC|AB12)$", "\\\\d+", "(?m)^b", "a.*2", "\\\\bab",
+    "(?i)\u0130", "^.{3}$", "a*^b", "$^", "x{0,2}", "(ab){2}", "(?i)STRASSE|stra\u00dfe",
+    "[^a]", "\\\\x41",
 )  # fmt: skip
 TEXT_FIELDS: Final = (
     "camera_id", "plate.text", "plate.normalized_text", "plate.region", "vehicle.make",

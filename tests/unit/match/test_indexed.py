@@ -10,6 +10,9 @@ from engine.cel import Expression
 from engine.errors import EvaluationError, ExpressionError
 from engine.event import Event
 from engine.match import IndexedMatcher, LinearMatcher, Matcher
+from engine.match.index import CROWD, Index
+from engine.match.keyring import Keyring
+from engine.match.necessary import needs_of
 from engine.rules import Rule
 from tests.unit.match.random_rules import CONDITIONS, a_rule, events, operator_conditions
 
@@ -59,14 +62,12 @@ def _rules(conditions: list[str | Expression]) -> list[Rule]:
 
 
 SETS = st.lists(CONDITIONS | operator_conditions(), min_size=RULES_A_SET, max_size=RULES_A_SET)
-SLICE = settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=False,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
+SLICE = settings(max_examples=25, deadline=None, suppress_health_check=SLOW_IS_FINE)
+LONG = settings(max_examples=3_000, deadline=None, suppress_health_check=SLOW_IS_FINE)
 
 
+# Each part is 25 sets of 6 rules on 250 events: 10^5 pairs in all.
 @pytest.mark.parametrize("part", range(3))
 @SLICE
 @given(conditions=SETS)
@@ -74,3 +75,66 @@ def test_the_index_changes_neither_matches_nor_errors(
     part: int, conditions: list[str | Expression]
 ) -> None:
     assert_same(_rules(conditions), POOL)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)
+@LONG
+@given(conditions=SETS, seed=st.integers(0, 1_000))
+def test_the_index_changes_nothing_in_a_long_run(
+    conditions: list[str | Expression], seed: int
+) -> None:
+    assert_same(_rules(conditions), events(250, seed))
+
+
+def assert_none_passed_over(conditions: list[str | Expression], pool: Iterable[Event]) -> None:
+    """Many rules of each condition, so that all keys are worth their reading and crowds form."""
+    rules = _rules(conditions)
+    keyring = Keyring()
+    needs = [needs_of(rule.condition, keyring) for rule in rules]
+    index = Index([need for need in needs for _ in range(CROWD)])
+    for event in pool:
+        found = list(index.candidates(event.bindings))
+        assert found == sorted(set(found))
+        for place in set(range(len(rules))) - {position // CROWD for position in found}:
+            assert_false(rules[place], event)
+
+
+def assert_false(rule: Rule, event: Event) -> None:
+    try:
+        value = rule.condition.evaluate(event.bindings)
+    except EvaluationError as error:
+        value = error
+    assert value is False, (rule.condition.cel, event.values, value)
+
+
+@SLICE
+@given(conditions=SETS)
+def test_crowds_of_rules_are_never_passed_over(conditions: list[str | Expression]) -> None:
+    assert_none_passed_over(conditions, POOL)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)
+@LONG
+@given(conditions=SETS, seed=st.integers(0, 1_000))
+def test_crowds_are_never_passed_over_in_a_long_run(
+    conditions: list[str | Expression], seed: int
+) -> None:
+    assert_none_passed_over(conditions, events(250, seed))
+
+
+def test_all_rules_are_given_in_order() -> None:
+    rules = _rules(["true", 'plate.text == "a"', "false"])
+    assert IndexedMatcher(rules).all_rules() == tuple(rules)
+
+
+def test_the_index_tells_what_it_looks_up_and_which_rules_it_cant() -> None:
+    rules = _rules(['plate.text != "a"', *[f'camera_id == "c{number}"' for number in range(9)]])
+    assert list(IndexedMatcher(rules).describe()) == [
+        "10 rules, of which 1 is evaluated on every event",
+        "camera_id",
+        "    one of 9 values: 9 rules",
+        "on every event",
+        "    r0: plate.text is unequal to a constant on most events",
+    ]

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from engine.cel import Expression
+from engine.cel.values import UInt
+from engine.errors import EvaluationError, ExpressionError
+from engine.event import Event
+from engine.match.key import FAILED, ODD
+from engine.match.keyring import Keyring
+from engine.match.necessary import needs_of
+from engine.match.needs import (
+    NOTHING,
+    Affixes,
+    Anything,
+    Atom,
+    Every,
+    Interval,
+    Need,
+    Parts,
+    Points,
+    Present,
+    Some,
+    atoms_of,
+)
+from tests.unit.cel.plate_variables import compiled
+from tests.unit.match.random_rules import CONDITIONS, events, operator_conditions
+
+POOL = events(120, seed=23)
+
+
+def needs(text: str) -> Need:
+    return needs_of(compiled(text), Keyring())
+
+
+def shown(text: str) -> str:
+    """The atoms of what a condition needs, in short."""
+    return " ".join(sorted(map(_shown, atoms_of(needs(text)))))
+
+
+def _shown(atom: Atom) -> str:
+    marks = ("?" if atom.or_null else "") + ("!" if atom.or_failed else "")
+    return f"{atom.key.text}:{type(atom.test).__name__}{marks}"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('plate.text == "A"', "plate.text:Points"),
+        ('"A" == plate.region', "plate.region:Points"),
+        ('plate.text in ["A", "B"]', "plate.text:Points"),
+        ('plate.region in ["A", null]', "plate.region:Points?"),
+        ("plate.region == null", "plate.region:Points?"),
+        ("plate.region != null", "plate.region:Present"),
+        ("has(plate.region)", "plate.region:Present"),
+        ("plate.confidence > 0.5", "plate.confidence:Interval"),
+        ("0.5 > extras.quality_score", "extras.quality_score:Interval?"),
+        ("!(plate.confidence > 0.5)", "plate.confidence:Interval"),
+        ("is_test", "is_test:Points"),
+        ("!is_test", "is_test:Points"),
+        ('lower(plate.region).contains("x")', "lower(plate.region):Parts?"),
+        ('plate.text.startsWith("x")', "plate.text:Affixes"),
+        ('plate.text.matches("(?i)^AB")', "fold(plate.text):Affixes"),
+        ('plate.text.matches("^AB")', "whole(plate.text):Affixes"),
+        ('["A", "B"].exists(v, plate.text == v)', "plate.text:Points"),
+        ('time.getHours("UTC") >= 22', 'time.getHours("UTC"):Interval?!'),
+        ("double(plate.text) > 3.0", "double(plate.text):Interval?!"),
+        (
+            'plate.region != null && lower(plate.region) == "a"',
+            "lower(plate.region):Points plate.region:Present",
+        ),
+        ('!(plate.region == null || plate.region.matches("a"))', "plate.region:Present"),
+        (
+            'is_test ? plate.text == "A" : plate.text == "B"',
+            "is_test:Points is_test:Points plate.text:Points plate.text:Points",
+        ),
+    ],
+)
+def test_what_a_condition_is_looked_up_by(text: str, wanted: str) -> None:
+    assert shown(text) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "false",
+        "plate.confidence == 0.0 / 0.0",
+        'plate.text == "A" && plate.text == "B"',
+        "plate.confidence > 2.0 && plate.confidence < 1.0",
+        "[].exists(v, v == plate.text)",
+        "plate.text == null",
+        '"a" == "b"',
+    ],
+)
+def test_a_condition_that_never_holds_nor_fails_needs_what_no_event_has(text: str) -> None:
+    assert needs(text) == NOTHING
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "true",
+        "1 / 0 == 1",
+        'plate.text != "A"',
+        '!(plate.text in ["A"])',
+        'plate.text == "A" || plate.confidence * 2.0 != 1.0',
+        'tags.exists(t, t == "a")',
+        "latency_ms == 9007199254740993",
+        'plate.text < "M"',
+        'plate.text.matches(".*")',
+        "plate.confidence != 0.0 / 0.0",
+        '!plate.text.contains("a")',
+    ],
+)
+def test_a_condition_of_which_nothing_is_known_says_why(text: str) -> None:
+    need = needs(text)
+    is_whole = isinstance(need, Atom) and need.key.text.startswith("truth(")
+    assert is_whole or (isinstance(need, Anything) and need.reason)
+
+
+def test_a_list_macro_is_not_written_out_where_another_may_use_up_the_rounds() -> None:
+    both = 'tags.all(t, t != "x") && ["A"].exists(v, plate.text == v)'
+    assert isinstance(needs(both), Anything)
+
+
+def meets(need: Need, event: Event) -> bool:
+    """Whether an event meets a need, read as its words say."""
+    match need:
+        case Anything():
+            return True
+        case Every(needs):
+            return all(meets(each, event) for each in needs)
+        case Some(needs):
+            return any(meets(each, event) for each in needs)
+    value = need.key.read(event.bindings)
+    if value is None or value is FAILED:
+        return need.or_null if value is None else need.or_failed
+    return value is ODD or _passes(need, value)
+
+
+def _passes(atom: Atom, value: object) -> bool:
+    match atom.test:
+        case Points(values):
+            return type(value) in (list, dict) or value in values
+        case Interval() as test:
+            if type(value) not in (int, float, UInt):
+                return True
+            assert isinstance(value, int | float)
+            if math.isnan(value):
+                return test.with_nan
+            above = value > test.low or (value == test.low and not test.is_low_open)
+            return above and (value < test.high or (value == test.high and not test.is_high_open))
+        case Affixes(pairs):
+            return not isinstance(value, str) or any(
+                value.startswith(begin) and value.endswith(end) for begin, end in pairs
+            )
+        case Parts(texts):
+            return not isinstance(value, str) or any(text in value for text in texts)
+        case Present():
+            return True
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(condition=CONDITIONS | operator_conditions())
+def test_every_event_on_which_a_condition_is_not_false_meets_its_needs(
+    condition: str | Expression,
+) -> None:
+    try:
+        expression = compiled(condition) if isinstance(condition, str) else condition
+    except ExpressionError:
+        return
+    need = needs_of(expression, Keyring())
+    for event in POOL:
+        try:
+            value = expression.evaluate(event.bindings)
+        except EvaluationError as error:
+            value = error
+        assert value is False or meets(need, event), (expression.cel, event.values, need)

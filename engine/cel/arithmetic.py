@@ -24,7 +24,8 @@ from engine.cel.values import (
 MAX_SIZE: Final = 1_048_576
 
 
-def _int(value: int) -> int:
+def int64(value: int) -> int:
+    """A value that must fit a 64-bit integer."""
     if INT_MIN <= value <= INT_MAX:
         return value
     raise failure(Failure.OVERFLOW, "the result does not fit a 64-bit integer")
@@ -56,11 +57,11 @@ def add(left: Any, right: Any) -> Any:
     other = type(right)
     if kind is other:
         if kind is int:
-            return _int(left + right)
+            return int64(left + right)
         if kind is float:
             return left + right
         if kind in _JOINED:
-            return _join(left, right)
+            return joined(left, right)
         if kind is UInt:
             return _uint(int(left) + int(right))
         if kind is Duration:
@@ -73,7 +74,8 @@ def add(left: Any, right: Any) -> Any:
 _JOINED: Final = frozenset({str, bytes, list})
 
 
-def _join(left: Any, right: Any) -> Any:
+def joined(left: Any, right: Any) -> Any:
+    """Two texts, bytes or lists as one, if that is not too large."""
     if len(left) + len(right) > MAX_SIZE:
         raise failure(Failure.TOO_LARGE, f"the result is larger than {MAX_SIZE:,}")
     return left + right
@@ -85,7 +87,7 @@ def subtract(left: Any, right: Any) -> Any:
     other = type(right)
     if kind is other:
         if kind is int:
-            return _int(left - right)
+            return int64(left - right)
         if kind is float:
             return left - right
         if kind is UInt:
@@ -102,7 +104,7 @@ def multiply(left: Any, right: Any) -> Any:
     kind = type(left)
     if kind is type(right):
         if kind is int:
-            return _int(left * right)
+            return int64(left * right)
         if kind is float:
             return left * right
         if kind is UInt:
@@ -120,7 +122,7 @@ def divide(left: Any, right: Any) -> Any:
             quotient = abs(left) // abs(right)
             if kind is UInt:
                 return UInt(quotient)
-            return _int(quotient if (left < 0) == (right < 0) else -quotient)
+            return int64(quotient if (left < 0) == (right < 0) else -quotient)
         if kind is float:
             return left / right if right else _divide_by_zero(left, right)
     raise no_overload("_/_", left, right)
@@ -143,7 +145,7 @@ def remainder(left: Any, right: Any) -> Any:
             return UInt(rest)
         if right == -1:
             # The quotient, not the rest, may overflow; CEL's implementations refuse both.
-            _int(-left)
+            int64(-left)
         return rest if left >= 0 else -rest
     raise no_overload("_%_", left, right)
 
@@ -152,7 +154,7 @@ def negate(value: Any) -> Any:
     """`-value` of an int or a double."""
     kind = type(value)
     if kind is int:
-        return _int(-value)
+        return int64(-value)
     if kind is float:
         return -value
     raise no_overload("-", value)

@@ -49,7 +49,12 @@ _KEYS: Final = frozenset({str, int, UInt, bool})
 
 def plan(findings: Findings) -> Closure:
     """The closure of a checked tree without errors."""
-    return _Planner(findings).closure(findings.root)
+    return plan_part(findings, findings.root)
+
+
+def plan_part(findings: Findings, node: Node) -> Closure:
+    """The closure of one node of a checked tree."""
+    return _Planner(findings).closure(node)
 
 
 class _Planner:
@@ -214,12 +219,13 @@ def _list(items: tuple[Closure, ...]) -> Closure:
 def _map(entries: tuple[tuple[Closure, Closure], ...]) -> Closure:
     def build(bindings: dict[Any, Any]) -> Any:
         pairs = [(key(bindings), value(bindings)) for key, value in entries]
-        return _make_map(pairs)
+        return make_map(pairs)
 
     return build
 
 
-def _make_map(pairs: list[tuple[Any, Any]]) -> Any:
+def make_map(pairs: list[tuple[Any, Any]]) -> Any:
+    """A map of keys and values; an evaluation error for a key that can't be one or is there."""
     result = CelMap()
     for key, value in pairs:
         if type(key) not in _KEYS:

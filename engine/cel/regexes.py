@@ -16,6 +16,9 @@ _OPTIONS.log_errors = False
 # Only whether it matches is asked for.
 _OPTIONS.never_capture = True
 _SHOWN: Final = 120
+#: A set, unlike a pattern, gives no answer where its automaton outgrows its memory: none so small
+#: does.
+_MAX_SET_PROGRAM: Final = 1_000
 _NOT_OFFERED: Final = {
     "(?=": "lookahead",
     "(?!": "lookahead",
@@ -32,13 +35,25 @@ class BadRegexError(ValueError):
 
 def compile_search(pattern: str) -> Callable[[str], bool]:
     """A function that says whether the pattern is found in a text; BadRegexError if it is none."""
+    match = compile_match(pattern)
+    return lambda text: match(text) is not None
+
+
+def compile_match(pattern: str) -> Callable[[str], object]:
+    """A function that gives None where the pattern is not found in a text; BadRegexError."""
     try:
         compiled = re2.compile(pattern, _OPTIONS)
     except (re2.error, UnicodeEncodeError) as error:
         raise BadRegexError(_explain(error)) from None
+    if compiled.programsize <= _MAX_SET_PROGRAM:
+        # A set of one answers in half the time of a pattern, which gives a match object.
+        patterns = re2.Set.SearchSet(_OPTIONS)
+        patterns.Add(pattern)
+        patterns.Compile()
+        return patterns.Match  # type: ignore[no-any-return]
     search = compiled.search
     # Given bytes, re2 has no offsets to translate, which takes twice as long as the search.
-    return lambda text: search(text.encode()) is not None
+    return lambda text: search(text.encode())
 
 
 def _explain(error: Exception) -> str:

@@ -1,0 +1,134 @@
+"""Function calls as pieces: the overload is chosen now where the arguments' types are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
+from functools import cache
+from typing import Any, Final
+
+from engine.cel.functions import ANY, FUNCTIONS, Function, Overload
+from engine.cel.instants import PARTS, find_zone
+from engine.cel.lowering.code import Code, constant, general, given, plain, strict
+from engine.cel.lowering.runtime import GiveUpError
+from engine.cel.regexes import BadRegexError, compile_match
+
+#: Functions that fail on null, and on nothing else of the types that they take.
+_STEADY: Final = frozenset(
+    {"size", "lowerAscii", "upperAscii", "trim", "reverse", "isNumber", "string", "type"}
+)
+#: Calls that are an operation of Python, by name and types. Python fails on null in all of them.
+_TEMPLATES: Final[dict[tuple[str, tuple[type, ...]], tuple[str, type]]] = {
+    ("startsWith", (str, str)): ("{0}.startswith({1})", bool),
+    ("endsWith", (str, str)): ("{0}.endswith({1})", bool),
+    ("lower", (str,)): ("{0}.lower()", str),
+    ("double", (int,)): ("float({0})", float),
+    ("size", (str,)): ("len({0})", int),
+    ("size", (bytes,)): ("len({0})", int),
+    ("size", (list,)): ("len({0})", int),
+    ("size", (dict,)): ("len({0})", int),
+}
+_SAME: Final = {"string": str, "int": int, "double": float, "bool": bool, "bytes": bytes}
+#: What a datetime has under another name.
+_ATTRIBUTES: Final = {
+    "getFullYear": "{0}.year",
+    "getDate": "{0}.day",
+    "getHours": "{0}.hour",
+    "getMinutes": "{0}.minute",
+    "getSeconds": "{0}.second",
+}
+
+
+def call_function(function: Function, args: list[Code]) -> Code | None:
+    """The call; None where a closure must say why it always fails."""
+    kinds = tuple(arg.kind for arg in args)
+    if function.name == "dyn":
+        return general(args[0])
+    if function.name in _SAME and kinds == (_SAME[function.name],):
+        return given(args[0])
+    if kinds == (str, str) and function.name == "contains":
+        return strict("({0} in {1})", args[1], args[0], kind=bool)
+    if function.name == "matches" and args[1].is_constant and kinds == (str, str):
+        return _matches(args[0], args[1].value)
+    if args[0].kind is datetime and function.name in PARTS:
+        part = _part(function.name, args)
+        if part is not None:
+            return part
+    share = (function.name, args[0].share) if len(args) == 1 and args[0].share else None
+    special = _TEMPLATES.get((function.name, kinds))  # type: ignore[arg-type]  # None is no key
+    if special is not None:
+        return strict(special[0], *args, kind=special[1], share=share)
+    return _implementation(function, [general(arg) for arg in args], share)
+
+
+def _matches(target: Code, pattern: str) -> Code | None:
+    try:
+        match = compile_match(pattern)
+    except BadRegexError:
+        return None
+    return strict("({0}({1}) is not None)", constant(match), target, kind=bool)
+
+
+def _part(name: str, args: list[Code]) -> Code | None:
+    """A part of a moment that the bindings hold as a datetime."""
+    zone: tzinfo = UTC
+    if len(args) == 2:
+        if not args[1].is_constant or type(args[1].value) is not str:
+            return None
+        try:
+            zone = find_zone(args[1].value)
+        except ValueError:
+            return None
+    share = (args[0].share, zone) if args[0].share is not None else None
+    moment = strict("{0}.astimezone({1})", args[0], constant(zone), kind=datetime, share=share)
+    template = _ATTRIBUTES.get(name)
+    if template is not None:
+        return strict(template, moment, kind=int)
+    return strict("{0}({1})", constant(PARTS[name]), moment, kind=int)
+
+
+def _implementation(function: Function, args: list[Code], share: Any) -> Code:
+    rows = [row for row in function.overloads if len(row.params) == len(args)]
+    holes = ", ".join(f"{{{number}}}" for number in range(1, len(args) + 1))
+    template = f"{{0}}({holes})"
+    row = _chosen(rows, args)
+    if row is None:
+        results = {each.result for each in rows}
+        kind = results.pop() if len(results) == 1 else ANY
+        run = constant(_dispatcher(function.name, len(args)))
+        made = plain(template, run, *args, can_fail=True, share=share)
+    else:
+        kind = row.result
+        takes_null = row.params[0] is ANY
+        given_args = args if takes_null else [given(arg) for arg in args]
+        run = constant(row.implementation)
+        fails = function.name not in _STEADY
+        made = plain(template, run, *given_args, can_fail=fails, share=share)
+    return made if kind is ANY else replace(made, kind=kind, is_nullable=False)
+
+
+def _chosen(rows: list[Overload], args: list[Code]) -> Overload | None:
+    """The signature for these types."""
+    for row in rows:
+        if row.params[0] is ANY or row.params == tuple(arg.kind for arg in args):
+            return row
+    return None
+
+
+@cache
+def _dispatcher(name: str, count: int) -> Callable[..., Any]:
+    """The function for arguments whose types are known only then."""
+    table = {
+        row.params: row.implementation
+        for row in FUNCTIONS[name].overloads
+        if len(row.params) == count
+    }
+
+    def call(*values: Any) -> Any:
+        implementation = table.get(tuple(map(type, values)))
+        if implementation is None:
+            raise GiveUpError
+        return implementation(*values)
+
+    return call

@@ -1,0 +1,168 @@
+"""A piece of the Python that is to be: a template of our own, its parts, and what is known of it.
+
+Templates are fixed texts of this package. Whatever an expression holds (names, texts, numbers,
+lists, patterns) is a constant, which reaches the function as an argument and never as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from engine.cel.values import MISSING, Timestamp
+from engine.schema import FieldType, Kind
+
+#: Deepest nesting that is written; Python's own limit is 200 brackets.
+MAX_DEPTH: Final = 60
+
+#: The Python types of a field's values. A timestamp is a datetime as long as nothing asks for more.
+TYPES: Final[dict[Kind, type]] = {
+    Kind.STRING: str,
+    Kind.INT: int,
+    Kind.DOUBLE: float,
+    Kind.BOOL: bool,
+    Kind.BYTES: bytes,
+    Kind.LIST: list,
+    Kind.MAP: dict,
+    Kind.RECORD: dict,
+    Kind.TIMESTAMP: datetime,
+}
+_ELEMENTS: Final = {str: Kind.STRING, int: Kind.INT, float: Kind.DOUBLE, bool: Kind.BOOL}
+
+
+class Form(StrEnum):
+    """How a piece is written."""
+
+    PLAIN = "plain"
+    CONSTANT = "constant"
+    ALL = "all"
+    ANY = "any"
+    CHOICE = "choice"
+    LOOP = "loop"
+    ITEM = "item"
+
+
+class UnlowerableError(Exception):
+    """The expression is left to the closures."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Code:
+    """One piece. `template` has `{0}`, `{1}` … for its parts, and is an operand of any operator.
+
+    `kind` is the Python type of its value where that is known, `field` the schema's type of a
+    record, list or map. `is_guarded` says that a null never comes here, though it is nullable.
+    `share` is the same for pieces that give the same, where computing them twice is a waste.
+    `can_fail` is a guess: only the order of operands hangs on it. `slot` numbers a loop's variable,
+    `rounds` are the most that all loops in it take.
+    """
+
+    form: Form
+    template: str = ""
+    parts: tuple[Code, ...] = ()
+    kind: type | None = None
+    is_nullable: bool = False
+    field: FieldType | None = None
+    value: Any = MISSING
+    share: Hashable = None
+    is_guarded: bool = False
+    can_fail: bool = False
+    depth: int = 1
+    slot: int = 0
+    rounds: int = 0
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the value is known."""
+        return self.form is Form.CONSTANT
+
+    @property
+    def fails_on_null(self) -> bool:
+        """Whether an operation that takes no null may meet one here."""
+        return self.kind is None or (self.is_nullable and not self.is_guarded)
+
+
+def constant(value: Any) -> Code:
+    """A value that is known."""
+    field: FieldType | None = None
+    if type(value) is list and value:
+        kinds = {type(item) for item in value}
+        element = _ELEMENTS.get(kinds.pop()) if len(kinds) == 1 else None
+        if element is not None:
+            field = FieldType(Kind.LIST, element=FieldType(element))
+    return Code(
+        Form.CONSTANT, kind=type(value), is_nullable=value is None, field=field, value=value
+    )
+
+
+def plain(
+    template: str,
+    *parts: Code,
+    kind: type | None = None,
+    can_fail: bool = False,
+    share: Hashable = None,
+) -> Code:
+    """An operation on parts, evaluated from the left."""
+    return Code(
+        Form.PLAIN,
+        template,
+        parts,
+        kind,
+        is_nullable=kind is None,
+        share=share,
+        can_fail=can_fail or any(part.can_fail for part in parts),
+        depth=1 + max((part.depth for part in parts), default=0),
+        rounds=sum(part.rounds for part in parts),
+    )
+
+
+def strict(template: str, *parts: Code, kind: type | None = None, share: Hashable = None) -> Code:
+    """An operation in whose template Python fails on null, as CEL does, and on nothing else."""
+    fails = any(part.fails_on_null for part in parts)
+    return plain(template, *parts, kind=kind, can_fail=fails, share=share)
+
+
+def typed(code: Code, field: FieldType | None, *, is_nullable: bool = False) -> Code:
+    """The piece with the schema's type of its value."""
+    if field is None:
+        return replace(code, kind=None, field=None, is_nullable=True)
+    return replace(
+        code,
+        kind=TYPES[field.kind],
+        field=field,
+        is_nullable=field.nullable or is_nullable,
+    )
+
+
+def element(code: Code, field: FieldType | None) -> Code:
+    """The piece as an element of a list or map; timestamps inside those are not converted."""
+    inner = field.element if field is not None else None
+    return typed(code, None if inner is not None and inner.kind is Kind.TIMESTAMP else inner)
+
+
+def general(code: Code) -> Code:
+    """The piece as a CEL value: its timestamp is a `Timestamp`."""
+    if code.kind is not datetime:
+        return code
+    instant = plain("instant({0})", code, kind=Timestamp)
+    return replace(instant, is_nullable=code.is_nullable, is_guarded=code.is_guarded)
+
+
+def given(code: Code) -> Code:
+    """The piece for an operation that would take a null for something else."""
+    code = general(code)
+    if code.kind is None or not code.is_nullable:
+        return code
+    return replace(strict("given({0})", code, kind=code.kind), field=code.field)
+
+
+def truth(code: Code) -> Code:
+    """The piece as an operand of logic: true or false, or the function gives up."""
+    if code.kind is bool and not code.is_nullable:
+        return code
+    return plain(
+        "truth({0})", code, kind=bool, can_fail=code.kind is not bool or code.fails_on_null
+    )

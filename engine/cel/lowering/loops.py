@@ -1,0 +1,63 @@
+"""The macros as comprehensions; a failing item ends the function, unless one before it decided.
+
+The closures count rounds and stop at a limit, the functions don't count: a loop over so many items
+that the limit could matter is left to the closures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from engine.cel.lowering.code import Code, Form, constant, general, plain, truth
+from engine.cel.tree import Macro
+from engine.cel.values import Duration, Timestamp
+from engine.schema import FieldType, Kind
+
+#: Most items of a loop, by how many loops an expression has: inside each other or not, they take
+#: fewer rounds than the closures' limit.
+MAX_ITEMS: Final = {1: 10_000, 2: 200, 3: 40}
+_MAX_ITEMS_OF_MANY: Final = 10
+
+_TEMPLATES: Final[dict[Macro, str]] = {
+    Macro.ALL: "all({2} for {item} in items({0}, {1}))",
+    Macro.EXISTS: "any({2} for {item} in items({0}, {1}))",
+    Macro.EXISTS_ONE: "([{2} for {item} in items({0}, {1})].count(True) == 1)",
+    Macro.FILTER: "[{item} for {item} in items({0}, {1}) if {2}]",
+    Macro.MAP: "[{2} for {item} in items({0}, {1})]",
+}
+#: Types whose values `map` may keep without counting their size.
+_SMALL: Final = frozenset({bool, int, float, Timestamp, Duration})
+_FILTERED_MAP: Final = "[{3} for {item} in items({0}, {1}) if {2}]"
+
+
+def make_loop(
+    macro: Macro, over: Code, item: Code, condition: Code | None, result: Code | None, loops: int
+) -> Code:
+    """A macro over `over`, whose condition and result see `item`; `loops` are the expression's."""
+    limit = MAX_ITEMS.get(loops, _MAX_ITEMS_OF_MANY)
+    if over.is_constant and type(over.value) is list:
+        limit = len(over.value)
+    parts = [over, constant(limit)]
+    if condition is not None:
+        parts.append(truth(condition))
+    if result is not None:
+        value = general(result)
+        is_small = value.kind in _SMALL
+        parts.append(value if is_small else plain("kept({0})", value, kind=value.kind))
+    is_filtered = macro is Macro.MAP and condition is not None
+    inner = parts[2:]
+    code = Code(
+        Form.LOOP,
+        _FILTERED_MAP if is_filtered else _TEMPLATES[macro],
+        tuple(parts),
+        kind=list if macro in (Macro.MAP, Macro.FILTER) else bool,
+        # What is in the list may be null, or the list too long.
+        can_fail=over.fails_on_null or any(part.can_fail for part in parts),
+        depth=1 + max(part.depth for part in parts),
+        slot=item.slot,
+        rounds=over.rounds + limit * (1 + sum(part.rounds for part in inner)),
+    )
+    if macro is Macro.FILTER and over.field is not None and over.field.kind is Kind.LIST:
+        return replace(code, field=FieldType(Kind.LIST, element=over.field.element))
+    return code

@@ -1,0 +1,243 @@
+"""A checked tree into pieces of Python: names, constants, logic; what is left goes to its file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from engine.cel import guards, tree
+from engine.cel.constants import constant_of
+from engine.cel.findings import Findings
+from engine.cel.logic import Closure
+from engine.cel.loops import BUDGET, MAX_ROUNDS
+from engine.cel.lowering.calls import call_function
+from engine.cel.lowering.code import (
+    MAX_DEPTH,
+    Code,
+    Form,
+    UnlowerableError,
+    constant,
+    element,
+    general,
+    plain,
+    strict,
+    truth,
+    typed,
+)
+from engine.cel.lowering.logic import all_of, any_of, choice, opposite
+from engine.cel.lowering.loops import make_loop
+from engine.cel.lowering.operators import binary, negated
+from engine.cel.plan import plan_part
+from engine.cel.scope import Broken, Constant, Local, Scope, Variable, dotted
+from engine.cel.tree import (
+    Call,
+    Comprehension,
+    Ident,
+    ListNode,
+    MapNode,
+    Node,
+    Select,
+)
+from engine.cel.values import MISSING
+from engine.errors import EvaluationError
+from engine.schema import Kind
+
+#: Longest run of `+ - * / %` that is written as one expression.
+_MAX_STEPS: Final = 20
+
+
+class Translator:
+    """Translates one tree; UnlowerableError where it must be left to the closures as a whole."""
+
+    def __init__(self, findings: Findings, scope: Scope) -> None:
+        self._findings: Final = findings
+        self._variables: Final = scope.variables
+        self._items: Final[dict[int, Code]] = {}
+        #: The names that are known not to be null where the translation stands.
+        self._safe: frozenset[str] = frozenset()
+
+    def code(self, node: Node) -> Code:
+        """The piece for a node."""
+        value = constant_of(node)
+        if value is not MISSING:
+            return constant(value)
+        code = self._code(node)
+        return code if code.depth <= MAX_DEPTH else self._closure(node)
+
+    def _code(self, node: Node) -> Code:
+        match node:
+            case Ident() | Select():
+                return self._guarded(node, self._name(node))
+            case Call():
+                return self._call(node)
+            case ListNode():
+                parts = [general(self.code(item)) for item in node.items]
+                holes = ", ".join(f"{{{number}}}" for number in range(len(parts)))
+                return plain(f"[{holes}]", *parts, kind=list)
+            case MapNode():
+                return self._map(node)
+            case Comprehension():
+                return self._macro(node)
+        raise AssertionError(node)
+
+    def _guarded(self, node: Node, code: Code) -> Code:
+        if code.is_nullable and self._safe:
+            path = dotted(node)
+            if path is not None and path[0] in self._safe:
+                return replace(code, is_guarded=True)
+        return code
+
+    def _name(self, node: Ident | Select) -> Code:
+        reference = self._findings.references.get(id(node))
+        match reference:
+            case Variable():
+                load = plain("b[{0}]", constant(reference.name), share=reference.name)
+                return typed(load, self._variables[reference.name])
+            case Local():
+                return self._items[reference.slot]
+            case Constant():
+                return constant(reference.value)
+            case Broken():
+                return self._closure(node)
+        assert isinstance(node, Select)
+        return self._select(node)
+
+    def _select(self, node: Select) -> Code:
+        record, field = self.code(node.operand), constant(node.field)
+        kind = record.field
+        checked = self._findings.type_of(node.operand)
+        if checked is not None and checked.kind is Kind.RECORD:
+            if kind is None or kind.kind is not Kind.RECORD:
+                return self._closure(node)
+            load = self._field(record, field)
+            load = typed(load, kind.fields.get(node.field), is_nullable=record.is_nullable)
+            return plain("({0} is not None)", load, kind=bool) if node.is_test else load
+        if kind is not None and kind.kind is Kind.MAP:
+            if node.is_test:
+                return strict("({0} in {1})", field, record, kind=bool)
+            return element(plain("{0}[{1}]", record, field, can_fail=True), kind)
+        name = "has_member" if node.is_test else "member"
+        result = bool if node.is_test else None
+        return plain(f"{name}({{0}}, {{1}})", general(record), field, kind=result, can_fail=True)
+
+    def _field(self, record: Code, field: Code) -> Code:
+        share = (record.share, field.value) if record.share is not None else None
+        if not record.is_nullable:
+            return plain("{0}[{1}]", record, field, share=share)
+        if share is None or self._items:
+            return plain("optional({0}, {1})", record, field)
+        return plain("(None if {0} is None else {1}[{2}])", record, record, field, share=share)
+
+    def _map(self, node: MapNode) -> Code:
+        parts: list[Code] = []
+        texts: list[str] = []
+        for key, value in node.entries:
+            texts.append(f"({{{len(parts)}}}, {{{len(parts) + 1}}})")
+            parts += [general(self.code(key)), general(self.code(value))]
+        return plain(f"make_map([{', '.join(texts)}])", *parts, can_fail=True)
+
+    def _macro(self, node: Comprehension) -> Code:
+        reference = self._findings.references[id(node)]
+        assert isinstance(reference, Local)
+        over = general(self.code(node.range))
+        item = Code(Form.ITEM, slot=reference.slot)
+        if over.field is not None and over.field.kind is Kind.MAP:
+            item = replace(item, kind=str)
+        else:
+            item = element(item, over.field)
+        safe = self._safe
+        self._safe = frozenset(name for name in safe if name.split(".")[0] != node.variable)
+        self._items[reference.slot] = item
+        condition = self.code(node.condition) if node.condition is not None else None
+        result = self.code(node.result) if node.result is not None else None
+        del self._items[reference.slot]
+        self._safe = safe
+        return make_loop(node.macro, over, item, condition, result, self._findings.slots)
+
+    def _call(self, node: Call) -> Code:
+        if isinstance(self._findings.references.get(id(node)), Broken):
+            return self._closure(node)
+        function = self._findings.functions.get(id(node))
+        if function is not None:
+            args = node.args
+            if node.target is not None and "." not in function.name:
+                args = (node.target, *args)
+            codes = [self.code(arg) for arg in args]
+            made = call_function(function, codes)
+            return self._folded(node, codes, made if made is not None else self._closure(node))
+        match node.function:
+            case tree.AND | tree.OR:
+                return self._chain(node)
+            case tree.NOT:
+                return opposite(self.code(node.args[0]))
+            case tree.TERNARY:
+                return self._ternary(node)
+            case tree.NEGATE:
+                operand = self.code(node.args[0])
+                return self._folded(node, [operand], negated(operand))
+            case function_name if function_name in tree.ARITHMETIC:
+                return self._arithmetic(node)
+        left, right = map(self.code, node.args)
+        return self._folded(node, [left, right], binary(node.function, left, right))
+
+    def _chain(self, node: Call) -> Code:
+        is_all = node.function == tree.AND
+        known = guards.when_true if is_all else guards.when_false
+        safe = self._safe
+        operands: list[Code] = []
+        for arg in node.args:
+            operands.append(truth(self.code(arg)))
+            self._safe |= known(arg)
+        self._safe = safe
+        return all_of(operands) if is_all else any_of(operands)
+
+    def _ternary(self, node: Call) -> Code:
+        test, one, two = node.args
+        condition = truth(self.code(test))
+        safe = self._safe
+        self._safe = safe | guards.when_true(test)
+        first = self.code(one)
+        self._safe = safe | guards.when_false(test)
+        second = self.code(two)
+        self._safe = safe
+        return choice(condition, first, second)
+
+    def _arithmetic(self, node: Call) -> Code:
+        first, calls = tree.arithmetic_chain(node)
+        if len(calls) > _MAX_STEPS:
+            return self._closure(node)
+        code = self.code(first)
+        for call in calls:
+            right = self.code(call.args[1])
+            code = self._folded(call, [code, right], binary(call.function, code, right))
+        return code
+
+    def _folded(self, node: Node, parts: list[Code], code: Code) -> Code:
+        """The value itself where all parts are constants."""
+        if not all(part.is_constant for part in parts):
+            return code
+        run = plan_part(self._findings, node)
+        try:
+            return constant(run({BUDGET: MAX_ROUNDS}))
+        except EvaluationError:
+            return _call_of(run)
+
+    def _closure(self, node: Node) -> Code:
+        """A call of the node's closure: what is too deep, too long, or always fails."""
+        if not self._is_simple(node):
+            raise UnlowerableError
+        return _call_of(plan_part(self._findings, node))
+
+    def _is_simple(self, root: Node) -> bool:
+        """Whether a closure needs nothing but the bindings as they are: no macro and no item."""
+        waiting = [root]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(self._findings.references.get(id(node)), Local):
+                return False
+            waiting.extend(tree.children(node))
+        return True
+
+
+def _call_of(run: Closure) -> Code:
+    return plain("{0}(b)", constant(run), can_fail=True)

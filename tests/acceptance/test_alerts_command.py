@@ -86,6 +86,7 @@ def test_a_held_channel_is_woken_by_a_redelivery(gate: Gate) -> None:
         assert engine.readiness()[1]["status"] == "ready"
 
 
+@pytest.mark.slow
 def test_alerts_are_listed_and_shown(gate: Gate) -> None:
     with gate.site.start():
         plates = gate.see(3)
@@ -108,15 +109,20 @@ def test_alerts_are_listed_and_shown(gate: Gate) -> None:
     assert f'"normalized_text": "{plates[-1]}"' in out
 
 
+def slow(arguments: list[str], told: str) -> Any:
+    """Parameters for the slow run."""
+    return pytest.param(arguments, told, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["show", "nosuch"], "no single alert's id begins with 'nosuch'"),
-        (["list", "--since", "soon"], "--since: 'soon' is not a duration"),
-        (["list", "--limit", "-1"], "argument --limit: "),
         (["redeliver", "nosuch"], "no single alert's id begins with 'nosuch'"),
+        slow(["show", "nosuch"], "no single alert's id begins with 'nosuch'"),
+        slow(["list", "--since", "soon"], "--since: 'soon' is not a duration"),
+        slow(["list", "--limit", "-1"], "argument --limit: "),
     ],
-    ids=["unknown id", "bad age", "bad limit", "redeliver unknown"],
+    ids=["redeliver unknown", "unknown id", "bad age", "bad limit"],
 )
 def test_what_can_not_be_used_is_told(arguments: list[str], told: str, tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path}/alerts.db"):

@@ -20,7 +20,7 @@ GOOD_RULE = "rules:\n  - {id: gate, when: camera_id == 'cam-1', notify: []}\n"
 
 
 # One of each kind; the rest, which take half a second each, are told by the slow tests.
-SAMPLE = ("bad_test", "not_utf8", "unset_variable")
+SAMPLE = ("bad_test", "unset_variable")
 
 
 def sampled(path: Path) -> Any:
@@ -39,6 +39,7 @@ def test_a_bad_file_is_told_as_written_beside_it(name: str) -> None:
     assert report.stdout.splitlines()[-1] == f"{count}: the rules can't be loaded"
 
 
+@pytest.mark.slow
 def test_a_fault_shows_its_line_and_column() -> None:
     report = alert_engine(BAD_FOLDER, "check", "bad_id.yaml")
     lines = report.stdout.splitlines()
@@ -86,6 +87,7 @@ def test_the_shipped_rules_are_good(repository: Path) -> None:
     assert re.match(r"good: \d+ rules, 0 disabled, ", report.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_a_real_file_of_the_plans_form_is_good_and_warned_of() -> None:
     report = alert_engine(REAL.parent, "check", REAL.name)
     assert report.status == 0
@@ -104,6 +106,23 @@ def test_conditions_are_shown_as_cel() -> None:
     rules = {rule["id"]: rule["cel"] for rule in json.loads(shown.stdout)["rules"]}
     assert rules["on_by_name"].startswith('lower(camera_id) == "on" && ')
     assert set(rules) == {"watchlist_plate", "high_confidence_truck", "on_by_name"}
+
+
+def test_the_index_is_shown_with_the_rules_that_it_leaves_out(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(
+        "rules:\n"
+        '  - {id: watched, name: W, when: \'plate.normalized_text in ["A", "B"]\', notify: []}\n'
+        "  - {id: other, name: O, when: 'camera_id != \"gate\"', notify: []}\n"
+    )
+    report = alert_engine(tmp_path, "check", "--show-index", "rules.yaml")
+    assert report.status == 0
+    assert (
+        "2 rules, of which 1 is evaluated on every event\n"
+        "plate.normalized_text\n"
+        "    one of 2 values: 1 rule\n"
+        "on every event\n"
+        "    other: camera_id is unequal to a constant on most events\n"
+    ) in report.stdout
 
 
 def test_faults_of_all_files_come_in_one_report() -> None:
@@ -133,11 +152,13 @@ def test_a_path_that_is_missing_is_unusable(command: str, tmp_path: Path) -> Non
     assert "Traceback" not in report.output
 
 
-def test_rules_path_is_the_default(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["RULES_PATH", pytest.param("RULES_CONFIG_PATH", marks=pytest.mark.slow)]
+)
+def test_rules_path_is_the_default(name: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(GOOD_RULE)
-    for name in ("RULES_PATH", "RULES_CONFIG_PATH"):
-        report = alert_engine(tmp_path, "check", variables={name: "mine.yaml"})
-        assert (report.status, report.stdout.splitlines()[-1][:13]) == (0, "good: 1 rules")
+    report = alert_engine(tmp_path, "check", variables={name: "mine.yaml"})
+    assert (report.status, report.stdout.splitlines()[-1][:13]) == (0, "good: 1 rules")
 
 
 def test_all_bad_settings_are_told_at_once(tmp_path: Path) -> None:

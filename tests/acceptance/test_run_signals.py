@@ -122,6 +122,7 @@ def test_a_running_engine_tells_of_itself_and_lets_no_second_one_in(gate: Gate) 
         gate.await_plates(gate.see())
 
 
+@pytest.mark.slow
 def test_topics_are_read_as_soon_as_they_are_there(broker: Broker, tmp_path: Path) -> None:
     later = f"later-{uuid.uuid4().hex[:12]}"
     with open_gate(broker, tmp_path) as gate:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.support.command import alert_engine
 
 RULES = """\
@@ -55,6 +57,7 @@ def test_every_failure_is_told_with_its_place(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_rules_that_do_not_load_have_no_tests(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(RULES.replace("latency_ms", "latency"))
     report = alert_engine(tmp_path, "test", "mine.yaml")

@@ -127,14 +127,20 @@ def delivered(requests: list[Request]) -> set[tuple[str, str]]:
 
 
 @contextlib.contextmanager
-def open_victims(broker: Broker, folder: Path, count: int) -> Iterator[list[Victim]]:
-    """So many victims, each with topic, store and receiver of its own."""
+def open_victims(
+    broker: Broker, folder: Path, count: int, **settings: str
+) -> Iterator[list[Victim]]:
+    """So many victims, each with topic, store and receiver of its own.
+
+    `settings` are environment variables.
+    """
+    settings = {"BATCH_SIZE": BATCH_SIZE, **settings}
     with contextlib.ExitStack() as stack:
         victims = []
         for number in range(count):
             place = folder / str(number)
             place.mkdir()
-            gate = stack.enter_context(open_gate(broker, place, RULES, BATCH_SIZE=BATCH_SIZE))
+            gate = stack.enter_context(open_gate(broker, place, RULES, **settings))
             victim = Victim(gate)
             stack.callback(victim.close)
             victims.append(victim)

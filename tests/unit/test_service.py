@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import SettingsError
+from engine.errors import RulesError, SettingsError
 from engine.rules import RuleSet
-from engine.service import Engine, longest_cooldown, targets_of
+from engine.service import Engine, load, longest_cooldown, targets_of
 from engine.settings import Settings
 from engine.store import DeliveryState, NewAlert, OpenMode, open_store
-from tests.support.avro import plate_schema
+from tests.support.avro import PLATE_EVENT, plate_schema
 from tests.support.rule_files import Mailbox, load_text
 from tests.unit.test_journal import ALERT
 
@@ -69,6 +69,19 @@ def test_without_a_broker_the_engine_runs_says_so_and_ends(
         assert [checks[name].is_good for name in ("store", "rules", "channels")] == [True] * 3
         engine.run()
     assert b"alert_engine_rules_loaded 3.0" in engine.metrics.exposition()
+
+
+def test_schema_and_rules_are_those_that_the_settings_name(tmp_path: Path) -> None:
+    load_text(RULES, tmp_path)
+    schema, rule_set = load(Settings(rules_path=tmp_path, schemas_path=PLATE_EVENT.parent))
+    assert schema.name == "com.alpr.events.PlateEvent"
+    assert [rule.rule_id for rule in rule_set.rules] == ["brief", "long", "every"]
+    assert set(targets_of(rule_set)) == {"ops:json:localhost"}
+
+
+def test_rules_that_do_not_load_are_told(tmp_path: Path) -> None:
+    with pytest.raises(RulesError, match="no such file"):
+        load(Settings(rules_path=tmp_path / "nowhere", schemas_path=PLATE_EVENT.parent))
 
 
 def test_the_longest_cooldown_in_force_is_known(rule_set: RuleSet) -> None:

@@ -41,10 +41,10 @@ check: $(INSTALLED) ## Check the rules and run their own tests
 	$(BIN)/alert-engine test
 
 test: $(INSTALLED) ## The tests, in under three minutes
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not image"
 
 test-slow: $(INSTALLED) ## What `make test` leaves out: kills, outages, long soaks
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not image"
 
 test-all: test test-slow ## All tests
 

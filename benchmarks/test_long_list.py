@@ -14,7 +14,7 @@ from benchmarks.measure import Measurement
 from benchmarks.mixed_rules import PLATE, Condition, PlainRule, compiled, load, rule_file
 from benchmarks.readings import events, plate
 from benchmarks.reference import PlainMatcher
-from engine.match import LinearMatcher
+from engine.match import IndexedMatcher
 
 GROUP = "in_list of 10,000 plates, an event"
 SECTION = "3 in_list of 10,000 plates"
@@ -35,7 +35,7 @@ def test_load(measure: Measurement, tmp_path: Path) -> None:
 
 
 def test_engine(measure: Measurement, tmp_path: Path) -> None:
-    matcher = LinearMatcher(compiled([the_rule()], tmp_path))
+    matcher = IndexedMatcher(compiled([the_rule()], tmp_path))
     turns = cycle(events(EVENTS))
     seconds = measure.calls(GROUP, lambda: matcher.match(next(turns)))
     measure.tell(SECTION, "the engine (bound: 100 µs)", seconds * 1e6, "µs an event")

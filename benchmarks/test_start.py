@@ -34,6 +34,8 @@ def test_load(measure: Measurement, tmp_path: Path, rules: int, rounds: int) -> 
     assert {each.rules for each in loads} == {rules}
     name = f"{rules:,} rules"
     measure.tell(SECTION, f"{name}, load", statistics.median(x.seconds for x in loads), "s")
+    cpu = statistics.median(each.cpu_seconds for each in loads)
+    measure.tell(SECTION, f"{name}, load, processor alone", cpu, "s")
     growth = statistics.median(each.growth_megabytes for each in loads)
     measure.tell(SECTION, f"{name}, memory kept", growth, "MB")
     measure.tell(SECTION, f"{name}, process's peak", loads[0].peak_megabytes, "MB")

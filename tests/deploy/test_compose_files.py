@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from engine.settings import VARIABLES
+
+ROOT = Path(__file__).parents[2]
+STACK = ROOT / "docker-compose.yml"
+EXISTING = ROOT / "deploy" / "compose.existing-stack.yml"
+EXAMPLE = ROOT / ".env.example"
+# What a container has no use for, or what only tests set.
+NOT_FOR_CONTAINERS = {"ALERT_ENGINE_FAULT_POINT"}
+
+
+def services(path: Path) -> dict[str, Any]:
+    found = yaml.safe_load(path.read_text())["services"]
+    assert isinstance(found, dict)
+    return found
+
+
+def example_variables() -> set[str]:
+    return set(re.findall(r"^#?([A-Z][A-Z0-9_]*)=", EXAMPLE.read_text(), re.MULTILINE))
+
+
+def test_every_service_has_health_limits_and_bounded_logs() -> None:
+    for name, service in services(STACK).items():
+        has_health = "healthcheck" in service or "build" in service or name == "inbox"
+        assert has_health, name
+        assert service["restart"] == "unless-stopped", name
+        assert service["mem_limit"], name
+        assert service["cpus"] <= 2, f"{name}: a small host would refuse it"
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}, name
+        assert service["networks"] == ["alpr-network"], name
+
+
+def test_our_containers_have_no_privileges() -> None:
+    ours = [each for each in services(STACK).values() if "alpr-alert-engine" in each["image"]]
+    assert len(ours) == 3
+    for service in [*ours, *services(EXISTING).values()]:
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["user"] == "10001:10001"
+        assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_services_wait_for_healthy_ones() -> None:
+    for service in services(STACK).values():
+        for needed in service.get("depends_on", {}).values():
+            assert needed == {"condition": "service_healthy"}
+
+
+def test_the_names_of_an_existing_stack_work() -> None:
+    for path in (STACK, EXISTING):
+        engine = services(path)["alert-engine"]
+        assert engine["container_name"] == "alpr-alert-engine"
+        assert engine["environment"]["KAFKA_BOOTSTRAP_SERVERS"].endswith("kafka:29092}")
+        assert engine["environment"]["SCHEMA_REGISTRY_URL"].endswith("http://schema-registry:8081}")
+        assert engine["ports"][0].endswith(":-8003}:8003")
+        assert any(volume.endswith(":/app/config:ro") for volume in engine["volumes"])
+        assert "alpr-network" in yaml.safe_load(path.read_text())["networks"]
+
+
+def test_the_file_for_an_existing_stack_differs_only_where_it_must() -> None:
+    whole, alone = services(STACK)["alert-engine"], dict(services(EXISTING)["alert-engine"])
+    differing = {name for name in whole.keys() | alone.keys() if whole.get(name) != alone.get(name)}
+    assert differing == {"build", "depends_on", "environment", "volumes"}
+    own = {name for name in whole["environment"] if whole["environment"][name]
+           != alone["environment"].get(name)}  # fmt: skip
+    assert own == {"KAFKA_TOPIC"}
+    assert whole["environment"].keys() == alone["environment"].keys()
+
+
+def test_the_example_names_every_variable() -> None:
+    named = example_variables()
+    text = STACK.read_text() + EXISTING.read_text()
+    assert sorted(set(re.findall(r"\$\{([A-Z0-9_]+)", text)) - named) == []
+    assert sorted(VARIABLES.keys() - named - NOT_FOR_CONTAINERS) == []
+    rules = "".join(path.read_text() for path in (ROOT / "rules").rglob("*.yaml"))
+    assert sorted(set(re.findall(r"\$\{([A-Z0-9_]+)", rules)) - named - {"VARIABLES"}) == []
+
+
+def test_the_example_holds_no_value() -> None:
+    values = re.findall(r"^[A-Z][A-Z0-9_]*=(.+)$", EXAMPLE.read_text(), re.MULTILINE)
+    assert values == []

@@ -7,15 +7,13 @@ values' types. Nothing of a template is ever evaluated by Python.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from engine.cel.expression import Expression, compile_tree
+from engine.cel.expression import Expression, compile_expression
 from engine.cel.failures import Failure, failure
-from engine.cel.grammar import parse_tokens
-from engine.cel.scope import Scope
 from engine.cel.text_format import text_of
 from engine.cel.tokens import check_length, scan
 from engine.cel.values import CelMap, CelType, Duration, Timestamp, UInt, to_datetime
@@ -30,6 +28,8 @@ _NUMBER: Final = re.compile(r"\d+")
 _TIME_FORMAT: Final = re.compile(
     r"(?=.*%[^%])(?:[^%]|%[-_0^#]?[aAbBcCdDeFfGgHhIjklmMnpPrRsStTuUVwWxXyYzZ]|%%)*", re.DOTALL
 )
+#: What most placeholders hold; the sign behind it is not part of a longer expression.
+_PLAIN_PATH: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9.]*(?=[}:])")
 _PIECES: Final = re.compile(r"\{\{|\}\}|\{|\}")
 #: A value of each type, to try a format on.
 _SAMPLES: Final[dict[Kind, Any]] = {
@@ -86,22 +86,26 @@ class Template:
         return "".join(texts), failed
 
 
-def compile_template(text: str, variables: Mapping[str, FieldType]) -> Template:
+def compile_template(
+    text: str, variables: Mapping[str, FieldType], known: dict[str, Expression] | None = None
+) -> Template:
     """Compile a template; ExpressionError with the faults of all its placeholders.
 
-    Offsets in the problems count from the start of the template.
+    Offsets in the problems count from the start of the template. `known` keeps the expressions of
+    placeholders from one template to the next: many rules have the same few. It must be used with
+    the same variables only.
     """
     check_length(text, "the template")
     parts: list[str | Placeholder] = []
     problems: list[Problem] = []
-    scope = Scope(variables)
+    placeholders = _Placeholders(text, variables, {} if known is None else known)
     position = 0
     while (piece := _PIECES.search(text, position)) is not None:
         parts.append(text[position : piece.start()])
         position = piece.end()
         if piece[0] == "{":
             try:
-                placeholder, position = _placeholder(text, position, scope)
+                placeholder, position = placeholders.read(position)
                 parts.append(placeholder)
             except ExpressionError as error:
                 problems.extend(error.problems)
@@ -125,19 +129,55 @@ def _template(text: str, parts: list[str | Placeholder]) -> Template:
     return Template(text, fields, warnings, tuple(part for part in parts if part != ""))
 
 
-def _placeholder(text: str, start: int, scope: Scope) -> tuple[Placeholder, int]:
-    tokens, end = scan(text, start, is_placeholder=True)
-    if not tokens:
-        what = "a placeholder without an expression"
-        raise ExpressionError((Problem(start, "syntax", what, "write '{{' for a brace"),))
-    closed = text.find("}", end)
-    if closed < 0:
-        what = "a placeholder is not closed"
-        raise ExpressionError((Problem(start - 1, "syntax", what, "end it with '}'"),))
-    expression = compile_tree(parse_tokens(tokens, end), text[start:end].strip(), scope)
-    format_spec = text[end + 1 : closed] if text[end] == ":" else ""
-    _check_format(format_spec, expression.type, end + 1)
-    return Placeholder(expression, format_spec), closed + 1
+class _Placeholders:
+    """Reads the placeholders of one template."""
+
+    def __init__(
+        self, text: str, variables: Mapping[str, FieldType], known: dict[str, Expression]
+    ) -> None:
+        self._text: Final = text
+        self._variables: Final = variables
+        self._known: Final = known
+
+    def read(self, start: int) -> tuple[Placeholder, int]:
+        """The placeholder that begins at `start`, and the offset behind its brace."""
+        text = self._text
+        end = self._end(start)
+        source = text[start:end].strip()
+        if not source:
+            what = "a placeholder without an expression"
+            raise ExpressionError((Problem(start, "syntax", what, "write '{{' for a brace"),))
+        closed = text.find("}", end)
+        if closed < 0:
+            what = "a placeholder is not closed"
+            raise ExpressionError((Problem(start - 1, "syntax", what, "end it with '}'"),))
+        expression = self._expression(source, text.index(source, start))
+        format_spec = text[end + 1 : closed] if text[end] == ":" else ""
+        _check_format(format_spec, expression.type, end + 1)
+        return Placeholder(expression, format_spec), closed + 1
+
+    def _end(self, start: int) -> int:
+        """Where the expression ends that begins at `start`."""
+        plain = _PLAIN_PATH.match(self._text, start)
+        if plain is not None:
+            return plain.end()
+        tokens, end = scan(self._text, start, is_placeholder=True)
+        return end if tokens else start
+
+    def _expression(self, source: str, offset: int) -> Expression:
+        """The expression of that text, with its problems' offsets counted in the template."""
+        found = self._known.get(source)
+        if found is None:
+            try:
+                found = compile_expression(source, self._variables)
+            except ExpressionError as error:
+                raise ExpressionError(_moved(error.problems, offset)) from None
+            self._known[source] = found
+        return replace(found, warnings=_moved(found.warnings, offset)) if found.warnings else found
+
+
+def _moved(problems: Sequence[Problem], offset: int) -> tuple[Problem, ...]:
+    return tuple(replace(problem, offset=problem.offset + offset) for problem in problems)
 
 
 def _check_format(spec: str, kind: FieldType | None, offset: int) -> None:

@@ -29,6 +29,7 @@ class Compiler:
         self._template_variables = {**schema.variables, **TEMPLATE_VARIABLES}
         self._expressions: dict[str, Expression | ExpressionError] = {}
         self._templates: dict[str, Template | ExpressionError] = {}
+        self._placeholders: dict[str, Expression] = {}
 
     def expression(self, scalar: Scalar) -> Expression | None:
         """The expression that a scalar holds, or None and its faults."""
@@ -60,7 +61,7 @@ class Compiler:
         found = self._templates.get(text)
         if found is None:
             try:
-                found = compile_template(text, self._template_variables)
+                found = compile_template(text, self._template_variables, self._placeholders)
             except ExpressionError as error:
                 found = error
             self._templates[text] = found

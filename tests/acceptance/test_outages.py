@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from engine.stream.publisher import EventPublisher
+from tests.support.answers import HANG, Answer
 from tests.support.engine_process import EngineProcess
 from tests.support.gate import Gate, open_gate
+from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker, RealKafka
 from tests.support.site import EVENT_SCHEMA
 from tests.support.small_disk import SmallDisk, small_disk
@@ -173,6 +175,38 @@ def test_a_store_that_another_process_locks_is_waited_for(broker: Broker, tmp_pa
         engine.wait_ready()
         assert engine.stop(STOP_SECONDS) == 0
     assert gate.counts() == dict.fromkeys(plates, 1)
+
+
+def test_the_engine_ends_in_time_while_its_store_is_locked(broker: Broker, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/alerts.db"
+    with gate_with_store(broker, tmp_path, url) as gate:
+        gate.hook.answer_when(lambda request: True, Answer(delay_seconds=0.5))
+        with gate.site.start() as engine:
+            plates = gate.see(20)
+            gate.hook.wait_for(4)
+            with contextlib.closing(sqlite3.connect(tmp_path / "alerts.db")) as other:
+                other.execute("BEGIN IMMEDIATE")
+                plates += gate.see(20)
+                await_trouble(engine, "consuming", "locked")
+                # Whether it can end in order depends on who waits for the lock.
+                assert engine.stop(STOP_SECONDS) in (0, 1)
+                assert "Traceback" not in engine.output
+        with gate.site.start():
+            gate.await_plates(plates)
+    assert gate.counts().total() - len(plates) <= 4
+
+
+def test_the_engine_ends_in_time_while_the_registry_hangs(
+    broker: Broker, http_receiver: HttpReceiver, tmp_path: Path
+) -> None:
+    http_receiver.answer_when(lambda request: True, HANG)
+    with open_gate(broker, tmp_path) as gate:
+        plates = gate.see(3)
+        with gate.site.start(SCHEMA_REGISTRY_URL=http_receiver.url) as engine:
+            http_receiver.wait_for(1)
+            assert engine.stop(STOP_SECONDS) == 0
+        with gate.site.start():
+            gate.await_plates(plates)
 
 
 def test_dead_letters_wait_in_the_store_for_their_topic(broker: Broker, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.event import make_event
-from engine.match import LinearMatcher, Match, OnError
+from engine.match import IndexedMatcher, Match, OnError
 from engine.rules import Rule, load_rules
 from engine.schema import EventSchema
 from engine.settings import Settings
@@ -23,7 +23,7 @@ class OpenRules:
         settings: Settings,
         on_error: OnError | None,
     ) -> None:
-        self._matcher = LinearMatcher(rules, on_error)
+        self._matcher = IndexedMatcher(rules, on_error)
         self._schema = schema
         self._zone = settings.event_timezone
 

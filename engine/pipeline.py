@@ -16,7 +16,7 @@ from engine.cooldown import Cooldown, CooldownBatch, Verdict, cooldown_key
 from engine.errors import DecodeError, EvaluationError, RegistryUnavailableError, StoreError
 from engine.event import Event
 from engine.journal import Journal
-from engine.match import LinearMatcher
+from engine.match import IndexedMatcher
 from engine.metrics import Metrics
 from engine.render import render
 from engine.rules import Rule, RuleSet
@@ -82,12 +82,12 @@ class Pipeline:
         self._event: Event | None = None
         self._failed: list[tuple[Rule, EvaluationError, Event | None]] = []
         self._journal = Journal(clock, log_plates=log_plates)
-        self._matcher = LinearMatcher(())
+        self._matcher = IndexedMatcher(())
         self._routes: Mapping[str, tuple[Route, ...]] = {}
 
     def use(self, rule_set: RuleSet) -> None:
         """Put `rule_set` in force, from the next batch on."""
-        self._matcher = LinearMatcher(rule_set.rules, self._on_rule_error)
+        self._matcher = IndexedMatcher(rule_set.rules, self._on_rule_error)
         self._routes = {
             rule.rule_id: tuple(
                 (target.channel, target.target_id)

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from engine.cli.inputs import add_paths, exit_code, load
 from engine.errors import Fault, RulesError
+from engine.match import IndexedMatcher
 from engine.rules import RuleSet
 from engine.rules.excerpt import Excerpts
 from engine.rules.report import as_github, as_json, as_text
@@ -40,6 +41,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--show-cel", action="store_true", help="show each rule's conditions lowered to CEL"
     )
+    parser.add_argument(
+        "--show-index",
+        action="store_true",
+        help="show by what rules are looked up, and which are evaluated on every event, and why",
+    )
     parser.set_defaults(command=run)
 
 
@@ -65,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
             _write(
                 "".join(f"{rule.rule_id}\n    {rule.condition.cel}\n" for rule in rule_set.rules)
             )
+        if arguments.show_index:
+            _write("\n".join(IndexedMatcher(rule_set.rules).describe()))
         _write(_summary(rule_set))
     return 0
 

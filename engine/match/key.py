@@ -32,7 +32,7 @@ class Key:
     """One thing that is looked up.
 
     `path` is the field that it is a function of, where null in that field makes the key null;
-    `can_fail`: it may be FAILED.
+    `can_fail`: it may be FAILED. `is_number`: else it is a number, or ODD.
     `number_of` is the text of x in a key `double(x)`, `is_number_of` that in `isNumber(x)`.
     `weight` is what reading it costs, in evaluations of a rule.
     """
@@ -42,6 +42,7 @@ class Key:
     weight: float
     is_nullable: bool
     can_fail: bool = False
+    is_number: bool = False
     path: str = ""
     number_of: str = ""
     is_number_of: str = ""
@@ -90,7 +91,7 @@ def folded_reader(text: Reader) -> Reader:
 
     def folded(bindings: dict[str, Any]) -> Any:
         value = text(bindings)
-        return fold(value) if type(value) is str else value
+        return fold(value) if type(value) is str else _no_text(value)
 
     return folded
 
@@ -100,9 +101,15 @@ def whole_reader(text: Reader) -> Reader:
 
     def whole(bindings: dict[str, Any]) -> Any:
         value = text(bindings)
-        return value if type(value) is not str or is_whole(value) else ODD
+        if type(value) is not str:
+            return _no_text(value)
+        return value if is_whole(value) else ODD
 
     return whole
+
+
+def _no_text(value: Any) -> Any:
+    return value if value is None or value is FAILED else ODD
 
 
 def truth_reader(condition: Reader) -> Reader:

@@ -102,7 +102,8 @@ class Keyring:
         names = text.split(".")
         if runtime is not None and len(names) <= 2:
             read = _reader(names, runtime, kind, variables)
-            return Key(text, read, _FIELD_WEIGHT, kind.nullable, path=text)
+            is_number = runtime in (int, float)
+            return Key(text, read, _FIELD_WEIGHT, kind.nullable, is_number=is_number, path=text)
         expression = _compile(node, variables)
         if expression is None:
             return None

@@ -176,7 +176,7 @@ class _Reading:
             return self._plain(node, truth)
         function = _MIRRORED[node.function] if is_swapped else node.function
         if math.isnan(value):
-            return self._values(key, (), or_null=True) if truth else _ALWAYS
+            return _never_in_order(key) if truth else _ALWAYS
         if not -EXACT_LIMIT < value < EXACT_LIMIT:
             return Anything("a comparison with a number beyond 2^53")
         return _range(key, function if truth else _OPPOSITE[function], value, with_nan=not truth)
@@ -227,6 +227,12 @@ def _range(key: Key, function: str, limit: float, *, with_nan: bool) -> Need:
     low, high = (-math.inf, limit) if is_below else (limit, math.inf)
     test = Interval(low, high, not is_below and is_open, is_below and is_open, with_nan)
     return Atom(key, test, or_null=key.is_nullable, or_failed=key.can_fail)
+
+
+def _never_in_order(key: Key) -> Need:
+    """The key is compared with not-a-number: false, or a failure."""
+    test = Interval(math.inf, -math.inf, True, True)
+    return some((Atom(key, test, key.is_nullable, key.can_fail),))
 
 
 def _unknown(node: Node) -> Anything:

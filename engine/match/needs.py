@@ -5,6 +5,7 @@ A need may hold on too many events, never on too few.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
@@ -130,11 +131,15 @@ def some(needs: Iterable[Need]) -> Need:
 
 
 def _is_never(need: Need) -> bool:
-    return (
-        isinstance(need, Atom)
-        and isinstance(need.test, Points)
-        and not (need.test.values or need.or_null or need.or_failed)
-    )
+    if not isinstance(need, Atom) or need.or_null or need.or_failed:
+        return False
+    match need.test:
+        case Points(values):
+            return not values
+        case Interval(low, high, with_nan=with_nan):
+            # What is no number can't be compared, and that is an error.
+            return need.key.is_number and low > high and not with_nan
+    return False
 
 
 def _merged(needs: list[Need], merge: Callable[[Atom, Atom], Atom | None]) -> list[Need]:
@@ -199,13 +204,13 @@ def _either(one: Atom, two: Atom) -> Atom | None:
     return Atom(one.key, test, one.or_null or two.or_null, one.or_failed or two.or_failed)
 
 
-def _overlap(one: Interval, two: Interval) -> Test:
+def _overlap(one: Interval, two: Interval) -> Interval:
     low, is_low_open = max((one.low, one.is_low_open), (two.low, two.is_low_open))
     high, is_high_closed = min((one.high, not one.is_high_open), (two.high, not two.is_high_open))
     with_nan = one.with_nan and two.with_nan
     is_empty = low > high or (low == high and (is_low_open or not is_high_closed))
-    if is_empty and not with_nan:
-        return Points(frozenset())
+    if is_empty:
+        return Interval(math.inf, -math.inf, True, True, with_nan)
     return Interval(low, high, is_low_open, not is_high_closed, with_nan)
 
 

@@ -73,6 +73,8 @@ def _texts(key: Key, texts: Texts) -> Need:
             pairs.add((plain[:MAX_AFFIX], "") if begins else ("", plain[-MAX_AFFIX:]))
         else:
             inside.add(plain)
+    if not (whole or pairs or inside):
+        return Anything("the pattern matches no text")
     # A text that RE2 refuses, or null, fails whatever the pattern is.
     tests: list[Test] = [Points(frozenset(whole))]
     if pairs:

@@ -40,6 +40,15 @@ def test_a_crowd_that_needs_nothing_else_stays_together() -> None:
     assert candidates(crowd, color=None) == []
 
 
+def test_those_of_a_crowd_that_need_nothing_else_are_always_given() -> None:
+    crowd: list[Need] = [
+        Every((equals(COLOR, "red"), equals(PLATE, f"p{number}"))) for number in range(2 * CROWD)
+    ]
+    everywhere: list[Need] = [equals(COLOR, f"c{number}") for number in range(500)]
+    needs = [equals(COLOR, "red"), *crowd, *everywhere]
+    assert candidates(needs, "p3", "red") == [0, 4]
+
+
 def test_the_root_tells_why_a_rule_is_there() -> None:
     index = Index([Anything("it is so"), *(equals(PLATE, str(number)) for number in range(9))])
     assert list(index.root()) == [(0, "it is so")]

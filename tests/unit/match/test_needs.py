@@ -26,6 +26,7 @@ REGION = Key("region", lambda bindings: None, 0.2, is_nullable=True, path="regio
 LOWER = Key("lower(region)", lambda bindings: None, 0.3, is_nullable=True, path="region")
 COLOR = Key("color", lambda bindings: None, 0.2, is_nullable=True, path="color")
 NUMBER = Key("double(t)", lambda bindings: None, 1.0, False, True, number_of="t")
+SPEED = Key("speed", lambda bindings: None, 0.2, is_nullable=False, is_number=True, path="speed")
 IS_NUMBER = Key("isNumber(t)", lambda bindings: None, 1.0, False, True, is_number_of="t")
 ANYTHING = Anything("why not")
 
@@ -62,15 +63,20 @@ def test_values_of_one_key_are_joined_or_cut() -> None:
 
 def test_ranges_of_one_key_are_cut_exactly() -> None:
     def cut(one: Test, two: Test) -> object:
-        return every((Atom(COLOR, one), Atom(COLOR, two)))
+        return every((Atom(SPEED, one), Atom(SPEED, two)))
 
     assert cut(between(1, 3, is_open=True), between(2, 4)) == Atom(
-        COLOR, Interval(2, 3, False, True)
+        SPEED, Interval(2, 3, False, True)
     )
     assert cut(between(1, 2, is_open=True), between(2, 3)) == NOTHING
-    assert cut(between(1, 2), between(2, 3)) == Atom(COLOR, between(2, 2))
+    assert cut(between(1, 2), between(2, 3)) == Atom(SPEED, between(2, 2))
     odd = Interval(3, math.inf, False, False, with_nan=True)
     assert cut(odd, Interval(-math.inf, 2, False, False, with_nan=True)) != NOTHING
+
+
+def test_a_range_that_no_number_is_in_is_still_asked_what_is_no_number() -> None:
+    below, above = (Atom(COLOR, between(low, low + 1)) for low in (0, 5))
+    assert every((below, above)) != NOTHING
 
 
 def test_a_begin_and_an_end_of_one_text_are_a_pair() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import re2
 from hypothesis import given, settings
@@ -69,11 +71,40 @@ _PATTERNS = st.recursive(
 _TEXTS = st.lists(st.text(alphabet="abkAB12sSüÜ.\n\u017f\u212a\u0130", max_size=6), min_size=12)
 
 
+_SHORT = ["".join(each) for size in range(5) for each in itertools.product("abB1", repeat=size)]
+_SMALL = st.recursive(
+    st.sampled_from([*"abB1^$.", "[ab]", "[^a]", r"\d", r"\b", "", "(?i)"]),
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map("".join),
+        st.tuples(inner, inner).map("|".join).map("({})".format),
+        st.tuples(inner, st.sampled_from("*+?")).map(lambda pair: f"(?:{pair[0]}){pair[1]}"),
+        inner.map("^(?:{})$".format),
+        inner.map("(?:{}){{2,}}".format),
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(pattern=_SMALL)
+def test_all_short_texts_in_which_re2_finds_a_pattern_hold_its_parts(pattern: str) -> None:
+    assert_held(pattern, _SHORT)
+
+
+@pytest.mark.parametrize("pattern", ["^ab+$", "^(ab){2,}$", "^b{1,3}1$", "(a|b)+1", "a{0}b"])
+def test_repeated_parts_are_not_taken_for_single_ones(pattern: str) -> None:
+    assert_held(pattern, _SHORT)
+
+
 @settings(max_examples=300, deadline=None)
 @given(pattern=_PATTERNS, texts=_TEXTS)
 def test_every_text_in_which_re2_finds_a_pattern_holds_its_parts(
     pattern: str, texts: list[str]
 ) -> None:
+    assert_held(pattern, texts)
+
+
+def assert_held(pattern: str, texts: list[str]) -> None:
     parts = regex_parts(pattern)
     if parts is None:
         return

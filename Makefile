@@ -12,7 +12,7 @@ COMPILE := $(TOOLS_BIN)/uv pip compile --quiet --universal --python-version 3.11
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo run check test test-slow test-all lint format type bench clean
-.PHONY: lock lock-check deploy-lint image image-test image-push sbom up down demo-stack
+.PHONY: lock lock-check deploy-lint image image-test image-push sbom release-check up down demo-stack
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -74,8 +74,8 @@ lock-check: $(TOOLS) ## Fail when `make lock` would change something
 	diff requirements-build.lock build/requirements-build.lock
 
 deploy-lint: $(INSTALLED) $(TOOLS) ## Dockerfile, compose files, Prometheus rules and their tests
-	$(TOOLS_BIN)/hadolint --failure-threshold warning Dockerfile
-	$(BIN)/python -m tests.deploy.checks
+	$(TOOLS_BIN)/hadolint --failure-threshold info Dockerfile
+	$(BIN)/python -m pytest tests/deploy -m "not slow"
 
 image: ## Build the container image
 	$(DOCKER) build --tag $(IMAGE) --build-arg REVISION=$$(git rev-parse HEAD) .
@@ -91,6 +91,9 @@ sbom: $(TOOLS) ## CycloneDX bill of materials and licence list of the image, int
 	@mkdir -p build
 	$(TOOLS_BIN)/syft scan docker:$(IMAGE) --quiet --output cyclonedx-json=build/sbom.cdx.json
 	$(DOCKER) run --rm --entrypoint cat $(IMAGE) /app/THIRD-PARTY-LICENSES.txt > build/licenses.tsv
+
+release-check: ## Fail unless TAG is v and the version of pyproject.toml
+	grep -qx 'version = "$(TAG:v%=%)"' pyproject.toml
 
 up: ## Kafka, Schema Registry and the engine, by docker compose
 	$(DOCKER) compose up --build --detach --wait

@@ -114,6 +114,7 @@ class DeadLetterOffice:
 
     def _tell(self, letter: DeadLetter) -> None:
         record = letter.record
+        is_ours = letter.error_type is DeadLetterType.PROCESSING_FAILURE
         self._metrics.dead_letters.labels(str(letter.error_type)).inc()
         log.warning(
             "record.dead",
@@ -121,7 +122,8 @@ class DeadLetterOffice:
             partition=record.partition,
             offset=record.offset,
             error_type=str(letter.error_type),
-            error=letter.message,
+            # A failure of ours may quote the event, plate and all: the letter has its text.
+            error=letter.message.split(":", 1)[0] if is_ours else letter.message,
         )
 
 

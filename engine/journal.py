@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -18,6 +19,8 @@ log = structlog.get_logger(__name__)
 RULE_ERROR_SECONDS: Final = 60.0
 # Camera ids come from outside: beyond so many they are not remembered, nor told.
 CAMERAS_TOLD: Final = 1_000
+# What lies between a reading and its Kafka timestamp: OCR, and a camera's network.
+WHOLE_HOUR_TOLERANCE_SECONDS: Final = 120.0
 # Shorter texts stand in words too, and name no car.
 SHORTEST_PLATE: Final = 3
 
@@ -68,8 +71,22 @@ class Journal:
             reason=event.time_replaced,
             captured_at=event.values["captured_at"],
             used=event.time.isoformat(),
-            remedy="set the camera's clock, or EVENT_TIMEZONE if whole hours are missing",
+            remedy=_remedy(event),
         )
+
+
+def _remedy(event: Event) -> str:
+    """A naive time that is wrong by whole hours was read in the wrong time zone."""
+    try:
+        moment = datetime.fromisoformat(event.values["captured_at"])
+    except ValueError:
+        return "send captured_at as ISO 8601, such as 2025-12-25T16:00:00Z"
+    if moment.tzinfo is None:
+        gap_seconds = (moment.replace(tzinfo=UTC) - event.time).total_seconds()
+        off_seconds = abs(gap_seconds - round(gap_seconds / 3600) * 3600)
+        if off_seconds <= WHOLE_HOUR_TOLERANCE_SECONDS:
+            return "set EVENT_TIMEZONE: captured_at has no zone and is wrong by whole hours"
+    return "set the camera's clock"
 
 
 def _without_plates(text: str, event: Event | None) -> str:

@@ -246,7 +246,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "LOG_LEVEL": ("log_level", _one_of("debug", "info", "warning", "error")),
     "LOG_FORMAT": ("log_format", _one_of("auto", "json", "console")),
     "LOG_PLATES": ("log_plates", _flag),
-    "BATCH_SIZE": ("batch_size", _whole(1, 100_000)),
+    "BATCH_SIZE": ("batch_size", _whole(1, 10_000)),
     "ALERT_ENGINE_FAULT_POINT": ("fault_point", _text),
 }
 

@@ -27,6 +27,7 @@ FLOORS = {
     "engine.metrics": 1,
     "engine.faults": 1,
     "engine.logs": 1,
+    "engine.terminal": 1,
     "engine.cel": 2,
     "channels": 2,
     "engine.rules": 3,

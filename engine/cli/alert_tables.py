@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.store import DeliveryState, StoredAlert
+from engine.terminal import printable
 
 STATE_STYLES: Final = {
     DeliveryState.WAITING: "yellow",
@@ -35,7 +36,7 @@ def alert_table(alerts: Sequence[StoredAlert]) -> Table:
             alert.rule_id,
             str(alert.priority),
             _states(stored),
-            Text(" ".join(alert.message.split())),
+            Text(printable(" ".join(alert.message.split()))),
         )
     return table
 
@@ -63,7 +64,7 @@ def fact_table(stored: StoredAlert) -> Table:
         ("message", alert.message.strip()),
         ("event", json.dumps(dict(alert.event), ensure_ascii=False)),
     ):
-        table.add_row(Text(name, style="bold"), Text(value))
+        table.add_row(Text(name, style="bold"), Text(printable(value)))
     return table
 
 
@@ -79,6 +80,6 @@ def delivery_table(stored: StoredAlert) -> Table:
             str(delivery.tries),
             delivery.reason,
             changed.isoformat(timespec="seconds"),
-            Text(delivery.detail),
+            Text(printable(delivery.detail)),
         )
     return table

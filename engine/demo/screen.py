@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.demo.receivers import Arrival
+from engine.terminal import printable
 
 PRIORITY_STYLES: Final = {"high": "bold red", "medium": "yellow", "low": "cyan"}
 
@@ -47,7 +48,7 @@ class Screen:
     def arrived(self, arrival: Arrival, latency_seconds: float | None) -> None:
         """One alert, at the moment its receiver took it."""
         after = "" if latency_seconds is None else f"{latency_seconds * 1000:5.0f} ms"
-        first_line = " ".join(arrival.text.split())
+        first_line = printable(" ".join(arrival.text.split()))
         line = Text.assemble(
             (f"{arrival.channel:>8} ", "bold blue"),
             (f"{after:>8}  ", "dim"),

@@ -12,7 +12,7 @@ from engine.event import make_event
 from engine.journal import CAMERAS_TOLD, RULE_ERROR_SECONDS, Journal
 from engine.store import NewAlert
 from tests.unit.manual_time import ManualTime
-from tests.unit.plate import plate_event
+from tests.unit.plate import NOON, plate_event
 
 ALERT = Alert("a-1", "r", "R", Priority.HIGH, "m", "then", "then", event=plate_event())
 
@@ -73,3 +73,22 @@ def test_replaced_times_are_told_once_a_camera_of_a_bounded_number() -> None:
             event = make_event(plate_event(camera_id=f"cam-{number}"), zone=UTC)
             journal.time_replaced(dataclasses.replace(event, time_replaced="future"))
     assert len(logs) == CAMERAS_TOLD
+
+
+@pytest.mark.parametrize(
+    ("captured_at", "word"),
+    [
+        ("2026-03-01T17:00:40", "set EVENT_TIMEZONE"),
+        ("2026-03-01T17:31:00", "set the camera's clock"),
+        ("2026-03-01T17:00:40Z", "set the camera's clock"),
+        ("yesterday", "send captured_at as ISO 8601"),
+    ],
+)
+def test_the_remedy_of_a_replaced_time_is_the_one_that_helps(captured_at: str, word: str) -> None:
+    event = make_event(
+        plate_event(captured_at=captured_at), zone=UTC, timestamp_ms=int(NOON.timestamp() * 1000)
+    )
+    assert event.time_replaced
+    with structlog.testing.capture_logs() as logs:
+        Journal(ManualTime(), log_plates=False).time_replaced(event)
+    assert logs[0]["remedy"].startswith(word)

@@ -11,7 +11,7 @@ COMPILE := $(TOOLS_BIN)/uv pip compile --quiet --universal --python-version 3.11
 	--generate-hashes --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run check test test-slow test-all lint format type bench clean
+.PHONY: help install demo run check test test-slow test-all fuzz lint format type bench clean
 .PHONY: lock lock-check deploy-lint image image-test image-push sbom release-check up down demo-stack
 
 help: ## Show this help
@@ -47,6 +47,9 @@ test-slow: $(INSTALLED) ## What `make test` leaves out: kills, outages, long soa
 	$(BIN)/python -m pytest -m "slow and not image"
 
 test-all: test test-slow ## All tests
+
+fuzz: $(INSTALLED) ## Random rules on random events for minutes: language and index against their oracles
+	$(BIN)/python -m pytest -m slow tests/unit/match tests/unit/cel
 
 lint: $(INSTALLED) ## Style and formatting
 	$(BIN)/ruff check .

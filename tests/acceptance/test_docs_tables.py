@@ -161,7 +161,9 @@ def test_every_variable_named_exists() -> None:
     in_rules = "".join(path.read_text() for path in (ROOT / "rules").rglob("*.yaml"))
     in_pages = "".join(snippet.text for snippet in SNIPPETS if snippet.language == "yaml")
     known = {*VARIABLES, *SECRETS, *DeadLetterType, *re.findall(r"\$\{(\w+)", in_rules + in_pages)}
-    known |= {"NAME"}
+    # The variables of the compose files.
+    example = (ROOT / ".env.example").read_text()
+    known |= {"NAME", "PYTHON_IMAGE", *re.findall(r"^#?([A-Z0-9_]+)=", example, re.MULTILINE)}
     prefixes = tuple(OPTION_PREFIXES.values())
     for page in PAGES.values():
         for code in page.codes:

@@ -157,6 +157,9 @@ class Walkthrough:
                 if command.expected is not None:
                     _compare(command.expected, done.output, place)
                 assert done.status == status, f"{place}: {done.output}"
+            case ("docker" | "kubectl" | "git" | "cd", *_):
+                # tests/image/test_docs.py looks at docker's: it needs a Docker engine.
+                return
             case words:
                 raise AssertionError(f"{place}: {' '.join(words)}: say how this is to be tested")
 

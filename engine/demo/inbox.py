@@ -29,7 +29,8 @@ body {{ font: 15px/1.4 system-ui, sans-serif; margin: 2rem; color: #1d2733 }}
 table {{ border-collapse: collapse; width: 100% }}
 td, th {{ text-align: left; vertical-align: top; padding: .4rem .8rem }}
 td, th {{ border-bottom: 1px solid #dde3ea }}
-td {{ white-space: pre-wrap }} pre {{ margin: .4rem 0; font-size: 12px; white-space: pre-wrap }}
+td {{ white-space: pre-wrap }} td:first-child {{ white-space: nowrap }}
+pre {{ margin: .4rem 0; font-size: 12px; white-space: pre-wrap }}
 .high {{ color: #b3261e; font-weight: 600 }} .medium {{ color: #a15c00 }}
 </style>
 <h1>{count} alerts</h1>

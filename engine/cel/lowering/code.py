@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from engine.cel.values import MISSING, Timestamp
@@ -96,6 +97,12 @@ def constant(value: Any) -> Code:
     return Code(
         Form.CONSTANT, kind=type(value), is_nullable=value is None, field=field, value=value
     )
+
+
+@lru_cache(maxsize=1_024)
+def name(text: str) -> Code:
+    """The name of a field as a constant: one for all expressions."""
+    return constant(text)
 
 
 def plain(

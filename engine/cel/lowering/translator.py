@@ -19,6 +19,7 @@ from engine.cel.lowering.code import (
     constant,
     element,
     general,
+    name,
     plain,
     strict,
     truth,
@@ -91,7 +92,7 @@ class Translator:
         reference = self._findings.references.get(id(node))
         match reference:
             case Variable():
-                load = plain("b[{0}]", constant(reference.name), share=reference.name)
+                load = plain("b[{0}]", name(reference.name), share=reference.name)
                 return typed(load, self._variables[reference.name])
             case Local():
                 return self._items[reference.slot]
@@ -103,7 +104,7 @@ class Translator:
         return self._select(node)
 
     def _select(self, node: Select) -> Code:
-        record, field = self.code(node.operand), constant(node.field)
+        record, field = self.code(node.operand), name(node.field)
         kind = record.field
         checked = self._findings.type_of(node.operand)
         if checked is not None and checked.kind is Kind.RECORD:
@@ -116,9 +117,10 @@ class Translator:
             if node.is_test:
                 return strict("({0} in {1})", field, record, kind=bool)
             return element(plain("{0}[{1}]", record, field, can_fail=True), kind)
-        name = "has_member" if node.is_test else "member"
+        function = "has_member" if node.is_test else "member"
         result = bool if node.is_test else None
-        return plain(f"{name}({{0}}, {{1}})", general(record), field, kind=result, can_fail=True)
+        parts = (general(record), field)
+        return plain(f"{function}({{0}}, {{1}})", *parts, kind=result, can_fail=True)
 
     def _field(self, record: Code, field: Code) -> Code:
         share = (record.share, field.value) if record.share is not None else None
@@ -146,7 +148,7 @@ class Translator:
         else:
             item = element(item, over.field)
         safe = self._safe
-        self._safe = frozenset(name for name in safe if name.split(".")[0] != node.variable)
+        self._safe = frozenset(path for path in safe if path.split(".")[0] != node.variable)
         self._items[reference.slot] = item
         condition = self.code(node.condition) if node.condition is not None else None
         result = self.code(node.result) if node.result is not None else None

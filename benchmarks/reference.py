@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import celpy
@@ -64,23 +64,26 @@ class PlainMatcher:
         return True
 
 
+def celpy_programs(texts: Iterable[str]) -> list[Any]:
+    """The texts as programs of celpy's interpreter."""
+    limit = sys.getrecursionlimit()
+    try:
+        environment = celpy.Environment(runner_class=celpy.InterpretedRunner)
+        # Its parser is one for the process, made for whichever runner came first.
+        celpy.celparser.CELParser.CEL_PARSER = None
+        celpy.celparser.CELParser(tree_class=Tree)
+        return [environment.program(environment.compile(text)) for text in texts]
+    finally:
+        # It sets the process's.
+        sys.setrecursionlimit(limit)
+
+
 class CelpyMatcher:
     """celpy's interpreter: each rule a program of its own, the event converted once."""
 
     def __init__(self, rules: Sequence[PlainRule]) -> None:
-        limit = sys.getrecursionlimit()
-        try:
-            environment = celpy.Environment(runner_class=celpy.InterpretedRunner)
-            # Its parser is one for the process, made for whichever runner came first.
-            celpy.celparser.CELParser.CEL_PARSER = None
-            celpy.celparser.CELParser(tree_class=Tree)
-            self._programs = [
-                (rule.rule_id, environment.program(environment.compile(as_cel(rule))))
-                for rule in rules
-            ]
-        finally:
-            # It sets the process's.
-            sys.setrecursionlimit(limit)
+        programs = celpy_programs(map(as_cel, rules))
+        self._programs = list(zip((rule.rule_id for rule in rules), programs, strict=True))
 
     def match(self, event: Mapping[str, Any]) -> list[str]:
         """The ids of the rules that hold, in their order."""

@@ -11,7 +11,7 @@ from engine.cel.lowering.exact import Exact
 from engine.cel.lowering.shapes import make_function
 from engine.cel.lowering.writer import Writer
 from engine.cel.scope import Scope
-from engine.errors import EvaluationError
+from engine.errors import EvaluationError, ExpressionError
 from tests.unit.cel.plate_variables import compiled
 
 
@@ -24,6 +24,14 @@ def body_of(expression: Expression) -> str:
 def body(text: str) -> str:
     """The Python that a text over `VARIABLES` is lowered to."""
     return body_of(compiled(text))
+
+
+def compiled_or_none(text: str) -> Expression | None:
+    """The expression, None where the check finds what would always fail."""
+    try:
+        return compiled(text)
+    except ExpressionError:
+        return None
 
 
 def quickly(expression: Expression, bindings: Mapping[str, Any]) -> Any:

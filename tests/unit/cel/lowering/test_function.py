@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cel import Expression, compile_expression, conjunction, lower_condition
+from engine.cel import Expression, conjunction, lower_condition
 from engine.cel.failures import Failure
 from engine.errors import EvaluationError, ExpressionError
 from engine.schema import Kind
 from tests.unit.cel.fuzz import examples
-from tests.unit.cel.lowering.lowered import closures, outcome, quickly
+from tests.unit.cel.lowering.lowered import closures, compiled_or_none, outcome, quickly
 from tests.unit.cel.plate_variables import VARIABLES, compiled, event
 from tests.unit.cel.typed_expressions import CONDITIONS, EVENTS, VALUES
 
@@ -22,13 +22,6 @@ def assert_same(expression: Expression, events: list[dict[str, Any]]) -> None:
     exact = closures(expression)
     for values in events:
         assert outcome(expression.run, values) == outcome(exact, values)
-
-
-def compiled_or_none(text: str) -> Expression | None:
-    try:
-        return compile_expression(text, VARIABLES)
-    except ExpressionError:
-        return None
 
 
 @examples(400)

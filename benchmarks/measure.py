@@ -43,7 +43,7 @@ class Figures:
         if not self._figures:
             return
         width = max(len(figure.what) for figure in self._figures)
-        for section in dict.fromkeys(sorted(figure.section for figure in self._figures)):
+        for section in sorted({figure.section for figure in self._figures}, key=_natural):
             yield ""
             yield f"| {section:<{width}} | figure |"
             yield f"|{'-' * (width + 2)}|---:|"

@@ -29,7 +29,7 @@ from engine.delivery import Dispatcher, RetryPolicy
 from engine.metrics import Metrics
 from engine.store import open_store
 
-SECTION = "6 deliveries"
+SECTION = "8 deliveries"
 ROUNDS = 3
 STOP_SECONDS = 10.0
 PATIENCE_SECONDS = 60.0

@@ -31,7 +31,7 @@ from engine.rules import RuleSet
 from engine.service import targets_of
 from engine.settings import Secret
 
-SECTION = "8 latency"
+SECTION = "10 latency"
 RATE = 1_000
 SECONDS = 20
 SHARE = 0.01

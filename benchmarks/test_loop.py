@@ -76,7 +76,7 @@ def group(kind: BrokerKind) -> str:
 
 
 def section(kind: BrokerKind) -> str:
-    return f"5 whole loop, {kind}"
+    return f"7 whole loop, {kind}"
 
 
 def rules_with_watchlist(count: int) -> str:

@@ -25,7 +25,7 @@ from engine.cel.scope import Scope
 from engine.errors import EvaluationError
 from tests.support.avro import plate_schema
 
-SECTION = "8 lowering"
+SECTION = "5 lowering"
 GROUP = "1,000 rules that no index helps, an event"
 RULES = 1_000
 EVENTS = 500

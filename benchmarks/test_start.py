@@ -21,7 +21,7 @@ from engine.stream.registry_server import RegistryServer
 from tests.support.engine_process import EngineProcess
 from tests.support.mock_cluster import MockCluster
 
-SECTION = "7 start"
+SECTION = "9 start"
 TOPIC = "plates"
 
 

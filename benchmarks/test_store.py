@@ -16,7 +16,7 @@ from benchmarks.measure import Measurement
 from benchmarks.stored_alerts import new_alerts
 from engine.store import Store, open_store
 
-SECTION = "4 store"
+SECTION = "6 store"
 ROUNDS = 40
 TARGETS = (("webhook", "webhook:one"), ("email", "email:guard@example.com"))
 

@@ -1,4 +1,4 @@
-"""The rule language: CEL parsed by celpy's grammar, checked at load, run as Python closures."""
+"""The rule language: CEL parsed by celpy's grammar, checked at load, run as generated Python."""
 
 from __future__ import annotations
 

@@ -85,8 +85,8 @@ class Stack:
         return self.get("ALERT_ENGINE_PORT", "/readyz")[0] == 200
 
     def inbox(self) -> list[dict[str, Any]]:
-        """What the webhook sink and the SMTP catcher hold."""
-        found = json.loads(self.get("INBOX_PORT", "/alerts.json")[1])
+        """What the webhook sink and the SMTP catcher hold; nothing while they don't answer."""
+        found = json.loads(self.get("INBOX_PORT", "/alerts.json")[1] or "[]")
         assert isinstance(found, list)
         return found
 
@@ -108,6 +108,22 @@ class Stack:
             numbers = consumer.list_topics(TOPIC, 10.0).topics[TOPIC].partitions
             asked = [TopicPartition(TOPIC, number) for number in numbers]
             return sum(max(each.offset, 0) for each in consumer.committed(asked, 10.0))
+        finally:
+            consumer.close()
+
+    def has_read_all(self) -> bool:
+        """Whether everything published is committed."""
+        return self.committed() == self._published()
+
+    def _published(self) -> int:
+        consumer = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": GROUP})
+        try:
+            numbers = consumer.list_topics(TOPIC, 10.0).topics[TOPIC].partitions
+            ends = [
+                consumer.get_watermark_offsets(TopicPartition(TOPIC, number), 10.0)
+                for number in numbers
+            ]
+            return sum(end[1] for end in ends if end is not None)
         finally:
             consumer.close()
 

@@ -33,7 +33,7 @@ def raise_all(victims: Sequence[Victim]) -> None:
     """Every victim must be consuming soon after its restart."""
     restarts = [victim.rise() for victim in victims]
     for victim, restart in zip(victims, restarts, strict=True):
-        assert victim.seconds_to(restart) <= AGAIN_SECONDS
+        assert victim.seconds_to(restart) <= AGAIN_SECONDS, victim.said
 
 
 def retire(victims: Sequence[Victim]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -56,14 +57,26 @@ class Victim:
 
     def live(self, fault: str = "") -> None:
         """Start the engine with something to do; `fault` is the point where it kills itself."""
+        if self._engine is not None:
+            # The engine of the last round must not take what is for this one.
+            assert self._engine.stop() == 0, self.said
         self._plates += self.gate.see(LOAD)
         self._start(fault)
+
+    @property
+    def said(self) -> str:
+        """What the engine wrote, and what arrived."""
+        arrived = sorted(delivered(self.gate.hook.requests.all()))
+        return f"{self._engine.output if self._engine else ''}\n{arrived}"
 
     def await_death(self) -> None:
         """Return when the engine has killed itself."""
         assert self._engine is not None
-        status = self._engine.wait(DEATH_SECONDS)
-        assert status == -signal.SIGKILL, f"ended with {status}\n{self._engine.output}"
+        try:
+            status = self._engine.wait(DEATH_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it lives on\n{self.said}") from None
+        assert status == -signal.SIGKILL, f"ended with {status}\n{self.said}"
         self.kills += 1
 
     def die_somewhere(self, chance: random.Random) -> None:
@@ -111,8 +124,6 @@ class Victim:
             assert repeats <= self.kills * in_flight, f"{repeats} repeats at {path}"
 
     def _start(self, fault: str = "") -> None:
-        if self._engine is not None:
-            self._engine.kill()
         self._engine = self.gate.site.start(ALERT_ENGINE_FAULT_POINT=fault)
 
     def close(self) -> None:

@@ -177,7 +177,8 @@ def mistakes(site: Site) -> Iterator[tuple[str, str]]:
         yield f"check of wrong rules {form}", done.output
     variables = {**site.environment, "RULES_PATH": "wrong.yaml"}
     yield "run of wrong rules", alert_engine(site.folder, "run", variables=variables).output
-    for name in ("KAFKA_CONFIG_SECURITY_PROTOCOL", "SCHEMA_REGISTRY_URL", "STATE_URL", "KAFKA_TOPIC"):
+    protocol = "KAFKA_CONFIG_SECURITY_PROTOCOL"
+    for name in (protocol, "SCHEMA_REGISTRY_URL", "STATE_URL", "KAFKA_TOPIC"):
         variables = {**site.environment, name: SECRETS["SASL_PASSWORD"]}
         done = alert_engine(site.folder, "run", variables=variables)
         assert done.status == 2, done.output

@@ -201,6 +201,8 @@ class RealKafka:
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # An id that begins with a dash would be taken for an option.
+        cluster = f"k{cluster[1:]}"
         arguments = ("format", "-t", cluster, "-c", str(self._properties))
         with self._log.open("ab") as log:
             process = self._java("kafka.tools.StorageTool", *arguments, log=log)

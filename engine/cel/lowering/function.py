@@ -28,35 +28,44 @@ class Function:
     """What an expression runs as.
 
     `run` gives the value as CEL has it, `evaluate` as plain Python; both raise EvaluationError.
-    `code` is what they were written from, None where the closures do everything.
+    `code` is what they were written from, None where the closures do everything; `fallback` says
+    why they do.
     """
 
     run: Evaluation
     evaluate: Evaluation
     code: Code | None
+    fallback: str = ""
+
+
+#: Why closures, which count the rounds, run an expression.
+_ROUNDS: Final = f"its macros may take more than {MAX_ROUNDS:,} rounds"
 
 
 def lower(findings: Findings, scope: Scope) -> Function:
     """The functions of a checked tree without errors."""
     try:
         code = Translator(findings, scope).code(findings.root)
-    except UnlowerableError:
-        return _function(None, Exact(findings.root, scope))
+    except UnlowerableError as error:
+        return _closures(Exact(findings.root, scope), str(error))
     return _function(code, Exact(findings.root, scope))
 
 
 def join(codes: Sequence[Code | None], root: Node, scope: Scope) -> Function:
     """The functions of `root`, which joins by `&&` the trees that `codes` were made from."""
     known = [code for code in codes if code is not None]
-    code = all_of(known) if len(known) == len(codes) else None
-    return _function(code, Exact(root, scope))
+    if len(known) < len(codes):
+        return _closures(Exact(root, scope), "")
+    return _function(all_of(known), Exact(root, scope))
 
 
-def _function(code: Code | None, exact: Exact) -> Function:
-    if code is not None and code.rounds > MAX_ROUNDS:
-        code = None
-    if code is None:
-        return Function(exact, _converting(exact), None)
+def _closures(exact: Exact, reason: str) -> Function:
+    return Function(exact, _converting(exact), None, reason)
+
+
+def _function(code: Code, exact: Exact) -> Function:
+    if code.rounds > MAX_ROUNDS:
+        return _closures(exact, _ROUNDS)
     value = general(code)
     writer = Writer()
     body = writer.text(value)

@@ -227,7 +227,7 @@ class Translator:
     def _closure(self, node: Node) -> Code:
         """A call of the node's closure: what is too deep, too long, or always fails."""
         if not self._is_simple(node):
-            raise UnlowerableError
+            raise UnlowerableError("a part with a macro is nested too deep, or too long")
         return _call_of(plan_part(self._findings, node))
 
     def _is_simple(self, root: Node) -> bool:

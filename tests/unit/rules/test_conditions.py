@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.rules.conditions import MAX_CONDITIONS
-from tests.unit.rules.rule_text import faults, matches, one, rule_faults
+from tests.unit.rules.rule_text import faults, load, matches, one, rule_faults
 
 ABC = "{field: plate.text, operator: equals, value: ABC}"
 SURE = "{field: plate.confidence, operator: greater_than, value: 0.8}"
@@ -90,3 +90,17 @@ def test_too_many_conditions_are_an_error(tmp_path: Path) -> None:
 def test_as_many_conditions_as_allowed_work(tmp_path: Path) -> None:
     rule = one(tmp_path, f"conditions: [{', '.join([ABC] * MAX_CONDITIONS)}]")
     assert matches(rule, plate={"text": "ABC"}) is True
+
+
+def test_a_rule_that_is_not_lowered_says_why(tmp_path: Path) -> None:
+    loops = "".join(f"images.plate_url.split('').all({name}, " for name in "abcdef")
+    text = f"images.plate_url != null && {loops}a == b{')' * 6}"
+    found = load(tmp_path, f"rules:\n  - {{id: a, notify: [], when: {text!r}}}\n").warnings
+    assert [(str(each.place).rpartition("/")[2], each.code, each.what) for each in found] == [
+        (
+            "rules.yaml:2:25",
+            "slow",
+            "this is evaluated step by step, several times slower: "
+            "its macros may take more than 100,000 rounds",
+        )
+    ]

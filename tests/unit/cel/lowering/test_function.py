@@ -156,5 +156,13 @@ def test_more_loops_than_rounds_are_left_to_the_closures() -> None:
     expression = compiled(text)
     assert expression.code is None
     assert expression.evaluate(event()) is True
+    assert expression.fallback == "its macros may take more than 100,000 rounds"
     assert compiled(f"({text}) && is_test").code is None
-    assert conjunction([expression, compiled("is_test")]).evaluate(event()) is False
+    both = conjunction([expression, compiled("is_test")])
+    assert both.evaluate(event()) is False
+    assert both.fallback == expression.fallback
+
+
+def test_what_is_lowered_has_no_reason_not_to_be() -> None:
+    assert compiled("tags.exists(t, t == 'a')").fallback == ""
+    assert conjunction([compiled("is_test"), compiled("is_test")]).fallback == ""

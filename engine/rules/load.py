@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -19,6 +20,7 @@ from engine.rules.rate_limits import Limits, read_limits
 from engine.rules.rule import RuleSet
 from engine.rules.rule_reader import RuleReader
 from engine.schema import EventSchema
+from engine.watchlist import Watchlist
 
 FILE_KEYS: Final = ("rules", "channels", "notifications", "watchlists", "rate_limit")
 
@@ -29,6 +31,8 @@ def load_rules(
     variables: Mapping[str, str] | None,
     *,
     stand_in: StandIn | None = None,
+    known: Mapping[str, Watchlist] | None = None,
+    zone: tzinfo = UTC,
 ) -> RuleSet:
     """The rules and channels of files, and of folders at any depth, checked against `schema`.
 
@@ -38,14 +42,18 @@ def load_rules(
     that the files name, disabled ones too, in place of its definition; so rules can be shown where
     nothing must be sent.
 
+    `known` are watchlists that are loaded already, by name: one whose file and definition are
+    unchanged is taken over, and one that would lose more than `max_shrink` of its rows is refused.
+    Dates without a time zone in them are read in `zone`.
+
     Raises RulesError with every fault of every file, warnings included, sorted by place.
     """
     findings = Findings()
     files = rule_files(paths, findings)
     is_whole = not findings.has_errors
     documents, are_all = _documents(files, findings)
-    known = ChannelList(variables, findings, stand_in, is_whole=is_whole and are_all)
-    channels = _channels(documents, known)
+    channels = ChannelList(variables, findings, stand_in, is_whole=is_whole and are_all)
+    _read_channels(documents, channels)
     compiler = Compiler(schema, findings)
     reader = RuleReader(compiler, channels, findings)
     for document in documents:
@@ -97,13 +105,12 @@ def _file(path: Path, findings: Findings) -> Table | None:
     return table
 
 
-def _channels(documents: Sequence[Table], channels: ChannelList) -> ChannelList:
+def _read_channels(documents: Sequence[Table], channels: ChannelList) -> None:
     for document in documents:
         if "channels" in document.values:
             channels.read_channels(document.values["channels"])
         if "notifications" in document.values:
             channels.read_notifications(document.values["notifications"])
-    return channels
 
 
 def _read_rules(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from channels.alert import Priority, Target
 from engine.cel import Expression, Template
 from engine.errors import Fault, Place
+from engine.watchlist import Watchlist
 
 
 class Expect(StrEnum):
@@ -63,7 +65,7 @@ class RuleSet:
     """All that one load gives.
 
     `rules` are the enabled ones, by file and then as they stand in it; `disabled` the ids of the
-    others; `channels` the targets of every channel that is enabled.
+    others; `channels` the targets of every channel that is enabled; `watchlists` the lists by name.
     """
 
     rules: tuple[Rule, ...]
@@ -71,3 +73,9 @@ class RuleSet:
     channels: Mapping[str, tuple[Target, ...]]
     warnings: tuple[Fault, ...]
     files: tuple[Path, ...]
+    watchlists: Mapping[str, Watchlist] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def examples_of(rules: Sequence[Rule]) -> list[Mapping[str, Any]]:
+    """The partial events that match one of the rules, as their own positive tests say."""
+    return [test.event for rule in rules for test in rule.tests if test.expect is Expect.MATCH]

@@ -1,0 +1,66 @@
+"""What rows say beside their plate and their time: packed, since it is asked for in messages only.
+
+A million notes as Python texts take 90 MB, packed about 10; unpacking a block takes 30 µs.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, cast
+
+#: Rows of one block.
+BLOCK: Final = 256
+_LEVEL: Final = 1
+_KEPT_BLOCKS: Final = 8
+
+#: One row: a text for each column, None where it is empty.
+Row = tuple[str | None, ...]
+
+
+class Rows:
+    """The rows by their number; immutable, and safe in several threads."""
+
+    __slots__ = ("_block", "columns")
+
+    def __init__(self, columns: Sequence[str], blocks: Sequence[bytes]) -> None:
+        self.columns: Final = tuple(columns)
+
+        @lru_cache(maxsize=_KEPT_BLOCKS)
+        def block(number: int) -> list[list[str | None]]:
+            return cast("list[list[str | None]]", json.loads(zlib.decompress(blocks[number])))
+
+        self._block = block
+
+    def __getitem__(self, row: int) -> Row:
+        if not self.columns:
+            return ()
+        return tuple(self._block(row // BLOCK)[row % BLOCK])
+
+
+class RowPacker:
+    """Takes rows one after the other, and packs them by the block."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns: Final = tuple(columns)
+        self._open: list[Sequence[str | None]] = []
+        self._blocks: Final[list[bytes]] = []
+        self.add = self._open.append if self._columns else _ignore
+
+    def close_block(self) -> None:
+        """Pack what was added since the last time; to be called after every `BLOCK` rows."""
+        text = json.dumps(self._open, ensure_ascii=False, separators=(",", ":"))
+        self._blocks.append(zlib.compress(text.encode(), _LEVEL))
+        self._open.clear()
+
+    def rows(self) -> Rows:
+        """All that was added."""
+        if self._open:
+            self.close_block()
+        return Rows(self._columns, self._blocks)
+
+
+def _ignore(row: Sequence[str | None]) -> None:
+    pass

@@ -172,3 +172,9 @@ class StoreInUseError(StoreError):
     """Another alert engine uses this store already."""
 
     code = "store-in-use"
+
+
+class BenchError(AlertEngineError):
+    """A measurement came to no result."""
+
+    code = "bench"

@@ -8,11 +8,11 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
@@ -21,7 +21,7 @@ from channels.spec import url_targets
 from engine.demo.cameras import Cameras
 from engine.demo.receivers import Arrival, Receivers
 from engine.demo.screen import Screen, Summary
-from engine.rules import Expect, RuleSet, load_rules
+from engine.rules import RuleSet, examples_of, load_rules
 from engine.schema import EventSchema
 from engine.service import Engine
 from engine.settings import Secret, Settings
@@ -134,7 +134,7 @@ def run_demo(
         rule_set = stage.engine.rule_set
         screen.say(f"{len(rule_set.rules)} rules of {rules_path}, {rate:g} events a second")
         screen.say(f"metrics: http://127.0.0.1:{stage.engine.web.port}/metrics; Ctrl-C ends it")
-        cameras = Cameras(examples_of(rule_set), random.Random())  # noqa: S311 - no secret
+        cameras = Cameras(examples_of(rule_set.rules), random.Random())  # noqa: S311 - no secret
         summary = stage.finish(stage.play(cameras, seconds, rate))
     screen.summary(summary)
     return 1 if summary.waiting or summary.failed or summary.unread else 0
@@ -192,13 +192,6 @@ def open_rule_set(path: Path, schema: EventSchema, receivers: Receivers) -> Rule
     )
     channels = {name: receiver_of(name) for name in FALLBACK_CHANNELS} | dict(rule_set.channels)
     return dataclasses.replace(rule_set, rules=rules, channels=channels)
-
-
-def examples_of(rule_set: RuleSet) -> list[Mapping[str, Any]]:
-    """The events of the rules' own positive tests."""
-    return [
-        test.event for rule in rule_set.rules for test in rule.tests if test.expect is Expect.MATCH
-    ]
 
 
 def instants() -> Iterator[datetime]:

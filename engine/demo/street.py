@@ -12,10 +12,10 @@ from typing import Final
 import structlog
 
 from engine.demo.cameras import Cameras
-from engine.demo.demo import examples_of, instants
+from engine.demo.demo import instants
 from engine.errors import BrokerUnavailableError, RegistryUnavailableError
 from engine.logs import configure_logs
-from engine.rules import load_rules
+from engine.rules import examples_of, load_rules
 from engine.schema import EventSchema
 from engine.settings import Settings
 from engine.stream.publisher import EventPublisher
@@ -36,7 +36,7 @@ class Street:
         self._schema = EventSchema.load(settings.event_schema_path)
         # Without variables no channel is made: only the rules' own examples are wanted.
         rule_set = load_rules([settings.rules_path], self._schema, None)
-        self._cameras = Cameras(examples_of(rule_set), random.Random())  # noqa: S311 - no secret
+        self._cameras = Cameras(examples_of(rule_set.rules), random.Random())  # noqa: S311 - no secret
 
     def play(self) -> None:
         """Publish until the broker or the registry fails, which is raised."""

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from engine.rules.load import load_rules
-from engine.rules.rule import Expect, RateLimit, Rule, RuleSet, RuleTest
+from engine.rules.rule import Expect, RateLimit, Rule, RuleSet, RuleTest, examples_of
 
-__all__ = ["Expect", "RateLimit", "Rule", "RuleSet", "RuleTest", "load_rules"]
+__all__ = ["Expect", "RateLimit", "Rule", "RuleSet", "RuleTest", "examples_of", "load_rules"]

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from engine.demo.cameras import overlay
 from engine.errors import DecodeError, RegistryUnavailableError
+from engine.readings import overlay
 from engine.stream.record import Record
 from tests.support.avro import body, plate_schema
 

@@ -1,0 +1,30 @@
+"""Measuring what rules cost on this machine: events, rule sets, processes to measure them in."""
+
+from __future__ import annotations
+
+from engine.bench.chart import chart
+from engine.bench.job import Stage
+from engine.bench.machine import Machine, read_machine
+from engine.bench.measured_set import MeasuredSet, SetKind
+from engine.bench.mixed_rules import FIELDS, SITE_PLATES, SITE_RULES
+from engine.bench.picture import PICTURE_SUFFIXES, save_picture
+from engine.bench.probe import measure_set
+from engine.bench.result import Result
+from engine.bench.written_set import written_set
+
+__all__ = [
+    "FIELDS",
+    "PICTURE_SUFFIXES",
+    "SITE_PLATES",
+    "SITE_RULES",
+    "Machine",
+    "MeasuredSet",
+    "Result",
+    "SetKind",
+    "Stage",
+    "chart",
+    "measure_set",
+    "read_machine",
+    "save_picture",
+    "written_set",
+]

@@ -1,0 +1,142 @@
+"""Measures one set of rules, in the process that `probe.py` starts for it.
+
+`python -m engine.bench.measurement JOB` writes a line of JSON for each stage as it begins, and at
+last one with the result. The set has the process to itself, so the memory is the set's alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from engine.bench.job import Job, Stage
+from engine.bench.measured_set import SetKind
+from engine.bench.memory import peak_resident_mb, resident_mb
+from engine.bench.result import Result
+from engine.bench.timing import time_calls
+from engine.bench.traffic import traffic
+from engine.errors import EvaluationError
+from engine.event import Event
+from engine.match import IndexedMatcher
+from engine.rules import Rule, RuleSet, examples_of, load_rules
+from engine.schema import EventSchema
+
+EVENTS: Final = 5_000
+FEWEST_EVENTS: Final = 10
+
+
+class ErrorCount:
+    """Counts evaluations that failed."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def add(self, rule: Rule, error: EvaluationError) -> None:
+        """One more."""
+        self.value += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A set of rules and its matcher, with what making them took; seconds and MB."""
+
+    rule_set: RuleSet
+    matcher: IndexedMatcher
+    seconds: float
+    cpu_seconds: float
+    rss_mb: float | None
+    peak_rss_mb: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """How many rules matched and how many evaluations failed on so many events."""
+
+    events: int
+    matches: int
+    errors: int
+
+
+def measure(job: Job, tell: Callable[[Stage], None]) -> Result:
+    """Do the job here; `tell` hears of each stage as it begins.
+
+    Raises RulesError, SchemaError and EventError where rules, schema and events don't fit.
+    """
+    schema = EventSchema.load(Path(job.schema))
+    errors = ErrorCount()
+    tell(Stage.COMPILE)
+    made = compile_rules([Path(path) for path in job.paths], schema, errors)
+    tell(Stage.MATCH)
+    examples = examples_of(made.rule_set.rules) if job.kind is SetKind.OWN else []
+    events = traffic(EVENTS, schema, ZoneInfo(job.zone), datetime.now(UTC), examples)
+    found = survey(made.matcher, events, job.seconds, errors)
+    timing = time_calls(made.matcher.match, events, job.seconds)
+    return Result(
+        kind=job.kind,
+        rules=len(made.rule_set.rules),
+        us_per_event=timing.seconds * 1e6,
+        matches_per_event=found.matches / found.events,
+        errors_per_event=found.errors / found.events,
+        compile_seconds=made.seconds,
+        compile_cpu_seconds=made.cpu_seconds,
+        rss_mb=made.rss_mb,
+        peak_rss_mb=made.peak_rss_mb,
+        events=found.events,
+        repetitions=timing.repetitions,
+    )
+
+
+def compile_rules(paths: Sequence[Path], schema: EventSchema, errors: ErrorCount) -> Compiled:
+    """The rules of these files and their matcher, as the service makes them, without channels."""
+    gc.collect()
+    before = resident_mb()
+    started, cpu_started = time.perf_counter(), time.process_time()
+    rule_set = load_rules(paths, schema, None)
+    matcher = IndexedMatcher(rule_set.rules, errors.add)
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
+    gc.collect()
+    after, peak = resident_mb(), peak_resident_mb()
+    growth = None if before is None or after is None else max(0.0, after - before)
+    return Compiled(rule_set, matcher, seconds, cpu_seconds, growth, peak)
+
+
+def survey(
+    matcher: IndexedMatcher, events: Sequence[Event], seconds: float, errors: ErrorCount
+) -> Survey:
+    """Match each event once, or as many of them as `seconds` allow."""
+    until = time.perf_counter() + seconds
+    erred_before = errors.value
+    matches = done = 0
+    for event in events:
+        matches += len(matcher.match(event))
+        done += 1
+        if done >= FEWEST_EVENTS and time.perf_counter() >= until:
+            break
+    return Survey(done, matches, errors.value - erred_before)
+
+
+def main() -> None:
+    """Do the job of the command line."""
+    # Where memory runs out, this process is to end, not the service beside it.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+    def write(line: object) -> None:
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+
+    result = measure(Job.from_json(sys.argv[1]), lambda stage: write({"stage": stage}))
+    write({"result": asdict(result)})
+
+
+if __name__ == "__main__":
+    main()

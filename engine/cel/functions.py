@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from engine.cel import conversions, strings
 from engine.cel.arithmetic import make_timestamp
+from engine.cel.extensions import ROWS
 from engine.cel.instants import (
     PARTS,
     duration_milliseconds,
@@ -278,6 +279,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
             _texts(),
             _extension(),
             _instants(),
+            (_function(name, doc, style, *rows) for name, doc, style, rows in ROWS),
         )
         for function in room
     }

@@ -101,7 +101,7 @@ class TreeBuilder:
         macro = _MACROS.get((str(name), len(args)))
         if macro is not None:
             return _comprehension(name.start_pos, macro, target, args)
-        return tree.Call(name.start_pos, str(name), args, target)
+        return tree.Call(name.start_pos, str(name), _as_list(target, name, args), target)
 
     def member_index(self, parts: list[Any]) -> Node:
         """`operand[index]`."""
@@ -180,6 +180,14 @@ def _binary(parts: list[Any]) -> Node:
         return parts[0]  # type: ignore[no-any-return]
     (left, sign), right = parts
     return tree.Call(sign.start_pos, tree.BINARY[str(sign)], (left, right))
+
+
+def _as_list(target: Node, name: Any, args: tuple[Node, ...]) -> tuple[Node, ...]:
+    """`math.greatest` and `math.least` take any number of arguments: three and more are a list."""
+    is_math = isinstance(target, tree.Ident) and target.name == "math"
+    if len(args) < 3 or not is_math or name not in ("greatest", "least"):
+        return args
+    return (tree.ListNode(args[0].offset, args),)
 
 
 def _comprehension(offset: int, macro: Macro, target: Node, args: tuple[Node, ...]) -> Node:

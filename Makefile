@@ -23,6 +23,10 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
+$(VENV)/.bench: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
+	@touch $@
+
 $(TOOLS): deploy/tools.txt
 	$(PYTHON) -m venv .cache/tools
 	$(TOOLS_BIN)/python -m pip install --quiet --requirement deploy/tools.txt
@@ -62,7 +66,7 @@ format: $(INSTALLED) ## Put the code in order
 type: $(INSTALLED) ## Static types, strict
 	$(BIN)/mypy
 
-bench: $(INSTALLED) ## The benchmarks
+bench: $(VENV)/.bench ## The benchmarks, beside other libraries for CEL
 	$(BIN)/python -m pytest benchmarks --benchmark-only
 
 lock: $(TOOLS) ## Pin every dependency of the image, with hashes

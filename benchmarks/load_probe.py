@@ -14,7 +14,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.machine import peak_megabytes, resident_megabytes
+from benchmarks.machine import resident_megabytes
+from engine.bench.memory import peak_resident_mb
 from engine.match import IndexedMatcher
 from engine.rules import load_rules
 from engine.schema import EventSchema
@@ -56,7 +57,7 @@ def load(path: Path) -> Loaded:
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     gc.collect()
     rules = len(matcher.all_rules())
-    after, peak = resident_megabytes(), peak_megabytes()
+    after, peak = resident_megabytes(), (peak_resident_mb() or 0.0)
     return Loaded(rules, seconds, cpu_seconds, before, after, peak)
 
 

@@ -1,95 +1,21 @@
-"""The mixed rule set of the benchmarks, in the forms of the engine, of the reference and of CEL.
-
-Of ten rules seven are lists of ten plates, one is a regex, one a text that the plate contains, and
-one a range of the confidence at one camera. They are chosen so that matches stay rare however many
-rules there are: the cost of looking is measured, not that of finding.
-"""
+"""The rule sets of `alert-engine bench`, in the forms of the engine and of CEL."""
 
 from __future__ import annotations
 
 import json
-import random
-import string
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from benchmarks.readings import camera, plate
 from channels.alert import Target
+from engine.bench.mixed_rules import Condition, PlainRule, rule_file
 from engine.rules import Rule, RuleSet, load_rules
 from tests.support.avro import plate_schema
 from tests.support.rule_files import Mailbox
 
-PLATES_A_LIST: Final = 10
-PLATE: Final = "plate.normalized_text"
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One of a rule's conditions, as its file has it."""
-
-    field: str
-    operator: str
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class PlainRule:
-    """A rule as its file has it: all conditions must hold."""
-
-    rule_id: str
-    conditions: tuple[Condition, ...]
-    notify: tuple[str, ...] = ()
-
-
-def mixed_rules(count: int, seed: int = 7) -> list[PlainRule]:
-    """So many rules; the first ten are one mix, and so on."""
-    chance = random.Random(seed)
-    return [
-        PlainRule(f"rule-{number}", _conditions(number % 10, chance)) for number in range(count)
-    ]
-
-
-def _conditions(kind: int, chance: random.Random) -> tuple[Condition, ...]:
-    letters = "".join(chance.choices(string.ascii_uppercase, k=3))
-    digits = f"{chance.randrange(100):02}"
-    match kind:
-        case 7:
-            return (Condition(PLATE, "regex", f"^{letters[:2]}.*[0-4]{digits}$"),)
-        case 8:
-            return (Condition(PLATE, "contains", f"{letters[:2]}{digits}"),)
-        case 9:
-            return (
-                Condition("plate.confidence", "greater_than", 0.99),
-                Condition("camera_id", "equals", camera(chance)),
-            )
-    return (Condition(PLATE, "in_list", [plate(chance) for _ in range(PLATES_A_LIST)]),)
-
-
-def rule_file(rules: Sequence[PlainRule]) -> str:
-    """The rules as YAML, each with its own message; the channels that they name are defined."""
-    names = dict.fromkeys(name for rule in rules for name in rule.notify)
-    channels = json.dumps({name: f"https://{name}.example/" for name in names})
-    return f"channels: {channels}\nrules:\n" + "".join(map(_entry, rules))
-
-
-def _entry(rule: PlainRule) -> str:
-    conditions = "".join(
-        f"      - {{field: {each.field}, operator: {each.operator}, "
-        f"value: {json.dumps(each.value)}}}\n"
-        for each in rule.conditions
-    )
-    return (
-        f"  - id: {rule.rule_id}\n"
-        f"    name: Rule {rule.rule_id}\n"
-        "    priority: high\n"
-        f"    conditions:\n{conditions}"
-        f"    notify: {json.dumps(rule.notify)}\n"
-        "    rate_limit: {cooldown_seconds: 300, dedup_key: plate.normalized_text}\n"
-        f"    message_template: '{rule.rule_id}: {{plate.normalized_text}} "
-        "({plate.confidence:.0%}) at {camera_id}, {captured_at}'\n"
-    )
+# A list longer than this is a variable to other implementations, which refuse so much text.
+LONGEST_LITERAL: Final = 1_000
+LISTED: Final = "listed"
 
 
 def mailbox(channel: str) -> tuple[Target, ...]:
@@ -116,7 +42,19 @@ def as_cel(rule: PlainRule) -> str:
     return " && ".join(_cel_condition(each) for each in rule.conditions)
 
 
+def listed_plates(rules: Sequence[PlainRule]) -> Sequence[str]:
+    """The one long list that some of these rules have, or nothing."""
+    lists = (each.value for rule in rules for each in rule.conditions if _is_long(each))
+    return next(lists, ())
+
+
+def _is_long(condition: Condition) -> bool:
+    return condition.operator == "in_list" and len(condition.value) > LONGEST_LITERAL
+
+
 def _cel_condition(condition: Condition) -> str:
+    if _is_long(condition):
+        return f"{condition.field} in {LISTED}"
     value = json.dumps(condition.value)
     match condition.operator:
         case "in_list":

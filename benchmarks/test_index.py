@@ -5,7 +5,6 @@ The rules are the mixed ones, made without a file: reading YAML is measured else
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Sequence
 from itertools import cycle
@@ -13,9 +12,9 @@ from itertools import cycle
 import pytest
 
 from benchmarks.measure import Measurement
-from benchmarks.mixed_rules import PLATE, Condition, PlainRule, mixed_rules
-from benchmarks.readings import events, plate
+from benchmarks.readings import events
 from channels.alert import Priority
+from engine.bench.mixed_rules import PLATE, Condition, PlainRule, mixed_rules, site_plates
 from engine.cel import compile_template, conjunction, lower_condition
 from engine.errors import Place
 from engine.match import IndexedMatcher, LinearMatcher
@@ -56,8 +55,7 @@ def as_rules(plain: Sequence[PlainRule]) -> list[Rule]:
 
 def sites_list(rules: int, plates: int) -> list[PlainRule]:
     """So many rules on one and the same list: what most sites have."""
-    chance = random.Random(99)
-    values = [plate(chance) for _ in range(plates)]
+    values = site_plates(plates)
     return [
         PlainRule(f"r{place}", (Condition(PLATE, "in_list", values),)) for place in range(rules)
     ]

@@ -19,12 +19,13 @@ import pytest
 from benchmarks import traffic
 from benchmarks.brokers import BrokerKind, open_topics
 from benchmarks.measure import Measurement
-from benchmarks.mixed_rules import PLATE, Condition, PlainRule, load, mixed_rules, rule_file
+from benchmarks.mixed_rules import load
 from benchmarks.plant import Plant, settings_of
 from benchmarks.receivers import ReceiverProcess, Receivers
 from benchmarks.watched_target import WatchedTarget
 from channels.alert import Alert, Target
 from channels.spec import url_targets
+from engine.bench.mixed_rules import PLATE, Condition, PlainRule, mixed_rules, rule_file
 from engine.delivery import Dispatcher
 from engine.delivery.dispatcher import FreshAlert
 from engine.rules import RuleSet

@@ -6,14 +6,14 @@ plain scan goes through all of it.
 
 from __future__ import annotations
 
-import random
 from itertools import cycle
 from pathlib import Path
 
 from benchmarks.measure import Measurement
-from benchmarks.mixed_rules import PLATE, Condition, PlainRule, compiled, load, rule_file
-from benchmarks.readings import events, plate
+from benchmarks.mixed_rules import compiled, load
+from benchmarks.readings import events
 from benchmarks.reference import PlainMatcher
+from engine.bench.mixed_rules import PLATE, Condition, PlainRule, rule_file, site_plates
 from engine.match import IndexedMatcher
 
 GROUP = "in_list of 10,000 plates, an event"
@@ -23,8 +23,7 @@ EVENTS = 1_000
 
 
 def the_rule() -> PlainRule:
-    chance = random.Random(3)
-    values = [plate(chance) for _ in range(PLATES)]
+    values = site_plates(PLATES)
     return PlainRule("watchlist", (Condition(PLATE, "in_list", values),))
 
 

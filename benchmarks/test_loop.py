@@ -22,10 +22,11 @@ from fastavro import parse_schema, schemaless_reader
 
 from benchmarks.brokers import BrokerKind, Topics, is_at_hand, open_topics
 from benchmarks.measure import Measurement
-from benchmarks.mixed_rules import PLATE, Condition, PlainRule, load, mixed_rules, rule_file
+from benchmarks.mixed_rules import load
 from benchmarks.plant import Plant, settings_of
 from benchmarks.readings import HEADER, encode, readings
 from benchmarks.traffic import WATCHED
+from engine.bench.mixed_rules import PLATE, Condition, PlainRule, mixed_rules, rule_file
 from engine.service import targets_of
 from engine.settings import Settings
 from engine.stream.options import consumer_options

@@ -1,44 +1,55 @@
 """Starting: loading many rules in a fresh process, and the idle service with the shipped rules.
 
-The table's times are those of whole processes; the figures tell the load alone, with a message
-template of its own for each rule, and what the rules keep in memory.
+The table's times are those of whole processes, which match a few events too; the figures tell the
+load alone, with a message template of its own for each rule, and what the rules keep in memory.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from benchmarks.load_probe import ROOT, Loaded, probe
 from benchmarks.machine import resident_megabytes
 from benchmarks.measure import Measurement
-from benchmarks.mixed_rules import mixed_rules, rule_file
+from engine.bench import MeasuredSet, Result, SetKind, measure_set
+from engine.bench.mixed_rules import mixed_rules, rule_file
 from engine.stream.registry_server import RegistryServer
+from tests.support.avro import PLATE_EVENT
 from tests.support.engine_process import EngineProcess
 from tests.support.mock_cluster import MockCluster
 
 SECTION = "9 start"
 TOPIC = "plates"
+MATCH_SECONDS = 0.01
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(("rules", "rounds"), [(1_000, 3), (10_000, 2)])
 def test_load(measure: Measurement, tmp_path: Path, rules: int, rounds: int) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text(rule_file(mixed_rules(rules)), encoding="utf-8")
-    loads: list[Loaded] = []
-    measure.rounds("load rules, a process", lambda: loads.append(probe(path)), rounds)
+    measured = MeasuredSet(SetKind.MIXED, rules, (path,))
+    loads: list[Result] = []
+
+    def load() -> None:
+        loads.append(measure_set(measured, PLATE_EVENT, ZoneInfo("UTC"), MATCH_SECONDS))
+
+    measure.rounds("load rules, a process", load, rounds)
     assert {each.rules for each in loads} == {rules}
     name = f"{rules:,} rules"
-    measure.tell(SECTION, f"{name}, load", statistics.median(x.seconds for x in loads), "s")
-    cpu = statistics.median(each.cpu_seconds for each in loads)
+    seconds = statistics.median(each.compile_seconds for each in loads)
+    measure.tell(SECTION, f"{name}, load", seconds, "s")
+    cpu = statistics.median(each.compile_cpu_seconds for each in loads)
     measure.tell(SECTION, f"{name}, load, processor alone", cpu, "s")
-    growth = statistics.median(each.growth_megabytes for each in loads)
+    growth = statistics.median(each.rss_mb or math.nan for each in loads)
     measure.tell(SECTION, f"{name}, memory kept", growth, "MB")
-    measure.tell(SECTION, f"{name}, process's peak", loads[0].peak_megabytes, "MB")
+    measure.tell(SECTION, f"{name}, process's peak", loads[0].peak_rss_mb or math.nan, "MB")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.bench.traffic import make_camera
+from engine.bench.traffic import camera_name, make_camera
 from engine.readings import make_plate
 
 PLATES_A_LIST: Final = 10
@@ -71,6 +71,16 @@ def site_plates(count: int = SITE_PLATES, seed: int = 99) -> list[str]:
     """The plates of a site's one long list."""
     chance = random.Random(seed)  # noqa: S311 - no secret
     return [make_plate(chance) for _ in range(count)]
+
+
+def site_rules(plates: Sequence[str]) -> list[PlainRule]:
+    """The rules of a site: the first on these plates anywhere, the others each at one camera."""
+    listed = Condition(PLATE, "in_list", plates)
+    at_cameras = [
+        PlainRule(f"rule-{number}", (listed, Condition("camera_id", "equals", camera_name(number))))
+        for number in range(1, SITE_RULES)
+    ]
+    return [PlainRule("rule-0", (listed,)), *at_cameras]
 
 
 def rule_file(rules: Iterable[PlainRule]) -> str:

@@ -18,7 +18,12 @@ EVENTS_AN_EXAMPLE: Final = 100
 
 def make_camera(chance: random.Random) -> str:
     """One of `CAMERAS`."""
-    return f"cam-{chance.randrange(CAMERAS):03}"
+    return camera_name(chance.randrange(CAMERAS))
+
+
+def camera_name(number: int) -> str:
+    """The camera of this number."""
+    return f"cam-{number:03}"
 
 
 def readings(

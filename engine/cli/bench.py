@@ -67,20 +67,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         " plates; or your own. All of it takes about a minute on a server and 2 GB of memory;"
         " without the 100,000 rules 15 seconds and 0.3 GB.",
     )
-    parser.add_argument(
-        "--rules",
-        type=Path,
-        nargs="+",
-        metavar="PATH",
-        help="your rule files or folders, instead of made-up rules (with --sizes: beside them)",
-    )
-    parser.add_argument(
-        "--sizes",
-        type=_sizes,
-        metavar="N,N,…",
-        help="how many made-up rules; `site` for the one long list"
-        " (default: 10,100,1000,10000,100000,site)",
-    )
+    _add_sets(parser)
     parser.add_argument(
         "--seconds",
         type=_seconds,
@@ -98,6 +85,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--plot", type=_picture, metavar="FILE", help="draw the curve, as .png or .svg"
     )
     parser.set_defaults(command=run)
+
+
+def _add_sets(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rules",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        help="your rule files or folders, instead of made-up rules (with --sizes: beside them)",
+    )
+    parser.add_argument(
+        "--sizes",
+        type=_sizes,
+        metavar="N,N,…",
+        help="how many made-up rules; `site` for the one long list"
+        " (default: 10,100,1000,10000,100000,site)",
+    )
 
 
 def _sizes(text: str) -> Sizes:

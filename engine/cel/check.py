@@ -14,6 +14,7 @@ from engine.cel.failures import Failure
 from engine.cel.findings import Findings
 from engine.cel.function_check import find_function, function_type
 from engine.cel.kinds import BOOL, KINDS
+from engine.cel.list_access import list_type
 from engine.cel.operator_check import arithmetic_type, operator_type, want_bool
 from engine.cel.scope import Local, Scope, Variable, dotted, shorten, suggest
 from engine.cel.tree import (
@@ -29,6 +30,7 @@ from engine.cel.tree import (
     Select,
 )
 from engine.schema import FieldType, Kind
+from engine.watchlist import Watchlist
 
 _LOGICAL: Final = frozenset({tree.AND, tree.OR, tree.NOT})
 _STRING: Final = FieldType(Kind.STRING)
@@ -61,6 +63,8 @@ class _Checker:
                 literal = KINDS.get(type(node.value))
                 return FieldType(literal) if literal is not None else None
             case Bound():
+                if isinstance(node.value, Watchlist):
+                    return list_type(node.value)
                 return FieldType(Kind.LIST) if isinstance(node.value, tuple) else None
             case Ident() | Select():
                 return self._name(node, scope, safe)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from engine.cel import tree
 from engine.cel.check import check
 from engine.cel.grammar import parse
+from engine.cel.lists import FUNCTION, NO_LISTS, Lists, bind
 from engine.cel.lowering import Code, join, lower
 from engine.cel.scope import Scope
 from engine.cel.tree import Literal, Node
@@ -53,18 +54,25 @@ class Expression:
         return unparse(self.root, SHOWN_ITEMS)
 
 
-def compile_expression(text: str, variables: Mapping[str, FieldType]) -> Expression:
-    """Compile CEL text against the variables' types.
+def compile_expression(
+    text: str, variables: Mapping[str, FieldType], lists: Lists = NO_LISTS
+) -> Expression:
+    """Compile CEL text against the variables' types; `lists` is what `watchlist("…")` may mean.
 
     ExpressionError with every fault: one of syntax or size, or all unknown names, fields and
     functions, wrong numbers of arguments, types that can't fit, and bad literal patterns.
     """
-    return compile_tree(parse(text), text, Scope(variables))
+    root, problems = parse(text), list[Problem]()
+    if FUNCTION in text:
+        root, problems = bind(root, lists)
+    return compile_tree(root, text, Scope(variables), problems)
 
 
-def compile_tree(root: Node, text: str, scope: Scope) -> Expression:
-    """Check a tree and plan it; ExpressionError with every fault."""
+def compile_tree(root: Node, text: str, scope: Scope, found: Sequence[Problem] = ()) -> Expression:
+    """Check a tree and plan it; ExpressionError with every fault, those already `found` too."""
     checked = check(root, scope)
+    if found:
+        checked.problems = sorted((*checked.problems, *found), key=lambda each: each.offset)
     errors = [problem for problem in checked.problems if problem.severity is Severity.ERROR]
     if errors:
         raise ExpressionError(tuple(errors))

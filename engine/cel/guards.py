@@ -10,6 +10,7 @@ from typing import Final
 
 from engine.cel import tree
 from engine.cel.constants import constant_of
+from engine.cel.list_access import asked
 from engine.cel.scope import dotted
 from engine.cel.tree import Call, Literal, Node, Select
 
@@ -35,6 +36,9 @@ def when_true(node: Node) -> frozenset[str]:
             return _compared(node, with_null=False)
         case tree.IN:
             values = constant_of(node.args[1])
+            if (of_list := asked(node)) is not None:
+                row = Call(0, tree.INDEX, (node.args[1], of_list[1]))
+                return _name(of_list[1]) | _name(row)
             return _name(node.args[0]) if type(values) is list and None not in values else _NONE
     # An ordering or a function of null fails, so it guards nothing: it needs a guard itself.
     return _NONE

@@ -22,6 +22,7 @@ from engine.cel.comparison import (
 from engine.cel.constants import constant_of, equals_constant, folded, orders_constant
 from engine.cel.failures import Failure, failure
 from engine.cel.findings import Findings
+from engine.cel.list_access import plan_list
 from engine.cel.logic import Closure
 from engine.cel.scope import Broken, Constant, Local, Variable
 from engine.cel.tree import (
@@ -143,6 +144,9 @@ class _Planner:
             constants = [constant_of(arg) for arg in args]
             run = plan_function(function, [self.closure(arg) for arg in args], constants)
             return run if any(value is MISSING for value in constants) else folded(run)
+        of_list = plan_list(node, self.closure)
+        if of_list is not None:
+            return of_list
         if node.function in tree.ARITHMETIC:
             return self._arithmetic(node)
         if node.function in (tree.EQUALS, tree.NOT_EQUALS):

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from engine.cel.expression import Expression, compile_expression
 from engine.cel.failures import Failure, failure
+from engine.cel.lists import NO_LISTS, Lists
 from engine.cel.text_format import text_of
 from engine.cel.tokens import check_length, scan
 from engine.cel.values import CelMap, CelType, Duration, Timestamp, UInt, to_datetime
@@ -87,18 +88,21 @@ class Template:
 
 
 def compile_template(
-    text: str, variables: Mapping[str, FieldType], known: dict[str, Expression] | None = None
+    text: str,
+    variables: Mapping[str, FieldType],
+    known: dict[str, Expression] | None = None,
+    lists: Lists = NO_LISTS,
 ) -> Template:
     """Compile a template; ExpressionError with the faults of all its placeholders.
 
     Offsets in the problems count from the start of the template. `known` keeps the expressions of
     placeholders from one template to the next: many rules have the same few. It must be used with
-    the same variables only.
+    the same variables and lists only.
     """
     check_length(text, "the template")
     parts: list[str | Placeholder] = []
     problems: list[Problem] = []
-    placeholders = _Placeholders(text, variables, {} if known is None else known)
+    placeholders = _Placeholders(text, variables, {} if known is None else known, lists)
     position = 0
     while (piece := _PIECES.search(text, position)) is not None:
         parts.append(text[position : piece.start()])
@@ -133,11 +137,16 @@ class _Placeholders:
     """Reads the placeholders of one template."""
 
     def __init__(
-        self, text: str, variables: Mapping[str, FieldType], known: dict[str, Expression]
+        self,
+        text: str,
+        variables: Mapping[str, FieldType],
+        known: dict[str, Expression],
+        lists: Lists,
     ) -> None:
         self._text: Final = text
         self._variables: Final = variables
         self._known: Final = known
+        self._lists: Final = lists
 
     def read(self, start: int) -> tuple[Placeholder, int]:
         """The placeholder that begins at `start`, and the offset behind its brace."""
@@ -169,7 +178,7 @@ class _Placeholders:
         found = self._known.get(source)
         if found is None:
             try:
-                found = compile_expression(source, self._variables)
+                found = compile_expression(source, self._variables, self._lists)
             except ExpressionError as error:
                 raise ExpressionError(_moved(error.problems, offset)) from None
             self._known[source] = found

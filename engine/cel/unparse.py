@@ -19,6 +19,7 @@ from engine.cel.tree import (
     Select,
 )
 from engine.cel.values import UInt
+from engine.watchlist import Watchlist
 
 _SIGNS: Final = {function: sign for sign, function in tree.BINARY.items()} | {
     tree.AND: "&&",
@@ -80,6 +81,8 @@ class _Writer:
         return ", ".join(self.text(node, _TERNARY) for node in nodes)
 
     def _bound(self, value: Any) -> str:
+        if isinstance(value, Watchlist):
+            return f"watchlist({_literal(value.name)[0]})"
         if not isinstance(value, list | tuple):
             return _literal(value)[0]
         shown = len(value) if self._shown is None else self._shown

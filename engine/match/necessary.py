@@ -14,6 +14,7 @@ from engine.cel import tree
 from engine.cel.comparison import EXACT_LIMIT, NUMBERS
 from engine.cel.constants import constant_of
 from engine.cel.expression import Expression, compile_tree
+from engine.cel.list_access import asked
 from engine.cel.scope import Scope
 from engine.cel.tree import Call, Comprehension, Ident, Macro, Node, Select, children
 from engine.cel.values import MISSING, Duration, Timestamp
@@ -25,6 +26,7 @@ from engine.match.needs import (
     Anything,
     Atom,
     Interval,
+    Listed,
     Need,
     Points,
     Present,
@@ -33,6 +35,7 @@ from engine.match.needs import (
 )
 from engine.match.text_needs import TEXT_TESTS, text_need
 from engine.match.unroll import can_unroll, unrolled
+from engine.watchlist import Watchlist
 
 _SCALARS: Final = frozenset({str, bytes, bool, Timestamp, Duration})
 _ALWAYS: Final = Anything("it holds, or fails, whatever the event")
@@ -158,6 +161,8 @@ class _Reading:
         return Atom(key, Present(), key.path != key.text, or_failed=key.can_fail)
 
     def _membership(self, node: Call, truth: bool) -> Need:
+        if (found := asked(node)) is not None:
+            return self._listed(*found, truth)
         varying, values, is_swapped = self._sides(node)
         if type(values) is not list or is_swapped or (key := self._key(varying)) is None:
             return self._plain(node, truth)
@@ -169,6 +174,16 @@ class _Reading:
         if not all(map(_is_point, wanted)):
             return Anything("a list of values that are not looked up")
         return self._values(key, wanted, or_null=len(wanted) < len(values) and None in values)
+
+    def _listed(self, watchlist: Watchlist, plate: Node, truth: bool) -> Need:
+        """The plate is on the list; whether its row is in force then, the condition decides."""
+        key = self._key(plate)
+        if key is None:
+            return _unknown(plate)
+        if not truth:
+            return Anything(f"{key.text} is not on a watchlist on most events")
+        is_null = key.path != key.text and key.is_nullable
+        return Atom(key, Listed(watchlist), is_null, key.can_fail)
 
     def _ordering(self, node: Call, truth: bool) -> Need:
         varying, value, is_swapped = self._sides(node)

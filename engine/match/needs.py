@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from engine.match.key import Key
+from engine.watchlist import Watchlist
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,13 @@ class Points:
     """The key's value is one of these; numbers are equal whatever their kind."""
 
     values: frozenset[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The key's value is a plate of this list, at whatever time."""
+
+    watchlist: Watchlist
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,7 @@ class Present:
     """The key's value is not null."""
 
 
-Test: TypeAlias = Points | Interval | Affixes | Parts | Present
+Test: TypeAlias = Points | Listed | Interval | Affixes | Parts | Present
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +181,7 @@ def _both(one: Atom, two: Atom) -> Atom | None:
             if not _can_pair(pairs, others):
                 return None
             test = Affixes(frozenset((a, b) for a, _ in pairs for _, b in others))
-        case Present(), Present():
+        case (Present(), Present()) | (Listed(), Listed()) if one.test == two.test:
             test = one.test
         case _:
             return None
@@ -197,7 +205,7 @@ def _either(one: Atom, two: Atom) -> Atom | None:
             test = Affixes(pairs | others)
         case Parts(texts), Parts(others):
             test = Parts(texts | others)
-        case Present(), Present():
+        case (Present(), Present()) | (Listed(), Listed()) if one.test == two.test:
             test = one.test
         case _:
             return None

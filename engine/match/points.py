@@ -5,15 +5,18 @@ Long lists that would make the table too large stay sets, probed in turn; equal 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from engine.match.bucket import Bucket, Bucketer, Step
+from engine.watchlist import Watchlist
 
 #: Values in the table from which on a long list stays a set of its own.
 MAX_VALUES: Final = 500_000
 #: A list of so many values is long: its own probe costs less than its share of the table.
 LONG: Final = 1_000
+#: Watchlists that are asked themselves, however long or short.
+MAX_PROBES: Final = 16
 
 Values = frozenset[Any]
 
@@ -35,7 +38,32 @@ def points_step(rules: Sequence[tuple[Values, int]], bucket: Bucketer) -> tuple[
     return _step(_table(tabled, bucket), tuple(probes)), total
 
 
-def _table(groups: list[tuple[Values, list[int]]], bucket: Bucketer) -> dict[Any, Bucket]:
+def lists_step(rules: Sequence[tuple[Watchlist, int]], bucket: Bucketer) -> tuple[Step, int]:
+    """The look-up of plates among watchlists, and how many plates those have.
+
+    Long lists are asked themselves, so that nothing is copied; the short ones of very many share a
+    table.
+    """
+    groups: dict[Watchlist, list[int]] = {}
+    for watchlist, position in rules:
+        groups.setdefault(watchlist, []).append(position)
+    by_size = sorted(groups.items(), key=lambda item: len(item[0].plates))
+    tabled: list[tuple[Collection[Any], list[int]]] = []
+    probes: list[tuple[Collection[Any], Bucket]] = []
+    total = 0
+    for place, (watchlist, positions) in enumerate(by_size):
+        plates = watchlist.plates
+        total += len(plates)
+        if place < len(by_size) - MAX_PROBES and total <= MAX_VALUES:
+            tabled.append((plates, positions))
+        else:
+            probes.append((plates, bucket(positions)))
+    return _step(_table(tabled, bucket), tuple(probes)), total
+
+
+def _table(
+    groups: Sequence[tuple[Collection[Any], list[int]]], bucket: Bucketer
+) -> dict[Any, Bucket]:
     """The bucket of each value; values of one list only share that list's."""
     owners: dict[Any, list[int]] = {}
     shared: dict[Any, list[int]] = {}
@@ -50,7 +78,7 @@ def _table(groups: list[tuple[Values, list[int]]], bucket: Bucketer) -> dict[Any
     return table
 
 
-def _step(table: Mapping[Any, Bucket], probes: tuple[tuple[Values, Bucket], ...]) -> Step:
+def _step(table: Mapping[Any, Bucket], probes: tuple[tuple[Collection[Any], Bucket], ...]) -> Step:
     get = table.get
 
     def look_up(value: Any, found: list[Bucket]) -> None:

@@ -17,12 +17,14 @@ from engine.match.needs import (
     Atom,
     Every,
     Interval,
+    Listed,
     Need,
     Parts,
     Points,
     Present,
     atoms_of,
 )
+from engine.watchlist import Watchlist
 
 #: A rule is not worth a look-up that most events pass.
 MAX_COST: Final = 0.9
@@ -56,14 +58,23 @@ class Selectivity:
     def __init__(self, needs: Iterable[Need]) -> None:
         self._rules: Counter[str] = Counter()
         self._values: dict[str, set[Any]] = {}
+        self._lists: set[tuple[str, Watchlist]] = set()
+        self._plates: Counter[str] = Counter()
         for need in needs:
             atoms = tuple(atoms_of(need))
             self._rules.update({atom.key.text for atom in atoms})
             for atom in atoms:
-                if isinstance(atom.test, Points):
-                    named = self._values.setdefault(atom.key.text, set())
-                    if len(named) < _MAX_NAMED:
-                        named.update(islice(atom.test.values, _MAX_NAMED))
+                self._count(atom)
+
+    def _count(self, atom: Atom) -> None:
+        key, test = atom.key.text, atom.test
+        if isinstance(test, Listed) and (key, test.watchlist) not in self._lists:
+            self._lists.add((key, test.watchlist))
+            self._plates[key] += len(test.watchlist.plates)
+        elif isinstance(test, Points):
+            named = self._values.setdefault(key, set())
+            if len(named) < _MAX_NAMED:
+                named.update(islice(test.values, _MAX_NAMED))
 
     def cover(self, need: Need) -> Cover | Anything:
         """The cheapest cover of a need, or why it has none."""
@@ -109,6 +120,8 @@ class Selectivity:
                 if values & {True, False} and all(type(value) is bool for value in values):
                     return len(values) / 2
                 return len(values) / (_UNNAMED * max(len(self._values[atom.key.text]), 1))
+            case Listed(watchlist):
+                return len(watchlist.plates) / (_UNNAMED * self._plates[atom.key.text])
             case Interval(low, high):
                 is_closed = low != -high and abs(low) < float("inf") > abs(high)
                 return _CLOSED if is_closed else _HALF_OPEN

@@ -10,9 +10,9 @@ from engine.match.affixes import affix_steps
 from engine.match.bucket import Bucket, Bucketer, Step
 from engine.match.intervals import intervals_step
 from engine.match.key import FAILED, Key
-from engine.match.needs import Affixes, Atom, Interval, Parts, Points, Present, Test
+from engine.match.needs import Affixes, Atom, Interval, Listed, Parts, Points, Present, Test
 from engine.match.parts import parts_step
-from engine.match.points import points_step
+from engine.match.points import lists_step, points_step
 
 _NUMBERS: Final = frozenset({int, float, UInt})
 _TEXTS: Final = frozenset({str})
@@ -31,6 +31,7 @@ class Table:
         self._failed: Final[list[int]] = []
         self._all: Final[dict[int, None]] = {}
         self._size = 0
+        self._listed = 0
 
     def add(self, atom: Atom, position: int) -> None:
         """Let the rule at `position` be found where the atom is met."""
@@ -77,6 +78,9 @@ class Table:
             if kind is Points:
                 step, self._size = points_step(rules, bucket)
                 steps.append(step)
+            elif kind is Listed:
+                step, self._listed = lists_step(rules, bucket)
+                steps.append(step)
             elif kind is Interval:
                 steps.append(intervals_step(rules, bucket))
                 types &= _NUMBERS
@@ -93,16 +97,23 @@ class Table:
     def describe(self) -> Iterator[str]:
         """The look-ups for people, one a line."""
         for kind, rules in self._tests.items():
-            size = f"one of {self._size:,} values" if kind is Points else ""
             count = len({position for _, position in rules})
-            yield f"{_WORDS[kind]}{size}: {_count(count)}"
+            yield f"{self._words(kind, rules)}: {_count(count)}"
         for words, positions in (("null", self._null), ("not to be had", self._failed)):
             if positions:
                 yield f"{words}: {_count(len(set(positions)))}"
 
+    def _words(self, kind: type, rules: list[tuple[Any, int]]) -> str:
+        if kind is Points:
+            return f"one of {self._size:,} values"
+        if kind is not Listed:
+            return _WORDS[kind]
+        names = sorted({watchlist.name for watchlist, _ in rules})
+        lists = f"the watchlist {names[0]}" if len(names) == 1 else f"{len(names):,} watchlists"
+        return f"one of {self._listed:,} plates of {lists}"
+
 
 _WORDS: Final[dict[type, str]] = {
-    Points: "",
     Interval: "a range of numbers",
     Affixes: "a begin or an end",
     Parts: "a text in it",
@@ -119,6 +130,8 @@ def _content(test: Test) -> Any:
     match test:
         case Points(values):
             return values
+        case Listed(watchlist):
+            return watchlist
         case Affixes(pairs):
             return pairs
         case Parts(texts):

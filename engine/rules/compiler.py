@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from engine.cel import Expression, Template, compile_expression, compile_template
+from engine.cel.list_access import MISSING_ROW
+from engine.cel.lists import NO_LISTS, Lists
 from engine.errors import ExpressionError, Place, Problem, Severity
 from engine.rules.findings import Findings
 from engine.rules.node import Scalar
@@ -23,9 +25,10 @@ _Compiled = TypeVar("_Compiled", Expression, Template)
 class Compiler:
     """Compiles against one event schema; equal texts are compiled once."""
 
-    def __init__(self, schema: EventSchema, findings: Findings) -> None:
+    def __init__(self, schema: EventSchema, findings: Findings, lists: Lists = NO_LISTS) -> None:
         self.schema = schema
         self._findings = findings
+        self._lists = lists
         self._template_variables = {**schema.variables, **TEMPLATE_VARIABLES}
         self._expressions: dict[str, Expression | ExpressionError] = {}
         self._templates: dict[str, Template | ExpressionError] = {}
@@ -35,13 +38,17 @@ class Compiler:
         """The expression that a scalar holds, or None and its faults."""
         return self._told(self._expression(scalar.text), scalar.place_at)
 
+    def key(self, scalar: Scalar) -> Expression | None:
+        """The expression of a `dedup_key`, which is evaluated where the rule's condition holds."""
+        return self._told(self._expression(scalar.text), scalar.place_at, is_guarded=True)
+
     def default_expression(self, text: str, place: Place) -> Expression | None:
         """An expression that no file holds; its faults are told at `place`."""
         return self._told(self._expression(text), lambda offset: place)
 
     def template(self, scalar: Scalar) -> Template | None:
         """The template that a scalar holds, or None and its faults."""
-        return self._told(self._template(scalar.text), scalar.place_at)
+        return self._told(self._template(scalar.text), scalar.place_at, is_guarded=True)
 
     def default_template(self, text: str, place: Place) -> Template | None:
         """A template that no file holds; its faults are told at `place`."""
@@ -51,7 +58,7 @@ class Compiler:
         found = self._expressions.get(text)
         if found is None:
             try:
-                found = compile_expression(text, self.schema.variables)
+                found = compile_expression(text, self.schema.variables, self._lists)
             except ExpressionError as error:
                 found = error
             self._expressions[text] = found
@@ -61,19 +68,28 @@ class Compiler:
         found = self._templates.get(text)
         if found is None:
             try:
-                found = compile_template(text, self._template_variables, self._placeholders)
+                found = compile_template(
+                    text, self._template_variables, self._placeholders, self._lists
+                )
             except ExpressionError as error:
                 found = error
             self._templates[text] = found
         return found
 
     def _told(
-        self, compiled: _Compiled | ExpressionError, place_at: Callable[[int], Place]
+        self,
+        compiled: _Compiled | ExpressionError,
+        place_at: Callable[[int], Place],
+        *,
+        is_guarded: bool = False,
     ) -> _Compiled | None:
         if isinstance(compiled, ExpressionError):
             tell(compiled.problems, place_at, self._findings)
             return None
-        tell(compiled.warnings, place_at, self._findings)
+        warnings = compiled.warnings
+        if is_guarded:
+            warnings = tuple(each for each in warnings if each.code != MISSING_ROW)
+        tell(warnings, place_at, self._findings)
         return compiled
 
 

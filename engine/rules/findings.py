@@ -40,10 +40,11 @@ class Code(StrEnum):
     NO_CHANNEL = "no-channel"
     DUPLICATE_CHANNEL = "duplicate-channel"
     CHANNEL = "channel"
+    DUPLICATE_WATCHLIST = "duplicate-watchlist"
+    WATCHLIST_SHRUNK = "watchlist-shrunk"
     NULLABLE_KEY = "nullable-key"
     NO_EFFECT = "no-effect"
     SLOW = "slow"
-    NOT_SUPPORTED = "not-supported"
     EVENT = "event"
 
 
@@ -63,10 +64,15 @@ class Findings:
         """Adds a fault that does not stop the load."""
         self._faults.append(Fault(place, str(code), what, remedy, Severity.WARNING))
 
+    def take(self, faults: Iterable[Fault]) -> None:
+        """Adds faults that are made already."""
+        for fault in faults:
+            self.has_errors = self.has_errors or fault.severity is Severity.ERROR
+            self._faults.append(fault)
+
     def extend(self, other: Findings) -> None:
         """Adds what another one found."""
-        self.has_errors = self.has_errors or other.has_errors
-        self._faults += other._faults
+        self.take(other._faults)
 
     def sorted(self) -> tuple[Fault, ...]:
         """All faults by file, line and column, each once."""

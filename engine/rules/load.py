@@ -15,6 +15,7 @@ from engine.rules.document import read_document
 from engine.rules.fields import as_listing, as_table, check_keys
 from engine.rules.files import rule_files
 from engine.rules.findings import Code, Findings
+from engine.rules.list_reader import ListReader
 from engine.rules.node import Scalar, Table
 from engine.rules.rate_limits import Limits, read_limits
 from engine.rules.rule import RuleSet
@@ -36,11 +37,10 @@ def load_rules(
 ) -> RuleSet:
     """The rules and channels of files, and of folders at any depth, checked against `schema`.
 
-    `variables` is what `${VAR}` in channels is taken from. With None no channel is made: `notify`
-    is still checked against the names, and every enabled channel is there without targets; so
-    rules can be tested where the secrets are not. A `stand_in` makes the targets of every channel
-    that the files name, disabled ones too, in place of its definition; so rules can be shown where
-    nothing must be sent.
+    `variables` is what `${VAR}` in channels is taken from. With None no channel is made, but all
+    are there without targets, so that rules can be tested where the secrets are not. A `stand_in`
+    makes the targets of every channel that the files name, disabled ones too, in place of its
+    definition, so that rules can be shown where nothing must be sent.
 
     `known` are watchlists that are loaded already, by name: one whose file and definition are
     unchanged is taken over, and one that would lose more than `max_shrink` of its rows is refused.
@@ -52,14 +52,28 @@ def load_rules(
     files = rule_files(paths, findings)
     is_whole = not findings.has_errors
     documents, are_all = _documents(files, findings)
-    channels = ChannelList(variables, findings, stand_in, is_whole=is_whole and are_all)
+    is_whole &= are_all
+    channels = ChannelList(variables, findings, stand_in, is_whole=is_whole)
     _read_channels(documents, channels)
-    compiler = Compiler(schema, findings)
+    watchlists = ListReader(findings, known, zone, is_whole=is_whole)
+    _read_watchlists(documents, watchlists)
+    compiler = Compiler(schema, findings, watchlists.lists)
     reader = RuleReader(compiler, channels, findings)
     for document in documents:
         _read_rules(document, reader, compiler, findings)
-    if reader.count == 0 and not findings.has_errors:
-        _no_rules(paths, findings)
+    if not findings.has_errors:
+        watchlists.warn_of_unused()
+        _want_rules(reader.count, paths, findings)
+    return _rule_set(reader, channels, watchlists, findings, files)
+
+
+def _rule_set(
+    reader: RuleReader,
+    channels: ChannelList,
+    watchlists: ListReader,
+    findings: Findings,
+    files: tuple[Path, ...],
+) -> RuleSet:
     faults = findings.sorted()
     if findings.has_errors:
         raise RulesError(faults)
@@ -69,6 +83,7 @@ def load_rules(
         MappingProxyType(dict(channels.targets)),
         tuple(fault for fault in faults if fault.severity is Severity.WARNING),
         files,
+        MappingProxyType(watchlists.watchlists),
     )
 
 
@@ -95,13 +110,6 @@ def _file(path: Path, findings: Findings) -> Table | None:
     if table is None:
         return None
     check_keys(table, FILE_KEYS, "a rule file", findings)
-    if "watchlists" in table.keys:
-        findings.error(
-            table.keys["watchlists"].place,
-            Code.NOT_SUPPORTED,
-            "`watchlists` are not supported yet",
-            "write the plates into an in_list condition",
-        )
     return table
 
 
@@ -113,6 +121,12 @@ def _read_channels(documents: Sequence[Table], channels: ChannelList) -> None:
             channels.read_notifications(document.values["notifications"])
 
 
+def _read_watchlists(documents: Sequence[Table], watchlists: ListReader) -> None:
+    for document in documents:
+        if "watchlists" in document.values:
+            watchlists.read(document.values["watchlists"])
+
+
 def _read_rules(
     document: Table, reader: RuleReader, compiler: Compiler, findings: Findings
 ) -> None:
@@ -120,7 +134,7 @@ def _read_rules(
     if "rate_limit" in document.values:
         limits = read_limits(document.values["rate_limit"], limits, findings)
         for key in limits.keys:
-            compiler.expression(key)
+            compiler.key(key)
         if "rules" not in document.values:
             findings.warning(
                 document.keys["rate_limit"].place,
@@ -136,10 +150,11 @@ def _read_rules(
         reader.read(item, limits)
 
 
-def _no_rules(paths: Sequence[Path], findings: Findings) -> None:
-    findings.error(
-        Place(", ".join(str(path) for path in paths) or "(no path)"),
-        Code.NO_RULES,
-        "no rule was found",
-        "write at least one under `rules:`",
-    )
+def _want_rules(count: int, paths: Sequence[Path], findings: Findings) -> None:
+    if not count:
+        findings.error(
+            Place(", ".join(str(path) for path in paths) or "(no path)"),
+            Code.NO_RULES,
+            "no rule was found",
+            "write at least one under `rules:`",
+        )

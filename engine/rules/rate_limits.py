@@ -79,7 +79,7 @@ def rate_limit(
     limits: Limits, rule: Table, compiler: Compiler, findings: Findings
 ) -> RateLimit | None:
     """The rate limit with its keys compiled; None where it is off. Faults go to `findings`."""
-    compiled = [compiler.expression(scalar) for scalar in limits.keys]
+    compiled = [compiler.key(scalar) for scalar in limits.keys]
     if not limits.is_enabled:
         return None
     place = limits.keys[0].place if limits.keys else rule.place

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from engine.watchlist.definition import Definition
+from engine.watchlist.dates import DateOrder
+from engine.watchlist.definition import DEFAULT_MAX_SHRINK, STANDING_COLUMNS, Definition
+from engine.watchlist.reader import Reading, read_watchlist
 from engine.watchlist.watchlist import Watchlist
 
-__all__ = ["Definition", "Watchlist"]
+__all__ = [
+    "DEFAULT_MAX_SHRINK",
+    "STANDING_COLUMNS",
+    "DateOrder",
+    "Definition",
+    "Reading",
+    "Watchlist",
+    "read_watchlist",
+]

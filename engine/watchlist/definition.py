@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import Place
+from engine.watchlist.dates import DateOrder
 
 DEFAULT_MAX_SHRINK: Final = 0.5
 NOTE: Final = "note"
@@ -21,8 +22,9 @@ class Definition:
     """One entry of `watchlists:`.
 
     `column` names the plates' column, `note`, `valid_from` and `valid_until` those that have other
-    names in the file; None is the usual name. `max_shrink` is the share of its rows, 0 to 1, that
-    a list may lose from one load to the next. `place` is where the entry stands.
+    names in the file; None is the usual name. `dates` tells how 01/02/2026 is read. `max_shrink` is
+    the share of its rows, 0 to 1, that a list may lose from one load to the next. `place` is where
+    the entry stands.
     """
 
     name: str
@@ -32,4 +34,5 @@ class Definition:
     note: str | None = None
     valid_from: str | None = None
     valid_until: str | None = None
+    dates: DateOrder | None = None
     max_shrink: float = field(default=DEFAULT_MAX_SHRINK, compare=False)

@@ -16,8 +16,8 @@ BLOCK: Final = 256
 _LEVEL: Final = 1
 _KEPT_BLOCKS: Final = 8
 
-#: One row: a text for each column, None where it is empty.
-Row = tuple[str | None, ...]
+#: One row: the text of each column as it stands in the file.
+Row = tuple[str, ...]
 
 
 class Rows:
@@ -29,8 +29,8 @@ class Rows:
         self.columns: Final = tuple(columns)
 
         @lru_cache(maxsize=_KEPT_BLOCKS)
-        def block(number: int) -> list[list[str | None]]:
-            return cast("list[list[str | None]]", json.loads(zlib.decompress(blocks[number])))
+        def block(number: int) -> list[list[str]]:
+            return cast("list[list[str]]", json.loads(zlib.decompress(blocks[number])))
 
         self._block = block
 
@@ -45,7 +45,7 @@ class RowPacker:
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._columns: Final = tuple(columns)
-        self._open: list[Sequence[str | None]] = []
+        self._open: list[Sequence[str]] = []
         self._blocks: Final[list[bytes]] = []
         self.add = self._open.append if self._columns else _ignore
 
@@ -62,5 +62,5 @@ class RowPacker:
         return Rows(self._columns, self._blocks)
 
 
-def _ignore(row: Sequence[str | None]) -> None:
+def _ignore(row: Sequence[str]) -> None:
     pass

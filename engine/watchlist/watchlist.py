@@ -5,17 +5,14 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from engine.errors import Fault
+from engine.watchlist.dates import instant_of, moment_of
 from engine.watchlist.definition import NOTE, VALID_FROM, VALID_UNTIL, Definition
 from engine.watchlist.rows import Rows
-
-#: Bounds of rows that name none, in microseconds since 1970.
-ALWAYS: Final = -(2**63)
-NEVER: Final = 2**63 - 1
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,8 @@ class Watchlist:
     `plates` has every plate, as the producer normalises it, with the number of its row; a number
     below 0 stands for the rows `repeated[-1 - number]`, for a plate may stand in several.
     `columns` are the names of the columns that `[plate].name` may ask for beyond the standing
-    ones. `skipped_count` is how many rows can't be used.
+    ones. `skipped_count` is how many rows can't be used, `faults` the warnings that tell of them.
+    Times without a zone were read in `zone`.
     """
 
     definition: Definition
@@ -63,7 +61,8 @@ class Watchlist:
     validity: Validity | None = field(repr=False)
     repeated: Sequence[tuple[int, ...]] = field(repr=False)
     mark: FileMark
-    zone: str = "UTC"
+    zone: tzinfo
+    faults: tuple[Fault, ...] = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -75,9 +74,21 @@ class Watchlist:
         """Its file."""
         return self.definition.path
 
-    def is_in_force(self, number: int, time: datetime) -> bool:
-        """Whether one of a plate's rows counts at `time`; `number` is what `plates` has."""
-        return self._row_at(number, time) is not None
+    @property
+    def absent_columns(self) -> frozenset[str]:
+        """The standing columns that its file lacks: null in every row."""
+        validity = self.validity or Validity()
+        absent = {
+            NOTE: NOTE not in self.rows.columns,
+            VALID_FROM: validity.starts is None,
+            VALID_UNTIL: validity.ends is None,
+        }
+        return frozenset(name for name, is_absent in absent.items() if is_absent)
+
+    def is_on(self, plate: str, time: datetime) -> bool:
+        """Whether a row of the plate is in force at `time` (aware)."""
+        number = self.plates.get(plate)
+        return number is not None and self._row_at(number, time) is not None
 
     def row(self, plate: str, time: datetime) -> dict[str, Any] | None:
         """What the plate's row in force at `time` says, the first of them; None if there is none.
@@ -90,35 +101,33 @@ class Watchlist:
         if row is None:
             return None
         values: dict[str, Any] = dict.fromkeys((NOTE, *self.columns))
-        values.update(zip(self.rows.columns, self.rows[row], strict=True))
-        starts = self.validity.starts if self.validity is not None else None
-        ends = self.validity.ends if self.validity is not None else None
-        values[VALID_FROM] = _moment(starts[row]) if starts is not None else None
-        values[VALID_UNTIL] = _moment(ends[row]) if ends is not None else None
+        for column, text in zip(self.rows.columns, self.rows[row], strict=True):
+            values[column] = text.strip() or None
+        validity = self.validity or Validity()
+        values[VALID_FROM] = moment_of(validity.starts[row]) if validity.starts else None
+        values[VALID_UNTIL] = self._last(validity.ends[row]) if validity.ends else None
         return values
+
+    def _last(self, end: int) -> datetime | None:
+        """The end of a period: of one that ends with a day, the day's last instant."""
+        moment = moment_of(end)
+        if moment is None:
+            return None
+        local = moment.astimezone(self.zone)
+        is_midnight = not (local.hour or local.minute or local.second or local.microsecond)
+        return moment - timedelta(microseconds=1) if is_midnight else moment
 
     def count_in_force(self, time: datetime) -> int:
         """How many plates are on the list at `time`."""
         if self.validity is None:
             return len(self.plates)
-        return sum(self.is_in_force(number, time) for number in self.plates.values())
+        return sum(self._row_at(number, time) is not None for number in self.plates.values())
 
     def _row_at(self, number: int, time: datetime) -> int | None:
         if self.validity is None:
             return number
-        instant = _microseconds(time)
+        instant = instant_of(time)
         for row in (number,) if number >= 0 else self.repeated[-1 - number]:
             if self.validity.covers(row, instant):
                 return row
         return None
-
-
-def _microseconds(moment: datetime) -> int:
-    since = moment - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def _moment(instant: int) -> datetime | None:
-    if instant in (ALWAYS, NEVER):
-        return None
-    return _EPOCH + timedelta(microseconds=instant)

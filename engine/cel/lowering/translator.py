@@ -8,6 +8,7 @@ from typing import Final
 from engine.cel import guards, tree
 from engine.cel.constants import constant_of
 from engine.cel.findings import Findings
+from engine.cel.list_access import asked
 from engine.cel.logic import Closure
 from engine.cel.loops import BUDGET, MAX_ROUNDS
 from engine.cel.lowering.calls import call_function
@@ -25,6 +26,7 @@ from engine.cel.lowering.code import (
     truth,
     typed,
 )
+from engine.cel.lowering.lists import in_list, row_of
 from engine.cel.lowering.logic import all_of, any_of, choice, opposite
 from engine.cel.lowering.loops import make_loop
 from engine.cel.lowering.operators import binary, negated
@@ -179,6 +181,10 @@ class Translator:
                 return self._folded(node, [operand], negated(operand))
             case function_name if function_name in tree.ARITHMETIC:
                 return self._arithmetic(node)
+        of_list = asked(node)
+        if of_list is not None:
+            ask = in_list if node.function == tree.IN else row_of
+            return ask(of_list[0], self.code(of_list[1]))
         left, right = map(self.code, node.args)
         return self._folded(node, [left, right], binary(node.function, left, right))
 

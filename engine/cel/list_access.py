@@ -1,0 +1,114 @@
+"""What a watchlist in a tree gives: its type, and the closures that ask it at the event's time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from engine.cel import tree
+from engine.cel.failures import Failure, failure
+from engine.cel.findings import Findings
+from engine.cel.logic import Closure
+from engine.cel.tree import Bound, Call, Node
+from engine.cel.unparse import unparse
+from engine.cel.values import Timestamp, to_datetime
+from engine.schema import FieldType, Kind
+from engine.watchlist import STANDING_COLUMNS, Watchlist
+
+#: The variable that says when an event was.
+TIME: Final = "time"
+_TEXT: Final = FieldType(Kind.STRING, nullable=True)
+_INSTANT: Final = FieldType(Kind.TIMESTAMP, nullable=True)
+
+
+def listed(node: Node) -> Watchlist | None:
+    """The list that a node is."""
+    if isinstance(node, Bound) and isinstance(node.value, Watchlist):
+        return node.value
+    return None
+
+
+def asked(node: Call) -> tuple[Watchlist, Node] | None:
+    """The list that `in` or `[ ]` asks, and the key that it is asked for; None for other calls."""
+    if node.function == tree.IN:
+        key, container = node.args
+    elif node.function == tree.INDEX:
+        container, key = node.args
+    else:
+        return None
+    found = listed(container)
+    return (found, key) if found is not None else None
+
+
+def row_type(watchlist: Watchlist) -> FieldType:
+    """The type of a list's rows: the standing columns and its own, all of which may be null."""
+    names = (*STANDING_COLUMNS, *watchlist.columns)
+    instants = ("valid_from", "valid_until")
+    fields = {name: _INSTANT if name in instants else _TEXT for name in names}
+    return FieldType(Kind.RECORD, fields=fields)
+
+
+def list_type(watchlist: Watchlist) -> FieldType:
+    """The type of a list: a map of rows by plate."""
+    return FieldType(Kind.MAP, element=row_type(watchlist))
+
+
+def warn_of_missing(findings: Findings, node: Call, name: str, safe: frozenset[str]) -> None:
+    """Warn of a row that is asked for where the plate may not be on the list.
+
+    `name` is how guards call the row; "" where it is too long for one.
+    """
+    found = asked(node)
+    if found is None or node.function != tree.INDEX or not name or name in safe:
+        return
+    what = f"a plate that is not on '{found[0].name}' has no row, which is an evaluation error"
+    remedy = f"guard it: {unparse(found[1])} in {unparse(node.args[0])} && …"
+    findings.warning(node, MISSING_ROW, what, remedy)
+
+
+#: The code of that warning: a message follows from a condition which may guard it.
+MISSING_ROW: Final = "may-be-missing"
+
+
+def plan_list(node: Call, closure: Callable[[Node], Closure]) -> Closure | None:
+    """The closure of `in` or `[ ]` on a list; None for all other calls."""
+    found = asked(node)
+    if found is None:
+        return None
+    watchlist, key = found
+    ask = _membership if node.function == tree.IN else _row
+    return ask(watchlist, closure(key))
+
+
+def _membership(watchlist: Watchlist, key: Closure) -> Closure:
+    plates = watchlist.plates
+
+    def is_in(bindings: dict[Any, Any]) -> bool:
+        plate = key(bindings)
+        if type(plate) is not str or plate not in plates:
+            return False
+        return watchlist.validity is None or watchlist.is_on(plate, _time(bindings))
+
+    return is_in
+
+
+def _row(watchlist: Watchlist, key: Closure) -> Closure:
+    def row(bindings: dict[Any, Any]) -> Any:
+        plate = key(bindings)
+        is_there = type(plate) is str and plate in watchlist.plates
+        found = watchlist.row(plate, _time(bindings)) if is_there else None
+        if found is None:
+            raise failure(Failure.NO_KEY, f"the plate is not on the watchlist '{watchlist.name}'")
+        return found
+
+    return row
+
+
+def _time(bindings: dict[Any, Any]) -> datetime:
+    moment = bindings.get(TIME)
+    if isinstance(moment, Timestamp):
+        return to_datetime(moment)
+    if not isinstance(moment, datetime):
+        raise failure(Failure.NO_FIELD, f"the event has no '{TIME}'")
+    return moment

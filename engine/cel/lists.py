@@ -1,0 +1,172 @@
+"""`watchlist("name")` in expressions: what it means, where it may stand, what it gives.
+
+A list is bound into the tree as a constant, so that whoever works on a part of a tree has it. It
+may be asked two things: is a key in it, and what does a column of a key's row say. Both are judged
+at the event's `time`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from engine.cel import tree
+from engine.cel.list_access import listed
+from engine.cel.scope import shorten, suggest
+from engine.cel.tree import (
+    Bound,
+    Call,
+    Comprehension,
+    ListNode,
+    Literal,
+    MapNode,
+    Node,
+    Select,
+)
+from engine.errors import Problem, Severity
+from engine.watchlist import Watchlist
+
+#: How a list is called.
+FUNCTION: Final = "watchlist"
+_KEY: Final = "plate.normalized_text"
+
+
+class Lists:
+    """The lists by name; one of None is there, but can't be used, which has been told.
+
+    With `is_whole` an unknown name is a problem. `used` are the names that expressions asked for.
+    """
+
+    def __init__(self, known: Mapping[str, Watchlist | None], *, is_whole: bool = True) -> None:
+        self.known: Final = known
+        self.is_whole: Final = is_whole
+        self.used: Final[set[str]] = set()
+
+
+NO_LISTS: Final = Lists({})
+
+
+def bind(root: Node, lists: Lists) -> tuple[Node, list[Problem]]:
+    """The tree with its lists in it, and what is wrong with how they are asked for."""
+    binding = _Binding(lists)
+    return binding.node(root), binding.problems
+
+
+class _Binding:
+    """Walks a tree, puts lists in, and finds those that stand where they can't."""
+
+    def __init__(self, lists: Lists) -> None:
+        self._lists: Final = lists
+        self.problems: Final[list[Problem]] = []
+
+    def node(self, node: Node) -> Node:
+        """The node with all lists below it bound."""
+        match node:
+            case Call():
+                return self._call(node)
+            case Select():
+                return self._select(node)
+            case ListNode():
+                return replace(node, items=tuple(map(self.node, node.items)))
+            case MapNode():
+                pairs = tuple((self.node(key), self.node(value)) for key, value in node.entries)
+                return replace(node, entries=pairs)
+            case Comprehension():
+                return replace(
+                    node,
+                    range=self.node(node.range),
+                    condition=self._optional(node.condition),
+                    result=self._optional(node.result),
+                )
+        return node
+
+    def _optional(self, node: Node | None) -> Node | None:
+        return self.node(node) if node is not None else None
+
+    def _call(self, node: Call) -> Node:
+        if _is_list(node):
+            self._problem(node, "can be asked for plates only", _how(node))
+            return self._list(node)
+        if node.function == tree.IN:
+            item, container = node.args
+            return replace(node, args=(self.node(item), self._container(container)))
+        if node.function == tree.INDEX and _is_list(node.args[0]):
+            what = "gives a row of which a column must be named"
+            self._problem(node.args[0], what, _how(node.args[0]))
+        first, calls = tree.arithmetic_chain(node)
+        if calls:
+            bound = self.node(first)
+            for step in calls:
+                bound = replace(step, args=(bound, self.node(step.args[1])))
+            return bound
+        if node.function == tree.INDEX:
+            return self._index(node)
+        target = self.node(node.target) if node.target is not None else None
+        return replace(node, args=tuple(map(self.node, node.args)), target=target)
+
+    def _select(self, node: Select) -> Node:
+        row = node.operand
+        if isinstance(row, Call) and row.function == tree.INDEX and _is_list(row.args[0]):
+            bound = self._index(row)
+            self._warn_of_nothing(node, bound)
+            return replace(node, operand=bound)
+        if _is_list(row):
+            self._problem(row, "has no columns, its rows have", _how(row))
+            return replace(node, operand=self._list(row))
+        return replace(node, operand=self.node(row))
+
+    def _index(self, node: Call) -> Call:
+        container, key = node.args
+        return replace(node, args=(self._container(container), self.node(key)))
+
+    def _container(self, node: Node) -> Node:
+        return self._list(node) if _is_list(node) else self.node(node)
+
+    def _list(self, node: Node) -> Node:
+        """The list itself in place of its name."""
+        assert isinstance(node, Call)
+        name = node.args[0] if len(node.args) == 1 else None
+        if not isinstance(name, Literal) or type(name.value) is not str:
+            what = "watchlist() takes the name of a list, written out"
+            self.problems.append(
+                Problem(node.offset, "watchlist-name", what, 'write watchlist("stolen")')
+            )
+            return _nothing(node)
+        self._lists.used.add(name.value)
+        known = self._lists.known
+        found = known.get(name.value)
+        if name.value not in known and self._lists.is_whole:
+            what = f"there is no watchlist '{shorten(name.value)}'"
+            remedy = suggest(name.value, known) or "define it under `watchlists:`"
+            self.problems.append(Problem(name.offset, "unknown-watchlist", what, remedy))
+        return Bound(node.offset, found) if found is not None else _nothing(node)
+
+    def _problem(self, node: Node, what: str, remedy: str) -> None:
+        self.problems.append(Problem(node.offset, "watchlist-use", f"a watchlist {what}", remedy))
+
+    def _warn_of_nothing(self, node: Select, row: Call) -> None:
+        """Warn of a column that rows may have, but none of this list has."""
+        found = listed(row.args[0])
+        if found is not None and node.field in found.absent_columns:
+            what = f"the watchlist '{found.name}' has no column '{node.field}', so it is null"
+            remedy = "add the column to its file"
+            problem = Problem(node.offset, "watchlist-column", what, remedy, Severity.WARNING)
+            self.problems.append(problem)
+
+
+def _nothing(node: Node) -> Node:
+    """What stands for a list that can't be used: the fault has been told, no other follows."""
+    return Call(node.offset, "dyn", (MapNode(node.offset, ()),))
+
+
+def _is_list(node: Node) -> bool:
+    return isinstance(node, Call) and node.function == FUNCTION and node.target is None
+
+
+def _how(node: Node) -> str:
+    assert isinstance(node, Call)
+    name = node.args[0] if len(node.args) == 1 else None
+    text = name.value if isinstance(name, Literal) and type(name.value) is str else "stolen"
+    call = f'watchlist("{shorten(text)}")'
+    return f"write {_KEY} in {call}, or {call}[{_KEY}].note"

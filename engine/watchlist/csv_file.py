@@ -1,0 +1,131 @@
+"""CSV files: a header, then a row a plate; separated by comma, semicolon, tab or bar."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from operator import itemgetter
+from typing import Any, Final, TextIO, cast
+
+from engine.watchlist.gathering import MAX_ROWS, Gathering, ListCode, ListError
+from engine.watchlist.header import HeaderError, Layout, layout_of, separator_line, separator_of
+from engine.watchlist.plates import MAX_LENGTH
+from engine.watchlist.records import Records
+from engine.watchlist.rows import BLOCK
+
+_CLEAN: Final = re.compile(f"[A-Z0-9]{{1,{MAX_LENGTH}}}").fullmatch
+_COMMENT: Final = "#"
+
+#: Lines and their fields.
+Numbered = Iterator[tuple[int, list[str]]]
+
+
+def read_csv(stream: TextIO, gathering: Gathering) -> None:
+    """Read all rows; ListError where the file has no usable header, or too many rows."""
+    records = _open(stream, gathering)
+    found = next((each for each in records if any(each[1])), None)
+    if found is None:
+        raise ListError(ListCode.EMPTY, "the file is empty", "write a header and plates into it")
+    line, header = found
+    try:
+        layout = layout_of(header, gathering.definition)
+    except HeaderError as error:
+        raise ListError(ListCode.HEADER, error.what, error.remedy, line) from None
+    if layout.doubt:
+        remedy = f"write `column: {header[layout.plate].strip()}` if that is right"
+        gathering.doubt(ListCode.COLUMN, layout.doubt, remedy, line)
+    _CsvRows(layout, gathering).take(records)
+
+
+def _open(stream: TextIO, gathering: Gathering) -> Numbered:
+    """The records behind the line that names the separator, or by the separator of the header."""
+    for number, line in enumerate(stream, 1):
+        named = separator_line(line)
+        if named is not None:
+            return iter(Records(stream, named, gathering.skip, number + 1))
+        if line.strip() and not line.startswith(_COMMENT):
+            again = cast("TextIO", chain((line,), stream))
+            return iter(Records(again, separator_of(line), gathering.skip, number))
+    return iter(())
+
+
+class _CsvRows:
+    """Takes rows of one layout."""
+
+    def __init__(self, layout: Layout, gathering: Gathering) -> None:
+        self._layout: Final = layout
+        self._gathering: Final = gathering
+        names = [name for name, _ in layout.kept]
+        indices = [index for _, index in layout.kept]
+        self._pick: Final = _picker(indices)
+        gathering.expect(
+            names,
+            has_start=layout.valid_from is not None,
+            has_end=layout.valid_until is not None,
+        )
+        self._has_kept: Final = bool(names)
+
+    def take(self, records: Numbered) -> None:
+        """Take all rows that can be used."""
+        gathering, width, at = self._gathering, self._layout.width, self._layout.plate
+        plates, pick, packer = gathering.plates, self._pick, gathering.packer
+        has_periods, has_kept = gathering.has_periods, self._has_kept
+        is_numbered = has_periods or has_kept
+        count = 0
+        for line, fields in records:
+            if len(fields) != width and not self._fit(line, fields):
+                continue
+            text = fields[at]
+            plate = text if _CLEAN(text) else self._plate(line, fields)
+            if not plate or (has_periods and not self._take_period(line, fields)):
+                continue
+            row = count if is_numbered else 0
+            count += 1
+            if has_kept:
+                packer.add(pick(fields))
+                if not count % BLOCK:
+                    packer.close_block()
+            if plates.setdefault(plate, row) != row:
+                gathering.repeat(line, plate, row)
+            if count > MAX_ROWS:
+                what = f"the file has more than {MAX_ROWS:,} rows"
+                raise ListError(ListCode.TOO_LARGE, what, "split it into several lists")
+        gathering.row_count = count
+
+    def _fit(self, line: int, fields: list[str]) -> bool:
+        """Cut empty fields beyond the header's; false where the row can't be used."""
+        width = self._layout.width
+        if not any(field.strip() for field in fields) or fields[0].startswith(_COMMENT):
+            return False
+        if len(fields) > width and not any(field.strip() for field in fields[width:]):
+            del fields[width:]
+            return True
+        noun = "field" if len(fields) == 1 else "fields"
+        self._gathering.skip(line, f"it has {len(fields)} {noun}, the header has {width}")
+        return False
+
+    def _plate(self, line: int, fields: Sequence[str]) -> str:
+        if not any(field.strip() for field in fields) or fields[0].startswith(_COMMENT):
+            return ""
+        return self._gathering.plate(line, fields[self._layout.plate])
+
+    def _take_period(self, line: int, fields: Sequence[str]) -> bool:
+        start, end = self._layout.valid_from, self._layout.valid_until
+        return self._gathering.take_period(
+            line,
+            fields[start] if start is not None else "",
+            fields[end] if end is not None else "",
+        )
+
+
+def _picker(indices: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
+    """Picks the columns that are kept out of a row's fields."""
+    if len(indices) == 1:
+        (only,) = indices
+        return lambda fields: (fields[only],)
+    return cast("Any", itemgetter(*indices)) if indices else _nothing
+
+
+def _nothing(_fields: Sequence[str]) -> Sequence[str]:
+    return ()

@@ -1,0 +1,188 @@
+"""The rows of a list as they come in: plates, periods, what else they say, and what is wrong."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from datetime import tzinfo
+from enum import StrEnum
+from typing import Final
+
+from engine.errors import Fault, Place, Severity
+from engine.watchlist.dates import Calendar
+from engine.watchlist.definition import NOTE, Definition
+from engine.watchlist.plates import has_other_letters, normalise, why_unusable
+from engine.watchlist.rows import RowPacker
+from engine.watchlist.watchlist import FileMark, Validity, Watchlist
+
+#: Rows of a list that are told one by one; the others are counted.
+MAX_TOLD: Final = 20
+MAX_ROWS: Final = 5_000_000
+#: Rows of one plate.
+MAX_REPEATED: Final = 1_000
+_MAX_CACHED: Final = 50_000
+
+
+class ListCode(StrEnum):
+    """The stable kinds of faults in list files."""
+
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too-large"
+    NOT_UTF8 = "not-utf8"
+    SUFFIX = "watchlist-suffix"
+    HEADER = "watchlist-header"
+    EMPTY = "watchlist-empty"
+    ROW = "watchlist-row"
+    ROWS = "watchlist-rows"
+    LETTERS = "watchlist-letters"
+    COLUMN = "watchlist-column"
+
+
+class ListError(Exception):
+    """The list can't be used; `line` is the line to blame, 0 for none."""
+
+    def __init__(self, code: ListCode, what: str, remedy: str, line: int = 0) -> None:
+        super().__init__(what)
+        self.code = code
+        self.what = what
+        self.remedy = remedy
+        self.line = line
+
+
+class Gathering:
+    """Takes the rows of one file, then makes the list."""
+
+    def __init__(self, definition: Definition, zone: tzinfo) -> None:
+        self.definition: Final = definition
+        self.plates: Final[dict[str, int]] = {}
+        self.row_count = 0
+        self.has_periods = False
+        self._zone: Final = zone
+        self._calendar: Final = Calendar(zone, definition.dates)
+        self._starts: array[int] | None = None
+        self._ends: array[int] | None = None
+        self._known_starts: dict[str, int] = {}
+        self._known_ends: dict[str, int] = {}
+        self._repeated: Final[list[list[int]]] = []
+        self.packer = RowPacker(())
+        self._faults: Final[list[Fault]] = []
+        self._skipped = 0
+        self._lettered: list[int] = []
+        self._lettered_count = 0
+
+    def expect(self, kept: Sequence[str], *, has_start: bool, has_end: bool) -> None:
+        """Say what the rows will have beside the plate."""
+        self.packer = RowPacker(kept)
+        self._starts = array("q") if has_start else None
+        self._ends = array("q") if has_end else None
+        self.has_periods = has_start or has_end
+
+    def skip(self, line: int, what: str) -> None:
+        """Tell of a row that can't be used."""
+        self._skipped += 1
+        if self._skipped <= MAX_TOLD:
+            place = Place(str(self.definition.path), line)
+            what = f"this row is left out: {what}"
+            self._faults.append(Fault(place, ListCode.ROW, what, "", Severity.WARNING))
+
+    def doubt(self, code: ListCode, what: str, remedy: str, line: int = 0) -> None:
+        """Tell of what is odd about the list as a whole."""
+        place = Place(str(self.definition.path), line) if line else self.definition.place
+        what = f"the watchlist {self.definition.name}: {what}"
+        self._faults.append(Fault(place, code, what, remedy, Severity.WARNING))
+
+    def plate(self, line: int, text: str) -> str:
+        """The plate that a cell holds; "" where it holds none, which is told."""
+        plate = normalise(text)
+        problem = why_unusable(text, plate)
+        if problem:
+            self.skip(line, problem)
+            return ""
+        if not text.isascii() and has_other_letters(text):
+            self._lettered_count += 1
+            if not self._lettered:
+                self._lettered.append(line)
+        return plate
+
+    def take_period(self, line: int, start: str, end: str) -> bool:
+        """Take the period of the next row; false where it is none, which is told."""
+        try:
+            begin = self._instant(self._known_starts, start, is_end=False)
+            finish = self._instant(self._known_ends, end, is_end=True)
+        except ValueError as error:
+            self.skip(line, str(error))
+            return False
+        if finish <= begin:
+            self.skip(line, "valid_until is before valid_from")
+            return False
+        if self._starts is not None:
+            self._starts.append(begin)
+        if self._ends is not None:
+            self._ends.append(finish)
+        return True
+
+    def _instant(self, known: dict[str, int], text: str, *, is_end: bool) -> int:
+        found = known.get(text)
+        if found is None:
+            try:
+                found = self._calendar.end(text) if is_end else self._calendar.start(text)
+            except ValueError as error:
+                column = "valid_until" if is_end else "valid_from"
+                raise ValueError(f"{column} {error}") from None
+            if len(known) >= _MAX_CACHED:
+                known.clear()
+            known[text] = found
+        return found
+
+    def repeat(self, line: int, plate: str, row: int) -> None:
+        """Note that the plate, which is on the list, stands in this row too."""
+        first = self.plates[plate]
+        if not self.has_periods:
+            return
+        if first >= 0:
+            self._repeated.append([first, row])
+            self.plates[plate] = -len(self._repeated)
+        elif len(self._repeated[-1 - first]) < MAX_REPEATED:
+            self._repeated[-1 - first].append(row)
+        else:
+            self.skip(line, f"its plate stands in {MAX_REPEATED:,} rows before it")
+
+    def watchlist(self, mark: FileMark) -> Watchlist:
+        """The list of all rows; ListError where there is none."""
+        if not self.plates:
+            raise self._emptiness()
+        self._sum_up()
+        validity = Validity(self._starts, self._ends) if self.has_periods else None
+        rows = self.packer.rows()
+        return Watchlist(
+            definition=self.definition,
+            plates=self.plates,
+            row_count=self.row_count,
+            skipped_count=self._skipped,
+            columns=tuple(name for name in rows.columns if name != NOTE),
+            rows=rows,
+            validity=validity,
+            repeated=tuple(map(tuple, self._repeated)),
+            mark=mark,
+            zone=self._zone,
+            faults=tuple(self._faults),
+        )
+
+    def _emptiness(self) -> ListError:
+        if not self._skipped:
+            return ListError(ListCode.EMPTY, "the file holds no plate", "write some, or remove it")
+        first = self._faults[0]
+        what = f"none of its {self._skipped:,} rows can be used"
+        reason = first.what.removeprefix("this row is left out: ")
+        return ListError(ListCode.EMPTY, what, f"the first because {reason}", first.place.line)
+
+    def _sum_up(self) -> None:
+        if self._skipped:
+            total = self.row_count + self._skipped
+            what = f"{self._skipped:,} of its {total:,} rows are left out"
+            more = f", the first {MAX_TOLD} are told" if self._skipped > MAX_TOLD else ""
+            self.doubt(ListCode.ROWS, f"{what}{more}", "correct them; the others are used")
+        if self._lettered_count:
+            what = f"{self._lettered_count:,} plates have letters other than A to Z, left out"
+            remedy = "the producer leaves them out too; write them as the camera reads them"
+            self.doubt(ListCode.LETTERS, what, remedy, self._lettered[0])

@@ -1,0 +1,114 @@
+"""A list file becomes a `Watchlist`, or a reason why not; every row that can't be used is told."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from pathlib import Path
+from typing import IO, Final
+
+from engine.errors import Fault, Place, Severity
+from engine.watchlist.csv_file import read_csv
+from engine.watchlist.definition import Definition
+from engine.watchlist.gathering import Gathering, ListCode, ListError
+from engine.watchlist.text_file import read_text
+from engine.watchlist.watchlist import FileMark, Watchlist
+
+MAX_FILE_BYTES: Final = 256 * 1024**2
+CSV_SUFFIXES: Final = frozenset({".csv", ".tsv"})
+TEXT_SUFFIXES: Final = frozenset({".txt"})
+_SHEET_SUFFIXES: Final = frozenset({".xlsx", ".xls", ".xlsm", ".ods", ".numbers"})
+_HEAD_BYTES: Final = 4_096
+_AS_UTF8: Final = "save it as CSV UTF-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What became of one definition: the list, None where it can't be used, and all faults."""
+
+    watchlist: Watchlist | None
+    faults: tuple[Fault, ...] = field(default=())
+
+
+def read_watchlist(definition: Definition, zone: tzinfo, known: Watchlist | None = None) -> Reading:
+    """The list of a definition; times without a zone are in `zone`.
+
+    `known` is the list as it was loaded before: where neither its file nor its definition has
+    changed, it is given back as it is, with the faults that it had.
+    """
+    try:
+        with _open(definition.path) as file:
+            mark = _mark(file)
+            if known is not None and is_same(known, definition, mark, zone):
+                return Reading(known, known.faults)
+            return _read(file, mark, definition, zone)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            what, remedy = f"there is no file {definition.path}", "write it, or correct the path"
+        else:
+            what, remedy = f"the file {definition.path} can't be read: {reason}", ""
+        return _refused(definition, ListCode.UNREADABLE, what, remedy)
+    except ListError as error:
+        return _refused(definition, error.code, error.what, error.remedy, error.line)
+
+
+def is_same(known: Watchlist, definition: Definition, mark: FileMark, zone: tzinfo) -> bool:
+    """Whether reading the file again would give the very list that is known."""
+    return known.mark == mark and known.definition == definition and str(known.zone) == str(zone)
+
+
+def _read(file: IO[bytes], mark: FileMark, definition: Definition, zone: tzinfo) -> Reading:
+    if mark.size > MAX_FILE_BYTES:
+        what = f"the file is larger than {MAX_FILE_BYTES // 1024**2} MiB"
+        raise ListError(ListCode.TOO_LARGE, what, "split it into several lists")
+    _check_head(file.read(_HEAD_BYTES))
+    file.seek(0)
+    gathering = Gathering(definition, zone)
+    text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
+    if definition.path.suffix.lower() in TEXT_SUFFIXES:
+        read_text(text, gathering)
+    else:
+        read_csv(text, gathering)
+    found = gathering.watchlist(mark)
+    return Reading(found, found.faults)
+
+
+def _open(path: Path) -> IO[bytes]:
+    suffix = path.suffix.lower()
+    if suffix not in CSV_SUFFIXES | TEXT_SUFFIXES:
+        is_sheet = suffix in _SHEET_SUFFIXES
+        raise ListError(
+            ListCode.UNREADABLE if is_sheet else ListCode.SUFFIX,
+            f"{path} is a spreadsheet" if is_sheet else f"{path} is no .csv, .tsv or .txt file",
+            _AS_UTF8 if is_sheet else "a .txt file has a plate a line, a .csv file a header",
+        )
+    # Opening a pipe would wait for its other end.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ListError(ListCode.UNREADABLE, f"{path} is not a regular file", "give a file")
+    return path.open("rb")
+
+
+def _mark(file: IO[bytes]) -> FileMark:
+    found = os.fstat(file.fileno())
+    return FileMark(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _check_head(head: bytes) -> None:
+    """Refuse what is no text at all."""
+    if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise ListError(ListCode.NOT_UTF8, "the file is a spreadsheet, not text", _AS_UTF8)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
+        raise ListError(ListCode.NOT_UTF8, "the file is not UTF-8 (perhaps UTF-16)", _AS_UTF8)
+
+
+def _refused(
+    definition: Definition, code: ListCode, what: str, remedy: str, line: int = 0
+) -> Reading:
+    """No list: told at the line of its file that is to blame, or else where it is defined."""
+    place = Place(str(definition.path), line) if line else definition.place
+    what = f"the watchlist {definition.name}: {what}"
+    return Reading(None, (Fault(place, str(code), what, remedy, Severity.ERROR),))

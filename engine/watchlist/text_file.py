@@ -1,0 +1,46 @@
+"""Text files: a plate a line; blank lines, and what follows a `#`, are left out."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, TextIO
+
+from engine.watchlist.gathering import MAX_ROWS, Gathering, ListCode, ListError
+from engine.watchlist.plates import MAX_LENGTH
+from engine.watchlist.records import NOT_UTF8, is_utf8
+
+_CLEAN: Final = re.compile(f"[A-Z0-9]{{1,{MAX_LENGTH}}}").fullmatch
+
+
+def read_text(stream: TextIO, gathering: Gathering) -> None:
+    """Read all lines; ListError where there are too many, or columns are asked for."""
+    _check_definition(gathering)
+    plates = gathering.plates
+    count = 0
+    for number, line in enumerate(stream, 1):
+        text = line.strip()
+        plate = text if _CLEAN(text) else _plate(number, text, gathering)
+        if plate:
+            plates[plate] = 0
+            count += 1
+            if count > MAX_ROWS:
+                what = f"the file has more than {MAX_ROWS:,} plates"
+                raise ListError(ListCode.TOO_LARGE, what, "split it into several lists")
+    gathering.row_count = count
+
+
+def _plate(number: int, line: str, gathering: Gathering) -> str:
+    text = line.partition("#")[0].strip()
+    if not text:
+        return ""
+    if not text.isascii() and not is_utf8(text):
+        gathering.skip(number, NOT_UTF8)
+        return ""
+    return gathering.plate(number, text)
+
+
+def _check_definition(gathering: Gathering) -> None:
+    asked = gathering.definition
+    if any((asked.column, asked.note, asked.valid_from, asked.valid_until)):
+        what = "a .txt file has plates only, no columns"
+        raise ListError(ListCode.HEADER, what, "name it .csv, and write a header line into it")

@@ -53,5 +53,6 @@ def open_rules(
     settings = Settings.from_environment()
     schema = EventSchema.load(settings.event_schema_path)
     paths = [path] if isinstance(path, str | Path) else path
-    rule_set = load_rules([Path(each) for each in paths], schema, None)
+    zone = settings.event_timezone
+    rule_set = load_rules([Path(each) for each in paths], schema, None, zone=zone)
     return OpenRules(rule_set.rules, schema, settings, on_error)

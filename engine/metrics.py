@@ -6,7 +6,7 @@ failure; above `PREPARED_RULES` rules they appear at first use, which bounds mem
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Final
 
@@ -96,6 +96,11 @@ class Metrics:
         self.rules_loaded = make.gauge("rules_loaded", "Enabled rules in force")
         self.rules_outdated = make.gauge(
             "rules_outdated", "1 while the rule files hold faults, so that older rules are in force"
+        )
+        self.watchlist_rows = make.gauge(
+            "watchlist_rows",
+            "Rows of the watchlist in force, those left out not among them",
+            "watchlist",
         )
         self.rules_matched = make.counter(
             "rules_matched", "Events on which the rule held", "rule_id", "priority"
@@ -196,6 +201,12 @@ class Metrics:
                 metric.labels(rule_id)
         for channel, rule_id in notified:
             self.notifications_sent.labels(channel, rule_id)
+
+    def show_watchlists(self, rows: Mapping[str, int]) -> None:
+        """Set the lists in force by name, and forget those that are gone."""
+        self.watchlist_rows.clear()
+        for name, count in rows.items():
+            self.watchlist_rows.labels(name).set(count)
 
     def prepare_channel(self, channel: str, reasons: Iterable[str]) -> None:
         """Create every label pair of one channel; `reasons` are why a try can fail."""

@@ -151,6 +151,7 @@ class Engine:
         notified = [(channel, rule.rule_id) for rule in rules for channel in rule.notify]
         priorities = [(rule.rule_id, str(rule.priority)) for rule in rules]
         self.metrics.prepare(priorities, notified, [str(kind) for kind in Failure])
+        self.metrics.show_watchlists(row_counts(self.rule_set))
         for channel in self.rule_set.channels:
             self.metrics.prepare_channel(channel, [str(reason) for reason in Reason])
 
@@ -213,6 +214,11 @@ def targets_of(rule_set: RuleSet) -> dict[str, Target]:
     }
 
 
+def row_counts(rule_set: RuleSet) -> dict[str, int]:
+    """How many rows each watchlist has."""
+    return {name: each.row_count for name, each in rule_set.watchlists.items()}
+
+
 def longest_cooldown(rule_set: RuleSet) -> float:
     """The longest cooldown in force, in seconds."""
     limits = (rule.rate_limit for rule in rule_set.rules)
@@ -222,7 +228,13 @@ def longest_cooldown(rule_set: RuleSet) -> float:
 def load(settings: Settings) -> tuple[EventSchema, RuleSet]:
     """The schema and the rules that `settings` name; raises SchemaError and RulesError."""
     schema = EventSchema.load(settings.event_schema_path)
-    return schema, load_rules([settings.rules_path], schema, settings.variables.reveal())
+    rules = load_rules(
+        [settings.rules_path],
+        schema,
+        settings.variables.reveal(),
+        zone=settings.event_timezone,
+    )
+    return schema, rules
 
 
 def serve(settings: Settings) -> int:

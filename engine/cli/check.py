@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Final
 
 from engine.cli.inputs import add_paths, exit_code, load
 from engine.errors import Fault, RulesError
@@ -28,8 +30,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add `check` to the command line."""
     parser = commands.add_parser(
         "check",
-        help="check rules and channels, report every fault",
-        description="Checks rules, templates and channels against the event schema.",
+        help="check rules, channels and watchlists, report every fault",
+        description="Checks rules, templates, channels and watchlists against the event schema.",
     )
     add_paths(parser)
     parser.add_argument(
@@ -63,7 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
         return exit_code(error)
     if form is Format.JSON:
         shown = {rule.rule_id: rule.condition.cel for rule in rule_set.rules}
-        _write(as_json(rule_set.warnings, shown if arguments.show_cel else None))
+        cel = shown if arguments.show_cel else None
+        _write(as_json(rule_set.warnings, cel, _watchlists(rule_set)))
         return 0
     _write(_report(form, rule_set.warnings))
     if form is Format.TEXT:
@@ -73,8 +76,31 @@ def run(arguments: argparse.Namespace) -> int:
             )
         if arguments.show_index:
             _write("\n".join(IndexedMatcher(rule_set.rules).describe()))
+        for watchlist in _watchlists(rule_set):
+            _write(_LIST.format(**watchlist))
         _write(_summary(rule_set))
     return 0
+
+
+_LIST: Final = (
+    "watchlist {name}: {rows:,} rows, {plates:,} plates, {in_force:,} in force now, "
+    "{skipped:,} rows left out"
+)
+
+
+def _watchlists(rule_set: RuleSet) -> list[dict[str, object]]:
+    now = datetime.now(UTC)
+    return [
+        {
+            "name": name,
+            "file": str(watchlist.path),
+            "rows": watchlist.row_count,
+            "plates": len(watchlist.plates),
+            "in_force": watchlist.count_in_force(now),
+            "skipped": watchlist.skipped_count,
+        }
+        for name, watchlist in rule_set.watchlists.items()
+    ]
 
 
 def _summary(rule_set: RuleSet) -> str:

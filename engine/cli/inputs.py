@@ -39,4 +39,4 @@ def load(
     schema = EventSchema.load(settings.event_schema_path)
     chosen = list(paths) or [settings.rules_path]
     variables = settings.variables.reveal() if with_channels else None
-    return schema, load_rules(chosen, schema, variables)
+    return schema, load_rules(chosen, schema, variables, zone=settings.event_timezone)

@@ -1,7 +1,8 @@
 """The line of a rule file that a fault stands in, for people; never one that may hold a secret.
 
-Only lines below `rules:` or `rate_limit:` are shown: channels are defined with passwords and
-tokens, and a fault in them is told by its place alone.
+Only lines below `rules:`, `rate_limit:` or `watchlists:` are shown: channels are defined with
+passwords and tokens, and a fault in them is told by its place alone. So is one in a list file,
+whose lines are plates.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Final
 from engine.errors import Place
 from engine.rules.document import MAX_FILE_BYTES
 from engine.rules.position import BREAK
+from engine.watchlist import SUFFIXES
 
 _SECTION: Final = re.compile(r"(?:\ufeff)?(?P<name>[^\s#:-][^:]*?)\s*:(?:\s|$)")
-_SHOWN_SECTIONS: Final = frozenset({"rules", "rate_limit"})
+_SHOWN_SECTIONS: Final = frozenset({"rules", "rate_limit", "watchlists"})
 
 
 class Excerpts:
@@ -27,6 +29,8 @@ class Excerpts:
 
     def line(self, place: Place) -> str | None:
         """The text of the line at `place`, or None where it must not or can't be shown."""
+        if Path(place.file).suffix.lower() in SUFFIXES:
+            return None
         lines = self._files.get(place.file)
         if lines is None:
             lines = self._files[place.file] = _Lines(_text(place.file))

@@ -45,10 +45,15 @@ def _width(char: str) -> int:
     return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
 
 
-def as_json(faults: Sequence[Fault], cel: Mapping[str, str] | None = None) -> str:
+def as_json(
+    faults: Sequence[Fault],
+    cel: Mapping[str, str] | None = None,
+    watchlists: Sequence[Mapping[str, object]] | None = None,
+) -> str:
     """A JSON object: `faults`, a list of file, line, column, severity, code, what, remedy.
 
-    With `cel`, conditions as CEL text by rule id, it has `rules` too: a list of id, cel.
+    With `cel`, conditions as CEL text by rule id, it has `rules` too: a list of id, cel. With
+    `watchlists` it has those as they are given.
     """
     report: dict[str, object] = {
         "faults": [
@@ -66,6 +71,8 @@ def as_json(faults: Sequence[Fault], cel: Mapping[str, str] | None = None) -> st
     }
     if cel is not None:
         report["rules"] = [{"id": rule_id, "cel": text} for rule_id, text in cel.items()]
+    if watchlists is not None:
+        report["watchlists"] = list(watchlists)
     return json.dumps(report, ensure_ascii=False, indent=2)
 
 

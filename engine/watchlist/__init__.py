@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from engine.watchlist.dates import DateOrder
 from engine.watchlist.definition import DEFAULT_MAX_SHRINK, STANDING_COLUMNS, Definition
-from engine.watchlist.reader import Reading, read_watchlist
+from engine.watchlist.reader import SUFFIXES, Reading, read_watchlist
 from engine.watchlist.watchlist import Watchlist
 
 __all__ = [
     "DEFAULT_MAX_SHRINK",
     "STANDING_COLUMNS",
+    "SUFFIXES",
     "DateOrder",
     "Definition",
     "Reading",

@@ -20,6 +20,7 @@ from engine.watchlist.watchlist import FileMark, Watchlist
 MAX_FILE_BYTES: Final = 256 * 1024**2
 CSV_SUFFIXES: Final = frozenset({".csv", ".tsv"})
 TEXT_SUFFIXES: Final = frozenset({".txt"})
+SUFFIXES: Final = CSV_SUFFIXES | TEXT_SUFFIXES
 _SHEET_SUFFIXES: Final = frozenset({".xlsx", ".xls", ".xlsm", ".ods", ".numbers"})
 _HEAD_BYTES: Final = 4_096
 _AS_UTF8: Final = "save it as CSV UTF-8"
@@ -79,7 +80,7 @@ def _read(file: IO[bytes], mark: FileMark, definition: Definition, zone: tzinfo)
 
 def _open(path: Path) -> IO[bytes]:
     suffix = path.suffix.lower()
-    if suffix not in CSV_SUFFIXES | TEXT_SUFFIXES:
+    if suffix not in SUFFIXES:
         is_sheet = suffix in _SHEET_SUFFIXES
         raise ListError(
             ListCode.UNREADABLE if is_sheet else ListCode.SUFFIX,

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from engine.cel import access, logic, loops, tree
 from engine.cel.arithmetic import OPERATIONS, negate
+from engine.cel.binding import bind, bound
 from engine.cel.calls import plan_function
 from engine.cel.comparison import (
     ORDERINGS,
@@ -61,6 +62,8 @@ def plan_part(findings: Findings, node: Node) -> Closure:
 class _Planner:
     def __init__(self, findings: Findings) -> None:
         self._findings: Final = findings
+        #: The values of `cel.bind`, by the slots of their names.
+        self._bound: Final[dict[int, Closure]] = {}
 
     def closure(self, node: Node) -> Closure:
         constant = constant_of(node)
@@ -87,6 +90,8 @@ class _Planner:
                 return self._variable(node, reference)
             case Local():
                 slot = reference.slot
+                if slot in self._bound:
+                    return bound(slot, self._bound[slot])
                 return lambda bindings: bindings[slot]
             case Constant():
                 value = reference.value
@@ -122,6 +127,10 @@ class _Planner:
         reference = self._findings.references[id(node)]
         assert isinstance(reference, Local)
         over = self.closure(node.range)
+        if node.macro is Macro.BIND:
+            assert node.result is not None
+            self._bound[reference.slot] = over
+            return bind(reference.slot, self.closure(node.result))
         condition = self.closure(node.condition) if node.condition is not None else None
         if node.macro in (Macro.MAP, Macro.FILTER):
             result = self.closure(node.result) if node.result is not None else None

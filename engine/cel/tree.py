@@ -32,13 +32,14 @@ OPERATORS: Final = frozenset({*BINARY.values(), AND, OR, NOT, NEGATE, TERNARY, I
 
 
 class Macro(StrEnum):
-    """The macros that run over a list or a map's keys."""
+    """The macros that name a value: each item of a list, each key of a map, or just one value."""
 
     ALL = "all"
     EXISTS = "exists"
     EXISTS_ONE = "exists_one"
     MAP = "map"
     FILTER = "filter"
+    BIND = "bind"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +108,8 @@ class Comprehension:
     """A macro over `range`: `variable` is each item, `condition` and `result` see it.
 
     `all`, `exists`, `exists_one` and `filter` have a condition only; `map` has a result, and a
-    condition where it was given three arguments.
+    condition where it was given three arguments. `cel.bind` is one round: `range` is not a list but
+    the value itself, and there is a result only.
     """
 
     offset: int

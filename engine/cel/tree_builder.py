@@ -98,6 +98,8 @@ class TreeBuilder:
         target, _, name, _, *rest = parts
         args: tuple[Node, ...] = rest[0] if len(rest) == 2 else ()
         _no_backquotes(name)
+        if _is_ident(target, "cel") and name == "bind" and len(args) == 3:
+            return _bind(name.start_pos, args)
         macro = _MACROS.get((str(name), len(args)))
         if macro is not None:
             return _comprehension(name.start_pos, macro, target, args)
@@ -184,21 +186,33 @@ def _binary(parts: list[Any]) -> Node:
 
 def _as_list(target: Node, name: Any, args: tuple[Node, ...]) -> tuple[Node, ...]:
     """`math.greatest` and `math.least` take any number of arguments: three and more are a list."""
-    is_math = isinstance(target, tree.Ident) and target.name == "math"
-    if len(args) < 3 or not is_math or name not in ("greatest", "least"):
+    if len(args) < 3 or not _is_ident(target, "math") or name not in ("greatest", "least"):
         return args
     return (tree.ListNode(args[0].offset, args),)
 
 
-def _comprehension(offset: int, macro: Macro, target: Node, args: tuple[Node, ...]) -> Node:
-    variable = args[0]
-    if not isinstance(variable, tree.Ident) or variable.is_absolute:
+def _is_ident(node: Node, name: str) -> bool:
+    return isinstance(node, tree.Ident) and node.name == name and not node.is_absolute
+
+
+def _bind(offset: int, args: tuple[Node, ...]) -> Node:
+    variable = _variable(args[0], "cel.bind", "cel.bind(name, value, result)")
+    return tree.Comprehension(offset, Macro.BIND, args[1], variable, None, args[2])
+
+
+def _variable(node: Node, macro: str, form: str) -> str:
+    if not isinstance(node, tree.Ident) or node.is_absolute:
         what = f"the first argument of {macro}() must be a simple name"
-        raise syntax_error(variable.offset, what, f"write .{macro}(item, …)")
+        raise syntax_error(node.offset, what, f"write {form}")
+    return node.name
+
+
+def _comprehension(offset: int, macro: Macro, target: Node, args: tuple[Node, ...]) -> Node:
+    variable = _variable(args[0], macro, f".{macro}(item, …)")
     if macro is not Macro.MAP:
-        return tree.Comprehension(offset, macro, target, variable.name, args[1])
+        return tree.Comprehension(offset, macro, target, variable, args[1])
     condition = args[1] if len(args) == 3 else None
-    return tree.Comprehension(offset, macro, target, variable.name, condition, args[-1])
+    return tree.Comprehension(offset, macro, target, variable, condition, args[-1])
 
 
 def _has(offset: int, operand: Node) -> Node:

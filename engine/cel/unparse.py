@@ -14,6 +14,7 @@ from engine.cel.tree import (
     Ident,
     ListNode,
     Literal,
+    Macro,
     MapNode,
     Node,
     Select,
@@ -72,6 +73,9 @@ class _Writer:
             case Comprehension():
                 parts = (node.condition, node.result)
                 args = self._items(part for part in parts if part is not None)
+                if node.macro is Macro.BIND:
+                    value = self.text(node.range, _TERNARY)
+                    return f"cel.bind({node.variable}, {value}, {args})", _MEMBER
                 over = self.text(node.range, _MEMBER)
                 return f"{over}.{node.macro}({node.variable}, {args})", _MEMBER
             case Call():

@@ -34,11 +34,12 @@ from engine.match.needs import (
     some,
 )
 from engine.match.text_needs import TEXT_TESTS, text_need
-from engine.match.unroll import can_unroll, unrolled
+from engine.match.unroll import can_unroll, unrolled, written_out
 from engine.watchlist import Watchlist
 
 _SCALARS: Final = frozenset({str, bytes, bool, Timestamp, Duration})
 _ALWAYS: Final = Anything("it holds, or fails, whatever the event")
+_BOUND: Final = Anything("cel.bind() of a value that is not written out")
 _MIRRORED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
 _OPPOSITE: Final = {"_<_": "_>=_", "_<=_": "_>_", "_>_": "_<=_", "_>=_": "_<_"}
 _FAILED: Final = object()
@@ -99,6 +100,9 @@ class _Reading:
         )
 
     def _macro(self, node: Comprehension, truth: bool) -> Need:
+        if node.macro is Macro.BIND:
+            result = written_out(node)
+            return self.need(result, truth=truth) if result is not None else _BOUND
         if node.macro in (Macro.MAP, Macro.FILTER) or not can_unroll(self._root):
             return Anything(f"{node.macro}() over what is not a short constant list")
         parts = tuple(unrolled(node))

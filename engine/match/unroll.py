@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Final
 
 from engine.cel.constants import constant_of
@@ -15,6 +16,7 @@ from engine.cel.tree import (
     Ident,
     ListNode,
     Literal,
+    Macro,
     MapNode,
     Node,
     Select,
@@ -25,6 +27,8 @@ from engine.cel.tree import (
 MAX_ITEMS: Final = 1_000
 #: Most rounds of all macros of a rule, those inside others multiplied.
 MAX_UNROLLED: Final = 10_000
+#: Longest expression that comes of writing a `cel.bind` out, in parts of the tree.
+MAX_NODES: Final = 1_000
 
 
 def can_unroll(root: Node) -> bool:
@@ -38,7 +42,7 @@ def _rounds(root: Node) -> int:
     waiting = [(root, 1)]
     while waiting:
         node, times = waiting.pop()
-        if isinstance(node, Comprehension):
+        if isinstance(node, Comprehension) and node.macro is not Macro.BIND:
             items = items_of(node)
             if items is None:
                 return MAX_ROUNDS + 1
@@ -61,6 +65,29 @@ def unrolled(node: Comprehension) -> Iterator[Node]:
     assert node.condition is not None
     for item in items:
         yield _put(node.condition, node.variable, _constant(item))
+
+
+def written_out(node: Comprehension) -> Node | None:
+    """The result of `cel.bind` with the value in the place of its name, which means the same.
+
+    None where a macro inside takes a name that the value speaks of, or where it would be too long.
+    """
+    assert node.result is not None
+    names = {each.name for each in _nodes(node.range) if isinstance(each, Ident)}
+    inner = (each for each in _nodes(node.result) if isinstance(each, Comprehension))
+    if any(each.variable in names for each in inner):
+        return None
+    result = _put(node.result, node.variable, node.range)
+    nodes = sum(1 for _ in islice(_nodes(result), MAX_NODES + 1))
+    return result if nodes <= MAX_NODES else None
+
+
+def _nodes(root: Node) -> Iterator[Node]:
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(children(node))
 
 
 def _constant(value: Any) -> Node:

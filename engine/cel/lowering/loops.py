@@ -11,7 +11,7 @@ from typing import Final
 
 from engine.cel.lowering.code import Code, Form, constant, general, plain, truth
 from engine.cel.tree import Macro
-from engine.cel.values import Duration, Timestamp
+from engine.cel.values import MISSING, Duration, Timestamp
 from engine.schema import FieldType, Kind
 
 #: Most items of a loop, by how many loops an expression has: inside each other or not, they take
@@ -29,6 +29,42 @@ _TEMPLATES: Final[dict[Macro, str]] = {
 #: Types whose values `map` may keep without counting their size.
 _SMALL: Final = frozenset({bool, int, float, Timestamp, Duration})
 _FILTERED_MAP: Final = "[{3} for {item} in items({0}, {1}) if {2}]"
+
+
+def bound_name(value: Code, slot: int) -> Code:
+    """The name that `cel.bind` gives a value: the value itself where it is a constant."""
+    if value.is_constant:
+        return value
+    return replace(
+        value,
+        form=Form.ITEM,
+        template="",
+        parts=(),
+        share=None,
+        can_fail=False,
+        depth=1,
+        slot=slot,
+        rounds=0,
+    )
+
+
+def make_binding(value: Code, name: Code, result: Code) -> Code:
+    """`cel.bind`: the result, which sees the value under a name. A value that fails ends the
+    function, also where the result might have done without it: the closures know that.
+    """
+    return replace(
+        result,
+        form=Form.LOOP,
+        template="(lambda {item}: {1})({0})",
+        parts=(value, result),
+        value=MISSING,
+        share=None,
+        is_guarded=False,
+        can_fail=value.can_fail or result.can_fail,
+        depth=1 + max(value.depth, result.depth),
+        slot=name.slot,
+        rounds=value.rounds + result.rounds,
+    )
 
 
 def make_loop(

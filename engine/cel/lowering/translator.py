@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from engine.cel import guards, tree
 from engine.cel.constants import constant_of
@@ -28,7 +28,7 @@ from engine.cel.lowering.code import (
 )
 from engine.cel.lowering.lists import in_list, row_of
 from engine.cel.lowering.logic import all_of, any_of, choice, opposite
-from engine.cel.lowering.loops import make_loop
+from engine.cel.lowering.loops import bound_name, make_binding, make_loop
 from engine.cel.lowering.operators import binary, negated
 from engine.cel.plan import plan_part
 from engine.cel.scope import Broken, Constant, Local, Scope, Variable, dotted
@@ -37,6 +37,7 @@ from engine.cel.tree import (
     Comprehension,
     Ident,
     ListNode,
+    Macro,
     MapNode,
     Node,
     Select,
@@ -56,6 +57,8 @@ class Translator:
         self._findings: Final = findings
         self._variables: Final = scope.variables
         self._items: Final[dict[int, Code]] = {}
+        #: The constants that `cel.bind` names, by slot: folding asks for them.
+        self._known: Final[dict[int, Any]] = {}
         #: The names that are known not to be null where the translation stands.
         self._safe: frozenset[str] = frozenset()
 
@@ -143,6 +146,8 @@ class Translator:
     def _macro(self, node: Comprehension) -> Code:
         reference = self._findings.references[id(node)]
         assert isinstance(reference, Local)
+        if node.macro is Macro.BIND:
+            return self._bind(node, reference.slot)
         over = general(self.code(node.range))
         item = Code(Form.ITEM, slot=reference.slot)
         if over.field is not None and over.field.kind is Kind.MAP:
@@ -157,6 +162,20 @@ class Translator:
         del self._items[reference.slot]
         self._safe = safe
         return make_loop(node.macro, over, item, condition, result, self._findings.slots)
+
+    def _bind(self, node: Comprehension, slot: int) -> Code:
+        assert node.result is not None
+        value = self.code(node.range)
+        item = bound_name(value, slot)
+        safe = self._safe
+        self._safe = frozenset(path for path in safe if path.split(".")[0] != node.variable)
+        self._items[slot] = item
+        if value.is_constant:
+            self._known[slot] = value.value
+        result = self.code(node.result)
+        del self._items[slot]
+        self._safe = safe
+        return result if value.is_constant else make_binding(value, item, result)
 
     def _call(self, node: Call) -> Code:
         if isinstance(self._findings.references.get(id(node)), Broken):
@@ -226,7 +245,7 @@ class Translator:
             return code
         run = plan_part(self._findings, node)
         try:
-            return constant(run({BUDGET: MAX_ROUNDS}))
+            return constant(run({BUDGET: MAX_ROUNDS, **self._known}))
         except EvaluationError:
             return _call_of(run)
 

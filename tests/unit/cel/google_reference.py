@@ -20,6 +20,8 @@ cel = pytest.importorskip(
     "cel_expr_python.cel", reason="cel-expr-python has no wheel for this platform"
 )
 ext_strings = pytest.importorskip("cel_expr_python.ext.ext_strings")
+ext_math = pytest.importorskip("cel_expr_python.ext.ext_math")
+ext_bindings = pytest.importorskip("cel_expr_python.ext.ext_bindings")
 
 #: What an evaluation that failed gives.
 ERROR = "error"
@@ -67,7 +69,7 @@ def _environment() -> Any:
     names = ["plate", "vehicle", "extras", "camera_id", "latency_ms", "is_test", "tags", "labels"]
     return cel.NewEnv(
         variables=dict.fromkeys([*names, *["is_absent", "seen", "moment", "time"]], cel.Type.DYN),
-        extensions=[ext_strings.ExtStrings()],
+        extensions=[ext_strings.ExtStrings(), ext_math.ExtMath(), ext_bindings.ExtBindings()],
         functions=[cel.FunctionDecl("lower", [lower])],
     )
 

@@ -29,10 +29,10 @@ DEVIATIONS = Path(__file__).with_name("deviations.toml")
 FILES = {
     "basic", "comparisons", "conversions", "fields", "fp_math", "integer_math", "lists", "logic",
     "macros", "namespace", "parse", "plumbing", "string", "timestamps", "type_deduction",
-    "string_ext", "math_ext", "encoders_ext",
+    "string_ext", "math_ext", "encoders_ext", "bindings_ext",
 }
 # fmt: on
-EXPECTED_CASES = 1520
+EXPECTED_CASES = 1528
 Key = tuple[str, str, str]
 
 

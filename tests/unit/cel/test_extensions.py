@@ -21,7 +21,7 @@ from tests.unit.cel.fuzz import examples
 from tests.unit.cel.lowering.lowered import closures, outcome
 from tests.unit.cel.test_conformance import CASES, cases, fault_in
 
-OFFERED = {"math_ext", "encoders_ext"}
+OFFERED = {"math_ext", "encoders_ext", "bindings_ext"}
 _INTS = st.sampled_from([0, 1, -1, 5, 63, 64, -7, 2**53, 2**53 + 1, 2**63 - 1, -(2**63)])
 _UINTS = st.sampled_from([0, 1, 2**53 + 1, 2**63, 2**64 - 1]).map(UInt)
 _DOUBLES = st.floats() | st.sampled_from([0.0, -0.0, 0.5, -1.5, 2.5, 2.0**53, 1.8e19, -9.3e18])
@@ -58,8 +58,9 @@ def written(value: Any) -> str:
 
 def as_rule(expression: str, bindings: dict[str, Any], container: str) -> Any:
     """The value of an expression that is checked as strictly as a rule's."""
-    assert not container
-    compiled = compile_tree(parse(expression), expression, Scope(dict.fromkeys(bindings)))
+    compiled = compile_tree(
+        parse(expression), expression, Scope(dict.fromkeys(bindings), container)
+    )
     values = {name: from_python(value) for name, value in bindings.items()}
     assert outcome(compiled.run, values) == outcome(closures(compiled), values)
     return to_python(compiled.run(values))
@@ -79,7 +80,9 @@ def test_the_public_cases_of_offered_extensions_run_as_generated_python() -> Non
         pytest.skip(f"the public conformance data is not at {CASES}")
 
     def lowered(expression: str, bindings: dict[str, Any], container: str) -> Any:
-        compiled = compile_tree(parse(expression), expression, Scope(dict.fromkeys(bindings)))
+        compiled = compile_tree(
+            parse(expression), expression, Scope(dict.fromkeys(bindings), container)
+        )
         assert compiled.code is not None, compiled.fallback
         return to_python(compiled.run(bindings))
 

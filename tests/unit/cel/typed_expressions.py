@@ -73,6 +73,8 @@ def _ints(bools: Texts) -> Texts:
         filled("int({0})", DOUBLES),
         filled("{0}.{1}({2})", TIMES, one_of(_PARTS), one_of(_ZONES)),
         filled("{0}.indexOf({1})", STRINGS, STRINGS),
+        filled("math.abs({0})", INTS),
+        filled("math.bitXor({0}, {1})", INTS, INTS),
     )
     return _chosen(simple, bools)
 
@@ -84,6 +86,8 @@ def _doubles(bools: Texts) -> Texts:
         filled("double({0})", INTS),
         filled("double({0})", STRINGS),
         filled("(-{0})", DOUBLES),
+        filled("math.{0}({1})", one_of(["round", "ceil", "sign", "sqrt"]), DOUBLES),
+        filled("math.greatest({0}, {1}, 0.5)", DOUBLES, DOUBLES),
     )
     return _chosen(simple, bools)
 
@@ -133,6 +137,11 @@ def _deeper(inner: Texts) -> Texts:
         filled("tags.{0}(t, {1} || t == 'vip')", quantifiers, inner),
         filled("tags.map(t, size(t)).{0}(n, n > {1})", quantifiers, ints),
         filled("['a', 'AB'].exists(p, {0}.startsWith(p))", strings),
+        filled("cel.bind(z, {0}, {1} || z {2} {3})", strings, inner, compare, strings),
+        filled("cel.bind(y, {0}, {1} && y || !y && {2})", inner, inner, inner),
+        filled("cel.bind(u, {0}, tags.exists(t, u == t.size() || {1}))", ints, inner),
+        filled("tags.all(t, cel.bind(w, t + {0}, w.contains(t) || {1}))", strings, inner),
+        filled("cel.bind(x, {0}, x != null && x == {1})", one_of(_NULLABLE[:3]), strings),
     )
 
 

@@ -44,7 +44,8 @@ NUMBER_KEYS: Final = (
     "plate.confidence", "latency_ms", "extras.lane", "extras.quality_score", "double(plate.text)",
     "double(plate.region)", "int(plate.text)", "size(plate.text)", "size(plate.region)",
     "10 / latency_ms", "-latency_ms", "plate.confidence * 2.0", "time.getHours()", "size(tags)",
-    "dyn(plate.text)", "extras.seen.getMonth()", "dyn(latency_ms)",
+    "dyn(plate.text)", "extras.seen.getMonth()", "dyn(latency_ms)", "math.ceil(plate.confidence)",
+    "math.greatest(plate.confidence, extras.quality_score)", "math.abs(latency_ms)",
 )  # fmt: skip
 BOOLS: Final = (
     "true", "false", "is_test", "isNumber(plate.text)", "isNumber(plate.region)", "1 == 1",
@@ -95,6 +96,8 @@ LEAVES: Final = st.one_of(
     _put("{0}.exists(v, {1} == v)", _text_lists, _text_keys),
     _put("{0}.all(v, {1}.contains(v))", _text_lists, _text_keys),
     _put("{0}.exists_one(v, {1}.startsWith(v))", _text_lists, _text_keys),
+    _put("cel.bind(v, {}, v == {} || v.startsWith({}))", _text_keys, _texts, _texts),
+    _put("cel.bind(v, {}, v > {} && v != {})", _number_keys, _numbers, _numbers),
     _put("[0.5, 0.8].exists(v, v < {} && {}.endsWith({}))", _number_keys, _text_keys, _texts),
 )
 CONDITIONS: Final = st.recursive(
@@ -106,6 +109,8 @@ CONDITIONS: Final = st.recursive(
         _put("!({})", inner),
         _put("({} ? {} : {})", inner, inner, inner),
         _put('["ab", "US-FL"].exists(w, {} || w == plate.region)', inner),
+        _put("cel.bind(u, {}, {} || u && {})", inner, inner, inner),
+        _put('["ab", "a"].exists(w, cel.bind(u, w + plate.text, u == camera_id || {}))', inner),
         _put("({0} != null && {1}({0}) == {2})", st.sampled_from(TEXT_FIELDS),
              st.sampled_from(("lower", "string", "dyn")), _texts),
         _put("(isNumber({0}) && double({0}) > {1})", st.sampled_from(TEXT_FIELDS), _numbers),

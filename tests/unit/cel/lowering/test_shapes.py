@@ -42,10 +42,11 @@ _WORDS = {
     *NAMES,
     "1",
     *["b", "and", "or", "not", "is", "in", "if", "else", "for", "None", "True", "False", "count"],
+    "lambda",
     *["startswith", "endswith", "lower", "astimezone", "year", "day", "hour", "minute", "second"],
 }
 # Of numbers only the one that `exists_one` counts to is written out.
-_TOKEN = re.compile(r"[kvx][0-9]+|[a-z0-9_A-Z]+|:=|[-+*/<>=!]=?|[()\[\].,]|\s")
+_TOKEN = re.compile(r"[kvx][0-9]+|[a-z0-9_A-Z]+|:=?|[-+*/<>=!]=?|[()\[\].,]|\s")
 
 
 def assert_ours(body: str) -> None:

@@ -136,7 +136,7 @@ class _Checker:
 
     def _macro(self, node: Comprehension, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         over = self.visit(node.range, scope, safe)
-        item = self._item(node, over, safe)
+        item = over if node.macro is Macro.BIND else self._item(node, over, safe)
         self._findings.slots += 1
         slot = self._findings.slots
         self._findings.references[id(node)] = Local(slot)
@@ -150,6 +150,8 @@ class _Checker:
             hidden |= guards.when_true(node.condition)
         if node.result is not None:
             result = self.visit(node.result, inner, hidden)
+        if node.macro is Macro.BIND:
+            return result
         if node.macro is Macro.MAP:
             return FieldType(Kind.LIST, element=result)
         return FieldType(Kind.LIST, element=item) if node.macro is Macro.FILTER else BOOL

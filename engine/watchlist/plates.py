@@ -31,10 +31,10 @@ def why_unusable(text: str, plate: str) -> str:
     """Why `text`, normalised to `plate`, can't be on a list; "" if it can. No plate is told."""
     if not text.strip():
         return "the plate is empty"
-    if _SEPARATORS.search(text.strip()):
-        return "the plate holds a separator: these are several values"
     if _SCIENTIFIC.fullmatch(text.strip()):
         return "a spreadsheet has made a number of the plate: format that column as text"
+    if _SEPARATORS.search(text.strip()):
+        return "the plate holds a separator: these are several values"
     if not plate:
         return "the plate holds no letter A to Z and no digit"
     if len(plate) > MAX_LENGTH:

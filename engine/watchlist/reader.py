@@ -46,8 +46,8 @@ def read_watchlist(definition: Definition, zone: tzinfo, known: Watchlist | None
             if known is not None and is_same(known, definition, mark, zone):
                 return Reading(known, known.faults)
             return _read(file, mark, definition, zone)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         if isinstance(error, FileNotFoundError | NotADirectoryError):
             what, remedy = f"there is no file {definition.path}", "write it, or correct the path"
         else:
@@ -69,11 +69,9 @@ def _read(file: IO[bytes], mark: FileMark, definition: Definition, zone: tzinfo)
     _check_head(file.read(_HEAD_BYTES))
     file.seek(0)
     gathering = Gathering(definition, zone)
-    text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
-    if definition.path.suffix.lower() in TEXT_SUFFIXES:
-        read_text(text, gathering)
-    else:
-        read_csv(text, gathering)
+    is_table = definition.path.suffix.lower() not in TEXT_SUFFIXES
+    with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="") as text:
+        (read_csv if is_table else read_text)(text, gathering)
     found = gathering.watchlist(mark)
     return Reading(found, found.faults)
 

@@ -1,0 +1,110 @@
+"""Tables as spreadsheets and people write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.watchlist.list_files import NOW, faults, good, note, read
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_all_usual_forms_are_read(mark: str, end: str, separator: str, tmp_path: Path) -> None:
+    rows = [["plate", "note"], ["abc-123", f'"two{end}lines, ""so"""'], ["X 1", ""]]
+    text = mark + "".join(f"{separator.join(row)}{end}" for row in rows)
+    found = good(tmp_path, text)
+    assert set(found.plates) == {"ABC123", "X1"}
+    assert note(found, "ABC123") == f'two{end}lines, "so"'
+    assert note(found, "X1") is None
+
+
+def test_the_line_that_names_the_separator_is_no_header(tmp_path: Path) -> None:
+    found = good(tmp_path, "sep=;\r\nplate;note\r\nABC1;a,b,c\r\n")
+    assert note(found, "ABC1") == "a,b,c"
+
+
+def test_empty_rows_and_columns_and_comments_are_nothing(tmp_path: Path) -> None:
+    text = "\n# of today\nplate;note;;\n\nABC1;x;;\n;;;\n# Z9;y;;\nABC2;y;;;;\n   \n"
+    found = read(tmp_path, text)
+    assert found.faults == ()
+    assert found.watchlist is not None
+    assert set(found.watchlist.plates) == {"ABC1", "ABC2"}
+
+
+def test_further_columns_are_kept_by_their_names(tmp_path: Path) -> None:
+    found = good(tmp_path, "plate,Reported by,Case No.\nABC1,Anna,17\n")
+    assert found.columns == ("reported_by", "case_no")
+    assert found.row("ABC1", NOW) == {
+        "note": None,
+        "reported_by": "Anna",
+        "case_no": "17",
+        "valid_from": None,
+        "valid_until": None,
+    }
+
+
+def test_rows_that_do_not_fit_are_told_and_left_out(tmp_path: Path) -> None:
+    text = (
+        "plate,valid_from,valid_until,note\n"
+        "GOOD1,,,x\n"
+        ",,,no plate\n"
+        "SHORT1,\n"
+        "LONG1,,,a,b\n"
+        "DATE1,soon,,x\n"
+        "DATE2,,12/31/2026,x\n"
+        "DATE3,2026-02-01,2026-01-01,x\n"
+        'OPEN1,,,"x\n'
+        "GOOD2,2026-01-01,2026-12-31,x\n"
+    )
+    found = read(tmp_path, text)
+    assert found.watchlist is not None
+    assert set(found.watchlist.plates) == {"GOOD1", "GOOD2"}
+    assert (found.watchlist.row_count, found.watchlist.skipped_count) == (2, 7)
+    rows = [
+        (fault.place.line, fault.what.removeprefix("this row is left out: "))
+        for fault in found.faults[:-1]
+    ]
+    assert rows == [
+        (3, "the plate is empty"),
+        (4, "it has 2 fields, the header has 4"),
+        (5, "it has 5 fields, the header has 4"),
+        (6, "valid_from is no date: write it like 2026-12-31 or 2026-12-31T18:00"),
+        (
+            7,
+            "valid_until may have the day or the month first: write it like 2026-12-31, "
+            "or give the list `dates: day_first` or `dates: month_first`",
+        ),
+        (8, "valid_until is before valid_from"),
+        (9, "a quotation mark is not closed"),
+    ]
+
+
+def test_no_fault_tells_a_plate(tmp_path: Path) -> None:
+    text = "plate,valid_until\nSECRET1,soon\nSECRET2\nSECRET3;X,\nÜSECRET4,\n"
+    text += "SECRET5" * 3 + ","
+    assert "SECRET" not in " ".join(faults(tmp_path, text))
+
+
+def test_a_list_without_a_header_is_refused(tmp_path: Path) -> None:
+    assert faults(tmp_path, "ABC123\nXYZ999\n") == [
+        "list.csv:1: the watchlist stolen: the first line is no header: no column of it is called "
+        "`plate`, write a line like plate,note above the plates; a file without one is called .txt"
+    ]
+
+
+def test_a_doubtful_column_is_told(tmp_path: Path) -> None:
+    (doubt,) = faults(tmp_path, "id,licence\nABC1,x\n")
+    assert "taken from the first, `id`, write `column: id` if that is right" in doubt
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n", "sep=;\n"])
+def test_an_empty_file_is_refused(text: str, tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, text)
+    assert "the file is empty" in fault
+
+
+def test_a_separator_other_than_the_headers_is_told(tmp_path: Path) -> None:
+    assert "several values" in faults(tmp_path, "plate\nABC1;stolen\nABC2\n")[0]

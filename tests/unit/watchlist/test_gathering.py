@@ -1,0 +1,71 @@
+"""What is told of the rows of a list, and how much of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.watchlist.gathering import MAX_REPEATED, MAX_TOLD, ListCode
+from tests.unit.watchlist.list_files import NOW, good, read
+
+
+def test_many_bad_rows_are_told_by_some_and_a_count(tmp_path: Path) -> None:
+    found = read(tmp_path, "plate\nGOOD1\n" + "-\n" * 1_000)
+    assert len(found.faults) == MAX_TOLD + 1
+    assert "1,000 of its 1,001 rows are left out, the first 20 are told" in found.faults[-1].what
+    assert {fault.severity for fault in found.faults} == {"warning"}
+
+
+def test_a_list_without_any_usable_row_is_refused_with_the_first_reason(tmp_path: Path) -> None:
+    found = read(tmp_path, "plate,note\n-,x\n?,y\n")
+    assert found.watchlist is None
+    (fault,) = found.faults
+    assert fault.code == ListCode.EMPTY
+    assert fault.place.line == 2
+    assert "none of its 2 rows can be used" in fault.what
+    assert fault.remedy == "the first because the plate holds no letter A to Z and no digit"
+
+
+def test_letters_that_are_left_out_are_told_once(tmp_path: Path) -> None:
+    found = read(tmp_path, "plate\nABC1\nMÜ-1\nKÖ-2\n")
+    assert found.watchlist is not None
+    assert set(found.watchlist.plates) == {"ABC1", "M1", "K2"}
+    (fault,) = found.faults
+    assert fault.code == ListCode.LETTERS
+    assert fault.place.line == 3
+    assert "2 plates have letters other than A to Z" in fault.what
+
+
+def test_rows_of_one_plate_add_up(tmp_path: Path) -> None:
+    text = (
+        "plate,valid_from,valid_until,note\n"
+        "ABC1,2020-01-01,2020-12-31,first\n"
+        "XYZ1,,,other\n"
+        "abc 1,2026-01-01,2026-12-31,second\n"
+        "ABC1,2026-05-01,2027-12-31,third\n"
+    )
+    found = good(tmp_path, text)
+    assert (len(found.plates), found.row_count) == (2, 4)
+    row = found.row("ABC1", NOW)
+    assert row is not None
+    assert row["note"] == "second"
+    assert found.is_on("ABC1", NOW.replace(year=2020))
+    assert not found.is_on("ABC1", NOW.replace(year=2021))
+    later = found.row("ABC1", NOW.replace(year=2027))
+    assert later is not None
+    assert later["note"] == "third"
+
+
+def test_without_periods_the_first_row_counts(tmp_path: Path) -> None:
+    found = good(tmp_path, "plate,note\nABC1,first\nABC1,second\nX1,x\n")
+    row = found.row("ABC1", NOW)
+    assert row is not None
+    assert row["note"] == "first"
+    assert found.row_count == 3
+
+
+def test_a_plate_in_very_many_rows_is_told(tmp_path: Path) -> None:
+    text = "plate,valid_until\n" + "ABC1,2026-01-01\n" * (MAX_REPEATED + 2)
+    found = read(tmp_path, text)
+    assert found.watchlist is not None
+    assert found.watchlist.skipped_count == 2
+    assert f"stands in {MAX_REPEATED:,} rows" in found.faults[0].what

@@ -6,16 +6,32 @@ give; where they give none, the part is dynamic.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import reduce
 from typing import Final
 
 from engine.cel import guards, tree
+from engine.cel.constant_check import check_constants
 from engine.cel.failures import Failure
 from engine.cel.findings import Findings
 from engine.cel.function_check import find_function, function_type
-from engine.cel.kinds import BOOL, KINDS
-from engine.cel.list_access import list_type
-from engine.cel.operator_check import arithmetic_type, operator_type, want_bool
+from engine.cel.kinds import (
+    BOOL,
+    EMPTY_LIST,
+    EMPTY_MAP,
+    KEY_NAMES,
+    KEYS,
+    KINDS,
+    SCALARS,
+    can_join,
+    join,
+    list_of,
+    name_of,
+    not_null,
+    nullable,
+    with_article,
+)
+from engine.cel.list_access import list_type, warn_of_missing
+from engine.cel.operator_check import arithmetic_type, conversion, operator_type, want_bool
 from engine.cel.scope import Local, Scope, Variable, dotted, shorten, suggest
 from engine.cel.tree import (
     Bound,
@@ -33,13 +49,16 @@ from engine.schema import FieldType, Kind
 from engine.watchlist import Watchlist
 
 _LOGICAL: Final = frozenset({tree.AND, tree.OR, tree.NOT})
-_STRING: Final = FieldType(Kind.STRING)
+_BOUND: Final = FieldType(Kind.LIST)
+_TYPE: Final = SCALARS[Kind.TYPE]
 
 
 def check(root: Node, scope: Scope) -> Findings:
     """Check a tree; errors and warnings are among the findings, sorted by place."""
     findings = Findings(root, scope.is_strict)
     _Checker(findings).visit(root, scope, frozenset())
+    if scope.is_strict and not findings.has_errors:
+        check_constants(findings)
     findings.problems.sort(key=lambda problem: problem.offset)
     return findings
 
@@ -51,21 +70,36 @@ class _Checker:
         self._findings: Final = findings
 
     def visit(self, node: Node, scope: Scope, safe: frozenset[str]) -> FieldType | None:
-        """Check a node and what is below; its type where that is known."""
+        """Check a node and what is below; its type, without null where a guard forbids that."""
         kind = self._kind(node, scope, safe)
-        if kind is not None:
-            self._findings.types[id(node)] = kind
+        if kind is None:
+            return None
+        self._findings.types[id(node)] = kind
+        if kind.nullable and safe and self._is_safe(node, safe):
+            return not_null(kind)
         return kind
+
+    def _is_safe(self, node: Node, safe: frozenset[str]) -> bool:
+        """Whether a guard says that the node is not null, or the record whose field it is."""
+        if guards.name_of(node) in safe:
+            return True
+        if not isinstance(node, Select):
+            return False
+        record = self._findings.type_of(node.operand)
+        if record is None or record.kind is not Kind.RECORD or not record.nullable:
+            return False
+        field = record.fields.get(node.field)
+        is_there = field is not None and not field.nullable
+        return is_there and self._is_safe(node.operand, safe)
 
     def _kind(self, node: Node, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         match node:
             case Literal():
-                literal = KINDS.get(type(node.value))
-                return FieldType(literal) if literal is not None else None
+                return SCALARS[KINDS[type(node.value)]]
             case Bound():
                 if isinstance(node.value, Watchlist):
                     return list_type(node.value)
-                return FieldType(Kind.LIST) if isinstance(node.value, tuple) else None
+                return _BOUND if isinstance(node.value, tuple) else None
             case Ident() | Select():
                 return self._name(node, scope, safe)
             case Call():
@@ -73,17 +107,27 @@ class _Checker:
             case ListNode():
                 return self._list(node, scope, safe)
             case MapNode():
-                for key, value in node.entries:
-                    self.visit(key, scope, safe)
-                    self.visit(value, scope, safe)
-                return FieldType(Kind.MAP)
+                return self._map(node, scope, safe)
             case Comprehension():
                 return self._macro(node, scope, safe)
 
     def _list(self, node: ListNode, scope: Scope, safe: frozenset[str]) -> FieldType:
         kinds = [self.visit(item, scope, safe) for item in node.items]
-        is_uniform = bool(kinds) and all(kind == kinds[0] for kind in kinds)
-        return FieldType(Kind.LIST, element=kinds[0] if is_uniform else None)
+        return list_of(reduce(join, kinds)) if kinds else EMPTY_LIST
+
+    def _map(self, node: MapNode, scope: Scope, safe: frozenset[str]) -> FieldType:
+        keys: list[FieldType | None] = []
+        values: list[FieldType | None] = []
+        for key, value in node.entries:
+            kind = self.visit(key, scope, safe)
+            if kind is not None and kind.kind not in KEYS:
+                what = f"a map's key must be {KEY_NAMES}, not {with_article(kind)}"
+                self._findings.error(key, "bad-key", what, "write it as text, in quotes")
+            keys.append(kind)
+            values.append(self.visit(value, scope, safe))
+        if not keys:
+            return EMPTY_MAP
+        return FieldType(Kind.MAP, key=reduce(join, keys), element=reduce(join, values))
 
     def _name(self, node: Ident | Select, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         path = dotted(node)
@@ -98,7 +142,7 @@ class _Checker:
             constant = scope.type_constant(text)
             if constant is not None:
                 self._findings.references[id(node)] = constant
-                return None
+                return _TYPE
         if isinstance(node, Select):
             return self._select(node, scope, safe)
         if is_local:
@@ -111,14 +155,17 @@ class _Checker:
         return None
 
     def _select(self, node: Select, scope: Scope, safe: frozenset[str]) -> FieldType | None:
-        operand = self.visit(node.operand, scope, safe)
+        guarded = self.visit(node.operand, scope, safe)
+        # Not as the guards have it: on the wrong side of one a null may be read all the same.
+        operand = self._findings.type_of(node.operand)
         kind: FieldType | None = None
         if operand is not None and operand.kind is Kind.RECORD:
             kind = self._field(node, operand)
         elif operand is not None and operand.kind is Kind.MAP:
+            self._findings.warn_of_null(node.operand, guarded, safe, f"'.{shorten(node.field)}'")
             kind = operand.element
         elif operand is not None:
-            what = f"a {operand.kind} has no field '{shorten(node.field)}'"
+            what = f"{with_article(operand)} has no field '{shorten(node.field)}'"
             self._findings.error(node, "no-fields", what, "fields are those of records and maps")
         return BOOL if node.is_test else kind
 
@@ -132,7 +179,7 @@ class _Checker:
             remedy = suggest(node.field, operand.fields)
             self._findings.error(node, "unknown-field", what, remedy)
             return None
-        return replace(found, nullable=True) if operand.nullable else found
+        return nullable(found) if operand.nullable else found
 
     def _macro(self, node: Comprehension, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         over = self.visit(node.range, scope, safe)
@@ -141,20 +188,23 @@ class _Checker:
         slot = self._findings.slots
         self._findings.references[id(node)] = Local(slot)
         inner = scope.with_local(node.variable, slot, item)
-        hidden = frozenset(name for name in safe if name.split(".")[0] != node.variable)
+        hidden = guards.inside(safe, node.variable)
         result: FieldType | None = None
         if node.condition is not None:
             condition = self.visit(node.condition, inner, hidden)
             what = f"the condition of {node.macro}()"
-            want_bool(self._findings, node.condition, condition, what)
-            hidden |= guards.when_true(node.condition)
+            want_bool(self._findings, node.condition, condition, hidden, what)
+            known = guards.when_true(node.condition)
+            hidden |= known
+            if item is not None and node.variable in known:
+                item = not_null(item)
         if node.result is not None:
             result = self.visit(node.result, inner, hidden)
         if node.macro is Macro.BIND:
             return result
         if node.macro is Macro.MAP:
-            return FieldType(Kind.LIST, element=result)
-        return FieldType(Kind.LIST, element=item) if node.macro is Macro.FILTER else BOOL
+            return list_of(result)
+        return list_of(item) if node.macro is Macro.FILTER else BOOL
 
     def _item(
         self, node: Comprehension, over: FieldType | None, safe: frozenset[str]
@@ -164,11 +214,11 @@ class _Checker:
         if over is None or over.kind is Kind.LIST:
             return over.element if over is not None else None
         if over.kind is not Kind.MAP:
-            what = f"{node.macro}() runs over a list or a map, not over a {over.kind}"
-            self._findings.error(node, "no-overload", what)
+            what = f"{node.macro}() runs over a list or a map, not over {with_article(over)}"
+            remedy = f"write [a, b].{node.macro}(…)"
+            self._findings.error(node, "no-overload", what, remedy)
             return None
-        # A map of the schema has text for keys; one that is written out may have others.
-        return _STRING if over.element is not None else None
+        return over.key
 
     def _call(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         if node.target is None and node.function in tree.OPERATORS:
@@ -179,6 +229,7 @@ class _Checker:
             if node.function in tree.ARITHMETIC:
                 return self._arithmetic(node, scope, safe)
             kinds = [self.visit(arg, scope, safe) for arg in node.args]
+            warn_of_missing(self._findings, node, guards.name_of(node), safe)
             return operator_type(self._findings, node, kinds, safe)
         function, args = find_function(self._findings, node, scope)
         kinds = [self.visit(arg, scope, safe) for arg in args]
@@ -194,22 +245,20 @@ class _Checker:
         for arg in node.args:
             kind = self.visit(arg, scope, safe)
             what = f"an operand of '{node.function.strip('_')}'"
-            want_bool(self._findings, arg, kind, what)
+            want_bool(self._findings, arg, kind, safe, what)
         return BOOL
 
     def _ternary(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         condition, first, second = node.args
         kind = self.visit(condition, scope, safe)
-        want_bool(self._findings, condition, kind, "the condition of '?'")
+        want_bool(self._findings, condition, kind, safe, "the condition of '?'")
         one = self.visit(first, scope, safe | guards.when_true(condition))
         two = self.visit(second, scope, safe | guards.when_false(condition))
-        if _is_null(second) and one is not None:
-            return replace(one, nullable=True)
-        if _is_null(first) and two is not None:
-            return replace(two, nullable=True)
-        if one is None or two is None or replace(one, nullable=two.nullable) != two:
-            return None
-        return replace(one, nullable=one.nullable or two.nullable)
+        if one is not None and two is not None and not can_join(one, two):
+            what = f"the sides of '?' have two types, {name_of(one)} and {name_of(two)}"
+            remedy = conversion((first, second), (one, two)) or "write dyn(x) where that is meant"
+            self._findings.error(node, "no-overload", what, remedy)
+        return join(one, two)
 
     def _arithmetic(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         first, calls = tree.arithmetic_chain(node)
@@ -220,7 +269,3 @@ class _Checker:
             if kind is not None:
                 self._findings.types[id(step)] = kind
         return kind
-
-
-def _is_null(node: Node) -> bool:
-    return isinstance(node, Literal) and node.value is None

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from engine.cel import guards
 from engine.cel.failures import Failure
 from engine.cel.functions import Function
-from engine.cel.scope import Broken, Reference, dotted
+from engine.cel.scope import Broken, Reference
 from engine.cel.tree import Node
+from engine.cel.unparse import unparse
 from engine.errors import Problem, Severity
-from engine.schema import FieldType
+from engine.schema import FieldType, Kind
 
 #: Most problems that one expression is told.
 MAX_PROBLEMS: Final = 50
+#: Longest part of an expression that a message repeats.
+_SHOWN: Final = 60
 
 
 @dataclass(slots=True)
@@ -35,6 +39,11 @@ class Findings:
     def type_of(self, node: Node) -> FieldType | None:
         """The node's type where it is known."""
         return self.types.get(id(node))
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether something is wrong, not only odd."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
 
     @property
     def is_full(self) -> bool:
@@ -61,8 +70,17 @@ class Findings:
         self, node: Node, kind: FieldType | None, safe: frozenset[str], what: str
     ) -> None:
         """Warn when `what` (an operator or a function) may meet a null here."""
-        path = dotted(node)
-        if kind is None or not kind.nullable or path is None or path[0] in safe:
+        if kind is None or not kind.nullable or kind.kind is Kind.NULL:
             return
-        message = f"'{path[0]}' may be null, and {what} of null is an evaluation error"
-        self.warning(node, "may-be-null", message, f"guard it: {path[0]} != null && …")
+        name = guards.name_of(node)
+        if name in safe:
+            return
+        message = f"{title(node)} may be null, and {what} of null is an evaluation error"
+        remedy = f"guard it: {name} != null && …" if name else "give it another value than null"
+        self.warning(node, "may-be-null", message, remedy)
+
+
+def title(node: Node) -> str:
+    """How a message calls a part of an expression."""
+    text = unparse(node)
+    return f"'{text}'" if len(text) <= _SHOWN else "this"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from engine.cel import domains
 from engine.cel.failures import Failure
 from engine.cel.findings import Findings
 from engine.cel.functions import ANY, FUNCTIONS, Function, Implementation
-from engine.cel.kinds import fits, result_type
+from engine.cel.kinds import name_of
 from engine.cel.regexes import BadRegexError, compile_search
-from engine.cel.scope import Scope, dotted, shorten, suggest
-from engine.cel.tree import Call, Literal, Node
+from engine.cel.scope import Broken, Scope, dotted, shorten, suggest
+from engine.cel.signatures import fitting, result_of, takes
+from engine.cel.tree import Call, Ident, Literal, Node
+from engine.cel.unoffered import Unoffered, unoffered
 from engine.cel.values import Timestamp
 from engine.errors import EvaluationError
-from engine.schema import FieldType
+from engine.schema import FieldType, Kind
 
 #: The functions that read a value of a text.
 _READERS: Final = frozenset({"timestamp", "duration", "int", "uint", "double", "bool"})
@@ -36,6 +39,11 @@ def find_function(
     args = node.args if node.target is None or space else (node.target, *node.args)
     function = _look_up(node, scope, space)
     if function is None:
+        is_value = _is_variable(node.target, scope)
+        elsewhere = None if space else unoffered(node, is_value=is_value)
+        if elsewhere is not None:
+            _refuse(findings, node, elsewhere)
+            return None, elsewhere.args
         _unknown(findings, node, space)
         # The arguments of a macro that is written wrongly hold names that mean nothing here.
         return None, () if node.function in _MACROS and not space else args
@@ -58,6 +66,21 @@ def _name_space(node: Call, scope: Scope) -> str:
     prefix = f"{found[0]}."
     is_space = any(name.startswith(prefix) for name in FUNCTIONS)
     return prefix if is_space else ""
+
+
+def _is_variable(target: Node | None, scope: Scope) -> bool:
+    if not isinstance(target, Ident):
+        return False
+    name = scope.qualified(target.name, is_absolute=target.is_absolute)
+    return name is not None or scope.is_local(target)
+
+
+def _refuse(findings: Findings, node: Call, found: Unoffered) -> None:
+    if found.is_told:
+        findings.references[id(node)] = Broken(Failure.UNKNOWN_NAME, found.what)
+    else:
+        kind = Failure.UNKNOWN_NAME
+        findings.unresolved(node, kind, "unknown-function", found.what, found.remedy)
 
 
 def _look_up(node: Call, scope: Scope, space: str) -> Function | None:
@@ -106,20 +129,25 @@ def function_type(
     safe: frozenset[str],
 ) -> FieldType | None:
     """The type of a call's result; reports arguments that can't fit or may be null."""
-    fitting = [row for row in function.overloads if fits(row.params, kinds)]
-    if not fitting:
-        given = ", ".join(str(kind.kind) if kind is not None else "…" for kind in kinds)
-        what = f"{function.name}() can't be applied to ({given})"
-        findings.error(node, "no-overload", what, _purpose(function))
-        return None
-    if fitting[0].params[0] is not ANY:
+    takes_any = function.overloads[0].params[0] is ANY
+    if not takes_any:
         for arg, kind in zip(args, kinds, strict=True):
+            if kind is not None and kind.kind is Kind.NULL:
+                what = f"{function.name}() can't be applied to null"
+                findings.error(arg, "no-overload", what, "remove the call, null has nothing in it")
+                return None
             findings.warn_of_null(arg, kind, safe, f"{function.name}()")
-            if isinstance(arg, Literal) and arg.value is None:
-                findings.error(arg, "no-overload", f"{function.name}() can't be applied to null")
+    rows = fitting(function, kinds)
+    if not rows:
+        given = ", ".join(name_of(kind) if kind is not None else "…" for kind in kinds)
+        what = f"{function.name}() can't be applied to ({given})"
+        findings.error(node, "no-overload", what, f"it takes {takes(function, len(args))}")
+        return None
     if findings.is_strict:
         _try_constant(findings, function, args)
-    return result_type({row.result for row in fitting})
+        if function.name in domains.PARTS and kinds[0] is not None:
+            domains.check_part(findings, node, args, kinds[0])
+    return result_of(function, rows, kinds)
 
 
 def _purpose(function: Function) -> str:

@@ -6,6 +6,7 @@ A guard may stand on either side: `&&` and `||` absorb the other side's failure.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from engine.cel import tree
@@ -13,8 +14,11 @@ from engine.cel.constants import constant_of
 from engine.cel.list_access import asked
 from engine.cel.scope import dotted
 from engine.cel.tree import Call, Literal, Node, Select
+from engine.cel.unparse import unparse
 
 _NONE: Final[frozenset[str]] = frozenset()
+_PATH: Final = re.compile(r"[\w.]+")
+_MAX_TEXT: Final = 200
 
 
 def when_true(node: Node) -> frozenset[str]:
@@ -71,5 +75,29 @@ def _compared(node: Call, *, with_null: bool) -> frozenset[str]:
 
 
 def _name(node: Node) -> frozenset[str]:
+    found = name_of(node)
+    return frozenset((found,)) if found else _NONE
+
+
+def name_of(node: Node) -> str:
+    """The name by which a guard knows a part: its dotted path, or its text where that is short.
+
+    Only what is read has one, a name, a field or an element: "" for anything else.
+    """
     found = dotted(node)
-    return frozenset((found[0],)) if found is not None else frozenset()
+    if found is not None:
+        return found[0]
+    is_read = isinstance(node, Select) or (isinstance(node, Call) and node.function == tree.INDEX)
+    if not is_read:
+        return ""
+    text = unparse(node)
+    return text if len(text) <= _MAX_TEXT else ""
+
+
+def inside(safe: frozenset[str], variable: str) -> frozenset[str]:
+    """The names that are still known not to be null inside a macro over `variable`, which hides."""
+    return frozenset(
+        name
+        for name in safe
+        if (name.split(".")[0] != variable if _PATH.fullmatch(name) else variable not in name)
+    )

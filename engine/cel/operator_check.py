@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from typing import Any, Final
 
-from engine.cel import tree
-from engine.cel.findings import Findings
-from engine.cel.kinds import BOOL, NUMBERS, can_be_equal, can_calculate, can_order
+from engine.cel import domains, guards, tree
+from engine.cel.conversions import is_number
+from engine.cel.findings import Findings, title
+from engine.cel.kinds import (
+    BOOL,
+    CONTAINERS,
+    KEYS,
+    NUMBERS,
+    SCALARS,
+    can_be_equal,
+    can_order,
+    join,
+    list_of,
+    name_of,
+    not_null,
+    results_of,
+    with_article,
+)
 from engine.cel.tree import Call, Literal, Node
 from engine.schema import FieldType, Kind
 
-_CONVERT = "convert one of them, double(x) for instance"
+_CONVERT: Final = "convert one of them, double(x) for instance"
+_QUOTE: Final = "'"
+_Kinds = list[FieldType | None]
 
 
-def want_bool(findings: Findings, node: Node, kind: FieldType | None, what: str) -> None:
-    """An error when the node can't be true or false."""
-    if kind is not None and kind.kind is not Kind.BOOL:
-        message = f"{what} must be true or false, not {kind.kind}"
-        findings.error(node, "not-bool", message, "compare it with something")
+def want_bool(
+    findings: Findings, node: Node, kind: FieldType | None, safe: frozenset[str], what: str
+) -> None:
+    """An error when the node can't be true or false, a warning when it may be null."""
+    if kind is None:
+        return
+    if kind.kind is not Kind.BOOL:
+        message = f"{what} must be true or false, not {with_article(kind)}"
+        is_null = kind.kind is Kind.NULL
+        remedy = "write false, or compare a field with null" if is_null else _comparison(kind)
+        findings.error(node, "not-bool", message, remedy)
+        return
+    if kind.nullable and guards.name_of(node) not in safe:
+        message = f"{title(node)} may be null, which is neither true nor false"
+        findings.warning(node, "may-be-null", message, f"write {title(node).strip(_QUOTE)} == true")
+
+
+def _comparison(kind: FieldType) -> str:
+    examples = {Kind.STRING: '== "…"', Kind.RECORD: "!= null", Kind.LIST: ".size() > 0"}
+    example = examples.get(kind.kind)
+    return f"compare it with something, x {example}" if example else "compare it with something"
 
 
 def arithmetic_type(
@@ -29,21 +63,28 @@ def arithmetic_type(
 ) -> FieldType | None:
     """The type of one `+ - * / %`, its operands' types given."""
     sign = step.function.strip("_")
-    for arg, kind in zip(step.args, (left, right), strict=True):
-        findings.warn_of_null(arg, kind, safe, f"'{sign}'")
-        _want_no_null(findings, arg, sign)
+    if _has_null(findings, step, [left, right], safe):
+        return None
+    results = results_of(step.function, left, right)
+    if not results:
+        what = f"'{sign}' can't be applied to {_pair(left, right)}"
+        findings.error(
+            step, "no-overload", what, conversion(step.args, [left, right], step.function)
+        )
+        return None
+    if len(results) > 1:
+        return None
+    (kind,) = results
+    if kind is not Kind.LIST:
+        return SCALARS[kind]
     if left is None or right is None:
-        return None
-    if not can_calculate(step.function, left, right):
-        what = f"'{sign}' can't be applied to {left.kind} and {right.kind}"
-        findings.error(step, "no-overload", what, _CONVERT)
-        return None
-    # Instants give a duration, for which the schema has no kind.
-    return None if left.kind is Kind.TIMESTAMP else replace(left, nullable=False)
+        return list_of(None)
+    joined = join(not_null(left), not_null(right))
+    return joined if joined is not None else list_of(None)
 
 
 def operator_type(
-    findings: Findings, node: Call, kinds: list[FieldType | None], safe: frozenset[str]
+    findings: Findings, node: Call, kinds: _Kinds, safe: frozenset[str]
 ) -> FieldType | None:
     """The type of a comparison, `in`, an index or a negation, its operands' types given."""
     match node.function:
@@ -56,77 +97,168 @@ def operator_type(
             findings.warn_of_null(node.args[0], kinds[0], safe, "'-'")
             return _negated_type(findings, node, kinds[0])
         case tree.IN:
+            findings.warn_of_null(node.args[1], kinds[1], safe, "looking into it by 'in'")
             _check_membership(findings, node, kinds)
         case _:
             _check_ordering(findings, node, kinds, safe)
     return BOOL
 
 
-_CONTAINERS = frozenset({Kind.LIST, Kind.MAP})
-
-
-def _element_type(
-    findings: Findings, node: Call, kinds: list[FieldType | None]
-) -> FieldType | None:
+def _element_type(findings: Findings, node: Call, kinds: _Kinds) -> FieldType | None:
     over, index = kinds
     if over is None:
         return None
-    if over.kind not in _CONTAINERS:
-        what = f"'[ ]' takes an element of a list or a map, not of a {over.kind}"
+    if over.kind not in CONTAINERS:
+        what = f"'[ ]' takes an element of a list or a map, not of {with_article(over)}"
         is_record = over.kind is Kind.RECORD
         remedy = "write record.field" if is_record else "text.charAt(0) is a character"
         findings.error(node, "no-overload", what, remedy)
         return None
-    if over.kind is Kind.LIST and index is not None and index.kind not in NUMBERS:
-        what = f"the index of a list is a whole number, not a {index.kind}"
+    if index is None:
+        return over.element
+    if over.kind is Kind.LIST and index.kind not in NUMBERS:
+        what = f"the index of a list is a whole number, not {with_article(index)}"
         findings.error(node, "no-overload", what, "count from 0")
+    elif over.kind is Kind.MAP and not _may_be_key(index, over.key):
+        keys = over.key.kind if over.key is not None else "text or number"
+        what = f"the keys of this map are of type {keys}, not {name_of(index)}"
+        findings.error(node, "no-overload", what, "write a key as the map has them")
     return over.element
+
+
+def _may_be_key(index: FieldType, key: FieldType | None) -> bool:
+    if index.kind not in KEYS and index.kind is not Kind.DOUBLE:
+        return False
+    return key is None or key.kind not in KEYS or can_be_equal(index, key)
 
 
 def _negated_type(findings: Findings, node: Call, kind: FieldType | None) -> FieldType | None:
     if kind is None:
         return None
-    if kind.kind not in NUMBERS:
-        findings.error(node, "no-overload", f"'-' can't be applied to {kind.kind}")
-    return replace(kind, nullable=False)
+    if kind.kind in (Kind.INT, Kind.DOUBLE):
+        return SCALARS[kind.kind]
+    remedies = {Kind.UINT: "convert it: int(x)", Kind.BOOL: "write !x"}
+    what = f"'-' can't be applied to {kind.kind}"
+    findings.error(node, "no-overload", what, remedies.get(kind.kind, ""))
+    return None
 
 
-def _check_membership(findings: Findings, node: Call, kinds: list[FieldType | None]) -> None:
+def _check_membership(findings: Findings, node: Call, kinds: _Kinds) -> None:
     item, over = kinds
     if over is None:
         return
-    if over.kind not in _CONTAINERS:
-        what = f"'in' looks into a list or a map, not {over.kind}"
+    if over.kind not in CONTAINERS:
+        what = f"'in' looks into a list or a map, not {with_article(over)}"
         is_text = over.kind is Kind.STRING
         remedy = "write text.contains(part)" if is_text else "write x in [a, b]"
         findings.error(node, "no-overload", what, remedy)
         return
-    element = over.element if over.kind is Kind.LIST else None
+    element = over.element if over.kind is Kind.LIST else over.key
     if item is not None and element is not None and not can_be_equal(item, element):
-        what = f"a {item.kind} is never in a list of {element.kind}"
-        findings.warning(node, "never-equal", what, _CONVERT)
+        where = f"a list of {name_of(element)}"
+        if over.kind is Kind.MAP:
+            where = f"the keys of a map from {name_of(element)}"
+        what = f"{with_article(item)} is never in {where}"
+        findings.warning(node, "never-equal", what, conversion(node.args, [item, element]))
+        return
+    domains.check_membership(findings, node, item)
 
 
-def _want_no_null(findings: Findings, arg: Node, sign: str) -> None:
-    if isinstance(arg, Literal) and arg.value is None:
-        findings.error(arg, "no-overload", f"'{sign}' can't be applied to null")
-
-
-def _check_equality(findings: Findings, node: Call, kinds: list[FieldType | None]) -> None:
-    left, right = kinds
-    if left is not None and right is not None and not can_be_equal(left, right):
-        what = f"{left.kind} and {right.kind} are never equal"
-        findings.warning(node, "never-equal", what, _CONVERT)
-
-
-def _check_ordering(
-    findings: Findings, node: Call, kinds: list[FieldType | None], safe: frozenset[str]
-) -> None:
+def _has_null(findings: Findings, node: Call, kinds: _Kinds, safe: frozenset[str]) -> bool:
+    """Whether an operand is null, which is told; one that may be null is warned of."""
     sign = node.function.strip("_")
+    is_null = False
     for arg, kind in zip(node.args, kinds, strict=True):
-        findings.warn_of_null(arg, kind, safe, f"'{sign}'")
-        _want_no_null(findings, arg, sign)
+        if kind is not None and kind.kind is Kind.NULL:
+            is_null = True
+            remedy = "null can only be compared by == and !="
+            findings.error(arg, "no-overload", f"'{sign}' can't be applied to null", remedy)
+        else:
+            findings.warn_of_null(arg, kind, safe, f"'{sign}'")
+    return is_null
+
+
+def _check_equality(findings: Findings, node: Call, kinds: _Kinds) -> None:
+    # As they are without guards: a guard that compares with null is no slip.
+    left, right = (findings.type_of(arg) for arg in node.args)
+    if left is None or right is None:
+        return
+    if can_be_equal(left, right):
+        domains.check_equality(findings, node, kinds)
+        return
+    if Kind.NULL in (left.kind, right.kind):
+        _check_null(findings, node, kinds)
+        return
+    what = f"{left.kind} and {right.kind} are never equal"
+    findings.warning(node, "never-equal", what, conversion(node.args, kinds, node.function))
+
+
+def _check_null(findings: Findings, node: Call, kinds: _Kinds) -> None:
+    """Warn of `== null` where there is no null; `!= null` there is a guard too many, no slip."""
+    if node.function == tree.NOT_EQUALS:
+        return
+    place = 0 if kinds[1] is not None and kinds[1].kind is Kind.NULL else 1
+    what = f"{title(node.args[place])} is never null"
+    known = kinds[place]
+    is_text = known is not None and known.kind is Kind.STRING
+    remedy = 'an empty text is == ""' if is_text else "remove the comparison"
+    findings.warning(node, "never-equal", what, remedy)
+
+
+def _check_ordering(findings: Findings, node: Call, kinds: _Kinds, safe: frozenset[str]) -> None:
+    if _has_null(findings, node, kinds, safe):
+        return
     left, right = kinds
-    if left is not None and right is not None and not can_order(left, right):
+    if not can_order(left, right):
+        sign = node.function.strip("_")
+        first, second = (name_of(kind) for kind in kinds)
+        if left is None or right is None or left.kind is right.kind:
+            what = f"'{sign}' can't compare {first} with {second}"
+            findings.error(node, "no-overload", what, "only == and != compare such values")
+            return
         what = f"'{sign}' can't compare {left.kind} with {right.kind}"
-        findings.error(node, "no-overload", what, _CONVERT)
+        findings.error(node, "no-overload", what, conversion(node.args, kinds, node.function))
+        return
+    domains.check_ordering(findings, node, kinds)
+
+
+def _pair(left: FieldType | None, right: FieldType | None) -> str:
+    names = ("dyn" if kind is None else str(kind.kind) for kind in (left, right))
+    return " and ".join(names)
+
+
+def conversion(args: Sequence[Node], kinds: Sequence[FieldType | None], function: str = "") -> str:
+    """What to write instead where two types don't go together."""
+    known = {kind.kind for kind in kinds if kind is not None}
+    literals = [arg.value for arg in args if isinstance(arg, Literal)]
+    if Kind.STRING in known and known & NUMBERS:
+        return _text_or_number(literals, function)
+    if known == {Kind.STRING, Kind.BOOL} and {"true", "false"} & {*map(str, literals)}:
+        return "write true or false without quotes"
+    if known == {Kind.INT, Kind.DOUBLE}:
+        whole = [value for value in literals if type(value) is int]
+        return f"write {whole[0]}.0" if whole else "convert one of them: double(x)"
+    return _SPANS.get(frozenset(known - NUMBERS), "") or (_CONVERT if known & NUMBERS else "")
+
+
+_SPANS: Final[dict[frozenset[Kind], str]] = {
+    frozenset({Kind.STRING, Kind.TIMESTAMP}): (
+        'read the text as a time: timestamp("2025-12-25T16:00:00Z")'
+    ),
+    frozenset({Kind.STRING, Kind.DURATION}): 'read the text as a span: duration("90m")',
+    frozenset({Kind.DURATION}): 'write a span as duration("90s")',
+    frozenset({Kind.TIMESTAMP}): 'write a span as duration("90s"), a time as timestamp("…")',
+    frozenset({Kind.TIMESTAMP, Kind.DURATION}): "subtract a time from a time to get a span",
+}
+
+
+def _text_or_number(literals: list[Any], function: str) -> str:
+    for value in literals:
+        if type(value) is str and is_number(value.strip()):
+            return f"write {value.strip()} without quotes"
+    if function == "_+_":
+        return "make a text of the number: string(x)"
+    numbers = [value for value in literals if type(value) in (int, float)]
+    if numbers and function in (tree.EQUALS, tree.NOT_EQUALS):
+        return f'write "{numbers[0]}" in quotes'
+    return _CONVERT

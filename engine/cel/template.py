@@ -9,37 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from engine.cel.expression import Expression, compile_expression
 from engine.cel.failures import Failure, failure
+from engine.cel.formats import check_format
 from engine.cel.lists import NO_LISTS, Lists
 from engine.cel.text_format import text_of
 from engine.cel.tokens import check_length, scan
 from engine.cel.values import CelMap, CelType, Duration, Timestamp, UInt, to_datetime
 from engine.errors import EvaluationError, ExpressionError, Problem
-from engine.schema import FieldType, Kind
+from engine.schema import FieldType
 
-_MAX_WIDTH: Final = 1_000
-_MAX_FORMAT: Final = 100
-# Python takes the digits of every alphabet for a width.
-_NUMBER: Final = re.compile(r"\d+")
-#: What strftime fills in; it passes everything else on as it is, a forgotten `%` too.
-_TIME_FORMAT: Final = re.compile(
-    r"(?=.*%[^%])(?:[^%]|%[-_0^#]?[aAbBcCdDeFfGgHhIjklmMnpPrRsStTuUVwWxXyYzZ]|%%)*", re.DOTALL
-)
 #: What most placeholders hold; the sign behind it is not part of a longer expression.
 _PLAIN_PATH: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9.]*(?=[}:])")
 _PIECES: Final = re.compile(r"\{\{|\}\}|\{|\}")
-#: A value of each type, to try a format on.
-_SAMPLES: Final[dict[Kind, Any]] = {
-    Kind.STRING: "text",
-    Kind.INT: 7,
-    Kind.DOUBLE: 0.5,
-    Kind.BOOL: "true",
-    Kind.TIMESTAMP: datetime(2025, 1, 1, tzinfo=UTC),
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,13 +92,10 @@ def compile_template(
         parts.append(text[position : piece.start()])
         position = piece.end()
         if piece[0] == "{":
-            try:
-                placeholder, position = placeholders.read(position)
+            placeholder, position, found = placeholders.read(position)
+            problems.extend(found)
+            if placeholder is not None:
                 parts.append(placeholder)
-            except ExpressionError as error:
-                problems.extend(error.problems)
-                closed = text.find("}", position)
-                position = len(text) if closed < 0 else closed + 1
         elif piece[0] == "}":
             what = "a '}' without a '{'"
             problems.append(Problem(piece.start(), "syntax", what, "write '}}' for a brace"))
@@ -148,22 +129,38 @@ class _Placeholders:
         self._known: Final = known
         self._lists: Final = lists
 
-    def read(self, start: int) -> tuple[Placeholder, int]:
-        """The placeholder that begins at `start`, and the offset behind its brace."""
+    def read(self, start: int) -> tuple[Placeholder | None, int, Sequence[Problem]]:
+        """The placeholder that begins at `start`, the offset behind its brace, and what is wrong.
+
+        There is none where something is wrong.
+        """
         text = self._text
-        end = self._end(start)
+        try:
+            end = self._end(start)
+        except ExpressionError as error:
+            return None, self._behind(start), error.problems
         source = text[start:end].strip()
         if not source:
             what = "a placeholder without an expression"
-            raise ExpressionError((Problem(start, "syntax", what, "write '{{' for a brace"),))
-        closed = text.find("}", end)
+            problem = Problem(start, "syntax", what, "write '{{' for a brace")
+            return None, self._behind(end), (problem,)
+        closed = _closing(text, end)
         if closed < 0:
-            what = "a placeholder is not closed"
-            raise ExpressionError((Problem(start - 1, "syntax", what, "end it with '}'"),))
-        expression = self._expression(source, text.index(source, start))
+            problem = Problem(start - 1, "syntax", "a placeholder is not closed", "end it with '}'")
+            return None, self._behind(end), (problem,)
         format_spec = text[end + 1 : closed] if text[end] == ":" else ""
-        _check_format(format_spec, expression.type, end + 1)
-        return Placeholder(expression, format_spec), closed + 1
+        try:
+            expression = self._expression(source, text.index(source, start))
+        except ExpressionError as error:
+            more = check_format(format_spec, None, end + 1)
+            return None, closed + 1, (*error.problems, *more)
+        problems = check_format(format_spec, expression.type, end + 1)
+        return None if problems else Placeholder(expression, format_spec), closed + 1, problems
+
+    def _behind(self, position: int) -> int:
+        """Where to go on behind what can't be read."""
+        closed = self._text.find("}", position)
+        return len(self._text) if closed < 0 else closed + 1
 
     def _end(self, start: int) -> int:
         """Where the expression ends that begins at `start`."""
@@ -189,30 +186,17 @@ def _moved(problems: Sequence[Problem], offset: int) -> tuple[Problem, ...]:
     return tuple(replace(problem, offset=problem.offset + offset) for problem in problems)
 
 
-def _check_format(spec: str, kind: FieldType | None, offset: int) -> None:
-    if not spec:
-        return
-    is_time = kind is not None and kind.kind is Kind.TIMESTAMP
-    is_wide = not is_time and any(int(each) > _MAX_WIDTH for each in _NUMBER.findall(spec[:100]))
-    if "{" in spec or is_wide or len(spec) > _MAX_FORMAT:
-        what = f"the format '{spec[:40]}' is too wide or holds braces"
-        raise ExpressionError((Problem(offset, "bad-format", what, "write for instance >10"),))
-    if is_time and _TIME_FORMAT.fullmatch(spec) is None:
-        what = f"'{spec[:40]}' is not a format for a timestamp"
-        raise ExpressionError((Problem(offset, "bad-format", what, "write for instance %H:%M"),))
-    samples = list(_SAMPLES.values()) if kind is None else [_SAMPLES.get(kind.kind, "text")]
-    reasons: list[str] = []
-    for sample in samples:
-        try:
-            format(sample, spec)
-        except ValueError as error:
-            reasons.append(str(error))
-        else:
-            return
-    name = f" for a {kind.kind}" if kind is not None else ""
-    what = f"'{spec[:40]}' is not a format{name}: {reasons[0]}"
-    remedy = "write for instance .2f, .1%, >10 or, for a time, %H:%M"
-    raise ExpressionError((Problem(offset, "bad-format", what, remedy),))
+def _closing(text: str, start: int) -> int:
+    """The offset of the brace that closes a placeholder; -1 if there is none."""
+    depth = 0
+    for position in range(start, len(text)):
+        if text[position] == "{":
+            depth += 1
+        elif text[position] == "}":
+            if depth == 0:
+                return position
+            depth -= 1
+    return -1
 
 
 def _formatted(value: Any) -> Any:

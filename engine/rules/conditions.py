@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.cel import Expression, Operator, conjunction, lower_condition
+from engine.cel.kinds import with_article
 from engine.errors import ExpressionError, Place
 from engine.rules.compiler import Compiler, tell
 from engine.rules.fields import as_listing, as_table, as_text, check_keys
@@ -50,12 +51,22 @@ def read_condition(rule: Table, compiler: Compiler, findings: Findings) -> Expre
 
 def _when(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression | None:
     expression = compiler.expression(scalar)
-    if expression is None or expression.type is None or expression.type.kind is Kind.BOOL:
+    kind = expression.type if expression is not None else None
+    if kind is None:
+        return expression
+    if kind.kind is Kind.BOOL:
+        if kind.nullable:
+            findings.warning(
+                scalar.place,
+                Code.NULLABLE_CONDITION,
+                "`when` may be null, which is neither true nor false",
+                "compare it: … == true",
+            )
         return expression
     findings.error(
         scalar.place,
         Code.WRONG_TYPE,
-        f"`when` must be true or false, but this is a {expression.type.kind}",
+        f"`when` must be true or false, but this is {with_article(kind)}",
         "compare it with something",
     )
     return None

@@ -43,6 +43,8 @@ class Code(StrEnum):
     DUPLICATE_WATCHLIST = "duplicate-watchlist"
     WATCHLIST_SHRUNK = "watchlist-shrunk"
     NULLABLE_KEY = "nullable-key"
+    NULLABLE_CONDITION = "may-be-null"
+    ODD_KEY = "odd-key"
     NO_EFFECT = "no-effect"
     SLOW = "slow"
     EVENT = "event"

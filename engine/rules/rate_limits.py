@@ -12,6 +12,7 @@ from engine.rules.fields import as_flag, as_table, as_text, check_keys, kind_of,
 from engine.rules.findings import Code, Findings, shown
 from engine.rules.node import Listing, Node, Scalar, Table
 from engine.rules.rule import RateLimit
+from engine.schema import TIME_VARIABLE, Kind
 
 DEFAULT_COOLDOWN_SECONDS: Final = 300.0
 DEFAULT_KEY: Final = "plate.normalized_text"
@@ -79,7 +80,7 @@ def rate_limit(
     limits: Limits, rule: Table, compiler: Compiler, findings: Findings
 ) -> RateLimit | None:
     """The rate limit with its keys compiled; None where it is off. Faults go to `findings`."""
-    compiled = [compiler.key(scalar) for scalar in limits.keys]
+    compiled = [_key(scalar, compiler, findings) for scalar in limits.keys]
     if not limits.is_enabled:
         return None
     place = limits.keys[0].place if limits.keys else rule.place
@@ -97,6 +98,26 @@ def rate_limit(
             f"add a field that is always there: [{', '.join(key.text for key in keys)}, {_CAMERA}]",
         )
     return RateLimit(limits.cooldown_seconds, keys)
+
+
+def _key(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression | None:
+    """One of the keys; a type has no value to tell one thing from another by."""
+    key = compiler.key(scalar)
+    kind = key.type if key is not None else None
+    if kind is None:
+        return key
+    if kind.kind is Kind.TYPE:
+        what = "`dedup_key` is a type, which is the same for all events"
+        findings.error(scalar.place, Code.WRONG_TYPE, what, "name a field, such as camera_id")
+        return None
+    if kind.kind is Kind.RECORD:
+        names = ", ".join(f"{scalar.text.strip()}.{name}" for name in kind.fields)
+        what = "`dedup_key` is a record: only events that agree in all its fields are held back"
+        findings.warning(scalar.place, Code.ODD_KEY, what, f"name those that matter: {names}")
+    if scalar.text.strip() == TIME_VARIABLE:
+        what = "`dedup_key` is the event's instant: hardly two events have the same"
+        findings.warning(scalar.place, Code.ODD_KEY, what, "leave the time to cooldown_seconds")
+    return key
 
 
 def _compiled(text: str, place: Place, compiler: Compiler) -> tuple[Expression, ...]:

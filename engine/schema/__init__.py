@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from engine.schema.domain import Domain
 from engine.schema.event_schema import TIME_VARIABLE, EventSchema, Reader
 from engine.schema.field_type import FieldType, Kind
 
-__all__ = ["TIME_VARIABLE", "EventSchema", "FieldType", "Kind", "Reader"]
+__all__ = ["TIME_VARIABLE", "Domain", "EventSchema", "FieldType", "Kind", "Reader"]

@@ -19,6 +19,7 @@ from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 from engine.errors import DecodeError, EventError, SchemaError
 from engine.schema.avro import full_schema, set_aside, timestamp, timestamp_unit
 from engine.schema.danger import danger_of
+from engine.schema.domain import domain_of
 from engine.schema.field_type import FieldType, Kind, complete
 from engine.schema.resolution import Fit, resolve
 
@@ -27,6 +28,9 @@ _MAX_PROBLEMS: Final = 5
 _TOO_SHORT: Final = "the body ends before the event does"
 
 Reader = Callable[[bytes], dict[str, Any]]
+
+_KEY: Final = FieldType(Kind.STRING)
+_NO_ENTRY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 _PRIMITIVES: Final[Mapping[str, tuple[Kind, Any]]] = {
     "string": (Kind.STRING, ""),
@@ -201,11 +205,12 @@ class _Types:
         self._named = named
         self._open: list[str] = []
 
-    def of(self, avro: Any, path: str, doc: str = "") -> FieldType:
-        """The type of an Avro schema; `path` names the field in errors."""
+    def of(self, avro: Any, path: str, entry: Mapping[str, Any] = _NO_ENTRY) -> FieldType:
+        """The type of an Avro schema; `path` names the field in errors, `entry` describes it."""
         avro = full_schema(avro, self._named)
+        doc = entry.get("doc", "")
         if isinstance(avro, list):
-            return self._union(avro, path, doc)
+            return self._union(avro, path, entry)
         kind = avro["type"]
         if timestamp_unit(avro) is not None:
             return FieldType(Kind.TIMESTAMP, doc=doc, zero=timestamp(0, 1))
@@ -217,21 +222,23 @@ class _Types:
                 return FieldType(Kind.LIST, element=element, doc=doc, zero=[])
             case "map":
                 element = self.of(avro["values"], f"{path}[]")
-                return FieldType(Kind.MAP, element=element, doc=doc, zero={})
+                return FieldType(Kind.MAP, element=element, doc=doc, zero={}, key=_KEY)
             case "enum":
-                return FieldType(Kind.STRING, doc=doc, zero=next(iter(avro["symbols"]), ""))
+                zero = next(iter(avro["symbols"]), "")
+                domain = domain_of(avro, entry, path)
+                return FieldType(Kind.STRING, doc=doc, zero=zero, domain=domain)
             case "fixed":
                 return FieldType(Kind.BYTES, doc=doc, zero=bytes(avro["size"]))
         if kind not in _PRIMITIVES:
             raise SchemaError(f"`{path}`: the type {kind} is not supported")
         primitive, zero = _PRIMITIVES[kind]
-        return FieldType(primitive, doc=doc, zero=zero)
+        return FieldType(primitive, doc=doc, zero=zero, domain=domain_of(avro, entry, path))
 
-    def _union(self, branches: list[Any], path: str, doc: str) -> FieldType:
+    def _union(self, branches: list[Any], path: str, entry: Mapping[str, Any]) -> FieldType:
         given = [branch for branch in branches if branch not in ("null", {"type": "null"})]
         if len(given) != 1:
             raise SchemaError(f"`{path}`: a union must be of one type, or of null and one type")
-        inner = self.of(given[0], path, doc)
+        inner = self.of(given[0], path, entry)
         is_nullable = len(branches) > 1
         return replace(inner, nullable=is_nullable, zero=None if is_nullable else inner.zero)
 
@@ -249,7 +256,7 @@ class _Types:
         return FieldType(Kind.RECORD, fields=MappingProxyType(fields), doc=doc, zero=zero)
 
     def _field(self, entry: dict[str, Any], path: str) -> FieldType:
-        found = self.of(entry["type"], path, entry.get("doc", ""))
+        found = self.of(entry["type"], path, entry)
         if "default" not in entry:
             return found
         default = entry["default"]

@@ -12,13 +12,17 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from engine.errors import EventError
+from engine.schema.domain import Domain
 
 NO_FIELDS: Final[Mapping[str, FieldType]] = MappingProxyType({})
 _INT_RANGE: Final = range(-(2**63), 2**63)
 
 
 class Kind(StrEnum):
-    """What a value is: INT covers Avro's int and long, DOUBLE float and double, STRING enums."""
+    """What a value is: INT covers Avro's int and long, DOUBLE float and double, STRING enums.
+
+    The last four are no field's: only an expression gives them.
+    """
 
     STRING = "string"
     INT = "int"
@@ -29,12 +33,18 @@ class Kind(StrEnum):
     LIST = "list"
     MAP = "map"
     TIMESTAMP = "timestamp"
+    NULL = "null"
+    UINT = "uint"
+    DURATION = "duration"
+    TYPE = "type"
 
 
 @dataclass(frozen=True, slots=True)
 class FieldType:
     """The type of a field: `fields` of a record, `element` of a list or of a map's values.
 
+    `key` is the type of a map's keys, None where it is not known; `domain` what is known of the
+    values beyond their type. It is no part of the type: types that differ in it are equal.
     `zero` is the value of a field that nothing is said about: its Avro default, or else an empty
     string, 0, 0.0, false, or a record of such values.
     """
@@ -45,6 +55,8 @@ class FieldType:
     element: FieldType | None = None
     doc: str = ""
     zero: Any = field(default=None, compare=False, repr=False)
+    key: FieldType | None = None
+    domain: Domain | None = field(default=None, compare=False)
 
 
 def complete(kind: FieldType, value: Any, path: str = "") -> Any:

@@ -136,12 +136,9 @@ def typed(code: Code, field: FieldType | None, *, is_nullable: bool = False) -> 
     """The piece with the schema's type of its value."""
     if field is None:
         return replace(code, kind=None, field=None, is_nullable=True)
-    return replace(
-        code,
-        kind=TYPES[field.kind],
-        field=field,
-        is_nullable=field.nullable or is_nullable,
-    )
+    kind = TYPES.get(field.kind)
+    is_nullable = field.nullable or is_nullable or kind is None
+    return replace(code, kind=kind, field=field, is_nullable=is_nullable)
 
 
 def element(code: Code, field: FieldType | None) -> Code:

@@ -40,7 +40,7 @@ VARIABLES: Final[Mapping[str, FieldType]] = {
     ),
     "is_test": FieldType(Kind.BOOL),
     "tags": FieldType(Kind.LIST, element=TEXT),
-    "labels": FieldType(Kind.MAP, element=TEXT),
+    "labels": FieldType(Kind.MAP, element=TEXT, key=TEXT),
     "time": FieldType(Kind.TIMESTAMP),
 }
 NOON: Final = datetime(2025, 12, 25, 12, 30, tzinfo=UTC)

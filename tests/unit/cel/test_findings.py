@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.cel.failures import Failure
 from engine.cel.findings import MAX_PROBLEMS, Findings
+from engine.cel.kinds import NULL
 from engine.cel.scope import Broken
 from engine.cel.tree import Ident, Literal, Select
 from engine.errors import Severity
@@ -37,7 +38,7 @@ def test_a_null_is_warned_of_where_a_name_may_be_null_and_is_not_guarded() -> No
     findings = Findings(path, is_strict=True)
     findings.warn_of_null(path, nullable, frozenset({"a.b"}), "'<'")
     findings.warn_of_null(path, FieldType(Kind.STRING), frozenset(), "'<'")
-    findings.warn_of_null(Literal(0, 1), nullable, frozenset(), "'<'")
+    findings.warn_of_null(Literal(0, None), NULL, frozenset(), "'<'")
     findings.warn_of_null(path, None, frozenset(), "'<'")
     assert findings.problems == []
     findings.warn_of_null(path, nullable, frozenset({"a"}), "'<'")

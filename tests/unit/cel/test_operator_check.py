@@ -22,7 +22,7 @@ from tests.unit.cel.plate_variables import compiled, problem_of
         ("tags['a'] == 'x'", "the index of a list is a whole number, not a string"),
         ("-camera_id == 'x'", "'-' can't be applied to string"),
         ("-time == time", "'-' can't be applied to timestamp"),
-        ("'a' in camera_id", "'in' looks into a list or a map, not string"),
+        ("'a' in camera_id", "'in' looks into a list or a map, not a string"),
     ],
 )
 def test_operands_that_never_fit_are_faults(text: str, what: str) -> None:

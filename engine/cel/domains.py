@@ -1,0 +1,197 @@
+"""Comparisons that can never be true, or never false, by what a schema promises of a field.
+
+Only warnings come of it: nothing holds the writers of events to their schema's promises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Final
+
+from engine.cel import tree
+from engine.cel.constants import constant_of
+from engine.cel.findings import Findings, title
+from engine.cel.scope import suggest
+from engine.cel.tree import Call, Node
+from engine.cel.values import MISSING, UInt
+from engine.schema import Domain, FieldType
+from engine.schema.domain import of_characters, without
+
+_SHOWN: Final = 40
+_SHOWN_ITEMS: Final = 3
+_NUMBERS: Final = frozenset({int, UInt, float})
+_ASCII: Final = tuple(map(chr, range(128)))
+_MIRRORED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
+#: The tests of a text's parts, and how they are said.
+PARTS: Final = {
+    "startsWith": "starts with",
+    "endsWith": "ends with",
+    "contains": "contains",
+}
+_REMEDY: Final = "compare it with something else"
+
+
+@lru_cache(maxsize=256)
+def changed(function: str, domain: Domain | None) -> Domain | None:
+    """What `lower()`, `lowerAscii()` or `upperAscii()` make of the texts of a domain."""
+    if function == "upperAscii":
+        return without("a-z", "upperAscii() leaves no letters a-z")
+    is_ascii = domain is not None and domain.characters.isascii() and domain.characters != ""
+    if domain is not None and is_ascii:
+        wanted = {sign.lower() for sign in _ASCII if domain.has_part(sign)}
+        try:
+            lowered = of_characters(domain.characters.lower(), is_lower=True)
+        except ValueError:
+            lowered = None
+        if lowered is not None and wanted == {sign for sign in _ASCII if lowered.has_part(sign)}:
+            return lowered
+    if function == "lowerAscii":
+        return without("A-Z", "lowerAscii() leaves no letters A-Z")
+    return Domain(is_lower=True, note="lower() leaves no capital letters")
+
+
+@lru_cache(maxsize=256)
+def of_parts(domain: Domain | None) -> Domain | None:
+    """What is known of the parts of a text."""
+    if domain is None or domain.words:
+        return None
+    return domain
+
+
+def check_equality(findings: Findings, node: Call, kinds: list[FieldType | None]) -> None:
+    """Warn of `==` and `!=` with what no value is."""
+    for here, other in ((0, 1), (1, 0)):
+        kind = kinds[here]
+        if kind is None or kind.domain is None:
+            continue
+        value = constant_of(node.args[other])
+        if value is not MISSING and _is_outside(kind.domain, value):
+            is_true = node.function == tree.NOT_EQUALS
+            end = ": this is always true" if is_true else ""
+            what = f"{said(node.args[here], kind.domain)}, never {_shown(value)}{end}"
+            code = "always-true" if is_true else "never-equal"
+            findings.warning(node, code, what, remedy_for(kind.domain, value))
+            return
+
+
+def check_membership(findings: Findings, node: Call, item: FieldType | None) -> None:
+    """Warn of values of a list that no value is."""
+    values = constant_of(node.args[1]) if item is not None and item.domain is not None else None
+    if item is None or item.domain is None or type(values) is not list:
+        return
+    odd = outside(item.domain, values)
+    if odd:
+        shown = " or ".join(map(_shown, odd[:_SHOWN_ITEMS]))
+        more = f" and {len(odd) - _SHOWN_ITEMS} more" if len(odd) > _SHOWN_ITEMS else ""
+        what = f"{said(node.args[0], item.domain)}, never {shown}{more}"
+        findings.warning(node, "never-equal", what, remedy_for(item.domain, odd[0]))
+
+
+def check_ordering(findings: Findings, node: Call, kinds: list[FieldType | None]) -> None:
+    """Warn of an ordering that the range of an operand decides."""
+    for here, other in ((0, 1), (1, 0)):
+        kind = kinds[here]
+        domain = kind.domain if kind is not None else None
+        if domain is None or (domain.minimum is None and domain.maximum is None):
+            continue
+        limit = constant_of(node.args[other])
+        if type(limit) not in _NUMBERS:
+            continue
+        function = _MIRRORED[node.function] if here else node.function
+        verdict = _verdict(domain, function, limit)
+        if verdict is not None:
+            word = "always" if verdict else "never"
+            what = f"{said(node.args[here], domain)}, so this is {word} true"
+            findings.warning(node, f"{word}-true", what, remedy_for(domain, limit))
+            return
+
+
+def check_part(findings: Findings, node: Call, args: tuple[Node, ...], kind: FieldType) -> None:
+    """Warn of a test for a part that no text has."""
+    text = constant_of(args[1])
+    domain = kind.domain
+    if domain is None or type(text) is not str or not domain.is_of_texts:
+        return
+    test = getattr(str, _METHODS[node.function])
+    is_part = domain.has_part(text)
+    if not is_part or (domain.words and not any(test(word, text) for word in domain.words)):
+        what = f"{said(args[0], domain)}: it never {PARTS[node.function]} {_shown(text)}"
+        findings.warning(node, "never-true", what, remedy_for(domain, text))
+
+
+_METHODS: Final = {"startsWith": "startswith", "endsWith": "endswith", "contains": "__contains__"}
+
+
+def outside(domain: Domain, values: Iterable[Any]) -> list[Any]:
+    """Those of the values that are none of the domain."""
+    values = list(values)
+    is_of_texts = not domain.words and set(map(type, values)) == {str}
+    # Most lists have none: one look at all their texts together tells it.
+    if is_of_texts and domain.has_part("".join(values)):
+        return []
+    return [value for value in values if _is_outside(domain, value)]
+
+
+def _is_outside(domain: Domain, value: Any) -> bool:
+    if type(value) is str:
+        return domain.is_of_texts and not domain.has(value)
+    if type(value) in _NUMBERS:
+        low, high = domain.minimum, domain.maximum
+        return (low is not None and value < low) or (high is not None and value > high)
+    return False
+
+
+def _verdict(domain: Domain, function: str, limit: float) -> bool | None:
+    """What `x < limit` and its like are for all values x; None where that differs."""
+    low, high = domain.minimum, domain.maximum
+    match function:
+        case "_<_":
+            return _decided(high is not None and high < limit, low is not None and low >= limit)
+        case "_<=_":
+            return _decided(high is not None and high <= limit, low is not None and low > limit)
+        case "_>_":
+            return _decided(low is not None and low > limit, high is not None and high <= limit)
+    return _decided(low is not None and low >= limit, high is not None and high < limit)
+
+
+def _decided(is_always: bool, is_never: bool) -> bool | None:
+    return is_always if is_always or is_never else None
+
+
+def said(node: Node, domain: Domain) -> str:
+    """What a domain says of a part of an expression."""
+    name = title(node)
+    if domain.words:
+        return f"{name} is one of {', '.join(map(repr, domain.words[:6]))}"
+    if domain.characters:
+        return f"{name} has only the characters {domain.characters}"
+    if domain.minimum is None and domain.maximum is None:
+        return domain.note
+    if domain.minimum is None:
+        return f"{name} is at most {domain.maximum}"
+    if domain.maximum is None:
+        return f"{name} is at least {domain.minimum}"
+    note = f" ({domain.note})" if domain.note else ""
+    return f"{name} is from {domain.minimum} to {domain.maximum}{note}"
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return f"'{text}'" if type(value) is str else text
+
+
+def remedy_for(domain: Domain, value: Any) -> str:
+    """What may have been meant by a value that a domain has not."""
+    if type(value) is str:
+        if domain.words:
+            return suggest(value, domain.words) or _REMEDY
+        for text in (value.lower() if domain.is_lower else value.upper(), value.lower()):
+            kept = "".join(sign for sign in text if domain.has_part(sign))
+            if kept and kept != value and len(kept) * 2 > len(value):
+                return f"did you mean '{kept}'?"
+        return _REMEDY
+    if domain.maximum == 1 and 1 < value <= 100:
+        return f"did you mean {value / 100:g}?"
+    return _REMEDY

@@ -59,7 +59,7 @@ def axis_of(values: Sequence[float], fewest: int, start: float, end: float) -> A
 def chart(results: Sequence[Result], machine: Machine) -> str:
     """The drawing of at least one result."""
     mixed = sorted((each for each in results if each.kind is SetKind.MIXED), key=_rules)
-    across = axis_of([max(1, each.rules) for each in results], 1, LEFT, RIGHT)
+    across = axis_of([_rules(each) for each in results], 1, LEFT, RIGHT)
     up = axis_of([each.us_per_event for each in results], FEWEST_DECADES, BOTTOM, TOP)
     return "\n".join(
         [
@@ -71,7 +71,7 @@ def chart(results: Sequence[Result], machine: Machine) -> str:
             *_proportional(mixed, across, up),
             *_curve(mixed, across, up),
             *(
-                _marker(each.kind, across.place(max(1, each.rules)), up.place(each.us_per_event))
+                _marker(each.kind, across.place(_rules(each)), up.place(each.us_per_event))
                 for each in results
                 if each.kind is not SetKind.MIXED
             ),
@@ -82,7 +82,8 @@ def chart(results: Sequence[Result], machine: Machine) -> str:
 
 
 def _rules(result: Result) -> int:
-    return result.rules
+    """Where a result lies; a logarithmic axis has no 0."""
+    return max(1, result.rules)
 
 
 def number(value: float) -> str:
@@ -148,7 +149,7 @@ def _proportional(mixed: Sequence[Result], across: Axis, up: Axis) -> Iterator[s
 
 
 def _curve(mixed: Sequence[Result], across: Axis, up: Axis) -> Iterator[str]:
-    points = [(across.place(each.rules), up.place(each.us_per_event)) for each in mixed]
+    points = [(across.place(_rules(each)), up.place(each.us_per_event)) for each in mixed]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     color = COLORS[SetKind.MIXED]
     yield f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2.5"/>'
@@ -196,4 +197,5 @@ def _told(results: Sequence[Result], mixed: Sequence[Result]) -> Iterator[tuple[
         if each.kind is SetKind.SITE:
             yield each.kind, f"{each.rules} rules on one list of {SITE_PLATES:,} plates: {figure}"
         elif each.kind is SetKind.OWN:
-            yield each.kind, f"your {each.rules:,} rules: {figure}"
+            noun = "rule" if each.rules == 1 else "rules"
+            yield each.kind, f"your {each.rules:,} {noun}: {figure}"

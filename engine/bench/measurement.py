@@ -1,7 +1,8 @@
 """Measures one set of rules, in the process that `probe.py` starts for it.
 
 `python -m engine.bench.measurement JOB` writes a line of JSON for each stage as it begins, and at
-last one with the result. The set has the process to itself, so the memory is the set's alone.
+last one with the result, or with what is wrong. The set has the process to itself, so the memory is
+the set's alone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -24,7 +25,7 @@ from engine.bench.memory import peak_resident_mb, resident_mb
 from engine.bench.result import Result
 from engine.bench.timing import time_calls
 from engine.bench.traffic import traffic
-from engine.errors import EvaluationError
+from engine.errors import AlertEngineError, EvaluationError
 from engine.event import Event
 from engine.match import IndexedMatcher
 from engine.rules import Rule, RuleSet, examples_of, load_rules
@@ -72,12 +73,12 @@ def measure(job: Job, tell: Callable[[Stage], None]) -> Result:
     Raises RulesError, SchemaError and EventError where rules, schema and events don't fit.
     """
     schema = EventSchema.load(Path(job.schema))
-    errors = ErrorCount()
+    errors, zone = ErrorCount(), ZoneInfo(job.zone)
     tell(Stage.COMPILE)
-    made = compile_rules([Path(path) for path in job.paths], schema, errors)
+    made = compile_rules([Path(path) for path in job.paths], schema, zone, errors)
     tell(Stage.MATCH)
     examples = examples_of(made.rule_set.rules) if job.kind is SetKind.OWN else []
-    events = traffic(EVENTS, schema, ZoneInfo(job.zone), datetime.now(UTC), examples)
+    events = traffic(EVENTS, schema, zone, datetime.now(UTC), examples)
     found = survey(made.matcher, events, job.seconds, errors)
     timing = time_calls(made.matcher.match, events, job.seconds)
     return Result(
@@ -95,12 +96,14 @@ def measure(job: Job, tell: Callable[[Stage], None]) -> Result:
     )
 
 
-def compile_rules(paths: Sequence[Path], schema: EventSchema, errors: ErrorCount) -> Compiled:
+def compile_rules(
+    paths: Sequence[Path], schema: EventSchema, zone: tzinfo, errors: ErrorCount
+) -> Compiled:
     """The rules of these files and their matcher, as the service makes them, without channels."""
     gc.collect()
     before = resident_mb()
     started, cpu_started = time.perf_counter(), time.process_time()
-    rule_set = load_rules(paths, schema, None)
+    rule_set = load_rules(paths, schema, None, zone=zone)
     matcher = IndexedMatcher(rule_set.rules, errors.add)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     gc.collect()
@@ -134,8 +137,12 @@ def main() -> None:
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
 
-    result = measure(Job.from_json(sys.argv[1]), lambda stage: write({"stage": stage}))
-    write({"result": asdict(result)})
+    try:
+        result = measure(Job.from_json(sys.argv[1]), lambda stage: write({"stage": stage}))
+    except AlertEngineError as error:
+        write({"error": str(error)})
+    else:
+        write({"result": asdict(result)})
 
 
 if __name__ == "__main__":

@@ -83,6 +83,17 @@ def site_rules(plates: Sequence[str]) -> list[PlainRule]:
     return [PlainRule("rule-0", (listed,)), *at_cameras]
 
 
+def site_file(rules: Iterable[PlainRule], list_file: str) -> str:
+    """The rules of a site as YAML; their plates are in the file of this name."""
+    return f"watchlists: {{wanted: {{file: {list_file}}}}}\nrules:\n" + "".join(
+        _head(rule.rule_id)
+        + _conditions_key(rule.conditions[1:])
+        + '    when: plate.normalized_text in watchlist("wanted")\n'
+        + _tail(rule.rule_id)
+        for rule in rules
+    )
+
+
 def rule_file(rules: Iterable[PlainRule]) -> str:
     """The rules as YAML, each with its own message; the channels that they name are defined."""
     rules = list(rules)
@@ -92,12 +103,16 @@ def rule_file(rules: Iterable[PlainRule]) -> str:
 
 
 def _entry(rule: PlainRule) -> str:
-    conditions = "".join(
+    return _head(rule.rule_id) + _conditions_key(rule.conditions) + _tail(rule.rule_id, rule.notify)
+
+
+def _conditions_key(conditions: Sequence[Condition]) -> str:
+    lines = [
         f"      - {{field: {each.field}, operator: {each.operator}, "
         f"value: {json.dumps(each.value)}}}\n"
-        for each in rule.conditions
-    )
-    return _head(rule.rule_id) + f"    conditions:\n{conditions}" + _tail(rule.rule_id, rule.notify)
+        for each in conditions
+    ]
+    return "".join(["    conditions:\n", *lines]) if lines else ""
 
 
 def _head(rule_id: str) -> str:

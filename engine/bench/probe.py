@@ -24,8 +24,8 @@ def measure_set(
 ) -> Result:
     """Compile the set and match events for about `seconds`, in a fresh process.
 
-    `tell` hears of each stage as it begins. Raises BenchError when the process ends without a
-    result. Whatever is raised here, the process is gone afterwards.
+    `tell` hears of each stage as it begins. Raises BenchError when it comes to no result. Whatever
+    is raised here, the process is gone afterwards.
     """
     paths = tuple(str(path) for path in measured.paths)
     job = Job(measured.kind, paths, str(schema_path), zone.key, seconds)
@@ -54,6 +54,8 @@ def _result(process: subprocess.Popen[str], tell: Callable[[Stage], None]) -> Re
     result = None
     for line in process.stdout:
         said = json.loads(line)
+        if "error" in said:
+            raise BenchError(said["error"])
         if "stage" in said:
             tell(Stage(said["stage"]))
         else:
@@ -64,9 +66,11 @@ def _result(process: subprocess.Popen[str], tell: Callable[[Stage], None]) -> Re
 
 
 def _why(status: int, measured: MeasuredSet) -> str:
+    noun = "rule" if measured.rules == 1 else "rules"
+    process = f"the process that measured {measured.rules:,} {noun}"
     if status < 0:
         return (
-            f"the process that measured {measured.rules:,} rules was killed (signal {-status}),"
+            f"{process} was killed (signal {-status}),"
             " which is what happens when memory runs out: give it more, or measure fewer rules"
         )
-    return f"the process that measured {measured.rules:,} rules failed, see above"
+    return f"{process} failed, see above"

@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Final
 
 from engine.bench.measured_set import MeasuredSet, SetKind
-from engine.bench.mixed_rules import mixed_rules, rule_file
+from engine.bench.mixed_rules import (
+    mixed_rules,
+    rule_file,
+    site_file,
+    site_plates,
+    site_rules,
+)
 from engine.errors import BenchError
 
 # Memory that every container can write to, also where all its file systems are read-only.
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+LIST_FILE: Final = "wanted.csv"
+# A rule file has a greatest size.
+RULES_A_FILE: Final = 10_000
 
 
 @contextmanager
@@ -48,6 +57,16 @@ def _unwritten(error: OSError) -> str:
 
 
 def _write(kind: SetKind, rules: int, folder: Path) -> tuple[Path, ...]:
-    path = folder / "rules.yaml"
-    path.write_text(rule_file(mixed_rules(rules)), encoding="utf-8")
-    return (path,)
+    if kind is SetKind.SITE:
+        plates = site_plates()
+        (folder / LIST_FILE).write_text("\n".join(["plate", *plates, ""]), encoding="utf-8")
+        texts = [site_file(site_rules(plates), LIST_FILE)]
+    else:
+        made = mixed_rules(rules)
+        firsts = range(0, rules, RULES_A_FILE)
+        texts = [rule_file(made[first : first + RULES_A_FILE]) for first in firsts]
+    paths = []
+    for number, text in enumerate(texts):
+        paths.append(folder / f"rules-{number}.yaml")
+        paths[-1].write_text(text, encoding="utf-8")
+    return tuple(paths)

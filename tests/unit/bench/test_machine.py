@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.bench.machine import UNKNOWN, Machine, ask_nvpmodel, read_machine
+from engine.bench.machine import UNKNOWN, ask_nvpmodel, read_machine
+from tests.unit.bench.results import MACHINE
 
 X86 = "processor\t: 0\nmodel name\t: Fast CPU @ 3 GHz\nprocessor\t: 1\nmodel name\t: Fast CPU\n"
 ORIN = "processor\t: 0\nmodel name\t: ARMv8 Processor rev 1 (v8l)\nCPU implementer\t: 0x41\n\
@@ -88,31 +89,20 @@ def test_cores_are_those_that_the_process_may_use() -> None:
     assert read_machine(ask=nothing).cores == len(os.sched_getaffinity(0))
 
 
-def some_machine() -> Machine:
-    return Machine(
-        cpu="Cortex-A78AE",
-        cores=6,
-        architecture="aarch64",
-        model=UNKNOWN,
-        power_mode=UNKNOWN,
-        memory_mb=8000,
-        load=0.5,
-        system="Linux 5.15",
-        python="CPython 3.13.1",
-        engine="0.1.0",
-    )
-
-
 def test_a_machine_is_told_in_words() -> None:
-    assert some_machine().hardware() == ["6 cores of Cortex-A78AE (aarch64)"]
-    jetson = dataclasses.replace(some_machine(), cores=1, model="Jetson", power_mode="15W")
-    assert jetson.hardware() == ["1 core of Cortex-A78AE (aarch64)", "Jetson", "power mode 15W"]
-    assert jetson.software() == ["alert-engine 0.1.0", "CPython 3.13.1", "Linux 5.15"]
+    assert MACHINE.hardware() == [
+        "6 cores of Cortex-A78AE (aarch64)",
+        "NVIDIA Jetson Orin Nano",
+        "power mode 15W",
+    ]
+    assert MACHINE.software() == ["alert-engine 0.1.0", "CPython 3.13.1", "Linux 5.15"]
+    plain = dataclasses.replace(MACHINE, cores=1, model=UNKNOWN, power_mode=UNKNOWN)
+    assert plain.hardware() == ["1 core of Cortex-A78AE (aarch64)"]
 
 
 @pytest.mark.parametrize(("load", "is_busy"), [(5.4, False), (5.6, True), (None, False)])
 def test_a_machine_without_a_free_core_is_busy(load: float | None, is_busy: bool) -> None:
-    assert dataclasses.replace(some_machine(), load=load).is_busy is is_busy
+    assert dataclasses.replace(MACHINE, load=load).is_busy is is_busy
 
 
 def test_nvpmodel_is_asked_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from engine.cel import tree
 from engine.cel.scope import shorten
 from engine.cel.tokens import Token, TokenKind, syntax_error, tokenize
 from engine.cel.tree_builder import TreeBuilder
+from engine.cel.unoffered import remedy_of_sign
 from engine.errors import ExpressionError, Problem
 
 #: Deepest tree that is accepted: walking it takes at most five of Python's 1,000 frames a level.
@@ -52,7 +53,7 @@ def parse_tokens(tokens: Sequence[Token], end: int) -> tree.Node:
     try:
         root: tree.Node = _parse(tokens)
     except lark.exceptions.UnexpectedToken as error:
-        raise _unexpected(error.token, end) from None
+        raise _unexpected(error.token, tokens, end) from None
     if tree.depth(root) > MAX_DEPTH:
         message = f"the expression is nested more than {MAX_DEPTH} deep"
         remedy = "split it into several rules or conditions"
@@ -65,13 +66,16 @@ def _parse(tokens: Any) -> Any:
     return _parser().parse(tokens)
 
 
-def _unexpected(found: lark.Token, end: int) -> ExpressionError:
+def _unexpected(found: lark.Token, tokens: Sequence[Token], end: int) -> ExpressionError:
     if found.type == "$END":
         return syntax_error(
             end, "the expression ends too early", "an operand or a bracket is missing"
         )
     text = str(found)
     remedy = _WORD_REMEDIES.get(text, "")
+    if text == "?":
+        before = [token.text for token in tokens if token.offset < (found.start_pos or 0)]
+        remedy = remedy_of_sign(before[-1] if before else "")
     return syntax_error(found.start_pos or 0, f"'{shorten(text)}' is not expected here", remedy)
 
 

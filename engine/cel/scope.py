@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from engine.cel.failures import Failure
 from engine.cel.tree import Ident, Node, Select
+from engine.cel.unoffered import OPTIONAL_TYPE
 from engine.cel.values import TYPE_NAMES
 from engine.schema import FieldType
 
@@ -92,6 +93,8 @@ class Scope:
 
     def suggestion(self, name: str) -> str:
         """What may have been meant by an unknown name."""
+        if name == OPTIONAL_TYPE:
+            return "there are no optional values"
         paths = list(_paths(self.variables))
         nested = [path for path in paths if path.endswith(f".{name}")]
         if nested:

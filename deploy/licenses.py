@@ -10,6 +10,9 @@ from importlib.metadata import Distribution, distributions
 CLASSIFIER = "License :: "
 LONGEST = 80
 LICENSE_FILES = {"LICENSE", "LICENCE", "COPYING"}
+MIT = "MIT License"
+# How that licence's text begins, where it has no title.
+MIT_TEXT = "Permission is hereby granted, free of charge, to any person obtaining a"
 
 
 def license_of(distribution: Distribution) -> str:
@@ -32,7 +35,8 @@ def title_of(distribution: Distribution) -> str:
     """The first line of the licence file that the distribution carries, else "unknown"."""
     for path in distribution.files or ():
         if path.stem.upper() in LICENSE_FILES and (text := path.read_text().strip()):
-            return text.splitlines()[0].strip()
+            title = text.splitlines()[0].strip()
+            return MIT if title.startswith("Copyright") and MIT_TEXT in text else title
     return "unknown"
 
 

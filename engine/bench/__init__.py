@@ -6,6 +6,7 @@ from engine.bench.chart import chart
 from engine.bench.job import Stage
 from engine.bench.machine import Machine, read_machine
 from engine.bench.measured_set import MeasuredSet, SetKind
+from engine.bench.memory import available_mb
 from engine.bench.mixed_rules import FIELDS, SITE_PLATES, SITE_RULES
 from engine.bench.picture import PICTURE_SUFFIXES, save_picture
 from engine.bench.probe import measure_set
@@ -22,6 +23,7 @@ __all__ = [
     "Result",
     "SetKind",
     "Stage",
+    "available_mb",
     "chart",
     "measure_set",
     "read_machine",

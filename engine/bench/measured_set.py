@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
+
+PROCESS_MB: Final = 100.0
+MB_A_RULE: Final = 0.02
 
 
 class SetKind(StrEnum):
@@ -22,3 +26,8 @@ class MeasuredSet:
     kind: SetKind
     rules: int
     paths: tuple[Path, ...]
+
+    @property
+    def needed_mb(self) -> float:
+        """About the memory that its process needs, from above."""
+        return PROCESS_MB + MB_A_RULE * self.rules

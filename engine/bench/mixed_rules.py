@@ -1,8 +1,8 @@
 """The rule sets of every measurement, made up by chance, the same in every run.
 
 Of ten mixed rules seven are lists of ten plates, one is a regex, one a text that the plate
-contains, and one a range of the confidence at one camera. They are chosen so that matches stay
-rare however many rules there are: the cost of looking is measured, not that of finding.
+contains, and one a range of the confidence at one camera. A rule matches one event of 200,000 or
+so: the cost of looking is measured, not that of finding.
 """
 
 from __future__ import annotations

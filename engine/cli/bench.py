@@ -7,7 +7,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +20,7 @@ from engine.bench import (
     MeasuredSet,
     Result,
     SetKind,
+    available_mb,
     chart,
     measure_set,
     read_machine,
@@ -166,17 +167,31 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _plan(settings: Settings, own: Sequence[Path], sizes: Sizes | None) -> list[MeasuredSet]:
     """What to measure; the files of made-up sets are yet to be written."""
-    planned = []
+    planned: list[MeasuredSet] = []
     if own:
         _, rule_set = load(settings, own, with_channels=False)
         planned.append(MeasuredSet(SetKind.OWN, len(rule_set.rules), tuple(own)))
     chosen = sizes or Sizes(() if own else DEFAULT_SIZES, has_site=not own)
-    planned += [MeasuredSet(SetKind.MIXED, rules, ()) for rules in chosen.mixed]
+    made_up = [MeasuredSet(SetKind.MIXED, rules, ()) for rules in chosen.mixed]
     if chosen.has_site:
-        planned.append(MeasuredSet(SetKind.SITE, SITE_RULES, ()))
-    if len(planned) > bool(own):
+        made_up.append(MeasuredSet(SetKind.SITE, SITE_RULES, ()))
+    planned += made_up if sizes else list(_that_fit(made_up))
+    if made_up:
         _check_fields(EventSchema.load(settings.event_schema_path), settings)
     return planned
+
+
+def _that_fit(planned: Sequence[MeasuredSet]) -> Iterator[MeasuredSet]:
+    """Those for which there is memory; the others are told."""
+    available = available_mb()
+    for each in planned:
+        if available is None or each.needed_mb <= available:
+            yield each
+        else:
+            sys.stderr.write(
+                f"{each.rules:,} rules are left out: they may need {each.needed_mb:,.0f} MB of"
+                f" memory, and {available:,.0f} MB are free; with --sizes they are tried\n"
+            )
 
 
 def _check_fields(schema: EventSchema, settings: Settings) -> None:

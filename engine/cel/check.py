@@ -30,7 +30,8 @@ from engine.cel.kinds import (
     nullable,
     with_article,
 )
-from engine.cel.list_access import list_type, warn_of_missing
+from engine.cel.list_access import list_type
+from engine.cel.lists import warn_of_missing
 from engine.cel.operator_check import arithmetic_type, conversion, operator_type, want_bool
 from engine.cel.scope import Local, Scope, Variable, dotted, shorten, suggest
 from engine.cel.tree import (

@@ -8,10 +8,8 @@ from typing import Any, Final
 
 from engine.cel import tree
 from engine.cel.failures import Failure, failure
-from engine.cel.findings import Findings
 from engine.cel.logic import Closure
 from engine.cel.tree import Bound, Call, Node
-from engine.cel.unparse import unparse
 from engine.cel.values import Timestamp, to_datetime
 from engine.schema import FieldType, Kind
 from engine.watchlist import STANDING_COLUMNS, Watchlist
@@ -52,23 +50,6 @@ def row_type(watchlist: Watchlist) -> FieldType:
 def list_type(watchlist: Watchlist) -> FieldType:
     """The type of a list: a map of rows by plate."""
     return FieldType(Kind.MAP, element=row_type(watchlist))
-
-
-def warn_of_missing(findings: Findings, node: Call, name: str, safe: frozenset[str]) -> None:
-    """Warn of a row that is asked for where the plate may not be on the list.
-
-    `name` is how guards call the row; "" where it is too long for one.
-    """
-    found = asked(node)
-    if found is None or node.function != tree.INDEX or not name or name in safe:
-        return
-    what = f"a plate that is not on '{found[0].name}' has no row, which is an evaluation error"
-    remedy = f"guard it: {unparse(found[1])} in {unparse(node.args[0])} && …"
-    findings.warning(node, MISSING_ROW, what, remedy)
-
-
-#: The code of that warning: a message follows from a condition which may guard it.
-MISSING_ROW: Final = "may-be-missing"
 
 
 def plan_list(node: Call, closure: Callable[[Node], Closure]) -> Closure | None:

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Final
 
 from engine.cel import tree
-from engine.cel.list_access import listed
+from engine.cel.findings import Findings
+from engine.cel.list_access import asked, listed
 from engine.cel.scope import shorten, suggest
 from engine.cel.tree import (
     Bound,
@@ -24,11 +25,14 @@ from engine.cel.tree import (
     Node,
     Select,
 )
+from engine.cel.unparse import unparse
 from engine.errors import Problem, Severity
 from engine.watchlist import Watchlist
 
 #: How a list is called.
 FUNCTION: Final = "watchlist"
+#: The code of a warning that is none in a message: a condition goes before it.
+MISSING_ROW: Final = "may-be-missing"
 _KEY: Final = "plate.normalized_text"
 
 
@@ -45,6 +49,15 @@ class Lists:
 
 
 NO_LISTS: Final = Lists({})
+
+
+class _Unusable:
+    """Of this nothing is known."""
+
+    __slots__ = ()
+
+
+_UNUSABLE: Final = _Unusable()
 
 
 def bind(root: Node, lists: Lists) -> tuple[Node, list[Problem]]:
@@ -87,13 +100,16 @@ class _Binding:
     def _call(self, node: Call) -> Node:
         if _is_list(node):
             self._problem(node, "can be asked for plates only", _how(node))
-            return self._list(node)
+            self._list(node)
+            return _unusable(node)
         if node.function == tree.IN:
             item, container = node.args
             return replace(node, args=(self.node(item), self._container(container)))
         if node.function == tree.INDEX and _is_list(node.args[0]):
             what = "gives a row of which a column must be named"
             self._problem(node.args[0], what, _how(node.args[0]))
+            self._index(node)
+            return _unusable(node)
         first, calls = tree.arithmetic_chain(node)
         if calls:
             bound = self.node(first)
@@ -113,7 +129,8 @@ class _Binding:
             return replace(node, operand=bound)
         if _is_list(row):
             self._problem(row, "has no columns, its rows have", _how(row))
-            return replace(node, operand=self._list(row))
+            self._list(row)
+            return _unusable(node)
         return replace(node, operand=self.node(row))
 
     def _index(self, node: Call) -> Call:
@@ -132,7 +149,7 @@ class _Binding:
             self.problems.append(
                 Problem(node.offset, "watchlist-name", what, 'write watchlist("stolen")')
             )
-            return _nothing(node)
+            return _unusable(node)
         self._lists.used.add(name.value)
         known = self._lists.known
         found = known.get(name.value)
@@ -140,7 +157,7 @@ class _Binding:
             what = f"there is no watchlist '{shorten(name.value)}'"
             remedy = suggest(name.value, known) or "define it under `watchlists:`"
             self.problems.append(Problem(name.offset, "unknown-watchlist", what, remedy))
-        return Bound(node.offset, found) if found is not None else _nothing(node)
+        return Bound(node.offset, found) if found is not None else _unusable(node)
 
     def _problem(self, node: Node, what: str, remedy: str) -> None:
         self.problems.append(Problem(node.offset, "watchlist-use", f"a watchlist {what}", remedy))
@@ -155,9 +172,9 @@ class _Binding:
             self.problems.append(problem)
 
 
-def _nothing(node: Node) -> Node:
-    """What stands for a list that can't be used: the fault has been told, no other follows."""
-    return Call(node.offset, "dyn", (MapNode(node.offset, ()),))
+def _unusable(node: Node) -> Node:
+    """What stands for what can't be used: the fault has been told, no other follows."""
+    return Bound(node.offset, _UNUSABLE)
 
 
 def _is_list(node: Node) -> bool:
@@ -170,3 +187,16 @@ def _how(node: Node) -> str:
     text = name.value if isinstance(name, Literal) and type(name.value) is str else "stolen"
     call = f'watchlist("{shorten(text)}")'
     return f"write {_KEY} in {call}, or {call}[{_KEY}].note"
+
+
+def warn_of_missing(findings: Findings, node: Call, name: str, safe: frozenset[str]) -> None:
+    """Warn of a row that is asked for where the plate may not be on the list.
+
+    `name` is how guards call the row; "" where it is too long for one.
+    """
+    found = asked(node)
+    if found is None or node.function != tree.INDEX or not name or name in safe:
+        return
+    what = f"a plate that is not on '{found[0].name}' has no row, which is an evaluation error"
+    remedy = f"guard it: {unparse(found[1])} in {unparse(node.args[0])} && …"
+    findings.warning(node, MISSING_ROW, what, remedy)

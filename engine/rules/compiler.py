@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from engine.cel import Expression, Template, compile_expression, compile_template
-from engine.cel.list_access import MISSING_ROW
-from engine.cel.lists import NO_LISTS, Lists
+from engine.cel.lists import MISSING_ROW, NO_LISTS, Lists
 from engine.errors import ExpressionError, Place, Problem, Severity
 from engine.rules.findings import Findings
 from engine.rules.node import Scalar

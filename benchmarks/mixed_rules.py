@@ -13,7 +13,7 @@ from engine.rules import Rule, RuleSet, load_rules
 from tests.support.avro import plate_schema
 from tests.support.rule_files import Mailbox
 
-# A list longer than this is a variable to other implementations, which refuse so much text.
+# A list longer than this is a function to other implementations, which refuse so much text.
 LONGEST_LITERAL: Final = 1_000
 LISTED: Final = "listed"
 
@@ -54,7 +54,7 @@ def _is_long(condition: Condition) -> bool:
 
 def _cel_condition(condition: Condition) -> str:
     if _is_long(condition):
-        return f"{condition.field} in {LISTED}"
+        return f"{LISTED}({condition.field})"
     value = json.dumps(condition.value)
     match condition.operator:
         case "in_list":

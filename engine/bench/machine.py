@@ -73,7 +73,7 @@ class Machine:
 
     def software(self) -> list[str]:
         """What runs on it, in a few texts for people."""
-        return [f"alert-engine {self.engine}", self.python]
+        return [self.python, f"alert-engine {self.engine}"]
 
 
 def ask_nvpmodel() -> str:

@@ -95,7 +95,7 @@ def test_a_machine_is_told_in_words() -> None:
         "NVIDIA Jetson Orin Nano",
         "power mode 15W",
     ]
-    assert MACHINE.software() == ["alert-engine 0.1.0", "CPython 3.13.1"]
+    assert MACHINE.software() == ["CPython 3.13.1", "alert-engine 0.1.0"]
     plain = dataclasses.replace(MACHINE, cores=1, model=UNKNOWN, power_mode=UNKNOWN)
     assert plain.hardware() == ["1 core of Cortex-A78AE (aarch64)"]
 

@@ -32,8 +32,8 @@ class Expression:
     `text` is as the author wrote it, `cel` the tree as CEL text with long bound lists shortened.
     `fields` are the dotted paths that it reads. `type` is the result's type where it is known.
     `root` is the tree and `variables` what its names mean, for those who look for necessary
-    conditions in it. `code` is what the functions were generated from, None where closures run,
-    several times slower; `fallback` says why.
+    conditions in it. `code` is what the functions were generated from, for a `conjunction`; None
+    where closures run, several times slower, `fallback` says why, and where none is wanted later.
     """
 
     text: str

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from engine.collector import collector_paused
 from engine.errors import Place, RulesError, Severity
 from engine.rules.channel_list import ChannelList, StandIn
 from engine.rules.compiler import Compiler
@@ -48,6 +49,18 @@ def load_rules(
 
     Raises RulesError with every fault of every file, warnings included, sorted by place.
     """
+    with collector_paused():
+        return _load(paths, schema, variables, stand_in, known, zone)
+
+
+def _load(
+    paths: Sequence[Path],
+    schema: EventSchema,
+    variables: Mapping[str, str] | None,
+    stand_in: StandIn | None,
+    known: Mapping[str, Watchlist] | None,
+    zone: tzinfo,
+) -> RuleSet:
     findings = Findings()
     files = rule_files(paths, findings)
     is_whole = not findings.has_errors
@@ -146,8 +159,11 @@ def _read_rules(
     if node is None or (isinstance(node, Scalar) and node.is_null):
         return
     listing = as_listing(node, "`rules`", findings)
-    for item in listing.items if listing is not None else ():
-        reader.read(item, limits)
+    items = listing.items if listing is not None else []
+    items.reverse()
+    while items:
+        # Each is let go of once it is read: all nodes take more memory than all rules do.
+        reader.read(items.pop(), limits)
 
 
 def _want_rules(count: int, paths: Sequence[Path], findings: Findings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.errors import Place
-from engine.rules.position import line_and_column, source_index
+from engine.rules.position import BREAK, line_and_column, source_index
 
 NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 
@@ -13,24 +13,30 @@ NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 class Source:
     """A file's name, as people gave it, and its text."""
 
-    __slots__ = ("file", "text")
+    __slots__ = ("_line_starts", "file", "text")
 
     def __init__(self, file: str, text: str) -> None:
         self.file = file
         self.text = text
+        self._line_starts: list[int] = []
+
+    def index(self, line: int, column: int) -> int:
+        """Where in the text a place is; both count from 1."""
+        if not self._line_starts:
+            self._line_starts = [0, *(found.end() for found in BREAK.finditer(self.text))]
+        return self._line_starts[line - 1] + column - 1
 
 
 class Scalar:
     """One text; `plain` means that it stands without quotes, so that YAML would give it a type.
 
-    `line` and `column` count from 1; `start` is the index in the file's text; `style` is YAML's:
-    empty, a quotation mark, `|` or `>`.
+    `line` and `column` count from 1; `style` is YAML's: empty, a quotation mark, `|` or `>`.
     """
 
-    __slots__ = ("column", "line", "plain", "source", "start", "style", "text")
+    __slots__ = ("column", "line", "plain", "source", "style", "text")
 
     def __init__(
-        self, source: Source, text: str, plain: bool, style: str, line: int, column: int, start: int
+        self, source: Source, text: str, plain: bool, style: str, line: int, column: int
     ) -> None:
         self.source = source
         self.text = text
@@ -38,7 +44,6 @@ class Scalar:
         self.style = style
         self.line = line
         self.column = column
-        self.start = start
 
     @property
     def is_null(self) -> bool:
@@ -56,10 +61,11 @@ class Scalar:
         It is the scalar's start where the way back can't be told.
         """
         text = self.source.text
-        index = source_index(text, self.start, self.text, self.style, offset)
+        start = self.source.index(self.line, self.column)
+        index = source_index(text, start, self.text, self.style, offset)
         if index is None:
             return self.place
-        return Place(self.source.file, *line_and_column(text, self.start, self.place, index))
+        return Place(self.source.file, *line_and_column(text, start, self.place, index))
 
 
 class Listing:

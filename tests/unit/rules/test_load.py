@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from engine.bench.mixed_rules import mixed_rules, rule_file
+from engine.collector import collector_paused
 from engine.errors import RulesError, Severity
 from engine.rules import load_rules
+from engine.rules.document import read_document
+from engine.rules.findings import Findings
 from engine.rules.report import as_text
 from tests.unit.rules.rule_text import ROOT, load, matches, schema
 
@@ -58,7 +64,7 @@ def test_a_file_of_the_plans_form_loads_with_a_warning_for_each_rule() -> None:
     assert all(rule.notify == () for rule in found.rules)
     limits = [rule.rate_limit for rule in found.rules]
     assert limits[0] is not None
-    assert limits[0].cooldown_seconds == 300
+    assert limits[0].cooldown_seconds == 4_000
     assert limits[1] is not None
     assert limits[1].cooldown_seconds == 600
     assert limits[2] is None
@@ -201,6 +207,31 @@ def test_a_list_of_ten_thousand_plates_loads(tmp_path: Path) -> None:
     found = load(tmp_path, f"rules:\n  - {{id: a, notify: [], conditions: [{condition}]}}\n")
     assert matches(found.rules[0], plate={"normalized_text": "p09999"}) is True
     assert matches(found.rules[0], plate={"normalized_text": "P10000"}) is False
+
+
+def test_a_load_leaves_nothing_that_only_the_collector_could_free(tmp_path: Path) -> None:
+    text = rule_file(mixed_rules(20))
+    load(tmp_path, text)
+    gc.collect()
+    with collector_paused():
+        load(tmp_path, text)
+        assert gc.collect() == 0
+
+
+@pytest.mark.slow
+def test_what_was_read_of_a_file_is_let_go_of_while_its_rules_are_made(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(rule_file(mixed_rules(4_000)), encoding="utf-8")
+    tracemalloc.start()
+    nodes = read_document(path, Findings())
+    size_of_nodes, _ = tracemalloc.get_traced_memory()
+    del nodes
+    tracemalloc.reset_peak()
+    rules = load_rules([path], schema(), {})
+    size_of_rules, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(rules.rules) == 4_000
+    assert peak < 0.75 * (size_of_nodes + size_of_rules)
 
 
 @pytest.mark.slow

@@ -54,3 +54,14 @@ def test_places_count_from_one_and_in_characters() -> None:
     assert node.keys["🚗🚗"].place == Place("f.yaml", 2, 1)
     assert listing.place == Place("f.yaml", 2, 5)
     assert listing.items[1].place == Place("f.yaml", 2, 9)
+
+
+def test_a_places_index_counts_every_line_break_of_yaml() -> None:
+    text = "a: 1\r\nb: 2\rc: 3\x85d: 4\u2028e: 5\u2029f: 6\n"
+    source = Source("f.yaml", text)
+    values = [text.index(digit) for digit in "123456"]
+    assert [source.index(line, 4) for line in range(1, 7)] == values
+    nodes = parse_document(source, Findings())
+    assert isinstance(nodes, Table)
+    scalars = [node for node in nodes.values.values() if isinstance(node, Scalar)]
+    assert [source.index(each.line, each.column) for each in scalars] == values

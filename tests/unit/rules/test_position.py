@@ -60,7 +60,7 @@ def test_the_end_is_after_the_last_visible_character(text: str) -> None:
 
 
 def test_an_offset_that_can_not_be_found_gives_the_start() -> None:
-    scalar = Scalar(Source("f.yaml", "when: other"), "text", True, "", 1, 7, 6)
+    scalar = Scalar(Source("f.yaml", "when: other"), "text", True, "", 1, 7)
     assert scalar.place_at(3) == Place("f.yaml", 1, 7)
 
 

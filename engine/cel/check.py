@@ -6,20 +6,21 @@ give; where they give none, the part is dynamic.
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Final
 
 from engine.cel import guards, tree
-from engine.cel.constant_check import check_constants
+from engine.cel.constant_check import check_constants, is_division_by_zero
+from engine.cel.container_check import (
+    field_type,
+    item_type,
+    literal_list_type,
+    literal_map_type,
+)
 from engine.cel.failures import Failure
 from engine.cel.findings import Findings
 from engine.cel.function_check import find_function, function_type
 from engine.cel.kinds import (
     BOOL,
-    EMPTY_LIST,
-    EMPTY_MAP,
-    KEY_NAMES,
-    KEYS,
     KINDS,
     SCALARS,
     can_join,
@@ -27,13 +28,13 @@ from engine.cel.kinds import (
     list_of,
     name_of,
     not_null,
-    nullable,
     with_article,
 )
 from engine.cel.list_access import list_type
 from engine.cel.lists import warn_of_missing
+from engine.cel.naming import name_of as part_name
 from engine.cel.operator_check import arithmetic_type, conversion, operator_type, want_bool
-from engine.cel.scope import Local, Scope, Variable, dotted, shorten, suggest
+from engine.cel.scope import Local, Scope, Variable, dotted, shorten
 from engine.cel.tree import (
     Bound,
     Call,
@@ -49,6 +50,7 @@ from engine.cel.tree import (
 from engine.schema import FieldType, Kind
 from engine.watchlist import Watchlist
 
+_LEAVES: Final = frozenset({Literal, ListNode, MapNode})
 _LOGICAL: Final = frozenset({tree.AND, tree.OR, tree.NOT})
 _BOUND: Final = FieldType(Kind.LIST)
 _TYPE: Final = SCALARS[Kind.TYPE]
@@ -58,7 +60,7 @@ def check(root: Node, scope: Scope) -> Findings:
     """Check a tree; errors and warnings are among the findings, sorted by place."""
     findings = Findings(root, scope.is_strict)
     _Checker(findings).visit(root, scope, frozenset())
-    if scope.is_strict and not findings.has_errors:
+    if findings.has_constants and scope.is_strict and not findings.has_errors:
         check_constants(findings)
     findings.problems.sort(key=lambda problem: problem.offset)
     return findings
@@ -82,7 +84,7 @@ class _Checker:
 
     def _is_safe(self, node: Node, safe: frozenset[str]) -> bool:
         """Whether a guard says that the node is not null, or the record whose field it is."""
-        if guards.name_of(node) in safe:
+        if part_name(node) in safe:
             return True
         if not isinstance(node, Select):
             return False
@@ -113,22 +115,16 @@ class _Checker:
                 return self._macro(node, scope, safe)
 
     def _list(self, node: ListNode, scope: Scope, safe: frozenset[str]) -> FieldType:
-        kinds = [self.visit(item, scope, safe) for item in node.items]
-        return list_of(reduce(join, kinds)) if kinds else EMPTY_LIST
+        return literal_list_type([self.visit(item, scope, safe) for item in node.items])
 
     def _map(self, node: MapNode, scope: Scope, safe: frozenset[str]) -> FieldType:
-        keys: list[FieldType | None] = []
-        values: list[FieldType | None] = []
-        for key, value in node.entries:
-            kind = self.visit(key, scope, safe)
-            if kind is not None and kind.kind not in KEYS:
-                what = f"a map's key must be {KEY_NAMES}, not {with_article(kind)}"
-                self._findings.error(key, "bad-key", what, "write it as text, in quotes")
-            keys.append(kind)
-            values.append(self.visit(value, scope, safe))
-        if not keys:
-            return EMPTY_MAP
-        return FieldType(Kind.MAP, key=reduce(join, keys), element=reduce(join, values))
+        self._findings.has_constants = True
+        kinds = [
+            (self.visit(key, scope, safe), self.visit(value, scope, safe))
+            for key, value in node.entries
+        ]
+        keys = [key for key, _ in kinds]
+        return literal_map_type(self._findings, node, keys, [value for _, value in kinds])
 
     def _name(self, node: Ident | Select, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         path = dotted(node)
@@ -161,7 +157,7 @@ class _Checker:
         operand = self._findings.type_of(node.operand)
         kind: FieldType | None = None
         if operand is not None and operand.kind is Kind.RECORD:
-            kind = self._field(node, operand)
+            kind = field_type(self._findings, node, operand)
         elif operand is not None and operand.kind is Kind.MAP:
             self._findings.warn_of_null(node.operand, guarded, safe, f"'.{shorten(node.field)}'")
             kind = operand.element
@@ -170,21 +166,11 @@ class _Checker:
             self._findings.error(node, "no-fields", what, "fields are those of records and maps")
         return BOOL if node.is_test else kind
 
-    def _field(self, node: Select, operand: FieldType) -> FieldType | None:
-        found = operand.fields.get(node.field)
-        path = self._findings.paths.pop(id(node.operand), None)
-        if path is not None:
-            self._findings.paths[id(node)] = f"{path}.{node.field}"
-        if found is None:
-            what = f"'{path or 'the record'}' has no field '{shorten(node.field)}'"
-            remedy = suggest(node.field, operand.fields)
-            self._findings.error(node, "unknown-field", what, remedy)
-            return None
-        return nullable(found) if operand.nullable else found
-
     def _macro(self, node: Comprehension, scope: Scope, safe: frozenset[str]) -> FieldType | None:
+        if node.macro is Macro.BIND:
+            return self._bind(node, scope, safe)
         over = self.visit(node.range, scope, safe)
-        item = over if node.macro is Macro.BIND else self._item(node, over, safe)
+        item = item_type(self._findings, node, over, safe)
         self._findings.slots += 1
         slot = self._findings.slots
         self._findings.references[id(node)] = Local(slot)
@@ -201,25 +187,21 @@ class _Checker:
                 item = not_null(item)
         if node.result is not None:
             result = self.visit(node.result, inner, hidden)
-        if node.macro is Macro.BIND:
-            return result
         if node.macro is Macro.MAP:
             return list_of(result)
         return list_of(item) if node.macro is Macro.FILTER else BOOL
 
-    def _item(
-        self, node: Comprehension, over: FieldType | None, safe: frozenset[str]
-    ) -> FieldType | None:
-        """The type of the macro's variable."""
-        self._findings.warn_of_null(node.range, over, safe, f"{node.macro}()")
-        if over is None or over.kind is Kind.LIST:
-            return over.element if over is not None else None
-        if over.kind is not Kind.MAP:
-            what = f"{node.macro}() runs over a list or a map, not over {with_article(over)}"
-            remedy = f"write [a, b].{node.macro}(…)"
-            self._findings.error(node, "no-overload", what, remedy)
-            return None
-        return over.key
+    def _bind(self, node: Comprehension, scope: Scope, safe: frozenset[str]) -> FieldType | None:
+        assert node.result is not None
+        self.visit(node.range, scope, safe)
+        self._findings.slots += 1
+        slot = self._findings.slots
+        self._findings.references[id(node)] = Local(slot)
+        # As for the fields of a record: the guards are told inside, the type knows of none.
+        kind = self._findings.type_of(node.range)
+        inner = scope.with_local(node.variable, slot, kind)
+        known = guards.renamed(safe, part_name(node.range), node.variable)
+        return self.visit(node.result, inner, known)
 
     def _call(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         if node.target is None and node.function in tree.OPERATORS:
@@ -230,13 +212,20 @@ class _Checker:
             if node.function in tree.ARITHMETIC:
                 return self._arithmetic(node, scope, safe)
             kinds = [self.visit(arg, scope, safe) for arg in node.args]
-            warn_of_missing(self._findings, node, guards.name_of(node), safe)
+            self._note(node.args)
+            warn_of_missing(self._findings, node, part_name(node), safe)
             return operator_type(self._findings, node, kinds, safe)
         function, args = find_function(self._findings, node, scope)
         kinds = [self.visit(arg, scope, safe) for arg in args]
+        self._note(args)
         if function is None:
             return None
         return function_type(self._findings, node, function, args, kinds, safe)
+
+    def _note(self, parts: tuple[Node, ...]) -> None:
+        """Take note of an operation on constants only, which may fail whatever the event is."""
+        if not self._findings.has_constants:
+            self._findings.has_constants = all(type(part) in _LEAVES for part in parts)
 
     def _logical(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType:
         if node.function == tree.AND:
@@ -264,8 +253,10 @@ class _Checker:
     def _arithmetic(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         first, calls = tree.arithmetic_chain(node)
         kind = self.visit(first, scope, safe)
+        self._note((first, calls[0].args[1]))
         for step in calls:
             right = self.visit(step.args[1], scope, safe)
+            self._findings.has_constants |= is_division_by_zero(step)
             kind = arithmetic_type(self._findings, step, kind, right, safe)
             if kind is not None:
                 self._findings.types[id(step)] = kind

@@ -7,15 +7,16 @@ Text is compared without regard to case, by `lower()`; an absent field never mat
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final
 
-from engine.cel import tree
+from engine.cel import domains, tree
 from engine.cel.check import check
 from engine.cel.conversions import is_number
 from engine.cel.expression import Expression, compile_tree
+from engine.cel.kinds import with_article
 from engine.cel.scope import Scope, suggest
 from engine.cel.tree import Bound, Call, Ident, Literal, Node, Select, call
 from engine.cel.values import INT_MAX, INT_MIN
@@ -36,6 +37,7 @@ class Operator(StrEnum):
 
 _NUMBERS: Final = frozenset({Kind.INT, Kind.DOUBLE})
 _SHOWN: Final = 60
+_ODD_TEXTS: Final = frozenset({"never-equal", "never-true"})
 
 
 def lower_condition(
@@ -43,7 +45,8 @@ def lower_condition(
 ) -> Expression:
     """The expression of one condition.
 
-    `value` is a plain value or, for `in_list`, a list of them. ExpressionError for an unknown
+    `value` is a plain value or, for `in_list`, a list of them; there a problem's offset numbers the
+    value that it is about, from 1. ExpressionError for an unknown
     field or operator (codes `unknown-name`, `unknown-field`, `unknown-operator`) and for a value
     that does not fit the field (`bad-value`, `bad-constant`).
     """
@@ -61,7 +64,10 @@ def lower_condition(
     root = lowering.lower(value)
     text = f"{field} {operator} {_shorten(value)}"
     expression = compile_tree(root, text, scope)
-    return replace(expression, warnings=(*lowering.warnings, *expression.warnings))
+    # What is said of `lower(field)` was said before in the author's own words.
+    told = _ODD_TEXTS if lowering.is_odd else frozenset()
+    warnings = [each for each in expression.warnings if each.code not in told]
+    return replace(expression, warnings=(*lowering.warnings, *warnings))
 
 
 def _path(field: str) -> Node:
@@ -91,6 +97,8 @@ class _Lowering:
         self._kind: Final = kind
         self._operator: Final = operator
         self.warnings: Final[list[Problem]] = []
+        #: Whether a text was told of that the field never holds.
+        self.is_odd = False
 
     def lower(self, value: object) -> Node:
         """The tree of `field operator value`."""
@@ -110,6 +118,20 @@ class _Lowering:
     def _warn(self, what: str, remedy: str = "") -> None:
         self.warnings.append(Problem(0, "odd-value", what, remedy, Severity.WARNING))
 
+    def _check_texts(self, given: Sequence[str | None], *, is_part: bool = False) -> None:
+        """Warn of texts that the field never holds, in whatever case they are written."""
+        domain = self._kind.domain
+        if domain is None or not domain.is_of_texts:
+            return
+        texts = [text for text in given if text is not None]
+        odd = domains.outside_in_any_case(domain, texts, is_part=is_part)
+        if odd:
+            self.is_odd = True
+            what = f"{domains.said(self._path, domain)}, never {domains.shown_values(odd)}"
+            remedy = domains.remedy_for(domain, odd[0])
+            offset = 1 + given.index(odd[0]) if self._operator is Operator.IN_LIST else 0
+            self.warnings.append(Problem(offset, "never-equal", what, remedy, Severity.WARNING))
+
     def _guarded(self, test: Node) -> Node:
         """The test where the field is there, false where it is null."""
         if not self._kind.nullable:
@@ -128,6 +150,7 @@ class _Lowering:
             return self._is_null()
         fitted = self._fit(value)
         if self._kind.kind is Kind.STRING:
+            self._check_texts([value])
             return self._guarded(call(tree.EQUALS, self._lowered(), Literal(0, fitted)))
         return call(tree.EQUALS, self._path, Literal(0, fitted))
 
@@ -139,6 +162,8 @@ class _Lowering:
         wanted = [item for item in value if item is not None]
         fitted = tuple(dict.fromkeys(self._fit(item) for item in wanted))
         is_text = self._kind.kind is Kind.STRING
+        if is_text:
+            self._check_texts(value)
         test = call(tree.IN, self._lowered() if is_text else self._path, Bound(0, fitted))
         if len(wanted) == len(value):
             return self._guarded(test) if is_text else test
@@ -161,7 +186,9 @@ class _Lowering:
         raise self._unfit_field()
 
     def _unfit_field(self) -> ExpressionError:
-        what = f"{self._field} is a {self._kind.kind}: '{self._operator}' does not work on it"
+        what = (
+            f"{self._field} is {with_article(self._kind)}: '{self._operator}' does not work on it"
+        )
         if self._kind.kind is Kind.RECORD:
             names = ", ".join(f"{self._field}.{name}" for name in self._kind.fields)
             return self._error(what, f"choose one of its fields: {names}")
@@ -189,6 +216,7 @@ class _Lowering:
         text = self._want_text(value)
         if not text:
             self._warn("every text contains the empty one, so the condition always holds")
+        self._check_texts([text], is_part=True)
         return self._guarded(Call(0, "contains", (Literal(0, text.lower()),), self._lowered()))
 
     def _regex(self, value: Any) -> Node:

@@ -11,9 +11,9 @@ from enum import Enum, auto
 from typing import Final
 
 from engine.cel import tree
-from engine.cel.constants import constant_of
-from engine.cel.findings import Findings, title
+from engine.cel.findings import Findings
 from engine.cel.loops import BUDGET
+from engine.cel.naming import title
 from engine.cel.plan import plan_part
 from engine.cel.scope import Constant
 from engine.cel.tree import Bound, Call, Comprehension, Ident, Literal, Node, Select, children
@@ -45,6 +45,17 @@ def check_constants(findings: Findings) -> None:
             findings.warning(node, "always-fails", what, _REMEDY)
 
 
+def is_division_by_zero(node: Call) -> bool:
+    """Whether something is divided by a whole zero that is written out."""
+    divisor = node.args[1]
+    return (
+        node.function in _DIVISIONS
+        and isinstance(divisor, Literal)
+        and type(divisor.value) in (int, UInt)
+        and divisor.value == 0
+    )
+
+
 class _Walk:
     """One walk from the leaves to the root; constant parts are evaluated where they end."""
 
@@ -65,6 +76,8 @@ class _Walk:
 
     def _state(self, node: Node) -> _State:
         match node:
+            case Bound() if not isinstance(node.value, tuple):
+                return _State.VARIES  # a watchlist, with the time
             case Literal() | Bound():
                 return _State.CONSTANT
             case Ident():
@@ -92,16 +105,11 @@ class _Walk:
         ]
         if _State.FAILS in states:
             return _State.FAILS
-        self._check_division(node)
-        return _State.FAILS if self.failures and self.failures[-1][0] is node else _State.VARIES
-
-    def _check_division(self, node: Node) -> None:
-        """A whole number divided by a zero that is written out fails, whatever the number is."""
-        if not isinstance(node, Call) or node.function not in _DIVISIONS:
-            return
-        divisor = constant_of(node.args[1])
-        if type(divisor) in (int, UInt) and divisor == 0:
-            self._tell(node, "division by zero")
+        for step in tree.arithmetic_chain(node)[1]:
+            if is_division_by_zero(step):
+                self.failures.append((step, f"{title(step)} always fails: division by zero"))
+                return _State.FAILS
+        return _State.VARIES
 
     def _absorbing(self, parts: list[Node]) -> _State:
         """`&&` or `||`: fails for sure where all operands do."""

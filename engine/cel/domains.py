@@ -5,13 +5,14 @@ Only warnings come of it: nothing holds the writers of events to their schema's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 from engine.cel import tree
 from engine.cel.constants import constant_of
-from engine.cel.findings import Findings, title
+from engine.cel.findings import Findings
+from engine.cel.naming import title
 from engine.cel.scope import suggest
 from engine.cel.tree import Call, Node
 from engine.cel.values import MISSING, UInt
@@ -33,8 +34,13 @@ _REMEDY: Final = "compare it with something else"
 
 
 @lru_cache(maxsize=256)
-def changed(function: str, domain: Domain | None) -> Domain | None:
+def changed(function: str, domain: Domain | None) -> Domain:
     """What `lower()`, `lowerAscii()` or `upperAscii()` make of the texts of a domain."""
+    if domain is not None and domain.words:
+        is_upper = function == "upperAscii"
+        return Domain(
+            words=tuple(each.upper() if is_upper else each.lower() for each in domain.words)
+        )
     if function == "upperAscii":
         return without("a-z", "upperAscii() leaves no letters a-z")
     is_ascii = domain is not None and domain.characters.isascii() and domain.characters != ""
@@ -82,9 +88,7 @@ def check_membership(findings: Findings, node: Call, item: FieldType | None) -> 
         return
     odd = outside(item.domain, values)
     if odd:
-        shown = " or ".join(map(_shown, odd[:_SHOWN_ITEMS]))
-        more = f" and {len(odd) - _SHOWN_ITEMS} more" if len(odd) > _SHOWN_ITEMS else ""
-        what = f"{said(node.args[0], item.domain)}, never {shown}{more}"
+        what = f"{said(node.args[0], item.domain)}, never {shown_values(odd)}"
         findings.warning(node, "never-equal", what, remedy_for(item.domain, odd[0]))
 
 
@@ -123,9 +127,17 @@ def check_part(findings: Findings, node: Call, args: tuple[Node, ...], kind: Fie
 _METHODS: Final = {"startsWith": "startswith", "endsWith": "endswith", "contains": "__contains__"}
 
 
-def outside(domain: Domain, values: Iterable[Any]) -> list[Any]:
+def outside_in_any_case(domain: Domain, texts: Sequence[str], *, is_part: bool) -> list[str]:
+    """Those of the texts that no value is, or has for a part, whatever the case of either."""
+    lowered = changed("lower", domain)
+    if not lowered.words and lowered.has_part("".join(texts).lower()):
+        return []
+    has = lowered.has_part if is_part else lowered.has
+    return [text for text in texts if not has(text.lower())]
+
+
+def outside(domain: Domain, values: Sequence[Any]) -> list[Any]:
     """Those of the values that are none of the domain."""
-    values = list(values)
     is_of_texts = not domain.words and set(map(type, values)) == {str}
     # Most lists have none: one look at all their texts together tells it.
     if is_of_texts and domain.has_part("".join(values)):
@@ -174,6 +186,13 @@ def said(node: Node, domain: Domain) -> str:
         return f"{name} is at least {domain.minimum}"
     note = f" ({domain.note})" if domain.note else ""
     return f"{name} is from {domain.minimum} to {domain.maximum}{note}"
+
+
+def shown_values(values: Sequence[Any]) -> str:
+    """Values as a message shows them, a few of many."""
+    shown = " or ".join(map(_shown, values[:_SHOWN_ITEMS]))
+    more = len(values) - _SHOWN_ITEMS
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def _shown(value: Any) -> str:

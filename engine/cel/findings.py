@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from engine.cel import guards
 from engine.cel.failures import Failure
 from engine.cel.functions import Function
+from engine.cel.naming import name_of, title
 from engine.cel.scope import Broken, Reference
 from engine.cel.tree import Node
-from engine.cel.unparse import unparse
 from engine.errors import Problem, Severity
 from engine.schema import FieldType, Kind
 
 #: Most problems that one expression is told.
 MAX_PROBLEMS: Final = 50
-#: Longest part of an expression that a message repeats.
-_SHOWN: Final = 60
 
 
 @dataclass(slots=True)
@@ -25,6 +22,7 @@ class Findings:
     """A tree and what is known of its nodes.
 
     Without `is_strict` nothing is a problem: what is wrong fails when it is evaluated.
+    `has_constants` says that a part of it may be a constant that is yet to be computed.
     """
 
     root: Node
@@ -35,6 +33,7 @@ class Findings:
     paths: dict[int, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     slots: int = 0
+    has_constants: bool = False
 
     def type_of(self, node: Node) -> FieldType | None:
         """The node's type where it is known."""
@@ -72,15 +71,9 @@ class Findings:
         """Warn when `what` (an operator or a function) may meet a null here."""
         if kind is None or not kind.nullable or kind.kind is Kind.NULL:
             return
-        name = guards.name_of(node)
+        name = name_of(node)
         if name in safe:
             return
         message = f"{title(node)} may be null, and {what} of null is an evaluation error"
         remedy = f"guard it: {name} != null && …" if name else "give it another value than null"
         self.warning(node, "may-be-null", message, remedy)
-
-
-def title(node: Node) -> str:
-    """How a message calls a part of an expression."""
-    text = unparse(node)
-    return f"'{text}'" if len(text) <= _SHOWN else "this"

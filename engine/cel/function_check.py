@@ -20,6 +20,10 @@ from engine.schema import FieldType, Kind
 
 #: The functions that read a value of a text.
 _READERS: Final = frozenset({"timestamp", "duration", "int", "uint", "double", "bool"})
+#: The first parts of functions' names, with the dot behind them.
+_SPACES: Final = frozenset(
+    name[: place + 1] for name in FUNCTIONS for place, sign in enumerate(name) if sign == "."
+)
 #: How each macro is written.
 _MACROS: Final = {
     "has": "has(record.field)",
@@ -64,8 +68,7 @@ def _name_space(node: Call, scope: Scope) -> str:
     if found is None or node.target is None or scope.is_local(node.target):
         return ""
     prefix = f"{found[0]}."
-    is_space = any(name.startswith(prefix) for name in FUNCTIONS)
-    return prefix if is_space else ""
+    return prefix if prefix in _SPACES else ""
 
 
 def _is_variable(target: Node | None, scope: Scope) -> bool:

@@ -12,13 +12,11 @@ from typing import Final
 from engine.cel import tree
 from engine.cel.constants import constant_of
 from engine.cel.list_access import asked
-from engine.cel.scope import dotted
+from engine.cel.naming import name_of as name_of
 from engine.cel.tree import Call, Literal, Node, Select
-from engine.cel.unparse import unparse
 
 _NONE: Final[frozenset[str]] = frozenset()
 _PATH: Final = re.compile(r"[\w.]+")
-_MAX_TEXT: Final = 200
 
 
 def when_true(node: Node) -> frozenset[str]:
@@ -79,19 +77,13 @@ def _name(node: Node) -> frozenset[str]:
     return frozenset((found,)) if found else _NONE
 
 
-def name_of(node: Node) -> str:
-    """The name by which a guard knows a part: its dotted path, or its text where that is short.
-
-    Only what is read has one, a name, a field or an element: "" for anything else.
-    """
-    found = dotted(node)
-    if found is not None:
-        return found[0]
-    is_read = isinstance(node, Select) or (isinstance(node, Call) and node.function == tree.INDEX)
-    if not is_read:
-        return ""
-    text = unparse(node)
-    return text if len(text) <= _MAX_TEXT else ""
+def renamed(safe: frozenset[str], path: str, variable: str) -> frozenset[str]:
+    """The names known not to be null inside `cel.bind(variable, path, …)`: the path's by both."""
+    names = {path: variable} if path in safe else {}
+    if _PATH.fullmatch(path):
+        fields = (name for name in safe if name.startswith(f"{path}."))
+        names |= {name: f"{variable}{name.removeprefix(path)}" for name in fields}
+    return inside(safe, variable) | frozenset(names.values())
 
 
 def inside(safe: frozenset[str], variable: str) -> frozenset[str]:

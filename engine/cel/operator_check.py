@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from engine.cel import domains, guards, tree
+from engine.cel import domains, tree
 from engine.cel.conversions import is_number
-from engine.cel.findings import Findings, title
+from engine.cel.findings import Findings
 from engine.cel.kinds import (
     BOOL,
     CONTAINERS,
@@ -23,6 +23,8 @@ from engine.cel.kinds import (
     results_of,
     with_article,
 )
+from engine.cel.naming import name_of as part_name
+from engine.cel.naming import title
 from engine.cel.tree import Call, Literal, Node
 from engine.schema import FieldType, Kind
 
@@ -43,7 +45,7 @@ def want_bool(
         remedy = "write false, or compare a field with null" if is_null else _comparison(kind)
         findings.error(node, "not-bool", message, remedy)
         return
-    if kind.nullable and guards.name_of(node) not in safe:
+    if kind.nullable and part_name(node) not in safe:
         message = f"{title(node)} may be null, which is neither true nor false"
         findings.warning(node, "may-be-null", message, f"write {title(node).strip(_QUOTE)} == true")
 

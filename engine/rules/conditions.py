@@ -11,7 +11,7 @@ from engine.errors import ExpressionError, Place
 from engine.rules.compiler import Compiler, tell
 from engine.rules.fields import as_listing, as_table, as_text, check_keys
 from engine.rules.findings import Code, Findings, shown, suggestion
-from engine.rules.node import Node, Scalar, Table
+from engine.rules.node import Listing, Node, Scalar, Table
 from engine.rules.values import INVALID, operand
 from engine.schema import Kind
 
@@ -118,6 +118,8 @@ def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression |
             return field.place
         if isinstance(value_node, Scalar) and operator is Operator.REGEX:
             return value_node.place_at(offset)
+        if isinstance(value_node, Listing) and 0 < offset <= len(value_node.items):
+            return value_node.items[offset - 1].place
         return value_node.place
 
     try:

@@ -20,6 +20,7 @@ from engine.cel.functions import FUNCTIONS
 from engine.cel.tree import Macro
 from engine.metrics import Metrics
 from engine.rules.conditions import CONDITION_KEYS
+from engine.rules.list_reader import LIST_KEYS
 from engine.rules.load import FILE_KEYS
 from engine.rules.rate_limits import RATE_LIMIT_KEYS
 from engine.rules.rule_reader import RULE_KEYS
@@ -28,6 +29,7 @@ from engine.schema import FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings
 from engine.stream.letter import DeadLetterType
 from engine.stream.options import _OWNED as OWNED_BY_CONSUMER
+from engine.watchlist import STANDING_COLUMNS
 from tests.support.avro import plate_schema
 from tests.support.handbook import (
     CHANNELS,
@@ -37,6 +39,7 @@ from tests.support.handbook import (
     ROOT,
     RULES,
     SNIPPETS,
+    WATCHLISTS,
     snippet_like,
     table,
 )
@@ -200,6 +203,12 @@ def test_every_default_of_settings_can_be_told() -> None:
 )
 def test_the_tables_of_keys_are_whole(heading: str, keys: tuple[str, ...]) -> None:
     assert sorted(table(RULES, heading).codes()) == sorted(keys)
+
+
+def test_the_table_of_a_watchlists_keys_is_whole() -> None:
+    assert table(WATCHLISTS, "Watchlist key").codes() == list(LIST_KEYS)
+    standing = table(WATCHLISTS, "Column").codes()
+    assert {*STANDING_COLUMNS} == {*standing} - {"plate"}
 
 
 def test_the_keys_of_a_condition_are_told() -> None:

@@ -19,6 +19,7 @@ CHANNELS: Final = PAGES["channels.md"]
 CONFIGURATION: Final = PAGES["configuration.md"]
 OPERATIONS: Final = PAGES["operations.md"]
 RULES: Final = PAGES["rules.md"]
+WATCHLISTS: Final = PAGES["watchlists.md"]
 
 
 def table(page: Page, heading: str) -> Table:

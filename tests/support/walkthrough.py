@@ -82,6 +82,7 @@ class Walkthrough:
         """Do what a snippet says; AssertionError where it is not as the page has it."""
         steps: Mapping[str, Callable[[Snippet], None]] = {
             "yaml": self._yaml,
+            "csv": self._csv,
             "python": self._python,
             "sh": self._commands,
             "console": self._commands,
@@ -120,6 +121,9 @@ class Walkthrough:
             assert done.status == 0, f"{snippet.place}:\n{done.output}"
             is_good = command == "test" or ", 0 warnings" in done.output
             assert is_good, f"{snippet.place}:\n{done.output}"
+
+    def _csv(self, snippet: Snippet) -> None:
+        (self.folder / snippet.attributes["file"]).write_text(snippet.text)
 
     def _python(self, snippet: Snippet) -> None:
         code = compile(self._real(snippet.text), snippet.place, "exec", dont_inherit=True)

@@ -8,6 +8,7 @@ the set's alone.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import json
 import sys
@@ -33,6 +34,9 @@ from engine.schema import EventSchema
 
 EVENTS: Final = 5_000
 FEWEST_EVENTS: Final = 10
+# PR_SET_PDEATHSIG and SIGKILL of Linux.
+_DIE_WITH_PARENT: Final = 1
+_KILL: Final = 9
 
 
 class ErrorCount:
@@ -127,11 +131,18 @@ def survey(
     return Survey(done, matches, errors.value - erred_before)
 
 
+def yield_to_others() -> None:
+    """On Linux: end with the process that asked, and first of all where memory runs out."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, _KILL)
+        # Not the service beside it.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
 def main() -> None:
     """Do the job of the command line."""
-    # Where memory runs out, this process is to end, not the service beside it.
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    yield_to_others()
 
     def write(line: object) -> None:
         sys.stdout.write(json.dumps(line) + "\n")

@@ -6,7 +6,9 @@ import json
 import os
 import pty
 import re
+import select
 import signal
+import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from engine.cli.main import build_parser
 from tests.support.command import Finished, alert_engine
 from tests.support.engine_process import COMMAND
 from tests.support.processes import end, signal_group, spawn
@@ -115,16 +118,29 @@ def test_rules_with_faults_are_not_measured(tmp_path: Path) -> None:
         (("--plot", "curve.pdf"), "'curve.pdf' can't be drawn, let its name end in .png or .svg"),
         (("--plot", "none/curve.png"), "'none/curve.png' can't be written, name a file in a fold"),
         (("--plot", "folder.svg"), "'folder.svg' can't be written, name a file in a folder"),
-        (("--rules", "none.yaml"), "none.yaml:1:1: "),
     ],
 )
 def test_what_can_not_be_used_is_told(
-    tmp_path: Path, arguments: tuple[str, ...], problem: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    problem: str,
 ) -> None:
     (tmp_path / "folder.svg").mkdir()
-    report = bench(tmp_path, *arguments)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        build_parser().parse_args(["bench", *arguments])
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert problem in said.err
+
+
+def test_rules_that_are_not_there_are_told(tmp_path: Path) -> None:
+    report = bench(tmp_path, "--rules", "none.yaml", "--plot", "curve.png")
     assert (report.status, report.stdout) == (2, "")
-    assert problem in report.stderr
+    assert report.stderr.startswith("none.yaml:1:1: ")
+    assert not (tmp_path / "curve.png").exists()
 
 
 def test_a_schema_without_the_fields_of_made_up_rules_is_told(tmp_path: Path) -> None:
@@ -180,10 +196,10 @@ class Terminal:
 
 
 def test_ctrl_c_ends_it_with_what_was_measured(tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path, "--sizes", "10,100000", "--seconds", "0.05", "--format", "json")
+    terminal = Terminal(tmp_path, "--sizes", "10,30000", "--seconds", "0.05", "--format", "json")
     try:
         # The bar stands on the terminal, the results don't.
-        terminal.await_text("100,000 rules: compiling")
+        terminal.await_text("30,000 rules: compiling")
         signal_group(terminal.process, signal.SIGINT)
         assert terminal.wait() == 130
     finally:
@@ -192,3 +208,18 @@ def test_ctrl_c_ends_it_with_what_was_measured(tmp_path: Path) -> None:
     assert "Traceback" not in terminal.shown
     (result,) = json.loads(terminal.written.read_text())["results"]
     assert result["rules"] == 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
+def test_a_kill_leaves_no_process(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "--sizes", "30000")
+    try:
+        terminal.await_text("30,000 rules: compiling")
+        task = Path(f"/proc/{terminal.process.pid}/task/{terminal.process.pid}/children")
+        (child,) = (int(word) for word in task.read_text().split())
+        watched = os.pidfd_open(child)
+        os.kill(terminal.process.pid, signal.SIGKILL)
+        assert select.select([watched], [], [], SECONDS)[0], "it goes on"
+        os.close(watched)
+    finally:
+        end(terminal.process)

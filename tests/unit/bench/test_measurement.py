@@ -50,7 +50,7 @@ def test_a_set_is_compiled_and_then_matched(rules: Path) -> None:
 
 
 def test_matches_and_errors_are_averages_of_an_event(rules: Path) -> None:
-    result = measure(job(rules, seconds=2.0), lambda stage: None)
+    result = measure(job(rules, seconds=0.5), lambda stage: None)
     # `always` on each; colours begin with w on one of six, are absent on another; wanted on 1 %.
     assert result.matches_per_event == pytest.approx(1 + 1 / 6 + 0.01, abs=0.03)
     assert result.errors_per_event == pytest.approx(1 / 6, abs=0.03)

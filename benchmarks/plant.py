@@ -105,7 +105,7 @@ class Plant:
             log_plates=settings.log_plates,
             reach=lambda step: None,
         )
-        pipeline.use(rule_set)
+        pipeline.use(pipeline.prepare(rule_set))
         self.feed = Feed(settings, self.stop, count)
         self._stack.callback(self.feed.close)
         self.loop = Loop(

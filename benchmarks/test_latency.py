@@ -28,8 +28,8 @@ from channels.spec import url_targets
 from engine.bench.mixed_rules import PLATE, Condition, PlainRule, mixed_rules, rule_file
 from engine.delivery import Dispatcher
 from engine.delivery.dispatcher import FreshAlert
+from engine.in_force import targets_of
 from engine.rules import RuleSet
-from engine.service import targets_of
 from engine.settings import Secret
 
 SECTION = "10 latency"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -119,9 +120,17 @@ class RulesError(AlertEngineError):
 
     code = "rules"
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, faults: tuple[Fault, ...], lists: tuple[Path, ...] = ()) -> None:
+        """`lists` are the files of the watchlists that the rule files name, as far as is known."""
         super().__init__("\n".join(str(fault) for fault in faults))
         self.faults = faults
+        self.lists = lists
+
+
+class LastGoodError(AlertEngineError):
+    """The last good rule set that was kept can't be used."""
+
+    code = "last-good"
 
 
 class ExpressionError(AlertEngineError):

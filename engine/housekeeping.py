@@ -21,7 +21,10 @@ PAUSE_SECONDS: Final = 0.05
 
 
 class Housekeeper:
-    """Counts rows every 15 seconds and sweeps old ones every hour."""
+    """Counts rows every 15 seconds and sweeps old ones every hour.
+
+    `longest_cooldown_seconds` may be set anew when other rules come into force.
+    """
 
     def __init__(
         self,
@@ -33,7 +36,7 @@ class Housekeeper:
         self._store = store
         self._metrics = metrics
         self._retention_seconds = retention_seconds
-        self._longest_cooldown_seconds = longest_cooldown_seconds
+        self.longest_cooldown_seconds = longest_cooldown_seconds
         self._rounds_to_sweep = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
@@ -61,7 +64,7 @@ class Housekeeper:
         self._metrics.dead_letters_waiting.set(rows["dead_letters"])
 
     def _sweep(self) -> None:
-        while self._store.sweep(self._retention_seconds, self._longest_cooldown_seconds):
+        while self._store.sweep(self._retention_seconds, self.longest_cooldown_seconds):
             if self._stop.wait(PAUSE_SECONDS):
                 return
 

@@ -102,6 +102,9 @@ class Metrics:
             "Rows of the watchlist in force, those left out not among them",
             "watchlist",
         )
+        self.rule_reloads = make.counter(
+            "rule_reloads", "Loads of changed rule files and watchlists", "outcome"
+        )
         self.rules_matched = make.counter(
             "rules_matched", "Events on which the rule held", "rule_id", "priority"
         )

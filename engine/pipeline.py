@@ -1,22 +1,24 @@
 """The way of a batch, in prose: decode, match, decide, render, store.
 
 Nothing here sleeps, sends or waits: what can't go on just now is told to the caller, who keeps the
-records that are not settled.
+records that are not settled. A batch is wholly matched by one rule set, whenever another is put in
+force.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from engine.clock import Clock
 from engine.cooldown import Cooldown, CooldownBatch, Verdict, cooldown_key
 from engine.errors import DecodeError, EvaluationError, RegistryUnavailableError, StoreError
 from engine.event import Event
+from engine.in_force import InForce, Route, ready
 from engine.journal import Journal
-from engine.match import IndexedMatcher
 from engine.metrics import Metrics
 from engine.render import render
 from engine.rules import Rule, RuleSet
@@ -25,8 +27,7 @@ from engine.stream.deadletter import DeadLetter, DeadLetterType
 from engine.stream.decoder import Decoder
 from engine.stream.record import Record
 
-Route = tuple[str, str]
-"""A channel's name and the id of one of its targets."""
+NO_RULES: Final = RuleSet((), (), {}, (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +83,21 @@ class Pipeline:
         self._event: Event | None = None
         self._failed: list[tuple[Rule, EvaluationError, Event | None]] = []
         self._journal = Journal(clock, log_plates=log_plates)
-        self._matcher = IndexedMatcher(())
-        self._routes: Mapping[str, tuple[Route, ...]] = {}
+        self._in_force = ready(NO_RULES)
+        self._batch_rules = self._in_force
 
-    def use(self, rule_set: RuleSet) -> None:
-        """Put `rule_set` in force, from the next batch on."""
-        self._matcher = IndexedMatcher(rule_set.rules, self._on_rule_error)
-        self._routes = {
-            rule.rule_id: tuple(
-                (target.channel, target.target_id)
-                for channel in rule.notify
-                for target in rule_set.channels.get(channel, ())
-            )
-            for rule in rule_set.rules
-        }
+    @property
+    def in_force(self) -> InForce:
+        """The rule set that the next batch is matched by."""
+        return self._in_force
+
+    def prepare(self, rule_set: RuleSet) -> InForce:
+        """Make `rule_set` ready for `use`; any thread may, while another one processes."""
+        return ready(rule_set, self._on_rule_error)
+
+    def use(self, prepared: InForce) -> None:
+        """Put a prepared set in force, from the next batch on; any thread may."""
+        self._in_force = prepared
 
     def process(self, records: Sequence[Record]) -> Batch:
         """Settle as many of `records` as can be, from the first on.
@@ -104,6 +106,8 @@ class Pipeline:
         batch is stored or counted and all of it must be tried again.
         """
         batch = Batch()
+        # Read once: the set in force may be another one before the batch is done.
+        self._batch_rules = self._in_force
         self._failed.clear()
         verdicts = self._cooldown.batch()
         for record in records:
@@ -149,7 +153,7 @@ class Pipeline:
     def _alert(self, event: Event, record: Record, batch: Batch, verdicts: CooldownBatch) -> None:
         self._event = event
         started = self._clock.monotonic()
-        matches = self._matcher.match(event)
+        matches = self._batch_rules.match(event)
         self._metrics.rule_evaluation_time.observe(self._clock.monotonic() - started)
         for match in matches:
             self._decide(match.rule, event, record, batch, verdicts)
@@ -190,7 +194,7 @@ class Pipeline:
         suppressed = verdicts.suppressed_count(key)
         alert, failed = render(rule, event, suppressed, now)
         is_expired = (now - event.time).total_seconds() > self._max_alert_age_seconds
-        routes = () if is_expired else self._routes[rule_id]
+        routes = () if is_expired else self._batch_rules.routes[rule_id]
         batch.counts.append(metrics.alerts_triggered.labels(rule_id).inc)
         if failed:
             batch.counts.append(partial(metrics.template_errors.labels(rule_id).inc, failed))

@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from channels.alert import Reason, Target
+from channels.alert import Reason
 from engine.cel.failures import Failure
 from engine.clock import SystemClock
 from engine.cooldown import Cooldown
@@ -24,13 +24,23 @@ from engine.delivery import Dispatcher, RetryPolicy
 from engine.errors import AlertEngineError, StoreError, StoreUnavailableError
 from engine.faults import fault_points
 from engine.housekeeping import Housekeeper
+from engine.in_force import longest_cooldown, row_counts, targets_of
 from engine.loop import Loop
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
-from engine.rules import RuleSet, load_rules
+from engine.reload import (
+    LastGood,
+    RulesHealth,
+    RuleSource,
+    RuleWatcher,
+    log_warnings,
+    open_rules,
+)
+from engine.rules import RuleSet
 from engine.schema import EventSchema
 from engine.settings import Settings
 from engine.store import open_store, why_temporary
+from engine.store.location import parse_state_url
 from engine.store_probe import StoreProbe
 from engine.stream.consumer import Consumer
 from engine.stream.deadletter import DeadLetterProducer
@@ -54,6 +64,7 @@ class Engine:
         self.schema = schema
         self.rule_set = rule_set
         self.metrics = Metrics()
+        self.rules_health = RulesHealth(self.metrics, len(rule_set.rules))
         self.stop = threading.Event()
         self._clock = SystemClock()
         self._stop_by = 0.0
@@ -76,7 +87,7 @@ class Engine:
     def _build(self, stack: ExitStack) -> None:
         settings = self.settings
         reach = fault_points(settings.fault_point)
-        self._prepare_metrics()
+        self._prepare_metrics(self.rule_set)
         self.store = stack.enter_context(open_store(settings.state_url))
         self._store_probe = StoreProbe(self.store.check_writable)
         self.dispatcher = Dispatcher(
@@ -90,7 +101,7 @@ class Engine:
         )
         stack.callback(self._stop_delivery)
         self.loop = self._build_loop(stack, reach)
-        stack.enter_context(
+        self.housekeeper = stack.enter_context(
             Housekeeper(
                 self.store,
                 self.metrics,
@@ -112,7 +123,7 @@ class Engine:
         stack.callback(registry.close)
         cooldown = Cooldown(self.store, timer=clock.monotonic)
         stack.callback(self._save_counts, cooldown)
-        pipeline = Pipeline(
+        self.pipeline = Pipeline(
             Decoder(self.schema, registry, settings.event_timezone),
             cooldown,
             self.store,
@@ -122,7 +133,7 @@ class Engine:
             log_plates=settings.log_plates,
             reach=reach,
         )
-        pipeline.use(self.rule_set)
+        self.pipeline.use(self.pipeline.prepare(self.rule_set))
         producer = DeadLetterProducer(settings) if settings.enable_dlq else None
         if producer is not None:
             stack.callback(producer.close)
@@ -130,7 +141,7 @@ class Engine:
         stack.callback(self.consumer.close)
         return Loop(
             self.consumer,
-            pipeline,
+            self.pipeline,
             DeadLetterOffice(producer, self.store, self.metrics, clock, self.stop.is_set),
             self.dispatcher,
             self.metrics,
@@ -146,13 +157,28 @@ class Engine:
         except StoreError as error:
             log.warning("suppressed_counts.lost", error=str(error))
 
-    def _prepare_metrics(self) -> None:
-        rules = self.rule_set.rules
+    def use(self, rule_set: RuleSet) -> None:
+        """Put another rule set in force, between two batches; any one thread may.
+
+        Whatever fails does so before anything is changed.
+        """
+        prepared, targets = self.pipeline.prepare(rule_set), targets_of(rule_set)
+        self._prepare_metrics(rule_set)
+        # An alert for a target that nobody knows would be dead: new ones come first, old ones go
+        # last.
+        self.dispatcher.add_targets(targets)
+        self.pipeline.use(prepared)
+        self.dispatcher.replace_targets(targets)
+        self.housekeeper.longest_cooldown_seconds = longest_cooldown(rule_set)
+        self.rule_set = rule_set
+
+    def _prepare_metrics(self, rule_set: RuleSet) -> None:
+        rules = rule_set.rules
         notified = [(channel, rule.rule_id) for rule in rules for channel in rule.notify]
         priorities = [(rule.rule_id, str(rule.priority)) for rule in rules]
         self.metrics.prepare(priorities, notified, [str(kind) for kind in Failure])
-        self.metrics.show_watchlists(row_counts(self.rule_set))
-        for channel in self.rule_set.channels:
+        self.metrics.show_watchlists(row_counts(rule_set))
+        for channel in rule_set.channels:
             self.metrics.prepare_channel(channel, [str(reason) for reason in Reason])
 
     def run(self) -> None:
@@ -186,7 +212,7 @@ class Engine:
                 str(obstacle) if obstacle is not None else stream.detail,
             ),
             "store": self._store_check(obstacle),
-            "rules": Check(True, f"{len(self.rule_set.rules)} rules in force"),
+            "rules": self.rules_health.check(),
             "channels": Check(
                 not held,
                 "held: " + ", ".join(hold.target_id for hold in held) if held else "all open",
@@ -207,48 +233,38 @@ class Engine:
         return self.metrics.exposition()
 
 
-def targets_of(rule_set: RuleSet) -> dict[str, Target]:
-    """Every target of every channel, by target id."""
-    return {
-        target.target_id: target for targets in rule_set.channels.values() for target in targets
-    }
-
-
-def row_counts(rule_set: RuleSet) -> dict[str, int]:
-    """How many rows each watchlist has."""
-    return {name: each.row_count for name, each in rule_set.watchlists.items()}
-
-
-def longest_cooldown(rule_set: RuleSet) -> float:
-    """The longest cooldown in force, in seconds."""
-    limits = (rule.rate_limit for rule in rule_set.rules)
-    return max((limit.cooldown_seconds for limit in limits if limit is not None), default=0.0)
-
-
-def load(settings: Settings) -> tuple[EventSchema, RuleSet]:
-    """The schema and the rules that `settings` name; raises SchemaError and RulesError."""
+def rule_source(settings: Settings) -> RuleSource:
+    """The rules that `settings` name; raises SchemaError."""
     schema = EventSchema.load(settings.event_schema_path)
-    rules = load_rules(
-        [settings.rules_path],
-        schema,
-        settings.variables.reveal(),
-        zone=settings.event_timezone,
-    )
-    return schema, rules
+    variables, zone = settings.variables.reveal(), settings.event_timezone
+    return RuleSource(settings.rules_path, schema, variables, zone)
 
 
-def serve(settings: Settings) -> int:
-    """Run the service until SIGTERM or SIGINT; a second signal ends the process at once."""
+def last_good(settings: Settings) -> LastGood:
+    """Where the last good rules of this store are kept; raises StoreError for an unusable URL."""
+    path = parse_state_url(settings.state_url).path
+    return LastGood(path.parent / "last-good" / path.name)
+
+
+def serve(settings: Settings, *, strict: bool = False) -> int:
+    """Run the service until SIGTERM or SIGINT; a second signal ends the process at once.
+
+    SIGHUP loads the rules anew. Rules that hold faults at the start are replaced by the last good
+    ones, unless `strict`.
+    """
     # Process 1 of a container ignores a SIGTERM that it does not handle.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
-    schema, rule_set = load(settings)
-    for warning in rule_set.warnings:
-        log.warning("rules.warning", place=str(warning.place), what=warning.what)
+    asked: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, frame: asked.append(number))
+    source, kept, clock = rule_source(settings), last_good(settings), SystemClock()
+    opening = open_rules(source, kept, clock, strict=strict)
+    log_warnings(opening.rule_set.warnings)
     if reason := why_temporary(settings.state_url):
         log.warning(
             "state.temporary", reason=reason, remedy="mount a named volume or a folder at /data"
         )
-    engine = Engine(settings, schema, rule_set)
+    engine = Engine(settings, source.schema, opening.rule_set)
+    watcher = RuleWatcher(source, opening, engine.use, engine.rules_health, kept, clock)
 
     def ask_to_stop(number: int, frame: FrameType | None) -> None:
         if engine.stop.is_set():
@@ -257,8 +273,11 @@ def serve(settings: Settings) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask_to_stop)
+    signal.signal(signal.SIGHUP, lambda number, frame: watcher.ask())
+    if asked:
+        watcher.ask()
     threading.Thread(target=_cut_short, args=(engine.stop,), name="last-word", daemon=True).start()
-    with engine:
+    with engine, watcher:
         engine.run()
     log.info("engine.stopped")
     return 0

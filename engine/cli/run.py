@@ -15,7 +15,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "run",
         help="consume plate events, deliver alerts",
-        description="The service: configured by the environment, ended by SIGTERM or SIGINT.",
+        description="The service: configured by the environment, ended by SIGTERM or SIGINT. It "
+        "takes over changed rule files and watchlists by itself; SIGHUP makes it do so at once.",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="with faults in the rules don't start, rather than on the last good ones",
     )
     parser.set_defaults(command=run)
 
@@ -24,4 +30,4 @@ def run(arguments: argparse.Namespace) -> int:
     """Run until told to stop."""
     settings = Settings.from_environment()
     configure_logs(settings.log_level, settings.log_format, redact=redact)
-    return serve(settings)
+    return serve(settings, strict=arguments.strict)

@@ -97,6 +97,10 @@ class Dispatcher:
             else:
                 self._watch.ask()
 
+    def add_targets(self, targets: Mapping[str, Target]) -> None:
+        """Take deliveries for these too, before the first alert for a new one is stored."""
+        self._roster.add(targets)
+
     def replace_targets(self, targets: Mapping[str, Target]) -> None:
         """Send through these from now on, and probe those that are held at once."""
         for lane in self._roster.replace(targets):

@@ -27,6 +27,22 @@ class Roster:
         """Every lane in use."""
         return tuple(self._open.values())
 
+    def add(self, targets: Mapping[str, Target]) -> None:
+        """Open a lane for each of these targets that has none; the others stay as they are."""
+        with self._lock:
+            left = dict(self._leaving)
+            new = {}
+            for target_id, target in targets.items():
+                if target_id in self._open:
+                    continue
+                lane = left.pop(target_id, None)
+                if lane is None:
+                    lane = self._build(target)
+                else:
+                    lane.open(target)
+                new[target_id] = lane
+            self._open, self._leaving = self._open | new, left
+
     def replace(self, targets: Mapping[str, Target]) -> tuple[Lane, ...]:
         """Use these targets; the lanes that are not needed any more, still open.
 

@@ -48,6 +48,7 @@ class Watch:
         self._has_restored = False
         self._token: int | None = None
         self._count_at = timing.monotonic()
+        self._counted: set[str] = set()
 
     def ask(self) -> None:
         """Something has changed: look now."""
@@ -141,5 +142,9 @@ class Watch:
         waiting = Counter({lane.channel: 0 for lane in self._roster.lanes})
         for backlog in backlogs:
             waiting[backlog.channel] += backlog.count
+        # A channel that is gone has nothing waiting, instead of what it had last.
+        for channel in self._counted - waiting.keys():
+            self._metrics.deliveries_waiting.labels(channel).set(0)
+        self._counted = set(waiting)
         for channel, count in waiting.items():
             self._metrics.deliveries_waiting.labels(channel).set(count)

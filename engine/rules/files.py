@@ -72,3 +72,8 @@ def _folder(folder: Path, findings: Findings) -> Iterator[Path]:
             is_rule_file = path.suffix.lower() in SUFFIXES and not name.startswith(".")
             if is_rule_file and (path.is_file() or not path.exists()):
                 yield path
+
+
+def absolute(path: Path) -> Path:
+    """The whole path, without `..` and without asking the file system."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links

@@ -12,6 +12,7 @@ from typing import Final
 from engine.cel.lists import Lists
 from engine.errors import Place
 from engine.rules.fields import as_table, as_text, check_keys, number_of
+from engine.rules.files import absolute
 from engine.rules.findings import Code, Findings, shown, suggestion
 from engine.rules.node import Node, Scalar, Table
 from engine.watchlist import DEFAULT_MAX_SHRINK, DateOrder, Definition, Watchlist, read_watchlist
@@ -33,7 +34,8 @@ class ListReader:
     """Lists by name, unique over all files; None stands for one that can't be used.
 
     `known` are those of the load before, `zone` is that of times without one. `lists` is what
-    `watchlist("name")` means; it `is_whole` unless a file can't be read.
+    `watchlist("name")` means; it `is_whole` unless a file can't be read. `paths` are the lists'
+    files, whether they can be used or not; absolute ones are looked up below `root`.
     """
 
     def __init__(
@@ -43,13 +45,16 @@ class ListReader:
         zone: tzinfo,
         *,
         is_whole: bool = True,
+        root: Path | None = None,
     ) -> None:
         self.watchlists: dict[str, Watchlist] = {}
+        self.paths: list[Path] = []
         self._named: dict[str, Watchlist | None] = {}
         self.lists = Lists(self._named, is_whole=is_whole)
         self._findings = findings
         self._known = _NONE if known is None else known
         self._zone = zone
+        self._root = root
         self._places: dict[str, Place] = {}
 
     def read(self, node: Node) -> None:
@@ -94,6 +99,7 @@ class ListReader:
         definition = self._definition(key, node)
         if definition is None:
             return
+        self.paths.append(definition.path)
         known = self._known.get(name)
         reading = read_watchlist(definition, self._zone, known)
         self._findings.take(reading.faults)
@@ -105,7 +111,8 @@ class ListReader:
     def _is_shrunk(self, definition: Definition, known: Watchlist, found: Watchlist) -> bool:
         """Whether the list lost so many rows that its file is taken to be cut off."""
         least = (1 - definition.max_shrink) * known.row_count
-        if known.path != definition.path or found.row_count >= least:
+        is_same = absolute(known.path) == absolute(definition.path)
+        if not is_same or found.row_count >= least:
             return False
         allowed = f"{definition.max_shrink:.0%}"
         self._findings.error(
@@ -144,7 +151,12 @@ class ListReader:
     def _path(self, node: Node, name: str) -> Path | None:
         """The list's file; a relative path starts at the folder of the rule file."""
         scalar = as_text(node, name, self._findings)
-        return None if scalar is None else Path(scalar.source.file).parent / scalar.text.strip()
+        if scalar is None:
+            return None
+        path = Path(scalar.text.strip())
+        if self._root is not None and path.is_absolute():
+            return self._root / absolute(path).relative_to("/")
+        return Path(scalar.source.file).parent / path
 
     def _text(self, table: Table, key: str) -> str | None:
         node = table.values.get(key)

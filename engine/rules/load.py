@@ -35,6 +35,7 @@ def load_rules(
     stand_in: StandIn | None = None,
     known: Mapping[str, Watchlist] | None = None,
     zone: tzinfo = UTC,
+    root: Path | None = None,
 ) -> RuleSet:
     """The rules and channels of files, and of folders at any depth, checked against `schema`.
 
@@ -45,12 +46,13 @@ def load_rules(
 
     `known` are watchlists that are loaded already, by name: one whose file and definition are
     unchanged is taken over, and one that would lose more than `max_shrink` of its rows is refused.
-    Dates without a time zone in them are read in `zone`.
+    Dates without a time zone in them are read in `zone`. Lists with an absolute path are looked up
+    below `root`, where copies of them may lie.
 
     Raises RulesError with every fault of every file, warnings included, sorted by place.
     """
     with collector_paused():
-        return _load(paths, schema, variables, stand_in, known, zone)
+        return _load(paths, schema, variables, stand_in, known, zone, root)
 
 
 def _load(
@@ -60,6 +62,7 @@ def _load(
     stand_in: StandIn | None,
     known: Mapping[str, Watchlist] | None,
     zone: tzinfo,
+    root: Path | None,
 ) -> RuleSet:
     findings = Findings()
     files = rule_files(paths, findings)
@@ -68,7 +71,7 @@ def _load(
     is_whole &= are_all
     channels = ChannelList(variables, findings, stand_in, is_whole=is_whole)
     _read_channels(documents, channels)
-    watchlists = ListReader(findings, known, zone, is_whole=is_whole)
+    watchlists = ListReader(findings, known, zone, is_whole=is_whole, root=root)
     _read_watchlists(documents, watchlists)
     compiler = Compiler(schema, findings, watchlists.lists)
     reader = RuleReader(compiler, channels, findings)
@@ -89,7 +92,7 @@ def _rule_set(
 ) -> RuleSet:
     faults = findings.sorted()
     if findings.has_errors:
-        raise RulesError(faults)
+        raise RulesError(faults, tuple(watchlists.paths))
     return RuleSet(
         tuple(reader.rules),
         tuple(reader.disabled),

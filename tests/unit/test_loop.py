@@ -11,10 +11,10 @@ from engine.clock import SystemClock
 from engine.cooldown import Cooldown
 from engine.deadletters import DeadLetterOffice
 from engine.delivery import Dispatcher, RetryPolicy
+from engine.in_force import targets_of
 from engine.loop import Loop
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
-from engine.service import targets_of
 from engine.settings import Settings
 from engine.store import Store, open_store
 from engine.stream.consumer import Consumer
@@ -93,7 +93,7 @@ class Running:
             log_plates=False,
             reach=plant.reach,
         )
-        pipeline.use(plant.rule_set)
+        pipeline.use(pipeline.prepare(plant.rule_set))
         self._dispatcher = Dispatcher(
             self.store, targets_of(plant.rule_set), RetryPolicy(), plant.metrics, clock
         )

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import RulesError, SettingsError
+from engine.errors import SettingsError
+from engine.in_force import targets_of
 from engine.rules import RuleSet
-from engine.service import Engine, load, longest_cooldown, targets_of
+from engine.service import Engine, last_good, rule_source
 from engine.settings import Settings
 from engine.store import DeliveryState, NewAlert, OpenMode, open_store
 from tests.support.avro import PLATE_EVENT, plate_schema
@@ -73,16 +74,17 @@ def test_without_a_broker_the_engine_runs_says_so_and_ends(
 
 def test_schema_and_rules_are_those_that_the_settings_name(tmp_path: Path) -> None:
     load_text(RULES, tmp_path)
-    schema, rule_set = load(Settings(rules_path=tmp_path, schemas_path=PLATE_EVENT.parent))
-    assert schema.name == "com.alpr.events.PlateEvent"
+    source = rule_source(Settings(rules_path=tmp_path, schemas_path=PLATE_EVENT.parent))
+    assert source.schema.name == "com.alpr.events.PlateEvent"
+    rule_set = source.attempt(source.files.look(), {}).result
+    assert isinstance(rule_set, RuleSet)
     assert [rule.rule_id for rule in rule_set.rules] == ["brief", "long", "every"]
     assert set(targets_of(rule_set)) == {"ops:json:localhost"}
 
 
-def test_rules_that_do_not_load_are_told(tmp_path: Path) -> None:
-    with pytest.raises(RulesError, match="no such file"):
-        load(Settings(rules_path=tmp_path / "nowhere", schemas_path=PLATE_EVENT.parent))
-
-
-def test_the_longest_cooldown_in_force_is_known(rule_set: RuleSet) -> None:
-    assert longest_cooldown(rule_set) == 500.0
+def test_each_store_of_a_folder_has_last_good_rules_of_its_own(tmp_path: Path) -> None:
+    folders = {
+        last_good(Settings(state_url=f"sqlite:///{tmp_path}/{name}")).folder
+        for name in ("a.db", "b.db")
+    }
+    assert folders == {tmp_path / "last-good" / name for name in ("a.db", "b.db")}

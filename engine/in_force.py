@@ -1,0 +1,61 @@
+"""A rule set as events meet it: matcher and routes together, made beside the one that is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from channels.alert import Target
+from engine.event import Event
+from engine.match import IndexedMatcher, Match, Matcher, OnError
+from engine.rules import RuleSet
+
+Route = tuple[str, str]
+"""A channel's name and the id of one of its targets."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InForce:
+    """A whole rule set, ready to match; it never changes, another one takes its place.
+
+    `routes` are where the alerts of each rule go, by rule id.
+    """
+
+    rule_set: RuleSet
+    matcher: Matcher = field(repr=False)
+    routes: Mapping[str, tuple[Route, ...]] = field(repr=False)
+
+    def match(self, event: Event) -> list[Match]:
+        """The rules that hold on `event`, in rule order; any thread may ask."""
+        return self.matcher.match(event)
+
+
+def ready(rule_set: RuleSet, on_error: OnError | None = None) -> InForce:
+    """Build what matching needs, which for thousands of rules takes a while."""
+    routes = {
+        rule.rule_id: tuple(
+            (target.channel, target.target_id)
+            for channel in rule.notify
+            for target in rule_set.channels.get(channel, ())
+        )
+        for rule in rule_set.rules
+    }
+    return InForce(rule_set, IndexedMatcher(rule_set.rules, on_error), routes)
+
+
+def targets_of(rule_set: RuleSet) -> dict[str, Target]:
+    """Every target of every channel, by target id."""
+    return {
+        target.target_id: target for targets in rule_set.channels.values() for target in targets
+    }
+
+
+def row_counts(rule_set: RuleSet) -> dict[str, int]:
+    """How many rows each watchlist has."""
+    return {name: each.row_count for name, each in rule_set.watchlists.items()}
+
+
+def longest_cooldown(rule_set: RuleSet) -> float:
+    """The longest cooldown in force, in seconds."""
+    limits = (rule.rate_limit for rule in rule_set.rules)
+    return max((limit.cooldown_seconds for limit in limits if limit is not None), default=0.0)

@@ -1,0 +1,102 @@
+"""Whether the rules in force are those on disk: for `/readyz` and the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from engine.errors import Fault, Severity
+from engine.metrics import Metrics
+from engine.web import Check
+
+#: `/readyz` is for a glance; the log has all of them.
+_FAULTS_SHOWN: Final = 20
+
+
+class Outcome(StrEnum):
+    """How a load of changed files ended."""
+
+    LOADED = "loaded"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    what: str
+    since: datetime
+    faults: tuple[str, ...]
+
+
+class RulesHealth:
+    """What is in force, and what is wrong with the files if they are not."""
+
+    def __init__(self, metrics: Metrics, rule_count: int) -> None:
+        self._metrics = metrics
+        self._rule_count = rule_count
+        self._kept_at: datetime | None = None
+        self._trouble: _Trouble | None = None
+        metrics.rules_outdated.set(0)
+        for outcome in Outcome:
+            metrics.rule_reloads.labels(outcome)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the files could not be taken over."""
+        return self._trouble is not None
+
+    def note_loaded(self, rule_count: int) -> None:
+        """What the files say is in force."""
+        self._rule_count = rule_count
+        self._kept_at = None
+        self._trouble = None
+        self._metrics.rules_outdated.set(0)
+        self._metrics.rule_reloads.labels(Outcome.LOADED).inc()
+
+    def note_refused(self, faults: Sequence[Fault], since: datetime) -> None:
+        """The files hold faults; what was in force stays so."""
+        self._metrics.rule_reloads.labels(Outcome.REFUSED).inc()
+        self._note_faults(faults, since)
+
+    def note_failed(self, what: str, since: datetime) -> None:
+        """A defect of ours kept the files from being taken over."""
+        self._metrics.rule_reloads.labels(Outcome.FAILED).inc()
+        self._set_trouble(what, (), since)
+
+    def note_last_good(self, faults: Sequence[Fault], kept_at: datetime, since: datetime) -> None:
+        """The files held faults at the start, so that the set kept at `kept_at` is in force."""
+        self._kept_at = kept_at
+        self._note_faults(faults, since)
+
+    def check(self) -> Check:
+        """The line of `/readyz`. Old rules work, so they are no reason to stop the engine."""
+        trouble, kept_at = self._trouble, self._kept_at
+        in_force = f"{self._rule_count} rules in force"
+        if trouble is None:
+            return Check(True, in_force)
+        source = "loaded before"
+        if kept_at is not None:
+            source = f"of the last good set, kept at {kept_at.isoformat(timespec='seconds')}"
+        since = trouble.since.isoformat(timespec="seconds")
+        return Check(
+            False,
+            f"{trouble.what} since {since}; {in_force}, {source}",
+            is_essential=False,
+            facts={"faults": trouble.faults} if trouble.faults else {},
+        )
+
+    def _note_faults(self, faults: Sequence[Fault], since: datetime) -> None:
+        errors = [str(fault) for fault in faults if fault.severity is Severity.ERROR]
+        word = "fault" if len(errors) == 1 else "faults"
+        self._set_trouble(f"{len(errors)} {word} in the files", errors, since)
+
+    def _set_trouble(self, what: str, errors: Sequence[str], since: datetime) -> None:
+        shown = list(errors[:_FAULTS_SHOWN])
+        if len(errors) > _FAULTS_SHOWN:
+            shown.append(f"and {len(errors) - _FAULTS_SHOWN} more, see the log")
+        before = self._trouble
+        self._trouble = _Trouble(what, before.since if before else since, tuple(shown))
+        self._metrics.rules_outdated.set(1)

@@ -1,0 +1,227 @@
+"""The last rule set that was good, kept on disk: what a start with broken rules runs on.
+
+Each set is a folder of its own whose manifest is written last, so that a set is whole or not there.
+Rule files and lists lie in it under their whole paths: what a rule file names relative to itself is
+found again. What did not change is a hard link to the set before, never to the file in use, which
+may be edited in place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import LastGoodError
+from engine.reload.sighting import digest_of
+from engine.rules.files import absolute
+
+_MANIFEST: Final = "manifest.json"
+_FILES: Final = "files"
+# Hidden: a rules folder that holds the state folder must not find these files.
+_PREFIX: Final = ".set-"
+_FORM: Final = 1
+_CHUNK_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSet:
+    """A set that was kept: where its files lie now, and what they were.
+
+    `rules_path` is the file or folder that it was loaded from, `digests` its files by their paths
+    there, `lists` path and number of rows of each list by name, `saved_at` when it was kept.
+    """
+
+    folder: Path
+    rules_path: Path
+    digests: Mapping[Path, str]
+    lists: Mapping[str, tuple[Path, int]]
+    saved_at: datetime
+
+    @property
+    def root(self) -> Path:
+        """The folder under which its files have their whole paths."""
+        return self.folder / _FILES
+
+    def copy_of(self, path: Path) -> Path:
+        """Where the copy of a file lies."""
+        return self.root / absolute(path).relative_to("/")
+
+
+class LastGood:
+    """The sets in one folder, which is made when it is needed, for its owner only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder: Final = folder
+        # Read and found whole by this process, or written by it.
+        self._trusted: KeptSet | None = None
+
+    def find(self) -> KeptSet | None:
+        """The newest set, whole and unchanged, or None where there is none.
+
+        LastGoodError when there is one that can't be used.
+        """
+        try:
+            newest = self._newest()
+            if newest is None:
+                return None
+            changed = [
+                path
+                for path, digest in newest.digests.items()
+                if digest_of(newest.copy_of(path)) != digest
+            ]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise LastGoodError(f"the set in {self.folder} is unreadable ({reason})") from error
+        if changed:
+            raise LastGoodError(f"the set in {newest.folder} is damaged: {changed[0]}")
+        self._trusted = newest
+        return newest
+
+    def keep(
+        self,
+        rules_path: Path,
+        digests: Mapping[Path, str],
+        lists: Mapping[str, tuple[Path, int]],
+        now: datetime,
+    ) -> bool:
+        """Keep the files of a set that was just loaded, in place of the one before.
+
+        `digests` are the files' contents as they were loaded. False when the files have changed
+        since, so that nothing is kept. OSError when the folder can't be written.
+        """
+        wanted = {absolute(path): digest for path, digest in digests.items()}
+        former = self._former()
+        folder = self._next_folder()
+        places = {name: (absolute(path), count) for name, (path, count) in lists.items()}
+        kept = KeptSet(folder, absolute(rules_path), wanted, places, now)
+        if former is not None and _is_same(former, kept):
+            return True
+        try:
+            _make(folder)
+            if not all(_store(kept, former, path) for path in wanted):
+                shutil.rmtree(folder)
+                return False
+            _write_manifest(kept)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._trusted = kept
+        self._forget_others(folder)
+        return True
+
+    def _former(self) -> KeptSet | None:
+        if self._trusted is None:
+            with suppress(LastGoodError):
+                self.find()
+        return self._trusted
+
+    def _newest(self) -> KeptSet | None:
+        for folder in sorted(self._folders(), key=_number, reverse=True):
+            if (folder / _MANIFEST).exists():
+                return _read_manifest(folder)
+        return None
+
+    def _folders(self) -> Iterator[Path]:
+        if self.folder.is_dir():
+            yield from self.folder.glob(f"{_PREFIX}*")
+
+    def _next_folder(self) -> Path:
+        number = 1 + max((_number(folder) for folder in self._folders()), default=0)
+        return self.folder / f"{_PREFIX}{number}"
+
+    def _forget_others(self, folder: Path) -> None:
+        for other in self._folders():
+            if other != folder:
+                shutil.rmtree(other, ignore_errors=True)
+
+
+def _is_same(one: KeptSet, other: KeptSet) -> bool:
+    return (one.rules_path, one.digests, one.lists) == (
+        other.rules_path,
+        other.digests,
+        other.lists,
+    )
+
+
+def _number(folder: Path) -> int:
+    digits = folder.name.removeprefix(_PREFIX)
+    return int(digits) if digits.isdecimal() else 0
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and what is missing above it, each for its owner only."""
+    if not folder.parent.is_dir():
+        _make(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _store(kept: KeptSet, former: KeptSet | None, path: Path) -> bool:
+    """Link or copy one file; whether it is still what was loaded."""
+    copy, digest = kept.copy_of(path), kept.digests[path]
+    _make(copy.parent)
+    if former is not None and former.digests.get(path) == digest:
+        try:
+            os.link(former.copy_of(path), copy)
+        except OSError:
+            # Not every file system has links.
+            _copy(former.copy_of(path), copy)
+        return True
+    try:
+        _copy(path, copy)
+    except FileNotFoundError:
+        return False
+    return digest_of(copy) == digest
+
+
+def _copy(source: Path, copy: Path) -> None:
+    with source.open("rb") as reader:
+        target = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(target, "wb") as writer:
+            shutil.copyfileobj(reader, writer, _CHUNK_BYTES)
+            writer.flush()
+            os.fsync(writer.fileno())
+
+
+def _write_manifest(kept: KeptSet) -> None:
+    text = json.dumps(
+        {
+            "form": _FORM,
+            "rules_path": str(kept.rules_path),
+            "saved_at": kept.saved_at.isoformat(),
+            "files": {str(path): digest for path, digest in kept.digests.items()},
+            "lists": {name: [str(path), count] for name, (path, count) in kept.lists.items()},
+        },
+        indent=2,
+    )
+    draft = kept.folder / f"{_MANIFEST}.new"
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as writer:
+        writer.write(text)
+        writer.flush()
+        os.fsync(writer.fileno())
+    draft.rename(kept.folder / _MANIFEST)
+    for folder in (kept.folder, kept.folder.parent):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _read_manifest(folder: Path) -> KeptSet:
+    found: dict[str, Any] = json.loads((folder / _MANIFEST).read_text())
+    if found["form"] != _FORM:
+        raise ValueError(f"its form is {found['form']}")
+    return KeptSet(
+        folder,
+        Path(found["rules_path"]),
+        {Path(path): str(digest) for path, digest in found["files"].items()},
+        {name: (Path(path), int(count)) for name, (path, count) in found["lists"].items()},
+        datetime.fromisoformat(found["saved_at"]),
+    )

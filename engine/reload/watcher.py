@@ -1,0 +1,234 @@
+"""The rule watcher: loads changed files beside the running set, and puts them in force when good.
+
+A set that holds faults changes nothing but what is told. No fault, of a file or of ours, ends the
+thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import structlog
+
+from engine.clock import Clock
+from engine.errors import Fault, RulesError
+from engine.reload.alarm import Alarm
+from engine.reload.health import RulesHealth
+from engine.reload.last_good import LastGood
+from engine.reload.opening import Opening
+from engine.reload.quiet import LONGEST_SECONDS, await_quiet
+from engine.reload.source import Attempt, RuleSource
+from engine.rules import RuleSet
+
+log = structlog.get_logger(__name__)
+
+#: How often files are looked at where no news of them comes.
+LOOK_SECONDS: Final = 2.0
+#: A set that could not be kept is tried again after that.
+KEEP_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 2.0
+
+
+class Cause(StrEnum):
+    """Why rules are loaded."""
+
+    FILES = "files"
+    SIGNAL = "signal"
+
+
+class RuleWatcher:
+    """Watches from a thread of its own; a context manager.
+
+    `use` puts a set in force; it is called by this thread, never after the end of the context.
+    """
+
+    def __init__(
+        self,
+        source: RuleSource,
+        opening: Opening,
+        use: Callable[[RuleSet], None],
+        health: RulesHealth,
+        last_good: LastGood,
+        clock: Clock,
+    ) -> None:
+        self._source = source
+        self._use = use
+        self._health = health
+        self._last_good = last_good
+        self._clock = clock
+        self._running = opening.rule_set
+        self._known = opening.known
+        attempt = opening.attempt
+        self._seen = attempt.sighting
+        self._tried: Mapping[Path, str] | None = attempt.digests if attempt.is_current else None
+        self._unkept: Attempt | None = None if opening.kept else attempt
+        self._keep_at = 0.0
+        self._not_kept = ""
+        self._cut_off: frozenset[Path] = frozenset()
+        self._warned = frozenset(opening.rule_set.warnings)
+        if opening.kept is not None and isinstance(attempt.result, RulesError):
+            health.note_last_good(attempt.result.faults, opening.kept.saved_at, clock.now())
+        # A plain flag: a signal's handler may set it in the midst of another one.
+        self._is_asked = False
+        self._stop = threading.Event()
+        self._swap = threading.Lock()
+        self._alarm = Alarm(lambda: self._is_asked or self._stop.is_set(), LOOK_SECONDS)
+        self._thread = threading.Thread(target=self._run, name="rule-watcher", daemon=True)
+
+    def ask(self) -> None:
+        """Load the rules anew, whether or not they have changed; a signal's handler may call it."""
+        self._is_asked = True
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._keep()
+                self._alarm.wait(self._source.files.places())
+                self._look()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next change is loaded
+                self._fail(error)
+        self._alarm.close()
+
+    def _look(self) -> None:
+        is_asked, self._is_asked = self._is_asked, False
+        seen = self._source.files.look()
+        self._tell_cut_off(seen.cut_off)
+        if self._stop.is_set() or not (is_asked or seen != self._seen or self._tried is None):
+            return
+        attempt = self._load(None if is_asked else self._tried)
+        if attempt is not None and not self._stop.is_set():
+            self._take(attempt, Cause.SIGNAL if is_asked else Cause.FILES)
+
+    def _load(self, tried: Mapping[Path, str] | None) -> Attempt | None:
+        """Load what the files hold once they are at rest; None if that is what was tried."""
+        clock, source = self._clock, self._source
+        until = clock.monotonic() + LONGEST_SECONDS
+        while True:
+            seen = await_quiet(source.files.look, self._stop.wait, clock.monotonic, until)
+            if tried is not None and source.files.digests(seen) == tried:
+                self._seen = seen
+                return None
+            attempt = source.attempt(seen, self._known)
+            if attempt.is_current or self._stop.is_set() or clock.monotonic() >= until:
+                self._seen = attempt.sighting
+                self._tried = attempt.digests if attempt.is_current else None
+                return attempt
+            tried = None
+            _discard(attempt.result)
+
+    def _take(self, attempt: Attempt, cause: Cause) -> None:
+        if isinstance(attempt.result, RulesError):
+            self._refuse(attempt.result, cause)
+            return
+        rule_set, before = attempt.result, self._running
+        with self._swap:
+            if self._stop.is_set():
+                return
+            self._use(rule_set)
+        self._running, self._known = rule_set, rule_set.watchlists
+        was_outdated = self._health.is_outdated
+        self._health.note_loaded(len(rule_set.rules))
+        self._warn(rule_set.warnings)
+        ids = {rule.rule_id for rule in rule_set.rules}
+        former_ids = {rule.rule_id for rule in before.rules}
+        log.info(
+            "rules.reloaded",
+            cause=str(cause),
+            rules=len(ids),
+            added=len(ids - former_ids),
+            removed=len(former_ids - ids),
+            channels=sorted(rule_set.channels),
+            watchlists={each.name: each.row_count for each in rule_set.watchlists.values()},
+            is_mended=was_outdated,
+        )
+        self._unkept, self._keep_at = attempt, 0.0
+
+    def _refuse(self, error: RulesError, cause: Cause) -> None:
+        self._health.note_refused(error.faults, self._clock.now())
+        log.error(
+            "rules.refused",
+            cause=str(cause),
+            faults=[str(fault) for fault in error.faults],
+            in_force=len(self._running.rules),
+            remedy="mend the files: they come into force as soon as they are good",
+        )
+
+    def _fail(self, error: Exception) -> None:
+        self._health.note_failed(f"loading failed ({type(error).__name__})", self._clock.now())
+        log.error("rules.reload_failed", exc_info=error)
+        # Not again and again: with the next change, or when it is asked for.
+        self._seen, self._tried = self._source.files.look(), {}
+        self._stop.wait(LOOK_SECONDS)
+
+    def _warn(self, warnings: Iterable[Fault]) -> None:
+        """Tell what was not told of the set before."""
+        log_warnings(fault for fault in warnings if fault not in self._warned)
+        self._warned = frozenset(warnings)
+
+    def _keep(self) -> None:
+        attempt = self._unkept
+        if attempt is None or self._clock.monotonic() < self._keep_at:
+            return
+        self._keep_at = self._clock.monotonic() + KEEP_SECONDS
+        lists = {
+            each.name: (each.path, each.row_count) for each in self._running.watchlists.values()
+        }
+        digests = {path: digest for path, digest in attempt.digests.items() if not path.is_dir()}
+        try:
+            if attempt.is_current:
+                path = self._source.rules_path
+                self._last_good.keep(path, digests, lists, self._clock.now())
+            self._unkept, self._not_kept = None, ""
+        except OSError as error:
+            if str(error) != self._not_kept:
+                self._not_kept = str(error)
+                log.warning(
+                    "last_good.not_kept",
+                    error=str(error),
+                    remedy=f"free space, or make {self._last_good.folder} writable",
+                )
+
+    def _tell_cut_off(self, cut_off: Iterable[Path]) -> None:
+        for path in set(cut_off) - self._cut_off:
+            log.warning(
+                "rules.cut_off",
+                path=str(path),
+                remedy="the mounted file was replaced outside: mount its folder, restart once",
+            )
+        self._cut_off = frozenset(cut_off)
+
+    def __enter__(self) -> RuleWatcher:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        with self._swap:
+            # No set comes into force from here on.
+            pass
+        # A load of thousands of rules is not waited for.
+        self._thread.join(STOP_SECONDS)
+
+
+def log_warnings(warnings: Iterable[Fault]) -> None:
+    """Say what `alert-engine check` warns of."""
+    for fault in warnings:
+        log.warning("rules.warning", place=str(fault.place), what=fault.what, remedy=fault.remedy)
+
+
+def _discard(result: RuleSet | RulesError) -> None:
+    """Close what a set that is not used has opened."""
+    if not isinstance(result, RulesError):
+        for targets in result.channels.values():
+            for target in targets:
+                target.close()

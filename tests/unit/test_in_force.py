@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+
+from engine.event import make_event
+from engine.in_force import longest_cooldown, ready, row_counts, targets_of
+from engine.rules import RuleSet
+from tests.support.rule_files import load_text
+from tests.unit.plate import plate_event
+
+RULES = """
+channels: {ops: 'json://localhost', spare: 'json://localhost'}
+rules:
+  - {id: brief, name: B, when: true, notify: [ops, spare], rate_limit: {cooldown_seconds: 5}}
+  - {id: long, name: L, when: true, notify: [ops], rate_limit: {cooldown_seconds: 500}}
+  - {id: every, name: E, when: false, notify: [], rate_limit: {enabled: false}}
+"""
+
+
+@pytest.fixture
+def rule_set(tmp_path: Path) -> RuleSet:
+    return load_text(RULES, tmp_path)
+
+
+def test_a_ready_set_matches_and_knows_the_ways_of_its_alerts(rule_set: RuleSet) -> None:
+    in_force = ready(rule_set)
+    event = make_event(plate_event(), zone=UTC)
+    assert [match.rule_id for match in in_force.match(event)] == ["brief", "long"]
+    assert in_force.routes == {
+        "brief": (("ops", "ops:mailbox"), ("spare", "spare:mailbox")),
+        "long": (("ops", "ops:mailbox"),),
+        "every": (),
+    }
+
+
+def test_every_target_of_a_set_is_known_by_its_id(rule_set: RuleSet) -> None:
+    targets = targets_of(rule_set)
+    assert {name: target.channel for name, target in targets.items()} == {
+        "ops:mailbox": "ops",
+        "spare:mailbox": "spare",
+    }
+
+
+def test_the_longest_cooldown_in_force_is_known(rule_set: RuleSet) -> None:
+    assert longest_cooldown(rule_set) == 500.0
+
+
+def test_the_rows_of_each_watchlist_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "stolen.csv").write_text("plate\nA1\nB2\n")
+    text = """
+watchlists: {stolen: stolen.csv}
+rules: [{id: a, when: 'plate.normalized_text in watchlist("stolen")', notify: []}]
+"""
+    assert row_counts(load_text(text, tmp_path)) == {"stolen": 2}

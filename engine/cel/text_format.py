@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, Final
 
 from engine.cel.arithmetic import MAX_SIZE
-from engine.cel.conversions import bytes_text, double_text
 from engine.cel.failures import Failure, failure
 from engine.cel.instants import format_duration, format_timestamp
 from engine.cel.values import CelMap, CelType, Duration, Timestamp, UInt, describe
@@ -18,6 +18,8 @@ _CLAUSE: Final = re.compile(r"%(?:%|(?:\.([0-9]+))?(.)|)", re.DOTALL)
 _INTEGERS: Final = frozenset({int, UInt})
 _NUMBERS: Final = frozenset({int, UInt, float})
 _MAX_PRECISION: Final = 100
+#: What `surrogateescape` makes of bytes that are no UTF-8.
+_INVALID: Final = re.compile("[\udc80-\udcff]+")
 
 
 def format_text(template: str, args: list[Any]) -> str:
@@ -89,6 +91,16 @@ def _special(value: float) -> str:
     return "Infinity" if value > 0 else "-Infinity"
 
 
+def _decimal(value: float) -> str:
+    """The shortest decimal that reads back, never with an exponent, without zeros at its end."""
+    text = format(Decimal(repr(value)), "f")
+    return text.rstrip("0").removesuffix(".") if "." in text else text
+
+
+def _key(entry: tuple[str, Any]) -> str:
+    return entry[0]
+
+
 def _check_size(size: int) -> None:
     if size > MAX_SIZE:
         raise failure(Failure.TOO_LARGE, f"a text of more than {MAX_SIZE:,} characters")
@@ -121,14 +133,15 @@ def text_of(value: Any) -> str:
     if kind in _INTEGERS:
         return str(int(value))
     if kind is float:
-        return double_text(value) if math.isfinite(value) else _special(value)
+        return _decimal(value) if math.isfinite(value) else _special(value)
     if kind is bytes:
-        return bytes_text(value)
+        return _INVALID.sub("\ufffd", value.decode("utf-8", "surrogateescape"))
     if kind is list:
         return f"[{', '.join(_bounded(map(text_of, value)))}]"
     if kind is dict or kind is CelMap:
-        entries = (f"{text_of(key)}: {text_of(item)}" for key, item in value.items())
-        return "{" + ", ".join(sorted(_bounded(entries))) + "}"
+        entries = sorted(((text_of(key), item) for key, item in value.items()), key=_key)
+        texts = (f"{key}: {text_of(item)}" for key, item in entries)
+        return "{" + ", ".join(_bounded(texts)) + "}"
     if kind is Timestamp:
         return format_timestamp(value)
     if kind is Duration:

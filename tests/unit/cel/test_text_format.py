@@ -35,6 +35,29 @@ def test_any_value_has_a_text() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1e6, "1000000"),
+        (1e21, "1" + "0" * 21),
+        (1e-7, "0.0000001"),
+        (-0.0, "-0"),
+        (1234567.5, None),
+    ],
+)
+def test_a_double_is_never_written_with_an_exponent(value: float, text: str | None) -> None:
+    for template in ("%s", "%d"):
+        assert format_text(template, [value]) == (text or repr(value))
+
+
+def test_entries_of_a_map_are_sorted_by_key_and_not_by_what_follows() -> None:
+    assert text_of({"a!": 1, "a": 2, "": 3}) == "{: 3, a: 2, a!: 1}"
+
+
+def test_bytes_that_are_no_text_are_replaced_each_run_of_them_once() -> None:
+    assert text_of(b"a\xff\xfeb\xc3(\xf0\x9f\x9a") == "a\ufffdb\ufffd(\ufffd"
+
+
 @pytest.mark.parametrize("template", ["%", "%q", "%.2", "a%", "%E", "% d"])
 def test_an_unknown_clause_fails(template: str) -> None:
     assert failure_of(template, 1) == Failure.BAD_ARGUMENT

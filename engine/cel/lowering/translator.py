@@ -168,7 +168,7 @@ class Translator:
         value = self.code(node.range)
         item = bound_name(value, slot)
         safe = self._safe
-        self._safe = frozenset(path for path in safe if path.split(".")[0] != node.variable)
+        self._safe = guards.renamed(safe, guards.name_of(node.range), node.variable)
         self._items[slot] = item
         if value.is_constant:
             self._known[slot] = value.value

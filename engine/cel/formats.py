@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from engine.cel.kinds import with_article
@@ -26,7 +25,7 @@ _SAMPLES: Final[dict[Kind, Any]] = {
     Kind.INT: 7,
     Kind.UINT: 7,
     Kind.DOUBLE: 0.5,
-    Kind.TIMESTAMP: datetime(2025, 1, 1, tzinfo=UTC),
+    Kind.TIMESTAMP: None,
 }
 _EXAMPLES: Final[dict[Kind, str]] = {
     Kind.INT: ">6, 04d or ,d",
@@ -57,21 +56,18 @@ def _fault(spec: str, kind: FieldType | None) -> str:
     )
     if is_wide or len(spec) > _MAX_FORMAT:
         return f"the format '{shown}' is too wide"
-    if is_time:
-        is_good = _TIME_FORMAT.fullmatch(spec) is not None
-    elif kind is None:
-        is_good = any(_takes(sample, spec) for sample in _SAMPLES.values())
-    else:
-        is_good = _takes(_SAMPLES.get(kind.kind, "text"), spec)
-    if is_good:
+    kinds = tuple(_SAMPLES) if kind is None else (kind.kind,)
+    if any(_takes(each, spec) for each in kinds):
         return ""
     name = f" for {with_article(kind)}" if kind is not None else ""
     return f"'{shown}' is not a format{name}"
 
 
-def _takes(sample: Any, spec: str) -> bool:
+def _takes(kind: Kind, spec: str) -> bool:
+    if kind is Kind.TIMESTAMP:
+        return _TIME_FORMAT.fullmatch(spec) is not None
     try:
-        format(sample, spec)
+        format(_SAMPLES.get(kind, "text"), spec)
     except ValueError:
         return False
     return True

@@ -129,9 +129,10 @@ def _element_type(findings: Findings, node: Call, kinds: _Kinds) -> FieldType | 
 
 
 def _may_be_key(index: FieldType, key: FieldType | None) -> bool:
-    if index.kind not in KEYS and index.kind is not Kind.DOUBLE:
-        return False
-    return key is None or key.kind not in KEYS or can_be_equal(index, key)
+    if key is not None and key.kind not in KEYS:
+        return True  # That is told where the map is written.
+    is_key = index.kind in KEYS or index.kind is Kind.DOUBLE
+    return is_key and (key is None or can_be_equal(index, key))
 
 
 def _negated_type(findings: Findings, node: Call, kind: FieldType | None) -> FieldType | None:

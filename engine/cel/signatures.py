@@ -13,7 +13,8 @@ from engine.schema import Domain, FieldType, Kind
 
 _RUNTIME: Final = {
     **{kind: runtime for runtime, kind in KINDS.items()},
-    Kind.RECORD: dict,
+    # A record is no map: there is nothing to count in it.
+    Kind.RECORD: None,
 }
 #: What signatures in terms of Python's types can't say: the elements of lists.
 _ELEMENTS_WANTED: Final = {
@@ -71,7 +72,7 @@ def takes(function: Function, count: int) -> str:
     for row in function.overloads:
         if len(row.params) == count and CelMap not in row.params:
             names = [_name(function.name, param) for param in row.params]
-            if function.is_global:
+            if function.is_global or "." in function.name:
                 shown[f"{function.name}({', '.join(names)})"] = None
             else:
                 shown[f"{names[0]}.{function.name}({', '.join(names[1:])})"] = None
@@ -79,9 +80,11 @@ def takes(function: Function, count: int) -> str:
 
 
 def _name(function: str, param: type) -> str:
-    wanted = _ELEMENTS_WANTED.get(function) if param is list else None
-    if wanted is not None:
-        return "list(number)" if wanted is NUMBERS else "list(string)"
+    wanted = _ELEMENTS_WANTED.get(function)
+    if wanted is NUMBERS:
+        return "list(number)" if param is list else "number"
+    if wanted is not None and param is list:
+        return "list(string)"
     return "dyn" if param is ANY else str(KINDS[param])
 
 

@@ -8,7 +8,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, Final, TextIO, cast
 
-from engine.watchlist.gathering import MAX_ROWS, Gathering, ListCode, ListError
+from engine.watchlist.gathering import MAX_ROWS, Gathering, ListCode, ListError, Period
 from engine.watchlist.header import HeaderError, Layout, layout_of, separator_line, separator_of
 from engine.watchlist.plates import MAX_LENGTH
 from engine.watchlist.records import Records
@@ -16,6 +16,7 @@ from engine.watchlist.rows import BLOCK
 
 _CLEAN: Final = re.compile(f"[A-Z0-9]{{1,{MAX_LENGTH}}}").fullmatch
 _COMMENT: Final = "#"
+_MAX_KNOWN: Final = 50_000
 
 #: Lines and their fields.
 Numbered = Iterator[tuple[int, list[str]]]
@@ -65,6 +66,12 @@ class _CsvRows:
             has_end=layout.valid_until is not None,
         )
         self._has_kept: Final = bool(names)
+        self._starts: Final = gathering.starts
+        self._ends: Final = gathering.ends
+        bounds = (layout.valid_from, layout.valid_until)
+        self._cells: Final = _picker([index for index in bounds if index is not None])
+        #: The same few days stand in most rows.
+        self._periods: Final[dict[Sequence[str], Period]] = {}
 
     def take(self, records: Numbered) -> None:
         """Take all rows that can be used."""
@@ -111,12 +118,27 @@ class _CsvRows:
         return self._gathering.plate(line, fields[self._layout.plate])
 
     def _take_period(self, line: int, fields: Sequence[str]) -> bool:
-        start, end = self._layout.valid_from, self._layout.valid_until
-        return self._gathering.take_period(
-            line,
-            fields[start] if start is not None else "",
-            fields[end] if end is not None else "",
-        )
+        """Take the period of the next row; false where it has none, which is told."""
+        cells = self._cells(fields)
+        period = self._periods.get(cells)
+        if period is None:
+            start, end = self._layout.valid_from, self._layout.valid_until
+            period = self._gathering.period(
+                line,
+                fields[start] if start is not None else "",
+                fields[end] if end is not None else "",
+            )
+            if period is None:
+                return False
+            if len(self._periods) >= _MAX_KNOWN:
+                self._periods.clear()
+            self._periods[cells] = period
+        starts, ends = self._starts, self._ends
+        if starts is not None:
+            starts.append(period[0])
+        if ends is not None:
+            ends.append(period[1])
+        return True
 
 
 def _picker(indices: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:

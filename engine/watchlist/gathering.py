@@ -20,7 +20,9 @@ MAX_TOLD: Final = 20
 MAX_ROWS: Final = 5_000_000
 #: Rows of one plate.
 MAX_REPEATED: Final = 1_000
-_MAX_CACHED: Final = 50_000
+
+#: From when until when, in microseconds since 1970.
+Period = tuple[int, int]
 
 
 class ListCode(StrEnum):
@@ -59,10 +61,8 @@ class Gathering:
         self.has_periods = False
         self._zone: Final = zone
         self._calendar: Final = Calendar(zone, definition.dates)
-        self._starts: array[int] | None = None
-        self._ends: array[int] | None = None
-        self._known_starts: dict[str, int] = {}
-        self._known_ends: dict[str, int] = {}
+        self.starts: array[int] | None = None
+        self.ends: array[int] | None = None
         self._repeated: Final[list[list[int]]] = []
         self.packer = RowPacker(())
         self._faults: Final[list[Fault]] = []
@@ -73,8 +73,8 @@ class Gathering:
     def expect(self, kept: Sequence[str], *, has_start: bool, has_end: bool) -> None:
         """Say what the rows will have beside the plate."""
         self.packer = RowPacker(kept)
-        self._starts = array("q") if has_start else None
-        self._ends = array("q") if has_end else None
+        self.starts = array("q") if has_start else None
+        self.ends = array("q") if has_end else None
         self.has_periods = has_start or has_end
 
     def skip(self, line: int, what: str) -> None:
@@ -104,35 +104,25 @@ class Gathering:
                 self._lettered.append(line)
         return plate
 
-    def take_period(self, line: int, start: str, end: str) -> bool:
-        """Take the period of the next row; false where it is none, which is told."""
+    def period(self, line: int, start: str, end: str) -> Period | None:
+        """The period of two cells; None where they give none, which is told."""
         try:
-            begin = self._instant(self._known_starts, start, is_end=False)
-            finish = self._instant(self._known_ends, end, is_end=True)
+            begin = self._instant(start, is_end=False)
+            finish = self._instant(end, is_end=True)
         except ValueError as error:
             self.skip(line, str(error))
-            return False
+            return None
         if finish <= begin:
             self.skip(line, "valid_until is before valid_from")
-            return False
-        if self._starts is not None:
-            self._starts.append(begin)
-        if self._ends is not None:
-            self._ends.append(finish)
-        return True
+            return None
+        return begin, finish
 
-    def _instant(self, known: dict[str, int], text: str, *, is_end: bool) -> int:
-        found = known.get(text)
-        if found is None:
-            try:
-                found = self._calendar.end(text) if is_end else self._calendar.start(text)
-            except ValueError as error:
-                column = "valid_until" if is_end else "valid_from"
-                raise ValueError(f"{column} {error}") from None
-            if len(known) >= _MAX_CACHED:
-                known.clear()
-            known[text] = found
-        return found
+    def _instant(self, text: str, *, is_end: bool) -> int:
+        try:
+            return self._calendar.end(text) if is_end else self._calendar.start(text)
+        except ValueError as error:
+            column = "valid_until" if is_end else "valid_from"
+            raise ValueError(f"{column} {error}") from None
 
     def repeat(self, line: int, plate: str, row: int) -> None:
         """Note that the plate, which is on the list, stands in this row too."""
@@ -152,7 +142,7 @@ class Gathering:
         if not self.plates:
             raise self._emptiness()
         self._sum_up()
-        validity = Validity(self._starts, self._ends) if self.has_periods else None
+        validity = Validity(self.starts, self.ends) if self.has_periods else None
         rows = self.packer.rows()
         return Watchlist(
             definition=self.definition,

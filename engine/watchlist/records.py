@@ -35,35 +35,30 @@ class Records:
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         waiting: Iterable[str] = self._stream
+        record = self._record
         while True:
             reader = csv.reader(self._lines(waiting), delimiter=self._separator, strict=True)
             try:
-                yield from self._read(reader)
+                for fields in reader:
+                    start = self._line + 1 - len(record)
+                    record.clear()
+                    if self._has_bad_bytes:
+                        self._has_bad_bytes = False
+                        self._report(start, NOT_UTF8)
+                    else:
+                        yield start, fields
+                return
             except _UnclosedError:
                 problem = "a quotation mark is not closed"
             except csv.Error as error:
                 problem = _explained(error)
-            else:
-                return
             # What follows the first line may be records of their own.
-            others = self._record[1:]
+            others = record[1:]
             self._line -= len(others)
-            if self._record:
-                self._report(self._line, problem)
-            self._record.clear()
+            self._report(self._line, problem)
+            record.clear()
             self._has_bad_bytes = False
             waiting = chain(others, self._stream)
-
-    def _read(self, reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
-        record = self._record
-        for fields in reader:
-            start = self._line + 1 - len(record)
-            record.clear()
-            if self._has_bad_bytes:
-                self._has_bad_bytes = False
-                self._report(start, NOT_UTF8)
-            else:
-                yield start, fields
 
     def _lines(self, waiting: Iterable[str]) -> Iterator[str]:
         record = self._record

@@ -18,6 +18,7 @@ import structlog
 from channels.alert import Reason
 from engine.cel.failures import Failure
 from engine.clock import SystemClock
+from engine.collector import collector_paused, made_to_stay, set_aside
 from engine.cooldown import Cooldown
 from engine.deadletters import DeadLetterOffice
 from engine.delivery import Dispatcher, RetryPolicy
@@ -162,7 +163,8 @@ class Engine:
 
         Whatever fails does so before anything is changed.
         """
-        prepared, targets = self.pipeline.prepare(rule_set), targets_of(rule_set)
+        with collector_paused():
+            prepared, targets = self.pipeline.prepare(rule_set), targets_of(rule_set)
         self._prepare_metrics(rule_set)
         # An alert for a target that nobody knows would be dead: new ones come first, old ones go
         # last.
@@ -257,14 +259,20 @@ def serve(settings: Settings, *, strict: bool = False) -> int:
     asked: list[int] = []
     signal.signal(signal.SIGHUP, lambda number, frame: asked.append(number))
     source, kept, clock = rule_source(settings), last_good(settings), SystemClock()
-    opening = open_rules(source, kept, clock, strict=strict)
+    with made_to_stay():
+        opening = open_rules(source, kept, clock, strict=strict)
     log_warnings(opening.rule_set.warnings)
     if reason := why_temporary(settings.state_url):
         log.warning(
             "state.temporary", reason=reason, remedy="mount a named volume or a folder at /data"
         )
     engine = Engine(settings, source.schema, opening.rule_set)
-    watcher = RuleWatcher(source, opening, engine.use, engine.rules_health, kept, clock)
+
+    def use(rule_set: RuleSet) -> None:
+        engine.use(rule_set)
+        set_aside()
+
+    watcher = RuleWatcher(source, opening, use, engine.rules_health, kept, clock)
 
     def ask_to_stop(number: int, frame: FrameType | None) -> None:
         if engine.stop.is_set():

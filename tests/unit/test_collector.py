@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.collector import collector_paused, made_to_stay
+from engine.collector import collector_paused, made_to_stay, set_aside
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +83,16 @@ def test_a_failure_sets_nothing_aside() -> None:
         raise ValueError("broken")
     assert gc.get_freeze_count() == before
     assert gc.isenabled()
+
+
+def test_what_is_set_aside_is_looked_through_no_more_and_cycles_are_gone_first() -> None:
+    cycle, kept = Kept(), Kept()
+    cycle.other = cycle
+    is_gone, is_freed = weakref.ref(cycle), weakref.ref(kept)
+    del cycle
+    set_aside()
+    assert is_gone() is None
+    assert gc.get_freeze_count() > 0
+    assert gc.isenabled()
+    del kept
+    assert is_freed() is None

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import structlog
+
+from engine.errors import RulesError
+from engine.reload.opening import Opening, open_rules
+from engine.reload.sighting import digest_of
+from engine.rules import RuleSet
+from tests.unit.manual_time import ManualTime
+from tests.unit.reload.place import BROKEN, RULES, RulesPlace
+
+DAY_SECONDS = 86_400.0
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> RulesPlace:
+    return RulesPlace(tmp_path)
+
+
+def start(place: RulesPlace, *, strict: bool = False) -> Opening:
+    """Start as after a restart, a day later."""
+    clock = ManualTime()
+    clock.seconds = DAY_SECONDS
+    return open_rules(place.new_source(), place.last_good, clock, strict=strict)
+
+
+def run_well(place: RulesPlace) -> None:
+    """As an engine does that starts with good rules: the set is kept."""
+    attempt = place.attempt()
+    assert isinstance(attempt.result, RuleSet)
+    lists = {each.name: (each.path, each.row_count) for each in attempt.result.watchlists.values()}
+    digests = {path: digest_of(path) for path in (place.file, *place.source.files.lists)}
+    assert place.last_good.keep(place.path, digests, lists, ManualTime().now())
+
+
+def ids(opening: Opening) -> list[str]:
+    return [rule.rule_id for rule in opening.rule_set.rules]
+
+
+def test_good_files_are_what_it_runs_on(place: RulesPlace) -> None:
+    opening = start(place)
+    assert ids(opening) == ["first"]
+    assert opening.kept is None
+    assert opening.attempt.is_current
+
+
+def test_broken_files_give_way_to_the_last_good_set_loudly(place: RulesPlace) -> None:
+    run_well(place)
+    place.write(BROKEN, "second")
+    with structlog.testing.capture_logs() as logs:
+        opening = start(place)
+    assert ids(opening) == ["first"]
+    assert opening.kept is not None
+    (line,) = logs
+    assert (line["event"], line["log_level"]) == ("rules.last_good", "error")
+    assert line["age_seconds"] == DAY_SECONDS
+    assert line["loaded_from"] == str(place.path)
+    (fault,) = line["faults"]
+    assert fault.startswith(f"{place.file}:1:")
+    assert "did you mean" in fault
+
+
+def test_missing_files_are_no_better_than_broken_ones(place: RulesPlace) -> None:
+    run_well(place)
+    place.file.unlink()
+    place.path.rmdir()
+    assert ids(start(place)) == ["first"]
+
+
+def test_strict_refuses(place: RulesPlace) -> None:
+    run_well(place)
+    place.write(BROKEN)
+    with pytest.raises(RulesError, match="confidenc"):
+        start(place, strict=True)
+
+
+def test_a_first_start_has_nothing_to_fall_back_on(place: RulesPlace) -> None:
+    place.write(BROKEN)
+    with pytest.raises(RulesError) as error:
+        start(place)
+    assert len(error.value.faults) == 1
+
+
+def test_a_kept_set_that_does_not_load_any_more_is_told_beside_the_faults(
+    place: RulesPlace,
+) -> None:
+    run_well(place)
+    # As after an upgrade to a version that refuses what was good before.
+    place.file.write_text(BROKEN)
+    digests = {place.file: digest_of(place.file)}
+    place.last_good.keep(place.path, digests, {}, ManualTime().now())
+    with pytest.raises(RulesError) as error:
+        start(place)
+    codes = [fault.code for fault in error.value.faults]
+    between = codes.index("last-good")
+    assert codes[:between] == codes[between + 1 :] != []
+    copies = error.value.faults[between + 1 :]
+    assert all(fault.place.file.startswith(str(place.last_good.folder)) for fault in copies)
+
+
+def test_a_kept_set_that_is_damaged_is_told_beside_the_faults(place: RulesPlace) -> None:
+    run_well(place)
+    kept = place.last_good.find()
+    assert kept is not None
+    kept.copy_of(place.file).write_text("")
+    place.write(BROKEN)
+    with pytest.raises(RulesError, match="damaged"):
+        start(place)
+
+
+def test_a_kept_set_that_is_damaged_does_not_stop_good_files(place: RulesPlace) -> None:
+    run_well(place)
+    kept = place.last_good.find()
+    assert kept is not None
+    (kept.folder / "manifest.json").write_text("{")
+    with structlog.testing.capture_logs() as logs:
+        assert ids(start(place)) == ["first"]
+    assert [line["event"] for line in logs] == ["last_good.unusable"]
+
+
+def test_a_list_that_was_cut_off_while_the_engine_was_down_is_not_taken(place: RulesPlace) -> None:
+    place.write(RULES)
+    place.write_list(100)
+    run_well(place)
+    place.write_list(10)
+    with structlog.testing.capture_logs() as logs:
+        opening = start(place)
+    assert opening.rule_set.watchlists["stolen"].row_count == 100
+    assert "shrank from 100 to 10 rows" in logs[0]["faults"][0]
+    place.write_list(90)
+    assert start(place).rule_set.watchlists["stolen"].row_count == 90

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from engine.metrics import Metrics
+from engine.reload.health import RulesHealth
+from engine.reload.opening import open_rules
+from engine.reload.watcher import RuleWatcher
+from engine.rules import RuleSet
+from tests.support.arrivals import Arrivals
+from tests.unit.reload.place import BROKEN, PLAIN, RULES, RulesPlace
+
+PATIENCE_SECONDS = 20.0
+
+
+class HastyClock:
+    """Time that runs ten times as fast: what has to be quiet is so after 50 ms."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic() * 10
+
+
+class Watched:
+    """A watcher at work in a place, and what it puts in force."""
+
+    def __init__(self, place: RulesPlace) -> None:
+        self.place = place
+        self.clock = HastyClock()
+        self.metrics = Metrics()
+        self.used: Arrivals[RuleSet] = Arrivals()
+        self.defect: Exception | None = None
+        opening = open_rules(place.source, place.last_good, self.clock, strict=False)
+        self.opening = opening
+        self.health = RulesHealth(self.metrics, len(opening.rule_set.rules))
+        self.watcher = RuleWatcher(
+            place.source, opening, self._use, self.health, place.last_good, self.clock
+        )
+
+    def _use(self, rule_set: RuleSet) -> None:
+        if self.defect is not None:
+            raise self.defect
+        self.used.add(rule_set)
+
+    def await_ids(self, *ids: str) -> RuleSet:
+        """The set in force, once it has these rules."""
+
+        def is_it(rule_set: RuleSet) -> bool:
+            return tuple(rule.rule_id for rule in rule_set.rules) == ids
+
+        return self.used.wait_for(1, PATIENCE_SECONDS, is_it)[-1]
+
+    def await_that(self, is_so: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not is_so():
+            assert time.monotonic() < deadline, self.health.check()
+            time.sleep(0.01)
+
+    def reloads(self, outcome: str) -> float:
+        return self.metrics.rule_reloads.labels(outcome)._value.get()  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def logs() -> Iterator[list[Any]]:
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> RulesPlace:
+    return RulesPlace(tmp_path)
+
+
+@pytest.fixture
+def watched(place: RulesPlace) -> Iterator[Watched]:
+    made = Watched(place)
+    with made.watcher:
+        yield made
+
+
+def events(logs: list[Any], name: str) -> list[Any]:
+    return [line for line in logs if line["event"] == name]
+
+
+def test_changed_rules_come_into_force(
+    logs: list[Any], watched: Watched, place: RulesPlace
+) -> None:
+    place.write(PLAIN, "second")
+    watched.await_ids("second")
+    watched.await_that(lambda: watched.reloads("loaded") == 1)
+    watched.await_that(lambda: bool(events(logs, "rules.reloaded")))
+    (line,) = events(logs, "rules.reloaded")
+    assert (line["cause"], line["rules"], line["added"], line["removed"]) == ("files", 1, 1, 1)
+
+
+def test_a_touched_file_is_no_reload(watched: Watched, place: RulesPlace) -> None:
+    os.utime(place.file)
+    place.write(PLAIN, "first")
+    (place.path / "notes.txt").write_text("no rules")
+    # What comes after it is loaded: the touch was seen, or was part of what was.
+    place.write(PLAIN, "second")
+    watched.await_ids("second")
+    watched.await_that(lambda: watched.reloads("loaded") >= 1)
+    assert len(watched.used.all()) == 1
+
+
+def test_a_file_that_comes_or_goes_is_seen(watched: Watched, place: RulesPlace) -> None:
+    other = place.path / "deep" / "b.yaml"
+    other.parent.mkdir()
+    other.write_text(PLAIN.replace("ID", "other"))
+    watched.await_ids("first", "other")
+    other.unlink()
+    watched.await_ids("first")
+
+
+def test_a_changed_list_comes_into_force(watched: Watched, place: RulesPlace) -> None:
+    place.write_list(10)
+    place.write(RULES, "listed")
+    watched.await_ids("listed")
+    place.write_list(11)
+    watched.used.wait_for(
+        1, PATIENCE_SECONDS, lambda found: found.watchlists["stolen"].row_count == 11
+    )
+
+
+def test_broken_rules_change_nothing_until_they_are_mended(
+    logs: list[Any], watched: Watched, place: RulesPlace
+) -> None:
+    place.write(BROKEN)
+    (place.path / "b.yaml").write_text("rules: [{id: B AD}]")
+    watched.await_that(lambda: watched.health.is_outdated)
+    watched.await_that(lambda: bool(events(logs, "rules.refused")))
+    line = events(logs, "rules.refused")[-1]
+    assert line["log_level"] == "error"
+    assert watched.used.all() == []
+    assert watched.metrics.total("rules_outdated") == 1
+    (place.path / "b.yaml").unlink()
+    place.write(PLAIN, "mended")
+    watched.await_ids("mended")
+    watched.await_that(lambda: not watched.health.is_outdated)
+    assert events(logs, "rules.reloaded")[-1]["is_mended"]
+    faults = [fault for each in events(logs, "rules.refused") for fault in each["faults"]]
+    assert any(fault.startswith(f"{place.file}:1:") for fault in faults)
+    assert any("b.yaml:1:" in fault for fault in faults)
+
+
+def test_a_list_that_shrank_too_much_is_refused(
+    logs: list[Any], watched: Watched, place: RulesPlace
+) -> None:
+    place.write_list(10)
+    place.write(RULES, "listed")
+    watched.await_ids("listed")
+    place.write_list(4)
+    watched.await_that(lambda: watched.health.is_outdated)
+    assert [found.watchlists["stolen"].row_count for found in watched.used.all()] == [10]
+    place.write_list(9)
+    watched.await_that(lambda: not watched.health.is_outdated)
+
+
+def test_who_asks_gets_a_reload_of_unchanged_files(logs: list[Any], watched: Watched) -> None:
+    watched.watcher.ask()
+    watched.await_ids("first")
+    watched.await_that(lambda: bool(events(logs, "rules.reloaded")))
+    assert events(logs, "rules.reloaded")[0]["cause"] == "signal"
+
+
+def test_warnings_are_told_with_their_remedies_and_once(
+    logs: list[Any], watched: Watched, place: RulesPlace
+) -> None:
+    unnotified = PLAIN.replace(", notify: []", "")
+    place.write(unnotified, "second")
+    watched.await_ids("second")
+    place.write(unnotified + "# a remark\n", "second")
+    watched.await_that(lambda: watched.reloads("loaded") == 2)
+    (line,) = events(logs, "rules.warning")
+    assert "names no channel" in line["what"]
+    assert "add `notify:`" in line["remedy"]
+    assert line["place"].startswith(str(place.file))
+
+
+def test_a_defect_of_ours_does_not_end_the_watch(
+    logs: list[Any], watched: Watched, place: RulesPlace
+) -> None:
+    watched.defect = ZeroDivisionError("a defect of ours")
+    place.write(PLAIN, "second")
+    watched.await_that(lambda: watched.reloads("failed") == 1)
+    assert watched.health.is_outdated
+    watched.defect = None
+    place.write(PLAIN, "third")
+    watched.await_ids("third")
+    watched.await_that(lambda: not watched.health.is_outdated)
+    assert len(events(logs, "rules.reload_failed")) == 1
+
+
+def test_the_set_in_force_is_kept_at_the_start_and_after_each_reload(
+    watched: Watched, place: RulesPlace
+) -> None:
+    def kept() -> str:
+        found = place.last_good.find()
+        return found.copy_of(place.file).read_text() if found is not None else ""
+
+    watched.await_that(lambda: "first" in kept())
+    place.write(PLAIN, "second")
+    watched.await_that(lambda: "second" in kept())
+    place.write(BROKEN, "third")
+    watched.await_that(lambda: watched.health.is_outdated)
+    assert "second" in kept()
+
+
+def test_a_set_that_cannot_be_kept_is_told_once_and_does_no_harm(
+    logs: list[Any], place: RulesPlace
+) -> None:
+    # A file where the folder should be.
+    place.last_good.folder.parent.mkdir()
+    place.last_good.folder.write_text("")
+    made = Watched(place)
+    with made.watcher:
+        for name in ("second", "third"):
+            place.write(PLAIN, name)
+            made.await_ids(name)
+        made.await_that(lambda: made.reloads("loaded") == 2)
+    (line,) = events(logs, "last_good.not_kept")
+    assert str(place.last_good.folder) in line["remedy"]
+
+
+def test_a_start_on_the_last_good_set_goes_over_to_mended_files(
+    logs: list[Any], place: RulesPlace
+) -> None:
+    with Watched(place).watcher:
+        pass
+    first = Watched(place)
+    with first.watcher:
+        first.await_that(lambda: place.last_good.find() is not None)
+    place.write(BROKEN)
+    made = Watched(place)
+    assert made.health.is_outdated
+    with made.watcher:
+        assert [rule.rule_id for rule in made.opening.rule_set.rules] == ["first"]
+        place.write(PLAIN, "mended")
+        made.await_ids("mended")
+        made.await_that(lambda: not made.health.is_outdated)
+
+
+def test_nothing_comes_into_force_after_the_end(place: RulesPlace) -> None:
+    made = Watched(place)
+    with made.watcher:
+        place.write(PLAIN, "second")
+    time_of_end = len(made.used.all())
+    assert not [each for each in threading.enumerate() if each.name == "rule-watcher"]
+    assert len(made.used.all()) == time_of_end

@@ -14,11 +14,9 @@ from engine.errors import RulesError, Severity
 from engine.rules import load_rules
 from engine.rules.document import read_document
 from engine.rules.findings import Findings
-from engine.rules.report import as_text
 from tests.unit.rules.rule_text import ROOT, load, matches, schema
 
 DATA = ROOT / "tests" / "data"
-BAD = sorted((DATA / "bad_rules").glob("*.yaml"))
 RULE = "rules:\n  - {{id: {id}, when: true, notify: []}}\n"
 
 
@@ -32,22 +30,6 @@ def _faults(*paths: Path) -> list[str]:
     with pytest.raises(RulesError) as caught:
         load_rules(paths, schema(), {})
     return [str(fault) for fault in caught.value.faults]
-
-
-@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
-def test_a_bad_file_has_the_faults_written_beside_it(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(path.parent)
-    with pytest.raises(RulesError) as caught:
-        load_rules([Path(path.name)], schema(), {})
-    expected = path.with_suffix(".expected").read_text(encoding="utf-8")
-    assert as_text(caught.value.faults) + "\n" == expected
-
-
-def test_every_bad_file_has_an_expectation() -> None:
-    expected = sorted((DATA / "bad_rules").glob("*.expected"))
-    assert [path.stem for path in expected] == [path.stem for path in BAD]
 
 
 def test_a_file_of_the_plans_form_loads_with_a_warning_for_each_rule() -> None:
@@ -77,11 +59,6 @@ def test_a_file_of_the_plans_form_matches_the_values_as_they_are_written() -> No
     on = {"camera_id": "on", "node": {"site": "hall 007"}, "plate": {"normalized_text": "ABC1"}}
     assert matches(rules[2], **on) is True
     assert matches(rules[2], **{**on, "camera_id": "true"}) is False
-
-
-@pytest.mark.parametrize("path", sorted((DATA / "good_rules").glob("*.yaml")), ids=lambda p: p.stem)
-def test_a_good_file_loads(path: Path) -> None:
-    assert load_rules([path], schema(), {}).rules
 
 
 def test_the_shipped_rules_load() -> None:

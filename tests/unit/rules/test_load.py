@@ -46,7 +46,7 @@ def test_a_file_of_the_plans_form_loads_with_a_warning_for_each_rule() -> None:
     assert all(rule.notify == () for rule in found.rules)
     limits = [rule.rate_limit for rule in found.rules]
     assert limits[0] is not None
-    assert limits[0].cooldown_seconds == 4_000
+    assert limits[0].cooldown_seconds == 300
     assert limits[1] is not None
     assert limits[1].cooldown_seconds == 600
     assert limits[2] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from channels.alert import SENT, Alert, Outcome, Target
@@ -18,10 +19,12 @@ class Mailbox:
         self.channel = channel
         self.target_id = f"{channel}:mailbox"
         self.alerts: list[Alert] = []
+        self.arrived = threading.Event()
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Keep it."""
         self.alerts.append(alert)
+        self.arrived.set()
         return SENT
 
     def close(self) -> None:

@@ -72,6 +72,38 @@ def test_without_a_broker_the_engine_runs_says_so_and_ends(
     assert b"alert_engine_rules_loaded 3.0" in engine.metrics.exposition()
 
 
+OTHERS = """
+channels: {ops: 'json://localhost', pager: 'json://localhost'}
+rules:
+  - {id: brief, name: B, when: true, notify: [pager], rate_limit: {cooldown_seconds: 7}}
+"""
+
+
+def test_another_rule_set_comes_into_force_with_its_channels_metrics_and_cooldowns(
+    tmp_path: Path, rule_set: RuleSet
+) -> None:
+    engine = Engine(settings_for(tmp_path, 0), plate_schema(), rule_set)
+    engine.stop.set()
+    with engine:
+        others = load_text(OTHERS, tmp_path)
+        engine.use(others)
+        assert engine.rule_set is others
+        assert engine.pipeline.in_force.rule_set is others
+        assert engine.housekeeper.longest_cooldown_seconds == 7.0
+        exposition = engine.metrics.exposition().decode()
+        assert "alert_engine_rules_loaded 1.0" in exposition
+        assert 'alert_engine_deliveries_waiting{channel="pager"} 0.0' in exposition
+        sent = 'alert_engine_notifications_sent_total{channel="pager",rule_id="brief"} 0.0'
+        assert sent in exposition
+        new = NewAlert(ALERT, b"d" * 16, None, 0, (("pager", "pager:mailbox"),))
+        engine.store.save([new])
+        engine.dispatcher.replace_targets(targets_of(others))
+        mailbox = targets_of(others)["pager:mailbox"]
+        assert isinstance(mailbox, Mailbox)
+        mailbox.arrived.wait(20.0)
+    assert len(mailbox.alerts) == 1
+
+
 def test_schema_and_rules_are_those_that_the_settings_name(tmp_path: Path) -> None:
     load_text(RULES, tmp_path)
     source = rule_source(Settings(rules_path=tmp_path, schemas_path=PLATE_EVENT.parent))

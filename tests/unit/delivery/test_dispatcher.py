@@ -10,7 +10,7 @@ from channels.alert import SENT, Outcome
 from engine.errors import StoreUnavailableError
 from engine.store import DeliveryState, Hold
 from tests.unit.delivery.observed_store import ObservedStore
-from tests.unit.delivery.scripted_target import DOWN, LOCKED_OUT, Gate
+from tests.unit.delivery.scripted_target import DOWN, LOCKED_OUT, Gate, ScriptedTarget
 from tests.unit.delivery.stage import Stage
 
 ANN, BOB, HOOK = "mail/ann", "mail/bob", "hook/1"
@@ -107,6 +107,32 @@ def test_a_hold_survives_a_restart_which_probes_at_once(stage: Stage) -> None:
     stage.store.await_state(first, ANN, DeliveryState.SENT)
     stage.store.await_state(second, ANN, DeliveryState.SENT)
     assert stage.clock.monotonic() == 0.0
+
+
+def test_a_target_that_is_added_takes_deliveries_before_the_others_are_replaced(
+    stage: Stage,
+) -> None:
+    ann = stage.target(ANN)
+    dispatcher = stage.start()
+    bob = stage.target(BOB)
+    dispatcher.add_targets({ANN: ScriptedTarget(ANN), BOB: bob})
+    alert = stage.add(ANN, BOB)
+    stage.store.await_state(alert, BOB, DeliveryState.SENT)
+    stage.store.await_state(alert, ANN, DeliveryState.SENT)
+    assert (ann.alert_ids, bob.alert_ids) == ([alert], [alert])
+    assert (ann.closed, bob.closed) == (0, 0)
+
+
+def test_a_channel_that_is_gone_has_nothing_waiting(stage: Stage) -> None:
+    stage.target(ANN, lambda alert_id: LOCKED_OUT)
+    dispatcher = stage.start()
+    stage.add(ANN)
+    for second in range(1, 6):
+        stage.clock.sleep_over(float(second))
+    stage.store.await_that(lambda: stage.metric("deliveries_waiting", channel="mail") == 1)
+    dispatcher.replace_targets({})
+    stage.store.await_that(lambda: stage.metric("deliveries_waiting", channel="mail") == 0)
+    assert stage.store.backlogs() == []
 
 
 def test_a_reload_probes_a_held_target_at_once_with_the_new_secret(stage: Stage) -> None:

@@ -26,6 +26,26 @@ def test_a_target_that_stays_keeps_its_lane() -> None:
     assert {each.target_id for each in roster.lanes} == {"mail/ann", "mail/bob"}
 
 
+def test_a_target_that_is_added_has_a_lane_and_the_others_keep_their_targets() -> None:
+    held = targets("mail/ann")
+    roster = Roster(held, build)
+    lane = roster.find("mail/ann")
+    roster.add(targets("mail/ann", "mail/bob"))
+    assert roster.find("mail/ann") is lane
+    assert roster.find("mail/bob") is not None
+    with lane.outlet.borrow() as target:  # type: ignore[union-attr]
+        assert target is held["mail/ann"]
+    assert held["mail/ann"].closed == 0
+
+
+def test_a_target_that_is_added_while_it_leaves_gets_its_lane_back() -> None:
+    roster = Roster(targets("mail/ann"), build)
+    lane = roster.find("mail/ann")
+    roster.replace({})
+    roster.add(targets("mail/ann"))
+    assert roster.find("mail/ann") is lane
+
+
 def test_a_target_that_goes_is_found_no_more_and_comes_back_to_its_lane() -> None:
     roster = Roster(targets("mail/ann"), build)
     lane = roster.find("mail/ann")

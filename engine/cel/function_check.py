@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.cel import domains
+from engine.cel.choice_check import check_choice
 from engine.cel.failures import Failure
 from engine.cel.findings import Findings
 from engine.cel.functions import ANY, FUNCTIONS, Function, Implementation
@@ -24,6 +25,8 @@ _READERS: Final = frozenset({"timestamp", "duration", "int", "uint", "double", "
 _SPACES: Final = frozenset(
     name[: place + 1] for name in FUNCTIONS for place, sign in enumerate(name) if sign == "."
 )
+#: What is called otherwise elsewhere.
+_ALIASES: Final = {"max": "math.greatest", "min": "math.least"}
 #: How each macro is written.
 _MACROS: Final = {
     "has": "has(record.field)",
@@ -104,8 +107,11 @@ def _unknown(findings: Findings, node: Call, space: str) -> None:
     other = FUNCTIONS.get(node.function)
     form = _MACROS.get(node.function)
     what = f"there is no function '{space}{shorten(node.function)}'"
-    if space:
-        remedy = suggest(node.function, _members_of(space))
+    if node.function in _ALIASES or f"math.{node.function}" in FUNCTIONS:
+        remedy = f"write {_ALIASES.get(node.function, f'math.{node.function}')}(…)"
+    elif space:
+        members = _members_of(space)
+        remedy = suggest(node.function, members) or f"there are: {', '.join(members)}"
     elif form is not None:
         what = f"{node.function}() takes other arguments"
         remedy = f"write {form}"
@@ -148,6 +154,7 @@ def function_type(
         return None
     if findings.is_strict:
         _try_constant(findings, function, args)
+        check_choice(findings, function, args, safe)
         if function.name in domains.PARTS and kinds[0] is not None:
             domains.check_part(findings, node, args, kinds[0])
     return result_of(function, rows, kinds)

@@ -7,7 +7,7 @@ from typing import Final
 
 from engine.cel import domains
 from engine.cel.functions import ANY, Function, Overload
-from engine.cel.kinds import KINDS, NUMBERS, SCALARS, TEXT, list_of
+from engine.cel.kinds import KINDS, NUMBERS, SCALARS, TEXT, list_of, not_null
 from engine.cel.values import CelMap
 from engine.schema import Domain, FieldType, Kind
 
@@ -97,7 +97,8 @@ def result_of(
     kind = KINDS.get(results.pop()) if len(results) == 1 else None
     if kind is None:
         is_choice = _ELEMENTS_WANTED.get(name) is NUMBERS and first is not None
-        return first.element if is_choice and first is not None else None
+        chosen = first.element if is_choice and first is not None else None
+        return not_null(chosen) if chosen is not None else None
     if kind is Kind.LIST:
         return list_of(_ELEMENTS_GIVEN.get(name))
     if kind is Kind.MAP:

@@ -6,18 +6,15 @@ process has before the load and after it, and its peak.
 
 from __future__ import annotations
 
-import gc
 import json
 import subprocess
 import sys
-import time
 from dataclasses import asdict, dataclass
+from datetime import UTC
 from pathlib import Path
 
 from benchmarks.machine import resident_megabytes
-from engine.bench.memory import peak_resident_mb
-from engine.match import IndexedMatcher
-from engine.rules import load_rules
+from engine.bench.measurement import ErrorCount, compile_rules
 from engine.schema import EventSchema
 
 ROOT = Path(__file__).parents[1]
@@ -51,14 +48,10 @@ def load(path: Path) -> Loaded:
     """Load the file here."""
     schema = EventSchema.load(ROOT / "schemas" / "plate_event.avsc")
     before = resident_megabytes()
-    started, cpu_started = time.perf_counter(), time.process_time()
-    rule_set = load_rules([path], schema, {})
-    matcher = IndexedMatcher(rule_set.rules)
-    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
-    gc.collect()
-    rules = len(matcher.all_rules())
-    after, peak = resident_megabytes(), (peak_resident_mb() or 0.0)
-    return Loaded(rules, seconds, cpu_seconds, before, after, peak)
+    made = compile_rules([path], schema, UTC, ErrorCount())
+    growth, peak = made.rss_mb or 0.0, made.peak_rss_mb or 0.0
+    rules = len(made.rule_set.rules)
+    return Loaded(rules, made.seconds, made.cpu_seconds, before, before + growth, peak)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 PROCESS_MB: Final = 100.0
-MB_A_RULE: Final = 0.02
+MB_A_RULE: Final = 0.013
 
 
 class SetKind(StrEnum):

@@ -13,4 +13,4 @@ def test_a_set_is_its_kind_and_its_files() -> None:
 
 def test_a_larger_set_needs_more_memory() -> None:
     small, large = (MeasuredSet(SetKind.MIXED, rules, ()) for rules in (10, 100_000))
-    assert 90 < small.needed_mb < 200 < 1500 < large.needed_mb < 3000
+    assert 90 < small.needed_mb < 200 < 1000 < large.needed_mb < 2000

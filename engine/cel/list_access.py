@@ -16,6 +16,7 @@ from engine.watchlist import STANDING_COLUMNS, Watchlist
 
 #: The variable that says when an event was.
 TIME: Final = "time"
+_PLATE: Final = FieldType(Kind.STRING)
 _TEXT: Final = FieldType(Kind.STRING, nullable=True)
 _INSTANT: Final = FieldType(Kind.TIMESTAMP, nullable=True)
 
@@ -49,7 +50,7 @@ def row_type(watchlist: Watchlist) -> FieldType:
 
 def list_type(watchlist: Watchlist) -> FieldType:
     """The type of a list: a map of rows by plate."""
-    return FieldType(Kind.MAP, element=row_type(watchlist))
+    return FieldType(Kind.MAP, key=_PLATE, element=row_type(watchlist))
 
 
 def plan_list(node: Call, closure: Callable[[Node], Closure]) -> Closure | None:

@@ -14,7 +14,7 @@ from typing import Final
 from engine.cel import tree
 from engine.cel.findings import Findings
 from engine.cel.list_access import asked, listed
-from engine.cel.scope import shorten, suggest
+from engine.cel.scope import dotted, shorten, suggest
 from engine.cel.tree import (
     Bound,
     Call,
@@ -27,13 +27,15 @@ from engine.cel.tree import (
 )
 from engine.cel.unparse import unparse
 from engine.errors import Problem, Severity
-from engine.watchlist import Watchlist
+from engine.watchlist import Watchlist, normalise
 
 #: How a list is called.
 FUNCTION: Final = "watchlist"
 #: The code of a warning that is none in a message: a condition goes before it.
 MISSING_ROW: Final = "may-be-missing"
 _KEY: Final = "plate.normalized_text"
+_RAW: Final = "plate.text"
+_LOWERING: Final = frozenset({"lower", "lowerAscii"})
 
 
 class Lists:
@@ -99,17 +101,15 @@ class _Binding:
 
     def _call(self, node: Call) -> Node:
         if _is_list(node):
-            self._problem(node, "can be asked for plates only", _how(node))
-            self._list(node)
-            return _unusable(node)
+            return self._refused(node, "can be asked for plates only", node)
         if node.function == tree.IN:
             item, container = node.args
+            if _is_list(container):
+                self._doubt(item)
             return replace(node, args=(self.node(item), self._container(container)))
         if node.function == tree.INDEX and _is_list(node.args[0]):
             what = "gives a row of which a column must be named"
-            self._problem(node.args[0], what, _how(node.args[0]))
-            self._index(node)
-            return _unusable(node)
+            return self._refused(node.args[0], what, node)
         first, calls = tree.arithmetic_chain(node)
         if calls:
             bound = self.node(first)
@@ -125,12 +125,11 @@ class _Binding:
         row = node.operand
         if isinstance(row, Call) and row.function == tree.INDEX and _is_list(row.args[0]):
             bound = self._index(row)
+            self._doubt(row.args[1])
             self._warn_of_nothing(node, bound)
             return replace(node, operand=bound)
         if _is_list(row):
-            self._problem(row, "has no columns, its rows have", _how(row))
-            self._list(row)
-            return _unusable(node)
+            return self._refused(row, "has no columns, its rows have", node)
         return replace(node, operand=self.node(row))
 
     def _index(self, node: Call) -> Call:
@@ -142,9 +141,8 @@ class _Binding:
 
     def _list(self, node: Node) -> Node:
         """The list itself in place of its name."""
-        assert isinstance(node, Call)
-        name = node.args[0] if len(node.args) == 1 else None
-        if not isinstance(name, Literal) or type(name.value) is not str:
+        name = _name(node)
+        if name is None:
             what = "watchlist() takes the name of a list, written out"
             self.problems.append(
                 Problem(node.offset, "watchlist-name", what, 'write watchlist("stolen")')
@@ -159,8 +157,32 @@ class _Binding:
             self.problems.append(Problem(name.offset, "unknown-watchlist", what, remedy))
         return Bound(node.offset, found) if found is not None else _unusable(node)
 
-    def _problem(self, node: Node, what: str, remedy: str) -> None:
-        self.problems.append(Problem(node.offset, "watchlist-use", f"a watchlist {what}", remedy))
+    def _refused(self, call: Node, what: str, whole: Node) -> Node:
+        """Tell that the list stands where it can't; no more is told of the whole part."""
+        name = _name(call)
+        if name is not None:
+            self._lists.used.add(name.value)
+        known = name.value if name is not None else "stolen"
+        text = f'watchlist("{shorten(known)}")'
+        remedy = f"write {_KEY} in {text}, or {text}[{_KEY}].note"
+        self.problems.append(Problem(call.offset, "watchlist-use", f"a watchlist {what}", remedy))
+        return _unusable(whole)
+
+    def _doubt(self, key: Node) -> None:
+        """Warn of a key that no list has, since lists have plates as `normalized_text` has them."""
+        what = ""
+        name = dotted(key)
+        if name is not None and name[0] == _RAW:
+            what = f"'{_RAW}' is as the camera read it, a list has no hyphens and no lower case"
+        elif isinstance(key, Literal) and type(key.value) is str:
+            if normalise(key.value) != key.value:
+                what = f"'{shorten(key.value)}' is on no list, which has capitals and digits only"
+        elif isinstance(key, Call) and key.function in _LOWERING:
+            what = "text in lower case is on no list, which has capitals and digits only"
+        if what:
+            remedy = f"ask for {_KEY}"
+            warning = Problem(key.offset, "watchlist-key", what, remedy, Severity.WARNING)
+            self.problems.append(warning)
 
     def _warn_of_nothing(self, node: Select, row: Call) -> None:
         """Warn of a column that rows may have, but none of this list has."""
@@ -181,12 +203,10 @@ def _is_list(node: Node) -> bool:
     return isinstance(node, Call) and node.function == FUNCTION and node.target is None
 
 
-def _how(node: Node) -> str:
-    assert isinstance(node, Call)
-    name = node.args[0] if len(node.args) == 1 else None
-    text = name.value if isinstance(name, Literal) and type(name.value) is str else "stolen"
-    call = f'watchlist("{shorten(text)}")'
-    return f"write {_KEY} in {call}, or {call}[{_KEY}].note"
+def _name(node: Node) -> Literal | None:
+    """The name of a list where it is written out."""
+    name = node.args[0] if isinstance(node, Call) and len(node.args) == 1 else None
+    return name if isinstance(name, Literal) and type(name.value) is str else None
 
 
 def warn_of_missing(findings: Findings, node: Call, name: str, safe: frozenset[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.watchlist.dates import DateOrder
 from engine.watchlist.definition import DEFAULT_MAX_SHRINK, STANDING_COLUMNS, Definition
+from engine.watchlist.plates import normalise
 from engine.watchlist.reader import SUFFIXES, Reading, read_watchlist
 from engine.watchlist.watchlist import Watchlist
 
@@ -15,5 +16,6 @@ __all__ = [
     "Definition",
     "Reading",
     "Watchlist",
+    "normalise",
     "read_watchlist",
 ]

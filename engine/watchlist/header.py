@@ -124,7 +124,7 @@ def _first(header: Sequence[str], names: Sequence[str]) -> tuple[int, str]:
     if any(character.isdigit() for character in header[0]) or not names[0]:
         raise HeaderError(
             "the first line is no header: no column of it is called `plate`",
-            "write a line like plate,note above the plates; a file without one is called .txt",
+            "write a line like plate,note above the plates, or name the column by `column`",
         )
     if len(header) == 1:
         return 0, ""

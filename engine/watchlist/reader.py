@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import IO, Final
@@ -44,17 +44,29 @@ def read_watchlist(definition: Definition, zone: tzinfo, known: Watchlist | None
         with _open(definition.path) as file:
             mark = _mark(file)
             if known is not None and is_same(known, definition, mark, zone):
-                return Reading(known, known.faults)
+                return Reading(known, _moved(known, definition))
             return _read(file, mark, definition, zone)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         if isinstance(error, FileNotFoundError | NotADirectoryError):
             what, remedy = f"there is no file {definition.path}", "write it, or correct the path"
         else:
-            what, remedy = f"the file {definition.path} can't be read: {reason}", ""
+            what, remedy = (
+                f"the file {definition.path} can't be read: {reason}",
+                "look at its permissions",
+            )
         return _refused(definition, ListCode.UNREADABLE, what, remedy)
     except ListError as error:
         return _refused(definition, error.code, error.what, error.remedy, error.line)
+
+
+def _moved(known: Watchlist, definition: Definition) -> tuple[Fault, ...]:
+    """The faults of a list that is taken over; its definition may stand elsewhere by now."""
+    was = known.definition.place
+    return tuple(
+        replace(fault, place=definition.place) if fault.place == was else fault
+        for fault in known.faults
+    )
 
 
 def is_same(known: Watchlist, definition: Definition, mark: FileMark, zone: tzinfo) -> bool:

@@ -146,3 +146,44 @@ def test_the_names_that_are_asked_for_are_noted() -> None:
     compile_expression(f'{PLATE} in watchlist("noted")', VARIABLES, known)
     bind(parse(f'{PLATE} in watchlist("nope")'), known)
     assert known.used == {"noted", "nope"}
+
+
+@pytest.mark.parametrize(
+    ("key", "part"),
+    [
+        ("plate.text", "as the camera read it"),
+        ('"abc-123"', "capitals and digits only"),
+        ("lower(plate.normalized_text)", "in lower case"),
+        ("plate.normalized_text.lowerAscii()", "in lower case"),
+    ],
+)
+def test_a_key_that_no_list_has_is_a_warning(key: str, part: str) -> None:
+    for text in (
+        f'{key} in watchlist("noted")',
+        f'{key} in watchlist("noted") && watchlist("noted")[{key}].owner == "x"',
+    ):
+        problems = problems_of(text)
+        assert {problem.code for problem in problems} == {"watchlist-key"}
+        assert part in problems[0].what
+        assert problems[0].remedy == f"ask for {PLATE}"
+
+
+@pytest.mark.parametrize("key", ["latency_ms", "is_test", "tags", "extras"])
+def test_a_key_that_is_no_text_is_told(key: str) -> None:
+    assert problems_of(f'{key} in watchlist("noted")')
+    assert problems_of(f'watchlist("noted")[{key}].owner == "x"')
+
+
+def test_one_fault_is_enough_for_an_unknown_list_that_is_misused() -> None:
+    (problem,) = problems_of('size(watchlist("notd")) > 1')
+    assert problem.code == "watchlist-use"
+
+
+def test_every_problem_has_a_remedy() -> None:
+    texts = (
+        'size(watchlist("noted")) > 1', f'{PLATE} in watchlist("x")', f"{PLATE} in watchlist(1)",
+        f'watchlist("noted")[{PLATE}].nte == ""', 'plate.text in watchlist("noted")',
+        f'{PLATE} in watchlist("plain") && watchlist("plain")[{PLATE}].note == ""',
+    )  # fmt: skip
+    for text in texts:
+        assert all(problem.remedy for problem in problems_of(text)), text

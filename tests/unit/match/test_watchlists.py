@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine.errors import ExpressionError
 from engine.event import Event
 from engine.match import IndexedMatcher
+from engine.match.index import CROWD
 from engine.match.keyring import Keyring
 from engine.match.necessary import needs_of
 from engine.match.needs import Anything, Atom, Every, Listed, Some
@@ -158,3 +159,16 @@ def test_a_list_in_the_table_and_in_a_probe_may_have_the_same_rule(tmp_path: Pat
     step, _ = lists_step([(one, 7), (two, 7), (one, 8)], plain)
     assert found("A1", step) == [7, 8]
     assert found("B1", step) == [7]
+
+
+def test_a_crowd_of_rules_on_one_list_is_looked_up_by_what_else_they_need() -> None:
+    cameras = sorted({event.values["camera_id"] for event in POOL})
+    rules = [
+        a_rule(f"r{number}", compiled(f'{ON.format(name)} && camera_id == "{camera}"'))
+        for number, (name, camera) in enumerate(
+            (name, camera) for name in ("dated", "noted") for camera in cameras[:20] * 2
+            if camera.isprintable() and '"' not in camera and camera.isascii()
+        )
+    ]  # fmt: skip
+    assert len(rules) > 2 * CROWD
+    assert_same(rules, POOL)

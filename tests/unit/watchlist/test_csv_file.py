@@ -91,7 +91,7 @@ def test_no_fault_tells_a_plate(tmp_path: Path) -> None:
 def test_a_list_without_a_header_is_refused(tmp_path: Path) -> None:
     assert faults(tmp_path, "ABC123\nXYZ999\n") == [
         "list.csv:1: the watchlist stolen: the first line is no header: no column of it is called "
-        "`plate`, write a line like plate,note above the plates; a file without one is called .txt"
+        "`plate`, write a line like plate,note above the plates, or name the column by `column`"
     ]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from engine.errors import Place
 from engine.watchlist import read_watchlist
 from tests.unit.watchlist.list_files import definition, faults, good, read
 
@@ -18,6 +20,17 @@ def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
     again = read_watchlist(known.definition, UTC, known)
     assert again.watchlist is known
     assert [fault.place.line for fault in again.faults] == [3, 2]
+
+
+def test_a_definition_that_moved_tells_its_faults_where_it_stands_now(tmp_path: Path) -> None:
+    known = good(tmp_path, "plate\nABC1\n-\n")
+    moved = replace(known.definition, place=Place("rules.yaml", 9, 1))
+    found = read_watchlist(moved, UTC, known)
+    assert found.watchlist is known
+    assert [str(fault.place) for fault in found.faults] == [
+        f"{tmp_path}/list.csv:3:1",
+        "rules.yaml:9:1",
+    ]
 
 
 def test_a_file_with_another_time_or_size_is_read_again(tmp_path: Path) -> None:

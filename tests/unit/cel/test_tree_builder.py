@@ -6,6 +6,7 @@ import pytest
 
 from engine.cel.grammar import parse
 from engine.cel.tree import Call, Comprehension, Ident, ListNode, Literal, Macro, MapNode, Select
+from engine.cel.unparse import unparse
 from engine.errors import ExpressionError
 
 
@@ -70,6 +71,21 @@ def test_a_minus_before_a_number_is_its_sign() -> None:
     assert isinstance(root, Call)
     assert isinstance(root.args[0], Literal)
     assert root.args[0].value == -1
+
+
+def test_three_and_more_arguments_of_a_choice_are_a_list() -> None:
+    assert unparse(parse("math.greatest(1, 2, a)")) == "math.greatest([1, 2, a])"
+    assert unparse(parse("math.least(1, 2)")) == "math.least(1, 2)"
+    assert unparse(parse("maths.least(1, 2, 3)")) == "maths.least(1, 2, 3)"
+    assert unparse(parse(".math.least(1, 2, 3)")) == ".math.least(1, 2, 3)"
+
+
+def test_a_bound_name_is_a_macro_of_one_round() -> None:
+    root = parse("cel.bind(a, [1], a == b)")
+    assert isinstance(root, Comprehension)
+    assert (root.macro, root.variable, root.condition) == (Macro.BIND, "a", None)
+    for text in (".cel.bind(a, 1, a)", "x.bind(a, 1, a)", "cel.bind(a, 1)"):
+        assert isinstance(parse(text), Call)
 
 
 def test_what_the_language_does_not_offer_says_so() -> None:

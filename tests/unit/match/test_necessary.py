@@ -54,6 +54,11 @@ def _shown(atom: Atom) -> str:
         ('plate.text in ["A", "B"]', "plate.text:Points"),
         ('plate.region in ["A", null]', "plate.region:Points?"),
         ("plate.region == null", "plate.region:Points?"),
+        ('cel.bind(t, plate.text, t == "A" || t == "B")', "plate.text:Points"),
+        (
+            'cel.bind(r, plate.region, !(r == null) && r == "A")',
+            "plate.region:Points plate.region:Present",
+        ),
         ("plate.region != null", "plate.region:Present"),
         ("has(plate.region)", "plate.region:Present"),
         ("plate.confidence > 0.5", "plate.confidence:Interval"),

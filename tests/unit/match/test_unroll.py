@@ -5,7 +5,7 @@ import pytest
 from engine.cel.grammar import parse
 from engine.cel.tree import Comprehension
 from engine.cel.unparse import unparse
-from engine.match.unroll import can_unroll, unrolled
+from engine.match.unroll import MAX_NODES, can_unroll, unrolled, written_out
 
 
 def parts(text: str) -> list[str]:
@@ -32,9 +32,43 @@ def test_inner_macros_see_the_item() -> None:
         ("true", True),
         ("[1, 2].exists(v, v == 1)", True),
         ("x.exists(v, v == 1)", False),
+        ("cel.bind(v, x, v == 1)", True),
+        ("cel.bind(v, [1], [2].exists(w, w in v))", True),
+        ("cel.bind(v, [1], v.exists(w, w == 1))", False),
         ("[1].exists(v, x.all(w, w == v))", False),
         (f"[{','.join('1' * 200)}].all(v, [{','.join('2' * 200)}].all(w, w > v))", False),
     ],
 )
 def test_only_macros_whose_rounds_are_known_and_few_are_written_out(text: str, can: bool) -> None:
     assert can_unroll(parse(text)) is can
+
+
+def result_of(text: str) -> str | None:
+    node = parse(text)
+    assert isinstance(node, Comprehension)
+    result = written_out(node)
+    return None if result is None else unparse(result)
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("cel.bind(a, x.y + 1, a > 2 || a == z)", "x.y + 1 > 2 || x.y + 1 == z"),
+        ("cel.bind(a, x, cel.bind(b, a, b == a))", "cel.bind(b, x, b == x)"),
+        ("cel.bind(a, x, cel.bind(a, a + 1, a))", "cel.bind(a, x + 1, a)"),
+        ("cel.bind(a, x, [1].exists(a, a == 1))", "[1].exists(a, a == 1)"),
+        # The inner name would take hold of the value's.
+        ("cel.bind(a, x, [1].exists(x, x == a))", None),
+        ("cel.bind(a, x.y, cel.bind(x, 1, x == a))", None),
+    ],
+)
+def test_a_bound_value_is_written_out_where_that_means_the_same(
+    text: str, result: str | None
+) -> None:
+    assert result_of(text) == result
+
+
+def test_what_would_be_too_long_is_not_written_out() -> None:
+    terms = " || ".join(["a == a"] * (MAX_NODES // 3))
+    assert result_of(f"cel.bind(a, x + 1, {terms})") is None
+    assert result_of(f"cel.bind(b, x + 1, {terms})") is not None

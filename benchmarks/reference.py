@@ -73,9 +73,7 @@ class PlainMatcher:
         return True
 
 
-def celpy_programs(
-    texts: Iterable[str], functions: dict[str, Any] | None = None
-) -> list[Any]:
+def celpy_programs(texts: Iterable[str], functions: dict[str, Any] | None = None) -> list[Any]:
     """The texts as programs of celpy's interpreter, with these functions."""
     limit = sys.getrecursionlimit()
     try:

@@ -1,0 +1,121 @@
+"""A start whose rules are broken runs on the last good ones, and says so everywhere."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.test_reload import LISTED, running
+from tests.support.command import alert_engine
+from tests.support.gate import Gate, open_gate
+from tests.support.kafka import Broker
+from tests.support.reload_scene import BROKEN, replace, rules
+
+PATIENCE_SECONDS = 20.0
+
+
+@pytest.fixture
+def gate(broker: Broker, tmp_path: Path) -> Iterator[Gate]:
+    """A list and rules that were good once, and were kept."""
+    with open_gate(broker, tmp_path, rules("good", LISTED)) as opened:
+        write_list(opened, 20)
+        yield opened
+
+
+def write_list(gate: Gate, row_count: int) -> None:
+    text = "plate\n" + "".join(f"P{number:05}\n" for number in range(row_count))
+    replace(gate.site.folder / "stolen.csv", text)
+
+
+def run_well(gate: Gate) -> None:
+    with running(gate) as scene:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not [*gate.site.folder.glob("last-good/alerts.db/.set-*/manifest.json")]:
+            assert time.monotonic() < deadline, scene.engine.output
+            time.sleep(0.05)
+
+
+def test_a_start_with_broken_rules_runs_on_the_last_good_ones_until_they_are_mended(
+    gate: Gate,
+) -> None:
+    run_well(gate)
+    replace(gate.site.rules, rules("bad", BROKEN))
+    (gate.site.folder / "stolen.csv").unlink()
+    with running(gate) as scene:
+        line = scene.await_event("rules.last_good")
+        assert line["level"] == "error"
+        assert line["loaded_from"] == str(gate.site.rules)
+        assert any(fault.startswith(f"{gate.site.rules}:3:17: ") for fault in line["faults"])
+        check = scene.rules_check()
+        assert not check["ok"]
+        assert "of the last good set, kept at" in check["detail"]
+        assert scene.engine.metric("alert_engine_rules_outdated") == 1
+        assert scene.rule_of_a_plate() == "good"
+        write_list(gate, 20)
+        replace(gate.site.rules, rules("mended", LISTED))
+        assert scene.await_reload(1)["is_mended"]
+        assert scene.rules_check()["ok"]
+        assert scene.rule_of_a_plate() == "mended"
+
+
+@pytest.mark.slow
+def test_a_start_without_any_rules_runs_on_the_last_good_ones(gate: Gate) -> None:
+    run_well(gate)
+    gate.site.rules.unlink()
+    with running(gate) as scene:
+        assert "there is no such file" in scene.await_event("rules.last_good")["faults"][0]
+        assert scene.rule_of_a_plate() == "good"
+        gate.site.rules.write_text(rules("again", LISTED))
+        scene.await_reload(1)
+        assert scene.rule_of_a_plate() == "again"
+
+
+@pytest.mark.slow
+def test_a_list_that_was_cut_off_between_two_starts_is_not_taken(gate: Gate) -> None:
+    run_well(gate)
+    write_list(gate, 1)
+    with running(gate) as scene:
+        (fault,) = scene.await_event("rules.last_good")["faults"]
+        assert "shrank from 20 to 1 rows" in fault
+        # P00001 is on the list that was kept.
+        assert scene.rule_of_a_plate() == "good"
+
+
+def test_strict_refuses_broken_rules(gate: Gate) -> None:
+    run_well(gate)
+    replace(gate.site.rules, rules("bad", BROKEN))
+    done = alert_engine(gate.site.folder, "run", "--strict", variables=gate.site.environment)
+    assert done.status == 1
+    assert f"{gate.site.rules}:3:17: " in done.stderr
+    gate.site.rules.unlink()
+    done = alert_engine(gate.site.folder, "run", "--strict", variables=gate.site.environment)
+    assert done.status == 2
+
+
+def test_a_first_start_with_broken_rules_is_refused(gate: Gate) -> None:
+    replace(gate.site.rules, rules("bad", BROKEN))
+    done = alert_engine(gate.site.folder, "run", variables=gate.site.environment)
+    assert done.status == 1
+    assert f"{gate.site.rules}:3:17: " in done.stderr
+    assert not (gate.site.folder / "last-good").exists()
+
+
+@pytest.mark.slow
+def test_a_kept_set_that_is_of_no_use_is_told_beside_the_faults(gate: Gate) -> None:
+    run_well(gate)
+    replace(gate.site.rules, rules("bad", BROKEN))
+    # The variable that the kept set's channel needs is unset now.
+    variables = {**gate.site.environment, "HOOK_URL": ""}
+    done = alert_engine(gate.site.folder, "run", variables=variables)
+    assert done.status == 1
+    kept = gate.site.folder / "last-good" / "alerts.db"
+    assert f"{gate.site.rules}:3:17: " in done.stderr
+    assert f"{kept}:1:1: the set that was kept does not load any more either" in done.stderr
+    assert "HOOK_URL" in done.stderr
+    shutil.rmtree(kept)
+    done = alert_engine(gate.site.folder, "run", variables=variables)
+    assert "does not load any more" not in done.stderr

@@ -1,0 +1,174 @@
+"""Rules and watchlists that change while the engine runs."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.answers import Answer
+from tests.support.gate import Gate, open_gate
+from tests.support.http_receiver import HttpReceiver
+from tests.support.kafka import Broker
+from tests.support.reload_scene import BROKEN, RULES, Scene, replace, rules
+
+LISTED = """\
+watchlists: {stolen: stolen.csv}
+""" + RULES.replace('"true"', """'plate.normalized_text in watchlist("stolen")'""")
+
+
+@pytest.fixture
+def gate(broker: Broker, tmp_path: Path) -> Iterator[Gate]:
+    with open_gate(broker, tmp_path, rules("v0")) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def running(gate: Gate, **environment: str) -> Iterator[Scene]:
+    """The scene of an engine that is ready."""
+    with gate.site.start(**environment) as engine, gate.publisher() as publish:
+        engine.wait_ready()
+        yield Scene(gate, engine, publish)
+        assert engine.stop() == 0
+        assert "Traceback" not in engine.output
+
+
+def write_slowly(path: Path, text: str) -> None:
+    """Write in place, a few bytes after the other."""
+    with path.open("w") as file:
+        for start in range(0, len(text), 40):
+            file.write(text[start : start + 40])
+            file.flush()
+            # It simulates a slow writer; nothing is waited for.
+            time.sleep(0.1)
+
+
+def test_a_file_comes_into_force_however_it_was_written(gate: Gate) -> None:
+    path = gate.site.rules
+    with running(gate) as scene:
+        assert scene.rule_of_a_plate() == "v0"
+        path.write_text(rules("v1"))
+        scene.await_reload(1)
+        assert scene.rule_of_a_plate() == "v1"
+        replace(path, rules("v2"))
+        scene.await_reload(2)
+        assert scene.rule_of_a_plate() == "v2"
+        write_slowly(path, rules("v3"))
+        line = scene.await_reload(3)
+        assert (line["cause"], line["added"], line["removed"]) == ("files", 1, 1)
+        assert scene.rule_of_a_plate() == "v3"
+        # None of the halves was taken for the whole.
+        reloads = "alert_engine_rule_reloads_total"
+        assert scene.engine.metric(reloads, outcome="refused") == 0
+        assert scene.engine.metric(reloads, outcome="loaded") == 3
+        assert scene.rules_check() == {"ok": True, "detail": "1 rules in force"}
+
+
+@pytest.mark.parametrize(
+    "name", ["config", pytest.param("config/alert_rules.yaml", marks=pytest.mark.slow)]
+)
+def test_the_way_in_which_kubernetes_changes_a_mount_is_seen(gate: Gate, name: str) -> None:
+    mount = gate.site.folder / "config"
+    mount.mkdir()
+
+    def publish(folder: str, version: str) -> None:
+        (mount / folder).mkdir()
+        (mount / folder / "alert_rules.yaml").write_text(rules(version))
+        (mount / "..data_tmp").symlink_to(folder)
+        (mount / "..data_tmp").replace(mount / "..data")
+
+    publish("..2026_01", "k1")
+    (mount / "alert_rules.yaml").symlink_to("..data/alert_rules.yaml")
+    with running(gate, RULES_PATH=str(gate.site.folder / name)) as scene:
+        publish("..2026_02", "k2")
+        scene.await_reload(1)
+        assert scene.rule_of_a_plate() == "k2"
+
+
+def test_broken_rules_change_nothing_and_are_told_until_they_are_mended(gate: Gate) -> None:
+    path = gate.site.rules
+    with running(gate) as scene:
+        replace(path, rules("v1", BROKEN))
+        line = scene.await_event("rules.refused")
+        assert line["level"] == "error"
+        places = [fault.partition(": ")[0] for fault in line["faults"]]
+        assert f"{path}:3:17" in places
+        assert f"{path}:4:14" in places
+        assert any("did you mean" in fault for fault in line["faults"])
+        check = scene.rules_check()
+        assert not check["ok"]
+        assert set(check["faults"]) <= set(line["faults"])
+        assert scene.engine.readiness()[1]["status"] == "degraded"
+        assert scene.engine.metric("alert_engine_rules_outdated") == 1
+        assert scene.engine.metric("alert_engine_rule_reloads_total", outcome="refused") == 1
+        assert scene.rule_of_a_plate() == "v0"
+        replace(path, rules("v2"))
+        assert scene.await_reload(1)["is_mended"]
+        assert scene.rules_check()["ok"]
+        assert scene.engine.metric("alert_engine_rules_outdated") == 0
+        assert scene.rule_of_a_plate() == "v2"
+
+
+def test_a_signal_loads_unchanged_rules_and_wakes_a_held_channel(gate: Gate) -> None:
+    locked = Answer(401)
+    gate.hook.script.clear(lambda request: locked)
+    (plate,) = gate.see()
+    with running(gate) as scene:
+        scene.engine.wait_for_line("target.held")
+        gate.hook.script.clear(lambda request: Answer())
+        gate.hook.requests.clear()
+        scene.engine.signal(signal.SIGHUP)
+        assert scene.await_reload(1)["cause"] == "signal"
+        # By itself it would be probed after half a minute.
+        gate.await_plates([plate], 10.0)
+        scene.engine.wait_for_line("target.opened")
+        assert scene.rule_of_a_plate() == "v0"
+
+
+def test_deliveries_that_wait_go_to_the_changed_url_of_their_channel(gate: Gate) -> None:
+    gate.hook.script.add_rule(lambda request: request.path == "/alerts", Answer(404))
+    (plate,) = gate.see()
+    with running(gate) as scene:
+        scene.engine.wait_for_line("target.held")
+        gate.hook.requests.clear()
+        replace(gate.site.rules, rules("v1").replace("${HOOK_URL}", "${HOOK_URL}/moved"))
+        scene.await_reload(1)
+        (request,) = gate.hook.requests.wait_for(1)
+        assert (request.path, request.json()["alert"]["message"]) == ("/alerts/moved", plate)
+
+
+def test_deliveries_for_a_channel_that_is_gone_are_dead_and_new_ones_are_sent(gate: Gate) -> None:
+    gate.hook.script.clear(lambda request: Answer(404))
+    gate.see()
+    with HttpReceiver() as other, running(gate) as scene:
+        scene.engine.wait_for_line("target.held")
+        replace(gate.site.rules, rules("v1").replace("${HOOK_URL}", f"{other.url}/there"))
+        scene.await_reload(1)
+        removed = scene.await_event("delivery.channel_removed")
+        assert (removed["channel"], removed["count"]) == ("hook", 1)
+        (plate,) = gate.see()
+        (request,) = other.requests.wait_for(1)
+        assert request.json()["alert"]["message"] == plate
+        dead = "alert_engine_notifications_dead_total"
+        assert scene.engine.metric(dead, channel="hook", reason="channel_removed") == 1
+        assert scene.engine.wait_ready()["status"] == "ready"
+
+
+def test_a_changed_list_comes_into_force_and_one_that_was_cut_off_does_not(gate: Gate) -> None:
+    path = gate.site.folder / "stolen.csv"
+    path.write_text("plate\n" + "".join(f"X{number}\n" for number in range(20)))
+    gate.site.rules.write_text(rules("v0", LISTED))
+    with running(gate) as scene:
+        plates = [f"P{number:05}" for number in range(20)]
+        replace(path, "plate\n" + "\n".join(plates) + "\n")
+        assert scene.await_reload(1)["watchlists"] == {"stolen": 20}
+        assert scene.rule_of_a_plate() == "v0"
+        replace(path, "plate\nP00000\n")
+        (fault,) = scene.await_event("rules.refused")["faults"]
+        assert "shrank from 20 to 1 rows" in fault
+        # P00001 is on the list that is still in force.
+        assert scene.rule_of_a_plate() == "v0"

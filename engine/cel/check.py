@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.cel import guards, tree
+from engine.cel import guards, remedies, tree
 from engine.cel.constant_check import check_constants, is_division_by_zero
 from engine.cel.container_check import (
     field_type,
     item_type,
     literal_list_type,
     literal_map_type,
+    remedy_of_field,
 )
 from engine.cel.failures import Failure
 from engine.cel.findings import Findings
@@ -33,8 +34,8 @@ from engine.cel.kinds import (
 from engine.cel.list_access import list_type
 from engine.cel.lists import warn_of_missing
 from engine.cel.naming import name_of as part_name
-from engine.cel.operator_check import arithmetic_type, conversion, operator_type, want_bool
-from engine.cel.scope import Local, Scope, Variable, dotted, shorten
+from engine.cel.operator_check import arithmetic_type, operator_type, want_bool
+from engine.cel.scope import LISTED, Local, Scope, Variable, dotted, shorten
 from engine.cel.tree import (
     Bound,
     Call,
@@ -47,6 +48,7 @@ from engine.cel.tree import (
     Node,
     Select,
 )
+from engine.cel.type_remedies import conversion
 from engine.schema import FieldType, Kind
 from engine.watchlist import Watchlist
 
@@ -71,6 +73,8 @@ class _Checker:
 
     def __init__(self, findings: Findings) -> None:
         self._findings: Final = findings
+        #: What stood before the last dot.
+        self._record: Node | None = None
 
     def visit(self, node: Node, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         """Check a node and what is below; its type, without null where a guard forbids that."""
@@ -147,11 +151,20 @@ class _Checker:
             self._findings.references[id(node)] = Local(slot)
             return kind
         what = f"'{shorten(node.name)}' is not known here"
-        remedy = "" if self._findings.is_full else scope.suggestion(node.name)
+        remedy = "" if self._findings.is_full else self._remedy(node, scope)
         self._findings.unresolved(node, Failure.UNKNOWN_NAME, "unknown-name", what, remedy)
         return None
 
+    def _remedy(self, node: Ident | Select, scope: Scope) -> str:
+        """What may have been meant by an unknown name; a text, perhaps, that has no quotes."""
+        assert isinstance(node, Ident)
+        found = remedies.of_name(node.name) or scope.suggestion(node.name)
+        if node is not self._record and (not found or found.startswith(LISTED)):
+            return remedies.of_text(shorten(node.name))
+        return found or remedies.NAMES
+
     def _select(self, node: Select, scope: Scope, safe: frozenset[str]) -> FieldType | None:
+        self._record = node.operand
         guarded = self.visit(node.operand, scope, safe)
         # Not as the guards have it: on the wrong side of one a null may be read all the same.
         operand = self._findings.type_of(node.operand)
@@ -163,7 +176,7 @@ class _Checker:
             kind = operand.element
         elif operand is not None:
             what = f"{with_article(operand)} has no field '{shorten(node.field)}'"
-            self._findings.error(node, "no-fields", what, "fields are those of records and maps")
+            self._findings.error(node, "no-fields", what, remedy_of_field(node, operand))
         return BOOL if node.is_test else kind
 
     def _macro(self, node: Comprehension, scope: Scope, safe: frozenset[str]) -> FieldType | None:
@@ -246,7 +259,7 @@ class _Checker:
         two = self.visit(second, scope, safe | guards.when_false(condition))
         if one is not None and two is not None and not can_join(one, two):
             what = f"the sides of '?' have two types, {name_of(one)} and {name_of(two)}"
-            remedy = conversion((first, second), (one, two)) or "write dyn(x) where that is meant"
+            remedy = conversion((first, second), (one, two), tree.TERNARY)
             self._findings.error(node, "no-overload", what, remedy)
         return join(one, two)
 

@@ -6,7 +6,6 @@ behind `&&`, `||`, `?` or in a macro may never be evaluated, or its failure be a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Final
 
@@ -95,7 +94,7 @@ class _Walk:
 
     def _strict(self, node: Node) -> _State:
         """A part that fails where any part of it fails."""
-        parts = list(_parts(node))
+        parts = self._parts(node)
         states = [self._state(part) for part in parts]
         if _State.VARIES not in states and _State.FAILS not in states:
             return _State.CONSTANT
@@ -110,6 +109,14 @@ class _Walk:
                 self.failures.append((step, f"{title(step)} always fails: division by zero"))
                 return _State.FAILS
         return _State.VARIES
+
+    def _parts(self, node: Node) -> list[Node]:
+        """The parts of a node; those of a run of `+ - * / %` all at once, for it may be long."""
+        function = self._findings.functions.get(id(node))
+        if function is not None and "." in function.name and isinstance(node, Call):
+            return list(node.args)  # what stands before the dot is part of the function's name
+        first, calls = tree.arithmetic_chain(node)
+        return [first, *(step.args[1] for step in calls)] if calls else list(children(node))
 
     def _absorbing(self, parts: list[Node]) -> _State:
         """`&&` or `||`: fails for sure where all operands do."""
@@ -149,14 +156,3 @@ class _Walk:
                 self._tell(part, inner)
                 return
         self.failures.append((node, f"{title(node)} always fails: {message}"))
-
-
-def _parts(node: Node) -> Iterator[Node]:
-    """The parts of a node; those of a run of `+ - * / %` all at once, for it may be long."""
-    first, calls = tree.arithmetic_chain(node)
-    if not calls:
-        yield from children(node)
-        return
-    yield first
-    for step in calls:
-        yield step.args[1]

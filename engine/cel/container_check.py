@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 
+from engine.cel import remedies
 from engine.cel.findings import Findings
+from engine.cel.functions import FUNCTIONS
 from engine.cel.kinds import (
     EMPTY_LIST,
     EMPTY_MAP,
@@ -54,6 +56,15 @@ def field_type(findings: Findings, node: Select, record: FieldType) -> FieldType
         findings.error(node, "unknown-field", what, remedy)
         return None
     return nullable(found) if record.nullable else found
+
+
+def remedy_of_field(node: Select, operand: FieldType) -> str:
+    """What to write where something has no fields at all."""
+    function = FUNCTIONS.get(node.field)
+    if function is not None and function.is_member:
+        return f"a function has brackets: write {node.field}()"
+    part = remedies.of_part(node.field) if operand.kind is Kind.TIMESTAMP else ""
+    return part or "fields are those of records and maps"
 
 
 def item_type(

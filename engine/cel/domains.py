@@ -5,6 +5,7 @@ Only warnings come of it: nothing holds the writers of events to their schema's 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -24,6 +25,8 @@ _SHOWN_ITEMS: Final = 3
 _NUMBERS: Final = frozenset({int, UInt, float})
 _ASCII: Final = tuple(map(chr, range(128)))
 _MIRRORED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
+#: What a pattern must find: the signs at its beginning, where nothing makes them optional.
+_HEAD: Final = re.compile(r"\^?([A-Za-z0-9 _/-]+)(?![A-Za-z0-9 _/-])([?*{])?")
 #: The tests of a text's parts, and how they are said.
 PARTS: Final = {
     "startsWith": "starts with",
@@ -122,6 +125,22 @@ def check_part(findings: Findings, node: Call, args: tuple[Node, ...], kind: Fie
     if not is_part or (domain.words and not any(test(word, text) for word in domain.words)):
         what = f"{said(args[0], domain)}: it never {PARTS[node.function]} {_shown(text)}"
         findings.warning(node, "never-true", what, remedy_for(domain, text))
+
+
+def check_pattern(findings: Findings, node: Call, args: tuple[Node, ...], kind: FieldType) -> None:
+    """Warn of a pattern that begins with what no text holds."""
+    pattern = constant_of(args[1])
+    domain = kind.domain
+    if domain is None or type(pattern) is not str or not domain.is_of_texts or domain.words:
+        return
+    head = _HEAD.match(pattern)
+    if head is None or "|" in pattern:
+        return
+    text = head[1][:-1] if head[2] else head[1]
+    if not domain.has_part(text):
+        what = f"{said(args[0], domain)}: the pattern's {_shown(text)} is never found in it"
+        remedy = remedy_for(domain, text)
+        findings.warning(node, "never-true", what, f"{remedy} or begin it with (?i)")
 
 
 _METHODS: Final = {"startsWith": "startswith", "endsWith": "endswith", "contains": "__contains__"}

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.cel import domains
+from engine.cel import domains, remedies
 from engine.cel.choice_check import check_choice
 from engine.cel.failures import Failure
 from engine.cel.findings import Findings
 from engine.cel.functions import ANY, FUNCTIONS, Function, Implementation
+from engine.cel.instants import PARTS
 from engine.cel.kinds import name_of
 from engine.cel.regexes import BadRegexError, compile_search
 from engine.cel.scope import Broken, Scope, dotted, shorten, suggest
 from engine.cel.signatures import fitting, result_of, takes
+from engine.cel.text_format_check import check_format
 from engine.cel.tree import Call, Ident, Literal, Node
 from engine.cel.unoffered import Unoffered, unoffered
 from engine.cel.values import Timestamp
@@ -51,9 +53,10 @@ def find_function(
         if elsewhere is not None:
             _refuse(findings, node, elsewhere)
             return None, elsewhere.args
-        _unknown(findings, node, space)
+        _unknown(findings, node, scope, space)
         # The arguments of a macro that is written wrongly hold names that mean nothing here.
-        return None, () if node.function in _MACROS and not space else args
+        names_an_item = node.function in _MACROS or node.function in remedies.NAMING
+        return None, () if names_an_item and not space else args
     if len(args) not in function.arities:
         own = len(args) - len(node.args)
         counts = " or ".join(str(count - own) for count in function.arities)
@@ -102,16 +105,20 @@ def _look_up(node: Call, scope: Scope, space: str) -> Function | None:
     return None
 
 
-def _unknown(findings: Findings, node: Call, space: str) -> None:
+def _unknown(findings: Findings, node: Call, scope: Scope, space: str) -> None:
     is_member = node.target is not None
     other = FUNCTIONS.get(node.function)
     form = _MACROS.get(node.function)
+    path = dotted(node.target) if node.target is not None else None
+    field = f"{path[0]}.{node.function}" if path is not None else node.function
     what = f"there is no function '{space}{shorten(node.function)}'"
     if node.function in _ALIASES or f"math.{node.function}" in FUNCTIONS:
         remedy = f"write {_ALIASES.get(node.function, f'math.{node.function}')}(…)"
     elif space:
         members = _members_of(space)
         remedy = suggest(node.function, members) or f"there are: {', '.join(members)}"
+    elif scope.has_path(field):
+        what, remedy = f"'{field}' is no function", f"a field has no brackets: write {field}"
     elif form is not None:
         what = f"{node.function}() takes other arguments"
         remedy = f"write {form}"
@@ -121,7 +128,9 @@ def _unknown(findings: Findings, node: Call, space: str) -> None:
     else:
         rows = FUNCTIONS.values()
         names = [row.name for row in rows if (row.is_member if is_member else row.is_global)]
-        remedy = suggest(node.function, [*names, *_MACROS])
+        names += [*_MACROS] if is_member else [*_MACROS, "watchlist"]
+        remedy = remedies.of_function(node.function) or suggest(node.function, names)
+    remedy = remedy or remedies.of_any_function()
     findings.unresolved(node, Failure.UNKNOWN_NAME, "unknown-function", what, remedy)
 
 
@@ -150,13 +159,19 @@ def function_type(
     if not rows:
         given = ", ".join(name_of(kind) if kind is not None else "…" for kind in kinds)
         what = f"{function.name}() can't be applied to ({given})"
-        findings.error(node, "no-overload", what, f"it takes {takes(function, len(args))}")
+        remedy = f"it takes {takes(function, len(args))}"
+        if function.name in PARTS and kinds[0] is not None and kinds[0].kind is Kind.STRING:
+            remedy = f"write timestamp(x).{function.name}(…), or `time` for the event's instant"
+        findings.error(node, "no-overload", what, remedy)
         return None
     if findings.is_strict:
         _try_constant(findings, function, args)
         check_choice(findings, function, args, safe)
+        check_format(findings, function, args, safe)
         if function.name in domains.PARTS and kinds[0] is not None:
             domains.check_part(findings, node, args, kinds[0])
+        elif function.name == "matches" and kinds[0] is not None:
+            domains.check_pattern(findings, node, args, kinds[0])
     return result_of(function, rows, kinds)
 
 
@@ -176,8 +191,11 @@ def _try_constant(findings: Findings, function: Function, args: tuple[Node, ...]
             _overload(function, (str,))(last.value)
         elif len(args) == 2 and function.name.startswith("get"):
             _overload(function, (Timestamp, str))(Timestamp(0), last.value)
-    except (BadRegexError, EvaluationError) as error:
-        findings.error(last, "bad-constant", str(error))
+    except BadRegexError as error:
+        findings.error(last, "bad-constant", str(error), remedies.of_regex(str(error)))
+    except EvaluationError as error:
+        remedy = remedies.of_constant(function.name, last.value)
+        findings.error(last, "bad-constant", str(error), remedy)
 
 
 def _overload(function: Function, params: tuple[type, ...]) -> Implementation:

@@ -20,25 +20,13 @@ from lark.lexer import Lexer
 
 from engine.cel import tree
 from engine.cel.scope import shorten
+from engine.cel.syntax_remedies import remedy_of
 from engine.cel.tokens import Token, TokenKind, syntax_error, tokenize
 from engine.cel.tree_builder import TreeBuilder
-from engine.cel.unoffered import remedy_of_sign
 from engine.errors import ExpressionError, Problem
 
 #: Deepest tree that is accepted: walking it takes at most five of Python's 1,000 frames a level.
 MAX_DEPTH: Final = 96
-
-_WORD_REMEDIES: Final = {
-    "and": "write '&&'",
-    "or": "write '||'",
-    "not": "write '!'",
-    "AND": "write '&&'",
-    "OR": "write '||'",
-    "NOT": "write '!'",
-    "None": "write 'null'",
-    "True": "write 'true'",
-    "False": "write 'false'",
-}
 
 
 def parse(text: str) -> tree.Node:
@@ -71,12 +59,9 @@ def _unexpected(found: lark.Token, tokens: Sequence[Token], end: int) -> Express
         return syntax_error(
             end, "the expression ends too early", "an operand or a bracket is missing"
         )
-    text = str(found)
-    remedy = _WORD_REMEDIES.get(text, "")
-    if text == "?":
-        before = [token.text for token in tokens if token.offset < (found.start_pos or 0)]
-        remedy = remedy_of_sign(before[-1] if before else "")
-    return syntax_error(found.start_pos or 0, f"'{shorten(text)}' is not expected here", remedy)
+    text, offset = str(found), found.start_pos or 0
+    remedy = remedy_of(text, offset, tokens)
+    return syntax_error(offset, f"'{shorten(text)}' is not expected here", remedy)
 
 
 class _Tokens(Lexer):

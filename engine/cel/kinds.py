@@ -113,10 +113,12 @@ def can_order(left: FieldType | None, right: FieldType | None) -> bool:
 
 def can_be_equal(left: FieldType, right: FieldType) -> bool:
     """Whether values of these types can be equal at all."""
-    if left.kind is right.kind or (left.nullable and right.nullable):
+    if left.nullable and right.nullable:
         return True
+    if left.kind is right.kind is Kind.RECORD:
+        return left.fields.keys() == right.fields.keys()
     both = {left.kind, right.kind}
-    return both <= NUMBERS or both <= _MAPS
+    return len(both) == 1 or both <= NUMBERS or both <= _MAPS
 
 
 def can_join(one: FieldType | None, two: FieldType | None) -> bool:

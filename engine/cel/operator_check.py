@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from engine.cel import domains, tree
-from engine.cel.conversions import is_number
 from engine.cel.findings import Findings
 from engine.cel.kinds import (
     BOOL,
@@ -25,11 +23,13 @@ from engine.cel.kinds import (
 )
 from engine.cel.naming import name_of as part_name
 from engine.cel.naming import title
-from engine.cel.tree import Call, Literal, Node
+from engine.cel.tree import Call, ListNode, Literal, Node
+from engine.cel.type_remedies import chained, conversion, to_condition
+from engine.cel.unparse import unparse
 from engine.schema import FieldType, Kind
 
-_CONVERT: Final = "convert one of them, double(x) for instance"
 _QUOTE: Final = "'"
+_DENIED: Final = "an operand of '!'"
 _Kinds = list[FieldType | None]
 
 
@@ -41,19 +41,14 @@ def want_bool(
         return
     if kind.kind is not Kind.BOOL:
         message = f"{what} must be true or false, not {with_article(kind)}"
-        is_null = kind.kind is Kind.NULL
-        remedy = "write false, or compare a field with null" if is_null else _comparison(kind)
+        remedy = to_condition(kind)
+        if what == _DENIED and kind.kind is not Kind.NULL:
+            remedy = "put brackets around what is denied: !(…), or write !="
         findings.error(node, "not-bool", message, remedy)
         return
     if kind.nullable and part_name(node) not in safe:
         message = f"{title(node)} may be null, which is neither true nor false"
         findings.warning(node, "may-be-null", message, f"write {title(node).strip(_QUOTE)} == true")
-
-
-def _comparison(kind: FieldType) -> str:
-    examples = {Kind.STRING: '== "…"', Kind.RECORD: "!= null", Kind.LIST: ".size() > 0"}
-    example = examples.get(kind.kind)
-    return f"compare it with something, x {example}" if example else "compare it with something"
 
 
 def arithmetic_type(
@@ -142,7 +137,8 @@ def _negated_type(findings: Findings, node: Call, kind: FieldType | None) -> Fie
         return SCALARS[kind.kind]
     remedies = {Kind.UINT: "convert it: int(x)", Kind.BOOL: "write !x"}
     what = f"'-' can't be applied to {kind.kind}"
-    findings.error(node, "no-overload", what, remedies.get(kind.kind, ""))
+    remedy = remedies.get(kind.kind, "it takes an int or a double")
+    findings.error(node, "no-overload", what, remedy)
     return None
 
 
@@ -152,8 +148,11 @@ def _check_membership(findings: Findings, node: Call, kinds: _Kinds) -> None:
         return
     if over.kind not in CONTAINERS:
         what = f"'in' looks into a list or a map, not {with_article(over)}"
-        is_text = over.kind is Kind.STRING
-        remedy = "write text.contains(part)" if is_text else "write x in [a, b]"
+        remedy = "write x in [a, b]"
+        if over.kind is Kind.STRING:
+            is_literal = isinstance(node.args[1], Literal)
+            listed = f"write in [{unparse(node.args[1])}]"
+            remedy = listed if is_literal else "write text.contains(part)"
         findings.error(node, "no-overload", what, remedy)
         return
     element = over.element if over.kind is Kind.LIST else over.key
@@ -164,6 +163,8 @@ def _check_membership(findings: Findings, node: Call, kinds: _Kinds) -> None:
         what = f"{with_article(item)} is never in {where}"
         findings.warning(node, "never-equal", what, conversion(node.args, [item, element]))
         return
+    if isinstance(node.args[1], ListNode) and not node.args[1].items:
+        findings.warning(node, "never-true", "nothing is in an empty list", "write values into it")
     domains.check_membership(findings, node, item)
 
 
@@ -220,7 +221,8 @@ def _check_ordering(findings: Findings, node: Call, kinds: _Kinds, safe: frozens
             findings.error(node, "no-overload", what, "only == and != compare such values")
             return
         what = f"'{sign}' can't compare {left.kind} with {right.kind}"
-        findings.error(node, "no-overload", what, conversion(node.args, kinds, node.function))
+        remedy = chained(node) or conversion(node.args, kinds, node.function)
+        findings.error(node, "no-overload", what, remedy)
         return
     domains.check_ordering(findings, node, kinds)
 
@@ -228,40 +230,3 @@ def _check_ordering(findings: Findings, node: Call, kinds: _Kinds, safe: frozens
 def _pair(left: FieldType | None, right: FieldType | None) -> str:
     names = ("dyn" if kind is None else str(kind.kind) for kind in (left, right))
     return " and ".join(names)
-
-
-def conversion(args: Sequence[Node], kinds: Sequence[FieldType | None], function: str = "") -> str:
-    """What to write instead where two types don't go together."""
-    known = {kind.kind for kind in kinds if kind is not None}
-    literals = [arg.value for arg in args if isinstance(arg, Literal)]
-    if Kind.STRING in known and known & NUMBERS:
-        return _text_or_number(literals, function)
-    if known == {Kind.STRING, Kind.BOOL} and {"true", "false"} & {*map(str, literals)}:
-        return "write true or false without quotes"
-    if known == {Kind.INT, Kind.DOUBLE}:
-        whole = [value for value in literals if type(value) is int]
-        return f"write {whole[0]}.0" if whole else "convert one of them: double(x)"
-    return _SPANS.get(frozenset(known - NUMBERS), "") or (_CONVERT if known & NUMBERS else "")
-
-
-_SPANS: Final[dict[frozenset[Kind], str]] = {
-    frozenset({Kind.STRING, Kind.TIMESTAMP}): (
-        'read the text as a time: timestamp("2025-12-25T16:00:00Z")'
-    ),
-    frozenset({Kind.STRING, Kind.DURATION}): 'read the text as a span: duration("90m")',
-    frozenset({Kind.DURATION}): 'write a span as duration("90s")',
-    frozenset({Kind.TIMESTAMP}): 'write a span as duration("90s"), a time as timestamp("…")',
-    frozenset({Kind.TIMESTAMP, Kind.DURATION}): "subtract a time from a time to get a span",
-}
-
-
-def _text_or_number(literals: list[Any], function: str) -> str:
-    for value in literals:
-        if type(value) is str and is_number(value.strip()):
-            return f"write {value.strip()} without quotes"
-    if function == "_+_":
-        return "make a text of the number: string(x)"
-    numbers = [value for value in literals if type(value) in (int, float)]
-    if numbers and function in (tree.EQUALS, tree.NOT_EQUALS):
-        return f'write "{numbers[0]}" in quotes'
-    return _CONVERT

@@ -14,6 +14,8 @@ from engine.cel.values import TYPE_NAMES
 from engine.schema import FieldType
 
 _SHOWN: Final = 40
+#: How a remedy begins that can't guess what was meant.
+LISTED: Final = "there are: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,16 @@ class Scope:
             return "there are no optional values"
         paths = list(_paths(self.variables))
         nested = [path for path in paths if path.endswith(f".{name}")]
+        plain = _plain(name)
+        nested = nested or [path for path in paths if _plain(path) == plain]
+        nested = nested or [path for path in paths if _plain(path.rpartition(".")[2]) == plain]
         if nested:
             return f"did you mean '{nested[0]}'?"
         return suggest(name, [*self.variables, *self.locals])
+
+    def has_path(self, path: str) -> bool:
+        """Whether a dotted name is that of a variable or of a field in one."""
+        return path in _paths(self.variables)
 
 
 def _paths(
@@ -109,6 +118,11 @@ def _paths(
         yield prefix + name
         if kind is not None and kind.fields:
             yield from _paths(kind.fields, f"{prefix}{name}.")
+
+
+def _plain(name: str) -> str:
+    """A name without what people write in several ways."""
+    return name.replace(".", "").replace("_", "").lower()
 
 
 def shorten(name: str) -> str:
@@ -127,7 +141,7 @@ def suggest(name: str, names: Iterable[str]) -> str:
     if near:
         return f"did you mean '{lowered[near[0]]}'?"
     if 0 < len(known) <= 12:
-        return f"there are: {', '.join(known)}"
+        return f"{LISTED}{', '.join(known)}"
     return ""
 
 

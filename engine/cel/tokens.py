@@ -75,7 +75,20 @@ _REMEDIES: Final = {
     '"': "close the text with a quote",
     "'": "close the text with a quote",
     "`": "only a field's name after a dot may stand in backquotes",
+    **dict.fromkeys("“”„‟«»", 'write straight quotes: "'),
+    **dict.fromkeys("‘’‚‛´", "write straight quotes: '"),
+    "#": "a comment begins with //",
+    ";": "remove it, or join conditions by '&&'",
+    "^": "write a pattern as text, in quotes: text.matches(…)",
+    "$": "remove it; a field is written plate.text",
+    "@": "remove it; a field is written plate.text",
+    "~": 'write text.matches("…")',
+    "\\": "a backslash stands within quotes only",
+    "≤": "write '<='",
+    "≥": "write '>='",
+    "≠": "write '!='",
 }
+_NO_SIGN: Final = "remove it; a text stands in quotes"
 
 
 def syntax_error(offset: int, what: str, remedy: str = "") -> ExpressionError:
@@ -245,4 +258,4 @@ def _unreadable(text: str, position: int) -> ExpressionError:
     following = text[position + 1 : position + 2]
     if sign in "\"'" or (sign in "rRbB" and following and following in "\"'"):
         return syntax_error(position, "a text is not closed", "end it with the quote it began with")
-    return syntax_error(position, f"'{sign}' is not part of CEL", _REMEDIES.get(sign, ""))
+    return syntax_error(position, f"'{sign}' is not part of CEL", _REMEDIES.get(sign, _NO_SIGN))

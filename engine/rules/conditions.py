@@ -7,6 +7,7 @@ from typing import Final
 
 from engine.cel import Expression, Operator, conjunction, lower_condition
 from engine.cel.kinds import with_article
+from engine.cel.type_remedies import to_condition
 from engine.errors import ExpressionError, Place
 from engine.rules.compiler import Compiler, tell
 from engine.rules.fields import as_listing, as_table, as_text, check_keys
@@ -69,7 +70,7 @@ def _when(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression 
         scalar.place,
         Code.WRONG_TYPE,
         f"`when` must be true or false, but this is {with_article(kind)}",
-        "compare it with something",
+        to_condition(kind),
     )
     return None
 

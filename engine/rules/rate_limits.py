@@ -18,6 +18,8 @@ DEFAULT_COOLDOWN_SECONDS: Final = 300.0
 DEFAULT_KEY: Final = "plate.normalized_text"
 MAX_COOLDOWN_SECONDS: Final = 366 * 86_400.0
 RATE_LIMIT_KEYS: Final = ("enabled", "cooldown_seconds", "dedup_key")
+#: What hardly two events have in common.
+_UNIQUE: Final = frozenset({"event_id", "captured_at", TIME_VARIABLE})
 _TRACK: Final = "track_id"
 _CAMERA: Final = "camera_id"
 
@@ -114,9 +116,10 @@ def _key(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression |
         names = ", ".join(f"{scalar.text.strip()}.{name}" for name in kind.fields)
         what = "`dedup_key` is a record: only events that agree in all its fields are held back"
         findings.warning(scalar.place, Code.ODD_KEY, what, f"name those that matter: {names}")
-    if scalar.text.strip() == TIME_VARIABLE:
-        what = "`dedup_key` is the event's instant: hardly two events have the same"
-        findings.warning(scalar.place, Code.ODD_KEY, what, "leave the time to cooldown_seconds")
+    if scalar.text.strip() in _UNIQUE:
+        what = f"every event has another `{scalar.text.strip()}`, so no alert holds back another"
+        remedy = "name what tells one thing from another, such as plate.normalized_text"
+        findings.warning(scalar.place, Code.ODD_KEY, what, remedy)
     return key
 
 

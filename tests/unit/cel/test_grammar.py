@@ -53,12 +53,12 @@ def test_offsets_are_those_of_the_names_and_signs() -> None:
         ("// nothing", 10, "write a condition, 'true' for always"),
         ("a &&", 4, "an operand or a bracket is missing"),
         ("a and b", 2, "write '&&'"),
-        ("not a", 4, ""),
+        ("not a", 4, "write '!'"),
         ("a == = b", 5, "compare with '=='"),
         ("(a", 2, "an operand or a bracket is missing"),
-        ("a)", 1, ""),
-        ("1 2", 2, ""),
-        ("a.in", 2, ""),
+        ("a)", 1, "there is one too many"),
+        ("1 2", 2, "an operator is missing before it, such as && or =="),
+        ("a.in", 2, "'in' is a reserved word: write ['in']"),
     ],
 )
 def test_a_syntax_fault_has_its_place_and_where_possible_a_remedy(

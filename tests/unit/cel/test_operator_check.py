@@ -34,7 +34,7 @@ def test_operands_that_never_fit_are_faults(text: str, what: str) -> None:
     [
         "plate.confidence > 1", "latency_ms < 2.5", "latency_ms == 1.0", "1 in [1.0]",
         "time - time > duration('1h')", "time + duration('1h') > time", "dyn(camera_id) > 5",
-        "camera_id + 'x' == plate.text", "tags + ['a'] == tags", "plate == extras",
+        "camera_id + 'x' == plate.text", "tags + ['a'] == tags", "plate == plate",
         "tags[0] > 'a'", "vehicle.make == null", "-plate.confidence < 0", "'a' in labels",
         "tags[1.0] > 'a'", "labels['a'] > 'a'", "latency_ms in [1.5]", "-latency_ms < 0",
     ],
@@ -46,6 +46,8 @@ def test_operands_that_fit_are_not(text: str) -> None:
 def test_operands_that_are_never_equal_are_a_warning() -> None:
     (warning,) = compiled("plate.confidence == 'high'").warnings
     assert (warning.code, warning.what) == ("never-equal", "double and string are never equal")
+    (warning,) = compiled("plate == extras").warnings
+    assert (warning.code, warning.what) == ("never-equal", "record and record are never equal")
     (warning,) = compiled("plate.text in [1, 2]").warnings
     assert (warning.code, warning.what) == ("never-equal", "a string is never in a list of int")
 

@@ -1,0 +1,160 @@
+"""What to write instead of names, functions and constants that are not what was meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from functools import cache
+from typing import Final
+from zoneinfo import available_timezones
+
+#: Values by the names that they have in other languages.
+_VALUES: Final = {
+    **dict.fromkeys(("null", "none", "nil", "undefined"), "write null"),
+    **dict.fromkeys(("true", "yes", "on"), "write true"),
+    **dict.fromkeys(("false", "no", "off"), "write false"),
+    **dict.fromkeys(("now", "today", "timestamp_now", "date"), "the event's instant is `time`"),
+}
+#: What only messages may use.
+_OF_MESSAGES: Final = frozenset({"rule", "suppressed_count"})
+_FUNCTIONS: Final = {
+    **dict.fromkeys(("len", "length", "count", "strlen"), "write size(x)"),
+    **dict.fromkeys(("upper", "toupper", "touppercase", "ucase"), "write text.upperAscii()"),
+    **dict.fromkeys(("tolower", "tolowercase", "lowercase", "lcase"), "write lower(text)"),
+    **dict.fromkeys(("now", "today", "currenttime"), "the event's instant is `time`"),
+    **dict.fromkeys(("any", "some", "find"), "write list.exists(item, condition)"),
+    **dict.fromkeys(("every", "each"), "write list.all(item, condition)"),
+    **dict.fromkeys(("where", "select"), "write list.filter(item, condition)"),
+    **dict.fromkeys(("regex", "match", "search", "like", "regexp"), 'write text.matches("…")'),
+    **dict.fromkeys(("includes", "has_part", "in"), 'write text.contains("…"), or x in [a, b]'),
+    **dict.fromkeys(("substr", "slice", "left", "right"), "write text.substring(start, end)"),
+    **dict.fromkeys(("hour", "gethour"), 'write time.getHours("Europe/Berlin")'),
+    **dict.fromkeys(("strip",), "write text.trim()"),
+    **dict.fromkeys(("str", "text", "tostring"), "write string(x)"),
+    **dict.fromkeys(("float", "number", "decimal"), "write double(x)"),
+    **dict.fromkeys(("isnull", "is_null", "exists", "defined"), "write x == null"),
+    **dict.fromkeys(("coalesce", "ifnull", "nvl"), "write a != null ? a : b"),
+    **dict.fromkeys(("if", "iif"), "write condition ? one : other"),
+    **dict.fromkeys(("not",), "write '!'"),
+    **dict.fromkeys(("and",), "write a && b"),
+    **dict.fromkeys(("or",), "write a || b"),
+    **dict.fromkeys(("between",), "write a <= x && x <= b"),
+}
+#: Where all names are told.
+NAMES: Final = "docs/rules.md tells all fields"
+#: Functions elsewhere whose first argument is a new name, as that of a macro.
+NAMING: Final = frozenset({"any", "some", "find", "every", "each", "where", "select"})
+_TOLD: Final = "docs/rules.md tells all functions"
+#: Parts of an instant by the names of fields elsewhere.
+_PARTS: Final = {
+    "year": "getFullYear",
+    "month": "getMonth",
+    "day": "getDate",
+    "date": "getDate",
+    "weekday": "getDayOfWeek",
+    "dayofweek": "getDayOfWeek",
+    "dayofyear": "getDayOfYear",
+    "hour": "getHours",
+    "hours": "getHours",
+    "minute": "getMinutes",
+    "minutes": "getMinutes",
+    "second": "getSeconds",
+    "seconds": "getSeconds",
+}
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_NO_ZONE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}(?:\.\d+)?)")
+_DAYS: Final = re.compile(r"(\d{1,5}) ?d(?:ays?)?")
+_SPAN: Final = re.compile(r"(\d{1,9}) ?(h|m|s|ms)[a-z]*")
+_REGEXES: Final = (
+    ("lookahead ('(?!')", "write !text.matches(…), joined by && to what must be found"),
+    ("lookahead", "ask for the parts one by one, joined by &&"),
+    ("lookbehind", "ask for the parts one by one, joined by &&"),
+    ("back-reference", "compare the parts with text.substring(start, end)"),
+    ("missing ]", "close it with ], or write \\[ for the sign itself"),
+    ("missing )", "close it with ), or write \\( for the sign itself"),
+    ("unexpected )", "open it with (, or write \\) for the sign itself"),
+    ("no argument for repetition", "write .* for anything, or \\* for the sign itself"),
+    ("bad repetition operator", "one sign says how often"),
+    ("invalid repetition size", "ask for 1000 at most"),
+    ("invalid escape", "write \\\\ for a backslash"),
+    ("trailing \\", "write \\\\ for a backslash"),
+    ("invalid character class", "write ranges upwards, such as [A-Z]"),
+)
+
+
+def of_name(name: str) -> str:
+    """What may have been meant by a name that is known nowhere, but in other languages."""
+    if name in _OF_MESSAGES:
+        return "only messages and their placeholders know it"
+    return _VALUES.get(name.lower(), "")
+
+
+def of_text(name: str) -> str:
+    """What to do about a name that may be a text without its quotes."""
+    return f'put quotes around a text: "{name}"'
+
+
+def of_function(name: str) -> str:
+    """What is written here for a function of other languages; empty where nothing is known."""
+    return _FUNCTIONS.get(name.lower(), "")
+
+
+def of_any_function() -> str:
+    """Where to look for a function that nothing here resembles."""
+    return _TOLD
+
+
+def of_part(field: str) -> str:
+    """What is written for a field of an instant, such as `time.hour`."""
+    found = _PARTS.get(field.lower().replace("_", ""))
+    return f'write {found}("Europe/Berlin")' if found else ""
+
+
+def of_regex(fault: str) -> str:
+    """What to do about a pattern that RE2 does not take."""
+    for sign, remedy in _REGEXES:
+        if sign in fault:
+            return remedy
+    return "correct the pattern, whose syntax is RE2's"
+
+
+def of_constant(function: str, text: str) -> str:
+    """What to write instead of a text that a function can't read."""
+    if function == "timestamp":
+        return _of_timestamp(text)
+    if function == "duration":
+        return _of_duration(text)
+    if function.startswith("get"):
+        return _of_zone(text)
+    if function == "bool":
+        return 'write "true" or "false"'
+    return 'write digits only, such as "15"' if function in ("int", "uint") else 'write "1.5"'
+
+
+def _of_timestamp(text: str) -> str:
+    if _DATE.fullmatch(text):
+        return f'write the time of day too: "{text}T00:00:00Z"'
+    found = _NO_ZONE.fullmatch(text)
+    if found is not None:
+        return f'the zone is missing: write "{found[1]}T{found[2]}Z", or +01:00 for Z'
+    return 'write it like "2025-12-24T18:00:00Z"'
+
+
+def _of_duration(text: str) -> str:
+    days = _DAYS.fullmatch(text)
+    if days is not None:
+        return f'hours are the longest unit: write "{int(days[1]) * 24}h"'
+    span = _SPAN.fullmatch(text.strip())
+    return f'write "{span[1]}{span[2]}"' if span is not None else 'write it like "1h30m" or "90s"'
+
+
+def _of_zone(name: str) -> str:
+    near = difflib.get_close_matches(name, _zones(), n=1, cutoff=0.75)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return 'name a place, such as "Europe/Berlin", or an offset, such as "+01:00"'
+
+
+@cache
+def _zones() -> list[str]:
+    return sorted(zone for zone in available_timezones() if "/" in zone)

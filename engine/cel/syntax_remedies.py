@@ -1,0 +1,113 @@
+"""What to write instead of signs and words that are not CEL's, or not where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from engine.cel.tokens import Token, TokenKind
+from engine.cel.unoffered import remedy_of_sign
+
+_WORDS: Final = {
+    "and": "write '&&'",
+    "or": "write '||'",
+    "not": "write '!'",
+    "xor": "write '!='",
+    "is": "compare with '=='",
+    "eq": "write '=='",
+    "equals": "write '=='",
+    "ne": "write '!='",
+    "gt": "write '>'",
+    "lt": "write '<'",
+    "mod": "write '%'",
+    "like": 'write text.contains("…"), startsWith, endsWith or matches',
+    "contains": 'write text.contains("…")',
+    "startswith": 'write text.startsWith("…")',
+    "endswith": 'write text.endsWith("…")',
+    "matches": 'write text.matches("…")',
+    "between": "write a <= x && x <= b",
+    "then": "write condition ? one : other",
+    "else": "write condition ? one : other",
+    "none": "write 'null'",
+    "null": "compare with '== null'",
+    "true": "compare with '== true', or join it by '&&'",
+    "false": "compare with '== false', or join it by '&&'",
+}
+_VALUES: Final = frozenset({"true", "false", "null"})
+_UNITS: Final = frozenset({"ms", "s", "m", "h", "d", "min", "sec", "day", "days", "hours"})
+_NUMBERS: Final = frozenset({TokenKind.INT, TokenKind.UINT, TokenKind.DOUBLE})
+_LITERALS: Final = _NUMBERS | {TokenKind.STRING, TokenKind.BYTES, TokenKind.BOOL, TokenKind.NULL}
+_CLOSERS: Final = frozenset({")", "]"})
+_MISSING: Final = "an operator is missing before it, such as && or =="
+
+
+def remedy_of(found: str, offset: int, tokens: Sequence[Token]) -> str:
+    """What to do about the token `found` at `offset`, which can't stand there."""
+    place = next((n for n, token in enumerate(tokens) if token.offset >= offset), len(tokens))
+    before = tokens[place - 1] if 0 < place <= len(tokens) else None
+    token = tokens[place] if place < len(tokens) else None
+    after = tokens[place + 1] if place + 1 < len(tokens) else None
+    last, following = before.text if before else "", after.text if after else ""
+    if found == "not" and following == "in":
+        return "write !(x in […])"
+    if found == "in" and last == ".":
+        return f"'in' is a reserved word: write ['{found}']"
+    for word in (found.lower(), last.lower()):
+        if word in _WORDS and word not in _VALUES:
+            return _WORDS[word]
+    if found in _VALUES:
+        return _WORDS[found]
+    if token is None or token.kind is TokenKind.OPERATOR:
+        return _of_operator(found, before, after, tokens[: place - 1])
+    if before is not None and before.kind in _NUMBERS and found in _UNITS:
+        return f'a span is written duration("{last}{found}"), a number has no unit'
+    if last == "&" or found in ("&", "|"):
+        return "write '&&' or '||'"
+    if before is not None and before.text in _CLOSERS | {"}"}:
+        return _MISSING
+    return _MISSING if before is None or before.kind is not TokenKind.OPERATOR else "remove it"
+
+
+def _of_operator(
+    found: str, before: Token | None, after: Token | None, earlier: Sequence[Token]
+) -> str:
+    last, following = before.text if before else "", after.text if after else ""
+    if found == "?":
+        return remedy_of_sign(last)
+    if last + found == "<>":
+        return "write '!='"
+    if found in ("{", "}"):
+        return "an expression needs no braces around it: remove them"
+    if found == ",":
+        is_number = before is not None and before.kind in _NUMBERS
+        if is_number and after is not None and after.kind in _NUMBERS and "(" not in _open(earlier):
+            return f"write {last}.{following} with a point"
+        if before is not None and before.kind in _LITERALS and _open(earlier)[-2:] == "n(":
+            return "a list stands in brackets: write [a, b]"
+        return "join conditions by '&&' or '||'; a list stands in brackets: [a, b]"
+    if found in (")", "]"):
+        is_operand = before is not None and before.kind is not TokenKind.OPERATOR
+        return (
+            "there is one too many" if is_operand or last in _CLOSERS else "an operand is missing"
+        )
+    if found in ("(", "["):
+        return _MISSING
+    if found == ":":
+        return "a colon belongs to condition ? one : other, and to {key: value}"
+    if found == "." and before is not None and before.kind in _NUMBERS:
+        return "write a number with digits behind its point, such as 1.0"
+    return "an operand is missing before it"
+
+
+def _open(tokens: Sequence[Token]) -> str:
+    """The brackets that are open behind these tokens; an `n` before one that follows `in`."""
+    found: list[str] = []
+    for place, token in enumerate(tokens):
+        if token.kind is not TokenKind.OPERATOR:
+            continue
+        if token.text in ("(", "[", "{"):
+            is_in = place > 0 and tokens[place - 1].text == "in"
+            found.append(f"n{token.text}" if is_in else token.text)
+        elif token.text in (")", "]", "}") and found:
+            found.pop()
+    return "".join(found)

@@ -22,6 +22,18 @@ _MAX_PRECISION: Final = 100
 _INVALID: Final = re.compile("[\udc80-\udcff]+")
 
 
+def clauses(template: str) -> tuple[str, ...]:
+    """The letters of the template's clauses; an evaluation error for one that there is not."""
+    return tuple(_verb(match) for match in _CLAUSE.finditer(template) if match[0] != "%%")
+
+
+def _verb(match: re.Match[str]) -> str:
+    verb: str | None = match[2]
+    if verb is None or verb not in "sdfebxXo":
+        raise failure(Failure.BAD_ARGUMENT, f"unrecognized formatting clause '{match[0]}'")
+    return verb
+
+
 def format_text(template: str, args: list[Any]) -> str:
     """The template with each clause (`%s %d %f %e %b %o %x %X`) filled by the next argument."""
     waiting = iter(enumerate(args))
@@ -33,10 +45,7 @@ def format_text(template: str, args: list[Any]) -> str:
         nonlocal used, size
         if match[0] == "%%":
             return "%"
-        precision, verb = match.groups()
-        if verb is None or verb not in "sdfebxXo":
-            message = f"unrecognized formatting clause '{match[0]}'"
-            raise failure(Failure.BAD_ARGUMENT, message)
+        precision, verb = match[1], _verb(match)
         if used >= count:
             raise failure(Failure.NO_INDEX, f"index {used} out of range")
         _, value = next(waiting)

@@ -34,7 +34,7 @@ from engine.rules import Rule, load_rules
 from tests.support.avro import plate_schema
 
 SECTION = "2 match"
-SITE_SECTION = "3 match, 50 rules on one list of 100,000 plates"
+SITE_SECTION = "2 match, 50 rules on one list of 100,000 plates"
 EVENTS = 2_000
 COMPARED = 200
 # Of the site's events so many have a plate of the list.

@@ -29,6 +29,7 @@ def read_csv(stream: TextIO, gathering: Gathering) -> None:
     if found is None:
         raise ListError(ListCode.EMPTY, "the file is empty", "write a header and plates into it")
     line, header = found
+    gathering.want_none_skipped("the header can't be read")
     try:
         layout = layout_of(header, gathering.definition)
     except HeaderError as error:

@@ -18,6 +18,7 @@ from engine.watchlist.watchlist import FileMark, Validity, Watchlist
 #: Rows of a list that are told one by one; the others are counted.
 MAX_TOLD: Final = 20
 MAX_ROWS: Final = 5_000_000
+_LEFT_OUT: Final = "this row is left out: "
 #: Rows of one plate.
 MAX_REPEATED: Final = 1_000
 
@@ -82,8 +83,15 @@ class Gathering:
         self._skipped += 1
         if self._skipped <= MAX_TOLD:
             place = Place(str(self.definition.path), line)
-            what = f"this row is left out: {what}"
+            what = f"{_LEFT_OUT}{what}"
             self._faults.append(Fault(place, ListCode.ROW, what, "", Severity.WARNING))
+
+    def want_none_skipped(self, what: str) -> None:
+        """ListError, for this reason and that of the row, where one was left out."""
+        if self._faults:
+            first = self._faults[0]
+            reason = first.what.removeprefix(_LEFT_OUT)
+            raise ListError(ListCode.HEADER, what, reason, first.place.line)
 
     def doubt(self, code: ListCode, what: str, remedy: str, line: int = 0) -> None:
         """Tell of what is odd about the list as a whole."""
@@ -162,17 +170,27 @@ class Gathering:
         if not self._skipped:
             return ListError(ListCode.EMPTY, "the file holds no plate", "write some, or remove it")
         first = self._faults[0]
-        what = f"none of its {self._skipped:,} rows can be used"
-        reason = first.what.removeprefix("this row is left out: ")
-        return ListError(ListCode.EMPTY, what, f"the first because {reason}", first.place.line)
+        rows = (
+            "its only row can't"
+            if self._skipped == 1
+            else f"none of its {self._skipped:,} rows can"
+        )
+        what = f"{rows} be used"
+        reason = first.what.removeprefix(_LEFT_OUT)
+        return ListError(
+            ListCode.EMPTY, what, f"the first for this reason: {reason}", first.place.line
+        )
 
     def _sum_up(self) -> None:
         if self._skipped:
             total = self.row_count + self._skipped
-            what = f"{self._skipped:,} of its {total:,} rows are left out"
+            verb = "is" if self._skipped == 1 else "are"
+            what = f"{self._skipped:,} of its {total:,} rows {verb} left out"
             more = f", the first {MAX_TOLD} are told" if self._skipped > MAX_TOLD else ""
             self.doubt(ListCode.ROWS, f"{what}{more}", "correct them; the others are used")
         if self._lettered_count:
-            what = f"{self._lettered_count:,} plates have letters other than A to Z, left out"
-            remedy = "the producer leaves them out too; write them as the camera reads them"
+            count = self._lettered_count
+            plates = "1 plate has" if count == 1 else f"{count:,} plates have"
+            what = f"{plates} letters other than A to Z, which are left out as cameras do"
+            remedy = "write plates as cameras read them"
             self.doubt(ListCode.LETTERS, what, remedy, self._lettered[0])

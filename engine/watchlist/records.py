@@ -37,7 +37,12 @@ class Records:
         waiting: Iterable[str] = self._stream
         record = self._record
         while True:
-            reader = csv.reader(self._lines(waiting), delimiter=self._separator, strict=True)
+            reader = csv.reader(
+                self._lines(waiting),
+                delimiter=self._separator,
+                skipinitialspace=self._separator != "\t",
+                strict=True,
+            )
             try:
                 for fields in reader:
                     start = self._line + 1 - len(record)
@@ -72,7 +77,7 @@ class Records:
             yield line
 
 
-NOT_UTF8: Final = "it is not UTF-8"
+NOT_UTF8: Final = "it is not UTF-8: save the file as CSV UTF-8"
 
 
 def is_utf8(text: str) -> bool:

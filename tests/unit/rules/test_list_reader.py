@@ -11,12 +11,16 @@ import pytest
 from engine.errors import RulesError
 from engine.event import make_event
 from engine.rules import RuleSet, load_rules
+from engine.rules.report import as_text
 from engine.watchlist import Watchlist
-from tests.unit.rules.rule_text import faults, load, matches, schema
+from tests.unit.rules.rule_text import ROOT, faults, load, matches, schema
 
 ON = 'plate.normalized_text in watchlist("stolen")'
 RULE = f"rules:\n  - {{id: a, notify: [], when: '{ON}'}}\n"
 PLATES = "plate,note\nABC123,red\nXYZ999,\nDEF1,\nDEF2,\n"
+
+
+BAD = sorted((ROOT / "tests" / "data" / "bad_lists").glob("*.yaml"))
 
 
 @pytest.fixture
@@ -34,6 +38,19 @@ def refused(folder: Path, known: Mapping[str, Watchlist]) -> str:
         again(folder, known)
     (fault,) = caught.value.faults
     return f"{fault.code}: {fault.what}, {fault.remedy}"
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_a_bad_list_has_the_faults_written_beside_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(path.parent)
+    try:
+        found = load_rules([Path(path.name)], schema(), {}).warnings
+    except RulesError as error:
+        found = error.faults
+    expected = path.with_suffix(".expected").read_text(encoding="utf-8")
+    assert as_text(found) + "\n" == expected
 
 
 def test_a_rule_asks_a_list_that_its_file_names(folder: Path) -> None:

@@ -95,6 +95,18 @@ def test_a_list_without_a_header_is_refused(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("header", [b"plate\xff,note", b'plate,"note'])
+def test_a_header_that_can_not_be_read_is_not_the_row_below_it(
+    header: bytes, tmp_path: Path
+) -> None:
+    (fault,) = faults(tmp_path, header + b"\nABC,x\nABC1,y\n")
+    assert fault.startswith("list.csv:1: the watchlist stolen: the header can't be read, ")
+
+
+def test_a_blank_before_a_quotation_mark_is_forgiven(tmp_path: Path) -> None:
+    assert note(good(tmp_path, 'plate, note\nABC1, "x, y"\n'), "ABC1") == "x, y"
+
+
 def test_a_doubtful_column_is_told(tmp_path: Path) -> None:
     (doubt,) = faults(tmp_path, "id,licence\nABC1,x\n")
     assert "taken from the first, `id`, write `column: id` if that is right" in doubt

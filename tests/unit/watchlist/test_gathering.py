@@ -22,7 +22,9 @@ def test_a_list_without_any_usable_row_is_refused_with_the_first_reason(tmp_path
     assert fault.code == ListCode.EMPTY
     assert fault.place.line == 2
     assert "none of its 2 rows can be used" in fault.what
-    assert fault.remedy == "the first because the plate holds no letter A to Z and no digit"
+    assert (
+        fault.remedy == "the first for this reason: the plate holds no letter A to Z and no digit"
+    )
 
 
 def test_letters_that_are_left_out_are_told_once(tmp_path: Path) -> None:

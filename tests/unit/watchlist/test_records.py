@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from engine.watchlist.records import MAX_LINES, Records, is_utf8
+from engine.watchlist.records import MAX_LINES, NOT_UTF8, Records, is_utf8
 
 
 def records(text: str | bytes) -> tuple[list[tuple[int, list[str]]], list[tuple[int, str]]]:
@@ -60,7 +60,7 @@ def test_a_field_without_end_is_told() -> None:
 def test_what_is_not_utf8_costs_its_record_only() -> None:
     found, told = records('a,b\nc,Müller\nd,e\n"f\nü",g\nh,i\n'.encode("latin-1"))
     assert found == [(1, ["a", "b"]), (3, ["d", "e"]), (6, ["h", "i"])]
-    assert told == [(2, "it is not UTF-8"), (4, "it is not UTF-8")]
+    assert told == [(2, NOT_UTF8), (4, NOT_UTF8)]
 
 
 def test_zero_bytes_are_text() -> None:

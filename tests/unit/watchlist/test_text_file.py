@@ -24,7 +24,7 @@ def test_lines_that_are_no_plates_are_told_by_their_number(tmp_path: Path) -> No
     assert faults(tmp_path, text, name="list.txt") == [
         "list.txt:2: this row is left out: the plate holds a separator: these are several values",
         "list.txt:3: this row is left out: the plate holds no letter A to Z and no digit",
-        "list.txt:4: this row is left out: it is not UTF-8",
+        "list.txt:4: this row is left out: it is not UTF-8: save the file as CSV UTF-8",
         "rules.yaml:2:3: the watchlist stolen: 3 of its 4 rows are left out, "
         "correct them; the others are used",
     ]

@@ -30,18 +30,17 @@ from engine.loop import Loop
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
 from engine.reload import (
-    LastGood,
     RulesHealth,
-    RuleSource,
     RuleWatcher,
+    last_good_of,
     log_warnings,
     open_rules,
+    rule_source_of,
 )
 from engine.rules import RuleSet
 from engine.schema import EventSchema
 from engine.settings import Settings
 from engine.store import open_store, why_temporary
-from engine.store.location import parse_state_url
 from engine.store_probe import StoreProbe
 from engine.stream.consumer import Consumer
 from engine.stream.deadletter import DeadLetterProducer
@@ -235,19 +234,6 @@ class Engine:
         return self.metrics.exposition()
 
 
-def rule_source(settings: Settings) -> RuleSource:
-    """The rules that `settings` name; raises SchemaError."""
-    schema = EventSchema.load(settings.event_schema_path)
-    variables, zone = settings.variables.reveal(), settings.event_timezone
-    return RuleSource(settings.rules_path, schema, variables, zone)
-
-
-def last_good(settings: Settings) -> LastGood:
-    """Where the last good rules of this store are kept; raises StoreError for an unusable URL."""
-    path = parse_state_url(settings.state_url).path
-    return LastGood(path.parent / "last-good" / path.name)
-
-
 def serve(settings: Settings, *, strict: bool = False) -> int:
     """Run the service until SIGTERM or SIGINT; a second signal ends the process at once.
 
@@ -258,14 +244,11 @@ def serve(settings: Settings, *, strict: bool = False) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     asked: list[int] = []
     signal.signal(signal.SIGHUP, lambda number, frame: asked.append(number))
-    source, kept, clock = rule_source(settings), last_good(settings), SystemClock()
+    source, kept, clock = rule_source_of(settings), last_good_of(settings), SystemClock()
     with made_to_stay():
         opening = open_rules(source, kept, clock, strict=strict)
     log_warnings(opening.rule_set.warnings)
-    if reason := why_temporary(settings.state_url):
-        log.warning(
-            "state.temporary", reason=reason, remedy="mount a named volume or a folder at /data"
-        )
+    _warn_of_temporary_state(settings.state_url)
     engine = Engine(settings, source.schema, opening.rule_set)
 
     def use(rule_set: RuleSet) -> None:
@@ -289,6 +272,13 @@ def serve(settings: Settings, *, strict: bool = False) -> int:
         engine.run()
     log.info("engine.stopped")
     return 0
+
+
+def _warn_of_temporary_state(state_url: str) -> None:
+    if reason := why_temporary(state_url):
+        log.warning(
+            "state.temporary", reason=reason, remedy="mount a named volume or a folder at /data"
+        )
 
 
 def _cut_short(stop: threading.Event) -> None:

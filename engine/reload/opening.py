@@ -14,6 +14,9 @@ from engine.errors import Fault, LastGoodError, Place, RulesError
 from engine.reload.last_good import KeptSet, LastGood
 from engine.reload.source import Attempt, RuleSource
 from engine.rules import RuleSet
+from engine.schema import EventSchema
+from engine.settings import Settings
+from engine.store.location import parse_state_url
 from engine.watchlist import Definition, Watchlist
 from engine.watchlist.rows import Rows
 from engine.watchlist.watchlist import FileMark
@@ -33,6 +36,19 @@ class Opening:
     attempt: Attempt
     known: Mapping[str, Watchlist]
     kept: KeptSet | None = None
+
+
+def rule_source_of(settings: Settings) -> RuleSource:
+    """The rules that `settings` name; raises SchemaError."""
+    schema = EventSchema.load(settings.event_schema_path)
+    variables, zone = settings.variables.reveal(), settings.event_timezone
+    return RuleSource(settings.rules_path, schema, variables, zone)
+
+
+def last_good_of(settings: Settings) -> LastGood:
+    """Where the last good rules of this store are kept; raises StoreError for an unusable URL."""
+    path = parse_state_url(settings.state_url).path
+    return LastGood(path.parent / "last-good" / path.name)
 
 
 def open_rules(source: RuleSource, last_good: LastGood, clock: Clock, *, strict: bool) -> Opening:

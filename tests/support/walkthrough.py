@@ -12,6 +12,7 @@ import contextlib
 import io
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -155,6 +156,9 @@ class Walkthrough:
                 assert self.running().get(parts.path)[0] == 200, place
             case ("alert-engine", "run"):
                 self.running()
+            case ("kill", "-HUP", _):
+                self.running().signal(signal.SIGHUP)
+                self.running().wait_for_line("rules.reloaded")
             case ("alert-engine", *arguments):
                 variables = {**SECRETS, **self._variables, **command.variables}
                 done = run_here(variables, *arguments)

@@ -8,10 +8,10 @@ import pytest
 from engine.errors import SettingsError
 from engine.in_force import targets_of
 from engine.rules import RuleSet
-from engine.service import Engine, last_good, rule_source
+from engine.service import Engine
 from engine.settings import Settings
 from engine.store import DeliveryState, NewAlert, OpenMode, open_store
-from tests.support.avro import PLATE_EVENT, plate_schema
+from tests.support.avro import plate_schema
 from tests.support.rule_files import Mailbox, load_text
 from tests.unit.test_journal import ALERT
 
@@ -102,21 +102,3 @@ def test_another_rule_set_comes_into_force_with_its_channels_metrics_and_cooldow
         assert isinstance(mailbox, Mailbox)
         mailbox.arrived.wait(20.0)
     assert len(mailbox.alerts) == 1
-
-
-def test_schema_and_rules_are_those_that_the_settings_name(tmp_path: Path) -> None:
-    load_text(RULES, tmp_path)
-    source = rule_source(Settings(rules_path=tmp_path, schemas_path=PLATE_EVENT.parent))
-    assert source.schema.name == "com.alpr.events.PlateEvent"
-    rule_set = source.attempt(source.files.look(), {}).result
-    assert isinstance(rule_set, RuleSet)
-    assert [rule.rule_id for rule in rule_set.rules] == ["brief", "long", "every"]
-    assert set(targets_of(rule_set)) == {"ops:json:localhost"}
-
-
-def test_each_store_of_a_folder_has_last_good_rules_of_its_own(tmp_path: Path) -> None:
-    folders = {
-        last_good(Settings(state_url=f"sqlite:///{tmp_path}/{name}")).folder
-        for name in ("a.db", "b.db")
-    }
-    assert folders == {tmp_path / "last-good" / name for name in ("a.db", "b.db")}

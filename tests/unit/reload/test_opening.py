@@ -6,9 +6,11 @@ import pytest
 import structlog
 
 from engine.errors import RulesError
-from engine.reload.opening import Opening, open_rules
+from engine.reload.opening import Opening, last_good_of, open_rules, rule_source_of
 from engine.reload.sighting import digest_of
 from engine.rules import RuleSet
+from engine.settings import Settings
+from tests.support.avro import PLATE_EVENT
 from tests.unit.manual_time import ManualTime
 from tests.unit.reload.place import BROKEN, RULES, RulesPlace
 
@@ -132,3 +134,20 @@ def test_a_list_that_was_cut_off_while_the_engine_was_down_is_not_taken(place: R
     assert "shrank from 100 to 10 rows" in logs[0]["faults"][0]
     place.write_list(90)
     assert start(place).rule_set.watchlists["stolen"].row_count == 90
+
+
+def test_schema_and_rules_are_those_that_the_settings_name(tmp_path: Path) -> None:
+    place = RulesPlace(tmp_path)
+    source = rule_source_of(Settings(rules_path=place.path, schemas_path=PLATE_EVENT.parent))
+    assert source.schema.name == "com.alpr.events.PlateEvent"
+    rule_set = source.attempt(source.files.look(), {}).result
+    assert isinstance(rule_set, RuleSet)
+    assert [rule.rule_id for rule in rule_set.rules] == ["first"]
+
+
+def test_each_store_of_a_folder_has_last_good_rules_of_its_own(tmp_path: Path) -> None:
+    folders = {
+        last_good_of(Settings(state_url=f"sqlite:///{tmp_path}/{name}")).folder
+        for name in ("a.db", "b.db")
+    }
+    assert folders == {tmp_path / "last-good" / name for name in ("a.db", "b.db")}

@@ -34,12 +34,11 @@ from engine.match.needs import (
     some,
 )
 from engine.match.text_needs import TEXT_TESTS, text_need
-from engine.match.unroll import can_unroll, unrolled, written_out
+from engine.match.unroll import can_unroll, expanded, unrolled, written_out
 from engine.watchlist import Watchlist
 
 _SCALARS: Final = frozenset({str, bytes, bool, Timestamp, Duration})
 _ALWAYS: Final = Anything("it holds, or fails, whatever the event")
-_BOUND: Final = Anything("cel.bind() of a value that is not written out")
 _MIRRORED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
 _OPPOSITE: Final = {"_<_": "_>=_", "_<=_": "_>_", "_>_": "_<=_", "_>=_": "_<_"}
 _FAILED: Final = object()
@@ -56,7 +55,7 @@ class _Reading:
     def __init__(self, keyring: Keyring, expression: Expression) -> None:
         self._keyring: Final = keyring
         self._variables: Final[Variables] = expression.variables
-        self._root: Final = expression.root
+        self._root = expression.root
 
     def need(self, node: Node, *, truth: bool) -> Need:
         """The events on which `node` may be `truth`, or may fail."""
@@ -101,8 +100,7 @@ class _Reading:
 
     def _macro(self, node: Comprehension, truth: bool) -> Need:
         if node.macro is Macro.BIND:
-            result = written_out(node)
-            return self.need(result, truth=truth) if result is not None else _BOUND
+            return self._bound(node, truth)
         if node.macro in (Macro.MAP, Macro.FILTER) or not can_unroll(self._root):
             return Anything(f"{node.macro}() over what is not a short constant list")
         parts = tuple(unrolled(node))
@@ -111,6 +109,14 @@ class _Reading:
                 return Anything("exists_one() is false on most events")
             return some(self.need(part, truth=True) for part in parts)
         return self._chain(parts, truth, is_and=(node.macro is Macro.ALL) == truth)
+
+    def _bound(self, node: Comprehension, truth: bool) -> Need:
+        result = written_out(node)
+        if result is None:
+            return Anything("cel.bind() of a value that is not written out")
+        # Written out, a list that has a name is one that a macro in it may be unrolled over.
+        self._root = expanded(self._root)
+        return self.need(result, truth=truth)
 
     def _key(self, node: Node) -> Key | None:
         if any(isinstance(each, Comprehension) for each in _nodes(node)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
@@ -20,6 +20,7 @@ from engine.cel.tree import (
     MapNode,
     Node,
     Select,
+    arithmetic_chain,
     children,
 )
 
@@ -94,33 +95,44 @@ def _constant(value: Any) -> Node:
     return Bound(0, tuple(value)) if isinstance(value, list) else Literal(0, value)
 
 
-def _put(node: Node, name: str, value: Node) -> Node:
-    """The tree with `value` in the place of a macro's variable."""
-    match node:
-        case Ident():
-            return value if node.name == name and not node.is_absolute else node
-        case Select():
-            return replace(node, operand=_put(node.operand, name, value))
-        case Call():
-            target = None if node.target is None else _put(node.target, name, value)
-            args = tuple(_put(arg, name, value) for arg in node.args)
-            return replace(node, args=args, target=target)
-        case ListNode():
-            return replace(node, items=tuple(_put(item, name, value) for item in node.items))
-        case MapNode():
-            pairs = tuple(
-                (_put(key, name, value), _put(item, name, value)) for key, item in node.entries
-            )
-            return replace(node, entries=pairs)
-        case Comprehension():
-            return _put_macro(node, name, value)
+def expanded(root: Node) -> Node:
+    """The tree with every `cel.bind` written out that can be."""
+    node = _changed(root, expanded)
+    if isinstance(node, Comprehension) and node.macro is Macro.BIND:
+        return written_out(node) or node
     return node
 
 
-def _put_macro(node: Comprehension, name: str, value: Node) -> Node:
-    over = _put(node.range, name, value)
-    if node.variable == name:
-        return replace(node, range=over)
-    condition = None if node.condition is None else _put(node.condition, name, value)
-    result = None if node.result is None else _put(node.result, name, value)
-    return replace(node, range=over, condition=condition, result=result)
+def _put(node: Node, name: str, value: Node) -> Node:
+    """The tree with `value` in the place of a macro's variable."""
+    if isinstance(node, Ident):
+        return value if node.name == name and not node.is_absolute else node
+    if isinstance(node, Comprehension) and node.variable == name:
+        return replace(node, range=_put(node.range, name, value))
+    return _changed(node, lambda part: _put(part, name, value))
+
+
+def _changed(node: Node, change: Callable[[Node], Node]) -> Node:
+    """The node with each of its parts changed."""
+    first, calls = arithmetic_chain(node)
+    if calls:
+        made = change(first)
+        for call in calls:
+            made = replace(call, args=(made, change(call.args[1])))
+        return made
+    match node:
+        case Select():
+            return replace(node, operand=change(node.operand))
+        case Call():
+            target = None if node.target is None else change(node.target)
+            return replace(node, args=tuple(map(change, node.args)), target=target)
+        case ListNode():
+            return replace(node, items=tuple(map(change, node.items)))
+        case MapNode():
+            pairs = tuple((change(key), change(item)) for key, item in node.entries)
+            return replace(node, entries=pairs)
+        case Comprehension():
+            condition = None if node.condition is None else change(node.condition)
+            result = None if node.result is None else change(node.result)
+            return replace(node, range=change(node.range), condition=condition, result=result)
+    return node

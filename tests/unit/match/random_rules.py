@@ -98,6 +98,7 @@ LEAVES: Final = st.one_of(
     _put("{0}.exists_one(v, {1}.startsWith(v))", _text_lists, _text_keys),
     _put("cel.bind(v, {}, v == {} || v.startsWith({}))", _text_keys, _texts, _texts),
     _put("cel.bind(v, {}, v > {} && v != {})", _number_keys, _numbers, _numbers),
+    _put("cel.bind(l, {0}, l.exists(v, {1} == v) || {1} in l)", _text_lists, _text_keys),
     _put("[0.5, 0.8].exists(v, v < {} && {}.endsWith({}))", _number_keys, _text_keys, _texts),
 )
 CONDITIONS: Final = st.recursive(

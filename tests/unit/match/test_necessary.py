@@ -54,6 +54,7 @@ def _shown(atom: Atom) -> str:
         ('plate.text in ["A", "B"]', "plate.text:Points"),
         ('plate.region in ["A", null]', "plate.region:Points?"),
         ("plate.region == null", "plate.region:Points?"),
+        ('cel.bind(l, ["A"], l.exists(p, plate.text.startsWith(p)))', "plate.text:Affixes"),
         ('cel.bind(t, plate.text, t == "A" || t == "B")', "plate.text:Points"),
         (
             'cel.bind(r, plate.region, !(r == null) && r == "A")',

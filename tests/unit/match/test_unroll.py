@@ -5,7 +5,7 @@ import pytest
 from engine.cel.grammar import parse
 from engine.cel.tree import Comprehension
 from engine.cel.unparse import unparse
-from engine.match.unroll import MAX_NODES, can_unroll, unrolled, written_out
+from engine.match.unroll import MAX_NODES, can_unroll, expanded, unrolled, written_out
 
 
 def parts(text: str) -> list[str]:
@@ -72,3 +72,17 @@ def test_what_would_be_too_long_is_not_written_out() -> None:
     terms = " || ".join(["a == a"] * (MAX_NODES // 3))
     assert result_of(f"cel.bind(a, x + 1, {terms})") is None
     assert result_of(f"cel.bind(b, x + 1, {terms})") is not None
+
+
+def test_every_bound_value_is_written_out_wherever_it_stands() -> None:
+    text = "[cel.bind(a, x, a)].exists(v, v == cel.bind(b, cel.bind(c, y, c + 1), {b: -b}))"
+    assert unparse(expanded(parse(text))) == "[x].exists(v, v == {y + 1: -(y + 1)})"
+    capturing = "cel.bind(a, x, [1].exists(x, x == a))"
+    assert unparse(expanded(parse(capturing))) == capturing
+
+
+def test_a_long_run_of_operands_is_no_deep_one() -> None:
+    terms = " + ".join(["v"] * 3_000)
+    (part,) = parts(f"[1].exists(v, {terms} == 0)")
+    assert part.startswith("1 + 1 + 1")
+    assert unparse(expanded(parse(f"{terms} == 0"))) == f"{terms} == 0"

@@ -97,7 +97,7 @@ class _Lowering:
         self._kind: Final = kind
         self._operator: Final = operator
         self.warnings: Final[list[Problem]] = []
-        #: Whether a text was told of that the field never holds.
+        #: Whether a value was told of that the field never holds.
         self.is_odd = False
 
     def lower(self, value: object) -> Node:
@@ -158,7 +158,7 @@ class _Lowering:
         if not isinstance(value, list | tuple):
             raise self._error(f"'in_list' wants a list, not {value!r}", "write [a, b]")
         if not value:
-            self._warn("the list is empty, so the condition never holds")
+            self._warn("the list is empty, so the condition never holds", "write values into it")
         wanted = [item for item in value if item is not None]
         fitted = tuple(dict.fromkeys(self._fit(item) for item in wanted))
         is_text = self._kind.kind is Kind.STRING
@@ -177,7 +177,9 @@ class _Lowering:
         if kind in _NUMBERS:
             number = self._number(value)
             if kind is Kind.INT and number != int(number):
-                self._warn(f"{self._field} is a whole number, never {number}")
+                self.is_odd = True
+                what = f"{self._field} is a whole number, never {number}"
+                self._warn(what, "write a whole number, or use greater_than or less_than")
             return number
         if kind is Kind.BOOL and isinstance(value, bool):
             return value
@@ -215,7 +217,8 @@ class _Lowering:
     def _contains(self, value: Any) -> Node:
         text = self._want_text(value)
         if not text:
-            self._warn("every text contains the empty one, so the condition always holds")
+            what = "every text contains the empty one, so the condition always holds"
+            self._warn(what, "write a part of the text")
         self._check_texts([text], is_part=True)
         return self._guarded(Call(0, "contains", (Literal(0, text.lower()),), self._lowered()))
 

@@ -110,7 +110,7 @@ def check_ordering(findings: Findings, node: Call, kinds: list[FieldType | None]
         if verdict is not None:
             word = "always" if verdict else "never"
             what = f"{said(node.args[here], domain)}, so this is {word} true"
-            findings.warning(node, f"{word}-true", what, remedy_for(domain, limit))
+            findings.warning(node, f"{word}-true", what, remedy_for(domain, limit, is_true=verdict))
             return
 
 
@@ -140,7 +140,7 @@ def check_pattern(findings: Findings, node: Call, args: tuple[Node, ...], kind: 
     if not domain.has_part(text):
         what = f"{said(args[0], domain)}: the pattern's {_shown(text)} is never found in it"
         remedy = remedy_for(domain, text)
-        findings.warning(node, "never-true", what, f"{remedy} or begin it with (?i)")
+        findings.warning(node, "never-true", what, f"{remedy} (or begin the pattern with (?i))")
 
 
 _METHODS: Final = {"startsWith": "startswith", "endsWith": "endswith", "contains": "__contains__"}
@@ -220,7 +220,7 @@ def _shown(value: Any) -> str:
     return f"'{text}'" if type(value) is str else text
 
 
-def remedy_for(domain: Domain, value: Any) -> str:
+def remedy_for(domain: Domain, value: Any, *, is_true: bool | None = None) -> str:
     """What may have been meant by a value that a domain has not."""
     if type(value) is str:
         if domain.words:
@@ -230,6 +230,6 @@ def remedy_for(domain: Domain, value: Any) -> str:
             if kept and kept != value and len(kept) * 2 > len(value):
                 return f"did you mean '{kept}'?"
         return _REMEDY
-    if domain.maximum == 1 and 1 < value <= 100:
+    if domain.maximum == 1 and 2 <= value <= 100 and is_true is not True:
         return f"did you mean {value / 100:g}?"
     return _REMEDY

@@ -41,9 +41,15 @@ def check_format(spec: str, kind: FieldType | None, offset: int) -> Sequence[Pro
     """What is wrong with the format at `offset` of a value of this type; None is any type."""
     if not spec:
         return ()
-    example = _EXAMPLE if kind is None else _EXAMPLES.get(kind.kind, _TEXT_EXAMPLE)
     what = _fault(spec, kind)
-    return (Problem(offset, "bad-format", what, f"write for instance {example}"),) if what else ()
+    if not what:
+        return ()
+    example = _EXAMPLE if kind is None else _EXAMPLES.get(kind.kind, _TEXT_EXAMPLE)
+    remedy = f"write for instance {example}"
+    is_text = kind is not None and kind.kind is Kind.STRING
+    if is_text and _TIME_FORMAT.fullmatch(spec) is not None:
+        remedy = f"write {{time:{spec}}} for the event's instant"
+    return (Problem(offset, "bad-format", what, remedy),)
 
 
 def _fault(spec: str, kind: FieldType | None) -> str:

@@ -10,13 +10,14 @@ from engine.cel.failures import Failure
 from engine.cel.findings import Findings
 from engine.cel.functions import ANY, FUNCTIONS, Function, Implementation
 from engine.cel.instants import PARTS
-from engine.cel.kinds import name_of
+from engine.cel.kinds import NUMBERS, TEXT, name_of
 from engine.cel.regexes import BadRegexError, compile_search
 from engine.cel.scope import Broken, Scope, dotted, shorten, suggest
 from engine.cel.signatures import fitting, result_of, takes
 from engine.cel.text_format_check import check_format
 from engine.cel.tree import Call, Ident, Literal, Node
 from engine.cel.unoffered import Unoffered, unoffered
+from engine.cel.unparse import unparse
 from engine.cel.values import Timestamp
 from engine.errors import EvaluationError
 from engine.schema import FieldType, Kind
@@ -29,6 +30,8 @@ _SPACES: Final = frozenset(
 )
 #: What is called otherwise elsewhere.
 _ALIASES: Final = {"max": "math.greatest", "min": "math.least"}
+#: What string() makes a text of that is like the value.
+_AS_TEXT: Final = NUMBERS | {Kind.BOOL}
 #: How each macro is written.
 _MACROS: Final = {
     "has": "has(record.field)",
@@ -118,7 +121,7 @@ def _unknown(findings: Findings, node: Call, scope: Scope, space: str) -> None:
         members = _members_of(space)
         remedy = suggest(node.function, members) or f"there are: {', '.join(members)}"
     elif scope.has_path(field):
-        what, remedy = f"'{field}' is no function", f"a field has no brackets: write {field}"
+        remedy = f"a field has no brackets: write {field}"
     elif form is not None:
         what = f"{node.function}() takes other arguments"
         remedy = f"write {form}"
@@ -159,7 +162,7 @@ def function_type(
     if not rows:
         given = ", ".join(name_of(kind) if kind is not None else "…" for kind in kinds)
         what = f"{function.name}() can't be applied to ({given})"
-        remedy = f"it takes {takes(function, len(args))}"
+        remedy = _converted(function, args, kinds) or f"it takes {takes(function, len(args))}"
         if function.name in PARTS and kinds[0] is not None and kinds[0].kind is Kind.STRING:
             remedy = f"write timestamp(x).{function.name}(…), or `time` for the event's instant"
         findings.error(node, "no-overload", what, remedy)
@@ -173,6 +176,17 @@ def function_type(
         elif function.name == "matches" and kinds[0] is not None:
             domains.check_pattern(findings, node, args, kinds[0])
     return result_of(function, rows, kinds)
+
+
+def _converted(function: Function, args: tuple[Node, ...], kinds: list[FieldType | None]) -> str:
+    """How one argument is written so that the call fits."""
+    for place, (arg, kind) in enumerate(zip(args, kinds, strict=True)):
+        if kind is None or kind.kind not in _AS_TEXT:
+            continue
+        if fitting(function, [*kinds[:place], TEXT, *kinds[place + 1 :]]):
+            is_literal = isinstance(arg, Literal)
+            return f'write "{unparse(arg)}" in quotes' if is_literal else "convert it: string(x)"
+    return ""
 
 
 def _purpose(function: Function) -> str:

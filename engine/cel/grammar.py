@@ -27,6 +27,7 @@ from engine.errors import ExpressionError, Problem
 
 #: Deepest tree that is accepted: walking it takes at most five of Python's 1,000 frames a level.
 MAX_DEPTH: Final = 96
+_OPENING: Final = frozenset({"<", "{"})
 
 
 def parse(text: str) -> tree.Node:
@@ -61,6 +62,10 @@ def _unexpected(found: lark.Token, tokens: Sequence[Token], end: int) -> Express
         )
     text, offset = str(found), found.start_pos or 0
     remedy = remedy_of(text, offset, tokens)
+    opened = [token.offset for token in tokens if token.offset < offset and token.text in _OPENING]
+    if opened and text in (">", "}"):
+        # Where it begins: `<>`, `{plate.text}`.
+        offset = opened[-1] if text == "}" or opened[-1] == offset - 1 else offset
     return syntax_error(offset, f"'{shorten(text)}' is not expected here", remedy)
 
 

@@ -12,6 +12,8 @@ _ESCAPE: Final = re.compile(
     r"\\(?:([abfnrtv\\?\"'`])|([0-3][0-7]{2})|[xX]([0-9a-fA-F]{2})"
     r"|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(?s:.))"
 )
+_NO_POINT: Final = "they go to \\U0010FFFF, but for \\uD800 to \\uDFFF"
+_LARGEST: Final = f"the largest is {INT_MAX}, as a double write it with .0"
 _SIMPLE: Final = {
     "a": "\a",
     "b": "\b",
@@ -54,7 +56,9 @@ def _number(text: str) -> int:
 def _integer(token: Token) -> int:
     value = _number(token.text)
     if not INT_MIN <= value <= INT_MAX:
-        raise syntax_error(token.offset, f"{token.text[:40]} does not fit a 64-bit integer")
+        raise syntax_error(
+            token.offset, f"{token.text[:40]} does not fit a 64-bit integer", _LARGEST
+        )
     return value
 
 
@@ -119,5 +123,7 @@ def _code(match: re.Match[str], start: int) -> str | int:
         raise syntax_error(start + match.start(), what, remedy)
     code = int(digits, 16)
     if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
-        raise syntax_error(start + match.start(), f"'{match[0]}' is no Unicode code point")
+        raise syntax_error(
+            start + match.start(), f"'{match[0]}' is no Unicode code point", _NO_POINT
+        )
     return code

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Final
 
 from engine.cel import domains, tree
+from engine.cel.constants import constant_of
 from engine.cel.findings import Findings
 from engine.cel.kinds import (
     BOOL,
@@ -28,6 +31,7 @@ from engine.cel.type_remedies import chained, conversion, to_condition
 from engine.cel.unparse import unparse
 from engine.schema import FieldType, Kind
 
+_NAME: Final = re.compile(r"[a-z_]+(?:\.[a-z_]+)+|camera_id|track_id|latency_ms")
 _QUOTE: Final = "'"
 _DENIED: Final = "an operand of '!'"
 _Kinds = list[FieldType | None]
@@ -42,7 +46,7 @@ def want_bool(
     if kind.kind is not Kind.BOOL:
         message = f"{what} must be true or false, not {with_article(kind)}"
         remedy = to_condition(kind)
-        if what == _DENIED and kind.kind is not Kind.NULL:
+        if what == _DENIED and not kind.nullable:
             remedy = "put brackets around what is denied: !(…), or write !="
         findings.error(node, "not-bool", message, remedy)
         return
@@ -188,6 +192,8 @@ def _check_equality(findings: Findings, node: Call, kinds: _Kinds) -> None:
     if left is None or right is None:
         return
     if can_be_equal(left, right):
+        _check_constants(findings, node)
+        _check_fraction(findings, node, (left, right))
         domains.check_equality(findings, node, kinds)
         return
     if Kind.NULL in (left.kind, right.kind):
@@ -195,6 +201,27 @@ def _check_equality(findings: Findings, node: Call, kinds: _Kinds) -> None:
         return
     what = f"{left.kind} and {right.kind} are never equal"
     findings.warning(node, "never-equal", what, conversion(node.args, kinds, node.function))
+
+
+def _check_constants(findings: Findings, node: Call) -> None:
+    """Warn of two constants that are compared: a name in quotes, most likely."""
+    if not all(isinstance(arg, Literal) for arg in node.args):
+        return
+    texts = [arg.value for arg in node.args if isinstance(arg, Literal)]
+    names = [text for text in texts if type(text) is str and _NAME.fullmatch(text)]
+    remedy = f"a field's name has no quotes: {names[0]}" if names else "write true or false"
+    what = "two constants are compared, whatever the event is"
+    findings.warning(node, "constant", what, remedy)
+
+
+def _check_fraction(findings: Findings, node: Call, kinds: Sequence[FieldType]) -> None:
+    """Warn of a whole number that is compared with a fraction."""
+    for here, other in ((0, 1), (1, 0)):
+        value = constant_of(node.args[other])
+        is_whole = kinds[here].kind in (Kind.INT, Kind.UINT)
+        if is_whole and type(value) is float and not value.is_integer():
+            what = f"{title(node.args[here])} is a whole number, never {value}"
+            findings.warning(node, "never-equal", what, "compare by < or >, or with a whole number")
 
 
 def _check_null(findings: Findings, node: Call, kinds: _Kinds) -> None:

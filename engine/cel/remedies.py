@@ -14,7 +14,11 @@ _VALUES: Final = {
     **dict.fromkeys(("true", "yes", "on"), "write true"),
     **dict.fromkeys(("false", "no", "off"), "write false"),
     **dict.fromkeys(("now", "today", "timestamp_now", "date"), "the event's instant is `time`"),
+    "timestamp": "the type is google.protobuf.Timestamp",
+    "duration": "the type is google.protobuf.Duration",
 }
+#: What elsewhere stands before a field's name.
+_EVENTS: Final = frozenset({"event", "this", "self", "it", "data", "msg", "message", "input"})
 #: What only messages may use.
 _OF_MESSAGES: Final = frozenset({"rule", "suppressed_count"})
 _FUNCTIONS: Final = {
@@ -28,7 +32,7 @@ _FUNCTIONS: Final = {
     **dict.fromkeys(("regex", "match", "search", "like", "regexp"), 'write text.matches("…")'),
     **dict.fromkeys(("includes", "has_part", "in"), 'write text.contains("…"), or x in [a, b]'),
     **dict.fromkeys(("substr", "slice", "left", "right"), "write text.substring(start, end)"),
-    **dict.fromkeys(("hour", "gethour"), 'write time.getHours("Europe/Berlin")'),
+    **dict.fromkeys(("hour",), 'write time.getHours("Europe/Berlin")'),
     **dict.fromkeys(("strip",), "write text.trim()"),
     **dict.fromkeys(("str", "text", "tostring"), "write string(x)"),
     **dict.fromkeys(("float", "number", "decimal"), "write double(x)"),
@@ -66,9 +70,9 @@ _NO_ZONE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}(?:\.\d+
 _DAYS: Final = re.compile(r"(\d{1,5}) ?d(?:ays?)?")
 _SPAN: Final = re.compile(r"(\d{1,9}) ?(h|m|s|ms)[a-z]*")
 _REGEXES: Final = (
-    ("lookahead ('(?!')", "write !text.matches(…), joined by && to what must be found"),
-    ("lookahead", "ask for the parts one by one, joined by &&"),
-    ("lookbehind", "ask for the parts one by one, joined by &&"),
+    ("lookahead ('(?!')", "write !text.matches(…) in `when`, joined by && to what must be found"),
+    ("lookahead", "ask for the parts one by one in `when`, joined by &&"),
+    ("lookbehind", "ask for the parts one by one in `when`, joined by &&"),
     ("back-reference", "compare the parts with text.substring(start, end)"),
     ("missing ]", "close it with ], or write \\[ for the sign itself"),
     ("missing )", "close it with ), or write \\( for the sign itself"),
@@ -76,6 +80,8 @@ _REGEXES: Final = (
     ("no argument for repetition", "write .* for anything, or \\* for the sign itself"),
     ("bad repetition operator", "one sign says how often"),
     ("invalid repetition size", "ask for 1000 at most"),
+    ("\\p", "the classes are such as \\p{L} and \\p{Lu}"),
+    ("\\Z", "write \\z"),
     ("invalid escape", "write \\\\ for a backslash"),
     ("trailing \\", "write \\\\ for a backslash"),
     ("invalid character class", "write ranges upwards, such as [A-Z]"),
@@ -86,6 +92,8 @@ def of_name(name: str) -> str:
     """What may have been meant by a name that is known nowhere, but in other languages."""
     if name in _OF_MESSAGES:
         return "only messages and their placeholders know it"
+    if name in _EVENTS:
+        return "leave it out, fields are written as they are: plate.text"
     return _VALUES.get(name.lower(), "")
 
 

@@ -26,6 +26,7 @@ _WORDS: Final = {
     "endswith": 'write text.endsWith("…")',
     "matches": 'write text.matches("…")',
     "between": "write a <= x && x <= b",
+    "if": "write condition ? one : other",
     "then": "write condition ? one : other",
     "else": "write condition ? one : other",
     "none": "write 'null'",
@@ -50,6 +51,10 @@ def remedy_of(found: str, offset: int, tokens: Sequence[Token]) -> str:
     last, following = before.text if before else "", after.text if after else ""
     if found == "not" and following == "in":
         return "write !(x in […])"
+    if found == "!":
+        return "write '!=' for unequal; in a message a format stands behind ':'"
+    if before is not None and before.kind in _NUMBERS and found[0] == "_":
+        return f"write {last}{found.replace('_', '')}"
     if found == "in" and last == ".":
         return f"'in' is a reserved word: write ['{found}']"
     for word in (found.lower(), last.lower()):
@@ -73,12 +78,16 @@ def _of_operator(
 ) -> str:
     last, following = before.text if before else "", after.text if after else ""
     if found == "?":
-        return remedy_of_sign(last)
+        return remedy_of_sign(last) or "write a != null ? a : b"
+    if last == "." and len(earlier) > 0 and earlier[-1].kind in _NUMBERS:
+        return f"write {earlier[-1].text}.0"
     if last + found == "<>":
         return "write '!='"
     if found in ("{", "}"):
         return "an expression needs no braces around it: remove them"
     if found == ",":
+        if _open(earlier)[-1:] == "{":
+            return "a map has keys: {key: value}; a list stands in brackets: [a, b]"
         is_number = before is not None and before.kind in _NUMBERS
         if is_number and after is not None and after.kind in _NUMBERS and "(" not in _open(earlier):
             return f"write {last}.{following} with a point"

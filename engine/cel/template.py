@@ -7,7 +7,7 @@ values' types. Nothing of a template is ever evaluated by Python.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -18,11 +18,14 @@ from engine.cel.lists import NO_LISTS, Lists
 from engine.cel.text_format import text_of
 from engine.cel.tokens import check_length, scan
 from engine.cel.values import CelMap, CelType, Duration, Timestamp, UInt, to_datetime
-from engine.errors import EvaluationError, ExpressionError, Problem
-from engine.schema import FieldType
+from engine.errors import EvaluationError, ExpressionError, Problem, Severity
+from engine.schema import FieldType, Kind
 
 #: What most placeholders hold; the sign behind it is not part of a longer expression.
 _PLAIN_PATH: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9.]*(?=[}:])")
+#: What other template languages take for a placeholder.
+_DOUBLED: Final = re.compile(r"(?<!\{)\{\{\s*([a-zA-Z_][\w.]*)\s*\}\}(?!\})")
+_WARNING: Final = Severity.WARNING
 _PIECES: Final = re.compile(r"\{\{|\}\}|\{|\}")
 
 
@@ -104,13 +107,13 @@ def compile_template(
     parts.append(text[position:])
     if problems:
         raise ExpressionError(tuple(problems))
-    return _template(text, parts)
+    return _template(text, parts, _doubled_braces(text, variables))
 
 
-def _template(text: str, parts: list[str | Placeholder]) -> Template:
+def _template(text: str, parts: list[str | Placeholder], odd: Iterable[Problem] = ()) -> Template:
     expressions = [part.expression for part in parts if isinstance(part, Placeholder)]
     fields = frozenset[str]().union(*(each.fields for each in expressions))
-    warnings = tuple(warning for each in expressions for warning in each.warnings)
+    warnings = (*odd, *(warning for each in expressions for warning in each.warnings))
     return Template(text, fields, warnings, tuple(part for part in parts if part != ""))
 
 
@@ -155,7 +158,10 @@ class _Placeholders:
             more = check_format(format_spec, None, end + 1)
             return None, closed + 1, (*error.problems, *more)
         problems = check_format(format_spec, expression.type, end + 1)
-        return None if problems else Placeholder(expression, format_spec), closed + 1, problems
+        if problems:
+            return None, closed + 1, problems
+        expression = _warned_of_record(expression, source, start)
+        return Placeholder(expression, format_spec), closed + 1, ()
 
     def _behind(self, position: int) -> int:
         """Where to go on behind what can't be read."""
@@ -184,6 +190,27 @@ class _Placeholders:
 
 def _moved(problems: Sequence[Problem], offset: int) -> tuple[Problem, ...]:
     return tuple(replace(problem, offset=problem.offset + offset) for problem in problems)
+
+
+def _warned_of_record(expression: Expression, source: str, offset: int) -> Expression:
+    """The expression with a warning where it is a whole record."""
+    kind = expression.type
+    if kind is None or kind.kind is not Kind.RECORD or not kind.fields:
+        return expression
+    names = ", ".join(f"{source}.{name}" for name in kind.fields)
+    what = "a whole record is shown with all its fields"
+    problem = Problem(offset, "odd-value", what, f"name those that matter: {names}", _WARNING)
+    return replace(expression, warnings=(*expression.warnings, problem))
+
+
+def _doubled_braces(text: str, variables: Mapping[str, FieldType]) -> Iterator[Problem]:
+    """Warnings of fields in doubled braces, which stand for braces and not for a value."""
+    for found in _DOUBLED.finditer(text):
+        name = found[1]
+        if name.partition(".")[0] in variables:
+            what = f"doubled braces are shown as braces: {{{name}}}"
+            remedy = f"write {{{name}}} for the value"
+            yield Problem(found.start(), "odd-value", what, remedy, _WARNING)
 
 
 def _closing(text: str, start: int) -> int:

@@ -6,6 +6,7 @@ Size and nesting are judged here, before anything recursive or costly sees the t
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -71,7 +72,7 @@ _CLOSER: Final = {"(": ")", "[": "]", "{": "}"}
 _REMEDIES: Final = {
     "=": "compare with '=='",
     "&": "write '&&'",
-    "|": "write '||'",
+    "|": "write '||'; a function stands behind a dot: text.upperAscii()",
     '"': "close the text with a quote",
     "'": "close the text with a quote",
     "`": "only a field's name after a dot may stand in backquotes",
@@ -88,6 +89,7 @@ _REMEDIES: Final = {
     "≥": "write '>='",
     "≠": "write '!='",
 }
+_PAIRS: Final = {"=>": "write '>='", "=<": "write '<='", "=~": 'write text.matches("…")'}
 _NO_SIGN: Final = "remove it; a text stands in quotes"
 
 
@@ -258,4 +260,9 @@ def _unreadable(text: str, position: int) -> ExpressionError:
     following = text[position + 1 : position + 2]
     if sign in "\"'" or (sign in "rRbB" and following and following in "\"'"):
         return syntax_error(position, "a text is not closed", "end it with the quote it began with")
-    return syntax_error(position, f"'{sign}' is not part of CEL", _REMEDIES.get(sign, _NO_SIGN))
+    remedy = _PAIRS.get(sign + following) or _REMEDIES.get(sign, _NO_SIGN)
+    shown = f"'{sign}'"
+    if not sign.isascii() and sign not in _REMEDIES:
+        # Some look like others, and some like nothing at all.
+        shown = f"{shown} (U+{ord(sign):04X} {unicodedata.name(sign, 'UNNAMED')})"
+    return syntax_error(position, f"{shown} is not part of CEL", remedy)

@@ -236,4 +236,4 @@ def _reserved(name: Any) -> Exception:
 def _no_backquotes(name: Any) -> None:
     if name.startswith("`"):
         what = "only a field's name after a dot may stand in backquotes"
-        raise syntax_error(name.start_pos, what)
+        raise syntax_error(name.start_pos, what, "remove the backquotes")

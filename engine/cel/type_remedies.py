@@ -14,6 +14,7 @@ from engine.schema import FieldType, Kind
 
 #: Longest expression that a remedy writes out.
 _MAX_TEXT: Final = 80
+_SHOWN_FIELDS: Final = 5
 _ALIKE: Final = "compare what is of one type"
 _CONVERT: Final = "convert one of them, double(x) for instance"
 
@@ -62,9 +63,25 @@ def conversion(args: Sequence[Node], kinds: Sequence[FieldType | None], function
     if known == {Kind.INT, Kind.DOUBLE}:
         whole = [value for value in literals if type(value) is int]
         return f"write {whole[0]}.0" if whole else "convert one of them: double(x)"
+    if Kind.RECORD in known:
+        return _of_record(args, kinds)
+    if Kind.LIST in known:
+        return "write x in [a, b], or compare one element: list[0]"
+    if known == {Kind.BYTES, Kind.STRING}:
+        return "a text has no b before its quotes; convert one of them: string(x), bytes(x)"
+    if Kind.BOOL in known:
+        return "true and false compare with true and false only"
     if known == {Kind.TYPE, Kind.STRING}:
         return "a type has no quotes: type(x) == string"
     return _SPANS.get(frozenset(known - NUMBERS), _CONVERT if known & NUMBERS else _ALIKE)
+
+
+def _of_record(args: Sequence[Node], kinds: Sequence[FieldType | None]) -> str:
+    for arg, kind in zip(args, kinds, strict=True):
+        if kind is not None and kind.kind is Kind.RECORD:
+            names = [f"{unparse(arg)}.{name}" for name in kind.fields][:_SHOWN_FIELDS]
+            return f"name one of its fields: {', '.join(names)}"
+    return _ALIKE
 
 
 _SPANS: Final[dict[frozenset[Kind], str]] = {

@@ -32,7 +32,7 @@ from tests.unit.cel.plate_variables import compiled, problem_of
         (
             "latency_ms.contains('a')",
             "contains() can't be applied to (int, string)",
-            "it takes string.contains(string)",
+            "convert it: string(x)",
         ),
         ("_f(1)", "there is no function '_f'", ""),
         ("camera_id.contains(null)", "contains() can't be applied to null", ""),

@@ -134,3 +134,38 @@ def test_a_template_tells_what_it_reads_and_what_is_odd() -> None:
 def test_a_format_is_checked_for_the_values_type() -> None:
     assert problem_of("{camera_id:.2f}").what.startswith("'.2f' is not a format for a string")
     assert render("{dyn(plate.confidence):.0%}")[0] == "95%"
+
+
+def test_a_format_with_braces_is_one_fault() -> None:
+    problem = problem_of("{latency_ms:{y}} and {camera_id}")
+    assert (problem.offset, problem.code) == (12, "bad-format")
+    assert "holds braces" in problem.what
+
+
+def test_a_placeholder_is_told_all_that_is_wrong_with_it() -> None:
+    problems = problems_of("{plate.txt == '}':{y}} {latency_ms:s}")
+    assert [problem.code for problem in problems] == ["unknown-field", "bad-format", "bad-format"]
+
+
+def test_a_time_format_of_a_text_leads_to_the_time() -> None:
+    assert problem_of("{camera_id:%H:%M}").remedy == "write {time:%H:%M} for the event's instant"
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "what"),
+    [
+        ("{plate}", 1, "a whole record is shown with all its fields"),
+        ("a {{ plate.text }}", 2, "doubled braces are shown as braces: {plate.text}"),
+        ("{{camera_id}} {camera_id}", 0, "doubled braces are shown as braces: {camera_id}"),
+        ("{1 / 0 == 1 || is_test}", 3, "'1 / 0' always fails: division by zero"),
+    ],
+)
+def test_what_is_hardly_meant_is_a_warning(text: str, offset: int, what: str) -> None:
+    (warning,) = compile_template(text, ALL).warnings
+    assert (warning.offset, warning.what) == (offset, what)
+    assert warning.remedy
+
+
+def test_braces_around_other_words_are_braces() -> None:
+    for text in ("{{}}", "{{nothing}}", "{{{camera_id}}}", "{{'a': {camera_id}}}"):
+        assert compile_template(text, ALL).warnings == ()

@@ -15,7 +15,7 @@ from engine.watchlist import Watchlist
 MAX_VALUES: Final = 500_000
 #: A list of so many values is long: its own probe costs less than its share of the table.
 LONG: Final = 1_000
-#: Watchlists that are asked themselves, however long or short.
+#: The longest watchlists, so many, are asked themselves if they are long.
 MAX_PROBES: Final = 16
 
 Values = frozenset[Any]
@@ -41,8 +41,8 @@ def points_step(rules: Sequence[tuple[Values, int]], bucket: Bucketer) -> tuple[
 def lists_step(rules: Sequence[tuple[Watchlist, int]], bucket: Bucketer) -> tuple[Step, int]:
     """The look-up of plates among watchlists, and how many plates those have.
 
-    Long lists are asked themselves, so that nothing is copied; the short ones of very many share a
-    table.
+    Long lists are asked themselves, so that nothing is copied; short ones, and the others of very
+    many, share a table.
     """
     groups: dict[Watchlist, list[int]] = {}
     for watchlist, position in rules:
@@ -54,7 +54,8 @@ def lists_step(rules: Sequence[tuple[Watchlist, int]], bucket: Bucketer) -> tupl
     for place, (watchlist, positions) in enumerate(by_size):
         plates = watchlist.plates
         total += len(plates)
-        if place < len(by_size) - MAX_PROBES and total <= MAX_VALUES:
+        is_asked = len(plates) >= LONG and place >= len(by_size) - MAX_PROBES
+        if not is_asked and total <= MAX_VALUES:
             tabled.append((plates, positions))
         else:
             probes.append((plates, bucket(positions)))

@@ -69,10 +69,12 @@ class _CsvRows:
         self._has_kept: Final = bool(names)
         self._starts: Final = gathering.starts
         self._ends: Final = gathering.ends
-        bounds = (layout.valid_from, layout.valid_until)
-        self._cells: Final = _picker([index for index in bounds if index is not None])
+        bounds = [each for each in (layout.valid_from, layout.valid_until) if each is not None]
+        self._cells: Final[Callable[[Sequence[str]], Any]] = (
+            itemgetter(*bounds) if bounds else _nothing
+        )
         #: The same few days stand in most rows.
-        self._periods: Final[dict[Sequence[str], Period]] = {}
+        self._periods: Final[dict[Any, Period]] = {}
 
     def take(self, records: Numbered) -> None:
         """Take all rows that can be used."""
@@ -144,10 +146,13 @@ class _CsvRows:
 
 def _picker(indices: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
     """Picks the columns that are kept out of a row's fields."""
+    pick: Callable[[Sequence[str]], Sequence[str]] = _nothing
     if len(indices) == 1:
-        (only,) = indices
-        return lambda fields: (fields[only],)
-    return cast("Any", itemgetter(*indices)) if indices else _nothing
+        # A slice, for the getter of one index gives no row but a text.
+        pick = itemgetter(slice(indices[0], indices[0] + 1))
+    elif indices:
+        pick = itemgetter(*indices)
+    return pick
 
 
 def _nothing(_fields: Sequence[str]) -> Sequence[str]:

@@ -17,7 +17,7 @@ from engine.match.index import CROWD
 from engine.match.keyring import Keyring
 from engine.match.necessary import needs_of
 from engine.match.needs import Anything, Atom, Every, Listed, Some
-from engine.match.points import MAX_PROBES, lists_step
+from engine.match.points import LONG, MAX_PROBES, lists_step
 from engine.rules import Rule
 from tests.unit.cel.plate_lists import compiled, watchlist
 from tests.unit.cel.plate_variables import NOON
@@ -140,16 +140,20 @@ def test_a_row_that_is_guarded_is_looked_up_by_its_list() -> None:
     assert lines[0] == "1 rules, of which 0 are evaluated on every event"
 
 
-def test_few_lists_are_asked_themselves_and_many_share_a_table(tmp_path: Path) -> None:
+def test_long_lists_are_asked_themselves_and_others_share_a_table(tmp_path: Path) -> None:
+    many = "".join(f"M{number}\n" for number in range(LONG))
+    counts = {"short": 3 * MAX_PROBES, "long": MAX_PROBES + 2}
     lists = [
-        good(tmp_path, f"plate\nALL1\nP{number}\n", name=f"{number}.csv")
-        for number in range(3 * MAX_PROBES)
+        good(tmp_path, f"plate\nALL1\nP{name}{number}\n{many * (name == 'long')}")
+        for name, count in counts.items()
+        for number in range(count)
     ]
     step, size = lists_step([(each, number) for number, each in enumerate(lists)], plain)
-    assert size == 2 * len(lists)
+    assert size == sum(len(each.plates) for each in lists)
     assert found("ALL1", step) == list(range(len(lists)))
-    for number in range(len(lists)):
-        assert found(f"P{number}", step) == [number]
+    assert found("M7", step) == list(range(counts["short"], len(lists)))
+    assert found("PSHORT5", step) == [5]
+    assert found("PLONG5", step) == [counts["short"] + 5]
     assert found("NONE", step) == []
 
 

@@ -60,14 +60,14 @@ def _when(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression 
     if kind.kind is Kind.BOOL:
         if kind.nullable:
             findings.warning(
-                scalar.place,
+                scalar.place_at(0),
                 Code.NULLABLE_CONDITION,
                 "`when` may be null, which is neither true nor false",
                 "compare it: … == true",
             )
         return expression
     findings.error(
-        scalar.place,
+        scalar.place_at(0),
         Code.WRONG_TYPE,
         f"`when` must be true or false, but this is {with_article(kind)}",
         to_condition(kind),

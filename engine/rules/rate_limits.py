@@ -110,16 +110,16 @@ def _key(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression |
         return key
     if kind.kind is Kind.TYPE:
         what = "`dedup_key` is a type, which is the same for all events"
-        findings.error(scalar.place, Code.WRONG_TYPE, what, "name a field, such as camera_id")
+        findings.error(scalar.place_at(0), Code.WRONG_TYPE, what, "name a field, such as camera_id")
         return None
     if kind.kind is Kind.RECORD:
         names = ", ".join(f"{scalar.text.strip()}.{name}" for name in kind.fields)
         what = "`dedup_key` is a record: only events that agree in all its fields are held back"
-        findings.warning(scalar.place, Code.ODD_KEY, what, f"name those that matter: {names}")
+        findings.warning(scalar.place_at(0), Code.ODD_KEY, what, f"name those that matter: {names}")
     if scalar.text.strip() in _UNIQUE:
         what = f"every event has another `{scalar.text.strip()}`, so no alert holds back another"
         remedy = "name what tells one thing from another, such as plate.normalized_text"
-        findings.warning(scalar.place, Code.ODD_KEY, what, remedy)
+        findings.warning(scalar.place_at(0), Code.ODD_KEY, what, remedy)
     return key
 
 

@@ -39,9 +39,14 @@ def test_a_rule_without_conditions_is_an_error_with_a_remedy(tmp_path: Path) -> 
 
 
 def test_a_when_that_is_neither_true_nor_false_is_an_error(tmp_path: Path) -> None:
-    assert rule_faults(tmp_path, "when: plate.text") == [
-        "`when` must be true or false, but this is a string, compare it with something"
-    ]
+    told = "`when` must be true or false, but this is"
+    for when, kind in (("plate.text", "a string"), ("(null)", "null"), ("5u", "a uint")):
+        (fault,) = rule_faults(tmp_path, f"when: {when}")
+        assert fault.startswith(f"{told} {kind}, ")
+    text = "rules:\n  - id: r\n    notify: []\n    when: |\n      time -\n      time\n"
+    (fault,) = faults(tmp_path, text)
+    assert "5:7: " in fault
+    assert f"{told} a duration" in fault
 
 
 def test_spoiled_values_of_a_list_match_as_written(tmp_path: Path) -> None:

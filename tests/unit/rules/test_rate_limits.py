@@ -108,3 +108,29 @@ def test_the_files_fallback_is_checked_even_if_no_rule_uses_it(tmp_path: Path) -
     text = FILE.format(top="dedup_key: plat.text", own="{dedup_key: camera_id}")
     (told,) = faults(tmp_path, text)
     assert told.startswith("1:25:")
+
+
+@pytest.mark.parametrize(
+    ("key", "what"),
+    [
+        ("plate", "`dedup_key` is a record: only events that agree in all its fields"),
+        ("event_id", "every event has another `event_id`, so no alert holds back another"),
+        ("time", "every event has another `time`, so no alert holds back another"),
+    ],
+)
+def test_a_key_that_tells_too_much_apart_is_warned_of(tmp_path: Path, key: str, what: str) -> None:
+    found = load(
+        tmp_path, f"rules: [{{id: r, when: true, notify: [], rate_limit: {{dedup_key: {key}}}}}]"
+    )
+    (warning,) = found.warnings
+    assert warning.code == "odd-key"
+    assert what in warning.what
+    assert warning.remedy
+
+
+def test_a_type_is_no_key_and_a_list_is_one(tmp_path: Path) -> None:
+    (told,) = rule_faults(tmp_path, "when: true, rate_limit: {dedup_key: type(1)}")
+    assert "`dedup_key` is a type" in told
+    key = "'[camera_id, plate.text]'"
+    limit = one(tmp_path, f"when: true, rate_limit: {{dedup_key: {key}}}").rate_limit
+    assert _told(limit) == (300.0, ["[camera_id, plate.text]"])

@@ -198,3 +198,32 @@ def test_a_file_of_ten_megabytes_is_checked(tmp_path: Path) -> None:
     (tmp_path / "big.yaml").write_text(f"rules:\n{rules}")
     report = alert_engine(tmp_path, "check", "big.yaml")
     assert (report.status, report.stdout.splitlines()[-1][:16]) == (0, "good: 3300 rules")
+
+
+def test_watchlists_are_told_in_json(tmp_path: Path) -> None:
+    (tmp_path / "stolen.csv").write_text("plate,valid_until\nABC1,2020-01-01\nABC2,\n-,\n")
+    (tmp_path / "rules.yaml").write_text(
+        "watchlists: {stolen: stolen.csv}\nrules:\n"
+        "  - {id: a, when: 'plate.normalized_text in watchlist(\"stolen\")', notify: []}\n"
+    )
+    report = alert_engine(tmp_path, "check", "--format", "json", "rules.yaml")
+    assert report.status == 0
+    told = json.loads(report.stdout)
+    assert told["watchlists"] == [
+        {
+            "name": "stolen",
+            "file": "stolen.csv",
+            "rows": 2,
+            "plates": 2,
+            "in_force": 1,
+            "skipped": 1,
+        }
+    ]
+    assert [fault["line"] for fault in told["faults"]] == [1, 4]
+
+
+def test_a_missing_list_is_an_unusable_input(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(f"watchlists: {{stolen: none.csv}}\n{GOOD_RULE}")
+    report = alert_engine(tmp_path, "check", "rules.yaml")
+    assert report.status == 2
+    assert "rules.yaml:1:22: the watchlist stolen: there is no file none.csv" in report.stdout

@@ -53,3 +53,12 @@ def test_a_total_sums_over_all_labels() -> None:
 def test_the_version_is_a_metric() -> None:
     expected = f'alert_engine_build_info{{version="{version("alpr-alert-engine")}"}} 1.0'
     assert expected in lines_of(Metrics())
+
+
+def test_lists_that_are_gone_are_forgotten() -> None:
+    metrics = Metrics()
+    metrics.show_watchlists({"stolen": 1_200, "staff": 3})
+    assert 'alert_engine_watchlist_rows{watchlist="stolen"} 1200.0' in lines_of(metrics)
+    metrics.show_watchlists({"staff": 4})
+    lines = [line for line in lines_of(metrics) if line.startswith("alert_engine_watchlist_rows")]
+    assert lines == ['alert_engine_watchlist_rows{watchlist="staff"} 4.0']

@@ -53,3 +53,15 @@ def test_a_file_in_flow_style_is_not_shown(tmp_path: Path) -> None:
 
 def test_a_file_that_is_gone_has_no_lines(tmp_path: Path) -> None:
     assert Excerpts().line(Place(str(tmp_path / "none.yaml"))) is None
+
+
+@pytest.mark.parametrize("name", ["list.csv", "LIST.TXT", "list.tsv"])
+def test_a_line_of_a_list_is_never_shown(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("rules:\nABC123\n")
+    assert Excerpts().line(Place(str(tmp_path / name), 2, 1)) is None
+
+
+def test_a_line_below_watchlists_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("watchlists:\n  stolen: stolen.csv\n")
+    assert Excerpts().line(Place(str(path), 2, 1)) == "  stolen: stolen.csv"

@@ -62,3 +62,8 @@ def test_github_annotations_are_escaped() -> None:
 def test_json_holds_the_rules_as_cel_where_they_are_given() -> None:
     report = json.loads(as_json([], {"a": "camera_id == 'x'"}))
     assert report == {"faults": [], "rules": [{"id": "a", "cel": "camera_id == 'x'"}]}
+
+
+def test_json_holds_the_watchlists_where_they_are_given() -> None:
+    report = json.loads(as_json([], watchlists=[{"name": "stolen", "rows": 2}]))
+    assert report == {"faults": [], "watchlists": [{"name": "stolen", "rows": 2}]}

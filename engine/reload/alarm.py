@@ -37,8 +37,8 @@ class Alarm:
         # Never set: it is waited on.
         self._pause = threading.Event()
 
-    def wait(self, places: Places) -> None:
-        """Return when something may have happened in one of `places`.
+    def wait(self, places: Places) -> bool:
+        """Return when something may have happened in one of `places`; whether it has for sure.
 
         At once when they are others than before: what happened until now is for the caller to see.
         """
@@ -46,12 +46,12 @@ class Alarm:
             is_news = places != self._places
             self._listen(places)
             if is_news:
-                return
+                return False
         if self._notify is None:
             self._sleep()
-        else:
-            longest_ms = int(self._longest_seconds * 1_000)
-            self._notify.watch(_DEBOUNCE_MS, _STEP_MS, longest_ms, self._call)
+            return False
+        longest_ms = int(self._longest_seconds * 1_000)
+        return isinstance(self._notify.watch(_DEBOUNCE_MS, _STEP_MS, longest_ms, self._call), set)
 
     def close(self) -> None:
         """Watch nothing any more."""
@@ -74,7 +74,8 @@ class Alarm:
         except FileNotFoundError:
             # A place that is gone by now; the next call is for those that are left.
             return
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
+            # A limit of the system, or a name that is not UTF-8.
             self._tell(error)
 
     def _tell(self, error: Exception) -> None:

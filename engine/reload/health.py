@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from channels.redact import redact
 from engine.errors import Fault, Severity
 from engine.metrics import Metrics
 from engine.web import Check
@@ -94,7 +95,8 @@ class RulesHealth:
         self._set_trouble(f"{len(errors)} {word} in the files", errors, since)
 
     def _set_trouble(self, what: str, errors: Sequence[str], since: datetime) -> None:
-        shown = list(errors[:_FAULTS_SHOWN])
+        # Logs take known secrets out of every line; nothing else would here.
+        shown = [redact(error) for error in errors[:_FAULTS_SHOWN]]
         if len(errors) > _FAULTS_SHOWN:
             shown.append(f"and {len(errors) - _FAULTS_SHOWN} more, see the log")
         before = self._trouble

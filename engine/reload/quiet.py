@@ -10,7 +10,7 @@ T = TypeVar("T")
 #: So long nothing may change before files are read.
 QUIET_SECONDS: Final = 0.5
 #: Who writes all the time is read after that all the same.
-LONGEST_SECONDS: Final = 5.0
+LONGEST_SECONDS: Final = 10.0
 STEP_SECONDS: Final = 0.1
 
 

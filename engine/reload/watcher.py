@@ -17,7 +17,7 @@ import structlog
 
 from engine.clock import Clock
 from engine.errors import Fault, RulesError
-from engine.reload.alarm import Alarm
+from engine.reload.alarm import Alarm, Places
 from engine.reload.health import RulesHealth
 from engine.reload.last_good import LastGood
 from engine.reload.opening import Opening
@@ -85,24 +85,29 @@ class RuleWatcher:
         self._is_asked = True
 
     def _run(self) -> None:
+        places: Places | None = None
         while not self._stop.is_set():
             try:
                 self._keep()
-                self._alarm.wait(self._source.files.places())
-                self._look()
+                places = places or self._source.files.places()
+                # A thousand files take a while: where nothing happened, the places are the same.
+                if self._alarm.wait(places) | self._look():
+                    places = None
             except Exception as error:  # noqa: BLE001 - whatever it is, the next change is loaded
                 self._fail(error)
         self._alarm.close()
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
+        """Load what has changed; whether anything has."""
         is_asked, self._is_asked = self._is_asked, False
         seen = self._source.files.look()
         self._tell_cut_off(seen.cut_off)
         if self._stop.is_set() or not (is_asked or seen != self._seen or self._tried is None):
-            return
+            return False
         attempt = self._load(None if is_asked else self._tried)
         if attempt is not None and not self._stop.is_set():
             self._take(attempt, Cause.SIGNAL if is_asked else Cause.FILES)
+        return True
 
     def _load(self, tried: Mapping[Path, str] | None) -> Attempt | None:
         """Load what the files hold once they are at rest; None if that is what was tried."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -99,6 +100,40 @@ def test_what_was_made_again_is_watched_again(sleeper: Sleeper, folder: Path) ->
         pass
     add(folder)
     sleeper.await_wake()
+
+
+@pytest.fixture
+def mounted(folder: Path) -> Iterator[Path]:
+    """The file outside that is mounted as the rule file `a.yaml`."""
+    outside = folder.parent / "outside.yaml"
+    outside.write_text("rules: []")
+    inside = folder / "a.yaml"
+    mount = ["mount", "--bind", str(outside), str(inside)]
+    try:
+        is_mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        is_mounted = False
+    if not is_mounted:
+        pytest.skip("this user may not mount")
+    yield outside
+    subprocess.run(["umount", "--lazy", str(inside)], check=True)
+
+
+def test_an_edit_outside_of_a_file_that_is_mounted_by_itself_wakes_at_once(
+    mounted: Path, request: pytest.FixtureRequest
+) -> None:
+    sleeper: Sleeper = request.getfixturevalue("sleeper")
+    mounted.write_text("rules: [ ]")
+    sleeper.await_wake()
+
+
+def test_a_mounted_file_that_is_replaced_outside_is_cut_off(mounted: Path, folder: Path) -> None:
+    files = WatchedFiles(folder)
+    assert files.look().cut_off == ()
+    draft = mounted.with_suffix(".new")
+    draft.write_text("rules: [ ]")
+    draft.rename(mounted)
+    assert files.look().cut_off == (folder / "a.yaml",)
 
 
 def test_a_call_wakes_at_once(sleeper: Sleeper) -> None:

@@ -12,6 +12,7 @@ from engine.errors import LastGoodError
 from engine.reload.last_good import KeptSet, LastGood
 from engine.reload.sighting import WatchedFiles, digest_of
 from engine.rules.files import absolute
+from tests.support.small_disk import small_disk
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NO_LISTS: Mapping[str, tuple[Path, int]] = {}
@@ -167,3 +168,21 @@ def test_a_rules_folder_above_it_does_not_find_the_copies(tmp_path: Path) -> Non
     before = set(WatchedFiles(tmp_path).look().marks)
     site.keep()
     assert set(WatchedFiles(tmp_path).look().marks) == before
+
+
+def test_a_full_disk_is_an_error_and_the_set_before_stays(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        if disk is None:
+            pytest.skip("this user may not mount")
+        site = Site(tmp_path)
+        site.last_good = LastGood(disk.folder / "last-good")
+        site.keep()
+        before = site.find()
+        disk.fill(100_000)
+        (site.lists / "plates.csv").write_text("plate\n" + "A1\n" * 100_000)
+        with pytest.raises(OSError, match="No space left"):
+            site.keep()
+        assert site.find() == before
+        disk.free()
+        assert site.keep()
+        assert site.find() != before

@@ -40,18 +40,18 @@ class Watched:
         self.clock = HastyClock()
         self.metrics = Metrics()
         self.used: Arrivals[RuleSet] = Arrivals()
-        self.defect: Exception | None = None
+        self.take: Callable[[RuleSet], None] = self.used.add
         opening = open_rules(place.source, place.last_good, self.clock, strict=False)
         self.opening = opening
         self.health = RulesHealth(self.metrics, len(opening.rule_set.rules))
         self.watcher = RuleWatcher(
-            place.source, opening, self._use, self.health, place.last_good, self.clock
+            place.source,
+            opening,
+            lambda rule_set: self.take(rule_set),
+            self.health,
+            place.last_good,
+            self.clock,
         )
-
-    def _use(self, rule_set: RuleSet) -> None:
-        if self.defect is not None:
-            raise self.defect
-        self.used.add(rule_set)
 
     def await_ids(self, *ids: str) -> RuleSet:
         """The set in force, once it has these rules."""
@@ -102,6 +102,39 @@ def test_changed_rules_come_into_force(
     watched.await_that(lambda: bool(events(logs, "rules.reloaded")))
     (line,) = events(logs, "rules.reloaded")
     assert (line["cause"], line["rules"], line["added"], line["removed"]) == ("files", 1, 1, 1)
+
+
+def test_what_changed_before_the_watch_began_comes_into_force(place: RulesPlace) -> None:
+    made = Watched(place)
+    place.write(PLAIN, "second")
+    with made.watcher:
+        made.await_ids("second")
+
+
+def test_what_changed_while_it_was_loaded_comes_into_force(place: RulesPlace) -> None:
+    made = Watched(place)
+
+    def change_once(rule_set: RuleSet) -> None:
+        if not made.used.all():
+            place.write(PLAIN, "third")
+        made.used.add(rule_set)
+
+    made.take = change_once
+    with made.watcher:
+        place.write(PLAIN, "second")
+        made.await_ids("second")
+        made.await_ids("third")
+
+
+def test_a_name_that_is_not_utf8_is_watched_all_the_same(logs: list[Any], tmp_path: Path) -> None:
+    place = RulesPlace(tmp_path)
+    odd = Path(os.fsdecode(os.fsencode(place.path) + b"/\xff.yaml"))
+    odd.write_text(PLAIN.replace("ID", "odd"))
+    made = Watched(place)
+    with made.watcher:
+        odd.write_text(PLAIN.replace("ID", "even"))
+        made.await_ids("first", "even")
+    assert made.reloads("failed") == 0
 
 
 def test_a_touched_file_is_no_reload(watched: Watched, place: RulesPlace) -> None:
@@ -192,11 +225,14 @@ def test_warnings_are_told_with_their_remedies_and_once(
 def test_a_defect_of_ours_does_not_end_the_watch(
     logs: list[Any], watched: Watched, place: RulesPlace
 ) -> None:
-    watched.defect = ZeroDivisionError("a defect of ours")
+    def fail(rule_set: RuleSet) -> None:
+        raise ZeroDivisionError("a defect of ours")
+
+    watched.take = fail
     place.write(PLAIN, "second")
     watched.await_that(lambda: watched.reloads("failed") == 1)
     assert watched.health.is_outdated
-    watched.defect = None
+    watched.take = watched.used.add
     place.write(PLAIN, "third")
     watched.await_ids("third")
     watched.await_that(lambda: not watched.health.is_outdated)

@@ -184,8 +184,9 @@ def _converted(function: Function, args: tuple[Node, ...], kinds: list[FieldType
         if kind is None or kind.kind not in _AS_TEXT:
             continue
         if fitting(function, [*kinds[:place], TEXT, *kinds[place + 1 :]]):
+            text = unparse(arg) + ("s" if function.name == "duration" else "")
             is_literal = isinstance(arg, Literal)
-            return f'write "{unparse(arg)}" in quotes' if is_literal else "convert it: string(x)"
+            return f'write "{text}" in quotes' if is_literal else "convert it: string(x)"
     return ""
 
 

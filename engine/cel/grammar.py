@@ -65,7 +65,10 @@ def _unexpected(found: lark.Token, tokens: Sequence[Token], end: int) -> Express
     opened = [token.offset for token in tokens if token.offset < offset and token.text in _OPENING]
     if opened and text in (">", "}"):
         # Where it begins: `<>`, `{plate.text}`.
-        offset = opened[-1] if text == "}" or opened[-1] == offset - 1 else offset
+        if text == "}":
+            text, offset = "{", opened[-1]
+        elif opened[-1] == offset - 1:
+            text, offset = "<>", opened[-1]
     return syntax_error(offset, f"'{shorten(text)}' is not expected here", remedy)
 
 

@@ -32,7 +32,6 @@ from engine.cel.unparse import unparse
 from engine.schema import FieldType, Kind
 
 _NAME: Final = re.compile(r"[a-z_]+(?:\.[a-z_]+)+|camera_id|track_id|latency_ms")
-_QUOTE: Final = "'"
 _DENIED: Final = "an operand of '!'"
 _Kinds = list[FieldType | None]
 
@@ -52,7 +51,8 @@ def want_bool(
         return
     if kind.nullable and part_name(node) not in safe:
         message = f"{title(node)} may be null, which is neither true nor false"
-        findings.warning(node, "may-be-null", message, f"write {title(node).strip(_QUOTE)} == true")
+        remedy = f"write {part_name(node) or '(…)'} == true"
+        findings.warning(node, "may-be-null", message, remedy)
 
 
 def arithmetic_type(
@@ -194,6 +194,7 @@ def _check_equality(findings: Findings, node: Call, kinds: _Kinds) -> None:
     if can_be_equal(left, right):
         _check_constants(findings, node)
         _check_fraction(findings, node, (left, right))
+        _check_elements(findings, node, (left, right))
         domains.check_equality(findings, node, kinds)
         return
     if Kind.NULL in (left.kind, right.kind):
@@ -222,6 +223,16 @@ def _check_fraction(findings: Findings, node: Call, kinds: Sequence[FieldType]) 
         if is_whole and type(value) is float and not value.is_integer():
             what = f"{title(node.args[here])} is a whole number, never {value}"
             findings.warning(node, "never-equal", what, "compare by < or >, or with a whole number")
+
+
+def _check_elements(findings: Findings, node: Call, kinds: Sequence[FieldType]) -> None:
+    """Warn of a list that is written out and of another whose elements are never those."""
+    one, two = (kind.element for kind in kinds)
+    if one is None or two is None or can_be_equal(one, two):
+        return
+    if any(isinstance(arg, ListNode) and arg.items for arg in node.args):
+        what = f"{name_of(kinds[0])} and {name_of(kinds[1])} are never equal"
+        findings.warning(node, "never-equal", what, conversion((), (one, two), node.function))
 
 
 def _check_null(findings: Findings, node: Call, kinds: _Kinds) -> None:

@@ -63,6 +63,10 @@ def conversion(args: Sequence[Node], kinds: Sequence[FieldType | None], function
     if known == {Kind.INT, Kind.DOUBLE}:
         whole = [value for value in literals if type(value) is int]
         return f"write {whole[0]}.0" if whole else "convert one of them: double(x)"
+    if function == tree.TERNARY:
+        return "make both of one type, or write dyn(x)"
+    if function in tree.ARITHMETIC and known == {Kind.STRING}:
+        return "read numbers from texts: double(x)"
     if Kind.RECORD in known:
         return _of_record(args, kinds)
     if Kind.LIST in known:

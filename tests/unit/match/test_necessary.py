@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +20,7 @@ from engine.match.needs import (
     Atom,
     Every,
     Interval,
+    Listed,
     Need,
     Parts,
     Points,
@@ -151,6 +153,8 @@ def _passes(atom: Atom, value: object) -> bool:
     match atom.test:
         case Points(values):
             return type(value) in (list, dict) or value in values
+        case Listed(watchlist):
+            return type(value) in (list, dict) or value in watchlist.plates
         case Interval() as test:
             if type(value) not in (int, float, UInt):
                 return True
@@ -169,10 +173,10 @@ def _passes(atom: Atom, value: object) -> bool:
             return True
 
 
-def assert_met(expression: Expression) -> None:
+def assert_met(expression: Expression, pool: Sequence[Event] | None = None) -> None:
     """Every event on which the expression is not false meets what it needs."""
     need = needs_of(expression, Keyring())
-    for event in POOL:
+    for event in POOL if pool is None else pool:
         try:
             value = expression.evaluate(event.bindings)
         except EvaluationError as error:

@@ -19,11 +19,13 @@ from engine.match.necessary import needs_of
 from engine.match.needs import Anything, Atom, Every, Listed, Some
 from engine.match.points import LONG, MAX_PROBES, lists_step
 from engine.rules import Rule
+from tests.unit.cel.lowering.lowered import closures, outcome
 from tests.unit.cel.plate_lists import compiled, watchlist
 from tests.unit.cel.plate_variables import NOON
 from tests.unit.match.look_ups import found, plain
 from tests.unit.match.random_rules import CONDITIONS, a_rule, events
 from tests.unit.match.test_indexed import SLICE, assert_same
+from tests.unit.match.test_necessary import assert_met
 from tests.unit.watchlist.list_files import good
 
 PLATE = "plate.normalized_text"
@@ -176,3 +178,25 @@ def test_a_crowd_of_rules_on_one_list_is_looked_up_by_what_else_they_need() -> N
     ]  # fmt: skip
     assert len(rules) > 2 * CROWD
     assert_same(rules, POOL)
+
+
+@SLICE
+@given(texts=st.lists(LOGIC, min_size=6, max_size=6))
+def test_every_event_on_which_a_condition_is_not_false_meets_its_need(texts: list[str]) -> None:
+    for text in texts:
+        rule = a_listed_rule("r", text)
+        if rule is not None:
+            assert_met(rule.condition, POOL)
+
+
+@SLICE
+@given(texts=st.lists(LOGIC, min_size=6, max_size=6))
+def test_generated_functions_give_what_closures_give(texts: list[str]) -> None:
+    for text in texts:
+        rule = a_listed_rule("r", text)
+        if rule is None:
+            continue
+        exact = closures(rule.condition)
+        for event in POOL[::3]:
+            wanted = outcome(exact, event.bindings)
+            assert outcome(rule.condition.run, event.bindings) == wanted, text

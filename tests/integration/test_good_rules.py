@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,14 @@ SETS = sorted(
     path for path in FOLDER.iterdir() if path.suffix in {"", ".yaml"} and path.name != REAL
 )
 FEWEST = 200
+SIGHTING = {
+    "captured_at": "2025-12-25T16:05:09Z",
+    "camera_id": "gate",
+    "track_id": "t-7",
+    "latency_ms": 1234,
+    "plate": {"text": "abc-123", "normalized_text": "ABC123", "confidence": 0.95},
+    "vehicle": {"make": "Ford", "color": "black"},
+}
 VARIABLES = {
     "SMTP_PASSWORD": "p@ss/w#rd%",
     "WEBHOOK_TOKEN": "token",
@@ -39,11 +49,15 @@ def loaded(path: Path) -> RuleSet:
     return load_rules([path], plate_schema(), VARIABLES)
 
 
-def message_of(rule: Rule) -> tuple[str, int]:
-    """The rule's message on the first event that its tests say it matches, and what failed."""
-    event = next(test.event for test in rule.tests if test.expect is Expect.MATCH)
+def message(rule: Rule, event: Mapping[str, Any]) -> tuple[str, int]:
+    """The rule's message on an event, and how many placeholders failed."""
     made = make_event(plate_schema().complete(event), zone=UTC)
     return rule.template.render(template_bindings(rule, made, 2))
+
+
+def matched(rule: Rule) -> Mapping[str, Any]:
+    """The first event that the rule's tests say it matches."""
+    return next(test.event for test in rule.tests if test.expect is Expect.MATCH)
 
 
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
@@ -68,7 +82,33 @@ def test_good_rules_have_tests_of_both_kinds(path: Path) -> None:
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
 def test_good_rules_have_messages_without_a_failed_placeholder(path: Path) -> None:
     rules = [rule for rule in loaded(path).rules if rule.rule_id != "no_reading"]
-    assert [rule.rule_id for rule in rules if message_of(rule)[1]] == []
+    assert [rule.rule_id for rule in rules if message(rule, matched(rule))[1]] == []
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "text"),
+    [
+        ("fields", "abc-123 () black Ford 1234"),
+        ("percent_and_decimals", "95% 0.95    0.950 9.500000e-01"),
+        ("whole_numbers", "1234 01234 1,234 +1234 4d2 1234.0"),
+        ("text_in_a_column", "abc-123   |   abc-123| abc-123  |abc|**abc-123***"),
+        ("format_of_what_may_be_absent", "     black  "),
+        ("moment", "2025-12-25T16:05:09Z 25.12.2025 16:05:09 2025-12-25T16:05 Thursday"),
+        ("moment_in_a_zone", "17:05"),
+        ("braces", '{"plate": "abc-123"}'),
+        ("braces_around_a_placeholder", "{abc-123}"),
+        ("of_the_rule", "[medium] Gate: north (of_the_rule), 2 more,    2"),
+        ("choice", "black,\nsure\n"),
+        ("functions", "abc-123 abc 123 7 gate\nabc\n"),
+        ("text_with_a_brace_inside", "abc-123 and a:b"),
+        ("arithmetic", "1.2 s, 1 s, 95 %"),
+        ("span", "79509s since Christmas Eve"),
+        ("truth", "sure: true, known: true"),
+    ],
+)
+def test_messages_read_as_they_should(rule_id: str, text: str) -> None:
+    rules = {rule.rule_id: rule for rule in loaded(FOLDER / "templates.yaml").rules}
+    assert message(rules[rule_id], SIGHTING) == (text, 0)
 
 
 def test_there_are_rules_enough() -> None:

@@ -68,6 +68,7 @@ class Gathering:
         self.packer = RowPacker(())
         self._faults: Final[list[Fault]] = []
         self._skipped = 0
+        self._beyond = 0
         self._lettered: list[int] = []
         self._lettered_count = 0
 
@@ -143,12 +144,14 @@ class Gathering:
         elif len(self._repeated[-1 - first]) < MAX_REPEATED:
             self._repeated[-1 - first].append(row)
         else:
+            self._beyond += 1
             self.skip(line, f"its plate stands in {MAX_REPEATED:,} rows before it")
 
     def watchlist(self, mark: FileMark) -> Watchlist:
         """The list of all rows; ListError where there is none."""
         if not self.plates:
             raise self._emptiness()
+        self.row_count -= self._beyond
         self._sum_up()
         validity = Validity(self.starts, self.ends) if self.has_periods else None
         rows = self.packer.rows()

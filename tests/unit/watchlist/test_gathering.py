@@ -69,5 +69,5 @@ def test_a_plate_in_very_many_rows_is_told(tmp_path: Path) -> None:
     text = "plate,valid_until\n" + "ABC1,2026-01-01\n" * (MAX_REPEATED + 2)
     found = read(tmp_path, text)
     assert found.watchlist is not None
-    assert found.watchlist.skipped_count == 2
+    assert (found.watchlist.row_count, found.watchlist.skipped_count) == (MAX_REPEATED, 2)
     assert f"stands in {MAX_REPEATED:,} rows" in found.faults[0].what

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from engine.readings import make_plate, make_reading, overlay
@@ -31,7 +31,7 @@ class Cameras:
         for number, now in enumerate(clock, 1):
             event = self._reading(now)
             if self._examples and number % EVENTS_PER_EXAMPLE == 0:
-                event = overlay(event, next(examples))
+                event = overlay(event, _recent(next(examples), now))
             yield event
 
     def _reading(self, now: datetime) -> dict[str, Any]:
@@ -44,3 +44,18 @@ class Cameras:
             captured_at=now,
             site="demo",
         )
+
+
+def _recent(example: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
+    """The example at its own time of day, the last one before `now`: a rule of the night fires."""
+    if "captured_at" not in example:
+        return example
+    try:
+        then = datetime.fromisoformat(example["captured_at"])
+    except ValueError:
+        return example
+    zone = then.tzinfo if then.tzinfo is not None else now.tzinfo
+    latest = datetime.combine(now.astimezone(zone), then.time(), zone)
+    if latest > now:
+        latest -= timedelta(days=1)
+    return {**example, "captured_at": latest.isoformat()}

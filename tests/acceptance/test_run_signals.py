@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.stream.publisher import EventPublisher
-from tests.support.answers import HANG
+from tests.support.answers import HANG, Answer
 from tests.support.command import alert_engine
 from tests.support.engine_process import EngineProcess
 from tests.support.gate import Gate, open_gate
@@ -25,6 +25,8 @@ LOOK_OFTEN = {"KAFKA_CONFIG_TOPIC_METADATA_REFRESH_INTERVAL_MS": "300"}
 PATIENCE_SECONDS = 30.0
 EVENTS = 400
 SOME = 60
+# So slowly that the signal comes before the last event has gone out, on a busy machine too.
+SLOWLY = Answer(delay_seconds=0.02)
 
 
 @pytest.fixture
@@ -52,6 +54,7 @@ def await_detail(engine: EngineProcess, words: str) -> None:
 def test_a_signal_in_mid_stream_loses_and_repeats_nothing(
     gate: Gate, number: signal.Signals
 ) -> None:
+    gate.hook.answer_when(lambda request: True, SLOWLY)
     plates = gate.see(EVENTS)
     with gate.site.start() as engine:
         gate.hook.wait_for(SOME)

@@ -74,7 +74,8 @@ def _path(field: str) -> Node:
     names = field.split(".")
     if not all(name.isidentifier() for name in names):
         what = f"'{field}' is not a field's name"
-        raise ExpressionError((Problem(0, "unknown-field", what, "write it like plate.region"),))
+        remedy = "write it like plate.region; an expression stands under `when`"
+        raise ExpressionError((Problem(0, "unknown-field", what, remedy),))
     node: Node = Ident(0, names[0])
     for name in names[1:]:
         node = Select(0, node, name)

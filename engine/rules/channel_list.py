@@ -132,6 +132,7 @@ class ChannelList:
         if listing is None:
             return ()
         found = [as_text(item, "a channel", self._findings) for item in listing.items]
+        self._warn_of_repeated([scalar for scalar in found if scalar is not None])
         names = dict.fromkeys(
             scalar.text for scalar in found if scalar is not None and self._is_known(scalar)
         )
@@ -139,6 +140,14 @@ class ChannelList:
         if is_enabled and len(left) < len(names):
             self._warn_of_disabled(listing, [name for name in names if name not in left], rule_id)
         return left
+
+    def _warn_of_repeated(self, named: list[Scalar]) -> None:
+        seen: set[str] = set()
+        for scalar in named:
+            if scalar.text in seen:
+                what = f"the channel {shown(scalar.text)} is named twice, an alert is sent once"
+                self._findings.warning(scalar.place, Code.NO_EFFECT, what, "remove one of them")
+            seen.add(scalar.text)
 
     def _is_known(self, scalar: Scalar) -> bool:
         name = scalar.text

@@ -17,6 +17,15 @@ from engine.rules.values import INVALID, operand
 from engine.schema import Kind
 
 MAX_CONDITIONS: Final = 500
+_UNDER_WHEN: Final = "for all others write an expression under `when`"
+_OPERATORS: Final = {
+    **dict.fromkeys(("=", "==", "eq", "is"), Operator.EQUALS),
+    **dict.fromkeys(("in", "one_of", "any_of"), Operator.IN_LIST),
+    **dict.fromkeys((">", "gt", "above"), Operator.GREATER_THAN),
+    **dict.fromkeys(("<", "lt", "below"), Operator.LESS_THAN),
+    **dict.fromkeys(("like", "includes"), Operator.CONTAINS),
+    **dict.fromkeys(("matches", "~", "=~", "starts_with", "ends_with"), Operator.REGEX),
+}
 CONDITION_KEYS: Final = ("field", "operator", "value")
 
 
@@ -93,7 +102,9 @@ def _conditions(node: Node, compiler: Compiler, findings: Findings) -> list[Expr
 
 
 def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression | None:
-    table = as_table(node, "a condition", findings)
+    is_text = isinstance(node, Scalar) and not node.is_null
+    remedy = "write an expression under `when:`" if is_text else ""
+    table = as_table(node, "a condition", findings, remedy)
     if table is None:
         return None
     check_keys(table, CONDITION_KEYS, "a condition", findings)
@@ -132,6 +143,12 @@ def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression |
     return lowered
 
 
+def _meant(text: str) -> str:
+    """What an operator of other languages is here."""
+    found = _OPERATORS.get(text.strip().lower())
+    return f"did you mean `{found}`?" if found is not None else ""
+
+
 def _required(table: Table, name: str, findings: Findings) -> Scalar | None:
     node = table.values.get(name)
     if node is not None:
@@ -153,6 +170,7 @@ def _operator(table: Table, findings: Findings) -> Operator | None:
         scalar.place,
         Code.BAD_VALUE,
         f"unknown operator `{shown(scalar.text)}`",
-        suggestion(scalar.text, known, f"the operators are {', '.join(known)}"),
+        _meant(scalar.text)
+        or suggestion(scalar.text, known, f"the operators are {', '.join(known)}; {_UNDER_WHEN}"),
     )
     return None

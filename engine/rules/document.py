@@ -17,16 +17,20 @@ from engine.rules.position import BREAK
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NEAR: Final = "put quotes around the whole value, or look at the indentation and brackets near it"
 _REMEDIES: Final = (
-    ("mapping values are not allowed", "put quotes around a value that holds `: `"),
+    (
+        "mapping values are not allowed",
+        "put quotes around a value that holds `: `, or look at the indentation",
+    ),
     ("unknown escape", "use single quotes, in which a backslash is just a backslash"),
     ("cannot start any token", "indent with spaces, or put quotes around the value"),
     ("tab character", "indent with spaces"),
     ("found unexpected", "put quotes around the value"),
     ("control characters", "remove the invisible character"),
     ("special characters", "remove the invisible character"),
-    ("did not find expected", "look at the indentation, brackets and quotes near it"),
-    ("could not find expected", "look at the indentation, brackets and quotes near it"),
+    ("did not find expected", _NEAR),
+    ("could not find expected", _NEAR),
 )
 
 

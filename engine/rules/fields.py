@@ -21,6 +21,21 @@ FLAGS: Final = {
 }
 
 
+#: Where keys belong that are often written a level too high or too deep.
+_PLACES: Final = {
+    **dict.fromkeys(("cooldown_seconds", "dedup_key"), "under `rate_limit:`"),
+    **dict.fromkeys(("field", "operator", "value"), "to an item of a list under `conditions:`"),
+    **dict.fromkeys(
+        ("id", "when", "conditions", "notify", "priority", "message_template"),
+        "to a rule under `rules:`, indented as its `id` is",
+    ),
+    **dict.fromkeys(("event", "expect"), "to an item of a list under `tests:`"),
+    **dict.fromkeys(
+        ("rules", "channels", "notifications", "watchlists"), "to the file, unindented"
+    ),
+}
+
+
 def kind_of(node: Node) -> str:
     """What a node is, in words."""
     if isinstance(node, Table):
@@ -38,19 +53,29 @@ def check_keys(table: Table, known: Sequence[str], where: str, findings: Finding
                 key.place,
                 Code.UNKNOWN_KEY,
                 f"unknown key{named(name)} in {where}",
-                suggestion(name, known, f"the keys are {', '.join(known)}"),
+                _elsewhere(name, known)
+                or suggestion(name, known, f"the keys are {', '.join(known)}"),
             )
 
 
-def as_table(node: Node, name: str, findings: Findings) -> Table | None:
-    """A mapping, or None and a fault."""
+def _elsewhere(name: str, known: Sequence[str]) -> str:
+    """Where a key belongs that is known, but not here."""
+    first, dot, rest = name.partition(".")
+    if dot and first in known:
+        return f"write {first}: {{{shown(rest)}: …}}"
+    place = _PLACES.get(name, "")
+    return f"it belongs {place}" if place else ""
+
+
+def as_table(node: Node, name: str, findings: Findings, remedy: str = "") -> Table | None:
+    """A mapping, or None and a fault; `remedy` says what to write for another value."""
     if isinstance(node, Table):
         return node
     findings.error(
         node.place,
         Code.WRONG_TYPE,
         f"{name} must be a mapping, but it is {kind_of(node)}",
-        "write `key: value` lines below it, indented",
+        remedy or "write `key: value` lines below it, indented",
     )
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -35,7 +36,10 @@ class Limits:
 
 def read_limits(node: Node, fallback: Limits, findings: Findings) -> Limits:
     """The limits of a `rate_limit` block; what it does not say is the fallback's."""
-    table = as_table(node, "`rate_limit`", findings)
+    remedy = ""
+    if isinstance(node, Scalar) and number_of(node.text) is not None:
+        remedy = f"write {{cooldown_seconds: {node.text}}}"
+    table = as_table(node, "`rate_limit`", findings, remedy)
     if table is None:
         return fallback
     check_keys(table, RATE_LIMIT_KEYS, "`rate_limit`", findings)
@@ -60,9 +64,23 @@ def _seconds(node: Node, findings: Findings) -> float | None:
         node.place,
         Code.BAD_VALUE,
         f"`cooldown_seconds` can't be {given}",
-        f"write a number of seconds from 0 to {MAX_COOLDOWN_SECONDS:.0f} (366 days)",
+        _seconds_remedy(node),
     )
     return None
+
+
+def _seconds_remedy(node: Node) -> str:
+    if isinstance(node, Scalar):
+        if number_of(node.text) is not None and not node.plain:
+            return f"write {node.text} without quotes"
+        span = _SPAN.fullmatch(node.text.strip())
+        if span is not None:
+            return f"write it in seconds: {int(span[1]) * _UNITS[span[2]]}"
+    return f"write a number of seconds from 0 to {MAX_COOLDOWN_SECONDS:.0f} (366 days)"
+
+
+_SPAN: Final = re.compile(r"([0-9]{1,6}) ?(s|m|min|h|d)")
+_UNITS: Final = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 
 
 def _keys(node: Node, findings: Findings) -> tuple[Scalar, ...]:

@@ -33,6 +33,7 @@ RULE_KEYS: Final = (
 )
 DEFAULT_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {captured_at}"
 MAX_NAME_LENGTH: Final = 200
+_PLACEHOLDER: Final = re.compile(r"\{[\w.]+\}")
 _ID: Final = re.compile(r"[a-z0-9_-]{1,100}")
 
 
@@ -163,6 +164,13 @@ class RuleReader:
                 "shorten it; `description` may be long",
             )
             return None
+        if _PLACEHOLDER.search(text):
+            self._findings.warning(
+                scalar.place,
+                Code.AMBIGUOUS_VALUE,
+                f"`{key}` is shown as it stands, with its braces",
+                "placeholders belong into message_template",
+            )
         return text
 
     def _description(self, table: Table) -> str:

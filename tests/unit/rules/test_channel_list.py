@@ -27,7 +27,8 @@ def test_channels_and_blocks_become_targets(tmp_path: Path) -> None:
         "email": 2,
     }
     assert found.rules[0].notify == ("hook", "email")
-    assert not found.warnings
+    (warning,) = found.warnings
+    assert warning.what == "the channel hook is named twice, an alert is sent once"
 
 
 @pytest.mark.parametrize("variables", [{}, {"TOKEN": ""}])

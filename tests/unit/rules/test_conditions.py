@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from engine.rules.conditions import MAX_CONDITIONS
 from tests.unit.rules.rule_text import faults, load, matches, one, rule_faults
 
@@ -47,6 +49,21 @@ def test_a_when_that_is_neither_true_nor_false_is_an_error(tmp_path: Path) -> No
     (fault,) = faults(tmp_path, text)
     assert "5:7: " in fault
     assert f"{told} a duration" in fault
+
+
+@pytest.mark.parametrize(
+    ("condition", "remedy"),
+    [
+        ("{field: latency_ms, operator: '>', value: 5}", "did you mean `greater_than`?"),
+        ("{field: latency_ms, operator: '==', value: 5}", "did you mean `equals`?"),
+        ("{field: camera_id, operator: not_in, value: [a]}", "write an expression under `when`"),
+        ("{field: lower(camera_id), operator: equals, value: a}", "stands under `when`"),
+        ("plate.confidence > 0.5", "write an expression under `when:`"),
+        ("{plate.confidence: 0.5}", "unknown key `plate.confidence` in a condition"),
+    ],
+)
+def test_what_was_meant_by_a_condition_is_told(tmp_path: Path, condition: str, remedy: str) -> None:
+    assert any(remedy in told for told in rule_faults(tmp_path, f"conditions: [{condition}]"))
 
 
 def test_spoiled_values_of_a_list_match_as_written(tmp_path: Path) -> None:

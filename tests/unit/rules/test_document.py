@@ -68,8 +68,8 @@ def test_a_missing_file_is_a_fault(tmp_path: Path) -> None:
         ('a: "\\d"\n', "f.yaml:1:5", "use single quotes"),
         ("a:\n\t- b\n", "f.yaml:2:1", "indent with spaces"),
         ("é: é\x07\n", "f.yaml:1:5", "remove the invisible character"),
-        ("x: {a} b\n", "f.yaml:1:8", "look at the indentation, brackets and quotes"),
-        ("a: [1,\n", "f.yaml:2:1", "look at the indentation, brackets and quotes"),
+        ("x: {a} b\n", "f.yaml:1:8", "put quotes around the whole value, or look at the"),
+        ("a: [1,\n", "f.yaml:2:1", "put quotes around the whole value, or look at the"),
     ],
 )
 def test_a_syntax_error_has_a_place_and_a_remedy(

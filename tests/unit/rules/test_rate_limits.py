@@ -71,12 +71,26 @@ def test_a_fallback_without_rules_is_warned_of(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "seconds", ["-1", ".nan", ".inf", "1e9", "'60'", "5m", "", "[60]", "31622401"]
+    "seconds", ["-1", ".nan", ".inf", "1e9", "", "[60]", "31622401", "soon", "5 years"]
 )
 def test_a_cooldown_that_is_no_sensible_number_is_an_error(tmp_path: Path, seconds: str) -> None:
     (told,) = rule_faults(tmp_path, f"when: true, rate_limit: {{cooldown_seconds: {seconds}}}")
     assert told.startswith("`cooldown_seconds` can't be")
     assert told.endswith("write a number of seconds from 0 to 31622400 (366 days)")
+
+
+@pytest.mark.parametrize(
+    ("limit", "remedy"),
+    [
+        ("{cooldown_seconds: '60'}", "write 60 without quotes"),
+        ("{cooldown_seconds: 5m}", "write it in seconds: 300"),
+        ("{cooldown_seconds: 2 h}", "write it in seconds: 7200"),
+        ("300", "write {cooldown_seconds: 300}"),
+        ("{enabled: false, when: true}", "it belongs to a rule under `rules:`"),
+    ],
+)
+def test_what_was_meant_by_a_limit_is_told(tmp_path: Path, limit: str, remedy: str) -> None:
+    assert any(remedy in told for told in rule_faults(tmp_path, f"when: true, rate_limit: {limit}"))
 
 
 def test_a_year_is_a_sensible_cooldown(tmp_path: Path) -> None:

@@ -86,3 +86,15 @@ def test_braces_without_quotes_are_told_apart(tmp_path: Path) -> None:
     assert rule_faults(tmp_path, "when: true, message_template: {plate.text}") == [
         "`message_template` must be a text, but it is a mapping, put quotes around it"
     ]
+
+
+def test_a_placeholder_in_a_name_is_warned_of(tmp_path: Path) -> None:
+    found = load(tmp_path, 'rules: [{id: r, name: "{plate.text} seen", when: true, notify: []}]')
+    (warning,) = found.warnings
+    assert warning.what == "`name` is shown as it stands, with its braces"
+
+
+def test_a_key_in_the_wrong_place_is_led_to_the_right_one(tmp_path: Path) -> None:
+    told = rule_faults(tmp_path, "when: true, cooldown_seconds: 5, field: camera_id")
+    assert any("it belongs under `rate_limit:`" in each for each in told)
+    assert any("it belongs to an item of a list under `conditions:`" in each for each in told)

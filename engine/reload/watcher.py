@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS: Final = 2.0
 #: A set that could not be kept is tried again after that.
 KEEP_SECONDS: Final = 60.0
-STOP_SECONDS: Final = 2.0
+STOP_SECONDS: Final = 0.5
 
 
 class Cause(StrEnum):

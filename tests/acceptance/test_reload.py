@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.answers import Answer
 from tests.support.gate import Gate, open_gate
@@ -16,6 +17,7 @@ from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker
 from tests.support.reload_scene import BROKEN, RULES, Scene, replace, rules
 
+PROMETHEUS_RULES = Path(__file__).parents[2] / "deploy/prometheus/alert-engine.rules.yml"
 LISTED = """\
 watchlists: {stolen: stolen.csv}
 """ + RULES.replace('"true"', """'plate.normalized_text in watchlist("stolen")'""")
@@ -45,6 +47,15 @@ def write_slowly(path: Path, text: str) -> None:
             file.flush()
             # It simulates a slow writer; nothing is waited for.
             time.sleep(0.1)
+
+
+def alert_condition(name: str) -> str:
+    """The expression of a shipped Prometheus alert."""
+    shipped = yaml.safe_load(PROMETHEUS_RULES.read_text())
+    found = [
+        rule for group in shipped["groups"] for rule in group["rules"] if rule["alert"] == name
+    ]
+    return str(found[0]["expr"])
 
 
 def test_a_file_comes_into_force_however_it_was_written(gate: Gate) -> None:
@@ -103,7 +114,9 @@ def test_broken_rules_change_nothing_and_are_told_until_they_are_mended(gate: Ga
         assert not check["ok"]
         assert set(check["faults"]) <= set(line["faults"])
         assert scene.engine.readiness()[1]["status"] == "degraded"
-        assert scene.engine.metric("alert_engine_rules_outdated") == 1
+        # The very condition of the alert that is shipped for it.
+        metric, _, value = alert_condition("AlertEngineRulesOutdated").partition(" == ")
+        assert scene.engine.metric(metric) == float(value)
         assert scene.engine.metric("alert_engine_rule_reloads_total", outcome="refused") == 1
         assert scene.rule_of_a_plate() == "v0"
         replace(path, rules("v2"))

@@ -68,6 +68,7 @@ _PARTS: Final = {
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NO_ZONE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}(?:\.\d+)?)")
 _DAYS: Final = re.compile(r"(\d{1,5}) ?d(?:ays?)?")
+_DIGITS: Final = re.compile(r"\d+")
 _SPAN: Final = re.compile(r"(\d{1,9}) ?(h|m|s|ms)[a-z]*")
 _REGEXES: Final = (
     ("lookahead ('(?!')", "write !text.matches(…) in `when`, joined by && to what must be found"),
@@ -152,6 +153,8 @@ def _of_duration(text: str) -> str:
     days = _DAYS.fullmatch(text)
     if days is not None:
         return f'hours are the longest unit: write "{int(days[1]) * 24}h"'
+    if _DIGITS.fullmatch(text):
+        return f'name the unit: "{text}s" for seconds, "{text}m" for minutes'
     span = _SPAN.fullmatch(text.strip())
     return f'write "{span[1]}{span[2]}"' if span is not None else 'write it like "1h30m" or "90s"'
 

@@ -17,6 +17,7 @@ from engine.rules.position import BREAK
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_ITEMS: Final = "begin a list on a line of its own, one `- item` a line, or write [a, b]"
 _NEAR: Final = "put quotes around the whole value, or look at the indentation and brackets near it"
 _REMEDIES: Final = (
     (
@@ -26,9 +27,14 @@ _REMEDIES: Final = (
     ("unknown escape", "use single quotes, in which a backslash is just a backslash"),
     ("cannot start any token", "indent with spaces, or put quotes around the value"),
     ("tab character", "indent with spaces"),
+    ("a quote is not closed", "end the value with the quote that it begins with"),
     ("found unexpected", "put quotes around the value"),
     ("control characters", "remove the invisible character"),
     ("special characters", "remove the invisible character"),
+    ("block sequence entries are not allowed", _ITEMS),
+    ("mapping keys are not allowed", "put quotes around a value that begins with `?`"),
+    ("unknown directive", "remove the `%` at the line's beginning, or put quotes around it"),
+    ("invalid Unicode character escape", "use single quotes, in which a backslash is just one"),
     ("did not find expected", _NEAR),
     ("could not find expected", _NEAR),
 )
@@ -103,6 +109,11 @@ def _syntax_fault(error: yaml.YAMLError, source: Source, findings: Findings) -> 
         mark = error.problem_mark or error.context_mark
         place = Place(source.file, mark.line + 1, mark.column + 1) if mark else Place(source.file)
         problem = error.problem or "it can't be parsed"
+        if "end of stream" in problem and error.context_mark and "scalar" in str(error.context):
+            # What is not closed begins there.
+            begin = error.context_mark
+            place = Place(source.file, begin.line + 1, begin.column + 1)
+            problem = "a quote is not closed"
     elif isinstance(error, yaml.reader.ReaderError):
         place = _place_of(source.file, _before_bad_character(error, source.text))
         problem = error.reason

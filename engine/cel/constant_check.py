@@ -77,8 +77,11 @@ class _Walk:
         match node:
             case Bound() if not isinstance(node.value, tuple):
                 return _State.VARIES  # a watchlist, with the time
-            case Literal() | Bound():
+            case Literal():
                 return _State.CONSTANT
+            case Bound():
+                # A watchlist is asked at the event's time.
+                return _State.CONSTANT if isinstance(node.value, tuple) else _State.VARIES
             case Ident():
                 is_type = isinstance(self._findings.references.get(id(node)), Constant)
                 return _State.CONSTANT if is_type else _State.VARIES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import available_timezones
 
@@ -159,6 +159,7 @@ def _of_duration(text: str) -> str:
     return f'write "{span[1]}{span[2]}"' if span is not None else 'write it like "1h30m" or "90s"'
 
 
+@lru_cache(maxsize=64)
 def _of_zone(name: str) -> str:
     near = difflib.get_close_matches(name, _zones(), n=1, cutoff=0.75)
     if near:

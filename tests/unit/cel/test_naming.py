@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.cel.grammar import parse
-from engine.cel.naming import name_of, title
+from engine.cel.naming import name_of, stands_as_value, title
+from engine.cel.tree import Ident, children
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,31 @@ from engine.cel.naming import name_of, title
 )
 def test_what_is_read_has_a_name_for_guards(text: str, name: str) -> None:
     assert name_of(parse(text)) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "is_value"),
+    [
+        ("a == x", True),
+        ("[x]", True),
+        ("{'a': x}", True),
+        ("a.f(x)", True),
+        ("x", False),
+        ("x && a", False),
+        ("!x", False),
+        ("x.all(a, a)", False),
+    ],
+)
+def test_a_text_may_stand_where_something_is_compared_listed_or_handed_over(
+    text: str, is_value: bool
+) -> None:
+    root = parse(text)
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Ident) and node.name == "x":
+            assert stands_as_value(root, node) is is_value
+        waiting.extend(children(node))
 
 
 def test_a_part_is_called_by_its_text_unless_that_is_long() -> None:

@@ -71,8 +71,7 @@ class WatchedFiles:
         """
         files = [*rule_files([self.rules_path], Findings()), *self.lists]
         places = [self.rules_path, self.rules_path.absolute().parent]
-        if self.rules_path.is_dir():
-            places += _folders(self.rules_path)
+        places += _folders(self.rules_path)
         for file in files:
             places += (file, file.absolute().parent, Path(os.path.realpath(file)).parent)
         identities = {place: _identity(place) for place in places}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -69,6 +70,7 @@ class RuleWatcher:
         self._unkept: Attempt | None = None if opening.kept else attempt
         self._keep_at = 0.0
         self._not_kept = ""
+        self._failure = ""
         self._cut_off: frozenset[Path] = frozenset()
         self._warned = frozenset(opening.rule_set.warnings)
         if opening.kept is not None and isinstance(attempt.result, RulesError):
@@ -136,6 +138,7 @@ class RuleWatcher:
                 return
             self._use(rule_set)
         self._running, self._known = rule_set, rule_set.watchlists
+        self._failure = ""
         was_outdated = self._health.is_outdated
         self._health.note_loaded(len(rule_set.rules))
         self._warn(rule_set.warnings)
@@ -164,10 +167,14 @@ class RuleWatcher:
         )
 
     def _fail(self, error: Exception) -> None:
-        self._health.note_failed(f"loading failed ({type(error).__name__})", self._clock.now())
-        log.error("rules.reload_failed", exc_info=error)
+        if repr(error) != self._failure:
+            self._failure = repr(error)
+            what = f"loading failed ({type(error).__name__})"
+            self._health.note_failed(what, self._clock.now())
+            log.error("rules.reload_failed", exc_info=error)
         # Not again and again: with the next change, or when it is asked for.
-        self._seen, self._tried = self._source.files.look(), {}
+        with suppress(Exception):
+            self._seen, self._tried = self._source.files.look(), {}
         self._stop.wait(LOOK_SECONDS)
 
     def _warn(self, warnings: Iterable[Fault]) -> None:

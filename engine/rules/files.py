@@ -70,8 +70,16 @@ def _folder(folder: Path, findings: Findings) -> Iterator[Path]:
         for name in names:
             path = Path(where, name)
             is_rule_file = path.suffix.lower() in SUFFIXES and not name.startswith(".")
-            if is_rule_file and (path.is_file() or not path.exists()):
+            if is_rule_file and _may_be_file(path):
                 yield path
+
+
+def _may_be_file(path: Path) -> bool:
+    """Whether it is a regular file, or is to be told of when it is read: missing, or forbidden."""
+    try:
+        return path.is_file() or not path.exists()
+    except OSError:
+        return True
 
 
 def absolute(path: Path) -> Path:

@@ -148,6 +148,22 @@ def test_a_touched_file_is_no_reload(watched: Watched, place: RulesPlace) -> Non
     assert len(watched.used.all()) == 1
 
 
+def test_what_the_system_does_not_tell_of_is_seen_by_looking(tmp_path: Path) -> None:
+    place = RulesPlace(tmp_path)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "b.yaml").write_text(PLAIN.replace("ID", name))
+    current = tmp_path / "current"
+    current.symlink_to("one")
+    # Neither the link's folder nor its new end is a place that is watched.
+    (place.path / "b.yaml").symlink_to(current / "b.yaml")
+    made = Watched(place)
+    with made.watcher:
+        current.unlink()
+        current.symlink_to("two")
+        made.await_ids("first", "two")
+
+
 def test_a_file_that_comes_or_goes_is_seen(watched: Watched, place: RulesPlace) -> None:
     other = place.path / "deep" / "b.yaml"
     other.parent.mkdir()

@@ -140,7 +140,9 @@ def check_pattern(findings: Findings, node: Call, args: tuple[Node, ...], kind: 
     if not domain.has_part(text):
         what = f"{said(args[0], domain)}: the pattern's {_shown(text)} is never found in it"
         remedy = remedy_for(domain, text)
-        findings.warning(node, "never-true", what, f"{remedy} (or begin the pattern with (?i))")
+        if domain.has_part(text.upper()):
+            remedy = f"{remedy} (or begin the pattern with (?i))"
+        findings.warning(node, "never-true", what, remedy)
 
 
 _METHODS: Final = {"startsWith": "startswith", "endsWith": "endswith", "contains": "__contains__"}

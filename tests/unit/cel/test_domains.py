@@ -165,6 +165,25 @@ def test_an_ordering_is_decided_at_the_ends_of_the_range(
             assert [each.code for each in warnings_of(text)] == codes[verdict]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("^gov[0-9]+$", "the pattern's 'gov' is never found in it"),
+        ("A b", "the pattern's 'A b' is never found in it"),
+        ("^Ax?1$", ""),
+        ("(?i)^gov", ""),
+        ("gov|GOV", ""),
+        ("[a-z]+", ""),
+        ("^GOV", ""),
+        ("", ""),
+    ],
+)
+def test_a_pattern_that_begins_with_other_characters_is_told(pattern: str, told: str) -> None:
+    found = warnings_of(f"plate.matches('{pattern}')")
+    assert bool(found) is bool(told)
+    assert all(told in each.what for each in found)
+
+
 def condition_warnings(operator: str, value: object) -> list[str]:
     return [each.what for each in lower_condition("plate", operator, value, EVENT).warnings]
 

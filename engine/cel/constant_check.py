@@ -10,8 +10,8 @@ from enum import Enum, auto
 from typing import Final
 
 from engine.cel import tree
+from engine.cel.budget import BUDGET, MAX_ROUNDS
 from engine.cel.findings import Findings
-from engine.cel.loops import BUDGET
 from engine.cel.naming import title
 from engine.cel.plan import plan_part
 from engine.cel.scope import Constant
@@ -145,7 +145,7 @@ class _Walk:
     def _failure(self, node: Node) -> str:
         """Why the part fails; empty if it does not."""
         try:
-            plan_part(self._findings, node)({BUDGET: 0})
+            plan_part(self._findings, node)({BUDGET: MAX_ROUNDS})
         except EvaluationError as error:
             return str(error)
         return ""

@@ -1,57 +1,37 @@
 """The macros `all`, `exists`, `exists_one`, `map` and `filter` as closures.
 
-The macro's variable lives in the bindings under its slot, an integer that no name can be; the
-evaluation's own copy of the bindings also holds how many more rounds it may take.
+The macro's variable lives in the bindings under its slot, an integer that no name can be. Each
+round is paid for, by what it weighs (`engine/cel/budget.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
-from engine.cel.failures import Failure, failure, no_overload
+from engine.cel.budget import spend
+from engine.cel.failures import no_overload
 from engine.cel.logic import Closure
 from engine.cel.tree import Macro
 from engine.cel.values import CelMap
 from engine.errors import EvaluationError
 
-#: The key of the rounds left among the bindings.
-BUDGET: Final = 0
-#: Most rounds that all macros of one evaluation may take together.
-MAX_ROUNDS: Final = 100_000
-#: Keeping so many characters, bytes or elements made by `map` counts as a round.
-ROUND_SIZE: Final = 64
-_SIZED: Final = frozenset({str, bytes, list})
 
-
-def _items(value: Any, macro: str, bindings: dict[Any, Any]) -> Iterable[Any]:
+def _items(value: Any, macro: str, weight: int, bindings: dict[Any, Any]) -> Iterable[Any]:
     if type(value) not in (list, dict, CelMap):
         raise no_overload(macro, value)
-    _spend(len(value), bindings)
+    spend(len(value) * weight, bindings)
     return value  # type: ignore[no-any-return]
 
 
-def _spend(rounds: int, bindings: dict[Any, Any]) -> None:
-    bindings[BUDGET] -= rounds
-    if bindings[BUDGET] < 0:
-        message = f"the macros take more than {MAX_ROUNDS:,} rounds"
-        raise failure(Failure.TOO_LARGE, message)
-
-
-def _kept(value: Any, bindings: dict[Any, Any]) -> Any:
-    if type(value) in _SIZED:
-        _spend(len(value) // ROUND_SIZE, bindings)
-    return value
-
-
-def quantifier(macro: Macro, over: Closure, slot: int, condition: Closure) -> Closure:
+def quantifier(macro: Macro, over: Closure, slot: int, condition: Closure, weight: int) -> Closure:
     """`all` (false if any is false) and `exists` (true if any is true), absorbing failures."""
     decisive: bool = macro is Macro.EXISTS
     neutral = not decisive
 
     def quantify(bindings: dict[Any, Any]) -> bool:
         failed: EvaluationError | None = None
-        for item in _items(over(bindings), macro, bindings):
+        for item in _items(over(bindings), macro, weight, bindings):
             bindings[slot] = item
             try:
                 value = condition(bindings)
@@ -72,12 +52,12 @@ def quantifier(macro: Macro, over: Closure, slot: int, condition: Closure) -> Cl
     return quantify
 
 
-def exists_one(over: Closure, slot: int, condition: Closure) -> Closure:
+def exists_one(over: Closure, slot: int, condition: Closure, weight: int) -> Closure:
     """Whether exactly one item fits; any failure is a failure of the whole."""
 
     def count(bindings: dict[Any, Any]) -> bool:
         found = 0
-        for item in _items(over(bindings), Macro.EXISTS_ONE, bindings):
+        for item in _items(over(bindings), Macro.EXISTS_ONE, weight, bindings):
             bindings[slot] = item
             found += _truth(condition(bindings), Macro.EXISTS_ONE)
         return found == 1
@@ -86,16 +66,21 @@ def exists_one(over: Closure, slot: int, condition: Closure) -> Closure:
 
 
 def collect(
-    macro: Macro, over: Closure, slot: int, condition: Closure | None, result: Closure | None
+    macro: Macro,
+    over: Closure,
+    slot: int,
+    condition: Closure | None,
+    result: Closure | None,
+    weight: int,
 ) -> Closure:
     """`map` and `filter`: the items that fit, each as `result` makes it."""
 
     def gather(bindings: dict[Any, Any]) -> list[Any]:
         gathered: list[Any] = []
-        for item in _items(over(bindings), macro, bindings):
+        for item in _items(over(bindings), macro, weight, bindings):
             bindings[slot] = item
             if condition is None or _truth(condition(bindings), macro):
-                gathered.append(item if result is None else _kept(result(bindings), bindings))
+                gathered.append(item if result is None else result(bindings))
         return gathered
 
     return gather

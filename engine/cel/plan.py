@@ -1,7 +1,8 @@
 """A checked tree into closures over plain Python values; everything that can be settled now is.
 
 Constant lists become hash sets under `in`, constant patterns are compiled, fields are read in one
-step, and a comparison with a constant asks only what it must.
+step, and a comparison with a constant asks only what it must. Whatever may be long is paid for
+where it comes to be, and again wherever it is read (`engine/cel/budget.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Final
 from engine.cel import access, logic, loops, tree
 from engine.cel.arithmetic import OPERATIONS, negate
 from engine.cel.binding import bind, bound
+from engine.cel.budget import cost, counted, pay, spend, weight
 from engine.cel.calls import plan_function
 from engine.cel.comparison import (
     ORDERINGS,
@@ -36,7 +38,7 @@ from engine.cel.tree import (
     Node,
     Select,
 )
-from engine.cel.values import MISSING, CelMap, UInt
+from engine.cel.values import MISSING, CelMap, CelType, Duration, Timestamp, UInt
 from engine.schema import Kind
 
 _BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
@@ -44,9 +46,14 @@ _BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
     tree.EQUALS: equal,
     tree.NOT_EQUALS: not_equal,
     tree.IN: contains,
-    tree.INDEX: access.element,
 }
 _KEYS: Final = frozenset({str, int, UInt, bool})
+_JOINED: Final = frozenset({str, bytes, list})
+#: Kinds and types whose values are never long.
+_SHORT: Final = frozenset(
+    {Kind.BOOL, Kind.INT, Kind.UINT, Kind.DOUBLE, Kind.TIMESTAMP, Kind.RECORD}
+)
+_SCALARS: Final = frozenset({bool, int, UInt, float, Timestamp, Duration, CelType})
 
 
 def plan(findings: Findings) -> Closure:
@@ -66,22 +73,34 @@ class _Planner:
         self._bound: Final[dict[int, Closure]] = {}
 
     def closure(self, node: Node) -> Closure:
+        """The closure of a node, whose value is paid for."""
         constant = constant_of(node)
         if constant is not MISSING:
-            return lambda bindings: constant
+            return _constant(constant)
         match node:
             case Ident() | Select():
-                return self._name(node)
+                return counted(self._name(node)) if self._may_be_long(node) else self._name(node)
             case Call():
                 return self._call(node)
             case ListNode():
-                return _list(tuple(map(self.closure, node.items)))
+                return counted(_list(tuple(map(self.closure, node.items))))
             case MapNode():
                 pairs = [(self.closure(key), self.closure(value)) for key, value in node.entries]
-                return _map(tuple(pairs))
+                return counted(_map(tuple(pairs)))
             case Comprehension():
                 return self._macro(node)
         raise AssertionError(node)
+
+    def _glance(self, node: Node) -> Closure:
+        """The closure of a node whose size does not matter to who reads it."""
+        constant = constant_of(node)
+        if constant is not MISSING:
+            return lambda bindings: constant
+        return self._name(node) if isinstance(node, Ident | Select) else self.closure(node)
+
+    def _may_be_long(self, node: Node) -> bool:
+        kind = self._findings.type_of(node)
+        return kind is None or kind.kind not in _SHORT
 
     def _name(self, node: Ident | Select) -> Closure:
         reference = self._findings.references.get(id(node))
@@ -126,19 +145,20 @@ class _Planner:
     def _macro(self, node: Comprehension) -> Closure:
         reference = self._findings.references[id(node)]
         assert isinstance(reference, Local)
-        over = self.closure(node.range)
         if node.macro is Macro.BIND:
             assert node.result is not None
-            self._bound[reference.slot] = over
+            self._bound[reference.slot] = self.closure(node.range)
             return bind(reference.slot, self.closure(node.result))
+        over = self._glance(node.range)
+        slot, heft = reference.slot, weight(node)
         condition = self.closure(node.condition) if node.condition is not None else None
         if node.macro in (Macro.MAP, Macro.FILTER):
             result = self.closure(node.result) if node.result is not None else None
-            return loops.collect(node.macro, over, reference.slot, condition, result)
+            return counted(loops.collect(node.macro, over, slot, condition, result, heft))
         assert condition is not None
         if node.macro is Macro.EXISTS_ONE:
-            return loops.exists_one(over, reference.slot, condition)
-        return loops.quantifier(node.macro, over, reference.slot, condition)
+            return loops.exists_one(over, slot, condition, heft)
+        return loops.quantifier(node.macro, over, slot, condition, heft)
 
     def _call(self, node: Call) -> Closure:
         broken = self._findings.references.get(id(node))
@@ -151,7 +171,10 @@ class _Planner:
             if node.target is not None and is_member:
                 args = (node.target, *args)
             constants = [constant_of(arg) for arg in args]
-            run = plan_function(function, [self.closure(arg) for arg in args], constants)
+            operand = self._glance if function.name == "size" else self.closure
+            run = plan_function(function, [operand(arg) for arg in args], constants)
+            if not all(row.result in _SCALARS for row in function.overloads):
+                run = counted(run)
             return run if any(value is MISSING for value in constants) else folded(run)
         of_list = plan_list(node, self.closure)
         if of_list is not None:
@@ -162,6 +185,9 @@ class _Planner:
             return self._equality(node)
         if node.function == tree.IN:
             return self._membership(node)
+        if node.function == tree.INDEX:
+            container, key = self._glance(node.args[0]), self.closure(node.args[1])
+            return counted(lambda bindings: access.element(container(bindings), key(bindings)))
         args_closures = [self.closure(arg) for arg in node.args]
         return _operator(node.function, args_closures, node.args)
 
@@ -169,14 +195,13 @@ class _Planner:
         first, calls = tree.arithmetic_chain(node)
         start = self.closure(first)
         steps = tuple((OPERATIONS[call.function], self.closure(call.args[1])) for call in calls)
-        if len(steps) == 1:
-            operation, operand = steps[0]
-            return lambda bindings: operation(start(bindings), operand(bindings))
 
         def run(bindings: dict[Any, Any]) -> Any:
             value = start(bindings)
             for step, right in steps:
                 value = step(value, right(bindings))
+                if type(value) in _JOINED:
+                    pay(value, bindings)
             return value
 
         return run
@@ -201,6 +226,18 @@ class _Planner:
             return lambda bindings: probe(item(bindings))
         container = self.closure(node.args[1])
         return lambda bindings: contains(item(bindings), container(bindings))
+
+
+def _constant(value: Any) -> Closure:
+    rounds = cost(value)
+    if not rounds:
+        return lambda bindings: value
+
+    def read(bindings: dict[Any, Any]) -> Any:
+        spend(rounds, bindings)
+        return value
+
+    return read
 
 
 def _operator(function: str, args: list[Closure], nodes: tuple[Node, ...]) -> Closure:

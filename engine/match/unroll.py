@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
+from engine.cel.budget import MAX_ROUNDS, weight
 from engine.cel.constants import constant_of
-from engine.cel.loops import MAX_ROUNDS
 from engine.cel.tree import (
     Bound,
     Call,
@@ -48,7 +48,7 @@ def _rounds(root: Node) -> int:
             if items is None:
                 return MAX_ROUNDS + 1
             times *= max(len(items), 1)
-            total += times
+            total += times * weight(node)
         waiting.extend((child, times) for child in children(node))
     return total
 

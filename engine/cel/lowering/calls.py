@@ -18,6 +18,10 @@ from engine.cel.regexes import BadRegexError, compile_match
 _STEADY: Final = frozenset(
     {"size", "lowerAscii", "upperAscii", "trim", "reverse", "isNumber", "string", "type"}
 )
+#: Functions that may make much of little.
+_GROWING: Final = frozenset(
+    {"replace", "split", "join", "format", "strings.quote", "bytes", "base64.encode"}
+)
 #: Calls that are an operation of Python, by name and types. Python fails on null in all of them.
 _TEMPLATES: Final[dict[tuple[str, tuple[type, ...]], tuple[str, type]]] = {
     ("startsWith", (str, str)): ("{0}.startswith({1})", bool),
@@ -97,15 +101,20 @@ def _implementation(function: Function, args: list[Code], share: Any) -> Code:
         results = {each.result for each in rows}
         kind = results.pop() if len(results) == 1 else ANY
         run = constant(_dispatcher(function.name, len(args)))
-        made = plain(template, run, *args, can_fail=True, share=share)
+        made = plain(_guarded(function, template), run, *args, can_fail=True, share=share)
     else:
         kind = row.result
         takes_null = row.params[0] is ANY
         given_args = args if takes_null else [given(arg) for arg in args]
         run = constant(row.implementation)
         fails = function.name not in _STEADY
+        template = _guarded(function, template)
         made = plain(template, run, *given_args, can_fail=fails, share=share)
     return made if kind is ANY else replace(made, kind=kind, is_nullable=False)
+
+
+def _guarded(function: Function, template: str) -> str:
+    return f"few({template})" if function.name in _GROWING else template
 
 
 def _chosen(rows: list[Overload], args: list[Code]) -> Overload | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from engine.cel.budget import BUDGET, MAX_ROUNDS
 from engine.cel.check import check
 from engine.cel.logic import Closure
-from engine.cel.loops import BUDGET, MAX_ROUNDS
 from engine.cel.plan import plan
 from engine.cel.scope import Scope
 from engine.cel.tree import Node
@@ -15,21 +15,16 @@ from engine.cel.tree import Node
 class Exact:
     """Evaluates a checked tree by its closures, to the last error message."""
 
-    __slots__ = ("_has_macros", "_root", "_run", "_scope")
+    __slots__ = ("_root", "_run", "_scope")
 
     def __init__(self, root: Node, scope: Scope) -> None:
         self._root: Final = root
         self._scope: Final = scope
         self._run: Closure | None = None
-        self._has_macros = False
 
     def __call__(self, bindings: Any) -> Any:
         """The value for these bindings; EvaluationError."""
         run = self._run
         if run is None:
-            checked = check(self._root, self._scope)
-            self._has_macros = checked.slots > 0
-            run = self._run = plan(checked)
-        if self._has_macros:
-            return run({**bindings, BUDGET: MAX_ROUNDS})
-        return run(bindings)  # nothing is written to them
+            run = self._run = plan(check(self._root, self._scope))
+        return run({**bindings, BUDGET: MAX_ROUNDS})

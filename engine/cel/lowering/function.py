@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from engine.cel.budget import MAX_ROUNDS
 from engine.cel.findings import Findings
-from engine.cel.loops import MAX_ROUNDS
 from engine.cel.lowering.code import Code, UnlowerableError, general
 from engine.cel.lowering.exact import Exact
 from engine.cel.lowering.logic import all_of

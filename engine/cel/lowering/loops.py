@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from engine.cel.lowering.code import Code, Form, constant, general, plain, truth
+from engine.cel.lowering.runtime import MAX_ELEMENTS
 from engine.cel.tree import Macro
 from engine.cel.values import MISSING, Duration, Timestamp
 from engine.schema import FieldType, Kind
@@ -68,32 +69,46 @@ def make_binding(value: Code, name: Code, result: Code) -> Code:
 
 
 def make_loop(
-    macro: Macro, over: Code, item: Code, condition: Code | None, result: Code | None, loops: int
+    macro: Macro,
+    over: Code,
+    item: Code,
+    condition: Code | None,
+    result: Code | None,
+    *,
+    loops: int,
+    weight: int,
 ) -> Code:
-    """A macro over `over`, whose condition and result see `item`; `loops` are the expression's."""
-    limit = MAX_ITEMS.get(loops, _MAX_ITEMS_OF_MANY)
+    """A macro over `over`, whose condition and result see `item`.
+
+    `loops` are the expression's, a round of this one costs `weight`.
+    """
+    limit = max(1, MAX_ITEMS.get(loops, _MAX_ITEMS_OF_MANY) // weight)
     if over.is_constant and type(over.value) is list:
         limit = len(over.value)
     parts = [over, constant(limit)]
     if condition is not None:
         parts.append(truth(condition))
     if result is not None:
-        value = general(result)
-        is_small = value.kind in _SMALL
-        parts.append(value if is_small else plain("kept({0})", value, kind=value.kind))
+        parts.append(_kept(general(result)))
     is_filtered = macro is Macro.MAP and condition is not None
     inner = parts[2:]
+    makes_list = macro in (Macro.MAP, Macro.FILTER)
+    template = _FILTERED_MAP if is_filtered else _TEMPLATES[macro]
     code = Code(
         Form.LOOP,
-        _FILTERED_MAP if is_filtered else _TEMPLATES[macro],
+        f"few({template})" if makes_list and limit > MAX_ELEMENTS else template,
         tuple(parts),
-        kind=list if macro in (Macro.MAP, Macro.FILTER) else bool,
+        kind=list if makes_list else bool,
         # What is in the list may be null, or the list too long.
         can_fail=over.fails_on_null or any(part.can_fail for part in parts),
         depth=1 + max(part.depth for part in parts),
         slot=item.slot,
-        rounds=over.rounds + limit * (1 + sum(part.rounds for part in inner)),
+        rounds=over.rounds + limit * (weight + sum(part.rounds for part in inner)),
     )
     if macro is Macro.FILTER and over.field is not None and over.field.kind is Kind.LIST:
         return replace(code, field=FieldType(Kind.LIST, element=over.field.element))
     return code
+
+
+def _kept(value: Code) -> Code:
+    return value if value.kind in _SMALL else plain("kept({0})", value, kind=value.kind)

@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from engine.cel import arithmetic
+from engine.cel import arithmetic, comparison
 from engine.cel.access import element
-from engine.cel.comparison import contains, equal, not_equal
-from engine.cel.loops import ROUND_SIZE
+from engine.cel.budget import ROUND_SIZE, UNCOUNTED
 from engine.cel.plan import make_map
 from engine.cel.values import MISSING, CelMap, to_timestamp
 from engine.errors import EvaluationError
 
 _CONTAINERS: Final = frozenset({list, dict, CelMap})
 _MAPS: Final = frozenset({dict, CelMap})
-_SIZED: Final = frozenset({str, bytes, list})
+_TEXTS: Final = frozenset({str, bytes})
+#: The longest values that a function makes or compares itself.
+MAX_TEXT: Final = ROUND_SIZE * UNCOUNTED
+MAX_ELEMENTS: Final = 64
 
 
 class GiveUpError(Exception):
@@ -70,10 +72,54 @@ def items(value: Any, limit: int) -> Iterable[Any]:
 
 
 def kept(value: Any) -> Any:
-    """`value`, which `map` keeps; one so large that it counts as rounds is left to the closures."""
-    if type(value) in _SIZED and len(value) >= ROUND_SIZE:
+    """`value`, which `map` keeps; one that costs something is left to the closures."""
+    kind = type(value)
+    if kind in _CONTAINERS or (kind in _TEXTS and len(value) >= ROUND_SIZE):
         raise GiveUpError
     return value
+
+
+def few(value: Any) -> Any:
+    """`value`; a long one is left to the closures."""
+    kind = type(value)
+    if kind in _TEXTS:
+        if len(value) > MAX_TEXT:
+            raise GiveUpError
+    elif kind in _CONTAINERS and len(value) > MAX_ELEMENTS:
+        raise GiveUpError
+    return value
+
+
+def flat(value: Any) -> Any:
+    """A list or map that was just made; one that holds lists or maps is left to the closures."""
+    for item in value if type(value) is list else [each for _, each in value.items()]:
+        if type(item) in _CONTAINERS:
+            raise GiveUpError
+    return value
+
+
+def joined(left: Any, right: Any) -> Any:
+    """`left + right` of texts, bytes or lists."""
+    return few(left + right)
+
+
+def equal(left: Any, right: Any) -> bool:
+    """`left == right`; what is long is left to the closures."""
+    if type(left) in _CONTAINERS and type(right) in _CONTAINERS:
+        flat(few(left))
+    return comparison.equal(left, right)
+
+
+def not_equal(left: Any, right: Any) -> bool:
+    """`left != right`."""
+    return not equal(left, right)
+
+
+def contains(item: Any, container: Any) -> bool:
+    """`item in container`; a search through what is long is left to the closures."""
+    if type(container) is list:
+        flat(few(container))
+    return comparison.contains(item, container)
 
 
 #: What Python raises where CEL has an error, or where an event is not as its schema says.
@@ -96,13 +142,15 @@ _FUNCTIONS: Final[tuple[Callable[..., Any], ...]] = (
     has_member,
     items,
     kept,
+    few,
+    flat,
+    joined,
     element,
     contains,
     equal,
     not_equal,
     make_map,
     arithmetic.int64,
-    arithmetic.joined,
     any,
     all,
     float,

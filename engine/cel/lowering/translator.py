@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from engine.cel import guards, tree
+from engine.cel.budget import BUDGET, UNCOUNTED, cost, weight
 from engine.cel.constants import constant_of
 from engine.cel.findings import Findings
 from engine.cel.list_access import asked
 from engine.cel.logic import Closure
-from engine.cel.loops import BUDGET, MAX_ROUNDS
 from engine.cel.lowering.calls import call_function
 from engine.cel.lowering.code import (
     MAX_DEPTH,
@@ -42,10 +42,13 @@ from engine.cel.tree import (
     Node,
     Select,
 )
-from engine.cel.values import MISSING
+from engine.cel.values import MISSING, Duration, Timestamp, UInt
 from engine.errors import EvaluationError
 from engine.schema import Kind
 
+#: Rounds that a part may take which is settled now; a longer one is left for the evaluation.
+FOLDING_ROUNDS: Final = 1_000
+_SCALARS: Final = frozenset({str, int, UInt, float, bool, bytes, Timestamp, Duration, type(None)})
 #: Longest run of `+ - * / %` that is written as one expression.
 _MAX_STEPS: Final = 20
 
@@ -79,7 +82,8 @@ class Translator:
             case ListNode():
                 parts = [general(self.code(item)) for item in node.items]
                 holes = ", ".join(f"{{{number}}}" for number in range(len(parts)))
-                return plain(f"[{holes}]", *parts, kind=list)
+                is_flat = all(part.kind in _SCALARS for part in parts)
+                return plain(f"[{holes}]" if is_flat else f"flat([{holes}])", *parts, kind=list)
             case MapNode():
                 return self._map(node)
             case Comprehension():
@@ -141,7 +145,7 @@ class Translator:
         for key, value in node.entries:
             texts.append(f"({{{len(parts)}}}, {{{len(parts) + 1}}})")
             parts += [general(self.code(key)), general(self.code(value))]
-        return plain(f"make_map([{', '.join(texts)}])", *parts, can_fail=True)
+        return plain(f"flat(make_map([{', '.join(texts)}]))", *parts, can_fail=True)
 
     def _macro(self, node: Comprehension) -> Code:
         reference = self._findings.references[id(node)]
@@ -161,7 +165,8 @@ class Translator:
         result = self.code(node.result) if node.result is not None else None
         del self._items[reference.slot]
         self._safe = safe
-        return make_loop(node.macro, over, item, condition, result, self._findings.slots)
+        loops, heft = self._findings.slots, weight(node)
+        return make_loop(node.macro, over, item, condition, result, loops=loops, weight=heft)
 
     def _bind(self, node: Comprehension, slot: int) -> Code:
         assert node.result is not None
@@ -171,6 +176,8 @@ class Translator:
         self._safe = guards.renamed(safe, guards.name_of(node.range), node.variable)
         self._items[slot] = item
         if value.is_constant:
+            if cost(value.value) > UNCOUNTED:
+                raise UnlowerableError("cel.bind names a long constant")
             self._known[slot] = value.value
         result = self.code(node.result)
         del self._items[slot]
@@ -245,7 +252,7 @@ class Translator:
             return code
         run = plan_part(self._findings, node)
         try:
-            return constant(run({BUDGET: MAX_ROUNDS, **self._known}))
+            return constant(run({BUDGET: FOLDING_ROUNDS, **self._known}))
         except EvaluationError:
             return _call_of(run)
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from engine.cel import evaluate
+from engine.cel.budget import MAX_ROUNDS
 from engine.cel.failures import Failure
-from engine.cel.loops import MAX_ROUNDS
 from engine.errors import EvaluationError
 
 

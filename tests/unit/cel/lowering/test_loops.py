@@ -15,7 +15,7 @@ from tests.unit.cel.plate_variables import compiled, event
 def test_each_macro_is_a_comprehension() -> None:
     assert body("tags.all(t, t != '')") == "all((x1 != k2) for x1 in items(b[k0], k1))"
     assert body("tags.exists(t, t == 'a')") == "any((x1 == k2) for x1 in items(b[k0], k1))"
-    assert body("tags.filter(t, t != '')") == "[x1 for x1 in items(b[k0], k1) if (x1 != k2)]"
+    assert body("tags.filter(t, t != '')") == ("few([x1 for x1 in items(b[k0], k1) if (x1 != k2)])")
 
 
 def test_loops_may_stand_inside_each_other_and_see_the_event() -> None:
@@ -48,10 +48,17 @@ def test_large_values_that_map_keeps_are_counted_by_the_closures() -> None:
 
 def test_a_loop_knows_how_many_rounds_it_may_take() -> None:
     over, item = plain("o", kind=list), Code(Form.ITEM, slot=1, kind=bool)
-    inner = make_loop(Macro.ALL, over, item, item, None, 2)
-    outer = make_loop(Macro.ALL, over, item, inner, None, 2)
+    inner = make_loop(Macro.ALL, over, item, item, None, loops=2, weight=1)
+    outer = make_loop(Macro.ALL, over, item, inner, None, loops=2, weight=1)
     assert inner.rounds == MAX_ITEMS[2]
     assert outer.rounds == MAX_ITEMS[2] * (1 + MAX_ITEMS[2]) <= 100_000
+
+
+def test_a_loop_with_a_long_body_runs_over_fewer_items() -> None:
+    over, item = plain("o", kind=list), Code(Form.ITEM, slot=1, kind=bool)
+    long = make_loop(Macro.ALL, over, item, item, None, loops=1, weight=20)
+    assert long.parts[1].value == MAX_ITEMS[1] // 20
+    assert long.rounds == MAX_ITEMS[1]
 
 
 def test_the_items_of_constant_lists_and_of_maps_are_typed() -> None:

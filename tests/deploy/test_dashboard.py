@@ -34,11 +34,14 @@ channels:
   good: {url}/good
   refused: {url}/refused
   flaky: {url}/flaky
+watchlists:
+  wanted: {list}
 notifications:
   slack: {{enabled: false, webhook_url: "https://hooks.slack.example/x"}}
 rules:
   - {{id: all, name: All, when: "true", notify: [good, refused, flaky],
      rate_limit: {{enabled: false}}, message_template: "{{plate.normalized_text}}"}}
+  - {{id: listed, name: Listed, when: plate.normalized_text in watchlist("wanted"), notify: [good]}}
   - {{id: limited, name: Limited, when: "true", notify: [good],
      rate_limit: {{cooldown_seconds: 3600, dedup_key: camera_id}}, message_template: x}}
   - {{id: failing, name: Failing, when: "extras.frame_number > 1", notify: [good],
@@ -85,7 +88,9 @@ def prometheus(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with HttpReceiver() as hooks, RegistryServer() as registry:
         hooks.answer_when(lambda request: request.path == "/refused", Answer(400))
         hooks.answer_when(lambda request: request.path == "/flaky", Answer(503))
-        rules = RULES.format(url=hooks.url)
+        plates = folder / "wanted.txt"
+        plates.write_text("AAA1\n")
+        rules = RULES.format(url=hooks.url, list=plates)
         quick = {"RETRY_DELAY_BASE": "200ms"}
         site = Site(folder, broker, registry.url, rules, quick)
         schema = EVENT_SCHEMA.read_text()

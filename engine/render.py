@@ -10,6 +10,7 @@ from typing import Any
 from channels.alert import Alert
 from engine.event import Event
 from engine.rules import Rule
+from engine.rules.rule import message_bindings
 
 
 def alert_id(digest: bytes, rule_id: str) -> str:
@@ -20,11 +21,7 @@ def alert_id(digest: bytes, rule_id: str) -> str:
 
 def template_bindings(rule: Rule, event: Event, suppressed_count: int) -> dict[str, Any]:
     """What a message template sees: the event, its rule, and how many matches it stands for."""
-    return {
-        **event.bindings,
-        "rule": {"id": rule.rule_id, "name": rule.name, "priority": str(rule.priority)},
-        "suppressed_count": suppressed_count,
-    }
+    return message_bindings(rule, event.bindings, suppressed_count)
 
 
 def render(rule: Rule, event: Event, suppressed_count: int, now: datetime) -> tuple[Alert, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -73,10 +73,13 @@ class Settings:
         return self.schemas_path / "dlq_message.avsc"
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+    def from_environment(
+        cls, environment: Mapping[str, str] | None = None, further: FurtherCheck = lambda _: ()
+    ) -> Settings:
         """Read `environment` (default: the process's own); an empty variable counts as unset.
 
-        Raises SettingsError with every malformed or contradictory value at once.
+        `further` says what else is wrong with settings, of which those that are malformed have
+        their defaults. Raises SettingsError with every malformed or contradictory value at once.
         """
         given = dict(os.environ if environment is None else environment)
         problems: list[str] = []
@@ -92,12 +95,13 @@ class Settings:
         for attribute, prefix in OPTION_PREFIXES.items():
             values[attribute] = Secret(_options(given, prefix, problems))
         settings = cls(**values)  # type: ignore[arg-type]
-        problems += _contradictions(settings, given)
+        problems += [*_contradictions(settings, given), *further(settings)]
         if problems:
             raise SettingsError(tuple(sorted(problems)))
         return settings
 
 
+FurtherCheck = Callable[[Settings], Iterable[str]]
 DEFAULT_REGISTRY: Final = "http://localhost:8081"
 OPTION_PREFIXES: Final = {
     "kafka_options": "KAFKA_CONFIG_",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -104,6 +106,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Scrapes are no news."""
 
 
+def _refusal(host: str, port: int, error: OSError | UnicodeError) -> str:
+    what = f"can't listen on {host}:{port} ({error})"
+    is_no_name = isinstance(error, socket.gaierror | UnicodeError)
+    if is_no_name or getattr(error, "errno", None) == errno.EADDRNOTAVAIL:
+        return f"METRICS_HOST: {what}, set an address of this machine, or 0.0.0.0 for all"
+    return f"METRICS_PORT: {what}, free it or set another"
+
+
 class WebPort:
     """Serves the paths from threads of its own until closed."""
 
@@ -117,10 +127,8 @@ class WebPort:
         """Bind at once; raises SettingsError when the port can't be had."""
         try:
             self._server = _Server((host, port), exposition, checks)
-        except OSError as error:
-            raise SettingsError(
-                (f"METRICS_PORT: can't listen on {host}:{port} ({error}), free it or set another",)
-            ) from error
+        except (OSError, UnicodeError) as error:
+            raise SettingsError((_refusal(host, port, error),)) from error
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.2,), name="web", daemon=True
         )

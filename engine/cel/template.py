@@ -73,6 +73,18 @@ class Template:
                 failed += 1
         return "".join(texts), failed
 
+    def failures(self, bindings: Mapping[str, Any]) -> list[tuple[str, EvaluationError]]:
+        """The expressions of the placeholders that fail, each with why."""
+        found: list[tuple[str, EvaluationError]] = []
+        for part in self._parts:
+            if isinstance(part, str):
+                continue
+            try:
+                part.render(bindings)
+            except EvaluationError as error:
+                found.append((part.expression.text, error))
+        return found
+
 
 def compile_template(
     text: str,

@@ -60,8 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     except RulesError as error:
         _write(_report(form, error.faults))
         if form is Format.TEXT:
-            word = "fault" if len(error.faults) == 1 else "faults"
-            _write(f"{len(error.faults)} {word}: the rules can't be loaded")
+            _write(f"{_counted(len(error.faults), 'fault')}: the rules can't be loaded")
         return exit_code(error)
     if form is Format.JSON:
         shown = {rule.rule_id: rule.condition.cel for rule in rule_set.rules}
@@ -105,13 +104,18 @@ def _watchlists(rule_set: RuleSet) -> list[dict[str, object]]:
 
 def _summary(rule_set: RuleSet) -> str:
     targets = sum(len(targets) for targets in rule_set.channels.values())
+    channels = _counted(len(rule_set.channels), "channel")
     parts = [
-        f"{len(rule_set.rules)} rules",
+        _counted(len(rule_set.rules), "rule"),
         f"{len(rule_set.disabled)} disabled",
-        f"{len(rule_set.channels)} channels with {targets} recipients",
-        f"{len(rule_set.warnings)} warnings",
+        f"{channels} with {_counted(targets, 'recipient')}",
+        _counted(len(rule_set.warnings), "warning"),
     ]
     return f"good: {', '.join(parts)}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _write(text: str) -> None:

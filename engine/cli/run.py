@@ -8,6 +8,7 @@ from channels.redact import redact
 from engine.logs import configure_logs
 from engine.service import serve
 from engine.settings import Settings
+from engine.stream.options import option_problems
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,6 +29,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until told to stop."""
-    settings = Settings.from_environment()
+    settings = Settings.from_environment(further=option_problems)
     configure_logs(settings.log_level, settings.log_format, redact=redact)
     return serve(settings, strict=arguments.strict)

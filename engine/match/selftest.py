@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
 from engine.errors import EvaluationError
-from engine.event import make_event
+from engine.event import Event, make_event
 from engine.rules import Expect, Rule, RuleTest
+from engine.rules.rule import message_bindings
 from engine.schema import EventSchema
 
 
@@ -31,7 +32,8 @@ def run_tests(
 ) -> list[RuleTestResult]:
     """Every test of every rule, in order; a naive `captured_at` is read in `zone`.
 
-    An evaluation that fails is a failed test, whatever it expects.
+    An evaluation that fails is a failed test, whatever it expects. Where a rule matches, so is a
+    message or a `dedup_key` that fails.
     """
     return [
         RuleTestResult(rule, test, _problem(rule, test, schema, zone))
@@ -49,9 +51,20 @@ def _problem(rule: Rule, test: RuleTest, schema: EventSchema, zone: tzinfo) -> s
     if not isinstance(held, bool):
         return f"the condition gave {type(held).__name__}, not true or false"
     if held == (test.expect is Expect.MATCH):
-        return ""
+        return "; ".join(_failures(rule, event)) if held else ""
     return (
         "expected a match, but the rule does not match"
         if not held
         else ("expected no match, but the rule matches")
     )
+
+
+def _failures(rule: Rule, event: Event) -> Iterator[str]:
+    """What of the rule's alert can't be had from an event that it matches."""
+    for text, error in rule.template.failures(message_bindings(rule, event.bindings, 0)):
+        yield f"{{{text}}} of the message failed: {error}"
+    for key in rule.rate_limit.keys if rule.rate_limit is not None else ():
+        try:
+            key.evaluate(event.bindings)
+        except EvaluationError as error:
+            yield f"the dedup_key {key.text} failed: {error}"

@@ -76,6 +76,17 @@ class RuleSet:
     watchlists: Mapping[str, Watchlist] = field(default_factory=lambda: MappingProxyType({}))
 
 
+def message_bindings(
+    rule: Rule, event_bindings: Mapping[str, Any], suppressed_count: int
+) -> dict[str, Any]:
+    """What a message template sees: the event, its rule, and how many matches it stands for."""
+    return {
+        **event_bindings,
+        "rule": {"id": rule.rule_id, "name": rule.name, "priority": str(rule.priority)},
+        "suppressed_count": suppressed_count,
+    }
+
+
 def examples_of(rules: Sequence[Rule]) -> list[Mapping[str, Any]]:
     """The partial events that match one of the rules, as their own positive tests say."""
     return [test.event for rule in rules for test in rule.tests if test.expect is Expect.MATCH]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 
 from engine.errors import SettingsError
-from engine.settings import Settings
+from engine.settings import Secret, Settings
 
 SESSION_TIMEOUT_MS: Final = 6_000
 # Every part that logs goes through structlog: librdkafka's own lines on stderr would repeat for as
@@ -44,7 +45,8 @@ _PRODUCER: Final[Mapping[str, Any]] = {
 _ACKNOWLEDGED: Final = "a dead letter counts once every replica has it, remove it"
 _STATISTICS: Final = "statistics.interval.ms"
 _NO_TEXT: Final = "it can't be given as a text, remove it"
-_OWNED: Final = {
+#: The options that no other value may take, besides those of `engine/settings.py`.
+OWNED_BY_CLIENTS: Final = {
     "acks": _ACKNOWLEDGED,
     "request.required.acks": _ACKNOWLEDGED,
     "transactional.id": "dead letters are sent one by one, remove it",
@@ -56,17 +58,16 @@ _OWNED: Final = {
 }
 # `KAFKA_CONFIG_LOG_LEVEL` arrives with a dot; these are librdkafka's only names with a line below.
 _UNDERSCORED: Final = {"log.level": "log_level"}
+_FAILED: Final = re.compile(r"^Failed to create (consumer|producer): ")
 _SECRET_OPTION: Final = re.compile(r"password|secret|token|key|pem|credential|config|jaas")
 
 
 def consumer_options(settings: Settings) -> dict[str, Any]:
     """What `confluent_kafka.Consumer` takes; SettingsError for options that the engine owns."""
     given = _given(settings)
-    problems = [f"{_variable(name)}: {_OWNED[name]}" for name in given if name in _OWNED]
-    if not given.get(_STATISTICS, "1").strip("0"):
-        problems.append(f"{_variable(_STATISTICS)}: /readyz and the lag live by it, remove it")
+    problems = _owned(given)
     if problems:
-        raise SettingsError(tuple(problems))
+        raise SettingsError(tuple(problems.values()))
     options = {**_CLIENT, **_CONSUMER}
     if given.get("group.protocol", "classic").lower() == "classic":
         # With the newer protocol all three belong to the broker.
@@ -105,6 +106,77 @@ def check_producer_options(settings: Settings) -> None:
         Producer(options).close()
     except KafkaException as error:
         raise refused_options(error, settings) from None
+
+
+def option_problems(settings: Settings) -> list[str]:
+    """What is wrong with `KAFKA_CONFIG_…`, each option by its variable.
+
+    The clients are made, which finds whatever librdkafka refuses, but connect to nothing.
+    """
+    given = _given(settings)
+    owned = _owned(given)
+    left = {name: value for name, value in given.items() if name not in owned}
+    problems = [*owned.values()]
+    if left:
+        problems += _refused(Consumer, consumer_options, settings, left)
+    if left and settings.enable_dlq:
+        problems += _refused(Producer, producer_options, settings, left)
+    return list(dict.fromkeys(problems))
+
+
+def _owned(given: Mapping[str, str]) -> dict[str, str]:
+    """The problems of options that the engine owns, by their names."""
+    problems = {
+        name: f"{_variable(name)}: {OWNED_BY_CLIENTS[name]}"
+        for name in given
+        if name in OWNED_BY_CLIENTS
+    }
+    if not given.get(_STATISTICS, "1").strip("0"):
+        problems[_STATISTICS] = (
+            f"{_variable(_STATISTICS)}: /readyz and the lag live by it, remove it"
+        )
+    return problems
+
+
+def _refused(
+    make: Callable[[dict[str, Any]], Any],
+    options_of: Callable[[Settings], dict[str, Any]],
+    settings: Settings,
+    left: dict[str, str],
+) -> list[str]:
+    """What a client refuses: one reason at a time, whose option is then taken out of `left`."""
+
+    def reason_for(given: Mapping[str, str]) -> str:
+        options = options_of(replace(settings, kafka_options=Secret(given)))
+        # Without an address nothing is connected to.
+        del options["bootstrap.servers"]
+        try:
+            make(options).close()
+        except KafkaException as error:
+            return _FAILED.sub("", error.args[0].str().strip())
+        return ""
+
+    problems: list[str] = []
+    while reason := reason_for(left):
+        name = _to_blame(reason, left, reason_for)
+        variable = "KAFKA_CONFIG_…" if name is None else _variable(name)
+        problems.append(f"{variable}: {redact(reason, settings)}")
+        if name is None:
+            break
+        del left[name]
+    return problems
+
+
+def _to_blame(
+    reason: str, left: Mapping[str, str], reason_for: Callable[[Mapping[str, str]], str]
+) -> str | None:
+    """The option that a reason names, perhaps by another name of it; None for several."""
+    named = [name for name in left if name in reason]
+    if named:
+        return max(named, key=len)
+    without = {name: {each: left[each] for each in left if each != name} for name in left}
+    suspects = [name for name in left if reason_for(without[name]) != reason]
+    return suspects[0] if len(suspects) == 1 else None
 
 
 def redact(text: str, settings: Settings) -> str:

@@ -150,7 +150,7 @@ def test_a_path_that_is_missing_is_unusable(command: str, tmp_path: Path) -> Non
 def test_rules_path_is_the_default(name: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(GOOD_RULE)
     report = alert_engine(tmp_path, "check", variables={name: "mine.yaml"})
-    assert (report.status, report.stdout.splitlines()[-1][:13]) == (0, "good: 1 rules")
+    assert (report.status, report.stdout.splitlines()[-1][:13]) == (0, "good: 1 rule,")
 
 
 def test_all_bad_settings_are_told_at_once(tmp_path: Path) -> None:
@@ -160,6 +160,9 @@ def test_all_bad_settings_are_told_at_once(tmp_path: Path) -> None:
         "MAX_RETRIES": "-1",
         "EVENT_TIMEZONE": "Mars/Olympus",
         "KAFKA_CONFIG_ENABLE_AUTO_COMMIT": "true",
+        "KAFKA_CONFIG_ACKS": "1",
+        "KAFKA_CONFIG_NO_SUCH_OPTION": "x",
+        "KAFKA_CONFIG_SESSION_TIMEOUT_MS": "soon",
         "STATE_URL": "mysql://somewhere",
     }
     report = alert_engine(tmp_path, "run", variables=variables)

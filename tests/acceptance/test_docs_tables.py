@@ -28,7 +28,7 @@ from engine.rules.rule_tests import TEST_KEYS
 from engine.schema import FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings
 from engine.stream.letter import DeadLetterType
-from engine.stream.options import _OWNED as OWNED_BY_CONSUMER
+from engine.stream.options import OWNED_BY_CLIENTS
 from engine.watchlist import STANDING_COLUMNS
 from tests.support.avro import plate_schema
 from tests.support.handbook import (
@@ -155,7 +155,7 @@ def test_the_tables_of_settings_are_whole() -> None:
 def test_the_tables_of_owned_options_are_whole() -> None:
     told = [code for each in CONFIGURATION.tables_of("Owned option") for code in each.codes()]
     kafka, registry = OPTION_PREFIXES["kafka_options"], OPTION_PREFIXES["schema_registry_options"]
-    owned = {option for option in {*OWNED_OPTIONS, *OWNED_BY_CONSUMER} if option != "url"}
+    owned = {option for option in {*OWNED_OPTIONS, *OWNED_BY_CLIENTS} if option != "url"}
     expected = {f"{kafka}{option.upper().replace('.', '_')}" for option in owned}
     assert sorted(told) == sorted({*expected, f"{registry}URL"})
 

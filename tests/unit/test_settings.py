@@ -147,3 +147,15 @@ def test_no_secret_is_printed() -> None:
     assert "hush" not in repr(settings)
     assert str(Secret("hush")) == f"{Secret('hush')}" == "***"
     assert settings.variables.reveal()["SMTP_PASSWORD"] == "hush3"
+
+
+def test_what_else_is_wrong_is_told_beside_what_is_malformed() -> None:
+    def further(settings: Settings) -> list[str]:
+        return [f"DLQ_TOPIC: {settings.dlq_topic} and {settings.max_retries}"]
+
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment({"MAX_RETRIES": "many", "DLQ_TOPIC": "dead"}, further)
+    assert caught.value.problems == (
+        "DLQ_TOPIC: dead and 3",
+        "MAX_RETRIES: 'many' is not a whole number from 0 to 20",
+    )

@@ -95,3 +95,9 @@ def test_a_port_in_use_is_a_clear_error() -> None:
         number = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=rf"METRICS_PORT.*127\.0\.0\.1:{number}"):
             WebPort("127.0.0.1", number, lambda: b"", dict)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "a" * 70, "a..b"])
+def test_an_address_that_is_not_of_this_machine_is_told_as_such(host: str) -> None:
+    with pytest.raises(SettingsError, match=r"METRICS_HOST: can't listen on .*, set an address"):
+        WebPort(host, 0, lambda: b"", dict)

@@ -68,3 +68,26 @@ def test_the_shipped_rules_pass_their_tests() -> None:
     found = run_tests(load_rules([ROOT / "rules"], schema(), None).rules, schema())
     assert len(found) >= 20
     assert [(each.test.name, each.problem) for each in found if not each.is_passed] == []
+
+
+def test_a_message_or_a_key_that_fails_fails_the_test_of_a_match(tmp_path: Path) -> None:
+    rule = (
+        "when: latency_ms > 5, message_template: '{1 / (latency_ms - 7)} {camera_id}',"
+        " rate_limit: {dedup_key: [camera_id, 1 % (latency_ms - 7)]}, tests: ["
+        "{event: {latency_ms: 6}, expect: match}, {event: {latency_ms: 7}, expect: match},"
+        " {event: {latency_ms: 1}, expect: no_match}]"
+    )
+    assert [result.problem for result in _run(tmp_path, rule)] == [
+        "",
+        "{1 / (latency_ms - 7)} of the message failed: division by zero;"
+        " the dedup_key 1 % (latency_ms - 7) failed: modulus by zero",
+        "",
+    ]
+
+
+def test_a_message_may_name_its_rule_and_what_was_held_back(tmp_path: Path) -> None:
+    rule = (
+        "when: 'true', message_template: '{rule.name} {rule.priority} {suppressed_count}',"
+        " rate_limit: {enabled: false}, tests: [{event: {}, expect: match}]"
+    )
+    assert [result.problem for result in _run(tmp_path, rule)] == [""]

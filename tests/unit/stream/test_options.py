@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 
@@ -10,6 +12,7 @@ from engine.settings import Secret, Settings
 from engine.stream.options import (
     check_producer_options,
     consumer_options,
+    option_problems,
     producer_options,
     redact,
     refused_options,
@@ -94,3 +97,51 @@ def test_refused_options_tell_no_secret() -> None:
     error = refused_options(caught.value, given)
     assert "ssl.key.pem" in str(error)
     assert "hunter2" not in str(error)
+
+
+def test_all_bad_options_are_told_at_once_each_by_its_variable() -> None:
+    given = settings(
+        acks="1",
+        statistics_interval_ms="0",
+        foo_bar="x",
+        session_timeout_ms="soon",
+        security_protocol="nope",
+        linger_ms="-1",
+        sasl_username="engine",
+    )
+    assert sorted(option_problems(given)) == [
+        "KAFKA_CONFIG_ACKS: a dead letter counts once every replica has it, remove it",
+        'KAFKA_CONFIG_FOO_BAR: No such configuration property: "foo.bar"',
+        'KAFKA_CONFIG_LINGER_MS: Configuration property "queue.buffering.max.ms" value -1 is '
+        "outside allowed range 0..900000",
+        'KAFKA_CONFIG_SECURITY_PROTOCOL: Invalid value "nope" for configuration property '
+        '"security.protocol"',
+        "KAFKA_CONFIG_SESSION_TIMEOUT_MS: Invalid value for configuration property "
+        '"session.timeout.ms"',
+        "KAFKA_CONFIG_STATISTICS_INTERVAL_MS: /readyz and the lag live by it, remove it",
+    ]
+
+
+def test_what_no_option_alone_is_to_blame_for_is_told_once() -> None:
+    given = settings(security_protocol="SASL_SSL", sasl_mechanism="FOO")
+    (problem,) = option_problems(given)
+    assert problem.startswith("KAFKA_CONFIG_…: ")
+    assert "Unsupported SASL mechanism: FOO" in problem
+
+
+def test_a_problem_tells_no_secret() -> None:
+    (problem,) = option_problems(settings(security_protocol="ssl", ssl_key_pem="hunter2"))
+    assert problem.startswith("KAFKA_CONFIG_SSL_KEY_PEM: ")
+    assert "hunter2" not in problem
+
+
+def test_good_options_have_no_problems() -> None:
+    given = settings(session_timeout_ms="9000", log_level="7", compression_type="zstd")
+    assert option_problems(given) == []
+    assert option_problems(settings()) == []
+
+
+def test_options_of_the_producer_do_not_matter_without_dead_letters() -> None:
+    given = settings(max_in_flight="10")
+    assert [problem[:25] for problem in option_problems(given)] == ["KAFKA_CONFIG_MAX_IN_FLIGH"]
+    assert option_problems(replace(given, enable_dlq=False)) == []

@@ -12,6 +12,7 @@ from typing import Final
 
 from engine.rules.files import rule_files
 from engine.rules.findings import Findings
+from engine.watchlist.reader import MAX_FILE_BYTES
 from engine.watchlist.watchlist import FileMark
 
 _DIGEST_BYTES: Final = 16
@@ -79,10 +80,14 @@ class WatchedFiles:
 
 
 def digest_of(path: Path) -> str:
-    """The digest of a file's content; what can't be read has one of its own."""
+    """The digest of a file's content; what can't be read, or is too large, has one of its own."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        seen = path.stat()
+        if not stat.S_ISREG(seen.st_mode):
             return "no file"
+        if seen.st_size > MAX_FILE_BYTES:
+            # It is refused unread; reading gigabytes would hold up every other change.
+            return f"too large: {seen.st_size} {seen.st_mtime_ns}"
         with path.open("rb") as file:
             return hashlib.file_digest(file, _hasher).hexdigest()
     except (OSError, ValueError) as error:

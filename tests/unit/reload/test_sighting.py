@@ -88,6 +88,17 @@ def test_what_is_no_file_has_a_digest_too(tmp_path: Path) -> None:
     assert digest_of(Path("a\0b")) == "ValueError"
 
 
+def test_a_file_that_is_too_large_to_be_used_is_not_read_for_its_digest(tmp_path: Path) -> None:
+    path = tmp_path / "huge.yaml"
+    # Longer than any disk: reading it would take hours.
+    path.touch()
+    os.truncate(path, 1 << 42)
+    found = digest_of(path)
+    assert found == digest_of(path)
+    os.truncate(path, (1 << 42) + 1)
+    assert digest_of(path) != found
+
+
 def test_a_link_is_watched_where_it_stands_and_where_it_leads(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.yaml").write_text("rules: []")

@@ -20,7 +20,7 @@ FILES = sorted(FOLDER.glob("*.yaml"))
 #: `file:line:column: what, remedy`; the file is the rule file, or a list that it names.
 LINE = re.compile(r"(?P<file>[a-z0-9_/]+\.(yaml|csv)):[1-9]\d*:[1-9]\d*: (?P<what>.*\S.*)")
 FEWEST = 75
-#: Faults that are told without a remedy as yet.
+#: Told without a remedy as yet: values of a test that do not fit, and merge keys of no mapping.
 BARE = frozenset(
     {
         "bad_test",

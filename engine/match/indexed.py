@@ -19,7 +19,8 @@ class IndexedMatcher:
         self._rules = tuple(rules)
         keyring = Keyring()
         self._index = Index([needs_of(rule.condition, keyring) for rule in self._rules])
-        self._plan = tuple((rule, rule.condition.evaluate) for rule in self._rules)
+        # `run`, not `evaluate`: a truth value needs no conversion.
+        self._plan = tuple((rule, rule.condition.run) for rule in self._rules)
         self._on_error = on_error
 
     def all_rules(self) -> tuple[Rule, ...]:

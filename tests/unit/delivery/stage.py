@@ -122,3 +122,8 @@ class Stage:
     def _open(self, mode: OpenMode) -> Store:
         clock = time.time if self._in_real_time else self.clock.epoch
         return open_store(self._url, mode, clock=clock)
+
+
+def delivery_threads() -> list[str]:
+    """The names of the threads that deliver."""
+    return [each.name for each in threading.enumerate() if each.name.startswith("delivery")]

@@ -18,6 +18,19 @@ _FLAGS: Final = {
 }
 
 
+#: What keys are called elsewhere.
+_MEANT: Final = {
+    "from": ("from_address", "from_number"),
+    "to": ("recipients", "to_numbers"),
+    "host": ("smtp_host",),
+    "server": ("smtp_host",),
+    "port": ("smtp_port",),
+    "user": ("username",),
+    "url": ("webhook_url",),
+    "webhook": ("webhook_url",),
+}
+
+
 class ChannelFaultsError(ChannelError):
     """A channel's definition holds faults; all of them are in `faults`, this is the first."""
 
@@ -146,7 +159,7 @@ class Block:
             with self.collect():
                 number = _number(expand(value, self._variables, (key,), is_secret=False))
                 if number is None:
-                    self.fault(f"{key} is not a number", "write a number", key)
+                    self.fault(f"{key} is not a number", f"write one from {low:g} to {high:g}", key)
             if number is None:
                 return default
         if number is None or not low <= number <= high:
@@ -223,7 +236,8 @@ class Block:
         return expanded.strip("\r\n")
 
     def _unknown(self, key: str, keys: Sequence[str]) -> None:
-        close = difflib.get_close_matches(key, keys, 1)
+        meant = [name for name in _MEANT.get(key, ()) if name in keys]
+        close = meant or difflib.get_close_matches(key, keys, 1)
         remedy = f"did you mean {close[0]}?" if close else f"the keys are {', '.join(keys)}"
         self.fault(f"the key {key} is unknown", remedy, key)
 

@@ -7,6 +7,7 @@ retrying and telling are ours. Making a plugin fails on anything that Apprise wo
 from __future__ import annotations
 
 import contextlib
+import difflib
 import logging
 import re
 import threading
@@ -101,14 +102,20 @@ def read_url(url: str, path: Path = ()) -> dict[str, Any]:
         # Apprise takes a "#" before a channel's name for a part of the path.
         found = known.parse_url(url.replace("/#", "/%23")) if known else _url_to_dict(url)
     if not found:
-        raise ChannelError(
-            f"Apprise can't read this {scheme[1]}:// URL",
-            "; ".join(warnings) or "see the service's page in Apprise's wiki",
-            path,
-        )
+        what = f"Apprise can't read this {scheme[1]}:// URL"
+        said = [each for each in warnings if not each.startswith("Unparseable URL")]
+        raise ChannelError("; ".join((what, *said)), _unread(scheme[1].lower()), path)
     if warnings:
         raise ChannelError(f"Apprise: {'; '.join(warnings)}", "correct it", path)
     return dict(found)
+
+
+def _unread(scheme: str) -> str:
+    """The remedy for a URL that Apprise can't read."""
+    near = difflib.get_close_matches(scheme, ("https", "http", *_KNOWN), n=1, cutoff=0.75)
+    if near and near[0] != scheme:
+        return f"did you mean {near[0]}://?"
+    return "write it as Apprise's wiki does, which lists all services"
 
 
 def is_native(url: str) -> bool:

@@ -223,7 +223,10 @@ class Builder:
         for each in tables:
             if not isinstance(each, Table):
                 self._findings.error(
-                    each.place, Code.WRONG_TYPE, "`<<` takes a mapping, or a list of mappings"
+                    each.place,
+                    Code.WRONG_TYPE,
+                    "`<<` takes a mapping, or a list of mappings",
+                    "write `<<: *name` where `&name` marks one, or put quotes around `<<`",
                 )
                 continue
             for name, key in each.keys.items():

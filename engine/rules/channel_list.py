@@ -11,7 +11,7 @@ from channels.block import faults_of
 from channels.plan import plan_targets
 from channels.spec import url_targets
 from engine.errors import ChannelError, Place
-from engine.rules.fields import FLAGS, as_listing, as_table, as_text, check_keys
+from engine.rules.fields import CUT, FLAGS, as_listing, as_table, as_text, check_keys
 from engine.rules.findings import Code, Findings, shown, suggestion
 from engine.rules.node import Listing, Node, Scalar, Table
 from engine.rules.values import plain_value
@@ -102,6 +102,7 @@ class ChannelList:
             return self._stand_in(key.text)
         if self._variables is None:
             return ()
+        self._warn_of_cut(key.text, definition)
         try:
             return make(key.text, plain_value(definition), self._variables)
         except ChannelError as error:
@@ -110,6 +111,14 @@ class ChannelList:
                 what = f"{key.text}: {fault.what}"
                 self._findings.error(place, Code.CHANNEL, what, fault.remedy)
             return ()
+
+    def _warn_of_cut(self, channel: str, definition: Node) -> None:
+        """Warns of values that a `#` made empty, as in `channel: #alerts`."""
+        values = definition.values if isinstance(definition, Table) else {}
+        for name, node in values.items():
+            if isinstance(node, Scalar) and node.is_null and node.is_cut:
+                what = f"{channel}: {shown(name)} is empty"
+                self._findings.warning(node.place, Code.AMBIGUOUS_VALUE, what, CUT)
 
     def resolve(
         self, node: Node | None, rule_id: str, rule: Table, is_enabled: bool

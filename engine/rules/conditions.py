@@ -26,6 +26,19 @@ _OPERATORS: Final = {
     **dict.fromkeys(("like", "includes"), Operator.CONTAINS),
     **dict.fromkeys(("matches", "~", "=~", "starts_with", "ends_with"), Operator.REGEX),
 }
+#: What no operator says, as an expression says it.
+_SIGNS: Final = {
+    **dict.fromkeys(("!=", "<>", "not", "ne", "not_equals", "is_not"), "… != …"),
+    **dict.fromkeys((">=", "gte", "ge", "at_least", "from"), "… >= …"),
+    **dict.fromkeys(("<=", "lte", "le", "at_most"), "… <= …"),
+    **dict.fromkeys(("not_in", "not in", "not_in_list", "none_of"), "!(… in […])"),
+    **dict.fromkeys(("not_contains", "excludes"), "!….contains(…)"),
+    **dict.fromkeys(("not_regex", "!~", "not_matches"), "!….matches(…)"),
+    **dict.fromkeys(("exists", "is_set", "is_not_null"), "… != null"),
+    **dict.fromkeys(("is_null", "missing", "empty"), "… == null"),
+    "between": "… >= … && … <= …",
+}
+_ITEMS: Final = "write each condition after `- `"
 CONDITION_KEYS: Final = ("field", "operator", "value")
 
 
@@ -35,7 +48,8 @@ def read_condition(rule: Table, compiler: Compiler, findings: Findings) -> Expre
     if "conditions" in rule.values:
         parts += _conditions(rule.values["conditions"], compiler, findings)
     if "when" in rule.values:
-        when = as_text(rule.values["when"], "`when`", findings)
+        node = rule.values["when"]
+        when = as_text(node, "`when`", findings, _one_expression(node))
         parts.append(_when(when, compiler, findings) if when is not None else None)
     if not parts:
         key = rule.keys.get("conditions")
@@ -84,10 +98,20 @@ def _when(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression 
     return None
 
 
+def _one_expression(node: Node) -> str:
+    """The remedy for a `when` of several, or of the operators' form."""
+    if isinstance(node, Listing):
+        return "write one expression, its parts joined with &&"
+    if isinstance(node, Table) and "field" in node.values:
+        return "write it as an item of a list under `conditions:`"
+    return "put quotes around the whole expression"
+
+
 def _conditions(node: Node, compiler: Compiler, findings: Findings) -> list[Expression | None]:
     if isinstance(node, Scalar) and node.is_null:
         return []
-    listing = as_listing(node, "`conditions`", findings)
+    remedy = "write an expression under `when:`" if isinstance(node, Scalar) else _ITEMS
+    listing = as_listing(node, "`conditions`", findings, remedy)
     if listing is None:
         return [None]
     if len(listing.items) > MAX_CONDITIONS:
@@ -145,7 +169,10 @@ def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression |
 
 def _meant(text: str) -> str:
     """What an operator of other languages is here."""
-    found = _OPERATORS.get(text.strip().lower())
+    name = text.strip().lower()
+    if name in _SIGNS:
+        return f"write `{_SIGNS[name]}` under `when`"
+    found = _OPERATORS.get(name)
     return f"did you mean `{found}`?" if found is not None else ""
 
 

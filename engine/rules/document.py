@@ -17,12 +17,14 @@ from engine.rules.position import BREAK
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_READABLE: Final = "let the service's user read it, or remove it"
 _ITEMS: Final = "begin a list on a line of its own, one `- item` a line, or write [a, b]"
 _NEAR: Final = "put quotes around the whole value, or look at the indentation and brackets near it"
 _REMEDIES: Final = (
     (
         "mapping values are not allowed",
-        "put quotes around a value that holds `: `, or look at the indentation",
+        "write a blank after each `:`, put quotes around a value that holds `: `, "
+        "or look at the indentation",
     ),
     ("unknown escape", "use single quotes, in which a backslash is just a backslash"),
     ("cannot start any token", "indent with spaces, or put quotes around the value"),
@@ -35,6 +37,9 @@ _REMEDIES: Final = (
     ("mapping keys are not allowed", "put quotes around a value that begins with `?`"),
     ("unknown directive", "remove the `%` at the line's beginning, or put quotes around it"),
     ("invalid Unicode character escape", "use single quotes, in which a backslash is just one"),
+    ("expected '-' indicator", "indent a rule's other keys below its `- id:`, as `id` is"),
+    ("comment or line break", "begin the text on the next line, indented, or put quotes around it"),
+    ("hexdecimal", "use single quotes, in which a backslash is just one"),
     ("did not find expected", _NEAR),
     ("could not find expected", _NEAR),
 )
@@ -74,7 +79,9 @@ def _read_text(path: Path, findings: Findings) -> str | None:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        findings.error(place, Code.UNREADABLE, f"the file can't be read: {error.strerror or error}")
+        findings.error(
+            place, Code.UNREADABLE, f"the file can't be read: {error.strerror or error}", _READABLE
+        )
         return None
     if len(data) > MAX_FILE_BYTES:
         findings.error(
@@ -119,7 +126,7 @@ def _syntax_fault(error: yaml.YAMLError, source: Source, findings: Findings) -> 
         problem = error.reason
     else:
         place, problem = Place(source.file), str(error)
-    remedy = next((remedy for part, remedy in _REMEDIES if part in problem), "")
+    remedy = next((remedy for part, remedy in _REMEDIES if part in problem), _NEAR)
     findings.error(place, Code.YAML, f"this is not valid YAML: {problem}", remedy)
 
 

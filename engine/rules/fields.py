@@ -21,6 +21,7 @@ FLAGS: Final = {
 }
 
 
+CUT: Final = "a `#` begins a comment: put quotes around the value, or a blank behind the `#`"
 #: Where keys belong that are often written a level too high or too deep.
 _PLACES: Final = {
     **dict.fromkeys(("cooldown_seconds", "dedup_key"), "under `rate_limit:`"),
@@ -80,33 +81,41 @@ def as_table(node: Node, name: str, findings: Findings, remedy: str = "") -> Tab
     return None
 
 
-def as_listing(node: Node, name: str, findings: Findings) -> Listing | None:
-    """A list, or None and a fault."""
+def as_listing(node: Node, name: str, findings: Findings, remedy: str = "") -> Listing | None:
+    """A list, or None and a fault; `remedy` says what to write for another value."""
     if isinstance(node, Listing):
         return node
-    if isinstance(node, Scalar) and not node.is_null:
-        remedy = f"write [{shown(node.text)}]"
-    else:
-        remedy = "write one item a line, each after `- `"
     findings.error(
-        node.place, Code.WRONG_TYPE, f"{name} must be a list, but it is {kind_of(node)}", remedy
+        node.place,
+        Code.WRONG_TYPE,
+        f"{name} must be a list, but it is {kind_of(node)}",
+        remedy or as_items(node),
     )
     return None
 
 
-def as_text(node: Node, name: str, findings: Findings) -> Scalar | None:
-    """A text with something in it, or None and a fault."""
+def as_items(node: Node) -> str:
+    """The remedy for what is no list: a text of one line is its only item."""
+    if isinstance(node, Scalar) and not node.is_null and "\n" not in node.text.strip():
+        return f"write [{shown(node.text)}]"
+    return "write one item a line, each after `- `"
+
+
+def as_text(node: Node, name: str, findings: Findings, remedy: str = "") -> Scalar | None:
+    """A text with something in it, or None and a fault; `remedy` is for a list or a mapping."""
     if not isinstance(node, Scalar):
-        remedy = "put quotes around it"
-        if isinstance(node, Listing):
-            remedy = "write one text"
+        if not remedy:
+            remedy = "write one text" if isinstance(node, Listing) else "put quotes around it"
         findings.error(
             node.place, Code.WRONG_TYPE, f"{name} must be a text, but it is {kind_of(node)}", remedy
         )
         return None
     if node.is_null or not node.text.strip():
         findings.error(
-            node.place, Code.BAD_VALUE, f"{name} is empty", "give it a value, or remove it"
+            node.place,
+            Code.BAD_VALUE,
+            f"{name} is empty",
+            CUT if node.is_cut else "give it a value, or remove it",
         )
         return None
     return node

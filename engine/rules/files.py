@@ -10,6 +10,7 @@ from typing import Final
 from engine.errors import Place
 from engine.rules.findings import Code, Findings
 
+_OTHER: Final = "give a rule file or a folder of them"
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 
@@ -21,7 +22,9 @@ def rule_files(paths: Sequence[Path], findings: Findings) -> tuple[Path, ...]:
     found: dict[str, Path] = {}
     for path in paths:
         if (reason := _unusable(path)) is not None:
-            findings.error(Place(str(path)), Code.UNREADABLE, f"the path can't be used: {reason}")
+            findings.error(
+                Place(str(path)), Code.UNREADABLE, f"the path can't be used: {reason}", _OTHER
+            )
             files = []
         elif path.is_dir():
             files = sorted(_folder(path, findings))
@@ -37,9 +40,7 @@ def rule_files(paths: Sequence[Path], findings: Findings) -> tuple[Path, ...]:
         else:
             files = []
             what = "this is not a regular file" if path.exists() else "there is no such file"
-            findings.error(
-                Place(str(path)), Code.UNREADABLE, what, "give a rule file or a folder of them"
-            )
+            findings.error(Place(str(path)), Code.UNREADABLE, what, _OTHER)
         for file in files:
             # Unlike resolve(), it takes a loop of links.
             found.setdefault(os.path.realpath(file), file)
@@ -63,6 +64,7 @@ def _folder(folder: Path, findings: Findings) -> Iterator[Path]:
             Place(str(error.filename or folder)),
             Code.UNREADABLE,
             f"the folder can't be read: {error.strerror or error}",
+            "let the service's user read it",
         )
 
     for where, folders, names in os.walk(folder, onerror=on_error):

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from engine.errors import Place
 from engine.rules.position import BREAK, line_and_column, source_index
 
+_COMMENT: Final = re.compile(r"[ \t]+#[^\s#]")
 NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 
 
 class Source:
     """A file's name, as people gave it, and its text."""
 
-    __slots__ = ("_line_starts", "file", "text")
+    __slots__ = ("_has_cuts", "_line_starts", "file", "text")
 
     def __init__(self, file: str, text: str) -> None:
         self.file = file
         self.text = text
         self._line_starts: list[int] = []
+        self._has_cuts: bool | None = None
+
+    @property
+    def has_cuts(self) -> bool:
+        """May any of its values be cut by a `#` with no blank behind?"""
+        if self._has_cuts is None:
+            self._has_cuts = _COMMENT.search(self.text) is not None
+        return self._has_cuts
 
     def index(self, line: int, column: int) -> int:
         """Where in the text a place is; both count from 1."""
@@ -54,6 +64,19 @@ class Scalar:
     def place(self) -> Place:
         """Where it starts."""
         return Place(self.source.file, self.line, self.column)
+
+    @property
+    def is_cut(self) -> bool:
+        """Does a `#` that looks like a part of the text, with no blank behind, end it?"""
+        if not self.plain or not self.source.has_cuts:
+            return False
+        source = self.source.text
+        start = self.source.index(self.line, self.column)
+        following = BREAK.search(source, start)
+        if source.find("#", start, following.start() if following else len(source)) < 0:
+            return False
+        end = source_index(source, start, self.text, self.style, len(self.text))
+        return end is not None and _COMMENT.match(source, end) is not None
 
     def place_at(self, offset: int) -> Place:
         """Where the code point `offset` of the text stands in the file.

@@ -36,9 +36,8 @@ class Limits:
 
 def read_limits(node: Node, fallback: Limits, findings: Findings) -> Limits:
     """The limits of a `rate_limit` block; what it does not say is the fallback's."""
-    remedy = ""
-    if isinstance(node, Scalar) and number_of(node.text) is not None:
-        remedy = f"write {{cooldown_seconds: {node.text}}}"
+    meant = _in_seconds(node) if isinstance(node, Scalar) else ""
+    remedy = f"write {{cooldown_seconds: {meant}}}" if meant else ""
     table = as_table(node, "`rate_limit`", findings, remedy)
     if table is None:
         return fallback
@@ -73,14 +72,25 @@ def _seconds_remedy(node: Node) -> str:
     if isinstance(node, Scalar):
         if number_of(node.text) is not None and not node.plain:
             return f"write {node.text} without quotes"
-        span = _SPAN.fullmatch(node.text.strip())
-        if span is not None:
-            return f"write it in seconds: {int(span[1]) * _UNITS[span[2]]}"
+        seconds = _in_seconds(node)
+        if seconds and number_of(node.text) is None:
+            return f"write it in seconds: {seconds}"
     return f"write a number of seconds from 0 to {MAX_COOLDOWN_SECONDS:.0f} (366 days)"
 
 
-_SPAN: Final = re.compile(r"([0-9]{1,6}) ?(s|m|min|h|d)")
-_UNITS: Final = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
+def _in_seconds(node: Scalar) -> str:
+    """A number, or a span such as `5m`, as seconds; empty where it is neither."""
+    text = node.text.strip()
+    span = _SPAN.fullmatch(text)
+    if span is not None:
+        return str(int(span[1]) * _UNITS[span[2][0].lower()])
+    return text if number_of(text) is not None else ""
+
+
+_SPAN: Final = re.compile(
+    r"([0-9]{1,6}) ?(s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)", re.I
+)
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 def _keys(node: Node, findings: Findings) -> tuple[Scalar, ...]:

@@ -11,7 +11,7 @@ from engine.errors import Place
 from engine.rules.channel_list import ChannelList
 from engine.rules.compiler import Compiler
 from engine.rules.conditions import read_condition
-from engine.rules.fields import as_flag, as_table, as_text, check_keys
+from engine.rules.fields import CUT, as_flag, as_table, as_text, check_keys
 from engine.rules.findings import Code, Findings, shown, suggestion
 from engine.rules.node import Node, Scalar, Table
 from engine.rules.rate_limits import Limits, rate_limit, read_limits
@@ -164,6 +164,7 @@ class RuleReader:
                 "shorten it; `description` may be long",
             )
             return None
+        self._warn_of_cut(scalar, key)
         if _PLACEHOLDER.search(text):
             self._findings.warning(
                 scalar.place,
@@ -185,4 +186,12 @@ class RuleReader:
         if node is None:
             return self._compiler.default_template(DEFAULT_TEMPLATE, table.place)
         scalar = as_text(node, "`message_template`", self._findings)
-        return None if scalar is None else self._compiler.template(scalar)
+        if scalar is None:
+            return None
+        self._warn_of_cut(scalar, "message_template")
+        return self._compiler.template(scalar)
+
+    def _warn_of_cut(self, scalar: Scalar, key: str) -> None:
+        if scalar.is_cut:
+            what = f"`{key}` ends before the `#`"
+            self._findings.warning(scalar.place, Code.AMBIGUOUS_VALUE, what, CUT)

@@ -15,6 +15,12 @@ from engine.rules.values import event_record
 from engine.schema import TIME_VARIABLE, EventSchema, FieldType, Kind
 
 _CAPTURED_AT: Final = "captured_at"
+_FLAGGED: Final = {
+    "true": Expect.MATCH,
+    "yes": Expect.MATCH,
+    "false": Expect.NO_MATCH,
+    "no": Expect.NO_MATCH,
+}
 TEST_KEYS: Final = ("name", "event", "expect")
 
 
@@ -71,7 +77,9 @@ def _expect(table: Table, findings: Findings) -> Expect | None:
         scalar.place,
         Code.BAD_VALUE,
         f"`expect` can't be `{shown(scalar.text)}`",
-        suggestion(scalar.text, tuple(Expect), "write match or no_match"),
+        f"write {_FLAGGED[scalar.text.lower()]}"
+        if scalar.text.lower() in _FLAGGED
+        else suggestion(scalar.text, tuple(Expect), "write match or no_match"),
     )
     return None
 
@@ -99,7 +107,8 @@ def _event(
     try:
         schema.complete(event)
     except EventError as error:
-        findings.error(node.place, Code.EVENT, f"the event does not fit the schema: {error}")
+        what = f"the event does not fit the schema: {error}"
+        findings.error(node.place, Code.EVENT, what, "correct the field, or leave it out")
         return None
     _check_time(events, findings)
     return event

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from engine.cel import Operator
-from engine.rules.fields import FLAGS, check_keys, kind_of, number_of
+from engine.rules.fields import FLAGS, as_items, check_keys, kind_of, number_of
 from engine.rules.findings import Code, Findings, shown
 from engine.rules.node import Listing, Node, Scalar, Table
-from engine.schema import FieldType, Kind
+from engine.schema import Domain, FieldType, Kind
 
 INVALID: Final = object()
 _NUMERIC: Final = frozenset({Kind.INT, Kind.DOUBLE})
@@ -40,12 +40,17 @@ def operand(
             node.place,
             Code.WRONG_TYPE,
             f"the value of in_list must be a list, but it is {kind_of(node)}",
-            f"write [{shown(node.text)}]"
-            if isinstance(node, Scalar) and not node.is_null
-            else "write one value a line, each after `- `",
+            _several(node, field),
         )
         return INVALID
     return _list(node, field, field_type, findings)
+
+
+def _several(node: Node, field: str) -> str:
+    """The remedy for what is no list."""
+    if isinstance(node, Scalar) and node.text.lstrip().startswith("watchlist("):
+        return f"write `{field} in {shown(node.text.strip())}` under `when`"
+    return as_items(node)
 
 
 def _list(
@@ -135,7 +140,9 @@ def _number(
 def event_value(node: Node, name: str, field_type: FieldType, findings: Findings) -> Any:
     """A part of a test's event as plain Python, or INVALID and a fault; `name` is its path."""
     if isinstance(node, Scalar):
-        return _event_scalar(node, name, field_type, findings)
+        value = _event_scalar(node, name, field_type, findings)
+        _warn_of_never(value, node, name, field_type.domain, findings)
+        return value
     if isinstance(node, Table) and field_type.kind is Kind.RECORD:
         return event_record(node, name, field_type, findings)
     element = field_type.element
@@ -147,6 +154,37 @@ def event_value(node: Node, name: str, field_type: FieldType, findings: Findings
     if element is not None and isinstance(node, Listing) and field_type.kind is Kind.LIST:
         return [event_value(item, f"{name}[]", element, findings) for item in node.items]
     return _misfit(node, name, field_type, findings)
+
+
+def _warn_of_never(
+    value: object, node: Scalar, name: str, domain: Domain | None, findings: Findings
+) -> None:
+    """Warns of a value that no event has, by the promises of its schema."""
+    if domain is None:
+        return
+    if isinstance(value, str):
+        is_never, has = value != "" and not domain.has(value), "other texts"
+        if domain.characters:
+            has = f"the characters {domain.characters}"
+        elif domain.words:
+            has = ", ".join(domain.words)
+    elif isinstance(value, (int, float)):
+        low, high = domain.minimum, domain.maximum
+        is_never = (low is not None and value < low) or (high is not None and value > high)
+        has = " ".join(
+            f"{word} {limit:.15g}"
+            for word, limit in (("from", low), ("to", high))
+            if limit is not None
+        )
+    else:
+        return
+    if is_never:
+        findings.warning(
+            node.place,
+            Code.NO_EFFECT,
+            f"no event has the `{name}` {shown(node.text)}, by its schema",
+            f"write what events have: {has}",
+        )
 
 
 def event_record(table: Table, name: str, record: FieldType, findings: Findings) -> dict[str, Any]:
@@ -178,6 +216,29 @@ def _event_scalar(node: Scalar, name: str, field_type: FieldType, findings: Find
     return _misfit(node, name, field_type, findings)
 
 
+def _fitting(node: Node, field_type: FieldType) -> str:
+    """What a test's event may hold instead."""
+    like = _LIKE.get(field_type.kind, "")
+    if isinstance(node, Scalar) and not node.plain and number_of(node.text) is not None:
+        like = f"{node.text} without quotes" if field_type.kind in _NUMERIC else like
+    elif field_type.kind is Kind.RECORD and field_type.fields:
+        like = f"{{{next(iter(field_type.fields))}: …}}"
+    remedy = f"write {like}" if like else "correct it"
+    if field_type.nullable:
+        return f"{remedy}, or null"
+    return f"{remedy}, or leave it out" if isinstance(node, Scalar) and node.is_null else remedy
+
+
+_LIKE: Final = {
+    Kind.STRING: 'a text, "" for an empty one',
+    Kind.INT: "a whole number like 2000, without quotes",
+    Kind.DOUBLE: "a number like 0.9, without quotes",
+    Kind.BOOL: "true or false, without quotes",
+    Kind.BYTES: "a text",
+    Kind.RECORD: "`key: value` lines below it",
+    Kind.LIST: "one item a line, each after `- `",
+    Kind.MAP: "`key: value` lines below it",
+}
 _WANTED: Final = {
     Kind.STRING: "a text",
     Kind.INT: "a whole number",
@@ -201,7 +262,7 @@ def _misfit(node: Node, name: str, field_type: FieldType, findings: Findings) ->
         node.place,
         Code.WRONG_TYPE,
         f"`{name}` is {given}, but the event has {wanted} there",
-        "null is allowed too" if field_type.nullable else "",
+        _fitting(node, field_type),
     )
     return INVALID
 

@@ -48,7 +48,10 @@ def test_merge_keys_fill_in_what_is_missing() -> None:
 
 
 def test_a_merge_of_a_text_is_a_fault() -> None:
-    assert _parse("a: {<<: text}")[1] == ["f:1:9: `<<` takes a mapping, or a list of mappings"]
+    assert _parse("a: {<<: text}")[1] == [
+        "f:1:9: `<<` takes a mapping, or a list of mappings, write `<<: *name` where `&name` marks "
+        "one, or put quotes around `<<`"
+    ]
 
 
 def test_a_duplicate_key_names_the_first() -> None:

@@ -56,8 +56,10 @@ def test_a_when_that_is_neither_true_nor_false_is_an_error(tmp_path: Path) -> No
     [
         ("{field: latency_ms, operator: '>', value: 5}", "did you mean `greater_than`?"),
         ("{field: latency_ms, operator: '==', value: 5}", "did you mean `equals`?"),
-        ("{field: camera_id, operator: not_in, value: [a]}", "write an expression under `when`"),
+        ("{field: camera_id, operator: not_in, value: [a]}", "write `!(… in […])` under `when`"),
         ("{field: lower(camera_id), operator: equals, value: a}", "stands under `when`"),
+        ("{field: latency_ms, operator: '>=', value: 5}", "write `… >= …` under `when`"),
+        ("{field: camera_id, operator: in_list, value: watchlist(a)}", "write `camera_id in watch"),
         ("plate.confidence > 0.5", "write an expression under `when:`"),
         ("{plate.confidence: 0.5}", "unknown key `plate.confidence` in a condition"),
     ],

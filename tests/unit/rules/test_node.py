@@ -65,3 +65,24 @@ def test_a_places_index_counts_every_line_break_of_yaml() -> None:
     assert isinstance(nodes, Table)
     scalars = [node for node in nodes.values.values() if isinstance(node, Scalar)]
     assert [source.index(each.line, each.column) for each in scalars] == values
+
+
+@pytest.mark.parametrize(
+    ("text", "is_cut"),
+    [
+        ("a: Gate #1", True),
+        ("a: #1", True),
+        ("a: Gate  # a comment", False),
+        ("a: Gate#1", False),
+        ("a: 'Gate' #1", False),
+        ("a: |\n  Gate #1", False),
+        ("a: Gate\n#1", False),
+        ("a: Gate", False),
+    ],
+)
+def test_a_number_sign_with_no_blank_behind_cuts_a_text(text: str, is_cut: bool) -> None:
+    node = _parse(text)
+    assert isinstance(node, Table)
+    value = node.values["a"]
+    assert isinstance(value, Scalar)
+    assert value.is_cut is is_cut

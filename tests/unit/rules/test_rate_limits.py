@@ -86,6 +86,7 @@ def test_a_cooldown_that_is_no_sensible_number_is_an_error(tmp_path: Path, secon
         ("{cooldown_seconds: 5m}", "write it in seconds: 300"),
         ("{cooldown_seconds: 2 h}", "write it in seconds: 7200"),
         ("300", "write {cooldown_seconds: 300}"),
+        ("5 minutes", "write {cooldown_seconds: 300}"),
         ("{enabled: false, when: true}", "it belongs to a rule under `rules:`"),
     ],
 )

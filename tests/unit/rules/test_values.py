@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.cel import Operator
+from engine.errors import Severity
 from engine.rules.document import parse_document
 from engine.rules.findings import Findings
 from engine.rules.node import Node, Source
@@ -178,3 +179,31 @@ def test_a_channels_definition_keeps_what_a_number_would_lose() -> None:
         "i": "12:30",
         "j": [1, {"k": "v"}],
     }
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "remedy"),
+    [
+        ("plate.confidence", "80", "from 0 to 1"),
+        ("plate.normalized_text", "abc", "the characters A-Z0-9"),
+        ("latency_ms", "-1", "from 0"),
+    ],
+)
+def test_a_value_that_no_event_has_is_warned_of(field: str, text: str, remedy: str) -> None:
+    findings, kind = Findings(), schema().field(field)
+    assert kind is not None
+    assert event_value(_node(text), field, kind, findings) is not INVALID
+    (fault,) = findings.sorted()
+    assert fault.severity is Severity.WARNING
+    assert remedy in fault.remedy
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [("plate.confidence", "1"), ("plate.normalized_text", "''"), ("latency_ms", "0")],
+)
+def test_a_value_that_events_may_have_is_not_warned_of(field: str, text: str) -> None:
+    findings, kind = Findings(), schema().field(field)
+    assert kind is not None
+    event_value(_node(text), field, kind, findings)
+    assert findings.sorted() == ()

@@ -220,7 +220,7 @@ class Block:
             try:
                 found[parse(text)] = None
             except ValueError as error:
-                what, _, remedy = str(error).partition(": ")
+                what, _, remedy = str(error).rpartition(": ")
                 self.fault(what, remedy, *path)
         return list(found)
 

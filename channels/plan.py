@@ -122,7 +122,7 @@ def _sender(block: Block, username: str | None) -> tuple[str, str]:
     try:
         return mail_address(text or username or "")
     except ValueError as error:
-        what, _, remedy = str(error).partition(": ")
+        what, _, remedy = str(error).rpartition(": ")
         block.fault(what, remedy, key)
         return "", ""
 

@@ -159,5 +159,5 @@ def _checked(check: Any, text: str, path: Path) -> Any:
     try:
         return check(text)
     except ValueError as error:
-        what, _, remedy = str(error).partition(": ")
+        what, _, remedy = str(error).rpartition(": ")
         raise ChannelError(what, remedy, path) from None

@@ -158,8 +158,8 @@ class ChannelError(AlertEngineError):
 
     code = "channel"
 
-    def __init__(self, what: str, remedy: str = "", path: tuple[str | int, ...] = ()) -> None:
-        super().__init__(f"{what}, {remedy}" if remedy else what)
+    def __init__(self, what: str, remedy: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(f"{what}, {remedy}")
         self.what = what
         self.remedy = remedy
         self.path = path

@@ -24,7 +24,7 @@ _COLLECTION_TAGS: Final = frozenset({"!", f"{_STANDARD}map", f"{_STANDARD}seq"})
 class StopReadingError(Exception):
     """The rest of the document is not worth reading."""
 
-    def __init__(self, place: Place, code: Code, what: str, remedy: str = "") -> None:
+    def __init__(self, place: Place, code: Code, what: str, remedy: str) -> None:
         super().__init__(what)
         self.place = place
         self.code = code

@@ -57,12 +57,12 @@ class Findings:
         self._faults: list[Fault] = []
         self.has_errors = False
 
-    def error(self, place: Place, code: str, what: str, remedy: str = "") -> None:
+    def error(self, place: Place, code: str, what: str, remedy: str) -> None:
         """Adds a fault that stops the load."""
         self.has_errors = True
         self._faults.append(Fault(place, str(code), what, remedy))
 
-    def warning(self, place: Place, code: str, what: str, remedy: str = "") -> None:
+    def warning(self, place: Place, code: str, what: str, remedy: str) -> None:
         """Adds a fault that does not stop the load."""
         self._faults.append(Fault(place, str(code), what, remedy, Severity.WARNING))
 

@@ -51,13 +51,24 @@ class DeadLetterOffice:
         # Letters of an earlier run are sent on at the first retry.
         self._has_kept = producer is not None
         self._retry_at = clock.monotonic()
+        self._to_tell: Sequence[DeadLetter] = ()
+        self._to_keep: Sequence[DeadLetter] = ()
 
     def send(self, letters: Sequence[DeadLetter]) -> None:
-        """Return when every letter is acknowledged or kept; raises StoreUnavailableError."""
+        """Return when every letter is acknowledged or kept.
+
+        Raises StoreUnavailableError; `finish` goes on then.
+        """
         if not letters:
             return
-        if self._producer is not None:
-            self._keep(self._refused(self._producer, letters))
+        self._to_keep = self._refused(self._producer, letters) if self._producer else ()
+        self._to_tell = letters
+        self.finish()
+
+    def finish(self) -> None:
+        """Go on where `send` was interrupted, and send nothing again; StoreUnavailableError."""
+        self._keep(self._to_keep)
+        letters, self._to_keep, self._to_tell = self._to_tell, (), ()
         for letter in letters:
             self._tell(letter)
 

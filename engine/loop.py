@@ -18,7 +18,7 @@ from engine.deadletters import DeadLetterOffice
 from engine.delivery import Dispatcher
 from engine.errors import AlertEngineError, StoreUnavailableError
 from engine.metrics import Metrics
-from engine.pipeline import Batch, Pipeline
+from engine.pipeline import Pipeline
 from engine.stream.consumer import Consumer
 from engine.stream.record import Record
 
@@ -55,6 +55,9 @@ class Loop:
         self._batch_size = batch_size
         self._reach = reach
         self._obstacle: AlertEngineError | None = None
+        # Stored and counted, its dead letters not safe yet: what to commit then, and what is in
+        # the way of the rest.
+        self._processed: tuple[Sequence[Record], AlertEngineError | None] | None = None
         self._lag_due = 0.0
         self._measured: set[tuple[str, str]] = set()
 
@@ -76,6 +79,7 @@ class Loop:
     def _settle(self, records: Sequence[Record]) -> None:
         started = self._clock.monotonic()
         pending = list(records)
+        self._processed = None
         while pending:
             obstacle, settled = self._advance(pending)
             pending = pending[settled:]
@@ -91,19 +95,25 @@ class Loop:
     def _advance(self, pending: Sequence[Record]) -> tuple[AlertEngineError | None, int]:
         """Settle what can be settled; what is in the way of the rest, and how many were settled."""
         try:
-            batch = self._pipeline.process(pending)
-            if batch.settled:
-                self._finish(pending[: batch.settled], batch)
+            if self._processed is None:
+                batch = self._pipeline.process(pending)
+                if not batch.settled:
+                    return batch.interruption, 0
+                self._processed = (pending[: batch.settled], batch.interruption)
+                self._dispatcher.wake(batch.fresh)
+                self._office.send(batch.dead_letters)
+            else:
+                # Processed again it would be counted twice, and its letters sent twice.
+                self._office.finish()
         except StoreUnavailableError as error:
             self._metrics.store_errors.inc()
             return error, 0
-        return batch.interruption, batch.settled
-
-    def _finish(self, records: Sequence[Record], batch: Batch) -> None:
-        self._dispatcher.wake(batch.fresh)
-        self._office.send(batch.dead_letters)
+        (records, interruption), self._processed = self._processed, None
         self._consumer.commit(records)
         self._reach("commit")
+        # Some may have gone to another consumer meanwhile.
+        settled = {id(record) for record in records}
+        return interruption, sum(id(record) in settled for record in pending)
 
     def _wait(self, pending: Sequence[Record]) -> list[Record]:
         self._consumer.pause()

@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.deadletters import RETRY_SECONDS, DeadLetterOffice
+from engine.errors import StoreUnavailableError
 from engine.metrics import Metrics
 from engine.settings import Secret, Settings
-from engine.store import Store, open_store
+from engine.store import KeptDeadLetter, Store, open_store
 from engine.stream.consumer import Consumer
 from engine.stream.deadletter import DeadLetter, DeadLetterProducer, DeadLetterType
 from engine.stream.record import Record
@@ -99,6 +101,39 @@ def test_refused_letters_are_kept_and_sent_on_when_the_topic_takes_them_again(
     desk.office.retry()
     assert store.kept_dead_letters(10) == []
     assert len(arrived(settings, 2)) == 2
+
+
+class FullAtFirst:
+    """A store that keeps no letter the first time."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._is_full = True
+        self.kept_dead_letters = store.kept_dead_letters
+        self.drop_dead_letters = store.drop_dead_letters
+
+    def keep_dead_letters(self, letters: Sequence[KeptDeadLetter]) -> None:
+        if self._is_full:
+            self._is_full = False
+            raise StoreUnavailableError("full")
+        self._store.keep_dead_letters(letters)
+
+
+def test_what_a_full_store_interrupted_is_finished_without_sending_again(
+    settings: Settings, store: Store, registry: RegistryServer
+) -> None:
+    full: Any = FullAtFirst(store)
+    desk = Office(settings, full)
+    registry.available = False
+    desk.stopping.set()
+    with pytest.raises(StoreUnavailableError):
+        desk.office.send([letter(b"one")])
+    assert desk.metrics.total("dead_letters_total") == 0
+    desk.office.finish()
+    desk.office.finish()
+    assert [kept.value for kept in store.kept_dead_letters(10)] == [b"one"]
+    assert desk.metrics.total("dead_letters_total") == 1
+    desk.producer.close()
 
 
 def test_letters_kept_by_an_earlier_run_are_sent_on_at_once(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from engine.clock import SystemClock
 from engine.cooldown import Cooldown
 from engine.deadletters import DeadLetterOffice
 from engine.delivery import Dispatcher, RetryPolicy
+from engine.errors import StoreUnavailableError
 from engine.in_force import targets_of
 from engine.loop import Loop
 from engine.metrics import Metrics
@@ -18,6 +19,7 @@ from engine.pipeline import Pipeline
 from engine.settings import Settings
 from engine.store import Store, open_store
 from engine.stream.consumer import Consumer
+from engine.stream.deadletter import DeadLetter
 from engine.stream.decoder import Decoder
 from tests.support.avro import plate_schema
 from tests.support.mock_cluster import MockCluster
@@ -47,6 +49,10 @@ class Plant:
         self.reached = threading.Condition()
         self.rule_set = load_text(RULES, folder)
         self.url = f"sqlite:///{folder}/alerts.db"
+        self.make_office = self.plain_office
+
+    def plain_office(self, store: Store) -> DeadLetterOffice:
+        return DeadLetterOffice(None, store, self.metrics, SystemClock(), self.stop.is_set)
 
     @property
     def mailbox(self) -> Mailbox:
@@ -101,7 +107,7 @@ class Running:
         self.loop = Loop(
             self.consumer,
             pipeline,
-            DeadLetterOffice(None, self.store, plant.metrics, clock, plant.stop.is_set),
+            plant.make_office(self.store),
             self._dispatcher,
             plant.metrics,
             clock,
@@ -220,3 +226,45 @@ def test_poison_is_settled_and_the_next_record_processed(
         assert len(running.store.alerts(10)) == 1
     assert plant.metrics.total("dead_letters_total") == 1
     assert plant.metrics.total("tombstones_total") == 1
+
+
+class InterruptedOffice(DeadLetterOffice):
+    """Counts what it is asked for; it can't finish the first two times."""
+
+    def __init__(self, plant: Plant, store: Store) -> None:
+        super().__init__(None, store, plant.metrics, SystemClock(), plant.stop.is_set)
+        self.sent = 0
+        self.finished = 0
+
+    def send(self, letters: Sequence[DeadLetter]) -> None:
+        self.sent += 1
+        super().send(letters)
+
+    def finish(self) -> None:
+        self.finished += 1
+        if self.finished < 3:
+            raise StoreUnavailableError("full")
+        super().finish()
+
+
+def test_a_batch_whose_letters_cannot_be_kept_yet_is_not_processed_again(
+    plant: Plant, cluster: MockCluster
+) -> None:
+    offices: list[InterruptedOffice] = []
+
+    def make_office(store: Store) -> DeadLetterOffice:
+        offices.append(InterruptedOffice(plant, store))
+        return offices[-1]
+
+    plant.make_office = make_office
+    publish(cluster, plate_record(0).value, b"poison", plate_record(1).value)
+    with plant.run() as running:
+        plant.await_step("commit")
+        publish(cluster, plate_record(2).value)
+        plant.await_step("commit", 2)
+        assert len(running.store.alerts(10)) == 3
+    assert plant.steps.count("match") == plant.steps.count("commit")
+    assert offices[0].finished >= 3
+    assert plant.metrics.total("events_consumed_total") == 3
+    assert plant.metrics.total("dead_letters_total") == 1
+    assert plant.metrics.total("store_errors_total") == 2

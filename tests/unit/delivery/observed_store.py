@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
@@ -11,6 +12,8 @@ from engine.store import Backlog, Delivery, DeliveryState, Hold, Store, StoredDe
 from tests.unit.delivery.manual_clock import PATIENCE_SECONDS
 
 Answer = TypeVar("Answer")
+#: What hangs on a write, such as a gauge, is set a moment after it.
+SOON_SECONDS = 0.02
 
 
 class ObservedStore:
@@ -93,9 +96,12 @@ class ObservedStore:
         return self.delivery(alert_id, target_id)
 
     def await_that(self, is_reached: Callable[[], bool]) -> None:
-        """Wait until it is so, asked after each write and failure."""
+        """Wait until it is so, asked after each write and failure, and again soon after them."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
         with self._changed:
-            assert self._changed.wait_for(is_reached, PATIENCE_SECONDS)
+            while not is_reached():
+                assert time.monotonic() < deadline
+                self._changed.wait(SOON_SECONDS)
 
     def _write(self, write: Callable[[], Answer]) -> Answer:
         with self._changed:

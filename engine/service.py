@@ -256,6 +256,8 @@ def serve(settings: Settings, *, strict: bool = False) -> int:
         set_aside()
 
     watcher = RuleWatcher(source, opening, use, engine.rules_health, kept, clock)
+    # This frame stays to the end; the set that it began with, and its long lists, must not.
+    del opening
 
     def ask_to_stop(number: int, frame: FrameType | None) -> None:
         if engine.stop.is_set():

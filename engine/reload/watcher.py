@@ -127,6 +127,8 @@ class RuleWatcher:
                 return attempt
             tried = None
             _discard(attempt.result)
+            # Its lists must not be there while they are read once more.
+            del attempt
 
     def _take(self, attempt: Attempt, cause: Cause) -> None:
         if isinstance(attempt.result, RulesError):

@@ -126,6 +126,11 @@ class RulesError(AlertEngineError):
         self.faults = faults
         self.lists = lists
 
+    @property
+    def errors(self) -> tuple[Fault, ...]:
+        """The faults that keep the rules from being loaded: no warnings."""
+        return tuple(fault for fault in self.faults if fault.severity is Severity.ERROR)
+
 
 class LastGoodError(AlertEngineError):
     """The last good rule set that was kept can't be used."""

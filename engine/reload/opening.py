@@ -76,7 +76,7 @@ def open_rules(source: RuleSource, last_good: LastGood, clock: Clock, *, strict:
         raise RulesError((*result.faults, told, *error.faults), result.lists) from error
     log.error(
         "rules.last_good",
-        faults=[str(fault) for fault in result.faults],
+        faults=[str(fault) for fault in result.errors],
         rules=len(rule_set.rules),
         loaded_from=str(kept.rules_path),
         kept_at=kept.saved_at.isoformat(timespec="seconds"),

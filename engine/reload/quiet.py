@@ -9,8 +9,8 @@ T = TypeVar("T")
 
 #: So long nothing may change before files are read.
 QUIET_SECONDS: Final = 0.5
-#: Who writes all the time is read after that all the same.
-LONGEST_SECONDS: Final = 10.0
+#: Who writes all the time is read after that all the same. A slow copy of a long list takes less.
+LONGEST_SECONDS: Final = 60.0
 STEP_SECONDS: Final = 0.1
 
 

@@ -163,7 +163,7 @@ class RuleWatcher:
         log.error(
             "rules.refused",
             cause=str(cause),
-            faults=[str(fault) for fault in error.faults],
+            faults=[str(fault) for fault in error.errors],
             in_force=len(self._running.rules),
             remedy="mend the files: they come into force as soon as they are good",
         )

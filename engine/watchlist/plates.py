@@ -8,7 +8,7 @@ from typing import Final
 #: No plate of the world has more characters; what is longer is two plates, or no plate.
 MAX_LENGTH: Final = 20
 _OTHERS: Final = re.compile("[^A-Z0-9]+")
-_SEPARATORS: Final = re.compile(r"[,;|\t\r\n]")
+_SEPARATORS: Final = re.compile(r"[,;|\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 #: What a spreadsheet makes of 1E5, which is a plate.
 _SCIENTIFIC: Final = re.compile(r"[0-9](?:[.,][0-9]+)?E[+-][0-9]+", re.IGNORECASE)
 

@@ -112,6 +112,8 @@ def _check_head(head: bytes) -> None:
     """Refuse what is no text at all."""
     if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise ListError(ListCode.NOT_UTF8, "the file is a spreadsheet, not text", _AS_UTF8)
+    if head.startswith(b"\x1f\x8b"):
+        raise ListError(ListCode.NOT_UTF8, "the file is compressed (gzip), not text", "unpack it")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
         raise ListError(ListCode.NOT_UTF8, "the file is not UTF-8 (perhaps UTF-16)", _AS_UTF8)
 

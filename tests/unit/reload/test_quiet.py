@@ -40,7 +40,7 @@ def test_what_is_being_written_is_seen_once_it_is_whole() -> None:
 
 
 def test_who_writes_all_the_time_is_read_after_the_longest_delay() -> None:
-    scene = Scene(number * 0.3 for number in range(100))
+    scene = Scene(number * 0.3 for number in range(round(LONGEST_SECONDS / 0.3) + 1))
     assert scene.seen() > 0
     assert LONGEST_SECONDS <= scene.now <= LONGEST_SECONDS + STEP_SECONDS
 

@@ -50,6 +50,8 @@ def test_letters_that_are_left_out_are_noticed(text: str, is_so: bool) -> None:
         ("ABC;note", "separator"),
         ("ABC,1", "separator"),
         ("AB\nC1", "separator"),
+        ("ABC1\x0bDEF2", "separator"),
+        ("ABC1\u2028DEF2", "separator"),
         ("1.00E+05", "spreadsheet"),
         ("1,5e-10", "spreadsheet"),
         ("A" * (MAX_LENGTH + 1), "more than 20"),

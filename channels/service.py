@@ -146,8 +146,11 @@ def _service_name(plugin: NotifyBase, keywords: Mapping[str, Any]) -> tuple[str,
     """The schema, and the host where that is a host; in some URLs it is a token."""
     schema = str(keywords["schema"]).lower()
     host = str(keywords.get("host") or "")
-    if "host" not in type(plugin).template_tokens or not host:
+    if "host" not in type(plugin).template_tokens:
         return (schema,)
+    if not host:
+        given: Sequence[Any] = keywords.get("targets") or ()
+        return (schema, hashed(str(given[0]))) if len(given) == 1 else (schema,)
     port = keywords.get("port")
     if not port and "." not in host and host != "localhost":
         # ntfy://topic has its topic there, which is as good as a password.

@@ -14,6 +14,8 @@ from engine.rules.node import Listing, Node, Scalar, Source, Table
 MAX_DEPTH: Final = 50
 MAX_NODES: Final = 1_000_000
 MAX_ALIASED_NODES: Final = 100_000
+TOO_DEEP: Final = f"this is nested more than {MAX_DEPTH} deep"
+LESS_DEEP: Final = "no rule needs that: look at the brackets"
 
 _STANDARD: Final = "tag:yaml.org,2002:"
 _TEXT_TAGS: Final = frozenset({"!", f"{_STANDARD}str"})
@@ -136,8 +138,8 @@ class Builder:
             raise StopReadingError(
                 self._place(event),
                 Code.TOO_DEEP,
-                f"this is nested more than {MAX_DEPTH} deep",
-                "no rule needs that: look at the brackets",
+                TOO_DEEP,
+                LESS_DEEP,
             )
         mark = event.start_mark
         node = node_type(self._source, self._line_of(mark), mark.column + 1)

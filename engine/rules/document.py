@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 
 from engine.errors import Place
-from engine.rules.builder import Builder, StopReadingError
+from engine.rules.builder import LESS_DEEP, TOO_DEEP, Builder, StopReadingError
 from engine.rules.findings import Code, Findings
 from engine.rules.node import Node, Scalar, Source
 from engine.rules.position import BREAK
@@ -126,6 +126,10 @@ def _syntax_fault(error: yaml.YAMLError, source: Source, findings: Findings) -> 
         problem = error.reason
     else:
         place, problem = Place(source.file), str(error)
+    if "nesting depth" in problem:
+        # The parser has a limit of its own, and looks ahead.
+        findings.error(place, Code.TOO_DEEP, TOO_DEEP, LESS_DEEP)
+        return
     remedy = next((remedy for part, remedy in _REMEDIES if part in problem), _NEAR)
     findings.error(place, Code.YAML, f"this is not valid YAML: {problem}", remedy)
 

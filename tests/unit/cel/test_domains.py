@@ -219,7 +219,7 @@ def test_a_text_in_lower_case_is_of_the_characters_in_lower_case() -> None:
 
 def test_the_parts_of_one_of_few_words_are_not_those_words() -> None:
     assert of_parts(Domain(words=("LEFT",))) is None
-    assert of_parts(LETTERS) is LETTERS
+    assert of_parts(LETTERS) == LETTERS
 
 
 def test_odd_values_are_found_in_long_lists() -> None:

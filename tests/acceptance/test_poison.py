@@ -24,6 +24,7 @@ from tests.support.services import SLACK, Services
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA, Site
 from tests.support.smtp_receiver import SmtpReceiver
+from tests.support.stream import REFRESH_MS
 
 READ_SECONDS = 30.0
 HEADERS = [("traceparent", b"\x00\xff"), ("empty", None), ("traceparent", b"again")]
@@ -51,7 +52,7 @@ def dead_letters(broker: Broker, registry_url: str, topic: str, count: int) -> l
             "bootstrap.servers": broker.bootstrap_servers,
             "group.id": f"reader-of-{topic}",
             "auto.offset.reset": "earliest",
-            "topic.metadata.refresh.interval.ms": 300,
+            "topic.metadata.refresh.interval.ms": REFRESH_MS,
         }
     )
     read = AvroDeserializer(SchemaRegistryClient({"url": registry_url}))

@@ -19,9 +19,10 @@ from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker, RealKafka
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA
+from tests.support.stream import REFRESH_MS
 
 STOP_SECONDS = 10.0
-LOOK_OFTEN = {"KAFKA_CONFIG_TOPIC_METADATA_REFRESH_INTERVAL_MS": "300"}
+LOOK_OFTEN = {"KAFKA_CONFIG_TOPIC_METADATA_REFRESH_INTERVAL_MS": REFRESH_MS}
 PATIENCE_SECONDS = 30.0
 EVENTS = 400
 SOME = 60

@@ -176,7 +176,15 @@ def mistakes(site: Site) -> Iterator[tuple[str, str]]:
         assert done.status == 1, done.output
         yield f"check of wrong rules {form}", done.output
     variables = {**site.environment, "RULES_PATH": "wrong.yaml"}
-    yield "run of wrong rules", alert_engine(site.folder, "run", variables=variables).output
+    done = alert_engine(site.folder, "run", "--strict", variables=variables)
+    assert done.status == 1, done.output
+    yield "run of wrong rules", done.output
+    with site.start(RULES_PATH="wrong.yaml") as engine:
+        engine.wait_ready()
+        yield from pages(engine)
+        assert engine.stop() == 0
+    assert "rules.last_good" in engine.output
+    yield from logged(engine)
     protocol = "KAFKA_CONFIG_SECURITY_PROTOCOL"
     for name in (protocol, "SCHEMA_REGISTRY_URL", "STATE_URL", "KAFKA_TOPIC"):
         variables = {**site.environment, name: SECRETS["SASL_PASSWORD"]}

@@ -17,6 +17,9 @@ PATIENCE_SECONDS = 30.0
 POLL_SECONDS = 0.05
 # The mock cluster lets a rebalance wait for most of a session; a real one takes no shorter session.
 SESSION_MS = 1_500
+# How often a client looks for new topics. An answer waits behind a fetch (500 ms), and a question
+# that is asked before it has come puts it off.
+REFRESH_MS = "1000"
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -38,7 +41,7 @@ def stream_settings(
             {
                 "session.timeout.ms": str(SESSION_MS),
                 "statistics.interval.ms": "100",
-                "topic.metadata.refresh.interval.ms": "200",
+                "topic.metadata.refresh.interval.ms": REFRESH_MS,
                 **(options or {}),
             }
         ),

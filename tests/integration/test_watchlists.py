@@ -83,4 +83,4 @@ def test_what_a_list_says_goes_out_with_the_alert(site: Site, https_receiver: Ht
     # A row that is left out is told at the start, and no plate of the list is.
     assert "stolen.csv:6:1" in output
     assert "this row is left out: the plate is empty" in output
-    assert "789" not in output
+    assert "XYZ" not in output

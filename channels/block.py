@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final
 
+from channels.recipients import RecipientError
 from channels.redact import remember
 from channels.variables import Path, expand
 from engine.errors import ChannelError
@@ -214,14 +215,13 @@ class Block:
         return found
 
     def each(self, entries: Sequence[tuple[Path, str]], parse: Callable[[str], str]) -> list[str]:
-        """The entries parsed, repetitions left out; a ValueError of `parse` is a fault."""
+        """The entries parsed, repetitions left out; a RecipientError is a fault."""
         found: dict[str, None] = {}
         for path, text in entries:
             try:
                 found[parse(text)] = None
-            except ValueError as error:
-                what, _, remedy = str(error).rpartition(": ")
-                self.fault(what, remedy, *path)
+            except RecipientError as error:
+                self.fault(error.what, error.remedy, *path)
         return list(found)
 
     def _text(

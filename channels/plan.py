@@ -36,7 +36,7 @@ from channels.hook import WEBHOOK_KEYS, read_webhook
 from channels.identity import target_id
 from channels.mail_plugin import NotifyEmail
 from channels.plugins import make_plugin
-from channels.recipients import mail_address, phone_number, source_number
+from channels.recipients import RecipientError, mail_address, phone_number, source_number
 from channels.redact import basic_login, remember
 from channels.render import Style
 from channels.slack import SlackPlugin
@@ -121,9 +121,8 @@ def _sender(block: Block, username: str | None) -> tuple[str, str]:
         return "", ""
     try:
         return mail_address(text or username or "")
-    except ValueError as error:
-        what, _, remedy = str(error).rpartition(": ")
-        block.fault(what, remedy, key)
+    except RecipientError as error:
+        block.fault(error.what, error.remedy, key)
         return "", ""
 
 

@@ -14,7 +14,7 @@ from apprise.utils.parse import parse_emails, parse_list, parse_phone_no
 from channels.identity import hashed, target_id
 from channels.mail_plugin import NotifyEmail
 from channels.plugins import make_plugin, plugin_class, read_url
-from channels.recipients import mail_address, phone_number
+from channels.recipients import RecipientError, mail_address, phone_number
 from channels.render import Style
 from channels.variables import Path
 from engine.errors import ChannelError
@@ -161,6 +161,5 @@ def _service_name(plugin: NotifyBase, keywords: Mapping[str, Any]) -> tuple[str,
 def _checked(check: Any, text: str, path: Path) -> Any:
     try:
         return check(text)
-    except ValueError as error:
-        what, _, remedy = str(error).rpartition(": ")
-        raise ChannelError(what, remedy, path) from None
+    except RecipientError as error:
+        raise ChannelError(error.what, error.remedy, path) from None

@@ -99,13 +99,22 @@ def producer_options(settings: Settings) -> dict[str, Any]:
 
 def check_producer_options(settings: Settings) -> None:
     """SettingsError for options that librdkafka does not take: at the start, not with a letter."""
-    options = producer_options(settings)
+    error = _refusal(Producer, producer_options(settings))
+    if error is not None:
+        raise refused_options(error, settings)
+
+
+def _refusal(
+    make: Callable[[dict[str, Any]], Any], options: dict[str, Any]
+) -> KafkaException | None:
+    """What librdkafka says against a client with these options."""
     # Without an address nothing is connected to.
     del options["bootstrap.servers"]
     try:
-        Producer(options).close()
+        make(options).close()
     except KafkaException as error:
-        raise refused_options(error, settings) from None
+        return error
+    return None
 
 
 def option_problems(settings: Settings) -> list[str]:
@@ -147,14 +156,8 @@ def _refused(
     """What a client refuses: one reason at a time, whose option is then taken out of `left`."""
 
     def reason_for(given: Mapping[str, str]) -> str:
-        options = options_of(replace(settings, kafka_options=Secret(given)))
-        # Without an address nothing is connected to.
-        del options["bootstrap.servers"]
-        try:
-            make(options).close()
-        except KafkaException as error:
-            return _FAILED.sub("", error.args[0].str().strip())
-        return ""
+        error = _refusal(make, options_of(replace(settings, kafka_options=Secret(given))))
+        return "" if error is None else _FAILED.sub("", error.args[0].str().strip())
 
     problems: list[str] = []
     while reason := reason_for(left):

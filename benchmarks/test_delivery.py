@@ -74,20 +74,20 @@ def slack_targets() -> tuple[Target, ...]:
         for number in range(TARGETS)
         for target in plan_targets(
             "slack", {"enabled": True, "webhook_url": SLACK, "channel": f"#gate-{number}"}, {}
-        )
+        ).whole()
     )
 
 
 def targets_of(kind: str, receivers: Receivers) -> Sequence[Target]:
     match kind:
         case "webhook over HTTP":
-            return url_targets("http", receivers.http_url, {})
+            return url_targets("http", receivers.http_url, {}).whole()
         case "webhook over HTTPS":
-            return url_targets("https", receivers.https_url, {})
+            return url_targets("https", receivers.https_url, {}).whole()
         case "email":
-            return plan_targets("email", email_block(receivers), {})
+            return plan_targets("email", email_block(receivers), {}).whole()
         case "Twilio":
-            return plan_targets("sms", twilio_block(), {})
+            return plan_targets("sms", twilio_block(), {}).whole()
     return slack_targets()
 
 

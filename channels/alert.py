@@ -75,6 +75,7 @@ class Reason(StrEnum):
     SMTP_AUTHENTICATION = "smtp_authentication"
     TLS = "tls"
     NAME_RESOLUTION = "name_resolution"
+    MISCONFIGURED = "misconfigured"
     UNKNOWN = "unknown"
     CHANNEL_REMOVED = "channel_removed"
     RETRIES_EXHAUSTED = "retries_exhausted"

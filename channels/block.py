@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
+from channels.alert import Target
 from channels.recipients import RecipientError
 from channels.redact import remember
 from channels.variables import Path, expand
@@ -52,6 +54,19 @@ def raise_faults(faults: Sequence[ChannelError]) -> None:
         raise faults[0]
     if faults:
         raise ChannelFaultsError(faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The targets that a definition gives, and the faults that keep others from being made."""
+
+    targets: tuple[Target, ...]
+    faults: tuple[ChannelError, ...] = ()
+
+    def whole(self) -> tuple[Target, ...]:
+        """The targets, if they are all; raises ChannelError, or ChannelFaultsError for several."""
+        raise_faults(self.faults)
+        return self.targets
 
 
 class Collector:
@@ -101,9 +116,19 @@ class Block:
         """Add a fault of the key at `path`."""
         self._faults.append(ChannelError(what, remedy, path))
 
-    def check(self) -> None:
-        """Raise ChannelError, or ChannelFaultsError for several, if anything was wrong."""
-        raise_faults(self._faults)
+    @property
+    def faults(self) -> tuple[ChannelError, ...]:
+        """What was wrong so far."""
+        return tuple(self._faults)
+
+    def check(self, recipients: str | None = None) -> None:
+        """Raise ChannelError, or ChannelFaultsError for several, if anything was wrong.
+
+        With `recipients`, the name of a list: unless the only faults are single entries of that
+        list, which cost no other entry anything.
+        """
+        if any(len(fault.path) < 2 or fault.path[0] != recipients for fault in self._faults):
+            raise_faults(self._faults)
 
     def has(self, key: str) -> bool:
         """Whether the key has a value other than null."""

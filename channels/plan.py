@@ -31,7 +31,7 @@ from apprise.plugins.slack import CHANNEL_RE, NotifySlack
 from apprise.plugins.twilio import NotifyTwilio
 
 from channels.alert import Target
-from channels.block import Block
+from channels.block import Block, Made, faults_of
 from channels.hook import WEBHOOK_KEYS, read_webhook
 from channels.identity import target_id
 from channels.mail_plugin import NotifyEmail
@@ -58,13 +58,12 @@ _SID: Final = re.compile(r"AC[0-9a-fA-F]+")
 _AUTH_TOKEN: Final = re.compile(r"[A-Za-z0-9]+")
 
 
-def plan_targets(
-    channel: str, block: Mapping[str, object], variables: Mapping[str, str]
-) -> tuple[Target, ...]:
+def plan_targets(channel: str, block: Mapping[str, object], variables: Mapping[str, str]) -> Made:
     """The targets of a block, one a recipient; none where it is disabled.
 
-    `channel` is the block's name; `variables` is what `${VAR}` is taken from. Raises ChannelError
-    (ChannelFaultsError with all of them, where there are several) with the path inside the block.
+    `channel` is the block's name; `variables` is what `${VAR}` is taken from. Faults have their
+    path inside the block. One recipient that can't be used costs the others nothing. Raises
+    ChannelError where there is no such block.
     """
     readers: Mapping[str, Callable[[str, Block], tuple[Target, ...]]] = {
         "email": _email,
@@ -75,10 +74,13 @@ def plan_targets(
     if channel not in readers:
         raise ChannelError(f"there is no {channel} block", f"use {', '.join(readers)}")
     reader = Block(block, variables, KEYS[channel])
-    if not reader.flag("enabled", default=False):
-        reader.check()
-        return ()
-    return readers[channel](channel, reader)
+    targets: tuple[Target, ...] = ()
+    if reader.flag("enabled", default=False):
+        try:
+            targets = readers[channel](channel, reader)
+        except ChannelError as error:
+            return Made((), faults_of(error))
+    return Made(targets, reader.faults)
 
 
 def _email(channel: str, block: Block) -> tuple[Target, ...]:
@@ -90,7 +92,7 @@ def _email(channel: str, block: Block) -> tuple[Target, ...]:
     sender = _sender(block, username)
     addresses = block.each(block.texts("recipients"), lambda text: mail_address(text)[1])
     _check_login(block, username, password)
-    block.check()
+    block.check("recipients")
     targets = []
     for address in addresses:
         plugin = make_plugin(
@@ -184,7 +186,7 @@ def _sms(channel: str, block: Block) -> tuple[Target, ...]:
             block.fault(f"{key} is not one of Twilio's", "copy it from Twilio's console", key)
     if sid and token:
         remember((basic_login(sid, token),))
-    block.check()
+    block.check("to_numbers")
     return tuple(
         AppriseTarget(
             channel,

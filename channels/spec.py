@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from channels.alert import Target
-from channels.block import Block, faults_of, raise_faults
+from channels.block import Block, Made, faults_of
 from channels.hook import WEBHOOK_KEYS, check_url, read_settings
 from channels.identity import distinct, target_id
 from channels.plugins import is_native
@@ -39,29 +39,28 @@ _HTTP: Final = re.compile(r"https?://", re.I)
 _Part = tuple[str, Recipient | WebhookSettings]
 
 
-def url_targets(
-    channel: str, definition: object, variables: Mapping[str, str]
-) -> tuple[Target, ...]:
+def url_targets(channel: str, definition: object, variables: Mapping[str, str]) -> Made:
     """The targets of an entry of `channels:`, one a recipient.
 
-    `channel` is the entry's name; `variables` is what `${VAR}` is taken from. Raises ChannelError
-    (for several faults ChannelFaultsError, which has all) with the path inside the definition.
+    `channel` is the entry's name; `variables` is what `${VAR}` is taken from. Faults have their
+    path inside the definition. One URL that can't be used costs the entry's others nothing.
     """
     entries: Sequence[object] = definition if isinstance(definition, list) else [definition]
     parts: list[_Part] = []
     faults: list[ChannelError] = []
     if not entries:
-        raise ChannelError("there is no URL", "write one, or remove the channel")
+        faults.append(ChannelError("there is no URL", "write one, or remove the channel"))
     for index, entry in enumerate(entries):
         path: Path = (index,) if entries is definition else ()
         try:
-            parts += _parts(channel, entry, variables)
+            made, found = _parts(channel, entry, variables)
         except ChannelError as error:
-            for fault in faults_of(error):
-                faults.append(ChannelError(fault.what, fault.remedy, (*path, *fault.path)))
-    raise_faults(faults)
+            made, found = [], faults_of(error)
+        parts += made
+        faults += (ChannelError(each.what, each.remedy, (*path, *each.path)) for each in found)
     ids = distinct(name for name, _ in parts)
-    return tuple(_target(channel, name, part) for name, (_, part) in zip(ids, parts, strict=True))
+    targets = (_target(channel, name, part) for name, (_, part) in zip(ids, parts, strict=True))
+    return Made(tuple(targets), tuple(faults))
 
 
 def _target(channel: str, name: str, part: Recipient | WebhookSettings) -> Target:
@@ -70,7 +69,10 @@ def _target(channel: str, name: str, part: Recipient | WebhookSettings) -> Targe
     return AppriseTarget(channel, name, part.plugin, part.style)
 
 
-def _parts(channel: str, entry: object, variables: Mapping[str, str]) -> list[_Part]:
+def _parts(
+    channel: str, entry: object, variables: Mapping[str, str]
+) -> tuple[list[_Part], tuple[ChannelError, ...]]:
+    """What one entry gives, and the faults of those of its URLs that give nothing."""
     if isinstance(entry, str):
         url = _url(entry, variables, ())
         if _HTTP.match(url) and not is_native(url):
@@ -78,8 +80,8 @@ def _parts(channel: str, entry: object, variables: Mapping[str, str]) -> list[_P
             settings = read_settings(block, url)
             host = check_url(block, url)
             block.check()
-            return [(target_id(channel, host), settings)]
-        return _service(channel, url, ())
+            return [(target_id(channel, host), settings)], ()
+        return _service(channel, url, ()), ()
     if isinstance(entry, Mapping):
         return _mapping(channel, entry, variables)
     raise ChannelError("this is not a URL", "write one, a list of them, or a mapping with url")
@@ -87,7 +89,7 @@ def _parts(channel: str, entry: object, variables: Mapping[str, str]) -> list[_P
 
 def _mapping(
     channel: str, entry: Mapping[str, object], variables: Mapping[str, str]
-) -> list[_Part]:
+) -> tuple[list[_Part], tuple[ChannelError, ...]]:
     block = Block(entry, variables, KEYS)
     is_webhook = any(block.has(key) for key in WEBHOOK_KEYS)
     parts: list[_Part] = []
@@ -98,12 +100,13 @@ def _mapping(
         with block.collect():
             url = _url(text, variables, path)
             if is_webhook or (_HTTP.match(url) and not is_native(url)):
-                host = check_url(block, url, *path)
-                parts.append((target_id(channel, host), read_settings(block, url)))
+                settings = read_settings(block, url)
+                if host := check_url(block, url, *path):
+                    parts.append((target_id(channel, host), settings))
             else:
                 parts += _service(channel, url, path)
-    block.check()
-    return parts
+    block.check("urls")
+    return parts, block.faults
 
 
 def _texts(entry: Mapping[str, object], block: Block) -> list[tuple[Path, str]]:

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from types import FrameType, TracebackType
@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 
 from channels.alert import Reason
+from channels.redact import redact
 from engine.cel.failures import Failure
 from engine.clock import SystemClock
 from engine.collector import collector_paused, made_to_stay, set_aside
@@ -33,6 +34,7 @@ from engine.reload import (
     RulesHealth,
     RuleWatcher,
     last_good_of,
+    log_misconfigured,
     log_warnings,
     open_rules,
     rule_source_of,
@@ -40,7 +42,7 @@ from engine.reload import (
 from engine.rules import RuleSet
 from engine.schema import EventSchema
 from engine.settings import Settings
-from engine.store import open_store, why_temporary
+from engine.store import Hold, open_store, why_temporary
 from engine.store_probe import StoreProbe
 from engine.stream.consumer import Consumer
 from engine.stream.deadletter import DeadLetterProducer
@@ -214,12 +216,20 @@ class Engine:
             ),
             "store": self._store_check(obstacle),
             "rules": self.rules_health.check(),
-            "channels": Check(
-                not held,
-                "held: " + ", ".join(hold.target_id for hold in held) if held else "all open",
-                is_essential=False,
-            ),
+            "channels": self._channels_check(held),
         }
+
+    def _channels_check(self, held: Sequence[Hold]) -> Check:
+        misconfigured = {
+            channel: [redact(str(fault)) for fault in faults]
+            for channel, faults in self.rule_set.misconfigured.items()
+        }
+        return Check(
+            not held,
+            "held: " + ", ".join(hold.target_id for hold in held) if held else "all open",
+            is_essential=False,
+            facts={"misconfigured": misconfigured} if misconfigured else {},
+        )
 
     def _store_check(self, obstacle: AlertEngineError | None) -> Check:
         # A small row may still fit where a batch of alerts does not.
@@ -248,6 +258,7 @@ def serve(settings: Settings, *, strict: bool = False) -> int:
     with made_to_stay():
         opening = open_rules(source, kept, clock, strict=strict)
     log_warnings(opening.rule_set.warnings)
+    log_misconfigured(opening.rule_set)
     _warn_of_temporary_state(settings.state_url)
     engine = Engine(settings, source.schema, opening.rule_set)
 

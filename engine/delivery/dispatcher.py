@@ -13,7 +13,8 @@ from typing import Protocol
 
 import structlog
 
-from channels.alert import Target
+from channels.alert import Reason, Target
+from channels.misconfigured import MisconfiguredTarget
 from engine.clock import Clock
 from engine.delivery.courier import Courier, Reach
 from engine.delivery.lane import Lane
@@ -78,7 +79,9 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
         self._roster = Roster(targets, self._lane)
-        self._watch = Watch(store, self._roster, metrics, self._timing, self._stopping)
+        self._watch = Watch(
+            store, self._roster, metrics, self._timing, self._stopping, hold_seconds=hold_seconds
+        )
 
     def start(self) -> None:
         """Begin to deliver what waits already, and probe the targets that were held."""
@@ -134,7 +137,13 @@ class Dispatcher:
             log.warning("delivery.unfinished", sends=unfinished)
 
     def _lane(self, target: Target) -> Lane:
-        return Lane(target, self._policy, self._timing, self._fetch, self._start_worker)
+        lane = Lane(target, self._policy, self._timing, self._fetch, self._start_worker)
+        if isinstance(target, MisconfiguredTarget):
+            now_us = self._timing.now_us()
+            reason = Reason.MISCONFIGURED
+            lane.restore(Hold(target.target_id, target.channel, reason, target.detail, now_us))
+            self._metrics.channel_held.labels(target.channel).inc()
+        return lane
 
     def _start_worker(self, lane: Lane) -> None:
         courier = Courier(

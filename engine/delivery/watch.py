@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import structlog
 
 from channels.alert import Reason
+from channels.misconfigured import stand_in_id
+from engine.delivery.lane import Lane
 from engine.delivery.roster import Roster
 from engine.delivery.timing import Signal, Timing
 from engine.errors import StoreError
@@ -36,7 +38,10 @@ class Watch:
         metrics: Metrics,
         timing: Timing,
         stopping: Signal,
+        *,
+        hold_seconds: float,
     ) -> None:
+        self._hold_seconds = hold_seconds
         self._store = store
         self._roster = roster
         self._metrics = metrics
@@ -100,7 +105,7 @@ class Watch:
             if lane.hold is not None or lane.target_id in waiting:
                 lane.rouse()
         gone = [each for each in backlogs if self._roster.find(each.target_id) is None]
-        is_unsettled = [self._remove(backlog) for backlog in gone]
+        is_unsettled = [self._settle_gone(backlog) for backlog in gone]
         self._roster.forget_idle()
         return any(is_unsettled)
 
@@ -113,23 +118,61 @@ class Watch:
                 self._metrics.channel_held.labels(lane.channel).inc()
         self._has_restored = True
 
+    def _settle_gone(self, backlog: Backlog) -> bool:
+        """End or pass on what waits for a target that is gone; whether some is still in hand."""
+        stand_in = stand_in_id(backlog.channel)
+        if self._roster.find(stand_in) is not None:
+            # Nobody knows which targets the channel will have once its definition is good.
+            self._expire(backlog)
+            return False
+        heirs = [lane for lane in self._roster.lanes if lane.channel == backlog.channel]
+        if backlog.target_id == stand_in and heirs:
+            return self._hand_over(backlog, heirs)
+        return self._remove(backlog)
+
+    def _hand_over(self, backlog: Backlog, heirs: Sequence[Lane]) -> bool:
+        in_hand = self._roster.in_hand(backlog.target_id)
+        target_ids = [lane.target_id for lane in heirs]
+        total = 0
+        while count := self._store.hand_over(backlog.target_id, target_ids, exclude=in_hand):
+            total += count
+        for lane in heirs:
+            lane.rouse()
+        if total:
+            log.info(
+                "delivery.handed_over",
+                channel=backlog.channel,
+                count=total,
+                targets=target_ids,
+            )
+        return bool(in_hand)
+
+    def _expire(self, backlog: Backlog) -> None:
+        before_us = self._timing.now_us() - round(self._hold_seconds * 1e6)
+        self._give_up(backlog, Reason.HOLD_EXPIRED, "delivery.expired", before_us=before_us)
+
     def _remove(self, backlog: Backlog) -> bool:
         in_hand = self._roster.in_hand(backlog.target_id)
+        self._give_up(backlog, Reason.CHANNEL_REMOVED, "delivery.channel_removed", exclude=in_hand)
+        return bool(in_hand)
+
+    def _give_up(
+        self,
+        backlog: Backlog,
+        reason: Reason,
+        event: str,
+        *,
+        before_us: int | None = None,
+        exclude: Collection[int] = (),
+    ) -> None:
         total = 0
         while count := self._store.mark_all_dead(
-            backlog.target_id, Reason.CHANNEL_REMOVED, exclude=in_hand
+            backlog.target_id, reason, waiting_before_us=before_us, exclude=exclude
         ):
             total += count
         if total:
-            dead = self._metrics.notifications_dead
-            dead.labels(backlog.channel, Reason.CHANNEL_REMOVED).inc(total)
-            log.error(
-                "delivery.channel_removed",
-                channel=backlog.channel,
-                target_id=backlog.target_id,
-                count=total,
-            )
-        return bool(in_hand)
+            self._metrics.notifications_dead.labels(backlog.channel, reason).inc(total)
+            log.error(event, channel=backlog.channel, target_id=backlog.target_id, count=total)
 
     def _tend(self, backlogs: Iterable[Backlog]) -> None:
         for backlog in backlogs:
@@ -137,6 +180,8 @@ class Watch:
             # Its last worker may have died, or found no thread to run in.
             if lane is not None:
                 lane.wake({})
+            elif self._roster.find(stand_in_id(backlog.channel)) is not None:
+                self._expire(backlog)
 
     def _count(self, backlogs: Iterable[Backlog]) -> None:
         waiting = Counter({lane.channel: 0 for lane in self._roster.lanes})

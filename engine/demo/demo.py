@@ -183,7 +183,7 @@ def open_rule_set(path: Path, schema: EventSchema, receivers: Receivers) -> Rule
     def receiver_of(channel: str) -> tuple[Target, ...]:
         is_email = channel == "email"
         url = receivers.email_url if is_email else f"{receivers.webhook_url}/{channel}"
-        return url_targets(channel, url, {})
+        return url_targets(channel, url, {}).whole()
 
     rule_set = load_rules([path], schema, {}, stand_in=receiver_of)
     rules = tuple(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from engine.reload.health import RulesHealth
 from engine.reload.opening import Opening, last_good_of, open_rules, rule_source_of
-from engine.reload.watcher import RuleWatcher, log_warnings
+from engine.reload.watcher import RuleWatcher, log_misconfigured, log_warnings
 
 __all__ = [
     "Opening",
     "RuleWatcher",
     "RulesHealth",
     "last_good_of",
+    "log_misconfigured",
     "log_warnings",
     "open_rules",
     "rule_source_of",

@@ -14,6 +14,7 @@ from engine.errors import Fault, LastGoodError, Place, RulesError
 from engine.reload.last_good import KeptSet, LastGood
 from engine.reload.source import Attempt, RuleSource
 from engine.rules import RuleSet
+from engine.rules.channel_list import hold_any, hold_none
 from engine.schema import EventSchema
 from engine.settings import Settings
 from engine.store.location import parse_state_url
@@ -54,11 +55,13 @@ def last_good_of(settings: Settings) -> LastGood:
 def open_rules(source: RuleSource, last_good: LastGood, clock: Clock, *, strict: bool) -> Opening:
     """Load the files or, unless `strict`, the last good set in their place, which is logged.
 
+    A channel whose definition holds faults, such as an unset variable, is held, unless `strict`.
     RulesError when neither can be had, with the faults of both.
     """
     kept, problem = _find(last_good)
     known = _known(kept)
-    attempt = source.attempt(source.files.look(), known)
+    may_hold = hold_none if strict else hold_any
+    attempt = source.attempt(source.files.look(), known, may_hold)
     result = attempt.result
     if not isinstance(result, RulesError):
         if problem is not None:

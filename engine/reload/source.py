@@ -12,6 +12,7 @@ from engine.errors import RulesError
 from engine.reload.last_good import KeptSet
 from engine.reload.sighting import Sighting, WatchedFiles
 from engine.rules import RuleSet, load_rules
+from engine.rules.channel_list import MayHold, hold_any, hold_none
 from engine.schema import EventSchema
 from engine.watchlist import Watchlist
 from engine.watchlist.watchlist import FileMark
@@ -52,13 +53,26 @@ class RuleSource:
         """The file or folder."""
         return self.files.rules_path
 
-    def attempt(self, seen: Sighting, known: Mapping[str, Watchlist]) -> Attempt:
-        """Load once; `seen` is how the files were just now, `known` the lists in force."""
+    def attempt(
+        self,
+        seen: Sighting,
+        known: Mapping[str, Watchlist],
+        may_hold: MayHold = hold_none,
+    ) -> Attempt:
+        """Load once; `seen` is how the files were just now, `known` the lists in force.
+
+        Faults of a channel that `may_hold` don't stop the load.
+        """
         result: RuleSet | RulesError
         lists: Mapping[Path, FileMark | None]
         try:
             result = load_rules(
-                [self.rules_path], self.schema, self._variables, known=known, zone=self._zone
+                [self.rules_path],
+                self.schema,
+                self._variables,
+                known=known,
+                zone=self._zone,
+                may_hold=may_hold,
             )
             lists = {each.path: each.mark for each in result.watchlists.values()}
         except RulesError as error:
@@ -73,6 +87,12 @@ class RuleSource:
         return Attempt(result, loaded, digests, self.files.look() == loaded)
 
     def load_kept(self, kept: KeptSet) -> RuleSet:
-        """Load the copies of a set that was kept; raises RulesError."""
-        path = kept.copy_of(kept.rules_path)
-        return load_rules([path], self.schema, self._variables, zone=self._zone, root=kept.root)
+        """Load the copies of a set that was kept, channels with faults held; raises RulesError."""
+        return load_rules(
+            [kept.copy_of(kept.rules_path)],
+            self.schema,
+            self._variables,
+            zone=self._zone,
+            root=kept.root,
+            may_hold=hold_any,
+        )

@@ -67,7 +67,7 @@ class RuleWatcher:
         attempt = opening.attempt
         self._seen = attempt.sighting
         self._tried: Mapping[Path, str] | None = attempt.digests if attempt.is_current else None
-        self._unkept: Attempt | None = None if opening.kept else attempt
+        self._unkept = None if opening.kept or opening.rule_set.misconfigured else attempt
         self._keep_at = 0.0
         self._not_kept = ""
         self._failure = ""
@@ -120,7 +120,8 @@ class RuleWatcher:
             if tried is not None and source.files.digests(seen) == tried:
                 self._seen = seen
                 return None
-            attempt = source.attempt(seen, self._known)
+            # A channel that works is never broken by a reload; one that is held stays so.
+            attempt = source.attempt(seen, self._known, self._running.misconfigured.__contains__)
             if attempt.is_current or self._stop.is_set() or clock.monotonic() >= until:
                 self._seen = attempt.sighting
                 self._tried = attempt.digests if attempt.is_current else None
@@ -144,6 +145,7 @@ class RuleWatcher:
         was_outdated = self._health.is_outdated
         self._health.note_loaded(len(rule_set.rules))
         self._warn(rule_set.warnings)
+        log_misconfigured(rule_set)
         ids = {rule.rule_id for rule in rule_set.rules}
         former_ids = {rule.rule_id for rule in before.rules}
         log.info(
@@ -156,7 +158,7 @@ class RuleWatcher:
             watchlists={each.name: each.row_count for each in rule_set.watchlists.values()},
             is_mended=was_outdated,
         )
-        self._unkept, self._keep_at = attempt, 0.0
+        self._unkept, self._keep_at = None if rule_set.misconfigured else attempt, 0.0
 
     def _refuse(self, error: RulesError, cause: Cause) -> None:
         self._health.note_refused(error.faults, self._clock.now())
@@ -238,6 +240,17 @@ def log_warnings(warnings: Iterable[Fault]) -> None:
     """Say what `alert-engine check` warns of."""
     for fault in warnings:
         log.warning("rules.warning", place=str(fault.place), what=fault.what, remedy=fault.remedy)
+
+
+def log_misconfigured(rule_set: RuleSet) -> None:
+    """Log each channel that is held because its definition holds faults."""
+    for channel, faults in rule_set.misconfigured.items():
+        log.error(
+            "channel.misconfigured",
+            channel=channel,
+            faults=[str(fault) for fault in faults],
+            remedy="mend it: its alerts are stored and wait; restart where a variable was unset",
+        )
 
 
 def _discard(result: RuleSet | RulesError) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from channels.alert import Target
-from channels.block import faults_of
+from channels.block import Made, faults_of
+from channels.misconfigured import MisconfiguredTarget
 from channels.plan import plan_targets
 from channels.spec import url_targets
-from engine.errors import ChannelError, Place
+from engine.errors import ChannelError, Fault, Place
 from engine.rules.fields import CUT, FLAGS, as_listing, as_table, as_text, check_keys
 from engine.rules.findings import Code, Findings, shown, suggestion
 from engine.rules.node import Listing, Node, Scalar, Table
@@ -20,7 +21,20 @@ PLAN_CHANNELS: Final = ("email", "slack", "webhook", "sms")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 StandIn = Callable[[str], tuple[Target, ...]]
-MakeTargets = Callable[[str, Any, Mapping[str, str]], tuple[Target, ...]]
+MakeTargets = Callable[[str, Any, Mapping[str, str]], Made]
+
+MayHold = Callable[[str], bool]
+"""Whether a channel whose definition holds faults is held, rather than stops the load."""
+
+
+def hold_any(channel: str) -> bool:
+    """Every channel may be held."""
+    return True
+
+
+def hold_none(channel: str) -> bool:
+    """No channel may be held: a fault in a definition stops the load."""
+    return False
 
 
 class ChannelList:
@@ -29,7 +43,8 @@ class ChannelList:
     `variables` is what `${VAR}` is taken from; with None no channel is made, and its definition
     goes unchecked. A `stand_in` makes every channel, disabled ones too, of its name alone. It is
     `is_whole` unless a file can't be read: then an unknown channel may stand in that one, and is
-    no fault.
+    no fault. Where a channel `may_hold`, the faults of its definition are in `misconfigured`, and
+    a target that sends nothing stands for what can't be made of it.
     """
 
     def __init__(
@@ -39,8 +54,11 @@ class ChannelList:
         stand_in: StandIn | None = None,
         *,
         is_whole: bool = True,
+        may_hold: MayHold = hold_none,
     ) -> None:
         self.targets: dict[str, tuple[Target, ...]] = {}
+        self.misconfigured: dict[str, tuple[Fault, ...]] = {}
+        self._may_hold = may_hold
         self._variables = variables
         self._stand_in = stand_in
         self._is_whole = is_whole
@@ -80,7 +98,7 @@ class ChannelList:
                 self._places.setdefault(name, key.place)
             elif _is_disabled(block) and self._stand_in is None:
                 self._disabled.setdefault(name, key.place)
-                self._targets_of(key, block, plan_targets)
+                self._made(key, block, plan_targets)
             else:
                 self._make(key, block, plan_targets)
 
@@ -100,17 +118,36 @@ class ChannelList:
     def _targets_of(self, key: Scalar, definition: Node, make: MakeTargets) -> tuple[Target, ...]:
         if self._stand_in is not None:
             return self._stand_in(key.text)
+        targets, faults = self._made(key, definition, make)
+        if not faults or not self._may_hold(key.text):
+            return targets
+        self.misconfigured[key.text] = faults
+        detail = "; ".join(str(fault) for fault in faults)
+        return (*targets, MisconfiguredTarget(key.text, detail))
+
+    def _made(
+        self, key: Scalar, definition: Node, make: MakeTargets
+    ) -> tuple[tuple[Target, ...], tuple[Fault, ...]]:
+        """What a definition gives, and its faults, which are errors unless it may be held."""
         if self._variables is None:
-            return ()
+            return (), ()
         self._warn_of_cut(key.text, definition)
         try:
-            return make(key.text, plain_value(definition), self._variables)
+            made = make(key.text, plain_value(definition), self._variables)
         except ChannelError as error:
-            for fault in faults_of(error):
-                place = _place_inside(key, definition, fault.path)
-                what = f"{key.text}: {fault.what}"
-                self._findings.error(place, Code.CHANNEL, what, fault.remedy)
-            return ()
+            made = Made((), faults_of(error))
+        faults = tuple(
+            Fault(
+                _place_inside(key, definition, fault.path),
+                str(Code.CHANNEL),
+                f"{key.text}: {fault.what}",
+                fault.remedy,
+            )
+            for fault in made.faults
+        )
+        if not self._may_hold(key.text):
+            self._findings.take(faults)
+        return made.targets, faults
 
     def _warn_of_cut(self, channel: str, definition: Node) -> None:
         """Warns of values that a `#` made empty, as in `channel: #alerts`."""

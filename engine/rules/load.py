@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from engine.collector import collector_paused
 from engine.errors import Place, RulesError, Severity
-from engine.rules.channel_list import ChannelList, StandIn
+from engine.rules.channel_list import ChannelList, MayHold, StandIn, hold_none
 from engine.rules.compiler import Compiler
 from engine.rules.document import read_document
 from engine.rules.fields import as_listing, as_table, check_keys
@@ -36,6 +37,7 @@ def load_rules(
     known: Mapping[str, Watchlist] | None = None,
     zone: tzinfo = UTC,
     root: Path | None = None,
+    may_hold: MayHold = hold_none,
 ) -> RuleSet:
     """The rules and channels of files, and of folders at any depth, checked against `schema`.
 
@@ -49,10 +51,13 @@ def load_rules(
     Dates without a time zone in them are read in `zone`. Lists with an absolute path are looked up
     below `root`, where copies of them may lie.
 
+    Faults in the definition of a channel that `may_hold` don't stop the load: what is right of it
+    works, and a target that sends nothing stands for the rest. They are in `misconfigured`.
+
     Raises RulesError with every fault of every file, warnings included, sorted by place.
     """
     with collector_paused():
-        return _load(paths, schema, variables, stand_in, known, zone, root)
+        return _load(paths, schema, variables, stand_in, known, zone, root, may_hold)
 
 
 def _load(
@@ -63,13 +68,14 @@ def _load(
     known: Mapping[str, Watchlist] | None,
     zone: tzinfo,
     root: Path | None,
+    may_hold: MayHold,
 ) -> RuleSet:
     findings = Findings()
     files = rule_files(paths, findings)
     is_whole = not findings.has_errors
     documents, are_all = _documents(files, findings)
     is_whole &= are_all
-    channels = ChannelList(variables, findings, stand_in, is_whole=is_whole)
+    channels = ChannelList(variables, findings, stand_in, is_whole=is_whole, may_hold=may_hold)
     _read_channels(documents, channels)
     watchlists = ListReader(findings, known, zone, is_whole=is_whole, root=root)
     _read_watchlists(documents, watchlists)
@@ -90,6 +96,9 @@ def _rule_set(
     findings: Findings,
     files: tuple[Path, ...],
 ) -> RuleSet:
+    if findings.has_errors:
+        # The author is to hear of everything at once.
+        findings.take(chain.from_iterable(channels.misconfigured.values()))
     faults = findings.sorted()
     if findings.has_errors:
         raise RulesError(faults, tuple(watchlists.paths))
@@ -100,6 +109,7 @@ def _rule_set(
         tuple(fault for fault in faults if fault.severity is Severity.WARNING),
         files,
         MappingProxyType(watchlists.watchlists),
+        MappingProxyType(channels.misconfigured),
     )
 
 

@@ -66,6 +66,7 @@ class RuleSet:
 
     `rules` are the enabled ones, by file and then as they stand in it; `disabled` the ids of the
     others; `channels` the targets of every channel that is enabled; `watchlists` the lists by name.
+    `misconfigured` has, by channel, the faults that keep some or all of its targets from sending.
     """
 
     rules: tuple[Rule, ...]
@@ -74,6 +75,9 @@ class RuleSet:
     warnings: tuple[Fault, ...]
     files: tuple[Path, ...]
     watchlists: Mapping[str, Watchlist] = field(default_factory=lambda: MappingProxyType({}))
+    misconfigured: Mapping[str, tuple[Fault, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
 
 
 def message_bindings(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from engine.store import statements
@@ -59,19 +59,50 @@ class DeliverySide(Side):
         limit: int = 500,
     ) -> int:
         """Give up at most `limit` waiting deliveries of a target; the number of them."""
-        # To the statement, a negative number is no restriction: all would be given up.
-        before_us = -1 if waiting_before_us is None else max(waiting_before_us, 0)
-        rows = self._connections.delivery_reader.rows(
-            statements.WAITING_IDS,
-            {"target_id": target_id, "before_us": before_us, "limit": limit + len(exclude)},
-        )
-        ids = [row[0] for row in rows if row[0] not in exclude][:limit]
+        ids = self._waiting_ids(target_id, waiting_before_us, exclude, limit)
         if not ids:
             return 0
         told = {"reason": reason, "detail": storable(detail), "tries": 0, "now_us": self._now_us()}
         with self._connections.delivery.transaction() as cursor:
             cursor.executemany(statements.MARK_DEAD, [{**told, "delivery_id": i} for i in ids])
         return len(ids)
+
+    def hand_over(
+        self,
+        target_id: str,
+        heir_ids: Sequence[str],
+        *,
+        exclude: Collection[int] = (),
+        limit: int = 500,
+    ) -> int:
+        """Pass at most `limit` waiting deliveries of a target to each of its heirs; their number.
+
+        An heir that has the alert already, in whatever state, does not get it again.
+        """
+        ids = self._waiting_ids(target_id, None, exclude, limit)
+        if not ids:
+            return 0
+        now_us = self._now_us()
+        rows = [
+            {"delivery_id": each, "heir_id": heir, "now_us": now_us}
+            for each in ids
+            for heir in heir_ids
+        ]
+        with self._connections.delivery.transaction() as cursor:
+            cursor.executemany(statements.HAND_OVER, rows)
+            cursor.executemany(statements.DELETE_WAITING, [{"delivery_id": each} for each in ids])
+        return len(ids)
+
+    def _waiting_ids(
+        self, target_id: str, before_us: int | None, exclude: Collection[int], limit: int
+    ) -> list[int]:
+        # To the statement, a negative number is no restriction: all would be found.
+        before_us = -1 if before_us is None else max(before_us, 0)
+        rows = self._connections.delivery_reader.rows(
+            statements.WAITING_IDS,
+            {"target_id": target_id, "before_us": before_us, "limit": limit + len(exclude)},
+        )
+        return [row[0] for row in rows if row[0] not in exclude][:limit]
 
     def hold(self, target_id: str, channel: str, reason: str, detail: str, since_us: int) -> None:
         """Remember that the target is held; a target held already keeps its `since_us`."""

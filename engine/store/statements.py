@@ -94,6 +94,18 @@ UPDATE deliveries SET state = 'dead', tries = tries + :tries, reason = :reason,
     detail = :detail, changed_us = :now_us
 WHERE delivery_id = :delivery_id AND state = 'waiting'
 """
+HAND_OVER: Final = """
+INSERT INTO deliveries (
+    alert_id, channel, target_id, state, priority_rank, tries, reason, detail,
+    waiting_since_us, changed_us
+)
+SELECT alert_id, channel, :heir_id, 'waiting', priority_rank, 0, '', '', waiting_since_us, :now_us
+FROM deliveries WHERE delivery_id = :delivery_id AND state = 'waiting'
+ON CONFLICT (alert_id, target_id) DO NOTHING
+"""
+DELETE_WAITING: Final = """
+DELETE FROM deliveries WHERE delivery_id = :delivery_id AND state = 'waiting'
+"""
 HOLD: Final = """
 INSERT INTO holds (target_id, channel, reason, detail, since_us)
 VALUES (:target_id, :channel, :reason, :detail, :since_us)

@@ -93,6 +93,20 @@ class DeliveryStore(Protocol):
         `waiting_before_us` spares those that wait since then or later. Call again until 0.
         """
 
+    def hand_over(
+        self,
+        target_id: str,
+        heir_ids: Sequence[str],
+        *,
+        exclude: Collection[int] = (),
+        limit: int = 500,
+    ) -> int:
+        """Pass at most `limit` waiting deliveries of a target to each of its heirs; their number.
+
+        An heir that has the alert already, in whatever state, does not get it again. Call again
+        until 0.
+        """
+
     def hold(self, target_id: str, channel: str, reason: str, detail: str, since_us: int) -> None:
         """Remember that the target is held; a target held already keeps its `since_us`."""
 

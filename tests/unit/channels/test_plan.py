@@ -28,23 +28,23 @@ def test_disabled_block_has_no_targets_whatever_its_variables(
     name: str, enabled: Mapping[str, Any]
 ) -> None:
     key = {"email": "password", "slack": "webhook_url", "webhook": "url", "sms": "from_number"}
-    assert plan_targets(name, {**enabled, key[name]: "${UNSET}"}, {}) == ()
+    assert plan_targets(name, {**enabled, key[name]: "${UNSET}"}, {}).whole() == ()
 
 
 @pytest.mark.parametrize("name", ["email", "slack", "webhook", "sms"])
 def test_unknown_key_is_a_fault_in_a_disabled_block_too(name: str) -> None:
     with pytest.raises(ChannelError, match="did you mean enabled"):
-        plan_targets(name, {"enabledd": False}, {})
+        plan_targets(name, {"enabledd": False}, {}).whole()
 
 
 def test_unknown_block_is_a_fault() -> None:
     with pytest.raises(ChannelError, match="use email, slack, webhook, sms"):
-        plan_targets("pager", {}, {})
+        plan_targets("pager", {}, {}).whole()
 
 
 def test_unset_variable_of_an_enabled_block_is_named() -> None:
     with pytest.raises(ChannelError, match="SMTP_PASSWORD is unset") as caught:
-        plan_targets("email", EMAIL, {})
+        plan_targets("email", EMAIL, {}).whole()
     assert caught.value.path == ("password",)
 
 
@@ -128,9 +128,32 @@ def test_webhook_block_makes_a_webhook(trusted: None, https_receiver: HttpReceiv
             "timeout": 5,
         },
         {"WEBHOOK_TOKEN": "t/o&k=en#1"},
-    )
+    ).whole()
     assert target.send(alert(), "k") == SENT
     (request,) = https_receiver.wait_for(1)
     assert (request.method, request.path) == ("PUT", "/in?k=t%2Fo%26k%3Den%231")
     assert request.headers["authorization"] == "Bearer t/o&k=en#1"
     assert target.target_id == f"webhook:localhost:{https_receiver.port}"
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "left", "path"),
+    [
+        ("email", {"recipients": ["${GONE}", "b@example.org"]}, "b@example.org", ("recipients", 0)),
+        ("email", {"recipients": ["b@example.org", "bob"]}, "b@example.org", ("recipients", 1)),
+        ("sms", {"to_numbers": ["12", "+15551234567"]}, "+15551234567", ("to_numbers", 0)),
+    ],
+)
+def test_a_recipient_that_is_none_costs_the_others_nothing(
+    name: str, changes: Mapping[str, Any], left: str, path: tuple[str | int, ...]
+) -> None:
+    block = {"email": EMAIL, "sms": SMS}[name]
+    made = plan_targets(name, {**block, **changes}, {"SMTP_PASSWORD": "x"})
+    assert [target.target_id for target in made.targets] == [f"{name}:{left}"]
+    assert [fault.path for fault in made.faults] == [path]
+
+
+def test_a_fault_of_the_whole_block_leaves_no_target() -> None:
+    made = plan_targets("email", {**EMAIL, "smtp_port": 0, "recipients": ["bob", "a@b.de"]}, {})
+    assert made.targets == ()
+    assert {fault.path[0] for fault in made.faults} == {"password", "smtp_port", "recipients"}

@@ -22,7 +22,7 @@ VARIABLES = {"PASSWORD": "p@/#?% w", "SLACK": "https://hooks.slack.com/services/
 
 
 def targets(definition: object) -> tuple[Target, ...]:
-    return url_targets("ops", definition, VARIABLES)
+    return url_targets("ops", definition, VARIABLES).whole()
 
 
 def ids(definition: object) -> list[str]:
@@ -121,3 +121,19 @@ def test_all_faults_of_an_entry_are_told() -> None:
         (1, "timeout"),
         (2,),
     ]
+
+
+@pytest.mark.parametrize(
+    ("definition", "path"),
+    [
+        ([HOOK, "mailto://joe:${GONE}@example.org"], (1,)),
+        ([{"url": "${GONE}", "method": "PUT"}, HOOK], (0, "url")),
+        ({"urls": ["http://", HOOK], "timeout": 3}, ("urls", 0)),
+    ],
+)
+def test_a_url_that_cant_be_used_costs_the_others_nothing(
+    definition: object, path: tuple[str | int, ...]
+) -> None:
+    made = url_targets("ops", definition, VARIABLES)
+    assert [target.target_id for target in made.targets] == ["ops:h.example.org"]
+    assert [fault.path for fault in made.faults] == [path]

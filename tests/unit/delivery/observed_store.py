@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from engine.errors import StoreUnavailableError
@@ -69,6 +69,18 @@ class ObservedStore:
                 exclude=exclude,
                 limit=limit,
             )
+        )
+
+    def hand_over(
+        self,
+        target_id: str,
+        heir_ids: Sequence[str],
+        *,
+        exclude: Collection[int] = (),
+        limit: int = 500,
+    ) -> int:
+        return self._write(
+            lambda: self.store.hand_over(target_id, heir_ids, exclude=exclude, limit=limit)
         )
 
     def hold(self, target_id: str, channel: str, reason: str, detail: str, since_us: int) -> None:

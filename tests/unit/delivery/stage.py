@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +30,11 @@ class Fresh:
     alert_id: str
     routes: tuple[tuple[str, str], ...]
     read_at: float
+
+
+def channel_of(target_id: str) -> str:
+    """The channel of "mail/ann", and of the target that stands in for what can't be made of it."""
+    return re.split("[/:]", target_id)[0]
 
 
 class Stage:
@@ -86,7 +92,7 @@ class Stage:
         """Store an alert for these targets and tell the dispatcher; the alert's id."""
         alert_id = self.store_only(*targets, priority=priority)
         if self.dispatcher is not None:
-            routes = tuple((target.partition("/")[0], target) for target in targets)
+            routes = tuple((channel_of(target), target) for target in targets)
             self.dispatcher.wake([Fresh(alert_id, routes, self.clock.monotonic())])
         return alert_id
 
@@ -96,7 +102,7 @@ class Stage:
             self._made += 1
             made = self._made
         alert = Alert(f"a{made:04}", "r1", "A rule", priority, "text", "", "")
-        routes = tuple((target.partition("/")[0], target) for target in targets)
+        routes = tuple((channel_of(target), target) for target in targets)
         digest = blake2b(alert.alert_id.encode(), digest_size=16).digest()
         self.store.store.save([NewAlert(alert, digest, None, made, routes)])
         return alert.alert_id

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from channels.alert import Target
+from channels.misconfigured import MisconfiguredTarget, stand_in_id
 from engine.delivery.lane import Lane
 from engine.delivery.roster import Roster
 from engine.delivery.timing import Signal, Timing
@@ -15,6 +17,8 @@ from tests.unit.delivery.scripted_target import ScriptedTarget
 from tests.unit.delivery.stage import POLICY, Stage
 
 ANN = "mail/ann"
+BOB = "mail/bob"
+HOLD_SECONDS = 3_600.0
 
 
 class Watched:
@@ -22,19 +26,32 @@ class Watched:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        timing = Timing(stage.clock, stage.clock.wait)
+        timing = self.timing = Timing(stage.clock, stage.clock.wait)
         self.staffed = threading.Semaphore(0)
         self.stopping = Signal(timing)
         target = ScriptedTarget(ANN)
-        self.lane = Lane(target, POLICY, timing, stage.store.waiting, self._spawn)
-        roster = Roster({ANN: target}, lambda target: self.lane)
-        self.watch = Watch(stage.store, roster, stage.metrics, timing, self.stopping)
+        self.lane = self._lane(target)
+        self.roster = Roster({ANN: target}, self._lane_of)
+        self.watch = Watch(
+            stage.store,
+            self.roster,
+            stage.metrics,
+            timing,
+            self.stopping,
+            hold_seconds=HOLD_SECONDS,
+        )
         self.thread = threading.Thread(target=self.watch.work)
 
     def stop(self) -> None:
         self.stopping.set()
         self.watch.ask()
         self.thread.join(10.0)
+
+    def _lane_of(self, target: Target) -> Lane:
+        return self.lane if target.target_id == ANN else self._lane(target)
+
+    def _lane(self, target: Target) -> Lane:
+        return Lane(target, POLICY, self.timing, self.stage.store.waiting, self._spawn)
 
     def _spawn(self, lane: Lane) -> None:
         self.staffed.release()
@@ -84,6 +101,48 @@ def test_the_deliveries_of_a_gone_target_are_dead_and_counted(watched: Watched) 
     assert [(log["event"], log["count"]) for log in logs] == [("delivery.channel_removed", 3)]
     dead = stage.metric("notifications_dead_total", channel="pager", reason="channel_removed")
     assert dead == 3
+
+
+def test_what_waited_for_a_misconfigured_channel_passes_to_each_of_its_targets_once(
+    watched: Watched,
+) -> None:
+    stage = watched.stage
+    watched.roster.add({BOB: ScriptedTarget(BOB)})
+    new = stage.store_only(stand_in_id("mail"))
+    ann_has_it = stage.store_only(ANN, stand_in_id("mail"))
+    (delivery,) = stage.store.waiting(ANN, 1)
+    stage.store.mark_sent(delivery.delivery_id)
+    with structlog.testing.capture_logs() as logs:
+        watched.thread.start()
+        stage.store.await_that(lambda: not stage.states(stand_in_id("mail")))
+        stage.clock.await_sleeper(1.0)
+    waiting, sent = DeliveryState.WAITING, DeliveryState.SENT
+    assert stage.states(ANN) == {new: waiting, ann_has_it: sent}
+    assert stage.states(BOB) == {new: waiting, ann_has_it: waiting}
+    assert [(log["event"], log["count"]) for log in logs] == [("delivery.handed_over", 2)]
+    assert watched.staffed.acquire(timeout=10.0)
+
+
+def test_a_misconfigured_channel_keeps_what_waits_for_its_other_targets_for_hold_seconds(
+    watched: Watched,
+) -> None:
+    stage = watched.stage
+    broken = MisconfiguredTarget("pager", "the variable TOKEN is unset")
+    watched.roster.add({broken.target_id: broken})
+    alert = stage.store_only("pager/1")
+    watched.thread.start()
+    stage.clock.await_sleeper(1.0)
+    assert stage.states("pager/1") == {alert: DeliveryState.WAITING}
+    stage.clock.move_to(HOLD_SECONDS + 1.0)
+    dead = stage.store.await_state(alert, "pager/1", DeliveryState.DEAD)
+    assert dead.reason == "hold_expired"
+
+
+def test_what_waited_for_a_channel_that_is_gone_whole_is_dead(watched: Watched) -> None:
+    alert = watched.stage.store_only(stand_in_id("pager"))
+    watched.thread.start()
+    dead = watched.stage.store.await_state(alert, stand_in_id("pager"), DeliveryState.DEAD)
+    assert dead.reason == "channel_removed"
 
 
 def test_a_store_in_trouble_is_asked_again_and_said_once(watched: Watched) -> None:

@@ -16,6 +16,10 @@ rules:
 """
 PLAIN = "rules: [{id: ID, when: 'plate.confidence > 0.5', notify: []}]\n"
 BROKEN = "rules: [{id: ID, when: 'plate.confidenc > 0.5', notify: []}]\n"
+UNSET = """
+channels: {hook: "${GONE}"}
+rules: [{id: ID, when: 'plate.confidence > 0.5', notify: [hook]}]
+"""
 
 
 class RulesPlace:

@@ -12,7 +12,7 @@ from engine.rules import RuleSet
 from engine.settings import Settings
 from tests.support.avro import PLATE_EVENT
 from tests.unit.manual_time import ManualTime
-from tests.unit.reload.place import BROKEN, RULES, RulesPlace
+from tests.unit.reload.place import BROKEN, RULES, UNSET, RulesPlace
 
 DAY_SECONDS = 86_400.0
 
@@ -151,3 +151,36 @@ def test_each_store_of_a_folder_has_last_good_rules_of_its_own(tmp_path: Path) -
         for name in ("a.db", "b.db")
     }
     assert folders == {tmp_path / "last-good" / name for name in ("a.db", "b.db")}
+
+
+def test_a_channel_with_an_unset_variable_is_held_and_the_rules_are_in_force(
+    place: RulesPlace,
+) -> None:
+    place.write(UNSET)
+    opening = start(place)
+    assert ids(opening) == ["first"]
+    assert list(opening.rule_set.misconfigured) == ["hook"]
+
+
+def test_strict_refuses_a_channel_with_an_unset_variable(place: RulesPlace) -> None:
+    place.write(UNSET)
+    with pytest.raises(RulesError, match="GONE"):
+        start(place, strict=True)
+
+
+def test_faults_of_rules_and_of_channels_are_told_together(place: RulesPlace) -> None:
+    place.write(UNSET.replace("confidence", "confidenc"))
+    with pytest.raises(RulesError, match="GONE") as error:
+        start(place)
+    assert len(error.value.faults) == 2
+
+
+def test_the_last_good_set_is_taken_with_a_channel_held(place: RulesPlace) -> None:
+    run_well(place)
+    # What was set when it was kept is unset now.
+    place.file.write_text(UNSET.replace("ID", "kept"))
+    place.last_good.keep(place.path, {place.file: digest_of(place.file)}, {}, ManualTime().now())
+    place.write(BROKEN)
+    opening = start(place)
+    assert ids(opening) == ["kept"]
+    assert list(opening.rule_set.misconfigured) == ["hook"]

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from engine.rules import RuleSet
-from tests.unit.reload.place import BROKEN, PLAIN, RULES, RulesPlace
+from tests.unit.reload.place import BROKEN, PLAIN, RULES, UNSET, RulesPlace
 from tests.unit.reload.watched import PATIENCE_SECONDS, Watched, events
 
 
@@ -250,3 +250,28 @@ def test_nothing_comes_into_force_after_the_end(place: RulesPlace) -> None:
     time_of_end = len(made.used.all())
     assert not [each for each in threading.enumerate() if each.name == "rule-watcher"]
     assert len(made.used.all()) == time_of_end
+
+
+def test_a_reload_breaks_no_channel_that_works(
+    logs: list[Any], watched: Watched, place: RulesPlace
+) -> None:
+    place.write(UNSET, "second")
+    watched.await_that(lambda: watched.reloads("refused") == 1)
+    (line,) = events(logs, "rules.refused")
+    assert "GONE" in line["faults"][0]
+    assert watched.used.all() == []
+
+
+def test_with_a_held_channel_rules_still_change_and_no_set_is_kept(
+    logs: list[Any], tmp_path: Path
+) -> None:
+    place = RulesPlace(tmp_path, UNSET)
+    made = Watched(place)
+    with made.watcher:
+        place.write(UNSET, "second")
+        made.await_ids("second")
+        made.await_that(lambda: bool(events(logs, "channel.misconfigured")))
+        assert place.last_good.find() is None
+        place.write(PLAIN, "third")
+        made.await_ids("third")
+        made.await_that(lambda: place.last_good.find() is not None)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from channels.alert import Target
+from engine.errors import RulesError
 from engine.rules import load_rules
+from engine.rules.channel_list import hold_any
 from tests.unit.rules.rule_text import faults, load, schema
 
 RULE = "rules:\n  - {{id: a, when: true, notify: {notify}}}\n"
@@ -159,3 +161,38 @@ def test_a_fault_never_shows_what_may_be_a_secret(tmp_path: Path, text: str) -> 
     told = faults(tmp_path, text + RULE.format(notify="[]"))
     assert told
     assert "hunter2" not in "".join(told)
+
+
+BAD_MAIL = MAIL_ON.replace("localhost", "${GONE}")
+BAD_ENTRY = "channels:\n  hook: ['http://localhost:1/a', '${GONE}']\n"
+
+
+def test_a_channel_that_may_be_held_does_not_stop_the_load(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(BAD_ENTRY + BAD_MAIL + RULE.format(notify="[hook, email]"))
+    found = load_rules([path], schema(), {}, may_hold={"hook", "email"}.__contains__)
+    assert found.rules[0].notify == ("hook", "email")
+    assert not found.warnings
+    ids = [[target.target_id for target in found.channels[name]] for name in ("hook", "email")]
+    assert ids == [["hook:localhost:1", "hook:?"], ["email:?"]]
+    (fault,) = found.misconfigured["hook"]
+    assert str(fault).startswith(f"{path}:2:35: hook: the environment variable GONE is unset")
+    assert "email" in found.misconfigured
+
+
+def test_a_channel_that_may_not_be_held_stops_the_load_and_all_faults_are_in_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(BAD_ENTRY + BAD_MAIL + RULE.format(notify="[hook, email]"))
+    with pytest.raises(RulesError) as error:
+        load_rules([path], schema(), {}, may_hold={"hook"}.__contains__)
+    assert {fault.what.split(":")[0] for fault in error.value.faults} == {"hook", "email"}
+
+
+def test_a_channel_without_faults_is_not_misconfigured(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(HOOK + RULE.format(notify="[hook]"))
+    found = load_rules([path], schema(), {"TOKEN": "x"}, may_hold=hold_any)
+    assert not found.misconfigured
+    assert [each.target_id for each in found.channels["hook"]] == ["hook:localhost:1"]

@@ -188,3 +188,41 @@ def test_an_id_is_never_used_again(store: SqliteStore, samples: Samples, clock: 
     assert store.sweep(0, 0) == 1
     store.save([samples.new("mail/ann")])
     assert ids(store)[0] > first
+
+
+def test_deliveries_are_handed_over_once_to_each_heir_with_their_age(
+    store: SqliteStore, samples: Samples, clock: Clock
+) -> None:
+    store.save([samples.new("mail/?", priority=Priority.HIGH), samples.new("mail/?", "mail/ann")])
+    stored_us = clock.us
+    clock.seconds += 60
+    assert store.hand_over("mail/?", ["mail/ann", "mail/bob"]) == 2
+    assert store.hand_over("mail/?", ["mail/ann", "mail/bob"]) == 0
+    for heir in ("mail/ann", "mail/bob"):
+        found = store.waiting(heir, 10)
+        assert [each.alert.alert_id for each in found] == ["alert-00001", "alert-00002"]
+        assert {each.waiting_since_us for each in found} == {stored_us}
+    assert {backlog.target_id for backlog in store.backlogs()} == {"mail/ann", "mail/bob"}
+
+
+def test_an_heir_that_had_the_alert_does_not_get_it_again(
+    store: SqliteStore, samples: Samples
+) -> None:
+    store.save([samples.new("mail/?", "mail/ann", "mail/bob")])
+    store.mark_sent(ids(store, "mail/ann")[0])
+    store.mark_dead(ids(store, "mail/bob")[0], "bad_request")
+    store.hand_over("mail/?", ["mail/ann", "mail/bob"])
+    assert store.backlogs() == []
+
+
+def test_what_is_in_hand_and_what_is_beyond_the_limit_is_not_handed_over(
+    store: SqliteStore, samples: Samples
+) -> None:
+    store.save([samples.new("mail/?") for _ in range(4)])
+    first, *_ = ids(store, "mail/?")
+    assert store.hand_over("mail/?", ["mail/ann"], exclude={first}, limit=2) == 2
+    assert [each.alert.alert_id for each in store.waiting("mail/ann", 9)] == [
+        "alert-00002",
+        "alert-00003",
+    ]
+    assert len(ids(store, "mail/?")) == 2

@@ -22,7 +22,7 @@ from engine.demo.cameras import Cameras
 from engine.demo.receivers import Arrival, Receivers
 from engine.demo.screen import Screen, Summary
 from engine.rules import RuleSet, examples_of, load_rules
-from engine.schema import EventSchema
+from engine.schema import EventSchema, load_event_schema
 from engine.service import Engine
 from engine.settings import Secret, Settings
 from engine.stream.broker import EmbeddedBroker
@@ -143,7 +143,7 @@ def run_demo(
 @contextmanager
 def set_stage(settings: Settings, rules_path: Path, screen: Screen) -> Iterator[Stage]:
     """Start broker, registry, receivers and engine; stop them in the reverse order."""
-    schema = EventSchema.load(settings.event_schema_path)
+    schema = load_event_schema(settings.event_schema_path)
     watch = Watch(screen)
     with ExitStack() as stack:
         receivers = stack.enter_context(Receivers(watch.arrived))

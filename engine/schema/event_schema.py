@@ -17,9 +17,19 @@ from fastavro import schemaless_reader
 from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 
 from engine.errors import DecodeError, EventError, SchemaError
-from engine.schema.avro import full_schema, set_aside, timestamp, timestamp_unit
+from engine.schema.avro import (
+    Named,
+    full_schema,
+    local_text,
+    local_timestamp_unit,
+    set_aside,
+    timestamp,
+    timestamp_unit,
+    type_text,
+)
 from engine.schema.danger import danger_of
 from engine.schema.domain import domain_of
+from engine.schema.engine_fields import engine_faults
 from engine.schema.field_type import FieldType, Kind, complete
 from engine.schema.resolution import Fit, resolve
 
@@ -89,7 +99,10 @@ class EventSchema:
         if not root.fields:
             raise SchemaError("an event's schema must have fields")
         if TIME_VARIABLE in root.fields:
-            raise SchemaError("a field can't be named `time`, which is the event's instant")
+            raise SchemaError(
+                "a field can't be named `time`, which is the event's instant: give it another "
+                'name, with "aliases": ["time"]'
+            )
         time = FieldType(Kind.TIMESTAMP, doc="The event's instant, from `captured_at`.")
         variables = MappingProxyType({**root.fields, TIME_VARIABLE: time})
         return cls(schema["name"], text, variables, root, parsed)
@@ -103,6 +116,16 @@ class EventSchema:
             found = found.fields.get(name) if found is not None else None
             is_nullable = is_nullable or (found is not None and found.nullable)
         return replace(found, nullable=is_nullable) if found is not None else None
+
+    def written_type(self, path: str) -> str:
+        """The Avro type at a dotted path, for people; empty where there is none."""
+        schema, named = self._parsed.schema, self._parsed.named
+        for name in path.split("."):
+            entry = next((each for each in _entries(schema, named) if each["name"] == name), None)
+            if entry is None:
+                return ""
+            schema = entry["type"]
+        return type_text(schema, named)
 
     def complete(self, partial: Mapping[str, Any]) -> dict[str, Any]:
         """A whole event of a part of one: what is missing has its Avro default, or "", 0, 0.0 …
@@ -138,6 +161,27 @@ class EventSchema:
                 + (f"; and {more} more" if more > 0 else "")
             )
         return _body_reader(writer.schema, resolution.fit)
+
+
+def load_event_schema(path: Path) -> EventSchema:
+    """Reads the schema of events from an `.avsc` file, and checks it for the engine's own needs.
+
+    SchemaError names the file and what is wrong with it: all fields that the engine itself takes
+    from events (see `engine_fields`) and that are missing or of another type, one a line.
+    """
+    schema = EventSchema.load(path)
+    faults = list(engine_faults(schema.field, schema.written_type))
+    if faults:
+        raise SchemaError("\n".join(f"{path}: {fault}" for fault in faults))
+    return schema
+
+
+def _entries(schema: Any, named: Named) -> list[Any]:
+    """The fields of a record, or of the record in a union; none of other types."""
+    schema = full_schema(schema, named)
+    branches = schema if isinstance(schema, list) else [schema]
+    full = [full_schema(branch, named) for branch in branches]
+    return [entry for branch in full for entry in branch.get("fields", ())]
 
 
 def _parse(text: str, *, with_defaults: bool = True) -> _Parsed:
@@ -214,6 +258,8 @@ class _Types:
         kind = avro["type"]
         if timestamp_unit(avro) is not None:
             return FieldType(Kind.TIMESTAMP, doc=doc, zero=timestamp(0, 1))
+        if local_timestamp_unit(avro) is not None:
+            return FieldType(Kind.STRING, doc=doc, zero=local_text(timestamp(0, 1)))
         match kind:
             case "record":
                 return self._record(avro, path, doc)
@@ -230,14 +276,19 @@ class _Types:
             case "fixed":
                 return FieldType(Kind.BYTES, doc=doc, zero=bytes(avro["size"]))
         if kind not in _PRIMITIVES:
-            raise SchemaError(f"`{path}`: the type {kind} is not supported")
+            raise SchemaError(
+                f"`{path}`: the type {kind} is not supported, leave the field out of this file"
+            )
         primitive, zero = _PRIMITIVES[kind]
         return FieldType(primitive, doc=doc, zero=zero, domain=domain_of(avro, entry, path))
 
     def _union(self, branches: list[Any], path: str, entry: Mapping[str, Any]) -> FieldType:
         given = [branch for branch in branches if branch not in ("null", {"type": "null"})]
         if len(given) != 1:
-            raise SchemaError(f"`{path}`: a union must be of one type, or of null and one type")
+            raise SchemaError(
+                f"`{path}`: a union must be of one type, or of null and one type, so name the "
+                "branch that rules need, or leave the field out of this file"
+            )
         inner = self.of(given[0], path, entry)
         is_nullable = len(branches) > 1
         return replace(inner, nullable=is_nullable, zero=None if is_nullable else inner.zero)
@@ -259,13 +310,36 @@ class _Types:
         found = self.of(entry["type"], path, entry)
         if "default" not in entry:
             return found
-        default = entry["default"]
-        unit = timestamp_unit(entry["type"])
         try:
-            if unit is not None and isinstance(default, int):
-                default = timestamp(default, unit)
+            default = _with_times(entry["default"], entry["type"], self._named)
             default = complete(found, default, path)
         except (EventError, OverflowError) as error:
             raise SchemaError(f"`{path}`: its default can't be used: {error}") from error
         entry["default"] = default
         return replace(found, zero=default)
+
+
+def _with_times(value: Any, avro: Any, named: Named) -> Any:
+    """A default as JSON has it, with the numbers of its timestamps made what readers make them."""
+    avro = full_schema(avro, named)
+    if isinstance(avro, list):
+        given = [branch for branch in avro if full_schema(branch, named)["type"] != "null"]
+        return value if value is None or len(given) != 1 else _with_times(value, given[0], named)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if is_number and (unit := timestamp_unit(avro)) is not None:
+        return timestamp(value, unit)
+    if is_number and (unit := local_timestamp_unit(avro)) is not None:
+        return local_text(timestamp(value, unit))
+    match avro["type"], value:
+        case "record", dict():
+            types = {entry["name"]: entry["type"] for entry in avro["fields"]}
+            return {
+                name: _with_times(item, types[name], named) if name in types else item
+                for name, item in value.items()
+            }
+        case "array", list():
+            return [_with_times(item, avro["items"], named) for item in value]
+        case "map", dict():
+            return {key: _with_times(item, avro["values"], named) for key, item in value.items()}
+        case _:
+            return value

@@ -289,9 +289,9 @@ class Pipeline:
         self._failed.append((rule, error, self._event))
 
     def _count(self, batch: Batch) -> None:
-        """Count and log what is stored now; what fails of it is told by a letter, and undoes nothing.
+        """Count and log what is stored now; what fails makes its record a dead letter, no more.
 
-        The alerts are stored, so a record that is read again from its letter makes no second one.
+        The alerts stay stored, so a record that is read again from its letter makes no second one.
         """
         self._metrics.events_consumed.inc(batch.events)
         self._metrics.tombstones.inc(batch.tombstones)

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from engine.demo.cameras import Cameras
+from engine.demo.cameras import Cameras, as_written
 from engine.demo.demo import instants
 from engine.errors import BrokerUnavailableError, RegistryUnavailableError
 from engine.logs import configure_logs
@@ -51,7 +51,7 @@ class Street:
         ) as publisher:
             flush_due = time.monotonic()
             for event in self._cameras.events(instants()):
-                publisher.publish(event)
+                publisher.publish(as_written(event, self._schema, settings.event_timezone))
                 if time.monotonic() >= flush_due:
                     publisher.flush()
                     self._beat()

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +28,7 @@ from engine.schema.avro import (
     timestamp,
     timestamp_unit,
     type_text,
+    units_since_epoch,
 )
 from engine.schema.danger import danger_of
 from engine.schema.domain import domain_of
@@ -135,6 +138,18 @@ class EventSchema:
         """
         completed: dict[str, Any] = complete(self._root, partial)
         return completed
+
+    def fitting(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What of an event this schema names and takes, at every depth; the rest is left out."""
+        return _fitting(self._root, values)
+
+    def writable(self, values: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:
+        """A whole event as an Avro writer takes it: its times as the numbers that Avro has.
+
+        A local timestamp is what the clocks of `zone` show. EventError for one that is no time.
+        """
+        parsed = self._parsed
+        return cast("dict[str, Any]", _writable(values, parsed.schema, parsed.named, zone))
 
     def reader(self, writer_schema: str) -> Reader:
         """A function from the bytes of a body (after the wire header) to the event as plain dicts.
@@ -317,6 +332,46 @@ class _Types:
             raise SchemaError(f"`{path}`: its default can't be used: {error}") from error
         entry["default"] = default
         return replace(found, zero=default)
+
+
+def _fitting(record: FieldType, values: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        kind = record.fields.get(name)
+        if kind is None:
+            continue
+        if kind.kind is Kind.RECORD and isinstance(value, Mapping):
+            found[name] = _fitting(kind, value)
+            continue
+        with suppress(EventError):
+            found[name] = complete(kind, value, name)
+    return found
+
+
+def _writable(value: Any, avro: Any, named: Named, zone: tzinfo) -> Any:
+    avro = full_schema(avro, named)
+    if isinstance(avro, list):
+        given = [branch for branch in avro if full_schema(branch, named)["type"] != "null"]
+        return None if value is None else _writable(value, given[0], named, zone)
+    if (unit := timestamp_unit(avro)) is not None:
+        return units_since_epoch(value, unit)
+    if (unit := local_timestamp_unit(avro)) is not None:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise EventError("a local timestamp is not ISO 8601") from error
+        local = moment if moment.tzinfo is None else moment.astimezone(zone)
+        return units_since_epoch(local.replace(tzinfo=UTC), unit)
+    match avro["type"]:
+        case "record":
+            types = {entry["name"]: entry["type"] for entry in avro["fields"]}
+            return {n: _writable(item, types[n], named, zone) for n, item in value.items()}
+        case "array":
+            return [_writable(item, avro["items"], named, zone) for item in value]
+        case "map":
+            return {k: _writable(item, avro["values"], named, zone) for k, item in value.items()}
+        case _:
+            return value
 
 
 def _with_times(value: Any, avro: Any, named: Named) -> Any:

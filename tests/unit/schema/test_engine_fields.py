@@ -185,7 +185,7 @@ def test_what_rules_ask_for_by_default_is_required() -> None:
 def test_nobody_takes_one_of_them_from_an_event_by_a_name_of_his_own() -> None:
     names = {each.path.rpartition(".")[2] for each in ENGINE_FIELDS} - {"text"}
     found = [
-        f"{path.relative_to(ROOT)}:{node.lineno}"
+        f"{path.relative_to(ROOT)}: {ast.unparse(node)}"
         for room in ("engine", "channels")
         for path in sorted((ROOT / room).rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text()))

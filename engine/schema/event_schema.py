@@ -186,6 +186,11 @@ def load_event_schema(path: Path) -> EventSchema:
     """
     schema = EventSchema.load(path)
     faults = list(engine_faults(schema.field, schema.written_type))
+    danger = danger_of(schema._parsed.schema, schema._parsed.named)
+    if danger:
+        faults.append(
+            f"{danger}, so no record of it can be read: leave that field out of this file"
+        )
     if faults:
         raise SchemaError("\n".join(f"{path}: {fault}" for fault in faults))
     return schema

@@ -168,6 +168,12 @@ def test_a_list_of_pictures_is_no_link_and_no_fault(tmp_path: Path) -> None:
     assert faults(tmp_path, *LEAST, field("images", {"type": "array", "items": "string"})) == []
 
 
+def test_what_no_record_could_be_read_by_is_refused(tmp_path: Path) -> None:
+    nothing = {"type": "fixed", "name": "Nothing", "size": 0}
+    (told,) = faults(tmp_path, *LEAST, field("marks", {"type": "array", "items": nothing}))
+    assert told.startswith("it has lists of items that take no bytes, so no record")
+
+
 def test_a_value_is_found_by_its_path_or_is_absent() -> None:
     event = {"plate": {"text": "a"}, "images": None, "camera_id": "c"}
     assert value_at(event, "plate.text") == "a"

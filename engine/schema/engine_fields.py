@@ -115,5 +115,5 @@ def _missing(each: EngineField) -> str:
     return (
         f"`{each.path}` is missing, but the engine needs {each.needed} there, for {each.use}: "
         f'add {{"name": "{name}", "type": "string"}} to {where}, with "aliases": ["…"] if it is '
-        "sent by another name"
+        'sent by another name, and "default": "" if it may not be sent at all'
     )

@@ -98,7 +98,8 @@ def test_all_that_is_missing_is_told_at_once_with_what_to_add(tmp_path: Path) ->
     assert found[1] == (
         "`camera_id` is missing, but the engine needs a string there, for cooldowns by camera, "
         'messages and logs: add {"name": "camera_id", "type": "string"} to its fields, with '
-        '"aliases": ["…"] if it is sent by another name'
+        '"aliases": ["…"] if it is sent by another name, and "default": "" if it may not be sent '
+        "at all"
     )
     assert "to the fields of the record `plate`" in found[2]
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 from channels.alert import Alert, Outcome
 from channels.redact import redact
+from engine.schema import NORMALIZED_PLATE, PLATE_TEXT, value_at
 
 PLATE: Final = "[plate]"
-_PLATE_FIELDS: Final = ("text", "normalized_text")
 _MIN_LENGTH: Final = 3
 
 
@@ -25,10 +25,7 @@ def safe(outcome: Outcome, alert: Alert) -> Outcome:
 
 
 def _plates(alert: Alert) -> Iterator[str]:
-    plate = alert.event.get("plate")
-    if not isinstance(plate, Mapping):
-        return
-    for field in _PLATE_FIELDS:
-        text = plate.get(field)
+    for path in (PLATE_TEXT, NORMALIZED_PLATE):
+        text = value_at(alert.event, path)
         if isinstance(text, str) and len(text.strip()) >= _MIN_LENGTH:
             yield text

@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from channels.alert import Alert, Priority
+from engine.schema import PLATE_IMAGE, value_at
 
 SMS_LENGTH: Final = 160
 SUBJECT_LENGTH: Final = 150
@@ -91,8 +92,7 @@ def duration(seconds: float) -> str:
 
 def image_url(event: Mapping[str, Any]) -> str:
     """The event's link to the plate's picture; empty where there is none that is safe to show."""
-    images = event.get("images")
-    url = images.get("plate_url") if isinstance(images, Mapping) else None
+    url = value_at(event, PLATE_IMAGE)
     if not isinstance(url, str) or len(url) > _URL_LENGTH or _UNSAFE_IN_URL.search(url):
         return ""
     try:

@@ -182,6 +182,12 @@ class StoreUnavailableError(StoreError):
     code = "store-unavailable"
 
 
+class UnstorableError(StoreError):
+    """The alert store is well, but does not take what it was given."""
+
+    code = "unstorable"
+
+
 class StoreInUseError(StoreError):
     """Another alert engine uses this store already."""
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import orjson
 
+from engine.schema import CAPTURED_AT, TIME_VARIABLE, instant_text
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DIGEST_BYTES: Final = 16
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
@@ -47,12 +49,23 @@ class Event:
     @property
     def bindings(self) -> dict[str, Any]:
         """What expressions are evaluated with: the values and `time`."""
-        return {**self.values, "time": self.time}
+        return {**self.values, TIME_VARIABLE: self.time}
 
     @property
     def time_us(self) -> int:
         """The instant in microseconds since the epoch."""
         return _microseconds(self.time)
+
+    @property
+    def captured_at(self) -> str:
+        """`captured_at` as text for people: as it was sent, or an Avro timestamp in ISO 8601.
+
+        Where the event has none it is the instant that counts instead.
+        """
+        given = self.values.get(CAPTURED_AT)
+        if isinstance(given, str):
+            return given
+        return instant_text(given if isinstance(given, datetime) else self.time)
 
 
 def make_event(
@@ -71,7 +84,7 @@ def make_event(
     Without a `digest` it has that of its canonical JSON, without a `timestamp_ms` (0 or less) its
     `captured_at` is believed as it is.
     """
-    time, replaced = event_time(values.get("captured_at"), timestamp_ms, zone)
+    time, replaced = event_time(values.get(CAPTURED_AT), timestamp_ms, zone)
     if digest is None:
         digest = digest_of(_canonical(values))
     return Event(values, time, digest, topic, partition, offset, timestamp_ms, read_at, replaced)
@@ -85,10 +98,11 @@ def digest_of(value: bytes) -> bytes:
 def event_time(captured_at: object, timestamp_ms: int, zone: tzinfo) -> tuple[datetime, str]:
     """The event's instant in UTC, and why it is not `captured_at`'s ("" where it is).
 
-    `captured_at` is ISO 8601, read in `zone` if it is naive, and judged against the record's Kafka
-    timestamp in milliseconds, never our clock. The Kafka timestamp is taken instead where the text
-    is "unreadable", or more than 10 minutes later ("future") or 7 days earlier ("past") than it.
-    With a timestamp of 0 or less, which is none, nothing is judged, and unreadable is the epoch.
+    `captured_at` is an instant in UTC, or ISO 8601 text, which is read in `zone` if it is naive. It
+    is judged against the record's Kafka timestamp in milliseconds, never our clock. The Kafka
+    timestamp is taken instead where it is none of these ("unreadable"), or more than 10 minutes
+    later ("future") or 7 days earlier ("past") than it. With a timestamp of 0 or less, which is
+    none, nothing is judged, and unreadable is the epoch.
     """
     moment = _read_time(captured_at, zone)
     if timestamp_ms <= 0:
@@ -117,9 +131,13 @@ def _recorded(timestamp_ms: int) -> datetime:
         return _LATEST
 
 
-def _read_time(text: object, zone: tzinfo) -> datetime | None:
-    if not isinstance(text, str):
-        return None
+def _read_time(captured_at: object, zone: tzinfo) -> datetime | None:
+    if isinstance(captured_at, str):
+        return _read_text(captured_at, zone)
+    return captured_at if isinstance(captured_at, datetime) else None
+
+
+def _read_text(text: str, zone: tzinfo) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -12,6 +12,7 @@ from engine.clock import Clock
 from engine.errors import EvaluationError
 from engine.event import Event
 from engine.logs import mask_plate
+from engine.schema import CAMERA_ID, CAPTURED_AT, NORMALIZED_PLATE, PLATE_TEXT, value_at
 from engine.store import NewAlert
 
 log = structlog.get_logger(__name__)
@@ -32,18 +33,18 @@ class Journal:
         self._clock = clock
         self._log_plates = log_plates
         self._silent_until: dict[str, float] = {}
-        self._cameras_told: set[str] = set()
+        self._cameras_told: set[str | None] = set()
 
     def alert(self, new: NewAlert) -> None:
         """An alert is in the store."""
         event = new.alert.event
-        plate = event["plate"]["normalized_text"]
+        plate = value_at(event, NORMALIZED_PLATE) or ""
         log.info(
             "alert.stored",
             alert_id=new.alert.alert_id,
             rule_id=new.alert.rule_id,
             priority=str(new.alert.priority),
-            camera_id=event["camera_id"],
+            camera_id=value_at(event, CAMERA_ID),
             plate=plate if self._log_plates else mask_plate(plate),
             targets=len(new.targets),
             is_expired=new.is_expired,
@@ -61,7 +62,7 @@ class Journal:
 
     def time_replaced(self, event: Event) -> None:
         """An event's own time is unusable: told once a camera."""
-        camera = event.values["camera_id"]
+        camera = value_at(event.values, CAMERA_ID)
         if camera in self._cameras_told or len(self._cameras_told) >= CAMERAS_TOLD:
             return
         self._cameras_told.add(camera)
@@ -69,7 +70,7 @@ class Journal:
             "event.time_replaced",
             camera_id=camera,
             reason=event.time_replaced,
-            captured_at=event.values["captured_at"],
+            captured_at=event.captured_at,
             used=event.time.isoformat(),
             remedy=_remedy(event),
         )
@@ -77,8 +78,9 @@ class Journal:
 
 def _remedy(event: Event) -> str:
     """A naive time that is wrong by whole hours was read in the wrong time zone."""
+    given = value_at(event.values, CAPTURED_AT)
     try:
-        moment = datetime.fromisoformat(event.values["captured_at"])
+        moment = given if isinstance(given, datetime) else datetime.fromisoformat(given or "")
     except ValueError:
         return "send captured_at as ISO 8601, such as 2025-12-25T16:00:00Z"
     if moment.tzinfo is None:
@@ -90,9 +92,8 @@ def _remedy(event: Event) -> str:
 
 
 def _without_plates(text: str, event: Event | None) -> str:
-    plate = event.values["plate"] if event is not None else {}
-    for field in ("text", "normalized_text"):
-        number = plate.get(field, "")
+    for path in (PLATE_TEXT, NORMALIZED_PLATE):
+        number = (value_at(event.values, path) if event is not None else None) or ""
         if len(number) >= SHORTEST_PLATE:
             pattern = re.compile(re.escape(number), re.IGNORECASE)
             text = pattern.sub(lambda found: mask_plate(found[0]), text)

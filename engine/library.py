@@ -9,7 +9,7 @@ from typing import Any
 from engine.event import make_event
 from engine.match import IndexedMatcher, Match, OnError
 from engine.rules import Rule, load_rules
-from engine.schema import EventSchema
+from engine.schema import EventSchema, load_event_schema
 from engine.settings import Settings
 
 
@@ -51,7 +51,7 @@ def open_rules(
     with all faults of all files, SchemaError and SettingsError.
     """
     settings = Settings.from_environment()
-    schema = EventSchema.load(settings.event_schema_path)
+    schema = load_event_schema(settings.event_schema_path)
     paths = [path] if isinstance(path, str | Path) else path
     zone = settings.event_timezone
     rule_set = load_rules([Path(each) for each in paths], schema, None, zone=zone)

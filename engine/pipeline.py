@@ -2,7 +2,8 @@
 
 Nothing here sleeps, sends or waits: what can't go on just now is told to the caller, who keeps the
 records that are not settled. A batch is wholly matched by one rule set, whenever another is put in
-force.
+force. Whatever fails on one record, storing and logging included, makes that record a dead letter
+and no other.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ from typing import Final
 
 from engine.clock import Clock
 from engine.cooldown import Cooldown, CooldownBatch, Verdict, cooldown_key
-from engine.errors import DecodeError, EvaluationError, RegistryUnavailableError, StoreError
+from engine.errors import (
+    AlertEngineError,
+    DecodeError,
+    EvaluationError,
+    RegistryUnavailableError,
+    StoreError,
+    StoreUnavailableError,
+    UnstorableError,
+)
 from engine.event import Event
 from engine.in_force import InForce, Route, ready
 from engine.journal import Journal
@@ -44,7 +53,8 @@ class Batch:
     """What became of a batch: its first `settled` records need not be read again.
 
     `interruption` is why the rest could not go on just now. Dead letters must be acknowledged
-    before the offsets of the settled records are committed.
+    before the offsets of the settled records are committed. `counts` is what is counted and logged
+    of the record at hand, `afterwards` of all others, once the batch is stored.
     """
 
     settled: int = 0
@@ -53,9 +63,25 @@ class Batch:
     alerts: list[NewAlert] = field(default_factory=list)
     fresh: list[Fresh] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    interruption: RegistryUnavailableError | None = None
-    misdated: list[Event] = field(default_factory=list)
+    interruption: AlertEngineError | None = None
     counts: list[Callable[[], None]] = field(default_factory=list)
+    afterwards: list[tuple[Record, list[Callable[[], None]]]] = field(default_factory=list)
+
+    def add(self, later: Batch) -> None:
+        """Take over what became of the records behind this batch's."""
+        self.settled += later.settled
+        self.events += later.events
+        self.tombstones += later.tombstones
+        self.alerts += later.alerts
+        self.fresh += later.fresh
+        self.dead_letters += later.dead_letters
+        self.interruption = later.interruption
+
+    def end_record(self, record: Record) -> None:
+        """Keep what is to be counted and logged of a record until the batch is stored."""
+        if self.counts:
+            self.afterwards.append((record, self.counts))
+            self.counts = []
 
 
 class Pipeline:
@@ -105,9 +131,40 @@ class Pipeline:
         Raises StoreUnavailableError when the store can't be read or written; then nothing of the
         batch is stored or counted and all of it must be tried again.
         """
-        batch = Batch()
         # Read once: the set in force may be another one before the batch is done.
         self._batch_rules = self._in_force
+        try:
+            return self._process(records)
+        except Exception as error:
+            if not _is_of_a_record(error):
+                raise
+            # One of them can't be stored, so nothing of the others is either.
+            return self._process_singly(records)
+
+    def _process_singly(self, records: Sequence[Record]) -> Batch:
+        """Each record as a batch of its own, so that only one that can't be stored is lost."""
+        whole = Batch()
+        for record in records:
+            try:
+                part = self._process([record])
+            except StoreUnavailableError as error:
+                if not whole.settled:
+                    raise
+                whole.interruption = error
+            except Exception as error:
+                if not _is_of_a_record(error):
+                    raise
+                whole.add(Batch(settled=1, events=1, dead_letters=[_failure(record, error)]))
+                self._metrics.events_consumed.inc()
+            else:
+                whole.add(part)
+            if whole.interruption is not None:
+                break
+        return whole
+
+    def _process(self, records: Sequence[Record]) -> Batch:
+        """Settle records in one transaction; any exception means that nothing is stored."""
+        batch = Batch()
         self._failed.clear()
         verdicts = self._cooldown.batch()
         for record in records:
@@ -130,7 +187,7 @@ class Pipeline:
             event = self._decoder.decode(record)
             batch.events += 1
             if event.time_replaced:
-                batch.misdated.append(event)
+                batch.counts.append(partial(self._count_replaced, event))
             self._alert(event, record, batch, verdicts)
         except StoreError:
             raise
@@ -141,13 +198,11 @@ class Pipeline:
             letter = DeadLetter(record, DeadLetterType.SCHEMA_VALIDATION, str(error))
             batch.dead_letters.append(letter)
         except Exception as error:  # noqa: BLE001 - the loop's edge: the stream goes on
-            letter = DeadLetter(
-                record,
-                DeadLetterType.PROCESSING_FAILURE,
-                f"{type(error).__name__}: {error}",
-                traceback.format_exc(),
-            )
-            batch.dead_letters.append(letter)
+            batch.dead_letters.append(_failure(record, error))
+        for rule, failed, event_of_rule in self._failed:
+            batch.counts.append(partial(self._count_rule_error, rule, failed, event_of_rule))
+        self._failed.clear()
+        batch.end_record(record)
         return True
 
     def _alert(self, event: Event, record: Record, batch: Batch, verdicts: CooldownBatch) -> None:
@@ -178,6 +233,7 @@ class Pipeline:
             verdicts.withdraw()
             raise
         batch.alerts.append(new)
+        batch.counts.append(partial(self._journal.alert, new))
         batch.fresh.append(Fresh(new.alert.alert_id, new.targets, record.read_at))
 
     def _new_alert(
@@ -233,16 +289,43 @@ class Pipeline:
         self._failed.append((rule, error, self._event))
 
     def _count(self, batch: Batch) -> None:
-        metrics = self._metrics
-        metrics.events_consumed.inc(batch.events)
-        metrics.tombstones.inc(batch.tombstones)
-        for count in batch.counts:
-            count()
-        for rule, error, event in self._failed:
-            metrics.rule_errors.labels(rule.rule_id, error.error_type).inc()
-            self._journal.rule_error(rule.rule_id, error, event)
-        for misdated in batch.misdated:
-            metrics.event_time_replaced.labels(misdated.time_replaced).inc()
-            self._journal.time_replaced(misdated)
-        for new in batch.alerts:
-            self._journal.alert(new)
+        """Count and log what is stored now; what fails makes its record a dead letter, no more.
+
+        The alerts stay stored, so a record that is read again from its letter makes no second one.
+        """
+        self._metrics.events_consumed.inc(batch.events)
+        self._metrics.tombstones.inc(batch.tombstones)
+        for record, calls in batch.afterwards:
+            failure = None
+            for call in calls:
+                try:
+                    call()
+                except Exception as error:  # noqa: BLE001 - the loop's edge: the stream goes on
+                    failure = failure or _failure(record, error)
+            if failure is not None and not any(
+                letter.record is record for letter in batch.dead_letters
+            ):
+                batch.dead_letters.append(failure)
+
+    def _count_rule_error(self, rule: Rule, error: EvaluationError, event: Event | None) -> None:
+        self._metrics.rule_errors.labels(rule.rule_id, error.error_type).inc()
+        self._journal.rule_error(rule.rule_id, error, event)
+
+    def _count_replaced(self, event: Event) -> None:
+        self._metrics.event_time_replaced.labels(event.time_replaced).inc()
+        self._journal.time_replaced(event)
+
+
+def _is_of_a_record(error: Exception) -> bool:
+    """Whether a failure comes from what was processed, and not from a store that is in trouble."""
+    return isinstance(error, UnstorableError) or not isinstance(error, StoreError)
+
+
+def _failure(record: Record, error: Exception) -> DeadLetter:
+    """A record that our own processing failed on; to be called where the error is caught."""
+    return DeadLetter(
+        record,
+        DeadLetterType.PROCESSING_FAILURE,
+        f"{type(error).__name__}: {error}",
+        traceback.format_exc(),
+    )

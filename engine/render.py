@@ -33,7 +33,7 @@ def render(rule: Rule, event: Event, suppressed_count: int, now: datetime) -> tu
         rule_name=rule.name,
         priority=rule.priority,
         message=message,
-        captured_at=event.values["captured_at"],
+        captured_at=event.captured_at,
         created_at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         suppressed_count=suppressed_count,
         late_seconds=max(0.0, round((now - event.time).total_seconds(), 3)),

@@ -19,7 +19,7 @@ FLOORS = {
     "engine.collector": 0,
     "channels.alert": 0,
     "engine.schema": 1,
-    "engine.event": 1,
+    "engine.event": 1.5,
     "engine.settings": 1,
     "engine.metrics": 1,
     "engine.faults": 1,

@@ -27,14 +27,15 @@ from engine.cel.tree import (
 )
 from engine.cel.unparse import unparse
 from engine.errors import Problem, Severity
+from engine.schema import NORMALIZED_PLATE, PLATE_TEXT
 from engine.watchlist import Watchlist, normalise
 
 #: How a list is called.
 FUNCTION: Final = "watchlist"
 #: The code of a warning that is none in a message: a condition goes before it.
 MISSING_ROW: Final = "may-be-missing"
-_KEY: Final = "plate.normalized_text"
-_RAW: Final = "plate.text"
+_KEY: Final = NORMALIZED_PLATE
+_RAW: Final = PLATE_TEXT
 _LOWERING: Final = frozenset({"lower", "lowerAscii"})
 
 

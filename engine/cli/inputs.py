@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.errors import RulesError
 from engine.rules import RuleSet, load_rules
 from engine.rules.findings import Code
-from engine.schema import EventSchema
+from engine.schema import EventSchema, load_event_schema
 from engine.settings import Settings
 
 
@@ -36,7 +36,7 @@ def load(
 
     Without channels no `${VAR}` needs to be set, so rules are tested where the secrets are not.
     """
-    schema = EventSchema.load(settings.event_schema_path)
+    schema = load_event_schema(settings.event_schema_path)
     chosen = list(paths) or [settings.rules_path]
     variables = settings.variables.reveal() if with_channels else None
     return schema, load_rules(chosen, schema, variables, zone=settings.event_timezone)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from engine.readings import make_plate, make_reading, overlay
+from engine.schema import CAPTURED_AT, EventSchema
 
 CAMERAS: Final = ("cam-gate-north", "cam-gate-south", "cam-garage", "cam-street")
 EVENTS_PER_EXAMPLE: Final = 10
@@ -46,16 +47,25 @@ class Cameras:
         )
 
 
+def as_written(event: Mapping[str, Any], schema: EventSchema, zone: tzinfo) -> dict[str, Any]:
+    """An event as a writer of `schema` takes it; its fields that the event lacks have defaults.
+
+    Fields that the schema does not know, or not so, are left out. Local timestamps are those of
+    clocks in `zone`.
+    """
+    return schema.writable(schema.complete(schema.fitting(event)), zone)
+
+
 def _recent(example: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
     """The example at its own time of day, the last one before `now`: a rule of the night fires."""
-    if "captured_at" not in example:
+    if example.get(CAPTURED_AT) is None:
         return example
     try:
-        then = datetime.fromisoformat(example["captured_at"])
+        then = datetime.fromisoformat(example[CAPTURED_AT])
     except ValueError:
         return example
     zone = then.tzinfo if then.tzinfo is not None else now.tzinfo
     latest = datetime.combine(now.astimezone(zone), then.time(), zone)
     if latest > now:
         latest -= timedelta(days=1)
-    return {**example, "captured_at": latest.isoformat()}
+    return {**example, CAPTURED_AT: latest.isoformat()}

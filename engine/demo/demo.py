@@ -18,11 +18,11 @@ from rich.console import Console
 
 from channels.alert import Target
 from channels.spec import url_targets
-from engine.demo.cameras import Cameras
+from engine.demo.cameras import Cameras, as_written
 from engine.demo.receivers import Arrival, Receivers
 from engine.demo.screen import Screen, Summary
 from engine.rules import RuleSet, examples_of, load_rules
-from engine.schema import EventSchema
+from engine.schema import EVENT_ID, EventSchema, load_event_schema
 from engine.service import Engine
 from engine.settings import Secret, Settings
 from engine.stream.broker import EmbeddedBroker
@@ -48,7 +48,9 @@ class Watch:
         self.arrivals = 0
 
     def published(self, event_id: str) -> None:
-        """An event leaves its camera."""
+        """An event leaves its camera; one without an id can't be known again."""
+        if not event_id:
+            return
         self._published[event_id] = time.monotonic()
         if len(self._published) > REMEMBERED:
             del self._published[next(iter(self._published))]
@@ -76,13 +78,15 @@ class Stage:
         """Publish events for `seconds` (0: until Ctrl-C), evenly; the seconds it took."""
         self._wait_until(self._is_reading, READY_SECONDS)
         started = time.monotonic()
+        zone = self.engine.settings.event_timezone
         try:
-            for event in cameras.events(instants()):
+            for reading in cameras.events(instants()):
+                event = as_written(reading, self.engine.schema, zone)
                 due = started + self._events / rate
                 if seconds and due - started >= seconds:
                     break
                 time.sleep(max(0.0, due - time.monotonic()))
-                self._watch.published(event["event_id"])
+                self._watch.published(str(event.get(EVENT_ID) or ""))
                 self._publisher.publish(event)
                 self._events += 1
         except KeyboardInterrupt:
@@ -143,7 +147,7 @@ def run_demo(
 @contextmanager
 def set_stage(settings: Settings, rules_path: Path, screen: Screen) -> Iterator[Stage]:
     """Start broker, registry, receivers and engine; stop them in the reverse order."""
-    schema = EventSchema.load(settings.event_schema_path)
+    schema = load_event_schema(settings.event_schema_path)
     watch = Watch(screen)
     with ExitStack() as stack:
         receivers = stack.enter_context(Receivers(watch.arrived))

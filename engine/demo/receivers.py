@@ -16,6 +16,8 @@ from typing import Any, Final, TypeVar
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from engine.schema import EVENT_ID
+
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 10.0
 T = TypeVar("T")
@@ -63,8 +65,9 @@ class _WebhookHandler(BaseHTTPRequestHandler):
         alert, event = body["alert"], body["event"]
         channel = self.path.strip("/")
         whole = json.dumps(body, indent=2, ensure_ascii=False)
+        event_id = str(event.get(EVENT_ID) or "")
         self.server.on_arrival(
-            Arrival(channel, alert["message"], alert["priority"], event["event_id"], whole)
+            Arrival(channel, alert["message"], alert["priority"], event_id, whole)
         )
         self._answer(HTTPStatus.OK, "text/plain", b"")
 

@@ -11,12 +11,12 @@ from typing import Final
 
 import structlog
 
-from engine.demo.cameras import Cameras
+from engine.demo.cameras import Cameras, as_written
 from engine.demo.demo import instants
 from engine.errors import BrokerUnavailableError, RegistryUnavailableError
 from engine.logs import configure_logs
 from engine.rules import examples_of, load_rules
-from engine.schema import EventSchema
+from engine.schema import load_event_schema
 from engine.settings import Settings
 from engine.stream.publisher import EventPublisher
 
@@ -33,7 +33,7 @@ class Street:
         self._settings = settings
         self._rate = rate
         self._heartbeat = heartbeat
-        self._schema = EventSchema.load(settings.event_schema_path)
+        self._schema = load_event_schema(settings.event_schema_path)
         # Without variables no channel is made: only the rules' own examples are wanted.
         rule_set = load_rules([settings.rules_path], self._schema, None)
         self._cameras = Cameras(examples_of(rule_set.rules), random.Random())  # noqa: S311 - no secret
@@ -51,7 +51,7 @@ class Street:
         ) as publisher:
             flush_due = time.monotonic()
             for event in self._cameras.events(instants()):
-                publisher.publish(event)
+                publisher.publish(as_written(event, self._schema, settings.event_timezone))
                 if time.monotonic() >= flush_due:
                     publisher.flush()
                     self._beat()

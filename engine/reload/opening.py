@@ -15,7 +15,7 @@ from engine.reload.last_good import KeptSet, LastGood
 from engine.reload.source import Attempt, RuleSource
 from engine.rules import RuleSet
 from engine.rules.channel_list import hold_any, hold_none
-from engine.schema import EventSchema
+from engine.schema import load_event_schema
 from engine.settings import Settings
 from engine.store.location import parse_state_url
 from engine.watchlist import Definition, Watchlist
@@ -41,7 +41,7 @@ class Opening:
 
 def rule_source_of(settings: Settings) -> RuleSource:
     """The rules that `settings` name; raises SchemaError."""
-    schema = EventSchema.load(settings.event_schema_path)
+    schema = load_event_schema(settings.event_schema_path)
     variables, zone = settings.variables.reveal(), settings.event_timezone
     return RuleSource(settings.rules_path, schema, variables, zone)
 

@@ -13,16 +13,24 @@ from engine.rules.fields import as_flag, as_table, as_text, check_keys, kind_of,
 from engine.rules.findings import Code, Findings, shown
 from engine.rules.node import Listing, Node, Scalar, Table
 from engine.rules.rule import RateLimit
-from engine.schema import TIME_VARIABLE, Kind
+from engine.schema import (
+    CAMERA_ID,
+    CAPTURED_AT,
+    EVENT_ID,
+    NORMALIZED_PLATE,
+    TIME_VARIABLE,
+    TRACK_ID,
+    Kind,
+)
 
 DEFAULT_COOLDOWN_SECONDS: Final = 300.0
-DEFAULT_KEY: Final = "plate.normalized_text"
+DEFAULT_KEY: Final = NORMALIZED_PLATE
 MAX_COOLDOWN_SECONDS: Final = 366 * 86_400.0
 RATE_LIMIT_KEYS: Final = ("enabled", "cooldown_seconds", "dedup_key")
 #: What hardly two events have in common.
-_UNIQUE: Final = frozenset({"event_id", "captured_at", TIME_VARIABLE})
-_TRACK: Final = "track_id"
-_CAMERA: Final = "camera_id"
+_UNIQUE: Final = frozenset({EVENT_ID, CAPTURED_AT, TIME_VARIABLE})
+_TRACK: Final = TRACK_ID
+_CAMERA: Final = CAMERA_ID
 
 
 @dataclass(frozen=True, slots=True)

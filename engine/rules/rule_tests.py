@@ -12,9 +12,8 @@ from engine.rules.findings import Code, Findings, shown, suggestion
 from engine.rules.node import Node, Scalar, Table
 from engine.rules.rule import Expect, RuleTest
 from engine.rules.values import event_record
-from engine.schema import TIME_VARIABLE, EventSchema, FieldType, Kind
+from engine.schema import CAPTURED_AT, TIME_VARIABLE, EventSchema, FieldType, Kind
 
-_CAPTURED_AT: Final = "captured_at"
 _FLAGGED: Final = {
     "true": Expect.MATCH,
     "yes": Expect.MATCH,
@@ -115,12 +114,12 @@ def _event(
 
 
 def _check_time(events: Table, findings: Findings) -> None:
-    node = events.values.get(_CAPTURED_AT)
-    if isinstance(node, Scalar) and event_time(node.text, 0, UTC)[1]:
+    node = events.values.get(CAPTURED_AT)
+    if isinstance(node, Scalar) and not node.is_null and event_time(node.text, 0, UTC)[1]:
         findings.error(
             node.place,
             Code.BAD_VALUE,
-            f"`{_CAPTURED_AT}` is no time: `{shown(node.text)}`",
+            f"`{CAPTURED_AT}` is no time: `{shown(node.text)}`",
             "write it like '2025-12-25T16:00:00Z'",
         )
 

@@ -8,7 +8,7 @@ from engine.cel import Operator
 from engine.rules.fields import FLAGS, as_items, check_keys, kind_of, number_of
 from engine.rules.findings import Code, Findings, shown
 from engine.rules.node import Listing, Node, Scalar, Table
-from engine.schema import Domain, FieldType, Kind
+from engine.schema import Domain, FieldType, Kind, is_instant
 
 INVALID: Final = object()
 _NUMERIC: Final = frozenset({Kind.INT, Kind.DOUBLE})
@@ -208,6 +208,8 @@ def _event_scalar(node: Scalar, name: str, field_type: FieldType, findings: Find
         return FLAGS[text]
     if kind is Kind.BYTES and not node.is_null:
         return text.encode()
+    if kind is Kind.TIMESTAMP and is_instant(text):
+        return text  # as it is written, which `EventSchema.complete` reads
     number = number_of(text) if node.plain else None
     if kind is Kind.DOUBLE and number is not None:
         return float(number)
@@ -235,6 +237,7 @@ _LIKE: Final = {
     Kind.DOUBLE: "a number like 0.9, without quotes",
     Kind.BOOL: "true or false, without quotes",
     Kind.BYTES: "a text",
+    Kind.TIMESTAMP: "it in ISO 8601 with its zone, like '2025-12-25T16:00:00Z'",
     Kind.RECORD: "`key: value` lines below it",
     Kind.LIST: "one item a line, each after `- `",
     Kind.MAP: "`key: value` lines below it",
@@ -245,6 +248,7 @@ _WANTED: Final = {
     Kind.DOUBLE: "a number",
     Kind.BOOL: "true or false",
     Kind.BYTES: "a text",
+    Kind.TIMESTAMP: "a time with a zone",
     Kind.RECORD: "a mapping",
     Kind.LIST: "a list",
     Kind.MAP: "a mapping",

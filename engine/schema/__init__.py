@@ -2,8 +2,39 @@
 
 from __future__ import annotations
 
+from engine.schema.avro import instant_text
 from engine.schema.domain import Domain
-from engine.schema.event_schema import TIME_VARIABLE, EventSchema, Reader
-from engine.schema.field_type import FieldType, Kind
+from engine.schema.engine_fields import (
+    CAMERA_ID,
+    CAPTURED_AT,
+    ENGINE_FIELDS,
+    EVENT_ID,
+    NORMALIZED_PLATE,
+    PLATE_IMAGE,
+    PLATE_TEXT,
+    TRACK_ID,
+    value_at,
+)
+from engine.schema.event_schema import TIME_VARIABLE, EventSchema, Reader, load_event_schema
+from engine.schema.field_type import FieldType, Kind, is_instant
 
-__all__ = ["TIME_VARIABLE", "Domain", "EventSchema", "FieldType", "Kind", "Reader"]
+__all__ = [
+    "CAMERA_ID",
+    "CAPTURED_AT",
+    "ENGINE_FIELDS",
+    "EVENT_ID",
+    "NORMALIZED_PLATE",
+    "PLATE_IMAGE",
+    "PLATE_TEXT",
+    "TIME_VARIABLE",
+    "TRACK_ID",
+    "Domain",
+    "EventSchema",
+    "FieldType",
+    "Kind",
+    "Reader",
+    "instant_text",
+    "is_instant",
+    "load_event_schema",
+    "value_at",
+]

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
@@ -17,9 +19,20 @@ from fastavro import schemaless_reader
 from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 
 from engine.errors import DecodeError, EventError, SchemaError
-from engine.schema.avro import full_schema, set_aside, timestamp, timestamp_unit
+from engine.schema.avro import (
+    Named,
+    full_schema,
+    local_text,
+    local_timestamp_unit,
+    set_aside,
+    timestamp,
+    timestamp_unit,
+    type_text,
+    units_since_epoch,
+)
 from engine.schema.danger import danger_of
 from engine.schema.domain import domain_of
+from engine.schema.engine_fields import engine_faults
 from engine.schema.field_type import FieldType, Kind, complete
 from engine.schema.resolution import Fit, resolve
 
@@ -89,7 +102,10 @@ class EventSchema:
         if not root.fields:
             raise SchemaError("an event's schema must have fields")
         if TIME_VARIABLE in root.fields:
-            raise SchemaError("a field can't be named `time`, which is the event's instant")
+            raise SchemaError(
+                "a field can't be named `time`, which is the event's instant: give it another "
+                'name, with "aliases": ["time"]'
+            )
         time = FieldType(Kind.TIMESTAMP, doc="The event's instant, from `captured_at`.")
         variables = MappingProxyType({**root.fields, TIME_VARIABLE: time})
         return cls(schema["name"], text, variables, root, parsed)
@@ -104,6 +120,16 @@ class EventSchema:
             is_nullable = is_nullable or (found is not None and found.nullable)
         return replace(found, nullable=is_nullable) if found is not None else None
 
+    def written_type(self, path: str) -> str:
+        """The Avro type at a dotted path, for people; empty where there is none."""
+        schema, named = self._parsed.schema, self._parsed.named
+        for name in path.split("."):
+            entry = next((each for each in _entries(schema, named) if each["name"] == name), None)
+            if entry is None:
+                return ""
+            schema = entry["type"]
+        return type_text(schema, named)
+
     def complete(self, partial: Mapping[str, Any]) -> dict[str, Any]:
         """A whole event of a part of one: what is missing has its Avro default, or "", 0, 0.0 …
 
@@ -112,6 +138,18 @@ class EventSchema:
         """
         completed: dict[str, Any] = complete(self._root, partial)
         return completed
+
+    def fitting(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What of an event this schema names and takes, at every depth; the rest is left out."""
+        return _fitting(self._root, values)
+
+    def writable(self, values: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:
+        """A whole event as an Avro writer takes it: its times as the numbers that Avro has.
+
+        A local timestamp is what the clocks of `zone` show. EventError for one that is no time.
+        """
+        parsed = self._parsed
+        return cast("dict[str, Any]", _writable(values, parsed.schema, parsed.named, zone))
 
     def reader(self, writer_schema: str) -> Reader:
         """A function from the bytes of a body (after the wire header) to the event as plain dicts.
@@ -138,6 +176,32 @@ class EventSchema:
                 + (f"; and {more} more" if more > 0 else "")
             )
         return _body_reader(writer.schema, resolution.fit)
+
+
+def load_event_schema(path: Path) -> EventSchema:
+    """Reads the schema of events from an `.avsc` file, and checks it for the engine's own needs.
+
+    SchemaError names the file and what is wrong with it: all fields that the engine itself takes
+    from events (see `engine_fields`) and that are missing or of another type, one a line.
+    """
+    schema = EventSchema.load(path)
+    faults = list(engine_faults(schema.field, schema.written_type))
+    danger = danger_of(schema._parsed.schema, schema._parsed.named)
+    if danger:
+        faults.append(
+            f"{danger}, so no record of it can be read: leave that field out of this file"
+        )
+    if faults:
+        raise SchemaError("\n".join(f"{path}: {fault}" for fault in faults))
+    return schema
+
+
+def _entries(schema: Any, named: Named) -> list[Any]:
+    """The fields of a record, or of the record in a union; none of other types."""
+    schema = full_schema(schema, named)
+    branches = schema if isinstance(schema, list) else [schema]
+    full = [full_schema(branch, named) for branch in branches]
+    return [entry for branch in full for entry in branch.get("fields", ())]
 
 
 def _parse(text: str, *, with_defaults: bool = True) -> _Parsed:
@@ -214,6 +278,8 @@ class _Types:
         kind = avro["type"]
         if timestamp_unit(avro) is not None:
             return FieldType(Kind.TIMESTAMP, doc=doc, zero=timestamp(0, 1))
+        if local_timestamp_unit(avro) is not None:
+            return FieldType(Kind.STRING, doc=doc, zero=local_text(timestamp(0, 1)))
         match kind:
             case "record":
                 return self._record(avro, path, doc)
@@ -230,14 +296,19 @@ class _Types:
             case "fixed":
                 return FieldType(Kind.BYTES, doc=doc, zero=bytes(avro["size"]))
         if kind not in _PRIMITIVES:
-            raise SchemaError(f"`{path}`: the type {kind} is not supported")
+            raise SchemaError(
+                f"`{path}`: the type {kind} is not supported, leave the field out of this file"
+            )
         primitive, zero = _PRIMITIVES[kind]
         return FieldType(primitive, doc=doc, zero=zero, domain=domain_of(avro, entry, path))
 
     def _union(self, branches: list[Any], path: str, entry: Mapping[str, Any]) -> FieldType:
         given = [branch for branch in branches if branch not in ("null", {"type": "null"})]
         if len(given) != 1:
-            raise SchemaError(f"`{path}`: a union must be of one type, or of null and one type")
+            raise SchemaError(
+                f"`{path}`: a union must be of one type, or of null and one type, so name the "
+                "branch that rules need, or leave the field out of this file"
+            )
         inner = self.of(given[0], path, entry)
         is_nullable = len(branches) > 1
         return replace(inner, nullable=is_nullable, zero=None if is_nullable else inner.zero)
@@ -259,13 +330,76 @@ class _Types:
         found = self.of(entry["type"], path, entry)
         if "default" not in entry:
             return found
-        default = entry["default"]
-        unit = timestamp_unit(entry["type"])
         try:
-            if unit is not None and isinstance(default, int):
-                default = timestamp(default, unit)
+            default = _with_times(entry["default"], entry["type"], self._named)
             default = complete(found, default, path)
         except (EventError, OverflowError) as error:
             raise SchemaError(f"`{path}`: its default can't be used: {error}") from error
         entry["default"] = default
         return replace(found, zero=default)
+
+
+def _fitting(record: FieldType, values: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        kind = record.fields.get(name)
+        if kind is None:
+            continue
+        if kind.kind is Kind.RECORD and isinstance(value, Mapping):
+            found[name] = _fitting(kind, value)
+            continue
+        with suppress(EventError):
+            found[name] = complete(kind, value, name)
+    return found
+
+
+def _writable(value: Any, avro: Any, named: Named, zone: tzinfo) -> Any:
+    avro = full_schema(avro, named)
+    if isinstance(avro, list):
+        given = [branch for branch in avro if full_schema(branch, named)["type"] != "null"]
+        return None if value is None else _writable(value, given[0], named, zone)
+    if (unit := timestamp_unit(avro)) is not None:
+        return units_since_epoch(value, unit)
+    if (unit := local_timestamp_unit(avro)) is not None:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise EventError("a local timestamp is not ISO 8601") from error
+        local = moment if moment.tzinfo is None else moment.astimezone(zone)
+        return units_since_epoch(local.replace(tzinfo=UTC), unit)
+    match avro["type"]:
+        case "record":
+            types = {entry["name"]: entry["type"] for entry in avro["fields"]}
+            return {n: _writable(item, types[n], named, zone) for n, item in value.items()}
+        case "array":
+            return [_writable(item, avro["items"], named, zone) for item in value]
+        case "map":
+            return {k: _writable(item, avro["values"], named, zone) for k, item in value.items()}
+        case _:
+            return value
+
+
+def _with_times(value: Any, avro: Any, named: Named) -> Any:
+    """A default as JSON has it, with the numbers of its timestamps made what readers make them."""
+    avro = full_schema(avro, named)
+    if isinstance(avro, list):
+        given = [branch for branch in avro if full_schema(branch, named)["type"] != "null"]
+        return value if value is None or len(given) != 1 else _with_times(value, given[0], named)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if is_number and (unit := timestamp_unit(avro)) is not None:
+        return timestamp(value, unit)
+    if is_number and (unit := local_timestamp_unit(avro)) is not None:
+        return local_text(timestamp(value, unit))
+    match avro["type"], value:
+        case "record", dict():
+            types = {entry["name"]: entry["type"] for entry in avro["fields"]}
+            return {
+                name: _with_times(item, types[name], named) if name in types else item
+                for name, item in value.items()
+            }
+        case "array", list():
+            return [_with_times(item, avro["items"], named) for item in value]
+        case "map", dict():
+            return {key: _with_times(item, avro["values"], named) for key, item in value.items()}
+        case _:
+            return value

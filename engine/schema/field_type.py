@@ -148,6 +148,15 @@ def _latin_bytes(value: str, path: str) -> bytes:
         raise EventError(f"`{path}` holds characters that are not bytes") from error
 
 
+def is_instant(text: str) -> bool:
+    """Whether it is ISO 8601 with a zone, as a timestamp may be given."""
+    try:
+        _timestamp(text, "")
+    except EventError:
+        return False
+    return True
+
+
 def _timestamp(value: datetime | str, path: str) -> datetime:
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)

@@ -13,7 +13,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.errors import DecodeError
-from engine.schema.avro import Named, full_schema, timestamp, timestamp_unit
+from engine.schema.avro import (
+    Named,
+    bounded_timestamp,
+    full_schema,
+    instant_text,
+    local_text,
+    local_timestamp_unit,
+    timestamp,
+    timestamp_unit,
+    type_text,
+)
+from engine.schema.engine_fields import CAPTURED_AT
 from engine.schema.float32 import shortest
 
 Fit = Callable[[Any], Any]
@@ -114,7 +125,7 @@ class _Resolver:
             case "bytes" if ours == "string":
                 return Resolution(fit=bytes.decode)
             case _:
-                return Resolution(fit=_to_timestamp(writer, reader))
+                return _time(writer, reader, path)
 
     def _record(self, writer: Any, reader: Any, path: str) -> Resolution:
         ours = {entry["name"]: entry for entry in reader["fields"]}
@@ -147,6 +158,8 @@ class _Resolver:
         writer = full_schema(writer, self._writer_named)
         reader = full_schema(reader, self._reader_named)
         theirs, ours = writer["type"], reader["type"]
+        if ours == "string" and _is_time(writer):
+            return True
         if theirs in _PROMOTIONS:
             return ours in _PROMOTIONS[theirs]
         if theirs != ours:
@@ -244,11 +257,35 @@ def _symbols(writer: Any, reader: Any, path: str) -> Fit | None:
     return fit
 
 
-def _to_timestamp(writer: Any, reader: Any) -> Fit | None:
-    unit = timestamp_unit(writer) or timestamp_unit(reader)
-    if timestamp_unit(reader) is None or unit is None:
-        return None
-    return lambda value: timestamp(value, unit)
+def _is_time(schema: Any) -> bool:
+    return timestamp_unit(schema) is not None or local_timestamp_unit(schema) is not None
+
+
+def _time(writer: Any, reader: Any, path: str) -> Resolution:
+    """How a writer's long becomes our instant or our text of a time, where ours is one.
+
+    The writer's unit counts, where it names one. Its instant becomes a text with a zone, its local
+    timestamp one without.
+    """
+    is_instant = timestamp_unit(reader) is not None
+    if not (is_instant or local_timestamp_unit(reader) is not None or reader["type"] == "string"):
+        return Resolution()
+    if is_instant and local_timestamp_unit(writer) is not None:
+        return _mismatch(path, writer, reader)
+    unit = (
+        timestamp_unit(writer)
+        or local_timestamp_unit(writer)
+        or timestamp_unit(reader)
+        or local_timestamp_unit(reader)
+    )
+    if unit is None:
+        return Resolution()
+    count = unit
+    moment = bounded_timestamp if path == CAPTURED_AT else timestamp
+    if is_instant:
+        return Resolution(fit=lambda value: moment(value, count))
+    text = instant_text if timestamp_unit(writer) is not None else local_text
+    return Resolution(fit=lambda value: text(moment(value, count)))
 
 
 def _refusal(path: str, kind: str) -> Fit:
@@ -262,12 +299,6 @@ def _where(path: str) -> str:
     return f"`{path}`" if path else "the event"
 
 
-def _describe(schema: Any) -> str:
-    if isinstance(schema, list):
-        return " or ".join(_describe(full_schema(branch, {})) for branch in schema)
-    return f"{schema['type']} {schema['name']}" if "name" in schema else str(schema["type"])
-
-
 def _mismatch(path: str, writer: Any, reader: Any) -> Resolution:
-    theirs, ours = _describe(writer), _describe(reader)
+    theirs, ours = type_text(writer, {}), type_text(reader, {})
     return Resolution((f"{_where(path)} is written as {theirs}, which can't be read as {ours}",))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
 import orjson
 
 from channels.alert import Alert, Priority
+from engine.schema import instant_text
 from engine.store.model import Delivery, KeptDeadLetter, NewAlert, StoredAlert, StoredDelivery
 from engine.store.model import DeliveryState as State
 
@@ -131,7 +133,7 @@ def dead_letter_from_row(row: tuple[Any, ...]) -> KeptDeadLetter:
 
 def _event_json(event: Mapping[str, Any]) -> bytes:
     try:
-        return orjson.dumps(event, default=_plain)
+        return orjson.dumps(event, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
     except TypeError:
         # What orjson refuses (half a surrogate pair, a huge integer) must not stop the stream, nor
         # the reader: json writes halves and NaN in a way that orjson does not read.
@@ -145,6 +147,9 @@ def _plain(value: object) -> object:
         return dict(value)
     if isinstance(value, bytes):
         return b64encode(value).decode()
+    if isinstance(value, datetime):
+        # The same text as in a message.
+        return instant_text(value)
     return str(value)
 
 

@@ -7,10 +7,14 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from engine.errors import StoreError, StoreUnavailableError
+from engine.errors import StoreError, StoreUnavailableError, UnstorableError
 
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+# It is what was written that is wrong: all else can be written.
+_UNSTORABLE: Final = frozenset(
+    {sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH}
+)
 _PASSING: Final = {
     sqlite3.SQLITE_FULL: ("its disk or its quota is full", "free some space"),
     sqlite3.SQLITE_BUSY: (
@@ -42,10 +46,15 @@ def is_locked(error: sqlite3.Error) -> bool:
 
 
 def store_error(path: Path, error: sqlite3.Error, *, is_start: bool = False) -> StoreError:
-    """`error` as ours: unavailable if it may pass by itself; damage at the start does not."""
+    """`error` as ours: unavailable if it may pass by itself; damage at the start does not.
+
+    Unstorable where the store is well, and takes everything but what it was given.
+    """
     code = primary_code(error)
     if code == sqlite3.SQLITE_NOTADB:
         code = sqlite3.SQLITE_CORRUPT
+    if code in _UNSTORABLE:
+        return UnstorableError(f"the store {path} does not take it: {error}")
     if code not in _PASSING:
         return StoreError(f"the store {path} failed: {error}")
     what, remedy = _PASSING[code]

@@ -41,6 +41,9 @@ class StreamStore(Protocol):
     ) -> None:
         """Store a batch in one transaction; without alerts and dead letters write nothing.
 
+        Any exception means that nothing is written; UnstorableError, that the store is well and
+        does not take one of them.
+
         An alert whose (digest, rule id) is stored already is skipped. A stored alert sets its
         key's suppressed count to zero, then `suppressed` is added.
         """

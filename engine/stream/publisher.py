@@ -18,6 +18,7 @@ from engine.errors import (
     RegistryUnavailableError,
     SchemaError,
 )
+from engine.schema import CAMERA_ID
 from engine.stream.registry import NO_OPTIONS, Options, Redaction, explain, registry_client
 
 FLUSH_SECONDS: Final = 10.0
@@ -98,7 +99,7 @@ class EventPublisher:
 
         `timestamp_ms` is its Kafka timestamp, now unless given.
         """
-        key = str(event.get("camera_id", "")).encode()
+        key = str(event.get(CAMERA_ID, "")).encode()
         self.publish_value(self.encode(event), key, timestamp_ms=timestamp_ms)
 
     def publish_value(

@@ -25,12 +25,12 @@ from engine.rules.load import FILE_KEYS
 from engine.rules.rate_limits import RATE_LIMIT_KEYS
 from engine.rules.rule_reader import RULE_KEYS
 from engine.rules.rule_tests import TEST_KEYS
-from engine.schema import FieldType, Kind
+from engine.schema import ENGINE_FIELDS, EventSchema, FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings
 from engine.stream.letter import DeadLetterType
 from engine.stream.options import OWNED_BY_CLIENTS
 from engine.watchlist import STANDING_COLUMNS
-from tests.support.avro import plate_schema
+from tests.support.avro import plate_schema, record_schema
 from tests.support.handbook import (
     CHANNELS,
     CONFIGURATION,
@@ -43,7 +43,7 @@ from tests.support.handbook import (
     snippet_like,
     table,
 )
-from tests.support.snippets import Snippet, Table, commands
+from tests.support.snippets import Snippet, Table, codes, commands
 from tests.support.walkthrough import SECRETS
 
 EXPRESSION: Final = re.compile(r"alert_engine_[a-z_]+")
@@ -296,3 +296,32 @@ def test_every_log_line_named_is_logged_somewhere() -> None:
         assert f'"{event}"' in source, event
     told = {snippet.attributes["logs"] for snippet in SNIPPETS if "logs" in snippet.attributes}
     assert told <= {*table(OPERATIONS, "Log line").codes()}
+
+
+def test_the_table_of_what_the_engine_reads_is_its_declaration() -> None:
+    rows = {name.strip("`"): rest for name, *rest in table(RULES, "The engine reads").rows}
+    assert list(rows) == [each.path for each in ENGINE_FIELDS]
+    for each in ENGINE_FIELDS:
+        kind, must, use = rows[each.path]
+        assert (kind == "string") == (each.kinds == {Kind.STRING})
+        assert (must, use) == ("yes" if each.is_required else "", each.use)
+
+
+def test_the_table_of_avro_types_is_right() -> None:
+    kinds = {"text": Kind.STRING, "time": Kind.TIMESTAMP, "bytes": Kind.BYTES}
+    fields = {
+        "timestamp-nanos": ("long", "time"),
+        "local-timestamp-millis": ("long", "text"),
+        "uuid": ("string", "text"),
+        "decimal": ("bytes", "bytes"),
+        "date": ("int", "whole number"),
+        "time-micros": ("long", "whole number"),
+    }
+    told = {
+        name: seen for names, seen, *_ in table(RULES, "Avro type").rows for name in codes(names)
+    }
+    for logical, (avro, seen) in fields.items():
+        kind = {"type": avro, "logicalType": logical, "precision": 4}
+        schema = EventSchema.parse(record_schema({"name": "x", "type": kind}))
+        assert schema.variables["x"].kind is kinds.get(seen, Kind.INT)
+        assert seen in (told[logical] if logical != "uuid" else "text")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -179,3 +180,28 @@ def test_data_never_becomes_headers_or_markup(
     assert b"<!channel>" not in slack.body
     assert b"<@U1>" not in slack.body
     assert b"&lt;!channel&gt;" in slack.body
+
+
+def test_an_alert_that_can_not_be_stored_is_a_dead_letter_and_no_crash_loop(gate: Gate) -> None:
+    trigger = """CREATE TRIGGER picky BEFORE INSERT ON alerts WHEN NEW.message = 'POISON'
+        BEGIN SELECT RAISE(ABORT, 'not this one'); END"""
+    plates = ["FIRST1", "POISON", "SECOND", "POISON", "THIRD1"]
+    with gate.site.start() as engine:
+        engine.wait_ready()
+        database = sqlite3.connect(gate.site.folder / "alerts.db")
+        database.execute(trigger)
+        database.close()
+        gate.site.publish([sighting(plate, datetime.now(UTC)) for plate in plates])
+        gate.await_plates(["FIRST1", "SECOND", "THIRD1"])
+        gate.site.await_consumed()
+        dead = "alert_engine_dead_letters_total"
+        assert engine.wait_for_metric(dead, 2, error_type="PROCESSING_FAILURE") == 2
+        assert engine.metric("alert_engine_events_consumed_total") == len(plates)
+        assert engine.readiness()[0]
+        assert engine.stop() == 0
+    # Nothing of it is waiting for the next start.
+    with gate.site.start() as engine:
+        engine.wait_ready()
+        assert engine.metric("alert_engine_events_consumed_total") == 0
+        assert engine.stop() == 0
+    assert gate.counts() == {"FIRST1": 1, "SECOND": 1, "THIRD1": 1}

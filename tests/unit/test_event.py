@@ -183,3 +183,41 @@ def test_an_event_keeps_where_it_came_from() -> None:
     )
     assert (event.topic, event.partition, event.offset, event.read_at) == ("t", 3, 9, 1.5)
     assert (event.time, event.time_replaced, event.timestamp_ms) == (NOON, "unreadable", NOON_MS)
+
+
+def test_an_instant_is_taken_as_it_is_and_judged_like_a_text() -> None:
+    assert event_time(NOON, NOON_MS, BERLIN) == (NOON, "")
+    assert event_time(NOON, 0, BERLIN) == (NOON, "")
+    late = datetime.max.replace(tzinfo=UTC)
+    assert event_time(late, NOON_MS, BERLIN) == (NOON, "future")
+    assert event_time(datetime.min.replace(tzinfo=UTC), NOON_MS, BERLIN) == (NOON, "past")
+
+
+@pytest.mark.parametrize("absent", [None, 5, b"2025-12-25T12:00:00Z"])
+def test_what_is_no_time_is_replaced(absent: object) -> None:
+    assert event_time(absent, NOON_MS, BERLIN) == (NOON, "unreadable")
+
+
+def test_a_local_time_is_read_in_the_zone() -> None:
+    assert event_time("2025-12-25T13:00:00", NOON_MS, BERLIN) == (NOON, "")
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("2025-12-25 13:00", "2025-12-25 13:00"),
+        ("soon", "soon"),
+        (NOON + AFTER, "2025-12-25T12:00:00.123Z"),
+        (None, "2025-12-25T12:00:00Z"),
+    ],
+)
+def test_the_time_that_is_shown_is_the_events_own_or_the_one_that_counts(
+    given: object, shown: str
+) -> None:
+    event = make_event({"captured_at": given}, zone=BERLIN, timestamp_ms=NOON_MS)
+    assert event.captured_at == shown
+
+
+def test_an_event_without_a_time_is_shown_by_the_one_that_counts() -> None:
+    event = make_event({}, zone=BERLIN, timestamp_ms=NOON_MS)
+    assert (event.captured_at, event.time_replaced) == ("2025-12-25T12:00:00Z", "unreadable")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC
+from datetime import UTC, datetime
 
 import pytest
 import structlog
@@ -91,4 +91,46 @@ def test_the_remedy_of_a_replaced_time_is_the_one_that_helps(captured_at: str, w
     assert event.time_replaced
     with structlog.testing.capture_logs() as logs:
         Journal(ManualTime(), log_plates=False).time_replaced(event)
+    assert logs[0]["remedy"].startswith(word)
+
+
+@pytest.mark.parametrize("plate", [None, {}, {"normalized_text": None}])
+def test_an_alert_without_plate_and_camera_is_logged_all_the_same(
+    plate: dict[str, object] | None,
+) -> None:
+    alert = dataclasses.replace(ALERT, event={"plate": plate})
+    with structlog.testing.capture_logs() as logs:
+        Journal(ManualTime(), log_plates=False).alert(NewAlert(alert, b"d" * 16, None, 0))
+    assert (logs[0]["plate"], logs[0]["camera_id"]) == ("", None)
+
+
+@pytest.mark.parametrize("plate", [None, {"normalized_text": None}, {"text": "ABC-123"}])
+def test_a_rules_error_is_logged_whatever_the_event_has_of_a_plate(
+    plate: dict[str, object] | None,
+) -> None:
+    event = make_event({"plate": plate}, zone=UTC)
+    with structlog.testing.capture_logs() as logs:
+        Journal(ManualTime(), log_plates=False).rule_error(
+            "a", EvaluationError("bad_conversion", "'x' is no int"), event
+        )
+    assert logs[0]["error"] == "'x' is no int"
+
+
+@pytest.mark.parametrize(
+    ("captured_at", "shown", "word"),
+    [
+        (datetime(2026, 3, 1, 17, tzinfo=UTC), "2026-03-01T17:00:00Z", "set the camera's clock"),
+        (None, "2026-03-01T12:00:00Z", "send captured_at as ISO 8601"),
+    ],
+)
+def test_a_replaced_timestamp_is_told_with_its_remedy(
+    captured_at: datetime | None, shown: str, word: str
+) -> None:
+    event = make_event(
+        {"captured_at": captured_at}, zone=UTC, timestamp_ms=int(NOON.timestamp() * 1000)
+    )
+    assert event.time_replaced
+    with structlog.testing.capture_logs() as logs:
+        Journal(ManualTime(), log_plates=False).time_replaced(event)
+    assert (logs[0]["captured_at"], logs[0]["camera_id"]) == (shown, None)
     assert logs[0]["remedy"].startswith(word)

@@ -4,12 +4,13 @@ from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import DecodeError, SchemaError
+from engine.errors import DecodeError, EventError, SchemaError
 from engine.schema import EventSchema, Kind
 from engine.schema.float32 import shortest
 from tests.support.avro import PLATE_EVENT, body, plate_schema, record_schema
@@ -250,3 +251,70 @@ def test_a_spoiled_event_is_an_event_or_an_error(data: st.DataObject) -> None:
     except DecodeError:
         return
     assert found.keys() == EVENT.keys()
+
+
+def test_defaults_of_times_are_numbers_wherever_they_are() -> None:
+    instant = {"type": "long", "logicalType": "timestamp-millis"}
+    local = {"type": "long", "logicalType": "local-timestamp-millis"}
+    inner = {"type": "record", "name": "Inner", "fields": [{"name": "at", "type": instant}]}
+    schema = EventSchema.parse(
+        record_schema(
+            {"name": "one", "type": instant, "default": 1000},
+            {"name": "maybe", "type": [instant, "null"], "default": 1000},
+            {"name": "local", "type": local, "default": 1000},
+            {"name": "list", "type": {"type": "array", "items": instant}, "default": [0, 1000]},
+            {"name": "map", "type": {"type": "map", "values": local}, "default": {"a": 1000}},
+            {"name": "inner", "type": inner, "default": {"at": 1000}},
+        )
+    )
+    first, second = (datetime(1970, 1, 1, 0, 0, n, tzinfo=UTC) for n in (0, 1))
+    assert schema.complete({}) == {
+        "one": second,
+        "maybe": second,
+        "local": "1970-01-01T00:00:01",
+        "list": [first, second],
+        "map": {"a": "1970-01-01T00:00:01"},
+        "inner": {"at": second},
+    }
+
+
+@pytest.mark.parametrize("default", [True, 2**62])
+def test_a_default_that_is_no_time_is_an_error(default: object) -> None:
+    kind = {"type": "long", "logicalType": "timestamp-millis"}
+    with pytest.raises(SchemaError, match="default"):
+        EventSchema.parse(record_schema({"name": "at", "type": kind, "default": default}))
+
+
+def test_what_fits_of_an_event_is_written_in_avros_own_numbers() -> None:
+    schema = EventSchema.parse(
+        record_schema(
+            {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+            {"name": "nano", "type": {"type": "long", "logicalType": "timestamp-nanos"}},
+            {"name": "local", "type": {"type": "long", "logicalType": "local-timestamp-millis"}},
+            {"name": "maybe", "type": ["null", "string"]},
+            {"name": "latency_ms", "type": "string"},
+        )
+    )
+    time = "2025-12-25T12:00:00Z"
+    given = {"at": time, "nano": time, "local": time, "latency_ms": 5, "camera_id": "c"}
+    fitting = schema.fitting(given)
+    assert fitting == {"at": NOON, "nano": NOON, "local": time}
+    event = schema.writable(schema.complete(fitting), ZoneInfo("Europe/Berlin"))
+    seconds = int(NOON.timestamp())
+    assert event == {
+        "at": seconds * 10**6,
+        "nano": seconds * 10**9,
+        "local": (seconds + 3600) * 1000,
+        "maybe": None,
+        "latency_ms": "",
+    }
+    # What is read again is the same, the local time without its zone.
+    read = schema.reader(schema.text)(body(event, schema.text))
+    assert read == {**schema.complete(fitting), "local": "2025-12-25T13:00:00"}
+
+
+def test_a_local_time_that_is_none_can_not_be_written() -> None:
+    kind = {"type": "long", "logicalType": "local-timestamp-millis"}
+    schema = EventSchema.parse(record_schema({"name": "at", "type": kind}))
+    with pytest.raises(EventError, match="not ISO 8601"):
+        schema.writable({"at": "soon"}, UTC)

@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from fastavro import parse_schema, schemaless_reader
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,12 +19,20 @@ from tests.support.sightings import sighting
 NOON = datetime(2025, 12, 25, 12, tzinfo=UTC)
 EVENT = sighting("ABC123", NOON, event_id="e-1")
 FIXED = {"type": "fixed", "name": "F", "size": 2}
+EPOCH = "1970-01-01T00:00:00Z"
 SHIPPED = PLATE_EVENT.read_text(encoding="utf-8")
 
 
 def _plate_field(raw: dict[str, Any], name: str) -> dict[str, Any]:
     fields = next(f for f in raw["fields"] if f["name"] == "plate")["type"]["fields"]
     return next(field for field in fields if field["name"] == name)
+
+
+def raw_body(event: dict[str, Any], schema: str) -> bytes:
+    """The body of an event whose times are the numbers that are sent."""
+    stream = BytesIO()
+    schemaless_writer(stream, parse_schema(json.loads(schema.replace("logicalType", "of"))), event)
+    return stream.getvalue()
 
 
 def _read(event: dict[str, Any], writer: str) -> dict[str, Any]:
@@ -294,3 +302,47 @@ def test_resolution_agrees_with_that_of_fastavro(data: st.DataObject) -> None:
         BytesIO(written), parse_schema(json.loads(writer)), parse_schema(json.loads(SHIPPED))
     )
     assert plate_schema().reader(writer)(written) == expected
+
+
+INSTANT = {"type": "long", "logicalType": "timestamp-millis"}
+LOCAL = {"type": "long", "logicalType": "local-timestamp-micros"}
+NOON_MS = int(NOON.timestamp()) * 1000
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "written", "read"),
+    [
+        (LOCAL, LOCAL, NOON_MS * 1000 + 5, "2025-12-25T12:00:00.000005"),
+        ("long", LOCAL, NOON_MS * 1000, "2025-12-25T12:00:00"),
+        (LOCAL, "string", NOON_MS * 1000, "2025-12-25T12:00:00"),
+        # Its own text names the zone that it has.
+        (INSTANT, LOCAL, NOON_MS, "2025-12-25T12:00:00Z"),
+        (INSTANT, "string", NOON_MS + 250, "2025-12-25T12:00:00.25Z"),
+        (["null", INSTANT], ["null", "string"], NOON_MS, "2025-12-25T12:00:00Z"),
+        (["null", INSTANT], ["null", "string"], None, None),
+        ({"type": "array", "items": INSTANT}, {"type": "array", "items": "string"}, [0], [EPOCH]),
+        (INSTANT, "long", NOON_MS, NOON_MS),
+        (LOCAL, "double", 5, 5.0),
+        ({"type": "long", "logicalType": "timestamp-nanos"}, INSTANT, NOON_MS * 10**6, NOON),
+    ],
+)
+def test_a_written_time_becomes_what_our_schema_has(
+    theirs: Any, ours: Any, written: Any, read: Any
+) -> None:
+    writer = record_schema({"name": "at", "type": theirs})
+    reader = EventSchema.parse(record_schema({"name": "at", "type": ours})).reader(writer)
+    assert reader(raw_body({"at": written}, writer)) == {"at": read}
+
+
+def test_a_local_time_is_no_instant() -> None:
+    writer = record_schema({"name": "at", "type": LOCAL})
+    with pytest.raises(DecodeError, match=r"`at` is written as long \(local-timestamp-micros\)"):
+        EventSchema.parse(record_schema({"name": "at", "type": INSTANT})).reader(writer)
+
+
+@pytest.mark.parametrize("kind", [INSTANT, ["null", INSTANT], LOCAL])
+def test_an_absurd_time_of_the_event_itself_is_kept_and_no_dead_letter(kind: Any) -> None:
+    schema = record_schema({"name": "captured_at", "type": kind})
+    found = EventSchema.parse(schema).reader(schema)(raw_body({"captured_at": 2**62}, schema))
+    last = datetime.max.replace(tzinfo=UTC)
+    assert found["captured_at"] == (last if kind != LOCAL else "9999-12-31T23:59:59.999999")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import StoreError, StoreUnavailableError
+from engine.errors import StoreError, StoreUnavailableError, UnstorableError
 from engine.store.failure import file_error, is_locked, store_error
 
 PATH = Path("/data/alerts.db")
@@ -50,6 +50,16 @@ def test_damage_at_the_start_does_not_pass(code: int) -> None:
 def test_a_mistake_of_ours_is_a_plain_store_error() -> None:
     error = store_error(PATH, sqlite3.IntegrityError("NOT NULL constraint failed"))
     assert type(error) is StoreError
+
+
+@pytest.mark.parametrize(
+    "code", [sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT_TRIGGER, sqlite3.SQLITE_MISMATCH]
+)
+def test_a_store_that_is_well_and_does_not_take_something_says_so(code: int) -> None:
+    error = store_error(PATH, sqlite_failure(code))
+    assert isinstance(error, UnstorableError)
+    assert not isinstance(error, StoreUnavailableError)
+    assert str(error) == f"the store {PATH} does not take it: as SQLite says"
 
 
 def test_only_a_lock_leaves_the_connection_good() -> None:

@@ -6,7 +6,7 @@ The only module that touches fastavro, and free of Kafka: it takes the body afte
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +17,7 @@ from fastavro import schemaless_reader
 from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 
 from engine.errors import DecodeError, EventError, SchemaError
-from engine.schema.avro import full_schema, set_aside, timestamp, timestamp_unit
+from engine.schema.avro import Named, full_schema, set_aside, timestamp, timestamp_unit
 from engine.schema.danger import danger_of
 from engine.schema.domain import domain_of
 from engine.schema.field_type import FieldType, Kind, complete
@@ -26,6 +26,7 @@ from engine.schema.resolution import Fit, resolve
 TIME_VARIABLE: Final = "time"
 _MAX_PROBLEMS: Final = 5
 _TOO_SHORT: Final = "the body ends before the event does"
+_NO_BRANCH: Final = "the body names a branch of a type that does not exist"
 
 Reader = Callable[[bytes], dict[str, Any]]
 
@@ -113,23 +114,29 @@ class EventSchema:
         completed: dict[str, Any] = complete(self._root, partial)
         return completed
 
-    def reader(self, writer_schema: str) -> Reader:
+    def reader(self, writer_schema: str, references: Sequence[str] = ()) -> Reader:
         """A function from the bytes of a body (after the wire header) to the event as plain dicts.
 
-        `writer_schema` is the JSON of the schema that the bytes were written with. DecodeError
-        here says why that schema can't be read as ours, naming the fields; from the function it
-        says why the bytes are no event of it. A 32-bit float becomes the double of its shortest
-        decimal.
+        `writer_schema` is the JSON of the schema that the bytes were written with, `references`
+        that of the schemas that it refers to, each after those that it refers to itself. Where it
+        is a union, only the record that a body says it holds must fit. DecodeError here says why
+        that schema can't be read as ours, naming the fields; from the function it says why the
+        bytes are no event of it. A 32-bit float becomes the double of its shortest decimal.
         """
         try:
-            writer = _parse(writer_schema, with_defaults=False)
+            parsed = _parse(writer_schema, references, with_defaults=False)
         except SchemaError as error:
             raise DecodeError(f"the writer's schema can't be used: {error}") from error
-        danger = danger_of(writer.schema, writer.named)
+        danger = danger_of(parsed.schema, parsed.named)
         if danger:
             raise DecodeError(f"the writer's schema can't be used: {danger}")
+        if isinstance(parsed.schema, list):
+            return self._union_reader(parsed.schema, parsed.named)
+        return self._record_reader(parsed.schema, parsed.named)
+
+    def _record_reader(self, writer: Any, named: Named) -> Reader:
         ours = self._parsed
-        resolution = resolve(writer.schema, writer.named, ours.schema, ours.named)
+        resolution = resolve(writer, named, ours.schema, ours.named)
         if resolution.problems:
             reasons = "; ".join(resolution.problems[:_MAX_PROBLEMS])
             more = len(resolution.problems) - _MAX_PROBLEMS
@@ -137,21 +144,66 @@ class EventSchema:
                 f"the writer's schema does not fit {self.name}: {reasons}"
                 + (f"; and {more} more" if more > 0 else "")
             )
-        return _body_reader(writer.schema, resolution.fit)
+        return _body_reader(_by_itself(writer, named), resolution.fit)
+
+    def _union_reader(self, branches: list[Any], named: Named) -> Reader:
+        """Of a topic with several kinds of record: a body begins with the number of its kind."""
+        readers: list[Reader | DecodeError] = []
+        for branch in branches:
+            try:
+                readers.append(self._record_reader(branch, named))
+            except DecodeError as error:
+                readers.append(error)
+        misfits = [each for each in readers if isinstance(each, DecodeError)]
+        if len(misfits) == len(readers):
+            raise DecodeError(
+                "; ".join(map(str, misfits[:_MAX_PROBLEMS])) or "the event is written as no type"
+            )
+        return _branch_reader(readers)
 
 
-def _parse(text: str, *, with_defaults: bool = True) -> _Parsed:
-    """Parses a schema's JSON; SchemaError."""
+def _parse(text: str, references: Sequence[str] = (), *, with_defaults: bool = True) -> _Parsed:
+    """Parses a schema's JSON, after that of the schemas that it refers to; SchemaError."""
     named: dict[str, Any] = {}
     try:
-        raw = set_aside(json.loads(text), with_defaults=with_defaults)
-        return _Parsed(parse_schema(raw, named), named)
+        for each in (*references, text):
+            raw = set_aside(json.loads(each), with_defaults=with_defaults)
+            known = dict(named)
+            schema = parse_schema(raw, named)
+            if any(named[name] != kept for name, kept in known.items()):
+                # The later would be taken for both.
+                raise SchemaError("two of the schemas define one type in two ways")
+        return _Parsed(schema, named)
     except UnknownType as error:
         raise SchemaError(f"the type {error.name} is defined nowhere in it") from error
     except (ValueError, RecursionError) as error:
         raise SchemaError(f"not JSON that can be used: {error}") from error
     except (SchemaParseException, LookupError, TypeError, AttributeError) as error:
         raise SchemaError(f"not an Avro schema: {error!r}") from error
+
+
+def _by_itself(schema: Any, named: Named) -> Any:
+    """A schema that fastavro can read by: it does not look up a name that stands alone."""
+    if isinstance(schema, str) and schema in named:
+        return {**named[schema], "__fastavro_parsed": True, "__named_schemas": named}
+    return schema
+
+
+def _branch_reader(readers: Sequence[Reader | DecodeError]) -> Reader:
+    def read(body: bytes) -> dict[str, Any]:
+        stream = BytesIO(body)
+        try:
+            number = cast("int", schemaless_reader(stream, "long"))
+        except (EOFError, LookupError) as error:
+            raise DecodeError(_TOO_SHORT) from error
+        if not 0 <= number < len(readers):
+            raise DecodeError(_NO_BRANCH)
+        reader = readers[number]
+        if isinstance(reader, DecodeError):
+            raise DecodeError(f"type {number + 1} of the writer's union: {reader}")
+        return reader(body[stream.tell() :])
+
+    return read
 
 
 def _body_reader(writer: Any, fit: Fit | None) -> Reader:
@@ -188,7 +240,7 @@ def _explain(error: Exception, is_at_end: bool) -> str:
         case UnicodeDecodeError():
             return f"a text in the body is not UTF-8: {error.reason}"
         case IndexError():
-            return "the body names a branch of a type that does not exist"
+            return _NO_BRANCH
         case OverflowError():
             return "a timestamp in the body is out of range"
         case _:

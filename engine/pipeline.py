@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final
 
 from engine.clock import Clock
-from engine.cooldown import Cooldown, CooldownBatch, Verdict, cooldown_key
+from engine.cooldown import Cooldown, CooldownBatch, Verdict, cooldown_key, track_key
 from engine.errors import DecodeError, EvaluationError, RegistryUnavailableError, StoreError
 from engine.event import Event
 from engine.in_force import InForce, Route, ready
@@ -22,6 +22,7 @@ from engine.journal import Journal
 from engine.metrics import Metrics
 from engine.render import render
 from engine.rules import Rule, RuleSet
+from engine.schema import BrokenPromise
 from engine.store import NewAlert, Store
 from engine.stream.deadletter import DeadLetter, DeadLetterType
 from engine.stream.decoder import Decoder
@@ -55,6 +56,7 @@ class Batch:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     interruption: RegistryUnavailableError | None = None
     misdated: list[Event] = field(default_factory=list)
+    out_of_range: list[tuple[Event, BrokenPromise]] = field(default_factory=list)
     counts: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -131,6 +133,8 @@ class Pipeline:
             batch.events += 1
             if event.time_replaced:
                 batch.misdated.append(event)
+            for broken in self._decoder.schema.promises.broken_by(event.values):
+                batch.out_of_range.append((event, broken))
             self._alert(event, record, batch, verdicts)
         except StoreError:
             raise
@@ -217,17 +221,18 @@ class Pipeline:
     def _key(self, rule: Rule, event: Event, batch: Batch) -> str | None:
         if rule.rate_limit is None:
             return None
-        bindings = event.bindings
+        bindings, rule_id = event.bindings, rule.rule_id
         texts = [key.text for key in rule.rate_limit.keys]
-        key = None
         try:
             values = [key.evaluate(bindings) for key in rule.rate_limit.keys]
-            key = cooldown_key(rule.rule_id, texts, values)
+            key = cooldown_key(rule_id, texts, values)
+            if key is not None:
+                return key
+            batch.counts.append(self._metrics.dedup_key_absent.labels(rule_id).inc)
         except EvaluationError as error:
             self._on_rule_error(rule, error)
-        if key is None:
-            batch.counts.append(self._metrics.dedup_key_errors.labels(rule.rule_id).inc)
-        return key
+            batch.counts.append(self._metrics.dedup_key_errors.labels(rule_id).inc)
+        return track_key(rule_id, event.values)
 
     def _on_rule_error(self, rule: Rule, error: EvaluationError) -> None:
         self._failed.append((rule, error, self._event))
@@ -238,11 +243,14 @@ class Pipeline:
         metrics.tombstones.inc(batch.tombstones)
         for count in batch.counts:
             count()
-        for rule, error, event in self._failed:
+        for rule, error, failed_on in self._failed:
             metrics.rule_errors.labels(rule.rule_id, error.error_type).inc()
-            self._journal.rule_error(rule.rule_id, error, event)
+            self._journal.rule_error(rule.rule_id, error, failed_on)
         for misdated in batch.misdated:
             metrics.event_time_replaced.labels(misdated.time_replaced).inc()
             self._journal.time_replaced(misdated)
+        for event, broken in batch.out_of_range:
+            metrics.event_values_out_of_range.labels(broken.field).inc()
+            self._journal.value_out_of_range(event, broken)
         for new in batch.alerts:
             self._journal.alert(new)

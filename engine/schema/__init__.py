@@ -5,5 +5,14 @@ from __future__ import annotations
 from engine.schema.domain import Domain
 from engine.schema.event_schema import TIME_VARIABLE, EventSchema, Reader
 from engine.schema.field_type import FieldType, Kind
+from engine.schema.promises import BrokenPromise
 
-__all__ = ["TIME_VARIABLE", "Domain", "EventSchema", "FieldType", "Kind", "Reader"]
+__all__ = [
+    "TIME_VARIABLE",
+    "BrokenPromise",
+    "Domain",
+    "EventSchema",
+    "FieldType",
+    "Kind",
+    "Reader",
+]

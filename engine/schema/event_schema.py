@@ -21,6 +21,7 @@ from engine.schema.avro import Named, full_schema, set_aside, timestamp, timesta
 from engine.schema.danger import danger_of
 from engine.schema.domain import domain_of
 from engine.schema.field_type import FieldType, Kind, complete
+from engine.schema.promises import Promises
 from engine.schema.resolution import Fit, resolve
 
 TIME_VARIABLE: Final = "time"
@@ -56,12 +57,14 @@ class _Parsed:
 class EventSchema:
     """One record schema: `variables` are its top-level fields and `time`, the event's instant.
 
-    `name` is its full name and `text` the JSON that it was made of.
+    `name` is its full name and `text` the JSON that it was made of. `promises` are what it says of
+    its values beyond their types.
     """
 
     name: str
     text: str
     variables: Mapping[str, FieldType]
+    promises: Promises = field(repr=False, compare=False)
     _root: FieldType = field(repr=False, compare=False)
     _parsed: _Parsed = field(repr=False, compare=False)
 
@@ -93,7 +96,7 @@ class EventSchema:
             raise SchemaError("a field can't be named `time`, which is the event's instant")
         time = FieldType(Kind.TIMESTAMP, doc="The event's instant, from `captured_at`.")
         variables = MappingProxyType({**root.fields, TIME_VARIABLE: time})
-        return cls(schema["name"], text, variables, root, parsed)
+        return cls(schema["name"], text, variables, Promises(root.fields), root, parsed)
 
     def field(self, path: str) -> FieldType | None:
         """The type at a dotted path; nullable also where a record on the way may be absent."""

@@ -33,13 +33,13 @@ class WriterSchemas(Protocol):
 
 
 class Decoder:
-    """Decodes records to events of one schema; each writer schema is prepared once.
+    """Decodes records to events of one `schema`; each writer schema is prepared once.
 
     `zone` is the time zone of times without one.
     """
 
     def __init__(self, schema: EventSchema, registry: WriterSchemas, zone: tzinfo) -> None:
-        self._schema = schema
+        self.schema = schema
         self._registry = registry
         self._zone = zone
         # By the bytes that name the schema: magic byte and id or GUID.
@@ -89,7 +89,7 @@ class Decoder:
             explained = why_unknown(value, name, self._is_event)
             raise UnknownSchemaError(f"{error}: {explained}") from error
         try:
-            reader = self._schema.reader(writer.text, writer.references)
+            reader = self.schema.reader(writer.text, writer.references)
         except DecodeError as error:
             self._misfits[mark] = f"schema {name}: {error}"
             raise DecodeError(self._misfits[mark]) from error
@@ -106,4 +106,4 @@ class Decoder:
 
     @cached_property
     def _own_reader(self) -> Reader:
-        return self._schema.reader(self._schema.text)
+        return self.schema.reader(self.schema.text)

@@ -33,7 +33,7 @@ def test_a_wholly_absent_key_is_none(values: tuple[Any, ...]) -> None:
 
 
 def test_a_key_that_is_partly_absent_is_one_of_the_rest() -> None:
-    absent = [None, "", " ", [], {"a": None}]
+    absent: list[Any] = [None, "", " ", [], {"a": None}]
     assert len({key_of(value, "cam-1") for value in absent}) == 1
     assert key_of("", "cam-1") == cooldown_key("a_rule", ["e0", "e1"], [None, "cam-1"])
     assert key_of("", "cam-1") != key_of("", "cam-2")

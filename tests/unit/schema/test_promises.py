@@ -21,6 +21,13 @@ def _record(name: str, *fields: dict[str, Any]) -> dict[str, Any]:
     return {"type": "record", "name": name, "fields": list(fields)}
 
 
+def _list(items: Any) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+INNER = _record("S", {"name": "z", "type": WORD})
+
+
 def _schema(kind: Any, **properties: Any) -> EventSchema:
     return EventSchema.parse(json.dumps(_record("E", {"name": "x", "type": kind, **properties})))
 
@@ -92,26 +99,26 @@ def test_all_fields_are_told_each_once() -> None:
     ("kind", "good", "bad", "field", "first"),
     [
         (["null", SHARE], [None, 0.5], 1.5, "x", 1.5),
-        ({"type": "array", "items": SHARE}, [[], [0.0, 1.0]], [0.5, 2.0, 3.0], "x[]", 2.0),
-        (["null", {"type": "array", "items": ["null", WORD]}], [None, [None, "a"]], ["A"], "x[]", "A"),
+        (_list(SHARE), [[], [0.0, 1.0]], [0.5, 2.0, 3.0], "x[]", 2.0),
+        (["null", _list(["null", WORD])], [None, [None, "a"]], ["A"], "x[]", "A"),
         ({"type": "map", "values": SHARE}, [{}, {"a": 1.0}], {"a": 1.0, "b": 7.0}, "x[]", 7.0),
         (
-            ["null", _record("R", {"name": "y", "type": ["null", _record("S", {"name": "z", "type": WORD})]})],
+            ["null", _record("R", {"name": "y", "type": ["null", INNER]})],
             [None, {"y": None}, {"y": {"z": "ok"}}],
             {"y": {"z": "NO"}},
             "x.y.z",
             "NO",
         ),
         (
-            {"type": "array", "items": _record("R", {"name": "y", "type": SHARE})},
+            _list(_record("R", {"name": "y", "type": SHARE})),
             [[], [{"y": 1.0}]],
             [{"y": 0.0}, {"y": -1.0}],
             "x[].y",
             -1.0,
         ),
-        ({"type": "array", "items": {"type": "array", "items": WORD}}, [[[]]], [["a"], ["1"]], "x[][]", "1"),
+        (_list(_list(WORD)), [[[]]], [["a"], ["1"]], "x[][]", "1"),
     ],
-)  # fmt: skip
+)
 def test_values_inside_of_others_are_found(
     kind: Any, good: list[Any], bad: Any, field: str, first: object
 ) -> None:

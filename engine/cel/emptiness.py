@@ -25,6 +25,7 @@ _TEXT_TESTS: Final = {
     "endsWith": lambda text, part: text.endswith(part),
     "matches": matches,
 }
+_COMPARING: Final = frozenset({tree.EQUALS, tree.NOT_EQUALS, *_TEXT_TESTS})
 _FAILED: Final = object()
 
 
@@ -98,15 +99,14 @@ class _Supposed:
         return False
 
     def names_empty(self, root: Node) -> bool:
-        """Whether it holds `path == ""` or `path != ""` somewhere."""
+        """Whether the text is compared with `""`, or searched for it, somewhere."""
         waiting = [root]
         while waiting:
             node = waiting.pop()
-            if isinstance(node, Call) and node.function in (tree.EQUALS, tree.NOT_EQUALS):
-                left, right = node.args
-                for one, other in ((left, right), (right, left)):
-                    if self._is_empty(one) and constant_of(other) == "":
-                        return True
+            if isinstance(node, Call) and node.function in _COMPARING:
+                args = node.args if node.target is None else (node.target, *node.args)
+                if any(map(self._is_empty, args)) and any(constant_of(arg) == "" for arg in args):
+                    return True
             waiting.extend(children(node))
         return False
 

@@ -53,6 +53,8 @@ def value_if_empty(expression: Expression, path: str) -> Any:
 
     None where it fails, or reads more.
     """
+    if name_of(expression.root) == path:
+        return ""
     value = _Supposed(expression, path).computed(expression.root)
     return None if value is MISSING or value is _FAILED else value
 

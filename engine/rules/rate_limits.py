@@ -143,8 +143,7 @@ def _warn_of_absence(
     A condition that asks for a text and holds without one means an absent text too. One that does
     not read it is about something else: its rule is not warned of.
     """
-    present = when_true(condition.root) if condition is not None else frozenset()
-    null = [key for key in keys if key.is_nullable and not _is_guarded(key, present)]
+    null = [key for key in keys if key.is_nullable and not _is_guarded(key, condition)]
     if len(null) == len(keys):
         findings.warning(
             place,
@@ -164,8 +163,9 @@ def _warn_of_absence(
         )
 
 
-def _is_guarded(key: Expression, present: frozenset[str]) -> bool:
-    """Whether the key, or all that it is made of, is known not to be null."""
+def _is_guarded(key: Expression, condition: Expression | None) -> bool:
+    """Whether the key, or all that it is made of, is not null where the condition holds."""
+    present = when_true(condition.root) if condition is not None else frozenset()
     return name_of(key.root) in present or bool(key.fields and key.fields <= present)
 
 

@@ -13,7 +13,9 @@ from fastavro import parse_schema, schemaless_writer
 
 from engine.bench import traffic
 from engine.event import Event, make_event
+from engine.stream.framing import SchemaName
 from engine.stream.record import Record
+from engine.stream.registry import WriterSchema
 from tests.support.avro import plate_schema
 
 SCHEMA_ID: Final = 7
@@ -23,10 +25,10 @@ HEADER: Final = b"\0" + SCHEMA_ID.to_bytes(4, "big")
 class Writers:
     """A registry that knows one schema, the shipped one, and is never away."""
 
-    def writer_schema(self, schema_id: int) -> str:
-        """The schema's text."""
-        assert schema_id == SCHEMA_ID
-        return plate_schema().text
+    def writer_schema(self, name: SchemaName) -> WriterSchema:
+        """The schema, which refers to no others."""
+        assert name == SCHEMA_ID
+        return WriterSchema(plate_schema().text)
 
 
 def readings(

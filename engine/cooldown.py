@@ -196,20 +196,46 @@ class CooldownBatch:
         insort(self._instants.setdefault(key, []), time_us)
 
 
+_TRACK: Final = ("camera_id", "track_id")
+
 # Made once: `json.dumps` with separators makes one each time, half of a key's price.
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def cooldown_key(rule_id: str, texts: Sequence[str], values: Sequence[Any]) -> str | None:
-    """The canonical text of (rule, key expressions' texts, their values); None if all are null.
+    """The canonical text of (rule, key expressions' texts, their values); None if all are absent.
 
-    Values that CEL calls equal give the same key (1 and 1.0), all others different ones.
-    EvaluationError (`dedup_key_type`) if a value has no canonical text.
+    Null and a text of blanks are absent, and so are lists and maps that hold nothing else. Values
+    that CEL calls equal give the same key (1 and 1.0), all others different ones; absent ones are
+    all the same. EvaluationError (`dedup_key_type`) if a value has no canonical text.
     """
-    if all(value is None for value in values):
+    present = [None if _is_absent(value) else value for value in values]
+    if all(value is None for value in present):
         return None
-    parts = [rule_id, list(texts), [_canonical(value) for value in values]]
+    parts = [rule_id, list(texts), [_canonical(value) for value in present]]
     return _encode(parts)
+
+
+def track_key(rule_id: str, event: Mapping[str, Any]) -> str | None:
+    """The key of the vehicle that a camera follows, for matches that have none of their own.
+
+    None where the event names neither camera nor track.
+    """
+    return cooldown_key(rule_id, _TRACK, [event.get(name) for name in _TRACK])
+
+
+def _is_absent(value: Any) -> bool:
+    match value:
+        case None:
+            return True
+        case str():
+            return not value or value.isspace()
+        case list() | tuple():
+            return all(map(_is_absent, value))
+        case Mapping():
+            return all(map(_is_absent, value.values()))
+        case _:
+            return False
 
 
 def _canonical(value: Any) -> Any:

@@ -12,7 +12,14 @@ from engine.clock import Clock
 from engine.errors import EvaluationError
 from engine.event import Event
 from engine.logs import mask_plate
-from engine.schema import CAMERA_ID, CAPTURED_AT, NORMALIZED_PLATE, PLATE_TEXT, value_at
+from engine.schema import (
+    CAMERA_ID,
+    CAPTURED_AT,
+    NORMALIZED_PLATE,
+    PLATE_TEXT,
+    BrokenPromise,
+    value_at,
+)
 from engine.store import NewAlert
 
 log = structlog.get_logger(__name__)
@@ -34,6 +41,8 @@ class Journal:
         self._log_plates = log_plates
         self._silent_until: dict[str, float] = {}
         self._cameras_told: set[str | None] = set()
+        #: By camera, the fields of which a value out of range was logged.
+        self._fields_logged: dict[str | None, set[str]] = {}
 
     def alert(self, new: NewAlert) -> None:
         """An alert is in the store."""
@@ -73,6 +82,28 @@ class Journal:
             captured_at=event.captured_at,
             used=event.time.isoformat(),
             remedy=_remedy(event),
+        )
+
+    def value_out_of_range(self, event: Event, broken: BrokenPromise) -> None:
+        """A value is not as the schema promises: logged once a camera and field."""
+        camera = str(event.values.get("camera_id", ""))
+        fields = self._fields_logged.get(camera)
+        if fields is None:
+            if len(self._fields_logged) >= CAMERAS_TOLD:
+                return
+            fields = self._fields_logged[camera] = set()
+        if broken.field in fields:
+            return
+        fields.add(broken.field)
+        is_text = isinstance(broken.value, str)
+        value = mask_plate(broken.value) if is_text and not self._log_plates else broken.value
+        log.warning(
+            "event.value_out_of_range",
+            camera_id=camera,
+            field=broken.field,
+            value=value,
+            promised=broken.promise,
+            remedy="let the producer send what the schema promises, or correct the schema",
         )
 
 

@@ -77,6 +77,9 @@ class Metrics:
             "Events whose captured_at was unusable, so that the Kafka timestamp counts",
             "reason",
         )
+        self.event_values_out_of_range = make.counter(
+            "event_values_out_of_range", "Events with a value that the schema rules out", "field"
+        )
         self.tombstones = make.counter("tombstones", "Records without a value, skipped")
         self.dead_letters = make.counter(
             "dead_letters", "Records that could not be processed", "error_type"
@@ -131,8 +134,11 @@ class Metrics:
         self.template_errors = make.counter(
             "template_errors", "Placeholders that failed and were rendered as ?", "rule_id"
         )
+        self.dedup_key_absent = make.counter(
+            "dedup_key_absent", "Matches whose key was null or empty: camera and track", "rule_id"
+        )
         self.dedup_key_errors = make.counter(
-            "dedup_key_errors", "Matches without cooldown: the key was null or failed", "rule_id"
+            "dedup_key_errors", "Matches whose key failed: camera and track", "rule_id"
         )
         self.alert_latency = make.histogram(
             "alert_latency_seconds",
@@ -199,11 +205,17 @@ class Metrics:
                 self.alerts_expired,
                 self.alerts_unrouted,
                 self.template_errors,
+                self.dedup_key_absent,
                 self.dedup_key_errors,
             ):
                 metric.labels(rule_id)
         for channel, rule_id in notified:
             self.notifications_sent.labels(channel, rule_id)
+
+    def prepare_fields(self, fields: Iterable[str]) -> None:
+        """Create the label of each field of which the schema says more than its type."""
+        for field in fields:
+            self.event_values_out_of_range.labels(field)
 
     def show_watchlists(self, rows: Mapping[str, int]) -> None:
         """Set the lists in force by name, and forget those that are gone."""

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final
 
 from engine.clock import Clock
-from engine.cooldown import Cooldown, CooldownBatch, Verdict, cooldown_key
+from engine.cooldown import Cooldown, CooldownBatch, Verdict, cooldown_key, track_key
 from engine.errors import (
     AlertEngineError,
     DecodeError,
@@ -31,6 +31,7 @@ from engine.journal import Journal
 from engine.metrics import Metrics
 from engine.render import render
 from engine.rules import Rule, RuleSet
+from engine.schema import BrokenPromise
 from engine.store import NewAlert, Store
 from engine.stream.deadletter import DeadLetter, DeadLetterType
 from engine.stream.decoder import Decoder
@@ -188,6 +189,8 @@ class Pipeline:
             batch.events += 1
             if event.time_replaced:
                 batch.counts.append(partial(self._count_replaced, event))
+            for broken in self._decoder.schema.promises.broken_by(event.values):
+                batch.counts.append(partial(self._count_out_of_range, event, broken))
             self._alert(event, record, batch, verdicts)
         except StoreError:
             raise
@@ -273,17 +276,18 @@ class Pipeline:
     def _key(self, rule: Rule, event: Event, batch: Batch) -> str | None:
         if rule.rate_limit is None:
             return None
-        bindings = event.bindings
+        bindings, rule_id = event.bindings, rule.rule_id
         texts = [key.text for key in rule.rate_limit.keys]
-        key = None
         try:
             values = [key.evaluate(bindings) for key in rule.rate_limit.keys]
-            key = cooldown_key(rule.rule_id, texts, values)
+            key = cooldown_key(rule_id, texts, values)
+            if key is not None:
+                return key
+            batch.counts.append(self._metrics.dedup_key_absent.labels(rule_id).inc)
         except EvaluationError as error:
             self._on_rule_error(rule, error)
-        if key is None:
-            batch.counts.append(self._metrics.dedup_key_errors.labels(rule.rule_id).inc)
-        return key
+            batch.counts.append(self._metrics.dedup_key_errors.labels(rule_id).inc)
+        return track_key(rule_id, event.values)
 
     def _on_rule_error(self, rule: Rule, error: EvaluationError) -> None:
         self._failed.append((rule, error, self._event))
@@ -314,6 +318,10 @@ class Pipeline:
     def _count_replaced(self, event: Event) -> None:
         self._metrics.event_time_replaced.labels(event.time_replaced).inc()
         self._journal.time_replaced(event)
+
+    def _count_out_of_range(self, event: Event, broken: BrokenPromise) -> None:
+        self._metrics.event_values_out_of_range.labels(broken.field).inc()
+        self._journal.value_out_of_range(event, broken)
 
 
 def _is_of_a_record(error: Exception) -> bool:

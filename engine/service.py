@@ -90,6 +90,7 @@ class Engine:
         settings = self.settings
         reach = fault_points(settings.fault_point)
         self._prepare_metrics(self.rule_set)
+        self.metrics.prepare_fields(self.schema.promises.fields)
         self.store = stack.enter_context(open_store(settings.state_url))
         self._store_probe = StoreProbe(self.store.check_writable)
         self.dispatcher = Dispatcher(

@@ -43,6 +43,7 @@ class Code(StrEnum):
     DUPLICATE_WATCHLIST = "duplicate-watchlist"
     WATCHLIST_SHRUNK = "watchlist-shrunk"
     NULLABLE_KEY = "nullable-key"
+    EMPTY_KEY = "empty-key"
     NULLABLE_CONDITION = "may-be-null"
     ODD_KEY = "odd-key"
     NO_EFFECT = "no-effect"

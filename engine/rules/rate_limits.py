@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.cel import Expression
+from engine.cel.emptiness import is_met_by_empty, value_if_empty
+from engine.cel.guards import when_true
+from engine.cel.naming import name_of
 from engine.errors import Place
 from engine.rules.compiler import Compiler
 from engine.rules.fields import as_flag, as_table, as_text, check_keys, kind_of, number_of
@@ -115,9 +118,16 @@ def _keys(node: Node, findings: Findings) -> tuple[Scalar, ...]:
 
 
 def rate_limit(
-    limits: Limits, rule: Table, compiler: Compiler, findings: Findings
+    limits: Limits,
+    rule: Table,
+    compiler: Compiler,
+    findings: Findings,
+    condition: Expression | None,
 ) -> RateLimit | None:
-    """The rate limit with its keys compiled; None where it is off. Faults go to `findings`."""
+    """The rate limit with its keys compiled; None where it is off. Faults go to `findings`.
+
+    `condition` is the rule's, None where it is not known.
+    """
     compiled = [_key(scalar, compiler, findings) for scalar in limits.keys]
     if not limits.is_enabled:
         return None
@@ -128,14 +138,59 @@ def rate_limit(
     if len(keys) == 1 and keys[0].text.strip() == _TRACK and _CAMERA in compiler.schema.variables:
         # trackers restart at 0, and every camera has its own
         keys += _compiled(_CAMERA, place, compiler)
-    if keys and all(key.is_nullable for key in keys):
+    if keys:
+        _warn_of_absence(keys, condition, place, findings)
+    return RateLimit(limits.cooldown_seconds, keys)
+
+
+def _warn_of_absence(
+    keys: tuple[Expression, ...], condition: Expression | None, place: Place, findings: Findings
+) -> None:
+    """Say that all keys may be absent at once: null by their types, or empty by the condition.
+
+    A condition that asks for a text and holds without one means an absent text too. One that does
+    not read it is about something else: its rule is not warned of.
+    """
+    null = [key for key in keys if key.is_nullable and not _is_guarded(key, condition)]
+    if len(null) == len(keys):
         findings.warning(
             place,
             Code.NULLABLE_KEY,
-            "`dedup_key` may be null, and then nothing limits the rule's alerts",
+            "`dedup_key` may be null, and then camera and track take its place",
             f"add a field that is always there: [{', '.join(key.text for key in keys)}, {_CAMERA}]",
         )
-    return RateLimit(limits.cooldown_seconds, keys)
+        return
+    fields = [_empty_field(key, condition) for key in keys if key not in null]
+    if all(fields):
+        findings.warning(
+            place,
+            Code.EMPTY_KEY,
+            f"the condition holds where `{fields[0]}` is empty, as of an unread plate, and then "
+            "camera and track take the place of `dedup_key`",
+            f'add `{fields[0]} != ""` to `when`, or write dedup_key: [{_CAMERA}, {_TRACK}]',
+        )
+
+
+def _is_guarded(key: Expression, condition: Expression | None) -> bool:
+    """Whether the key, or all that it is made of, is not null where the condition holds."""
+    present = when_true(condition.root) if condition is not None else frozenset()
+    return name_of(key.root) in present or bool(key.fields and key.fields <= present)
+
+
+def _empty_field(key: Expression, condition: Expression | None) -> str:
+    """The text without which the key is empty, and that the condition asks for and holds without.
+
+    Empty where there is none. Camera and track are none: they are what else the key would be.
+    """
+    if condition is None or len(key.fields) != 1:
+        return ""
+    (path,) = key.fields
+    # Also for the price: a key that the condition does not read needs no more thought.
+    if path in (_CAMERA, _TRACK) or path not in condition.fields:
+        return ""
+    value = value_if_empty(key, path)
+    is_empty = isinstance(value, str) and not value.strip()
+    return path if is_empty and is_met_by_empty(condition, path) else ""
 
 
 def _key(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression | None:

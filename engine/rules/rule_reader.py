@@ -80,7 +80,7 @@ class RuleReader:
         limits = fallback
         if "rate_limit" in values:
             limits = read_limits(values["rate_limit"], fallback, findings)
-        limit = rate_limit(limits, table, self._compiler, findings)
+        limit = rate_limit(limits, table, self._compiler, findings, condition)
         template = self._template(table)
         tests: tuple[RuleTest, ...] = ()
         if "tests" in values:

@@ -17,6 +17,7 @@ from engine.schema.engine_fields import (
 )
 from engine.schema.event_schema import TIME_VARIABLE, EventSchema, Reader, load_event_schema
 from engine.schema.field_type import FieldType, Kind, is_instant
+from engine.schema.promises import BrokenPromise
 
 __all__ = [
     "CAMERA_ID",
@@ -28,6 +29,7 @@ __all__ = [
     "PLATE_TEXT",
     "TIME_VARIABLE",
     "TRACK_ID",
+    "BrokenPromise",
     "Domain",
     "EventSchema",
     "FieldType",

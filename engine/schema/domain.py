@@ -26,7 +26,8 @@ class Domain:
 
     `minimum` and `maximum` belong to it; None is no limit. `words` are all the texts that there
     are, if they are few. `characters` are those of the texts, as within the brackets of a regular
-    expression: `A-Z0-9`; with `is_lower` none of them is a capital letter. `note` explains it.
+    expression: `A-Z0-9`; with `is_lower` none of them is a capital letter. `outside` finds a
+    character that no text has, None where any may. `note` explains it.
     """
 
     minimum: float | None = None
@@ -35,16 +36,16 @@ class Domain:
     words: tuple[str, ...] = ()
     is_lower: bool = False
     note: str = ""
-    _outside: re.Pattern[str] | None = field(default=None, repr=False, compare=False)
+    outside: re.Pattern[str] | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_of_texts(self) -> bool:
         """Whether it says anything of texts."""
-        return self._outside is not None or self.is_lower or bool(self.words)
+        return self.outside is not None or self.is_lower or bool(self.words)
 
     def has_part(self, text: str) -> bool:
         """Whether a value may hold this text, as far as its characters tell."""
-        if self._outside is not None and self._outside.search(text) is not None:
+        if self.outside is not None and self.outside.search(text) is not None:
             return False
         return not self.is_lower or text == text.lower()
 
@@ -53,16 +54,18 @@ class Domain:
         return text in self.words if self.words else self.has_part(text)
 
 
+#: What an int may be where the schema says nothing more of it.
+INT_DOMAIN: Final = Domain(_INT_MIN, _INT_MAX)
+
+
 def of_characters(characters: str, *, is_lower: bool = False, note: str = "") -> Domain:
     """The texts of these characters; ValueError where they are no set of characters."""
-    return Domain(
-        characters=characters, is_lower=is_lower, note=note, _outside=_outside(characters)
-    )
+    return Domain(characters=characters, is_lower=is_lower, note=note, outside=_outside(characters))
 
 
 def without(characters: str, note: str) -> Domain:
     """The texts that hold none of these characters; `note` says so."""
-    return Domain(note=note, _outside=re.compile(f"[{_escaped(characters)}]"))
+    return Domain(note=note, outside=re.compile(f"[{_escaped(characters)}]"))
 
 
 def _outside(characters: str) -> re.Pattern[str]:
@@ -89,7 +92,7 @@ def domain_of(avro: Mapping[str, Any], entry: Mapping[str, Any], path: str) -> D
     if kind == "enum":
         return Domain(words=tuple(avro["symbols"]))
     if not given:
-        return Domain(_INT_MIN, _INT_MAX) if kind == "int" else None
+        return INT_DOMAIN if kind == "int" else None
     for name in given:
         if kind not in (_TEXTS if name == "characters" else _NUMBERS):
             raise SchemaError(f"`{path}`: `{name}` means nothing for the type {kind}")

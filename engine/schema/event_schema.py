@@ -6,7 +6,7 @@ The only module that touches fastavro, and free of Kafka: it takes the body afte
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
@@ -34,11 +34,13 @@ from engine.schema.danger import danger_of
 from engine.schema.domain import domain_of
 from engine.schema.engine_fields import engine_faults
 from engine.schema.field_type import FieldType, Kind, complete
+from engine.schema.promises import Promises
 from engine.schema.resolution import Fit, resolve
 
 TIME_VARIABLE: Final = "time"
 _MAX_PROBLEMS: Final = 5
 _TOO_SHORT: Final = "the body ends before the event does"
+_NO_BRANCH: Final = "the body names a branch of a type that does not exist"
 
 Reader = Callable[[bytes], dict[str, Any]]
 
@@ -68,12 +70,14 @@ class _Parsed:
 class EventSchema:
     """One record schema: `variables` are its top-level fields and `time`, the event's instant.
 
-    `name` is its full name and `text` the JSON that it was made of.
+    `name` is its full name and `text` the JSON that it was made of. `promises` are what it says of
+    its values beyond their types.
     """
 
     name: str
     text: str
     variables: Mapping[str, FieldType]
+    promises: Promises = field(repr=False, compare=False)
     _root: FieldType = field(repr=False, compare=False)
     _parsed: _Parsed = field(repr=False, compare=False)
 
@@ -108,7 +112,7 @@ class EventSchema:
             )
         time = FieldType(Kind.TIMESTAMP, doc="The event's instant, from `captured_at`.")
         variables = MappingProxyType({**root.fields, TIME_VARIABLE: time})
-        return cls(schema["name"], text, variables, root, parsed)
+        return cls(schema["name"], text, variables, Promises(root.fields), root, parsed)
 
     def field(self, path: str) -> FieldType | None:
         """The type at a dotted path; nullable also where a record on the way may be absent."""
@@ -151,23 +155,29 @@ class EventSchema:
         parsed = self._parsed
         return cast("dict[str, Any]", _writable(values, parsed.schema, parsed.named, zone))
 
-    def reader(self, writer_schema: str) -> Reader:
+    def reader(self, writer_schema: str, references: Sequence[str] = ()) -> Reader:
         """A function from the bytes of a body (after the wire header) to the event as plain dicts.
 
-        `writer_schema` is the JSON of the schema that the bytes were written with. DecodeError
-        here says why that schema can't be read as ours, naming the fields; from the function it
-        says why the bytes are no event of it. A 32-bit float becomes the double of its shortest
-        decimal.
+        `writer_schema` is the JSON of the schema that the bytes were written with, `references`
+        that of the schemas that it refers to, each after those that it refers to itself. Where it
+        is a union, only the record that a body says it holds must fit. DecodeError here says why
+        that schema can't be read as ours, naming the fields; from the function it says why the
+        bytes are no event of it. A 32-bit float becomes the double of its shortest decimal.
         """
         try:
-            writer = _parse(writer_schema, with_defaults=False)
+            parsed = _parse(writer_schema, references, with_defaults=False)
         except SchemaError as error:
             raise DecodeError(f"the writer's schema can't be used: {error}") from error
-        danger = danger_of(writer.schema, writer.named)
+        danger = danger_of(parsed.schema, parsed.named)
         if danger:
             raise DecodeError(f"the writer's schema can't be used: {danger}")
+        if isinstance(parsed.schema, list):
+            return self._union_reader(parsed.schema, parsed.named)
+        return self._record_reader(parsed.schema, parsed.named)
+
+    def _record_reader(self, writer: Any, named: Named) -> Reader:
         ours = self._parsed
-        resolution = resolve(writer.schema, writer.named, ours.schema, ours.named)
+        resolution = resolve(writer, named, ours.schema, ours.named)
         if resolution.problems:
             reasons = "; ".join(resolution.problems[:_MAX_PROBLEMS])
             more = len(resolution.problems) - _MAX_PROBLEMS
@@ -175,7 +185,22 @@ class EventSchema:
                 f"the writer's schema does not fit {self.name}: {reasons}"
                 + (f"; and {more} more" if more > 0 else "")
             )
-        return _body_reader(writer.schema, resolution.fit)
+        return _body_reader(_by_itself(writer, named), resolution.fit)
+
+    def _union_reader(self, branches: list[Any], named: Named) -> Reader:
+        """Of a topic with several kinds of record: a body begins with the number of its kind."""
+        readers: list[Reader | DecodeError] = []
+        for branch in branches:
+            try:
+                readers.append(self._record_reader(branch, named))
+            except DecodeError as error:
+                readers.append(error)
+        misfits = [each for each in readers if isinstance(each, DecodeError)]
+        if len(misfits) == len(readers):
+            raise DecodeError(
+                "; ".join(map(str, misfits[:_MAX_PROBLEMS])) or "the event is written as no type"
+            )
+        return _branch_reader(readers)
 
 
 def load_event_schema(path: Path) -> EventSchema:
@@ -204,18 +229,48 @@ def _entries(schema: Any, named: Named) -> list[Any]:
     return [entry for branch in full for entry in branch.get("fields", ())]
 
 
-def _parse(text: str, *, with_defaults: bool = True) -> _Parsed:
-    """Parses a schema's JSON; SchemaError."""
+def _parse(text: str, references: Sequence[str] = (), *, with_defaults: bool = True) -> _Parsed:
+    """Parses a schema's JSON, after that of the schemas that it refers to; SchemaError."""
     named: dict[str, Any] = {}
     try:
-        raw = set_aside(json.loads(text), with_defaults=with_defaults)
-        return _Parsed(parse_schema(raw, named), named)
+        for each in (*references, text):
+            raw = set_aside(json.loads(each), with_defaults=with_defaults)
+            known = dict(named)
+            schema = parse_schema(raw, named)
+            if any(named[name] != kept for name, kept in known.items()):
+                # The later would be taken for both.
+                raise SchemaError("two of the schemas define one type in two ways")
+        return _Parsed(schema, named)
     except UnknownType as error:
         raise SchemaError(f"the type {error.name} is defined nowhere in it") from error
     except (ValueError, RecursionError) as error:
         raise SchemaError(f"not JSON that can be used: {error}") from error
     except (SchemaParseException, LookupError, TypeError, AttributeError) as error:
         raise SchemaError(f"not an Avro schema: {error!r}") from error
+
+
+def _by_itself(schema: Any, named: Named) -> Any:
+    """A schema that fastavro can read by: it does not look up a name that stands alone."""
+    if isinstance(schema, str) and schema in named:
+        return {**named[schema], "__fastavro_parsed": True, "__named_schemas": named}
+    return schema
+
+
+def _branch_reader(readers: Sequence[Reader | DecodeError]) -> Reader:
+    def read(body: bytes) -> dict[str, Any]:
+        stream = BytesIO(body)
+        try:
+            number = cast("int", schemaless_reader(stream, "long"))
+        except (EOFError, LookupError) as error:
+            raise DecodeError(_TOO_SHORT) from error
+        if not 0 <= number < len(readers):
+            raise DecodeError(_NO_BRANCH)
+        reader = readers[number]
+        if isinstance(reader, DecodeError):
+            raise DecodeError(f"type {number + 1} of the writer's union: {reader}")
+        return reader(body[stream.tell() :])
+
+    return read
 
 
 def _body_reader(writer: Any, fit: Fit | None) -> Reader:
@@ -252,7 +307,7 @@ def _explain(error: Exception, is_at_end: bool) -> str:
         case UnicodeDecodeError():
             return f"a text in the body is not UTF-8: {error.reason}"
         case IndexError():
-            return "the body names a branch of a type that does not exist"
+            return _NO_BRANCH
         case OverflowError():
             return "a timestamp in the body is out of range"
         case _:

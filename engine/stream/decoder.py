@@ -1,39 +1,50 @@
-"""Kafka records in the Confluent wire format become events."""
+"""Kafka records in Confluent's wire formats become events."""
 
 from __future__ import annotations
 
 from datetime import tzinfo
-from typing import Final, Protocol
+from functools import cached_property
+from typing import Protocol
 
 from engine.errors import DecodeError
 from engine.event import Event, digest_of, make_event
 from engine.schema import EventSchema, Reader
+from engine.stream.framing import (
+    MARK_BYTES,
+    SchemaName,
+    header_mark,
+    schema_name,
+    why_unframed,
+    why_unknown,
+)
 from engine.stream.record import Record
-
-HEADER_BYTES: Final = 5
-_MAGIC: Final = 0
-_GUID_MAGIC: Final = 1
+from engine.stream.registry import UnknownSchemaError, WriterSchema
 
 
 class WriterSchemas(Protocol):
     """Where writer schemas come from."""
 
-    def writer_schema(self, schema_id: int) -> str:
-        """The schema's JSON; DecodeError if there is none, RegistryUnavailableError."""
+    def writer_schema(self, name: SchemaName) -> WriterSchema:
+        """The schema of an id or GUID, and those that it refers to.
+
+        UnknownSchemaError if there is none, DecodeError if it is no Avro,
+        RegistryUnavailableError.
+        """
 
 
 class Decoder:
-    """Decodes records to events of one schema; each writer schema is prepared once.
+    """Decodes records to events of one `schema`; each writer schema is prepared once.
 
     `zone` is the time zone of times without one.
     """
 
     def __init__(self, schema: EventSchema, registry: WriterSchemas, zone: tzinfo) -> None:
-        self._schema = schema
+        self.schema = schema
         self._registry = registry
         self._zone = zone
-        self._readers: dict[int, Reader] = {}
-        self._misfits: dict[int, str] = {}
+        # By the bytes that name the schema: magic byte and id or GUID.
+        self._readers: dict[bytes, Reader] = {}
+        self._misfits: dict[bytes, str] = {}
 
     def decode(self, record: Record) -> Event:
         """The record's event.
@@ -44,14 +55,18 @@ class Decoder:
         value = record.value
         if not value:
             raise DecodeError("the record has no value")
-        if value[0] != _MAGIC or len(value) < HEADER_BYTES:
-            raise _no_header(value)
-        schema_id = int.from_bytes(value[1:HEADER_BYTES], "big")
-        reader = self._readers.get(schema_id) or self._prepare(schema_id)
+        start = 0
+        mark = header_mark(record.headers) if record.headers else None
+        if mark is None:
+            start = MARK_BYTES.get(value[0], 0)
+            if not start or len(value) < start:
+                raise DecodeError(why_unframed(value, record.headers, self._is_event))
+            mark = value[:start]
+        reader = self._readers.get(mark) or self._prepare(mark, value)
         try:
-            values = reader(value[HEADER_BYTES:])
+            values = reader(value[start:])
         except DecodeError as error:
-            raise DecodeError(f"written with schema {schema_id}: {error}") from error
+            raise DecodeError(f"written with schema {schema_name(mark)}: {error}") from error
         return make_event(
             values,
             zone=self._zone,
@@ -63,23 +78,32 @@ class Decoder:
             read_at=record.read_at,
         )
 
-    def _prepare(self, schema_id: int) -> Reader:
+    def _prepare(self, mark: bytes, value: bytes) -> Reader:
         # A schema never changes under its id, so neither does its misfit.
-        if schema_id in self._misfits:
-            raise DecodeError(self._misfits[schema_id])
-        text = self._registry.writer_schema(schema_id)
+        if mark in self._misfits:
+            raise DecodeError(self._misfits[mark])
+        name = schema_name(mark)
         try:
-            reader = self._schema.reader(text)
+            writer = self._registry.writer_schema(name)
+        except UnknownSchemaError as error:
+            explained = why_unknown(value, name, self._is_event)
+            raise UnknownSchemaError(f"{error}: {explained}") from error
+        try:
+            reader = self.schema.reader(writer.text, writer.references)
         except DecodeError as error:
-            self._misfits[schema_id] = f"schema {schema_id}: {error}"
-            raise DecodeError(self._misfits[schema_id]) from error
-        self._readers[schema_id] = reader
+            self._misfits[mark] = f"schema {name}: {error}"
+            raise DecodeError(self._misfits[mark]) from error
+        self._readers[mark] = reader
         return reader
 
+    def _is_event(self, body: bytes) -> bool:
+        """Whether the bytes are a whole event of our own schema, with nothing in front."""
+        try:
+            self._own_reader(body)
+        except DecodeError:
+            return False
+        return True
 
-def _no_header(value: bytes) -> DecodeError:
-    if value[0] == _GUID_MAGIC:
-        return DecodeError("the schema is named by a GUID, only ids (magic byte 0) are supported")
-    if value[0] != _MAGIC:
-        return DecodeError(f"the magic byte is {value[0]}, not 0: not written with a registry")
-    return DecodeError(f"{len(value)} bytes are too few for the header")
+    @cached_property
+    def _own_reader(self) -> Reader:
+        return self.schema.reader(self.schema.text)

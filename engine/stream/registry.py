@@ -1,23 +1,30 @@
-"""The schema registry: writer schemas by id, asked for once."""
+"""The schema registry: writer schemas by id or GUID, asked for once."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import unquote, urlsplit
+from uuid import UUID
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from engine.errors import DecodeError, RegistryUnavailableError, SettingsError
+from engine.stream.framing import SchemaName
 
 UNKNOWN_SECONDS: Final = 60.0
 _MAX_UNKNOWN: Final = 10_000
 # Ids are Java ints. A registry that is asked for more answers that there is no such address.
 _MAX_SCHEMA_ID: Final = 2**31 - 1
-_NO_SUBJECT, _NO_SCHEMA = 40401, 40403
+# No such subject, version, schema: what only a registry that has looked says.
+_NOT_FOUND: Final = frozenset({40401, 40402, 40403})
+_NO_SUCH_ADDRESS: Final = frozenset({404, 405})
+#: Most schemas that one refers to, directly or by others.
+MAX_REFERENCES: Final = 64
 # Two tries of two seconds: the caller pauses and asks again, so the client must not go on for long.
 _BOUNDS: Final[Mapping[str, object]] = MappingProxyType(
     {"timeout": 2.0, "max.retries": 1, "retries.wait.ms": 200, "retries.max.wait.ms": 500}
@@ -28,19 +35,33 @@ _MAX_REASON: Final = 300
 
 Options = Mapping[str, str | int | float]
 NO_OPTIONS: Final[Options] = MappingProxyType({})
+_Version = tuple[str, int]
+"""A subject and the number of one of its versions."""
 
 
 class UnknownSchemaError(DecodeError):
-    """The schema registry knows no schema of this id."""
+    """The schema registry knows no schema of this id, or not all that it refers to."""
 
     code = "unknown-schema"
 
 
+@dataclass(frozen=True, slots=True)
+class WriterSchema:
+    """What records are written with: a schema's JSON, and that of the schemas that it refers to.
+
+    Each of the `references` comes after those that it refers to itself.
+    """
+
+    text: str
+    references: tuple[str, ...] = ()
+
+
 class SchemaRegistry:
-    """Writer schemas by id, remembered for ever; unknown ids for a minute by `timer` (seconds).
+    """Writer schemas by id or GUID, remembered for ever; unknown ones for a minute by `timer`.
 
     `url` is one address or several, separated by commas, and may hold a user and a password.
     `options` go to confluent_kafka's client; SettingsError for those that it does not take.
+    `timer` gives seconds.
     """
 
     def __init__(
@@ -53,47 +74,100 @@ class SchemaRegistry:
         self._client = registry_client(url, options)
         self._redact = Redaction(url, options)
         self._timer = timer
-        self._schemas: dict[int, Schema] = {}
-        self._unknown: dict[int, float] = {}
+        self._schemas: dict[SchemaName, Schema] = {}
+        self._writers: dict[SchemaName, WriterSchema] = {}
+        #: Until when nobody asks for it again, and why it is unknown.
+        self._unknown: dict[SchemaName, tuple[float, str]] = {}
 
-    def writer_schema(self, schema_id: int) -> str:
-        """The Avro schema of this id, as JSON text.
+    def writer_schema(self, name: SchemaName) -> WriterSchema:
+        """The Avro schema of this id or GUID, with all that it refers to.
 
-        UnknownSchemaError only where the registry itself says that there is none; a DecodeError
-        for a schema that is not Avro or that needs others; RegistryUnavailableError, within
-        seconds, for everything else that may go wrong.
+        UnknownSchemaError only where the registry itself says that there is none, or that one which
+        it refers to is not there; a DecodeError for a schema that is not Avro or that refers to too
+        many; RegistryUnavailableError, within seconds, for everything else that may go wrong.
         """
-        schema = self._schemas.get(schema_id)
-        if schema is None:
-            self._refuse_unknown(schema_id)
-            schema = self._schemas[schema_id] = self._fetch(schema_id)
-        if schema.schema_type not in (None, "AVRO"):
-            raise DecodeError(f"schema {schema_id} is {schema.schema_type}, not Avro")
-        if schema.references:
-            raise DecodeError(f"schema {schema_id} refers to other schemas, which is not supported")
-        return str(schema.schema_str)
+        writer = self._writers.get(name)
+        if writer is None:
+            self._refuse_unknown(name)
+            writer = self._writers[name] = self._gather(name)
+        return writer
 
     def close(self) -> None:
         """Close the connections to the registry."""
         self._client.close()
 
-    def _refuse_unknown(self, schema_id: int) -> None:
-        if not 0 <= schema_id <= _MAX_SCHEMA_ID:
-            raise UnknownSchemaError(f"no schema can have the id {schema_id}")
-        until = self._unknown.get(schema_id)
-        if until is None:
+    def _refuse_unknown(self, name: SchemaName) -> None:
+        if isinstance(name, int) and not 0 <= name <= _MAX_SCHEMA_ID:
+            raise UnknownSchemaError(f"no schema can have the id {name}")
+        until, reason = self._unknown.get(name, (0.0, ""))
+        if not reason:
             return
         if self._timer() < until:
-            raise _unknown(schema_id)
-        del self._unknown[schema_id]
+            raise UnknownSchemaError(reason)
+        del self._unknown[name]
 
-    def _fetch(self, schema_id: int) -> Schema:
+    def _gather(self, name: SchemaName) -> WriterSchema:
+        schema = self._schemas.get(name)
+        if schema is None:
+            schema = self._schemas[name] = self._fetch(name)
+        what = f"schema {name}"
+        _check_is_avro(schema, what)
+        found: dict[_Version, str] = {}
+        self._add_references(schema, what, name, found, set())
+        return WriterSchema(str(schema.schema_str), tuple(found.values()))
+
+    def _add_references(
+        self,
+        schema: Schema,
+        what: str,
+        name: SchemaName,
+        found: dict[_Version, str],
+        asked: set[_Version],
+    ) -> None:
+        """Put what `schema` refers to into `found`, each after those that it refers to itself."""
+        for reference in schema.references or ():
+            version = (str(reference.subject), int(reference.version or 0))
+            if version in asked:
+                continue
+            asked.add(version)
+            if len(asked) > MAX_REFERENCES:
+                raise DecodeError(f"schema {name} refers to more than {MAX_REFERENCES} schemas")
+            told = f"{reference.name} ({version[0]}, version {version[1]})"
+            referred = self._fetch_version(version, f"{what} refers to {told}", name)
+            _check_is_avro(referred, f"{told}, which {what} refers to,")
+            self._add_references(referred, told, name, found, asked)
+            found[version] = str(referred.schema_str)
+
+    def _fetch(self, name: SchemaName) -> Schema:
+        if isinstance(name, int):
+            reason = f"the schema registry knows no schema of the id {name}"
+            return self._ask(name, lambda: self._client.get_schema(name), reason)
+        reason = f"the schema registry knows no schema of the GUID {name}"
+        return self._ask(
+            name, lambda: self._client.get_schema_by_guid(str(name)), reason, guid=name
+        )
+
+    def _fetch_version(self, version: _Version, what: str, name: SchemaName) -> Schema:
+        reason = f"{what}, which the schema registry does not have"
+        # One that was deleted since goes on being referred to.
+        return self._ask(
+            name, lambda: self._client.get_version(*version, deleted=True).schema, reason
+        )
+
+    def _ask(
+        self, name: SchemaName, ask: Callable[[], Schema], reason: str, guid: UUID | None = None
+    ) -> Schema:
+        """What the registry answers; `reason` is why `name` is unknown where it has no answer.
+
+        `guid` is what it is asked for, if for one.
+        """
         try:
-            schema = self._client.get_schema(schema_id)
+            schema = ask()
         except SchemaRegistryError as error:
-            if error.http_status_code == 404 and error.error_code in (_NO_SUBJECT, _NO_SCHEMA):
-                self._remember_unknown(schema_id)
-                raise _unknown(schema_id) from None
+            if error.http_status_code == 404 and error.error_code in _NOT_FOUND:
+                raise self._unknown_now(name, reason) from None
+            if guid is not None and error.http_status_code in _NO_SUCH_ADDRESS:
+                self._refuse_guid(guid)
             raise RegistryUnavailableError(self._redact(explain(error))) from None
         # The client lets its HTTP library's errors through, and whatever a broken answer causes.
         # None may pass for the fault of a record. Their texts may hold the address: no cause.
@@ -105,10 +179,35 @@ class SchemaRegistry:
             raise RegistryUnavailableError("the schema registry gave an answer without a schema")
         return schema
 
-    def _remember_unknown(self, schema_id: int) -> None:
+    def _refuse_guid(self, guid: UUID) -> None:
+        """UnknownSchemaError where the registry is well, but does not know what a GUID is.
+
+        Else one record with a GUID would halt the stream at such a registry for ever.
+        """
+        try:
+            self._client.get_schema_types()
+        # Whatever it is: then the registry is away.
+        except Exception:  # noqa: BLE001
+            return
+        raise self._unknown_now(
+            guid,
+            f"the schema is named by the GUID {guid}, and this schema registry answers no GUIDs "
+            "(Confluent's does from version 8 on); let the producer write ids",
+        )
+
+    def _unknown_now(self, name: SchemaName, reason: str) -> UnknownSchemaError:
         if len(self._unknown) >= _MAX_UNKNOWN:
             self._unknown.clear()
-        self._unknown[schema_id] = self._timer() + UNKNOWN_SECONDS
+        self._unknown[name] = (self._timer() + UNKNOWN_SECONDS, reason)
+        return UnknownSchemaError(reason)
+
+
+def _check_is_avro(schema: Schema, what: str) -> None:
+    if schema.schema_type not in (None, "AVRO"):
+        raise DecodeError(
+            f"{what} is {schema.schema_type}, not Avro: let the producer write Avro, or read "
+            "another topic (KAFKA_TOPIC)"
+        )
 
 
 def registry_client(url: str, options: Options = NO_OPTIONS) -> SchemaRegistryClient:
@@ -178,7 +277,3 @@ def _typed(key: str, value: str | float) -> str | float:
         return float(value)
     except ValueError:
         raise ValueError(f"{key} must be a number") from None
-
-
-def _unknown(schema_id: int) -> UnknownSchemaError:
-    return UnknownSchemaError(f"the schema registry knows no schema of the id {schema_id}")

@@ -1,7 +1,7 @@
 """A schema registry in this process, over HTTP, for the demo and for tests.
 
-Keeps schemas in memory and checks no compatibility. A schema's id depends on its text alone, so
-that records stay readable when the registry is started anew.
+Keeps schemas in memory and checks no compatibility. A schema's id and GUID depend on what is
+registered alone, so that records stay readable when the registry is started anew.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from threading import Lock, Thread
 from types import TracebackType
 from typing import Any, Final, Self, cast
 from urllib.parse import unquote, urlsplit
+from uuid import UUID
 
 _CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 _MAX_BODY_BYTES: Final = 4 * 1024 * 1024
@@ -73,7 +74,14 @@ class _Schemas:
             found = self.by_id.get(_number(schema_id))
         if found is None:
             raise _AnswerError(404, _SCHEMA_NOT_FOUND, f"Schema {schema_id} not found")
-        return found
+        return {"guid": _guid_of(found), **found}
+
+    def schema_of_guid(self, guid: str) -> dict[str, Any]:
+        with self.lock:
+            for schema_id, kept in self.by_id.items():
+                if _guid_of(kept) == guid.lower():
+                    return {"id": schema_id, "guid": guid.lower(), **kept}
+        raise _AnswerError(404, _SCHEMA_NOT_FOUND, f"Schema {guid} not found")
 
     def versions(self, subject: str) -> list[int]:
         with self.lock:
@@ -90,6 +98,7 @@ class _Schemas:
             "subject": subject,
             "version": index + 1,
             "id": schema_id,
+            "guid": _guid_of(self.by_id[schema_id]),
             **self.by_id[schema_id],
         }
 
@@ -111,6 +120,11 @@ def _kept(entry: Mapping[str, Any]) -> dict[str, Any]:
     if entry.get("references"):
         kept["references"] = entry["references"]
     return kept
+
+
+def _guid_of(kept: Mapping[str, Any]) -> str:
+    text = json.dumps(kept, sort_keys=True).encode()
+    return str(UUID(bytes=blake2b(text, digest_size=16).digest(), version=4))
 
 
 def _is_json(text: str) -> bool:
@@ -201,6 +215,8 @@ class RegistryServer:
         match method, path:
             case "GET", ["schemas", "ids", schema_id]:
                 return self._schemas.schema(schema_id)
+            case "GET", ["schemas", "guids", guid]:
+                return self._schemas.schema_of_guid(guid)
             case "GET", ["schemas", "types"]:
                 return ["AVRO"]
             case "GET", ["subjects"]:
@@ -210,7 +226,11 @@ class RegistryServer:
             case "GET", ["subjects", subject, "versions", version]:
                 return self._schemas.version(subject, version)
             case "POST", ["subjects", subject, "versions"]:
-                return {"id": self._schemas.register(subject, _entry(body))}
+                entry = _entry(body)
+                return {
+                    "id": self._schemas.register(subject, entry),
+                    "guid": _guid_of(_kept(entry)),
+                }
             case "POST", ["subjects", subject]:
                 return self._schemas.look_up(subject, _entry(body))
             case _:

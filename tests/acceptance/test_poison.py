@@ -43,7 +43,26 @@ def poison(good: bytes) -> dict[str, bytes]:
         "trailing bytes": good + b"\x00",
         "garbage": good[:5] + b"\xff" * 40,
         "empty value": b"",
+        "plain Avro": good[5:],
+        "id of 8 bytes": good[:1] + bytes(4) + good[1:],
+        "unknown guid": b"\x01" + bytes(16) + good[5:],
+        "Avro file": b"Obj\x01" + good,
+        "AWS Glue": b"\x03\x00" + bytes(16) + good[5:],
+        "single object": b"\xc3\x01" + bytes(8) + good[5:],
     }
+
+
+#: What the letters of some of them say.
+SAID = {
+    "text": "it looks like JSON; let the producer write Avro",
+    "plain Avro": "an event in plain Avro, without a schema's id in front",
+    "id of 8 bytes": "look like an id of 8 bytes, ",
+    "unknown schema id": "is SCHEMA_REGISTRY_URL the registry that the producer",
+    "unknown guid": "no schema of the GUID 00000000-0000-0000-0000-000000000000",
+    "Avro file": "(4f 62 6a 01) are those of an Avro object container file",
+    "AWS Glue": "(03 00) are those of a record of AWS Glue's serializer",
+    "single object": "(c3 01) are those of a single Avro object",
+}
 
 
 def dead_letters(broker: Broker, registry_url: str, topic: str, count: int) -> list[dict[str, Any]]:
@@ -104,7 +123,9 @@ def test_poison_becomes_dead_letters_and_the_next_record_an_alert(
         gate.await_plates(["FIRST1", "SECOND"])
         gate.site.await_consumed()
         dead = "alert_engine_dead_letters_total"
-        assert engine.wait_for_metric(dead, 9, error_type="SCHEMA_VALIDATION") == len(values)
+        assert engine.wait_for_metric(dead, len(values), error_type="SCHEMA_VALIDATION") == len(
+            values
+        )
         assert engine.metric("alert_engine_tombstones_total") == 1
         assert engine.metric("alert_engine_events_consumed_total") == 2
         assert engine.stop() == 0
@@ -121,6 +142,7 @@ def test_poison_becomes_dead_letters_and_the_next_record_an_alert(
         assert base64.b64decode(metadata["header.2.traceparent"]) == b"again"
         assert metadata["encoding"] == "base64"
         assert letter["error_type"] == "SCHEMA_VALIDATION"
+        assert SAID.get(name, "") in letter["error_message"]
         assert letter["error_message"]
         place = (letter["original_topic"], letter["original_partition"])
         assert place == (gate.site.topic, 0)

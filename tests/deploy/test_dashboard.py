@@ -71,7 +71,7 @@ def publish(publisher: EventPublisher, number: int) -> None:
     """One of everything that can come: good, undated, too old, empty and broken records."""
     now = datetime.now(UTC)
     old = now - timedelta(hours=30)
-    publisher.publish(sighting(f"AAA{number}", now, extras=None))
+    publisher.publish(sighting(f"AAA{number}", now, extras=None, latency_ms=-1))
     publisher.publish(sighting(f"BBB{number}", now, extras=None, captured_at="yesterday"))
     publisher.publish(sighting(f"CCC{number}", now + timedelta(hours=2), extras=None))
     publisher.publish(sighting(f"DDD{number}", now - timedelta(days=9), extras=None))

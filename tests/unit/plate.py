@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from engine.errors import DecodeError, RegistryUnavailableError
+from engine.errors import RegistryUnavailableError
 from engine.readings import overlay
+from engine.stream.framing import SchemaName
 from engine.stream.record import Record
+from engine.stream.registry import UnknownSchemaError, WriterSchema
 from tests.support.avro import body, plate_schema
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -58,10 +60,10 @@ class Writers:
         self.is_away = False
         self.schemas: Mapping[int, str] = {SCHEMA_ID: plate_schema().text}
 
-    def writer_schema(self, schema_id: int) -> str:
-        """The schema's text."""
+    def writer_schema(self, name: SchemaName) -> WriterSchema:
+        """The schema, which refers to no others."""
         if self.is_away:
             raise RegistryUnavailableError
-        if schema_id not in self.schemas:
-            raise DecodeError(f"there is no schema {schema_id}")
-        return self.schemas[schema_id]
+        if not isinstance(name, int) or name not in self.schemas:
+            raise UnknownSchemaError(f"there is no schema {name}")
+        return WriterSchema(self.schemas[name])

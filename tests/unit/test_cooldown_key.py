@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.cooldown import cooldown_key
+from engine.cooldown import cooldown_key, track_key
 from engine.errors import EvaluationError
 
 
@@ -21,9 +21,37 @@ def test_a_key_is_canonical_text() -> None:
     assert text == '["r",["plate.normalized_text","camera_id"],["ABC",null]]'
 
 
-@pytest.mark.parametrize("values", [(), (None,), (None, None)])
-def test_a_wholly_null_key_is_none(values: tuple[None, ...]) -> None:
+@pytest.mark.parametrize(
+    "values",
+    [
+        *((), (None,), (None, None), ("",), ("  ",), ("\t\n\u00a0",), (None, "")),
+        *(([],), ([None, ""],), ([[" "], None],), ({},), ({"a": ""},), (("",), "")),
+    ],
+)
+def test_a_wholly_absent_key_is_none(values: tuple[Any, ...]) -> None:
     assert key_of(*values) is None
+
+
+def test_a_key_that_is_partly_absent_is_one_of_the_rest() -> None:
+    absent: list[Any] = [None, "", " ", [], {"a": None}]
+    assert len({key_of(value, "cam-1") for value in absent}) == 1
+    assert key_of("", "cam-1") == cooldown_key("a_rule", ["e0", "e1"], [None, "cam-1"])
+    assert key_of("", "cam-1") != key_of("", "cam-2")
+    assert key_of("", "cam-1") != key_of("cam-1", "")
+    assert key_of("", 0) is not None
+    assert key_of(False) is not None
+
+
+def test_keys_that_are_stored_go_on_being_the_same() -> None:
+    assert key_of(" ABC ") == '["a_rule",["e0"],[" ABC "]]'
+    assert key_of(["", "ABC"], None) == '["a_rule",["e0","e1"],[["","ABC"],null]]'
+
+
+def test_the_track_is_that_of_its_camera() -> None:
+    event = {"camera_id": "cam-1", "track_id": "7", "plate": {}}
+    assert track_key("r", event) == '["r",["camera_id","track_id"],["cam-1","7"]]'
+    assert track_key("r", {**event, "track_id": ""}) == track_key("r", {"camera_id": "cam-1"})
+    assert track_key("r", {"camera_id": " ", "track_id": None}) is None
 
 
 def test_rule_and_expressions_are_part_of_the_key() -> None:
@@ -34,8 +62,21 @@ def test_rule_and_expressions_are_part_of_the_key() -> None:
 def test_values_that_differ_in_cel_have_different_keys() -> None:
     noon = datetime(2025, 12, 25, 12, tzinfo=UTC)
     values: list[Any] = [
-        *("", "1", "1.0", "true", "null", "ü", '"', "k", 1, 2, True, False, 0.5, 1.5, 1e300),
-        *(math.inf, -math.inf, "inf", b"", b"k", [], [1], [[1]], [1, 2], ["1"], {}, {"a": 1}),
+        *("a b", "1", "1.0", "true", "null", "ü", '"', "k", 1, 2, True, False, 0.5, 1.5, 1e300),
+        *(
+            math.inf,
+            -math.inf,
+            "inf",
+            b"",
+            b"k",
+            [0],
+            [1],
+            [[1]],
+            [1, 2],
+            ["1"],
+            {"b": 1},
+            {"a": 1},
+        ),
         *({"a": 2}, {1: "a"}, noon, noon + timedelta(microseconds=1), "2025-12-25T12:00:00Z"),
         *(timedelta(seconds=1), 1_000_000, {"duration": 1_000_000}, [None]),
     ]

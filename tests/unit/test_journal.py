@@ -10,6 +10,7 @@ from channels.alert import Alert, Priority
 from engine.errors import EvaluationError
 from engine.event import make_event
 from engine.journal import CAMERAS_TOLD, RULE_ERROR_SECONDS, Journal
+from engine.schema import BrokenPromise
 from engine.store import NewAlert
 from tests.unit.manual_time import ManualTime
 from tests.unit.plate import NOON, plate_event
@@ -134,3 +135,36 @@ def test_a_replaced_timestamp_is_told_with_its_remedy(
         Journal(ManualTime(), log_plates=False).time_replaced(event)
     assert (logs[0]["captured_at"], logs[0]["camera_id"]) == (shown, None)
     assert logs[0]["remedy"].startswith(word)
+
+
+def test_a_value_out_of_range_is_logged_once_a_camera_and_field() -> None:
+    journal = Journal(ManualTime(), log_plates=False)
+    confidence = BrokenPromise("plate.confidence", 12.3, "0 to 1")
+    text = BrokenPromise("plate.normalized_text", "kfa-8725", "characters A-Z0-9")
+    one, other = (make_event(plate_event(camera_id=name), zone=UTC) for name in ("cam-1", "cam-2"))
+    with structlog.testing.capture_logs() as logs:
+        for event, broken in [
+            *((one, confidence), (one, confidence), (one, text), (one, confidence)),
+            *((other, confidence), (other, text), (other, text)),
+        ]:
+            journal.value_out_of_range(event, broken)
+    told = [(line["camera_id"], line["field"], line["value"]) for line in logs]
+    assert told == [
+        ("cam-1", "plate.confidence", 12.3),
+        ("cam-1", "plate.normalized_text", "kf***"),
+        ("cam-2", "plate.confidence", 12.3),
+        ("cam-2", "plate.normalized_text", "kf***"),
+    ]
+    assert {line["event"] for line in logs} == {"event.value_out_of_range"}
+    assert logs[0]["promised"] == "0 to 1"
+
+
+def test_values_of_too_many_cameras_are_not_logged() -> None:
+    journal = Journal(ManualTime(), log_plates=True)
+    broken = BrokenPromise("plate.normalized_text", "kfa-8725", "characters A-Z0-9")
+    with structlog.testing.capture_logs() as logs:
+        for number in range(CAMERAS_TOLD + 5):
+            event = make_event(plate_event(camera_id=f"c-{number}"), zone=UTC)
+            journal.value_out_of_range(event, broken)
+    assert len(logs) == CAMERAS_TOLD
+    assert logs[0]["value"] == "kfa-8725"

@@ -230,17 +230,85 @@ def test_a_failure_while_decoding_is_a_dead_letter_too(bench: Bench) -> None:
     assert bench.metrics.total("events_consumed_total") == 0
 
 
-def test_a_key_that_has_no_text_means_no_cooldown(tmp_path: Path) -> None:
-    keyed = RULES.replace(
-        "notify: []", "notify: [], rate_limit: {dedup_key: dyn(type(plate.text))}"
-    )
+def test_values_that_the_schema_rules_out_are_counted_and_the_event_is_matched(
+    bench: Bench,
+) -> None:
+    high = {"confidence": 12.3}
+    with structlog.testing.capture_logs() as logs:
+        batch = bench.pipeline.process(
+            [
+                plate_record(0, plate=high, latency_ms=-1),
+                plate_record(400, plate=high),
+                plate_record(800),
+            ]
+        )
+    assert len(batch.fresh) == 3
+    counts = {
+        name: bench.metrics.event_values_out_of_range.labels(name)._value.get()
+        for name in plate_schema().promises.fields
+    }
+    assert counts == {
+        "plate.normalized_text": 0,
+        "plate.confidence": 2,
+        "latency_ms": 1,
+        "extras.quality_score": 0,
+    }
+    lines = [line for line in logs if line["event"] == "event.value_out_of_range"]
+    assert [line["field"] for line in lines] == ["plate.confidence", "latency_ms"]
+
+
+UNREAD = """
+rules:
+  - {id: any, name: Any, when: 'true', notify: []}
+"""
+
+
+def test_unread_plates_have_a_cooldown_for_each_camera_and_track(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, UNREAD)
+    sightings = [("c-1", "1"), ("c-2", "1"), ("c-3", "9"), ("c-1", "2"), ("c-1", "1"), ("c-3", "9")]
+    with bench.store:
+        records = [
+            plate_record(
+                number,
+                camera_id=camera,
+                track_id=track,
+                plate={"normalized_text": " " * (number % 2)},
+            )
+            for number, (camera, track) in enumerate(sightings)
+        ]
+        batch = bench.pipeline.process(records)
+        assert len(batch.fresh) == 4
+        assert bench.metrics.total("alerts_rate_limited_total") == 2
+        assert bench.metrics.total("dedup_key_absent_total") == 6
+        assert bench.metrics.total("dedup_key_errors_total") == 0
+        # A plate that is read goes on having its own.
+        assert len(bench.pipeline.process([plate_record(7), plate_record(8)]).fresh) == 1
+
+
+def test_without_plate_camera_and_track_nothing_is_held_back(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, UNREAD)
+    with bench.store:
+        empty = {"camera_id": "", "track_id": "", "plate": {"normalized_text": ""}}
+        batch = bench.pipeline.process([plate_record(0, **empty), plate_record(1, **empty)])
+        assert len(batch.fresh) == 2
+        assert bench.metrics.total("dedup_key_absent_total") == 2
+
+
+@pytest.mark.parametrize("key", ["dyn(type(plate.text))", "1 / int(extras.roi)"])
+def test_a_key_that_fails_falls_back_to_camera_and_track(tmp_path: Path, key: str) -> None:
+    keyed = RULES.replace("notify: []", f"notify: [], rate_limit: {{dedup_key: {key}}}")
     bench = Bench(tmp_path, keyed)
     with bench.store:
-        event = plate_record(0, vehicle={"make": "Toyota"}), plate_record(1, vehicle={"make": "T"})
-        batch = bench.pipeline.process(event)
+        records = [
+            plate_record(number, vehicle={"make": "Tata"}, extras={"roi": "a"}, track_id=track)
+            for number, track in enumerate(("1", "2", "1"))
+        ]
+        batch = bench.pipeline.process(records)
         assert batch.dead_letters == []
         assert [a.alert.rule_id for a in bench.store.alerts(9)].count("make") == 2
-        assert bench.metrics.total("dedup_key_errors_total") == 2
+        assert bench.metrics.total("dedup_key_errors_total") == 3
+        assert bench.metrics.total("dedup_key_absent_total") == 0
+        assert bench.metrics.total("rule_errors_total") == 3
 
 
 def test_a_rules_error_is_logged_without_the_plate(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_a_year_is_a_sensible_cooldown(tmp_path: Path) -> None:
 def test_a_key_that_may_be_null_is_warned_of(tmp_path: Path) -> None:
     (told,) = rule_faults(tmp_path, "when: true, rate_limit: {dedup_key: plate.region}")
     assert told == (
-        "`dedup_key` may be null, and then nothing limits the rule's alerts, "
+        "`dedup_key` may be null, and then camera and track take its place, "
         "add a field that is always there: [plate.region, camera_id]"
     )
     assert rule_faults(tmp_path, "when: true, rate_limit: {dedup_key: [plate.region, node.site]}")

@@ -346,3 +346,93 @@ def test_an_absurd_time_of_the_event_itself_is_kept_and_no_dead_letter(kind: Any
     found = EventSchema.parse(schema).reader(schema)(raw_body({"captured_at": 2**62}, schema))
     last = datetime.max.replace(tzinfo=UTC)
     assert found["captured_at"] == (last if kind != LOCAL else "9999-12-31T23:59:59.999999")
+
+
+PLATE = {
+    "type": "record",
+    "name": "Plate",
+    "namespace": "com.alpr.events",
+    "fields": [{"name": "text", "type": "string"}, {"name": "country", "type": "com.geo.Country"}],
+}
+COUNTRY = {"type": "enum", "name": "Country", "namespace": "com.geo", "symbols": ["DE", "US"]}
+OURS = EventSchema.parse(
+    record_schema(
+        {
+            "name": "plate",
+            "type": {
+                "type": "record",
+                "name": "Plate",
+                "fields": [
+                    {"name": "text", "type": "string"},
+                    {"name": "make", "type": "string", "default": "?"},
+                ],
+            },
+        }
+    )
+)
+REFERRING = json.dumps(
+    {
+        "type": "record",
+        "name": "PlateEvent",
+        "namespace": "com.alpr.events",
+        "fields": [{"name": "plate", "type": "Plate"}],
+    }
+)
+REFERENCES = (json.dumps(COUNTRY), json.dumps(PLATE))
+
+
+def _referring_body(text: str) -> bytes:
+    """A body of REFERRING: a text, and the second country."""
+    return bytes([2 * len(text)]) + text.encode() + b"\x02"
+
+
+def test_types_of_other_schemas_are_known_by_their_full_names() -> None:
+    read = OURS.reader(REFERRING, REFERENCES)
+    assert read(_referring_body("AB")) == {"plate": {"text": "AB", "make": "?"}}
+
+
+def test_a_schema_may_be_nothing_but_a_name() -> None:
+    read = OURS.reader('"com.alpr.events.PlateEvent"', (*REFERENCES, REFERRING))
+    assert read(_referring_body("AB"))["plate"]["text"] == "AB"
+
+
+def test_a_reference_that_does_not_come_along_is_a_decode_error() -> None:
+    with pytest.raises(DecodeError, match=r"com\.geo\.Country is defined nowhere"):
+        OURS.reader(REFERRING, REFERENCES[1:])
+
+
+def test_a_type_that_two_references_define_must_be_the_same() -> None:
+    read = OURS.reader(REFERRING, (REFERENCES[0], *REFERENCES))
+    assert read(_referring_body("AB"))["plate"]["text"] == "AB"
+    other = json.dumps({**COUNTRY, "symbols": ["US", "DE"]})
+    with pytest.raises(DecodeError, match="define one type in two ways"):
+        OURS.reader(REFERRING, (*REFERENCES, other))
+
+
+def test_a_reference_is_looked_at_for_dangers_too() -> None:
+    deep = json.dumps({**PLATE, "fields": [{"name": "text", "type": ["null", "Plate"]}]})
+    with pytest.raises(DecodeError, match="holds itself"):
+        OURS.reader(REFERRING, (deep,))
+
+
+def test_of_a_union_the_record_that_fits_is_read_and_others_are_told() -> None:
+    other = record_schema({"name": "speed", "type": "int"}, name="com.alpr.events.Speed")
+    union = json.dumps(["null", "com.alpr.events.Speed", "com.alpr.events.PlateEvent"])
+    read = OURS.reader(union, (*REFERENCES, REFERRING, other))
+    assert read(b"\x04" + _referring_body("AB"))["plate"]["text"] == "AB"
+    with pytest.raises(DecodeError, match=r"type 2 of the writer's union: .*Speed"):
+        read(b"\x02\x10")
+    with pytest.raises(DecodeError, match=r"type 1 of the writer's union: .*null"):
+        read(b"\x00")
+    for number in (b"\x06", b"\x01", b"\x80\x80\x01"):
+        with pytest.raises(DecodeError, match="names a branch of a type that does not exist"):
+            read(number + _referring_body("AB"))
+    for body_ in (b"", b"\x80"):
+        with pytest.raises(DecodeError, match="the body ends before the event does"):
+            read(body_)
+
+
+def test_a_union_of_which_nothing_fits_is_a_decode_error_at_once() -> None:
+    union = json.dumps(["null", "string"])
+    with pytest.raises(DecodeError, match=r"written as null.*; .*written as string"):
+        OURS.reader(union)

@@ -6,11 +6,18 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 
 from engine.errors import DecodeError, RegistryUnavailableError, SettingsError
-from engine.stream.registry import UNKNOWN_SECONDS, SchemaRegistry, UnknownSchemaError
+from engine.stream.registry import (
+    MAX_REFERENCES,
+    UNKNOWN_SECONDS,
+    SchemaRegistry,
+    UnknownSchemaError,
+    WriterSchema,
+)
 from engine.stream.registry_server import RegistryServer
 
 SCHEMA = '{"type": "string"}'
@@ -63,7 +70,7 @@ def _failure(url: str, options: dict[str, Any] | None = None) -> Exception:
 
 def test_a_schema_is_fetched_once(server: RegistryServer, registry: SchemaRegistry) -> None:
     schema_id = server.register("t-value", SCHEMA)
-    assert [registry.writer_schema(schema_id) for _ in range(3)] == [SCHEMA] * 3
+    assert [registry.writer_schema(schema_id) for _ in range(3)] == [WriterSchema(SCHEMA)] * 3
     assert server.requests == (f"GET /schemas/ids/{schema_id}",)
 
 
@@ -71,7 +78,7 @@ def test_a_known_schema_needs_no_registry(server: RegistryServer, registry: Sche
     schema_id = server.register("t-value", SCHEMA)
     registry.writer_schema(schema_id)
     server.available = False
-    assert registry.writer_schema(schema_id) == SCHEMA
+    assert registry.writer_schema(schema_id).text == SCHEMA
 
 
 def test_an_unknown_schema_is_asked_for_again_after_a_minute(
@@ -105,7 +112,7 @@ def test_every_other_answer_means_that_the_registry_is_away(
     with pytest.raises(RegistryUnavailableError):
         registry.writer_schema(schema_id)
     server.available = True
-    assert registry.writer_schema(schema_id) == SCHEMA
+    assert registry.writer_schema(schema_id).text == SCHEMA
 
 
 def test_a_registry_that_is_down_is_away() -> None:
@@ -125,25 +132,167 @@ def test_a_registry_that_never_answers_is_away() -> None:
     assert "timed out" in str(error)
 
 
-def test_schemas_that_are_not_plain_avro_are_decode_errors(
+@pytest.mark.parametrize("kind", ["PROTOBUF", "JSON"])
+def test_schemas_that_are_not_avro_are_decode_errors(
+    server: RegistryServer, registry: SchemaRegistry, kind: str
+) -> None:
+    schema_id = server.register("p", "{}", schemaType=kind)
+    for _ in range(2):
+        with pytest.raises(DecodeError, match=f"is {kind}, not Avro: let the producer write Avro"):
+            registry.writer_schema(schema_id)
+    assert len(server.requests) == 1
+
+
+def guid_of(server: RegistryServer, subject: str, version: int = 1) -> UUID:
+    """The GUID of what is registered."""
+    status, answer = server.answer("GET", f"/subjects/{subject}/versions/{version}", "", b"")
+    assert status == 200
+    return UUID(answer["guid"])
+
+
+def test_a_schema_is_fetched_by_its_guid_once(
     server: RegistryServer, registry: SchemaRegistry
 ) -> None:
-    protobuf = server.register("p", 'syntax = "proto3";', schemaType="PROTOBUF")
-    references = [{"name": "Other", "subject": "o", "version": 1}]
-    referring = server.register("r", '"Other"', references=references)
-    for _ in range(2):
-        with pytest.raises(DecodeError, match="is PROTOBUF, not Avro"):
-            registry.writer_schema(protobuf)
-        with pytest.raises(DecodeError, match="refers to other schemas"):
-            registry.writer_schema(referring)
+    server.register("t-value", SCHEMA)
+    guid = guid_of(server, "t-value")
+    assert [registry.writer_schema(guid).text for _ in range(3)] == [SCHEMA] * 3
+    assert server.requests[1:] == (f"GET /schemas/guids/{guid}",)
+
+
+def test_an_unknown_guid_is_asked_for_again_after_a_minute(
+    server: RegistryServer, registry: SchemaRegistry, timer: Timer
+) -> None:
+    guid = UUID(int=5)
+    for _ in range(3):
+        with pytest.raises(UnknownSchemaError, match=f"knows no schema of the GUID {guid}"):
+            registry.writer_schema(guid)
+    assert len(server.requests) == 1
+    timer.now += UNKNOWN_SECONDS
+    with pytest.raises(UnknownSchemaError):
+        registry.writer_schema(guid)
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("status", [200, 401, 404, 405, 429, 500, 503])
+def test_a_registry_that_answers_nothing_is_away_for_a_guid_too(
+    server: RegistryServer, registry: SchemaRegistry, status: int
+) -> None:
+    server.register("t-value", SCHEMA)
+    guid = guid_of(server, "t-value")
+    server.status = HTTPStatus(status)
+    with pytest.raises(RegistryUnavailableError):
+        registry.writer_schema(guid)
+    server.available = True
+    assert registry.writer_schema(guid).text == SCHEMA
+
+
+def test_a_registry_that_knows_no_guids_does_not_halt_the_stream(timer: Timer) -> None:
+    class Old(RegistryServer):
+        def answer(
+            self, method: str, target: str, authorization: str, body: bytes
+        ) -> tuple[int, Any]:
+            if target.startswith("/schemas/guids/"):
+                return 404, {"error_code": 404, "message": "HTTP 404 Not Found"}
+            return super().answer(method, target, authorization, body)
+
+    with Old() as server:
+        registry = SchemaRegistry(server.url, QUICK, timer=timer)
+        for _ in range(2):
+            with pytest.raises(UnknownSchemaError, match=r"answers no GUIDs .* write ids"):
+                registry.writer_schema(UUID(int=5))
+        assert server.requests == ("GET /schemas/types",)
+        registry.close()
+
+
+def refer(*others: tuple[str, int]) -> dict[str, Any]:
+    """What a schema that refers to these subjects' versions is registered with."""
+    named = [{"name": name, "subject": name, "version": version} for name, version in others]
+    return {"references": named}
+
+
+def test_a_schema_comes_with_all_that_it_refers_to_each_once_and_in_order(
+    server: RegistryServer, registry: SchemaRegistry
+) -> None:
+    server.register("c", '"int"')
+    server.register("b", '"string"', **refer(("c", 1)))
+    server.register("a", '"long"', **refer(("c", 1), ("b", 1)))
+    schema_id = server.register("t-value", SCHEMA, **refer(("a", 1), ("b", 1)))
+    expected = WriterSchema(SCHEMA, ('"int"', '"string"', '"long"'))
+    assert [registry.writer_schema(schema_id) for _ in range(2)] == [expected] * 2
+    assert len(server.requests) == 4
+
+
+def test_schemas_that_refer_to_each_other_are_fetched_once(
+    server: RegistryServer, registry: SchemaRegistry
+) -> None:
+    server.register("a", '"int"', **refer(("b", 1)))
+    server.register("b", '"long"', **refer(("a", 1)))
+    schema_id = server.register("t-value", SCHEMA, **refer(("a", 1)))
+    assert registry.writer_schema(schema_id).references == ('"long"', '"int"')
+
+
+def test_a_reference_that_is_not_there_is_asked_for_again_after_a_minute(
+    server: RegistryServer, registry: SchemaRegistry, timer: Timer
+) -> None:
+    schema_id = server.register("t-value", SCHEMA, **refer(("a", 1)))
+    what = rf"schema {schema_id} refers to a \(a, version 1\), which the schema registry does not"
+    for _ in range(2):
+        with pytest.raises(UnknownSchemaError, match=what):
+            registry.writer_schema(schema_id)
+    assert len(server.requests) == 2
+    server.register("a", '"int"')
+    timer.now += UNKNOWN_SECONDS
+    assert registry.writer_schema(schema_id).references == ('"int"',)
+
+
+def test_a_registry_that_goes_away_between_references_is_away() -> None:
+    class Failing(RegistryServer):
+        def answer(
+            self, method: str, target: str, authorization: str, body: bytes
+        ) -> tuple[int, Any]:
+            if self.status is None and target.startswith("/subjects/"):
+                return 503, {"error_code": 50301, "message": "away"}
+            self.status = None
+            return super().answer(method, target, authorization, body)
+
+    with Failing() as server:
+        server.register("a", '"int"')
+        schema_id = server.register("t-value", SCHEMA, **refer(("a", 1)))
+        registry = SchemaRegistry(server.url, QUICK)
+        with pytest.raises(RegistryUnavailableError):
+            registry.writer_schema(schema_id)
+        server.status = HTTPStatus.OK
+        assert registry.writer_schema(schema_id).references == ('"int"',)
+        registry.close()
+
+
+def test_too_many_references_are_a_decode_error(
+    server: RegistryServer, registry: SchemaRegistry
+) -> None:
+    for number in range(MAX_REFERENCES + 1):
+        server.register("a", json.dumps({"type": "string", "doc": str(number)}))
+    many = [("a", number) for number in range(1, MAX_REFERENCES + 2)]
+    allowed = server.register("t-value", SCHEMA, **refer(*many[:-1]))
+    refused = server.register("t-value", SCHEMA, **refer(*many))
+    assert len(registry.writer_schema(allowed).references) == MAX_REFERENCES
+    with pytest.raises(DecodeError, match=f"refers to more than {MAX_REFERENCES} schemas"):
+        registry.writer_schema(refused)
+
+
+def test_a_reference_to_what_is_not_avro_is_a_decode_error(
+    server: RegistryServer, registry: SchemaRegistry
+) -> None:
+    server.register("a", "{}", schemaType="JSON")
+    schema_id = server.register("t-value", SCHEMA, **refer(("a", 1)))
+    with pytest.raises(DecodeError, match=rf"which schema {schema_id} refers to, is JSON, not"):
+        registry.writer_schema(schema_id)
 
 
 def test_user_and_password_in_the_address_are_used() -> None:
     with RegistryServer(credentials=f"me:{PASSWORD}") as server:
         schema_id = server.register("t-value", SCHEMA)
         registry = SchemaRegistry(server.url.replace("://", f"://{LOGIN}"))
-        assert registry.writer_schema(schema_id) == SCHEMA
+        assert registry.writer_schema(schema_id).text == SCHEMA
         registry.close()
 
 
@@ -151,7 +300,7 @@ def test_user_and_password_as_an_option_are_used() -> None:
     with RegistryServer(credentials=f"me:{PASSWORD}") as server:
         schema_id = server.register("t-value", SCHEMA)
         registry = SchemaRegistry(server.url, {"basic.auth.user.info": f"me:{PASSWORD}"})
-        assert registry.writer_schema(schema_id) == SCHEMA
+        assert registry.writer_schema(schema_id).text == SCHEMA
         registry.close()
 
 
@@ -168,7 +317,7 @@ def test_the_next_address_is_asked_when_one_is_down(server: RegistryServer) -> N
         bound.bind(("127.0.0.1", 0))
         down = f"http://127.0.0.1:{bound.getsockname()[1]}"
         registry = SchemaRegistry(f"{down},{server.url}", QUICK)
-        assert registry.writer_schema(schema_id) == SCHEMA
+        assert registry.writer_schema(schema_id).text == SCHEMA
         registry.close()
 
 

@@ -6,7 +6,7 @@ from http.client import HTTPConnection
 from typing import Any
 
 import pytest
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from engine.stream.registry_server import RegistryServer
@@ -48,6 +48,24 @@ def test_confluents_client_registers_and_reads(
     assert client.get_subjects() == ["t-value"]
 
 
+def test_confluents_client_reads_by_guid_and_follows_references(
+    client: SchemaRegistryClient,
+) -> None:
+    client.register_schema("other", Schema(NUMBER, "AVRO"))
+    referring = Schema(TEXT, "AVRO", [SchemaReference("Other", "other", 1)])
+    registered = client.register_schema_full_response("t-value", referring)
+    assert registered.guid
+    client.clear_caches()  # type: ignore[no-untyped-call]
+    found = client.get_schema_by_guid(registered.guid)
+    assert found.schema_str == TEXT
+    assert found.references
+    (reference,) = found.references
+    assert (reference.name, reference.subject, reference.version) == ("Other", "other", 1)
+    assert client.get_version("other", 1, deleted=True).schema.schema_str == NUMBER
+    plain = client.register_schema_full_response("t-value", Schema(TEXT, "AVRO"))
+    assert plain.guid != registered.guid
+
+
 def test_subjects_with_slashes_and_spaces_work(client: SchemaRegistryClient) -> None:
     client.register_schema("a/b c-value", Schema(TEXT, "AVRO"))
     assert client.get_versions("a/b c-value") == [1]
@@ -73,6 +91,7 @@ def test_ids_are_the_same_in_every_registry(server: RegistryServer) -> None:
     [
         ("GET", "/schemas/ids/5", "", 404, 40403),
         ("GET", "/schemas/ids/x", "", 404, 404),
+        ("GET", "/schemas/guids/00000000-0000-0000-0000-000000000005", "", 404, 40403),
         ("GET", "/subjects/none/versions", "", 404, 40401),
         ("GET", "/subjects/none/versions/latest", "", 404, 40401),
         ("GET", "/subjects/s/versions/9", "", 404, 40402),

@@ -1,0 +1,152 @@
+"""Whether a condition asks for a text and is met by an empty one: by an unread plate, for one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any, Final
+
+from engine.cel import tree
+from engine.cel.constants import constant_of
+from engine.cel.expression import Expression, compile_tree
+from engine.cel.list_access import asked
+from engine.cel.naming import name_of
+from engine.cel.regexes import matches
+from engine.cel.scope import Scope
+from engine.cel.tree import Call, Node, children
+from engine.cel.values import MISSING
+from engine.errors import EvaluationError, ExpressionError
+
+#: Functions that make an empty text of an empty text.
+_KEEPING: Final = frozenset({"lower", "lowerAscii", "upper", "upperAscii", "trim"})
+_TEXT_TESTS: Final = {
+    "contains": lambda text, part: part in text,
+    "startsWith": lambda text, part: text.startswith(part),
+    "endsWith": lambda text, part: text.endswith(part),
+    "matches": matches,
+}
+_COMPARING: Final = frozenset({tree.EQUALS, tree.NOT_EQUALS, *_TEXT_TESTS})
+_FAILED: Final = object()
+
+
+class _Met(IntEnum):
+    """What an empty text means for a part that shall be true, or false."""
+
+    NEVER = 0
+    #: The part does not read the text.
+    UNASKED = 1
+    BY_EMPTY = 2
+
+
+def is_met_by_empty(condition: Expression, path: str) -> bool:
+    """Whether the condition reads the text at this dotted path, and may be true as it is empty.
+
+    A part that reads other fields beside it counts as false: nobody knows what it gives. Where the
+    condition itself compares the text with `""`, its author knows of empty ones: the answer is no.
+    """
+    supposed, root = _Supposed(condition, path), condition.root
+    return supposed.met(root, truth=True) is _Met.BY_EMPTY and not supposed.names_empty(root)
+
+
+def value_if_empty(expression: Expression, path: str) -> Any:
+    """What an expression that reads only this path gives where the text there is empty.
+
+    None where it fails, or reads more.
+    """
+    if name_of(expression.root) == path:
+        return ""
+    value = _Supposed(expression, path).computed(expression.root)
+    return None if value is MISSING or value is _FAILED else value
+
+
+def _all(parts: Sequence[_Met]) -> _Met:
+    return _Met.NEVER if _Met.NEVER in parts else max(parts)
+
+
+class _Supposed:
+    """An event of which nothing is known but that the text at `path` is empty."""
+
+    def __init__(self, expression: Expression, path: str) -> None:
+        self._scope = Scope(expression.variables)
+        self._path = path
+
+    def met(self, node: Node, *, truth: bool) -> _Met:
+        """Whether a part may be `truth`; a failure is neither."""
+        if isinstance(node, Call) and node.target is None:
+            match node.function:
+                case tree.AND | tree.OR:
+                    parts = [self.met(part, truth=truth) for part in node.args]
+                    return _all(parts) if (node.function == tree.AND) == truth else max(parts)
+                case tree.NOT:
+                    return self.met(node.args[0], truth=not truth)
+                case tree.TERNARY:
+                    condition, first, second = node.args
+                    return max(
+                        _all([self.met(condition, truth=chosen), self.met(part, truth=truth)])
+                        for chosen, part in ((True, first), (False, second))
+                    )
+        if not self._reads(node):
+            return _Met.NEVER if constant_of(node) is (not truth) else _Met.UNASKED
+        value = self._quickly(node) if isinstance(node, Call) else MISSING
+        value = self.computed(node) if value is MISSING else value
+        return _Met.BY_EMPTY if value is truth else _Met.NEVER
+
+    def _reads(self, root: Node) -> bool:
+        waiting = [root]
+        while waiting:
+            node = waiting.pop()
+            if name_of(node) == self._path:
+                return True
+            waiting.extend(children(node))
+        return False
+
+    def names_empty(self, root: Node) -> bool:
+        """Whether the text is compared with `""`, or searched for it, somewhere."""
+        waiting = [root]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, Call) and node.function in _COMPARING:
+                args = node.args if node.target is None else (node.target, *node.args)
+                if any(map(self._is_empty, args)) and any(constant_of(arg) == "" for arg in args):
+                    return True
+            waiting.extend(children(node))
+        return False
+
+    def _quickly(self, node: Call) -> Any:
+        """The value of what most rules ask, without compiling it; MISSING for all else."""
+        args = node.args if node.target is None else (node.target, *node.args)
+        if len(args) != 2 or not self._is_empty(args[0]):
+            return MISSING
+        if node.function == tree.IN and (found := asked(node)) is not None:
+            return MISSING if "" in found[0].plates else False
+        other = constant_of(args[1])
+        if node.function == tree.IN and type(other) is list:
+            return "" in other
+        if type(other) is not str:
+            return MISSING
+        if node.function in (tree.EQUALS, tree.NOT_EQUALS):
+            return node.function == tree.NOT_EQUALS
+        test = _TEXT_TESTS.get(node.function)
+        return MISSING if test is None else test("", other)
+
+    def _is_empty(self, node: Node) -> bool:
+        while isinstance(node, Call) and node.function in _KEEPING:
+            node = node.args[0] if node.target is None else node.target
+        return name_of(node) == self._path
+
+    def computed(self, node: Node) -> Any:
+        """The value of a part that reads nothing but the path; MISSING of any other."""
+        try:
+            part = compile_tree(node, "", self._scope)
+        except ExpressionError:
+            return MISSING
+        if part.fields != {self._path}:
+            return MISSING
+        first, *names = self._path.split(".")
+        value: Any = ""
+        for name in reversed(names):
+            value = {name: value}
+        try:
+            return part.run({first: value})
+        except EvaluationError:
+            return _FAILED

@@ -1,0 +1,169 @@
+"""What the schema promises of values beyond their types, and which values of an event break it.
+
+Nothing holds a writer to `minimum`, `maximum` and `characters`. An event that breaks them is an
+event all the same: only people are told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine.schema.domain import INT_DOMAIN, Domain
+from engine.schema.field_type import FieldType, Kind
+
+_NUMBERS: Final = frozenset({Kind.INT, Kind.DOUBLE})
+#: Up to here a double is any whole number exactly.
+_EXACT: Final = 2**53
+_Test = Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenPromise:
+    """A value that its field should not have; of a list or a map, `field` ends in `[]`."""
+
+    field: str
+    value: Any
+    promise: str
+
+
+class Promises:
+    """The promises of an event's fields; `fields` are the dotted paths that have one.
+
+    `broken_by` gives what of an event's values breaks them, the first value of each field; it runs
+    for every event, so the tests are made once.
+    """
+
+    def __init__(self, fields: Mapping[str, FieldType]) -> None:
+        self._fields = fields
+        self.fields: tuple[str, ...] = tuple(_promised(fields, ""))
+        self._is_kept = _TestWriter().test_of(fields)
+
+    def broken_by(self, values: Mapping[str, Any]) -> tuple[BrokenPromise, ...]:
+        """What of these values, which fit the types, is not as promised."""
+        if self._is_kept(values):
+            return ()
+        found: dict[str, BrokenPromise] = {}
+        for broken in _broken_fields(self._fields, values, ""):
+            found.setdefault(broken.field, broken)
+        return tuple(found.values())
+
+
+def _domain(kind: FieldType) -> Domain | None:
+    """What is promised and not held by the reading itself, as enums and the range of an int are."""
+    domain = kind.domain
+    if domain is None or domain is INT_DOMAIN or domain.words:
+        return None
+    return domain if kind.kind in _NUMBERS or kind.kind is Kind.STRING else None
+
+
+def _promised(fields: Mapping[str, FieldType], path: str) -> Iterable[str]:
+    for name, kind in fields.items():
+        yield from _promised_by(kind, f"{path}{name}")
+
+
+def _promised_by(kind: FieldType, path: str) -> Iterable[str]:
+    if kind.kind is Kind.RECORD:
+        yield from _promised(kind.fields, f"{path}.")
+    elif kind.element is not None:
+        yield from _promised_by(kind.element, f"{path}[]")
+    elif _domain(kind) is not None:
+        yield path
+
+
+class _TestWriter:
+    """Writes the test of whole events as one Python expression: that costs half of closures."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, Any] = {}
+        self._count = 0
+
+    def test_of(self, fields: Mapping[str, FieldType]) -> _Test:
+        """Whether an event keeps all promises."""
+        source = f"lambda event: {self._record(fields, 'event') or True}"
+        # Of the schema it holds the names of fields only, as Python writes them.
+        test: _Test = eval(source, self._names)  # noqa: S307
+        return test
+
+    def _record(self, fields: Mapping[str, FieldType], record: str) -> str:
+        tests = (self._value(kind, f"{record}[{name!r}]") for name, kind in fields.items())
+        return " and ".join(filter(None, tests))
+
+    def _value(self, kind: FieldType, value: str) -> str:
+        """The test of what the expression `value` gives; empty if there is nothing to test."""
+        name = self._new_name() if kind.nullable else value
+        test = self._present(kind, name)
+        if not test or not kind.nullable:
+            return test
+        return f"(({name} := {value}) is None or {test})"
+
+    def _present(self, kind: FieldType, value: str) -> str:
+        if kind.kind is Kind.RECORD:
+            tests = self._record(kind.fields, value)
+            return f"({tests})" if tests else ""
+        if kind.element is not None:
+            item = self._new_name()
+            test = self._value(kind.element, item)
+            items = f"{value}.values()" if kind.kind is Kind.MAP else value
+            return f"all({test} for {item} in {items})" if test else ""
+        domain = _domain(kind)
+        if domain is None:
+            return ""
+        if domain.outside is not None:
+            return f"{self._name(domain.outside.search)}({value}) is None"
+        # Not-a-number lies in no range.
+        low = "" if domain.minimum is None else f"{self._limit(kind, domain.minimum)} <= "
+        high = "" if domain.maximum is None else f" <= {self._limit(kind, domain.maximum)}"
+        return f"{low}{value}{high}"
+
+    def _limit(self, kind: FieldType, limit: float) -> str:
+        # A double is compared faster with a double.
+        is_exact = kind.kind is Kind.DOUBLE and abs(limit) <= _EXACT
+        return self._name(float(limit) if is_exact else limit)
+
+    def _name(self, value: Any) -> str:
+        name = self._new_name()
+        self._names[name] = value
+        return name
+
+    def _new_name(self) -> str:
+        self._count += 1
+        return f"v{self._count}"
+
+
+def _keeps(value: Any, domain: Domain) -> bool:
+    if isinstance(value, str):
+        return domain.outside is None or domain.outside.search(value) is None
+    low = -math.inf if domain.minimum is None else domain.minimum
+    return bool(low <= value <= (math.inf if domain.maximum is None else domain.maximum))
+
+
+def _broken_fields(
+    fields: Mapping[str, FieldType], values: Mapping[str, Any], path: str
+) -> Iterable[BrokenPromise]:
+    for name, kind in fields.items():
+        yield from _broken(kind, values[name], f"{path}{name}")
+
+
+def _broken(kind: FieldType, value: Any, path: str) -> Iterable[BrokenPromise]:
+    if value is None:
+        return
+    if kind.kind is Kind.RECORD:
+        yield from _broken_fields(kind.fields, value, f"{path}.")
+    elif kind.element is not None:
+        for item in value.values() if kind.kind is Kind.MAP else value:
+            yield from _broken(kind.element, item, f"{path}[]")
+    elif (domain := _domain(kind)) is not None and not _keeps(value, domain):
+        yield BrokenPromise(path, value, _said(domain))
+
+
+def _said(domain: Domain) -> str:
+    if domain.characters:
+        return f"characters {domain.characters}"
+    if domain.minimum is None:
+        return f"at most {domain.maximum}"
+    if domain.maximum is None or domain.maximum == INT_DOMAIN.maximum:
+        return f"at least {domain.minimum}"
+    return f"{domain.minimum} to {domain.maximum}"

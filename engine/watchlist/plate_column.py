@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.watchlist.cell import NoPlateError, written_plate
 
-_WILDCARDS: Final = re.compile("[*?]")
+_WILDCARDS: Final = re.compile("[*?＊？]")
 _DATE: Final = re.compile(
     r"[0-9]{4}([-./])[0-9]{1,2}\1[0-9]{1,2}\b.*|[0-9]{1,2}([-./])[0-9]{1,2}\2[0-9]{2,4}\b.*"
 )

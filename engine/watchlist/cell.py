@@ -27,8 +27,6 @@ _NONE: Final = "NULL|NONE|NAN|UNKNOWN"
 _NOT_AVAILABLE: Final = "N/A"
 #: Matches what is a plate beyond doubt, just as it stands.
 is_clean: Final = re.compile(f"(?!(?:{_NONE})\\Z)[A-Z0-9]{{1,{MAX_LENGTH}}}").fullmatch
-#: How lines of plates alone begin that hold a comment only.
-COMMENT_SIGNS: Final = ("#", "//")
 
 EMPTY: Final = "the plate is empty"
 NO_LETTER: Final = "the plate holds no letter A to Z and no digit"
@@ -42,6 +40,7 @@ MAYBE_NUMBER: Final = (
 )
 MADE_DATE: Final = "a spreadsheet has made a date of the plate: format that column as text"
 FORMULA: Final = "the plate is a formula: write the plate itself"
+SHEET_ERROR: Final = "the plate is an error of a spreadsheet"
 DOUBTFUL: Final = (
     "this may be a plate and more: write the plate without blanks and dashes, and a comment "
     "behind a `#`"
@@ -65,8 +64,9 @@ _MAX_LETTERS: Final = 3
 #: Most letters of all such pieces, and most characters of one with the digits before it.
 _MAX_LETTERS_AROUND: Final = 5
 _MAX_WITH_LETTERS_BEHIND: Final = 7
-#: Shapes of texts that are kept with what they are.
+#: Shapes of texts that are kept with what they are, and the longest of these.
 _SHAPES: Final = 4_096
+_MAX_PLAIN: Final = 2 * MAX_LENGTH
 
 _LINE_BREAK: Final = re.compile(r"[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 #: Signs without a look, such as the marks of a writing direction.
@@ -78,6 +78,13 @@ _NARROW: Final = {
 
 #: `="00123"`, `"00123"`, `'00123'` and `'00123`, by which spreadsheets keep a text a text.
 _WRAPPED: Final = re.compile(r"""=?"([^"]*)"|[“„]([^“”]*)[”“]|['’]([^'’]*)['’]?""")
+#: #N/A, #REF!, #DIV/0!, #NAME? in any language.
+_SHEET_ERROR: Final = re.compile(r"#(?:N/A|NV|NULL|\S+[!?])")
+#: The usual comment: words behind a whole plate in capitals. A shortcut, for it is a long way.
+_USUAL: Final = re.compile(
+    r"((?=[A-Z]*\d)(?=\d*[A-Z])[A-Z0-9]{5,20})(?: - | )[A-Z]?[a-z]{3,}(?: [A-Za-z]+| \d+)*",
+    re.ASCII,
+)
 _MARK: Final = re.compile(r"#|//|\t|[(\[{]")
 _BRACKETS: Final = re.compile(r"[(\[{][^)\]}]*[)\]}]?")
 
@@ -95,15 +102,23 @@ _WILDCARDS: Final = frozenset("*?")
 _SEPARATORS: Final = frozenset(",;|\t/\\&+")
 #: What stands between the pieces of a plate beside blanks, dashes, accents and emblems.
 _BETWEEN: Final = frozenset(".'’‘`´·•・‧∙\u2212")
+_ASCII_JOINTS: Final = str.maketrans("\t'`", " ..")
 _KINDS_BETWEEN: Final = frozenset({"So", "Sk"})
 _KINDS_UNSEEN: Final = frozenset({"Mn", "Me", "Cf"})
 _PIECE: Final = re.compile("([-. ]*)([^-. ]+)")
 #: A plate may end with one where a comment begins.
 _ENDS: Final = ":,;=>"
 
-#: Plates of which a piece looks like a whole one, A for letters and 0 for digits: with the number
-#: of a region in Russia, Kazakhstan, Belarus and Iran, with the province in South Africa.
-_WITH_REGION: Final = re.compile("A000AA 000?|000AAA? 00|0000AA 0|00A000 00|AA 00 AA AA")
+#: Plates that look like a plate and more, A for letters and 0 for digits: of countries that put the
+#: number or the name of a region behind, and of some with many digits.
+_KNOWN_SHAPES: Final = re.compile(
+    "A ?000 ?AA 000?|000 ?AAA? 00|0000 ?AA 0"  # Russia, Kazakhstan, Belarus
+    "|00 ?A ?000 00|00 000 00|000 00 000"  # Iran, Israel
+    "|AA 00 AA AA|AA 0{1,4} 00|00 000 AA 00"  # South Africa, Ghana, diplomats
+    "|AA ?00? ?A{1,3} 0{4}|00 ?A[A0]? 000 00"  # India, Vietnam
+    "|0{4,5} A 00?|0{5,6} 000 00|0{1,3} AAA 0{4}"  # Morocco, Algeria, Tunisia
+    "|000 00 00"  # Japan, without its other letters
+)
 #: A piece of six and more behind the letters of a place: Austria, Germany or China, India.
 _BEHIND_LETTERS: Final = re.compile("0+A{1,3}|A{1,2}0{4,5}A?|00?A{1,3}0{4}")
 #: And behind the number of one: Turkey, Uzbekistan.
@@ -117,6 +132,11 @@ _PLAIN: Final = re.compile("[A0](?:[ -]?[A0])*|[a0](?:[ -]?[a0])*")
 _DATE_SHAPE: Final = re.compile("0000-00?-00?|00?-00?-0000")
 
 
+def is_comment(text: str) -> bool:
+    """Whether a row that begins with this text holds a comment only."""
+    return text.startswith("#") and not _SHEET_ERROR.fullmatch(text.strip())
+
+
 class NoPlateError(ValueError):
     """The cell holds no plate, or perhaps something else; the text says why, and no plate."""
 
@@ -127,7 +147,13 @@ def written_plate(text: str) -> str:
     `normalise` makes a plate of it that is not empty and not too long.
     """
     text = text.strip()
-    if _is_plain(text.translate(_BY_SHAPE)):
+    if _is_plain(text):
+        return text
+    usual = _USUAL.fullmatch(text)
+    if usual is not None:
+        return usual[1]
+    if text.isalnum():
+        _check_plate(normalise(text))
         return text
     if not text.isascii():
         text = unicodedata.normalize("NFC", _UNSEEN.sub("", text).translate(_NARROW)).strip()
@@ -136,24 +162,33 @@ def written_plate(text: str) -> str:
         text = wrapped[wrapped.lastindex or 0].strip()
     if not text:
         raise NoPlateError(EMPTY)
+    if _SHEET_ERROR.fullmatch(text):
+        raise NoPlateError(SHEET_ERROR)
     if text.startswith("="):
         raise NoPlateError(FORMULA)
     if _LINE_BREAK.search(text):
         raise NoPlateError(SEVERAL)
-    text = _before_mark(text)
+    before = _before_mark(text)
+    if before != text and _is_plain(before):
+        return before
+    text = before
     decimal = _WHOLE_DECIMAL.fullmatch(text)
     written = decimal[1] if decimal is not None else _plate_of(text)
     _check_plate(normalise(written))
     return written
 
 
+def _is_plain(text: str) -> bool:
+    """Whether a text is a plate and nothing else by its shape alone: most texts of a long list."""
+    return len(text) <= _MAX_PLAIN and _is_plain_shape(text.translate(_BY_SHAPE))
+
+
 @lru_cache(_SHAPES)
-def _is_plain(shape: str) -> bool:
-    """Whether each text of that shape is a plate and nothing else: most texts of a long list."""
+def _is_plain_shape(shape: str) -> bool:
     if not _PLAIN.fullmatch(shape) or _DATE_SHAPE.fullmatch(shape) or "0" not in shape:
         return False
-    pieces = shape.upper().replace("-", " ")
-    return len(pieces.replace(" ", "")) <= MAX_LENGTH and not _is_doubtful(pieces)
+    is_short = len(shape.replace(" ", "").replace("-", "")) <= MAX_LENGTH
+    return is_short and not _is_doubtful(shape.upper())
 
 
 def _before_mark(text: str) -> str:
@@ -162,7 +197,7 @@ def _before_mark(text: str) -> str:
     if found is None:
         return text
     before, behind = text[: found.start()].rstrip(), text[found.start() :]
-    if found[0] in COMMENT_SIGNS:
+    if found[0] in ("#", "//"):
         if not before:
             raise NoPlateError(EMPTY)
         return before
@@ -190,15 +225,15 @@ def _plate_of(text: str) -> str:
         raise NoPlateError(MAYBE_NUMBER)
     if text.upper() == _NOT_AVAILABLE:
         raise NoPlateError(WORD_FOR_NONE)
-    found = _PIECE.findall("".join(map(_joint, text)))
-    pieces = [piece for _, piece in found]
-    behind_dash = ["-" in joint and " " in joint for joint, _ in found]
-    count = _plate_pieces(pieces, behind_dash)
+    text = text.translate(_ASCII_JOINTS) if text.isascii() else "".join(map(_joint, text))
+    found = _PIECE.findall(text)
+    joints, pieces = [joint for joint, _ in found], [piece for _, piece in found]
+    count = _plate_pieces(joints, pieces)
     plate = pieces[:count]
     if count < len(pieces):
         plate[-1] = plate[-1].rstrip(_ENDS)
     _check_signs("".join(plate))
-    _check_pieces(plate)
+    _check_pieces(joints, plate)
     return " ".join(plate)
 
 
@@ -216,28 +251,29 @@ def _joint(character: str) -> str:
     return "." if character in _BETWEEN or kind in _KINDS_BETWEEN else character
 
 
-def _plate_pieces(pieces: Sequence[str], behind_dash: Sequence[bool]) -> int:
+def _plate_pieces(joints: Sequence[str], pieces: Sequence[str]) -> int:
     """How many of the pieces are the plate: all, unless a comment begins for certain."""
     count = len(pieces)
-    if count > 1 and (behind_dash[1] or pieces[0].endswith(":")):
-        behind = pieces[1:]
-        is_word = _is_letters(behind[0], _WORD) or (_is_letters(behind[0], 1) and _has_word(behind))
-        if is_word and _is_mixed(pieces[0], _SURELY_WHOLE) and _is_apart(pieces[:1], behind):
-            return 1
+    blank = next((at for at in range(1, count) if " " in joints[at]), count)
+    first, behind = "".join(pieces[:blank]), pieces[blank:]
+    is_dashed = bool(behind) and "-" in joints[blank]
+    if behind and (is_dashed or first.endswith(":")) and _is_apart([first], behind):
+        is_word = _is_letters(behind[0], _WORD if not _has_word(behind) else 1)
+        if is_word and _is_mixed(first, _SURELY_WHOLE):
+            return blank
     small = next((at for at in range(1, count) if _has_small(pieces[at])), count)
     before, behind = pieces[:small], pieces[small:]
-    if _has_word(behind) and _is_apart(before, behind):
-        is_one = small == 1
-        if _is_capital(before):
-            is_certain = _is_word(behind[0]) or (is_one and _is_mixed(before[0], _WHOLE))
-        elif is_one and _is_mixed(before[0], _WHOLE):
-            is_certain = behind_dash[1] or _is_letters(behind[0], _LONG_WORD)
-        else:
-            is_number = is_one and before[0].isdecimal() and len(before[0]) >= _WHOLE_NUMBER
-            is_certain = is_number and _is_letters(behind[0], _LONG_WORD)
-        if is_certain:
-            return small
-    return count
+    if not _has_word(behind) or not _is_apart(before, behind):
+        return count
+    is_one = small == blank
+    if _is_capital(before):
+        is_certain = _is_word(behind[0]) or (is_one and _is_mixed(first, _WHOLE))
+    elif is_one and _is_mixed(first, _WHOLE):
+        is_certain = is_dashed or _is_letters(behind[0], _LONG_WORD)
+    else:
+        is_number = is_one and first.isdecimal() and len(first) >= _WHOLE_NUMBER
+        is_certain = is_number and _is_letters(behind[0], _LONG_WORD)
+    return small if is_certain else count
 
 
 def _is_apart(before: Sequence[str], behind: Sequence[str]) -> bool:
@@ -258,7 +294,7 @@ def _check_signs(text: str) -> None:
         raise NoPlateError(f"the plate holds {shown}, which no plate has")
 
 
-def _check_pieces(pieces: Sequence[str]) -> None:
+def _check_pieces(joints: Sequence[str], pieces: Sequence[str]) -> None:
     """NoPlateError where the pieces may be more than one plate."""
     cased = [each for each in pieces if each.upper() != each.lower()]
     has_small = any(map(_has_small, cased))
@@ -267,7 +303,13 @@ def _check_pieces(pieces: Sequence[str]) -> None:
             raise NoPlateError(COMMENT_FIRST if _is_word(cased[0]) else DOUBTFUL)
         if not any(map(_has_digit, pieces)):
             raise NoPlateError(DOUBTFUL)
-    if _is_doubtful(" ".join(_shape(each) for each in pieces if normalise(each))):
+    # A piece of other letters alone is left out of the plate, so it makes no other one.
+    shape = "".join(
+        (" " if " " in joint else "-") + _shape(piece)
+        for joint, piece in zip(joints, pieces, strict=False)
+        if normalise(piece)
+    )
+    if _is_doubtful(shape[1:]):
         raise NoPlateError(DOUBTFUL)
 
 
@@ -281,16 +323,16 @@ def _check_plate(plate: str) -> None:
 
 
 def _is_doubtful(shape: str) -> bool:
-    """Whether a plate would hardly be written in pieces of these shapes, such as "AA 000 AA"."""
-    pieces = shape.split()
-    if len(pieces) < 2 or _WITH_REGION.fullmatch(shape):
+    """Whether a plate would hardly be written in pieces of these shapes, such as "AA-000 AA"."""
+    pieces, groups = shape.replace("-", " ").split(), shape.replace("-", "").split()
+    if len(pieces) < 2 or any(_KNOWN_SHAPES.fullmatch(" ".join(each)) for each in (pieces, groups)):
         return False
     total = sum(map(len, pieces))
     words = [each for each in pieces if "0" not in each]
     if len(words) == len(pieces):
         return total > _MAX_WORDS_LETTERS
-    if "A" not in shape:
-        return total > _MAX_DIGITS_IN_PIECES
+    if "A" not in shape and total > _MAX_DIGITS_IN_PIECES:
+        return True
     if max(map(len, words), default=0) > _MAX_LETTERS:
         # TAXI 12, and ABCD 123 of Ontario.
         return len(pieces) > 2 or "0" in pieces[0] or "A" in pieces[1] or total > _MAX_WORDS_LETTERS
@@ -298,22 +340,45 @@ def _is_doubtful(shape: str) -> bool:
         total > _MAX_IN_PIECES
         or sum(map(len, words)) > _MAX_LETTERS_AROUND
         or any(_is_doubtful_behind(pieces[:at], pieces[at]) for at in range(1, len(pieces)))
+        or any(_is_behind_whole(groups[at - 1], groups[at]) for at in range(1, len(groups)))
     )
 
 
 def _is_doubtful_behind(before: Sequence[str], piece: str) -> bool:
     """Whether a piece hardly belongs to the plate that begins with those before it."""
     last = before[-1]
-    has_digits = "0" in last
-    if "0" not in piece:
-        if not has_digits:
-            return any("0" in each for each in before)
-        return len(last) + len(piece) > _MAX_WITH_LETTERS_BEHIND
-    if has_digits and "A" in last and len(last) >= _WHOLE:
+    if _is_behind_whole(last, piece):
         return True
-    if "A" not in piece or len(piece) < _SURELY_WHOLE:
+    if "0" not in piece:
+        has_digits = "0" in last
+        is_far = len(last) + len(piece) > _MAX_WITH_LETTERS_BEHIND
+        return is_far if has_digits else any("0" in each for each in before)
+    if "A" not in piece:
+        if "A" not in last:
+            return len(last) > len(piece)
+        return "0" not in last and _is_whole_in_pieces(before)
+    if len(piece) < _SURELY_WHOLE:
         return False
-    return not (_BEHIND_DIGITS if has_digits else _BEHIND_LETTERS).fullmatch(piece)
+    return not (_BEHIND_DIGITS if "0" in last else _BEHIND_LETTERS).fullmatch(piece)
+
+
+def _is_whole_in_pieces(pieces: Sequence[str]) -> bool:
+    """Whether letters stand at the end of a whole plate: of AB 123 CD, or 123 ABC."""
+    return len(pieces) > 1 and (
+        (len(pieces) > 2 and _is_pure(pieces[-2], "0") and _is_pure(pieces[-3], "A"))
+        or (_is_pure(pieces[-2], "0") and len(pieces[-2]) >= _MAX_LETTERS)
+    )
+
+
+def _is_behind_whole(before: str, piece: str) -> bool:
+    """Whether the shape before a piece has letters and digits, and may be a whole plate."""
+    if "A" not in before or "0" not in before or len(before) < _WHOLE:
+        return False
+    return "0" in piece or len(before) + len(piece) > _MAX_WITH_LETTERS_BEHIND
+
+
+def _is_pure(shape: str, kind: str) -> bool:
+    return not shape.strip(kind)
 
 
 def _shape(piece: str) -> str:

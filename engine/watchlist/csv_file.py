@@ -7,7 +7,7 @@ from itertools import chain, islice
 from operator import itemgetter
 from typing import Any, Final, TextIO, cast
 
-from engine.watchlist.cell import is_clean
+from engine.watchlist.cell import is_clean, is_comment
 from engine.watchlist.gathering import MAX_ROWS, Gathering, ListCode, ListError, Period
 from engine.watchlist.header import (
     SEPARATORS,
@@ -120,7 +120,7 @@ class _CsvRows:
     def _fit(self, line: int, fields: list[str]) -> bool:
         """Cut empty fields beyond the header's; false where the row can't be used."""
         width = self._layout.width
-        if not any(field.strip() for field in fields) or fields[0].startswith(_COMMENT):
+        if not any(field.strip() for field in fields) or is_comment(fields[0]):
             return False
         if len(fields) > width and not any(field.strip() for field in fields[width:]):
             del fields[width:]
@@ -130,7 +130,7 @@ class _CsvRows:
         return False
 
     def _plate(self, line: int, fields: Sequence[str]) -> str:
-        if not any(field.strip() for field in fields) or fields[0].startswith(_COMMENT):
+        if not any(field.strip() for field in fields) or is_comment(fields[0]):
             return ""
         return self._gathering.plate(line, fields[self._layout.plate])
 

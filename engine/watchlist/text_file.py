@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, TextIO
 
-from engine.watchlist.cell import COMMENT_SIGNS, is_clean
+from engine.watchlist.cell import is_clean, is_comment
 from engine.watchlist.gathering import MAX_ROWS, Gathering, ListCode, ListError
 from engine.watchlist.plate_column import is_known_name, is_possible_name
 from engine.watchlist.records import NOT_UTF8, is_utf8
@@ -40,15 +40,14 @@ def read_text(stream: TextIO, gathering: Gathering) -> None:
 def _plate(number: int, line: str, gathering: Gathering) -> str:
     if _is_empty(line):
         return ""
-    text = line.partition("#")[0]
-    if not text.isascii() and not is_utf8(text):
+    if not line.isascii() and not is_utf8(line.partition("#")[0]):
         gathering.skip(number, NOT_UTF8)
         return ""
-    return gathering.plate(number, text)
+    return gathering.plate(number, line)
 
 
 def _is_empty(line: str) -> bool:
-    return not line or line.startswith(COMMENT_SIGNS)
+    return not line or line.startswith("//") or is_comment(line)
 
 
 def _is_header(line: str) -> bool:

@@ -18,6 +18,7 @@ from engine.watchlist.cell import (
     MAYBE_NUMBER,
     NO_LETTER,
     SEVERAL,
+    SHEET_ERROR,
     TOO_LONG,
     WILDCARD,
     WORD_FOR_NONE,
@@ -50,7 +51,8 @@ def reason(text: str) -> str:
         "80-123-NG-45", "LEA-12-1234", "KAA 123A", "ABC-1D23", "A 123 BC 77", "A123BC 77",
         "123ABC 02", "01 A123BC", "1234AB-7", "12B345-67", "ABC 123 GP", "AB 12 CD GP", "S123-ABC",
         "1AB-2CD", "ABCD 123", "TAXI 12", "KFA - 8725", "B - MW 1234", "- ABC123", "1E5", "12E3",
-        "1 234", "ABC123.", "AB·123·CD", "O'NEIL", "I♥NY", "A" * MAX_LENGTH,
+        "GW 1234-12", "MH12AB 1234", "KA-01 AB 1234", "123 ABC 02", "12-ABC-3", "AB 12-34 BB",
+        "123 45 678", "1 234", "ABC123.", "AB·123·CD", "O'NEIL", "I♥NY", "A" * MAX_LENGTH,
     ],
 )  # fmt: skip
 def test_a_plate_is_read_as_countries_and_people_write_it(text: str) -> None:
@@ -95,6 +97,8 @@ def test_other_scripts_and_signs_without_a_look_make_no_doubt(text: str, expecte
         ("AB123CD — VW Golf", "AB123CD"),
         ("AB123CD - BMW 320d", "AB123CD"),
         ("AB123CD - RED CAR", "AB123CD"),
+        ("KFA-8725 - VIP", "KFA8725"),
+        ("AB-123-CD – VW Golf", "AB123CD"),
         ("AB123CD: VIP", "AB123CD"),
         ("AB123CD, red car", "AB123CD"),
         ("AB123CD; red car", "AB123CD"),
@@ -122,7 +126,9 @@ def test_a_comment_is_understood(text: str, expected: str) -> None:
         "UNIT 5 ABC123", "TAXI AB 123", "ABC123 DEF456", "ABC123-DEF456", "ABC123 - DEF456",
         "ABC123 and DEF456", "ABC123 was XY12ABC", "AB 123 cd", "Ab-123-Cd", "abc 123 red",
         "mycar red", "staff car", "AB123CD VW Golf", "ABC (123)", "ZH (CH) 123456", "AB[C]123",
-        "ABC1[23]", "AB\t123", "AB unit 5", "0171 1234567", "品川 500 (あ) 12-34", "4 EVER",
+        "ABC1[23]", "AB\t123", "KFA-8725 5", "AB-123-CD 5",
+        "AB 123 CD 5", "AB 123 CD 75", "ABC 123 5", "12345 5",
+        "123 ABC 5", "1234 ABC 12", "AB unit 5", "0171 1234567", "品川 500 (あ) 12-34", "4 EVER",
     ],
 )  # fmt: skip
 def test_what_may_be_a_plate_and_more_is_refused(text: str) -> None:
@@ -136,7 +142,9 @@ def test_what_may_be_a_plate_and_more_is_refused(text: str) -> None:
         (" \t", EMPTY),
         ("'", EMPTY),
         ("# red car", EMPTY),
-        ("#N/A", EMPTY),
+        ("#N/A", SHEET_ERROR),
+        ("#REF!", SHEET_ERROR),
+        ("#BEZUG!", SHEET_ERROR),
         ("-", NO_LETTER),
         ("社員", NO_LETTER),
         ("٣٤.0", NO_LETTER),
@@ -246,6 +254,18 @@ def test_no_text_becomes_another_plate(text: str) -> None:
         assert 1 <= len(normalise(written)) <= MAX_LENGTH
         # What is taken is the beginning of what the whole text holds.
         assert normalise(text).startswith(normalise(written))
+
+
+@given(st.from_regex("[A-Z0-9]{4,7}( - | )[A-Za-z]{2,5}( [A-Za-z0-9]{1,6})?", fullmatch=True))
+def test_the_usual_comment_is_read_by_a_shortcut_as_by_the_long_way(text: str) -> None:
+    def read(text: str) -> str:
+        try:
+            return plate(text)
+        except NoPlateError as error:
+            return str(error)
+
+    # A no-break space is a blank, and no part of the shortcut.
+    assert read(text) == read(text.replace(" ", "\u00a0"))
 
 
 @given(st.text(string.ascii_uppercase + string.digits, min_size=1, max_size=MAX_LENGTH))

@@ -160,5 +160,12 @@ def test_a_cell_has_a_comment_as_a_line_of_a_text_has(tmp_path: Path) -> None:
     assert set(good(tmp_path, text).plates) == {"ABC123", "DEF456", "00123", "123456", "AB1"}
 
 
+def test_an_error_of_a_spreadsheet_is_no_comment(tmp_path: Path) -> None:
+    found = read(tmp_path, "plate,note\nABC123,x\n#N/A,y\n#REF!,z\n# more,z\n#,\n")
+    assert found.watchlist is not None
+    assert found.watchlist.skipped_count == 2
+    assert [fault.place.line for fault in found.faults[:-1]] == [3, 4]
+
+
 def test_a_separator_other_than_the_headers_is_told(tmp_path: Path) -> None:
     assert "several values" in faults(tmp_path, "plate\nABC1;stolen\nABC2\n")[0]

@@ -1,21 +1,28 @@
-"""CSV files: a header, then a row a plate; separated by comma, semicolon, tab or bar."""
+"""CSV files: mostly a header, then a row a plate; separated by comma, semicolon, tab or bar."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Any, Final, TextIO, cast
 
+from engine.watchlist.cell import is_clean, is_comment
 from engine.watchlist.gathering import MAX_ROWS, Gathering, ListCode, ListError, Period
-from engine.watchlist.header import HeaderError, Layout, layout_of, separator_line, separator_of
-from engine.watchlist.plates import MAX_LENGTH
+from engine.watchlist.header import (
+    SEPARATORS,
+    HeaderError,
+    Layout,
+    layout_of,
+    separator_line,
+    separator_of,
+)
 from engine.watchlist.records import Records
 from engine.watchlist.rows import BLOCK
 
-_CLEAN: Final = re.compile(f"[A-Z0-9]{{1,{MAX_LENGTH}}}").fullmatch
 _COMMENT: Final = "#"
+#: Rows that are looked at where the header does not tell the plates' column.
+_SAMPLE: Final = 20
 _MAX_KNOWN: Final = 50_000
 
 #: Lines and their fields.
@@ -24,32 +31,39 @@ Numbered = Iterator[tuple[int, list[str]]]
 
 def read_csv(stream: TextIO, gathering: Gathering) -> None:
     """Read all rows; ListError where the file has no usable header, or too many rows."""
-    records = _open(stream, gathering)
+    separator, records = _open(stream, gathering)
     found = next((each for each in records if any(each[1])), None)
     if found is None:
         raise ListError(ListCode.EMPTY, "the file is empty", "write a header and plates into it")
     line, header = found
     gathering.want_none_skipped("the header can't be read")
+    below: list[tuple[int, list[str]]] = []
+
+    def rows() -> Sequence[Sequence[str]]:
+        below.extend(islice(records, _SAMPLE - len(below)))
+        return [fields for _, fields in below]
+
     try:
-        layout = layout_of(header, gathering.definition)
+        layout = layout_of(header, gathering.definition, rows, separator)
     except HeaderError as error:
-        raise ListError(ListCode.HEADER, error.what, error.remedy, line) from None
-    if layout.doubt:
-        remedy = f"write `column: {header[layout.plate].strip()}` if that is right"
-        gathering.doubt(ListCode.COLUMN, layout.doubt, remedy, line)
-    _CsvRows(layout, gathering).take(records)
+        code = ListCode.COLUMN if error.is_doubt else ListCode.HEADER
+        raise ListError(code, error.what, error.remedy, line) from None
+    if not layout.has_header:
+        below.insert(0, found)
+    _CsvRows(layout, gathering).take(chain(below, records) if below else records)
 
 
-def _open(stream: TextIO, gathering: Gathering) -> Numbered:
-    """The records behind the line that names the separator, or by the separator of the header."""
+def _open(stream: TextIO, gathering: Gathering) -> tuple[str, Numbered]:
+    """The separator, which a first line names or the header has, and the records."""
     for number, line in enumerate(stream, 1):
         named = separator_line(line)
         if named is not None:
-            return iter(Records(stream, named, gathering.skip, number + 1))
+            return named, iter(Records(stream, named, gathering.skip, number + 1))
         if line.strip() and not line.startswith(_COMMENT):
             again = cast("TextIO", chain((line,), stream))
-            return iter(Records(again, separator_of(line), gathering.skip, number))
-    return iter(())
+            separator = separator_of(line)
+            return separator, iter(Records(again, separator, gathering.skip, number))
+    return SEPARATORS[0], iter(())
 
 
 class _CsvRows:
@@ -87,7 +101,7 @@ class _CsvRows:
             if len(fields) != width and not self._fit(line, fields):
                 continue
             text = fields[at]
-            plate = text if _CLEAN(text) else self._plate(line, fields)
+            plate = text if is_clean(text) else self._plate(line, fields)
             if not plate or (has_periods and not self._take_period(line, fields)):
                 continue
             row = count if is_numbered else 0
@@ -106,7 +120,7 @@ class _CsvRows:
     def _fit(self, line: int, fields: list[str]) -> bool:
         """Cut empty fields beyond the header's; false where the row can't be used."""
         width = self._layout.width
-        if not any(field.strip() for field in fields) or fields[0].startswith(_COMMENT):
+        if not any(field.strip() for field in fields) or is_comment(fields[0]):
             return False
         if len(fields) > width and not any(field.strip() for field in fields[width:]):
             del fields[width:]
@@ -116,7 +130,7 @@ class _CsvRows:
         return False
 
     def _plate(self, line: int, fields: Sequence[str]) -> str:
-        if not any(field.strip() for field in fields) or fields[0].startswith(_COMMENT):
+        if not any(field.strip() for field in fields) or is_comment(fields[0]):
             return ""
         return self._gathering.plate(line, fields[self._layout.plate])
 

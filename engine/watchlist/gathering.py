@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
 from typing import Final
 
 from engine.errors import Fault, Place, Severity
+from engine.watchlist.cell import NoPlateError, written_plate
 from engine.watchlist.dates import Calendar
 from engine.watchlist.definition import NOTE, Definition
-from engine.watchlist.plates import has_other_letters, normalise, why_unusable
+from engine.watchlist.plates import has_look_alikes, has_other_letters, normalise
 from engine.watchlist.rows import RowPacker
 from engine.watchlist.watchlist import FileMark, Validity, Watchlist
 
@@ -38,6 +40,7 @@ class ListCode(StrEnum):
     ROW = "watchlist-row"
     ROWS = "watchlist-rows"
     LETTERS = "watchlist-letters"
+    LOOKS = "watchlist-looks"
     COLUMN = "watchlist-column"
 
 
@@ -50,6 +53,18 @@ class ListError(Exception):
         self.what = what
         self.remedy = remedy
         self.line = line
+
+
+@dataclass(slots=True)
+class _Counted:
+    """Rows of one kind: how many, and the line of the first."""
+
+    count: int = 0
+    line: int = 0
+
+    def add(self, line: int) -> None:
+        self.count += 1
+        self.line = self.line or line
 
 
 class Gathering:
@@ -69,8 +84,8 @@ class Gathering:
         self._faults: Final[list[Fault]] = []
         self._skipped = 0
         self._beyond = 0
-        self._lettered: list[int] = []
-        self._lettered_count = 0
+        self._lettered = _Counted()
+        self._looked = _Counted()
 
     def expect(self, kept: Sequence[str], *, has_start: bool, has_end: bool) -> None:
         """Say what the rows will have beside the plate."""
@@ -102,16 +117,17 @@ class Gathering:
 
     def plate(self, line: int, text: str) -> str:
         """The plate that a cell holds; "" where it holds none, which is told."""
-        plate = normalise(text)
-        problem = why_unusable(text, plate)
-        if problem:
-            self.skip(line, problem)
+        try:
+            written = written_plate(text)
+        except NoPlateError as error:
+            self.skip(line, str(error))
             return ""
-        if not text.isascii() and has_other_letters(text):
-            self._lettered_count += 1
-            if not self._lettered:
-                self._lettered.append(line)
-        return plate
+        if not written.isascii():
+            if has_other_letters(written):
+                self._lettered.add(line)
+            if has_look_alikes(written):
+                self._looked.add(line)
+        return normalise(written)
 
     def period(self, line: int, start: str, end: str) -> Period | None:
         """The period of two cells; None where they give none, which is told."""
@@ -148,10 +164,12 @@ class Gathering:
             self.skip(line, f"its plate stands in {MAX_REPEATED:,} rows before it")
 
     def watchlist(self, mark: FileMark) -> Watchlist:
-        """The list of all rows; ListError where there is none."""
+        """The list of all rows; ListError where there is none, or most of a long list is bad."""
         if not self.plates:
             raise self._emptiness()
         self.row_count -= self._beyond
+        if self._skipped > max(MAX_TOLD, self.row_count):
+            raise self._badness()
         self._sum_up()
         validity = Validity(self.starts, self.ends) if self.has_periods else None
         rows = self.packer.rows()
@@ -172,17 +190,23 @@ class Gathering:
     def _emptiness(self) -> ListError:
         if not self._skipped:
             return ListError(ListCode.EMPTY, "the file holds no plate", "write some, or remove it")
-        first = self._faults[0]
         rows = (
             "its only row can't"
             if self._skipped == 1
             else f"none of its {self._skipped:,} rows can"
         )
-        what = f"{rows} be used"
+        return self._unusable(ListCode.EMPTY, f"{rows} be used")
+
+    def _badness(self) -> ListError:
+        """Few rows are told one by one; where many are lost, the rest is no list."""
+        total = self.row_count + self._skipped
+        what = f"{self._skipped:,} of its {total:,} rows can't be used"
+        return self._unusable(ListCode.ROWS, what)
+
+    def _unusable(self, code: ListCode, what: str) -> ListError:
+        first = self._faults[0]
         reason = first.what.removeprefix(_LEFT_OUT)
-        return ListError(
-            ListCode.EMPTY, what, f"the first for this reason: {reason}", first.place.line
-        )
+        return ListError(code, what, f"the first for this reason: {reason}", first.place.line)
 
     def _sum_up(self) -> None:
         if self._skipped:
@@ -191,9 +215,15 @@ class Gathering:
             what = f"{self._skipped:,} of its {total:,} rows {verb} left out"
             more = f", the first {MAX_TOLD} are told" if self._skipped > MAX_TOLD else ""
             self.doubt(ListCode.ROWS, f"{what}{more}", "correct them; the others are used")
-        if self._lettered_count:
-            count = self._lettered_count
+        if self._lettered.count:
+            count = self._lettered.count
             plates = "1 plate has" if count == 1 else f"{count:,} plates have"
             what = f"{plates} letters other than A to Z, which are left out as cameras do"
             remedy = "write plates as cameras read them"
-            self.doubt(ListCode.LETTERS, what, remedy, self._lettered[0])
+            self.doubt(ListCode.LETTERS, what, remedy, self._lettered.line)
+        if self._looked.count:
+            count = self._looked.count
+            rows = "1 row has" if count == 1 else f"{count:,} rows have"
+            what = f"{rows} letters that look like A to Z (Cyrillic, Greek or full-width)"
+            remedy = "they are read as those; write A to Z to be rid of this warning"
+            self.doubt(ListCode.LOOKS, what, remedy, self._looked.line)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
 from engine.watchlist.definition import NOTE, STANDING_COLUMNS, VALID_FROM, VALID_UNTIL, Definition
+from engine.watchlist.plate_column import (
+    holds_plates,
+    is_data,
+    is_header,
+    is_known_name,
+    is_possible_name,
+    likeliest_column,
+    may_be_data,
+    name_key,
+)
 
 PLATE: Final = "plate"
 MAX_COLUMNS: Final = 100
@@ -18,17 +28,28 @@ SEPARATORS: Final = (",", ";", "\t", "|")
 _SEPARATOR_LINE: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 _OTHERS: Final = re.compile("[^a-z0-9]+")
 _QUOTED: Final = re.compile('"[^"]*"')
+_MAX_LISTED: Final = 12
+#: Names that YAML reads as they stand, be it not as a number or a truth value.
+_PLAIN_YAML: Final = re.compile(r"(?!(?i:true|false|yes|no|on|off|null|y|n)\Z)[^\W\d][\w .-]*")
 #: Words of the rule language that can't stand behind a dot.
 _WORDS: Final = frozenset({"true", "false", "null", "in"})
 
 
-class HeaderError(Exception):
-    """The header does not name what is needed; `remedy` says what to do."""
+#: The rows below a header, or some of them.
+Rows = Callable[[], Sequence[Sequence[str]]]
 
-    def __init__(self, what: str, remedy: str) -> None:
+
+class HeaderError(Exception):
+    """The header does not name what is needed; `remedy` says what to do.
+
+    `is_doubt` where only the plates' column can't be told.
+    """
+
+    def __init__(self, what: str, remedy: str, *, is_doubt: bool = False) -> None:
         super().__init__(what)
         self.what = what
         self.remedy = remedy
+        self.is_doubt = is_doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +57,7 @@ class Layout:
     """The columns of a file by their index.
 
     `kept` are the names, as rules ask for them, and indices of all columns but the plate's and the
-    two of validity. `doubt` says why the plates' column may be the wrong one.
+    two of validity. A file without a header has its columns by number.
     """
 
     width: int
@@ -44,7 +65,7 @@ class Layout:
     valid_from: int | None
     valid_until: int | None
     kept: tuple[tuple[str, int], ...]
-    doubt: str = ""
+    has_header: bool = True
 
 
 def separator_line(line: str) -> str | None:
@@ -69,21 +90,26 @@ def column_name(cell: str) -> str:
     return name
 
 
-def layout_of(header: Sequence[str], definition: Definition) -> Layout:
-    """The layout of a file with that header; HeaderError where it names too little."""
+def layout_of(
+    header: Sequence[str], definition: Definition, rows: Rows = tuple, separator: str = ","
+) -> Layout:
+    """The layout of a file with that header; HeaderError where it names too little.
+
+    Where the definition gives the number of the plates' column, the file has no header, and
+    `header` is its first row. `rows` gives some rows below it; it is called where names alone don't
+    tell. `separator` is that of the file, for remedies.
+    """
     if len(header) > MAX_COLUMNS:
         raise HeaderError(f"it has more than {MAX_COLUMNS} columns", "remove some")
-    columns = _Columns(header)
+    columns = _Columns(header, definition, rows, separator)
     places = {
-        PLATE: columns.find(definition.column, PLATE),
+        PLATE: columns.find_plates(definition.column),
         VALID_FROM: columns.find(definition.valid_from, VALID_FROM),
         VALID_UNTIL: columns.find(definition.valid_until, VALID_UNTIL),
         NOTE: columns.find(definition.note, NOTE),
     }
-    plate, doubt = places[PLATE], ""
-    if plate is None:
-        plate, doubt = _first(header, columns.names)
-        places[PLATE] = plate
+    plate = places[PLATE]
+    assert plate is not None
     _check_distinct(places)
     return Layout(
         len(header),
@@ -91,44 +117,141 @@ def layout_of(header: Sequence[str], definition: Definition) -> Layout:
         places[VALID_FROM],
         places[VALID_UNTIL],
         _kept(columns.names, places),
-        doubt,
+        columns.has_header,
     )
 
 
 class _Columns:
-    """Columns by name."""
+    """Columns by name, or by number in a file without a header."""
 
-    def __init__(self, header: Sequence[str]) -> None:
-        self.names: Final = [column_name(cell) for cell in header]
+    def __init__(
+        self, header: Sequence[str], definition: Definition, rows: Rows, separator: str
+    ) -> None:
+        self._header: Final = header
         self._cells: Final = [cell.strip() for cell in header]
+        self.has_header: Final = not (definition.column or "").isdecimal()
+        self.names: Final = [column_name(cell) if self.has_header else "" for cell in header]
+        self._rows: Final = rows
+        self._separator: Final = separator
 
     def find(self, wanted: str | None, usual: str) -> int | None:
         """The index of a column, `wanted` or else the usual one; only a wanted one must be."""
+        if not self.has_header:
+            return self._numbered(wanted)
         name = column_name(wanted) if wanted is not None else usual
-        found = [index for index, each in enumerate(self.names) if each == name]
+        found = [index for index, each in enumerate(self.names) if name and each == name]
+        if not found and wanted is not None:
+            key = name_key(wanted)
+            found = [index for index, each in enumerate(self._cells) if name_key(each) == key]
         if len(found) == 1:
             return found[0]
         if found:
-            what = f"the header has {len(found)} columns called `{name}`"
+            what = f"the header has {len(found)} columns called `{name or wanted}`"
             raise HeaderError(what, "rename all but one of them")
         if wanted is None:
             return None
+        rows = () if any(map(is_known_name, self._cells)) else self._rows()
+        if rows and (is_data(self._header, rows) or may_be_data(self._header, rows)):
+            # Its cells may be plates, which no message shows.
+            what = f"the first line has no column `{wanted[:60]}`, and may be no header"
+            raise HeaderError(what, self._header_remedy(rows))
         known = [cell for cell in self._cells if cell]
         near = get_close_matches(wanted, known, n=1)
         remedy = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(known)}"
         raise HeaderError(f"the header has no column `{wanted[:60]}`", remedy[:300])
 
+    def _numbered(self, wanted: str | None) -> int | None:
+        """The index of a column by its number, which begins with 1."""
+        if wanted is None:
+            return None
+        width = len(self._header)
+        if not wanted.isdecimal():
+            what = f"a file whose plates are in a numbered column has no column `{wanted[:60]}`"
+            raise HeaderError(what, f"write its number, 1 to {width}")
+        if not 1 <= int(wanted) <= width:
+            raise HeaderError(f"there is no column {wanted[:60]}", f"there are {width}")
+        return int(wanted) - 1
 
-def _first(header: Sequence[str], names: Sequence[str]) -> tuple[int, str]:
-    """The first column, and the doubt whether it holds the plates."""
-    if any(character.isdigit() for character in header[0]) or not names[0]:
-        raise HeaderError(
-            "the first line is no header: no column of it is called `plate`",
-            "write a line like plate,note above the plates, or name the column by `column`",
-        )
-    if len(header) == 1:
-        return 0, ""
-    return 0, f"no column is called `plate`, so the plates are taken from the first, `{names[0]}`"
+    def find_plates(self, wanted: str | None) -> int:
+        """The index of the plates' column; HeaderError where no name tells it for certain."""
+        index = self.find(wanted, PLATE)
+        if index is not None:
+            self._check_no_header(index)
+            return index
+        known = [at for at, cell in enumerate(self._cells) if is_known_name(cell)]
+        if not known:
+            rows = self._rows()
+            known = [
+                at
+                for at, cell in enumerate(self._cells)
+                if is_possible_name(cell) and (holds_plates(at, rows) or not rows)
+            ]
+        if len(known) == 1:
+            return known[0]
+        if known:
+            names = [self._cells[at] for at in known]
+            what = f"{len(known)} columns may hold the plates: {_listed(names)}"
+            raise HeaderError(what, f"write {_choice(names)}", is_doubt=True)
+        return self._unnamed_plates(self._rows())
+
+    def _check_no_header(self, index: int) -> None:
+        """HeaderError where the first row of a file with numbered columns is no row of data."""
+        if self.has_header:
+            return
+        rows = self._rows()
+        is_name = is_known_name(self._cells[index])
+        if is_name or not (is_data(self._header, rows) or may_be_data(self._header, rows)):
+            what = "the plates' column is numbered, as in a file without a header, but this has one"
+            raise HeaderError(what, "name the columns as the header does, not by their numbers")
+
+    def _unnamed_plates(self, rows: Sequence[Sequence[str]]) -> int:
+        """The only column, if it has a header for certain; HeaderError for all others."""
+        if is_data(self._header, rows):
+            what = "the first line is no header: no column of it is called `plate`"
+            raise HeaderError(what, self._header_remedy(rows))
+        below = next((at for at, row in enumerate(rows, 1) if is_header(row)), None)
+        if below is not None:
+            lines = "line" if below == 1 else f"{below} lines"
+            raise HeaderError(
+                "the first line is no header: one stands further down",
+                f"remove the {lines} above that",
+            )
+        if may_be_data(self._header, rows):
+            what = "no column is called `plate`, and the first line may be no header"
+            remedy = f"{self._header_remedy(rows)}; or name the plates' column of it by `column`"
+            raise HeaderError(what, remedy, is_doubt=True)
+        if len(self._header) == 1:
+            return 0
+        likeliest = self._cells[likeliest_column(len(self._header), rows)]
+        known = [cell for cell in self._cells if cell]
+        what = f"no name of a column says that it holds the plates; there are: {_listed(known)}"
+        remedy = f"write {_choice([likeliest])} if that one holds them, else name another"
+        raise HeaderError(what, remedy, is_doubt=True)
+
+    def _header_remedy(self, rows: Sequence[Sequence[str]]) -> str:
+        width = len(self._header)
+        if width == 1:
+            return "write a line `plate` above the plates, or `column: 1`"
+        at = likeliest_column(width, (self._header, *rows))
+        numbered = f"or give the numbers of the columns, such as `column: {at + 1}`"
+        names = [PLATE if each == at else f"column_{each + 1}" for each in range(width)]
+        is_shown = width <= _MAX_LISTED and self._separator.isprintable()
+        some = f", such as `{self._separator.join(names)}`" if is_shown else ""
+        return f"write a header line with a name for each of its {width} columns{some}; {numbered}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = ", …" if len(names) > _MAX_LISTED else ""
+    return ", ".join(f"`{name[:60]}`" for name in names[:_MAX_LISTED]) + more
+
+
+def _choice(names: Sequence[str]) -> str:
+    """The key `column` for each of the names, as YAML has it."""
+    quoted = [
+        name if _PLAIN_YAML.fullmatch(name) else "'" + name.replace("'", "''") + "'"
+        for name in names[:_MAX_LISTED]
+    ]
+    return " or ".join(f"`column: {name}`" for name in quoted)
 
 
 def _check_distinct(places: dict[str, int | None]) -> None:

@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 #: No plate of the world has more characters; what is longer is two plates, or no plate.
 MAX_LENGTH: Final = 20
 _OTHERS: Final = re.compile("[^A-Z0-9]+")
-_SEPARATORS: Final = re.compile(r"[,;|\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
-#: What a spreadsheet makes of 1E5, which is a plate.
-_SCIENTIFIC: Final = re.compile(r"[0-9](?:[.,][0-9]+)?E[+-][0-9]+", re.IGNORECASE)
+
+#: Letters of other alphabets that look like a Latin one on a plate. Only capitals stand here, for
+#: plates have no others: a small letter is read as its capital looks (Cyrillic "в" is B).
+_CYRILLIC: Final = dict(zip("АВЕКМНОРСТУХІЈЅԚԜҮӀ", "ABEKMHOPCTYXIJSQWYI", strict=True))
+_GREEK: Final = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧϹͿ", "ABEZHIKMNOPTYXCJ", strict=True))
+#: Full-width letters and digits. Unicode's NFKC would do more: it makes "12" of ½ and "4" of ⁴.
+_WIDE: Final = {chr(ord(each) + 0xFEE0): each for each in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"}
+_LOOKS: Final = str.maketrans(_CYRILLIC | _GREEK | _WIDE)
 
 
 def normalise(text: str) -> str:
     """`text` as the producer has it in `plate.normalized_text`: "ab-123 c" is "AB123C".
 
-    ß becomes SS; letters that are no A to Z in upper case, Ö or Я, are left out.
+    Cyrillic, Greek and full-width letters that look like A to Z are read as those, and ß becomes
+    SS. All other letters, Ö or Я, are left out.
     """
-    return _OTHERS.sub("", text.upper())
+    if not text.isascii():
+        return _OTHERS.sub("", _capitals(text).translate(_LOOKS))
+    # Most plates have nothing else in them, and this is faster than a regex.
+    if not text.isalnum():
+        text = text.replace("-", "").replace(" ", "")
+        if not text.isalnum():
+            return _OTHERS.sub("", text.upper())
+    return text.upper()
+
+
+def has_look_alikes(text: str) -> bool:
+    """Whether letters or digits of it are read by their look."""
+    capitals = _capitals(text)
+    return capitals.translate(_LOOKS) != capitals
 
 
 def has_other_letters(text: str) -> bool:
     """Whether letters or digits are left out of it."""
-    left = _OTHERS.findall(text.upper())
+    left = _OTHERS.findall(_capitals(text).translate(_LOOKS))
     return any(character.isalnum() for part in left for character in part)
 
 
-def why_unusable(text: str, plate: str) -> str:
-    """Why `text`, normalised to `plate`, can't be on a list; "" if it can. No plate is told."""
-    if not text.strip():
-        return "the plate is empty"
-    if _SCIENTIFIC.fullmatch(text.strip()):
-        return "a spreadsheet has made a number of the plate: format that column as text"
-    if _SEPARATORS.search(text.strip()):
-        return "the plate holds a separator: these are several values"
-    if not plate:
-        return "the plate holds no letter A to Z and no digit"
-    if len(plate) > MAX_LENGTH:
-        return f"the plate has more than {MAX_LENGTH} letters and digits"
-    return ""
+def _capitals(text: str) -> str:
+    """In capitals, and an accent in one character with its letter: O and ¨ are Ö, which is no O."""
+    return unicodedata.normalize("NFC", text.upper())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -91,8 +92,49 @@ def test_no_fault_tells_a_plate(tmp_path: Path) -> None:
 def test_a_list_without_a_header_is_refused(tmp_path: Path) -> None:
     assert faults(tmp_path, "ABC123\nXYZ999\n") == [
         "list.csv:1: the watchlist stolen: the first line is no header: no column of it is called "
-        "`plate`, write a line like plate,note above the plates, or name the column by `column`"
+        "`plate`, write a line `plate` above the plates, or `column: 1`"
     ]
+
+
+HEADERLESS = {
+    "no_header_state_first": "QC;DEF228;2012-01-31;2099-05-31;P1\nON;244KVF;2012-01-31;;P2\n",
+    "no_header_no_digits": "MYCAR;NLD;estate car\nZLSZ17;NLD;van\nAB123HK;ITA;\n",
+    "with_a_bar": "Anna|ABC123|2026-01-31\nBob|DEF456|2026-01-31\n",
+    "one_column": "ABC123\nXYZ999\n",
+}
+
+
+@pytest.mark.parametrize("text", HEADERLESS.values(), ids=HEADERLESS)
+def test_both_remedies_for_a_list_without_a_header_work(text: str, tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, text)
+    header = re.search("`([^`]*plate[^`]*)`", fault.partition("called `plate`")[2])
+    number = re.search("`column: ([0-9]+)`", fault)
+    assert header is not None
+    assert number is not None
+    by_header = read(tmp_path, f"{header[1]}\n{text}")
+    by_number = read(tmp_path, text, column=number[1])
+    assert by_header.faults == by_number.faults == ()
+    for found in (by_header.watchlist, by_number.watchlist):
+        assert found is not None
+        assert found.row_count == text.count("\n")
+        assert found.plates.keys() & {"DEF228", "MYCAR", "ABC123"}
+
+
+def test_numbered_columns_have_their_meaning(tmp_path: Path) -> None:
+    text = HEADERLESS["no_header_state_first"]
+    found = good(tmp_path, text, column="2", valid_from="3", valid_until="4", note="5")
+    assert note(found, "DEF228") == "P1"
+    assert found.is_on("DEF228", NOW)
+    assert not found.is_on("DEF228", NOW.replace(year=2011))
+
+
+def test_rows_that_are_looked_at_for_the_header_are_not_lost(tmp_path: Path) -> None:
+    rows = [f"{number},ABC{number},x" for number in range(100)]
+    text = "Nr,Car,Why\n" + "\n".join(rows)
+    (fault,) = faults(tmp_path, text)
+    assert "there are: `Nr`, `Car`, `Why`, write `column: Car` if that one holds them" in fault
+    assert good(tmp_path, text, column="Car").row_count == 100
+    assert good(tmp_path, text.replace("Car", "Tag")).row_count == 100
 
 
 @pytest.mark.parametrize("header", [b"plate\xff,note", b'plate,"note'])
@@ -107,15 +149,22 @@ def test_a_blank_before_a_quotation_mark_is_forgiven(tmp_path: Path) -> None:
     assert note(good(tmp_path, 'plate, note\nABC1, "x, y"\n'), "ABC1") == "x, y"
 
 
-def test_a_doubtful_column_is_told(tmp_path: Path) -> None:
-    (doubt,) = faults(tmp_path, "id,licence\nABC1,x\n")
-    assert "taken from the first, `id`, write `column: id` if that is right" in doubt
-
-
 @pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n", "sep=;\n"])
 def test_an_empty_file_is_refused(text: str, tmp_path: Path) -> None:
     (fault,) = faults(tmp_path, text)
     assert "the file is empty" in fault
+
+
+def test_a_cell_has_a_comment_as_a_line_of_a_text_has(tmp_path: Path) -> None:
+    text = 'plate,note\nABC123 unit 5,x\n"DEF456, red car",y\n="00123",z\n123456.0,z\nAB1#x,z\n'
+    assert set(good(tmp_path, text).plates) == {"ABC123", "DEF456", "00123", "123456", "AB1"}
+
+
+def test_an_error_of_a_spreadsheet_is_no_comment(tmp_path: Path) -> None:
+    found = read(tmp_path, "plate,note\nABC123,x\n#N/A,y\n#REF!,z\n# more,z\n#,\n")
+    assert found.watchlist is not None
+    assert found.watchlist.skipped_count == 2
+    assert [fault.place.line for fault in found.faults[:-1]] == [3, 4]
 
 
 def test_a_separator_other_than_the_headers_is_told(tmp_path: Path) -> None:

@@ -9,14 +9,32 @@ from tests.unit.watchlist.list_files import NOW, good, read
 
 
 def test_many_bad_rows_are_told_by_some_and_a_count(tmp_path: Path) -> None:
-    found = read(tmp_path, "plate\nGOOD1\n" + "-\n" * 1_000)
+    found = read(tmp_path, "plate\n" + "GOOD1\n" * 1_000 + "-\n" * 1_000)
     assert len(found.faults) == MAX_TOLD + 1
-    assert "1,000 of its 1,001 rows are left out, the first 20 are told" in found.faults[-1].what
+    assert "1,000 of its 2,000 rows are left out, the first 20 are told" in found.faults[-1].what
     assert {fault.severity for fault in found.faults} == {"warning"}
 
 
+def test_a_long_list_of_which_most_rows_are_bad_is_refused_with_the_first_reason(
+    tmp_path: Path,
+) -> None:
+    found = read(tmp_path, "plate\n" + "GOOD1\n" * 1_000 + "AB*\n" * 1_001)
+    assert found.watchlist is None
+    (fault,) = found.faults
+    assert (fault.code, fault.severity, fault.place.line) == (ListCode.ROWS, "error", 1_002)
+    assert "1,001 of its 2,001 rows can't be used" in fault.what
+    assert "the first for this reason: wildcards" in fault.remedy
+
+
+def test_bad_rows_that_are_all_told_cost_none_of_the_others(tmp_path: Path) -> None:
+    found = read(tmp_path, "plate\nGOOD1\n" + "AB*\n" * MAX_TOLD)
+    assert found.watchlist is not None
+    assert set(found.watchlist.plates) == {"GOOD1"}
+    assert len(found.faults) == MAX_TOLD + 1
+
+
 def test_a_list_without_any_usable_row_is_refused_with_the_first_reason(tmp_path: Path) -> None:
-    found = read(tmp_path, "plate,note\n-,x\n?,y\n")
+    found = read(tmp_path, "plate,note\n-,x\n*,y\n")
     assert found.watchlist is None
     (fault,) = found.faults
     assert fault.code == ListCode.EMPTY
@@ -35,6 +53,25 @@ def test_letters_that_are_left_out_are_told_once(tmp_path: Path) -> None:
     assert fault.code == ListCode.LETTERS
     assert fault.place.line == 3
     assert "2 plates have letters other than A to Z" in fault.what
+
+
+def test_rows_that_are_read_by_the_look_of_their_letters_are_counted(tmp_path: Path) -> None:
+    text = "plate,note\nABC1,x\nА1234ВВ,Cyrillic\nу070рс177,small\nΑΒΓ1,Greek\nＡＢ１,wide\nÖ1,x\n"
+    found = read(tmp_path, text)
+    assert found.watchlist is not None
+    assert set(found.watchlist.plates) == {"ABC1", "A1234BB", "Y070PC177", "AB1", "1"}
+    letters, looks = found.faults
+    assert letters.code == ListCode.LETTERS
+    assert "2 plates have letters other than A to Z" in letters.what
+    assert (looks.code, looks.place.line, looks.severity) == (ListCode.LOOKS, 3, "warning")
+    assert "4 rows have letters that look like A to Z" in looks.what
+
+
+def test_letters_of_a_comment_are_not_counted(tmp_path: Path) -> None:
+    found = read(tmp_path, "ABC123\tбелая машина\nDEF456 (für Öl)\n", name="list.txt")
+    assert found.watchlist is not None
+    assert set(found.watchlist.plates) == {"ABC123", "DEF456"}
+    assert found.faults == ()
 
 
 def test_rows_of_one_plate_add_up(tmp_path: Path) -> None:

@@ -30,6 +30,32 @@ def test_lines_that_are_no_plates_are_told_by_their_number(tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    "header", ["plate", "PLATE", "License Plate", "plate,note", "Reg;Why", "LPN\tx", "# x\n\nTarga"]
+)
+def test_a_header_is_no_plate(header: str, tmp_path: Path) -> None:
+    found = read(tmp_path, f"{header}\nABC123\n", name="list.txt")
+    assert found.watchlist is not None
+    assert set(found.watchlist.plates) == {"ABC123"}
+    assert "it is a header, and a .txt file has none" in found.faults[0].what
+    assert found.faults[0].place.line == header.count("\n") + 1
+
+
+def test_a_plate_that_is_a_name_of_the_column_is_a_plate_below_the_first(tmp_path: Path) -> None:
+    found = read(tmp_path, "TAG\nTARGA\nPLATE\n", name="list.txt")
+    assert found.faults == ()
+    assert found.watchlist is not None
+    assert set(found.watchlist.plates) == {"TAG", "TARGA", "PLATE"}
+
+
+def test_lines_have_comments(tmp_path: Path) -> None:
+    text = "// north\nY070PY177\tunit 4\nO362TK197 unit 5\nAB123CD - red car\nEF456GH (staff)\n#\n"
+    found = read(tmp_path, text, name="list.txt")
+    assert found.faults == ()
+    assert found.watchlist is not None
+    assert set(found.watchlist.plates) == {"Y070PY177", "O362TK197", "AB123CD", "EF456GH"}
+
+
 def test_columns_are_refused(tmp_path: Path) -> None:
     (fault,) = read(tmp_path, "ABC", name="list.txt", note="Grund").faults
     assert "a .txt file has plates only, no columns" in str(fault)

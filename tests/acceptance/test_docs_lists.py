@@ -1,0 +1,44 @@
+"""What the page on watchlists says of cells, letters and columns is what becomes of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.watchlist import normalise
+from engine.watchlist.cell import NoPlateError, written_plate
+from engine.watchlist.plate_column import is_known_name, is_possible_name
+from tests.support.handbook import WATCHLISTS, table
+from tests.support.snippets import codes
+
+LEFT_OUT = "left out"
+
+
+@pytest.mark.parametrize("heading", ["Written", "Spreadsheet's cell"])
+def test_every_cell_that_is_shown_is_read_as_the_page_says(heading: str) -> None:
+    for written, plate, _ in table(WATCHLISTS, heading).rows:
+        cells, plates = codes(written), codes(plate)
+        assert cells
+        if plate == LEFT_OUT:
+            for cell in cells:
+                with pytest.raises(NoPlateError):
+                    written_plate(cell)
+            continue
+        expected = plates if len(plates) > 1 else plates * len(cells)
+        assert [normalise(written_plate(cell)) for cell in cells] == expected
+
+
+def test_letters_are_read_as_the_page_says() -> None:
+    cyrillic, greek, wide, others = table(WATCHLISTS, "Letters").rows
+    for row in (cyrillic, greek):
+        (letters,), (look,) = codes(row[0]), codes(row[1])
+        assert normalise(letters) == normalise(letters.lower()) == look
+    assert list(map(normalise, codes(wide[0]))) == codes(wide[1])
+    assert set(map(normalise, codes(others[0]))) == {""}
+
+
+def test_columns_have_the_names_that_the_page_says() -> None:
+    known, possible = (
+        codes(row[0]) for row in table(WATCHLISTS, "The header has").rows if len(codes(row[0])) > 1
+    )
+    assert all(map(is_known_name, known))
+    assert all(map(is_possible_name, possible))

@@ -172,6 +172,9 @@ class Builder:
                 f"the aliases stand for more than {MAX_ALIASED_NODES:,} values",
                 "write fewer of them",
             )
+        if isinstance(node, Table):
+            mark = event.start_mark
+            node = node.seen_at(self._line_of(mark), mark.column + 1)
         self._add(node, weight)
 
     def _add(self, node: Node, weight: int) -> None:

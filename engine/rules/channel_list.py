@@ -13,6 +13,7 @@ from channels.spec import url_targets
 from engine.errors import ChannelError, Place
 from engine.rules.fields import CUT, FLAGS, as_listing, as_table, as_text, check_keys
 from engine.rules.findings import Code, Findings, shown, suggestion
+from engine.rules.names import Names
 from engine.rules.node import Listing, Node, Scalar, Table
 from engine.rules.values import plain_value
 
@@ -45,7 +46,12 @@ class ChannelList:
         self._stand_in = stand_in
         self._is_whole = is_whole
         self._findings = findings
-        self._places: dict[str, Place] = {}
+        self._names = Names(
+            findings,
+            Code.DUPLICATE_CHANNEL,
+            "the channel `{}` is defined twice",
+            "rename or remove one of them",
+        )
         self._disabled: dict[str, Place] = {}
 
     def read_channels(self, node: Node) -> None:
@@ -62,7 +68,7 @@ class ChannelList:
                     "use at most 64 letters, digits, `_`, `.` and `-`",
                 )
             elif table is not None:
-                self._make(key, table.values[name], url_targets)
+                self._make(key, table.values[name], url_targets, table.place)
 
     def read_notifications(self, node: Node) -> None:
         """Takes a file's `notifications:`, the blocks of the plan's form."""
@@ -77,25 +83,16 @@ class ChannelList:
                 continue
             block = as_table(table.values[name], f"`{name}`", self._findings)
             if block is None:
-                self._places.setdefault(name, key.place)
+                self._names.take(key, table.place)
             elif _is_disabled(block) and self._stand_in is None:
                 self._disabled.setdefault(name, key.place)
                 self._targets_of(key, block, plan_targets)
             else:
-                self._make(key, block, plan_targets)
+                self._make(key, block, plan_targets, table.place)
 
-    def _make(self, key: Scalar, definition: Node, make: MakeTargets) -> None:
-        name = key.text
-        first = self._places.setdefault(name, key.place)
-        if first != key.place:
-            self._findings.error(
-                key.place,
-                Code.DUPLICATE_CHANNEL,
-                f"the channel `{name}` is defined twice, first at {first}",
-                "rename or remove one of them",
-            )
-        else:
-            self.targets[name] = self._targets_of(key, definition, make)
+    def _make(self, key: Scalar, definition: Node, make: MakeTargets, owner: Place) -> None:
+        if self._names.take(key, owner):
+            self.targets[key.text] = self._targets_of(key, definition, make)
 
     def _targets_of(self, key: Scalar, definition: Node, make: MakeTargets) -> tuple[Target, ...]:
         if self._stand_in is not None:
@@ -145,7 +142,7 @@ class ChannelList:
         names = dict.fromkeys(
             scalar.text for scalar in found if scalar is not None and self._is_known(scalar)
         )
-        left = tuple(name for name in names if name in self._places)
+        left = tuple(name for name in names if name in self._names.places)
         if is_enabled and len(left) < len(names):
             self._warn_of_disabled(listing, [name for name in names if name not in left], rule_id)
         return left
@@ -160,11 +157,11 @@ class ChannelList:
 
     def _is_known(self, scalar: Scalar) -> bool:
         name = scalar.text
-        if name in self._places or name in self._disabled:
+        if name in self._names.places or name in self._disabled:
             return True
         if not self._is_whole:
             return False
-        known = sorted({*self._places, *self._disabled})
+        known = sorted({*self._names.places, *self._disabled})
         where = "`notifications:`" if name in PLAN_CHANNELS else "`channels:`"
         has = f"; there are {', '.join(known)}" if known else ""
         self._findings.error(

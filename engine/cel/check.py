@@ -17,6 +17,7 @@ from engine.cel.container_check import (
     literal_map_type,
     remedy_of_field,
 )
+from engine.cel.contradictions import check_logic
 from engine.cel.failures import Failure
 from engine.cel.findings import Findings
 from engine.cel.function_check import find_function, function_type
@@ -65,6 +66,8 @@ def check(root: Node, scope: Scope) -> Findings:
     _Checker(findings).visit(root, scope, frozenset())
     if findings.has_constants and scope.is_strict and not findings.has_errors:
         check_constants(findings)
+    if findings.has_logic and scope.is_strict and not findings.has_errors:
+        check_logic(findings)
     findings.problems.sort(key=lambda problem: problem.offset)
     return findings
 
@@ -243,6 +246,7 @@ class _Checker:
             self._findings.has_constants = all(type(part) in _LEAVES for part in parts)
 
     def _logical(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType:
+        self._findings.has_logic |= node.function != tree.NOT
         if node.function == tree.AND:
             safe = safe.union(*map(guards.when_true, node.args))
         elif node.function == tree.OR:

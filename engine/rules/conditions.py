@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from engine.cel import Expression, Operator, conjunction, lower_condition
+from engine.cel.contradictions import clash
 from engine.cel.kinds import with_article
+from engine.cel.scope import dotted
+from engine.cel.tree import Node as CelNode
 from engine.cel.type_remedies import to_condition
 from engine.errors import ExpressionError, Place
 from engine.rules.compiler import Compiler, tell
@@ -14,7 +18,7 @@ from engine.rules.fields import as_listing, as_table, as_text, check_keys
 from engine.rules.findings import Code, Findings, shown, suggestion
 from engine.rules.node import Listing, Node, Scalar, Table
 from engine.rules.values import INVALID, operand
-from engine.schema import Kind
+from engine.schema import FieldType, Kind
 
 MAX_CONDITIONS: Final = 500
 _UNDER_WHEN: Final = "for all others write an expression under `when`"
@@ -38,6 +42,8 @@ _SIGNS: Final = {
     **dict.fromkeys(("is_null", "missing", "empty"), "… == null"),
     "between": "… >= … && … <= …",
 }
+_EITHER: Final = "all conditions must hold: for one or the other write `a || b` under `when`"
+_OF_VALUES: Final = frozenset({Operator.EQUALS, Operator.IN_LIST})
 _ITEMS: Final = "write each condition after `- `"
 CONDITION_KEYS: Final = ("field", "operator", "value")
 
@@ -63,6 +69,7 @@ def read_condition(rule: Table, compiler: Compiler, findings: Findings) -> Expre
     if not good or len(good) != len(parts):
         return None
     condition = conjunction(good)
+    _warn_of_clash(rule, good, compiler, findings)
     if condition.fallback:
         key = rule.keys["when"] if "when" in rule.keys else rule.keys["conditions"]
         findings.warning(
@@ -73,6 +80,42 @@ def read_condition(rule: Table, compiler: Compiler, findings: Findings) -> Expre
         )
     # What it was generated from is wanted for a conjunction only, and takes a third of its memory.
     return replace(condition, code=None)
+
+
+def _warn_of_clash(
+    rule: Table, parts: Sequence[Expression], compiler: Compiler, findings: Findings
+) -> None:
+    """Warns of conditions that no event can meet together."""
+
+    def type_of(node: CelNode) -> FieldType | None:
+        name = dotted(node)
+        return compiler.schema.field(name[0]) if name is not None else None
+
+    found = clash([part.root for part in parts], type_of)
+    if found is None:
+        return
+    nodes = _nodes_of(rule)
+    second = nodes[found.second]
+    what, remedy = "this never holds together with the conditions before it", _EITHER
+    if found.first is not None:
+        first = nodes[found.first]
+        what = f"this never holds together with the condition in line {first.place.line}"
+        if all(_is_of_values(node) for node in (first, second)):
+            remedy = "all conditions must hold: write one in_list for several values of a field"
+    findings.warning(second.place, Code.NEVER_TRUE, what, remedy)
+
+
+def _nodes_of(rule: Table) -> list[Node]:
+    """What stands for each part of a rule's condition, in the order of `read_condition`."""
+    conditions, when = rule.values.get("conditions"), rule.values.get("when")
+    nodes = list(conditions.items) if isinstance(conditions, Listing) else []
+    return nodes if when is None else [*nodes, when]
+
+
+def _is_of_values(node: Node) -> bool:
+    """Whether it is a condition that names the values of its field."""
+    operator = node.values.get("operator") if isinstance(node, Table) else None
+    return isinstance(operator, Scalar) and operator.text in _OF_VALUES
 
 
 def _when(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression | None:

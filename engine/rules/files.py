@@ -19,7 +19,8 @@ def rule_files(paths: Sequence[Path], findings: Findings) -> tuple[Path, ...]:
 
     A file is read once, however many paths and links lead to it. A copy is another file, and so is
     a second name on the disk: inode numbers of shared folders may repeat, and a file that is left
-    out in silence is worse than ids that are reported as used twice. Hidden files and folders are left out: a mounted Kubernetes ConfigMap keeps copies there.
+    out in silence is worse than ids that are reported as used twice. Hidden files and folders are
+    left out: a mounted Kubernetes ConfigMap keeps copies there.
     """
     found: dict[str, Path] = {}
     for path in paths:

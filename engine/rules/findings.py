@@ -45,6 +45,7 @@ class Code(StrEnum):
     NULLABLE_KEY = "nullable-key"
     NULLABLE_CONDITION = "may-be-null"
     ODD_KEY = "odd-key"
+    NEVER_TRUE = "never-true"
     NO_EFFECT = "no-effect"
     SLOW = "slow"
     EVENT = "event"

@@ -33,7 +33,7 @@ RULE_KEYS: Final = (
 )
 DEFAULT_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {captured_at}"
 MAX_NAME_LENGTH: Final = 200
-_PLACEHOLDER: Final = re.compile(r"\{[\w.]+\}")
+_PLACEHOLDER: Final = re.compile(r"\{\s*[$.]?[\w.]+[^{}]*\}")
 _ID: Final = re.compile(r"[a-z0-9_-]{1,100}")
 
 

@@ -37,7 +37,7 @@ from engine.cel.lists import warn_of_missing
 from engine.cel.naming import name_of as part_name
 from engine.cel.naming import stands_as_value
 from engine.cel.operator_check import arithmetic_type, operator_type, want_bool
-from engine.cel.scope import LISTED, Local, Scope, Variable, dotted, shorten
+from engine.cel.scope import GUESSED, LISTED, Local, Scope, Variable, dotted, shorten
 from engine.cel.tree import (
     Bound,
     Call,
@@ -163,7 +163,9 @@ class _Checker:
         """What may have been meant by an unknown name; a text, perhaps, that has no quotes."""
         assert isinstance(node, Ident)
         found = remedies.of_name(node.name) or scope.suggestion(node.name)
-        is_told = found and not found.startswith(LISTED)
+        # A name that is only a little like another may as well be a text without its quotes.
+        is_near = not found.startswith(GUESSED) or scope.is_near(node.name)
+        is_told = found and not found.startswith(LISTED) and is_near
         if not is_told and node is not self._record and stands_as_value(self._findings.root, node):
             return remedies.of_text(shorten(node.name))
         return found or remedies.NAMES

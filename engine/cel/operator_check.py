@@ -13,6 +13,7 @@ from engine.cel.kinds import (
     BOOL,
     CONTAINERS,
     KEYS,
+    KINDS,
     NUMBERS,
     SCALARS,
     can_be_equal,
@@ -169,7 +170,26 @@ def _check_membership(findings: Findings, node: Call, kinds: _Kinds) -> None:
         return
     if isinstance(node.args[1], ListNode) and not node.args[1].items:
         findings.warning(node, "never-true", "nothing is in an empty list", "write values into it")
+    _check_mixed(findings, node, item)
     domains.check_membership(findings, node, item)
+
+
+def _check_mixed(findings: Findings, node: Call, item: FieldType | None) -> None:
+    """Warn of those values of a list of several types that no value of the item's type is."""
+    values = constant_of(node.args[1]) if isinstance(node.args[1], ListNode) else None
+    if item is None or type(values) is not list:
+        return
+    kinds = {type(value) for value in values}
+    if len(kinds) < 2:
+        return
+    odd = [value for value in values if not can_be_equal(item, SCALARS[KINDS[type(value)]])]
+    odd = [value for value in odd if value is not None and type(value) not in (list, dict)]
+    if odd:
+        what = f"{title(node.args[0])} is {with_article(item)}, never {domains.shown_values(odd)}"
+        literals = [Literal(node.offset, value) for value in odd]
+        kind = SCALARS[KINDS[type(odd[0])]]
+        remedy = conversion([node.args[0], literals[0]], [item, kind], tree.EQUALS)
+        findings.warning(node, "never-equal", what, remedy)
 
 
 def _has_null(findings: Findings, node: Call, kinds: _Kinds, safe: frozenset[str]) -> bool:

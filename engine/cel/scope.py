@@ -14,8 +14,12 @@ from engine.cel.values import TYPE_NAMES
 from engine.schema import FieldType
 
 _SHOWN: Final = 40
+#: How alike two names are of which one is a slip of the pen.
+_NEAR: Final = 0.75
 #: How a remedy begins that can't guess what was meant.
 LISTED: Final = "there are: "
+#: How one begins that names what was meant, most likely.
+GUESSED: Final = "did you mean "
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,16 @@ class Scope:
         nested = nested or [path for path in paths if _plain(path) == plain]
         nested = nested or [path for path in paths if _plain(path.rpartition(".")[2]) == plain]
         return nested[0] if nested else _nearest(name, sorted([*self.variables, *self.locals]))
+
+    def is_near(self, name: str) -> bool:
+        """Whether the nearest name is so like this one that hardly anything else is meant."""
+        found = self.nearest(name)
+        last = found.rpartition(".")[2]
+        if not found or name in (last, found) or _plain(name) in (_plain(found), _plain(last)):
+            return bool(found)
+        ratio = difflib.SequenceMatcher(None, name.lower(), found.lower()).ratio()
+        is_swapped = sorted(name.lower()) == sorted(found.lower())
+        return ratio >= _NEAR or is_swapped or found.lower().startswith(name.lower())
 
     def has_path(self, path: str) -> bool:
         """Whether a dotted name is that of a variable or of a field in one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 from engine.cel import Expression, Operator, conjunction, lower_condition
 from engine.cel.contradictions import clash
 from engine.cel.kinds import with_article
+from engine.cel.lists import PLATES
 from engine.cel.scope import dotted
 from engine.cel.tree import Node as CelNode
 from engine.cel.type_remedies import to_condition
@@ -28,7 +30,7 @@ _OPERATORS: Final = {
     **dict.fromkeys((">", "gt", "above"), Operator.GREATER_THAN),
     **dict.fromkeys(("<", "lt", "below"), Operator.LESS_THAN),
     **dict.fromkeys(("like", "includes"), Operator.CONTAINS),
-    **dict.fromkeys(("matches", "~", "=~", "starts_with", "ends_with"), Operator.REGEX),
+    **dict.fromkeys(("matches", "~", "=~"), Operator.REGEX),
 }
 #: What no operator says, as an expression says it.
 _SIGNS: Final = {
@@ -41,7 +43,11 @@ _SIGNS: Final = {
     **dict.fromkeys(("exists", "is_set", "is_not_null"), "… != null"),
     **dict.fromkeys(("is_null", "missing", "empty"), "… == null"),
     "between": "… >= … && … <= …",
+    **dict.fromkeys(("in_watchlist", "watchlist", "in_file"), "… in watchlist(…)"),
+    **dict.fromkeys(("starts_with", "startswith", "begins_with", "prefix"), "….startsWith(…)"),
+    **dict.fromkeys(("ends_with", "endswith", "suffix"), "….endsWith(…)"),
 }
+_LIST_FILE: Final = re.compile(r"\.(?:csv|txt|xlsx?|json|tsv)$", re.I)
 _EITHER: Final = "all conditions must hold: for one or the other write `a || b` under `when`"
 _OF_VALUES: Final = frozenset({Operator.EQUALS, Operator.IN_LIST})
 _ITEMS: Final = "write each condition after `- `"
@@ -188,6 +194,8 @@ def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression |
     if field is None or operator is None or value_node is None:
         return None
     field_type = compiler.schema.field(field.text)
+    if _is_list(value_node, operator, field.text, compiler, findings):
+        return None
     value = operand(value_node, operator, field.text, field_type, findings)
     if value is INVALID:
         return None
@@ -208,6 +216,34 @@ def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression |
         return None
     tell(lowered.warnings, place_at, findings)
     return lowered
+
+
+def _is_list(
+    node: Node, operator: Operator, field: str, compiler: Compiler, findings: Findings
+) -> bool:
+    """Whether the value is not one, but the name of a watchlist or of its file; reports it.
+
+    An `in_list` of that one value is only doubted: a text may be meant after all.
+    """
+    items = node.items if isinstance(node, Listing) else [node]
+    named = items[0] if len(items) == 1 else None
+    if operator is not Operator.IN_LIST or field not in PLATES or not isinstance(named, Scalar):
+        return False
+    name, is_only = named.text.strip(), isinstance(node, Listing)
+    if name in compiler.lists.known:
+        compiler.lists.used.add(name)
+        what = f"`{shown(name)}` is the name of a watchlist"
+        remedy = f'write `{field} in watchlist("{shown(name)}")` under `when`'
+    elif _LIST_FILE.search(name) is not None and not is_only:
+        what = f"the value of in_list is a file, `{shown(name)}`"
+        remedy = "name it under `watchlists:`, and ask for it by `in watchlist(…)` under `when`"
+    else:
+        return False
+    if is_only:
+        findings.warning(named.place, Code.AMBIGUOUS_VALUE, what, remedy)
+    else:
+        findings.error(named.place, Code.WRONG_TYPE, what, remedy)
+    return not is_only
 
 
 def _meant(text: str) -> str:

@@ -228,7 +228,7 @@ def with_lists(problems: Sequence[Problem], lists: Lists) -> tuple[Problem, ...]
 
 
 def _question(name: str) -> str:
-    return f'write in watchlist("{shorten(name)}")'
+    return f'write watchlist("{shorten(name)}")'
 
 
 def _unusable(node: Node) -> Node:

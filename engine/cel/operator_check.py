@@ -33,6 +33,7 @@ from engine.cel.unparse import unparse
 from engine.schema import FieldType, Kind
 
 _NAME: Final = re.compile(r"[a-z_]+(?:\.[a-z_]+)+|camera_id|track_id|latency_ms")
+_VARIABLE: Final = re.compile(r"\$\{\w+\}")
 _DENIED: Final = "an operand of '!'"
 _Kinds = list[FieldType | None]
 
@@ -213,6 +214,7 @@ def _check_equality(findings: Findings, node: Call, kinds: _Kinds) -> None:
         return
     if can_be_equal(left, right):
         _check_constants(findings, node)
+        _check_variable(findings, node)
         _check_fraction(findings, node, (left, right))
         _check_elements(findings, node, (left, right))
         domains.check_equality(findings, node, kinds)
@@ -233,6 +235,20 @@ def _check_constants(findings: Findings, node: Call) -> None:
     remedy = f"a field's name has no quotes: {names[0]}" if names else "write true or false"
     what = "two constants are compared, whatever the event is"
     findings.warning(node, "constant", what, remedy)
+
+
+def _check_variable(findings: Findings, node: Call) -> None:
+    """Warn of `${VAR}` in a text, which stands for itself in an expression.
+
+    Those of the six operators, whose trees have no places, are told where they are read.
+    """
+    if not node.offset:
+        return
+    for arg in node.args:
+        if isinstance(arg, Literal) and type(arg.value) is str and _VARIABLE.search(arg.value):
+            what = f"{title(arg)} is compared as it stands"
+            remedy = "variables of the environment are for channels only: write the value itself"
+            findings.warning(arg, "odd-value", what, remedy)
 
 
 def _check_fraction(findings: Findings, node: Call, kinds: Sequence[FieldType]) -> None:

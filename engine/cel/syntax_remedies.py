@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from engine.cel.remedies import of_part
 from engine.cel.tokens import Token, TokenKind
 from engine.cel.unoffered import remedy_of_sign
 
@@ -71,6 +72,8 @@ def remedy_of(found: str, offset: int, tokens: Sequence[Token]) -> str:
         return "write 'in' in small letters"
     if found.lower() == "is":
         return _of_is(following, tokens[place + 2 : place + 3])
+    if found.lower() == "from" and (part := of_part(last)):
+        return part.replace("write ", "write time.")
     if found.lower() == "for":
         return _of_for(after)
     if found.lower() in _PERCENT and before is not None and before.kind in _NUMBERS:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from channels.address import address_kind
 from channels.alert import Target
 from channels.block import faults_of
 from channels.plan import plan_targets
@@ -18,6 +19,10 @@ from engine.rules.node import Listing, Node, Scalar, Table
 from engine.rules.values import plain_value
 
 PLAN_CHANNELS: Final = ("email", "slack", "webhook", "sms")
+#: What says "every channel" elsewhere.
+_ALL: Final = frozenset({"all", "*", "any", "everyone"})
+_PARTS: Final = re.compile(r"[\s,;]+")
+_NAMES: Final = re.compile(r"[A-Za-z0-9_.-]+(?:\s*[,;]?\s*[A-Za-z0-9_.-]+)*")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 StandIn = Callable[[str], tuple[Target, ...]]
@@ -134,7 +139,7 @@ class ChannelList:
                 "add `notify:`; an empty list says that it is meant so",
             )
             return ()
-        listing = as_listing(node, "`notify`", self._findings)
+        listing = as_listing(node, "`notify`", self._findings, self._as_list(node))
         if listing is None:
             return ()
         found = [as_text(item, "a channel", self._findings) for item in listing.items]
@@ -164,13 +169,31 @@ class ChannelList:
         known = sorted({*self._names.places, *self._disabled})
         where = "`notifications:`" if name in PLAN_CHANNELS else "`channels:`"
         has = f"; there are {', '.join(known)}" if known else ""
-        self._findings.error(
-            scalar.place,
-            Code.UNKNOWN_CHANNEL,
-            f"unknown channel `{shown(name)}`",
-            suggestion(name, known, f"define it under {where}{has}"),
-        )
+        what, remedy = f"unknown channel `{shown(name)}`", f"define it under {where}{has}"
+        if (kind := _no_name(name)) != "":
+            what = f"`notify` takes names of channels, not {kind}"
+            remedy = f"define it under `channels:`, and write its name here{has}"
+        elif all(part in known for part in _PARTS.split(name.strip())):
+            remedy = f"write [{', '.join(_PARTS.split(name.strip()))}]"
+        else:
+            remedy = suggestion(name, known, remedy)
+        self._findings.error(scalar.place, Code.UNKNOWN_CHANNEL, what, remedy)
         return False
+
+    def _as_list(self, node: Node) -> str:
+        """What to write for a `notify` that is no list."""
+        if isinstance(node, Table):
+            return f"write [{', '.join(node.keys)}]" if node.keys else ""
+        if not isinstance(node, Scalar):
+            return ""
+        name, known = node.text.strip(), sorted({*self._names.places, *self._disabled})
+        if FLAGS.get(name) is False or name.lower() == "none":
+            return "write [], which says that alerts are only stored"
+        if name.lower() in _ALL:
+            return f"name them: [{', '.join(known)}]" if known else "name them: [email, pager]"
+        if (kind := _no_name(name)) != "":
+            return f"write the names of channels; {kind} belongs under `channels:`"
+        return f"write [{', '.join(_PARTS.split(name))}]" if _NAMES.fullmatch(name) else ""
 
     def _warn_of_disabled(self, notify: Listing, names: list[str], rule_id: str) -> None:
         verb = "is" if len(names) == 1 else "are"
@@ -190,6 +213,15 @@ class ChannelList:
                 f"the rule {rule_id} is not sent everywhere: {what}",
                 "enable it, or remove the name",
             )
+
+
+def _no_name(text: str) -> str:
+    """What a text is that can't be a channel's name, but a part of its definition."""
+    if "://" in text:
+        return "a URL"
+    if "${" in text:
+        return "`${…}`"
+    return address_kind(text)[0]
 
 
 def _is_disabled(block: Table) -> bool:

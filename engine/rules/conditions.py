@@ -14,7 +14,7 @@ from engine.cel.lists import PLATES
 from engine.cel.scope import dotted
 from engine.cel.tree import Node as CelNode
 from engine.cel.type_remedies import to_condition
-from engine.errors import ExpressionError, Place
+from engine.errors import ExpressionError, Place, Problem
 from engine.rules.compiler import Compiler, tell
 from engine.rules.fields import as_listing, as_table, as_text, check_keys
 from engine.rules.findings import Code, Findings, shown, suggestion
@@ -47,6 +47,8 @@ _SIGNS: Final = {
     **dict.fromkeys(("starts_with", "startswith", "begins_with", "prefix"), "….startsWith(…)"),
     **dict.fromkeys(("ends_with", "endswith", "suffix"), "….endsWith(…)"),
 }
+#: What joins conditions elsewhere.
+_JOINERS: Final = frozenset({"all", "any", "and", "or", "not", "none", "all_of", "any_of"})
 _LIST_FILE: Final = re.compile(r"\.(?:csv|txt|xlsx?|json|tsv)$", re.I)
 _EITHER: Final = "all conditions must hold: for one or the other write `a || b` under `when`"
 _OF_VALUES: Final = frozenset({Operator.EQUALS, Operator.IN_LIST})
@@ -151,6 +153,8 @@ def _one_expression(node: Node) -> str:
     """The remedy for a `when` of several, or of the operators' form."""
     if isinstance(node, Listing):
         return "write one expression, its parts joined with &&"
+    if isinstance(node, Table) and any(key.lower() in _JOINERS for key in node.keys):
+        return "write one expression, its parts joined with && or ||, denied with !(…)"
     if isinstance(node, Table) and "field" in node.values:
         return "write it as an item of a list under `conditions:`"
     return "put quotes around the whole expression"
@@ -179,6 +183,11 @@ def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression |
     remedy = "write an expression under `when:`" if is_text else ""
     table = as_table(node, "a condition", findings, remedy)
     if table is None:
+        return None
+    if any(key.lower() in _JOINERS for key in table.keys):
+        what = "a condition can't hold others: all conditions must hold"
+        remedy = "write an expression under `when:`, with && and || and !(…)"
+        findings.error(table.place, Code.UNKNOWN_KEY, what, remedy)
         return None
     check_keys(table, CONDITION_KEYS, "a condition", findings)
     field = _required(table, "field", findings)
@@ -212,10 +221,17 @@ def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression |
     try:
         lowered = lower_condition(field.text, operator, value, compiler.schema.variables)
     except ExpressionError as error:
-        tell(error.problems, place_at, findings)
+        tell([_under_when(each) for each in error.problems], place_at, findings)
         return None
     tell(lowered.warnings, place_at, findings)
     return lowered
+
+
+def _under_when(problem: Problem) -> Problem:
+    """The problem, whose remedy is an expression only under `when`."""
+    is_call = problem.remedy.startswith("write ") and problem.remedy.endswith(")")
+    remedy = f"{problem.remedy} in an expression under `when`"
+    return replace(problem, remedy=remedy) if is_call else problem
 
 
 def _is_list(

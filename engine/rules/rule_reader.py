@@ -33,6 +33,12 @@ RULE_KEYS: Final = (
 )
 DEFAULT_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {captured_at}"
 MAX_NAME_LENGTH: Final = 200
+#: Priorities as other programs call them; numbers count from either end.
+_PRIORITIES: Final = {
+    **dict.fromkeys(("critical", "urgent", "emergency", "error", "page"), "write high"),
+    **dict.fromkeys(("warning", "warn", "normal", "default"), "write medium"),
+    **dict.fromkeys(("info", "notice", "debug", "minor"), "write low"),
+}
 _PLACEHOLDER: Final = re.compile(r"\{\s*[$.]?[\w.]+[^{}]*\}")
 _ID: Final = re.compile(r"[a-z0-9_-]{1,100}")
 
@@ -144,7 +150,8 @@ class RuleReader:
             scalar.place,
             Code.BAD_VALUE,
             f"unknown priority `{shown(scalar.text)}`",
-            suggestion(scalar.text, known, f"write {', '.join(known[:-1])} or {known[-1]}"),
+            _PRIORITIES.get(scalar.text.lower(), "")
+            or suggestion(scalar.text, known, f"write {', '.join(known[:-1])} or {known[-1]}"),
         )
         return Priority.MEDIUM
 

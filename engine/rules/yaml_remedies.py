@@ -19,10 +19,16 @@ _JOINING: Final = re.compile(r"(?:all|any|and|or|not|none|if)\s*:", re.I)
 _EXPRESSIONS: Final = frozenset({"when", "dedup_key"})
 #: The keys whose values a remedy may repeat: under all others may stand a secret.
 _SHOWN: Final = _EXPRESSIONS | {"name", "description", "message_template", "field", "expect"}
+_INCLUDE: Final = "every file is read: write its rules under its own `rules:`"
 #: Tags of other programs, without their sign.
 _TAGS: Final = {
-    **dict.fromkeys(("secret", "env", "env_var", "ENV", "vault"), "write ${VAR} in a channel"),
-    **dict.fromkeys(("include", "include_dir_list", "import"), "write it here: all files are read"),
+    **dict.fromkeys(
+        ("secret", "env", "env_var", "ENV", "vault"), "a secret is ${VAR}, in channels only"
+    ),
+    **dict.fromkeys(
+        ("include", "include_dir_list", "import"),
+        "every file is read: write its rules under its own `rules:`",
+    ),
 }
 _NO_TAG: Final = "remove it, or put quotes around the value if it is no tag"
 

@@ -79,7 +79,7 @@ def clash(parts: Sequence[Node], type_of: TypeOf) -> Clash | None:
 
     What one of them says on its own is left to `check_logic`.
     """
-    if not _is_said_twice(Call(0, tree.AND, tuple(parts))):
+    if len(parts) < 2 or not _is_said_twice(Call(0, tree.AND, tuple(parts))):
         return None
     reading = _Reading(type_of, None)
     return _clash([reading.facts(part).true for part in parts])
@@ -96,10 +96,19 @@ class _Reading:
         """What is known of a part, and of nothing inside its macros."""
         if isinstance(node, Call) and _is_logic(node):
             return self._logic(node)
-        first, calls = tree.arithmetic_chain(node)
-        for part in [first, *(step.args[1] for step in calls)] if calls else children(node):
-            self.facts(part)
+        if self._findings is not None:
+            self._look_inside(node)
         return _comparison(node, self._type_of)
+
+    def _look_inside(self, node: Node) -> None:
+        """Reads the logic in the parts of what is none itself, such as the body of a macro."""
+        waiting = _parts(node)
+        while waiting:
+            part = waiting.pop()
+            if _is_logic(part):
+                self.facts(part)
+            else:
+                waiting += _parts(part)
 
     def _logic(self, node: Call) -> _Facts:
         parts = [self.facts(arg) for arg in node.args]
@@ -181,7 +190,7 @@ def _all(parts: Sequence[_Sets]) -> _Sets:
     result: _Sets = {}
     for key in dict.fromkeys(chain.from_iterable(parts)):
         known = [part[key] for part in parts if key in part]
-        result[key] = common(known) or known[0]
+        result[key] = known[0] if len(known) == 1 else common(known) or known[0]
     return result
 
 
@@ -377,9 +386,15 @@ def _leaves(root: Node) -> Iterator[Node]:
         is_logic = _is_logic(node)
         if is_operand and not is_logic:
             yield node
-        first, calls = tree.arithmetic_chain(node)
-        parts = [first, *(step.args[1] for step in calls)] if calls else children(node)
-        waiting += [(part, is_logic) for part in parts]
+        waiting += [(part, is_logic) for part in _parts(node)]
+
+
+def _parts(node: Node) -> list[Node]:
+    """The parts of a node; those of a run of `+ - * / %` all at once, for it may be long."""
+    if isinstance(node, Literal | Ident | Bound):
+        return []
+    first, calls = tree.arithmetic_chain(node)
+    return [first, *(step.args[1] for step in calls)] if calls else list(children(node))
 
 
 def _is_logic(node: Node) -> bool:

@@ -70,18 +70,22 @@ def foreign_forms(
     `texts` are the parts outside of placeholders; `placeholders` are the offset of each one's brace
     and its type. `fault_of` says what is wrong with an expression, "" where nothing is.
     """
+    yield from _signs_before(text, placeholders)
+    may_hold = _MAY_HOLD.search(text) is not None
+    if placeholders and not may_hold:
+        return
     fields = _Fields(variables)
     found: list[Problem] = []
-    if _MAY_HOLD.search(text) is not None:
+    if may_hold:
         found += _doubled(text, fields, fault_of)
         inside = [each.span() for each in _DOUBLED.finditer(text)]
         for offset, part in texts:
-            if not any(start < offset < end for start, end in inside):
+            is_inside = any(start < offset < end for start, end in inside)
+            if not is_inside and _MAY_HOLD.search(part) is not None:
                 found += _in_text(offset, part, fields)
     if not placeholders and not found:
         found += _without_braces(texts, fields)
     yield from found
-    yield from _signs_before(text, placeholders)
 
 
 class _Fields:

@@ -217,6 +217,8 @@ class ChannelList:
 
 def _no_name(text: str) -> str:
     """What a text is that can't be a channel's name, but a part of its definition."""
+    if _NAME.fullmatch(text):
+        return ""
     if "://" in text:
         return "a URL"
     if "${" in text:

@@ -15,6 +15,7 @@ RUN python -m venv --without-pip /opt/alert-engine \
 COPY pyproject.toml README.md LICENSE ./
 COPY engine engine
 COPY channels channels
+COPY docs docs
 COPY deploy/licenses.py deploy/licenses.py
 ARG VERSION=0.1.0
 # `pip check` fails where the lock file and pyproject.toml disagree.

@@ -23,6 +23,7 @@ from apprise.plugins import url_to_dict
 from apprise.plugins.slack import NotifySlack
 from apprise.plugins.twilio import NotifyTwilio
 
+from channels.address import address_kind
 from channels.mail_plugin import NotifyEmail
 from channels.redact import redact, remember, url_secrets
 from channels.variables import Path
@@ -94,9 +95,10 @@ def read_url(url: str, path: Path = ()) -> dict[str, Any]:
         raise ChannelError("there are several URLs in one text", "write them as a list", path)
     scheme = _SCHEME.match(url)
     if scheme is None:
-        raise ChannelError(
-            "this is not a URL", "write SERVICE://… (Apprise's wiki lists all)", path
-        )
+        kind, remedy = address_kind(url)
+        what = f"this is {kind}, not a URL" if kind else "this is not a URL"
+        remedy = remedy or "write SERVICE://… (Apprise's wiki lists all)"
+        raise ChannelError(what, remedy, path)
     known = _KNOWN.get(scheme[1].lower())
     with _listening(path) as warnings:
         # Apprise takes a "#" before a channel's name for a part of the path.

@@ -17,6 +17,7 @@ from engine.cel.container_check import (
     literal_map_type,
     remedy_of_field,
 )
+from engine.cel.contradictions import check_logic
 from engine.cel.failures import Failure
 from engine.cel.findings import Findings
 from engine.cel.function_check import find_function, function_type
@@ -36,7 +37,7 @@ from engine.cel.lists import warn_of_missing
 from engine.cel.naming import name_of as part_name
 from engine.cel.naming import stands_as_value
 from engine.cel.operator_check import arithmetic_type, operator_type, want_bool
-from engine.cel.scope import LISTED, Local, Scope, Variable, dotted, shorten
+from engine.cel.scope import GUESSED, LISTED, Local, Scope, Variable, dotted, shorten
 from engine.cel.tree import (
     Bound,
     Call,
@@ -65,6 +66,8 @@ def check(root: Node, scope: Scope) -> Findings:
     _Checker(findings).visit(root, scope, frozenset())
     if findings.has_constants and scope.is_strict and not findings.has_errors:
         check_constants(findings)
+    if findings.has_logic and scope.is_strict and not findings.has_errors:
+        check_logic(findings)
     findings.problems.sort(key=lambda problem: problem.offset)
     return findings
 
@@ -160,7 +163,9 @@ class _Checker:
         """What may have been meant by an unknown name; a text, perhaps, that has no quotes."""
         assert isinstance(node, Ident)
         found = remedies.of_name(node.name) or scope.suggestion(node.name)
-        is_told = found and not found.startswith(LISTED)
+        # A name that is only a little like another may as well be a text without its quotes.
+        is_near = not found.startswith(GUESSED) or scope.is_near(node.name)
+        is_told = found and not found.startswith(LISTED) and is_near
         if not is_told and node is not self._record and stands_as_value(self._findings.root, node):
             return remedies.of_text(shorten(node.name))
         return found or remedies.NAMES
@@ -243,6 +248,7 @@ class _Checker:
             self._findings.has_constants = all(type(part) in _LEAVES for part in parts)
 
     def _logical(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType:
+        self._findings.has_logic |= node.function != tree.NOT
         if node.function == tree.AND:
             safe = safe.union(*map(guards.when_true, node.args))
         elif node.function == tree.OR:

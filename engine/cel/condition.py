@@ -129,7 +129,10 @@ class _Lowering:
         if odd:
             self.is_odd = True
             what = f"{domains.said(self._path, domain)}, never {domains.shown_values(odd)}"
-            remedy = domains.remedy_for(domain, odd[0])
+            remedy = domains.remedy_in(domain, odd, texts)
+            pattern = "" if is_part else domains.pattern_of(odd[0])
+            if pattern:
+                remedy = f"use the operator regex with the value '{pattern}'"
             offset = 1 + given.index(odd[0]) if self._operator is Operator.IN_LIST else 0
             self.warnings.append(Problem(offset, "never-equal", what, remedy, Severity.WARNING))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Final
 
 from engine.cel import remedies
 from engine.cel.findings import Findings
@@ -21,6 +22,9 @@ from engine.cel.kinds import (
 from engine.cel.scope import shorten, suggest
 from engine.cel.tree import Comprehension, MapNode, Select
 from engine.schema import FieldType, Kind
+
+#: What the number of parts is called elsewhere.
+_LENGTHS: Final = frozenset({"length", "len", "count"})
 
 
 def literal_list_type(kinds: Sequence[FieldType | None]) -> FieldType:
@@ -64,6 +68,8 @@ def remedy_of_field(node: Select, operand: FieldType) -> str:
     if function is not None and function.is_member:
         return f"a function has brackets: write {node.field}()"
     part = remedies.of_part(node.field) if operand.kind is Kind.TIMESTAMP else ""
+    if node.field.lower() in _LENGTHS:
+        return "write size(x)"
     return part or "fields are those of records and maps"
 
 

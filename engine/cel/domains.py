@@ -80,7 +80,8 @@ def check_equality(findings: Findings, node: Call, kinds: list[FieldType | None]
             end = ": this is always true" if is_true else ""
             what = f"{said(node.args[here], kind.domain)}, never {_shown(value)}{end}"
             code = "always-true" if is_true else "never-equal"
-            findings.warning(node, code, what, remedy_for(kind.domain, value))
+            remedy = _of_pattern(value, title_of(node.args[here])) if type(value) is str else ""
+            findings.warning(node, code, what, remedy or remedy_for(kind.domain, value))
             return
 
 
@@ -92,7 +93,8 @@ def check_membership(findings: Findings, node: Call, item: FieldType | None) -> 
     odd = outside(item.domain, values)
     if odd:
         what = f"{said(node.args[0], item.domain)}, never {shown_values(odd)}"
-        findings.warning(node, "never-equal", what, remedy_for(item.domain, odd[0]))
+        remedy = _of_pattern(str(odd[0]), title_of(node.args[0]))
+        findings.warning(node, "never-equal", what, remedy or remedy_in(item.domain, odd, values))
 
 
 def check_ordering(findings: Findings, node: Call, kinds: list[FieldType | None]) -> None:
@@ -217,9 +219,68 @@ def shown_values(values: Sequence[Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = str(value)
+    text = str(value).lower() if type(value) is bool else str(value)
     text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     return f"'{text}'" if type(value) is str else text
+
+
+def title_of(node: Node) -> str:
+    """A part as a remedy names it."""
+    name = title(node)
+    return name.strip("'") if name.startswith("'") else "text"
+
+
+def pattern_of(text: str) -> str:
+    """The regular expression that a text with wildcards, or with signs of one, stands for.
+
+    `*` and `%` are any characters there, `?` is one. "" for a text that has none of them.
+    """
+    if _REGEX.search(text) is not None:
+        return text
+    if _WILDCARD.search(text) is None:
+        return ""
+    body = "".join(_WILDCARDS.get(sign, re.escape(sign)) for sign in text)
+    begin = "" if body.startswith(".*") else "^"
+    end = "" if body.endswith(".*") else "$"
+    return f"{begin}{body.removeprefix('.*').removesuffix('.*')}{end}"
+
+
+def _of_pattern(text: str, name: str) -> str:
+    """What to write for a text with wildcards in an expression."""
+    pattern = pattern_of(text)
+    if not pattern:
+        return ""
+    found = _ENDS.fullmatch(text)
+    if found is not None and (found[1] or found[3]):
+        function = "contains" if found[1] and found[3] else "startsWith" if found[3] else "endsWith"
+        return f'write {name}.{function}("{found[2]}")'
+    return f'write {name}.matches("{pattern}")' if '"' not in pattern else "write text.matches(…)"
+
+
+_WILDCARD: Final = re.compile(r"[*?%]")
+_REGEX: Final = re.compile(r"\.[*+]|^\^|\$$|\[.+\]|\\[dw]|\{\d")
+_WILDCARDS: Final = {"*": ".*", "%": ".*", "?": "."}
+#: A text with wildcards at its ends only.
+_ENDS: Final = re.compile(r"([*%]?)([A-Za-z0-9 _-]+)([*%]?)")
+
+
+def remedy_in(domain: Domain, odd: Sequence[Any], values: Sequence[Any]) -> str:
+    """What to write for those values of a list that a domain has not."""
+    meant = [_meant(domain, value) for value in odd if type(value) is str]
+    if len(odd) == 1 and meant and meant[0] in values:
+        return f"remove it, {_shown(meant[0])} is in the list already"
+    if len(odd) == 1 or not all(meant) or len(meant) < len(odd):
+        return remedy_for(domain, odd[0])
+    return f"did you mean {shown_values(list(dict.fromkeys(meant)))}?"
+
+
+def _meant(domain: Domain, value: str) -> str:
+    """The text of a domain that is most like this one; "" for none."""
+    for text in (value.lower() if domain.is_lower else value.upper(), value.lower()):
+        kept = "".join(sign for sign in text if domain.has_part(sign))
+        if kept and kept != value and len(kept) * 2 > len(value):
+            return kept
+    return ""
 
 
 def remedy_for(domain: Domain, value: Any, *, is_true: bool | None = None) -> str:
@@ -227,11 +288,8 @@ def remedy_for(domain: Domain, value: Any, *, is_true: bool | None = None) -> st
     if type(value) is str:
         if domain.words:
             return suggest(value, domain.words) or _REMEDY
-        for text in (value.lower() if domain.is_lower else value.upper(), value.lower()):
-            kept = "".join(sign for sign in text if domain.has_part(sign))
-            if kept and kept != value and len(kept) * 2 > len(value):
-                return f"did you mean '{kept}'?"
-        return _REMEDY
+        meant = _meant(domain, value)
+        return f"did you mean '{meant}'?" if meant else _REMEDY
     if domain.maximum == 1 and 2 <= value <= 100 and is_true is not True:
         return f"did you mean {value / 100:g}?"
     return _REMEDY

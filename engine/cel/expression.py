@@ -9,7 +9,7 @@ from typing import Any, Final
 from engine.cel import tree
 from engine.cel.check import check
 from engine.cel.grammar import parse
-from engine.cel.lists import FUNCTION, NO_LISTS, Lists, bind
+from engine.cel.lists import FUNCTION, NO_LISTS, Lists, bind, with_lists
 from engine.cel.lowering import Code, join, lower
 from engine.cel.scope import Scope
 from engine.cel.tree import Literal, Node
@@ -63,9 +63,15 @@ def compile_expression(
     functions, wrong numbers of arguments, types that can't fit, and bad literal patterns.
     """
     root, problems = parse(text), list[Problem]()
-    if FUNCTION in text:
+    is_named = any(name in text for name in lists.known)
+    if FUNCTION in text or is_named:
         root, problems = bind(root, lists)
-    return compile_tree(root, text, Scope(variables), problems)
+    try:
+        return compile_tree(root, text, Scope(variables), problems)
+    except ExpressionError as error:
+        if not is_named:
+            raise
+        raise ExpressionError(with_lists(error.problems, lists)) from None
 
 
 def compile_tree(root: Node, text: str, scope: Scope, found: Sequence[Problem] = ()) -> Expression:

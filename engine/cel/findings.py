@@ -22,7 +22,8 @@ class Findings:
     """A tree and what is known of its nodes.
 
     Without `is_strict` nothing is a problem: what is wrong fails when it is evaluated.
-    `has_constants` says that a part of it may be a constant that is yet to be computed.
+    `has_constants` says that a part of it may be a constant that is yet to be computed, `has_logic`
+    that it has `&&` or `||`.
     """
 
     root: Node
@@ -34,6 +35,7 @@ class Findings:
     problems: list[Problem] = field(default_factory=list)
     slots: int = 0
     has_constants: bool = False
+    has_logic: bool = False
 
     def type_of(self, node: Node) -> FieldType | None:
         """The node's type where it is known."""

@@ -20,7 +20,7 @@ from lark.lexer import Lexer
 
 from engine.cel import tree
 from engine.cel.scope import shorten
-from engine.cel.syntax_remedies import remedy_of
+from engine.cel.syntax_remedies import remedy_of, remedy_of_end
 from engine.cel.tokens import Token, TokenKind, syntax_error, tokenize
 from engine.cel.tree_builder import TreeBuilder
 from engine.errors import ExpressionError, Problem
@@ -57,6 +57,9 @@ def _parse(tokens: Any) -> Any:
 
 def _unexpected(found: lark.Token, tokens: Sequence[Token], end: int) -> ExpressionError:
     if found.type == "$END":
+        early = remedy_of_end(tokens)
+        if early is not None:
+            return syntax_error(*early)
         return syntax_error(
             end, "the expression ends too early", "an operand or a bracket is missing"
         )

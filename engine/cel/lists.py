@@ -7,7 +7,7 @@ at the event's `time`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -34,8 +34,11 @@ from engine.watchlist import Watchlist, normalise
 FUNCTION: Final = "watchlist"
 #: The code of a warning that is none in a message: a condition goes before it.
 MISSING_ROW: Final = "may-be-missing"
+_CODE: Final = "watchlist-name"
 _KEY: Final = NORMALIZED_PLATE
 _RAW: Final = PLATE_TEXT
+#: The fields that lists may be asked for.
+PLATES: Final = frozenset({_KEY, _RAW})
 _LOWERING: Final = frozenset({"lower", "lowerAscii"})
 
 
@@ -107,6 +110,8 @@ class _Binding:
             item, container = node.args
             if _is_list(container):
                 self._doubt(item)
+            elif self._is_named(item, container) and isinstance(container, Literal):
+                return _unusable(node)
             return replace(node, args=(self.node(item), self._container(container)))
         if node.function == tree.INDEX and _is_list(node.args[0]):
             what = "gives a row of which a column must be named"
@@ -140,14 +145,32 @@ class _Binding:
     def _container(self, node: Node) -> Node:
         return self._list(node) if _is_list(node) else self.node(node)
 
+    def _is_named(self, item: Node, container: Node) -> bool:
+        """Whether a text stands where the list of that name is meant, which is reported.
+
+        A written list with that one text is only doubted: a text may be meant after all. Lists have
+        plates, so that another field's text may well be called as one of them.
+        """
+        path = dotted(item)
+        if path is None or path[0] not in PLATES:
+            return False
+        is_only = isinstance(container, ListNode) and len(container.items) == 1
+        named = container.items[0] if is_only and isinstance(container, ListNode) else container
+        if not isinstance(named, Literal) or named.value not in self._lists.known:
+            return False
+        self._lists.used.add(named.value)
+        what = f"'{shorten(named.value)}' is the name of a watchlist"
+        severity = Severity.WARNING if is_only else Severity.ERROR
+        problem = Problem(named.offset, _CODE, what, _question(named.value), severity)
+        self.problems.append(problem)
+        return True
+
     def _list(self, node: Node) -> Node:
         """The list itself in place of its name."""
         name = _name(node)
         if name is None:
             what = "watchlist() takes the name of a list, written out"
-            self.problems.append(
-                Problem(node.offset, "watchlist-name", what, 'write watchlist("stolen")')
-            )
+            self.problems.append(Problem(node.offset, _CODE, what, 'write watchlist("stolen")'))
             return _unusable(node)
         self._lists.used.add(name.value)
         known = self._lists.known
@@ -193,6 +216,20 @@ class _Binding:
             remedy = "add the column to its file"
             problem = Problem(node.offset, "watchlist-column", what, remedy, Severity.WARNING)
             self.problems.append(problem)
+
+
+def with_lists(problems: Sequence[Problem], lists: Lists) -> tuple[Problem, ...]:
+    """The problems, where an unknown name is that of a list with how the list is asked."""
+    found: list[Problem] = []
+    for problem in problems:
+        name = problem.what.removeprefix("'").removesuffix("' is not known here")
+        is_name = problem.code == "unknown-name" and name in lists.known
+        found.append(replace(problem, remedy=_question(name)) if is_name else problem)
+    return tuple(found)
+
+
+def _question(name: str) -> str:
+    return f'write watchlist("{shorten(name)}")'
 
 
 def _unusable(node: Node) -> Node:

@@ -13,6 +13,7 @@ from engine.cel.kinds import (
     BOOL,
     CONTAINERS,
     KEYS,
+    KINDS,
     NUMBERS,
     SCALARS,
     can_be_equal,
@@ -32,6 +33,7 @@ from engine.cel.unparse import unparse
 from engine.schema import FieldType, Kind
 
 _NAME: Final = re.compile(r"[a-z_]+(?:\.[a-z_]+)+|camera_id|track_id|latency_ms")
+_VARIABLE: Final = re.compile(r"\$\{\w+\}")
 _DENIED: Final = "an operand of '!'"
 _Kinds = list[FieldType | None]
 
@@ -169,7 +171,26 @@ def _check_membership(findings: Findings, node: Call, kinds: _Kinds) -> None:
         return
     if isinstance(node.args[1], ListNode) and not node.args[1].items:
         findings.warning(node, "never-true", "nothing is in an empty list", "write values into it")
+    _check_mixed(findings, node, item)
     domains.check_membership(findings, node, item)
+
+
+def _check_mixed(findings: Findings, node: Call, item: FieldType | None) -> None:
+    """Warn of those values of a list of several types that no value of the item's type is."""
+    values = constant_of(node.args[1]) if isinstance(node.args[1], ListNode) else None
+    if item is None or type(values) is not list:
+        return
+    kinds = {type(value) for value in values}
+    if len(kinds) < 2:
+        return
+    odd = [value for value in values if not can_be_equal(item, SCALARS[KINDS[type(value)]])]
+    odd = [value for value in odd if value is not None and type(value) not in (list, dict)]
+    if odd:
+        what = f"{title(node.args[0])} is {with_article(item)}, never {domains.shown_values(odd)}"
+        literals = [Literal(node.offset, value) for value in odd]
+        kind = SCALARS[KINDS[type(odd[0])]]
+        remedy = conversion([node.args[0], literals[0]], [item, kind], tree.EQUALS)
+        findings.warning(node, "never-equal", what, remedy)
 
 
 def _has_null(findings: Findings, node: Call, kinds: _Kinds, safe: frozenset[str]) -> bool:
@@ -193,6 +214,7 @@ def _check_equality(findings: Findings, node: Call, kinds: _Kinds) -> None:
         return
     if can_be_equal(left, right):
         _check_constants(findings, node)
+        _check_variable(findings, node)
         _check_fraction(findings, node, (left, right))
         _check_elements(findings, node, (left, right))
         domains.check_equality(findings, node, kinds)
@@ -213,6 +235,20 @@ def _check_constants(findings: Findings, node: Call) -> None:
     remedy = f"a field's name has no quotes: {names[0]}" if names else "write true or false"
     what = "two constants are compared, whatever the event is"
     findings.warning(node, "constant", what, remedy)
+
+
+def _check_variable(findings: Findings, node: Call) -> None:
+    """Warn of `${VAR}` in a text, which stands for itself in an expression.
+
+    Those of the six operators, whose trees have no places, are told where they are read.
+    """
+    if not node.offset:
+        return
+    for arg in node.args:
+        if isinstance(arg, Literal) and type(arg.value) is str and _VARIABLE.search(arg.value):
+            what = f"{title(arg)} is compared as it stands"
+            remedy = "variables of the environment are for channels only: write the value itself"
+            findings.warning(arg, "odd-value", what, remedy)
 
 
 def _check_fraction(findings: Findings, node: Call, kinds: Sequence[FieldType]) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from functools import cache, lru_cache
 from typing import Final
-from zoneinfo import available_timezones
+
+from engine.cel.zones import remedy_of_zone
 
 #: Values by the names that they have in other languages.
 _VALUES: Final = {
@@ -14,6 +13,7 @@ _VALUES: Final = {
     **dict.fromkeys(("true", "yes", "on"), "write true"),
     **dict.fromkeys(("false", "no", "off"), "write false"),
     **dict.fromkeys(("now", "today", "timestamp_now", "date"), "the event's instant is `time`"),
+    **dict.fromkeys(("watchlist", "watchlists", "lists"), 'write watchlist("stolen")'),
     "timestamp": "the type is google.protobuf.Timestamp",
     "duration": "the type is google.protobuf.Duration",
 }
@@ -32,11 +32,29 @@ _FUNCTIONS: Final = {
     **dict.fromkeys(("regex", "match", "search", "like", "regexp"), 'write text.matches("…")'),
     **dict.fromkeys(("includes", "has_part", "in"), 'write text.contains("…"), or x in [a, b]'),
     **dict.fromkeys(("substr", "slice", "left", "right"), "write text.substring(start, end)"),
-    **dict.fromkeys(("hour",), 'write time.getHours("Europe/Berlin")'),
     **dict.fromkeys(("strip",), "write text.trim()"),
     **dict.fromkeys(("str", "text", "tostring"), "write string(x)"),
     **dict.fromkeys(("float", "number", "decimal"), "write double(x)"),
-    **dict.fromkeys(("isnull", "is_null", "exists", "defined"), "write x == null"),
+    **dict.fromkeys(("isnull", "is_null", "missing"), "write x == null"),
+    **dict.fromkeys(("defined", "isset", "is_set", "isnotnull", "notnull"), "write x != null"),
+    **dict.fromkeys(("isin", "is_in", "oneof", "anyof"), "write x in [a, b]"),
+    **dict.fromkeys(("equals", "eq", "isequal"), "compare with =="),
+    **dict.fromkeys(("equalsignorecase", "iequals", "ilike"), 'write lower(x) == "…"'),
+    **dict.fromkeys(("isdigit", "isnumeric", "isdecimal"), "write isNumber(x)"),
+    **dict.fromkeys(("in_watchlist", "inlist", "in_list"), 'write x in watchlist("stolen")'),
+    **dict.fromkeys(
+        ("file", "open", "load", "read", "include", "lookup"),
+        'a list in a file is a watchlist: write x in watchlist("stolen")',
+    ),
+    **dict.fromkeys(("range",), "write a <= x && x < b"),
+    **dict.fromkeys(
+        ("states", "state", "is_state", "state_attr", "is_state_attr"),
+        "fields are written as they are: camera_id",
+    ),
+    **dict.fromkeys(
+        ("sum", "avg", "rate", "increase", "count_over_time", "avg_over_time", "max_over_time"),
+        "a rule sees one reading at a time; how often it alerts says rate_limit",
+    ),
     **dict.fromkeys(("coalesce", "ifnull", "nvl"), "write a != null ? a : b"),
     **dict.fromkeys(("if", "iif"), "write condition ? one : other"),
     **dict.fromkeys(("not",), "write '!'"),
@@ -45,12 +63,14 @@ _FUNCTIONS: Final = {
     **dict.fromkeys(("between",), "write a <= x && x <= b"),
 }
 #: Where all names are told.
-NAMES: Final = "docs/rules.md tells all fields"
+NAMES: Final = "`alert-engine help rules` tells all fields"
 #: Functions elsewhere whose first argument is a new name, as that of a macro.
 NAMING: Final = frozenset({"any", "some", "find", "every", "each", "where", "select"})
-_TOLD: Final = "docs/rules.md tells all functions"
+_TOLD: Final = "`alert-engine help rules` tells all functions"
 #: Parts of an instant by the names of fields elsewhere.
 _PARTS: Final = {
+    "extract": "getHours",
+    "timeofday": "getHours",
     "year": "getFullYear",
     "month": "getMonth",
     "day": "getDate",
@@ -95,7 +115,7 @@ def of_name(name: str) -> str:
         return "only messages and their placeholders know it"
     if name in _EVENTS:
         return "leave it out, fields are written as they are: plate.text"
-    return _VALUES.get(name.lower(), "")
+    return _VALUES.get(name.lower(), "") or _of_instant(name)
 
 
 def of_text(name: str) -> str:
@@ -105,7 +125,7 @@ def of_text(name: str) -> str:
 
 def of_function(name: str) -> str:
     """What is written here for a function of other languages; empty where nothing is known."""
-    return _FUNCTIONS.get(name.lower(), "")
+    return _FUNCTIONS.get(name.lower(), "") or _of_instant(name)
 
 
 def of_any_function() -> str:
@@ -115,8 +135,18 @@ def of_any_function() -> str:
 
 def of_part(field: str) -> str:
     """What is written for a field of an instant, such as `time.hour`."""
-    found = _PARTS.get(field.lower().replace("_", ""))
+    found = _part(field)
     return f'write {found}("Europe/Berlin")' if found else ""
+
+
+def _of_instant(name: str) -> str:
+    """What is written for a part of the event's instant, such as `hour`."""
+    found = _part(name)
+    return f'write time.{found}("Europe/Berlin")' if found else ""
+
+
+def _part(name: str) -> str:
+    return _PARTS.get(name.lower().replace("_", ""), "")
 
 
 def of_regex(fault: str) -> str:
@@ -134,7 +164,7 @@ def of_constant(function: str, text: str) -> str:
     if function == "duration":
         return _of_duration(text)
     if function.startswith("get"):
-        return _of_zone(text)
+        return remedy_of_zone(text)
     if function == "bool":
         return 'write "true" or "false"'
     return 'write digits only, such as "15"' if function in ("int", "uint") else 'write "1.5"'
@@ -157,16 +187,3 @@ def _of_duration(text: str) -> str:
         return f'name the unit: "{text}s" for seconds, "{text}m" for minutes'
     span = _SPAN.fullmatch(text.strip())
     return f'write "{span[1]}{span[2]}"' if span is not None else 'write it like "1h30m" or "90s"'
-
-
-@lru_cache(maxsize=64)
-def _of_zone(name: str) -> str:
-    near = difflib.get_close_matches(name, _zones(), n=1, cutoff=0.75)
-    if near:
-        return f"did you mean '{near[0]}'?"
-    return 'name a place, such as "Europe/Berlin", or an offset, such as "+01:00"'
-
-
-@cache
-def _zones() -> list[str]:
-    return sorted(zone for zone in available_timezones() if "/" in zone)

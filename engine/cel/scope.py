@@ -14,8 +14,12 @@ from engine.cel.values import TYPE_NAMES
 from engine.schema import FieldType
 
 _SHOWN: Final = 40
+#: How alike two names are of which one is a slip of the pen.
+_NEAR: Final = 0.75
 #: How a remedy begins that can't guess what was meant.
 LISTED: Final = "there are: "
+#: How one begins that names what was meant, most likely.
+GUESSED: Final = "did you mean "
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +101,27 @@ class Scope:
         """What may have been meant by an unknown name."""
         if name == OPTIONAL_TYPE:
             return "there are no optional values"
+        found = self.nearest(name)
+        return f"did you mean '{found}'?" if found else _listed([*self.variables, *self.locals])
+
+    def nearest(self, name: str) -> str:
+        """The name of a variable or a field that is most like this one; "" for none."""
         paths = list(_paths(self.variables))
         nested = [path for path in paths if path.endswith(f".{name}")]
         plain = _plain(name)
         nested = nested or [path for path in paths if _plain(path) == plain]
         nested = nested or [path for path in paths if _plain(path.rpartition(".")[2]) == plain]
-        if nested:
-            return f"did you mean '{nested[0]}'?"
-        return suggest(name, [*self.variables, *self.locals])
+        return nested[0] if nested else _nearest(name, sorted([*self.variables, *self.locals]))
+
+    def is_near(self, name: str) -> bool:
+        """Whether the nearest name is so like this one that hardly anything else is meant."""
+        found = self.nearest(name)
+        last = found.rpartition(".")[2]
+        if not found or name in (last, found) or _plain(name) in (_plain(found), _plain(last)):
+            return bool(found)
+        ratio = difflib.SequenceMatcher(None, name.lower(), found.lower()).ratio()
+        is_swapped = sorted(name.lower()) == sorted(found.lower())
+        return ratio >= _NEAR or is_swapped or found.lower().startswith(name.lower())
 
     def has_path(self, path: str) -> bool:
         """Whether a dotted name is that of a variable or of a field in one."""
@@ -133,16 +150,23 @@ def shorten(name: str) -> str:
 def suggest(name: str, names: Iterable[str]) -> str:
     """A remedy: the nearest of `names`, or the few that there are."""
     known = sorted(names)
+    near = _nearest(name, known)
+    return f"did you mean '{near}'?" if near else _listed(known)
+
+
+def _nearest(name: str, known: list[str]) -> str:
     name = name[:_SHOWN]
     lowered = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     if not near and len(name) > 1:
         near = [each for each in lowered if each.startswith(name.lower())]
-    if near:
-        return f"did you mean '{lowered[near[0]]}'?"
-    if 0 < len(known) <= 12:
-        return f"{LISTED}{', '.join(known)}"
-    return ""
+    return lowered[near[0]] if near else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    """A remedy that names all there are, if they are few."""
+    known = sorted(names)
+    return f"{LISTED}{', '.join(known)}" if 0 < len(known) <= 12 else ""
 
 
 def dotted(node: Node) -> tuple[str, Ident] | None:

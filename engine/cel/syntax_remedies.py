@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from engine.cel.remedies import of_part
 from engine.cel.tokens import Token, TokenKind
 from engine.cel.unoffered import remedy_of_sign
 
@@ -20,6 +21,14 @@ _WORDS: Final = {
     "gt": "write '>'",
     "lt": "write '<'",
     "mod": "write '%'",
+    **dict.fromkeys(("ilike", "rlike", "glob"), 'write text.matches("(?i)…")'),
+    **dict.fromkeys(("regex", "regexp", "similar"), 'write text.matches("…")'),
+    **dict.fromkeys(("starts", "begins"), 'write text.startsWith("…")'),
+    "ends": 'write text.endsWith("…")',
+    **dict.fromkeys(("has", "includes"), 'write text.contains("…")'),
+    "unless": "write && !(…)",
+    "default": "write a != null ? a : b",
+    **dict.fromkeys(("select", "where", "from"), "write the condition alone"),
     "like": 'write text.contains("…"), startsWith, endsWith or matches',
     "contains": 'write text.contains("…")',
     "startswith": 'write text.startsWith("…")',
@@ -35,7 +44,15 @@ _WORDS: Final = {
     "false": "compare with '== false', or join it by '&&'",
 }
 _VALUES: Final = frozenset({"true", "false", "null"})
-_UNITS: Final = frozenset({"ms", "s", "m", "h", "d", "min", "sec", "day", "days", "hours"})
+#: Units by how a span is written in them.
+_UNITS: Final = {
+    "ms": "ms",
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), "m"),
+    **dict.fromkeys(("h", "hour", "hours"), "h"),
+    **dict.fromkeys(("d", "day", "days"), "d"),
+}
+_PERCENT: Final = frozenset({"percent", "pct"})
 _NUMBERS: Final = frozenset({TokenKind.INT, TokenKind.UINT, TokenKind.DOUBLE})
 _LITERALS: Final = _NUMBERS | {TokenKind.STRING, TokenKind.BYTES, TokenKind.BOOL, TokenKind.NULL}
 _CLOSERS: Final = frozenset({")", "]"})
@@ -49,8 +66,18 @@ def remedy_of(found: str, offset: int, tokens: Sequence[Token]) -> str:
     token = tokens[place] if place < len(tokens) else None
     after = tokens[place + 1] if place + 1 < len(tokens) else None
     last, following = before.text if before else "", after.text if after else ""
-    if found == "not" and following == "in":
+    if found.lower() == "not" and following.lower() == "in":
         return "write !(x in […])"
+    if found == "IN":
+        return "write 'in' in small letters"
+    if found.lower() == "is":
+        return _of_is(following, tokens[place + 2 : place + 3])
+    if found.lower() == "from" and (part := of_part(last)):
+        return part.replace("write ", "write time.")
+    if found.lower() == "for":
+        return _of_for(after)
+    if found.lower() in _PERCENT and before is not None and before.kind in _NUMBERS:
+        return _percentage(last)
     if found == "!":
         return "write '!=' for unequal; in a message a format stands behind ':'"
     if before is not None and before.kind in _NUMBERS and found[0] == "_":
@@ -65,7 +92,13 @@ def remedy_of(found: str, offset: int, tokens: Sequence[Token]) -> str:
     if token is None or token.kind is TokenKind.OPERATOR:
         return _of_operator(found, before, after, tokens[: place - 1])
     if before is not None and before.kind in _NUMBERS and found in _UNITS:
-        return f'a span is written duration("{last}{found}"), a number has no unit'
+        return f"a span is written {_span(last, found)}, a number has no unit"
+    if before is not None and token.kind is TokenKind.STRING:
+        is_next = token.offset == before.offset + len(last)
+        if is_next and before.kind is TokenKind.STRING:
+            return "put a text that holds a quote into the other quotes"
+        if is_next and before.kind is TokenKind.IDENT and len(last) == 1:
+            return f"a text has no {last} before its quotes: join texts by +"
     if last == "&" or found in ("&", "|"):
         return "write '&&' or '||'"
     if before is not None and before.text in _CLOSERS | {"}"}:
@@ -73,10 +106,67 @@ def remedy_of(found: str, offset: int, tokens: Sequence[Token]) -> str:
     return _MISSING if before is None or before.kind is not TokenKind.OPERATOR else "remove it"
 
 
+def remedy_of_end(tokens: Sequence[Token]) -> tuple[int, str, str] | None:
+    """Where an expression that ends too early went wrong, what is wrong and what to write.
+
+    None where it is just not complete.
+    """
+    last = tokens[-1]
+    if last.text == "%" and len(tokens) > 1 and tokens[-2].kind in _NUMBERS:
+        what = "a number can't be a percentage"
+        return last.offset, what, _percentage(tokens[-2].text)
+    for place, token in enumerate(tokens):
+        if token.text != "?":
+            continue
+        following = tokens[place + 1] if place + 1 < len(tokens) else None
+        if (
+            following is not None
+            and following.text[0] == "."
+            and following.offset == token.offset + 1
+        ):
+            return token.offset, "'?' is not expected here", remedy_of_sign(".")
+        if not any(each.text == ":" for each in tokens[place:]):
+            what = "a '?' without its ':'"
+            return token.offset, what, "write condition ? one : other, or x != null"
+    return None
+
+
+def _percentage(number: str) -> str:
+    return f"write {float(number) / 100:g} for {number} %"
+
+
+def _span(number: str, unit: str) -> str:
+    """A span as it is written."""
+    short = _UNITS[unit]
+    if short == "d" and number.isdigit():
+        return f'duration("{int(number) * 24}h")'
+    return f'duration("{number}{short}")'
+
+
+def _of_is(following: str, rest: Sequence[Token]) -> str:
+    """What `is null` and `is not null` are here."""
+    words = [following.lower(), *(token.text.lower() for token in rest)]
+    if words[0] in ("null", "none", "empty", "missing"):
+        return "write '== null'"
+    if words[0] == "not":
+        return "write '!= null'" if words[1:] in (["null"], ["none"]) else "write '!='"
+    return "compare with '=='"
+
+
+def _of_for(after: Token | None) -> str:
+    if after is not None and after.kind in _NUMBERS:
+        return "a rule sees one reading at a time; how often it alerts says rate_limit"
+    return "write list.exists(item, condition)"
+
+
 def _of_operator(
     found: str, before: Token | None, after: Token | None, earlier: Sequence[Token]
 ) -> str:
     last, following = before.text if before else "", after.text if after else ""
+    if last == "%" and earlier and earlier[-1].kind in _NUMBERS:
+        return _percentage(earlier[-1].text)
+    if last == "/" and found == "*":
+        return "a comment begins with //"
     if found == "?":
         return remedy_of_sign(last) or "write a != null ? a : b"
     if last == "." and len(earlier) > 0 and earlier[-1].kind in _NUMBERS:
@@ -101,6 +191,11 @@ def _of_operator(
         )
     if found in ("(", "["):
         return _MISSING
+    is_number = before is not None and before.kind in _NUMBERS
+    if found == ":" and is_number and _open(earlier)[-1:] == "[":
+        return f"write text.substring({last}, {following})"
+    if found == ":" and is_number and after is not None and after.kind in _NUMBERS:
+        return 'the hour of the event is time.getHours("Europe/Berlin")'
     if found == ":":
         return "a colon belongs to condition ? one : other, and to {key: value}"
     if found == "." and before is not None and before.kind in _NUMBERS:

@@ -7,12 +7,13 @@ values' types. Nothing of a template is ever evaluated by Python.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from engine.cel.expression import Expression, compile_expression
 from engine.cel.failures import Failure, failure
+from engine.cel.foreign_templates import STATEMENT, foreign_forms
 from engine.cel.formats import check_format
 from engine.cel.lists import NO_LISTS, Lists
 from engine.cel.text_format import text_of
@@ -23,9 +24,11 @@ from engine.schema import FieldType, Kind
 
 #: What most placeholders hold; the sign behind it is not part of a longer expression.
 _PLAIN_PATH: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9.]*(?=[}:])")
-#: What other template languages take for a placeholder.
-_DOUBLED: Final = re.compile(r"(?<!\{)\{\{\s*([a-zA-Z_][\w.]*)\s*\}\}(?!\})")
 _WARNING: Final = Severity.WARNING
+_STATEMENTS: Final = {
+    "%": ("'{%' begins a statement of another language", STATEMENT),
+    "#": ("'{#' begins a comment of another language", "remove it, or write it behind a # of YAML"),
+}
 _PIECES: Final = re.compile(r"\{\{|\}\}|\{|\}")
 
 
@@ -100,26 +103,32 @@ def compile_template(
     """
     check_length(text, "the template")
     parts: list[str | Placeholder] = []
+    texts: list[tuple[int, str]] = []
+    read: list[tuple[int, FieldType | None]] = []
     problems: list[Problem] = []
     placeholders = _Placeholders(text, variables, {} if known is None else known, lists)
     position = 0
     while (piece := _PIECES.search(text, position)) is not None:
         parts.append(text[position : piece.start()])
+        texts.append((position, text[position : piece.start()]))
         position = piece.end()
         if piece[0] == "{":
             placeholder, position, found = placeholders.read(position)
             problems.extend(found)
             if placeholder is not None:
                 parts.append(placeholder)
+                read.append((piece.start(), placeholder.expression.type))
         elif piece[0] == "}":
             what = "a '}' without a '{'"
             problems.append(Problem(piece.start(), "syntax", what, "write '}}' for a brace"))
         else:
             parts.append(piece[0][0])
     parts.append(text[position:])
+    texts.append((position, text[position:]))
     if problems:
         raise ExpressionError(tuple(problems))
-    return _template(text, parts, _doubled_braces(text, variables))
+    odd = foreign_forms(text, texts, read, variables, placeholders.fault_of)
+    return _template(text, parts, sorted(odd, key=lambda each: each.offset))
 
 
 def _template(text: str, parts: list[str | Placeholder], odd: Iterable[Problem] = ()) -> Template:
@@ -150,6 +159,10 @@ class _Placeholders:
         There is none where something is wrong.
         """
         text = self._text
+        sign = text[start : start + 1]
+        if sign in _STATEMENTS:
+            what, remedy = _STATEMENTS[sign]
+            return None, self._behind(start), (Problem(start, "syntax", what, remedy),)
         try:
             end = self._end(start)
         except ExpressionError as error:
@@ -157,7 +170,9 @@ class _Placeholders:
         source = text[start:end].strip()
         if not source:
             what = "a placeholder without an expression"
-            problem = Problem(start, "syntax", what, "write '{{' for a brace")
+            problem = Problem(
+                start, "syntax", what, "name a field, such as {camera_id}; write '{{' for a brace"
+            )
             return None, self._behind(end), (problem,)
         closed = _closing(text, end)
         if closed < 0:
@@ -172,8 +187,16 @@ class _Placeholders:
         problems = check_format(format_spec, expression.type, end + 1)
         if problems:
             return None, closed + 1, problems
-        expression = _warned_of_record(expression, source, start)
+        expression = _warned(expression, source, start)
         return Placeholder(expression, format_spec), closed + 1, ()
+
+    def fault_of(self, source: str) -> str:
+        """How to correct this text, if it were an expression; "" where it needs no correction."""
+        try:
+            self._expression(source, 0)
+        except ExpressionError as error:
+            return error.problems[0].remedy or error.problems[0].what
+        return ""
 
     def _behind(self, position: int) -> int:
         """Where to go on behind what can't be read."""
@@ -204,25 +227,19 @@ def _moved(problems: Sequence[Problem], offset: int) -> tuple[Problem, ...]:
     return tuple(replace(problem, offset=problem.offset + offset) for problem in problems)
 
 
-def _warned_of_record(expression: Expression, source: str, offset: int) -> Expression:
-    """The expression with a warning where it is a whole record."""
+def _warned(expression: Expression, source: str, offset: int) -> Expression:
+    """The expression with a warning where it is a whole record, or one number in its digits."""
     kind = expression.type
+    if source.isdigit():
+        what = f"the number {source} is shown, whatever the event is"
+        problem = Problem(offset, "odd-value", what, "name a field, such as {camera_id}", _WARNING)
+        return replace(expression, warnings=(*expression.warnings, problem))
     if kind is None or kind.kind is not Kind.RECORD or not kind.fields:
         return expression
     names = ", ".join(f"{source}.{name}" for name in kind.fields)
     what = "a whole record is shown with all its fields"
     problem = Problem(offset, "odd-value", what, f"name those that matter: {names}", _WARNING)
     return replace(expression, warnings=(*expression.warnings, problem))
-
-
-def _doubled_braces(text: str, variables: Mapping[str, FieldType]) -> Iterator[Problem]:
-    """Warnings of fields in doubled braces, which stand for braces and not for a value."""
-    for found in _DOUBLED.finditer(text):
-        name = found[1]
-        if name.partition(".")[0] in variables:
-            what = f"doubled braces are shown as braces: {{{name}}}"
-            remedy = f"write {{{name}}} for the value"
-            yield Problem(found.start(), "odd-value", what, remedy, _WARNING)
 
 
 def _closing(text: str, start: int) -> int:

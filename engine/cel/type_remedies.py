@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -56,6 +57,12 @@ def conversion(args: Sequence[Node], kinds: Sequence[FieldType | None], function
     """What to write instead where two types don't go together."""
     known = {kind.kind for kind in kinds if kind is not None}
     literals = [arg.value for arg in args if isinstance(arg, Literal)]
+    texts = [value.strip().lower() for value in literals if type(value) is str]
+    if texts and Kind.TIMESTAMP in known and _CLOCK.fullmatch(texts[0]) is not None:
+        return 'the hour of the event is time.getHours("Europe/Berlin")'
+    if texts and Kind.INT in known and (number := _COUNTED.get(texts[0][:3])) is not None:
+        first = "January" if texts[0][:3] in _MONTHS else "Sunday"
+        return f"{first} is 0: write {number}"
     if Kind.STRING in known and known & NUMBERS:
         return _text_or_number(literals, function)
     if known == {Kind.STRING, Kind.BOOL} and {"true", "false"} & {*map(str, literals)}:
@@ -88,6 +95,24 @@ def _of_record(args: Sequence[Node], kinds: Sequence[FieldType | None]) -> str:
     return _ALIKE
 
 
+_CLOCK: Final = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
+_MONTHS: Final = (
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "may",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "oct",
+    "nov",
+    "dec",
+)
+_DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+#: Months and days as `getMonth()` and `getDayOfWeek()` count them.
+_COUNTED: Final = {name: number for names in (_MONTHS, _DAYS) for number, name in enumerate(names)}
 _SPANS: Final[dict[frozenset[Kind], str]] = {
     frozenset({Kind.STRING, Kind.TIMESTAMP}): (
         'read the text as a time: timestamp("2025-12-25T16:00:00Z"); the event\'s own is `time`'

@@ -10,6 +10,7 @@ import yaml
 from engine.errors import Place
 from engine.rules.findings import Code, Findings, named, shown
 from engine.rules.node import Listing, Node, Scalar, Source, Table
+from engine.rules.yaml_remedies import denied, remedy_of_tag
 
 MAX_DEPTH: Final = 50
 MAX_NODES: Final = 1_000_000
@@ -18,9 +19,9 @@ TOO_DEEP: Final = f"this is nested more than {MAX_DEPTH} deep"
 LESS_DEEP: Final = "no rule needs that: look at the brackets"
 
 _STANDARD: Final = "tag:yaml.org,2002:"
-_TEXT_TAGS: Final = frozenset({"!", f"{_STANDARD}str"})
+_TEXT_TAGS: Final = frozenset({f"{_STANDARD}str"})
 _TYPED_TAGS: Final = frozenset(f"{_STANDARD}{name}" for name in ("int", "float", "bool", "null"))
-_COLLECTION_TAGS: Final = frozenset({"!", f"{_STANDARD}map", f"{_STANDARD}seq"})
+_COLLECTION_TAGS: Final = frozenset({f"{_STANDARD}map", f"{_STANDARD}seq"})
 
 
 class StopReadingError(Exception):
@@ -104,15 +105,24 @@ class Builder:
 
     def _scalar(self, event: Any) -> Scalar:
         self._count(event)
-        plain = event.implicit[0]
+        plain, text = event.implicit[0], event.value
         tag = event.tag
         if tag is not None:
             plain = tag in _TYPED_TAGS
             if not plain and tag not in _TEXT_TAGS:
-                self._tag_fault(event)
+                text = self._of_tag(event)
         mark = event.start_mark
         line = self._line_of(mark)
-        return Scalar(self._source, event.value, plain, event.style or "", line, mark.column + 1)
+        return Scalar(self._source, text, plain, event.style or "", line, mark.column + 1)
+
+    def _of_tag(self, event: Any) -> str:
+        """The text of a scalar with a tag that is a fault."""
+        key = self._stack[-1].key if self._stack else None
+        name = key.text if key is not None else ""
+        is_plain = not event.style and not event.tag.startswith(_STANDARD)
+        text = denied(name, event.tag, event.value) if is_plain else ""
+        self._tag_fault(event, name, text)
+        return text or str(event.value)
 
     def _line_of(self, mark: Any) -> int:
         """The line, from 1: the same object for a whole line, which saves a tenth of all nodes."""
@@ -120,15 +130,11 @@ class Builder:
             self._line = mark.line + 1
         return self._line
 
-    def _tag_fault(self, event: Any) -> None:
-        is_standard = event.tag.startswith(_STANDARD)
-        name = f"!!{shown(event.tag.removeprefix(_STANDARD))}" if is_standard else "`!…`"
-        self._findings.error(
-            self._place(event),
-            Code.TAG,
-            f"the tag {name} is not supported",
-            "remove it, or put quotes around the value if it is no tag",
-        )
+    def _tag_fault(self, event: Any, key: str = "", text: str = "") -> None:
+        what, remedy = remedy_of_tag(key, event.tag, text)
+        if event.tag.startswith(_STANDARD):
+            what = f"the tag !!{shown(event.tag.removeprefix(_STANDARD))} is not supported"
+        self._findings.error(self._place(event), Code.TAG, what, remedy)
 
     def _open(self, event: Any, node_type: type[Table] | type[Listing]) -> None:
         self._count(event)
@@ -172,6 +178,9 @@ class Builder:
                 f"the aliases stand for more than {MAX_ALIASED_NODES:,} values",
                 "write fewer of them",
             )
+        if isinstance(node, Table):
+            mark = event.start_mark
+            node = node.seen_at(self._line_of(mark), mark.column + 1)
         self._add(node, weight)
 
     def _add(self, node: Node, weight: int) -> None:

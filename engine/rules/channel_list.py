@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from channels.address import address_kind
 from channels.alert import Target
 from channels.block import Made, faults_of
 from channels.misconfigured import MisconfiguredTarget
@@ -14,10 +15,15 @@ from channels.spec import url_targets
 from engine.errors import ChannelError, Fault, Place
 from engine.rules.fields import CUT, FLAGS, as_listing, as_table, as_text, check_keys
 from engine.rules.findings import Code, Findings, shown, suggestion
+from engine.rules.names import Names
 from engine.rules.node import Listing, Node, Scalar, Table
 from engine.rules.values import plain_value
 
 PLAN_CHANNELS: Final = ("email", "slack", "webhook", "sms")
+#: What says "every channel" elsewhere.
+_ALL: Final = frozenset({"all", "*", "any", "everyone"})
+_PARTS: Final = re.compile(r"[\s,;]+")
+_NAMES: Final = re.compile(r"[A-Za-z0-9_.-]+(?:\s*[,;]?\s*[A-Za-z0-9_.-]+)*")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 StandIn = Callable[[str], tuple[Target, ...]]
@@ -63,7 +69,12 @@ class ChannelList:
         self._stand_in = stand_in
         self._is_whole = is_whole
         self._findings = findings
-        self._places: dict[str, Place] = {}
+        self._names = Names(
+            findings,
+            Code.DUPLICATE_CHANNEL,
+            "the channel `{}` is defined twice",
+            "rename or remove one of them",
+        )
         self._disabled: dict[str, Place] = {}
 
     def read_channels(self, node: Node) -> None:
@@ -80,7 +91,7 @@ class ChannelList:
                     "use at most 64 letters, digits, `_`, `.` and `-`",
                 )
             elif table is not None:
-                self._make(key, table.values[name], url_targets)
+                self._make(key, table.values[name], url_targets, table.place)
 
     def read_notifications(self, node: Node) -> None:
         """Takes a file's `notifications:`, the blocks of the plan's form."""
@@ -95,25 +106,16 @@ class ChannelList:
                 continue
             block = as_table(table.values[name], f"`{name}`", self._findings)
             if block is None:
-                self._places.setdefault(name, key.place)
+                self._names.take(key, table.place)
             elif _is_disabled(block) and self._stand_in is None:
                 self._disabled.setdefault(name, key.place)
                 self._made(key, block, plan_targets)
             else:
-                self._make(key, block, plan_targets)
+                self._make(key, block, plan_targets, table.place)
 
-    def _make(self, key: Scalar, definition: Node, make: MakeTargets) -> None:
-        name = key.text
-        first = self._places.setdefault(name, key.place)
-        if first != key.place:
-            self._findings.error(
-                key.place,
-                Code.DUPLICATE_CHANNEL,
-                f"the channel `{name}` is defined twice, first at {first}",
-                "rename or remove one of them",
-            )
-        else:
-            self.targets[name] = self._targets_of(key, definition, make)
+    def _make(self, key: Scalar, definition: Node, make: MakeTargets, owner: Place) -> None:
+        if self._names.take(key, owner):
+            self.targets[key.text] = self._targets_of(key, definition, make)
 
     def _targets_of(self, key: Scalar, definition: Node, make: MakeTargets) -> tuple[Target, ...]:
         if self._stand_in is not None:
@@ -174,7 +176,7 @@ class ChannelList:
                 "add `notify:`; an empty list says that it is meant so",
             )
             return ()
-        listing = as_listing(node, "`notify`", self._findings)
+        listing = as_listing(node, "`notify`", self._findings, self._as_list(node))
         if listing is None:
             return ()
         found = [as_text(item, "a channel", self._findings) for item in listing.items]
@@ -182,7 +184,7 @@ class ChannelList:
         names = dict.fromkeys(
             scalar.text for scalar in found if scalar is not None and self._is_known(scalar)
         )
-        left = tuple(name for name in names if name in self._places)
+        left = tuple(name for name in names if name in self._names.places)
         if is_enabled and len(left) < len(names):
             self._warn_of_disabled(listing, [name for name in names if name not in left], rule_id)
         return left
@@ -197,20 +199,38 @@ class ChannelList:
 
     def _is_known(self, scalar: Scalar) -> bool:
         name = scalar.text
-        if name in self._places or name in self._disabled:
+        if name in self._names.places or name in self._disabled:
             return True
         if not self._is_whole:
             return False
-        known = sorted({*self._places, *self._disabled})
+        known = sorted({*self._names.places, *self._disabled})
         where = "`notifications:`" if name in PLAN_CHANNELS else "`channels:`"
         has = f"; there are {', '.join(known)}" if known else ""
-        self._findings.error(
-            scalar.place,
-            Code.UNKNOWN_CHANNEL,
-            f"unknown channel `{shown(name)}`",
-            suggestion(name, known, f"define it under {where}{has}"),
-        )
+        what, remedy = f"unknown channel `{shown(name)}`", f"define it under {where}{has}"
+        if (kind := _no_name(name)) != "":
+            what = f"`notify` takes names of channels, not {kind}"
+            remedy = f"define it under `channels:`, and write its name here{has}"
+        elif all(part in known for part in _PARTS.split(name.strip())):
+            remedy = f"write [{', '.join(_PARTS.split(name.strip()))}]"
+        else:
+            remedy = suggestion(name, known, remedy)
+        self._findings.error(scalar.place, Code.UNKNOWN_CHANNEL, what, remedy)
         return False
+
+    def _as_list(self, node: Node) -> str:
+        """What to write for a `notify` that is no list."""
+        if isinstance(node, Table):
+            return f"write [{', '.join(node.keys)}]" if node.keys else ""
+        if not isinstance(node, Scalar):
+            return ""
+        name, known = node.text.strip(), sorted({*self._names.places, *self._disabled})
+        if FLAGS.get(name) is False or name.lower() == "none":
+            return "write [], which says that alerts are only stored"
+        if name.lower() in _ALL:
+            return f"name them: [{', '.join(known)}]" if known else "name them: [email, pager]"
+        if (kind := _no_name(name)) != "":
+            return f"write the names of channels; {kind} belongs under `channels:`"
+        return f"write [{', '.join(_PARTS.split(name))}]" if _NAMES.fullmatch(name) else ""
 
     def _warn_of_disabled(self, notify: Listing, names: list[str], rule_id: str) -> None:
         verb = "is" if len(names) == 1 else "are"
@@ -230,6 +250,17 @@ class ChannelList:
                 f"the rule {rule_id} is not sent everywhere: {what}",
                 "enable it, or remove the name",
             )
+
+
+def _no_name(text: str) -> str:
+    """What a text is that can't be a channel's name, but a part of its definition."""
+    if _NAME.fullmatch(text):
+        return ""
+    if "://" in text:
+        return "a URL"
+    if "${" in text:
+        return "`${…}`"
+    return address_kind(text)[0]
 
 
 def _is_disabled(block: Table) -> bool:

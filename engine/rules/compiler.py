@@ -22,12 +22,15 @@ _Compiled = TypeVar("_Compiled", Expression, Template)
 
 
 class Compiler:
-    """Compiles against one event schema; equal texts are compiled once."""
+    """Compiles against one event schema; equal texts are compiled once.
+
+    `lists` is what `watchlist("…")` means.
+    """
 
     def __init__(self, schema: EventSchema, findings: Findings, lists: Lists = NO_LISTS) -> None:
         self.schema = schema
         self._findings = findings
-        self._lists = lists
+        self.lists = lists
         self._template_variables = {**schema.variables, **TEMPLATE_VARIABLES}
         self._expressions: dict[str, Expression | ExpressionError] = {}
         self._templates: dict[str, Template | ExpressionError] = {}
@@ -57,7 +60,7 @@ class Compiler:
         found = self._expressions.get(text)
         if found is None:
             try:
-                found = compile_expression(text, self.schema.variables, self._lists)
+                found = compile_expression(text, self.schema.variables, self.lists)
             except ExpressionError as error:
                 found = error
             self._expressions[text] = found
@@ -68,7 +71,7 @@ class Compiler:
         if found is None:
             try:
                 found = compile_template(
-                    text, self._template_variables, self._placeholders, self._lists
+                    text, self._template_variables, self._placeholders, self.lists
                 )
             except ExpressionError as error:
                 found = error

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from engine.cel import Expression, Operator, conjunction, lower_condition
+from engine.cel.contradictions import clash
 from engine.cel.kinds import with_article
+from engine.cel.lists import PLATES
+from engine.cel.scope import dotted
+from engine.cel.tree import Node as CelNode
 from engine.cel.type_remedies import to_condition
-from engine.errors import ExpressionError, Place
+from engine.errors import ExpressionError, Place, Problem
 from engine.rules.compiler import Compiler, tell
 from engine.rules.fields import as_listing, as_table, as_text, check_keys
 from engine.rules.findings import Code, Findings, shown, suggestion
 from engine.rules.node import Listing, Node, Scalar, Table
 from engine.rules.values import INVALID, operand
-from engine.schema import Kind
+from engine.schema import FieldType, Kind
 
 MAX_CONDITIONS: Final = 500
 _UNDER_WHEN: Final = "for all others write an expression under `when`"
@@ -24,7 +30,7 @@ _OPERATORS: Final = {
     **dict.fromkeys((">", "gt", "above"), Operator.GREATER_THAN),
     **dict.fromkeys(("<", "lt", "below"), Operator.LESS_THAN),
     **dict.fromkeys(("like", "includes"), Operator.CONTAINS),
-    **dict.fromkeys(("matches", "~", "=~", "starts_with", "ends_with"), Operator.REGEX),
+    **dict.fromkeys(("matches", "~", "=~"), Operator.REGEX),
 }
 #: What no operator says, as an expression says it.
 _SIGNS: Final = {
@@ -37,7 +43,15 @@ _SIGNS: Final = {
     **dict.fromkeys(("exists", "is_set", "is_not_null"), "… != null"),
     **dict.fromkeys(("is_null", "missing", "empty"), "… == null"),
     "between": "… >= … && … <= …",
+    **dict.fromkeys(("in_watchlist", "watchlist", "in_file"), "… in watchlist(…)"),
+    **dict.fromkeys(("starts_with", "startswith", "begins_with", "prefix"), "….startsWith(…)"),
+    **dict.fromkeys(("ends_with", "endswith", "suffix"), "….endsWith(…)"),
 }
+#: What joins conditions elsewhere.
+_JOINERS: Final = frozenset({"all", "any", "and", "or", "not", "none", "all_of", "any_of"})
+_LIST_FILE: Final = re.compile(r"\.(?:csv|txt|xlsx?|json|tsv)$", re.I)
+_EITHER: Final = "all conditions must hold: for one or the other write `a || b` under `when`"
+_OF_VALUES: Final = frozenset({Operator.EQUALS, Operator.IN_LIST})
 _ITEMS: Final = "write each condition after `- `"
 CONDITION_KEYS: Final = ("field", "operator", "value")
 
@@ -63,6 +77,7 @@ def read_condition(rule: Table, compiler: Compiler, findings: Findings) -> Expre
     if not good or len(good) != len(parts):
         return None
     condition = conjunction(good)
+    _warn_of_clash(rule, good, compiler, findings)
     if condition.fallback:
         key = rule.keys["when"] if "when" in rule.keys else rule.keys["conditions"]
         findings.warning(
@@ -73,6 +88,42 @@ def read_condition(rule: Table, compiler: Compiler, findings: Findings) -> Expre
         )
     # What it was generated from is wanted for a conjunction only, and takes a third of its memory.
     return replace(condition, code=None)
+
+
+def _warn_of_clash(
+    rule: Table, parts: Sequence[Expression], compiler: Compiler, findings: Findings
+) -> None:
+    """Warns of conditions that no event can meet together."""
+
+    def type_of(node: CelNode) -> FieldType | None:
+        name = dotted(node)
+        return compiler.schema.field(name[0]) if name is not None else None
+
+    found = clash([part.root for part in parts], type_of)
+    if found is None:
+        return
+    nodes = _nodes_of(rule)
+    second = nodes[found.second]
+    what, remedy = "this never holds together with the conditions before it", _EITHER
+    if found.first is not None:
+        first = nodes[found.first]
+        what = f"this never holds together with the condition in line {first.place.line}"
+        if all(_is_of_values(node) for node in (first, second)):
+            remedy = "all conditions must hold: write one in_list for several values of a field"
+    findings.warning(second.place, Code.NEVER_TRUE, what, remedy)
+
+
+def _nodes_of(rule: Table) -> list[Node]:
+    """What stands for each part of a rule's condition, in the order of `read_condition`."""
+    conditions, when = rule.values.get("conditions"), rule.values.get("when")
+    nodes = list(conditions.items) if isinstance(conditions, Listing) else []
+    return nodes if when is None else [*nodes, when]
+
+
+def _is_of_values(node: Node) -> bool:
+    """Whether it is a condition that names the values of its field."""
+    operator = node.values.get("operator") if isinstance(node, Table) else None
+    return isinstance(operator, Scalar) and operator.text in _OF_VALUES
 
 
 def _when(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression | None:
@@ -102,6 +153,8 @@ def _one_expression(node: Node) -> str:
     """The remedy for a `when` of several, or of the operators' form."""
     if isinstance(node, Listing):
         return "write one expression, its parts joined with &&"
+    if isinstance(node, Table) and any(key.lower() in _JOINERS for key in node.keys):
+        return "write one expression, its parts joined with && or ||, denied with !(…)"
     if isinstance(node, Table) and "field" in node.values:
         return "write it as an item of a list under `conditions:`"
     return "put quotes around the whole expression"
@@ -131,6 +184,11 @@ def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression |
     table = as_table(node, "a condition", findings, remedy)
     if table is None:
         return None
+    if any(key.lower() in _JOINERS for key in table.keys):
+        what = "a condition can't hold others: all conditions must hold"
+        remedy = "write an expression under `when:`, with && and || and !(…)"
+        findings.error(table.place, Code.UNKNOWN_KEY, what, remedy)
+        return None
     check_keys(table, CONDITION_KEYS, "a condition", findings)
     field = _required(table, "field", findings)
     operator = _operator(table, findings)
@@ -145,6 +203,8 @@ def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression |
     if field is None or operator is None or value_node is None:
         return None
     field_type = compiler.schema.field(field.text)
+    if _is_list(value_node, operator, field.text, compiler, findings):
+        return None
     value = operand(value_node, operator, field.text, field_type, findings)
     if value is INVALID:
         return None
@@ -161,10 +221,45 @@ def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression |
     try:
         lowered = lower_condition(field.text, operator, value, compiler.schema.variables)
     except ExpressionError as error:
-        tell(error.problems, place_at, findings)
+        tell([_under_when(each) for each in error.problems], place_at, findings)
         return None
     tell(lowered.warnings, place_at, findings)
     return lowered
+
+
+def _under_when(problem: Problem) -> Problem:
+    """The problem, whose remedy is an expression only under `when`."""
+    is_call = problem.remedy.startswith("write ") and problem.remedy.endswith(")")
+    remedy = f"{problem.remedy} in an expression under `when`"
+    return replace(problem, remedy=remedy) if is_call else problem
+
+
+def _is_list(
+    node: Node, operator: Operator, field: str, compiler: Compiler, findings: Findings
+) -> bool:
+    """Whether the value is not one, but the name of a watchlist or of its file; reports it.
+
+    An `in_list` of that one value is only doubted: a text may be meant after all.
+    """
+    items = node.items if isinstance(node, Listing) else [node]
+    named = items[0] if len(items) == 1 else None
+    if operator is not Operator.IN_LIST or field not in PLATES or not isinstance(named, Scalar):
+        return False
+    name, is_only = named.text.strip(), isinstance(node, Listing)
+    if name in compiler.lists.known:
+        compiler.lists.used.add(name)
+        what = f"`{shown(name)}` is the name of a watchlist"
+        remedy = f'write `{field} in watchlist("{shown(name)}")` under `when`'
+    elif _LIST_FILE.search(name) is not None and not is_only:
+        what = f"the value of in_list is a file, `{shown(name)}`"
+        remedy = "name it under `watchlists:`, and ask for it by `in watchlist(…)` under `when`"
+    else:
+        return False
+    if is_only:
+        findings.warning(named.place, Code.AMBIGUOUS_VALUE, what, remedy)
+    else:
+        findings.error(named.place, Code.WRONG_TYPE, what, remedy)
+    return not is_only
 
 
 def _meant(text: str) -> str:

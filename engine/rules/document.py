@@ -13,6 +13,7 @@ from engine.rules.builder import LESS_DEEP, TOO_DEEP, Builder, StopReadingError
 from engine.rules.findings import Code, Findings
 from engine.rules.node import Node, Scalar, Source
 from engine.rules.position import BREAK
+from engine.rules.yaml_remedies import remedy_of_line
 
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 
@@ -130,8 +131,19 @@ def _syntax_fault(error: yaml.YAMLError, source: Source, findings: Findings) -> 
         # The parser has a limit of its own, and looks ahead.
         findings.error(place, Code.TOO_DEEP, TOO_DEEP, LESS_DEEP)
         return
+    found = remedy_of_line(_line(source.text, place.line), problem)
+    if found is not None:
+        problem, remedy = found
+        findings.error(place, Code.YAML, f"this is not valid YAML: {problem}", remedy)
+        return
     remedy = next((remedy for part, remedy in _REMEDIES if part in problem), _NEAR)
     findings.error(place, Code.YAML, f"this is not valid YAML: {problem}", remedy)
+
+
+def _line(text: str, number: int) -> str:
+    """The line of that number, from 1; "" behind the last."""
+    lines = BREAK.split(text)
+    return lines[number - 1] if number <= len(lines) else ""
 
 
 def _before_bad_character(error: yaml.reader.ReaderError, text: str) -> str:

@@ -37,6 +37,25 @@ _PLACES: Final = {
 }
 
 
+#: What keys of other programs are here.
+_KEYS: Final = {
+    **dict.fromkeys(("cooldown", "throttle", "debounce", "cool_down"), "cooldown_seconds: …"),
+    **dict.fromkeys(("repeat_interval", "interval", "minutes", "seconds"), "cooldown_seconds: …"),
+    **dict.fromkeys(("group_by", "unique_by", "key", "keys", "by"), "dedup_key: …"),
+    **dict.fromkeys(("severity", "level", "urgency"), "priority: high, medium or low"),
+    **dict.fromkeys(("expr", "expression", "query", "filter", "if", "where"), "when: …"),
+    **dict.fromkeys(("title", "alert", "alias", "label"), "name: …"),
+    **dict.fromkeys(("annotations", "summary", "body", "text", "msg"), "message_template: …"),
+    **dict.fromkeys(("action", "actions", "receiver", "receivers", "send_to", "to"), "notify: […]"),
+    **dict.fromkeys(("active", "disabled", "enable"), "enabled: true or false"),
+    **dict.fromkeys(("op", "test", "comparison"), "operator: …"),
+    **dict.fromkeys(("input", "given", "reading", "fields"), "event: {…}"),
+    **dict.fromkeys(
+        ("match", "matches", "should_match", "then", "result", "output"), "expect: match"
+    ),
+}
+
+
 def kind_of(node: Node) -> str:
     """What a node is, in words."""
     if isinstance(node, Table):
@@ -55,6 +74,7 @@ def check_keys(table: Table, known: Sequence[str], where: str, findings: Finding
                 Code.UNKNOWN_KEY,
                 f"unknown key{named(name)} in {where}",
                 _elsewhere(name, known)
+                or _otherwise(name, known)
                 or suggestion(name, known, f"the keys are {', '.join(known)}"),
             )
 
@@ -66,6 +86,17 @@ def _elsewhere(name: str, known: Sequence[str]) -> str:
         return f"write {first}: {{{shown(rest)}: …}}"
     place = _PLACES.get(name, "")
     return f"it belongs {place}" if place else ""
+
+
+def _otherwise(name: str, known: Sequence[str]) -> str:
+    """What a key of another program is here, where that may stand here."""
+    meant = _KEYS.get(name.lower(), "")
+    key = meant.partition(":")[0]
+    if key.startswith(name) and len(name) > 3:
+        return ""
+    if key in ("cooldown_seconds", "dedup_key") and "rate_limit" in known:
+        return f"write rate_limit: {{{meant}}}"
+    return f"write {meant}" if key in known else ""
 
 
 def as_table(node: Node, name: str, findings: Findings, remedy: str = "") -> Table | None:

@@ -17,7 +17,10 @@ SUFFIXES: Final = frozenset({".yaml", ".yml"})
 def rule_files(paths: Sequence[Path], findings: Findings) -> tuple[Path, ...]:
     """Every file given, and every YAML file at any depth of a folder given; each once, sorted.
 
-    Hidden files and folders are left out: a mounted Kubernetes ConfigMap keeps copies there.
+    A file is read once, however many paths and links lead to it. A copy is another file, and so is
+    a second name on the disk: inode numbers of shared folders may repeat, and a file that is left
+    out in silence is worse than ids that are reported as used twice. Hidden files and folders are
+    left out: a mounted Kubernetes ConfigMap keeps copies there.
     """
     found: dict[str, Path] = {}
     for path in paths:

@@ -46,6 +46,7 @@ class Code(StrEnum):
     EMPTY_KEY = "empty-key"
     NULLABLE_CONDITION = "may-be-null"
     ODD_KEY = "odd-key"
+    NEVER_TRUE = "never-true"
     NO_EFFECT = "no-effect"
     SLOW = "slow"
     EVENT = "event"

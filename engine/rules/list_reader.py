@@ -14,6 +14,7 @@ from engine.errors import Place
 from engine.rules.fields import as_table, as_text, check_keys, number_of
 from engine.rules.files import absolute
 from engine.rules.findings import Code, Findings, shown, suggestion
+from engine.rules.names import Names
 from engine.rules.node import Node, Scalar, Table
 from engine.watchlist import DEFAULT_MAX_SHRINK, DateOrder, Definition, Watchlist, read_watchlist
 
@@ -55,7 +56,12 @@ class ListReader:
         self._known = _NONE if known is None else known
         self._zone = zone
         self._root = root
-        self._places: dict[str, Place] = {}
+        self._names = Names(
+            findings,
+            Code.DUPLICATE_WATCHLIST,
+            "the watchlist `{}` is defined twice",
+            "rename or remove one of them",
+        )
 
     def read(self, node: Node) -> None:
         """Takes a file's `watchlists:`."""
@@ -71,11 +77,11 @@ class ListReader:
                     "use at most 64 letters, digits, `_`, `.` and `-`",
                 )
             elif table is not None:
-                self._take(key, table.values[name])
+                self._take(key, table.values[name], table.place)
 
     def warn_of_unused(self) -> None:
         """Warn of each list that no expression asks for."""
-        for name, place in self._places.items():
+        for name, place in self._names.places.items():
             if name not in self.lists.used:
                 self._findings.warning(
                     place,
@@ -84,16 +90,9 @@ class ListReader:
                     f'write `plate.normalized_text in watchlist("{name}")` in a rule, or remove it',
                 )
 
-    def _take(self, key: Scalar, node: Node) -> None:
+    def _take(self, key: Scalar, node: Node, owner: Place) -> None:
         name = key.text
-        first = self._places.setdefault(name, key.place)
-        if first != key.place:
-            self._findings.error(
-                key.place,
-                Code.DUPLICATE_WATCHLIST,
-                f"the watchlist `{name}` is defined twice, first at {first}",
-                "rename or remove one of them",
-            )
+        if not self._names.take(key, owner):
             return
         self._named[name] = None
         definition = self._definition(key, node)

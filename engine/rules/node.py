@@ -120,6 +120,12 @@ class Table:
         self.keys: dict[str, Scalar] = {}
         self.values: dict[str, Node] = {}
 
+    def seen_at(self, line: int, column: int) -> Table:
+        """The same mapping where an alias stands for it."""
+        seen = Table(self.source, line, column)
+        seen.keys, seen.values = self.keys, self.values
+        return seen
+
     @property
     def place(self) -> Place:
         """Where it starts."""

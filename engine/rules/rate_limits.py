@@ -10,9 +10,10 @@ from engine.cel import Expression
 from engine.cel.emptiness import is_met_by_empty, value_if_empty
 from engine.cel.guards import when_true
 from engine.cel.naming import name_of
+from engine.cel.tree import Literal
 from engine.errors import Place
 from engine.rules.compiler import Compiler
-from engine.rules.fields import as_flag, as_table, as_text, check_keys, kind_of, number_of
+from engine.rules.fields import FLAGS, as_flag, as_table, as_text, check_keys, kind_of, number_of
 from engine.rules.findings import Code, Findings, shown
 from engine.rules.node import Listing, Node, Scalar, Table
 from engine.rules.rule import RateLimit
@@ -32,6 +33,8 @@ MAX_COOLDOWN_SECONDS: Final = 366 * 86_400.0
 RATE_LIMIT_KEYS: Final = ("enabled", "cooldown_seconds", "dedup_key")
 #: What hardly two events have in common.
 _UNIQUE: Final = frozenset({EVENT_ID, CAPTURED_AT, TIME_VARIABLE})
+#: What says elsewhere that there is no key.
+_NO_KEY: Final = frozenset({"none", "off", "no", "never"})
 _TRACK: Final = TRACK_ID
 _CAMERA: Final = CAMERA_ID
 
@@ -47,8 +50,7 @@ class Limits:
 
 def read_limits(node: Node, fallback: Limits, findings: Findings) -> Limits:
     """The limits of a `rate_limit` block; what it does not say is the fallback's."""
-    meant = _in_seconds(node) if isinstance(node, Scalar) else ""
-    remedy = f"write {{cooldown_seconds: {meant}}}" if meant else ""
+    remedy = _as_block(node) if isinstance(node, Scalar) else ""
     table = as_table(node, "`rate_limit`", findings, remedy)
     if table is None:
         return fallback
@@ -89,17 +91,41 @@ def _seconds_remedy(node: Node) -> str:
     return f"write a number of seconds from 0 to {MAX_COOLDOWN_SECONDS:.0f} (366 days)"
 
 
+def _as_block(node: Scalar) -> str:
+    """What to write for a `rate_limit` of one value."""
+    if FLAGS.get(node.text) is False or node.text.lower() == "none":
+        return "write {enabled: false}"
+    meant = _in_seconds(node)
+    rate = _RATE.fullmatch(node.text.strip())
+    if rate is not None:
+        meant = str(_UNITS[rate[2][0].lower()] // max(1, int(rate[1])))
+    return f"write {{cooldown_seconds: {meant}}}" if meant else ""
+
+
 def _in_seconds(node: Scalar) -> str:
     """A number, or a span such as `5m`, as seconds; empty where it is neither."""
     text = node.text.strip()
     span = _SPAN.fullmatch(text)
     if span is not None:
         return str(int(span[1]) * _UNITS[span[2][0].lower()])
+    parts = _PARTS.fullmatch(text) or _CLOCK.fullmatch(text)
+    if parts is not None and any(parts.groups()):
+        hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+        return str(hours * 3_600 + minutes * 60 + seconds)
     return text if number_of(text) is not None else ""
 
 
 _SPAN: Final = re.compile(
     r"([0-9]{1,6}) ?(s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)", re.I
+)
+#: Spans of several units, as in Go and in ISO 8601, and on a clock.
+_PARTS: Final = re.compile(
+    r"(?:PT)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m(?:in)?)?(?:([0-9]{1,6})s)?", re.I
+)
+_CLOCK: Final = re.compile(r"([0-9]{1,3}):([0-9]{2}):([0-9]{2})")
+#: How many alerts in which unit: `5/minute`.
+_RATE: Final = re.compile(
+    r"([0-9]{1,6}) ?(?:/|per) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)", re.I
 )
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -195,6 +221,14 @@ def _empty_field(key: Expression, condition: Expression | None) -> str:
 
 def _key(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression | None:
     """One of the keys; a type has no value to tell one thing from another by."""
+    if scalar.text.strip().lower() in _NO_KEY:
+        findings.error(
+            scalar.place,
+            Code.BAD_VALUE,
+            f"`dedup_key` can't be `{shown(scalar.text)}`",
+            "write `enabled: false` to let all alerts through, or leave it out for one a plate",
+        )
+        return None
     key = compiler.key(scalar)
     kind = key.type if key is not None else None
     if kind is None:
@@ -203,6 +237,9 @@ def _key(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression |
         what = "`dedup_key` is a type, which is the same for all events"
         findings.error(scalar.place_at(0), Code.WRONG_TYPE, what, "name a field, such as camera_id")
         return None
+    constant = key.root if key is not None else None
+    if isinstance(constant, Literal):
+        _warn_of_constant(constant.value, scalar, compiler, findings)
     if kind.kind is Kind.RECORD:
         names = ", ".join(f"{scalar.text.strip()}.{name}" for name in kind.fields)
         what = "`dedup_key` is a record: only events that agree in all its fields are held back"
@@ -212,6 +249,20 @@ def _key(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression |
         remedy = "name what tells one thing from another, such as plate.normalized_text"
         findings.warning(scalar.place_at(0), Code.ODD_KEY, what, remedy)
     return key
+
+
+def _warn_of_constant(
+    value: object, scalar: Scalar, compiler: Compiler, findings: Findings
+) -> None:
+    """Warns of true and false, and of a field's name in quotes; another text is meant as it is."""
+    what = "`dedup_key` is the same for all events"
+    if isinstance(value, bool):
+        remedy = "write `enabled: false` to let all alerts through"
+        remedy = "name a field, such as camera_id" if value else remedy
+        findings.warning(scalar.place_at(0), Code.ODD_KEY, what, remedy)
+    elif isinstance(value, str) and compiler.schema.field(value) is not None:
+        remedy = f"a field's name has no quotes within: {value}"
+        findings.warning(scalar.place_at(0), Code.ODD_KEY, what, remedy)
 
 
 def _compiled(text: str, place: Place, compiler: Compiler) -> tuple[Expression, ...]:

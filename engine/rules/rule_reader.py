@@ -7,12 +7,12 @@ from typing import Final
 
 from channels.alert import Priority
 from engine.cel import Template
-from engine.errors import Place
 from engine.rules.channel_list import ChannelList
 from engine.rules.compiler import Compiler
 from engine.rules.conditions import read_condition
 from engine.rules.fields import CUT, as_flag, as_table, as_text, check_keys
 from engine.rules.findings import Code, Findings, shown, suggestion
+from engine.rules.names import Names
 from engine.rules.node import Node, Scalar, Table
 from engine.rules.rate_limits import Limits, rate_limit, read_limits
 from engine.rules.rule import Rule, RuleTest
@@ -33,7 +33,13 @@ RULE_KEYS: Final = (
 )
 DEFAULT_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {captured_at}"
 MAX_NAME_LENGTH: Final = 200
-_PLACEHOLDER: Final = re.compile(r"\{[\w.]+\}")
+#: Priorities as other programs call them; numbers count from either end.
+_PRIORITIES: Final = {
+    **dict.fromkeys(("critical", "urgent", "emergency", "error", "page"), "write high"),
+    **dict.fromkeys(("warning", "warn", "normal", "default"), "write medium"),
+    **dict.fromkeys(("info", "notice", "debug", "minor"), "write low"),
+}
+_PLACEHOLDER: Final = re.compile(r"\{\s*[$.]?[\w.]+[^{}]*\}")
 _ID: Final = re.compile(r"[a-z0-9_-]{1,100}")
 
 
@@ -51,7 +57,12 @@ class RuleReader:
         self._compiler = compiler
         self._channels = channels
         self._findings = findings
-        self._places: dict[str, Place] = {}
+        self._ids = Names(
+            findings,
+            Code.DUPLICATE_ID,
+            "the rule id `{}` is used twice",
+            "rename one of the rules",
+        )
 
     def read(self, node: Node, fallback: Limits) -> None:
         """Takes one rule; `fallback` is the rate limit of rules without one."""
@@ -120,14 +131,7 @@ class RuleReader:
                 "use at most 100 lower-case letters, digits, `_` and `-`",
             )
             return None
-        first = self._places.setdefault(rule_id, scalar.place)
-        if first != scalar.place:
-            self._findings.error(
-                scalar.place,
-                Code.DUPLICATE_ID,
-                f"the rule id `{rule_id}` is used twice, first at {first}",
-                "rename one of the rules",
-            )
+        self._ids.take(scalar, table.place)
         return rule_id
 
     def _is_enabled(self, table: Table) -> bool:
@@ -146,7 +150,8 @@ class RuleReader:
             scalar.place,
             Code.BAD_VALUE,
             f"unknown priority `{shown(scalar.text)}`",
-            suggestion(scalar.text, known, f"write {', '.join(known[:-1])} or {known[-1]}"),
+            _PRIORITIES.get(scalar.text.lower(), "")
+            or suggestion(scalar.text, known, f"write {', '.join(known[:-1])} or {known[-1]}"),
         )
         return Priority.MEDIUM
 

@@ -17,6 +17,8 @@ from engine.schema import CAPTURED_AT, TIME_VARIABLE, EventSchema, FieldType, Ki
 _FLAGGED: Final = {
     "true": Expect.MATCH,
     "yes": Expect.MATCH,
+    **dict.fromkeys(("1", "fires", "fire", "fired", "alert"), Expect.MATCH),
+    **dict.fromkeys(("0", "silent", "none", "no_alert"), Expect.NO_MATCH),
     "false": Expect.NO_MATCH,
     "no": Expect.NO_MATCH,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from engine.cel import Operator
@@ -79,6 +80,10 @@ def _single(
 ) -> object:
     if node.is_null:
         return _null(node, operator, findings)
+    if _VARIABLE.search(node.text) is not None:
+        what = f"`{shown(node.text)}` is compared as it stands"
+        remedy = "`${…}` is for channels only: write the value itself"
+        findings.warning(node.place, Code.AMBIGUOUS_VALUE, what, remedy)
     if field_type is None or field_type.kind not in _COMPARABLE or operator in _TEXTUAL:
         return node.text  # the operator itself says what is wrong with it
     if field_type.kind in _NUMERIC or operator in _ORDERING:
@@ -124,7 +129,7 @@ def _number(
             node.place,
             Code.WRONG_TYPE,
             f"{what}, but the value is `{shown(node.text)}`",
-            "write a decimal number without quotes, like 0.8 or 15",
+            _as_number(node.text, field, field_type.domain),
         )
         return INVALID
     if not node.plain and is_numeric_field:
@@ -135,6 +140,33 @@ def _number(
             "it is taken as that number; remove the quotes",
         )
     return value
+
+
+def _as_number(text: str, field: str, domain: Domain | None) -> str:
+    """How a text that has a number in it is written as that number of the field."""
+    found = _WITH_UNIT.fullmatch(text.strip())
+    general = "write a decimal number without quotes, like 0.8 or 15"
+    if found is None:
+        return general
+    number = float(found[1].replace(",", "."))
+    if found[2] == "%":
+        is_share = domain is None or domain.maximum is None or domain.maximum <= 1
+        return f"write {number / 100 if is_share else number:g}"
+    if not found[2]:
+        return f"write {number:g} with a point" if "," in found[1] else general
+    if field.endswith("_ms") and found[2].lower() in _MILLISECONDS:
+        return f"write it in milliseconds: {number * _MILLISECONDS[found[2].lower()]:g}"
+    return "write the number without its unit"
+
+
+_MILLISECONDS: Final = {
+    "ms": 1,
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1_000),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60_000),
+    **dict.fromkeys(("h", "hour", "hours"), 3_600_000),
+}
+_VARIABLE: Final = re.compile(r"\$\{\w+\}")
+_WITH_UNIT: Final = re.compile(r"([0-9]+(?:[.,][0-9]+)?) ?(%|[A-Za-z]{0,12})")
 
 
 def event_value(node: Node, name: str, field_type: FieldType, findings: Findings) -> Any:

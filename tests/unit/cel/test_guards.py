@@ -22,7 +22,7 @@ USE = "vehicle.make.startsWith('F')"
         f"!has(vehicle.make) || {USE}",
         f"vehicle.make != null ? {USE} : false",
         f"vehicle.make == null ? false : {USE}",
-        f"(vehicle.make == 'a' || vehicle.make == 'b') && {USE}",
+        f"(vehicle.make == 'a' || vehicle.make == 'Fb') && {USE}",
         f"!(vehicle.make == null || is_test) && {USE}",
         f"vehicle.make != 'a' || {USE}",
         f"has(vehicle.make) && (is_test || {USE})",
@@ -51,7 +51,9 @@ def test_a_guard_in_any_form_silences_the_warning(text: str) -> None:
     ],
 )
 def test_what_guards_nothing_leaves_the_warning(text: str) -> None:
-    assert [warning.code for warning in compiled(text).warnings] == ["may-be-null"]
+    # A guard on the wrong side is told by `contradictions` too.
+    codes = [warning.code for warning in compiled(text).warnings]
+    assert [code for code in codes if code not in {"never-true", "always-true"}] == ["may-be-null"]
 
 
 def test_a_guarded_comparison_needs_no_second_guard() -> None:

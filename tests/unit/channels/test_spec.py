@@ -93,7 +93,7 @@ def test_webhook_sends(
         (None, (), "this is not a URL"),
         (7, (), "this is not a URL"),
         ("", (), "the URL is empty"),
-        ("ops@example.org", (), "this is not a URL"),
+        ("ops@example.org", (), "this is a mail address, not a URL"),
         (["json://a", 7], (1,), "this is not a URL"),
         ("https://", (), "this is not a URL of http:// or https://"),
         ("nosuch://x/y", (), "Apprise can't read this nosuch:// URL"),

@@ -40,6 +40,13 @@ def test_aliases_stand_for_their_anchors() -> None:
     assert not faults
 
 
+def test_a_mapping_stands_where_its_alias_stands() -> None:
+    findings = Findings()
+    root = parse_document(Source("f", "- &x {p: 1}\n- *x\n"), findings)
+    assert isinstance(root, Listing)
+    assert [(item.line, item.column) for item in root.items] == [(1, 3), (2, 3)]
+
+
 def test_merge_keys_fill_in_what_is_missing() -> None:
     found, faults = _parse("a: &x {p: 1, q: 2}\nb: {<<: *x, q: 3}\nc:\n  <<: [*x, {r: 4}]\n")
     assert found["b"] == {"q": "3", "p": "1"}

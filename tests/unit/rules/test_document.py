@@ -64,7 +64,7 @@ def test_a_missing_file_is_a_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "place", "remedy"),
     [
-        ("a: b: c\n", "f.yaml:1:5", "put quotes around a value that holds `: `"),
+        ("a: b: c\n", "f.yaml:1:5", "put quotes around the whole value"),
         ('a: "\\d"\n', "f.yaml:1:5", "use single quotes"),
         ("a:\n\t- b\n", "f.yaml:2:1", "indent with spaces"),
         ("é: é\x07\n", "f.yaml:1:5", "remove the invisible character"),

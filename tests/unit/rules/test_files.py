@@ -42,6 +42,20 @@ def test_a_file_given_twice_is_read_once(tmp_path: Path) -> None:
     assert _names(tmp_path, tmp_path / "a.yaml", tmp_path)[0] == ["a.yaml"]
 
 
+def test_a_file_that_several_links_and_paths_lead_to_is_read_once(tmp_path: Path) -> None:
+    _write(tmp_path, "b.yaml", "folder/c.yaml")
+    (tmp_path / "d.yaml").symlink_to("b.yaml")
+    (tmp_path / "link").symlink_to("folder")
+    found = _names(tmp_path, tmp_path, tmp_path / "link", tmp_path / "folder" / ".." / "d.yaml")
+    assert found == (["b.yaml", "folder/c.yaml"], [])
+
+
+def test_a_copy_is_another_file(tmp_path: Path) -> None:
+    _write(tmp_path, "a.yaml", "copy of a.yaml")
+    (tmp_path / "hard link.yaml").hardlink_to(tmp_path / "a.yaml")
+    assert _names(tmp_path, tmp_path)[0] == ["a.yaml", "copy of a.yaml", "hard link.yaml"]
+
+
 def test_a_file_given_by_name_may_have_any_suffix(tmp_path: Path) -> None:
     _write(tmp_path, "rules.txt")
     assert _names(tmp_path, tmp_path / "rules.txt")[0] == ["rules.txt"]

@@ -52,7 +52,7 @@ def test_a_bad_priority_is_an_error_with_a_suggestion(tmp_path: Path) -> None:
         "unknown priority `High`, did you mean `high`?"
     ]
     assert rule_faults(tmp_path, "when: true, priority: urgent") == [
-        "unknown priority `urgent`, write high, medium or low"
+        "unknown priority `urgent`, write high"
     ]
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Final
 
 from channels.alert import Target
@@ -26,7 +27,7 @@ from channels.block import Block, faults_of, raise_faults
 from channels.hook import WEBHOOK_KEYS, check_url, read_settings
 from channels.identity import distinct, target_id
 from channels.plugins import is_native
-from channels.service import Recipient, service_recipients
+from channels.service import Recipient, security_doubts, service_recipients
 from channels.target import AppriseTarget
 from channels.variables import Path, expand
 from channels.webhook import WebhookSettings, WebhookTarget
@@ -40,37 +41,53 @@ _Part = tuple[str, Recipient | WebhookSettings]
 
 
 def url_targets(
-    channel: str, definition: object, variables: Mapping[str, str]
+    channel: str,
+    definition: object,
+    variables: Mapping[str, str],
+    zone: tzinfo = UTC,
+    doubts: list[ChannelError] | None = None,
 ) -> tuple[Target, ...]:
     """The targets of an entry of `channels:`, one a recipient.
 
-    `channel` is the entry's name; `variables` is what `${VAR}` is taken from. Raises ChannelError
-    (for several faults ChannelFaultsError, which has all) with the path inside the definition.
+    `channel` is the entry's name; `variables` is what `${VAR}` is taken from; mails show times in
+    `zone`. What works, but hardly as it is meant, is added to `doubts`. Raises ChannelError (for
+    several faults ChannelFaultsError, which has all) with the path inside the definition.
     """
     entries: Sequence[object] = definition if isinstance(definition, list) else [definition]
     parts: list[_Part] = []
     faults: list[ChannelError] = []
+    doubts = [] if doubts is None else doubts
     if not entries:
         raise ChannelError("there is no URL", "write one, or remove the channel")
     for index, entry in enumerate(entries):
         path: Path = (index,) if entries is definition else ()
+        found: list[ChannelError] = []
         try:
-            parts += _parts(channel, entry, variables)
+            parts += _parts(channel, entry, variables, found)
         except ChannelError as error:
-            for fault in faults_of(error):
-                faults.append(ChannelError(fault.what, fault.remedy, (*path, *fault.path)))
+            faults += (_inside(path, fault) for fault in faults_of(error))
+        doubts += (_inside(path, doubt) for doubt in found)
     raise_faults(faults)
     ids = distinct(name for name, _ in parts)
-    return tuple(_target(channel, name, part) for name, (_, part) in zip(ids, parts, strict=True))
+    return tuple(
+        _target(channel, name, part, zone) for name, (_, part) in zip(ids, parts, strict=True)
+    )
 
 
-def _target(channel: str, name: str, part: Recipient | WebhookSettings) -> Target:
+def _inside(path: Path, fault: ChannelError) -> ChannelError:
+    """The fault with its path seen from outside."""
+    return ChannelError(fault.what, fault.remedy, (*path, *fault.path))
+
+
+def _target(channel: str, name: str, part: Recipient | WebhookSettings, zone: tzinfo) -> Target:
     if isinstance(part, WebhookSettings):
         return WebhookTarget(channel, name, part)
-    return AppriseTarget(channel, name, part.plugin, part.style)
+    return AppriseTarget(channel, name, part.plugin, part.style, zone=zone)
 
 
-def _parts(channel: str, entry: object, variables: Mapping[str, str]) -> list[_Part]:
+def _parts(
+    channel: str, entry: object, variables: Mapping[str, str], doubts: list[ChannelError]
+) -> list[_Part]:
     if isinstance(entry, str):
         url = _url(entry, variables, ())
         if _HTTP.match(url) and not is_native(url):
@@ -78,15 +95,19 @@ def _parts(channel: str, entry: object, variables: Mapping[str, str]) -> list[_P
             settings = read_settings(block, url)
             host = check_url(block, url)
             block.check()
+            doubts += block.doubts
             return [(target_id(channel, host), settings)]
-        return _service(channel, url, ())
+        return _service(channel, url, (), doubts)
     if isinstance(entry, Mapping):
-        return _mapping(channel, entry, variables)
+        return _mapping(channel, entry, variables, doubts)
     raise ChannelError("this is not a URL", "write one, a list of them, or a mapping with url")
 
 
 def _mapping(
-    channel: str, entry: Mapping[str, object], variables: Mapping[str, str]
+    channel: str,
+    entry: Mapping[str, object],
+    variables: Mapping[str, str],
+    doubts: list[ChannelError],
 ) -> list[_Part]:
     block = Block(entry, variables, KEYS)
     is_webhook = any(block.has(key) for key in WEBHOOK_KEYS)
@@ -101,8 +122,9 @@ def _mapping(
                 host = check_url(block, url, *path)
                 parts.append((target_id(channel, host), read_settings(block, url)))
             else:
-                parts += _service(channel, url, path)
+                parts += _service(channel, url, path, doubts)
     block.check()
+    doubts += block.doubts
     return parts
 
 
@@ -129,7 +151,8 @@ def _url(text: str, variables: Mapping[str, str], path: Path) -> str:
     return url
 
 
-def _service(channel: str, url: str, path: Path) -> list[_Part]:
-    return [
-        (recipient.target_id(channel), recipient) for recipient in service_recipients(url, path)
-    ]
+def _service(channel: str, url: str, path: Path, doubts: list[ChannelError]) -> list[_Part]:
+    recipients = service_recipients(url, path)
+    # All recipients of one URL are spoken to alike.
+    doubts += (ChannelError(*doubt, path) for doubt in security_doubts(recipients[0].plugin))
+    return [(recipient.target_id(channel), recipient) for recipient in recipients]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, tzinfo
 from typing import Any, Final
 
 from channels.alert import Target
@@ -20,7 +21,9 @@ PLAN_CHANNELS: Final = ("email", "slack", "webhook", "sms")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 StandIn = Callable[[str], tuple[Target, ...]]
-MakeTargets = Callable[[str, Any, Mapping[str, str]], tuple[Target, ...]]
+MakeTargets = Callable[
+    [str, Any, Mapping[str, str], tzinfo, list[ChannelError]], tuple[Target, ...]
+]
 
 
 class ChannelList:
@@ -29,7 +32,7 @@ class ChannelList:
     `variables` is what `${VAR}` is taken from; with None no channel is made, and its definition
     goes unchecked. A `stand_in` makes every channel, disabled ones too, of its name alone. It is
     `is_whole` unless a file can't be read: then an unknown channel may stand in that one, and is
-    no fault.
+    no fault. Mails show times in `zone`.
     """
 
     def __init__(
@@ -39,10 +42,12 @@ class ChannelList:
         stand_in: StandIn | None = None,
         *,
         is_whole: bool = True,
+        zone: tzinfo = UTC,
     ) -> None:
         self.targets: dict[str, tuple[Target, ...]] = {}
         self._variables = variables
         self._stand_in = stand_in
+        self._zone = zone
         self._is_whole = is_whole
         self._findings = findings
         self._places: dict[str, Place] = {}
@@ -103,14 +108,19 @@ class ChannelList:
         if self._variables is None:
             return ()
         self._warn_of_cut(key.text, definition)
+        doubts: list[ChannelError] = []
         try:
-            return make(key.text, plain_value(definition), self._variables)
+            found = make(key.text, plain_value(definition), self._variables, self._zone, doubts)
         except ChannelError as error:
             for fault in faults_of(error):
                 place = _place_inside(key, definition, fault.path)
                 what = f"{key.text}: {fault.what}"
                 self._findings.error(place, Code.CHANNEL, what, fault.remedy)
             return ()
+        for doubt in doubts:
+            place, what = _place_inside(key, definition, doubt.path), f"{key.text}: {doubt.what}"
+            self._findings.warning(place, Code.CHANNEL, what, doubt.remedy)
+        return found
 
     def _warn_of_cut(self, channel: str, definition: Node) -> None:
         """Warns of values that a `#` made empty, as in `channel: #alerts`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Final, TypeVar
 
 from engine.cel import Expression, Template, compile_expression, compile_template
@@ -22,10 +23,20 @@ _Compiled = TypeVar("_Compiled", Expression, Template)
 
 
 class Compiler:
-    """Compiles against one event schema; equal texts are compiled once."""
+    """Compiles against one event schema; equal texts are compiled once.
 
-    def __init__(self, schema: EventSchema, findings: Findings, lists: Lists = NO_LISTS) -> None:
+    `zone` is that of the site: messages show moments in it.
+    """
+
+    def __init__(
+        self,
+        schema: EventSchema,
+        findings: Findings,
+        lists: Lists = NO_LISTS,
+        zone: tzinfo = UTC,
+    ) -> None:
         self.schema = schema
+        self.zone = zone
         self._findings = findings
         self._lists = lists
         self._template_variables = {**schema.variables, **TEMPLATE_VARIABLES}
@@ -57,7 +68,7 @@ class Compiler:
         found = self._expressions.get(text)
         if found is None:
             try:
-                found = compile_expression(text, self.schema.variables, self._lists)
+                found = compile_expression(text, self.schema.variables, self._lists, self.zone)
             except ExpressionError as error:
                 found = error
             self._expressions[text] = found
@@ -68,7 +79,7 @@ class Compiler:
         if found is None:
             try:
                 found = compile_template(
-                    text, self._template_variables, self._placeholders, self._lists
+                    text, self._template_variables, self._placeholders, self._lists, self.zone
                 )
             except ExpressionError as error:
                 found = error

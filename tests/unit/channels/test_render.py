@@ -95,7 +95,7 @@ def test_chat_wakes_nobody() -> None:
 
 def test_mail_has_subject_and_html() -> None:
     message = render(alert(suppressed_count=3), Style.EMAIL, NOW)
-    assert message.title == f"[HIGH] Watchlist Plate: {TEXT}"
+    assert message.title == f"[HIGH] {TEXT}"
     assert message.format is Format.HTML
     for text in (
         f"<div>{TEXT}</div>",

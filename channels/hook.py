@@ -85,7 +85,7 @@ def _check_service(block: Block, url: str, path: Path) -> None:
         )
     else:
         what = f"this is not the whole URL of a webhook of {found.service}"
-        block.fault(what, f"write {found.remedy}", *path)
+        block.fault(what, f"write it whole, like {found.remedy}", *path)
 
 
 def _is_host(host: str) -> bool:

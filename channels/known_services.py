@@ -65,15 +65,14 @@ SERVICES: Final = (
         "https://discord.com/api/webhooks/ID/TOKEN",
     ),
     _service(
-        "Microsoft Teams",
-        r"(.+\.)?webhook\.office(365)?\.com|outlook\.office(365)?\.com|teams\.(microsoft|live)\.com",
-        r"[^/]+/webhook.+",
+        "a Microsoft Teams connector",
+        r"(.+\.)?webhook\.office(365)?\.com|outlook\.office(365)?\.com",
+        r".+",
         "workflows://HOST/WORKFLOW/SIGNATURE",
-        "the URL of a workflow that you make in Teams, https://….logic.azure.com/workflows/…",
     ),
     _service(
         "Microsoft Teams",
-        r".+\.logic\.azure\.\w+|.+\.(power|apps)platform\..+",
+        r".+\.logic\.azure\.\w+|.+\.(power|apps)platform\..+|teams\.(microsoft|live)\.com",
         r"[^/]+/(.+/)?workflows/[^/]+/triggers/manual/paths/invoke/?\?(.*&)?sig=[^&]+.*",
         "workflows://{host}/WORKFLOW/SIGNATURE",
         "https://….logic.azure.com/workflows/…&sig=…",
@@ -155,9 +154,12 @@ SERVICES: Final = (
 
 def find_service(url: str) -> Finding | None:
     """What a URL of http:// or https:// says of its service; None where it is nobody's."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
-    where = f"{host}:{parts.port}" if parts.port else host
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return None
+    where = f"{host}:{port}" if port else host
     rest = f"{host}{parts.path}{'?' if parts.query else ''}{parts.query}"
     for service in SERVICES:
         if not service.host.fullmatch(host):

@@ -26,6 +26,7 @@ from channels.alert import Target
 from channels.block import Block, faults_of, raise_faults
 from channels.hook import WEBHOOK_KEYS, check_url, read_settings
 from channels.identity import distinct, target_id
+from channels.known_services import find_service
 from channels.plugins import is_native
 from channels.service import Recipient, security_doubts, service_recipients
 from channels.target import AppriseTarget
@@ -90,7 +91,7 @@ def _parts(
 ) -> list[_Part]:
     if isinstance(entry, str):
         url = _url(entry, variables, ())
-        if _HTTP.match(url) and not is_native(url):
+        if _is_webhook(url):
             block = Block({}, variables, KEYS)
             settings = read_settings(block, url)
             host = check_url(block, url)
@@ -101,6 +102,14 @@ def _parts(
     if isinstance(entry, Mapping):
         return _mapping(channel, entry, variables, doubts)
     raise ChannelError("this is not a URL", "write one, a list of them, or a mapping with url")
+
+
+def _is_webhook(url: str) -> bool:
+    """Whether a URL is to be read as a webhook's: a part of a service's is, which is refused."""
+    if not _HTTP.match(url):
+        return False
+    found = find_service(url)
+    return (found is not None and not found.is_whole) or not is_native(url)
 
 
 def _mapping(
@@ -118,7 +127,7 @@ def _mapping(
     for path, text in _texts(entry, block):
         with block.collect():
             url = _url(text, variables, path)
-            if is_webhook or (_HTTP.match(url) and not is_native(url)):
+            if is_webhook or _is_webhook(url):
                 host = check_url(block, url, *path)
                 parts.append((target_id(channel, host), read_settings(block, url)))
             else:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from engine.settings import OPTION_PREFIXES, VARIABLES, Misspelt, misspelt_settings
@@ -94,3 +97,10 @@ def test_all_are_told_in_order_without_their_values() -> None:
     found = misspelt_settings({"RULE_PATH": "a secret", "MAX_RETRY": "5", "PATH": "/bin"})
     assert [each.name for each in found] == ["MAX_RETRY", "RULE_PATH"]
     assert "secret" not in repr(found)
+
+
+def test_what_the_compose_files_read_is_not_told(repository: Path) -> None:
+    example = (repository / ".env.example").read_text()
+    names = re.findall(r"^#?\s?([A-Z][A-Z0-9_]+)=", example, re.MULTILINE)
+    assert names
+    assert misspelt_settings(dict.fromkeys(names, "x")) == []

@@ -18,8 +18,9 @@ An entry is one URL, a list of URLs, or a mapping; a list may hold mappings.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, tzinfo
+from functools import partial
 from typing import Final
 
 from channels.alert import Target
@@ -31,14 +32,14 @@ from channels.plugins import is_native
 from channels.service import Recipient, security_doubts, service_recipients
 from channels.target import AppriseTarget
 from channels.variables import Path, expand
-from channels.webhook import WebhookSettings, WebhookTarget
+from channels.webhook import WebhookTarget
 from engine.errors import ChannelError
 
 KEYS: Final = ("url", "urls", *WEBHOOK_KEYS)
 _HTTP: Final = re.compile(r"https?://", re.I)
 
-# What a target is made of, once its id is known to be alone of its kind.
-_Part = tuple[str, Recipient | WebhookSettings]
+# A target's id, and what makes the target once that id is known to be alone of its kind.
+_Part = tuple[str, Callable[[str], Target]]
 
 
 def url_targets(
@@ -57,22 +58,20 @@ def url_targets(
     entries: Sequence[object] = definition if isinstance(definition, list) else [definition]
     parts: list[_Part] = []
     faults: list[ChannelError] = []
-    doubts = [] if doubts is None else doubts
     if not entries:
         raise ChannelError("there is no URL", "write one, or remove the channel")
     for index, entry in enumerate(entries):
         path: Path = (index,) if entries is definition else ()
-        found: list[ChannelError] = []
+        reader = _Reader(channel, variables, zone)
         try:
-            parts += _parts(channel, entry, variables, found)
+            parts += reader.parts(entry)
         except ChannelError as error:
             faults += (_inside(path, fault) for fault in faults_of(error))
-        doubts += (_inside(path, doubt) for doubt in found)
+        if doubts is not None:
+            doubts += (_inside(path, doubt) for doubt in reader.doubts)
     raise_faults(faults)
     ids = distinct(name for name, _ in parts)
-    return tuple(
-        _target(channel, name, part, zone) for name, (_, part) in zip(ids, parts, strict=True)
-    )
+    return tuple(make(name) for name, (_, make) in zip(ids, parts, strict=True))
 
 
 def _inside(path: Path, fault: ChannelError) -> ChannelError:
@@ -80,28 +79,56 @@ def _inside(path: Path, fault: ChannelError) -> ChannelError:
     return ChannelError(fault.what, fault.remedy, (*path, *fault.path))
 
 
-def _target(channel: str, name: str, part: Recipient | WebhookSettings, zone: tzinfo) -> Target:
-    if isinstance(part, WebhookSettings):
-        return WebhookTarget(channel, name, part)
-    return AppriseTarget(channel, name, part.plugin, part.style, zone=zone)
+class _Reader:
+    """Reads one entry; `doubts` are what it has that works, but hardly as it is meant."""
 
+    def __init__(self, channel: str, variables: Mapping[str, str], zone: tzinfo) -> None:
+        self.doubts: list[ChannelError] = []
+        self._channel = channel
+        self._variables = variables
+        self._zone = zone
 
-def _parts(
-    channel: str, entry: object, variables: Mapping[str, str], doubts: list[ChannelError]
-) -> list[_Part]:
-    if isinstance(entry, str):
-        url = _url(entry, variables, ())
-        if _is_webhook(url):
-            block = Block({}, variables, KEYS)
+    def parts(self, entry: object) -> list[_Part]:
+        """The targets' parts; raises ChannelError with all faults of the entry."""
+        if isinstance(entry, str):
+            block = Block({}, self._variables, KEYS)
+            texts: list[tuple[Path, str]] = [((), entry)]
+        elif isinstance(entry, Mapping):
+            block = Block(entry, self._variables, KEYS)
+            if block.has("url") == block.has("urls"):
+                block.fault("there must be either url or urls", "write one of them")
+                block.check()
+            texts = _texts(entry, block)
+        else:
+            what = "this is not a URL"
+            raise ChannelError(what, "write one, a list of them, or a mapping with url")
+        found: list[_Part] = []
+        for path, text in texts:
+            with block.collect():
+                found += self._url(_expanded(text, self._variables, path), path, block)
+        block.check()
+        self.doubts += block.doubts
+        return found
+
+    def _url(self, url: str, path: Path, block: Block) -> list[_Part]:
+        """What one URL stands for; `block` has the settings beside it."""
+        if any(block.has(key) for key in WEBHOOK_KEYS) or _is_webhook(url):
+            name = target_id(self._channel, check_url(block, url, *path))
             settings = read_settings(block, url)
-            host = check_url(block, url)
-            block.check()
-            doubts += block.doubts
-            return [(target_id(channel, host), settings)]
-        return _service(channel, url, (), doubts)
-    if isinstance(entry, Mapping):
-        return _mapping(channel, entry, variables, doubts)
-    raise ChannelError("this is not a URL", "write one, a list of them, or a mapping with url")
+            return [(name, lambda unique: WebhookTarget(self._channel, unique, settings))]
+        recipients = service_recipients(url, path)
+        # All recipients of one URL are spoken to alike.
+        self.doubts += (
+            ChannelError(*doubt, path) for doubt in security_doubts(recipients[0].plugin)
+        )
+        return [
+            (each.target_id(self._channel), partial(self._apprise, each)) for each in recipients
+        ]
+
+    def _apprise(self, recipient: Recipient, name: str) -> Target:
+        return AppriseTarget(
+            self._channel, name, recipient.plugin, recipient.style, zone=self._zone
+        )
 
 
 def _is_webhook(url: str) -> bool:
@@ -110,31 +137,6 @@ def _is_webhook(url: str) -> bool:
         return False
     found = find_service(url)
     return (found is not None and not found.is_whole) or not is_native(url)
-
-
-def _mapping(
-    channel: str,
-    entry: Mapping[str, object],
-    variables: Mapping[str, str],
-    doubts: list[ChannelError],
-) -> list[_Part]:
-    block = Block(entry, variables, KEYS)
-    is_webhook = any(block.has(key) for key in WEBHOOK_KEYS)
-    parts: list[_Part] = []
-    if block.has("url") == block.has("urls"):
-        block.fault("there must be either url or urls", "write one of them")
-        block.check()
-    for path, text in _texts(entry, block):
-        with block.collect():
-            url = _url(text, variables, path)
-            if is_webhook or _is_webhook(url):
-                host = check_url(block, url, *path)
-                parts.append((target_id(channel, host), read_settings(block, url)))
-            else:
-                parts += _service(channel, url, path, doubts)
-    block.check()
-    doubts += block.doubts
-    return parts
 
 
 def _texts(entry: Mapping[str, object], block: Block) -> list[tuple[Path, str]]:
@@ -153,15 +155,8 @@ def _texts(entry: Mapping[str, object], block: Block) -> list[tuple[Path, str]]:
     return found
 
 
-def _url(text: str, variables: Mapping[str, str], path: Path) -> str:
+def _expanded(text: str, variables: Mapping[str, str], path: Path) -> str:
     url = expand(text, variables, path, is_url=True).strip()
     if not url:
         raise ChannelError("the URL is empty", "write one, or remove the channel", path)
     return url
-
-
-def _service(channel: str, url: str, path: Path, doubts: list[ChannelError]) -> list[_Part]:
-    recipients = service_recipients(url, path)
-    # All recipients of one URL are spoken to alike.
-    doubts += (ChannelError(*doubt, path) for doubt in security_doubts(recipients[0].plugin))
-    return [(recipient.target_id(channel), recipient) for recipient in recipients]

@@ -121,6 +121,20 @@ SERVICES: Final = (
         "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=KEY",
     ),
     _service(
+        "Flock",
+        r"api\.flock\.com",
+        r"[^/]+/hooks/sendMessage/[a-z0-9-]{24}/?",
+        "flock://TOKEN",
+        "https://api.flock.com/hooks/sendMessage/TOKEN",
+    ),
+    _service(
+        "Splunk On-Call",
+        r"alert\.victorops\.com",
+        r"[^/]+/integrations/generic/\d+/alert/[\w-]+/.+",
+        "splunk://ROUTING_KEY@API_KEY",
+        "https://alert.victorops.com/integrations/generic/20131114/alert/API_KEY/ROUTING_KEY",
+    ),
+    _service(
         "Zulip", r".+\.zulipchat\.com", r".+/api/v1/.+", "zulip://BOT_NAME@ORGANISATION/TOKEN"
     ),
     _service("Pushover", r"api\.pushover\.net", r".+", "pover://USER_KEY@APP_TOKEN"),

@@ -31,6 +31,7 @@ _MEANT: Final = {
     "user": ("username",),
     "url": ("webhook_url",),
     "webhook": ("webhook_url",),
+    **dict.fromkeys(("ssl", "use_ssl", "starttls", "secure", "security", "encryption"), ("tls",)),
 }
 
 
@@ -94,8 +95,9 @@ class Block:
     """One mapping, with `${VAR}` replaced as its values are read.
 
     Readers return None for what is absent or faulty. Call `check` at the end: it raises
-    ChannelError for the faults found. Every value that a reader is told is secret is remembered
-    for redaction; of others, what `${VAR}` brought, unless the reader calls it plain.
+    ChannelError for the faults found. `doubts` are what works, but hardly as it is meant. Every
+    value that a reader is told is secret is remembered for redaction; of others, what `${VAR}`
+    brought, unless the reader calls it plain.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Block:
     ) -> None:
         self._values = values
         self._variables = variables
+        self.doubts: list[ChannelError] = []
         self._faults: list[ChannelError] = []
         for key in values:
             if key not in keys:
@@ -129,6 +132,10 @@ class Block:
         """
         if any(len(fault.path) < 2 or fault.path[0] != recipients for fault in self._faults):
             raise_faults(self._faults)
+
+    def doubt(self, what: str, remedy: str, *path: str | int) -> None:
+        """Add a doubt about the key at `path`."""
+        self.doubts.append(ChannelError(what, remedy, path))
 
     def has(self, key: str) -> bool:
         """Whether the key has a value other than null."""
@@ -203,7 +210,10 @@ class Block:
 
     def choice(self, key: str, default: str, choices: Sequence[str]) -> str:
         """One of the words, in any case; given back as it stands in `choices`."""
-        text = self.text(key, is_plain=True)
+        value = self._values.get(key)
+        # YAML has `on` and `no` for true and false.
+        is_flag = isinstance(value, bool)
+        text = str(value).lower() if is_flag else self.text(key, is_plain=True)
         if text is None:
             return default
         found = {choice.lower(): choice for choice in choices}.get(text.lower())

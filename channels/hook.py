@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 from channels.alert import Target
 from channels.block import Block
 from channels.identity import target_id
+from channels.known_services import find_service
 from channels.redact import is_token, remember, url_secrets
+from channels.variables import Path
 from channels.webhook import (
     DEFAULT_CONCURRENCY,
     DEFAULT_TIMEOUT_SECONDS,
@@ -66,7 +68,24 @@ def check_url(block: Block, url: str, *path: str | int) -> str:
         block.fault("this is not a URL of http:// or https://", "write https://…", *path)
         return ""
     remember(url_secrets(url))
+    _check_service(block, url, path)
     return f"{host}:{port}" if port else host
+
+
+def _check_service(block: Block, url: str, path: Path) -> None:
+    """A fault for a part of a service's URL, a doubt about a whole one: neither takes our JSON."""
+    found = find_service(url)
+    if found is None:
+        return
+    if found.is_whole:
+        block.doubt(
+            f"this is a URL of {found.service}, which does not take the engine's JSON",
+            f"write {found.remedy} under `channels:`",
+            *path,
+        )
+    else:
+        what = f"this is not the whole URL of a webhook of {found.service}"
+        block.fault(what, f"write it whole, like {found.remedy}", *path)
 
 
 def _is_host(host: str) -> bool:

@@ -1,10 +1,11 @@
 """The blocks of `notifications:` (`email`, `slack`, `webhook`, `sms`) as targets.
 
 email
-    `enabled`, `smtp_host`, `smtp_port` (587 with STARTTLS, 465 without), `use_tls` (true, the
-    default, is STARTTLS; false is TLS from the first byte, SMTPS), `username`, `password`,
-    `from_address` (`Name <address>`; by default the username, where it is an address),
-    `recipients` (one target each)
+    `enabled`, `smtp_host`, `smtp_port` (587 with STARTTLS, 465 with TLS from the first byte, 25
+    without TLS), `tls` (`starttls`, the default, `ssl`: TLS from the first byte, or `none`),
+    `use_tls` (true is `starttls`, false is `ssl`), `username`, `password`, `from_address`
+    (`Name <address>`; by default the username, where it is an address), `recipients` (one target
+    each)
 slack
     `enabled`, `webhook_url` (https://hooks.slack.com/services/…), `channel`, `username`,
     `icon_emoji`; the last three are obeyed by older webhooks only
@@ -24,6 +25,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -35,6 +37,7 @@ from channels.block import Block, Made, faults_of
 from channels.hook import WEBHOOK_KEYS, read_webhook
 from channels.identity import target_id
 from channels.mail_plugin import NotifyEmail
+from channels.mail_security import APPRISE_MODES, DEFAULT_PORTS, Doubt, Tls, mail_doubts
 from channels.plugins import make_plugin
 from channels.recipients import RecipientError, mail_address, phone_number, source_number
 from channels.redact import basic_login, remember
@@ -45,7 +48,7 @@ from engine.errors import ChannelError
 
 KEYS: Final[Mapping[str, Sequence[str]]] = {
     "email": (
-        *("enabled", "smtp_host", "smtp_port", "use_tls", "username", "password"),
+        *("enabled", "smtp_host", "smtp_port", "tls", "use_tls", "username", "password"),
         *("from_address", "recipients"),
     ),
     "slack": ("enabled", "webhook_url", "channel", "username", "icon_emoji"),
@@ -56,16 +59,28 @@ _native_slack: Final[Callable[[str], dict[str, Any] | None]] = NotifySlack.parse
 _EMOJI: Final = re.compile(r":[a-z0-9_+'-]+:")
 _SID: Final = re.compile(r"AC[0-9a-fA-F]+")
 _AUTH_TOKEN: Final = re.compile(r"[A-Za-z0-9]+")
+_SECURITY_REMEDIES: Final[Mapping[Doubt, str]] = {
+    Doubt.TLS_TOO_EARLY: "write tls: starttls, tls: none for a server without TLS, or port 465",
+    Doubt.TLS_TOO_LATE: "write tls: ssl, or port 587",
+    Doubt.CLEAR_PASSWORD: "write tls: starttls or tls: ssl, or remove username and password",
+}
 
 
-def plan_targets(channel: str, block: Mapping[str, object], variables: Mapping[str, str]) -> Made:
+def plan_targets(
+    channel: str,
+    block: Mapping[str, object],
+    variables: Mapping[str, str],
+    zone: tzinfo = UTC,
+    doubts: list[ChannelError] | None = None,
+) -> Made:
     """The targets of a block, one a recipient; none where it is disabled.
 
-    `channel` is the block's name; `variables` is what `${VAR}` is taken from. Faults have their
-    path inside the block. One recipient that can't be used costs the others nothing. Raises
+    `channel` is the block's name; `variables` is what `${VAR}` is taken from; mails show times in
+    `zone`. What works, but hardly as it is meant, is added to `doubts`. Faults have their path
+    inside the block. One recipient that can't be used costs the others nothing. Raises
     ChannelError where there is no such block.
     """
-    readers: Mapping[str, Callable[[str, Block], tuple[Target, ...]]] = {
+    readers: Mapping[str, Callable[[str, Block, tzinfo], tuple[Target, ...]]] = {
         "email": _email,
         "slack": _slack,
         "webhook": _webhook,
@@ -77,32 +92,35 @@ def plan_targets(channel: str, block: Mapping[str, object], variables: Mapping[s
     targets: tuple[Target, ...] = ()
     if reader.flag("enabled", default=False):
         try:
-            targets = readers[channel](channel, reader)
+            targets = readers[channel](channel, reader, zone)
         except ChannelError as error:
             return Made((), faults_of(error))
+    if doubts is not None:
+        doubts += reader.doubts
     return Made(targets, reader.faults)
 
 
-def _email(channel: str, block: Block) -> tuple[Target, ...]:
+def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     host = block.text("smtp_host", is_required=True, is_plain=True)
-    is_starttls = block.flag("use_tls", default=True)
-    port = block.whole("smtp_port", 587 if is_starttls else 465, 1, 65_535)
+    tls = _tls(block)
+    port = block.whole("smtp_port", DEFAULT_PORTS[tls], 1, 65_535)
     username = block.text("username", is_plain=True)
     password = block.text("password", is_secret=True)
     sender = _sender(block, username)
     addresses = block.each(block.texts("recipients"), lambda text: mail_address(text)[1])
     _check_login(block, username, password)
+    _doubt_security(block, tls, port, password)
     block.check("recipients")
     targets = []
     for address in addresses:
         plugin = make_plugin(
             NotifyEmail,
             {
-                "schema": "mailtos",
+                "schema": "mailto" if tls is Tls.NONE else "mailtos",
                 "host": host,
                 "smtp_host": host,
                 "port": port,
-                "secure_mode": "starttls" if is_starttls else "ssl",
+                "secure_mode": APPRISE_MODES[tls],
                 # Apprise unquotes both, in this form too.
                 "user": quote(username or "", safe=""),
                 "password": quote(password or "", safe=""),
@@ -111,8 +129,29 @@ def _email(channel: str, block: Block) -> tuple[Target, ...]:
             },
         )
         vars(plugin)["from_addr"] = [sender[0] or False, sender[1]]
-        targets.append(AppriseTarget(channel, f"{channel}:{address}", plugin, Style.EMAIL))
+        name = f"{channel}:{address}"
+        targets.append(AppriseTarget(channel, name, plugin, Style.EMAIL, zone=zone))
     return tuple(targets)
+
+
+def _tls(block: Block) -> Tls:
+    """What `tls` says, or else `use_tls`; a fault where the two differ."""
+    meant = Tls.STARTTLS if block.flag("use_tls", default=True) else Tls.SSL
+    tls = Tls(block.choice("tls", meant, tuple(Tls)))
+    if tls is not meant and block.has("use_tls"):
+        written = "true" if meant is Tls.STARTTLS else "false"
+        block.fault(
+            f"use_tls: {written} stands for tls: {meant}, but tls is {tls}",
+            "remove use_tls",
+            "use_tls",
+        )
+    return tls
+
+
+def _doubt_security(block: Block, tls: Tls, port: int, password: str | None) -> None:
+    for doubt in mail_doubts(tls, port, has_password=password is not None):
+        key = "tls" if doubt.kind is Doubt.CLEAR_PASSWORD else "smtp_port"
+        block.doubt(doubt.what, _SECURITY_REMEDIES[doubt.kind], key)
 
 
 def _sender(block: Block, username: str | None) -> tuple[str, str]:
@@ -139,7 +178,7 @@ def _check_login(block: Block, username: str | None, password: str | None) -> No
         remember((base64.b64encode(f"\0{username}\0{password}".encode()).decode(),))
 
 
-def _slack(channel: str, block: Block) -> tuple[Target, ...]:
+def _slack(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     url = block.text("webhook_url", is_required=True, is_secret=True, is_url=True)
     room = block.text("channel", is_plain=True)
     username = block.text("username", is_plain=True)
@@ -165,14 +204,14 @@ def _slack(channel: str, block: Block) -> tuple[Target, ...]:
         keywords["targets"] = [room]
     plugin = make_plugin(SlackPlugin, keywords, ("webhook_url",))
     name = target_id(channel, room) if room else channel
-    return (AppriseTarget(channel, name, plugin, Style.CHAT),)
+    return (AppriseTarget(channel, name, plugin, Style.CHAT, zone=zone),)
 
 
-def _webhook(channel: str, block: Block) -> tuple[Target, ...]:
+def _webhook(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     return read_webhook(channel, block, "url")
 
 
-def _sms(channel: str, block: Block) -> tuple[Target, ...]:
+def _sms(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     sid = block.text("twilio_account_sid", is_required=True, is_secret=True)
     token = block.text("twilio_auth_token", is_required=True, is_secret=True)
     source = block.text("from_number", is_required=True, is_plain=True)
@@ -203,6 +242,7 @@ def _sms(channel: str, block: Block) -> tuple[Target, ...]:
                 ("to_numbers",),
             ),
             Style.SMS,
+            zone=zone,
         )
         for number in numbers
     )

@@ -10,12 +10,14 @@ import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from channels.alert import Alert, Priority
+from engine.event import event_time
+from engine.local_time import is_utc, local_text
 from engine.schema import PLATE_IMAGE, value_at
 
 SMS_LENGTH: Final = 160
@@ -27,6 +29,7 @@ _URL_LENGTH: Final = 2_000
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SPACE: Final = re.compile(r"\s+")
+_SIGNS: Final = re.compile(r"^[\W_]+")
 _MENTION: Final = re.compile(r"@(?=(?:everyone|here|channel|all|group|room|online)\b)", re.I)
 _UNSAFE_IN_URL: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f<>\"|\\^`{}\ud800-\udfff]")
 _COLORS: Final = {Priority.HIGH: "#a32037", Priority.MEDIUM: "#b8860b", Priority.LOW: "#3a6ea5"}
@@ -56,13 +59,16 @@ class Message:
     format: Format
 
 
-def render(alert: Alert, style: Style, now: datetime) -> Message:
-    """The alert in the style of a channel; `now`, an aware time, decides how late it is."""
+def render(alert: Alert, style: Style, now: datetime, zone: tzinfo = UTC) -> Message:
+    """The alert in the style of a channel.
+
+    `now`, an aware time, decides how late it is; `zone` is that of the people who read it.
+    """
     late = _late(alert, now)
     if style is Style.SMS:
         return Message("", _sms(alert, late), Format.TEXT)
     if style is Style.EMAIL:
-        return Message(_subject(alert), _mail(alert, late), Format.HTML)
+        return Message(_subject(alert), _mail(alert, late, zone), Format.HTML)
     title = f"[{alert.priority.upper()}] {_line(alert.rule_name)}"
     return Message(_defuse(title), _defuse(_chat(alert, late)), Format.TEXT)
 
@@ -128,10 +134,19 @@ def _sms(alert: Alert, late: str) -> str:
 
 
 def _subject(alert: Alert) -> str:
-    first = _text(alert).split("\n", 1)[0]
-    name = _line(alert.rule_name)
-    subject = f"[{alert.priority.upper()}] {name}"
-    return _cut(subject if first == name else f"{subject}: {_line(first)}", SUBJECT_LENGTH)
+    """Priority, rule and first line of the message, nothing of it twice."""
+    mark, name = f"[{alert.priority.upper()}]", _line(alert.rule_name)
+    first = _line(_text(alert).split("\n", 1)[0])
+    if first.casefold().startswith(mark.casefold()):
+        first = first[len(mark) :].lstrip() or name
+    subject = f"{mark} {first}" if _begins_with(first, name) else f"{mark} {name}: {first}"
+    return _cut(subject, SUBJECT_LENGTH)
+
+
+def _begins_with(text: str, name: str) -> bool:
+    """Whether the first words of a text are the name, in any case and behind any signs."""
+    text, name = (_SIGNS.sub("", each.casefold()) for each in (text, name))
+    return text.startswith(name) and not text[len(name) : len(name) + 1].isalnum()
 
 
 def _chat(alert: Alert, late: str) -> str:
@@ -151,9 +166,9 @@ def _defuse(text: str) -> str:
     return _MENTION.sub("@\u200b", text)
 
 
-def _mail(alert: Alert, late: str) -> str:
+def _mail(alert: Alert, late: str, zone: tzinfo) -> str:
     lines = (_escaped_line(line) for line in _text(alert).split("\n"))
-    facts = "".join(f"<li>{html.escape(fact)}</li>" for fact in _facts(alert, late))
+    facts = "".join(f"<li>{html.escape(fact)}</li>" for fact in _facts(alert, late, zone))
     image = html.escape(image_url(alert.event))
     link = f'<div>Plate image: <a href="{image}">{image}</a></div>' if image else ""
     body = "".join(f"<div>{line or '<br>'}</div>" for line in lines)
@@ -170,11 +185,11 @@ def _escaped_line(line: str) -> str:
     return "&nbsp;" * indent + text[indent:]
 
 
-def _facts(alert: Alert, late: str) -> list[str]:
+def _facts(alert: Alert, late: str, zone: tzinfo) -> list[str]:
     facts = [
         f"Rule: {_line(alert.rule_name)} ({alert.rule_id})",
         f"Priority: {alert.priority}",
-        f"Captured at: {_line(alert.captured_at)}",
+        f"Captured at: {_captured_at(alert, zone)}",
         f"Alert: {alert.alert_id}",
     ]
     if late:
@@ -182,3 +197,11 @@ def _facts(alert: Alert, late: str) -> list[str]:
     if alert.suppressed_count > 0:
         facts.append(f"Suppressed since the last alert: {alert.suppressed_count}")
     return facts
+
+
+def _captured_at(alert: Alert, zone: tzinfo) -> str:
+    """When the event was, on the readers' clocks; the event's own text in UTC or if unreadable."""
+    if is_utc(zone):
+        return _line(alert.captured_at)
+    moment, why_not = event_time(alert.captured_at, 0, zone)
+    return _line(alert.captured_at) if why_not else local_text(moment, zone)

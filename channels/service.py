@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from apprise.utils.parse import parse_emails, parse_list, parse_phone_no
 
 from channels.identity import hashed, target_id
 from channels.mail_plugin import NotifyEmail
+from channels.mail_security import APPRISE_MODES, Doubt, mail_doubts
 from channels.plugins import make_plugin, plugin_class, read_url
 from channels.recipients import RecipientError, mail_address, phone_number
 from channels.render import Style
@@ -21,6 +22,12 @@ from engine.errors import ChannelError
 
 # Apprise's own names for what a telephone number is called in its plugins.
 _SMS_BODY_LENGTH: Final = 2_000
+_SECURITY_REMEDIES: Final[Mapping[Doubt, str]] = {
+    Doubt.TLS_TOO_EARLY: "write mailtos:// without mode=ssl, mailto:// for a server without TLS, "
+    "or port 465",
+    Doubt.TLS_TOO_LATE: "write mailtos:// with mode=ssl, or port 587",
+    Doubt.CLEAR_PASSWORD: "write mailtos:// instead of mailto://",
+}
 _PHONE_TOKENS: Final = ("target_phone", "target_phone_no")
 
 
@@ -53,6 +60,16 @@ def service_recipients(url: str, path: Path) -> list[Recipient]:
     if issubclass(kind, NotifySlack):
         return _slack(kind, keywords, path)
     return _other(kind, keywords, path)
+
+
+def security_doubts(plugin: NotifyBase) -> Iterator[tuple[str, str]]:
+    """What is odd about how a mail URL's server is spoken to: what, and the remedy."""
+    if isinstance(plugin, NotifyEmail):
+        # The plugin knows what the ports and modes of the well-known providers are.
+        tls = next(tls for tls, mode in APPRISE_MODES.items() if mode == plugin.secure_mode)
+        has_password = bool(plugin.user and plugin.password)
+        for doubt in mail_doubts(tls, int(plugin.port or 0), has_password=has_password):
+            yield doubt.what, _SECURITY_REMEDIES[doubt.kind]
 
 
 def _mail(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> list[Recipient]:

@@ -18,32 +18,42 @@ An entry is one URL, a list of URLs, or a mapping; a list may hold mappings.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, tzinfo
+from functools import partial
 from typing import Final
 
 from channels.alert import Target
 from channels.block import Block, Made, faults_of
 from channels.hook import WEBHOOK_KEYS, check_url, read_settings
 from channels.identity import distinct, target_id
+from channels.known_services import find_service
 from channels.plugins import is_native
-from channels.service import Recipient, service_recipients
+from channels.service import Recipient, security_doubts, service_recipients
 from channels.target import AppriseTarget
 from channels.variables import Path, expand
-from channels.webhook import WebhookSettings, WebhookTarget
+from channels.webhook import WebhookTarget
 from engine.errors import ChannelError
 
 KEYS: Final = ("url", "urls", *WEBHOOK_KEYS)
 _HTTP: Final = re.compile(r"https?://", re.I)
 
-# What a target is made of, once its id is known to be alone of its kind.
-_Part = tuple[str, Recipient | WebhookSettings]
+# A target's id, and what makes the target once that id is known to be alone of its kind.
+_Part = tuple[str, Callable[[str], Target]]
 
 
-def url_targets(channel: str, definition: object, variables: Mapping[str, str]) -> Made:
+def url_targets(
+    channel: str,
+    definition: object,
+    variables: Mapping[str, str],
+    zone: tzinfo = UTC,
+    doubts: list[ChannelError] | None = None,
+) -> Made:
     """The targets of an entry of `channels:`, one a recipient.
 
-    `channel` is the entry's name; `variables` is what `${VAR}` is taken from. Faults have their
-    path inside the definition. One URL that can't be used costs the entry's others nothing.
+    `channel` is the entry's name; `variables` is what `${VAR}` is taken from; mails show times in
+    `zone`. What works, but hardly as it is meant, is added to `doubts`. Faults have their path
+    inside the definition. One URL that can't be used costs the entry's others nothing.
     """
     entries: Sequence[object] = definition if isinstance(definition, list) else [definition]
     parts: list[_Part] = []
@@ -52,61 +62,89 @@ def url_targets(channel: str, definition: object, variables: Mapping[str, str]) 
         faults.append(ChannelError("there is no URL", "write one, or remove the channel"))
     for index, entry in enumerate(entries):
         path: Path = (index,) if entries is definition else ()
+        reader = _Reader(channel, variables, zone)
         try:
-            made, found = _parts(channel, entry, variables)
+            made, found = reader.parts(entry)
         except ChannelError as error:
             made, found = [], faults_of(error)
         parts += made
-        faults += (ChannelError(each.what, each.remedy, (*path, *each.path)) for each in found)
+        faults += (_inside(path, fault) for fault in found)
+        if doubts is not None:
+            doubts += (_inside(path, doubt) for doubt in reader.doubts)
     ids = distinct(name for name, _ in parts)
-    targets = (_target(channel, name, part) for name, (_, part) in zip(ids, parts, strict=True))
+    targets = (make(name) for name, (_, make) in zip(ids, parts, strict=True))
     return Made(tuple(targets), tuple(faults))
 
 
-def _target(channel: str, name: str, part: Recipient | WebhookSettings) -> Target:
-    if isinstance(part, WebhookSettings):
-        return WebhookTarget(channel, name, part)
-    return AppriseTarget(channel, name, part.plugin, part.style)
+def _inside(path: Path, fault: ChannelError) -> ChannelError:
+    """The fault with its path seen from outside."""
+    return ChannelError(fault.what, fault.remedy, (*path, *fault.path))
 
 
-def _parts(
-    channel: str, entry: object, variables: Mapping[str, str]
-) -> tuple[list[_Part], tuple[ChannelError, ...]]:
-    """What one entry gives, and the faults of those of its URLs that give nothing."""
-    if isinstance(entry, str):
-        url = _url(entry, variables, ())
-        if _HTTP.match(url) and not is_native(url):
-            block = Block({}, variables, KEYS)
+class _Reader:
+    """Reads one entry; `doubts` are what it has that works, but hardly as it is meant."""
+
+    def __init__(self, channel: str, variables: Mapping[str, str], zone: tzinfo) -> None:
+        self.doubts: list[ChannelError] = []
+        self._channel = channel
+        self._variables = variables
+        self._zone = zone
+
+    def parts(self, entry: object) -> tuple[list[_Part], tuple[ChannelError, ...]]:
+        """What the entry gives, and the faults of those of its URLs that give nothing.
+
+        Raises ChannelError with all faults of an entry of which nothing can be used.
+        """
+        if isinstance(entry, str):
+            block = Block({}, self._variables, KEYS)
+            texts: list[tuple[Path, str]] = [((), entry)]
+        elif isinstance(entry, Mapping):
+            block = Block(entry, self._variables, KEYS)
+            if block.has("url") == block.has("urls"):
+                block.fault("there must be either url or urls", "write one of them")
+                block.check()
+            texts = _texts(entry, block)
+        else:
+            what = "this is not a URL"
+            raise ChannelError(what, "write one, a list of them, or a mapping with url")
+        found: list[_Part] = []
+        for path, text in texts:
+            with block.collect():
+                found += self._url(_expanded(text, self._variables, path), path, block)
+        block.check("urls")
+        self.doubts += block.doubts
+        return found, block.faults
+
+    def _url(self, url: str, path: Path, block: Block) -> list[_Part]:
+        """What one URL stands for; `block` has the settings beside it."""
+        if any(block.has(key) for key in WEBHOOK_KEYS) or _is_webhook(url):
             settings = read_settings(block, url)
-            host = check_url(block, url)
-            block.check()
-            return [(target_id(channel, host), settings)], ()
-        return _service(channel, url, ()), ()
-    if isinstance(entry, Mapping):
-        return _mapping(channel, entry, variables)
-    raise ChannelError("this is not a URL", "write one, a list of them, or a mapping with url")
+            host = check_url(block, url, *path)
+            if not host:
+                return []
+            name = target_id(self._channel, host)
+            return [(name, lambda unique: WebhookTarget(self._channel, unique, settings))]
+        recipients = service_recipients(url, path)
+        # All recipients of one URL are spoken to alike.
+        self.doubts += (
+            ChannelError(*doubt, path) for doubt in security_doubts(recipients[0].plugin)
+        )
+        return [
+            (each.target_id(self._channel), partial(self._apprise, each)) for each in recipients
+        ]
+
+    def _apprise(self, recipient: Recipient, name: str) -> Target:
+        return AppriseTarget(
+            self._channel, name, recipient.plugin, recipient.style, zone=self._zone
+        )
 
 
-def _mapping(
-    channel: str, entry: Mapping[str, object], variables: Mapping[str, str]
-) -> tuple[list[_Part], tuple[ChannelError, ...]]:
-    block = Block(entry, variables, KEYS)
-    is_webhook = any(block.has(key) for key in WEBHOOK_KEYS)
-    parts: list[_Part] = []
-    if block.has("url") == block.has("urls"):
-        block.fault("there must be either url or urls", "write one of them")
-        block.check()
-    for path, text in _texts(entry, block):
-        with block.collect():
-            url = _url(text, variables, path)
-            if is_webhook or (_HTTP.match(url) and not is_native(url)):
-                settings = read_settings(block, url)
-                if host := check_url(block, url, *path):
-                    parts.append((target_id(channel, host), settings))
-            else:
-                parts += _service(channel, url, path)
-    block.check("urls")
-    return parts, block.faults
+def _is_webhook(url: str) -> bool:
+    """Whether a URL is to be read as a webhook's: a part of a service's is, which is refused."""
+    if not _HTTP.match(url):
+        return False
+    found = find_service(url)
+    return (found is not None and not found.is_whole) or not is_native(url)
 
 
 def _texts(entry: Mapping[str, object], block: Block) -> list[tuple[Path, str]]:
@@ -125,14 +163,8 @@ def _texts(entry: Mapping[str, object], block: Block) -> list[tuple[Path, str]]:
     return found
 
 
-def _url(text: str, variables: Mapping[str, str], path: Path) -> str:
+def _expanded(text: str, variables: Mapping[str, str], path: Path) -> str:
     url = expand(text, variables, path, is_url=True).strip()
     if not url:
         raise ChannelError("the URL is empty", "write one, or remove the channel", path)
     return url
-
-
-def _service(channel: str, url: str, path: Path) -> list[_Part]:
-    return [
-        (recipient.target_id(channel), recipient) for recipient in service_recipients(url, path)
-    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from apprise import Apprise, NotifyBase
@@ -47,13 +47,17 @@ class AppriseTarget:
         plugin: NotifyBase,
         style: Style,
         clock: Clock = _utc_now,
+        *,
+        zone: tzinfo = UTC,
     ) -> None:
+        """Mails show the event's time in `zone`."""
         self._channel = channel
         self._target_id = target_id
         # Not the plugin alone: only Apprise turns a text into what each plugin takes.
         self._apprise = Apprise(plugin, asset=plugin.asset)
         self._style = style
         self._clock = clock
+        self._zone = zone
         self._pace = Pace(_interval_seconds(plugin, style))
         self._adapter = HTTPAdapter(pool_connections=4, pool_maxsize=1)
         self._lock = threading.Lock()
@@ -89,7 +93,7 @@ class AppriseTarget:
         return safe(classify(is_accepted, evidence), alert)
 
     def _notify(self, alert: Alert) -> bool:
-        message = render(alert, self._style, self._clock())
+        message = render(alert, self._style, self._clock(), self._zone)
         result = self._apprise.notify(
             body=message.body,
             title=message.title,

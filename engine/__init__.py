@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.library import open_rules
 
-__all__ = ["open_rules"]
+    __version__: str
+
+__all__ = ["__version__", "open_rules"]
 
 
 def __getattr__(name: str) -> object:
@@ -16,4 +18,8 @@ def __getattr__(name: str) -> object:
         from engine.library import open_rules
 
         return open_rules
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("alpr-alert-engine")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.event import make_event
+from engine.event import Event, make_event
 from engine.match import IndexedMatcher, Match, OnError
 from engine.rules import Rule, load_rules
+from engine.rules.rule import message_bindings
 from engine.schema import EventSchema, load_event_schema
 from engine.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedMatch(Match):
+    """A rule that held on an event, and the message of its alert."""
+
+    event: Event = field(repr=False)
+
+    @property
+    def message(self) -> str:
+        """The rule's message on the event, as an alert has it; rendered anew at each call.
+
+        Moments are shown in `EVENT_TIMEZONE`. A placeholder that fails reads `?`.
+        """
+        bindings = message_bindings(self.rule, self.event.bindings, suppressed_count=0)
+        return self.rule.template.render(bindings)[0]
 
 
 class OpenRules:
@@ -27,14 +45,16 @@ class OpenRules:
         self._schema = schema
         self._zone = settings.event_timezone
 
-    def match(self, event: Mapping[str, Any]) -> list[Match]:
+    def match(self, event: Mapping[str, Any]) -> list[RenderedMatch]:
         """The rules that hold on `event`, a dict in the shape of the event schema, in rule order.
 
+        Each match has the `rule_id`, the `rule` and the `message`; there is no cooldown here.
         Missing fields are filled with their defaults. Raises EventError for unknown fields and
         values of the wrong type. A rule whose evaluation fails does not match; `on_error` of
         `open_rules` hears of it.
         """
-        return self._matcher.match(make_event(self._schema.complete(event), zone=self._zone))
+        made = make_event(self._schema.complete(event), zone=self._zone)
+        return [RenderedMatch(match.rule, made) for match in self._matcher.match(made)]
 
     def all_rules(self) -> tuple[Rule, ...]:
         """Every enabled rule, in order."""
@@ -46,9 +66,9 @@ def open_rules(
 ) -> OpenRules:
     """Load and check the rules of a file or folder, or of several.
 
-    The event schema is found by `SCHEMAS_PATH` (default `schemas/`), the zone of naive times by
-    `EVENT_TIMEZONE`. Channels are not made, so their `${VAR}`s need not be set. Raises RulesError
-    with all faults of all files, SchemaError and SettingsError.
+    The event schema is found by `SCHEMAS_PATH` (default `schemas/`), the zone of naive times
+    and of messages by `EVENT_TIMEZONE`. Channels are not made, so their `${VAR}`s need not be set.
+    Raises RulesError with all faults of all files, SchemaError and SettingsError.
     """
     settings = Settings.from_environment()
     schema = load_event_schema(settings.event_schema_path)

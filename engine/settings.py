@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from engine.errors import SettingsError
+from engine.misspelt import nearest, nearest_prefix
 
 T = TypeVar("T")
 
@@ -101,12 +102,41 @@ class Settings:
         return settings
 
 
+@dataclass(frozen=True, slots=True)
+class Misspelt:
+    """A variable that is no setting, and the setting whose name it nearly has."""
+
+    name: str
+    meant: str
+
+
+def misspelt_settings(environment: Mapping[str, str] | None = None) -> list[Misspelt]:
+    """Variables that are set and have no effect, but nearly have a setting's name; by name.
+
+    `environment` is by default the process's own.
+    """
+    given = os.environ if environment is None else environment
+    prefixes = tuple(OPTION_PREFIXES.values())
+    found: list[Misspelt] = []
+    for name, value in sorted(given.items()):
+        if not value.strip() or name in VARIABLES or name.startswith(prefixes):
+            continue
+        meant = nearest(name, VARIABLES) or nearest_prefix(name, prefixes)
+        if not meant and name.startswith(_OURS):
+            meant = nearest(name.removeprefix(_OURS), VARIABLES)
+        if meant:
+            found.append(Misspelt(name, meant))
+    return found
+
+
 FurtherCheck = Callable[[Settings], Iterable[str]]
 DEFAULT_REGISTRY: Final = "http://localhost:8081"
 OPTION_PREFIXES: Final = {
     "kafka_options": "KAFKA_CONFIG_",
     "schema_registry_options": "SCHEMA_REGISTRY_CONFIG_",
 }
+#: What some expect before the name of every setting.
+_OURS: Final = "ALERT_ENGINE_"
 # The service owns these: another value would break one of its promises.
 OWNED_OPTIONS: Final = {
     "enable.auto.commit": "offsets are committed only after the alerts are stored; remove it",

@@ -18,6 +18,8 @@ FLOORS = {
     "engine.clock": 0,
     "engine.collector": 0,
     "engine.packaged": 0,
+    "engine.local_time": 0,
+    "engine.misspelt": 0,
     "channels.alert": 0,
     "engine.schema": 1,
     "engine.event": 1.5,

@@ -62,7 +62,7 @@ _TYPE: Final = SCALARS[Kind.TYPE]
 
 def check(root: Node, scope: Scope) -> Findings:
     """Check a tree; errors and warnings are among the findings, sorted by place."""
-    findings = Findings(root, scope.is_strict)
+    findings = Findings(root, scope.is_strict, scope.zone)
     _Checker(findings).visit(root, scope, frozenset())
     if findings.has_constants and scope.is_strict and not findings.has_errors:
         check_constants(findings)

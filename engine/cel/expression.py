@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import Any, Final
 
 from engine.cel import tree
@@ -55,9 +56,15 @@ class Expression:
 
 
 def compile_expression(
-    text: str, variables: Mapping[str, FieldType], lists: Lists = NO_LISTS
+    text: str,
+    variables: Mapping[str, FieldType],
+    lists: Lists = NO_LISTS,
+    zone: tzinfo = UTC,
 ) -> Expression:
     """Compile CEL text against the variables' types; `lists` is what `watchlist("…")` may mean.
+
+    `zone` is that of the site: of calls that read the clock in UTC, where it shows another time,
+    is warned.
 
     ExpressionError with every fault: one of syntax or size, or all unknown names, fields and
     functions, wrong numbers of arguments, types that can't fit, and bad literal patterns.
@@ -67,7 +74,7 @@ def compile_expression(
     if FUNCTION in text or is_named:
         root, problems = bind(root, lists)
     try:
-        return compile_tree(root, text, Scope(variables), problems)
+        return compile_tree(root, text, Scope(variables, zone=zone), problems)
     except ExpressionError as error:
         if not is_named:
             raise

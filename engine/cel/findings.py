@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import Final
 
 from engine.cel.failures import Failure
@@ -23,11 +24,13 @@ class Findings:
 
     Without `is_strict` nothing is a problem: what is wrong fails when it is evaluated.
     `has_constants` says that a part of it may be a constant that is yet to be computed, `has_logic`
-    that it has `&&` or `||`.
+    that it has `&&` or `||`. `zone` is
+    the time zone of the site.
     """
 
     root: Node
     is_strict: bool
+    zone: tzinfo = UTC
     references: dict[int, Reference] = field(default_factory=dict)
     functions: dict[int, Function] = field(default_factory=dict)
     types: dict[int, FieldType] = field(default_factory=dict)

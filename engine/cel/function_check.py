@@ -6,6 +6,7 @@ from typing import Final
 
 from engine.cel import domains, remedies
 from engine.cel.choice_check import check_choice
+from engine.cel.clock_check import check_clock
 from engine.cel.failures import Failure
 from engine.cel.findings import Findings
 from engine.cel.functions import ANY, FUNCTIONS, Function, Implementation
@@ -175,6 +176,8 @@ def function_type(
             domains.check_part(findings, node, args, kinds[0])
         elif function.name == "matches" and kinds[0] is not None:
             domains.check_pattern(findings, node, args, kinds[0])
+        elif function.name in PARTS and kinds[0] is not None:
+            check_clock(findings, node, args, kinds[0])
     return result_of(function, rows, kinds)
 
 

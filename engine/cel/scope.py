@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import Any, Final, TypeAlias
 
 from engine.cel.failures import Failure
@@ -58,18 +59,20 @@ Reference: TypeAlias = Variable | Local | Constant | Broken
 class Scope:
     """The variables by name; a type of None is unknown. Macros add theirs in `locals`.
 
-    With `is_strict` an unknown name is a problem, else a failure of the evaluation.
+    With `is_strict` an unknown name is a problem, else a failure of the evaluation. `zone` is the
+    time zone of the site.
     """
 
     variables: Mapping[str, FieldType | None]
     container: str = ""
     is_strict: bool = True
     locals: Mapping[str, tuple[int, FieldType | None]] = field(default_factory=dict)
+    zone: tzinfo = UTC
 
     def with_local(self, name: str, slot: int, kind: FieldType | None) -> Scope:
         """The same scope, seen from inside a macro over `name`."""
         inner = {**self.locals, name: (slot, kind)}
-        return Scope(self.variables, self.container, self.is_strict, inner)
+        return Scope(self.variables, self.container, self.is_strict, inner, self.zone)
 
     def qualified(self, name: str, *, is_absolute: bool) -> str | None:
         """The variable that `name` (dots allowed) means, looked up from the container outwards."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
 from typing import Any, Final
 
 from engine.cel.expression import Expression, compile_expression
@@ -20,6 +21,7 @@ from engine.cel.text_format import text_of
 from engine.cel.tokens import check_length, scan
 from engine.cel.values import CelMap, CelType, Duration, Timestamp, UInt, to_datetime
 from engine.errors import EvaluationError, ExpressionError, Problem, Severity
+from engine.local_time import is_utc, local_text, localise
 from engine.schema import FieldType, Kind
 
 #: What most placeholders hold; the sign behind it is not part of a longer expression.
@@ -34,10 +36,11 @@ _PIECES: Final = re.compile(r"\{\{|\}\}|\{|\}")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placeholder:
-    """One `{expression[:format]}`."""
+    """One `{expression[:format]}`; moments are shown on the clocks of `zone`."""
 
     expression: Expression
     format_spec: str
+    zone: tzinfo
 
     def render(self, bindings: Mapping[str, Any]) -> str:
         """The value's text, "" for null; EvaluationError when there is none."""
@@ -45,9 +48,9 @@ class Placeholder:
         if value is None:
             return ""
         if not self.format_spec:
-            return _plain_text(value)
+            return _plain_text(value, self.zone)
         try:
-            return format(_formatted(value), self.format_spec)
+            return format(_formatted(value, self.zone), self.format_spec)
         except (ValueError, TypeError, OverflowError) as error:
             raise failure(Failure.BAD_ARGUMENT, str(error)) from None
 
@@ -94,19 +97,20 @@ def compile_template(
     variables: Mapping[str, FieldType],
     known: dict[str, Expression] | None = None,
     lists: Lists = NO_LISTS,
+    zone: tzinfo = UTC,
 ) -> Template:
     """Compile a template; ExpressionError with the faults of all its placeholders.
 
     Offsets in the problems count from the start of the template. `known` keeps the expressions of
     placeholders from one template to the next: many rules have the same few. It must be used with
-    the same variables and lists only.
+    the same variables, lists and zone only. Moments are shown on the clocks of `zone`.
     """
     check_length(text, "the template")
     parts: list[str | Placeholder] = []
     texts: list[tuple[int, str]] = []
     read: list[tuple[int, FieldType | None]] = []
     problems: list[Problem] = []
-    placeholders = _Placeholders(text, variables, {} if known is None else known, lists)
+    placeholders = _Placeholders(text, variables, {} if known is None else known, lists, zone)
     position = 0
     while (piece := _PIECES.search(text, position)) is not None:
         parts.append(text[position : piece.start()])
@@ -147,11 +151,13 @@ class _Placeholders:
         variables: Mapping[str, FieldType],
         known: dict[str, Expression],
         lists: Lists,
+        zone: tzinfo,
     ) -> None:
         self._text: Final = text
         self._variables: Final = variables
         self._known: Final = known
         self._lists: Final = lists
+        self._zone: Final = UTC if is_utc(zone) else zone
 
     def read(self, start: int) -> tuple[Placeholder | None, int, Sequence[Problem]]:
         """The placeholder that begins at `start`, the offset behind its brace, and what is wrong.
@@ -188,7 +194,7 @@ class _Placeholders:
         if problems:
             return None, closed + 1, problems
         expression = _warned(expression, source, start)
-        return Placeholder(expression, format_spec), closed + 1, ()
+        return Placeholder(expression, format_spec, self._zone), closed + 1, ()
 
     def fault_of(self, source: str) -> str:
         """How to correct this text, if it were an expression; "" where it needs no correction."""
@@ -216,7 +222,7 @@ class _Placeholders:
         found = self._known.get(source)
         if found is None:
             try:
-                found = compile_expression(source, self._variables, self._lists)
+                found = compile_expression(source, self._variables, self._lists, self._zone)
             except ExpressionError as error:
                 raise ExpressionError(_moved(error.problems, offset)) from None
             self._known[source] = found
@@ -255,25 +261,27 @@ def _closing(text: str, start: int) -> int:
     return -1
 
 
-def _formatted(value: Any) -> Any:
+def _formatted(value: Any, zone: tzinfo) -> Any:
     """The value that a format spec is applied to."""
     kind = type(value)
     if kind is Timestamp:
-        return to_datetime(value)
+        return localise(to_datetime(value), zone)
     if kind is UInt:
         return int(value)
     if kind in _TEXTS:
-        return _plain_text(value)
+        return _plain_text(value, zone)
     return value
 
 
 _TEXTS: Final = frozenset({bool, bytes, list, dict, CelMap, CelType, Duration})
 
 
-def _plain_text(value: Any) -> str:
+def _plain_text(value: Any, zone: tzinfo) -> str:
     kind = type(value)
     if kind is str:
         return value  # type: ignore[no-any-return]
     if kind is float:
         return repr(value)
+    if kind is Timestamp and zone is not UTC:
+        return local_text(to_datetime(value), zone)
     return text_of(value)

@@ -15,13 +15,17 @@ from engine.cli.inputs import exit_code
 from engine.errors import AlertEngineError, RulesError
 from engine.rules.excerpt import Excerpts
 from engine.rules.report import as_text
+from engine.settings import misspelt_settings
 
 DISTRIBUTION: Final = "alpr-alert-engine"
 COMMANDS: Final = (run, check, test, demo, alerts, bench, help)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each sets `command`, a function of the parsed arguments."""
+    """The parser of all commands; each sets `command`, a function of the parsed arguments.
+
+    One that logs what is odd about the settings, in place of standard error, sets `has_log`.
+    """
     parser = argparse.ArgumentParser(
         prog="alert-engine",
         description="Rules as code on real-time plate events: Kafka in, dependable alerts out.",
@@ -41,6 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             # Rule files hold any character, also where the terminal's encoding does not.
             stream.reconfigure(errors="backslashreplace")
     arguments = build_parser().parse_args(argv)
+    if not getattr(arguments, "has_log", False):
+        for each in misspelt_settings():
+            what = f"{each.name} is no setting, did you mean {each.meant}?"
+            sys.stderr.write(f"alert-engine: warning: {what}\n")
     try:
         return int(arguments.command(arguments))
     except RulesError as error:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 
+import structlog
+
 from channels.redact import redact
 from engine.logs import configure_logs
 from engine.service import serve
-from engine.settings import Settings
+from engine.settings import Settings, misspelt_settings
 from engine.stream.options import option_problems
+
+log = structlog.get_logger(__name__)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -24,11 +28,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="with faults in the rules don't start, rather than on the last good ones",
     )
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=run, has_log=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until told to stop."""
     settings = Settings.from_environment(further=option_problems)
     configure_logs(settings.log_level, settings.log_format, redact=redact)
+    for each in misspelt_settings():
+        log.warning("setting.misspelt", name=each.name, meant=each.meant, remedy="rename it")
     return serve(settings, strict=arguments.strict)

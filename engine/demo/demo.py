@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Final
 
@@ -151,7 +151,7 @@ def set_stage(settings: Settings, rules_path: Path, screen: Screen) -> Iterator[
     watch = Watch(screen)
     with ExitStack() as stack:
         receivers = stack.enter_context(Receivers(watch.arrived))
-        rule_set = open_rule_set(rules_path, schema, receivers)
+        rule_set = open_rule_set(rules_path, schema, receivers, settings.event_timezone)
         broker = stack.enter_context(EmbeddedBroker())
         registry = stack.enter_context(RegistryServer())
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="alert-engine-demo-"))
@@ -181,15 +181,15 @@ def set_stage(settings: Settings, rules_path: Path, screen: Screen) -> Iterator[
             loop.join()
 
 
-def open_rule_set(path: Path, schema: EventSchema, receivers: Receivers) -> RuleSet:
+def open_rule_set(path: Path, schema: EventSchema, receivers: Receivers, zone: tzinfo) -> RuleSet:
     """The rules, with every channel that they name ending at one of the demo's receivers."""
 
     def receiver_of(channel: str) -> tuple[Target, ...]:
         is_email = channel == "email"
         url = receivers.email_url if is_email else f"{receivers.webhook_url}/{channel}"
-        return url_targets(channel, url, {}).whole()
+        return url_targets(channel, url, {}, zone).whole()
 
-    rule_set = load_rules([path], schema, {}, stand_in=receiver_of)
+    rule_set = load_rules([path], schema, {}, stand_in=receiver_of, zone=zone)
     rules = tuple(
         dataclasses.replace(rule, notify=rule.notify or FALLBACK_CHANNELS)
         for rule in rule_set.rules

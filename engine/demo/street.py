@@ -17,7 +17,7 @@ from engine.errors import BrokerUnavailableError, RegistryUnavailableError
 from engine.logs import configure_logs
 from engine.rules import examples_of, load_rules
 from engine.schema import load_event_schema
-from engine.settings import Settings
+from engine.settings import Settings, misspelt_settings
 from engine.stream.publisher import EventPublisher
 
 log = structlog.get_logger(__name__)
@@ -71,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     settings = Settings.from_environment()
     configure_logs(settings.log_level, settings.log_format)
+    for each in misspelt_settings():
+        log.warning("setting.misspelt", name=each.name, meant=each.meant, remedy="rename it")
     street = Street(settings, options.rate, options.heartbeat)
     log.info("cameras.started", topic=settings.kafka_topics[0], rate=options.rate)
     while True:

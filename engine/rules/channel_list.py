@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, tzinfo
 from typing import Any, Final
 
 from channels.address import address_kind
@@ -27,7 +28,7 @@ _NAMES: Final = re.compile(r"[A-Za-z0-9_.-]+(?:\s*[,;]?\s*[A-Za-z0-9_.-]+)*")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 StandIn = Callable[[str], tuple[Target, ...]]
-MakeTargets = Callable[[str, Any, Mapping[str, str]], Made]
+MakeTargets = Callable[[str, Any, Mapping[str, str], tzinfo, list[ChannelError]], Made]
 
 MayHold = Callable[[str], bool]
 """Whether a channel whose definition holds faults is held, rather than stops the load."""
@@ -50,7 +51,8 @@ class ChannelList:
     goes unchecked. A `stand_in` makes every channel, disabled ones too, of its name alone. It is
     `is_whole` unless a file can't be read: then an unknown channel may stand in that one, and is
     no fault. Where a channel `may_hold`, the faults of its definition are in `misconfigured`, and
-    a target that sends nothing stands for what can't be made of it.
+    a target that sends nothing stands for what can't be made of it. Mails show times in
+    `zone`.
     """
 
     def __init__(
@@ -61,12 +63,14 @@ class ChannelList:
         *,
         is_whole: bool = True,
         may_hold: MayHold = hold_none,
+        zone: tzinfo = UTC,
     ) -> None:
         self.targets: dict[str, tuple[Target, ...]] = {}
         self.misconfigured: dict[str, tuple[Fault, ...]] = {}
         self._may_hold = may_hold
         self._variables = variables
         self._stand_in = stand_in
+        self._zone = zone
         self._is_whole = is_whole
         self._findings = findings
         self._names = Names(
@@ -134,10 +138,14 @@ class ChannelList:
         if self._variables is None:
             return (), ()
         self._warn_of_cut(key.text, definition)
+        doubts: list[ChannelError] = []
         try:
-            made = make(key.text, plain_value(definition), self._variables)
+            made = make(key.text, plain_value(definition), self._variables, self._zone, doubts)
         except ChannelError as error:
             made = Made((), faults_of(error))
+        for doubt in doubts:
+            place, what = _place_inside(key, definition, doubt.path), f"{key.text}: {doubt.what}"
+            self._findings.warning(place, Code.CHANNEL, what, doubt.remedy)
         faults = tuple(
             Fault(
                 _place_inside(key, definition, fault.path),

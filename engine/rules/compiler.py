@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Final, TypeVar
 
 from engine.cel import Expression, Template, compile_expression, compile_template
@@ -24,11 +25,18 @@ _Compiled = TypeVar("_Compiled", Expression, Template)
 class Compiler:
     """Compiles against one event schema; equal texts are compiled once.
 
-    `lists` is what `watchlist("…")` means.
+    `lists` is what `watchlist("…")` means; messages show moments in `zone`, the site's.
     """
 
-    def __init__(self, schema: EventSchema, findings: Findings, lists: Lists = NO_LISTS) -> None:
+    def __init__(
+        self,
+        schema: EventSchema,
+        findings: Findings,
+        lists: Lists = NO_LISTS,
+        zone: tzinfo = UTC,
+    ) -> None:
         self.schema = schema
+        self.zone = zone
         self._findings = findings
         self.lists = lists
         self._template_variables = {**schema.variables, **TEMPLATE_VARIABLES}
@@ -60,7 +68,7 @@ class Compiler:
         found = self._expressions.get(text)
         if found is None:
             try:
-                found = compile_expression(text, self.schema.variables, self.lists)
+                found = compile_expression(text, self.schema.variables, self.lists, self.zone)
             except ExpressionError as error:
                 found = error
             self._expressions[text] = found
@@ -71,7 +79,7 @@ class Compiler:
         if found is None:
             try:
                 found = compile_template(
-                    text, self._template_variables, self._placeholders, self.lists
+                    text, self._template_variables, self._placeholders, self.lists, self.zone
                 )
             except ExpressionError as error:
                 found = error

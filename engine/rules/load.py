@@ -48,8 +48,9 @@ def load_rules(
 
     `known` are watchlists that are loaded already, by name: one whose file and definition are
     unchanged is taken over, and one that would lose more than `max_shrink` of its rows is refused.
-    Dates without a time zone in them are read in `zone`. Lists with an absolute path are looked up
-    below `root`, where copies of them may lie.
+    `zone` is that of the site: dates without a zone in them are read in it, and messages and mails
+    show moments in it. Lists with an absolute path are looked up below `root`, where copies of them
+    may lie.
 
     Faults in the definition of a channel that `may_hold` don't stop the load: what is right of it
     works, and a target that sends nothing stands for the rest. They are in `misconfigured`.
@@ -75,11 +76,13 @@ def _load(
     is_whole = not findings.has_errors
     documents, are_all = _documents(files, findings)
     is_whole &= are_all
-    channels = ChannelList(variables, findings, stand_in, is_whole=is_whole, may_hold=may_hold)
+    channels = ChannelList(
+        variables, findings, stand_in, is_whole=is_whole, may_hold=may_hold, zone=zone
+    )
     _read_channels(documents, channels)
     watchlists = ListReader(findings, known, zone, is_whole=is_whole, root=root)
     _read_watchlists(documents, watchlists)
-    compiler = Compiler(schema, findings, watchlists.lists)
+    compiler = Compiler(schema, findings, watchlists.lists, zone)
     reader = RuleReader(compiler, channels, findings)
     for document in documents:
         _read_rules(document, reader, compiler, findings)

@@ -7,6 +7,7 @@ from typing import Final
 
 from channels.alert import Priority
 from engine.cel import Template
+from engine.local_time import is_utc
 from engine.rules.channel_list import ChannelList
 from engine.rules.compiler import Compiler
 from engine.rules.conditions import read_condition
@@ -32,6 +33,8 @@ RULE_KEYS: Final = (
     "tests",
 )
 DEFAULT_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {captured_at}"
+#: The default where the site has a time zone: `captured_at` may be in any.
+LOCAL_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {time}"
 MAX_NAME_LENGTH: Final = 200
 #: Priorities as other programs call them; numbers count from either end.
 _PRIORITIES: Final = {
@@ -189,7 +192,8 @@ class RuleReader:
     def _template(self, table: Table) -> Template | None:
         node = table.values.get("message_template")
         if node is None:
-            return self._compiler.default_template(DEFAULT_TEMPLATE, table.place)
+            default = DEFAULT_TEMPLATE if is_utc(self._compiler.zone) else LOCAL_TEMPLATE
+            return self._compiler.default_template(default, table.place)
         scalar = as_text(node, "`message_template`", self._findings)
         if scalar is None:
             return None

@@ -62,13 +62,21 @@ class Login:
 class SmtpReceiver:
     """A mail server; a context manager. `implicit` is SMTPS, else STARTTLS is required.
 
+    A `relay` asks for neither TLS nor a login, and offers both.
+
     `mails` holds what was taken, `attempts` the recipients of every message that was read whole,
     taken or not, `logins` every try to log in. Only `username` with
     `password` is let in; everybody else gets 535.
     """
 
     def __init__(
-        self, tls: ssl.SSLContext, username: str, password: str, *, implicit: bool = False
+        self,
+        tls: ssl.SSLContext,
+        username: str,
+        password: str,
+        *,
+        implicit: bool = False,
+        relay: bool = False,
     ) -> None:
         self.mails: Arrivals[Mail] = Arrivals()
         self.logins: Arrivals[Login] = Arrivals()
@@ -77,6 +85,7 @@ class SmtpReceiver:
         self.password = password
         self._tls = tls
         self._implicit = implicit
+        self.is_relay = relay
         self._lock = threading.Lock()
         self._replies: dict[Stage, deque[str]] = {stage: deque() for stage in Stage}
         self._recipient_replies: dict[str, str] = {}
@@ -231,9 +240,9 @@ class SmtpReceiver:
             ident="test",
             enable_SMTPUTF8=True,
             tls_context=None if self._implicit else self._tls,
-            require_starttls=not self._implicit,
-            auth_required=not self._implicit,
-            auth_require_tls=not self._implicit,
+            require_starttls=not self._implicit and not self.is_relay,
+            auth_required=not self._implicit and not self.is_relay,
+            auth_require_tls=not self._implicit and not self.is_relay,
             # One mechanism, so that one try to log in is one login here.
             auth_exclude_mechanism=["LOGIN"],
             authenticator=self.authenticate,
@@ -252,7 +261,7 @@ class _Handler:
     async def handle_MAIL(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, sender: str, options: list[str]
     ) -> str:
-        if not session.authenticated:
+        if not session.authenticated and not self._receiver.is_relay:
             return "530 5.7.0 Authentication required"
         scripted = self._receiver.scripted(Stage.MAIL)
         if scripted is None:

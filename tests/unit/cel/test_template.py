@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -169,3 +170,37 @@ def test_what_is_hardly_meant_is_a_warning(text: str, offset: int, what: str) ->
 def test_braces_around_other_words_are_braces() -> None:
     for text in ("{{}}", "{{nothing}}", "{{{camera_id}}}", "{{'a': {camera_id}}}"):
         assert compile_template(text, ALL).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{time}", "2025-12-25 13:30:00 CET"),
+        ("{time:%d.%m. %H:%M}", "25.12. 13:30"),
+        ("{time:%H:%M %Z}", "13:30 CET"),
+        ("{time:%-d %% %F %T}", "25 % 2025-12-25 13:30:00"),
+        ("{time + duration('4392h')}", "2026-06-26 14:30:00 CEST"),
+        ("{dyn(time):%H:%M}", "13:30"),
+        ("{is_test ? time : timestamp('2025-07-01T20:00:00Z')}", "2025-07-01 22:00:00 CEST"),
+        ("{time - timestamp('2025-12-25T12:00:00Z')}", "1800s"),
+        # CEL's own text of an instant is CEL's.
+        ("{string(time)}", "2025-12-25T12:30:00Z"),
+    ],
+)
+def test_moments_are_shown_in_the_zone_of_the_site(text: str, message: str) -> None:
+    template = compile_template(text, ALL, zone=ZoneInfo("Europe/Berlin"))
+    assert template.render(event()) == (message, 0)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Etc/UTC", "Zulu"])
+def test_a_site_in_utc_sees_moments_as_ever(zone: str) -> None:
+    template = compile_template("{time} {time:%H:%M %Z}", ALL, zone=ZoneInfo(zone))
+    assert template.render(event()) == ("2025-12-25T12:30:00Z 12:30 UTC", 0)
+
+
+def test_a_moment_beyond_the_zones_years_is_shown_in_utc() -> None:
+    text = "{timestamp('9999-12-31T23:59:59Z')} {timestamp('0001-01-01T00:00:00Z'):%H:%M}"
+    for name in ("Asia/Tokyo", "America/New_York"):
+        shown, failed = compile_template(text, ALL, zone=ZoneInfo(name)).render(event())
+        assert failed == 0
+        assert shown.startswith("9999-12-31 ")

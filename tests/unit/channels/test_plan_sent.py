@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from channels.alert import SENT, Outcome, Reason, Status
+from channels.plan import plan_targets
 from channels.redact import redact
 from tests.conftest import SMTP_PASSWORD, SMTP_USERNAME
 from tests.support.answers import RESET, Answer
@@ -17,6 +20,7 @@ from tests.unit.channels.plan_blocks import (
     EMAIL,
     SLACK_BLOCK,
     SMS,
+    VARIABLES,
     targets,
 )
 from tests.unit.channels.samples import TEXT, alert
@@ -57,7 +61,50 @@ def test_mail_over_smtps(trusted: None, certificates: Certificates) -> None:
     ) as receiver:
         target, *_ = targets("email", EMAIL, smtp_port=receiver.port, use_tls=False)
         assert target.send(alert(), "k") == SENT
-        assert receiver.wait_for(1)[0].encrypted
+        other, *_ = targets("email", EMAIL, smtp_port=receiver.port, tls="ssl")
+        assert other.send(alert(), "k") == SENT
+        assert all(mail.encrypted for mail in receiver.wait_for(2))
+
+
+@pytest.fixture
+def relay(certificates: Certificates) -> Iterator[SmtpReceiver]:
+    """A mail server that takes mails as they come, and offers TLS and a login."""
+    tls = certificates.local_server()
+    with SmtpReceiver(tls, SMTP_USERNAME, SMTP_PASSWORD, relay=True) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("tls", "is_encrypted"), [("none", False), ("starttls", True)])
+@pytest.mark.parametrize("has_login", [False, True])
+def test_mail_is_encrypted_only_as_tls_says(
+    trusted: None, relay: SmtpReceiver, tls: str, is_encrypted: bool, has_login: bool
+) -> None:
+    login = {} if has_login else {"username": None, "password": None}
+    target, *_ = targets("email", EMAIL, smtp_port=relay.port, tls=tls, **login)
+    assert target.send(alert(), "k") == SENT
+    (mail,) = relay.wait_for(1)
+    assert (mail.encrypted, mail.username) == (is_encrypted, SMTP_USERNAME if has_login else "")
+
+
+def test_mail_that_must_be_encrypted_is_not_sent_without(
+    trusted: None, certificates: Certificates
+) -> None:
+    with SmtpReceiver(certificates.local_server(), SMTP_USERNAME, SMTP_PASSWORD) as strict:
+        login = {"username": None, "password": None}
+        target, *_ = targets("email", EMAIL, smtp_port=strict.port, tls="none", **login)
+        assert target.send(alert(), "k").status is Status.MISCONFIGURED
+        assert strict.mails.all() == []
+
+
+def test_mail_shows_the_time_of_the_readers(trusted: None, smtp_receiver: SmtpReceiver) -> None:
+    block = {**EMAIL, "smtp_port": smtp_receiver.port}
+    target, *_ = plan_targets("email", block, VARIABLES, ZoneInfo("Europe/Berlin")).whole()
+    assert target.send(alert(), "k") == SENT
+    (mail,) = smtp_receiver.wait_for(1)
+    text = mail.message.get_body(("plain",))
+    assert text is not None
+    assert "- Captured at: 2025-12-25 17:00:00 CET" in text.get_content().splitlines()
+    assert "2025-12-25T16:00:00Z" not in text.get_content()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -95,7 +96,7 @@ def test_chat_wakes_nobody() -> None:
 
 def test_mail_has_subject_and_html() -> None:
     message = render(alert(suppressed_count=3), Style.EMAIL, NOW)
-    assert message.title == f"[HIGH] Watchlist Plate: {TEXT}"
+    assert message.title == f"[HIGH] {TEXT}"
     assert message.format is Format.HTML
     for text in (
         f"<div>{TEXT}</div>",
@@ -177,3 +178,49 @@ def test_unsafe_image_link_is_left_out(url: object) -> None:
 def test_event_without_images_has_no_link() -> None:
     assert image_url({}) == ""
     assert image_url({"images": None}) == ""
+
+
+@pytest.mark.parametrize(
+    ("message", "subject"),
+    [
+        ("Watchlist Plate: ABC123 at gate", "[HIGH] Watchlist Plate: ABC123 at gate"),
+        ("WATCHLIST PLATE ABC123", "[HIGH] WATCHLIST PLATE ABC123"),
+        ("🚨 Watchlist Plate ABC123", "[HIGH] 🚨 Watchlist Plate ABC123"),
+        ("[HIGH] Watchlist Plate: ABC123", "[HIGH] Watchlist Plate: ABC123"),
+        ("[high] ABC123", "[HIGH] Watchlist Plate: ABC123"),
+        ("[high]", "[HIGH] Watchlist Plate"),
+        ("Watchlist Plate", "[HIGH] Watchlist Plate"),
+        ("Watchlist Plates: 2", "[HIGH] Watchlist Plate: Watchlist Plates: 2"),
+        ("ABC123 at gate", "[HIGH] Watchlist Plate: ABC123 at gate"),
+        ("ABC123: Watchlist Plate", "[HIGH] Watchlist Plate: ABC123: Watchlist Plate"),
+    ],
+)
+def test_the_subject_does_not_repeat_itself(message: str, subject: str) -> None:
+    assert render(alert(message=message), Style.EMAIL, NOW).title == subject
+
+
+def test_the_subject_of_a_rule_without_letters_keeps_its_message() -> None:
+    title = render(alert(rule_name="!!!", message="ABC123"), Style.EMAIL, NOW).title
+    assert title == "[HIGH] !!!: ABC123"
+
+
+@pytest.mark.parametrize(
+    ("captured_at", "zone", "shown"),
+    [
+        ("2025-07-01T20:00:05Z", "Europe/Berlin", "2025-07-01 22:00:05 CEST"),
+        ("2025-07-01T16:00:05.25-04:00", "Europe/Berlin", "2025-07-01 22:00:05 CEST"),
+        ("2025-07-01T22:00:05", "Europe/Berlin", "2025-07-01 22:00:05 CEST"),
+        ("2025-10-26T00:30:00Z", "Europe/Berlin", "2025-10-26 02:30:00 CEST"),
+        ("2025-10-26T01:30:00Z", "Europe/Berlin", "2025-10-26 02:30:00 CET"),
+        ("2025-07-01T20:00:05Z", "America/Sao_Paulo", "2025-07-01 17:00:05 UTC-03:00"),
+        ("2025-07-01T20:00:05+02:00", "UTC", "2025-07-01T20:00:05+02:00"),
+        ("2025-07-01T20:00:05", "Etc/UTC", "2025-07-01T20:00:05"),
+        ("yesterday", "Europe/Berlin", "yesterday"),
+        ("0001-01-01T00:00:00Z", "America/New_York", "0001-01-01 00:00:00 UTC"),
+    ],
+)
+def test_a_mail_shows_when_it_was_on_the_readers_clocks(
+    captured_at: str, zone: str, shown: str
+) -> None:
+    body = render(alert(captured_at=captured_at), Style.EMAIL, NOW, ZoneInfo(zone)).body
+    assert f"<li>Captured at: {shown}</li>" in body

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from channels.alert import Priority
-from engine.rules.rule_reader import DEFAULT_TEMPLATE
-from tests.unit.rules.rule_text import faults, load, one, rule_faults
+from engine.rules import load_rules
+from engine.rules.rule_reader import DEFAULT_TEMPLATE, LOCAL_TEMPLATE
+from tests.unit.rules.rule_text import faults, load, one, rule_faults, schema
 
 
 def test_a_rule_has_what_its_file_says(tmp_path: Path) -> None:
@@ -23,6 +25,16 @@ def test_a_rule_needs_little(tmp_path: Path) -> None:
     assert (rule.name, rule.description, rule.priority) == ("a", "", Priority.MEDIUM)
     assert rule.template.text == DEFAULT_TEMPLATE
     assert rule.tests == ()
+
+
+def test_the_default_message_has_the_event_in_the_zone_of_the_site(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("rules:\n  - {id: a, when: true, notify: []}\n")
+    texts = [
+        load_rules([path], schema(), None, zone=ZoneInfo(zone)).rules[0].template.text
+        for zone in ("UTC", "Europe/Berlin")
+    ]
+    assert texts == [DEFAULT_TEMPLATE, LOCAL_TEMPLATE]
 
 
 def test_an_id_is_its_own_text(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from engine.match.bucket import Bucket, Bucketer, Step
-from engine.watchlist import Watchlist
+from engine.watchlist import Watchlist, plate_of
 
 #: Values in the table from which on a long list stays a set of its own.
 MAX_VALUES: Final = 500_000
@@ -41,6 +41,8 @@ def points_step(rules: Sequence[tuple[Values, int]], bucket: Bucketer) -> tuple[
 def lists_step(rules: Sequence[tuple[Watchlist, int]], bucket: Bucketer) -> tuple[Step, int]:
     """The look-up of plates among watchlists, and how many plates those have.
 
+    A value is normalised as the lists' plates were.
+
     Long lists are asked themselves, so that nothing is copied; short ones, and the others of very
     many, share a table.
     """
@@ -59,7 +61,12 @@ def lists_step(rules: Sequence[tuple[Watchlist, int]], bucket: Bucketer) -> tupl
             tabled.append((plates, positions))
         else:
             probes.append((plates, bucket(positions)))
-    return _step(_table(tabled, bucket), tuple(probes)), total
+    step = _step(_table(tabled, bucket), tuple(probes))
+
+    def look_up(value: Any, found: list[Bucket]) -> None:
+        step(plate_of(value), found)
+
+    return look_up, total
 
 
 def _table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -120,6 +121,8 @@ def _remembered(name: str, path: Path, row_count: int) -> Watchlist:
         rows=Rows((), ()),
         validity=None,
         repeated=(),
+        most_rows=1,
+        lines=array("I"),
         mark=FileMark(0, 0, 0, 0),
         zone=UTC,
         faults=(),

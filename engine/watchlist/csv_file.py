@@ -82,6 +82,7 @@ class _CsvRows:
         plates, pick, packer = gathering.plates, self._pick, gathering.packer
         has_periods, has_kept = gathering.has_periods, self._has_kept
         is_numbered = has_periods or has_kept
+        note_line = gathering.lines.append
         count = 0
         for line, fields in records:
             if len(fields) != width and not self._fit(line, fields):
@@ -92,6 +93,8 @@ class _CsvRows:
                 continue
             row = count if is_numbered else 0
             count += 1
+            if is_numbered:
+                note_line(line)
             if has_kept:
                 packer.add(pick(fields))
                 if not count % BLOCK:

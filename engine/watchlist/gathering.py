@@ -64,6 +64,8 @@ class Gathering:
         self._calendar: Final = Calendar(zone, definition.dates)
         self.starts: array[int] | None = None
         self.ends: array[int] | None = None
+        #: The line of each row, where rows have more than their plate.
+        self.lines: Final = array("I")
         self._repeated: Final[list[list[int]]] = []
         self.packer = RowPacker(())
         self._faults: Final[list[Fault]] = []
@@ -136,8 +138,6 @@ class Gathering:
     def repeat(self, line: int, plate: str, row: int) -> None:
         """Note that the plate, which is on the list, stands in this row too."""
         first = self.plates[plate]
-        if not self.has_periods:
-            return
         if first >= 0:
             self._repeated.append([first, row])
             self.plates[plate] = -len(self._repeated)
@@ -164,6 +164,8 @@ class Gathering:
             rows=rows,
             validity=validity,
             repeated=tuple(map(tuple, self._repeated)),
+            most_rows=max(map(len, self._repeated), default=1),
+            lines=self.lines if self._repeated else array("I"),
             mark=mark,
             zone=self._zone,
             faults=tuple(self._faults),

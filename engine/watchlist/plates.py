@@ -7,6 +7,8 @@ from typing import Final
 
 #: No plate of the world has more characters; what is longer is two plates, or no plate.
 MAX_LENGTH: Final = 20
+#: A longer text of an event is not looked up: it is no plate, and reading it would cost much.
+MAX_TEXT: Final = 256
 _OTHERS: Final = re.compile("[^A-Z0-9]+")
 _SEPARATORS: Final = re.compile(r"[,;|\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 #: What a spreadsheet makes of 1E5, which is a plate.
@@ -19,6 +21,19 @@ def normalise(text: str) -> str:
     ß becomes SS; letters that are no A to Z in upper case, Ö or Я, are left out.
     """
     return _OTHERS.sub("", text.upper())
+
+
+def plate_of(value: object) -> str:
+    """The plate that lists are asked for where an event has `value`: the text, normalised.
+
+    "", which is on no list, for what is no text, or a text that can't be a plate.
+    """
+    if type(value) is not str or len(value) > MAX_TEXT:
+        return ""
+    # Nearly all producers normalise: then nothing is to be done, and it is done per event.
+    if value.isascii() and value.isalnum() and value.upper() == value:
+        return value
+    return normalise(value)
 
 
 def has_other_letters(text: str) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,3 +132,110 @@ def test_a_list_is_a_map_of_rows_whose_columns_may_be_null() -> None:
     assert set(fields) == {"note", "owner", "valid_from", "valid_until"}
     assert all(field.nullable for field in fields.values())
     assert fields["valid_from"].kind is Kind.TIMESTAMP
+
+
+@pytest.mark.parametrize("text", ["abc-123", "ABC 123", " abc123", "AbC.1-2-3", "\uff21BC123"[1:]])
+def test_a_producer_that_does_not_normalise_is_understood(text: str) -> None:
+    changes = plate(text)
+    is_there = text != "BC123"
+    for name in ("noted", "dated", "states", "terms"):
+        assert both(ON.format(name), **changes) == (is_there, is_there)
+        rows = both(f'watchlist("{name}").rows({PLATE}).size() > 0', **changes)
+        assert rows == (is_there, is_there)
+    if is_there:
+        assert both(NOTE.format("noted"), **changes) == ("red Golf",) * 2
+        assert both(NOTE.format("dated"), **changes) == ("now",) * 2
+
+
+@pytest.mark.parametrize(
+    "key", ["plate.text", "lower(plate.normalized_text)", '"abc-123"', 'plate.text + " "']
+)
+def test_whatever_text_is_asked_for_is_normalised(key: str) -> None:
+    assert both(f'{key} in watchlist("noted")') == (True, True)
+    assert both(f'watchlist("noted")[{key}].note') == ("red Golf",) * 2
+    assert both(f'watchlist("states").rows({key})[1].state') == ("FL",) * 2
+
+
+def test_a_very_long_text_is_on_no_list() -> None:
+    for changes in (plate("A" * 100_000), plate("-" * 300 + "ABC123")):
+        assert both(ON.format("noted"), **changes) == (False, False)
+        assert both(f'size(watchlist("states").rows({PLATE}))', **changes) == (0, 0)
+
+
+ROWS = f'watchlist("states").rows({PLATE})'
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (f'{ROWS}.exists(r, r.state == "FL")', True),
+        (f'{ROWS}.exists(r, r.state == "TX")', False),
+        (f'{ROWS}.exists(r, r.state == "FL" && r.reason == "unpaid")', False),
+        (f'{ROWS}.all(r, r.state == "GA")', False),
+        (f"{ROWS}.all(r, r.reason != null)", True),
+        (f'{ROWS}.exists_one(r, r.state == "FL")', True),
+        (f'{ROWS}.exists_one(r, r.state == "GA")', False),
+        (f'{ROWS}.filter(r, r.state == "GA").map(r, r.reason)', ["expired insurance", "unpaid"]),
+        (f'{ROWS}.map(r, r.state == "GA", r.reason)', ["expired insurance", "unpaid"]),
+        (f"{ROWS}.map(r, r.state)", ["GA", "FL", "GA"]),
+        (f'"stolen" in {ROWS}.map(r, r.reason)', True),
+        (f"{ROWS}.size() + size({ROWS})", 6),
+        (f"{ROWS}[1].reason", "stolen"),
+        (f"{ROWS} == []", False),
+        (f"{ROWS}[0] == {ROWS}[0] && {ROWS}[0] != {ROWS}[2]", True),
+        (f"has({ROWS}[0].valid_until)", False),
+        (f"cel.bind(all, {ROWS}, all.size() == 3 && all.exists(r, r.reason == null))", False),
+        ('["12", "NONE"].map(p, watchlist("states").rows(p).size())', [2, 0]),
+        (f'{ROWS}.exists(r, {ROWS}.exists(s, r.state == s.state && r.reason != s.reason))', True),
+        ('watchlist("states").rows(plate.region)', []),
+        ('watchlist("states").rows(dyn(1))', []),
+        ('watchlist("states").rows("NONE").all(r, r.state == "FL")', True),
+        ('watchlist("states").rows("NONE").exists_one(r, true)', False),
+        ('watchlist("plain").rows("ab12")', [dict.fromkeys(("note", "valid_from", "valid_until"))]),
+    ],
+)  # fmt: skip
+def test_all_rows_of_a_plate_can_be_asked(text: str, value: object) -> None:
+    expression = compiled(text)
+    closures = Exact(expression.root, Scope(VARIABLES))
+    assert expression.evaluate(event()) == value
+    assert closures(event()) == value
+
+
+def test_rows_are_those_in_force_at_the_events_time_in_their_order() -> None:
+    notes = f'watchlist("terms").rows({PLATE}).map(r, r.note)'
+    days = (timedelta(), timedelta(minutes=1), timedelta(days=-2), timedelta(days=-1))
+    found = [value_of(notes, time=NOON + each) for each in days]
+    assert found == [["now"], ["later"], ["old"], []]
+    until = f'watchlist("terms").rows({PLATE}).exists(r, r.valid_until - time < duration("90s"))'
+    assert both(until) == (True, True)
+
+
+def test_a_row_that_is_not_there_is_an_error_only_where_it_is_read() -> None:
+    assert both(f'{ROWS}[0].state == "GA"', **plate("NONE")) == ("index_out_of_range",) * 2
+    assert both(f'{ROWS}.exists(r, r.reason.startsWith("s"))', **plate("12")) == (False, False)
+    assert (
+        both(f'{ROWS}.exists(r, r.reason.startsWith("s"))', **plate("AB12"))
+        == ("null_operand",) * 2
+    )
+
+
+def test_without_a_time_no_row_is_in_force() -> None:
+    bindings = event()
+    del bindings["time"]
+    for name in ("states", "terms"):
+        rows = compiled(f'size(watchlist("{name}").rows({PLATE}))')
+        with pytest.raises(EvaluationError, match="has no 'time'"):
+            rows.evaluate(bindings)
+        assert rows.evaluate({**bindings, **plate("NONE")}) == 0
+
+
+CASES = tomllib.loads(
+    Path(__file__).with_name("functions.toml").read_text(encoding="utf-8")
+)["watchlists"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_every_question_has_a_case_that_it_passes(name: str) -> None:
+    text, value = CASES[name]
+    assert name in text
+    assert both(text) == (json.loads(value),) * 2

@@ -247,8 +247,8 @@ class _Binding:
         if found is None or lines is None:
             return
         what = (
-            f"lines {lines[0]} and {lines[1]} of {found.path} have the same plate and not the same "
-            f"'{node.field}', and this is the first"
+            f"lines {lines[0]} and {lines[1]} of {found.path} have one plate and differ in "
+            f"'{node.field}'; this reads the first that is in force"
         )
         rows = f'watchlist("{found.name}").{ROWS}({_KEY})'
         remedy = f"to ask all rows write {rows}.exists(r, r.{node.field} == …), or .map(…)"

@@ -203,8 +203,8 @@ def test_all_rows_of_a_plate_can_be_asked(text: str, value: object) -> None:
 
 def test_rows_are_those_in_force_at_the_events_time_in_their_order() -> None:
     notes = f'watchlist("terms").rows({PLATE}).map(r, r.note)'
-    days = (timedelta(), timedelta(minutes=1), timedelta(days=-2), timedelta(days=-1))
-    found = [value_of(notes, time=NOON + each) for each in days]
+    times = (timedelta(), timedelta(minutes=1), timedelta(days=-2), timedelta(hours=-1))
+    found = [value_of(notes, time=NOON + each) for each in times]
     assert found == [["now"], ["later"], ["old"], []]
     until = f'watchlist("terms").rows({PLATE}).exists(r, r.valid_until - time < duration("90s"))'
     assert both(until) == (True, True)

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine.watchlist.plates import MAX_LENGTH, has_other_letters, normalise, why_unusable
+from engine.watchlist.plates import (
+    MAX_LENGTH,
+    MAX_TEXT,
+    has_other_letters,
+    normalise,
+    plate_of,
+    why_unusable,
+)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +75,18 @@ def test_what_is_no_plate_has_a_reason_that_does_not_tell_it(text: str, part: st
 @pytest.mark.parametrize("text", ["ABC123", "1E5", "A" * MAX_LENGTH, "ab 12", "e+5"])
 def test_what_is_a_plate_has_none(text: str) -> None:
     assert why_unusable(text, normalise(text)) == ""
+
+
+@given(st.text(max_size=MAX_TEXT) | st.text("ABCabc019 -.Ößа", max_size=12))
+def test_a_look_up_reads_a_text_as_a_list_does(text: str) -> None:
+    assert plate_of(text) == normalise(text)
+
+
+@pytest.mark.parametrize("text", ["ABC123", "1", "A" * MAX_TEXT])
+def test_a_text_that_is_normal_is_given_back_itself(text: str) -> None:
+    assert plate_of(text) is text
+
+
+@pytest.mark.parametrize("value", [None, 1, 1.5, True, b"ABC123", ["ABC123"], "A" * 257, "-" * 300])
+def test_what_can_be_no_plate_is_looked_up_as_none(value: object) -> None:
+    assert plate_of(value) == ""

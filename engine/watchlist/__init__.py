@@ -5,11 +5,12 @@ from __future__ import annotations
 from engine.watchlist.dates import DateOrder
 from engine.watchlist.definition import DEFAULT_MAX_SHRINK, STANDING_COLUMNS, Definition
 from engine.watchlist.differences import first_difference
-from engine.watchlist.plates import normalise, plate_of, why_unusable
+from engine.watchlist.plates import CHARACTERS, normalise, plate_of, why_unusable
 from engine.watchlist.reader import SUFFIXES, Reading, read_watchlist
 from engine.watchlist.watchlist import Watchlist
 
 __all__ = [
+    "CHARACTERS",
     "DEFAULT_MAX_SHRINK",
     "STANDING_COLUMNS",
     "SUFFIXES",

@@ -8,12 +8,12 @@ from typing import Any
 from engine.cel.list_access import ROW_ROUNDS, TIME, row_type, rows_type
 from engine.cel.lowering.code import Code, Form, constant, general, name, plain
 from engine.cel.lowering.runtime import GiveUpError
-from engine.watchlist import Watchlist, plate_of
+from engine.watchlist import CHARACTERS, Watchlist, plate_of
 
 
-def in_list(watchlist: Watchlist, key: Code) -> Code:
+def in_list(watchlist: Watchlist, key: Code, *, is_in_loop: bool = False) -> Code:
     """`key in watchlist(…)`."""
-    probe = _probe(watchlist, key)
+    probe = plain("({0} in {1})", _plate(key, is_in_loop), constant(watchlist.plates), kind=bool)
     if watchlist.validity is None:
         return probe
     is_on = plain("{0}({1}, {2})", constant(watchlist.is_on), key, _time(), kind=bool)
@@ -28,10 +28,16 @@ def in_list(watchlist: Watchlist, key: Code) -> Code:
     )
 
 
-def _probe(watchlist: Watchlist, key: Code) -> Code:
-    share = (plate_of, key.share) if key.share is not None else None
-    plate = plain("{0}({1})", constant(plate_of), key, kind=str, share=share)
-    return plain("({0} in {1})", plate, constant(watchlist.plates), kind=bool)
+def _plate(key: Code, is_in_loop: bool) -> Code:
+    """`plate_of(key)`, without the call where the producer has normalised.
+
+    Not in a loop: there a very long text must not be gone through in every round.
+    """
+    if is_in_loop or key.share is None or key.kind is not str or key.is_nullable:
+        return plain("{0}({1})", constant(plate_of), key, kind=str)
+    template = "({1} if not {0}.lstrip({2}) else {3}({1}))"
+    parts = (key, key, constant(CHARACTERS), constant(plate_of))
+    return plain(template, *parts, kind=str, share=(plate_of, key.share))
 
 
 def row_of(watchlist: Watchlist, key: Code) -> Code:

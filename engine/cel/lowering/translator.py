@@ -49,7 +49,6 @@ from engine.schema import Kind
 #: Rounds that a part may take which is settled now; a longer one is left for the evaluation.
 FOLDING_ROUNDS: Final = 1_000
 _SCALARS: Final = frozenset({str, int, UInt, float, bool, bytes, Timestamp, Duration, type(None)})
-_QUESTIONS: Final = {tree.IN: in_list, tree.INDEX: row_of, tree.ROWS: rows_of}
 #: Longest run of `+ - * / %` that is written as one expression.
 _MAX_STEPS: Final = 20
 
@@ -213,7 +212,10 @@ class Translator:
                 return self._arithmetic(node)
         of_list = asked(node)
         if of_list is not None:
-            return _QUESTIONS[node.function](of_list[0], self.code(of_list[1]))
+            watchlist, key = of_list[0], self.code(of_list[1])
+            if node.function == tree.IN:
+                return in_list(watchlist, key, is_in_loop=bool(self._items))
+            return (row_of if node.function == tree.INDEX else rows_of)(watchlist, key)
         left, right = map(self.code, node.args)
         return self._folded(node, [left, right], binary(node.function, left, right))
 

@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from engine.cel.expression import compile_tree
+from engine.cel.expression import compile_expression, compile_tree
 from engine.cel.grammar import parse
 from engine.cel.list_access import list_type, row_type
-from engine.cel.lists import bind
+from engine.cel.lists import Lists, bind
 from engine.cel.lowering.exact import Exact
 from engine.cel.scope import Scope
 from engine.errors import EvaluationError
 from engine.schema import Kind
 from tests.unit.cel.plate_lists import compiled, failure_of, lists, value_of, watchlist
 from tests.unit.cel.plate_variables import NOON, VARIABLES, event
+from tests.unit.watchlist.list_files import good
 
 PLATE = "plate.normalized_text"
 ON = f'{PLATE} in watchlist("{{}}")'
@@ -227,6 +228,21 @@ def test_without_a_time_no_row_is_in_force() -> None:
         with pytest.raises(EvaluationError, match="has no 'time'"):
             rows.evaluate(bindings)
         assert rows.evaluate({**bindings, **plate("NONE")}) == 0
+
+
+def test_rows_cost_so_much_that_many_of_them_do_not_take_long(tmp_path: Path) -> None:
+    lines = "".join(f"A1,{number}\nP{number},x\n" for number in range(1_000))
+    known = Lists({"stolen": good(tmp_path, f"plate,note\n{lines}")})
+    rows = 'watchlist("stolen").rows("A1")'
+    once = compile_expression(f'{rows}.exists(r, r.note == "999")', VARIABLES, known)
+    assert once.evaluate(event()) is True
+    assert Exact(once.root, Scope(VARIABLES))(event()) is True
+    plates = [f'"{each}1"' for each in "A" * 40]
+    text = f'[{", ".join(plates)}].all(p, watchlist("stolen").rows(p).size() == 1000)'
+    with pytest.raises(EvaluationError, match="takes more than"):
+        compile_expression(text, VARIABLES, known).evaluate(event())
+    other = text.replace("A1", "P1").replace("1000", "1")
+    assert compile_expression(other, VARIABLES, known).evaluate(event()) is True
 
 
 CASES = tomllib.loads(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import ExpressionError
+from engine.errors import EvaluationError, ExpressionError
 from engine.event import Event
 from engine.match import IndexedMatcher
 from engine.match.index import CROWD
@@ -314,3 +314,17 @@ def test_generated_functions_give_what_closures_give(texts: list[str]) -> None:
         for event in POOL[::3]:
             wanted = outcome(exact, event.bindings)
             assert outcome(rule.condition.run, event.bindings) == wanted, text
+
+
+def test_a_plate_that_is_not_listed_costs_nothing_where_nothing_is_left() -> None:
+    """What runs too long beside it is absorbed, so that the index may pass the rule over."""
+    tens = "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]"
+    long = "".join(f"{tens}.all(x{number}, " for number in range(5)) + "is_test != true || x0 >= 0"
+    text = f'{long}{")" * 5} && watchlist("states").rows({PLATE}).exists(r, r.state == "FL")'
+    rule = a_rule("r", compiled(text))
+    assert_same([rule], POOL[: len(PLATES)])
+    missing = next(each for each in POOL if each.values["plate"]["normalized_text"] == "NONE")
+    listed = next(each for each in POOL if each.values["plate"]["normalized_text"] == "ABC123")
+    assert rule.condition.run(missing.bindings) is False
+    with pytest.raises(EvaluationError):
+        rule.condition.run(listed.bindings)

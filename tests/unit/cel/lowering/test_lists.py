@@ -15,13 +15,16 @@ PLATE = "plate.normalized_text"
 
 def test_membership_is_one_probe_of_the_lists_own_dictionary() -> None:
     expression = compiled(f'{PLATE} in watchlist("noted")')
-    assert body_of(expression) == "(k0(b[k1][k2]) in k3)"
+    assert body_of(expression) == "((v1 if not (v1 := b[k0][k1]).lstrip(k2) else k3(v1)) in k4)"
     assert quickly(expression, event()) is True
 
 
 def test_a_list_with_periods_asks_for_them_behind_the_probe() -> None:
     expression = compiled(f'{PLATE} in watchlist("dated")')
-    assert body_of(expression) == "((k0((v1 := b[k1][k2])) in k3) and k4(v1, b[k5]))"
+    assert (
+        body_of(expression)
+        == "(((v1 if not (v1 := b[k0][k1]).lstrip(k2) else k3(v1)) in k4) and k5(v1, b[k6]))"
+    )
     assert quickly(expression, event()) is True
     assert quickly(expression, event(time=NOON + timedelta(days=1))) is False
 
@@ -37,7 +40,8 @@ def test_a_row_is_read_once_for_all_its_columns() -> None:
     text = f'{PLATE} in watchlist("noted") && {row}.note != null && {row}.note.contains("red")'
     body = body_of(compiled(text))
     assert body == (
-        "((k0((v1 := b[k1][k2])) in k3) and ((v3 := k4(v1, b[k5])[k6]) is not None) and (k7 in v3))"
+        "(((v1 if not (v1 := b[k0][k1]).lstrip(k2) else k3(v1)) in k4)"
+        " and ((v3 := k5(v1, b[k6])[k7]) is not None) and (k8 in v3))"
     )
     assert quickly(compiled(text), event()) is True
 
@@ -50,7 +54,10 @@ def test_the_list_is_not_copied() -> None:
 
 def test_a_plate_is_normalised_once_for_all_lists_that_are_asked() -> None:
     expression = compiled(f'!({PLATE} in watchlist("noted")) && !({PLATE} in watchlist("plain"))')
-    assert body_of(expression) == ("((not ((v0 := k0(b[k1][k2])) in k3)) and (not (v0 in k4)))")
+    assert body_of(expression) == (
+        "((not ((v0 := (v1 if not (v1 := b[k0][k1]).lstrip(k2) else k3(v1))) in k4))"
+        " and (not (v0 in k5)))"
+    )
     assert quickly(expression, event(plate={"normalized_text": "xyz-9"})) is True
     assert quickly(expression, event(plate={"normalized_text": "abc-123"})) is False
 
@@ -79,3 +86,25 @@ def test_all_rows_are_read_once_for_all_that_is_asked_of_them() -> None:
 def test_rows_need_no_closures(text: str) -> None:
     for name in ("states", "terms"):
         assert type(quickly(compiled(text.format(name, PLATE)), event())) is bool
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'["a", "b"].exists(x, {PLATE} in watchlist("noted"))',
+        'plate.region in watchlist("noted")',
+        'lower(plate.text) in watchlist("noted")',
+    ],
+)
+def test_in_a_loop_and_where_it_may_be_null_a_plate_is_a_call(text: str) -> None:
+    assert "lstrip" not in body_of(compiled(text))
+    quickly(compiled(text), event())
+
+
+def test_an_event_that_is_not_as_its_schema_says_is_on_no_list() -> None:
+    for plate in (
+        {"normalized_text": None},
+        {"normalized_text": 12},
+        {"normalized_text": b"ABC123"},
+    ):
+        assert compiled(f'{PLATE} in watchlist("noted")').run(event(plate=plate)) is False

@@ -93,7 +93,6 @@ def test_rows_need_no_closures(text: str) -> None:
     [
         f'["a", "b"].exists(x, {PLATE} in watchlist("noted"))',
         'plate.region in watchlist("noted")',
-        'lower(plate.text) in watchlist("noted")',
     ],
 )
 def test_in_a_loop_and_where_it_may_be_null_a_plate_is_a_call(text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -19,6 +18,7 @@ from engine.schema import EventSchema
 from engine.settings import Settings
 from engine.store.location import parse_state_url
 from engine.watchlist import Definition, Watchlist
+from engine.watchlist.lines import Lines
 from engine.watchlist.rows import Rows
 from engine.watchlist.watchlist import FileMark
 
@@ -122,7 +122,7 @@ def _remembered(name: str, path: Path, row_count: int) -> Watchlist:
         validity=None,
         repeated=(),
         most_rows=1,
-        lines=array("I"),
+        lines=Lines(),
         mark=FileMark(0, 0, 0, 0),
         zone=UTC,
         faults=(),

@@ -26,7 +26,7 @@ def first_difference(watchlist: Watchlist, column: str) -> tuple[int, int] | Non
         found = _in_conflict(rows, prints, validity)
         if found is not None:
             one, two = sorted(found)
-            return watchlist.lines[one], watchlist.lines[two]
+            return watchlist.lines.line_of(one), watchlist.lines.line_of(two)
     return None
 
 
@@ -40,9 +40,10 @@ def _prints(watchlist: Watchlist, column: str) -> Sequence[int] | None:
     if column not in watchlist.rows.columns:
         return None
     place = watchlist.rows.columns.index(column)
-    prints = array("q", bytes(8 * len(watchlist.lines)))
     # By the block, since unpacking one takes as long as reading a hundred rows of it.
-    for number in sorted({row // BLOCK for rows in watchlist.repeated for row in rows}):
+    numbers = sorted({row // BLOCK for rows in watchlist.repeated for row in rows})
+    prints = array("q", bytes(8 * BLOCK * (numbers[-1] + 1)))
+    for number in numbers:
         cells = [row[place].strip() for row in watchlist.rows.block(number)]
         start = number * BLOCK
         prints[start : start + len(cells)] = array("q", map(hash, cells))

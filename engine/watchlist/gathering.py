@@ -11,6 +11,7 @@ from typing import Final
 from engine.errors import Fault, Place, Severity
 from engine.watchlist.dates import Calendar
 from engine.watchlist.definition import NOTE, Definition
+from engine.watchlist.lines import Lines
 from engine.watchlist.plates import has_other_letters, normalise, why_unusable
 from engine.watchlist.rows import RowPacker
 from engine.watchlist.watchlist import FileMark, Validity, Watchlist
@@ -64,8 +65,7 @@ class Gathering:
         self._calendar: Final = Calendar(zone, definition.dates)
         self.starts: array[int] | None = None
         self.ends: array[int] | None = None
-        #: The line of each row, where rows have more than their plate.
-        self.lines: Final = array("I")
+        self.lines: Final = Lines()
         self._repeated: Final[list[list[int]]] = []
         self.packer = RowPacker(())
         self._faults: Final[list[Fault]] = []
@@ -165,7 +165,7 @@ class Gathering:
             validity=validity,
             repeated=tuple(map(tuple, self._repeated)),
             most_rows=max(map(len, self._repeated), default=1),
-            lines=self.lines if self._repeated else array("I"),
+            lines=self.lines,
             mark=mark,
             zone=self._zone,
             faults=tuple(self._faults),

@@ -15,6 +15,7 @@ from typing import Any
 from engine.errors import Fault
 from engine.watchlist.dates import instant_of, moment_of
 from engine.watchlist.definition import NOTE, VALID_FROM, VALID_UNTIL, Definition
+from engine.watchlist.lines import Lines
 from engine.watchlist.plates import plate_of
 from engine.watchlist.rows import Rows
 
@@ -52,7 +53,7 @@ class Watchlist:
     `plates` has every plate, as the producer normalises it, with the number of its row; a number
     below 0 stands for the rows `repeated[-1 - number]`, for a plate may stand in several: in
     `most_rows` at the most. Rows that have nothing but their plate are one. `lines` has the line of
-    each row; it is empty where no plate stands twice.
+    each.
     `columns` are the names of the columns that `[plate].name` may ask for beyond the standing
     ones. `skipped_count` is how many rows can't be used, `faults` the warnings that tell of them.
     Times without a zone were read in `zone`.
@@ -67,7 +68,7 @@ class Watchlist:
     validity: Validity | None = field(repr=False)
     repeated: Sequence[tuple[int, ...]] = field(repr=False)
     most_rows: int
-    lines: array[int] = field(repr=False)
+    lines: Lines = field(repr=False)
     mark: FileMark
     zone: tzinfo
     faults: tuple[Fault, ...] = field(repr=False)

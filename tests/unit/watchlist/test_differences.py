@@ -68,7 +68,6 @@ def test_a_list_without_repeated_plates_or_other_columns_has_none(tmp_path: Path
     alone = good(tmp_path, "A1\nA1\n", name="list.txt")
     for column in ("note", "valid_until", "no_such"):
         assert first_difference(alone, column) is None
-    assert len(good(tmp_path, HEADER + "A1,x,y\n").lines) == 0
 
 
 def test_rows_in_other_blocks_are_compared(tmp_path: Path) -> None:

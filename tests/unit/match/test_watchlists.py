@@ -185,6 +185,8 @@ def test_rows_need_a_plate_of_the_list_where_none_would_not_do(text: str) -> Non
         '{}.all(r, r.state == "FL")', '!{}.exists(r, r.state == "FL")', "size({}) == 0",
         "size({}) < 2", "{} == []", '{}[0].state != "FL"', 'tags.exists(t, {}.all(r, true))',
         'tags.exists(t, watchlist("states").rows(t).exists(r, r.state == "FL"))',
+        # The name of a macro hides the field.
+        'tags.exists(camera_id, watchlist("states").rows(camera_id).exists(r, r.state == "FL"))',
     ],
 )  # fmt: skip
 def test_rows_need_no_plate_of_the_list_where_none_would_do(text: str) -> None:

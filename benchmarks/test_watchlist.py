@@ -98,6 +98,16 @@ def test_rules_that_share_a_list(count: int, measure: Measurement, tmp_path: Pat
     watched(rules, measure, f"50 rules, one list of {count:,}")
 
 
+def test_rules_that_ask_for_rows_of_a_list(measure: Measurement, tmp_path: Path) -> None:
+    write(tmp_path / "twice.csv", [*(lines := list(noted(100_000))), *lines[1:]])
+    rows = f'watchlist("twice").rows({PLATE})'
+    text = "watchlists: {twice: twice.csv}\nrules:\n" + "".join(
+        f"  - {{id: rule-{number}, notify: [], when: '{rows}.exists(r, r.note == \"{number}\")'}}\n"
+        for number in range(50)
+    )
+    watched(load(text, tmp_path).rules, measure, "50 rules on rows, one list of 100,000")
+
+
 def test_rules_with_a_list_each(measure: Measurement, tmp_path: Path) -> None:
     chance = random.Random(7)
     names = [f"list-{number}" for number in range(OWN_LISTS)]

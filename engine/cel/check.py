@@ -33,7 +33,7 @@ from engine.cel.kinds import (
     with_article,
 )
 from engine.cel.list_access import list_type
-from engine.cel.lists import warn_of_missing
+from engine.cel.lists import check_rows, warn_of_missing
 from engine.cel.naming import name_of as part_name
 from engine.cel.naming import stands_as_value
 from engine.cel.operator_check import arithmetic_type, operator_type, want_bool
@@ -235,6 +235,8 @@ class _Checker:
             self._note(node.args)
             warn_of_missing(self._findings, node, part_name(node), safe)
             return operator_type(self._findings, node, kinds, safe)
+        if node.function == tree.ROWS:
+            return check_rows(self._findings, node, self.visit(node.args[1], scope, safe))
         function, args = find_function(self._findings, node, scope)
         kinds = [self.visit(arg, scope, safe) for arg in args]
         self._note(args)

@@ -67,6 +67,9 @@ def remedy_of_field(node: Select, operand: FieldType) -> str:
     function = FUNCTIONS.get(node.field)
     if function is not None and function.is_member:
         return f"a function has brackets: write {node.field}()"
+    element = operand.element
+    if element is not None and element.kind is Kind.RECORD and node.field in element.fields:
+        return f"its items have: write list.exists(item, item.{node.field} == …)"
     part = remedies.of_part(node.field) if operand.kind is Kind.TIMESTAMP else ""
     if node.field.lower() in _LENGTHS:
         return "write size(x)"

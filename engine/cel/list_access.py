@@ -7,15 +7,18 @@ from datetime import datetime
 from typing import Any, Final
 
 from engine.cel import tree
+from engine.cel.budget import spend
 from engine.cel.failures import Failure, failure
 from engine.cel.logic import Closure
-from engine.cel.tree import Bound, Call, Node
+from engine.cel.tree import Bound, Call, Comprehension, Macro, Node
 from engine.cel.values import Timestamp, to_datetime
 from engine.schema import FieldType, Kind
-from engine.watchlist import STANDING_COLUMNS, Watchlist
+from engine.watchlist import STANDING_COLUMNS, Watchlist, plate_of
 
 #: The variable that says when an event was.
 TIME: Final = "time"
+#: What reading one of several rows costs in rounds: they may lie far apart.
+ROW_ROUNDS: Final = 4
 _PLATE: Final = FieldType(Kind.STRING)
 _TEXT: Final = FieldType(Kind.STRING, nullable=True)
 _INSTANT: Final = FieldType(Kind.TIMESTAMP, nullable=True)
@@ -29,15 +32,23 @@ def listed(node: Node) -> Watchlist | None:
 
 
 def asked(node: Call) -> tuple[Watchlist, Node] | None:
-    """The list that `in` or `[ ]` asks, and the key that it is asked for; None for other calls."""
+    """The list that `in`, `[ ]` or `rows()` asks, and for which key; None for other calls."""
     if node.function == tree.IN:
         key, container = node.args
-    elif node.function == tree.INDEX:
+    elif node.function in (tree.INDEX, tree.ROWS):
         container, key = node.args
     else:
         return None
     found = listed(container)
     return (found, key) if found is not None else None
+
+
+def most_items(node: Node) -> int | None:
+    """The most rows that a part can give which is a list of rows of one plate, or some of them."""
+    while isinstance(node, Comprehension) and node.macro in (Macro.FILTER, Macro.MAP):
+        node = node.range
+    found = asked(node) if isinstance(node, Call) and node.function == tree.ROWS else None
+    return found[0].most_rows if found is not None else None
 
 
 def row_type(watchlist: Watchlist) -> FieldType:
@@ -53,22 +64,26 @@ def list_type(watchlist: Watchlist) -> FieldType:
     return FieldType(Kind.MAP, key=_PLATE, element=row_type(watchlist))
 
 
+def rows_type(watchlist: Watchlist) -> FieldType:
+    """The type of all rows of one plate."""
+    return FieldType(Kind.LIST, element=row_type(watchlist))
+
+
 def plan_list(node: Call, closure: Callable[[Node], Closure]) -> Closure | None:
-    """The closure of `in` or `[ ]` on a list; None for all other calls."""
+    """The closure of `in`, `[ ]` or `rows()` on a list; None for all other calls."""
     found = asked(node)
     if found is None:
         return None
     watchlist, key = found
-    ask = _membership if node.function == tree.IN else _row
-    return ask(watchlist, closure(key))
+    return _QUESTIONS[node.function](watchlist, closure(key))
 
 
 def _membership(watchlist: Watchlist, key: Closure) -> Closure:
     plates = watchlist.plates
 
     def is_in(bindings: dict[Any, Any]) -> bool:
-        plate = key(bindings)
-        if type(plate) is not str or plate not in plates:
+        plate = plate_of(key(bindings))
+        if plate not in plates:
             return False
         return watchlist.validity is None or watchlist.is_on(plate, _time(bindings))
 
@@ -77,14 +92,29 @@ def _membership(watchlist: Watchlist, key: Closure) -> Closure:
 
 def _row(watchlist: Watchlist, key: Closure) -> Closure:
     def row(bindings: dict[Any, Any]) -> Any:
-        plate = key(bindings)
-        is_there = type(plate) is str and plate in watchlist.plates
+        plate = plate_of(key(bindings))
+        is_there = plate in watchlist.plates
         found = watchlist.row(plate, _time(bindings)) if is_there else None
         if found is None:
             raise failure(Failure.NO_KEY, f"the plate is not on the watchlist '{watchlist.name}'")
         return found
 
     return row
+
+
+def _rows(watchlist: Watchlist, key: Closure) -> Closure:
+    def rows(bindings: dict[Any, Any]) -> list[Any]:
+        plate = plate_of(key(bindings))
+        if plate not in watchlist.plates:
+            return []
+        found = watchlist.rows_of(plate, _time(bindings))
+        spend(len(found) * ROW_ROUNDS, bindings)
+        return found
+
+    return rows
+
+
+_QUESTIONS: Final = {tree.IN: _membership, tree.INDEX: _row, tree.ROWS: _rows}
 
 
 def _time(bindings: dict[Any, Any]) -> datetime:

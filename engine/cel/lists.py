@@ -1,8 +1,8 @@
 """`watchlist("name")` in expressions: what it means, where it may stand, what it gives.
 
 A list is bound into the tree as a constant, so that whoever works on a part of a tree has it. It
-may be asked two things: is a key in it, and what does a column of a key's row say. Both are judged
-at the event's `time`.
+may be asked three things: is a key in it, what does a column of a key's first row say, and what do
+all rows of a key say. All are judged at the event's `time`.
 """
 
 from __future__ import annotations
@@ -12,26 +12,32 @@ from dataclasses import replace
 from typing import Final
 
 from engine.cel import tree
+from engine.cel.failures import Failure
 from engine.cel.findings import Findings
-from engine.cel.list_access import asked, listed
-from engine.cel.scope import dotted, shorten, suggest
+from engine.cel.kinds import with_article
+from engine.cel.list_access import asked, listed, rows_type
+from engine.cel.scope import Broken, dotted, shorten, suggest
 from engine.cel.tree import (
     Bound,
     Call,
     Comprehension,
+    Ident,
     ListNode,
     Literal,
+    Macro,
     MapNode,
     Node,
     Select,
 )
 from engine.cel.unparse import unparse
 from engine.errors import Problem, Severity
-from engine.schema import NORMALIZED_PLATE, PLATE_TEXT
-from engine.watchlist import Watchlist, normalise
+from engine.schema import NORMALIZED_PLATE, PLATE_TEXT, FieldType, Kind
+from engine.watchlist import Watchlist, first_difference, plate_of, why_unusable
 
 #: How a list is called.
 FUNCTION: Final = "watchlist"
+#: What gives all rows of a plate: `watchlist("stolen").rows(plate.normalized_text)`.
+ROWS: Final = "rows"
 #: The code of a warning that is none in a message: a condition goes before it.
 MISSING_ROW: Final = "may-be-missing"
 _CODE: Final = "watchlist-name"
@@ -39,7 +45,6 @@ _KEY: Final = NORMALIZED_PLATE
 _RAW: Final = PLATE_TEXT
 #: The fields that lists may be asked for.
 PLATES: Final = frozenset({_KEY, _RAW})
-_LOWERING: Final = frozenset({"lower", "lowerAscii"})
 
 
 class Lists:
@@ -52,6 +57,14 @@ class Lists:
         self.known: Final = known
         self.is_whole: Final = is_whole
         self.used: Final[set[str]] = set()
+        self._differences: Final[dict[tuple[str, str], tuple[int, int] | None]] = {}
+
+    def difference(self, found: Watchlist, column: str) -> tuple[int, int] | None:
+        """The lines of two rows of one plate that differ in a column; a list is looked at once."""
+        key = found.name, column
+        if key not in self._differences:
+            self._differences[key] = first_difference(found, column)
+        return self._differences[key]
 
 
 NO_LISTS: Final = Lists({})
@@ -78,6 +91,8 @@ class _Binding:
     def __init__(self, lists: Lists) -> None:
         self._lists: Final = lists
         self.problems: Final[list[Problem]] = []
+        #: The lists whose rows macros name, by the names.
+        self._named: dict[str, Watchlist | None] = {}
 
     def node(self, node: Node) -> Node:
         """The node with all lists below it bound."""
@@ -92,13 +107,25 @@ class _Binding:
                 pairs = tuple((self.node(key), self.node(value)) for key, value in node.entries)
                 return replace(node, entries=pairs)
             case Comprehension():
-                return replace(
-                    node,
-                    range=self.node(node.range),
-                    condition=self._optional(node.condition),
-                    result=self._optional(node.result),
-                )
+                return self._macro(node)
         return node
+
+    def _macro(self, node: Comprehension) -> Node:
+        over = node.range
+        if node.macro is not Macro.BIND and isinstance(over, Call):
+            is_list = _is_list(over)
+            if is_list or _is_row(over):
+                call = over if is_list else over.args[0]
+                what = f"{'has no items' if is_list else 'gives one row'} for {node.macro}()"
+                remedy = f"write {_text(call)}.{ROWS}({_KEY}).{node.macro}(…)"
+                return self._refused(call, what, node, remedy)
+        bound = self.node(over)
+        named = self._named
+        is_item = node.macro is not Macro.BIND
+        self._named = {**named, node.variable: _rows_in(bound) if is_item else None}
+        condition, result = self._optional(node.condition), self._optional(node.result)
+        self._named = named
+        return replace(node, range=bound, condition=condition, result=result)
 
     def _optional(self, node: Node | None) -> Node | None:
         return self.node(node) if node is not None else None
@@ -106,6 +133,12 @@ class _Binding:
     def _call(self, node: Call) -> Node:
         if _is_list(node):
             return self._refused(node, "can be asked for plates only", node)
+        if node.function == ROWS and node.target is not None and _is_list(node.target):
+            return self._rows(node, node.target)
+        if node.target is not None and _is_list(node.target) and node.args:
+            what = f"has no function '{shorten(node.function)}'"
+            remedy = f"for all rows of a plate write {_text(node.target)}.{ROWS}({_KEY})"
+            return self._refused(node.target, what, node, remedy)
         if node.function == tree.IN:
             item, container = node.args
             if _is_list(container):
@@ -132,11 +165,33 @@ class _Binding:
         if isinstance(row, Call) and row.function == tree.INDEX and _is_list(row.args[0]):
             bound = self._index(row)
             self._doubt(row.args[1])
-            self._warn_of_nothing(node, bound)
+            found = listed(bound.args[0])
+            self._warn_of_nothing(node, found)
+            self._warn_of_difference(node, found)
             return replace(node, operand=bound)
         if _is_list(row):
             return self._refused(row, "has no columns, its rows have", node)
-        return replace(node, operand=self.node(row))
+        operand = self.node(row)
+        self._warn_of_nothing(node, self._row_of(operand))
+        return replace(node, operand=operand)
+
+    def _row_of(self, node: Node) -> Watchlist | None:
+        """The list of which a part is one of the rows that `rows()` gives."""
+        if isinstance(node, Ident):
+            return self._named.get(node.name)
+        is_element = isinstance(node, Call) and node.function == tree.INDEX
+        return _rows_in(node.args[0]) if isinstance(node, Call) and is_element else None
+
+    def _rows(self, node: Call, target: Node) -> Node:
+        """`watchlist(…).rows(key)` as one call on the list itself and the key."""
+        if len(node.args) != 1:
+            what = f"{ROWS}() takes 1 argument, not {len(node.args)}"
+            remedy = f"write {_text(target)}.{ROWS}({_KEY})"
+            self.problems.append(Problem(node.offset, "arity", what, remedy))
+            return _unusable(node)
+        (key,) = node.args
+        self._doubt(key)
+        return Call(node.offset, tree.ROWS, (self._list(target), self.node(key)))
 
     def _index(self, node: Call) -> Call:
         container, key = node.args
@@ -181,41 +236,48 @@ class _Binding:
             self.problems.append(Problem(name.offset, "unknown-watchlist", what, remedy))
         return Bound(node.offset, found) if found is not None else _unusable(node)
 
-    def _refused(self, call: Node, what: str, whole: Node) -> Node:
+    def _refused(self, call: Node, what: str, whole: Node, remedy: str = "") -> Node:
         """Tell that the list stands where it can't; no more is told of the whole part."""
         name = _name(call)
         if name is not None:
             self._lists.used.add(name.value)
-        known = name.value if name is not None else "stolen"
-        text = f'watchlist("{shorten(known)}")'
-        remedy = f"write {_KEY} in {text}, or {text}[{_KEY}].note"
+        text = _text(call)
+        remedy = remedy or f"write {_KEY} in {text}, or {text}[{_KEY}].note"
         self.problems.append(Problem(call.offset, "watchlist-use", f"a watchlist {what}", remedy))
         return _unusable(whole)
 
     def _doubt(self, key: Node) -> None:
-        """Warn of a key that no list has, since lists have plates as `normalized_text` has them."""
-        what = ""
-        name = dotted(key)
-        if name is not None and name[0] == _RAW:
-            what = f"'{_RAW}' is as the camera read it, a list has no hyphens and no lower case"
-        elif isinstance(key, Literal) and type(key.value) is str:
-            if normalise(key.value) != key.value:
-                what = f"'{shorten(key.value)}' is on no list, which has capitals and digits only"
-        elif isinstance(key, Call) and key.function in _LOWERING:
-            what = "text in lower case is on no list, which has capitals and digits only"
-        if what:
+        """Warn of a plate that is written out and can't be on a list."""
+        if not isinstance(key, Literal) or type(key.value) is not str:
+            return
+        reason = why_unusable(plate_of(key.value))
+        if reason:
+            what = f"'{shorten(key.value)}' is on no list: {reason}"
             remedy = f"ask for {_KEY}"
             warning = Problem(key.offset, "watchlist-key", what, remedy, Severity.WARNING)
             self.problems.append(warning)
 
-    def _warn_of_nothing(self, node: Select, row: Call) -> None:
+    def _warn_of_nothing(self, node: Select, found: Watchlist | None) -> None:
         """Warn of a column that rows may have, but none of this list has."""
-        found = listed(row.args[0])
         if found is not None and node.field in found.absent_columns:
             what = f"the watchlist '{found.name}' has no column '{node.field}', so it is null"
             remedy = "add the column to its file"
             problem = Problem(node.offset, "watchlist-column", what, remedy, Severity.WARNING)
             self.problems.append(problem)
+
+    def _warn_of_difference(self, node: Select, found: Watchlist | None) -> None:
+        """Warn where a plate has several rows, and only the first of them is read."""
+        lines = self._lists.difference(found, node.field) if found is not None else None
+        if found is None or lines is None:
+            return
+        what = (
+            f"lines {lines[0]} and {lines[1]} of {found.path} have one plate and differ in "
+            f"'{node.field}'; this reads the first that is in force"
+        )
+        rows = f'watchlist("{found.name}").{ROWS}({_KEY})'
+        remedy = f"to ask all rows write {rows}.exists(r, r.{node.field} == …), or .map(…)"
+        problem = Problem(node.offset, "watchlist-rows-differ", what, remedy, Severity.WARNING)
+        self.problems.append(problem)
 
 
 def with_lists(problems: Sequence[Problem], lists: Lists) -> tuple[Problem, ...]:
@@ -241,10 +303,41 @@ def _is_list(node: Node) -> bool:
     return isinstance(node, Call) and node.function == FUNCTION and node.target is None
 
 
+def _is_row(node: Node) -> bool:
+    return isinstance(node, Call) and node.function == tree.INDEX and _is_list(node.args[0])
+
+
+def _rows_in(node: Node) -> Watchlist | None:
+    """The list of which a part gives rows as they are: all of a plate, or a choice of them."""
+    while isinstance(node, Comprehension) and node.macro is Macro.FILTER:
+        node = node.range
+    is_rows = isinstance(node, Call) and node.function == tree.ROWS
+    return listed(node.args[0]) if isinstance(node, Call) and is_rows else None
+
+
+def _text(call: Node) -> str:
+    """How a list is called, as remedies write it."""
+    name = _name(call)
+    return f'{FUNCTION}("{shorten(name.value) if name is not None else "stolen"}")'
+
+
 def _name(node: Node) -> Literal | None:
     """The name of a list where it is written out."""
     name = node.args[0] if isinstance(node, Call) and len(node.args) == 1 else None
     return name if isinstance(name, Literal) and type(name.value) is str else None
+
+
+def check_rows(findings: Findings, node: Call, key: FieldType | None) -> FieldType | None:
+    """The type of `rows(key)`; reports a key that is no text."""
+    found = listed(node.args[0])
+    if found is None:
+        # That has been told, or else the list is in a file that can't be read.
+        findings.references[id(node)] = Broken(Failure.UNKNOWN_NAME, "the watchlist can't be used")
+        return None
+    if key is not None and key.kind is not Kind.STRING:
+        what = f"{ROWS}() takes a plate as text, not {with_article(key)}"
+        findings.error(node.args[1], "no-overload", what, f"ask for {_KEY}")
+    return rows_type(found)
 
 
 def warn_of_missing(findings: Findings, node: Call, name: str, safe: frozenset[str]) -> None:

@@ -20,7 +20,8 @@ from engine.errors import EvaluationError
 def _items(value: Any, macro: str, weight: int, bindings: dict[Any, Any]) -> Iterable[Any]:
     if type(value) not in (list, dict, CelMap):
         raise no_overload(macro, value)
-    spend(len(value) * weight, bindings)
+    if value:
+        spend(len(value) * weight, bindings)
     return value  # type: ignore[no-any-return]
 
 

@@ -60,6 +60,7 @@ _FUNCTIONS: Final = {
     **dict.fromkeys(("not",), "write '!'"),
     **dict.fromkeys(("and",), "write a && b"),
     **dict.fromkeys(("or",), "write a || b"),
+    **dict.fromkeys(("row", "rows"), 'write watchlist("stolen").rows(plate.normalized_text)'),
     **dict.fromkeys(("between",), "write a <= x && x <= b"),
 }
 #: Where all names are told.

@@ -20,6 +20,8 @@ INDEX: Final = "_[_]"
 EQUALS: Final = "_==_"
 NOT_EQUALS: Final = "_!=_"
 IN: Final = "@in"
+#: `watchlist(…).rows(key)`, as a call on the list itself and the key.
+ROWS: Final = "@rows"
 
 #: Binary operators by their sign, with CEL's own function names.
 BINARY: Final = {

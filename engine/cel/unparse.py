@@ -111,6 +111,10 @@ class _Writer:
             case tree.INDEX:
                 operand, index = node.args
                 return f"{self.text(operand, _MEMBER)}[{self.text(index, _TERNARY)}]", _MEMBER
+            case tree.ROWS:
+                watchlist, key = node.args
+                text = f"{self.text(watchlist, _MEMBER)}.rows({self.text(key, _TERNARY)})"
+                return text, _MEMBER
             case tree.NOT:
                 return f"!{self.text(node.args[0], _UNARY)}", _UNARY
             case tree.NEGATE:

@@ -7,7 +7,7 @@ false, so that its failures are still told. Each function gives too much at wors
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final
 
 from engine.cel import tree
@@ -16,9 +16,10 @@ from engine.cel.constants import constant_of
 from engine.cel.expression import Expression, compile_tree
 from engine.cel.list_access import asked
 from engine.cel.scope import Scope
-from engine.cel.tree import Call, Comprehension, Ident, Macro, Node, Select, children
+from engine.cel.tree import Call, Comprehension, Ident, Macro, Node, Select
 from engine.cel.values import MISSING, Duration, Timestamp
 from engine.errors import EvaluationError, ExpressionError
+from engine.match.absent_rows import rows_asked, without_rows
 from engine.match.key import Key
 from engine.match.keyring import Keyring, Variables
 from engine.match.needs import (
@@ -34,7 +35,14 @@ from engine.match.needs import (
     some,
 )
 from engine.match.text_needs import TEXT_TESTS, text_need
-from engine.match.unroll import can_unroll, expanded, unrolled, written_out
+from engine.match.unroll import (
+    can_unroll,
+    expanded,
+    items_of,
+    nodes_of,
+    unrolled,
+    written_out,
+)
 from engine.watchlist import Watchlist
 
 _SCALARS: Final = frozenset({str, bytes, bool, Timestamp, Duration})
@@ -56,11 +64,13 @@ class _Reading:
         self._keyring: Final = keyring
         self._variables: Final[Variables] = expression.variables
         self._root = expression.root
+        self._has_rows: Final = any(
+            isinstance(node, Call) and node.function == tree.ROWS
+            for node in nodes_of(expression.root)
+        )
 
     def need(self, node: Node, *, truth: bool) -> Need:
         """The events on which `node` may be `truth`, or may fail."""
-        if isinstance(node, Comprehension):
-            return self._macro(node, truth)
         if isinstance(node, Call) and node.target is None:
             match node.function:
                 case tree.AND:
@@ -71,6 +81,17 @@ class _Reading:
                     return self.need(node.args[0], truth=not truth)
                 case tree.TERNARY:
                     return self._ternary(node, truth)
+        if isinstance(node, Comprehension) and node.macro is Macro.BIND:
+            return self._bound(node, truth)
+        by_rows = self._by_rows(node, truth) if self._has_rows else None
+        return self._one(node, truth) if by_rows is None else by_rows
+
+    def _one(self, node: Node, truth: bool) -> Need:
+        """The need of what is not logic."""
+        if isinstance(node, Comprehension):
+            return self._macro(node, truth)
+        if isinstance(node, Call) and node.target is None:
+            match node.function:
                 case tree.EQUALS:
                     return self._equality(node, is_equal=truth)
                 case tree.NOT_EQUALS:
@@ -99,9 +120,8 @@ class _Reading:
         )
 
     def _macro(self, node: Comprehension, truth: bool) -> Need:
-        if node.macro is Macro.BIND:
-            return self._bound(node, truth)
-        if node.macro in (Macro.MAP, Macro.FILTER) or not can_unroll(self._root):
+        is_list = node.macro in (Macro.MAP, Macro.FILTER)
+        if is_list or items_of(node) is None or not can_unroll(self._root):
             return Anything(f"{node.macro}() over what is not a short constant list")
         parts = tuple(unrolled(node))
         if node.macro is Macro.EXISTS_ONE:
@@ -109,6 +129,15 @@ class _Reading:
                 return Anything("exists_one() is false on most events")
             return some(self.need(part, truth=True) for part in parts)
         return self._chain(parts, truth, is_and=(node.macro is Macro.ALL) == truth)
+
+    def _by_rows(self, node: Node, truth: bool) -> Need | None:
+        """The need of what asks for rows of a list; None where those decide nothing."""
+        calls = [found for call in rows_asked(node) if (found := asked(call)) is not None]
+        needs = [self._listed(watchlist, plate, truth=True) for watchlist, plate in calls]
+        if not needs or any(isinstance(need, Anything) for need in needs):
+            return None
+        otherwise = self.need(without_rows(node), truth=truth)
+        return None if isinstance(otherwise, Anything) else some((*needs, otherwise))
 
     def _bound(self, node: Comprehension, truth: bool) -> Need:
         result = written_out(node)
@@ -119,7 +148,7 @@ class _Reading:
         return self.need(result, truth=truth)
 
     def _key(self, node: Node) -> Key | None:
-        if any(isinstance(each, Comprehension) for each in _nodes(node)):
+        if any(isinstance(each, Comprehension) for each in nodes_of(node)):
             return None
         return self._keyring.key(node, self._variables)
 
@@ -128,7 +157,7 @@ class _Reading:
         value = constant_of(node)
         if value is not MISSING:
             return value
-        if any(isinstance(each, Ident | Comprehension) for each in _nodes(node)):
+        if any(isinstance(each, Ident | Comprehension) for each in nodes_of(node)):
             return MISSING
         try:
             return compile_tree(node, "", Scope({})).run({})
@@ -261,7 +290,7 @@ def _never_in_order(key: Key) -> Need:
 
 
 def _unknown(node: Node) -> Anything:
-    what = f"{node.function.strip('_')}" if isinstance(node, Call) else "a value"
+    what = f"{node.function.strip('_@')}" if isinstance(node, Call) else "a value"
     return Anything(f"'{what}' of something that has no key")
 
 
@@ -274,11 +303,3 @@ def _is_point(value: Any) -> bool:
     if type(value) in NUMBERS:
         return bool(-EXACT_LIMIT < value < EXACT_LIMIT)
     return type(value) in _SCALARS
-
-
-def _nodes(root: Node) -> Iterator[Node]:
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        waiting.extend(children(node))

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from engine.match.bucket import Bucket, Bucketer, Step
-from engine.watchlist import Watchlist
+from engine.watchlist import CHARACTERS, Watchlist, plate_of
 
 #: Values in the table from which on a long list stays a set of its own.
 MAX_VALUES: Final = 500_000
@@ -41,6 +41,8 @@ def points_step(rules: Sequence[tuple[Values, int]], bucket: Bucketer) -> tuple[
 def lists_step(rules: Sequence[tuple[Watchlist, int]], bucket: Bucketer) -> tuple[Step, int]:
     """The look-up of plates among watchlists, and how many plates those have.
 
+    A value is normalised as the lists' plates were.
+
     Long lists are asked themselves, so that nothing is copied; short ones, and the others of very
     many, share a table.
     """
@@ -59,7 +61,35 @@ def lists_step(rules: Sequence[tuple[Watchlist, int]], bucket: Bucketer) -> tupl
             tabled.append((plates, positions))
         else:
             probes.append((plates, bucket(positions)))
-    return _step(_table(tabled, bucket), tuple(probes)), total
+    return _plates_step(_table(tabled, bucket), tuple(probes)), total
+
+
+def _plates_step(
+    table: Mapping[Any, Bucket], probes: tuple[tuple[Collection[Any], Bucket], ...]
+) -> Step:
+    # Both have `plate_of` in them, without its call where the producer has normalised.
+    get = table.get
+
+    def look_up(value: Any, found: list[Bucket]) -> None:
+        if type(value) is str:
+            bucket = get(plate_of(value) if value.lstrip(CHARACTERS) else value)
+            if bucket is not None:
+                found.append(bucket)
+
+    if not probes:
+        return look_up
+
+    def look_up_all(value: Any, found: list[Bucket]) -> None:
+        if type(value) is str:
+            plate = plate_of(value) if value.lstrip(CHARACTERS) else value
+            bucket = get(plate)
+            if bucket is not None:
+                found.append(bucket)
+            for plates, bucket in probes:
+                if plate in plates:
+                    found.append(bucket)
+
+    return look_up_all
 
 
 def _table(

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from engine.cel.budget import MAX_ROUNDS, weight
 from engine.cel.constants import constant_of
+from engine.cel.list_access import ROW_ROUNDS, asked, most_items
 from engine.cel.tree import (
+    ROWS,
     Bound,
     Call,
     Comprehension,
@@ -33,7 +35,7 @@ MAX_NODES: Final = 1_000
 
 
 def can_unroll(root: Node) -> bool:
-    """Whether all macros run over constant lists, and never so often that the evaluation fails."""
+    """Whether no macro runs so often that the evaluation fails: it is known over how much."""
     return _rounds(root) <= min(MAX_UNROLLED, MAX_ROUNDS)
 
 
@@ -43,14 +45,22 @@ def _rounds(root: Node) -> int:
     waiting = [(root, 1)]
     while waiting:
         node, times = waiting.pop()
+        inner, over = times, None
         if isinstance(node, Comprehension) and node.macro is not Macro.BIND:
-            items = items_of(node)
-            if items is None:
+            most = _most_items(node)
+            if most is None:
                 return MAX_ROUNDS + 1
-            times *= max(len(items), 1)
-            total += times * weight(node)
-        waiting.extend((child, times) for child in children(node))
+            inner, over = times * max(most, 1), node.range
+            total += inner * weight(node)
+        elif isinstance(node, Call) and node.function == ROWS and (found := asked(node)):
+            total += times * found[0].most_rows * ROW_ROUNDS
+        waiting += ((child, times if child is over else inner) for child in children(node))
     return total
+
+
+def _most_items(node: Comprehension) -> int | None:
+    items = items_of(node)
+    return len(items) if items is not None else most_items(node.range)
 
 
 def items_of(node: Comprehension) -> list[Any] | None:
@@ -74,16 +84,17 @@ def written_out(node: Comprehension) -> Node | None:
     None where a macro inside takes a name that the value speaks of, or where it would be too long.
     """
     assert node.result is not None
-    names = {each.name for each in _nodes(node.range) if isinstance(each, Ident)}
-    inner = (each for each in _nodes(node.result) if isinstance(each, Comprehension))
+    names = {each.name for each in nodes_of(node.range) if isinstance(each, Ident)}
+    inner = (each for each in nodes_of(node.result) if isinstance(each, Comprehension))
     if any(each.variable in names for each in inner):
         return None
     result = _put(node.result, node.variable, node.range)
-    nodes = sum(1 for _ in islice(_nodes(result), MAX_NODES + 1))
+    nodes = sum(1 for _ in islice(nodes_of(result), MAX_NODES + 1))
     return result if nodes <= MAX_NODES else None
 
 
-def _nodes(root: Node) -> Iterator[Node]:
+def nodes_of(root: Node) -> Iterator[Node]:
+    """A tree's nodes, in no order."""
     waiting = [root]
     while waiting:
         node = waiting.pop()
@@ -97,7 +108,7 @@ def _constant(value: Any) -> Node:
 
 def expanded(root: Node) -> Node:
     """The tree with every `cel.bind` written out that can be."""
-    node = _changed(root, expanded)
+    node = changed(root, expanded)
     if isinstance(node, Comprehension) and node.macro is Macro.BIND:
         return written_out(node) or node
     return node
@@ -109,10 +120,10 @@ def _put(node: Node, name: str, value: Node) -> Node:
         return value if node.name == name and not node.is_absolute else node
     if isinstance(node, Comprehension) and node.variable == name:
         return replace(node, range=_put(node.range, name, value))
-    return _changed(node, lambda part: _put(part, name, value))
+    return changed(node, lambda part: _put(part, name, value))
 
 
-def _changed(node: Node, change: Callable[[Node], Node]) -> Node:
+def changed(node: Node, change: Callable[[Node], Node]) -> Node:
     """The node with each of its parts changed."""
     first, calls = arithmetic_chain(node)
     if calls:

@@ -19,6 +19,7 @@ from engine.schema import load_event_schema
 from engine.settings import Settings
 from engine.store.location import parse_state_url
 from engine.watchlist import Definition, Watchlist
+from engine.watchlist.lines import Lines
 from engine.watchlist.rows import Rows
 from engine.watchlist.watchlist import FileMark
 
@@ -123,6 +124,8 @@ def _remembered(name: str, path: Path, row_count: int) -> Watchlist:
         rows=Rows((), ()),
         validity=None,
         repeated=(),
+        most_rows=1,
+        lines=Lines(),
         mark=FileMark(0, 0, 0, 0),
         zone=UTC,
         faults=(),

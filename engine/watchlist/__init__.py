@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from engine.watchlist.cell import why_unusable
 from engine.watchlist.dates import DateOrder
 from engine.watchlist.definition import DEFAULT_MAX_SHRINK, STANDING_COLUMNS, Definition
-from engine.watchlist.plates import normalise
+from engine.watchlist.differences import first_difference
+from engine.watchlist.plates import CHARACTERS, normalise, plate_of
 from engine.watchlist.reader import SUFFIXES, Reading, read_watchlist
 from engine.watchlist.watchlist import Watchlist
 
 __all__ = [
+    "CHARACTERS",
     "DEFAULT_MAX_SHRINK",
     "STANDING_COLUMNS",
     "SUFFIXES",
@@ -16,6 +19,9 @@ __all__ = [
     "Definition",
     "Reading",
     "Watchlist",
+    "first_difference",
     "normalise",
+    "plate_of",
     "read_watchlist",
+    "why_unusable",
 ]

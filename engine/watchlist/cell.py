@@ -313,13 +313,18 @@ def _check_pieces(joints: Sequence[str], pieces: Sequence[str]) -> None:
         raise NoPlateError(DOUBTFUL)
 
 
-def _check_plate(plate: str) -> None:
+def why_unusable(plate: str) -> str:
+    """Why a normalised text can't be a plate of a list; "" where it can."""
     if not plate:
-        raise NoPlateError(NO_LETTER)
+        return NO_LETTER
     if len(plate) > MAX_LENGTH:
-        raise NoPlateError(TOO_LONG)
-    if plate in _NONE.split("|"):
-        raise NoPlateError(WORD_FOR_NONE)
+        return TOO_LONG
+    return WORD_FOR_NONE if plate in _NONE.split("|") else ""
+
+
+def _check_plate(plate: str) -> None:
+    if reason := why_unusable(plate):
+        raise NoPlateError(reason)
 
 
 def _is_doubtful(shape: str) -> bool:

@@ -96,6 +96,7 @@ class _CsvRows:
         plates, pick, packer = gathering.plates, self._pick, gathering.packer
         has_periods, has_kept = gathering.has_periods, self._has_kept
         is_numbered = has_periods or has_kept
+        lines, gap = gathering.lines, -1
         count = 0
         for line, fields in records:
             if len(fields) != width and not self._fit(line, fields):
@@ -105,6 +106,9 @@ class _CsvRows:
             if not plate or (has_periods and not self._take_period(line, fields)):
                 continue
             row = count if is_numbered else 0
+            if is_numbered and line - row != gap:
+                gap = line - row
+                lines.note(row, line)
             count += 1
             if has_kept:
                 packer.add(pick(fields))

@@ -13,6 +13,7 @@ from engine.errors import Fault, Place, Severity
 from engine.watchlist.cell import NoPlateError, written_plate
 from engine.watchlist.dates import Calendar
 from engine.watchlist.definition import NOTE, Definition
+from engine.watchlist.lines import Lines
 from engine.watchlist.plates import has_look_alikes, has_other_letters, normalise
 from engine.watchlist.rows import RowPacker
 from engine.watchlist.watchlist import FileMark, Validity, Watchlist
@@ -79,6 +80,7 @@ class Gathering:
         self._calendar: Final = Calendar(zone, definition.dates)
         self.starts: array[int] | None = None
         self.ends: array[int] | None = None
+        self.lines: Final = Lines()
         self._repeated: Final[list[list[int]]] = []
         self.packer = RowPacker(())
         self._faults: Final[list[Fault]] = []
@@ -152,8 +154,6 @@ class Gathering:
     def repeat(self, line: int, plate: str, row: int) -> None:
         """Note that the plate, which is on the list, stands in this row too."""
         first = self.plates[plate]
-        if not self.has_periods:
-            return
         if first >= 0:
             self._repeated.append([first, row])
             self.plates[plate] = -len(self._repeated)
@@ -182,6 +182,8 @@ class Gathering:
             rows=rows,
             validity=validity,
             repeated=tuple(map(tuple, self._repeated)),
+            most_rows=max(map(len, self._repeated), default=1),
+            lines=self.lines,
             mark=mark,
             zone=self._zone,
             faults=tuple(self._faults),

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from typing import Final
 
 #: No plate of the world has more characters; what is longer is two plates, or no plate.
 MAX_LENGTH: Final = 20
+#: What plates on lists are made of.
+CHARACTERS: Final = string.ascii_uppercase + string.digits
+#: A longer text of an event is not looked up: it is no plate, and reading it would cost much.
+MAX_TEXT: Final = 256
 _OTHERS: Final = re.compile("[^A-Z0-9]+")
 
 #: Letters of other alphabets that look like a Latin one on a plate. Only capitals stand here, for
@@ -39,6 +44,17 @@ def has_look_alikes(text: str) -> bool:
     """Whether letters or digits of it are read by their look."""
     capitals = _capitals(text)
     return capitals.translate(_LOOKS) != capitals
+
+
+def plate_of(value: object) -> str:
+    """The plate that lists are asked for where an event has `value`: the text, normalised.
+
+    "", which is on no list, for what is no text, or a text that can't be a plate.
+    """
+    if type(value) is not str or len(value) > MAX_TEXT:
+        return ""
+    # Nearly all producers normalise. This is the fastest way to see that nothing is to be done.
+    return normalise(value) if value.lstrip(CHARACTERS) else value
 
 
 def has_other_letters(text: str) -> bool:

@@ -35,6 +35,10 @@ class Rows:
 
         self._block = block
 
+    def block(self, number: int) -> list[Row]:
+        """The rows of one block: `BLOCK` of them from row `number * BLOCK` on, less at the end."""
+        return self._block(number)
+
     def __getitem__(self, row: int) -> Row:
         if not self.columns:
             return ()

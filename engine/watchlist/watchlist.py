@@ -1,4 +1,7 @@
-"""A list as rules ask it: is this plate on it at that time, and what does its row say."""
+"""A list as rules ask it: is this plate on it at that time, and what do its rows say.
+
+Whoever asks gives the text that an event has: it is normalised here, as the list's plates were.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from typing import Any
 from engine.errors import Fault
 from engine.watchlist.dates import instant_of, moment_of
 from engine.watchlist.definition import NOTE, VALID_FROM, VALID_UNTIL, Definition
+from engine.watchlist.lines import Lines
+from engine.watchlist.plates import plate_of
 from engine.watchlist.rows import Rows
 
 
@@ -46,7 +51,9 @@ class Watchlist:
     """One loaded list; it never changes.
 
     `plates` has every plate, as the producer normalises it, with the number of its row; a number
-    below 0 stands for the rows `repeated[-1 - number]`, for a plate may stand in several.
+    below 0 stands for the rows `repeated[-1 - number]`, for a plate may stand in several: in
+    `most_rows` at the most. Rows that have nothing but their plate are one. `lines` has the line of
+    each.
     `columns` are the names of the columns that `[plate].name` may ask for beyond the standing
     ones. `skipped_count` is how many rows can't be used, `faults` the warnings that tell of them.
     Times without a zone were read in `zone`.
@@ -60,6 +67,8 @@ class Watchlist:
     rows: Rows = field(repr=False)
     validity: Validity | None = field(repr=False)
     repeated: Sequence[tuple[int, ...]] = field(repr=False)
+    most_rows: int
+    lines: Lines = field(repr=False)
     mark: FileMark
     zone: tzinfo
     faults: tuple[Fault, ...] = field(repr=False)
@@ -87,7 +96,7 @@ class Watchlist:
 
     def is_on(self, plate: str, time: datetime) -> bool:
         """Whether a row of the plate is in force at `time` (aware)."""
-        number = self.plates.get(plate)
+        number = self.plates.get(plate_of(plate))
         return number is not None and self._row_at(number, time) is not None
 
     def row(self, plate: str, time: datetime) -> dict[str, Any] | None:
@@ -96,10 +105,25 @@ class Watchlist:
         Columns are texts, None where they are empty; `valid_from` and `valid_until` are instants
         in UTC, None where they are open.
         """
-        number = self.plates.get(plate)
+        number = self.plates.get(plate_of(plate))
         row = self._row_at(number, time) if number is not None else None
-        if row is None:
-            return None
+        return self._values(row) if row is not None else None
+
+    def rows_of(self, plate: str, time: datetime) -> list[dict[str, Any]]:
+        """What all rows of the plate say that are in force at `time`, in the order of the file."""
+        number = self.plates.get(plate_of(plate))
+        if number is None:
+            return []
+        rows = self._numbers(number)
+        if self.validity is not None:
+            instant = instant_of(time)
+            rows = [row for row in rows if self.validity.covers(row, instant)]
+        return [self._values(row) for row in rows]
+
+    def _numbers(self, number: int) -> Sequence[int]:
+        return (number,) if number >= 0 else self.repeated[-1 - number]
+
+    def _values(self, row: int) -> dict[str, Any]:
         values: dict[str, Any] = dict.fromkeys((NOTE, *self.columns))
         for column, text in zip(self.rows.columns, self.rows[row], strict=True):
             values[column] = text.strip() or None
@@ -124,10 +148,11 @@ class Watchlist:
         return sum(self._row_at(number, time) is not None for number in self.plates.values())
 
     def _row_at(self, number: int, time: datetime) -> int | None:
+        rows = self._numbers(number)
         if self.validity is None:
-            return number
+            return rows[0]
         instant = instant_of(time)
-        for row in (number,) if number >= 0 else self.repeated[-1 - number]:
+        for row in rows:
             if self.validity.covers(row, instant):
                 return row
         return None

@@ -15,9 +15,11 @@ from channels import hook, plan
 from channels.alert import Reason, Status
 from channels.spec import KEYS as SPEC_KEYS
 from channels.webhook import KEY_HEADER, SIGNATURE_HEADER
-from engine.cel import Operator, evaluate
+from engine.cel import Operator, compile_expression, evaluate
 from engine.cel.functions import FUNCTIONS
-from engine.cel.tree import Macro
+from engine.cel.list_access import asked
+from engine.cel.lists import Lists
+from engine.cel.tree import IN, INDEX, ROWS, Call, Macro, Select
 from engine.metrics import Metrics
 from engine.rules.conditions import CONDITION_KEYS
 from engine.rules.list_reader import LIST_KEYS
@@ -45,6 +47,8 @@ from tests.support.handbook import (
 )
 from tests.support.snippets import Snippet, Table, codes, commands
 from tests.support.walkthrough import SECRETS
+from tests.unit.cel.plate_lists import watchlist
+from tests.unit.cel.plate_variables import VARIABLES as PLATE_VARIABLES
 
 EXPRESSION: Final = re.compile(r"alert_engine_[a-z_]+")
 METRIC: Final = re.compile(r"alert_engine_[a-z_]+|\bup\b")
@@ -251,6 +255,20 @@ def test_the_functions_of_both_styles_are_told() -> None:
 def test_the_table_of_macros_is_whole() -> None:
     told = [call.split("(", 1)[0].rpartition(".")[2] for call in table(RULES, "Macro").codes()]
     assert sorted(told) == sorted([*Macro, "has"])
+
+
+def test_the_table_of_questions_to_a_watchlist_is_whole() -> None:
+    lists = Lists({"stolen": watchlist("noted")})
+    told = [
+        compile_expression(text, PLATE_VARIABLES, lists).root
+        for text in table(WATCHLISTS, "Question").codes()
+    ]
+    nodes = [node.operand if isinstance(node, Select) else node for node in told]
+    calls = [node for node in nodes if isinstance(node, Call) and asked(node) is not None]
+    assert [call.function for call in calls] == [IN, INDEX, ROWS]
+    stolen = 'watchlist("stolen")'
+    forms = {f"plate in {stolen}", f"{stolen}[plate]", f"{stolen}.rows(plate)"}
+    assert forms <= {*RULES.codes}
 
 
 @pytest.mark.parametrize(

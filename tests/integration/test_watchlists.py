@@ -12,6 +12,7 @@ from engine.stream.registry_server import RegistryServer
 from tests.support.certificates import Certificates
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker
+from tests.support.sightings import sighting
 from tests.support.site import Site
 
 RULES = """
@@ -84,3 +85,63 @@ def test_what_a_list_says_goes_out_with_the_alert(site: Site, https_receiver: Ht
     assert "stolen.csv:6:1" in output
     assert "this row is left out: the plate is empty" in output
     assert "XYZ" not in output
+
+
+STATES = """
+watchlists:
+  hot: hot.csv
+
+channels:
+  hook: ${WEBHOOK_URL}
+
+rules:
+  - id: listed
+    when: plate.normalized_text in watchlist("hot")
+    notify: [hook]
+    rate_limit: {cooldown_seconds: 0}
+    message_template: 'listed: {plate.normalized_text}'
+  - id: stolen_there
+    when: |
+      watchlist("hot").rows(plate.normalized_text)
+        .exists(r, r.state == plate.region && r.reason == "stolen")
+    notify: [hook]
+    rate_limit: {cooldown_seconds: 0}
+    message_template: >-
+      {plate.region}: {watchlist("hot").rows(plate.normalized_text).map(r, r.reason)}
+"""
+
+
+def test_one_number_of_two_states_as_cameras_have_it_that_do_not_normalise(
+    tmp_path: Path, broker: Broker, https_receiver: HttpReceiver, certificates: Certificates
+) -> None:
+    (tmp_path / "hot.csv").write_text(
+        "plate,state,reason\nKFA8725,GA,expired insurance\nKFA 8725,FL,stolen\n"
+    )
+    environment = {
+        **certificates.environment,
+        "WEBHOOK_URL": f"{https_receiver.url}/alerts",
+    }
+    now = datetime.now(UTC)
+    with RegistryServer() as registry:
+        site = Site(tmp_path, broker, registry.url, STATES, environment)
+        with site.start() as engine:
+            events = [
+                sighting(text, now, track_id=f"{text}-{region}")
+                for text in ("kfa-8725", "KFA8725", "kfa-8726")
+                for region in ("FL", "GA")
+            ]
+            for event, region in zip(events, ("FL", "GA") * 3, strict=True):
+                event["plate"]["region"] = region
+            site.publish(events)
+            site.await_consumed()
+            https_receiver.wait_for(6)
+            assert engine.stop() == 0
+    messages = [request.json()["alert"]["message"] for request in https_receiver.requests.all()]
+    assert sorted(messages) == [
+        "FL: [expired insurance, stolen]",
+        "FL: [expired insurance, stolen]",
+        "listed: KFA8725",
+        "listed: KFA8725",
+        "listed: kfa-8725",
+        "listed: kfa-8725",
+    ]

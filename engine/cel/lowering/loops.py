@@ -77,14 +77,18 @@ def make_loop(
     *,
     loops: int,
     weight: int,
+    most: int | None = None,
 ) -> Code:
     """A macro over `over`, whose condition and result see `item`.
 
-    `loops` are the expression's, a round of this one costs `weight`.
+    `loops` are the expression's, a round of this one costs `weight`; `most` is how many items there
+    can be, where that is known.
     """
     limit = max(1, MAX_ITEMS.get(loops, _MAX_ITEMS_OF_MANY) // weight)
     if over.is_constant and type(over.value) is list:
         limit = len(over.value)
+    elif most is not None:
+        limit = min(limit, most)
     parts = [over, constant(limit)]
     if condition is not None:
         parts.append(truth(condition))

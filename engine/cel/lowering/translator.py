@@ -9,7 +9,7 @@ from engine.cel import guards, tree
 from engine.cel.budget import BUDGET, UNCOUNTED, cost, weight
 from engine.cel.constants import constant_of
 from engine.cel.findings import Findings
-from engine.cel.list_access import asked
+from engine.cel.list_access import asked, most_items
 from engine.cel.logic import Closure
 from engine.cel.lowering.calls import call_function
 from engine.cel.lowering.code import (
@@ -26,7 +26,7 @@ from engine.cel.lowering.code import (
     truth,
     typed,
 )
-from engine.cel.lowering.lists import in_list, row_of
+from engine.cel.lowering.lists import in_list, row_of, rows_of
 from engine.cel.lowering.logic import all_of, any_of, choice, opposite
 from engine.cel.lowering.loops import bound_name, make_binding, make_loop
 from engine.cel.lowering.operators import binary, negated
@@ -166,7 +166,10 @@ class Translator:
         del self._items[reference.slot]
         self._safe = safe
         loops, heft = self._findings.slots, weight(node)
-        return make_loop(node.macro, over, item, condition, result, loops=loops, weight=heft)
+        most = most_items(node.range)
+        return make_loop(
+            node.macro, over, item, condition, result, loops=loops, weight=heft, most=most
+        )
 
     def _bind(self, node: Comprehension, slot: int) -> Code:
         assert node.result is not None
@@ -209,8 +212,10 @@ class Translator:
                 return self._arithmetic(node)
         of_list = asked(node)
         if of_list is not None:
-            ask = in_list if node.function == tree.IN else row_of
-            return ask(of_list[0], self.code(of_list[1]))
+            watchlist, key = of_list[0], self.code(of_list[1])
+            if node.function == tree.IN:
+                return in_list(watchlist, key, is_in_loop=bool(self._items))
+            return (row_of if node.function == tree.INDEX else rows_of)(watchlist, key)
         left, right = map(self.code, node.args)
         return self._folded(node, [left, right], binary(node.function, left, right))
 

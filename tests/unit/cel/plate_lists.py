@@ -1,4 +1,7 @@
-"""Watchlists for tests of the language: with notes, with periods, and plates alone."""
+"""Watchlists for tests of the language: with notes, with periods, plates alone and several rows.
+
+A plate stands more than once in `states`, whose rows count always, and in `terms`, whose do not.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,13 @@ from engine.errors import EvaluationError, ExpressionError, Place, Problem
 from engine.watchlist import Definition, Watchlist, read_watchlist
 from tests.unit.cel.plate_variables import VARIABLES, event
 
+NAMES = ("noted", "dated", "plain", "states", "terms")
 FILES = Path(__file__).parents[2] / "data" / "lists"
 
 
 @cache
 def watchlist(name: str) -> Watchlist:
-    """The list of that name: `noted`, `dated` or `plain`."""
+    """The list of that name, one of `NAMES`."""
     (path,) = FILES.glob(f"{name}.*")
     found = read_watchlist(Definition(name, path, Place("rules.yaml")), UTC).watchlist
     assert found is not None
@@ -29,7 +33,7 @@ def watchlist(name: str) -> Watchlist:
 
 def lists() -> Lists:
     """All of them, and one that can't be used."""
-    return Lists({name: watchlist(name) for name in ("noted", "dated", "plain")} | {"broken": None})
+    return Lists({name: watchlist(name) for name in NAMES} | {"broken": None})
 
 
 def compiled(text: str) -> Expression:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.cel.expression import compile_tree
+from engine.cel.expression import compile_expression, compile_tree
 from engine.cel.grammar import parse
 from engine.cel.list_access import list_type, row_type
-from engine.cel.lists import bind
+from engine.cel.lists import Lists, bind
 from engine.cel.lowering.exact import Exact
 from engine.cel.scope import Scope
 from engine.errors import EvaluationError
 from engine.schema import Kind
 from tests.unit.cel.plate_lists import compiled, failure_of, lists, value_of, watchlist
 from tests.unit.cel.plate_variables import NOON, VARIABLES, event
+from tests.unit.watchlist.list_files import good
 
 PLATE = "plate.normalized_text"
 ON = f'{PLATE} in watchlist("{{}}")'
@@ -129,3 +133,125 @@ def test_a_list_is_a_map_of_rows_whose_columns_may_be_null() -> None:
     assert set(fields) == {"note", "owner", "valid_from", "valid_until"}
     assert all(field.nullable for field in fields.values())
     assert fields["valid_from"].kind is Kind.TIMESTAMP
+
+
+@pytest.mark.parametrize("text", ["abc-123", "ABC 123", " abc123", "AbC.1-2-3", "\uff21BC123"[1:]])
+def test_a_producer_that_does_not_normalise_is_understood(text: str) -> None:
+    changes = plate(text)
+    is_there = text != "BC123"
+    for name in ("noted", "dated", "states", "terms"):
+        assert both(ON.format(name), **changes) == (is_there, is_there)
+        rows = both(f'watchlist("{name}").rows({PLATE}).size() > 0', **changes)
+        assert rows == (is_there, is_there)
+    if is_there:
+        assert both(NOTE.format("noted"), **changes) == ("red Golf",) * 2
+        assert both(NOTE.format("dated"), **changes) == ("now",) * 2
+
+
+@pytest.mark.parametrize(
+    "key", ["plate.text", "lower(plate.normalized_text)", '"abc-123"', 'plate.text + " "']
+)
+def test_whatever_text_is_asked_for_is_normalised(key: str) -> None:
+    assert both(f'{key} in watchlist("noted")') == (True, True)
+    assert both(f'watchlist("noted")[{key}].note') == ("red Golf",) * 2
+    assert both(f'watchlist("states").rows({key})[1].state') == ("FL",) * 2
+
+
+def test_a_very_long_text_is_on_no_list() -> None:
+    for changes in (plate("A" * 100_000), plate("-" * 300 + "ABC123")):
+        assert both(ON.format("noted"), **changes) == (False, False)
+        assert both(f'size(watchlist("states").rows({PLATE}))', **changes) == (0, 0)
+
+
+ROWS = f'watchlist("states").rows({PLATE})'
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (f'{ROWS}.exists(r, r.state == "FL")', True),
+        (f'{ROWS}.exists(r, r.state == "TX")', False),
+        (f'{ROWS}.exists(r, r.state == "FL" && r.reason == "unpaid")', False),
+        (f'{ROWS}.all(r, r.state == "GA")', False),
+        (f"{ROWS}.all(r, r.reason != null)", True),
+        (f'{ROWS}.exists_one(r, r.state == "FL")', True),
+        (f'{ROWS}.exists_one(r, r.state == "GA")', False),
+        (f'{ROWS}.filter(r, r.state == "GA").map(r, r.reason)', ["expired insurance", "unpaid"]),
+        (f'{ROWS}.map(r, r.state == "GA", r.reason)', ["expired insurance", "unpaid"]),
+        (f"{ROWS}.map(r, r.state)", ["GA", "FL", "GA"]),
+        (f'"stolen" in {ROWS}.map(r, r.reason)', True),
+        (f"{ROWS}.size() + size({ROWS})", 6),
+        (f"{ROWS}[1].reason", "stolen"),
+        (f"{ROWS} == []", False),
+        (f"{ROWS}[0] == {ROWS}[0] && {ROWS}[0] != {ROWS}[2]", True),
+        (f"has({ROWS}[0].valid_until)", False),
+        (f"cel.bind(all, {ROWS}, all.size() == 3 && all.exists(r, r.reason == null))", False),
+        ('["12", "NONE"].map(p, watchlist("states").rows(p).size())', [2, 0]),
+        (f'{ROWS}.exists(r, {ROWS}.exists(s, r.state == s.state && r.reason != s.reason))', True),
+        ('watchlist("states").rows(plate.region)', []),
+        ('watchlist("states").rows(dyn(1))', []),
+        ('watchlist("states").rows("NONE").all(r, r.state == "FL")', True),
+        ('watchlist("states").rows("NONE").exists_one(r, true)', False),
+        ('watchlist("plain").rows("ab12")', [dict.fromkeys(("note", "valid_from", "valid_until"))]),
+    ],
+)  # fmt: skip
+def test_all_rows_of_a_plate_can_be_asked(text: str, value: object) -> None:
+    expression = compiled(text)
+    closures = Exact(expression.root, Scope(VARIABLES))
+    assert expression.evaluate(event()) == value
+    assert closures(event()) == value
+
+
+def test_rows_are_those_in_force_at_the_events_time_in_their_order() -> None:
+    notes = f'watchlist("terms").rows({PLATE}).map(r, r.note)'
+    times = (timedelta(), timedelta(minutes=1), timedelta(days=-2), timedelta(hours=-1))
+    found = [value_of(notes, time=NOON + each) for each in times]
+    assert found == [["now"], ["later"], ["old"], []]
+    until = f'watchlist("terms").rows({PLATE}).exists(r, r.valid_until - time < duration("90s"))'
+    assert both(until) == (True, True)
+
+
+def test_a_row_that_is_not_there_is_an_error_only_where_it_is_read() -> None:
+    assert both(f'{ROWS}[0].state == "GA"', **plate("NONE")) == ("index_out_of_range",) * 2
+    assert both(f'{ROWS}.exists(r, r.reason.startsWith("s"))', **plate("12")) == (False, False)
+    assert (
+        both(f'{ROWS}.exists(r, r.reason.startsWith("s"))', **plate("AB12"))
+        == ("null_operand",) * 2
+    )
+
+
+def test_without_a_time_no_row_is_in_force() -> None:
+    bindings = event()
+    del bindings["time"]
+    for name in ("states", "terms"):
+        rows = compiled(f'size(watchlist("{name}").rows({PLATE}))')
+        with pytest.raises(EvaluationError, match="has no 'time'"):
+            rows.evaluate(bindings)
+        assert rows.evaluate({**bindings, **plate("NONE")}) == 0
+
+
+def test_rows_cost_so_much_that_many_of_them_do_not_take_long(tmp_path: Path) -> None:
+    lines = "".join(f"A1,{number}\nP{number},x\n" for number in range(1_000))
+    known = Lists({"stolen": good(tmp_path, f"plate,note\n{lines}")})
+    rows = 'watchlist("stolen").rows("A1")'
+    once = compile_expression(f'{rows}.exists(r, r.note == "999")', VARIABLES, known)
+    assert once.evaluate(event()) is True
+    assert Exact(once.root, Scope(VARIABLES))(event()) is True
+    plates = [f'"{each}1"' for each in "A" * 40]
+    text = f'[{", ".join(plates)}].all(p, watchlist("stolen").rows(p).size() == 1000)'
+    with pytest.raises(EvaluationError, match="takes more than"):
+        compile_expression(text, VARIABLES, known).evaluate(event())
+    other = text.replace("A1", "P1").replace("1000", "1")
+    assert compile_expression(other, VARIABLES, known).evaluate(event()) is True
+
+
+CASES = tomllib.loads(
+    Path(__file__).with_name("functions.toml").read_text(encoding="utf-8")
+)["watchlists"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_every_question_has_a_case_that_it_passes(name: str) -> None:
+    text, value = CASES[name]
+    assert name in text
+    assert both(text) == (json.loads(value),) * 2

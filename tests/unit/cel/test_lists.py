@@ -28,6 +28,16 @@ PLATE = "plate.normalized_text"
         f'1 + 2 + ({PLATE} in watchlist("plain") ? 1 : 2) == 4',
         f'has(watchlist("noted")[{PLATE}].note) && {PLATE} in watchlist("noted")',
         '"ABC" in watchlist("dated")',
+        f'watchlist("states").rows({PLATE}).exists(r, r.state == "FL")',
+        f'watchlist("states").rows({PLATE}).all(r, r.reason != null && r.reason.contains("x"))',
+        f'watchlist("states").rows({PLATE}).exists_one(r, r.state == "FL")',
+        f'watchlist("states").rows({PLATE}).filter(r, r.state == "FL").map(r, r.reason)',
+        f'size(watchlist("terms").rows({PLATE})) > 1',
+        f'watchlist("terms").rows({PLATE}).exists(r, r.valid_until == null)',
+        f'"stolen" in watchlist("states").rows({PLATE}).map(r, r.reason)',
+        f'cel.bind(all, watchlist("states").rows({PLATE}), all != [] && all[0].state == "FL")',
+        'watchlist("states").rows(plate.region) == []',
+        'watchlist("states").rows(dyn(1)) == []',
     ],
 )
 def test_a_list_may_be_asked_for_plates_and_columns_anywhere(text: str) -> None:
@@ -40,8 +50,6 @@ def test_a_list_may_be_asked_for_plates_and_columns_anywhere(text: str) -> None:
         'size(watchlist("noted")) > 1',
         'watchlist("noted").size() > 1',
         'watchlist("noted") == watchlist("noted")',
-        'watchlist("noted").exists(p, p == "A")',
-        'watchlist("noted").all(p, true)',
         '[watchlist("noted")] == []',
         '{"a": watchlist("noted")} == {}',
         f'(is_test ? watchlist("noted") : watchlist("plain"))[{PLATE}].note == ""',
@@ -149,23 +157,33 @@ def test_the_names_that_are_asked_for_are_noted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "part"),
+    ("key", "reason"),
     [
-        ("plate.text", "as the camera read it"),
-        ('"abc-123"', "capitals and digits only"),
-        ("lower(plate.normalized_text)", "in lower case"),
-        ("plate.normalized_text.lowerAscii()", "in lower case"),
+        ('"---"', "the plate holds no letter A to Z and no digit"),
+        ('""', "the plate is empty"),
+        ('"ABC123, DEF456"', "the plate holds a separator: these are several values"),
+        (f'"{"A1" * 11}"', "the plate has more than 20 letters and digits"),
     ],
 )
-def test_a_key_that_no_list_has_is_a_warning(key: str, part: str) -> None:
+def test_a_plate_that_can_be_on_no_list_is_a_warning(key: str, reason: str) -> None:
     for text in (
         f'{key} in watchlist("noted")',
         f'{key} in watchlist("noted") && watchlist("noted")[{key}].owner == "x"',
+        f'watchlist("noted").rows({key}).exists(r, r.owner == "x")',
     ):
         problems = problems_of(text)
         assert {problem.code for problem in problems} == {"watchlist-key"}
-        assert part in problems[0].what
+        assert problems[0].what.endswith(f"is on no list: {reason}")
         assert problems[0].remedy == f"ask for {PLATE}"
+
+
+@pytest.mark.parametrize(
+    "key", ["plate.text", '"abc-123"', f"lower({PLATE})", f"{PLATE}.lowerAscii()"]
+)
+def test_a_text_that_is_normalised_by_the_look_up_is_fine(key: str) -> None:
+    for name in ("noted", "states"):
+        assert problems_of(f'{key} in watchlist("{name}")') == []
+        assert problems_of(f'watchlist("{name}").rows({key}).size() > 1') == []
 
 
 @pytest.mark.parametrize("key", ["latency_ms", "is_test", "tags", "extras"])
@@ -187,3 +205,106 @@ def test_every_problem_has_a_remedy() -> None:
     )  # fmt: skip
     for text in texts:
         assert all(problem.remedy for problem in problems_of(text)), text
+
+
+@pytest.mark.parametrize("macro", ["exists", "all", "exists_one", "map", "filter"])
+def test_a_macro_over_a_list_is_told_to_run_over_rows(macro: str) -> None:
+    for over in ('watchlist("noted")', f'watchlist("noted")[{PLATE}]'):
+        (problem,) = problems_of(f'{over}.{macro}(r, r.owner == "Anna")')
+        assert (problem.code, problem.offset) == ("watchlist-use", 0)
+        assert problem.remedy == f'write watchlist("noted").rows({PLATE}).{macro}(…)'
+
+
+@pytest.mark.parametrize("name", ["row", "get", "find", "all_rows"])
+def test_another_function_of_a_list_is_told_of_rows(name: str) -> None:
+    (problem,) = problems_of(f'watchlist("noted").{name}({PLATE}) != null')
+    assert problem.code == "watchlist-use"
+    assert f"has no function '{name}'" in problem.what
+    assert problem.remedy.endswith(f'write watchlist("noted").rows({PLATE})')
+
+
+@pytest.mark.parametrize("args", ["", f'{PLATE}, "FL"'])
+def test_rows_takes_one_plate(args: str) -> None:
+    (problem,) = problems_of(f'watchlist("noted").rows({args}).size() > 0')
+    assert (problem.code, problem.remedy) == (
+        "arity",
+        f'write watchlist("noted").rows({PLATE})',
+    )
+
+
+@pytest.mark.parametrize("key", ["latency_ms", "is_test", "tags", "plate", "null", "time", "1"])
+def test_rows_of_what_is_no_text_is_refused(key: str) -> None:
+    (problem,) = problems_of(f'watchlist("noted").rows({key}).size() > 0')
+    assert (problem.code, problem.remedy) == ("no-overload", f"ask for {PLATE}")
+
+
+@pytest.mark.parametrize("call", ["rows(camera_id)", "plate.rows(camera_id)", "tags.row(1)"])
+def test_rows_of_something_else_is_told_how_it_is_written(call: str) -> None:
+    (problem,) = problems_of(f"{call} == []")
+    assert problem.remedy == f'write watchlist("stolen").rows({PLATE})'
+
+
+def test_an_unknown_column_of_rows_has_a_suggestion() -> None:
+    rows = f'watchlist("states").rows({PLATE})'
+    for text in (
+        f'{rows}.exists(r, r.stat == "FL")',
+        f'{rows}.filter(r, r.state == "FL").map(r, r.stat)',
+        f'{rows}[0].stat == "FL"',
+        f'cel.bind(all, {rows}, all.exists(r, r.stat == "FL"))',
+    ):
+        (problem,) = problems_of(text)
+        assert (problem.code, problem.remedy) == ("unknown-field", "did you mean 'state'?")
+        assert text[problem.offset :].startswith("stat")
+
+
+def test_a_column_of_all_rows_at_once_is_told_to_be_asked_one_by_one() -> None:
+    (problem,) = problems_of(f'watchlist("states").rows({PLATE}).state == "FL"')
+    assert problem.code == "no-fields"
+    assert problem.remedy == "its items have: write list.exists(item, item.state == …)"
+
+
+def test_a_standing_column_that_rows_lack_is_a_warning() -> None:
+    rows = f'watchlist("states").rows({PLATE})'
+    for text in (
+        f"{rows}.exists(r, r.note == null)",
+        f'{rows}.filter(r, r.state == "FL").all(r, r.valid_until == null)',
+        f"size({rows}) > 0 && {rows}[0].valid_from == null",
+    ):
+        (problem,) = problems_of(text)
+        assert problem.code == "watchlist-column"
+    other = f'{rows}.exists(r, cel.bind(r, vehicle, r.make == "x") || tags.exists(r, r == "note"))'
+    assert problems_of(other) == []
+
+
+def test_a_column_of_the_first_row_is_a_warning_where_rows_differ() -> None:
+    for column, text in (("state", 'state == "FL"'), ("reason", 'reason != "x"')):
+        guard = f'{PLATE} in watchlist("states")'
+        (problem,) = problems_of(f'{guard} && watchlist("states")[{PLATE}].{text}')
+        assert problem.code == "watchlist-rows-differ"
+        assert "lines 2 and 4 of" in problem.what
+        assert f"'{column}'" in problem.what
+        rows = f'watchlist("states").rows({PLATE}).exists(r, r.{column} == …)'
+        assert rows in problem.remedy
+        assert "ABC" not in str(problem)
+
+
+def test_rows_that_do_not_count_together_may_differ() -> None:
+    guard, row = f'{PLATE} in watchlist("terms")', f'watchlist("terms")[{PLATE}]'
+    assert problems_of(f'{guard} && {row}.note == "now"') == []
+    (problem,) = problems_of(f'{guard} && {row}.state == "FL"')
+    assert "lines 6 and 7 of" in problem.what
+
+
+def test_rows_of_a_list_that_can_not_be_used_are_not_told_again() -> None:
+    assert problems_of(f'watchlist("broken").rows({PLATE}).exists(r, r.x == 1)') == []
+    problems = problems_of('watchlist("notd").rows(plate.normalised).exists(r, r.x == 1)')
+    assert [problem.code for problem in problems] == ["unknown-watchlist", "unknown-field"]
+    partly = Lists({}, is_whole=False)
+    text = f'watchlist("other").rows({PLATE}).exists(r, r.x == 1)'
+    assert compile_expression(text, VARIABLES, partly).warnings == ()
+
+
+def test_the_text_of_rows_is_as_it_was_written() -> None:
+    text = f'watchlist("states").rows({PLATE}).exists(r, r.state == "FL")'
+    assert compiled(text).cel == text
+    assert compiled(compiled(text).cel).cel == text

@@ -28,6 +28,7 @@ from engine.match.needs import (
     Some,
     atoms_of,
 )
+from engine.watchlist import plate_of
 from tests.unit.cel.plate_variables import compiled
 from tests.unit.match.random_rules import CONDITIONS, events, operator_conditions
 
@@ -154,7 +155,7 @@ def _passes(atom: Atom, value: object) -> bool:
         case Points(values):
             return type(value) in (list, dict) or value in values
         case Listed(watchlist):
-            return type(value) in (list, dict) or value in watchlist.plates
+            return type(value) in (list, dict) or plate_of(value) in watchlist.plates
         case Interval() as test:
             if type(value) not in (int, float, UInt):
                 return True

@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 
 from engine.cel.grammar import parse
+from engine.cel.lists import bind
 from engine.cel.tree import Comprehension
 from engine.cel.unparse import unparse
 from engine.match.unroll import MAX_NODES, can_unroll, expanded, unrolled, written_out
+from tests.unit.cel.plate_lists import lists
 
 
 def parts(text: str) -> list[str]:
@@ -41,6 +43,22 @@ def test_inner_macros_see_the_item() -> None:
 )
 def test_only_macros_whose_rounds_are_known_and_few_are_written_out(text: str, can: bool) -> None:
     assert can_unroll(parse(text)) is can
+
+
+@pytest.mark.parametrize(
+    ("condition", "can"),
+    [
+        ("{}.exists(r, r.state == x)", True),
+        ('{}.filter(r, r.state == x).exists(s, s.reason == "a")', True),
+        ("{}.map(r, r.state).exists(s, s == x)", True),
+        ("y.exists(v, {}.exists(r, r.state == x))", False),
+        (" && ".join(["{0}.exists(r, {0}.exists(s, r.state != s.state))"] * 500), False),
+    ],
+)
+def test_it_is_known_how_many_rows_a_plate_has_at_the_most(condition: str, can: bool) -> None:
+    text = condition.replace("{}", "{0}").format('watchlist("states").rows(p)')
+    root, _ = bind(parse(f'["FL", "GA"].exists(x, {text})'), lists())
+    assert can_unroll(root) is can
 
 
 def result_of(text: str) -> str | None:

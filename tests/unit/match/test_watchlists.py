@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import ExpressionError
+from engine.errors import EvaluationError, ExpressionError
 from engine.event import Event
 from engine.match import IndexedMatcher
 from engine.match.index import CROWD
 from engine.match.keyring import Keyring
 from engine.match.necessary import needs_of
-from engine.match.needs import Anything, Atom, Every, Listed, Some
+from engine.match.needs import Anything, Atom, Every, Listed, Some, atoms_of
 from engine.match.points import LONG, MAX_PROBES, lists_step
 from engine.rules import Rule
 from tests.unit.cel.lowering.lowered import closures, outcome
@@ -31,7 +31,9 @@ from tests.unit.watchlist.list_files import good
 PLATE = "plate.normalized_text"
 ON = f'{PLATE} in watchlist("{{}}")'
 ROW = f'watchlist("{{}}")[{PLATE}]'
-PLATES = ("ABC123", "AB12", "12", "XAB", "1", "NONE", "ABC", "")
+PLATES = (
+    "ABC123", "AB12", "12", "XAB", "1", "NONE", "ABC", "", "abc-123", "x a b", "-1-2-", "-",
+)  # fmt: skip
 TIMES = (NOON, NOON + timedelta(minutes=5), NOON - timedelta(days=2))
 
 
@@ -52,10 +54,54 @@ POOL = _pool()
 KEYS = (
     PLATE, "plate.text", "plate.region", "lower(plate.text)", "plate.text.upperAscii()",
     "vehicle.make", "dyn(plate.normalized_text)", "string(latency_ms)", '"12"', "dyn(1)",
+    '"abc-123"', 'plate.normalized_text + "-"', "dyn(latency_ms)",
 )  # fmt: skip
+NAMES = ("noted", "dated", "plain", "states", "terms")
+#: What may be asked of all rows of a key: conditions, of which `{}` is the list and the key.
+OF_ROWS = (
+    '{}.exists(r, r.state == "FL")',
+    "{}.exists(r, r.state == camera_id)",
+    "{}.all(r, r.state != null)",
+    "{}.all(r, r.state == plate.region)",
+    '{}.exists_one(r, r.state == "GA")',
+    '{}.exists(r, r.state.contains("a"))',
+    '{}.filter(r, r.state == "GA").size() == 1',
+    '{}.filter(r, r.state == "GA").exists(s, s.valid_until == null)',
+    "size({}) > 0",
+    "{}.size() != 1",
+    "size({}) < 2",
+    "0 < {}.size()",
+    "size({}) == latency_ms",
+    "{} != []",
+    "{} == []",
+    '"FL" in {}.map(r, r.state)',
+    "plate.text in {}.map(r, r.state)",
+    '{}.map(r, r.state) == ["vip", "vip"]',
+    '{}.map(r, r.state + "x") != []',
+    '{}[0].state == "GA"',
+    '{}[1].state in ["FL", "ab"]',
+    "has({}[0].valid_until)",
+    '(is_test ? {0} : []).exists(r, r.state == "FL")',
+    '(size({0}) > 1 ? {0}[1].state : camera_id) == "FL"',
+    "cel.bind(k, {}, k.size() > 1 && k[1].state != null)",
+    "{0}.exists(r, {0}.exists(s, s.state != r.state))",
+    "{}.exists(r, r.valid_until == null || r.valid_until > time)",
+    '["FL", "GA"].exists(x, {}.exists(r, r.state == x))',
+    "tags.exists(t, {}.exists(r, r.state == t))",
+    '["a", "ab"].all(camera_id, {}.all(r, r.state != camera_id))',
+    "{}.exists(time, time.state == plate.text)",
+    "{}.all(r, false)",
+    "{}.exists(r, dyn(r.state))",
+)
 PARTS = st.one_of(
-    st.tuples(st.sampled_from(KEYS), st.sampled_from(("noted", "dated", "plain"))).map(
+    st.tuples(st.sampled_from(KEYS), st.sampled_from(NAMES)).map(
         lambda pair: f'{pair[0]} in watchlist("{pair[1]}")'
+    ),
+    st.tuples(
+        st.sampled_from(OF_ROWS), st.sampled_from(("states", "terms")), st.sampled_from(KEYS)
+    ).map(lambda parts: parts[0].format(f'watchlist("{parts[1]}").rows({parts[2]})')),
+    st.sampled_from(KEYS).map(
+        lambda key: f'["12", {key}].exists(q, watchlist("terms").rows(q).size() > 1)'
     ),
     st.tuples(
         st.sampled_from(("noted", "dated")),
@@ -113,6 +159,73 @@ def test_membership_needs_a_plate_of_the_list_and_never_null() -> None:
     assert lowered.or_null
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{}.exists(r, r.state == "FL")', "{}.exists(r, r.state == camera_id)",
+        '{}.exists_one(r, r.state == "FL")', "size({}) > 0", "{}.size() >= 1", "size({}) == 2",
+        "{} != []", "!({} == [])", '"FL" in {}.map(r, r.state)',
+        '!{}.all(r, r.state == "FL")', '{}.filter(r, r.state == "FL") != []',
+        'cel.bind(all, {}, all.exists(r, r.state == "FL"))',
+        "{0}.exists(r, {0}.exists(s, r.state != s.state))",
+        '["FL", "GA"].exists(x, {}.exists(r, r.state == x))',
+        "{}.exists(r, tags.exists(t, t == r.state))",
+    ],
+)  # fmt: skip
+def test_rows_need_a_plate_of_the_list_where_none_would_not_do(text: str) -> None:
+    found = need(text.format(f'watchlist("states").rows({PLATE})'))
+    assert isinstance(found, Atom)
+    assert (found.key.text, found.test) == (PLATE, Listed(watchlist("states")))
+    assert not found.or_null
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{}.all(r, r.state == "FL")', '!{}.exists(r, r.state == "FL")', "size({}) == 0",
+        "size({}) < 2", "{} == []", '{}[0].state != "FL"', 'tags.exists(t, {}.all(r, true))',
+        'tags.exists(t, watchlist("states").rows(t).exists(r, r.state == "FL"))',
+        # The name of a macro hides the field.
+        'tags.exists(camera_id, watchlist("states").rows(camera_id).exists(r, r.state == "FL"))',
+    ],
+)  # fmt: skip
+def test_rows_need_no_plate_of_the_list_where_none_would_do(text: str) -> None:
+    rows = f'watchlist("states").rows({PLATE})'
+    needed = need(text.format(rows))
+    assert not any(
+        isinstance(atom.test, Listed)
+        for atom in atoms_of(needed)  # type: ignore[arg-type]
+    )
+
+
+def test_rows_beside_something_else_need_one_of_both() -> None:
+    rows = f'watchlist("states").rows({PLATE})'
+    found = need(f'{rows}.exists(r, r.state == "FL") || camera_id == "x"')
+    assert isinstance(found, Some)
+    assert len(found.needs) == 2
+
+
+def test_rows_of_a_computed_key_may_fail_with_it() -> None:
+    found = need('watchlist("states").rows(lower(plate.region)).exists(r, r.state == "FL")')
+    assert isinstance(found, Atom)
+    assert found.or_null
+    found = need('watchlist("states").rows(string(1 / latency_ms)) != []')
+    assert isinstance(found, Atom)
+    assert found.or_failed
+
+
+def test_a_text_that_is_not_normal_finds_its_rules() -> None:
+    rows = f'watchlist("states").rows({PLATE}).exists(r, r.state == "FL")'
+    rules = [a_rule("on", compiled(ON.format("states"))), a_rule("rows", compiled(rows))]
+    matcher = IndexedMatcher(rules)
+    assert next(matcher.describe()) == "2 rules, of which 0 are evaluated on every event"
+    values = POOL[0].values
+    for text, wanted in (("abc-123", ["on", "rows"]), ("a b-12", ["on"]), ("abc-124", [])):
+        plate = {**values["plate"], "normalized_text": text}
+        event = Event({**values, "plate": plate}, NOON, b"")
+        assert [match.rule_id for match in matcher.match(event)] == wanted
+
+
 def test_whoever_is_not_on_a_list_is_anybody() -> None:
     assert isinstance(need(f"!({ON.format('noted')})"), Anything)
     assert isinstance(need(f"{ON.format('noted')} || is_test"), Some)
@@ -157,6 +270,9 @@ def test_long_lists_are_asked_themselves_and_others_share_a_table(tmp_path: Path
     assert found("PSHORT5", step) == [5]
     assert found("PLONG5", step) == [counts["short"] + 5]
     assert found("NONE", step) == []
+    for text in ("all-1", " All 1"):
+        assert found(text, step) == list(range(len(lists)))
+    assert found(b"ALL1", step) == []
 
 
 def test_a_list_in_the_table_and_in_a_probe_may_have_the_same_rule(tmp_path: Path) -> None:
@@ -200,3 +316,17 @@ def test_generated_functions_give_what_closures_give(texts: list[str]) -> None:
         for event in POOL[::3]:
             wanted = outcome(exact, event.bindings)
             assert outcome(rule.condition.run, event.bindings) == wanted, text
+
+
+def test_a_plate_that_is_not_listed_costs_nothing_where_nothing_is_left() -> None:
+    """What runs too long beside it is absorbed, so that the index may pass the rule over."""
+    tens = "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]"
+    long = "".join(f"{tens}.all(x{number}, " for number in range(5)) + "is_test != true || x0 >= 0"
+    text = f'{long}{")" * 5} && watchlist("states").rows({PLATE}).exists(r, r.state == "FL")'
+    rule = a_rule("r", compiled(text))
+    assert_same([rule], POOL[: len(PLATES)])
+    missing = next(each for each in POOL if each.values["plate"]["normalized_text"] == "NONE")
+    listed = next(each for each in POOL if each.values["plate"]["normalized_text"] == "ABC123")
+    assert rule.condition.run(missing.bindings) is False
+    with pytest.raises(EvaluationError):
+        rule.condition.run(listed.bindings)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from engine.watchlist.gathering import MAX_REPEATED, MAX_TOLD, ListCode
 from tests.unit.watchlist.list_files import NOW, good, read
 
@@ -102,8 +104,9 @@ def test_without_periods_the_first_row_counts(tmp_path: Path) -> None:
     assert found.row_count == 3
 
 
-def test_a_plate_in_very_many_rows_is_told(tmp_path: Path) -> None:
-    text = "plate,valid_until\n" + "ABC1,2026-01-01\n" * (MAX_REPEATED + 2)
+@pytest.mark.parametrize("header", ["valid_until", "note"])
+def test_a_plate_in_very_many_rows_is_told(header: str, tmp_path: Path) -> None:
+    text = f"plate,{header}\n" + "ABC1,2026-01-01\n" * (MAX_REPEATED + 2)
     found = read(tmp_path, text)
     assert found.watchlist is not None
     assert (found.watchlist.row_count, found.watchlist.skipped_count) == (MAX_REPEATED, 2)

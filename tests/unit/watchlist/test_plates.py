@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.watchlist.plates import has_look_alikes, has_other_letters, normalise
+from engine.watchlist.cell import why_unusable
+from engine.watchlist.plates import (
+    MAX_LENGTH,
+    MAX_TEXT,
+    has_look_alikes,
+    has_other_letters,
+    normalise,
+    plate_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +91,28 @@ def test_a_normal_text_stays_as_it_is(text: str) -> None:
     normal = normalise(text)
     assert re.fullmatch("[A-Z0-9]*", normal)
     assert normalise(normal) == normal
+
+
+@pytest.mark.parametrize("text", ["ABC123", "1E5", "A" * MAX_LENGTH, "ab 12", "e+5"])
+def test_what_is_a_plate_has_no_reason_against_it(text: str) -> None:
+    assert why_unusable(normalise(text)) == ""
+
+
+@pytest.mark.parametrize("text", ["", "---", "A" * (MAX_LENGTH + 1)])
+def test_what_is_no_plate_has_a_reason_against_it(text: str) -> None:
+    assert why_unusable(normalise(text))
+
+
+@given(st.text(max_size=MAX_TEXT) | st.text("ABCabc019 -.Ößа", max_size=12))
+def test_a_look_up_reads_a_text_as_a_list_does(text: str) -> None:
+    assert plate_of(text) == normalise(text)
+
+
+@pytest.mark.parametrize("text", ["ABC123", "1", "A" * MAX_TEXT])
+def test_a_text_that_is_normal_is_given_back_itself(text: str) -> None:
+    assert plate_of(text) is text
+
+
+@pytest.mark.parametrize("value", [None, 1, 1.5, True, b"ABC123", ["ABC123"], "A" * 257, "-" * 300])
+def test_what_can_be_no_plate_is_looked_up_as_none(value: object) -> None:
+    assert plate_of(value) == ""

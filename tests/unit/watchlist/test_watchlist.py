@@ -85,3 +85,59 @@ def test_every_row_of_a_long_list_has_its_own_note(tmp_path: Path) -> None:
         row = found.row(f"P{number}", NOW)
         assert row is not None
         assert row["note"] == f"note {number}"
+
+
+def test_a_text_is_looked_up_as_the_list_has_it(tmp_path: Path) -> None:
+    found = good(tmp_path, "plate,note\nkfa-87 25,x\n")
+    for text in ("KFA8725", "kfa-8725", "KFA 8725", "k.f.a.8725 "):
+        assert found.is_on(text, NOW)
+        row = found.row(text, NOW)
+        assert row is not None
+        assert row["note"] == "x"
+        assert [each["note"] for each in found.rows_of(text, NOW)] == ["x"]
+    for text in ("KFA872", "", "-", "KFA8725X", "Ö"):
+        assert not found.is_on(text, NOW)
+        assert found.row(text, NOW) is None
+        assert found.rows_of(text, NOW) == []
+
+
+TWO_STATES = "plate,state,reason\nABC123,GA,expired insurance\nABC123,FL,stolen\n"
+
+
+def test_all_rows_of_a_plate_are_given_in_the_order_of_the_file(tmp_path: Path) -> None:
+    found = good(tmp_path, TWO_STATES + "X1,TX,\nabc-123,ME,x\n")
+    rows = found.rows_of("ABC123", NOW)
+    assert [(row["state"], row["reason"]) for row in rows] == [
+        ("GA", "expired insurance"), ("FL", "stolen"), ("ME", "x"),
+    ]  # fmt: skip
+    first = found.row("ABC123", NOW)
+    assert first == rows[0]
+    assert found.rows_of("X1", NOW) == [found.row("X1", NOW)]
+    assert (found.most_rows, found.row_count, len(found.plates)) == (3, 4, 2)
+
+
+def test_only_rows_in_force_are_given(tmp_path: Path) -> None:
+    text = (
+        "plate,note,valid_from,valid_until\n"
+        "A1,over,,2026-01-01\nA1,now,2026-01-02,\nA1,coming,2027-01-01,\nA1,always,,\n"
+    )
+    found = good(tmp_path, text)
+    assert [row["note"] for row in found.rows_of("A1", NOW)] == ["now", "always"]
+    later = found.rows_of("A1", NOW.replace(year=2027))
+    assert [row["note"] for row in later] == ["now", "coming", "always"]
+    assert later[1]["valid_from"] == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("list.txt", "A1\na 1\n"), ("list.csv", "plate\nA1\nA1\n")]
+)
+def test_plates_alone_have_one_row(name: str, text: str, tmp_path: Path) -> None:
+    found = good(tmp_path, text, name=name)
+    assert found.rows_of("A1", NOW) == [dict.fromkeys(("note", "valid_from", "valid_until"))]
+    assert found.row_count == 2
+
+
+def test_rows_that_lie_far_apart_are_all_given(tmp_path: Path) -> None:
+    lines = [f"P{n},note {n}\nTWIN,twin {n}\n" for n in range(3 * BLOCK)]
+    rows = good(tmp_path, "plate,note\n" + "".join(lines)).rows_of("TWIN", NOW)
+    assert [row["note"] for row in rows] == [f"twin {n}" for n in range(3 * BLOCK)]

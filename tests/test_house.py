@@ -17,6 +17,7 @@ FLOORS = {
     "engine.errors": 0,
     "engine.clock": 0,
     "engine.collector": 0,
+    "engine.packaged": 0,
     "channels.alert": 0,
     "engine.schema": 1,
     "engine.event": 1,

@@ -16,6 +16,7 @@ from engine.errors import SettingsError
 from engine.packaged import folder
 
 T = TypeVar("T")
+DEFAULT_RULES: Final = Path("rules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Settings:
     auto_offset_reset: str = "earliest"
     dlq_topic: str = "alpr.dlq"
     enable_dlq: bool = True
-    rules_path: Path = field(default_factory=lambda: DEFAULT_RULES)
+    rules_path: Path = DEFAULT_RULES
     schemas_path: Path = field(default_factory=lambda: _default_schemas())
     event_timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     max_alert_age_seconds: float = 86_400.0
@@ -104,7 +105,6 @@ class Settings:
 
 
 FurtherCheck = Callable[[Settings], Iterable[str]]
-DEFAULT_RULES: Final = Path("rules")
 EVENT_SCHEMA: Final = "plate_event.avsc"
 DLQ_SCHEMA: Final = "dlq_message.avsc"
 DEFAULT_REGISTRY: Final = "http://localhost:8081"

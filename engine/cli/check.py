@@ -103,7 +103,7 @@ def _watchlists(rule_set: RuleSet) -> list[dict[str, object]]:
 
 
 def _count_of(error: RulesError) -> str:
-    """The faults, and the warnings beside them, which alone would keep no rule from being loaded."""
+    """The faults, and the warnings beside them, which alone would stop nothing."""
     faults = len(error.errors)
     warnings = len(error.faults) - faults
     parts = [_counted(faults, "fault"), *([_counted(warnings, "warning")] if warnings else [])]

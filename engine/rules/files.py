@@ -13,9 +13,8 @@ from engine.settings import DEFAULT_RULES
 
 _OTHER: Final = "give a rule file or a folder of them"
 # What commands read that are given no path; its author has no rules yet.
-_FIRST: Final = (
-    "write a first set with `alert-engine init`, or give a rule file or a folder of them"
-)
+_FIRST: Final = f"write a first set with `alert-engine init`, or {_OTHER}"
+
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 

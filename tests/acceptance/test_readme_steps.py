@@ -25,7 +25,8 @@ COMMAND_SECONDS = 100.0
 class Reader:
     """Somebody in a fresh copy who does what README says.
 
-    `addresses` are the real ones of Kafka and the registry. The packages are installed already. `make test` is looked at only: it would run this test.
+    `addresses` are the real ones of Kafka and the registry. The packages are installed already.
+    `make test` is looked at only: it would run this test.
     """
 
     def __init__(self, folder: Path, addresses: dict[str, str]) -> None:

@@ -105,8 +105,8 @@ def test_no_secret_and_no_state_gets_in(image: str, tmp_path: Path) -> None:
     found = layers(image, tmp_path)
     assert any(name.endswith("alert_rules.yaml") for name, _ in found)
     assert [name for name, content in found if CANARY.encode() in content] == []
-    unwanted = (".env", ".git/config", "docker-compose.yml", "rules/secrets.yaml")
-    assert [name for name, _ in found if name.endswith(unwanted)] == []
+    unwanted = ("/.env", ".git/config", "docker-compose.yml", "rules/secrets.yaml")
+    assert [name for name, _ in found if f"/{name}".endswith(unwanted)] == []
 
 
 def test_every_locked_package_ships_with_its_licence(image: str) -> None:

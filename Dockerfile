@@ -16,7 +16,9 @@ COPY pyproject.toml README.md LICENSE ./
 COPY engine engine
 COPY channels channels
 COPY docs docs
-COPY deploy/licenses.py deploy/licenses.py
+COPY schemas schemas
+COPY rules rules
+COPY deploy deploy
 ARG VERSION=0.1.0
 # `pip check` fails where the lock file and pyproject.toml disagree.
 RUN /opt/builder/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir dist . \
@@ -25,7 +27,11 @@ RUN /opt/builder/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-di
     && /opt/builder/bin/pip --python /opt/alert-engine/bin/python check \
     && test "$(/opt/alert-engine/bin/alert-engine --version)" = "alert-engine ${VERSION}" \
     && /opt/alert-engine/bin/python deploy/licenses.py > THIRD-PARTY-LICENSES.txt \
-    && install -d -o 10001 -g 10001 -m 0750 /data
+    && install -d -o 10001 -g 10001 -m 0750 /data \
+    # A checkout may be its owner's only, which COPY would keep; the engine is another user.
+    && install -D -m 0644 -t app/schemas schemas/* \
+    && install -D -m 0644 -t app/config rules/alert_rules.yaml \
+    && install -m 0644 -t app deploy/healthcheck.py LICENSE THIRD-PARTY-LICENSES.txt
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=0.1.0
@@ -38,17 +44,14 @@ LABEL org.opencontainers.image.title="Alert Engine" \
 ENV PATH=/opt/alert-engine/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    RULES_CONFIG_PATH=/app/config/alert_rules.yaml \
+    RULES_CONFIG_PATH=/app/config \
     SCHEMAS_PATH=/app/schemas \
     STATE_URL=sqlite:////data/alerts.db \
     LOG_FORMAT=json
 WORKDIR /app
 COPY --from=build --chown=10001:10001 /data /data
 COPY --from=build /opt/alert-engine /opt/alert-engine
-COPY --from=build /build/THIRD-PARTY-LICENSES.txt /build/LICENSE ./
-COPY schemas schemas
-COPY rules/alert_rules.yaml config/alert_rules.yaml
-COPY deploy/healthcheck.py ./
+COPY --from=build /build/app ./
 # No name in /etc/passwd is needed; orchestrators that forbid root want a number.
 USER 10001:10001
 # Also without a volume of one's own the root file system may be read-only.

@@ -86,7 +86,7 @@ class Journal:
 
     def value_out_of_range(self, event: Event, broken: BrokenPromise) -> None:
         """A value is not as the schema promises: logged once a camera and field."""
-        camera = str(event.values.get("camera_id", ""))
+        camera = value_at(event.values, CAMERA_ID)
         fields = self._fields_logged.get(camera)
         if fields is None:
             if len(self._fields_logged) >= CAMERAS_TOLD:

@@ -14,8 +14,10 @@ from zoneinfo import ZoneInfo
 
 from engine.errors import SettingsError
 from engine.misspelt import nearest, nearest_prefix
+from engine.packaged import folder
 
 T = TypeVar("T")
+DEFAULT_RULES: Final = Path("rules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class Settings:
     auto_offset_reset: str = "earliest"
     dlq_topic: str = "alpr.dlq"
     enable_dlq: bool = True
-    rules_path: Path = Path("rules")
-    schemas_path: Path = Path("schemas")
+    rules_path: Path = DEFAULT_RULES
+    schemas_path: Path = field(default_factory=lambda: _default_schemas())
     event_timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     max_alert_age_seconds: float = 86_400.0
     max_retries: int = 3
@@ -66,12 +68,13 @@ class Settings:
     @property
     def event_schema_path(self) -> Path:
         """The Avro schema of the events that rules are checked against."""
-        return self.schemas_path / "plate_event.avsc"
+        return self.schemas_path / EVENT_SCHEMA
 
     @property
     def dlq_schema_path(self) -> Path:
-        """The Avro schema of dead letters."""
-        return self.schemas_path / "dlq_message.avsc"
+        """The Avro schema of dead letters; ours where the site's folder has none of its own."""
+        own = self.schemas_path / DLQ_SCHEMA
+        return own if own.exists() else folder("schemas") / DLQ_SCHEMA
 
     @classmethod
     def from_environment(
@@ -130,6 +133,8 @@ def misspelt_settings(environment: Mapping[str, str] | None = None) -> list[Miss
 
 
 FurtherCheck = Callable[[Settings], Iterable[str]]
+EVENT_SCHEMA: Final = "plate_event.avsc"
+DLQ_SCHEMA: Final = "dlq_message.avsc"
 DEFAULT_REGISTRY: Final = "http://localhost:8081"
 OPTION_PREFIXES: Final = {
     "kafka_options": "KAFKA_CONFIG_",
@@ -146,6 +151,14 @@ OWNED_OPTIONS: Final = {
     "auto.offset.reset": "set AUTO_OFFSET_RESET instead",
     "url": "set SCHEMA_REGISTRY_URL instead",
 }
+
+
+def _default_schemas() -> Path:
+    """`schemas` in the working directory if it has the event's schema, else the package's own."""
+    own = Path("schemas")
+    return own if (own / EVENT_SCHEMA).is_file() else folder("schemas")
+
+
 _UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 # 50 years: an instant so long ago still has a date, and a number in every store.
 LONGEST_SECONDS: Final = 50 * 365 * 86_400.0
@@ -301,9 +314,13 @@ def _options(given: Mapping[str, str], prefix: str, problems: list[str]) -> dict
 
 def _contradictions(settings: Settings, given: Mapping[str, str]) -> list[str]:
     problems = []
-    rules, config = given.get("RULES_PATH"), given.get("RULES_CONFIG_PATH")
+    rules, config = (given.get(name, "").strip() for name in ("RULES_PATH", "RULES_CONFIG_PATH"))
     if rules and config and Path(rules) != Path(config):
-        problems.append("RULES_PATH: differs from RULES_CONFIG_PATH, set only one of them")
+        # The image sets one of them, which can't be unset but by an empty value.
+        problems.append(
+            f"RULES_PATH: {rules} differs from RULES_CONFIG_PATH, which is {config}: "
+            "let one of them be empty"
+        )
     if settings.dlq_topic in settings.kafka_topics:
         problems.append("DLQ_TOPIC: is also in KAFKA_TOPIC, dead letters would be read as events")
     return problems

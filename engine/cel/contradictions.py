@@ -308,7 +308,9 @@ def _one_of(subject: Node, given: list[Any], type_of: TypeOf) -> _Facts:
     if kind is None or constant_of(subject) is not MISSING:
         return _NOTHING
     known = type_of(subject)
-    cuts = points(kind, values, is_whole=known is not None and known.kind in _WHOLE)
+    # Of another type than the field's: the check of types has said so.
+    is_whole = kind == "number" and known is not None and known.kind in _WHOLE
+    cuts = points(kind, values, is_whole=is_whole)
     is_null = len(values) < len(given)
     key = _key(subject)
     may_be_nan = known is None or known.kind is Kind.DOUBLE
@@ -329,7 +331,7 @@ def _ordering(node: Call, type_of: TypeOf) -> _Facts:
         return _NOTHING
     function = _MIRRORED[node.function] if is_mirrored else node.function
     known = type_of(subject)
-    is_whole = known is not None and known.kind in _WHOLE
+    is_whole = kind == "number" and known is not None and known.kind in _WHOLE
     place = cut(limit, _SIGNS[function], is_whole=is_whole)
     has_nan = known is None or known.kind is Kind.DOUBLE
     return _range(subject, kind, function in ("_<_", "_<=_"), (place,), has_nan=has_nan)

@@ -32,7 +32,7 @@ from engine.cel.tree import (
 from engine.cel.unparse import unparse
 from engine.errors import Problem, Severity
 from engine.schema import NORMALIZED_PLATE, PLATE_TEXT, FieldType, Kind
-from engine.watchlist import Watchlist, first_difference, plate_of, why_unusable
+from engine.watchlist import Watchlist, first_difference, why_unusable
 
 #: How a list is called.
 FUNCTION: Final = "watchlist"
@@ -250,7 +250,7 @@ class _Binding:
         """Warn of a plate that is written out and can't be on a list."""
         if not isinstance(key, Literal) or type(key.value) is not str:
             return
-        reason = why_unusable(plate_of(key.value))
+        reason = why_unusable(key.value)
         if reason:
             what = f"'{shorten(key.value)}' is on no list: {reason}"
             remedy = f"ask for {_KEY}"

@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     except RulesError as error:
         _write(_report(form, error.faults))
         if form is Format.TEXT:
-            _write(f"{_counted(len(error.faults), 'fault')}: the rules can't be loaded")
+            _write(f"{_count_of(error)}: the rules can't be loaded")
         return exit_code(error)
     if form is Format.JSON:
         shown = {rule.rule_id: rule.condition.cel for rule in rule_set.rules}
@@ -100,6 +100,14 @@ def _watchlists(rule_set: RuleSet) -> list[dict[str, object]]:
         }
         for name, watchlist in rule_set.watchlists.items()
     ]
+
+
+def _count_of(error: RulesError) -> str:
+    """The faults, and the warnings beside them, which alone would stop nothing."""
+    faults = len(error.errors)
+    warnings = len(error.faults) - faults
+    parts = [_counted(faults, "fault"), *([_counted(warnings, "warning")] if warnings else [])]
+    return ", ".join(parts)
 
 
 def _summary(rule_set: RuleSet) -> str:

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from engine.demo import run_demo
 from engine.logs import configure_logs
-from engine.settings import Settings
+from engine.packaged import folder
+from engine.settings import DEFAULT_RULES, Settings
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -19,14 +20,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "demo",
         help="cameras, Kafka, rules and receivers in one process",
         description="An embedded Kafka broker, simulated cameras, the real pipeline, real"
-        " deliveries to a webhook and an SMTP receiver inside the process.",
+        " deliveries to a webhook and an SMTP receiver inside the process. All alerts arrive there:"
+        " the addresses that the rules name are never spoken to.",
     )
     parser.add_argument(
         "--seconds", type=_seconds, default=20.0, help="how long; 0: until Ctrl-C (default 20)"
     )
     parser.add_argument("--rate", type=_rate, default=20.0, help="events a second (default 20)")
     parser.add_argument(
-        "--rules", type=Path, metavar="PATH", help="rule file or folder (default: RULES_PATH)"
+        "--rules",
+        type=Path,
+        metavar="PATH",
+        help="rule file or folder (default: RULES_PATH, else rules/, else the samples that come"
+        " with the engine)",
     )
     parser.set_defaults(command=run)
 
@@ -58,8 +64,14 @@ def run(arguments: argparse.Namespace) -> int:
     configure_logs("error", settings.log_format)
     return run_demo(
         settings,
-        arguments.rules or settings.rules_path,
+        arguments.rules or _rules_of(settings),
         seconds=arguments.seconds,
         rate=arguments.rate,
         console=Console(highlight=False),
     )
+
+
+def _rules_of(settings: Settings) -> Path:
+    """The site's rules; the samples where it says nothing of rules and has none."""
+    path = settings.rules_path
+    return folder("rules") if path == DEFAULT_RULES and not path.exists() else path

@@ -36,6 +36,7 @@ PAUSE_SECONDS: Final = 0.05
 REMEMBERED: Final = 10_000
 # Where the alerts of rules without an enabled channel go, so that each rule can be seen to fire.
 FALLBACK_CHANNELS: Final = ("email", "webhook")
+RECEIVERS_ONLY: Final = "alerts go to receivers inside the demo, never to the rules' own addresses"
 
 
 class Watch:
@@ -136,7 +137,10 @@ def run_demo(
     screen = Screen(console)
     with set_stage(settings, rules_path, screen) as stage:
         rule_set = stage.engine.rule_set
-        screen.say(f"{len(rule_set.rules)} rules of {rules_path}, {rate:g} events a second")
+        count = len(rule_set.rules)
+        noun = "rule" if count == 1 else "rules"
+        screen.say(f"{count} {noun} of {rules_path}, {rate:g} events a second")
+        screen.say(RECEIVERS_ONLY)
         screen.say(f"metrics: http://127.0.0.1:{stage.engine.web.port}/metrics; Ctrl-C ends it")
         cameras = Cameras(examples_of(rule_set.rules), random.Random())  # noqa: S311 - no secret
         summary = stage.finish(stage.play(cameras, seconds, rate))

@@ -9,8 +9,12 @@ from typing import Final
 
 from engine.errors import Place
 from engine.rules.findings import Code, Findings
+from engine.settings import DEFAULT_RULES
 
 _OTHER: Final = "give a rule file or a folder of them"
+# What commands read that are given no path; its author has no rules yet.
+_FIRST: Final = f"write a first set with `alert-engine init`, or {_OTHER}"
+
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 
@@ -43,7 +47,9 @@ def rule_files(paths: Sequence[Path], findings: Findings) -> tuple[Path, ...]:
         else:
             files = []
             what = "this is not a regular file" if path.exists() else "there is no such file"
-            findings.error(Place(str(path)), Code.UNREADABLE, what, _OTHER)
+            is_default = path == DEFAULT_RULES and not path.exists()
+            remedy = _FIRST if is_default else _OTHER
+            findings.error(Place(str(path)), Code.UNREADABLE, what, remedy)
         for file in files:
             # Unlike resolve(), it takes a loop of links.
             found.setdefault(os.path.realpath(file), file)

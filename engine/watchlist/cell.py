@@ -178,6 +178,15 @@ def written_plate(text: str) -> str:
     return written
 
 
+def why_unusable(text: str) -> str:
+    """Why a list would have no plate of this text; "" where it would."""
+    try:
+        written_plate(text)
+    except NoPlateError as error:
+        return str(error)
+    return ""
+
+
 def _is_plain(text: str) -> bool:
     """Whether a text is a plate and nothing else by its shape alone: most texts of a long list."""
     return len(text) <= _MAX_PLAIN and _is_plain_shape(text.translate(_BY_SHAPE))
@@ -313,18 +322,13 @@ def _check_pieces(joints: Sequence[str], pieces: Sequence[str]) -> None:
         raise NoPlateError(DOUBTFUL)
 
 
-def why_unusable(plate: str) -> str:
-    """Why a normalised text can't be a plate of a list; "" where it can."""
-    if not plate:
-        return NO_LETTER
-    if len(plate) > MAX_LENGTH:
-        return TOO_LONG
-    return WORD_FOR_NONE if plate in _NONE.split("|") else ""
-
-
 def _check_plate(plate: str) -> None:
-    if reason := why_unusable(plate):
-        raise NoPlateError(reason)
+    if not plate:
+        raise NoPlateError(NO_LETTER)
+    if len(plate) > MAX_LENGTH:
+        raise NoPlateError(TOO_LONG)
+    if plate in _NONE.split("|"):
+        raise NoPlateError(WORD_FOR_NONE)
 
 
 def _is_doubtful(shape: str) -> bool:

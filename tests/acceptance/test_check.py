@@ -28,7 +28,31 @@ def test_a_bad_file_is_told_as_written_beside_it(name: str) -> None:
     told = [line for line in report.stdout.splitlines() if FAULT.match(line)]
     assert told == expected.splitlines()
     assert (report.status, report.stderr) == (1, "")
-    assert report.stdout.splitlines()[-1] == f"{len(told)} faults: the rules can't be loaded"
+    warnings = sum(": warning: " in line for line in told)
+    counts = re.findall(r"\d+", report.stdout.splitlines()[-1])
+    assert [int(count) for count in counts] == [len(told) - warnings, *[warnings] * bool(warnings)]
+
+
+WARNED = "  - {id: a, when: 'vehicle.color.startsWith(\"b\")', notify: []}\n"
+WRONG = "  - {id: b, when: 'plate', notify: []}\n"
+
+
+@pytest.mark.parametrize(
+    ("rules", "ending"),
+    [
+        (WRONG, "1 fault: the rules can't be loaded"),
+        (WRONG + WRONG.replace("b,", "c,"), "2 faults: the rules can't be loaded"),
+        (WRONG + WARNED, "1 fault, 1 warning: the rules can't be loaded"),
+        (
+            WRONG + WRONG.replace("b,", "c,") + WARNED + WARNED.replace("a,", "d,"),
+            "2 faults, 2 warnings: the rules can't be loaded",
+        ),
+    ],
+)
+def test_a_count_of_faults_counts_no_warnings(rules: str, ending: str, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(f"rules:\n{rules}")
+    report = alert_engine(tmp_path, "check", "r.yaml")
+    assert (report.status, report.stdout.splitlines()[-1]) == (1, ending), report.stdout
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.engine_process import COMMAND, EngineProcess
+from tests.support.http_receiver import HttpReceiver
 from tests.support.processes import end, signal_group, spawn
 
 DEMO_SECONDS = 60.0
@@ -24,12 +25,13 @@ BLUE = "\x1b[1;34m"
 # Its channel is never spoken to, so its secret need not be there.
 ONE_RULE = """\
 channels:
-  pager: json://pager.invalid/${A_TOKEN_THAT_IS_NOT_SET}
+  pager: json://127.0.0.1:PORT/${A_TOKEN_THAT_IS_NOT_SET}
+  owner: http://127.0.0.1:PORT/alerts
 rules:
   - id: night
     name: Seen
     when: camera_id == "cam-gate-north" || plate.confidence > 0.97
-    notify: [pager]
+    notify: [pager, owner]
     rate_limit: {enabled: false}
     message_template: "seen {plate.normalized_text}"
     tests:
@@ -77,6 +79,8 @@ class Demos:
     shipped: EngineProcess
     own_rules: EngineProcess
     endless: Terminal
+    # What the rules of their own name as their address.
+    address: HttpReceiver
 
 
 @pytest.fixture(scope="module")
@@ -84,15 +88,17 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demos]:
     """All started at once, for they mostly wait."""
     repository = Path(__file__).parents[2]
     rules = tmp_path_factory.mktemp("demo") / "mine.yaml"
-    rules.write_text(ONE_RULE)
+    address = HttpReceiver()
+    rules.write_text(ONE_RULE.replace("PORT", str(address.port)))
     mine = ("demo", "--seconds", "2", "--rate", "25", "--rules", str(rules))
     with (
+        address,
         EngineProcess({}, repository, ("demo", "--seconds", "5")) as shipped,
         EngineProcess({}, repository, mine) as own_rules,
     ):
         endless = Terminal(repository, "demo", "--seconds", "0")
         try:
-            yield Demos(shipped, own_rules, endless)
+            yield Demos(shipped, own_rules, endless, address)
         finally:
             end(endless.process)
 
@@ -120,11 +126,20 @@ def test_five_seconds_of_plates_make_alerts(demos: Demos) -> None:
 def test_a_file_of_ones_own_is_shown(demos: Demos) -> None:
     assert demos.own_rules.wait(DEMO_SECONDS) == 0, demos.own_rules.output
     out = demos.own_rules.stdout
-    assert out.startswith("1 rules of ")
+    assert out.startswith("1 rule of ")
     table = summary(out)
     assert table["events"] == "50"
-    assert {channel for channel, _ in re.findall(r"^ *(pager) +(\d+ ms)", out, re.MULTILINE)}
+    shown = {channel for channel, _ in re.findall(r"^ *(\w+) +(\d+ ms)", out, re.MULTILINE)}
+    assert {"pager", "owner"} <= shown
     assert "seen NIGHT01" in out
+
+
+def test_the_addresses_of_the_rules_are_never_spoken_to(demos: Demos) -> None:
+    assert demos.own_rules.wait(DEMO_SECONDS) == 0, demos.own_rules.output
+    told = "alerts go to receivers inside the demo, never to the rules' own addresses"
+    assert told in demos.own_rules.stdout.splitlines()
+    assert summary(demos.own_rules.stdout)["delivered"] != "0"
+    assert demos.address.requests.all() == []
 
 
 def test_ctrl_c_ends_it_with_its_summary(demos: Demos) -> None:

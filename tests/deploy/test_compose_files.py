@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 STACK = ROOT / "docker-compose.yml"
 EXISTING = ROOT / "deploy" / "compose.existing-stack.yml"
 EXAMPLE = ROOT / ".env.example"
+SITE = ROOT / "deploy" / "site.env"
 # What a container has no use for, or what only tests set.
 NOT_FOR_CONTAINERS = {"ALERT_ENGINE_FAULT_POINT"}
 
@@ -22,8 +23,24 @@ def services(path: Path) -> dict[str, Any]:
     return found
 
 
-def example_variables() -> set[str]:
-    return set(re.findall(r"^#?([A-Z][A-Z0-9_]*)=", EXAMPLE.read_text(), re.MULTILINE))
+def rules_of(service: dict[str, Any]) -> dict[str, Any]:
+    [mount] = [each for each in service["volumes"] if isinstance(each, dict)]
+    assert isinstance(mount, dict)
+    return mount
+
+
+def dockerfile_variable(name: str) -> str:
+    found = re.search(rf"\b{name}=(\S+)", (ROOT / "Dockerfile").read_text())
+    assert found is not None
+    return found[1]
+
+
+def example_variables(path: Path = EXAMPLE) -> set[str]:
+    return set(re.findall(r"^#?([A-Z][A-Z0-9_]*)=", path.read_text(), re.MULTILINE))
+
+
+def variables_in(text: str) -> set[str]:
+    return set(re.findall(r"\$\{([A-Z0-9_]+)", text))
 
 
 def test_every_service_has_health_limits_and_bounded_logs() -> None:
@@ -60,8 +77,30 @@ def test_the_names_of_an_existing_stack_work() -> None:
         assert engine["environment"]["KAFKA_BOOTSTRAP_SERVERS"].endswith("kafka:29092}")
         assert engine["environment"]["SCHEMA_REGISTRY_URL"].endswith("http://schema-registry:8081}")
         assert engine["ports"][0].endswith(":-8003}:8003")
-        assert any(volume.endswith(":/app/config:ro") for volume in engine["volumes"])
+        assert (
+            rules_of(engine)["target"] == dockerfile_variable("RULES_CONFIG_PATH") == "/app/config"
+        )
         assert "alpr-network" in yaml.safe_load(path.read_text())["networks"]
+
+
+def test_a_rules_folder_is_only_read_and_never_made() -> None:
+    # In the short form `RULES_DIR=rules` is the name of a volume, and a folder that is missing is
+    # made, empty, by root.
+    mounted = [each for path in (STACK, EXISTING) for each in services(path).values()
+               if "alpr-alert-engine" in each["image"] and "volumes" in each]  # fmt: skip
+    assert len(mounted) == 3
+    for service in mounted:
+        mount = rules_of(service)
+        assert mount["type"] == "bind"
+        assert mount["read_only"] is True
+        assert mount["bind"] == {"create_host_path": False}
+
+
+def test_the_folders_of_rules_are_where_each_file_is_used() -> None:
+    for service in services(STACK).values():
+        if "alpr-alert-engine" in service["image"] and "volumes" in service:
+            assert rules_of(service)["source"] == "${RULES_DIR:-./rules}"
+    assert rules_of(services(EXISTING)["alert-engine"])["source"] == "${RULES_DIR:-./config}"
 
 
 def test_the_file_for_an_existing_stack_differs_only_where_it_must() -> None:
@@ -83,6 +122,18 @@ def test_the_example_names_every_variable() -> None:
     assert sorted(set(re.findall(r"\$\{([A-Z0-9_]+)", rules)) - named - {"VARIABLES"}) == []
 
 
-def test_the_example_holds_no_value() -> None:
-    values = re.findall(r"^[A-Z][A-Z0-9_]*=(.+)$", EXAMPLE.read_text(), re.MULTILINE)
-    assert values == []
+def test_the_environment_of_a_new_site_names_what_its_files_name() -> None:
+    samples = "".join(path.read_text() for path in (ROOT / "rules").rglob("*.yaml"))
+    wanted = variables_in(EXISTING.read_text() + samples) - {"VARIABLES"}
+    assert example_variables(SITE) == wanted
+
+
+def test_the_examples_hold_no_value() -> None:
+    for path in (EXAMPLE, SITE):
+        values = re.findall(r"^[A-Z][A-Z0-9_]*=(.+)$", path.read_text(), re.MULTILINE)
+        assert values == []
+
+
+def test_the_example_has_the_images_own_variables_as_they_are() -> None:
+    for name in ("RULES_CONFIG_PATH", "SCHEMAS_PATH", "STATE_URL", "LOG_FORMAT"):
+        assert f"#{name}={dockerfile_variable(name)}\n" in EXAMPLE.read_text()

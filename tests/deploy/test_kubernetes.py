@@ -7,6 +7,7 @@ import yaml
 
 from engine.rules import load_rules
 from engine.schema import EventSchema
+from tests.deploy.test_compose_files import dockerfile_variable
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = ROOT / "deploy" / "kubernetes.yaml"
@@ -24,12 +25,20 @@ def container() -> dict[str, Any]:
 
 def test_the_rules_of_its_config_map_load(tmp_path: Path) -> None:
     data = objects()["ConfigMap"]["data"]
-    rules = tmp_path / "alert_rules.yaml"
-    rules.write_text(data["alert_rules.yaml"])
+    # As the kubelet mounts it, with a second key of the site's own.
+    data |= {"night.yaml": "rules: [{id: night, when: 'true', notify: []}]", "stolen.csv": "plate"}
+    (tmp_path / "..2025_11_29").mkdir()
+    (tmp_path / "..data").symlink_to("..2025_11_29")
+    for name, text in data.items():
+        (tmp_path / "..2025_11_29" / name).write_text(text)
+        (tmp_path / name).symlink_to(f"..data/{name}")
     schema = EventSchema.load(ROOT / "schemas" / "plate_event.avsc")
-    assert load_rules([rules], schema, {}).warnings == ()
+    rule_set = load_rules([tmp_path], schema, {})
+    assert rule_set.warnings == ()
+    assert [rule.rule_id for rule in rule_set.rules] == ["watchlist_plate", "night"]
     [mount] = [each for each in container()["volumeMounts"] if each["name"] == "rules"]
-    assert mount["mountPath"] == "/app/config", "where RULES_CONFIG_PATH of the image points"
+    assert mount["mountPath"] == dockerfile_variable("RULES_CONFIG_PATH")
+    assert mount["readOnly"] is True
 
 
 def test_two_pods_never_share_the_store() -> None:

@@ -14,7 +14,7 @@ from tests.image.engine_image import (
     TAG,
     base_image,
     build,
-    copy_tree,
+    copy_with_secrets,
     docker,
     has_buildkit,
     inspect,
@@ -44,7 +44,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
         or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
     ):
         pytest.fail("needs a running Docker engine")
-    return copy_tree(tmp_path_factory.mktemp("context"))
+    return copy_with_secrets(tmp_path_factory.mktemp("context"))
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def image(context: Path) -> str:
     return TAG
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(image: str, context: Path) -> Iterator[Stack]:
     """The running stack."""
     with Stack(context) as running:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.support.fresh_copy import copy_tree
 
 ROOT = Path(__file__).parents[2]
 TAG = "alpr-alert-engine:image-test"
@@ -64,22 +65,17 @@ def base_image() -> str:
     return found[1]
 
 
-def copy_tree(target: Path) -> Path:
-    """The working tree as a checkout has it, with secrets and state beside it."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    ).stdout
-    for name in filter(None, listed.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
+def copy_with_secrets(target: Path) -> Path:
+    """The working tree as a careful owner's checkout has it, with secrets and state beside it."""
+    copy_tree(target)
     (target / ".env").write_text(f"WEBHOOK_TOKEN={CANARY}\n")
     for name in (".git/config", "state/alerts.db", "engine/.env", "rules/secrets.yaml"):
         (target / name).parent.mkdir(exist_ok=True)
         (target / name).write_text(CANARY)
+    # What the image takes over as it is; the engine in it is another user.
+    for name in ("schemas/plate_event.avsc", "rules/alert_rules.yaml", "deploy/healthcheck.py"):
+        (target / name).chmod(0o600)
+    (target / "schemas").chmod(0o700)
     return target
 
 

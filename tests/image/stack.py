@@ -40,16 +40,21 @@ class Stack:
         ports = ("KAFKA_PORT", "SCHEMA_REGISTRY_PORT", "INBOX_PORT", "ALERT_ENGINE_PORT")
         self._environment = {name: str(free_port()) for name in ports}
         self._environment |= {"ALERT_ENGINE_IMAGE": TAG, "RULES_DIR": "./deploy/demo"}
-        self.has_own_registry = not _can_be_had(self._image_of(REGISTRY_SERVICE))
+        self.has_own_registry = not can_be_had(self._image_of(REGISTRY_SERVICE))
 
-    def compose(self, *arguments: str) -> str:
-        """The output of a docker compose command on this stack."""
+    @property
+    def rules(self) -> Path:
+        """The folder that is mounted as the engine's rules."""
+        return self._folder / self._environment["RULES_DIR"]
+
+    def compose(self, *arguments: str, **environment: str) -> str:
+        """The output of a docker compose command on this stack; `environment` for this one only."""
         files = ["-f", "docker-compose.yml"]
         if self.__dict__.get("has_own_registry"):
             files += ["-f", str(STAND_IN)]
         return docker(
             "compose", "-p", PROJECT, *files, "--profile", "demo", *arguments,
-            folder=self._folder, environment=self._environment,
+            folder=self._folder, environment={**self._environment, **environment},
         )  # fmt: skip
 
     def _image_of(self, service: str) -> str:
@@ -167,7 +172,8 @@ def wait_until(is_true: Callable[[], bool], what: str, seconds: float = WAIT_SEC
     return time.monotonic() - started
 
 
-def _can_be_had(image: str) -> bool:
+def can_be_had(image: str) -> bool:
+    """Whether an image is here, or can be pulled."""
     try:
         inspect(image)
     except DockerError:

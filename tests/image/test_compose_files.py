@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli import main
+from engine.cli.init import COMPOSE_FILE
 from tests.image.engine_image import docker
 
 pytestmark = pytest.mark.image
@@ -55,3 +57,13 @@ def test_the_file_for_an_existing_stack_is_valid(checkout: Path) -> None:
     assert found["networks"] == {
         "alpr-network": {"name": "alpr-network", "external": True, "ipam": {}}
     }
+
+
+def test_what_init_writes_is_valid(tmp_path: Path) -> None:
+    assert main(["init", str(tmp_path)]) == 0
+    found = config(tmp_path, "-f", COMPOSE_FILE)["services"]
+    assert isinstance(found, dict)
+    engine = found["alert-engine"]
+    (mount,) = [each for each in engine["volumes"] if each["type"] == "bind"]
+    assert mount["source"] == str(tmp_path / "rules")
+    assert engine["environment"].keys() >= {"KAFKA_TOPIC", "WEBHOOK_TOKEN"}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli.init import COMPOSE_FILE
 from tests.deploy.test_lock import LOCK, dockerfile_argument, locked
 from tests.image.conftest import tell
 from tests.image.engine_image import (
@@ -104,8 +105,8 @@ def test_no_secret_and_no_state_gets_in(image: str, tmp_path: Path) -> None:
     found = layers(image, tmp_path)
     assert any(name.endswith("alert_rules.yaml") for name, _ in found)
     assert [name for name, content in found if CANARY.encode() in content] == []
-    unwanted = (".env", ".git/config", "docker-compose.yml", "rules/secrets.yaml")
-    assert [name for name, _ in found if name.endswith(unwanted)] == []
+    unwanted = ("/.env", ".git/config", "docker-compose.yml", "rules/secrets.yaml")
+    assert [name for name, _ in found if f"/{name}".endswith(unwanted)] == []
 
 
 def test_every_locked_package_ships_with_its_licence(image: str) -> None:
@@ -124,6 +125,82 @@ def test_every_locked_package_ships_with_its_licence(image: str) -> None:
 
 def test_the_shipped_rules_are_good(image: str) -> None:
     assert "good:" in docker("run", "--rm", image, "check")
+
+
+RULE = "rules:\n  - {{id: {0}, when: 'true', notify: []}}\n"
+
+
+def check(image: str, *options: str) -> tuple[int, str]:
+    """Status and output of `check` in a container, which is the engine's own user."""
+    done = subprocess.run(
+        ["docker", "run", "--rm", *options, image, "check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_every_file_of_a_mounted_folder_is_in_force(image: str, tmp_path: Path) -> None:
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    mount = ("--volume", f"{folder}:/app/config:ro")
+    status, said = check(image, *mount)
+    assert (status, "/app/config:1:1: the folder holds no" in said) == (1, True)
+    for name in ("gate.yaml", "night.yml"):
+        (folder / name).write_text(RULE.format(name[:4]))
+    status, said = check(image, *mount)
+    assert (status, said[:14]) == (0, "good: 2 rules,")
+
+
+def test_a_file_mounted_over_the_sample_is_in_force_alone(image: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(RULE.format("mine"))
+    status, said = check(
+        image, "--volume", f"{tmp_path / 'mine.yaml'}:/app/config/alert_rules.yaml:ro"
+    )
+    assert (status, said[:13]) == (0, "good: 1 rule,")
+
+
+def test_either_variable_names_other_rules(image: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(RULE.format("mine"))
+    mount = ("--volume", f"{tmp_path / 'mine.yaml'}:/site/mine.yaml:ro")
+    for variables in (
+        ("RULES_CONFIG_PATH=/site/mine.yaml",),
+        ("RULES_PATH=/site", "RULES_CONFIG_PATH="),
+    ):
+        flags = [part for each in variables for part in ("--env", each)]
+        assert check(image, *mount, *flags)[1].startswith("good: 1 rule,")
+    status, said = check(image, *mount, "--env", "RULES_PATH=/site")
+    assert status == 2
+    assert "differs from RULES_CONFIG_PATH, which is /app/config: let one of them be empty" in said
+
+
+def test_rules_that_its_user_may_not_read_are_told(image: str, tmp_path: Path) -> None:
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    (folder / "gate.yaml").write_text(RULE.format("gate"))
+    mount = ("--volume", f"{folder}:/app/config:ro")
+    (folder / "gate.yaml").chmod(0o600)
+    status, said = check(image, *mount)
+    assert status == 2
+    assert "/app/config/gate.yaml:1:1: " in said
+    assert "Permission denied" in said
+    folder.chmod(0o700)
+    status, said = check(image, *mount)
+    assert status == 2
+    assert "let the service's user read it" in said
+
+
+def test_init_out_of_the_image_writes_what_it_reads(image: str, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    docker("run", "--rm", "--volume", f"{tmp_path}:/site", image, "init", "/site")
+    assert {path.name for path in tmp_path.iterdir()} == {"rules", ".env", COMPOSE_FILE}
+    assert check(image, "--volume", f"{tmp_path / 'rules'}:/app/config:ro")[0] == 0
+    done = subprocess.run(
+        ["docker", "run", "--rm", image, "init"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "name a folder that you may write to" in done.stderr
 
 
 def run_alone(image: str, *options: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.image.conftest import tell
-from tests.image.engine_image import docker, inspect
+from tests.image.engine_image import DockerError, docker, inspect
 from tests.image.stack import ENGINE, Stack, wait_until
 from tests.support.sightings import sighting
 
@@ -32,10 +32,22 @@ _slots = itertools.count(1)
 _begin = datetime.now(UTC)
 
 
-def readings(count: int) -> list[dict[str, Any]]:
-    """Readings of a plate on the demo's watchlist, none within the cooldown of another."""
+ADDED = """\
+rules:
+  - id: added
+    when: plate.normalized_text == "QQQ777"
+    notify: [webhook]
+"""
+
+
+def metrics(stack: Stack) -> str:
+    return stack.get("ALERT_ENGINE_PORT", "/metrics")[1]
+
+
+def readings(count: int, plate: str = "ABC123") -> list[dict[str, Any]]:
+    """Readings of a plate, by default on the demo's watchlist, none within another's cooldown."""
     instants = [_begin - timedelta(seconds=SLOT_SECONDS * next(_slots)) for _ in range(count)]
-    return [sighting("ABC123", at, f"cam-{number}") for number, at in enumerate(instants)]
+    return [sighting(plate, at, f"cam-{number}") for number, at in enumerate(instants)]
 
 
 def ids(events: list[dict[str, Any]]) -> set[str]:
@@ -50,6 +62,27 @@ def test_an_event_becomes_a_webhook_and_a_mail(stack: Stack) -> None:
     status, page = stack.get("INBOX_PORT", "/")
     assert status == 200
     assert "ABC123" in page
+
+
+def test_a_new_file_in_the_folder_of_rules_is_in_force(stack: Stack) -> None:
+    wait_until(stack.is_ready, "ready")
+    added = stack.rules / "added.yaml"
+    added.write_text(ADDED)
+    try:
+        wait_until(lambda: 'rule_id="added"' in metrics(stack), "the new rule in force")
+        (event,) = readings(1, "QQQ777")
+        stack.publish([event])
+        wait_until(lambda: event["event_id"] in stack.webhook_events(), "the new rule's alert")
+    finally:
+        added.unlink()
+
+
+def test_a_folder_of_rules_is_named_in_any_way_and_never_made(stack: Stack) -> None:
+    ran = ("run", "--rm", "--no-deps", "alert-engine", "check")
+    assert "good: " in stack.compose(*ran, RULES_DIR="rules")
+    with pytest.raises(DockerError, match="does not exist"):
+        stack.compose(*ran, RULES_DIR="./nowhere")
+    assert not (stack.rules.parent.parent / "nowhere").exists()
 
 
 def test_docker_calls_it_healthy(stack: Stack) -> None:

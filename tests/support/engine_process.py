@@ -38,7 +38,7 @@ class Line:
 
 
 class EngineProcess:
-    """A running command; a context manager that leaves no process behind.
+    """A running command, `program` if given; a context manager that leaves no process behind.
 
     The process sees `environment` and PATH, nothing else of ours; METRICS_PORT is a free
     port and METRICS_HOST loopback unless given. Start it from the main thread.
@@ -49,6 +49,7 @@ class EngineProcess:
         environment: Mapping[str, str],
         folder: Path,
         arguments: Sequence[str] = ("run",),
+        program: str = str(COMMAND),
     ) -> None:
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -59,7 +60,7 @@ class EngineProcess:
         }
         self.lines: Arrivals[Line] = Arrivals()
         self._process = spawn(
-            [str(COMMAND), *arguments],
+            [program, *arguments],
             self.environment,
             folder,
             subprocess.PIPE,

@@ -2,8 +2,8 @@
 
 Where a page has a Kafka, a registry or the engine on localhost, there are real ones on free ports.
 `alert-engine run` is a process; the other commands run in this one, by the command line's entry,
-which takes a tenth of the time. What installs or takes long is looked at only: `make` targets with
-`make -n`, the activation of the environment by its name.
+which takes a tenth of the time, also those of `make check`. What installs or takes long is looked
+at only: other `make` targets with `make -n`, the activation of the environment by its name.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import contextlib
 import io
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
@@ -48,7 +50,7 @@ ANY_RULE: Final = "rules:\n  - {id: any, when: 'true', notify: []}\n"
 
 
 class Walkthrough:
-    """One reader in a folder that has `rules/` and `schemas/`; ends the engine at the end.
+    """One reader in a folder that has `rules/` of its own; ends the engine at the end.
 
     `addresses` are the real ones of `KAFKA`, `REGISTRY` and `CA_FILE`.
     """
@@ -59,8 +61,7 @@ class Walkthrough:
         self._addresses = addresses
         self._variables: dict[str, str] = {}
         self._namespace: dict[str, Any] = {"__name__": "page"}
-        for name in ("rules", "schemas"):
-            (folder / name).symlink_to(ROOT / name)
+        shutil.copytree(ROOT / "rules", folder / "rules")
 
     def __enter__(self) -> Walkthrough:
         return self
@@ -147,7 +148,11 @@ class Walkthrough:
                 name, _, value = assignment.partition("=")
                 self._variables[name] = value
             case ("make", *targets):
-                _look_at_make(targets)
+                lines = _look_at_make(targets)
+                if targets == ["check"]:
+                    for _, *arguments in map(shlex.split, lines):
+                        done = run_here(self._variables, *arguments)
+                        assert done.status == 0, f"{place}: {done.output}"
             case (".", script):
                 assert f"VENV ?= {script.split('/')[0]}\n" in (ROOT / "Makefile").read_text(), place
             case ("curl", "-fsS", url):
@@ -165,8 +170,8 @@ class Walkthrough:
                 if command.expected is not None:
                     _compare(command.expected, done.output, place)
                 assert done.status == status, f"{place}: {done.output}"
-            case ("docker" | "kubectl" | "git" | "cd", *_):
-                # tests/image/test_docs.py looks at docker's: it needs a Docker engine.
+            case ("docker" | "kubectl" | "git" | "cd" | "scp" | "mkdir", *_):
+                # tests/image/test_deployment_page.py does these: it needs a Docker engine.
                 return
             case words:
                 raise AssertionError(f"{place}: {' '.join(words)}: say how this is to be tested")
@@ -196,14 +201,15 @@ def run_here(variables: Mapping[str, str], *arguments: str) -> Finished:
     return Finished(status, said.getvalue(), "")
 
 
-def _look_at_make(targets: list[str]) -> None:
+def _look_at_make(targets: list[str]) -> list[str]:
+    """What `make` would run, a line each, with the environment installed."""
     # A folder of that name would do for make.
     known = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {*targets} <= {*known}, f"make {' '.join(targets)}: no such target"
-    done = subprocess.run(
-        ["make", "-n", *targets], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    command = ["make", "-n", "INSTALLED=", *targets]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 def _compare(expected: str, output: str, place: str) -> None:

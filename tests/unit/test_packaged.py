@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_checkout_has_them_beside_the_package() -> None:
-    assert packaged.folder("docs") == ROOT / "docs"
-    assert packaged.folder("schemas") == ROOT / "schemas"
+    for name in ("docs", "schemas", "rules", "deploy"):
+        assert packaged.folder(name) == ROOT / name
 
 
 def test_an_installed_package_has_them_inside(tmp_path: Path) -> None:
@@ -29,9 +29,12 @@ def test_the_wheel_takes_the_folders_in_and_the_image_hands_them_over() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    assert set(wheel["only-include"]) >= {"engine", "channels", "docs"}
+    handed_over = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     for name, target in wheel["sources"].items():
         assert target == f"engine/_packaged/{name}"
-        assert name in wheel["only-include"]
         assert f"COPY {name} {name}\n" in dockerfile
-        assert f"!{name}" in (ROOT / ".dockerignore").read_text(encoding="utf-8")
+    for taken in wheel["only-include"]:
+        assert (ROOT / taken).exists()
+        # The whole of it, or, as of the manual, its pages.
+        assert {f"!{taken}", f"!{taken}/*.md"} & {*handed_over}
+        assert taken in ("engine", "channels") or taken.partition("/")[0] in wheel["sources"]

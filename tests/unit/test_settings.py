@@ -91,7 +91,13 @@ def test_all_problems_are_told_at_once() -> None:
 
 
 def test_two_different_rule_paths_contradict() -> None:
-    assert "differs" in problems_of({"RULES_PATH": "a", "RULES_CONFIG_PATH": "b"})[0]
+    assert problems_of({"RULES_PATH": "a", "RULES_CONFIG_PATH": "b"}) == (
+        "RULES_PATH: a differs from RULES_CONFIG_PATH, which is b: let one of them be empty",
+    )
+    # As in the image, whose variables can only be emptied.
+    assert Settings.from_environment(
+        {"RULES_PATH": "a", "RULES_CONFIG_PATH": " "}
+    ).rules_path == Path("a")
 
 
 def test_reading_the_dead_letter_topic_as_events_is_refused() -> None:

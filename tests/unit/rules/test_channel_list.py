@@ -176,7 +176,7 @@ def test_a_channel_that_may_be_held_does_not_stop_the_load(tmp_path: Path) -> No
     ids = [[target.target_id for target in found.channels[name]] for name in ("hook", "email")]
     assert ids == [["hook:localhost:1", "hook:?"], ["email:?"]]
     (fault,) = found.misconfigured["hook"]
-    assert str(fault).startswith(f"{path}:2:35: hook: the environment variable GONE is unset")
+    assert str(fault).startswith(f"{path}:2:34: hook: the environment variable GONE is unset")
     assert "email" in found.misconfigured
 
 

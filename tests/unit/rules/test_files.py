@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from engine.rules.files import rule_files
 from engine.rules.findings import Findings
 
@@ -65,6 +67,15 @@ def test_a_missing_path_is_a_fault(tmp_path: Path) -> None:
     assert _names(tmp_path, tmp_path / "none")[1] == [
         "/none:1:1: there is no such file, give a rule file or a folder of them"
     ]
+
+
+def test_the_default_folder_missing_leads_to_a_first_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    findings = Findings()
+    assert rule_files([Path("rules")], findings) == ()
+    assert "write a first set with `alert-engine init`" in str(findings.sorted()[0])
 
 
 def test_a_folder_without_rule_files_is_a_fault(tmp_path: Path) -> None:

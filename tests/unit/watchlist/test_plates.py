@@ -93,14 +93,14 @@ def test_a_normal_text_stays_as_it_is(text: str) -> None:
     assert normalise(normal) == normal
 
 
-@pytest.mark.parametrize("text", ["ABC123", "1E5", "A" * MAX_LENGTH, "ab 12", "e+5"])
+@pytest.mark.parametrize("text", ["ABC123", "1E5", "A" * MAX_LENGTH, "ab 12"])
 def test_what_is_a_plate_has_no_reason_against_it(text: str) -> None:
-    assert why_unusable(normalise(text)) == ""
+    assert why_unusable(text) == ""
 
 
 @pytest.mark.parametrize("text", ["", "---", "A" * (MAX_LENGTH + 1)])
 def test_what_is_no_plate_has_a_reason_against_it(text: str) -> None:
-    assert why_unusable(normalise(text))
+    assert why_unusable(text)
 
 
 @given(st.text(max_size=MAX_TEXT) | st.text("ABCabc019 -.Ößа", max_size=12))

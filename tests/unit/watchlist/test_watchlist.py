@@ -88,7 +88,7 @@ def test_every_row_of_a_long_list_has_its_own_note(tmp_path: Path) -> None:
 
 
 def test_a_text_is_looked_up_as_the_list_has_it(tmp_path: Path) -> None:
-    found = good(tmp_path, "plate,note\nkfa-87 25,x\n")
+    found = good(tmp_path, "plate,note\nkfa 8725,x\n")
     for text in ("KFA8725", "kfa-8725", "KFA 8725", "k.f.a.8725 "):
         assert found.is_on(text, NOW)
         row = found.row(text, NOW)

@@ -1,0 +1,107 @@
+"""`alert-engine init`: a first set of rules, a `.env` and a compose file, in a folder of a site."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from engine.errors import AlertEngineError
+from engine.packaged import folder
+from engine.rules.files import rule_files
+from engine.rules.findings import Findings
+
+RULES: Final = "rules"
+COMPOSE_FILE: Final = "compose.existing-stack.yml"
+# The container reads them, as another user; secrets stand in .env.
+_FOR_ALL: Final = 0o644
+_FOLDER_FOR_ALL: Final = 0o755
+_FOR_OWNER: Final = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class FirstFile:
+    """A file to write: its path below the site's folder, what is in it, and its permissions."""
+
+    path: Path
+    text: str
+    mode: int
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `init` to the command line."""
+    parser = commands.add_parser(
+        "init",
+        help="write a first set of rules, a .env and a compose file",
+        description="Writes a first set of rules, a .env and a compose file into a folder. What is"
+        " there already stays as it is; where there are rules, no others are added.",
+    )
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path(), metavar="FOLDER", help="default: this one"
+    )
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write what is missing, and say of each file whether it was written or left."""
+    site: Path = arguments.folder
+    try:
+        site.mkdir(parents=True, exist_ok=True)
+        has_rules = bool(rule_files([site / RULES], Findings()))
+        for first in first_files():
+            path = site / first.path
+            is_sample = first.path.parts[0] == RULES
+            if is_sample and has_rules and not path.exists():
+                _say("left", path, "no sample is added to rules that are there")
+            elif _write(path, first):
+                _say("wrote", path)
+            else:
+                _say("left", path, "it is there already")
+    except OSError as error:
+        raise AlertEngineError(
+            f"{error.filename}: can't be written: {error.strerror}, name a folder that you may "
+            "write to"
+        ) from error
+    sys.stdout.write(f"next: alert-engine check {site / RULES}\n")
+    return 0
+
+
+def first_files() -> Iterator[FirstFile]:
+    """What a site begins with, as it comes with the package."""
+    for path in sorted(folder(RULES).glob("*.yaml")):
+        yield FirstFile(Path(RULES, path.name), path.read_text(encoding="utf-8"), _FOR_ALL)
+    deploy = folder("deploy")
+    environment = (deploy / "site.env").read_text(encoding="utf-8")
+    yield FirstFile(Path(".env"), environment, _FOR_OWNER)
+    # As it ships it fits a stack whose rules are in `config`; here they are where `check` looks.
+    compose = (deploy / COMPOSE_FILE).read_text(encoding="utf-8").replace("./config", f"./{RULES}")
+    yield FirstFile(Path(COMPOSE_FILE), compose, _FOR_ALL)
+
+
+def _write(path: Path, first: FirstFile) -> bool:
+    """Write one file; whether it was not there yet. OSError."""
+    if not path.parent.is_dir():
+        path.parent.mkdir()
+        path.parent.chmod(_FOLDER_FOR_ALL)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, first.mode)
+    except FileExistsError:
+        return False
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            # Whatever the umask: a container could not read what is its owner's only.
+            path.chmod(first.mode)
+            file.write(first.text)
+    except OSError as error:
+        # Cut off it would be left as it is the next time. What fails here names no file.
+        path.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    return True
+
+
+def _say(what: str, path: Path, why: str = "") -> None:
+    sys.stdout.write(f"{what:<5} {path}{f': {why}' if why else ''}\n")

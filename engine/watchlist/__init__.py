@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine.watchlist.dates import DateOrder
+from engine.watchlist.date_format import DateFormat
+from engine.watchlist.date_text import DateOrder
 from engine.watchlist.definition import DEFAULT_MAX_SHRINK, STANDING_COLUMNS, Definition
 from engine.watchlist.plates import normalise
 from engine.watchlist.reader import SUFFIXES, Reading, read_watchlist
@@ -12,6 +13,7 @@ __all__ = [
     "DEFAULT_MAX_SHRINK",
     "STANDING_COLUMNS",
     "SUFFIXES",
+    "DateFormat",
     "DateOrder",
     "Definition",
     "Reading",

@@ -3,53 +3,78 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain, islice
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, Final, TextIO, cast
 
 from engine.watchlist.gathering import MAX_ROWS, Gathering, ListCode, ListError, Period
 from engine.watchlist.header import HeaderError, Layout, layout_of, separator_line, separator_of
 from engine.watchlist.plates import MAX_LENGTH
-from engine.watchlist.records import Records
+from engine.watchlist.records import GuessedFields, Records, Report
 from engine.watchlist.rows import BLOCK
 
 _CLEAN: Final = re.compile(f"[A-Z0-9]{{1,{MAX_LENGTH}}}").fullmatch
 _COMMENT: Final = "#"
 _MAX_KNOWN: Final = 50_000
-
-#: Lines and their fields.
-Numbered = Iterator[tuple[int, list[str]]]
+#: So many rows are looked at to see which columns hold dates.
+_FIRST_ROWS: Final = 200
 
 
 def read_csv(stream: TextIO, gathering: Gathering) -> None:
     """Read all rows; ListError where the file has no usable header, or too many rows."""
-    records = _open(stream, gathering)
-    found = next((each for each in records if any(each[1])), None)
+    records = _open(stream, gathering.skip)
+    rows = iter(records)
+    found = next((each for each in rows if any(each[1])), None)
     if found is None:
-        raise ListError(ListCode.EMPTY, "the file is empty", "write a header and plates into it")
+        what = "the file is empty, it has no header either"
+        raise ListError(ListCode.EMPTY, what, "write its header; a list needs no plates below it")
     line, header = found
     gathering.want_none_skipped("the header can't be read")
+    first = list(islice(rows, _FIRST_ROWS))
     try:
-        layout = layout_of(header, gathering.definition)
+        layout = layout_of(
+            header, gathering.definition, [fields for _, fields in first], gathering.is_date
+        )
     except HeaderError as error:
         raise ListError(ListCode.HEADER, error.what, error.remedy, line) from None
     if layout.doubt:
         remedy = f"write `column: {header[layout.plate].strip()}` if that is right"
         gathering.doubt(ListCode.COLUMN, layout.doubt, remedy, line)
-    _CsvRows(layout, gathering).take(records)
+    if layout.dates.doubt:
+        gathering.doubt(ListCode.DATES, layout.dates.doubt, layout.dates.remedy, line)
+    gathering.date_cells = partial(_date_cells, stream, gathering.definition.path, layout, line)
+    _CsvRows(layout, gathering).take(chain(first, rows))
+    gathering.note_guessed(records.guessed_count, records.first_guessed)
 
 
-def _open(stream: TextIO, gathering: Gathering) -> Numbered:
+def _date_cells(stream: TextIO, path: Path, layout: Layout, header_line: int) -> Iterator[str]:
+    """All cells of the columns of dates, from a second look at the file."""
+    bounds = [each for each in (layout.valid_from, layout.valid_until) if each is not None]
+    with path.open(encoding=stream.encoding, errors=stream.errors, newline="") as again:
+        for line, fields in _open(again, _report_nothing):
+            if line > header_line:
+                for index in bounds:
+                    if index < len(fields):
+                        yield fields[index]
+
+
+def _report_nothing(line: int, what: str) -> None:
+    pass
+
+
+def _open(stream: TextIO, report: Report) -> Records:
     """The records behind the line that names the separator, or by the separator of the header."""
     for number, line in enumerate(stream, 1):
         named = separator_line(line)
         if named is not None:
-            return iter(Records(stream, named, gathering.skip, number + 1))
+            return Records(stream, named, report, number + 1)
         if line.strip() and not line.startswith(_COMMENT):
             again = cast("TextIO", chain((line,), stream))
-            return iter(Records(again, separator_of(line), gathering.skip, number))
-    return iter(())
+            return Records(again, separator_of(line), report, number)
+    return Records(stream, ",", report)
 
 
 class _CsvRows:
@@ -76,7 +101,7 @@ class _CsvRows:
         #: The same few days stand in most rows.
         self._periods: Final[dict[Any, Period]] = {}
 
-    def take(self, records: Numbered) -> None:
+    def take(self, records: Iterable[tuple[int, list[str]]]) -> None:
         """Take all rows that can be used."""
         gathering, width, at = self._gathering, self._layout.width, self._layout.plate
         plates, pick, packer = gathering.plates, self._pick, gathering.packer
@@ -118,7 +143,8 @@ class _CsvRows:
     def _plate(self, line: int, fields: Sequence[str]) -> str:
         if not any(field.strip() for field in fields) or fields[0].startswith(_COMMENT):
             return ""
-        return self._gathering.plate(line, fields[self._layout.plate])
+        is_guessed = isinstance(fields, GuessedFields)
+        return self._gathering.plate(line, fields[self._layout.plate], is_guessed=is_guessed)
 
     def _take_period(self, line: int, fields: Sequence[str]) -> bool:
         """Take the period of the next row; false where it has none, which is told."""

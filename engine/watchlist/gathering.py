@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import tzinfo
 from enum import StrEnum
 from typing import Final
@@ -39,6 +39,7 @@ class ListCode(StrEnum):
     ROWS = "watchlist-rows"
     LETTERS = "watchlist-letters"
     COLUMN = "watchlist-column"
+    DATES = "watchlist-dates"
 
 
 class ListError(Exception):
@@ -61,7 +62,12 @@ class Gathering:
         self.row_count = 0
         self.has_periods = False
         self._zone: Final = zone
-        self._calendar: Final = Calendar(zone, definition.dates)
+        #: Gives all cells with dates, of a list whose rows leave it open how to read one.
+        self.date_cells: Callable[[], Iterable[str]] = tuple
+        self._calendar: Final = Calendar(
+            zone, definition.dates, definition.date_format, lambda: self.date_cells()
+        )
+        self.is_date: Final = self._calendar.is_date
         self.starts: array[int] | None = None
         self.ends: array[int] | None = None
         self._repeated: Final[list[list[int]]] = []
@@ -100,10 +106,22 @@ class Gathering:
         what = f"the watchlist {self.definition.name}: {what}"
         self._faults.append(Fault(place, code, what, remedy, Severity.WARNING))
 
-    def plate(self, line: int, text: str) -> str:
-        """The plate that a cell holds; "" where it holds none, which is told."""
+    def note_guessed(self, count: int, first_line: int) -> None:
+        """Report that so many lines, this the first of them, were read as cp1252."""
+        if count:
+            lines = "1 line is" if count == 1 else f"{count:,} lines are"
+            what = f"{lines} not UTF-8, read as Windows writes text in Western Europe (cp1252)"
+            self.doubt(ListCode.NOT_UTF8, what, "save the file as CSV UTF-8", first_line)
+
+    def plate(self, line: int, text: str, *, is_guessed: bool = False) -> str:
+        """The plate that a cell holds; "" where it holds none, which is told.
+
+        Letters of which one can only guess what they are make no plate.
+        """
         plate = normalise(text)
         problem = why_unusable(text, plate)
+        if not problem and is_guessed and not text.isascii() and has_other_letters(text):
+            problem = "the plate has a letter that is not UTF-8: save the file as CSV UTF-8"
         if problem:
             self.skip(line, problem)
             return ""
@@ -148,9 +166,9 @@ class Gathering:
             self.skip(line, f"its plate stands in {MAX_REPEATED:,} rows before it")
 
     def watchlist(self, mark: FileMark) -> Watchlist:
-        """The list of all rows; ListError where there is none."""
-        if not self.plates:
-            raise self._emptiness()
+        """The list of all rows; ListError where there are some, and none can be used."""
+        if not self.plates and self._skipped:
+            raise self._uselessness()
         self.row_count -= self._beyond
         self._sum_up()
         validity = Validity(self.starts, self.ends) if self.has_periods else None
@@ -169,9 +187,7 @@ class Gathering:
             faults=tuple(self._faults),
         )
 
-    def _emptiness(self) -> ListError:
-        if not self._skipped:
-            return ListError(ListCode.EMPTY, "the file holds no plate", "write some, or remove it")
+    def _uselessness(self) -> ListError:
         first = self._faults[0]
         rows = (
             "its only row can't"
@@ -191,6 +207,11 @@ class Gathering:
             what = f"{self._skipped:,} of its {total:,} rows {verb} left out"
             more = f", the first {MAX_TOLD} are told" if self._skipped > MAX_TOLD else ""
             self.doubt(ListCode.ROWS, f"{what}{more}", "correct them; the others are used")
+        if len(shown := self._calendar.shown) > 1:
+            day_first, month_first = (shown[order] for order in sorted(shown))
+            what = f"its dates have the day first, as in {day_first}, and the month, as in "
+            remedy = "write all of them one way, the day first or the month first"
+            self.doubt(ListCode.DATES, f"{what}{month_first}", remedy)
         if self._lettered_count:
             count = self._lettered_count
             plates = "1 plate has" if count == 1 else f"{count:,} plates have"

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from engine.watchlist.definition import NOTE, STANDING_COLUMNS, VALID_FROM, VALID_UNTIL, Definition
+from engine.watchlist.date_columns import NO_DATES, DateColumns, Named, columns_by_name
+from engine.watchlist.definition import (
+    NO_COLUMN,
+    NOTE,
+    STANDING_COLUMNS,
+    VALID_FROM,
+    VALID_UNTIL,
+    Definition,
+)
 
 PLATE: Final = "plate"
 MAX_COLUMNS: Final = 100
@@ -36,7 +44,8 @@ class Layout:
     """The columns of a file by their index.
 
     `kept` are the names, as rules ask for them, and indices of all columns but the plate's and the
-    two of validity. `doubt` says why the plates' column may be the wrong one.
+    two of validity; one of these two that nobody named has its own name too. `doubt` says why the
+    plates' column may be the wrong one; `dates` is what is known of the columns of dates.
     """
 
     width: int
@@ -45,6 +54,7 @@ class Layout:
     valid_until: int | None
     kept: tuple[tuple[str, int], ...]
     doubt: str = ""
+    dates: DateColumns = NO_DATES
 
 
 def separator_line(line: str) -> str | None:
@@ -69,15 +79,23 @@ def column_name(cell: str) -> str:
     return name
 
 
-def layout_of(header: Sequence[str], definition: Definition) -> Layout:
-    """The layout of a file with that header; HeaderError where it names too little."""
+def layout_of(
+    header: Sequence[str],
+    definition: Definition,
+    rows: Sequence[Sequence[str]] = (),
+    is_date: Callable[[str], bool] = lambda _: False,
+) -> Layout:
+    """The layout of a file with that header; HeaderError where it names too little.
+
+    `rows` are the first of the file, and `is_date` says whether a cell of them is a date.
+    """
     if len(header) > MAX_COLUMNS:
         raise HeaderError(f"it has more than {MAX_COLUMNS} columns", "remove some")
     columns = _Columns(header)
     places = {
         PLATE: columns.find(definition.column, PLATE),
-        VALID_FROM: columns.find(definition.valid_from, VALID_FROM),
-        VALID_UNTIL: columns.find(definition.valid_until, VALID_UNTIL),
+        VALID_FROM: columns.find_dates(definition.valid_from, VALID_FROM),
+        VALID_UNTIL: columns.find_dates(definition.valid_until, VALID_UNTIL),
         NOTE: columns.find(definition.note, NOTE),
     }
     plate, doubt = places[PLATE], ""
@@ -85,13 +103,22 @@ def layout_of(header: Sequence[str], definition: Definition) -> Layout:
         plate, doubt = _first(header, columns.names)
         places[PLATE] = plate
     _check_distinct(places)
+    dates = columns_by_name(
+        columns.without(places.values()),
+        rows,
+        is_date,
+        wants_start=places[VALID_FROM] is None and definition.valid_from is None,
+        wants_end=places[VALID_UNTIL] is None and definition.valid_until is None,
+    )
+    start, end = places[VALID_FROM], places[VALID_UNTIL]
     return Layout(
         len(header),
         plate,
-        places[VALID_FROM],
-        places[VALID_UNTIL],
+        start if start is not None else dates.start,
+        end if end is not None else dates.end,
         _kept(columns.names, places),
         doubt,
+        dates,
     )
 
 
@@ -101,6 +128,18 @@ class _Columns:
     def __init__(self, header: Sequence[str]) -> None:
         self.names: Final = [column_name(cell) for cell in header]
         self._cells: Final = [cell.strip() for cell in header]
+
+    def without(self, indices: Collection[int | None]) -> list[Named]:
+        """The columns that have a name, but these."""
+        return [
+            Named(index, self._cells[index], name)
+            for index, name in enumerate(self.names)
+            if name and index not in indices
+        ]
+
+    def find_dates(self, wanted: str | None, usual: str) -> int | None:
+        """The same for a column of dates, of which the definition may say that there is none."""
+        return self.find(wanted, usual) if wanted != NO_COLUMN else None
 
     def find(self, wanted: str | None, usual: str) -> int | None:
         """The index of a column, `wanted` or else the usual one; only a wanted one must be."""

@@ -33,11 +33,10 @@ def read_csv(stream: TextIO, gathering: Gathering) -> None:
         raise ListError(ListCode.EMPTY, what, "write its header; a list needs no plates below it")
     line, header = found
     gathering.want_none_skipped("the header can't be read")
-    first = list(islice(rows, _FIRST_ROWS))
+    again = partial(_rows_again, stream, gathering.definition.path, line)
+    first = list(islice(again(), _FIRST_ROWS))
     try:
-        layout = layout_of(
-            header, gathering.definition, [fields for _, fields in first], gathering.is_date
-        )
+        layout = layout_of(header, gathering.definition, first, gathering.is_date)
     except HeaderError as error:
         raise ListError(ListCode.HEADER, error.what, error.remedy, line) from None
     if layout.doubt:
@@ -45,20 +44,20 @@ def read_csv(stream: TextIO, gathering: Gathering) -> None:
         gathering.doubt(ListCode.COLUMN, layout.doubt, remedy, line)
     if layout.dates.doubt:
         gathering.doubt(ListCode.DATES, layout.dates.doubt, layout.dates.remedy, line)
-    gathering.date_cells = partial(_date_cells, stream, gathering.definition.path, layout, line)
-    _CsvRows(layout, gathering).take(chain(first, rows))
+    bounds = [each for each in (layout.valid_from, layout.valid_until) if each is not None]
+    gathering.date_cells = lambda: (
+        fields[index] for fields in again() for index in bounds if index < len(fields)
+    )
+    _CsvRows(layout, gathering).take(rows)
     gathering.note_guessed(records.guessed_count, records.first_guessed)
 
 
-def _date_cells(stream: TextIO, path: Path, layout: Layout, header_line: int) -> Iterator[str]:
-    """All cells of the columns of dates, from a second look at the file."""
-    bounds = [each for each in (layout.valid_from, layout.valid_until) if each is not None]
+def _rows_again(stream: TextIO, path: Path, header_line: int) -> Iterator[list[str]]:
+    """The rows below the header, from another look at the file; bad ones are reported already."""
     with path.open(encoding=stream.encoding, errors=stream.errors, newline="") as again:
         for line, fields in _open(again, _report_nothing):
             if line > header_line:
-                for index in bounds:
-                    if index < len(fields):
-                        yield fields[index]
+                yield fields
 
 
 def _report_nothing(line: int, what: str) -> None:

@@ -19,6 +19,9 @@ from engine.watchlist.watchlist import FileMark, Validity, Watchlist
 MAX_TOLD: Final = 20
 MAX_ROWS: Final = 5_000_000
 _LEFT_OUT: Final = "this row is left out: "
+_BAD_LETTER: Final = "the plate has a letter that is not UTF-8: save the file as CSV UTF-8"
+#: What stands for bytes that are no letter in the file's encoding.
+_UNREADABLE: Final = "\ufffd"
 #: Rows of one plate.
 MAX_REPEATED: Final = 1_000
 
@@ -120,8 +123,9 @@ class Gathering:
         """
         plate = normalise(text)
         problem = why_unusable(text, plate)
-        if not problem and is_guessed and not text.isascii() and has_other_letters(text):
-            problem = "the plate has a letter that is not UTF-8: save the file as CSV UTF-8"
+        if not problem and not text.isascii():
+            is_unsure = _UNREADABLE in text or (is_guessed and has_other_letters(text))
+            problem = _BAD_LETTER if is_unsure else ""
         if problem:
             self.skip(line, problem)
             return ""

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
-from engine.cli import alerts, bench, check, demo, run, test
+from engine.cli import alerts, bench, check, demo, lists, run, test
 from engine.cli.inputs import exit_code
 from engine.errors import AlertEngineError, RulesError
 from engine.rules.excerpt import Excerpts
 from engine.rules.report import as_text
 
 DISTRIBUTION: Final = "alpr-alert-engine"
-COMMANDS: Final = (run, check, test, demo, alerts, bench)
+COMMANDS: Final = (run, check, test, demo, alerts, lists, bench)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC
-from pathlib import Path
 
 import structlog
 
@@ -14,12 +12,10 @@ from engine.errors import Fault, LastGoodError, Place, RulesError
 from engine.reload.last_good import KeptSet, LastGood
 from engine.reload.source import Attempt, RuleSource
 from engine.rules import RuleSet
+from engine.rules.list_reader import Known
 from engine.schema import EventSchema
 from engine.settings import Settings
 from engine.store.location import parse_state_url
-from engine.watchlist import Definition, Watchlist
-from engine.watchlist.rows import Rows
-from engine.watchlist.watchlist import FileMark
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +30,7 @@ class Opening:
 
     rule_set: RuleSet
     attempt: Attempt
-    known: Mapping[str, Watchlist]
+    known: Known
     kept: KeptSet | None = None
 
 
@@ -54,11 +50,16 @@ def last_good_of(settings: Settings) -> LastGood:
 def open_rules(source: RuleSource, last_good: LastGood, clock: Clock, *, strict: bool) -> Opening:
     """Load the files or, unless `strict`, the last good set in their place, which is logged.
 
-    RulesError when neither can be had, with the faults of both.
+    A list that is refused, for it shrank, is that of the last good set, and all else is of the
+    files. RulesError when neither can be had, with the faults of both.
     """
     kept, problem = _find(last_good)
-    known = _known(kept)
-    attempt = source.attempt(source.files.look(), known)
+    known: Known = kept.remembered() if kept is not None else {}
+    attempt = _attempt(source, last_good, known)
+    if kept is not None and not strict and _is_refused(attempt.result):
+        with suppress(RulesError):
+            known = source.lists_of(kept)
+        attempt = _attempt(source, last_good, known)
     result = attempt.result
     if not isinstance(result, RulesError):
         if problem is not None:
@@ -68,12 +69,13 @@ def open_rules(source: RuleSource, last_good: LastGood, clock: Clock, *, strict:
         raise result
     if kept is None:
         faults = () if problem is None else (_told(last_good, problem),)
-        raise RulesError((*result.faults, *faults), result.lists)
+        raise RulesError((*result.faults, *faults), result.lists, result.refusals)
     try:
-        rule_set = source.load_kept(kept)
+        rule_set, known = source.load_kept(kept), source.lists_of(kept)
     except RulesError as error:
         told = _told(last_good, "the set that was kept does not load any more either")
-        raise RulesError((*result.faults, told, *error.faults), result.lists) from error
+        both = (*result.faults, told, *error.faults)
+        raise RulesError(both, result.lists, result.refusals) from error
     log.error(
         "rules.last_good",
         faults=[str(fault) for fault in result.errors],
@@ -102,25 +104,12 @@ def _told(last_good: LastGood, what: str) -> Fault:
     )
 
 
-def _known(kept: KeptSet | None) -> Mapping[str, Watchlist]:
-    """The lists of the kept set by their numbers of rows, so that none is taken that shrank."""
-    if kept is None:
-        return {}
-    return {name: _remembered(name, path, count) for name, (path, count) in kept.lists.items()}
+def _attempt(source: RuleSource, last_good: LastGood, known: Known) -> Attempt:
+    return source.attempt(source.files.look(), known, last_good.acceptances.accepts)
 
 
-def _remembered(name: str, path: Path, row_count: int) -> Watchlist:
-    """A list of which only that much is known; its mark is that of no file."""
-    return Watchlist(
-        definition=Definition(name, path, Place(str(path))),
-        plates={},
-        row_count=row_count,
-        skipped_count=0,
-        columns=(),
-        rows=Rows((), ()),
-        validity=None,
-        repeated=(),
-        mark=FileMark(0, 0, 0, 0),
-        zone=UTC,
-        faults=(),
-    )
+def _is_refused(result: RuleSet | RulesError) -> bool:
+    """Whether nothing but lists that shrank are in the way."""
+    if not isinstance(result, RulesError):
+        return False
+    return {*result.errors} == {refusal.fault for refusal in result.refusals}

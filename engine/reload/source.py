@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Final
@@ -11,7 +11,8 @@ from typing import Final
 from engine.errors import RulesError
 from engine.reload.last_good import KeptSet
 from engine.reload.sighting import Sighting, WatchedFiles
-from engine.rules import RuleSet, load_rules
+from engine.rules import RuleSet, load_rules, load_watchlists
+from engine.rules.list_reader import Accepts, Known
 from engine.schema import EventSchema
 from engine.watchlist import Watchlist
 from engine.watchlist.watchlist import FileMark
@@ -52,15 +53,23 @@ class RuleSource:
         """The file or folder."""
         return self.files.rules_path
 
-    def attempt(self, seen: Sighting, known: Mapping[str, Watchlist]) -> Attempt:
-        """Load once; `seen` is how the files were just now, `known` the lists in force."""
+    def attempt(self, seen: Sighting, known: Known, accepts: Accepts | None = None) -> Attempt:
+        """Load once; `seen` is how the files were just now, `known` the lists in force.
+
+        `accepts` says which lists are right although they shrank.
+        """
         result: RuleSet | RulesError
         lists: Mapping[Path, FileMark | None]
         try:
             result = load_rules(
-                [self.rules_path], self.schema, self._variables, known=known, zone=self._zone
+                [self.rules_path],
+                self.schema,
+                self._variables,
+                known=known,
+                accepts=accepts,
+                zone=self._zone,
             )
-            lists = {each.path: each.mark for each in result.watchlists.values()}
+            lists = result.list_marks
         except RulesError as error:
             result = error
             # A list that was not watched yet counts as missing; if it is there, it was not seen.
@@ -72,7 +81,21 @@ class RuleSource:
         digests = self.files.digests(loaded)
         return Attempt(result, loaded, digests, self.files.look() == loaded)
 
+    def lists_of(self, kept: KeptSet) -> Mapping[str, Watchlist]:
+        """The lists of a set that was kept, as if they had their own files; raises RulesError.
+
+        The mark of each is that of no file, so that its file is read.
+        """
+        path = kept.copy_of(kept.rules_path)
+        found = load_watchlists([path], zone=self._zone, root=kept.root).watchlists
+        return {name: _at_its_place(found[name], kept) for name in kept.lists if name in found}
+
     def load_kept(self, kept: KeptSet) -> RuleSet:
         """Load the copies of a set that was kept; raises RulesError."""
         path = kept.copy_of(kept.rules_path)
         return load_rules([path], self.schema, self._variables, zone=self._zone, root=kept.root)
+
+
+def _at_its_place(watchlist: Watchlist, kept: KeptSet) -> Watchlist:
+    definition = replace(watchlist.definition, path=kept.lists[watchlist.name][0])
+    return replace(watchlist, definition=definition, mark=FileMark(0, 0, 0, 0))

@@ -125,7 +125,7 @@ def test_a_bad_definition_is_told_at_its_place(definition: str, fault: str, fold
 def test_a_share_is_a_percentage_or_a_fraction(share: str, folder: Path) -> None:
     keys = f"{{file: stolen.csv, max_shrink: {share}}}"
     found = load(folder, f"watchlists:\n  stolen: {keys}\n{RULE}")
-    assert 0 <= found.watchlists["stolen"].definition.max_shrink <= 1
+    assert 0 <= found.watchlists["stolen"].definition.may_shrink(1) <= 1
 
 
 def test_a_name_is_unique_over_all_files(folder: Path) -> None:

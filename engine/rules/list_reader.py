@@ -249,7 +249,7 @@ class ListReader:
             return None
         place = table.values["date_format"].place
         if "dates" in table.values:
-            what = "`dates` and `date_format` say both how dates are written"
+            what = "both `dates` and `date_format` say how dates are written"
             self._findings.error(place, Code.BAD_VALUE, what, "remove `dates`")
         try:
             return DateFormat.parse(text)

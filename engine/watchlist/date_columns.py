@@ -155,7 +155,9 @@ def columns_by_name(
         return DateColumns(start, end)
     names = " and ".join(f"`{each.header}`" for each in unused)
     verb = "columns {} hold dates, and are" if len(unused) > 1 else "column {} holds dates, and is"
-    remedy = f"if rows end then, write {_choice('valid_until', unused)}, else `valid_until: none`"
+    remedy = (
+        f"if rows end on that day, write {_choice('valid_until', unused)}, else `valid_until: none`"
+    )
     return DateColumns(start, end, f"the {verb.format(names)} not used", remedy)
 
 

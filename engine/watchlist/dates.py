@@ -102,15 +102,21 @@ class Calendar:
 
     def is_date(self, text: str) -> bool:
         """Whether the cell is written as dates are, be it ambiguous; a mere number is not."""
-        text = text.strip()
-        if _DIGITS.fullmatch(text):
+        tidied = tidy(text)
+        if _DIGITS.fullmatch(tidied):
             return False
         try:
-            return self._read(text, NO_DATE) is not None
-        except AmbiguousDateError:
-            return True
+            day_text, _ = split_clock(tidied)
+            if self._format is not None and self._format.day(day_text) is not None:
+                return True
+            found = day_of(day_text)
+            if isinstance(found, Numbers):
+                found.day(found.order or DateOrder.DAY_FIRST)
+        except ShortYearError as error:
+            return bool(error.formats)
         except ValueError:
             return False
+        return True
 
     def _instant(self, moment: datetime) -> int:
         aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=self._zone)

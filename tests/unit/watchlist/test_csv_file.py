@@ -186,7 +186,7 @@ def test_a_column_of_dates_that_is_not_used_is_told(tmp_path: Path) -> None:
     (told,) = faults(tmp_path, text)
     assert told == (
         "list.csv:1: the watchlist stolen: the column `Issued` holds dates, and is not used, if "
-        "rows end then, write `valid_until: Issued`, else `valid_until: none`"
+        "rows end on that day, write `valid_until: Issued`, else `valid_until: none`"
     )
     assert faults(tmp_path, text, valid_until="none") == []
     assert faults(tmp_path, text, valid_until="Issued") == []

@@ -93,11 +93,12 @@ class RulesHealth:
         if kept_at is not None:
             source = f"of the last good set, kept at {kept_at.isoformat(timespec='seconds')}"
         since = trouble.since.isoformat(timespec="seconds")
+        faults = tuple(dict.fromkeys((*trouble.faults, *self._refused_faults())))
         return Check(
             False,
             f"{trouble.what} since {since}; {in_force}, {source}",
             is_essential=False,
-            facts={"faults": trouble.faults} if trouble.faults else {},
+            facts={"faults": faults} if faults else {},
         )
 
     def _check_lists(self, in_force: str) -> Check:
@@ -112,8 +113,11 @@ class RulesHealth:
             False,
             f"{in_force}; refused files of watchlists, which stay as they were: {lists}",
             is_essential=False,
-            facts={"faults": tuple(str(refusal.fault) for refusal, _ in refused.values())},
+            facts={"faults": self._refused_faults()},
         )
+
+    def _refused_faults(self) -> tuple[str, ...]:
+        return tuple(str(refusal.fault) for refusal, _ in self._refused.values())
 
     def _note_faults(self, faults: Sequence[Fault], since: datetime) -> None:
         errors = [str(fault) for fault in faults if fault.severity is Severity.ERROR]

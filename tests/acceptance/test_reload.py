@@ -230,7 +230,7 @@ def test_a_long_list_that_lost_most_of_its_rows_is_refused_until_somebody_accept
         assert scene.rule_of_a_plate() == "v1"
         assert gate.site.command(*accept)[:2] == (
             0,
-            f"accepted: stolen has 50 rows in {gate.site.folder / 'stolen.csv'}, 200 in force\n",
+            f"accepted: stolen has 50 rows in {gate.site.folder / 'stolen.csv'}, 200 in force",
         )
         line = scene.await_reload(1)
         assert (line["cause"], line["watchlists"]) == ("accepted", {"stolen": 50})

@@ -1,4 +1,4 @@
-"""Watchlists for tests of the language: with notes, with periods, and plates alone."""
+"""Watchlists for tests of the language: with notes, with periods, plates alone, and none at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILES = Path(__file__).parents[2] / "data" / "lists"
 
 @cache
 def watchlist(name: str) -> Watchlist:
-    """The list of that name: `noted`, `dated` or `plain`."""
+    """The list of that name: `noted`, `dated`, `plain` or `empty`."""
     (path,) = FILES.glob(f"{name}.*")
     found = read_watchlist(Definition(name, path, Place("rules.yaml")), UTC).watchlist
     assert found is not None
@@ -29,7 +29,8 @@ def watchlist(name: str) -> Watchlist:
 
 def lists() -> Lists:
     """All of them, and one that can't be used."""
-    return Lists({name: watchlist(name) for name in ("noted", "dated", "plain")} | {"broken": None})
+    names = ("noted", "dated", "plain", "empty")
+    return Lists({name: watchlist(name) for name in names} | {"broken": None})
 
 
 def compiled(text: str) -> Expression:

@@ -54,11 +54,11 @@ KEYS = (
     "vehicle.make", "dyn(plate.normalized_text)", "string(latency_ms)", '"12"', "dyn(1)",
 )  # fmt: skip
 PARTS = st.one_of(
-    st.tuples(st.sampled_from(KEYS), st.sampled_from(("noted", "dated", "plain"))).map(
+    st.tuples(st.sampled_from(KEYS), st.sampled_from(("noted", "dated", "plain", "empty"))).map(
         lambda pair: f'{pair[0]} in watchlist("{pair[1]}")'
     ),
     st.tuples(
-        st.sampled_from(("noted", "dated")),
+        st.sampled_from(("noted", "dated", "empty")),
         st.sampled_from(KEYS),
         st.sampled_from(
             ('.note == "x"', ".note == null", '.note.contains("a")', '.note != "ab"',
@@ -78,6 +78,16 @@ LOGIC = st.recursive(
     ),
     max_leaves=5,
 )
+
+
+def test_rules_on_an_empty_list_alone_can_be_looked_up() -> None:
+    rules = [
+        a_rule("on", compiled(ON.format("empty"))),
+        a_rule("off", compiled(f"!({ON.format('empty')})")),
+    ]
+    matcher = IndexedMatcher(rules)
+    for event in POOL:
+        assert [match.rule.rule_id for match in matcher.match(event)] == ["off"]
 
 
 def a_listed_rule(name: str, text: str) -> Rule | None:

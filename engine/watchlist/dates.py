@@ -12,6 +12,7 @@ from engine.watchlist.date_text import (
     NO_BEGINNING,
     NO_DATE,
     NO_END,
+    Clock,
     DateOrder,
     Numbers,
     ShortYearError,
@@ -78,6 +79,9 @@ class Calendar:
         #: The orders that cells have shown, each with the first such cell.
         self.shown: Final[dict[DateOrder, str]] = {}
         self._are_all_shown = False
+        #: What stands before and behind the blank of most dates with a time.
+        self._days: Final[dict[str, date]] = {}
+        self._clocks: Final[dict[str, Clock]] = {}
 
     def start(self, text: str) -> int:
         """From when it is, in microseconds since 1970; ValueError says what is wrong with it.
@@ -153,12 +157,27 @@ class Calendar:
         """What a tidy text means that is not in ISO's form."""
         if self._format is not None and (day := self._format.day(text)) is not None:
             return day
+        head, _, tail = text.partition(" ")
+        known_day, known_clock = self._days.get(head), self._clocks.get(tail)
+        if known_day is not None and known_clock is not None:
+            return known_clock.on(known_day)
         day_text, clock = split_clock(text)
         found = self._format.day(day_text) if self._format is not None else None
         if found is None:
             numbers = day_of(day_text)
             found = self._ordered(numbers, text) if isinstance(numbers, Numbers) else numbers
-        return found if clock is None else clock.on(found)
+        if clock is None:
+            return found
+        if day_text == head:
+            self._remember(head, found, tail, clock)
+        return clock.on(found)
+
+    def _remember(self, day_text: str, day: date, clock_text: str, clock: Clock) -> None:
+        if max(len(self._days), len(self._clocks)) >= _MAX_KNOWN:
+            self._days.clear()
+            self._clocks.clear()
+        self._days[day_text] = day
+        self._clocks[clock_text] = clock
 
     def _ordered(self, numbers: Numbers, text: str) -> date:
         if self._order is not None:
@@ -206,18 +225,29 @@ def orders_of(cells: Iterable[str]) -> Iterator[tuple[DateOrder, str]]:
     """The orders that cells show for sure, each with a cell that shows it."""
     known: set[str] = set()
     for cell in cells:
-        if cell in known:
+        head = cell.partition(" ")[0]
+        if head in known or cell in known:
             continue
         if len(known) >= _MAX_KNOWN:
             known.clear()
-        known.add(cell)
+        numbers = _numbers_of(head)
+        known.add(head if numbers is not None else cell)
+        numbers = numbers or _numbers_of(cell)
+        if numbers is None or (order := numbers.order) is None:
+            continue
         try:
-            numbers = day_of(split_clock(tidy(cell))[0])
-            if isinstance(numbers, Numbers) and (order := numbers.order) is not None:
-                numbers.day(order)
-                yield order, cell.strip()
+            numbers.day(order)
         except ValueError:
             continue
+        yield order, cell.strip()
+
+
+def _numbers_of(text: str) -> Numbers | None:
+    try:
+        found = day_of(split_clock(tidy(text))[0])
+    except ValueError:
+        return None
+    return found if isinstance(found, Numbers) else None
 
 
 def _advice(formats: Iterable[str]) -> str:

@@ -235,3 +235,21 @@ def test_what_is_no_date_is_told(text: str) -> None:
 def test_instants_are_exact_to_the_microsecond() -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
     assert moment_of(instant_of(moment)) == moment
+
+
+def test_what_is_remembered_of_a_cell_changes_no_other() -> None:
+    calendar = Calendar(UTC, DateOrder.MONTH_FIRST)
+    cells = {
+        f"{month}/{day}/2026 {hour}:05 {half}": (
+            month,
+            day,
+            hour % 12 + (12 if half == "PM" else 0),
+        )
+        for month in (1, 2, 12)
+        for day in (1, 11, 28)
+        for hour in (1, 11, 12)
+        for half in ("AM", "PM")
+    }
+    for text, (month, day, hour) in [*cells.items(), *cells.items()]:
+        expected = datetime(2026, month, day, hour, 5, tzinfo=UTC)
+        assert moment_of(calendar.start(text)) == moment_of(calendar.end(text)) == expected

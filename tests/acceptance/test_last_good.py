@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,17 +104,33 @@ def test_a_first_start_with_broken_rules_is_refused(gate: Gate) -> None:
 
 
 @pytest.mark.slow
-def test_a_kept_set_that_is_of_no_use_is_told_beside_the_faults(gate: Gate) -> None:
+def test_the_last_good_rules_run_with_a_channel_held_whose_variable_is_unset(gate: Gate) -> None:
     run_well(gate)
     replace(gate.site.rules, rules("bad", BROKEN))
-    # The variable that the kept set's channel needs is unset now.
-    variables = {**gate.site.environment, "HOOK_URL": ""}
-    done = alert_engine(gate.site.folder, "run", variables=variables)
+    with running(gate, HOOK_URL="") as scene:
+        assert scene.await_event("rules.last_good")["rules"] == 1
+        assert "HOOK_URL" in scene.await_event("channel.misconfigured")["faults"][0]
+
+
+def test_an_unset_variable_holds_its_channel_and_its_alerts_wait_for_the_restart(
+    gate: Gate,
+) -> None:
+    done = alert_engine(
+        gate.site.folder, "run", "--strict", variables={**gate.site.environment, "HOOK_URL": ""}
+    )
     assert done.status == 1
-    kept = gate.site.folder / "last-good" / "alerts.db"
-    assert f"{gate.site.rules}:3:17: " in done.stderr
-    assert f"{kept}:1:1: the set that was kept does not load any more either" in done.stderr
-    assert "HOOK_URL" in done.stderr
-    shutil.rmtree(kept)
-    done = alert_engine(gate.site.folder, "run", variables=variables)
-    assert "does not load any more" not in done.stderr
+    assert "HOOK_URL is unset or empty" in done.stderr
+    with running(gate, HOOK_URL="") as scene:
+        line = scene.await_event("channel.misconfigured")
+        assert (line["level"], line["channel"]) == ("error", "hook")
+        answer = scene.engine.wait_ready()
+        assert answer["status"] == "degraded"
+        check = answer["checks"]["channels"]
+        assert "HOOK_URL is unset or empty" in check["misconfigured"]["hook"][0]
+        assert scene.engine.metric("alert_engine_channel_held", channel="hook") == 1
+        plates = gate.see(2)
+        scene.engine.wait_for_line('"event": "alert.stored"', 2)
+        assert not gate.counts()
+    with running(gate):
+        gate.await_plates(plates)
+    assert set(gate.counts().values()) == {1}

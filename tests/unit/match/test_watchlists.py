@@ -330,3 +330,11 @@ def test_a_plate_that_is_not_listed_costs_nothing_where_nothing_is_left() -> Non
     assert rule.condition.run(missing.bindings) is False
     with pytest.raises(EvaluationError):
         rule.condition.run(listed.bindings)
+
+
+def test_a_macros_name_that_hides_a_field_is_not_looked_up_as_the_field() -> None:
+    rows = 'watchlist("states").rows(camera_id)'
+    text = f'["NONE", "ABC123"].exists(camera_id, {rows}.exists(r, r.state == "FL"))'
+    assert all(atom.key.text != "camera_id" for atom in atoms_of(need(text)))  # type: ignore[arg-type]
+    assert_same([a_rule("r", compiled(text))], POOL[: len(PLATES)])
+    assert a_rule("r", compiled(text)).condition.run(POOL[0].bindings) is True

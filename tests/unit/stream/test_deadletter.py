@@ -237,13 +237,16 @@ def test_reason_holds_no_secret(cluster: MockCluster) -> None:
     assert "p%40ss" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "text", [None, "{", '{"type": "nothing"}'], ids=["missing", "json", "avro"]
-)
+@pytest.mark.parametrize("text", ["{", '{"type": "nothing"}'], ids=["json", "avro"])
 def test_unusable_schema_is_an_error_at_once(
-    text: str | None, tmp_path: Path, registry: RegistryServer
+    text: str, tmp_path: Path, registry: RegistryServer
 ) -> None:
-    if text is not None:
-        (tmp_path / "dlq_message.avsc").write_text(text)
+    (tmp_path / "dlq_message.avsc").write_text(text)
     with pytest.raises(SchemaError, match=r"dlq_message\.avsc"):
         DeadLetterProducer(settings_of("localhost:1", registry, schemas_path=tmp_path))
+
+
+def test_a_site_with_an_event_schema_alone_has_our_schema_of_dead_letters(
+    tmp_path: Path, registry: RegistryServer
+) -> None:
+    DeadLetterProducer(settings_of("localhost:1", registry, schemas_path=tmp_path)).close()

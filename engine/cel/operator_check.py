@@ -183,8 +183,8 @@ def _check_mixed(findings: Findings, node: Call, item: FieldType | None) -> None
     kinds = {type(value) for value in values}
     if len(kinds) < 2:
         return
-    odd = [value for value in values if not can_be_equal(item, SCALARS[KINDS[type(value)]])]
-    odd = [value for value in odd if value is not None and type(value) not in (list, dict)]
+    scalars = [value for value in values if value is not None and type(value) not in (list, dict)]
+    odd = [value for value in scalars if not can_be_equal(item, SCALARS[KINDS[type(value)]])]
     if odd:
         what = f"{title(node.args[0])} is {with_article(item)}, never {domains.shown_values(odd)}"
         literals = [Literal(node.offset, value) for value in odd]

@@ -22,7 +22,7 @@ from engine.cel.tokens import check_length, scan
 from engine.cel.values import CelMap, CelType, Duration, Timestamp, UInt, to_datetime
 from engine.errors import EvaluationError, ExpressionError, Problem, Severity
 from engine.local_time import is_utc, local_text, localise
-from engine.schema import FieldType, Kind
+from engine.schema import CAPTURED_AT, FieldType, Kind
 
 #: What most placeholders hold; the sign behind it is not part of a longer expression.
 _PLAIN_PATH: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9.]*(?=[}:])")
@@ -194,7 +194,13 @@ class _Placeholders:
         if problems:
             return None, closed + 1, problems
         expression = _warned(expression, source, start)
-        return Placeholder(expression, format_spec, self._zone), closed + 1, ()
+        # The event's own time reads as the producer sent it: ISO 8601, also of an Avro timestamp.
+        is_as_sent = source.strip() == CAPTURED_AT and not format_spec
+        return (
+            Placeholder(expression, format_spec, UTC if is_as_sent else self._zone),
+            closed + 1,
+            (),
+        )
 
     def fault_of(self, source: str) -> str:
         """How to correct this text, if it were an expression; "" where it needs no correction."""

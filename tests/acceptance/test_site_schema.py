@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -110,8 +109,7 @@ def test_an_avro_timestamp_is_the_instant_and_reads_as_iso_8601_everywhere(
         assert engine.metric(letters, error_type="PROCESSING_FAILURE") == 0
         assert engine.stop() == 0
     seen = request.json()
-    shown = f"{now.astimezone(ZoneInfo('Europe/Berlin')):%Y-%m-%d %H:%M:%S %Z}"
-    assert seen["alert"]["message"].startswith(f"SITE01 {shown} ")
+    assert seen["alert"]["message"].startswith(f"SITE01 {text} ")
     assert seen["alert"]["timestamp"] == seen["event"]["captured_at"] == text
     assert seen["event"]["permit_until"] == instant_text(now - timedelta(hours=2))
     assert seen["event"]["opened_at"] == "2025-12-25T17:00:00"

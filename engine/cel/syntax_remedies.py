@@ -132,7 +132,10 @@ def remedy_of_end(tokens: Sequence[Token]) -> tuple[int, str, str] | None:
 
 
 def _percentage(number: str) -> str:
-    return f"write {float(number) / 100:g} for {number} %"
+    text = number.rstrip("uU")
+    # CEL has whole numbers in base 16 too.
+    value = int(text, 16) if "x" in text.lower() else float(text)
+    return f"write {value / 100:g} for {number} %"
 
 
 def _span(number: str, unit: str) -> str:

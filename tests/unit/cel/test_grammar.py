@@ -90,3 +90,9 @@ def test_a_plain_name_is_a_tree() -> None:
     assert isinstance(root, Ident)
     assert not isinstance(parse("-1"), Call)
     assert isinstance(parse("-1"), Literal)
+
+
+@pytest.mark.parametrize("number", ["80", "80u", "0x50", "0x50u", "8e1"])
+def test_a_percentage_of_any_number_is_a_problem_with_its_remedy(number: str) -> None:
+    with pytest.raises(ExpressionError, match=r"write 0\.8 for"):
+        parse(f"latency_ms > {number} % == 1")

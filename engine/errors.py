@@ -46,6 +46,22 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A watchlist whose file has too few rows to be taken over; `fault` says so.
+
+    `rows` is how many the file has, `rows_before` how many the list had; `can_accept` says whether
+    somebody may accept it as it is.
+    """
+
+    name: str
+    file: Path
+    rows: int
+    rows_before: int
+    can_accept: bool
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A fault inside one expression or template: `offset` counts code points from its start."""
 
@@ -120,11 +136,20 @@ class RulesError(AlertEngineError):
 
     code = "rules"
 
-    def __init__(self, faults: tuple[Fault, ...], lists: tuple[Path, ...] = ()) -> None:
-        """`lists` are the files of the watchlists that the rule files name, as far as is known."""
+    def __init__(
+        self,
+        faults: tuple[Fault, ...],
+        lists: tuple[Path, ...] = (),
+        refusals: tuple[Refusal, ...] = (),
+    ) -> None:
+        """`lists` are the files of the watchlists that the rule files name, as far as is known.
+
+        `refusals` are those of them that have too few rows.
+        """
         super().__init__("\n".join(str(fault) for fault in faults))
         self.faults = faults
         self.lists = lists
+        self.refusals = refusals
 
     @property
     def errors(self) -> tuple[Fault, ...]:

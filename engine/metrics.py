@@ -105,6 +105,11 @@ class Metrics:
             "Rows of the watchlist in force, those left out not among them",
             "watchlist",
         )
+        self.watchlist_refused = make.gauge(
+            "watchlist_refused",
+            "1 while the watchlist's file has too few rows, so that the list before is in force",
+            "watchlist",
+        )
         self.rule_reloads = make.counter(
             "rule_reloads", "Loads of changed rule files and watchlists", "outcome"
         )
@@ -222,6 +227,12 @@ class Metrics:
         self.watchlist_rows.clear()
         for name, count in rows.items():
             self.watchlist_rows.labels(name).set(count)
+
+    def show_refused(self, refused: Mapping[str, bool]) -> None:
+        """Set which lists are refused by name, and forget those that are gone."""
+        self.watchlist_refused.clear()
+        for name, is_refused in refused.items():
+            self.watchlist_refused.labels(name).set(is_refused)
 
     def prepare_channel(self, channel: str, reasons: Iterable[str]) -> None:
         """Create every label pair of one channel; `reasons` are why a try can fail."""

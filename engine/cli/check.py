@@ -10,8 +10,9 @@ from enum import StrEnum
 from typing import Final
 
 from engine.cli.inputs import add_paths, exit_code, load
-from engine.errors import Fault, RulesError
+from engine.errors import Fault, RulesError, StoreError
 from engine.match import IndexedMatcher
+from engine.reload import LastGood, last_good_of
 from engine.rules import RuleSet
 from engine.rules.excerpt import Excerpts
 from engine.rules.report import as_github, as_json, as_text
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     form = Format(arguments.format)
     try:
-        _, rule_set = load(settings, arguments.paths)
+        _, rule_set = load(settings, arguments.paths, last_good=_last_good(settings))
     except RulesError as error:
         _write(_report(form, error.faults))
         if form is Format.TEXT:
@@ -79,6 +80,14 @@ def run(arguments: argparse.Namespace) -> int:
             _write(_LIST.format(**watchlist))
         _write(_summary(rule_set))
     return 0
+
+
+def _last_good(settings: Settings) -> LastGood | None:
+    """What an engine with these settings has in force, if one runs here."""
+    try:
+        return last_good_of(settings)
+    except StoreError:
+        return None
 
 
 _LIST: Final = (

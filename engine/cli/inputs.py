@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import RulesError
+from engine.reload import LastGood
 from engine.rules import RuleSet, load_rules
 from engine.rules.findings import Code
 from engine.schema import EventSchema, load_event_schema
@@ -30,13 +31,25 @@ def exit_code(error: RulesError) -> int:
 
 
 def load(
-    settings: Settings, paths: Sequence[Path], *, with_channels: bool = True
+    settings: Settings,
+    paths: Sequence[Path],
+    *,
+    with_channels: bool = True,
+    last_good: LastGood | None = None,
 ) -> tuple[EventSchema, RuleSet]:
     """The event schema and the rules of `paths`; raises SchemaError and RulesError.
 
     Without channels no `${VAR}` needs to be set, so rules are tested where the secrets are not.
+    With the `last_good` rules a list that shrank is a fault, as for the engine that keeps them.
     """
     schema = load_event_schema(settings.event_schema_path)
     chosen = list(paths) or [settings.rules_path]
     variables = settings.variables.reveal() if with_channels else None
-    return schema, load_rules(chosen, schema, variables, zone=settings.event_timezone)
+    return schema, load_rules(
+        chosen,
+        schema,
+        variables,
+        known=last_good.remembered() if last_good is not None else None,
+        accepts=last_good.acceptances.accepts if last_good is not None else None,
+        zone=settings.event_timezone,
+    )

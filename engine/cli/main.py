@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
-from engine.cli import alerts, bench, check, demo, help, init, run, test
+from engine.cli import alerts, bench, check, demo, help, init, lists, run, test
 from engine.cli.inputs import exit_code
 from engine.errors import AlertEngineError, RulesError
 from engine.rules.excerpt import Excerpts
@@ -18,7 +18,7 @@ from engine.rules.report import as_text
 from engine.settings import misspelt_settings
 
 DISTRIBUTION: Final = "alpr-alert-engine"
-COMMANDS: Final = (run, check, test, demo, init, alerts, bench, help)
+COMMANDS: Final = (run, check, test, demo, init, alerts, lists, bench, help)
 
 
 def build_parser() -> argparse.ArgumentParser:

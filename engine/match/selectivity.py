@@ -121,7 +121,7 @@ class Selectivity:
                     return len(values) / 2
                 return len(values) / (_UNNAMED * max(len(self._values[atom.key.text]), 1))
             case Listed(watchlist):
-                return len(watchlist.plates) / (_UNNAMED * self._plates[atom.key.text])
+                return len(watchlist.plates) / (_UNNAMED * max(self._plates[atom.key.text], 1))
             case Interval(low, high):
                 is_closed = low != -high and abs(low) < float("inf") > abs(high)
                 return _CLOSED if is_closed else _HALF_OPEN

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from channels.redact import redact
-from engine.errors import Fault, Severity
+from engine.errors import Fault, Refusal, Severity
 from engine.metrics import Metrics
 from engine.web import Check
 
@@ -40,6 +40,8 @@ class RulesHealth:
         self._rule_count = rule_count
         self._kept_at: datetime | None = None
         self._trouble: _Trouble | None = None
+        #: Since when each of these lists is refused.
+        self._refused: dict[str, tuple[Refusal, datetime]] = {}
         metrics.rules_outdated.set(0)
         for outcome in Outcome:
             metrics.rule_reloads.labels(outcome)
@@ -56,6 +58,15 @@ class RulesHealth:
         self._trouble = None
         self._metrics.rules_outdated.set(0)
         self._metrics.rule_reloads.labels(Outcome.LOADED).inc()
+
+    def note_lists(
+        self, in_force: Collection[str], refusals: Sequence[Refusal], now: datetime
+    ) -> None:
+        """The lists by name, and those whose files are refused, so that they stay as they were."""
+        since = {name: since for name, (_, since) in self._refused.items()}
+        self._refused = {each.name: (each, since.get(each.name, now)) for each in refusals}
+        names = {*in_force, *self._refused}
+        self._metrics.show_refused({name: name in self._refused for name in names})
 
     def note_refused(self, faults: Sequence[Fault], since: datetime) -> None:
         """The files hold faults; what was in force stays so."""
@@ -77,17 +88,36 @@ class RulesHealth:
         trouble, kept_at = self._trouble, self._kept_at
         in_force = f"{self._rule_count} rules in force"
         if trouble is None:
-            return Check(True, in_force)
+            return self._check_lists(in_force)
         source = "loaded before"
         if kept_at is not None:
             source = f"of the last good set, kept at {kept_at.isoformat(timespec='seconds')}"
         since = trouble.since.isoformat(timespec="seconds")
+        faults = tuple(dict.fromkeys((*trouble.faults, *self._refused_faults())))
         return Check(
             False,
             f"{trouble.what} since {since}; {in_force}, {source}",
             is_essential=False,
-            facts={"faults": trouble.faults} if trouble.faults else {},
+            facts={"faults": faults} if faults else {},
         )
+
+    def _check_lists(self, in_force: str) -> Check:
+        refused = self._refused
+        if not refused:
+            return Check(True, in_force)
+        lists = ", ".join(
+            f"{name} ({refusal.rows:,} rows) since {since.isoformat(timespec='seconds')}"
+            for name, (refusal, since) in refused.items()
+        )
+        return Check(
+            False,
+            f"{in_force}; refused files of watchlists, which stay as they were: {lists}",
+            is_essential=False,
+            facts={"faults": self._refused_faults()},
+        )
+
+    def _refused_faults(self) -> tuple[str, ...]:
+        return tuple(str(refusal.fault) for refusal, _ in self._refused.values())
 
     def _note_faults(self, faults: Sequence[Fault], since: datetime) -> None:
         errors = [str(fault) for fault in faults if fault.severity is Severity.ERROR]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import LastGoodError
+from engine.reload.acceptance import Acceptances
 from engine.reload.sighting import digest_of
 from engine.rules.files import absolute
+from engine.watchlist import Remembered
 
 _MANIFEST: Final = "manifest.json"
 _FILES: Final = "files"
@@ -49,6 +51,10 @@ class KeptSet:
         """The folder under which its files have their whole paths."""
         return self.folder / _FILES
 
+    def remembered(self) -> Mapping[str, Remembered]:
+        """What the lists were, so that none is taken that shrank."""
+        return {name: Remembered(path, count) for name, (path, count) in self.lists.items()}
+
     def copy_of(self, path: Path) -> Path:
         """Where the copy of a file lies."""
         return self.root / absolute(path).relative_to("/")
@@ -59,6 +65,7 @@ class LastGood:
 
     def __init__(self, folder: Path) -> None:
         self.folder: Final = folder
+        self.acceptances: Final = Acceptances(folder)
         # Read and found whole by this process, or written by it.
         self._trusted: KeptSet | None = None
 
@@ -84,24 +91,42 @@ class LastGood:
         self._trusted = newest
         return newest
 
+    def remembered(self) -> Mapping[str, Remembered]:
+        """The lists of the newest set with their numbers of rows, of which nothing is read.
+
+        No list where there is no set, or none that can be read.
+        """
+        try:
+            newest = self._newest()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
+        return newest.remembered() if newest is not None else {}
+
     def keep(
         self,
         rules_path: Path,
         digests: Mapping[Path, str],
         lists: Mapping[str, tuple[Path, int]],
         now: datetime,
+        refused: Collection[Path] = (),
     ) -> bool:
         """Keep the files of a set that was just loaded, in place of the one before.
 
-        `digests` are the files' contents as they were loaded. False when the files have changed
-        since, so that nothing is kept. OSError when the folder can't be written.
+        `digests` are the files' contents as they were loaded; lists that were `refused` are kept as
+        they are in the set before. False when the files have changed since, or the set before lacks
+        a refused one, so that nothing is kept. OSError when the folder can't be written.
         """
         wanted = {absolute(path): digest for path, digest in digests.items()}
         former = self._former()
+        for path in map(absolute, refused):
+            if former is None or path not in former.digests:
+                return False
+            wanted[path] = former.digests[path]
         folder = self._next_folder()
         places = {name: (absolute(path), count) for name, (path, count) in lists.items()}
         kept = KeptSet(folder, absolute(rules_path), wanted, places, now)
         if former is not None and _is_same(former, kept):
+            self._forget_accepted()
             return True
         try:
             _make(folder)
@@ -114,7 +139,14 @@ class LastGood:
             raise
         self._trusted = kept
         self._forget_others(folder)
+        self._forget_accepted()
         return True
+
+    def _forget_accepted(self) -> None:
+        """Remove what was accepted of the lists that are kept."""
+        if (kept := self._trusted) is not None:
+            lists = ((name, kept.digests.get(path, "")) for name, (path, _) in kept.lists.items())
+            self.acceptances.forget(lists)
 
     def _former(self) -> KeptSet | None:
         if self._trusted is None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC
-from pathlib import Path
 
 import structlog
 
@@ -15,13 +13,10 @@ from engine.reload.last_good import KeptSet, LastGood
 from engine.reload.source import Attempt, RuleSource
 from engine.rules import RuleSet
 from engine.rules.channel_list import hold_any, hold_none
+from engine.rules.list_reader import Known
 from engine.schema import load_event_schema
 from engine.settings import Settings
 from engine.store.location import parse_state_url
-from engine.watchlist import Definition, Watchlist
-from engine.watchlist.lines import Lines
-from engine.watchlist.rows import Rows
-from engine.watchlist.watchlist import FileMark
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +31,7 @@ class Opening:
 
     rule_set: RuleSet
     attempt: Attempt
-    known: Mapping[str, Watchlist]
+    known: Known
     kept: KeptSet | None = None
 
 
@@ -56,13 +51,18 @@ def last_good_of(settings: Settings) -> LastGood:
 def open_rules(source: RuleSource, last_good: LastGood, clock: Clock, *, strict: bool) -> Opening:
     """Load the files or, unless `strict`, the last good set in their place, which is logged.
 
-    A channel whose definition holds faults, such as an unset variable, is held, unless `strict`.
-    RulesError when neither can be had, with the faults of both.
+    A list that is refused, for it shrank, is that of the last good set, and all else is of the
+    files. A channel whose definition holds faults, such as an unset variable, is held, unless
+    `strict`. RulesError when neither set can be had, with the faults of both.
     """
     kept, problem = _find(last_good)
-    known = _known(kept)
-    may_hold = hold_none if strict else hold_any
-    attempt = source.attempt(source.files.look(), known, may_hold)
+    known: Known = kept.remembered() if kept is not None else {}
+    accepts, may_hold = last_good.acceptances.accepts, hold_none if strict else hold_any
+    attempt = source.attempt(source.files.look(), known, accepts, may_hold)
+    if kept is not None and not strict and attempt.result.refusals:
+        with suppress(RulesError):
+            known = source.lists_of(kept)
+        attempt = source.attempt(source.files.look(), known, accepts, may_hold)
     result = attempt.result
     if not isinstance(result, RulesError):
         if problem is not None:
@@ -72,12 +72,13 @@ def open_rules(source: RuleSource, last_good: LastGood, clock: Clock, *, strict:
         raise result
     if kept is None:
         faults = () if problem is None else (_told(last_good, problem),)
-        raise RulesError((*result.faults, *faults), result.lists)
+        raise RulesError((*result.faults, *faults), result.lists, result.refusals)
     try:
-        rule_set = source.load_kept(kept)
+        rule_set, known = source.load_kept(kept), source.lists_of(kept)
     except RulesError as error:
         told = _told(last_good, "the set that was kept does not load any more either")
-        raise RulesError((*result.faults, told, *error.faults), result.lists) from error
+        both = (*result.faults, told, *error.faults)
+        raise RulesError(both, result.lists, result.refusals) from error
     log.error(
         "rules.last_good",
         faults=[str(fault) for fault in result.errors],
@@ -103,30 +104,4 @@ def _told(last_good: LastGood, what: str) -> Fault:
         LastGoodError.code,
         what,
         "mend the rule files; a set is kept again once they are good",
-    )
-
-
-def _known(kept: KeptSet | None) -> Mapping[str, Watchlist]:
-    """The lists of the kept set by their numbers of rows, so that none is taken that shrank."""
-    if kept is None:
-        return {}
-    return {name: _remembered(name, path, count) for name, (path, count) in kept.lists.items()}
-
-
-def _remembered(name: str, path: Path, row_count: int) -> Watchlist:
-    """A list of which only that much is known; its mark is that of no file."""
-    return Watchlist(
-        definition=Definition(name, path, Place(str(path))),
-        plates={},
-        row_count=row_count,
-        skipped_count=0,
-        columns=(),
-        rows=Rows((), ()),
-        validity=None,
-        repeated=(),
-        most_rows=1,
-        lines=Lines(),
-        mark=FileMark(0, 0, 0, 0),
-        zone=UTC,
-        faults=(),
     )

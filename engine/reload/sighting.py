@@ -75,8 +75,13 @@ class WatchedFiles:
         places += _folders(self.rules_path)
         for file in files:
             places += (file, file.absolute().parent, Path(os.path.realpath(file)).parent)
-        identities = {place: _identity(place) for place in places}
-        return {place: found for place, found in identities.items() if found is not None}
+        return identities(places)
+
+
+def identities(places: Iterable[Path]) -> Mapping[Path, tuple[int, int]]:
+    """Those of the places that are there, by device and inode."""
+    found = {place: _identity(place) for place in places}
+    return {place: identity for place, identity in found.items() if identity is not None}
 
 
 def digest_of(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Final
@@ -11,8 +11,9 @@ from typing import Final
 from engine.errors import RulesError
 from engine.reload.last_good import KeptSet
 from engine.reload.sighting import Sighting, WatchedFiles
-from engine.rules import RuleSet, load_rules
+from engine.rules import RuleSet, load_rules, load_watchlists
 from engine.rules.channel_list import MayHold, hold_any, hold_none
+from engine.rules.list_reader import Accepts, Known
 from engine.schema import EventSchema
 from engine.watchlist import Watchlist
 from engine.watchlist.watchlist import FileMark
@@ -56,12 +57,14 @@ class RuleSource:
     def attempt(
         self,
         seen: Sighting,
-        known: Mapping[str, Watchlist],
+        known: Known,
+        accepts: Accepts | None = None,
         may_hold: MayHold = hold_none,
     ) -> Attempt:
         """Load once; `seen` is how the files were just now, `known` the lists in force.
 
-        Faults of a channel that `may_hold` don't stop the load.
+        `accepts` says which lists are right although they shrank. Faults of a channel that
+        `may_hold` don't stop the load.
         """
         result: RuleSet | RulesError
         lists: Mapping[Path, FileMark | None]
@@ -71,10 +74,11 @@ class RuleSource:
                 self.schema,
                 self._variables,
                 known=known,
+                accepts=accepts,
                 zone=self._zone,
                 may_hold=may_hold,
             )
-            lists = {each.path: each.mark for each in result.watchlists.values()}
+            lists = result.list_marks
         except RulesError as error:
             result = error
             # A list that was not watched yet counts as missing; if it is there, it was not seen.
@@ -86,6 +90,15 @@ class RuleSource:
         digests = self.files.digests(loaded)
         return Attempt(result, loaded, digests, self.files.look() == loaded)
 
+    def lists_of(self, kept: KeptSet) -> Mapping[str, Watchlist]:
+        """The lists of a set that was kept, as if they had their own files; raises RulesError.
+
+        The mark of each is that of no file, so that its file is read.
+        """
+        path = kept.copy_of(kept.rules_path)
+        found = load_watchlists([path], zone=self._zone, root=kept.root).watchlists
+        return {name: _at_its_place(found[name], kept) for name in kept.lists if name in found}
+
     def load_kept(self, kept: KeptSet) -> RuleSet:
         """Load the copies of a set that was kept, channels with faults held; raises RulesError."""
         return load_rules(
@@ -96,3 +109,8 @@ class RuleSource:
             root=kept.root,
             may_hold=hold_any,
         )
+
+
+def _at_its_place(watchlist: Watchlist, kept: KeptSet) -> Watchlist:
+    definition = replace(watchlist.definition, path=kept.lists[watchlist.name][0])
+    return replace(watchlist, definition=definition, mark=FileMark(0, 0, 0, 0))

@@ -17,12 +17,13 @@ from typing import Final
 import structlog
 
 from engine.clock import Clock
-from engine.errors import Fault, RulesError
+from engine.errors import Fault, Refusal, RulesError
 from engine.reload.alarm import Alarm, Places
 from engine.reload.health import RulesHealth
 from engine.reload.last_good import LastGood
 from engine.reload.opening import Opening
 from engine.reload.quiet import LONGEST_SECONDS, await_quiet
+from engine.reload.sighting import identities
 from engine.reload.source import Attempt, RuleSource
 from engine.rules import RuleSet
 
@@ -32,6 +33,8 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS: Final = 2.0
 #: A set that could not be kept is tried again after that.
 KEEP_SECONDS: Final = 60.0
+#: How often the log says that a list is refused, while it is.
+REMIND_SECONDS: Final = 3_600.0
 STOP_SECONDS: Final = 0.5
 
 
@@ -40,6 +43,7 @@ class Cause(StrEnum):
 
     FILES = "files"
     SIGNAL = "signal"
+    ACCEPTED = "accepted"
 
 
 class RuleWatcher:
@@ -73,8 +77,12 @@ class RuleWatcher:
         self._failure = ""
         self._cut_off: frozenset[Path] = frozenset()
         self._warned = frozenset(opening.rule_set.warnings)
+        self._notes = last_good.acceptances.notes()
+        self._refusals: tuple[Refusal, ...] = ()
+        self._remind_at = 0.0
         if opening.kept is not None and isinstance(attempt.result, RulesError):
             health.note_last_good(attempt.result.faults, opening.kept.saved_at, clock.now())
+        self._note_refusals(attempt.result.refusals)
         # A plain flag: a signal's handler may set it in the midst of another one.
         self._is_asked = False
         self._stop = threading.Event()
@@ -90,8 +98,9 @@ class RuleWatcher:
         places: Places | None = None
         while not self._stop.is_set():
             try:
+                self._remind()
                 self._keep()
-                places = places or self._source.files.places()
+                places = places or self._places()
                 # A thousand files take a while: where nothing happened, the places are the same.
                 if self._alarm.wait(places) | self._look():
                     places = None
@@ -102,14 +111,23 @@ class RuleWatcher:
     def _look(self) -> bool:
         """Load what has changed; whether anything has."""
         is_asked, self._is_asked = self._is_asked, False
+        before, self._notes = self._notes, self._last_good.acceptances.notes()
+        cause = Cause.SIGNAL if is_asked else Cause.FILES
+        if not is_asked and self._notes - before:
+            cause = Cause.ACCEPTED
         seen = self._source.files.look()
         self._tell_cut_off(seen.cut_off)
-        if self._stop.is_set() or not (is_asked or seen != self._seen or self._tried is None):
+        is_changed = seen != self._seen or self._tried is None
+        if self._stop.is_set() or (cause is Cause.FILES and not is_changed):
             return False
-        attempt = self._load(None if is_asked else self._tried)
+        attempt = self._load(self._tried if cause is Cause.FILES else None)
         if attempt is not None and not self._stop.is_set():
-            self._take(attempt, Cause.SIGNAL if is_asked else Cause.FILES)
+            self._take(attempt, cause)
         return True
+
+    def _places(self) -> Places:
+        """Where something happens when files change, or a list is accepted."""
+        return {**self._source.files.places(), **identities([self._last_good.folder])}
 
     def _load(self, tried: Mapping[Path, str] | None) -> Attempt | None:
         """Load what the files hold once they are at rest; None if that is what was tried."""
@@ -121,7 +139,9 @@ class RuleWatcher:
                 self._seen = seen
                 return None
             # A channel that works is never broken by a reload; one that is held stays so.
-            attempt = source.attempt(seen, self._known, self._running.misconfigured.__contains__)
+            may_hold = self._running.misconfigured.__contains__
+            accepts = self._last_good.acceptances.accepts
+            attempt = source.attempt(seen, self._known, accepts, may_hold)
             if attempt.is_current or self._stop.is_set() or clock.monotonic() >= until:
                 self._seen = attempt.sighting
                 self._tried = attempt.digests if attempt.is_current else None
@@ -144,6 +164,7 @@ class RuleWatcher:
         self._failure = ""
         was_outdated = self._health.is_outdated
         self._health.note_loaded(len(rule_set.rules))
+        self._note_refusals(rule_set.refusals)
         self._warn(rule_set.warnings)
         log_misconfigured(rule_set)
         ids = {rule.rule_id for rule in rule_set.rules}
@@ -162,6 +183,7 @@ class RuleWatcher:
 
     def _refuse(self, error: RulesError, cause: Cause) -> None:
         self._health.note_refused(error.faults, self._clock.now())
+        self._note_refusals(error.refusals)
         log.error(
             "rules.refused",
             cause=str(cause),
@@ -169,6 +191,27 @@ class RuleWatcher:
             in_force=len(self._running.rules),
             remedy="mend the files: they come into force as soon as they are good",
         )
+
+    def _note_refusals(self, refusals: tuple[Refusal, ...]) -> None:
+        self._health.note_lists(self._running.watchlists, refusals, self._clock.now())
+        if refusals != self._refusals:
+            self._refusals, self._remind_at = refusals, 0.0
+
+    def _remind(self) -> None:
+        """Say which lists are refused: at once, and again and again while they are."""
+        if self._clock.monotonic() < self._remind_at:
+            return
+        self._remind_at = self._clock.monotonic() + REMIND_SECONDS
+        for refusal in self._refusals:
+            log.error(
+                "watchlist.refused",
+                watchlist=refusal.name,
+                file=str(refusal.file),
+                rows=refusal.rows,
+                rows_in_force=refusal.rows_before,
+                what=refusal.fault.what,
+                remedy=refusal.fault.remedy,
+            )
 
     def _fail(self, error: Exception) -> None:
         if repr(error) != self._failure:
@@ -198,7 +241,8 @@ class RuleWatcher:
         try:
             if attempt.is_current:
                 path = self._source.rules_path
-                self._last_good.keep(path, digests, lists, self._clock.now())
+                refused = [refusal.file for refusal in self._running.refusals]
+                self._last_good.keep(path, digests, lists, self._clock.now(), refused)
             self._unkept, self._not_kept = None, ""
         except OSError as error:
             if str(error) != self._not_kept:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from engine.rules.load import load_rules
+from engine.rules.load import load_rules, load_watchlists
 from engine.rules.rule import Expect, RateLimit, Rule, RuleSet, RuleTest, examples_of
 
-__all__ = ["Expect", "RateLimit", "Rule", "RuleSet", "RuleTest", "examples_of", "load_rules"]
+__all__ = [
+    "Expect",
+    "RateLimit",
+    "Rule",
+    "RuleSet",
+    "RuleTest",
+    "examples_of",
+    "load_rules",
+    "load_watchlists",
+]

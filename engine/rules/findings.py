@@ -42,6 +42,7 @@ class Code(StrEnum):
     CHANNEL = "channel"
     DUPLICATE_WATCHLIST = "duplicate-watchlist"
     WATCHLIST_SHRUNK = "watchlist-shrunk"
+    WATCHLIST_ROWS = "watchlist-too-few"
     NULLABLE_KEY = "nullable-key"
     EMPTY_KEY = "empty-key"
     NULLABLE_CONDITION = "may-be-null"

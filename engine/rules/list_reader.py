@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import tzinfo
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from engine.cel.lists import Lists
-from engine.errors import Place
+from engine.errors import Fault, Place, Refusal
 from engine.rules.fields import as_table, as_text, check_keys, number_of
 from engine.rules.files import absolute
 from engine.rules.findings import Code, Findings, shown, suggestion
 from engine.rules.names import Names
 from engine.rules.node import Node, Scalar, Table
-from engine.watchlist import DEFAULT_MAX_SHRINK, DateOrder, Definition, Watchlist, read_watchlist
+from engine.watchlist import (
+    DateFormat,
+    DateOrder,
+    Definition,
+    Remembered,
+    Watchlist,
+    read_watchlist,
+)
+from engine.watchlist.gathering import MAX_ROWS
+from engine.watchlist.watchlist import FileMark
 
 LIST_KEYS: Final = (
     "file",
@@ -25,10 +35,17 @@ LIST_KEYS: Final = (
     "valid_from",
     "valid_until",
     "dates",
+    "date_format",
     "max_shrink",
+    "min_rows",
 )
+Known = Mapping[str, Watchlist | Remembered]
+"""Lists of the load before, by name."""
+Accepts = Callable[[str, Path], bool]
+"""Whether somebody has accepted a list, by its name, as its file is now."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_NONE: Final[Mapping[str, Watchlist]] = MappingProxyType({})
+_NONE: Final[Known] = MappingProxyType({})
 
 
 class ListReader:
@@ -37,23 +54,30 @@ class ListReader:
     `known` are those of the load before, `zone` is that of times without one. `lists` is what
     `watchlist("name")` means; it `is_whole` unless a file can't be read. `paths` are the lists'
     files, whether they can be used or not; absolute ones are looked up below `root`.
+    `refusals` are the lists that have too few rows, unless `accepts` accepts them by name and file:
+    one that is known whole goes on as it was, any other is a fault. `marks` are of the files as
+    they were read.
     """
 
     def __init__(
         self,
         findings: Findings,
-        known: Mapping[str, Watchlist] | None,
+        known: Known | None,
         zone: tzinfo,
         *,
+        accepts: Accepts | None = None,
         is_whole: bool = True,
         root: Path | None = None,
     ) -> None:
         self.watchlists: dict[str, Watchlist] = {}
         self.paths: list[Path] = []
+        self.refusals: list[Refusal] = []
+        self.marks: dict[Path, FileMark] = {}
         self._named: dict[str, Watchlist | None] = {}
         self.lists = Lists(self._named, is_whole=is_whole)
         self._findings = findings
         self._known = _NONE if known is None else known
+        self._accepts = accepts or _accept_none
         self._zone = zone
         self._root = root
         self._names = Names(
@@ -100,28 +124,58 @@ class ListReader:
             return
         self.paths.append(definition.path)
         known = self._known.get(name)
-        reading = read_watchlist(definition, self._zone, known)
+        loaded = known if isinstance(known, Watchlist) else None
+        reading = read_watchlist(definition, self._zone, loaded)
         self._findings.take(reading.faults)
         found = reading.watchlist
-        if found is None or (known is not None and self._is_shrunk(definition, known, found)):
+        if found is None:
+            return
+        self.marks[definition.path] = found.mark
+        refusal = self._refusal(definition, found)
+        if refusal is not None:
+            self.refusals.append(refusal)
+            found = self._as_before(definition, found)
+        if found is None:
+            self._findings.take([refusal.fault] if refusal is not None else [])
             return
         self.watchlists[name] = self._named[name] = found
 
-    def _is_shrunk(self, definition: Definition, known: Watchlist, found: Watchlist) -> bool:
-        """Whether the list lost so many rows that its file is taken to be cut off."""
-        least = (1 - definition.max_shrink) * known.row_count
+    def _refusal(self, definition: Definition, found: Watchlist) -> Refusal | None:
+        """Why the list has too few rows to be taken over; None where it has not."""
+        known = self._known.get(definition.name)
+        before = known.row_count if known is not None else 0
+        shrink = definition.may_shrink(before)
+        is_same = known is not None and absolute(known.path) == absolute(definition.path)
+        name, has_shrunk = definition.name, is_same and found.row_count < (1 - shrink) * before
+        if found.row_count < definition.min_rows:
+            code = Code.WATCHLIST_ROWS
+            what = f"has {_rows(found.row_count)}, fewer than its min_rows of {definition.min_rows}"
+            remedy = "restore the file, or write a smaller `min_rows`"
+        elif has_shrunk and not self._accepts(name, definition.path):
+            code = Code.WATCHLIST_SHRUNK
+            what = (
+                f"shrank from {before:,} to {_rows(found.row_count)}, "
+                f"by more than its max_shrink of {shrink:.0%}"
+            )
+            remedy = (
+                f"restore the file; if it is right, run `alert-engine lists accept {name}`, "
+                "or write a larger `max_shrink`"
+            )
+        else:
+            return None
+        fault = Fault(definition.place, code, f"the watchlist {name} {what}", remedy)
+        can_accept = code is Code.WATCHLIST_SHRUNK
+        return Refusal(name, definition.path, found.row_count, before, can_accept, fault)
+
+    def _as_before(self, definition: Definition, found: Watchlist) -> Watchlist | None:
+        """The list as it was, which goes on in place of the refused one; None if it can't."""
+        known = self._known.get(definition.name)
+        if not isinstance(known, Watchlist) or known is found:
+            return None
         is_same = absolute(known.path) == absolute(definition.path)
-        if not is_same or found.row_count >= least:
-            return False
-        allowed = f"{definition.max_shrink:.0%}"
-        self._findings.error(
-            definition.place,
-            Code.WATCHLIST_SHRUNK,
-            f"the watchlist {definition.name} shrank from {known.row_count:,} to "
-            f"{found.row_count:,} rows, by more than its max_shrink of {allowed}",
-            "restore the file; if it is right, write `max_shrink: 100%` until it is loaded",
-        )
-        return True
+        if not is_same or replace(known.definition, path=definition.path) != definition:
+            return None
+        return replace(known, definition=definition)
 
     def _definition(self, key: Scalar, node: Node) -> Definition | None:
         if isinstance(node, Scalar):
@@ -142,10 +196,23 @@ class ListReader:
         path = self._path(file, "`file`") if file is not None else None
         column, note = self._text(table, "column"), self._text(table, "note")
         start, end = self._text(table, "valid_from"), self._text(table, "valid_until")
-        dates, shrink = self._dates(table), self._shrink(table)
+        dates, date_format = self._dates(table), self._format(table)
+        shrink, min_rows = self._shrink(table), self._min_rows(table)
         if path is None or file is None:
             return None
-        return Definition(key.text, path, file.place, column, note, start, end, dates, shrink)
+        return Definition(
+            key.text,
+            path,
+            file.place,
+            column,
+            note,
+            start,
+            end,
+            dates,
+            date_format,
+            max_shrink=shrink,
+            min_rows=min_rows,
+        )
 
     def _path(self, node: Node, name: str) -> Path | None:
         """The list's file; a relative path starts at the folder of the rule file."""
@@ -175,10 +242,38 @@ class ListReader:
         )
         return None
 
-    def _shrink(self, table: Table) -> float:
+    def _format(self, table: Table) -> DateFormat | None:
+        text = self._text(table, "date_format")
+        if text is None:
+            return None
+        place = table.values["date_format"].place
+        if "dates" in table.values:
+            what = "both `dates` and `date_format` say how dates are written"
+            self._findings.error(place, Code.BAD_VALUE, what, "remove `dates`")
+        try:
+            return DateFormat.parse(text)
+        except ValueError as error:
+            what = f"`date_format` can't be `{shown(text)}`"
+            self._findings.error(place, Code.BAD_VALUE, what, str(error))
+        return None
+
+    def _min_rows(self, table: Table) -> int:
+        text = self._text(table, "min_rows")
+        value = number_of(text) if text is not None else 0
+        if isinstance(value, int) and 0 <= value <= MAX_ROWS:
+            return value
+        self._findings.error(
+            table.values["min_rows"].place,
+            Code.BAD_VALUE,
+            f"`min_rows` can't be `{shown(text or '')}`",
+            f"write how many rows the list must have, from 0 to {MAX_ROWS}",
+        )
+        return 0
+
+    def _shrink(self, table: Table) -> float | None:
         text = self._text(table, "max_shrink")
         if text is None:
-            return DEFAULT_MAX_SHRINK
+            return None
         value = number_of(text.removesuffix("%").strip())
         share = value / 100 if value is not None and text.endswith("%") else value
         if share is not None and 0 <= share <= 1:
@@ -189,4 +284,12 @@ class ListReader:
             f"`max_shrink` can't be `{shown(text)}`",
             "write the share of its rows that the list may lose at once, from 0% to 100%",
         )
-        return DEFAULT_MAX_SHRINK
+        return None
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" if count == 1 else f"{count:,} rows"
+
+
+def _accept_none(name: str, path: Path) -> bool:
+    return False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, tzinfo
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
@@ -17,13 +18,12 @@ from engine.rules.document import read_document
 from engine.rules.fields import as_listing, as_table, check_keys
 from engine.rules.files import rule_files
 from engine.rules.findings import Code, Findings
-from engine.rules.list_reader import ListReader
+from engine.rules.list_reader import Accepts, Known, ListReader
 from engine.rules.node import Scalar, Table
 from engine.rules.rate_limits import Limits, read_limits
 from engine.rules.rule import RuleSet
 from engine.rules.rule_reader import RuleReader
 from engine.schema import EventSchema
-from engine.watchlist import Watchlist
 
 FILE_KEYS: Final = ("rules", "channels", "notifications", "watchlists", "rate_limit")
 
@@ -34,7 +34,8 @@ def load_rules(
     variables: Mapping[str, str] | None,
     *,
     stand_in: StandIn | None = None,
-    known: Mapping[str, Watchlist] | None = None,
+    known: Known | None = None,
+    accepts: Accepts | None = None,
     zone: tzinfo = UTC,
     root: Path | None = None,
     may_hold: MayHold = hold_none,
@@ -47,7 +48,9 @@ def load_rules(
     definition, so that rules can be shown where nothing must be sent.
 
     `known` are watchlists that are loaded already, by name: one whose file and definition are
-    unchanged is taken over, and one that would lose more than `max_shrink` of its rows is refused.
+    unchanged is taken over. One that would lose more than `max_shrink` of its rows, and that
+    `accepts` does not accept by name and file, is refused: it stays as it is known, or else is a
+    fault, where only its number of rows is known or its definition has changed.
     `zone` is that of the site: dates without a zone in them are read in it, and messages and mails
     show moments in it. Lists with an absolute path are looked up below `root`, where copies of them
     may lie.
@@ -58,7 +61,29 @@ def load_rules(
     Raises RulesError with every fault of every file, warnings included, sorted by place.
     """
     with collector_paused():
-        return _load(paths, schema, variables, stand_in, known, zone, root, may_hold)
+        list_reader = partial(ListReader, known=known, accepts=accepts, zone=zone, root=root)
+        return _load(paths, schema, variables, stand_in, list_reader, zone, may_hold)
+
+
+def load_watchlists(
+    paths: Sequence[Path],
+    *,
+    known: Known | None = None,
+    accepts: Accepts | None = None,
+    zone: tzinfo = UTC,
+    root: Path | None = None,
+) -> ListReader:
+    """The lists that rule files define, whatever else stands in them; see `load_rules`.
+
+    Raises RulesError with the faults of files that can't be read, and of lists.
+    """
+    findings = Findings()
+    documents, _ = _documents(rule_files(paths, findings), findings)
+    lists = ListReader(findings, known, zone, accepts=accepts, root=root)
+    _read_watchlists(documents, lists)
+    if findings.has_errors:
+        raise RulesError(findings.sorted(), tuple(lists.paths), tuple(lists.refusals))
+    return lists
 
 
 def _load(
@@ -66,9 +91,8 @@ def _load(
     schema: EventSchema,
     variables: Mapping[str, str] | None,
     stand_in: StandIn | None,
-    known: Mapping[str, Watchlist] | None,
+    list_reader: Callable[..., ListReader],
     zone: tzinfo,
-    root: Path | None,
     may_hold: MayHold,
 ) -> RuleSet:
     findings = Findings()
@@ -80,7 +104,7 @@ def _load(
         variables, findings, stand_in, is_whole=is_whole, may_hold=may_hold, zone=zone
     )
     _read_channels(documents, channels)
-    watchlists = ListReader(findings, known, zone, is_whole=is_whole, root=root)
+    watchlists = list_reader(findings, is_whole=is_whole)
     _read_watchlists(documents, watchlists)
     compiler = Compiler(schema, findings, watchlists.lists, zone)
     reader = RuleReader(compiler, channels, findings)
@@ -104,7 +128,7 @@ def _rule_set(
         findings.take(chain.from_iterable(channels.misconfigured.values()))
     faults = findings.sorted()
     if findings.has_errors:
-        raise RulesError(faults, tuple(watchlists.paths))
+        raise RulesError(faults, tuple(watchlists.paths), tuple(watchlists.refusals))
     return RuleSet(
         tuple(reader.rules),
         tuple(reader.disabled),
@@ -113,6 +137,8 @@ def _rule_set(
         files,
         MappingProxyType(watchlists.watchlists),
         MappingProxyType(channels.misconfigured),
+        tuple(watchlists.refusals),
+        MappingProxyType(watchlists.marks),
     )
 
 

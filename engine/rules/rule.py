@@ -11,8 +11,9 @@ from typing import Any
 
 from channels.alert import Priority, Target
 from engine.cel import Expression, Template
-from engine.errors import Fault, Place
+from engine.errors import Fault, Place, Refusal
 from engine.watchlist import Watchlist
+from engine.watchlist.watchlist import FileMark
 
 
 class Expect(StrEnum):
@@ -67,6 +68,8 @@ class RuleSet:
     `rules` are the enabled ones, by file and then as they stand in it; `disabled` the ids of the
     others; `channels` the targets of every channel that is enabled; `watchlists` the lists by name.
     `misconfigured` has, by channel, the faults that keep some or all of its targets from sending.
+    `refusals` are lists whose files were not taken over, so that `watchlists` has them as they were
+    before; `list_marks` tells each list's file as it was read.
     """
 
     rules: tuple[Rule, ...]
@@ -78,6 +81,8 @@ class RuleSet:
     misconfigured: Mapping[str, tuple[Fault, ...]] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    refusals: tuple[Refusal, ...] = ()
+    list_marks: Mapping[Path, FileMark] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def message_bindings(

@@ -39,6 +39,7 @@ MAYBE_NUMBER: Final = (
     "the plate may be a number with decimals or thousands: format that column as text"
 )
 MADE_DATE: Final = "a spreadsheet has made a date of the plate: format that column as text"
+BAD_LETTER: Final = "the plate has a letter that is not UTF-8: save the file as CSV UTF-8"
 FORMULA: Final = "the plate is a formula: write the plate itself"
 SHEET_ERROR: Final = "the plate is an error of a spreadsheet"
 DOUBTFUL: Final = (
@@ -98,6 +99,8 @@ _DATE: Final = re.compile(
     rf"|[0-3]?\d[-. ]{{1,2}}(?:{_MONTHS})(?:[-. ]\d{{2,4}})?|(?:{_MONTHS})[-. ]\d{{2,4}}"
 )
 
+#: What stands for bytes that are no letter in the file's encoding.
+_UNREADABLE: Final = "\ufffd"
 _WILDCARDS: Final = frozenset("*?")
 _SEPARATORS: Final = frozenset(",;|\t/\\&+")
 #: What stands between the pieces of a plate beside blanks, dashes, accents and emblems.
@@ -248,7 +251,7 @@ def _plate_of(text: str) -> str:
 
 def _joint(character: str) -> str:
     """What stands between the pieces of plates, as "-", "." or a blank; other signs as they are."""
-    if character.isalnum():
+    if character.isalnum() or character == _UNREADABLE:
         return character
     if character.isspace():
         return " "
@@ -295,6 +298,8 @@ def _check_signs(text: str) -> None:
     for sign in text:
         if sign.isalnum():
             continue
+        if sign == _UNREADABLE:
+            raise NoPlateError(BAD_LETTER)
         if sign in _WILDCARDS:
             raise NoPlateError(WILDCARD)
         if sign in _SEPARATORS:

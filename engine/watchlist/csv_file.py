@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain, islice
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, Final, TextIO, cast
 
 from engine.watchlist.cell import is_clean, is_comment
@@ -17,53 +19,66 @@ from engine.watchlist.header import (
     separator_line,
     separator_of,
 )
-from engine.watchlist.records import Records
+from engine.watchlist.records import GuessedFields, Records, Report
 from engine.watchlist.rows import BLOCK
 
 _COMMENT: Final = "#"
-#: Rows that are looked at where the header does not tell the plates' column.
-_SAMPLE: Final = 20
 _MAX_KNOWN: Final = 50_000
-
-#: Lines and their fields.
-Numbered = Iterator[tuple[int, list[str]]]
+#: So many rows are looked at to see what their columns hold.
+_FIRST_ROWS: Final = 200
 
 
 def read_csv(stream: TextIO, gathering: Gathering) -> None:
     """Read all rows; ListError where the file has no usable header, or too many rows."""
-    separator, records = _open(stream, gathering)
-    found = next((each for each in records if any(each[1])), None)
+    separator, records = _open(stream, gathering.skip)
+    rows = iter(records)
+    found = next((each for each in rows if any(each[1])), None)
     if found is None:
-        raise ListError(ListCode.EMPTY, "the file is empty", "write a header and plates into it")
+        what = "the file is empty, it has no header either"
+        raise ListError(ListCode.EMPTY, what, "write its header; a list needs no plates below it")
     line, header = found
     gathering.want_none_skipped("the header can't be read")
-    below: list[tuple[int, list[str]]] = []
-
-    def rows() -> Sequence[Sequence[str]]:
-        below.extend(islice(records, _SAMPLE - len(below)))
-        return [fields for _, fields in below]
-
+    again = partial(_rows_again, stream, gathering.definition.path, line)
+    first = list(islice(again(), _FIRST_ROWS))
     try:
-        layout = layout_of(header, gathering.definition, rows, separator)
+        layout = layout_of(header, gathering.definition, first, gathering.is_date, separator)
     except HeaderError as error:
         code = ListCode.COLUMN if error.is_doubt else ListCode.HEADER
         raise ListError(code, error.what, error.remedy, line) from None
-    if not layout.has_header:
-        below.insert(0, found)
-    _CsvRows(layout, gathering).take(chain(below, records) if below else records)
+    if layout.dates.doubt:
+        gathering.doubt(ListCode.DATES, layout.dates.doubt, layout.dates.remedy, line)
+    bounds = [each for each in (layout.valid_from, layout.valid_until) if each is not None]
+    above = () if layout.has_header else (header,)
+    gathering.date_cells = lambda: (
+        fields[index] for fields in chain(above, again()) for index in bounds if index < len(fields)
+    )
+    _CsvRows(layout, gathering).take(rows if layout.has_header else chain((found,), rows))
+    gathering.note_guessed(records.guessed_count, records.first_guessed)
 
 
-def _open(stream: TextIO, gathering: Gathering) -> tuple[str, Numbered]:
+def _rows_again(stream: TextIO, path: Path, header_line: int) -> Iterator[list[str]]:
+    """The rows below the first, from another look at the file; bad ones are reported already."""
+    with path.open(encoding=stream.encoding, errors=stream.errors, newline="") as again:
+        for line, fields in _open(again, _report_nothing)[1]:
+            if line > header_line:
+                yield fields
+
+
+def _report_nothing(line: int, what: str) -> None:
+    pass
+
+
+def _open(stream: TextIO, report: Report) -> tuple[str, Records]:
     """The separator, which a first line names or the header has, and the records."""
     for number, line in enumerate(stream, 1):
         named = separator_line(line)
         if named is not None:
-            return named, iter(Records(stream, named, gathering.skip, number + 1))
+            return named, Records(stream, named, report, number + 1)
         if line.strip() and not line.startswith(_COMMENT):
             again = cast("TextIO", chain((line,), stream))
             separator = separator_of(line)
-            return separator, iter(Records(again, separator, gathering.skip, number))
-    return SEPARATORS[0], iter(())
+            return separator, Records(again, separator, report, number)
+    return SEPARATORS[0], Records(stream, SEPARATORS[0], report)
 
 
 class _CsvRows:
@@ -90,7 +105,7 @@ class _CsvRows:
         #: The same few days stand in most rows.
         self._periods: Final[dict[Any, Period]] = {}
 
-    def take(self, records: Numbered) -> None:
+    def take(self, records: Iterable[tuple[int, list[str]]]) -> None:
         """Take all rows that can be used."""
         gathering, width, at = self._gathering, self._layout.width, self._layout.plate
         plates, pick, packer = gathering.plates, self._pick, gathering.packer
@@ -136,7 +151,8 @@ class _CsvRows:
     def _plate(self, line: int, fields: Sequence[str]) -> str:
         if not any(field.strip() for field in fields) or is_comment(fields[0]):
             return ""
-        return self._gathering.plate(line, fields[self._layout.plate])
+        is_guessed = isinstance(fields, GuessedFields)
+        return self._gathering.plate(line, fields[self._layout.plate], is_guessed=is_guessed)
 
     def _take_period(self, line: int, fields: Sequence[str]) -> bool:
         """Take the period of the next row; false where it has none, which is told."""

@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from enum import StrEnum
 from typing import Final
+
+from engine.watchlist.date_format import DateFormat
+from engine.watchlist.date_text import (
+    NO_BEGINNING,
+    NO_DATE,
+    NO_END,
+    Clock,
+    DateOrder,
+    Numbers,
+    ShortYearError,
+    day_of,
+    split_clock,
+    tidy,
+)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Bounds that are open, in microseconds since 1970.
 ALWAYS: Final = -(2**63)
 NEVER: Final = 2**63 - 1
 
-_REMEDY: Final = "write it like 2026-12-31 or 2026-12-31T18:00"
-_LOCAL: Final = re.compile(
-    r"([0-9]{1,2})([./])([0-9]{1,2})\2([0-9]{4})(?:[ T,]+([0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?))?"
-)
+_WRITE: Final = "write it like 2026-12-31"
+_REMEDY: Final = f"{_WRITE} or 2026-12-31T18:00"
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}")
 _ISO: Final = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}[Tt ].+")
+_DIGITS: Final = re.compile("[0-9]+")
+#: Cells are mostly repeated; so many are remembered.
+_MAX_KNOWN: Final = 50_000
+_OPEN_STARTS: Final = NO_DATE | NO_BEGINNING
+_OPEN_ENDS: Final = NO_DATE | NO_END
+#: In these years nothing begins or ends: databases write them where there is no date.
+_LAST_YEAR: Final = date.max.year
+_FIRST_YEAR: Final = date.min.year
 
 
 def instant_of(moment: datetime) -> int:
@@ -33,88 +53,203 @@ def moment_of(instant: int) -> datetime | None:
     return _EPOCH + timedelta(microseconds=instant)
 
 
-class DateOrder(StrEnum):
-    """Which comes first in 01/02/2026."""
-
-    MONTH_FIRST = "month_first"
-    DAY_FIRST = "day_first"
-
-
 class AmbiguousDateError(ValueError):
-    """Nobody can tell the day from the month."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "may have the day or the month first: write it like 2026-12-31, or give the list "
-            "`dates: day_first` or `dates: month_first`"
-        )
+    """Nobody can tell which number is the day, the month or the year."""
 
 
 class Calendar:
-    """Reads cells; naive times are in `zone`, dates with slashes in `order`."""
+    """Reads cells; times without a zone are in `zone`.
 
-    def __init__(self, zone: tzinfo, order: DateOrder | None = None) -> None:
+    `order` and `date_format` are what the list's definition says of its dates. Where it says
+    nothing, a date like 12/31/2026 shows how the others of the list are to be read: `cells` gives
+    all of them. It is called at most once, and only when a cell needs it.
+    """
+
+    def __init__(
+        self,
+        zone: tzinfo,
+        order: DateOrder | None = None,
+        date_format: DateFormat | None = None,
+        cells: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self._zone: Final = zone
-        self._order: Final = order
+        self._format: Final = date_format
+        self._order: Final = order or (date_format.order if date_format is not None else None)
+        self._cells: Final = cells
+        #: The orders that cells have shown, each with the first such cell.
+        self.shown: Final[dict[DateOrder, str]] = {}
+        self._are_all_shown = False
+        #: What stands before and behind the blank of most dates with a time.
+        self._days: Final[dict[str, date]] = {}
+        self._clocks: Final[dict[str, Clock]] = {}
 
     def start(self, text: str) -> int:
         """From when it is, in microseconds since 1970; ValueError says what is wrong with it.
 
         A date alone is the beginning of that day, an empty cell the beginning of time.
         """
-        text = text.strip()
-        if not text:
+        found = self._read(text.strip(), _OPEN_STARTS)
+        if found is None:
             return ALWAYS
-        found = self._read(text)
-        day = found if not isinstance(found, datetime) else None
-        return self._instant(datetime.combine(day, time()) if day is not None else found)
+        if not isinstance(found, datetime):
+            found = datetime.combine(found, time())
+        return self._instant(found)
 
     def end(self, text: str) -> int:
         """Until when it is, exclusive; a date alone is the end of that day, empty is for ever."""
-        text = text.strip()
-        if not text:
+        found = self._read(text.strip(), _OPEN_ENDS)
+        if found is None or found.year == _LAST_YEAR:
             return NEVER
-        found = self._read(text)
-        if isinstance(found, datetime):
-            return self._instant(found)
-        if found == date.max:
-            return NEVER
-        return self._instant(datetime.combine(found + timedelta(days=1), time()))
+        if not isinstance(found, datetime):
+            found = datetime.combine(found + timedelta(days=1), time())
+        return self._instant(found)
 
-    def _instant(self, moment: date) -> int:
-        assert isinstance(moment, datetime)
+    def is_date(self, text: str) -> bool:
+        """Whether the cell is written as dates are, be it ambiguous; a mere number is not."""
+        tidied = tidy(text)
+        if _DIGITS.fullmatch(tidied):
+            return False
+        try:
+            day_text, _ = split_clock(tidied)
+            if self._format is not None and self._format.day(day_text) is not None:
+                return True
+            found = day_of(day_text)
+            if isinstance(found, Numbers):
+                found.day(found.order or DateOrder.DAY_FIRST)
+        except ShortYearError as error:
+            return bool(error.formats)
+        except ValueError:
+            return False
+        return True
+
+    def _instant(self, moment: datetime) -> int:
         aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=self._zone)
         try:
             return instant_of(aware)
         except OverflowError:
             return ALWAYS if moment.year == 1 else NEVER
 
-    def _read(self, text: str) -> date:
-        """A date, or a datetime where there is a time of day."""
+    def _read(self, text: str, none: frozenset[str]) -> date | None:
+        """A date, a datetime where there is a time of day, None where the cell means none."""
+        if not text:
+            return None
         try:
-            if _DATE.fullmatch(text):
-                return date.fromisoformat(text)
-            if _ISO.fullmatch(text):
-                return datetime.fromisoformat(text)
-            local = _LOCAL.fullmatch(text)
-            if local is not None:
-                return self._local(local)
+            # These two are fast; what they can't read may be another form.
+            if _DATE.fullmatch(text) and not text.startswith("0000"):
+                found = date.fromisoformat(text)
+            elif _ISO.fullmatch(text) and (moment := _iso(text)) is not None:
+                found = moment
+            else:
+                tidied = tidy(text)
+                if tidied in none:
+                    return None
+                found = self._written(tidied)
         except AmbiguousDateError:
             raise
+        except ShortYearError as error:
+            raise self._ambiguous_year(error) from None
         except ValueError as error:
-            raise ValueError(f"is no date ({error}): {_REMEDY}") from None
-        raise ValueError(f"is no date: {_REMEDY}")
+            reason = f" ({error})" if str(error) else ""
+            raise ValueError(f"is no date{reason}: {_REMEDY}") from None
+        return found if found.year != _FIRST_YEAR else None
 
-    def _local(self, found: re.Match[str]) -> date:
-        """A date as a spreadsheet writes it in some countries."""
-        first, sign, second, year, clock = found.groups()
-        day, month = int(first), int(second)
-        if sign == "/":
-            if self._order is None:
-                raise AmbiguousDateError
-            if self._order is DateOrder.MONTH_FIRST:
-                day, month = month, day
-        moment = date(int(year), month, day)
+    def _written(self, text: str) -> date:
+        """What a tidy text means that is not in ISO's form."""
+        if self._format is not None and (day := self._format.day(text)) is not None:
+            return day
+        head, _, tail = text.partition(" ")
+        known_day, known_clock = self._days.get(head), self._clocks.get(tail)
+        if known_day is not None and known_clock is not None:
+            return known_clock.on(known_day)
+        day_text, clock = split_clock(text)
+        found = self._format.day(day_text) if self._format is not None else None
+        if found is None:
+            numbers = day_of(day_text)
+            found = self._ordered(numbers, text) if isinstance(numbers, Numbers) else numbers
         if clock is None:
-            return moment
-        return datetime.combine(moment, time.fromisoformat(clock.rjust(len("00:00"), "0")))
+            return found
+        if day_text == head:
+            self._remember(head, found, tail, clock)
+        return clock.on(found)
+
+    def _remember(self, day_text: str, day: date, clock_text: str, clock: Clock) -> None:
+        if max(len(self._days), len(self._clocks)) >= _MAX_KNOWN:
+            self._days.clear()
+            self._clocks.clear()
+        self._days[day_text] = day
+        self._clocks[clock_text] = clock
+
+    def _ordered(self, numbers: Numbers, text: str) -> date:
+        if self._order is not None:
+            return numbers.day(self._order)
+        shown = numbers.order
+        if shown is not None:
+            day = numbers.day(shown)
+            self.shown.setdefault(shown, text)
+            return day
+        if numbers.first == numbers.second:
+            return numbers.day(DateOrder.DAY_FIRST)
+        return numbers.day(self._order_of_all(text))
+
+    def _order_of_all(self, text: str) -> DateOrder:
+        """The one order that cells of the list show."""
+        if not self._are_all_shown:
+            self._are_all_shown = True
+            for order, cell in orders_of(self._cells()):
+                self.shown.setdefault(order, cell)
+                if len(self.shown) == len(DateOrder):
+                    break
+        if len(self.shown) == 1:
+            return next(iter(self.shown))
+        sign = next(sign for sign in text if sign in "/-")
+        formats = [f"DD{sign}MM{sign}YYYY", f"MM{sign}DD{sign}YYYY"]
+        raise AmbiguousDateError(f"may have the day or the month first: {_advice(formats)}")
+
+    def _ambiguous_year(self, error: ShortYearError) -> ValueError:
+        if not error.formats:
+            return ValueError(f"is no date: {_REMEDY}")
+        if self._format is not None:
+            what = f"is no date of the form {self._format.text}: {_REMEDY}"
+            return ValueError(what)
+        return AmbiguousDateError(f"has a year of two digits: {_advice(error.formats)}")
+
+
+def _iso(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def orders_of(cells: Iterable[str]) -> Iterator[tuple[DateOrder, str]]:
+    """The orders that cells show for sure, each with a cell that shows it."""
+    known: set[str] = set()
+    for cell in cells:
+        head = cell.partition(" ")[0]
+        if head in known or cell in known:
+            continue
+        if len(known) >= _MAX_KNOWN:
+            known.clear()
+        numbers = _numbers_of(head)
+        known.add(head if numbers is not None else cell)
+        numbers = numbers or _numbers_of(cell)
+        if numbers is None or (order := numbers.order) is None:
+            continue
+        try:
+            numbers.day(order)
+        except ValueError:
+            continue
+        yield order, cell.strip()
+
+
+def _numbers_of(text: str) -> Numbers | None:
+    try:
+        found = day_of(split_clock(tidy(text))[0])
+    except ValueError:
+        return None
+    return found if isinstance(found, Numbers) else None
+
+
+def _advice(formats: Iterable[str]) -> str:
+    shown = " or ".join(f"`date_format: {each}`" for each in formats)
+    return f"{_WRITE}, or give the list {shown}"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
 from typing import Final
 
 from engine.errors import Fault, Place, Severity
-from engine.watchlist.cell import NoPlateError, written_plate
+from engine.watchlist.cell import BAD_LETTER, NoPlateError, written_plate
 from engine.watchlist.dates import Calendar
 from engine.watchlist.definition import NOTE, Definition
 from engine.watchlist.lines import Lines
@@ -43,6 +43,7 @@ class ListCode(StrEnum):
     LETTERS = "watchlist-letters"
     LOOKS = "watchlist-looks"
     COLUMN = "watchlist-column"
+    DATES = "watchlist-dates"
 
 
 class ListError(Exception):
@@ -57,7 +58,7 @@ class ListError(Exception):
 
 
 @dataclass(slots=True)
-class _Counted:
+class Counted:
     """Rows of one kind: how many, and the line of the first."""
 
     count: int = 0
@@ -77,7 +78,12 @@ class Gathering:
         self.row_count = 0
         self.has_periods = False
         self._zone: Final = zone
-        self._calendar: Final = Calendar(zone, definition.dates)
+        #: Gives all cells with dates, of a list whose rows leave it open how to read one.
+        self.date_cells: Callable[[], Iterable[str]] = tuple
+        self._calendar: Final = Calendar(
+            zone, definition.dates, definition.date_format, lambda: self.date_cells()
+        )
+        self.is_date: Final = self._calendar.is_date
         self.starts: array[int] | None = None
         self.ends: array[int] | None = None
         self.lines: Final = Lines()
@@ -86,8 +92,8 @@ class Gathering:
         self._faults: Final[list[Fault]] = []
         self._skipped = 0
         self._beyond = 0
-        self._lettered = _Counted()
-        self._looked = _Counted()
+        self._lettered = Counted()
+        self._looked = Counted()
 
     def expect(self, kept: Sequence[str], *, has_start: bool, has_end: bool) -> None:
         """Say what the rows will have beside the plate."""
@@ -117,12 +123,25 @@ class Gathering:
         what = f"the watchlist {self.definition.name}: {what}"
         self._faults.append(Fault(place, code, what, remedy, Severity.WARNING))
 
-    def plate(self, line: int, text: str) -> str:
-        """The plate that a cell holds; "" where it holds none, which is told."""
+    def note_guessed(self, count: int, first_line: int) -> None:
+        """Report that so many lines, this the first of them, were read as cp1252."""
+        if count:
+            lines = "1 line is" if count == 1 else f"{count:,} lines are"
+            what = f"{lines} not UTF-8, read as Windows writes text in Western Europe (cp1252)"
+            self.doubt(ListCode.NOT_UTF8, what, "save the file as CSV UTF-8", first_line)
+
+    def plate(self, line: int, text: str, *, is_guessed: bool = False) -> str:
+        """The plate that a cell holds; "" where it holds none, which is told.
+
+        `is_guessed` says that letters beyond ASCII may be others: a plate with such has none.
+        """
         try:
             written = written_plate(text)
         except NoPlateError as error:
             self.skip(line, str(error))
+            return ""
+        if is_guessed and has_other_letters(written):
+            self.skip(line, BAD_LETTER)
             return ""
         if not written.isascii():
             if has_other_letters(written):
@@ -164,9 +183,9 @@ class Gathering:
             self.skip(line, f"its plate stands in {MAX_REPEATED:,} rows before it")
 
     def watchlist(self, mark: FileMark) -> Watchlist:
-        """The list of all rows; ListError where there is none, or most of a long list is bad."""
-        if not self.plates:
-            raise self._emptiness()
+        """The list of all rows; ListError where most of a long list is bad, or all of any."""
+        if not self.plates and self._skipped:
+            raise self._uselessness()
         self.row_count -= self._beyond
         if self._skipped > max(MAX_TOLD, self.row_count):
             raise self._badness()
@@ -189,9 +208,7 @@ class Gathering:
             faults=tuple(self._faults),
         )
 
-    def _emptiness(self) -> ListError:
-        if not self._skipped:
-            return ListError(ListCode.EMPTY, "the file holds no plate", "write some, or remove it")
+    def _uselessness(self) -> ListError:
         rows = (
             "its only row can't"
             if self._skipped == 1
@@ -217,6 +234,11 @@ class Gathering:
             what = f"{self._skipped:,} of its {total:,} rows {verb} left out"
             more = f", the first {MAX_TOLD} are told" if self._skipped > MAX_TOLD else ""
             self.doubt(ListCode.ROWS, f"{what}{more}", "correct them; the others are used")
+        if len(shown := self._calendar.shown) > 1:
+            day_first, month_first = (shown[order] for order in sorted(shown))
+            what = f"its dates have the day first, as in {day_first}, and the month, as in "
+            remedy = "write all of them one way, the day first or the month first"
+            self.doubt(ListCode.DATES, f"{what}{month_first}", remedy)
         if self._lettered.count:
             count = self._lettered.count
             plates = "1 plate has" if count == 1 else f"{count:,} plates have"

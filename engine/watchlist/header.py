@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from engine.watchlist.definition import NOTE, STANDING_COLUMNS, VALID_FROM, VALID_UNTIL, Definition
+from engine.watchlist.date_columns import NO_DATES, DateColumns, Named, columns_by_name
+from engine.watchlist.definition import (
+    NO_COLUMN,
+    NOTE,
+    STANDING_COLUMNS,
+    VALID_FROM,
+    VALID_UNTIL,
+    Definition,
+)
 from engine.watchlist.plate_column import (
     holds_plates,
     is_data,
@@ -29,14 +37,12 @@ _SEPARATOR_LINE: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 _OTHERS: Final = re.compile("[^a-z0-9]+")
 _QUOTED: Final = re.compile('"[^"]*"')
 _MAX_LISTED: Final = 12
+#: Rows that are looked at where the header does not tell the plates' column.
+_SAMPLE: Final = 20
 #: Names that YAML reads as they stand, be it not as a number or a truth value.
 _PLAIN_YAML: Final = re.compile(r"(?!(?i:true|false|yes|no|on|off|null|y|n)\Z)[^\W\d][\w .-]*")
 #: Words of the rule language that can't stand behind a dot.
 _WORDS: Final = frozenset({"true", "false", "null", "in"})
-
-
-#: The rows below a header, or some of them.
-Rows = Callable[[], Sequence[Sequence[str]]]
 
 
 class HeaderError(Exception):
@@ -57,7 +63,8 @@ class Layout:
     """The columns of a file by their index.
 
     `kept` are the names, as rules ask for them, and indices of all columns but the plate's and the
-    two of validity. A file without a header has its columns by number.
+    two of validity; one of these two that nobody named has its own name too. A file without a
+    header has its columns by number. `dates` is what is known of the columns of dates.
     """
 
     width: int
@@ -66,6 +73,7 @@ class Layout:
     valid_until: int | None
     kept: tuple[tuple[str, int], ...]
     has_header: bool = True
+    dates: DateColumns = NO_DATES
 
 
 def separator_line(line: str) -> str | None:
@@ -91,33 +99,46 @@ def column_name(cell: str) -> str:
 
 
 def layout_of(
-    header: Sequence[str], definition: Definition, rows: Rows = tuple, separator: str = ","
+    header: Sequence[str],
+    definition: Definition,
+    rows: Sequence[Sequence[str]] = (),
+    is_date: Callable[[str], bool] = lambda _: False,
+    separator: str = ",",
 ) -> Layout:
     """The layout of a file with that header; HeaderError where it names too little.
 
     Where the definition gives the number of the plates' column, the file has no header, and
-    `header` is its first row. `rows` gives some rows below it; it is called where names alone don't
-    tell. `separator` is that of the file, for remedies.
+    `header` is its first row. `rows` are the first below it, `is_date` says whether a cell of them
+    is a date, and `separator` is that of the file, for remedies.
     """
     if len(header) > MAX_COLUMNS:
         raise HeaderError(f"it has more than {MAX_COLUMNS} columns", "remove some")
-    columns = _Columns(header, definition, rows, separator)
+    columns = _Columns(header, definition, rows[:_SAMPLE], separator)
     places = {
         PLATE: columns.find_plates(definition.column),
-        VALID_FROM: columns.find(definition.valid_from, VALID_FROM),
-        VALID_UNTIL: columns.find(definition.valid_until, VALID_UNTIL),
+        VALID_FROM: columns.find_dates(definition.valid_from, VALID_FROM),
+        VALID_UNTIL: columns.find_dates(definition.valid_until, VALID_UNTIL),
         NOTE: columns.find(definition.note, NOTE),
     }
     plate = places[PLATE]
     assert plate is not None
     _check_distinct(places)
+    dates = columns_by_name(
+        columns.without(places.values()),
+        rows,
+        is_date,
+        wants_start=places[VALID_FROM] is None and definition.valid_from is None,
+        wants_end=places[VALID_UNTIL] is None and definition.valid_until is None,
+    )
+    start, end = places[VALID_FROM], places[VALID_UNTIL]
     return Layout(
         len(header),
         plate,
-        places[VALID_FROM],
-        places[VALID_UNTIL],
+        start if start is not None else dates.start,
+        end if end is not None else dates.end,
         _kept(columns.names, places),
         columns.has_header,
+        dates,
     )
 
 
@@ -125,7 +146,11 @@ class _Columns:
     """Columns by name, or by number in a file without a header."""
 
     def __init__(
-        self, header: Sequence[str], definition: Definition, rows: Rows, separator: str
+        self,
+        header: Sequence[str],
+        definition: Definition,
+        rows: Sequence[Sequence[str]],
+        separator: str,
     ) -> None:
         self._header: Final = header
         self._cells: Final = [cell.strip() for cell in header]
@@ -133,6 +158,18 @@ class _Columns:
         self.names: Final = [column_name(cell) if self.has_header else "" for cell in header]
         self._rows: Final = rows
         self._separator: Final = separator
+
+    def without(self, indices: Collection[int | None]) -> list[Named]:
+        """The columns that have a name, but these."""
+        return [
+            Named(index, self._cells[index], name)
+            for index, name in enumerate(self.names)
+            if name and index not in indices
+        ]
+
+    def find_dates(self, wanted: str | None, usual: str) -> int | None:
+        """The same for a column of dates, of which the definition may say that there is none."""
+        return self.find(wanted, usual) if wanted != NO_COLUMN else None
 
     def find(self, wanted: str | None, usual: str) -> int | None:
         """The index of a column, `wanted` or else the usual one; only a wanted one must be."""
@@ -150,7 +187,7 @@ class _Columns:
             raise HeaderError(what, "rename all but one of them")
         if wanted is None:
             return None
-        rows = () if any(map(is_known_name, self._cells)) else self._rows()
+        rows = () if any(map(is_known_name, self._cells)) else self._rows
         if rows and (is_data(self._header, rows) or may_be_data(self._header, rows)):
             # Its cells may be plates, which no message shows.
             what = f"the first line has no column `{wanted[:60]}`, and may be no header"
@@ -180,7 +217,7 @@ class _Columns:
             return index
         known = [at for at, cell in enumerate(self._cells) if is_known_name(cell)]
         if not known:
-            rows = self._rows()
+            rows = self._rows
             known = [
                 at
                 for at, cell in enumerate(self._cells)
@@ -192,13 +229,13 @@ class _Columns:
             names = [self._cells[at] for at in known]
             what = f"{len(known)} columns may hold the plates: {_listed(names)}"
             raise HeaderError(what, f"write {_choice(names)}", is_doubt=True)
-        return self._unnamed_plates(self._rows())
+        return self._unnamed_plates(self._rows)
 
     def _check_no_header(self, index: int) -> None:
         """HeaderError where the first row of a file with numbered columns is no row of data."""
         if self.has_header:
             return
-        rows = self._rows()
+        rows = self._rows
         is_name = is_known_name(self._cells[index])
         if is_name or not (is_data(self._header, rows) or may_be_data(self._header, rows)):
             what = "the plates' column is numbered, as in a file without a header, but this has one"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import stat
@@ -23,6 +24,7 @@ TEXT_SUFFIXES: Final = frozenset({".txt"})
 SUFFIXES: Final = CSV_SUFFIXES | TEXT_SUFFIXES
 _SHEET_SUFFIXES: Final = frozenset({".xlsx", ".xls", ".xlsm", ".ods", ".numbers"})
 _HEAD_BYTES: Final = 4_096
+_UTF16: Final = "utf-16"
 _AS_UTF8: Final = "save it as CSV UTF-8"
 
 
@@ -78,11 +80,12 @@ def _read(file: IO[bytes], mark: FileMark, definition: Definition, zone: tzinfo)
     if mark.size > MAX_FILE_BYTES:
         what = f"the file is larger than {MAX_FILE_BYTES // 1024**2} MiB"
         raise ListError(ListCode.TOO_LARGE, what, "split it into several lists")
-    _check_head(file.read(_HEAD_BYTES))
+    encoding = _encoding(file.read(_HEAD_BYTES))
     file.seek(0)
     gathering = Gathering(definition, zone)
     is_table = definition.path.suffix.lower() not in TEXT_SUFFIXES
-    with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="") as text:
+    errors = "replace" if encoding == _UTF16 else "surrogateescape"
+    with io.TextIOWrapper(file, encoding, errors=errors, newline="") as text:
         (read_csv if is_table else read_text)(text, gathering)
     found = gathering.watchlist(mark)
     return Reading(found, found.faults)
@@ -108,14 +111,18 @@ def _mark(file: IO[bytes]) -> FileMark:
     return FileMark(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def _check_head(head: bytes) -> None:
-    """Refuse what is no text at all."""
+def _encoding(head: bytes) -> str:
+    """The encoding of a file that begins so; ListError where that is no text at all."""
     if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise ListError(ListCode.NOT_UTF8, "the file is a spreadsheet, not text", _AS_UTF8)
     if head.startswith(b"\x1f\x8b"):
         raise ListError(ListCode.NOT_UTF8, "the file is compressed (gzip), not text", "unpack it")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
-        raise ListError(ListCode.NOT_UTF8, "the file is not UTF-8 (perhaps UTF-16)", _AS_UTF8)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        if not head.startswith(codecs.BOM_UTF32_LE):
+            return _UTF16
+    elif b"\0" not in head:
+        return "utf-8-sig"
+    raise ListError(ListCode.NOT_UTF8, "the file is not UTF-8 (perhaps UTF-16)", _AS_UTF8)
 
 
 def _refused(

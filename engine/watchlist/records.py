@@ -18,11 +18,15 @@ class _UnclosedError(Exception):
     """A record does not end."""
 
 
+class GuessedFields(list[str]):
+    """The fields of a record that is not UTF-8, so that their letters may be wrong."""
+
+
 class Records:
     """Iterates over (line, fields); bad records are reported and left out.
 
     The stream gives what is not UTF-8 as half surrogates (`surrogateescape`), and line ends as
-    they are. `first_line` is the number of its first line.
+    they are; such text is read as cp1252. `first_line` is the number of its first line.
     """
 
     def __init__(self, stream: TextIO, separator: str, report: Report, first_line: int = 1) -> None:
@@ -32,6 +36,9 @@ class Records:
         self._line = first_line - 1
         self._record: Final[list[str]] = []
         self._has_bad_bytes = False
+        #: The lines of records with `GuessedFields`: how many, and the first.
+        self.guessed_count = 0
+        self.first_guessed = 0
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         waiting: Iterable[str] = self._stream
@@ -49,7 +56,9 @@ class Records:
                     record.clear()
                     if self._has_bad_bytes:
                         self._has_bad_bytes = False
-                        self._report(start, NOT_UTF8)
+                        self.guessed_count += 1
+                        self.first_guessed = self.first_guessed or start
+                        yield start, GuessedFields(map(as_cp1252, fields))
                     else:
                         yield start, fields
                 return
@@ -77,9 +86,6 @@ class Records:
             yield line
 
 
-NOT_UTF8: Final = "it is not UTF-8: save the file as CSV UTF-8"
-
-
 def is_utf8(text: str) -> bool:
     """Whether text that was decoded with `surrogateescape` was UTF-8."""
     try:
@@ -87,6 +93,16 @@ def is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def as_cp1252(text: str) -> str:
+    """Text that was decoded with `surrogateescape`, as Windows writes it in Western Europe.
+
+    What was UTF-8 already stays as it is.
+    """
+    if text.isascii() or is_utf8(text):
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
 
 
 def _explained(error: csv.Error) -> str:

@@ -6,9 +6,9 @@ import re
 from typing import Final, TextIO
 
 from engine.watchlist.cell import is_clean, is_comment
-from engine.watchlist.gathering import MAX_ROWS, Gathering, ListCode, ListError
+from engine.watchlist.gathering import MAX_ROWS, Counted, Gathering, ListCode, ListError
 from engine.watchlist.plate_column import is_known_name, is_possible_name
-from engine.watchlist.records import NOT_UTF8, is_utf8
+from engine.watchlist.records import as_cp1252, is_utf8
 
 _SEPARATOR: Final = re.compile("[,;\t|]")
 _HEADER: Final = "it is a header, and a .txt file has none: name it .csv, or remove this line"
@@ -19,6 +19,7 @@ def read_text(stream: TextIO, gathering: Gathering) -> None:
     _check_definition(gathering)
     plates = gathering.plates
     count = 0
+    guessed = Counted()
     lines = enumerate(stream, 1)
     first = next(((number, line) for number, line in lines if not _is_empty(line.strip())), None)
     if first is not None and _is_header(first[1]):
@@ -27,7 +28,7 @@ def read_text(stream: TextIO, gathering: Gathering) -> None:
     for some in ((first,) if first is not None else (), lines):
         for number, line in some:
             text = line.strip()
-            plate = text if is_clean(text) else _plate(number, text, gathering)
+            plate = text if is_clean(text) else _plate(number, text, gathering, guessed)
             if plate:
                 plates[plate] = 0
                 count += 1
@@ -35,15 +36,17 @@ def read_text(stream: TextIO, gathering: Gathering) -> None:
                     what = f"the file has more than {MAX_ROWS:,} plates"
                     raise ListError(ListCode.TOO_LARGE, what, "split it into several lists")
     gathering.row_count = count
+    gathering.note_guessed(guessed.count, guessed.line)
 
 
-def _plate(number: int, line: str, gathering: Gathering) -> str:
+def _plate(number: int, line: str, gathering: Gathering, guessed: Counted) -> str:
+    is_guessed = not line.isascii() and not is_utf8(line)
+    if is_guessed:
+        line = as_cp1252(line)
+        guessed.add(number)
     if _is_empty(line):
         return ""
-    if not line.isascii() and not is_utf8(line.partition("#")[0]):
-        gathering.skip(number, NOT_UTF8)
-        return ""
-    return gathering.plate(number, line)
+    return gathering.plate(number, line, is_guessed=is_guessed)
 
 
 def _is_empty(line: str) -> bool:

@@ -31,6 +31,14 @@ class FileMark:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered:
+    """What is known of a list that is not loaded: its file, and how many rows it had."""
+
+    path: Path
+    row_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Validity:
     """From when (inclusive) until when (exclusive) each row counts, in microseconds since 1970.
 

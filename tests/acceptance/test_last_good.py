@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.test_reload import LISTED, running
+from tests.acceptance.test_reload import LISTED, await_kept, running, write_list
 from tests.support.command import alert_engine
 from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker
 from tests.support.reload_scene import BROKEN, replace, rules
-
-PATIENCE_SECONDS = 20.0
 
 
 @pytest.fixture
@@ -25,17 +22,9 @@ def gate(broker: Broker, tmp_path: Path) -> Iterator[Gate]:
         yield opened
 
 
-def write_list(gate: Gate, row_count: int) -> None:
-    text = "plate\n" + "".join(f"P{number:05}\n" for number in range(row_count))
-    replace(gate.site.folder / "stolen.csv", text)
-
-
 def run_well(gate: Gate) -> None:
-    with running(gate) as scene:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not [*gate.site.folder.glob("last-good/alerts.db/.set-*/manifest.json")]:
-            assert time.monotonic() < deadline, scene.engine.output
-            time.sleep(0.05)
+    with running(gate):
+        await_kept(gate)
 
 
 def test_a_start_with_broken_rules_runs_on_the_last_good_ones_until_they_are_mended(
@@ -75,11 +64,12 @@ def test_a_start_without_any_rules_runs_on_the_last_good_ones(gate: Gate) -> Non
 
 @pytest.mark.slow
 def test_a_list_that_was_cut_off_between_two_starts_is_not_taken(gate: Gate) -> None:
+    write_list(gate, 200)
     run_well(gate)
     write_list(gate, 1)
     with running(gate) as scene:
-        (fault,) = scene.await_event("rules.last_good")["faults"]
-        assert "shrank from 20 to 1 rows" in fault
+        line = scene.await_event("watchlist.refused")
+        assert "shrank from 200 to 1 row" in line["what"]
         # P00001 is on the list that was kept.
         assert scene.rule_of_a_plate() == "good"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from tests.support.kafka import Broker
 from tests.support.reload_scene import BROKEN, RULES, Scene, replace, rules
 
 PROMETHEUS_RULES = Path(__file__).parents[2] / "deploy/prometheus/alert-engine.rules.yml"
+PATIENCE_SECONDS = 20.0
 LISTED = """\
 watchlists: {stolen: stolen.csv}
 """ + RULES.replace('"true"', """'plate.normalized_text in watchlist("stolen")'""")
@@ -171,17 +173,110 @@ def test_deliveries_for_a_channel_that_is_gone_are_dead_and_new_ones_are_sent(ga
         assert scene.engine.wait_ready()["status"] == "ready"
 
 
-def test_a_changed_list_comes_into_force_and_one_that_was_cut_off_does_not(gate: Gate) -> None:
-    path = gate.site.folder / "stolen.csv"
-    path.write_text("plate\n" + "".join(f"X{number}\n" for number in range(20)))
+def write_list(gate: Gate, row_count: int, first: int = 0) -> None:
+    """A list of so many of the plates that are seen, from this one on."""
+    plates = "".join(f"P{number:05}\n" for number in range(first, first + row_count))
+    replace(gate.site.folder / "stolen.csv", f"plate\n{plates}")
+
+
+def test_a_short_list_comes_into_force_whatever_is_left_of_it(gate: Gate) -> None:
+    write_list(gate, 4)
     gate.site.rules.write_text(rules("v0", LISTED))
     with running(gate) as scene:
-        plates = [f"P{number:05}" for number in range(20)]
-        replace(path, "plate\n" + "\n".join(plates) + "\n")
-        assert scene.await_reload(1)["watchlists"] == {"stolen": 20}
         assert scene.rule_of_a_plate() == "v0"
-        replace(path, "plate\nP00000\n")
-        (fault,) = scene.await_event("rules.refused")["faults"]
-        assert "shrank from 20 to 1 rows" in fault
-        # P00001 is on the list that is still in force.
+        write_list(gate, 1, 1)
+        assert scene.await_reload(1)["watchlists"] == {"stolen": 1}
         assert scene.rule_of_a_plate() == "v0"
+        # The last one is removed.
+        write_list(gate, 0)
+        assert scene.await_reload(2)["watchlists"] == {"stolen": 0}
+        assert scene.rules_check()["ok"]
+        write_list(gate, 1, 2)
+        scene.await_reload(3)
+        assert scene.rule_of_a_plate() == "v0"
+
+
+def test_a_long_list_that_lost_most_of_its_rows_is_refused_until_somebody_accepts_it(
+    gate: Gate,
+) -> None:
+    write_list(gate, 200)
+    gate.site.rules.write_text(rules("v0", LISTED))
+    accept = ("lists", "accept", "stolen")
+    with running(gate) as scene:
+        await_kept(gate)
+        assert gate.site.command("check")[0] == 0
+        status, out, _ = gate.site.command(*accept)
+        assert (status, out.partition(":")[0]) == (0, "nothing to accept")
+        write_list(gate, 50, 100)
+        line = scene.await_event("watchlist.refused")
+        assert (line["level"], line["rows"], line["rows_in_force"]) == ("error", 50, 200)
+        # P00000 is on the list that is still in force, and other changes do not wait.
+        replace(gate.site.rules, rules("v1", LISTED))
+        scene.await_reload(2)
+        assert scene.rule_of_a_plate() == "v1"
+        check = scene.rules_check()
+        assert "stolen (50 rows)" in check["detail"]
+        assert "run `alert-engine lists accept stolen`" in check["faults"][0]
+        assert scene.engine.readiness()[1]["status"] == "degraded"
+        metric, _, value = alert_condition("AlertEngineWatchlistRefused").partition(" == ")
+        assert scene.engine.metric(metric, watchlist="stolen") == float(value)
+        status, out, _ = gate.site.command("check")
+        assert status == 1
+        assert "shrank from 200 to 50 rows" in out
+        assert "run `alert-engine lists accept stolen`" in out
+    # A restart makes no difference.
+    with running(gate) as scene:
+        scene.await_event("watchlist.refused")
+        assert scene.rule_of_a_plate() == "v1"
+        assert gate.site.command(*accept)[:2] == (
+            0,
+            f"accepted: stolen has 50 rows in {gate.site.folder / 'stolen.csv'}, 200 in force",
+        )
+        line = scene.await_reload(1)
+        assert (line["cause"], line["watchlists"]) == ("accepted", {"stolen": 50})
+        assert scene.rules_check()["ok"]
+        assert scene.engine.metric(metric, watchlist="stolen") == 0
+        await_kept(gate, 50)
+        assert gate.site.command("check")[0] == 0
+    with running(gate) as scene:
+        assert scene.rules_check()["ok"]
+        samples = scene.engine.metric("alert_engine_watchlist_rows", watchlist="stolen")
+        assert samples == 50
+
+
+def test_a_list_that_is_accepted_while_the_engine_is_down_counts_at_its_start(gate: Gate) -> None:
+    write_list(gate, 200)
+    gate.site.rules.write_text(rules("v0", LISTED))
+    with running(gate):
+        await_kept(gate)
+    write_list(gate, 50)
+    assert gate.site.command("lists", "accept", "stolen")[0] == 0
+    with running(gate) as scene:
+        assert scene.rules_check()["ok"]
+        rows = scene.engine.metric("alert_engine_watchlist_rows", watchlist="stolen")
+        assert rows == 50
+
+
+def test_what_can_not_be_accepted_is_told_with_a_remedy(gate: Gate) -> None:
+    write_list(gate, 3)
+    gate.site.rules.write_text(rules("v0", LISTED))
+    status, _, err = gate.site.command("lists", "accept", "stolne")
+    assert (status, "did you mean `stolen`?" in err) == (2, True)
+    status, _, err = gate.site.command("lists", "accept", "stolen")
+    assert (status, "set STATE_URL as for the engine" in err) == (2, True)
+    gate.site.rules.write_text(rules("v0", LISTED.replace("stolen.csv", "none.csv")))
+    status, _, err = gate.site.command("lists", "accept", "stolen")
+    assert (status, "there is no file" in err) == (2, True)
+
+
+def await_kept(gate: Gate, row_count: int | None = None) -> None:
+    """Wait until a set with a list of so many rows, or any set, is the last good one."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        for path in gate.site.folder.glob("last-good/alerts.db/.set-*/manifest.json"):
+            with contextlib.suppress(OSError, ValueError):
+                count = json.loads(path.read_text())["lists"]["stolen"][1]
+                if row_count in (None, count):
+                    return
+        assert time.monotonic() < deadline, "no such set was kept"
+        time.sleep(0.05)

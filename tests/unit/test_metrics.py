@@ -62,3 +62,12 @@ def test_lists_that_are_gone_are_forgotten() -> None:
     metrics.show_watchlists({"staff": 4})
     lines = [line for line in lines_of(metrics) if line.startswith("alert_engine_watchlist_rows")]
     assert lines == ['alert_engine_watchlist_rows{watchlist="staff"} 4.0']
+
+
+def test_every_list_says_whether_it_is_refused() -> None:
+    metrics = Metrics()
+    metrics.show_refused({"stolen": True, "staff": False})
+    assert metrics.total("watchlist_refused") == 1
+    metrics.show_refused({"staff": False})
+    lines = [line for line in lines_of(metrics) if line.startswith("alert_engine_watchlist_ref")]
+    assert lines == ['alert_engine_watchlist_refused{watchlist="staff"} 0.0']

@@ -98,13 +98,15 @@ PARTS = st.one_of(
         lambda pair: f'{pair[0]} in watchlist("{pair[1]}")'
     ),
     st.tuples(
-        st.sampled_from(OF_ROWS), st.sampled_from(("states", "terms")), st.sampled_from(KEYS)
+        st.sampled_from(OF_ROWS),
+        st.sampled_from(("states", "terms", "empty")),
+        st.sampled_from(KEYS),
     ).map(lambda parts: parts[0].format(f'watchlist("{parts[1]}").rows({parts[2]})')),
     st.sampled_from(KEYS).map(
         lambda key: f'["12", {key}].exists(q, watchlist("terms").rows(q).size() > 1)'
     ),
     st.tuples(
-        st.sampled_from(("noted", "dated")),
+        st.sampled_from(("noted", "dated", "empty")),
         st.sampled_from(KEYS),
         st.sampled_from(
             ('.note == "x"', ".note == null", '.note.contains("a")', '.note != "ab"',
@@ -124,6 +126,16 @@ LOGIC = st.recursive(
     ),
     max_leaves=5,
 )
+
+
+def test_rules_on_an_empty_list_alone_can_be_looked_up() -> None:
+    rules = [
+        a_rule("on", compiled(ON.format("empty"))),
+        a_rule("off", compiled(f"!({ON.format('empty')})")),
+    ]
+    matcher = IndexedMatcher(rules)
+    for event in POOL:
+        assert [match.rule.rule_id for match in matcher.match(event)] == ["off"]
 
 
 def a_listed_rule(name: str, text: str) -> Rule | None:

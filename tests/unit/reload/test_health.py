@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from engine.errors import Fault, Place, Severity
+from engine.errors import Fault, Place, Refusal, Severity
 from engine.metrics import Metrics
 from engine.reload.health import RulesHealth
 from engine.web import Check
@@ -92,3 +93,33 @@ def test_of_a_thousand_faults_the_first_are_shown(health: RulesHealth) -> None:
     shown = health.check().facts["faults"]
     assert len(shown) == 21
     assert shown[-1] == "and 980 more, see the log"
+
+
+def refusal(name: str) -> Refusal:
+    return Refusal(name, Path(f"{name}.csv"), 1_040, 100_000, True, fault(9))
+
+
+def test_a_refused_list_is_told_until_it_is_taken(health: RulesHealth, metrics: Metrics) -> None:
+    health.note_lists(["stolen", "staff"], [refusal("stolen")], NOON)
+    health.note_lists(["stolen", "staff"], [refusal("stolen")], LATER)
+    assert health.check() == Check(
+        False,
+        "10 rules in force; refused files of watchlists, which stay as they were: "
+        "stolen (1,040 rows) since 2026-03-01T12:00:00+00:00",
+        is_essential=False,
+        facts={"faults": ("a.yaml:9:1: wrong, mend it",)},
+    )
+    # The rules are those of the files.
+    assert not health.is_outdated
+    assert metrics.total("watchlist_refused") == 1
+    health.note_lists(["stolen", "staff"], [], LATER)
+    assert health.check() == Check(True, "10 rules in force")
+    assert metrics.total("watchlist_refused") == 0
+
+
+def test_faults_beside_a_refused_list_are_told_with_it(health: RulesHealth) -> None:
+    health.note_lists(["stolen"], [refusal("stolen")], NOON)
+    health.note_refused([fault(3)], NOON)
+    assert health.check().facts == {
+        "faults": ("a.yaml:3:1: wrong, mend it", "a.yaml:9:1: wrong, mend it")
+    }

@@ -186,3 +186,32 @@ def test_a_full_disk_is_an_error_and_the_set_before_stays(tmp_path: Path) -> Non
         disk.free()
         assert site.keep()
         assert site.find() != before
+
+
+def test_a_refused_list_is_kept_as_it_is_in_the_set_before(site: Site) -> None:
+    plates = site.rules / ".." / "lists" / "plates.csv"
+    lists = {"stolen": (plates, 1)}
+    digests = {path: digest_of(path) for path in site.files()}
+    assert site.last_good.keep(site.rules, digests, lists, NOON)
+    site.write(site.lists / "plates.csv", "plate\n")
+    site.write(site.rules / "a.yaml", "a: 2")
+    digests = {path: digest_of(path) for path in site.files()}
+    assert site.last_good.keep(site.rules, digests, lists, NOON, [plates])
+    found = site.find()
+    assert found.copy_of(site.rules / "a.yaml").read_text() == "a: 2"
+    assert found.copy_of(plates).read_text() == "plate\nA1\n"
+    assert site.last_good.remembered()["stolen"].row_count == 1
+
+
+def test_without_a_set_before_a_refused_list_is_not_kept(site: Site) -> None:
+    digests = {path: digest_of(path) for path in site.files()}
+    refused = [site.lists / "plates.csv"]
+    assert not site.last_good.keep(site.rules, digests, NO_LISTS, NOON, refused)
+    assert site.last_good.find() is None
+
+
+def test_a_set_that_is_damaged_remembers_nothing(site: Site) -> None:
+    assert site.last_good.remembered() == {}
+    site.keep()
+    (site.find().folder / "manifest.json").write_text("{")
+    assert LastGood(site.last_good.folder).remembered() == {}

@@ -131,9 +131,77 @@ def test_a_list_that_was_cut_off_while_the_engine_was_down_is_not_taken(place: R
     with structlog.testing.capture_logs() as logs:
         opening = start(place)
     assert opening.rule_set.watchlists["stolen"].row_count == 100
-    assert "shrank from 100 to 10 rows" in logs[0]["faults"][0]
+    (refusal,) = opening.rule_set.refusals
+    assert "shrank from 100 to 10 rows" in refusal.fault.what
+    # All else is of the files, so nothing is said of the last good rules.
+    assert (opening.kept, logs) == (None, [])
     place.write_list(90)
     assert start(place).rule_set.watchlists["stolen"].row_count == 90
+
+
+def test_rules_that_changed_come_into_force_beside_a_list_that_was_cut_off(
+    place: RulesPlace,
+) -> None:
+    place.write(RULES)
+    place.write_list(100)
+    run_well(place)
+    place.write(RULES, "second")
+    place.write_list(10)
+    opening = start(place)
+    assert ids(opening) == ["second"]
+    found = opening.rule_set.watchlists["stolen"]
+    assert (found.row_count, found.path.resolve()) == (100, place.list)
+    assert "P99" in found.plates
+    assert opening.attempt.is_current
+
+
+def test_a_list_that_was_cut_off_and_a_held_channel_stop_nothing(place: RulesPlace) -> None:
+    place.write(RULES)
+    place.write_list(100)
+    run_well(place)
+    place.write(RULES.rstrip() + '\nchannels: {hook: "${GONE}"}\n', "second")
+    place.write_list(10)
+    opening = start(place)
+    assert ids(opening) == ["second"]
+    assert opening.rule_set.watchlists["stolen"].row_count == 100
+    assert list(opening.rule_set.misconfigured) == ["hook"]
+
+
+def test_strict_refuses_a_list_that_was_cut_off(place: RulesPlace) -> None:
+    place.write(RULES)
+    place.write_list(100)
+    run_well(place)
+    place.write_list(10)
+    with pytest.raises(RulesError, match="shrank from 100 to 10 rows"):
+        start(place, strict=True)
+
+
+def test_a_list_that_was_accepted_while_the_engine_was_down_is_taken(place: RulesPlace) -> None:
+    place.write(RULES)
+    place.write_list(100)
+    run_well(place)
+    place.write_list(10)
+    place.last_good.acceptances.accept("stolen", digest_of(place.list), ManualTime().now())
+    assert start(place).rule_set.watchlists["stolen"].row_count == 10
+    place.write_list(9)
+    assert start(place).rule_set.watchlists["stolen"].row_count == 100
+
+
+def test_a_list_that_was_cut_off_beside_broken_rules_waits_with_them(place: RulesPlace) -> None:
+    place.write(RULES)
+    place.write_list(100)
+    run_well(place)
+    place.write(BROKEN.replace("rules:", "watchlists: {stolen: ../lists/stolen.csv}\nrules:"))
+    place.write_list(10)
+    opening = start(place)
+    assert opening.kept is not None
+    known = opening.known["stolen"]
+    assert (known.row_count, known.path) == (100, place.list)
+    # Once the rules are mended, the list is refused by itself.
+    place.write(RULES, "mended")
+    mended = place.source.attempt(place.source.files.look(), opening.known).result
+    assert isinstance(mended, RuleSet)
+    assert (mended.watchlists["stolen"].row_count, len(mended.refusals)) == (100, 1)
 
 
 def test_schema_and_rules_are_those_that_the_settings_name(tmp_path: Path) -> None:

@@ -3,15 +3,21 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
+from engine.reload.sighting import digest_of
+from engine.reload.watcher import REMIND_SECONDS
 from engine.rules import RuleSet
 from tests.unit.reload.place import BROKEN, PLAIN, RULES, UNSET, RulesPlace
 from tests.unit.reload.watched import PATIENCE_SECONDS, Watched, events
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -143,17 +149,116 @@ def test_broken_rules_change_nothing_until_they_are_mended(
     assert any("b.yaml:1:" in fault for fault in faults)
 
 
-def test_a_list_that_shrank_too_much_is_refused(
-    logs: list[Any], watched: Watched, place: RulesPlace
-) -> None:
-    place.write_list(10)
+def refused(watched: Watched) -> float:
+    return watched.metrics.total("watchlist_refused")
+
+
+def test_a_short_list_may_become_as_short_as_it_likes(watched: Watched, place: RulesPlace) -> None:
+    place.write_list(4)
     place.write(RULES, "listed")
     watched.await_ids("listed")
-    place.write_list(4)
-    watched.await_that(lambda: watched.health.is_outdated)
-    assert [found.watchlists["stolen"].row_count for found in watched.used.all()] == [10]
-    place.write_list(9)
-    watched.await_that(lambda: not watched.health.is_outdated)
+    for count in (1, 0):
+        place.write_list(count)
+        watched.await_rows(count)
+    assert watched.health.check().is_good
+
+
+def test_a_list_that_shrank_too_much_is_refused_and_holds_up_nothing_else(
+    logs: list[Any], watched: Watched, place: RulesPlace
+) -> None:
+    place.write_list(100)
+    place.write(RULES, "listed")
+    watched.await_ids("listed")
+    place.write_list(40)
+    watched.await_that(lambda: refused(watched) == 1)
+    check = watched.health.check()
+    assert (check.is_good, check.is_essential) == (False, False)
+    assert "stay as they were: stolen (40 rows) since" in check.detail
+    assert "alert-engine lists accept stolen" in check.facts["faults"][0]
+    place.write(RULES, "other")
+    assert watched.await_ids("other").watchlists["stolen"].row_count == 100
+    watched.await_that(lambda: bool(events(logs, "watchlist.refused")))
+    (line,) = events(logs, "watchlist.refused")
+    assert (line["watchlist"], line["rows"], line["rows_in_force"]) == ("stolen", 40, 100)
+    assert line["log_level"] == "error"
+    place.write_list(90)
+    watched.await_rows(90)
+    watched.await_that(lambda: watched.health.check().is_good)
+    assert refused(watched) == 0
+
+
+def test_a_list_that_is_accepted_comes_into_force_as_it_is(
+    logs: list[Any], watched: Watched, place: RulesPlace
+) -> None:
+    place.write_list(100)
+    place.write(RULES, "listed")
+    watched.await_ids("listed")
+    place.write_list(40)
+    watched.await_that(lambda: refused(watched) == 1)
+    acceptances = place.last_good.acceptances
+    # Of another content than the file has now it changes nothing.
+    acceptances.accept("stolen", "another digest", NOON)
+    watched.await_that(lambda: "accepted" in causes(logs))
+    assert refused(watched) == 1
+    acceptances.accept("stolen", digest_of(place.list), NOON)
+    watched.await_rows(40)
+    watched.await_that(lambda: watched.health.check().is_good)
+    # It is in force and kept, so the note has done its service.
+    watched.await_that(lambda: not acceptances.notes())
+    found = place.last_good.find()
+    assert found is not None
+    assert found.lists["stolen"][1] == 40
+
+
+def causes(logs: list[Any]) -> list[str]:
+    return [line["cause"] for line in events(logs, "rules.reloaded")]
+
+
+def is_told(logs: list[Any], count: int) -> bool:
+    return len(events(logs, "watchlist.refused")) >= count
+
+
+def test_a_refused_list_is_an_error_in_the_log_every_hour(
+    logs: list[Any], place: RulesPlace
+) -> None:
+    place.write_list(100)
+    place.write(RULES, "listed")
+    made = Watched(place)
+    with made.watcher:
+        place.write_list(40)
+        for count in (1, 2, 3):
+            made.await_that(partial(is_told, logs, count))
+            assert len(events(logs, "watchlist.refused")) == count
+            made.clock.ahead_seconds += REMIND_SECONDS
+        place.write_list(100)
+        made.await_that(lambda: refused(made) == 0)
+        told = len(events(logs, "watchlist.refused"))
+        made.clock.ahead_seconds += REMIND_SECONDS
+        made.watcher.ask()
+        made.await_that(lambda: "signal" in causes(logs))
+        assert len(events(logs, "watchlist.refused")) == told
+
+
+def test_what_is_kept_has_a_refused_list_as_it_is_in_force(
+    watched: Watched, place: RulesPlace
+) -> None:
+    place.write_list(100)
+    place.write(RULES, "listed")
+    watched.await_ids("listed")
+    watched.await_that(lambda: "listed" in kept_rules(place))
+    place.write_list(40)
+    place.write(RULES, "other")
+    watched.await_ids("other")
+    watched.await_that(lambda: "other" in kept_rules(place))
+    found = place.last_good.find()
+    assert found is not None
+    assert found.lists["stolen"][1] == 100
+    assert len(found.copy_of(place.list).read_text().splitlines()) == 101
+
+
+def kept_rules(place: RulesPlace) -> str:
+    found = place.last_good.find()
+    return found.copy_of(place.file).read_text() if found is not None else ""
 
 
 def test_who_asks_gets_a_reload_of_unchanged_files(logs: list[Any], watched: Watched) -> None:
@@ -197,16 +302,12 @@ def test_a_defect_of_ours_does_not_end_the_watch(
 def test_the_set_in_force_is_kept_at_the_start_and_after_each_reload(
     watched: Watched, place: RulesPlace
 ) -> None:
-    def kept() -> str:
-        found = place.last_good.find()
-        return found.copy_of(place.file).read_text() if found is not None else ""
-
-    watched.await_that(lambda: "first" in kept())
+    watched.await_that(lambda: "first" in kept_rules(place))
     place.write(PLAIN, "second")
-    watched.await_that(lambda: "second" in kept())
+    watched.await_that(lambda: "second" in kept_rules(place))
     place.write(BROKEN, "third")
     watched.await_that(lambda: watched.health.is_outdated)
-    assert "second" in kept()
+    assert "second" in kept_rules(place)
 
 
 def test_a_set_that_cannot_be_kept_is_told_once_and_does_no_harm(

@@ -19,13 +19,18 @@ PATIENCE_SECONDS = 20.0
 
 
 class HastyClock:
-    """Time that runs ten times as fast: what has to be quiet is so after 50 ms."""
+    """Time that runs ten times as fast: what has to be quiet is so after 50 ms.
+
+    `ahead_seconds` are added to it.
+    """
+
+    ahead_seconds = 0.0
 
     def now(self) -> datetime:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        return time.monotonic() * 10
+        return time.monotonic() * 10 + self.ahead_seconds
 
 
 class Watched:
@@ -54,6 +59,15 @@ class Watched:
 
         def is_it(rule_set: RuleSet) -> bool:
             return tuple(rule.rule_id for rule in rule_set.rules) == ids
+
+        return self.used.wait_for(1, PATIENCE_SECONDS, is_it)[-1]
+
+    def await_rows(self, count: int) -> RuleSet:
+        """The set in force, once its list `stolen` has so many rows."""
+
+        def is_it(rule_set: RuleSet) -> bool:
+            found = rule_set.watchlists.get("stolen")
+            return found is not None and found.row_count == count
 
         return self.used.wait_for(1, PATIENCE_SECONDS, is_it)[-1]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -10,11 +10,13 @@ import pytest
 
 from engine.errors import RulesError
 from engine.event import make_event
-from engine.rules import RuleSet, load_rules
+from engine.rules import RuleSet, load_rules, load_watchlists
+from engine.rules.list_reader import Known
 from engine.rules.report import as_text
-from engine.watchlist import Watchlist
+from engine.watchlist import Remembered
 from tests.unit.rules.rule_text import ROOT, faults, load, matches, schema
 
+NOW = datetime(2026, 5, 5, tzinfo=UTC)
 ON = 'plate.normalized_text in watchlist("stolen")'
 RULE = f"rules:\n  - {{id: a, notify: [], when: '{ON}'}}\n"
 PLATES = "plate,note\nABC123,red\nXYZ999,\nDEF1,\nDEF2,\n"
@@ -29,11 +31,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def again(folder: Path, known: Mapping[str, Watchlist] | None = None) -> RuleSet:
+def again(folder: Path, known: Known | None = None) -> RuleSet:
     return load_rules([folder / "rules.yaml"], schema(), {}, known=known)
 
 
-def refused(folder: Path, known: Mapping[str, Watchlist]) -> str:
+def refused(folder: Path, known: Known) -> str:
     with pytest.raises(RulesError) as caught:
         again(folder, known)
     (fault,) = caught.value.faults
@@ -112,6 +114,10 @@ def test_times_without_a_zone_are_in_the_one_given(folder: Path) -> None:
         ("{file: stolen.csv, max_shrink: 50}", "2:42: `max_shrink` can't be `50`"),
         ("{file: stolen.csv, max_shrink: -1%}", "`max_shrink` can't be `-1%`"),
         ("{file: stolen.csv, max_shrink: half}", "`max_shrink` can't be `half`"),
+        ("{file: stolen.csv, min_rows: -1}", "2:40: `min_rows` can't be `-1`, write how many"),
+        ("{file: stolen.csv, min_rows: 5%}", "`min_rows` can't be `5%`"),
+        ("{file: stolen.csv, date_format: '%d/%m/%y'}", "`date_format` can't be `%d/%m/%y`, w"),
+        ("{file: stolen.csv, dates: day_first, date_format: DD/MM/YY}", "2:61: both `dates` and"),
         ("{file: stolen.csv, column: plates}", "the header has no column `plates`"),
         ("nothing.csv", "there is no file"),
     ],
@@ -125,7 +131,7 @@ def test_a_bad_definition_is_told_at_its_place(definition: str, fault: str, fold
 def test_a_share_is_a_percentage_or_a_fraction(share: str, folder: Path) -> None:
     keys = f"{{file: stolen.csv, max_shrink: {share}}}"
     found = load(folder, f"watchlists:\n  stolen: {keys}\n{RULE}")
-    assert 0 <= found.watchlists["stolen"].definition.max_shrink <= 1
+    assert 0 <= found.watchlists["stolen"].definition.may_shrink(1) <= 1
 
 
 def test_a_name_is_unique_over_all_files(folder: Path) -> None:
@@ -167,26 +173,120 @@ def test_an_unchanged_list_is_taken_over(folder: Path) -> None:
     assert again(folder).watchlists["stolen"] is not first.watchlists["stolen"]
 
 
-def test_a_list_that_shrank_too_much_is_refused(folder: Path) -> None:
-    known = load(folder, f"watchlists:\n  stolen: stolen.csv\n{RULE}").watchlists
-    (folder / "stolen.csv").write_text("plate,note\nABC123,\nXYZ999,\n")
-    assert again(folder, known).watchlists["stolen"].row_count == 2
-    (folder / "stolen.csv").write_text("plate,note\nABC123,\n")
-    assert refused(folder, known) == (
-        "watchlist-shrunk: the watchlist stolen shrank from 4 to 1 rows, by more than its "
-        "max_shrink of 50%, restore the file; if it is right, write `max_shrink: 100%` until it "
-        "is loaded"
+PLAIN = f"watchlists:\n  stolen: stolen.csv\n{RULE}"
+
+
+def write_rows(folder: Path, count: int) -> None:
+    rows = "".join(f"P{number},\n" for number in range(count))
+    (folder / "stolen.csv").write_text(f"plate,note\n{rows}")
+
+
+def remembered(folder: Path, count: int) -> dict[str, Remembered]:
+    """The list as an engine that does not run has it kept."""
+    return {"stolen": Remembered(folder / "stolen.csv", count)}
+
+
+def test_a_list_that_shrank_too_much_stays_as_it_was_and_holds_up_nothing(folder: Path) -> None:
+    write_rows(folder, 100)
+    known = load(folder, PLAIN).watchlists
+    write_rows(folder, 50)
+    assert again(folder, known).watchlists["stolen"].row_count == 50
+    write_rows(folder, 49)
+    (folder / "rules.yaml").write_text(PLAIN.replace("id: a", "id: changed"))
+    found = again(folder, known)
+    assert [rule.rule_id for rule in found.rules] == ["changed"]
+    assert found.watchlists["stolen"].row_count == 100
+    assert found.watchlists["stolen"].is_on("P99", NOW)
+    (refusal,) = found.refusals
+    assert (refusal.name, refusal.rows, refusal.rows_before) == ("stolen", 49, 100)
+    assert str(refusal.fault) == (
+        f"{folder}/rules.yaml:2:11: the watchlist stolen shrank from 100 to 49 rows, by more than "
+        "its max_shrink of 50%, restore the file; if it is right, run `alert-engine lists accept "
+        "stolen`, or write a larger `max_shrink`"
     )
-    text = f"watchlists:\n  stolen: {{file: stolen.csv, max_shrink: 100%}}\n{RULE}"
+    # It is compared anew with each load.
+    write_rows(folder, 60)
+    mended = again(folder, found.watchlists)
+    assert (mended.watchlists["stolen"].row_count, mended.refusals) == (60, ())
+
+
+def test_a_list_that_shrank_is_a_fault_where_nothing_can_stand_in_for_it(folder: Path) -> None:
+    write_rows(folder, 49)
+    (folder / "rules.yaml").write_text(PLAIN)
+    assert refused(folder, remembered(folder, 100)).startswith("watchlist-shrunk: the watchlist")
+    # With another column it would not be the same list.
+    write_rows(folder, 100)
+    known = again(folder).watchlists
+    (folder / "rules.yaml").write_text(
+        PLAIN.replace("stolen.csv", "{file: stolen.csv, column: other}")
+    )
+    (folder / "stolen.csv").write_text("plate,other\nA1,B1\n")
+    assert refused(folder, known).startswith("watchlist-shrunk: the watchlist")
+
+
+def test_who_accepts_a_list_gets_it(folder: Path) -> None:
+    write_rows(folder, 1)
+    (folder / "rules.yaml").write_text(PLAIN)
+    asked = []
+
+    def accepts(name: str, path: Path) -> bool:
+        asked.append((name, path))
+        return True
+
+    paths, known = [folder / "rules.yaml"], remembered(folder, 100)
+    found = load_rules(paths, schema(), {}, known=known, accepts=accepts)
+    assert (found.watchlists["stolen"].row_count, found.refusals) == (1, ())
+    assert asked == [("stolen", folder / "stolen.csv")]
+
+
+@pytest.mark.parametrize(("before", "after"), [(99, 1), (4, 1), (1, 0), (99, 0), (100, 50)])
+def test_a_short_list_may_lose_all_of_its_rows(before: int, after: int, folder: Path) -> None:
+    write_rows(folder, after)
+    (folder / "rules.yaml").write_text(PLAIN)
+    assert again(folder, remembered(folder, before)).watchlists["stolen"].row_count == after
+
+
+@pytest.mark.parametrize(("share", "count"), [("0%", 4), ("20%", 10), ("90%", 1_000)])
+def test_a_share_that_is_written_counts_for_a_list_of_any_length(
+    share: str, count: int, folder: Path
+) -> None:
+    text = f"watchlists:\n  stolen: {{file: stolen.csv, max_shrink: {share}}}\n{RULE}"
+    write_rows(folder, 3)
     (folder / "rules.yaml").write_text(text)
-    assert again(folder, known).watchlists["stolen"].row_count == 1
+    assert f"max_shrink of {share}" in refused(folder, remembered(folder, count))
+    (folder / "rules.yaml").write_text(text.replace(share, "100%"))
+    assert again(folder, remembered(folder, count)).watchlists["stolen"].row_count == 3
 
 
-def test_the_share_may_be_smaller(folder: Path) -> None:
-    text = f"watchlists:\n  stolen: {{file: stolen.csv, max_shrink: 0%}}\n{RULE}"
-    known = load(folder, text).watchlists
-    (folder / "stolen.csv").write_text("plate,note\nABC123,\nXYZ999,\nDEF1,\n")
-    assert "max_shrink of 0%" in refused(folder, known)
+def test_a_list_may_have_to_have_rows(folder: Path) -> None:
+    text = f"watchlists:\n  stolen: {{file: stolen.csv, min_rows: 5}}\n{RULE}"
+    assert faults(folder, text) == [
+        "2:18: the watchlist stolen has 4 rows, fewer than its min_rows of 5, restore the file, or "
+        "write a smaller `min_rows`"
+    ]
+    write_rows(folder, 5)
+    known = again(folder).watchlists
+    write_rows(folder, 1)
+    (refusal,) = again(folder, known).refusals
+    assert "has 1 row, fewer than its min_rows of 5" in refusal.fault.what
+    assert not refusal.can_accept
+
+
+def test_dates_have_the_form_that_is_given(folder: Path) -> None:
+    (folder / "stolen.csv").write_text("plate,valid_until\nABC123,31/12/26\n")
+    keys = "{file: stolen.csv, date_format: DD/MM/YY}"
+    (rule,) = load(folder, f"watchlists:\n  stolen: {keys}\n{RULE}").rules
+    on = {"plate": {"normalized_text": "ABC123"}}
+    assert matches(rule, captured_at="2026-12-31T23:59:59Z", **on) is True
+    assert matches(rule, captured_at="2027-01-01T00:00:00Z", **on) is False
+
+
+def test_lists_are_read_without_the_rules_that_ask_for_them(folder: Path) -> None:
+    (folder / "rules.yaml").write_text("watchlists: {stolen: stolen.csv}\nrules: [{id: no good}]")
+    assert load_watchlists([folder]).watchlists["stolen"].row_count == 4
+    (folder / "stolen.csv").unlink()
+    with pytest.raises(RulesError, match="there is no file"):
+        load_watchlists([folder])
 
 
 def test_another_file_may_have_as_few_rows_as_it_has(folder: Path) -> None:

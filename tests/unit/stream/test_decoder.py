@@ -195,7 +195,11 @@ APICURIO = b"\0" + (5).to_bytes(8, "big") + body(EVENT)
         (b"<plate>ABC123</plate>", "it looks like XML", "serializer"),
         (b"ABC123", "it is text", "serializer"),
         (b"AAAAAAfABC", "(41 41 41 41) are those of a record in Base64", "the bytes themselves"),
-        (gzip.compress(GOOD, mtime=0), "(1f 8b) are those of data compressed by gzip", "compression.type"),
+        (
+            gzip.compress(GOOD, mtime=0),
+            "(1f 8b) are those of data compressed by gzip",
+            "compression.type",
+        ),
         (b"\x28\xb5\x2f\xfd\0\0", "compressed by zstd", "compression.type"),
         (b"\xff\x06\x00\x00sNaPpY", "compressed by snappy", "compression.type"),
         (b"\xac\xed\x00\x05sr", "a serialized Java object", "serializer"),

@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.watchlist.dates import ALWAYS, NEVER, Calendar, DateOrder, instant_of, moment_of
+from engine.watchlist.date_format import DateFormat
+from engine.watchlist.date_text import DateOrder
+from engine.watchlist.dates import ALWAYS, NEVER, Calendar, instant_of, moment_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -35,7 +37,6 @@ def end(text: str, calendar: Calendar | None = None) -> str:
         ("", "open", "open"),
         ("  ", "open", "open"),
         ("9999-12-31", "9999-12-31T00:00:00+00:00", "open"),
-        ("0001-01-01", "0001-01-01T00:00:00+00:00", "0001-01-02T00:00:00+00:00"),
     ],
 )
 def test_a_date_alone_is_a_whole_day(text: str, first: str, after: str) -> None:
@@ -60,17 +61,171 @@ def test_bounds_beyond_the_years_of_python_are_open() -> None:
     assert Calendar(UTC).end("9999-12-31") == NEVER
 
 
-def test_dates_with_slashes_need_an_order() -> None:
-    with pytest.raises(ValueError, match=r"day or the month first.*`dates: day_first`"):
+LAST_DAY = "2027-01-01T00:00:00+00:00"
+SIX_PM = "2026-12-31T18:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026/12/31", "2026.12.31", "2026. 12. 31.", "2026-12-31", "20261231", "31-DEC-2026",
+     "31 Dec 2026", "31DEC2026", "31/Dec/2026", "31 December 2026", "31. Dezember 2026",
+     "31.Dez.2026", "Dec 31, 2026", "December 31st, 2026", "Dec-31-2026", "2026-Dec-31",
+     "Thursday, December 31, 2026", "Thu 31 Dec 2026", "Donnerstag, 31. Dezember 2026",
+     "Do., 31.12.2026", "12/31/2026", "31/12/2026", "31-12-2026", "12-31-2026", "31.12.2026",
+     "31. 12. 2026", "\u00a031\u00a0December\u00a02026", "2026-12-31 24:00", "31.12.2026 24:00:00"],
+)  # fmt: skip
+def test_a_form_that_can_mean_one_day_only_is_that_day(text: str) -> None:
+    assert end(text) == LAST_DAY
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["12/31/2026 6:00 PM", "12/31/2026 06:00:00 pm", "12/31/2026 6:00\u202fPM", "31.12.2026 18:00",
+     "12/31/2026, 6:00 p.m.", "2026/12/31 18:00", "31-DEC-2026 18:00:00", "2026-12-31 18:00:00 UTC",
+     "2026-12-31T18:00:00Z", "2026-12-31T18:00:00.0000000Z", "2026-12-31 18:00:00,000",
+     "2026-12-31 18:00:00.0000000", "2026-12-31 19:00:00 +0100", "2026-12-31T13:00:00-05:00",
+     "2026-12-31 20:00+02", "Thu, 31 Dec 2026 18:00:00 GMT", "Thu, 31 Dec 2026 19:00:00 +0100",
+     "20261231T180000Z", "2026-12-31t18:00"],
+)  # fmt: skip
+def test_a_time_of_day_may_stand_behind_it(text: str) -> None:
+    assert (start(text), end(text)) == (SIX_PM, SIX_PM)
+
+
+@pytest.mark.parametrize(("text", "hour"), [("12:30 AM", 0), ("12:30 pm", 12), ("11:30 PM", 23)])
+def test_a_clock_of_twelve_hours_begins_with_twelve(text: str, hour: int) -> None:
+    assert start(f"12/31/2026 {text}") == f"2026-12-31T{hour:02}:30:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "NULL", "null", "N/A", "NA", "n.a.", "#N/A", "-", "--", "\u2013", "None", "nil", "NaT",
+     "NaN", "(null)", "\\N", "0000-00-00", "0000-00-00 00:00:00", "00000000", "00.00.0000",
+     "0001-01-01", "0001-01-01T00:00:00"],
+)  # fmt: skip
+def test_databases_and_people_have_many_ways_to_say_none(text: str) -> None:
+    assert (start(text), end(text)) == ("open", "open")
+
+
+@pytest.mark.parametrize(
+    "text", ["never", "Forever", "permanent", "unbefristet", "infinity", "9999-12-31",
+             "9999-12-31 23:59:59", "31.12.9999", "12/31/9999", "31-DEC-9999"]
+)  # fmt: skip
+def test_an_end_may_never_come(text: str) -> None:
+    assert end(text) == "open"
+
+
+def test_a_beginning_is_no_end() -> None:
+    with pytest.raises(ValueError, match="is no date"):
+        start("never")
+    assert start("-infinity") == "open"
+
+
+def test_a_date_whose_day_may_be_the_month_needs_an_order() -> None:
+    with pytest.raises(ValueError, match=r"first.*`date_format: DD/MM/YYYY` or .*MM/DD/YYYY`"):
         start("01/02/2026")
+    with pytest.raises(ValueError, match=r"`date_format: DD-MM-YYYY`"):
+        start("01-02-2026")
+    # The same either way.
+    assert start("05/05/2026").startswith("2026-05-05")
     assert start("01/02/2026", Calendar(UTC, DateOrder.DAY_FIRST)).startswith("2026-02-01")
     assert start("01/02/2026", Calendar(UTC, DateOrder.MONTH_FIRST)).startswith("2026-01-02")
 
 
 @pytest.mark.parametrize(
+    ("others", "text", "day"),
+    [
+        (["12/31/2026"], "01/02/2026", "2026-01-02"),
+        (["31/12/2026"], "01/02/2026", "2026-02-01"),
+        (["x", "", "31/31/2026", "1/13/2026 11:59 PM"], "01/02/2026 08:00", "2026-01-02"),
+    ],
+)
+def test_one_cell_shows_how_all_of_the_list_are_read(
+    others: list[str], text: str, day: str
+) -> None:
+    assert start(text, Calendar(UTC, cells=lambda: [*others, text])).startswith(day)
+
+
+def test_cells_of_both_orders_show_nothing() -> None:
+    calendar = Calendar(UTC, cells=lambda: ["12/31/2026", "31/12/2026"])
+    with pytest.raises(ValueError, match="the day or the month first"):
+        calendar.start("01/02/2026")
+    assert start("12/31/2026", calendar).startswith("2026-12-31")
+    assert {*calendar.shown} == {*DateOrder}
+
+
+def test_an_order_that_is_given_is_not_overruled() -> None:
+    calendar = Calendar(UTC, DateOrder.DAY_FIRST, cells=lambda: ["12/31/2026"])
+    assert start("01/02/2026", calendar).startswith("2026-02-01")
+    with pytest.raises(ValueError, match="is no date"):
+        calendar.start("12/31/2026")
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("31/12/26", "`date_format: DD/MM/YY` or `date_format: YY/MM/DD`"),
+        ("12/31/26", "`date_format: MM/DD/YY`"),
+        ("31.12.99", "`date_format: DD.MM.YY`"),
+        ("31-DEC-26", "`date_format: DD-MON-YY`"),
+        ("Dec 31, 26 18:00", "`date_format: MON DD, YY`"),
+    ],
+)
+def test_a_year_of_two_digits_needs_a_format(text: str, remedy: str) -> None:
+    with pytest.raises(ValueError, match="has a year of two digits") as caught:
+        start(text)
+    assert str(caught.value).endswith(f"or give the list {remedy}")
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "day"),
+    [
+        ("DD/MM/YY", "31/12/26", "2026-12-31"),
+        ("DD/MM/YY", "1/2/26", "2026-02-01"),
+        ("MM/DD/YY", "12/31/26", "2026-12-31"),
+        ("YY/MM/DD", "26/12/31", "2026-12-31"),
+        ("DD-MON-YY", "31-DEC-26", "2026-12-31"),
+        ("DD.MM.YY", "31.12.69", "2069-12-31"),
+        ("DDMMYY", "311226", "2026-12-31"),
+        ("DD/MM/YYYY", "01/02/2026", "2026-02-01"),
+        ("MM/DD/YYYY", "01/02/2026", "2026-01-02"),
+        ("D. MMMM YYYY", "1. März 2026", "2026-03-01"),
+        # What has another form is read by it, and by the order of the format.
+        ("DD/MM/YY", "01/02/2026", "2026-02-01"),
+        ("DD/MM/YY", "2026-12-31", "2026-12-31"),
+        ("DD/MM/YY", "Dec 31, 2026", "2026-12-31"),
+    ],
+)
+def test_a_format_says_how_dates_are_written(form: str, text: str, day: str) -> None:
+    calendar = Calendar(UTC, date_format=DateFormat.parse(form))
+    assert start(text, calendar) == f"{day}T00:00:00+00:00"
+    assert start(f"{text} 18:30", calendar) == f"{day}T18:30:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("12/31/26", "month must be in 1..12"),
+        ("31/12/99", "the year may be 1999 or 2099: write it with four digits"),
+        ("31.12.26", "is no date of the form DD/MM/YY"),
+    ],
+)
+def test_what_does_not_fit_the_format_is_told(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match="is no date") as caught:
+        Calendar(UTC, date_format=DateFormat.parse("DD/MM/YY")).start(text)
+    assert reason in str(caught.value)
+
+
+def test_a_number_of_a_spreadsheet_is_told() -> None:
+    with pytest.raises(ValueError, match="format its column as a date"):
+        start("46387")
+
+
+@pytest.mark.parametrize(
     "text",
-    ["soon", "2026", "2026-13-01", "2026-02-30", "31.31.2026", "2026-12-31T25:00", "12-31-2026",
-     "2026-W01-1", "1.2.26", "2026-12-31T", "\u0662\u0660\u0662\u0666-12-31"],
+    ["soon", "2026", "2026-13-01", "2026-02-30", "31.31.2026", "2026-12-31T25:00", "31/31/2026",
+     "2026-W01-1", "45/67/89", "2026-12-31T", "\u0662\u0660\u0662\u0666-12-31", "01.31.2026",
+     "31 Foo 2026", "30 Feb 2026", "12/31/2026 13:00 PM", "12/31/2026 0:00 AM", "2026/12/31 24:01",
+     "2026-12-31 18:00 CET", "December 2026", "1/2/3/2026", "31/12/026"],
 )  # fmt: skip
 def test_what_is_no_date_is_told(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no date.*write it like 2026-12-31"):
@@ -80,3 +235,21 @@ def test_what_is_no_date_is_told(text: str) -> None:
 def test_instants_are_exact_to_the_microsecond() -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
     assert moment_of(instant_of(moment)) == moment
+
+
+def test_what_is_remembered_of_a_cell_changes_no_other() -> None:
+    calendar = Calendar(UTC, DateOrder.MONTH_FIRST)
+    cells = {
+        f"{month}/{day}/2026 {hour}:05 {half}": (
+            month,
+            day,
+            hour % 12 + (12 if half == "PM" else 0),
+        )
+        for month in (1, 2, 12)
+        for day in (1, 11, 28)
+        for hour in (1, 11, 12)
+        for half in ("AM", "PM")
+    }
+    for text, (month, day, hour) in [*cells.items(), *cells.items()]:
+        expected = datetime(2026, month, day, hour, 5, tzinfo=UTC)
+        assert moment_of(calendar.start(text)) == moment_of(calendar.end(text)) == expected

@@ -69,7 +69,7 @@ def test_columns_are_found_by_the_names_that_the_definition_gives() -> None:
 
 def plates_of(header: list[str], *rows: list[str], **keys: str) -> int:
     """The plates' column of a file with that header and rows."""
-    return layout_of(header, definition(Path("list.csv"), **keys), lambda: rows).plate
+    return layout_of(header, definition(Path("list.csv"), **keys), rows).plate
 
 
 def refusal(header: list[str], *rows: list[str], **keys: str) -> HeaderError:

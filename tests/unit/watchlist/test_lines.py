@@ -32,7 +32,7 @@ def test_every_row_has_its_line(heights: list[int]) -> None:
         ("sep=,\n\nplate,note\nA1,\n\n# x,\nB1,\n", [4, 7]),
         ('plate,note\nA1,"x\ny"\nB1,\n', [2, 4]),
         ("plate,note\n-,\nA1,\n-,\nB1,\n", [3, 5]),
-        ("plate,valid_until\nA1,never\nB1,\n", [3]),
+        ("plate,valid_until\nA1,soon\nB1,\n", [3]),
     ],
 )
 def test_the_lines_are_those_of_the_file(text: str, wanted: list[int], tmp_path: Path) -> None:

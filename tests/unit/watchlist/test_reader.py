@@ -13,7 +13,7 @@ import pytest
 
 from engine.errors import Place
 from engine.watchlist import read_watchlist
-from tests.unit.watchlist.list_files import definition, faults, good, read
+from tests.unit.watchlist.list_files import definition, faults, good, note, read
 
 
 def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
@@ -72,8 +72,12 @@ def test_another_definition_or_zone_reads_the_file_again(tmp_path: Path) -> None
         ("list.xlsx", b"PK\x03\x04", "is a spreadsheet, save it as CSV UTF-8"),
         ("list.csv", b"PK\x03\x04rest", "the file is a spreadsheet, not text"),
         ("list.csv", b"\xd0\xcf\x11\xe0rest", "the file is a spreadsheet, not text"),
-        ("list.csv", "plate\nABC1".encode("utf-16"), "not UTF-8 (perhaps UTF-16)"),
-        ("list.csv", gzip.compress(b"plate\nABC1", mtime=0), "compressed (gzip), not text, unpack it"),
+        ("list.csv", "plate\nABC1".encode("utf-32"), "not UTF-8 (perhaps UTF-16)"),
+        (
+            "list.csv",
+            gzip.compress(b"plate\nABC1", mtime=0),
+            "compressed (gzip), not text, unpack it",
+        ),
         ("list.csv", "plate\nABC1".encode("utf-16-le"), "not UTF-8 (perhaps UTF-16)"),
         ("list.json", b"[]", "is no .csv, .tsv or .txt file"),
         ("list", b"ABC1", "is no .csv, .tsv or .txt file"),
@@ -83,6 +87,23 @@ def test_what_is_no_list_is_refused(name: str, text: bytes, part: str, tmp_path:
     (fault,) = faults(tmp_path, text, name=name)
     assert fault.startswith("rules.yaml:2:3: the watchlist stolen: ")
     assert part in fault
+
+
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", ["list.csv", "list.txt"])
+def test_utf16_is_read_where_the_file_says_so(name: str, order: str, tmp_path: Path) -> None:
+    text = "plate\tnote\nABC1\tM\u00fcller \u010d\n" if name == "list.csv" else "ABC1\nX-2\n"
+    found = good(tmp_path, f"\ufeff{text}".encode(order), name=name)
+    assert "ABC1" in found.plates
+    assert found.faults == ()
+    if name == "list.csv":
+        assert note(found, "ABC1") == "M\u00fcller \u010d"
+
+
+def test_utf16_that_is_cut_off_costs_its_last_row_at_most(tmp_path: Path) -> None:
+    found = good(tmp_path, "\ufeffplate\nABC1\nABC2".encode("utf-16-le")[:-1])
+    assert {*found.plates} == {"ABC1"}
+    assert "has a letter that is not UTF-8" in found.faults[0].what
 
 
 def test_a_missing_file_is_told_where_it_is_named(tmp_path: Path) -> None:

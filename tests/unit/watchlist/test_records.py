@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from engine.watchlist.records import MAX_LINES, NOT_UTF8, Records, is_utf8
+from engine.watchlist.records import MAX_LINES, GuessedFields, Records, as_cp1252, is_utf8
 
 
 def records(text: str | bytes) -> tuple[list[tuple[int, list[str]]], list[tuple[int, str]]]:
@@ -57,10 +57,25 @@ def test_a_field_without_end_is_told() -> None:
     assert "more than 131,072 characters" in told[0][1]
 
 
-def test_what_is_not_utf8_costs_its_record_only() -> None:
-    found, told = records('a,b\nc,Müller\nd,e\n"f\nü",g\nh,i\n'.encode("latin-1"))
-    assert found == [(1, ["a", "b"]), (3, ["d", "e"]), (6, ["h", "i"])]
-    assert told == [(2, NOT_UTF8), (4, NOT_UTF8)]
+def test_what_is_not_utf8_is_read_as_windows_writes_it() -> None:
+    text = b'a,b\nc,M\xfcller\nd,\xc3\xbc\n"f\n\x80 5\x96",g\nh,i\n\x81,\xc3\xbc\n'
+    found, told = records(text)
+    assert [fields for _, fields in found] == [
+        ["a", "b"],
+        ["c", "Müller"],
+        ["d", "ü"],
+        ["f\n€ 5–", "g"],
+        ["h", "i"],
+        ["\ufffd", "ü"],
+    ]
+    guessed = [line for line, fields in found if isinstance(fields, GuessedFields)]
+    assert guessed == [2, 4, 7]
+    assert told == []
+
+
+def test_text_in_cp1252_has_its_letters() -> None:
+    assert as_cp1252("ü") == "ü"
+    assert as_cp1252(b"G\xfcltig bis".decode("utf-8", "surrogateescape")) == "Gültig bis"
 
 
 def test_zero_bytes_are_text() -> None:

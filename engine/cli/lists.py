@@ -1,0 +1,79 @@
+"""`alert-engine lists`: the watchlists of a running engine."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.errors import AlertEngineError
+from engine.reload import LastGood, digest_of, last_good_of
+from engine.rules import load_watchlists
+from engine.rules.findings import suggestion
+from engine.settings import Settings
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `lists` and its actions to the command line."""
+    parser = commands.add_parser(
+        "lists",
+        help="accept a watchlist that became much shorter",
+        description="Speaks to the engine of STATE_URL, whether it runs or not.",
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    accept = actions.add_parser(
+        "accept",
+        help="take over a list although it lost many rows",
+        description="Accepts the file of a list as it is now. A running engine takes it over at "
+        "once, another one at its next start.",
+    )
+    accept.add_argument("name", metavar="NAME", help="what the rules call the list")
+    accept.add_argument(
+        "--rules",
+        type=Path,
+        metavar="PATH",
+        help="the rule file or folder that defines it (default: RULES_PATH, else rules/)",
+    )
+    accept.set_defaults(command=accept_list)
+
+
+def accept_list(arguments: argparse.Namespace) -> int:
+    """Accept one list; 0 also where there is nothing to accept."""
+    settings = Settings.from_environment()
+    name, last_good = str(arguments.name), last_good_of(settings)
+    lists = load_watchlists(
+        [arguments.rules or settings.rules_path],
+        known={},
+        zone=settings.event_timezone,
+    )
+    found = lists.watchlists.get(name)
+    if found is None:
+        known = sorted(lists.watchlists)
+        otherwise = f"there are: {', '.join(known)}" if known else "the rules define none"
+        raise AlertEngineError(
+            f"there is no watchlist {name!r}, {suggestion(name, known, otherwise)}"
+        )
+    before = last_good.remembered().get(name)
+    if before is None:
+        raise AlertEngineError(
+            f"no engine keeps the list {name} in {last_good.folder}, "
+            "set STATE_URL as for the engine, or run the command in its container"
+        )
+    rows = f"{found.row_count:,} rows in {found.path}, {before.row_count:,} in force"
+    if found.row_count >= before.row_count or last_good.acceptances.accepts(name, found.path):
+        sys.stdout.write(f"nothing to accept: {name} has {rows}\n")
+        return 0
+    _write(last_good, name, digest_of(found.path))
+    sys.stdout.write(f"accepted: {name} has {rows}\n")
+    return 0
+
+
+def _write(last_good: LastGood, name: str, digest: str) -> None:
+    try:
+        last_good.acceptances.accept(name, digest, datetime.now(UTC))
+    except OSError as error:
+        raise AlertEngineError(
+            f"{last_good.folder} can't be written ({error.strerror or error}), "
+            "run the command as the engine's user"
+        ) from error

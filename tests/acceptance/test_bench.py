@@ -67,6 +67,7 @@ def test_json_tells_the_machine_and_each_size_in_order(tmp_path: Path) -> None:
     assert {"cpu", "architecture", "model", "power_mode", "python", "engine"} <= {*machine}
 
 
+@pytest.mark.slow
 def test_a_table_is_for_people_and_pictures_are_drawn(tmp_path: Path) -> None:
     report = bench(tmp_path, "--sizes", "10,site", "--plot", "curve.png")
     assert (report.status, report.stderr) == (0, "")
@@ -76,6 +77,7 @@ def test_a_table_is_for_people_and_pictures_are_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
+@pytest.mark.slow
 def test_ones_own_rules_are_measured_without_their_secrets(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(RULES)
     report = bench(tmp_path, "--rules", "mine.yaml", "--format", "json", "--plot", "mine.svg")
@@ -87,6 +89,7 @@ def test_ones_own_rules_are_measured_without_their_secrets(tmp_path: Path) -> No
     assert "your 2 rules" in (tmp_path / "mine.svg").read_text()
 
 
+@pytest.mark.slow
 def test_ones_own_rules_stand_beside_made_up_ones(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(RULES)
     report = bench(tmp_path, "--rules", "mine.yaml", "--sizes", "10")
@@ -195,6 +198,7 @@ class Terminal:
         os.close(master)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_with_what_was_measured(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "--sizes", "10,30000", "--seconds", "0.05", "--format", "json")
     try:

@@ -18,6 +18,8 @@ from engine.cli.init import COMPOSE_FILE
 from tests.support.command import Finished
 from tests.support.fresh_copy import copy_tree, make_environment
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SAMPLES = ("rules/alert_rules.yaml", "rules/cel_examples.yaml")
 WRITTEN = (*SAMPLES, ".env", COMPOSE_FILE)
@@ -222,7 +224,6 @@ def test_an_editable_install_refers_to_the_checkout_and_copies_nothing(tmp_path:
     assert "_packaged" not in finder
 
 
-@pytest.mark.slow
 def test_a_wheel_made_of_the_source_distribution_is_the_same(wheel: Path, tmp_path: Path) -> None:
     copy = copy_tree(tmp_path / "checkout")
     archive = build(copy, tmp_path / "sdist", "sdist")

@@ -74,6 +74,7 @@ def test_a_list_that_was_cut_off_between_two_starts_is_not_taken(gate: Gate) -> 
         assert scene.rule_of_a_plate() == "good"
 
 
+@pytest.mark.slow
 def test_strict_refuses_broken_rules(gate: Gate) -> None:
     run_well(gate)
     replace(gate.site.rules, rules("bad", BROKEN))
@@ -102,6 +103,7 @@ def test_the_last_good_rules_run_with_a_channel_held_whose_variable_is_unset(gat
         assert "HOOK_URL" in scene.await_event("channel.misconfigured")["faults"][0]
 
 
+@pytest.mark.slow
 def test_an_unset_variable_holds_its_channel_and_its_alerts_wait_for_the_restart(
     gate: Gate,
 ) -> None:

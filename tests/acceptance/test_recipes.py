@@ -91,6 +91,7 @@ def runs_of(commands: tuple[str, ...]) -> Iterator[list[str]]:
         yield words
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("name", "steps"), [("Add a CEL function", 4), ("Add a channel", 6)])
 def test_a_recipe_followed_word_by_word_ends_green(name: str, steps: int, tree: Path) -> None:

@@ -128,6 +128,7 @@ def test_broken_rules_change_nothing_and_are_told_until_they_are_mended(gate: Ga
         assert scene.rule_of_a_plate() == "v2"
 
 
+@pytest.mark.slow
 def test_a_signal_loads_unchanged_rules_and_wakes_a_held_channel(gate: Gate) -> None:
     locked = Answer(401)
     gate.hook.script.clear(lambda request: locked)
@@ -156,6 +157,7 @@ def test_deliveries_that_wait_go_to_the_changed_url_of_their_channel(gate: Gate)
         assert (request.path, request.json()["alert"]["message"]) == ("/alerts/moved", plate)
 
 
+@pytest.mark.slow
 def test_deliveries_for_a_channel_that_is_gone_are_dead_and_new_ones_are_sent(gate: Gate) -> None:
     gate.hook.script.clear(lambda request: Answer(404))
     gate.see()
@@ -196,6 +198,7 @@ def test_a_short_list_comes_into_force_whatever_is_left_of_it(gate: Gate) -> Non
         assert scene.rule_of_a_plate() == "v0"
 
 
+@pytest.mark.slow
 def test_a_long_list_that_lost_most_of_its_rows_is_refused_until_somebody_accepts_it(
     gate: Gate,
 ) -> None:
@@ -244,6 +247,7 @@ def test_a_long_list_that_lost_most_of_its_rows_is_refused_until_somebody_accept
         assert samples == 50
 
 
+@pytest.mark.slow
 def test_a_list_that_is_accepted_while_the_engine_is_down_counts_at_its_start(gate: Gate) -> None:
     write_list(gate, 200)
     gate.site.rules.write_text(rules("v0", LISTED))
@@ -257,6 +261,7 @@ def test_a_list_that_is_accepted_while_the_engine_is_down_counts_at_its_start(ga
         assert rows == 50
 
 
+@pytest.mark.slow
 def test_what_can_not_be_accepted_is_told_with_a_remedy(gate: Gate) -> None:
     write_list(gate, 3)
     gate.site.rules.write_text(rules("v0", LISTED))

@@ -60,6 +60,7 @@ def gate(broker: Broker, tmp_path: Path) -> Iterator[Gate]:
         yield opened
 
 
+@pytest.mark.slow
 def test_a_set_that_is_replaced_is_gone_also_the_first(gate: Gate) -> None:
     site = gate.site
     done = subprocess.run(

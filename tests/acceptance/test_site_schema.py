@@ -70,6 +70,7 @@ def is_of_the_last(request: Request) -> bool:
     return bool(alert["rule_id"] == "seen" and alert["message"].startswith("SITE01"))
 
 
+@pytest.mark.slow
 def test_an_avro_timestamp_is_the_instant_and_reads_as_iso_8601_everywhere(
     site: Site, hook: HttpReceiver
 ) -> None:

@@ -73,6 +73,7 @@ def site(
         yield Site(tmp_path, broker, registry.url, RULES, environment)
 
 
+@pytest.mark.slow
 def test_people_read_the_sites_time_and_programs_iso_8601(
     site: Site, services: Services, https_receiver: HttpReceiver, smtp_receiver: SmtpReceiver
 ) -> None:

@@ -39,6 +39,7 @@ def scene(
         yield opened
 
 
+@pytest.mark.slow
 def test_server_errors_are_tried_three_times_more_at_doubling_distance(
     scene: WebhookScene,
 ) -> None:
@@ -62,6 +63,7 @@ def test_retry_after_is_obeyed(scene: WebhookScene) -> None:
     assert second >= 1
 
 
+@pytest.mark.slow
 def test_a_message_that_always_fails_does_not_stop_the_others(scene: WebhookScene) -> None:
     hook = scene.hooks["poison"]
 
@@ -116,6 +118,7 @@ def test_a_refused_message_is_dead_at_once_and_the_next_one_goes(scene: WebhookS
     assert not scene.is_held("refused")
 
 
+@pytest.mark.slow
 def test_a_webhook_that_hangs_is_tried_again_while_mail_goes_on(scene: WebhookScene) -> None:
     hook = scene.hooks["hanging"]
     hook.answer(HANG)
@@ -142,6 +145,7 @@ def test_a_request_reset_unanswered_is_repeated_under_the_same_key(scene: Webhoo
     assert scene.await_state("ambiguous", "AMBIGUOUS1", "sent")["tries"] == 2
 
 
+@pytest.mark.slow
 def test_a_webhook_that_is_away_is_held_and_loses_nothing(scene: WebhookScene) -> None:
     hook = scene.hooks["away"]
     hook.down()

@@ -98,6 +98,7 @@ def test_a_schema_named_by_a_guid_in_a_header_is_understood(gate: Gate) -> None:
     assert len(asked) == 1
 
 
+@pytest.mark.slow
 def test_a_guid_in_front_and_an_unknown_one_are_told_apart(gate: Gate) -> None:
     camera = Camera(gate, EVENT_SCHEMA.read_text(), **HEADER)
     value, ((_, mark),) = camera.see("GUID01")

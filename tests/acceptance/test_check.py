@@ -40,8 +40,12 @@ WRONG = "  - {id: b, when: 'plate', notify: []}\n"
 @pytest.mark.parametrize(
     ("rules", "ending"),
     [
-        (WRONG, "1 fault: the rules can't be loaded"),
-        (WRONG + WRONG.replace("b,", "c,"), "2 faults: the rules can't be loaded"),
+        pytest.param(WRONG, "1 fault: the rules can't be loaded", marks=pytest.mark.slow),
+        pytest.param(
+            WRONG + WRONG.replace("b,", "c,"),
+            "2 faults: the rules can't be loaded",
+            marks=pytest.mark.slow,
+        ),
         (WRONG + WARNED, "1 fault, 1 warning: the rules can't be loaded"),
         (
             WRONG + WRONG.replace("b,", "c,") + WARNED + WARNED.replace("a,", "d,"),

@@ -108,6 +108,7 @@ def summary(text: str) -> dict[str, str]:
     return dict(ROW.findall(text))
 
 
+@pytest.mark.slow
 def test_five_seconds_of_plates_make_alerts(demos: Demos) -> None:
     assert demos.shipped.wait(DEMO_SECONDS) == 0, demos.shipped.output
     assert demos.shipped.stderr == ""

@@ -43,6 +43,7 @@ def retire(victims: Sequence[Victim]) -> None:
         victim.judge()
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_step_loses_nothing(broker: Broker, tmp_path: Path) -> None:
     faults = ["read:2", "store:2", "commit:2", "sent:5", "mark:7"]
     with open_victims(broker, tmp_path, len(faults), **SHORT_SESSION) as victims:

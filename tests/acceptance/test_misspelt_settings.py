@@ -33,7 +33,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("arguments", [("check",), ("test",), ("alerts", "redeliver")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check",),
+        pytest.param(("test",), marks=pytest.mark.slow),
+        pytest.param(("alerts", "redeliver"), marks=pytest.mark.slow),
+    ],
+)
 def test_a_command_warns_on_standard_error(folder: Path, arguments: tuple[str, ...]) -> None:
     if arguments[0] == "alerts":
         variables = {"STATE_URL": f"sqlite:///{folder}/none.db"}

@@ -218,6 +218,7 @@ def is_told(logs: list[Any], count: int) -> bool:
     return len(events(logs, "watchlist.refused")) >= count
 
 
+@pytest.mark.slow
 def test_a_refused_list_is_an_error_in_the_log_every_hour(
     logs: list[Any], place: RulesPlace
 ) -> None:

@@ -64,7 +64,10 @@ class Housekeeper:
         self._metrics.dead_letters_waiting.set(rows["dead_letters"])
 
     def _sweep(self) -> None:
-        while self._store.sweep(self._retention_seconds, self.longest_cooldown_seconds):
+        now_us = self._store.begin_sweep()
+        while self._store.sweep(
+            self._retention_seconds, self.longest_cooldown_seconds, now_us=now_us
+        ):
             if self._stop.wait(PAUSE_SECONDS):
                 return
 

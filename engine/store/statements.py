@@ -6,6 +6,10 @@ from __future__ import annotations
 from typing import Final
 
 META: Final = "SELECT value FROM meta WHERE name = :name"
+SET_META: Final = """
+INSERT INTO meta (name, value) VALUES (:name, :value)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
 PROBE: Final = "UPDATE meta SET value = :now_us WHERE name = 'probe'"
 
 HAS_ALERT: Final = "SELECT 1 FROM alerts WHERE digest = :digest AND rule_id = :rule_id"
@@ -93,6 +97,15 @@ MARK_DEAD: Final = """
 UPDATE deliveries SET state = 'dead', tries = tries + :tries, reason = :reason,
     detail = :detail, changed_us = :now_us
 WHERE delivery_id = :delivery_id AND state = 'waiting'
+"""
+MOVE_WAITING: Final = """
+UPDATE deliveries SET waiting_since_us = waiting_since_us + :ahead_us
+WHERE state = 'waiting' AND waiting_since_us <= :before_us
+"""
+BRING_BACK_WAITING: Final = """
+UPDATE deliveries SET waiting_since_us = CASE
+    WHEN waiting_since_us < :before_us THEN waiting_since_us + :ahead_us ELSE :now_us END
+WHERE state = 'waiting' AND waiting_since_us > :now_us
 """
 HAND_OVER: Final = """
 INSERT INTO deliveries (

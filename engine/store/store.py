@@ -119,6 +119,16 @@ class DeliveryStore(Protocol):
     def holds(self) -> list[Hold]:
         """Every held target."""
 
+    def last_seen_us(self) -> int | None:
+        """When an engine last said that it runs, by its wall clock; None before the first time."""
+
+    def keep_time(self, now_us: int, ahead_us: int = 0) -> None:
+        """An engine runs, and its wall clock shows `now_us`, which is `ahead_us` too much.
+
+        What waits is moved so far that it has not waited any longer for that, and nothing waits
+        since an instant to come. A clock that was put back is ahead by less than 0.
+        """
+
     def changes_token(self) -> int:
         """A number that changes when somebody asked for a redelivery: cheap, ask every second.
 
@@ -148,13 +158,24 @@ class ArchiveStore(Protocol):
         argument all holds, are released even if no delivery is dead.
         """
 
+    def begin_sweep(self) -> int:
+        """The instant by which old rows are told from young ones in the sweep to come.
+
+        It is now, but at most a day later than in the sweep before: a clock that is years ahead
+        removes no more than a day's rows with each sweep, until somebody sets it right.
+        """
+
     def sweep(
-        self, retention_seconds: float, longest_cooldown_seconds: float, limit: int = 200
+        self,
+        retention_seconds: float,
+        longest_cooldown_seconds: float,
+        limit: int = 200,
+        now_us: int | None = None,
     ) -> int:
         """Remove at most `limit` old alerts in one short transaction; the number removed.
 
         Call again, with a pause, until it is 0. Never removes an alert with an open delivery
-        or one that a cooldown may need.
+        or one that a cooldown may need. Rows are old by `now_us`, the wall clock unless given.
         """
 
     def rows(self) -> Mapping[str, int]:

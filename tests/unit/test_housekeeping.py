@@ -50,3 +50,13 @@ def test_a_store_in_trouble_ends_nothing(store: Store) -> None:
     store.close()
     with Housekeeper(store, Metrics(), DAY_SECONDS, 300) as housekeeper:
         housekeeper.tidy()
+
+
+def test_a_clock_that_jumps_a_year_ahead_sweeps_no_alert_of_today(tmp_path: Path) -> None:
+    now = [time.time()]
+    with open_store(f"sqlite:///{tmp_path}/alerts.db", clock=lambda: now[0]) as store:
+        Housekeeper(store, Metrics(), 30 * DAY_SECONDS, 300).tidy()
+        store.save([old_alert(number) for number in range(3)])
+        now[0] += 365 * DAY_SECONDS
+        Housekeeper(store, Metrics(), 30 * DAY_SECONDS, 300).tidy()
+        assert store.rows()["alerts"] == 3

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import structlog
 
@@ -53,8 +51,8 @@ class Waiting:
 
 
 @pytest.fixture
-def waiting(stage: Stage) -> Iterator[Waiting]:
-    yield Waiting(stage)
+def waiting(stage: Stage) -> Waiting:
+    return Waiting(stage)
 
 
 def test_without_jumps_it_is_given_up_after_hold_seconds(waiting: Waiting) -> None:

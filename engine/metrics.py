@@ -92,6 +92,11 @@ class Metrics:
         self.dead_letters_waiting = make.gauge(
             "dead_letters_waiting", "Dead letters kept in the store until their topic takes them"
         )
+        self.dead_letters_dropped = make.counter(
+            "dead_letters_dropped",
+            "Dead letters that their topic never took, dropped from the store",
+            "reason",
+        )
         self.batch_time = make.histogram(
             "batch_time_seconds", "From the read of a batch to its commit", _SEND_BUCKETS
         )
@@ -201,6 +206,8 @@ class Metrics:
             self.event_time_replaced.labels(reason)
         for reason in ("unit", "past", "future"):
             self.record_time_replaced.labels(reason)
+        for reason in ("size", "age"):
+            self.dead_letters_dropped.labels(reason)
         for error_type in ("SCHEMA_VALIDATION", "PROCESSING_FAILURE"):
             self.dead_letters.labels(error_type)
         if len(rules) > PREPARED_RULES:

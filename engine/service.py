@@ -111,6 +111,7 @@ class Engine:
                 self.metrics,
                 settings.retention_seconds,
                 longest_cooldown(self.rule_set),
+                settings.dlq_keep.age_seconds,
             )
         )
         self.web = stack.enter_context(
@@ -151,7 +152,14 @@ class Engine:
         return Loop(
             self.consumer,
             self.pipeline,
-            DeadLetterOffice(producer, self.store, self.metrics, clock, self.stop.is_set),
+            DeadLetterOffice(
+                producer,
+                self.store,
+                self.metrics,
+                clock,
+                self.stop.is_set,
+                settings.dlq_keep.size_bytes,
+            ),
             self.dispatcher,
             self.metrics,
             clock,

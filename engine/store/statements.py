@@ -60,8 +60,19 @@ INSERT INTO dead_letters (
 DEAD_LETTERS: Final = """
 SELECT topic, partition_id, record_offset, timestamp_ms, record_key, record_value, headers,
     error_type, message, stack_trace, retry_count, letter_id
-FROM dead_letters ORDER BY letter_id LIMIT :limit
+FROM dead_letters WHERE letter_id > :after_id ORDER BY letter_id LIMIT :limit
 """
+_LETTER_BYTES: Final = """COALESCE(LENGTH(record_key), 0) + COALESCE(LENGTH(record_value), 0)
+    + LENGTH(headers) + LENGTH(message) + COALESCE(LENGTH(stack_trace), 0)"""
+DEAD_LETTER_BYTES: Final = f"SELECT COALESCE(SUM({_LETTER_BYTES}), 0) FROM dead_letters"
+LETTER_BEYOND: Final = f"""
+SELECT letter_id FROM (
+    SELECT letter_id, SUM({_LETTER_BYTES}) OVER (ORDER BY letter_id DESC) AS total
+    FROM dead_letters) AS sized
+WHERE total > :most_bytes ORDER BY letter_id DESC LIMIT 1
+"""
+DELETE_LETTERS_TO: Final = "DELETE FROM dead_letters WHERE letter_id <= :letter_id"
+DELETE_LETTERS_BEFORE: Final = "DELETE FROM dead_letters WHERE kept_us < :before_us"
 DELETE_DEAD_LETTER: Final = "DELETE FROM dead_letters WHERE letter_id = :letter_id"
 
 _ALERT_COLUMNS: Final = """a.alert_id, a.rule_id, a.rule_name, a.priority, a.message,

@@ -54,8 +54,17 @@ class StreamStore(Protocol):
     def keep_dead_letters(self, letters: Sequence[KeptDeadLetter]) -> None:
         """Keep records that the dead-letter topic refuses."""
 
-    def kept_dead_letters(self, limit: int) -> list[KeptDeadLetter]:
-        """The oldest dead letters kept, with their `letter_id`."""
+    def kept_dead_letters(self, limit: int, after_id: int = 0) -> list[KeptDeadLetter]:
+        """The oldest dead letters kept behind `after_id`, with their `letter_id`."""
+
+    def dead_letter_bytes(self) -> int:
+        """The size of all dead letters kept."""
+
+    def drop_oldest_dead_letters(self, most_bytes: int) -> int:
+        """Forget the oldest dead letters until the others have `most_bytes`; their number."""
+
+    def drop_dead_letters_before(self, before_us: int) -> int:
+        """Forget dead letters that are kept since before then; their number."""
 
     def drop_dead_letters(self, letter_ids: Iterable[int]) -> None:
         """Forget dead letters that their topic has taken."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -175,8 +175,9 @@ def test_without_a_producer_letters_are_counted_only(store: Store) -> None:
 @pytest.fixture
 def small(settings: Settings, store: Store) -> Iterator[Office]:
     """An office whose topic takes no letter of more than some 4 KB."""
-    options = Secret({**settings.kafka_options.reveal(), "message.max.bytes": "4000"})
-    desk = Office(dataclasses.replace(settings, kafka_options=options), store)
+    options: Mapping[str, str] = settings.kafka_options.reveal()
+    options = {**options, "message.max.bytes": "4000"}
+    desk = Office(dataclasses.replace(settings, kafka_options=Secret(options)), store)
     yield desk
     desk.producer.close()
 

@@ -10,13 +10,13 @@ import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from channels.alert import Alert, Priority
-from engine.event import event_time
+from engine.event import read_time
 from engine.local_time import is_utc, local_text
 from engine.schema import PLATE_IMAGE, value_at
 
@@ -203,5 +203,14 @@ def _captured_at(alert: Alert, zone: tzinfo) -> str:
     """When the event was, on the readers' clocks; the event's own text in UTC or if unreadable."""
     if is_utc(zone):
         return _line(alert.captured_at)
-    moment, why_not = event_time(alert.captured_at, 0, zone)
-    return _line(alert.captured_at) if why_not else local_text(moment, zone)
+    moment = read_time(alert.captured_at, zone, _instant(alert))
+    return _line(alert.captured_at) if moment is None else local_text(moment, zone)
+
+
+def _instant(alert: Alert) -> datetime | None:
+    """The event's instant, to some milliseconds; None for an alert that does not say it."""
+    try:
+        made = datetime.fromisoformat(alert.created_at)
+        return made - timedelta(seconds=alert.late_seconds) if made.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None

@@ -1,7 +1,8 @@
 """The dead-letter office: every letter is acknowledged by the broker or kept in the store.
 
 A topic that refuses costs the stream one wait; from then on letters go straight to the store, and
-are sent on from there once the topic takes them again.
+are sent on from there once the topic takes them again. A letter that the topic refuses for what it
+is, such as one that is too large, is kept alone and holds up no other. What is kept has a bound.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import structlog
 from engine.clock import Clock
 from engine.errors import StoreError
 from engine.metrics import Metrics
+from engine.repeats import Repeats
+from engine.settings import Keep
 from engine.store import KeptDeadLetter, StreamStore
 from engine.stream.deadletter import (
     DeadLetter,
@@ -29,6 +32,10 @@ REFUSAL_SECONDS: Final = 30.0
 RETRY_SECONDS: Final = 30.0
 RETRY_WAIT_SECONDS: Final = 2.0
 RETRY_LETTERS: Final = 100
+# So often is tried again what the topic refuses while it takes others.
+STUBBORN_SECONDS: Final = 600.0
+# Once the bound is passed, letters are dropped down to this share of it: seldom, and some at once.
+_SHARE_LEFT: Final = 0.9
 
 
 class DeadLetterOffice:
@@ -41,12 +48,21 @@ class DeadLetterOffice:
         metrics: Metrics,
         clock: Clock,
         is_stopping: Callable[[], bool],
+        keep_bytes: int = Keep().size_bytes,
     ) -> None:
+        """`keep_bytes` bounds the letters in the store; beyond it the oldest are dropped."""
         self._producer = producer
         self._store = store
         self._metrics = metrics
         self._clock = clock
         self._is_stopping = is_stopping
+        self._keep_bytes = keep_bytes
+        # An upper bound of what is kept; None before it was asked for.
+        self._kept_bytes: int | None = None
+        self._repeats = Repeats(clock.monotonic)
+        # Letters up to this one were tried lately, and refused for what they are.
+        self._tried_id = 0
+        self._anew_at = clock.monotonic()
         self._is_refusing = False
         # Letters of an earlier run are sent on at the first retry.
         self._has_kept = producer is not None
@@ -74,6 +90,7 @@ class DeadLetterOffice:
 
     def retry(self) -> None:
         """Send on what the store keeps, when it is time to try again."""
+        self._repeats.flush()
         if self._producer is None or not self._has_kept:
             return
         if self._clock.monotonic() < self._retry_at:
@@ -85,23 +102,30 @@ class DeadLetterOffice:
             log.debug("dead_letters.postponed", error=str(error))
 
     def _send_on(self, producer: DeadLetterProducer) -> None:
-        kept = self._store.kept_dead_letters(RETRY_LETTERS)
+        if self._clock.monotonic() >= self._anew_at:
+            self._tried_id = 0
+            self._anew_at = self._clock.monotonic() + STUBBORN_SECONDS
+        kept = self._store.kept_dead_letters(RETRY_LETTERS, self._tried_id)
         letters = {_letter(each): each.letter_id for each in kept}
         try:
             producer.publish(tuple(letters), RETRY_WAIT_SECONDS, self._is_stopping)
             refused: Sequence[DeadLetter] = ()
+            own: Sequence[DeadLetter] = ()
         except DeadLetterRefused as error:
-            refused = error.letters
+            refused, own = error.letters, error.own
         self._store.drop_dead_letters(
             number for letter, number in letters.items() if letter not in refused
         )
-        if len(refused) < len(letters):
-            # Some were taken, so the rest is worth another try at once.
+        is_topic_open = len(refused) == len(own)
+        if kept and is_topic_open:
+            self._tried_id = kept[-1].letter_id
+        if len(refused) < len(letters) or (kept and is_topic_open):
+            # Some were taken, or others are worth a try: go on at once.
             self._retry_at = self._clock.monotonic()
-        if self._is_refusing and not refused:
+        if self._is_refusing and is_topic_open:
             self._is_refusing = False
             log.info("dead_letters.accepted_again")
-        self._has_kept = bool(refused) or len(kept) == RETRY_LETTERS
+        self._has_kept = bool(kept) or self._tried_id > 0
 
     def _refused(
         self, producer: DeadLetterProducer, letters: Sequence[DeadLetter]
@@ -111,31 +135,83 @@ class DeadLetterOffice:
         try:
             producer.publish(letters, REFUSAL_SECONDS, self._is_stopping)
         except DeadLetterRefused as error:
-            self._is_refusing = True
-            self._retry_at = self._clock.monotonic() + RETRY_SECONDS
-            log.error("dead_letters.refused", letters=len(error.letters), reason=error.reason)
+            if len(error.own) < len(error.letters):
+                self._is_refusing = True
+                self._retry_at = self._clock.monotonic() + RETRY_SECONDS
+            for reason, count in error.reasons.items():
+                self._repeats.write(
+                    ("dead_letters.refused", reason), _log_refused, {"reason": reason}, count
+                )
             return error.letters
         return ()
 
     def _keep(self, letters: Sequence[DeadLetter]) -> None:
         if not letters:
             return
-        self._store.keep_dead_letters([_kept(letter) for letter in letters])
+        kept = [_kept(letter) for letter in letters]
+        if self._kept_bytes is None:
+            self._kept_bytes = self._store.dead_letter_bytes()
+        self._store.keep_dead_letters(kept)
+        self._kept_bytes += sum(map(_size, kept))
         self._has_kept = True
+        if self._kept_bytes > self._keep_bytes:
+            self._bound()
+
+    def _bound(self) -> None:
+        """Drop the oldest letters if there are too many; a store in trouble is bounded later."""
+        try:
+            dropped = 0
+            if self._store.dead_letter_bytes() > self._keep_bytes:
+                dropped = self._store.drop_oldest_dead_letters(int(self._keep_bytes * _SHARE_LEFT))
+            self._kept_bytes = self._store.dead_letter_bytes()
+        except StoreError as error:
+            log.debug("dead_letters.postponed", error=str(error))
+            return
+        if dropped:
+            self._metrics.dead_letters_dropped.labels("size").inc(dropped)
+            log.error(
+                "dead_letters.dropped",
+                reason="size",
+                letters=dropped,
+                remedy="see why their topic does not take them, or raise DLQ_KEEP",
+            )
 
     def _tell(self, letter: DeadLetter) -> None:
         record = letter.record
         is_ours = letter.error_type is DeadLetterType.PROCESSING_FAILURE
         self._metrics.dead_letters.labels(str(letter.error_type)).inc()
-        log.warning(
-            "record.dead",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            error_type=str(letter.error_type),
-            # A failure of ours may quote the event, plate and all: the letter has its text.
-            error=letter.message.split(":", 1)[0] if is_ours else letter.message,
-        )
+        # A failure of ours may quote the event, plate and all: the letter has its text.
+        error = letter.message.split(":", 1)[0] if is_ours else letter.message
+        facts = {
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "error_type": str(letter.error_type),
+            "error": error,
+        }
+        reason = ("record.dead", record.topic, letter.error_type, error)
+        self._repeats.write(reason, _log_dead, facts, 1)
+
+
+def _log_dead(*, count: int, **facts: object) -> None:
+    log.warning("record.dead", count=count, **facts)
+
+
+def _log_refused(*, count: int, reason: str) -> None:
+    log.error(
+        "dead_letters.refused",
+        letters=count,
+        reason=reason,
+        remedy="they are kept in the store: permit the topic; raise its max.message.bytes where "
+        "they are too large",
+    )
+
+
+def _size(letter: KeptDeadLetter) -> int:
+    """As the store measures it, roughly."""
+    texts = len(letter.message) + len(letter.stack_trace or "")
+    headers = sum(len(name) + 2 * len(value or b"") + 12 for name, value in letter.headers)
+    return len(letter.key or b"") + len(letter.value or b"") + texts + headers + 2
 
 
 def _kept(letter: DeadLetter) -> KeptDeadLetter:

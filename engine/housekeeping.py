@@ -10,6 +10,7 @@ import structlog
 
 from engine.errors import StoreError
 from engine.metrics import Metrics
+from engine.settings import Keep
 from engine.store import Store
 
 log = structlog.get_logger(__name__)
@@ -23,7 +24,8 @@ PAUSE_SECONDS: Final = 0.05
 class Housekeeper:
     """Counts rows every 15 seconds and sweeps old ones every hour.
 
-    `longest_cooldown_seconds` may be set anew when other rules come into force.
+    Dead letters are kept for `letter_seconds`. `longest_cooldown_seconds` may be set anew when
+    other rules come into force.
     """
 
     def __init__(
@@ -32,11 +34,13 @@ class Housekeeper:
         metrics: Metrics,
         retention_seconds: float,
         longest_cooldown_seconds: float,
+        letter_seconds: float = Keep().age_seconds,
     ) -> None:
         self._store = store
         self._metrics = metrics
         self._retention_seconds = retention_seconds
         self.longest_cooldown_seconds = longest_cooldown_seconds
+        self._letter_seconds = letter_seconds
         self._rounds_to_sweep = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
@@ -64,7 +68,19 @@ class Housekeeper:
         self._metrics.dead_letters_waiting.set(rows["dead_letters"])
 
     def _sweep(self) -> None:
-        while self._store.sweep(self._retention_seconds, self.longest_cooldown_seconds):
+        now_us = self._store.begin_sweep()
+        before_us = now_us - round(self._letter_seconds * 1e6)
+        if dropped := self._store.drop_dead_letters_before(before_us):
+            self._metrics.dead_letters_dropped.labels("age").inc(dropped)
+            log.error(
+                "dead_letters.dropped",
+                reason="age",
+                letters=dropped,
+                remedy="see why their topic does not take them, or raise DLQ_KEEP",
+            )
+        while self._store.sweep(
+            self._retention_seconds, self.longest_cooldown_seconds, now_us=now_us
+        ):
             if self._stop.wait(PAUSE_SECONDS):
                 return
 

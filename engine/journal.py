@@ -29,6 +29,15 @@ RULE_ERROR_SECONDS: Final = 60.0
 CAMERAS_TOLD: Final = 1_000
 # What lies between a reading and its Kafka timestamp: OCR, and a camera's network.
 WHOLE_HOUR_TOLERANCE_SECONDS: Final = 120.0
+# Clocks that differ by less agree.
+AGREEMENT_SECONDS: Final = 600.0
+_PRODUCER: Final = (
+    "set the clock of the producer that writes to this topic, or the topic's "
+    "message.timestamp.type to LogAppendTime: the camera's clock is right"
+)
+_IN_MILLISECONDS: Final = (
+    "let the producer that writes to this topic give its Kafka timestamps in milliseconds"
+)
 # Shorter texts stand in words too, and name no car.
 SHORTEST_PLATE: Final = 3
 
@@ -41,6 +50,8 @@ class Journal:
         self._log_plates = log_plates
         self._silent_until: dict[str, float] = {}
         self._cameras_told: set[str | None] = set()
+        #: By topic and partition, the faults of Kafka timestamps that were logged.
+        self._timestamps_logged: set[tuple[str, int, str]] = set()
         #: By camera, the fields of which a value out of range was logged.
         self._fields_logged: dict[str | None, set[str]] = {}
 
@@ -81,7 +92,25 @@ class Journal:
             reason=event.time_replaced,
             captured_at=event.captured_at,
             used=event.time.isoformat(),
-            remedy=_remedy(event),
+            remedy=_remedy(event, self._clock.now()),
+        )
+
+    def timestamp_replaced(self, event: Event) -> None:
+        """A Kafka timestamp is unusable as it is: logged once a partition and kind of fault."""
+        reason = event.timestamp_replaced
+        known = (event.topic, event.partition, reason)
+        if known in self._timestamps_logged:
+            return
+        self._timestamps_logged.add(known)
+        log.warning(
+            "record.time_replaced",
+            topic=event.topic,
+            partition=event.partition,
+            camera_id=value_at(event.values, CAMERA_ID),
+            reason=reason,
+            timestamp_ms=event.timestamp_ms,
+            used=event.time.isoformat(),
+            remedy=_IN_MILLISECONDS if reason == "unit" else _PRODUCER,
         )
 
     def value_out_of_range(self, event: Event, broken: BrokenPromise) -> None:
@@ -107,19 +136,29 @@ class Journal:
         )
 
 
-def _remedy(event: Event) -> str:
-    """A naive time that is wrong by whole hours was read in the wrong time zone."""
+def _remedy(event: Event, now: datetime) -> str:
+    """What to do about a time that was replaced, by `now`, our own clock.
+
+    Where our clock agrees with the camera and not with the Kafka timestamp, it is the producer. A
+    naive time that is wrong by whole hours was read in the wrong time zone.
+    """
     given = value_at(event.values, CAPTURED_AT)
     try:
         moment = given if isinstance(given, datetime) else datetime.fromisoformat(given or "")
     except ValueError:
         return "send captured_at as ISO 8601, such as 2025-12-25T16:00:00Z"
+    if moment.tzinfo is not None and _are_close(moment, now) and not _are_close(event.time, now):
+        return _PRODUCER
     if moment.tzinfo is None:
         gap_seconds = (moment.replace(tzinfo=UTC) - event.time).total_seconds()
         off_seconds = abs(gap_seconds - round(gap_seconds / 3600) * 3600)
         if off_seconds <= WHOLE_HOUR_TOLERANCE_SECONDS:
             return "set EVENT_TIMEZONE: captured_at has no zone and is wrong by whole hours"
     return "set the camera's clock"
+
+
+def _are_close(one: datetime, other: datetime) -> bool:
+    return abs((one - other).total_seconds()) <= AGREEMENT_SECONDS
 
 
 def _without_plates(text: str, event: Event | None) -> str:

@@ -77,6 +77,11 @@ class Metrics:
             "Events whose captured_at was unusable, so that the Kafka timestamp counts",
             "reason",
         )
+        self.record_time_replaced = make.counter(
+            "record_time_replaced",
+            "Events whose Kafka timestamp was unusable as it is, so that captured_at counts",
+            "reason",
+        )
         self.event_values_out_of_range = make.counter(
             "event_values_out_of_range", "Events with a value that the schema rules out", "field"
         )
@@ -86,6 +91,11 @@ class Metrics:
         )
         self.dead_letters_waiting = make.gauge(
             "dead_letters_waiting", "Dead letters kept in the store until their topic takes them"
+        )
+        self.dead_letters_dropped = make.counter(
+            "dead_letters_dropped",
+            "Dead letters that their topic never took, dropped from the store",
+            "reason",
         )
         self.batch_time = make.histogram(
             "batch_time_seconds", "From the read of a batch to its commit", _SEND_BUCKETS
@@ -194,6 +204,10 @@ class Metrics:
         self.rules_loaded.set(len(rules))
         for reason in ("unreadable", "future", "past"):
             self.event_time_replaced.labels(reason)
+        for reason in ("unit", "past", "future"):
+            self.record_time_replaced.labels(reason)
+        for reason in ("size", "age"):
+            self.dead_letters_dropped.labels(reason)
         for error_type in ("SCHEMA_VALIDATION", "PROCESSING_FAILURE"):
             self.dead_letters.labels(error_type)
         if len(rules) > PREPARED_RULES:

@@ -189,6 +189,8 @@ class Pipeline:
             batch.events += 1
             if event.time_replaced:
                 batch.counts.append(partial(self._count_replaced, event))
+            if event.timestamp_replaced:
+                batch.counts.append(partial(self._count_timestamp_replaced, event))
             for broken in self._decoder.schema.promises.broken_by(event.values):
                 batch.counts.append(partial(self._count_out_of_range, event, broken))
             self._alert(event, record, batch, verdicts)
@@ -318,6 +320,10 @@ class Pipeline:
     def _count_replaced(self, event: Event) -> None:
         self._metrics.event_time_replaced.labels(event.time_replaced).inc()
         self._journal.time_replaced(event)
+
+    def _count_timestamp_replaced(self, event: Event) -> None:
+        self._metrics.record_time_replaced.labels(event.timestamp_replaced).inc()
+        self._journal.timestamp_replaced(event)
 
     def _count_out_of_range(self, event: Event, broken: BrokenPromise) -> None:
         self._metrics.event_values_out_of_range.labels(broken.field).inc()

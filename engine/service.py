@@ -24,6 +24,7 @@ from engine.cooldown import Cooldown
 from engine.deadletters import DeadLetterOffice
 from engine.delivery import Dispatcher, RetryPolicy
 from engine.errors import AlertEngineError, StoreError, StoreUnavailableError
+from engine.event import Present
 from engine.faults import fault_points
 from engine.housekeeping import Housekeeper
 from engine.in_force import longest_cooldown, row_counts, targets_of
@@ -110,6 +111,7 @@ class Engine:
                 self.metrics,
                 settings.retention_seconds,
                 longest_cooldown(self.rule_set),
+                settings.dlq_keep.age_seconds,
             )
         )
         self.web = stack.enter_context(
@@ -127,7 +129,12 @@ class Engine:
         cooldown = Cooldown(self.store, timer=clock.monotonic)
         stack.callback(self._save_counts, cooldown)
         self.pipeline = Pipeline(
-            Decoder(self.schema, registry, settings.event_timezone),
+            Decoder(
+                self.schema,
+                registry,
+                settings.event_timezone,
+                Present(clock.now, settings.max_alert_age_seconds),
+            ),
             cooldown,
             self.store,
             self.metrics,
@@ -145,7 +152,14 @@ class Engine:
         return Loop(
             self.consumer,
             self.pipeline,
-            DeadLetterOffice(producer, self.store, self.metrics, clock, self.stop.is_set),
+            DeadLetterOffice(
+                producer,
+                self.store,
+                self.metrics,
+                clock,
+                self.stop.is_set,
+                settings.dlq_keep.size_bytes,
+            ),
             self.dispatcher,
             self.metrics,
             clock,

@@ -35,6 +35,14 @@ class Secret(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """How much is kept, and for how long: what is older or beyond the size is dropped."""
+
+    size_bytes: int = 256_000_000
+    age_seconds: float = 2_592_000.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the environment says; durations in seconds. `docs/configuration.md` tells each."""
 
@@ -47,6 +55,7 @@ class Settings:
     auto_offset_reset: str = "earliest"
     dlq_topic: str = "alpr.dlq"
     enable_dlq: bool = True
+    dlq_keep: Keep = field(default_factory=Keep)
     rules_path: Path = DEFAULT_RULES
     schemas_path: Path = field(default_factory=lambda: _default_schemas())
     event_timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
@@ -163,6 +172,9 @@ _UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86
 # 50 years: an instant so long ago still has a date, and a number in every store.
 LONGEST_SECONDS: Final = 50 * 365 * 86_400.0
 LONGEST_RETRY_DELAY_SECONDS: Final = 3_600.0
+_SIZES: Final = {"kb": 1_000, "mb": 1_000_000, "gb": 1_000_000_000}
+_SIZE: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*(kb|mb|gb)", re.IGNORECASE)
+_KEEP: Final = "write 256MB,30d"
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)", re.IGNORECASE)
 
 
@@ -175,6 +187,30 @@ def parse_duration(text: str, longest_seconds: float = LONGEST_SECONDS) -> float
     if seconds > longest_seconds:
         raise ValueError(f"{text!r} is too long, at most {longest_seconds:.0f} seconds")
     return seconds
+
+
+def _keep(text: str) -> Keep:
+    """`256MB`, `30d` or both, in any order; what is not given has its default."""
+    size_bytes: int | None = None
+    age_seconds: float | None = None
+    for part in (each.strip() for each in text.split(",")):
+        size = _SIZE.fullmatch(part)
+        if size is not None and size_bytes is None:
+            size_bytes = int(float(size[1]) * _SIZES[size[2].lower()])
+        elif size is None and not part.isdigit() and age_seconds is None:
+            try:
+                age_seconds = _positive_duration(part)
+            except ValueError:
+                raise ValueError(f"{part!r} is neither a size nor an age, {_KEEP}") from None
+        else:
+            raise ValueError(f"{text!r} is not one size and one age, {_KEEP}")
+    if size_bytes == 0:
+        raise ValueError(f"{text!r} keeps nothing, {_KEEP}")
+    default = Keep()
+    return Keep(
+        default.size_bytes if size_bytes is None else size_bytes,
+        default.age_seconds if age_seconds is None else age_seconds,
+    )
 
 
 def _positive_duration(text: str) -> float:
@@ -278,6 +314,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "AUTO_OFFSET_RESET": ("auto_offset_reset", _one_of("earliest", "latest")),
     "DLQ_TOPIC": ("dlq_topic", _topic),
     "ENABLE_DLQ": ("enable_dlq", _flag),
+    "DLQ_KEEP": ("dlq_keep", _keep),
     "RULES_PATH": ("rules_path", Path),
     "RULES_CONFIG_PATH": ("rules_path", Path),
     "SCHEMAS_PATH": ("schemas_path", Path),

@@ -14,6 +14,7 @@ from tenacity import RetryCallState, Retrying
 
 from channels.alert import Outcome, Reason, Status
 from engine.delivery.lane import Lane
+from engine.delivery.patience import Patience
 from engine.delivery.policy import Attempt, RetryPolicy, send_retrying, store_retrying
 from engine.delivery.queue import Task
 from engine.delivery.timing import Signal, Timing
@@ -41,7 +42,7 @@ class Courier:
         timing: Timing,
         stopping: Signal,
         *,
-        hold_seconds: float,
+        patience: Patience,
         reach: Reach,
     ) -> None:
         self._lane = lane
@@ -50,7 +51,7 @@ class Courier:
         self._metrics = metrics
         self._timing = timing
         self._stopping = stopping
-        self._hold_seconds = hold_seconds
+        self._patience = patience
         self._reach = reach
 
     def work(self) -> None:
@@ -204,7 +205,9 @@ class Courier:
 
     def _expire(self, probe: Task) -> None:
         lane, store = self._lane, self._store
-        before_us = self._timing.now_us() - round(self._hold_seconds * 1e6)
+        before_us = self._persist(self._patience.over_before_us)
+        if before_us is None:
+            return
         exclude = lane.claimed - {probe.delivery_id}
         total = 0
         while count := self._persist(
@@ -221,7 +224,7 @@ class Courier:
                 channel=lane.channel,
                 target_id=lane.target_id,
                 count=total,
-                hold_seconds=self._hold_seconds,
+                hold_seconds=self._patience.hold_seconds,
             )
 
     def _record(self, task: Task, outcome: Outcome) -> None:

@@ -18,6 +18,7 @@ from channels.misconfigured import MisconfiguredTarget
 from engine.clock import Clock
 from engine.delivery.courier import Courier, Reach
 from engine.delivery.lane import Lane
+from engine.delivery.patience import Patience
 from engine.delivery.policy import RetryPolicy, store_retrying
 from engine.delivery.roster import Roster
 from engine.delivery.timing import Signal, Timing, Wait
@@ -64,7 +65,7 @@ class Dispatcher:
         reach: Reach = lambda point: None,
         wait: Wait = threading.Condition.wait,
     ) -> None:
-        """`hold_seconds` bounds how long a delivery waits in a held target.
+        """`hold_seconds` bounds how long a delivery waits in a held target while the engine runs.
 
         `reach` is called with `send` just before a send, with `sent` just after it and with
         `mark` just after its mark; `wait` waits by the clock.
@@ -73,14 +74,14 @@ class Dispatcher:
         self._policy = policy
         self._metrics = metrics
         self._timing = Timing(clock, wait)
-        self._hold_seconds = hold_seconds
+        self._patience = Patience(store, self._timing, hold_seconds)
         self._reach = reach
         self._stopping = Signal(self._timing)
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
         self._roster = Roster(targets, self._lane)
         self._watch = Watch(
-            store, self._roster, metrics, self._timing, self._stopping, hold_seconds=hold_seconds
+            store, self._roster, metrics, self._timing, self._stopping, self._patience
         )
 
     def start(self) -> None:
@@ -153,7 +154,7 @@ class Dispatcher:
             self._metrics,
             self._timing,
             self._stopping,
-            hold_seconds=self._hold_seconds,
+            patience=self._patience,
             reach=self._reach,
         )
         try:

@@ -16,6 +16,7 @@ import structlog
 from channels.alert import Reason
 from channels.misconfigured import stand_in_id
 from engine.delivery.lane import Lane
+from engine.delivery.patience import Patience
 from engine.delivery.roster import Roster
 from engine.delivery.timing import Signal, Timing
 from engine.errors import StoreError
@@ -38,10 +39,9 @@ class Watch:
         metrics: Metrics,
         timing: Timing,
         stopping: Signal,
-        *,
-        hold_seconds: float,
+        patience: Patience,
     ) -> None:
-        self._hold_seconds = hold_seconds
+        self._patience = patience
         self._store = store
         self._roster = roster
         self._metrics = metrics
@@ -91,6 +91,7 @@ class Watch:
             self._count(backlogs)
             self._tend(backlogs)
             self._count_at = self._timing.monotonic() + COUNT_SECONDS
+        self._patience.mind()
 
     def _review(self) -> bool:
         """Wake what has something to do; whether another review is needed soon."""
@@ -148,7 +149,7 @@ class Watch:
         return bool(in_hand)
 
     def _expire(self, backlog: Backlog) -> None:
-        before_us = self._timing.now_us() - round(self._hold_seconds * 1e6)
+        before_us = self._patience.over_before_us()
         self._give_up(backlog, Reason.HOLD_EXPIRED, "delivery.expired", before_us=before_us)
 
     def _remove(self, backlog: Backlog) -> bool:

@@ -13,6 +13,11 @@ from engine.store.side import Side
 # An event may be captured this long before its record (a backlog of a camera), so that a
 # cooldown looks back so much further; engine/schema.py takes no older `captured_at`.
 LATEST_EVENT_SECONDS: Final = 7 * 86_400.0
+# The row of `meta` with the latest instant that a sweep went by.
+_SWEPT: Final = "swept"
+_LONGEST_STEP_US: Final = 86_400 * 1_000_000
+# 2025-01-01: no engine of this kind ran before.
+_EARLIEST_US: Final = 1_735_689_600 * 1_000_000
 _REOPENED_AT_ONCE: Final = 1_000
 _EVERYTHING: Final = AlertFilter()
 
@@ -86,8 +91,24 @@ class ArchiveSide(Side):
             cursor.execute(statements.COUNT_REDELIVERY)
         return Redelivery(reopened, released)
 
+    def begin_sweep(self) -> int:
+        """The instant by which old rows are told from young ones in the sweep to come."""
+        now_us = self._now_us()
+        row = self._connections.archive_reader.row(statements.META, {"name": _SWEPT})
+        latest_us = int(row[0]) if row else now_us
+        instant_us = min(now_us, latest_us + _LONGEST_STEP_US)
+        # A clock that was never set would make the right time seem decades ahead.
+        if instant_us >= _EARLIEST_US and (row is None or instant_us > latest_us):
+            with self._connections.delivery.transaction() as cursor:
+                cursor.execute(statements.SET_META, {"name": _SWEPT, "value": instant_us})
+        return instant_us
+
     def sweep(
-        self, retention_seconds: float, longest_cooldown_seconds: float, limit: int = 200
+        self,
+        retention_seconds: float,
+        longest_cooldown_seconds: float,
+        limit: int = 200,
+        now_us: int | None = None,
     ) -> int:
         """Remove at most `limit` old alerts in one short transaction; the number removed.
 
@@ -95,7 +116,8 @@ class ArchiveSide(Side):
         whose event is younger than the longest cooldown and the latest event together.
         """
         needed_seconds = max(retention_seconds, longest_cooldown_seconds + LATEST_EVENT_SECONDS)
-        horizon = {"horizon_us": int((self._clock() - needed_seconds) * 1e6), "limit": limit}
+        now_us = self._now_us() if now_us is None else now_us
+        horizon = {"horizon_us": now_us - int(needed_seconds * 1e6), "limit": limit}
         rows = self._connections.archive_reader.rows(statements.OLD_ALERTS, horizon)
         has_counts = self._connections.archive_reader.row(statements.HAS_OLD_SUPPRESSED, horizon)
         if not rows and not has_counts:

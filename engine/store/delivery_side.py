@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 from engine.store import statements
 from engine.store.encoding import delivery_from_row, storable
 from engine.store.model import Backlog, Delivery, Hold
 from engine.store.side import Side
+
+#: The row of `meta` with the instant at which an engine last said that it runs.
+SEEN: Final = "seen"
 
 
 class DeliverySide(Side):
@@ -122,6 +125,21 @@ class DeliverySide(Side):
     def holds(self) -> list[Hold]:
         """Every held target."""
         return [Hold(*row) for row in self._connections.delivery_reader.rows(statements.HOLDS)]
+
+    def last_seen_us(self) -> int | None:
+        """When an engine last said that it runs, by its wall clock; None before the first time."""
+        row = self._connections.delivery_reader.row(statements.META, {"name": SEEN})
+        return int(row[0]) if row else None
+
+    def keep_time(self, now_us: int, ahead_us: int = 0) -> None:
+        """An engine runs, and its wall clock shows `now_us`, which is `ahead_us` too much."""
+        moved = {"now_us": now_us, "ahead_us": ahead_us, "before_us": now_us - ahead_us}
+        with self._connections.delivery.transaction() as cursor:
+            if ahead_us > 0:
+                cursor.execute(statements.MOVE_WAITING, moved)
+            elif ahead_us < 0:
+                cursor.execute(statements.BRING_BACK_WAITING, moved)
+            cursor.execute(statements.SET_META, {"name": SEEN, "value": now_us})
 
     def changes_token(self) -> int:
         """A number that changes when somebody, in any process, asked for a redelivery."""

@@ -6,6 +6,10 @@ from __future__ import annotations
 from typing import Final
 
 META: Final = "SELECT value FROM meta WHERE name = :name"
+SET_META: Final = """
+INSERT INTO meta (name, value) VALUES (:name, :value)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
 PROBE: Final = "UPDATE meta SET value = :now_us WHERE name = 'probe'"
 
 HAS_ALERT: Final = "SELECT 1 FROM alerts WHERE digest = :digest AND rule_id = :rule_id"
@@ -56,8 +60,19 @@ INSERT INTO dead_letters (
 DEAD_LETTERS: Final = """
 SELECT topic, partition_id, record_offset, timestamp_ms, record_key, record_value, headers,
     error_type, message, stack_trace, retry_count, letter_id
-FROM dead_letters ORDER BY letter_id LIMIT :limit
+FROM dead_letters WHERE letter_id > :after_id ORDER BY letter_id LIMIT :limit
 """
+_LETTER_BYTES: Final = """COALESCE(LENGTH(record_key), 0) + COALESCE(LENGTH(record_value), 0)
+    + LENGTH(headers) + LENGTH(message) + COALESCE(LENGTH(stack_trace), 0)"""
+DEAD_LETTER_BYTES: Final = f"SELECT COALESCE(SUM({_LETTER_BYTES}), 0) FROM dead_letters"
+LETTER_BEYOND: Final = f"""
+SELECT letter_id FROM (
+    SELECT letter_id, SUM({_LETTER_BYTES}) OVER (ORDER BY letter_id DESC) AS total
+    FROM dead_letters) AS sized
+WHERE total > :most_bytes ORDER BY letter_id DESC LIMIT 1
+"""
+DELETE_LETTERS_TO: Final = "DELETE FROM dead_letters WHERE letter_id <= :letter_id"
+DELETE_LETTERS_BEFORE: Final = "DELETE FROM dead_letters WHERE kept_us < :before_us"
 DELETE_DEAD_LETTER: Final = "DELETE FROM dead_letters WHERE letter_id = :letter_id"
 
 _ALERT_COLUMNS: Final = """a.alert_id, a.rule_id, a.rule_name, a.priority, a.message,
@@ -93,6 +108,15 @@ MARK_DEAD: Final = """
 UPDATE deliveries SET state = 'dead', tries = tries + :tries, reason = :reason,
     detail = :detail, changed_us = :now_us
 WHERE delivery_id = :delivery_id AND state = 'waiting'
+"""
+MOVE_WAITING: Final = """
+UPDATE deliveries SET waiting_since_us = waiting_since_us + :ahead_us
+WHERE state = 'waiting' AND waiting_since_us <= :before_us
+"""
+BRING_BACK_WAITING: Final = """
+UPDATE deliveries SET waiting_since_us = CASE
+    WHEN waiting_since_us < :before_us THEN waiting_since_us + :ahead_us ELSE :now_us END
+WHERE state = 'waiting' AND waiting_since_us > :now_us
 """
 HAND_OVER: Final = """
 INSERT INTO deliveries (

@@ -54,8 +54,17 @@ class StreamStore(Protocol):
     def keep_dead_letters(self, letters: Sequence[KeptDeadLetter]) -> None:
         """Keep records that the dead-letter topic refuses."""
 
-    def kept_dead_letters(self, limit: int) -> list[KeptDeadLetter]:
-        """The oldest dead letters kept, with their `letter_id`."""
+    def kept_dead_letters(self, limit: int, after_id: int = 0) -> list[KeptDeadLetter]:
+        """The oldest dead letters kept behind `after_id`, with their `letter_id`."""
+
+    def dead_letter_bytes(self) -> int:
+        """The size of all dead letters kept."""
+
+    def drop_oldest_dead_letters(self, most_bytes: int) -> int:
+        """Forget the oldest dead letters until the others have `most_bytes`; their number."""
+
+    def drop_dead_letters_before(self, before_us: int) -> int:
+        """Forget dead letters that are kept since before then; their number."""
 
     def drop_dead_letters(self, letter_ids: Iterable[int]) -> None:
         """Forget dead letters that their topic has taken."""
@@ -119,6 +128,16 @@ class DeliveryStore(Protocol):
     def holds(self) -> list[Hold]:
         """Every held target."""
 
+    def last_seen_us(self) -> int | None:
+        """When an engine last said that it runs, by its wall clock; None before the first time."""
+
+    def keep_time(self, now_us: int, ahead_us: int = 0) -> None:
+        """An engine runs, and its wall clock shows `now_us`, which is `ahead_us` too much.
+
+        What waits is moved so far that it has not waited any longer for that, and nothing waits
+        since an instant to come. A clock that was put back is ahead by less than 0.
+        """
+
     def changes_token(self) -> int:
         """A number that changes when somebody asked for a redelivery: cheap, ask every second.
 
@@ -148,13 +167,24 @@ class ArchiveStore(Protocol):
         argument all holds, are released even if no delivery is dead.
         """
 
+    def begin_sweep(self) -> int:
+        """The instant by which old rows are told from young ones in the sweep to come.
+
+        It is now, but at most a day later than in the sweep before: a clock that is years ahead
+        removes no more than a day's rows with each sweep, until somebody sets it right.
+        """
+
     def sweep(
-        self, retention_seconds: float, longest_cooldown_seconds: float, limit: int = 200
+        self,
+        retention_seconds: float,
+        longest_cooldown_seconds: float,
+        limit: int = 200,
+        now_us: int | None = None,
     ) -> int:
         """Remove at most `limit` old alerts in one short transaction; the number removed.
 
         Call again, with a pause, until it is 0. Never removes an alert with an open delivery
-        or one that a cooldown may need.
+        or one that a cooldown may need. Rows are old by `now_us`, the wall clock unless given.
         """
 
     def rows(self) -> Mapping[str, int]:

@@ -62,10 +62,30 @@ class StreamSide(Side):
         """Keep records that the dead-letter topic refuses; a record kept already is skipped."""
         self.save((), dead_letters=letters)
 
-    def kept_dead_letters(self, limit: int) -> list[KeptDeadLetter]:
-        """The oldest dead letters kept, with their `letter_id`."""
-        rows = self._connections.delivery_reader.rows(statements.DEAD_LETTERS, {"limit": limit})
+    def kept_dead_letters(self, limit: int, after_id: int = 0) -> list[KeptDeadLetter]:
+        """The oldest dead letters kept behind `after_id`, with their `letter_id`."""
+        parameters = {"limit": limit, "after_id": after_id}
+        rows = self._connections.delivery_reader.rows(statements.DEAD_LETTERS, parameters)
         return [dead_letter_from_row(row) for row in rows]
+
+    def dead_letter_bytes(self) -> int:
+        """The size of all dead letters kept."""
+        row = self._connections.delivery_reader.row(statements.DEAD_LETTER_BYTES)
+        return int(row[0]) if row else 0
+
+    def drop_oldest_dead_letters(self, most_bytes: int) -> int:
+        """Forget the oldest dead letters until the others have `most_bytes`; their number."""
+        with self._connections.delivery.transaction() as cursor:
+            beyond = cursor.execute(statements.LETTER_BEYOND, {"most_bytes": most_bytes}).fetchone()
+            if beyond is None:
+                return 0
+            return cursor.execute(statements.DELETE_LETTERS_TO, {"letter_id": beyond[0]}).rowcount
+
+    def drop_dead_letters_before(self, before_us: int) -> int:
+        """Forget dead letters that are kept since before then; their number."""
+        with self._connections.delivery.transaction() as cursor:
+            parameters = {"before_us": before_us}
+            return cursor.execute(statements.DELETE_LETTERS_BEFORE, parameters).rowcount
 
     def drop_dead_letters(self, letter_ids: Iterable[int]) -> None:
         """Forget dead letters that their topic has taken."""

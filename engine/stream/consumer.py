@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 CLOSE_SECONDS: Final = 4.0
 # Of these, so long for the last offsets.
 SETTLE_SECONDS: Final = 2.0
+# So long the broker is asked where partitions end that the group has no offset of.
+BEGIN_SECONDS: Final = 5.0
 _CLOSING_POLL_SECONDS: Final = 0.05
 _ABSENT: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 _DENIED: Final = (
@@ -72,6 +74,7 @@ class Consumer:
         self._fatal = ""
         self._told: set[int] = set()
         self._is_closed = False
+        self._begins_at_end = settings.auto_offset_reset == "latest"
         options = consumer_options(settings) | {
             "error_cb": self._on_error,
             "stats_cb": self._on_statistics,
@@ -180,7 +183,7 @@ class Consumer:
 
     def _receive(self, max_records: int, timeout_seconds: float) -> list[Record]:
         self._send(self._offsets.take())
-        first = self._client.poll(timeout_seconds)
+        first = self._await_message(timeout_seconds)
         messages: Sequence[Message] = () if first is None else (first,)
         if first is not None and max_records > 1:
             messages = [first, *self._client.consume(max_records - 1, 0)]
@@ -190,7 +193,10 @@ class Consumer:
             error = message.error()
             if error is None:
                 records.append(read_message(message, read_at))
+                self._offsets.receive(_partition(records[-1]), records[-1].offset + 1)
                 self._watch.permitted(records[-1].topic)
+            elif _is_end(error):
+                self._on_end(message)
             else:
                 self._on_message_error(error, message.topic() or "")
         if self._fatal:
@@ -200,6 +206,23 @@ class Consumer:
             assigned = self.state.partitions
             records = [each for each in records if _partition(each) in assigned]
         return records
+
+    def _await_message(self, timeout_seconds: float) -> Message | None:
+        """The first message that is no end of a partition, waited for at most so long."""
+        deadline = time.monotonic() + timeout_seconds
+        first = self._client.poll(timeout_seconds)
+        while first is not None and _is_end(first.error()):
+            self._on_end(first)
+            first = self._client.poll(max(0.0, deadline - time.monotonic()))
+        return first
+
+    def _on_end(self, message: Message) -> None:
+        """All that a partition has was received."""
+        topic, number, offset = message.topic(), message.partition(), message.offset()
+        if topic is None or number is None or offset is None:
+            return
+        if (topic, number) in self.state.partitions:
+            self._offsets.reach_end((topic, number), offset)
 
     def _send(self, offsets: Mapping[Partition, int]) -> None:
         if not offsets:
@@ -228,13 +251,45 @@ class Consumer:
     def _on_assign(
         self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]
     ) -> None:
-        client.incremental_assign(partitions)
+        begun = self._begin_at_end(client, partitions) if self._begins_at_end else {}
+        client.incremental_assign(
+            [
+                TopicPartition(each.topic, each.partition, begun[place])
+                if (place := (each.topic, each.partition)) in begun
+                else each
+                for each in partitions
+            ]
+        )
         # Whether a partition comes back paused, as it went, depends on how it went.
         if self.state.is_paused:
             client.pause(partitions)
         else:
             client.resume(partitions)
         self._watch.joined(_partitions(partitions))
+        for place, offset in begun.items():
+            self._offsets.settle(place, offset)
+        self._send(self._offsets.take())
+
+    def _begin_at_end(
+        self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]
+    ) -> dict[Partition, int]:
+        """The ends of the partitions of which the group has no offset.
+
+        They are committed at once: after a restart, or when membership was lost, reading goes on
+        there and not at the end of that time. A broker that does not answer soon is left alone;
+        reading begins at the end all the same then, and is committed with the first record.
+        """
+        deadline = time.monotonic() + BEGIN_SECONDS
+        ends: dict[Partition, int] = {}
+        try:
+            for each in client.committed(partitions, timeout=BEGIN_SECONDS):
+                if each.error is None and each.offset < 0:
+                    left = max(0.1, deadline - time.monotonic())
+                    _, end = client.get_watermark_offsets(each, timeout=left, cached=False)
+                    ends[each.topic, each.partition] = end
+        except KafkaException as error:
+            self._tell_once(error.args[0], "offsets.not_committed")
+        return ends
 
     def _on_revoke(
         self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]
@@ -276,13 +331,17 @@ class Consumer:
             self._watch.missed(topic)
         elif error.code() in _DENIED:
             self._watch.refused(topic, reason)
-        elif error.code() != KafkaError._PARTITION_EOF:
+        else:
             self._tell_once(error, "stream.error")
 
     def _tell_once(self, error: KafkaError, event: str) -> None:
         if error.code() not in self._told:
             self._told.add(error.code())
             log.warning(event, kafka=error.name(), reason=redact(error.str(), self._settings))
+
+
+def _is_end(error: KafkaError | None) -> bool:
+    return error is not None and error.code() == KafkaError._PARTITION_EOF
 
 
 def _partition(record: Record) -> Partition:

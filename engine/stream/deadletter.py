@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -30,6 +31,14 @@ __all__ = [
 
 TIMEOUT_SECONDS: Final = 30.0
 _WAIT_SECONDS: Final = 0.1
+# The broker refuses this letter, and takes others.
+_OF_THE_LETTER: Final = (
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_MSG,
+    KafkaError.POLICY_VIOLATION,
+)
 # A registry that answers so has made up its mind; the others may come back while we wait.
 _FINAL_STATUS: Final = (401, 403, 404, 409, 422)
 
@@ -37,15 +46,25 @@ _FINAL_STATUS: Final = (401, 403, 404, 409, 422)
 class DeadLetterRefused(AlertEngineError):  # noqa: N818 - what happened, not a fault of ours
     """The dead-letter topic did not take these letters; the broker acknowledged all others.
 
-    A letter may have arrived all the same, when its acknowledgement was lost.
+    A letter may have arrived all the same, when its acknowledgement was lost. `own` are those that
+    are refused for what they are, such as too large ones; the topic takes others. `reasons` counts
+    the letters of each reason.
     """
 
     code = "dead-letter-refused"
 
-    def __init__(self, letters: Sequence[DeadLetter], reason: str) -> None:
+    def __init__(
+        self,
+        letters: Sequence[DeadLetter],
+        reason: str,
+        own: Sequence[DeadLetter] = (),
+        reasons: Mapping[str, int] | None = None,
+    ) -> None:
         super().__init__(f"the dead-letter topic did not take {len(letters)} letters: {reason}")
         self.letters = tuple(letters)
         self.reason = reason
+        self.own = tuple(own)
+        self.reasons = reasons or {reason: len(letters)}
 
 
 class DeadLetterProducer:
@@ -102,18 +121,41 @@ class DeadLetterProducer:
 
         self._trouble = ""
         values = self._values(letters, is_late)
-        answers: dict[int, str] = {}
+        answers: dict[int, KafkaError | None] = {}
         producer = self._opened()
         for number, (letter, value) in enumerate(zip(letters, values, strict=True)):
             self._produce(producer, number, letter, value, answers, is_late)
         while len(answers) < len(letters) and not is_late():
             producer.poll(_WAIT_SECONDS)
-        refused = [each for number, each in enumerate(letters) if answers.get(number, "?")]
+        if len(letters) > 1:
+            # The limit is on what travels together: a large letter takes small ones with it.
+            for number in [each for each, error in answers.items() if _is_too_large(error)]:
+                del answers[number]
+                self._produce(producer, number, letters[number], values[number], answers, is_late)
+                while number not in answers and not is_late():
+                    producer.poll(_WAIT_SECONDS)
+        if len(answers) < len(letters):
+            self._discard()
+        self._check(letters, answers)
+
+    def _check(
+        self, letters: Sequence[DeadLetter], answers: Mapping[int, KafkaError | None]
+    ) -> None:
+        """DeadLetterRefused unless every letter was acknowledged."""
+        silence = self._trouble or "no acknowledgement"
+        refused, own = [], []
+        reasons: Counter[str] = Counter()
+        for number, letter in enumerate(letters):
+            error = answers.get(number)
+            if number in answers and error is None:
+                continue
+            refused.append(letter)
+            reasons[redact(error.str() if error else silence, self._settings)] += 1
+            if error is not None and error.code() in _OF_THE_LETTER:
+                own.append(letter)
         if refused:
-            reason = next(filter(None, answers.values()), self._trouble or "no acknowledgement")
-            if len(answers) < len(letters):
-                self._discard()
-            raise DeadLetterRefused(refused, redact(reason, self._settings))
+            answered = next((each.str() for each in answers.values() if each), silence)
+            raise DeadLetterRefused(refused, redact(answered, self._settings), own, reasons)
 
     def close(self) -> None:
         """Drop the connections."""
@@ -145,7 +187,7 @@ class DeadLetterProducer:
         number: int,
         letter: DeadLetter,
         value: bytes | None,
-        answers: dict[int, str],
+        answers: dict[int, KafkaError | None],
         is_late: Callable[[], bool],
     ) -> None:
         topic, key = self._settings.dlq_topic, letter.record.key
@@ -159,7 +201,7 @@ class DeadLetterProducer:
                     return
                 producer.poll(_WAIT_SECONDS)
             except KafkaException as error:
-                answers[number] = error.args[0].str()
+                answers[number] = error.args[0]
                 return
 
     def _opened(self) -> Producer:
@@ -179,5 +221,11 @@ class DeadLetterProducer:
         self._trouble = error.str()
 
 
-def _note(answers: dict[int, str], number: int, error: KafkaError | None, message: Message) -> None:
-    answers[number] = "" if error is None else error.str()
+def _is_too_large(error: KafkaError | None) -> bool:
+    return error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE
+
+
+def _note(
+    answers: dict[int, KafkaError | None], number: int, error: KafkaError | None, message: Message
+) -> None:
+    answers[number] = error

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Protocol
 
 from engine.errors import DecodeError
-from engine.event import Event, digest_of, make_event
+from engine.event import Event, Present, digest_of, make_event
 from engine.schema import EventSchema, Reader
 from engine.stream.framing import (
     MARK_BYTES,
@@ -35,13 +35,21 @@ class WriterSchemas(Protocol):
 class Decoder:
     """Decodes records to events of one `schema`; each writer schema is prepared once.
 
-    `zone` is the time zone of times without one.
+    `zone` is the time zone of times without one; `present` is asked where a Kafka timestamp
+    contradicts a camera.
     """
 
-    def __init__(self, schema: EventSchema, registry: WriterSchemas, zone: tzinfo) -> None:
+    def __init__(
+        self,
+        schema: EventSchema,
+        registry: WriterSchemas,
+        zone: tzinfo,
+        present: Present | None = None,
+    ) -> None:
         self.schema = schema
         self._registry = registry
         self._zone = zone
+        self._present = present
         # By the bytes that name the schema: magic byte and id or GUID.
         self._readers: dict[bytes, Reader] = {}
         self._misfits: dict[bytes, str] = {}
@@ -76,6 +84,7 @@ class Decoder:
             offset=record.offset,
             timestamp_ms=record.timestamp_ms,
             read_at=record.read_at,
+            present=self._present,
         )
 
     def _prepare(self, mark: bytes, value: bytes) -> Reader:

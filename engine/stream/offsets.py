@@ -23,6 +23,9 @@ class Offsets:
     def __init__(self, timer: Callable[[], float]) -> None:
         self._timer = timer
         self._due: dict[Partition, int] = {}
+        self._received: dict[Partition, int] = {}
+        self._settled: dict[Partition, int] = {}
+        self._ends: dict[Partition, int] = {}
         self._under_way = 0
         self._retry_at = 0.0
         self._answer_until = 0.0
@@ -32,10 +35,26 @@ class Offsets:
         """Whether the broker has confirmed everything."""
         return not self._due and not self._under_way
 
+    def receive(self, partition: Partition, offset: int) -> None:
+        """A record was received that lies before `offset`: it is to be settled."""
+        self._received[partition] = offset
+
+    def reach_end(self, partition: Partition, offset: int) -> None:
+        """Between what was received and `offset` lies nothing that can be read.
+
+        Transactions leave their marks there, and records that were taken back.
+        """
+        self._ends[partition] = offset
+        if partition not in self._received or self._is_done(partition):
+            self._put(partition, offset)
+
     def settle(self, partition: Partition, offset: int) -> None:
-        """Reading goes on at `offset` after a restart."""
-        if offset > self._due.get(partition, -1):
-            self._due[partition] = offset
+        """Reading goes on at `offset` after a restart, or further on if nothing follows."""
+        if offset > self._settled.get(partition, -1):
+            self._settled[partition] = offset
+        self._put(partition, offset)
+        if self._is_done(partition):
+            self._put(partition, self._ends.get(partition, -1))
 
     def take(self) -> Mapping[Partition, int]:
         """What to send now: nothing while a commit is under way, or shortly after a failure."""
@@ -64,7 +83,16 @@ class Offsets:
     def forget(self, partitions: Iterable[Partition]) -> None:
         """Other consumers own these partitions now."""
         for partition in partitions:
-            self._due.pop(partition, None)
+            for offsets in (self._due, self._received, self._settled, self._ends):
+                offsets.pop(partition, None)
+
+    def _is_done(self, partition: Partition) -> bool:
+        """Whether all that was received is settled."""
+        return self._settled.get(partition, -1) >= self._received.get(partition, 0)
+
+    def _put(self, partition: Partition, offset: int) -> None:
+        if offset > self._due.get(partition, -1):
+            self._due[partition] = offset
 
     def _send(self, offsets: Mapping[Partition, int]) -> Mapping[Partition, int]:
         if offsets:

@@ -54,6 +54,7 @@ OWNED_BY_CLIENTS: Final = {
     "default.topic.config": _NO_TEXT,
     "logger": _NO_TEXT,
     "partition.assignment.strategy": "partitions are handed over cooperatively, remove it",
+    "enable.partition.eof": "the lag lives by it, remove it",
     "isolation.level": "aborted transactions are never read, remove it",
 }
 # `KAFKA_CONFIG_LOG_LEVEL` arrives with a dot; these are librdkafka's only names with a line below.
@@ -84,6 +85,8 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
         "auto.offset.reset": settings.auto_offset_reset,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
+        # Says where a partition ends, behind what a transaction leaves there and nobody can read.
+        "enable.partition.eof": True,
     }
 
 

@@ -15,7 +15,7 @@ _UP: Final = ("UP", "UPDATE")
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """One report. `lag` counts records after the committed offset, where that is known."""
+    """One report. `lag` counts what can be read after the committed offset, where that is known."""
 
     is_up: bool
     lag: Mapping[Partition, int]
@@ -35,7 +35,10 @@ class Statistics:
 
 def _behind(partition: Mapping[str, Any]) -> int | None:
     # Negative offsets mean "not known" (-1001), so nothing was committed, or nothing was asked yet.
-    end, committed = partition["hi_offset"], partition["committed_offset"]
+    # Behind the last stable offset lie transactions under way, which can't be read yet.
+    end = max(partition.get("ls_offset", -1), -1)
+    end = end if end >= 0 else partition["hi_offset"]
+    committed = partition["committed_offset"]
     start = committed if committed >= 0 else partition["lo_offset"]
     if end == 0:
         return 0

@@ -1,23 +1,27 @@
 from __future__ import annotations
 
+import base64
 import dataclasses
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+from confluent_kafka import KafkaError
 
-from engine.deadletters import RETRY_SECONDS, DeadLetterOffice
+from engine.deadletters import RETRY_LETTERS, RETRY_SECONDS, STUBBORN_SECONDS, DeadLetterOffice
 from engine.errors import StoreUnavailableError
 from engine.metrics import Metrics
+from engine.repeats import REPEAT_SECONDS
 from engine.settings import Secret, Settings
 from engine.store import KeptDeadLetter, Store, open_store
 from engine.stream.consumer import Consumer
 from engine.stream.deadletter import DeadLetter, DeadLetterProducer, DeadLetterType
 from engine.stream.record import Record
 from engine.stream.registry_server import RegistryServer
-from tests.support.mock_cluster import MockCluster
+from tests.support.mock_cluster import PRODUCE, MockCluster
 from tests.support.stream import read, stream_settings
 from tests.unit.manual_time import ManualTime
 from tests.unit.plate import record_of
@@ -26,13 +30,13 @@ from tests.unit.plate import record_of
 class Office:
     """An office on a real broker, registry and store."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, **options: Any) -> None:
         self.time = ManualTime()
         self.metrics = Metrics()
         self.stopping = threading.Event()
         self.producer = DeadLetterProducer(settings)
         self.office = DeadLetterOffice(
-            self.producer, store, self.metrics, self.time, self.stopping.is_set
+            self.producer, store, self.metrics, self.time, self.stopping.is_set, **options
         )
 
 
@@ -43,13 +47,20 @@ def registry() -> Iterator[RegistryServer]:
 
 
 @pytest.fixture
-def settings(registry: RegistryServer, repository: Path) -> Iterator[Settings]:
+def broker_of_letters() -> Iterator[MockCluster]:
     with MockCluster(["alpr.dlq"]) as broker:
-        yield dataclasses.replace(
-            stream_settings(broker.bootstrap_servers, ["alpr.dlq"]),
-            schema_registry_url=Secret(registry.url),
-            schemas_path=repository / "schemas",
-        )
+        yield broker
+
+
+@pytest.fixture
+def settings(
+    broker_of_letters: MockCluster, registry: RegistryServer, repository: Path
+) -> Settings:
+    return dataclasses.replace(
+        stream_settings(broker_of_letters.bootstrap_servers, ["alpr.dlq"]),
+        schema_registry_url=Secret(registry.url),
+        schemas_path=repository / "schemas",
+    )
 
 
 @pytest.fixture
@@ -111,6 +122,7 @@ class FullAtFirst:
         self._is_full = True
         self.kept_dead_letters = store.kept_dead_letters
         self.drop_dead_letters = store.drop_dead_letters
+        self.dead_letter_bytes = store.dead_letter_bytes
 
     def keep_dead_letters(self, letters: Sequence[KeptDeadLetter]) -> None:
         if self._is_full:
@@ -158,3 +170,130 @@ def test_without_a_producer_letters_are_counted_only(store: Store) -> None:
     office.retry()
     assert metrics.total("dead_letters_total") == 1
     assert store.kept_dead_letters(10) == []
+
+
+@pytest.fixture
+def small(settings: Settings, store: Store) -> Iterator[Office]:
+    """An office whose topic takes no letter of more than some 4 KB."""
+    options: Mapping[str, str] = settings.kafka_options.reveal()
+    options = {**options, "message.max.bytes": "4000"}
+    desk = Office(dataclasses.replace(settings, kafka_options=Secret(options)), store)
+    yield desk
+    desk.producer.close()
+
+
+def kept(store: Store) -> list[bytes | None]:
+    return [each.value for each in store.kept_dead_letters(1_000)]
+
+
+def test_a_letter_that_is_too_large_is_kept_alone_and_holds_up_no_other(
+    small: Office, settings: Settings, store: Store
+) -> None:
+    large = [letter(b"%04d" % number * 1_500) for number in range(RETRY_LETTERS + 20)]
+    small.office.send([letter(b"one"), *large, letter(b"two")])
+    small.office.send([letter(b"three")])
+    assert kept(store) == [each.record.value for each in large]
+    # Neither do more of them than are tried at once hold up one behind them that was kept.
+    store.keep_dead_letters([_behind()])
+    for _ in range(4):
+        small.time.seconds += RETRY_SECONDS
+        small.office.retry()
+    assert kept(store) == [each.record.value for each in large]
+    assert sorted(_recovered(settings, 4)) == [b"behind", b"one", b"three", b"two"]
+
+
+def _behind() -> KeptDeadLetter:
+    record = record_of(b"behind")
+    return KeptDeadLetter(
+        "t", 0, record.offset, record.timestamp_ms, None, b"behind", (), "UNKNOWN", "why"
+    )
+
+
+def _recovered(settings: Settings, count: int) -> list[bytes]:
+    # The registry's mark and the letter's own Avro around it: Base64 is looked for.
+    found = b" ".join(record.value or b"" for record in arrived(settings, count))
+    texts = {base64.b64encode(each): each for each in (b"one", b"two", b"three", b"behind")}
+    return [each for text, each in texts.items() if text in found]
+
+
+def test_what_was_too_large_is_sent_on_once_the_topic_takes_it(
+    settings: Settings, store: Store, small: Office
+) -> None:
+    small.office.send([letter(b"x" * 6_000)])
+    small.office.retry()
+    small.producer.close()
+    larger = Office(settings, store)
+    larger.time.seconds = STUBBORN_SECONDS
+    larger.office.retry()
+    larger.producer.close()
+    assert kept(store) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.POLICY_VIOLATION],
+)
+def test_a_letter_that_the_broker_refuses_for_what_it_is_closes_no_topic(
+    broker_of_letters: MockCluster, settings: Settings, store: Store, code: int
+) -> None:
+    desk = Office(settings, store)
+    broker_of_letters.answer(PRODUCE, [code])
+    desk.office.send([letter(b"one")])
+    desk.office.send([letter(b"two")])
+    desk.producer.close()
+    assert kept(store) == [b"one"]
+    assert len(arrived(settings, 1)) == 1
+
+
+def test_the_oldest_letters_are_dropped_beyond_the_size_loudly_and_counted(
+    settings: Settings, store: Store, registry: RegistryServer
+) -> None:
+    registry.available = False
+    desk = Office(settings, store, keep_bytes=10_000)
+    desk.stopping.set()
+    with structlog.testing.capture_logs() as logs:
+        for number in range(30):
+            desk.office.send([letter(b"%04d" % number * 250)])
+    desk.producer.close()
+    left = kept(store)
+    assert store.dead_letter_bytes() <= 10_000
+    assert left[-1] == b"0029" * 250
+    assert left == [b"%04d" % number * 250 for number in range(30 - len(left), 30)]
+    assert desk.metrics.total("dead_letters_dropped_total") == 30 - len(left)
+    dropped = [line for line in logs if line["event"] == "dead_letters.dropped"]
+    assert sum(line["letters"] for line in dropped) == 30 - len(left)
+    assert {line["log_level"] for line in dropped} == {"error"}
+
+
+def test_a_letter_beyond_the_whole_size_is_dropped_and_the_stream_goes_on(
+    settings: Settings, store: Store, registry: RegistryServer
+) -> None:
+    registry.available = False
+    desk = Office(settings, store, keep_bytes=1_000)
+    desk.stopping.set()
+    desk.office.send([letter(b"x" * 2_000)])
+    desk.office.send([letter(b"small")])
+    desk.producer.close()
+    assert kept(store) == [b"small"]
+
+
+def test_identical_reasons_are_one_line_a_minute_with_a_count(store: Store) -> None:
+    time = ManualTime()
+    office = DeadLetterOffice(None, store, Metrics(), time, lambda: False)
+    other = dataclasses.replace(letter(b"other"), message="another reason")
+    with structlog.testing.capture_logs() as logs:
+        for number in range(50):
+            office.send([letter(b"%d" % number)])
+        office.send([other])
+        time.seconds = REPEAT_SECONDS - 1
+        office.retry()
+        assert [line["error"] for line in logs] == ["no event", "another reason"]
+        time.seconds = REPEAT_SECONDS
+        office.retry()
+        office.send([letter(b"again")])
+        time.seconds = 3 * REPEAT_SECONDS
+        office.retry()
+        time.seconds = 5 * REPEAT_SECONDS
+        office.send([letter(b"much later")])
+    counts = [line["count"] for line in logs if line["error"] == "no event"]
+    assert counts == [1, 49, 1, 1]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.event import EPOCH, Event, digest_of, event_time, make_event
+from engine.event import EPOCH, Event, Present, digest_of, event_time, make_event
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ZULU = ZoneInfo("UTC")
@@ -221,3 +221,115 @@ def test_the_time_that_is_shown_is_the_events_own_or_the_one_that_counts(
 def test_an_event_without_a_time_is_shown_by_the_one_that_counts() -> None:
     event = make_event({}, zone=BERLIN, timestamp_ms=NOON_MS)
     assert (event.captured_at, event.time_replaced) == ("2025-12-25T12:00:00Z", "unreadable")
+
+
+FIRST_0230 = datetime(2025, 10, 26, 0, 30, tzinfo=UTC)
+SECOND_0230 = datetime(2025, 10, 26, 1, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("late_seconds", [-120, 0, 2, 600])
+@pytest.mark.parametrize("instant", [FIRST_0230, SECOND_0230])
+def test_of_the_hour_that_comes_twice_the_kafka_timestamp_decides(
+    instant: datetime, late_seconds: int
+) -> None:
+    timestamp_ms = int(instant.timestamp() + late_seconds) * 1000
+    assert event_time("2025-10-26T02:30:00", timestamp_ms, BERLIN) == (instant, "")
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "instant"),
+    [
+        ("America/New_York", "2025-11-02 01:15", datetime(2025, 11, 2, 6, 15, tzinfo=UTC)),
+        ("Australia/Lord_Howe", "2025-04-06T01:45:00", datetime(2025, 4, 5, 15, 15, tzinfo=UTC)),
+        ("Europe/Berlin", "20251026T023000,5", SECOND_0230 + timedelta(milliseconds=500)),
+        # A camera that does not know of summer time, in the hour that spring skips.
+        ("Europe/Berlin", "2025-03-30T02:30:00", datetime(2025, 3, 30, 0, 30, tzinfo=UTC)),
+    ],
+)
+def test_whatever_the_zone_the_nearer_instant_counts(
+    zone: str, text: str, instant: datetime
+) -> None:
+    timestamp_ms = int(instant.timestamp() * 1000)
+    assert event_time(text, timestamp_ms, ZoneInfo(zone)) == (instant, "")
+
+
+PRESENT = Present(lambda: NOON, 86_400.0)
+
+
+@pytest.mark.parametrize(
+    ("timestamp_ms", "fault"),
+    [
+        (NOON_MS // 1000, "unit"),
+        (NOON_MS * 1000, "unit"),
+        (NOON_MS * 1_000_000, "unit"),
+        (NOON_MS - 3 * 86_400_000, "past"),
+        (NOON_MS - 400 * 86_400_000, "past"),
+        (1, "past"),
+        (300_000, "past"),
+        (NOON_MS + 8 * 86_400_000, "future"),
+        (NOON_MS + 400 * 86_400_000, "future"),
+    ],
+)
+@pytest.mark.parametrize("captured", [NOON, NOON - timedelta(hours=5), NOON + timedelta(minutes=9)])
+def test_a_kafka_timestamp_that_contradicts_camera_and_clock_replaces_nothing(
+    timestamp_ms: int, fault: str, captured: datetime
+) -> None:
+    event = make_event(
+        {"captured_at": captured.isoformat()},
+        zone=BERLIN,
+        timestamp_ms=timestamp_ms,
+        present=PRESENT,
+    )
+    assert (event.time, event.time_replaced) == (captured, "")
+    assert event.timestamp_replaced == fault
+
+
+@pytest.mark.parametrize(
+    ("captured", "replaced"),
+    [
+        (NOON + timedelta(minutes=11), "future"),
+        (NOON + timedelta(days=2), "future"),
+        (NOON - timedelta(days=30), "past"),
+    ],
+)
+def test_a_camera_that_contradicts_kafka_and_our_clock_is_replaced(
+    captured: datetime, replaced: str
+) -> None:
+    event = make_event(
+        {"captured_at": captured.isoformat()}, zone=ZULU, timestamp_ms=NOON_MS, present=PRESENT
+    )
+    assert (event.time, event.time_replaced, event.timestamp_replaced) == (NOON, replaced, "")
+
+
+def test_in_a_backlog_a_camera_that_is_ahead_of_all_clocks_is_replaced() -> None:
+    recorded = NOON - timedelta(days=3)
+    event = make_event(
+        {"captured_at": (NOON + timedelta(days=1)).isoformat()},
+        zone=ZULU,
+        timestamp_ms=int(recorded.timestamp() * 1000),
+        present=PRESENT,
+    )
+    assert (event.time, event.time_replaced) == (recorded, "future")
+
+
+def test_the_hour_that_comes_twice_is_decided_by_our_clock_where_kafka_is_days_behind() -> None:
+    present = Present(lambda: SECOND_0230 + timedelta(seconds=3), 86_400.0)
+    event = make_event(
+        {"captured_at": "2025-10-26T02:30:00"},
+        zone=BERLIN,
+        timestamp_ms=int(SECOND_0230.timestamp() * 1000) - 3 * 86_400_000,
+        present=present,
+    )
+    assert (event.time, event.timestamp_replaced) == (SECOND_0230, "past")
+
+
+@pytest.mark.parametrize("timestamp_ms", [NOON_MS // 1000, NOON_MS * 1000, NOON_MS * 1_000_000])
+def test_an_unreadable_time_gives_way_to_a_timestamp_in_another_unit(timestamp_ms: int) -> None:
+    assert event_time("soon", timestamp_ms, ZULU) == (NOON, "unreadable")
+
+
+@given(st.text(), st.integers(-(2**63), 2**63 - 1))
+def test_with_our_clock_too_nothing_is_too_odd(text: str, timestamp_ms: int) -> None:
+    values = {"captured_at": text}
+    event = make_event(values, zone=BERLIN, timestamp_ms=timestamp_ms, present=PRESENT)
+    assert event.time.tzinfo is UTC

@@ -50,3 +50,35 @@ def test_a_store_in_trouble_ends_nothing(store: Store) -> None:
     store.close()
     with Housekeeper(store, Metrics(), DAY_SECONDS, 300) as housekeeper:
         housekeeper.tidy()
+
+
+def test_a_clock_that_jumps_a_year_ahead_sweeps_no_alert_of_today(tmp_path: Path) -> None:
+    now = [time.time()]
+    with open_store(f"sqlite:///{tmp_path}/alerts.db", clock=lambda: now[0]) as store:
+        Housekeeper(store, Metrics(), 30 * DAY_SECONDS, 300).tidy()
+        store.save([old_alert(number) for number in range(3)])
+        now[0] += 365 * DAY_SECONDS
+        Housekeeper(store, Metrics(), 30 * DAY_SECONDS, 300).tidy()
+        assert store.rows()["alerts"] == 3
+
+
+def test_dead_letters_beyond_their_age_are_dropped_and_counted(tmp_path: Path) -> None:
+    now = [time.time() - 40 * DAY_SECONDS]
+    with open_store(f"sqlite:///{tmp_path}/alerts.db", clock=lambda: now[0]) as store:
+        store.keep_dead_letters([KeptDeadLetter("t", 0, 1, 0, None, b"old", (), "UNKNOWN", "why")])
+        now[0] = time.time()
+        store.keep_dead_letters([KeptDeadLetter("t", 0, 2, 0, None, b"new", (), "UNKNOWN", "why")])
+        metrics = Metrics()
+        Housekeeper(store, metrics, 30 * DAY_SECONDS, 300, 30 * DAY_SECONDS).tidy()
+        assert [each.value for each in store.kept_dead_letters(10)] == [b"new"]
+        assert metrics.total("dead_letters_dropped_total") == 1
+
+
+def test_a_clock_that_jumps_ahead_drops_no_dead_letter(tmp_path: Path) -> None:
+    now = [time.time()]
+    with open_store(f"sqlite:///{tmp_path}/alerts.db", clock=lambda: now[0]) as store:
+        store.keep_dead_letters([KeptDeadLetter("t", 0, 1, 0, None, b"x", (), "UNKNOWN", "why")])
+        Housekeeper(store, Metrics(), DAY_SECONDS, 300).tidy()
+        now[0] += 365 * DAY_SECONDS
+        Housekeeper(store, Metrics(), DAY_SECONDS, 300).tidy()
+        assert store.rows()["dead_letters"] == 1

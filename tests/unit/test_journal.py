@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
@@ -168,3 +168,15 @@ def test_values_of_too_many_cameras_are_not_logged() -> None:
             journal.value_out_of_range(event, broken)
     assert len(logs) == CAMERAS_TOLD
     assert logs[0]["value"] == "kfa-8725"
+
+
+def test_a_time_that_our_clock_confirms_is_the_producers_fault() -> None:
+    camera = (NOON + timedelta(seconds=30)).isoformat()
+    hours_ago = NOON - timedelta(hours=5)
+    event = make_event(
+        plate_event(captured_at=camera), zone=UTC, timestamp_ms=int(hours_ago.timestamp() * 1000)
+    )
+    assert event.time_replaced == "future"
+    with structlog.testing.capture_logs() as logs:
+        Journal(ManualTime(), log_plates=False).time_replaced(event)
+    assert logs[0]["remedy"].startswith("set the clock of the producer")

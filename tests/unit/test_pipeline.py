@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ import structlog
 
 from engine.cooldown import Cooldown
 from engine.errors import StoreUnavailableError
-from engine.event import Event
+from engine.event import Event, Present
 from engine.match import Match, Matcher
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
@@ -46,7 +46,7 @@ class Bench:
         zone = NOON.tzinfo
         assert zone is not None
         self.pipeline = Pipeline(
-            Decoder(plate_schema(), self.writers, zone),
+            Decoder(plate_schema(), self.writers, zone, Present(self.time.now, 3600)),
             Cooldown(self.store, timer=self.time.monotonic),
             self.store,
             self.metrics,
@@ -318,3 +318,33 @@ def test_a_rules_error_is_logged_without_the_plate(tmp_path: Path) -> None:
     (line,) = [line for line in logs if line["event"] == "rule.error"]
     assert "AB***" in line["error"]
     assert "ABC-123" not in line["error"]
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "reason", "remedy"),
+    [
+        (lambda ms: ms - 3 * 86_400_000, "past", "set the clock of the producer"),
+        (lambda ms: ms + 8 * 86_400_000, "future", "set the clock of the producer"),
+        (lambda ms: ms // 1_000, "unit", "let the producer"),
+        (lambda ms: ms * 1_000, "unit", "let the producer"),
+        (lambda ms: 300_000, "past", "set the clock of the producer"),
+    ],
+    ids=["days behind", "days ahead", "seconds", "microseconds", "since the start of the machine"],
+)
+def test_a_producer_with_wrong_timestamps_expires_no_right_alert(
+    bench: Bench, milliseconds: Callable[[int], int], reason: str, remedy: str
+) -> None:
+    right = [plate_record(0), plate_record(400)]
+    wrong = [
+        dataclasses.replace(each, timestamp_ms=milliseconds(each.timestamp_ms)) for each in right
+    ]
+    bench.time.seconds = 600.0
+    with structlog.testing.capture_logs() as logs:
+        batch = bench.pipeline.process(wrong)
+    assert len(batch.fresh) == 2, "neither expired nor suppressed by a time that stands still"
+    assert not any(stored.is_expired for stored in bench.store.alerts(10))
+    assert bench.metrics.total("record_time_replaced_total") == 2
+    assert bench.metrics.total("event_time_replaced_total") == 0
+    (line,) = [each for each in logs if each["event"] == "record.time_replaced"]
+    assert (line["topic"], line["reason"]) == ("plates", reason)
+    assert line["remedy"].startswith(remedy)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import SettingsError
-from engine.settings import Secret, Settings
+from engine.settings import Keep, Secret, Settings
 
 
 def problems_of(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -165,3 +165,27 @@ def test_what_else_is_wrong_is_told_beside_what_is_malformed() -> None:
         "DLQ_TOPIC: dead and 3",
         "MAX_RETRIES: 'many' is not a whole number from 0 to 20",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "size_bytes", "age_seconds"),
+    [
+        ("100MB,7d", 100_000_000, 604_800.0),
+        ("12h, 1.5 GB", 1_500_000_000, 43_200.0),
+        ("500kb", 500_000, Keep().age_seconds),
+        ("90m", Keep().size_bytes, 5_400.0),
+    ],
+)
+def test_dead_letters_are_kept_by_size_and_age(
+    text: str, size_bytes: int, age_seconds: float
+) -> None:
+    found = Settings.from_environment({"DLQ_KEEP": text}).dlq_keep
+    assert found == Keep(size_bytes, age_seconds)
+
+
+@pytest.mark.parametrize(
+    "text", ["100", "100MB,1GB", "7d,30d", "0MB", "0d", "much", "1TB", ",", "-1MB"]
+)
+def test_what_is_neither_one_size_nor_one_age_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="DLQ_KEEP: "):
+        Settings.from_environment({"DLQ_KEEP": text})

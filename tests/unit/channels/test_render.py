@@ -224,3 +224,17 @@ def test_a_mail_shows_when_it_was_on_the_readers_clocks(
 ) -> None:
     body = render(alert(captured_at=captured_at), Style.EMAIL, NOW, ZoneInfo(zone)).body
     assert f"<li>Captured at: {shown}</li>" in body
+
+
+@pytest.mark.parametrize(
+    ("created_at", "shown"),
+    [
+        ("2025-10-26T00:30:02.000Z", "2025-10-26 02:30:00 CEST"),
+        ("2025-10-26T01:30:02.000Z", "2025-10-26 02:30:00 CET"),
+    ],
+)
+def test_of_the_hour_that_comes_twice_a_mail_shows_the_one_that_it_was(
+    created_at: str, shown: str
+) -> None:
+    told = alert(captured_at="2025-10-26T02:30:00", created_at=created_at, late_seconds=2.0)
+    assert shown in render(told, Style.EMAIL, NOW, ZoneInfo("Europe/Berlin")).body

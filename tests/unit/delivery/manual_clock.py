@@ -17,10 +17,11 @@ class ManualClock:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._seconds = 0.0
+        self._ahead_seconds = 0.0
         self._sleepers: dict[object, tuple[float, threading.Condition]] = {}
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=self._seconds)
+        return START + timedelta(seconds=self._seconds + self._ahead_seconds)
 
     def monotonic(self) -> float:
         return self._seconds
@@ -53,6 +54,10 @@ class ManualClock:
         for condition in due:
             with condition:
                 condition.notify_all()
+
+    def put_forward(self, seconds: float) -> None:
+        """Set the wall clock, forward or, by less than 0, back; the monotonic one goes on."""
+        self._ahead_seconds += seconds
 
     def await_sleeper(self, until: float) -> None:
         """Wait until somebody sleeps until exactly then."""

@@ -39,6 +39,12 @@ class ObservedStore:
     def changes_token(self) -> int:
         return self.store.changes_token()
 
+    def last_seen_us(self) -> int | None:
+        return self.store.last_seen_us()
+
+    def keep_time(self, now_us: int, ahead_us: int = 0) -> None:
+        self.store.keep_time(now_us, ahead_us)
+
     def mark_sent(self, delivery_id: int) -> None:
         self._write(lambda: self.store.mark_sent(delivery_id))
 

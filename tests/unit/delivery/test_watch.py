@@ -9,6 +9,7 @@ import structlog
 from channels.alert import Target
 from channels.misconfigured import MisconfiguredTarget, stand_in_id
 from engine.delivery.lane import Lane
+from engine.delivery.patience import Patience
 from engine.delivery.roster import Roster
 from engine.delivery.timing import Signal, Timing
 from engine.delivery.watch import Watch
@@ -38,7 +39,7 @@ class Watched:
             stage.metrics,
             timing,
             self.stopping,
-            hold_seconds=HOLD_SECONDS,
+            Patience(stage.store, timing, HOLD_SECONDS),
         )
         self.thread = threading.Thread(target=self.watch.work)
 

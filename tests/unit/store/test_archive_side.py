@@ -12,6 +12,8 @@ from engine.store.archive_side import LATEST_EVENT_SECONDS
 from engine.store.sqlite import SqliteStore
 from tests.unit.store.samples import DAY_SECONDS, Clock, Samples, open_sample
 
+DAY_US = round(DAY_SECONDS * 1e6)
+
 
 @pytest.fixture
 def three(store: SqliteStore, samples: Samples, clock: Clock) -> None:
@@ -208,3 +210,38 @@ def test_a_tool_sees_and_opens_what_a_running_engine_stored(
         assert tool.alerts(9) == store.alerts(9)
         assert tool.redeliver(["alert-00001"]).reopened == 1
     assert len(store.waiting("mail/ann", 9)) == 1
+
+
+@pytest.mark.parametrize("ahead_days", [2, 365, 365 * 56])
+def test_a_clock_that_is_ahead_takes_the_sweep_a_day_further_at_most(
+    store: SqliteStore, clock: Clock, ahead_days: int
+) -> None:
+    right = store.begin_sweep()
+    clock.seconds += ahead_days * DAY_SECONDS
+    assert store.begin_sweep() == right + DAY_US
+    assert store.begin_sweep() == right + 2 * DAY_US
+
+
+def test_a_clock_that_is_put_back_sweeps_by_what_it_shows(store: SqliteStore, clock: Clock) -> None:
+    right = store.begin_sweep()
+    clock.seconds -= 3 * DAY_SECONDS
+    assert store.begin_sweep() == right - 3 * DAY_US
+    clock.seconds += 3 * DAY_SECONDS
+    assert store.begin_sweep() == right
+
+
+def test_a_clock_that_was_never_set_is_no_beginning(store: SqliteStore, clock: Clock) -> None:
+    right_seconds, clock.seconds = clock.seconds, 60.0
+    assert store.begin_sweep() == clock.us
+    clock.seconds = right_seconds
+    assert store.begin_sweep() == clock.us
+
+
+def test_rows_are_old_by_the_instant_of_the_sweep(
+    store: SqliteStore, clock: Clock, samples: Samples
+) -> None:
+    store.save([samples.new(time_us=clock.us)])
+    now_us = store.begin_sweep()
+    clock.seconds += 365 * DAY_SECONDS
+    assert store.sweep(DAY_SECONDS, 0, now_us=now_us) == 0
+    assert store.sweep(DAY_SECONDS, 0) == 1

@@ -68,5 +68,12 @@ def test_lag_is_what_is_behind_the_committed_offset(
     assert statistics.lag == ({} if lag is None else {("plates", 2): lag})
 
 
+def test_a_transaction_under_way_is_no_lag() -> None:
+    stable = partition(2, 0, 3, 10) | {"ls_offset": 4}
+    assert Statistics.read(report(["UP"], [stable])).lag == {("plates", 2): 1}
+    unknown = partition(2, 0, 3, 10) | {"ls_offset": UNKNOWN}
+    assert Statistics.read(report(["UP"], [unknown])).lag == {("plates", 2): 7}
+
+
 def test_librdkafkas_own_partition_minus_one_is_none() -> None:
     assert Statistics.read(report(["UP"], [partition(-1, 0, 0, 5)])).lag == {}

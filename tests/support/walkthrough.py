@@ -206,8 +206,12 @@ def _look_at_make(targets: list[str]) -> list[str]:
     # A folder of that name would do for make.
     known = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {*targets} <= {*known}, f"make {' '.join(targets)}: no such target"
-    command = ["make", "-n", "INSTALLED=", *targets]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    command = ["make", "-n", "--no-print-directory", "INSTALLED=", *targets]
+    # A `make` that runs these tests hands its own options on.
+    environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -120,6 +119,8 @@ class RuleWatcher:
         is_changed = seen != self._seen or self._tried is None
         if self._stop.is_set() or (cause is Cause.FILES and not is_changed):
             return False
+        # Should the load fail, then only what changes from here on is loaded again.
+        self._seen = seen
         attempt = self._load(self._tried if cause is Cause.FILES else None)
         if attempt is not None and not self._stop.is_set():
             self._take(attempt, cause)
@@ -220,8 +221,7 @@ class RuleWatcher:
             self._health.note_failed(what, self._clock.now())
             log.error("rules.reload_failed", exc_info=error)
         # Not again and again: with the next change, or when it is asked for.
-        with suppress(Exception):
-            self._seen, self._tried = self._source.files.look(), {}
+        self._tried = {}
         self._stop.wait(LOOK_SECONDS)
 
     def _warn(self, warnings: Iterable[Fault]) -> None:

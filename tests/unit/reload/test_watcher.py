@@ -300,6 +300,17 @@ def test_a_defect_of_ours_does_not_end_the_watch(
     assert len(events(logs, "rules.reload_failed")) == 1
 
 
+def test_a_change_during_a_failing_load_is_not_missed(watched: Watched, place: RulesPlace) -> None:
+    def change_and_fail(rule_set: RuleSet) -> None:
+        watched.take = watched.used.add
+        place.write(PLAIN, "third")
+        raise ZeroDivisionError("a defect of ours")
+
+    watched.take = change_and_fail
+    place.write(PLAIN, "second")
+    watched.await_ids("third")
+
+
 def test_the_set_in_force_is_kept_at_the_start_and_after_each_reload(
     watched: Watched, place: RulesPlace
 ) -> None:

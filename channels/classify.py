@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from channels.alert import SENT, Outcome, Reason, Status
 from channels.failures import classify_failure
-from channels.http_status import classify_http
+from channels.http_status import classify_cut, classify_http
 from channels.smtp_reply import classify_smtp
 from channels.wire import Evidence, Failure, HttpReply, SmtpReply
 
@@ -28,7 +28,8 @@ def classify(is_accepted: bool, evidence: Sequence[Evidence]) -> Outcome:
     if last is None:
         return Outcome(Status.UNAVAILABLE, Reason.UNKNOWN, "the service gave no reason")
     if isinstance(last, HttpReply):
-        return classify_http(last)
+        # A plugin that found half an answer can't tell what became of its message.
+        return classify_http(last) if last.is_whole else classify_cut(last)
     if isinstance(last, Failure):
         return classify_failure(last)
     return classify_smtp(tuple(_smtp_replies(evidence)))

@@ -16,7 +16,7 @@ import requests
 import urllib3.exceptions
 
 from channels.alert import Outcome, Reason, Status
-from channels.wire import Failure
+from channels.wire import Failure, PauseError
 
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
 # The other side went away in the middle of the handshake: nothing is wrong with certificates.
@@ -38,6 +38,9 @@ _UNUSABLE: Final = (
 def classify_failure(failure: Failure) -> Outcome:
     """The outcome of an exception; its detail names the root's kind in words of our own."""
     chain = tuple(_chain(failure.error))
+    pause = next((error for error in chain if isinstance(error, PauseError)), None)
+    if pause is not None:
+        return Outcome(Status.UNAVAILABLE, Reason.RATE_LIMITED, str(pause), pause.seconds)
     for status in map(_tunnel_status, chain):
         if status is not None:
             return _of_proxy(status)

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 from channels.alert import Target
 from channels.block import Block
+from channels.deadline import DEFAULT_TIMEOUT_SECONDS
 from channels.identity import target_id
 from channels.known_services import find_service
 from channels.redact import is_token, remember, url_secrets
 from channels.variables import Path
 from channels.webhook import (
     DEFAULT_CONCURRENCY,
-    DEFAULT_TIMEOUT_SECONDS,
     KEY_HEADER,
     SIGNATURE_HEADER,
     WebhookSettings,
@@ -51,10 +51,15 @@ def read_settings(block: Block, url: str) -> WebhookSettings:
         url=url,
         method=block.choice("method", "POST", ("POST", "PUT")),
         headers=_headers(block),
-        timeout_seconds=block.number("timeout", DEFAULT_TIMEOUT_SECONDS, 0.1, MAX_TIMEOUT_SECONDS),
+        timeout_seconds=read_timeout(block),
         secret=block.text("secret", is_secret=True) or "",
         concurrency=block.whole("concurrency", DEFAULT_CONCURRENCY, 1, MAX_CONCURRENCY),
     )
+
+
+def read_timeout(block: Block) -> float:
+    """How many seconds a whole send may take; a fault stays in the block."""
+    return block.number("timeout", DEFAULT_TIMEOUT_SECONDS, 0.1, MAX_TIMEOUT_SECONDS)
 
 
 def check_url(block: Block, url: str, *path: str | int) -> str:

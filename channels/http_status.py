@@ -103,6 +103,12 @@ def classify_http(reply: HttpReply) -> Outcome:
     return Outcome(status, reason, _detail(reply), wait)
 
 
+def classify_cut(reply: HttpReply) -> Outcome:
+    """The outcome of an HTTP answer whose body was cut off: the status is the answer."""
+    is_good = 200 <= reply.status < 300 and _by_body(reply) is None
+    return SENT if is_good else classify_http(reply)
+
+
 def classify_webhook(reply: HttpReply) -> Outcome:
     """The outcome of a webhook's answer: any 2xx is a success, whatever the body says."""
     if 200 <= reply.status < 300:

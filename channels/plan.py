@@ -10,7 +10,7 @@ slack
     `enabled`, `webhook_url` (https://hooks.slack.com/services/…), `channel`, `username`,
     `icon_emoji`; the last three are obeyed by older webhooks only
 webhook
-    `enabled`, `url`, `method` (POST, PUT), `headers`, `timeout` (seconds, 10), and of ours
+    `enabled`, `url`, `method` (POST, PUT), `headers`, `timeout` (seconds, 30), and of ours
     `secret`, `concurrency`: as in `channels.spec`
 sms
     `enabled`, `twilio_account_sid`, `twilio_auth_token`, `from_number`, `to_numbers` (one

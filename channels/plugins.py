@@ -24,9 +24,10 @@ from apprise.plugins.slack import NotifySlack
 from apprise.plugins.twilio import NotifyTwilio
 
 from channels.address import address_kind
-from channels.mail_plugin import NotifyEmail
+from channels.mail_plugin import MAIL_HEADERS, NotifyEmail
 from channels.redact import redact, remember, url_secrets
 from channels.variables import Path
+from channels.wire import ask_for_pause
 from engine.errors import ChannelError
 
 APP_ID: Final = "Alert Engine"
@@ -160,9 +161,18 @@ def make_plugin(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path 
     if getattr(plugin, "use_blocks", False):
         # Slack refuses longer ones, and Apprise does not know.
         plugin.body_maxlen, plugin.title_maxlen = _SLACK_BLOCK_LENGTH, _SLACK_HEADER_LENGTH
+    if isinstance(plugin, NotifyEmail):
+        plugin.headers = {**MAIL_HEADERS, **plugin.headers}
     # The class keeps its rate, for our own pacing: Apprise's would sleep inside the plugin.
     plugin.request_rate_per_sec = 0.0
+    vars(plugin)["throttle"] = _ask_for_pause
     return plugin
+
+
+def _ask_for_pause(last_io: object = None, wait: float | None = None) -> None:
+    """What plugins call in place of a sleep, such as Discord's until its window opens again."""
+    if wait is not None and wait > 0.0:
+        ask_for_pause(wait)
 
 
 @cache

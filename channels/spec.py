@@ -3,11 +3,11 @@
 An entry is one URL, a list of URLs, or a mapping; a list may hold mappings.
 
 - `https://…` or `http://…`: a webhook, which gets the alert and its event as JSON. A mapping
-  `{url: …}` may add `method` (POST or PUT), `headers`, `timeout` (seconds, 10), `secret` (the body
-  is signed: `X-Hub-Signature-256: sha256=…`) and `concurrency` (sends at once, 4); `urls` instead
-  of `url` gives several the same settings.
+  `{url: …}` may add `method` (POST or PUT), `headers`, `secret` (the body is signed:
+  `X-Hub-Signature-256: sha256=…`) and `concurrency` (sends at once, 4); `urls` instead of `url`
+  gives several the same settings. `timeout` (seconds for a whole send, 30) is for every service.
 - An https:// URL that a service hands out and Apprise knows (Slack, Discord, …) is that service,
-  unless one of the keys above makes it a webhook.
+  unless one of the keys above but `timeout` makes it a webhook.
 - Anything else is an Apprise URL: `mailto://…`, `slack://…`, `twilio://…`, `ntfy://…`. Each
   recipient in it is a target of its own. `?retry=`, `?wait=`, `?redirect=` and `?overflow=` in it
   have no effect: retrying is the engine's, a message is never split, a redirect never followed.
@@ -25,7 +25,7 @@ from typing import Final
 
 from channels.alert import Target
 from channels.block import Block, Made, faults_of
-from channels.hook import WEBHOOK_KEYS, check_url, read_settings
+from channels.hook import WEBHOOK_KEYS, check_url, read_settings, read_timeout
 from channels.identity import distinct, target_id
 from channels.known_services import find_service
 from channels.plugins import is_native
@@ -117,25 +117,33 @@ class _Reader:
 
     def _url(self, url: str, path: Path, block: Block) -> list[_Part]:
         """What one URL stands for; `block` has the settings beside it."""
-        if any(block.has(key) for key in WEBHOOK_KEYS) or _is_webhook(url):
+        # How long a send may take is for every service to say.
+        if any(block.has(key) for key in WEBHOOK_KEYS if key != "timeout") or _is_webhook(url):
             settings = read_settings(block, url)
             host = check_url(block, url, *path)
             if not host:
                 return []
             name = target_id(self._channel, host)
             return [(name, lambda unique: WebhookTarget(self._channel, unique, settings))]
+        seconds = read_timeout(block)
         recipients = service_recipients(url, path)
         # All recipients of one URL are spoken to alike.
         self.doubts += (
             ChannelError(*doubt, path) for doubt in security_doubts(recipients[0].plugin)
         )
         return [
-            (each.target_id(self._channel), partial(self._apprise, each)) for each in recipients
+            (each.target_id(self._channel), partial(self._apprise, each, seconds))
+            for each in recipients
         ]
 
-    def _apprise(self, recipient: Recipient, name: str) -> Target:
+    def _apprise(self, recipient: Recipient, timeout_seconds: float, name: str) -> Target:
         return AppriseTarget(
-            self._channel, name, recipient.plugin, recipient.style, zone=self._zone
+            self._channel,
+            name,
+            recipient.plugin,
+            recipient.style,
+            zone=self._zone,
+            timeout_seconds=timeout_seconds,
         )
 
 

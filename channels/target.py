@@ -13,7 +13,9 @@ from requests.adapters import HTTPAdapter
 
 from channels.alert import Alert, Outcome, Priority
 from channels.classify import classify
+from channels.deadline import DEFAULT_TIMEOUT_SECONDS
 from channels.detail import safe
+from channels.mail_plugin import mail_key
 from channels.pace import Pace
 from channels.render import Style, render
 from channels.wire import Evidence, Failure, HttpReply, capture
@@ -49,8 +51,12 @@ class AppriseTarget:
         clock: Clock = _utc_now,
         *,
         zone: tzinfo = UTC,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
-        """Mails show the event's time in `zone`."""
+        """Mails show the event's time in `zone`; a send has ended after `timeout_seconds`.
+
+        Only a mail server that is at work on a mail has longer.
+        """
         self._channel = channel
         self._target_id = target_id
         # Not the plugin alone: only Apprise turns a text into what each plugin takes.
@@ -58,6 +64,7 @@ class AppriseTarget:
         self._style = style
         self._clock = clock
         self._zone = zone
+        self._timeout_seconds = timeout_seconds
         self._pace = Pace(_interval_seconds(plugin, style))
         self._adapter = HTTPAdapter(pool_connections=4, pool_maxsize=1)
         self._lock = threading.Lock()
@@ -81,10 +88,13 @@ class AppriseTarget:
         return 1
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
-        """Try once; the key is unused, since no service behind Apprise takes one."""
+        """Try once; the key is that of a mail, the same for every try."""
         with self._lock:
             self._pace.wait()
-            with capture(self._adapter) as evidence:
+            with (
+                mail_key(idempotency_key),
+                capture(self._adapter, self._timeout_seconds) as evidence,
+            ):
                 try:
                     is_accepted = self._notify(alert)
                 except Exception as error:  # noqa: BLE001 - the outcome tells

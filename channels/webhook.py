@@ -7,7 +7,6 @@ never from a `.netrc`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
@@ -17,23 +16,21 @@ from typing import Final
 import requests
 
 from channels.alert import Alert, Outcome, Reason, Status
+from channels.deadline import DEFAULT_TIMEOUT_SECONDS, within
 from channels.detail import safe
 from channels.failures import classify_failure
 from channels.http_status import classify_webhook
 from channels.payload import payload, signature
-from channels.wire import BODY_BYTES, Failure, http_reply
+from channels.wire import Failure, read_answer
 
-DEFAULT_TIMEOUT_SECONDS: Final = 10.0
 DEFAULT_CONCURRENCY: Final = 4
 SIGNATURE_HEADER: Final = "X-Hub-Signature-256"
 KEY_HEADER: Final = "Idempotency-Key"
-# An answer longer than this is not read to its end; its connection is not used again.
-_READ_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """Where and how to send; `secret` signs the body, `timeout_seconds` bounds each wait."""
+    """Where and how to send; `secret` signs the body, `timeout_seconds` bounds a send."""
 
     url: str = field(repr=False)
     method: str = "POST"
@@ -104,10 +101,13 @@ class WebhookTarget:
             settings.method, settings.url, self._headers(body, idempotency_key), data=body
         ).prepare()
         environment = session.merge_environment_settings(request.url, {}, True, None, None)
-        with session.send(
-            request, allow_redirects=False, timeout=settings.timeout_seconds, **environment
-        ) as response:
-            return classify_webhook(http_reply(response, self._beginning(response), time.time()))
+        with (
+            within(settings.timeout_seconds),
+            session.send(
+                request, allow_redirects=False, timeout=settings.timeout_seconds, **environment
+            ) as response,
+        ):
+            return classify_webhook(read_answer(response))
 
     def _headers(self, body: bytes, idempotency_key: str) -> dict[str, str]:
         headers = {
@@ -122,20 +122,6 @@ class WebhookTarget:
         if self._settings.secret:
             headers[SIGNATURE_HEADER] = signature(body, self._settings.secret)
         return headers
-
-    def _beginning(self, response: requests.Response) -> bytes:
-        """The answer's beginning; its end is read too, where it comes soon, to reuse the line."""
-        deadline = time.monotonic() + self._settings.timeout_seconds
-        found = bytearray()
-        try:
-            for chunk in response.iter_content(BODY_BYTES):
-                found += chunk
-                if len(found) >= _READ_BYTES or time.monotonic() > deadline:
-                    break
-        except requests.RequestException:
-            # The status has come, and it decides.
-            response.close()
-        return bytes(found[:BODY_BYTES])
 
     def _session(self) -> requests.Session:
         try:

@@ -2,27 +2,36 @@
 
 The senders beneath Apprise, `requests.Session` and `smtplib.SMTP`, are wrapped once for the whole
 process; outside of `capture` the wrappers do nothing. A capture belongs to its thread's context,
-so sends in other threads never mix with it. HTTP connections of a capture are kept alive in the
-adapter given to it: a new connection would parse the CA bundle anew, some 40 ms each.
+so sends in other threads never mix with it. Inside it a send has a deadline, an answer is read as
+far as `READ_BYTES`, and `.netrc`, which is a person's and not the channel's, gives no login. HTTP
+connections of a capture are kept alive in the adapter given to it: a new connection would parse
+the CA bundle anew, some 40 ms each.
 """
 
 from __future__ import annotations
 
 import contextlib
 import email.utils
+import http.client
 import smtplib
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
+from channels import deadline
+
 BODY_BYTES: Final = 2_048
+#: An answer longer than this is not read to its end; its connection is not used again.
+READ_BYTES: Final = 65_536
+#: RFC 5321, 4.5.3.2: a server may take minutes until it has taken a mail over.
+MAIL_DATA_SECONDS: Final = 300.0
 MAX_RETRY_AFTER_SECONDS: Final = 86_400.0
 _VERBS: Final = frozenset({"ehlo", "helo", "starttls", "auth", "mail", "rcpt", "data"})
 # What follows the message's own fate says nothing about it.
@@ -31,12 +40,16 @@ _AFTERWARDS: Final = frozenset({"quit", "rset"})
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """The answer to one HTTP request; `body` is its beginning."""
+    """The answer to one HTTP request; `body` is its beginning.
+
+    `is_whole` is false where the answer's body was cut off, by the other side or by us.
+    """
 
     status: int
     host: str = ""
     body: bytes = b""
     retry_after_seconds: float | None = None
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,14 @@ class Failure:
     error: BaseException
 
 
+class PauseError(Exception):
+    """A plugin would sleep so many `seconds` before it sends, for its service has asked for it."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the service asks for a pause of {seconds:.0f} s")
+        self.seconds = min(seconds, MAX_RETRY_AFTER_SECONDS)
+
+
 Evidence = HttpReply | SmtpReply | Failure
 
 
@@ -73,24 +94,58 @@ _installed = False
 
 
 @contextlib.contextmanager
-def capture(adapter: HTTPAdapter) -> Iterator[list[Evidence]]:
-    """Collect what the calls inside this block do on the wire, in this thread."""
+def capture(
+    adapter: HTTPAdapter, seconds: float = deadline.DEFAULT_TIMEOUT_SECONDS
+) -> Iterator[list[Evidence]]:
+    """Collect what the calls inside this block do on the wire, in this thread.
+
+    All together they have so many seconds.
+    """
     _install()
     captured = Capture(adapter)
     token = _current.set(captured)
     try:
-        yield captured.evidence
+        with deadline.within(seconds):
+            yield captured.evidence
     finally:
         _current.reset(token)
 
 
-def http_reply(response: requests.Response, body: bytes, now: float) -> HttpReply:
-    """The evidence of a response; `now` is the wall clock in seconds since the epoch."""
+def ask_for_pause(seconds: float) -> NoReturn:
+    """End the send, which may go on in so many seconds; raises PauseError."""
+    error = PauseError(seconds)
+    captured = _current.get()
+    if captured is not None:
+        # Apprise hides what a plugin raises.
+        captured.evidence.append(Failure("plugin", error))
+    raise error
+
+
+def read_answer(response: requests.Response) -> HttpReply:
+    """The evidence of a response that was asked for as a stream, which is read here.
+
+    The status has come, and it decides: what goes wrong with the body is no failure.
+    """
+    body, is_whole = bytearray(), False
+    try:
+        for chunk in response.iter_content(BODY_BYTES):
+            body += chunk
+            if len(body) >= READ_BYTES:
+                break
+        else:
+            is_whole = True
+    except (requests.RequestException, OSError):
+        pass
+    if not is_whole:
+        response.close()
+    # Plugins read the answer as requests gives it.
+    response._content, response._content_consumed = bytes(body), True  # type: ignore[attr-defined]
     return HttpReply(
         response.status_code,
         urlsplit(response.url or "").hostname or "",
-        body[:BODY_BYTES],
-        retry_after_seconds(response.headers.get("Retry-After"), now),
+        bytes(body[:BODY_BYTES]),
+        retry_after_seconds(response.headers.get("Retry-After"), time.time()),
+        is_whole,
     )
 
 
@@ -119,8 +174,24 @@ def _install() -> None:
         if _installed:
             return
         _installed = True
+        _wrap_http()
         _wrap_requests()
         _wrap_smtplib()
+
+
+def _wrap_http() -> None:
+    kind: Any = http.client.HTTPResponse
+    read_status: Callable[..., tuple[str, int, str]] = kind._read_status
+
+    def final_status(self: http.client.HTTPResponse) -> tuple[str, int, str]:
+        """The status of the answer itself: others of 1xx may come before it (RFC 9110, 15.2)."""
+        found = read_status(self)
+        while 100 < found[1] < 200 and found[1] != http.client.SWITCHING_PROTOCOLS:
+            http.client.parse_headers(self.fp)
+            found = read_status(self)
+        return found
+
+    kind._read_status = final_status
 
 
 def _wrap_requests() -> None:
@@ -132,12 +203,12 @@ def _wrap_requests() -> None:
         if captured is None:
             return send(self, *args, **kwargs)
         try:
-            response = send(self, *args, **kwargs)
+            # Else requests would read the answer to an end that may never come.
+            response = send(self, *args, **{**kwargs, "stream": True})
         except Exception as error:
             captured.evidence.append(Failure("http", error))
             raise
-        body = b"" if kwargs.get("stream") else response.content or b""
-        captured.evidence.append(http_reply(response, body, time.time()))
+        captured.evidence.append(read_answer(response))
         return response
 
     def kept_adapter(self: requests.Session, *args: Any, **kwargs: Any) -> Any:
@@ -148,6 +219,12 @@ def _wrap_requests() -> None:
             return adapter
         return captured.adapter
 
+    login_of: Callable[..., Any] = requests.sessions.get_netrc_auth
+
+    def no_login(*args: Any, **kwargs: Any) -> Any:
+        return login_of(*args, **kwargs) if _current.get() is None else None
+
+    requests.sessions.get_netrc_auth = no_login
     requests.Session.send = watched_send  # type: ignore[method-assign]
     requests.Session.get_adapter = kept_adapter  # type: ignore[method-assign]
 
@@ -171,6 +248,23 @@ def _wrap_smtplib() -> None:
             captured.evidence.append(SmtpReply(verb, code, text.decode("utf-8", "replace")))
         return code, text
 
+    data = smtplib.SMTP.data
+
+    def patient_data(self: smtplib.SMTP, msg: Any) -> tuple[int, bytes]:
+        limit, line = deadline.current(), self.sock
+        if _current.get() is None or limit is None or line is None:
+            return data(self, msg)
+        limit.extend(MAIL_DATA_SECONDS)
+        seconds = line.gettimeout()
+        line.settimeout(MAIL_DATA_SECONDS)
+        try:
+            return data(self, msg)
+        finally:
+            # QUIT is not worth waiting for.
+            with contextlib.suppress(OSError):
+                line.settimeout(seconds)
+
+    smtplib.SMTP.data = patient_data  # type: ignore[method-assign]
     smtplib.SMTP.putcmd = watched_putcmd  # type: ignore[method-assign]
     smtplib.SMTP.getreply = watched_getreply  # type: ignore[method-assign]
     for stage in ("connect", "starttls", "login", "sendmail"):

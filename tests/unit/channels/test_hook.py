@@ -28,8 +28,8 @@ def faults(**values: Any) -> list[tuple[tuple[str | int, ...], str]]:
     return [(fault.path, fault.what) for fault in faults_of(caught.value)]
 
 
-def test_nothing_given_is_post_with_ten_seconds_and_four_at_once() -> None:
-    assert settings() == WebhookSettings(URL, "POST", {}, 10.0, "", 4)
+def test_nothing_given_is_post_with_thirty_seconds_and_four_at_once() -> None:
+    assert settings() == WebhookSettings(URL, "POST", {}, 30.0, "", 4)
 
 
 def test_everything_given_counts() -> None:

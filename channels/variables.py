@@ -2,8 +2,9 @@
 
 `${VAR}` is the variable's value, and an error where it is unset or empty; `${VAR:-text}` has a
 default for that case, written as it is to be used; `$$` is a dollar sign. Any other `$` stands
-for itself. In a URL a value is percent-quoted, so that `@`, `/`, `#` and `%` in it are data;
-only a variable that the URL begins with is put in as it is, since it holds the URL or its start.
+for itself. A variable may be given by a file that `VAR_FILE` names, see `engine.variable`. In a URL a
+value is percent-quoted, so that `@`, `/`, `#` and `%` in it are data; only a variable that the URL
+begins with is put in as it is, since it holds the URL or its start.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Final
 from urllib.parse import quote
 
 from channels.redact import remember
-from engine.errors import ChannelError
+from engine.errors import ChannelError, VariableError
+from engine.variable import value_of
 
 Path = tuple[str | int, ...]
 
@@ -32,7 +34,8 @@ def expand(
 ) -> str:
     """`text` with its `${VAR}` replaced; `is_secret` remembers what was put in for redaction.
 
-    Raises ChannelError naming the variable that is unset or empty, or the malformed reference.
+    Raises ChannelError naming the variable that is unset or empty, or whose file can't be read, or
+    the malformed reference.
     """
 
     def replace(found: re.Match[str]) -> str:
@@ -45,7 +48,7 @@ def expand(
                 "write ${NAME}, ${NAME:-default}, or $$ for a dollar sign",
                 path,
             )
-        value = variables.get(reference["name"], "")
+        value = _value(reference["name"], variables, path)
         if value:
             if is_secret:
                 remember((value,))
@@ -59,3 +62,10 @@ def expand(
         return reference["default"]
 
     return _REFERENCE.sub(replace, text)
+
+
+def _value(name: str, variables: Mapping[str, str], path: Path) -> str:
+    try:
+        return value_of(name, variables)
+    except VariableError as error:
+        raise ChannelError(error.what, error.remedy, path) from None

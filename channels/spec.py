@@ -126,9 +126,9 @@ class _Reader:
             return [(name, lambda unique: WebhookTarget(self._channel, unique, settings))]
         recipients = service_recipients(url, path)
         # All recipients of one URL are spoken to alike.
-        self.doubts += (
-            ChannelError(*doubt, path) for doubt in security_doubts(recipients[0].plugin)
-        )
+        first = recipients[0]
+        found = (*security_doubts(first.plugin), *first.doubts)
+        self.doubts += (ChannelError(*doubt, path) for doubt in found)
         return [
             (each.target_id(self._channel), partial(self._apprise, each)) for each in recipients
         ]

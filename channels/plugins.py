@@ -43,6 +43,9 @@ _url_to_dict: Final[Callable[[str], dict[str, Any] | None]] = url_to_dict
 _SLACK_BLOCK_LENGTH: Final = 3_000
 _SLACK_HEADER_LENGTH: Final = 150
 _SEVERAL: Final = re.compile(r"[\s,;]+[a-zA-Z][a-zA-Z0-9+.-]*://")
+_PAIR: Final = re.compile(r"([^&;=]+)=([^&;]*)")
+# These Apprise unquotes once, all others twice.
+_UNQUOTED_ONCE: Final = frozenset({"to", "cc", "bcc", "reply"})
 _SCHEME: Final = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9+.-]*)://")
 
 _warnings: ContextVar[list[str] | None] = ContextVar("channels_apprise_warnings", default=None)
@@ -102,8 +105,9 @@ def read_url(url: str, path: Path = ()) -> dict[str, Any]:
         raise ChannelError(what, remedy, path)
     known = _KNOWN.get(scheme[1].lower())
     with _listening(path) as warnings:
+        text = _quoted_again(url)
         # Apprise takes a "#" before a channel's name for a part of the path.
-        found = known.parse_url(url.replace("/#", "/%23")) if known else _url_to_dict(url)
+        found = known.parse_url(text.replace("/#", "/%23")) if known else _url_to_dict(text)
     if not found:
         what = f"Apprise can't read this {scheme[1]}:// URL"
         said = [each for each in warnings if not each.startswith("Unparseable URL")]
@@ -111,6 +115,18 @@ def read_url(url: str, path: Path = ()) -> dict[str, Any]:
     if warnings:
         raise ChannelError(f"Apprise: {'; '.join(warnings)}", "correct it", path)
     return dict(found)
+
+
+def _quoted_again(url: str) -> str:
+    """The URL with each `%` in a value of its query quoted twice, for Apprise unquotes twice."""
+    head, mark, query = url.partition("?")
+
+    def again(pair: re.Match[str]) -> str:
+        if pair[1].lower() in _UNQUOTED_ONCE:
+            return pair[0]
+        return f"{pair[1]}={pair[2].replace('%25', '%2525')}"
+
+    return f"{head}{mark}{_PAIR.sub(again, query)}"
 
 
 def _unread(scheme: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from apprise import NotifyBase
@@ -14,6 +14,7 @@ from apprise.utils.parse import parse_emails, parse_list, parse_phone_no
 from channels.identity import hashed, target_id
 from channels.mail_plugin import NotifyEmail
 from channels.mail_security import APPRISE_MODES, Doubt, mail_doubts
+from channels.ntfy import TOKEN_DOUBT, take_token
 from channels.plugins import make_plugin, plugin_class, read_url
 from channels.recipients import RecipientError, mail_address, phone_number
 from channels.render import Style
@@ -38,11 +39,15 @@ _list_of: Final[Callable[..., list[str]]] = parse_list
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A plugin with one recipient; `parts` are what its target id is made of."""
+    """A plugin with one recipient; `parts` are what its target id is made of.
+
+    `doubts` are what its URL has that works, but hardly as it is meant: what, and the remedy.
+    """
 
     plugin: NotifyBase = field(repr=False)
     style: Style
     parts: tuple[str, ...]
+    doubts: tuple[tuple[str, str], ...] = ()
 
     def target_id(self, channel: str) -> str:
         """The target's id in this channel."""
@@ -52,6 +57,7 @@ class Recipient:
 def service_recipients(url: str, path: Path) -> list[Recipient]:
     """Every recipient of an Apprise URL; ChannelError where one is unusable or none is left."""
     keywords = read_url(url, path)
+    is_token = take_token(keywords)
     kind = plugin_class(str(keywords["schema"]))
     if issubclass(kind, NotifyEmail):
         return _mail(kind, keywords, path)
@@ -59,7 +65,8 @@ def service_recipients(url: str, path: Path) -> list[Recipient]:
         return _twilio(kind, keywords, path)
     if issubclass(kind, NotifySlack):
         return _slack(kind, keywords, path)
-    return _other(kind, keywords, path)
+    doubts = (TOKEN_DOUBT,) if is_token else ()
+    return [replace(each, doubts=doubts) for each in _other(kind, keywords, path)]
 
 
 def security_doubts(plugin: NotifyBase) -> Iterator[tuple[str, str]]:

@@ -128,9 +128,9 @@ class _Reader:
         seconds = read_timeout(block)
         recipients = service_recipients(url, path)
         # All recipients of one URL are spoken to alike.
-        self.doubts += (
-            ChannelError(*doubt, path) for doubt in security_doubts(recipients[0].plugin)
-        )
+        first = recipients[0]
+        found = (*security_doubts(first.plugin), *first.doubts)
+        self.doubts += (ChannelError(*doubt, path) for doubt in found)
         return [
             (each.target_id(self._channel), partial(self._apprise, each, seconds))
             for each in recipients

@@ -63,6 +63,11 @@ class WebhookTarget:
         return self._target_id
 
     @property
+    def settings(self) -> WebhookSettings:
+        """Where and how it sends."""
+        return self._settings
+
+    @property
     def concurrency(self) -> int:
         """How many sends may run at once."""
         return self._settings.concurrency

@@ -95,6 +95,17 @@ class SettingsError(AlertEngineError):
         self.problems = problems
 
 
+class VariableError(AlertEngineError):
+    """The value of an environment variable can't be had."""
+
+    code = "variable"
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}, {remedy}")
+        self.what = what
+        self.remedy = remedy
+
+
 class SchemaError(AlertEngineError):
     """An Avro schema file can't be used."""
 

@@ -12,9 +12,10 @@ from typing import Final, Generic, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from engine.errors import SettingsError
+from engine.errors import SettingsError, VariableError
 from engine.misspelt import nearest, nearest_prefix
 from engine.packaged import folder
+from engine.variable import FILE_SUFFIX, value_of
 
 T = TypeVar("T")
 DEFAULT_RULES: Final = Path("rules")
@@ -91,24 +92,25 @@ class Settings:
     ) -> Settings:
         """Read `environment` (default: the process's own); an empty variable counts as unset.
 
+        Each may be given by a file that `NAME_FILE` names. `variables` is the whole environment.
         `further` says what else is wrong with settings, of which those that are malformed have
         their defaults. Raises SettingsError with every malformed or contradictory value at once.
         """
         given = dict(os.environ if environment is None else environment)
         problems: list[str] = []
         values: dict[str, object] = {"variables": Secret(given)}
+        texts = {name: _value(name, given, problems).strip() for name in VARIABLES}
         for name, (attribute, parse) in VARIABLES.items():
-            text = given.get(name, "").strip()
-            if not text:
+            if not texts[name]:
                 continue
             try:
-                values[attribute] = parse(text)
+                values[attribute] = parse(texts[name])
             except ValueError as error:
                 problems.append(f"{name}: {error}")
         for attribute, prefix in OPTION_PREFIXES.items():
             values[attribute] = Secret(_options(given, prefix, problems))
         settings = cls(**values)  # type: ignore[arg-type]
-        problems += [*_contradictions(settings, given), *further(settings)]
+        problems += [*_contradictions(settings, texts), *further(settings)]
         if problems:
             raise SettingsError(tuple(sorted(problems)))
         return settings
@@ -131,13 +133,15 @@ def misspelt_settings(environment: Mapping[str, str] | None = None) -> list[Miss
     prefixes = tuple(OPTION_PREFIXES.values())
     found: list[Misspelt] = []
     for name, value in sorted(given.items()):
-        if not value.strip() or name in VARIABLES or name.startswith(prefixes):
+        of_file = FILE_SUFFIX if name.endswith(FILE_SUFFIX) else ""
+        setting = name.removesuffix(FILE_SUFFIX)
+        if not value.strip() or setting in VARIABLES or name.startswith(prefixes):
             continue
-        meant = nearest(name, VARIABLES) or nearest_prefix(name, prefixes)
+        meant = nearest(setting, VARIABLES) or nearest_prefix(setting, prefixes)
         if not meant and name.startswith(_OURS):
-            meant = nearest(name.removeprefix(_OURS), VARIABLES)
+            meant = nearest(setting.removeprefix(_OURS), VARIABLES)
         if meant:
-            found.append(Misspelt(name, meant))
+            found.append(Misspelt(name, meant + of_file))
     return found
 
 
@@ -149,6 +153,11 @@ OPTION_PREFIXES: Final = {
     "kafka_options": "KAFKA_CONFIG_",
     "schema_registry_options": "SCHEMA_REGISTRY_CONFIG_",
 }
+#: Options of librdkafka whose own names end so.
+OPTIONS_OF_FILES: Final = frozenset(
+    f"KAFKA_CONFIG_SASL_OAUTHBEARER_ASSERTION_{name}FILE"
+    for name in ("", "PRIVATE_KEY_", "JWT_TEMPLATE_")
+)
 #: What some expect before the name of every setting.
 _OURS: Final = "ALERT_ENGINE_"
 # The service owns these: another value would break one of its promises.
@@ -335,11 +344,25 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
 }
 
 
+def _value(name: str, given: Mapping[str, str], problems: list[str]) -> str:
+    try:
+        return value_of(name, given)
+    except VariableError as error:
+        problems.append(f"{name}: {error}")
+        return ""
+
+
 def _options(given: Mapping[str, str], prefix: str, problems: list[str]) -> dict[str, str]:
     """`KAFKA_CONFIG_SASL_PASSWORD=x` → `{"sasl.password": "x"}`, as librdkafka names it."""
     options: dict[str, str] = {}
-    for name, value in given.items():
-        if not name.startswith(prefix) or not value:
+    names = (
+        name if name in OPTIONS_OF_FILES else name.removesuffix(FILE_SUFFIX)
+        for name in given
+        if name.startswith(prefix)
+    )
+    for name in dict.fromkeys(names):
+        value = _value(name, given, problems)
+        if not value:
             continue
         option = name.removeprefix(prefix).lower().replace("_", ".")
         if option in OWNED_OPTIONS:
@@ -349,9 +372,9 @@ def _options(given: Mapping[str, str], prefix: str, problems: list[str]) -> dict
     return options
 
 
-def _contradictions(settings: Settings, given: Mapping[str, str]) -> list[str]:
+def _contradictions(settings: Settings, texts: Mapping[str, str]) -> list[str]:
     problems = []
-    rules, config = (given.get(name, "").strip() for name in ("RULES_PATH", "RULES_CONFIG_PATH"))
+    rules, config = texts["RULES_PATH"], texts["RULES_CONFIG_PATH"]
     if rules and config and Path(rules) != Path(config):
         # The image sets one of them, which can't be unset but by an empty value.
         problems.append(

@@ -21,6 +21,7 @@ FLOORS = {
     "engine.local_time": 0,
     "engine.misspelt": 0,
     "engine.repeats": 0,
+    "engine.variable": 0.5,
     "channels.alert": 0,
     "engine.schema": 1,
     "engine.event": 1.5,

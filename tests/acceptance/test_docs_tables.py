@@ -31,6 +31,7 @@ from engine.schema import ENGINE_FIELDS, EventSchema, FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings
 from engine.stream.letter import DeadLetterType
 from engine.stream.options import OWNED_BY_CLIENTS
+from engine.variable import FILE_SUFFIX
 from engine.watchlist import STANDING_COLUMNS
 from tests.support.avro import plate_schema, record_schema
 from tests.support.handbook import (
@@ -176,13 +177,15 @@ def test_every_variable_named_exists() -> None:
         for code in page.codes:
             # What looks like a shell's variable, `${NAME}` too.
             for name in re.findall(r"(?<![\w-])\$?\{?([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b", code):
-                assert name in known or name.startswith(prefixes), f"{page.path.name}: {name}"
+                is_known = name.removesuffix(FILE_SUFFIX) in known or name.startswith(prefixes)
+                assert is_known, f"{page.path.name}: {name}"
     for snippet in SNIPPETS:
         if snippet.language in ("sh", "console"):
             for command in commands(snippet):
                 names = {word.partition("=")[0] for word in command.words if "=" in word}
                 for name in names | {*command.variables}:
-                    is_known = name in known or name.startswith((*prefixes, "--"))
+                    setting = name.removesuffix(FILE_SUFFIX)
+                    is_known = setting in known or name.startswith((*prefixes, "--"))
                     assert is_known, f"{snippet.place}: {name}"
 
 

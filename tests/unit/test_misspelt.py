@@ -89,6 +89,11 @@ def test_one_letter_too_few_in_a_long_word_is_told(name: str) -> None:
     assert [each.meant for each in found] == ([name] if len(word) >= 5 else [])
 
 
+def test_the_file_of_a_setting_is_told_by_the_file_of_the_setting_that_is_meant() -> None:
+    found = misspelt_settings({"SCHEMA_REGISTY_URL_FILE": "x", "STATE_URL_FILE": "y"})
+    assert found == [Misspelt("SCHEMA_REGISTY_URL_FILE", "SCHEMA_REGISTRY_URL_FILE")]
+
+
 def test_an_empty_variable_counts_as_unset() -> None:
     assert misspelt_settings({"KAFKA_TOPICS": " "}) == []
 

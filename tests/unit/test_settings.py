@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer
 
 from engine.errors import SettingsError
 from engine.settings import Keep, Secret, Settings
@@ -56,6 +57,55 @@ def test_librdkafka_options_pass_through() -> None:
         {"KAFKA_CONFIG_SASL_PASSWORD": "p", "KAFKA_CONFIG_GROUP_INSTANCE_ID": "i"}
     )
     assert settings.kafka_options.reveal() == {"sasl.password": "p", "group.instance.id": "i"}
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
+    held = {
+        "SCHEMA_REGISTRY_URL": "http://u:hush1@registry:8081",
+        "KAFKA_CONFIG_SASL_PASSWORD": "h2",
+    }
+    held |= {"SCHEMA_REGISTRY_CONFIG_BASIC_AUTH_USER_INFO": "u:h3", "STATE_URL": "sqlite:///h4.db"}
+    environment = {}
+    for name, text in held.items():
+        (tmp_path / name).write_text(f"{text}\r\n")
+        environment[f"{name}_FILE"] = str(tmp_path / name)
+    settings = Settings.from_environment(environment)
+    assert settings.schema_registry_url.reveal() == held["SCHEMA_REGISTRY_URL"]
+    assert settings.kafka_options.reveal() == {"sasl.password": "h2"}
+    assert settings.schema_registry_options.reveal() == {"basic.auth.user.info": "u:h3"}
+    assert settings.state_url == "sqlite:///h4.db"
+    assert "hush1" not in repr(settings)
+
+
+def test_a_line_end_after_a_secret_is_no_part_of_it() -> None:
+    settings = Settings.from_environment({"KAFKA_CONFIG_SASL_PASSWORD": " p\r\n"})
+    assert settings.kafka_options.reveal() == {"sasl.password": " p"}
+
+
+def test_a_file_of_a_secret_that_cant_be_had_is_a_problem_of_its_setting(tmp_path: Path) -> None:
+    path = tmp_path / "gone"
+    problems = problems_of(
+        {
+            "KAFKA_CONFIG_SASL_PASSWORD_FILE": str(path),
+            "SCHEMA_REGISTRY_URL": "http://r:1",
+            "SCHEMA_REGISTRY_URL_FILE": str(path),
+        }
+    )
+    assert problems == (
+        f"KAFKA_CONFIG_SASL_PASSWORD: the file {path}, which KAFKA_CONFIG_SASL_PASSWORD_FILE "
+        "names, can't be read (No such file or directory), make it readable for the engine, or "
+        "correct the path",
+        "SCHEMA_REGISTRY_URL: SCHEMA_REGISTRY_URL and SCHEMA_REGISTRY_URL_FILE are both set, "
+        "unset one of them",
+    )
+
+
+@pytest.mark.parametrize("name", ["", "PRIVATE_KEY_", "JWT_TEMPLATE_"])
+def test_an_option_of_librdkafka_that_names_a_file_stays_one(name: str) -> None:
+    option = f"sasl.oauthbearer.assertion.{name.lower().replace('_', '.')}file"
+    variable = f"KAFKA_CONFIG_{option.upper().replace('.', '_')}"
+    assert Settings.from_environment({variable: "/x"}).kafka_options.reveal() == {option: "/x"}
+    Consumer({"group.id": "g", option: "/x"}).close()
 
 
 def test_all_problems_are_told_at_once() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from channels.redact import redact
@@ -29,6 +31,30 @@ from engine.errors import ChannelError
 )
 def test_text_is_expanded(text: str, expanded: str) -> None:
     assert expand(text, {"NAME": "value", "EMPTY": ""}) == expanded
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+def test_the_line_end_after_a_secret_is_no_part_of_it(end: str) -> None:
+    variables = {"USER": f"joe{end}", "PASS": f"hush{end}", "EMPTY": end}
+    assert expand("Basic ${USER}:${PASS} x", variables) == "Basic joe:hush x"
+    url = "mailto://${USER}:${PASS}@h/${USER}?a=${EMPTY:-e}"
+    assert expand(url, variables, is_url=True) == "mailto://joe:hush@h/joe?a=e"
+
+
+def test_a_secret_may_stand_in_a_file_and_is_masked(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("kept-in-a-file-91\n")
+    variables = {"TOKEN_FILE": str(tmp_path / "token")}
+    assert expand("Bearer ${TOKEN:-none}", variables) == "Bearer kept-in-a-file-91"
+    assert redact("it was kept-in-a-file-91.") == "it was ***."
+
+
+def test_a_file_that_cant_be_read_is_a_fault_at_its_place_whatever_the_default() -> None:
+    with pytest.raises(ChannelError) as caught:
+        expand("${TOKEN:-none}", {"TOKEN_FILE": "/no/such"}, ("headers", "X"))
+    assert caught.value.what == (
+        "the file /no/such, which TOKEN_FILE names, can't be read (No such file or directory)"
+    )
+    assert caught.value.path == ("headers", "X")
 
 
 @pytest.mark.parametrize("text", ["${MISSING}", "${EMPTY}"])

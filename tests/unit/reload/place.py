@@ -25,8 +25,9 @@ rules: [{id: ID, when: 'plate.confidence > 0.5', notify: [hook]}]
 class RulesPlace:
     """A folder `rules` with the file `a.yaml`, a folder `lists`, and one for the last good set."""
 
-    def __init__(self, folder: Path, text: str = PLAIN) -> None:
+    def __init__(self, folder: Path, text: str = PLAIN, **variables: str) -> None:
         self.folder = folder
+        self.variables = variables
         self.path = folder / "rules"
         self.file = self.path / "a.yaml"
         self.list = folder / "lists" / "stolen.csv"
@@ -38,7 +39,7 @@ class RulesPlace:
 
     def new_source(self) -> RuleSource:
         """As after a restart."""
-        return RuleSource(self.path, plate_schema(), {}, UTC)
+        return RuleSource(self.path, plate_schema(), self.variables, UTC)
 
     def write(self, text: str, rule_id: str = "first") -> None:
         """Put the rule file in the place of the one before, as an editor does."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
+from channels.webhook import WebhookTarget
 from engine.reload.sighting import digest_of
 from engine.reload.watcher import REMIND_SECONDS
 from engine.rules import RuleSet
@@ -388,3 +389,28 @@ def test_with_a_held_channel_rules_still_change_and_no_set_is_kept(
         place.write(PLAIN, "third")
         made.await_ids("third")
         made.await_that(lambda: place.last_good.find() is not None)
+
+
+SIGNED = """
+channels: {hook: {url: "http://127.0.0.1:9/x", secret: "${HMAC}"}}
+rules: [{id: ID, when: 'plate.confidence > 0.5', notify: [hook]}]
+"""
+
+
+def test_a_secret_in_a_file_is_read_at_each_load_and_holds_its_channel_until_it_is_there(
+    logs: list[Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "hmac"
+    place = RulesPlace(tmp_path, SIGNED, HMAC_FILE=str(file))
+    made = Watched(place)
+    (fault,) = made.opening.rule_set.misconfigured["hook"]
+    assert f"the file {file}, which HMAC_FILE names, can't be read" in fault.what
+    with made.watcher:
+        for count, text in enumerate(("first-secret\n", "second-secret\n"), start=1):
+            file.write_text(text)
+            made.watcher.ask()
+            rule_set = made.used.wait_for(count)[-1]
+            (target,) = rule_set.channels["hook"]
+            assert isinstance(target, WebhookTarget)
+            assert target.settings.secret == text.strip()
+    assert not made.used.all()[-1].misconfigured

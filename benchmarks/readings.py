@@ -30,6 +30,10 @@ class Writers:
         assert name == SCHEMA_ID
         return WriterSchema(plate_schema().text)
 
+    def ask_again(self, name: SchemaName, seconds: float) -> WriterSchema:
+        """The same."""
+        return self.writer_schema(name)
+
 
 def readings(
     count: int, watched: Sequence[str] = (), share: float = 0.0, seed: int = 1

@@ -1,8 +1,9 @@
 """The one loop thread: poll, process, store, acknowledge dead letters, commit offsets.
 
 The order holds the promise that no alert is lost: offsets are committed only after the transaction
-and after the dead letters' acknowledgement. What can't go on just now is waited for here, with the
-consumer paused and its membership alive, and said once.
+and after the dead letters' acknowledgement. What can't go on just now is waited for here, and said
+once: for the store with the consumer paused and its membership alive, for the schema registry with
+only those partitions held whose records need it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import structlog
 from engine.clock import Clock
 from engine.deadletters import DeadLetterOffice
 from engine.delivery import Dispatcher
-from engine.errors import AlertEngineError, StoreUnavailableError
+from engine.errors import AlertEngineError, RegistryUnavailableError, StoreUnavailableError
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
 from engine.stream.consumer import Consumer
+from engine.stream.offsets import Partition
 from engine.stream.record import Record
 
 log = structlog.get_logger(__name__)
@@ -58,6 +60,10 @@ class Loop:
         # Stored and counted, its dead letters not safe yet: what to commit then, and what is in
         # the way of the rest.
         self._processed: tuple[Sequence[Record], AlertEngineError | None] | None = None
+        # Records whose schema is not known yet, with those behind them in their partitions.
+        self._held: list[Record] = []
+        self._held_until = 0.0
+        self._awaited: RegistryUnavailableError | None = None
         self._lag_due = 0.0
         self._measured: set[tuple[str, str]] = set()
 
@@ -72,7 +78,9 @@ class Loop:
             records = self._consumer.poll(self._batch_size, POLL_SECONDS)
             if records:
                 self._reach("read")
-                self._settle(records)
+            pending = self._with_held(records)
+            if pending:
+                self._settle(pending)
             self._office.retry()
             self._measure()
 
@@ -81,25 +89,54 @@ class Loop:
         pending = list(records)
         self._processed = None
         while pending:
-            obstacle, settled = self._advance(pending)
-            pending = pending[settled:]
-            self._face(obstacle)
+            obstacle, pending = self._advance(pending)
+            if isinstance(obstacle, RegistryUnavailableError):
+                self._hold(pending, obstacle)
+                break
             if obstacle is not None:
+                self._face(obstacle)
                 if self._stop.is_set():
                     # Neither settled nor committed: they are read again after the restart.
                     return
                 pending = self._wait(pending)
-        self._face(None)
+        if not self._held:
+            self._consumer.hold(frozenset())
+        self._face(self._awaited if self._held else None)
         self._metrics.batch_time.observe(self._clock.monotonic() - started)
 
-    def _advance(self, pending: Sequence[Record]) -> tuple[AlertEngineError | None, int]:
-        """Settle what can be settled; what is in the way of the rest, and how many were settled."""
+    def _with_held(self, records: Sequence[Record]) -> Sequence[Record]:
+        """What to settle now: new records, and in their turn those that wait for their schema."""
+        if not self._held:
+            return records
+        held = self._consumer.held
+        # What was taken away is delivered again, by whoever has it now.
+        self._held = [each for each in self._held if _partition(each) in held]
+        # Records that were on their way when their partition was held stay behind it.
+        self._held += [each for each in records if _partition(each) in held]
+        if self._held and self._clock.monotonic() < self._held_until:
+            return [each for each in records if _partition(each) not in held]
+        pending = self._held + [each for each in records if _partition(each) not in held]
+        self._held = []
+        if not pending:
+            self._consumer.hold(frozenset())
+            self._face(None)
+        return pending
+
+    def _hold(self, pending: list[Record], obstacle: RegistryUnavailableError) -> None:
+        """Keep these until their schemas are known; other partitions go on."""
+        self._held += pending
+        self._held_until = self._clock.monotonic() + WAIT_SECONDS
+        self._awaited = obstacle
+        self._consumer.hold({_partition(each) for each in self._held})
+
+    def _advance(self, pending: Sequence[Record]) -> tuple[AlertEngineError | None, list[Record]]:
+        """Settle what can be settled; what is in the way of the rest, and the rest."""
         try:
             if self._processed is None:
                 batch = self._pipeline.process(pending)
                 if not batch.settled:
-                    return batch.interruption, 0
-                self._processed = (pending[: batch.settled], batch.interruption)
+                    return batch.interruption, list(pending)
+                self._processed = (batch.settled, batch.interruption)
                 self._dispatcher.wake(batch.fresh)
                 self._office.send(batch.dead_letters)
             else:
@@ -107,23 +144,24 @@ class Loop:
                 self._office.finish()
         except StoreUnavailableError as error:
             self._metrics.store_errors.inc()
-            return error, 0
+            return error, list(pending)
         (records, interruption), self._processed = self._processed, None
         self._consumer.commit(records)
         self._reach("commit")
-        # Some may have gone to another consumer meanwhile.
         settled = {id(record) for record in records}
-        return interruption, sum(id(record) in settled for record in pending)
+        return interruption, [record for record in pending if id(record) not in settled]
 
     def _wait(self, pending: Sequence[Record]) -> list[Record]:
         self._consumer.pause()
         lost = self._consumer.keep_alive(WAIT_SECONDS)
-        return [record for record in pending if (record.topic, record.partition) not in lost]
+        self._held = [record for record in self._held if _partition(record) not in lost]
+        return [record for record in pending if _partition(record) not in lost]
 
     def _face(self, obstacle: AlertEngineError | None) -> None:
         known, self._obstacle = self._obstacle, obstacle
-        if obstacle is None and known is not None:
+        if not isinstance(obstacle, StoreUnavailableError):
             self._consumer.resume()
+        if obstacle is None and known is not None:
             log.info("stream.resumed", after=known.code)
         elif obstacle is not None and (known is None or known.code != obstacle.code):
             log.error("stream.waiting", reason=obstacle.code, error=str(obstacle))
@@ -139,3 +177,7 @@ class Loop:
         self._measured = set(lags)
         for partition, lag in lags.items():
             self._metrics.consumer_lag.labels(*partition).set(lag)
+
+
+def _partition(record: Record) -> Partition:
+    return record.topic, record.partition

@@ -35,6 +35,7 @@ from engine.schema import BrokenPromise
 from engine.store import NewAlert, Store
 from engine.stream.deadletter import DeadLetter, DeadLetterType
 from engine.stream.decoder import Decoder
+from engine.stream.offsets import Partition
 from engine.stream.record import Record
 
 NO_RULES: Final = RuleSet((), (), {}, (), ())
@@ -51,14 +52,15 @@ class Fresh:
 
 @dataclass(slots=True)
 class Batch:
-    """What became of a batch: its first `settled` records need not be read again.
+    """What became of a batch: the `settled` records, in their order, need not be read again.
 
-    `interruption` is why the rest could not go on just now. Dead letters must be acknowledged
+    `interruption` is why the others could not go on just now; where it is the schema registry, they
+    are the rest of some partitions. Dead letters must be acknowledged
     before the offsets of the settled records are committed. `counts` is what is counted and logged
     of the record at hand, `afterwards` of all others, once the batch is stored.
     """
 
-    settled: int = 0
+    settled: list[Record] = field(default_factory=list)
     events: int = 0
     tombstones: int = 0
     alerts: list[NewAlert] = field(default_factory=list)
@@ -76,7 +78,7 @@ class Batch:
         self.alerts += later.alerts
         self.fresh += later.fresh
         self.dead_letters += later.dead_letters
-        self.interruption = later.interruption
+        self.interruption = later.interruption or self.interruption
 
     def end_record(self, record: Record) -> None:
         """Keep what is to be counted and logged of a record until the batch is stored."""
@@ -127,7 +129,9 @@ class Pipeline:
         self._in_force = prepared
 
     def process(self, records: Sequence[Record]) -> Batch:
-        """Settle as many of `records` as can be, from the first on.
+        """Settle as many of `records` as can be, of each partition from its first on.
+
+        Records whose schema can't be known just now hold up their own partitions only.
 
         Raises StoreUnavailableError when the store can't be read or written; then nothing of the
         batch is stored or counted and all of it must be tried again.
@@ -145,7 +149,10 @@ class Pipeline:
     def _process_singly(self, records: Sequence[Record]) -> Batch:
         """Each record as a batch of its own, so that only one that can't be stored is lost."""
         whole = Batch()
+        held_up: set[Partition] = set()
         for record in records:
+            if held_up and (record.topic, record.partition) in held_up:
+                continue
             try:
                 part = self._process([record])
             except StoreUnavailableError as error:
@@ -155,11 +162,13 @@ class Pipeline:
             except Exception as error:
                 if not _is_of_a_record(error):
                     raise
-                whole.add(Batch(settled=1, events=1, dead_letters=[_failure(record, error)]))
+                whole.add(Batch(settled=[record], events=1, dead_letters=[_failure(record, error)]))
                 self._metrics.events_consumed.inc()
             else:
                 whole.add(part)
-            if whole.interruption is not None:
+                if part.interruption is not None:
+                    held_up.add((record.topic, record.partition))
+            if isinstance(whole.interruption, StoreUnavailableError):
                 break
         return whole
 
@@ -168,10 +177,15 @@ class Pipeline:
         batch = Batch()
         self._failed.clear()
         verdicts = self._cooldown.batch()
+        held_up: set[Partition] = set()
         for record in records:
-            if not self._take(record, batch, verdicts):
-                break
-            batch.settled += 1
+            if held_up and (record.topic, record.partition) in held_up:
+                # So that many unknown schemas take no longer than one.
+                self._decoder.expect(record)
+            elif self._take(record, batch, verdicts):
+                batch.settled.append(record)
+            else:
+                held_up.add((record.topic, record.partition))
         self._reach("match")
         if batch.alerts:
             self._store.save(batch.alerts, verdicts.suppressed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Final
 
 import confluent_kafka
@@ -69,6 +69,7 @@ class Consumer:
         self._offsets = Offsets(timer)
         self._held: list[Record] = []
         self._taken: set[Partition] = set()
+        self._on_hold: frozenset[Partition] = frozenset()
         self._lag: Mapping[Partition, int] = {}
         self._trouble = ""
         self._fatal = ""
@@ -142,7 +143,25 @@ class Consumer:
         """Go on reading behind the last record that was returned."""
         if self.state.is_paused:
             self._watch.paused(False)
-            self._client.resume(self._client.assignment())
+            assigned = self._client.assignment()
+            self._client.resume([each for each in assigned if not self._is_held(each)])
+
+    @property
+    def held(self) -> frozenset[Partition]:
+        """The partitions that `hold` holds; one that was taken away is none of them any more."""
+        return self._on_hold
+
+    def hold(self, partitions: Set[Partition]) -> None:
+        """Read nothing of these partitions, and of all others again; nothing that waits is lost."""
+        wanted = partitions & self.state.partitions
+        if wanted == self._on_hold:
+            return
+        fresh, freed = wanted - self._on_hold, self._on_hold - wanted
+        self._on_hold = frozenset(wanted)
+        if self.state.is_paused:
+            return
+        self._client.pause([TopicPartition(*each) for each in fresh])
+        self._client.resume([TopicPartition(*each) for each in freed])
 
     def lag(self) -> Mapping[Partition, int]:
         """Records behind the committed offset, a few seconds old; it stands still while paused."""
@@ -224,6 +243,9 @@ class Consumer:
         if (topic, number) in self.state.partitions:
             self._offsets.reach_end((topic, number), offset)
 
+    def _is_held(self, partition: TopicPartition) -> bool:
+        return (partition.topic, partition.partition) in self._on_hold
+
     def _send(self, offsets: Mapping[Partition, int]) -> None:
         if not offsets:
             return
@@ -300,12 +322,14 @@ class Consumer:
             self._send(self._offsets.take_of(taken))
         self._offsets.forget(taken)
         self._taken |= taken
+        self._on_hold -= taken
         self._watch.handed_over(taken)
 
     def _on_lost(self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> None:
         taken = _partitions(partitions)
         self._offsets.forget(taken)
         self._taken |= taken
+        self._on_hold -= taken
         self._watch.dropped_out(taken)
 
     def _on_statistics(self, text: str) -> None:

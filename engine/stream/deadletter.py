@@ -19,6 +19,7 @@ from engine.settings import Settings
 from engine.stream.letter import DeadLetter, DeadLetterType, recover, to_message
 from engine.stream.options import check_producer_options, producer_options, redact
 from engine.stream.registry import Redaction, explain, registry_client
+from engine.stream.registry_call import DEADLINE_SECONDS, NO_WHOLE_ANSWER, RegistryCall
 
 __all__ = [
     "DeadLetter",
@@ -109,8 +110,8 @@ class DeadLetterProducer:
     ) -> None:
         """Return when the broker has acknowledged every letter.
 
-        Raises DeadLetterRefused with those that it has not, after `timeout_seconds` at most (and
-        the seconds that a hanging registry takes), and soon after `is_over` turns true.
+        Raises DeadLetterRefused with those that it has not, after `timeout_seconds` at most, and
+        soon after `is_over` turns true; a registry that is away is waited for five seconds of them.
         """
         if not letters:
             return
@@ -167,9 +168,19 @@ class DeadLetterProducer:
     ) -> list[bytes | None]:
         group_id, now = self._settings.kafka_group_id, self._now()
         messages = [to_message(letter, group_id, now) for letter in letters]
+        deadline = self._timer() + DEADLINE_SECONDS
         while True:
+            # The serializer asks the registry for the schema's id the first time.
+            call = RegistryCall(
+                lambda: [self._serialize(message, self._context) for message in messages]
+            )
+            while not call.wait(_WAIT_SECONDS):
+                if self._timer() >= deadline or is_late():
+                    call.end()
+                    raise DeadLetterRefused(letters, NO_WHOLE_ANSWER)
+                self._opened().poll(0)
             try:
-                return [self._serialize(message, self._context) for message in messages]
+                return call.result()
             except SchemaRegistryError as error:
                 is_final = error.http_status_code in _FINAL_STATUS
                 reason = self._redact(explain(error))
@@ -177,7 +188,7 @@ class DeadLetterProducer:
             except Exception as error:  # noqa: BLE001
                 is_final = False
                 reason = self._redact(explain(error))
-            if is_final or is_late():
+            if is_final or self._timer() >= deadline or is_late():
                 raise DeadLetterRefused(letters, reason)
             self._opened().poll(_WAIT_SECONDS)
 

@@ -20,6 +20,7 @@ from engine.errors import (
 )
 from engine.schema import CAMERA_ID
 from engine.stream.registry import NO_OPTIONS, Options, Redaction, explain, registry_client
+from engine.stream.registry_call import DEADLINE_SECONDS, answer_within
 
 FLUSH_SECONDS: Final = 10.0
 _WAIT_SECONDS: Final = 0.1
@@ -49,6 +50,7 @@ class EventPublisher:
         self._context = SerializationContext(topic, MessageField.VALUE)
         self._client = registry_client(registry_url, registry_options)
         self._redact = Redaction(registry_url, registry_options)
+        self._is_registered = False
         self._serialize = _serializer(self._client, schema_text)
         self._failures: list[str] = []
         self._producer = Producer(
@@ -82,7 +84,14 @@ class EventPublisher:
         EventError if it does not fit the schema, RegistryUnavailableError.
         """
         try:
-            encoded = self._serialize(dict(event), self._context)
+            # The serializer asks the registry for the schema's id the first time only.
+            encoded = (
+                self._serialize(dict(event), self._context)
+                if self._is_registered
+                else answer_within(
+                    DEADLINE_SECONDS, lambda: self._serialize(dict(event), self._context)
+                )
+            )
         except SchemaRegistryError as error:
             raise RegistryUnavailableError(self._redact(explain(error))) from None
         except (ValueError, TypeError, AttributeError, LookupError) as error:
@@ -92,6 +101,7 @@ class EventPublisher:
             raise RegistryUnavailableError(self._redact(explain(error))) from None
         if encoded is None:
             raise EventError("there is no event")
+        self._is_registered = True
         return bytes(encoded)
 
     def publish(self, event: Mapping[str, Any], timestamp_ms: int | None = None) -> None:

@@ -124,7 +124,7 @@ def take(text: str, names: Sequence[str], values: Sequence[Any]) -> int:
         records = [record_of(header + written(text, value)) for value in values]
         with site(schema, rules, folder) as (pipeline, store):
             batch = pipeline.process(records)
-            assert batch.settled == len(records)
+            assert len(batch.settled) == len(records)
             check_letters(batch)
             bodies = {record.value for record in records}
             bodies -= {letter.record.value for letter in batch.dead_letters}

@@ -67,3 +67,7 @@ class Writers:
         if not isinstance(name, int) or name not in self.schemas:
             raise UnknownSchemaError(f"there is no schema {name}")
         return WriterSchema(self.schemas[name])
+
+    def ask_again(self, name: SchemaName, seconds: float) -> WriterSchema:
+        """The same."""
+        return self.writer_schema(name)

@@ -84,7 +84,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def test_a_match_is_stored_with_a_delivery_for_each_target(bench: Bench) -> None:
     record = plate_record()
     batch = bench.pipeline.process([record])
-    assert batch.settled == 1
+    assert len(batch.settled) == 1
     (fresh,) = batch.fresh
     assert fresh.routes == (("ops", "ops:mailbox"),)
     assert fresh.read_at == record.read_at
@@ -99,7 +99,7 @@ def test_a_match_is_stored_with_a_delivery_for_each_target(bench: Bench) -> None
 def test_a_second_sighting_is_suppressed_and_told_by_the_next_alert(bench: Bench) -> None:
     bench.pipeline.process([plate_record(0)])
     batch = bench.pipeline.process([plate_record(10), plate_record(299)])
-    assert (batch.settled, batch.fresh) == (2, [])
+    assert (len(batch.settled), batch.fresh) == (2, [])
     assert bench.metrics.total("alerts_rate_limited_total") == 2
     bench.pipeline.process([plate_record(300)])
     assert bench.store.alerts(1)[0].alert.suppressed_count == 2
@@ -118,7 +118,7 @@ def test_a_record_read_twice_counts_as_nothing(bench: Bench) -> None:
 def test_an_undecodable_record_is_a_dead_letter_and_the_next_one_is_processed(bench: Bench) -> None:
     poison = record_of(b"\x01garbage")
     batch = bench.pipeline.process([poison, plate_record()])
-    assert batch.settled == 2
+    assert len(batch.settled) == 2
     (letter,) = batch.dead_letters
     assert (letter.record, letter.error_type) == (poison, DeadLetterType.SCHEMA_VALIDATION)
     assert len(batch.fresh) == 1
@@ -126,7 +126,7 @@ def test_an_undecodable_record_is_a_dead_letter_and_the_next_one_is_processed(be
 
 def test_a_tombstone_is_counted_and_no_dead_letter(bench: Bench) -> None:
     batch = bench.pipeline.process([record_of(None)])
-    assert (batch.settled, batch.dead_letters) == (1, [])
+    assert (len(batch.settled), batch.dead_letters) == (1, [])
     assert bench.metrics.total("tombstones_total") == 1
     assert bench.metrics.total("events_consumed_total") == 0
 
@@ -139,7 +139,7 @@ def test_a_registry_that_is_away_settles_what_came_before(bench: Bench) -> None:
     assert value is not None
     unknown = record_of(b"\0\0\0\0\x63" + value[5:])
     batch = bench.pipeline.process([plate_record(900), unknown, plate_record(2000)])
-    assert batch.settled == 1
+    assert len(batch.settled) == 1
     assert batch.interruption is not None
     assert len(batch.fresh) == 1
 
@@ -207,7 +207,7 @@ def test_a_processing_failure_is_that_events_dead_letter_and_the_stream_goes_on(
     defective = DefectiveMatcher(rules.matcher, bad.offset)
     bench.pipeline.use(dataclasses.replace(rules, matcher=defective))
     batch = bench.pipeline.process([bad, good])
-    assert batch.settled == 2
+    assert len(batch.settled) == 2
     (letter,) = batch.dead_letters
     assert letter.error_type is DeadLetterType.PROCESSING_FAILURE
     assert letter.message == "ZeroDivisionError: a defect of ours"
@@ -225,7 +225,7 @@ def test_a_failure_while_decoding_is_a_dead_letter_too(bench: Bench) -> None:
     bad = plate_record(0)
     batch = bench.pipeline.process([bad])
     (letter,) = batch.dead_letters
-    assert (batch.settled, letter.record) == (1, bad)
+    assert (len(batch.settled), letter.record) == (1, bad)
     assert letter.error_type is DeadLetterType.PROCESSING_FAILURE
     assert bench.metrics.total("events_consumed_total") == 0
 

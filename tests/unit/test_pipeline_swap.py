@@ -86,7 +86,7 @@ def test_a_batch_is_wholly_by_the_set_that_it_began_with(
     one, two = sets
     records = [plate_record(number) for number in range(4)]
     batch = bench.pipeline.process(Interrupted(records, lambda: bench.pipeline.use(two)))
-    assert batch.settled == 4
+    assert len(batch.settled) == 4
     assert {new.alert.rule_id.partition("-")[0] for new in batch.alerts} == {"one"}
     assert {channel for new in batch.alerts for channel, _ in new.targets} == {"one"}
     assert len(batch.alerts) == 4 * RULE_COUNT

@@ -43,6 +43,9 @@ class Schemas:
             raise UnknownSchemaError(f"no schema {name}")
         return WriterSchema(self._schemas[name])
 
+    def ask_again(self, name: SchemaName, seconds: float) -> WriterSchema:
+        return self.writer_schema(name)
+
 
 def _decoder(schemas: Schemas | None = None) -> Decoder:
     return Decoder(plate_schema(), schemas or Schemas({7: SHIPPED}), ZoneInfo("Europe/Berlin"))

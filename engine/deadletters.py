@@ -13,6 +13,7 @@ import structlog
 
 from engine.clock import Clock
 from engine.errors import StoreError
+from engine.heartbeat import Heartbeat, Stage
 from engine.metrics import Metrics
 from engine.store import KeptDeadLetter, StreamStore
 from engine.stream.deadletter import (
@@ -41,12 +42,14 @@ class DeadLetterOffice:
         metrics: Metrics,
         clock: Clock,
         is_stopping: Callable[[], bool],
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         self._producer = producer
         self._store = store
         self._metrics = metrics
         self._clock = clock
         self._is_stopping = is_stopping
+        self._beat = (heartbeat or Heartbeat()).beat
         self._is_refusing = False
         # Letters of an earlier run are sent on at the first retry.
         self._has_kept = producer is not None
@@ -88,7 +91,7 @@ class DeadLetterOffice:
         kept = self._store.kept_dead_letters(RETRY_LETTERS)
         letters = {_letter(each): each.letter_id for each in kept}
         try:
-            producer.publish(tuple(letters), RETRY_WAIT_SECONDS, self._is_stopping)
+            producer.publish(tuple(letters), RETRY_WAIT_SECONDS, self._is_over)
             refused: Sequence[DeadLetter] = ()
         except DeadLetterRefused as error:
             refused = error.letters
@@ -109,13 +112,18 @@ class DeadLetterOffice:
         if self._is_refusing:
             return letters
         try:
-            producer.publish(letters, REFUSAL_SECONDS, self._is_stopping)
+            producer.publish(letters, REFUSAL_SECONDS, self._is_over)
         except DeadLetterRefused as error:
             self._is_refusing = True
             self._retry_at = self._clock.monotonic() + RETRY_SECONDS
             log.error("dead_letters.refused", letters=len(error.letters), reason=error.reason)
             return error.letters
         return ()
+
+    def _is_over(self) -> bool:
+        # Asked again and again while a topic that refuses is waited for: that is no hanging.
+        self._beat(Stage.DEAD_LETTERS)
+        return self._is_stopping()
 
     def _keep(self, letters: Sequence[DeadLetter]) -> None:
         if not letters:

@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from engine.errors import StoreError
+from engine.heartbeat import Heartbeat
 from engine.metrics import Metrics
 from engine.store import Store
 
@@ -38,11 +39,13 @@ class Housekeeper:
         self._retention_seconds = retention_seconds
         self.longest_cooldown_seconds = longest_cooldown_seconds
         self._rounds_to_sweep = 0
+        self.heartbeat = Heartbeat()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
 
     def tidy(self) -> None:
         """One round: sweep when it is time to, then count; a store in trouble waits."""
+        self.heartbeat.beat("counting rows of the store")
         try:
             if self._rounds_to_sweep == 0:
                 self._sweep()
@@ -64,9 +67,11 @@ class Housekeeper:
         self._metrics.dead_letters_waiting.set(rows["dead_letters"])
 
     def _sweep(self) -> None:
+        self.heartbeat.beat("sweeping old rows from the store")
         while self._store.sweep(self._retention_seconds, self.longest_cooldown_seconds):
             if self._stop.wait(PAUSE_SECONDS):
                 return
+            self.heartbeat.beat("sweeping old rows from the store")
 
     def __enter__(self) -> Housekeeper:
         self._thread.start()

@@ -17,6 +17,7 @@ from engine.clock import Clock
 from engine.deadletters import DeadLetterOffice
 from engine.delivery import Dispatcher
 from engine.errors import AlertEngineError, StoreUnavailableError
+from engine.heartbeat import Heartbeat, Stage
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
 from engine.stream.consumer import Consumer
@@ -44,6 +45,7 @@ class Loop:
         *,
         batch_size: int,
         reach: Callable[[str], None],
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         self._consumer = consumer
         self._pipeline = pipeline
@@ -54,6 +56,7 @@ class Loop:
         self._stop = stop
         self._batch_size = batch_size
         self._reach = reach
+        self._beat = (heartbeat or Heartbeat()).beat
         self._obstacle: AlertEngineError | None = None
         # Stored and counted, its dead letters not safe yet: what to commit then, and what is in
         # the way of the rest.
@@ -69,12 +72,15 @@ class Loop:
     def run(self) -> None:
         """Consume until the stop event is set; a batch that was begun is finished."""
         while not self._stop.is_set():
+            self._beat(Stage.POLLING)
             records = self._consumer.poll(self._batch_size, POLL_SECONDS)
             if records:
                 self._reach("read")
                 self._settle(records)
+            self._beat(Stage.DEAD_LETTERS)
             self._office.retry()
             self._measure()
+        self._beat(Stage.STOPPING)
 
     def _settle(self, records: Sequence[Record]) -> None:
         started = self._clock.monotonic()
@@ -101,14 +107,17 @@ class Loop:
                     return batch.interruption, 0
                 self._processed = (pending[: batch.settled], batch.interruption)
                 self._dispatcher.wake(batch.fresh)
+                self._beat(Stage.DEAD_LETTERS)
                 self._office.send(batch.dead_letters)
             else:
+                self._beat(Stage.DEAD_LETTERS)
                 # Processed again it would be counted twice, and its letters sent twice.
                 self._office.finish()
         except StoreUnavailableError as error:
             self._metrics.store_errors.inc()
             return error, 0
         (records, interruption), self._processed = self._processed, None
+        self._beat(Stage.COMMITTING)
         self._consumer.commit(records)
         self._reach("commit")
         # Some may have gone to another consumer meanwhile.
@@ -116,6 +125,7 @@ class Loop:
         return interruption, sum(id(record) in settled for record in pending)
 
     def _wait(self, pending: Sequence[Record]) -> list[Record]:
+        self._beat(Stage.WAITING)
         self._consumer.pause()
         lost = self._consumer.keep_alive(WAIT_SECONDS)
         return [record for record in pending if (record.topic, record.partition) not in lost]

@@ -26,6 +26,7 @@ from engine.errors import (
     UnstorableError,
 )
 from engine.event import Event
+from engine.heartbeat import Heartbeat, Stage
 from engine.in_force import InForce, Route, ready
 from engine.journal import Journal
 from engine.metrics import Metrics
@@ -99,6 +100,7 @@ class Pipeline:
         max_alert_age_seconds: float,
         log_plates: bool,
         reach: Callable[[str], None],
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         self._decoder = decoder
         self._cooldown = cooldown
@@ -107,6 +109,7 @@ class Pipeline:
         self._clock = clock
         self._max_alert_age_seconds = max_alert_age_seconds
         self._reach = reach
+        self._beat = (heartbeat or Heartbeat()).beat
         self._event: Event | None = None
         self._failed: list[tuple[Rule, EvaluationError, Event | None]] = []
         self._journal = Journal(clock, log_plates=log_plates)
@@ -173,6 +176,7 @@ class Pipeline:
                 break
             batch.settled += 1
         self._reach("match")
+        self._beat(Stage.STORING)
         if batch.alerts:
             self._store.save(batch.alerts, verdicts.suppressed)
         self._reach("store")
@@ -184,8 +188,10 @@ class Pipeline:
         if record.value is None:
             batch.tombstones += 1
             return True
+        self._beat(Stage.DECODING)
         try:
             event = self._decoder.decode(record)
+            self._beat(Stage.MATCHING)
             batch.events += 1
             if event.time_replaced:
                 batch.counts.append(partial(self._count_replaced, event))

@@ -10,6 +10,7 @@ import pytest
 
 from engine.deadletters import RETRY_SECONDS, DeadLetterOffice
 from engine.errors import StoreUnavailableError
+from engine.heartbeat import Heartbeat, Stage
 from engine.metrics import Metrics
 from engine.settings import Secret, Settings
 from engine.store import KeptDeadLetter, Store, open_store
@@ -158,3 +159,26 @@ def test_without_a_producer_letters_are_counted_only(store: Store) -> None:
     office.retry()
     assert metrics.total("dead_letters_total") == 1
     assert store.kept_dead_letters(10) == []
+
+
+def test_a_topic_that_refuses_for_long_is_waited_for_with_a_beating_heart(
+    settings: Settings, store: Store, registry: RegistryServer
+) -> None:
+    asked = 0
+
+    def is_stopping() -> bool:
+        nonlocal asked
+        asked += 1
+        ages.append(heartbeat.look().age_seconds)
+        time.seconds += 10
+        return asked == 4
+
+    time, ages = ManualTime(), list[float]()
+    heartbeat = Heartbeat(timer=time.monotonic)
+    producer = DeadLetterProducer(settings, timer=time.monotonic)
+    office = DeadLetterOffice(producer, store, Metrics(), time, is_stopping, heartbeat=heartbeat)
+    registry.available = False
+    office.send([letter(b"one")])
+    producer.close()
+    assert ages == [0.0] * len(ages)
+    assert heartbeat.look().stage == Stage.DEAD_LETTERS

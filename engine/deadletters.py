@@ -14,6 +14,7 @@ import structlog
 
 from engine.clock import Clock
 from engine.errors import StoreError
+from engine.heartbeat import Heartbeat, Stage
 from engine.metrics import Metrics
 from engine.repeats import Repeats
 from engine.settings import Keep
@@ -49,6 +50,7 @@ class DeadLetterOffice:
         clock: Clock,
         is_stopping: Callable[[], bool],
         keep_bytes: int = Keep().size_bytes,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         """`keep_bytes` bounds the letters in the store; beyond it the oldest are dropped."""
         self._producer = producer
@@ -63,6 +65,7 @@ class DeadLetterOffice:
         # Letters up to this one were tried lately, and refused for what they are.
         self._tried_id = 0
         self._anew_at = clock.monotonic()
+        self._beat = (heartbeat or Heartbeat()).beat
         self._is_refusing = False
         # Letters of an earlier run are sent on at the first retry.
         self._has_kept = producer is not None
@@ -108,7 +111,7 @@ class DeadLetterOffice:
         kept = self._store.kept_dead_letters(RETRY_LETTERS, self._tried_id)
         letters = {_letter(each): each.letter_id for each in kept}
         try:
-            producer.publish(tuple(letters), RETRY_WAIT_SECONDS, self._is_stopping)
+            producer.publish(tuple(letters), RETRY_WAIT_SECONDS, self._is_over)
             refused: Sequence[DeadLetter] = ()
             own: Sequence[DeadLetter] = ()
         except DeadLetterRefused as error:
@@ -133,7 +136,7 @@ class DeadLetterOffice:
         if self._is_refusing:
             return letters
         try:
-            producer.publish(letters, REFUSAL_SECONDS, self._is_stopping)
+            producer.publish(letters, REFUSAL_SECONDS, self._is_over)
         except DeadLetterRefused as error:
             if len(error.own) < len(error.letters):
                 self._is_refusing = True
@@ -144,6 +147,11 @@ class DeadLetterOffice:
                 )
             return error.letters
         return ()
+
+    def _is_over(self) -> bool:
+        # Asked again and again while a topic that refuses is waited for: that is no hanging.
+        self._beat(Stage.DEAD_LETTERS)
+        return self._is_stopping()
 
     def _keep(self, letters: Sequence[DeadLetter]) -> None:
         if not letters:

@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from engine.errors import StoreError
+from engine.heartbeat import Heartbeat
 from engine.metrics import Metrics
 from engine.settings import Keep
 from engine.store import Store
@@ -42,11 +43,13 @@ class Housekeeper:
         self.longest_cooldown_seconds = longest_cooldown_seconds
         self._letter_seconds = letter_seconds
         self._rounds_to_sweep = 0
+        self.heartbeat = Heartbeat()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
 
     def tidy(self) -> None:
         """One round: sweep when it is time to, then count; a store in trouble waits."""
+        self.heartbeat.beat("counting rows of the store")
         try:
             if self._rounds_to_sweep == 0:
                 self._sweep()
@@ -68,6 +71,7 @@ class Housekeeper:
         self._metrics.dead_letters_waiting.set(rows["dead_letters"])
 
     def _sweep(self) -> None:
+        self.heartbeat.beat("sweeping old rows from the store")
         now_us = self._store.begin_sweep()
         before_us = now_us - round(self._letter_seconds * 1e6)
         if dropped := self._store.drop_dead_letters_before(before_us):
@@ -83,6 +87,7 @@ class Housekeeper:
         ):
             if self._stop.wait(PAUSE_SECONDS):
                 return
+            self.heartbeat.beat("sweeping old rows from the store")
 
     def __enter__(self) -> Housekeeper:
         self._thread.start()

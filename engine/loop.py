@@ -18,6 +18,7 @@ from engine.clock import Clock
 from engine.deadletters import DeadLetterOffice
 from engine.delivery import Dispatcher
 from engine.errors import AlertEngineError, RegistryUnavailableError, StoreUnavailableError
+from engine.heartbeat import Heartbeat, Stage
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
 from engine.stream.consumer import Consumer
@@ -46,6 +47,7 @@ class Loop:
         *,
         batch_size: int,
         reach: Callable[[str], None],
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         self._consumer = consumer
         self._pipeline = pipeline
@@ -56,6 +58,7 @@ class Loop:
         self._stop = stop
         self._batch_size = batch_size
         self._reach = reach
+        self._beat = (heartbeat or Heartbeat()).beat
         self._obstacle: AlertEngineError | None = None
         # Stored and counted, its dead letters not safe yet: what to commit then, and what is in
         # the way of the rest.
@@ -75,14 +78,17 @@ class Loop:
     def run(self) -> None:
         """Consume until the stop event is set; a batch that was begun is finished."""
         while not self._stop.is_set():
+            self._beat(Stage.POLLING)
             records = self._consumer.poll(self._batch_size, POLL_SECONDS)
             if records:
                 self._reach("read")
             pending = self._with_held(records)
             if pending:
                 self._settle(pending)
+            self._beat(Stage.DEAD_LETTERS)
             self._office.retry()
             self._measure()
+        self._beat(Stage.STOPPING)
 
     def _settle(self, records: Sequence[Record]) -> None:
         started = self._clock.monotonic()
@@ -138,20 +144,24 @@ class Loop:
                     return batch.interruption, list(pending)
                 self._processed = (batch.settled, batch.interruption)
                 self._dispatcher.wake(batch.fresh)
+                self._beat(Stage.DEAD_LETTERS)
                 self._office.send(batch.dead_letters)
             else:
+                self._beat(Stage.DEAD_LETTERS)
                 # Processed again it would be counted twice, and its letters sent twice.
                 self._office.finish()
         except StoreUnavailableError as error:
             self._metrics.store_errors.inc()
             return error, list(pending)
         (records, interruption), self._processed = self._processed, None
+        self._beat(Stage.COMMITTING)
         self._consumer.commit(records)
         self._reach("commit")
         settled = {id(record) for record in records}
         return interruption, [record for record in pending if id(record) not in settled]
 
     def _wait(self, pending: Sequence[Record]) -> list[Record]:
+        self._beat(Stage.WAITING)
         self._consumer.pause()
         lost = self._consumer.keep_alive(WAIT_SECONDS)
         self._held = [record for record in self._held if _partition(record) not in lost]

@@ -103,6 +103,9 @@ class Metrics:
         self.consumer_lag = make.gauge(
             "consumer_lag_records", "Records not read yet", "topic", "partition"
         )
+        self.heartbeat_age = make.gauge(
+            "heartbeat_age_seconds", "How long the thread has been at its step", "thread"
+        )
         self.consuming = make.gauge("consuming", "1 while partitions are assigned and read")
 
     def _create_rules(self, make: _Family) -> None:

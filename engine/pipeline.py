@@ -26,6 +26,7 @@ from engine.errors import (
     UnstorableError,
 )
 from engine.event import Event
+from engine.heartbeat import Heartbeat, Stage
 from engine.in_force import InForce, Route, ready
 from engine.journal import Journal
 from engine.metrics import Metrics
@@ -101,6 +102,7 @@ class Pipeline:
         max_alert_age_seconds: float,
         log_plates: bool,
         reach: Callable[[str], None],
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         self._decoder = decoder
         self._cooldown = cooldown
@@ -109,6 +111,7 @@ class Pipeline:
         self._clock = clock
         self._max_alert_age_seconds = max_alert_age_seconds
         self._reach = reach
+        self._beat = (heartbeat or Heartbeat()).beat
         self._event: Event | None = None
         self._failed: list[tuple[Rule, EvaluationError, Event | None]] = []
         self._journal = Journal(clock, log_plates=log_plates)
@@ -187,6 +190,7 @@ class Pipeline:
             else:
                 held_up.add((record.topic, record.partition))
         self._reach("match")
+        self._beat(Stage.STORING)
         if batch.alerts:
             self._store.save(batch.alerts, verdicts.suppressed)
         self._reach("store")
@@ -198,8 +202,10 @@ class Pipeline:
         if record.value is None:
             batch.tombstones += 1
             return True
+        self._beat(Stage.DECODING)
         try:
             event = self._decoder.decode(record)
+            self._beat(Stage.MATCHING)
             batch.events += 1
             if event.time_replaced:
                 batch.counts.append(partial(self._count_replaced, event))

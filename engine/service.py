@@ -26,6 +26,13 @@ from engine.delivery import Dispatcher, RetryPolicy
 from engine.errors import AlertEngineError, StoreError, StoreUnavailableError
 from engine.event import Present
 from engine.faults import fault_points
+from engine.heartbeat import (
+    LOST_SECONDS,
+    STUCK_SECONDS,
+    Heartbeat,
+    Stage,
+    find_stuck_threads,
+)
 from engine.housekeeping import Housekeeper
 from engine.in_force import longest_cooldown, row_counts, targets_of
 from engine.loop import Loop
@@ -69,6 +76,9 @@ class Engine:
         self.metrics = Metrics()
         self.rules_health = RulesHealth(self.metrics, len(rule_set.rules))
         self.stop = threading.Event()
+        self.heartbeat = Heartbeat()
+        #: Of all other threads that work without being asked, by name.
+        self.threads: dict[str, Heartbeat] = {}
         self._clock = SystemClock()
         self._stop_by = 0.0
         self._stack = ExitStack()
@@ -114,8 +124,17 @@ class Engine:
                 settings.dlq_keep.age_seconds,
             )
         )
+        self.threads["delivery"] = self.dispatcher.heartbeat
+        self.threads["housekeeper"] = self.housekeeper.heartbeat
+        self.heartbeat.beat(Stage.STARTING)
         self.web = stack.enter_context(
-            WebPort(settings.metrics_host, settings.metrics_port, self._exposition, self.checks)
+            WebPort(
+                settings.metrics_host,
+                settings.metrics_port,
+                self._exposition,
+                self.checks,
+                self.life,
+            )
         )
         # Last: an engine that can't start, again and again, must not send what it can't mark.
         self.dispatcher.start()
@@ -142,6 +161,7 @@ class Engine:
             max_alert_age_seconds=settings.max_alert_age_seconds,
             log_plates=settings.log_plates,
             reach=reach,
+            heartbeat=self.heartbeat,
         )
         self.pipeline.use(self.pipeline.prepare(self.rule_set))
         producer = DeadLetterProducer(settings) if settings.enable_dlq else None
@@ -159,6 +179,7 @@ class Engine:
                 clock,
                 self.stop.is_set,
                 settings.dlq_keep.size_bytes,
+                heartbeat=self.heartbeat,
             ),
             self.dispatcher,
             self.metrics,
@@ -166,6 +187,7 @@ class Engine:
             self.stop,
             batch_size=settings.batch_size,
             reach=reach,
+            heartbeat=self.heartbeat,
         )
 
     def _save_counts(self, cooldown: Cooldown) -> None:
@@ -222,17 +244,34 @@ class Engine:
 
     def checks(self) -> Mapping[str, Check]:
         """What `/readyz` tells."""
-        stream, obstacle = self.consumer.state, self.loop.obstacle
+        obstacle = self.loop.obstacle
         held = self.dispatcher.held()
         return {
-            "consuming": Check(
-                stream.is_consuming and obstacle is None,
-                str(obstacle) if obstacle is not None else stream.detail,
-            ),
+            "consuming": self._consuming_check(obstacle),
             "store": self._store_check(obstacle),
             "rules": self.rules_health.check(),
             "channels": self._channels_check(held),
+            "threads": self._threads_check(),
         }
+
+    def life(self) -> Check:
+        """What `/healthz` tells: whether the loop can be expected to go on by itself."""
+        stuck = self.heartbeat.find_stuck(LOST_SECONDS)
+        return Check(True) if stuck is None else Check(False, f"loop {stuck}")
+
+    def _consuming_check(self, obstacle: AlertEngineError | None) -> Check:
+        stream = self.consumer.state
+        what = str(obstacle) if obstacle is not None else stream.detail
+        # State and obstacle are what the loop said last, however long ago.
+        stuck = self.heartbeat.find_stuck(STUCK_SECONDS)
+        if stuck is not None:
+            return Check(False, f"{stuck}; before that: {what}")
+        return Check(stream.is_consuming and obstacle is None, what)
+
+    def _threads_check(self) -> Check:
+        stuck = find_stuck_threads(self.threads)
+        detail = "; ".join(f"{name} {pulse}" for name, pulse in stuck.items())
+        return Check(not stuck, detail or "all at work", is_essential=False)
 
     def _channels_check(self, held: Sequence[Hold]) -> Check:
         misconfigured = {
@@ -256,6 +295,8 @@ class Engine:
         checks = self.checks()
         self.metrics.consuming.set(checks["consuming"].is_good)
         self.metrics.store_writable.set(checks["store"].is_good)
+        for name, heartbeat in {"loop": self.heartbeat, **self.threads}.items():
+            self.metrics.heartbeat_age.labels(name).set(heartbeat.look().age_seconds)
         return self.metrics.exposition()
 
 
@@ -282,6 +323,7 @@ def serve(settings: Settings, *, strict: bool = False) -> int:
         set_aside()
 
     watcher = RuleWatcher(source, opening, use, engine.rules_health, kept, clock)
+    engine.threads["rules"] = watcher.heartbeat
     # This frame stays to the end; the set that it began with, and its long lists, must not.
     del opening
 

@@ -36,6 +36,14 @@ class Check:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+def liveness(check: Check) -> tuple[HTTPStatus, bytes]:
+    """The status and JSON body of `/healthz`: `alive`, or `stuck` with the check's detail."""
+    if check.is_good:
+        return HTTPStatus.OK, b'{"status": "alive"}\n'
+    body = {"status": "stuck", "detail": check.detail}
+    return HTTPStatus.SERVICE_UNAVAILABLE, json.dumps(body).encode() + b"\n"
+
+
 def readiness(checks: Mapping[str, Check]) -> tuple[HTTPStatus, bytes]:
     """The status and JSON body of `/readyz`: `ready`, `degraded` or `not ready`, and each check."""
     failed = [check for check in checks.values() if not check.is_good]
@@ -61,9 +69,11 @@ class _Server(ThreadingHTTPServer):
         address: tuple[str, int],
         exposition: Callable[[], bytes],
         checks: Callable[[], Mapping[str, Check]],
+        life: Callable[[], Check],
     ) -> None:
         self.exposition = exposition
         self.checks = checks
+        self.life = life
         super().__init__(address, _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -84,7 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/metrics":
             self._answer(HTTPStatus.OK, CONTENT_TYPE, self.server.exposition())
         elif path == "/healthz":
-            self._answer(HTTPStatus.OK, JSON_TYPE, b'{"status": "alive"}\n')
+            status, body = liveness(self.server.life())
+            self._answer(status, JSON_TYPE, body)
         elif path == "/readyz":
             status, body = readiness(self.server.checks())
             self._answer(status, JSON_TYPE, body)
@@ -123,10 +134,14 @@ class WebPort:
         port: int,
         exposition: Callable[[], bytes],
         checks: Callable[[], Mapping[str, Check]],
+        life: Callable[[], Check] = lambda: Check(True),
     ) -> None:
-        """Bind at once; raises SettingsError when the port can't be had."""
+        """Bind at once; `life` is what `/healthz` tells.
+
+        Raises SettingsError when the port can't be had.
+        """
         try:
-            self._server = _Server((host, port), exposition, checks)
+            self._server = _Server((host, port), exposition, checks, life)
         except (OSError, UnicodeError) as error:
             raise SettingsError((_refusal(host, port, error),)) from error
         self._thread = threading.Thread(

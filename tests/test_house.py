@@ -28,6 +28,7 @@ FLOORS = {
     "engine.settings": 1,
     "engine.metrics": 1,
     "engine.faults": 1,
+    "engine.heartbeat": 1,
     "engine.logs": 1,
     "engine.terminal": 1,
     "engine.readings": 1,

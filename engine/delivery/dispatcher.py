@@ -23,6 +23,7 @@ from engine.delivery.policy import RetryPolicy, store_retrying
 from engine.delivery.roster import Roster
 from engine.delivery.timing import Signal, Timing, Wait
 from engine.delivery.watch import Watch
+from engine.heartbeat import Heartbeat
 from engine.metrics import Metrics
 from engine.store import Delivery, DeliveryStore, Hold
 
@@ -116,6 +117,11 @@ class Dispatcher:
         """The targets that are held now, and why."""
         holds = (lane.hold for lane in self._roster.lanes)
         return tuple(hold for hold in holds if hold is not None)
+
+    @property
+    def heartbeat(self) -> Heartbeat:
+        """Of the thread that takes up what waits."""
+        return self._watch.heartbeat
 
     def stop_sending(self) -> None:
         """Start no further send; those in flight go on."""

@@ -20,6 +20,7 @@ from engine.delivery.patience import Patience
 from engine.delivery.roster import Roster
 from engine.delivery.timing import Signal, Timing
 from engine.errors import StoreError
+from engine.heartbeat import Heartbeat
 from engine.metrics import Metrics
 from engine.store import Backlog, DeliveryStore, Hold
 
@@ -54,6 +55,7 @@ class Watch:
         self._token: int | None = None
         self._count_at = timing.monotonic()
         self._counted: set[str] = set()
+        self.heartbeat = Heartbeat()
 
     def ask(self) -> None:
         """Something has changed: look now."""
@@ -65,6 +67,7 @@ class Watch:
         """Watch until the dispatcher stops; a store in trouble is asked again."""
         is_troubled = False
         while not self._stopping.is_set():
+            self.heartbeat.beat("asking the store for what waits")
             try:
                 self._look()
                 is_troubled = False

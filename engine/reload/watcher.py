@@ -17,6 +17,7 @@ import structlog
 
 from engine.clock import Clock
 from engine.errors import Fault, Refusal, RulesError
+from engine.heartbeat import Heartbeat
 from engine.reload.alarm import Alarm, Places
 from engine.reload.health import RulesHealth
 from engine.reload.last_good import LastGood
@@ -84,6 +85,7 @@ class RuleWatcher:
         self._note_refusals(attempt.result.refusals)
         # A plain flag: a signal's handler may set it in the midst of another one.
         self._is_asked = False
+        self.heartbeat = Heartbeat()
         self._stop = threading.Event()
         self._swap = threading.Lock()
         self._alarm = Alarm(lambda: self._is_asked or self._stop.is_set(), LOOK_SECONDS)
@@ -96,6 +98,7 @@ class RuleWatcher:
     def _run(self) -> None:
         places: Places | None = None
         while not self._stop.is_set():
+            self.heartbeat.beat("looking for changed rule files and watchlists")
             try:
                 self._remind()
                 self._keep()
@@ -135,6 +138,7 @@ class RuleWatcher:
         clock, source = self._clock, self._source
         until = clock.monotonic() + LONGEST_SECONDS
         while True:
+            self.heartbeat.beat("loading changed rule files and watchlists")
             seen = await_quiet(source.files.look, self._stop.wait, clock.monotonic, until)
             if tried is not None and source.files.digests(seen) == tried:
                 self._seen = seen
@@ -157,6 +161,7 @@ class RuleWatcher:
             self._refuse(attempt.result, cause)
             return
         rule_set, before = attempt.result, self._running
+        self.heartbeat.beat("putting changed rules in force")
         with self._swap:
             if self._stop.is_set():
                 return

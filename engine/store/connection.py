@@ -23,6 +23,8 @@ from engine.store.location import Location
 
 SCHEMA_VERSION = 1
 _WAL_KEPT_BYTES = 64 << 20
+#: So long a write waits for the other writes of this process.
+GATE_SECONDS = 5.0
 
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any]
@@ -50,7 +52,9 @@ class Connection:
         durability: Durability,
         gate: threading.Lock,
         busy_timeout_seconds: float,
+        gate_seconds: float = GATE_SECONDS,
     ) -> None:
+        self._gate_seconds = gate_seconds
         self._location = location
         self._identity = identity
         self._durability = durability
@@ -73,7 +77,7 @@ class Connection:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Cursor]:
         """A writing transaction: committed at the end, undone by any exception."""
-        with self._gate, self._lock, self._translated():
+        with self._gate_passed(), self._lock, self._translated():
             database = self._opened()
             database.execute("BEGIN IMMEDIATE")
             try:
@@ -88,6 +92,20 @@ class Connection:
         with self._lock:
             self._is_closed = True
             self._drop()
+
+    @contextmanager
+    def _gate_passed(self) -> Iterator[None]:
+        # Bounded: while another process holds the file's lock, each writer before us waits its
+        # full time, and on a disk that hangs the first one stays for ever.
+        if not self._gate.acquire(timeout=self._gate_seconds):
+            raise StoreUnavailableError(
+                f"the store {self._location.path} can't be written: the engine's other writes take "
+                f"more than {self._gate_seconds:g} s, the file is locked or its disk hangs"
+            )
+        try:
+            yield
+        finally:
+            self._gate.release()
 
     def _opened(self) -> sqlite3.Connection:
         if self._is_closed:

@@ -107,9 +107,14 @@ def test_a_running_engine_tells_of_itself_and_lets_no_second_one_in(gate: Gate) 
             "store": True,
             "rules": True,
             "channels": True,
+            "threads": True,
         }
         assert engine.get("/healthz") == (200, '{"status": "alive"}\n')
         assert engine.get("/nowhere")[0] == 404
+        for thread in ("loop", "delivery", "rules", "housekeeper"):
+            age = engine.metric("alert_engine_heartbeat_age_seconds", thread=thread)
+            assert age is not None, thread
+            assert age < 30, thread
         # Every label pair is there before anything has happened.
         sent = "alert_engine_notifications_sent_total"
         assert engine.metric(sent, channel="hook", rule_id="every") == 0

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError
 
 from engine.deadletters import RETRY_LETTERS, RETRY_SECONDS, STUBBORN_SECONDS, DeadLetterOffice
 from engine.errors import StoreUnavailableError
+from engine.heartbeat import Heartbeat, Stage
 from engine.metrics import Metrics
 from engine.repeats import REPEAT_SECONDS
 from engine.settings import Secret, Settings
@@ -297,3 +298,26 @@ def test_identical_reasons_are_one_line_a_minute_with_a_count(store: Store) -> N
         office.send([letter(b"much later")])
     counts = [line["count"] for line in logs if line["error"] == "no event"]
     assert counts == [1, 49, 1, 1]
+
+
+def test_a_topic_that_refuses_for_long_is_waited_for_with_a_beating_heart(
+    settings: Settings, store: Store, registry: RegistryServer
+) -> None:
+    asked = 0
+
+    def is_stopping() -> bool:
+        nonlocal asked
+        asked += 1
+        ages.append(heartbeat.look().age_seconds)
+        time.seconds += 10
+        return asked == 4
+
+    time, ages = ManualTime(), list[float]()
+    heartbeat = Heartbeat(timer=time.monotonic)
+    producer = DeadLetterProducer(settings, timer=time.monotonic)
+    office = DeadLetterOffice(producer, store, Metrics(), time, is_stopping, heartbeat=heartbeat)
+    registry.available = False
+    office.send([letter(b"one")])
+    producer.close()
+    assert ages == [0.0] * len(ages)
+    assert heartbeat.look().stage == Stage.DEAD_LETTERS

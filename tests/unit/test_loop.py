@@ -12,6 +12,7 @@ from engine.cooldown import Cooldown
 from engine.deadletters import DeadLetterOffice
 from engine.delivery import Dispatcher, RetryPolicy
 from engine.errors import StoreUnavailableError
+from engine.heartbeat import Heartbeat, Stage
 from engine.in_force import targets_of
 from engine.loop import Loop
 from engine.metrics import Metrics
@@ -36,6 +37,18 @@ PATIENCE_SECONDS = 30.0
 TOPIC = "plates"
 
 
+class Noted(Heartbeat):
+    """A heartbeat that remembers its stages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stages: list[str] = []
+
+    def beat(self, stage: str) -> None:
+        super().beat(stage)
+        self.stages.append(stage)
+
+
 class Plant:
     """A loop on real parts; only the writer schemas come from memory."""
 
@@ -46,6 +59,9 @@ class Plant:
         self.metrics = Metrics()
         self.stop = threading.Event()
         self.steps: list[str] = []
+        self.heartbeat = Noted()
+        #: The stage of the loop at each step.
+        self.stages: list[str] = []
         self.reached = threading.Condition()
         self.rule_set = load_text(RULES, folder)
         self.url = f"sqlite:///{folder}/alerts.db"
@@ -63,6 +79,7 @@ class Plant:
     def reach(self, step: str) -> None:
         with self.reached:
             self.steps.append(step)
+            self.stages.append(self.heartbeat.look().stage)
             self.reached.notify_all()
 
     def await_that(self, is_so: Callable[[], bool]) -> None:
@@ -98,6 +115,7 @@ class Running:
             max_alert_age_seconds=1e9,
             log_plates=False,
             reach=plant.reach,
+            heartbeat=plant.heartbeat,
         )
         pipeline.use(pipeline.prepare(plant.rule_set))
         self._dispatcher = Dispatcher(
@@ -114,6 +132,7 @@ class Running:
             plant.stop,
             batch_size=100,
             reach=plant.reach,
+            heartbeat=plant.heartbeat,
         )
         self._thread = threading.Thread(target=self.loop.run)
         self._thread.start()
@@ -268,3 +287,57 @@ def test_a_batch_whose_letters_cannot_be_kept_yet_is_not_processed_again(
     assert plant.metrics.total("events_consumed_total") == 3
     assert plant.metrics.total("dead_letters_total") == 1
     assert plant.metrics.total("store_errors_total") == 2
+
+
+def test_the_heartbeat_says_at_each_step_where_the_loop_is(
+    plant: Plant, cluster: MockCluster
+) -> None:
+    publish(cluster, plate_record(0).value)
+    with plant.run():
+        plant.await_step("commit")
+    assert dict(zip(plant.steps, plant.stages, strict=True)) == {
+        "read": Stage.POLLING,
+        "match": Stage.MATCHING,
+        "store": Stage.STORING,
+        "commit": Stage.COMMITTING,
+    }
+    assert plant.heartbeat.look().stage == Stage.STOPPING
+
+
+def test_every_record_beats_so_that_a_long_batch_is_not_stuck(
+    plant: Plant, cluster: MockCluster
+) -> None:
+    publish(cluster, plate_record(0).value, b"poison", plate_record(1).value)
+    with plant.run():
+        plant.await_that(lambda: plant.metrics.total("events_consumed_total") == 2)
+    assert plant.heartbeat.stages.count(Stage.DECODING) == 3
+
+
+def test_a_loop_that_waits_for_a_registry_is_not_stuck(plant: Plant, cluster: MockCluster) -> None:
+    plant.writers.is_away = True
+    publish(cluster, plate_record(0).value)
+    with plant.run():
+        plant.await_step("store", 3)
+        assert plant.heartbeat.stages.count(Stage.WAITING) >= 2
+
+
+def test_a_loop_that_hangs_is_found_at_its_step(plant: Plant, cluster: MockCluster) -> None:
+    is_freed = threading.Event()
+
+    def hang(step: str) -> None:
+        reach(step)
+        if step == "match":
+            assert is_freed.wait(PATIENCE_SECONDS)
+
+    reach, plant.reach = plant.reach, hang  # type: ignore[method-assign]
+    publish(cluster, plate_record(0).value)
+    with plant.run() as running:
+        plant.await_step("match")
+        # The loop said last that nothing was wrong; its heartbeat stands.
+        assert running.loop.obstacle is None
+        assert running.consumer.state.is_consuming
+        first, second = plant.heartbeat.look(), plant.heartbeat.look()
+        assert first.stage == second.stage == Stage.MATCHING
+        assert second.age_seconds > first.age_seconds
+        is_freed.set()
+        plant.await_step("commit")

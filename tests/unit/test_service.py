@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import json
 import socket
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from engine.errors import SettingsError
+from engine.heartbeat import Heartbeat, Stage
 from engine.in_force import targets_of
 from engine.rules import RuleSet
 from engine.service import Engine
@@ -13,6 +17,7 @@ from engine.settings import Settings
 from engine.store import DeliveryState, NewAlert, OpenMode, open_store
 from tests.support.avro import plate_schema
 from tests.support.rule_files import Mailbox, load_text
+from tests.unit.manual_time import ManualTime
 from tests.unit.test_journal import ALERT
 
 RULES = """
@@ -67,7 +72,9 @@ def test_without_a_broker_the_engine_runs_says_so_and_ends(
     with engine:
         checks = engine.checks()
         assert not checks["consuming"].is_good
-        assert [checks[name].is_good for name in ("store", "rules", "channels")] == [True] * 3
+        assert [checks[name].is_good for name in ("store", "rules", "channels", "threads")] == [
+            True
+        ] * 4
         engine.run()
     assert b"alert_engine_rules_loaded 3.0" in engine.metrics.exposition()
 
@@ -102,3 +109,66 @@ def test_another_rule_set_comes_into_force_with_its_channels_metrics_and_cooldow
         assert isinstance(mailbox, Mailbox)
         mailbox.arrived.wait(20.0)
     assert len(mailbox.alerts) == 1
+
+
+def engine_by(time: ManualTime, folder: Path, rule_set: RuleSet) -> Engine:
+    """An engine that will see its threads grow old by this time."""
+    engine = Engine(settings_for(folder, 0), plate_schema(), rule_set)
+    engine.heartbeat = Heartbeat(timer=time.monotonic, patience_seconds=0.0)
+    return engine
+
+
+def ask(engine: Engine, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{engine.web.port}{path}", timeout=5) as page:
+            return page.status, page.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_a_loop_that_hangs_is_not_ready_says_where_and_is_lost_after_five_minutes(
+    tmp_path: Path, rule_set: RuleSet
+) -> None:
+    time = ManualTime()
+    with engine_by(time, tmp_path, rule_set) as engine:
+        engine.heartbeat.beat(Stage.DECODING)
+        time.seconds += 15
+        assert "stuck" not in engine.checks()["consuming"].detail
+        time.seconds += 1
+        status, body = ask(engine, "/readyz")
+        told = json.loads(body)["checks"]["consuming"]
+        assert (status, told["ok"]) == (503, False)
+        assert told["detail"].startswith(
+            "stuck for 16 s: decoding a record, or waiting for the schema registry; before that: "
+        )
+        assert ask(engine, "/healthz")[0] == 200
+        metrics = ask(engine, "/metrics")[1]
+        assert "alert_engine_consuming 0.0" in metrics
+        assert 'alert_engine_heartbeat_age_seconds{thread="loop"} 16.0' in metrics
+        time.seconds += 285
+        status, body = ask(engine, "/healthz")
+        assert (status, json.loads(body)["detail"]) == (
+            503,
+            "loop stuck for 301 s: decoding a record, or waiting for the schema registry",
+        )
+        engine.heartbeat.beat(Stage.POLLING)
+        assert ask(engine, "/healthz")[0] == 200
+
+
+@pytest.mark.parametrize("name", ["delivery", "housekeeper"])
+def test_another_thread_that_hangs_degrades_and_is_no_reason_to_restart(
+    tmp_path: Path, rule_set: RuleSet, name: str
+) -> None:
+    time = ManualTime()
+    with engine_by(time, tmp_path, rule_set) as engine:
+        assert set(engine.threads) == {"delivery", "housekeeper"}
+        engine.threads[name] = Heartbeat("at work", time.monotonic, patience_seconds=0.0)
+        time.seconds += 301
+        engine.heartbeat.beat(Stage.POLLING)
+        check = engine.checks()["threads"]
+        assert (check.is_good, check.is_essential) == (False, False)
+        assert check.detail == f"{name} stuck for 301 s: at work"
+        assert ask(engine, "/healthz")[0] == 200
+        age = f'alert_engine_heartbeat_age_seconds{{thread="{name}"}} 301.0'
+        assert age in ask(engine, "/metrics")[1]

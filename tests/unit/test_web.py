@@ -12,6 +12,8 @@ import pytest
 from engine.errors import SettingsError
 from engine.web import Check, WebPort, readiness
 
+ALIVE = Check(True)
+
 
 @pytest.fixture
 def checks() -> dict[str, Check]:
@@ -20,7 +22,9 @@ def checks() -> dict[str, Check]:
 
 @pytest.fixture
 def port(checks: dict[str, Check]) -> Iterator[int]:
-    with WebPort("127.0.0.1", 0, lambda: b"a_metric 1\n", lambda: checks) as web:
+    with WebPort(
+        "127.0.0.1", 0, lambda: b"a_metric 1\n", lambda: checks, lambda: checks.get("life", ALIVE)
+    ) as web:
         yield web.port
 
 
@@ -43,6 +47,16 @@ def test_metrics_are_prometheus_text(port: int) -> None:
 def test_healthz_says_alive_whatever_the_checks_say(port: int, checks: dict[str, Check]) -> None:
     checks["store"] = Check(False, "disk full")
     assert fetch(port, "/healthz")[0] == 200
+
+
+def test_healthz_fails_with_the_reason_when_the_loop_is_lost(
+    port: int, checks: dict[str, Check]
+) -> None:
+    checks["life"] = Check(False, "loop stuck for 301 s: matching an event")
+    status, kind, body = fetch(port, "/healthz")
+    assert (status, kind) == (503, "application/json; charset=utf-8")
+    told = json.loads(body)
+    assert told == {"status": "stuck", "detail": "loop stuck for 301 s: matching an event"}
 
 
 def test_a_client_that_goes_away_is_no_news(

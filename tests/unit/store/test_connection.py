@@ -174,3 +174,14 @@ def test_a_closed_connection_says_so(path: Path) -> None:
         connection.close()
         with pytest.raises(StoreUnavailableError, match="closed"):
             write(connection)
+
+
+def test_a_write_does_not_wait_for_ever_for_another_one_of_the_same_process(path: Path) -> None:
+    gate = threading.Lock()
+    connection = Connection(
+        Location(path, 0), identity_of(path), Durability.FULL, gate, 0.05, gate_seconds=0.01
+    )
+    with gate, pytest.raises(StoreUnavailableError, match="the engine's other writes take more"):
+        write(connection)
+    write(connection)
+    connection.close()

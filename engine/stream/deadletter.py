@@ -169,6 +169,7 @@ class DeadLetterProducer:
         group_id, now = self._settings.kafka_group_id, self._now()
         messages = [to_message(letter, group_id, now) for letter in letters]
         deadline = self._timer() + DEADLINE_SECONDS
+        reason = ""
         while True:
             # The serializer asks the registry for the schema's id the first time.
             call = RegistryCall(
@@ -177,7 +178,7 @@ class DeadLetterProducer:
             while not call.wait(_WAIT_SECONDS):
                 if self._timer() >= deadline or is_late():
                     call.end()
-                    raise DeadLetterRefused(letters, NO_WHOLE_ANSWER)
+                    raise DeadLetterRefused(letters, reason or NO_WHOLE_ANSWER)
                 self._opened().poll(0)
             try:
                 return call.result()

@@ -53,6 +53,8 @@ from tests.unit.cel.plate_variables import VARIABLES as PLATE_VARIABLES
 
 EXPRESSION: Final = re.compile(r"alert_engine_[a-z_]+")
 METRIC: Final = re.compile(r"alert_engine_[a-z_]+|\bup\b")
+# Variables that requests and OpenSSL read.
+OF_LIBRARIES: Final = ("HTTPS_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 # Labels of the target, which Prometheus adds.
 OF_PROMETHEUS: Final = ("job", "instance")
 FUNCTIONS_OF_PROMETHEUS: Final = frozenset(
@@ -171,7 +173,12 @@ def test_every_variable_named_exists() -> None:
     known = {*VARIABLES, *SECRETS, *DeadLetterType, *re.findall(r"\$\{(\w+)", in_rules + in_pages)}
     # The variables of the compose files.
     example = (ROOT / ".env.example").read_text()
-    known |= {"NAME", "PYTHON_IMAGE", *re.findall(r"^#?([A-Z0-9_]+)=", example, re.MULTILINE)}
+    known |= {
+        "NAME",
+        "PYTHON_IMAGE",
+        *OF_LIBRARIES,
+        *re.findall(r"^#?([A-Z0-9_]+)=", example, re.MULTILINE),
+    }
     prefixes = tuple(OPTION_PREFIXES.values())
     for page in PAGES.values():
         for code in page.codes:

@@ -99,6 +99,7 @@ def test_a_schema_named_by_a_guid_in_a_header_is_understood(gate: Gate) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_a_guid_in_front_and_an_unknown_one_are_told_apart(gate: Gate) -> None:
     camera = Camera(gate, EVENT_SCHEMA.read_text(), **HEADER)
     value, ((_, mark),) = camera.see("GUID01")
@@ -108,7 +109,8 @@ def test_a_guid_in_front_and_an_unknown_one_are_told_apart(gate: Gate) -> None:
     producer.produce(gate.site.topic, mark + value.replace(b"GUID01", b"GUID02"), b"cam-1")
     assert producer.flush(FLUSH_SECONDS) == 0
     with gate.site.start() as engine:
-        gate.await_plates(["GUID01", "GUID02"])
+        # A minute passes until the registry is believed.
+        gate.await_plates(["GUID01", "GUID02"], 100.0)
         dead = "alert_engine_dead_letters_total"
         assert engine.wait_for_metric(dead, 1, error_type="SCHEMA_VALIDATION") == 1
         assert engine.stop() == 0

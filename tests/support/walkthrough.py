@@ -48,6 +48,8 @@ SECRETS: Final[Mapping[str, str]] = {
 }
 ANY_RULE: Final = "rules:\n  - {id: any, when: 'true', notify: []}\n"
 
+MOUNTED_SECRETS = "/run/secrets/"
+
 
 class Walkthrough:
     """One reader in a folder that has `rules/` of its own; ends the engine at the end.
@@ -142,11 +144,19 @@ class Walkthrough:
         if any(command.words[0] == "export" for command in found):
             self._check_variables()
 
+    def _secret(self, path: str) -> str:
+        """A file of the reader's in place of a secret that a container would be given."""
+        if not path.startswith(MOUNTED_SECRETS):
+            return ""
+        file = self.folder / Path(path).name
+        file.write_text("user:a secret\n")
+        return str(file)
+
     def _command(self, command: Command, status: int, place: str) -> None:
         match command.words:
             case ("export", assignment):
                 name, _, value = assignment.partition("=")
-                self._variables[name] = value
+                self._variables[name] = self._secret(value) or value
             case ("make", *targets):
                 lines = _look_at_make(targets)
                 if targets == ["check"]:

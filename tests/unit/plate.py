@@ -54,15 +54,16 @@ def plate_record(seconds: float = 0.0, **fields: Any) -> Record:
 
 
 class Writers:
-    """A registry that knows our schema only; it may be away."""
+    """A registry that knows our schema only; it may be away, or slow about some ids (`awaited`)."""
 
     def __init__(self) -> None:
         self.is_away = False
+        self.awaited: set[int] = set()
         self.schemas: Mapping[int, str] = {SCHEMA_ID: plate_schema().text}
 
     def writer_schema(self, name: SchemaName) -> WriterSchema:
         """The schema, which refers to no others."""
-        if self.is_away:
+        if self.is_away or name in self.awaited:
             raise RegistryUnavailableError
         if not isinstance(name, int) or name not in self.schemas:
             raise UnknownSchemaError(f"there is no schema {name}")

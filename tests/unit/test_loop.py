@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from engine.store import Store, open_store
 from engine.stream.consumer import Consumer
 from engine.stream.deadletter import DeadLetter
 from engine.stream.decoder import Decoder
+from engine.stream.record import Record
 from tests.support.avro import plate_schema
 from tests.support.mock_cluster import MockCluster
 from tests.support.rule_files import Mailbox, load_text
@@ -196,12 +198,89 @@ def test_a_registry_that_is_away_is_waited_for_and_nothing_is_lost(
         plant.await_step("store", 2)
         assert running.loop.obstacle is not None
         assert running.loop.obstacle.code == "registry-unavailable"
-        assert running.consumer.state.is_paused
+        assert holds_the_first(running)
         plant.writers.is_away = False
         plant.await_step("commit")
         plant.await_that(lambda: plant.metrics.total("events_consumed_total") == 2)
         assert len(running.store.alerts(10)) == 2
+    assert running.consumer.held == frozenset()
     assert running.loop.obstacle is None
+
+
+def has_stored(running: Running, count: int) -> bool:
+    return len(running.store.alerts(1000)) == count
+
+
+def holds_the_first(running: Running) -> bool:
+    return running.consumer.held == {(TOPIC, 0)}
+
+
+def unknown(record: Record, schema_id: int = 9) -> bytes:
+    """The record's value, as if written with another schema."""
+    assert record.value is not None
+    return b"\0" + schema_id.to_bytes(4, "big") + record.value[5:]
+
+
+def test_other_partitions_go_on_while_one_waits_for_its_schema(
+    plant: Plant, cluster: MockCluster
+) -> None:
+    plant.writers.awaited = {9}
+    publisher = Publisher(cluster.bootstrap_servers)
+    publisher.publish(TOPIC, unknown(plate_record(0)), plate_record(1).value, partition=0)
+    with plant.run() as running:
+        plant.await_that(partial(holds_the_first, running))
+        publisher.publish(TOPIC, plate_record(2).value, partition=0)
+        for number in range(3, 6):
+            publisher.publish(TOPIC, plate_record(number).value, partition=1)
+            plant.await_that(partial(has_stored, running, number - 2))
+        assert running.loop.obstacle is not None
+        assert running.loop.obstacle.code == "registry-unavailable"
+        assert not running.consumer.state.is_paused
+        plant.writers.schemas = {**plant.writers.schemas, 9: plate_schema().text}
+        plant.writers.awaited = set()
+        plant.await_that(partial(has_stored, running, 6))
+        publisher.publish(TOPIC, plate_record(6).value, partition=0)
+        plant.await_that(partial(has_stored, running, 7))
+    assert running.consumer.held == frozenset()
+    assert plant.metrics.total("events_consumed_total") == 7
+    assert plant.metrics.total("events_duplicate_total") == 0
+    assert plant.metrics.total("dead_letters_total") == 0
+    assert running.loop.obstacle is None
+
+
+def test_a_store_that_refuses_meanwhile_lets_no_held_partition_go(
+    plant: Plant, cluster: MockCluster
+) -> None:
+    plant.writers.awaited = {9}
+    full = plant.url
+    plant.url = f"{full}?max_page_count=30"
+    publisher = Publisher(cluster.bootstrap_servers)
+    publisher.publish(TOPIC, unknown(plate_record(0)), partition=0)
+    with plant.run() as running:
+        plant.await_that(partial(holds_the_first, running))
+        many = [plate_record(n, track_id="x" * 3000).value for n in range(1, 100)]
+        publisher.publish(TOPIC, *many, partition=1)
+        plant.await_step("match", 3)
+        assert holds_the_first(running)
+    plant.url = full
+    plant.writers.schemas = {**plant.writers.schemas, 9: plate_schema().text}
+    plant.writers.awaited = set()
+    with plant.run() as running:
+        plant.await_that(partial(has_stored, running, 100))
+    assert plant.metrics.total("dead_letters_total") == 0
+
+
+def test_poison_of_another_partition_is_a_dead_letter_while_one_waits(
+    plant: Plant, cluster: MockCluster
+) -> None:
+    plant.writers.awaited = {9}
+    publisher = Publisher(cluster.bootstrap_servers)
+    publisher.publish(TOPIC, unknown(plate_record(0)), partition=0)
+    with plant.run() as running:
+        plant.await_that(partial(holds_the_first, running))
+        publisher.publish(TOPIC, b"poison", plate_record(1).value, partition=1)
+        plant.await_that(partial(has_stored, running, 1))
+    assert plant.metrics.total("dead_letters_total") == 1
 
 
 def test_a_stop_while_waiting_leaves_the_records_for_the_next_start(
@@ -318,7 +397,7 @@ def test_a_loop_that_waits_for_a_registry_is_not_stuck(plant: Plant, cluster: Mo
     publish(cluster, plate_record(0).value)
     with plant.run():
         plant.await_step("store", 3)
-        assert plant.heartbeat.stages.count(Stage.WAITING) >= 2
+        assert plant.heartbeat.stages.count(Stage.DECODING) >= 2
 
 
 def test_a_loop_that_hangs_is_found_at_its_step(plant: Plant, cluster: MockCluster) -> None:

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from engine.cooldown import Cooldown
-from engine.errors import StoreUnavailableError
+from engine.errors import RegistryUnavailableError, StoreUnavailableError
 from engine.event import Event, Present
 from engine.match import Match, Matcher
 from engine.metrics import Metrics
@@ -141,6 +141,18 @@ def test_a_registry_that_is_away_settles_what_came_before(bench: Bench) -> None:
     batch = bench.pipeline.process([plate_record(900), unknown, plate_record(2000)])
     assert len(batch.settled) == 1
     assert batch.interruption is not None
+    assert len(batch.fresh) == 1
+
+
+def test_a_schema_that_is_awaited_holds_up_its_own_partition_only(bench: Bench) -> None:
+    value = plate_record(1000).value
+    assert value is not None
+    bench.writers.awaited = {0x63}
+    unknown = record_of(b"\0\0\0\0\x63" + value[5:])
+    behind, other = plate_record(900), dataclasses.replace(plate_record(2000), partition=1)
+    batch = bench.pipeline.process([unknown, behind, other])
+    assert batch.settled == [other]
+    assert isinstance(batch.interruption, RegistryUnavailableError)
     assert len(batch.fresh) == 1
 
 

@@ -119,6 +119,29 @@ def test_paused_consumer_returns_nothing_and_loses_nothing(
     assert values(got) == [b"%d" % n for n in range(100)]
 
 
+def test_held_partition_returns_nothing_and_loses_nothing_while_others_go_on(
+    kafka: Broker, topic: str, open_consumer: OpenConsumer
+) -> None:
+    publisher = Publisher(kafka.bootstrap_servers)
+    publisher.publish(topic, *[b"%d" % n for n in range(20)], partition=0)
+    consumer = open_consumer(kafka.bootstrap_servers, topic)
+    got = read(consumer, 1)
+    consumer.hold({(topic, 0), ("other", 0)})
+    assert consumer.held == {(topic, 0)}
+    # What was on its way already may still come.
+    got += consumer.poll(100, 0.05)
+    publisher.publish(topic, b"x", partition=1)
+    assert values(read(consumer, 1)) == [b"x"]
+    # A halt of everything meanwhile does not let it go.
+    consumer.pause()
+    consumer.resume()
+    publisher.publish(topic, b"y", partition=1)
+    assert values(read(consumer, 1)) == [b"y"]
+    consumer.hold(frozenset())
+    got += read(consumer, 20 - len(got))
+    assert values(got) == [b"%d" % n for n in range(20)]
+
+
 def test_topic_that_appears_later_is_read(kafka: Broker, open_consumer: OpenConsumer) -> None:
     there, later = unique("there"), unique("later")
     kafka.create_topic(there, 1)

@@ -87,6 +87,19 @@ def test_partitions_taken_while_a_batch_waits_are_told(
     assert first.state.partitions == held - taken
 
 
+def test_partition_that_was_taken_is_held_no_more(
+    kafka: Broker, topic: str, open_consumer: OpenConsumer
+) -> None:
+    group = unique("group")
+    first = open_consumer(kafka.bootstrap_servers, topic, group=group)
+    join(first)
+    held = first.state.partitions
+    first.hold(held)
+    second = open_consumer(kafka.bootstrap_servers, topic, group=group)
+    until([first, second], lambda: bool(second.state.partitions))
+    assert first.held == held - second.state.partitions
+
+
 def test_records_of_taken_partitions_are_not_committed(
     kafka: Broker, topic: str, open_consumer: OpenConsumer
 ) -> None:

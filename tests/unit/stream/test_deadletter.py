@@ -154,7 +154,7 @@ def test_registry_that_is_down_hands_all_letters_back(
     producer = open_producer(cluster.bootstrap_servers)
     letters = [letter(), letter(AWKWARD[0])]
     with pytest.raises(DeadLetterRefused, match="503") as caught:
-        producer.publish(letters, timeout_seconds=0.1)
+        producer.publish(letters, timeout_seconds=1.0)
     assert caught.value.letters == tuple(letters)
     registry.available = True
     producer.publish(letters)

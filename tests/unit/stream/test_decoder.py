@@ -93,12 +93,42 @@ def test_a_schema_is_asked_for_once() -> None:
     assert schemas.asked == [7, 8]
 
 
-def test_a_schema_that_does_not_fit_is_asked_for_once() -> None:
+def test_a_schema_that_does_not_fit_is_asked_for_again_before_each_misfit() -> None:
+    # How often that asks the registry itself is the registry's own affair.
     schemas = Schemas({7: record_schema({"name": "latency_ms", "type": "int"})})
     decoder = _decoder(schemas)
     for _ in range(2):
         with pytest.raises(DecodeError, match=r"schema 7: .*`camera_id` is missing"):
             decoder.decode(_record(GOOD))
+    assert schemas.asked == [7, 7, 7, 7]
+
+
+@pytest.mark.parametrize(
+    ("value", "headers", "asked"),
+    [
+        (GOOD, (), [7]),
+        (GUID_MARK + body(EVENT), (), [GUID]),
+        (body(EVENT), ((SCHEMA_HEADER, GUID_MARK),), [GUID]),
+        (None, (), []),
+        (b"", (), []),
+        (b"\0\0", (), []),
+        (b"{}", (), []),
+        (b"{}", ((SCHEMA_HEADER, b"?"),), []),
+    ],
+)
+def test_the_schema_of_a_later_record_is_asked_for(
+    value: bytes | None, headers: Headers, asked: list[SchemaName]
+) -> None:
+    schemas = Schemas({})
+    _decoder(schemas).expect(_record(value, headers=headers))
+    assert schemas.asked == asked
+
+
+def test_a_schema_that_is_known_is_not_asked_for_again() -> None:
+    schemas = Schemas({7: SHIPPED})
+    decoder = _decoder(schemas)
+    decoder.decode(_record(GOOD))
+    decoder.expect(_record(GOOD))
     assert schemas.asked == [7]
 
 

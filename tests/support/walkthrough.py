@@ -156,6 +156,8 @@ class Walkthrough:
         match command.words:
             case ("export", assignment):
                 name, _, value = assignment.partition("=")
+                # A page shows one way after another to give a secret.
+                self._variables.pop(name.removesuffix("_FILE"), None)
                 self._variables[name] = self._secret(value) or value
             case ("make", *targets):
                 lines = _look_at_make(targets)

@@ -20,6 +20,7 @@ FLOORS = {
     "engine.packaged": 0,
     "engine.local_time": 0,
     "engine.misspelt": 0,
+    "engine.log_writer": 0,
     "channels.alert": 0,
     "engine.schema": 1,
     "engine.event": 1.5,

@@ -6,6 +6,7 @@ failure; above `PREPARED_RULES` rules they appear at first use, which bounds mem
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Final
@@ -66,6 +67,7 @@ class Metrics:
         self._create_alerts(make)
         self._create_channels(make)
         self._create_store(make)
+        self._create_log(make)
 
     def _create_stream(self, make: _Family) -> None:
         self.events_consumed = make.counter("events_consumed", "Plate events read and decoded")
@@ -187,6 +189,19 @@ class Metrics:
         self.channel_holds = make.counter(
             "channel_holds", "Times that a target of the channel was put on hold", "channel"
         )
+
+    def _create_log(self, make: _Family) -> None:
+        self.log_lines_lost = make.counter(
+            "log_lines_lost", "Log lines that could not be written, because nobody reads them"
+        )
+        self._lost_lines = 0
+        self._lost_lines_lock = threading.Lock()
+
+    def show_lost_lines(self, total: int) -> None:
+        """Count the lines that were lost, so many since the start of the process."""
+        with self._lost_lines_lock:
+            self.log_lines_lost.inc(max(0, total - self._lost_lines))
+            self._lost_lines = max(total, self._lost_lines)
 
     def _create_store(self, make: _Family) -> None:
         self.store_writable = make.gauge("store_writable", "1 while the store takes writes")

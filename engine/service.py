@@ -35,6 +35,7 @@ from engine.heartbeat import (
 )
 from engine.housekeeping import Housekeeper
 from engine.in_force import longest_cooldown, row_counts, targets_of
+from engine.logs import flush_logs, lost_lines
 from engine.loop import Loop
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
@@ -64,6 +65,8 @@ log = structlog.get_logger(__name__)
 STOP_SECONDS: Final = 5.0
 # Nothing may hold up the end longer: a locked store or a disk that hangs would.
 LONGEST_STOP_SECONDS: Final = 9.0
+# So long an end that is cut short waits for its last log lines.
+LAST_LINES_SECONDS: Final = 0.3
 
 
 class Engine:
@@ -295,6 +298,7 @@ class Engine:
         checks = self.checks()
         self.metrics.consuming.set(checks["consuming"].is_good)
         self.metrics.store_writable.set(checks["store"].is_good)
+        self.metrics.show_lost_lines(lost_lines())
         for name, heartbeat in {"loop": self.heartbeat, **self.threads}.items():
             self.metrics.heartbeat_age.labels(name).set(heartbeat.look().age_seconds)
         return self.metrics.exposition()
@@ -329,6 +333,7 @@ def serve(settings: Settings, *, strict: bool = False) -> int:
 
     def ask_to_stop(number: int, frame: FrameType | None) -> None:
         if engine.stop.is_set():
+            flush_logs(LAST_LINES_SECONDS)
             os._exit(128 + number)
         engine.stop.set()
 
@@ -356,4 +361,5 @@ def _cut_short(stop: threading.Event) -> None:
     stop.wait()
     time.sleep(LONGEST_STOP_SECONDS)
     log.error("engine.cut_short", remedy="none: what it had not finished is done after the restart")
+    flush_logs(LAST_LINES_SECONDS)
     os._exit(1)

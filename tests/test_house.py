@@ -22,6 +22,7 @@ FLOORS = {
     "engine.misspelt": 0,
     "engine.repeats": 0,
     "engine.variable": 0.5,
+    "engine.log_writer": 0,
     "channels.alert": 0,
     "engine.schema": 1,
     "engine.event": 1.5,

@@ -7,7 +7,7 @@ import argparse
 import structlog
 
 from channels.redact import redact
-from engine.logs import configure_logs
+from engine.logs import configure_logs, take_over_output
 from engine.service import serve
 from engine.settings import Settings, misspelt_settings
 from engine.stream.options import option_problems
@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run until told to stop."""
     settings = Settings.from_environment(further=option_problems)
     configure_logs(settings.log_level, settings.log_format, redact=redact)
+    take_over_output(redact)
     for each in misspelt_settings():
         log.warning("setting.misspelt", name=each.name, meant=each.meant, remedy="rename it")
     return serve(settings, strict=arguments.strict)

@@ -11,12 +11,14 @@ from confluent_kafka import Consumer, KafkaException, Producer
 
 from engine.errors import SettingsError
 from engine.settings import Secret, Settings
+from engine.stream.client_log import ClientLog
 
 SESSION_TIMEOUT_MS: Final = 6_000
-# Every part that logs goes through structlog: librdkafka's own lines on stderr would repeat for as
-# long as a broker is away. Only what it calls critical is left.
+# Every part that logs goes through structlog: librdkafka's own lines would repeat for as long as a
+# broker is away. Only what it calls critical is left.
 _CLIENT: Final[Mapping[str, Any]] = {
     "client.id": "alpr-alert-engine",
+    "logger": ClientLog(),
     "log_level": 2,
     "reconnect.backoff.max.ms": 2_000,
 }

@@ -41,7 +41,8 @@ class EngineProcess:
     """A running command, `program` if given; a context manager that leaves no process behind.
 
     The process sees `environment` and PATH, nothing else of ours; METRICS_PORT is a free
-    port and METRICS_HOST loopback unless given. Start it from the main thread.
+    port and METRICS_HOST loopback unless given. Start it from the main thread. With a `stderr` of
+    the caller's nothing is read from it here.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class EngineProcess:
         folder: Path,
         arguments: Sequence[str] = ("run",),
         program: str = str(COMMAND),
+        *,
+        stderr: int = subprocess.PIPE,
     ) -> None:
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -64,11 +67,12 @@ class EngineProcess:
             self.environment,
             folder,
             subprocess.PIPE,
-            subprocess.PIPE,
+            stderr,
         )
         self._readers = [
             threading.Thread(target=self._read, args=(name, pipe), daemon=True)
             for name, pipe in (("stdout", self._process.stdout), ("stderr", self._process.stderr))
+            if pipe is not None
         ]
         for reader in self._readers:
             reader.start()

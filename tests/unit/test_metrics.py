@@ -71,3 +71,10 @@ def test_every_list_says_whether_it_is_refused() -> None:
     metrics.show_refused({"staff": False})
     lines = [line for line in lines_of(metrics) if line.startswith("alert_engine_watchlist_ref")]
     assert lines == ['alert_engine_watchlist_refused{watchlist="staff"} 0.0']
+
+
+def test_lost_log_lines_are_counted_from_their_total() -> None:
+    metrics = Metrics()
+    for total in (0, 3, 3, 10):
+        metrics.show_lost_lines(total)
+    assert metrics.total("log_lines_lost_total") == 10

@@ -21,6 +21,7 @@ from channels.detail import safe
 from channels.failures import classify_failure
 from channels.http_status import classify_webhook
 from channels.payload import payload, signature
+from channels.trust import Trust
 from channels.wire import BODY_BYTES, Failure, http_reply
 
 DEFAULT_TIMEOUT_SECONDS: Final = 10.0
@@ -33,7 +34,10 @@ _READ_BYTES: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """Where and how to send; `secret` signs the body, `timeout_seconds` bounds each wait."""
+    """Where and how to send; `secret` signs the body, `timeout_seconds` bounds each wait.
+
+    `trust` is True for the usual authorities, False for anyone, or the path of the certificates.
+    """
 
     url: str = field(repr=False)
     method: str = "POST"
@@ -41,6 +45,7 @@ class WebhookSettings:
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     secret: str = field(default="", repr=False)
     concurrency: int = DEFAULT_CONCURRENCY
+    trust: Trust = True
 
 
 class WebhookTarget:
@@ -108,7 +113,9 @@ class WebhookTarget:
         request = requests.Request(
             settings.method, settings.url, self._headers(body, idempotency_key), data=body
         ).prepare()
-        environment = session.merge_environment_settings(request.url, {}, True, None, None)
+        environment = session.merge_environment_settings(
+            request.url, {}, True, settings.trust, None
+        )
         with session.send(
             request, allow_redirects=False, timeout=settings.timeout_seconds, **environment
         ) as response:

@@ -179,7 +179,7 @@ def test_every_variable_named_exists() -> None:
         for code in page.codes:
             # What looks like a shell's variable, `${NAME}` too.
             for name in re.findall(r"(?<![\w-])\$?\{?([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b", code):
-                is_known = known & {name, name.removesuffix(FILE_SUFFIX)}
+                is_known = name in known or name.removesuffix(FILE_SUFFIX) in known
                 assert is_known or name.startswith(prefixes), f"{page.path.name}: {name}"
     for snippet in SNIPPETS:
         if snippet.language in ("sh", "console"):

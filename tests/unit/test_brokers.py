@@ -109,8 +109,11 @@ def test_a_protocol_with_its_options_is_taken(protocol: str) -> None:
         "http://re gistry:8081",
         "http://a:",
         "kafka://a",
-    ]
-    + ["http://a:99999", "http://a:x", "http://joe:hush@a:port", "http://a:8081 http://b:8081"],
+        "http://a:99999",
+        "http://a:x",
+        "http://joe:hush@a:port",
+        "http://a:8081 http://b:8081",
+    ],
 )
 def test_an_address_where_no_registry_is_is_refused(text: str) -> None:
     (told,) = problems_of(SCHEMA_REGISTRY_URL=text)

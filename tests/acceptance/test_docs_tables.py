@@ -169,8 +169,8 @@ def test_every_variable_named_exists() -> None:
     in_rules = "".join(path.read_text() for path in (ROOT / "rules").rglob("*.yaml"))
     in_pages = "".join(snippet.text for snippet in SNIPPETS if snippet.language == "yaml")
     known = {*VARIABLES, *SECRETS, *DeadLetterType, *re.findall(r"\$\{(\w+)", in_rules + in_pages)}
-    # Of requests and of OpenSSL.
-    known |= {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+    # Of Kafka, of requests and of OpenSSL.
+    known |= {"SASL_SSL", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
     # The variables of the compose files.
     example = (ROOT / ".env.example").read_text()
     known |= {"NAME", "PYTHON_IMAGE", *re.findall(r"^#?([A-Z0-9_]+)=", example, re.MULTILINE)}

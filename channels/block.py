@@ -116,8 +116,8 @@ class Block:
         return Collector(self._faults)
 
     def fault(self, what: str, remedy: str, *path: str | int) -> None:
-        """Add a fault of the key at `path`."""
-        self._faults.append(ChannelError(what, remedy, path))
+        """Add a fault of the key at `path`, once: several URLs may share a key."""
+        _add(self._faults, ChannelError(what, remedy, path))
 
     @property
     def faults(self) -> tuple[ChannelError, ...]:
@@ -134,8 +134,8 @@ class Block:
             raise_faults(self._faults)
 
     def doubt(self, what: str, remedy: str, *path: str | int) -> None:
-        """Add a doubt about the key at `path`."""
-        self.doubts.append(ChannelError(what, remedy, path))
+        """Add a doubt about the key at `path`, once."""
+        _add(self.doubts, ChannelError(what, remedy, path))
 
     def has(self, key: str) -> bool:
         """Whether the key has a value other than null."""
@@ -275,6 +275,11 @@ class Block:
         close = meant or difflib.get_close_matches(key, keys, 1)
         remedy = f"did you mean {close[0]}?" if close else f"the keys are {', '.join(keys)}"
         self.fault(f"the key {key} is unknown", remedy, key)
+
+
+def _add(found: list[ChannelError], error: ChannelError) -> None:
+    if not any((each.what, each.path) == (error.what, error.path) for each in found):
+        found.append(error)
 
 
 def _number(text: str) -> float | None:

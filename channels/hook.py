@@ -12,6 +12,7 @@ from channels.deadline import DEFAULT_TIMEOUT_SECONDS
 from channels.identity import target_id
 from channels.known_services import find_service
 from channels.redact import is_token, remember, url_secrets
+from channels.trust import doubt_unverified, has_trust, read_trust, refuse_without_tls
 from channels.variables import Path
 from channels.webhook import (
     DEFAULT_CONCURRENCY,
@@ -46,8 +47,14 @@ def read_webhook(channel: str, block: Block, url_key: str) -> tuple[Target, ...]
 
 
 def read_settings(block: Block, url: str) -> WebhookSettings:
-    """Everything but the URL, from the keys of `WEBHOOK_KEYS`; faults stay in the block."""
+    """All but the URL, from `WEBHOOK_KEYS` and `TRUST_KEYS`; faults stay in the block."""
+    trust = read_trust(block)
+    if has_trust(block) and url.lower().startswith("http://"):
+        refuse_without_tls(block)
+    elif trust is False:
+        doubt_unverified(block, "verify")
     return WebhookSettings(
+        trust=trust,
         url=url,
         method=block.choice("method", "POST", ("POST", "PUT")),
         headers=_headers(block),

@@ -11,7 +11,7 @@ slack
     `icon_emoji`; the last three are obeyed by older webhooks only
 webhook
     `enabled`, `url`, `method` (POST, PUT), `headers`, `timeout` (seconds, 30), and of ours
-    `secret`, `concurrency`: as in `channels.spec`
+    `secret`, `concurrency`, `ca_file`, `verify`: as in `channels.spec`
 sms
     `enabled`, `twilio_account_sid`, `twilio_auth_token`, `from_number`, `to_numbers` (one
     target each)
@@ -44,6 +44,7 @@ from channels.redact import basic_login, remember
 from channels.render import Style
 from channels.slack import SlackPlugin
 from channels.target import AppriseTarget
+from channels.trust import TRUST_KEYS
 from engine.errors import ChannelError
 
 KEYS: Final[Mapping[str, Sequence[str]]] = {
@@ -52,7 +53,7 @@ KEYS: Final[Mapping[str, Sequence[str]]] = {
         *("from_address", "recipients"),
     ),
     "slack": ("enabled", "webhook_url", "channel", "username", "icon_emoji"),
-    "webhook": ("enabled", "url", *WEBHOOK_KEYS),
+    "webhook": ("enabled", "url", *WEBHOOK_KEYS, *TRUST_KEYS),
     "sms": ("enabled", "twilio_account_sid", "twilio_auth_token", "from_number", "to_numbers"),
 }
 _native_slack: Final[Callable[[str], dict[str, Any] | None]] = NotifySlack.parse_native_url

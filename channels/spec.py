@@ -8,6 +8,7 @@ An entry is one URL, a list of URLs, or a mapping; a list may hold mappings.
   gives several the same settings. `timeout` (seconds for a whole send, 30) is for every service.
 - An https:// URL that a service hands out and Apprise knows (Slack, Discord, …) is that service,
   unless one of the keys above but `timeout` makes it a webhook.
+- A mapping with any URL may have `ca_file` and `verify`, see `channels.trust`.
 - Anything else is an Apprise URL: `mailto://…`, `slack://…`, `twilio://…`, `ntfy://…`. Each
   recipient in it is a target of its own. `?retry=`, `?wait=`, `?redirect=` and `?overflow=` in it
   have no effect: retrying is the engine's, a message is never split, a redirect never followed.
@@ -31,11 +32,12 @@ from channels.known_services import find_service
 from channels.plugins import is_native
 from channels.service import Recipient, security_doubts, service_recipients
 from channels.target import AppriseTarget
+from channels.trust import TRUST_KEYS, apply_trust
 from channels.variables import Path, expand
 from channels.webhook import WebhookTarget
 from engine.errors import ChannelError
 
-KEYS: Final = ("url", "urls", *WEBHOOK_KEYS)
+KEYS: Final = ("url", "urls", *WEBHOOK_KEYS, *TRUST_KEYS)
 _HTTP: Final = re.compile(r"https?://", re.I)
 
 # A target's id, and what makes the target once that id is known to be alone of its kind.
@@ -131,6 +133,7 @@ class _Reader:
         first = recipients[0]
         found = (*security_doubts(first.plugin), *first.doubts)
         self.doubts += (ChannelError(*doubt, path) for doubt in found)
+        apply_trust(block, [each.plugin for each in recipients], path)
         return [
             (each.target_id(self._channel), partial(self._apprise, each, seconds))
             for each in recipients

@@ -21,6 +21,7 @@ from channels.detail import safe
 from channels.failures import classify_failure
 from channels.http_status import classify_webhook
 from channels.payload import payload, signature
+from channels.trust import Trust
 from channels.wire import Failure, read_answer
 
 DEFAULT_CONCURRENCY: Final = 4
@@ -30,7 +31,10 @@ KEY_HEADER: Final = "Idempotency-Key"
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """Where and how to send; `secret` signs the body, `timeout_seconds` bounds a send."""
+    """Where and how to send; `secret` signs the body, `timeout_seconds` bounds a send.
+
+    `trust` is True for the usual authorities, False for anyone, or the path of the certificates.
+    """
 
     url: str = field(repr=False)
     method: str = "POST"
@@ -38,6 +42,7 @@ class WebhookSettings:
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     secret: str = field(default="", repr=False)
     concurrency: int = DEFAULT_CONCURRENCY
+    trust: Trust = True
 
 
 class WebhookTarget:
@@ -105,7 +110,9 @@ class WebhookTarget:
         request = requests.Request(
             settings.method, settings.url, self._headers(body, idempotency_key), data=body
         ).prepare()
-        environment = session.merge_environment_settings(request.url, {}, True, None, None)
+        environment = session.merge_environment_settings(
+            request.url, {}, True, settings.trust, None
+        )
         with (
             within(settings.timeout_seconds),
             session.send(

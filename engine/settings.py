@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Generic, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
+from engine.brokers import protocols_in, read_brokers
 from engine.errors import SettingsError, VariableError
 from engine.misspelt import nearest, nearest_prefix
 from engine.packaged import folder
@@ -275,20 +276,23 @@ def _topics(text: str) -> tuple[str, ...]:
     return names
 
 
-def _brokers(text: str) -> str:
-    for part in text.split(","):
-        host, _, port = part.strip().rpartition(":")
-        if not host or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65_536:
-            raise ValueError(f"{part.strip()!r} is not host:port")
-    return text
-
-
 def _registry(text: str) -> Secret[str]:
-    for part in text.split(","):
-        parts = urlsplit(part.strip())
+    # A value may hold a password, so it is not shown.
+    addresses = [part.strip() for part in text.split(",")]
+    for address in addresses:
+        parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("is not an http:// or https:// URL")
-    return Secret(text)
+        if re.search(r"\s", address) or not _is_port(parts):
+            raise ValueError("has a blank in it, or no port after a `:`, write http://host:8081")
+    return Secret(",".join(addresses))
+
+
+def _is_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port is not None or not parts.netloc.endswith(":")
+    except ValueError:
+        return False
 
 
 def _zone(text: str) -> ZoneInfo:
@@ -316,7 +320,7 @@ def _text(text: str) -> str:
 
 
 VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
-    "KAFKA_BOOTSTRAP_SERVERS": ("kafka_bootstrap_servers", _brokers),
+    "KAFKA_BOOTSTRAP_SERVERS": ("kafka_bootstrap_servers", read_brokers),
     "KAFKA_TOPIC": ("kafka_topics", _topics),
     "KAFKA_GROUP_ID": ("kafka_group_id", _text),
     "SCHEMA_REGISTRY_URL": ("schema_registry_url", _registry),
@@ -372,6 +376,15 @@ def _options(given: Mapping[str, str], prefix: str, problems: list[str]) -> dict
     return options
 
 
+def _without_options(protocol: str) -> str:
+    """What is wrong with a protocol in front of an address, which the options don't name."""
+    options = f"KAFKA_CONFIG_SECURITY_PROTOCOL={protocol.upper()}"
+    if protocol.startswith("sasl"):
+        options += ", KAFKA_CONFIG_SASL_MECHANISM, KAFKA_CONFIG_SASL_USERNAME and "
+        options += "KAFKA_CONFIG_SASL_PASSWORD"
+    return f"{protocol.upper()}:// needs its options, write host:port, and set {options}"
+
+
 def _contradictions(settings: Settings, texts: Mapping[str, str]) -> list[str]:
     problems = []
     rules, config = texts["RULES_PATH"], texts["RULES_CONFIG_PATH"]
@@ -381,6 +394,10 @@ def _contradictions(settings: Settings, texts: Mapping[str, str]) -> list[str]:
             f"RULES_PATH: {rules} differs from RULES_CONFIG_PATH, which is {config}: "
             "let one of them be empty"
         )
+    protocol = settings.kafka_options.reveal().get("security.protocol", "plaintext").lower()
+    for given in protocols_in(settings.kafka_bootstrap_servers):
+        if given != protocol:
+            problems.append(f"KAFKA_BOOTSTRAP_SERVERS: {_without_options(given)}")
     if settings.dlq_topic in settings.kafka_topics:
         problems.append("DLQ_TOPIC: is also in KAFKA_TOPIC, dead letters would be read as events")
     return problems

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import certifi
 import confluent_kafka
 
 from engine.cli import main
@@ -45,6 +46,7 @@ SECRETS: Final[Mapping[str, str]] = {
     "WEBHOOK_SECRET": "secret-of-the-webhook-1",
     "TWILIO_ACCOUNT_SID": "AC0123456789abcdef0123456789abcdef",
     "TWILIO_AUTH_TOKEN": "fedcba9876543210fedcba9876543210",
+    "CA_FILE": certifi.where(),
 }
 ANY_RULE: Final = "rules:\n  - {id: any, when: 'true', notify: []}\n"
 

@@ -117,7 +117,11 @@ _current: Final = _Current()
 def bound(client: SchemaRegistryClient) -> SchemaRegistryClient:
     """The client, whose answers are bounded, and whose calls can be ended."""
     # No option of the client reaches the hooks of its HTTP library.
-    client._rest_client.session.event_hooks = {"request": [_begin], "response": [_read]}
+    rest = client._rest_client
+    # Where a token is fetched first, its server is talked to by a session of its own.
+    token_session = getattr(rest.bearer_field_provider, "client", None)
+    for session in filter(None, (rest.session, token_session)):
+        session.event_hooks = {"request": [_begin], "response": [_read]}
     return client
 
 

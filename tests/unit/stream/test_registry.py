@@ -67,8 +67,8 @@ def ask(registry: SchemaRegistry, timer: Timer, name: SchemaName) -> WriterSchem
     timer.now += RETRY_SECONDS
     with contextlib.suppress(RegistryUnavailableError, DecodeError):
         return registry.writer_schema(name)
-    for asked in list(registry._asked.values()):
-        asked.call.wait(ANSWER_SECONDS)
+    if name in registry._asked:
+        registry._asked[name].call.wait(ANSWER_SECONDS)
     return registry.writer_schema(name)
 
 

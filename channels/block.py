@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Final
 
 from channels.alert import Target
-from channels.recipients import RecipientError
+from channels.recipients import RecipientError, is_country
 from channels.redact import remember
 from channels.variables import Path, expand
 from engine.errors import ChannelError
@@ -249,15 +249,21 @@ class Block:
                 found[str(name)] = self._text(entry, (key, str(name))).strip()
         return found
 
-    def each(self, entries: Sequence[tuple[Path, str]], parse: Callable[[str], str]) -> list[str]:
-        """The entries parsed, repetitions left out; a RecipientError is a fault."""
-        found: dict[str, None] = {}
+    def each(
+        self,
+        entries: Sequence[tuple[Path, str]],
+        parse: Callable[[str], str],
+        same: Callable[[str], str] = str,
+    ) -> list[str]:
+        """The entries parsed, the first of those that are `same`; a RecipientError is a fault."""
+        found: dict[str, str] = {}
         for path, text in entries:
             try:
-                found[parse(text)] = None
+                parsed = parse(text)
+                found.setdefault(same(parsed), parsed)
             except RecipientError as error:
                 self.fault(error.what, error.remedy, *path)
-        return list(found)
+        return list(found.values())
 
     def _text(
         self, value: object, path: Path, *, is_plain: bool = False, is_url: bool = False
@@ -280,6 +286,16 @@ class Block:
 def _add(found: list[ChannelError], error: ChannelError) -> None:
     if not any((each.what, each.path) == (error.what, error.path) for each in found):
         found.append(error)
+
+
+def read_country(block: Block) -> str:
+    """The `default_country` of a block; "" where it has none, or one that is no country."""
+    text = block.text("default_country", is_plain=True) or ""
+    if text and not is_country(text.upper()):
+        what = f"default_country {text!r} is not a country's code of two letters"
+        block.fault(what, "write one like US, DE or GB", "default_country")
+        return ""
+    return text.upper()
 
 
 def _number(text: str) -> float | None:

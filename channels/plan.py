@@ -13,8 +13,8 @@ webhook
     `enabled`, `url`, `method` (POST, PUT), `headers`, `timeout` (seconds, 30), and of ours
     `secret`, `concurrency`, `ca_file`, `verify`: as in `channels.spec`
 sms
-    `enabled`, `twilio_account_sid`, `twilio_auth_token`, `from_number`, `to_numbers` (one
-    target each)
+    `enabled`, `twilio_account_sid`, `twilio_auth_token`, `from_number` (or a sender's name),
+    `to_numbers` (one target each), `default_country` (of numbers without a `+`, such as `US`)
 
 `enabled` is false unless given. A disabled block is checked for unknown keys only: its `${VAR}`
 may be unset.
@@ -30,21 +30,27 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from apprise.plugins.slack import CHANNEL_RE, NotifySlack
-from apprise.plugins.twilio import NotifyTwilio
 
 from channels.alert import Target
-from channels.block import Block, Made, faults_of
+from channels.block import Block, Made, faults_of, read_country
 from channels.hook import WEBHOOK_KEYS, read_webhook
 from channels.identity import target_id
 from channels.mail_plugin import NotifyEmail
 from channels.mail_security import APPRISE_MODES, DEFAULT_PORTS, Doubt, Tls, mail_doubts
 from channels.plugins import make_plugin
-from channels.recipients import RecipientError, mail_address, phone_number, source_number
+from channels.recipients import (
+    RecipientError,
+    mail_address,
+    phone_number,
+    same_mail,
+    source_number,
+)
 from channels.redact import basic_login, remember
 from channels.render import Style
 from channels.slack import SlackPlugin
 from channels.target import AppriseTarget
 from channels.trust import TRUST_KEYS
+from channels.twilio import Part, TwilioPlugin, twilio_faults
 from engine.errors import ChannelError
 
 KEYS: Final[Mapping[str, Sequence[str]]] = {
@@ -54,12 +60,18 @@ KEYS: Final[Mapping[str, Sequence[str]]] = {
     ),
     "slack": ("enabled", "webhook_url", "channel", "username", "icon_emoji"),
     "webhook": ("enabled", "url", *WEBHOOK_KEYS, *TRUST_KEYS),
-    "sms": ("enabled", "twilio_account_sid", "twilio_auth_token", "from_number", "to_numbers"),
+    "sms": (
+        *("enabled", "twilio_account_sid", "twilio_auth_token", "from_number", "to_numbers"),
+        "default_country",
+    ),
 }
 _native_slack: Final[Callable[[str], dict[str, Any] | None]] = NotifySlack.parse_native_url
 _EMOJI: Final = re.compile(r":[a-z0-9_+'-]+:")
-_SID: Final = re.compile(r"AC[0-9a-fA-F]+")
-_AUTH_TOKEN: Final = re.compile(r"[A-Za-z0-9]+")
+_TWILIO_KEYS: Final[Mapping[Part, str]] = {
+    Part.SID: "twilio_account_sid",
+    Part.TOKEN: "twilio_auth_token",
+    Part.FROM: "from_number",
+}
 _SECURITY_REMEDIES: Final[Mapping[Doubt, str]] = {
     Doubt.TLS_TOO_EARLY: "write tls: starttls, tls: none for a server without TLS, or port 465",
     Doubt.TLS_TOO_LATE: "write tls: ssl, or port 587",
@@ -108,7 +120,7 @@ def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     username = block.text("username", is_plain=True)
     password = block.text("password", is_secret=True)
     sender = _sender(block, username)
-    addresses = block.each(block.texts("recipients"), lambda text: mail_address(text)[1])
+    addresses = block.each(block.texts("recipients"), lambda text: mail_address(text)[1], same_mail)
     _check_login(block, username, password)
     _doubt_security(block, tls, port, password)
     block.check("recipients")
@@ -125,11 +137,12 @@ def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
                 # Apprise unquotes both, in this form too.
                 "user": quote(username or "", safe=""),
                 "password": quote(password or "", safe=""),
-                "from_addr": sender[1],
-                "targets": [address],
+                "from_addr": sender[1].replace("'", "_"),
             },
         )
+        # Apprise's own reading of addresses makes brien@ of o'brien@.
         vars(plugin)["from_addr"] = [sender[0] or False, sender[1]]
+        vars(plugin)["targets"] = [(False, address)]
         name = f"{channel}:{address}"
         targets.append(AppriseTarget(channel, name, plugin, Style.EMAIL, zone=zone))
     return tuple(targets)
@@ -216,14 +229,13 @@ def _sms(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     sid = block.text("twilio_account_sid", is_required=True, is_secret=True)
     token = block.text("twilio_auth_token", is_required=True, is_secret=True)
     source = block.text("from_number", is_required=True, is_plain=True)
-    sources = block.each([(("from_number",), source)] if source else [], source_number)
-    numbers = block.each(block.texts("to_numbers"), phone_number)
-    for key, value, form in (
-        ("twilio_account_sid", sid, _SID),
-        ("twilio_auth_token", token, _AUTH_TOKEN),
-    ):
-        if value and not form.fullmatch(value):
-            block.fault(f"{key} is not one of Twilio's", "copy it from Twilio's console", key)
+    country = read_country(block)
+    sources = block.each(
+        [(("from_number",), source)] if source else [], lambda text: source_number(text, country)
+    )
+    numbers = block.each(block.texts("to_numbers"), lambda text: phone_number(text, country))
+    for fault in twilio_faults(sid or "", token or "", "".join(sources), numbers):
+        block.fault(fault.what, fault.remedy, _TWILIO_KEYS[fault.part])
     if sid and token:
         remember((basic_login(sid, token),))
     block.check("to_numbers")
@@ -232,7 +244,7 @@ def _sms(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
             channel,
             f"{channel}:{number}",
             make_plugin(
-                NotifyTwilio,
+                TwilioPlugin,
                 {
                     "schema": "twilio",
                     "account_sid": sid,

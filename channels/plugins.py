@@ -21,11 +21,12 @@ from apprise.common import OverflowMode
 from apprise.manager_plugins import NotificationManager
 from apprise.plugins import url_to_dict
 from apprise.plugins.slack import NotifySlack
-from apprise.plugins.twilio import NotifyTwilio
 
 from channels.address import address_kind
 from channels.mail_plugin import MAIL_HEADERS, NotifyEmail
 from channels.redact import redact, remember, url_secrets
+from channels.twilio import TwilioPlugin
+from channels.url_recipients import check_keys, keep_recipients
 from channels.variables import Path
 from channels.wire import ask_for_pause
 from engine.errors import ChannelError
@@ -36,7 +37,7 @@ _KNOWN: Final[Mapping[str, type[NotifyBase]]] = {
     "mailto": NotifyEmail,
     "mailtos": NotifyEmail,
     "slack": NotifySlack,
-    "twilio": NotifyTwilio,
+    "twilio": TwilioPlugin,
 }
 _manager: Final[Callable[[], Any]] = NotificationManager
 _url_to_dict: Final[Callable[[str], dict[str, Any] | None]] = url_to_dict
@@ -104,10 +105,14 @@ def read_url(url: str, path: Path = ()) -> dict[str, Any]:
         remedy = remedy or "write SERVICE://… (Apprise's wiki lists all)"
         raise ChannelError(what, remedy, path)
     known = _KNOWN.get(scheme[1].lower())
+    read: Callable[[str], dict[str, Any] | None] = known.parse_url if known else _url_to_dict
+    plugin = _kind_of(scheme[1])
+    if plugin is not None:
+        url = keep_recipients(url, plugin, path)
     with _listening(path) as warnings:
-        text = _quoted_again(url)
-        # Apprise takes a "#" before a channel's name for a part of the path.
-        found = known.parse_url(text.replace("/#", "/%23")) if known else _url_to_dict(text)
+        found = read(_quoted_again(url))
+        if found and plugin is not None:
+            check_keys(url, plugin, read, path)
     if not found:
         what = f"Apprise can't read this {scheme[1]}:// URL"
         said = [each for each in warnings if not each.startswith("Unparseable URL")]
@@ -127,6 +132,15 @@ def _quoted_again(url: str) -> str:
         return f"{pair[1]}={pair[2].replace('%25', '%2525')}"
 
     return f"{head}{mark}{_PAIR.sub(again, query)}"
+
+
+def _kind_of(schema: str) -> type[NotifyBase] | None:
+    """The plugin of a URL's scheme; None where there is none, as for a service's own https://."""
+    known = _KNOWN.get(schema.lower())
+    if known is not None:
+        return known
+    plugins = _manager()
+    return plugin_class(schema.lower()) if schema.lower() in plugins else None
 
 
 def _unread(scheme: str) -> str:

@@ -9,15 +9,25 @@ from typing import Any, Final
 from apprise import NotifyBase
 from apprise.plugins.slack import CHANNEL_RE, NotifySlack
 from apprise.plugins.twilio import NotifyTwilio
-from apprise.utils.parse import parse_emails, parse_list, parse_phone_no
+from apprise.utils.parse import parse_list
 
-from channels.identity import hashed, target_id
+from channels.identity import first_of_each, hashed, target_id
 from channels.mail_plugin import NotifyEmail
 from channels.mail_security import APPRISE_MODES, Doubt, mail_doubts
 from channels.ntfy import TOKEN_DOUBT, take_token
 from channels.plugins import make_plugin, plugin_class, read_url
-from channels.recipients import RecipientError, mail_address, phone_number
+from channels.recipients import (
+    RecipientError,
+    is_phone_like,
+    mail_address,
+    mail_texts,
+    phone_number,
+    phone_texts,
+    same_mail,
+    source_number,
+)
 from channels.render import Style
+from channels.twilio import twilio_faults
 from channels.variables import Path
 from engine.errors import ChannelError
 
@@ -30,10 +40,12 @@ _SECURITY_REMEDIES: Final[Mapping[Doubt, str]] = {
     Doubt.CLEAR_PASSWORD: "write mailtos:// instead of mailto://",
 }
 _PHONE_TOKENS: Final = ("target_phone", "target_phone_no")
-
-
-_mails_of: Final[Callable[[object], list[str]]] = parse_emails
-_phones_of: Final[Callable[..., list[str]]] = parse_phone_no
+_COPIES: Final = ("cc", "bcc")
+#: Their services send inside one country, and take its numbers as they are written there.
+_OF_ONE_COUNTRY: Final = frozenset(
+    {"bulkvs", "dingtalk", "exotel", "kavenegar", "mobilemessage", "mobilemsg", "msg91", "voipms"}
+)
+_parts_of: Final[Callable[[object], list[str]]] = NotifyBase.split_path
 _list_of: Final[Callable[..., list[str]]] = parse_list
 
 
@@ -41,12 +53,14 @@ _list_of: Final[Callable[..., list[str]]] = parse_list
 class Recipient:
     """A plugin with one recipient; `parts` are what its target id is made of.
 
-    `doubts` are what its URL has that works, but hardly as it is meant: what, and the remedy.
+    `same` is equal for two entries that reach the same recipient; it may hold secrets. `doubts` are
+    what its URL has that works, but hardly as it is meant: what, and the remedy.
     """
 
     plugin: NotifyBase = field(repr=False)
     style: Style
     parts: tuple[str, ...]
+    same: tuple[str, ...] = field(repr=False)
     doubts: tuple[tuple[str, str], ...] = ()
 
     def target_id(self, channel: str) -> str:
@@ -54,19 +68,22 @@ class Recipient:
         return target_id(channel, *self.parts)
 
 
-def service_recipients(url: str, path: Path) -> list[Recipient]:
-    """Every recipient of an Apprise URL; ChannelError where one is unusable or none is left."""
+def service_recipients(url: str, path: Path, country: str = "") -> list[Recipient]:
+    """Every recipient of an Apprise URL, each once; numbers without a country are of `country`.
+
+    Raises ChannelError where one is unusable or none is left.
+    """
     keywords = read_url(url, path)
     is_token = take_token(keywords)
     kind = plugin_class(str(keywords["schema"]))
     if issubclass(kind, NotifyEmail):
         return _mail(kind, keywords, path)
     if issubclass(kind, NotifyTwilio):
-        return _twilio(kind, keywords, path)
+        return _twilio(kind, keywords, path, country)
     if issubclass(kind, NotifySlack):
         return _slack(kind, keywords, path)
     doubts = (TOKEN_DOUBT,) if is_token else ()
-    return [replace(each, doubts=doubts) for each in _other(kind, keywords, path)]
+    return [replace(each, doubts=doubts) for each in _other(kind, keywords, path, country)]
 
 
 def security_doubts(plugin: NotifyBase) -> Iterator[tuple[str, str]]:
@@ -80,37 +97,65 @@ def security_doubts(plugin: NotifyBase) -> Iterator[tuple[str, str]]:
 
 
 def _mail(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> list[Recipient]:
-    addresses = [
-        _checked(mail_address, text, path)[1]
-        for given in keywords.get("targets") or ()
-        for text in _mails_in(str(given))
-    ]
-    whole = make_plugin(kind, keywords, path)
+    addresses = _addresses(keywords, "targets", path)
+    copies = {key: _addresses(keywords, key, path) for key in (*_COPIES, "reply_to")}
+    plain = {**keywords, "targets": [], **dict.fromkeys(copies)}
+    sender = str(keywords.get("from_addr") or "")
+    # Of o'brien@ Apprise would make brien@.
+    own = _checked(mail_address, sender, path) if "'" in sender and "@" in sender else None
+    if own is not None:
+        plain["from_addr"] = own[1].replace("'", "_")
+
+    def made(address: str | None, *, has_copies: bool) -> NotifyBase:
+        plugin = make_plugin(kind, plain, path)
+        settings = vars(plugin)
+        if own is not None:
+            settings["from_addr"] = (own[0] or False, own[1])
+        if address is not None:
+            settings["targets"] = [(False, address)]
+        for key, listed in copies.items():
+            if has_copies or key not in _COPIES:
+                settings[key] = {address for _, address in listed.values()}
+                settings["names"] |= {address: name for name, address in listed.values() if name}
+        return plugin
+
+    whole = made(None, has_copies=False)
     for key in ("user", "password"):
         if not (getattr(whole, key) or "").isascii():
             raise ChannelError(f"the {key} holds characters beyond ASCII", "change it", path)
     if not addresses:
         # Apprise sends to the sender then, as its users know it.
-        return [Recipient(whole, Style.EMAIL, (vars(whole)["from_addr"][1],))]
+        address = str(vars(whole)["from_addr"][1])
+        addresses = {same_mail(address): ("", address)}
+    # An address gets its own mail, or else one copy of the first.
+    taken = set(addresses)
+    for key in _COPIES:
+        copies[key] = {same: each for same, each in copies[key].items() if same not in taken}
+        taken |= set(copies[key])
     return [
-        Recipient(make_plugin(kind, {**keywords, "targets": [one]}, path), Style.EMAIL, (one,))
-        for one in dict.fromkeys(addresses)
+        Recipient(made(one, has_copies=index == 0), Style.EMAIL, (one,), ("mail", same))
+        for index, (same, (_, one)) in enumerate(addresses.items())
     ]
 
 
-def _mails_in(given: str) -> list[str]:
-    """The addresses in a text, and what is left of it as one more, where anything is."""
-    found = _mails_of(given)
-    left = given
-    for text in found:
-        left = left.replace(text, "", 1)
-    left = left.strip(" ,;\t\r\n")
-    return [*found, left] if left and left not in found else found
+def _addresses(keywords: Mapping[str, Any], key: str, path: Path) -> dict[str, tuple[str, str]]:
+    """Name and address of those in a keyword, by what spellings of an address have in common."""
+    found: dict[str, tuple[str, str]] = {}
+    given = keywords.get(key) or ()
+    for text in (given,) if isinstance(given, str) else given:
+        for one in mail_texts(str(text)):
+            named = _checked(mail_address, one, path)
+            found.setdefault(same_mail(named[1]), named)
+    return found
 
 
-def _twilio(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> list[Recipient]:
-    given = _phones_of(keywords.get("targets"), prefix=True)
-    numbers = [_checked(phone_number, text, path) for text in given]
+def _twilio(
+    kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path, country: str
+) -> list[Recipient]:
+    # Of the texts in `to=`, Apprise gives only those that have the signs of a number.
+    given = [*_parts_of(keywords.get("fullpath")), str(keywords["qsd"].get("to") or "")]
+    texts = [text for part in given for text in phone_texts(part)]
+    numbers = [_checked(phone_number, text, path, country) for text in texts]
     if not numbers:
         raise ChannelError(
             "the Twilio URL has no number to send to",
@@ -118,34 +163,54 @@ def _twilio(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> 
             path,
         )
     is_call = str(keywords.get("method", "")).lower().startswith("c")
+    source = _checked(source_number, str(keywords.get("source") or ""), path, country)
+    for faulty in twilio_faults(
+        str(keywords.get("account_sid") or ""),
+        str(keywords.get("auth_token") or ""),
+        source,
+        numbers,
+        is_call=is_call,
+    ):
+        raise ChannelError(faulty.what, faulty.remedy, path)
     return [
         Recipient(
-            make_plugin(kind, {**keywords, "targets": [number]}, path),
+            make_plugin(kind, {**keywords, "source": source, "targets": [number]}, path),
             Style.CHAT if is_call else Style.SMS,
             (number,),
+            ("call" if is_call else "text", number),
         )
         for number in dict.fromkeys(numbers)
     ]
 
 
 def _slack(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> list[Recipient]:
-    rooms = _list_of(keywords.get("targets"), sort=False)
-    for room in rooms:
+    rooms: dict[str, str] = {}
+    for room in _list_of(keywords.get("targets"), sort=False):
         if "@" not in room[1:] and not CHANNEL_RE.fullmatch(room):
             raise ChannelError(f"{room!r} is not a Slack channel", "write it like #alerts", path)
+        rooms.setdefault(room.removeprefix("#").casefold(), room)
     if not rooms:
-        return [Recipient(make_plugin(kind, keywords, path), Style.CHAT, ("slack",))]
-    return [
-        Recipient(
-            make_plugin(kind, {**keywords, "targets": [room]}, path), Style.CHAT, ("slack", room)
-        )
-        for room in dict.fromkeys(rooms)
-    ]
+        plugin = make_plugin(kind, keywords, path)
+        return [Recipient(plugin, Style.CHAT, ("slack",), ("slack", str(plugin.url_identifier)))]
+    found = []
+    for same, room in rooms.items():
+        plugin = make_plugin(kind, {**keywords, "targets": [room]}, path)
+        account = str(plugin.url_identifier)
+        found.append(Recipient(plugin, Style.CHAT, ("slack", room), ("slack", account, same)))
+    return found
 
 
-def _other(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> list[Recipient]:
-    whole = make_plugin(kind, keywords, path)
+def _other(
+    kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path, country: str
+) -> list[Recipient]:
     is_phone = any(token in kind.template_tokens for token in _PHONE_TOKENS)
+    given = keywords.get("targets")
+    if isinstance(given, list):
+        if is_phone:
+            given = _with_countries(given, keywords, path, country)
+        given = first_of_each(given, lambda text: _same_text(str(text)))
+        keywords = {**keywords, "targets": given}
+    whole = make_plugin(kind, keywords, path)
     targets: Sequence[Any] = getattr(whole, "targets", None) or ()
     if is_phone and not targets:
         raise ChannelError(
@@ -154,16 +219,53 @@ def _other(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> l
     is_sms = is_phone and whole.title_maxlen <= 0 and whole.body_maxlen <= _SMS_BODY_LENGTH
     style = Style.SMS if is_sms else Style.CHAT
     name = _service_name(whole, keywords)
-    given = keywords.get("targets")
     if isinstance(given, list) and len(given) > 1:
-        split = [make_plugin(kind, {**keywords, "targets": [one]}, path) for one in given]
+        # A copy goes with the first only.
+        alone = {key: value for key, value in keywords.items() if key not in _COPIES}
+        split = [
+            make_plugin(kind, {**(alone if index else keywords), "targets": [one]}, path)
+            for index, one in enumerate(given)
+        ]
         # Where the service takes all recipients in one request, that request stands or falls whole.
         if len(whole) == sum(len(one) for one in split):
             return [
-                Recipient(one, style, (*name, hashed(str(text))))
+                Recipient(one, style, (*name, hashed(str(text))), ("url", _url_of(one)))
                 for one, text in zip(split, given, strict=True)
             ]
-    return [Recipient(whole, style, name)]
+    return [Recipient(whole, style, name, ("url", _url_of(whole)))]
+
+
+def _url_of(plugin: NotifyBase) -> str:
+    """The URL that the plugin would write of itself: the same for two spellings of one."""
+    return str(plugin.url())  # type: ignore[no-untyped-call]
+
+
+def _same_text(recipient: str) -> str:
+    """What two spellings of one recipient have in common; of a user's id, each sign counts."""
+    text = recipient.strip()
+    return same_mail(text) if "@" in text[1:] or text.startswith("#") else text
+
+
+def _with_countries(
+    given: Sequence[Any], keywords: Mapping[str, Any], path: Path, country: str
+) -> list[Any]:
+    """The recipients of a URL with each telephone number in international form.
+
+    Raises ChannelError for a number without its country, and for what Apprise left out of `to=`.
+    """
+    left = str(keywords["qsd"].get("to") or "")
+    for text in sorted(map(str, given), key=len, reverse=True):
+        left = left.replace(text, "", 1)
+    left = left.strip(" ,;|/\t\r\n")
+    if left:
+        what = f"{left!r} in to= is not a telephone number"
+        raise ChannelError(what, "write it like +15551234567", path)
+    if str(keywords["schema"]).lower() in _OF_ONE_COUNTRY:
+        return list(given)
+    return [
+        _checked(phone_number, text, path, country) if is_phone_like(str(text)) else text
+        for text in given
+    ]
 
 
 def _service_name(plugin: NotifyBase, keywords: Mapping[str, Any]) -> tuple[str, ...]:
@@ -182,8 +284,8 @@ def _service_name(plugin: NotifyBase, keywords: Mapping[str, Any]) -> tuple[str,
     return (schema, f"{host}:{port}" if port else host)
 
 
-def _checked(check: Any, text: str, path: Path) -> Any:
+def _checked(check: Callable[..., Any], text: str, path: Path, *more: str) -> Any:
     try:
-        return check(text)
+        return check(text, *more)
     except RecipientError as error:
         raise ChannelError(error.what, error.remedy, path) from None

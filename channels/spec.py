@@ -12,6 +12,7 @@ An entry is one URL, a list of URLs, or a mapping; a list may hold mappings.
 - Anything else is an Apprise URL: `mailto://…`, `slack://…`, `twilio://…`, `ntfy://…`. Each
   recipient in it is a target of its own. `?retry=`, `?wait=`, `?redirect=` and `?overflow=` in it
   have no effect: retrying is the engine's, a message is never split, a redirect never followed.
+  A mapping may add `default_country`: that of telephone numbers without a `+`, such as `US`.
 
 `${VAR}` is taken from the environment, see `channels.variables`.
 """
@@ -19,15 +20,16 @@ An entry is one URL, a list of URLs, or a mapping; a list may hold mappings.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from functools import partial
 from typing import Final
 
 from channels.alert import Target
-from channels.block import Block, Made, faults_of
+from channels.block import Block, Made, faults_of, read_country
 from channels.hook import WEBHOOK_KEYS, check_url, read_settings, read_timeout
-from channels.identity import distinct, target_id
+from channels.identity import distinct, first_of_each, target_id
 from channels.known_services import find_service
 from channels.plugins import is_native
 from channels.service import Recipient, security_doubts, service_recipients
@@ -37,11 +39,20 @@ from channels.variables import Path, expand
 from channels.webhook import WebhookTarget
 from engine.errors import ChannelError
 
-KEYS: Final = ("url", "urls", *WEBHOOK_KEYS, *TRUST_KEYS)
+KEYS: Final = ("url", "urls", "default_country", *WEBHOOK_KEYS, *TRUST_KEYS)
 _HTTP: Final = re.compile(r"https?://", re.I)
 
-# A target's id, and what makes the target once that id is known to be alone of its kind.
-_Part = tuple[str, Callable[[str], Target]]
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A target's id, and what makes the target once that id is known to be alone of its kind.
+
+    `same` is equal for two entries that reach the same recipient in the same way.
+    """
+
+    target_id: str
+    make: Callable[[str], Target]
+    same: Hashable
 
 
 def url_targets(
@@ -73,8 +84,10 @@ def url_targets(
         faults += (_inside(path, fault) for fault in found)
         if doubts is not None:
             doubts += (_inside(path, doubt) for doubt in reader.doubts)
-    ids = distinct(name for name, _ in parts)
-    targets = (make(name) for name, (_, make) in zip(ids, parts, strict=True))
+    # The first of each recipient counts, so that nobody gets an alert twice.
+    once = first_of_each(parts, lambda part: part.same)
+    ids = distinct(part.target_id for part in once)
+    targets = (part.make(name) for name, part in zip(ids, once, strict=True))
     return Made(tuple(targets), tuple(faults))
 
 
@@ -126,16 +139,22 @@ class _Reader:
             if not host:
                 return []
             name = target_id(self._channel, host)
-            return [(name, lambda unique: WebhookTarget(self._channel, unique, settings))]
+            same = (
+                *(_without_case(url), settings.method, settings.secret),
+                *settings.headers.items(),
+            )
+            return [
+                _Part(name, lambda unique: WebhookTarget(self._channel, unique, settings), same)
+            ]
         seconds = read_timeout(block)
-        recipients = service_recipients(url, path)
+        recipients = service_recipients(url, path, read_country(block))
         # All recipients of one URL are spoken to alike.
         first = recipients[0]
         found = (*security_doubts(first.plugin), *first.doubts)
         self.doubts += (ChannelError(*doubt, path) for doubt in found)
         apply_trust(block, [each.plugin for each in recipients], path)
         return [
-            (each.target_id(self._channel), partial(self._apprise, each, seconds))
+            _Part(each.target_id(self._channel), partial(self._apprise, each, seconds), each.same)
             for each in recipients
         ]
 
@@ -156,6 +175,14 @@ def _is_webhook(url: str) -> bool:
         return False
     found = find_service(url)
     return (found is not None and not found.is_whole) or not is_native(url)
+
+
+def _without_case(url: str) -> str:
+    """The URL with its scheme and host in small letters, which mean the same in any case."""
+    scheme, mark, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    login, at, name = host.rpartition("@")
+    return "".join((scheme.lower(), mark, login, at, name.lower(), slash, path))
 
 
 def _texts(entry: Mapping[str, object], block: Block) -> list[tuple[Path, str]]:

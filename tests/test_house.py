@@ -71,6 +71,7 @@ OWNERS = {
     "ahocorasick": {"engine.match"},
     "resvg_py": {"engine.bench"},
     "apprise": {"channels"},
+    "phonenumbers": {"channels"},
     "requests": {"channels"},
     "urllib3": {"channels"},
     "smtplib": {"channels"},

@@ -111,6 +111,41 @@ def test_every_recipient_is_a_target_named_without_secrets() -> None:
     assert [each.target_id for each in targets("slack", SLACK_BLOCK, channel=None)] == ["slack"]
 
 
+def test_the_same_recipient_in_other_letters_is_one() -> None:
+    found = targets("email", EMAIL, recipients=["a@example.org", "A@Example.org", "o'b@x.org"])
+    assert [each.target_id for each in found] == ["email:a@example.org", "email:o'b@x.org"]
+
+
+def test_numbers_without_a_country_are_of_the_default_one() -> None:
+    numbers = ["(212) 555-1234", "+1 212 555 1234", 2125551235]
+    assert faults("sms", {**SMS, "to_numbers": numbers}) == [("to_numbers", 0), ("to_numbers", 2)]
+    found = targets("sms", SMS, to_numbers=numbers, default_country="US")
+    assert [each.target_id for each in found] == ["sms:+12125551234", "sms:+12125551235"]
+    assert faults("sms", {**SMS, "default_country": "Utopia"}) == [("default_country",)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "what"),
+    [
+        ({"from_number": "MG" + "0" * 32}, "from_number", "the SID of a Messaging Service"),
+        ({"from_number": "ACME!"}, "from_number", "'ACME!' is not a number to send from"),
+        (
+            {"from_number": "ACME", "to_numbers": ["whatsapp:+15551234567"]},
+            "from_number",
+            "a name can't write to WhatsApp",
+        ),
+        ({"twilio_account_sid": "SK00"}, "twilio_account_sid", "the account's SID is not"),
+    ],
+)
+def test_fault_of_twilio_names_what_is_wrong(
+    changes: Mapping[str, Any], path: str, what: str
+) -> None:
+    with pytest.raises(ChannelError) as caught:
+        targets("sms", SMS, **changes)
+    assert what in caught.value.what
+    assert caught.value.path == (path,)
+
+
 def test_rotated_secret_is_the_same_target() -> None:
     before = targets("slack", SLACK_BLOCK)
     after = targets("slack", SLACK_BLOCK, webhook_url=SLACK_URL.replace("SECRET3", "ROTATED4"))

@@ -222,6 +222,24 @@ def test_text_message_arrives_whole(outside: Services) -> None:
     assert redact(login) == "***"
 
 
+def test_text_message_may_come_from_a_name(outside: Services) -> None:
+    target, _ = targets("sms", SMS, from_number="ACME Cars")
+    assert target.send(alert(), "k") == SENT
+    (request,) = outside.to(TWILIO)
+    assert request.form()["From"] == ["ACME Cars"]
+
+
+def test_mail_arrives_at_an_address_with_an_apostrophe(
+    trusted: None, smtp_receiver: SmtpReceiver
+) -> None:
+    changes = {"recipients": ["o'brien@example.org"], "from_address": "Gate <o'hara@example.org>"}
+    (target,) = targets("email", EMAIL, smtp_port=smtp_receiver.port, **changes)
+    assert target.send(alert(), "k") == SENT
+    (mail,) = smtp_receiver.wait_for(1)
+    assert mail.recipients == ("o'brien@example.org",)
+    assert mail.message["From"] == "Gate <o'hara@example.org>"
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channels.recipients import mail_address, phone_number, source_number
+from channels.recipients import mail_address, mail_texts, phone_number, source_number
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ from channels.recipients import mail_address, phone_number, source_number
         (" ops@example.org ", ("", "ops@example.org")),
         ("ops+night@mail.example.org", ("", "ops+night@mail.example.org")),
         ("ops@localhost", ("", "ops@localhost")),
+        ("o'brien@example.org", ("", "o'brien@example.org")),
+        ("Pat <pat.o'brien+x@example.org>", ("Pat", "pat.o'brien+x@example.org")),
         ("Ops Team <ops@example.org>", ("Ops Team", "ops@example.org")),
         ('"Ops, Team" <ops@example.org>', ("Ops, Team", "ops@example.org")),
         ("Ops, Team <ops@example.org>", ("Ops, Team", "ops@example.org")),
@@ -57,6 +59,10 @@ def test_anything_else_is_no_address(text: str) -> None:
         ("+49 30 1234.5678", "+493012345678"),
         ("whatsapp:+15551234567", "whatsapp:+15551234567"),
         ("w: 15551234567", "whatsapp:+15551234567"),
+        ("1-212-555-1234", "+12125551234"),
+        ("1 (212) 555-1234", "+12125551234"),
+        ("4917612345678", "+4917612345678"),
+        ("+49 (0)176 12345678", "+4917612345678"),
     ],
 )
 def test_number_is_given_in_international_form(text: str, expected: str) -> None:
@@ -72,14 +78,76 @@ def test_anything_else_is_no_number(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "(212) 555-1234",
+        "212-555-1234",
+        "2125551234",
+        "(51) 98765-4321",
+        "11987654321",
+        "0171 1234567",
+        "0044 20 7946 0958",
+        "whatsapp:2125551234",
+    ],
+)
+def test_number_without_its_country_is_not_guessed(text: str) -> None:
+    with pytest.raises(ValueError, match=r"without its country: write it with \+ and the country"):
+        phone_number(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "country", "expected"),
+    [
+        ("(212) 555-1234", "US", "+12125551234"),
+        ("0171 1234567", "DE", "+491711234567"),
+        ("49 171 1234567", "DE", "+491711234567"),
+        ("0049 171 1234567", "DE", "+491711234567"),
+        ("011 49 171 1234567", "US", "+491711234567"),
+        ("(51) 98765-4321", "BR", "+5551987654321"),
+        ("+212 612-345678", "US", "+212612345678"),
+    ],
+)
+def test_number_without_its_country_is_of_the_one_given(
+    text: str, country: str, expected: str
+) -> None:
+    assert phone_number(text, country) == expected
+
+
+def test_number_that_the_country_does_not_have_is_none() -> None:
+    with pytest.raises(ValueError, match="is not a telephone number"):
+        phone_number("0171 1234567", "US")
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
-    [("+1 555 123 4567", "+15551234567"), ("12345", "12345"), ("123456", "123456")],
+    [
+        ("a@x.de, b@x.de;c@x.de d@x.de", ["a@x.de", "b@x.de", "c@x.de", "d@x.de"]),
+        ('"Doe, Ann" <a@x.de>, Bob <b@x.de>', ['"Doe, Ann" <a@x.de>', "Bob <b@x.de>"]),
+        ("a@x.de Bob B <b@x.de>", ["a@x.de", "Bob B <b@x.de>"]),
+        (" , ;", []),
+    ],
+)
+def test_list_of_addresses_is_parted(text: str, expected: list[str]) -> None:
+    assert mail_texts(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ACME", "ACME"),
+        (" ACME Cars ", "ACME Cars"),
+        ("Gate 7", "Gate 7"),
+        ("7-Eleven", "7-Eleven"),
+        ("+1 555 123 4567", "+15551234567"),
+        ("12345", "12345"),
+        ("123456", "123456"),
+    ],
 )
 def test_source_may_be_a_short_code(text: str, expected: str) -> None:
     assert source_number(text) == expected
 
 
-@pytest.mark.parametrize("text", ["1234", "1234567", "+12345", "", "Acme"])
+@pytest.mark.parametrize("text", ["1234", "+12345", "", "Acme #1", "a long name of a company"])
 def test_source_is_a_number_or_a_short_code(text: str) -> None:
     with pytest.raises(ValueError, match="is not a number to send from: write"):
         source_number(text)

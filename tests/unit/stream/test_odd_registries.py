@@ -216,7 +216,7 @@ def test_a_slow_answer_is_given_up_wholly(
 def test_a_slow_server_of_tokens_is_given_up_too(server: OddRegistry, timer: Timer) -> None:
     server.oddity, server.is_odd = Oddity.DRIPPING_BODY, lambda path: path == "/token"
     login = "bearer.auth."
-    options = {
+    options: dict[str, str | int | float] = {
         **QUICK,
         f"{login}credentials.source": "OAUTHBEARER",
         f"{login}client.id": "engine",

@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 
 POLL_SECONDS: Final = 0.5
 WAIT_SECONDS: Final = 0.5
+#: So many records that wait for their schema are kept; their partitions are read on until then, so
+#: that many unknown schemas take no longer than one.
+HELD_RECORDS: Final = 5_000
 LAG_SECONDS: Final = 5.0
 
 
@@ -106,7 +109,7 @@ class Loop:
                     return
                 pending = self._wait(pending)
         if not self._held:
-            self._consumer.hold(frozenset())
+            self._hold_partitions()
         self._face(self._awaited if self._held else None)
         self._metrics.batch_time.observe(self._clock.monotonic() - started)
 
@@ -117,14 +120,14 @@ class Loop:
         held = self._consumer.held
         # What was taken away is delivered again, by whoever has it now.
         self._held = [each for each in self._held if _partition(each) in held]
-        # Records that were on their way when their partition was held stay behind it.
+        # Their partitions' later records stay behind them.
         self._held += [each for each in records if _partition(each) in held]
+        self._hold_partitions()
         if self._held and self._clock.monotonic() < self._held_until:
             return [each for each in records if _partition(each) not in held]
         pending = self._held + [each for each in records if _partition(each) not in held]
         self._held = []
         if not pending:
-            self._consumer.hold(frozenset())
             self._face(None)
         return pending
 
@@ -133,7 +136,11 @@ class Loop:
         self._held += pending
         self._held_until = self._clock.monotonic() + WAIT_SECONDS
         self._awaited = obstacle
-        self._consumer.hold({_partition(each) for each in self._held})
+        self._hold_partitions()
+
+    def _hold_partitions(self) -> None:
+        held = {_partition(each) for each in self._held}
+        self._consumer.hold(held, reads_on=len(self._held) < HELD_RECORDS)
 
     def _advance(self, pending: Sequence[Record]) -> tuple[AlertEngineError | None, list[Record]]:
         """Settle what can be settled; what is in the way of the rest, and the rest."""

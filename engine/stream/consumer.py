@@ -70,6 +70,7 @@ class Consumer:
         self._held: list[Record] = []
         self._taken: set[Partition] = set()
         self._on_hold: frozenset[Partition] = frozenset()
+        self._halted: frozenset[Partition] = frozenset()
         self._lag: Mapping[Partition, int] = {}
         self._trouble = ""
         self._fatal = ""
@@ -144,21 +145,23 @@ class Consumer:
         if self.state.is_paused:
             self._watch.paused(False)
             assigned = self._client.assignment()
-            self._client.resume([each for each in assigned if not self._is_held(each)])
+            self._client.resume([each for each in assigned if not self._is_halted(each)])
 
     @property
     def held(self) -> frozenset[Partition]:
-        """The partitions that `hold` holds; one that was taken away is none of them any more."""
+        """The partitions that `hold` names; one that was taken away is none of them any more."""
         return self._on_hold
 
-    def hold(self, partitions: Set[Partition]) -> None:
-        """Read nothing of these partitions, and of all others again; nothing that waits is lost."""
-        wanted = partitions & self.state.partitions
-        if wanted == self._on_hold:
-            return
-        fresh, freed = wanted - self._on_hold, self._on_hold - wanted
-        self._on_hold = frozenset(wanted)
-        if self.state.is_paused:
+    def hold(self, partitions: Set[Partition], *, reads_on: bool = False) -> None:
+        """The caller holds records of these partitions back, and of no others any more.
+
+        Nothing more of them is read unless `reads_on`; nothing that waits is lost.
+        """
+        self._on_hold = frozenset(partitions & self.state.partitions)
+        wanted = frozenset() if reads_on else self._on_hold
+        fresh, freed = wanted - self._halted, self._halted - wanted
+        self._halted = wanted
+        if self.state.is_paused or not fresh | freed:
             return
         self._client.pause([TopicPartition(*each) for each in fresh])
         self._client.resume([TopicPartition(*each) for each in freed])
@@ -243,8 +246,8 @@ class Consumer:
         if (topic, number) in self.state.partitions:
             self._offsets.reach_end((topic, number), offset)
 
-    def _is_held(self, partition: TopicPartition) -> bool:
-        return (partition.topic, partition.partition) in self._on_hold
+    def _is_halted(self, partition: TopicPartition) -> bool:
+        return (partition.topic, partition.partition) in self._halted
 
     def _send(self, offsets: Mapping[Partition, int]) -> None:
         if not offsets:
@@ -323,6 +326,7 @@ class Consumer:
         self._offsets.forget(taken)
         self._taken |= taken
         self._on_hold -= taken
+        self._halted -= taken
         self._watch.handed_over(taken)
 
     def _on_lost(self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> None:
@@ -330,6 +334,7 @@ class Consumer:
         self._offsets.forget(taken)
         self._taken |= taken
         self._on_hold -= taken
+        self._halted -= taken
         self._watch.dropped_out(taken)
 
     def _on_statistics(self, text: str) -> None:

@@ -30,6 +30,8 @@ PATIENCE_SECONDS: Final = 1.0
 #: Most questions at a time, each in its thread.
 MAX_CALLS: Final = 16
 _MAX_KNOWN: Final = 10_000
+# Most answers that nobody came for yet.
+_MAX_UNREAD: Final = 256
 _NO_ANSWER_YET: Final = "the schema registry has not answered yet"
 # Ids are Java ints. A registry that is asked for more answers that there is no such address.
 _MAX_SCHEMA_ID: Final = 2**31 - 1
@@ -224,10 +226,13 @@ class SchemaRegistry:
         """Ask; RegistryUnavailableError when too often, or for too many."""
         now = self._timer()
         is_early = now < self._retry_at.get(name, -math.inf)
-        if is_early or len(self._asked) + len(self._ended) >= MAX_CALLS:
+        if is_early or len(self._asked) >= _MAX_UNREAD or self._calls_under_way() >= MAX_CALLS:
             raise RegistryUnavailableError(self._trouble or _NO_ANSWER_YET)
         is_again = name in self._known
         return _Asked(RegistryCall(lambda: self._inquire(name, is_again)), now)
+
+    def _calls_under_way(self) -> int:
+        return len(self._ended) + sum(not asked.call.wait(0) for asked in self._asked.values())
 
     def _wait(self, call: RegistryCall[_Answer | RegistryUnavailableError]) -> bool:
         """Whether the call is over; waits a little if that is likely to be soon."""

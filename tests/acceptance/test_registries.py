@@ -121,7 +121,7 @@ def test_unknown_schemas_are_dead_letters_after_a_minute_and_the_rest_goes_on(
         gate.await_plates(["SECOND"])
         assert engine.metric(DEAD, error_type="SCHEMA_VALIDATION") in (None, 0)
         gate.await_plates(["BEHIND"], BELIEF_SECONDS)
-        assert engine.metric(DEAD, error_type="SCHEMA_VALIDATION") == 10
+        assert engine.wait_for_metric(DEAD, 10, error_type="SCHEMA_VALIDATION") == 10
         engine.wait_ready()
         # By now it is believed at once.
         see(gate, "LOST01", 0, schema_id=999)

@@ -126,7 +126,13 @@ def test_held_partition_returns_nothing_and_loses_nothing_while_others_go_on(
     publisher.publish(topic, *[b"%d" % n for n in range(20)], partition=0)
     consumer = open_consumer(kafka.bootstrap_servers, topic)
     got = read(consumer, 1)
-    consumer.hold({(topic, 0), ("other", 0)})
+    # Held in name first: it is read on.
+    consumer.hold({(topic, 0), ("other", 0)}, reads_on=True)
+    publisher.publish(topic, b"20", partition=0)
+    got += read(consumer, 21 - len(got))
+    assert consumer.held == {(topic, 0)}
+    publisher.publish(topic, *[b"%d" % n for n in range(21, 40)], partition=0)
+    consumer.hold({(topic, 0)})
     assert consumer.held == {(topic, 0)}
     # What was on its way already may still come.
     got += consumer.poll(100, 0.05)
@@ -138,8 +144,8 @@ def test_held_partition_returns_nothing_and_loses_nothing_while_others_go_on(
     publisher.publish(topic, b"y", partition=1)
     assert values(read(consumer, 1)) == [b"y"]
     consumer.hold(frozenset())
-    got += read(consumer, 20 - len(got))
-    assert values(got) == [b"%d" % n for n in range(20)]
+    got += read(consumer, 40 - len(got))
+    assert values(got) == [b"%d" % n for n in range(40)]
 
 
 def test_topic_that_appears_later_is_read(kafka: Broker, open_consumer: OpenConsumer) -> None:

@@ -199,7 +199,7 @@ def test_a_slow_answer_is_given_up_wholly(
     is_tls = oddity is Oddity.DRIPPING_HANDSHAKE
     url = server.url.replace("http://", "https://") if is_tls else server.url
     # Longer than the test: only the deadline ends it.
-    options = {**QUICK, "timeout": 600.0, "max.retries": 0}
+    options: dict[str, str | int | float] = {**QUICK, "timeout": 600.0, "max.retries": 0}
     registry = SchemaRegistry(url, options, timer=timer)
     call = slow_call(server, registry, schema_id)
     timer.now += DEADLINE_SECONDS - 0.1

@@ -10,7 +10,7 @@ from channels.alert import Target
 from channels.block import Block
 from channels.identity import target_id
 from channels.known_services import find_service
-from channels.redact import is_token, remember, url_secrets
+from channels.redact import SECRET_NAME, is_token, remember, url_secrets
 from channels.variables import Path
 from channels.webhook import (
     DEFAULT_CONCURRENCY,
@@ -27,9 +27,6 @@ MAX_CONCURRENCY: Final = 64
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE: Final = re.compile(r"[\x20-\x7e\xa0-\xff\t]*")
 _HOST: Final = re.compile(r"[\w.:%-]+")
-_SECRET_NAME: Final = re.compile(
-    r"auth|token|key|secret|signature|cookie|password|credential", re.I
-)
 _OURS: Final = frozenset(
     name.lower() for name in (KEY_HEADER, SIGNATURE_HEADER, "Content-Length", "Host")
 ) | {"transfer-encoding", "connection"}
@@ -100,7 +97,7 @@ def _headers(block: Block) -> dict[str, str]:
     headers = block.mapping("headers")
     for name, value in headers.items():
         words = value.split()
-        if _SECRET_NAME.search(name) or any(is_token(word) for word in words):
+        if SECRET_NAME.search(name) or any(is_token(word) for word in words):
             # "Bearer abc": the scheme is none.
             remember((value, *words[-1:]))
         if not _HEADER_NAME.fullmatch(name):

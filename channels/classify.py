@@ -19,8 +19,8 @@ def classify(is_accepted: bool, evidence: Sequence[Evidence]) -> Outcome:
     """The outcome of one try.
 
     `is_accepted` is what the plugin said; it counts unless the last HTTP answer contradicts it
-    (a followed redirect, say). `evidence` is in order. The outcome's detail may still hold
-    secrets that the server sent back: redact it.
+    (a followed redirect, say). `evidence` is in order. The outcome's detail is long, and may hold
+    secrets that the server sent back: `channels.detail.safe` redacts and then cuts it.
     """
     last = evidence[-1] if evidence else None
     if is_accepted and not (isinstance(last, HttpReply) and last.status >= 300):

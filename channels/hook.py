@@ -11,7 +11,7 @@ from channels.block import Block
 from channels.deadline import DEFAULT_TIMEOUT_SECONDS
 from channels.identity import target_id
 from channels.known_services import find_service
-from channels.redact import is_token, remember, url_secrets
+from channels.redact import SECRET_NAME, is_token, remember, url_secrets
 from channels.trust import doubt_unverified, has_trust, read_trust, refuse_without_tls
 from channels.variables import Path
 from channels.webhook import (
@@ -28,9 +28,6 @@ MAX_CONCURRENCY: Final = 64
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE: Final = re.compile(r"[\x20-\x7e\xa0-\xff\t]*")
 _HOST: Final = re.compile(r"[\w.:%-]+")
-_SECRET_NAME: Final = re.compile(
-    r"auth|token|key|secret|signature|cookie|password|credential", re.I
-)
 _OURS: Final = frozenset(
     name.lower() for name in (KEY_HEADER, SIGNATURE_HEADER, "Content-Length", "Host")
 ) | {"transfer-encoding", "connection"}
@@ -112,7 +109,7 @@ def _headers(block: Block) -> dict[str, str]:
     headers = block.mapping("headers")
     for name, value in headers.items():
         words = value.split()
-        if _SECRET_NAME.search(name) or any(is_token(word) for word in words):
+        if SECRET_NAME.search(name) or any(is_token(word) for word in words):
             # "Bearer abc": the scheme is none.
             remember((value, *words[-1:]))
         if not _HEADER_NAME.fullmatch(name):

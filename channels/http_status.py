@@ -12,8 +12,6 @@ from typing import Final
 from channels.alert import SENT, Outcome, Reason, Status
 from channels.wire import HttpReply
 
-_DETAIL_LENGTH: Final = 200
-
 _UNAVAILABLE: Final = {
     408: Reason.TIMEOUT,
     # A receiver that is still at work on an earlier try with this Idempotency-Key answers so.
@@ -169,7 +167,7 @@ def _document(body: bytes) -> dict[str, object]:
 
 
 def _detail(reply: HttpReply) -> str:
-    said = " ".join(_text(reply.body).split())[:_DETAIL_LENGTH]
+    said = " ".join(_text(reply.body).split())
     return f"HTTP {reply.status}: {said}" if said else f"HTTP {reply.status}"
 
 

@@ -18,8 +18,21 @@ MASK: Final = "***"
 _MIN_LENGTH: Final = 4
 # Shorter ones are replaced only where they stand alone.
 _ANYWHERE_LENGTH: Final = 5
-# Letters with digits are a token; a word of a path is none.
-_TOKEN: Final = re.compile(r"(?=[^\s@.:]*\d)(?=[^\s@.:]*[A-Za-z])[^\s@.:]{8,}")
+# Letters with digits are a token; a word of a path is none, unless no word is as long.
+_TOKEN: Final = re.compile(
+    r"(?=[^\s@.:]*\d)(?=[^\s@.:]*[A-Za-z])[^\s@.:]{8,}|[A-Za-z0-9+_]{24,}|[A-Za-z]{20,}"
+)
+# What parts a token such as a JWT, or Telegram's `123456789:AAHdq…`; a host's name has dots too.
+_JOINTS: Final = re.compile(r"[.:~,;!|]")
+_QUOTED: Final = re.compile(r"%[0-9A-F]{2}")
+#: Names of headers, and of keys in a URL, whose values are secrets.
+SECRET_NAME: Final = re.compile(
+    r"auth|token|key|secret|signature|cookie|passw|credential|session|jwt"
+    r"|^(sig|pass|pwd|pw|code|sid|hash|hmac|access|t|k|s)$",
+    re.I,
+)
+# So much of a secret's beginning is masked at the end of a text that was cut there.
+_MIN_BEGINNING: Final = 6
 
 
 class Memory:
@@ -48,14 +61,32 @@ class Memory:
         pattern = self._pattern
         return text if pattern is None else pattern.sub(MASK, text)
 
+    def redact_beginning(self, text: str) -> str:
+        """As `redact`, of a text that may end inside a secret: what is there of it is masked."""
+        text = self.redact(text)
+        with self._lock:
+            secrets = tuple(self._secrets)
+        longest = max((_overlap(text, secret) for secret in secrets), default=0)
+        return text[: len(text) - longest] + MASK if longest >= _MIN_BEGINNING else text
+
+
+def _overlap(text: str, secret: str) -> int:
+    """How many of the last characters of the text are the first of the secret."""
+    lengths = range(min(len(text), len(secret)), _MIN_BEGINNING - 1, -1)
+    return next((length for length in lengths if text.endswith(secret[:length])), 0)
+
 
 _process: Final = Memory()
 remember: Final = _process.remember
 redact: Final = _process.redact
+redact_beginning: Final = _process.redact_beginning
 
 
 def url_secrets(url: str) -> Iterator[str]:
-    """What is secret in a URL: the whole of it, its login, and every part that looks a token."""
+    """What is secret in a URL: all of it, its login, its keys, and every part that looks a token.
+
+    Parts are given as they are written; one that is quoted also as what it means.
+    """
     yield url
     try:
         parts = urlsplit(url)
@@ -65,8 +96,25 @@ def url_secrets(url: str) -> Iterator[str]:
     if password:
         yield password
         yield basic_login(username, password)
+    elif is_token(username):
+        yield username
     rest = url.partition("://")[2].rpartition("@")[2]
-    yield from (part for part in re.split(r"[/?&=#]", rest) if is_token(unquote(part)))
+    host, *path = re.split(r"[/?&=#;]", rest)
+    yield from _both(host) if is_token(host) else ()
+    for part in path:
+        yield from _both(part) if _holds_token(unquote(part)) else ()
+    for name, value in re.findall(r"[?&;#]([^=&;#]*)=([^&;#]*)", rest):
+        yield from _both(value) if SECRET_NAME.search(unquote(name)) else ()
+
+
+def _both(part: str) -> Iterator[str]:
+    yield part
+    yield unquote(part)
+
+
+def _holds_token(part: str) -> bool:
+    """Whether a part of a path or a query is a token, or tokens joined by dots or colons."""
+    return "@" not in part and any(is_token(piece) for piece in _JOINTS.split(part))
 
 
 def basic_login(username: str, password: str) -> str:
@@ -83,6 +131,9 @@ def _forms(secret: str) -> set[str]:
     stripped = secret.strip()
     forms = {secret, stripped, quote(stripped), quote(stripped, safe=""), quote_plus(stripped)}
     forms |= {json.dumps(stripped)[1:-1], html.escape(stripped), repr(stripped)[1:-1]}
+    # As PHP writes JSON, as some servers quote, and as a text is shown on one line.
+    forms |= {json.dumps(stripped)[1:-1].replace("/", "\\/"), " ".join(stripped.split())}
+    forms |= {_QUOTED.sub(lambda found: found[0].lower(), form) for form in tuple(forms)}
     if len(stripped) >= _ANYWHERE_LENGTH:
         forms.add(base64.b64encode(stripped.encode("utf-8", "surrogateescape")).decode())
     return forms

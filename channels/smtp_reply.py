@@ -12,7 +12,6 @@ from typing import Final
 from channels.alert import SENT, Outcome, Reason, Status
 from channels.wire import SmtpReply
 
-_DETAIL_LENGTH: Final = 200
 _ENHANCED: Final = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 _AUTHENTICATION_CODES: Final = frozenset({530, 534, 535, 538})
 _TOO_LARGE: Final = ("5.2.3", "5.3.4")
@@ -76,5 +75,5 @@ def _enhanced(reply: SmtpReply) -> str:
 
 
 def _detail(reply: SmtpReply) -> str:
-    said = " ".join(reply.text.split())[:_DETAIL_LENGTH]
+    said = " ".join(reply.text.split())
     return f"SMTP {reply.code} to {reply.verb.upper()}: {said}".rstrip(": ")

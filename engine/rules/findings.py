@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
+from channels.redact import redact
 from engine.errors import Fault, Place, Severity
 
 _WORD: Final = re.compile(r"[\w. -]{1,60}")
@@ -102,5 +103,6 @@ def named(key: str) -> str:
 
 def shown(text: str, limit: int = 60) -> str:
     """Text from a file as a message may quote it: on one line, printable, shortened."""
-    line = "".join(char if char.isprintable() else " " for char in text)
+    # Redacted before it is cut: of a part of a secret nobody knows that it is one.
+    line = "".join(char if char.isprintable() else " " for char in redact(text))
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

@@ -22,6 +22,8 @@ SECRET = "s3c/ret@# %\"ü'&x"
         quote_plus(SECRET),
         json.dumps(SECRET)[1:-1],
         base64.b64encode(SECRET.encode()).decode(),
+        quote(SECRET, safe="").lower(),
+        json.dumps(SECRET)[1:-1].replace("/", "\\/"),
     ],
 )
 def test_secret_is_masked_in_every_form(form: str) -> None:
@@ -60,6 +62,43 @@ def test_url_as_a_whole_its_login_and_its_tokens_are_secrets() -> None:
     assert "k3yk3yk3y" in found
 
 
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJnYXRlIn0.dBjftJeZ4CVP-mB92K27uhbUJU1p1r"
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        (f"https://h.example.org/in/{JWT}", JWT),
+        (f"https://h.example.org/in?jwt={JWT}", JWT),
+        ("https://h.example.org/in?key=onlyletters", "onlyletters"),
+        ("https://h.example.org/in?api_key=1234567890", "1234567890"),
+        ("https://h.example.org/in?a=b&sig=a%2Bb%2Fc%3D", "a+b/c="),
+        ("https://h.example.org/in;token=semi-colon", "semi-colon"),
+        ("https://h.example.org/hooks/abcdefghijklmnopqrstuvwx", "abcdefghijklmnopqrstuvwx"),
+        ("https://h.example.org/bot123456789:AAHdqTcvCH1vGWJxfSeofSAs/send", "bot123456789:AAHdqT"),
+        ("pover://uQiRzpo4DXghDmr9QzzfQu27cmVRsG@azGDORePK8gMaC0QOYAMyEEuzJnyUi", "uQiRzpo4DX"),
+        ("pover://uQiRzpo4DXghDmr9QzzfQu27cmVRsG@azGDORePK8gMaC0QOYAMyEEuzJnyUi", "azGDORePK8"),
+        ("https://joe@h.example.org/in#access_token=t0ps3cret", "t0ps3cret"),
+    ],
+)
+def test_what_a_url_holds_as_text_is_masked(url: str, secret: str) -> None:
+    memory = Memory()
+    memory.remember(url_secrets(url))
+    whole = next(found for found in sorted(url_secrets(url), key=len) if secret in found)
+    for text in (f"bad {whole}!", f"bad {quote(whole, safe='')}!"):
+        assert secret not in memory.redact(text)
+        assert memory.redact(text).startswith("bad ")
+
+
+def test_words_of_a_url_are_not_masked() -> None:
+    memory = Memory()
+    memory.remember(
+        url_secrets("https://joe@hooks.example.org:8443/api/v1/plate-alerts/report.json?mode=fast")
+    )
+    text = "joe hooks.example.org api v1 plate-alerts report.json mode fast"
+    assert memory.redact(text) == text
+
+
 def test_unreadable_url_is_a_secret_as_a_whole() -> None:
     assert list(url_secrets("https://[broken")) == ["https://[broken"]
 
@@ -72,6 +111,9 @@ def test_unreadable_url_is_a_secret_as_a_whole() -> None:
         ("abcd1234", True),
         ("12345678", False),
         ("a.b1c2d3e4", False),
+        ("abcdefghijklmnopqrst", True),
+        ("alerts-of-the-northern-gate", False),
+        ("KEYKEYKEYKEYKEYKEYKEYKEY", True),
     ],
 )
 def test_token_is_letters_with_digits(text: str, expected: bool) -> None:

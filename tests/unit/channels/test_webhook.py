@@ -11,6 +11,7 @@ import pytest
 
 from channels.alert import SENT, Outcome, Reason, Status, Target
 from channels.payload import payload, signature
+from channels.redact import remember
 from channels.webhook import WebhookSettings, WebhookTarget
 from tests.support.answers import HANG, RESET, Answer
 from tests.support.certificates import Certificates
@@ -109,6 +110,20 @@ def test_status_decides(
 def test_retry_after_is_told(make: Make, https_receiver: HttpReceiver) -> None:
     https_receiver.answer(Answer(429, {"Retry-After": "7"}))
     assert make().send(alert(), "k").retry_after_seconds == 7.0
+
+
+@pytest.mark.parametrize("before", [150, 180, 185, 2_030])
+def test_answer_that_repeats_a_secret_where_it_is_cut_shows_none_of_it(
+    make: Make, https_receiver: HttpReceiver, before: int
+) -> None:
+    secret = "cut-in-an-answer-0123456789"
+    remember([secret])
+    # Blanks are one on the line that is shown.
+    filling = b" " * before if before > 200 else b"x" * before
+    https_receiver.answer(Answer(400, body=filling + secret.encode() + b" and more"))
+    detail = make().send(alert(), "k").detail
+    assert "cut-in" not in detail
+    assert "***" in detail or detail.endswith("…")
 
 
 def test_answer_that_echoes_plate_and_token_is_masked(

@@ -16,6 +16,7 @@ from channels.classify import classify
 from channels.detail import safe
 from channels.pace import Pace
 from channels.render import Style, render
+from channels.sameness import plugin_recipient
 from channels.wire import Evidence, Failure, HttpReply, capture
 
 MAX_INTERVAL_SECONDS: Final = 2.0
@@ -55,6 +56,8 @@ class AppriseTarget:
         self._target_id = target_id
         # Not the plugin alone: only Apprise turns a text into what each plugin takes.
         self._apprise = Apprise(plugin, asset=plugin.asset)
+        #: See `channels.sameness`.
+        self.recipient: Final = plugin_recipient(plugin)
         self._style = style
         self._clock = clock
         self._zone = zone

@@ -53,6 +53,10 @@ class Deadline:
         """Let the send go on for so long from now, if it might not yet."""
         self._ends_at = max(self._ends_at, time.monotonic() + seconds)
 
+    def shorten(self, seconds: float) -> None:
+        """Let the send go on for so long from now at most."""
+        self._ends_at = min(self._ends_at, time.monotonic() + seconds)
+
     def take(self, count: int) -> None:
         """Count received bytes; EndlessAnswerError where they are too many."""
         self._received += count

@@ -102,8 +102,11 @@ def classify_http(reply: HttpReply) -> Outcome:
 
 
 def classify_cut(reply: HttpReply) -> Outcome:
-    """The outcome of an HTTP answer whose body was cut off: the status is the answer."""
-    is_good = 200 <= reply.status < 300 and _by_body(reply) is None
+    """The outcome of an HTTP answer whose body was cut off: the status is the answer.
+
+    But a message is sent only by a request that carried it, and not by a login before it.
+    """
+    is_good = 200 <= reply.status < 300 and reply.has_message and _by_body(reply) is None
     return SENT if is_good else classify_http(reply)
 
 

@@ -18,6 +18,7 @@ from channels.detail import safe
 from channels.mail_plugin import mail_key
 from channels.pace import Pace
 from channels.render import Style, render
+from channels.sameness import plugin_recipient
 from channels.wire import Evidence, Failure, HttpReply, capture
 
 MAX_INTERVAL_SECONDS: Final = 2.0
@@ -61,6 +62,8 @@ class AppriseTarget:
         self._target_id = target_id
         # Not the plugin alone: only Apprise turns a text into what each plugin takes.
         self._apprise = Apprise(plugin, asset=plugin.asset)
+        #: See `channels.sameness`.
+        self.recipient: Final = plugin_recipient(plugin)
         self._style = style
         self._clock = clock
         self._zone = zone
@@ -93,7 +96,7 @@ class AppriseTarget:
             self._pace.wait()
             with (
                 mail_key(idempotency_key),
-                capture(self._adapter, self._timeout_seconds) as evidence,
+                capture(self._adapter, self._timeout_seconds, alert.message) as evidence,
             ):
                 try:
                     is_accepted = self._notify(alert)

@@ -21,6 +21,7 @@ from channels.detail import safe
 from channels.failures import classify_failure
 from channels.http_status import classify_webhook
 from channels.payload import payload, signature
+from channels.sameness import webhook_recipient
 from channels.trust import Trust
 from channels.wire import Failure, read_answer
 
@@ -52,6 +53,8 @@ class WebhookTarget:
         self._channel = channel
         self._target_id = target_id
         self._settings = settings
+        #: See `channels.sameness`.
+        self.recipient: Final = webhook_recipient(settings.method, settings.url, settings.headers)
         self._sessions: LifoQueue[requests.Session] = LifoQueue(settings.concurrency)
 
     def __repr__(self) -> str:

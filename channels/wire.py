@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import http.client
+import re
 import smtplib
 import threading
 import time
@@ -30,8 +31,12 @@ from channels import deadline
 BODY_BYTES: Final = 2_048
 #: An answer longer than this is not read to its end; its connection is not used again.
 READ_BYTES: Final = 65_536
+#: What every way to write a text leaves as it is, JSON's and that of forms too.
+_WORD: Final = re.compile("[A-Za-z0-9]{3,}")
 #: RFC 5321, 4.5.3.2: a server may take minutes until it has taken a mail over.
 MAIL_DATA_SECONDS: Final = 300.0
+#: What becomes of a mail is known then; its conversation is only ended.
+_QUIT_SECONDS: Final = 5.0
 MAX_RETRY_AFTER_SECONDS: Final = 86_400.0
 _VERBS: Final = frozenset({"ehlo", "helo", "starttls", "auth", "mail", "rcpt", "data"})
 # What follows the message's own fate says nothing about it.
@@ -42,7 +47,8 @@ _AFTERWARDS: Final = frozenset({"quit", "rset"})
 class HttpReply:
     """The answer to one HTTP request; `body` is its beginning.
 
-    `is_whole` is false where the answer's body was cut off, by the other side or by us.
+    `is_whole` is false where the answer's body was cut off, by the other side or by us;
+    `has_message` is true where its request carried the message, and not only a login, say.
     """
 
     status: int
@@ -50,6 +56,7 @@ class HttpReply:
     body: bytes = b""
     retry_after_seconds: float | None = None
     is_whole: bool = True
+    has_message: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,7 @@ class Capture:
     """The evidence of one send, in order, and the adapter that its HTTP requests use."""
 
     adapter: HTTPAdapter
+    word: bytes
     evidence: list[Evidence] = field(default_factory=list)
 
 
@@ -95,14 +103,14 @@ _installed = False
 
 @contextlib.contextmanager
 def capture(
-    adapter: HTTPAdapter, seconds: float = deadline.DEFAULT_TIMEOUT_SECONDS
+    adapter: HTTPAdapter, seconds: float = deadline.DEFAULT_TIMEOUT_SECONDS, text: str = ""
 ) -> Iterator[list[Evidence]]:
     """Collect what the calls inside this block do on the wire, in this thread.
 
-    All together they have so many seconds.
+    All together they have so many seconds. A request with a word of `text` carries the message.
     """
     _install()
-    captured = Capture(adapter)
+    captured = Capture(adapter, max(_WORD.findall(text), key=len, default="").encode())
     token = _current.set(captured)
     try:
         with deadline.within(seconds):
@@ -121,8 +129,10 @@ def ask_for_pause(seconds: float) -> NoReturn:
     raise error
 
 
-def read_answer(response: requests.Response) -> HttpReply:
+def read_answer(response: requests.Response, word: bytes = b"") -> HttpReply:
     """The evidence of a response that was asked for as a stream, which is read here.
+
+    Its request carried the message where `word` is in it.
 
     The status has come, and it decides: what goes wrong with the body is no failure.
     """
@@ -146,7 +156,14 @@ def read_answer(response: requests.Response) -> HttpReply:
         bytes(body[:BODY_BYTES]),
         retry_after_seconds(response.headers.get("Retry-After"), time.time()),
         is_whole,
+        _has_word(response.request, word),
     )
+
+
+def _has_word(request: requests.PreparedRequest, word: bytes) -> bool:
+    body = request.body or b""
+    sent = body.encode() if isinstance(body, str) else body
+    return bool(word) and word in sent + (request.url or "").encode()
 
 
 def retry_after_seconds(header: str | None, now: float) -> float | None:
@@ -208,7 +225,7 @@ def _wrap_requests() -> None:
         except Exception as error:
             captured.evidence.append(Failure("http", error))
             raise
-        captured.evidence.append(read_answer(response))
+        captured.evidence.append(read_answer(response, captured.word))
         return response
 
     def kept_adapter(self: requests.Session, *args: Any, **kwargs: Any) -> Any:
@@ -260,7 +277,7 @@ def _wrap_smtplib() -> None:
         try:
             return data(self, msg)
         finally:
-            # QUIT is not worth waiting for.
+            limit.shorten(_QUIT_SECONDS)
             with contextlib.suppress(OSError):
                 line.settimeout(seconds)
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from channels.alert import Target
+from channels.sameness import Recipient, recipient_of
 from engine.event import Event
 from engine.match import IndexedMatcher, Match, Matcher, OnError
-from engine.rules import RuleSet
+from engine.rules import Rule, RuleSet
 
 Route = tuple[str, str]
 """A channel's name and the id of one of its targets."""
@@ -32,15 +33,17 @@ class InForce:
 
 def ready(rule_set: RuleSet, on_error: OnError | None = None) -> InForce:
     """Build what matching needs, which for thousands of rules takes a while."""
-    routes = {
-        rule.rule_id: tuple(
-            (target.channel, target.target_id)
-            for channel in rule.notify
-            for target in rule_set.channels.get(channel, ())
-        )
-        for rule in rule_set.rules
-    }
+    routes = {rule.rule_id: _routes(rule, rule_set.channels) for rule in rule_set.rules}
     return InForce(rule_set, IndexedMatcher(rule_set.rules, on_error), routes)
+
+
+def _routes(rule: Rule, channels: Mapping[str, tuple[Target, ...]]) -> tuple[Route, ...]:
+    """The targets of the rule's channels, each recipient by the first that reaches it."""
+    found: dict[Recipient, Route] = {}
+    for channel in rule.notify:
+        for target in channels.get(channel, ()):
+            found.setdefault(recipient_of(target), (target.channel, target.target_id))
+    return tuple(found.values())
 
 
 def targets_of(rule_set: RuleSet) -> dict[str, Target]:

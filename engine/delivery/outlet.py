@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from channels.alert import Target
+from channels.sameness import Recipient, recipient_of
 
 
 class Outlet:
@@ -22,6 +23,11 @@ class Outlet:
     def concurrency(self) -> int:
         """How many sends may run at once, at least one."""
         return max(1, self._target.concurrency)
+
+    @property
+    def recipient(self) -> Recipient:
+        """Who gets what is sent."""
+        return recipient_of(self._target)
 
     @contextmanager
     def borrow(self) -> Iterator[Target]:

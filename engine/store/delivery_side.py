@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from engine.store import statements
 from engine.store.encoding import delivery_from_row, storable
-from engine.store.model import Backlog, Delivery, Hold
+from engine.store.model import NONE_THE_SAME, Backlog, Delivery, Hold
 from engine.store.side import Side
 
 #: The row of `meta` with the instant at which an engine last said that it runs.
@@ -75,19 +76,26 @@ class DeliverySide(Side):
         target_id: str,
         heir_ids: Sequence[str],
         *,
+        same: Mapping[str, Collection[str]] = NONE_THE_SAME,
         exclude: Collection[int] = (),
         limit: int = 500,
     ) -> int:
         """Pass at most `limit` waiting deliveries of a target to each of its heirs; their number.
 
-        An heir that has the alert already, in whatever state, does not get it again.
+        `same` has the targets that reach the same recipient as an heir, by the heir's id. Who has
+        the alert already, in whatever state and by whichever of them, does not get it again.
         """
         ids = self._waiting_ids(target_id, None, exclude, limit)
         if not ids:
             return 0
         now_us = self._now_us()
         rows = [
-            {"delivery_id": each, "heir_id": heir, "now_us": now_us}
+            {
+                "delivery_id": each,
+                "heir_id": heir,
+                "same": json.dumps([*same.get(heir, ())]),
+                "now_us": now_us,
+            }
             for each in ids
             for heir in heir_ids
         ]

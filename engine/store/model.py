@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 from channels.alert import Alert
 
@@ -21,6 +24,10 @@ class OpenMode(StrEnum):
 
     ENGINE = "engine"
     TOOL = "tool"
+
+
+#: Of several targets, none reaches the recipient of another.
+NONE_THE_SAME: Final[Mapping[str, Collection[str]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,10 @@ INSERT INTO deliveries (
     waiting_since_us, changed_us
 )
 SELECT alert_id, channel, :heir_id, 'waiting', priority_rank, 0, '', '', waiting_since_us, :now_us
-FROM deliveries WHERE delivery_id = :delivery_id AND state = 'waiting'
+FROM deliveries AS given WHERE delivery_id = :delivery_id AND state = 'waiting' AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS other WHERE other.alert_id = given.alert_id
+    AND other.target_id IN (SELECT value FROM json_each(:same))
+)
 ON CONFLICT (alert_id, target_id) DO NOTHING
 """
 DELETE_WAITING: Final = """

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol, Self
 
 from engine.store.model import (
+    NONE_THE_SAME,
     AlertFilter,
     Backlog,
     Delivery,
@@ -110,13 +111,15 @@ class DeliveryStore(Protocol):
         target_id: str,
         heir_ids: Sequence[str],
         *,
+        same: Mapping[str, Collection[str]] = NONE_THE_SAME,
         exclude: Collection[int] = (),
         limit: int = 500,
     ) -> int:
         """Pass at most `limit` waiting deliveries of a target to each of its heirs; their number.
 
-        An heir that has the alert already, in whatever state, does not get it again. Call again
-        until 0.
+        `same` has the targets that reach the same recipient as an heir, by the heir's id. Who has
+        the alert already, in whatever state and by whichever of them, does not get it again. Call
+        again until 0.
         """
 
     def hold(self, target_id: str, channel: str, reason: str, detail: str, since_us: int) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from engine.event import make_event
 from engine.in_force import longest_cooldown, ready, row_counts, targets_of
-from engine.rules import RuleSet
+from engine.rules import RuleSet, load_rules
+from tests.support.avro import plate_schema
 from tests.support.rule_files import load_text
 from tests.unit.plate import plate_event
 
@@ -55,3 +56,41 @@ watchlists: {stolen: stolen.csv}
 rules: [{id: a, when: 'plate.normalized_text in watchlist("stolen")', notify: []}]
 """
     assert row_counts(load_text(text, tmp_path)) == {"stolen": 2}
+
+
+SHARED = """
+notifications:
+  email:
+    enabled: true
+    smtp_host: mail.example.org
+    username: alerts@example.org
+    password: hush
+    recipients: [Alice@example.org, bob@example.org]
+channels:
+  night: mailtos://u:p@MAIL.example.org/?from=n@example.org&to=alice@example.org,eve@example.org
+  other: mailtos://u:p@other.example.org:587/?from=night@example.org&to=alice@example.org
+  hook:
+    - https://h.example.org/x
+    - https://H.example.org/x
+    - {url: https://h.example.org/x, method: PUT}
+rules:
+  - {id: all, name: A, when: true, notify: [night, email, other, hook]}
+  - {id: one, name: O, when: true, notify: [email]}
+"""
+
+
+def test_one_recipient_in_two_channels_of_a_rule_gets_one_message(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(SHARED)
+    in_force = ready(load_rules([tmp_path], plate_schema(), {}))
+    assert [target_id for _, target_id in in_force.routes["all"]] == [
+        "night:alice@example.org",
+        "night:eve@example.org",
+        "email:bob@example.org",
+        "other:alice@example.org",
+        "hook:h.example.org",
+        "hook:h.example.org-3",
+    ]
+    assert [target_id for _, target_id in in_force.routes["one"]] == [
+        "email:Alice@example.org",
+        "email:bob@example.org",
+    ]

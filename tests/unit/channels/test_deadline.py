@@ -161,6 +161,12 @@ def test_a_mail_server_may_take_its_time_with_a_mail(serve: Serve) -> None:
     assert target_of(f"mailto://{LOOPBACK}:{server.port}{MAIL}").send(alert(), "key") == SENT
 
 
+def test_half_an_answer_to_a_login_is_no_message(serve: Serve) -> None:
+    server = serve(http(HEADERS, then=[b'{"access_token": "']))
+    address = f"matrix://user:word@{LOOPBACK}:{server.port}/%23room"
+    assert target_of(address).send(alert(), "key").status is Status.UNAVAILABLE
+
+
 @pytest.mark.parametrize("scheme", ["http", "json"])
 def test_hints_before_the_answer_are_no_answer(scheme: str, serve: Serve) -> None:
     hints = b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"

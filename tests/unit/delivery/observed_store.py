@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from engine.errors import StoreUnavailableError
 from engine.store import Backlog, Delivery, DeliveryState, Hold, Store, StoredDelivery
+from engine.store.model import NONE_THE_SAME
 from tests.unit.delivery.manual_clock import PATIENCE_SECONDS
 
 Answer = TypeVar("Answer")
@@ -82,11 +83,14 @@ class ObservedStore:
         target_id: str,
         heir_ids: Sequence[str],
         *,
+        same: Mapping[str, Collection[str]] = NONE_THE_SAME,
         exclude: Collection[int] = (),
         limit: int = 500,
     ) -> int:
         return self._write(
-            lambda: self.store.hand_over(target_id, heir_ids, exclude=exclude, limit=limit)
+            lambda: self.store.hand_over(
+                target_id, heir_ids, same=same, exclude=exclude, limit=limit
+            )
         )
 
     def hold(self, target_id: str, channel: str, reason: str, detail: str, since_us: int) -> None:

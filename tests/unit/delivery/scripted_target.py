@@ -39,6 +39,7 @@ class ScriptedTarget:
     ) -> None:
         self.target_id = name
         self.channel = name.partition("/")[0]
+        self.recipient: tuple[str, ...] = ()
         self.concurrency = concurrency
         self.script = script
         self.calls: list[Call] = []

@@ -124,6 +124,21 @@ def test_what_waited_for_a_misconfigured_channel_passes_to_each_of_its_targets_o
     assert watched.staffed.acquire(timeout=10.0)
 
 
+def test_what_waited_for_a_misconfigured_channel_reaches_nobody_who_has_it_by_another(
+    watched: Watched,
+) -> None:
+    stage, copy = watched.stage, ScriptedTarget("copy/bob")
+    bob = ScriptedTarget(BOB)
+    copy.recipient = bob.recipient = ("mail", "bob@example.org")
+    watched.roster.add({BOB: bob, copy.target_id: copy})
+    has_it = stage.store_only(copy.target_id, stand_in_id("mail"))
+    new = stage.store_only(stand_in_id("mail"))
+    watched.thread.start()
+    stage.store.await_that(lambda: not stage.states(stand_in_id("mail")))
+    assert stage.states(BOB) == {new: DeliveryState.WAITING}
+    assert stage.states(ANN).keys() == {has_it, new}
+
+
 def test_a_misconfigured_channel_keeps_what_waits_for_its_other_targets_for_hold_seconds(
     watched: Watched,
 ) -> None:

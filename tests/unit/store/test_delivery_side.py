@@ -215,6 +215,25 @@ def test_an_heir_that_had_the_alert_does_not_get_it_again(
     assert store.backlogs() == []
 
 
+def test_an_heir_whose_recipient_has_the_alert_by_another_target_does_not_get_it_again(
+    store: SqliteStore, samples: Samples
+) -> None:
+    store.save([samples.new("mail/?", "copy/ann"), samples.new("mail/?")])
+    ann = ["mail/ann", "copy/ann", "mail/ann-2"]
+    same = {"mail/ann": ann, "mail/ann-2": ann}
+    assert store.hand_over("mail/?", ["mail/ann", "mail/ann-2", "mail/bob"], same=same) == 2
+    found = {
+        target: [each.alert.alert_id for each in store.waiting(target, 9)]
+        for target in ("copy/ann", "mail/ann", "mail/ann-2", "mail/bob")
+    }
+    assert found == {
+        "copy/ann": ["alert-00001"],
+        "mail/ann": ["alert-00002"],
+        "mail/ann-2": [],
+        "mail/bob": ["alert-00001", "alert-00002"],
+    }
+
+
 def test_what_is_in_hand_and_what_is_beyond_the_limit_is_not_handed_over(
     store: SqliteStore, samples: Samples
 ) -> None:

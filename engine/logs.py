@@ -8,8 +8,8 @@ logged, with the values of that moment, and written by a thread of their own.
 from __future__ import annotations
 
 import atexit
-import io
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -37,8 +37,8 @@ def configure_logs(
     second for lines that are not written yet.
     """
     global _writer
-    # A process that was started without one has None.
-    stream = stream or sys.stderr or io.StringIO()
+    # A process that was started without one has None, and nobody reads what it says.
+    stream = stream or sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
     writer = _writer = LogWriter(stream, _tell_of_lost_lines)
     atexit.register(writer.flush)
     is_console = log_format == "console" or (log_format == "auto" and stream.isatty())

@@ -188,6 +188,7 @@ class Loop:
         if now < self._lag_due:
             return
         self._lag_due = now + LAG_SECONDS
+        self._metrics.show_gaps(self._consumer.gaps.lost, self._consumer.gaps.cut)
         lags = {(topic, str(number)): lag for (topic, number), lag in self._consumer.lag().items()}
         for handed_over in self._measured - lags.keys():
             self._metrics.consumer_lag.remove(*handed_over)

@@ -105,6 +105,16 @@ class Metrics:
         self.consumer_lag = make.gauge(
             "consumer_lag_records", "Records not read yet", "topic", "partition"
         )
+        self.records_lost = make.counter(
+            "records_lost", "Records that were deleted before they were read", "topic", "partition"
+        )
+        self.partitions_cut = make.counter(
+            "partitions_cut",
+            "Times that a partition ended before the next offset and was read from its start",
+            "topic",
+            "partition",
+        )
+        self._gaps: dict[tuple[Counter, str, str], int] = {}
         self.heartbeat_age = make.gauge(
             "heartbeat_age_seconds", "How long the thread has been at its step", "thread"
         )
@@ -196,6 +206,16 @@ class Metrics:
         )
         self._lost_lines = 0
         self._lost_lines_lock = threading.Lock()
+
+    def show_gaps(
+        self, lost: Mapping[tuple[str, int], int], cut: Mapping[tuple[str, int], int]
+    ) -> None:
+        """Count what was lost and cut, so often since the start, by topic and partition."""
+        for counter, totals in ((self.records_lost, lost), (self.partitions_cut, cut)):
+            for (topic, number), total in totals.items():
+                key = (counter, topic, str(number))
+                counter.labels(*key[1:]).inc(total - self._gaps.get(key, 0))
+                self._gaps[key] = total
 
     def show_lost_lines(self, total: int) -> None:
         """Count the lines that were lost, so many since the start of the process."""

@@ -19,11 +19,12 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from engine.errors import StreamError
 from engine.settings import Settings
+from engine.stream.gaps import Gaps
 from engine.stream.message import read_message
 from engine.stream.offsets import Offsets, Partition
 from engine.stream.options import consumer_options, redact, refused_options
 from engine.stream.record import Record
-from engine.stream.state import BrokerState, StreamState, StreamWatch
+from engine.stream.state import BrokerState, StreamState, StreamWatch, names
 from engine.stream.statistics import Statistics
 
 log = structlog.get_logger(__name__)
@@ -34,12 +35,20 @@ SETTLE_SECONDS: Final = 2.0
 # So long the broker is asked where partitions end that the group has no offset of.
 BEGIN_SECONDS: Final = 5.0
 _CLOSING_POLL_SECONDS: Final = 0.05
+# So long the broker is asked what it has of a partition, and asked again so much later.
+FIRST_OFFSET_SECONDS: Final = 3.0
+ASK_AGAIN_SECONDS: Final = 1.0
 _ABSENT: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 _DENIED: Final = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 )
+# What AUTO_OFFSET_RESET means for a partition that the group has no offset of.
+_LOGICAL: Final = {
+    "earliest": confluent_kafka.OFFSET_BEGINNING,
+    "latest": confluent_kafka.OFFSET_END,
+}
 # Another member has the partition, or will have: its records are delivered again.
 _REBALANCED: Final = (
     KafkaError.REBALANCE_IN_PROGRESS,
@@ -75,6 +84,12 @@ class Consumer:
         self._trouble = ""
         self._fatal = ""
         self._told: set[int] = set()
+        self._gaps = Gaps()
+        # Partitions that librdkafka does not read, for want of an offset that the broker has, and
+        # the offset that it has not: None where the group has none at all.
+        self._adrift: dict[Partition, int | None] = {}
+        self._ask_at = 0.0
+        self._begin_at = _LOGICAL[settings.auto_offset_reset]
         self._is_closed = False
         self._begins_at_end = settings.auto_offset_reset == "latest"
         options = consumer_options(settings) | {
@@ -171,6 +186,11 @@ class Consumer:
         assigned = self.state.partitions
         return {partition: lag for partition, lag in self._lag.items() if partition in assigned}
 
+    @property
+    def gaps(self) -> Gaps:
+        """What the broker no longer had when it was to be read."""
+        return self._gaps
+
     def close(self, timeout_seconds: float = CLOSE_SECONDS) -> None:
         """Commit what is settled and leave the group, within `timeout_seconds`.
 
@@ -205,6 +225,7 @@ class Consumer:
 
     def _receive(self, max_records: int, timeout_seconds: float) -> list[Record]:
         self._send(self._offsets.take())
+        self._find_places()
         first = self._await_message(timeout_seconds)
         messages: Sequence[Message] = () if first is None else (first,)
         if first is not None and max_records > 1:
@@ -219,6 +240,8 @@ class Consumer:
                 self._watch.permitted(records[-1].topic)
             elif _is_end(error):
                 self._on_end(message)
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+                self._on_no_offset(message)
             else:
                 self._on_message_error(error, message.topic() or "")
         if self._fatal:
@@ -248,6 +271,56 @@ class Consumer:
 
     def _is_halted(self, partition: TopicPartition) -> bool:
         return (partition.topic, partition.partition) in self._halted
+
+    def _on_no_offset(self, message: Message) -> None:
+        """The broker lacks the offset of a partition, or the group has none; it is not read now."""
+        topic, number = message.topic(), message.partition()
+        if topic is not None and number is not None:
+            self._adrift[topic, number] = message.offset()
+
+    def _find_places(self) -> None:
+        """Read partitions that are adrift where there is something to read."""
+        if not self._adrift or self._timer() < self._ask_at:
+            return
+        assigned = self.state.partitions
+        self._adrift = {each: at for each, at in self._adrift.items() if each in assigned}
+        new = [each for each, offset in self._adrift.items() if offset is None]
+        if new:
+            log.info(
+                "partitions.new", partitions=names(new), reset=self._settings.auto_offset_reset
+            )
+        try:
+            for partition, offset in tuple(self._adrift.items()):
+                if offset is None:
+                    self._read_from(partition, self._begin_at)
+                else:
+                    self._skip_gap(partition, offset)
+                del self._adrift[partition]
+        except KafkaException as error:
+            # The broker went away meanwhile: the others would wait as long.
+            self._ask_at = self._timer() + ASK_AGAIN_SECONDS
+            self._tell_once(error.args[0], "stream.error")
+
+    def _skip_gap(self, partition: Partition, offset: int) -> None:
+        first, end = self._client.get_watermark_offsets(
+            TopicPartition(*partition), timeout=FIRST_OFFSET_SECONDS, cached=False
+        )
+        # Never at the end, whatever AUTO_OFFSET_RESET says: what is there was not read yet.
+        self._read_from(partition, first)
+        self._gaps.note(partition, offset, first, end)
+        # Committed at once, or the same gap would be found at the next start.
+        self._offsets.forget([partition])
+        self._offsets.settle(partition, first)
+
+    def _read_from(self, partition: Partition, offset: int) -> None:
+        place = [TopicPartition(*partition, offset)]
+        # A partition that is adrift can't be sought in.
+        self._client.incremental_unassign(place)
+        self._client.incremental_assign(place)
+        if self.state.is_paused or partition in self._halted:
+            self._client.pause(place)
+        else:
+            self._client.resume(place)
 
     def _send(self, offsets: Mapping[Partition, int]) -> None:
         if not offsets:
@@ -290,6 +363,7 @@ class Consumer:
             client.pause(partitions)
         else:
             client.resume(partitions)
+        self._gaps.expect(_partitions(partitions))
         self._watch.joined(_partitions(partitions))
         for place, offset in begun.items():
             self._offsets.settle(place, offset)

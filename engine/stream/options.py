@@ -84,7 +84,9 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
         **given,
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         "group.id": settings.kafka_group_id,
-        "auto.offset.reset": settings.auto_offset_reset,
+        # The consumer goes by AUTO_OFFSET_RESET itself: librdkafka would skip what the broker no
+        # longer has without a word.
+        "auto.offset.reset": "error",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         # Says where a partition ends, behind what a transaction leaves there and nobody can read.

@@ -106,7 +106,7 @@ class StreamWatch:
         for topic in sorted(topics & self.state.missing_topics):
             log.info("topic.found", topic=topic)
         if new:
-            log.info("partitions.assigned", partitions=_names(new))
+            log.info("partitions.assigned", partitions=names(new))
         is_solved = self._problem_topic == "" or self._problem_topic in topics
         self._set(
             has_joined=True,
@@ -118,13 +118,13 @@ class StreamWatch:
     def handed_over(self, partitions: Iterable[Partition]) -> None:
         """The group gives these partitions to other members."""
         old = frozenset(partitions)
-        log.info("partitions.handed_over", partitions=_names(old))
+        log.info("partitions.handed_over", partitions=names(old))
         self._set(partitions=self.state.partitions - old)
 
     def dropped_out(self, partitions: Iterable[Partition]) -> None:
         """The group did without us for too long, and took these partitions."""
         old = frozenset(partitions)
-        log.warning("partitions.lost", partitions=_names(old))
+        log.warning("partitions.lost", partitions=names(old))
         self._set(has_joined=False, partitions=self.state.partitions - old)
 
     def paused(self, is_paused: bool) -> None:
@@ -158,5 +158,6 @@ class StreamWatch:
                 self._on_state(state)
 
 
-def _names(partitions: Iterable[Partition]) -> list[str]:
+def names(partitions: Iterable[Partition]) -> list[str]:
+    """The partitions as a log line shows them, in their order."""
     return [f"{topic}/{number}" for topic, number in sorted(partitions)]

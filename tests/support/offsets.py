@@ -32,6 +32,19 @@ def unread(bootstrap_servers: str, group: str, topic: str) -> int:
         consumer.close()
 
 
+def commit(bootstrap_servers: str, group: str, topic: str, offset: int, partition: int = 0) -> None:
+    """Set the offset of a group that has no member, whether or not there is such a record."""
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap_servers, "group.id": group, "enable.auto.commit": False}
+    )
+    try:
+        # Asking first, it waits until the group's broker is up.
+        _committed(consumer, [TopicPartition(topic, partition)])
+        consumer.commit(offsets=[TopicPartition(topic, partition, offset)], asynchronous=False)
+    finally:
+        consumer.close()
+
+
 def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
     deadline = time.monotonic() + CALL_SECONDS
     while True:

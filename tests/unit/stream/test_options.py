@@ -31,7 +31,7 @@ def test_offsets_are_ours_and_partitions_move_cooperatively() -> None:
     assert options["partition.assignment.strategy"] == "cooperative-sticky"
     assert options["bootstrap.servers"] == "localhost:1"
     assert options["group.id"] == "alpr-alert-engine"
-    assert options["auto.offset.reset"] == "earliest"
+    assert options["auto.offset.reset"] == "error"
 
 
 def test_session_is_six_seconds_unless_set_and_heartbeats_follow_it() -> None:

@@ -34,7 +34,10 @@ class WriterSchemas(Protocol):
         """
 
     def ask_again(self, name: SchemaName, seconds: float) -> WriterSchema:
-        """The same, asked for again, and the same for `seconds`; errors as `writer_schema`."""
+        """The schema, of which the registry was asked again; errors as `writer_schema`.
+
+        RegistryUnavailableError also where it has not given the same one for `seconds`.
+        """
 
 
 class Decoder:
@@ -128,10 +131,8 @@ class Decoder:
             reader = self._reader_of(mark, name, writer)
             values = _read(reader, value[start:], name)
         except DecodeError:
-            if self._registry.ask_again(name, MISFIT_SECONDS) != writer:
-                raise RegistryUnavailableError(
-                    f"schema {name}: the schema registry gave another one when it was asked again"
-                ) from None
+            # Raises in its turn until the registry is believed, or gives another schema.
+            self._registry.ask_again(name, MISFIT_SECONDS)
             raise
         self._readers[mark], self._writers[mark] = reader, writer
         return values

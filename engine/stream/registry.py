@@ -153,8 +153,8 @@ class SchemaRegistry:
         """The schema of this id or GUID, of which the registry was asked again; for a misfit.
 
         It is asked once a minute at most, and more often only until it has given the same answer
-        for `seconds`; then it is believed. Raises as `writer_schema`; until
-        then, RegistryUnavailableError.
+        for `seconds`; then it is believed. Raises as `writer_schema`; until then,
+        RegistryUnavailableError.
         """
         known = self._known.get(name)
         if known is None or known.times == 1 or self._is_due(known, seconds):

@@ -12,9 +12,10 @@ from apprise.plugins.twilio import NotifyTwilio
 from apprise.utils.parse import parse_emails, parse_list, parse_phone_no
 
 from channels.identity import hashed, target_id
+from channels.login import Doubt as LoginDoubt
+from channels.login import settle_login
 from channels.mail_plugin import NotifyEmail
 from channels.mail_security import APPRISE_MODES, Doubt, mail_doubts
-from channels.ntfy import TOKEN_DOUBT, take_token
 from channels.plugins import make_plugin, plugin_class, read_url
 from channels.recipients import RecipientError, mail_address, phone_number
 from channels.render import Style
@@ -47,7 +48,7 @@ class Recipient:
     plugin: NotifyBase = field(repr=False)
     style: Style
     parts: tuple[str, ...]
-    doubts: tuple[tuple[str, str], ...] = ()
+    doubts: tuple[LoginDoubt, ...] = ()
 
     def target_id(self, channel: str) -> str:
         """The target's id in this channel."""
@@ -57,7 +58,7 @@ class Recipient:
 def service_recipients(url: str, path: Path) -> list[Recipient]:
     """Every recipient of an Apprise URL; ChannelError where one is unusable or none is left."""
     keywords = read_url(url, path)
-    is_token = take_token(keywords)
+    doubts = settle_login(keywords)
     kind = plugin_class(str(keywords["schema"]))
     if issubclass(kind, NotifyEmail):
         return _mail(kind, keywords, path)
@@ -65,7 +66,6 @@ def service_recipients(url: str, path: Path) -> list[Recipient]:
         return _twilio(kind, keywords, path)
     if issubclass(kind, NotifySlack):
         return _slack(kind, keywords, path)
-    doubts = (TOKEN_DOUBT,) if is_token else ()
     return [replace(each, doubts=doubts) for each in _other(kind, keywords, path)]
 
 

@@ -11,6 +11,7 @@ from channels.block import Block
 from channels.deadline import DEFAULT_TIMEOUT_SECONDS
 from channels.identity import target_id
 from channels.known_services import find_service
+from channels.login import HEADER_DOUBT, NO_PASSWORD_DOUBT, has_authorization
 from channels.redact import SECRET_NAME, is_token, remember, url_secrets
 from channels.trust import doubt_unverified, has_trust, read_trust, refuse_without_tls
 from channels.variables import Path
@@ -50,11 +51,14 @@ def read_settings(block: Block, url: str) -> WebhookSettings:
         refuse_without_tls(block)
     elif trust is False:
         doubt_unverified(block, "verify")
+    headers = _headers(block)
+    if has_authorization(headers) and _has_login(url):
+        block.doubt(*HEADER_DOUBT, "headers")
     return WebhookSettings(
         trust=trust,
         url=url,
         method=block.choice("method", "POST", ("POST", "PUT")),
-        headers=_headers(block),
+        headers=headers,
         timeout_seconds=read_timeout(block),
         secret=block.text("secret", is_secret=True) or "",
         concurrency=block.whole("concurrency", DEFAULT_CONCURRENCY, 1, MAX_CONCURRENCY),
@@ -77,6 +81,8 @@ def check_url(block: Block, url: str, *path: str | int) -> str:
         block.fault("this is not a URL of http:// or https://", "write https://…", *path)
         return ""
     remember(url_secrets(url))
+    if parts.username and parts.password is None:
+        block.doubt(*NO_PASSWORD_DOUBT, *path)
     _check_service(block, url, path)
     return f"{host}:{port}" if port else host
 
@@ -95,6 +101,13 @@ def _check_service(block: Block, url: str, path: Path) -> None:
     else:
         what = f"this is not the whole URL of a webhook of {found.service}"
         block.fault(what, f"write it whole, like {found.remedy}", *path)
+
+
+def _has_login(url: str) -> bool:
+    try:
+        return urlsplit(url).password is not None
+    except ValueError:
+        return False
 
 
 def _is_host(host: str) -> bool:

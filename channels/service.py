@@ -12,9 +12,10 @@ from apprise.plugins.twilio import NotifyTwilio
 from apprise.utils.parse import parse_list
 
 from channels.identity import first_of_each, hashed, target_id
+from channels.login import Doubt as LoginDoubt
+from channels.login import settle_login
 from channels.mail_plugin import NotifyEmail
 from channels.mail_security import APPRISE_MODES, Doubt, mail_doubts
-from channels.ntfy import TOKEN_DOUBT, take_token
 from channels.plugins import make_plugin, plugin_class, read_url
 from channels.recipients import (
     RecipientError,
@@ -61,7 +62,7 @@ class Recipient:
     style: Style
     parts: tuple[str, ...]
     same: tuple[str, ...] = field(repr=False)
-    doubts: tuple[tuple[str, str], ...] = ()
+    doubts: tuple[LoginDoubt, ...] = ()
 
     def target_id(self, channel: str) -> str:
         """The target's id in this channel."""
@@ -74,7 +75,7 @@ def service_recipients(url: str, path: Path, country: str = "") -> list[Recipien
     Raises ChannelError where one is unusable or none is left.
     """
     keywords = read_url(url, path)
-    is_token = take_token(keywords)
+    doubts = settle_login(keywords)
     kind = plugin_class(str(keywords["schema"]))
     if issubclass(kind, NotifyEmail):
         return _mail(kind, keywords, path)
@@ -82,7 +83,6 @@ def service_recipients(url: str, path: Path, country: str = "") -> list[Recipien
         return _twilio(kind, keywords, path, country)
     if issubclass(kind, NotifySlack):
         return _slack(kind, keywords, path)
-    doubts = (TOKEN_DOUBT,) if is_token else ()
     return [replace(each, doubts=doubts) for each in _other(kind, keywords, path, country)]
 
 

@@ -59,6 +59,7 @@ class ArchiveSide(Side):
     ) -> Redelivery:
         """Open deliveries again and release the holds of their targets.
 
+        A dead one keeps its id; one of `alert_ids` that was sent is repeated under a new one.
         Without `alert_ids` in transactions of some hundred: after a failure call it again.
         """
         parameters: dict[str, Any] = {
@@ -87,6 +88,7 @@ class ArchiveSide(Side):
             for alert_id in alert_ids:
                 parameters["alert_id"] = alert_id
                 reopened += cursor.execute(statements.REOPEN_ALERT, parameters).rowcount
+                reopened += cursor.execute(statements.REPEAT_SENT, parameters).rowcount
                 released += cursor.execute(statements.RELEASE_ALERT, parameters).rowcount
             cursor.execute(statements.COUNT_REDELIVERY)
         return Redelivery(reopened, released)

@@ -166,7 +166,20 @@ FROM deliveries WHERE alert_id = :alert_id ORDER BY delivery_id
 REOPEN_ALERT: Final = """
 UPDATE deliveries SET state = 'waiting', tries = 0, waiting_since_us = :now_us, changed_us = :now_us
 WHERE alert_id = :alert_id AND (:channel = '' OR channel = :channel)
-    AND (state = 'dead' OR state = 'sent') AND changed_us >= :since_us
+    AND state = 'dead' AND changed_us >= :since_us
+"""
+# As a new delivery in the place of the one before: a receiver that remembers that one's id has done
+# with it, and would drop what somebody asks for once more.
+REPEAT_SENT: Final = """
+INSERT OR REPLACE INTO deliveries (
+    alert_id, channel, target_id, state, priority_rank, tries, reason, detail,
+    waiting_since_us, changed_us
+)
+SELECT alert_id, channel, target_id, 'waiting', priority_rank, 0, '', '', :now_us, :now_us
+FROM deliveries
+WHERE alert_id = :alert_id AND (:channel = '' OR channel = :channel)
+    AND state = 'sent' AND changed_us >= :since_us
+ORDER BY delivery_id
 """
 REOPEN_DEAD: Final = """
 UPDATE deliveries SET state = 'waiting', tries = 0, waiting_since_us = :now_us, changed_us = :now_us

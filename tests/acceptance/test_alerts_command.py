@@ -57,9 +57,12 @@ def test_a_dead_delivery_is_sent_after_a_redelivery(gate: Gate) -> None:
         gate.hook.wait_for(2)
         sent = await_state(gate, plate, "sent")
         assert sent["alert_id"] == dead["alert_id"]
+        assert redeliver(gate, dead["alert_id"][:8]) == "deliveries opened: 1, holds released: 0"
+        gate.hook.wait_for(3)
         assert engine.stop() == 0
-    first, second = (request.headers["idempotency-key"] for request in gate.hook.requests.all())
-    assert first == second
+    keys = [request.headers["idempotency-key"] for request in gate.hook.requests.all()]
+    # What was sent is asked for once more: a receiver must not take it for a repetition.
+    assert keys[0] == keys[1] != keys[2]
 
 
 def await_held(engine: EngineProcess, count: int) -> None:

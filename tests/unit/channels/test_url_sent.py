@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 from channels.alert import SENT
+from channels.login import HEADER_DOUBT, NO_PASSWORD_DOUBT
 from channels.spec import url_targets
 from channels.target import AppriseTarget
 from engine.errors import ChannelError
@@ -137,6 +139,7 @@ def test_a_token_of_ntfy_is_sent_as_one_and_doubted_where_it_does_not_look_it(
     [
         ("ntfy://joe:pw@${HOST}/plates", "Basic am9lOnB3"),
         ("ntfy://joe@${HOST}/plates?auth=token", "Bearer joe"),
+        ("ntfy://joe@${HOST}/plates?auth=basic", "Basic am9lOg=="),
         ("ntfy://${HOST}/plates?token=abc%2540d", "Bearer abc%40d"),
     ],
 )
@@ -145,3 +148,47 @@ def test_what_an_ntfy_url_says_of_its_login_stays(
 ) -> None:
     assert send(url, {"HOST": f"127.0.0.1:{http_receiver.port}"}) == []
     assert http_receiver.wait_for(1)[0].headers["authorization"] == authorization
+
+
+@pytest.mark.parametrize(
+    ("definition", "authorization", "what"),
+    [
+        (
+            {"url": "http://joe:pw@HOST/x", "headers": {"authorization": "Bearer t"}},
+            "Basic am9lOnB3",
+            HEADER_DOUBT,
+        ),
+        ("json://joe:pw@HOST/x?+Authorization=Bearer%20t", "Basic am9lOnB3", HEADER_DOUBT),
+        ("xml://joe@HOST/x?+AUTHORIZATION=Bearer%20t", "Basic am9lOg==", HEADER_DOUBT),
+        ("form://joe@HOST/x", "Basic am9lOg==", None),
+        ("http://joe:@HOST/x", "Basic am9lOg==", None),
+        ("http://joe@HOST/x", None, NO_PASSWORD_DOUBT),
+        (
+            {"url": "http://HOST/x", "headers": {"Authorization": "Bearer t"}},
+            "Bearer t",
+            None,
+        ),
+        (
+            {"url": "http://joe@HOST/x", "headers": {"Authorization": "Bearer t"}},
+            "Bearer t",
+            NO_PASSWORD_DOUBT,
+        ),
+        ("json://HOST/x?+Authorization=Bearer%20t", "Bearer t", None),
+    ],
+)
+def test_of_two_logins_check_says_which_is_sent(
+    http_receiver: HttpReceiver,
+    definition: str | dict[str, Any],
+    authorization: str | None,
+    what: tuple[str, str] | None,
+) -> None:
+    host = f"127.0.0.1:{http_receiver.port}"
+    if isinstance(definition, str):
+        given: object = definition.replace("HOST", host)
+    else:
+        given = {**definition, "url": definition["url"].replace("HOST", host)}
+    doubts: list[ChannelError] = []
+    (target,) = url_targets("ops", given, {}, doubts=doubts).whole()
+    assert target.send(alert(), "k") == SENT
+    assert http_receiver.wait_for(1)[0].headers.get("authorization") == authorization
+    assert [(doubt.what, doubt.remedy) for doubt in doubts] == ([what] if what else [])

@@ -100,6 +100,25 @@ def test_a_sent_delivery_is_opened_again_when_its_alert_is_named(store: SqliteSt
     assert len(store.waiting("mail/ann", 9)) == 1
 
 
+def test_what_was_sent_is_repeated_under_a_new_id_and_what_is_dead_keeps_its_own(
+    store: SqliteStore, samples: Samples, clock: Clock
+) -> None:
+    store.save([samples.new("hook/a", "hook/b", "hook/c"), samples.new("hook/a")])
+    sent, dead, waiting = (store.waiting(f"hook/{name}", 1)[0] for name in "abc")
+    store.mark_sent(sent.delivery_id)
+    store.mark_dead(dead.delivery_id, "timeout")
+    clock.seconds += 60
+    assert store.redeliver([sent.alert.alert_id]).reopened == 2
+    others, again = store.waiting("hook/a", 9)
+    assert again.delivery_id not in {sent.delivery_id, others.delivery_id, waiting.delivery_id}
+    assert (again.alert, again.tries, again.waiting_since_us) == (sent.alert, 0, clock.us)
+    assert store.waiting("hook/b", 9)[0].delivery_id == dead.delivery_id
+    assert store.waiting("hook/c", 9) == [waiting]
+    stored = store.alert(sent.alert.alert_id)
+    assert stored is not None
+    assert len(stored.deliveries) == 3
+
+
 @pytest.mark.usefixtures("three")
 def test_a_redelivery_releases_the_holds_that_it_concerns(store: SqliteStore) -> None:
     for target in ("mail/ann", "mail/bob", "sms/bob"):

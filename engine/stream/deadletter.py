@@ -96,7 +96,8 @@ class DeadLetterProducer:
             # Else the registry is asked for names of subjects that it may not know of.
             conf = {"subject.name.strategy.type": "TOPIC"}
             text = path.read_text(encoding="utf-8")
-            self._serialize = AvroSerializer(self._registry, text, conf=conf)
+            self._make_serializer = partial(AvroSerializer, self._registry, text, conf=conf)
+            self._serialize = self._make_serializer()
         except (OSError, ValueError, TypeError, LookupError) as error:
             raise SchemaError(f"{path}: {error}") from error
         self._producer: Producer | None = None
@@ -189,6 +190,9 @@ class DeadLetterProducer:
             except Exception as error:  # noqa: BLE001
                 is_final = False
                 reason = self._redact(explain(error))
+                # An answer without an id would be kept for ever, by both.
+                self._registry.clear_caches()  # type: ignore[no-untyped-call]
+                self._serialize = self._make_serializer()
             if is_final or self._timer() >= deadline or is_late():
                 raise DeadLetterRefused(letters, reason)
             self._opened().poll(_WAIT_SECONDS)

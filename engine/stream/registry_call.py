@@ -13,6 +13,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -43,6 +44,7 @@ class RegistryCall(Generic[_Answer]):
         self._lock = threading.Lock()
         self._connections: list[socket.socket] = []
         self._is_ended = False
+        self._rest: Any = None
         self._thread = threading.Thread(target=self._run, name="registry-call", daemon=True)
         self._thread.start()
 
@@ -64,8 +66,12 @@ class RegistryCall(Generic[_Answer]):
     def end(self) -> None:
         """Give up: what the call is connected to is shut down, and it connects to nothing more."""
         with self._lock:
-            self._is_ended = True
+            is_first, self._is_ended = not self._is_ended, True
             connections, self._connections = self._connections, []
+        if is_first and self._rest is not None:
+            # One that hangs takes all of the time: the next call begins with the next address.
+            first, *others = self._rest.base_urls
+            self._rest.base_urls = [*others, first]
         for connection in connections:
             _shut(connection)
 
@@ -83,8 +89,12 @@ class RegistryCall(Generic[_Answer]):
             for connection in connections:
                 connection.close()
 
-    def begin_request(self, request: Any) -> None:
-        """Watch the connection of this request; RegistryUnavailableError when we gave up."""
+    def begin_request(self, rest: Any, request: Any) -> None:
+        """Watch the connection of this request; RegistryUnavailableError when we gave up.
+
+        `rest` is what knows the addresses that are asked in turn.
+        """
+        self._rest = rest
         if self._is_ended:
             raise RegistryUnavailableError(NO_WHOLE_ANSWER)
         # A connection that was kept from an earlier call would be none of ours.
@@ -121,7 +131,7 @@ def bound(client: SchemaRegistryClient) -> SchemaRegistryClient:
     # Where a token is fetched first, its server is talked to by a session of its own.
     token_session = getattr(rest.bearer_field_provider, "client", None)
     for session in filter(None, (rest.session, token_session)):
-        session.event_hooks = {"request": [_begin], "response": [_read]}
+        session.event_hooks = {"request": [partial(_begin, rest)], "response": [_read]}
     return client
 
 
@@ -134,9 +144,9 @@ def answer_within(timeout_seconds: float, ask: Callable[[], _Answer]) -> _Answer
     return call.result()
 
 
-def _begin(request: Any) -> None:
+def _begin(rest: Any, request: Any) -> None:
     if _current.call is not None:
-        _current.call.begin_request(request)
+        _current.call.begin_request(rest, request)
 
 
 def _read(response: Any) -> None:

@@ -28,6 +28,7 @@ from engine.stream.record import Record
 from engine.stream.registry_server import RegistryServer
 from tests.support.kafka import Broker
 from tests.support.mock_cluster import PRODUCE, MockCluster
+from tests.support.odd_registry import Oddity, OddRegistry
 from tests.support.stream import read, stream_settings, unique
 
 RECORD = Record("plates", 1, 42, 1_766_678_400_123, b"\xffcam", b"\x01\x00\xff", ())
@@ -250,3 +251,16 @@ def test_a_site_with_an_event_schema_alone_has_our_schema_of_dead_letters(
     tmp_path: Path, registry: RegistryServer
 ) -> None:
     DeadLetterProducer(settings_of("localhost:1", registry, schemas_path=tmp_path)).close()
+
+
+@pytest.mark.parametrize("oddity", [Oddity.OTHER_SCHEMA, Oddity.EMPTY, Oddity.A_LIST])
+def test_registry_that_gave_no_id_once_is_asked_again(cluster: MockCluster, oddity: Oddity) -> None:
+    with OddRegistry(oddity) as odd:
+        producer = DeadLetterProducer(settings_of(cluster.bootstrap_servers, odd))
+        with pytest.raises(DeadLetterRefused) as caught:
+            producer.publish([letter()], timeout_seconds=0.1)
+        odd.oddity = None
+        producer.publish(caught.value.letters)
+        producer.close()
+        (arrived,) = read_letters(cluster.bootstrap_servers, odd, "alpr.dlq", 1)
+        assert recover(decode(odd, arrived)) == RECORD

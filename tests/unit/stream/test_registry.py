@@ -23,7 +23,9 @@ from engine.stream.registry import (
     UnknownSchemaError,
     WriterSchema,
 )
+from engine.stream.registry_call import DEADLINE_SECONDS
 from engine.stream.registry_server import RegistryServer
+from tests.support.odd_registry import Oddity, OddRegistry
 
 SCHEMA = '{"type": "string"}'
 PASSWORD = "s3cret@/#?%41&"
@@ -392,3 +394,23 @@ def test_an_error_that_echoes_the_password_is_redacted() -> None:
         error = _failure(server.url.replace("://", f"://{LOGIN}"))
     assert "HTTP 500, 50001: can't serve" in str(error)
     assert "s3cret" not in str(error)
+
+
+@pytest.mark.parametrize("oddity", [Oddity.MUTE, Oddity.DRIPPING_BODY])
+def test_the_next_address_is_asked_when_one_never_ends(
+    server: RegistryServer, timer: Timer, oddity: Oddity
+) -> None:
+    schema_id = server.register("t-value", SCHEMA)
+    with OddRegistry(oddity) as odd:
+        registry = SchemaRegistry(
+            f"{odd.url},{server.url}", {**QUICK, "timeout": "60"}, timer=timer, patience_seconds=0
+        )
+        with pytest.raises(RegistryUnavailableError):
+            registry.writer_schema(schema_id)
+        assert odd.begun.wait(ANSWER_SECONDS)
+        timer.now += DEADLINE_SECONDS
+        with pytest.raises(RegistryUnavailableError):
+            registry.writer_schema(schema_id)
+        assert ask(registry, timer, schema_id).text == SCHEMA
+        odd.oddity = None
+        registry.close()

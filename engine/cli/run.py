@@ -7,6 +7,7 @@ import argparse
 import structlog
 
 from channels.redact import redact
+from engine.errors import SettingsError
 from engine.logs import configure_logs, take_over_output
 from engine.service import serve
 from engine.settings import Settings, misspelt_settings
@@ -33,7 +34,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until told to stop."""
-    settings = Settings.from_environment(further=option_problems)
+    try:
+        settings = Settings.from_environment(further=option_problems)
+    except SettingsError:
+        # What is wrong must not wait for a reader either.
+        configure_logs("INFO", "auto", redact=redact)
+        take_over_output(redact)
+        raise
     configure_logs(settings.log_level, settings.log_format, redact=redact)
     take_over_output(redact)
     for each in misspelt_settings():

@@ -90,6 +90,12 @@ def test_faults_that_nobody_reads_end_the_start_all_the_same(tmp_path: Path, unr
         assert engine.wait(30.0) == 1
 
 
+def test_settings_that_nobody_reads_about_end_the_start_too(tmp_path: Path, unread: int) -> None:
+    environment = {"BATCH_SIZE": "many", "STATE_URL": "sqlite:///alerts.db"}
+    with EngineProcess(environment, tmp_path, stderr=unread) as engine:
+        assert engine.wait(30.0) == 2
+
+
 def run_script(script: str, stderr: int) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "-c", BEGIN + script],

@@ -179,12 +179,15 @@ def mistakes(site: Site) -> Iterator[tuple[str, str]]:
     done = alert_engine(site.folder, "run", "--strict", variables=variables)
     assert done.status == 1, done.output
     yield "run of wrong rules", done.output
-    with site.start(RULES_PATH="wrong.yaml") as engine:
-        engine.wait_ready()
-        yield from pages(engine)
-        assert engine.stop() == 0
-    assert "rules.last_good" in engine.output
-    yield from logged(engine)
+    # A rule at fault stops the set, a channel at fault is held.
+    (site.folder / "broken.yaml").write_text(f"{wrong}  - {{id: broken, when: plat}}\n")
+    for rules, event in (("broken", "rules.last_good"), ("wrong", "channel.misconfigured")):
+        with site.start(RULES_PATH=f"{rules}.yaml") as engine:
+            engine.wait_ready()
+            yield from pages(engine)
+            assert engine.stop() == 0
+        assert event in engine.output
+        yield from logged(engine)
     protocol = "KAFKA_CONFIG_SECURITY_PROTOCOL"
     for name in (protocol, "SCHEMA_REGISTRY_URL", "STATE_URL", "KAFKA_TOPIC"):
         variables = {**site.environment, name: SECRETS["SASL_PASSWORD"]}

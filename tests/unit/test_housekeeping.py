@@ -50,3 +50,11 @@ def test_a_store_in_trouble_ends_nothing(store: Store) -> None:
     store.close()
     with Housekeeper(store, Metrics(), DAY_SECONDS, 300) as housekeeper:
         housekeeper.tidy()
+
+
+def test_each_round_beats_and_says_what_it_does(store: Store) -> None:
+    housekeeper = Housekeeper(store, Metrics(), DAY_SECONDS, 300)
+    housekeeper.tidy()
+    assert housekeeper.heartbeat.look().stage == "sweeping old rows from the store"
+    housekeeper.tidy()
+    assert housekeeper.heartbeat.look().stage == "counting rows of the store"

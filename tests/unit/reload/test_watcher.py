@@ -377,3 +377,18 @@ def test_with_a_held_channel_rules_still_change_and_no_set_is_kept(
         place.write(PLAIN, "third")
         made.await_ids("third")
         made.await_that(lambda: place.last_good.find() is not None)
+
+
+def test_the_watcher_says_what_it_does_while_it_hangs(watched: Watched, place: RulesPlace) -> None:
+    stages: list[str] = []
+
+    def take(rule_set: RuleSet) -> None:
+        stages.append(watched.watcher.heartbeat.look().stage)
+        watched.used.add(rule_set)
+
+    watched.take = take
+    place.write(PLAIN, "second")
+    watched.await_ids("second")
+    assert stages == ["putting changed rules in force"]
+    looking = "looking for changed rule files and watchlists"
+    watched.await_that(lambda: watched.watcher.heartbeat.look().stage == looking)

@@ -7,6 +7,7 @@ import sys
 from http.client import HTTPConnection, HTTPException
 
 TIMEOUT_SECONDS = 4.0
+MOST_BYTES = 1_000
 DEFAULT_PORT = "8003"
 EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
@@ -20,13 +21,14 @@ def main() -> int:
     )
     try:
         connection.request("GET", "/healthz")
-        status = connection.getresponse().status
+        answer = connection.getresponse()
+        status, body = answer.status, answer.read(MOST_BYTES).decode(errors="replace").strip()
     except (OSError, HTTPException) as error:
         print(f"/healthz on port {port}: {error}")
         return 1
     finally:
         connection.close()
-    print(f"/healthz on port {port}: {status}")
+    print(f"/healthz on port {port}: {status} {body}")
     return 0 if status == 200 else 1
 
 

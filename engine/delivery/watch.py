@@ -56,7 +56,7 @@ class Watch:
         self._token: int | None = None
         self._count_at = timing.monotonic()
         self._counted: set[str] = set()
-        self.heartbeat = Heartbeat()
+        self.heartbeat = Heartbeat(timer=timing.monotonic)
 
     def ask(self) -> None:
         """Something has changed: look now."""

@@ -88,7 +88,7 @@ class Consumer:
         # Partitions that librdkafka does not read, for want of an offset that the broker has, and
         # the offset that it has not: None where the group has none at all.
         self._adrift: dict[Partition, int | None] = {}
-        self._ask_at = 0.0
+        self._ask_at: dict[Partition, float] = {}
         self._begin_at = _LOGICAL[settings.auto_offset_reset]
         self._is_closed = False
         self._begins_at_end = settings.auto_offset_reset == "latest"
@@ -240,7 +240,7 @@ class Consumer:
                 self._watch.permitted(records[-1].topic)
             elif _is_end(error):
                 self._on_end(message)
-            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+            elif _lacks_offset(error):
                 self._on_no_offset(message)
             else:
                 self._on_message_error(error, message.topic() or "")
@@ -253,11 +253,21 @@ class Consumer:
         return records
 
     def _await_message(self, timeout_seconds: float) -> Message | None:
-        """The first message that is no end of a partition, waited for at most so long."""
+        """The first message but ends of partitions and those adrift, waited for at most so long."""
         deadline = time.monotonic() + timeout_seconds
         first = self._client.poll(timeout_seconds)
-        while first is not None and _is_end(first.error()):
-            self._on_end(first)
+        while first is not None:
+            if _is_end(first.error()):
+                self._on_end(first)
+            elif _lacks_offset(first.error()):
+                self._on_no_offset(first)
+                # All of them together: they come one by one.
+                first = self._client.poll(0.0)
+                if first is not None:
+                    continue
+                self._find_places()
+            else:
+                break
             first = self._client.poll(max(0.0, deadline - time.monotonic()))
         return first
 
@@ -279,27 +289,34 @@ class Consumer:
             self._adrift[topic, number] = message.offset()
 
     def _find_places(self) -> None:
-        """Read partitions that are adrift where there is something to read."""
-        if not self._adrift or self._timer() < self._ask_at:
+        """Read partitions that are adrift where there is something to read; for some seconds."""
+        if not self._adrift:
             return
-        assigned = self.state.partitions
+        assigned, now = self.state.partitions, self._timer()
         self._adrift = {each: at for each, at in self._adrift.items() if each in assigned}
-        new = [each for each, offset in self._adrift.items() if offset is None]
+        due = [each for each in self._adrift if now >= self._ask_at.get(each, 0.0)]
+        new = [each for each in due if self._adrift[each] is None]
         if new:
             log.info(
                 "partitions.new", partitions=names(new), reset=self._settings.auto_offset_reset
             )
-        try:
-            for partition, offset in tuple(self._adrift.items()):
-                if offset is None:
-                    self._read_from(partition, self._begin_at)
-                else:
-                    self._skip_gap(partition, offset)
-                del self._adrift[partition]
-        except KafkaException as error:
-            # The broker went away meanwhile: the others would wait as long.
-            self._ask_at = self._timer() + ASK_AGAIN_SECONDS
-            self._tell_once(error.args[0], "stream.error")
+        for partition in due:
+            self._ask_at[partition] = now + ASK_AGAIN_SECONDS
+            try:
+                self._find_place(partition, self._adrift[partition])
+            except KafkaException as error:
+                # The broker went away meanwhile: the others would wait as long.
+                self._tell_once(error.args[0], "stream.error")
+                return
+            del self._adrift[partition]
+            if self._timer() > now + FIRST_OFFSET_SECONDS:
+                return
+
+    def _find_place(self, partition: Partition, offset: int | None) -> None:
+        if offset is None:
+            self._read_from(partition, self._begin_at)
+        else:
+            self._skip_gap(partition, offset)
 
     def _skip_gap(self, partition: Partition, offset: int) -> None:
         first, end = self._client.get_watermark_offsets(
@@ -445,6 +462,10 @@ class Consumer:
 
 def _is_end(error: KafkaError | None) -> bool:
     return error is not None and error.code() == KafkaError._PARTITION_EOF
+
+
+def _lacks_offset(error: KafkaError | None) -> bool:
+    return error is not None and error.code() == KafkaError._AUTO_OFFSET_RESET
 
 
 def _partition(record: Record) -> Partition:

@@ -82,3 +82,11 @@ def test_a_clock_that_jumps_ahead_drops_no_dead_letter(tmp_path: Path) -> None:
         now[0] += 365 * DAY_SECONDS
         Housekeeper(store, Metrics(), DAY_SECONDS, 300).tidy()
         assert store.rows()["dead_letters"] == 1
+
+
+def test_each_round_beats_and_says_what_it_does(store: Store) -> None:
+    housekeeper = Housekeeper(store, Metrics(), DAY_SECONDS, 300)
+    housekeeper.tidy()
+    assert housekeeper.heartbeat.look().stage == "sweeping old rows from the store"
+    housekeeper.tidy()
+    assert housekeeper.heartbeat.look().stage == "counting rows of the store"

@@ -13,6 +13,7 @@ from engine.delivery.patience import Patience
 from engine.delivery.roster import Roster
 from engine.delivery.timing import Signal, Timing
 from engine.delivery.watch import Watch
+from engine.heartbeat import Pulse
 from engine.store import DeliveryState
 from tests.unit.delivery.scripted_target import ScriptedTarget
 from tests.unit.delivery.stage import POLICY, Stage
@@ -187,3 +188,13 @@ def test_the_backlog_is_counted_every_five_seconds(watched: Watched) -> None:
         stage.clock.sleep_over(float(second))
     stage.clock.await_sleeper(6.0)
     assert stage.metric("deliveries_waiting", channel="mail") == 1
+
+
+def test_the_watch_beats_at_each_round(watched: Watched) -> None:
+    watched.thread.start()
+    watched.stage.clock.await_sleeper(1.0)
+    assert watched.watch.heartbeat.look() == Pulse("asking the store for what waits", 0.0)
+    watched.stage.clock.move_to(1.0)
+    watched.stage.clock.await_sleeper(2.0)
+    # It has looked again at this time.
+    assert watched.watch.heartbeat.look().age_seconds == 0.0

@@ -414,3 +414,18 @@ def test_a_secret_in_a_file_is_read_at_each_load_and_holds_its_channel_until_it_
             assert isinstance(target, WebhookTarget)
             assert target.settings.secret == text.strip()
     assert not made.used.all()[-1].misconfigured
+
+
+def test_the_watcher_says_what_it_does_while_it_hangs(watched: Watched, place: RulesPlace) -> None:
+    stages: list[str] = []
+
+    def take(rule_set: RuleSet) -> None:
+        stages.append(watched.watcher.heartbeat.look().stage)
+        watched.used.add(rule_set)
+
+    watched.take = take
+    place.write(PLAIN, "second")
+    watched.await_ids("second")
+    assert stages == ["putting changed rules in force"]
+    looking = "looking for changed rule files and watchlists"
+    watched.await_that(lambda: watched.watcher.heartbeat.look().stage == looking)

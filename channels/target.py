@@ -96,7 +96,7 @@ class AppriseTarget:
             self._pace.wait()
             with (
                 mail_key(idempotency_key),
-                capture(self._adapter, self._timeout_seconds, alert.message) as evidence,
+                capture(self._adapter, self._timeout_seconds, str(alert.message)) as evidence,
             ):
                 try:
                     is_accepted = self._notify(alert)

@@ -63,7 +63,7 @@ def test_who_is_one_recipient(first: object, second: object) -> None:
         ),
         ({"enabled": True, "webhook_url": SLACK_URL, "icon_emoji": ":car:"}, "slack", SLACK_URL),
         (
-            {**PHONES, "from_number": "+15550001111", "to_numbers": ["(1) 555-000-2222"]},
+            {**PHONES, "from_number": "+15550001111", "to_numbers": ["+1 (555) 000-2222"]},
             "sms",
             f"twilio://{SID}:{TOKEN}@+15550003333/+15550002222",
         ),

@@ -152,7 +152,12 @@ class _Reader:
 
     def _apprise(self, recipient: Recipient, name: str) -> Target:
         return AppriseTarget(
-            self._channel, name, recipient.plugin, recipient.style, zone=self._zone
+            self._channel,
+            name,
+            recipient.plugin,
+            recipient.style,
+            zone=self._zone,
+            urgency=recipient.urgency,
         )
 
 

@@ -9,13 +9,16 @@ from typing import Final
 
 from apprise import Apprise, NotifyBase
 from apprise.common import NotifyFormat, NotifyType
+from apprise.plugins.slack import NotifySlack
 from requests.adapters import HTTPAdapter
 
 from channels.alert import Alert, Outcome, Priority
 from channels.classify import classify
 from channels.detail import safe
+from channels.fit import fit, room_of
 from channels.pace import Pace
 from channels.render import Style, render
+from channels.urgency import Urgency
 from channels.wire import Evidence, Failure, HttpReply, capture
 
 MAX_INTERVAL_SECONDS: Final = 2.0
@@ -49,12 +52,17 @@ class AppriseTarget:
         clock: Clock = _utc_now,
         *,
         zone: tzinfo = UTC,
+        urgency: Urgency | None = None,
     ) -> None:
-        """Mails show the event's time in `zone`."""
+        """Mails show the event's time in `zone`; `urgency` tells the service the priority."""
         self._channel = channel
         self._target_id = target_id
         # Not the plugin alone: only Apprise turns a text into what each plugin takes.
         self._apprise = Apprise(plugin, asset=plugin.asset)
+        self._plugin = plugin
+        self._urgency = urgency
+        # Slack's plugin escapes `<`, so that nothing behind it is a mention.
+        self._room = room_of(plugin, has_brackets=not isinstance(plugin, NotifySlack))
         self._style = style
         self._clock = clock
         self._zone = zone
@@ -76,6 +84,11 @@ class AppriseTarget:
         return self._target_id
 
     @property
+    def style(self) -> Style:
+        """The kind of channel that alerts are rendered for."""
+        return self._style
+
+    @property
     def concurrency(self) -> int:
         """Always one."""
         return 1
@@ -93,7 +106,15 @@ class AppriseTarget:
         return safe(classify(is_accepted, evidence), alert)
 
     def _notify(self, alert: Alert) -> bool:
-        message = render(alert, self._style, self._clock(), self._zone)
+        now = self._clock()
+        message = fit(
+            self._plugin,
+            lambda room: render(alert, self._style, now, self._zone, room),
+            self._room,
+            alert.message,
+        )
+        if self._urgency is not None:
+            self._urgency.apply(self._plugin, alert.priority)
         result = self._apprise.notify(
             body=message.body,
             title=message.title,

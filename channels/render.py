@@ -16,22 +16,23 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from channels.alert import Alert, Priority
+from channels.defuse import defuse, is_blank, without_ordering
+from channels.sms_text import LENGTH, cut_text
 from engine.event import read_time
 from engine.local_time import is_utc, local_text
 from engine.schema import PLATE_IMAGE, value_at
 
-SMS_LENGTH: Final = 160
 SUBJECT_LENGTH: Final = 150
-# Three characters of GSM-7: one "…" would make the text message's segments 70 characters long.
-_CUT: Final = "..."
+_MARK: Final = "…"
 _LATE_SECONDS: Final = 60.0
 _URL_LENGTH: Final = 2_000
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SPACE: Final = re.compile(r"\s+")
 _SIGNS: Final = re.compile(r"^[\W_]+")
-_MENTION: Final = re.compile(r"@(?=(?:everyone|here|channel|all|group|room|online)\b)", re.I)
-_UNSAFE_IN_URL: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f<>\"|\\^`{}\ud800-\udfff]")
+_UNSAFE_IN_URL: Final = re.compile(
+    r"[\s\x00-\x1f\x7f-\x9f<>\"|\\^`{}\u200b-\u200f\u202a-\u202e\u2060-\u206f\ud800-\udfff]"
+)
 _COLORS: Final = {Priority.HIGH: "#a32037", Priority.MEDIUM: "#b8860b", Priority.LOW: "#3a6ea5"}
 
 
@@ -59,18 +60,42 @@ class Message:
     format: Format
 
 
-def render(alert: Alert, style: Style, now: datetime, zone: tzinfo = UTC) -> Message:
-    """The alert in the style of a channel.
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much of an alert a service has room for, in characters; the facts about it stay.
+
+    `text` bounds the alert's own message, `lines` all lines of the body; None is no bound. `sms`
+    bounds a text message. `has_brackets` is whether the service gives `<` a meaning in a text.
+    """
+
+    title: int = SUBJECT_LENGTH
+    text: int | None = None
+    lines: int | None = None
+    sms: int = LENGTH
+    has_image: bool = True
+    has_brackets: bool = True
+
+
+WHOLE: Final = Room()
+
+
+def render(
+    alert: Alert, style: Style, now: datetime, zone: tzinfo = UTC, room: Room = WHOLE
+) -> Message:
+    """The alert in the style of a channel, with "…" for what the room is too small for.
 
     `now`, an aware time, decides how late it is; `zone` is that of the people who read it.
     """
     late = _late(alert, now)
     if style is Style.SMS:
-        return Message("", _sms(alert, late), Format.TEXT)
+        return Message("", _sms(alert, late, room), Format.TEXT)
     if style is Style.EMAIL:
-        return Message(_subject(alert), _mail(alert, late, zone), Format.HTML)
-    title = f"[{alert.priority.upper()}] {_line(alert.rule_name)}"
-    return Message(_defuse(title), _defuse(_chat(alert, late)), Format.TEXT)
+        return Message(_subject(alert, room), _mail(alert, late, zone, room), Format.HTML)
+    title = _cut(f"[{alert.priority.upper()}] {_line(alert.rule_name)}", room.title)
+    title, body = (
+        defuse(part, has_brackets=room.has_brackets) for part in (title, _chat(alert, late, room))
+    )
+    return Message(title, body, Format.TEXT)
 
 
 def late_seconds(alert: Alert, now: datetime) -> float:
@@ -114,33 +139,43 @@ def _late(alert: Alert, now: datetime) -> str:
 
 
 def _text(alert: Alert) -> str:
-    """The message without control characters; the rule's name where it is blank."""
+    """The message without control characters; the rule's name where nothing of it is seen."""
     text = alert.message.replace("\r\n", "\n").replace("\r", "\n")
-    return _CONTROL.sub("", text).strip() or _line(alert.rule_name)
+    text = without_ordering(_CONTROL.sub("", text)).strip()
+    return _line(alert.rule_name) if is_blank(text) else text
+
+
+def _text_for(alert: Alert, room: Room) -> str:
+    """As `_text`, as long as there is room for."""
+    text = _text(alert)
+    return text if room.text is None else _cut(text, room.text)
 
 
 def _line(text: str) -> str:
     """One line: line ends and tabs become spaces, other control characters vanish."""
-    return _SPACE.sub(" ", _CONTROL.sub(" ", text)).strip()
+    return _SPACE.sub(" ", without_ordering(_CONTROL.sub(" ", text))).strip()
 
 
 def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - len(_CUT)].rstrip() + _CUT
+    if len(text) <= length:
+        return text
+    # An emoji that is joined of several is not left with its joint.
+    return text[: max(0, length - len(_MARK))].rstrip("\u200d\ufe0f").rstrip() + _MARK
 
 
-def _sms(alert: Alert, late: str) -> str:
+def _sms(alert: Alert, late: str, room: Room) -> str:
     text = _line(_text(alert))
-    return _cut(f"{late} late: {text}" if late else text, SMS_LENGTH)
+    return cut_text(f"{late} late: {text}" if late else text, room.sms)
 
 
-def _subject(alert: Alert) -> str:
+def _subject(alert: Alert, room: Room) -> str:
     """Priority, rule and first line of the message, nothing of it twice."""
     mark, name = f"[{alert.priority.upper()}]", _line(alert.rule_name)
     first = _line(_text(alert).split("\n", 1)[0])
     if first.casefold().startswith(mark.casefold()):
         first = first[len(mark) :].lstrip() or name
     subject = f"{mark} {first}" if _begins_with(first, name) else f"{mark} {name}: {first}"
-    return _cut(subject, SUBJECT_LENGTH)
+    return _cut(subject, min(SUBJECT_LENGTH, room.title))
 
 
 def _begins_with(text: str, name: str) -> bool:
@@ -149,27 +184,25 @@ def _begins_with(text: str, name: str) -> bool:
     return text.startswith(name) and not text[len(name) : len(name) + 1].isalnum()
 
 
-def _chat(alert: Alert, late: str) -> str:
-    lines = [_text(alert)]
+def _chat(alert: Alert, late: str, room: Room) -> str:
+    text = _text_for(alert, room)
+    lines = text.split("\n")
     if late:
         lines.append(f"Late by {late}.")
     if alert.suppressed_count > 0:
         lines.append(f"Suppressed since the last alert: {alert.suppressed_count}")
     image = image_url(alert.event)
-    if image:
+    if image and room.has_image:
         lines.append(f"Plate image: {image}")
+    if room.lines is not None and len(lines) > room.lines:
+        return " · ".join(filter(None, map(_line, lines)))
     return "\n".join(lines)
 
 
-def _defuse(text: str) -> str:
-    """Keep words like `@everyone` from waking a whole room: a zero-width space parts them."""
-    return _MENTION.sub("@\u200b", text)
-
-
-def _mail(alert: Alert, late: str, zone: tzinfo) -> str:
-    lines = (_escaped_line(line) for line in _text(alert).split("\n"))
+def _mail(alert: Alert, late: str, zone: tzinfo, room: Room) -> str:
+    lines = (_escaped_line(line) for line in _text_for(alert, room).split("\n"))
     facts = "".join(f"<li>{html.escape(fact)}</li>" for fact in _facts(alert, late, zone))
-    image = html.escape(image_url(alert.event))
+    image = html.escape(image_url(alert.event)) if room.has_image else ""
     link = f'<div>Plate image: <a href="{image}">{image}</a></div>' if image else ""
     body = "".join(f"<div>{line or '<br>'}</div>" for line in lines)
     return (

@@ -29,6 +29,7 @@ from channels.recipients import (
 )
 from channels.render import Style
 from channels.twilio import twilio_faults
+from channels.urgency import Urgency, urgency_of
 from channels.variables import Path
 from engine.errors import ChannelError
 
@@ -42,9 +43,11 @@ _SECURITY_REMEDIES: Final[Mapping[Doubt, str]] = {
 }
 _PHONE_TOKENS: Final = ("target_phone", "target_phone_no")
 _COPIES: Final = ("cc", "bcc")
+#: Their plugins make of a message of low priority a note to an earlier alert, or nothing.
+_NOTING: Final = frozenset({"opsgenie", "jira"})
 #: Their services send inside one country, and take its numbers as they are written there.
 _OF_ONE_COUNTRY: Final = frozenset(
-    {"bulkvs", "dingtalk", "exotel", "kavenegar", "mobilemessage", "mobilemsg", "msg91", "voipms"}
+    {"bulkvs", "exotel", "kavenegar", "mobilemessage", "mobilemsg", "msg91", "voipms"}
 )
 _parts_of: Final[Callable[[object], list[str]]] = NotifyBase.split_path
 _list_of: Final[Callable[..., list[str]]] = parse_list
@@ -63,6 +66,7 @@ class Recipient:
     parts: tuple[str, ...]
     same: tuple[str, ...] = field(repr=False)
     doubts: tuple[LoginDoubt, ...] = ()
+    urgency: Urgency | None = None
 
     def target_id(self, channel: str) -> str:
         """The target's id in this channel."""
@@ -203,7 +207,11 @@ def _slack(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> l
 def _other(
     kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path, country: str
 ) -> list[Recipient]:
+    if str(keywords["schema"]).lower() in _NOTING:
+        keywords = {"action": "new", **keywords}
     is_phone = any(token in kind.template_tokens for token in _PHONE_TOKENS)
+    # Numbers in a URL of DingTalk are whom its room's message mentions.
+    is_phone = is_phone and str(keywords["schema"]).lower() != "dingtalk"
     given = keywords.get("targets")
     if isinstance(given, list):
         if is_phone:
@@ -219,6 +227,7 @@ def _other(
     is_sms = is_phone and whole.title_maxlen <= 0 and whole.body_maxlen <= _SMS_BODY_LENGTH
     style = Style.SMS if is_sms else Style.CHAT
     name = _service_name(whole, keywords)
+    urgency = urgency_of(kind, keywords, path)
     if isinstance(given, list) and len(given) > 1:
         # A copy goes with the first only.
         alone = {key: value for key, value in keywords.items() if key not in _COPIES}
@@ -229,10 +238,12 @@ def _other(
         # Where the service takes all recipients in one request, that request stands or falls whole.
         if len(whole) == sum(len(one) for one in split):
             return [
-                Recipient(one, style, (*name, hashed(str(text))), ("url", _url_of(one)))
+                Recipient(
+                    one, style, (*name, hashed(str(text))), ("url", _url_of(one)), urgency=urgency
+                )
                 for one, text in zip(split, given, strict=True)
             ]
-    return [Recipient(whole, style, name, ("url", _url_of(whole)))]
+    return [Recipient(whole, style, name, ("url", _url_of(whole)), urgency=urgency)]
 
 
 def _url_of(plugin: NotifyBase) -> str:

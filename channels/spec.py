@@ -166,6 +166,7 @@ class _Reader:
             recipient.style,
             zone=self._zone,
             timeout_seconds=timeout_seconds,
+            urgency=recipient.urgency,
         )
 
 

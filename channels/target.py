@@ -9,16 +9,19 @@ from typing import Final
 
 from apprise import Apprise, NotifyBase
 from apprise.common import NotifyFormat, NotifyType
+from apprise.plugins.slack import NotifySlack
 from requests.adapters import HTTPAdapter
 
 from channels.alert import Alert, Outcome, Priority
 from channels.classify import classify
 from channels.deadline import DEFAULT_TIMEOUT_SECONDS
 from channels.detail import safe
+from channels.fit import fit, room_of
 from channels.mail_plugin import mail_key
 from channels.pace import Pace
 from channels.render import Style, render
 from channels.sameness import plugin_recipient
+from channels.urgency import Urgency
 from channels.wire import Evidence, Failure, HttpReply, capture
 
 MAX_INTERVAL_SECONDS: Final = 2.0
@@ -53,10 +56,12 @@ class AppriseTarget:
         *,
         zone: tzinfo = UTC,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        urgency: Urgency | None = None,
     ) -> None:
         """Mails show the event's time in `zone`; a send has ended after `timeout_seconds`.
 
-        Only a mail server that is at work on a mail has longer.
+        Only a mail server that is at work on a mail has longer. `urgency` tells the service the
+        priority.
         """
         self._channel = channel
         self._target_id = target_id
@@ -64,6 +69,10 @@ class AppriseTarget:
         self._apprise = Apprise(plugin, asset=plugin.asset)
         #: See `channels.sameness`.
         self.recipient: Final = plugin_recipient(plugin)
+        self._plugin = plugin
+        self._urgency = urgency
+        # Slack's plugin escapes `<`, so that nothing behind it is a mention.
+        self._room = room_of(plugin, has_brackets=not isinstance(plugin, NotifySlack))
         self._style = style
         self._clock = clock
         self._zone = zone
@@ -86,6 +95,11 @@ class AppriseTarget:
         return self._target_id
 
     @property
+    def style(self) -> Style:
+        """The kind of channel that alerts are rendered for."""
+        return self._style
+
+    @property
     def concurrency(self) -> int:
         """Always one."""
         return 1
@@ -106,7 +120,15 @@ class AppriseTarget:
         return safe(classify(is_accepted, evidence), alert)
 
     def _notify(self, alert: Alert) -> bool:
-        message = render(alert, self._style, self._clock(), self._zone)
+        now = self._clock()
+        message = fit(
+            self._plugin,
+            lambda room: render(alert, self._style, now, self._zone, room),
+            self._room,
+            alert.message,
+        )
+        if self._urgency is not None:
+            self._urgency.apply(self._plugin, alert.priority)
         result = self._apprise.notify(
             body=message.body,
             title=message.title,

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from engine.cli.inputs import add_paths, exit_code, load
+from engine.cli.sms_preview import sms_previews
 from engine.errors import Fault, RulesError, StoreError
 from engine.match import IndexedMatcher
 from engine.reload import LastGood, last_good_of
@@ -49,6 +50,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="show by what rules are looked up, and which are evaluated on every event, and why",
     )
+    parser.add_argument(
+        "--show-sms",
+        action="store_true",
+        help="show each rule's text message, by its first test that expects a match, in segments",
+    )
     parser.set_defaults(command=run)
 
 
@@ -57,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     form = Format(arguments.format)
     try:
-        _, rule_set = load(settings, arguments.paths, last_good=_last_good(settings))
+        schema, rule_set = load(settings, arguments.paths, last_good=_last_good(settings))
     except RulesError as error:
         _write(_report(form, error.faults))
         if form is Format.TEXT:
@@ -76,6 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
             )
         if arguments.show_index:
             _write("\n".join(IndexedMatcher(rule_set.rules).describe()))
+        if arguments.show_sms:
+            _write("\n".join(sms_previews(rule_set, schema, settings.event_timezone)))
         for watchlist in _watchlists(rule_set):
             _write(_LIST.format(**watchlist))
         _write(_summary(rule_set))

@@ -128,6 +128,29 @@ def test_conditions_are_shown_as_cel() -> None:
     assert set(rules) == {"watchlist_plate", "high_confidence_truck", "on_by_name"}
 
 
+def test_text_messages_are_shown_with_their_segments(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(
+        "channels: {phones: 'twilio://AC00000000000000000000000000000000:0@ACME/+15550002222'}\n"
+        "rules:\n"
+        "  - {id: plain, when: 'camera_id == \"gate\"', notify: [phones],\n"
+        "     message_template: 'at {camera_id}',\n"
+        "     tests: [{event: {camera_id: door}, expect: no_match},\n"
+        "             {event: {camera_id: gate}, expect: match}]}\n"
+        "  - {id: loud, when: 'camera_id == \"gate\"', notify: [phones],\n"
+        f"     message_template: '🚨 {'x' * 70}',\n"
+        "     tests: [{event: {camera_id: gate}, expect: match}]}\n"
+        "  - {id: untested, when: 'camera_id == \"gate\"', notify: [phones]}\n"
+        "  - {id: elsewhere, when: 'camera_id == \"gate\"', notify: []}\n"
+    )
+    report = alert_engine(tmp_path, "check", "--show-sms", "rules.yaml")
+    assert report.status == 0
+    assert report.stdout.splitlines()[-4:-1] == [
+        "plain: 1 segment of GSM-7: at gate",
+        f"loud: 2 segments of UCS-2 because of 🚨: 🚨 {'x' * 70}",
+        "untested: no test that expects a match shows its text message",
+    ]
+
+
 def test_the_index_is_shown_with_the_rules_that_it_leaves_out(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(
         "rules:\n"

@@ -8,6 +8,23 @@ from pathlib import Path
 import trustme
 
 SERVICE_NAMES = ("hooks.slack.com", "api.twilio.com")
+#: Hosts of other services' APIs.
+API_NAMES = (
+    "api.line.me",
+    "api.opsgenie.com",
+    "api.prowlapp.com",
+    "api.pushover.net",
+    "api.telegram.org",
+    "chat.googleapis.com",
+    "discord.com",
+    "events.pagerduty.com",
+    "oapi.dingtalk.com",
+    "open.feishu.cn",
+    "open.larksuite.com",
+    "plates.zulipchat.com",
+    "qyapi.weixin.qq.com",
+    "webexapis.com",
+)
 LOCAL_NAMES = ("localhost", "127.0.0.1")
 
 

@@ -1,4 +1,4 @@
-"""The Internet of the tests: Slack and Twilio on one local server, behind a CONNECT proxy."""
+"""The Internet of the tests: services' APIs on one local server, behind a CONNECT proxy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import TracebackType
 
 from tests.support.answers import Answer, Request
 from tests.support.arrivals import Arrivals
-from tests.support.certificates import LOCAL_NAMES, SERVICE_NAMES, Certificates
+from tests.support.certificates import API_NAMES, LOCAL_NAMES, SERVICE_NAMES, Certificates
 from tests.support.http_receiver import LOOPBACK, HttpReceiver
 
 SLACK, TWILIO = SERVICE_NAMES
@@ -20,7 +20,7 @@ CHUNK_BYTES = 65_536
 
 
 def answer_like_services(request: Request) -> Answer:
-    """What Slack's incoming webhooks and Twilio's message API answer to a good request."""
+    """What the services' APIs answer to a good request."""
     if request.host == SLACK:
         return Answer(200, {"Content-Type": "text/html"}, b"ok")
     if request.host == TWILIO:
@@ -37,14 +37,30 @@ def answer_like_services(request: Request) -> Answer:
                 "error_message": None,
             },
         )
+    if request.host in API_NAMES:
+        # What each of them looks for in the answer.
+        return Answer.json(
+            200,
+            {
+                "ok": True,
+                "result": {"message_id": 1},
+                "status": 1,
+                "requestId": "1",
+                "errcode": 0,
+                "code": 0,
+                "StatusCode": 0,
+            },
+        )
     return Answer(404, body=b"no such service")
 
 
 class Services(HttpReceiver):
-    """Slack and Twilio, and the proxy that leads to them and to nowhere else."""
+    """The services, and the proxy that leads to them and to nowhere else."""
 
     def __init__(self, certificates: Certificates) -> None:
-        super().__init__(certificates.server(*SERVICE_NAMES, *LOCAL_NAMES), answer_like_services)
+        super().__init__(
+            certificates.server(*SERVICE_NAMES, *API_NAMES, *LOCAL_NAMES), answer_like_services
+        )
         self._certificates = certificates
         self.refused: Arrivals[str] = Arrivals()
         self._proxy = _Proxy(self.port, self.refused)
@@ -118,7 +134,7 @@ class _Tunnel(socketserver.StreamRequestHandler):
         method, _, rest = request_line.partition(" ")
         destination = rest.partition(" ")[0]
         name, _, port = destination.partition(":")
-        if method != "CONNECT" or name not in SERVICE_NAMES or port != "443":
+        if method != "CONNECT" or name not in (*SERVICE_NAMES, *API_NAMES) or port != "443":
             self.server.refused.add(request_line)
             self.wfile.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             return

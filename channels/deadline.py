@@ -81,11 +81,6 @@ def within(seconds: float) -> Iterator[Deadline]:
         _current.reset(token)
 
 
-def current() -> Deadline | None:
-    """The deadline of the send that this thread is in."""
-    return _current.get()
-
-
 def _install() -> None:
     global _installed
     with _lock:

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from channels import deadline
+from channels.deadline import DEFAULT_TIMEOUT_SECONDS, Deadline, within
 
 BODY_BYTES: Final = 2_048
 #: An answer longer than this is not read to its end; its connection is not used again.
@@ -89,10 +89,14 @@ Evidence = HttpReply | SmtpReply | Failure
 
 @dataclass(slots=True)
 class Capture:
-    """The evidence of one send, in order, and the adapter that its HTTP requests use."""
+    """The evidence of one send, in order, the adapter of its HTTP requests, and its deadline.
+
+    A request with `word` in it carries the message.
+    """
 
     adapter: HTTPAdapter
     word: bytes
+    deadline: Deadline
     evidence: list[Evidence] = field(default_factory=list)
 
 
@@ -103,20 +107,21 @@ _installed = False
 
 @contextlib.contextmanager
 def capture(
-    adapter: HTTPAdapter, seconds: float = deadline.DEFAULT_TIMEOUT_SECONDS, text: str = ""
+    adapter: HTTPAdapter, seconds: float = DEFAULT_TIMEOUT_SECONDS, text: str = ""
 ) -> Iterator[list[Evidence]]:
     """Collect what the calls inside this block do on the wire, in this thread.
 
     All together they have so many seconds. A request with a word of `text` carries the message.
     """
     _install()
-    captured = Capture(adapter, max(_WORD.findall(text), key=len, default="").encode())
-    token = _current.set(captured)
-    try:
-        with deadline.within(seconds):
+    word = max(_WORD.findall(text), key=len, default="").encode()
+    with within(seconds) as deadline:
+        captured = Capture(adapter, word, deadline)
+        token = _current.set(captured)
+        try:
             yield captured.evidence
-    finally:
-        _current.reset(token)
+        finally:
+            _current.reset(token)
 
 
 def ask_for_pause(seconds: float) -> NoReturn:
@@ -132,9 +137,8 @@ def ask_for_pause(seconds: float) -> NoReturn:
 def read_answer(response: requests.Response, word: bytes = b"") -> HttpReply:
     """The evidence of a response that was asked for as a stream, which is read here.
 
-    Its request carried the message where `word` is in it.
-
-    The status has come, and it decides: what goes wrong with the body is no failure.
+    The status has come, and it decides: what goes wrong with the body is no failure. The request
+    carried the message where `word` is in it.
     """
     body, is_whole = bytearray(), False
     try:
@@ -268,16 +272,16 @@ def _wrap_smtplib() -> None:
     data = smtplib.SMTP.data
 
     def patient_data(self: smtplib.SMTP, msg: Any) -> tuple[int, bytes]:
-        limit, line = deadline.current(), self.sock
-        if _current.get() is None or limit is None or line is None:
+        captured, line = _current.get(), self.sock
+        if captured is None or line is None:
             return data(self, msg)
-        limit.extend(MAIL_DATA_SECONDS)
+        captured.deadline.extend(MAIL_DATA_SECONDS)
         seconds = line.gettimeout()
         line.settimeout(MAIL_DATA_SECONDS)
         try:
             return data(self, msg)
         finally:
-            limit.shorten(_QUIT_SECONDS)
+            captured.deadline.shorten(_QUIT_SECONDS)
             with contextlib.suppress(OSError):
                 line.settimeout(seconds)
 

@@ -22,7 +22,6 @@ from engine.heartbeat import Heartbeat, Stage
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
 from engine.stream.consumer import Consumer
-from engine.stream.offsets import Partition
 from engine.stream.record import Record
 
 log = structlog.get_logger(__name__)
@@ -119,13 +118,13 @@ class Loop:
             return records
         held = self._consumer.held
         # What was taken away is delivered again, by whoever has it now.
-        self._held = [each for each in self._held if _partition(each) in held]
+        self._held = [each for each in self._held if each.topic_partition in held]
         # Their partitions' later records stay behind them.
-        self._held += [each for each in records if _partition(each) in held]
+        self._held += [each for each in records if each.topic_partition in held]
         self._hold_partitions()
         if self._held and self._clock.monotonic() < self._held_until:
-            return [each for each in records if _partition(each) not in held]
-        pending = self._held + [each for each in records if _partition(each) not in held]
+            return [each for each in records if each.topic_partition not in held]
+        pending = self._held + [each for each in records if each.topic_partition not in held]
         self._held = []
         if not pending:
             self._face(None)
@@ -139,7 +138,7 @@ class Loop:
         self._hold_partitions()
 
     def _hold_partitions(self) -> None:
-        held = {_partition(each) for each in self._held}
+        held = {each.topic_partition for each in self._held}
         self._consumer.hold(held, reads_on=len(self._held) < HELD_RECORDS)
 
     def _advance(self, pending: Sequence[Record]) -> tuple[AlertEngineError | None, list[Record]]:
@@ -171,8 +170,8 @@ class Loop:
         self._beat(Stage.WAITING)
         self._consumer.pause()
         lost = self._consumer.keep_alive(WAIT_SECONDS)
-        self._held = [record for record in self._held if _partition(record) not in lost]
-        return [record for record in pending if _partition(record) not in lost]
+        self._held = [record for record in self._held if record.topic_partition not in lost]
+        return [record for record in pending if record.topic_partition not in lost]
 
     def _face(self, obstacle: AlertEngineError | None) -> None:
         known, self._obstacle = self._obstacle, obstacle
@@ -195,7 +194,3 @@ class Loop:
         self._measured = set(lags)
         for partition, lag in lags.items():
             self._metrics.consumer_lag.labels(*partition).set(lag)
-
-
-def _partition(record: Record) -> Partition:
-    return record.topic, record.partition

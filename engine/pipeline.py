@@ -154,7 +154,7 @@ class Pipeline:
         whole = Batch()
         held_up: set[Partition] = set()
         for record in records:
-            if held_up and (record.topic, record.partition) in held_up:
+            if held_up and record.topic_partition in held_up:
                 continue
             try:
                 part = self._process([record])
@@ -170,7 +170,7 @@ class Pipeline:
             else:
                 whole.add(part)
                 if part.interruption is not None:
-                    held_up.add((record.topic, record.partition))
+                    held_up.add(record.topic_partition)
             if isinstance(whole.interruption, StoreUnavailableError):
                 break
         return whole
@@ -182,13 +182,13 @@ class Pipeline:
         verdicts = self._cooldown.batch()
         held_up: set[Partition] = set()
         for record in records:
-            if held_up and (record.topic, record.partition) in held_up:
+            if held_up and record.topic_partition in held_up:
                 # So that many unknown schemas take no longer than one.
                 self._decoder.expect(record)
             elif self._take(record, batch, verdicts):
                 batch.settled.append(record)
             else:
-                held_up.add((record.topic, record.partition))
+                held_up.add(record.topic_partition)
         self._reach("match")
         self._beat(Stage.STORING)
         if batch.alerts:

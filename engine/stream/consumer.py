@@ -91,7 +91,6 @@ class Consumer:
         self._ask_at: dict[Partition, float] = {}
         self._begin_at = _LOGICAL[settings.auto_offset_reset]
         self._is_closed = False
-        self._begins_at_end = settings.auto_offset_reset == "latest"
         options = consumer_options(settings) | {
             "error_cb": self._on_error,
             "stats_cb": self._on_statistics,
@@ -135,7 +134,7 @@ class Consumer:
         taken = frozenset(self._taken)
         self._taken.clear()
         if taken:
-            self._held = [each for each in self._held if _partition(each) not in taken]
+            self._held = [each for each in self._held if each.topic_partition not in taken]
         return taken
 
     def commit(self, records: Iterable[Record]) -> None:
@@ -145,8 +144,8 @@ class Consumer:
         """
         assigned = self.state.partitions
         for record in records:
-            if _partition(record) in assigned:
-                self._offsets.settle(_partition(record), record.offset + 1)
+            if record.topic_partition in assigned:
+                self._offsets.settle(record.topic_partition, record.offset + 1)
         self._send(self._offsets.take())
 
     def pause(self) -> None:
@@ -236,7 +235,7 @@ class Consumer:
             error = message.error()
             if error is None:
                 records.append(read_message(message, read_at))
-                self._offsets.receive(_partition(records[-1]), records[-1].offset + 1)
+                self._offsets.receive(records[-1].topic_partition, records[-1].offset + 1)
                 self._watch.permitted(records[-1].topic)
             elif _is_end(error):
                 self._on_end(message)
@@ -249,7 +248,7 @@ class Consumer:
         if self._taken:
             # The first may be of a partition that was taken while more were fetched.
             assigned = self.state.partitions
-            records = [each for each in records if _partition(each) in assigned]
+            records = [each for each in records if each.topic_partition in assigned]
         return records
 
     def _await_message(self, timeout_seconds: float) -> Message | None:
@@ -366,7 +365,8 @@ class Consumer:
     def _on_assign(
         self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]
     ) -> None:
-        begun = self._begin_at_end(client, partitions) if self._begins_at_end else {}
+        begins_at_end = self._begin_at == confluent_kafka.OFFSET_END
+        begun = self._begin_at_end(client, partitions) if begins_at_end else {}
         client.incremental_assign(
             [
                 TopicPartition(each.topic, each.partition, begun[place])
@@ -466,10 +466,6 @@ def _is_end(error: KafkaError | None) -> bool:
 
 def _lacks_offset(error: KafkaError | None) -> bool:
     return error is not None and error.code() == KafkaError._AUTO_OFFSET_RESET
-
-
-def _partition(record: Record) -> Partition:
-    return record.topic, record.partition
 
 
 def _partitions(partitions: Iterable[TopicPartition]) -> set[Partition]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.stream.offsets import Partition
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -21,3 +23,8 @@ class Record:
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...] = ()
     read_at: float = 0.0
+
+    @property
+    def topic_partition(self) -> Partition:
+        """The partition that it was read from."""
+        return self.topic, self.partition

@@ -42,6 +42,9 @@ class Memory:
         self._lock = threading.Lock()
         self._secrets: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
+        # Many are remembered one after another while rules are loaded: the pattern is made when it
+        # is asked for.
+        self._is_stale = False
 
     def remember(self, secrets: Iterable[str]) -> None:
         """Mask these values from now on, also where they are URL-quoted, in JSON or Base64.
@@ -54,10 +57,13 @@ class Memory:
                 if len(secret.strip()) >= _MIN_LENGTH:
                     self._secrets.update(_forms(secret))
             if len(self._secrets) != known:
-                self._pattern = _compile(self._secrets)
+                self._is_stale = True
 
     def redact(self, text: str) -> str:
         """The text with every remembered secret replaced by `***`."""
+        if self._is_stale:
+            with self._lock:
+                self._pattern, self._is_stale = _compile(self._secrets), False
         pattern = self._pattern
         return text if pattern is None else pattern.sub(MASK, text)
 

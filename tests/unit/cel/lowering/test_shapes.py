@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from engine.cel import compile_expression, lower_condition, tree
@@ -69,6 +69,8 @@ def test_a_random_expression_leaves_no_text_in_the_source(text: str) -> None:
 @examples(100)
 @given(st.text(min_size=1) | st.sampled_from(HOSTILE))
 def test_no_text_of_a_condition_reaches_the_source(text: str) -> None:
+    # A text that is the name of a field shares its constant: the shape is another one then.
+    assume(text.lower() not in ("plate", "text"))
     for operator, value in (("equals", text), ("contains", text), ("in_list", [text, "a"])):
         plain = lower_condition(
             "plate.text", operator, ["a"] * 2 if value != text else "a", VARIABLES

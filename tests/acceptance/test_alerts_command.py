@@ -44,6 +44,7 @@ def redeliver(gate: Gate, *arguments: str) -> str:
     return out
 
 
+@pytest.mark.slow
 def test_a_dead_delivery_is_sent_after_a_redelivery(gate: Gate) -> None:
     gate.hook.answer(Answer(400, body=b"no such gate"))
     with gate.site.start() as engine:

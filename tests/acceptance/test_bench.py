@@ -52,6 +52,7 @@ def measured(report: Finished) -> list[dict[str, Any]]:
     return results
 
 
+@pytest.mark.slow
 def test_json_tells_the_machine_and_each_size_in_order(tmp_path: Path) -> None:
     report = bench(tmp_path, "--sizes", "100,10,10", "--format", "json")
     results = measured(report)
@@ -214,6 +215,7 @@ def test_ctrl_c_ends_it_with_what_was_measured(tmp_path: Path) -> None:
     assert result["rules"] == 10
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 def test_a_kill_leaves_no_process(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "--sizes", "30000")

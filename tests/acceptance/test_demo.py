@@ -124,6 +124,7 @@ def test_five_seconds_of_plates_make_alerts(demos: Demos) -> None:
     assert table["latency, median"].endswith(" ms")
 
 
+@pytest.mark.slow
 def test_a_file_of_ones_own_is_shown(demos: Demos) -> None:
     assert demos.own_rules.wait(DEMO_SECONDS) == 0, demos.own_rules.output
     out = demos.own_rules.stdout

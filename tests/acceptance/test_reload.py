@@ -145,6 +145,7 @@ def test_a_signal_loads_unchanged_rules_and_wakes_a_held_channel(gate: Gate) -> 
         assert scene.rule_of_a_plate() == "v0"
 
 
+@pytest.mark.slow
 def test_deliveries_that_wait_go_to_the_changed_url_of_their_channel(gate: Gate) -> None:
     gate.hook.script.add_rule(lambda request: request.path == "/alerts", Answer(404))
     (plate,) = gate.see()
@@ -181,6 +182,7 @@ def write_list(gate: Gate, row_count: int, first: int = 0) -> None:
     replace(gate.site.folder / "stolen.csv", f"plate\n{plates}")
 
 
+@pytest.mark.slow
 def test_a_short_list_comes_into_force_whatever_is_left_of_it(gate: Gate) -> None:
     write_list(gate, 4)
     gate.site.rules.write_text(rules("v0", LISTED))

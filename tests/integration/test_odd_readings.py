@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.gate import open_gate
 from tests.support.kafka import Broker
 from tests.support.sightings import sighting
@@ -44,6 +46,7 @@ def unread(at: datetime, camera: str, track: str, text: str = "") -> dict[str, A
     return event
 
 
+@pytest.mark.slow
 def test_cars_with_unread_plates_do_not_hold_each_others_alerts_back(
     broker: Broker, tmp_path: Path
 ) -> None:

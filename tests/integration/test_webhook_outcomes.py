@@ -80,6 +80,7 @@ def test_a_message_that_always_fails_does_not_stop_the_others(scene: WebhookScen
     assert not scene.is_held("poison")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "answer"),
     [

@@ -250,6 +250,7 @@ def check_mails(mails: list[Mail], event: dict[str, Any], text: str, alert_id: s
         assert b"{" not in mail.raw
 
 
+@pytest.mark.slow
 def test_a_cooldown_silences_all_channels_and_ends_for_all(
     site: Site, receivers: Receivers
 ) -> None:

@@ -117,6 +117,7 @@ def test_a_guid_in_front_and_an_unknown_one_are_told_apart(gate: Gate) -> None:
     assert gate.counts() == {"GUID01": 1, "GUID02": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conf", [{}, HEADER], ids=["id", "guid"])
 def test_a_schema_that_refers_to_others_is_understood(gate: Gate, conf: dict[str, Any]) -> None:
     camera = Camera(gate, split_schema(gate), **conf)

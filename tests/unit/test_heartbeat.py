@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from engine.heartbeat import (
     SLOW_STUCK_SECONDS,
     STUCK_SECONDS,
@@ -44,6 +46,7 @@ def test_each_beat_begins_anew() -> None:
     assert heartbeat.look() == Pulse(Stage.WAITING, 0.0)
 
 
+@pytest.mark.slow
 def test_a_process_that_was_halted_as_a_whole_is_not_called_stuck() -> None:
     time = ManualTime()
     time.seconds = 1_000.0

@@ -66,7 +66,10 @@ def sent(server: DrippingServer, scheme: str) -> Outcome:
         target.close()
 
 
-@pytest.mark.parametrize("scheme", ["http", "json", "xml", "ntfy"])
+@pytest.mark.parametrize(
+    "scheme",
+    ["http", "json", *(pytest.param(each, marks=pytest.mark.slow) for each in ("xml", "ntfy"))],
+)
 @pytest.mark.parametrize(
     ("manner", "expected"),
     [

@@ -83,7 +83,7 @@ class OddRegistry(RegistryServer):
         status, answer = super().answer(method, target, authorization, body)
         path, _, query = target.partition("?")
         if (method, path, status) == ("GET", "/subjects", 200):
-            is_with_deleted = parse_qs(query).get("deleted", [""])[0].lower() == "true"
+            is_with_deleted = parse_qs(query).get("deleted") == ["true"]
             answer = [*answer, *(self.deleted if is_with_deleted else ())]
         return status, answer
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from channels.alert import Target
-from channels.sameness import Recipient, recipient_of
+from channels.sameness import reach_of, without_repeats
 from engine.event import Event
 from engine.match import IndexedMatcher, Match, Matcher, OnError
 from engine.rules import Rule, RuleSet
@@ -38,12 +39,9 @@ def ready(rule_set: RuleSet, on_error: OnError | None = None) -> InForce:
 
 
 def _routes(rule: Rule, channels: Mapping[str, tuple[Target, ...]]) -> tuple[Route, ...]:
-    """The targets of the rule's channels, each recipient by the first that reaches it."""
-    found: dict[Recipient, Route] = {}
-    for channel in rule.notify:
-        for target in channels.get(channel, ()):
-            found.setdefault(recipient_of(target), (target.channel, target.target_id))
-    return tuple(found.values())
+    """The targets of the rule's channels that are enough to reach everybody."""
+    named = chain.from_iterable(channels.get(channel, ()) for channel in rule.notify)
+    return tuple((each.channel, each.target_id) for each in without_repeats(named, reach_of))
 
 
 def targets_of(rule_set: RuleSet) -> dict[str, Target]:

@@ -7,7 +7,7 @@ and redeliveries that another process wrote into the store.
 from __future__ import annotations
 
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
@@ -15,7 +15,6 @@ import structlog
 
 from channels.alert import Reason
 from channels.misconfigured import stand_in_id
-from channels.sameness import Recipient
 from engine.delivery.lane import Lane
 from engine.delivery.patience import Patience
 from engine.delivery.roster import Roster
@@ -138,10 +137,11 @@ class Watch:
     def _hand_over(self, backlog: Backlog, heirs: Sequence[Lane]) -> bool:
         in_hand = self._roster.in_hand(backlog.target_id)
         target_ids = [lane.target_id for lane in heirs]
-        reached: dict[Recipient, list[str]] = defaultdict(list)
-        for lane in self._roster.lanes:
-            reached[lane.outlet.recipient].append(lane.target_id)
-        same = {lane.target_id: reached[lane.outlet.recipient] for lane in heirs}
+        lanes = self._roster.lanes
+        same = {
+            heir.target_id: [each.target_id for each in lanes if each.outlet.reaches(heir.outlet)]
+            for heir in heirs
+        }
         total = 0
         while count := self._store.hand_over(
             backlog.target_id, target_ids, same=same, exclude=in_hand

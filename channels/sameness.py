@@ -7,7 +7,7 @@ One rule decides who is the same recipient, inside a channel and among the chann
 | one mail address, by two servers or senders | yes | one mailbox has both mails |
 | one mail address in other letters, `Ann@` and `ann@` | yes | hardly a server tells them apart |
 | an address in `to=` of one and in `cc=` or `bcc=` of another | yes | a copy is the mail |
-| a Slack webhook as https:// and as slack:// | yes | it is one webhook |
+| a Slack webhook as `https://` and as `slack://` | yes | it is one webhook |
 | a Slack room as `#ops`, `#OPS` and `ops` | yes | Slack takes them for one |
 | a Slack room by two webhooks or bots | no | they may be of two workspaces |
 | a telephone number in two spellings | yes | they are one number |

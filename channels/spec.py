@@ -91,7 +91,7 @@ def url_targets(
     if doubts is not None:
         for part, _ in diverted(parts, _reach):
             recipient = part.target_id.removeprefix(f"{channel}:")
-            what = f"{recipient} gets its alerts by another URL of this channel"
+            what = f"{recipient} gets its alerts by another URL of this channel, not by this one"
             doubts.append(ChannelError(what, "remove one of them", part.path))
     ids = distinct(part.target_id for part in once)
     targets = (part.make(name) for name, part in zip(ids, once, strict=True))

@@ -101,8 +101,11 @@ class Watch:
         holds = self._store.holds()
         self._restore(holds)
         for hold in holds:
-            if self._roster.find(hold.target_id) is None:
+            lane = self._roster.find(hold.target_id)
+            if lane is None:
                 self._store.release(hold.target_id)
+            else:
+                self._renew(lane, hold)
         backlogs = self._store.backlogs()
         waiting = {backlog.target_id for backlog in backlogs}
         for lane in self._roster.lanes:
@@ -121,6 +124,13 @@ class Watch:
             if lane is not None and lane.restore(hold):
                 self._metrics.channel_held.labels(lane.channel).inc()
         self._has_restored = True
+
+    def _renew(self, lane: Lane, stored: Hold) -> None:
+        """Let the store have why the target is held now."""
+        with lane.turning:
+            now = lane.hold
+            if now is not None and (now.reason, now.detail) != (stored.reason, stored.detail):
+                self._store.hold(now.target_id, now.channel, now.reason, now.detail, now.since_us)
 
     def _settle_gone(self, backlog: Backlog) -> bool:
         """End or pass on what waits for a target that is gone; whether some is still in hand."""

@@ -12,6 +12,7 @@ from channels.alert import Target
 from channels.block import Made, faults_of
 from channels.misconfigured import MisconfiguredTarget
 from channels.plan import plan_targets
+from channels.redact import redact
 from channels.sameness import diverted, reach_of
 from channels.spec import url_targets
 from engine.errors import ChannelError, Fault, Place
@@ -130,7 +131,7 @@ class ChannelList:
         if not faults or not self._may_hold(key.text):
             return targets
         self.misconfigured[key.text] = faults
-        detail = "; ".join(str(fault) for fault in faults)
+        detail = redact("; ".join(str(fault) for fault in faults))
         return (*targets, MisconfiguredTarget(key.text, detail))
 
     def _made(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import Any, Final
 
@@ -12,6 +12,8 @@ from channels.alert import Target
 from channels.block import Made, faults_of
 from channels.misconfigured import MisconfiguredTarget
 from channels.plan import plan_targets
+from channels.redact import redact
+from channels.sameness import diverted, reach_of
 from channels.spec import url_targets
 from channels.trust import UNVERIFIED
 from engine.errors import ChannelError, Fault, Place, Severity
@@ -82,6 +84,7 @@ class ChannelList:
             "rename or remove one of them",
         )
         self._disabled: dict[str, Place] = {}
+        self._compared: set[tuple[str, ...]] = set()
 
     def read_channels(self, node: Node) -> None:
         """Takes a file's `channels:`."""
@@ -132,7 +135,7 @@ class ChannelList:
         if not faults or not self._may_hold(key.text):
             return targets
         self.misconfigured[key.text] = faults
-        detail = "; ".join(str(fault) for fault in faults)
+        detail = redact("; ".join(str(fault) for fault in faults))
         return (*targets, MisconfiguredTarget(key.text, detail))
 
     def _made(
@@ -197,7 +200,31 @@ class ChannelList:
         left = tuple(name for name in names if name in self._names.places)
         if is_enabled and len(left) < len(names):
             self._warn_of_disabled(listing, [name for name in names if name not in left], rule_id)
+        if is_enabled and left not in self._compared:
+            self._compared.add(left)
+            self._warn_of_diverted(found, left, rule_id)
         return left
+
+    def _warn_of_diverted(
+        self, named: list[Scalar | None], channels: Sequence[str], rule_id: str
+    ) -> None:
+        """Says which channel is used for a recipient that two of them reach by other means."""
+        targets = [target for name in channels for target in self.targets[name]]
+        pairs: dict[tuple[str, str], list[str]] = {}
+        for target, used in diverted(targets, reach_of):
+            recipient = target.target_id.removeprefix(f"{target.channel}:")
+            pairs.setdefault((target.channel, used.channel), []).append(recipient)
+        for (channel, used_channel), recipients in pairs.items():
+            if channel == used_channel:
+                continue
+            more = f" and {len(recipients) - 1} more" if len(recipients) > 1 else ""
+            what = (
+                f"the rule {rule_id} reaches {shown(recipients[0])}{more} by {used_channel}, "
+                f"and not by {channel} once more"
+            )
+            place = next(each.place for each in named if each is not None and each.text == channel)
+            remedy = f"to use {channel}, name it first; else remove the recipient there"
+            self._findings.warning(place, Code.NO_EFFECT, what, remedy)
 
     def _warn_of_repeated(self, named: list[Scalar]) -> None:
         seen: set[str] = set()

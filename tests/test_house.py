@@ -69,7 +69,7 @@ OWNERS = {
     "lark": {"engine.cel"},
     "re2": {"engine.cel"},
     "ahocorasick": {"engine.match"},
-    "resvg_py": {"engine.bench"},
+    "matplotlib": {"engine.bench"},
     "apprise": {"channels"},
     "phonenumbers": {"channels"},
     "requests": {"channels"},

@@ -149,6 +149,15 @@ def test_every_third_party_import_has_its_owner() -> None:
     assert wrong == []
 
 
+def test_no_private_module_of_a_library_is_imported() -> None:
+    wrong = [
+        f"{each.importer}:{each.line} imports {each.imported}"
+        for each in imports()
+        if not is_ours(each.imported) and "._" in each.imported
+    ]
+    assert wrong == []
+
+
 def test_only_the_settings_read_the_environment() -> None:
     readers = {
         module_name(path)

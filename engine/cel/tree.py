@@ -163,12 +163,12 @@ def arithmetic_chain(node: Node) -> tuple[Node, list[Call]]:
     return node, calls
 
 
-def call(function: str, *args: Node, offset: int = 0) -> Call:
+def call(function: str, *args: Node) -> Call:
     """A global function or operator applied to `args`."""
-    return Call(offset, function, args)
+    return Call(0, function, args)
 
 
-def chain(function: str, parts: list[Node], offset: int = 0) -> Node:
+def chain(function: str, parts: list[Node]) -> Node:
     """The parts joined by `&&` or `||`, chains of the same operator merged into one."""
     operands: list[Node] = []
     for part in parts:
@@ -176,7 +176,7 @@ def chain(function: str, parts: list[Node], offset: int = 0) -> Node:
             operands.extend(part.args)
         else:
             operands.append(part)
-    return operands[0] if len(operands) == 1 else Call(offset, function, tuple(operands))
+    return operands[0] if len(operands) == 1 else Call(0, function, tuple(operands))
 
 
 def depth(root: Node) -> int:

@@ -42,11 +42,7 @@ def accept_list(arguments: argparse.Namespace) -> int:
     """Accept one list; 0 also where there is nothing to accept."""
     settings = Settings.from_environment()
     name, last_good = str(arguments.name), last_good_of(settings)
-    lists = load_watchlists(
-        [arguments.rules or settings.rules_path],
-        known={},
-        zone=settings.event_timezone,
-    )
+    lists = load_watchlists([arguments.rules or settings.rules_path], zone=settings.event_timezone)
     found = lists.watchlists.get(name)
     if found is None:
         known = sorted(lists.watchlists)

@@ -81,17 +81,10 @@ class DeadLetterProducer:
     librdkafka or the registry's client does not take.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        timer: Callable[[], float] = time.monotonic,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    def __init__(self, settings: Settings, *, timer: Callable[[], float] = time.monotonic) -> None:
         check_producer_options(settings)
         self._settings = settings
         self._timer = timer
-        self._now = now
         url = settings.schema_registry_url.reveal()
         options = settings.schema_registry_options.reveal()
         self._redact = Redaction(url, options)
@@ -177,7 +170,7 @@ class DeadLetterProducer:
     def _values(
         self, letters: Sequence[DeadLetter], is_late: Callable[[], bool]
     ) -> list[bytes | None]:
-        group_id, now = self._settings.kafka_group_id, self._now()
+        group_id, now = self._settings.kafka_group_id, datetime.now(UTC)
         messages = [to_message(letter, group_id, now) for letter in letters]
         if self._timer() >= self._renew_at:
             self._renew_id(messages[0], is_late)

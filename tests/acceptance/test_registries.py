@@ -17,6 +17,7 @@ from tests.support.kafka import Broker
 from tests.support.odd_registry import Oddity, OddRegistry
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA
+from tests.support.stream import Publisher
 
 SHIPPED = EVENT_SCHEMA.read_text(encoding="utf-8")
 NEWER = changed(lambda raw: raw["fields"].append({"name": "lane", "type": "int", "default": 0}))
@@ -49,7 +50,7 @@ def see(gate: Gate, plate: str, partition: int, schema: str = SHIPPED, schema_id
         value = publisher.encode(sighting(plate, datetime.now(UTC)))
         if schema_id:
             value = value[:1] + schema_id.to_bytes(4, "big") + value[5:]
-        publisher.publish_value(value, plate.encode(), partition=partition)
+    Publisher(servers).publish(gate.site.topic, value, key=plate.encode(), partition=partition)
 
 
 def test_a_registry_that_answers_nonsense_for_a_moment_costs_no_event(gate: Gate) -> None:

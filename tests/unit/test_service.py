@@ -165,7 +165,8 @@ def test_another_thread_that_hangs_degrades_and_is_no_reason_to_restart(
     time = ManualTime()
     with engine_by(time, tmp_path, rule_set) as engine:
         assert set(engine.threads) == {"delivery", "housekeeper"}
-        engine.threads[name] = Heartbeat("at work", time.monotonic, patience_seconds=0.0)
+        heartbeat = engine.threads[name] = Heartbeat(time.monotonic, patience_seconds=0.0)
+        heartbeat.beat("at work")
         time.seconds += 301
         engine.heartbeat.beat(Stage.POLLING)
         check = engine.checks()["threads"]

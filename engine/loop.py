@@ -16,11 +16,11 @@ import structlog
 
 from engine.clock import Clock
 from engine.deadletters import DeadLetterOffice
-from engine.delivery import Dispatcher
 from engine.errors import AlertEngineError, RegistryUnavailableError, StoreUnavailableError
 from engine.heartbeat import Heartbeat, Stage
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
+from engine.store import FreshAlert
 from engine.stream.consumer import Consumer
 from engine.stream.offsets import Partition
 from engine.stream.record import Record
@@ -43,7 +43,7 @@ class Loop:
         consumer: Consumer,
         pipeline: Pipeline,
         office: DeadLetterOffice,
-        dispatcher: Dispatcher,
+        on_stored: Callable[[Sequence[FreshAlert]], None],
         metrics: Metrics,
         clock: Clock,
         stop: threading.Event,
@@ -55,7 +55,7 @@ class Loop:
         self._consumer = consumer
         self._pipeline = pipeline
         self._office = office
-        self._dispatcher = dispatcher
+        self._on_stored = on_stored
         self._metrics = metrics
         self._clock = clock
         self._stop = stop
@@ -167,7 +167,7 @@ class Loop:
                 if not batch.settled:
                     return batch.interruption, list(pending)
                 self._processed = (batch.settled, batch.interruption)
-                self._dispatcher.wake(batch.fresh)
+                self._on_stored(batch.fresh)
                 self._beat(Stage.DEAD_LETTERS)
                 self._office.send(batch.dead_letters)
             else:

@@ -193,7 +193,7 @@ class Engine:
                 settings.dlq_keep.size_bytes,
                 heartbeat=self.heartbeat,
             ),
-            self.dispatcher,
+            self.dispatcher.wake,
             self.metrics,
             clock,
             self.stop,

@@ -13,11 +13,20 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from engine.cel import tree
-from engine.cel.constants import constant_of
 from engine.cel.findings import Findings
 from engine.cel.functions import FUNCTIONS
 from engine.cel.naming import title
-from engine.cel.tree import Bound, Call, Comprehension, Ident, Literal, Node, Select, children
+from engine.cel.tree import (
+    Bound,
+    Call,
+    Comprehension,
+    Ident,
+    Literal,
+    Node,
+    Select,
+    children,
+    constant_of,
+)
 from engine.cel.unparse import unparse
 from engine.cel.value_sets import (
     ABSENT,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
+from engine.cel.values import MISSING
+
 AND: Final = "_&&_"
 OR: Final = "_||_"
 NOT: Final = "!_"
@@ -193,3 +195,15 @@ def depth(root: Node) -> int:
         else:
             waiting.extend((child, level + 1) for child in children(node))
     return deepest
+
+
+def constant_of(node: Node) -> Any:
+    """The value of a node that is a constant, or MISSING."""
+    if isinstance(node, Literal):
+        return node.value
+    if isinstance(node, Bound):
+        return list(node.value) if isinstance(node.value, tuple) else node.value
+    if isinstance(node, ListNode):
+        values = [constant_of(item) for item in node.items]
+        return MISSING if any(value is MISSING for value in values) else values
+    return MISSING

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Protocol
 
 import structlog
 
@@ -25,25 +24,9 @@ from engine.delivery.timing import Signal, Timing, Wait
 from engine.delivery.watch import Watch
 from engine.heartbeat import Heartbeat
 from engine.metrics import Metrics
-from engine.store import Delivery, DeliveryStore, Hold
+from engine.store import Delivery, DeliveryStore, FreshAlert, Hold
 
 log = structlog.get_logger(__name__)
-
-
-class FreshAlert(Protocol):
-    """An alert that was just stored: where it goes, and when its event was read."""
-
-    @property
-    def alert_id(self) -> str:
-        """The alert's id in the store."""
-
-    @property
-    def routes(self) -> Collection[tuple[str, str]]:
-        """(channel, target id) of each delivery."""
-
-    @property
-    def read_at(self) -> float:
-        """Monotonic seconds."""
 
 
 class Dispatcher:

@@ -51,6 +51,19 @@ class NewAlert:
 
 
 @dataclass(frozen=True, slots=True)
+class FreshAlert:
+    """An alert that was just stored.
+
+    `routes` are the (channel, target id) of its deliveries; `read_at` is when its event was read,
+    in monotonic seconds.
+    """
+
+    alert_id: str
+    routes: Collection[tuple[str, str]]
+    read_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """A waiting delivery as a worker needs it; `waiting_since_us` is set anew by a redelivery.
 

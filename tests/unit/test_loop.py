@@ -128,7 +128,7 @@ class Running:
             self.consumer,
             pipeline,
             plant.make_office(self.store),
-            self._dispatcher,
+            self._dispatcher.wake,
             plant.metrics,
             clock,
             plant.stop,

@@ -53,7 +53,7 @@ def wrap_http(is_sending: Callable[[], bool]) -> None:
     answer.
     """
     kind: Any = http.client.HTTPResponse
-    begin: Callable[[http.client.HTTPResponse], None] = kind.begin
+    begin: Callable[..., None] = kind.begin
     read_status: Callable[[http.client.HTTPResponse], tuple[str, int, str]] = kind._read_status
 
     def final_status(self: http.client.HTTPResponse) -> tuple[str, int, str]:
@@ -64,16 +64,16 @@ def wrap_http(is_sending: Callable[[], bool]) -> None:
             found = read_status(self)
         return found
 
-    def kept_begin(self: Any) -> None:
+    def kept_begin(self: Any, **limits: Any) -> None:
         if self.headers is not None or not is_sending():
-            begin(self)
+            begin(self, **limits)
             return
         found = final_status(self)
         self._read_status = lambda: found
         heard = self.fp = Heard(self.fp)
         is_whole = False
         try:
-            begin(self)
+            begin(self, **limits)
             is_whole = heard.lines[-1:] in ([b"\r\n"], [b"\n"])
         except (OSError, http.client.HTTPException):
             # Of another protocol the number may mean anything.

@@ -10,15 +10,16 @@ from functools import partial
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.schema_registry import Schema
 from confluent_kafka.schema_registry.error import SchemaRegistryError
-from confluent_kafka.serialization import MessageField, SerializationContext
 
-from engine.errors import AlertEngineError, SchemaError
+from engine.errors import AlertEngineError, RegistryUnavailableError, SchemaError
+from engine.schema import RecordWriter
 from engine.settings import Settings
+from engine.stream.framing import framed
 from engine.stream.letter import DeadLetter, DeadLetterType, recover, to_message
 from engine.stream.options import check_producer_options, producer_options, redact
-from engine.stream.registry import Redaction, explain, registry_client
+from engine.stream.registry import MAX_SCHEMA_ID, Redaction, explain, registry_client
 from engine.stream.registry_call import DEADLINE_SECONDS, NO_WHOLE_ANSWER, RegistryCall
 
 __all__ = [
@@ -48,8 +49,9 @@ class DeadLetterRefused(AlertEngineError):  # noqa: N818 - what happened, not a 
     """The dead-letter topic did not take these letters; the broker acknowledged all others.
 
     A letter may have arrived all the same, when its acknowledgement was lost. `own` are those that
-    are refused for what they are, such as too large ones; the topic takes others. `reasons` counts
-    the letters of each reason.
+    are refused for what they are, such as too large ones or ones that don't fit the schema; the
+    topic takes others. `reason` is why it does not take the rest, where there is one; `reasons`
+    counts the letters of each reason.
     """
 
     code = "dead-letter-refused"
@@ -90,16 +92,15 @@ class DeadLetterProducer:
         options = settings.schema_registry_options.reveal()
         self._redact = Redaction(url, options)
         self._registry = registry_client(url, options)
-        self._context = SerializationContext(settings.dlq_topic, MessageField.VALUE)
+        # None until the registry has given it.
+        self._schema_id: int | None = None
         path = settings.dlq_schema_path
         try:
-            # Else the registry is asked for names of subjects that it may not know of.
-            conf = {"subject.name.strategy.type": "TOPIC"}
             text = path.read_text(encoding="utf-8")
-            self._make_serializer = partial(AvroSerializer, self._registry, text, conf=conf)
-            self._serialize = self._make_serializer()
-        except (OSError, ValueError, TypeError, LookupError) as error:
+            self._writer = RecordWriter(text)
+        except (OSError, ValueError, SchemaError) as error:
             raise SchemaError(f"{path}: {error}") from error
+        self._schema = Schema(text, "AVRO")
         self._producer: Producer | None = None
         self._trouble = ""
 
@@ -113,6 +114,7 @@ class DeadLetterProducer:
 
         Raises DeadLetterRefused with those that it has not, after `timeout_seconds` at most, and
         soon after `is_over` turns true; a registry that is away is waited for five seconds of them.
+        A letter that can't be written costs the others nothing.
         """
         if not letters:
             return
@@ -122,42 +124,52 @@ class DeadLetterProducer:
             return self._timer() >= deadline or is_over()
 
         self._trouble = ""
-        values = self._values(letters, is_late)
+        if self._schema_id is None:
+            self._schema_id = self._ask_for_id(letters, is_late)
+        values, misfits = self._values(letters, self._schema_id)
         answers: dict[int, KafkaError | None] = {}
         producer = self._opened()
-        for number, (letter, value) in enumerate(zip(letters, values, strict=True)):
-            self._produce(producer, number, letter, value, answers, is_late)
-        while len(answers) < len(letters) and not is_late():
+        for number, value in values.items():
+            self._produce(producer, number, letters[number], value, answers, is_late)
+        while len(answers) < len(values) and not is_late():
             producer.poll(_WAIT_SECONDS)
-        if len(letters) > 1:
+        if len(values) > 1:
             # The limit is on what travels together: a large letter takes small ones with it.
             for number in [each for each, error in answers.items() if _is_too_large(error)]:
                 del answers[number]
                 self._produce(producer, number, letters[number], values[number], answers, is_late)
                 while number not in answers and not is_late():
                     producer.poll(_WAIT_SECONDS)
-        if len(answers) < len(letters):
+        if len(answers) < len(values):
             self._discard()
-        self._check(letters, answers)
+        self._check(letters, answers, misfits)
 
     def _check(
-        self, letters: Sequence[DeadLetter], answers: Mapping[int, KafkaError | None]
+        self,
+        letters: Sequence[DeadLetter],
+        answers: Mapping[int, KafkaError | None],
+        misfits: Mapping[int, str],
     ) -> None:
         """DeadLetterRefused unless every letter was acknowledged."""
         silence = self._trouble or "no acknowledgement"
         refused, own = [], []
         reasons: Counter[str] = Counter()
+        of_the_topic = ""
         for number, letter in enumerate(letters):
             error = answers.get(number)
             if number in answers and error is None:
                 continue
             refused.append(letter)
-            reasons[redact(error.str() if error else silence, self._settings)] += 1
-            if error is not None and error.code() in _OF_THE_LETTER:
+            told = misfits.get(number) or (error.str() if error else silence)
+            reason = redact(told, self._settings)
+            reasons[reason] += 1
+            if number in misfits or (error is not None and error.code() in _OF_THE_LETTER):
                 own.append(letter)
+            else:
+                of_the_topic = of_the_topic or reason
         if refused:
-            answered = next((each.str() for each in answers.values() if each), silence)
-            raise DeadLetterRefused(refused, redact(answered, self._settings), own, reasons)
+            reason = of_the_topic or next(iter(reasons))
+            raise DeadLetterRefused(refused, reason, own, reasons)
 
     def close(self) -> None:
         """Drop the connections."""
@@ -165,34 +177,46 @@ class DeadLetterProducer:
         self._registry.close()
 
     def _values(
-        self, letters: Sequence[DeadLetter], is_late: Callable[[], bool]
-    ) -> list[bytes | None]:
+        self, letters: Sequence[DeadLetter], schema_id: int
+    ) -> tuple[dict[int, bytes], dict[int, str]]:
+        """What is sent of the letters, and why some can't be written, by their numbers."""
         group_id, now = self._settings.kafka_group_id, self._now()
-        messages = [to_message(letter, group_id, now) for letter in letters]
+        values: dict[int, bytes] = {}
+        misfits: dict[int, str] = {}
+        for number, letter in enumerate(letters):
+            try:
+                body = self._writer.write(to_message(letter, group_id, now))
+                values[number] = framed(schema_id, body)
+            except SchemaError as error:
+                misfits[number] = f"{self._settings.dlq_schema_path.name}: {error}"
+        return values, misfits
+
+    def _ask_for_id(self, letters: Sequence[DeadLetter], is_late: Callable[[], bool]) -> int:
+        """The id of the schema, which the registry is asked for until it gives one.
+
+        DeadLetterRefused for all `letters` once it has refused, or after five seconds.
+        """
+        subject = f"{self._settings.dlq_topic}-value"
         deadline = self._timer() + DEADLINE_SECONDS
         reason = ""
         while True:
-            # The serializer asks the registry for the schema's id the first time.
-            call = RegistryCall(
-                lambda: [self._serialize(message, self._context) for message in messages]
-            )
+            call = RegistryCall(lambda: self._registry.register_schema(subject, self._schema))
             while not call.wait(_WAIT_SECONDS):
                 if self._timer() >= deadline or is_late():
                     call.end()
                     raise DeadLetterRefused(letters, reason or NO_WHOLE_ANSWER)
                 self._opened().poll(0)
+            is_final = False
             try:
-                return call.result()
+                return _checked_id(call.result())
             except SchemaRegistryError as error:
                 is_final = error.http_status_code in _FINAL_STATUS
                 reason = self._redact(explain(error))
             # The client lets its HTTP library's errors through; their texts may hold the address.
             except Exception as error:  # noqa: BLE001
-                is_final = False
                 reason = self._redact(explain(error))
-                # An answer without an id would be kept for ever, by both.
+                # The client keeps an answer without an id for ever.
                 self._registry.clear_caches()  # type: ignore[no-untyped-call]
-                self._serialize = self._make_serializer()
             if is_final or self._timer() >= deadline or is_late():
                 raise DeadLetterRefused(letters, reason)
             self._opened().poll(_WAIT_SECONDS)
@@ -202,7 +226,7 @@ class DeadLetterProducer:
         producer: Producer,
         number: int,
         letter: DeadLetter,
-        value: bytes | None,
+        value: bytes,
         answers: dict[int, KafkaError | None],
         is_late: Callable[[], bool],
     ) -> None:
@@ -235,6 +259,13 @@ class DeadLetterProducer:
 
     def _on_error(self, error: KafkaError) -> None:
         self._trouble = error.str()
+
+
+def _checked_id(answer: object) -> int:
+    """The id that the registry gave; RegistryUnavailableError for any other answer."""
+    if isinstance(answer, int) and 0 <= answer <= MAX_SCHEMA_ID:
+        return answer
+    raise RegistryUnavailableError("the schema registry gave no id of the dead letters' schema")
 
 
 def _is_too_large(error: KafkaError | None) -> bool:

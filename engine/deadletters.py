@@ -66,7 +66,7 @@ class DeadLetterOffice:
         self._tried_id = 0
         self._anew_at = clock.monotonic()
         self._beat = (heartbeat or Heartbeat()).beat
-        # Why the topic takes nothing; "" while it takes letters.
+        # Why the topic began to take nothing; "" while it takes letters.
         self._refusal = ""
         # Letters of an earlier run are sent on at the first retry.
         self._has_kept = producer is not None
@@ -115,9 +115,8 @@ class DeadLetterOffice:
             producer.publish(tuple(letters), RETRY_WAIT_SECONDS, self._is_over)
             refused: Sequence[DeadLetter] = ()
             own: Sequence[DeadLetter] = ()
-            reason = ""
         except DeadLetterRefused as error:
-            refused, own, reason = error.letters, error.own, error.reason
+            refused, own = error.letters, error.own
         self._store.drop_dead_letters(
             number for letter, number in letters.items() if letter not in refused
         )
@@ -127,10 +126,9 @@ class DeadLetterOffice:
         if len(refused) < len(letters) or (kept and is_topic_open):
             # Some were taken, or others are worth a try: go on at once.
             self._retry_at = self._clock.monotonic()
-        if self._refusal:
-            self._refusal = "" if is_topic_open else reason
-            if is_topic_open:
-                log.info("dead_letters.accepted_again")
+        if self._refusal and is_topic_open:
+            self._refusal = ""
+            log.info("dead_letters.accepted_again")
         self._has_kept = bool(kept) or self._tried_id > 0
 
     def _refused(

@@ -510,6 +510,7 @@ def test_discord_does_not_sleep_until_its_window_opens() -> None:
     outcome = AppriseTarget("ops", "ops:discord", plugin, Style.CHAT).send(alert(), "key")
     assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.RATE_LIMITED)
     assert outcome.retry_after_seconds == pytest.approx(3_600, abs=60)
+    assert outcome.is_unsent
 
 
 def test_matrix_does_not_sleep_as_long_as_its_server_asks(http_receiver: HttpReceiver) -> None:
@@ -519,3 +520,5 @@ def test_matrix_does_not_sleep_as_long_as_its_server_asks(http_receiver: HttpRec
     outcome = target_of(address, 5.0).send(alert(), "key")
     assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.RATE_LIMITED)
     assert outcome.retry_after_seconds == 600.0
+    # It was the login that was too much.
+    assert outcome.is_unsent

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from engine.log_writer import LineStream, LogWriter
+from tests.support.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 30.0
 LINE = "x" * 99
 LONG = 10_000
 

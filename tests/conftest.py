@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.broker_choice import choose_broker
 from tests.support.certificates import Certificates
@@ -14,6 +15,10 @@ from tests.support.kafka import Broker, RealKafka, describe, is_required
 from tests.support.kafka_jars import KafkaUnavailableError, missing_tool
 from tests.support.services import Services
 from tests.support.smtp_receiver import SmtpReceiver
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 SMTP_USERNAME = "alerts@example.com"
 # Hard on whatever puts it into a URL.

@@ -18,12 +18,10 @@ from tests.support.engine_process import EngineProcess
 from tests.support.gate import is_about, open_gate
 from tests.support.kafka import Broker
 from tests.support.offsets import unread
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA
 from tests.support.stream import unique
-
-STOP_SECONDS = 10.0
-PATIENCE_SECONDS = 60.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -56,7 +54,7 @@ def test_the_lag_is_0_behind_aborted_and_committed_transactions(
         while lags(engine, topic) != [0.0] * 4:
             assert time.monotonic() < deadline, lags(engine, topic)
             time.sleep(0.2)
-        assert engine.stop(STOP_SECONDS) == 0
+        assert engine.stop() == 0
         producer.close()
 
 
@@ -78,7 +76,7 @@ def test_with_latest_what_comes_while_the_engine_is_restarted_is_alerted(
         plates = gate.see(8)
         with gate.site.start() as engine:
             gate.await_plates(plates)
-            assert engine.stop(STOP_SECONDS) == 0
+            assert engine.stop() == 0
         assert not gate.counts().keys() & set(before)
 
 
@@ -87,7 +85,7 @@ def await_offsets(servers: str, group: str, topic: str) -> None:
     consumer = Consumer({"bootstrap.servers": servers, "group.id": group, "log_level": 0})
     places = [TopicPartition(topic, number) for number in range(4)]
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while any(each.offset < 0 for each in consumer.committed(places, 10.0)):
+    while any(each.offset < 0 for each in consumer.committed(places, PATIENCE_SECONDS)):
         assert time.monotonic() < deadline
     consumer.close()
 
@@ -99,7 +97,7 @@ def test_letters_that_are_too_large_hold_up_neither_events_nor_other_letters(
     with open_gate(real, tmp_path) as gate:
         topic = NewTopic(gate.site.dlq_topic, 1, 1, config={"max.message.bytes": "4000"})
         admin = AdminClient({"bootstrap.servers": servers})
-        admin.create_topics([topic])[gate.site.dlq_topic].result(30.0)
+        admin.create_topics([topic])[gate.site.dlq_topic].result(PATIENCE_SECONDS)
         text = EVENT_SCHEMA.read_text()
         with (
             gate.site.start() as engine,
@@ -115,8 +113,8 @@ def test_letters_that_are_too_large_hold_up_neither_events_nor_other_letters(
             gate.await_plates(gate.see())
             gate.site.await_consumed()
             assert unread(servers, unique("nobody"), gate.site.dlq_topic) == 3, engine.output
-            engine.wait_for_line("max.message.bytes", timeout_seconds=PATIENCE_SECONDS)
-            assert engine.stop(STOP_SECONDS) == 0
+            engine.wait_for_line("max.message.bytes")
+            assert engine.stop() == 0
 
 
 @pytest.mark.parametrize(
@@ -144,4 +142,4 @@ def test_wrong_timestamps_of_a_producer_expire_no_right_alert(
         publisher.flush()
         gate.hook.requests.wait_for(1, where=partial(is_about, "P1"))
         engine.wait_for_line(remedy)
-        assert engine.stop(STOP_SECONDS) == 0
+        assert engine.stop() == 0

@@ -111,6 +111,10 @@ class Dispatcher:
         for lane in self._roster.replace(targets):
             if lane.close():
                 self._metrics.channel_held.labels(lane.channel).dec()
+        for target_id, target in targets.items():
+            kept = self._roster.find(target_id)
+            if kept is not None and isinstance(target, MisconfiguredTarget):
+                self._hold(kept, target)
         self._watch.ask()
 
     def held(self) -> tuple[Hold, ...]:
@@ -146,11 +150,16 @@ class Dispatcher:
     def _lane(self, target: Target) -> Lane:
         lane = Lane(target, self._policy, self._timing, self._fetch, self._start_worker)
         if isinstance(target, MisconfiguredTarget):
-            now_us = self._timing.now_us()
-            reason = Reason.MISCONFIGURED
-            lane.restore(Hold(target.target_id, target.channel, reason, target.detail, now_us))
-            self._metrics.channel_held.labels(target.channel).inc()
+            self._hold(lane, target)
         return lane
+
+    def _hold(self, lane: Lane, target: MisconfiguredTarget) -> None:
+        """Hold the lane from the start, or, where it is held already, for these faults."""
+        now_us, reason = self._timing.now_us(), Reason.MISCONFIGURED
+        if lane.restore(Hold(target.target_id, target.channel, reason, target.detail, now_us)):
+            self._metrics.channel_held.labels(target.channel).inc()
+        else:
+            lane.explain(reason, target.detail)
 
     def _start_worker(self, lane: Lane) -> None:
         courier = Courier(

@@ -137,6 +137,7 @@ def _rule_set(
         files,
         MappingProxyType(watchlists.watchlists),
         MappingProxyType(channels.misconfigured),
+        MappingProxyType(channels.unverified),
         tuple(watchlists.refusals),
         MappingProxyType(watchlists.marks),
     )

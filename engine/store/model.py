@@ -69,7 +69,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class StoredDelivery:
-    """A delivery in any state as people see it."""
+    """A delivery in any state as people see it.
+
+    `reason` and `detail` are those of its last try, or, while its target is held, of the hold.
+    """
 
     delivery_id: int
     channel: str

@@ -14,7 +14,6 @@ import pytest
 from engine.stream.publisher import EventPublisher
 from tests.support.answers import HANG, Answer, Request
 from tests.support.command import alert_engine
-from tests.support.engine_process import EngineProcess
 from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker, RealKafka
 from tests.support.sightings import sighting
@@ -31,12 +30,6 @@ def gate(broker: Broker, tmp_path: Path) -> Iterator[Gate]:
     """One webhook that is told of every plate."""
     with open_gate(broker, tmp_path) as opened:
         yield opened
-
-
-def await_detail(engine: EngineProcess, words: str) -> None:
-    """Return when `/readyz` says "not ready", and of consuming something with these words."""
-    body = engine.wait_for_check("consuming", lambda check: words in check["detail"])
-    assert not body["ready"]
 
 
 class HangsAfterSome:
@@ -140,13 +133,29 @@ def test_topics_are_read_as_soon_as_they_are_there(broker: Broker, tmp_path: Pat
         topics = f"{gate.site.topic},{later}"
         with gate.site.start(KAFKA_TOPIC=topics, **LOOK_OFTEN) as engine:
             gate.await_plates(gate.see())
+            body = engine.wait_for_check("consuming", f"no such topic yet: {later}")
+            assert body["status"] == "degraded"
             broker.create_topic(later, 2)
             servers, url = broker.bootstrap_servers, gate.registry.url
             with EventPublisher(servers, url, EVENT_SCHEMA.read_text(), later) as publisher:
                 publisher.publish(sighting("LATER1", datetime.now(UTC)))
             gate.await_plates(["LATER1"])
             gate.await_plates(gate.see())
+            engine.wait_ready()
             assert engine.stop() == 0
+
+
+@pytest.mark.slow
+def test_an_engine_without_any_topic_is_not_ready_until_there_is_one(
+    broker: Broker, gate: Gate
+) -> None:
+    later = f"later-{uuid.uuid4().hex[:12]}"
+    with gate.site.start(KAFKA_TOPIC=later, **LOOK_OFTEN) as engine:
+        body = engine.wait_for_check("consuming", f"no such topic yet: {later}")
+        assert body["status"] == "not ready"
+        broker.create_topic(later, 2)
+        assert engine.wait_ready()["status"] == "ready"
+        assert engine.stop() == 0
 
 
 def test_a_registry_that_is_away_is_waited_for(gate: Gate) -> None:
@@ -154,7 +163,7 @@ def test_a_registry_that_is_away_is_waited_for(gate: Gate) -> None:
     gate.registry.available = False
     with gate.site.start() as engine:
         assert "registry-unavailable" in engine.wait_for_line("stream.waiting").text
-        await_detail(engine, "HTTP 503")
+        engine.wait_for_check("consuming", "HTTP 503")
         gate.registry.available = True
         gate.await_plates(first)
         engine.wait_ready()
@@ -177,7 +186,8 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(own_kafka: RealKafka, tmp_
         own_kafka.stop()
         with gate.site.start() as engine:
             engine.wait_for_line("broker.away")
-            await_detail(engine, "broker away")
+            body = engine.wait_for_check("consuming", "broker away")
+            assert body["status"] == "not ready"
             own_kafka.start()
             gate.await_plates(plates)
             engine.wait_ready()

@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -140,13 +140,18 @@ class EngineProcess:
             assert time.monotonic() < deadline, f"/readyz: {body}\n{self.output}"
             time.sleep(0.05)
 
-    def wait_for_check(self, name: str, is_so: Callable[[dict[str, Any]], bool]) -> Any:
-        """The JSON of `/readyz` once this check of it is so; AssertionError, with the output."""
+    def wait_for_check(self, name: str, words: str) -> Any:
+        """The JSON of `/readyz` once this check fails with these words in its detail.
+
+        AssertionError, with the output, if it never does.
+        """
         bodies: list[Any] = [None]
 
         def is_there() -> bool:
+            assert self._process.poll() is None, f"it ended: {self.output}"
             bodies.append(self.readiness()[1])
-            return bodies[-1] is not None and is_so(bodies[-1]["checks"][name])
+            check = bodies[-1] and bodies[-1]["checks"][name]
+            return bool(check) and not check["ok"] and words in check["detail"]
 
         await_that(is_there, lambda: f"{bodies[-1]}\n{self.output}", step_seconds=0.05)
         return bodies[-1]

@@ -6,6 +6,7 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -115,13 +116,15 @@ def test_another_rule_set_comes_into_force_with_its_channels_metrics_and_cooldow
     assert len(mailbox.alerts) == 1
 
 
-def engine_by(time: ManualTime, folder: Path, rule_set: RuleSet) -> Engine:
+@contextmanager
+def engine_by(time: ManualTime, folder: Path, rule_set: RuleSet) -> Iterator[Engine]:
     """An engine that will see its threads grow old by this time."""
     engine = Engine(settings_for(folder, 0), plate_schema(), rule_set)
     engine.heartbeat = Heartbeat(timer=time.monotonic, patience_seconds=0.0)
-    # A disk that is busy elsewhere does not make the store bad here.
-    engine._store_probe = StoreProbe(engine.store.check_writable, PATIENCE_SECONDS)
-    return engine
+    with engine:
+        # A disk that is busy elsewhere does not make the store bad here.
+        engine._store_probe = StoreProbe(engine.store.check_writable, PATIENCE_SECONDS)
+        yield engine
 
 
 def ask(engine: Engine, path: str) -> tuple[int, str]:
@@ -192,9 +195,8 @@ def time() -> ManualTime:
 @pytest.fixture
 def engine(tmp_path: Path, rule_set: RuleSet, time: ManualTime) -> Iterator[Engine]:
     """An engine that has three partitions, by this time; its loop does not run."""
-    opened = engine_by(time, tmp_path, rule_set)
-    opened._clock = time
-    with opened:
+    with engine_by(time, tmp_path, rule_set) as opened:
+        opened._clock = time
         opened.consumer._watch.joined(PLATES)
         yield opened
 

@@ -220,8 +220,9 @@ def test_a_reload_with_another_fault_changes_a_stored_hold_for_which_nothing_wai
     broken = MisconfiguredTarget("pager", UNSET)
     name = broken.target_id
     stage.store.hold(name, "pager", "misconfigured", UNSET, 7)
+    # From the start: the first look drops the holds of targets that are not there.
+    stage.targets[name] = broken
     dispatcher = stage.start()
-    dispatcher.replace_targets({name: broken})
     dispatcher.replace_targets({name: MisconfiguredTarget("pager", TYPO)})
     stage.store.await_that(
         lambda: [(hold.detail, hold.since_us) for hold in stage.store.holds()] == [(TYPO, 7)]

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+from channels import redact
 from tests.support.broker_choice import choose_broker
 from tests.support.certificates import Certificates
 from tests.support.http_receiver import HttpReceiver
@@ -16,9 +18,22 @@ from tests.support.kafka_jars import KafkaUnavailableError, missing_tool
 from tests.support.services import Services
 from tests.support.smtp_receiver import SmtpReceiver
 
+# How long an example takes depends on what else the machine does.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
+
 SMTP_USERNAME = "alerts@example.com"
 # Hard on whatever puts it into a URL.
 SMTP_PASSWORD = "p@ss/w#rd%41?&"
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_this_test() -> Iterator[None]:
+    """What a test makes known as a secret is masked in no later test."""
+    memory = redact._process
+    secrets, pattern, is_stale = set(memory._secrets), memory._pattern, memory._is_stale
+    yield
+    memory._secrets, memory._pattern, memory._is_stale = secrets, pattern, is_stale
 
 
 def pytest_report_header() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,7 @@ from tests.support.command import alert_engine
 from tests.support.engine_process import EngineProcess
 from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker
-
-PATIENCE_SECONDS = 30.0
+from tests.support.patience import await_that
 
 
 @pytest.fixture
@@ -27,14 +25,16 @@ def gate(broker: Broker, tmp_path: Path) -> Iterator[Gate]:
 
 
 def await_state(gate: Gate, plate: str, state: str) -> dict[str, Any]:
-    """The alert of this plate, once its delivery is in this state; AssertionError after 30 s."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        for alert in gate.site.alerts("--state", state):
-            if alert["message"] == plate:
-                assert isinstance(alert, dict)
-                return alert
-        assert time.monotonic() < deadline, gate.site.alerts()
+    """The alert of this plate, once its delivery is in this state; AssertionError if never."""
+    found: list[dict[str, Any]] = []
+
+    def is_there() -> bool:
+        listed = gate.site.alerts("--state", state)
+        found.extend(alert for alert in listed if alert["message"] == plate)
+        return bool(found)
+
+    await_that(is_there, gate.site.alerts)
+    return found[0]
 
 
 def redeliver(gate: Gate, *arguments: str) -> str:
@@ -66,13 +66,11 @@ def test_a_dead_delivery_is_sent_after_a_redelivery(gate: Gate) -> None:
     assert keys[0] == keys[1] != keys[2]
 
 
-def await_held(engine: EngineProcess, count: int) -> None:
-    """Return when so many targets are held."""
+def await_held(gate: Gate, engine: EngineProcess, count: int) -> None:
+    """Return when so many targets are held, and the store has it so."""
     held = "alert_engine_channel_held"
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while engine.metric(held, channel="hook") != count:
-        assert time.monotonic() < deadline, engine.output
-        time.sleep(0.05)
+    await_that(lambda: engine.metric(held, channel="hook") == count, lambda: engine.output)
+    gate.site.await_holds("hook", count)
 
 
 def test_a_held_channel_is_woken_by_a_redelivery(gate: Gate) -> None:
@@ -80,14 +78,14 @@ def test_a_held_channel_is_woken_by_a_redelivery(gate: Gate) -> None:
     with gate.site.start() as engine:
         engine.wait_ready()
         plates = gate.see(3)
-        await_held(engine, 1)
-        assert engine.readiness()[1]["status"] == "degraded"
+        await_held(gate, engine, 1)
+        assert engine.wait_ready()["status"] == "degraded"
         gate.hook.script.clear()
         # The next probe by itself comes only after half a minute.
         assert redeliver(gate, "--channel", "hook") == "deliveries opened: 0, holds released: 1"
-        gate.await_plates(plates, 20.0)
-        await_held(engine, 0)
-        assert engine.readiness()[1]["status"] == "ready"
+        gate.await_plates(plates, 25.0)
+        await_held(gate, engine, 0)
+        assert engine.wait_ready()["status"] == "ready"
 
 
 @pytest.mark.slow

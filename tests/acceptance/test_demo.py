@@ -20,7 +20,7 @@ from tests.support.http_receiver import HttpReceiver
 from tests.support.missing_package import without
 from tests.support.processes import end, signal_group, spawn
 
-DEMO_SECONDS = 60.0
+DEMO_SECONDS = 120.0
 ARRIVAL = re.compile(r"^ *(webhook|email|slack|sms) +(\d+ ms)? +\S", re.MULTILINE)
 ROW = re.compile(r"^│ ([^│]+?) +│ +([^│]+?) │$", re.MULTILINE)
 BLUE = "\x1b[1;34m"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from tests.support.handbook import (
     snippet_like,
 )
 from tests.support.mock_cluster import MockCluster
+from tests.support.patience import await_that
 from tests.support.snippets import commands, read_page, slug
 from tests.support.walkthrough import CA_FILE, KAFKA, REGISTRY, Walkthrough
 
@@ -64,7 +66,13 @@ def test_every_snippet_runs_and_shows_what_it_says(name: str, reader: Walkthroug
     for snippet in PAGES[name].snippets:
         reader.follow(snippet)
         if snippet.attributes.get("like") == "readyz":
-            assert json.loads(snippet.text) == reader.running().wait_ready()
+            shown, found = json.loads(snippet.text), reader.running().wait_ready
+            await_that(partial(is_found, shown, found), found)
+
+
+def is_found(shown: Any, found: Callable[[], Any]) -> bool:
+    """Whether it is what can be found now."""
+    return bool(found() == shown)
 
 
 def store_the_dead_alert(folder: Path) -> None:

@@ -70,7 +70,7 @@ def run(
         env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SCHEMAS_PATH": schemas},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=60.0,
+        timeout=120.0,
         check=False,
         umask=umask,
     )

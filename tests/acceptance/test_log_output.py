@@ -16,7 +16,6 @@ from tests.support.engine_process import EngineProcess
 from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker
 
-STOP_SECONDS = 10.0
 EVENTS = 400
 BEGIN = """
 import gc, sys, warnings
@@ -78,7 +77,7 @@ def test_an_engine_whose_log_nobody_reads_sends_all_alerts_and_ends_in_time(
         gate.site.await_consumed()
         assert engine.wait_ready()["status"] == "ready"
         assert engine.metric("alert_engine_log_lines_lost_total") == 0
-        assert engine.stop(STOP_SECONDS) == 0
+        assert engine.stop() == 0
     assert gate.counts() == dict.fromkeys(plates, 1)
 
 
@@ -87,13 +86,13 @@ def test_faults_that_nobody_reads_end_the_start_all_the_same(tmp_path: Path, unr
     (tmp_path / "rules.yaml").write_text(f"rules:\n{rules}")
     environment = {"RULES_PATH": str(tmp_path / "rules.yaml"), "STATE_URL": "sqlite:///alerts.db"}
     with EngineProcess(environment, tmp_path, stderr=unread) as engine:
-        assert engine.wait(30.0) == 1
+        assert engine.wait() == 1
 
 
 def test_settings_that_nobody_reads_about_end_the_start_too(tmp_path: Path, unread: int) -> None:
     environment = {"BATCH_SIZE": "many", "STATE_URL": "sqlite:///alerts.db"}
     with EngineProcess(environment, tmp_path, stderr=unread) as engine:
-        assert engine.wait(30.0) == 2
+        assert engine.wait() == 2
 
 
 def run_script(script: str, stderr: int) -> subprocess.CompletedProcess[bytes]:
@@ -101,7 +100,7 @@ def run_script(script: str, stderr: int) -> subprocess.CompletedProcess[bytes]:
         [sys.executable, "-c", BEGIN + script],
         stdout=subprocess.PIPE,
         stderr=stderr,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,8 +18,8 @@ from tests.support.kafka import Broker, RealKafka
 from tests.support.small_disk import SmallDisk, small_disk
 from tests.support.stream import Publisher
 
-STOP_SECONDS = 10.0
-PATIENCE_SECONDS = 60.0
+# Of the 10 s that a container has, 9 are used at most; and some for a busy machine.
+STOP_SECONDS = 20.0
 LOAD = 300
 # Room for some of the load's alerts.
 LEFT_BYTES = 300_000
@@ -29,23 +28,12 @@ LEFT_PAGES = 40
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
-def await_check(engine: EngineProcess, name: str, is_so: Callable[[dict[str, Any]], bool]) -> None:
-    """Return when this check of `/readyz` is so; AssertionError, with the output, if it is not."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        is_ready, body = engine.readiness()
-        if body is not None and is_so(body["checks"][name]):
-            assert is_ready is all(
-                check["ok"] for name, check in body["checks"].items() if name != "channels"
-            )
-            return
-        assert time.monotonic() < deadline, f"{body}\n{engine.output}"
-        time.sleep(0.1)
-
-
 def await_trouble(engine: EngineProcess, name: str, words: str) -> None:
-    """Return when this check is not good, for this reason."""
-    await_check(engine, name, lambda check: not check["ok"] and words in check["detail"])
+    """Return when this check of `/readyz` is not good, for this reason."""
+    body = engine.wait_for_check(name, words)
+    assert body["ready"] is all(
+        check["ok"] for name, check in body["checks"].items() if name != "channels"
+    )
 
 
 def count_lines(engine: EngineProcess, words: str) -> int:
@@ -65,14 +53,15 @@ def test_a_broker_that_goes_and_comes_back_loses_nothing(
         await_trouble(engine, "consuming", "broker away")
         own_kafka.start()
         plates += gate.see(LOAD)
-        gate.await_plates(plates, PATIENCE_SECONDS)
+        gate.await_plates(plates)
         engine.wait_ready()
+        gate.site.await_consumed()
+        assert engine.stop(STOP_SECONDS) == 0
+        # All that it wrote has been read by now.
         assert count_lines(engine, '"broker.away"') == 1
         assert count_lines(engine, '"broker.back"') == 1
         assert "Traceback" not in engine.output
         assert "%3|" not in engine.output, "librdkafka speaks past the log"
-        gate.site.await_consumed()
-        assert engine.stop(STOP_SECONDS) == 0
     assert gate.counts() == dict.fromkeys(plates, 1)
 
 
@@ -86,7 +75,7 @@ def test_a_frozen_broker_is_waited_for(own_kafka: RealKafka, tmp_path: Path) -> 
         time.sleep(10.0)
         own_kafka.thaw()
         plates += gate.see(10)
-        gate.await_plates(plates, PATIENCE_SECONDS)
+        gate.await_plates(plates)
         engine.wait_ready()
         gate.site.await_consumed()
         assert engine.stop(STOP_SECONDS) == 0
@@ -134,12 +123,12 @@ def test_a_full_disk_is_waited_for(broker: Broker, tmp_path: Path, disk: SmallDi
         await_trouble(engine, "consuming", "full")
         assert engine.get("/healthz")[0] == 200
         disk.free()
-        gate.await_plates(plates, PATIENCE_SECONDS)
+        gate.await_plates(plates)
         engine.wait_ready()
         plates += gate.see()
         gate.await_plates(plates)
-        assert count_lines(engine, '"stream.waiting"') == 1
         assert engine.stop(STOP_SECONDS) == 0
+        assert count_lines(engine, '"stream.waiting"') == 1
     assert gate.counts() == dict.fromkeys(plates, 1)
 
 
@@ -153,7 +142,7 @@ def test_a_quota_that_is_used_up_loses_nothing(broker: Broker, tmp_path: Path) -
             assert engine.stop(STOP_SECONDS) == 0
         assert 0 < len(gate.hook.requests.all()) < LOAD
         with gate.site.start(STATE_URL=url) as engine:
-            gate.await_plates(plates, PATIENCE_SECONDS)
+            gate.await_plates(plates)
             gate.site.await_consumed()
             assert engine.stop(STOP_SECONDS) == 0
     # A delivery that could not be marked before the stop was in flight.
@@ -170,7 +159,7 @@ def test_a_store_that_another_process_locks_is_waited_for(broker: Broker, tmp_pa
             plates = gate.see(20)
             await_trouble(engine, "consuming", "locked")
             other.rollback()
-        gate.await_plates(plates, PATIENCE_SECONDS)
+        gate.await_plates(plates)
         engine.wait_ready()
         assert engine.stop(STOP_SECONDS) == 0
     assert gate.counts() == dict.fromkeys(plates, 1)
@@ -214,8 +203,8 @@ def test_dead_letters_wait_in_the_store_for_their_topic(broker: Broker, tmp_path
         # Without the registry no dead letter can be written, and plates are read all the same.
         gate.registry.available = False
         Publisher(broker.bootstrap_servers).publish(gate.site.topic, b"no event")
-        engine.wait_for_line("dead_letters.refused", timeout_seconds=PATIENCE_SECONDS)
+        engine.wait_for_line("dead_letters.refused")
         gate.registry.available = True
         gate.await_plates(gate.see())
-        engine.wait_for_line("dead_letters.accepted_again", timeout_seconds=PATIENCE_SECONDS)
+        engine.wait_for_line("dead_letters.accepted_again")
         assert engine.stop(STOP_SECONDS) == 0

@@ -28,7 +28,7 @@ from tests.support.site import EVENT_SCHEMA, Site
 from tests.support.smtp_receiver import SmtpReceiver
 from tests.support.stream import REFRESH_MS, Headers, Publisher
 
-READ_SECONDS = 30.0
+READ_SECONDS = 60.0
 HEADERS: Headers = [("traceparent", b"\x00\xff"), ("empty", None), ("traceparent", b"again")]
 
 
@@ -215,7 +215,7 @@ def test_an_alert_that_can_not_be_stored_is_a_dead_letter_and_no_crash_loop(gate
         dead = "alert_engine_dead_letters_total"
         assert engine.wait_for_metric(dead, 2, error_type="PROCESSING_FAILURE") == 2
         assert engine.metric("alert_engine_events_consumed_total") == len(plates)
-        assert engine.readiness()[0]
+        engine.wait_ready()
         assert engine.stop() == 0
     # Nothing of it is waiting for the next start.
     with gate.site.start() as engine:

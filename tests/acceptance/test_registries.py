@@ -15,6 +15,7 @@ from tests.support.avro import changed
 from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker
 from tests.support.odd_registry import Oddity, OddRegistry
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA
 from tests.support.stream import Publisher
@@ -22,7 +23,6 @@ from tests.support.stream import Publisher
 SHIPPED = EVENT_SCHEMA.read_text(encoding="utf-8")
 NEWER = changed(lambda raw: raw["fields"].append({"name": "lane", "type": "int", "default": 0}))
 DEAD = "alert_engine_dead_letters_total"
-STOP_SECONDS = 10.0
 # A minute until the registry is believed, and some for a busy machine.
 BELIEF_SECONDS = 100.0
 
@@ -64,7 +64,7 @@ def test_a_registry_that_answers_nonsense_for_a_moment_costs_no_event(gate: Gate
             # It mistakes one schema for another, and says so to the next question.
             registry.oddity, registry.is_odd = Oddity.OTHER_SCHEMA, is_about_an_id
             registry.begun.clear()
-            assert registry.begun.wait(STOP_SECONDS)
+            assert registry.begun.wait(PATIENCE_SECONDS)
             registry.oddity = None
             gate.await_plates(plates)
             gate.site.await_consumed()
@@ -98,12 +98,12 @@ def test_a_registry_that_drips_holds_up_neither_other_partitions_nor_the_end(
             assert body["status"] == "degraded"
             assert body["checks"]["consuming"]["waiting"] == [f"{gate.site.topic}/0"]
             assert engine.metric("alert_engine_consuming") == 1
-            assert engine.stop(STOP_SECONDS) == 0
+            assert engine.stop() == 0
             assert "engine.cut_short" not in engine.output
             assert "Traceback" not in engine.output
         with gate.site.start() as engine:
             gate.await_plates(["NEWER1"])
-            assert engine.stop(STOP_SECONDS) == 0
+            assert engine.stop() == 0
     assert gate.counts() == dict.fromkeys(["FIRST1", "NEWER1", "SECOND", "THIRD1"], 1)
 
 

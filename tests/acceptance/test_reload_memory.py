@@ -30,7 +30,7 @@ def sets():
     return [each for each in gc.get_objects() if isinstance(each, RuleSet)]
 
 def await_that(is_so):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not is_so() and time.monotonic() < deadline:
         time.sleep(0.05)
 
@@ -69,7 +69,7 @@ def test_a_set_that_is_replaced_is_gone_also_the_first(gate: Gate) -> None:
         cwd=site.folder,
         capture_output=True,
         text=True,
-        timeout=90.0,
+        timeout=200.0,
         check=True,
     )
     assert done.stdout.split() == ["v1"], done.stderr

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
-import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,22 +12,17 @@ from pathlib import Path
 import pytest
 
 from engine.stream.publisher import EventPublisher
-from tests.support.answers import HANG, Answer
+from tests.support.answers import HANG, Answer, Request
 from tests.support.command import alert_engine
-from tests.support.engine_process import EngineProcess
 from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker, RealKafka
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA
 from tests.support.stream import REFRESH_MS
 
-STOP_SECONDS = 10.0
 LOOK_OFTEN = {"KAFKA_CONFIG_TOPIC_METADATA_REFRESH_INTERVAL_MS": REFRESH_MS}
-PATIENCE_SECONDS = 30.0
 EVENTS = 400
 SOME = 60
-# So slowly that the signal comes before the last event has gone out, on a busy machine too.
-SLOWLY = Answer(delay_seconds=0.02)
 
 
 @pytest.fixture
@@ -37,16 +32,14 @@ def gate(broker: Broker, tmp_path: Path) -> Iterator[Gate]:
         yield opened
 
 
-def await_detail(engine: EngineProcess, words: str) -> None:
-    """Return when `/readyz` says "not ready", and of consuming something with these words."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        is_ready, body = engine.readiness()
-        if body is not None and words in body["checks"]["consuming"]["detail"]:
-            assert not is_ready
-            return
-        assert time.monotonic() < deadline, f"{body}\n{engine.output}"
-        time.sleep(0.05)
+class HangsAfterSome:
+    """The answers of a receiver that takes `SOME` requests, and holds all others."""
+
+    def __init__(self) -> None:
+        self._taken = itertools.count()
+
+    def __call__(self, request: Request) -> Answer:
+        return Answer() if next(self._taken) < SOME else HANG
 
 
 @pytest.mark.parametrize(
@@ -55,12 +48,14 @@ def await_detail(engine: EngineProcess, words: str) -> None:
 def test_a_signal_in_mid_stream_loses_and_repeats_nothing(
     gate: Gate, number: signal.Signals
 ) -> None:
-    gate.hook.answer_when(lambda request: True, SLOWLY)
+    gate.hook.script.clear(HangsAfterSome())
     plates = gate.see(EVENTS)
     with gate.site.start() as engine:
-        gate.hook.wait_for(SOME)
+        gate.hook.wait_for(SOME + 1)
         engine.signal(number)
-        assert engine.wait(STOP_SECONDS) == 0, engine.output
+        engine.wait_for_line("engine.stopping")
+        gate.hook.release()
+        assert engine.wait() == 0, engine.output
         assert "Traceback" not in engine.output
         engine.wait_for_line("engine.stopped")
     assert len(gate.hook.requests.all()) < EVENTS, "it was not in mid-stream"
@@ -69,7 +64,7 @@ def test_a_signal_in_mid_stream_loses_and_repeats_nothing(
         gate.site.await_consumed()
         # The batch was finished and committed, so that no record was read twice.
         assert engine.metric("alert_engine_events_duplicate_total") == 0
-        assert engine.stop(STOP_SECONDS) == 0
+        assert engine.stop() == 0
     assert gate.counts() == dict.fromkeys(plates, 1)
 
 
@@ -81,7 +76,7 @@ def test_a_second_signal_ends_it_at_once(gate: Gate) -> None:
         engine.signal(signal.SIGTERM)
         engine.wait_for_line("engine.stopping")
         engine.signal(signal.SIGINT)
-        assert engine.wait(STOP_SECONDS) == 128 + signal.SIGINT
+        assert engine.wait() == 128 + signal.SIGINT
         assert "engine.stopped" not in engine.output
 
 
@@ -91,7 +86,7 @@ def test_a_hanging_channel_does_not_hold_up_the_stop(gate: Gate) -> None:
     (plate,) = gate.see()
     with gate.site.start() as engine:
         gate.hook.wait_for(1)
-        assert engine.stop(STOP_SECONDS) == 0
+        assert engine.stop() == 0
     gate.hook.release()
     gate.hook.requests.clear()
     with gate.site.start():
@@ -122,7 +117,7 @@ def test_a_running_engine_tells_of_itself_and_lets_no_second_one_in(gate: Gate) 
         assert engine.wait_for_metric("alert_engine_events_consumed_total", 3) == 3
         assert engine.wait_for_metric(sent, 3, channel="hook", rule_id="every") == 3
         matched = "alert_engine_rules_matched_total"
-        assert engine.metric(matched, rule_id="every", priority="high") == 3
+        assert engine.wait_for_metric(matched, 3, rule_id="every", priority="high") == 3
 
         second = alert_engine(gate.site.folder, "run", variables=gate.site.environment)
         assert second.status == 2
@@ -191,9 +186,10 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(own_kafka: RealKafka, tmp_
         own_kafka.stop()
         with gate.site.start() as engine:
             engine.wait_for_line("broker.away")
-            await_detail(engine, "broker away")
+            body = engine.wait_for_check("consuming", "broker away")
+            assert body["status"] == "not ready"
             own_kafka.start()
-            gate.await_plates(plates, 60.0)
+            gate.await_plates(plates)
             engine.wait_ready()
             assert engine.stop() == 0
             assert "%3|" not in engine.output, "librdkafka speaks past the log"

@@ -101,7 +101,7 @@ def test_an_avro_timestamp_is_the_instant_and_reads_as_iso_8601_everywhere(
         with EventPublisher(servers, site.registry_url, schema, site.topic) as publisher:
             for each in (unreadable, absurd, event):
                 publisher.publish(each)
-        (request,) = hook.requests.wait_for(1, 30.0, where=is_of_the_last)
+        (request,) = hook.requests.wait_for(1, where=is_of_the_last)
         site.await_consumed()
         letters = "alert_engine_dead_letters_total"
         assert engine.wait_for_metric(letters, 1, error_type="SCHEMA_VALIDATION") == 1

@@ -13,8 +13,6 @@ from tests.support.gate import Gate, open_gate
 from tests.support.kafka import PARTITIONS, Broker
 from tests.support.retention import delete_before
 
-STOP_SECONDS = 10.0
-
 
 @pytest.fixture
 def gate(broker: Broker, tmp_path: Path) -> Iterator[Gate]:
@@ -46,7 +44,7 @@ def test_records_lost_to_retention_are_told_by_log_and_metric_and_the_rest_arriv
     with gate.site.start() as engine:
         gate.await_plates(first)
         gate.site.await_consumed()
-        assert engine.stop(STOP_SECONDS) == 0
+        assert engine.stop() == 0
     before = ends(gate)
     missed = gate.see(40)
     after = ends(gate)
@@ -69,5 +67,5 @@ def test_records_lost_to_retention_are_told_by_log_and_metric_and_the_rest_arriv
         gate.await_plates(last)
         gate.site.await_consumed()
         assert engine.wait_ready()["status"] == "ready"
-        assert engine.stop(STOP_SECONDS) == 0
+        assert engine.stop() == 0
     assert gate.counts() == dict.fromkeys([*first, *last], 1)

@@ -14,12 +14,10 @@ from engine.stream.publisher import EventPublisher
 from tests.support.engine_process import EngineProcess
 from tests.support.gate import is_about, open_gate
 from tests.support.kafka import Broker
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA
 from tests.support.stream import Publisher, unique
-
-STOP_SECONDS = 10.0
-PATIENCE_SECONDS = 60.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -52,7 +50,7 @@ def test_the_lag_is_0_behind_aborted_and_committed_transactions(
         while lags(engine, topic) != [0.0] * 4:
             assert time.monotonic() < deadline, lags(engine, topic)
             time.sleep(0.2)
-        assert engine.stop(STOP_SECONDS) == 0
+        assert engine.stop() == 0
         producer.close()
 
 
@@ -74,7 +72,7 @@ def test_with_latest_what_comes_while_the_engine_is_restarted_is_alerted(
         plates = gate.see(8)
         with gate.site.start() as engine:
             gate.await_plates(plates)
-            assert engine.stop(STOP_SECONDS) == 0
+            assert engine.stop() == 0
         assert not gate.counts().keys() & set(before)
 
 
@@ -83,7 +81,7 @@ def await_offsets(servers: str, group: str, topic: str) -> None:
     consumer = Consumer({"bootstrap.servers": servers, "group.id": group, "log_level": 0})
     places = [TopicPartition(topic, number) for number in range(4)]
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while any(each.offset < 0 for each in consumer.committed(places, 10.0)):
+    while any(each.offset < 0 for each in consumer.committed(places, PATIENCE_SECONDS)):
         assert time.monotonic() < deadline
     consumer.close()
 
@@ -113,4 +111,4 @@ def test_wrong_timestamps_of_a_producer_expire_no_right_alert(
         Publisher(real.bootstrap_servers).publish(gate.site.topic, value, timestamp_ms=stamp)
         gate.hook.requests.wait_for(1, where=partial(is_about, "P1"))
         engine.wait_for_line(remedy)
-        assert engine.stop(STOP_SECONDS) == 0
+        assert engine.stop() == 0

@@ -23,13 +23,15 @@ from tests.image.engine_image import (
     has_buildkit,
     inspect,
 )
+from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.image
 
 MEGABYTE = 1_000_000
 MOST_ABOVE_BASE = 120 * MEGABYTE
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
-STOP_SECONDS = 10.0
+# The engine takes 9 at most; at 20 it would be killed.
+STOP_SECONDS = 15.0
 
 
 def in_image(image: str, *command: str) -> str:
@@ -211,7 +213,7 @@ def run_alone(image: str, *options: str) -> str:
 
 def log_of(container: str, wanted: str) -> str:
     """The container's log, once it holds `wanted`."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         done = subprocess.run(
             ["docker", "logs", container], capture_output=True, text=True, check=True

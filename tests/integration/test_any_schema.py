@@ -153,7 +153,6 @@ def logs(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
         HealthCheck.too_slow,

@@ -11,6 +11,7 @@ import sys
 from email.message import EmailMessage
 from pathlib import Path
 from subprocess import PIPE
+from typing import Any
 
 import pytest
 import requests
@@ -23,6 +24,7 @@ from tests.support.engine_process import EngineProcess
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker, RealKafka
 from tests.support.offsets import await_consumed, unread
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.processes import end, spawn
 from tests.support.services import SLACK, TWILIO, Services
 from tests.support.smtp_receiver import Login, SmtpReceiver, Stage
@@ -53,25 +55,27 @@ def test_answers_come_in_their_order(http_receiver: HttpReceiver) -> None:
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 def test_connections_are_cut_as_told(tls: bool, certificates: Certificates) -> None:
     verify = str(certificates.bundle)
+    options: dict[str, Any] = {"verify": verify, "timeout": PATIENCE_SECONDS}
     with HttpReceiver(certificates.local_server() if tls else None) as receiver:
         receiver.reset_next()
         with pytest.raises(requests.ConnectionError):
-            requests.post(receiver.url, b"1", verify=verify, timeout=5)
+            requests.post(receiver.url, b"1", **options)
         assert receiver.requests.all() == []
         receiver.answer(RESET)
         with pytest.raises(requests.ConnectionError):
-            requests.post(receiver.url, b"2", verify=verify, timeout=5)
+            requests.post(receiver.url, b"2", **options)
         receiver.answer(HANG)
         with pytest.raises(requests.Timeout):
-            requests.post(receiver.url, b"3", verify=verify, timeout=0.2)
+            requests.post(receiver.url, b"3", verify=verify, timeout=(PATIENCE_SECONDS, 0.2))
+        receiver.wait_for(2)
         receiver.release()
         with requests.Session() as session:
-            assert session.post(receiver.url, b"4", verify=verify, timeout=5).text == "ok"
+            assert session.post(receiver.url, b"4", **options).text == "ok"
             receiver.down()
             with pytest.raises(requests.ConnectionError):
-                session.post(receiver.url, b"5", verify=verify, timeout=5)
+                session.post(receiver.url, b"5", **options)
             receiver.up()
-            assert session.post(receiver.url, b"6", verify=verify, timeout=5).text == "ok"
+            assert session.post(receiver.url, b"6", **options).text == "ok"
     assert [request.body for request in receiver.requests.all()] == [b"2", b"3", b"4", b"6"]
 
 
@@ -79,12 +83,14 @@ def test_a_silent_client_does_not_stop_the_others(
     https_receiver: HttpReceiver, certificates: Certificates
 ) -> None:
     with socket.create_connection(("127.0.0.1", https_receiver.port)):
-        answer = requests.get(https_receiver.url, verify=str(certificates.bundle), timeout=5)
+        answer = requests.get(
+            https_receiver.url, verify=str(certificates.bundle), timeout=PATIENCE_SECONDS
+        )
     assert answer.text == "ok"
 
 
 def test_waiting_tells_what_did_arrive(http_receiver: HttpReceiver) -> None:
-    requests.post(http_receiver.url, b"the only one", timeout=5)
+    requests.post(http_receiver.url, b"the only one", timeout=PATIENCE_SECONDS)
     with pytest.raises(AssertionError, match=r"1 of 2 arrived.*the only one"):
         http_receiver.wait_for(2, 0.01)
 
@@ -98,7 +104,7 @@ def post_through(services: Services, url: str, **options: object) -> requests.Re
             url,
             proxies={"https": environment["HTTPS_PROXY"], "http": environment["HTTP_PROXY"]},
             verify=environment["REQUESTS_CA_BUNDLE"],
-            timeout=5,
+            timeout=PATIENCE_SECONDS,
             **options,  # type: ignore[arg-type]
         )
 
@@ -208,7 +214,7 @@ def test_what_a_group_has_not_committed_is_counted(broker: Broker) -> None:
     producer = Producer({"bootstrap.servers": servers})
     for number in range(10):
         producer.produce("counted", b"x", str(number).encode())
-    assert producer.flush(10) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
     assert unread(servers, "counting", "counted") == 10
     options = {"bootstrap.servers": servers, "group.id": "counting", "enable.auto.commit": False}
     consumer = Consumer({**options, "auto.offset.reset": "earliest"})
@@ -218,9 +224,9 @@ def test_what_a_group_has_not_committed_is_counted(broker: Broker) -> None:
         read += len(consumer.consume(10, 1.0))
     consumer.commit(asynchronous=False)
     consumer.close()
-    await_consumed(servers, "counting", "counted", 1.0)
+    await_consumed(servers, "counting", "counted")
     producer.produce("counted", b"x")
-    assert producer.flush(10) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
     with pytest.raises(AssertionError, match="1 records of counted"):
         await_consumed(servers, "counting", "counted", 0.1)
 
@@ -242,4 +248,4 @@ def test_a_process_ends_with_the_test_that_started_it(tmp_path: Path) -> None:
     with process.stdout, contextlib.closing(process.stderr):  # type: ignore[type-var]
         assert process.stdout.readline() == b"up\n"
         assert os.getpgid(process.pid) == process.pid != os.getpgid(0)
-        assert end(process, grace_seconds=10.0) == -signal.SIGTERM
+        assert end(process, grace_seconds=PATIENCE_SECONDS) == -signal.SIGTERM

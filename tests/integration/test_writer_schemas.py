@@ -22,11 +22,11 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from engine.stream.framing import GUID_BYTES, SCHEMA_HEADER
 from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA
 
 HEADER: Mapping[str, Any] = {"schema.id.serializer": header_schema_id_serializer}
-FLUSH_SECONDS = 30.0
 Headers = list[tuple[str, str | bytes | None]]
 
 
@@ -45,7 +45,7 @@ class Camera:
         context = SerializationContext(self._topic, MessageField.VALUE, headers)
         value = self._serialize(sighting(plate, datetime.now(UTC)), context)
         self._producer.produce(self._topic, value, b"cam-1", headers=headers)
-        assert self._producer.flush(FLUSH_SECONDS) == 0
+        assert self._producer.flush(PATIENCE_SECONDS) == 0
         return value, headers
 
 
@@ -107,7 +107,7 @@ def test_a_guid_in_front_and_an_unknown_one_are_told_apart(gate: Gate) -> None:
     producer = Producer({"bootstrap.servers": gate.site.broker.bootstrap_servers})
     producer.produce(gate.site.topic, b"\1" + bytes(16) + value, b"cam-1")
     producer.produce(gate.site.topic, mark + value.replace(b"GUID01", b"GUID02"), b"cam-1")
-    assert producer.flush(FLUSH_SECONDS) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
     with gate.site.start() as engine:
         # A minute passes until the registry is believed.
         gate.await_plates(["GUID01", "GUID02"], 100.0)

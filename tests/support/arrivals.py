@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from tests.support.patience import PATIENCE_SECONDS
+
 T = TypeVar("T")
 
 
@@ -36,7 +38,7 @@ class Arrivals(Generic[T]):
     def wait_for(
         self,
         count: int,
-        timeout_seconds: float = 30.0,
+        timeout_seconds: float = PATIENCE_SECONDS,
         where: Callable[[T], bool] = lambda _: True,
     ) -> list[T]:
         """Everything that `where` takes, once there are `count` of them.

@@ -13,7 +13,7 @@ from typing import Final
 from tests.support.engine_process import COMMAND
 from tests.support.site import SCHEMAS
 
-TIMEOUT_SECONDS: Final = 60.0
+TIMEOUT_SECONDS: Final = 120.0
 NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
 
 

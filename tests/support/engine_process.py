@@ -20,10 +20,10 @@ from typing import IO, Any
 
 from tests.support.arrivals import Arrivals
 from tests.support.http_receiver import LOOPBACK
+from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.support.processes import end, free_port, signal_group, spawn
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "alert-engine"
-STOP_SECONDS = 15.0
 # Loopback must not go through the proxy that the engine is given.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -102,7 +102,9 @@ class EngineProcess:
         """What it wrote to standard error so far."""
         return "\n".join(line.text for line in self.lines.all() if line.stream == "stderr")
 
-    def wait_for_line(self, pattern: str, count: int = 1, timeout_seconds: float = 30.0) -> Line:
+    def wait_for_line(
+        self, pattern: str, count: int = 1, timeout_seconds: float = PATIENCE_SECONDS
+    ) -> Line:
         """The `count`th line in which the regex is found; AssertionError after the time."""
         expression = re.compile(pattern)
         found = self.lines.wait_for(
@@ -110,10 +112,10 @@ class EngineProcess:
         )
         return found[count - 1]
 
-    def get(self, path: str) -> tuple[int, str]:
-        """Status and text of a page of the web port; URLError when nobody listens."""
+    def get(self, path: str, timeout_seconds: float = PATIENCE_SECONDS) -> tuple[int, str]:
+        """Status and text of a page of the web port; OSError when nobody listens, or answers."""
         try:
-            with DIRECT.open(self.base_url + path, timeout=5.0) as answer:
+            with DIRECT.open(self.base_url + path, timeout=timeout_seconds) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -127,7 +129,7 @@ class EngineProcess:
             return False, None
         return status == 200, json.loads(text)
 
-    def wait_ready(self, is_ready: bool = True, timeout_seconds: float = 30.0) -> Any:
+    def wait_ready(self, is_ready: bool = True, timeout_seconds: float = PATIENCE_SECONDS) -> Any:
         """The JSON of `/readyz` once it is as wanted; AssertionError, with the output, if not."""
         deadline = time.monotonic() + timeout_seconds
         while True:
@@ -138,21 +140,21 @@ class EngineProcess:
             assert time.monotonic() < deadline, f"/readyz: {body}\n{self.output}"
             time.sleep(0.05)
 
-    def wait_for_check(self, name: str, words: str, timeout_seconds: float = 30.0) -> Any:
+    def wait_for_check(self, name: str, words: str) -> Any:
         """The JSON of `/readyz` once this check fails with these words in its detail.
 
-        AssertionError, with the output, after the time.
+        AssertionError, with the output, if it never does.
         """
-        deadline = time.monotonic() + timeout_seconds
-        while True:
-            body = self.readiness()[1]
-            if body is not None:
-                check = body["checks"][name]
-                if not check["ok"] and words in check["detail"]:
-                    return body
+        bodies: list[Any] = [None]
+
+        def is_there() -> bool:
             assert self._process.poll() is None, f"it ended: {self.output}"
-            assert time.monotonic() < deadline, f"/readyz: {body}\n{self.output}"
-            time.sleep(0.05)
+            bodies.append(self.readiness()[1])
+            check = bodies[-1] and bodies[-1]["checks"][name]
+            return bool(check) and not check["ok"] and words in check["detail"]
+
+        await_that(is_there, lambda: f"{bodies[-1]}\n{self.output}", step_seconds=0.05)
+        return bodies[-1]
 
     def metric(self, name: str, **labels: str) -> float | None:
         """The value of one sample of `/metrics`; None when there is no such sample."""
@@ -165,7 +167,7 @@ class EngineProcess:
         return None
 
     def wait_for_metric(
-        self, name: str, at_least: float, timeout_seconds: float = 30.0, **labels: str
+        self, name: str, at_least: float, timeout_seconds: float = PATIENCE_SECONDS, **labels: str
     ) -> float:
         """The sample's value once it is as high; AssertionError, with the output, if not."""
         deadline = time.monotonic() + timeout_seconds
@@ -178,13 +180,13 @@ class EngineProcess:
         """Send a signal."""
         signal_group(self._process, number)
 
-    def wait(self, timeout_seconds: float = STOP_SECONDS) -> int:
+    def wait(self, timeout_seconds: float = PATIENCE_SECONDS) -> int:
         """The exit status, all output read; subprocess.TimeoutExpired after the time."""
         status = self._process.wait(timeout_seconds)
         self._finish()
         return status
 
-    def stop(self, timeout_seconds: float = STOP_SECONDS) -> int:
+    def stop(self, timeout_seconds: float = PATIENCE_SECONDS) -> int:
         """SIGTERM, and the exit status."""
         self.signal(signal.SIGTERM)
         return self.wait(timeout_seconds)
@@ -207,7 +209,7 @@ class EngineProcess:
 
     def _finish(self) -> None:
         for reader in self._readers:
-            reader.join(STOP_SECONDS)
+            reader.join(PATIENCE_SECONDS)
 
     def _read(self, name: str, pipe: IO[bytes] | None) -> None:
         assert pipe is not None

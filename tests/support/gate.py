@@ -15,6 +15,7 @@ from engine.stream.registry_server import RegistryServer
 from tests.support.answers import Request
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA, Site
 
@@ -65,7 +66,9 @@ class Gate:
 
             yield publish
 
-    def await_plates(self, plates: Sequence[str], timeout_seconds: float = 30.0) -> None:
+    def await_plates(
+        self, plates: Sequence[str], timeout_seconds: float = PATIENCE_SECONDS
+    ) -> None:
         """Return when each has arrived; AssertionError after the time."""
         for plate in plates:
             self.hook.requests.wait_for(1, timeout_seconds, where=partial(is_about, plate))

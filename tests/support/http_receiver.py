@@ -16,9 +16,9 @@ from typing import Any
 
 from tests.support.answers import Answer, Ending, Request, Responder, Script
 from tests.support.arrivals import Arrivals
+from tests.support.patience import PATIENCE_SECONDS
 
 LOOPBACK = "127.0.0.1"
-HANDSHAKE_SECONDS = 10.0
 HOLD_STEP_SECONDS = 0.02
 JOIN_SECONDS = 10.0
 # close() with a linger of zero sends RST instead of FIN.
@@ -83,7 +83,7 @@ class HttpReceiver:
         """Requests that `predicate` takes get these in turn, the last one for ever."""
         self.script.add_rule(predicate, *answers)
 
-    def wait_for(self, count: int, timeout_seconds: float = 30.0) -> list[Request]:
+    def wait_for(self, count: int, timeout_seconds: float = PATIENCE_SECONDS) -> list[Request]:
         """All requests, once there are `count`; AssertionError when the time is over."""
         return self.requests.wait_for(count, timeout_seconds)
 
@@ -219,7 +219,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         connection = self.request
-        connection.settimeout(HANDSHAKE_SECONDS)
+        connection.settimeout(PATIENCE_SECONDS)
         if self.server.receiver.take_reset():
             # Not before the client has begun to speak: Python's ssl leaks its socket then.
             socket.socket.recv(connection, 1, socket.MSG_PEEK)

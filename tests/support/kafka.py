@@ -31,7 +31,7 @@ from tests.support.processes import end, free_port, signal_group, spawn
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
-TOPIC_SECONDS = 30.0
+TOPIC_SECONDS = 60.0
 PARTITIONS = 4
 # A short-lived JVM: no time for optimising, little memory.
 JAVA_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -91,7 +91,7 @@ def create_topic(bootstrap_servers: str, name: str, partitions: int) -> None:
 
 
 def await_topic(admin: AdminClient, name: str, partitions: int) -> None:
-    """Ask until the topic has as many partitions with a leader; AssertionError after 30 s."""
+    """Ask until the topic has as many partitions with a leader; AssertionError after a minute."""
     deadline = time.monotonic() + TOPIC_SECONDS
     while True:
         found = admin.list_topics(name, TOPIC_SECONDS).topics[name].partitions.values()

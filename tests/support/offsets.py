@@ -6,7 +6,8 @@ import time
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-CALL_SECONDS = 10.0
+from tests.support.patience import PATIENCE_SECONDS
+
 # What a broker answers while it sets up the group's own partition.
 COORDINATOR_STARTS = (
     KafkaError.NOT_COORDINATOR,
@@ -21,11 +22,11 @@ def unread(bootstrap_servers: str, group: str, topic: str) -> int:
         {"bootstrap.servers": bootstrap_servers, "group.id": group, "enable.auto.commit": False}
     )
     try:
-        known = consumer.list_topics(topic, CALL_SECONDS).topics[topic].partitions
+        known = consumer.list_topics(topic, PATIENCE_SECONDS).topics[topic].partitions
         partitions = [TopicPartition(topic, number) for number in known]
         left = 0
         for partition in _committed(consumer, partitions):
-            low, high = consumer.get_watermark_offsets(partition, CALL_SECONDS)
+            low, high = consumer.get_watermark_offsets(partition, PATIENCE_SECONDS)
             left += high - max(low, partition.offset)
         return left
     finally:
@@ -46,10 +47,10 @@ def commit(bootstrap_servers: str, group: str, topic: str, offset: int, partitio
 
 
 def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
-    deadline = time.monotonic() + CALL_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return list(consumer.committed(partitions, CALL_SECONDS))
+            return list(consumer.committed(partitions, PATIENCE_SECONDS))
         except KafkaException as error:
             if error.args[0].code() not in COORDINATOR_STARTS or time.monotonic() > deadline:
                 raise
@@ -57,7 +58,7 @@ def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[Top
 
 
 def await_consumed(
-    bootstrap_servers: str, group: str, topic: str, timeout_seconds: float = 60.0
+    bootstrap_servers: str, group: str, topic: str, timeout_seconds: float = PATIENCE_SECONDS
 ) -> None:
     """Return when the group has committed the whole topic; AssertionError after the time."""
     deadline = time.monotonic() + timeout_seconds

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import os
 import secrets
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 # A server that restarts must find its port free: Linux gives clients ports from 32768 up.
 BELOW_EPHEMERAL = range(20_000, 32_000)
 ORPHAN = Path(__file__).with_name("orphan.py")
+# One byte of it is locked for each port that was given away, until the process ends.
+PORTS = Path(tempfile.gettempdir()) / f"alert-engine-test-ports-{os.getuid()}"
 _running: set[subprocess.Popen[Any]] = set()
+_given: set[int] = set()
 
 
 def spawn(
@@ -64,12 +70,34 @@ def end(process: subprocess.Popen[Any], grace_seconds: float = 0.0) -> int:
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now, and that no outgoing connection will be given."""
+    """A port that nobody listens on, and that no outgoing connection will be given.
+
+    It is the caller's for as long as this process lives: tests that run beside it, in whatever
+    process, are given other ones, also before anybody listens on it.
+    """
     while True:
         port = secrets.choice(BELOW_EPHEMERAL)
+        if port in _given or not _is_ours(port):
+            continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+@cache
+def _locked_file() -> int:
+    # Never closed: the system drops a process's locks of a file when it closes any handle of it.
+    return os.open(PORTS, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _is_ours(port: int) -> bool:
+    """Whether no other process of the tests has the port; from now on none has."""
+    try:
+        fcntl.lockf(_locked_file(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    _given.add(port)
+    return True
 
 
 @atexit.register

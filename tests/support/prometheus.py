@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 from collections.abc import Callable
@@ -15,9 +14,9 @@ from typing import Any
 from tests.support.debian import program
 from tests.support.engine_process import DIRECT
 from tests.support.http_receiver import LOOPBACK
+from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.support.processes import end, free_port, spawn
 
-READY_SECONDS = 30.0
 PACKAGE = "prometheus"
 CONFIG = """\
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
@@ -63,7 +62,7 @@ class Prometheus:
         """The series that an expression gives now; AssertionError with Prometheus' own words."""
         data = urllib.parse.urlencode({"query": expression}).encode()
         try:
-            with DIRECT.open(f"{self.url}/api/v1/query", data, timeout=10.0) as answer:
+            with DIRECT.open(f"{self.url}/api/v1/query", data, timeout=PATIENCE_SECONDS) as answer:
                 found = json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
@@ -75,17 +74,22 @@ class Prometheus:
     def wait_for(
         self, expression: str, is_good: Callable[[list[dict[str, Any]]], bool] = bool
     ) -> list[dict[str, Any]]:
-        """The series once they are as wanted, by default any; AssertionError after 30 s."""
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
+        """The series once they are as wanted, by default any; AssertionError after a minute."""
+        found: list[dict[str, Any]] = []
+
+        def is_there() -> bool:
+            nonlocal found
             try:
                 found = self.query(expression)
             except OSError:
                 found = []
-            if is_good(found):
-                return found
-            assert time.monotonic() < deadline, f"{expression}: {found}\n{self._log.read_text()}"
-            time.sleep(0.2)
+            return is_good(found)
+
+        def told() -> str:
+            return f"{expression}: {found}\n{self._log.read_text()}"
+
+        await_that(is_there, told, step_seconds=0.2)
+        return found
 
     def __enter__(self) -> Prometheus:
         return self

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from tests.support.kafka import create_topic
 
-CALL_SECONDS = 30.0
+CALL_SECONDS = 60.0
 
 
 def delete_before(bootstrap_servers: str, topic: str, offset: int, partition: int = 0) -> None:

@@ -14,6 +14,7 @@ from tests.support.answers import Answer, Request
 from tests.support.arrivals import Arrivals
 from tests.support.certificates import API_NAMES, LOCAL_NAMES, SERVICE_NAMES, Certificates
 from tests.support.http_receiver import LOOPBACK, HttpReceiver
+from tests.support.patience import PATIENCE_SECONDS
 
 SLACK, TWILIO = SERVICE_NAMES
 CHUNK_BYTES = 65_536
@@ -82,7 +83,7 @@ class Services(HttpReceiver):
         return [request for request in self.requests.all() if request.host == host]
 
     def wait_for_service(
-        self, host: str, count: int, timeout_seconds: float = 30.0
+        self, host: str, count: int, timeout_seconds: float = PATIENCE_SECONDS
     ) -> list[Request]:
         """The service's requests, once there are `count`; AssertionError after the time."""
         return self.requests.wait_for(count, timeout_seconds, lambda found: found.host == host)
@@ -139,7 +140,7 @@ class _Tunnel(socketserver.StreamRequestHandler):
             self.wfile.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             return
         try:
-            upstream = socket.create_connection(self.server.services, 10.0)
+            upstream = socket.create_connection(self.server.services, PATIENCE_SECONDS)
         except OSError:
             self.wfile.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
             return

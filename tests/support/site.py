@@ -9,10 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from engine.store import OpenMode, open_store
 from engine.stream.publisher import EventPublisher
 from tests.support.engine_process import EngineProcess
 from tests.support.kafka import Broker
 from tests.support.offsets import await_consumed
+from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.support.sightings import sighting
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -60,7 +62,7 @@ class Site:
     def command(self, *arguments: str) -> tuple[int, str, str]:
         """Another command of the engine here: exit status, standard output, standard error."""
         with EngineProcess(self.environment, self.folder, arguments) as process:
-            status = process.wait(60.0)
+            status = process.wait()
             return status, process.stdout, process.stderr
 
     def alerts(self, *arguments: str) -> list[Any]:
@@ -70,6 +72,15 @@ class Site:
         found = json.loads(out)
         assert isinstance(found, list)
         return found
+
+    def await_holds(self, channel: str, count: int) -> None:
+        """Return when so many targets of the channel are held as the store has it."""
+
+        def are_there() -> bool:
+            with open_store(self.environment["STATE_URL"], OpenMode.TOOL) as store:
+                return sum(hold.channel == channel for hold in store.holds()) == count
+
+        await_that(are_there, step_seconds=0.05)
 
     def publish(self, events: Sequence[Mapping[str, Any]], schema: str | None = None) -> None:
         """Publish as cameras do, and wait for the broker's acknowledgement.
@@ -89,6 +100,6 @@ class Site:
         self.publish([event])
         return event
 
-    def await_consumed(self, timeout_seconds: float = 60.0) -> None:
+    def await_consumed(self, timeout_seconds: float = PATIENCE_SECONDS) -> None:
         """Return when the engine has committed all that was published."""
         await_consumed(self.broker.bootstrap_servers, self.group, self.topic, timeout_seconds)

@@ -21,8 +21,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.support.arrivals import Arrivals
 from tests.support.http_receiver import LOOPBACK, bound_socket
-
-LOOP_SECONDS = 10.0
+from tests.support.patience import PATIENCE_SECONDS
 
 
 class Stage(StrEnum):
@@ -122,7 +121,7 @@ class SmtpReceiver:
         """Answer what hangs."""
         self._run(self._set_hanging(False))
 
-    def wait_for(self, count: int, timeout_seconds: float = 30.0) -> list[Mail]:
+    def wait_for(self, count: int, timeout_seconds: float = PATIENCE_SECONDS) -> list[Mail]:
         """All mails, once there are `count`; AssertionError when the time is over."""
         return self.mails.wait_for(count, timeout_seconds)
 
@@ -145,7 +144,7 @@ class SmtpReceiver:
         self._reserved.close()
         self._run(self._cancel_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(LOOP_SECONDS)
+        self._thread.join(PATIENCE_SECONDS)
         self._loop.close()
 
     def __enter__(self) -> SmtpReceiver:
@@ -202,7 +201,7 @@ class SmtpReceiver:
         return "250 2.0.0 taken"
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(LOOP_SECONDS)
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(PATIENCE_SECONDS)
 
     async def _set_hanging(self, hanging: bool) -> None:
         if self._released is not None:

@@ -12,8 +12,8 @@ from confluent_kafka import Producer
 from engine.settings import Secret, Settings
 from engine.stream.consumer import Consumer
 from engine.stream.record import Record
+from tests.support.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 30.0
 POLL_SECONDS = 0.05
 # The mock cluster lets a rebalance wait for most of a session; a real one takes no shorter session.
 SESSION_MS = 1_500
@@ -84,7 +84,7 @@ def until(
     is_so: Callable[[], bool],
     take: Callable[[list[Record]], None] = lambda batch: None,
 ) -> None:
-    """Poll the consumers in turn until it is so; AssertionError after half a minute."""
+    """Poll the consumers in turn until it is so; AssertionError after a minute."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not is_so():
         assert time.monotonic() < deadline, [consumer.state for consumer in consumers]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -17,12 +16,12 @@ from tests.support.certificates import Certificates
 from tests.support.engine_process import EngineProcess
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker
+from tests.support.patience import await_that
 from tests.support.sightings import sighting
 from tests.support.site import Site
 from tests.support.smtp_receiver import Mail, SmtpReceiver
 
 USERNAME, PASSWORD = "alerts@example.com", "secret"
-STATE_SECONDS = 30.0
 
 NOTIFICATIONS = """
 notifications:
@@ -34,8 +33,11 @@ notifications:
     password: ${{SMTP_PASSWORD}}
     recipients: [guard@example.com]
 """
+# How long an answer may take: long, but where a test has one wait for it in vain.
+ANSWER_SECONDS = 30
+HANGING_SECONDS = 5
 CHANNEL = """
-  {kind}: {{url: "{url}/{kind}", timeout: 1}}"""
+  {kind}: {{url: "{url}/{kind}", timeout: {timeout}}}"""
 # The sighting of a plate KIND and a number makes the rule `kind` fire.
 RULE = """
   - id: {kind}
@@ -81,25 +83,27 @@ class WebhookScene:
         }
 
     def await_state(self, kind: str, plate: str, state: str) -> dict[str, Any]:
-        """The delivery, once it is in this state; AssertionError after 30 s."""
-        deadline = time.monotonic() + STATE_SECONDS
-        while (found := self.deliveries(kind)[plate])["state"] != state:
-            assert time.monotonic() < deadline, found
-        assert isinstance(found, dict)
+        """The delivery, once it is in this state; AssertionError after a minute."""
+        found: dict[str, Any] = {}
+
+        def is_there() -> bool:
+            found.update(self.deliveries(kind)[plate])
+            return bool(found["state"] == state)
+
+        await_that(is_there, lambda: found)
         return found
 
     def is_held(self, kind: str) -> bool:
         """Whether `/readyz` names the channel as held."""
-        ready, body = self.engine.readiness()
-        assert ready, "a held channel must not take the engine out of service"
+        # A held channel does not take the engine out of service.
+        body = self.engine.wait_ready()
         return f"{kind}:" in body["checks"]["channels"]["detail"]
 
     def await_held(self, kind: str) -> None:
-        """Return when the channel is held; AssertionError after 30 s."""
-        deadline = time.monotonic() + STATE_SECONDS
-        while not self.is_held(kind):
-            assert time.monotonic() < deadline, self.engine.output
-            time.sleep(0.05)
+        """Return when the channel is held, and that is stored; AssertionError after a minute."""
+        await_that(lambda: self.is_held(kind), lambda: self.engine.output, step_seconds=0.05)
+        # A hold that is being written still is none that a redelivery could release.
+        self.site.await_holds(kind, 1)
 
     def redeliver(self, kind: str) -> None:
         """What an operator does after the repair."""
@@ -131,7 +135,14 @@ def open_scene(
 
 def rule_file(hooks: dict[str, HttpReceiver], smtp_port: int) -> str:
     """The rules, channels and notifications of a scene."""
-    channels = "".join(CHANNEL.format(kind=kind, url=hook.url) for kind, hook in hooks.items())
+    channels = "".join(
+        CHANNEL.format(
+            kind=kind,
+            url=hook.url,
+            timeout=HANGING_SECONDS if kind == "hanging" else ANSWER_SECONDS,
+        )
+        for kind, hook in hooks.items()
+    )
     rules = "".join(RULE.format(kind=kind, plate=kind.upper()) for kind in hooks)
     return f"{NOTIFICATIONS.format(port=smtp_port)}channels:{channels}\nrules:{rules}"
 

@@ -12,6 +12,7 @@ from engine.heartbeat import (
     Stage,
     find_stuck_threads,
 )
+from tests.support.patience import PATIENCE_SECONDS
 from tests.unit.manual_time import ManualTime
 
 
@@ -65,9 +66,9 @@ def test_a_process_that_was_halted_as_a_whole_is_not_called_stuck() -> None:
     # Halted for an hour; the thread that is asked about goes on a moment after the one that asks.
     time.seconds += 3_600.0
     asking.start()
-    assert is_looked_at.wait(30.0)
+    assert is_looked_at.wait(PATIENCE_SECONDS)
     heartbeat.beat(Stage.POLLING)
-    asking.join(30.0)
+    asking.join(PATIENCE_SECONDS)
     assert found[1:] == [None]
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from engine.log_writer import LineStream, LogWriter
+from tests.support.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 30.0
 LINE = "x" * 99
 LONG = 10_000
 
@@ -188,6 +188,7 @@ def test_what_is_printed_without_an_end_is_bounded() -> None:
     assert lines
 
 
+@pytest.mark.slow
 def test_a_burst_that_somebody_reads_loses_nothing(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as stream:
         writer = LogWriter(stream)

@@ -26,6 +26,7 @@ from engine.stream.decoder import Decoder
 from engine.stream.record import Record
 from tests.support.avro import plate_schema
 from tests.support.mock_cluster import MockCluster
+from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.support.rule_files import Mailbox, load_text
 from tests.support.stream import Publisher, stream_settings
 from tests.unit.plate import NOON, Writers, plate_record
@@ -35,7 +36,6 @@ channels: {ops: 'json://localhost'}
 rules:
   - {id: every, name: Every, when: true, notify: [ops], rate_limit: {enabled: false}}
 """
-PATIENCE_SECONDS = 30.0
 TOPIC = "plates"
 
 
@@ -64,7 +64,6 @@ class Plant:
         self.heartbeat = Noted()
         #: The stage of the loop at each step.
         self.stages: list[str] = []
-        self.reached = threading.Condition()
         self.rule_set = load_text(RULES, folder)
         self.url = f"sqlite:///{folder}/alerts.db"
         self.make_office = self.plain_office
@@ -79,15 +78,12 @@ class Plant:
         return target
 
     def reach(self, step: str) -> None:
-        with self.reached:
-            self.steps.append(step)
-            self.stages.append(self.heartbeat.look().stage)
-            self.reached.notify_all()
+        self.stages.append(self.heartbeat.look().stage)
+        self.steps.append(step)
 
     def await_that(self, is_so: Callable[[], bool]) -> None:
-        """Wait until it is so, looking at each step of the loop."""
-        with self.reached:
-            assert self.reached.wait_for(is_so, PATIENCE_SECONDS), self.steps
+        """Wait until it is so; AssertionError, with the loop's steps, if never."""
+        await_that(is_so, lambda: self.steps)
 
     def await_step(self, step: str, times: int = 1) -> None:
         self.await_that(lambda: self.steps.count(step) >= times)
@@ -267,7 +263,7 @@ def test_how_long_a_partition_waits_counts_from_its_first_record(
         plant.writers.schemas = {**plant.writers.schemas, 8: plate_schema().text}
         plant.writers.awaited = {9}
         plant.await_that(partial(has_stored, running, 1))
-        plant.await_that(lambda: running.loop.held_since[TOPIC, 0] > first)
+        plant.await_that(lambda: running.loop.held_since.get((TOPIC, 0), first) > first)
         plant.writers.schemas = {**plant.writers.schemas, 9: plate_schema().text}
         plant.writers.awaited = set()
         plant.await_that(partial(has_stored, running, 3))

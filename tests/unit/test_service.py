@@ -6,6 +6,7 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from engine.rules import RuleSet
 from engine.service import HELD_LONG_SECONDS, Engine
 from engine.settings import Settings
 from engine.store import DeliveryState, NewAlert, OpenMode, open_store
+from engine.store_probe import StoreProbe
 from tests.support.avro import plate_schema
+from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.support.rule_files import Mailbox, load_text
 from tests.unit.manual_time import ManualTime
 from tests.unit.test_journal import ALERT
@@ -74,9 +77,9 @@ def test_without_a_broker_the_engine_runs_says_so_and_ends(
     with engine:
         checks = engine.checks()
         assert not checks["consuming"].is_good
-        assert [checks[name].is_good for name in ("store", "rules", "channels", "threads")] == [
-            True
-        ] * 4
+        others = ("store", "rules", "channels", "threads")
+        # A disk that is busy elsewhere may make the store's check wait for too long.
+        await_that(lambda: all(engine.checks()[name].is_good for name in others), engine.checks)
         engine.run()
     assert b"alert_engine_rules_loaded 3.0" in engine.metrics.exposition()
 
@@ -109,20 +112,25 @@ def test_another_rule_set_comes_into_force_with_its_channels_metrics_and_cooldow
         engine.dispatcher.replace_targets(targets_of(others))
         mailbox = targets_of(others)["pager:mailbox"]
         assert isinstance(mailbox, Mailbox)
-        mailbox.arrived.wait(20.0)
+        assert mailbox.arrived.wait(PATIENCE_SECONDS)
     assert len(mailbox.alerts) == 1
 
 
-def engine_by(time: ManualTime, folder: Path, rule_set: RuleSet) -> Engine:
+@contextmanager
+def engine_by(time: ManualTime, folder: Path, rule_set: RuleSet) -> Iterator[Engine]:
     """An engine that will see its threads grow old by this time."""
     engine = Engine(settings_for(folder, 0), plate_schema(), rule_set)
     engine.heartbeat = Heartbeat(timer=time.monotonic, patience_seconds=0.0)
-    return engine
+    with engine:
+        # A disk that is busy elsewhere does not make the store bad here.
+        engine._store_probe = StoreProbe(engine.store.check_writable, PATIENCE_SECONDS)
+        yield engine
 
 
 def ask(engine: Engine, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{engine.web.port}{path}", timeout=5) as page:
+        url = f"http://127.0.0.1:{engine.web.port}{path}"
+        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as page:
             return page.status, page.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -188,9 +196,8 @@ def time() -> ManualTime:
 @pytest.fixture
 def engine(tmp_path: Path, rule_set: RuleSet, time: ManualTime) -> Iterator[Engine]:
     """An engine that has three partitions, by this time; its loop does not run."""
-    opened = engine_by(time, tmp_path, rule_set)
-    opened._clock = time
-    with opened:
+    with engine_by(time, tmp_path, rule_set) as opened:
+        opened._clock = time
         opened.consumer._watch.joined(PLATES)
         yield opened
 

@@ -10,6 +10,7 @@ from engine.errors import StoreUnavailableError
 from engine.store import open_store
 from engine.store_probe import StoreProbe
 from engine.web import Check
+from tests.support.patience import PATIENCE_SECONDS
 
 
 class HangingDisk:
@@ -17,10 +18,12 @@ class HangingDisk:
 
     def __init__(self) -> None:
         self.writes = 0
+        self.has_begun = threading.Event()
         self.has_ended = threading.Event()
 
     def write(self) -> None:
         self.writes += 1
+        self.has_begun.set()
         self.has_ended.wait()
 
 
@@ -33,12 +36,13 @@ def disk() -> Iterator[HangingDisk]:
 
 def test_a_store_that_can_be_written_is_good(tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path}/alerts.db") as store:
-        assert StoreProbe(store.check_writable).check() == Check(True, "writable")
+        probe = StoreProbe(store.check_writable, PATIENCE_SECONDS)
+        assert probe.check() == Check(True, "writable")
 
 
 def test_a_store_that_refuses_is_not_good_and_says_why(tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path}/alerts.db") as store:
-        probe = StoreProbe(store.check_writable)
+        probe = StoreProbe(store.check_writable, PATIENCE_SECONDS)
     check = probe.check()
     assert (check.is_good, check.detail) == (False, "the store is closed")
 
@@ -50,7 +54,7 @@ def test_each_question_is_asked_of_the_store_anew() -> None:
         if (problem := answers.pop(0)) is not None:
             raise problem
 
-    probe = StoreProbe(write)
+    probe = StoreProbe(write, PATIENCE_SECONDS)
     assert [probe.check().is_good, probe.check().is_good] == [False, True]
 
 
@@ -59,6 +63,7 @@ def test_a_store_that_hangs_is_not_waited_for_and_not_asked_twice(disk: HangingD
     checks = [probe.check() for _ in range(3)]
     assert {check.is_good for check in checks} == {False}
     assert "more than 0.01 s" in checks[0].detail
+    assert disk.has_begun.wait(PATIENCE_SECONDS)
     assert disk.writes == 1
 
 
@@ -66,4 +71,4 @@ def test_a_store_that_hung_is_good_again_once_it_answers(disk: HangingDisk) -> N
     hasty = StoreProbe(disk.write, patience_seconds=0.01)
     assert not hasty.check().is_good
     disk.has_ended.set()
-    assert StoreProbe(disk.write).check().is_good
+    assert StoreProbe(disk.write, PATIENCE_SECONDS).check().is_good

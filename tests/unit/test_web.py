@@ -11,6 +11,7 @@ import pytest
 
 from engine.errors import SettingsError
 from engine.web import Check, WebPort, readiness
+from tests.support.patience import PATIENCE_SECONDS
 
 ALIVE = Check(True)
 
@@ -31,7 +32,7 @@ def port(checks: dict[str, Check]) -> Iterator[int]:
 def fetch(port: int, path: str, method: str = "GET") -> tuple[int, str, bytes]:
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
             return answer.status, answer.headers["Content-Type"], answer.read()
     except urllib.error.HTTPError as error:
         with error:

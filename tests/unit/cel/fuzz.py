@@ -15,7 +15,6 @@ def examples(count: int) -> Callable[[_Test], _Test]:
     """Hypothesis settings for so many examples."""
     factor = int(os.environ.get("FUZZ_FACTOR", "1"))
     return settings(
-        deadline=None,
         max_examples=count * factor,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )

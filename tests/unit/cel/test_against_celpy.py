@@ -19,7 +19,7 @@ def our_answer(text: str) -> Any:
         return ERROR
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(CONDITIONS)
 def test_random_conditions_agree_with_celpys_interpreter(text: str) -> None:
     assert our_answer(text) == celpy_answer(text, BINDINGS)

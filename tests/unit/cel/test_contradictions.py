@@ -196,7 +196,7 @@ def is_true(expression: Expression, bindings: dict[str, Any]) -> bool:
         return False
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(CONDITIONS, min_size=2, max_size=3))
 def test_what_is_said_to_clash_is_never_true_together(texts: list[str]) -> None:
     if clash_of(*texts) is None:
@@ -205,7 +205,7 @@ def test_what_is_said_to_clash_is_never_true_together(texts: list[str]) -> None:
     assert not any(all(is_true(part, event) for part in parts) for event in BINDINGS)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(CONDITIONS, CONDITIONS)
 def test_what_is_said_to_be_always_true_is_never_false(one: str, two: str) -> None:
     if clash_of(f"!({one})", f"!({two})") is None:

@@ -88,7 +88,7 @@ def outcome(run: Any, *args: Any) -> Any:
         return error.error_type
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(CONDITIONS)
 def test_with_and_without_types_an_expression_gives_the_same(text: str) -> None:
     try:

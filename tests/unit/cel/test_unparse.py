@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.cel import compile_expression, evaluate, lower_condition
@@ -25,7 +25,6 @@ def outcome(text: str) -> Any:
         return error.error_type
 
 
-@settings(deadline=None)
 @given(CONDITIONS)
 def test_the_text_of_a_tree_means_the_same(text: str) -> None:
     written = unparse(parse(text))

@@ -29,9 +29,14 @@ from tests.support.http_receiver import LOOPBACK, HttpReceiver
 from tests.support.smtp_receiver import SmtpReceiver
 from tests.unit.channels.samples import alert, set_environment
 
-SECONDS = 0.4
-#: For a send that has something to read first, on a busy machine too.
-PLENTY_SECONDS = 1.0
+# Over before anything has come, on a busy machine only the more so.
+SHORT_SECONDS = 0.4
+# For a send that has something to read first, on a busy machine too.
+PLENTY_SECONDS = 2.0
+# Enough for a busy machine to come to what is dripped without end: the tests that wait are slow.
+DRIPPING_SECONDS = 4.0
+# Never over: what ends these sends is something else.
+LONG_SECONDS = 60.0
 OUT_OF_TIME = (Status.UNAVAILABLE, Reason.TIMEOUT)
 ENDLESS = (Status.UNAVAILABLE, Reason.CONNECTION)
 SENT_FOR = (Status.SENT, Reason.OK)
@@ -56,7 +61,7 @@ def serve() -> Iterator[Serve]:
         server.__exit__(None, None, None)
 
 
-def target_of(address: str, seconds: float = SECONDS) -> Target:
+def target_of(address: str, seconds: float = SHORT_SECONDS) -> Target:
     """The one target of a URL, whose sends may last so long."""
     made = url_targets("ops", {"url": address, "timeout": seconds}, {})
     assert made.faults == ()
@@ -64,7 +69,7 @@ def target_of(address: str, seconds: float = SECONDS) -> Target:
     return target
 
 
-def sent(server: DrippingServer, scheme: str, seconds: float = SECONDS) -> Outcome:
+def sent(server: DrippingServer, scheme: str, seconds: float = SHORT_SECONDS) -> Outcome:
     target = target_of(url(server, scheme), seconds)
     try:
         return target.send(alert(), "key")
@@ -80,31 +85,36 @@ def sent(server: DrippingServer, scheme: str, seconds: float = SECONDS) -> Outco
     ("manner", "expected"),
     [
         (http(then=[OK]), OUT_OF_TIME),
-        (http(OK, then=[b"X-Drop: by drop\r\n"]), (Status.SENT, None)),
         (http(b"HTTP/1.1 100 Continue\r\n\r\n" * 3), OUT_OF_TIME),
         (http(b"HTTP/1.1 103 Early Hints\r\n", then=[b"X-Drop: by drop\r\n"]), OUT_OF_TIME),
         (http(b"HTTP/1.1 101 Switching\r\n", then=[b"X-Drop: by drop\r\n"]), OUT_OF_TIME),
+        (lambda conversation: conversation.ended.wait(), OUT_OF_TIME),
+    ],
+    ids=["status", "hints", "headers of a hint", "headers of another protocol", "nothing"],
+)
+def test_an_answer_drop_by_drop(
+    manner: Manner, expected: tuple[Status, Reason], scheme: str, serve: Serve
+) -> None:
+    outcome = sent(serve(manner), scheme)
+    assert (outcome.status, outcome.reason) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["http", "json", "xml", "ntfy"])
+@pytest.mark.parametrize(
+    ("manner", "expected"),
+    [
+        (http(OK, then=[b"X-Drop: by drop\r\n"]), (Status.SENT, None)),
         (http(HEADERS, then=[b"ok "]), (Status.SENT, None)),
         (http(FAILED, then=[b"no "]), (Status.UNAVAILABLE, Reason.SERVER_ERROR)),
         (http(CHUNKED, then=[b"1\r\nx\r\n"]), (Status.SENT, None)),
-        (lambda conversation: conversation.ended.wait(), OUT_OF_TIME),
     ],
-    ids=[
-        "status",
-        "headers",
-        "hints",
-        "headers of a hint",
-        "headers of another protocol",
-        "body",
-        "body of a failure",
-        "chunks",
-        "nothing",
-    ],
+    ids=["headers", "body", "body of a failure", "chunks"],
 )
-def test_an_answer_drop_by_drop(
+def test_what_an_answer_says_counts_though_its_body_comes_drop_by_drop(
     manner: Manner, expected: tuple[Status, Reason | None], scheme: str, serve: Serve
 ) -> None:
-    outcome = sent(serve(manner), scheme)
+    outcome = sent(serve(manner), scheme, DRIPPING_SECONDS)
     assert outcome.status is expected[0]
     assert expected[1] is None or outcome.reason is expected[1]
 
@@ -128,7 +138,7 @@ def test_an_answer_without_end_takes_no_memory(
     manner: Manner, expected: tuple[Status, Reason | None], scheme: str, serve: Serve
 ) -> None:
     server = serve(manner)
-    outcome = sent(server, scheme)
+    outcome = sent(server, scheme, LONG_SECONDS)
     assert outcome.status is expected[0]
     assert expected[1] is None or outcome.reason is expected[1]
     (conversation,) = server.conversations
@@ -231,21 +241,27 @@ MAIL = "?from=a@example.org&to=b@example.org"
     ("manner", "expected"),
     [
         (lambda talk: talk.drip(b"220-hello\r\n"), OUT_OF_TIME),
-        (lambda talk: talk.pour(b"220-hello\r\n" * 900), ENDLESS),
         (lambda talk: (talk.say(b"220 x\r\n"), talk.drip(b"250-X\r\n")), OUT_OF_TIME),
         (lambda talk: talk.ended.wait(), OUT_OF_TIME),
     ],
-    ids=["a greeting", "a greeting without end", "a reply", "nothing"],
+    ids=["a greeting", "a reply", "nothing"],
 )
 def test_a_mail_server_drop_by_drop(
     manner: Manner, expected: tuple[Status, Reason], serve: Serve
 ) -> None:
     server = serve(manner)
     # A megabyte is read line by line.
-    seconds = 60.0 if expected == ENDLESS else SECONDS
+    seconds = 60.0 if expected == ENDLESS else SHORT_SECONDS
     address = f"mailto://{LOOPBACK}:{server.port}{MAIL}"
     outcome = target_of(address, seconds).send(alert(), "key")
     assert (outcome.status, outcome.reason) == expected
+
+
+def test_a_mail_server_that_greets_without_end(serve: Serve) -> None:
+    server = serve(lambda talk: talk.pour(b"220-hello\r\n" * 900))
+    target = target_of(f"mailto://{LOOPBACK}:{server.port}{MAIL}", LONG_SECONDS)
+    outcome = target.send(alert(), "key")
+    assert (outcome.status, outcome.reason) == ENDLESS
 
 
 def mail_server(*replies: bytes, then: Callable[[Conversation], object] = lambda _: None) -> Manner:
@@ -271,9 +287,10 @@ def mailed(server: DrippingServer) -> Outcome:
     return target_of(address, PLENTY_SECONDS).send(alert(), "key")
 
 
+@pytest.mark.slow
 def test_a_mail_server_may_take_its_time_with_a_mail(serve: Serve) -> None:
     def take(conversation: Conversation) -> None:
-        conversation.ended.wait(2 * PLENTY_SECONDS)
+        conversation.ended.wait(1.5 * PLENTY_SECONDS)
         conversation.say(b"250 x\r\n")
         conversation.hear(b"\r\n")
         conversation.say(b"221 x\r\n")
@@ -354,14 +371,14 @@ def test_a_mail_that_was_never_handed_over_is_not_sent(serve: Serve) -> None:
 def test_hints_before_the_answer_are_no_answer(scheme: str, serve: Serve) -> None:
     hints = b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
     server = serve(http(hints, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
-    assert sent(server, scheme) == SENT
+    assert sent(server, scheme, LONG_SECONDS) == SENT
 
 
 @pytest.mark.parametrize("scheme", ["http", "json"])
 def test_a_kept_connection_has_all_of_the_next_sends_time(
     scheme: str, http_receiver: HttpReceiver
 ) -> None:
-    target = target_of(f"{scheme}://{LOOPBACK}:{http_receiver.port}/in", 5.0)
+    target = target_of(f"{scheme}://{LOOPBACK}:{http_receiver.port}/in", LONG_SECONDS)
     assert target.send(alert(), "1") == SENT
     http_receiver.answer(Answer(200, {}, b"ok"))
     assert target.send(alert(), "2") == SENT
@@ -433,7 +450,7 @@ def test_a_netrc_is_not_the_channels(
     netrc.write_text(f"machine {LOOPBACK} login person password private\n")
     monkeypatch.setenv("NETRC", str(netrc))
     login = "tk_token@" if scheme == "ntfy" else ""
-    target = target_of(f"{scheme}://{login}{LOOPBACK}:{http_receiver.port}/in", 5.0)
+    target = target_of(f"{scheme}://{login}{LOOPBACK}:{http_receiver.port}/in", LONG_SECONDS)
     assert target.send(alert(), "key") == SENT
     (request,) = http_receiver.wait_for(1)
     given = request.headers.get("authorization")
@@ -446,7 +463,7 @@ def test_every_try_of_a_mail_has_the_same_message_id_of_its_senders_domain(
     smtp_receiver: SmtpReceiver,
 ) -> None:
     login = f"{quote(SMTP_USERNAME)}:{quote(SMTP_PASSWORD, safe='')}"
-    target = target_of(f"mailtos://{login}@localhost:{smtp_receiver.port}{MAIL}", 5.0)
+    target = target_of(f"mailtos://{login}@localhost:{smtp_receiver.port}{MAIL}", LONG_SECONDS)
     for key in ("a1-1", "a1-1", "a1-2"):
         assert target.send(alert(), key) == SENT
     mails = [mail.message for mail in smtp_receiver.wait_for(3)]
@@ -517,7 +534,7 @@ def test_matrix_does_not_sleep_as_long_as_its_server_asks(http_receiver: HttpRec
     limited = Answer(429, {}, b'{"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 600000}')
     http_receiver.answer(*[limited] * 9)
     address = f"matrix://user:word@{LOOPBACK}:{http_receiver.port}/%23room"
-    outcome = target_of(address, 5.0).send(alert(), "key")
+    outcome = target_of(address, LONG_SECONDS).send(alert(), "key")
     assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.RATE_LIMITED)
     assert outcome.retry_after_seconds == 600.0
     # It was the login that was too much.

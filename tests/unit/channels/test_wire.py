@@ -17,6 +17,7 @@ from tests.conftest import SMTP_PASSWORD, SMTP_USERNAME
 from tests.support.answers import RESET, Answer
 from tests.support.certificates import Certificates
 from tests.support.http_receiver import HttpReceiver
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.smtp_receiver import SmtpReceiver, Stage
 from tests.unit.channels.samples import set_environment
 
@@ -53,7 +54,7 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | N
 def test_http_answer_is_captured(http_receiver: HttpReceiver, adapter: HTTPAdapter) -> None:
     http_receiver.answer(Answer(429, {"Retry-After": "7"}, b"slow down"))
     with capture(adapter) as evidence:
-        requests.post(http_receiver.url, data=b"x", timeout=5)
+        requests.post(http_receiver.url, data=b"x", timeout=PATIENCE_SECONDS)
     assert evidence == [HttpReply(429, "127.0.0.1", b"slow down", 7.0)]
 
 
@@ -73,14 +74,14 @@ def test_http_failure_is_captured_and_raised(
 ) -> None:
     http_receiver.answer(RESET)
     with capture(adapter) as evidence, pytest.raises(requests.ConnectionError) as caught:
-        requests.post(http_receiver.url, data=b"x", timeout=5)
+        requests.post(http_receiver.url, data=b"x", timeout=PATIENCE_SECONDS)
     assert evidence == [Failure("http", caught.value)]
 
 
 def test_nothing_is_captured_outside(http_receiver: HttpReceiver, adapter: HTTPAdapter) -> None:
     with capture(adapter) as evidence:
         pass
-    requests.post(http_receiver.url, data=b"x", timeout=5)
+    requests.post(http_receiver.url, data=b"x", timeout=PATIENCE_SECONDS)
     assert evidence == []
 
 
@@ -99,7 +100,7 @@ def test_sends_of_other_threads_do_not_mix(
         own = HTTPAdapter()
         with capture(own) as evidence:
             for _ in range(20):
-                requests.post(f"{http_receiver.url}/{status}", data=b"x", timeout=5)
+                requests.post(f"{http_receiver.url}/{status}", data=b"x", timeout=PATIENCE_SECONDS)
         own.close()
         seen[status] = evidence
 
@@ -118,7 +119,7 @@ def test_connection_is_kept_alive_over_captures(
 ) -> None:
     for _ in range(3):
         with capture(adapter):
-            requests.post(http_receiver.url, data=b"x", timeout=5)
+            requests.post(http_receiver.url, data=b"x", timeout=PATIENCE_SECONDS)
     (pool,) = adapter.poolmanager.pools._container.values()
     assert (pool.num_connections, pool.num_requests) == (1, 3)
 
@@ -136,13 +137,13 @@ def test_sessions_own_adapter_is_left_alone(
     own = Own()
     with requests.Session() as session, capture(adapter) as evidence:
         session.mount("http://", own)
-        session.get(http_receiver.url, timeout=5)
+        session.get(http_receiver.url, timeout=PATIENCE_SECONDS)
     assert own.used == 1
     assert len(evidence) == 1
 
 
 def talk(receiver: SmtpReceiver, context: ssl.SSLContext, password: str = SMTP_PASSWORD) -> None:
-    with smtplib.SMTP("localhost", receiver.port, timeout=5) as client:
+    with smtplib.SMTP("localhost", receiver.port, timeout=PATIENCE_SECONDS) as client:
         client.starttls(context=context)
         client.login(SMTP_USERNAME, password)
         client.sendmail("a@example.org", ["b@example.org"], "Subject: x\r\n\r\nhello")
@@ -211,5 +212,5 @@ def test_tls_of_requests_trusts_the_environments_bundle(
 ) -> None:
     set_environment(monkeypatch, certificates.environment)
     with capture(adapter) as evidence:
-        requests.get(https_receiver.url, timeout=5)
+        requests.get(https_receiver.url, timeout=PATIENCE_SECONDS)
     assert evidence == [HttpReply(200, "localhost", b"ok")]

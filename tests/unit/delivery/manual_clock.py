@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-PATIENCE_SECONDS = 20.0
+from tests.support.patience import PATIENCE_SECONDS
+
 START = datetime(2025, 12, 25, 16, tzinfo=UTC)
 
 
@@ -59,18 +60,24 @@ class ManualClock:
         """Set the wall clock, forward or, by less than 0, back; the monotonic one goes on."""
         self._ahead_seconds += seconds
 
-    def await_sleeper(self, until: float) -> None:
-        """Wait until somebody sleeps until exactly then."""
+    def await_sleeper(self, until: float, count: int = 1) -> None:
+        """Wait until so many sleep until exactly then."""
 
-        def is_there() -> bool:
-            return any(each == pytest.approx(until) for each, _ in self._sleepers.values())
+        def untils() -> list[float]:
+            return [each for each, _ in self._sleepers.values()]
+
+        def are_there() -> bool:
+            return sum(each == pytest.approx(until) for each in untils()) >= count
 
         with self._changed:
-            assert self._changed.wait_for(is_there, PATIENCE_SECONDS), (
-                f"nobody sleeps until {until}, but {sorted(u for u, _ in self._sleepers.values())}"
+            assert self._changed.wait_for(are_there, PATIENCE_SECONDS), (
+                f"not {count} sleep until {until}, but until {sorted(untils())}"
             )
 
-    def sleep_over(self, until: float) -> None:
-        """Wait until somebody sleeps until exactly then, and let it be then."""
-        self.await_sleeper(until)
+    def sleep_over(self, until: float, count: int = 1) -> None:
+        """Wait until so many sleep until exactly then, and let it be then.
+
+        All that a test wants to be woken: who lies down later sleeps longer.
+        """
+        self.await_sleeper(until, count)
         self.move_to(until)

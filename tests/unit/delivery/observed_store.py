@@ -10,7 +10,7 @@ from typing import TypeVar
 from engine.errors import StoreUnavailableError
 from engine.store import Backlog, Delivery, DeliveryState, Hold, Store, StoredDelivery
 from engine.store.model import NONE_THE_SAME
-from tests.unit.delivery.manual_clock import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 Answer = TypeVar("Answer")
 #: What hangs on a write, such as a gauge, is set a moment after it.

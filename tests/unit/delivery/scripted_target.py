@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from channels.alert import SENT, Alert, Outcome, Reason, Status
 from channels.sameness import Reach
-from tests.unit.delivery.manual_clock import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 REFUSED = Outcome(Status.REFUSED, Reason.BAD_REQUEST, "400")
 DOWN = Outcome(Status.UNAVAILABLE, Reason.SERVER_ERROR, "500")

@@ -13,8 +13,10 @@ from typing import Any
 from channels.alert import Alert, Priority, Target
 from engine.clock import Clock, SystemClock
 from engine.delivery import Dispatcher, RetryPolicy
+from engine.delivery.watch import WATCH_SECONDS
 from engine.metrics import Metrics
 from engine.store import DeliveryState, FreshAlert, NewAlert, OpenMode, Store, open_store
+from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.unit.delivery.manual_clock import ManualClock
 from tests.unit.delivery.observed_store import ObservedStore
 from tests.unit.delivery.scripted_target import Script, ScriptedTarget
@@ -61,7 +63,10 @@ class Stage:
         return target
 
     def start(self, policy: RetryPolicy = POLICY, **options: Any) -> Dispatcher:
-        """Start to deliver through all targets made."""
+        """Start to deliver through all targets made; the watch has looked for the first time.
+
+        A target that was held before that would be probed at once.
+        """
         options.setdefault("reach", self.reached.append)
         clock: Clock = SystemClock() if self._in_real_time else self.clock
         if not self._in_real_time:
@@ -70,9 +75,11 @@ class Stage:
             self.store, dict(self.targets), policy, self.metrics, clock, **options
         )
         self.dispatcher.start()
+        if not self._in_real_time:
+            self.clock.await_sleeper(self.clock.monotonic() + WATCH_SECONDS)
         return self.dispatcher
 
-    def stop(self, timeout_seconds: float = 5.0) -> None:
+    def stop(self, timeout_seconds: float = PATIENCE_SECONDS) -> None:
         """Stop to deliver; the store stays open."""
         if self.dispatcher is not None:
             self.dispatcher.stop(timeout_seconds)
@@ -115,9 +122,27 @@ class Stage:
         """A sample's value, 0 when there is none."""
         return self.metrics.registry.get_sample_value(f"alert_engine_{name}", labels) or 0.0
 
+    def await_metric(self, value: float, name: str, **labels: str) -> None:
+        """Wait until the sample has this value: it is counted a moment after it is stored."""
+        await_that(lambda: self.metric(name, **labels) == value)
+
+    def pass_time_until(self, is_so: Callable[[], bool]) -> None:
+        """Let one second after the other pass, each when somebody sleeps until then."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        second = int(self.clock.monotonic())
+        while not is_so():
+            assert time.monotonic() < deadline
+            second += 1
+            self.clock.sleep_over(float(second))
+
     def _open(self, mode: OpenMode) -> Store:
         clock = time.time if self._in_real_time else self.clock.epoch
         return open_store(self._url, mode, clock=clock)
+
+
+def await_no_threads() -> None:
+    """Wait until no thread delivers: one whose work is done may need a moment to end."""
+    await_that(lambda: not delivery_threads(), delivery_threads)
 
 
 def delivery_threads() -> list[str]:

@@ -11,6 +11,7 @@ import structlog
 from channels.alert import SENT, Outcome
 from engine.errors import StoreUnavailableError
 from engine.store import DeliveryState, Hold
+from tests.support.patience import PATIENCE_SECONDS
 from tests.unit.delivery.observed_store import ObservedStore
 from tests.unit.delivery.scripted_target import LOCKED_OUT, Gate
 from tests.unit.delivery.stage import Stage, delivery_threads
@@ -41,7 +42,7 @@ def test_one_target_sends_one_at_a_time_and_a_webhook_several(stage: Stage) -> N
     everybody = threading.Barrier(4)
 
     def meet(alert_id: str) -> Outcome:
-        everybody.wait(20)
+        everybody.wait(PATIENCE_SECONDS)
         return SENT
 
     mail, hook = stage.target(ANN), stage.target(HOOK, meet, concurrency=4)

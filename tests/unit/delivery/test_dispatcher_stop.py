@@ -7,8 +7,9 @@ import threading
 import structlog
 
 from engine.store import DeliveryState
+from tests.support.patience import PATIENCE_SECONDS
 from tests.unit.delivery.scripted_target import DOWN, Gate
-from tests.unit.delivery.stage import Stage, delivery_threads
+from tests.unit.delivery.stage import Stage, await_no_threads
 
 ANN = "mail/ann"
 
@@ -19,11 +20,11 @@ def test_stopping_ends_a_worker_that_waits_and_keeps_its_delivery(stage: Stage) 
     alert = stage.add(ANN)
     stage.clock.await_sleeper(5.0)
     # In real time, of which the manual clock gives none: it ends by the event alone.
-    dispatcher.stop(10.0)
+    dispatcher.stop(PATIENCE_SECONDS)
     assert target.alert_ids == [alert]
     delivery = stage.store.delivery(alert, ANN)
     assert (delivery.state, delivery.tries) == (DeliveryState.WAITING, 1)
-    assert delivery_threads() == []
+    await_no_threads()
 
 
 def test_stopping_waits_for_the_send_in_flight_and_marks_it(stage: Stage) -> None:
@@ -32,10 +33,12 @@ def test_stopping_waits_for_the_send_in_flight_and_marks_it(stage: Stage) -> Non
     dispatcher = stage.start()
     alert, other = stage.add(ANN), stage.add(ANN)
     target.await_calls(1)
-    stopping = threading.Thread(target=dispatcher.stop, args=(10.0,))
+    # First of all, or the worker may take the other one before the stop has begun.
+    dispatcher.stop_sending()
+    stopping = threading.Thread(target=dispatcher.stop, args=(PATIENCE_SECONDS,))
     stopping.start()
     gate.open()
-    stopping.join(10.0)
+    stopping.join(PATIENCE_SECONDS)
     assert stage.states(ANN) == {alert: DeliveryState.SENT, other: DeliveryState.WAITING}
     assert target.closed == 1
 
@@ -49,7 +52,7 @@ def test_no_send_is_started_once_sending_is_to_end(stage: Stage) -> None:
     dispatcher.stop_sending()
     gate.open()
     stage.store.await_state(alert, ANN, DeliveryState.SENT)
-    dispatcher.stop(10.0)
+    dispatcher.stop(PATIENCE_SECONDS)
     assert stage.states(ANN)[other] is DeliveryState.WAITING
 
 
@@ -75,5 +78,5 @@ def test_stopping_does_not_wait_for_a_store_that_cannot_be_written(stage: Stage)
     stage.clock.await_sleeper(1.0)
     target.await_calls(1)
     stage.store.await_that(lambda: stage.store.failures >= 1)
-    dispatcher.stop(10.0)
-    assert delivery_threads() == []
+    dispatcher.stop(PATIENCE_SECONDS)
+    await_no_threads()

@@ -12,6 +12,7 @@ from engine.delivery.lane import Lane
 from engine.delivery.queue import Task
 from engine.delivery.timing import Timing
 from engine.store import Delivery, Hold
+from tests.support.patience import PATIENCE_SECONDS
 from tests.unit.delivery.manual_clock import ManualClock
 from tests.unit.delivery.scripted_target import DOWN, ScriptedTarget
 from tests.unit.delivery.stage import POLICY
@@ -140,7 +141,7 @@ def test_a_retry_goes_before_new_deliveries(bench: Bench) -> None:
     bench.clock.await_sleeper(float("inf"))
     bench.done(second)
     _, tasks = bench.in_thread()
-    retry.join(10.0)
+    retry.join(PATIENCE_SECONDS)
     assert resumed == [True]
     assert tasks == []
     bench.lane.close()
@@ -228,7 +229,7 @@ def test_a_worker_without_work_ends_after_a_minute(bench: Bench) -> None:
     bench.done(bench.take())
     thread, tasks = bench.in_thread()
     bench.clock.sleep_over(60.0)
-    thread.join(10.0)
+    thread.join(PATIENCE_SECONDS)
     assert tasks == [None]
     bench.arrive(2)
     assert bench.spawned == 2

@@ -13,9 +13,9 @@ from channels.alert import Priority
 from channels.spec import url_targets
 from engine.store import DeliveryState
 from tests.support.answers import Answer, Request
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.services import Services
 from tests.unit.channels.samples import set_environment
-from tests.unit.delivery.manual_clock import PATIENCE_SECONDS
 from tests.unit.delivery.stage import Stage
 
 DISCORD = "discord.com"

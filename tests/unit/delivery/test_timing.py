@@ -4,6 +4,7 @@ import threading
 
 from engine.clock import SystemClock
 from engine.delivery.timing import ReadTimes, Signal, Timing
+from tests.support.patience import PATIENCE_SECONDS
 from tests.unit.delivery.manual_clock import START, ManualClock
 
 
@@ -24,7 +25,7 @@ def test_a_signal_ends_a_wait_when_it_is_set() -> None:
     waiter.start()
     clock.await_sleeper(60.0)
     signal.set()
-    waiter.join(10.0)
+    waiter.join(PATIENCE_SECONDS)
     assert answers == [True]
     assert signal.is_set()
 
@@ -38,7 +39,7 @@ def test_a_signal_that_is_not_set_waits_for_its_time_by_the_clock() -> None:
     clock.await_sleeper(60.0)
     clock.move_to(59.0)
     clock.sleep_over(60.0)
-    waiter.join(10.0)
+    waiter.join(PATIENCE_SECONDS)
     assert answers == [False]
 
 

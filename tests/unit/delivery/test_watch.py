@@ -16,6 +16,7 @@ from engine.delivery.timing import Signal, Timing
 from engine.delivery.watch import Watch
 from engine.heartbeat import Pulse
 from engine.store import DeliveryState
+from tests.support.patience import PATIENCE_SECONDS
 from tests.unit.delivery.scripted_target import ScriptedTarget
 from tests.unit.delivery.stage import POLICY, Stage
 
@@ -48,7 +49,7 @@ class Watched:
     def stop(self) -> None:
         self.stopping.set()
         self.watch.ask()
-        self.thread.join(10.0)
+        self.thread.join(PATIENCE_SECONDS)
 
     def _lane_of(self, target: Target) -> Lane:
         return self.lane if target.target_id == ANN else self._lane(target)
@@ -70,7 +71,7 @@ def watched(stage: Stage) -> Iterator[Watched]:
 def test_a_lane_with_a_backlog_is_woken_at_the_start(watched: Watched) -> None:
     watched.stage.store_only(ANN)
     watched.thread.start()
-    assert watched.staffed.acquire(timeout=10.0)
+    assert watched.staffed.acquire(timeout=PATIENCE_SECONDS)
 
 
 def test_a_lane_without_a_backlog_is_left_alone(watched: Watched) -> None:
@@ -123,7 +124,7 @@ def test_what_waited_for_a_misconfigured_channel_passes_to_each_of_its_targets_o
     assert stage.states(ANN) == {new: waiting, ann_has_it: sent}
     assert stage.states(BOB) == {new: waiting, ann_has_it: waiting}
     assert [(log["event"], log["count"]) for log in logs] == [("delivery.handed_over", 2)]
-    assert watched.staffed.acquire(timeout=10.0)
+    assert watched.staffed.acquire(timeout=PATIENCE_SECONDS)
 
 
 def test_what_waited_for_a_misconfigured_channel_reaches_nobody_who_has_it_by_another(

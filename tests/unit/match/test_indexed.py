@@ -63,8 +63,8 @@ def _rules(conditions: list[str | Expression]) -> list[Rule]:
 
 SETS = st.lists(CONDITIONS | operator_conditions(), min_size=RULES_A_SET, max_size=RULES_A_SET)
 SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
-SLICE = settings(max_examples=25, deadline=None, suppress_health_check=SLOW_IS_FINE)
-LONG = settings(max_examples=3_000, deadline=None, suppress_health_check=SLOW_IS_FINE)
+SLICE = settings(max_examples=25, suppress_health_check=SLOW_IS_FINE)
+LONG = settings(max_examples=3_000, suppress_health_check=SLOW_IS_FINE)
 
 
 # Each part is 25 sets of 6 rules on 250 events: 10^5 pairs in all.

@@ -234,7 +234,7 @@ def test_a_trap_catches_no_event(text: str) -> None:
     assert_met(compiled(text))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(condition=CONDITIONS | operator_conditions())
 def test_every_event_on_which_a_condition_is_not_false_meets_its_needs(
     condition: str | Expression,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import contextlib
 import os
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -12,11 +12,13 @@ import pytest
 import structlog
 
 from channels.webhook import WebhookTarget
+from engine.errors import LastGoodError
+from engine.reload.last_good import LastGood
 from engine.reload.sighting import digest_of
 from engine.reload.watcher import REMIND_SECONDS
 from engine.rules import RuleSet
 from tests.unit.reload.place import BROKEN, PLAIN, RULES, UNSET, RulesPlace
-from tests.unit.reload.watched import PATIENCE_SECONDS, Watched, events
+from tests.unit.reload.watched import Watched, await_events, events
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -34,8 +36,7 @@ def place(tmp_path: Path) -> RulesPlace:
 
 @pytest.fixture
 def watched(place: RulesPlace) -> Iterator[Watched]:
-    made = Watched(place)
-    with made.watcher:
+    with Watched(place) as made:
         yield made
 
 
@@ -44,16 +45,15 @@ def test_changed_rules_come_into_force(
 ) -> None:
     place.write(PLAIN, "second")
     watched.await_ids("second")
-    watched.await_that(lambda: watched.reloads("loaded") == 1)
-    watched.await_that(lambda: bool(events(logs, "rules.reloaded")))
-    (line,) = events(logs, "rules.reloaded")
+    (line,) = await_events(logs, "rules.reloaded")
+    assert watched.reloads("loaded") == 1
     assert (line["cause"], line["rules"], line["added"], line["removed"]) == ("files", 1, 1, 1)
 
 
 def test_what_changed_before_the_watch_began_comes_into_force(place: RulesPlace) -> None:
     made = Watched(place)
     place.write(PLAIN, "second")
-    with made.watcher:
+    with made:
         made.await_ids("second")
 
 
@@ -66,7 +66,7 @@ def test_what_changed_while_it_was_loaded_comes_into_force(place: RulesPlace) ->
         made.used.add(rule_set)
 
     made.take = change_once
-    with made.watcher:
+    with made:
         place.write(PLAIN, "second")
         made.await_ids("second")
         made.await_ids("third")
@@ -77,7 +77,7 @@ def test_a_name_that_is_not_utf8_is_watched_all_the_same(logs: list[Any], tmp_pa
     odd = Path(os.fsdecode(os.fsencode(place.path) + b"/\xff.yaml"))
     odd.write_text(PLAIN.replace("ID", "odd"))
     made = Watched(place)
-    with made.watcher:
+    with made:
         odd.write_text(PLAIN.replace("ID", "even"))
         made.await_ids("first", "even")
     assert made.reloads("failed") == 0
@@ -104,7 +104,7 @@ def test_what_the_system_does_not_tell_of_is_seen_by_looking(tmp_path: Path) -> 
     # Neither the link's folder nor its new end is a place that is watched.
     (place.path / "b.yaml").symlink_to(current / "b.yaml")
     made = Watched(place)
-    with made.watcher:
+    with made:
         current.unlink()
         current.symlink_to("two")
         made.await_ids("first", "two")
@@ -124,9 +124,7 @@ def test_a_changed_list_comes_into_force(watched: Watched, place: RulesPlace) ->
     place.write(RULES, "listed")
     watched.await_ids("listed")
     place.write_list(11)
-    watched.used.wait_for(
-        1, PATIENCE_SECONDS, lambda found: found.watchlists["stolen"].row_count == 11
-    )
+    watched.await_rows(11)
 
 
 def test_broken_rules_change_nothing_until_they_are_mended(
@@ -134,20 +132,25 @@ def test_broken_rules_change_nothing_until_they_are_mended(
 ) -> None:
     place.write(BROKEN)
     (place.path / "b.yaml").write_text("rules: [{id: B AD}]")
-    watched.await_that(lambda: watched.health.is_outdated)
-    watched.await_that(lambda: bool(events(logs, "rules.refused")))
-    line = events(logs, "rules.refused")[-1]
-    assert line["log_level"] == "error"
+    # The files may be read before the second one is there.
+    for start in (f"{place.file}:1:", f"{place.path / 'b.yaml'}:1:"):
+        watched.await_that(partial(is_refused, logs, start))
+    assert watched.health.is_outdated
+    assert {line["log_level"] for line in events(logs, "rules.refused")} == {"error"}
     assert watched.used.all() == []
     assert watched.metrics.total("rules_outdated") == 1
     (place.path / "b.yaml").unlink()
     place.write(PLAIN, "mended")
     watched.await_ids("mended")
-    watched.await_that(lambda: not watched.health.is_outdated)
-    assert events(logs, "rules.reloaded")[-1]["is_mended"]
-    faults = [fault for each in events(logs, "rules.refused") for fault in each["faults"]]
-    assert any(fault.startswith(f"{place.file}:1:") for fault in faults)
-    assert any("b.yaml:1:" in fault for fault in faults)
+    (line,) = await_events(logs, "rules.reloaded")
+    assert line["is_mended"]
+    assert not watched.health.is_outdated
+
+
+def is_refused(logs: list[Any], start: str) -> bool:
+    """Whether a fault that begins so was logged."""
+    faults = [fault for line in events(logs, "rules.refused") for fault in line["faults"]]
+    return any(fault.startswith(start) for fault in faults)
 
 
 def refused(watched: Watched) -> float:
@@ -178,14 +181,13 @@ def test_a_list_that_shrank_too_much_is_refused_and_holds_up_nothing_else(
     assert "alert-engine lists accept stolen" in check.facts["faults"][0]
     place.write(RULES, "other")
     assert watched.await_ids("other").watchlists["stolen"].row_count == 100
-    watched.await_that(lambda: bool(events(logs, "watchlist.refused")))
-    (line,) = events(logs, "watchlist.refused")
+    (line,) = await_events(logs, "watchlist.refused")
     assert (line["watchlist"], line["rows"], line["rows_in_force"]) == ("stolen", 40, 100)
     assert line["log_level"] == "error"
     place.write_list(90)
     watched.await_rows(90)
     watched.await_that(lambda: watched.health.check().is_good)
-    assert refused(watched) == 0
+    watched.await_that(lambda: refused(watched) == 0)
 
 
 def test_a_list_that_is_accepted_comes_into_force_as_it_is(
@@ -226,7 +228,7 @@ def test_a_refused_list_is_an_error_in_the_log_every_hour(
     place.write_list(100)
     place.write(RULES, "listed")
     made = Watched(place)
-    with made.watcher:
+    with made:
         place.write_list(40)
         for count in (1, 2, 3):
             made.await_that(partial(is_told, logs, count))
@@ -259,15 +261,22 @@ def test_what_is_kept_has_a_refused_list_as_it_is_in_force(
 
 
 def kept_rules(place: RulesPlace) -> str:
-    found = place.last_good.find()
-    return found.copy_of(place.file).read_text() if found is not None else ""
+    """The rule file of the set that is kept; nothing while another set takes its place."""
+    with contextlib.suppress(LastGoodError, OSError):
+        found = LastGood(place.last_good.folder).find()
+        return found.copy_of(place.file).read_text() if found is not None else ""
+    return ""
+
+
+def is_kept(place: RulesPlace) -> bool:
+    """Whether a set is kept."""
+    return bool(kept_rules(place))
 
 
 def test_who_asks_gets_a_reload_of_unchanged_files(logs: list[Any], watched: Watched) -> None:
     watched.watcher.ask()
     watched.await_ids("first")
-    watched.await_that(lambda: bool(events(logs, "rules.reloaded")))
-    assert events(logs, "rules.reloaded")[0]["cause"] == "signal"
+    assert await_events(logs, "rules.reloaded")[0]["cause"] == "signal"
 
 
 def test_warnings_are_told_with_their_remedies_and_once(
@@ -277,7 +286,7 @@ def test_warnings_are_told_with_their_remedies_and_once(
     place.write(unnotified, "second")
     watched.await_ids("second")
     place.write(unnotified + "# a remark\n", "second")
-    watched.await_that(lambda: watched.reloads("loaded") == 2)
+    await_events(logs, "rules.reloaded", 2)
     (line,) = events(logs, "rules.warning")
     assert "names no channel" in line["what"]
     assert "add `notify:`" in line["remedy"]
@@ -295,7 +304,7 @@ def test_a_channel_that_verifies_nothing_any_more_is_named_once(
     place.write(BLIND + PLAIN, "second")
     watched.await_ids("second")
     place.write(BLIND + PLAIN + "# a remark\n", "second")
-    watched.await_that(lambda: watched.reloads("loaded") == 2)
+    await_events(logs, "rules.reloaded", 2)
     (line,) = events(logs, "channel.unverified")
     assert line["channel"] == "blind"
     assert events(logs, "rules.warning") == []
@@ -309,7 +318,8 @@ def test_a_defect_of_ours_does_not_end_the_watch(
 
     watched.take = fail
     place.write(PLAIN, "second")
-    watched.await_that(lambda: watched.reloads("failed") == 1)
+    await_events(logs, "rules.reload_failed")
+    assert watched.reloads("failed") == 1
     assert watched.health.is_outdated
     watched.take = watched.used.add
     place.write(PLAIN, "third")
@@ -347,11 +357,11 @@ def test_a_set_that_cannot_be_kept_is_told_once_and_does_no_harm(
     place.last_good.folder.parent.mkdir()
     place.last_good.folder.write_text("")
     made = Watched(place)
-    with made.watcher:
+    with made:
         for name in ("second", "third"):
             place.write(PLAIN, name)
             made.await_ids(name)
-        made.await_that(lambda: made.reloads("loaded") == 2)
+        await_events(logs, "rules.reloaded", 2)
     (line,) = events(logs, "last_good.not_kept")
     assert str(place.last_good.folder) in line["remedy"]
 
@@ -359,15 +369,15 @@ def test_a_set_that_cannot_be_kept_is_told_once_and_does_no_harm(
 def test_a_start_on_the_last_good_set_goes_over_to_mended_files(
     logs: list[Any], place: RulesPlace
 ) -> None:
-    with Watched(place).watcher:
+    with Watched(place):
         pass
     first = Watched(place)
-    with first.watcher:
-        first.await_that(lambda: place.last_good.find() is not None)
+    with first:
+        first.await_that(lambda: is_kept(place))
     place.write(BROKEN)
     made = Watched(place)
     assert made.health.is_outdated
-    with made.watcher:
+    with made:
         assert [rule.rule_id for rule in made.opening.rule_set.rules] == ["first"]
         place.write(PLAIN, "mended")
         made.await_ids("mended")
@@ -378,18 +388,18 @@ def test_nothing_comes_into_force_after_the_end(place: RulesPlace) -> None:
     made = Watched(place)
     with made.watcher:
         place.write(PLAIN, "second")
-    time_of_end = len(made.used.all())
-    assert not [each for each in threading.enumerate() if each.name == "rule-watcher"]
-    assert len(made.used.all()) == time_of_end
+    at_the_end = len(made.used.all())
+    made.await_end()
+    assert len(made.used.all()) == at_the_end
 
 
 def test_a_reload_breaks_no_channel_that_works(
     logs: list[Any], watched: Watched, place: RulesPlace
 ) -> None:
     place.write(UNSET, "second")
-    watched.await_that(lambda: watched.reloads("refused") == 1)
-    (line,) = events(logs, "rules.refused")
+    (line,) = await_events(logs, "rules.refused")
     assert "GONE" in line["faults"][0]
+    assert watched.reloads("refused") == 1
     assert watched.used.all() == []
 
 
@@ -398,14 +408,14 @@ def test_with_a_held_channel_rules_still_change_and_no_set_is_kept(
 ) -> None:
     place = RulesPlace(tmp_path, UNSET)
     made = Watched(place)
-    with made.watcher:
+    with made:
         place.write(UNSET, "second")
         made.await_ids("second")
-        made.await_that(lambda: bool(events(logs, "channel.misconfigured")))
+        await_events(logs, "channel.misconfigured")
         assert place.last_good.find() is None
         place.write(PLAIN, "third")
         made.await_ids("third")
-        made.await_that(lambda: place.last_good.find() is not None)
+        made.await_that(lambda: is_kept(place))
 
 
 SIGNED = """
@@ -422,7 +432,7 @@ def test_a_secret_in_a_file_is_read_at_each_load_and_holds_its_channel_until_it_
     made = Watched(place)
     (fault,) = made.opening.rule_set.misconfigured["hook"]
     assert f"the file {file}, which HMAC_FILE names, can't be read" in fault.what
-    with made.watcher:
+    with made:
         for count, text in enumerate(("first-secret\n", "second-secret\n"), start=1):
             file.write_text(text)
             made.watcher.ask()

@@ -13,9 +13,8 @@ from engine.reload.opening import open_rules
 from engine.reload.watcher import RuleWatcher
 from engine.rules import RuleSet
 from tests.support.arrivals import Arrivals
+from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.unit.reload.place import RulesPlace
-
-PATIENCE_SECONDS = 20.0
 
 
 class HastyClock:
@@ -34,7 +33,7 @@ class HastyClock:
 
 
 class Watched:
-    """A watcher at work in a place, and what it puts in force."""
+    """A watcher in a place, and what it puts in force; a context manager in which it is at work."""
 
     def __init__(self, place: RulesPlace) -> None:
         self.place = place
@@ -54,13 +53,29 @@ class Watched:
             self.clock,
         )
 
+    def __enter__(self) -> Watched:
+        self.watcher.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.watcher.__exit__(None, None, None)
+        self.await_end()
+
+    def await_end(self) -> None:
+        """Wait until its thread has ended: the watcher itself waits for no load under way.
+
+        What it logged later would be taken for the next test's.
+        """
+        self.watcher._thread.join(PATIENCE_SECONDS)
+        assert not self.watcher._thread.is_alive()
+
     def await_ids(self, *ids: str) -> RuleSet:
         """The set in force, once it has these rules."""
 
         def is_it(rule_set: RuleSet) -> bool:
             return tuple(rule.rule_id for rule in rule_set.rules) == ids
 
-        return self.used.wait_for(1, PATIENCE_SECONDS, is_it)[-1]
+        return self.used.wait_for(1, where=is_it)[-1]
 
     def await_rows(self, count: int) -> RuleSet:
         """The set in force, once its list `stolen` has so many rows."""
@@ -69,16 +84,23 @@ class Watched:
             found = rule_set.watchlists.get("stolen")
             return found is not None and found.row_count == count
 
-        return self.used.wait_for(1, PATIENCE_SECONDS, is_it)[-1]
+        return self.used.wait_for(1, where=is_it)[-1]
 
     def await_that(self, is_so: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not is_so():
-            assert time.monotonic() < deadline, self.health.check()
-            time.sleep(0.01)
+        """Wait until it is so; AssertionError, with what is known of the rules, if never."""
+        await_that(is_so, self.health.check)
 
     def reloads(self, outcome: str) -> float:
         return self.metrics.rule_reloads.labels(outcome)._value.get()  # type: ignore[no-any-return]
+
+
+def await_events(logs: list[Any], name: str, count: int = 1) -> list[Any]:
+    """The lines of this event, once there are so many.
+
+    The watcher logs what it did as the last thing, behind its metrics and what is in force.
+    """
+    await_that(lambda: len(events(logs, name)) >= count, lambda: logs)
+    return events(logs, name)
 
 
 def events(logs: list[Any], name: str) -> list[Any]:

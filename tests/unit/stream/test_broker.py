@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from engine.errors import BrokerUnavailableError
 from engine.stream.broker import PARTITIONS, EmbeddedBroker
 from engine.stream.consumer import Consumer
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.stream import Publisher, read, stream_settings
 
 
@@ -33,7 +34,10 @@ def test_topic_that_is_made_is_there_with_its_partitions() -> None:
     with EmbeddedBroker() as broker:
         broker.create_topic("plates")
         admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-        assert len(admin.list_topics(timeout=10).topics["plates"].partitions) == PARTITIONS
+        assert (
+            len(admin.list_topics(timeout=PATIENCE_SECONDS).topics["plates"].partitions)
+            == PARTITIONS
+        )
 
 
 def test_it_listens_on_loopback_only_and_no_longer_after_its_end() -> None:
@@ -49,7 +53,7 @@ def test_two_brokers_know_nothing_of_each_other() -> None:
     with EmbeddedBroker() as one, EmbeddedBroker() as other:
         one.create_topic("plates")
         admin = AdminClient({"bootstrap.servers": other.bootstrap_servers})
-        assert "plates" not in admin.list_topics(timeout=10).topics
+        assert "plates" not in admin.list_topics(timeout=PATIENCE_SECONDS).topics
 
 
 def test_topic_without_a_started_broker_is_an_error() -> None:

@@ -11,6 +11,7 @@ from tests.support.kafka import Broker
 from tests.support.mock_cluster import (
     MockCluster,
 )
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.stream import Publisher, join, read, stream_settings, unique, until
 from tests.unit.stream.consumer_scene import OpenConsumer, values
 
@@ -99,7 +100,7 @@ def test_what_is_there_comes_in_one_batch_of_the_asked_size(
     until([consumer], lambda: sum(batches) == 50, lambda batch: batches.append(len(batch)))
     assert max(batches) > 1
     Publisher(kafka.bootstrap_servers).publish(topic, *[b"%d" % n for n in range(50)], partition=0)
-    assert 1 <= len(consumer.poll(7, 10.0)) <= 7
+    assert 1 <= len(consumer.poll(7, PATIENCE_SECONDS)) <= 7
 
 
 def test_paused_consumer_returns_nothing_and_loses_nothing(
@@ -108,7 +109,7 @@ def test_paused_consumer_returns_nothing_and_loses_nothing(
     publisher = Publisher(kafka.bootstrap_servers)
     publisher.publish(topic, *[b"%d" % n for n in range(100)], partition=0)
     consumer = open_consumer(kafka.bootstrap_servers, topic)
-    got = consumer.poll(10, 10.0)
+    got = consumer.poll(10, PATIENCE_SECONDS)
     got += read(consumer, 1) if not got else []
     consumer.pause()
     assert not consumer.state.is_consuming

@@ -16,8 +16,12 @@ from tests.support.mock_cluster import (
     MockCluster,
 )
 from tests.support.offsets import unread
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.stream import SESSION_MS, Publisher, join, read, unique, until
 from tests.unit.stream.consumer_scene import OpenConsumer, values
+
+# Longer than a busy machine stalls: a member that is dropped out loses all, not its share.
+LONG_SESSION = {"session_timeout_ms": str(2 * SESSION_MS)}
 
 
 def test_assignment_while_paused_is_paused_too(
@@ -38,7 +42,7 @@ def test_two_consumers_share_and_hand_over_without_loss_or_repeat(
     kafka: Broker, topic: str, open_consumer: OpenConsumer
 ) -> None:
     group, publisher = unique("group"), Publisher(kafka.bootstrap_servers)
-    first = open_consumer(kafka.bootstrap_servers, topic, group=group)
+    first = open_consumer(kafka.bootstrap_servers, topic, group=group, **LONG_SESSION)
     got: list[bytes | None] = []
 
     def settle(consumer: Consumer) -> None:
@@ -52,8 +56,8 @@ def test_two_consumers_share_and_hand_over_without_loss_or_repeat(
     # What is not confirmed when a partition is taken may be read again.
     while len(got) < 10 or unread(kafka.bootstrap_servers, group, topic):
         settle(first)
-    second = open_consumer(kafka.bootstrap_servers, topic, group=group)
-    deadline = time.monotonic() + 30
+    second = open_consumer(kafka.bootstrap_servers, topic, group=group, **LONG_SESSION)
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not (first.state.partitions and second.state.partitions) and time.monotonic() < deadline:
         settle(first)
         settle(second)
@@ -71,15 +75,13 @@ def test_partitions_taken_while_a_batch_waits_are_told(
     kafka: Broker, topic: str, open_consumer: OpenConsumer
 ) -> None:
     group = unique("group")
-    # Longer than a busy machine stalls: a member that is dropped out loses all, not its share.
-    session = {"session_timeout_ms": str(2 * SESSION_MS)}
-    first = open_consumer(kafka.bootstrap_servers, topic, group=group, **session)
+    first = open_consumer(kafka.bootstrap_servers, topic, group=group, **LONG_SESSION)
     join(first)
     held = first.state.partitions
     first.pause()
-    second = open_consumer(kafka.bootstrap_servers, topic, group=group, **session)
+    second = open_consumer(kafka.bootstrap_servers, topic, group=group, **LONG_SESSION)
     taken: set[tuple[str, int]] = set()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not second.state.partitions and time.monotonic() < deadline:
         taken |= first.keep_alive(0.05)
         second.poll(1, 0.05)
@@ -120,7 +122,7 @@ def test_records_of_taken_partitions_are_not_committed(
     batch = read(first, 4)
     first.pause()
     second = open_consumer(kafka.bootstrap_servers, topic, group=group)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
     again: list[Record] = []
     while not second.state.partitions and time.monotonic() < deadline:
         first.keep_alive(0.05)

@@ -21,6 +21,7 @@ from engine.stream.registry import SchemaRegistry
 from engine.stream.registry_server import RegistryServer
 from tests.support.avro import plate_schema
 from tests.support.mock_cluster import MockCluster
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.sightings import sighting
 
 TOPIC = "plates"
@@ -58,7 +59,7 @@ def _messages(cluster: MockCluster, count: int) -> list[Message]:
     try:
         consumer.assign([TopicPartition(TOPIC, 0, 0)])
         found: list[Message] = []
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while len(found) < count and time.monotonic() < deadline:
             message = consumer.poll(0.2)
             if message is not None and message.error() is None:

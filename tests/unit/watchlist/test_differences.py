@@ -95,9 +95,7 @@ def _in_force(found: Watchlist, plate: str) -> Iterator[list[object]]:
         yield [row["note"] for row in found.rows_of(plate, DAY + timedelta(hours=12 * half))]
 
 
-@settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(rows=_ROWS.filter(bool))
 def test_there_is_a_difference_where_at_some_time_two_rows_say_so(
     rows: list[tuple[str, str, int | None, int | None]], tmp_path: Path

@@ -28,12 +28,10 @@ class Format(StrEnum):
     GITHUB = "github"
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `check` to the command line."""
-    parser = commands.add_parser(
-        "check",
-        help="check rules, channels and watchlists, report every fault",
-        description="Checks rules, templates, channels and watchlists against the event schema.",
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `check`."""
+    parser.description = (
+        "Checks rules, templates, channels and watchlists against the event schema."
     )
     add_paths(parser)
     parser.add_argument(

@@ -14,13 +14,9 @@ from engine.rules.findings import suggestion
 from engine.settings import Settings
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `lists` and its actions to the command line."""
-    parser = commands.add_parser(
-        "lists",
-        help="accept a watchlist that became much shorter",
-        description="Speaks to the engine of STATE_URL, whether it runs or not.",
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of `lists`."""
+    parser.description = "Speaks to the engine of STATE_URL, whether it runs or not."
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     accept = actions.add_parser(
         "accept",

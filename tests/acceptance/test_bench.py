@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 import pytest
 
 from engine.cli.main import build_parser
-from tests.support.command import Finished, alert_engine
+from tests.support.command import Finished, alert_engine_process
 from tests.support.engine_process import COMMAND
 from tests.support.processes import end, signal_group, spawn
 from tests.support.site import SCHEMAS
@@ -40,7 +40,7 @@ rules:
 
 
 def bench(folder: Path, *arguments: str | Path) -> Finished:
-    return alert_engine(folder, "bench", *QUICK, *arguments)
+    return alert_engine_process(folder, "bench", *QUICK, *arguments)
 
 
 def measured(report: Finished) -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ def test_a_schema_without_the_fields_of_made_up_rules_is_told(tmp_path: Path) ->
     schema = json.loads((SCHEMAS / "plate_event.avsc").read_text())
     schema["fields"] = [each for each in schema["fields"] if each["name"] != "camera_id"]
     (tmp_path / "plate_event.avsc").write_text(json.dumps(schema))
-    report = alert_engine(
+    report = alert_engine_process(
         tmp_path, "bench", "--sizes", "10", variables={"SCHEMAS_PATH": str(tmp_path)}
     )
     assert (report.status, report.stdout) == (2, "")

@@ -13,11 +13,27 @@ from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker, RealKafka, describe, is_required
 from tests.support.kafka_jars import KafkaUnavailableError, missing_tool
 from tests.support.services import Services
+from tests.support.shared_kafka import SharedKafka, shared_address
 from tests.support.smtp_receiver import SmtpReceiver
 
 SMTP_USERNAME = "alerts@example.com"
 # Hard on whatever puts it into a URL.
 SMTP_PASSWORD = "p@ss/w#rd%41?&"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our option."""
+    parser.addoption(
+        "--one-kafka",
+        action="store_true",
+        help="with `-n`: one Kafka for all processes, started at once, in place of one for each",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register what begins and ends with the run."""
+    if config.getoption("--one-kafka"):
+        config.pluginmanager.register(SharedKafka())
 
 
 def pytest_report_header() -> str:
@@ -32,9 +48,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="session")
-def broker() -> Iterator[Broker]:
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     """The run's broker, shared: use topics and groups of your own."""
-    with choose_broker() as chosen:
+    with choose_broker(shared_address(request.config)) as chosen:
         yield chosen
 
 

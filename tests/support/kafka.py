@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -88,8 +89,26 @@ def await_topic(admin: AdminClient, name: str, partitions: int) -> None:
         time.sleep(0.05)
 
 
+def await_answer(
+    bootstrap_servers: str,
+    is_running: Callable[[], bool] = lambda: True,
+    log: Callable[[], str] = lambda: "",
+) -> None:
+    """Ask until a broker answers; KafkaUnavailableError with its log when it does not come up."""
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            admin.list_topics(timeout=1.0)
+        except KafkaException as error:
+            if not is_running() or time.monotonic() > deadline:
+                raise KafkaUnavailableError(f"not ready: {log()[-1000:]}") from error
+        else:
+            return
+
+
 class GivenKafka:
-    """The broker that KAFKA_BOOTSTRAP_SERVERS names."""
+    """A broker that runs already, at an address."""
 
     is_real = True
 
@@ -117,17 +136,17 @@ class RealKafka:
         self.port = free_port()
         self.bootstrap_servers = f"{LOOPBACK}:{self.port}"
         self._properties = Path(self._folder.name) / "server.properties"
+        self._data = Path(self._folder.name) / "data"
         self._log = Path(self._folder.name) / "server.log"
         self._properties.write_text(
             PROPERTIES.format(
                 host=LOOPBACK,
                 port=self.port,
                 controller_port=free_port(),
-                data=Path(self._folder.name) / "data",
+                data=self._data,
                 partitions=PARTITIONS,
             )
         )
-        self._format()
 
     @property
     def log(self) -> str:
@@ -137,10 +156,19 @@ class RealKafka:
     def start(self) -> RealKafka:
         """Start, and wait until it answers."""
         if self._process is None:
-            with self._log.open("ab") as log:
-                self._process = self._java("kafka.Kafka", str(self._properties), log=log)
-            self._await_ready(self._process)
+            self.launch()
+            await_answer(self.bootstrap_servers, self._is_running, lambda: self.log)
         return self
+
+    def launch(self) -> None:
+        """Start, without waiting until it answers."""
+        if not self._data.exists():
+            self._format()
+        with self._log.open("ab") as log:
+            self._process = self._java("kafka.Kafka", str(self._properties), log=log)
+
+    def _is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
         """End it in order (SIGTERM), and wait until it has ended."""
@@ -208,18 +236,6 @@ class RealKafka:
             process = self._java("kafka.tools.StorageTool", *arguments, log=log)
         if process.wait(READY_SECONDS) != 0:
             raise KafkaUnavailableError(f"its storage can't be made: {self.log[-1000:]}")
-
-    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                admin.list_topics(timeout=1.0)
-            except KafkaException as error:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise KafkaUnavailableError(f"not ready: {self.log[-1000:]}") from error
-            else:
-                return
 
 
 def given_servers() -> str:

@@ -6,12 +6,14 @@ INSTALLED := $(VENV)/.installed
 TOOLS_BIN := .cache/tools/bin
 TOOLS := .cache/tools/.installed
 DOCKER ?= docker
+# Half of the tests' time is waiting, so four processes share two cores.
+PARALLEL := -n 4 --dist worksteal
 IMAGE ?= alpr-alert-engine:latest
 COMPILE := $(TOOLS_BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run check test test-slow test-all fuzz lint format type bench clean
+.PHONY: help install demo run check test test-fast test-slow test-all fuzz lint format type bench clean
 .PHONY: lock lock-check deploy-lint image image-test image-push sbom release-check up down demo-stack
 
 help: ## Show this help
@@ -45,15 +47,18 @@ check: $(INSTALLED) ## Check the rules and run their own tests
 	$(BIN)/alert-engine test
 
 test: $(INSTALLED) ## The tests, in under three minutes
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not image"
+	$(BIN)/python -m pytest $(PARALLEL) --one-kafka -m "not slow and not image"
 
-test-slow: $(INSTALLED) ## What `make test` leaves out: kills, outages, long soaks
-	$(BIN)/python -m pytest -m "slow and not image"
+test-fast: $(INSTALLED) ## The unit tests that don't wait for a Kafka, processes or the clock
+	$(BIN)/python -m pytest $(PARALLEL) tests/test_house.py tests/unit -m "not slow and not waits"
+
+test-slow: $(INSTALLED) ## What `make test` leaves out: kills, outages, soaks, all random cases
+	FUZZ_FACTOR=1 $(BIN)/python -m pytest -m "(slow or hypothesis) and not image"
 
 test-all: test test-slow ## All tests
 
 fuzz: $(INSTALLED) ## Random rules on random events for minutes: language and index against their oracles
-	$(BIN)/python -m pytest -m slow tests/unit/match tests/unit/cel
+	FUZZ_FACTOR=1 $(BIN)/python -m pytest -m "slow or hypothesis" tests/unit/match tests/unit/cel
 
 lint: $(INSTALLED) ## Style and formatting
 	$(BIN)/ruff check .

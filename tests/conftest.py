@@ -16,6 +16,8 @@ from tests.support.services import Services
 from tests.support.shared_kafka import SharedKafka, shared_address
 from tests.support.smtp_receiver import SmtpReceiver
 
+# Fixtures that are a Kafka; of `kafka` and `cluster` see tests/unit/stream.
+KAFKAS = frozenset({"broker", "own_kafka", "kafka", "cluster"})
 SMTP_USERNAME = "alerts@example.com"
 # Hard on whatever puts it into a URL.
 SMTP_PASSWORD = "p@ss/w#rd%41?&"
@@ -34,6 +36,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register what begins and ends with the run."""
     if config.getoption("--one-kafka"):
         config.pluginmanager.register(SharedKafka())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what has a Kafka as a test that waits."""
+    for item in items:
+        if not KAFKAS.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.waits)
 
 
 def pytest_report_header() -> str:

@@ -26,6 +26,8 @@ from tests.support.http_receiver import LOOPBACK, HttpReceiver
 from tests.support.smtp_receiver import SmtpReceiver
 from tests.unit.channels.samples import alert
 
+pytestmark = pytest.mark.waits
+
 SECONDS = 0.4
 OUT_OF_TIME = (Status.UNAVAILABLE, Reason.TIMEOUT)
 ENDLESS = (Status.UNAVAILABLE, Reason.CONNECTION)

@@ -18,6 +18,8 @@ from engine.rules import RuleSet
 from tests.unit.reload.place import BROKEN, PLAIN, RULES, UNSET, RulesPlace
 from tests.unit.reload.watched import PATIENCE_SECONDS, Watched, events
 
+pytestmark = pytest.mark.waits
+
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 

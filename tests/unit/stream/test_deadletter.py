@@ -31,6 +31,8 @@ from tests.support.mock_cluster import PRODUCE, MockCluster
 from tests.support.odd_registry import Oddity, OddRegistry
 from tests.support.stream import read, stream_settings, unique
 
+pytestmark = pytest.mark.waits
+
 RECORD = Record("plates", 1, 42, 1_766_678_400_123, b"\xffcam", b"\x01\x00\xff", ())
 AWKWARD = (
     dataclasses.replace(RECORD, key=None, value=b""),

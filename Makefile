@@ -6,8 +6,6 @@ INSTALLED := $(VENV)/.installed
 TOOLS_BIN := .cache/tools/bin
 TOOLS := .cache/tools/.installed
 DOCKER ?= docker
-# Half of the tests' time is waiting, so four processes share two cores.
-PARALLEL := -n 4 --dist worksteal
 IMAGE ?= alpr-alert-engine:latest
 COMPILE := $(TOOLS_BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --custom-compile-command 'make lock'
@@ -46,11 +44,12 @@ check: $(INSTALLED) ## Check the rules and run their own tests
 	$(BIN)/alert-engine check
 	$(BIN)/alert-engine test
 
+# Half of the tests' time is waiting, so four processes share two cores.
 test: $(INSTALLED) ## The tests, in under three minutes
-	$(BIN)/python -m pytest $(PARALLEL) --one-kafka -m "not slow and not image"
+	$(BIN)/python -m pytest -n 4 --dist worksteal --one-kafka -m "not slow and not image"
 
 test-fast: $(INSTALLED) ## The unit tests that don't wait for a Kafka, processes or the clock
-	$(BIN)/python -m pytest $(PARALLEL) tests/test_house.py tests/unit -m "not slow and not waits"
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/test_house.py tests/unit -m "not slow and not waits"
 
 test-slow: $(INSTALLED) ## What `make test` leaves out: kills, outages, soaks, all random cases
 	FUZZ_FACTOR=1 $(BIN)/python -m pytest -m "(slow or hypothesis) and not image"

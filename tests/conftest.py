@@ -16,8 +16,8 @@ from tests.support.services import Services
 from tests.support.shared_kafka import SharedKafka, shared_address
 from tests.support.smtp_receiver import SmtpReceiver
 
-# Fixtures that are a Kafka; of `kafka` and `cluster` see tests/unit/stream.
-KAFKAS = frozenset({"broker", "own_kafka", "kafka", "cluster"})
+# Fixtures that are a Kafka or its clients; of the last three see tests/unit/stream.
+KAFKAS = frozenset({"broker", "own_kafka", "kafka", "cluster", "consumers"})
 SMTP_USERNAME = "alerts@example.com"
 # Hard on whatever puts it into a URL.
 SMTP_PASSWORD = "p@ss/w#rd%41?&"

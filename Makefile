@@ -11,7 +11,7 @@ COMPILE := $(TOOLS_BIN)/uv pip compile --quiet --universal --python-version 3.11
 	--generate-hashes --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run check test test-fast test-slow test-all fuzz lint format type bench clean
+.PHONY: help install demo run check test test-fast test-slow test-all fuzz grammar lint format type bench clean
 .PHONY: lock lock-check deploy-lint image image-test image-push sbom release-check up down demo-stack
 
 help: ## Show this help
@@ -58,6 +58,9 @@ test-all: test test-slow ## All tests
 
 fuzz: $(INSTALLED) ## Random rules on random events for minutes: language and index against their oracles
 	FUZZ_FACTOR=1 $(BIN)/python -m pytest -m "slow or hypothesis" tests/unit/match tests/unit/cel
+
+grammar: $(INSTALLED) ## Make the kept tables of CEL's grammar anew, after an update of celpy or Lark
+	$(BIN)/python -c 'from engine.cel.grammar import write_tables; write_tables()'
 
 lint: $(INSTALLED) ## Style and formatting
 	$(BIN)/ruff check .

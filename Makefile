@@ -48,8 +48,9 @@ check: $(INSTALLED) ## Check the rules and run their own tests
 test: $(INSTALLED) ## The tests, in under three minutes
 	$(BIN)/python -m pytest -n 4 --dist worksteal --one-kafka -m "not slow and not image"
 
-test-fast: $(INSTALLED) ## The unit tests that don't wait for a Kafka, processes or the clock
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/test_house.py tests/unit -m "not slow and not waits"
+test-fast: $(INSTALLED) ## The unit tests that don't wait for servers, processes or the clock, in half a minute
+	$(BIN)/python -m pytest -n 2 --dist worksteal -p no:randomly -m "not slow and not waits" \
+		tests/test_house.py tests/unit
 
 test-slow: $(INSTALLED) ## What `make test` leaves out: kills, outages, soaks, all random cases
 	FUZZ_FACTOR=1 $(BIN)/python -m pytest -m "(slow or hypothesis) and not image"

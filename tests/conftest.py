@@ -16,8 +16,13 @@ from tests.support.services import Services
 from tests.support.shared_kafka import SharedKafka, shared_address
 from tests.support.smtp_receiver import SmtpReceiver
 
-# Fixtures that are a Kafka or its clients; of the last three see tests/unit/stream.
-KAFKAS = frozenset({"broker", "own_kafka", "kafka", "cluster", "consumers"})
+# Fixtures that are a server or its client; the last three are those of tests/unit/stream.
+SERVERS = frozenset(
+    {
+        *("broker", "own_kafka", "services", "http_receiver", "https_receiver", "smtp_receiver"),
+        *("kafka", "cluster", "consumers"),
+    }
+)
 SMTP_USERNAME = "alerts@example.com"
 # Hard on whatever puts it into a URL.
 SMTP_PASSWORD = "p@ss/w#rd%41?&"
@@ -40,9 +45,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what has a Kafka as a test that waits."""
+    """Mark what has a server as a test that waits."""
     for item in items:
-        if not KAFKAS.isdisjoint(getattr(item, "fixturenames", ())):
+        if not SERVERS.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.waits)
 
 

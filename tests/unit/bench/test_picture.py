@@ -13,6 +13,8 @@ from engine.bench.picture import ZOOM, render_png
 from engine.errors import BenchError
 from tests.unit.bench.results import MACHINE, result
 
+pytestmark = pytest.mark.waits
+
 DRAWING = chart([result(10), result(1000, 4.0)], MACHINE)
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

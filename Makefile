@@ -78,12 +78,12 @@ bench: $(VENV)/.bench ## The benchmarks, beside other libraries for CEL
 	$(BIN)/python -m pytest benchmarks --benchmark-only
 
 lock: $(TOOLS) ## Pin every dependency of the image, with hashes
-	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --extra demo pyproject.toml -o requirements.lock
 	$(COMPILE) deploy/requirements-build.in -o requirements-build.lock
 
 lock-check: $(TOOLS) ## Fail when `make lock` would change something
 	@mkdir -p build && cp requirements.lock requirements-build.lock build/
-	$(COMPILE) pyproject.toml -o build/requirements.lock
+	$(COMPILE) --extra demo pyproject.toml -o build/requirements.lock
 	$(COMPILE) deploy/requirements-build.in -o build/requirements-build.lock
 	diff requirements.lock build/requirements.lock
 	diff requirements-build.lock build/requirements-build.lock

@@ -112,7 +112,7 @@ class Plant:
             self.feed,
             pipeline,
             DeadLetterOffice(None, self.store, self.metrics, clock, self.stop.is_set),
-            self.dispatcher,
+            self.dispatcher.wake,
             self.metrics,
             clock,
             self.stop,

@@ -27,10 +27,10 @@ from channels.alert import Alert, Target
 from channels.spec import url_targets
 from engine.bench.mixed_rules import PLATE, Condition, PlainRule, mixed_rules, rule_file
 from engine.delivery import Dispatcher
-from engine.delivery.dispatcher import FreshAlert
 from engine.in_force import targets_of
 from engine.rules import RuleSet
 from engine.settings import Secret
+from engine.store import FreshAlert
 
 SECTION = "10 latency"
 RATE = 1_000

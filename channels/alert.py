@@ -24,7 +24,7 @@ class Priority(StrEnum):
 class Alert:
     """One alert, rendered.
 
-    Times are ISO 8601 text; `captured_at` is as the event has it, `created_at` UTC.
+    Times are ISO 8601 text; `captured_at` is as the event has it, `created_at` UTC with a `Z`.
     `late_seconds` is how long after the event's instant the alert was made.
     """
 

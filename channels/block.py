@@ -249,21 +249,15 @@ class Block:
                 found[str(name)] = self._text(entry, (key, str(name))).strip()
         return found
 
-    def each(
-        self,
-        entries: Sequence[tuple[Path, str]],
-        parse: Callable[[str], str],
-        same: Callable[[str], str] = str,
-    ) -> list[str]:
-        """The entries parsed, the first of those that are `same`; a RecipientError is a fault."""
-        found: dict[str, str] = {}
+    def each(self, entries: Sequence[tuple[Path, str]], parse: Callable[[str], str]) -> list[str]:
+        """The entries parsed; a RecipientError is a fault."""
+        found: list[str] = []
         for path, text in entries:
             try:
-                parsed = parse(text)
-                found.setdefault(same(parsed), parsed)
+                found.append(parse(text))
             except RecipientError as error:
                 self.fault(error.what, error.remedy, *path)
-        return list(found.values())
+        return found
 
     def _text(
         self, value: object, path: Path, *, is_plain: bool = False, is_url: bool = False

@@ -7,10 +7,8 @@ is still the same target, so that what waited for it is delivered.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Final, TypeVar
-
-Entry = TypeVar("Entry")
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 _KEY: Final = b"alert-engine target id"
 
@@ -23,14 +21,6 @@ def target_id(channel: str, *parts: str) -> str:
 def hashed(text: str) -> str:
     """A short stable stand-in for a recipient that may itself be a secret."""
     return hashlib.blake2b(text.encode(), digest_size=5, key=_KEY).hexdigest()
-
-
-def first_of_each(entries: Iterable[Entry], same: Callable[[Entry], Hashable]) -> list[Entry]:
-    """The entries in order, without those that are the same as an earlier one."""
-    found: dict[Hashable, Entry] = {}
-    for entry in entries:
-        found.setdefault(same(entry), entry)
-    return list(found.values())
 
 
 def distinct(ids: Iterable[str]) -> Iterator[str]:

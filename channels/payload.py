@@ -12,13 +12,15 @@ from typing import Any
 import orjson
 
 from channels.alert import Alert
+from engine.schema import instant_text
 
 
 def payload(alert: Alert) -> bytes:
     """The alert and its whole event as JSON in UTF-8, byte for byte the same at every try.
 
     `{"alert": {"id", "rule_id", "rule_name", "priority", "message", "timestamp", "created_at",
-    "suppressed_count", "late_seconds"}, "event": {…}}`; bytes in the event become Base64.
+    "suppressed_count", "late_seconds"}, "event": {…}}`. `timestamp` is the text that the event has
+    for it. All other instants are ISO 8601 in UTC with a `Z`; bytes become Base64.
     """
     document = {
         "alert": {
@@ -34,7 +36,8 @@ def payload(alert: Alert) -> bytes:
         },
         "event": alert.event,
     }
-    return orjson.dumps(document, default=_plain)
+    # Of itself, orjson writes +00:00.
+    return orjson.dumps(document, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
 
 
 def signature(body: bytes, secret: str) -> str:
@@ -51,5 +54,5 @@ def _plain(value: object) -> Any:
     if isinstance(value, (frozenset, set)):
         return sorted(value, key=str)
     if isinstance(value, datetime):
-        return value.isoformat()
+        return instant_text(value)
     raise TypeError(type(value).__name__)

@@ -42,11 +42,11 @@ from channels.recipients import (
     RecipientError,
     mail_address,
     phone_number,
-    same_mail,
     source_number,
 )
 from channels.redact import basic_login, remember
 from channels.render import Style
+from channels.sameness import reach_of, without_repeats
 from channels.slack import SlackPlugin
 from channels.target import AppriseTarget
 from channels.trust import TRUST_KEYS
@@ -110,7 +110,7 @@ def plan_targets(
             return Made((), faults_of(error))
     if doubts is not None:
         doubts += reader.doubts
-    return Made(targets, reader.faults)
+    return Made(tuple(without_repeats(targets, reach_of)), reader.faults)
 
 
 def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
@@ -120,7 +120,7 @@ def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     username = block.text("username", is_plain=True)
     password = block.text("password", is_secret=True)
     sender = _sender(block, username)
-    addresses = block.each(block.texts("recipients"), lambda text: mail_address(text)[1], same_mail)
+    addresses = block.each(block.texts("recipients"), lambda text: mail_address(text)[1])
     _check_login(block, username, password)
     _doubt_security(block, tls, port, password)
     block.check("recipients")

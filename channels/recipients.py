@@ -73,6 +73,11 @@ def same_mail(address: str) -> str:
     return address.casefold()
 
 
+def same_room(room: str) -> str:
+    """What two spellings of one room of Slack have in common."""
+    return room.removeprefix("#").casefold()
+
+
 def phone_texts(text: str) -> list[str]:
     """The texts between the commas and semicolons of a text that lists telephone numbers."""
     return [found.strip() for found in _BETWEEN_NUMBERS.split(text) if found.strip()]

@@ -11,7 +11,7 @@ from apprise.plugins.slack import CHANNEL_RE, NotifySlack
 from apprise.plugins.twilio import NotifyTwilio
 from apprise.utils.parse import parse_list
 
-from channels.identity import first_of_each, hashed, target_id
+from channels.identity import hashed, target_id
 from channels.login import Doubt as LoginDoubt
 from channels.login import settle_login
 from channels.mail_plugin import NotifyEmail
@@ -28,6 +28,7 @@ from channels.recipients import (
     source_number,
 )
 from channels.render import Style
+from channels.sameness import Reach, plugin_reach
 from channels.twilio import twilio_faults
 from channels.urgency import Urgency, urgency_of
 from channels.variables import Path
@@ -57,14 +58,14 @@ _list_of: Final[Callable[..., list[str]]] = parse_list
 class Recipient:
     """A plugin with one recipient; `parts` are what its target id is made of.
 
-    `same` is equal for two entries that reach the same recipient; it may hold secrets. `doubts` are
-    what its URL has that works, but hardly as it is meant: what, and the remedy.
+    `reach` is whom it reaches. `doubts` are what its URL has that works, but hardly as it is
+    meant: what, and the remedy.
     """
 
     plugin: NotifyBase = field(repr=False)
     style: Style
     parts: tuple[str, ...]
-    same: tuple[str, ...] = field(repr=False)
+    reach: Reach
     doubts: tuple[LoginDoubt, ...] = ()
     urgency: Urgency | None = None
 
@@ -74,7 +75,7 @@ class Recipient:
 
 
 def service_recipients(url: str, path: Path, country: str = "") -> list[Recipient]:
-    """Every recipient of an Apprise URL, each once; numbers without a country are of `country`.
+    """The recipients of an Apprise URL, in order; numbers without a country are of `country`.
 
     Raises ChannelError where one is unusable or none is left.
     """
@@ -137,8 +138,8 @@ def _mail(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> li
         copies[key] = {same: each for same, each in copies[key].items() if same not in taken}
         taken |= set(copies[key])
     return [
-        Recipient(made(one, has_copies=index == 0), Style.EMAIL, (one,), ("mail", same))
-        for index, (same, (_, one)) in enumerate(addresses.items())
+        _recipient(made(one, has_copies=index == 0), Style.EMAIL, (one,))
+        for index, (_, one) in enumerate(addresses.values())
     ]
 
 
@@ -177,31 +178,32 @@ def _twilio(
     ):
         raise ChannelError(faulty.what, faulty.remedy, path)
     return [
-        Recipient(
+        _recipient(
             make_plugin(kind, {**keywords, "source": source, "targets": [number]}, path),
             Style.CHAT if is_call else Style.SMS,
             (number,),
-            ("call" if is_call else "text", number),
         )
-        for number in dict.fromkeys(numbers)
+        for number in numbers
     ]
 
 
 def _slack(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path) -> list[Recipient]:
-    rooms: dict[str, str] = {}
-    for room in _list_of(keywords.get("targets"), sort=False):
+    rooms = _list_of(keywords.get("targets"), sort=False)
+    for room in rooms:
         if "@" not in room[1:] and not CHANNEL_RE.fullmatch(room):
             raise ChannelError(f"{room!r} is not a Slack channel", "write it like #alerts", path)
-        rooms.setdefault(room.removeprefix("#").casefold(), room)
     if not rooms:
-        plugin = make_plugin(kind, keywords, path)
-        return [Recipient(plugin, Style.CHAT, ("slack",), ("slack", str(plugin.url_identifier)))]
-    found = []
-    for same, room in rooms.items():
-        plugin = make_plugin(kind, {**keywords, "targets": [room]}, path)
-        account = str(plugin.url_identifier)
-        found.append(Recipient(plugin, Style.CHAT, ("slack", room), ("slack", account, same)))
-    return found
+        return [_recipient(make_plugin(kind, keywords, path), Style.CHAT, ("slack",))]
+    return [
+        _recipient(
+            make_plugin(kind, {**keywords, "targets": [room]}, path), Style.CHAT, ("slack", room)
+        )
+        for room in rooms
+    ]
+
+
+def _recipient(plugin: NotifyBase, style: Style, parts: tuple[str, ...]) -> Recipient:
+    return Recipient(plugin, style, parts, plugin_reach(plugin))
 
 
 def _other(
@@ -216,7 +218,11 @@ def _other(
     if isinstance(given, list):
         if is_phone:
             given = _with_countries(given, keywords, path, country)
-        given = first_of_each(given, lambda text: _same_text(str(text)))
+        # Apprise counts a repeated one twice in some services, and once in others.
+        once: dict[str, Any] = {}
+        for text in given:
+            once.setdefault(_same_text(str(text)), text)
+        given = list(once.values())
         keywords = {**keywords, "targets": given}
     whole = make_plugin(kind, keywords, path)
     targets: Sequence[Any] = getattr(whole, "targets", None) or ()
@@ -231,24 +237,35 @@ def _other(
     if isinstance(given, list) and len(given) > 1:
         # A copy goes with the first only.
         alone = {key: value for key, value in keywords.items() if key not in _COPIES}
-        split = [
-            make_plugin(kind, {**(alone if index else keywords), "targets": [one]}, path)
-            for index, one in enumerate(given)
+        each = [
+            {**(alone if index else keywords), "targets": [one]} for index, one in enumerate(given)
         ]
+        split = [make_plugin(kind, one, path) for one in each]
         # Where the service takes all recipients in one request, that request stands or falls whole.
         if len(whole) == sum(len(one) for one in split):
             return [
                 Recipient(
-                    one, style, (*name, hashed(str(text))), ("url", _url_of(one)), urgency=urgency
+                    plugin,
+                    style,
+                    (*name, hashed(str(own["targets"][0]))),
+                    _reach(kind, own, plugin, path),
+                    urgency=urgency,
                 )
-                for one, text in zip(split, given, strict=True)
+                for plugin, own in zip(split, each, strict=True)
             ]
-    return [Recipient(whole, style, name, ("url", _url_of(whole)), urgency=urgency)]
+    return [Recipient(whole, style, name, _reach(kind, keywords, whole, path), urgency=urgency)]
 
 
-def _url_of(plugin: NotifyBase) -> str:
-    """The URL that the plugin would write of itself: the same for two spellings of one."""
-    return str(plugin.url())  # type: ignore[no-untyped-call]
+def _reach(
+    kind: type[NotifyBase], keywords: Mapping[str, Any], plugin: NotifyBase, path: Path
+) -> Reach:
+    """Whom the plugin that was made of the keywords reaches, however the recipients are spelt."""
+    given = keywords.get("targets")
+    if isinstance(given, list):
+        plain = [_same_text(str(text)) for text in given]
+        if plain != given:
+            plugin = make_plugin(kind, {**keywords, "targets": plain}, path)
+    return plugin_reach(plugin)
 
 
 def _same_text(recipient: str) -> str:

@@ -20,8 +20,8 @@ An entry is one URL, a list of URLs, or a mapping; a list may hold mappings.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from functools import partial
 from typing import Final
@@ -29,9 +29,10 @@ from typing import Final
 from channels.alert import Target
 from channels.block import Block, Made, faults_of, read_country
 from channels.hook import WEBHOOK_KEYS, check_url, read_settings, read_timeout
-from channels.identity import distinct, first_of_each, target_id
+from channels.identity import distinct, target_id
 from channels.known_services import find_service
 from channels.plugins import is_native
+from channels.sameness import Reach, diverted, webhook_reach, without_repeats
 from channels.service import Recipient, security_doubts, service_recipients
 from channels.target import AppriseTarget
 from channels.trust import TRUST_KEYS, apply_trust
@@ -47,12 +48,13 @@ _HTTP: Final = re.compile(r"https?://", re.I)
 class _Part:
     """A target's id, and what makes the target once that id is known to be alone of its kind.
 
-    `same` is equal for two entries that reach the same recipient in the same way.
+    `reach` is whom it reaches, and `path` where its URL stands.
     """
 
     target_id: str
     make: Callable[[str], Target]
-    same: Hashable
+    reach: Reach
+    path: Path
 
 
 def url_targets(
@@ -80,15 +82,24 @@ def url_targets(
             made, found = reader.parts(entry)
         except ChannelError as error:
             made, found = [], faults_of(error)
-        parts += made
+        parts += (replace(part, path=(*path, *part.path)) for part in made)
         faults += (_inside(path, fault) for fault in found)
         if doubts is not None:
             doubts += (_inside(path, doubt) for doubt in reader.doubts)
-    # The first of each recipient counts, so that nobody gets an alert twice.
-    once = first_of_each(parts, lambda part: part.same)
+    # Nobody gets an alert twice.
+    once = without_repeats(parts, _reach)
+    if doubts is not None:
+        for part, _ in diverted(parts, _reach):
+            recipient = part.target_id.removeprefix(f"{channel}:")
+            what = f"{recipient} gets its alerts by another URL of this channel, not by this one"
+            doubts.append(ChannelError(what, "remove one of them", part.path))
     ids = distinct(part.target_id for part in once)
     targets = (part.make(name) for name, part in zip(ids, once, strict=True))
     return Made(tuple(targets), tuple(faults))
+
+
+def _reach(part: _Part) -> Reach:
+    return part.reach
 
 
 def _inside(path: Path, fault: ChannelError) -> ChannelError:
@@ -139,13 +150,9 @@ class _Reader:
             if not host:
                 return []
             name = target_id(self._channel, host)
-            same = (
-                *(_without_case(url), settings.method, settings.secret),
-                *settings.headers.items(),
-            )
-            return [
-                _Part(name, lambda unique: WebhookTarget(self._channel, unique, settings), same)
-            ]
+            reach = webhook_reach(settings.method, url, settings.headers, settings.secret)
+            make = partial(WebhookTarget, self._channel, settings=settings)
+            return [_Part(name, make, reach, path)]
         seconds = read_timeout(block)
         recipients = service_recipients(url, path, read_country(block))
         # All recipients of one URL are spoken to alike.
@@ -154,7 +161,12 @@ class _Reader:
         self.doubts += (ChannelError(*doubt, path) for doubt in found)
         apply_trust(block, [each.plugin for each in recipients], path)
         return [
-            _Part(each.target_id(self._channel), partial(self._apprise, each, seconds), each.same)
+            _Part(
+                each.target_id(self._channel),
+                partial(self._apprise, each, seconds),
+                each.reach,
+                path,
+            )
             for each in recipients
         ]
 
@@ -167,6 +179,7 @@ class _Reader:
             zone=self._zone,
             timeout_seconds=timeout_seconds,
             urgency=recipient.urgency,
+            reach=recipient.reach,
         )
 
 
@@ -176,14 +189,6 @@ def _is_webhook(url: str) -> bool:
         return False
     found = find_service(url)
     return (found is not None and not found.is_whole) or not is_native(url)
-
-
-def _without_case(url: str) -> str:
-    """The URL with its scheme and host in small letters, which mean the same in any case."""
-    scheme, mark, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    login, at, name = host.rpartition("@")
-    return "".join((scheme.lower(), mark, login, at, name.lower(), slash, path))
 
 
 def _texts(entry: Mapping[str, object], block: Block) -> list[tuple[Path, str]]:

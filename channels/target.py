@@ -20,7 +20,7 @@ from channels.fit import fit, room_of
 from channels.mail_plugin import mail_key
 from channels.pace import Pace
 from channels.render import Style, render
-from channels.sameness import plugin_recipient
+from channels.sameness import Reach, plugin_reach
 from channels.urgency import Urgency
 from channels.wire import Evidence, Failure, HttpReply, capture
 
@@ -57,18 +57,19 @@ class AppriseTarget:
         zone: tzinfo = UTC,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         urgency: Urgency | None = None,
+        reach: Reach | None = None,
     ) -> None:
         """Mails show the event's time in `zone`; a send has ended after `timeout_seconds`.
 
         Only a mail server that is at work on a mail has longer. `urgency` tells the service the
-        priority.
+        priority. `reach` is whom the plugin reaches, where it does not say so itself.
         """
         self._channel = channel
         self._target_id = target_id
         # Not the plugin alone: only Apprise turns a text into what each plugin takes.
         self._apprise = Apprise(plugin, asset=plugin.asset)
         #: See `channels.sameness`.
-        self.recipient: Final = plugin_recipient(plugin)
+        self.reach: Final = reach or plugin_reach(plugin)
         self._plugin = plugin
         self._urgency = urgency
         # Slack's plugin escapes `<`, so that nothing behind it is a mention.

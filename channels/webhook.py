@@ -21,7 +21,7 @@ from channels.detail import safe
 from channels.failures import classify_failure
 from channels.http_status import classify_webhook
 from channels.payload import payload, signature
-from channels.sameness import webhook_recipient
+from channels.sameness import webhook_reach
 from channels.trust import Trust
 from channels.wire import Failure, read_answer
 
@@ -54,7 +54,9 @@ class WebhookTarget:
         self._target_id = target_id
         self._settings = settings
         #: See `channels.sameness`.
-        self.recipient: Final = webhook_recipient(settings.method, settings.url, settings.headers)
+        self.reach: Final = webhook_reach(
+            settings.method, settings.url, settings.headers, settings.secret
+        )
         self._sessions: LifoQueue[requests.Session] = LifoQueue(settings.concurrency)
 
     def __repr__(self) -> str:

@@ -230,6 +230,18 @@ class StoreInUseError(StoreError):
     code = "store-in-use"
 
 
+class MissingExtraError(AlertEngineError):
+    """A package that an extra installs is missing; `what` needs it."""
+
+    code = "missing-extra"
+
+    def __init__(self, extra: str, package: str, what: str) -> None:
+        super().__init__(
+            f"{what} needs {package}, which is not installed:"
+            f" pip install 'alpr-alert-engine[{extra}]'"
+        )
+
+
 class BenchError(AlertEngineError):
     """A measurement came to no result."""
 

@@ -59,14 +59,13 @@ class Heartbeat:
 
     def __init__(
         self,
-        stage: str = Stage.STARTING,
         timer: Callable[[], float] = time.monotonic,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._timer = timer
         self._patience_seconds = patience_seconds
         # One tuple, so that nobody sees the time of one step with the name of another.
-        self._last = (stage, timer())
+        self._last = (str(Stage.STARTING), timer())
 
     def beat(self, stage: str) -> None:
         """The thread is alive, and goes over to this step."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from channels.alert import Target
-from channels.sameness import Recipient, recipient_of
+from channels.sameness import reach_of, without_repeats
 from engine.event import Event
 from engine.match import IndexedMatcher, Match, Matcher, OnError
-from engine.rules import Rule, RuleSet
+from engine.rules import RuleSet
 
 Route = tuple[str, str]
 """A channel's name and the id of one of its targets."""
@@ -33,17 +34,19 @@ class InForce:
 
 def ready(rule_set: RuleSet, on_error: OnError | None = None) -> InForce:
     """Build what matching needs, which for thousands of rules takes a while."""
-    routes = {rule.rule_id: _routes(rule, rule_set.channels) for rule in rule_set.rules}
+    # Thousands of rules name the same few channels, each of which may have many recipients.
+    known = {
+        notify: _routes(notify, rule_set.channels)
+        for notify in {rule.notify for rule in rule_set.rules}
+    }
+    routes = {rule.rule_id: known[rule.notify] for rule in rule_set.rules}
     return InForce(rule_set, IndexedMatcher(rule_set.rules, on_error), routes)
 
 
-def _routes(rule: Rule, channels: Mapping[str, tuple[Target, ...]]) -> tuple[Route, ...]:
-    """The targets of the rule's channels, each recipient by the first that reaches it."""
-    found: dict[Recipient, Route] = {}
-    for channel in rule.notify:
-        for target in channels.get(channel, ()):
-            found.setdefault(recipient_of(target), (target.channel, target.target_id))
-    return tuple(found.values())
+def _routes(notify: Iterable[str], channels: Mapping[str, tuple[Target, ...]]) -> tuple[Route, ...]:
+    """The targets of the channels that are enough to reach everybody."""
+    named = chain.from_iterable(channels.get(channel, ()) for channel in notify)
+    return tuple((each.channel, each.target_id) for each in without_repeats(named, reach_of))
 
 
 def targets_of(rule_set: RuleSet) -> dict[str, Target]:

@@ -9,19 +9,20 @@ only those partitions held whose records need it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
 
 from engine.clock import Clock
 from engine.deadletters import DeadLetterOffice
-from engine.delivery import Dispatcher
 from engine.errors import AlertEngineError, RegistryUnavailableError, StoreUnavailableError
 from engine.heartbeat import Heartbeat, Stage
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
+from engine.store import FreshAlert
 from engine.stream.consumer import Consumer
+from engine.stream.offsets import Partition
 from engine.stream.record import Record
 
 log = structlog.get_logger(__name__)
@@ -42,7 +43,7 @@ class Loop:
         consumer: Consumer,
         pipeline: Pipeline,
         office: DeadLetterOffice,
-        dispatcher: Dispatcher,
+        on_stored: Callable[[Sequence[FreshAlert]], None],
         metrics: Metrics,
         clock: Clock,
         stop: threading.Event,
@@ -54,7 +55,7 @@ class Loop:
         self._consumer = consumer
         self._pipeline = pipeline
         self._office = office
-        self._dispatcher = dispatcher
+        self._on_stored = on_stored
         self._metrics = metrics
         self._clock = clock
         self._stop = stop
@@ -68,6 +69,8 @@ class Loop:
         # Records whose schema is not known yet, with those behind them in their partitions.
         self._held: list[Record] = []
         self._held_until = 0.0
+        # The first of them of each partition, by its offset, and since when it waits.
+        self._heads: Mapping[Partition, tuple[int, float]] = {}
         self._awaited: RegistryUnavailableError | None = None
         self._lag_due = 0.0
         self._measured: set[tuple[str, str]] = set()
@@ -76,6 +79,11 @@ class Loop:
     def obstacle(self) -> AlertEngineError | None:
         """Why records that were read can't be settled just now."""
         return self._obstacle
+
+    @property
+    def held_since(self) -> Mapping[Partition, float]:
+        """The partitions whose next record waits for its schema, and since when, monotonic."""
+        return {partition: since for partition, (_, since) in self._heads.items()}
 
     def run(self) -> None:
         """Consume until the stop event is set; a batch that was begun is finished."""
@@ -138,8 +146,18 @@ class Loop:
         self._hold_partitions()
 
     def _hold_partitions(self) -> None:
-        held = {each.topic_partition for each in self._held}
-        self._consumer.hold(held, reads_on=len(self._held) < HELD_RECORDS)
+        now = self._clock.monotonic()
+        firsts: dict[Partition, int] = {}
+        for each in self._held:
+            firsts.setdefault(each.topic_partition, each.offset)
+        known = self._heads
+        self._heads = {
+            partition: known[partition]
+            if partition in known and known[partition][0] == offset
+            else (offset, now)
+            for partition, offset in firsts.items()
+        }
+        self._consumer.hold(firsts.keys(), reads_on=len(self._held) < HELD_RECORDS)
 
     def _advance(self, pending: Sequence[Record]) -> tuple[AlertEngineError | None, list[Record]]:
         """Settle what can be settled; what is in the way of the rest, and the rest."""
@@ -149,7 +167,7 @@ class Loop:
                 if not batch.settled:
                     return batch.interruption, list(pending)
                 self._processed = (batch.settled, batch.interruption)
-                self._dispatcher.wake(batch.fresh)
+                self._on_stored(batch.fresh)
                 self._beat(Stage.DEAD_LETTERS)
                 self._office.send(batch.dead_letters)
             else:

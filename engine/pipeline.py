@@ -27,28 +27,19 @@ from engine.errors import (
 )
 from engine.event import Event
 from engine.heartbeat import Heartbeat, Stage
-from engine.in_force import InForce, Route, ready
+from engine.in_force import InForce, ready
 from engine.journal import Journal
 from engine.metrics import Metrics
 from engine.render import render
 from engine.rules import Rule, RuleSet
 from engine.schema import BrokenPromise
-from engine.store import NewAlert, Store
+from engine.store import FreshAlert, NewAlert, Store
 from engine.stream.deadletter import DeadLetter, DeadLetterType
 from engine.stream.decoder import Decoder
 from engine.stream.offsets import Partition
 from engine.stream.record import Record
 
 NO_RULES: Final = RuleSet((), (), {}, (), ())
-
-
-@dataclass(frozen=True, slots=True)
-class Fresh:
-    """An alert that is now in the store, and when its event was read (monotonic seconds)."""
-
-    alert_id: str
-    routes: tuple[Route, ...]
-    read_at: float
 
 
 @dataclass(slots=True)
@@ -65,7 +56,7 @@ class Batch:
     events: int = 0
     tombstones: int = 0
     alerts: list[NewAlert] = field(default_factory=list)
-    fresh: list[Fresh] = field(default_factory=list)
+    fresh: list[FreshAlert] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     interruption: AlertEngineError | None = None
     counts: list[Callable[[], None]] = field(default_factory=list)
@@ -259,7 +250,7 @@ class Pipeline:
             raise
         batch.alerts.append(new)
         batch.counts.append(partial(self._journal.alert, new))
-        batch.fresh.append(Fresh(new.alert.alert_id, new.targets, record.read_at))
+        batch.fresh.append(FreshAlert(new.alert.alert_id, new.targets, record.read_at))
 
     def _new_alert(
         self,

@@ -18,12 +18,17 @@ import structlog
 from channels.alert import Reason
 from channels.redact import redact
 from engine.cel.failures import Failure
-from engine.clock import SystemClock
+from engine.clock import Clock, SystemClock
 from engine.collector import collector_paused, made_to_stay, set_aside
 from engine.cooldown import Cooldown
 from engine.deadletters import DeadLetterOffice
 from engine.delivery import Dispatcher, RetryPolicy
-from engine.errors import AlertEngineError, StoreError, StoreUnavailableError
+from engine.errors import (
+    AlertEngineError,
+    RegistryUnavailableError,
+    StoreError,
+    StoreUnavailableError,
+)
 from engine.event import Present
 from engine.faults import fault_points
 from engine.heartbeat import (
@@ -39,15 +44,10 @@ from engine.logs import flush_logs, lost_lines
 from engine.loop import Loop
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
-from engine.reload import (
-    RulesHealth,
-    RuleWatcher,
-    last_good_of,
-    log_misconfigured,
-    log_warnings,
-    open_rules,
-    rule_source_of,
-)
+from engine.reload.health import RulesHealth
+from engine.reload.last_good import last_good_of
+from engine.reload.opening import open_rules, rule_source_of
+from engine.reload.watcher import RuleWatcher, log_misconfigured, log_warnings
 from engine.rules import RuleSet
 from engine.schema import EventSchema
 from engine.settings import Settings
@@ -57,6 +57,7 @@ from engine.stream.consumer import Consumer
 from engine.stream.deadletter import DeadLetterProducer
 from engine.stream.decoder import Decoder
 from engine.stream.registry import SchemaRegistry
+from engine.stream.state import StreamState, names
 from engine.web import Check, WebPort
 
 log = structlog.get_logger(__name__)
@@ -65,6 +66,9 @@ log = structlog.get_logger(__name__)
 STOP_SECONDS: Final = 5.0
 # Nothing may hold up the end longer: a locked store or a disk that hangs would.
 LONGEST_STOP_SECONDS: Final = 9.0
+#: A record that waits for its schema is settled in a minute where the registry is well. Partitions
+#: that wait longer are no passing matter.
+HELD_LONG_SECONDS: Final = 120.0
 # So long an end that is cut short waits for its last log lines.
 LAST_LINES_SECONDS: Final = 0.3
 
@@ -82,7 +86,7 @@ class Engine:
         self.heartbeat = Heartbeat()
         #: Of all other threads that work without being asked, by name.
         self.threads: dict[str, Heartbeat] = {}
-        self._clock = SystemClock()
+        self._clock: Clock = SystemClock()
         self._stop_by = 0.0
         self._stack = ExitStack()
 
@@ -184,7 +188,7 @@ class Engine:
                 settings.dlq_keep.size_bytes,
                 heartbeat=self.heartbeat,
             ),
-            self.dispatcher,
+            self.dispatcher.wake,
             self.metrics,
             clock,
             self.stop,
@@ -269,7 +273,27 @@ class Engine:
         stuck = self.heartbeat.find_stuck(STUCK_SECONDS)
         if stuck is not None:
             return Check(False, f"{stuck}; before that: {what}")
-        return Check(stream.is_consuming and obstacle is None, what)
+        if stream.is_consuming and isinstance(obstacle, RegistryUnavailableError):
+            return self._held_check(obstacle, stream)
+        is_consuming = stream.is_consuming and obstacle is None
+        if is_consuming and stream.missing_topics:
+            # The others are read.
+            is_any_there = not stream.missing_topics.issuperset(self.settings.kafka_topics)
+            return Check(False, what, is_essential=not is_any_there)
+        return Check(is_consuming, what)
+
+    def _held_check(self, obstacle: AlertEngineError, stream: StreamState) -> Check:
+        """Some partitions wait for a schema: no reason to be not ready, unless all do, or long."""
+        held, now = self.loop.held_since, self._clock.monotonic()
+        longest = max((now - since for since in held.values()), default=0.0)
+        is_all = held.keys() >= stream.partitions
+        return Check(
+            False,
+            f"{len(held)} of {len(stream.partitions)} partitions wait for {longest:.0f} s: "
+            f"{obstacle}",
+            is_essential=is_all or longest > HELD_LONG_SECONDS,
+            facts={"waiting": names(held)},
+        )
 
     def _threads_check(self) -> Check:
         stuck = find_stuck_threads(self.threads)
@@ -296,7 +320,8 @@ class Engine:
 
     def _exposition(self) -> bytes:
         checks = self.checks()
-        self.metrics.consuming.set(checks["consuming"].is_good)
+        consuming = checks["consuming"]
+        self.metrics.consuming.set(consuming.is_good or not consuming.is_essential)
         self.metrics.store_writable.set(checks["store"].is_good)
         self.metrics.show_lost_lines(lost_lines())
         for name, heartbeat in {"loop": self.heartbeat, **self.threads}.items():
@@ -317,7 +342,7 @@ def serve(settings: Settings, *, strict: bool = False) -> int:
     source, kept, clock = rule_source_of(settings), last_good_of(settings), SystemClock()
     with made_to_stay():
         opening = open_rules(source, kept, clock, strict=strict)
-    log_warnings(opening.rule_set.warnings)
+    log_warnings(opening.rule_set)
     log_misconfigured(opening.rule_set)
     _warn_of_temporary_state(settings.state_url)
     engine = Engine(settings, source.schema, opening.rule_set)

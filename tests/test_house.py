@@ -70,7 +70,7 @@ OWNERS = {
     "lark": {"engine.cel"},
     "re2": {"engine.cel"},
     "ahocorasick": {"engine.match"},
-    "resvg_py": {"engine.bench"},
+    "matplotlib": {"engine.bench"},
     "apprise": {"channels"},
     "phonenumbers": {"channels"},
     "requests": {"channels"},
@@ -152,6 +152,15 @@ def test_every_third_party_import_has_its_owner() -> None:
             package, set()
         ):
             wrong.append(f"{each.importer}:{each.line} imports {each.imported}")
+    assert wrong == []
+
+
+def test_no_private_module_of_a_library_is_imported() -> None:
+    wrong = [
+        f"{each.importer}:{each.line} imports {each.imported}"
+        for each in imports()
+        if not is_ours(each.imported) and "._" in each.imported
+    ]
     assert wrong == []
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from engine.bench.chart import chart
 from engine.bench.job import Stage
 from engine.bench.machine import Machine, read_machine
 from engine.bench.measured_set import MeasuredSet, SetKind
 from engine.bench.memory import available_mb
 from engine.bench.mixed_rules import FIELDS, SITE_PLATES, SITE_RULES
-from engine.bench.picture import PICTURE_SUFFIXES, save_picture
 from engine.bench.probe import measure_set
 from engine.bench.result import Result
 from engine.bench.written_set import written_set
 
 __all__ = [
     "FIELDS",
-    "PICTURE_SUFFIXES",
     "SITE_PLATES",
     "SITE_RULES",
     "Machine",
@@ -24,9 +21,7 @@ __all__ = [
     "SetKind",
     "Stage",
     "available_mb",
-    "chart",
     "measure_set",
     "read_machine",
-    "save_picture",
     "written_set",
 ]

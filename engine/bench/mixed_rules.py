@@ -43,9 +43,9 @@ class PlainRule:
     notify: tuple[str, ...] = ()
 
 
-def mixed_rules(count: int, seed: int = 7) -> list[PlainRule]:
+def mixed_rules(count: int) -> list[PlainRule]:
     """So many rules; the first ten are one mix, and so on."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    chance = random.Random(7)  # noqa: S311 - no secret
     return [
         PlainRule(f"rule-{number}", _conditions(number % 10, chance)) for number in range(count)
     ]
@@ -67,9 +67,9 @@ def _conditions(kind: int, chance: random.Random) -> tuple[Condition, ...]:
     return (Condition(PLATE, "in_list", [make_plate(chance) for _ in range(PLATES_A_LIST)]),)
 
 
-def site_plates(count: int = SITE_PLATES, seed: int = 99) -> list[str]:
+def site_plates(count: int = SITE_PLATES) -> list[str]:
     """The plates of a site's one long list."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    chance = random.Random(99)  # noqa: S311 - no secret
     return [make_plate(chance) for _ in range(count)]
 
 

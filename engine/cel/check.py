@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 from engine.cel import guards, remedies, tree
-from engine.cel.constant_check import check_constants, is_division_by_zero
 from engine.cel.container_check import (
     field_type,
     item_type,
@@ -17,7 +16,6 @@ from engine.cel.container_check import (
     literal_map_type,
     remedy_of_field,
 )
-from engine.cel.contradictions import check_logic
 from engine.cel.failures import Failure
 from engine.cel.findings import Findings
 from engine.cel.function_check import find_function, function_type
@@ -36,7 +34,12 @@ from engine.cel.list_access import list_type
 from engine.cel.lists import check_rows, warn_of_missing
 from engine.cel.naming import name_of as part_name
 from engine.cel.naming import stands_as_value
-from engine.cel.operator_check import arithmetic_type, operator_type, want_bool
+from engine.cel.operator_check import (
+    arithmetic_type,
+    is_division_by_zero,
+    operator_type,
+    want_bool,
+)
 from engine.cel.scope import GUESSED, LISTED, Local, Scope, Variable, dotted, shorten
 from engine.cel.tree import (
     Bound,
@@ -64,10 +67,6 @@ def check(root: Node, scope: Scope) -> Findings:
     """Check a tree; errors and warnings are among the findings, sorted by place."""
     findings = Findings(root, scope.is_strict, scope.zone)
     _Checker(findings).visit(root, scope, frozenset())
-    if findings.has_constants and scope.is_strict and not findings.has_errors:
-        check_constants(findings)
-    if findings.has_logic and scope.is_strict and not findings.has_errors:
-        check_logic(findings)
     findings.problems.sort(key=lambda problem: problem.offset)
     return findings
 

@@ -11,16 +11,16 @@ from typing import Final
 
 from engine.cel import tree
 from engine.cel.budget import BUDGET, MAX_ROUNDS
+from engine.cel.contradictions import check_logic
 from engine.cel.findings import Findings
 from engine.cel.naming import title
+from engine.cel.operator_check import is_division_by_zero
 from engine.cel.plan import plan_part
 from engine.cel.scope import Constant
 from engine.cel.tree import Bound, Call, Comprehension, Ident, Literal, Node, Select, children
-from engine.cel.values import UInt
 from engine.errors import EvaluationError
 
 _REMEDY: Final = "correct it, or remove it"
-_DIVISIONS: Final = frozenset({"_/_", "_%_"})
 #: Longest run of `+ - * / %` that is searched for the step that fails.
 _MAX_STEPS: Final = 20
 
@@ -33,8 +33,19 @@ class _State(Enum):
     FAILS = auto()
 
 
-def check_constants(findings: Findings) -> None:
-    """Report the constant parts of a checked tree without errors that always fail."""
+def check_values(findings: Findings) -> None:
+    """Report what a checked tree without errors always gives: failures, and clashing conditions.
+
+    The problems are among the findings, sorted by place. Trees of dynamic types are left alone.
+    """
+    if findings.has_constants and findings.is_strict and not findings.has_errors:
+        _check_constants(findings)
+    if findings.has_logic and findings.is_strict and not findings.has_errors:
+        check_logic(findings)
+    findings.problems.sort(key=lambda problem: problem.offset)
+
+
+def _check_constants(findings: Findings) -> None:
     walk = _Walk(findings)
     state = walk.settled(findings.root)
     for node, what in walk.failures:
@@ -42,17 +53,6 @@ def check_constants(findings: Findings) -> None:
             findings.error(node, "always-fails", what, _REMEDY)
         else:
             findings.warning(node, "always-fails", what, _REMEDY)
-
-
-def is_division_by_zero(node: Call) -> bool:
-    """Whether something is divided by a whole zero that is written out."""
-    divisor = node.args[1]
-    return (
-        node.function in _DIVISIONS
-        and isinstance(divisor, Literal)
-        and type(divisor.value) in (int, UInt)
-        and divisor.value == 0
-    )
 
 
 class _Walk:

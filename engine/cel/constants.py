@@ -1,4 +1,4 @@
-"""What is known when an expression is planned: constants, calls of them, comparisons with them."""
+"""Closures of calls of constants and of comparisons with them, made when they are planned."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any, Final
 
 from engine.cel.comparison import EXACT_LIMIT, NUMBERS, ORDERINGS
 from engine.cel.logic import Closure
-from engine.cel.tree import Bound, ListNode, Literal, Node
-from engine.cel.values import MISSING
 from engine.errors import EvaluationError
 
 _PLAIN: Final[dict[str, Callable[[Any, Any], bool]]] = {
@@ -18,18 +16,6 @@ _PLAIN: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "_>_": operator.gt,
     "_>=_": operator.ge,
 }
-
-
-def constant_of(node: Node) -> Any:
-    """The value of a node that is a constant, or MISSING."""
-    if isinstance(node, Literal):
-        return node.value
-    if isinstance(node, Bound):
-        return list(node.value) if isinstance(node.value, tuple) else node.value
-    if isinstance(node, ListNode):
-        values = [constant_of(item) for item in node.items]
-        return MISSING if any(value is MISSING for value in values) else values
-    return MISSING
 
 
 def folded(run: Closure) -> Closure:

@@ -13,11 +13,20 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from engine.cel import tree
-from engine.cel.constants import constant_of
 from engine.cel.findings import Findings
 from engine.cel.functions import FUNCTIONS
 from engine.cel.naming import title
-from engine.cel.tree import Bound, Call, Comprehension, Ident, Literal, Node, Select, children
+from engine.cel.tree import (
+    Bound,
+    Call,
+    Comprehension,
+    Ident,
+    Literal,
+    Node,
+    Select,
+    children,
+    constant_of,
+)
 from engine.cel.unparse import unparse
 from engine.cel.value_sets import (
     ABSENT,
@@ -117,10 +126,10 @@ class _Reading:
             case tree.NOT:
                 return _Facts(falses[0], trues[0])
             case tree.AND:
-                self._warn_of_never(node, parts)
+                self._warn(node, trues, falses)
                 return _Facts(_all(trues), _any(falses))
             case tree.OR:
-                self._warn_of_always(node, parts)
+                self._warn(node, falses, trues)
                 return _Facts(_any(trues), _all(falses))
         met, unmet = trues[0], falses[0]
         return _Facts(
@@ -128,46 +137,25 @@ class _Reading:
             _any([_all([met, falses[1]]), _all([unmet, falses[2]])]),
         )
 
-    def _warn_of_never(self, node: Call, parts: list[_Facts]) -> None:
-        found = _clash([part.true for part in parts])
+    def _warn(self, node: Call, here: list[_Sets], beyond: list[_Sets]) -> None:
+        """Warn where the operands of `&&` leave no value for true, or those of `||` for false.
+
+        `here` has, by operand, the values of that side, `beyond` those of the other one.
+        """
+        found = _clash(here)
         if found is None or self._findings is None:
             return
-        first, second = _pair(node, found)
-        what = f"{title(second)} is never true together with what stands before it"
-        remedy = "write '||' where one of them is enough"
-        if first is not None and found.first is not None:
-            what = f"{title(first)} and {title(second)} are never true together"
-            one, two = parts[found.first], parts[found.second]
-            is_opposite = _clash([one.false, two.false]) is not None
-            either = _either(first, second)
-            if is_opposite:
+        words, second = _WORDS[node.function], node.args[found.second]
+        what, remedy = words.of_all.format(title(second)), words.if_all
+        if found.first is not None:
+            first = node.args[found.first]
+            what = words.of_two.format(title(first), title(second))
+            instead = words.instead(first, second)
+            if _clash([beyond[found.first], beyond[found.second]]) is not None:
                 remedy = _REMOVE
-            elif len(either) <= _MAX_TEXT:
-                remedy = f"for one or the other write {either}"
-        self._findings.warning(second, "never-true", what, remedy)
-
-    def _warn_of_always(self, node: Call, parts: list[_Facts]) -> None:
-        found = _clash([part.false for part in parts])
-        if found is None or self._findings is None:
-            return
-        first, second = _pair(node, found)
-        what = f"{title(second)} is true wherever all before it is not: this is always true"
-        remedy = "write '&&' where both must hold"
-        if first is not None and found.first is not None:
-            what = f"{title(first)} or {title(second)} is always true"
-            one, two = parts[found.first], parts[found.second]
-            is_opposite = _clash([one.true, two.true]) is not None
-            both = unparse(tree.chain(tree.AND, [first, second]))
-            if is_opposite:
-                remedy = _REMOVE
-            elif len(both) <= _MAX_TEXT:
-                remedy = f"where both must hold write {both}"
-        self._findings.warning(second, "always-true", what, remedy)
-
-
-def _pair(node: Call, found: Clash) -> tuple[Node | None, Node]:
-    first = None if found.first is None else node.args[found.first]
-    return first, node.args[found.second]
+            elif len(instead) <= _MAX_TEXT:
+                remedy = f"{words.if_two} {instead}"
+        self._findings.warning(second, words.code, what, remedy)
 
 
 def _either(first: Node, second: Node) -> str:
@@ -183,6 +171,45 @@ def _either(first: Node, second: Node) -> str:
     if len(values) == 2 and len(subjects) == 1 and isinstance(first, Call):
         return f"{unparse(first.args[0])} in [{', '.join(values)}]"
     return unparse(tree.chain(tree.OR, [first, second]))
+
+
+def _both(first: Node, second: Node) -> str:
+    """The text of one condition and the other."""
+    return unparse(tree.chain(tree.AND, [first, second]))
+
+
+class _Words(NamedTuple):
+    """What is said of two operands that leave no value, and of one that leaves none to all before.
+
+    `instead` makes the text of what may be meant.
+    """
+
+    code: str
+    of_two: str
+    if_two: str
+    instead: Callable[[Node, Node], str]
+    of_all: str
+    if_all: str
+
+
+_WORDS: Final = {
+    tree.AND: _Words(
+        "never-true",
+        "{} and {} are never true together",
+        "for one or the other write",
+        _either,
+        "{} is never true together with what stands before it",
+        "write '||' where one of them is enough",
+    ),
+    tree.OR: _Words(
+        "always-true",
+        "{} or {} is always true",
+        "where both must hold write",
+        _both,
+        "{} is true wherever all before it is not: this is always true",
+        "write '&&' where both must hold",
+    ),
+}
 
 
 def _all(parts: Sequence[_Sets]) -> _Sets:

@@ -11,11 +11,10 @@ from functools import lru_cache
 from typing import Any, Final
 
 from engine.cel import tree
-from engine.cel.constants import constant_of
 from engine.cel.findings import Findings
 from engine.cel.naming import title
 from engine.cel.scope import suggest
-from engine.cel.tree import Call, Node
+from engine.cel.tree import Call, Node, constant_of
 from engine.cel.values import MISSING, UInt
 from engine.schema import Domain, FieldType
 from engine.schema.domain import of_characters, without

@@ -7,13 +7,12 @@ from enum import IntEnum
 from typing import Any, Final
 
 from engine.cel import tree
-from engine.cel.constants import constant_of
 from engine.cel.expression import Expression, compile_tree
 from engine.cel.list_access import asked
 from engine.cel.naming import name_of
 from engine.cel.regexes import matches
 from engine.cel.scope import Scope
-from engine.cel.tree import Call, Node, children
+from engine.cel.tree import Call, Node, children, constant_of
 from engine.cel.values import MISSING
 from engine.errors import EvaluationError, ExpressionError
 

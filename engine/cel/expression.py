@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from engine.cel import tree
 from engine.cel.check import check
+from engine.cel.constant_check import check_values
 from engine.cel.grammar import parse
 from engine.cel.lists import FUNCTION, NO_LISTS, Lists, bind, with_lists
 from engine.cel.lowering import Code, join, lower
@@ -84,6 +85,7 @@ def compile_expression(
 def compile_tree(root: Node, text: str, scope: Scope, found: Sequence[Problem] = ()) -> Expression:
     """Check a tree and plan it; ExpressionError with every fault, those already `found` too."""
     checked = check(root, scope)
+    check_values(checked)
     if found:
         checked.problems = sorted((*checked.problems, *found), key=lambda each: each.offset)
     errors = [problem for problem in checked.problems if problem.severity is Severity.ERROR]

@@ -10,10 +10,9 @@ import re
 from typing import Final
 
 from engine.cel import tree
-from engine.cel.constants import constant_of
 from engine.cel.list_access import asked
 from engine.cel.naming import name_of as name_of
-from engine.cel.tree import Call, Literal, Node, Select
+from engine.cel.tree import Call, Literal, Node, Select, constant_of
 
 _NONE: Final[frozenset[str]] = frozenset()
 _PATH: Final = re.compile(r"[\w.]+")

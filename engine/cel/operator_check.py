@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from engine.cel import domains, tree
-from engine.cel.constants import constant_of
 from engine.cel.findings import Findings
 from engine.cel.kinds import (
     BOOL,
@@ -27,11 +26,13 @@ from engine.cel.kinds import (
 )
 from engine.cel.naming import name_of as part_name
 from engine.cel.naming import title
-from engine.cel.tree import Call, ListNode, Literal, Node
+from engine.cel.tree import Call, ListNode, Literal, Node, constant_of
 from engine.cel.type_remedies import chained, conversion, to_condition
 from engine.cel.unparse import unparse
+from engine.cel.values import UInt
 from engine.schema import FieldType, Kind
 
+_DIVISIONS: Final = frozenset({"_/_", "_%_"})
 _NAME: Final = re.compile(r"[a-z_]+(?:\.[a-z_]+)+|camera_id|track_id|latency_ms")
 _VARIABLE: Final = re.compile(r"\$\{\w+\}")
 _DENIED: Final = "an operand of '!'"
@@ -304,3 +305,14 @@ def _check_ordering(findings: Findings, node: Call, kinds: _Kinds, safe: frozens
 def _pair(left: FieldType | None, right: FieldType | None) -> str:
     names = ("dyn" if kind is None else str(kind.kind) for kind in (left, right))
     return " and ".join(names)
+
+
+def is_division_by_zero(node: Call) -> bool:
+    """Whether something is divided by a whole zero that is written out."""
+    divisor = node.args[1]
+    return (
+        node.function in _DIVISIONS
+        and isinstance(divisor, Literal)
+        and type(divisor.value) in (int, UInt)
+        and divisor.value == 0
+    )

@@ -22,10 +22,10 @@ from engine.cel.comparison import (
     equal,
     not_equal,
 )
-from engine.cel.constants import constant_of, equals_constant, folded, orders_constant
+from engine.cel.constants import equals_constant, folded, orders_constant
 from engine.cel.failures import Failure, failure
 from engine.cel.findings import Findings
-from engine.cel.list_access import plan_list
+from engine.cel.list_plan import plan_list
 from engine.cel.logic import Closure
 from engine.cel.scope import Broken, Constant, Local, Variable
 from engine.cel.tree import (
@@ -37,6 +37,7 @@ from engine.cel.tree import (
     MapNode,
     Node,
     Select,
+    constant_of,
 )
 from engine.cel.values import MISSING, CelMap, CelType, Duration, Timestamp, UInt
 from engine.schema import Kind

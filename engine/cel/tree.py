@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
+from engine.cel.values import MISSING
+
 AND: Final = "_&&_"
 OR: Final = "_||_"
 NOT: Final = "!_"
@@ -163,12 +165,12 @@ def arithmetic_chain(node: Node) -> tuple[Node, list[Call]]:
     return node, calls
 
 
-def call(function: str, *args: Node, offset: int = 0) -> Call:
+def call(function: str, *args: Node) -> Call:
     """A global function or operator applied to `args`."""
-    return Call(offset, function, args)
+    return Call(0, function, args)
 
 
-def chain(function: str, parts: list[Node], offset: int = 0) -> Node:
+def chain(function: str, parts: list[Node]) -> Node:
     """The parts joined by `&&` or `||`, chains of the same operator merged into one."""
     operands: list[Node] = []
     for part in parts:
@@ -176,7 +178,7 @@ def chain(function: str, parts: list[Node], offset: int = 0) -> Node:
             operands.extend(part.args)
         else:
             operands.append(part)
-    return operands[0] if len(operands) == 1 else Call(offset, function, tuple(operands))
+    return operands[0] if len(operands) == 1 else Call(0, function, tuple(operands))
 
 
 def depth(root: Node) -> int:
@@ -193,3 +195,15 @@ def depth(root: Node) -> int:
         else:
             waiting.extend((child, level + 1) for child in children(node))
     return deepest
+
+
+def constant_of(node: Node) -> Any:
+    """The value of a node that is a constant, or MISSING."""
+    if isinstance(node, Literal):
+        return node.value
+    if isinstance(node, Bound):
+        return list(node.value) if isinstance(node.value, tuple) else node.value
+    if isinstance(node, ListNode):
+        values = [constant_of(item) for item in node.items]
+        return MISSING if any(value is MISSING for value in values) else values
+    return MISSING

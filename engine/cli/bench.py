@@ -7,7 +7,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,20 +15,19 @@ from typing import Final
 
 from engine.bench import (
     FIELDS,
-    PICTURE_SUFFIXES,
     SITE_RULES,
+    Machine,
     MeasuredSet,
     Result,
     SetKind,
     available_mb,
-    chart,
     measure_set,
     read_machine,
-    save_picture,
     written_set,
 )
 from engine.cli.bench_progress import BenchProgress
 from engine.cli.bench_table import print_table
+from engine.cli.extras import extra
 from engine.cli.inputs import load
 from engine.errors import BenchError, RulesError
 from engine.rules.excerpt import Excerpts
@@ -40,6 +39,7 @@ DEFAULT_SIZES: Final = (10, 100, 1_000, 10_000, 100_000)
 MOST_RULES: Final = 1_000_000
 LONGEST_SECONDS: Final = 3_600.0
 SITE: Final = "site"
+PLOT_SUFFIXES: Final = (".png", ".svg")
 INTERRUPTED: Final = 130
 
 
@@ -81,7 +81,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="table for people, json for tools",
     )
     parser.add_argument(
-        "--plot", type=_picture, metavar="FILE", help="draw the curve, as .png or .svg"
+        "--plot",
+        type=_plot_path,
+        metavar="FILE",
+        help="draw the curve, as .png or .svg; needs the extra `plot`",
     )
     parser.set_defaults(command=run)
 
@@ -131,10 +134,10 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _picture(text: str) -> Path:
+def _plot_path(text: str) -> Path:
     path = Path(text)
-    if path.suffix.lower() not in PICTURE_SUFFIXES:
-        endings = " or ".join(PICTURE_SUFFIXES)
+    if path.suffix.lower() not in PLOT_SUFFIXES:
+        endings = " or ".join(PLOT_SUFFIXES)
         raise argparse.ArgumentTypeError(f"{text!r} can't be drawn, let its name end in {endings}")
     # Now, not after a minute of measuring.
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
@@ -145,6 +148,8 @@ def _picture(text: str) -> Path:
 def run(arguments: argparse.Namespace) -> int:
     """Measure and tell; 1 when a set came to no result, 2 for unusable input, 130 on Ctrl-C."""
     settings = Settings.from_environment()
+    # Its absence is reported now, not after a minute of measuring.
+    save_plot = _import_plot() if arguments.plot else None
     try:
         planned = _plan(settings, arguments.rules or (), arguments.sizes)
     except RulesError as error:
@@ -158,9 +163,16 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
     elif results:
         print_table(results, machine)
-    if arguments.plot and results:
-        save_picture(arguments.plot, chart(results, machine))
+    if save_plot is not None and results:
+        save_plot(arguments.plot, results, machine)
     return status
+
+
+def _import_plot() -> Callable[[Path, Sequence[Result], Machine], None]:
+    """`engine.bench.plot.save_plot`; nothing else needs matplotlib in memory."""
+    with extra("plot", "matplotlib", "--plot"):
+        from engine.bench.plot import save_plot
+    return save_plot
 
 
 def _plan(settings: Settings, own: Sequence[Path], sizes: Sizes | None) -> list[MeasuredSet]:

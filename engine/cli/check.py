@@ -13,7 +13,7 @@ from engine.cli.inputs import add_paths, exit_code, load
 from engine.cli.sms_preview import sms_previews
 from engine.errors import Fault, RulesError, StoreError
 from engine.match import IndexedMatcher
-from engine.reload import LastGood, last_good_of
+from engine.reload.last_good import LastGood, last_good_of
 from engine.rules import RuleSet
 from engine.rules.excerpt import Excerpts
 from engine.rules.report import as_github, as_json, as_text

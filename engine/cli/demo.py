@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from engine.demo import run_demo
+from engine.cli.extras import extra
 from engine.logs import configure_logs
 from engine.packaged import folder
 from engine.settings import DEFAULT_RULES, Settings
@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "An embedded Kafka broker, simulated cameras, the real pipeline, real"
         " deliveries to a webhook and an SMTP receiver inside the process. All alerts arrive there:"
-        " the addresses that the rules name are never spoken to."
+        " the addresses that the rules name are never spoken to. Needs the extra `demo`."
     )
     parser.add_argument(
         "--seconds", type=_seconds, default=20.0, help="how long; 0: until Ctrl-C (default 20)"
@@ -57,7 +57,12 @@ def _rate(text: str) -> float:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demo; 1 when an alert did not arrive."""
+    """Run the demo; 1 when an alert did not arrive.
+
+    Raises MissingExtraError without aiosmtpd, which no other command needs.
+    """
+    with extra("demo", "aiosmtpd", "demo"):
+        from engine.demo import run_demo
     settings = Settings.from_environment()
     configure_logs("error", settings.log_format)
     return run_demo(

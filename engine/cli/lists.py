@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.errors import AlertEngineError
-from engine.reload import LastGood, digest_of, last_good_of
+from engine.reload.last_good import LastGood, last_good_of
+from engine.reload.sighting import digest_of
 from engine.rules import load_watchlists
 from engine.rules.findings import suggestion
 from engine.settings import Settings
@@ -38,11 +39,7 @@ def accept_list(arguments: argparse.Namespace) -> int:
     """Accept one list; 0 also where there is nothing to accept."""
     settings = Settings.from_environment()
     name, last_good = str(arguments.name), last_good_of(settings)
-    lists = load_watchlists(
-        [arguments.rules or settings.rules_path],
-        known={},
-        zone=settings.event_timezone,
-    )
+    lists = load_watchlists([arguments.rules or settings.rules_path], zone=settings.event_timezone)
     found = lists.watchlists.get(name)
     if found is None:
         known = sorted(lists.watchlists)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.delivery.dispatcher import Dispatcher, FreshAlert
+from engine.delivery.dispatcher import Dispatcher
 from engine.delivery.policy import RetryPolicy
 
-__all__ = ["Dispatcher", "FreshAlert", "RetryPolicy"]
+__all__ = ["Dispatcher", "RetryPolicy"]

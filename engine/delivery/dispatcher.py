@@ -9,7 +9,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Protocol
 
 import structlog
 
@@ -25,25 +24,9 @@ from engine.delivery.timing import Signal, Timing, Wait
 from engine.delivery.watch import Watch
 from engine.heartbeat import Heartbeat
 from engine.metrics import Metrics
-from engine.store import Delivery, DeliveryStore, Hold
+from engine.store import Delivery, DeliveryStore, FreshAlert, Hold
 
 log = structlog.get_logger(__name__)
-
-
-class FreshAlert(Protocol):
-    """An alert that was just stored: where it goes, and when its event was read."""
-
-    @property
-    def alert_id(self) -> str:
-        """The alert's id in the store."""
-
-    @property
-    def routes(self) -> Collection[tuple[str, str]]:
-        """(channel, target id) of each delivery."""
-
-    @property
-    def read_at(self) -> float:
-        """Monotonic seconds."""
 
 
 class Dispatcher:
@@ -111,6 +94,10 @@ class Dispatcher:
         for lane in self._roster.replace(targets):
             if lane.close():
                 self._metrics.channel_held.labels(lane.channel).dec()
+        for target_id, target in targets.items():
+            kept = self._roster.find(target_id)
+            if kept is not None and isinstance(target, MisconfiguredTarget):
+                self._hold(kept, target)
         self._watch.ask()
 
     def held(self) -> tuple[Hold, ...]:
@@ -146,11 +133,16 @@ class Dispatcher:
     def _lane(self, target: Target) -> Lane:
         lane = Lane(target, self._policy, self._timing, self._fetch, self._start_worker)
         if isinstance(target, MisconfiguredTarget):
-            now_us = self._timing.now_us()
-            reason = Reason.MISCONFIGURED
-            lane.restore(Hold(target.target_id, target.channel, reason, target.detail, now_us))
-            self._metrics.channel_held.labels(target.channel).inc()
+            self._hold(lane, target)
         return lane
+
+    def _hold(self, lane: Lane, target: MisconfiguredTarget) -> None:
+        """Hold the lane from the start, or, where it is held already, for these faults."""
+        now_us, reason = self._timing.now_us(), Reason.MISCONFIGURED
+        if lane.restore(Hold(target.target_id, target.channel, reason, target.detail, now_us)):
+            self._metrics.channel_held.labels(target.channel).inc()
+        else:
+            lane.explain(reason, target.detail)
 
     def _start_worker(self, lane: Lane) -> None:
         courier = Courier(

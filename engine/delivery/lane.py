@@ -96,6 +96,12 @@ class Lane:
             self._queue.reset()
             return True
 
+    def explain(self, reason: str, detail: str) -> None:
+        """This is why the target, if it is held, is held now."""
+        with self._changed:
+            if self._standing.outage is not None:
+                self._standing.outage.explain(reason, detail)
+
     def open(self, target: Target) -> None:
         """Send through `target` from now on."""
         self.outlet.replace(target)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from channels.alert import Target
-from channels.sameness import Recipient, recipient_of
+from channels.sameness import reach_of
 
 
 class Outlet:
@@ -24,10 +24,9 @@ class Outlet:
         """How many sends may run at once, at least one."""
         return max(1, self._target.concurrency)
 
-    @property
-    def recipient(self) -> Recipient:
-        """Who gets what is sent."""
-        return recipient_of(self._target)
+    def reaches(self, other: Outlet) -> bool:
+        """Whether everybody whom the other reaches gets what is sent here."""
+        return reach_of(self._target).recipients >= reach_of(other._target).recipients
 
     @contextmanager
     def borrow(self) -> Iterator[Target]:

@@ -6,7 +6,7 @@ Pure state without locks or clocks; the lane that owns it holds its lock around 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from channels.alert import Outcome, Status
 from engine.delivery.policy import RetryPolicy
@@ -34,6 +34,10 @@ class Outage:
         """This delivery is sent as a probe now."""
         self.probed.add(delivery_id)
         self.is_news, self.is_roused = self.is_roused, False
+
+    def explain(self, reason: str, detail: str) -> None:
+        """This is why the target is held now; since when stays."""
+        self.hold = replace(self.hold, reason=reason, detail=detail)
 
 
 @dataclass(slots=True)
@@ -90,7 +94,8 @@ class Standing:
     def note_probe(
         self, delivery_id: int, outcome: Outcome, now: float, policy: RetryPolicy
     ) -> bool:
-        """A probe failed; whether that is news, because somebody had changed something before.
+        """A probe failed; whether that is news: somebody had changed something, or it is for
+        another reason than the target was held for, which it is held for now.
 
         If somebody has changed something meanwhile, the next probe is due at once.
         """
@@ -101,7 +106,9 @@ class Standing:
         outage.failed.add(delivery_id)
         outage.may_be_message = _may_be_message(outcome)
         outage.probe_at = now + policy.probe_delay(outage.probes, outcome)
-        return outage.is_news
+        is_news = outage.is_news or outage.hold.reason != outcome.reason
+        outage.explain(outcome.reason, outcome.detail)
+        return is_news
 
     def rouse(self, now: float) -> None:
         """Somebody changed something: probe at once, and grow the intervals anew."""

@@ -7,7 +7,7 @@ and redeliveries that another process wrote into the store.
 from __future__ import annotations
 
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
@@ -15,7 +15,6 @@ import structlog
 
 from channels.alert import Reason
 from channels.misconfigured import stand_in_id
-from channels.sameness import Recipient
 from engine.delivery.lane import Lane
 from engine.delivery.patience import Patience
 from engine.delivery.roster import Roster
@@ -102,8 +101,11 @@ class Watch:
         holds = self._store.holds()
         self._restore(holds)
         for hold in holds:
-            if self._roster.find(hold.target_id) is None:
+            lane = self._roster.find(hold.target_id)
+            if lane is None:
                 self._store.release(hold.target_id)
+            else:
+                self._renew(lane, hold)
         backlogs = self._store.backlogs()
         waiting = {backlog.target_id for backlog in backlogs}
         for lane in self._roster.lanes:
@@ -123,6 +125,13 @@ class Watch:
                 self._metrics.channel_held.labels(lane.channel).inc()
         self._has_restored = True
 
+    def _renew(self, lane: Lane, stored: Hold) -> None:
+        """Let the store have why the target is held now."""
+        with lane.turning:
+            now = lane.hold
+            if now is not None and (now.reason, now.detail) != (stored.reason, stored.detail):
+                self._store.hold(now.target_id, now.channel, now.reason, now.detail, now.since_us)
+
     def _settle_gone(self, backlog: Backlog) -> bool:
         """End or pass on what waits for a target that is gone; whether some is still in hand."""
         stand_in = stand_in_id(backlog.channel)
@@ -138,10 +147,11 @@ class Watch:
     def _hand_over(self, backlog: Backlog, heirs: Sequence[Lane]) -> bool:
         in_hand = self._roster.in_hand(backlog.target_id)
         target_ids = [lane.target_id for lane in heirs]
-        reached: dict[Recipient, list[str]] = defaultdict(list)
-        for lane in self._roster.lanes:
-            reached[lane.outlet.recipient].append(lane.target_id)
-        same = {lane.target_id: reached[lane.outlet.recipient] for lane in heirs}
+        lanes = self._roster.lanes
+        same = {
+            heir.target_id: [each.target_id for each in lanes if each.outlet.reaches(heir.outlet)]
+            for heir in heirs
+        }
         total = 0
         while count := self._store.hand_over(
             backlog.target_id, target_ids, same=same, exclude=in_hand

@@ -12,11 +12,10 @@ from typing import Any, Final
 
 from engine.cel import tree
 from engine.cel.comparison import EXACT_LIMIT, NUMBERS
-from engine.cel.constants import constant_of
 from engine.cel.expression import Expression, compile_tree
 from engine.cel.list_access import asked
 from engine.cel.scope import Scope
-from engine.cel.tree import Call, Comprehension, Ident, Macro, Node, Select
+from engine.cel.tree import Call, Comprehension, Ident, Macro, Node, Select, constant_of
 from engine.cel.values import MISSING, Duration, Timestamp
 from engine.errors import EvaluationError, ExpressionError
 from engine.match.absent_rows import rows_asked, without_rows

@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Any, Final
 
 from engine.cel.budget import MAX_ROUNDS, weight
-from engine.cel.constants import constant_of
 from engine.cel.list_access import ROW_ROUNDS, asked, most_items
 from engine.cel.tree import (
     ROWS,
@@ -24,6 +23,7 @@ from engine.cel.tree import (
     Select,
     arithmetic_chain,
     children,
+    constant_of,
 )
 
 #: Most items of a list that is written out.

@@ -7,7 +7,7 @@ thread.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -171,7 +171,8 @@ class RuleWatcher:
         was_outdated = self._health.is_outdated
         self._health.note_loaded(len(rule_set.rules))
         self._note_refusals(rule_set.refusals)
-        self._warn(rule_set.warnings)
+        log_warnings(rule_set, self._warned)
+        self._warned = frozenset(rule_set.warnings)
         log_misconfigured(rule_set)
         ids = {rule.rule_id for rule in rule_set.rules}
         former_ids = {rule.rule_id for rule in before.rules}
@@ -229,11 +230,6 @@ class RuleWatcher:
         self._tried = {}
         self._stop.wait(LOOK_SECONDS)
 
-    def _warn(self, warnings: Iterable[Fault]) -> None:
-        """Tell what was not told of the set before."""
-        log_warnings(fault for fault in warnings if fault not in self._warned)
-        self._warned = frozenset(warnings)
-
     def _keep(self) -> None:
         attempt = self._unkept
         if attempt is None or self._clock.monotonic() < self._keep_at:
@@ -285,10 +281,22 @@ class RuleWatcher:
         self._thread.join(STOP_SECONDS)
 
 
-def log_warnings(warnings: Iterable[Fault]) -> None:
-    """Say what `alert-engine check` warns of."""
-    for fault in warnings:
-        log.warning("rules.warning", place=str(fault.place), what=fault.what, remedy=fault.remedy)
+def log_warnings(rule_set: RuleSet, told: Set[Fault] = frozenset()) -> None:
+    """Log what `alert-engine check` warns of, without what was `told` before.
+
+    A channel whose certificates nobody looks at has a line of its own kind.
+    """
+    channels = {
+        fault: channel for channel, faults in rule_set.unverified.items() for fault in faults
+    }
+    for fault in rule_set.warnings:
+        facts = {"place": str(fault.place), "what": fault.what, "remedy": fault.remedy}
+        if fault in told:
+            continue
+        if fault in channels:
+            log.warning("channel.unverified", channel=channels[fault], **facts)
+        else:
+            log.warning("rules.warning", **facts)
 
 
 def log_misconfigured(rule_set: RuleSet) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import Any, Final
 
@@ -12,8 +12,11 @@ from channels.alert import Target
 from channels.block import Made, faults_of
 from channels.misconfigured import MisconfiguredTarget
 from channels.plan import plan_targets
+from channels.redact import redact
+from channels.sameness import diverted, reach_of
 from channels.spec import url_targets
-from engine.errors import ChannelError, Fault, Place
+from channels.trust import UNVERIFIED
+from engine.errors import ChannelError, Fault, Place, Severity
 from engine.rules.fields import CUT, FLAGS, as_listing, as_table, as_text, check_keys
 from engine.rules.findings import Code, Findings, shown, suggestion
 from engine.rules.names import Names
@@ -52,7 +55,7 @@ class ChannelList:
     `is_whole` unless a file can't be read: then an unknown channel may stand in that one, and is
     no fault. Where a channel `may_hold`, the faults of its definition are in `misconfigured`, and
     a target that sends nothing stands for what can't be made of it. Mails show times in
-    `zone`.
+    `zone`. `unverified` has the warnings of targets whose certificate nobody looks at.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class ChannelList:
     ) -> None:
         self.targets: dict[str, tuple[Target, ...]] = {}
         self.misconfigured: dict[str, tuple[Fault, ...]] = {}
+        self.unverified: dict[str, tuple[Fault, ...]] = {}
         self._may_hold = may_hold
         self._variables = variables
         self._stand_in = stand_in
@@ -80,6 +84,7 @@ class ChannelList:
             "rename or remove one of them",
         )
         self._disabled: dict[str, Place] = {}
+        self._compared: set[tuple[str, ...]] = set()
 
     def read_channels(self, node: Node) -> None:
         """Takes a file's `channels:`."""
@@ -124,40 +129,40 @@ class ChannelList:
     def _targets_of(self, key: Scalar, definition: Node, make: MakeTargets) -> tuple[Target, ...]:
         if self._stand_in is not None:
             return self._stand_in(key.text)
-        targets, faults = self._made(key, definition, make)
+        targets, faults, unverified = self._made(key, definition, make)
+        if unverified:
+            self.unverified[key.text] = unverified
         if not faults or not self._may_hold(key.text):
             return targets
         self.misconfigured[key.text] = faults
-        detail = "; ".join(str(fault) for fault in faults)
+        detail = redact("; ".join(str(fault) for fault in faults))
         return (*targets, MisconfiguredTarget(key.text, detail))
 
     def _made(
         self, key: Scalar, definition: Node, make: MakeTargets
-    ) -> tuple[tuple[Target, ...], tuple[Fault, ...]]:
-        """What a definition gives, and its faults, which are errors unless it may be held."""
+    ) -> tuple[tuple[Target, ...], tuple[Fault, ...], tuple[Fault, ...]]:
+        """What a definition gives, its faults, which are errors unless it may be held, and those of
+        its warnings that tell of certificates which nobody looks at.
+        """
         if self._variables is None:
-            return (), ()
+            return (), (), ()
         self._warn_of_cut(key.text, definition)
         doubts: list[ChannelError] = []
         try:
             made = make(key.text, plain_value(definition), self._variables, self._zone, doubts)
         except ChannelError as error:
             made = Made((), faults_of(error))
-        for doubt in doubts:
-            place, what = _place_inside(key, definition, doubt.path), f"{key.text}: {doubt.what}"
-            self._findings.warning(place, Code.CHANNEL, what, doubt.remedy)
-        faults = tuple(
-            Fault(
-                _place_inside(key, definition, fault.path),
-                str(Code.CHANNEL),
-                f"{key.text}: {fault.what}",
-                fault.remedy,
-            )
-            for fault in made.faults
-        )
+        warnings = [_fault(key, definition, doubt, Severity.WARNING) for doubt in doubts]
+        self._findings.take(warnings)
+        faults = tuple(_fault(key, definition, fault) for fault in made.faults)
         if not self._may_hold(key.text):
             self._findings.take(faults)
-        return made.targets, faults
+        unverified = tuple(
+            warning
+            for warning, doubt in zip(warnings, doubts, strict=True)
+            if doubt.what == UNVERIFIED
+        )
+        return made.targets, faults, unverified
 
     def _warn_of_cut(self, channel: str, definition: Node) -> None:
         """Warns of values that a `#` made empty, as in `channel: #alerts`."""
@@ -195,7 +200,31 @@ class ChannelList:
         left = tuple(name for name in names if name in self._names.places)
         if is_enabled and len(left) < len(names):
             self._warn_of_disabled(listing, [name for name in names if name not in left], rule_id)
+        if is_enabled and left not in self._compared:
+            self._compared.add(left)
+            self._warn_of_diverted(found, left, rule_id)
         return left
+
+    def _warn_of_diverted(
+        self, named: list[Scalar | None], channels: Sequence[str], rule_id: str
+    ) -> None:
+        """Says which channel is used for a recipient that two of them reach by other means."""
+        targets = [target for name in channels for target in self.targets[name]]
+        pairs: dict[tuple[str, str], list[str]] = {}
+        for target, used in diverted(targets, reach_of):
+            recipient = target.target_id.removeprefix(f"{target.channel}:")
+            pairs.setdefault((target.channel, used.channel), []).append(recipient)
+        for (channel, used_channel), recipients in pairs.items():
+            if channel == used_channel:
+                continue
+            more = f" and {len(recipients) - 1} more" if len(recipients) > 1 else ""
+            what = (
+                f"the rule {rule_id} reaches {shown(recipients[0])}{more} by {used_channel}, "
+                f"and not by {channel} once more"
+            )
+            place = next(each.place for each in named if each is not None and each.text == channel)
+            remedy = f"to use {channel}, name it first; else remove the recipient there"
+            self._findings.warning(place, Code.NO_EFFECT, what, remedy)
 
     def _warn_of_repeated(self, named: list[Scalar]) -> None:
         seen: set[str] = set()
@@ -277,6 +306,15 @@ def _is_disabled(block: Table) -> bool:
     if enabled is None:
         return True
     return isinstance(enabled, Scalar) and (enabled.is_null or FLAGS.get(enabled.text) is False)
+
+
+def _fault(
+    key: Scalar, definition: Node, error: ChannelError, severity: Severity = Severity.ERROR
+) -> Fault:
+    """What is wrong with a channel's definition, at its place in the file."""
+    place = _place_inside(key, definition, error.path)
+    what = f"{key.text}: {error.what}"
+    return Fault(place, str(Code.CHANNEL), what, error.remedy, severity)
 
 
 def _place_inside(key: Scalar, definition: Node, path: tuple[str | int, ...]) -> Place:

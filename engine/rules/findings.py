@@ -12,6 +12,7 @@ from channels.redact import redact
 from engine.errors import Fault, Place, Severity
 
 _WORD: Final = re.compile(r"[\w. -]{1,60}")
+_LONGEST_QUOTE: Final = 60
 
 
 class Code(StrEnum):
@@ -101,8 +102,8 @@ def named(key: str) -> str:
     return f" `{key}`" if _WORD.fullmatch(key) else ""
 
 
-def shown(text: str, limit: int = 60) -> str:
+def shown(text: str) -> str:
     """Text from a file as a message may quote it: on one line, printable, shortened."""
     # Redacted before it is cut: of a part of a secret nobody knows that it is one.
     line = "".join(char if char.isprintable() else " " for char in redact(text))
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+    return line if len(line) <= _LONGEST_QUOTE else f"{line[: _LONGEST_QUOTE - 1]}…"

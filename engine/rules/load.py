@@ -66,12 +66,7 @@ def load_rules(
 
 
 def load_watchlists(
-    paths: Sequence[Path],
-    *,
-    known: Known | None = None,
-    accepts: Accepts | None = None,
-    zone: tzinfo = UTC,
-    root: Path | None = None,
+    paths: Sequence[Path], *, zone: tzinfo = UTC, root: Path | None = None
 ) -> ListReader:
     """The lists that rule files define, whatever else stands in them; see `load_rules`.
 
@@ -79,7 +74,7 @@ def load_watchlists(
     """
     findings = Findings()
     documents, _ = _documents(rule_files(paths, findings), findings)
-    lists = ListReader(findings, known, zone, accepts=accepts, root=root)
+    lists = ListReader(findings, None, zone, root=root)
     _read_watchlists(documents, lists)
     if findings.has_errors:
         raise RulesError(findings.sorted(), tuple(lists.paths), tuple(lists.refusals))
@@ -137,6 +132,7 @@ def _rule_set(
         files,
         MappingProxyType(watchlists.watchlists),
         MappingProxyType(channels.misconfigured),
+        MappingProxyType(channels.unverified),
         tuple(watchlists.refusals),
         MappingProxyType(watchlists.marks),
     )

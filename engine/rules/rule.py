@@ -68,8 +68,9 @@ class RuleSet:
     `rules` are the enabled ones, by file and then as they stand in it; `disabled` the ids of the
     others; `channels` the targets of every channel that is enabled; `watchlists` the lists by name.
     `misconfigured` has, by channel, the faults that keep some or all of its targets from sending.
-    `refusals` are lists whose files were not taken over, so that `watchlists` has them as they were
-    before; `list_marks` tells each list's file as it was read.
+    `unverified` has, by channel, those of the `warnings` that tell of a certificate which nobody
+    looks at. `refusals` are lists whose files were not taken over, so that `watchlists` has them as
+    they were before; `list_marks` tells each list's file as it was read.
     """
 
     rules: tuple[Rule, ...]
@@ -79,6 +80,9 @@ class RuleSet:
     files: tuple[Path, ...]
     watchlists: Mapping[str, Watchlist] = field(default_factory=lambda: MappingProxyType({}))
     misconfigured: Mapping[str, tuple[Fault, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    unverified: Mapping[str, tuple[Fault, ...]] = field(
         default_factory=lambda: MappingProxyType({})
     )
     refusals: tuple[Refusal, ...] = ()

@@ -58,9 +58,9 @@ class Domain:
 INT_DOMAIN: Final = Domain(_INT_MIN, _INT_MAX)
 
 
-def of_characters(characters: str, *, is_lower: bool = False, note: str = "") -> Domain:
+def of_characters(characters: str, *, is_lower: bool = False) -> Domain:
     """The texts of these characters; ValueError where they are no set of characters."""
-    return Domain(characters=characters, is_lower=is_lower, note=note, outside=_outside(characters))
+    return Domain(characters=characters, is_lower=is_lower, outside=_outside(characters))
 
 
 def without(characters: str, note: str) -> Domain:

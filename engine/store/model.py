@@ -51,6 +51,19 @@ class NewAlert:
 
 
 @dataclass(frozen=True, slots=True)
+class FreshAlert:
+    """An alert that was just stored.
+
+    `routes` are the (channel, target id) of its deliveries; `read_at` is when its event was read,
+    in monotonic seconds.
+    """
+
+    alert_id: str
+    routes: Collection[tuple[str, str]]
+    read_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """A waiting delivery as a worker needs it; `waiting_since_us` is set anew by a redelivery.
 
@@ -69,7 +82,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class StoredDelivery:
-    """A delivery in any state as people see it."""
+    """A delivery in any state as people see it.
+
+    `reason` and `detail` are those of its last try, or, while its target is held, of the hold.
+    """
 
     delivery_id: int
     channel: str

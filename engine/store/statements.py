@@ -158,9 +158,12 @@ ALERTS_FROM: Final = f"""
 SELECT {_STORED_COLUMNS} FROM alerts a
 WHERE a.alert_id >= :beginning AND a.alert_id < :end ORDER BY a.alert_id LIMIT 2
 """
+# What waits for a held target waits because of what holds it, whatever its own last try met.
 DELIVERIES: Final = """
-SELECT delivery_id, channel, target_id, state, tries, reason, detail, waiting_since_us, changed_us
-FROM deliveries WHERE alert_id = :alert_id ORDER BY delivery_id
+SELECT d.delivery_id, d.channel, d.target_id, d.state, d.tries, COALESCE(h.reason, d.reason),
+    COALESCE(h.detail, d.detail), d.waiting_since_us, d.changed_us
+FROM deliveries d LEFT JOIN holds h ON h.target_id = d.target_id AND d.state = 'waiting'
+WHERE d.alert_id = :alert_id ORDER BY d.delivery_id
 """
 
 REOPEN_ALERT: Final = """

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
@@ -18,7 +20,7 @@ from engine.errors import AlertEngineError, SchemaError
 from engine.settings import Settings
 from engine.stream.letter import DeadLetter, DeadLetterType, recover, to_message
 from engine.stream.options import check_producer_options, producer_options, redact
-from engine.stream.registry import Redaction, explain, registry_client
+from engine.stream.registry import ANEW_SECONDS, Redaction, explain, registry_client
 from engine.stream.registry_call import DEADLINE_SECONDS, NO_WHOLE_ANSWER, RegistryCall
 
 __all__ = [
@@ -30,8 +32,12 @@ __all__ = [
     "to_message",
 ]
 
+log = structlog.get_logger(__name__)
+
 TIMEOUT_SECONDS: Final = 30.0
 _WAIT_SECONDS: Final = 0.1
+# So long a registry is asked again for an id that is known.
+_RENEW_SECONDS: Final = 1.0
 # The broker refuses this letter, and takes others.
 _OF_THE_LETTER: Final = (
     KafkaError.MSG_SIZE_TOO_LARGE,
@@ -75,17 +81,10 @@ class DeadLetterProducer:
     librdkafka or the registry's client does not take.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        timer: Callable[[], float] = time.monotonic,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    def __init__(self, settings: Settings, *, timer: Callable[[], float] = time.monotonic) -> None:
         check_producer_options(settings)
         self._settings = settings
         self._timer = timer
-        self._now = now
         url = settings.schema_registry_url.reveal()
         options = settings.schema_registry_options.reveal()
         self._redact = Redaction(url, options)
@@ -98,6 +97,8 @@ class DeadLetterProducer:
             text = path.read_text(encoding="utf-8")
             self._make_serializer = partial(AvroSerializer, self._registry, text, conf=conf)
             self._serialize = self._make_serializer()
+            # It remembers the schema's id for ever, so it is made anew then.
+            self._renew_at = math.inf
         except (OSError, ValueError, TypeError, LookupError) as error:
             raise SchemaError(f"{path}: {error}") from error
         self._producer: Producer | None = None
@@ -113,6 +114,8 @@ class DeadLetterProducer:
 
         Raises DeadLetterRefused with those that it has not, after `timeout_seconds` at most, and
         soon after `is_over` turns true; a registry that is away is waited for five seconds of them.
+        The registry is asked for the schema's id once in `ANEW_SECONDS`: it may have given a wrong
+        one, or another since. While it is away, the id that is known holds.
         """
         if not letters:
             return
@@ -167,8 +170,10 @@ class DeadLetterProducer:
     def _values(
         self, letters: Sequence[DeadLetter], is_late: Callable[[], bool]
     ) -> list[bytes | None]:
-        group_id, now = self._settings.kafka_group_id, self._now()
+        group_id, now = self._settings.kafka_group_id, datetime.now(UTC)
         messages = [to_message(letter, group_id, now) for letter in letters]
+        if self._timer() >= self._renew_at:
+            self._renew_id(messages[0], is_late)
         deadline = self._timer() + DEADLINE_SECONDS
         reason = ""
         while True:
@@ -176,13 +181,12 @@ class DeadLetterProducer:
             call = RegistryCall(
                 lambda: [self._serialize(message, self._context) for message in messages]
             )
-            while not call.wait(_WAIT_SECONDS):
-                if self._timer() >= deadline or is_late():
-                    call.end()
-                    raise DeadLetterRefused(letters, reason or NO_WHOLE_ANSWER)
-                self._opened().poll(0)
+            if not self._await(call, deadline, is_late):
+                raise DeadLetterRefused(letters, reason or NO_WHOLE_ANSWER)
             try:
-                return call.result()
+                values = call.result()
+                self._renew_at = min(self._renew_at, self._timer() + ANEW_SECONDS)
+                return values
             except SchemaRegistryError as error:
                 is_final = error.http_status_code in _FINAL_STATUS
                 reason = self._redact(explain(error))
@@ -196,6 +200,31 @@ class DeadLetterProducer:
             if is_final or self._timer() >= deadline or is_late():
                 raise DeadLetterRefused(letters, reason)
             self._opened().poll(_WAIT_SECONDS)
+
+    def _renew_id(self, message: Mapping[str, object], is_late: Callable[[], bool]) -> None:
+        """Ask the registry for the schema's id again; what it does not answer changes nothing."""
+        self._renew_at = self._timer() + ANEW_SECONDS
+        self._registry.clear_caches()  # type: ignore[no-untyped-call]
+        fresh = self._make_serializer()
+        call = RegistryCall(lambda: fresh(message, self._context))
+        if not self._await(call, self._timer() + _RENEW_SECONDS, is_late):
+            return
+        try:
+            call.result()
+        # Whatever it is: the id that is known was the registry's own.
+        except Exception as error:  # noqa: BLE001
+            log.debug("dead_letters.id_not_renewed", error=self._redact(explain(error)))
+        else:
+            self._serialize = fresh
+
+    def _await(self, call: RegistryCall[Any], deadline: float, is_late: Callable[[], bool]) -> bool:
+        """Whether the call is over in time; else it is ended. The producer is served meanwhile."""
+        while not call.wait(_WAIT_SECONDS):
+            if self._timer() >= deadline or is_late():
+                call.end()
+                return False
+            self._opened().poll(0)
+        return True
 
     def _produce(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -24,9 +24,6 @@ from engine.stream.registry_call import DEADLINE_SECONDS, answer_within
 
 FLUSH_SECONDS: Final = 10.0
 _WAIT_SECONDS: Final = 0.1
-_BROKER_CHOICE: Final = -1
-_NOW: Final = 0
-Headers = Sequence[tuple[str, bytes | None]]
 
 
 class EventPublisher:
@@ -104,35 +101,15 @@ class EventPublisher:
         self._is_registered = True
         return bytes(encoded)
 
-    def publish(self, event: Mapping[str, Any], timestamp_ms: int | None = None) -> None:
-        """Sends an event in the background, keyed by its `camera_id`; errors as `encode`.
+    def publish(self, event: Mapping[str, Any]) -> None:
+        """Sends an event in the background, keyed by its `camera_id`.
 
-        `timestamp_ms` is its Kafka timestamp, now unless given.
+        Errors as `encode`; BrokerUnavailableError where the client does not take the record.
         """
-        key = str(event.get(CAMERA_ID, "")).encode()
-        self.publish_value(self.encode(event), key, timestamp_ms=timestamp_ms)
-
-    def publish_value(
-        self,
-        value: bytes | None,
-        key: bytes | None = None,
-        *,
-        headers: Headers = (),
-        timestamp_ms: int | None = None,
-        partition: int = _BROKER_CHOICE,
-    ) -> None:
-        """Sends any bytes in the background, as broken producers do; None is a tombstone."""
+        value, key = self.encode(event), str(event.get(CAMERA_ID, "")).encode()
         while True:
             try:
-                self._producer.produce(
-                    self._topic,
-                    value,
-                    key,
-                    partition=partition,
-                    on_delivery=self._note_delivery,
-                    timestamp=timestamp_ms or _NOW,
-                    headers=list(headers),
-                )
+                self._producer.produce(self._topic, value, key, on_delivery=self._note_delivery)
             except BufferError:
                 # The local queue is full: let some of it go out first.
                 self._producer.poll(_WAIT_SECONDS)

@@ -18,12 +18,18 @@ from engine.errors import DecodeError, RegistryUnavailableError, SettingsError
 from engine.stream.framing import SchemaName
 from engine.stream.registry_call import DEADLINE_SECONDS, NO_WHOLE_ANSWER, RegistryCall, bound
 
-#: How long a registry must have said that it knows no such schema, and how long that holds then.
-UNKNOWN_SECONDS: Final = 60.0
-#: How long it must have said that a schema is one which no record has fitted.
+# How long a registry must have answered the same before a record is refused for it. The likelier
+# the fault is the registry's and not the producer's, the longer.
+#: The schema is not Avro, or no record has fitted it: mostly the producer's fault.
 MISFIT_SECONDS: Final = 10.0
+#: There is no such schema, but there are others: one that is restored may not have come to it.
+UNKNOWN_SECONDS: Final = 60.0
+#: There is no schema at all: it has most likely not read its topic yet, or has lost it.
+EMPTY_SECONDS: Final = 600.0
 #: How often it is asked again until then.
 RECHECK_SECONDS: Final = 2.0
+#: How long a refusal that is believed holds, before the registry is asked again.
+ANEW_SECONDS: Final = 60.0
 #: How soon a registry that was away is asked the same again.
 RETRY_SECONDS: Final = 0.4
 PATIENCE_SECONDS: Final = 1.0
@@ -58,6 +64,10 @@ class UnknownSchemaError(DecodeError):
     """The schema registry knows no schema of this id, or not all that it refers to."""
 
     code = "unknown-schema"
+
+
+class EmptyRegistryError(UnknownSchemaError):
+    """The schema registry knows no schema of this id, and names no other that it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +111,9 @@ class SchemaRegistry:
     """Writer schemas by id or GUID, asked for beside the caller, who never waits for long.
 
     A schema is remembered for ever. A refusal is believed once the registry has said the same for
-    some time, `UNKNOWN_SECONDS` or `MISFIT_SECONDS`: one that has just started, or that is being
-    restored, does not know yet what it holds. It is asked for again a minute later.
+    some time, `MISFIT_SECONDS`, `UNKNOWN_SECONDS` or `EMPTY_SECONDS`: one that has just started, or
+    that is being restored, does not know yet what it holds. It holds for `ANEW_SECONDS`, then the
+    registry is asked again.
 
     `url` is one address or several, separated by commas, and may hold a user and a password.
     `options` go to confluent_kafka's client; SettingsError for those that it does not take.
@@ -130,15 +141,17 @@ class SchemaRegistry:
         self._retry_at: dict[SchemaName, float] = {}
         self._waited_since = -math.inf
         self._waited_seconds = 0.0
-        self._heard_at = -math.inf
+        #: What the registry said last of its subjects, see `_has_subjects`, and when.
+        self._subjects: tuple[bool, float] = (False, -math.inf)
 
     def writer_schema(self, name: SchemaName) -> WriterSchema:
         """The Avro schema of this id or GUID, with all that it refers to.
 
-        UnknownSchemaError only where the registry has said for a minute, and answered other
-        questions, that there is none, or that one which it refers to is not there; a DecodeError
-        where it has said for ten seconds that the schema is not Avro or refers to too many;
-        RegistryUnavailableError for everything else, and while it is being asked.
+        UnknownSchemaError only where the registry has said for a minute, and named others that it
+        has, that there is none, or that one which it refers to is not there; for ten minutes where
+        it names no others. A DecodeError where it has said for ten seconds that the schema is not
+        Avro or refers to too many. RegistryUnavailableError for everything else, and while it is
+        being asked.
         """
         known = self._known.get(name)
         if known is not None and isinstance(known.answer, WriterSchema):
@@ -169,7 +182,7 @@ class SchemaRegistry:
 
     def _is_due(self, known: _Known, seconds: float) -> bool:
         is_believed = known.lasted_seconds >= seconds
-        pause = UNKNOWN_SECONDS if is_believed else RECHECK_SECONDS
+        pause = ANEW_SECONDS if is_believed else RECHECK_SECONDS
         return self._timer() - known.asked_at >= pause
 
     def _believed(self, name: SchemaName, known: _Known, seconds: float) -> WriterSchema:
@@ -268,7 +281,7 @@ class SchemaRegistry:
         self._retry_at[name] = self._timer() + RETRY_SECONDS
         known = self._known.get(name)
         if known is not None and not _is_schema(known.answer):
-            # A registry that was away may have started again: the minute begins anew.
+            # A registry that was away may have started again: its time begins anew.
             del self._known[name]
 
     def _inquire(self, name: SchemaName, is_again: bool) -> _Answer | RegistryUnavailableError:
@@ -280,33 +293,49 @@ class SchemaRegistry:
                 self._forget_answers()
             return self._gather(name)
         except UnknownSchemaError as error:
-            if self._answers_otherwise():
-                return error
-            return RegistryUnavailableError(
-                f"{error}; nor does it say what else it holds: it has no schema at all yet, or is "
-                "starting"
-            )
+            has_subjects = self._has_subjects()
+            if has_subjects is None:
+                return RegistryUnavailableError(f"{error}; nor does it say what else it holds")
+            return error if has_subjects else EmptyRegistryError(f"{error}, nor names another")
         except (DecodeError, RegistryUnavailableError) as error:
             return error
 
     def _forget_answers(self) -> None:
         self._client.clear_caches()  # type: ignore[no-untyped-call]
 
-    def _answers_otherwise(self) -> bool:
-        """Whether the registry answers another question: which subjects it has."""
-        if self._timer() - self._heard_at < DEADLINE_SECONDS:
-            return True
+    def _has_subjects(self) -> bool | None:
+        """Whether the registry has any subject, so that it has read its topic; None: no answer.
+
+        False also where it answers, but never says.
+        """
+        known, heard_at = self._subjects
+        if self._timer() - heard_at < DEADLINE_SECONDS:
+            return known
         try:
-            has_subjects = bool(self._client.get_subjects())
+            # One is enough, and one that was deleted shows as much.
+            has_subjects = bool(self._client.get_subjects(deleted=True, limit=1))
         except SchemaRegistryError as error:
-            # It answers us nothing else, ever.
-            has_subjects = error.http_status_code in (401, 403)
+            if error.http_status_code in (401, 403):
+                # It is not for us to see, ever.
+                has_subjects = True
+            elif error.http_status_code in _NO_SUCH_ADDRESS and self._names_types():
+                has_subjects = False
+            else:
+                return None
         # Whatever it is: then the registry is away.
         except Exception:  # noqa: BLE001
-            has_subjects = False
-        if has_subjects:
-            self._heard_at = self._timer()
+            return None
+        self._subjects = (has_subjects, self._timer())
         return has_subjects
+
+    def _names_types(self) -> bool:
+        """Whether the registry answers what needs none of its schemas."""
+        try:
+            self._client.get_schema_types()
+        # Whatever it is: then the registry is away.
+        except Exception:  # noqa: BLE001
+            return False
+        return True
 
     def _gather(self, name: SchemaName) -> WriterSchema:
         schema = self._fetch(name)
@@ -377,19 +406,17 @@ class SchemaRegistry:
 
         Else one record with a GUID would halt the stream at such a registry for ever.
         """
-        try:
-            self._client.get_schema_types()
-        # Whatever it is: then the registry is away.
-        except Exception:  # noqa: BLE001
-            return
-        raise UnknownSchemaError(
-            f"the schema is named by the GUID {guid}, and this schema registry answers no GUIDs "
-            "(Confluent's does from version 8 on); let the producer write ids",
-        )
+        if self._names_types():
+            raise UnknownSchemaError(
+                f"the schema is named by the GUID {guid}, and this schema registry answers no "
+                "GUIDs (Confluent's does from version 8 on); let the producer write ids",
+            )
 
 
 def _seconds_to_believe(answer: _Answer) -> float:
     """How long the registry must have said so before a record is refused for it."""
+    if isinstance(answer, EmptyRegistryError):
+        return EMPTY_SECONDS
     if isinstance(answer, UnknownSchemaError):
         return UNKNOWN_SECONDS
     return 0.0 if isinstance(answer, WriterSchema) else MISFIT_SECONDS

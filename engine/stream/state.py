@@ -13,8 +13,9 @@ from engine.stream.offsets import Partition
 
 log = structlog.get_logger(__name__)
 
-# So many reports in a row must find no broker: reconnecting takes a moment.
-SILENT_REPORTS: Final = 2
+# So many reports in a row must agree that there is no broker, or one again: reconnecting takes a
+# moment, and one report may still count a connection whose end was not noticed yet.
+STEADY_REPORTS: Final = 2
 
 
 class BrokerState(StrEnum):
@@ -68,13 +69,14 @@ class StreamWatch:
 
     def __init__(self, on_state: Callable[[StreamState], None] | None = None) -> None:
         self._on_state = on_state
-        self._silent_reports = 0
+        # Reports in a row that contradict what is known of the broker.
+        self._contrary_reports = 0
         self._problem_topic = ""
         self.state = StreamState()
 
     def reached(self) -> None:
         """A broker answers."""
-        self._silent_reports = 0
+        self._contrary_reports = 0
         known = self.state.broker
         if known is BrokerState.REACHABLE:
             return
@@ -84,6 +86,7 @@ class StreamWatch:
 
     def gone(self, reason: str) -> None:
         """No broker answers."""
+        self._contrary_reports = 0
         if self.state.broker is not BrokerState.AWAY:
             log.warning("broker.away", reason=reason)
             self._problem_topic = ""
@@ -91,11 +94,13 @@ class StreamWatch:
 
     def reported(self, is_up: bool, reason: str) -> None:
         """The client's regular report finds a broker connected, or none; `reason` says why."""
-        if is_up:
+        known = self.state.broker
+        is_contrary = is_up if known is BrokerState.AWAY else not is_up
+        self._contrary_reports = self._contrary_reports + 1 if is_contrary else 0
+        is_steady = self._contrary_reports >= STEADY_REPORTS
+        if is_up and (is_steady or known is BrokerState.CONNECTING):
             self.reached()
-            return
-        self._silent_reports += 1
-        if self._silent_reports >= SILENT_REPORTS:
+        elif not is_up and is_steady:
             self.gone(reason)
 
     def joined(self, partitions: Iterable[Partition]) -> None:

@@ -20,6 +20,7 @@ import pytest
 from engine.cli.main import build_parser
 from tests.support.command import Finished, alert_engine_process
 from tests.support.engine_process import COMMAND
+from tests.support.missing_package import without
 from tests.support.processes import end, signal_group, spawn
 from tests.support.site import SCHEMAS
 
@@ -138,6 +139,25 @@ def test_what_can_not_be_used_is_told(
     said = capsys.readouterr()
     assert said.out == ""
     assert problem in said.err
+
+
+def test_a_plot_without_matplotlib_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    missing = without(tmp_path, "matplotlib")
+    options = ("bench", "--sizes", "10", "--seconds", "3600", "--plot", "curve.png")
+    report = alert_engine_process(tmp_path, *options, variables=missing)
+    assert (report.status, report.stdout) == (2, "")
+    assert report.stderr == (
+        "alert-engine: --plot needs matplotlib, which is not installed:"
+        " pip install 'alpr-alert-engine[plot]'\n"
+    )
+    assert not (tmp_path / "curve.png").exists()
+
+
+@pytest.mark.slow
+def test_only_a_plot_needs_matplotlib(tmp_path: Path) -> None:
+    options = ("bench", *QUICK, "--sizes", "10")
+    report = alert_engine_process(tmp_path, *options, variables=without(tmp_path, "matplotlib"))
+    assert (report.status, report.stderr) == (0, "")
 
 
 def test_rules_that_are_not_there_are_told(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command import alert_engine_process
 from tests.support.engine_process import COMMAND, EngineProcess
 from tests.support.http_receiver import HttpReceiver
+from tests.support.missing_package import without
 from tests.support.processes import end, signal_group, spawn
 
 DEMO_SECONDS = 60.0
@@ -156,3 +158,16 @@ def test_what_can_not_be_used_is_told(repository: Path) -> None:
     with EngineProcess({}, repository, ("demo", "--rate", "0")) as process:
         assert process.wait(DEMO_SECONDS) == 2
         assert "argument --rate: '0' is no rate, write a number above 0" in process.stderr
+
+
+def test_without_aiosmtpd_only_the_demo_is_refused(tmp_path: Path) -> None:
+    missing = without(tmp_path, "aiosmtpd")
+    report = alert_engine_process(tmp_path, "demo", variables=missing)
+    assert (report.status, report.stdout) == (2, "")
+    assert report.stderr == (
+        "alert-engine: demo needs aiosmtpd, which is not installed:"
+        " pip install 'alpr-alert-engine[demo]'\n"
+    )
+    (tmp_path / "mine.yaml").write_text("rules: [{id: gate, when: 'true', notify: []}]\n")
+    report = alert_engine_process(tmp_path, "check", "mine.yaml", variables=missing)
+    assert (report.status, report.stderr) == (0, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,3 +137,31 @@ def test_an_unset_variable_holds_its_channel_and_its_alerts_wait_for_the_restart
     with running(gate):
         gate.await_plates(plates)
     assert set(gate.counts().values()) == {1}
+
+
+STILL_HELD = r'^(?=.*NAME is unset or empty).*"event": "target.still_held"'
+
+
+def what_is_shown(gate: Gate) -> str:
+    """What `alerts show` says of the one delivery."""
+    (alert,) = gate.site.alerts()
+    status, out, err = gate.site.command("alerts", "show", alert["alert_id"], "--format", "json")
+    assert status == 0, err
+    (delivery,) = json.loads(out)["deliveries"]
+    assert delivery["state"] == "waiting"
+    return str(delivery["detail"])
+
+
+def test_a_reload_with_another_fault_is_shown_wherever_the_held_channel_is(gate: Gate) -> None:
+    with running(gate, HOOK_URL="") as scene:
+        scene.await_event("channel.misconfigured")
+        gate.see(1)
+        scene.engine.wait_for_line('"event": "alert.stored"')
+        scene.engine.wait_for_line(STILL_HELD.replace("NAME", "HOOK_URL"))
+        assert "HOOK_URL is unset or empty" in what_is_shown(gate)
+        replace(gate.site.rules, rules("other", LISTED.replace("HOOK_URL", "OTHER_URL")))
+        scene.engine.wait_for_line(STILL_HELD.replace("NAME", "OTHER_URL"))
+        (fault,) = scene.engine.wait_ready()["checks"]["channels"]["misconfigured"]["hook"]
+        for text in (fault, what_is_shown(gate)):
+            assert "OTHER_URL is unset or empty" in text
+            assert "HOOK_URL" not in text

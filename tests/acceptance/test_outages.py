@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 
-from engine.stream.publisher import EventPublisher
 from tests.support.answers import HANG, Answer
 from tests.support.engine_process import EngineProcess
 from tests.support.gate import Gate, open_gate
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker, RealKafka
-from tests.support.site import EVENT_SCHEMA
 from tests.support.small_disk import SmallDisk, small_disk
+from tests.support.stream import Publisher
 
 STOP_SECONDS = 10.0
 PATIENCE_SECONDS = 60.0
@@ -210,13 +209,11 @@ def test_the_engine_ends_in_time_while_the_registry_hangs(
 
 
 def test_dead_letters_wait_in_the_store_for_their_topic(broker: Broker, tmp_path: Path) -> None:
-    text, servers = EVENT_SCHEMA.read_text(), broker.bootstrap_servers
     with open_gate(broker, tmp_path) as gate, gate.site.start() as engine:
         gate.await_plates(gate.see())
         # Without the registry no dead letter can be written, and plates are read all the same.
         gate.registry.available = False
-        with EventPublisher(servers, gate.registry.url, text, gate.site.topic) as publisher:
-            publisher.publish_value(b"no event")
+        Publisher(broker.bootstrap_servers).publish(gate.site.topic, b"no event")
         engine.wait_for_line("dead_letters.refused", timeout_seconds=PATIENCE_SECONDS)
         gate.registry.available = True
         gate.await_plates(gate.see())

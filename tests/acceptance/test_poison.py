@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,10 @@ from tests.support.services import SLACK, Services
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA, Site
 from tests.support.smtp_receiver import SmtpReceiver
-from tests.support.stream import REFRESH_MS
+from tests.support.stream import REFRESH_MS, Headers, Publisher
 
 READ_SECONDS = 30.0
-HEADERS = [("traceparent", b"\x00\xff"), ("empty", None), ("traceparent", b"again")]
+HEADERS: Headers = [("traceparent", b"\x00\xff"), ("empty", None), ("traceparent", b"again")]
 
 
 def poison(good: bytes) -> dict[str, bytes]:
@@ -96,15 +97,16 @@ def gate(broker: Broker, tmp_path: Path) -> Iterator[Gate]:
 def publish(gate: Gate, last: str) -> dict[str, bytes]:
     """Poison between two good records of one partition, and a tombstone; the poison."""
     text, servers = EVENT_SCHEMA.read_text(), gate.site.broker.bootstrap_servers
-    with EventPublisher(servers, gate.registry.url, text, gate.site.topic) as publisher:
-        good = publisher.encode(sighting("FIRST1", datetime.now(UTC)))
-        values = poison(good)
-        publisher.publish_value(good, b"cam-1", partition=0)
-        for name, value in values.items():
-            publisher.publish_value(value, name.encode(), headers=HEADERS, partition=0)
-        publisher.publish_value(None, b"\xfe\xff", partition=0)
-        good = publisher.encode(sighting(last, datetime.now(UTC)))
-        publisher.publish_value(good, b"cam-1", partition=0)
+    with EventPublisher(servers, gate.registry.url, text, gate.site.topic) as camera:
+        first = camera.encode(sighting("FIRST1", datetime.now(UTC)))
+        end = camera.encode(sighting(last, datetime.now(UTC)))
+    values = poison(first)
+    publish = partial(Publisher(servers).publish, gate.site.topic, partition=0)
+    publish(first, key=b"cam-1")
+    for name, value in values.items():
+        publish(value, key=name.encode(), headers=HEADERS)
+    publish(None, key=b"\xfe\xff")
+    publish(end, key=b"cam-1")
     return values
 
 

@@ -17,6 +17,7 @@ from tests.support.kafka import Broker
 from tests.support.odd_registry import Oddity, OddRegistry
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA
+from tests.support.stream import Publisher
 
 SHIPPED = EVENT_SCHEMA.read_text(encoding="utf-8")
 NEWER = changed(lambda raw: raw["fields"].append({"name": "lane", "type": "int", "default": 0}))
@@ -49,7 +50,7 @@ def see(gate: Gate, plate: str, partition: int, schema: str = SHIPPED, schema_id
         value = publisher.encode(sighting(plate, datetime.now(UTC)))
         if schema_id:
             value = value[:1] + schema_id.to_bytes(4, "big") + value[5:]
-        publisher.publish_value(value, plate.encode(), partition=partition)
+    Publisher(servers).publish(gate.site.topic, value, key=plate.encode(), partition=partition)
 
 
 def test_a_registry_that_answers_nonsense_for_a_moment_costs_no_event(gate: Gate) -> None:
@@ -59,8 +60,7 @@ def test_a_registry_that_answers_nonsense_for_a_moment_costs_no_event(gate: Gate
         registry.oddity = Oddity.NO_SCHEMA_YET
         with gate.site.start(SCHEMA_REGISTRY_URL=registry.url) as engine:
             engine.wait_for_line('"stream.waiting"')
-            body = engine.wait_ready(is_ready=False)
-            assert "schema" in body["checks"]["consuming"]["detail"]
+            engine.wait_for_check("consuming", "schema")
             # It mistakes one schema for another, and says so to the next question.
             registry.oddity, registry.is_odd = Oddity.OTHER_SCHEMA, is_about_an_id
             registry.begun.clear()
@@ -93,8 +93,11 @@ def test_a_registry_that_drips_holds_up_neither_other_partitions_nor_the_end(
             see(gate, "SECOND", 1)
             see(gate, "THIRD1", 2)
             gate.await_plates(["SECOND", "THIRD1"])
-            body = engine.wait_ready(is_ready=False)
-            assert "schema registry" in body["checks"]["consuming"]["detail"]
+            body = engine.wait_for_check("consuming", "schema registry")
+            # The others are read.
+            assert body["status"] == "degraded"
+            assert body["checks"]["consuming"]["waiting"] == [f"{gate.site.topic}/0"]
+            assert engine.metric("alert_engine_consuming") == 1
             assert engine.stop(STOP_SECONDS) == 0
             assert "engine.cut_short" not in engine.output
             assert "Traceback" not in engine.output

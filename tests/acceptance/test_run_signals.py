@@ -138,13 +138,29 @@ def test_topics_are_read_as_soon_as_they_are_there(broker: Broker, tmp_path: Pat
         topics = f"{gate.site.topic},{later}"
         with gate.site.start(KAFKA_TOPIC=topics, **LOOK_OFTEN) as engine:
             gate.await_plates(gate.see())
+            body = engine.wait_for_check("consuming", f"no such topic yet: {later}")
+            assert body["status"] == "degraded"
             broker.create_topic(later, 2)
             servers, url = broker.bootstrap_servers, gate.registry.url
             with EventPublisher(servers, url, EVENT_SCHEMA.read_text(), later) as publisher:
                 publisher.publish(sighting("LATER1", datetime.now(UTC)))
             gate.await_plates(["LATER1"])
             gate.await_plates(gate.see())
+            engine.wait_ready()
             assert engine.stop() == 0
+
+
+@pytest.mark.slow
+def test_an_engine_without_any_topic_is_not_ready_until_there_is_one(
+    broker: Broker, gate: Gate
+) -> None:
+    later = f"later-{uuid.uuid4().hex[:12]}"
+    with gate.site.start(KAFKA_TOPIC=later, **LOOK_OFTEN) as engine:
+        body = engine.wait_for_check("consuming", f"no such topic yet: {later}")
+        assert body["status"] == "not ready"
+        broker.create_topic(later, 2)
+        assert engine.wait_ready()["status"] == "ready"
+        assert engine.stop() == 0
 
 
 def test_a_registry_that_is_away_is_waited_for(gate: Gate) -> None:
@@ -152,7 +168,7 @@ def test_a_registry_that_is_away_is_waited_for(gate: Gate) -> None:
     gate.registry.available = False
     with gate.site.start() as engine:
         assert "registry-unavailable" in engine.wait_for_line("stream.waiting").text
-        await_detail(engine, "HTTP 503")
+        engine.wait_for_check("consuming", "HTTP 503")
         gate.registry.available = True
         gate.await_plates(first)
         engine.wait_ready()

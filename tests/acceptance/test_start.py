@@ -24,7 +24,7 @@ finally:
 OF_OTHERS = {
     *("confluent_kafka", "authlib", "httpx", "httpx2", "cryptography", "joserfc"),
     *("engine.demo", "engine.bench", "engine.service", "engine.delivery", "engine.pipeline"),
-    *("aiosmtpd", "resvg_py", "celpy"),
+    *("aiosmtpd", "matplotlib", "celpy", "structlog", "engine.web"),
 }
 
 

@@ -20,7 +20,7 @@ from tests.support.kafka import Broker
 from tests.support.offsets import unread
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA
-from tests.support.stream import unique
+from tests.support.stream import Publisher, unique
 
 STOP_SECONDS = 10.0
 PATIENCE_SECONDS = 60.0
@@ -100,15 +100,9 @@ def test_letters_that_are_too_large_hold_up_neither_events_nor_other_letters(
         topic = NewTopic(gate.site.dlq_topic, 1, 1, config={"max.message.bytes": "4000"})
         admin = AdminClient({"bootstrap.servers": servers})
         admin.create_topics([topic])[gate.site.dlq_topic].result(30.0)
-        text = EVENT_SCHEMA.read_text()
-        with (
-            gate.site.start() as engine,
-            EventPublisher(servers, gate.registry.url, text, gate.site.topic) as publisher,
-        ):
+        with gate.site.start() as engine:
             for _ in range(3):
-                publisher.publish_value(os.urandom(20_000))
-                publisher.publish_value(b"no event")
-            publisher.flush()
+                Publisher(servers).publish(gate.site.topic, os.urandom(20_000), b"no event")
             engine.wait_ready()
             name = "alert_engine_dead_letters_total"
             engine.wait_for_metric(name, 6, error_type="SCHEMA_VALIDATION")
@@ -136,12 +130,12 @@ def test_wrong_timestamps_of_a_producer_expire_no_right_alert(
         gate.site.start() as engine,
         EventPublisher(
             real.bootstrap_servers, gate.registry.url, EVENT_SCHEMA.read_text(), gate.site.topic
-        ) as publisher,
+        ) as camera,
     ):
         now = datetime.now(UTC) - timedelta(seconds=5)
         stamp = timestamp_ms(int(now.timestamp() * 1_000))
-        publisher.publish(sighting("P1", now, camera="cam-1"), timestamp_ms=stamp)
-        publisher.flush()
+        value = camera.encode(sighting("P1", now, camera="cam-1"))
+        Publisher(real.bootstrap_servers).publish(gate.site.topic, value, timestamp_ms=stamp)
         gate.hook.requests.wait_for(1, where=partial(is_about, "P1"))
         engine.wait_for_line(remedy)
         assert engine.stop(STOP_SECONDS) == 0

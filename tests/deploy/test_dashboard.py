@@ -21,6 +21,7 @@ from tests.support.kafka import Broker
 from tests.support.prometheus import Prometheus
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA, Site
+from tests.support.stream import Publisher
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "alert-engine.json"
@@ -67,18 +68,18 @@ def filled_in(expression: str) -> str:
     return expression
 
 
-def publish(publisher: EventPublisher, number: int) -> None:
+def publish(camera: EventPublisher, any_bytes: Publisher, topic: str, number: int) -> None:
     """One of everything that can come: good, undated, too old, empty and broken records."""
     now = datetime.now(UTC)
     old = now - timedelta(hours=30)
-    publisher.publish(sighting(f"AAA{number}", now, extras=None, latency_ms=-1))
-    publisher.publish(sighting(f"BBB{number}", now, extras=None, captured_at="yesterday"))
-    publisher.publish(sighting(f"CCC{number}", now + timedelta(hours=2), extras=None))
-    publisher.publish(sighting(f"DDD{number}", now - timedelta(days=9), extras=None))
-    publisher.publish(sighting(f"EEE{number}", old), timestamp_ms=int(old.timestamp() * 1000))
-    publisher.publish_value(None)
-    publisher.publish_value(b"no event")
-    publisher.flush()
+    camera.publish(sighting(f"AAA{number}", now, extras=None, latency_ms=-1))
+    camera.publish(sighting(f"BBB{number}", now, extras=None, captured_at="yesterday"))
+    camera.publish(sighting(f"CCC{number}", now + timedelta(hours=2), extras=None))
+    camera.publish(sighting(f"DDD{number}", now - timedelta(days=9), extras=None))
+    late = camera.encode(sighting(f"EEE{number}", old))
+    any_bytes.publish(topic, late, timestamp_ms=int(old.timestamp() * 1000))
+    any_bytes.publish(topic, None, b"no event")
+    camera.flush()
 
 
 @pytest.fixture(scope="module")
@@ -97,15 +98,16 @@ def prometheus(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iter
         with (
             site.start() as engine,
             Prometheus(folder, engine.base_url.removeprefix("http://")) as scraping,
-            EventPublisher(broker.bootstrap_servers, registry.url, schema, site.topic) as publisher,
+            EventPublisher(broker.bootstrap_servers, registry.url, schema, site.topic) as camera,
         ):
+            any_bytes = Publisher(broker.bootstrap_servers)
             engine.wait_ready()
             # Counters must be seen at zero first, or their first increase is not one.
             scraping.wait_for("count_over_time(alert_engine_consuming[20s]) > 1")
             end = time.monotonic() + BUSY_SECONDS
             number = 0
             while time.monotonic() < end:
-                publish(publisher, number)
+                publish(camera, any_bytes, site.topic, number)
                 number += 1
                 time.sleep(PAUSE_SECONDS)
             yield scraping

@@ -46,9 +46,11 @@ def asked_for() -> set[str]:
 
 
 def dependencies() -> list[Requirement]:
+    """What the image needs: the project's own, and those of the extra `demo`."""
     table = project()["project"]
     assert isinstance(table, dict)
-    return [Requirement(text) for text in table["dependencies"]]
+    texts = [*table["dependencies"], *table["optional-dependencies"]["demo"]]
+    return [Requirement(text) for text in texts]
 
 
 def test_the_lock_holds_what_the_project_asks_for_and_nothing_else() -> None:

@@ -138,6 +138,22 @@ class EngineProcess:
             assert time.monotonic() < deadline, f"/readyz: {body}\n{self.output}"
             time.sleep(0.05)
 
+    def wait_for_check(self, name: str, words: str, timeout_seconds: float = 30.0) -> Any:
+        """The JSON of `/readyz` once this check fails with these words in its detail.
+
+        AssertionError, with the output, after the time.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            body = self.readiness()[1]
+            if body is not None:
+                check = body["checks"][name]
+                if not check["ok"] and words in check["detail"]:
+                    return body
+            assert self._process.poll() is None, f"it ended: {self.output}"
+            assert time.monotonic() < deadline, f"/readyz: {body}\n{self.output}"
+            time.sleep(0.05)
+
     def metric(self, name: str, **labels: str) -> float | None:
         """The value of one sample of `/metrics`; None when there is no such sample."""
         for line in self.get("/metrics")[1].splitlines():

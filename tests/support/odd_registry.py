@@ -7,12 +7,15 @@ import json
 import threading
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final, cast
+from typing import Any, Final, cast
+from urllib.parse import parse_qs
 
 from engine.stream.registry_server import RegistryServer, _Handler, _Server
 
 #: How long one byte takes that drips.
 DRIP_SECONDS: Final = 0.05
+#: An id that is none of its schemas'.
+WRONG_ID: Final = 7
 OTHER_SCHEMA: Final = (
     '{"type": "record", "name": "Other", "fields": [{"name": "x", "type": "int"}]}'
 )
@@ -45,6 +48,7 @@ class Oddity(StrEnum):
     OTHER_SCHEMA = "other-schema"
     NO_AVRO_SCHEMA = "no-avro-schema"
     PROTOBUF = "protobuf"
+    WRONG_ID = "wrong-id"
 
 
 _HTML: Final = b"<html><body>nginx</body></html>"
@@ -63,6 +67,7 @@ _ANSWERS: Final[dict[Oddity, tuple[int, bytes]]] = {
     Oddity.FORBIDDEN: (403, json.dumps({"error_code": 40301, "message": "no"}).encode()),
     Oddity.OTHER_SCHEMA: (200, json.dumps({"schema": OTHER_SCHEMA}).encode()),
     Oddity.NO_AVRO_SCHEMA: (200, json.dumps({"schema": '"no type of Avro"'}).encode()),
+    Oddity.WRONG_ID: (200, json.dumps({"id": WRONG_ID}).encode()),
     Oddity.PROTOBUF: (200, json.dumps({"schema": "x", "schemaType": "PROTOBUF"}).encode()),
 }
 
@@ -73,11 +78,22 @@ class OddRegistry(RegistryServer):
     `begun` is set with each request that it is odd to.
     """
 
+    def answer(self, method: str, target: str, authorization: str, body: bytes) -> tuple[int, Any]:
+        """As a registry does; deleted subjects are listed on request."""
+        status, answer = super().answer(method, target, authorization, body)
+        path, _, query = target.partition("?")
+        if (method, path, status) == ("GET", "/subjects", 200):
+            is_with_deleted = parse_qs(query).get("deleted") == ["true"]
+            answer = [*answer, *(self.deleted if is_with_deleted else ())]
+        return status, answer
+
     def __init__(self, oddity: Oddity | None = None) -> None:
         super().__init__()
         self.oddity = oddity
         self.is_odd: Callable[[str], bool] = lambda path: True
         self.begun = threading.Event()
+        #: Subjects that it lists only to those who ask for deleted ones too.
+        self.deleted: list[str] = []
         self._server.RequestHandlerClass = _OddHandler
 
 

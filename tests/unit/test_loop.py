@@ -130,7 +130,7 @@ class Running:
             self.consumer,
             pipeline,
             plant.make_office(self.store),
-            self._dispatcher,
+            self._dispatcher.wake,
             plant.metrics,
             clock,
             plant.stop,
@@ -248,6 +248,32 @@ def test_other_partitions_go_on_while_one_waits_for_its_schema(
     assert plant.metrics.total("events_duplicate_total") == 0
     assert plant.metrics.total("dead_letters_total") == 0
     assert running.loop.obstacle is None
+
+
+def test_how_long_a_partition_waits_counts_from_its_first_record(
+    plant: Plant, cluster: MockCluster
+) -> None:
+    plant.writers.awaited = {8, 9}
+    publisher = Publisher(cluster.bootstrap_servers)
+    publisher.publish(TOPIC, unknown(plate_record(0), 8), unknown(plate_record(1), 9), partition=0)
+    with plant.run() as running:
+        plant.await_that(lambda: (TOPIC, 0) in running.loop.held_since)
+        first = running.loop.held_since[TOPIC, 0]
+        # Tried again, and again, it waits since then.
+        plant.await_step("store", 4)
+        assert running.loop.held_since == {(TOPIC, 0): first}
+        publisher.publish(TOPIC, unknown(plate_record(2), 9), partition=1)
+        plant.await_that(lambda: len(running.loop.held_since) == 2)
+        assert running.loop.held_since[TOPIC, 0] == first
+        # The first one goes: the next has waited for no time yet.
+        plant.writers.schemas = {**plant.writers.schemas, 8: plate_schema().text}
+        plant.writers.awaited = {9}
+        plant.await_that(partial(has_stored, running, 1))
+        plant.await_that(lambda: running.loop.held_since[TOPIC, 0] > first)
+        plant.writers.schemas = {**plant.writers.schemas, 9: plate_schema().text}
+        plant.writers.awaited = set()
+        plant.await_that(partial(has_stored, running, 3))
+        plant.await_that(lambda: not running.loop.held_since)
 
 
 def test_a_store_that_refuses_meanwhile_lets_no_held_partition_go(

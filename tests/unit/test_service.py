@@ -1,18 +1,20 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from engine.errors import SettingsError
+from engine.errors import RegistryUnavailableError, SettingsError
 from engine.heartbeat import Heartbeat, Stage
 from engine.in_force import targets_of
 from engine.rules import RuleSet
-from engine.service import Engine
+from engine.service import HELD_LONG_SECONDS, Engine
 from engine.settings import Settings
 from engine.store import DeliveryState, NewAlert, OpenMode, open_store
 from tests.support.avro import plate_schema
@@ -163,7 +165,8 @@ def test_another_thread_that_hangs_degrades_and_is_no_reason_to_restart(
     time = ManualTime()
     with engine_by(time, tmp_path, rule_set) as engine:
         assert set(engine.threads) == {"delivery", "housekeeper"}
-        engine.threads[name] = Heartbeat("at work", time.monotonic, patience_seconds=0.0)
+        heartbeat = engine.threads[name] = Heartbeat(time.monotonic, patience_seconds=0.0)
+        heartbeat.beat("at work")
         time.seconds += 301
         engine.heartbeat.beat(Stage.POLLING)
         check = engine.checks()["threads"]
@@ -172,3 +175,74 @@ def test_another_thread_that_hangs_degrades_and_is_no_reason_to_restart(
         assert ask(engine, "/healthz")[0] == 200
         age = f'alert_engine_heartbeat_age_seconds{{thread="{name}"}} 301.0'
         assert age in ask(engine, "/metrics")[1]
+
+
+PLATES = [("alpr.plates.detected", number) for number in range(3)]
+
+
+@pytest.fixture
+def time() -> ManualTime:
+    return ManualTime()
+
+
+@pytest.fixture
+def engine(tmp_path: Path, rule_set: RuleSet, time: ManualTime) -> Iterator[Engine]:
+    """An engine that has three partitions, by this time; its loop does not run."""
+    opened = engine_by(time, tmp_path, rule_set)
+    opened._clock = time
+    with opened:
+        opened.consumer._watch.joined(PLATES)
+        yield opened
+
+
+def readiness(engine: Engine) -> tuple[int, str, bool]:
+    """What `/readyz` answers, and whether the metrics say that it consumes."""
+    status, body = ask(engine, "/readyz")
+    metrics = ask(engine, "/metrics")[1]
+    return status, json.loads(body)["status"], "alert_engine_consuming 1.0" in metrics
+
+
+def hold(engine: Engine, *numbers: int) -> None:
+    """Let the first record of these partitions wait for its schema from now on."""
+    loop, now = engine.loop, engine._clock.monotonic()
+    loop._heads = {PLATES[number]: (7, now) for number in numbers}
+    loop._obstacle = RegistryUnavailableError("no schema 9") if numbers else None
+
+
+def test_partitions_that_wait_for_a_schema_degrade_until_they_are_all_or_wait_long(
+    engine: Engine, time: ManualTime
+) -> None:
+    assert readiness(engine) == (200, "ready", True)
+    hold(engine, 0, 2)
+    time.seconds += HELD_LONG_SECONDS
+    engine.heartbeat.beat(Stage.POLLING)
+    assert readiness(engine) == (200, "degraded", True)
+    check = json.loads(ask(engine, "/readyz")[1])["checks"]["consuming"]
+    assert check == {
+        "ok": False,
+        "detail": "2 of 3 partitions wait for 120 s: no schema 9",
+        "waiting": ["alpr.plates.detected/0", "alpr.plates.detected/2"],
+    }
+    time.seconds += 1
+    assert readiness(engine) == (503, "not ready", False)
+    hold(engine)
+    assert readiness(engine) == (200, "ready", True)
+
+
+def test_an_engine_all_of_whose_partitions_wait_for_a_schema_is_not_ready(engine: Engine) -> None:
+    hold(engine, 0, 1, 2)
+    assert readiness(engine) == (503, "not ready", False)
+
+
+def test_a_topic_that_is_not_there_degrades_as_long_as_another_is(
+    engine: Engine,
+) -> None:
+    topics = ("alpr.plates.detected", "alpr.later")
+    engine.settings = dataclasses.replace(engine.settings, kafka_topics=topics)
+    engine.consumer._watch.missed("alpr.later")
+    assert readiness(engine) == (200, "degraded", True)
+    assert "no such topic yet: alpr.later" in engine.checks()["consuming"].detail
+    engine.consumer._watch.missed("alpr.plates.detected")
+    assert readiness(engine) == (503, "not ready", False)
+    engine.consumer._watch.joined([("alpr.later", 0), ("alpr.plates.detected", 0)])
+    assert readiness(engine) == (200, "ready", True)

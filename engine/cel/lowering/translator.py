@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from engine.cel import guards, tree
 from engine.cel.budget import BUDGET, UNCOUNTED, cost, weight
-from engine.cel.constants import constant_of
 from engine.cel.findings import Findings
 from engine.cel.list_access import asked, most_items
 from engine.cel.logic import Closure
@@ -41,6 +40,7 @@ from engine.cel.tree import (
     MapNode,
     Node,
     Select,
+    constant_of,
 )
 from engine.cel.values import MISSING, Duration, Timestamp, UInt
 from engine.errors import EvaluationError

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.cel.comparison import ORDERINGS, equal
-from engine.cel.constants import constant_of, equals_constant, folded, orders_constant
+from engine.cel.constants import equals_constant, folded, orders_constant
 from engine.cel.failures import Failure, failure
 from engine.cel.grammar import parse
-from engine.cel.tree import Bound
+from engine.cel.tree import Bound, constant_of
 from engine.cel.values import MISSING
 from engine.errors import EvaluationError
 from tests.unit.cel.test_comparison import VALUES

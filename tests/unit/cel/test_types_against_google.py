@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.cel.check import check
+from engine.cel.constant_check import check_values
 from engine.cel.findings import Findings
 from engine.cel.grammar import parse
 from engine.cel.kinds import NULL, SCALARS, list_of
@@ -80,7 +81,9 @@ def google_verdict(case: Typed) -> str:
 def our_findings(case: Typed) -> Findings:
     """What our check finds, in rules: strictly."""
     types = {name: our_type(value) for name, value in case.get("bindings", {}).items()}
-    return check(parse(case["expr"]), Scope(types, case.get("container", "")))
+    findings = check(parse(case["expr"]), Scope(types, case.get("container", "")))
+    check_values(findings)
+    return findings
 
 
 @cache

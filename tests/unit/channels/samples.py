@@ -29,7 +29,7 @@ def alert(**changes: Any) -> Alert:
         "priority": Priority.HIGH,
         "message": TEXT,
         "captured_at": "2025-12-25T16:00:00Z",
-        "created_at": "2025-12-25T16:00:01+00:00",
+        "created_at": "2025-12-25T16:00:01Z",
         "late_seconds": 1.0,
         "event": EVENT,
     }

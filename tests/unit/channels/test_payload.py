@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 
 import pytest
@@ -26,7 +26,7 @@ def test_payload_is_alert_and_whole_event_in_this_order() -> None:
             "priority": "high",
             "message": TEXT,
             "timestamp": "2025-12-25T16:00:00Z",
-            "created_at": "2025-12-25T16:00:01+00:00",
+            "created_at": "2025-12-25T16:00:01Z",
             "suppressed_count": 2,
             "late_seconds": 1.0,
         },
@@ -42,7 +42,6 @@ def test_whatever_an_event_may_hold_becomes_json() -> None:
             "bytes": b"\x00\xff",
             "nested": MappingProxyType({"nan": float("nan"), "text": 'ü"\n\u2028<'}),
             "list": [1, None, True, 2**40],
-            "when": datetime(2025, 1, 2, tzinfo=UTC),
         }
     )
     document = json.loads(payload(alert(event=event)))
@@ -50,7 +49,24 @@ def test_whatever_an_event_may_hold_becomes_json() -> None:
         "bytes": base64.b64encode(b"\x00\xff").decode(),
         "nested": {"nan": None, "text": 'ü"\n\u2028<'},
         "list": [1, None, True, 2**40],
-        "when": "2025-01-02T00:00:00+00:00",
+    }
+
+
+def test_every_instant_is_in_utc_with_a_z_and_the_cameras_text_stays() -> None:
+    moment = datetime(2025, 1, 2, 3, 4, 5, 250_000, tzinfo=timezone(timedelta(hours=2)))
+    event = {
+        "captured_at": "2025-01-02T03:04:05+02:00",
+        "seen": moment,
+        "node": {"times": [moment.replace(microsecond=0)]},
+    }
+    given = alert(event=event, captured_at=event["captured_at"])
+    document = json.loads(payload(given))
+    assert document["alert"]["timestamp"] == "2025-01-02T03:04:05+02:00"
+    assert document["alert"]["created_at"] == "2025-12-25T16:00:01Z"
+    assert document["event"] == {
+        "captured_at": "2025-01-02T03:04:05+02:00",
+        "seen": "2025-01-02T01:04:05.25Z",
+        "node": {"times": ["2025-01-02T01:04:05Z"]},
     }
 
 

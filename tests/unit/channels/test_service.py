@@ -32,7 +32,6 @@ def found(url: str) -> list[tuple[str, Style]]:
         (f"{TWILIO}/15551234567?method=call", [("ops:+15551234567", Style.CHAT)]),
         (SLACK, [("ops:slack", Style.CHAT)]),
         (f"{SLACK}/#a/#b", [("ops:slack:#a", Style.CHAT), ("ops:slack:#b", Style.CHAT)]),
-        (f"{SLACK}/#a/#a", [("ops:slack:#a", Style.CHAT)]),
         (
             "slack://xoxb-1234-1234-4ddbc191d40ee098cbaae6f3523ada2d/#a",
             [("ops:slack:#a", Style.CHAT)],

@@ -6,7 +6,6 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -15,21 +14,12 @@ from channels.alert import Alert, Priority
 from engine.clock import Clock, SystemClock
 from engine.delivery import Dispatcher, RetryPolicy
 from engine.metrics import Metrics
-from engine.store import DeliveryState, NewAlert, OpenMode, Store, open_store
+from engine.store import DeliveryState, FreshAlert, NewAlert, OpenMode, Store, open_store
 from tests.unit.delivery.manual_clock import ManualClock
 from tests.unit.delivery.observed_store import ObservedStore
 from tests.unit.delivery.scripted_target import Script, ScriptedTarget
 
 POLICY = RetryPolicy(jitter=0.0)
-
-
-@dataclass(frozen=True)
-class Fresh:
-    """An alert that was just stored."""
-
-    alert_id: str
-    routes: tuple[tuple[str, str], ...]
-    read_at: float
 
 
 def channel_of(target_id: str) -> str:
@@ -93,7 +83,7 @@ class Stage:
         alert_id = self.store_only(*targets, priority=priority)
         if self.dispatcher is not None:
             routes = tuple((channel_of(target), target) for target in targets)
-            self.dispatcher.wake([Fresh(alert_id, routes, self.clock.monotonic())])
+            self.dispatcher.wake([FreshAlert(alert_id, routes, self.clock.monotonic())])
         return alert_id
 
     def store_only(self, *targets: str, priority: Priority = Priority.MEDIUM) -> str:

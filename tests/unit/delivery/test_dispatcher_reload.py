@@ -5,8 +5,9 @@ from __future__ import annotations
 import structlog
 
 from channels.alert import SENT
+from channels.misconfigured import MisconfiguredTarget
 from engine.store import DeliveryState
-from tests.unit.delivery.scripted_target import LOCKED_OUT, Gate, ScriptedTarget
+from tests.unit.delivery.scripted_target import DOWN, LOCKED_OUT, Gate, ScriptedTarget
 from tests.unit.delivery.stage import Stage
 
 ANN = "mail/ann"
@@ -185,3 +186,72 @@ def test_an_alert_for_a_target_that_a_reload_just_removed_is_dead(stage: Stage) 
     dispatcher.replace_targets({})
     alert = stage.add(ANN)
     stage.store.await_state(alert, ANN, DeliveryState.DEAD)
+
+
+UNSET, TYPO = "the variable TOKEN is unset", "this is not a URL"
+
+
+def waiting_detail(stage: Stage, target_id: str) -> tuple[str, str]:
+    """What `alerts show` says of the delivery to a target of the newest alert."""
+    (stored,) = stage.store.store.alerts(1)
+    (delivery,) = [each for each in stored.deliveries if each.target_id == target_id]
+    return delivery.reason, delivery.detail
+
+
+def test_a_reload_with_another_fault_says_so_of_the_held_channel(stage: Stage) -> None:
+    broken = MisconfiguredTarget("pager", UNSET)
+    name = broken.target_id
+    dispatcher = stage.start()
+    dispatcher.replace_targets({name: broken})
+    alert = stage.add(name)
+    stage.store.await_that(lambda: [hold.detail for hold in stage.store.holds()] == [UNSET])
+    assert waiting_detail(stage, name) == ("misconfigured", UNSET)
+    with structlog.testing.capture_logs() as logs:
+        dispatcher.replace_targets({name: MisconfiguredTarget("pager", TYPO)})
+        assert [hold.detail for hold in dispatcher.held()] == [TYPO]
+        stage.store.await_that(lambda: [hold.detail for hold in stage.store.holds()] == [TYPO])
+        stage.store.await_that(
+            lambda: ("target.still_held", TYPO) in [(log["event"], log["detail"]) for log in logs]
+        )
+    assert waiting_detail(stage, name) == ("misconfigured", TYPO)
+    assert stage.states(name) == {alert: DeliveryState.WAITING}
+    assert stage.metric("channel_held", channel="pager") == 1
+
+
+def test_a_reload_with_another_fault_changes_a_stored_hold_for_which_nothing_waits(
+    stage: Stage,
+) -> None:
+    broken = MisconfiguredTarget("pager", UNSET)
+    name = broken.target_id
+    stage.store.hold(name, "pager", "misconfigured", UNSET, 7)
+    dispatcher = stage.start()
+    dispatcher.replace_targets({name: broken})
+    dispatcher.replace_targets({name: MisconfiguredTarget("pager", TYPO)})
+    stage.store.await_that(
+        lambda: [(hold.detail, hold.since_us) for hold in stage.store.holds()] == [(TYPO, 7)]
+    )
+    assert [hold.detail for hold in dispatcher.held()] == [TYPO]
+    assert stage.metric("channel_held", channel="pager") == 1
+
+
+def test_a_held_target_that_fails_for_another_reason_is_held_for_that_one(stage: Stage) -> None:
+    target = stage.target(ANN, lambda alert_id: LOCKED_OUT)
+    dispatcher = stage.start()
+    with structlog.testing.capture_logs() as logs:
+        stage.add(ANN)
+        stage.clock.await_sleeper(30.0)
+        (first,) = dispatcher.held()
+        target.script = lambda alert_id: DOWN
+        for second in (30.0, 90.0):
+            stage.clock.sleep_over(second)
+        target.await_calls(3)
+        stage.store.await_that(
+            lambda: [hold.reason for hold in stage.store.holds()] == ["server_error"]
+        )
+        stage.clock.await_sleeper(210.0)
+        (hold,) = dispatcher.held()
+        stage.stop()
+    assert (hold.reason, hold.detail, hold.since_us) == ("server_error", "500", first.since_us)
+    assert waiting_detail(stage, ANN) == ("server_error", "500")
+    said = [(log["event"], log["reason"]) for log in logs]
+    assert said == [("target.held", "unauthorized"), ("target.still_held", "server_error")]

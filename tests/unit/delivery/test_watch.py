@@ -8,6 +8,7 @@ import structlog
 
 from channels.alert import Target
 from channels.misconfigured import MisconfiguredTarget, stand_in_id
+from channels.sameness import Reach
 from engine.delivery.lane import Lane
 from engine.delivery.patience import Patience
 from engine.delivery.roster import Roster
@@ -130,7 +131,8 @@ def test_what_waited_for_a_misconfigured_channel_reaches_nobody_who_has_it_by_an
 ) -> None:
     stage, copy = watched.stage, ScriptedTarget("copy/bob")
     bob = ScriptedTarget(BOB)
-    copy.recipient = bob.recipient = ("mail", "bob@example.org")
+    copy.reach = Reach(frozenset({("mail", "ann@example.org"), ("mail", "bob@example.org")}))
+    bob.reach = Reach(frozenset({("mail", "bob@example.org")}))
     watched.roster.add({BOB: bob, copy.target_id: copy})
     has_it = stage.store_only(copy.target_id, stand_in_id("mail"))
     new = stage.store_only(stand_in_id("mail"))

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from engine.reload.alarm import Alarm
-from engine.reload.sighting import WatchedFiles
+from engine.reload.sighting import WatchedFiles, identities
 
 pytestmark = pytest.mark.waits
 
@@ -141,6 +141,30 @@ def test_a_mounted_file_that_is_replaced_outside_is_cut_off(mounted: Path, folde
 def test_a_call_wakes_at_once(sleeper: Sleeper) -> None:
     sleeper.is_called = True
     sleeper.await_wake()
+
+
+def test_what_happens_after_a_call_is_still_noticed(folder: Path) -> None:
+    is_called = False
+    alarm, places = Alarm(lambda: is_called, LONGEST_SECONDS), WatchedFiles(folder).places()
+    alarm.wait(places)
+    is_called = True
+    assert not alarm.wait(places)
+    edit(folder)
+    is_called = False
+    assert alarm.wait(places)
+    alarm.close()
+
+
+def test_a_change_in_one_of_many_places_wakes_at_once(tmp_path: Path) -> None:
+    folders = [tmp_path / f"site{number}" for number in range(300)]
+    for folder in folders:
+        folder.mkdir()
+    alarm = Alarm(lambda: False, LONGEST_SECONDS)
+    places = identities(folders)
+    alarm.wait(places)
+    (folders[-1] / "a.yaml").write_text("rules: []")
+    assert alarm.wait(places)
+    alarm.close()
 
 
 def test_without_news_it_wakes_after_a_while(folder: Path) -> None:

@@ -286,6 +286,23 @@ def test_warnings_are_told_with_their_remedies_and_once(
     assert line["place"].startswith(str(place.file))
 
 
+BLIND = """
+channels: {blind: {url: 'https://receiver.example/alerts', verify: false}}
+"""
+
+
+def test_a_channel_that_verifies_nothing_any_more_is_named_once(
+    logs: list[Any], watched: Watched, place: RulesPlace
+) -> None:
+    place.write(BLIND + PLAIN, "second")
+    watched.await_ids("second")
+    place.write(BLIND + PLAIN + "# a remark\n", "second")
+    watched.await_that(lambda: watched.reloads("loaded") == 2)
+    (line,) = events(logs, "channel.unverified")
+    assert line["channel"] == "blind"
+    assert events(logs, "rules.warning") == []
+
+
 def test_a_defect_of_ours_does_not_end_the_watch(
     logs: list[Any], watched: Watched, place: RulesPlace
 ) -> None:

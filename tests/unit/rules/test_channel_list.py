@@ -196,3 +196,58 @@ def test_a_channel_without_faults_is_not_misconfigured(tmp_path: Path) -> None:
     found = load_rules([path], schema(), {"TOKEN": "x"}, may_hold=hold_any)
     assert not found.misconfigured
     assert [each.target_id for each in found.channels["hook"]] == ["hook:localhost:1"]
+
+
+SPARE = """channels:
+  spare: mailtos://u:p@spare.example.org?to=b@example.com,C@example.com,d@example.com
+  again: mailto://localhost:587?from=a@example.com&to=b@example.com
+  signed: {url: "http://localhost:1/x", secret: one}
+  other: {url: "http://localhost:1/x", secret: two}
+"""
+
+
+@pytest.mark.parametrize(
+    ("notify", "column", "what", "remedy"),
+    [
+        (
+            "[email, spare]",
+            41,
+            "the rule a reaches b@example.com and 1 more by email, and not by spare once more",
+            "to use spare, name it first; else remove the recipient there",
+        ),
+        (
+            "[spare, email]",
+            41,
+            "the rule a reaches b@example.com and 1 more by spare, and not by email once more",
+            "to use email, name it first; else remove the recipient there",
+        ),
+        (
+            "[signed, other]",
+            42,
+            "the rule a reaches localhost:1 by signed, and not by other once more",
+            "to use other, name it first; else remove the recipient there",
+        ),
+    ],
+)
+def test_a_recipient_by_two_channels_of_other_means_is_warned_of(
+    tmp_path: Path, notify: str, column: int, what: str, remedy: str
+) -> None:
+    found = load(tmp_path, MAIL_ON + SPARE + RULE.format(notify=notify), {})
+    (warning,) = found.warnings
+    assert (warning.what, warning.remedy) == (what, remedy)
+    assert (warning.place.line, warning.place.column) == (13, column)
+
+
+def test_a_recipient_by_two_channels_of_the_same_means_is_not(tmp_path: Path) -> None:
+    text = MAIL_ON + SPARE + RULE.format(notify="[email, again]")
+    assert not load(tmp_path, text, {}).warnings
+
+
+def test_two_channels_of_one_recipient_are_warned_of_by_their_first_rule_that_is_on(
+    tmp_path: Path,
+) -> None:
+    text = MAIL_ON + SPARE + RULE.format(notify="[email, spare], enabled: false")
+    for name in ("b", "c"):
+        text += f"  - {{id: {name}, when: true, notify: [email, spare]}}\n"
+    (warning,) = load(tmp_path, text, {}).warnings
+    assert warning.what.startswith("the rule b reaches")

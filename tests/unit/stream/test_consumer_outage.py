@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import closing
 
@@ -93,6 +94,34 @@ def test_broker_lost_and_back_is_one_line_each(
         until([consumer], lambda: consumer.state.broker is BrokerState.AWAY)
         for _ in range(20):
             consumer.poll(10, 0.02)
+        cluster.come_up()
+        until([consumer], lambda: consumer.state.broker is BrokerState.REACHABLE)
+    told = [line["event"] for line in lines if line["event"].startswith("broker.")]
+    assert told == ["broker.reached", "broker.away", "broker.back"]
+
+
+def test_a_report_that_counts_a_lost_connection_is_no_end_of_an_outage(
+    cluster: MockCluster, open_consumer: OpenConsumer
+) -> None:
+    cluster.create_topic("plates")
+    # As librdkafka reported just after it had said that all brokers are down: the thread of the
+    # coordinator's connection had not noticed yet.
+    brokers = {
+        "127.0.0.1:9/1": {"source": "learned", "state": "INIT"},
+        "GroupCoordinator": {"source": "logical", "state": "UP"},
+    }
+    late = json.dumps({"brokers": brokers, "topics": {}})
+    with structlog.testing.capture_logs() as lines:
+        consumer = open_consumer(cluster.bootstrap_servers, "plates")
+        join(consumer)
+        cluster.go_down()
+        until([consumer], lambda: consumer.state.broker is BrokerState.AWAY)
+        for _ in range(20):
+            consumer.poll(10, 0.02)
+        consumer._on_statistics(late)
+        for _ in range(20):
+            consumer.poll(10, 0.02)
+        assert consumer.state.broker is BrokerState.AWAY
         cluster.come_up()
         until([consumer], lambda: consumer.state.broker is BrokerState.REACHABLE)
     told = [line["event"] for line in lines if line["event"].startswith("broker.")]

@@ -25,11 +25,13 @@ from engine.stream.deadletter import (
     recover,
 )
 from engine.stream.record import Record
+from engine.stream.registry import ANEW_SECONDS
 from engine.stream.registry_server import RegistryServer
 from tests.support.kafka import Broker
 from tests.support.mock_cluster import PRODUCE, MockCluster
-from tests.support.odd_registry import Oddity, OddRegistry
+from tests.support.odd_registry import WRONG_ID, Oddity, OddRegistry
 from tests.support.stream import read, stream_settings, unique
+from tests.unit.stream.test_registry import Timer
 
 pytestmark = pytest.mark.waits
 
@@ -42,6 +44,7 @@ AWKWARD = (
     ),
     dataclasses.replace(RECORD, value=bytes(range(256)) * 400),
 )
+ASKED_FOR = "POST /subjects/alpr.dlq-value/versions"
 
 Open = Callable[..., DeadLetterProducer]
 
@@ -266,3 +269,88 @@ def test_registry_that_gave_no_id_once_is_asked_again(cluster: MockCluster, oddi
         producer.close()
         (arrived,) = read_letters(cluster.bootstrap_servers, odd, "alpr.dlq", 1)
         assert recover(decode(odd, arrived)) == RECORD
+
+
+def schema_id_of(record: Record) -> int:
+    assert record.value is not None
+    return int.from_bytes(record.value[1:5], "big")
+
+
+@pytest.fixture
+def odd() -> Iterator[OddRegistry]:
+    with OddRegistry() as running:
+        yield running
+        running.oddity = None
+
+
+@pytest.fixture
+def timer() -> Timer:
+    return Timer()
+
+
+@pytest.fixture
+def producer(cluster: MockCluster, odd: OddRegistry, timer: Timer) -> Iterator[DeadLetterProducer]:
+    opened = DeadLetterProducer(settings_of(cluster.bootstrap_servers, odd), timer=timer)
+    yield opened
+    opened.close()
+
+
+def ids_of_letters(cluster: MockCluster, registry: RegistryServer, count: int) -> list[int]:
+    """The schema ids that so many letters have, in their order: with one key, in one partition."""
+    letters = read_letters(cluster.bootstrap_servers, registry, "alpr.dlq", count)
+    return [schema_id_of(each) for each in letters]
+
+
+def test_a_wrong_id_of_their_schema_ends_within_a_minute(
+    cluster: MockCluster, odd: OddRegistry, producer: DeadLetterProducer, timer: Timer
+) -> None:
+    odd.oddity = Oddity.WRONG_ID
+    producer.publish([letter()])
+    odd.oddity = None
+    timer.now += ANEW_SECONDS
+    producer.publish([letter()])
+    producer.publish([letter()])
+    wrong, *right = ids_of_letters(cluster, odd, 3)
+    (registered,) = odd._schemas.by_id
+    assert wrong == WRONG_ID != registered
+    assert right == [registered] * 2
+    assert odd.requests.count(ASKED_FOR) == 2
+
+
+def test_a_registry_that_lost_their_schema_is_given_it_again(
+    odd: OddRegistry, producer: DeadLetterProducer, timer: Timer
+) -> None:
+    producer.publish([letter()])
+    odd._schemas.by_id.clear()
+    odd._schemas.subjects.clear()
+    timer.now += ANEW_SECONDS
+    producer.publish([letter()])
+    assert list(odd._schemas.subjects) == ["alpr.dlq-value"]
+
+
+@pytest.mark.parametrize("oddity", [Oddity.GATEWAY_ERROR, Oddity.FORBIDDEN, Oddity.DRIPPING_BODY])
+def test_an_id_that_is_known_holds_while_the_registry_does_not_say(
+    cluster: MockCluster,
+    odd: OddRegistry,
+    producer: DeadLetterProducer,
+    timer: Timer,
+    oddity: Oddity,
+) -> None:
+    producer.publish([letter()])
+    odd.oddity = oddity
+    timer.now += ANEW_SECONDS
+    too_late = timer.now + 2.0
+
+    def is_over() -> bool:
+        # So that what drips is left as soon as it has begun.
+        if odd.begun.is_set():
+            timer.now = too_late
+        return False
+
+    producer.publish([letter()], is_over=is_over)
+    asked = odd.requests.count(ASKED_FOR)
+    producer.publish([letter()])
+    (registered,) = odd._schemas.by_id
+    assert ids_of_letters(cluster, odd, 3) == [registered] * 3
+    # It is left alone for a minute.
+    assert odd.requests.count(ASKED_FOR) == asked

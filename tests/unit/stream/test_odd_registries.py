@@ -18,6 +18,8 @@ from engine.stream.decoder import Decoder
 from engine.stream.publisher import EventPublisher
 from engine.stream.record import Record
 from engine.stream.registry import (
+    ANEW_SECONDS,
+    EMPTY_SECONDS,
     MAX_CALLS,
     MISFIT_SECONDS,
     RECHECK_SECONDS,
@@ -32,7 +34,6 @@ from engine.stream.registry_call import (
     RegistryCall,
     answer_within,
 )
-from engine.stream.registry_server import RegistryServer
 from tests.support.avro import PLATE_EVENT, body, plate_schema
 from tests.support.odd_registry import Oddity, OddRegistry
 from tests.support.sightings import sighting
@@ -120,18 +121,84 @@ def test_a_registry_that_starts_costs_nothing(
     assert registry.writer_schema(schema_id).text == SCHEMA
 
 
-def test_a_registry_that_has_nothing_at_all_is_not_believed(
-    registry: SchemaRegistry, timer: Timer
+@pytest.fixture
+def empty() -> Iterator[OddRegistry]:
+    """One that has no schema at all."""
+    with OddRegistry() as running:
+        yield running
+        running.oddity = None
+
+
+@pytest.fixture
+def asked_empty(empty: OddRegistry, timer: Timer) -> Iterator[SchemaRegistry]:
+    opened = SchemaRegistry(empty.url, QUICK, timer=timer, patience_seconds=ANSWER_SECONDS)
+    yield opened
+    opened.close()
+
+
+def test_a_registry_that_has_nothing_at_all_is_believed_after_ten_minutes(
+    asked_empty: SchemaRegistry, timer: Timer
 ) -> None:
-    with RegistryServer() as empty:
-        opened = SchemaRegistry(empty.url, QUICK, timer=timer, patience_seconds=ANSWER_SECONDS)
-        for _ in range(3):
-            with pytest.raises(RegistryUnavailableError, match="no schema at all yet"):
-                ask(opened, timer, 5)
-            timer.now += UNKNOWN_SECONDS
-        schema_id = empty.register("t-value", SCHEMA)
-        assert ask(opened, timer, schema_id).text == SCHEMA
-        opened.close()
+    insist(asked_empty, timer, 5, EMPTY_SECONDS)
+    with pytest.raises(UnknownSchemaError, match="no schema of the id 5, nor names another"):
+        asked_empty.writer_schema(5)
+
+
+def test_a_registry_that_has_nothing_yet_costs_nothing(
+    empty: OddRegistry, asked_empty: SchemaRegistry, timer: Timer
+) -> None:
+    insist(asked_empty, timer, 5, EMPTY_SECONDS - RECHECK_SECONDS)
+    schema_id = empty.register("t-value", SCHEMA)
+    assert ask(asked_empty, timer, schema_id).text == SCHEMA
+
+
+def test_a_registry_that_has_nothing_and_goes_away_is_given_its_ten_minutes_anew(
+    empty: OddRegistry, asked_empty: SchemaRegistry, timer: Timer
+) -> None:
+    insist(asked_empty, timer, 5, EMPTY_SECONDS - RECHECK_SECONDS)
+    empty.oddity = Oddity.GATEWAY_ERROR
+    with pytest.raises(RegistryUnavailableError):
+        asked_empty.writer_schema(5)
+    empty.oddity = None
+    with pytest.raises(RegistryUnavailableError):
+        ask(asked_empty, timer, 5)
+    timer.now += RECHECK_SECONDS
+    insist(asked_empty, timer, 5, EMPTY_SECONDS - RECHECK_SECONDS)
+    with pytest.raises(UnknownSchemaError):
+        asked_empty.writer_schema(5)
+
+
+def test_a_registry_that_has_read_its_topic_at_last_has_a_minute_from_then(
+    empty: OddRegistry, asked_empty: SchemaRegistry, timer: Timer
+) -> None:
+    insist(asked_empty, timer, 5, EMPTY_SECONDS / 2)
+    empty.register("t-value", SCHEMA)
+    insist(asked_empty, timer, 5, UNKNOWN_SECONDS)
+    # What it said of its subjects was remembered for some seconds.
+    timer.now += DEADLINE_SECONDS
+    with pytest.raises(UnknownSchemaError, match=r"knows no schema of the id 5$"):
+        asked_empty.writer_schema(5)
+
+
+def test_a_registry_whose_schemas_were_all_deleted_has_read_its_topic(
+    empty: OddRegistry, asked_empty: SchemaRegistry, timer: Timer
+) -> None:
+    # It lists deleted subjects only to those who ask for them.
+    empty.deleted.append("t-value")
+    insist(asked_empty, timer, 5, UNKNOWN_SECONDS)
+    with pytest.raises(UnknownSchemaError, match=r"knows no schema of the id 5$"):
+        asked_empty.writer_schema(5)
+
+
+@pytest.mark.parametrize("oddity", [Oddity.PAGE_NOT_FOUND, Oddity.NO_SUBJECT_YET])
+def test_a_registry_that_lists_no_subjects_at_all_is_believed_after_ten_minutes(
+    server: OddRegistry, registry: SchemaRegistry, timer: Timer, oddity: Oddity
+) -> None:
+    # A gateway lets nothing through but schemas.
+    server.oddity, server.is_odd = oddity, lambda path: path.startswith("/subjects")
+    insist(registry, timer, 5, EMPTY_SECONDS)
+    with pytest.raises(UnknownSchemaError):
+        registry.writer_schema(5)
 
 
 def test_a_registry_that_answers_nothing_else_is_not_believed(
@@ -141,7 +208,7 @@ def test_a_registry_that_answers_nothing_else_is_not_believed(
     for _ in range(3):
         with pytest.raises(RegistryUnavailableError, match="nor does it say what else it holds"):
             ask(registry, timer, 5)
-        timer.now += UNKNOWN_SECONDS
+        timer.now += EMPTY_SECONDS
 
 
 def test_who_may_not_list_the_subjects_still_learns_what_is_unknown(
@@ -343,7 +410,7 @@ def test_a_wrong_schema_is_believed_at_last_and_asked_for_again_a_minute_later(
             reading.decoder.decode(reading.good)
     assert len(server.requests) == asked + 1
     server.oddity = None
-    timer.now += UNKNOWN_SECONDS
+    timer.now += ANEW_SECONDS
     with contextlib.suppress(RegistryUnavailableError):
         reading.decoder.decode(reading.good)
     assert reading.decoder.decode(reading.good).values == EVENT
@@ -359,7 +426,7 @@ def test_a_flood_of_misfits_has_the_schema_asked_for_once_a_minute(
         with pytest.raises(DecodeError, match=f"written with schema {reading.schema_id}"):
             reading.decoder.decode(reading.cut)
     assert len(server.requests) == asked + 1
-    timer.now += UNKNOWN_SECONDS
+    timer.now += ANEW_SECONDS
     for _ in range(100):
         with pytest.raises(DecodeError):
             reading.decoder.decode(reading.cut)

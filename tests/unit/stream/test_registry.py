@@ -14,6 +14,7 @@ import pytest
 from engine.errors import DecodeError, RegistryUnavailableError, SettingsError
 from engine.stream.framing import SchemaName
 from engine.stream.registry import (
+    ANEW_SECONDS,
     MAX_REFERENCES,
     MISFIT_SECONDS,
     RECHECK_SECONDS,
@@ -121,7 +122,7 @@ def test_an_unknown_schema_is_asked_for_again_after_a_minute(
             registry.writer_schema(5)
     asked = server.requests.count("GET /schemas/ids/5")
     assert asked == UNKNOWN_SECONDS / RECHECK_SECONDS + 1
-    timer.now += UNKNOWN_SECONDS
+    timer.now += ANEW_SECONDS
     with pytest.raises(UnknownSchemaError):
         registry.writer_schema(5)
     assert server.requests.count("GET /schemas/ids/5") == asked + 1
@@ -202,7 +203,7 @@ def test_an_unknown_guid_is_asked_for_again_after_a_minute(
         with pytest.raises(UnknownSchemaError, match=f"knows no schema of the GUID {guid}"):
             registry.writer_schema(guid)
     asked = server.requests.count(f"GET /schemas/guids/{guid}")
-    timer.now += UNKNOWN_SECONDS
+    timer.now += ANEW_SECONDS
     with pytest.raises(UnknownSchemaError):
         registry.writer_schema(guid)
     assert server.requests.count(f"GET /schemas/guids/{guid}") == asked + 1
@@ -277,7 +278,7 @@ def test_a_reference_that_is_not_there_is_asked_for_again_after_a_minute(
     with pytest.raises(UnknownSchemaError, match=what):
         registry.writer_schema(schema_id)
     server.register("a", '"int"')
-    timer.now += UNKNOWN_SECONDS
+    timer.now += ANEW_SECONDS
     assert registry.writer_schema(schema_id).references == ('"int"',)
 
 

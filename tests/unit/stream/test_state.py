@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import structlog
 
-from engine.stream.state import SILENT_REPORTS, BrokerState, StreamState, StreamWatch
+from engine.stream.state import STEADY_REPORTS, BrokerState, StreamState, StreamWatch
 
 A, B = ("plates", 0), ("plates", 1)
 
@@ -43,7 +43,7 @@ def test_partitions_come_and_go() -> None:
 def test_broker_is_away_only_after_several_reports_without_one() -> None:
     watch = StreamWatch()
     watch.reached()
-    for _ in range(SILENT_REPORTS - 1):
+    for _ in range(STEADY_REPORTS - 1):
         watch.reported(False, "refused")
     assert watch.state.detail == "broker reachable; not in the consumer group yet"
     watch.reported(False, "refused")
@@ -52,9 +52,44 @@ def test_broker_is_away_only_after_several_reports_without_one() -> None:
 
 def test_report_in_between_starts_the_count_anew() -> None:
     watch = StreamWatch()
-    for _ in range(SILENT_REPORTS):
+    for _ in range(STEADY_REPORTS):
         watch.reported(False, "refused")
         watch.reported(True, "")
+    assert watch.state.broker is BrokerState.REACHABLE
+
+
+def test_the_first_report_of_a_broker_is_enough_at_the_start() -> None:
+    watch = StreamWatch()
+    watch.reported(False, "refused")
+    watch.reported(True, "")
+    assert watch.state.broker is BrokerState.REACHABLE
+
+
+def test_a_report_from_before_an_outage_is_no_end_of_it() -> None:
+    watch = StreamWatch()
+    with structlog.testing.capture_logs() as lines:
+        watch.joined([])
+        # librdkafka says that all brokers are down, and its next report still counts the connection
+        # to the group's coordinator.
+        watch.gone("all brokers down")
+        watch.reported(True, "")
+        for _ in range(2 * STEADY_REPORTS):
+            watch.reported(False, "refused")
+        watch.reported(True, "")
+        watch.reported(False, "refused")
+        for _ in range(STEADY_REPORTS):
+            assert watch.state.broker is BrokerState.AWAY
+            watch.reported(True, "")
+        assert watch.state.broker is BrokerState.REACHABLE
+    assert told(lines) == ["broker.reached", "broker.away", "broker.back"]
+
+
+def test_a_report_that_is_in_doubt_does_not_count_after_a_rebalance() -> None:
+    watch = StreamWatch()
+    watch.reached()
+    watch.reported(False, "refused")
+    watch.joined([A])
+    watch.reported(False, "refused")
     assert watch.state.broker is BrokerState.REACHABLE
 
 

@@ -84,12 +84,17 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The answer to one try; `detail` is for people and holds no secret."""
+    """The answer to one try; `detail` is for people and holds no secret.
+
+    `is_unsent`: the message was not sent at all, for the service has asked for a pause before that
+    lasts for `retry_after_seconds` more.
+    """
 
     status: Status
     reason: Reason
     detail: str = ""
     retry_after_seconds: float | None = None
+    is_unsent: bool = False
 
 
 SENT = Outcome(Status.SENT, Reason.OK)

@@ -7,9 +7,10 @@ again and in the end holds the channel, so that no alert is lost on a guess.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from channels.alert import SENT, Outcome, Reason, Status
-from channels.failures import classify_failure
+from channels.failures import classify_failure, is_pause
 from channels.http_status import classify_cut, classify_http
 from channels.smtp_reply import classify_smtp
 from channels.wire import Evidence, Failure, HttpReply, SmtpReply
@@ -31,8 +32,14 @@ def classify(is_accepted: bool, evidence: Sequence[Evidence]) -> Outcome:
         # A plugin that found half an answer can't tell what became of its message.
         return classify_http(last) if last.is_whole else classify_cut(last)
     if isinstance(last, Failure):
-        return classify_failure(last)
+        outcome = classify_failure(last)
+        is_unsent = is_pause(last) and not any(map(_may_have_message, evidence[:-1]))
+        return replace(outcome, is_unsent=is_unsent)
     return classify_smtp(tuple(_smtp_replies(evidence)))
+
+
+def _may_have_message(entry: Evidence) -> bool:
+    return not isinstance(entry, HttpReply) or entry.has_message
 
 
 def _smtp_replies(evidence: Sequence[Evidence]) -> Iterator[SmtpReply]:

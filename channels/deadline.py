@@ -3,8 +3,7 @@
 The timeouts of `requests` and `smtplib` bound one wait for some bytes. A receiver that answers drop
 by drop never lets one pass, and would hold its target for ever. So the operations of sockets are
 wrapped once for the whole process: inside `within`, in its thread, each waits at most as long as
-the send has left. Outside they do as ever. A look-up of a name can't be ended, so it runs in a
-thread of its own, which is left behind when time is up.
+the send has left, and so does a look-up of a name. Outside they do as ever.
 """
 
 from __future__ import annotations
@@ -18,11 +17,15 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Final
 
+from channels.cut_answers import wrap_http
+from channels.look_up import shared
+
 DEFAULT_TIMEOUT_SECONDS: Final = 30.0
 #: An answer, headers and all, has less. What goes on beyond that never ends.
 MAX_RECEIVED_BYTES: Final = 1_048_576
 _WAITS: Final = ("connect", "send", "sendall")
 _READS: Final = ("recv", "recv_into")
+_LOOK_UPS: Final = ("getaddrinfo", "gethostbyaddr", "gethostbyname", "gethostbyname_ex")
 
 
 class OutOfTimeError(TimeoutError):
@@ -65,8 +68,18 @@ class Deadline:
 
 
 _current: ContextVar[Deadline | None] = ContextVar("channels_deadline", default=None)
-_lock: Final = threading.Lock()
-_installed = False
+
+
+def once(work: Callable[[], None]) -> Callable[[], None]:
+    """`work` that is done by the first call, and by no other, of whatever thread."""
+    lock, calls = threading.Lock(), [work]
+
+    def first() -> None:
+        with lock:
+            if calls:
+                calls.pop()()
+
+    return first
 
 
 @contextlib.contextmanager
@@ -81,20 +94,18 @@ def within(seconds: float) -> Iterator[Deadline]:
         _current.reset(token)
 
 
+@once
 def _install() -> None:
-    global _installed
-    with _lock:
-        if _installed:
-            return
-        _installed = True
-        for kind, names in (
-            (socket.socket, (*_WAITS, *_READS)),
-            (ssl.SSLSocket, ("do_handshake", "send", "read")),
-        ):
-            for name in names:
-                is_read = name == "read" or name in _READS
-                setattr(kind, name, _bounded(getattr(kind, name), is_read=is_read))
-        socket.getaddrinfo = _bounded_look_up(socket.getaddrinfo)
+    for kind, names in (
+        (socket.socket, (*_WAITS, *_READS)),
+        (ssl.SSLSocket, ("do_handshake", "send", "read")),
+    ):
+        for name in names:
+            is_read = name == "read" or name in _READS
+            setattr(kind, name, _bounded(getattr(kind, name), is_read=is_read))
+    for name in _LOOK_UPS:
+        setattr(socket, name, _bounded_look_up(getattr(socket, name)))
+    wrap_http(lambda: _current.get() is not None)
 
 
 def _bounded(operation: Callable[..., Any], *, is_read: bool) -> Callable[..., Any]:
@@ -127,22 +138,10 @@ def _bounded_look_up(look_up: Callable[..., Any]) -> Callable[..., Any]:
         deadline = _current.get()
         if deadline is None:
             return look_up(*args, **kwargs)
-        found: list[Any] = []
-        errors: list[BaseException] = []
-
-        def work() -> None:
-            try:
-                found.append(look_up(*args, **kwargs))
-            except BaseException as error:  # noqa: BLE001 - it is raised where it belongs
-                errors.append(error)
-
-        thread = threading.Thread(target=work, name="look-up", daemon=True)
-        thread.start()
-        thread.join(deadline.left_seconds())
-        if errors:
-            raise errors[0]
-        if not found:
+        left = deadline.left_seconds()
+        running = shared(look_up, *args, **kwargs)
+        if not running.wait(left):
             raise OutOfTimeError("the host's name was not resolved in time")
-        return found[0]
+        return running.result()
 
     return bounded

@@ -38,8 +38,7 @@ _UNUSABLE: Final = (
 def classify_failure(failure: Failure) -> Outcome:
     """The outcome of an exception; its detail names the root's kind in words of our own."""
     chain = tuple(_chain(failure.error))
-    pause = next((error for error in chain if isinstance(error, PauseError)), None)
-    if pause is not None:
+    if isinstance(pause := failure.error, PauseError):
         return Outcome(Status.UNAVAILABLE, Reason.RATE_LIMITED, str(pause), pause.seconds)
     for status in map(_tunnel_status, chain):
         if status is not None:
@@ -62,6 +61,11 @@ def classify_failure(failure: Failure) -> Outcome:
     if any(isinstance(error, (OSError, *_DISCONNECTS)) for error in chain):
         return Outcome(Status.UNAVAILABLE, Reason.CONNECTION, _connection_detail(chain))
     return Outcome(Status.UNAVAILABLE, Reason.UNKNOWN, f"the send failed ({_name(failure.error)})")
+
+
+def is_pause(failure: Failure) -> bool:
+    """Whether a plugin did not send because its service has asked for a pause."""
+    return isinstance(failure.error, PauseError)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

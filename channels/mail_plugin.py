@@ -1,7 +1,7 @@
 """Apprise's mail plugin, imported without a warning that is not ours to heed.
 
 Its mails say that no person wrote them, and every try of one has the same Message-ID, by which a
-mail system knows a repeat.
+mail system knows a repeat. Its domain is the sender's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
 with warnings.catch_warnings():
     # Its PGP support still imports `imghdr`, which Python 3.13 removed, and has a substitute.
@@ -42,4 +42,15 @@ def _with_key(make: Callable[..., str]) -> Callable[..., str]:
     return made
 
 
+def _of_sender(prepare: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    def prepared(**keywords: Any) -> Iterator[Any]:
+        # Without a host, the plugin makes the Message-ID of the sender's domain.
+        return prepare(**{**keywords, "smtp_host": ""})
+
+    return prepared
+
+
+NotifyEmail.prepare_emails = staticmethod(  # type: ignore[method-assign]
+    _of_sender(NotifyEmail.prepare_emails)
+)
 vars(base)["make_msgid"] = _with_key(vars(base)["make_msgid"])

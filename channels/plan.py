@@ -5,19 +5,21 @@ email
     without TLS), `tls` (`starttls`, the default, `ssl`: TLS from the first byte, or `none`),
     `use_tls` (true is `starttls`, false is `ssl`), `username`, `password`, `from_address`
     (`Name <address>`; by default the username, where it is an address), `recipients` (one target
-    each)
+    each), `timeout`
 slack
     `enabled`, `webhook_url` (https://hooks.slack.com/services/…), `channel`, `username`,
-    `icon_emoji`; the last three are obeyed by older webhooks only
+    `icon_emoji`, `timeout`; the three before it are obeyed by older webhooks only
 webhook
-    `enabled`, `url`, `method` (POST, PUT), `headers`, `timeout` (seconds, 30), and of ours
-    `secret`, `concurrency`, `ca_file`, `verify`: as in `channels.spec`
+    `enabled`, `url`, `method` (POST, PUT), `headers`, `timeout`, and of ours `secret`,
+    `concurrency`, `ca_file`, `verify`: as in `channels.spec`
 sms
     `enabled`, `twilio_account_sid`, `twilio_auth_token`, `from_number` (or a sender's name),
-    `to_numbers` (one target each), `default_country` (of numbers without a `+`, such as `US`)
+    `to_numbers` (one target each), `default_country` (of numbers without a `+`, such as `US`),
+    `timeout`
 
-`enabled` is false unless given. A disabled block is checked for unknown keys only: its `${VAR}`
-may be unset.
+`timeout` is how many seconds a whole send may take, 30 unless given, in every block as in
+`channels.spec`. `enabled` is false unless given. A disabled block is checked for unknown keys only:
+its `${VAR}` may be unset.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from apprise.plugins.slack import CHANNEL_RE, NotifySlack
 
 from channels.alert import Target
 from channels.block import Block, Made, faults_of, read_country
-from channels.hook import WEBHOOK_KEYS, read_webhook
+from channels.hook import WEBHOOK_KEYS, read_timeout, read_webhook
 from channels.identity import target_id
 from channels.mail_plugin import NotifyEmail
 from channels.mail_security import APPRISE_MODES, DEFAULT_PORTS, Doubt, Tls, mail_doubts
@@ -56,13 +58,13 @@ from engine.errors import ChannelError
 KEYS: Final[Mapping[str, Sequence[str]]] = {
     "email": (
         *("enabled", "smtp_host", "smtp_port", "tls", "use_tls", "username", "password"),
-        *("from_address", "recipients"),
+        *("from_address", "recipients", "timeout"),
     ),
-    "slack": ("enabled", "webhook_url", "channel", "username", "icon_emoji"),
+    "slack": ("enabled", "webhook_url", "channel", "username", "icon_emoji", "timeout"),
     "webhook": ("enabled", "url", *WEBHOOK_KEYS, *TRUST_KEYS),
     "sms": (
         *("enabled", "twilio_account_sid", "twilio_auth_token", "from_number", "to_numbers"),
-        "default_country",
+        *("default_country", "timeout"),
     ),
 }
 _native_slack: Final[Callable[[str], dict[str, Any] | None]] = NotifySlack.parse_native_url
@@ -121,6 +123,7 @@ def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     password = block.text("password", is_secret=True)
     sender = _sender(block, username)
     addresses = block.each(block.texts("recipients"), lambda text: mail_address(text)[1])
+    seconds = read_timeout(block)
     _check_login(block, username, password)
     _doubt_security(block, tls, port, password)
     block.check("recipients")
@@ -144,7 +147,9 @@ def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
         vars(plugin)["from_addr"] = [sender[0] or False, sender[1]]
         vars(plugin)["targets"] = [(False, address)]
         name = f"{channel}:{address}"
-        targets.append(AppriseTarget(channel, name, plugin, Style.EMAIL, zone=zone))
+        targets.append(
+            AppriseTarget(channel, name, plugin, Style.EMAIL, zone=zone, timeout_seconds=seconds)
+        )
     return tuple(targets)
 
 
@@ -197,6 +202,7 @@ def _slack(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     room = block.text("channel", is_plain=True)
     username = block.text("username", is_plain=True)
     emoji = block.text("icon_emoji", is_plain=True)
+    seconds = read_timeout(block)
     keywords = _native_slack(url) if url else None
     if url and not keywords:
         block.fault(
@@ -218,7 +224,7 @@ def _slack(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
         keywords["targets"] = [room]
     plugin = make_plugin(SlackPlugin, keywords, ("webhook_url",))
     name = target_id(channel, room) if room else channel
-    return (AppriseTarget(channel, name, plugin, Style.CHAT, zone=zone),)
+    return (AppriseTarget(channel, name, plugin, Style.CHAT, zone=zone, timeout_seconds=seconds),)
 
 
 def _webhook(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
@@ -230,6 +236,7 @@ def _sms(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     token = block.text("twilio_auth_token", is_required=True, is_secret=True)
     source = block.text("from_number", is_required=True, is_plain=True)
     country = read_country(block)
+    seconds = read_timeout(block)
     sources = block.each(
         [(("from_number",), source)] if source else [], lambda text: source_number(text, country)
     )
@@ -256,6 +263,7 @@ def _sms(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
             ),
             Style.SMS,
             zone=zone,
+            timeout_seconds=seconds,
         )
         for number in numbers
     )

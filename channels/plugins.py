@@ -1,7 +1,8 @@
 """Apprise's plugins, made from a URL or from keywords, with their traps defused.
 
-Nothing of Apprise sleeps, retries, follows a redirect, splits a message or logs here: pacing,
-retrying and telling are ours. Making a plugin fails on anything that Apprise would drop in silence.
+Nothing of Apprise retries, follows a redirect, splits a message or logs here: retrying and telling
+are ours, and so is pacing (`channels.wire` keeps plugins from sleeping). Making a plugin fails on
+anything that Apprise would drop in silence.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from channels.redact import redact, remember, url_secrets
 from channels.twilio import TwilioPlugin
 from channels.url_recipients import check_keys, keep_recipients
 from channels.variables import Path
-from channels.wire import ask_for_pause
 from engine.errors import ChannelError
 
 APP_ID: Final = "Alert Engine"
@@ -195,16 +195,7 @@ def make_plugin(kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path 
         plugin.body_maxlen, plugin.title_maxlen = _SLACK_BLOCK_LENGTH, _SLACK_HEADER_LENGTH
     if isinstance(plugin, NotifyEmail):
         plugin.headers = {**MAIL_HEADERS, **plugin.headers}
-    # The class keeps its rate, for our own pacing: Apprise's would sleep inside the plugin.
-    plugin.request_rate_per_sec = 0.0
-    vars(plugin)["throttle"] = _ask_for_pause
     return plugin
-
-
-def _ask_for_pause(last_io: object = None, wait: float | None = None) -> None:
-    """What plugins call in place of a sleep, such as Discord's until its window opens again."""
-    if wait is not None and wait > 0.0:
-        ask_for_pause(wait)
 
 
 @cache

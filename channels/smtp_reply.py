@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from channels.alert import SENT, Outcome, Reason, Status
-from channels.wire import SmtpReply
+from channels.wire import SmtpReply, is_handed_over
 
 _ENHANCED: Final = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 _AUTHENTICATION_CODES: Final = frozenset({530, 534, 535, 538})
@@ -25,7 +25,7 @@ def classify_smtp(replies: Sequence[SmtpReply]) -> Outcome:
     """
     last = replies[-1]
     recipient = next((reply for reply in replies if reply.verb == "rcpt"), last)
-    if last.verb == "data" and _is_good(last):
+    if is_handed_over(replies[:-1]) and _is_good(last):
         if _is_good(recipient):
             return SENT
         last = recipient

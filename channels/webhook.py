@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from queue import Empty, Full, LifoQueue
-from typing import Final
+from typing import Any, Final
 
 import requests
 
@@ -115,13 +115,14 @@ class WebhookTarget:
         request = requests.Request(
             settings.method, settings.url, self._headers(body, idempotency_key), data=body
         ).prepare()
-        environment = session.merge_environment_settings(
+        environment: Mapping[str, Any] = session.merge_environment_settings(
             request.url, {}, True, settings.trust, None
         )
         with (
             within(settings.timeout_seconds),
-            session.send(
-                request, allow_redirects=False, timeout=settings.timeout_seconds, **environment
+            # The session itself would read a redirect's body, however long.
+            session.get_adapter(settings.url).send(
+                request, timeout=settings.timeout_seconds, **environment
             ) as response,
         ):
             return classify_webhook(read_answer(response))

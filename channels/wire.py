@@ -1,32 +1,35 @@
 """What happened on the wire during a send, which Apprise does not tell.
 
-The senders beneath Apprise, `requests.Session` and `smtplib.SMTP`, are wrapped once for the whole
+The senders beneath Apprise, those of `requests` and `smtplib.SMTP`, are wrapped once for the whole
 process; outside of `capture` the wrappers do nothing. A capture belongs to its thread's context,
 so sends in other threads never mix with it. Inside it a send has a deadline, an answer is read as
-far as `READ_BYTES`, and `.netrc`, which is a person's and not the channel's, gives no login. HTTP
-connections of a capture are kept alive in the adapter given to it: a new connection would parse
-the CA bundle anew, some 40 ms each.
+far as `READ_BYTES`, `.netrc`, which is a person's and not the channel's, gives no login, and no
+plugin sleeps. HTTP connections of a capture are kept alive in the adapter given to it: a new
+connection would parse the CA bundle anew, some 40 ms each.
 """
 
 from __future__ import annotations
 
 import contextlib
 import email.utils
-import http.client
 import re
 import smtplib
-import threading
+import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from datetime import datetime
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
+from apprise import URLBase
 from requests.adapters import HTTPAdapter
 
-from channels.deadline import DEFAULT_TIMEOUT_SECONDS, Deadline, within
+from channels.cut_answers import Heard
+from channels.deadline import DEFAULT_TIMEOUT_SECONDS, Deadline, once, within
+from channels.look_up import OWN_NAME_SECONDS, own_name
 
 BODY_BYTES: Final = 2_048
 #: An answer longer than this is not read to its end; its connection is not used again.
@@ -41,6 +44,8 @@ MAX_RETRY_AFTER_SECONDS: Final = 86_400.0
 _VERBS: Final = frozenset({"ehlo", "helo", "starttls", "auth", "mail", "rcpt", "data"})
 # What follows the message's own fate says nothing about it.
 _AFTERWARDS: Final = frozenset({"quit", "rset"})
+_GREETINGS: Final = frozenset({"ehlo", "helo"})
+_REPLY_LINE: Final = re.compile(rb"([245]\d\d)[ -](.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +106,6 @@ class Capture:
 
 
 _current: ContextVar[Capture | None] = ContextVar("channels_wire_capture", default=None)
-_lock: Final = threading.Lock()
-_installed = False
 
 
 @contextlib.contextmanager
@@ -124,14 +127,10 @@ def capture(
             _current.reset(token)
 
 
-def ask_for_pause(seconds: float) -> NoReturn:
-    """End the send, which may go on in so many seconds; raises PauseError."""
-    error = PauseError(seconds)
-    captured = _current.get()
-    if captured is not None:
-        # Apprise hides what a plugin raises.
-        captured.evidence.append(Failure("plugin", error))
-    raise error
+def is_handed_over(evidence: Sequence[Evidence]) -> bool:
+    """Whether the mail server's next reply is that to the mail, and not to a command before it."""
+    last = evidence[-1] if evidence else None
+    return isinstance(last, SmtpReply) and (last.verb, last.code) == ("data", 354)
 
 
 def read_answer(response: requests.Response, word: bytes = b"") -> HttpReply:
@@ -189,47 +188,56 @@ def _until(date: str, now: float) -> float:
     return email.utils.parsedate_to_datetime(date).timestamp() - now
 
 
+@once
 def _install() -> None:
-    global _installed
-    with _lock:
-        if _installed:
-            return
-        _installed = True
-        _wrap_http()
-        _wrap_requests()
-        _wrap_smtplib()
+    _wrap_plugins()
+    _wrap_requests()
+    _wrap_smtplib()
 
 
-def _wrap_http() -> None:
-    kind: Any = http.client.HTTPResponse
-    read_status: Callable[..., tuple[str, int, str]] = kind._read_status
+def _wrap_plugins() -> None:
+    throttle: Callable[..., None] = URLBase.throttle
 
-    def final_status(self: http.client.HTTPResponse) -> tuple[str, int, str]:
-        """The status of the answer itself: others of 1xx may come before it (RFC 9110, 15.2)."""
-        found = read_status(self)
-        while 100 < found[1] < 200 and found[1] != http.client.SWITCHING_PROTOCOLS:
-            http.client.parse_headers(self.fp)
-            found = read_status(self)
-        return found
+    def ask_for_pause(
+        self: URLBase, last_io: datetime | None = None, wait: float | None = None
+    ) -> None:
+        """Where a plugin would sleep: end the send, which may go on after so many seconds.
 
-    kind._read_status = final_status
+        Only a service asks for that, as Discord does until its window opens. Between sends, the
+        pace is ours.
+        """
+        captured = _current.get()
+        if captured is None:
+            throttle(self, last_io, wait)
+        elif wait is not None and wait > 0.0:
+            error = PauseError(wait)
+            # Apprise hides what a plugin raises.
+            captured.evidence.append(Failure("plugin", error))
+            raise error
+
+    URLBase.throttle = ask_for_pause  # type: ignore[method-assign]
 
 
 def _wrap_requests() -> None:
     send: Callable[..., requests.Response] = requests.Session.send
+    deliver: Callable[..., requests.Response] = HTTPAdapter.send
     get_adapter: Callable[..., Any] = requests.Session.get_adapter
 
     def watched_send(self: requests.Session, *args: Any, **kwargs: Any) -> requests.Response:
-        captured = _current.get()
-        if captured is None:
-            return send(self, *args, **kwargs)
         try:
-            # Else requests would read the answer to an end that may never come.
-            response = send(self, *args, **{**kwargs, "stream": True})
+            return send(self, *args, **kwargs)
         except Exception as error:
-            captured.evidence.append(Failure("http", error))
+            captured = _current.get()
+            if captured is not None:
+                captured.evidence.append(Failure("http", error))
             raise
-        captured.evidence.append(read_answer(response, captured.word))
+
+    def read_delivery(self: HTTPAdapter, *args: Any, **kwargs: Any) -> requests.Response:
+        response = deliver(self, *args, **kwargs)
+        captured = _current.get()
+        if captured is not None:
+            # The session would read it to its end, a redirect's even where a stream is asked for.
+            captured.evidence.append(read_answer(response, captured.word))
         return response
 
     def kept_adapter(self: requests.Session, *args: Any, **kwargs: Any) -> Any:
@@ -246,38 +254,81 @@ def _wrap_requests() -> None:
         return login_of(*args, **kwargs) if _current.get() is None else None
 
     requests.sessions.get_netrc_auth = no_login
+    HTTPAdapter.send = read_delivery  # type: ignore[method-assign]
     requests.Session.send = watched_send  # type: ignore[method-assign]
     requests.Session.get_adapter = kept_adapter  # type: ignore[method-assign]
 
 
 def _wrap_smtplib() -> None:
+    start: Callable[..., None] = smtplib.SMTP.__init__
     getreply = smtplib.SMTP.getreply
     putcmd = smtplib.SMTP.putcmd
+
+    def unnamed_start(
+        self: smtplib.SMTP,
+        host: str = "",
+        port: int = 0,
+        local_hostname: str | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        if _current.get() is not None and local_hostname is None:
+            # smtplib would look up our own name, for as long as that takes.
+            local_hostname = ""
+        start(self, host, port, local_hostname, *args, **kwargs)
 
     def watched_putcmd(self: smtplib.SMTP, cmd: str, args: str = "") -> None:
         verb = cmd.partition(" ")[0].lower()
         # Anything else is the continuation of AUTH, and holds the password.
         if verb in _VERBS or verb in _AFTERWARDS:
             self._channels_verb = verb  # type: ignore[attr-defined]
+        captured = _current.get()
+        if verb in _GREETINGS and not args and captured is not None:
+            args = _own_name(self.sock, captured.deadline)
         putcmd(self, cmd, args)
 
-    def watched_getreply(self: smtplib.SMTP) -> tuple[int, bytes]:
-        code, text = getreply(self)
+    def watched_getreply(self: Any) -> tuple[int, bytes]:
         captured = _current.get()
         verb = getattr(self, "_channels_verb", "connect")
-        if captured is not None and verb not in _AFTERWARDS:
-            captured.evidence.append(SmtpReply(verb, code, text.decode("utf-8", "replace")))
+        if captured is None or verb in _AFTERWARDS:
+            return getreply(self)
+        decides = is_handed_over(captured.evidence)
+
+        def listen(line: bytes) -> None:
+            if decides:
+                # What becomes of the mail is known.
+                captured.deadline.shorten(_QUIT_SECONDS)
+
+        heard = self.file = Heard(self.file or self.sock.makefile("rb"), listen)
+        failure: Exception | None = None
+        try:
+            code, text = getreply(self)
+        except (smtplib.SMTPServerDisconnected, smtplib.SMTPResponseException) as error:
+            code, text, failure = -1, b"", error
+        finally:
+            if self.file is heard:
+                self.file = heard.file
+        if code == -1:
+            cut_code, cut_text = _cut_reply(heard.lines)
+            if cut_code >= 400 or (decides and cut_code > 0):
+                code, text, failure = cut_code, cut_text, None
+                # Nothing that follows tells more.
+                self._channels_is_over = True
+        if failure is not None:
+            raise failure
+        captured.evidence.append(SmtpReply(verb, code, text.decode("utf-8", "replace")))
+        if is_handed_over(captured.evidence):
+            captured.deadline.extend(MAIL_DATA_SECONDS)
+            self.sock.settimeout(MAIL_DATA_SECONDS)
         return code, text
 
     data = smtplib.SMTP.data
 
-    def patient_data(self: smtplib.SMTP, msg: Any) -> tuple[int, bytes]:
+    def timed_data(self: smtplib.SMTP, msg: Any) -> tuple[int, bytes]:
         captured, line = _current.get(), self.sock
         if captured is None or line is None:
             return data(self, msg)
-        captured.deadline.extend(MAIL_DATA_SECONDS)
         seconds = line.gettimeout()
-        line.settimeout(MAIL_DATA_SECONDS)
         try:
             return data(self, msg)
         finally:
@@ -285,7 +336,8 @@ def _wrap_smtplib() -> None:
             with contextlib.suppress(OSError):
                 line.settimeout(seconds)
 
-    smtplib.SMTP.data = patient_data  # type: ignore[method-assign]
+    smtplib.SMTP.__init__ = unnamed_start  # type: ignore[method-assign]
+    smtplib.SMTP.data = timed_data  # type: ignore[method-assign]
     smtplib.SMTP.putcmd = watched_putcmd  # type: ignore[method-assign]
     smtplib.SMTP.getreply = watched_getreply  # type: ignore[method-assign]
     for stage in ("connect", "starttls", "login", "sendmail"):
@@ -301,8 +353,26 @@ def _watched_step(stage: str, step: Callable[..., Any]) -> Callable[..., Any]:
             raise
         except Exception as error:
             captured = _current.get()
-            if captured is not None:
+            if captured is not None and not getattr(self, "_channels_is_over", False):
                 captured.evidence.append(Failure(stage, error))
             raise
 
     return watched
+
+
+def _cut_reply(lines: Sequence[bytes]) -> tuple[int, bytes]:
+    """Code and text of a reply's lines that came before it broke off; -1 where there is no code."""
+    code, texts = -1, []
+    for found in filter(None, map(_REPLY_LINE.match, lines)):
+        code = int(found[1])
+        texts.append(found[2].strip())
+    return code, b"\n".join(texts)
+
+
+def _own_name(connection: socket.socket | None, deadline: Deadline) -> str:
+    """What we call ourselves towards a mail server: our name, or else our address (RFC 5321)."""
+    name = own_name(min(OWN_NAME_SECONDS, deadline.left_seconds()))
+    if name or connection is None:
+        return name
+    address = str(connection.getsockname()[0]).partition("%")[0]
+    return f"[IPv6:{address}]" if connection.family == socket.AF_INET6 else f"[{address}]"

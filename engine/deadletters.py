@@ -7,7 +7,7 @@ is, such as one that is too large, is kept alone and holds up no other. What is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -66,7 +66,8 @@ class DeadLetterOffice:
         self._tried_id = 0
         self._anew_at = clock.monotonic()
         self._beat = (heartbeat or Heartbeat()).beat
-        self._is_refusing = False
+        # Why the topic began to take nothing; "" while it takes letters.
+        self._refusal = ""
         # Letters of an earlier run are sent on at the first retry.
         self._has_kept = producer is not None
         self._retry_at = clock.monotonic()
@@ -125,28 +126,32 @@ class DeadLetterOffice:
         if len(refused) < len(letters) or (kept and is_topic_open):
             # Some were taken, or others are worth a try: go on at once.
             self._retry_at = self._clock.monotonic()
-        if self._is_refusing and is_topic_open:
-            self._is_refusing = False
+        if self._refusal and is_topic_open:
+            self._refusal = ""
             log.info("dead_letters.accepted_again")
         self._has_kept = bool(kept) or self._tried_id > 0
 
     def _refused(
         self, producer: DeadLetterProducer, letters: Sequence[DeadLetter]
     ) -> Sequence[DeadLetter]:
-        if self._is_refusing:
+        if self._refusal:
+            self._log_refused({self._refusal: len(letters)})
             return letters
         try:
             producer.publish(letters, REFUSAL_SECONDS, self._is_over)
         except DeadLetterRefused as error:
             if len(error.own) < len(error.letters):
-                self._is_refusing = True
+                self._refusal = error.reason
                 self._retry_at = self._clock.monotonic() + RETRY_SECONDS
-            for reason, count in error.reasons.items():
-                self._repeats.write(
-                    ("dead_letters.refused", reason), _log_refused, {"reason": reason}, count
-                )
+            self._log_refused(error.reasons)
             return error.letters
         return ()
+
+    def _log_refused(self, reasons: Mapping[str, int]) -> None:
+        for reason, count in reasons.items():
+            self._repeats.write(
+                ("dead_letters.refused", reason), _log_refused, {"reason": reason}, count
+            )
 
     def _is_over(self) -> bool:
         # Asked again and again while a topic that refuses is waited for: that is no hanging.
@@ -176,13 +181,7 @@ class DeadLetterOffice:
             log.debug("dead_letters.postponed", error=str(error))
             return
         if dropped:
-            self._metrics.dead_letters_dropped.labels("size").inc(dropped)
-            log.error(
-                "dead_letters.dropped",
-                reason="size",
-                letters=dropped,
-                remedy="see why their topic does not take them, or raise DLQ_KEEP",
-            )
+            note_dropped(self._metrics, "size", dropped)
 
     def _tell(self, letter: DeadLetter) -> None:
         record = letter.record
@@ -201,6 +200,17 @@ class DeadLetterOffice:
         self._repeats.write(reason, _log_dead, facts, 1)
 
 
+def note_dropped(metrics: Metrics, reason: str, count: int) -> None:
+    """Count and log letters that the store gave up for their `size` or `age`; from any thread."""
+    metrics.dead_letters_dropped.labels(reason).inc(count)
+    log.error(
+        "dead_letters.dropped",
+        reason=reason,
+        letters=count,
+        remedy="see why their topic does not take them, or raise DLQ_KEEP",
+    )
+
+
 def _log_dead(*, count: int, **facts: object) -> None:
     log.warning("record.dead", count=count, **facts)
 
@@ -210,8 +220,8 @@ def _log_refused(*, count: int, reason: str) -> None:
         "dead_letters.refused",
         letters=count,
         reason=reason,
-        remedy="they are kept in the store: permit the topic; raise its max.message.bytes where "
-        "they are too large",
+        remedy="they are kept in the store: create or permit the topic; raise its "
+        "max.message.bytes where they are too large; correct a schema that they don't fit",
     )
 
 

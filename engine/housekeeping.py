@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from engine.deadletters import note_dropped
 from engine.errors import StoreError
 from engine.heartbeat import Heartbeat
 from engine.metrics import Metrics
@@ -75,13 +76,7 @@ class Housekeeper:
         now_us = self._store.begin_sweep()
         before_us = now_us - round(self._letter_seconds * 1e6)
         if dropped := self._store.drop_dead_letters_before(before_us):
-            self._metrics.dead_letters_dropped.labels("age").inc(dropped)
-            log.error(
-                "dead_letters.dropped",
-                reason="age",
-                letters=dropped,
-                remedy="see why their topic does not take them, or raise DLQ_KEEP",
-            )
+            note_dropped(self._metrics, "age", dropped)
         while self._store.sweep(
             self._retention_seconds, self.longest_cooldown_seconds, now_us=now_us
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from tests.support.broker_choice import choose_broker
 from tests.support.certificates import Certificates
 from tests.support.http_receiver import HttpReceiver
-from tests.support.kafka import Broker, RealKafka, describe, is_required
+from tests.support.kafka import STRICT, Broker, RealKafka, describe, is_required
 from tests.support.kafka_jars import KafkaUnavailableError, missing_tool
 from tests.support.services import Services
 from tests.support.shared_kafka import SharedKafka, shared_address
@@ -19,7 +20,8 @@ from tests.support.smtp_receiver import SmtpReceiver
 # Fixtures that are a server or its client; the last three are those of tests/unit/stream.
 SERVERS = frozenset(
     {
-        *("broker", "own_kafka", "services", "http_receiver", "https_receiver", "smtp_receiver"),
+        *("broker", "own_kafka", "strict_kafka", "services"),
+        *("http_receiver", "https_receiver", "smtp_receiver"),
         *("kafka", "cluster", "consumers"),
     }
 )
@@ -72,10 +74,23 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
 @pytest.fixture
 def own_kafka() -> Iterator[RealKafka]:
     """A real Kafka for one test, to be stopped, killed and frozen."""
+    with _real_kafka() as kafka:
+        yield kafka
+
+
+@pytest.fixture(scope="module")
+def strict_kafka() -> Iterator[RealKafka]:
+    """A real Kafka in which access can be denied, and topics are made by nobody but a test."""
+    with _real_kafka(STRICT) as kafka:
+        yield kafka
+
+
+@contextlib.contextmanager
+def _real_kafka(properties: str = "") -> Iterator[RealKafka]:
     if (reason := missing_tool()) and not is_required():
         pytest.skip(f"needs a real Kafka: {reason}")
     try:
-        kafka = RealKafka()
+        kafka = RealKafka(properties)
     except KafkaUnavailableError as error:
         if is_required():
             raise

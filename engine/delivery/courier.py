@@ -79,16 +79,38 @@ class Courier:
             self._settle(task, attempt)
 
     def _attempt(self, task: Task, retrying: Retrying) -> Attempt | None:
-        if not self._lane.resume(task):
-            return None
-        if retrying.statistics["attempt_number"] > 1:
-            self._metrics.notification_retries.labels(self._lane.channel).inc()
-        outcome = self._send(task.delivery)
-        if outcome.status not in _FAILED:
-            return Attempt(outcome, is_retryable=False)
-        self._count_failure(outcome)
-        seems_own_fault = self._lane.note_failed(task, outcome)
-        return Attempt(outcome, outcome.status is Status.UNAVAILABLE or seems_own_fault)
+        """One try; None when the task is interrupted, or goes back to wait for a pause's end."""
+        is_retry = retrying.statistics["attempt_number"] > 1
+        while self._lane.resume(task):
+            outcome = self._send(task.delivery)
+            if outcome.is_unsent:
+                # A retry keeps its place and its count; others are chosen anew after the pause.
+                if self._pause(task, outcome) and is_retry:
+                    continue
+                return None
+            if is_retry:
+                self._metrics.notification_retries.labels(self._lane.channel).inc()
+            if outcome.status not in _FAILED:
+                return Attempt(outcome, is_retryable=False)
+            self._count_failure(outcome)
+            seems_own_fault = self._lane.note_failed(task, outcome)
+            return Attempt(outcome, outcome.status is Status.UNAVAILABLE or seems_own_fault)
+        return None
+
+    def _pause(self, task: Task, outcome: Outcome) -> bool:
+        """Let the target rest, or hold it where its pauses take too long; whether it rests."""
+        lane, seconds = self._lane, outcome.retry_after_seconds or 0.0
+        if not lane.pause(task, seconds):
+            self._hold(task, outcome)
+            return False
+        log.info(
+            "target.paused",
+            channel=lane.channel,
+            target_id=lane.target_id,
+            seconds=round(seconds, 1),
+            detail=outcome.detail,
+        )
+        return True
 
     def _send(self, delivery: Delivery) -> Outcome:
         lane, alert = self._lane, delivery.alert
@@ -96,10 +118,14 @@ class Courier:
         with lane.outlet.borrow() as target:
             self._reach("send")
             started = self._timing.monotonic()
-            if read_at is not None:
-                self._metrics.alert_latency.observe(max(0.0, started - read_at))
             outcome = target.send(alert, f"{alert.alert_id}-{delivery.delivery_id}")
             self._reach("sent")
+        if outcome.is_unsent:
+            if read_at is not None:
+                lane.read_times.note({alert.alert_id: read_at})
+            return outcome
+        if read_at is not None:
+            self._metrics.alert_latency.observe(max(0.0, started - read_at))
         seconds = self._timing.monotonic() - started
         self._metrics.notification_send_time.labels(lane.channel).observe(seconds)
         return outcome

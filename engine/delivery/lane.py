@@ -54,6 +54,8 @@ class Lane:
         self._due = 0
         self._probing = False
         self._not_before = 0.0
+        # So long the target has asked to be left alone since it last answered.
+        self._paused_seconds = 0.0
         self._threads = 0
         self._idle = 0
 
@@ -84,7 +86,7 @@ class Lane:
         """Somebody changed something: look for deliveries and probe a held target at once."""
         with self._changed:
             self._standing.rouse(self._timing.monotonic())
-            self._not_before = 0.0
+            self._not_before = self._paused_seconds = 0.0
             self._look_again()
 
     def restore(self, hold: Hold) -> bool:
@@ -168,12 +170,26 @@ class Lane:
             self._sending.add(task.delivery_id)
             return True
 
+    def pause(self, task: Task, seconds: float) -> bool:
+        """The task was not sent, since its target asks all deliveries to wait so many seconds.
+
+        False where the target has asked for too long since it last answered, and is to be held.
+        """
+        with self._changed:
+            self._paused_seconds += seconds
+            if self._paused_seconds > self._policy.longest_wait_seconds:
+                return False
+            self._not_before = max(self._not_before, self._timing.monotonic() + seconds)
+            self._sending.discard(task.delivery_id)
+            return True
+
     def note_failed(self, task: Task, outcome: Outcome) -> bool:
         """The task's try failed; whether that seems to be the message's own fault.
 
         If it does not, a `Retry-After` is asked of all deliveries.
         """
         with self._changed:
+            self._paused_seconds = 0.0
             self._standing.note_failed(task.delivery_id)
             if self._standing.is_suspect(task.delivery_id):
                 return True
@@ -196,7 +212,7 @@ class Lane:
             now = self._timing.monotonic()
             self._standing.begin_outage(hold, outcome, failed, now, self._policy)
             self._interrupt.set()
-            self._not_before = 0.0
+            self._not_before = self._paused_seconds = 0.0
             self._queue.reset()
             self._staff()
             self._changed.notify_all()
@@ -214,6 +230,7 @@ class Lane:
         `is_answered`: the target took or refused it, which shows that the channel works.
         """
         with self._changed:
+            self._paused_seconds = 0.0
             self._queue.settle(task.delivery_id)
             self._standing.note_done(task.delivery_id, is_sent=is_sent)
             if not is_answered or self._standing.outage is None:

@@ -18,6 +18,7 @@ from engine.schema.engine_fields import (
 from engine.schema.event_schema import TIME_VARIABLE, EventSchema, Reader, load_event_schema
 from engine.schema.field_type import FieldType, Kind, is_instant
 from engine.schema.promises import BrokenPromise
+from engine.schema.record_writer import RecordWriter
 
 __all__ = [
     "CAMERA_ID",
@@ -35,6 +36,7 @@ __all__ = [
     "FieldType",
     "Kind",
     "Reader",
+    "RecordWriter",
     "instant_text",
     "is_instant",
     "load_event_schema",

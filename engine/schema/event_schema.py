@@ -1,6 +1,6 @@
 """One event schema: the variables of its rules, and readers of what writers wrote.
 
-The only module that touches fastavro, and free of Kafka: it takes the body after the wire header.
+Free of Kafka: it takes the body after the wire header.
 """
 
 from __future__ import annotations

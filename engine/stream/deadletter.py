@@ -12,15 +12,22 @@ from typing import Any, Final
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.schema_registry import Schema
 from confluent_kafka.schema_registry.error import SchemaRegistryError
-from confluent_kafka.serialization import MessageField, SerializationContext
 
-from engine.errors import AlertEngineError, SchemaError
+from engine.errors import AlertEngineError, RegistryUnavailableError, SchemaError
+from engine.schema import RecordWriter
 from engine.settings import Settings
+from engine.stream.framing import framed
 from engine.stream.letter import DeadLetter, DeadLetterType, recover, to_message
 from engine.stream.options import check_producer_options, producer_options, redact
-from engine.stream.registry import ANEW_SECONDS, Redaction, explain, registry_client
+from engine.stream.registry import (
+    ANEW_SECONDS,
+    MAX_SCHEMA_ID,
+    Redaction,
+    explain,
+    registry_client,
+)
 from engine.stream.registry_call import DEADLINE_SECONDS, NO_WHOLE_ANSWER, RegistryCall
 
 __all__ = [
@@ -54,8 +61,9 @@ class DeadLetterRefused(AlertEngineError):  # noqa: N818 - what happened, not a 
     """The dead-letter topic did not take these letters; the broker acknowledged all others.
 
     A letter may have arrived all the same, when its acknowledgement was lost. `own` are those that
-    are refused for what they are, such as too large ones; the topic takes others. `reasons` counts
-    the letters of each reason.
+    are refused for what they are, such as too large ones or ones that don't fit the schema; the
+    topic takes others. `reason` is why it does not take the rest, where there is one; `reasons`
+    counts the letters of each reason.
     """
 
     code = "dead-letter-refused"
@@ -89,18 +97,16 @@ class DeadLetterProducer:
         options = settings.schema_registry_options.reveal()
         self._redact = Redaction(url, options)
         self._registry = registry_client(url, options)
-        self._context = SerializationContext(settings.dlq_topic, MessageField.VALUE)
+        # None until the registry has given it.
+        self._schema_id: int | None = None
+        self._renew_at = math.inf
         path = settings.dlq_schema_path
         try:
-            # Else the registry is asked for names of subjects that it may not know of.
-            conf = {"subject.name.strategy.type": "TOPIC"}
             text = path.read_text(encoding="utf-8")
-            self._make_serializer = partial(AvroSerializer, self._registry, text, conf=conf)
-            self._serialize = self._make_serializer()
-            # It remembers the schema's id for ever, so it is made anew then.
-            self._renew_at = math.inf
-        except (OSError, ValueError, TypeError, LookupError) as error:
+            self._writer = RecordWriter(text)
+        except (OSError, ValueError, SchemaError) as error:
             raise SchemaError(f"{path}: {error}") from error
+        self._schema = Schema(text, "AVRO")
         self._producer: Producer | None = None
         self._trouble = ""
 
@@ -114,8 +120,7 @@ class DeadLetterProducer:
 
         Raises DeadLetterRefused with those that it has not, after `timeout_seconds` at most, and
         soon after `is_over` turns true; a registry that is away is waited for five seconds of them.
-        The registry is asked for the schema's id once in `ANEW_SECONDS`: it may have given a wrong
-        one, or another since. While it is away, the id that is known holds.
+        A letter that can't be written costs the others nothing.
         """
         if not letters:
             return
@@ -125,42 +130,50 @@ class DeadLetterProducer:
             return self._timer() >= deadline or is_over()
 
         self._trouble = ""
-        values = self._values(letters, is_late)
+        values, misfits = self._values(letters, self._id(letters, is_late))
         answers: dict[int, KafkaError | None] = {}
         producer = self._opened()
-        for number, (letter, value) in enumerate(zip(letters, values, strict=True)):
-            self._produce(producer, number, letter, value, answers, is_late)
-        while len(answers) < len(letters) and not is_late():
+        for number, value in values.items():
+            self._produce(producer, number, letters[number], value, answers, is_late)
+        while len(answers) < len(values) and not is_late():
             producer.poll(_WAIT_SECONDS)
-        if len(letters) > 1:
+        if len(values) > 1:
             # The limit is on what travels together: a large letter takes small ones with it.
             for number in [each for each, error in answers.items() if _is_too_large(error)]:
                 del answers[number]
                 self._produce(producer, number, letters[number], values[number], answers, is_late)
                 while number not in answers and not is_late():
                     producer.poll(_WAIT_SECONDS)
-        if len(answers) < len(letters):
+        if len(answers) < len(values):
             self._discard()
-        self._check(letters, answers)
+        self._check(letters, answers, misfits)
 
     def _check(
-        self, letters: Sequence[DeadLetter], answers: Mapping[int, KafkaError | None]
+        self,
+        letters: Sequence[DeadLetter],
+        answers: Mapping[int, KafkaError | None],
+        misfits: Mapping[int, str],
     ) -> None:
         """DeadLetterRefused unless every letter was acknowledged."""
         silence = self._trouble or "no acknowledgement"
         refused, own = [], []
         reasons: Counter[str] = Counter()
+        of_the_topic = ""
         for number, letter in enumerate(letters):
             error = answers.get(number)
             if number in answers and error is None:
                 continue
             refused.append(letter)
-            reasons[redact(error.str() if error else silence, self._settings)] += 1
-            if error is not None and error.code() in _OF_THE_LETTER:
+            told = misfits.get(number) or (error.str() if error else silence)
+            reason = redact(told, self._settings)
+            reasons[reason] += 1
+            if number in misfits or (error is not None and error.code() in _OF_THE_LETTER):
                 own.append(letter)
+            else:
+                of_the_topic = of_the_topic or reason
         if refused:
-            answered = next((each.str() for each in answers.values() if each), silence)
-            raise DeadLetterRefused(refused, redact(answered, self._settings), own, reasons)
+            reason = of_the_topic or next(iter(reasons))
+            raise DeadLetterRefused(refused, reason, own, reasons)
 
     def close(self) -> None:
         """Drop the connections."""
@@ -168,54 +181,49 @@ class DeadLetterProducer:
         self._registry.close()
 
     def _values(
-        self, letters: Sequence[DeadLetter], is_late: Callable[[], bool]
-    ) -> list[bytes | None]:
+        self, letters: Sequence[DeadLetter], schema_id: int
+    ) -> tuple[dict[int, bytes], dict[int, str]]:
+        """What is sent of the letters, and why some can't be written, by their numbers."""
         group_id, now = self._settings.kafka_group_id, datetime.now(UTC)
-        messages = [to_message(letter, group_id, now) for letter in letters]
-        if self._timer() >= self._renew_at:
-            self._renew_id(messages[0], is_late)
-        deadline = self._timer() + DEADLINE_SECONDS
-        reason = ""
-        while True:
-            # The serializer asks the registry for the schema's id the first time.
-            call = RegistryCall(
-                lambda: [self._serialize(message, self._context) for message in messages]
-            )
-            if not self._await(call, deadline, is_late):
-                raise DeadLetterRefused(letters, reason or NO_WHOLE_ANSWER)
+        values: dict[int, bytes] = {}
+        misfits: dict[int, str] = {}
+        for number, letter in enumerate(letters):
             try:
-                values = call.result()
-                self._renew_at = min(self._renew_at, self._timer() + ANEW_SECONDS)
-                return values
-            except SchemaRegistryError as error:
-                is_final = error.http_status_code in _FINAL_STATUS
-                reason = self._redact(explain(error))
-            # The client lets its HTTP library's errors through; their texts may hold the address.
-            except Exception as error:  # noqa: BLE001
-                is_final = False
-                reason = self._redact(explain(error))
-                # An answer without an id would be kept for ever, by both.
-                self._registry.clear_caches()  # type: ignore[no-untyped-call]
-                self._serialize = self._make_serializer()
-            if is_final or self._timer() >= deadline or is_late():
-                raise DeadLetterRefused(letters, reason)
-            self._opened().poll(_WAIT_SECONDS)
+                body = self._writer.write(to_message(letter, group_id, now))
+                values[number] = framed(schema_id, body)
+            except SchemaError as error:
+                misfits[number] = f"{self._settings.dlq_schema_path.name}: {error}"
+        return values, misfits
 
-    def _renew_id(self, message: Mapping[str, object], is_late: Callable[[], bool]) -> None:
-        """Ask the registry for the schema's id again; what it does not answer changes nothing."""
-        self._renew_at = self._timer() + ANEW_SECONDS
+    def _id(self, letters: Sequence[DeadLetter], is_late: Callable[[], bool]) -> int:
+        """The id of the schema, which the registry is asked for once in `ANEW_SECONDS`.
+
+        It may have given a wrong one, or another since. While it is away, the id that is known
+        holds. DeadLetterRefused for all `letters` while none is known.
+        """
+        if self._schema_id is None:
+            self._schema_id = self._ask_for_id(letters, is_late)
+            self._renew_at = self._timer() + ANEW_SECONDS
+        elif self._timer() >= self._renew_at:
+            self._renew_at = self._timer() + ANEW_SECONDS
+            self._schema_id = self._renewed_id(self._schema_id, is_late)
+        return self._schema_id
+
+    def _renewed_id(self, known: int, is_late: Callable[[], bool]) -> int:
         self._registry.clear_caches()  # type: ignore[no-untyped-call]
-        fresh = self._make_serializer()
-        call = RegistryCall(lambda: fresh(message, self._context))
+        call = self._register()
         if not self._await(call, self._timer() + _RENEW_SECONDS, is_late):
-            return
+            return known
         try:
-            call.result()
+            return _checked_id(call.result())
         # Whatever it is: the id that is known was the registry's own.
         except Exception as error:  # noqa: BLE001
             log.debug("dead_letters.id_not_renewed", error=self._redact(explain(error)))
-        else:
-            self._serialize = fresh
+            return known
+
+    def _register(self) -> RegistryCall[int]:
+        subject = f"{self._settings.dlq_topic}-value"
+        return RegistryCall(lambda: self._registry.register_schema(subject, self._schema))
 
     def _await(self, call: RegistryCall[Any], deadline: float, is_late: Callable[[], bool]) -> bool:
         """Whether the call is over in time; else it is ended. The producer is served meanwhile."""
@@ -226,12 +234,38 @@ class DeadLetterProducer:
             self._opened().poll(0)
         return True
 
+    def _ask_for_id(self, letters: Sequence[DeadLetter], is_late: Callable[[], bool]) -> int:
+        """The id of the schema, which the registry is asked for until it gives one.
+
+        DeadLetterRefused for all `letters` once it has refused, or after five seconds.
+        """
+        deadline = self._timer() + DEADLINE_SECONDS
+        reason = ""
+        while True:
+            call = self._register()
+            if not self._await(call, deadline, is_late):
+                raise DeadLetterRefused(letters, reason or NO_WHOLE_ANSWER)
+            is_final = False
+            try:
+                return _checked_id(call.result())
+            except SchemaRegistryError as error:
+                is_final = error.http_status_code in _FINAL_STATUS
+                reason = self._redact(explain(error))
+            # The client lets its HTTP library's errors through; their texts may hold the address.
+            except Exception as error:  # noqa: BLE001
+                reason = self._redact(explain(error))
+                # The client keeps an answer without an id for ever.
+                self._registry.clear_caches()  # type: ignore[no-untyped-call]
+            if is_final or self._timer() >= deadline or is_late():
+                raise DeadLetterRefused(letters, reason)
+            self._opened().poll(_WAIT_SECONDS)
+
     def _produce(
         self,
         producer: Producer,
         number: int,
         letter: DeadLetter,
-        value: bytes | None,
+        value: bytes,
         answers: dict[int, KafkaError | None],
         is_late: Callable[[], bool],
     ) -> None:
@@ -264,6 +298,13 @@ class DeadLetterProducer:
 
     def _on_error(self, error: KafkaError) -> None:
         self._trouble = error.str()
+
+
+def _checked_id(answer: object) -> int:
+    """The id that the registry gave; RegistryUnavailableError for any other answer."""
+    if isinstance(answer, int) and 0 <= answer <= MAX_SCHEMA_ID:
+        return answer
+    raise RegistryUnavailableError("the schema registry gave no id of the dead letters' schema")
 
 
 def _is_too_large(error: KafkaError | None) -> bool:

@@ -53,6 +53,11 @@ _OTHER_HEADERS: Final = {
 _AZURE: Final = b"avro/binary+"
 
 
+def framed(schema_id: int, body: bytes) -> bytes:
+    """The body with the id of its schema in front of it, a Java int of 0 or more."""
+    return b"\0" + schema_id.to_bytes(ID_BYTES - 1, "big") + body
+
+
 def header_mark(headers: Headers) -> bytes | None:
     """What the first header for the value's schema holds; None where there is none."""
     for name, value in headers:

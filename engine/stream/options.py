@@ -43,6 +43,8 @@ _PRODUCER: Final[Mapping[str, Any]] = {
     "message.max.bytes": 100_000_000,
     # Large messages travel alone, so that one that is too large takes no other with it.
     "batch.size": 262_144,
+    # A topic that is not there is told before the letters' wait is over.
+    "topic.metadata.propagation.max.ms": 10_000,
 }
 _ACKNOWLEDGED: Final = "a dead letter counts once every replica has it, remove it"
 _STATISTICS: Final = "statistics.interval.ms"

@@ -40,7 +40,7 @@ _MAX_KNOWN: Final = 10_000
 _MAX_UNREAD: Final = 256
 _NO_ANSWER_YET: Final = "the schema registry has not answered yet"
 # Ids are Java ints. A registry that is asked for more answers that there is no such address.
-_MAX_SCHEMA_ID: Final = 2**31 - 1
+MAX_SCHEMA_ID: Final = 2**31 - 1
 # No such subject, version, schema: what only a registry that has looked says.
 _NOT_FOUND: Final = frozenset({40401, 40402, 40403})
 _NO_SUCH_ADDRESS: Final = frozenset({404, 405})
@@ -156,7 +156,7 @@ class SchemaRegistry:
         known = self._known.get(name)
         if known is not None and isinstance(known.answer, WriterSchema):
             return known.answer
-        if isinstance(name, int) and not 0 <= name <= _MAX_SCHEMA_ID:
+        if isinstance(name, int) and not 0 <= name <= MAX_SCHEMA_ID:
             raise UnknownSchemaError(f"no schema can have the id {name}")
         if known is None or self._is_due(known, _seconds_to_believe(known.answer)):
             known = self._renew(name)

@@ -1,8 +1,7 @@
-"""The installed command on a real Kafka: transactions, `latest`, large letters, odd timestamps."""
+"""The installed command on a real Kafka: transactions, `latest`, odd timestamps."""
 
 from __future__ import annotations
 
-import os
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -10,14 +9,11 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from engine.stream.publisher import EventPublisher
 from tests.support.engine_process import EngineProcess
 from tests.support.gate import is_about, open_gate
 from tests.support.kafka import Broker
-from tests.support.offsets import unread
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA
 from tests.support.stream import Publisher, unique
@@ -90,27 +86,6 @@ def await_offsets(servers: str, group: str, topic: str) -> None:
     while any(each.offset < 0 for each in consumer.committed(places, 10.0)):
         assert time.monotonic() < deadline
     consumer.close()
-
-
-def test_letters_that_are_too_large_hold_up_neither_events_nor_other_letters(
-    real: Broker, tmp_path: Path
-) -> None:
-    servers = real.bootstrap_servers
-    with open_gate(real, tmp_path) as gate:
-        topic = NewTopic(gate.site.dlq_topic, 1, 1, config={"max.message.bytes": "4000"})
-        admin = AdminClient({"bootstrap.servers": servers})
-        admin.create_topics([topic])[gate.site.dlq_topic].result(30.0)
-        with gate.site.start() as engine:
-            for _ in range(3):
-                Publisher(servers).publish(gate.site.topic, os.urandom(20_000), b"no event")
-            engine.wait_ready()
-            name = "alert_engine_dead_letters_total"
-            engine.wait_for_metric(name, 6, error_type="SCHEMA_VALIDATION")
-            gate.await_plates(gate.see())
-            gate.site.await_consumed()
-            assert unread(servers, unique("nobody"), gate.site.dlq_topic) == 3, engine.output
-            engine.wait_for_line("max.message.bytes", timeout_seconds=PATIENCE_SECONDS)
-            assert engine.stop(STOP_SECONDS) == 0
 
 
 @pytest.mark.parametrize(

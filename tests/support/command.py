@@ -44,6 +44,7 @@ def alert_engine(
     A start of Python costs more than most commands. Not for `run` and `demo`, which take over the
     streams and signals of their process.
     """
+    assert not {"run", "demo"} & {*arguments}, "alert_engine_process() is for these"
     stdout, stderr = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="\n") for _ in range(2))
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(stdout), redirect_stderr(stderr):
         seen = _environment(variables)

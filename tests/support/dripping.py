@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -18,11 +19,12 @@ Manner = Callable[["Conversation"], object]
 
 
 class Conversation:
-    """One connection. `sent_bytes` is what was written to it so far."""
+    """One connection. `sent_bytes` is what was written to it so far, `heard` what was read."""
 
     def __init__(self, connection: socket.socket, ended: threading.Event) -> None:
         self.connection = connection
         self.sent_bytes = 0
+        self.heard = b""
         self.ended = ended
 
     def say(self, text: bytes) -> None:
@@ -35,12 +37,15 @@ class Conversation:
         heard = b""
         while not heard.endswith(ends) and (some := self.connection.recv(65_536)):
             heard += some
+            self.heard += some
         return heard
 
     def drip(self, text: bytes) -> None:
         """Write the text again and again, a byte at a time."""
-        while not self.ended.wait(DRIP_SECONDS):
-            self.say(text[self.sent_bytes % len(text) :][:1])
+        for byte in itertools.cycle(text):
+            if self.ended.wait(DRIP_SECONDS):
+                return
+            self.say(bytes([byte]))
 
     def pour(self, text: bytes) -> None:
         """Write the text again and again, as fast as it is taken."""

@@ -17,6 +17,13 @@ from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+)
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from tests.support.http_receiver import LOOPBACK
@@ -49,6 +56,12 @@ group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 broker.heartbeat.interval.ms=250
 broker.session.timeout.ms=1500
+"""
+#: Nobody makes a topic by asking for it, and access can be denied: see `deny_writes`.
+STRICT = """\
+auto.create.topics.enable=false
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=true
 """
 
 
@@ -107,6 +120,29 @@ def await_answer(
             return
 
 
+def deny_writes(bootstrap_servers: str, topic: str) -> None:
+    """Let nobody write to the topic of a `STRICT` broker, and all else be allowed."""
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    rules = [
+        AclBinding(*_everyone(topic), AclOperation.ALL, AclPermissionType.ALLOW),
+        AclBinding(*_everyone(topic), AclOperation.WRITE, AclPermissionType.DENY),
+    ]
+    for done in admin.create_acls(rules).values():
+        done.result(TOPIC_SECONDS)
+
+
+def permit_writes(bootstrap_servers: str, topic: str) -> None:
+    """Take `deny_writes` back."""
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    rule = AclBindingFilter(*_everyone(topic), AclOperation.WRITE, AclPermissionType.DENY)
+    for done in admin.delete_acls([rule]).values():
+        done.result(TOPIC_SECONDS)
+
+
+def _everyone(topic: str) -> tuple[ResourceType, str, ResourcePatternType, str, str]:
+    return ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:*", "*"
+
+
 class GivenKafka:
     """A broker that runs already, at an address."""
 
@@ -129,24 +165,26 @@ class RealKafka:
 
     is_real = True
 
-    def __init__(self) -> None:
+    def __init__(self, properties: str = "") -> None:
+        """`properties` are lines for the end of its file: of a name, the last line counts."""
         self._jars = fetch()
         self._folder = tempfile.TemporaryDirectory(prefix="kafka-")
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.bootstrap_servers = f"{LOOPBACK}:{self.port}"
         self._properties = Path(self._folder.name) / "server.properties"
-        self._data = Path(self._folder.name) / "data"
         self._log = Path(self._folder.name) / "server.log"
         self._properties.write_text(
             PROPERTIES.format(
                 host=LOOPBACK,
                 port=self.port,
                 controller_port=free_port(),
-                data=self._data,
+                data=Path(self._folder.name) / "data",
                 partitions=PARTITIONS,
             )
+            + properties
         )
+        self._format()
 
     @property
     def log(self) -> str:
@@ -162,8 +200,6 @@ class RealKafka:
 
     def launch(self) -> None:
         """Start, without waiting until it answers."""
-        if not self._data.exists():
-            self._format()
         with self._log.open("ab") as log:
             self._process = self._java("kafka.Kafka", str(self._properties), log=log)
 

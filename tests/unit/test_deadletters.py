@@ -22,6 +22,7 @@ from engine.stream.consumer import Consumer
 from engine.stream.deadletter import DeadLetter, DeadLetterProducer, DeadLetterType
 from engine.stream.record import Record
 from engine.stream.registry_server import RegistryServer
+from tests.support.dlq_schema import schema_without
 from tests.support.mock_cluster import PRODUCE, MockCluster
 from tests.support.stream import read, stream_settings
 from tests.unit.manual_time import ManualTime
@@ -230,6 +231,48 @@ def test_what_was_too_large_is_sent_on_once_the_topic_takes_it(
     larger.office.retry()
     larger.producer.close()
     assert kept(store) == []
+
+
+def test_letters_that_can_not_be_written_delay_no_others_in_any_batch(
+    settings: Settings, store: Store, tmp_path: Path
+) -> None:
+    schema_without("BUSINESS_LOGIC", tmp_path)
+    desk = Office(dataclasses.replace(settings, schemas_path=tmp_path), store)
+    misfits = [
+        dataclasses.replace(letter(b"%04d" % number), error_type=DeadLetterType.BUSINESS_LOGIC)
+        for number in range(RETRY_LETTERS + 20)
+    ]
+    with structlog.testing.capture_logs() as logs:
+        desk.office.send([misfits[0], letter(b"one"), *misfits[1:100]])
+        desk.office.send([*misfits[100:], letter(b"two"), letter(b"three")])
+        store.keep_dead_letters([_behind()])
+        for _ in range(4):
+            desk.time.seconds += RETRY_SECONDS
+            desk.office.retry()
+    desk.producer.close()
+    assert kept(store) == [each.record.value for each in misfits]
+    assert sorted(_recovered(settings, 4)) == [b"behind", b"one", b"three", b"two"]
+    refused = [line for line in logs if line["event"] == "dead_letters.refused"]
+    assert [line["letters"] for line in refused] == [100, 20]
+    assert "DLQMessage.error_type" in refused[0]["reason"]
+
+
+def test_letters_that_go_straight_to_the_store_are_counted_with_why(
+    settings: Settings, store: Store, registry: RegistryServer
+) -> None:
+    registry.available = False
+    desk = Office(settings, store)
+    desk.stopping.set()
+    with structlog.testing.capture_logs() as logs:
+        desk.office.send([letter(b"one")])
+        for number in range(8):
+            desk.office.send([letter(b"a%d" % number), letter(b"b%d" % number)])
+        desk.time.seconds = REPEAT_SECONDS
+        desk.office.retry()
+    desk.producer.close()
+    refused = [line for line in logs if line["event"] == "dead_letters.refused"]
+    assert [line["letters"] for line in refused] == [1, 16]
+    assert len({line["reason"] for line in refused}) == 1
 
 
 @pytest.mark.parametrize(

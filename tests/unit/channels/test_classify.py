@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from channels.alert import SENT, Reason, Status
 from channels.classify import classify
-from channels.wire import Evidence, Failure, HttpReply, SmtpReply
+from channels.wire import Evidence, Failure, HttpReply, PauseError, SmtpReply
 
 
 def test_what_the_plugin_took_for_a_success_is_sent() -> None:
@@ -32,3 +32,21 @@ def test_last_evidence_decides() -> None:
     ]  # fmt: skip
     for evidence, reason in cases:
         assert classify(False, evidence).reason is reason
+
+
+def test_a_pause_is_unsent_where_no_request_can_have_carried_the_message() -> None:
+    pause = Failure("plugin", PauseError(7.0))
+    cases: list[tuple[list[Evidence], bool]] = [
+        ([pause], True),
+        ([HttpReply(200), HttpReply(429), pause], True),
+        ([HttpReply(429, has_message=True), pause], False),
+        ([HttpReply(200, has_message=True), HttpReply(429), pause], False),
+        ([Failure("http", TimeoutError()), pause], False),
+        ([Failure("plugin", ValueError())], False),
+        ([HttpReply(429, retry_after_seconds=7.0)], False),
+    ]
+    for evidence, is_unsent in cases:
+        assert classify(False, evidence).is_unsent is is_unsent
+    outcome = classify(False, [pause])
+    assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.RATE_LIMITED)
+    assert outcome.retry_after_seconds == 7.0

@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from apprise.plugins.custom_json import NotifyJSON
+from requests.adapters import HTTPAdapter
 
 from channels.alert import SENT, Outcome, Reason, Status, Target
 from channels.deadline import MAX_RECEIVED_BYTES, OutOfTimeError, _bounded_look_up, within
@@ -19,18 +21,22 @@ from channels.plugins import make_plugin, plugin_class, read_url
 from channels.render import Style
 from channels.spec import url_targets
 from channels.target import AppriseTarget
+from channels.wire import Failure, PauseError, capture
 from tests.conftest import SMTP_PASSWORD, SMTP_USERNAME
 from tests.support.answers import Answer
 from tests.support.dripping import Conversation, DrippingServer, Manner, http, url
 from tests.support.http_receiver import LOOPBACK, HttpReceiver
 from tests.support.smtp_receiver import SmtpReceiver
-from tests.unit.channels.samples import alert
+from tests.unit.channels.samples import alert, set_environment
 
 pytestmark = pytest.mark.waits
 
 SECONDS = 0.4
+#: For a send that has something to read first, on a busy machine too.
+PLENTY_SECONDS = 1.0
 OUT_OF_TIME = (Status.UNAVAILABLE, Reason.TIMEOUT)
 ENDLESS = (Status.UNAVAILABLE, Reason.CONNECTION)
+SENT_FOR = (Status.SENT, Reason.OK)
 OK = b"HTTP/1.1 200 OK\r\n"
 HEADERS = OK + b"Content-Length: 1000000000\r\n\r\n"
 FAILED = HEADERS.replace(b"200 OK", b"503 No")
@@ -60,8 +66,8 @@ def target_of(address: str, seconds: float = SECONDS) -> Target:
     return target
 
 
-def sent(server: DrippingServer, scheme: str) -> Outcome:
-    target = target_of(url(server, scheme))
+def sent(server: DrippingServer, scheme: str, seconds: float = SECONDS) -> Outcome:
+    target = target_of(url(server, scheme), seconds)
     try:
         return target.send(alert(), "key")
     finally:
@@ -76,14 +82,26 @@ def sent(server: DrippingServer, scheme: str) -> Outcome:
     ("manner", "expected"),
     [
         (http(then=[OK]), OUT_OF_TIME),
-        (http(OK, then=[b"X-Drop: by drop\r\n"]), OUT_OF_TIME),
+        (http(OK, then=[b"X-Drop: by drop\r\n"]), (Status.SENT, None)),
         (http(b"HTTP/1.1 100 Continue\r\n\r\n" * 3), OUT_OF_TIME),
+        (http(b"HTTP/1.1 103 Early Hints\r\n", then=[b"X-Drop: by drop\r\n"]), OUT_OF_TIME),
+        (http(b"HTTP/1.1 101 Switching\r\n", then=[b"X-Drop: by drop\r\n"]), OUT_OF_TIME),
         (http(HEADERS, then=[b"ok "]), (Status.SENT, None)),
         (http(FAILED, then=[b"no "]), (Status.UNAVAILABLE, Reason.SERVER_ERROR)),
         (http(CHUNKED, then=[b"1\r\nx\r\n"]), (Status.SENT, None)),
         (lambda conversation: conversation.ended.wait(), OUT_OF_TIME),
     ],
-    ids=["status", "headers", "hints", "body", "body of a failure", "chunks", "nothing"],
+    ids=[
+        "status",
+        "headers",
+        "hints",
+        "headers of a hint",
+        "headers of another protocol",
+        "body",
+        "body of a failure",
+        "chunks",
+        "nothing",
+    ],
 )
 def test_an_answer_drop_by_drop(
     manner: Manner, expected: tuple[Status, Reason | None], scheme: str, serve: Serve
@@ -99,13 +117,14 @@ def test_an_answer_drop_by_drop(
     [
         (http(HEADERS, then=[b"x" * 10_000], is_fast=True), (Status.SENT, None)),
         (http(FAILED, then=[b"x" * 10_000], is_fast=True), (Status.UNAVAILABLE, None)),
-        (http(OK, then=[b"X: y\r\n" * 1_000], is_fast=True), ENDLESS),
+        (http(OK, then=[b"X: y\r\n" * 1_000], is_fast=True), (Status.SENT, None)),
+        (http(OK, then=[b"x" * 10_000], is_fast=True), (Status.SENT, None)),
         (
             http(then=[b"HTTP/1.1 103 Early Hints\r\n\r\n"], is_fast=True),
             (Status.UNAVAILABLE, None),
         ),
     ],
-    ids=["body", "body of a failure", "headers", "hints"],
+    ids=["body", "body of a failure", "headers", "one header", "hints"],
 )
 def test_an_answer_without_end_takes_no_memory(
     manner: Manner, expected: tuple[Status, Reason | None], scheme: str, serve: Serve
@@ -117,6 +136,84 @@ def test_an_answer_without_end_takes_no_memory(
     (conversation,) = server.conversations
     # What the system's buffers hold comes on top.
     assert conversation.sent_bytes < 12 * MAX_RECEIVED_BYTES
+
+
+STATUSES = {
+    200: SENT_FOR,
+    301: (Status.MISCONFIGURED, Reason.REDIRECT),
+    302: (Status.MISCONFIGURED, Reason.REDIRECT),
+    303: (Status.MISCONFIGURED, Reason.REDIRECT),
+    307: (Status.MISCONFIGURED, Reason.REDIRECT),
+    308: (Status.MISCONFIGURED, Reason.REDIRECT),
+    401: (Status.MISCONFIGURED, Reason.UNAUTHORIZED),
+    404: (Status.MISCONFIGURED, Reason.NOT_FOUND),
+    413: (Status.REFUSED, Reason.TOO_LARGE),
+    429: (Status.UNAVAILABLE, Reason.RATE_LIMITED),
+    503: (Status.UNAVAILABLE, Reason.SERVER_ERROR),
+}
+
+
+def answer_with(status: int, *, has_body: bool) -> bytes:
+    """The beginning of an answer: its status, a header, and perhaps its body."""
+    head = f"HTTP/1.1 {status} x\r\nLocation: /elsewhere\r\nRetry-After: 7\r\n".encode()
+    return head + (b"Content-Length: 1000000000\r\n\r\n" if has_body else b"")
+
+
+def closing(text: bytes) -> Manner:
+    """Take a request, say the text, and close the connection."""
+
+    def talk(conversation: Conversation) -> None:
+        conversation.hear(b"}", b">")
+        conversation.say(text)
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    ["http", "json", *(pytest.param(each, marks=pytest.mark.slow) for each in ("xml", "ntfy"))],
+)
+@pytest.mark.parametrize(
+    "status",
+    [pytest.param(each, marks=() if each in (200, 302) else pytest.mark.slow) for each in STATUSES],
+)
+@pytest.mark.parametrize("way", ["body drips", "body pours", "headers drip", "headers end"])
+def test_a_status_that_was_read_is_the_answer(
+    way: str, status: int, scheme: str, serve: Serve
+) -> None:
+    manner = {
+        "body drips": http(answer_with(status, has_body=True), then=[b"x"]),
+        "body pours": http(answer_with(status, has_body=True), then=[b"x" * 10_000], is_fast=True),
+        "headers drip": http(answer_with(status, has_body=False), then=[b"X-Drop: by drop\r\n"]),
+        "headers end": closing(answer_with(status, has_body=False) + b"X-Ha"),
+    }[way]
+    outcome = sent(serve(manner), scheme, PLENTY_SECONDS)
+    assert (outcome.status, outcome.reason) == STATUSES[status]
+    asked = outcome.status is Status.UNAVAILABLE
+    assert outcome.retry_after_seconds == (7.0 if asked else None)
+
+
+@pytest.mark.parametrize("scheme", ["https", "jsons"])
+def test_a_proxys_answer_is_none(
+    scheme: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tunnel(conversation: Conversation) -> None:
+        conversation.hear(b"\r\n\r\n")
+        conversation.say(b"HTTP/1.1 200 Connection established\r\n")
+        conversation.drip(b"X-Drop: by drop\r\n")
+
+    proxy = serve(tunnel)
+    set_environment(monkeypatch, {"HTTPS_PROXY": f"http://{LOOPBACK}:{proxy.port}", "NO_PROXY": ""})
+    outcome = target_of(f"{scheme}://example.org/in").send(alert(), "key")
+    assert (outcome.status, outcome.reason) == OUT_OF_TIME
+    assert len(proxy.conversations) == 1
+
+
+@pytest.mark.parametrize("head", [HEADERS, OK + b"Content-Le"], ids=["body", "headers"])
+def test_half_an_answer_to_a_login_is_no_message(head: bytes, serve: Serve) -> None:
+    server = serve(http(head, then=[b'{"access_token": "']))
+    address = f"matrix://user:word@{LOOPBACK}:{server.port}/%23room"
+    assert target_of(address).send(alert(), "key").status is Status.UNAVAILABLE
 
 
 @pytest.mark.parametrize("scheme", ["https", "jsons", "mailtos"])
@@ -146,30 +243,113 @@ def test_a_mail_server_drop_by_drop(
     manner: Manner, expected: tuple[Status, Reason], serve: Serve
 ) -> None:
     server = serve(manner)
-    outcome = target_of(f"mailto://{LOOPBACK}:{server.port}{MAIL}").send(alert(), "key")
+    # A megabyte is read line by line.
+    seconds = 60.0 if expected == ENDLESS else SECONDS
+    address = f"mailto://{LOOPBACK}:{server.port}{MAIL}"
+    outcome = target_of(address, seconds).send(alert(), "key")
     assert (outcome.status, outcome.reason) == expected
+
+
+def mail_server(*replies: bytes, then: Callable[[Conversation], object] = lambda _: None) -> Manner:
+    """Greet, give each of four commands its reply, take the mail where there is one, and go on."""
+
+    def talk(conversation: Conversation) -> None:
+        conversation.say(b"220 x\r\n")
+        for reply in replies:
+            conversation.hear(b"\r\n")
+            conversation.say(reply)
+        if replies[-1].startswith(b"354"):
+            conversation.hear(b"\r\n.\r\n")
+        then(conversation)
+
+    return talk
+
+
+TAKE = (b"250 x\r\n", b"250 x\r\n", b"250 x\r\n", b"354 x\r\n")
+
+
+def mailed(server: DrippingServer) -> Outcome:
+    address = f"mailto://{LOOPBACK}:{server.port}{MAIL}"
+    return target_of(address, PLENTY_SECONDS).send(alert(), "key")
 
 
 def test_a_mail_server_may_take_its_time_with_a_mail(serve: Serve) -> None:
     def take(conversation: Conversation) -> None:
-        conversation.say(b"220 x\r\n")
-        for reply in (b"250 x\r\n", b"250 x\r\n", b"250 x\r\n", b"354 x\r\n"):
-            conversation.hear(b"\r\n")
-            conversation.say(reply)
-        conversation.hear(b"\r\n.\r\n")
-        conversation.ended.wait(2 * SECONDS)
+        conversation.ended.wait(2 * PLENTY_SECONDS)
         conversation.say(b"250 x\r\n")
         conversation.hear(b"\r\n")
         conversation.say(b"221 x\r\n")
 
-    server = serve(take)
-    assert target_of(f"mailto://{LOOPBACK}:{server.port}{MAIL}").send(alert(), "key") == SENT
+    assert mailed(serve(mail_server(*TAKE, then=take))) == SENT
 
 
-def test_half_an_answer_to_a_login_is_no_message(serve: Serve) -> None:
-    server = serve(http(HEADERS, then=[b'{"access_token": "']))
-    address = f"matrix://user:word@{LOOPBACK}:{server.port}/%23room"
-    assert target_of(address).send(alert(), "key").status is Status.UNAVAILABLE
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (b"250", (Status.SENT, Reason.OK)),
+        (b"451", (Status.UNAVAILABLE, Reason.SMTP_TEMPORARY)),
+        (b"554", (Status.REFUSED, Reason.MESSAGE_REFUSED)),
+    ],
+    ids=["taken", "later", "refused"],
+)
+@pytest.mark.parametrize("way", ["drips", "pours", "ends", "becomes nonsense", "is one long line"])
+def test_a_mail_servers_code_that_was_read_is_the_answer(
+    way: str,
+    code: bytes,
+    expected: tuple[Status, Reason],
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("channels.wire._QUIT_SECONDS", 0.2)
+    line = code + b"-and so on\r\n"
+    ways: dict[str, Callable[[Conversation], object]] = {
+        "drips": lambda talk: talk.drip(line),
+        "pours": lambda talk: talk.pour(line * 900),
+        "ends": lambda talk: talk.say(line + code + b" and"),
+        "becomes nonsense": lambda talk: talk.say(line + b"and what?\r\n"),
+        "is one long line": lambda talk: talk.pour((code + b" x").ljust(10_000, b"x")),
+    }
+    outcome = mailed(serve(mail_server(*TAKE, then=ways[way])))
+    assert (outcome.status, outcome.reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("replies", "last", "expected"),
+    [
+        (TAKE[:2], b"550-5.1.1 unknown\r\n", (Status.REFUSED, Reason.UNKNOWN_RECIPIENT)),
+        (TAKE[:1], b"451-4.3.0 busy\r\n", (Status.UNAVAILABLE, Reason.SMTP_TEMPORARY)),
+        (TAKE[:2], b"250-fine\r\n", OUT_OF_TIME),
+        (TAKE[:3], b"354-go on\r\n", OUT_OF_TIME),
+    ],
+    ids=["recipient refused", "sender refused", "recipient taken", "go on"],
+)
+def test_before_a_mail_was_handed_over_only_a_refusal_is_the_answer(
+    replies: tuple[bytes, ...], last: bytes, expected: tuple[Status, Reason], serve: Serve
+) -> None:
+    outcome = mailed(serve(mail_server(*replies, last, then=lambda talk: talk.drip(last))))
+    assert (outcome.status, outcome.reason) == expected
+
+
+@pytest.mark.parametrize("half", [b"250", b"250 2.0.0 ok", b"2", b"554 5.7.1 no"])
+def test_half_a_line_of_a_mail_server_is_no_reply(half: bytes, serve: Serve) -> None:
+    outcome = mailed(serve(mail_server(*TAKE, then=lambda talk: talk.say(half))))
+    assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.CONNECTION)
+
+
+def test_a_login_whose_refusal_breaks_off_is_refused(serve: Serve) -> None:
+    def refuse(conversation: Conversation) -> None:
+        conversation.hear(b"\r\n")
+        conversation.say(b"535-5.7.8 no\r\n")
+
+    server = serve(mail_server(b"250-x\r\n250 AUTH PLAIN LOGIN\r\n", then=refuse))
+    address = f"mailto://user:word@{LOOPBACK}:{server.port}{MAIL}&mode=insecure"
+    outcome = target_of(address, PLENTY_SECONDS).send(alert(), "key")
+    assert (outcome.status, outcome.reason) == (Status.MISCONFIGURED, Reason.SMTP_AUTHENTICATION)
+
+
+def test_a_mail_that_was_never_handed_over_is_not_sent(serve: Serve) -> None:
+    outcome = mailed(serve(mail_server(*TAKE[:3], b"250 x\r\n")))
+    assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.SERVICE_ERROR)
 
 
 @pytest.mark.parametrize("scheme", ["http", "json"])
@@ -190,18 +370,39 @@ def test_a_kept_connection_has_all_of_the_next_sends_time(
     target.close()
 
 
-def test_a_name_that_is_not_resolved() -> None:
+def test_a_name_that_is_not_resolved_costs_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
+    asked: list[object] = []
 
-    def look_up(*_: object) -> list[object]:
+    def look_up(host: str, *_: object, **__: object) -> list[object]:
+        asked.append(host)
         released.wait()
-        return []
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
-    try:
-        with within(0.05), pytest.raises(OutOfTimeError):
-            _bounded_look_up(look_up)("example.org", 443)
-    finally:
-        released.set()
+    with within(60.0):
+        # What wraps the look-ups is installed.
+        pass
+    bounded = _bounded_look_up(look_up)
+    monkeypatch.setattr(socket, "getaddrinfo", bounded)
+    targets = [target_of(address, 0.1) for address in ("json://example.org", "http://example.org")]
+    for target in targets * 3:
+        outcome = target.send(alert(), "key")
+        assert (outcome.status, outcome.reason) == OUT_OF_TIME
+    assert asked == ["example.org"]
+    failures: list[BaseException] = []
+
+    def wait() -> None:
+        with within(60.0), pytest.raises(socket.gaierror) as caught:
+            socket.getaddrinfo("example.net", 80)
+        failures.append(caught.value)
+
+    waiting = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in waiting:
+        thread.start()
+    released.set()
+    for thread in waiting:
+        thread.join()
+    assert len(set(map(id, failures))) == 3
 
 
 def test_outside_of_a_send_sockets_do_as_ever() -> None:
@@ -243,17 +444,64 @@ def test_a_netrc_is_not_the_channels(
 
 
 @pytest.mark.usefixtures("trusted")
-def test_every_try_of_a_mail_has_the_same_message_id(smtp_receiver: SmtpReceiver) -> None:
+def test_every_try_of_a_mail_has_the_same_message_id_of_its_senders_domain(
+    smtp_receiver: SmtpReceiver,
+) -> None:
     login = f"{quote(SMTP_USERNAME)}:{quote(SMTP_PASSWORD, safe='')}"
     target = target_of(f"mailtos://{login}@localhost:{smtp_receiver.port}{MAIL}", 5.0)
     for key in ("a1-1", "a1-1", "a1-2"):
         assert target.send(alert(), key) == SENT
     mails = [mail.message for mail in smtp_receiver.wait_for(3)]
     ids = [mail["Message-ID"] for mail in mails]
-    assert ids[0] == ids[1] == "<a1-1@localhost>"
-    assert ids[2] == "<a1-2@localhost>"
+    assert ids[0] == ids[1] == "<a1-1@example.org>"
+    assert ids[2] == "<a1-2@example.org>"
     assert {mail["Auto-Submitted"] for mail in mails} == {"auto-generated"}
     target.close()
+
+
+def greeted(server: DrippingServer) -> bytes:
+    """What a mail server was greeted with."""
+    mailed(server)
+    return server.conversations[-1].heard.partition(b"\r\n")[0]
+
+
+def test_a_mail_does_not_wait_for_our_own_name(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, asked = threading.Event(), threading.Semaphore(0)
+
+    def look_up(*_: object) -> str:
+        asked.release()
+        released.wait()
+        return "alerts.example.org"
+
+    monkeypatch.setattr("channels.look_up.OWN_NAME_SECONDS", 0.05)
+    monkeypatch.setattr("channels.look_up._own_name", "")
+    monkeypatch.setattr(socket, "getfqdn", look_up)
+    server = serve(mail_server(b"250 x\r\n"))
+    assert [greeted(server) for _ in range(2)] == [b"ehlo [127.0.0.1]"] * 2
+    assert asked.acquire(blocking=False)
+    assert not asked.acquire(blocking=False)
+    released.set()
+    while greeted(server) != b"ehlo alerts.example.org":
+        time.sleep(0.01)
+    # Once known, it is not looked up again.
+    monkeypatch.setattr(socket, "getfqdn", lambda: "other.example.org")
+    assert greeted(server) == b"ehlo alerts.example.org"
+
+
+def test_no_plugin_sleeps_whoever_made_it(http_receiver: HttpReceiver) -> None:
+    make: Callable[..., Any] = NotifyJSON
+    plugin = make(**read_url(f"json://{LOOPBACK}:{http_receiver.port}/in"))
+    plugin.request_rate_per_sec = 3_600.0
+    adapter = HTTPAdapter()
+    with capture(adapter) as evidence:
+        assert [plugin.send(body="x") for _ in range(3)] == [True] * 3
+        with pytest.raises(PauseError):
+            plugin.throttle(wait=3_600.0)
+    adapter.close()
+    assert isinstance(evidence[-1], Failure)
+    assert isinstance(evidence[-1].error, PauseError)
 
 
 def test_discord_does_not_sleep_until_its_window_opens() -> None:
@@ -264,6 +512,7 @@ def test_discord_does_not_sleep_until_its_window_opens() -> None:
     outcome = AppriseTarget("ops", "ops:discord", plugin, Style.CHAT).send(alert(), "key")
     assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.RATE_LIMITED)
     assert outcome.retry_after_seconds == pytest.approx(3_600, abs=60)
+    assert outcome.is_unsent
 
 
 def test_matrix_does_not_sleep_as_long_as_its_server_asks(http_receiver: HttpReceiver) -> None:
@@ -273,3 +522,5 @@ def test_matrix_does_not_sleep_as_long_as_its_server_asks(http_receiver: HttpRec
     outcome = target_of(address, 5.0).send(alert(), "key")
     assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.RATE_LIMITED)
     assert outcome.retry_after_seconds == 600.0
+    # It was the login that was too much.
+    assert outcome.is_unsent

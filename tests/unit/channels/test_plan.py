@@ -192,3 +192,18 @@ def test_a_fault_of_the_whole_block_leaves_no_target() -> None:
     made = plan_targets("email", {**EMAIL, "smtp_port": 0, "recipients": ["bob", "a@b.de"]}, {})
     assert made.targets == ()
     assert {fault.path[0] for fault in made.faults} == {"password", "smtp_port", "recipients"}
+
+
+@pytest.mark.parametrize(
+    ("name", "block"),
+    [
+        ("email", EMAIL),
+        ("slack", SLACK_BLOCK),
+        ("webhook", {"enabled": True, "url": "https://h.example.org/in"}),
+        ("sms", SMS),
+    ],
+)
+def test_every_block_checks_its_timeout(name: str, block: Mapping[str, Any]) -> None:
+    assert targets(name, block, timeout="120")
+    for bad in (0, 121, "30s", True, float("nan")):
+        assert faults(name, {**block, "timeout": bad}) == [("timeout",)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,8 +13,9 @@ from channels.alert import SENT, Outcome, Reason, Status
 from channels.plan import plan_targets
 from channels.redact import redact
 from tests.conftest import SMTP_PASSWORD, SMTP_USERNAME
-from tests.support.answers import RESET, Answer
+from tests.support.answers import HANG, RESET, Answer
 from tests.support.certificates import Certificates
+from tests.support.dripping import DrippingServer
 from tests.support.services import SLACK, TWILIO, Services
 from tests.support.smtp_receiver import SmtpReceiver, Stage
 from tests.unit.channels.plan_blocks import (
@@ -257,3 +259,20 @@ def test_twilios_answer_decides(
     target, _ = targets("sms", SMS)
     outcome = target.send(alert(), "k")
     assert (outcome.status, outcome.reason) == expected
+
+
+@pytest.mark.parametrize(("name", "block"), [("slack", SLACK_BLOCK), ("sms", SMS)])
+def test_a_send_of_a_block_ends_after_its_timeout(
+    outside: Services, name: str, block: Mapping[str, Any]
+) -> None:
+    outside.answer(HANG)
+    target, *_ = targets(name, block, timeout="0.5")
+    outcome = target.send(alert(), "k")
+    assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.TIMEOUT)
+
+
+def test_a_mail_of_the_block_ends_after_its_timeout() -> None:
+    with DrippingServer(lambda conversation: conversation.drip(b"220-")) as server:
+        target, *_ = targets("email", EMAIL, smtp_port=server.port, timeout=0.5)
+        outcome = target.send(alert(), "k")
+    assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.TIMEOUT)

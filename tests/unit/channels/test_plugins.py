@@ -16,11 +16,9 @@ from engine.errors import ChannelError
 SLACK = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
 
 
-def test_plugin_neither_sleeps_nor_retries_nor_follows_nor_splits() -> None:
+def test_plugin_neither_retries_nor_follows_nor_splits() -> None:
     url = f"{SLACK}?retry=5&wait=9&redirect=yes&overflow=split&optional=yes"
     plugin = make_plugin(NotifySlack, read_url(url))
-    assert plugin.request_rate_per_sec == 0.0
-    assert type(plugin).request_rate_per_sec == 1.2
     assert (plugin.retry, plugin.wait, plugin.redirects, plugin.optional) == (0, 0.0, False, False)
     assert plugin.overflow_mode is OverflowMode.TRUNCATE
     assert plugin.asset.http_redirects is False

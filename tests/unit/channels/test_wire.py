@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPDigestAuth
 
 from channels.wire import Evidence, Failure, HttpReply, SmtpReply, capture, retry_after_seconds
 from tests.conftest import SMTP_PASSWORD, SMTP_USERNAME
@@ -54,6 +55,17 @@ def test_http_answer_is_captured(http_receiver: HttpReceiver, adapter: HTTPAdapt
     with capture(adapter) as evidence:
         requests.post(http_receiver.url, data=b"x", timeout=5)
     assert evidence == [HttpReply(429, "127.0.0.1", b"slow down", 7.0)]
+
+
+def test_each_answer_on_the_way_is_captured(
+    http_receiver: HttpReceiver, adapter: HTTPAdapter
+) -> None:
+    asked = {"WWW-Authenticate": 'Digest realm="x", nonce="y", qop="auth"'}
+    http_receiver.answer(Answer(302, {"Location": "/there"}), Answer(401, asked))
+    with capture(adapter) as evidence:
+        requests.get(http_receiver.url, auth=HTTPDigestAuth("user", "word"), timeout=5)
+    assert [entry.status for entry in evidence if isinstance(entry, HttpReply)] == [302, 401, 200]
+    assert len(evidence) == 3
 
 
 def test_http_failure_is_captured_and_raised(

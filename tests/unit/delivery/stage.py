@@ -10,7 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from channels.alert import Alert, Priority
+from channels.alert import Alert, Priority, Target
 from engine.clock import Clock, SystemClock
 from engine.delivery import Dispatcher, RetryPolicy
 from engine.metrics import Metrics
@@ -36,7 +36,7 @@ class Stage:
         self.clock = ManualClock()
         self._in_real_time = in_real_time
         self.metrics = Metrics()
-        self.targets: dict[str, ScriptedTarget] = {}
+        self.targets: dict[str, Target] = {}
         self.store = ObservedStore(self._open(OpenMode.ENGINE))
         self.dispatcher: Dispatcher | None = None
         self.reached: list[str] = []

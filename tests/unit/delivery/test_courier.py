@@ -5,13 +5,17 @@ import structlog
 from channels.alert import SENT, Outcome, Priority, Reason, Status
 from engine.store import DeliveryState
 from tests.unit.delivery.scripted_target import DOWN, LOCKED_OUT, REFUSED, Gate
-from tests.unit.delivery.stage import POLICY, Stage
+from tests.unit.delivery.stage import POLICY, Stage, delivery_threads
 
 ANN = "mail/ann"
 
 
 def asking(seconds: float) -> Outcome:
     return Outcome(Status.UNAVAILABLE, Reason.RATE_LIMITED, "429", seconds)
+
+
+def pausing(seconds: float) -> Outcome:
+    return Outcome(Status.UNAVAILABLE, Reason.RATE_LIMITED, "a pause", seconds, is_unsent=True)
 
 
 def test_a_sent_delivery_is_marked_and_counted(stage: Stage) -> None:
@@ -124,6 +128,98 @@ def test_a_very_long_retry_after_holds_the_target_until_then(stage: Stage) -> No
     stage.clock.sleep_over(1_000.0)
     stage.store.await_state(alert, ANN, DeliveryState.SENT)
     assert target.times[:2] == [0.0, 1_000.0]
+
+
+def test_a_pause_before_a_send_costs_no_try_however_often(stage: Stage) -> None:
+    answers = iter([*[pausing(20.0)] * 9, SENT])
+    target = stage.target(ANN, lambda alert_id: next(answers))
+    stage.start()
+    with structlog.testing.capture_logs() as logs:
+        alert = stage.add(ANN)
+        for count in range(1, 10):
+            stage.clock.sleep_over(20.0 * count)
+        delivery = stage.store.await_state(alert, ANN, DeliveryState.SENT)
+        stage.stop()
+    assert target.times == [20.0 * count for count in range(10)]
+    assert delivery.tries == 1
+    assert {log["event"] for log in logs} == {"target.paused"}
+    failed = stage.metric("notifications_failed_total", channel="mail", error_type="rate_limited")
+    assert failed == stage.metric("notification_retries_total", channel="mail") == 0
+    assert stage.metric("notification_send_time_seconds_count", channel="mail") == 1
+    assert stage.metric("alert_latency_seconds_count") == 1
+
+
+def test_a_pause_between_two_tries_leaves_the_number_of_tries(stage: Stage) -> None:
+    answers = iter([DOWN, pausing(60.0), pausing(60.0), DOWN, pausing(60.0), DOWN, DOWN])
+    target = stage.target(ANN, lambda alert_id: next(answers) if alert_id == "a0001" else SENT)
+    stage.start()
+    alert = stage.add(ANN)
+    stage.clock.await_sleeper(5.0)
+    stage.store.await_state(stage.add(ANN), ANN, DeliveryState.SENT)
+    for time in (5.0, 65.0, 125.0, 135.0, 195.0, 215.0):
+        stage.clock.sleep_over(time)
+    delivery = stage.store.await_state(alert, ANN, DeliveryState.DEAD)
+    stage.stop()
+    assert (delivery.tries, delivery.reason) == (4, "retries_exhausted")
+    own = [call.at for call in target.calls if call.alert_id == alert]
+    assert own == [0.0, 5.0, 65.0, 125.0, 135.0, 195.0, 215.0]
+    assert stage.metric("notification_retries_total", channel="mail") == 3
+
+
+def test_after_a_pause_the_most_urgent_goes_first_and_others_never_wait(stage: Stage) -> None:
+    answers = iter([pausing(60.0)])
+    target = stage.target(ANN, lambda alert_id: next(answers, SENT))
+    stage.target("mail/bob")
+    stage.start()
+    low = stage.add(ANN, priority=Priority.LOW)
+    stage.clock.await_sleeper(60.0)
+    high = stage.add(ANN, "mail/bob", priority=Priority.HIGH)
+    stage.store.await_state(high, "mail/bob", DeliveryState.SENT)
+    stage.clock.sleep_over(60.0)
+    stage.store.await_state(low, ANN, DeliveryState.SENT)
+    assert target.alert_ids == [low, high, low]
+
+
+def test_pauses_without_an_end_hold_the_target_and_what_waits_there_expires(stage: Stage) -> None:
+    target = stage.target(ANN, lambda alert_id: pausing(120.0))
+    dispatcher = stage.start(hold_seconds=600.0)
+    first, second = stage.add(ANN), stage.add(ANN)
+    for time in (120.0, 240.0):
+        stage.clock.sleep_over(time)
+    target.await_calls(3)
+    stage.clock.await_sleeper(360.0)
+    assert [hold.reason for hold in dispatcher.held()] == ["rate_limited"]
+    for time in (360.0, 480.0, 600.0, 840.0):
+        stage.clock.sleep_over(time)
+    for alert in (first, second):
+        delivery = stage.store.await_state(alert, ANN, DeliveryState.DEAD)
+        assert (delivery.tries, delivery.reason) == (0, "hold_expired")
+
+
+def test_a_very_long_pause_holds_the_target_until_its_end(stage: Stage) -> None:
+    answers = iter([pausing(1_000.0), SENT])
+    target = stage.target(ANN, lambda alert_id: next(answers))
+    dispatcher = stage.start()
+    alert = stage.add(ANN)
+    stage.clock.await_sleeper(1_000.0)
+    assert [hold.reason for hold in dispatcher.held()] == ["rate_limited"]
+    stage.clock.sleep_over(1_000.0)
+    delivery = stage.store.await_state(alert, ANN, DeliveryState.SENT)
+    assert (delivery.tries, target.times) == (1, [0.0, 1_000.0])
+
+
+def test_the_stop_waits_for_no_pause(live_stage: Stage) -> None:
+    answers = iter([DOWN, *[pausing(200.0)] * 9])
+    target = live_stage.target(ANN, lambda alert_id: next(answers))
+    other = live_stage.target("mail/bob", lambda alert_id: pausing(200.0))
+    live_stage.start(type(POLICY)(base_seconds=0.01, jitter=0.0))
+    live_stage.add(ANN, "mail/bob")
+    target.await_calls(2)
+    other.await_calls(1)
+    with structlog.testing.capture_logs() as logs:
+        live_stage.stop(20.0)
+    assert [log for log in logs if log["event"] == "delivery.unfinished"] == []
+    assert delivery_threads() == []
 
 
 def test_others_go_on_while_one_message_waits_between_its_tries(stage: Stage) -> None:

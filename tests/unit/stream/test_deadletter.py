@@ -27,6 +27,7 @@ from engine.stream.deadletter import (
 from engine.stream.record import Record
 from engine.stream.registry import ANEW_SECONDS
 from engine.stream.registry_server import RegistryServer
+from tests.support.dlq_schema import schema_without
 from tests.support.kafka import Broker
 from tests.support.mock_cluster import PRODUCE, MockCluster
 from tests.support.odd_registry import WRONG_ID, Oddity, OddRegistry
@@ -256,6 +257,31 @@ def test_a_site_with_an_event_schema_alone_has_our_schema_of_dead_letters(
     tmp_path: Path, registry: RegistryServer
 ) -> None:
     DeadLetterProducer(settings_of("localhost:1", registry, schemas_path=tmp_path)).close()
+
+
+def test_a_letter_that_does_not_fit_the_sites_schema_is_handed_back_alone(
+    cluster: MockCluster, registry: RegistryServer, open_producer: Open, tmp_path: Path
+) -> None:
+    schema_without("BUSINESS_LOGIC", tmp_path)
+    producer = open_producer(cluster.bootstrap_servers, schemas_path=tmp_path)
+    misfit = DeadLetter(RECORD, DeadLetterType.BUSINESS_LOGIC, "plate ABC123")
+    with pytest.raises(DeadLetterRefused) as caught:
+        producer.publish([letter(), misfit, letter(AWKWARD[0]), misfit])
+    refused = caught.value
+    assert refused.letters == refused.own == (misfit, misfit)
+    place = "com.alpr.dlq.DLQMessage.error_type"
+    reason = f"dlq_message.avsc: a record does not fit its schema: {place}"
+    assert refused.reasons == {reason: 2}
+    assert len(read_letters(cluster.bootstrap_servers, registry, "alpr.dlq", 2)) == 2
+
+
+def test_the_registry_is_asked_once_for_all_letters(
+    cluster: MockCluster, registry: RegistryServer, open_producer: Open
+) -> None:
+    producer = open_producer(cluster.bootstrap_servers)
+    producer.publish([letter()])
+    registry.available = False
+    producer.publish([letter(AWKWARD[0])])
 
 
 @pytest.mark.parametrize("oddity", [Oddity.OTHER_SCHEMA, Oddity.EMPTY, Oddity.A_LIST])

@@ -48,8 +48,8 @@ check: $(INSTALLED) ## Check the rules and run their own tests
 test: $(INSTALLED) ## The tests, in under three minutes
 	$(BIN)/python -m pytest -n 4 --dist worksteal --one-kafka -m "not slow and not image"
 
-test-fast: $(INSTALLED) ## The unit tests that don't wait for servers, processes or the clock, in half a minute
-	$(BIN)/python -m pytest -n 2 --dist worksteal -p no:randomly -m "not slow and not waits" \
+test-fast: $(INSTALLED) ## The unit tests that neither wait nor make up cases, in half a minute
+	$(BIN)/python -m pytest -n 2 --dist worksteal -p no:randomly -m "not slow and not waits and not hypothesis" \
 		tests/test_house.py tests/unit
 
 test-slow: $(INSTALLED) ## What `make test` leaves out: kills, outages, soaks, all random cases

@@ -44,15 +44,10 @@ from engine.logs import flush_logs, lost_lines
 from engine.loop import Loop
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
-from engine.reload import (
-    RulesHealth,
-    RuleWatcher,
-    last_good_of,
-    log_misconfigured,
-    log_warnings,
-    open_rules,
-    rule_source_of,
-)
+from engine.reload.health import RulesHealth
+from engine.reload.last_good import last_good_of
+from engine.reload.opening import open_rules, rule_source_of
+from engine.reload.watcher import RuleWatcher, log_misconfigured, log_warnings
 from engine.rules import RuleSet
 from engine.schema import EventSchema
 from engine.settings import Settings

@@ -16,12 +16,27 @@ from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import STRICT, Broker, RealKafka, describe, is_required
 from tests.support.kafka_jars import KafkaUnavailableError, missing_tool
 from tests.support.services import Services
+from tests.support.shared_kafka import SharedKafka, shared_address
 from tests.support.smtp_receiver import SmtpReceiver
 
-# How long an example takes depends on what else the machine does.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("busy")
-
+# Fixtures that are a server or its client; the last three are those of tests/unit/stream.
+SERVERS = frozenset(
+    {
+        *("broker", "own_kafka", "strict_kafka", "services"),
+        *("http_receiver", "https_receiver", "smtp_receiver"),
+        *("kafka", "cluster", "consumers"),
+    }
+)
+# How long an example takes depends on what else the machine does. What is made up is the same in
+# every run, but in that of `make fuzz`: a fault that few cases meet is found there, not in a gate.
+for _name, _is_same in (("same", True), ("random", False)):
+    settings.register_profile(
+        _name,
+        deadline=None,
+        derandomize=_is_same,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile("same")
 SMTP_USERNAME = "alerts@example.com"
 # Hard on whatever puts it into a URL.
 SMTP_PASSWORD = "p@ss/w#rd%41?&"
@@ -36,6 +51,29 @@ def _secrets_of_this_test() -> Iterator[None]:
     memory._secrets, memory._pattern, memory._is_stale = secrets, pattern, is_stale
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our option."""
+    parser.addoption(
+        "--one-kafka",
+        action="store_true",
+        help="with `-n`: one Kafka for all processes, started at once, in place of one for each",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register what begins and ends with the run."""
+    if config.getoption("--one-kafka"):
+        config.pluginmanager.register(SharedKafka())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what has a server as a test that waits."""
+    for item in items:
+        if not SERVERS.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.waits)
+
+
 def pytest_report_header() -> str:
     """Say which broker the run uses."""
     return describe()
@@ -48,9 +86,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="session")
-def broker() -> Iterator[Broker]:
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     """The run's broker, shared: use topics and groups of your own."""
-    with choose_broker() as chosen:
+    with choose_broker(shared_address(request.config)) as chosen:
         yield chosen
 
 

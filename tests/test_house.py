@@ -7,6 +7,7 @@ import importlib.metadata
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,9 +111,14 @@ def room_of(module: str) -> str:
     raise AssertionError(f"{module} is in no room of FLOORS")
 
 
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
 def imports() -> Iterator[Import]:
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     yield Import(module_name(path), alias.name, node.lineno)
@@ -162,7 +168,7 @@ def test_only_the_settings_read_the_environment() -> None:
     readers = {
         module_name(path)
         for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes_of(path)
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv", "putenv")
     }
     assert readers == {"engine.settings"}
@@ -172,7 +178,7 @@ def test_only_the_edges_catch_everything() -> None:
     catchers = {
         room_of(module_name(path))
         for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes_of(path)
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
     }

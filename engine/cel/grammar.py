@@ -9,14 +9,17 @@ whichever runner came first; a parser of our own over the same grammar is free o
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import lark
-from lark.lexer import Lexer
+from lark.grammar import Rule
+from lark.lexer import Lexer, TerminalDef
 
 from engine.cel import tree
 from engine.cel.scope import shorten
@@ -27,6 +30,8 @@ from engine.errors import ExpressionError, Problem
 
 #: Deepest tree that is accepted: walking it takes at most five of Python's 1,000 frames a level.
 MAX_DEPTH: Final = 96
+#: The grammar's tables, made beforehand.
+TABLES: Final = Path(__file__).with_name("grammar_tables.json")
 _OPENING: Final = frozenset({"<", "{"})
 
 
@@ -52,7 +57,7 @@ def parse_tokens(tokens: Sequence[Token], end: int) -> tree.Node:
 
 def _parse(tokens: Any) -> Any:
     # Lark's types speak of text and trees; ours are tokens in, nodes out.
-    return _parser().parse(tokens)
+    return parser().parse(tokens)
 
 
 def _unexpected(found: lark.Token, tokens: Sequence[Token], end: int) -> ExpressionError:
@@ -96,11 +101,54 @@ class _Tokens(Lexer):
 
 
 @cache
-def _parser() -> lark.Lark:
+def parser() -> lark.Lark:
+    """The parser of the installed grammar; by the kept tables, where they are made from it."""
+    text = installed_grammar()
+    kept = _read_tables()
+    if kept["made_from"] != _made_from(text):
+        return built(text)
+    # What Lark's own standalone parsers are made by; the classes are ours, not data.
+    kept["data"]["options"]["lexer"] = kept["data"]["parser"]["lexer_conf"]["lexer_type"] = _Tokens
+    load: Callable[..., lark.Lark] = lark.Lark._load_from_dict
+    return load(kept["data"], kept["memo"], transformer=TreeBuilder())
+
+
+def write_tables() -> None:
+    """Write the LALR tables of the installed grammar, and what they are made from, to `TABLES`.
+
+    Lark takes 0.15 s to make them, as long as all else of a small `check`. They are not used with
+    another version of the grammar or of Lark. `make grammar` calls this.
+    """
+    text = installed_grammar()
+    data, memo = built(text).memo_serialize([TerminalDef, Rule])
+    data["options"] |= {"lexer": None, "transformer": None}
+    data["parser"]["lexer_conf"]["lexer_type"] = None
+    kept = {"made_from": _made_from(text), "data": data, "memo": memo}
+    TABLES.write_text(json.dumps(kept, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def _read_tables() -> Any:
+    def with_numbers(pairs: list[tuple[str, Any]]) -> dict[str | int, Any]:
+        # JSON's keys are texts; no name in the tables is a number.
+        return {int(key) if key.isdigit() else key: value for key, value in pairs}
+
+    return json.loads(TABLES.read_text(encoding="utf-8"), object_pairs_hook=with_numbers)
+
+
+def _made_from(grammar: str) -> str:
+    return f"lark {lark.__version__}, grammar {hashlib.sha256(grammar.encode()).hexdigest()}"
+
+
+def installed_grammar() -> str:
+    """The text of celpy's grammar."""
     spec = importlib.util.find_spec("celpy")
     if spec is None or spec.origin is None:
         raise ImportError("cel-python is not installed")
-    grammar = Path(spec.origin).with_name("cel.lark").read_text(encoding="utf-8")
+    return Path(spec.origin).with_name("cel.lark").read_text(encoding="utf-8")
+
+
+def built(grammar: str) -> lark.Lark:
+    """A parser of the grammar's text, its tables made now."""
     return lark.Lark(
         grammar,
         parser="lalr",

@@ -26,13 +26,9 @@ from engine.store import (
 MOST_ALERTS: Final = 1_000_000
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `alerts` and its three actions to the command line."""
-    parser = commands.add_parser(
-        "alerts",
-        help="list, show and redeliver stored alerts",
-        description="Reads and writes the store of STATE_URL, also while the engine runs.",
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the three actions of `alerts`."""
+    parser.description = "Reads and writes the store of STATE_URL, also while the engine runs."
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     listing = actions.add_parser("list", help="the newest alerts and their deliveries")

@@ -58,15 +58,13 @@ class Sizes:
     has_site: bool
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `bench` to the command line."""
-    parser = commands.add_parser(
-        "bench",
-        help="measure what rules cost on this machine",
-        description="Compiles sets of rules and matches plate readings against them, each set in a"
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `bench`."""
+    parser.description = (
+        "Compiles sets of rules and matches plate readings against them, each set in a"
         " process of its own: made-up rules from 10 to 100,000, and 50 rules on one list of 100,000"
         " plates; or your own. All of it takes about a minute on a server and 1.4 GB of"
-        " memory; without the 100,000 rules 15 seconds and 0.2 GB.",
+        " memory; without the 100,000 rules 15 seconds and 0.2 GB."
     )
     _add_sets(parser)
     parser.add_argument(

@@ -13,7 +13,7 @@ from engine.cli.inputs import add_paths, exit_code, load
 from engine.cli.sms_preview import sms_previews
 from engine.errors import Fault, RulesError, StoreError
 from engine.match import IndexedMatcher
-from engine.reload import LastGood, last_good_of
+from engine.reload.last_good import LastGood, last_good_of
 from engine.rules import RuleSet
 from engine.rules.excerpt import Excerpts
 from engine.rules.report import as_github, as_json, as_text
@@ -28,12 +28,10 @@ class Format(StrEnum):
     GITHUB = "github"
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `check` to the command line."""
-    parser = commands.add_parser(
-        "check",
-        help="check rules, channels and watchlists, report every fault",
-        description="Checks rules, templates, channels and watchlists against the event schema.",
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `check`."""
+    parser.description = (
+        "Checks rules, templates, channels and watchlists against the event schema."
     )
     add_paths(parser)
     parser.add_argument(

@@ -14,14 +14,12 @@ from engine.packaged import folder
 from engine.settings import DEFAULT_RULES, Settings
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `demo` to the command line."""
-    parser = commands.add_parser(
-        "demo",
-        help="cameras, Kafka, rules and receivers in one process",
-        description="An embedded Kafka broker, simulated cameras, the real pipeline, real"
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `demo`."""
+    parser.description = (
+        "An embedded Kafka broker, simulated cameras, the real pipeline, real"
         " deliveries to a webhook and an SMTP receiver inside the process. All alerts arrive there:"
-        " the addresses that the rules name are never spoken to. Needs the extra `demo`.",
+        " the addresses that the rules name are never spoken to. Needs the extra `demo`."
     )
     parser.add_argument(
         "--seconds", type=_seconds, default=20.0, help="how long; 0: until Ctrl-C (default 20)"

@@ -13,13 +13,9 @@ from engine.packaged import folder
 _TITLE: Final = "# "
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `help` to the command line."""
-    parser = commands.add_parser(
-        "help",
-        help="print a page of the manual, such as rules",
-        description="Prints a page of the manual; without a topic, what pages there are.",
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `help`."""
+    parser.description = "Prints a page of the manual; without a topic, what pages there are."
     parser.add_argument("topic", nargs="?", metavar="TOPIC", choices=sorted(_pages()))
     parser.set_defaults(command=run)
 

@@ -32,13 +32,11 @@ class FirstFile:
     mode: int
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `init` to the command line."""
-    parser = commands.add_parser(
-        "init",
-        help="write a first set of rules, a .env and a compose file",
-        description="Writes a first set of rules, a .env and a compose file into a folder. What is"
-        " there already stays as it is; where there are rules, no others are added.",
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `init`."""
+    parser.description = (
+        "Writes a first set of rules, a .env and a compose file into a folder. What is"
+        " there already stays as it is; where there are rules, no others are added."
     )
     parser.add_argument(
         "folder", nargs="?", type=Path, default=Path(), metavar="FOLDER", help="default: this one"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import RulesError
-from engine.reload import LastGood
+from engine.reload.last_good import LastGood
 from engine.rules import RuleSet, load_rules
 from engine.rules.findings import Code
 from engine.schema import EventSchema, load_event_schema

@@ -8,19 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.errors import AlertEngineError
-from engine.reload import LastGood, digest_of, last_good_of
+from engine.reload.last_good import LastGood, last_good_of
+from engine.reload.sighting import digest_of
 from engine.rules import load_watchlists
 from engine.rules.findings import suggestion
 from engine.settings import Settings
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `lists` and its actions to the command line."""
-    parser = commands.add_parser(
-        "lists",
-        help="accept a watchlist that became much shorter",
-        description="Speaks to the engine of STATE_URL, whether it runs or not.",
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of `lists`."""
+    parser.description = "Speaks to the engine of STATE_URL, whether it runs or not."
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     accept = actions.add_parser(
         "accept",

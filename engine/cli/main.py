@@ -6,26 +6,42 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from importlib import import_module
 from importlib.metadata import version
-from typing import Final
+from typing import Final, Protocol, cast
 
-from engine.cli import alerts, bench, check, demo, help, init, lists, run, test
-from engine.cli.inputs import exit_code
 from engine.errors import AlertEngineError, RulesError
-from engine.rules.excerpt import Excerpts
-from engine.rules.report import as_text
 from engine.settings import misspelt_settings
 
 DISTRIBUTION: Final = "alpr-alert-engine"
-COMMANDS: Final = (run, check, test, demo, init, alerts, lists, bench, help)
+# The commands in the order of `--help`. Each is the module of its name in this package, which is
+# imported when the command is asked for: most of them import what the others have no use for.
+COMMANDS: Final = {
+    "run": "consume plate events, deliver alerts",
+    "check": "check rules, channels and watchlists, report every fault",
+    "test": "run the tests that the rules carry",
+    "demo": "cameras, Kafka, rules and receivers in one process",
+    "init": "write a first set of rules, a .env and a compose file",
+    "alerts": "list, show and redeliver stored alerts",
+    "lists": "accept a watchlist that became much shorter",
+    "bench": "measure what rules cost on this machine",
+    "help": "print a page of the manual, such as rules",
+}
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each sets `command`, a function of the parsed arguments.
+class Command(Protocol):
+    """What the module of a command offers."""
 
-    One that logs what is odd about the settings, in place of standard error, sets `has_log`.
-    """
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments; set `command`, a function of the parsed arguments.
+
+        A command that logs misspelt settings itself, in place of standard error, sets `has_log`.
+        """
+
+
+def build_parser(asked: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
+    """The parser of the command line; of commands not `asked` for it knows nothing but the name."""
     parser = argparse.ArgumentParser(
         prog="alert-engine",
         description="Rules as code on real-time plate events: Kafka in, dependable alerts out.",
@@ -33,8 +49,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version(DISTRIBUTION)}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add_parser(commands)
+    for name, summary in COMMANDS.items():
+        command_parser = commands.add_parser(name, help=summary)
+        if name in asked:
+            module = cast(Command, import_module(f"engine.cli.{name}"))
+            module.configure(command_parser)
     return parser
 
 
@@ -44,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # Rule files hold any character, also where the terminal's encoding does not.
             stream.reconfigure(errors="backslashreplace")
-    arguments = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = build_parser(words).parse_args(words)
     if not getattr(arguments, "has_log", False):
         for each in misspelt_settings():
             what = f"{each.name} is no setting, did you mean {each.meant}?"
@@ -52,8 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.command(arguments))
     except RulesError as error:
-        sys.stderr.write(f"{as_text(error.faults, Excerpts().line)}\n")
-        return exit_code(error)
+        return _report(error)
     except AlertEngineError as error:
         sys.stderr.write(f"alert-engine: {error}\n")
         return 2
@@ -63,3 +82,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+
+
+def _report(error: RulesError) -> int:
+    """Write the faults to standard error; returns the exit code."""
+    # Imported here, as the commands are: `--version` needs nothing of the rules.
+    from engine.cli.inputs import exit_code
+    from engine.rules.excerpt import Excerpts
+    from engine.rules.report import as_text
+
+    sys.stderr.write(f"{as_text(error.faults, Excerpts().line)}\n")
+    return exit_code(error)

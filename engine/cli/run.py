@@ -16,13 +16,11 @@ from engine.stream.options import option_problems
 log = structlog.get_logger(__name__)
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `run` to the command line."""
-    parser = commands.add_parser(
-        "run",
-        help="consume plate events, deliver alerts",
-        description="The service: configured by the environment, ended by SIGTERM or SIGINT. It "
-        "takes over changed rule files and watchlists by itself; SIGHUP makes it do so at once.",
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `run`."""
+    parser.description = (
+        "The service: configured by the environment, ended by SIGTERM or SIGINT. It "
+        "takes over changed rule files and watchlists by itself; SIGHUP makes it do so at once."
     )
     parser.add_argument(
         "--strict",

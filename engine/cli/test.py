@@ -10,13 +10,9 @@ from engine.match.selftest import run_tests
 from engine.settings import Settings
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `test` to the command line."""
-    parser = commands.add_parser(
-        "test",
-        help="run the tests that the rules carry",
-        description="Runs each rule's own `tests:`; 1 when one fails or an evaluation errs.",
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `test`."""
+    parser.description = "Runs each rule's own `tests:`; 1 when one fails or an evaluation errs."
     add_paths(parser)
     parser.set_defaults(command=run)
 

@@ -22,6 +22,8 @@ from engine.errors import LastGoodError
 from engine.reload.acceptance import Acceptances
 from engine.reload.sighting import digest_of
 from engine.rules.files import absolute
+from engine.settings import Settings
+from engine.store.location import parse_state_url
 from engine.watchlist import Remembered
 
 _MANIFEST: Final = "manifest.json"
@@ -257,3 +259,9 @@ def _read_manifest(folder: Path) -> KeptSet:
         {name: (Path(path), int(count)) for name, (path, count) in found["lists"].items()},
         datetime.fromisoformat(found["saved_at"]),
     )
+
+
+def last_good_of(settings: Settings) -> LastGood:
+    """Where the last good rules of this store are kept; raises StoreError for an unusable URL."""
+    path = parse_state_url(settings.state_url).path
+    return LastGood(path.parent / "last-good" / path.name)

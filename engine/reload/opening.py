@@ -16,7 +16,6 @@ from engine.rules.channel_list import hold_any, hold_none
 from engine.rules.list_reader import Known
 from engine.schema import load_event_schema
 from engine.settings import Settings
-from engine.store.location import parse_state_url
 
 log = structlog.get_logger(__name__)
 
@@ -40,12 +39,6 @@ def rule_source_of(settings: Settings) -> RuleSource:
     schema = load_event_schema(settings.event_schema_path)
     variables, zone = settings.variables.reveal(), settings.event_timezone
     return RuleSource(settings.rules_path, schema, variables, zone)
-
-
-def last_good_of(settings: Settings) -> LastGood:
-    """Where the last good rules of this store are kept; raises StoreError for an unusable URL."""
-    path = parse_state_url(settings.state_url).path
-    return LastGood(path.parent / "last-good" / path.name)
 
 
 def open_rules(source: RuleSource, last_good: LastGood, clock: Clock, *, strict: bool) -> Opening:

@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 import pytest
 
 from engine.cli.main import build_parser
-from tests.support.command import Finished, alert_engine
+from tests.support.command import Finished, alert_engine_process
 from tests.support.engine_process import COMMAND
 from tests.support.missing_package import without
 from tests.support.processes import end, signal_group, spawn
@@ -41,7 +41,7 @@ rules:
 
 
 def bench(folder: Path, *arguments: str | Path) -> Finished:
-    return alert_engine(folder, "bench", *QUICK, *arguments)
+    return alert_engine_process(folder, "bench", *QUICK, *arguments)
 
 
 def measured(report: Finished) -> list[dict[str, Any]]:
@@ -144,7 +144,7 @@ def test_what_can_not_be_used_is_told(
 def test_a_plot_without_matplotlib_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
     missing = without(tmp_path, "matplotlib")
     options = ("bench", "--sizes", "10", "--seconds", "3600", "--plot", "curve.png")
-    report = alert_engine(tmp_path, *options, variables=missing)
+    report = alert_engine_process(tmp_path, *options, variables=missing)
     assert (report.status, report.stdout) == (2, "")
     assert report.stderr == (
         "alert-engine: --plot needs matplotlib, which is not installed:"
@@ -156,7 +156,7 @@ def test_a_plot_without_matplotlib_is_refused_before_anything_is_measured(tmp_pa
 @pytest.mark.slow
 def test_only_a_plot_needs_matplotlib(tmp_path: Path) -> None:
     options = ("bench", *QUICK, "--sizes", "10")
-    report = alert_engine(tmp_path, *options, variables=without(tmp_path, "matplotlib"))
+    report = alert_engine_process(tmp_path, *options, variables=without(tmp_path, "matplotlib"))
     assert (report.status, report.stderr) == (0, "")
 
 
@@ -171,7 +171,7 @@ def test_a_schema_without_the_fields_of_made_up_rules_is_told(tmp_path: Path) ->
     schema = json.loads((SCHEMAS / "plate_event.avsc").read_text())
     schema["fields"] = [each for each in schema["fields"] if each["name"] != "camera_id"]
     (tmp_path / "plate_event.avsc").write_text(json.dumps(schema))
-    report = alert_engine(
+    report = alert_engine_process(
         tmp_path, "bench", "--sizes", "10", variables={"SCHEMAS_PATH": str(tmp_path)}
     )
     assert (report.status, report.stdout) == (2, "")

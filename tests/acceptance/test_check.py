@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import alert_engine
+from tests.support.command import alert_engine, alert_engine_process
 
 DATA = Path(__file__).parents[1] / "data"
 BAD_FOLDER = DATA / "bad_rules"
@@ -17,7 +17,7 @@ FAULT = re.compile(r"^[\w./-]+\.yaml:\d+:\d+: ", re.MULTILINE)
 GOOD_RULE = "rules:\n  - {id: gate, when: camera_id == 'cam-1', notify: []}\n"
 
 
-# As the command prints them; tests/integration/test_bad_rules.py has all of them in one process.
+# As the command prints them; tests/integration/test_bad_rules.py has all of them.
 SAMPLE = ("bad_test", "faults_in_every_part", "unset_variable")
 
 
@@ -40,12 +40,8 @@ WRONG = "  - {id: b, when: 'plate', notify: []}\n"
 @pytest.mark.parametrize(
     ("rules", "ending"),
     [
-        pytest.param(WRONG, "1 fault: the rules can't be loaded", marks=pytest.mark.slow),
-        pytest.param(
-            WRONG + WRONG.replace("b,", "c,"),
-            "2 faults: the rules can't be loaded",
-            marks=pytest.mark.slow,
-        ),
+        (WRONG, "1 fault: the rules can't be loaded"),
+        (WRONG + WRONG.replace("b,", "c,"), "2 faults: the rules can't be loaded"),
         (WRONG + WARNED, "1 fault, 1 warning: the rules can't be loaded"),
         (
             WRONG + WRONG.replace("b,", "c,") + WARNED + WARNED.replace("a,", "d,"),
@@ -59,7 +55,6 @@ def test_a_count_of_faults_counts_no_warnings(rules: str, ending: str, tmp_path:
     assert (report.status, report.stdout.splitlines()[-1]) == (1, ending), report.stdout
 
 
-@pytest.mark.slow
 def test_a_fault_shows_its_line_and_column() -> None:
     report = alert_engine(BAD_FOLDER, "check", "bad_id.yaml")
     lines = report.stdout.splitlines()
@@ -68,7 +63,9 @@ def test_a_fault_shows_its_line_and_column() -> None:
 
 def test_a_terminal_without_unicode_gets_escapes(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("rules:\n  - {id: ü, when: true}\n", encoding="utf-8")
-    report = alert_engine(tmp_path, "check", "r.yaml", variables={"PYTHONIOENCODING": "ascii"})
+    report = alert_engine_process(
+        tmp_path, "check", "r.yaml", variables={"PYTHONIOENCODING": "ascii"}
+    )
     assert (report.status, report.stderr) == (1, "")
     assert r"the rule's id can't be `\xfc`" in report.stdout
 
@@ -102,12 +99,11 @@ def test_github_gets_annotations() -> None:
 
 
 def test_the_shipped_rules_are_good(repository: Path) -> None:
-    report = alert_engine(repository, "check")
+    report = alert_engine_process(repository, "check")
     assert (report.status, report.stderr) == (0, "")
     assert re.match(r"good: \d+ rules, 0 disabled, ", report.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow
 def test_a_real_file_of_the_plans_form_is_good_and_warned_of() -> None:
     report = alert_engine(REAL.parent, "check", REAL.name)
     assert report.status == 0
@@ -181,7 +177,7 @@ def test_faults_of_all_files_come_in_one_report() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param("test", marks=pytest.mark.slow),
+        "test",
         pytest.param("demo", marks=pytest.mark.slow),
         "check",
         "run",
@@ -189,15 +185,14 @@ def test_faults_of_all_files_come_in_one_report() -> None:
 )
 def test_a_path_that_is_missing_is_unusable(command: str, tmp_path: Path) -> None:
     arguments = {"demo": ["--rules", "nowhere"], "run": []}.get(command, ["nowhere"])
-    report = alert_engine(tmp_path, command, *arguments, variables={"RULES_PATH": "nowhere"})
+    start = alert_engine_process if command in ("run", "demo") else alert_engine
+    report = start(tmp_path, command, *arguments, variables={"RULES_PATH": "nowhere"})
     assert report.status == 2
     assert "nowhere:1:1: there is no such file, give a rule file or a folder" in report.output
     assert "Traceback" not in report.output
 
 
-@pytest.mark.parametrize(
-    "name", ["RULES_PATH", pytest.param("RULES_CONFIG_PATH", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", ["RULES_PATH", "RULES_CONFIG_PATH"])
 def test_rules_path_is_the_default(name: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(GOOD_RULE)
     report = alert_engine(tmp_path, "check", variables={name: "mine.yaml"})
@@ -216,7 +211,7 @@ def test_all_bad_settings_are_told_at_once(tmp_path: Path) -> None:
         "KAFKA_CONFIG_SESSION_TIMEOUT_MS": "soon",
         "STATE_URL": "mysql://somewhere",
     }
-    report = alert_engine(tmp_path, "run", variables=variables)
+    report = alert_engine_process(tmp_path, "run", variables=variables)
     assert (report.status, report.stdout) == (2, "")
     for name in variables:
         assert f"{name}" in report.stderr

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import alert_engine
+from tests.support.command import alert_engine_process
 from tests.support.engine_process import COMMAND, EngineProcess
 from tests.support.http_receiver import HttpReceiver
 from tests.support.missing_package import without
@@ -162,12 +162,12 @@ def test_what_can_not_be_used_is_told(repository: Path) -> None:
 
 def test_without_aiosmtpd_only_the_demo_is_refused(tmp_path: Path) -> None:
     missing = without(tmp_path, "aiosmtpd")
-    report = alert_engine(tmp_path, "demo", variables=missing)
+    report = alert_engine_process(tmp_path, "demo", variables=missing)
     assert (report.status, report.stdout) == (2, "")
     assert report.stderr == (
         "alert-engine: demo needs aiosmtpd, which is not installed:"
         " pip install 'alpr-alert-engine[demo]'\n"
     )
     (tmp_path / "mine.yaml").write_text("rules: [{id: gate, when: 'true', notify: []}]\n")
-    report = alert_engine(tmp_path, "check", "mine.yaml", variables=missing)
+    report = alert_engine_process(tmp_path, "check", "mine.yaml", variables=missing)
     assert (report.status, report.stderr) == (0, "")

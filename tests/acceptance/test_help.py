@@ -9,7 +9,7 @@ import pytest
 
 from engine.cel import remedies
 from engine.cli import main
-from tests.support.command import alert_engine
+from tests.support.command import alert_engine, alert_engine_process
 from tests.support.handbook import ROOT
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -17,7 +17,7 @@ COMMAND = re.compile(r"`alert-engine help ([a-z-]+)`")
 
 
 def test_a_page_is_printed_as_it_is_written(tmp_path: Path) -> None:
-    printed = alert_engine(tmp_path, "help", "watchlists")
+    printed = alert_engine_process(tmp_path, "help", "watchlists")
     written = (ROOT / "docs" / "watchlists.md").read_text(encoding="utf-8")
     assert (printed.status, printed.stdout) == (0, written)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.test_reload import LISTED, await_kept, running, write_list
-from tests.support.command import alert_engine
+from tests.support.command import Finished, alert_engine_process
 from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker
 from tests.support.reload_scene import BROKEN, replace, rules
@@ -21,6 +21,12 @@ def gate(broker: Broker, tmp_path: Path) -> Iterator[Gate]:
     with open_gate(broker, tmp_path, rules("good", LISTED)) as opened:
         write_list(opened, 20)
         yield opened
+
+
+def strict_start(gate: Gate) -> Finished:
+    """What `run --strict` says of rules that it does not start with."""
+    site = gate.site
+    return alert_engine_process(site.folder, "run", "--strict", variables=site.environment)
 
 
 def run_well(gate: Gate) -> None:
@@ -79,17 +85,21 @@ def test_a_list_that_was_cut_off_between_two_starts_is_not_taken(gate: Gate) -> 
 def test_strict_refuses_broken_rules(gate: Gate) -> None:
     run_well(gate)
     replace(gate.site.rules, rules("bad", BROKEN))
-    done = alert_engine(gate.site.folder, "run", "--strict", variables=gate.site.environment)
+    done = alert_engine_process(
+        gate.site.folder, "run", "--strict", variables=gate.site.environment
+    )
     assert done.status == 1
     assert f"{gate.site.rules}:3:17: " in done.stderr
     gate.site.rules.unlink()
-    done = alert_engine(gate.site.folder, "run", "--strict", variables=gate.site.environment)
+    done = alert_engine_process(
+        gate.site.folder, "run", "--strict", variables=gate.site.environment
+    )
     assert done.status == 2
 
 
 def test_a_first_start_with_broken_rules_is_refused(gate: Gate) -> None:
     replace(gate.site.rules, rules("bad", BROKEN))
-    done = alert_engine(gate.site.folder, "run", variables=gate.site.environment)
+    done = alert_engine_process(gate.site.folder, "run", variables=gate.site.environment)
     assert done.status == 1
     assert f"{gate.site.rules}:3:17: " in done.stderr
     assert not (gate.site.folder / "last-good").exists()
@@ -108,7 +118,7 @@ def test_the_last_good_rules_run_with_a_channel_held_whose_variable_is_unset(gat
 def test_an_unset_variable_holds_its_channel_and_its_alerts_wait_for_the_restart(
     gate: Gate,
 ) -> None:
-    done = alert_engine(
+    done = alert_engine_process(
         gate.site.folder, "run", "--strict", variables={**gate.site.environment, "HOOK_URL": ""}
     )
     assert done.status == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import alert_engine
+from tests.support.command import alert_engine, alert_engine_process
 
 RULES = """
 rules:
@@ -37,8 +37,8 @@ def folder(tmp_path: Path) -> Path:
     "arguments",
     [
         ("check",),
-        pytest.param(("test",), marks=pytest.mark.slow),
-        pytest.param(("alerts", "redeliver"), marks=pytest.mark.slow),
+        ("test",),
+        ("alerts", "redeliver"),
     ],
 )
 def test_a_command_warns_on_standard_error(folder: Path, arguments: tuple[str, ...]) -> None:
@@ -66,7 +66,7 @@ def test_a_command_that_refuses_its_settings_warns_first(folder: Path) -> None:
 
 def test_run_warns_in_its_log(folder: Path) -> None:
     variables = {**MISSPELT, "RULES_PATH": "nowhere", "LOG_FORMAT": "json"}
-    told = alert_engine(folder, "run", variables=variables)
+    told = alert_engine_process(folder, "run", variables=variables)
     lines = [json.loads(line) for line in told.output.splitlines() if line.startswith("{")]
     found = [line for line in lines if line["event"] == "setting.misspelt"]
     assert [(line["level"], line["name"], line["meant"]) for line in found] == [

@@ -13,7 +13,7 @@ import pytest
 
 from engine.stream.publisher import EventPublisher
 from tests.support.answers import HANG, Answer, Request
-from tests.support.command import alert_engine
+from tests.support.command import alert_engine_process
 from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker, RealKafka
 from tests.support.sightings import sighting
@@ -119,7 +119,7 @@ def test_a_running_engine_tells_of_itself_and_lets_no_second_one_in(gate: Gate) 
         matched = "alert_engine_rules_matched_total"
         assert engine.wait_for_metric(matched, 3, rule_id="every", priority="high") == 3
 
-        second = alert_engine(gate.site.folder, "run", variables=gate.site.environment)
+        second = alert_engine_process(gate.site.folder, "run", variables=gate.site.environment)
         assert second.status == 2
         assert f"another alert engine (process {engine.pid}) uses the store" in second.stderr
         assert "Traceback" not in second.stderr

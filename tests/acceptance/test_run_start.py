@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import alert_engine
+from tests.support.command import alert_engine_process
 from tests.support.engine_process import EngineProcess
 from tests.support.site import SCHEMAS
 
@@ -62,7 +62,7 @@ def test_brokers_that_no_client_can_reach_are_refused(
         "STATE_URL": f"sqlite:///{tmp_path}/alerts.db",
         "LOG_FORMAT": "json",
     }
-    told = alert_engine(tmp_path, "run", variables=variables)
+    told = alert_engine_process(tmp_path, "run", variables=variables)
     assert told.status == 2
     assert f"KAFKA_BOOTSTRAP_SERVERS: {problem}, {remedy}" in told.stderr
     assert "engine.started" not in told.output

@@ -15,7 +15,7 @@ import pytest
 from engine.stream.registry_server import RegistryServer
 from tests.support.answers import Answer, Request
 from tests.support.certificates import Certificates
-from tests.support.command import alert_engine
+from tests.support.command import alert_engine, alert_engine_process
 from tests.support.engine_process import EngineProcess
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker
@@ -176,7 +176,7 @@ def mistakes(site: Site) -> Iterator[tuple[str, str]]:
         assert done.status == 1, done.output
         yield f"check of wrong rules {form}", done.output
     variables = {**site.environment, "RULES_PATH": "wrong.yaml"}
-    done = alert_engine(site.folder, "run", "--strict", variables=variables)
+    done = alert_engine_process(site.folder, "run", "--strict", variables=variables)
     assert done.status == 1, done.output
     yield "run of wrong rules", done.output
     # A rule at fault stops the set, a channel at fault is held.
@@ -191,7 +191,7 @@ def mistakes(site: Site) -> Iterator[tuple[str, str]]:
     protocol = "KAFKA_CONFIG_SECURITY_PROTOCOL"
     for name in (protocol, "SCHEMA_REGISTRY_URL", "STATE_URL", "KAFKA_TOPIC"):
         variables = {**site.environment, name: SECRETS["SASL_PASSWORD"]}
-        done = alert_engine(site.folder, "run", variables=variables)
+        done = alert_engine_process(site.folder, "run", variables=variables)
         assert done.status == 2, done.output
         if name != "KAFKA_TOPIC":
             yield f"run with a wrong {name}", done.output

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import alert_engine
+from tests.support.command import alert_engine, alert_engine_process
 
 RULES = """\
 channels:
@@ -37,7 +37,7 @@ rules:
 
 
 def test_the_shipped_rules_pass_their_tests(repository: Path) -> None:
-    report = alert_engine(repository, "test")
+    report = alert_engine_process(repository, "test")
     assert (report.status, report.stderr) == (0, "")
     assert re.fullmatch(r"\d\d+ passed, 0 failed\n", report.stdout)
 

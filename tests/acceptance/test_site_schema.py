@@ -15,7 +15,7 @@ from engine.schema import instant_text
 from engine.stream.publisher import EventPublisher
 from engine.stream.registry_server import RegistryServer
 from tests.support.answers import Request
-from tests.support.command import alert_engine
+from tests.support.command import alert_engine, alert_engine_process
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker
 from tests.support.site import SCHEMAS, Site
@@ -140,7 +140,8 @@ def test_a_schema_without_what_the_engine_needs_is_refused_at_the_start(
         "STATE_URL": f"sqlite:///{tmp_path}/alerts.db",
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
     }
-    report = alert_engine(tmp_path, command, variables=variables)
+    start = alert_engine_process if command == "run" else alert_engine
+    report = start(tmp_path, command, variables=variables)
     assert (report.status, report.stdout) == (2, "")
     told = report.stderr.removeprefix("alert-engine: ").splitlines()
     assert [line.split(":")[0] for line in told] == [str(folder / SCHEMA)] * 3

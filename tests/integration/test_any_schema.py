@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -34,6 +34,7 @@ from engine.stream.deadletter import DeadLetterType
 from engine.stream.decoder import Decoder
 from engine.stream.letter import recover, to_message
 from tests.support.any_schema import schemas, written
+from tests.support.random_cases import examples
 from tests.support.rule_files import Mailbox
 from tests.unit.manual_time import ManualTime
 from tests.unit.plate import SCHEMA_ID, Writers, record_of
@@ -151,14 +152,7 @@ def logs(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-@settings(
-    max_examples=25,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.data_too_large,
-    ],
-)
+@examples(40)
 @given(st.data())
 def test_any_record_of_any_schema_goes_the_whole_way(
     logs: io.StringIO, data: st.DataObject

@@ -37,14 +37,13 @@ def in_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_planted_fault_is_told_as_written_beside_it(path: Path) -> None:
+def test_a_planted_fault_is_told_as_written_beside_it_with_a_remedy(
+    path: Path,
+) -> None:
     expected = path.with_suffix(".expected").read_text(encoding="utf-8")
-    assert as_text(faults_of(Path(path.name))) + "\n" == expected
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_fault_has_a_place_in_the_file_and_a_remedy(path: Path) -> None:
-    for fault in faults_of(Path(path.name)):
+    faults = faults_of(Path(path.name))
+    assert as_text(faults) + "\n" == expected
+    for fault in faults:
         lines = Path(fault.place.file).read_bytes().decode("utf-8", errors="replace").split("\n")
         assert 1 <= fault.place.line <= len(lines) + 1
         assert 1 <= fault.place.column <= len([*lines, ""][fault.place.line - 1]) + 1

@@ -13,6 +13,7 @@ from tests.support.kafka import (
     Broker,
     GivenKafka,
     RealKafka,
+    await_answer,
     await_topic,
     given_servers,
     is_required,
@@ -35,10 +36,17 @@ class MockKafka:
 
 
 @contextlib.contextmanager
-def choose_broker() -> Iterator[Broker]:
-    """The run's broker; KafkaUnavailableError when a real one is required and can't be had."""
+def choose_broker(shared: str | None = None) -> Iterator[Broker]:
+    """The run's broker; KafkaUnavailableError when a real one is required and can't be had.
+
+    `shared` is the address of a Kafka that is coming up for all processes of the run.
+    """
     if servers := given_servers():
         yield GivenKafka(servers)
+        return
+    if shared is not None:
+        await_answer(shared)
+        yield GivenKafka(shared)
         return
     try:
         kafka = RealKafka()

@@ -35,12 +35,15 @@ class Certificates:
         self._authority = trustme.CA()
         self.bundle = folder / "ca.pem"
         self._authority.cert_pem.write_to_path(str(self.bundle))
+        self._servers: dict[tuple[str, ...], ssl.SSLContext] = {}
 
     def server(self, *names: str) -> ssl.SSLContext:
-        """A server context with one certificate for all the names."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._authority.issue_cert(*names).configure_cert(context)
-        return context
+        """A server context with one certificate for all the names, the same for the same names."""
+        if names not in self._servers:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._authority.issue_cert(*names).configure_cert(context)
+            self._servers[names] = context
+        return self._servers[names]
 
     def local_server(self) -> ssl.SSLContext:
         """For a server that clients reach as `localhost` or `127.0.0.1`."""

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -101,6 +102,24 @@ def await_topic(admin: AdminClient, name: str, partitions: int) -> None:
         time.sleep(0.05)
 
 
+def await_answer(
+    bootstrap_servers: str,
+    is_running: Callable[[], bool] = lambda: True,
+    log: Callable[[], str] = lambda: "",
+) -> None:
+    """Ask until a broker answers; KafkaUnavailableError with its log when it does not come up."""
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            admin.list_topics(timeout=1.0)
+        except KafkaException as error:
+            if not is_running() or time.monotonic() > deadline:
+                raise KafkaUnavailableError(f"not ready: {log()[-1000:]}") from error
+        else:
+            return
+
+
 def deny_writes(bootstrap_servers: str, topic: str) -> None:
     """Let nobody write to the topic of a `STRICT` broker, and all else be allowed."""
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
@@ -125,7 +144,7 @@ def _everyone(topic: str) -> tuple[ResourceType, str, ResourcePatternType, str, 
 
 
 class GivenKafka:
-    """The broker that KAFKA_BOOTSTRAP_SERVERS names."""
+    """A broker that runs already, at an address."""
 
     is_real = True
 
@@ -175,10 +194,17 @@ class RealKafka:
     def start(self) -> RealKafka:
         """Start, and wait until it answers."""
         if self._process is None:
-            with self._log.open("ab") as log:
-                self._process = self._java("kafka.Kafka", str(self._properties), log=log)
-            self._await_ready(self._process)
+            self.launch()
+            await_answer(self.bootstrap_servers, self._is_running, lambda: self.log)
         return self
+
+    def launch(self) -> None:
+        """Start, without waiting until it answers."""
+        with self._log.open("ab") as log:
+            self._process = self._java("kafka.Kafka", str(self._properties), log=log)
+
+    def _is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
         """End it in order (SIGTERM), and wait until it has ended."""
@@ -246,18 +272,6 @@ class RealKafka:
             process = self._java("kafka.tools.StorageTool", *arguments, log=log)
         if process.wait(READY_SECONDS) != 0:
             raise KafkaUnavailableError(f"its storage can't be made: {self.log[-1000:]}")
-
-    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                admin.list_topics(timeout=1.0)
-            except KafkaException as error:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise KafkaUnavailableError(f"not ready: {self.log[-1000:]}") from error
-            else:
-                return
 
 
 def given_servers() -> str:

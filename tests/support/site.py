@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.store import OpenMode, open_store
 from engine.stream.publisher import EventPublisher
+from tests.support.command import alert_engine
 from tests.support.engine_process import EngineProcess
 from tests.support.kafka import Broker
 from tests.support.offsets import await_consumed
@@ -61,9 +62,8 @@ class Site:
 
     def command(self, *arguments: str) -> tuple[int, str, str]:
         """Another command of the engine here: exit status, standard output, standard error."""
-        with EngineProcess(self.environment, self.folder, arguments) as process:
-            status = process.wait()
-            return status, process.stdout, process.stderr
+        done = alert_engine(self.folder, *arguments, variables=self.environment)
+        return done.status, done.stdout, done.stderr
 
     def alerts(self, *arguments: str) -> list[Any]:
         """What `alert-engine alerts list --format json` tells."""

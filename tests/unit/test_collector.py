@@ -10,6 +10,8 @@ import pytest
 
 from engine.collector import collector_paused, made_to_stay, set_aside
 
+pytestmark = pytest.mark.waits
+
 
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:

@@ -6,7 +6,7 @@ from itertools import combinations, count
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.cooldown import CACHE_TTL_SECONDS, MAX_CARRIED_KEYS, Cooldown, CooldownBatch, Verdict
@@ -27,6 +27,7 @@ from tests.support.cooldown_runs import (
     plans,
     run_matches,
 )
+from tests.support.random_cases import examples
 
 ALERT, SUPPRESSED, DUPLICATE = Verdict
 
@@ -63,7 +64,7 @@ class Scene:
 
 
 @given(match_lists([300.0]), plans(), st.sampled_from(CAPACITIES))
-@settings(max_examples=200)
+@examples(200)
 def test_alerts_of_a_key_are_apart_and_every_match_is_near_one(
     matches: list[Match], plan: list[Step], capacity: int | None
 ) -> None:
@@ -82,7 +83,7 @@ def test_alerts_of_a_key_are_apart_and_every_match_is_near_one(
 
 
 @given(match_lists([0.0, 60.0, 300.0, 1_800.0]), plans())
-@settings(max_examples=200)
+@examples(200)
 def test_neither_cache_nor_batches_nor_kills_change_an_alert(
     matches: list[Match], plan: list[Step]
 ) -> None:
@@ -93,7 +94,7 @@ def test_neither_cache_nor_batches_nor_kills_change_an_alert(
 
 
 @given(match_lists([60.0, 300.0]), plans([Fate.COMMITTED, Fate.FAILED]))
-@settings(max_examples=200)
+@examples(200)
 def test_every_suppressed_match_is_told_once_by_the_next_alert(
     matches: list[Match], plan: list[Step]
 ) -> None:
@@ -106,7 +107,7 @@ def test_the_real_store_gives_the_same_alerts(tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path}/alerts.db") as store:
 
         @given(match_lists([60.0, 300.0]), plans(), st.sampled_from(CAPACITIES))
-        @settings(max_examples=30)
+        @examples(30)
         def compare(matches: list[Match], plan: list[Step], capacity: int | None) -> None:
             in_memory = run_matches(matches, plan, MemoryKeeper(), capacity)
             keeper = StoreKeeper(store, f"{next(runs)}-")

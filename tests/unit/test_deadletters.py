@@ -28,6 +28,8 @@ from tests.support.stream import read, stream_settings
 from tests.unit.manual_time import ManualTime
 from tests.unit.plate import record_of
 
+pytestmark = pytest.mark.waits
+
 
 class Office:
     """An office on a real broker, registry and store."""

@@ -31,6 +31,8 @@ from tests.support.rule_files import Mailbox, load_text
 from tests.support.stream import Publisher, stream_settings
 from tests.unit.plate import NOON, Writers, plate_record
 
+pytestmark = pytest.mark.waits
+
 RULES = """
 channels: {ops: 'json://localhost'}
 rules:

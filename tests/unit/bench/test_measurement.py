@@ -12,6 +12,8 @@ from engine.bench.traffic import traffic
 from engine.errors import RulesError
 from tests.support.avro import PLATE_EVENT, plate_schema
 
+pytestmark = pytest.mark.waits
+
 RULES = """\
 rules:
   - id: always

@@ -14,6 +14,8 @@ from engine.bench import MeasuredSet, Result, SetKind, Stage, measure_set
 from engine.errors import BenchError
 from tests.support.avro import PLATE_EVENT
 
+pytestmark = pytest.mark.waits
+
 ONE_RULE = "rules: [{id: one, when: plate.confidence > 0.9}]\n"
 UTC = ZoneInfo("UTC")
 

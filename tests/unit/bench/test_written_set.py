@@ -11,6 +11,8 @@ from engine.errors import BenchError
 from engine.rules import load_rules
 from tests.support.avro import plate_schema
 
+pytestmark = pytest.mark.waits
+
 
 @pytest.mark.parametrize(("kind", "rules"), [(SetKind.MIXED, 20), (SetKind.SITE, 50)])
 def test_a_made_up_set_loads_and_is_gone_afterwards(kind: SetKind, rules: int) -> None:

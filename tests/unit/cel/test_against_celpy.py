@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from engine.cel import evaluate
 from engine.errors import EvaluationError
+from tests.support.random_cases import examples
 from tests.unit.cel.celpy_reference import ERROR, celpy_answer
 from tests.unit.cel.expressions import BINDINGS, CONDITIONS
 
@@ -19,7 +20,7 @@ def our_answer(text: str) -> Any:
         return ERROR
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@examples(300)
 @given(CONDITIONS)
 def test_random_conditions_agree_with_celpys_interpreter(text: str) -> None:
     assert our_answer(text) == celpy_answer(text, BINDINGS)

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from engine.cel import compile_expression, evaluate
 from engine.errors import EvaluationError, ExpressionError
-from tests.unit.cel.fuzz import examples
+from tests.support.random_cases import examples
 from tests.unit.cel.google_reference import (
     DIFFERENCES,
     ERROR,

@@ -14,7 +14,7 @@ from engine.cel.grammar import parse
 from engine.cel.scope import Scope
 from engine.cel.unparse import unparse
 from engine.errors import EvaluationError, ExpressionError
-from tests.unit.cel.fuzz import examples
+from tests.support.random_cases import examples
 from tests.unit.cel.lowering.lowered import body, closures, outcome
 from tests.unit.cel.plate_variables import (
     VARIABLES,

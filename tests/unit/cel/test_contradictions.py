@@ -7,7 +7,7 @@ import math
 from typing import Any, Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.cel import Expression, compile_expression, tree
@@ -17,6 +17,7 @@ from engine.cel.scope import Scope
 from engine.cel.tree import Call
 from engine.errors import EvaluationError, Problem, Severity
 from engine.schema import FieldType, Kind
+from tests.support.random_cases import examples
 from tests.unit.cel.plate_variables import VARIABLES
 
 EVENT: Final = {
@@ -196,7 +197,7 @@ def is_true(expression: Expression, bindings: dict[str, Any]) -> bool:
         return False
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.lists(CONDITIONS, min_size=2, max_size=3))
 def test_what_is_said_to_clash_is_never_true_together(texts: list[str]) -> None:
     if clash_of(*texts) is None:
@@ -205,7 +206,7 @@ def test_what_is_said_to_clash_is_never_true_together(texts: list[str]) -> None:
     assert not any(all(is_true(part, event) for part in parts) for event in BINDINGS)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(CONDITIONS, CONDITIONS)
 def test_what_is_said_to_be_always_true_is_never_false(one: str, two: str) -> None:
     if clash_of(f"!({one})", f"!({two})") is None:

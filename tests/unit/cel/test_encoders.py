@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.cel import evaluate
 from engine.cel.encoders import decode, encode
 from engine.errors import EvaluationError
-from tests.unit.cel.fuzz import examples
+from tests.support.random_cases import examples
 
 
 @examples(100)

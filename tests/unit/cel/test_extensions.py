@@ -17,7 +17,7 @@ from engine.cel.grammar import parse
 from engine.cel.scope import Scope
 from engine.cel.values import UInt, from_python, to_python
 from engine.errors import EvaluationError, ExpressionError
-from tests.unit.cel.fuzz import examples
+from tests.support.random_cases import examples
 from tests.unit.cel.lowering.lowered import closures, outcome
 from tests.unit.cel.test_conformance import CASES, cases, fault_in
 

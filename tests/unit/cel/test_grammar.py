@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from engine.cel import tree
-from engine.cel.grammar import MAX_DEPTH, parse
+from engine.cel.grammar import MAX_DEPTH, built, installed_grammar, parse, parser
+from engine.cel.tokens import tokenize
 from engine.cel.tree import Call, Ident, Literal
 from engine.errors import ExpressionError, Problem
 
@@ -96,3 +97,17 @@ def test_a_plain_name_is_a_tree() -> None:
 def test_a_percentage_of_any_number_is_a_problem_with_its_remedy(number: str) -> None:
     with pytest.raises(ExpressionError, match=r"write 0\.8 for"):
         parse(f"latency_ms > {number} % == 1")
+
+
+def test_the_kept_tables_are_those_of_the_grammar() -> None:
+    kept, made = parser(), built(installed_grammar())
+    assert kept.source_path == "<deserialized>", "made from another grammar, run `make grammar`"
+    size = [len(each.parser.parser._parse_table.states) for each in (kept, made)]
+    assert size[0] == size[1]
+    for text in (
+        "a + b * -c % 2 - 1 == 3u || !d && e != .f ? g : h",
+        "[1, 2.0, b'x', 'y', null, true][0] in {'k': v, 'l': [w,]}",
+        "a.b.c(d, e).f < 1 && g(h) >= 2 && i() <= j && k > l / m",
+        "a.b[c].map(x, x + 1).filter(y, y in z).exists(q, (q))",
+    ):
+        assert repr(kept.parse(tokenize(text))) == repr(made.parse(tokenize(text)))

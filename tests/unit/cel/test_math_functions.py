@@ -13,7 +13,7 @@ from engine.cel import evaluate
 from engine.cel import math_functions as m
 from engine.cel.values import INT_MAX, INT_MIN, UINT_MAX, UInt
 from engine.errors import EvaluationError
-from tests.unit.cel.fuzz import examples
+from tests.support.random_cases import examples
 
 DOUBLES = st.floats() | st.floats(-10, 10) | st.integers(-9, 9).map(lambda n: n / 2)
 INTS = st.integers(INT_MIN, INT_MAX)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from engine.cel import compile_expression, evaluate
 from engine.cel.failures import Failure
 from engine.errors import EvaluationError, ExpressionError
 from engine.schema import FieldType, Kind
+from tests.support.random_cases import examples
 from tests.unit.cel.expressions import BINDINGS, CONDITIONS
 from tests.unit.cel.plate_variables import value_of
 
@@ -88,7 +89,7 @@ def outcome(run: Any, *args: Any) -> Any:
         return error.error_type
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(CONDITIONS)
 def test_with_and_without_types_an_expression_gives_the_same(text: str) -> None:
     try:

@@ -15,7 +15,7 @@ from engine.cel.scope import Scope
 from engine.cel.values import CelMap, CelType, UInt
 from engine.errors import EvaluationError, ExpressionError, Severity
 from engine.schema import FieldType, Kind
-from tests.unit.cel.fuzz import examples
+from tests.support.random_cases import examples
 from tests.unit.cel.plate_variables import VARIABLES
 from tests.unit.cel.typed_expressions import (
     CONDITIONS,

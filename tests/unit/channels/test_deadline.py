@@ -29,6 +29,8 @@ from tests.support.http_receiver import LOOPBACK, HttpReceiver
 from tests.support.smtp_receiver import SmtpReceiver
 from tests.unit.channels.samples import alert, set_environment
 
+pytestmark = pytest.mark.waits
+
 # Over before anything has come, on a busy machine only the more so.
 SHORT_SECONDS = 0.4
 # For a send that has something to read first, on a busy machine too.

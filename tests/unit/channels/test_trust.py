@@ -19,7 +19,10 @@ from tests.support.http_receiver import HttpReceiver
 from tests.support.smtp_receiver import SmtpReceiver
 from tests.unit.channels.samples import alert
 
-pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning"),
+    pytest.mark.waits,
+]
 UNTRUSTED = (Status.MISCONFIGURED, Reason.TLS)
 SCHEMES = ["https", "jsons", "forms", "xmls", "gotifys", "ntfys"]
 

@@ -15,6 +15,8 @@ from engine.store import DeliveryState
 from tests.unit.delivery.scripted_target import DOWN, LOCKED_OUT, REFUSED
 from tests.unit.delivery.stage import Stage
 
+pytestmark = pytest.mark.waits
+
 TARGETS = {"mail/a": 1, "mail/b": 1, "hook/a": 4, "hook/b": 2}
 ALERTS = 40
 POLICY = RetryPolicy(base_seconds=0.001, probe_seconds=0.002, longest_probe_seconds=0.01)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.cel import Expression
@@ -14,6 +14,7 @@ from engine.match.index import CROWD, Index
 from engine.match.keyring import Keyring
 from engine.match.necessary import needs_of
 from engine.rules import Rule
+from tests.support.random_cases import examples
 from tests.unit.match.random_rules import CONDITIONS, a_rule, events, operator_conditions
 
 POOL = events(250, seed=11)
@@ -62,12 +63,11 @@ def _rules(conditions: list[str | Expression]) -> list[Rule]:
 
 
 SETS = st.lists(CONDITIONS | operator_conditions(), min_size=RULES_A_SET, max_size=RULES_A_SET)
-SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
-SLICE = settings(max_examples=25, suppress_health_check=SLOW_IS_FINE)
-LONG = settings(max_examples=3_000, suppress_health_check=SLOW_IS_FINE)
+SLICE = examples(25)
+LONG = examples(3_000)
 
 
-# Each part is 25 sets of 6 rules on 250 events: 10^5 pairs in all.
+# Each part is 25 sets of 6 rules on 250 events, with FUZZ_FACTOR=1: 10^5 pairs in all.
 @pytest.mark.parametrize("part", range(3))
 @SLICE
 @given(conditions=SETS)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from engine.cel import Expression
 from engine.cel.values import UInt
@@ -29,6 +29,7 @@ from engine.match.needs import (
     atoms_of,
 )
 from engine.watchlist import plate_of
+from tests.support.random_cases import examples
 from tests.unit.cel.plate_variables import compiled
 from tests.unit.match.random_rules import CONDITIONS, events, operator_conditions
 
@@ -234,7 +235,7 @@ def test_a_trap_catches_no_event(text: str) -> None:
     assert_met(compiled(text))
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@examples(120)
 @given(condition=CONDITIONS | operator_conditions())
 def test_every_event_on_which_a_condition_is_not_false_meets_its_needs(
     condition: str | Expression,

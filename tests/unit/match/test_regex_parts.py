@@ -4,12 +4,13 @@ import itertools
 
 import pytest
 import re2
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.match.key import fold
 from engine.match.regex_parts import MAX_LENGTH, MAX_TEXTS, regex_parts
 from engine.match.regex_reader import BEGIN, END
+from tests.support.random_cases import examples
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ _SMALL = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(pattern=_SMALL)
 def test_all_short_texts_in_which_re2_finds_a_pattern_hold_its_parts(pattern: str) -> None:
     assert_held(pattern, _SHORT)
@@ -96,7 +97,7 @@ def test_repeated_parts_are_not_taken_for_single_ones(pattern: str) -> None:
     assert_held(pattern, _SHORT)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(pattern=_PATTERNS, texts=_TEXTS)
 def test_every_text_in_which_re2_finds_a_pattern_holds_its_parts(
     pattern: str, texts: list[str]

@@ -14,6 +14,8 @@ import structlog
 from engine.reload.alarm import Alarm
 from engine.reload.sighting import WatchedFiles, identities
 
+pytestmark = pytest.mark.waits
+
 # Far more than a wake takes, far less than the alarm's own longest wait.
 PATIENCE_SECONDS = 20.0
 LONGEST_SECONDS = 60.0

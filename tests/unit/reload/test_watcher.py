@@ -20,6 +20,8 @@ from engine.rules import RuleSet
 from tests.unit.reload.place import BROKEN, PLAIN, RULES, UNSET, RulesPlace
 from tests.unit.reload.watched import Watched, await_events, events
 
+pytestmark = pytest.mark.waits
+
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 

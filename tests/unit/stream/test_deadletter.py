@@ -35,6 +35,8 @@ from tests.support.patience import PATIENCE_SECONDS
 from tests.support.stream import read, stream_settings, unique
 from tests.unit.stream.test_registry import Timer
 
+pytestmark = pytest.mark.waits
+
 RECORD = Record("plates", 1, 42, 1_766_678_400_123, b"\xffcam", b"\x01\x00\xff", ())
 AWKWARD = (
     dataclasses.replace(RECORD, key=None, value=b""),

@@ -18,6 +18,8 @@ from tests.support.offsets import commit, unread
 from tests.support.retention import delete_before, make_anew
 from tests.support.stream import Publisher, read, stream_settings, unique, until
 
+pytestmark = pytest.mark.waits
+
 Log = list[Any]
 
 

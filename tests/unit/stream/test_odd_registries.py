@@ -41,6 +41,8 @@ from tests.support.stream import stream_settings
 from tests.unit.stream.test_deadletter import letter
 from tests.unit.stream.test_registry import ANSWER_SECONDS, QUICK, SCHEMA, Timer, ask, insist
 
+pytestmark = pytest.mark.waits
+
 NOON: Final = datetime(2025, 12, 25, 12, tzinfo=UTC)
 EVENT: Final = sighting("ABC123", NOON, event_id="e-1")
 SHIPPED: Final = PLATE_EVENT.read_text(encoding="utf-8")

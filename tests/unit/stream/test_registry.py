@@ -28,6 +28,8 @@ from engine.stream.registry_call import DEADLINE_SECONDS
 from engine.stream.registry_server import RegistryServer
 from tests.support.odd_registry import Oddity, OddRegistry
 
+pytestmark = pytest.mark.waits
+
 SCHEMA = '{"type": "string"}'
 PASSWORD = "s3cret@/#?%41&"
 LOGIN = f"me:{quote(PASSWORD, safe='')}@"

@@ -11,6 +11,8 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from engine.stream.registry_server import RegistryServer
 
+pytestmark = pytest.mark.waits
+
 TEXT = '{"type": "string"}'
 NUMBER = '{"type": "long"}'
 

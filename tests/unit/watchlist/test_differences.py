@@ -8,11 +8,12 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.watchlist import Watchlist, first_difference
 from engine.watchlist.rows import BLOCK
+from tests.support.random_cases import examples
 from tests.unit.watchlist.list_files import good
 
 HEADER = "plate,state,reason\n"
@@ -95,7 +96,7 @@ def _in_force(found: Watchlist, plate: str) -> Iterator[list[object]]:
         yield [row["note"] for row in found.rows_of(plate, DAY + timedelta(hours=12 * half))]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@examples(200)
 @given(rows=_ROWS.filter(bool))
 def test_there_is_a_difference_where_at_some_time_two_rows_say_so(
     rows: list[tuple[str, str, int | None, int | None]], tmp_path: Path

@@ -12,7 +12,7 @@ from engine.cel import Expression, conjunction, lower_condition
 from engine.cel.failures import Failure
 from engine.errors import EvaluationError, ExpressionError
 from engine.schema import Kind
-from tests.unit.cel.fuzz import examples
+from tests.support.random_cases import examples
 from tests.unit.cel.lowering.lowered import closures, compiled_or_none, outcome, quickly
 from tests.unit.cel.plate_variables import VARIABLES, compiled, event
 from tests.unit.cel.typed_expressions import CONDITIONS, EVENTS, VALUES

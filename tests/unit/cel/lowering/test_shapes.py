@@ -16,7 +16,7 @@ from engine.cel.lowering.shapes import make_function, source_of
 from engine.cel.scope import Scope
 from engine.cel.tree import Ident, Literal, Select, call
 from engine.schema import FieldType, Kind
-from tests.unit.cel.fuzz import examples
+from tests.support.random_cases import examples
 from tests.unit.cel.lowering.lowered import body_of, compiled_or_none
 from tests.unit.cel.plate_variables import VARIABLES, event
 from tests.unit.cel.typed_expressions import CONDITIONS

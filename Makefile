@@ -62,7 +62,7 @@ fuzz: $(INSTALLED) ## Random rules on random events for minutes: language and in
 		-m "slow or hypothesis" tests/unit/match tests/unit/cel
 
 grammar: $(INSTALLED) ## Make the kept tables of CEL's grammar anew, after an update of celpy or Lark
-	$(BIN)/python -c 'from engine.cel.grammar import write_tables; write_tables()'
+	$(BIN)/python -c 'from engine.cel.syntax.parser import write_tables; write_tables()'
 
 lint: $(INSTALLED) ## Style and formatting
 	$(BIN)/ruff check .

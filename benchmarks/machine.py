@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from importlib.metadata import version
 
-from engine.bench.machine import read_machine
-from engine.bench.memory import resident_mb
+from engine.bench.machine import read_machine, resident_mb
 
 LIBRARIES = (
     "confluent-kafka",

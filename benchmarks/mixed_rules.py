@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from channels.alert import Target
-from engine.bench.mixed_rules import Condition, PlainRule, rule_file
+from engine.bench.rule_sets import Condition, PlainRule, rule_file
 from engine.rules import Rule, RuleSet, load_rules
 from tests.support.avro import plate_schema
 from tests.support.rule_files import Mailbox

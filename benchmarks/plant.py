@@ -13,12 +13,12 @@ from typing import Final
 from benchmarks.readings import Writers
 from channels.alert import Target
 from engine.clock import SystemClock
-from engine.cooldown import Cooldown
-from engine.deadletters import DeadLetterOffice
+from engine.dead_letters.office import DeadLetterOffice
 from engine.delivery import Dispatcher, RetryPolicy
-from engine.loop import Loop
 from engine.metrics import Metrics
-from engine.pipeline import Pipeline
+from engine.pipeline.cooldown import Cooldown
+from engine.pipeline.loop import Loop
+from engine.pipeline.pipeline import Pipeline
 from engine.rules import RuleSet
 from engine.settings import Settings
 from engine.store import open_store

@@ -12,7 +12,7 @@ from typing import Any, Final
 from fastavro import parse_schema, schemaless_writer
 
 from engine.bench import traffic
-from engine.event import Event, make_event
+from engine.schema.event import Event, make_event
 from engine.stream.framing import SchemaName
 from engine.stream.record import Record
 from engine.stream.registry import WriterSchema

@@ -20,7 +20,7 @@ from celpy.celtypes import BoolType, StringType
 from lark import Tree
 
 from benchmarks.mixed_rules import LISTED, as_cel, listed_plates
-from engine.bench.mixed_rules import PlainRule
+from engine.bench.rule_sets import PlainRule
 
 
 def _field(event: Mapping[str, Any], path: str) -> Any:

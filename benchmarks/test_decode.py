@@ -20,8 +20,8 @@ from fastavro import parse_schema, schemaless_reader
 
 from benchmarks.measure import Measurement
 from benchmarks.readings import HEADER, Writers, encode, readings, record
+from engine.demo.registry_server import RegistryServer
 from engine.stream.decoder import Decoder
-from engine.stream.registry_server import RegistryServer
 from tests.support.avro import plate_schema
 
 GROUP = "decode, an event"

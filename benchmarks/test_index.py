@@ -14,7 +14,7 @@ import pytest
 from benchmarks.measure import Measurement
 from benchmarks.readings import events
 from channels.alert import Priority
-from engine.bench.mixed_rules import PLATE, Condition, PlainRule, mixed_rules, site_plates
+from engine.bench.rule_sets import PLATE, Condition, PlainRule, mixed_rules, site_plates
 from engine.cel import compile_template, conjunction, lower_condition
 from engine.errors import Place
 from engine.match import IndexedMatcher, LinearMatcher

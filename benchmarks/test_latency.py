@@ -25,9 +25,9 @@ from benchmarks.receivers import ReceiverProcess, Receivers
 from benchmarks.watched_target import WatchedTarget
 from channels.alert import Alert, Target
 from channels.spec import url_targets
-from engine.bench.mixed_rules import PLATE, Condition, PlainRule, mixed_rules, rule_file
+from engine.bench.rule_sets import PLATE, Condition, PlainRule, mixed_rules, rule_file
 from engine.delivery import Dispatcher
-from engine.in_force import targets_of
+from engine.pipeline.active_rules import targets_of
 from engine.rules import RuleSet
 from engine.settings import Secret
 from engine.store import FreshAlert

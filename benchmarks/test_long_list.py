@@ -13,7 +13,7 @@ from benchmarks.measure import Measurement
 from benchmarks.mixed_rules import compiled, load
 from benchmarks.readings import events
 from benchmarks.reference import PlainMatcher
-from engine.bench.mixed_rules import PLATE, Condition, PlainRule, rule_file, site_plates
+from engine.bench.rule_sets import PLATE, Condition, PlainRule, rule_file, site_plates
 from engine.match import IndexedMatcher
 
 GROUP = "in_list of 10,000 plates, an event"

@@ -26,8 +26,8 @@ from benchmarks.mixed_rules import load
 from benchmarks.plant import Plant, settings_of
 from benchmarks.readings import HEADER, encode, readings
 from benchmarks.traffic import WATCHED
-from engine.bench.mixed_rules import PLATE, Condition, PlainRule, mixed_rules, rule_file
-from engine.in_force import targets_of
+from engine.bench.rule_sets import PLATE, Condition, PlainRule, mixed_rules, rule_file
+from engine.pipeline.active_rules import targets_of
 from engine.settings import Settings
 from engine.stream.options import consumer_options
 from tests.support.avro import plate_schema

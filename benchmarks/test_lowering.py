@@ -20,8 +20,8 @@ from benchmarks.measure import Measurement
 from benchmarks.readings import events
 from benchmarks.reference import celpy_programs
 from engine.cel import Expression, compile_expression
-from engine.cel.lowering.exact import Exact
-from engine.cel.scope import Scope
+from engine.cel.lower.function import Exact
+from engine.cel.types.scope import Scope
 from engine.errors import EvaluationError
 from tests.support.avro import plate_schema
 

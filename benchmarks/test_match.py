@@ -21,16 +21,16 @@ from benchmarks.mixed_rules import compiled
 from benchmarks.readings import events
 from benchmarks.reference import CelpyMatcher, GoogleMatcher, PlainMatcher, RustMatcher
 from engine.bench import SetKind, written_set
-from engine.bench.mixed_rules import (
+from engine.bench.rule_sets import (
     SITE_RULES,
     PlainRule,
     mixed_rules,
     site_plates,
     site_rules,
 )
-from engine.event import Event
 from engine.match import IndexedMatcher, LinearMatcher, Matcher
 from engine.rules import Rule, load_rules
+from engine.schema.event import Event
 from tests.support.avro import plate_schema
 
 SECTION = "2 match"

@@ -18,8 +18,8 @@ import pytest
 from benchmarks.machine import resident_megabytes
 from benchmarks.measure import Measurement
 from engine.bench import MeasuredSet, Result, SetKind, measure_set
-from engine.bench.mixed_rules import mixed_rules, rule_file
-from engine.stream.registry_server import RegistryServer
+from engine.bench.rule_sets import mixed_rules, rule_file
+from engine.demo.registry_server import RegistryServer
 from tests.support.avro import PLATE_EVENT
 from tests.support.engine_process import EngineProcess
 from tests.support.mock_cluster import MockCluster

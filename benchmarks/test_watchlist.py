@@ -18,7 +18,7 @@ from benchmarks.load_probe import probe
 from benchmarks.measure import Measurement
 from benchmarks.mixed_rules import compiled, load
 from benchmarks.readings import events
-from engine.bench.mixed_rules import (
+from engine.bench.rule_sets import (
     PLATE,
     PLATES_A_LIST,
     Condition,
@@ -26,8 +26,8 @@ from engine.bench.mixed_rules import (
     site_file,
     site_rules,
 )
+from engine.demo.readings import make_plate
 from engine.match import IndexedMatcher
-from engine.readings import make_plate
 from engine.rules import Rule
 
 LOAD = "11 watchlists, load"

@@ -35,11 +35,14 @@ from apprise.plugins.slack import CHANNEL_RE, NotifySlack
 
 from channels.alert import Target
 from channels.block import Block, Made, faults_of, read_country
-from channels.hook import WEBHOOK_KEYS, read_timeout, read_webhook
-from channels.identity import target_id
-from channels.mail_plugin import NotifyEmail
-from channels.mail_security import APPRISE_MODES, DEFAULT_PORTS, Doubt, Tls, mail_doubts
-from channels.plugins import make_plugin
+from channels.plugins import (
+    NotifyEmail,
+    Part,
+    SlackPlugin,
+    TwilioPlugin,
+    make_plugin,
+    twilio_faults,
+)
 from channels.recipients import (
     RecipientError,
     mail_address,
@@ -49,10 +52,10 @@ from channels.recipients import (
 from channels.redact import basic_login, remember
 from channels.render import Style
 from channels.sameness import reach_of, without_repeats
-from channels.slack import SlackPlugin
+from channels.security import APPRISE_MODES, DEFAULT_PORTS, TRUST_KEYS, Tls, TlsDoubt, mail_doubts
+from channels.service import target_id
 from channels.target import AppriseTarget
-from channels.trust import TRUST_KEYS
-from channels.twilio import Part, TwilioPlugin, twilio_faults
+from channels.webhook_settings import WEBHOOK_KEYS, read_timeout, read_webhook
 from engine.errors import ChannelError
 
 KEYS: Final[Mapping[str, Sequence[str]]] = {
@@ -74,10 +77,10 @@ _TWILIO_KEYS: Final[Mapping[Part, str]] = {
     Part.TOKEN: "twilio_auth_token",
     Part.FROM: "from_number",
 }
-_SECURITY_REMEDIES: Final[Mapping[Doubt, str]] = {
-    Doubt.TLS_TOO_EARLY: "write tls: starttls, tls: none for a server without TLS, or port 465",
-    Doubt.TLS_TOO_LATE: "write tls: ssl, or port 587",
-    Doubt.CLEAR_PASSWORD: "write tls: starttls or tls: ssl, or remove username and password",
+_SECURITY_REMEDIES: Final[Mapping[TlsDoubt, str]] = {
+    TlsDoubt.TLS_TOO_EARLY: "write tls: starttls, tls: none for a server without TLS, or port 465",
+    TlsDoubt.TLS_TOO_LATE: "write tls: ssl, or port 587",
+    TlsDoubt.CLEAR_PASSWORD: "write tls: starttls or tls: ssl, or remove username and password",
 }
 
 
@@ -169,7 +172,7 @@ def _tls(block: Block) -> Tls:
 
 def _doubt_security(block: Block, tls: Tls, port: int, password: str | None) -> None:
     for doubt in mail_doubts(tls, port, has_password=password is not None):
-        key = "tls" if doubt.kind is Doubt.CLEAR_PASSWORD else "smtp_port"
+        key = "tls" if doubt.kind is TlsDoubt.CLEAR_PASSWORD else "smtp_port"
         block.doubt(doubt.what, _SECURITY_REMEDIES[doubt.kind], key)
 
 

@@ -1,9 +1,4 @@
-"""Apprise's plugins, made from a URL or from keywords, with their traps defused.
-
-Nothing of Apprise retries, follows a redirect, splits a message or logs here: retrying and telling
-are ours, and so is pacing (`channels.wire` keeps plugins from sleeping). Making a plugin fails on
-anything that Apprise would drop in silence.
-"""
+"""Apprise's plugins, made from a URL or from keywords, with their traps defused."""
 
 from __future__ import annotations
 
@@ -12,8 +7,11 @@ import difflib
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
@@ -21,18 +19,48 @@ from apprise import AppriseAsset, NotifyBase
 from apprise.common import OverflowMode
 from apprise.manager_plugins import NotificationManager
 from apprise.plugins import url_to_dict
+from apprise.plugins.discord import NotifyDiscord
 from apprise.plugins.slack import NotifySlack
+from apprise.plugins.twilio import NotifyTwilio
 
-from channels.address import address_kind
-from channels.discord import DiscordPlugin
-from channels.mail_plugin import MAIL_HEADERS, NotifyEmail
+from channels.block import address_kind
+from channels.recipients import is_sender_name
 from channels.redact import redact, remember, url_secrets
-from channels.twilio import TwilioPlugin
-from channels.url_recipients import check_keys, keep_recipients
-from channels.variables import Path
+from channels.urls import Path, check_keys, keep_recipients
 from engine.errors import ChannelError
 
+__all__ = ["MAIL_HEADERS", "NotifyEmail", "mail_key"]
+
 APP_ID: Final = "Alert Engine"
+
+
+class DiscordPlugin(NotifyDiscord):  # type: ignore[no-untyped-call]
+    """Discord, which mentions nobody unless the URL has a `ping=`."""
+
+    def _send(self, payload: dict[str, Any], *args: Any, **keywords: Any) -> Any:
+        if not self.ping:
+            payload = {**payload, "allowed_mentions": {"parse": []}}
+        return super()._send(payload, *args, **keywords)
+
+
+class TwilioPlugin(NotifyTwilio):  # type: ignore[no-untyped-call]
+    """Twilio, sending also from a name such as `ACME` (an alphanumeric sender ID)."""
+
+    def __init__(self, source: str, **keywords: Any) -> None:
+        is_name = is_sender_name(source)
+        super().__init__(source=_STAND_IN if is_name else source, **keywords)  # type: ignore[no-untyped-call]
+        if is_name:
+            self.source = source
+
+
+with warnings.catch_warnings():
+    # Its PGP support still imports `imghdr`, which Python 3.13 removed, and has a substitute.
+    warnings.filterwarnings("ignore", message="'imghdr' is deprecated")
+    from apprise.plugins.email import NotifyEmail, base
+
+# Only a number gets through the plugin's own check.
+_STAND_IN: Final = "+15550000000"
+
 # Loading all of Apprise's plugins takes 17 MB: these do without.
 _KNOWN: Final[Mapping[str, type[NotifyBase]]] = {
     "discord": DiscordPlugin,
@@ -232,3 +260,97 @@ def _listening(path: Path) -> Iterator[list[str]]:
         ) from None
     finally:
         _warnings.reset(token)
+
+
+class SlackPlugin(NotifySlack):  # type: ignore[no-untyped-call]
+    """Slack, with `icon_emoji` (`:rotating_light:`), which only older webhooks obey."""
+
+    def __init__(self, icon_emoji: str = "", **keywords: Any) -> None:
+        super().__init__(**keywords)  # type: ignore[no-untyped-call]
+        self.icon_emoji = icon_emoji
+
+    def _send(self, url: str, payload: dict[str, Any], *args: Any, **keywords: Any) -> Any:
+        if self.icon_emoji:
+            payload = {**payload, "icon_emoji": self.icon_emoji}
+        return super()._send(url, payload, *args, **keywords)  # type: ignore[no-untyped-call]
+
+
+# The plugin's own patterns; real ones have 32 digits.
+_SID: Final = re.compile(r"AC[0-9a-fA-F]+")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9]+")
+
+
+class Part(StrEnum):
+    """What Twilio is spoken to with."""
+
+    SID = "SID"
+    TOKEN = "TOKEN"  # noqa: S105 - the name of a part
+    FROM = "FROM"
+
+
+@dataclass(frozen=True, slots=True)
+class TwilioFault:
+    """What is wrong with a part; the part's text is not repeated, since it may be a secret."""
+
+    part: Part
+    what: str
+    remedy: str
+
+
+def twilio_faults(
+    sid: str, token: str, source: str, numbers: Sequence[str], *, is_call: bool = False
+) -> Iterator[TwilioFault]:
+    """What is wrong with an account's SID, its token, and a sender towards these numbers.
+
+    A text that is empty is no fault here.
+    """
+    if sid and not _SID.fullmatch(sid):
+        what = "the account's SID is not one of Twilio's, which are AC and 32 digits of 0-9 and a-f"
+        yield TwilioFault(Part.SID, what, "copy it from Twilio's console")
+    if token and not _TOKEN.fullmatch(token):
+        what = "the auth token is not one of Twilio's, which have letters and digits only"
+        yield TwilioFault(Part.TOKEN, what, "copy it from Twilio's console")
+    if is_sender_name(source):
+        if is_call:
+            what = "a name can't call: a call comes from a number"
+            yield TwilioFault(Part.FROM, what, "write one of your numbers at Twilio")
+        elif any(number.startswith("whatsapp:") for number in numbers):
+            what = "a name can't write to WhatsApp"
+            yield TwilioFault(Part.FROM, what, "write whatsapp: and your number there")
+
+
+#: RFC 3834: no vacation responder answers such a mail.
+MAIL_HEADERS: Final = {"Auto-Submitted": "auto-generated"}
+_key: ContextVar[str] = ContextVar("channels_mail_key", default="")
+
+
+@contextlib.contextmanager
+def mail_key(key: str) -> Iterator[None]:
+    """Let mails inside this block, in this thread, have a Message-ID made of `key`."""
+    token = _key.set(key)
+    try:
+        yield
+    finally:
+        _key.reset(token)
+
+
+def _with_key(make: Callable[..., str]) -> Callable[..., str]:
+    def made(idstring: str | None = None, domain: str | None = None) -> str:
+        key = _key.get()
+        return f"<{key}@{domain}>" if key and domain else make(idstring, domain)
+
+    return made
+
+
+def _of_sender(prepare: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    def prepared(**keywords: Any) -> Iterator[Any]:
+        # Without a host, the plugin makes the Message-ID of the sender's domain.
+        return prepare(**{**keywords, "smtp_host": ""})
+
+    return prepared
+
+
+NotifyEmail.prepare_emails = staticmethod(  # type: ignore[method-assign]
+    _of_sender(NotifyEmail.prepare_emails)
+)
+vars(base)["make_msgid"] = _with_key(vars(base)["make_msgid"])

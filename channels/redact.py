@@ -1,7 +1,4 @@
-"""Secrets are remembered here as they are read, and taken out of every text that leaves.
-
-Memory is for the whole process and only grows: a rotated secret must not show either.
-"""
+"""Secrets and plates are taken out of every text that leaves."""
 
 from __future__ import annotations
 
@@ -11,11 +8,15 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
+from channels.alert import Alert, Outcome
+from engine.schema import NORMALIZED_PLATE, PLATE_TEXT, value_at
+
 MASK: Final = "***"
-_MIN_LENGTH: Final = 4
+_MIN_SECRET_LENGTH: Final = 4
 # Shorter ones are replaced only where they stand alone.
 _ANYWHERE_LENGTH: Final = 5
 # Letters with digits are a token; a word of a path is none, unless no word is as long.
@@ -35,7 +36,7 @@ SECRET_NAME: Final = re.compile(
 _MIN_BEGINNING: Final = 6
 
 
-class Memory:
+class SecretMemory:
     """Remembered secrets; safe to use from many threads."""
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class Memory:
         with self._lock:
             known = len(self._secrets)
             for secret in secrets:
-                if len(secret.strip()) >= _MIN_LENGTH:
+                if len(secret.strip()) >= _MIN_SECRET_LENGTH:
                     self._secrets.update(_forms(secret))
             if len(self._secrets) != known:
                 self._is_stale = True
@@ -82,7 +83,7 @@ def _overlap(text: str, secret: str) -> int:
     return next((length for length in lengths if text.endswith(secret[:length])), 0)
 
 
-_process: Final = Memory()
+_process: Final = SecretMemory()
 remember: Final = _process.remember
 redact: Final = _process.redact
 redact_beginning: Final = _process.redact_beginning
@@ -155,3 +156,53 @@ def _one(secret: str) -> str:
     if len(secret) >= _ANYWHERE_LENGTH:
         return re.escape(secret)
     return rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])"
+
+
+PLATE: Final = "[plate]"
+DETAIL_LENGTH: Final = 200
+_MIN_PLATE_LENGTH: Final = 3
+#: What may stand between the characters of a plate, as it is or quoted.
+_BETWEEN: Final = r"(?:[\W_]|%[0-9a-f]{2}|&\w{2,6};|\\u00[0-9a-f]{2}){0,3}"
+
+#: No letter and no digit, unless they end a quoted sign: `%20`, `\u0020`, `\n`.
+_BEFORE: Final = r"(?:(?<![^\W_])|(?<=%[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=\\[nrtbf]))"
+
+
+def safe(outcome: Outcome, alert: Alert) -> Outcome:
+    """The outcome without secrets and without the alert's plate, which receivers may echo.
+
+    The detail is cut last: a secret that were cut before could not be told.
+    """
+    if not outcome.detail:
+        return outcome
+    detail = redact_beginning(outcome.detail)
+    for pattern in _plates(alert):
+        detail = pattern.sub(PLATE, detail)
+    return replace(outcome, detail=_short(detail))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= DETAIL_LENGTH else f"{text[: DETAIL_LENGTH - 1].rstrip()}…"
+
+
+def _plates(alert: Alert) -> Iterator[re.Pattern[str]]:
+    """Patterns of the plate as the event has it, and as others write it.
+
+    As the event has it, it is found anywhere; in small letters and with other signs between its
+    own, as a word of its own.
+    """
+    for path in (PLATE_TEXT, NORMALIZED_PLATE):
+        text = value_at(alert.event, path)
+        if not isinstance(text, str) or len(text.strip()) < _MIN_PLATE_LENGTH:
+            continue
+        yield re.compile(re.escape(text))
+        signs = [sign for sign in text if sign.isalnum()]
+        if len(signs) >= _MIN_PLATE_LENGTH:
+            plate = _BETWEEN.join(map(_sign, signs))
+            yield re.compile(rf"{_BEFORE}{plate}(?![^\W_])", re.IGNORECASE)
+
+
+def _sign(sign: str) -> str:
+    """One character of a plate: itself, or as JSON, a URL or HTML may write it."""
+    forms = {sign, quote(sign), json.dumps(sign)[1:-1], html.escape(sign), f"&#{ord(sign)};"}
+    return f"(?:{'|'.join(map(re.escape, sorted(forms)))})"

@@ -1,13 +1,10 @@
-"""An alert as each kind of channel shows it.
-
-Everything in an alert is data: nothing in it becomes a header, markup or a mention. Lengths are
-in characters.
-"""
+"""An alert as each kind of channel shows it; data in it never becomes markup or a mention."""
 
 from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -15,12 +12,15 @@ from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from apprise import NotifyBase
+
 from channels.alert import Alert, Priority
-from channels.defuse import defuse, is_blank, without_ordering
-from channels.sms_text import LENGTH, cut_text
-from engine.event import read_time
-from engine.local_time import is_utc, local_text
+from channels.limits import LENGTH, cut_text
+from channels.plugins import make_plugin
+from channels.urls import Path
+from engine.clock import is_utc, local_text
 from engine.schema import PLATE_IMAGE, value_at
+from engine.schema.event import read_time
 
 SUBJECT_LENGTH: Final = 150
 _MARK: Final = "…"
@@ -247,3 +247,90 @@ def _instant(alert: Alert) -> datetime | None:
         return made - timedelta(seconds=alert.late_seconds) if made.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
+
+
+#: Parts what would be a mention; it is not seen.
+_PARTING: Final = "\u200b"
+#: A room's word behind an `@`, unless the two are inside a mail address such as x@here.com.
+_WAKING_WORDS: Final = re.compile(
+    r"@(?=(?:everyone|here|channel|all|group|room|online|team|stream|topic)\b)"
+    r"(?!(?<=[\w.+%'-]@)[\w-]+\.\w)",
+    re.I,
+)
+#: `@**all**` and `@_**Ann**` of Zulip, and its groups, `@*ops*`.
+_STARRED: Final = re.compile(r"@(?=_?\*)")
+#: Mentions in angle brackets: Discord's `<@&1>`, Webex' `<@all>`, Google Chat's `<users/all>`,
+#: Lark's `<at user_id="all">`, and `<!channel>`, which Mattermost knows too.
+_BRACKETS: Final = re.compile(r"<(?=[@!]|users/|at\b|/?mention\b)", re.I)
+#: Characters that order the letters after them from right to left, or isolate them.
+_ORDERING: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+#: Letters and signs without a shape, which their category does not tell.
+_SHAPELESS: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
+
+
+def defuse(text: str, *, has_brackets: bool = True) -> str:
+    """The text with every mention parted by a character that is not seen.
+
+    `has_brackets` is whether the service gives `<` a meaning in such a text.
+    """
+    for pattern in (_WAKING_WORDS, _STARRED):
+        text = pattern.sub(f"@{_PARTING}", text)
+    return _BRACKETS.sub(f"<{_PARTING}", text) if has_brackets else text
+
+
+def without_ordering(text: str) -> str:
+    """The text in the order of its letters: without bidirectional overrides and isolates."""
+    return _ORDERING.sub("", text)
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of the text is seen: blanks, controls, zero-width characters, marks alone."""
+    return all(
+        sign in _SHAPELESS
+        or unicodedata.category(sign) in _UNSEEN
+        or unicodedata.combining(sign)
+        or "\ufe00" <= sign <= "\ufe0f"
+        for sign in text
+    )
+
+
+_KEY: Final = "priority"
+#: Apprise's "low" is the least of all: Pushover and Gotify store such a message and tell nobody.
+_BY_NAME: Final = {Priority.HIGH: "high", Priority.MEDIUM: "normal", Priority.LOW: "moderate"}
+#: P2, P3 and P4: the plugin calls P1, the most urgent one, "low".
+_BY_NUMBER: Final = {Priority.HIGH: "2", Priority.MEDIUM: "3", Priority.LOW: "4"}
+#: What `priority=` is for each priority of an alert, by schema.
+_URGENCY_WORDS: Final[Mapping[str, Mapping[Priority, str]]] = {
+    **dict.fromkeys(("ntfy", "ntfys", "gotify", "gotifys", "pover", "prowl", "join"), _BY_NAME),
+    "opsgenie": _BY_NUMBER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Urgency:
+    """What a plugin's priority is to be for each priority of an alert."""
+
+    values: Mapping[Priority, object]
+
+    def apply(self, plugin: NotifyBase, priority: Priority) -> None:
+        """Set the plugin's priority for its next message."""
+        vars(plugin)[_KEY] = self.values[priority]
+
+
+def urgency_of(
+    kind: type[NotifyBase], keywords: Mapping[str, Any], path: Path = ()
+) -> Urgency | None:
+    """How the plugin of these keywords tells a priority.
+
+    None where its service has none, and where the URL sets it. The plugin's own reading of the
+    words gives the values.
+    """
+    words = _URGENCY_WORDS.get(str(keywords["schema"]).lower())
+    if words is None or keywords.get(_KEY):
+        return None
+    values = {
+        priority: vars(make_plugin(kind, {**keywords, _KEY: word}, path))[_KEY]
+        for priority, word in words.items()
+    }
+    return Urgency(values)

@@ -42,7 +42,7 @@ from apprise.plugins.slack import NotifySlack
 from apprise.plugins.twilio import NotifyTwilio
 
 from channels.alert import Target
-from channels.mail_plugin import NotifyEmail
+from channels.plugins import NotifyEmail
 from channels.recipients import same_mail, same_room
 
 Recipient = tuple[str, ...]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -11,12 +12,7 @@ from apprise.plugins.slack import CHANNEL_RE, NotifySlack
 from apprise.plugins.twilio import NotifyTwilio
 from apprise.utils.parse import parse_list
 
-from channels.identity import hashed, target_id
-from channels.login import Doubt as LoginDoubt
-from channels.login import settle_login
-from channels.mail_plugin import NotifyEmail
-from channels.mail_security import APPRISE_MODES, Doubt, mail_doubts
-from channels.plugins import make_plugin, plugin_class, read_url
+from channels.plugins import NotifyEmail, make_plugin, plugin_class, read_url, twilio_faults
 from channels.recipients import (
     RecipientError,
     is_phone_like,
@@ -27,20 +23,19 @@ from channels.recipients import (
     same_mail,
     source_number,
 )
-from channels.render import Style
+from channels.render import Style, Urgency, urgency_of
 from channels.sameness import Reach, plugin_reach
-from channels.twilio import twilio_faults
-from channels.urgency import Urgency, urgency_of
-from channels.variables import Path
+from channels.security import APPRISE_MODES, LoginDoubt, TlsDoubt, mail_doubts, settle_login
+from channels.urls import Path
 from engine.errors import ChannelError
 
 # Apprise's own names for what a telephone number is called in its plugins.
 _SMS_BODY_LENGTH: Final = 2_000
-_SECURITY_REMEDIES: Final[Mapping[Doubt, str]] = {
-    Doubt.TLS_TOO_EARLY: "write mailtos:// without mode=ssl, mailto:// for a server without TLS, "
-    "or port 465",
-    Doubt.TLS_TOO_LATE: "write mailtos:// with mode=ssl, or port 587",
-    Doubt.CLEAR_PASSWORD: "write mailtos:// instead of mailto://",
+_SECURITY_REMEDIES: Final[Mapping[TlsDoubt, str]] = {
+    TlsDoubt.TLS_TOO_EARLY: "write mailtos:// without mode=ssl, mailto:// for a server without "
+    "TLS, or port 465",
+    TlsDoubt.TLS_TOO_LATE: "write mailtos:// with mode=ssl, or port 587",
+    TlsDoubt.CLEAR_PASSWORD: "write mailtos:// instead of mailto://",
 }
 _PHONE_TOKENS: Final = ("target_phone", "target_phone_no")
 _COPIES: Final = ("cc", "bcc")
@@ -317,3 +312,32 @@ def _checked(check: Callable[..., Any], text: str, path: Path, *more: str) -> An
         return check(text, *more)
     except RecipientError as error:
         raise ChannelError(error.what, error.remedy, path) from None
+
+
+_KEY: Final = b"alert-engine target id"
+
+
+def target_id(channel: str, *parts: str) -> str:
+    """`channel:part:part`."""
+    return ":".join((channel, *parts))
+
+
+def hashed(text: str) -> str:
+    """A short stable stand-in for a recipient that may itself be a secret."""
+    return hashlib.blake2b(text.encode(), digest_size=5, key=_KEY).hexdigest()
+
+
+def distinct(ids: Iterable[str]) -> Iterator[str]:
+    """The ids in order, a repeated one with its number: `hook:example.org`, `…-2`.
+
+    A number is passed over where the id that it would make is given too.
+    """
+    given = tuple(ids)
+    taken: set[str] = set()
+    for name in given:
+        unique, number = name, 1
+        while unique in taken or (number > 1 and unique in given):
+            number += 1
+            unique = f"{name}-{number}"
+        taken.add(unique)
+        yield unique

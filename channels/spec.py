@@ -8,13 +8,13 @@ An entry is one URL, a list of URLs, or a mapping; a list may hold mappings.
   gives several the same settings. `timeout` (seconds for a whole send, 30) is for every service.
 - An https:// URL that a service hands out and Apprise knows (Slack, Discord, …) is that service,
   unless one of the keys above but `timeout` makes it a webhook.
-- A mapping with any URL may have `ca_file` and `verify`, see `channels.trust`.
+- A mapping with any URL may have `ca_file` and `verify`, see `channels.security`.
 - Anything else is an Apprise URL: `mailto://…`, `slack://…`, `twilio://…`, `ntfy://…`. Each
   recipient in it is a target of its own. `?retry=`, `?wait=`, `?redirect=` and `?overflow=` in it
   have no effect: retrying is the engine's, a message is never split, a redirect never followed.
   A mapping may add `default_country`: that of telephone numbers without a `+`, such as `US`.
 
-`${VAR}` is taken from the environment, see `channels.variables`.
+`${VAR}` is taken from the environment, see `channels.urls`.
 """
 
 from __future__ import annotations
@@ -28,16 +28,15 @@ from typing import Final
 
 from channels.alert import Target
 from channels.block import Block, Made, faults_of, read_country
-from channels.hook import WEBHOOK_KEYS, check_url, read_settings, read_timeout
-from channels.identity import distinct, target_id
 from channels.known_services import find_service
 from channels.plugins import is_native
 from channels.sameness import Reach, diverted, webhook_reach, without_repeats
-from channels.service import Recipient, security_doubts, service_recipients
+from channels.security import TRUST_KEYS, apply_trust
+from channels.service import Recipient, distinct, security_doubts, service_recipients, target_id
 from channels.target import AppriseTarget
-from channels.trust import TRUST_KEYS, apply_trust
-from channels.variables import Path, expand
+from channels.urls import Path, expand
 from channels.webhook import WebhookTarget
+from channels.webhook_settings import WEBHOOK_KEYS, check_url, read_settings, read_timeout
 from engine.errors import ChannelError
 
 KEYS: Final = ("url", "urls", "default_country", *WEBHOOK_KEYS, *TRUST_KEYS)

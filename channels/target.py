@@ -12,16 +12,16 @@ from apprise.common import NotifyFormat, NotifyType
 from apprise.plugins.slack import NotifySlack
 from requests.adapters import HTTPAdapter
 
-from channels.alert import Alert, Outcome, Priority
-from channels.classify import classify
+from channels.alert import Alert, Outcome, Priority, Reason, Status
 from channels.deadline import DEFAULT_TIMEOUT_SECONDS
-from channels.detail import safe
 from channels.fit import fit, room_of
-from channels.mail_plugin import mail_key
+from channels.outcomes import classify
 from channels.pace import Pace
-from channels.render import Style, render
+from channels.plugins import mail_key
+from channels.redact import safe
+from channels.render import Style, Urgency, render
 from channels.sameness import Reach, plugin_reach
-from channels.urgency import Urgency
+from channels.service import target_id
 from channels.wire import Evidence, Failure, HttpReply, capture
 
 MAX_INTERVAL_SECONDS: Final = 2.0
@@ -31,7 +31,7 @@ _TYPES: Final = {
     Priority.LOW: NotifyType.INFO,
 }
 
-Clock = Callable[[], datetime]
+Now = Callable[[], datetime]
 
 
 def _utc_now() -> datetime:
@@ -52,7 +52,7 @@ class AppriseTarget:
         target_id: str,
         plugin: NotifyBase,
         style: Style,
-        clock: Clock = _utc_now,
+        clock: Now = _utc_now,
         *,
         zone: tzinfo = UTC,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
@@ -158,3 +158,36 @@ def _interval_seconds(plugin: NotifyBase, style: Style) -> float:
     rate: object = type(plugin).request_rate_per_sec
     # Some plugins compute theirs.
     return min(float(rate), MAX_INTERVAL_SECONDS) if isinstance(rate, (int, float)) else 1.0
+
+
+# No address and no host holds it, so that no real target has this id.
+_RECIPIENT: Final = "?"
+
+
+def stand_in_id(channel: str) -> str:
+    """The id of the target that stands for what can't be made of `channel`."""
+    return target_id(channel, _RECIPIENT)
+
+
+class MisconfiguredTarget:
+    """Stands for those recipients of `channel` whose definition holds faults; it sends nothing.
+
+    `detail` says what is wrong and what to do. Deliveries for it wait; once the definition is
+    good, they pass to the channel's targets.
+    """
+
+    def __init__(self, channel: str, detail: str) -> None:
+        self.channel: Final = channel
+        self.target_id: Final = stand_in_id(channel)
+        self.detail: Final = detail
+        self.concurrency: Final = 1
+
+    def __repr__(self) -> str:
+        return f"MisconfiguredTarget({self.target_id!r})"
+
+    def send(self, alert: Alert, idempotency_key: str) -> Outcome:
+        """Never sends; the outcome says why."""
+        return Outcome(Status.MISCONFIGURED, Reason.MISCONFIGURED, self.detail)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""

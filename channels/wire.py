@@ -28,8 +28,14 @@ from apprise import URLBase
 from requests.adapters import HTTPAdapter
 
 from channels.cut_answers import Heard
-from channels.deadline import DEFAULT_TIMEOUT_SECONDS, Deadline, once, within
-from channels.look_up import OWN_NAME_SECONDS, own_name
+from channels.deadline import (
+    DEFAULT_TIMEOUT_SECONDS,
+    OWN_NAME_SECONDS,
+    Deadline,
+    once,
+    own_name,
+    within,
+)
 
 BODY_BYTES: Final = 2_048
 #: An answer longer than this is not read to its end; its connection is not used again.

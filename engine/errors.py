@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class Severity(StrEnum):
@@ -246,3 +246,11 @@ class BenchError(AlertEngineError):
     """A measurement came to no result."""
 
     code = "bench"
+
+
+SHOWN_LENGTH: Final = 40
+
+
+def shorten(name: str) -> str:
+    """A name as messages show it."""
+    return name if len(name) <= SHOWN_LENGTH else f"{name[:SHOWN_LENGTH]}…"

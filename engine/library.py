@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.event import Event, make_event
 from engine.match import IndexedMatcher, Match, OnError
 from engine.rules import Rule, load_rules
 from engine.rules.rule import message_bindings
 from engine.schema import EventSchema, load_event_schema
+from engine.schema.event import Event, make_event
 from engine.settings import Settings
 
 

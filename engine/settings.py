@@ -1,4 +1,8 @@
-"""The environment, read once into frozen `Settings`; no other module reads it."""
+"""The environment, read once into frozen `Settings`; no other module reads it.
+
+Unknown names that are nearly one of ours, and addresses of brokers that librdkafka would look for
+in vain, are errors at the start.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,8 @@ from typing import Final, Generic, TypeVar
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
-from engine.brokers import protocols_in, read_brokers
+from engine.environment import FILE_SUFFIX, folder, value_of
 from engine.errors import SettingsError, VariableError
-from engine.misspelt import nearest, nearest_prefix
-from engine.packaged import folder
-from engine.variable import FILE_SUFFIX, value_of
 
 T = TypeVar("T")
 DEFAULT_RULES: Final = Path("rules")
@@ -144,6 +145,58 @@ def misspelt_settings(environment: Mapping[str, str] | None = None) -> list[Miss
         if meant:
             found.append(Misspelt(name, meant + of_file))
     return found
+
+
+PROTOCOLS: Final = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
+_SCHEME: Final = re.compile(r"([^:/]*)://(.*)")
+_ADDRESS: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[\w.-]+):(?P<port>[0-9]{1,5})")
+_HOST: Final = re.compile(r"\[[0-9A-Fa-f:.]+\]|[\w.-]+:?")
+_LAST_PORT: Final = 65_535
+
+
+def read_brokers(text: str) -> str:
+    """The addresses without blanks around them; ValueError says what is wrong with the first.
+
+    Each is `host:port`, perhaps with a protocol of Kafka's in front: `SASL_SSL://host:port`.
+    """
+    return ",".join(_address(part.strip()) for part in text.split(","))
+
+
+def protocols_in(brokers: str) -> tuple[str, ...]:
+    """The protocols that stand in front of the addresses, in small letters, each once."""
+    found = (_SCHEME.fullmatch(part) for part in brokers.split(","))
+    return tuple(dict.fromkeys(each[1].lower() for each in found if each))
+
+
+def _address(part: str) -> str:
+    if not part:
+        raise ValueError("has an empty entry, write host:port, separated by commas")
+    if "@" in part:
+        # It may hold a password.
+        raise ValueError(
+            "holds a login, write host:port, and set KAFKA_CONFIG_SASL_USERNAME and "
+            "KAFKA_CONFIG_SASL_PASSWORD"
+        )
+    scheme = _SCHEME.fullmatch(part)
+    if scheme is not None and scheme[1].lower() not in PROTOCOLS:
+        raise ValueError(
+            f"{part!r} is no address of Kafka's, write host:port without {scheme[1]}://"
+        )
+    address = scheme[2] if scheme is not None else part
+    found = _ADDRESS.fullmatch(address)
+    if found is None or not 0 < int(found["port"]) <= _LAST_PORT:
+        raise ValueError(f"{part!r} is not host:port{_hint(address)}")
+    return part
+
+
+def _hint(address: str) -> str:
+    if re.search(r"[\s;]", address):
+        return ", separate addresses by commas"
+    if _HOST.fullmatch(address):
+        return f", write {address.rstrip(':')}:9092, or the port that your brokers listen on"
+    if address.count(":") > 1:
+        return ", write an IPv6 address in brackets, like [::1]:9092"
+    return ", write it like kafka.example.org:9092"
 
 
 FurtherCheck = Callable[[Settings], Iterable[str]]
@@ -401,3 +454,71 @@ def _contradictions(settings: Settings, texts: Mapping[str, str]) -> list[str]:
     if settings.dlq_topic in settings.kafka_topics:
         problems.append("DLQ_TOPIC: is also in KAFKA_TOPIC, dead letters would be read as events")
     return problems
+
+
+_SHORTEST: Final = 5
+#: In shorter words one other letter makes another word: STATE and STATS.
+_SHORTEST_WITH_ANOTHER_LETTER: Final = 6
+_MOST_SLIPS: Final = 2
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The one of `known` that `name` means; empty where it is none of them or means none."""
+    given = _words(name)
+    best, fewest = "", _MOST_SLIPS + 1
+    for each in known:
+        slips = _slips(given, _words(each))
+        if slips < fewest:
+            best, fewest = each, slips
+    return best
+
+
+def nearest_prefix(name: str, prefixes: Iterable[str]) -> str:
+    """The name with the one of `prefixes` that its beginning means; empty where it means none."""
+    given = _words(name)
+    for prefix in prefixes:
+        count = len(_words(prefix))
+        beginning = given[:count]
+        if len(given) > count and _slips(beginning, _words(prefix)) <= _MOST_SLIPS:
+            return prefix + "_".join(given[count:])
+    return ""
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in name.upper().replace("-", "_").split("_") if word]
+
+
+def _slips(given: list[str], meant: list[str]) -> int:
+    """How many words differ; more than are forgiven where one of them is another word."""
+    if "".join(map(_singular, given)) == "".join(map(_singular, meant)):
+        return 0
+    if len(given) != len(meant):
+        return _MOST_SLIPS + 1
+    slips = 0
+    for word, right in zip(given, meant, strict=True):
+        if _singular(word) != _singular(right):
+            slips += 1 if _is_slip(word, right) else _MOST_SLIPS + 1
+    return slips
+
+
+def _singular(word: str) -> str:
+    if word.endswith("IES"):
+        return f"{word[:-3]}Y"
+    if word.endswith(("CHES", "SHES", "XES", "SSES")):
+        return word[:-2]
+    return word[:-1] if word.endswith("S") and not word.endswith("SS") else word
+
+
+def _is_slip(word: str, right: str) -> bool:
+    """Whether the word is the right one but for one letter: missing, too many, swapped, another."""
+    if len(right) < _SHORTEST or word[:1] != right[:1]:
+        return False
+    start = 0
+    while start < min(len(word), len(right)) and word[start] == right[start]:
+        start += 1
+    rest, right_rest = word[start:], right[start:]
+    if len(word) != len(right):
+        return rest[1:] == right_rest or rest == right_rest[1:]
+    if rest[:2] == right_rest[1::-1] and rest[2:] == right_rest[2:]:
+        return True
+    return len(right) >= _SHORTEST_WITH_ANOTHER_LETTER and rest[1:] == right_rest[1:]

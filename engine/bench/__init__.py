@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from engine.bench.job import Stage
-from engine.bench.machine import Machine, read_machine
-from engine.bench.measured_set import MeasuredSet, SetKind
-from engine.bench.memory import available_mb
-from engine.bench.mixed_rules import FIELDS, SITE_PLATES, SITE_RULES
-from engine.bench.probe import measure_set
-from engine.bench.result import Result
-from engine.bench.written_set import written_set
+from engine.bench.machine import Machine, available_mb, read_machine
+from engine.bench.probe import MeasuringStage, Result, measure_set
+from engine.bench.rule_sets import (
+    FIELDS,
+    SITE_PLATES,
+    SITE_RULES,
+    MeasuredSet,
+    SetKind,
+    written_set,
+)
 
 __all__ = [
     "FIELDS",
@@ -17,9 +19,9 @@ __all__ = [
     "SITE_RULES",
     "Machine",
     "MeasuredSet",
+    "MeasuringStage",
     "Result",
     "SetKind",
-    "Stage",
     "available_mb",
     "measure_set",
     "read_machine",

@@ -1,9 +1,4 @@
-"""Measures one set of rules, in the process that `probe.py` starts for it.
-
-`python -m engine.bench.measurement JOB` writes a line of JSON for each stage as it begins, and at
-last one with the result, or with what is wrong. The set has the process to itself, so the memory is
-the set's alone.
-"""
+"""What a set of rules costs: measured in this process, warmed up, repeated, the median."""
 
 from __future__ import annotations
 
@@ -11,26 +6,26 @@ import contextlib
 import ctypes
 import gc
 import json
+import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, tzinfo
+from itertools import cycle, islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from engine.bench.job import Job, Stage
-from engine.bench.measured_set import SetKind
-from engine.bench.memory import peak_resident_mb, resident_mb
-from engine.bench.result import Result
-from engine.bench.timing import time_calls
+from engine.bench.machine import peak_resident_mb, resident_mb
+from engine.bench.probe import Job, MeasuringStage, Result
+from engine.bench.rule_sets import SetKind
 from engine.bench.traffic import traffic
 from engine.errors import AlertEngineError, EvaluationError
-from engine.event import Event
 from engine.match import IndexedMatcher
 from engine.rules import Rule, RuleSet, examples_of, load_rules
 from engine.schema import EventSchema
+from engine.schema.event import Event
 
 EVENTS: Final = 5_000
 FEWEST_EVENTS: Final = 10
@@ -71,16 +66,16 @@ class Survey:
     errors: int
 
 
-def measure(job: Job, tell: Callable[[Stage], None]) -> Result:
+def measure(job: Job, tell: Callable[[MeasuringStage], None]) -> Result:
     """Do the job here; `tell` hears of each stage as it begins.
 
     Raises RulesError, SchemaError and EventError where rules, schema and events don't fit.
     """
     schema = EventSchema.load(Path(job.schema))
     errors, zone = ErrorCount(), ZoneInfo(job.zone)
-    tell(Stage.COMPILE)
+    tell(MeasuringStage.COMPILE)
     made = compile_rules([Path(path) for path in job.paths], schema, zone, errors)
-    tell(Stage.MATCH)
+    tell(MeasuringStage.MATCH)
     examples = examples_of(made.rule_set.rules) if job.kind is SetKind.OWN else []
     events = traffic(EVENTS, schema, zone, datetime.now(UTC), examples)
     found = survey(made.matcher, events, job.seconds, errors)
@@ -154,6 +149,55 @@ def main() -> None:
         write({"error": str(error)})
     else:
         write({"result": asdict(result)})
+
+
+T = TypeVar("T")
+
+REPETITIONS: Final = 25
+FEWEST_REPETITIONS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The median seconds of a call over so many repetitions, each of many calls."""
+
+    seconds: float
+    repetitions: int
+
+
+def time_calls(
+    call: Callable[[T], object],
+    inputs: Sequence[T],
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Timing:
+    """Call with one of `inputs` after the other, over and over, for about `seconds`.
+
+    A first fifth of that is for caches and clock rates to settle, and isn't counted.
+    """
+    turns = cycle(inputs)
+    batch = _warm_up(call, turns, seconds, clock)
+    times: list[float] = []
+    until = clock() + seconds
+    while len(times) < FEWEST_REPETITIONS or clock() < until:
+        now = list(islice(turns, batch))
+        started = clock()
+        for each in now:
+            call(each)
+        times.append((clock() - started) / batch)
+    return Timing(statistics.median(times), len(times))
+
+
+def _warm_up(
+    call: Callable[[T], object], turns: Iterator[T], seconds: float, clock: Callable[[], float]
+) -> int:
+    """How many calls fill one of the repetitions."""
+    started = clock()
+    calls = 0
+    while (passed := clock() - started) < seconds / 5:
+        call(next(turns))
+        calls += 1
+    return max(1, round(calls * seconds / REPETITIONS / passed))
 
 
 if __name__ == "__main__":

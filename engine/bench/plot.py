@@ -18,11 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from engine.bench.machine import Machine
-from engine.bench.measured_set import SetKind
-from engine.bench.mixed_rules import SITE_PLATES
-from engine.bench.result import Result
+from engine.bench.probe import Result
+from engine.bench.rule_sets import SITE_PLATES, SetKind
 from engine.errors import BenchError
-from engine.terminal import printable
+from engine.logs import printable
 
 INCHES: Final = (9.6, 6.0)
 # A PNG of 1920 × 1200 pixels: sharp on screens whose pixels are small.

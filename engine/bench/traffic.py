@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
-from engine.event import Event, make_event
-from engine.readings import make_plate, make_reading, overlay
+from engine.demo.readings import make_plate, make_reading, overlay
 from engine.schema import EventSchema, FieldType
+from engine.schema.event import Event, make_event
 
 CAMERAS: Final = 500
 # Of so many events one is made to match, where the rules tell by their own tests what does.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from engine.cel.condition import Operator, lower_condition
 from engine.cel.evaluate import evaluate
 from engine.cel.expression import Expression, compile_expression, conjunction
-from engine.cel.failures import Failure
 from engine.cel.template import Template, compile_template
+from engine.cel.values.values import FailureKind
 
 __all__ = [
     "Expression",
-    "Failure",
+    "FailureKind",
     "Operator",
     "Template",
     "compile_expression",

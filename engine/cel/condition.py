@@ -12,14 +12,15 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final
 
-from engine.cel import domains, tree
-from engine.cel.check import check
-from engine.cel.conversions import is_number
+from engine.cel.check import domains
+from engine.cel.check.check import check
 from engine.cel.expression import Expression, compile_tree
-from engine.cel.kinds import with_article
-from engine.cel.scope import Scope, suggest
-from engine.cel.tree import Bound, Call, Ident, Literal, Node, Select, call
-from engine.cel.values import INT_MAX, INT_MIN
+from engine.cel.syntax import tree
+from engine.cel.syntax.tree import Bound, Call, Ident, Literal, Node, Select, call
+from engine.cel.types.kinds import with_article
+from engine.cel.types.scope import Scope, suggest
+from engine.cel.values.conversions import is_number
+from engine.cel.values.values import INT_MAX, INT_MIN
 from engine.errors import ExpressionError, Problem, Severity
 from engine.schema import FieldType, Kind
 

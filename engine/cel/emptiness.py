@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, Final
 
-from engine.cel import tree
 from engine.cel.expression import Expression, compile_tree
-from engine.cel.list_access import asked
-from engine.cel.naming import name_of
-from engine.cel.regexes import matches
-from engine.cel.scope import Scope
-from engine.cel.tree import Call, Node, children, constant_of
-from engine.cel.values import MISSING
+from engine.cel.syntax import tree
+from engine.cel.syntax.tree import Call, Node, children, constant_of
+from engine.cel.types.findings import name_of
+from engine.cel.types.scope import Scope
+from engine.cel.types.watchlists import asked
+from engine.cel.values.regexes import matches
+from engine.cel.values.values import MISSING
 from engine.errors import EvaluationError, ExpressionError
 
 #: Functions that make an empty text of an empty text.

@@ -7,10 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 from engine.cel.expression import Expression, compile_tree
-from engine.cel.failures import Failure, failure
-from engine.cel.grammar import parse
-from engine.cel.scope import Scope
-from engine.cel.values import from_python, to_python
+from engine.cel.syntax.parser import parse
+from engine.cel.types.scope import Scope
+from engine.cel.values.values import FailureKind, failure, from_python, to_python
 
 
 def evaluate(
@@ -29,14 +28,14 @@ def evaluate(
         return to_python(compiled.run(values))
     except RecursionError:
         # Expressions are bounded, the caller's values are not.
-        raise failure(Failure.TOO_LARGE, "a value is nested too deep") from None
+        raise failure(FailureKind.TOO_LARGE, "a value is nested too deep") from None
 
 
 def _values(bindings: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {name: from_python(value) for name, value in bindings.items()}
     except TypeError as error:
-        raise failure(Failure.BAD_ARGUMENT, f"a binding can't be used: {error}") from None
+        raise failure(FailureKind.BAD_ARGUMENT, f"a binding can't be used: {error}") from None
 
 
 @lru_cache(maxsize=128)

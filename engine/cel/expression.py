@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Any, Final
 
-from engine.cel import tree
-from engine.cel.check import check
-from engine.cel.constant_check import check_values
-from engine.cel.grammar import parse
-from engine.cel.lists import FUNCTION, NO_LISTS, Lists, bind, with_lists
-from engine.cel.lowering import Code, join, lower
-from engine.cel.scope import Scope
-from engine.cel.tree import Literal, Node
-from engine.cel.unparse import unparse
+from engine.cel.check.check import check
+from engine.cel.check.watchlists import FUNCTION, NO_LISTS, Lists, bind, with_lists
+from engine.cel.constants import check_values
+from engine.cel.lower import Fragment, join, lower
+from engine.cel.syntax import tree
+from engine.cel.syntax.parser import parse
+from engine.cel.syntax.tree import Literal, Node
+from engine.cel.syntax.unparse import unparse
+from engine.cel.types.scope import Scope
 from engine.errors import ExpressionError, Problem, Severity
 from engine.schema import FieldType, Kind
 
@@ -47,7 +47,7 @@ class Expression:
     variables: Mapping[str, FieldType | None] = field(repr=False)
     evaluate: Callable[[Mapping[str, Any]], Any] = field(repr=False)
     run: Callable[[Mapping[str, Any]], Any] = field(repr=False)
-    code: Code | None = field(repr=False)
+    code: Fragment | None = field(repr=False)
     fallback: str = ""
 
     @property

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from engine.cel.scope import Scope
+from engine.cel.types.scope import Scope
 from engine.errors import Problem, Severity
 from engine.schema import FieldType, Kind
 

@@ -6,13 +6,17 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from engine.cli.alert_tables import alert_table, delivery_table, fact_table
 from engine.errors import AlertEngineError
+from engine.logs import printable
 from engine.settings import Settings, parse_duration
 from engine.store import (
     AlertFilter,
@@ -154,3 +158,74 @@ def _as_dict(stored: StoredAlert) -> dict[str, object]:
 
 def _write_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+STATE_STYLES: Final = {
+    DeliveryState.WAITING: "yellow",
+    DeliveryState.SENT: "green",
+    DeliveryState.DEAD: "red",
+}
+
+
+def alert_table(alerts: Sequence[StoredAlert]) -> Table:
+    """One line an alert."""
+    headings = ("alert", "created", "rule", "priority", "deliveries", "message")
+    table = Table(*headings, box=None, pad_edge=False)
+    for column in table.columns:
+        column.no_wrap = True
+        column.overflow = "ellipsis"
+    for stored in alerts:
+        alert = stored.alert
+        table.add_row(
+            alert.alert_id[:8],
+            alert.created_at[:19],
+            alert.rule_id,
+            str(alert.priority),
+            _states(stored),
+            Text(printable(" ".join(alert.message.split()))),
+        )
+    return table
+
+
+def _states(stored: StoredAlert) -> Text:
+    if stored.is_expired:
+        return Text("expired", style="dim")
+    counts = Counter(delivery.state for delivery in stored.deliveries)
+    parts = [Text(f"{counts[state]} {state}", STATE_STYLES[state]) for state in sorted(counts)]
+    return Text(", ").join(parts) if parts else Text("no channel", style="dim")
+
+
+def fact_table(stored: StoredAlert) -> Table:
+    """One alert and its event, whole."""
+    alert = stored.alert
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in (
+        ("alert", alert.alert_id),
+        ("rule", f"{alert.rule_id} ({alert.rule_name})"),
+        ("priority", str(alert.priority)),
+        ("captured", alert.captured_at),
+        ("created", alert.created_at),
+        ("record", f"{stored.topic}[{stored.partition}]@{stored.offset}"),
+        ("suppressed", str(alert.suppressed_count)),
+        ("message", alert.message.strip()),
+        ("event", json.dumps(dict(alert.event), ensure_ascii=False)),
+    ):
+        table.add_row(Text(name, style="bold"), Text(printable(value)))
+    return table
+
+
+def delivery_table(stored: StoredAlert) -> Table:
+    """One line a delivery of the alert."""
+    headings = ("delivery", "state", "tries", "reason", "changed", "detail")
+    table = Table(*headings, box=None, pad_edge=False)
+    for delivery in stored.deliveries:
+        changed = datetime.fromtimestamp(delivery.changed_us / 1e6, UTC)
+        table.add_row(
+            Text(delivery.target_id),
+            Text(str(delivery.state), style=STATE_STYLES[delivery.state]),
+            str(delivery.tries),
+            delivery.reason,
+            changed.isoformat(timespec="seconds"),
+            Text(printable(delivery.detail)),
+        )
+    return table

@@ -8,16 +8,24 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self, assert_never
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from engine.bench import (
     FIELDS,
+    SITE_PLATES,
     SITE_RULES,
     Machine,
     MeasuredSet,
+    MeasuringStage,
     Result,
     SetKind,
     available_mb,
@@ -25,13 +33,10 @@ from engine.bench import (
     read_machine,
     written_set,
 )
-from engine.cli.bench_progress import BenchProgress
-from engine.cli.bench_table import print_table
 from engine.cli.extras import extra
 from engine.cli.inputs import load
 from engine.errors import BenchError, RulesError
-from engine.rules.excerpt import Excerpts
-from engine.rules.report import as_text
+from engine.rules.report import Excerpts, as_text
 from engine.schema import EventSchema
 from engine.settings import Settings
 
@@ -43,7 +48,7 @@ PLOT_SUFFIXES: Final = (".png", ".svg")
 INTERRUPTED: Final = 130
 
 
-class Format(StrEnum):
+class BenchFormat(StrEnum):
     """How results are written."""
 
     TABLE = "table"
@@ -76,8 +81,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=[str(each) for each in Format],
-        default=str(Format.TABLE),
+        choices=[str(each) for each in BenchFormat],
+        default=str(BenchFormat.TABLE),
         help="table for people, json for tools",
     )
     parser.add_argument(
@@ -158,7 +163,7 @@ def run(arguments: argparse.Namespace) -> int:
     machine = read_machine()
     results: list[Result] = []
     status = _measure(planned, settings, arguments.seconds, results)
-    if Format(arguments.format) is Format.JSON:
+    if BenchFormat(arguments.format) is BenchFormat.JSON:
         told = {"machine": asdict(machine), "results": [_as_dict(each) for each in results]}
         sys.stdout.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
     elif results:
@@ -253,3 +258,127 @@ def _as_dict(result: Result) -> dict[str, object]:
         | {"events_per_second": result.events_per_second}
         | fields
     )
+
+
+# About what a server needs: only the bar's proportions come of it.
+START_SECONDS: Final = 0.6
+SECONDS_A_RULE: Final = 0.0004
+
+
+class BenchProgress:
+    """A context manager; the bar stands in it, on standard error."""
+
+    def __init__(self, planned: Sequence[MeasuredSet], seconds: float) -> None:
+        self._match_seconds = 2 * seconds
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True, highlight=False),
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            disable=not sys.stderr.isatty(),
+        )
+        total = sum(_compile_seconds(each) + self._match_seconds for each in planned)
+        self._task = self._progress.add_task("", total=total)
+        self._done = 0.0
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    @contextmanager
+    def measuring(self, planned: MeasuredSet) -> Iterator[Callable[[MeasuringStage], None]]:
+        """Within, this set is measured; what it gives is to be told each stage."""
+        name = "1 rule" if planned.rules == 1 else f"{planned.rules:,} rules"
+        self._show(name, 0.0)
+
+        def tell(stage: MeasuringStage) -> None:
+            share = _compile_seconds(planned) if stage is MeasuringStage.MATCH else 0.0
+            self._show(f"{name}: {stage}", share)
+
+        try:
+            yield tell
+        finally:
+            self._done += _compile_seconds(planned) + self._match_seconds
+
+    def say(self, text: str) -> None:
+        """One line on standard error, above the bar."""
+        self._progress.console.print(text, markup=False, soft_wrap=True)
+
+    def _show(self, text: str, part: float) -> None:
+        self._progress.update(self._task, description=text, completed=self._done + part)
+
+
+def _compile_seconds(planned: MeasuredSet) -> float:
+    return START_SECONDS + SECONDS_A_RULE * planned.rules
+
+
+PIPE_WIDTH = 250
+
+
+def print_table(results: Sequence[Result], machine: Machine) -> None:
+    """Write the machine, a row for each result, and what must be known of them."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    for line in (machine.hardware(), machine.software()):
+        console.print(", ".join(line), markup=False)
+    console.print()
+    console.print(bench_table(results))
+    console.print()
+    for note in _notes(results, machine):
+        console.print(note, markup=False)
+
+
+def bench_table(results: Sequence[Result]) -> Table:
+    """One row a result."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("rules", justify="right")
+    table.add_column("", no_wrap=True)
+    for heading in ("µs/event", "events/s", "matches/event", "compile", "memory"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for each in results:
+        table.add_row(
+            f"{each.rules:,}",
+            _what(each.kind),
+            f"{each.us_per_event:,.1f}",
+            f"{each.events_per_second:,.0f}",
+            f"{each.matches_per_event:,.4f}",
+            f"{each.compile_seconds:,.2f} s",
+            "unknown" if each.rss_mb is None else f"{each.rss_mb:,.0f} MB",
+        )
+    return table
+
+
+def _what(kind: SetKind) -> str:
+    match kind:
+        case SetKind.MIXED:
+            return "mixed"
+        case SetKind.SITE:
+            return f"on one list of {SITE_PLATES:,} plates"
+        case SetKind.OWN:
+            return "yours"
+    assert_never(kind)
+
+
+def _notes(results: Sequence[Result], machine: Machine) -> Iterator[str]:
+    yield "µs/event: the median, of matching alone, on one core; compile: from the files to ready;"
+    yield "memory: what the process grew by."
+    for each in results:
+        if each.errors_per_event:
+            errors = f"{each.errors_per_event:.2g} evaluations an event failed"
+            yield f"{each.rules:,} {_what(each.kind)}: {errors}; such a rule does not match."
+    if machine.is_busy:
+        yield (
+            f"The machine was busy when this began (load {machine.load:.1f}): on an idle one the"
+            " times are shorter."
+        )

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from typing import Final
 
+from channels.limits import segments_of
+from channels.render import Style
+from channels.render import render as render_message
+from channels.target import AppriseTarget
 from engine.cli.inputs import add_paths, exit_code, load
-from engine.cli.sms_preview import sms_previews
 from engine.errors import Fault, RulesError, StoreError
 from engine.match import IndexedMatcher
+from engine.pipeline.render import render
 from engine.reload.last_good import LastGood, last_good_of
-from engine.rules import RuleSet
-from engine.rules.excerpt import Excerpts
-from engine.rules.report import as_github, as_json, as_text
+from engine.rules import Expect, Rule, RuleSet
+from engine.rules.report import Excerpts, as_github, as_json, as_text
+from engine.schema import EventSchema
+from engine.schema.event import make_event
 from engine.settings import Settings
 
 
-class Format(StrEnum):
+class CheckFormat(StrEnum):
     """How faults are reported."""
 
     TEXT = "text"
@@ -36,8 +41,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_paths(parser)
     parser.add_argument(
         "--format",
-        choices=[str(each) for each in Format],
-        default=str(Format.TEXT),
+        choices=[str(each) for each in CheckFormat],
+        default=str(CheckFormat.TEXT),
         help="text for people, json for tools, github for annotations in GitHub Actions",
     )
     parser.add_argument(
@@ -59,21 +64,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Report all faults; 1 when one of them is an error, 2 when a file can't be read."""
     settings = Settings.from_environment()
-    form = Format(arguments.format)
+    form = CheckFormat(arguments.format)
     try:
         schema, rule_set = load(settings, arguments.paths, last_good=_last_good(settings))
     except RulesError as error:
         _write(_report(form, error.faults))
-        if form is Format.TEXT:
+        if form is CheckFormat.TEXT:
             _write(f"{_count_of(error)}: the rules can't be loaded")
         return exit_code(error)
-    if form is Format.JSON:
+    if form is CheckFormat.JSON:
         shown = {rule.rule_id: rule.condition.cel for rule in rule_set.rules}
         cel = shown if arguments.show_cel else None
         _write(as_json(rule_set.warnings, cel, _watchlists(rule_set)))
         return 0
     _write(_report(form, rule_set.warnings))
-    if form is Format.TEXT:
+    if form is CheckFormat.TEXT:
         if arguments.show_cel:
             _write(
                 "".join(f"{rule.rule_id}\n    {rule.condition.cel}\n" for rule in rule_set.rules)
@@ -146,11 +151,45 @@ def _write(text: str) -> None:
         sys.stdout.write(f"{text}\n")
 
 
-def _report(form: Format, faults: Sequence[Fault]) -> str:
+def _report(form: CheckFormat, faults: Sequence[Fault]) -> str:
     match form:
-        case Format.TEXT:
+        case CheckFormat.TEXT:
             return as_text(faults, Excerpts().line)
-        case Format.JSON:
+        case CheckFormat.JSON:
             return as_json(faults)
-        case Format.GITHUB:
+        case CheckFormat.GITHUB:
             return as_github(faults)
+
+
+def sms_previews(rule_set: RuleSet, schema: EventSchema, zone: tzinfo) -> Iterator[str]:
+    """One line for each rule that sends text messages: its segments, their alphabet, its text.
+
+    The event is that of the rule's first test that expects a match; a naive `captured_at` in it is
+    read in `zone`.
+    """
+    for rule in rule_set.rules:
+        if not any(_is_sms(rule_set, channel) for channel in rule.notify):
+            continue
+        test = next((test for test in rule.tests if test.expect is Expect.MATCH), None)
+        if test is None:
+            yield f"{rule.rule_id}: no test that expects a match shows its text message"
+        else:
+            yield _preview(rule, _text_of(rule, schema.complete(test.event), zone))
+
+
+def _is_sms(rule_set: RuleSet, channel: str) -> bool:
+    targets = rule_set.channels.get(channel, ())
+    return any(isinstance(each, AppriseTarget) and each.style is Style.SMS for each in targets)
+
+
+def _text_of(rule: Rule, values: dict[str, object], zone: tzinfo) -> str:
+    event = make_event(values, zone=zone)
+    alert, _ = render(rule, event, 0, event.time)
+    return render_message(alert, Style.SMS, event.time, zone).body
+
+
+def _preview(rule: Rule, text: str) -> str:
+    found = segments_of(text)
+    segments = "1 segment" if found.count == 1 else f"{found.count} segments"
+    why = f" because of {' '.join(found.beyond)}" if found.beyond else ""
+    return f"{rule.rule_id}: {segments} of {found.alphabet}{why}: {text}"

@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console
 
 from engine.cli.extras import extra
+from engine.environment import folder
 from engine.logs import configure_logs
-from engine.packaged import folder
 from engine.settings import DEFAULT_RULES, Settings
 
 

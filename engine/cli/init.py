@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from engine.environment import folder
 from engine.errors import AlertEngineError
-from engine.packaged import folder
 from engine.rules.files import rule_files
-from engine.rules.findings import Findings
+from engine.rules.findings import Faults
 
 RULES: Final = "rules"
 COMPOSE_FILE: Final = "compose.existing-stack.yml"
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     site: Path = arguments.folder
     try:
         site.mkdir(parents=True, exist_ok=True)
-        has_rules = bool(rule_files([site / RULES], Findings()))
+        has_rules = bool(rule_files([site / RULES], Faults()))
         for first in first_files():
             path = site / first.path
             is_sample = first.path.parts[0] == RULES

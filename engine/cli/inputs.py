@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.errors import RulesError
 from engine.reload.last_good import LastGood
 from engine.rules import RuleSet, load_rules
-from engine.rules.findings import Code
+from engine.rules.findings import FaultCode
 from engine.schema import EventSchema, load_event_schema
 from engine.settings import Settings
 
@@ -27,7 +27,7 @@ def add_paths(parser: argparse.ArgumentParser) -> None:
 
 def exit_code(error: RulesError) -> int:
     """2 when a file or folder could not be read at all, else 1."""
-    return 2 if any(fault.code == Code.UNREADABLE for fault in error.faults) else 1
+    return 2 if any(fault.code == FaultCode.UNREADABLE for fault in error.faults) else 1
 
 
 def load(

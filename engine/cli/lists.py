@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.errors import AlertEngineError
+from engine.reload.file_state import digest_of
 from engine.reload.last_good import LastGood, last_good_of
-from engine.reload.sighting import digest_of
 from engine.rules import load_watchlists
 from engine.rules.findings import suggestion
 from engine.settings import Settings

@@ -88,8 +88,7 @@ def _report(error: RulesError) -> int:
     """Write the faults to standard error; returns the exit code."""
     # Imported here, as the commands are: `--version` needs nothing of the rules.
     from engine.cli.inputs import exit_code
-    from engine.rules.excerpt import Excerpts
-    from engine.rules.report import as_text
+    from engine.rules.report import Excerpts, as_text
 
     sys.stderr.write(f"{as_text(error.faults, Excerpts().line)}\n")
     return exit_code(error)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from engine.delivery.dispatcher import Dispatcher
-from engine.delivery.policy import RetryPolicy
+from engine.delivery.retry import RetryPolicy
 
 __all__ = ["Dispatcher", "RetryPolicy"]

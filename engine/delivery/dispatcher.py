@@ -13,16 +13,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import structlog
 
 from channels.alert import Reason, Target
-from channels.misconfigured import MisconfiguredTarget
+from channels.target import MisconfiguredTarget
 from engine.clock import Clock
-from engine.delivery.courier import Courier, Reach
-from engine.delivery.lane import Lane
-from engine.delivery.patience import Patience
-from engine.delivery.policy import RetryPolicy, store_retrying
-from engine.delivery.roster import Roster
-from engine.delivery.timing import Signal, Timing, Wait
-from engine.delivery.watch import Watch
-from engine.heartbeat import Heartbeat
+from engine.delivery.hold import Patience
+from engine.delivery.poller import Poller
+from engine.delivery.retry import DeliveryClock, RetryPolicy, Signal, Wait, store_retrying
+from engine.delivery.target_queue import TargetQueue, TargetQueues
+from engine.delivery.worker import Reach, Worker
+from engine.health import Heartbeat
 from engine.metrics import Metrics
 from engine.store import Delivery, DeliveryStore, FreshAlert, Hold
 
@@ -57,14 +55,14 @@ class Dispatcher:
         self._store = store
         self._policy = policy
         self._metrics = metrics
-        self._timing = Timing(clock, wait)
+        self._timing = DeliveryClock(clock, wait)
         self._patience = Patience(store, self._timing, hold_seconds)
         self._reach = reach
         self._stopping = Signal(self._timing)
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
-        self._roster = Roster(targets, self._lane)
-        self._watch = Watch(
+        self._roster = TargetQueues(targets, self._lane)
+        self._watch = Poller(
             store, self._roster, metrics, self._timing, self._stopping, self._patience
         )
 
@@ -130,13 +128,13 @@ class Dispatcher:
         if unfinished := sum(thread.is_alive() for thread in threads):
             log.warning("delivery.unfinished", sends=unfinished)
 
-    def _lane(self, target: Target) -> Lane:
-        lane = Lane(target, self._policy, self._timing, self._fetch, self._start_worker)
+    def _lane(self, target: Target) -> TargetQueue:
+        lane = TargetQueue(target, self._policy, self._timing, self._fetch, self._start_worker)
         if isinstance(target, MisconfiguredTarget):
             self._hold(lane, target)
         return lane
 
-    def _hold(self, lane: Lane, target: MisconfiguredTarget) -> None:
+    def _hold(self, lane: TargetQueue, target: MisconfiguredTarget) -> None:
         """Hold the lane from the start, or, where it is held already, for these faults."""
         now_us, reason = self._timing.now_us(), Reason.MISCONFIGURED
         if lane.restore(Hold(target.target_id, target.channel, reason, target.detail, now_us)):
@@ -144,8 +142,8 @@ class Dispatcher:
         else:
             lane.explain(reason, target.detail)
 
-    def _start_worker(self, lane: Lane) -> None:
-        courier = Courier(
+    def _start_worker(self, lane: TargetQueue) -> None:
+        courier = Worker(
             lane,
             self._store,
             self._policy,

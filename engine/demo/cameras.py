@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
-from engine.readings import make_plate, make_reading, overlay
+from engine.demo.readings import make_plate, make_reading, overlay
 from engine.schema import CAPTURED_AT, EventSchema
 
 CAMERAS: Final = ("cam-gate-north", "cam-gate-south", "cam-garage", "cam-street")

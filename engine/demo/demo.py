@@ -18,16 +18,16 @@ from rich.console import Console
 
 from channels.alert import Target
 from channels.spec import url_targets
+from engine.demo.broker import EmbeddedBroker
 from engine.demo.cameras import Cameras, as_written
+from engine.demo.publisher import EventPublisher
 from engine.demo.receivers import Arrival, Receivers
+from engine.demo.registry_server import RegistryServer
 from engine.demo.screen import Screen, Summary
 from engine.rules import RuleSet, examples_of, load_rules
 from engine.schema import EVENT_ID, EventSchema, load_event_schema
-from engine.service import Engine
+from engine.service.engine import Engine
 from engine.settings import Secret, Settings
-from engine.stream.broker import EmbeddedBroker
-from engine.stream.publisher import EventPublisher
-from engine.stream.registry_server import RegistryServer
 
 READY_SECONDS: Final = 30.0
 DRAIN_SECONDS: Final = 15.0
@@ -39,7 +39,7 @@ FALLBACK_CHANNELS: Final = ("email", "webhook")
 RECEIVERS_ONLY: Final = "alerts go to receivers inside the demo, never to the rules' own addresses"
 
 
-class Watch:
+class DemoWatch:
     """Hears what the receivers take, and knows when each event was published."""
 
     def __init__(self, screen: Screen) -> None:
@@ -66,10 +66,10 @@ class Watch:
         self._screen.arrived(arrival, latency)
 
 
-class Stage:
+class DemoParts:
     """The running parts of a demo."""
 
-    def __init__(self, engine: Engine, publisher: EventPublisher, watch: Watch) -> None:
+    def __init__(self, engine: Engine, publisher: EventPublisher, watch: DemoWatch) -> None:
         self.engine = engine
         self._publisher = publisher
         self._watch = watch
@@ -149,10 +149,10 @@ def run_demo(
 
 
 @contextmanager
-def set_stage(settings: Settings, rules_path: Path, screen: Screen) -> Iterator[Stage]:
+def set_stage(settings: Settings, rules_path: Path, screen: Screen) -> Iterator[DemoParts]:
     """Start broker, registry, receivers and engine; stop them in the reverse order."""
     schema = load_event_schema(settings.event_schema_path)
-    watch = Watch(screen)
+    watch = DemoWatch(screen)
     with ExitStack() as stack:
         receivers = stack.enter_context(Receivers(watch.arrived))
         rule_set = open_rule_set(rules_path, schema, receivers, settings.event_timezone)
@@ -179,7 +179,7 @@ def set_stage(settings: Settings, rules_path: Path, screen: Screen) -> Iterator[
         loop = threading.Thread(target=engine.run, name="loop")
         loop.start()
         try:
-            yield Stage(engine, publisher, watch)
+            yield DemoParts(engine, publisher, watch)
         finally:
             engine.stop.set()
             loop.join()

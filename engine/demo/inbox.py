@@ -43,7 +43,7 @@ pre {{ margin: .4rem 0; font-size: 12px; white-space: pre-wrap }}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class InboxEntry:
     """An arrival and its time, ISO 8601 in UTC."""
 
     arrived_at: str
@@ -54,7 +54,7 @@ class Inbox:
     """What arrived, oldest first, and how it is shown."""
 
     def __init__(self) -> None:
-        self._entries: deque[Entry] = deque(maxlen=KEPT)
+        self._entries: deque[InboxEntry] = deque(maxlen=KEPT)
         self._count = 0
         self._lock = threading.Lock()
 
@@ -62,7 +62,7 @@ class Inbox:
         """Keep an alert."""
         stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._lock:
-            self._entries.append(Entry(stamp, arrival))
+            self._entries.append(InboxEntry(stamp, arrival))
             self._count += 1
 
     def page(self, path: str) -> tuple[str, bytes] | None:
@@ -85,7 +85,7 @@ class Inbox:
                 return None
 
 
-def _row(entry: Entry) -> str:
+def _row(entry: InboxEntry) -> str:
     arrival = entry.arrival
     channel, priority = html.escape(arrival.channel), html.escape(arrival.priority)
     text, body = html.escape(arrival.text.strip()), html.escape(arrival.body)

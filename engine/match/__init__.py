@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from engine.match.indexed import IndexedMatcher
-from engine.match.matcher import LinearMatcher, Match, Matcher, OnError
+from engine.match.matcher import IndexedMatcher, LinearMatcher, Match, Matcher, OnError
 
 __all__ = ["IndexedMatcher", "LinearMatcher", "Match", "Matcher", "OnError"]

@@ -1,18 +1,17 @@
-"""The matcher's interface, and the matcher that evaluates every rule in turn.
-
-An evaluation error never leaves `match`: that rule does not fire on that event, `on_error` hears
-of it, and every other rule goes on.
-"""
+"""The matchers: one looks up which rules may hold, one evaluates every rule."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from engine.errors import EvaluationError
-from engine.event import Event
+from engine.match.index import Index
+from engine.match.keys import Keyring
+from engine.match.necessary import needs_of
 from engine.rules import Rule
+from engine.schema.event import Event
 
 OnError = Callable[[Rule, EvaluationError], None]
 
@@ -81,3 +80,41 @@ def evaluate_rule(
         if on_error is not None:
             on_error(rule, error)
     return False
+
+
+class IndexedMatcher:
+    """Gives the matches and the errors that evaluating every rule would give."""
+
+    def __init__(self, rules: Iterable[Rule], on_error: OnError | None = None) -> None:
+        self._rules = tuple(rules)
+        keyring = Keyring()
+        self._index = Index([needs_of(rule.condition, keyring) for rule in self._rules])
+        # `run`, not `evaluate`: a truth value needs no conversion.
+        self._plan = tuple((rule, rule.condition.run) for rule in self._rules)
+        self._on_error = on_error
+
+    def all_rules(self) -> tuple[Rule, ...]:
+        """Every enabled rule, in order."""
+        return self._rules
+
+    def match(self, event: Event) -> list[Match]:
+        """The rules that hold on `event`, in rule order."""
+        bindings = event.bindings
+        found: list[Match] = []
+        for position in self._index.candidates(bindings):
+            rule, evaluate = self._plan[position]
+            if evaluate_rule(rule, evaluate, bindings, self._on_error):
+                found.append(Match(rule))
+        return found
+
+    def describe(self) -> Iterator[str]:
+        """The index for people, one line after the other."""
+        root = list(self._index.root())
+        verb = "is" if len(root) == 1 else "are"
+        always = f"{len(root):,} {verb} evaluated on every event"
+        yield f"{len(self._rules):,} rules, of which {always}"
+        yield from self._index.describe()
+        if root:
+            yield "on every event"
+        for position, reason in root:
+            yield f"    {self._rules[position].rule_id}: {reason}"

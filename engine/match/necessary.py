@@ -1,45 +1,45 @@
-"""From a rule's condition to what an event must be like for it not to be false.
-
-"Not false" is true or failing: a rule that the index passes over is one that would have been
-false, so that its failures are still told. Each function gives too much at worst.
-"""
+"""From a rule's condition to what an event must be like for the rule to hold."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
-from engine.cel import tree
-from engine.cel.comparison import EXACT_LIMIT, NUMBERS
 from engine.cel.expression import Expression, compile_tree
-from engine.cel.list_access import asked
-from engine.cel.scope import Scope
-from engine.cel.tree import Call, Comprehension, Ident, Macro, Node, Select, constant_of
-from engine.cel.values import MISSING, Duration, Timestamp
+from engine.cel.syntax import tree
+from engine.cel.syntax.tree import Call, Comprehension, Ident, Macro, Node, Select, constant_of
+from engine.cel.types.scope import Scope
+from engine.cel.types.watchlists import asked
+from engine.cel.values.comparison import EXACT_LIMIT, NUMBERS
+from engine.cel.values.values import MISSING, Duration, Timestamp
 from engine.errors import EvaluationError, ExpressionError
-from engine.match.absent_rows import rows_asked, without_rows
-from engine.match.key import Key
-from engine.match.keyring import Keyring, Variables
+from engine.match.keys import Key, Keyring, Variables
 from engine.match.needs import (
     NOTHING,
+    Affixes,
     Anything,
     Atom,
     Interval,
     Listed,
     Need,
+    Parts,
     Points,
     Present,
+    Test,
     every,
     some,
 )
-from engine.match.text_needs import TEXT_TESTS, text_need
+from engine.match.regex_parts import BEGIN, END, RegexParts, Texts, regex_parts
 from engine.match.unroll import (
     can_unroll,
     expanded,
     items_of,
     nodes_of,
+    rows_asked,
     unrolled,
+    without_rows,
     written_out,
 )
 from engine.watchlist import Watchlist
@@ -302,3 +302,66 @@ def _is_point(value: Any) -> bool:
     if type(value) in NUMBERS:
         return bool(-EXACT_LIMIT < value < EXACT_LIMIT)
     return type(value) in _SCALARS
+
+
+#: Functions of a text and a constant that are looked up.
+TEXT_TESTS: Final = frozenset({"contains", "startsWith", "endsWith", "matches"})
+#: Longest begin or end that is looked up; what is longer is cut.
+MAX_AFFIX: Final = 64
+_cached_parts: Final = lru_cache(maxsize=4_096)(regex_parts)
+
+
+def text_need(function: str, key: Key, text: str, keyring: Keyring) -> Need:
+    """Of a function's call on `key` with a constant text."""
+    if function == "matches":
+        return _pattern(key, text, keyring)
+    if not text:
+        return Anything(f"every text has the empty one for {function}()")
+    match function:
+        case "contains":
+            return _atom(key, Parts(frozenset((text,))))
+        case "startsWith":
+            return _atom(key, Affixes(frozenset(((text[:MAX_AFFIX], ""),))))
+    return _atom(key, Affixes(frozenset((("", text[-MAX_AFFIX:]),))))
+
+
+def _atom(key: Key, test: Test) -> Atom:
+    return Atom(key, test, or_null=key.is_nullable, or_failed=key.can_fail)
+
+
+def _pattern(key: Key, pattern: str, keyring: Keyring) -> Need:
+    parts: RegexParts | None = _cached_parts(pattern)
+    if parts is None:
+        return Anything(f"nothing is known of the texts that match {pattern[:40]!r}")
+    searched = keyring.folded(key) if parts.is_folded else keyring.whole(key)
+    needs = [_texts(searched, each) for each in parts.sets]
+    return every(needs)
+
+
+def _texts(key: Key, texts: Texts) -> Need:
+    """The text holds one of these, BEGIN and END being its own ends."""
+    whole: set[str] = set()
+    pairs: set[tuple[str, str]] = set()
+    inside: set[str] = set()
+    for text in texts:
+        plain = text.removeprefix(BEGIN).removesuffix(END)
+        begins, ends = text.startswith(BEGIN), text.endswith(END)
+        if BEGIN in plain or END in plain:
+            continue  # An anchor in the middle of a text is never met.
+        if begins and ends:
+            whole.add(plain)
+        elif not plain:
+            return Anything("the pattern matches every text")
+        elif begins or ends:
+            pairs.add((plain[:MAX_AFFIX], "") if begins else ("", plain[-MAX_AFFIX:]))
+        else:
+            inside.add(plain)
+    if not (whole or pairs or inside):
+        return Anything("the pattern matches no text")
+    # A text that RE2 refuses, or null, fails whatever the pattern is.
+    tests: list[Test] = [Points(frozenset(whole))]
+    if pairs:
+        tests.append(Affixes(frozenset(pairs)))
+    if inside:
+        tests.append(Parts(frozenset(inside)))
+    return some(_atom(key, test) for test in tests)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
-from engine.match.key import Key
+from engine.match.keys import Key
 from engine.watchlist import Watchlist
 
 

@@ -1,28 +1,12 @@
-"""Texts of which a match of a pattern must contain one: begin, end, or anything between.
-
-After Russ Cox's "Regular Expression Matching with a Trigram Index": for every part of the pattern
-the texts it matches if they are few, else what they begin with, end with and contain.
-"""
+"""Texts of which a match of a pattern must contain one."""
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
-from typing import Final
-
-from engine.match.regex_reader import (
-    BEGIN,
-    END,
-    Chars,
-    Choice,
-    Edge,
-    Pattern,
-    Repeat,
-    Sequence,
-    UnreadableError,
-    read_regex,
-)
+from typing import Final, TypeAlias
 
 #: Most texts of one set, and the longest of them.
 MAX_TEXTS: Final = 64
@@ -192,3 +176,270 @@ def _repeated(node: Repeat) -> _Facts:
 def _plus(part: _Facts) -> _Facts:
     sets = [each for each in _needs(part) if "" not in each]
     return _Facts(None, part.begins, part.ends, _best(sets))
+
+
+#: Stand for the two ends of the text, so that an anchor is a character like others.
+BEGIN: Final = "\x02"
+END: Final = "\x03"
+_MAX_DEPTH: Final = 50
+_MAX_REPEAT: Final = 1_000
+_ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "a": "\a"}
+_DIGITS: Final = frozenset(string.digits)
+_ANY_CLASSES: Final = frozenset("wWsSD")
+_FLAGS: Final = frozenset("imsU")
+
+
+class UnreadableError(ValueError):
+    """The pattern holds something that is not understood here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chars:
+    """One character of these; None: of no one knows which."""
+
+    chars: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Nothing: an anchor (BEGIN, END), or the empty text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """One after the other."""
+
+    parts: tuple[Pattern, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of these."""
+
+    options: tuple[Pattern, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """So many times at least and at most (None: no limit)."""
+
+    part: Pattern
+    least: int
+    most: int | None
+
+
+Pattern: TypeAlias = Chars | Edge | Sequence | Choice | Repeat
+
+
+def read_regex(pattern: str) -> tuple[Pattern, bool]:
+    """The tree of a pattern that RE2 takes, and whether some of it ignores the case.
+
+    If so, all letters of A to Z in the tree are in lower case, and others are not told.
+    """
+    reader = _Reader(pattern)
+    tree = reader.choice(frozenset(), 0)
+    if reader.rest:
+        raise UnreadableError(pattern)
+    return (_folded(tree), True) if reader.ignores_case else (tree, False)
+
+
+def _folded(node: Pattern) -> Pattern:
+    match node:
+        case Chars(chars):
+            if chars is None or not all(map(str.isascii, chars)):
+                return Chars(None)
+            return Chars(frozenset(map(str.lower, chars)))
+        case Sequence(parts):
+            return Sequence(tuple(map(_folded, parts)))
+        case Choice(options):
+            return Choice(tuple(map(_folded, options)))
+        case Repeat(part, least, most):
+            return Repeat(_folded(part), least, most)
+    return node
+
+
+class _Reader:
+    """Reads from the left; flags hold to the end of their group."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern: Final = pattern
+        self._at = 0
+        self.ignores_case = False
+
+    @property
+    def rest(self) -> bool:
+        """Whether something is left to read."""
+        return self._at < len(self._pattern)
+
+    def _peek(self, text: str) -> bool:
+        return self._pattern.startswith(text, self._at)
+
+    def _take(self, text: str) -> bool:
+        if not self._peek(text):
+            return False
+        self._at += len(text)
+        return True
+
+    def _next(self) -> str:
+        if not self.rest:
+            raise UnreadableError(self._pattern)
+        self._at += 1
+        return self._pattern[self._at - 1]
+
+    def choice(self, flags: frozenset[str], depth: int) -> Pattern:
+        """Options between bars, up to a closing bracket or the end."""
+        if depth > _MAX_DEPTH:
+            raise UnreadableError(self._pattern)
+        options: list[Pattern] = []
+        parts: list[Pattern] = []
+        while self.rest and not self._peek(")"):
+            if self._take("|"):
+                options.append(Sequence(tuple(parts)))
+                parts = []
+            elif self._peek("(?") and (changed := self._flags(flags)) is not None:
+                flags = changed
+            else:
+                parts.append(self._repeated(flags, depth))
+        options.append(Sequence(tuple(parts)))
+        return options[0] if len(options) == 1 else Choice(tuple(options))
+
+    def _flags(self, flags: frozenset[str]) -> frozenset[str] | None:
+        """The flags after `(?i)` and its like, or None where a group begins."""
+        end = self._pattern.find(")", self._at)
+        names = self._pattern[self._at + 2 : end]
+        if end < 0 or not names or not set(names) <= _FLAGS | {"-"}:
+            return None
+        self._at = end + 1
+        return self._changed(flags, names)
+
+    def _changed(self, flags: frozenset[str], names: str) -> frozenset[str]:
+        added, _, removed = names.partition("-")
+        if not set(added + removed) <= _FLAGS:
+            raise UnreadableError(self._pattern)
+        self.ignores_case = self.ignores_case or "i" in added
+        return (flags | set(added)) - set(removed)
+
+    def _repeated(self, flags: frozenset[str], depth: int) -> Pattern:
+        part = self._single(flags, depth)
+        while self.rest and self._pattern[self._at] in "*+?{":
+            least, most = self._count()
+            self._take("?")
+            part = Repeat(part, least, most)
+        return part
+
+    def _count(self) -> tuple[int, int | None]:
+        sign = self._next()
+        if sign != "{":
+            return {"*": (0, None), "+": (1, None), "?": (0, 1)}[sign]
+        end = self._pattern.find("}", self._at)
+        low, comma, high = self._pattern[self._at : end].partition(",")
+        if end < 0 or not _is_count(low) or not (high == "" or _is_count(high)):
+            raise UnreadableError(self._pattern)
+        self._at = end + 1
+        least = int(low)
+        most = int(high) if high else None if comma else least
+        if max(least, most or 0) > _MAX_REPEAT:
+            raise UnreadableError(self._pattern)
+        return least, most
+
+    def _single(self, flags: frozenset[str], depth: int) -> Pattern:
+        char = self._next()
+        match char:
+            case "(":
+                return self._group(flags, depth)
+            case "[":
+                return self._class()
+            case ".":
+                return Chars(None)
+            case "^":
+                return Edge("" if "m" in flags else BEGIN)
+            case "$":
+                return Edge("" if "m" in flags else END)
+            case "\\":
+                return self._escape()
+            case "*" | "+" | "?" | "{":
+                raise UnreadableError(self._pattern)
+        return self._literal(char)
+
+    def _literal(self, char: str) -> Chars:
+        if char in (BEGIN, END):
+            raise UnreadableError(self._pattern)
+        return Chars(frozenset((char,)))
+
+    def _group(self, flags: frozenset[str], depth: int) -> Pattern:
+        if self._take("?"):
+            if self._take("P<") or self._take("<"):
+                name = self._pattern[self._at : self._pattern.find(">", self._at)]
+                if not name.isidentifier():
+                    raise UnreadableError(self._pattern)
+                self._at += len(name) + 1
+            else:
+                end = self._pattern.find(":", self._at)
+                if end < 0:
+                    raise UnreadableError(self._pattern)
+                flags = self._changed(flags, self._pattern[self._at : end])
+                self._at = end + 1
+        inner = self.choice(flags, depth + 1)
+        if not self._take(")"):
+            raise UnreadableError(self._pattern)
+        return inner
+
+    def _escape(self) -> Pattern:
+        char = self._next()
+        if char == "A":
+            return Edge(BEGIN)
+        if char == "z":
+            return Edge(END)
+        if char in "bB":
+            return Edge("")
+        return self._escaped_chars(char)
+
+    def _escaped_chars(self, char: str) -> Chars:
+        if char == "d":
+            return Chars(_DIGITS)
+        if char in _ANY_CLASSES:
+            return Chars(None)
+        if char in _ESCAPES:
+            return Chars(frozenset(_ESCAPES[char]))
+        if char.isascii() and not char.isalnum() and char != "_":
+            return self._literal(char)
+        raise UnreadableError(self._pattern)
+
+    def _class(self) -> Chars:
+        is_negated = self._take("^")
+        chars: set[str] | None = set()
+        is_first = True
+        while is_first or not self._peek("]"):
+            is_first = False
+            item = self._class_item()
+            chars = None if chars is None or item is None else chars | item
+        self._at += 1
+        return Chars(None if is_negated or chars is None else frozenset(chars))
+
+    def _class_item(self) -> frozenset[str] | None:
+        low = self._class_char()
+        is_range = self._peek("-") and not self._peek("-]")
+        if low is None or not is_range:
+            return low
+        self._at += 1
+        high = self._class_char()
+        if high is None or len(low) != 1 or len(high) != 1:
+            raise UnreadableError(self._pattern)
+        (first,), (last,) = low, high
+        if ord(last) - ord(first) > len(string.printable):
+            return None
+        return frozenset(map(chr, range(ord(first), ord(last) + 1)))
+
+    def _class_char(self) -> frozenset[str] | None:
+        char = self._next()
+        if char == "[" and self._pattern[self._at : self._at + 1] in (":", "=", "."):
+            raise UnreadableError(self._pattern)
+        if char == "\\":
+            return self._escaped_chars(self._next()).chars
+        return self._literal(char).chars
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 4

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
 from engine.errors import EvaluationError
-from engine.event import Event, make_event
 from engine.rules import Expect, Rule, RuleTest
 from engine.rules.rule import message_bindings
 from engine.schema import EventSchema
+from engine.schema.event import Event, make_event
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Macros over constant lists, written out: the condition once for every item."""
+"""Macros over constant lists, and conditions on a watchlist's rows, written out for the index."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
-from engine.cel.budget import MAX_ROUNDS, weight
-from engine.cel.list_access import ROW_ROUNDS, asked, most_items
-from engine.cel.tree import (
+from engine.cel.interpret.budget import MAX_ROUNDS, weight
+from engine.cel.syntax.tree import (
     ROWS,
     Bound,
     Call,
@@ -25,6 +24,7 @@ from engine.cel.tree import (
     children,
     constant_of,
 )
+from engine.cel.types.watchlists import ROW_ROUNDS, asked, most_items
 
 #: Most items of a list that is written out.
 MAX_ITEMS: Final = 1_000
@@ -147,3 +147,43 @@ def changed(node: Node, change: Callable[[Node], Node]) -> Node:
             result = None if node.result is None else change(node.result)
             return replace(node, range=change(node.range), condition=condition, result=result)
     return node
+
+
+_OVER_NOTHING: Final[dict[Macro, Node]] = {
+    Macro.ALL: Literal(0, value=True),
+    Macro.EXISTS: Literal(0, value=False),
+    Macro.EXISTS_ONE: Literal(0, value=False),
+    Macro.MAP: ListNode(0, ()),
+    Macro.FILTER: ListNode(0, ()),
+}
+
+
+def rows_asked(root: Node) -> list[Call]:
+    """The calls of `rows()` in a part; none where a key hangs on the variable of a macro in it."""
+    found: list[Call] = []
+    waiting: list[tuple[Node, frozenset[str]]] = [(root, frozenset())]
+    while waiting:
+        node, hidden = waiting.pop()
+        if isinstance(node, Call) and node.function == ROWS:
+            names = {each.name for each in nodes_of(node) if isinstance(each, Ident)}
+            if names & hidden:
+                return []
+            found.append(node)
+        inner = hidden | {node.variable} if isinstance(node, Comprehension) else hidden
+        over = node.range if isinstance(node, Comprehension) else None
+        waiting += ((child, hidden if child is over else inner) for child in children(node))
+    return found
+
+
+def without_rows(node: Node) -> Node:
+    """The part with an empty list in the place of every `rows()`; macros over it are settled."""
+    if isinstance(node, Call) and node.function == ROWS:
+        return ListNode(node.offset, ())
+    made = changed(node, without_rows)
+    if (
+        isinstance(made, Comprehension)
+        and isinstance(made.range, ListNode)
+        and not made.range.items
+    ):
+        return _OVER_NOTHING.get(made.macro, made)
+    return made

@@ -10,14 +10,14 @@ from typing import Final
 
 from channels.redact import redact
 from engine.errors import Fault, Refusal, Severity
+from engine.health import Check
 from engine.metrics import Metrics
-from engine.web import Check
 
 #: `/readyz` is for a glance; the log has all of them.
 _FAULTS_SHOWN: Final = 20
 
 
-class Outcome(StrEnum):
+class ReloadOutcome(StrEnum):
     """How a load of changed files ended."""
 
     LOADED = "loaded"
@@ -43,7 +43,7 @@ class RulesHealth:
         #: Since when each of these lists is refused.
         self._refused: dict[str, tuple[Refusal, datetime]] = {}
         metrics.rules_outdated.set(0)
-        for outcome in Outcome:
+        for outcome in ReloadOutcome:
             metrics.rule_reloads.labels(outcome)
 
     @property
@@ -57,7 +57,7 @@ class RulesHealth:
         self._kept_at = None
         self._trouble = None
         self._metrics.rules_outdated.set(0)
-        self._metrics.rule_reloads.labels(Outcome.LOADED).inc()
+        self._metrics.rule_reloads.labels(ReloadOutcome.LOADED).inc()
 
     def note_lists(
         self, in_force: Collection[str], refusals: Sequence[Refusal], now: datetime
@@ -70,12 +70,12 @@ class RulesHealth:
 
     def note_refused(self, faults: Sequence[Fault], since: datetime) -> None:
         """The files hold faults; what was in force stays so."""
-        self._metrics.rule_reloads.labels(Outcome.REFUSED).inc()
+        self._metrics.rule_reloads.labels(ReloadOutcome.REFUSED).inc()
         self._note_faults(faults, since)
 
     def note_failed(self, what: str, since: datetime) -> None:
         """A defect of ours kept the files from being taken over."""
-        self._metrics.rule_reloads.labels(Outcome.FAILED).inc()
+        self._metrics.rule_reloads.labels(ReloadOutcome.FAILED).inc()
         self._set_trouble(what, (), since)
 
     def note_last_good(self, faults: Sequence[Fault], kept_at: datetime, since: datetime) -> None:

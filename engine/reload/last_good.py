@@ -1,17 +1,11 @@
-"""The last rule set that was good, kept on disk: what a start with broken rules runs on.
-
-Each set is a folder of its own whose manifest is written last, so that a set is whole or not there.
-Rule files and lists lie in it under their whole paths: what a rule file names relative to itself is
-found again. What did not change is a hard link to the set before, never to the file in use, which
-may be edited in place.
-"""
+"""The last rule set that was good, and the lists that somebody accepted, kept on disk."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,11 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import LastGoodError
-from engine.reload.acceptance import Acceptances
-from engine.reload.sighting import digest_of
+from engine.reload.file_state import digest_of
 from engine.rules.files import absolute
 from engine.settings import Settings
-from engine.store.location import parse_state_url
+from engine.store.connection import parse_state_url
 from engine.watchlist import Remembered
 
 _MANIFEST: Final = "manifest.json"
@@ -265,3 +258,61 @@ def last_good_of(settings: Settings) -> LastGood:
     """Where the last good rules of this store are kept; raises StoreError for an unusable URL."""
     path = parse_state_url(settings.state_url).path
     return LastGood(path.parent / "last-good" / path.name)
+
+
+# Hidden, like the sets beside them.
+_ACCEPTED_PREFIX: Final = ".accepted-"
+_SUFFIX: Final = ".json"
+
+
+Notes = frozenset[tuple[str, int]]
+"""Each note by its file's name, and when it was written, in nanoseconds."""
+
+
+class Acceptances:
+    """The notes in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder: Final = folder
+
+    def accept(self, name: str, digest: str, now: datetime) -> None:
+        """Note that the list is accepted with that content; OSError if that can't be written."""
+        text = json.dumps({"list": name, "digest": digest, "accepted_at": now.isoformat()})
+        path = self._path(name)
+        draft = path.with_suffix(".new")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+
+    def accepts(self, name: str, path: Path) -> bool:
+        """Whether the list is accepted with what its file holds now."""
+        noted = self._digest(name)
+        return noted is not None and noted == digest_of(path)
+
+    def notes(self) -> Notes:
+        """The notes as they are now: a new one means that lists are to be loaded anew."""
+        found = set()
+        with suppress(OSError):
+            for path in self.folder.glob(f"{_ACCEPTED_PREFIX}*{_SUFFIX}"):
+                found.add((path.name, path.stat().st_mtime_ns))
+        return frozenset(found)
+
+    def forget(self, digests: Iterable[tuple[str, str]]) -> None:
+        """Remove the notes on lists, each by name and content, that are in force and kept."""
+        for name, digest in digests:
+            if self._digest(name) == digest:
+                with suppress(OSError):
+                    self._path(name).unlink()
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{_ACCEPTED_PREFIX}{name}{_SUFFIX}"
+
+    def _digest(self, name: str) -> str | None:
+        try:
+            found = json.loads(self._path(name).read_text())
+            return str(found["digest"])
+        except (OSError, ValueError, KeyError, TypeError):
+            # None, or one that was damaged: the list is refused, which is reported.
+            return None

@@ -17,14 +17,12 @@ import structlog
 
 from engine.clock import Clock
 from engine.errors import Fault, Refusal, RulesError
-from engine.heartbeat import Heartbeat
-from engine.reload.alarm import Alarm, Places
+from engine.health import Heartbeat
+from engine.reload.file_state import LONGEST_SECONDS, await_quiet, identities
 from engine.reload.health import RulesHealth
 from engine.reload.last_good import LastGood
-from engine.reload.opening import Opening
-from engine.reload.quiet import LONGEST_SECONDS, await_quiet
-from engine.reload.sighting import identities
-from engine.reload.source import Attempt, RuleSource
+from engine.reload.loader import LoadAttempt, Opening, RuleSource
+from engine.reload.notifier import Notifier, Places
 from engine.rules import RuleSet
 
 log = structlog.get_logger(__name__)
@@ -88,7 +86,7 @@ class RuleWatcher:
         self.heartbeat = Heartbeat()
         self._stop = threading.Event()
         self._swap = threading.Lock()
-        self._alarm = Alarm(lambda: self._is_asked or self._stop.is_set(), LOOK_SECONDS)
+        self._alarm = Notifier(lambda: self._is_asked or self._stop.is_set(), LOOK_SECONDS)
         self._thread = threading.Thread(target=self._run, name="rule-watcher", daemon=True)
 
     def ask(self) -> None:
@@ -133,7 +131,7 @@ class RuleWatcher:
         """Where something happens when files change, or a list is accepted."""
         return {**self._source.files.places(), **identities([self._last_good.folder])}
 
-    def _load(self, tried: Mapping[Path, str] | None) -> Attempt | None:
+    def _load(self, tried: Mapping[Path, str] | None) -> LoadAttempt | None:
         """Load what the files hold once they are at rest; None if that is what was tried."""
         clock, source = self._clock, self._source
         until = clock.monotonic() + LONGEST_SECONDS
@@ -156,7 +154,7 @@ class RuleWatcher:
             # Its lists must not be there while they are read once more.
             del attempt
 
-    def _take(self, attempt: Attempt, cause: Cause) -> None:
+    def _take(self, attempt: LoadAttempt, cause: Cause) -> None:
         if isinstance(attempt.result, RulesError):
             self._refuse(attempt.result, cause)
             return

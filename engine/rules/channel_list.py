@@ -7,20 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import Any, Final
 
-from channels.address import address_kind
 from channels.alert import Target
-from channels.block import Made, faults_of
-from channels.misconfigured import MisconfiguredTarget
+from channels.block import Made, address_kind, faults_of
 from channels.plan import plan_targets
 from channels.redact import redact
 from channels.sameness import diverted, reach_of
+from channels.security import UNVERIFIED
 from channels.spec import url_targets
-from channels.trust import UNVERIFIED
+from channels.target import MisconfiguredTarget
 from engine.errors import ChannelError, Fault, Place, Severity
-from engine.rules.fields import CUT, FLAGS, as_listing, as_table, as_text, check_keys
-from engine.rules.findings import Code, Findings, shown, suggestion
-from engine.rules.names import Names
-from engine.rules.node import Listing, Node, Scalar, Table
+from engine.rules.fields import CUT, FLAGS, Names, as_listing, as_table, as_text, check_keys
+from engine.rules.findings import FaultCode, Faults, shown, suggestion
+from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
 from engine.rules.values import plain_value
 
 PLAN_CHANNELS: Final = ("email", "slack", "webhook", "sms")
@@ -61,7 +59,7 @@ class ChannelList:
     def __init__(
         self,
         variables: Mapping[str, str] | None,
-        findings: Findings,
+        findings: Faults,
         stand_in: StandIn | None = None,
         *,
         is_whole: bool = True,
@@ -79,32 +77,32 @@ class ChannelList:
         self._findings = findings
         self._names = Names(
             findings,
-            Code.DUPLICATE_CHANNEL,
+            FaultCode.DUPLICATE_CHANNEL,
             "the channel `{}` is defined twice",
             "rename or remove one of them",
         )
         self._disabled: dict[str, Place] = {}
         self._compared: set[tuple[str, ...]] = set()
 
-    def read_channels(self, node: Node) -> None:
+    def read_channels(self, node: YamlNode) -> None:
         """Takes a file's `channels:`."""
-        if isinstance(node, Scalar) and node.is_null:
+        if isinstance(node, ScalarNode) and node.is_null:
             return
         table = as_table(node, "`channels`", self._findings)
         for name, key in table.keys.items() if table is not None else ():
             if not _NAME.fullmatch(name):
                 self._findings.error(
                     key.place,
-                    Code.BAD_VALUE,
+                    FaultCode.BAD_VALUE,
                     "this can't be the name of a channel",
                     "use at most 64 letters, digits, `_`, `.` and `-`",
                 )
             elif table is not None:
                 self._make(key, table.values[name], url_targets, table.place)
 
-    def read_notifications(self, node: Node) -> None:
+    def read_notifications(self, node: YamlNode) -> None:
         """Takes a file's `notifications:`, the blocks of the plan's form."""
-        if isinstance(node, Scalar) and node.is_null:
+        if isinstance(node, ScalarNode) and node.is_null:
             return
         table = as_table(node, "`notifications`", self._findings)
         if table is None:
@@ -122,11 +120,13 @@ class ChannelList:
             else:
                 self._make(key, block, plan_targets, table.place)
 
-    def _make(self, key: Scalar, definition: Node, make: MakeTargets, owner: Place) -> None:
+    def _make(self, key: ScalarNode, definition: YamlNode, make: MakeTargets, owner: Place) -> None:
         if self._names.take(key, owner):
             self.targets[key.text] = self._targets_of(key, definition, make)
 
-    def _targets_of(self, key: Scalar, definition: Node, make: MakeTargets) -> tuple[Target, ...]:
+    def _targets_of(
+        self, key: ScalarNode, definition: YamlNode, make: MakeTargets
+    ) -> tuple[Target, ...]:
         if self._stand_in is not None:
             return self._stand_in(key.text)
         targets, faults, unverified = self._made(key, definition, make)
@@ -139,7 +139,7 @@ class ChannelList:
         return (*targets, MisconfiguredTarget(key.text, detail))
 
     def _made(
-        self, key: Scalar, definition: Node, make: MakeTargets
+        self, key: ScalarNode, definition: YamlNode, make: MakeTargets
     ) -> tuple[tuple[Target, ...], tuple[Fault, ...], tuple[Fault, ...]]:
         """What a definition gives, its faults, which are errors unless it may be held, and those of
         its warnings that tell of certificates which nobody looks at.
@@ -164,27 +164,27 @@ class ChannelList:
         )
         return made.targets, faults, unverified
 
-    def _warn_of_cut(self, channel: str, definition: Node) -> None:
+    def _warn_of_cut(self, channel: str, definition: YamlNode) -> None:
         """Warns of values that a `#` made empty, as in `channel: #alerts`."""
-        values = definition.values if isinstance(definition, Table) else {}
+        values = definition.values if isinstance(definition, MappingNode) else {}
         for name, node in values.items():
-            if isinstance(node, Scalar) and node.is_null and node.is_cut:
+            if isinstance(node, ScalarNode) and node.is_null and node.is_cut:
                 what = f"{channel}: {shown(name)} is empty"
-                self._findings.warning(node.place, Code.AMBIGUOUS_VALUE, what, CUT)
+                self._findings.warning(node.place, FaultCode.AMBIGUOUS_VALUE, what, CUT)
 
     def resolve(
-        self, node: Node | None, rule_id: str, rule: Table, is_enabled: bool
+        self, node: YamlNode | None, rule_id: str, rule: MappingNode, is_enabled: bool
     ) -> tuple[str, ...]:
         """The enabled channels that a rule's `notify` names, each once; `node` may be None.
 
         An unknown name is an error; only a rule that `is_enabled` is warned of what is missing.
         """
-        if node is None or (isinstance(node, Scalar) and node.is_null):
+        if node is None or (isinstance(node, ScalarNode) and node.is_null):
             if not is_enabled:
                 return ()
             self._findings.warning(
                 rule.place,
-                Code.NO_CHANNEL,
+                FaultCode.NO_CHANNEL,
                 f"the rule {rule_id} names no channel in `notify`: its alerts are only stored",
                 "add `notify:`; an empty list says that it is meant so",
             )
@@ -206,7 +206,7 @@ class ChannelList:
         return left
 
     def _warn_of_diverted(
-        self, named: list[Scalar | None], channels: Sequence[str], rule_id: str
+        self, named: list[ScalarNode | None], channels: Sequence[str], rule_id: str
     ) -> None:
         """Says which channel is used for a recipient that two of them reach by other means."""
         targets = [target for name in channels for target in self.targets[name]]
@@ -224,17 +224,19 @@ class ChannelList:
             )
             place = next(each.place for each in named if each is not None and each.text == channel)
             remedy = f"to use {channel}, name it first; else remove the recipient there"
-            self._findings.warning(place, Code.NO_EFFECT, what, remedy)
+            self._findings.warning(place, FaultCode.NO_EFFECT, what, remedy)
 
-    def _warn_of_repeated(self, named: list[Scalar]) -> None:
+    def _warn_of_repeated(self, named: list[ScalarNode]) -> None:
         seen: set[str] = set()
         for scalar in named:
             if scalar.text in seen:
                 what = f"the channel {shown(scalar.text)} is named twice, an alert is sent once"
-                self._findings.warning(scalar.place, Code.NO_EFFECT, what, "remove one of them")
+                self._findings.warning(
+                    scalar.place, FaultCode.NO_EFFECT, what, "remove one of them"
+                )
             seen.add(scalar.text)
 
-    def _is_known(self, scalar: Scalar) -> bool:
+    def _is_known(self, scalar: ScalarNode) -> bool:
         name = scalar.text
         if name in self._names.places or name in self._disabled:
             return True
@@ -251,14 +253,14 @@ class ChannelList:
             remedy = f"write [{', '.join(_PARTS.split(name.strip()))}]"
         else:
             remedy = suggestion(name, known, remedy)
-        self._findings.error(scalar.place, Code.UNKNOWN_CHANNEL, what, remedy)
+        self._findings.error(scalar.place, FaultCode.UNKNOWN_CHANNEL, what, remedy)
         return False
 
-    def _as_list(self, node: Node) -> str:
+    def _as_list(self, node: YamlNode) -> str:
         """What to write for a `notify` that is no list."""
-        if isinstance(node, Table):
+        if isinstance(node, MappingNode):
             return f"write [{', '.join(node.keys)}]" if node.keys else ""
-        if not isinstance(node, Scalar):
+        if not isinstance(node, ScalarNode):
             return ""
         name, known = node.text.strip(), sorted({*self._names.places, *self._disabled})
         if FLAGS.get(name) is False or name.lower() == "none":
@@ -269,21 +271,21 @@ class ChannelList:
             return f"write the names of channels; {kind} belongs under `channels:`"
         return f"write [{', '.join(_PARTS.split(name))}]" if _NAMES.fullmatch(name) else ""
 
-    def _warn_of_disabled(self, notify: Listing, names: list[str], rule_id: str) -> None:
+    def _warn_of_disabled(self, notify: SequenceNode, names: list[str], rule_id: str) -> None:
         verb = "is" if len(names) == 1 else "are"
         first = self._disabled[names[0]]
         what = f"{', '.join(names)} {verb} disabled (`enabled: false` at {first})"
-        if all(not isinstance(item, Scalar) or item.text in names for item in notify.items):
+        if all(not isinstance(item, ScalarNode) or item.text in names for item in notify.items):
             self._findings.warning(
                 notify.place,
-                Code.NO_CHANNEL,
+                FaultCode.NO_CHANNEL,
                 f"the rule {rule_id} has no channel left: {what}",
                 "its alerts are counted, logged and stored, but not sent; enable one",
             )
         else:
             self._findings.warning(
                 notify.place,
-                Code.CHANNEL_DISABLED,
+                FaultCode.CHANNEL_DISABLED,
                 f"the rule {rule_id} is not sent everywhere: {what}",
                 "enable it, or remove the name",
             )
@@ -300,30 +302,30 @@ def _no_name(text: str) -> str:
     return address_kind(text)[0]
 
 
-def _is_disabled(block: Table) -> bool:
+def _is_disabled(block: MappingNode) -> bool:
     """Is a block of the plan's form switched off? It is, unless it says otherwise."""
     enabled = block.values.get("enabled")
     if enabled is None:
         return True
-    return isinstance(enabled, Scalar) and (enabled.is_null or FLAGS.get(enabled.text) is False)
+    return isinstance(enabled, ScalarNode) and (enabled.is_null or FLAGS.get(enabled.text) is False)
 
 
 def _fault(
-    key: Scalar, definition: Node, error: ChannelError, severity: Severity = Severity.ERROR
+    key: ScalarNode, definition: YamlNode, error: ChannelError, severity: Severity = Severity.ERROR
 ) -> Fault:
     """What is wrong with a channel's definition, at its place in the file."""
     place = _place_inside(key, definition, error.path)
     what = f"{key.text}: {error.what}"
-    return Fault(place, str(Code.CHANNEL), what, error.remedy, severity)
+    return Fault(place, str(FaultCode.CHANNEL), what, error.remedy, severity)
 
 
-def _place_inside(key: Scalar, definition: Node, path: tuple[str | int, ...]) -> Place:
+def _place_inside(key: ScalarNode, definition: YamlNode, path: tuple[str | int, ...]) -> Place:
     """Where the part of a definition stands that `path` leads to: its key, or its item."""
     place, node = key.place, definition
     for step in path:
-        if isinstance(node, Table) and isinstance(step, str) and step in node.values:
+        if isinstance(node, MappingNode) and isinstance(step, str) and step in node.values:
             place, node = node.keys[step].place, node.values[step]
-        elif isinstance(node, Listing) and isinstance(step, int) and step < len(node.items):
+        elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.items):
             node = node.items[step]
             place = node.place
         else:

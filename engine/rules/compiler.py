@@ -7,10 +7,10 @@ from datetime import UTC, tzinfo
 from typing import Final, TypeVar
 
 from engine.cel import Expression, Template, compile_expression, compile_template
-from engine.cel.lists import MISSING_ROW, NO_LISTS, Lists
+from engine.cel.check.watchlists import MISSING_ROW, NO_LISTS, Lists
 from engine.errors import ExpressionError, Place, Problem, Severity
-from engine.rules.findings import Findings
-from engine.rules.node import Scalar
+from engine.rules.findings import Faults
+from engine.rules.node import ScalarNode
 from engine.schema import EventSchema, FieldType, Kind
 
 _STRING: Final = FieldType(Kind.STRING)
@@ -31,7 +31,7 @@ class Compiler:
     def __init__(
         self,
         schema: EventSchema,
-        findings: Findings,
+        findings: Faults,
         lists: Lists = NO_LISTS,
         zone: tzinfo = UTC,
     ) -> None:
@@ -44,11 +44,11 @@ class Compiler:
         self._templates: dict[str, Template | ExpressionError] = {}
         self._placeholders: dict[str, Expression] = {}
 
-    def expression(self, scalar: Scalar) -> Expression | None:
+    def expression(self, scalar: ScalarNode) -> Expression | None:
         """The expression that a scalar holds, or None and its faults."""
         return self._told(self._expression(scalar.text), scalar.place_at)
 
-    def key(self, scalar: Scalar) -> Expression | None:
+    def key(self, scalar: ScalarNode) -> Expression | None:
         """The expression of a `dedup_key`, which is evaluated where the rule's condition holds."""
         return self._told(self._expression(scalar.text), scalar.place_at, is_guarded=True)
 
@@ -56,7 +56,7 @@ class Compiler:
         """An expression that no file holds; its faults are told at `place`."""
         return self._told(self._expression(text), lambda offset: place)
 
-    def template(self, scalar: Scalar) -> Template | None:
+    def template(self, scalar: ScalarNode) -> Template | None:
         """The template that a scalar holds, or None and its faults."""
         return self._told(self._template(scalar.text), scalar.place_at, is_guarded=True)
 
@@ -103,7 +103,7 @@ class Compiler:
         return compiled
 
 
-def tell(problems: Sequence[Problem], place_at: Callable[[int], Place], findings: Findings) -> None:
+def tell(problems: Sequence[Problem], place_at: Callable[[int], Place], findings: Faults) -> None:
     """Adds the problems of an expression to `findings`, each at its place in the file."""
     for problem in problems:
         add = findings.warning if problem.severity is Severity.WARNING else findings.error

@@ -8,17 +8,17 @@ from dataclasses import replace
 from typing import Final
 
 from engine.cel import Expression, Operator, conjunction, lower_condition
-from engine.cel.contradictions import clash
-from engine.cel.kinds import with_article
-from engine.cel.lists import PLATES
-from engine.cel.scope import dotted
-from engine.cel.tree import Node as CelNode
-from engine.cel.type_remedies import to_condition
+from engine.cel.check.contradictions import clash
+from engine.cel.check.operators import to_condition
+from engine.cel.check.watchlists import PLATES
+from engine.cel.syntax.tree import Node as CelNode
+from engine.cel.types.kinds import with_article
+from engine.cel.types.scope import dotted
 from engine.errors import ExpressionError, Place, Problem
 from engine.rules.compiler import Compiler, tell
 from engine.rules.fields import as_listing, as_table, as_text, check_keys
-from engine.rules.findings import Code, Findings, shown, suggestion
-from engine.rules.node import Listing, Node, Scalar, Table
+from engine.rules.findings import FaultCode, Faults, shown, suggestion
+from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
 from engine.rules.values import INVALID, operand
 from engine.schema import FieldType, Kind
 
@@ -56,7 +56,7 @@ _ITEMS: Final = "write each condition after `- `"
 CONDITION_KEYS: Final = ("field", "operator", "value")
 
 
-def read_condition(rule: Table, compiler: Compiler, findings: Findings) -> Expression | None:
+def read_condition(rule: MappingNode, compiler: Compiler, findings: Faults) -> Expression | None:
     """The conjunction of all conditions of a rule, or None and its faults."""
     parts: list[Expression | None] = []
     if "conditions" in rule.values:
@@ -69,7 +69,7 @@ def read_condition(rule: Table, compiler: Compiler, findings: Findings) -> Expre
         key = rule.keys.get("conditions")
         findings.error(
             key.place if key is not None else rule.place,
-            Code.NO_CONDITION,
+            FaultCode.NO_CONDITION,
             "the rule has no conditions",
             "write `when: true` to match every event, or remove the rule",
         )
@@ -82,7 +82,7 @@ def read_condition(rule: Table, compiler: Compiler, findings: Findings) -> Expre
         key = rule.keys["when"] if "when" in rule.keys else rule.keys["conditions"]
         findings.warning(
             key.place,
-            Code.SLOW,
+            FaultCode.SLOW,
             f"this is evaluated step by step, several times slower: {condition.fallback}",
             "write fewer macros inside one another, or name the items",
         )
@@ -91,7 +91,7 @@ def read_condition(rule: Table, compiler: Compiler, findings: Findings) -> Expre
 
 
 def _warn_of_clash(
-    rule: Table, parts: Sequence[Expression], compiler: Compiler, findings: Findings
+    rule: MappingNode, parts: Sequence[Expression], compiler: Compiler, findings: Faults
 ) -> None:
     """Warns of conditions that no event can meet together."""
 
@@ -110,23 +110,23 @@ def _warn_of_clash(
         what = f"this never holds together with the condition in line {first.place.line}"
         if all(_is_of_values(node) for node in (first, second)):
             remedy = "all conditions must hold: write one in_list for several values of a field"
-    findings.warning(second.place, Code.NEVER_TRUE, what, remedy)
+    findings.warning(second.place, FaultCode.NEVER_TRUE, what, remedy)
 
 
-def _nodes_of(rule: Table) -> list[Node]:
+def _nodes_of(rule: MappingNode) -> list[YamlNode]:
     """What stands for each part of a rule's condition, in the order of `read_condition`."""
     conditions, when = rule.values.get("conditions"), rule.values.get("when")
-    nodes = list(conditions.items) if isinstance(conditions, Listing) else []
+    nodes = list(conditions.items) if isinstance(conditions, SequenceNode) else []
     return nodes if when is None else [*nodes, when]
 
 
-def _is_of_values(node: Node) -> bool:
+def _is_of_values(node: YamlNode) -> bool:
     """Whether it is a condition that names the values of its field."""
-    operator = node.values.get("operator") if isinstance(node, Table) else None
-    return isinstance(operator, Scalar) and operator.text in _OF_VALUES
+    operator = node.values.get("operator") if isinstance(node, MappingNode) else None
+    return isinstance(operator, ScalarNode) and operator.text in _OF_VALUES
 
 
-def _when(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression | None:
+def _when(scalar: ScalarNode, compiler: Compiler, findings: Faults) -> Expression | None:
     expression = compiler.expression(scalar)
     kind = expression.type if expression is not None else None
     if kind is None:
@@ -135,42 +135,42 @@ def _when(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression 
         if kind.nullable:
             findings.warning(
                 scalar.place_at(0),
-                Code.NULLABLE_CONDITION,
+                FaultCode.NULLABLE_CONDITION,
                 "`when` may be null, which is neither true nor false",
                 "compare it: … == true",
             )
         return expression
     findings.error(
         scalar.place_at(0),
-        Code.WRONG_TYPE,
+        FaultCode.WRONG_TYPE,
         f"`when` must be true or false, but this is {with_article(kind)}",
         to_condition(kind),
     )
     return None
 
 
-def _one_expression(node: Node) -> str:
+def _one_expression(node: YamlNode) -> str:
     """The remedy for a `when` of several, or of the operators' form."""
-    if isinstance(node, Listing):
+    if isinstance(node, SequenceNode):
         return "write one expression, its parts joined with &&"
-    if isinstance(node, Table) and any(key.lower() in _JOINERS for key in node.keys):
+    if isinstance(node, MappingNode) and any(key.lower() in _JOINERS for key in node.keys):
         return "write one expression, its parts joined with && or ||, denied with !(…)"
-    if isinstance(node, Table) and "field" in node.values:
+    if isinstance(node, MappingNode) and "field" in node.values:
         return "write it as an item of a list under `conditions:`"
     return "put quotes around the whole expression"
 
 
-def _conditions(node: Node, compiler: Compiler, findings: Findings) -> list[Expression | None]:
-    if isinstance(node, Scalar) and node.is_null:
+def _conditions(node: YamlNode, compiler: Compiler, findings: Faults) -> list[Expression | None]:
+    if isinstance(node, ScalarNode) and node.is_null:
         return []
-    remedy = "write an expression under `when:`" if isinstance(node, Scalar) else _ITEMS
+    remedy = "write an expression under `when:`" if isinstance(node, ScalarNode) else _ITEMS
     listing = as_listing(node, "`conditions`", findings, remedy)
     if listing is None:
         return [None]
     if len(listing.items) > MAX_CONDITIONS:
         findings.error(
             node.place,
-            Code.TOO_LARGE,
+            FaultCode.TOO_LARGE,
             f"the rule has more than {MAX_CONDITIONS} conditions",
             "use in_list for several values of a field",
         )
@@ -178,8 +178,8 @@ def _conditions(node: Node, compiler: Compiler, findings: Findings) -> list[Expr
     return [_lowered(item, compiler, findings) for item in listing.items]
 
 
-def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression | None:
-    is_text = isinstance(node, Scalar) and not node.is_null
+def _lowered(node: YamlNode, compiler: Compiler, findings: Faults) -> Expression | None:
+    is_text = isinstance(node, ScalarNode) and not node.is_null
     remedy = "write an expression under `when:`" if is_text else ""
     table = as_table(node, "a condition", findings, remedy)
     if table is None:
@@ -187,7 +187,7 @@ def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression |
     if any(key.lower() in _JOINERS for key in table.keys):
         what = "a condition can't hold others: all conditions must hold"
         remedy = "write an expression under `when:`, with && and || and !(…)"
-        findings.error(table.place, Code.UNKNOWN_KEY, what, remedy)
+        findings.error(table.place, FaultCode.UNKNOWN_KEY, what, remedy)
         return None
     check_keys(table, CONDITION_KEYS, "a condition", findings)
     field = _required(table, "field", findings)
@@ -196,7 +196,7 @@ def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression |
     if value_node is None:
         findings.error(
             table.place,
-            Code.MISSING_KEY,
+            FaultCode.MISSING_KEY,
             "the condition has no `value`",
             "add `value:`; null stands for an absent field",
         )
@@ -212,9 +212,9 @@ def _lowered(node: Node, compiler: Compiler, findings: Findings) -> Expression |
     def place_at(offset: int) -> Place:
         if field_type is None:
             return field.place
-        if isinstance(value_node, Scalar) and operator is Operator.REGEX:
+        if isinstance(value_node, ScalarNode) and operator is Operator.REGEX:
             return value_node.place_at(offset)
-        if isinstance(value_node, Listing) and 0 < offset <= len(value_node.items):
+        if isinstance(value_node, SequenceNode) and 0 < offset <= len(value_node.items):
             return value_node.items[offset - 1].place
         return value_node.place
 
@@ -235,17 +235,17 @@ def _under_when(problem: Problem) -> Problem:
 
 
 def _is_list(
-    node: Node, operator: Operator, field: str, compiler: Compiler, findings: Findings
+    node: YamlNode, operator: Operator, field: str, compiler: Compiler, findings: Faults
 ) -> bool:
     """Whether the value is not one, but the name of a watchlist or of its file; reports it.
 
     An `in_list` of that one value is only doubted: a text may be meant after all.
     """
-    items = node.items if isinstance(node, Listing) else [node]
+    items = node.items if isinstance(node, SequenceNode) else [node]
     named = items[0] if len(items) == 1 else None
-    if operator is not Operator.IN_LIST or field not in PLATES or not isinstance(named, Scalar):
+    if operator is not Operator.IN_LIST or field not in PLATES or not isinstance(named, ScalarNode):
         return False
-    name, is_only = named.text.strip(), isinstance(node, Listing)
+    name, is_only = named.text.strip(), isinstance(node, SequenceNode)
     if name in compiler.lists.known:
         compiler.lists.used.add(name)
         what = f"`{shown(name)}` is the name of a watchlist"
@@ -256,9 +256,9 @@ def _is_list(
     else:
         return False
     if is_only:
-        findings.warning(named.place, Code.AMBIGUOUS_VALUE, what, remedy)
+        findings.warning(named.place, FaultCode.AMBIGUOUS_VALUE, what, remedy)
     else:
-        findings.error(named.place, Code.WRONG_TYPE, what, remedy)
+        findings.error(named.place, FaultCode.WRONG_TYPE, what, remedy)
     return not is_only
 
 
@@ -271,17 +271,17 @@ def _meant(text: str) -> str:
     return f"did you mean `{found}`?" if found is not None else ""
 
 
-def _required(table: Table, name: str, findings: Findings) -> Scalar | None:
+def _required(table: MappingNode, name: str, findings: Faults) -> ScalarNode | None:
     node = table.values.get(name)
     if node is not None:
         return as_text(node, f"`{name}`", findings)
     findings.error(
-        table.place, Code.MISSING_KEY, f"the condition has no `{name}`", f"add `{name}:`"
+        table.place, FaultCode.MISSING_KEY, f"the condition has no `{name}`", f"add `{name}:`"
     )
     return None
 
 
-def _operator(table: Table, findings: Findings) -> Operator | None:
+def _operator(table: MappingNode, findings: Faults) -> Operator | None:
     scalar = _required(table, "operator", findings)
     if scalar is None:
         return None
@@ -290,7 +290,7 @@ def _operator(table: Table, findings: Findings) -> Operator | None:
         return Operator(scalar.text)
     findings.error(
         scalar.place,
-        Code.BAD_VALUE,
+        FaultCode.BAD_VALUE,
         f"unknown operator `{shown(scalar.text)}`",
         _meant(scalar.text)
         or suggestion(scalar.text, known, f"the operators are {', '.join(known)}; {_UNDER_WHEN}"),

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import re
+import sys
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from engine.errors import Place
-from engine.rules.builder import LESS_DEEP, TOO_DEEP, Builder, StopReadingError
-from engine.rules.findings import Code, Findings
-from engine.rules.node import Node, Scalar, Source
-from engine.rules.position import BREAK
-from engine.rules.yaml_remedies import remedy_of_line
+from engine.rules.findings import FaultCode, Faults, named, shown
+from engine.rules.node import BREAK, MappingNode, ScalarNode, SequenceNode, Source, YamlNode
 
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 
@@ -46,7 +45,7 @@ _REMEDIES: Final = (
 )
 
 
-def read_document(path: Path, findings: Findings) -> Node | None:
+def read_document(path: Path, findings: Faults) -> YamlNode | None:
     """The content of a file, or None where it is unusable or empty; `findings` says why."""
     text = _read_text(path, findings)
     if text is None:
@@ -54,7 +53,7 @@ def read_document(path: Path, findings: Findings) -> Node | None:
     return parse_document(Source(str(path), text), findings)
 
 
-def parse_document(source: Source, findings: Findings) -> Node | None:
+def parse_document(source: Source, findings: Faults) -> YamlNode | None:
     """The content of a YAML text, or None where it is unusable or empty; `findings` says why."""
     builder = Builder(source, findings)
     try:
@@ -66,28 +65,34 @@ def parse_document(source: Source, findings: Findings) -> Node | None:
     except yaml.YAMLError as error:
         _syntax_fault(error, source, findings)
         return None
-    if builder.root is None or (isinstance(builder.root, Scalar) and builder.root.is_null):
+    if builder.root is None or (isinstance(builder.root, ScalarNode) and builder.root.is_null):
         findings.warning(
-            Place(source.file), Code.EMPTY_FILE, "the file is empty", "write rules, or remove it"
+            Place(source.file),
+            FaultCode.EMPTY_FILE,
+            "the file is empty",
+            "write rules, or remove it",
         )
         return None
     return builder.root
 
 
-def _read_text(path: Path, findings: Findings) -> str | None:
+def _read_text(path: Path, findings: Faults) -> str | None:
     place = Place(str(path))
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         findings.error(
-            place, Code.UNREADABLE, f"the file can't be read: {error.strerror or error}", _READABLE
+            place,
+            FaultCode.UNREADABLE,
+            f"the file can't be read: {error.strerror or error}",
+            _READABLE,
         )
         return None
     if len(data) > MAX_FILE_BYTES:
         findings.error(
             place,
-            Code.TOO_LARGE,
+            FaultCode.TOO_LARGE,
             f"the file is larger than {MAX_FILE_BYTES // 1024**2} MiB",
             "split it into several files",
         )
@@ -99,7 +104,7 @@ def _read_text(path: Path, findings: Findings) -> str | None:
         before = data[: error.start].decode("utf-8")
         findings.error(
             _place_of(str(path), before),
-            Code.NOT_UTF8,
+            FaultCode.NOT_UTF8,
             "the file is not UTF-8",
             "save it in the encoding UTF-8",
         )
@@ -112,7 +117,7 @@ def _place_of(file: str, before: str) -> Place:
     return Place(file, len(lines), len(lines[-1]) + 1)
 
 
-def _syntax_fault(error: yaml.YAMLError, source: Source, findings: Findings) -> None:
+def _syntax_fault(error: yaml.YAMLError, source: Source, findings: Faults) -> None:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         place = Place(source.file, mark.line + 1, mark.column + 1) if mark else Place(source.file)
@@ -129,15 +134,15 @@ def _syntax_fault(error: yaml.YAMLError, source: Source, findings: Findings) -> 
         place, problem = Place(source.file), str(error)
     if "nesting depth" in problem:
         # The parser has a limit of its own, and looks ahead.
-        findings.error(place, Code.TOO_DEEP, TOO_DEEP, LESS_DEEP)
+        findings.error(place, FaultCode.TOO_DEEP, TOO_DEEP, LESS_DEEP)
         return
     found = remedy_of_line(_line(source.text, place.line), problem)
     if found is not None:
         problem, remedy = found
-        findings.error(place, Code.YAML, f"this is not valid YAML: {problem}", remedy)
+        findings.error(place, FaultCode.YAML, f"this is not valid YAML: {problem}", remedy)
         return
     remedy = next((remedy for part, remedy in _REMEDIES if part in problem), _NEAR)
-    findings.error(place, Code.YAML, f"this is not valid YAML: {problem}", remedy)
+    findings.error(place, FaultCode.YAML, f"this is not valid YAML: {problem}", remedy)
 
 
 def _line(text: str, number: int) -> str:
@@ -151,3 +156,337 @@ def _before_bad_character(error: yaml.reader.ReaderError, text: str) -> str:
     if error.encoding == "?":
         return text.encode()[: error.position].decode("utf-8", "ignore")
     return text[: error.position]
+
+
+MAX_DEPTH: Final = 50
+MAX_NODES: Final = 1_000_000
+MAX_ALIASED_NODES: Final = 100_000
+TOO_DEEP: Final = f"this is nested more than {MAX_DEPTH} deep"
+LESS_DEEP: Final = "no rule needs that: look at the brackets"
+
+_STANDARD: Final = "tag:yaml.org,2002:"
+_TEXT_TAGS: Final = frozenset({f"{_STANDARD}str"})
+_TYPED_TAGS: Final = frozenset(f"{_STANDARD}{name}" for name in ("int", "float", "bool", "null"))
+_COLLECTION_TAGS: Final = frozenset({f"{_STANDARD}map", f"{_STANDARD}seq"})
+
+
+class StopReadingError(Exception):
+    """The rest of the document is not worth reading."""
+
+    def __init__(self, place: Place, code: FaultCode, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.place = place
+        self.code = code
+        self.what = what
+        self.remedy = remedy
+
+
+class _Open:
+    """A listing or table whose end has not come yet; `weight` counts nodes, aliases expanded."""
+
+    __slots__ = ("anchor", "key", "merged", "node", "weight")
+
+    def __init__(self, node: SequenceNode | MappingNode, anchor: str | None) -> None:
+        self.node = node
+        self.anchor = anchor
+        self.key: ScalarNode | None = None
+        self.weight = 1
+        self.merged: list[YamlNode] = []
+
+
+class Builder:
+    """Makes nodes of parser events."""
+
+    def __init__(self, source: Source, findings: Faults) -> None:
+        self.root: YamlNode | None = None
+        self._source = source
+        self._no_key = ScalarNode(source, "", False, "", 1, 1)
+        self._findings = findings
+        self._stack: list[_Open] = []
+        self._anchors: dict[str, tuple[YamlNode, int]] = {}
+        self._documents = 0
+        self._nodes = 0
+        self._aliased = 0
+        self._line = 0
+
+    def take(self, event: Any) -> None:
+        """Takes the next event; raises StopReadingError where reading must end."""
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
+            scalar = self._scalar(event)
+            if event.anchor is not None:
+                self._anchors[event.anchor] = (scalar, 1 + len(scalar.text) // 256)
+            self._add(scalar, 1 + len(scalar.text) // 256)
+        elif kind is yaml.MappingStartEvent:
+            self._open(event, MappingNode)
+        elif kind is yaml.SequenceStartEvent:
+            self._open(event, SequenceNode)
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            self._close()
+        elif kind is yaml.AliasEvent:
+            self._alias(event)
+        elif kind is yaml.DocumentStartEvent:
+            self._documents += 1
+            if self._documents > 1:
+                raise StopReadingError(
+                    self._place(event),
+                    FaultCode.SEVERAL_DOCUMENTS,
+                    "the file holds a second YAML document",
+                    "write one document a file: remove this `---`, or split the file",
+                )
+
+    def _place(self, event: Any) -> Place:
+        mark = event.start_mark
+        return Place(self._source.file, mark.line + 1, mark.column + 1)
+
+    def _count(self, event: Any) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise StopReadingError(
+                self._place(event),
+                FaultCode.TOO_LARGE,
+                f"the file holds more than {MAX_NODES:,} values",
+                "split it into several files",
+            )
+
+    def _scalar(self, event: Any) -> ScalarNode:
+        self._count(event)
+        plain, text = event.implicit[0], event.value
+        tag = event.tag
+        if tag is not None:
+            plain = tag in _TYPED_TAGS
+            if not plain and tag not in _TEXT_TAGS:
+                text = self._of_tag(event)
+        mark = event.start_mark
+        line = self._line_of(mark)
+        return ScalarNode(self._source, text, plain, event.style or "", line, mark.column + 1)
+
+    def _of_tag(self, event: Any) -> str:
+        """The text of a scalar with a tag that is a fault."""
+        key = self._stack[-1].key if self._stack else None
+        name = key.text if key is not None else ""
+        is_plain = not event.style and not event.tag.startswith(_STANDARD)
+        text = denied(name, event.tag, event.value) if is_plain else ""
+        self._tag_fault(event, name, text)
+        return text or str(event.value)
+
+    def _line_of(self, mark: Any) -> int:
+        """The line, from 1: the same object for a whole line, which saves a tenth of all nodes."""
+        if mark.line + 1 != self._line:
+            self._line = mark.line + 1
+        return self._line
+
+    def _tag_fault(self, event: Any, key: str = "", text: str = "") -> None:
+        what, remedy = remedy_of_tag(key, event.tag, text)
+        if event.tag.startswith(_STANDARD):
+            what = f"the tag !!{shown(event.tag.removeprefix(_STANDARD))} is not supported"
+        self._findings.error(self._place(event), FaultCode.TAG, what, remedy)
+
+    def _open(self, event: Any, node_type: type[MappingNode] | type[SequenceNode]) -> None:
+        self._count(event)
+        if event.tag is not None and event.tag not in _COLLECTION_TAGS:
+            self._tag_fault(event)
+        if len(self._stack) >= MAX_DEPTH:
+            raise StopReadingError(
+                self._place(event),
+                FaultCode.TOO_DEEP,
+                TOO_DEEP,
+                LESS_DEEP,
+            )
+        mark = event.start_mark
+        node = node_type(self._source, self._line_of(mark), mark.column + 1)
+        self._stack.append(_Open(node, event.anchor))
+
+    def _close(self) -> None:
+        done = self._stack.pop()
+        if done.merged and isinstance(done.node, MappingNode):
+            self._merge(done.node, done.merged)
+        if done.anchor is not None:
+            self._anchors[done.anchor] = (done.node, done.weight)
+        self._add(done.node, done.weight)
+
+    def _alias(self, event: Any) -> None:
+        self._count(event)
+        found = self._anchors.get(event.anchor)
+        if found is None:
+            raise StopReadingError(
+                self._place(event),
+                FaultCode.ALIAS,
+                "an alias, which begins with `*`, names no anchor that is complete before it",
+                "put quotes around the value if it is no alias",
+            )
+        node, weight = found
+        self._aliased += weight
+        if self._aliased > MAX_ALIASED_NODES:
+            raise StopReadingError(
+                self._place(event),
+                FaultCode.ALIAS,
+                f"the aliases stand for more than {MAX_ALIASED_NODES:,} values",
+                "write fewer of them",
+            )
+        if isinstance(node, MappingNode):
+            mark = event.start_mark
+            node = node.seen_at(self._line_of(mark), mark.column + 1)
+        self._add(node, weight)
+
+    def _add(self, node: YamlNode, weight: int) -> None:
+        if not self._stack:
+            self.root = node
+            return
+        parent = self._stack[-1]
+        parent.weight += weight
+        if isinstance(parent.node, SequenceNode):
+            parent.node.items.append(node)
+        elif parent.key is None:
+            parent.key = self._key(node)
+        else:
+            self._set(parent, parent.node, parent.key, node)
+            parent.key = None
+
+    def _key(self, node: YamlNode) -> ScalarNode:
+        if isinstance(node, ScalarNode):
+            # Thousands of rules have the same few keys.
+            node.text = sys.intern(node.text)
+            return node
+        self._findings.error(
+            node.place, FaultCode.WRONG_TYPE, "a key must be a text", "put quotes around it"
+        )
+        return self._no_key
+
+    def _set(self, parent: _Open, table: MappingNode, key: ScalarNode, node: YamlNode) -> None:
+        if key is self._no_key:
+            return
+        if key.plain and key.text == "<<":
+            parent.merged.append(node)
+            return
+        first = table.keys.get(key.text)
+        if first is not None:
+            self._findings.error(
+                key.place,
+                FaultCode.DUPLICATE_KEY,
+                f"the key{named(key.text)} is given twice, first in line {first.line}",
+                "remove one of them",
+            )
+            return
+        table.keys[key.text] = key
+        table.values[key.text] = node
+
+    def _merge(self, table: MappingNode, merged: list[YamlNode]) -> None:
+        tables = [
+            each
+            for node in merged
+            for each in (node.items if isinstance(node, SequenceNode) else [node])
+        ]
+        for each in tables:
+            if not isinstance(each, MappingNode):
+                self._findings.error(
+                    each.place,
+                    FaultCode.WRONG_TYPE,
+                    "`<<` takes a mapping, or a list of mappings",
+                    "write `<<: *name` where `&name` marks one, or put quotes around `<<`",
+                )
+                continue
+            for name, key in each.keys.items():
+                if name not in table.keys:
+                    table.keys[name] = key
+                    table.values[name] = each.values[name]
+
+
+#: A line of a mapping: its key, and a value that begins with no blank.
+_ENTRY: Final = re.compile(r"[\s{-]*(?:- )?\s*(?P<key>[A-Za-z_]\w*):[ \t]+(?P<value>\S.*?)\s*")
+#: `${VAR}` as an item without quotes.
+_VARIABLE: Final = re.compile(r"[\[,]\s*\$\{\w+\}")
+_LONGEST: Final = 100
+_QUOTES: Final = "put quotes around the whole value"
+_BLOCK: Final = "write the text below `{}: |`, indented, where no sign means anything to YAML"
+_JOIN: Final = "join its parts by && or ||, and put quotes around the whole"
+_OF_CHANNELS: Final = "write ${…} in the channel's definition under `channels:`, and its name here"
+#: What joins the parts of a condition elsewhere.
+_JOINING: Final = re.compile(r"(?:all|any|and|or|not|none|if)\s*:", re.I)
+_EXPRESSIONS: Final = frozenset({"when", "dedup_key"})
+#: The keys whose values a remedy may repeat: under all others may stand a secret.
+_SHOWN: Final = _EXPRESSIONS | {"name", "description", "message_template", "field", "expect"}
+_INCLUDE: Final = "every file is read: write its rules under its own `rules:`"
+#: Tags of other programs, without their sign.
+_TAGS: Final = {
+    **dict.fromkeys(
+        ("secret", "env", "env_var", "ENV", "vault"), "a secret is ${VAR}, in channels only"
+    ),
+    **dict.fromkeys(
+        ("include", "include_dir_list", "import"),
+        "every file is read: write its rules under its own `rules:`",
+    ),
+}
+_NO_TAG: Final = "remove it, or put quotes around the value if it is no tag"
+
+Remedy = tuple[str, str]
+
+
+def remedy_of_line(line: str, problem: str) -> Remedy | None:
+    """What is wrong with a line that YAML's parser can't read, and what to write; None if unknown.
+
+    `problem` is what the parser says of it.
+    """
+    found = _ENTRY.fullmatch(line)
+    key, value = (found["key"], found["value"]) if found is not None else ("", " ")
+    if value[0] == "!":
+        return _exclamation_mark(key, value)
+    if value[0] in "\"'":
+        return _of_quotes(key, value)
+    if "did not find expected" in problem and _VARIABLE.search(line) is not None:
+        what = "the `{` of `${…}` begins a mapping here"
+        return what, _OF_CHANNELS if "notify" in line else 'put quotes around it: "${VAR}"'
+    if "mapping values" in problem and ": " in value:
+        return _of_colon(key, value)
+    return None
+
+
+def denied(key: str, tag: str, value: str) -> str:
+    """The expression that a scalar under `key` is, whose `!` YAML took for a tag; "" for none."""
+    if key not in _EXPRESSIONS:
+        return ""
+    return f"{tag} {value}" if value else tag
+
+
+def remedy_of_tag(key: str, tag: str, text: str) -> Remedy:
+    """What is wrong with a tag that is none of YAML's own, and what to write.
+
+    `text` is the expression that it is part of, "" for none.
+    """
+    if text:
+        return _exclamation_mark(key, text)
+    return "the tag `!…` is not supported", _TAGS.get(tag.removeprefix("!"), _NO_TAG)
+
+
+def _exclamation_mark(key: str, value: str) -> Remedy:
+    return "a value that begins with `!` is a tag to YAML", _quoted(key, value)
+
+
+def _quoted(key: str, value: str) -> str:
+    """How the value is written in quotes."""
+    if key not in _SHOWN:
+        return _QUOTES
+    for quote in "'\"":
+        if quote not in value and (quote == "'" or "\\" not in value):
+            text = f"{key}: {quote}{value}{quote}"
+            return f"write {text}" if len(text) <= _LONGEST else _QUOTES
+    return _BLOCK.format(key)
+
+
+def _of_quotes(key: str, value: str) -> Remedy | None:
+    """Of a value whose quotes end before it does."""
+    quote = value[0]
+    end = value.find(quote, 1)
+    rest = value[end + 1 :].strip()
+    if end < 0 or not rest or rest.startswith("#"):
+        return None
+    what = f"the text ends at its second {quote}, but the line goes on"
+    is_nested = value.endswith(quote) and value[end + 1 : end + 2].strip() != ""
+    return what, _quoted(key, value[1:-1] if is_nested else value)
+
+
+def _of_colon(key: str, value: str) -> Remedy:
+    what = "a value without quotes can't hold `: `"
+    if key == "when" and _JOINING.match(value) is not None:
+        return f"{what}, and `when` is one expression", _JOIN
+    return what, _quoted(key, value)

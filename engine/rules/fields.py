@@ -1,4 +1,4 @@
-"""Typed reading of a table's keys: what has the wrong type, or an unknown name, is a fault."""
+"""Typed reading of a mapping's keys; names that are unique over all files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from engine.rules.findings import Code, Findings, named, shown, suggestion
-from engine.rules.node import Listing, Node, Scalar, Table
+from engine.errors import Place
+from engine.rules.findings import FaultCode, Faults, named, shown, suggestion
+from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
 
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)")
 _DECIMAL: Final = re.compile(
@@ -56,22 +57,22 @@ _KEYS: Final = {
 }
 
 
-def kind_of(node: Node) -> str:
+def kind_of(node: YamlNode) -> str:
     """What a node is, in words."""
-    if isinstance(node, Table):
+    if isinstance(node, MappingNode):
         return "a mapping"
-    if isinstance(node, Listing):
+    if isinstance(node, SequenceNode):
         return "a list"
     return "empty" if node.is_null else "a text"
 
 
-def check_keys(table: Table, known: Sequence[str], where: str, findings: Findings) -> None:
+def check_keys(table: MappingNode, known: Sequence[str], where: str, findings: Faults) -> None:
     """Every key of `table` that is not `known` is a fault; `where` names the table."""
     for name, key in table.keys.items():
         if name not in known:
             findings.error(
                 key.place,
-                Code.UNKNOWN_KEY,
+                FaultCode.UNKNOWN_KEY,
                 f"unknown key{named(name)} in {where}",
                 _elsewhere(name, known)
                 or _otherwise(name, known)
@@ -99,52 +100,57 @@ def _otherwise(name: str, known: Sequence[str]) -> str:
     return f"write {meant}" if key in known else ""
 
 
-def as_table(node: Node, name: str, findings: Findings, remedy: str = "") -> Table | None:
+def as_table(node: YamlNode, name: str, findings: Faults, remedy: str = "") -> MappingNode | None:
     """A mapping, or None and a fault; `remedy` says what to write for another value."""
-    if isinstance(node, Table):
+    if isinstance(node, MappingNode):
         return node
     findings.error(
         node.place,
-        Code.WRONG_TYPE,
+        FaultCode.WRONG_TYPE,
         f"{name} must be a mapping, but it is {kind_of(node)}",
         remedy or "write `key: value` lines below it, indented",
     )
     return None
 
 
-def as_listing(node: Node, name: str, findings: Findings, remedy: str = "") -> Listing | None:
+def as_listing(
+    node: YamlNode, name: str, findings: Faults, remedy: str = ""
+) -> SequenceNode | None:
     """A list, or None and a fault; `remedy` says what to write for another value."""
-    if isinstance(node, Listing):
+    if isinstance(node, SequenceNode):
         return node
     findings.error(
         node.place,
-        Code.WRONG_TYPE,
+        FaultCode.WRONG_TYPE,
         f"{name} must be a list, but it is {kind_of(node)}",
         remedy or as_items(node),
     )
     return None
 
 
-def as_items(node: Node) -> str:
+def as_items(node: YamlNode) -> str:
     """The remedy for what is no list: a text of one line is its only item."""
-    if isinstance(node, Scalar) and not node.is_null and "\n" not in node.text.strip():
+    if isinstance(node, ScalarNode) and not node.is_null and "\n" not in node.text.strip():
         return f"write [{shown(node.text)}]"
     return "write one item a line, each after `- `"
 
 
-def as_text(node: Node, name: str, findings: Findings, remedy: str = "") -> Scalar | None:
+def as_text(node: YamlNode, name: str, findings: Faults, remedy: str = "") -> ScalarNode | None:
     """A text with something in it, or None and a fault; `remedy` is for a list or a mapping."""
-    if not isinstance(node, Scalar):
+    if not isinstance(node, ScalarNode):
         if not remedy:
-            remedy = "write one text" if isinstance(node, Listing) else "put quotes around it"
+            remedy = "write one text" if isinstance(node, SequenceNode) else "put quotes around it"
         findings.error(
-            node.place, Code.WRONG_TYPE, f"{name} must be a text, but it is {kind_of(node)}", remedy
+            node.place,
+            FaultCode.WRONG_TYPE,
+            f"{name} must be a text, but it is {kind_of(node)}",
+            remedy,
         )
         return None
     if node.is_null or not node.text.strip():
         findings.error(
             node.place,
-            Code.BAD_VALUE,
+            FaultCode.BAD_VALUE,
             f"{name} is empty",
             CUT if node.is_cut else "give it a value, or remove it",
         )
@@ -152,13 +158,13 @@ def as_text(node: Node, name: str, findings: Findings, remedy: str = "") -> Scal
     return node
 
 
-def as_flag(node: Node, name: str, findings: Findings) -> bool | None:
+def as_flag(node: YamlNode, name: str, findings: Faults) -> bool | None:
     """True or false, or None and a fault."""
-    if isinstance(node, Scalar) and node.plain and node.text in FLAGS:
+    if isinstance(node, ScalarNode) and node.plain and node.text in FLAGS:
         return FLAGS[node.text]
     findings.error(
         node.place,
-        Code.WRONG_TYPE,
+        FaultCode.WRONG_TYPE,
         f"{name} must be true or false",
         "write true or false, without quotes",
     )
@@ -179,3 +185,38 @@ def number_of(text: str) -> int | float | None:
         decimal = float(text)
         return decimal if abs(decimal) != float("inf") else None
     return None
+
+
+_OWN: Final = "`<<` or `*` brought it from there: give this one its own"
+
+
+class Names:
+    """The names of all things of one kind; `places` are where each is given first."""
+
+    def __init__(self, findings: Faults, code: FaultCode, used_twice: str, remedy: str) -> None:
+        """`used_twice` says of the name `{}` that it is; `remedy` is for a name that is written."""
+        self.places: dict[str, Place] = {}
+        self._seen: set[Place] = set()
+        self._findings = findings
+        self._code = code
+        self._used_twice = used_twice
+        self._remedy = remedy
+
+    def take(self, name: ScalarNode, owner: Place) -> bool:
+        """Whether the name was free, and is taken by now; reports one that is used already.
+
+        `owner` is the place of the mapping whose key or value the name is.
+        """
+        is_brought = name.place in self._seen
+        self._seen.add(name.place)
+        first = self.places.get(name.text)
+        if first is None:
+            self.places[name.text] = name.place
+            return True
+        self._findings.error(
+            owner if is_brought else name.place,
+            self._code,
+            f"{self._used_twice.format(name.text)}, first at {first}",
+            _OWN if is_brought else self._remedy,
+        )
+        return False

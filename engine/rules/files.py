@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import Place
-from engine.rules.findings import Code, Findings
+from engine.rules.findings import FaultCode, Faults
 from engine.settings import DEFAULT_RULES
 
 _OTHER: Final = "give a rule file or a folder of them"
@@ -18,7 +18,7 @@ _FIRST: Final = f"write a first set with `alert-engine init`, or {_OTHER}"
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 
-def rule_files(paths: Sequence[Path], findings: Findings) -> tuple[Path, ...]:
+def rule_files(paths: Sequence[Path], findings: Faults) -> tuple[Path, ...]:
     """Every file given, and every YAML file at any depth of a folder given; each once, sorted.
 
     A file is read once, however many paths and links lead to it. A copy is another file, and so is
@@ -30,7 +30,7 @@ def rule_files(paths: Sequence[Path], findings: Findings) -> tuple[Path, ...]:
     for path in paths:
         if (reason := _unusable(path)) is not None:
             findings.error(
-                Place(str(path)), Code.UNREADABLE, f"the path can't be used: {reason}", _OTHER
+                Place(str(path)), FaultCode.UNREADABLE, f"the path can't be used: {reason}", _OTHER
             )
             files = []
         elif path.is_dir():
@@ -38,7 +38,7 @@ def rule_files(paths: Sequence[Path], findings: Findings) -> tuple[Path, ...]:
             if not files:
                 findings.error(
                     Place(str(path)),
-                    Code.NO_RULES,
+                    FaultCode.NO_RULES,
                     "the folder holds no .yaml or .yml file",
                     "write a rule file into it, or give another folder",
                 )
@@ -49,7 +49,7 @@ def rule_files(paths: Sequence[Path], findings: Findings) -> tuple[Path, ...]:
             what = "this is not a regular file" if path.exists() else "there is no such file"
             is_default = path == DEFAULT_RULES and not path.exists()
             remedy = _FIRST if is_default else _OTHER
-            findings.error(Place(str(path)), Code.UNREADABLE, what, remedy)
+            findings.error(Place(str(path)), FaultCode.UNREADABLE, what, remedy)
         for file in files:
             # Unlike resolve(), it takes a loop of links.
             found.setdefault(os.path.realpath(file), file)
@@ -67,11 +67,11 @@ def _unusable(path: Path) -> str | None:
     return None
 
 
-def _folder(folder: Path, findings: Findings) -> Iterator[Path]:
+def _folder(folder: Path, findings: Faults) -> Iterator[Path]:
     def on_error(error: OSError) -> None:
         findings.error(
             Place(str(error.filename or folder)),
-            Code.UNREADABLE,
+            FaultCode.UNREADABLE,
             f"the folder can't be read: {error.strerror or error}",
             "let the service's user read it",
         )

@@ -15,7 +15,7 @@ _WORD: Final = re.compile(r"[\w. -]{1,60}")
 _LONGEST_QUOTE: Final = 60
 
 
-class Code(StrEnum):
+class FaultCode(StrEnum):
     """The stable kinds of faults in rule files; those of expressions come from the language."""
 
     UNREADABLE = "unreadable"
@@ -55,7 +55,7 @@ class Code(StrEnum):
     EVENT = "event"
 
 
-class Findings:
+class Faults:
     """Errors and warnings with their places; `sorted()` orders them by place."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Findings:
             self.has_errors = self.has_errors or fault.severity is Severity.ERROR
             self._faults.append(fault)
 
-    def extend(self, other: Findings) -> None:
+    def extend(self, other: Faults) -> None:
         """Adds what another one found."""
         self.take(other._faults)
 

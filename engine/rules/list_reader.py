@@ -10,13 +10,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from engine.cel.lists import Lists
+from engine.cel.check.watchlists import Lists
 from engine.errors import Fault, Place, Refusal
-from engine.rules.fields import as_table, as_text, check_keys, number_of
+from engine.rules.fields import Names, as_table, as_text, check_keys, number_of
 from engine.rules.files import absolute
-from engine.rules.findings import Code, Findings, shown, suggestion
-from engine.rules.names import Names
-from engine.rules.node import Node, Scalar, Table
+from engine.rules.findings import FaultCode, Faults, shown, suggestion
+from engine.rules.node import MappingNode, ScalarNode, YamlNode
 from engine.watchlist import (
     DateFormat,
     DateOrder,
@@ -61,7 +60,7 @@ class ListReader:
 
     def __init__(
         self,
-        findings: Findings,
+        findings: Faults,
         known: Known | None,
         zone: tzinfo,
         *,
@@ -82,21 +81,21 @@ class ListReader:
         self._root = root
         self._names = Names(
             findings,
-            Code.DUPLICATE_WATCHLIST,
+            FaultCode.DUPLICATE_WATCHLIST,
             "the watchlist `{}` is defined twice",
             "rename or remove one of them",
         )
 
-    def read(self, node: Node) -> None:
+    def read(self, node: YamlNode) -> None:
         """Takes a file's `watchlists:`."""
-        if isinstance(node, Scalar) and node.is_null:
+        if isinstance(node, ScalarNode) and node.is_null:
             return
         table = as_table(node, "`watchlists`", self._findings)
         for name, key in table.keys.items() if table is not None else ():
             if not _NAME.fullmatch(name):
                 self._findings.error(
                     key.place,
-                    Code.BAD_VALUE,
+                    FaultCode.BAD_VALUE,
                     "this can't be the name of a watchlist",
                     "use at most 64 letters, digits, `_`, `.` and `-`",
                 )
@@ -109,12 +108,12 @@ class ListReader:
             if name not in self.lists.used:
                 self._findings.warning(
                     place,
-                    Code.NO_EFFECT,
+                    FaultCode.NO_EFFECT,
                     f"no rule asks for the watchlist {name}",
                     f'write `plate.normalized_text in watchlist("{name}")` in a rule, or remove it',
                 )
 
-    def _take(self, key: Scalar, node: Node, owner: Place) -> None:
+    def _take(self, key: ScalarNode, node: YamlNode, owner: Place) -> None:
         name = key.text
         if not self._names.take(key, owner):
             return
@@ -148,11 +147,11 @@ class ListReader:
         is_same = known is not None and absolute(known.path) == absolute(definition.path)
         name, has_shrunk = definition.name, is_same and found.row_count < (1 - shrink) * before
         if found.row_count < definition.min_rows:
-            code = Code.WATCHLIST_ROWS
+            code = FaultCode.WATCHLIST_ROWS
             what = f"has {_rows(found.row_count)}, fewer than its min_rows of {definition.min_rows}"
             remedy = "restore the file, or write a smaller `min_rows`"
         elif has_shrunk and not self._accepts(name, definition.path):
-            code = Code.WATCHLIST_SHRUNK
+            code = FaultCode.WATCHLIST_SHRUNK
             what = (
                 f"shrank from {before:,} to {_rows(found.row_count)}, "
                 f"by more than its max_shrink of {shrink:.0%}"
@@ -164,7 +163,7 @@ class ListReader:
         else:
             return None
         fault = Fault(definition.place, code, f"the watchlist {name} {what}", remedy)
-        can_accept = code is Code.WATCHLIST_SHRUNK
+        can_accept = code is FaultCode.WATCHLIST_SHRUNK
         return Refusal(name, definition.path, found.row_count, before, can_accept, fault)
 
     def _as_before(self, definition: Definition, found: Watchlist) -> Watchlist | None:
@@ -177,8 +176,8 @@ class ListReader:
             return None
         return replace(known, definition=definition)
 
-    def _definition(self, key: Scalar, node: Node) -> Definition | None:
-        if isinstance(node, Scalar):
+    def _definition(self, key: ScalarNode, node: YamlNode) -> Definition | None:
+        if isinstance(node, ScalarNode):
             path = self._path(node, f"`{key.text}`")
             return Definition(key.text, path, node.place) if path is not None else None
         table = as_table(node, f"`{key.text}`", self._findings)
@@ -189,7 +188,7 @@ class ListReader:
         if file is None:
             self._findings.error(
                 key.place,
-                Code.MISSING_KEY,
+                FaultCode.MISSING_KEY,
                 f"the watchlist {key.text} has no `file`",
                 "add `file: plates.csv`",
             )
@@ -214,7 +213,7 @@ class ListReader:
             min_rows=min_rows,
         )
 
-    def _path(self, node: Node, name: str) -> Path | None:
+    def _path(self, node: YamlNode, name: str) -> Path | None:
         """The list's file; a relative path starts at the folder of the rule file."""
         scalar = as_text(node, name, self._findings)
         if scalar is None:
@@ -224,53 +223,53 @@ class ListReader:
             return self._root / absolute(path).relative_to("/")
         return Path(scalar.source.file).parent / path
 
-    def _text(self, table: Table, key: str) -> str | None:
+    def _text(self, table: MappingNode, key: str) -> str | None:
         node = table.values.get(key)
         scalar = as_text(node, f"`{key}`", self._findings) if node is not None else None
         return None if scalar is None else scalar.text.strip()
 
-    def _dates(self, table: Table) -> DateOrder | None:
+    def _dates(self, table: MappingNode) -> DateOrder | None:
         text = self._text(table, "dates")
         known = tuple(map(str, DateOrder))
         if text is None or text in known:
             return DateOrder(text) if text is not None else None
         self._findings.error(
             table.values["dates"].place,
-            Code.BAD_VALUE,
+            FaultCode.BAD_VALUE,
             f"`dates` can't be `{shown(text)}`",
             suggestion(text, known, f"write {' or '.join(known)}"),
         )
         return None
 
-    def _format(self, table: Table) -> DateFormat | None:
+    def _format(self, table: MappingNode) -> DateFormat | None:
         text = self._text(table, "date_format")
         if text is None:
             return None
         place = table.values["date_format"].place
         if "dates" in table.values:
             what = "both `dates` and `date_format` say how dates are written"
-            self._findings.error(place, Code.BAD_VALUE, what, "remove `dates`")
+            self._findings.error(place, FaultCode.BAD_VALUE, what, "remove `dates`")
         try:
             return DateFormat.parse(text)
         except ValueError as error:
             what = f"`date_format` can't be `{shown(text)}`"
-            self._findings.error(place, Code.BAD_VALUE, what, str(error))
+            self._findings.error(place, FaultCode.BAD_VALUE, what, str(error))
         return None
 
-    def _min_rows(self, table: Table) -> int:
+    def _min_rows(self, table: MappingNode) -> int:
         text = self._text(table, "min_rows")
         value = number_of(text) if text is not None else 0
         if isinstance(value, int) and 0 <= value <= MAX_ROWS:
             return value
         self._findings.error(
             table.values["min_rows"].place,
-            Code.BAD_VALUE,
+            FaultCode.BAD_VALUE,
             f"`min_rows` can't be `{shown(text or '')}`",
             f"write how many rows the list must have, from 0 to {MAX_ROWS}",
         )
         return 0
 
-    def _shrink(self, table: Table) -> float | None:
+    def _shrink(self, table: MappingNode) -> float | None:
         text = self._text(table, "max_shrink")
         if text is None:
             return None
@@ -280,7 +279,7 @@ class ListReader:
             return float(share)
         self._findings.error(
             table.values["max_shrink"].place,
-            Code.BAD_VALUE,
+            FaultCode.BAD_VALUE,
             f"`max_shrink` can't be `{shown(text)}`",
             "write the share of its rows that the list may lose at once, from 0% to 100%",
         )

@@ -10,16 +10,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from engine.collector import collector_paused
 from engine.errors import Place, RulesError, Severity
 from engine.rules.channel_list import ChannelList, MayHold, StandIn, hold_none
 from engine.rules.compiler import Compiler
 from engine.rules.document import read_document
 from engine.rules.fields import as_listing, as_table, check_keys
 from engine.rules.files import rule_files
-from engine.rules.findings import Code, Findings
+from engine.rules.findings import FaultCode, Faults
+from engine.rules.garbage import collector_paused
 from engine.rules.list_reader import Accepts, Known, ListReader
-from engine.rules.node import Scalar, Table
+from engine.rules.node import MappingNode, ScalarNode
 from engine.rules.rate_limits import Limits, read_limits
 from engine.rules.rule import RuleSet
 from engine.rules.rule_reader import RuleReader
@@ -72,7 +72,7 @@ def load_watchlists(
 
     Raises RulesError with the faults of files that can't be read, and of lists.
     """
-    findings = Findings()
+    findings = Faults()
     documents, _ = _documents(rule_files(paths, findings), findings)
     lists = ListReader(findings, None, zone, root=root)
     _read_watchlists(documents, lists)
@@ -90,7 +90,7 @@ def _load(
     zone: tzinfo,
     may_hold: MayHold,
 ) -> RuleSet:
-    findings = Findings()
+    findings = Faults()
     files = rule_files(paths, findings)
     is_whole = not findings.has_errors
     documents, are_all = _documents(files, findings)
@@ -115,7 +115,7 @@ def _rule_set(
     reader: RuleReader,
     channels: ChannelList,
     watchlists: ListReader,
-    findings: Findings,
+    findings: Faults,
     files: tuple[Path, ...],
 ) -> RuleSet:
     if findings.has_errors:
@@ -138,12 +138,12 @@ def _rule_set(
     )
 
 
-def _documents(files: Sequence[Path], findings: Findings) -> tuple[list[Table], bool]:
+def _documents(files: Sequence[Path], findings: Faults) -> tuple[list[MappingNode], bool]:
     """The files' contents, and whether that is all of them: none was beyond reading."""
-    documents: list[Table] = []
+    documents: list[MappingNode] = []
     are_all = True
     for path in files:
-        found = Findings()
+        found = Faults()
         table = _file(path, found)
         findings.extend(found)
         if table is not None:
@@ -153,7 +153,7 @@ def _documents(files: Sequence[Path], findings: Findings) -> tuple[list[Table], 
     return documents, are_all
 
 
-def _file(path: Path, findings: Findings) -> Table | None:
+def _file(path: Path, findings: Faults) -> MappingNode | None:
     node = read_document(path, findings)
     if node is None:
         return None
@@ -164,7 +164,7 @@ def _file(path: Path, findings: Findings) -> Table | None:
     return table
 
 
-def _read_channels(documents: Sequence[Table], channels: ChannelList) -> None:
+def _read_channels(documents: Sequence[MappingNode], channels: ChannelList) -> None:
     for document in documents:
         if "channels" in document.values:
             channels.read_channels(document.values["channels"])
@@ -172,14 +172,14 @@ def _read_channels(documents: Sequence[Table], channels: ChannelList) -> None:
             channels.read_notifications(document.values["notifications"])
 
 
-def _read_watchlists(documents: Sequence[Table], watchlists: ListReader) -> None:
+def _read_watchlists(documents: Sequence[MappingNode], watchlists: ListReader) -> None:
     for document in documents:
         if "watchlists" in document.values:
             watchlists.read(document.values["watchlists"])
 
 
 def _read_rules(
-    document: Table, reader: RuleReader, compiler: Compiler, findings: Findings
+    document: MappingNode, reader: RuleReader, compiler: Compiler, findings: Faults
 ) -> None:
     limits = Limits()
     if "rate_limit" in document.values:
@@ -189,12 +189,12 @@ def _read_rules(
         if "rules" not in document.values:
             findings.warning(
                 document.keys["rate_limit"].place,
-                Code.NO_EFFECT,
+                FaultCode.NO_EFFECT,
                 "`rate_limit` has no effect in a file without rules",
                 "it is the fallback of the rules of its own file; write it there",
             )
     node = document.values.get("rules")
-    if node is None or (isinstance(node, Scalar) and node.is_null):
+    if node is None or (isinstance(node, ScalarNode) and node.is_null):
         return
     listing = as_listing(node, "`rules`", findings)
     items = listing.items if listing is not None else []
@@ -204,11 +204,11 @@ def _read_rules(
         reader.read(items.pop(), limits)
 
 
-def _want_rules(count: int, paths: Sequence[Path], findings: Findings) -> None:
+def _want_rules(count: int, paths: Sequence[Path], findings: Faults) -> None:
     if not count:
         findings.error(
             Place(", ".join(str(path) for path in paths) or "(no path)"),
-            Code.NO_RULES,
+            FaultCode.NO_RULES,
             "no rule was found",
             "write at least one under `rules:`",
         )

@@ -1,4 +1,4 @@
-"""What a YAML file holds: scalars, listings and tables, each knowing its place."""
+"""What a YAML file holds: scalars, sequences and mappings, each with its place in the file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from typing import Final
 
 from engine.errors import Place
-from engine.rules.position import BREAK, line_and_column, source_index
 
 _COMMENT: Final = re.compile(r"[ \t]+#[^\s#]")
 NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
@@ -37,7 +36,7 @@ class Source:
         return self._line_starts[line - 1] + column - 1
 
 
-class Scalar:
+class ScalarNode:
     """One text; `plain` means that it stands without quotes, so that YAML would give it a type.
 
     `line` and `column` count from 1; `style` is YAML's: empty, a quotation mark, `|` or `>`.
@@ -91,7 +90,7 @@ class Scalar:
         return Place(self.source.file, *line_and_column(text, start, self.place, index))
 
 
-class Listing:
+class SequenceNode:
     """A YAML sequence."""
 
     __slots__ = ("column", "items", "line", "source")
@@ -100,7 +99,7 @@ class Listing:
         self.source = source
         self.line = line
         self.column = column
-        self.items: list[Node] = []
+        self.items: list[YamlNode] = []
 
     @property
     def place(self) -> Place:
@@ -108,7 +107,7 @@ class Listing:
         return Place(self.source.file, self.line, self.column)
 
 
-class Table:
+class MappingNode:
     """A YAML mapping; its keys are texts, each with the place where it stands."""
 
     __slots__ = ("column", "keys", "line", "source", "values")
@@ -117,12 +116,12 @@ class Table:
         self.source = source
         self.line = line
         self.column = column
-        self.keys: dict[str, Scalar] = {}
-        self.values: dict[str, Node] = {}
+        self.keys: dict[str, ScalarNode] = {}
+        self.values: dict[str, YamlNode] = {}
 
-    def seen_at(self, line: int, column: int) -> Table:
+    def seen_at(self, line: int, column: int) -> MappingNode:
         """The same mapping where an alias stands for it."""
-        seen = Table(self.source, line, column)
+        seen = MappingNode(self.source, line, column)
         seen.keys, seen.values = self.keys, self.values
         return seen
 
@@ -132,4 +131,80 @@ class Table:
         return Place(self.source.file, self.line, self.column)
 
 
-Node = Scalar | Listing | Table
+BREAK: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_PROPERTIES: Final = re.compile(r"(?:[&!][^\s,\[\]{}]*\s+)+")
+_ESCAPE_WIDTHS: Final = {"x": 4, "u": 6, "U": 10}
+
+
+def source_index(source: str, start: int, text: str, style: str, offset: int) -> int | None:
+    """The index in `source` of `text[offset]`, for the scalar that starts at `start`.
+
+    Walks through both, since quoting, folding and indentation make them differ; an offset at the
+    end of the text gives the index after its last visible character. None if they don't agree.
+    """
+    visible = len(text.rstrip())
+    if offset >= visible > 0:
+        last = source_index(source, start, text, style, visible - 1)
+        return None if last is None else last + 1
+    at = _body(source, start, style)
+    position = 0
+    while position < offset:
+        if at >= len(source):
+            return None
+        step = _step(source, at, text[position], style)
+        if step is not None:
+            at, taken = step
+            position += taken
+        elif text[position].isspace() or source[at].isspace():
+            at = _skip_space(source, at)
+            position = _skip_space(text, position)
+        else:
+            return None
+    if offset < len(text) and not text[offset].isspace():
+        at = _skip_space(source, at)
+        if style == '"' and BREAK.match(source, at + 1) and source[at] == "\\":
+            at = _skip_space(source, at + 1)
+    return at
+
+
+def _body(source: str, start: int, style: str) -> int:
+    """Where the scalar's text begins: after anchor and tag, quotation mark or block header."""
+    properties = _PROPERTIES.match(source, start)
+    at = properties.end() if properties else start
+    if style in {"|", ">"}:
+        header = BREAK.search(source, at)
+        return header.end() if header else len(source)
+    return at + 1 if style in {"'", '"'} else at
+
+
+def _step(source: str, at: int, char: str, style: str) -> tuple[int, int] | None:
+    """One character of the text: the next index in the source, and how many were taken."""
+    found = source[at]
+    if style == '"' and found == "\\":
+        following = source[at + 1 : at + 2]
+        if BREAK.match(following):
+            return _skip_space(source, at + 1), 0
+        return at + _ESCAPE_WIDTHS.get(following, 2), 1
+    if style == "'" and found == "'":
+        return at + 2, 1
+    if found == char and not BREAK.match(char):
+        return at + 1, 1
+    return None
+
+
+def _skip_space(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
+
+
+def line_and_column(source: str, start: int, place: Place, index: int) -> tuple[int, int]:
+    """Line and column, from 1, of `index`, which comes after `start`, which stands at `place`."""
+    line, line_start = place.line, start - (place.column - 1)
+    for found in BREAK.finditer(source, start, index):
+        line += 1
+        line_start = found.end()
+    return line, index - line_start + 1
+
+
+YamlNode = ScalarNode | SequenceNode | MappingNode

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.cel import Expression
+from engine.cel.check.guards import when_true
 from engine.cel.emptiness import is_met_by_empty, value_if_empty
-from engine.cel.guards import when_true
-from engine.cel.naming import name_of
-from engine.cel.tree import Literal
+from engine.cel.syntax.tree import Literal
+from engine.cel.types.findings import name_of
 from engine.errors import Place
 from engine.rules.compiler import Compiler
 from engine.rules.fields import FLAGS, as_flag, as_table, as_text, check_keys, kind_of, number_of
-from engine.rules.findings import Code, Findings, shown
-from engine.rules.node import Listing, Node, Scalar, Table
+from engine.rules.findings import FaultCode, Faults, shown
+from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
 from engine.rules.rule import RateLimit
 from engine.schema import (
     CAMERA_ID,
@@ -45,12 +45,12 @@ class Limits:
 
     is_enabled: bool = True
     cooldown_seconds: float = DEFAULT_COOLDOWN_SECONDS
-    keys: tuple[Scalar, ...] = ()
+    keys: tuple[ScalarNode, ...] = ()
 
 
-def read_limits(node: Node, fallback: Limits, findings: Findings) -> Limits:
+def read_limits(node: YamlNode, fallback: Limits, findings: Faults) -> Limits:
     """The limits of a `rate_limit` block; what it does not say is the fallback's."""
-    remedy = _as_block(node) if isinstance(node, Scalar) else ""
+    remedy = _as_block(node) if isinstance(node, ScalarNode) else ""
     table = as_table(node, "`rate_limit`", findings, remedy)
     if table is None:
         return fallback
@@ -67,22 +67,22 @@ def read_limits(node: Node, fallback: Limits, findings: Findings) -> Limits:
     return limits
 
 
-def _seconds(node: Node, findings: Findings) -> float | None:
-    value = number_of(node.text) if isinstance(node, Scalar) and node.plain else None
+def _seconds(node: YamlNode, findings: Faults) -> float | None:
+    value = number_of(node.text) if isinstance(node, ScalarNode) and node.plain else None
     if value is not None and 0 <= value <= MAX_COOLDOWN_SECONDS:
         return float(value)
-    given = f"`{shown(node.text)}`" if isinstance(node, Scalar) else kind_of(node)
+    given = f"`{shown(node.text)}`" if isinstance(node, ScalarNode) else kind_of(node)
     findings.error(
         node.place,
-        Code.BAD_VALUE,
+        FaultCode.BAD_VALUE,
         f"`cooldown_seconds` can't be {given}",
         _seconds_remedy(node),
     )
     return None
 
 
-def _seconds_remedy(node: Node) -> str:
-    if isinstance(node, Scalar):
+def _seconds_remedy(node: YamlNode) -> str:
+    if isinstance(node, ScalarNode):
         if number_of(node.text) is not None and not node.plain:
             return f"write {node.text} without quotes"
         seconds = _in_seconds(node)
@@ -91,7 +91,7 @@ def _seconds_remedy(node: Node) -> str:
     return f"write a number of seconds from 0 to {MAX_COOLDOWN_SECONDS:.0f} (366 days)"
 
 
-def _as_block(node: Scalar) -> str:
+def _as_block(node: ScalarNode) -> str:
     """What to write for a `rate_limit` of one value."""
     if FLAGS.get(node.text) is False or node.text.lower() == "none":
         return "write {enabled: false}"
@@ -102,7 +102,7 @@ def _as_block(node: Scalar) -> str:
     return f"write {{cooldown_seconds: {meant}}}" if meant else ""
 
 
-def _in_seconds(node: Scalar) -> str:
+def _in_seconds(node: ScalarNode) -> str:
     """A number, or a span such as `5m`, as seconds; empty where it is neither."""
     text = node.text.strip()
     span = _SPAN.fullmatch(text)
@@ -130,12 +130,12 @@ _RATE: Final = re.compile(
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
-def _keys(node: Node, findings: Findings) -> tuple[Scalar, ...]:
-    items = node.items if isinstance(node, Listing) else [node]
+def _keys(node: YamlNode, findings: Faults) -> tuple[ScalarNode, ...]:
+    items = node.items if isinstance(node, SequenceNode) else [node]
     if not items:
         findings.error(
             node.place,
-            Code.BAD_VALUE,
+            FaultCode.BAD_VALUE,
             "`dedup_key` is an empty list",
             "name at least one field, or write `enabled: false` to let all alerts through",
         )
@@ -145,9 +145,9 @@ def _keys(node: Node, findings: Findings) -> tuple[Scalar, ...]:
 
 def rate_limit(
     limits: Limits,
-    rule: Table,
+    rule: MappingNode,
     compiler: Compiler,
-    findings: Findings,
+    findings: Faults,
     condition: Expression | None,
 ) -> RateLimit | None:
     """The rate limit with its keys compiled; None where it is off. Faults go to `findings`.
@@ -170,7 +170,7 @@ def rate_limit(
 
 
 def _warn_of_absence(
-    keys: tuple[Expression, ...], condition: Expression | None, place: Place, findings: Findings
+    keys: tuple[Expression, ...], condition: Expression | None, place: Place, findings: Faults
 ) -> None:
     """Say that all keys may be absent at once: null by their types, or empty by the condition.
 
@@ -181,7 +181,7 @@ def _warn_of_absence(
     if len(null) == len(keys):
         findings.warning(
             place,
-            Code.NULLABLE_KEY,
+            FaultCode.NULLABLE_KEY,
             "`dedup_key` may be null, and then camera and track take its place",
             f"add a field that is always there: [{', '.join(key.text for key in keys)}, {_CAMERA}]",
         )
@@ -190,7 +190,7 @@ def _warn_of_absence(
     if all(fields):
         findings.warning(
             place,
-            Code.EMPTY_KEY,
+            FaultCode.EMPTY_KEY,
             f"the condition holds where `{fields[0]}` is empty, as of an unread plate, and then "
             "camera and track take the place of `dedup_key`",
             f'add `{fields[0]} != ""` to `when`, or write dedup_key: [{_CAMERA}, {_TRACK}]',
@@ -219,12 +219,12 @@ def _empty_field(key: Expression, condition: Expression | None) -> str:
     return path if is_empty and is_met_by_empty(condition, path) else ""
 
 
-def _key(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression | None:
+def _key(scalar: ScalarNode, compiler: Compiler, findings: Faults) -> Expression | None:
     """One of the keys; a type has no value to tell one thing from another by."""
     if scalar.text.strip().lower() in _NO_KEY:
         findings.error(
             scalar.place,
-            Code.BAD_VALUE,
+            FaultCode.BAD_VALUE,
             f"`dedup_key` can't be `{shown(scalar.text)}`",
             "write `enabled: false` to let all alerts through, or leave it out for one a plate",
         )
@@ -235,7 +235,9 @@ def _key(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression |
         return key
     if kind.kind is Kind.TYPE:
         what = "`dedup_key` is a type, which is the same for all events"
-        findings.error(scalar.place_at(0), Code.WRONG_TYPE, what, "name a field, such as camera_id")
+        findings.error(
+            scalar.place_at(0), FaultCode.WRONG_TYPE, what, "name a field, such as camera_id"
+        )
         return None
     constant = key.root if key is not None else None
     if isinstance(constant, Literal):
@@ -243,26 +245,28 @@ def _key(scalar: Scalar, compiler: Compiler, findings: Findings) -> Expression |
     if kind.kind is Kind.RECORD:
         names = ", ".join(f"{scalar.text.strip()}.{name}" for name in kind.fields)
         what = "`dedup_key` is a record: only events that agree in all its fields are held back"
-        findings.warning(scalar.place_at(0), Code.ODD_KEY, what, f"name those that matter: {names}")
+        findings.warning(
+            scalar.place_at(0), FaultCode.ODD_KEY, what, f"name those that matter: {names}"
+        )
     if scalar.text.strip() in _UNIQUE:
         what = f"every event has another `{scalar.text.strip()}`, so no alert holds back another"
         remedy = "name what tells one thing from another, such as plate.normalized_text"
-        findings.warning(scalar.place_at(0), Code.ODD_KEY, what, remedy)
+        findings.warning(scalar.place_at(0), FaultCode.ODD_KEY, what, remedy)
     return key
 
 
 def _warn_of_constant(
-    value: object, scalar: Scalar, compiler: Compiler, findings: Findings
+    value: object, scalar: ScalarNode, compiler: Compiler, findings: Faults
 ) -> None:
     """Warns of true and false, and of a field's name in quotes; another text is meant as it is."""
     what = "`dedup_key` is the same for all events"
     if isinstance(value, bool):
         remedy = "write `enabled: false` to let all alerts through"
         remedy = "name a field, such as camera_id" if value else remedy
-        findings.warning(scalar.place_at(0), Code.ODD_KEY, what, remedy)
+        findings.warning(scalar.place_at(0), FaultCode.ODD_KEY, what, remedy)
     elif isinstance(value, str) and compiler.schema.field(value) is not None:
         remedy = f"a field's name has no quotes within: {value}"
-        findings.warning(scalar.place_at(0), Code.ODD_KEY, what, remedy)
+        findings.warning(scalar.place_at(0), FaultCode.ODD_KEY, what, remedy)
 
 
 def _compiled(text: str, place: Place, compiler: Compiler) -> tuple[Expression, ...]:

@@ -1,23 +1,26 @@
-"""One entry of `rules:` becomes a checked `Rule`."""
+"""One entry of `rules:`, with its own tests, becomes a checked `Rule`."""
 
 from __future__ import annotations
 
 import re
+from datetime import UTC
 from typing import Final
 
 from channels.alert import Priority
 from engine.cel import Template
-from engine.local_time import is_utc
+from engine.clock import is_utc
+from engine.errors import EventError
 from engine.rules.channel_list import ChannelList
 from engine.rules.compiler import Compiler
 from engine.rules.conditions import read_condition
-from engine.rules.fields import CUT, as_flag, as_table, as_text, check_keys
-from engine.rules.findings import Code, Findings, shown, suggestion
-from engine.rules.names import Names
-from engine.rules.node import Node, Scalar, Table
+from engine.rules.fields import CUT, Names, as_flag, as_listing, as_table, as_text, check_keys
+from engine.rules.findings import FaultCode, Faults, shown, suggestion
+from engine.rules.node import MappingNode, ScalarNode, YamlNode
 from engine.rules.rate_limits import Limits, rate_limit, read_limits
-from engine.rules.rule import Rule, RuleTest
-from engine.rules.rule_tests import read_tests
+from engine.rules.rule import Expect, Rule, RuleTest
+from engine.rules.values import event_record
+from engine.schema import CAPTURED_AT, TIME_VARIABLE, EventSchema, FieldType, Kind
+from engine.schema.event import event_time
 
 RULE_KEYS: Final = (
     "id",
@@ -53,7 +56,7 @@ class RuleReader:
     are checked all the same.
     """
 
-    def __init__(self, compiler: Compiler, channels: ChannelList, findings: Findings) -> None:
+    def __init__(self, compiler: Compiler, channels: ChannelList, findings: Faults) -> None:
         self.rules: list[Rule] = []
         self.disabled: list[str] = []
         self.count = 0
@@ -62,12 +65,12 @@ class RuleReader:
         self._findings = findings
         self._ids = Names(
             findings,
-            Code.DUPLICATE_ID,
+            FaultCode.DUPLICATE_ID,
             "the rule id `{}` is used twice",
             "rename one of the rules",
         )
 
-    def read(self, node: Node, fallback: Limits) -> None:
+    def read(self, node: YamlNode, fallback: Limits) -> None:
         """Takes one rule; `fallback` is the rate limit of rules without one."""
         self.count += 1
         table = as_table(node, "a rule", self._findings)
@@ -84,7 +87,9 @@ class RuleReader:
         else:
             self.disabled.append(rule_id)
 
-    def _rule(self, table: Table, rule_id: str, is_enabled: bool, fallback: Limits) -> Rule | None:
+    def _rule(
+        self, table: MappingNode, rule_id: str, is_enabled: bool, fallback: Limits
+    ) -> Rule | None:
         """All of the rule but its id; None where there is nothing to evaluate or to send."""
         findings, values = self._findings, table.values
         name = self._line(table, "name") or rule_id
@@ -115,11 +120,11 @@ class RuleReader:
             place=table.place,
         )
 
-    def _id(self, table: Table) -> str | None:
+    def _id(self, table: MappingNode) -> str | None:
         node = table.values.get("id")
         if node is None:
             self._findings.error(
-                table.place, Code.MISSING_KEY, "the rule has no `id`", "add `id: some_name`"
+                table.place, FaultCode.MISSING_KEY, "the rule has no `id`", "add `id: some_name`"
             )
             return None
         scalar = as_text(node, "`id`", self._findings)
@@ -129,7 +134,7 @@ class RuleReader:
         if not _ID.fullmatch(rule_id):
             self._findings.error(
                 scalar.place,
-                Code.BAD_VALUE,
+                FaultCode.BAD_VALUE,
                 f"the rule's id can't be `{shown(rule_id)}`",
                 "use at most 100 lower-case letters, digits, `_` and `-`",
             )
@@ -137,11 +142,11 @@ class RuleReader:
         self._ids.take(scalar, table.place)
         return rule_id
 
-    def _is_enabled(self, table: Table) -> bool:
+    def _is_enabled(self, table: MappingNode) -> bool:
         node = table.values.get("enabled")
         return node is None or as_flag(node, "`enabled`", self._findings) is not False
 
-    def _priority(self, table: Table) -> Priority:
+    def _priority(self, table: MappingNode) -> Priority:
         node = table.values.get("priority")
         scalar = as_text(node, "`priority`", self._findings) if node is not None else None
         if scalar is None:
@@ -151,14 +156,14 @@ class RuleReader:
             return Priority(scalar.text)
         self._findings.error(
             scalar.place,
-            Code.BAD_VALUE,
+            FaultCode.BAD_VALUE,
             f"unknown priority `{shown(scalar.text)}`",
             _PRIORITIES.get(scalar.text.lower(), "")
             or suggestion(scalar.text, known, f"write {', '.join(known[:-1])} or {known[-1]}"),
         )
         return Priority.MEDIUM
 
-    def _line(self, table: Table, key: str) -> str | None:
+    def _line(self, table: MappingNode, key: str) -> str | None:
         node = table.values.get(key)
         scalar = as_text(node, f"`{key}`", self._findings) if node is not None else None
         if scalar is None:
@@ -167,7 +172,7 @@ class RuleReader:
         if len(text) > MAX_NAME_LENGTH or not all(char.isprintable() for char in text):
             self._findings.error(
                 scalar.place,
-                Code.BAD_VALUE,
+                FaultCode.BAD_VALUE,
                 f"`{key}` is not one line of at most {MAX_NAME_LENGTH} characters",
                 "shorten it; `description` may be long",
             )
@@ -176,20 +181,20 @@ class RuleReader:
         if _PLACEHOLDER.search(text):
             self._findings.warning(
                 scalar.place,
-                Code.AMBIGUOUS_VALUE,
+                FaultCode.AMBIGUOUS_VALUE,
                 f"`{key}` is shown as it stands, with its braces",
                 "placeholders belong into message_template",
             )
         return text
 
-    def _description(self, table: Table) -> str:
+    def _description(self, table: MappingNode) -> str:
         node = table.values.get("description")
-        if node is None or (isinstance(node, Scalar) and node.is_null):
+        if node is None or (isinstance(node, ScalarNode) and node.is_null):
             return ""
         scalar = as_text(node, "`description`", self._findings)
         return "" if scalar is None else scalar.text.strip()
 
-    def _template(self, table: Table) -> Template | None:
+    def _template(self, table: MappingNode) -> Template | None:
         node = table.values.get("message_template")
         if node is None:
             default = DEFAULT_TEMPLATE if is_utc(self._compiler.zone) else LOCAL_TEMPLATE
@@ -200,7 +205,135 @@ class RuleReader:
         self._warn_of_cut(scalar, "message_template")
         return self._compiler.template(scalar)
 
-    def _warn_of_cut(self, scalar: Scalar, key: str) -> None:
+    def _warn_of_cut(self, scalar: ScalarNode, key: str) -> None:
         if scalar.is_cut:
             what = f"`{key}` ends before the `#`"
-            self._findings.warning(scalar.place, Code.AMBIGUOUS_VALUE, what, CUT)
+            self._findings.warning(scalar.place, FaultCode.AMBIGUOUS_VALUE, what, CUT)
+
+
+_FLAGGED: Final = {
+    "true": Expect.MATCH,
+    "yes": Expect.MATCH,
+    **dict.fromkeys(("1", "fires", "fire", "fired", "alert"), Expect.MATCH),
+    **dict.fromkeys(("0", "silent", "none", "no_alert"), Expect.NO_MATCH),
+    "false": Expect.NO_MATCH,
+    "no": Expect.NO_MATCH,
+}
+TEST_KEYS: Final = ("name", "event", "expect")
+
+
+def read_tests(node: YamlNode, schema: EventSchema, findings: Faults) -> tuple[RuleTest, ...]:
+    """The tests of a rule; faulty ones are left out, their faults told."""
+    if isinstance(node, ScalarNode) and node.is_null:
+        return ()
+    listing = as_listing(node, "`tests`", findings)
+    if listing is None:
+        return ()
+    fields = {name: kind for name, kind in schema.variables.items() if name != TIME_VARIABLE}
+    record = FieldType(Kind.RECORD, fields=fields)
+    found = [
+        _test(item, number, schema, record, findings)
+        for number, item in enumerate(listing.items, 1)
+    ]
+    return tuple(test for test in found if test is not None)
+
+
+def _test(
+    node: YamlNode, number: int, schema: EventSchema, record: FieldType, findings: Faults
+) -> RuleTest | None:
+    table = as_table(node, "a test", findings)
+    if table is None:
+        return None
+    check_keys(table, TEST_KEYS, "a test", findings)
+    name = f"test {number}"
+    if "name" in table.values:
+        text = as_text(table.values["name"], "`name`", findings)
+        name = text.text.strip() if text is not None else name
+    expect = _expect(table, findings)
+    event = _event(table, schema, record, findings)
+    if expect is None or event is None:
+        return None
+    return RuleTest(name, event, expect, table.place)
+
+
+def _expect(table: MappingNode, findings: Faults) -> Expect | None:
+    node = table.values.get("expect")
+    if node is None:
+        findings.error(
+            table.place,
+            FaultCode.MISSING_KEY,
+            "the test has no `expect`",
+            "add `expect: match` or `expect: no_match`",
+        )
+        return None
+    scalar = as_text(node, "`expect`", findings)
+    if scalar is None:
+        return None
+    if scalar.text in tuple(Expect):
+        return Expect(scalar.text)
+    findings.error(
+        scalar.place,
+        FaultCode.BAD_VALUE,
+        f"`expect` can't be `{shown(scalar.text)}`",
+        f"write {_FLAGGED[scalar.text.lower()]}"
+        if scalar.text.lower() in _FLAGGED
+        else suggestion(scalar.text, tuple(Expect), "write match or no_match"),
+    )
+    return None
+
+
+def _event(
+    table: MappingNode, schema: EventSchema, record: FieldType, findings: Faults
+) -> dict[str, object] | None:
+    node = table.values.get("event")
+    if node is None:
+        findings.error(
+            table.place,
+            FaultCode.MISSING_KEY,
+            "the test has no `event`",
+            "add `event:` with the fields that matter; `event: {}` is an event of defaults",
+        )
+        return None
+    events = as_table(node, "`event`", findings)
+    if events is None:
+        return None
+    probe = Faults()
+    event = event_record(_without_time(events, findings), "", record, probe)
+    findings.extend(probe)
+    if probe.has_errors:
+        return None
+    try:
+        schema.complete(event)
+    except EventError as error:
+        what = f"the event does not fit the schema: {error}"
+        findings.error(node.place, FaultCode.EVENT, what, "correct the field, or leave it out")
+        return None
+    _check_time(events, findings)
+    return event
+
+
+def _check_time(events: MappingNode, findings: Faults) -> None:
+    node = events.values.get(CAPTURED_AT)
+    if isinstance(node, ScalarNode) and not node.is_null and event_time(node.text, 0, UTC)[1]:
+        findings.error(
+            node.place,
+            FaultCode.BAD_VALUE,
+            f"`{CAPTURED_AT}` is no time: `{shown(node.text)}`",
+            "write it like '2025-12-25T16:00:00Z'",
+        )
+
+
+def _without_time(events: MappingNode, findings: Faults) -> MappingNode:
+    key = events.keys.get(TIME_VARIABLE)
+    if key is None:
+        return events
+    findings.error(
+        key.place,
+        FaultCode.UNKNOWN_KEY,
+        "`time` is no field of the event, but follows from `captured_at`",
+        "write captured_at: '2025-12-25T16:00:00Z'",
+    )
+    rest = MappingNode(events.source, events.line, events.column)
+    rest.keys = {name: each for name, each in events.keys.items() if name != TIME_VARIABLE}
+    rest.values = {name: events.values[name] for name in rest.keys}
+    return rest

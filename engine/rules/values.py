@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from engine.cel import Operator
 from engine.rules.fields import FLAGS, as_items, check_keys, kind_of, number_of
-from engine.rules.findings import Code, Findings, shown
-from engine.rules.node import Listing, Node, Scalar, Table
+from engine.rules.findings import FaultCode, Faults, shown
+from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
 from engine.schema import Domain, FieldType, Kind, is_instant
 
 INVALID: Final = object()
@@ -19,7 +19,7 @@ _TEXTUAL: Final = frozenset({Operator.CONTAINS, Operator.REGEX})
 
 
 def operand(
-    node: Node, operator: Operator, field: str, field_type: FieldType | None, findings: Findings
+    node: YamlNode, operator: Operator, field: str, field_type: FieldType | None, findings: Faults
 ) -> object:
     """The value of a condition as plain Python, or INVALID and a fault.
 
@@ -27,19 +27,19 @@ def operand(
     numeric one, and for an ordering. `field_type` is None where the field is unknown.
     """
     if operator is not Operator.IN_LIST:
-        if not isinstance(node, Scalar):
+        if not isinstance(node, ScalarNode):
             findings.error(
                 node.place,
-                Code.WRONG_TYPE,
+                FaultCode.WRONG_TYPE,
                 f"the value of {operator} must be one value, but it is {kind_of(node)}",
-                "use in_list for several" if isinstance(node, Listing) else "write one value",
+                "use in_list for several" if isinstance(node, SequenceNode) else "write one value",
             )
             return INVALID
         return _single(node, operator, field, field_type, findings)
-    if not isinstance(node, Listing):
+    if not isinstance(node, SequenceNode):
         findings.error(
             node.place,
-            Code.WRONG_TYPE,
+            FaultCode.WRONG_TYPE,
             f"the value of in_list must be a list, but it is {kind_of(node)}",
             _several(node, field),
         )
@@ -47,23 +47,23 @@ def operand(
     return _list(node, field, field_type, findings)
 
 
-def _several(node: Node, field: str) -> str:
+def _several(node: YamlNode, field: str) -> str:
     """The remedy for what is no list."""
-    if isinstance(node, Scalar) and node.text.lstrip().startswith("watchlist("):
+    if isinstance(node, ScalarNode) and node.text.lstrip().startswith("watchlist("):
         return f"write `{field} in {shown(node.text.strip())}` under `when`"
     return as_items(node)
 
 
 def _list(
-    node: Listing, field: str, field_type: FieldType | None, findings: Findings
+    node: SequenceNode, field: str, field_type: FieldType | None, findings: Faults
 ) -> list[object] | object:
     found: list[object] = []
     is_valid = True
     for item in node.items:
-        if not isinstance(item, Scalar):
+        if not isinstance(item, ScalarNode):
             findings.error(
                 item.place,
-                Code.WRONG_TYPE,
+                FaultCode.WRONG_TYPE,
                 f"an item of the list must be one value, but it is {kind_of(item)}",
                 "write the values one by one",
             )
@@ -76,14 +76,14 @@ def _list(
 
 
 def _single(
-    node: Scalar, operator: Operator, field: str, field_type: FieldType | None, findings: Findings
+    node: ScalarNode, operator: Operator, field: str, field_type: FieldType | None, findings: Faults
 ) -> object:
     if node.is_null:
         return _null(node, operator, findings)
     if _VARIABLE.search(node.text) is not None:
         what = f"`{shown(node.text)}` is compared as it stands"
         remedy = "`${…}` is for channels only: write the value itself"
-        findings.warning(node.place, Code.AMBIGUOUS_VALUE, what, remedy)
+        findings.warning(node.place, FaultCode.AMBIGUOUS_VALUE, what, remedy)
     if field_type is None or field_type.kind not in _COMPARABLE or operator in _TEXTUAL:
         return node.text  # the operator itself says what is wrong with it
     if field_type.kind in _NUMERIC or operator in _ORDERING:
@@ -93,7 +93,7 @@ def _single(
             return FLAGS[node.text]
         findings.error(
             node.place,
-            Code.WRONG_TYPE,
+            FaultCode.WRONG_TYPE,
             f"`{field}` is true or false, but the value is `{shown(node.text)}`",
             "write true or false",
         )
@@ -101,17 +101,20 @@ def _single(
     return node.text
 
 
-def _null(node: Scalar, operator: Operator, findings: Findings) -> object:
+def _null(node: ScalarNode, operator: Operator, findings: Faults) -> object:
     if operator not in {Operator.EQUALS, Operator.IN_LIST}:
         findings.error(
-            node.place, Code.WRONG_TYPE, f"{operator} needs a value, but it is empty", "write one"
+            node.place,
+            FaultCode.WRONG_TYPE,
+            f"{operator} needs a value, but it is empty",
+            "write one",
         )
         return INVALID
     if node.text in {"", "NULL", "Null"}:
         written = f"`{node.text}` without quotes" if node.text else "an empty value"
         findings.warning(
             node.place,
-            Code.AMBIGUOUS_VALUE,
+            FaultCode.AMBIGUOUS_VALUE,
             f"{written} means an absent field",
             f"write '{node.text}' in quotes for that text, or null for an absent field",
         )
@@ -119,7 +122,7 @@ def _null(node: Scalar, operator: Operator, findings: Findings) -> object:
 
 
 def _number(
-    node: Scalar, operator: Operator, field: str, field_type: FieldType, findings: Findings
+    node: ScalarNode, operator: Operator, field: str, field_type: FieldType, findings: Faults
 ) -> object:
     value = number_of(node.text)
     is_numeric_field = field_type.kind in _NUMERIC
@@ -127,7 +130,7 @@ def _number(
         what = f"`{field}` is a number" if is_numeric_field else f"{operator} takes a number"
         findings.error(
             node.place,
-            Code.WRONG_TYPE,
+            FaultCode.WRONG_TYPE,
             f"{what}, but the value is `{shown(node.text)}`",
             _as_number(node.text, field, field_type.domain),
         )
@@ -135,7 +138,7 @@ def _number(
     if not node.plain and is_numeric_field:
         findings.warning(
             node.place,
-            Code.AMBIGUOUS_VALUE,
+            FaultCode.AMBIGUOUS_VALUE,
             f"`{field}` is a number, but the value '{shown(node.text)}' stands in quotes",
             "it is taken as that number; remove the quotes",
         )
@@ -169,27 +172,27 @@ _VARIABLE: Final = re.compile(r"\$\{\w+\}")
 _WITH_UNIT: Final = re.compile(r"([0-9]+(?:[.,][0-9]+)?) ?(%|[A-Za-z]{0,12})")
 
 
-def event_value(node: Node, name: str, field_type: FieldType, findings: Findings) -> Any:
+def event_value(node: YamlNode, name: str, field_type: FieldType, findings: Faults) -> Any:
     """A part of a test's event as plain Python, or INVALID and a fault; `name` is its path."""
-    if isinstance(node, Scalar):
+    if isinstance(node, ScalarNode):
         value = _event_scalar(node, name, field_type, findings)
         _warn_of_never(value, node, name, field_type.domain, findings)
         return value
-    if isinstance(node, Table) and field_type.kind is Kind.RECORD:
+    if isinstance(node, MappingNode) and field_type.kind is Kind.RECORD:
         return event_record(node, name, field_type, findings)
     element = field_type.element
-    if element is not None and isinstance(node, Table) and field_type.kind is Kind.MAP:
+    if element is not None and isinstance(node, MappingNode) and field_type.kind is Kind.MAP:
         return {
             key: event_value(value, f"{name}.{key}", element, findings)
             for key, value in node.values.items()
         }
-    if element is not None and isinstance(node, Listing) and field_type.kind is Kind.LIST:
+    if element is not None and isinstance(node, SequenceNode) and field_type.kind is Kind.LIST:
         return [event_value(item, f"{name}[]", element, findings) for item in node.items]
     return _misfit(node, name, field_type, findings)
 
 
 def _warn_of_never(
-    value: object, node: Scalar, name: str, domain: Domain | None, findings: Findings
+    value: object, node: ScalarNode, name: str, domain: Domain | None, findings: Faults
 ) -> None:
     """Warns of a value that no event has, by the promises of its schema."""
     if domain is None:
@@ -213,13 +216,15 @@ def _warn_of_never(
     if is_never:
         findings.warning(
             node.place,
-            Code.NO_EFFECT,
+            FaultCode.NO_EFFECT,
             f"no event has the `{name}` {shown(node.text)}, by its schema",
             f"write what events have: {has}",
         )
 
 
-def event_record(table: Table, name: str, record: FieldType, findings: Findings) -> dict[str, Any]:
+def event_record(
+    table: MappingNode, name: str, record: FieldType, findings: Faults
+) -> dict[str, Any]:
     """A record of a test's event; `name` is its path, empty for the event itself."""
     where = f"the record `{name}`" if name else "the event"
     check_keys(table, tuple(record.fields), where, findings)
@@ -230,7 +235,7 @@ def event_record(table: Table, name: str, record: FieldType, findings: Findings)
     }
 
 
-def _event_scalar(node: Scalar, name: str, field_type: FieldType, findings: Findings) -> Any:
+def _event_scalar(node: ScalarNode, name: str, field_type: FieldType, findings: Faults) -> Any:
     if node.is_null and field_type.nullable:
         return None
     kind, text = field_type.kind, node.text
@@ -250,17 +255,17 @@ def _event_scalar(node: Scalar, name: str, field_type: FieldType, findings: Find
     return _misfit(node, name, field_type, findings)
 
 
-def _fitting(node: Node, field_type: FieldType) -> str:
+def _fitting(node: YamlNode, field_type: FieldType) -> str:
     """What a test's event may hold instead."""
     like = _LIKE.get(field_type.kind, "")
-    if isinstance(node, Scalar) and not node.plain and number_of(node.text) is not None:
+    if isinstance(node, ScalarNode) and not node.plain and number_of(node.text) is not None:
         like = f"{node.text} without quotes" if field_type.kind in _NUMERIC else like
     elif field_type.kind is Kind.RECORD and field_type.fields:
         like = f"{{{next(iter(field_type.fields))}: …}}"
     remedy = f"write {like}" if like else "correct it"
     if field_type.nullable:
         return f"{remedy}, or null"
-    return f"{remedy}, or leave it out" if isinstance(node, Scalar) and node.is_null else remedy
+    return f"{remedy}, or leave it out" if isinstance(node, ScalarNode) and node.is_null else remedy
 
 
 _LIKE: Final = {
@@ -287,31 +292,31 @@ _WANTED: Final = {
 }
 
 
-def _misfit(node: Node, name: str, field_type: FieldType, findings: Findings) -> object:
+def _misfit(node: YamlNode, name: str, field_type: FieldType, findings: Faults) -> object:
     given = kind_of(node)
-    if isinstance(node, Scalar) and not node.is_null:
+    if isinstance(node, ScalarNode) and not node.is_null:
         given = f"`{shown(node.text)}`"
         if not node.plain:
             given = f"the text {given}"
     wanted = _WANTED.get(field_type.kind, str(field_type.kind))
     findings.error(
         node.place,
-        Code.WRONG_TYPE,
+        FaultCode.WRONG_TYPE,
         f"`{name}` is {given}, but the event has {wanted} there",
         _fitting(node, field_type),
     )
     return INVALID
 
 
-def plain_value(node: Node) -> Any:
+def plain_value(node: YamlNode) -> Any:
     """A channel's definition as plain Python: bool, int, None, list, dict, otherwise text.
 
     A scalar becomes a number only where nothing of its text is lost, so that the telephone number
     +15551234567 and the passwords 0123 and 1.50 arrive as written.
     """
-    if isinstance(node, Table):
+    if isinstance(node, MappingNode):
         return {key: plain_value(value) for key, value in node.values.items()}
-    if isinstance(node, Listing):
+    if isinstance(node, SequenceNode):
         return [plain_value(item) for item in node.items]
     if node.is_null:
         return None

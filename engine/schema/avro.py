@@ -1,4 +1,4 @@
-"""Avro schemas in the form that the event schema works with: JSON, logical types set aside."""
+"""Avro schemas as the event schema reads them, and which of them are refused."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from struct import Struct
 from typing import Any, Final, TypeAlias
 
 LOGICAL: Final = "x-logical-type"
 MAX_DEPTH: Final = 64
-Named = Mapping[str, Any]
+NamedTypes = Mapping[str, Any]
 #: Microseconds in one unit of a timestamp.
-Unit: TypeAlias = int | Fraction
+TimeUnit: TypeAlias = int | Fraction
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
-_TIMESTAMP_UNITS: Final[Mapping[str, Unit]] = {
+_TIMESTAMP_UNITS: Final[Mapping[str, TimeUnit]] = {
     "timestamp-millis": 1000,
     "timestamp-micros": 1,
     "timestamp-nanos": Fraction(1, 1000),
 }
-_LOCAL_UNITS: Final[Mapping[str, Unit]] = {
+_LOCAL_UNITS: Final[Mapping[str, TimeUnit]] = {
     f"local-{name}": unit for name, unit in _TIMESTAMP_UNITS.items()
 }
 
@@ -50,7 +51,7 @@ def set_aside(schema: Any, *, with_defaults: bool, depth: int = 0) -> Any:
     }
 
 
-def full_schema(schema: Any, named: Named) -> Any:
+def full_schema(schema: Any, named: NamedTypes) -> Any:
     """A schema as a mapping with a `type`, or as a list for a union, whatever form it came in."""
     while isinstance(schema, dict) and not isinstance(schema["type"], str):
         schema = schema["type"]
@@ -59,23 +60,23 @@ def full_schema(schema: Any, named: Named) -> Any:
     return schema
 
 
-def timestamp_unit(schema: Any) -> Unit | None:
+def timestamp_unit(schema: Any) -> TimeUnit | None:
     """Microseconds in one unit of an Avro timestamp type; None for every other type."""
     return _unit(schema, _TIMESTAMP_UNITS)
 
 
-def local_timestamp_unit(schema: Any) -> Unit | None:
+def local_timestamp_unit(schema: Any) -> TimeUnit | None:
     """Microseconds in one unit of an Avro local timestamp type; None for every other type."""
     return _unit(schema, _LOCAL_UNITS)
 
 
-def _unit(schema: Any, units: Mapping[str, Unit]) -> Unit | None:
+def _unit(schema: Any, units: Mapping[str, TimeUnit]) -> TimeUnit | None:
     if not isinstance(schema, dict) or schema.get("type") != "long":
         return None
     return units.get(schema.get(LOGICAL, ""))
 
 
-def timestamp(value: int, unit: Unit) -> datetime:
+def timestamp(value: int, unit: TimeUnit) -> datetime:
     """The instant so many units (of so many microseconds each) after the epoch; OverflowError.
 
     What is below a microsecond is cut off.
@@ -83,7 +84,7 @@ def timestamp(value: int, unit: Unit) -> datetime:
     return _EPOCH + timedelta(microseconds=math.floor(value * unit))
 
 
-def bounded_timestamp(value: int, unit: Unit) -> datetime:
+def bounded_timestamp(value: int, unit: TimeUnit) -> datetime:
     """As `timestamp`, but an instant that lies beyond what a datetime holds is its last, or first.
 
     For the event's own instant: one that is absurd is replaced by Kafka's, and costs no event.
@@ -105,15 +106,133 @@ def instant_text(moment: datetime) -> str:
     return f"{text.rstrip('0') if '.' in text else text}Z"
 
 
-def units_since_epoch(moment: datetime, unit: Unit) -> int:
+def units_since_epoch(moment: datetime, unit: TimeUnit) -> int:
     """What `timestamp` makes `moment` of."""
     return math.floor((moment - _EPOCH) // timedelta(microseconds=1) / Fraction(unit))
 
 
-def type_text(schema: Any, named: Named) -> str:
+def type_text(schema: Any, named: NamedTypes) -> str:
     """The name of a type, for people: `long (timestamp-millis)`, `null or record a.Plate`."""
     schema = full_schema(schema, named)
     if isinstance(schema, list):
         return " or ".join(type_text(branch, named) for branch in schema)
     name = f"{schema['type']} {schema['name']}" if "name" in schema else str(schema["type"])
     return f"{name} ({schema[LOGICAL]})" if LOGICAL in schema else name
+
+
+def danger_of(schema: Any, named: NamedTypes) -> str:
+    """Why values of this writer's schema can't be read safely; empty if they can.
+
+    fastavro crashes the process on deep values of a recursive type, and a few bytes can claim any
+    number of list items that take no bytes.
+    """
+    danger, _ = _Danger(named).of(schema)
+    return danger
+
+
+class _Danger:
+    def __init__(self, named: NamedTypes) -> None:
+        self._named = named
+        self._open: set[str] = set()
+        self._known: dict[str, tuple[str, bool]] = {}
+
+    def of(self, schema: Any) -> tuple[str, bool]:
+        """The danger, and whether a value takes at least one byte."""
+        schema = full_schema(schema, self._named)
+        if isinstance(schema, list):
+            found = [self.of(branch)[0] for branch in schema]
+            return next(filter(None, found), ""), True
+        match schema["type"]:
+            case "record" | "error":
+                return self._record(schema)
+            case "array":
+                danger, takes_bytes = self.of(schema["items"])
+                if not danger and not takes_bytes:
+                    danger = "it has lists of items that take no bytes"
+                return danger, True
+            case "map":
+                return self.of(schema["values"])[0], True
+            case "fixed":
+                return "", schema["size"] > 0
+            case kind:
+                return "", kind != "null"
+
+    def _record(self, schema: Mapping[str, Any]) -> tuple[str, bool]:
+        name = schema["name"]
+        if name in self._open:
+            return f"the record {name} holds itself", True
+        if name not in self._known:
+            self._open.add(name)
+            found = [self.of(entry["type"]) for entry in schema["fields"]]
+            self._open.discard(name)
+            danger = next((danger for danger, _ in found if danger), "")
+            self._known[name] = (danger, any(takes_bytes for _, takes_bytes in found))
+        return self._known[name]
+
+
+_FLOAT32: Final = Struct("<f")
+_pack: Final = _FLOAT32.pack
+_ulp: Final = math.ulp
+_isfinite: Final = math.isfinite
+# Half the distance between 32-bit floats, in units of the distance between 64-bit ones.
+_HALF_ULP_FACTOR: Final = 2.0**28
+_SMALLEST_NORMAL: Final = 2.0**-126
+# So many significant digits always tell two 32-bit floats apart.
+_MAX_DIGITS: Final = 9
+# Up to so many significant digits survive the way into a normal 32-bit float and back.
+_SAFE_DIGITS: Final = 6
+
+
+def shortest(value: float) -> float:
+    """The double with the shortest decimal that reads back to `value`, a 32-bit float.
+
+    Infinities, NaN and signed zeros stay as they are. Called for every event: probabilities, the
+    usual case, take arithmetic only, in which every product below is exact.
+    """
+    if 0.1 <= value < 1.0:
+        half = _ulp(value) * _HALF_ULP_FACTOR
+        short = round(value * 1e6) / 1e6
+        if -half < short - value < half:
+            return short
+        short = round(value * 1e7) / 1e7
+        if -half < short - value < half:
+            return short
+        short = round(value * 1e8) / 1e8
+        if -half < short - value < half:
+            return short
+        return round(value * 1e9) / 1e9
+    return _shortest(value)
+
+
+def _shortest(value: float) -> float:
+    if not _isfinite(value) or value == 0.0:
+        return value
+    packed = _pack(value)
+    # Below the normal range fewer digits are safe, so shorter decimals may do.
+    is_normal = abs(value) >= _SMALLEST_NORMAL
+    for digits in range(_SAFE_DIGITS if is_normal else 1, _MAX_DIGITS):
+        short = float(f"{value:.{digits}g}")
+        if _pack(short) == packed:
+            return short
+        longer = _away_from_zero(value, digits)
+        if longer is not None and _pack(longer) == packed:
+            return longer
+    return float(f"{value:.{_MAX_DIGITS}g}")
+
+
+def _away_from_zero(value: float, digits: int) -> float | None:
+    """The next longer-than-`value` decimal of so many digits, where rounding may go that far.
+
+    Only powers of two have unequal neighbours: a decimal further away on the outer side may still
+    read back, while the nearest one, on the inner side, does not.
+    """
+    mantissa, _ = math.frexp(value)
+    if abs(mantissa) != 0.5:
+        return None
+    text = f"{value:.{digits - 1}e}"
+    number, exponent = text.split("e")
+    if abs(float(text)) > abs(value):
+        return None
+    scaled = int(number.replace(".", ""))
+    scaled += 1 if scaled > 0 else -1
+    return float(f"{scaled}e{int(exponent) - digits + 1}")

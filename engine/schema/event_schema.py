@@ -20,7 +20,8 @@ from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 
 from engine.errors import DecodeError, EventError, SchemaError
 from engine.schema.avro import (
-    Named,
+    NamedTypes,
+    danger_of,
     full_schema,
     local_text,
     local_timestamp_unit,
@@ -30,7 +31,6 @@ from engine.schema.avro import (
     type_text,
     units_since_epoch,
 )
-from engine.schema.danger import danger_of
 from engine.schema.domain import domain_of
 from engine.schema.engine_fields import engine_faults
 from engine.schema.field_type import FieldType, Kind, complete
@@ -175,7 +175,7 @@ class EventSchema:
             return self._union_reader(parsed.schema, parsed.named)
         return self._record_reader(parsed.schema, parsed.named)
 
-    def _record_reader(self, writer: Any, named: Named) -> Reader:
+    def _record_reader(self, writer: Any, named: NamedTypes) -> Reader:
         ours = self._parsed
         resolution = resolve(writer, named, ours.schema, ours.named)
         if resolution.problems:
@@ -187,7 +187,7 @@ class EventSchema:
             )
         return _body_reader(_by_itself(writer, named), resolution.fit)
 
-    def _union_reader(self, branches: list[Any], named: Named) -> Reader:
+    def _union_reader(self, branches: list[Any], named: NamedTypes) -> Reader:
         """Of a topic with several kinds of record: a body begins with the number of its kind."""
         readers: list[Reader | DecodeError] = []
         for branch in branches:
@@ -221,7 +221,7 @@ def load_event_schema(path: Path) -> EventSchema:
     return schema
 
 
-def _entries(schema: Any, named: Named) -> list[Any]:
+def _entries(schema: Any, named: NamedTypes) -> list[Any]:
     """The fields of a record, or of the record in a union; none of other types."""
     schema = full_schema(schema, named)
     branches = schema if isinstance(schema, list) else [schema]
@@ -249,7 +249,7 @@ def _parse(text: str, references: Sequence[str] = (), *, with_defaults: bool = T
         raise SchemaError(f"not an Avro schema: {error!r}") from error
 
 
-def _by_itself(schema: Any, named: Named) -> Any:
+def _by_itself(schema: Any, named: NamedTypes) -> Any:
     """A schema that fastavro can read by: it does not look up a name that stands alone."""
     if isinstance(schema, str) and schema in named:
         return {**named[schema], "__fastavro_parsed": True, "__named_schemas": named}
@@ -408,7 +408,7 @@ def _fitting(record: FieldType, values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _writable(value: Any, avro: Any, named: Named, zone: tzinfo) -> Any:
+def _writable(value: Any, avro: Any, named: NamedTypes, zone: tzinfo) -> Any:
     avro = full_schema(avro, named)
     if isinstance(avro, list):
         given = [branch for branch in avro if full_schema(branch, named)["type"] != "null"]
@@ -434,7 +434,7 @@ def _writable(value: Any, avro: Any, named: Named, zone: tzinfo) -> Any:
             return value
 
 
-def _with_times(value: Any, avro: Any, named: Named) -> Any:
+def _with_times(value: Any, avro: Any, named: NamedTypes) -> Any:
     """A default as JSON has it, with the numbers of its timestamps made what readers make them."""
     avro = full_schema(avro, named)
     if isinstance(avro, list):

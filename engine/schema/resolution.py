@@ -14,18 +14,18 @@ from typing import Any, Final
 
 from engine.errors import DecodeError
 from engine.schema.avro import (
-    Named,
+    NamedTypes,
     bounded_timestamp,
     full_schema,
     instant_text,
     local_text,
     local_timestamp_unit,
+    shortest,
     timestamp,
     timestamp_unit,
     type_text,
 )
 from engine.schema.engine_fields import CAPTURED_AT
-from engine.schema.float32 import shortest
 
 Fit = Callable[[Any], Any]
 
@@ -67,13 +67,15 @@ class Resolution:
     fit: Fit | None = None
 
 
-def resolve(writer: Any, writer_named: Named, reader: Any, reader_named: Named) -> Resolution:
+def resolve(
+    writer: Any, writer_named: NamedTypes, reader: Any, reader_named: NamedTypes
+) -> Resolution:
     """Resolves two schemas as Avro does: fields by name, types by promotion, unions by branch."""
     return _Resolver(writer_named, reader_named).resolve(writer, reader, "")
 
 
 class _Resolver:
-    def __init__(self, writer_named: Named, reader_named: Named) -> None:
+    def __init__(self, writer_named: NamedTypes, reader_named: NamedTypes) -> None:
         self._writer_named = writer_named
         self._reader_named = reader_named
 

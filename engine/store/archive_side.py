@@ -6,9 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from engine.store import statements
-from engine.store.encoding import stored_alert_from_row, stored_delivery_from_row
-from engine.store.model import AlertFilter, Redelivery, StoredAlert
-from engine.store.side import Side
+from engine.store.connection import Side
+from engine.store.model import (
+    AlertFilter,
+    Redelivery,
+    StoredAlert,
+    stored_alert_from_row,
+    stored_delivery_from_row,
+)
 
 # An event may be captured this long before its record (a backlog of a camera), so that a
 # cooldown looks back so much further; engine/schema.py takes no older `captured_at`.

@@ -1,32 +1,28 @@
-"""One SQLite connection that heals: closed by a failure, opened again by the next use.
-
-Everything that only SQLite has (pragmas, locking statements, error codes) is here, in
-`failure.py` and in `schema.sql`.
-"""
+"""One SQLite connection that heals: closed by a failure, opened again by the next use."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, urlsplit
 
-from engine.errors import StoreError, StoreUnavailableError
+from engine.errors import StoreError, StoreUnavailableError, UnstorableError
 from engine.store import statements
-from engine.store.failure import file_error, is_locked, store_error
-from engine.store.location import Location
 
 SCHEMA_VERSION = 1
 _WAL_KEPT_BYTES = 64 << 20
 #: So long a write waits for the other writes of this process.
 GATE_SECONDS = 5.0
 
-Row = tuple[Any, ...]
+SqlRow = tuple[Any, ...]
 Parameters = Mapping[str, Any]
 
 
@@ -64,12 +60,12 @@ class Connection:
         self._database: sqlite3.Connection | None = None
         self._is_closed = False
 
-    def row(self, statement: str, parameters: Parameters | None = None) -> Row | None:
+    def row(self, statement: str, parameters: Parameters | None = None) -> SqlRow | None:
         """The first row, if there is one."""
         rows = self.rows(statement, parameters)
         return rows[0] if rows else None
 
-    def rows(self, statement: str, parameters: Parameters | None = None) -> list[Row]:
+    def rows(self, statement: str, parameters: Parameters | None = None) -> list[SqlRow]:
         """All rows of a reading statement."""
         with self._lock, self._translated():
             return self._opened().execute(statement, parameters or {}).fetchall()
@@ -215,3 +211,131 @@ def check_version(database: sqlite3.Connection, location: Location) -> None:
             f"the store {location.path} has schema version {version}, this alert engine knows "
             f"{SCHEMA_VERSION}: upgrade the engine, or give STATE_URL another file"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """One connection for each kind of work, so that none of them waits for another's."""
+
+    stream: Connection
+    delivery: Connection
+    delivery_reader: Connection
+    archive_reader: Connection
+
+
+class Side:
+    """One side of a store; `clock` gives seconds since the epoch."""
+
+    def __init__(self, connections: Connections, clock: Callable[[], float] = time.time) -> None:
+        self._connections = connections
+        self._clock = clock
+
+    def _now_us(self) -> int:
+        return int(self._clock() * 1e6)
+
+
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+# It is what was written that is wrong: all else can be written.
+_UNSTORABLE: Final = frozenset(
+    {sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH}
+)
+_PASSING: Final = {
+    sqlite3.SQLITE_FULL: ("its disk or its quota is full", "free some space"),
+    sqlite3.SQLITE_BUSY: (
+        "another process keeps it locked",
+        "end whatever writes to it (a backup, an sqlite3 shell)",
+    ),
+    sqlite3.SQLITE_LOCKED: ("another connection keeps it locked", "wait, or restart the engine"),
+    sqlite3.SQLITE_READONLY: ("it is read-only", "make file and folder writable"),
+    sqlite3.SQLITE_PERM: ("access is denied", "make file and folder writable"),
+    sqlite3.SQLITE_CANTOPEN: ("it can't be opened", "check its folder, its owner and its mode"),
+    sqlite3.SQLITE_IOERR: ("its disk fails", "check the disk and its free space"),
+    sqlite3.SQLITE_NOMEM: ("memory is short", "give the engine more memory"),
+    sqlite3.SQLITE_PROTOCOL: ("its locks fail", "put it on a local disk"),
+    sqlite3.SQLITE_CORRUPT: (
+        "it is damaged",
+        "stop the engine and restore a backup, or move the file and its -wal away to begin anew",
+    ),
+}
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code, 0 when the error is not SQLite's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether it is only a lock: the connection itself is good."""
+    return primary_code(error) in _LOCKED
+
+
+def store_error(path: Path, error: sqlite3.Error, *, is_start: bool = False) -> StoreError:
+    """`error` as ours: unavailable if it may pass by itself; damage at the start does not.
+
+    Unstorable where the store is well, and takes everything but what it was given.
+    """
+    code = primary_code(error)
+    if code == sqlite3.SQLITE_NOTADB:
+        code = sqlite3.SQLITE_CORRUPT
+    if code in _UNSTORABLE:
+        return UnstorableError(f"the store {path} does not take it: {error}")
+    if code not in _PASSING:
+        return StoreError(f"the store {path} failed: {error}")
+    what, remedy = _PASSING[code]
+    kind = StoreError if is_start and code in _DAMAGED else StoreUnavailableError
+    return kind(f"the store {path} can't be used: {what} ({error}), {remedy}")
+
+
+def file_error(path: Path, error: OSError) -> StoreUnavailableError:
+    """The operating system's refusal as ours."""
+    if isinstance(error, FileNotFoundError):
+        return StoreUnavailableError(
+            f"the store {path} is gone, put it back, or restart the engine to begin a new one"
+        )
+    return StoreUnavailableError(
+        f"the store {path} can't be used: {error.strerror or error}, "
+        f"make its folder exist and be writable for user {os.geteuid()}"
+    )
+
+
+_REMEDY = "use sqlite:///relative/file.db or sqlite:////absolute/file.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A SQLite file, and how many pages of 4 KiB it may grow to (0: as many as there are)."""
+
+    path: Path
+    max_page_count: int = 0
+
+
+def parse_state_url(url: str) -> Location:
+    """The location that `url` names; StoreError says what is wrong with it, without its secrets.
+
+    `sqlite:///a.db` is relative to the working directory, `sqlite:////a.db` absolute;
+    `?max_page_count=N` sets a quota.
+    """
+    scheme = url.partition(":")[0].lower()
+    if scheme.partition("+")[0] in {"postgresql", "postgres"}:
+        raise StoreError(f"PostgreSQL is not supported yet as STATE_URL, {_REMEDY}")
+    if scheme != "sqlite":
+        raise StoreError(f"STATE_URL does not name a store, {_REMEDY}")
+    parts = urlsplit(url)
+    if parts.netloc or not url.startswith(f"{parts.scheme}:///") or parts.fragment:
+        raise StoreError(f"STATE_URL {url!r} has the wrong number of slashes, {_REMEDY}")
+    path = parts.path.removeprefix("/")
+    if not path or path.endswith("/") or ":memory:" in path or "\0" in path:
+        raise StoreError(f"STATE_URL {url!r} names no file, {_REMEDY}")
+    # Resolved, so that one file has one lock, whatever it is called.
+    return Location(Path(path).resolve(), _max_page_count(parts.query))
+
+
+def _max_page_count(query: str) -> int:
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    text = options.pop("max_page_count", "0")
+    if options:
+        raise StoreError(f"STATE_URL has an unknown option {min(options)!r}, use max_page_count")
+    if not text.isascii() or not text.isdigit():
+        raise StoreError(f"STATE_URL's max_page_count is {text!r}, use a number of 4 KiB pages")
+    return int(text)

@@ -7,9 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from engine.store import statements
-from engine.store.encoding import delivery_from_row, storable
-from engine.store.model import NONE_THE_SAME, Backlog, Delivery, Hold
-from engine.store.side import Side
+from engine.store.connection import Side
+from engine.store.model import NONE_THE_SAME, Backlog, Delivery, Hold, delivery_from_row, storable
 
 #: The row of `meta` with the instant at which an engine last said that it runs.
 SEEN: Final = "seen"

@@ -1,14 +1,21 @@
-"""What goes into the store and comes out of it; times are microseconds since the epoch, UTC."""
+"""What goes into the store and comes out of it. Times are microseconds since the epoch."""
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from hashlib import blake2b
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
-from channels.alert import Alert
+import orjson
+
+from channels.alert import Alert, Priority
+from engine.schema import instant_text
 
 
 class DeliveryState(StrEnum):
@@ -170,3 +177,145 @@ class KeptDeadLetter:
     stack_trace: str | None = None
     retry_count: int = 0
     letter_id: int = field(default=0, compare=False)
+
+
+ALERT_WIDTH = 10
+
+
+def alert_parameters(new: NewAlert, now_us: int) -> dict[str, Any]:
+    """The parameters of INSERT_ALERT and INSERT_DELIVERY."""
+    alert = new.alert
+    return {
+        "alert_id": alert.alert_id,
+        "digest": new.digest,
+        "rule_id": alert.rule_id,
+        "dedup_key": new.dedup_key,
+        "time_us": new.time_us,
+        "now_us": now_us,
+        "is_expired": int(new.is_expired),
+        "rule_name": storable(alert.rule_name),
+        "priority": str(alert.priority),
+        "priority_rank": alert.priority.rank,
+        "message": storable(alert.message),
+        "captured_at": storable(alert.captured_at),
+        "created_at": alert.created_at,
+        "suppressed_count": alert.suppressed_count,
+        "late_seconds": alert.late_seconds,
+        "event": _event_json(alert.event),
+        "topic": new.topic,
+        "partition": new.partition,
+        "offset": new.offset,
+    }
+
+
+def alert_from_row(row: tuple[Any, ...]) -> Alert:
+    """The alert whose ten columns `row` begins with."""
+    alert_id, rule_id, rule_name, priority, message, captured_at, created_at, count, late, event = (
+        row[:ALERT_WIDTH]
+    )
+    return Alert(
+        alert_id=alert_id,
+        rule_id=rule_id,
+        rule_name=rule_name,
+        priority=Priority(priority),
+        message=message,
+        captured_at=captured_at,
+        created_at=created_at,
+        suppressed_count=count,
+        late_seconds=late,
+        event=orjson.loads(event),
+    )
+
+
+def delivery_from_row(row: tuple[Any, ...]) -> Delivery:
+    """The delivery of a row of WAITING."""
+    delivery_id, channel, target_id, tries, waiting_since_us, reason, detail, *alert = row
+    return Delivery(
+        delivery_id=delivery_id,
+        alert=alert_from_row(tuple(alert)),
+        channel=channel,
+        target_id=target_id,
+        tries=tries,
+        waiting_since_us=waiting_since_us,
+        reason=reason,
+        detail=detail,
+    )
+
+
+def stored_alert_from_row(
+    row: tuple[Any, ...], deliveries: tuple[StoredDelivery, ...]
+) -> StoredAlert:
+    """The alert of a row of ALERTS."""
+    time_us, stored_us, is_expired, topic, partition, offset = row[ALERT_WIDTH:]
+    return StoredAlert(
+        alert=alert_from_row(row),
+        time_us=time_us,
+        stored_us=stored_us,
+        is_expired=bool(is_expired),
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        deliveries=deliveries,
+    )
+
+
+def stored_delivery_from_row(row: tuple[Any, ...]) -> StoredDelivery:
+    """The delivery of a row of DELIVERIES."""
+    delivery_id, channel, target_id, state, *rest = row
+    return StoredDelivery(delivery_id, channel, target_id, DeliveryState(state), *rest)
+
+
+def dead_letter_parameters(letter: KeptDeadLetter, now_us: int) -> dict[str, Any]:
+    """The parameters of INSERT_DEAD_LETTER."""
+    digest = blake2b(letter.value or b"", digest_size=16)
+    headers = [[name, None if v is None else b64encode(v).decode()] for name, v in letter.headers]
+    return {
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "digest": digest.digest(),
+        "timestamp_ms": letter.timestamp_ms,
+        "key": letter.key,
+        "value": letter.value,
+        "headers": json.dumps(headers),
+        "error_type": letter.error_type,
+        "message": storable(letter.message),
+        "stack_trace": None if letter.stack_trace is None else storable(letter.stack_trace),
+        "retry_count": letter.retry_count,
+        "now_us": now_us,
+    }
+
+
+def dead_letter_from_row(row: tuple[Any, ...]) -> KeptDeadLetter:
+    """The dead letter of a row of DEAD_LETTERS."""
+    topic, partition, offset, timestamp_ms, key, value, headers, *rest = row
+    pairs = json.loads(headers)
+    read = tuple((name, None if text is None else b64decode(text)) for name, text in pairs)
+    return KeptDeadLetter(topic, partition, offset, timestamp_ms, key, value, read, *rest)
+
+
+def _event_json(event: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(event, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    except TypeError:
+        # What orjson refuses (half a surrogate pair, a huge integer) must not stop the stream, nor
+        # the reader: json writes halves and NaN in a way that orjson does not read.
+        text = json.dumps(event, default=_plain)
+        finite = json.loads(text, parse_constant=lambda name: None)
+        return json.dumps(finite, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, datetime):
+        # The same text as in a message.
+        return instant_text(value)
+    return str(value)
+
+
+def storable(text: str) -> str:
+    """Text without what no database takes: half surrogate pairs and zero characters."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

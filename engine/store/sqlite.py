@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import threading
@@ -11,22 +12,23 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final, Self
 
-from engine.errors import StoreError
+from engine.errors import StoreError, StoreInUseError
 from engine.store.archive_side import ArchiveSide
 from engine.store.connection import (
     Connection,
+    Connections,
     Durability,
+    Location,
     check_version,
     connect,
+    file_error,
     has_tables,
     identity_of,
+    parse_state_url,
+    store_error,
 )
 from engine.store.delivery_side import DeliverySide
-from engine.store.failure import file_error, store_error
-from engine.store.location import Location, parse_state_url
-from engine.store.lock import StoreLock
 from engine.store.model import OpenMode
-from engine.store.side import Connections
 from engine.store.stream_side import StreamSide
 
 # Checked whole at the start up to this size, which takes a fraction of a second.
@@ -170,3 +172,33 @@ def _check_whole(database: sqlite3.Connection, path: Path) -> None:
             f"the store {path} is damaged ({' '.join(answer.split())}), restore a backup, or move "
             "the file and its -wal away to begin anew"
         )
+
+
+class StoreLock:
+    """An exclusive lock on a side file, held from construction to `release()`.
+
+    StoreInUseError if another process (or this one) holds it; OSError if the file can't be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError:
+            holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
+            self.release()
+            raise StoreInUseError(
+                f"another alert engine (process {holder or 'unknown'}) uses the store "
+                f"{path.with_suffix('')}, stop it or give this one another STATE_URL"
+            ) from None
+        except OSError:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Let another process have it; the file stays, removing it would be a race."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1

@@ -6,9 +6,14 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
 from engine.store import statements
-from engine.store.encoding import alert_parameters, dead_letter_from_row, dead_letter_parameters
-from engine.store.model import KeptDeadLetter, NewAlert
-from engine.store.side import Side
+from engine.store.connection import Side
+from engine.store.model import (
+    KeptDeadLetter,
+    NewAlert,
+    alert_parameters,
+    dead_letter_from_row,
+    dead_letter_parameters,
+)
 
 _NO_COUNTS: Mapping[str, int] = {}
 

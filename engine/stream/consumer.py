@@ -19,13 +19,10 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from engine.errors import StreamError
 from engine.settings import Settings
-from engine.stream.gaps import Gaps
-from engine.stream.message import read_message
-from engine.stream.offsets import Offsets, Partition
+from engine.stream.offsets import Gaps, Offsets, Partition
 from engine.stream.options import consumer_options, redact, refused_options
-from engine.stream.record import Record
-from engine.stream.state import BrokerState, StreamState, StreamWatch, names
-from engine.stream.statistics import Statistics
+from engine.stream.record import Record, read_message
+from engine.stream.state import BrokerState, Statistics, StreamState, StreamWatch, names
 
 log = structlog.get_logger(__name__)
 

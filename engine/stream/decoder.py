@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from engine.errors import DecodeError, RegistryUnavailableError
-from engine.event import Event, Present, digest_of, make_event
 from engine.schema import EventSchema, Reader
+from engine.schema.event import CurrentInstants, Event, digest_of, make_event
 from engine.stream.framing import (
     MARK_BYTES,
     SchemaName,
@@ -52,7 +52,7 @@ class Decoder:
         schema: EventSchema,
         registry: WriterSchemas,
         zone: tzinfo,
-        present: Present | None = None,
+        present: CurrentInstants | None = None,
     ) -> None:
         self.schema = schema
         self._registry = registry

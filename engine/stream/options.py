@@ -1,19 +1,37 @@
-"""The options of our Kafka clients: librdkafka's own, ours where they differ, then the user's."""
+"""The options of our Kafka clients: librdkafka's own, ours, then the user's."""
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+import structlog
 from confluent_kafka import Consumer, KafkaException, Producer
 
 from engine.errors import SettingsError
 from engine.settings import Secret, Settings
-from engine.stream.client_log import ClientLog
 
 SESSION_TIMEOUT_MS: Final = 6_000
+
+
+class ClientLog:
+    """The `logger` of a Kafka client, which calls it in `poll`, never from a thread of its own."""
+
+    def log(self, level: int, text: str, *arguments: object) -> None:
+        """Log a line of librdkafka, whose level is of `logging`.
+
+        What its `debug` option asks for is shown without `LOG_LEVEL=debug` too: it is off by
+        default.
+        """
+        event = text % arguments if arguments else text
+        log.log(min(max(level, logging.INFO), logging.CRITICAL), event)
+
+
+log = structlog.get_logger(__name__)
+
 # Every part that logs goes through structlog: librdkafka's own lines would repeat for as long as a
 # broker is away. Only what it calls critical is left.
 _CLIENT: Final[Mapping[str, Any]] = {

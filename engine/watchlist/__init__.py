@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from engine.watchlist.cell import why_unusable
-from engine.watchlist.date_format import DateFormat
-from engine.watchlist.date_text import DateOrder
-from engine.watchlist.definition import STANDING_COLUMNS, Definition
-from engine.watchlist.differences import first_difference
+from engine.watchlist.date_forms import DateFormat, DateOrder
+from engine.watchlist.gathering import first_difference
 from engine.watchlist.plates import CHARACTERS, normalise, plate_of
 from engine.watchlist.reader import SUFFIXES, Reading, read_watchlist
-from engine.watchlist.watchlist import Remembered, Watchlist
+from engine.watchlist.watchlist import STANDING_COLUMNS, Definition, Remembered, Watchlist
 
 __all__ = [
     "CHARACTERS",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engine.watchlist.date_text import NO_DATE, NO_END, tidy
+from engine.watchlist.date_forms import NO_DATE, NO_END, tidy
 
 #: Headers that mean the beginning of a row's time, as rules name them.
 _STARTS: Final = frozenset(
@@ -101,7 +101,7 @@ _NONE: Final = NO_DATE | NO_END
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedColumn:
     """One column: its index, the header as it stands, and the header as rules name it."""
 
     index: int
@@ -126,7 +126,7 @@ NO_DATES: Final = DateColumns(None, None)
 
 
 def columns_by_name(
-    columns: Sequence[Named],
+    columns: Sequence[NamedColumn],
     rows: Sequence[Sequence[str]],
     is_date: Callable[[str], bool],
     *,
@@ -161,7 +161,7 @@ def columns_by_name(
     return DateColumns(start, end, f"the {verb.format(names)} not used", remedy)
 
 
-def _choice(key: str, columns: Collection[Named]) -> str:
+def _choice(key: str, columns: Collection[NamedColumn]) -> str:
     return " or ".join(f"`{key}: {each.header}`" for each in columns)
 
 
@@ -172,7 +172,7 @@ class _Cells:
         self._rows: Final = rows
         self._is_date: Final = is_date
 
-    def among(self, columns: Sequence[Named], names: Collection[str]) -> list[Named]:
+    def among(self, columns: Sequence[NamedColumn], names: Collection[str]) -> list[NamedColumn]:
         """The columns with one of these names that may hold dates: some are, or all are empty."""
         return [each for each in columns if each.name in names and self._may_be(each.index)]
 

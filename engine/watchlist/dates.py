@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
 
-from engine.watchlist.date_format import DateFormat
-from engine.watchlist.date_text import (
+from engine.watchlist.date_forms import (
     NO_BEGINNING,
     NO_DATE,
     NO_END,
-    Clock,
+    DateFormat,
     DateOrder,
     Numbers,
     ShortYearError,
+    TimeOfDay,
     day_of,
     split_clock,
     tidy,
@@ -81,7 +81,7 @@ class Calendar:
         self._are_all_shown = False
         #: What stands before and behind the blank of most dates with a time.
         self._days: Final[dict[str, date]] = {}
-        self._clocks: Final[dict[str, Clock]] = {}
+        self._clocks: Final[dict[str, TimeOfDay]] = {}
 
     def start(self, text: str) -> int:
         """From when it is, in microseconds since 1970; ValueError says what is wrong with it.
@@ -172,7 +172,7 @@ class Calendar:
             self._remember(head, found, tail, clock)
         return clock.on(found)
 
-    def _remember(self, day_text: str, day: date, clock_text: str, clock: Clock) -> None:
+    def _remember(self, day_text: str, day: date, clock_text: str, clock: TimeOfDay) -> None:
         if max(len(self._days), len(self._clocks)) >= _MAX_KNOWN:
             self._days.clear()
             self._clocks.clear()

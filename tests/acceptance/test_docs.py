@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from channels.alert import Reason
-from channels.payload import payload, signature
+from channels.webhook import payload, signature
 from engine.cli.main import build_parser
+from engine.demo.registry_server import RegistryServer
 from engine.settings import VARIABLES, Settings
 from engine.store import NewAlert, open_store
-from engine.stream.registry_server import RegistryServer
 from tests.support.avro import plate_schema
 from tests.support.certificates import Certificates
 from tests.support.handbook import (

@@ -7,14 +7,14 @@ import re
 import pytest
 
 from engine.cel import compile_expression, compile_template
-from engine.cel.functions import FUNCTIONS
-from engine.cel.tree import Macro
+from engine.cel.syntax.tree import Macro
+from engine.cel.types.functions import FUNCTIONS
 from engine.errors import ExpressionError, Problem
 from engine.schema import FieldType, Kind
 from tests.support.avro import plate_schema
 from tests.support.handbook import RULES, table
+from tests.unit.cel.syntax.test_unoffered import EXTENSIONS
 from tests.unit.cel.test_conformance import FILES
-from tests.unit.cel.test_unoffered import EXTENSIONS
 
 
 def extensions(told: str) -> set[str]:

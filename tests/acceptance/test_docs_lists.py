@@ -6,7 +6,7 @@ import pytest
 
 from engine.watchlist import normalise
 from engine.watchlist.cell import NoPlateError, written_plate
-from engine.watchlist.plate_column import is_known_name, is_possible_name
+from engine.watchlist.header import is_known_name, is_possible_name
 from tests.support.handbook import WATCHLISTS, table
 from tests.support.snippets import codes
 

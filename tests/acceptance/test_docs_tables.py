@@ -11,27 +11,26 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
-from channels import hook, plan
+from channels import plan, webhook_settings
 from channels.alert import Reason, Status
 from channels.spec import KEYS as SPEC_KEYS
 from channels.webhook import KEY_HEADER, SIGNATURE_HEADER
 from engine.cel import Operator, compile_expression, evaluate
-from engine.cel.functions import FUNCTIONS
-from engine.cel.list_access import asked
-from engine.cel.lists import Lists
-from engine.cel.tree import IN, INDEX, ROWS, Call, Macro, Select
+from engine.cel.check.watchlists import Lists
+from engine.cel.syntax.tree import IN, INDEX, ROWS, Call, Macro, Select
+from engine.cel.types.functions import FUNCTIONS
+from engine.cel.types.watchlists import asked
+from engine.dead_letters.letter import DeadLetterType
+from engine.environment import FILE_SUFFIX
 from engine.metrics import Metrics
 from engine.rules.conditions import CONDITION_KEYS
 from engine.rules.list_reader import LIST_KEYS
 from engine.rules.load import FILE_KEYS
 from engine.rules.rate_limits import RATE_LIMIT_KEYS
-from engine.rules.rule_reader import RULE_KEYS
-from engine.rules.rule_tests import TEST_KEYS
+from engine.rules.rule_reader import RULE_KEYS, TEST_KEYS
 from engine.schema import ENGINE_FIELDS, EventSchema, FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings
-from engine.stream.letter import DeadLetterType
 from engine.stream.options import OWNED_BY_CLIENTS
-from engine.variable import FILE_SUFFIX
 from engine.watchlist import STANDING_COLUMNS
 from tests.support.avro import plate_schema, record_schema
 from tests.support.handbook import (
@@ -307,7 +306,7 @@ def test_every_outcome_and_reason_is_told_once() -> None:
 
 def test_our_headers_are_told() -> None:
     assert {KEY_HEADER, SIGNATURE_HEADER} <= {*table(CHANNELS, "Header").codes()}
-    assert {*hook.WEBHOOK_KEYS} <= {*table(CHANNELS, "Webhook key").codes()}
+    assert {*webhook_settings.WEBHOOK_KEYS} <= {*table(CHANNELS, "Webhook key").codes()}
 
 
 # Operations

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cel import remedies
+from engine.cel.syntax import remedies
 from engine.cli import main
 from tests.support.command import alert_engine, alert_engine_process
 from tests.support.handbook import ROOT

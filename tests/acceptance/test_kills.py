@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.faults import FaultPoint
+from engine.service.kill_points import KillPoint
 from tests.support.kafka import Broker
 from tests.support.victim import Victim, open_victims
 
@@ -56,7 +56,7 @@ def test_a_kill_at_any_step_loses_nothing(broker: Broker, tmp_path: Path) -> Non
 @pytest.mark.timeout(300)
 def test_kills_at_every_step_lose_nothing(broker: Broker, tmp_path: Path) -> None:
     chance = random.Random(SEED)
-    points = list(FaultPoint)
+    points = list(KillPoint)
     with open_victims(broker, tmp_path, len(points)) as victims:
         for _ in range(ROUNDS):
             kill_and_raise(victims, [f"{point}:{chance.randint(1, 5)}" for point in points])

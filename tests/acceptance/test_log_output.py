@@ -20,7 +20,7 @@ EVENTS = 400
 BEGIN = """
 import gc, sys, warnings
 from engine.logs import configure_logs, take_over_output
-from engine.stream.client_log import ClientLog
+from engine.stream.options import ClientLog
 import structlog
 
 def redact(line):

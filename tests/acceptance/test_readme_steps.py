@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.demo.registry_server import RegistryServer
 from engine.settings import Settings
-from engine.stream.registry_server import RegistryServer
 from tests.support.engine_process import EngineProcess
 from tests.support.fresh_copy import copy_tree, install
 from tests.support.handbook import PAGES

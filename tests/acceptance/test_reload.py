@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from engine.reload.quiet import QUIET_SECONDS
+from engine.reload.file_state import QUIET_SECONDS
 from tests.support.answers import Answer
 from tests.support.gate import Gate, open_gate
 from tests.support.http_receiver import HttpReceiver

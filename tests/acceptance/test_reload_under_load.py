@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.demo.publisher import EventPublisher
 from engine.store import OpenMode, open_store
-from engine.stream.publisher import EventPublisher
 from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker
 from tests.support.reload_scene import replace, rules

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from engine.demo.publisher import EventPublisher
+from engine.demo.registry_server import RegistryServer
 from engine.schema import instant_text
-from engine.stream.publisher import EventPublisher
-from engine.stream.registry_server import RegistryServer
 from tests.support.answers import Request
 from tests.support.command import alert_engine, alert_engine_process
 from tests.support.http_receiver import HttpReceiver

@@ -23,8 +23,14 @@ finally:
 # What neither needs: the registry client and its OAuth, the demo, the benchmark, the drawing.
 OF_OTHERS = {
     *("confluent_kafka", "authlib", "httpx", "httpx2", "cryptography", "joserfc"),
-    *("engine.demo", "engine.bench", "engine.service", "engine.delivery", "engine.pipeline"),
-    *("aiosmtpd", "matplotlib", "celpy", "structlog", "engine.web"),
+    *(
+        "engine.demo",
+        "engine.bench",
+        "engine.service.engine",
+        "engine.delivery",
+        "engine.pipeline.pipeline",
+    ),
+    *("aiosmtpd", "matplotlib", "celpy", "structlog", "engine.service.http"),
 }
 
 

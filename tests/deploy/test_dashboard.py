@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from engine.stream.publisher import EventPublisher
-from engine.stream.registry_server import RegistryServer
+from engine.demo.publisher import EventPublisher
+from engine.demo.registry_server import RegistryServer
 from tests.support.answers import Answer
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker

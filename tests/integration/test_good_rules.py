@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from engine.event import make_event
 from engine.match.selftest import run_tests
-from engine.render import template_bindings
+from engine.pipeline.render import template_bindings
 from engine.rules import Expect, Rule, RuleSet, load_rules
+from engine.schema.event import make_event
 from tests.support.avro import plate_schema
 
 FOLDER = Path(__file__).parents[1] / "data" / "good_rules"

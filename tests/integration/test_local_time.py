@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from engine.demo.registry_server import RegistryServer
 from engine.rules import load_rules
-from engine.stream.registry_server import RegistryServer
 from tests.conftest import SMTP_PASSWORD
 from tests.support.avro import plate_schema
 from tests.support.command import alert_engine

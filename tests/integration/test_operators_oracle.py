@@ -13,9 +13,9 @@ from typing import Any, Final
 import pytest
 
 from engine.errors import EvaluationError
-from engine.event import make_event
 from engine.match import LinearMatcher
 from engine.rules import Rule, load_rules
+from engine.schema.event import make_event
 from tests.support.avro import plate_schema
 
 SETS: Final = 200

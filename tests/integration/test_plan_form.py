@@ -6,10 +6,10 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from engine.event import make_event
 from engine.match import LinearMatcher
-from engine.render import render
+from engine.pipeline.render import render
 from engine.rules import RuleSet, load_rules
+from engine.schema.event import make_event
 from tests.support.avro import plate_schema
 from tests.unit.plate import NOON
 

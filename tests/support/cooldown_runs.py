@@ -11,7 +11,7 @@ from typing import Protocol
 from hypothesis import strategies as st
 
 from channels.alert import Alert, Priority
-from engine.cooldown import AlertHistory, Cooldown, CooldownBatch, Verdict
+from engine.pipeline.cooldown import AlertHistory, Cooldown, CooldownBatch, Verdict
 from engine.store import NewAlert, Store
 
 RULE = "a_rule"

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from engine.demo.publisher import EventPublisher
 from engine.store import OpenMode, open_store
-from engine.stream.publisher import EventPublisher
 from tests.support.command import alert_engine
 from tests.support.engine_process import EngineProcess
 from tests.support.kafka import Broker

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from engine.demo.readings import overlay
 from engine.errors import RegistryUnavailableError
-from engine.readings import overlay
 from engine.stream.framing import SchemaName
 from engine.stream.record import Record
 from engine.stream.registry import UnknownSchemaError, WriterSchema

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 import pytest
 from confluent_kafka import Consumer
 
-from engine.brokers import read_brokers
 from engine.errors import SettingsError
-from engine.settings import Settings
+from engine.settings import Settings, read_brokers
 
 
 def problems_of(**variables: str) -> tuple[str, ...]:

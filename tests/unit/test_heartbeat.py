@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from engine.heartbeat import (
+from engine.health import (
     SLOW_STUCK_SECONDS,
     STUCK_SECONDS,
     Heartbeat,

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.local_time import is_utc, local_text, localise
+from engine.clock import is_utc, local_text, localise
 
 
 @pytest.mark.parametrize(

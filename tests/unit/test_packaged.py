@@ -7,21 +7,21 @@ import shutil
 import tomllib
 from pathlib import Path
 
-from engine import packaged
+from engine import environment
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_a_checkout_has_them_beside_the_package() -> None:
     for name in ("docs", "schemas", "rules", "deploy"):
-        assert packaged.folder(name) == ROOT / name
+        assert environment.folder(name) == ROOT / name
 
 
 def test_an_installed_package_has_them_inside(tmp_path: Path) -> None:
     inside = tmp_path / "engine" / "_packaged" / "docs"
     inside.mkdir(parents=True)
     (tmp_path / "docs").mkdir()
-    copy = shutil.copy(packaged.__file__, tmp_path / "engine" / "packaged.py")
+    copy = shutil.copy(environment.__file__, tmp_path / "engine" / "packaged.py")
     assert runpy.run_path(str(copy))["folder"]("docs") == inside
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.environment import MAX_FILE_BYTES, value_of
 from engine.errors import VariableError
-from engine.variable import MAX_FILE_BYTES, value_of
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from engine.bench.job import Job
-from engine.bench.measured_set import SetKind
+from engine.bench.probe import Job
+from engine.bench.rule_sets import SetKind
 
 
 def test_a_job_passes_through_a_command_line() -> None:

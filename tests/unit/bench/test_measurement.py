@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.bench.job import Job, Stage
-from engine.bench.measured_set import SetKind
 from engine.bench.measurement import FEWEST_EVENTS, ErrorCount, compile_rules, measure, survey
+from engine.bench.probe import Job, MeasuringStage
+from engine.bench.rule_sets import SetKind
 from engine.bench.traffic import traffic
 from engine.errors import RulesError
 from tests.support.avro import PLATE_EVENT, plate_schema
@@ -42,9 +42,9 @@ def job(path: Path, kind: SetKind = SetKind.OWN, seconds: float = 0.2) -> Job:
 
 
 def test_a_set_is_compiled_and_then_matched(rules: Path) -> None:
-    stages: list[Stage] = []
+    stages: list[MeasuringStage] = []
     result = measure(job(rules), stages.append)
-    assert stages == [Stage.COMPILE, Stage.MATCH]
+    assert stages == [MeasuringStage.COMPILE, MeasuringStage.MATCH]
     assert (result.kind, result.rules) == (SetKind.OWN, 3)
     assert result.us_per_event > 0
     assert result.compile_cpu_seconds > 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.bench.memory import available_mb, peak_resident_mb, resident_mb
+from engine.bench.machine import available_mb, peak_resident_mb, resident_mb
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 

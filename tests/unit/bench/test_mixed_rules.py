@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.bench.mixed_rules import (
+from engine.bench.rule_sets import (
     FIELDS,
     PLATES_A_LIST,
     SITE_RULES,

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.bench import MeasuredSet, Result, SetKind, Stage, measure_set
+from engine.bench import MeasuredSet, MeasuringStage, Result, SetKind, measure_set
 from engine.errors import BenchError
 from tests.support.avro import PLATE_EVENT
 
@@ -28,9 +28,9 @@ def one(tmp_path: Path) -> MeasuredSet:
 
 
 def test_a_set_is_measured_in_another_process(one: MeasuredSet) -> None:
-    stages: list[Stage] = []
+    stages: list[MeasuringStage] = []
     result = measure_set(one, PLATE_EVENT, UTC, 0.02, stages.append)
-    assert stages == [Stage.COMPILE, Stage.MATCH]
+    assert stages == [MeasuringStage.COMPILE, MeasuringStage.MATCH]
     assert isinstance(result, Result)
     assert (result.kind, result.rules) == (SetKind.MIXED, 1)
     if sys.platform == "linux":
@@ -67,7 +67,7 @@ def test_a_process_that_breaks_down_is_told(
 def test_a_process_that_is_killed_is_told_and_why_that_may_be(one: MeasuredSet) -> None:
     others = children()
 
-    def kill(stage: Stage) -> None:
+    def kill(stage: MeasuringStage) -> None:
         (child,) = children() - others
         os.kill(child, signal.SIGKILL)
 
@@ -78,7 +78,7 @@ def test_a_process_that_is_killed_is_told_and_why_that_may_be(one: MeasuredSet) 
 def test_whoever_is_interrupted_leaves_no_process(one: MeasuredSet) -> None:
     others = children()
 
-    def interrupt(stage: Stage) -> None:
+    def interrupt(stage: MeasuringStage) -> None:
         assert children() > others
         raise KeyboardInterrupt
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.bench.timing import FEWEST_REPETITIONS, REPETITIONS, time_calls
+from engine.bench.measurement import FEWEST_REPETITIONS, REPETITIONS, time_calls
 
 
 class Clock:

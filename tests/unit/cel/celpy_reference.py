@@ -14,7 +14,7 @@ from typing import Any
 import celpy
 from celpy import adapter, celtypes
 
-from engine.cel.values import UInt
+from engine.cel.values.values import UInt
 
 #: What an evaluation that failed gives; CEL does not say with which error.
 ERROR = "error"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from engine.cel import Expression, compile_expression
-from engine.cel.lists import Lists
+from engine.cel.check.watchlists import Lists
 from engine.errors import EvaluationError, ExpressionError, Place, Problem
 from engine.watchlist import Definition, Watchlist, read_watchlist
 from tests.unit.cel.plate_variables import VARIABLES, event

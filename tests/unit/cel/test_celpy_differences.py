@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.cel import evaluate
-from engine.cel.values import UInt
+from engine.cel.values.values import UInt
 from engine.errors import EvaluationError, ExpressionError
 from tests.unit.cel.celpy_reference import ERROR, celpy_answer
 

@@ -15,10 +15,10 @@ import pytest
 
 from engine.cel import evaluate
 from engine.cel.expression import compile_tree
-from engine.cel.grammar import parse
-from engine.cel.kinds import KINDS
-from engine.cel.scope import Scope
-from engine.cel.values import CelMap, CelType, UInt, from_python, to_python
+from engine.cel.syntax.parser import parse
+from engine.cel.types.kinds import KINDS
+from engine.cel.types.scope import Scope
+from engine.cel.values.values import CelMap, CelType, UInt, from_python, to_python
 from engine.errors import EvaluationError, ExpressionError
 from engine.schema import FieldType
 

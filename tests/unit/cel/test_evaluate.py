@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.cel import evaluate
-from engine.cel.failures import Failure
+from engine.cel.values.values import FailureKind
 from engine.errors import EvaluationError, ExpressionError
 
 
@@ -37,7 +37,7 @@ def test_what_is_no_cel_is_an_expression_error() -> None:
 def test_a_binding_of_no_cel_type_is_an_evaluation_error(value: Any) -> None:
     with pytest.raises(EvaluationError) as caught:
         evaluate("1", {"x": value})
-    assert caught.value.error_type == Failure.BAD_ARGUMENT
+    assert caught.value.error_type == FailureKind.BAD_ARGUMENT
 
 
 def test_a_binding_nested_without_end_is_an_evaluation_error() -> None:
@@ -46,7 +46,7 @@ def test_a_binding_nested_without_end_is_an_evaluation_error() -> None:
         deep = [deep]
     with pytest.raises(EvaluationError) as caught:
         evaluate("x == x", {"x": deep})
-    assert caught.value.error_type == Failure.TOO_LARGE
+    assert caught.value.error_type == FailureKind.TOO_LARGE
     while deep:
         deep = deep.pop()
 

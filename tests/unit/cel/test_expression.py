@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from engine.cel import compile_expression, conjunction, lower_condition
-from engine.cel.failures import Failure
+from engine.cel.values.values import FailureKind
 from engine.errors import EvaluationError, ExpressionError
 from tests.unit.cel.plate_variables import VARIABLES, compiled, event, problem_of, value_of
 
@@ -61,7 +61,7 @@ def test_conjunction_absorbs_what_fails_beside_a_false_part() -> None:
     assert conjunction([true, true]).evaluate(event()) is True
     with pytest.raises(EvaluationError) as caught:
         conjunction([true, fails]).evaluate(event())
-    assert caught.value.error_type == Failure.NULL_OPERAND
+    assert caught.value.error_type == FailureKind.NULL_OPERAND
 
 
 def test_conjunction_joins_what_its_parts_tell() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.cel.formats import check_format
-from engine.cel.kinds import SCALARS, list_of
+from engine.cel.template import check_format
+from engine.cel.types.kinds import SCALARS, list_of
 from engine.schema import FieldType, Kind
 
 

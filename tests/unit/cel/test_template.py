@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from engine.cel import compile_template
-from engine.cel.tokens import MAX_LENGTH
+from engine.cel.syntax.tokens import MAX_LENGTH
 from engine.errors import ExpressionError, Problem
 from engine.schema import FieldType, Kind
 from tests.unit.cel.plate_variables import VARIABLES, event

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from engine.cel.check import check
-from engine.cel.constant_check import check_values
-from engine.cel.findings import Findings
-from engine.cel.grammar import parse
-from engine.cel.kinds import NULL, SCALARS, list_of
-from engine.cel.scope import Scope
-from engine.cel.values import TYPE_NAMES
+from engine.cel.check.check import check
+from engine.cel.constants import check_values
+from engine.cel.syntax.parser import parse
+from engine.cel.types.findings import Findings
+from engine.cel.types.kinds import NULL, SCALARS, list_of
+from engine.cel.types.scope import Scope
+from engine.cel.values.values import TYPE_NAMES
 from engine.errors import ExpressionError
 from engine.schema import FieldType, Kind
 from tests.unit.cel.google_reference import cel, ext_strings

@@ -8,11 +8,11 @@ from typing import Any, Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cel.check import check
+from engine.cel.check.check import check
 from engine.cel.expression import compile_expression
-from engine.cel.grammar import parse
-from engine.cel.scope import Scope
-from engine.cel.values import CelMap, CelType, UInt
+from engine.cel.syntax.parser import parse
+from engine.cel.types.scope import Scope
+from engine.cel.values.values import CelMap, CelType, UInt
 from engine.errors import EvaluationError, ExpressionError, Severity
 from engine.schema import FieldType, Kind
 from tests.support.random_cases import examples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channels.address import address_kind
+from channels.block import address_kind
 
 
 @pytest.mark.parametrize(

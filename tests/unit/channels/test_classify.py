@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from channels.alert import SENT, Reason, Status
-from channels.classify import classify
+from channels.outcomes import classify
 from channels.wire import Evidence, Failure, HttpReply, PauseError, SmtpReply
 
 

@@ -492,8 +492,8 @@ def test_a_mail_does_not_wait_for_our_own_name(
         released.wait()
         return "alerts.example.org"
 
-    monkeypatch.setattr("channels.look_up.OWN_NAME_SECONDS", 0.05)
-    monkeypatch.setattr("channels.look_up._own_name", "")
+    monkeypatch.setattr("channels.deadline.OWN_NAME_SECONDS", 0.05)
+    monkeypatch.setattr("channels.deadline._own_name", "")
     monkeypatch.setattr(socket, "getfqdn", look_up)
     server = serve(mail_server(b"250 x\r\n"))
     assert [greeted(server) for _ in range(2)] == [b"ehlo [127.0.0.1]"] * 2

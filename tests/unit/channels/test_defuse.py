@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from channels.alert import SENT, Priority
-from channels.defuse import defuse, is_blank, without_ordering
-from channels.render import Style, render
+from channels.render import Style, defuse, is_blank, render, without_ordering
 from channels.spec import url_targets
 from tests.support.http_receiver import HttpReceiver
 from tests.support.services import Services

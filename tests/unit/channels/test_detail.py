@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from channels.alert import SENT, Outcome, Reason, Status
-from channels.detail import safe
-from channels.redact import remember
+from channels.redact import remember, safe
 from tests.unit.channels.samples import alert
 
 

@@ -20,7 +20,7 @@ from urllib3.exceptions import (
 from urllib3.exceptions import SSLError as Urllib3SSLError
 
 from channels.alert import Reason, Status
-from channels.failures import classify_failure
+from channels.outcomes import classify_failure
 from channels.wire import Failure
 
 U, M = Status.UNAVAILABLE, Status.MISCONFIGURED

@@ -10,7 +10,7 @@ from apprise.manager_plugins import NotificationManager
 
 from channels.alert import SENT
 from channels.fit import fit, room_of
-from channels.limits import LIMITS, Unit, length_in
+from channels.limits import LIMITS, LengthUnit, length_in
 from channels.render import WHOLE, Message, Room, Style, render
 from channels.service import service_recipients
 from channels.spec import url_targets
@@ -61,87 +61,99 @@ def of_form(title: str, body: str) -> Take:
 
 # The service's URL; where its API finds title and body; the longest of both; and in which unit,
 # None for bytes of the whole request.
-SERVICES: dict[str, tuple[str, Take, int, int, Unit | None]] = {
-    "discord": (f"discord://4174216298/{HEX}", of_json("content"), 0, 2_000, Unit.CHARACTERS),
+SERVICES: dict[str, tuple[str, Take, int, int, LengthUnit | None]] = {
+    "discord": (f"discord://4174216298/{HEX}", of_json("content"), 0, 2_000, LengthUnit.CHARACTERS),
     "telegram": (
         "tgram://123456789:abcdefg_hijklmnop/12315544",
         of_json("text"),
         0,
         4_096,
-        Unit.UTF_16,
+        LengthUnit.UTF_16,
     ),
     "pushover": (
         f"pover://{'u' * 30}@{'a' * 30}",
         of_form("title", "message"),
         250,
         1_024,
-        Unit.CHARACTERS,
+        LengthUnit.CHARACTERS,
     ),
     "pagerduty": (
         f"pagerduty://{HEX}@{HEX}",
         of_json("payload", "summary"),
         0,
         1_024,
-        Unit.CHARACTERS,
+        LengthUnit.CHARACTERS,
     ),
     "opsgenie": (
         f"opsgenie://{HEX}",
         of_json("description", title="message"),
         130,
         15_000,
-        Unit.CHARACTERS,
+        LengthUnit.CHARACTERS,
     ),
     "zulip": (
         f"zulip://bot@plates/{HEX}/gate",
         of_form("topic", "content"),
         60,
         10_000,
-        Unit.CHARACTERS,
+        LengthUnit.CHARACTERS,
     ),
     "prowl": (
         f"prowl://{HEX}01234567",
         of_form("event", "description"),
         1_024,
         10_000,
-        Unit.CHARACTERS,
+        LengthUnit.CHARACTERS,
     ),
     "line": (
         f"line://{HEX}{HEX}/U{HEX}",
         of_json("messages", "0", "text"),
         0,
         5_000,
-        Unit.UTF_16,
+        LengthUnit.UTF_16,
     ),
     "webex": (
         f"wxteams://{HEX}{HEX}01234567abcdefgh/room",
         of_json("markdown"),
         0,
         7_439,
-        Unit.BYTES,
+        LengthUnit.BYTES,
     ),
-    "wecom": (f"wecombot://{HEX}", of_json("text", "content"), 0, 2_048, Unit.BYTES),
+    "wecom": (f"wecombot://{HEX}", of_json("text", "content"), 0, 2_048, LengthUnit.BYTES),
     "dingtalk": (f"dingtalk://{HEX}", of_json("text", "content"), 0, 20_000, None),
     "lark": (f"lark://{HEX}", of_json("content", "text"), 0, 20_000, None),
-    "google chat": (f"gchat://space/{HEX}/{HEX}", of_json("text"), 0, 4_000, Unit.CHARACTERS),
+    "google chat": (f"gchat://space/{HEX}/{HEX}", of_json("text"), 0, 4_000, LengthUnit.CHARACTERS),
 }
-OF_THE_HOUSE: dict[str, tuple[str, Take, int, int, Unit | None]] = {
-    "ntfy": ("ntfys://{host}/topic", of_json("message", title="title"), 250, 4_096, Unit.BYTES),
+OF_THE_HOUSE: dict[str, tuple[str, Take, int, int, LengthUnit | None]] = {
+    "ntfy": (
+        "ntfys://{host}/topic",
+        of_json("message", title="title"),
+        250,
+        4_096,
+        LengthUnit.BYTES,
+    ),
     "gotify": (
         "gotifys://{host}/token0123456789",
         of_json("message", title="title"),
         250,
         32_768,
-        Unit.CHARACTERS,
+        LengthUnit.CHARACTERS,
     ),
-    "mattermost": ("mmosts://{host}/" + HEX, of_json("text"), 0, 4_000, Unit.CHARACTERS),
+    "mattermost": ("mmosts://{host}/" + HEX, of_json("text"), 0, 4_000, LengthUnit.CHARACTERS),
     "rocket.chat": (
         "rockets://WEBHOOKID/" + HEX + "@{host}",
         of_json("text"),
         0,
         1_000,
-        Unit.CHARACTERS,
+        LengthUnit.CHARACTERS,
     ),
-    "json": ("jsons://{host}/x", of_json("message", title="title"), 250, 32_768, Unit.CHARACTERS),
+    "json": (
+        "jsons://{host}/x",
+        of_json("message", title="title"),
+        250,
+        32_768,
+        LengthUnit.CHARACTERS,
+    ),
 }
 
 
@@ -150,7 +162,7 @@ def longest(take: Take, requests: list[Request], limits: list[Any]) -> None:
     (request,) = requests
     title, body = take(request)
     most_in_title, most_in_body, unit = limits
-    assert length_in(title, Unit.CHARACTERS) <= most_in_title
+    assert length_in(title, LengthUnit.CHARACTERS) <= most_in_title
     length = len(request.body) if unit is None else length_in(body, unit)
     assert length <= most_in_body
     # Telegram's plugin counts a blank as the six characters of `&nbsp;`, JSON an emoji as twelve.

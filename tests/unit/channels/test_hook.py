@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from channels.block import Block, faults_of
-from channels.hook import WEBHOOK_KEYS, check_url, read_settings, read_webhook
 from channels.redact import redact
 from channels.webhook import WebhookSettings
+from channels.webhook_settings import WEBHOOK_KEYS, check_url, read_settings, read_webhook
 from engine.errors import ChannelError
 
 URL = "https://h.example.org/x"

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from channels.alert import Outcome, Reason, Status
-from channels.http_status import classify_http, classify_webhook
+from channels.outcomes import classify_http, classify_webhook
 from channels.wire import HttpReply
 
 R, U, M = Status.REFUSED, Status.UNAVAILABLE, Status.MISCONFIGURED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from channels.identity import distinct, hashed, target_id
+from channels.service import distinct, hashed, target_id
 
 
 def test_id_is_channel_and_recipient() -> None:

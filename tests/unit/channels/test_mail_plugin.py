@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from channels.mail_plugin import NotifyEmail
+from channels.plugins import NotifyEmail
 
 
 def test_it_is_apprises_own() -> None:

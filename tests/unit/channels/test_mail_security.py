@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from channels.mail_security import DEFAULT_PORTS, Doubt, Tls, mail_doubts
 from channels.plan import plan_targets
+from channels.security import DEFAULT_PORTS, Tls, TlsDoubt, mail_doubts
 from channels.spec import url_targets
 from engine.errors import ChannelError
 from tests.unit.channels.plan_blocks import EMAIL, VARIABLES, faults
 
-EARLY, LATE, CLEAR = Doubt.TLS_TOO_EARLY, Doubt.TLS_TOO_LATE, Doubt.CLEAR_PASSWORD
+EARLY, LATE, CLEAR = TlsDoubt.TLS_TOO_EARLY, TlsDoubt.TLS_TOO_LATE, TlsDoubt.CLEAR_PASSWORD
 URL = "mail.example.com:{port}/?from=alerts@example.com&to=gate@example.com"
 
 
@@ -36,7 +36,7 @@ URL = "mail.example.com:{port}/?from=alerts@example.com&to=gate@example.com"
     ],
 )
 def test_only_what_can_hardly_work_or_leaks_is_odd(
-    tls: Tls, port: int, has_password: bool, expected: list[Doubt]
+    tls: Tls, port: int, has_password: bool, expected: list[TlsDoubt]
 ) -> None:
     assert [each.kind for each in mail_doubts(tls, port, has_password=has_password)] == expected
 

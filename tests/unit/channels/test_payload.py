@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import pytest
 
-from channels.payload import payload, signature
+from channels.webhook import payload, signature
 from tests.unit.channels.samples import EVENT, TEXT, alert
 
 

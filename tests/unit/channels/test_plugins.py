@@ -8,8 +8,7 @@ import pytest
 from apprise.common import NotifyType, OverflowMode
 from apprise.plugins.slack import NotifySlack
 
-from channels.mail_plugin import NotifyEmail
-from channels.plugins import is_native, make_plugin, plugin_class, read_url, silence
+from channels.plugins import NotifyEmail, is_native, make_plugin, plugin_class, read_url, silence
 from channels.redact import redact, remember
 from engine.errors import ChannelError
 

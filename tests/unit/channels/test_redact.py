@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from channels.redact import Memory, basic_login, is_token, url_secrets
+from channels.redact import SecretMemory, basic_login, is_token, url_secrets
 
 SECRET = "s3c/ret@# %\"ü'&x"
 
@@ -27,29 +27,29 @@ SECRET = "s3c/ret@# %\"ü'&x"
     ],
 )
 def test_secret_is_masked_in_every_form(form: str) -> None:
-    memory = Memory()
+    memory = SecretMemory()
     memory.remember([SECRET])
     assert memory.redact(f"a {form} b") == "a *** b"
 
 
 def test_nothing_is_masked_at_first() -> None:
-    assert Memory().redact(SECRET) == SECRET
+    assert SecretMemory().redact(SECRET) == SECRET
 
 
 def test_secret_that_holds_another_is_masked_whole() -> None:
-    memory = Memory()
+    memory = SecretMemory()
     memory.remember(["inner-9", "outer-inner-9-and-more", "outer"])
     assert memory.redact("outer-inner-9-and-more") == "***"
 
 
 def test_short_secret_is_masked_only_where_it_stands_alone() -> None:
-    memory = Memory()
+    memory = SecretMemory()
     memory.remember(["q7zk"])
     assert memory.redact("pin q7zk, aq7zkb") == "pin ***, aq7zkb"
 
 
 def test_what_is_too_short_or_blank_is_no_secret() -> None:
-    memory = Memory()
+    memory = SecretMemory()
     memory.remember(["", "      ", "pin", " a "])
     assert memory.redact("a pin      and more") == "a pin      and more"
 
@@ -82,7 +82,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJnYXRlIn0.dBjftJeZ4CVP-mB92K27uhbUJU1p1r"
     ],
 )
 def test_what_a_url_holds_as_text_is_masked(url: str, secret: str) -> None:
-    memory = Memory()
+    memory = SecretMemory()
     memory.remember(url_secrets(url))
     whole = next(found for found in sorted(url_secrets(url), key=len) if secret in found)
     for text in (f"bad {whole}!", f"bad {quote(whole, safe='')}!"):
@@ -91,7 +91,7 @@ def test_what_a_url_holds_as_text_is_masked(url: str, secret: str) -> None:
 
 
 def test_words_of_a_url_are_not_masked() -> None:
-    memory = Memory()
+    memory = SecretMemory()
     memory.remember(
         url_secrets("https://joe@hooks.example.org:8443/api/v1/plate-alerts/report.json?mode=fast")
     )

@@ -8,10 +8,10 @@ import pytest
 
 from channels import sameness
 from channels.alert import Target
-from channels.misconfigured import MisconfiguredTarget
 from channels.plan import plan_targets
 from channels.sameness import Reach, diverted, reach_of, without_repeats
 from channels.spec import url_targets
+from channels.target import MisconfiguredTarget
 from engine.errors import ChannelError
 
 SID, TOKEN = "AC0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"

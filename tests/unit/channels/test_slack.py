@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channels.plugins import make_plugin
-from channels.slack import SlackPlugin
+from channels.plugins import SlackPlugin, make_plugin
 from tests.support.services import SLACK, Services
 from tests.unit.channels.samples import set_environment
 

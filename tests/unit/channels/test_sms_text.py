@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from channels.limits import Alphabet, cut_text, segments_of
 from channels.render import Style, render
-from channels.sms_text import Alphabet, cut_text, segments_of
 from tests.unit.channels.samples import NOW, alert
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from channels.alert import SENT, Reason, Status
-from channels.smtp_reply import classify_smtp
+from channels.outcomes import classify_smtp
 from channels.wire import SmtpReply
 
 R, U, M = Status.REFUSED, Status.UNAVAILABLE, Status.MISCONFIGURED

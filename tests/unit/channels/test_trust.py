@@ -11,8 +11,8 @@ import pytest
 from channels.alert import SENT, Outcome, Reason, Status, Target
 from channels.block import faults_of
 from channels.plan import plan_targets
+from channels.security import UNVERIFIED
 from channels.spec import url_targets
-from channels.trust import UNVERIFIED
 from engine.errors import ChannelError
 from tests.support.certificates import Certificates
 from tests.support.http_receiver import HttpReceiver

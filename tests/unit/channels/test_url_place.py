@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channels.url_place import UrlPlace, UrlValueError, place_of, written
-from channels.variables import expand
+from channels.urls import UrlPlace, UrlValueError, expand, place_of, written
 from engine.errors import ChannelError
 
 HARD = "a:b@c/d?e#f%41&g=h+i j;ü"

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from channels.alert import SENT
-from channels.login import HEADER_DOUBT, NO_PASSWORD_DOUBT
+from channels.security import HEADER_DOUBT, NO_PASSWORD_DOUBT
 from channels.spec import url_targets
 from channels.target import AppriseTarget
 from engine.errors import ChannelError

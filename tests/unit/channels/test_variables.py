@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from channels.redact import redact
-from channels.variables import expand
+from channels.urls import expand
 from engine.errors import ChannelError
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from channels.alert import SENT, Outcome, Reason, Status, Target
-from channels.payload import payload, signature
 from channels.redact import remember
-from channels.webhook import WebhookSettings, WebhookTarget
+from channels.webhook import WebhookSettings, WebhookTarget, payload, signature
 from tests.support.answers import HANG, RESET, Answer
 from tests.support.certificates import Certificates
 from tests.support.http_receiver import HttpReceiver

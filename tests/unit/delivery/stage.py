@@ -13,7 +13,7 @@ from typing import Any
 from channels.alert import Alert, Priority, Target
 from engine.clock import Clock, SystemClock
 from engine.delivery import Dispatcher, RetryPolicy
-from engine.delivery.watch import WATCH_SECONDS
+from engine.delivery.poller import WATCH_SECONDS
 from engine.metrics import Metrics
 from engine.store import DeliveryState, FreshAlert, NewAlert, OpenMode, Store, open_store
 from tests.support.patience import PATIENCE_SECONDS, await_that

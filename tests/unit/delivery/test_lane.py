@@ -8,9 +8,8 @@ from collections.abc import Collection
 import pytest
 
 from channels.alert import Alert, Outcome, Priority, Reason, Status
-from engine.delivery.lane import Lane
-from engine.delivery.queue import Task
-from engine.delivery.timing import Timing
+from engine.delivery.retry import DeliveryClock
+from engine.delivery.target_queue import ClaimedDelivery, TargetQueue
 from engine.store import Delivery, Hold
 from tests.support.patience import PATIENCE_SECONDS
 from tests.unit.delivery.manual_clock import ManualClock
@@ -29,30 +28,30 @@ class Bench:
         self.waiting: list[int] = []
         self.spawned = 0
         target = ScriptedTarget("mail/ann", concurrency=concurrency)
-        timing = Timing(self.clock, self.clock.wait)
-        self.lane = Lane(target, POLICY, timing, self._fetch, self._spawn)
+        timing = DeliveryClock(self.clock, self.clock.wait)
+        self.lane = TargetQueue(target, POLICY, timing, self._fetch, self._spawn)
 
     def arrive(self, *delivery_ids: int) -> None:
         self.waiting += delivery_ids
         self.lane.wake({})
 
-    def take(self) -> Task:
+    def take(self) -> ClaimedDelivery:
         task = self.lane.next_task()
         assert task is not None
         return task
 
-    def done(self, task: Task, *, is_sent: bool = True) -> bool:
+    def done(self, task: ClaimedDelivery, *, is_sent: bool = True) -> bool:
         self.waiting.remove(task.delivery_id)
         opened = self.lane.note_done(task, is_sent=is_sent, is_answered=True)
         self.lane.finish(task)
         return opened
 
-    def fail(self, task: Task, outcome: Outcome = DOWN) -> None:
+    def fail(self, task: ClaimedDelivery, outcome: Outcome = DOWN) -> None:
         self.lane.note_failed(task, outcome)
         self.lane.suspend(task)
 
-    def in_thread(self) -> tuple[threading.Thread, list[Task | None]]:
-        tasks: list[Task | None] = []
+    def in_thread(self) -> tuple[threading.Thread, list[ClaimedDelivery | None]]:
+        tasks: list[ClaimedDelivery | None] = []
         thread = threading.Thread(target=lambda: tasks.append(self.lane.next_task()), daemon=True)
         thread.start()
         return thread, tasks
@@ -61,7 +60,7 @@ class Bench:
         ids = [each for each in self.waiting if each not in exclude][:limit]
         return [Delivery(each, ALERT, "mail", target_id, 0, 0) for each in ids]
 
-    def _spawn(self, lane: Lane) -> None:
+    def _spawn(self, lane: TargetQueue) -> None:
         assert lane is self.lane
         self.spawned += 1
 

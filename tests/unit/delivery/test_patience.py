@@ -6,8 +6,8 @@ import pytest
 import structlog
 
 from channels.alert import Outcome, Reason, Status
-from engine.delivery.patience import JUMP_SECONDS, Patience
-from engine.delivery.timing import Timing
+from engine.delivery.hold import JUMP_SECONDS, Patience
+from engine.delivery.retry import DeliveryClock
 from engine.store import DeliveryState
 from tests.unit.delivery.stage import Stage
 
@@ -28,7 +28,7 @@ class Waiting:
 
     def restarted(self) -> Patience:
         """The patience of the next run of the engine."""
-        timing = Timing(self.stage.clock, self.stage.clock.wait)
+        timing = DeliveryClock(self.stage.clock, self.stage.clock.wait)
         self.patience = Patience(self.stage.store, timing, HOLD_SECONDS)
         self.patience.mind()
         return self.patience

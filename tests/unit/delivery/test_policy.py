@@ -3,8 +3,14 @@ from __future__ import annotations
 import pytest
 
 from channels.alert import SENT, Outcome, Reason, Status
-from engine.delivery.policy import Attempt, RetryPolicy, send_retrying, store_retrying
-from engine.delivery.timing import Signal, Timing
+from engine.delivery.retry import (
+    Attempt,
+    DeliveryClock,
+    RetryPolicy,
+    Signal,
+    send_retrying,
+    store_retrying,
+)
 from engine.errors import SchemaError, StoreUnavailableError
 from tests.unit.delivery.manual_clock import ManualClock
 from tests.unit.delivery.scripted_target import DOWN
@@ -30,7 +36,7 @@ def clock() -> Sleepless:
 
 @pytest.fixture
 def interrupt(clock: Sleepless) -> Signal:
-    return Signal(Timing(clock, clock.wait))
+    return Signal(DeliveryClock(clock, clock.wait))
 
 
 def asking(seconds: float) -> Outcome:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from channels.alert import Alert, Priority
-from engine.delivery.queue import Queue
+from engine.delivery.target_queue import WaitingDeliveries
 from engine.store import Delivery
 
 ALERT = Alert("a1", "r1", "A rule", Priority.LOW, "text", "", "")
@@ -11,20 +11,20 @@ def delivery(delivery_id: int) -> Delivery:
     return Delivery(delivery_id, ALERT, "mail", "mail/ann", 0, 0)
 
 
-def filled(*delivery_ids: int, has_more: bool = False) -> Queue:
-    queue = Queue()
+def filled(*delivery_ids: int, has_more: bool = False) -> WaitingDeliveries:
+    queue = WaitingDeliveries()
     queue.begin_page()
     queue.end_page([delivery(each) for each in delivery_ids], has_more=has_more)
     return queue
 
 
-def claimed(queue: Queue) -> int | None:
+def claimed(queue: WaitingDeliveries) -> int | None:
     taken = queue.claim()
     return taken.delivery_id if taken else None
 
 
 def test_a_new_queue_knows_of_no_work() -> None:
-    queue = Queue()
+    queue = WaitingDeliveries()
     assert not queue.has_work
     assert not queue.needs_page
     assert queue.claim() is None
@@ -59,7 +59,7 @@ def test_news_make_the_page_be_read_again() -> None:
 
 
 def test_one_reads_the_store_at_a_time() -> None:
-    queue = Queue()
+    queue = WaitingDeliveries()
     queue.look_again()
     queue.begin_page()
     queue.look_again()

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 from channels.alert import Target
-from engine.delivery.lane import Lane
-from engine.delivery.roster import Roster
-from engine.delivery.timing import Timing
+from engine.delivery.retry import DeliveryClock
+from engine.delivery.target_queue import TargetQueue, TargetQueues
 from tests.unit.delivery.manual_clock import ManualClock
 from tests.unit.delivery.scripted_target import ScriptedTarget
 from tests.unit.delivery.stage import POLICY
 
 
-def build(target: Target) -> Lane:
+def build(target: Target) -> TargetQueue:
     clock = ManualClock()
-    return Lane(target, POLICY, Timing(clock, clock.wait), lambda *_: [], lambda lane: None)
+    return TargetQueue(
+        target, POLICY, DeliveryClock(clock, clock.wait), lambda *_: [], lambda lane: None
+    )
 
 
 def targets(*names: str) -> dict[str, ScriptedTarget]:
@@ -19,7 +20,7 @@ def targets(*names: str) -> dict[str, ScriptedTarget]:
 
 
 def test_a_target_that_stays_keeps_its_lane() -> None:
-    roster = Roster(targets("mail/ann"), build)
+    roster = TargetQueues(targets("mail/ann"), build)
     lane = roster.find("mail/ann")
     assert roster.replace(targets("mail/ann", "mail/bob")) == ()
     assert roster.find("mail/ann") is lane
@@ -28,7 +29,7 @@ def test_a_target_that_stays_keeps_its_lane() -> None:
 
 def test_a_target_that_is_added_has_a_lane_and_the_others_keep_their_targets() -> None:
     held = targets("mail/ann")
-    roster = Roster(held, build)
+    roster = TargetQueues(held, build)
     lane = roster.find("mail/ann")
     roster.add(targets("mail/ann", "mail/bob"))
     assert roster.find("mail/ann") is lane
@@ -39,7 +40,7 @@ def test_a_target_that_is_added_has_a_lane_and_the_others_keep_their_targets() -
 
 
 def test_a_target_that_is_added_while_it_leaves_gets_its_lane_back() -> None:
-    roster = Roster(targets("mail/ann"), build)
+    roster = TargetQueues(targets("mail/ann"), build)
     lane = roster.find("mail/ann")
     roster.replace({})
     roster.add(targets("mail/ann"))
@@ -47,7 +48,7 @@ def test_a_target_that_is_added_while_it_leaves_gets_its_lane_back() -> None:
 
 
 def test_a_target_that_goes_is_found_no_more_and_comes_back_to_its_lane() -> None:
-    roster = Roster(targets("mail/ann"), build)
+    roster = TargetQueues(targets("mail/ann"), build)
     lane = roster.find("mail/ann")
     assert roster.replace({}) == (lane,)
     assert roster.find("mail/ann") is None
@@ -57,7 +58,7 @@ def test_a_target_that_goes_is_found_no_more_and_comes_back_to_its_lane() -> Non
 
 
 def test_a_lane_that_has_left_for_good_is_forgotten() -> None:
-    roster = Roster(targets("mail/ann"), build)
+    roster = TargetQueues(targets("mail/ann"), build)
     lane = roster.find("mail/ann")
     roster.replace({})
     roster.forget_idle()
@@ -67,5 +68,5 @@ def test_a_lane_that_has_left_for_good_is_forgotten() -> None:
 
 def test_closing_closes_every_target() -> None:
     held = targets("mail/ann", "mail/bob")
-    Roster(held, build).close()
+    TargetQueues(held, build).close()
     assert [target.closed for target in held.values()] == [1, 1]

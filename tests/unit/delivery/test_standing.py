@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from channels.alert import Outcome, Reason, Status
-from engine.delivery.policy import RetryPolicy
-from engine.delivery.standing import Outage, Standing
+from engine.delivery.hold import HoldInForce, TargetHealth
+from engine.delivery.retry import RetryPolicy
 from engine.store import Hold
 from tests.unit.delivery.scripted_target import DOWN, LOCKED_OUT
 
@@ -10,15 +10,15 @@ POLICY = RetryPolicy()
 HOLD = Hold("mail/ann", "mail", "server_error", "500", 0)
 
 
-def held(outcome: Outcome = DOWN, *failed: int) -> tuple[Standing, Outage]:
-    standing = Standing()
+def held(outcome: Outcome = DOWN, *failed: int) -> tuple[TargetHealth, HoldInForce]:
+    standing = TargetHealth()
     standing.begin_outage(HOLD, outcome, set(failed or (1,)), 100.0, POLICY)
     assert standing.outage is not None
     return standing, standing.outage
 
 
 def test_a_delivery_is_suspect_once_another_was_sent_after_its_first_failure() -> None:
-    standing = Standing()
+    standing = TargetHealth()
     standing.note_failed(1)
     assert not standing.is_suspect(1)
     standing.note_done(2, is_sent=True)
@@ -27,14 +27,14 @@ def test_a_delivery_is_suspect_once_another_was_sent_after_its_first_failure() -
 
 
 def test_a_delivery_that_another_refusal_followed_is_no_suspect() -> None:
-    standing = Standing()
+    standing = TargetHealth()
     standing.note_failed(1)
     standing.note_done(2, is_sent=False)
     assert not standing.is_suspect(1)
 
 
 def test_a_delivery_that_is_done_is_forgotten() -> None:
-    standing = Standing()
+    standing = TargetHealth()
     standing.note_failed(1)
     standing.note_done(1, is_sent=True)
     assert not standing.is_suspect(1)
@@ -42,7 +42,7 @@ def test_a_delivery_that_is_done_is_forgotten() -> None:
 
 
 def test_failures_are_fresh_until_the_next_success() -> None:
-    standing = Standing()
+    standing = TargetHealth()
     standing.note_failed(1)
     standing.note_failed(2)
     assert standing.fresh([1, 2, 3]) == {1, 2}
@@ -94,7 +94,7 @@ def test_an_arrival_changes_nothing_when_the_channel_is_at_fault_or_asked_to_wai
 
 
 def test_a_hold_of_an_earlier_run_is_probed_at_once() -> None:
-    standing = Standing()
+    standing = TargetHealth()
     standing.restore_outage(HOLD, 100.0)
     assert standing.outage is not None
     assert standing.outage.probe_at == 100.0
@@ -104,7 +104,7 @@ def test_a_hold_of_an_earlier_run_is_probed_at_once() -> None:
 
 
 def test_an_open_target_takes_news_and_probes_calmly() -> None:
-    standing = Standing()
+    standing = TargetHealth()
     standing.rouse(1.0)
     standing.note_arrival(1.0)
     assert not standing.note_probe(1, DOWN, 1.0, POLICY)

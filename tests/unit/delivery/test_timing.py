@@ -3,14 +3,14 @@ from __future__ import annotations
 import threading
 
 from engine.clock import SystemClock
-from engine.delivery.timing import ReadTimes, Signal, Timing
+from engine.delivery.retry import DeliveryClock, ReadTimes, Signal
 from tests.support.patience import PATIENCE_SECONDS
 from tests.unit.delivery.manual_clock import START, ManualClock
 
 
 def test_the_wall_clock_is_told_in_microseconds() -> None:
     clock = ManualClock()
-    timing = Timing(clock, clock.wait)
+    timing = DeliveryClock(clock, clock.wait)
     before = timing.now_us()
     clock.move_to(1.5)
     assert before == int(START.timestamp()) * 1_000_000
@@ -19,7 +19,7 @@ def test_the_wall_clock_is_told_in_microseconds() -> None:
 
 def test_a_signal_ends_a_wait_when_it_is_set() -> None:
     clock = ManualClock()
-    signal = Signal(Timing(clock, clock.wait))
+    signal = Signal(DeliveryClock(clock, clock.wait))
     answers: list[bool] = []
     waiter = threading.Thread(target=lambda: answers.append(signal.wait(60.0)))
     waiter.start()
@@ -32,7 +32,7 @@ def test_a_signal_ends_a_wait_when_it_is_set() -> None:
 
 def test_a_signal_that_is_not_set_waits_for_its_time_by_the_clock() -> None:
     clock = ManualClock()
-    signal = Signal(Timing(clock, clock.wait))
+    signal = Signal(DeliveryClock(clock, clock.wait))
     answers: list[bool] = []
     waiter = threading.Thread(target=lambda: answers.append(signal.wait(60.0)))
     waiter.start()
@@ -44,7 +44,7 @@ def test_a_signal_that_is_not_set_waits_for_its_time_by_the_clock() -> None:
 
 
 def test_a_signal_works_by_the_machines_clock_too() -> None:
-    signal = Signal(Timing(SystemClock()))
+    signal = Signal(DeliveryClock(SystemClock()))
     assert not signal.wait(0.0)
     assert not signal.wait(0.001)
     signal.set()

@@ -7,14 +7,13 @@ import pytest
 import structlog
 
 from channels.alert import Target
-from channels.misconfigured import MisconfiguredTarget, stand_in_id
 from channels.sameness import Reach
-from engine.delivery.lane import Lane
-from engine.delivery.patience import Patience
-from engine.delivery.roster import Roster
-from engine.delivery.timing import Signal, Timing
-from engine.delivery.watch import Watch
-from engine.heartbeat import Pulse
+from channels.target import MisconfiguredTarget, stand_in_id
+from engine.delivery.hold import Patience
+from engine.delivery.poller import Poller
+from engine.delivery.retry import DeliveryClock, Signal
+from engine.delivery.target_queue import TargetQueue, TargetQueues
+from engine.health import Pulse
 from engine.store import DeliveryState
 from tests.support.patience import PATIENCE_SECONDS
 from tests.unit.delivery.scripted_target import ScriptedTarget
@@ -30,13 +29,13 @@ class Watched:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        timing = self.timing = Timing(stage.clock, stage.clock.wait)
+        timing = self.timing = DeliveryClock(stage.clock, stage.clock.wait)
         self.staffed = threading.Semaphore(0)
         self.stopping = Signal(timing)
         target = ScriptedTarget(ANN)
         self.lane = self._lane(target)
-        self.roster = Roster({ANN: target}, self._lane_of)
-        self.watch = Watch(
+        self.roster = TargetQueues({ANN: target}, self._lane_of)
+        self.watch = Poller(
             stage.store,
             self.roster,
             stage.metrics,
@@ -51,13 +50,13 @@ class Watched:
         self.watch.ask()
         self.thread.join(PATIENCE_SECONDS)
 
-    def _lane_of(self, target: Target) -> Lane:
+    def _lane_of(self, target: Target) -> TargetQueue:
         return self.lane if target.target_id == ANN else self._lane(target)
 
-    def _lane(self, target: Target) -> Lane:
-        return Lane(target, POLICY, self.timing, self.stage.store.waiting, self._spawn)
+    def _lane(self, target: Target) -> TargetQueue:
+        return TargetQueue(target, POLICY, self.timing, self.stage.store.waiting, self._spawn)
 
-    def _spawn(self, lane: Lane) -> None:
+    def _spawn(self, lane: TargetQueue) -> None:
         self.staffed.release()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.match.bucket import Bucket, Step
+from engine.match.look_up import Bucket, Step
 
 
 def plain(positions: Sequence[int]) -> Bucket:

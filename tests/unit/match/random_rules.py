@@ -13,8 +13,8 @@ from channels.alert import Priority
 from engine.cel import Expression, compile_expression, compile_template, lower_condition
 from engine.cel.expression import conjunction
 from engine.errors import Place
-from engine.event import Event
 from engine.rules import Rule
+from engine.schema.event import Event
 from tests.unit.cel.plate_variables import NOON, VARIABLES
 
 TEXTS: Final = (

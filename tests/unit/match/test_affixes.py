@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from engine.match.affixes import affix_steps
+from engine.match.look_up import affix_steps
 from tests.unit.match.look_ups import found, plain
 
 STEPS = affix_steps(

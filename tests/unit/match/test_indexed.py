@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from engine.cel import Expression
 from engine.errors import EvaluationError, ExpressionError
-from engine.event import Event
 from engine.match import IndexedMatcher, LinearMatcher, Matcher
 from engine.match.index import CROWD, Index
-from engine.match.keyring import Keyring
+from engine.match.keys import Keyring
 from engine.match.necessary import needs_of
 from engine.rules import Rule
+from engine.schema.event import Event
 from tests.support.random_cases import examples
 from tests.unit.match.random_rules import CONDITIONS, a_rule, events, operator_conditions
 

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.match.intervals import intervals_step
+from engine.match.look_up import intervals_step
 from engine.match.needs import Interval
 from tests.unit.match.look_ups import found, plain
 

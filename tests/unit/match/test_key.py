@@ -6,7 +6,7 @@ import sys
 import pytest
 import re2
 
-from engine.match.key import (
+from engine.match.keys import (
     FAILED,
     ODD,
     expression_reader,

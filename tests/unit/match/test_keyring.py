@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.cel.grammar import parse
-from engine.match.key import Key
-from engine.match.keyring import Keyring
+from engine.cel.syntax.parser import parse
+from engine.match.keys import Key, Keyring
 from tests.unit.cel.plate_variables import VARIABLES, event
 
 

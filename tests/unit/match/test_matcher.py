@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EvaluationError
-from engine.event import Event, make_event
 from engine.match import LinearMatcher
 from engine.rules import Rule
+from engine.schema.event import Event, make_event
 from tests.support.rule_files import load_text
 from tests.unit.plate import plate_event
 

@@ -7,11 +7,9 @@ import pytest
 from hypothesis import given
 
 from engine.cel import Expression
-from engine.cel.values import UInt
+from engine.cel.values.values import UInt
 from engine.errors import EvaluationError, ExpressionError
-from engine.event import Event
-from engine.match.key import FAILED, ODD
-from engine.match.keyring import Keyring
+from engine.match.keys import FAILED, ODD, Keyring
 from engine.match.necessary import needs_of
 from engine.match.needs import (
     NOTHING,
@@ -28,6 +26,7 @@ from engine.match.needs import (
     Some,
     atoms_of,
 )
+from engine.schema.event import Event
 from engine.watchlist import plate_of
 from tests.support.random_cases import examples
 from tests.unit.cel.plate_variables import compiled

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from engine.match.key import Key
+from engine.match.keys import Key
 from engine.match.needs import (
     NOTHING,
     Affixes,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from engine.match.parts import parts_step
+from engine.match.look_up import parts_step
 from tests.unit.match.look_ups import found, plain
 
 STEP = parts_step(

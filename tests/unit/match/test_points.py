@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from engine.match.points import LONG, MAX_VALUES, points_step
+from engine.match.look_up import LONG, MAX_VALUES, points_step
 from tests.unit.match.look_ups import found, plain
 
 

@@ -7,9 +7,8 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.match.key import fold
-from engine.match.regex_parts import MAX_LENGTH, MAX_TEXTS, regex_parts
-from engine.match.regex_reader import BEGIN, END
+from engine.match.keys import fold
+from engine.match.regex_parts import BEGIN, END, MAX_LENGTH, MAX_TEXTS, regex_parts
 from tests.support.random_cases import examples
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.match.regex_reader import (
+from engine.match.regex_parts import (
     BEGIN,
     Chars,
     Choice,

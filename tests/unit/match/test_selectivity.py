@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from engine.match.key import Key
+from engine.match.index import Cover, Selectivity
+from engine.match.keys import Key
 from engine.match.needs import Affixes, Anything, Atom, Every, Interval, Need, Points, Present, Some
-from engine.match.selectivity import Cover, Selectivity
 
 PLATE = Key("plate", lambda bindings: None, 0.2, is_nullable=False, path="plate")
 COLOR = Key("color", lambda bindings: None, 0.2, is_nullable=True, path="color")

@@ -5,17 +5,16 @@ from typing import Any
 
 import pytest
 
-from engine.match.bucket import Bucket
-from engine.match.key import FAILED, ODD, Key
+from engine.match.keys import FAILED, ODD, Key
+from engine.match.look_up import Bucket, KeyLookUp
 from engine.match.needs import Affixes, Atom, Interval, Parts, Points, Present
-from engine.match.table import Table
 from tests.unit.match.look_ups import found, plain
 
 KEY = Key("k", lambda bindings: None, 0.2, is_nullable=True, path="k")
 
 
-def table(*atoms: Atom) -> Table:
-    result = Table(KEY)
+def table(*atoms: Atom) -> KeyLookUp:
+    result = KeyLookUp(KEY)
     for place, atom in enumerate(atoms):
         result.add(atom, place)
     return result

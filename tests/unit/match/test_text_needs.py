@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from engine.cel.grammar import parse
-from engine.match.keyring import Keyring
+from engine.cel.syntax.parser import parse
+from engine.match.keys import Keyring
+from engine.match.necessary import MAX_AFFIX, text_need
 from engine.match.needs import (
     Affixes,
     Anything,
@@ -13,7 +14,6 @@ from engine.match.needs import (
     Some,
     Test,
 )
-from engine.match.text_needs import MAX_AFFIX, text_need
 from tests.unit.cel.plate_variables import VARIABLES
 
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from engine.cel.grammar import parse
-from engine.cel.lists import bind
-from engine.cel.tree import Comprehension
-from engine.cel.unparse import unparse
+from engine.cel.check.watchlists import bind
+from engine.cel.syntax.parser import parse
+from engine.cel.syntax.tree import Comprehension
+from engine.cel.syntax.unparse import unparse
 from engine.match.unroll import MAX_NODES, can_unroll, expanded, unrolled, written_out
 from tests.unit.cel.plate_lists import lists
 

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import EvaluationError, ExpressionError
-from engine.event import Event
 from engine.match import IndexedMatcher
 from engine.match.index import CROWD
-from engine.match.keyring import Keyring
+from engine.match.keys import Keyring
+from engine.match.look_up import LONG, MAX_PROBES, lists_step
 from engine.match.necessary import needs_of
 from engine.match.needs import Anything, Atom, Every, Listed, Some, atoms_of
-from engine.match.points import LONG, MAX_PROBES, lists_step
 from engine.rules import Rule
-from tests.unit.cel.lowering.lowered import closures, outcome
+from engine.schema.event import Event
+from tests.unit.cel.lower.lowered import closures, outcome
 from tests.unit.cel.plate_lists import compiled, watchlist
 from tests.unit.cel.plate_variables import NOON
 from tests.unit.match.look_ups import found, plain

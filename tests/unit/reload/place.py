@@ -6,7 +6,7 @@ from datetime import UTC
 from pathlib import Path
 
 from engine.reload.last_good import LastGood
-from engine.reload.source import Attempt, RuleSource
+from engine.reload.loader import LoadAttempt, RuleSource
 from tests.support.avro import plate_schema
 
 RULES = """
@@ -53,6 +53,6 @@ class RulesPlace:
         draft.write_text("plate\n" + "".join(f"P{number}\n" for number in range(row_count)))
         draft.rename(self.list)
 
-    def attempt(self) -> Attempt:
+    def attempt(self) -> LoadAttempt:
         """Load what is there."""
         return self.source.attempt(self.source.files.look(), {})

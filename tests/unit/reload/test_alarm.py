@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from engine.reload.alarm import Alarm
-from engine.reload.sighting import WatchedFiles, identities
+from engine.reload.file_state import WatchedFiles, identities
+from engine.reload.notifier import Notifier
 
 pytestmark = pytest.mark.waits
 
@@ -28,7 +28,7 @@ class Sleeper:
         self.files = files
         self.wakes = threading.Semaphore(0)
         self.is_called = False
-        self.alarm = Alarm(lambda: self.is_called, LONGEST_SECONDS)
+        self.alarm = Notifier(lambda: self.is_called, LONGEST_SECONDS)
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
         # The first wait returns at once: the places are new.
@@ -145,7 +145,7 @@ def test_a_call_wakes_at_once(sleeper: Sleeper) -> None:
 
 def test_what_happens_after_a_call_is_still_noticed(folder: Path) -> None:
     is_called = False
-    alarm, places = Alarm(lambda: is_called, LONGEST_SECONDS), WatchedFiles(folder).places()
+    alarm, places = Notifier(lambda: is_called, LONGEST_SECONDS), WatchedFiles(folder).places()
     alarm.wait(places)
     is_called = True
     assert not alarm.wait(places)
@@ -159,7 +159,7 @@ def test_a_change_in_one_of_many_places_wakes_at_once(tmp_path: Path) -> None:
     folders = [tmp_path / f"site{number}" for number in range(300)]
     for folder in folders:
         folder.mkdir()
-    alarm = Alarm(lambda: False, LONGEST_SECONDS)
+    alarm = Notifier(lambda: False, LONGEST_SECONDS)
     places = identities(folders)
     alarm.wait(places)
     (folders[-1] / "a.yaml").write_text("rules: []")
@@ -168,7 +168,7 @@ def test_a_change_in_one_of_many_places_wakes_at_once(tmp_path: Path) -> None:
 
 
 def test_without_news_it_wakes_after_a_while(folder: Path) -> None:
-    alarm = Alarm(lambda: False, 0.2)
+    alarm = Notifier(lambda: False, 0.2)
     places = WatchedFiles(folder).places()
     alarm.wait(places)
     started = time.monotonic()
@@ -195,7 +195,7 @@ def no_file_to_be_had() -> Iterator[Callable[[], None]]:
 def test_where_nothing_can_be_watched_it_wakes_after_a_while_and_says_so_once(
     folder: Path, request: pytest.FixtureRequest
 ) -> None:
-    alarm, places = Alarm(lambda: False, 0.2), WatchedFiles(folder).places()
+    alarm, places = Notifier(lambda: False, 0.2), WatchedFiles(folder).places()
     relent: Callable[[], None] = request.getfixturevalue("no_file_to_be_had")
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):
@@ -207,7 +207,7 @@ def test_where_nothing_can_be_watched_it_wakes_after_a_while_and_says_so_once(
 
 
 def test_a_place_that_has_just_gone_is_no_trouble(tmp_path: Path) -> None:
-    alarm = Alarm(lambda: True, LONGEST_SECONDS)
+    alarm = Notifier(lambda: True, LONGEST_SECONDS)
     with structlog.testing.capture_logs() as logs:
         for _ in range(2):
             alarm.wait({tmp_path / "gone": (1, 1)})

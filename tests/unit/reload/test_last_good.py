@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import LastGoodError
+from engine.reload.file_state import WatchedFiles, digest_of
 from engine.reload.last_good import KeptSet, LastGood
-from engine.reload.sighting import WatchedFiles, digest_of
 from engine.rules.files import absolute
 from tests.support.small_disk import small_disk
 

@@ -6,9 +6,9 @@ import pytest
 import structlog
 
 from engine.errors import RulesError
+from engine.reload.file_state import digest_of
 from engine.reload.last_good import last_good_of
-from engine.reload.opening import Opening, open_rules, rule_source_of
-from engine.reload.sighting import digest_of
+from engine.reload.loader import Opening, open_rules, rule_source_of
 from engine.rules import RuleSet
 from engine.settings import Settings
 from tests.support.avro import PLATE_EVENT

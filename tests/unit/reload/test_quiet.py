@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.reload.quiet import LONGEST_SECONDS, QUIET_SECONDS, STEP_SECONDS, await_quiet
+from engine.reload.file_state import LONGEST_SECONDS, QUIET_SECONDS, STEP_SECONDS, await_quiet
 
 
 class Scene:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.reload.sighting import Sighting, WatchedFiles, digest_of
+from engine.reload.file_state import FileState, WatchedFiles, digest_of
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def names(sighting: Sighting) -> set[str]:
+def names(sighting: FileState) -> set[str]:
     return {path.name for path in sighting.marks}
 
 

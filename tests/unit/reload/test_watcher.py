@@ -13,8 +13,8 @@ import structlog
 
 from channels.webhook import WebhookTarget
 from engine.errors import LastGoodError
+from engine.reload.file_state import digest_of
 from engine.reload.last_good import LastGood
-from engine.reload.sighting import digest_of
 from engine.reload.watcher import REMIND_SECONDS
 from engine.rules import RuleSet
 from tests.unit.reload.place import BROKEN, PLAIN, RULES, UNSET, RulesPlace

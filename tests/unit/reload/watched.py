@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.metrics import Metrics
 from engine.reload.health import RulesHealth
-from engine.reload.opening import open_rules
+from engine.reload.loader import open_rules
 from engine.reload.watcher import RuleWatcher
 from engine.rules import RuleSet
 from tests.support.arrivals import Arrivals

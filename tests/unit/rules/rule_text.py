@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 
 from engine.errors import RulesError
-from engine.event import make_event
 from engine.rules import Rule, RuleSet, load_rules
 from engine.schema import EventSchema
+from engine.schema.event import make_event
 
 ROOT = Path(__file__).parents[3]
 

@@ -6,24 +6,24 @@ from typing import Any
 
 import pytest
 
-from engine.rules import builder
+from engine.rules import document
 from engine.rules.document import parse_document
-from engine.rules.findings import Findings
-from engine.rules.node import Listing, Node, Scalar, Source
+from engine.rules.findings import Faults
+from engine.rules.node import ScalarNode, SequenceNode, Source, YamlNode
 
 
-def _plain(node: Node | None) -> Any:
+def _plain(node: YamlNode | None) -> Any:
     if node is None:
         return None
-    if isinstance(node, Scalar):
+    if isinstance(node, ScalarNode):
         return node.text
-    if isinstance(node, Listing):
+    if isinstance(node, SequenceNode):
         return [_plain(item) for item in node.items]
     return {key: _plain(value) for key, value in node.values.items()}
 
 
 def _parse(text: str) -> tuple[Any, list[str]]:
-    findings = Findings()
+    findings = Faults()
     node = parse_document(Source("f", text), findings)
     return _plain(node), [str(fault) for fault in findings.sorted()]
 
@@ -41,9 +41,9 @@ def test_aliases_stand_for_their_anchors() -> None:
 
 
 def test_a_mapping_stands_where_its_alias_stands() -> None:
-    findings = Findings()
+    findings = Faults()
     root = parse_document(Source("f", "- &x {p: 1}\n- *x\n"), findings)
-    assert isinstance(root, Listing)
+    assert isinstance(root, SequenceNode)
     assert [(item.line, item.column) for item in root.items] == [(1, 3), (2, 3)]
 
 
@@ -115,14 +115,14 @@ def test_a_bomb_of_long_texts_is_a_fault() -> None:
 def test_deep_nesting_is_a_fault(text: str) -> None:
     found, faults = _parse(text)
     assert found is None
-    assert f"nested more than {builder.MAX_DEPTH} deep" in faults[0]
+    assert f"nested more than {document.MAX_DEPTH} deep" in faults[0]
 
 
 def test_too_many_values_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert builder.MAX_NODES == 1_000_000
+    assert document.MAX_NODES == 1_000_000
     # As many take seconds to read.
-    monkeypatch.setattr(builder, "MAX_NODES", 1_000)
-    found, faults = _parse("[" + "a," * (builder.MAX_NODES + 1) + "]")
+    monkeypatch.setattr(document, "MAX_NODES", 1_000)
+    found, faults = _parse("[" + "a," * (document.MAX_NODES + 1) + "]")
     assert found is None
     assert "the file holds more than 1,000 values" in faults[0]
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from engine.errors import Place
 from engine.rules.compiler import Compiler
 from engine.rules.document import parse_document
-from engine.rules.findings import Findings
-from engine.rules.node import Scalar, Source, Table
+from engine.rules.findings import Faults
+from engine.rules.node import MappingNode, ScalarNode, Source
 from tests.unit.rules.rule_text import faults, one, schema
 
 
-def _scalar(text: str) -> Scalar:
-    root = parse_document(Source("f", text), Findings())
-    assert isinstance(root, Table)
+def _scalar(text: str) -> ScalarNode:
+    root = parse_document(Source("f", text), Faults())
+    assert isinstance(root, MappingNode)
     (scalar,) = root.values.values()
-    assert isinstance(scalar, Scalar)
+    assert isinstance(scalar, ScalarNode)
     return scalar
 
 
@@ -42,7 +42,7 @@ def test_all_problems_of_a_template_are_told(tmp_path: Path) -> None:
 
 
 def test_equal_texts_are_compiled_once() -> None:
-    findings = Findings()
+    findings = Faults()
     compiler = Compiler(schema(), findings)
     first = compiler.expression(_scalar("a: latency_ms > 1"))
     assert first is not None
@@ -53,7 +53,7 @@ def test_equal_texts_are_compiled_once() -> None:
 
 
 def test_the_same_mistake_twice_is_told_at_both_places() -> None:
-    findings = Findings()
+    findings = Faults()
     compiler = Compiler(schema(), findings)
     assert compiler.expression(_scalar("a: latency > 1")) is None
     assert compiler.expression(_scalar("\nb: latency > 1")) is None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import Place
-from engine.rules.excerpt import Excerpts
+from engine.rules.report import Excerpts
 
 TEXT = """\
 # before

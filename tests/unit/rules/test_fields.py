@@ -14,13 +14,13 @@ from engine.rules.fields import (
     kind_of,
     number_of,
 )
-from engine.rules.findings import Findings
-from engine.rules.node import Node, Source, Table
+from engine.rules.findings import Faults
+from engine.rules.node import MappingNode, Source, YamlNode
 
 
-def _value(text: str) -> Node:
-    root = parse_document(Source("f", f"key: {text}\n"), Findings())
-    assert isinstance(root, Table)
+def _value(text: str) -> YamlNode:
+    root = parse_document(Source("f", f"key: {text}\n"), Faults())
+    assert isinstance(root, MappingNode)
     return root.values["key"]
 
 
@@ -61,14 +61,14 @@ def test_kinds_have_words(text: str, kind: str) -> None:
 
 @pytest.mark.parametrize("text", ["true", "yes", "On", "FALSE", "no", "off"])
 def test_flags_are_yamls_words(text: str) -> None:
-    findings = Findings()
+    findings = Faults()
     assert as_flag(_value(text), "`key`", findings) is (text in {"true", "yes", "On"})
     assert not findings.has_errors
 
 
 @pytest.mark.parametrize("text", ["'true'", "1", "maybe", "[]", ""])
 def test_anything_else_is_no_flag(text: str) -> None:
-    findings = Findings()
+    findings = Faults()
     assert as_flag(_value(text), "`key`", findings) is None
     assert [str(fault) for fault in findings.sorted()] == [
         f"f:1:{6 if text else 5}: `key` must be true or false, write true or false, without quotes"
@@ -76,7 +76,7 @@ def test_anything_else_is_no_flag(text: str) -> None:
 
 
 def test_wrong_kinds_say_what_was_found() -> None:
-    findings = Findings()
+    findings = Faults()
     assert as_table(_value("[a]"), "`key`", findings) is None
     assert as_listing(_value("a"), "`key`", findings) is None
     assert as_text(_value("{a: b}"), "`key`", findings) is None
@@ -90,9 +90,9 @@ def test_wrong_kinds_say_what_was_found() -> None:
 
 
 def test_an_unknown_key_has_a_suggestion() -> None:
-    findings = Findings()
+    findings = Faults()
     table = _value("{nmae: a, zzz: b}")
-    assert isinstance(table, Table)
+    assert isinstance(table, MappingNode)
     check_keys(table, ("name", "id"), "a thing", findings)
     assert [str(fault) for fault in findings.sorted()] == [
         "f:1:7: unknown key `nmae` in a thing, did you mean `name`?",

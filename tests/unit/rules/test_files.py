@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.rules.files import rule_files
-from engine.rules.findings import Findings
+from engine.rules.findings import Faults
 
 
 def _write(folder: Path, *names: str) -> None:
@@ -19,7 +19,7 @@ def _write(folder: Path, *names: str) -> None:
 
 
 def _names(folder: Path, *paths: Path) -> tuple[list[str], list[str]]:
-    findings = Findings()
+    findings = Faults()
     files = rule_files(paths, findings)
     return (
         [str(file.relative_to(folder)) for file in files],
@@ -73,7 +73,7 @@ def test_the_default_folder_missing_leads_to_a_first_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    findings = Findings()
+    findings = Faults()
     assert rule_files([Path("rules")], findings) == ()
     assert "write a first set with `alert-engine init`" in str(findings.sorted()[0])
 

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from engine.errors import RulesError
-from engine.event import make_event
 from engine.rules import RuleSet, load_rules, load_watchlists
 from engine.rules.list_reader import Known
 from engine.rules.report import as_text
+from engine.schema.event import make_event
 from engine.watchlist import Remembered
 from tests.unit.rules.rule_text import ROOT, faults, load, matches, schema
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.bench.mixed_rules import mixed_rules, rule_file
-from engine.collector import collector_paused
+from engine.bench.rule_sets import mixed_rules, rule_file
 from engine.errors import RulesError, Severity
 from engine.rules import load_rules
 from engine.rules.document import read_document
-from engine.rules.findings import Findings
+from engine.rules.findings import Faults
+from engine.rules.garbage import collector_paused
 from tests.unit.rules.rule_text import ROOT, load, matches, schema
 
 DATA = ROOT / "tests" / "data"
@@ -200,7 +200,7 @@ def test_what_was_read_of_a_file_is_let_go_of_while_its_rules_are_made(tmp_path:
     path = tmp_path / "rules.yaml"
     path.write_text(rule_file(mixed_rules(4_000)), encoding="utf-8")
     tracemalloc.start()
-    nodes = read_document(path, Findings())
+    nodes = read_document(path, Faults())
     size_of_nodes, _ = tracemalloc.get_traced_memory()
     del nodes
     tracemalloc.reset_peak()

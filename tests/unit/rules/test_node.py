@@ -6,12 +6,12 @@ import pytest
 
 from engine.errors import Place
 from engine.rules.document import parse_document
-from engine.rules.findings import Findings
-from engine.rules.node import Listing, Node, Scalar, Source, Table
+from engine.rules.findings import Faults
+from engine.rules.node import MappingNode, ScalarNode, SequenceNode, Source, YamlNode
 
 
-def _parse(text: str) -> Node:
-    node = parse_document(Source("f.yaml", text), Findings())
+def _parse(text: str) -> YamlNode:
+    node = parse_document(Source("f.yaml", text), Faults())
     assert node is not None
     return node
 
@@ -19,27 +19,27 @@ def _parse(text: str) -> Node:
 @pytest.mark.parametrize("text", ["~", "null", "Null", "NULL", ""])
 def test_words_for_null_are_null_without_quotes_only(text: str) -> None:
     plain, quoted = _parse(f"[a, {text}]" if text else "[a,b]\n"), _parse(f'["{text}"]')
-    assert isinstance(plain, Listing)
-    assert isinstance(quoted, Listing)
+    assert isinstance(plain, SequenceNode)
+    assert isinstance(quoted, SequenceNode)
     if text:
-        assert isinstance(plain.items[1], Scalar)
+        assert isinstance(plain.items[1], ScalarNode)
         assert plain.items[1].is_null
-    assert isinstance(quoted.items[0], Scalar)
+    assert isinstance(quoted.items[0], ScalarNode)
     assert not quoted.items[0].is_null
 
 
 def test_a_key_without_a_value_holds_null() -> None:
     node = _parse("a:\nb: 1\n")
-    assert isinstance(node, Table)
+    assert isinstance(node, MappingNode)
     value = node.values["a"]
-    assert isinstance(value, Scalar)
+    assert isinstance(value, ScalarNode)
     assert value.is_null
 
 
 def test_a_tag_makes_a_text_of_null() -> None:
     node = _parse("[!!str null, ! null, !!null null]")
-    assert isinstance(node, Listing)
-    assert [isinstance(item, Scalar) and item.is_null for item in node.items] == [
+    assert isinstance(node, SequenceNode)
+    assert [isinstance(item, ScalarNode) and item.is_null for item in node.items] == [
         False,
         False,
         True,
@@ -48,9 +48,9 @@ def test_a_tag_makes_a_text_of_null() -> None:
 
 def test_places_count_from_one_and_in_characters() -> None:
     node = _parse("é: 1\n🚗🚗: [a, {b: c}]\n")
-    assert isinstance(node, Table)
+    assert isinstance(node, MappingNode)
     listing = node.values["🚗🚗"]
-    assert isinstance(listing, Listing)
+    assert isinstance(listing, SequenceNode)
     assert node.keys["🚗🚗"].place == Place("f.yaml", 2, 1)
     assert listing.place == Place("f.yaml", 2, 5)
     assert listing.items[1].place == Place("f.yaml", 2, 9)
@@ -61,9 +61,9 @@ def test_a_places_index_counts_every_line_break_of_yaml() -> None:
     source = Source("f.yaml", text)
     values = [text.index(digit) for digit in "123456"]
     assert [source.index(line, 4) for line in range(1, 7)] == values
-    nodes = parse_document(source, Findings())
-    assert isinstance(nodes, Table)
-    scalars = [node for node in nodes.values.values() if isinstance(node, Scalar)]
+    nodes = parse_document(source, Faults())
+    assert isinstance(nodes, MappingNode)
+    scalars = [node for node in nodes.values.values() if isinstance(node, ScalarNode)]
     assert [source.index(each.line, each.column) for each in scalars] == values
 
 
@@ -82,7 +82,7 @@ def test_a_places_index_counts_every_line_break_of_yaml() -> None:
 )
 def test_a_number_sign_with_no_blank_behind_cuts_a_text(text: str, is_cut: bool) -> None:
     node = _parse(text)
-    assert isinstance(node, Table)
+    assert isinstance(node, MappingNode)
     value = node.values["a"]
-    assert isinstance(value, Scalar)
+    assert isinstance(value, ScalarNode)
     assert value.is_cut is is_cut

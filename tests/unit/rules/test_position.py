@@ -6,16 +6,15 @@ import pytest
 
 from engine.errors import Place
 from engine.rules.document import parse_document
-from engine.rules.findings import Findings
-from engine.rules.node import Scalar, Source, Table
-from engine.rules.position import line_and_column, source_index
+from engine.rules.findings import Faults
+from engine.rules.node import MappingNode, ScalarNode, Source, line_and_column, source_index
 
 
-def _scalar(text: str) -> Scalar:
-    root = parse_document(Source("f.yaml", text), Findings())
-    assert isinstance(root, Table)
+def _scalar(text: str) -> ScalarNode:
+    root = parse_document(Source("f.yaml", text), Faults())
+    assert isinstance(root, MappingNode)
     scalar = root.values["when"]
-    assert isinstance(scalar, Scalar)
+    assert isinstance(scalar, ScalarNode)
     return scalar
 
 
@@ -60,7 +59,7 @@ def test_the_end_is_after_the_last_visible_character(text: str) -> None:
 
 
 def test_an_offset_that_can_not_be_found_gives_the_start() -> None:
-    scalar = Scalar(Source("f.yaml", "when: other"), "text", True, "", 1, 7)
+    scalar = ScalarNode(Source("f.yaml", "when: other"), "text", True, "", 1, 7)
     assert scalar.place_at(3) == Place("f.yaml", 1, 7)
 
 

@@ -9,21 +9,21 @@ import pytest
 from engine.cel import Operator
 from engine.errors import Severity
 from engine.rules.document import parse_document
-from engine.rules.findings import Findings
-from engine.rules.node import Node, Source
+from engine.rules.findings import Faults
+from engine.rules.node import Source, YamlNode
 from engine.rules.values import INVALID, event_record, event_value, operand, plain_value
 from engine.schema import FieldType, Kind
 from tests.unit.rules.rule_text import schema
 
 
-def _node(text: str) -> Node:
-    node = parse_document(Source("f", text), Findings())
+def _node(text: str) -> YamlNode:
+    node = parse_document(Source("f", text), Faults())
     assert node is not None
     return node
 
 
 def _operand(text: str, operator: Operator, field: str) -> tuple[object, list[str]]:
-    findings = Findings()
+    findings = Faults()
     node = _node(f"[{text}]")
     (item,) = node.items  # type: ignore[union-attr]
     value = operand(item, operator, field, schema().field(field), findings)
@@ -79,7 +79,7 @@ def test_another_value_for_a_numeric_field_is_an_error(text: str) -> None:
 
 
 def test_a_boolean_field_gets_a_boolean() -> None:
-    findings = Findings()
+    findings = Faults()
     kind = FieldType(Kind.BOOL)
     assert operand(_node("yes"), Operator.EQUALS, "flag", kind, findings) is True
     assert operand(_node("7"), Operator.EQUALS, "flag", kind, findings) is INVALID
@@ -107,7 +107,7 @@ def test_an_empty_list_is_left_to_the_operator() -> None:
 
 
 def _event(text: str, kind: FieldType) -> tuple[Any, list[str]]:
-    findings = Findings()
+    findings = Faults()
     (node,) = _node(f"[{text}]").items  # type: ignore[union-attr]
     value = event_value(node, "x", kind, findings)
     return value, [fault.what for fault in findings.sorted()]
@@ -152,7 +152,7 @@ def test_a_value_of_the_wrong_type_says_both(text: str, kind: Kind, what: str) -
 
 
 def test_unknown_fields_of_an_event_have_places_and_suggestions() -> None:
-    findings = Findings()
+    findings = Faults()
     record = FieldType(Kind.RECORD, fields=schema().variables)
     table = _node("plate: {txt: A}\ncamera: B\n")
     event_record(table, "", record, findings)  # type: ignore[arg-type]
@@ -190,7 +190,7 @@ def test_a_channels_definition_keeps_what_a_number_would_lose() -> None:
     ],
 )
 def test_a_value_that_no_event_has_is_warned_of(field: str, text: str, remedy: str) -> None:
-    findings, kind = Findings(), schema().field(field)
+    findings, kind = Faults(), schema().field(field)
     assert kind is not None
     assert event_value(_node(text), field, kind, findings) is not INVALID
     (fault,) = findings.sorted()
@@ -203,7 +203,7 @@ def test_a_value_that_no_event_has_is_warned_of(field: str, text: str, remedy: s
     [("plate.confidence", "1"), ("plate.normalized_text", "''"), ("latency_ms", "0")],
 )
 def test_a_value_that_events_may_have_is_not_warned_of(field: str, text: str) -> None:
-    findings, kind = Findings(), schema().field(field)
+    findings, kind = Faults(), schema().field(field)
     assert kind is not None
     event_value(_node(text), field, kind, findings)
     assert findings.sorted() == ()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cel.instants import format_timestamp
-from engine.cel.values import to_timestamp
+from engine.cel.values.instants import format_timestamp
+from engine.cel.values.values import to_timestamp
 from engine.schema.avro import (
     LOGICAL,
     bounded_timestamp,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from engine.errors import DecodeError
-from engine.schema.danger import danger_of
+from engine.schema.avro import danger_of
 from tests.support.avro import changed, plate_schema
 
 

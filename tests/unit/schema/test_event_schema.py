@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.errors import DecodeError, EventError, SchemaError
 from engine.schema import EventSchema, Kind
-from engine.schema.float32 import shortest
+from engine.schema.avro import shortest
 from tests.support.avro import PLATE_EVENT, body, plate_schema, record_schema
 from tests.support.sightings import sighting
 

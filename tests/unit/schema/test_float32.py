@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.schema.float32 import shortest
+from engine.schema.avro import shortest
 
 MAX = 3.4028234663852886e38
 

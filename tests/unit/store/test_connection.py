@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreError, StoreUnavailableError
-from engine.store.connection import Connection, Durability, identity_of
-from engine.store.location import Location
+from engine.store.connection import Connection, Durability, Location, identity_of
 from tests.unit.store.samples import open_sample
 
 PROBE = "UPDATE meta SET value = value + 1 WHERE name = 'probe'"

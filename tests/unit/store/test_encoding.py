@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from engine.store import KeptDeadLetter
-from engine.store.encoding import alert_parameters, dead_letter_parameters
+from engine.store.model import alert_parameters, dead_letter_parameters
 from tests.unit.store.samples import Samples
 
 FOUR = datetime(2025, 12, 25, 16, 0, 0, 250_000, tzinfo=UTC)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreError
-from engine.store.location import parse_state_url
+from engine.store.connection import parse_state_url
 
 
 def test_three_slashes_are_relative_to_the_working_directory(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from engine.store.connection import Connection, Durability
-from engine.store.side import Connections
+from engine.store.connection import Connection, Connections, Durability
 from engine.store.sqlite import SqliteStore
 from tests.unit.store.samples import Samples
 

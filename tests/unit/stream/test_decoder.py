@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from engine.errors import DecodeError, RegistryUnavailableError
-from engine.event import digest_of
+from engine.schema.event import digest_of
 from engine.stream.decoder import Decoder
 from engine.stream.framing import SCHEMA_HEADER, SchemaName
 from engine.stream.record import Record

@@ -11,11 +11,11 @@ from typing import Final
 
 import pytest
 
+from engine.dead_letters.producer import DeadLetterProducer, DeadLetterRefused
+from engine.demo.publisher import EventPublisher
 from engine.errors import DecodeError, RegistryUnavailableError
 from engine.settings import Secret
-from engine.stream.deadletter import DeadLetterProducer, DeadLetterRefused
 from engine.stream.decoder import Decoder
-from engine.stream.publisher import EventPublisher
 from engine.stream.record import Record
 from engine.stream.registry import (
     ANEW_SECONDS,
@@ -38,7 +38,7 @@ from tests.support.avro import PLATE_EVENT, body, plate_schema
 from tests.support.odd_registry import Oddity, OddRegistry
 from tests.support.sightings import sighting
 from tests.support.stream import stream_settings
-from tests.unit.stream.test_deadletter import letter
+from tests.unit.dead_letters.test_deadletter import letter
 from tests.unit.stream.test_registry import ANSWER_SECONDS, QUICK, SCHEMA, Timer, ask, insist
 
 pytestmark = pytest.mark.waits

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from engine.demo.registry_server import RegistryServer
 from engine.errors import DecodeError, RegistryUnavailableError, SettingsError
 from engine.stream.framing import SchemaName
 from engine.stream.registry import (
@@ -25,7 +26,6 @@ from engine.stream.registry import (
     WriterSchema,
 )
 from engine.stream.registry_call import DEADLINE_SECONDS
-from engine.stream.registry_server import RegistryServer
 from tests.support.odd_registry import Oddity, OddRegistry
 
 pytestmark = pytest.mark.waits

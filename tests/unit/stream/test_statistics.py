@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from engine.stream.statistics import Statistics
+from engine.stream.state import Statistics
 
 UNKNOWN = -1001
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.watchlist.date_format import DateFormat
-from engine.watchlist.date_text import DateOrder
+from engine.watchlist.date_forms import DateFormat, DateOrder
 
 
 @pytest.mark.parametrize(

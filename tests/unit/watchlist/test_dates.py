@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.watchlist.date_format import DateFormat
-from engine.watchlist.date_text import DateOrder
+from engine.watchlist.date_forms import DateFormat, DateOrder
 from engine.watchlist.dates import ALWAYS, NEVER, Calendar, instant_of, moment_of
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.watchlist.lines import Lines
+from engine.watchlist.watchlist import Lines
 from tests.unit.watchlist.list_files import good
 
 

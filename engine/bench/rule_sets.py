@@ -1,0 +1,208 @@
+"""The rule sets of every measurement, made up by chance, the same in every run."""
+
+from __future__ import annotations
+
+import json
+import random
+import string
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from engine.bench.traffic import camera_name, make_camera
+from engine.demo.readings import make_plate
+from engine.errors import BenchError
+
+PROCESS_MB: Final = 100.0
+MB_A_RULE: Final = 0.013
+
+
+class SetKind(StrEnum):
+    """Where a set of rules comes from."""
+
+    MIXED = "mixed"
+    SITE = "site"
+    OWN = "own"
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredSet:
+    """`paths` are rule files or folders; `rules` says about how many rules they hold."""
+
+    kind: SetKind
+    rules: int
+    paths: tuple[Path, ...]
+
+    @property
+    def needed_mb(self) -> float:
+        """About the memory that its process needs, from above."""
+        return PROCESS_MB + MB_A_RULE * self.rules
+
+
+# Memory that every container can write to, also where all its file systems are read-only.
+SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+LIST_FILE: Final = "wanted.csv"
+# A rule file has a greatest size.
+RULES_A_FILE: Final = 10_000
+
+
+@contextmanager
+def written_set(kind: SetKind, rules: int) -> Iterator[MeasuredSet]:
+    """The made-up set of this kind; `rules` says how many, of mixed ones.
+
+    Raises BenchError when the files can't be written.
+    """
+    try:
+        folder = _folder()
+    except OSError as error:
+        raise BenchError(_unwritten(error)) from error
+    with folder as name:
+        try:
+            paths = _write(kind, rules, Path(name))
+        except OSError as error:
+            raise BenchError(_unwritten(error)) from error
+        yield MeasuredSet(kind, rules, paths)
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="alert-engine-bench-")
+    except FileNotFoundError:
+        # None of the usual places for temporary files can be written to.
+        return tempfile.TemporaryDirectory(prefix="alert-engine-bench-", dir=SHARED_MEMORY)
+
+
+def _unwritten(error: OSError) -> str:
+    reason = error.strerror or error
+    return f"the rules to measure can't be written: {reason}; set TMPDIR to a folder with room"
+
+
+def _write(kind: SetKind, rules: int, folder: Path) -> tuple[Path, ...]:
+    if kind is SetKind.SITE:
+        plates = site_plates()
+        (folder / LIST_FILE).write_text("\n".join(["plate", *plates, ""]), encoding="utf-8")
+        texts = [site_file(site_rules(plates), LIST_FILE)]
+    else:
+        made = mixed_rules(rules)
+        firsts = range(0, rules, RULES_A_FILE)
+        texts = [rule_file(made[first : first + RULES_A_FILE]) for first in firsts]
+    paths = []
+    for number, text in enumerate(texts):
+        paths.append(folder / f"rules-{number}.yaml")
+        paths[-1].write_text(text, encoding="utf-8")
+    return tuple(paths)
+
+
+PLATES_A_LIST: Final = 10
+SITE_RULES: Final = 50
+SITE_PLATES: Final = 100_000
+PLATE: Final = "plate.normalized_text"
+# What the conditions look at.
+FIELDS: Final = (PLATE, "plate.confidence", "camera_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One of a rule's conditions, as its file has it."""
+
+    field: str
+    operator: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRule:
+    """A rule as its file has it: all conditions must hold."""
+
+    rule_id: str
+    conditions: tuple[Condition, ...]
+    notify: tuple[str, ...] = ()
+
+
+def mixed_rules(count: int) -> list[PlainRule]:
+    """So many rules; the first ten are one mix, and so on."""
+    chance = random.Random(7)  # noqa: S311 - no secret
+    return [
+        PlainRule(f"rule-{number}", _conditions(number % 10, chance)) for number in range(count)
+    ]
+
+
+def _conditions(kind: int, chance: random.Random) -> tuple[Condition, ...]:
+    letters = "".join(chance.choices(string.ascii_uppercase, k=3))
+    digits = f"{chance.randrange(100):02}"
+    match kind:
+        case 7:
+            return (Condition(PLATE, "regex", f"^{letters[:2]}.*[0-4]{digits}$"),)
+        case 8:
+            return (Condition(PLATE, "contains", f"{letters[:2]}{digits}"),)
+        case 9:
+            return (
+                Condition("plate.confidence", "greater_than", 0.99),
+                Condition("camera_id", "equals", make_camera(chance)),
+            )
+    return (Condition(PLATE, "in_list", [make_plate(chance) for _ in range(PLATES_A_LIST)]),)
+
+
+def site_plates(count: int = SITE_PLATES) -> list[str]:
+    """The plates of a site's one long list."""
+    chance = random.Random(99)  # noqa: S311 - no secret
+    return [make_plate(chance) for _ in range(count)]
+
+
+def site_rules(plates: Sequence[str]) -> list[PlainRule]:
+    """The rules of a site: the first on these plates anywhere, the others each at one camera."""
+    listed = Condition(PLATE, "in_list", plates)
+    at_cameras = [
+        PlainRule(f"rule-{number}", (listed, Condition("camera_id", "equals", camera_name(number))))
+        for number in range(1, SITE_RULES)
+    ]
+    return [PlainRule("rule-0", (listed,)), *at_cameras]
+
+
+def site_file(rules: Iterable[PlainRule], list_file: str) -> str:
+    """The rules of a site as YAML; their plates are in the file of this name."""
+    return f"watchlists: {{wanted: {{file: {list_file}}}}}\nrules:\n" + "".join(
+        _head(rule.rule_id)
+        + _conditions_key(rule.conditions[1:])
+        + '    when: plate.normalized_text in watchlist("wanted")\n'
+        + _tail(rule.rule_id)
+        for rule in rules
+    )
+
+
+def rule_file(rules: Iterable[PlainRule]) -> str:
+    """The rules as YAML, each with its own message; the channels that they name are defined."""
+    rules = list(rules)
+    names = dict.fromkeys(name for rule in rules for name in rule.notify)
+    channels = json.dumps({name: f"https://{name}.example/" for name in names})
+    return f"channels: {channels}\nrules:\n" + "".join(map(_entry, rules))
+
+
+def _entry(rule: PlainRule) -> str:
+    return _head(rule.rule_id) + _conditions_key(rule.conditions) + _tail(rule.rule_id, rule.notify)
+
+
+def _conditions_key(conditions: Sequence[Condition]) -> str:
+    lines = [
+        f"      - {{field: {each.field}, operator: {each.operator}, "
+        f"value: {json.dumps(each.value)}}}\n"
+        for each in conditions
+    ]
+    return "".join(["    conditions:\n", *lines]) if lines else ""
+
+
+def _head(rule_id: str) -> str:
+    return f"  - id: {rule_id}\n    name: Rule {rule_id}\n    priority: high\n"
+
+
+def _tail(rule_id: str, notify: Sequence[str] = ()) -> str:
+    return (
+        f"    notify: {json.dumps(notify)}\n"
+        "    rate_limit: {cooldown_seconds: 300, dedup_key: plate.normalized_text}\n"
+        f"    message_template: '{rule_id}: {{plate.normalized_text}} "
+        "({plate.confidence:.0%}) at {camera_id}, {captured_at}'\n"
+    )

@@ -1,0 +1,333 @@
+"""The check of function calls: which function is meant, and whether it takes these arguments."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from typing import Final
+
+from engine.cel.check import domains
+from engine.cel.check.signatures import fitting, result_of, takes
+from engine.cel.syntax import remedies
+from engine.cel.syntax.remedies import Unoffered, unoffered
+from engine.cel.syntax.tree import Call, Ident, ListNode, Literal, Node
+from engine.cel.syntax.unparse import unparse
+from engine.cel.types.findings import Findings
+from engine.cel.types.functions import ANY, FUNCTIONS, Function, Implementation
+from engine.cel.types.kinds import NUMBERS, TEXT, name_of, with_article
+from engine.cel.types.scope import Broken, Scope, dotted, suggest
+from engine.cel.values.instants import PARTS
+from engine.cel.values.regexes import BadRegexError, compile_search
+from engine.cel.values.text import clauses
+from engine.cel.values.values import FailureKind, Timestamp
+from engine.clock import is_utc
+from engine.errors import EvaluationError, shorten
+from engine.schema import FieldType, Kind
+
+#: The functions that read a value of a text.
+_READERS: Final = frozenset({"timestamp", "duration", "int", "uint", "double", "bool"})
+#: The first parts of functions' names, with the dot behind them.
+_SPACES: Final = frozenset(
+    name[: place + 1] for name in FUNCTIONS for place, sign in enumerate(name) if sign == "."
+)
+#: What is called otherwise elsewhere.
+_ALIASES: Final = {"max": "math.greatest", "min": "math.least"}
+#: What string() makes a text of that is like the value.
+_AS_TEXT: Final = NUMBERS | {Kind.BOOL}
+#: How each macro is written.
+_MACROS: Final = {
+    "has": "has(record.field)",
+    "all": "list.all(item, condition)",
+    "exists": "list.exists(item, condition)",
+    "exists_one": "list.exists_one(item, condition)",
+    "map": "list.map(item, result) or list.map(item, condition, result)",
+    "filter": "list.filter(item, condition)",
+}
+
+
+def find_function(
+    findings: Findings, node: Call, scope: Scope
+) -> tuple[Function | None, tuple[Node, ...]]:
+    """The function that a call means, and all its arguments, the target among them."""
+    space = _name_space(node, scope)
+    args = node.args if node.target is None or space else (node.target, *node.args)
+    function = _look_up(node, scope, space)
+    if function is None:
+        is_value = _is_variable(node.target, scope)
+        elsewhere = None if space else unoffered(node, is_value=is_value)
+        if elsewhere is not None:
+            _refuse(findings, node, elsewhere)
+            return None, elsewhere.args
+        _unknown(findings, node, scope, space)
+        # The arguments of a macro that is written wrongly hold names that mean nothing here.
+        names_an_item = node.function in _MACROS or node.function in remedies.NAMING
+        return None, () if names_an_item and not space else args
+    if len(args) not in function.arities:
+        own = len(args) - len(node.args)
+        counts = " or ".join(str(count - own) for count in function.arities)
+        noun = "argument" if counts == "1" else "arguments"
+        what = f"{function.name}() takes {counts} {noun}, not {len(node.args)}"
+        findings.unresolved(node, FailureKind.NO_OVERLOAD, "arity", what, _purpose(function))
+        return None, args
+    findings.functions[id(node)] = function
+    return function, args
+
+
+def _name_space(node: Call, scope: Scope) -> str:
+    """What stands before the dot, where it is the first part of functions' names."""
+    found = dotted(node.target) if node.target is not None else None
+    if found is None or node.target is None or scope.is_local(node.target):
+        return ""
+    prefix = f"{found[0]}."
+    return prefix if prefix in _SPACES else ""
+
+
+def _is_variable(target: Node | None, scope: Scope) -> bool:
+    if not isinstance(target, Ident):
+        return False
+    name = scope.qualified(target.name, is_absolute=target.is_absolute)
+    return name is not None or scope.is_local(target)
+
+
+def _refuse(findings: Findings, node: Call, found: Unoffered) -> None:
+    if found.is_told:
+        findings.references[id(node)] = Broken(FailureKind.UNKNOWN_NAME, found.what)
+    else:
+        kind = FailureKind.UNKNOWN_NAME
+        findings.unresolved(node, kind, "unknown-function", found.what, found.remedy)
+
+
+def _look_up(node: Call, scope: Scope, space: str) -> Function | None:
+    if space:
+        return FUNCTIONS.get(f"{space}{node.function}")
+    if node.target is not None:
+        function = FUNCTIONS.get(node.function)
+        return function if function is not None and function.is_member else None
+    for name in scope.candidates(node.function, is_absolute=False):
+        function = FUNCTIONS.get(name)
+        if function is not None and function.is_global:
+            return function
+    return None
+
+
+def _unknown(findings: Findings, node: Call, scope: Scope, space: str) -> None:
+    is_member = node.target is not None
+    other = FUNCTIONS.get(node.function)
+    form = _MACROS.get(node.function)
+    path = dotted(node.target) if node.target is not None else None
+    field = f"{path[0]}.{node.function}" if path is not None else node.function
+    what = f"there is no function '{space}{shorten(node.function)}'"
+    if node.function in _ALIASES or f"math.{node.function}" in FUNCTIONS:
+        remedy = f"write {_ALIASES.get(node.function, f'math.{node.function}')}(…)"
+    elif space:
+        members = _members_of(space)
+        remedy = suggest(node.function, members) or f"there are: {', '.join(members)}"
+    elif scope.has_path(field):
+        remedy = f"a field has no brackets: write {field}"
+    elif form is not None:
+        what = f"{node.function}() takes other arguments"
+        remedy = f"write {form}"
+    elif other is not None:
+        what = f"'{node.function}' is called otherwise"
+        remedy = f"write {node.function}(x)" if is_member else f"write x.{node.function}()"
+    else:
+        rows = FUNCTIONS.values()
+        names = [row.name for row in rows if (row.is_member if is_member else row.is_global)]
+        names += [*_MACROS] if is_member else [*_MACROS, "watchlist"]
+        remedy = remedies.of_function(node.function) or suggest(node.function, names)
+    remedy = remedy or remedies.of_any_function()
+    findings.unresolved(node, FailureKind.UNKNOWN_NAME, "unknown-function", what, remedy)
+
+
+def _members_of(space: str) -> list[str]:
+    return [name.removeprefix(space) for name in FUNCTIONS if name.startswith(space)]
+
+
+def function_type(
+    findings: Findings,
+    node: Call,
+    function: Function,
+    args: tuple[Node, ...],
+    kinds: list[FieldType | None],
+    safe: frozenset[str],
+) -> FieldType | None:
+    """The type of a call's result; reports arguments that can't fit or may be null."""
+    takes_any = function.overloads[0].params[0] is ANY
+    if not takes_any:
+        for arg, kind in zip(args, kinds, strict=True):
+            if kind is not None and kind.kind is Kind.NULL:
+                what = f"{function.name}() can't be applied to null"
+                findings.error(arg, "no-overload", what, "remove the call, null has nothing in it")
+                return None
+            findings.warn_of_null(arg, kind, safe, f"{function.name}()")
+    rows = fitting(function, kinds)
+    if not rows:
+        given = ", ".join(name_of(kind) if kind is not None else "…" for kind in kinds)
+        what = f"{function.name}() can't be applied to ({given})"
+        remedy = _converted(function, args, kinds) or f"it takes {takes(function, len(args))}"
+        if function.name in PARTS and kinds[0] is not None and kinds[0].kind is Kind.STRING:
+            remedy = f"write timestamp(x).{function.name}(…), or `time` for the event's instant"
+        findings.error(node, "no-overload", what, remedy)
+        return None
+    if findings.is_strict:
+        _try_constant(findings, function, args)
+        check_choice(findings, function, args, safe)
+        check_format(findings, function, args, safe)
+        if function.name in domains.PARTS and kinds[0] is not None:
+            domains.check_part(findings, node, args, kinds[0])
+        elif function.name == "matches" and kinds[0] is not None:
+            domains.check_pattern(findings, node, args, kinds[0])
+        elif function.name in PARTS and kinds[0] is not None:
+            check_clock(findings, node, args, kinds[0])
+    return result_of(function, rows, kinds)
+
+
+def _converted(function: Function, args: tuple[Node, ...], kinds: list[FieldType | None]) -> str:
+    """How one argument is written so that the call fits."""
+    for place, (arg, kind) in enumerate(zip(args, kinds, strict=True)):
+        if kind is None or kind.kind not in _AS_TEXT:
+            continue
+        if fitting(function, [*kinds[:place], TEXT, *kinds[place + 1 :]]):
+            text = unparse(arg) + ("s" if function.name == "duration" else "")
+            is_literal = isinstance(arg, Literal)
+            return f'write "{text}" in quotes' if is_literal else "convert it: string(x)"
+    return ""
+
+
+def _purpose(function: Function) -> str:
+    return f"it gives {function.doc[0].lower()}{function.doc[1:].rstrip('.')}"
+
+
+def _try_constant(findings: Findings, function: Function, args: tuple[Node, ...]) -> None:
+    """Report a literal pattern, time zone, timestamp, number … that would always fail."""
+    last = args[-1]
+    if not isinstance(last, Literal) or type(last.value) is not str:
+        return
+    try:
+        if function.name == "matches":
+            compile_search(last.value)
+        elif len(args) == 1 and function.name in _READERS:
+            _overload(function, (str,))(last.value)
+        elif len(args) == 2 and function.name.startswith("get"):
+            _overload(function, (Timestamp, str))(Timestamp(0), last.value)
+    except BadRegexError as error:
+        findings.error(last, "bad-constant", str(error), remedies.of_regex(str(error)))
+    except EvaluationError as error:
+        remedy = remedies.of_constant(function.name, last.value)
+        findings.error(last, "bad-constant", str(error), remedy)
+
+
+def _overload(function: Function, params: tuple[type, ...]) -> Implementation:
+    return next(row.implementation for row in function.overloads if row.params == params)
+
+
+CHOICES: Final = frozenset({"math.greatest", "math.least"})
+
+
+def check_choice(
+    findings: Findings, function: Function, args: tuple[Node, ...], safe: frozenset[str]
+) -> None:
+    """Report items that are no numbers or may be null, and a list without any."""
+    over = args[0]
+    if function.name not in CHOICES or not isinstance(over, ListNode):
+        return
+    name = f"{function.name}()"
+    if not over.items:
+        findings.error(over, "no-overload", f"{name} of an empty list", "write numbers into it")
+    for item in over.items:
+        kind = findings.type_of(item)
+        if kind is not None and kind.kind not in NUMBERS:
+            what = "null" if kind.kind is Kind.NULL else with_article(kind)
+            message = f"{name} takes numbers, and this is {what}"
+            findings.error(item, "no-overload", message, "write a number, double(x) for instance")
+        else:
+            findings.warn_of_null(item, kind, safe, name)
+
+
+#: Parts that are the same on every clock that is off by whole hours, and on every clock at all.
+_MINUTE: Final = "getMinutes"
+_SAME_EVERYWHERE: Final = frozenset({"getSeconds", "getMilliseconds"})
+_HOUR: Final = timedelta(hours=1)
+_NONE: Final = timedelta()
+_SEASONS: Final = (datetime(2025, 1, 1), datetime(2025, 7, 1))
+
+
+def check_clock(findings: Findings, node: Call, args: tuple[Node, ...], kind: FieldType) -> None:
+    """Warn of a part of a moment that is read in UTC, where the site's zone has another.
+
+    `args` are the call's arguments, the moment first; `kind` is the first one's type: the parts
+    of a duration have no zone.
+    """
+    if len(args) > 1 or kind.kind is not Kind.TIMESTAMP:
+        return
+    zone = findings.zone
+    if not _may_differ(node.function, zone):
+        return
+    what = f"{node.function}() without a zone is read in UTC, not in EVENT_TIMEZONE"
+    meant = replace(node, args=(Literal(node.offset, str(zone)),))
+    findings.warning(node, "utc-clock", what, f"write {unparse(meant)}")
+
+
+@lru_cache(maxsize=64)
+def _may_differ(part: str, zone: tzinfo) -> bool:
+    """Whether the part of a moment may be another in `zone` than in UTC."""
+    if part in _SAME_EVERYWHERE or zone is UTC or is_utc(zone):
+        return False
+    if part == _MINUTE:
+        return any((zone.utcoffset(day) or _NONE) % _HOUR for day in _SEASONS)
+    return True
+
+
+_WHOLE: Final = frozenset({Kind.INT, Kind.UINT})
+#: What the clauses take; `%s` takes anything.
+_TAKES: Final = {
+    **dict.fromkeys("dfe", NUMBERS),
+    **dict.fromkeys("xX", _WHOLE | {Kind.STRING, Kind.BYTES}),
+    "b": _WHOLE | {Kind.BOOL},
+    "o": _WHOLE,
+}
+_WORDS: Final = {
+    **dict.fromkeys("dfe", "a number"),
+    **dict.fromkeys("xX", "a whole number, a text or bytes"),
+    "b": "a whole number or a bool",
+    "o": "a whole number",
+}
+_CLAUSES: Final = "write %s, %d, %f, %e, %b, %o, %x or %X, and %% for a percent sign"
+
+
+def check_format(
+    findings: Findings, function: Function, args: tuple[Node, ...], safe: frozenset[str]
+) -> None:
+    """Report clauses that there are not, values that don't fit theirs, and too few or too many."""
+    template, values = args[0], args[-1]
+    if function.name != "format" or not isinstance(template, Literal):
+        return
+    try:
+        verbs = clauses(template.value)
+    except EvaluationError as error:
+        findings.error(template, "bad-constant", str(error), _CLAUSES)
+        return
+    if not isinstance(values, ListNode):
+        return
+    if len(values.items) < len(verbs):
+        what = f"the text has {len(verbs)} clauses, but the list {len(values.items)} values"
+        findings.error(values, "bad-constant", what, "give each clause a value")
+    for item in values.items[len(verbs) :]:
+        what = "no clause of the text shows this value"
+        findings.warning(item, "unused-value", what, "remove it, or write another %s")
+    for verb, item in zip(verbs, values.items, strict=False):
+        _check_value(findings, verb, item, safe)
+
+
+def _check_value(findings: Findings, verb: str, item: Node, safe: frozenset[str]) -> None:
+    taken = _TAKES.get(verb)
+    kind = findings.type_of(item)
+    if taken is None or kind is None:
+        return
+    if kind.kind in taken:
+        findings.warn_of_null(item, kind, safe, f"'%{verb}'")
+        return
+    what = "null" if kind.kind is Kind.NULL else with_article(kind)
+    message = f"%{verb} takes {_WORDS[verb]}, and this is {what}"
+    findings.error(item, "no-overload", message, "write %s, which shows any value")

@@ -1,0 +1,286 @@
+"""The check of a tree against the variables: names, fields, functions, constants, null guards.
+
+Everything wrong is reported at once. Types are those that the schema and the functions' signatures
+give; where they give none, the part is dynamic.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.cel.check import guards
+from engine.cel.check.calls import find_function, function_type
+from engine.cel.check.containers import (
+    field_type,
+    item_type,
+    literal_list_type,
+    literal_map_type,
+    remedy_of_field,
+)
+from engine.cel.check.operators import (
+    arithmetic_type,
+    conversion,
+    is_division_by_zero,
+    operator_type,
+    want_bool,
+)
+from engine.cel.check.watchlists import check_rows, warn_of_missing
+from engine.cel.syntax import remedies, tree
+from engine.cel.syntax.tree import (
+    Bound,
+    Call,
+    Comprehension,
+    Ident,
+    ListNode,
+    Literal,
+    Macro,
+    MapNode,
+    Node,
+    Select,
+)
+from engine.cel.types.findings import Findings, stands_as_value
+from engine.cel.types.findings import name_of as part_name
+from engine.cel.types.kinds import (
+    BOOL,
+    KINDS,
+    SCALARS,
+    can_join,
+    join,
+    list_of,
+    name_of,
+    not_null,
+    with_article,
+)
+from engine.cel.types.scope import GUESSED, LISTED, Local, Scope, Variable, dotted
+from engine.cel.types.watchlists import list_type
+from engine.cel.values.values import FailureKind
+from engine.errors import shorten
+from engine.schema import FieldType, Kind
+from engine.watchlist import Watchlist
+
+_LEAVES: Final = frozenset({Literal, ListNode, MapNode})
+_LOGICAL: Final = frozenset({tree.AND, tree.OR, tree.NOT})
+_BOUND: Final = FieldType(Kind.LIST)
+_TYPE: Final = SCALARS[Kind.TYPE]
+
+
+def check(root: Node, scope: Scope) -> Findings:
+    """Check a tree; errors and warnings are among the findings, sorted by place."""
+    findings = Findings(root, scope.is_strict, scope.zone)
+    _Checker(findings).visit(root, scope, frozenset())
+    findings.problems.sort(key=lambda problem: problem.offset)
+    return findings
+
+
+class _Checker:
+    """Walks the tree; `safe` are the names known not to be null where it stands."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings: Final = findings
+        #: What stood before the last dot.
+        self._record: Node | None = None
+
+    def visit(self, node: Node, scope: Scope, safe: frozenset[str]) -> FieldType | None:
+        """Check a node and what is below; its type, without null where a guard forbids that."""
+        kind = self._kind(node, scope, safe)
+        if kind is None:
+            return None
+        self._findings.types[id(node)] = kind
+        if kind.nullable and safe and self._is_safe(node, safe):
+            return not_null(kind)
+        return kind
+
+    def _is_safe(self, node: Node, safe: frozenset[str]) -> bool:
+        """Whether a guard says that the node is not null, or the record whose field it is."""
+        if part_name(node) in safe:
+            return True
+        if not isinstance(node, Select):
+            return False
+        record = self._findings.type_of(node.operand)
+        if record is None or record.kind is not Kind.RECORD or not record.nullable:
+            return False
+        field = record.fields.get(node.field)
+        is_there = field is not None and not field.nullable
+        return is_there and self._is_safe(node.operand, safe)
+
+    def _kind(self, node: Node, scope: Scope, safe: frozenset[str]) -> FieldType | None:
+        match node:
+            case Literal():
+                return SCALARS[KINDS[type(node.value)]]
+            case Bound():
+                if isinstance(node.value, Watchlist):
+                    return list_type(node.value)
+                return _BOUND if isinstance(node.value, tuple) else None
+            case Ident() | Select():
+                return self._name(node, scope, safe)
+            case Call():
+                return self._call(node, scope, safe)
+            case ListNode():
+                return self._list(node, scope, safe)
+            case MapNode():
+                return self._map(node, scope, safe)
+            case Comprehension():
+                return self._macro(node, scope, safe)
+
+    def _list(self, node: ListNode, scope: Scope, safe: frozenset[str]) -> FieldType:
+        return literal_list_type([self.visit(item, scope, safe) for item in node.items])
+
+    def _map(self, node: MapNode, scope: Scope, safe: frozenset[str]) -> FieldType:
+        self._findings.has_constants = True
+        kinds = [
+            (self.visit(key, scope, safe), self.visit(value, scope, safe))
+            for key, value in node.entries
+        ]
+        keys = [key for key, _ in kinds]
+        return literal_map_type(self._findings, node, keys, [value for _, value in kinds])
+
+    def _name(self, node: Ident | Select, scope: Scope, safe: frozenset[str]) -> FieldType | None:
+        path = dotted(node)
+        is_local = scope.is_local(node)
+        if path is not None and not is_local:
+            text, first = path
+            name = scope.qualified(text, is_absolute=first.is_absolute)
+            if name is not None:
+                self._findings.references[id(node)] = Variable(name)
+                self._findings.paths[id(node)] = name
+                return scope.variables[name]
+            constant = scope.type_constant(text)
+            if constant is not None:
+                self._findings.references[id(node)] = constant
+                return _TYPE
+        if isinstance(node, Select):
+            return self._select(node, scope, safe)
+        if is_local:
+            slot, kind = scope.locals[node.name]
+            self._findings.references[id(node)] = Local(slot)
+            return kind
+        what = f"'{shorten(node.name)}' is not known here"
+        remedy = "" if self._findings.is_full else self._remedy(node, scope)
+        self._findings.unresolved(node, FailureKind.UNKNOWN_NAME, "unknown-name", what, remedy)
+        return None
+
+    def _remedy(self, node: Ident | Select, scope: Scope) -> str:
+        """What may have been meant by an unknown name; a text, perhaps, that has no quotes."""
+        assert isinstance(node, Ident)
+        found = remedies.of_name(node.name) or scope.suggestion(node.name)
+        # A name that is only a little like another may as well be a text without its quotes.
+        is_near = not found.startswith(GUESSED) or scope.is_near(node.name)
+        is_told = found and not found.startswith(LISTED) and is_near
+        if not is_told and node is not self._record and stands_as_value(self._findings.root, node):
+            return remedies.of_text(shorten(node.name))
+        return found or remedies.NAMES
+
+    def _select(self, node: Select, scope: Scope, safe: frozenset[str]) -> FieldType | None:
+        self._record = node.operand
+        guarded = self.visit(node.operand, scope, safe)
+        # Not as the guards have it: on the wrong side of one a null may be read all the same.
+        operand = self._findings.type_of(node.operand)
+        kind: FieldType | None = None
+        if operand is not None and operand.kind is Kind.RECORD:
+            kind = field_type(self._findings, node, operand)
+        elif operand is not None and operand.kind is Kind.MAP:
+            self._findings.warn_of_null(node.operand, guarded, safe, f"'.{shorten(node.field)}'")
+            kind = operand.element
+        elif operand is not None:
+            what = f"{with_article(operand)} has no field '{shorten(node.field)}'"
+            self._findings.error(node, "no-fields", what, remedy_of_field(node, operand))
+        return BOOL if node.is_test else kind
+
+    def _macro(self, node: Comprehension, scope: Scope, safe: frozenset[str]) -> FieldType | None:
+        if node.macro is Macro.BIND:
+            return self._bind(node, scope, safe)
+        over = self.visit(node.range, scope, safe)
+        item = item_type(self._findings, node, over, safe)
+        self._findings.slots += 1
+        slot = self._findings.slots
+        self._findings.references[id(node)] = Local(slot)
+        inner = scope.with_local(node.variable, slot, item)
+        hidden = guards.inside(safe, node.variable)
+        result: FieldType | None = None
+        if node.condition is not None:
+            condition = self.visit(node.condition, inner, hidden)
+            what = f"the condition of {node.macro}()"
+            want_bool(self._findings, node.condition, condition, hidden, what)
+            known = guards.when_true(node.condition)
+            hidden |= known
+            if item is not None and node.variable in known:
+                item = not_null(item)
+        if node.result is not None:
+            result = self.visit(node.result, inner, hidden)
+        if node.macro is Macro.MAP:
+            return list_of(result)
+        return list_of(item) if node.macro is Macro.FILTER else BOOL
+
+    def _bind(self, node: Comprehension, scope: Scope, safe: frozenset[str]) -> FieldType | None:
+        assert node.result is not None
+        self.visit(node.range, scope, safe)
+        self._findings.slots += 1
+        slot = self._findings.slots
+        self._findings.references[id(node)] = Local(slot)
+        # As for the fields of a record: the guards are told inside, the type knows of none.
+        kind = self._findings.type_of(node.range)
+        inner = scope.with_local(node.variable, slot, kind)
+        known = guards.renamed(safe, part_name(node.range), node.variable)
+        return self.visit(node.result, inner, known)
+
+    def _call(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType | None:
+        if node.target is None and node.function in tree.OPERATORS:
+            if node.function in _LOGICAL:
+                return self._logical(node, scope, safe)
+            if node.function == tree.TERNARY:
+                return self._ternary(node, scope, safe)
+            if node.function in tree.ARITHMETIC:
+                return self._arithmetic(node, scope, safe)
+            kinds = [self.visit(arg, scope, safe) for arg in node.args]
+            self._note(node.args)
+            warn_of_missing(self._findings, node, part_name(node), safe)
+            return operator_type(self._findings, node, kinds, safe)
+        if node.function == tree.ROWS:
+            return check_rows(self._findings, node, self.visit(node.args[1], scope, safe))
+        function, args = find_function(self._findings, node, scope)
+        kinds = [self.visit(arg, scope, safe) for arg in args]
+        self._note(args)
+        if function is None:
+            return None
+        return function_type(self._findings, node, function, args, kinds, safe)
+
+    def _note(self, parts: tuple[Node, ...]) -> None:
+        """Take note of an operation on constants only, which may fail whatever the event is."""
+        if not self._findings.has_constants:
+            self._findings.has_constants = all(type(part) in _LEAVES for part in parts)
+
+    def _logical(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType:
+        self._findings.has_logic |= node.function != tree.NOT
+        if node.function == tree.AND:
+            safe = safe.union(*map(guards.when_true, node.args))
+        elif node.function == tree.OR:
+            safe = safe.union(*map(guards.when_false, node.args))
+        for arg in node.args:
+            kind = self.visit(arg, scope, safe)
+            what = f"an operand of '{node.function.strip('_')}'"
+            want_bool(self._findings, arg, kind, safe, what)
+        return BOOL
+
+    def _ternary(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType | None:
+        condition, first, second = node.args
+        kind = self.visit(condition, scope, safe)
+        want_bool(self._findings, condition, kind, safe, "the condition of '?'")
+        one = self.visit(first, scope, safe | guards.when_true(condition))
+        two = self.visit(second, scope, safe | guards.when_false(condition))
+        if one is not None and two is not None and not can_join(one, two):
+            what = f"the sides of '?' have two types, {name_of(one)} and {name_of(two)}"
+            remedy = conversion((first, second), (one, two), tree.TERNARY)
+            self._findings.error(node, "no-overload", what, remedy)
+        return join(one, two)
+
+    def _arithmetic(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType | None:
+        first, calls = tree.arithmetic_chain(node)
+        kind = self.visit(first, scope, safe)
+        self._note((first, calls[0].args[1]))
+        for step in calls:
+            right = self.visit(step.args[1], scope, safe)
+            self._findings.has_constants |= is_division_by_zero(step)
+            kind = arithmetic_type(self._findings, step, kind, right, safe)
+            if kind is not None:
+                self._findings.types[id(step)] = kind
+        return kind

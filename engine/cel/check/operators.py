@@ -1,0 +1,443 @@
+"""The check of operators: which operands they take, what they give, and what to write instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from engine.cel.check import domains
+from engine.cel.syntax import tree
+from engine.cel.syntax.tree import Call, ListNode, Literal, Node, constant_of
+from engine.cel.syntax.unparse import unparse
+from engine.cel.types.findings import Findings, title
+from engine.cel.types.findings import name_of as part_name
+from engine.cel.types.kinds import (
+    BOOL,
+    CONTAINERS,
+    KEYS,
+    KINDS,
+    NUMBERS,
+    SCALARS,
+    can_be_equal,
+    can_order,
+    join,
+    list_of,
+    name_of,
+    not_null,
+    results_of,
+    with_article,
+)
+from engine.cel.values.conversions import is_number
+from engine.cel.values.values import UInt
+from engine.schema import FieldType, Kind
+
+_DIVISIONS: Final = frozenset({"_/_", "_%_"})
+_NAME: Final = re.compile(r"[a-z_]+(?:\.[a-z_]+)+|camera_id|track_id|latency_ms")
+_VARIABLE: Final = re.compile(r"\$\{\w+\}")
+_DENIED: Final = "an operand of '!'"
+_Kinds = list[FieldType | None]
+
+
+def want_bool(
+    findings: Findings, node: Node, kind: FieldType | None, safe: frozenset[str], what: str
+) -> None:
+    """An error when the node can't be true or false, a warning when it may be null."""
+    if kind is None:
+        return
+    if kind.kind is not Kind.BOOL:
+        message = f"{what} must be true or false, not {with_article(kind)}"
+        remedy = to_condition(kind)
+        if what == _DENIED and not kind.nullable:
+            remedy = "put brackets around what is denied: !(…), or write !="
+        findings.error(node, "not-bool", message, remedy)
+        return
+    if kind.nullable and part_name(node) not in safe:
+        message = f"{title(node)} may be null, which is neither true nor false"
+        remedy = f"write {part_name(node) or '(…)'} == true"
+        findings.warning(node, "may-be-null", message, remedy)
+
+
+def arithmetic_type(
+    findings: Findings,
+    step: Call,
+    left: FieldType | None,
+    right: FieldType | None,
+    safe: frozenset[str],
+) -> FieldType | None:
+    """The type of one `+ - * / %`, its operands' types given."""
+    sign = step.function.strip("_")
+    if _has_null(findings, step, [left, right], safe):
+        return None
+    results = results_of(step.function, left, right)
+    if not results:
+        what = f"'{sign}' can't be applied to {_pair(left, right)}"
+        findings.error(
+            step, "no-overload", what, conversion(step.args, [left, right], step.function)
+        )
+        return None
+    if len(results) > 1:
+        return None
+    (kind,) = results
+    if kind is not Kind.LIST:
+        return SCALARS[kind]
+    if left is None or right is None:
+        return list_of(None)
+    joined = join(not_null(left), not_null(right))
+    return joined if joined is not None else list_of(None)
+
+
+def operator_type(
+    findings: Findings, node: Call, kinds: _Kinds, safe: frozenset[str]
+) -> FieldType | None:
+    """The type of a comparison, `in`, an index or a negation, its operands' types given."""
+    match node.function:
+        case tree.EQUALS | tree.NOT_EQUALS:
+            _check_equality(findings, node, kinds)
+        case tree.INDEX:
+            findings.warn_of_null(node.args[0], kinds[0], safe, "'[ ]'")
+            return _element_type(findings, node, kinds)
+        case tree.NEGATE:
+            findings.warn_of_null(node.args[0], kinds[0], safe, "'-'")
+            return _negated_type(findings, node, kinds[0])
+        case tree.IN:
+            findings.warn_of_null(node.args[1], kinds[1], safe, "looking into it by 'in'")
+            _check_membership(findings, node, kinds)
+        case _:
+            _check_ordering(findings, node, kinds, safe)
+    return BOOL
+
+
+def _element_type(findings: Findings, node: Call, kinds: _Kinds) -> FieldType | None:
+    over, index = kinds
+    if over is None:
+        return None
+    if over.kind not in CONTAINERS:
+        what = f"'[ ]' takes an element of a list or a map, not of {with_article(over)}"
+        is_record = over.kind is Kind.RECORD
+        remedy = "write record.field" if is_record else "text.charAt(0) is a character"
+        findings.error(node, "no-overload", what, remedy)
+        return None
+    if index is None:
+        return over.element
+    if over.kind is Kind.LIST and index.kind not in NUMBERS:
+        what = f"the index of a list is a whole number, not {with_article(index)}"
+        findings.error(node, "no-overload", what, "count from 0")
+    elif over.kind is Kind.MAP and not _may_be_key(index, over.key):
+        keys = over.key.kind if over.key is not None else "text or number"
+        what = f"the keys of this map are of type {keys}, not {name_of(index)}"
+        findings.error(node, "no-overload", what, "write a key as the map has them")
+    return over.element
+
+
+def _may_be_key(index: FieldType, key: FieldType | None) -> bool:
+    if key is not None and key.kind not in KEYS:
+        return True  # That is told where the map is written.
+    is_key = index.kind in KEYS or index.kind is Kind.DOUBLE
+    return is_key and (key is None or can_be_equal(index, key))
+
+
+def _negated_type(findings: Findings, node: Call, kind: FieldType | None) -> FieldType | None:
+    if kind is None:
+        return None
+    if kind.kind in (Kind.INT, Kind.DOUBLE):
+        return SCALARS[kind.kind]
+    remedies = {Kind.UINT: "convert it: int(x)", Kind.BOOL: "write !x"}
+    what = f"'-' can't be applied to {kind.kind}"
+    remedy = remedies.get(kind.kind, "it takes an int or a double")
+    findings.error(node, "no-overload", what, remedy)
+    return None
+
+
+def _check_membership(findings: Findings, node: Call, kinds: _Kinds) -> None:
+    item, over = kinds
+    if over is None:
+        return
+    if over.kind not in CONTAINERS:
+        what = f"'in' looks into a list or a map, not {with_article(over)}"
+        remedy = "write x in [a, b]"
+        if over.kind is Kind.STRING:
+            is_literal = isinstance(node.args[1], Literal)
+            listed = f"write in [{unparse(node.args[1])}]"
+            remedy = listed if is_literal else "write text.contains(part)"
+        findings.error(node, "no-overload", what, remedy)
+        return
+    element = over.element if over.kind is Kind.LIST else over.key
+    if item is not None and element is not None and not can_be_equal(item, element):
+        where = f"a list of {name_of(element)}"
+        if over.kind is Kind.MAP:
+            where = f"the keys of a map from {name_of(element)}"
+        what = f"{with_article(item)} is never in {where}"
+        findings.warning(node, "never-equal", what, conversion(node.args, [item, element]))
+        return
+    if isinstance(node.args[1], ListNode) and not node.args[1].items:
+        findings.warning(node, "never-true", "nothing is in an empty list", "write values into it")
+    _check_mixed(findings, node, item)
+    domains.check_membership(findings, node, item)
+
+
+def _check_mixed(findings: Findings, node: Call, item: FieldType | None) -> None:
+    """Warn of those values of a list of several types that no value of the item's type is."""
+    values = constant_of(node.args[1]) if isinstance(node.args[1], ListNode) else None
+    if item is None or type(values) is not list:
+        return
+    kinds = {type(value) for value in values}
+    if len(kinds) < 2:
+        return
+    scalars = [value for value in values if value is not None and type(value) not in (list, dict)]
+    odd = [value for value in scalars if not can_be_equal(item, SCALARS[KINDS[type(value)]])]
+    if odd:
+        what = f"{title(node.args[0])} is {with_article(item)}, never {domains.shown_values(odd)}"
+        literals = [Literal(node.offset, value) for value in odd]
+        kind = SCALARS[KINDS[type(odd[0])]]
+        remedy = conversion([node.args[0], literals[0]], [item, kind], tree.EQUALS)
+        findings.warning(node, "never-equal", what, remedy)
+
+
+def _has_null(findings: Findings, node: Call, kinds: _Kinds, safe: frozenset[str]) -> bool:
+    """Whether an operand is null, which is told; one that may be null is warned of."""
+    sign = node.function.strip("_")
+    is_null = False
+    for arg, kind in zip(node.args, kinds, strict=True):
+        if kind is not None and kind.kind is Kind.NULL:
+            is_null = True
+            remedy = "null can only be compared by == and !="
+            findings.error(arg, "no-overload", f"'{sign}' can't be applied to null", remedy)
+        else:
+            findings.warn_of_null(arg, kind, safe, f"'{sign}'")
+    return is_null
+
+
+def _check_equality(findings: Findings, node: Call, kinds: _Kinds) -> None:
+    # As they are without guards: a guard that compares with null is no slip.
+    left, right = (findings.type_of(arg) for arg in node.args)
+    if left is None or right is None:
+        return
+    if can_be_equal(left, right):
+        _check_constants(findings, node)
+        _check_variable(findings, node)
+        _check_fraction(findings, node, (left, right))
+        _check_elements(findings, node, (left, right))
+        domains.check_equality(findings, node, kinds)
+        return
+    if Kind.NULL in (left.kind, right.kind):
+        _check_null(findings, node, kinds)
+        return
+    what = f"{left.kind} and {right.kind} are never equal"
+    findings.warning(node, "never-equal", what, conversion(node.args, kinds, node.function))
+
+
+def _check_constants(findings: Findings, node: Call) -> None:
+    """Warn of two constants that are compared: a name in quotes, most likely."""
+    if not all(isinstance(arg, Literal) for arg in node.args):
+        return
+    texts = [arg.value for arg in node.args if isinstance(arg, Literal)]
+    names = [text for text in texts if type(text) is str and _NAME.fullmatch(text)]
+    remedy = f"a field's name has no quotes: {names[0]}" if names else "write true or false"
+    what = "two constants are compared, whatever the event is"
+    findings.warning(node, "constant", what, remedy)
+
+
+def _check_variable(findings: Findings, node: Call) -> None:
+    """Warn of `${VAR}` in a text, which stands for itself in an expression.
+
+    Those of the six operators, whose trees have no places, are told where they are read.
+    """
+    if not node.offset:
+        return
+    for arg in node.args:
+        if isinstance(arg, Literal) and type(arg.value) is str and _VARIABLE.search(arg.value):
+            what = f"{title(arg)} is compared as it stands"
+            remedy = "variables of the environment are for channels only: write the value itself"
+            findings.warning(arg, "odd-value", what, remedy)
+
+
+def _check_fraction(findings: Findings, node: Call, kinds: Sequence[FieldType]) -> None:
+    """Warn of a whole number that is compared with a fraction."""
+    for here, other in ((0, 1), (1, 0)):
+        value = constant_of(node.args[other])
+        is_whole = kinds[here].kind in (Kind.INT, Kind.UINT)
+        if is_whole and type(value) is float and not value.is_integer():
+            what = f"{title(node.args[here])} is a whole number, never {value}"
+            findings.warning(node, "never-equal", what, "compare by < or >, or with a whole number")
+
+
+def _check_elements(findings: Findings, node: Call, kinds: Sequence[FieldType]) -> None:
+    """Warn of a list that is written out and of another whose elements are never those."""
+    one, two = (kind.element for kind in kinds)
+    if one is None or two is None or can_be_equal(one, two):
+        return
+    if any(isinstance(arg, ListNode) and arg.items for arg in node.args):
+        what = f"{name_of(kinds[0])} and {name_of(kinds[1])} are never equal"
+        findings.warning(node, "never-equal", what, conversion((), (one, two), node.function))
+
+
+def _check_null(findings: Findings, node: Call, kinds: _Kinds) -> None:
+    """Warn of `== null` where there is no null; `!= null` there is a guard too many, no slip."""
+    if node.function == tree.NOT_EQUALS:
+        return
+    place = 0 if kinds[1] is not None and kinds[1].kind is Kind.NULL else 1
+    what = f"{title(node.args[place])} is never null"
+    known = kinds[place]
+    is_text = known is not None and known.kind is Kind.STRING
+    remedy = 'an empty text is == ""' if is_text else "remove the comparison"
+    findings.warning(node, "never-equal", what, remedy)
+
+
+def _check_ordering(findings: Findings, node: Call, kinds: _Kinds, safe: frozenset[str]) -> None:
+    if _has_null(findings, node, kinds, safe):
+        return
+    left, right = kinds
+    if not can_order(left, right):
+        sign = node.function.strip("_")
+        first, second = (name_of(kind) for kind in kinds)
+        if left is None or right is None or left.kind is right.kind:
+            what = f"'{sign}' can't compare {first} with {second}"
+            findings.error(node, "no-overload", what, "only == and != compare such values")
+            return
+        what = f"'{sign}' can't compare {left.kind} with {right.kind}"
+        remedy = chained(node) or conversion(node.args, kinds, node.function)
+        findings.error(node, "no-overload", what, remedy)
+        return
+    domains.check_ordering(findings, node, kinds)
+
+
+def _pair(left: FieldType | None, right: FieldType | None) -> str:
+    names = ("dyn" if kind is None else str(kind.kind) for kind in (left, right))
+    return " and ".join(names)
+
+
+def is_division_by_zero(node: Call) -> bool:
+    """Whether something is divided by a whole zero that is written out."""
+    divisor = node.args[1]
+    return (
+        node.function in _DIVISIONS
+        and isinstance(divisor, Literal)
+        and type(divisor.value) in (int, UInt)
+        and divisor.value == 0
+    )
+
+
+#: Longest expression that a remedy writes out.
+_MAX_TEXT: Final = 80
+_SHOWN_FIELDS: Final = 5
+_ALIKE: Final = "compare what is of one type"
+_CONVERT: Final = "convert one of them, double(x) for instance"
+
+
+def to_condition(kind: FieldType) -> str:
+    """How a value of this type becomes true or false."""
+    if kind.kind is Kind.NULL:
+        return "write false, or compare a field with null"
+    if kind.nullable:
+        return "compare it with something, x != null for instance"
+    return f"compare it with something, {_COMPARISONS.get(kind.kind, 'x == y')} for instance"
+
+
+_COMPARISONS: Final = {
+    Kind.STRING: 'x == "…"',
+    Kind.LIST: "x.size() > 0",
+    Kind.MAP: "x.size() > 0",
+    Kind.RECORD: 'one of its fields, x.field == "…"',
+    Kind.INT: "x > 0",
+    Kind.UINT: "x > 0u",
+    Kind.DOUBLE: "x > 0.5",
+    Kind.DURATION: 'x > duration("90s")',
+    Kind.TIMESTAMP: 'x > timestamp("…")',
+    Kind.TYPE: "x == string",
+}
+
+
+def chained(node: Call) -> str:
+    """What to write for `a < b < c`, which compares true or false with `c`."""
+    left, right = node.args
+    if not isinstance(left, Call) or left.function not in tree.ORDERINGS:
+        return ""
+    middle, sign = unparse(left.args[1]), node.function.strip("_")
+    text = f"{unparse(left)} && {middle} {sign} {unparse(right)}"
+    return f"write {text}" if len(text) <= _MAX_TEXT else "write a < b && b < c"
+
+
+def conversion(args: Sequence[Node], kinds: Sequence[FieldType | None], function: str = "") -> str:
+    """What to write instead where two types don't go together."""
+    known = {kind.kind for kind in kinds if kind is not None}
+    literals = [arg.value for arg in args if isinstance(arg, Literal)]
+    texts = [value.strip().lower() for value in literals if type(value) is str]
+    if texts and Kind.TIMESTAMP in known and _CLOCK.fullmatch(texts[0]) is not None:
+        return 'the hour of the event is time.getHours("Europe/Berlin")'
+    if texts and Kind.INT in known and (number := _COUNTED.get(texts[0][:3])) is not None:
+        first = "January" if texts[0][:3] in _MONTHS else "Sunday"
+        return f"{first} is 0: write {number}"
+    if Kind.STRING in known and known & NUMBERS:
+        return _text_or_number(literals, function)
+    if known == {Kind.STRING, Kind.BOOL} and {"true", "false"} & {*map(str, literals)}:
+        return "write true or false without quotes"
+    if known == {Kind.INT, Kind.DOUBLE}:
+        whole = [value for value in literals if type(value) is int]
+        return f"write {whole[0]}.0" if whole else "convert one of them: double(x)"
+    if function == tree.TERNARY:
+        return "make both of one type, or write dyn(x)"
+    if function in tree.ARITHMETIC and known == {Kind.STRING}:
+        return "read numbers from texts: double(x)"
+    if Kind.RECORD in known:
+        return _of_record(args, kinds)
+    if Kind.LIST in known:
+        return "write x in [a, b], or compare one element: list[0]"
+    if known == {Kind.BYTES, Kind.STRING}:
+        return "a text has no b before its quotes; convert one of them: string(x), bytes(x)"
+    if Kind.BOOL in known:
+        return "true and false compare with true and false only"
+    if known == {Kind.TYPE, Kind.STRING}:
+        return "a type has no quotes: type(x) == string"
+    return _SPANS.get(frozenset(known - NUMBERS), _CONVERT if known & NUMBERS else _ALIKE)
+
+
+def _of_record(args: Sequence[Node], kinds: Sequence[FieldType | None]) -> str:
+    for arg, kind in zip(args, kinds, strict=True):
+        if kind is not None and kind.kind is Kind.RECORD:
+            names = [f"{unparse(arg)}.{name}" for name in kind.fields][:_SHOWN_FIELDS]
+            return f"name one of its fields: {', '.join(names)}"
+    return _ALIKE
+
+
+_CLOCK: Final = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
+_MONTHS: Final = (
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "may",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "oct",
+    "nov",
+    "dec",
+)
+_DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+#: Months and days as `getMonth()` and `getDayOfWeek()` count them.
+_COUNTED: Final = {name: number for names in (_MONTHS, _DAYS) for number, name in enumerate(names)}
+_SPANS: Final[dict[frozenset[Kind], str]] = {
+    frozenset({Kind.STRING, Kind.TIMESTAMP}): (
+        'read the text as a time: timestamp("2025-12-25T16:00:00Z"); the event\'s own is `time`'
+    ),
+    frozenset({Kind.STRING, Kind.DURATION}): 'read the text as a span: duration("90m")',
+    frozenset({Kind.DURATION}): 'write a span as duration("90s")',
+    frozenset({Kind.TIMESTAMP}): 'write a span as duration("90s"), a time as timestamp("…")',
+    frozenset({Kind.TIMESTAMP, Kind.DURATION}): "subtract a time from a time to get a span",
+}
+
+
+def _text_or_number(literals: list[Any], function: str) -> str:
+    for value in literals:
+        if type(value) is str and is_number(value.strip()):
+            return f"write {value.strip()} without quotes"
+    if function == "_+_":
+        return "make a text of the number: string(x)"
+    numbers = [value for value in literals if type(value) in (int, float)]
+    if numbers and function in (tree.EQUALS, tree.NOT_EQUALS, tree.TERNARY):
+        return f'write "{numbers[0]}" in quotes'
+    if function == tree.TERNARY:
+        return "make a text of the number: string(x)"
+    return _CONVERT

@@ -1,0 +1,355 @@
+"""`watchlist("name")` in expressions: what it means, where it may stand, what it gives.
+
+A list is bound into the tree as a constant, so that whoever works on a part of a tree has it. It
+may be asked three things: is a key in it, what does a column of a key's first row say, and what do
+all rows of a key say. All are judged at the event's `time`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from engine.cel.syntax import tree
+from engine.cel.syntax.tree import (
+    Bound,
+    Call,
+    Comprehension,
+    Ident,
+    ListNode,
+    Literal,
+    Macro,
+    MapNode,
+    Node,
+    Select,
+)
+from engine.cel.syntax.unparse import unparse
+from engine.cel.types.findings import Findings
+from engine.cel.types.kinds import with_article
+from engine.cel.types.scope import Broken, dotted, suggest
+from engine.cel.types.watchlists import asked, listed, rows_type
+from engine.cel.values.values import FailureKind
+from engine.errors import Problem, Severity, shorten
+from engine.schema import NORMALIZED_PLATE, PLATE_TEXT, FieldType, Kind
+from engine.watchlist import Watchlist, first_difference, why_unusable
+
+#: How a list is called.
+FUNCTION: Final = "watchlist"
+#: What gives all rows of a plate: `watchlist("stolen").rows(plate.normalized_text)`.
+ROWS: Final = "rows"
+#: The code of a warning that is none in a message: a condition goes before it.
+MISSING_ROW: Final = "may-be-missing"
+_CODE: Final = "watchlist-name"
+_KEY: Final = NORMALIZED_PLATE
+_RAW: Final = PLATE_TEXT
+#: The fields that lists may be asked for.
+PLATES: Final = frozenset({_KEY, _RAW})
+
+
+class Lists:
+    """The lists by name; one of None is there, but can't be used, which has been told.
+
+    With `is_whole` an unknown name is a problem. `used` are the names that expressions asked for.
+    """
+
+    def __init__(self, known: Mapping[str, Watchlist | None], *, is_whole: bool = True) -> None:
+        self.known: Final = known
+        self.is_whole: Final = is_whole
+        self.used: Final[set[str]] = set()
+        self._differences: Final[dict[tuple[str, str], tuple[int, int] | None]] = {}
+
+    def difference(self, found: Watchlist, column: str) -> tuple[int, int] | None:
+        """The lines of two rows of one plate that differ in a column; a list is looked at once."""
+        key = found.name, column
+        if key not in self._differences:
+            self._differences[key] = first_difference(found, column)
+        return self._differences[key]
+
+
+NO_LISTS: Final = Lists({})
+
+
+class _Unusable:
+    """Of this nothing is known."""
+
+    __slots__ = ()
+
+
+_UNUSABLE: Final = _Unusable()
+
+
+def bind(root: Node, lists: Lists) -> tuple[Node, list[Problem]]:
+    """The tree with its lists in it, and what is wrong with how they are asked for."""
+    binding = _Binding(lists)
+    return binding.node(root), binding.problems
+
+
+class _Binding:
+    """Walks a tree, puts lists in, and finds those that stand where they can't."""
+
+    def __init__(self, lists: Lists) -> None:
+        self._lists: Final = lists
+        self.problems: Final[list[Problem]] = []
+        #: The lists whose rows macros name, by the names.
+        self._named: dict[str, Watchlist | None] = {}
+
+    def node(self, node: Node) -> Node:
+        """The node with all lists below it bound."""
+        match node:
+            case Call():
+                return self._call(node)
+            case Select():
+                return self._select(node)
+            case ListNode():
+                return replace(node, items=tuple(map(self.node, node.items)))
+            case MapNode():
+                pairs = tuple((self.node(key), self.node(value)) for key, value in node.entries)
+                return replace(node, entries=pairs)
+            case Comprehension():
+                return self._macro(node)
+        return node
+
+    def _macro(self, node: Comprehension) -> Node:
+        over = node.range
+        if node.macro is not Macro.BIND and isinstance(over, Call):
+            is_list = _is_list(over)
+            if is_list or _is_row(over):
+                call = over if is_list else over.args[0]
+                what = f"{'has no items' if is_list else 'gives one row'} for {node.macro}()"
+                remedy = f"write {_text(call)}.{ROWS}({_KEY}).{node.macro}(…)"
+                return self._refused(call, what, node, remedy)
+        bound = self.node(over)
+        named = self._named
+        is_item = node.macro is not Macro.BIND
+        self._named = {**named, node.variable: _rows_in(bound) if is_item else None}
+        condition, result = self._optional(node.condition), self._optional(node.result)
+        self._named = named
+        return replace(node, range=bound, condition=condition, result=result)
+
+    def _optional(self, node: Node | None) -> Node | None:
+        return self.node(node) if node is not None else None
+
+    def _call(self, node: Call) -> Node:
+        if _is_list(node):
+            return self._refused(node, "can be asked for plates only", node)
+        if node.function == ROWS and node.target is not None and _is_list(node.target):
+            return self._rows(node, node.target)
+        if node.target is not None and _is_list(node.target) and node.args:
+            what = f"has no function '{shorten(node.function)}'"
+            remedy = f"for all rows of a plate write {_text(node.target)}.{ROWS}({_KEY})"
+            return self._refused(node.target, what, node, remedy)
+        if node.function == tree.IN:
+            item, container = node.args
+            if _is_list(container):
+                self._doubt(item)
+            elif self._is_named(item, container) and isinstance(container, Literal):
+                return _unusable(node)
+            return replace(node, args=(self.node(item), self._container(container)))
+        if node.function == tree.INDEX and _is_list(node.args[0]):
+            what = "gives a row of which a column must be named"
+            return self._refused(node.args[0], what, node)
+        first, calls = tree.arithmetic_chain(node)
+        if calls:
+            bound = self.node(first)
+            for step in calls:
+                bound = replace(step, args=(bound, self.node(step.args[1])))
+            return bound
+        if node.function == tree.INDEX:
+            return self._index(node)
+        target = self.node(node.target) if node.target is not None else None
+        return replace(node, args=tuple(map(self.node, node.args)), target=target)
+
+    def _select(self, node: Select) -> Node:
+        row = node.operand
+        if isinstance(row, Call) and row.function == tree.INDEX and _is_list(row.args[0]):
+            bound = self._index(row)
+            self._doubt(row.args[1])
+            found = listed(bound.args[0])
+            self._warn_of_nothing(node, found)
+            self._warn_of_difference(node, found)
+            return replace(node, operand=bound)
+        if _is_list(row):
+            return self._refused(row, "has no columns, its rows have", node)
+        operand = self.node(row)
+        self._warn_of_nothing(node, self._row_of(operand))
+        return replace(node, operand=operand)
+
+    def _row_of(self, node: Node) -> Watchlist | None:
+        """The list of which a part is one of the rows that `rows()` gives."""
+        if isinstance(node, Ident):
+            return self._named.get(node.name)
+        is_element = isinstance(node, Call) and node.function == tree.INDEX
+        return _rows_in(node.args[0]) if isinstance(node, Call) and is_element else None
+
+    def _rows(self, node: Call, target: Node) -> Node:
+        """`watchlist(…).rows(key)` as one call on the list itself and the key."""
+        if len(node.args) != 1:
+            what = f"{ROWS}() takes 1 argument, not {len(node.args)}"
+            remedy = f"write {_text(target)}.{ROWS}({_KEY})"
+            self.problems.append(Problem(node.offset, "arity", what, remedy))
+            return _unusable(node)
+        (key,) = node.args
+        self._doubt(key)
+        return Call(node.offset, tree.ROWS, (self._list(target), self.node(key)))
+
+    def _index(self, node: Call) -> Call:
+        container, key = node.args
+        return replace(node, args=(self._container(container), self.node(key)))
+
+    def _container(self, node: Node) -> Node:
+        return self._list(node) if _is_list(node) else self.node(node)
+
+    def _is_named(self, item: Node, container: Node) -> bool:
+        """Whether a text stands where the list of that name is meant, which is reported.
+
+        A written list with that one text is only doubted: a text may be meant after all. Lists have
+        plates, so that another field's text may well be called as one of them.
+        """
+        path = dotted(item)
+        if path is None or path[0] not in PLATES:
+            return False
+        is_only = isinstance(container, ListNode) and len(container.items) == 1
+        named = container.items[0] if is_only and isinstance(container, ListNode) else container
+        if not isinstance(named, Literal) or named.value not in self._lists.known:
+            return False
+        self._lists.used.add(named.value)
+        what = f"'{shorten(named.value)}' is the name of a watchlist"
+        severity = Severity.WARNING if is_only else Severity.ERROR
+        problem = Problem(named.offset, _CODE, what, _question(named.value), severity)
+        self.problems.append(problem)
+        return True
+
+    def _list(self, node: Node) -> Node:
+        """The list itself in place of its name."""
+        name = _name(node)
+        if name is None:
+            what = "watchlist() takes the name of a list, written out"
+            self.problems.append(Problem(node.offset, _CODE, what, 'write watchlist("stolen")'))
+            return _unusable(node)
+        self._lists.used.add(name.value)
+        known = self._lists.known
+        found = known.get(name.value)
+        if name.value not in known and self._lists.is_whole:
+            what = f"there is no watchlist '{shorten(name.value)}'"
+            remedy = suggest(name.value, known) or "define it under `watchlists:`"
+            self.problems.append(Problem(name.offset, "unknown-watchlist", what, remedy))
+        return Bound(node.offset, found) if found is not None else _unusable(node)
+
+    def _refused(self, call: Node, what: str, whole: Node, remedy: str = "") -> Node:
+        """Tell that the list stands where it can't; no more is told of the whole part."""
+        name = _name(call)
+        if name is not None:
+            self._lists.used.add(name.value)
+        text = _text(call)
+        remedy = remedy or f"write {_KEY} in {text}, or {text}[{_KEY}].note"
+        self.problems.append(Problem(call.offset, "watchlist-use", f"a watchlist {what}", remedy))
+        return _unusable(whole)
+
+    def _doubt(self, key: Node) -> None:
+        """Warn of a plate that is written out and can't be on a list."""
+        if not isinstance(key, Literal) or type(key.value) is not str:
+            return
+        reason = why_unusable(key.value)
+        if reason:
+            what = f"'{shorten(key.value)}' is on no list: {reason}"
+            remedy = f"ask for {_KEY}"
+            warning = Problem(key.offset, "watchlist-key", what, remedy, Severity.WARNING)
+            self.problems.append(warning)
+
+    def _warn_of_nothing(self, node: Select, found: Watchlist | None) -> None:
+        """Warn of a column that rows may have, but none of this list has."""
+        if found is not None and node.field in found.absent_columns:
+            what = f"the watchlist '{found.name}' has no column '{node.field}', so it is null"
+            remedy = "add the column to its file"
+            problem = Problem(node.offset, "watchlist-column", what, remedy, Severity.WARNING)
+            self.problems.append(problem)
+
+    def _warn_of_difference(self, node: Select, found: Watchlist | None) -> None:
+        """Warn where a plate has several rows, and only the first of them is read."""
+        lines = self._lists.difference(found, node.field) if found is not None else None
+        if found is None or lines is None:
+            return
+        what = (
+            f"lines {lines[0]} and {lines[1]} of {found.path} have one plate and differ in "
+            f"'{node.field}'; this reads the first that is in force"
+        )
+        rows = f'watchlist("{found.name}").{ROWS}({_KEY})'
+        remedy = f"to ask all rows write {rows}.exists(r, r.{node.field} == …), or .map(…)"
+        problem = Problem(node.offset, "watchlist-rows-differ", what, remedy, Severity.WARNING)
+        self.problems.append(problem)
+
+
+def with_lists(problems: Sequence[Problem], lists: Lists) -> tuple[Problem, ...]:
+    """The problems, where an unknown name is that of a list with how the list is asked."""
+    found: list[Problem] = []
+    for problem in problems:
+        name = problem.what.removeprefix("'").removesuffix("' is not known here")
+        is_name = problem.code == "unknown-name" and name in lists.known
+        found.append(replace(problem, remedy=_question(name)) if is_name else problem)
+    return tuple(found)
+
+
+def _question(name: str) -> str:
+    return f'write watchlist("{shorten(name)}")'
+
+
+def _unusable(node: Node) -> Node:
+    """What stands for what can't be used: the fault has been told, no other follows."""
+    return Bound(node.offset, _UNUSABLE)
+
+
+def _is_list(node: Node) -> bool:
+    return isinstance(node, Call) and node.function == FUNCTION and node.target is None
+
+
+def _is_row(node: Node) -> bool:
+    return isinstance(node, Call) and node.function == tree.INDEX and _is_list(node.args[0])
+
+
+def _rows_in(node: Node) -> Watchlist | None:
+    """The list of which a part gives rows as they are: all of a plate, or a choice of them."""
+    while isinstance(node, Comprehension) and node.macro is Macro.FILTER:
+        node = node.range
+    is_rows = isinstance(node, Call) and node.function == tree.ROWS
+    return listed(node.args[0]) if isinstance(node, Call) and is_rows else None
+
+
+def _text(call: Node) -> str:
+    """How a list is called, as remedies write it."""
+    name = _name(call)
+    return f'{FUNCTION}("{shorten(name.value) if name is not None else "stolen"}")'
+
+
+def _name(node: Node) -> Literal | None:
+    """The name of a list where it is written out."""
+    name = node.args[0] if isinstance(node, Call) and len(node.args) == 1 else None
+    return name if isinstance(name, Literal) and type(name.value) is str else None
+
+
+def check_rows(findings: Findings, node: Call, key: FieldType | None) -> FieldType | None:
+    """The type of `rows(key)`; reports a key that is no text."""
+    found = listed(node.args[0])
+    if found is None:
+        # That has been told, or else the list is in a file that can't be read.
+        findings.references[id(node)] = Broken(
+            FailureKind.UNKNOWN_NAME, "the watchlist can't be used"
+        )
+        return None
+    if key is not None and key.kind is not Kind.STRING:
+        what = f"{ROWS}() takes a plate as text, not {with_article(key)}"
+        findings.error(node.args[1], "no-overload", what, f"ask for {_KEY}")
+    return rows_type(found)
+
+
+def warn_of_missing(findings: Findings, node: Call, name: str, safe: frozenset[str]) -> None:
+    """Warn of a row that is asked for where the plate may not be on the list.
+
+    `name` is how guards call the row; "" where it is too long for one.
+    """
+    found = asked(node)
+    if found is None or node.function != tree.INDEX or not name or name in safe:
+        return
+    what = f"a plate that is not on '{found[0].name}' has no row, which is an evaluation error"
+    remedy = f"guard it: {unparse(found[1])} in {unparse(node.args[0])} && …"
+    findings.warning(node, MISSING_ROW, what, remedy)

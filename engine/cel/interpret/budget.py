@@ -1,0 +1,124 @@
+"""What one evaluation may spend, so that no expression of a rule takes longer than a second.
+
+The unit is a round of a macro, about a microsecond. A round costs more where its body is long, and
+a value costs by its size each time it comes to be or is read: a list as all that is in it, for
+lists that share lists stand for far more than the memory they take. The closures count. Generated
+functions don't: they are written where few rounds can come together, and leave every value that
+would cost something to the closures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from engine.cel.syntax.tree import Bound, Comprehension, Literal, Macro, Node, children
+from engine.cel.values.values import CelMap, FailureKind, failure
+
+#: The key of the rounds left among the bindings.
+BUDGET: Final = 0
+#: Most rounds that one evaluation may take.
+MAX_ROUNDS: Final = 100_000
+#: So many characters or bytes are worth a round.
+ROUND_SIZE: Final = 64
+#: What a value may cost where nobody counts: 1,024 characters.
+UNCOUNTED: Final = 16
+#: How deep lists and maps may be inside one another.
+MAX_VALUE_DEPTH: Final = 100
+
+# So many parts of a body, or elements of a list, are worth a round.
+_ROUND_PARTS: Final = 8
+_TEXTS: Final = frozenset({str, bytes})
+_CONTAINERS: Final = frozenset({list, dict, CelMap})
+_SIZED: Final = _TEXTS | _CONTAINERS
+
+
+def spend(rounds: int, bindings: dict[Any, Any]) -> None:
+    """Take so many rounds from what is left; EvaluationError when that is not enough."""
+    left = bindings.get(BUDGET)
+    if left is None:
+        if rounds > UNCOUNTED:
+            raise _too_much()
+        return
+    bindings[BUDGET] = left - rounds
+    if left < rounds:
+        raise _too_much()
+
+
+def _too_much() -> Exception:
+    message = f"this takes more than {MAX_ROUNDS:,} rounds of macros, or as much in long values"
+    return failure(FailureKind.TOO_LARGE, message)
+
+
+def cost(value: Any) -> int:
+    """What a value costs in rounds; EvaluationError where it is nested too deep."""
+    kind = type(value)
+    if kind in _TEXTS:
+        return len(value) // ROUND_SIZE
+    return _parts_of(value) // _ROUND_PARTS if kind in _CONTAINERS else 0
+
+
+def _parts_of(value: Any) -> int:
+    """How many elements there are inside, in whatever depth; it stops at what costs too much."""
+    parts = depth = 0
+    level = [value]
+    while level:
+        depth += 1
+        if depth > MAX_VALUE_DEPTH:
+            raise failure(FailureKind.TOO_LARGE, "a value is nested too deep")
+        below: list[Any] = []
+        for each in level:
+            items = each if type(each) is list else [item for _, item in each.items()]
+            parts += len(items)
+            for item in items:
+                kind = type(item)
+                if kind in _CONTAINERS:
+                    below.append(item)
+                elif kind in _TEXTS:
+                    parts += len(item) * _ROUND_PARTS // ROUND_SIZE
+            if parts > (MAX_ROUNDS + 1) * _ROUND_PARTS:
+                return parts
+        level = below
+    return parts
+
+
+def counted(run: Closure) -> Closure:
+    """The closure, whose value is paid for by its size."""
+
+    def measured(bindings: dict[Any, Any]) -> Any:
+        value = run(bindings)
+        if type(value) in _SIZED:
+            pay(value, bindings)
+        return value
+
+    return measured
+
+
+def pay(value: Any, bindings: dict[Any, Any]) -> None:
+    """Spend what a value costs."""
+    rounds = cost(value)
+    if rounds:
+        spend(rounds, bindings)
+
+
+def weight(node: Comprehension) -> int:
+    """What one round of a macro costs, without those of the macros in it."""
+    parts = 0
+    waiting = [each for each in (node.condition, node.result) if each is not None]
+    while waiting:
+        each = waiting.pop()
+        parts += 1
+        if isinstance(each, Literal | Bound):
+            parts += cost(each.value) * _ROUND_PARTS
+        waiting.extend(_own_parts(each))
+    return max(1, parts // _ROUND_PARTS)
+
+
+def _own_parts(node: Node) -> list[Node]:
+    if isinstance(node, Comprehension) and node.macro is not Macro.BIND:
+        return [node.range]
+    return list(children(node))
+
+
+#: A compiled part of an expression: takes the bindings, gives the value or raises.
+Closure = Callable[[dict[Any, Any]], Any]

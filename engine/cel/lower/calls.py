@@ -1,0 +1,201 @@
+"""Function calls and watchlists as fragments of Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
+from functools import cache
+from typing import Any, Final
+
+from engine.cel.lower.code import Form, Fragment, constant, general, given, name, plain, strict
+from engine.cel.lower.runtime import GiveUpError
+from engine.cel.types.functions import ANY, FUNCTIONS, Function, Overload
+from engine.cel.types.watchlists import ROW_ROUNDS, TIME, row_type, rows_type
+from engine.cel.values.instants import PARTS, find_zone
+from engine.cel.values.regexes import BadRegexError, compile_match
+from engine.watchlist import CHARACTERS, Watchlist, plate_of
+
+#: Functions that fail on null, and on nothing else of the types that they take.
+_STEADY: Final = frozenset(
+    {"size", "lowerAscii", "upperAscii", "trim", "reverse", "isNumber", "string", "type"}
+)
+#: Functions that may make much of little.
+_GROWING: Final = frozenset(
+    {"replace", "split", "join", "format", "strings.quote", "bytes", "base64.encode"}
+)
+#: Calls that are an operation of Python, by name and types. Python fails on null in all of them.
+_TEMPLATES: Final[dict[tuple[str, tuple[type, ...]], tuple[str, type]]] = {
+    ("startsWith", (str, str)): ("{0}.startswith({1})", bool),
+    ("endsWith", (str, str)): ("{0}.endswith({1})", bool),
+    ("lower", (str,)): ("{0}.lower()", str),
+    ("double", (int,)): ("float({0})", float),
+    ("size", (str,)): ("len({0})", int),
+    ("size", (bytes,)): ("len({0})", int),
+    ("size", (list,)): ("len({0})", int),
+    ("size", (dict,)): ("len({0})", int),
+}
+_SAME: Final = {"string": str, "int": int, "double": float, "bool": bool, "bytes": bytes}
+#: What a datetime has under another name.
+_ATTRIBUTES: Final = {
+    "getFullYear": "{0}.year",
+    "getDate": "{0}.day",
+    "getHours": "{0}.hour",
+    "getMinutes": "{0}.minute",
+    "getSeconds": "{0}.second",
+}
+
+
+def call_function(function: Function, args: list[Fragment]) -> Fragment | None:
+    """The call; None where a closure must say why it always fails."""
+    kinds = tuple(arg.kind for arg in args)
+    if function.name == "dyn":
+        return general(args[0])
+    if function.name in _SAME and kinds == (_SAME[function.name],):
+        return given(args[0])
+    if kinds == (str, str) and function.name == "contains":
+        return strict("({0} in {1})", args[1], args[0], kind=bool)
+    if function.name == "matches" and args[1].is_constant and kinds == (str, str):
+        return _matches(args[0], args[1].value)
+    if args[0].kind is datetime and function.name in PARTS:
+        part = _part(function.name, args)
+        if part is not None:
+            return part
+    share = (function.name, args[0].share) if len(args) == 1 and args[0].share else None
+    special = _TEMPLATES.get((function.name, kinds))  # type: ignore[arg-type]  # None is no key
+    if special is not None:
+        return strict(special[0], *args, kind=special[1], share=share)
+    return _implementation(function, [general(arg) for arg in args], share)
+
+
+def _matches(target: Fragment, pattern: str) -> Fragment | None:
+    try:
+        match = compile_match(pattern)
+    except BadRegexError:
+        return None
+    return strict("({0}({1}) is not None)", constant(match), target, kind=bool)
+
+
+def _part(name: str, args: list[Fragment]) -> Fragment | None:
+    """A part of a moment that the bindings hold as a datetime."""
+    zone: tzinfo = UTC
+    if len(args) == 2:
+        if not args[1].is_constant or type(args[1].value) is not str:
+            return None
+        try:
+            zone = find_zone(args[1].value)
+        except ValueError:
+            return None
+    share = (args[0].share, zone) if args[0].share is not None else None
+    moment = strict("{0}.astimezone({1})", args[0], constant(zone), kind=datetime, share=share)
+    template = _ATTRIBUTES.get(name)
+    if template is not None:
+        return strict(template, moment, kind=int)
+    return strict("{0}({1})", constant(PARTS[name]), moment, kind=int)
+
+
+def _implementation(function: Function, args: list[Fragment], share: Any) -> Fragment:
+    rows = [row for row in function.overloads if len(row.params) == len(args)]
+    holes = ", ".join(f"{{{number}}}" for number in range(1, len(args) + 1))
+    template = f"{{0}}({holes})"
+    row = _chosen(rows, args)
+    if row is None:
+        results = {each.result for each in rows}
+        kind = results.pop() if len(results) == 1 else ANY
+        run = constant(_dispatcher(function.name, len(args)))
+        made = plain(_guarded(function, template), run, *args, can_fail=True, share=share)
+    else:
+        kind = row.result
+        takes_null = row.params[0] is ANY
+        given_args = args if takes_null else [given(arg) for arg in args]
+        run = constant(row.implementation)
+        fails = function.name not in _STEADY
+        template = _guarded(function, template)
+        made = plain(template, run, *given_args, can_fail=fails, share=share)
+    return made if kind is ANY else replace(made, kind=kind, is_nullable=False)
+
+
+def _guarded(function: Function, template: str) -> str:
+    return f"few({template})" if function.name in _GROWING else template
+
+
+def _chosen(rows: list[Overload], args: list[Fragment]) -> Overload | None:
+    """The signature for these types."""
+    for row in rows:
+        if row.params[0] is ANY or row.params == tuple(arg.kind for arg in args):
+            return row
+    return None
+
+
+@cache
+def _dispatcher(name: str, count: int) -> Callable[..., Any]:
+    """The function for arguments whose types are known only then."""
+    table = {
+        row.params: row.implementation
+        for row in FUNCTIONS[name].overloads
+        if len(row.params) == count
+    }
+
+    def call(*values: Any) -> Any:
+        implementation = table.get(tuple(map(type, values)))
+        if implementation is None:
+            raise GiveUpError
+        return implementation(*values)
+
+    return call
+
+
+def in_list(watchlist: Watchlist, key: Fragment, *, is_in_loop: bool = False) -> Fragment:
+    """`key in watchlist(…)`."""
+    probe = plain("({0} in {1})", _plate(key, is_in_loop), constant(watchlist.plates), kind=bool)
+    if watchlist.validity is None:
+        return probe
+    is_on = plain("{0}({1}, {2})", constant(watchlist.is_on), key, _time(), kind=bool)
+    parts = (probe, is_on)
+    return Fragment(
+        Form.ALL,
+        parts=parts,
+        kind=bool,
+        can_fail=any(part.can_fail for part in parts),
+        depth=1 + max(part.depth for part in parts),
+        rounds=sum(part.rounds for part in parts),
+    )
+
+
+def _plate(key: Fragment, is_in_loop: bool) -> Fragment:
+    """`plate_of(key)`, without the call where the producer has normalised.
+
+    Not in a loop: there a very long text must not be gone through in every round.
+    """
+    if is_in_loop or key.share is None or key.kind is not str or key.is_nullable:
+        return plain("{0}({1})", constant(plate_of), key, kind=str)
+    template = "({1} if not {0}.lstrip({2}) else {3}({1}))"
+    parts = (key, key, constant(CHARACTERS), constant(plate_of))
+    return plain(template, *parts, kind=str, share=(plate_of, key.share))
+
+
+def row_of(watchlist: Watchlist, key: Fragment) -> Fragment:
+    """`watchlist(…)[key]`; gives up where the plate has no row in force."""
+
+    def row(value: Any, time: Any) -> dict[str, Any]:
+        found = watchlist.row(value, time)
+        if found is None:
+            raise GiveUpError
+        return found
+
+    share = (id(watchlist), key.share) if key.share is not None else None
+    made = plain("{0}({1}, {2})", constant(row), general(key), _time(), can_fail=True, share=share)
+    return replace(made, kind=dict, is_nullable=False, field=row_type(watchlist))
+
+
+def rows_of(watchlist: Watchlist, key: Fragment) -> Fragment:
+    """`watchlist(…).rows(key)`."""
+    share = ("rows", id(watchlist), key.share) if key.share is not None else None
+    ask = constant(watchlist.rows_of)
+    made = plain("{0}({1}, {2})", ask, key, _time(), kind=list, share=share)
+    cost = watchlist.most_rows * ROW_ROUNDS
+    return replace(made, field=rows_type(watchlist), rounds=made.rounds + cost)
+
+
+def _time() -> Fragment:
+    return plain("b[{0}]", name(TIME), share=TIME)

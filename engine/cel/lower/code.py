@@ -1,0 +1,275 @@
+"""A fragment of generated Python, and how fragments become one expression."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Final
+
+from engine.cel.values.values import MISSING, Timestamp
+from engine.schema import FieldType, Kind
+
+#: Deepest nesting that is written; Python's own limit is 200 brackets.
+MAX_DEPTH: Final = 60
+
+#: The Python types of a field's values. A timestamp is a datetime as long as nothing asks for more.
+TYPES: Final[dict[Kind, type]] = {
+    Kind.STRING: str,
+    Kind.INT: int,
+    Kind.DOUBLE: float,
+    Kind.BOOL: bool,
+    Kind.BYTES: bytes,
+    Kind.LIST: list,
+    Kind.MAP: dict,
+    Kind.RECORD: dict,
+    Kind.TIMESTAMP: datetime,
+}
+_ELEMENTS: Final = {str: Kind.STRING, int: Kind.INT, float: Kind.DOUBLE, bool: Kind.BOOL}
+
+
+class Form(StrEnum):
+    """How a piece is written."""
+
+    PLAIN = "plain"
+    CONSTANT = "constant"
+    ALL = "all"
+    ANY = "any"
+    CHOICE = "choice"
+    LOOP = "loop"
+    ITEM = "item"
+
+
+class UnlowerableError(Exception):
+    """The expression is left to the closures; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fragment:
+    """One piece. `template` has `{0}`, `{1}` … for its parts, and is an operand of any operator.
+
+    `kind` is the Python type of its value where that is known, `field` the schema's type of a
+    record, list or map. `is_guarded` says that a null never comes here, though it is nullable.
+    `share` is the same for pieces that give the same, where computing them twice is a waste.
+    `can_fail` is a guess: only the order of operands hangs on it. `slot` numbers a loop's variable,
+    `rounds` are the most that all loops in it take.
+    """
+
+    form: Form
+    template: str = ""
+    parts: tuple[Fragment, ...] = ()
+    kind: type | None = None
+    is_nullable: bool = False
+    field: FieldType | None = None
+    value: Any = MISSING
+    share: Hashable = None
+    is_guarded: bool = False
+    can_fail: bool = False
+    depth: int = 1
+    slot: int = 0
+    rounds: int = 0
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the value is known."""
+        return self.form is Form.CONSTANT
+
+    @property
+    def fails_on_null(self) -> bool:
+        """Whether an operation that takes no null may meet one here."""
+        return self.kind is None or (self.is_nullable and not self.is_guarded)
+
+
+def constant(value: Any) -> Fragment:
+    """A value that is known."""
+    field: FieldType | None = None
+    if type(value) is list and value:
+        kinds = {type(item) for item in value}
+        element = _ELEMENTS.get(kinds.pop()) if len(kinds) == 1 else None
+        if element is not None:
+            field = FieldType(Kind.LIST, element=FieldType(element))
+    return Fragment(
+        Form.CONSTANT, kind=type(value), is_nullable=value is None, field=field, value=value
+    )
+
+
+@lru_cache(maxsize=1_024)
+def name(text: str) -> Fragment:
+    """The name of a field as a constant: one for all expressions."""
+    return constant(text)
+
+
+def plain(
+    template: str,
+    *parts: Fragment,
+    kind: type | None = None,
+    can_fail: bool = False,
+    share: Hashable = None,
+) -> Fragment:
+    """An operation on parts, evaluated from the left."""
+    return Fragment(
+        Form.PLAIN,
+        template,
+        parts,
+        kind,
+        is_nullable=kind is None,
+        share=share,
+        can_fail=can_fail or any(part.can_fail for part in parts),
+        depth=1 + max((part.depth for part in parts), default=0),
+        rounds=sum(part.rounds for part in parts),
+    )
+
+
+def strict(
+    template: str, *parts: Fragment, kind: type | None = None, share: Hashable = None
+) -> Fragment:
+    """An operation in whose template Python fails on null, as CEL does, and on nothing else."""
+    fails = any(part.fails_on_null for part in parts)
+    return plain(template, *parts, kind=kind, can_fail=fails, share=share)
+
+
+def typed(code: Fragment, field: FieldType | None, *, is_nullable: bool = False) -> Fragment:
+    """The piece with the schema's type of its value."""
+    if field is None:
+        return replace(code, kind=None, field=None, is_nullable=True)
+    kind = TYPES.get(field.kind)
+    is_nullable = field.nullable or is_nullable or kind is None
+    return replace(code, kind=kind, field=field, is_nullable=is_nullable)
+
+
+def element(code: Fragment, field: FieldType | None) -> Fragment:
+    """The piece as an element of a list or map; timestamps inside those are not converted."""
+    inner = field.element if field is not None else None
+    return typed(code, None if inner is not None and inner.kind is Kind.TIMESTAMP else inner)
+
+
+def general(code: Fragment) -> Fragment:
+    """The piece as a CEL value: its timestamp is a `Timestamp`."""
+    if code.kind is not datetime:
+        return code
+    instant = plain("instant({0})", code, kind=Timestamp)
+    return replace(instant, is_nullable=code.is_nullable, is_guarded=code.is_guarded)
+
+
+def given(code: Fragment) -> Fragment:
+    """The piece for an operation that would take a null for something else."""
+    code = general(code)
+    if code.kind is None or not code.is_nullable:
+        return code
+    return replace(strict("given({0})", code, kind=code.kind), field=code.field)
+
+
+def truth(code: Fragment) -> Fragment:
+    """The piece as an operand of logic: true or false, or the function gives up."""
+    if code.kind is bool and not code.is_nullable:
+        return code
+    return plain(
+        "truth({0})", code, kind=bool, can_fail=code.kind is not bool or code.fails_on_null
+    )
+
+
+_WORDS: Final = {None: "None", True: "True", False: "False"}
+
+
+@dataclass(slots=True)
+class _Shared:
+    """A piece that may be wanted again: where it is computed first, it is given a name."""
+
+    name: str
+    mark: str
+    text: str
+    is_wanted: bool = False
+
+
+class Writer:
+    """Writes one expression; afterwards `constants` are the values of `k0`, `k1` …"""
+
+    def __init__(self) -> None:
+        self.constants: Final[list[Any]] = []
+        self._names: Final[dict[Hashable, str]] = {}
+        self._shared: Final[list[_Shared]] = []
+        self._ready: dict[Hashable, _Shared] = {}
+        self._loops = 0
+
+    def text(self, root: Fragment) -> str:
+        """The whole expression."""
+        text = self._write(root)
+        # A piece may stand inside one that was begun before it, never the other way round.
+        for shared in self._shared:
+            first = f"({shared.name} := {shared.text})" if shared.is_wanted else shared.text
+            text = text.replace(shared.mark, first)
+        return text
+
+    def _write(self, code: Fragment) -> str:
+        match code.form:
+            case Form.CONSTANT:
+                return self._constant(code.value)
+            case Form.ITEM:
+                return f"x{code.slot}"
+            case Form.ALL:
+                return self._chain(code, " and ")
+            case Form.ANY:
+                return self._chain(code, " or ")
+            case Form.CHOICE:
+                return self._choice(code)
+            case Form.LOOP:
+                return self._loop(code)
+        if code.share is not None:
+            return self._share(code, code.share)
+        return self._plain(code)
+
+    def _plain(self, code: Fragment) -> str:
+        return code.template.format(*map(self._write, code.parts))
+
+    def _share(self, code: Fragment, key: Hashable) -> str:
+        shared = self._ready.get(key)
+        if shared is not None:
+            shared.is_wanted = True
+            return shared.name
+        if self._loops:
+            return self._plain(code)
+        number = len(self._shared)
+        shared = _Shared(f"v{number}", f"<{number}>", "")
+        self._shared.append(shared)
+        shared.text = self._plain(code)
+        self._ready[key] = shared
+        return shared.mark
+
+    def _chain(self, code: Fragment, sign: str) -> str:
+        first, *others = code.parts
+        texts = [self._write(first)]
+        # What a later operand computes is there for those behind it, not for others.
+        ready = self._ready
+        self._ready = dict(ready)
+        texts += map(self._write, others)
+        self._ready = ready
+        return f"({sign.join(texts)})"
+
+    def _choice(self, code: Fragment) -> str:
+        condition, first, second = code.parts
+        test = self._write(condition)
+        ready = self._ready
+        self._ready = dict(ready)
+        chosen = self._write(first)
+        self._ready = dict(ready)
+        other = self._write(second)
+        self._ready = ready
+        return f"({chosen} if {test} else {other})"
+
+    def _loop(self, code: Fragment) -> str:
+        self._loops += 1
+        texts = list(map(self._write, code.parts))
+        self._loops -= 1
+        return code.template.format(*texts, item=f"x{code.slot}")
+
+    def _constant(self, value: Any) -> str:
+        if value is None or value is True or value is False:
+            return _WORDS[value]
+        key = (str, value) if type(value) is str else id(value)
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = f"k{len(self.constants)}"
+            self.constants.append(value)
+        return name

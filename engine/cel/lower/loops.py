@@ -1,0 +1,118 @@
+"""The macros as comprehensions; a failing item ends the function, unless one before it decided.
+
+The closures count rounds and stop at a limit, the functions don't count: a loop over so many items
+that the limit could matter is left to the closures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from engine.cel.lower.code import Form, Fragment, constant, general, plain, truth
+from engine.cel.lower.runtime import MAX_ELEMENTS
+from engine.cel.syntax.tree import Macro
+from engine.cel.values.values import MISSING, Duration, Timestamp
+from engine.schema import FieldType, Kind
+
+#: Most items of a loop, by how many loops an expression has: inside each other or not, they take
+#: fewer rounds than the closures' limit.
+MAX_ITEMS: Final = {1: 10_000, 2: 200, 3: 40}
+_MAX_ITEMS_OF_MANY: Final = 10
+
+_TEMPLATES: Final[dict[Macro, str]] = {
+    Macro.ALL: "all({2} for {item} in items({0}, {1}))",
+    Macro.EXISTS: "any({2} for {item} in items({0}, {1}))",
+    Macro.EXISTS_ONE: "([{2} for {item} in items({0}, {1})].count(True) == 1)",
+    Macro.FILTER: "[{item} for {item} in items({0}, {1}) if {2}]",
+    Macro.MAP: "[{2} for {item} in items({0}, {1})]",
+}
+#: Types whose values `map` may keep without counting their size.
+_SMALL: Final = frozenset({bool, int, float, Timestamp, Duration})
+_FILTERED_MAP: Final = "[{3} for {item} in items({0}, {1}) if {2}]"
+
+
+def bound_name(value: Fragment, slot: int) -> Fragment:
+    """The name that `cel.bind` gives a value: the value itself where it is a constant."""
+    if value.is_constant:
+        return value
+    return replace(
+        value,
+        form=Form.ITEM,
+        template="",
+        parts=(),
+        share=None,
+        can_fail=False,
+        depth=1,
+        slot=slot,
+        rounds=0,
+    )
+
+
+def make_binding(value: Fragment, name: Fragment, result: Fragment) -> Fragment:
+    """`cel.bind`: the result, which sees the value under a name. A value that fails ends the
+    function, also where the result might have done without it: the closures know that.
+    """
+    return replace(
+        result,
+        form=Form.LOOP,
+        template="(lambda {item}: {1})({0})",
+        parts=(value, result),
+        value=MISSING,
+        share=None,
+        is_guarded=False,
+        can_fail=value.can_fail or result.can_fail,
+        depth=1 + max(value.depth, result.depth),
+        slot=name.slot,
+        rounds=value.rounds + result.rounds,
+    )
+
+
+def make_loop(
+    macro: Macro,
+    over: Fragment,
+    item: Fragment,
+    condition: Fragment | None,
+    result: Fragment | None,
+    *,
+    loops: int,
+    weight: int,
+    most: int | None = None,
+) -> Fragment:
+    """A macro over `over`, whose condition and result see `item`.
+
+    `loops` are the expression's, a round of this one costs `weight`; `most` is how many items there
+    can be, where that is known.
+    """
+    limit = max(1, MAX_ITEMS.get(loops, _MAX_ITEMS_OF_MANY) // weight)
+    if over.is_constant and type(over.value) is list:
+        limit = len(over.value)
+    elif most is not None:
+        limit = min(limit, most)
+    parts = [over, constant(limit)]
+    if condition is not None:
+        parts.append(truth(condition))
+    if result is not None:
+        parts.append(_kept(general(result)))
+    is_filtered = macro is Macro.MAP and condition is not None
+    inner = parts[2:]
+    makes_list = macro in (Macro.MAP, Macro.FILTER)
+    template = _FILTERED_MAP if is_filtered else _TEMPLATES[macro]
+    code = Fragment(
+        Form.LOOP,
+        f"few({template})" if makes_list and limit > MAX_ELEMENTS else template,
+        tuple(parts),
+        kind=list if makes_list else bool,
+        # What is in the list may be null, or the list too long.
+        can_fail=over.fails_on_null or any(part.can_fail for part in parts),
+        depth=1 + max(part.depth for part in parts),
+        slot=item.slot,
+        rounds=over.rounds + limit * (weight + sum(part.rounds for part in inner)),
+    )
+    if macro is Macro.FILTER and over.field is not None and over.field.kind is Kind.LIST:
+        return replace(code, field=FieldType(Kind.LIST, element=over.field.element))
+    return code
+
+
+def _kept(value: Fragment) -> Fragment:
+    return value if value.kind in _SMALL else plain("kept({0})", value, kind=value.kind)

@@ -1,0 +1,164 @@
+"""What generated functions call by name, and what they catch when they give up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from engine.cel.interpret.budget import ROUND_SIZE, UNCOUNTED
+from engine.cel.interpret.closures import element
+from engine.cel.interpret.plan import make_map
+from engine.cel.values import comparison, numbers
+from engine.cel.values.values import MISSING, CelMap, to_timestamp
+from engine.errors import EvaluationError
+
+_CONTAINERS: Final = frozenset({list, dict, CelMap})
+_MAPS: Final = frozenset({dict, CelMap})
+_TEXTS: Final = frozenset({str, bytes})
+#: The longest values that a function makes or compares itself.
+MAX_TEXT: Final = ROUND_SIZE * UNCOUNTED
+MAX_ELEMENTS: Final = 64
+
+
+class GiveUpError(Exception):
+    """The closures must decide."""
+
+
+def truth(value: Any) -> bool:
+    """`value`, which must be true or false."""
+    if value is True or value is False:
+        return value
+    raise GiveUpError
+
+
+def given(value: Any) -> Any:
+    """`value`, which must not be null."""
+    if value is None:
+        raise GiveUpError
+    return value
+
+
+def optional(record: Any, field: str) -> Any:
+    """A field of a record that may be absent."""
+    return None if record is None else record[field]
+
+
+def instant(value: Any) -> Any:
+    """A timestamp that the bindings hold as a datetime."""
+    return to_timestamp(value) if isinstance(value, datetime) else value
+
+
+def member(value: Any, field: str) -> Any:
+    """`value.field` of a map."""
+    found = value.get(field, MISSING) if type(value) in _MAPS else MISSING
+    if found is MISSING:
+        raise GiveUpError
+    return found
+
+
+def has_member(value: Any, field: str) -> bool:
+    """`has(value.field)` of a map."""
+    if type(value) in _MAPS:
+        return value.get(field, MISSING) is not MISSING
+    raise GiveUpError
+
+
+def items(value: Any, limit: int) -> Iterable[Any]:
+    """What a macro runs over; more than `limit` items are left to the closures, which count."""
+    if type(value) in _CONTAINERS and len(value) <= limit:
+        return value  # type: ignore[no-any-return]
+    raise GiveUpError
+
+
+def kept(value: Any) -> Any:
+    """`value`, which `map` keeps; one that costs something is left to the closures."""
+    kind = type(value)
+    if kind in _CONTAINERS or (kind in _TEXTS and len(value) >= ROUND_SIZE):
+        raise GiveUpError
+    return value
+
+
+def few(value: Any) -> Any:
+    """`value`; a long one is left to the closures."""
+    kind = type(value)
+    if kind in _TEXTS:
+        if len(value) > MAX_TEXT:
+            raise GiveUpError
+    elif kind in _CONTAINERS and len(value) > MAX_ELEMENTS:
+        raise GiveUpError
+    return value
+
+
+def flat(value: Any) -> Any:
+    """A list or map that was just made; one that holds lists or maps is left to the closures."""
+    for item in value if type(value) is list else [each for _, each in value.items()]:
+        if type(item) in _CONTAINERS:
+            raise GiveUpError
+    return value
+
+
+def joined(left: Any, right: Any) -> Any:
+    """`left + right` of texts, bytes or lists."""
+    return few(left + right)
+
+
+def equal(left: Any, right: Any) -> bool:
+    """`left == right`; what is long is left to the closures."""
+    if type(left) in _CONTAINERS and type(right) in _CONTAINERS:
+        flat(few(left))
+    return comparison.equal(left, right)
+
+
+def not_equal(left: Any, right: Any) -> bool:
+    """`left != right`."""
+    return not equal(left, right)
+
+
+def contains(item: Any, container: Any) -> bool:
+    """`item in container`; a search through what is long is left to the closures."""
+    if type(container) is list:
+        flat(few(container))
+    return comparison.contains(item, container)
+
+
+#: What Python raises where CEL has an error, or where an event is not as its schema says.
+FAILED: Final[tuple[type[Exception], ...]] = (
+    EvaluationError,
+    GiveUpError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    ValueError,
+)
+
+_FUNCTIONS: Final[tuple[Callable[..., Any], ...]] = (
+    truth,
+    given,
+    optional,
+    instant,
+    member,
+    has_member,
+    items,
+    kept,
+    few,
+    flat,
+    joined,
+    element,
+    contains,
+    equal,
+    not_equal,
+    make_map,
+    numbers.int64,
+    any,
+    all,
+    float,
+    len,
+)
+#: The global names of generated functions: these, and nothing of Python's own beside them.
+NAMES: Final[dict[str, Any]] = {
+    "__builtins__": {},
+    "FAILED": FAILED,
+    **{function.__name__: function for function in _FUNCTIONS},
+}

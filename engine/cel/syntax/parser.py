@@ -1,0 +1,504 @@
+"""Text into a tree, by celpy's grammar; nothing else here imports celpy's parts or lark.
+
+The tree is built bottom up while parsing, so no parse tree is ever held.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import lark
+from lark.grammar import Rule
+from lark.lexer import Lexer, TerminalDef
+
+from engine.cel.syntax import tree
+from engine.cel.syntax.remedies import remedy_of, remedy_of_end
+from engine.cel.syntax.tokens import Token, TokenKind, syntax_error, tokenize
+from engine.cel.syntax.tree import Macro, Node
+from engine.cel.values.values import INT_MAX, INT_MIN, UINT_MAX, UInt
+from engine.errors import ExpressionError, Problem, shorten
+
+#: Deepest tree that is accepted: walking it takes at most five of Python's 1,000 frames a level.
+MAX_DEPTH: Final = 96
+#: The grammar's tables, made beforehand.
+TABLES: Final = Path(__file__).with_name("grammar_tables.json")
+_OPENING: Final = frozenset({"<", "{"})
+
+
+def parse(text: str) -> tree.Node:
+    """The tree of an expression; ExpressionError with the one syntax fault it holds."""
+    return parse_tokens(tokenize(text), len(text))
+
+
+def parse_tokens(tokens: Sequence[Token], end: int) -> tree.Node:
+    """The tree of tokens; `end` is the offset at which the text ends."""
+    if not tokens:
+        raise syntax_error(end, "the expression is empty", "write a condition, 'true' for always")
+    try:
+        root: tree.Node = _parse(tokens)
+    except lark.exceptions.UnexpectedToken as error:
+        raise _unexpected(error.token, tokens, end) from None
+    if tree.depth(root) > MAX_DEPTH:
+        message = f"the expression is nested more than {MAX_DEPTH} deep"
+        remedy = "split it into several rules or conditions"
+        raise ExpressionError((Problem(0, "too-deep", message, remedy),))
+    return root
+
+
+def _parse(tokens: Any) -> Any:
+    # Lark's types speak of text and trees; ours are tokens in, nodes out.
+    return parser().parse(tokens)
+
+
+def _unexpected(found: lark.Token, tokens: Sequence[Token], end: int) -> ExpressionError:
+    if found.type == "$END":
+        early = remedy_of_end(tokens)
+        if early is not None:
+            return syntax_error(*early)
+        return syntax_error(
+            end, "the expression ends too early", "an operand or a bracket is missing"
+        )
+    text, offset = str(found), found.start_pos or 0
+    remedy = remedy_of(text, offset, tokens)
+    opened = [token.offset for token in tokens if token.offset < offset and token.text in _OPENING]
+    if opened and text in (">", "}"):
+        # Where it begins: `<>`, `{plate.text}`.
+        if text == "}":
+            text, offset = "{", opened[-1]
+        elif opened[-1] == offset - 1:
+            text, offset = "<>", opened[-1]
+    return syntax_error(offset, f"'{shorten(text)}' is not expected here", remedy)
+
+
+class _Tokens(Lexer):
+    """Hands our tokens to Lark under the names that the grammar's terminals have."""
+
+    def __init__(self, lexer_conf: Any) -> None:
+        names = {
+            terminal.pattern.value: terminal.name
+            for terminal in lexer_conf.terminals
+            if terminal.pattern.type == "str"
+        }
+        self._names: Final = names
+
+    def lex(  # type: ignore[override]  # a custom lexer is handed what parse() was given
+        self, data: Sequence[Token]
+    ) -> Iterator[lark.Token]:
+        for token in data:
+            is_operator = token.kind is TokenKind.OPERATOR
+            name = self._names[token.text] if is_operator else token.kind.value
+            yield lark.Token(name, token.text, token.offset)
+
+
+@cache
+def parser() -> lark.Lark:
+    """The parser of the installed grammar; by the kept tables, where they are made from it."""
+    text = installed_grammar()
+    kept = _read_tables()
+    if kept["made_from"] != _made_from(text):
+        return built(text)
+    # What Lark's own standalone parsers are made by; the classes are ours, not data.
+    kept["data"]["options"]["lexer"] = kept["data"]["parser"]["lexer_conf"]["lexer_type"] = _Tokens
+    load: Callable[..., lark.Lark] = lark.Lark._load_from_dict
+    return load(kept["data"], kept["memo"], transformer=TreeBuilder())
+
+
+def write_tables() -> None:
+    """Write the LALR tables of the installed grammar, and what they are made from, to `TABLES`.
+
+    Lark takes 0.15 s to make them, as long as all else of a small `check`. They are not used with
+    another version of the grammar or of Lark. `make grammar` calls this.
+    """
+    text = installed_grammar()
+    data, memo = built(text).memo_serialize([TerminalDef, Rule])
+    data["options"] |= {"lexer": None, "transformer": None}
+    data["parser"]["lexer_conf"]["lexer_type"] = None
+    kept = {"made_from": _made_from(text), "data": data, "memo": memo}
+    TABLES.write_text(json.dumps(kept, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def _read_tables() -> Any:
+    def with_numbers(pairs: list[tuple[str, Any]]) -> dict[str | int, Any]:
+        # JSON's keys are texts; no name in the tables is a number.
+        return {int(key) if key.isdigit() else key: value for key, value in pairs}
+
+    return json.loads(TABLES.read_text(encoding="utf-8"), object_pairs_hook=with_numbers)
+
+
+def _made_from(grammar: str) -> str:
+    return f"lark {lark.__version__}, grammar {hashlib.sha256(grammar.encode()).hexdigest()}"
+
+
+def installed_grammar() -> str:
+    """The text of celpy's grammar."""
+    spec = importlib.util.find_spec("celpy")
+    if spec is None or spec.origin is None:
+        raise ImportError("cel-python is not installed")
+    return Path(spec.origin).with_name("cel.lark").read_text(encoding="utf-8")
+
+
+def built(grammar: str) -> lark.Lark:
+    """A parser of the grammar's text, its tables made now."""
+    return lark.Lark(
+        grammar,
+        parser="lalr",
+        start="expr",
+        lexer=_Tokens,
+        maybe_placeholders=False,
+        keep_all_tokens=True,
+        transformer=TreeBuilder(),
+    )
+
+
+# fmt: off
+_RESERVED: Final = frozenset({
+    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop",
+    "package", "namespace", "return", "var", "void", "while",
+})
+# fmt: on
+_MACROS: Final = {
+    ("all", 2): Macro.ALL,
+    ("exists", 2): Macro.EXISTS,
+    ("exists_one", 2): Macro.EXISTS_ONE,
+    ("map", 2): Macro.MAP,
+    ("map", 3): Macro.MAP,
+    ("filter", 2): Macro.FILTER,
+}
+
+
+class TreeBuilder:
+    """Makes the tree; holds nothing."""
+
+    def expr(self, parts: list[Any]) -> Node:
+        """A ternary, or what is below."""
+        if len(parts) == 1:
+            return parts[0]  # type: ignore[no-any-return]
+        condition, sign, first, _, second = parts
+        return tree.Call(sign.start_pos, tree.TERNARY, (condition, first, second))
+
+    def conditionalor(self, parts: list[Any]) -> Node:
+        """`||`."""
+        return _logical(tree.OR, parts)
+
+    def conditionaland(self, parts: list[Any]) -> Node:
+        """`&&`."""
+        return _logical(tree.AND, parts)
+
+    def relation(self, parts: list[Any]) -> Node:
+        """A comparison or `in`."""
+        return _binary(parts)
+
+    def addition(self, parts: list[Any]) -> Node:
+        """`+` and `-`."""
+        return _binary(parts)
+
+    def multiplication(self, parts: list[Any]) -> Node:
+        """`*`, `/` and `%`."""
+        return _binary(parts)
+
+    def _left(self, parts: list[Any]) -> list[Any]:
+        """The left operand and the sign of a binary operator."""
+        return parts
+
+    relation_lt = relation_le = relation_gt = relation_ge = _left
+    relation_eq = relation_ne = relation_in = _left
+    addition_add = addition_sub = _left
+    multiplication_mul = multiplication_div = multiplication_mod = _left
+
+    def unary(self, parts: list[Any]) -> Node:
+        """`!` and `-`."""
+        if len(parts) == 1:
+            return parts[0]  # type: ignore[no-any-return]
+        sign, operand = parts
+        function = tree.NOT if sign == "!" else tree.NEGATE
+        return tree.Call(sign.start_pos, function, (operand,))
+
+    def unary_not(self, parts: list[Any]) -> Any:
+        """The sign."""
+        return parts[0]
+
+    unary_neg = unary_not
+
+    def member(self, parts: list[Any]) -> Node:
+        """What may be followed by a dot or a bracket."""
+        return parts[0]  # type: ignore[no-any-return]
+
+    primary = member
+
+    def member_dot(self, parts: list[Any]) -> Node:
+        """`operand.field`."""
+        operand, _, name = parts
+        return tree.Select(name.start_pos, operand, name.strip("`"))
+
+    def member_dot_arg(self, parts: list[Any]) -> Node:
+        """`target.function(args)`, macros among them."""
+        target, _, name, _, *rest = parts
+        args: tuple[Node, ...] = rest[0] if len(rest) == 2 else ()
+        _no_backquotes(name)
+        if _is_ident(target, "cel") and name == "bind" and len(args) == 3:
+            return _bind(name.start_pos, args)
+        macro = _MACROS.get((str(name), len(args)))
+        if macro is not None:
+            return _comprehension(name.start_pos, macro, target, args)
+        return tree.Call(name.start_pos, str(name), _as_list(target, name, args), target)
+
+    def member_index(self, parts: list[Any]) -> Node:
+        """`operand[index]`."""
+        operand, bracket, index, _ = parts
+        return tree.Call(bracket.start_pos, tree.INDEX, (operand, index))
+
+    def member_object(self, parts: list[Any]) -> Node:
+        """`Message{field: value}`: there are no messages here."""
+        raise syntax_error(parts[1].start_pos, "messages can't be made here", "write a map: {…}")
+
+    def dot_ident_arg(self, parts: list[Any]) -> Node:
+        """`.function(args)`."""
+        return self.ident_arg(parts[1:])
+
+    def dot_ident(self, parts: list[Any]) -> Node:
+        """`.name`."""
+        return _ident(parts[1], parts[0].start_pos, is_absolute=True)
+
+    def ident_arg(self, parts: list[Any]) -> Node:
+        """`function(args)`, `has` among them."""
+        name, _, *rest = parts
+        args: tuple[Node, ...] = rest[0] if len(rest) == 2 else ()
+        _no_backquotes(name)
+        if name in _RESERVED:
+            raise _reserved(name)
+        if name == "has" and len(args) == 1:
+            return _has(name.start_pos, args[0])
+        return tree.Call(name.start_pos, str(name), args)
+
+    def ident(self, parts: list[Any]) -> Node:
+        """`name`."""
+        return _ident(parts[0], parts[0].start_pos, is_absolute=False)
+
+    def paren_expr(self, parts: list[Any]) -> Node:
+        """`(expression)`."""
+        return parts[1]  # type: ignore[no-any-return]
+
+    def list_lit(self, parts: list[Any]) -> Node:
+        """`[items]`."""
+        return tree.ListNode(parts[0].start_pos, parts[1] if len(parts) == 3 else ())
+
+    def map_lit(self, parts: list[Any]) -> Node:
+        """`{key: value}`."""
+        return tree.MapNode(parts[0].start_pos, parts[1] if len(parts) == 3 else ())
+
+    def exprlist(self, parts: list[Any]) -> tuple[Node, ...]:
+        """The items between commas."""
+        return tuple(parts[::2])
+
+    def fieldinits(self, parts: list[Any]) -> tuple[Node, ...]:
+        """The fields of a message, which is refused a step later."""
+        return tuple(parts)
+
+    def mapinits(self, parts: list[Any]) -> tuple[tuple[Node, Node], ...]:
+        """Keys and values between commas."""
+        return tuple(zip(parts[::4], parts[2::4], strict=True))
+
+    def literal(self, parts: list[Any]) -> Node:
+        """A number, text, bytes, true, false or null."""
+        token = parts[0]
+        plain = Token(TokenKind(token.type), str(token), token.start_pos)
+        return tree.Literal(plain.offset, literal_value(plain))
+
+
+def _logical(function: str, parts: list[Any]) -> Node:
+    if len(parts) == 1:
+        return parts[0]  # type: ignore[no-any-return]
+    left, sign, right = parts
+    if isinstance(left, tree.Call) and left.function == function:
+        return tree.Call(left.offset, function, (*left.args, right))
+    return tree.Call(sign.start_pos, function, (left, right))
+
+
+def _binary(parts: list[Any]) -> Node:
+    if len(parts) == 1:
+        return parts[0]  # type: ignore[no-any-return]
+    (left, sign), right = parts
+    return tree.Call(sign.start_pos, tree.BINARY[str(sign)], (left, right))
+
+
+def _as_list(target: Node, name: Any, args: tuple[Node, ...]) -> tuple[Node, ...]:
+    """`math.greatest` and `math.least` take any number of arguments: three and more are a list."""
+    if len(args) < 3 or not _is_ident(target, "math") or name not in ("greatest", "least"):
+        return args
+    return (tree.ListNode(args[0].offset, args),)
+
+
+def _is_ident(node: Node, name: str) -> bool:
+    return isinstance(node, tree.Ident) and node.name == name and not node.is_absolute
+
+
+def _bind(offset: int, args: tuple[Node, ...]) -> Node:
+    variable = _variable(args[0], "cel.bind", "cel.bind(name, value, result)")
+    return tree.Comprehension(offset, Macro.BIND, args[1], variable, None, args[2])
+
+
+def _variable(node: Node, macro: str, form: str) -> str:
+    if not isinstance(node, tree.Ident) or node.is_absolute:
+        what = f"the first argument of {macro}() must be a simple name"
+        raise syntax_error(node.offset, what, f"write {form}")
+    return node.name
+
+
+def _comprehension(offset: int, macro: Macro, target: Node, args: tuple[Node, ...]) -> Node:
+    variable = _variable(args[0], macro, f".{macro}(item, …)")
+    if macro is not Macro.MAP:
+        return tree.Comprehension(offset, macro, target, variable, args[1])
+    condition = args[1] if len(args) == 3 else None
+    return tree.Comprehension(offset, macro, target, variable, condition, args[-1])
+
+
+def _has(offset: int, operand: Node) -> Node:
+    if not isinstance(operand, tree.Select) or operand.is_test:
+        what = "has() takes a field: has(record.field)"
+        raise syntax_error(offset, what, "compare a plain name with null instead")
+    return tree.Select(operand.offset, operand.operand, operand.field, is_test=True)
+
+
+def _ident(name: Any, offset: int, *, is_absolute: bool) -> Node:
+    _no_backquotes(name)
+    if name in _RESERVED:
+        raise _reserved(name)
+    return tree.Ident(offset, str(name), is_absolute)
+
+
+def _reserved(name: Any) -> Exception:
+    return syntax_error(name.start_pos, f"'{name}' is a reserved word", "choose another name")
+
+
+def _no_backquotes(name: Any) -> None:
+    if name.startswith("`"):
+        what = "only a field's name after a dot may stand in backquotes"
+        raise syntax_error(name.start_pos, what, "remove the backquotes")
+
+
+_ESCAPE: Final = re.compile(
+    r"\\(?:([abfnrtv\\?\"'`])|([0-3][0-7]{2})|[xX]([0-9a-fA-F]{2})"
+    r"|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(?s:.))"
+)
+_NO_POINT: Final = "they go to \\U0010FFFF, but for \\uD800 to \\uDFFF"
+_LARGEST: Final = f"the largest is {INT_MAX}, as a double write it with .0"
+_SIMPLE: Final = {
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+}
+
+
+def literal_value(token: Token) -> object:
+    """The value that a literal token stands for; ExpressionError when it can't be one."""
+    match token.kind:
+        case TokenKind.INT:
+            return _integer(token)
+        case TokenKind.UINT:
+            return _unsigned(token)
+        case TokenKind.DOUBLE:
+            return float(token.text)
+        case TokenKind.STRING:
+            return _string(token)
+        case TokenKind.BYTES:
+            return _bytes(token)
+        case TokenKind.BOOL:
+            return token.text == "true"
+        case _:
+            return None
+
+
+def _number(text: str) -> int:
+    body = text.lower().removeprefix("-")
+    base = 16 if body.startswith("0x") else 10
+    # int() refuses a very long text; 40 digits are out of range anyway.
+    digits = body.removeprefix("0x").lstrip("0")[:40] or "0"
+    value = int(digits, base)
+    return -value if text.startswith("-") else value
+
+
+def _integer(token: Token) -> int:
+    value = _number(token.text)
+    if not INT_MIN <= value <= INT_MAX:
+        raise syntax_error(
+            token.offset, f"{token.text[:40]} does not fit a 64-bit integer", _LARGEST
+        )
+    return value
+
+
+def _unsigned(token: Token) -> UInt:
+    value = _number(token.text[:-1])
+    if not 0 <= value <= UINT_MAX:
+        raise syntax_error(
+            token.offset, f"{token.text[:40]} does not fit a 64-bit unsigned integer"
+        )
+    return UInt(value)
+
+
+def _body(text: str) -> tuple[str, bool, int]:
+    """The text between the quotes, whether it is raw, and where it starts in the token."""
+    prefix = len(text) - len(text.lstrip("rRbB"))
+    is_raw = "r" in text[:prefix].lower()
+    quote = 3 if text[prefix : prefix + 3] in ('"""', "'''") and len(text) >= prefix + 6 else 1
+    return text[prefix + quote : len(text) - quote], is_raw, prefix + quote
+
+
+def _string(token: Token) -> str:
+    body, is_raw, start = _body(token.text)
+    if is_raw or "\\" not in body:
+        return body
+
+    def character(match: re.Match[str]) -> str:
+        code = _code(match, token.offset + start)
+        return code if isinstance(code, str) else chr(code)
+
+    return _ESCAPE.sub(character, body)
+
+
+def _bytes(token: Token) -> bytes:
+    body, is_raw, start = _body(token.text)
+    if is_raw or "\\" not in body:
+        return body.encode("utf-8", "surrogatepass")
+    parts: list[bytes] = []
+    position = 0
+    for match in _ESCAPE.finditer(body):
+        parts.append(body[position : match.start()].encode("utf-8", "surrogatepass"))
+        if match[4] or match[5]:
+            where = token.offset + start + match.start()
+            raise syntax_error(where, "bytes take no \\u or \\U escape", "write \\x escapes")
+        code = _code(match, token.offset + start)
+        parts.append(code.encode() if isinstance(code, str) else bytes((code,)))
+        position = match.end()
+    parts.append(body[position:].encode("utf-8", "surrogatepass"))
+    return b"".join(parts)
+
+
+def _code(match: re.Match[str], start: int) -> str | int:
+    """An escape's character, or the number that it gives in digits."""
+    simple, octal, hexadecimal, short, long = match.groups()
+    if simple is not None:
+        return _SIMPLE.get(simple, simple)
+    if octal is not None:
+        return int(octal, 8)
+    digits = hexadecimal or short or long
+    if digits is None:
+        what = f"'{match[0]}' is not an escape of CEL"
+        remedy = "double the backslash, or write a raw text: r'…'"
+        raise syntax_error(start + match.start(), what, remedy)
+    code = int(digits, 16)
+    if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
+        raise syntax_error(
+            start + match.start(), f"'{match[0]}' is no Unicode code point", _NO_POINT
+        )
+    return code

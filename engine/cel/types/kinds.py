@@ -1,0 +1,168 @@
+"""The types of values: how they are called, what they have in common, which operators take them.
+
+A type is a `FieldType`; None is `dyn`, of which nothing is known and which fits everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from engine.cel.values.values import CelType, Duration, Timestamp, UInt
+from engine.schema import FieldType, Kind
+
+KINDS: Final[dict[type, Kind]] = {
+    str: Kind.STRING,
+    int: Kind.INT,
+    float: Kind.DOUBLE,
+    bool: Kind.BOOL,
+    bytes: Kind.BYTES,
+    list: Kind.LIST,
+    dict: Kind.MAP,
+    Timestamp: Kind.TIMESTAMP,
+    type(None): Kind.NULL,
+    UInt: Kind.UINT,
+    Duration: Kind.DURATION,
+    CelType: Kind.TYPE,
+}
+#: Each type without parts, once.
+SCALARS: Final[dict[Kind, FieldType]] = {
+    kind: FieldType(kind, nullable=kind is Kind.NULL)
+    for kind in Kind
+    if kind not in (Kind.LIST, Kind.MAP, Kind.RECORD)
+}
+BOOL: Final = SCALARS[Kind.BOOL]
+TEXT: Final = SCALARS[Kind.STRING]
+NULL: Final = SCALARS[Kind.NULL]
+#: The types of `[]` and `{}`: a list or a map of whatever is wanted. They are told by identity.
+EMPTY_LIST: Final = FieldType(Kind.LIST)
+EMPTY_MAP: Final = FieldType(Kind.MAP)
+
+NUMBERS: Final = frozenset({Kind.INT, Kind.UINT, Kind.DOUBLE})
+CONTAINERS: Final = frozenset({Kind.LIST, Kind.MAP})
+#: What a map's key may be; `KEY_NAMES` says so.
+KEYS: Final = frozenset({Kind.STRING, Kind.INT, Kind.UINT, Kind.BOOL})
+KEY_NAMES: Final = "string, int, uint or bool"
+
+_NULLABLE: Final = {kind: replace(scalar, nullable=True) for kind, scalar in SCALARS.items()}
+_UNORDERED: Final = frozenset({Kind.RECORD, Kind.LIST, Kind.MAP, Kind.NULL, Kind.TYPE})
+_MAPS: Final = frozenset({Kind.RECORD, Kind.MAP})
+_ARTICLES: Final = {Kind.INT: "an int", Kind.NULL: "null", Kind.BYTES: "bytes"}
+
+_Row = tuple[Kind, Kind, Kind]
+_ALIKE: Final[dict[str, frozenset[Kind]]] = {
+    "_+_": NUMBERS | {Kind.STRING, Kind.BYTES, Kind.LIST, Kind.DURATION},
+    "_-_": NUMBERS | {Kind.DURATION},
+    "_*_": NUMBERS,
+    "_/_": NUMBERS,
+    "_%_": frozenset({Kind.INT, Kind.UINT}),
+}
+_INSTANTS: Final[dict[str, tuple[_Row, ...]]] = {
+    "_+_": (
+        (Kind.TIMESTAMP, Kind.DURATION, Kind.TIMESTAMP),
+        (Kind.DURATION, Kind.TIMESTAMP, Kind.TIMESTAMP),
+    ),
+    "_-_": (
+        (Kind.TIMESTAMP, Kind.TIMESTAMP, Kind.DURATION),
+        (Kind.TIMESTAMP, Kind.DURATION, Kind.TIMESTAMP),
+    ),
+}
+_ROWS: Final[dict[str, tuple[_Row, ...]]] = {
+    function: (*((kind,) * 3 for kind in sorted(kinds)), *_INSTANTS.get(function, ()))
+    for function, kinds in _ALIKE.items()
+}
+
+
+def name_of(kind: FieldType | None) -> str:
+    """How CEL calls a type."""
+    if kind is None:
+        return "dyn"
+    if kind.kind is Kind.LIST and kind.element is not None:
+        return f"list({name_of(kind.element)})"
+    if kind.kind is Kind.MAP and kind.element is not None:
+        return f"map({name_of(kind.key)}, {name_of(kind.element)})"
+    return str(kind.kind)
+
+
+def with_article(kind: FieldType) -> str:
+    """A type in a sentence: "an int", "a list"."""
+    return _ARTICLES.get(kind.kind, f"a {kind.kind}")
+
+
+def results_of(function: str, left: FieldType | None, right: FieldType | None) -> set[Kind]:
+    """The kinds that an arithmetic operator may give for two operands; none if it can't take them.
+
+    Operands that may be null count as what they are otherwise.
+    """
+    return {
+        result
+        for one, two, result in _ROWS[function]
+        if (left is None or left.kind is one) and (right is None or right.kind is two)
+    }
+
+
+def can_order(left: FieldType | None, right: FieldType | None) -> bool:
+    """Whether `<` and its like take two operands of these types."""
+    if left is None or right is None:
+        known = left or right
+        return known is None or known.kind not in _UNORDERED
+    if left.kind in NUMBERS and right.kind in NUMBERS:
+        return True
+    return left.kind is right.kind and left.kind not in _UNORDERED
+
+
+def can_be_equal(left: FieldType, right: FieldType) -> bool:
+    """Whether values of these types can be equal at all."""
+    if left.nullable and right.nullable:
+        return True
+    if left.kind is right.kind is Kind.RECORD:
+        return left.fields.keys() == right.fields.keys()
+    both = {left.kind, right.kind}
+    return len(both) == 1 or both <= NUMBERS or both <= _MAPS
+
+
+def can_join(one: FieldType | None, two: FieldType | None) -> bool:
+    """Whether one place may hold values of both types without being `dyn`."""
+    if one is None or two is None or one.kind is two.kind:
+        return True
+    both = {one.kind, two.kind}
+    return Kind.NULL in both or both <= _MAPS
+
+
+def join(one: FieldType | None, two: FieldType | None) -> FieldType | None:
+    """The type of what may be of either type; None where they have none in common."""
+    if one is two or one is None or two is None:
+        return one if one is two else None
+    if one.kind is Kind.NULL or two.kind is Kind.NULL:
+        return nullable(two if one.kind is Kind.NULL else one)
+    if one.kind is not two.kind:
+        return None
+    is_nullable = one.nullable or two.nullable
+    if one.kind in SCALARS:
+        return (_NULLABLE if is_nullable else SCALARS)[one.kind]
+    if one.kind is Kind.RECORD:
+        joined = one if one.fields == two.fields else None
+    elif one is EMPTY_LIST or one is EMPTY_MAP:
+        joined = two
+    elif two is EMPTY_LIST or two is EMPTY_MAP:
+        joined = one
+    else:
+        joined = FieldType(
+            one.kind, element=join(one.element, two.element), key=join(one.key, two.key)
+        )
+    return nullable(joined) if joined is not None and is_nullable else joined
+
+
+def nullable(kind: FieldType) -> FieldType:
+    """The same type, or null."""
+    return kind if kind.nullable else replace(kind, nullable=True)
+
+
+def not_null(kind: FieldType) -> FieldType:
+    """The type of a value that is not null."""
+    return replace(kind, nullable=False) if kind.nullable and kind is not NULL else kind
+
+
+def list_of(element: FieldType | None) -> FieldType:
+    """A list of such elements."""
+    return FieldType(Kind.LIST, element=element)

@@ -1,0 +1,178 @@
+"""Names: which variables an expression sees, what a name stands for, and what was meant instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from typing import Any, Final, TypeAlias
+
+from engine.cel.syntax.remedies import OPTIONAL_TYPE
+from engine.cel.syntax.tree import Ident, Node, Select
+from engine.cel.values.values import TYPE_NAMES, FailureKind
+from engine.errors import SHOWN_LENGTH
+from engine.schema import FieldType
+
+#: How alike two names are of which one is a slip of the pen.
+_NEAR: Final = 0.75
+#: How a remedy begins that can't guess what was meant.
+LISTED: Final = "there are: "
+#: How one begins that names what was meant, most likely.
+GUESSED: Final = "did you mean "
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A binding of the evaluation, by its full name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The variable of a macro; `slot` is its key among the bindings."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A name that stands for a value: a type."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What can't be resolved; evaluating it fails (only where names are not checked)."""
+
+    kind: FailureKind
+    message: str
+
+
+Reference: TypeAlias = Variable | Local | Constant | Broken
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The variables by name; a type of None is unknown. Macros add theirs in `locals`.
+
+    With `is_strict` an unknown name is a problem, else a failure of the evaluation. `zone` is the
+    time zone of the site.
+    """
+
+    variables: Mapping[str, FieldType | None]
+    container: str = ""
+    is_strict: bool = True
+    locals: Mapping[str, tuple[int, FieldType | None]] = field(default_factory=dict)
+    zone: tzinfo = UTC
+
+    def with_local(self, name: str, slot: int, kind: FieldType | None) -> Scope:
+        """The same scope, seen from inside a macro over `name`."""
+        inner = {**self.locals, name: (slot, kind)}
+        return Scope(self.variables, self.container, self.is_strict, inner, self.zone)
+
+    def qualified(self, name: str, *, is_absolute: bool) -> str | None:
+        """The variable that `name` (dots allowed) means, looked up from the container outwards."""
+        for candidate in self.candidates(name, is_absolute=is_absolute):
+            if candidate in self.variables:
+                return candidate
+        return None
+
+    def candidates(self, name: str, *, is_absolute: bool) -> Iterator[str]:
+        """The full names that `name` may have, the container's own first."""
+        prefix = "" if is_absolute else self.container
+        while prefix:
+            yield f"{prefix}.{name}"
+            prefix = prefix.rpartition(".")[0]
+        yield name
+
+    def is_local(self, node: Node) -> bool:
+        """Whether a dotted name begins at a macro's variable."""
+        while isinstance(node, Select):
+            node = node.operand
+        return isinstance(node, Ident) and not node.is_absolute and node.name in self.locals
+
+    def type_constant(self, name: str) -> Constant | None:
+        """The type of that name."""
+        found = TYPE_NAMES.get(name)
+        return Constant(found) if found is not None else None
+
+    def suggestion(self, name: str) -> str:
+        """What may have been meant by an unknown name."""
+        if name == OPTIONAL_TYPE:
+            return "there are no optional values"
+        found = self.nearest(name)
+        return f"did you mean '{found}'?" if found else _listed([*self.variables, *self.locals])
+
+    def nearest(self, name: str) -> str:
+        """The name of a variable or a field that is most like this one; "" for none."""
+        paths = list(_paths(self.variables))
+        nested = [path for path in paths if path.endswith(f".{name}")]
+        plain = _plain(name)
+        nested = nested or [path for path in paths if _plain(path) == plain]
+        nested = nested or [path for path in paths if _plain(path.rpartition(".")[2]) == plain]
+        return nested[0] if nested else _nearest(name, sorted([*self.variables, *self.locals]))
+
+    def is_near(self, name: str) -> bool:
+        """Whether the nearest name is so like this one that hardly anything else is meant."""
+        found = self.nearest(name)
+        last = found.rpartition(".")[2]
+        if not found or name in (last, found) or _plain(name) in (_plain(found), _plain(last)):
+            return bool(found)
+        ratio = difflib.SequenceMatcher(None, name.lower(), found.lower()).ratio()
+        is_swapped = sorted(name.lower()) == sorted(found.lower())
+        return ratio >= _NEAR or is_swapped or found.lower().startswith(name.lower())
+
+    def has_path(self, path: str) -> bool:
+        """Whether a dotted name is that of a variable or of a field in one."""
+        return path in _paths(self.variables)
+
+
+def _paths(
+    fields: Mapping[str, FieldType | None] | Mapping[str, FieldType], prefix: str = ""
+) -> Iterator[str]:
+    for name, kind in fields.items():
+        yield prefix + name
+        if kind is not None and kind.fields:
+            yield from _paths(kind.fields, f"{prefix}{name}.")
+
+
+def _plain(name: str) -> str:
+    """A name without what people write in several ways."""
+    return name.replace(".", "").replace("_", "").lower()
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """A remedy: the nearest of `names`, or the few that there are."""
+    known = sorted(names)
+    near = _nearest(name, known)
+    return f"did you mean '{near}'?" if near else _listed(known)
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    name = name[:SHOWN_LENGTH]
+    lowered = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    if not near and len(name) > 1:
+        near = [each for each in lowered if each.startswith(name.lower())]
+    return lowered[near[0]] if near else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    """A remedy that names all there are, if they are few."""
+    known = sorted(names)
+    return f"{LISTED}{', '.join(known)}" if 0 < len(known) <= 12 else ""
+
+
+def dotted(node: Node) -> tuple[str, Ident] | None:
+    """A chain of names `a.b.c` as text, and its first name; None for anything else."""
+    names: list[str] = []
+    while isinstance(node, Select) and not node.is_test:
+        names.append(node.field)
+        node = node.operand
+    if not isinstance(node, Ident):
+        return None
+    names.append(node.name)
+    return ".".join(reversed(names)), node

@@ -1,0 +1,305 @@
+"""Arithmetic with CEL's overflow and range checks, and CEL's `math` extension."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial, reduce
+from typing import Any, Final
+
+from engine.cel.values.comparison import NUMBERS, ORDERINGS
+from engine.cel.values.values import (
+    DURATION_MAX,
+    DURATION_MIN,
+    INT_MAX,
+    INT_MIN,
+    TIMESTAMP_MAX,
+    TIMESTAMP_MIN,
+    UINT_MAX,
+    Duration,
+    FailureKind,
+    Timestamp,
+    UInt,
+    failure,
+    no_overload,
+)
+
+#: Most characters, bytes or elements that one operation may make.
+MAX_SIZE: Final = 1_048_576
+
+
+def int64(value: int) -> int:
+    """A value that must fit a 64-bit integer."""
+    if INT_MIN <= value <= INT_MAX:
+        return value
+    raise failure(FailureKind.OVERFLOW, "the result does not fit a 64-bit integer")
+
+
+def _uint(value: int) -> UInt:
+    if 0 <= value <= UINT_MAX:
+        return UInt(value)
+    raise failure(FailureKind.OVERFLOW, "the result does not fit a 64-bit unsigned integer")
+
+
+def make_timestamp(nanoseconds: int) -> Timestamp:
+    """A timestamp of the years 1 to 9999, or an evaluation error."""
+    if TIMESTAMP_MIN <= nanoseconds <= TIMESTAMP_MAX:
+        return Timestamp(nanoseconds)
+    raise failure(FailureKind.OUT_OF_RANGE, "a timestamp must lie in the years 0001 to 9999")
+
+
+def make_duration(nanoseconds: int) -> Duration:
+    """A duration of at most about 292 years, or an evaluation error."""
+    if DURATION_MIN <= nanoseconds <= DURATION_MAX:
+        return Duration(nanoseconds)
+    raise failure(FailureKind.OUT_OF_RANGE, "a duration must be shorter than 292 years")
+
+
+def add(left: Any, right: Any) -> Any:
+    """`left + right`: numbers of one kind, text, bytes, lists, durations, an instant and those."""
+    kind = type(left)
+    other = type(right)
+    if kind is other:
+        if kind is int:
+            return int64(left + right)
+        if kind is float:
+            return left + right
+        if kind in _JOINED:
+            return joined(left, right)
+        if kind is UInt:
+            return _uint(int(left) + int(right))
+        if kind is Duration:
+            return make_duration(left.nanoseconds + right.nanoseconds)
+    elif (kind is Timestamp and other is Duration) or (kind is Duration and other is Timestamp):
+        return make_timestamp(left.nanoseconds + right.nanoseconds)
+    raise no_overload("_+_", left, right)
+
+
+_JOINED: Final = frozenset({str, bytes, list})
+
+
+def joined(left: Any, right: Any) -> Any:
+    """Two texts, bytes or lists as one, if that is not too large."""
+    if len(left) + len(right) > MAX_SIZE:
+        raise failure(FailureKind.TOO_LARGE, f"the result is larger than {MAX_SIZE:,}")
+    return left + right
+
+
+def subtract(left: Any, right: Any) -> Any:
+    """`left - right`: numbers of one kind, durations, instants, a duration from an instant."""
+    kind = type(left)
+    other = type(right)
+    if kind is other:
+        if kind is int:
+            return int64(left - right)
+        if kind is float:
+            return left - right
+        if kind is UInt:
+            return _uint(int(left) - int(right))
+        if kind is Duration or kind is Timestamp:
+            return make_duration(left.nanoseconds - right.nanoseconds)
+    elif kind is Timestamp and other is Duration:
+        return make_timestamp(left.nanoseconds - right.nanoseconds)
+    raise no_overload("_-_", left, right)
+
+
+def multiply(left: Any, right: Any) -> Any:
+    """`left * right` of numbers of one kind."""
+    kind = type(left)
+    if kind is type(right):
+        if kind is int:
+            return int64(left * right)
+        if kind is float:
+            return left * right
+        if kind is UInt:
+            return _uint(int(left) * int(right))
+    raise no_overload("_*_", left, right)
+
+
+def divide(left: Any, right: Any) -> Any:
+    """`left / right`: integers are cut towards zero, doubles follow IEEE 754."""
+    kind = type(left)
+    if kind is type(right):
+        if kind is int or kind is UInt:
+            if right == 0:
+                raise failure(FailureKind.DIVISION_BY_ZERO, "division by zero")
+            quotient = abs(left) // abs(right)
+            if kind is UInt:
+                return UInt(quotient)
+            return int64(quotient if (left < 0) == (right < 0) else -quotient)
+        if kind is float:
+            return left / right if right else _divide_by_zero(left, right)
+    raise no_overload("_/_", left, right)
+
+
+def _divide_by_zero(left: float, right: float) -> float:
+    if left == 0 or math.isnan(left):
+        return math.nan
+    return math.copysign(math.inf, left) * math.copysign(1.0, right)
+
+
+def remainder(left: Any, right: Any) -> Any:
+    """`left % right` of integers; the sign is the left one's."""
+    kind = type(left)
+    if kind is type(right) and (kind is int or kind is UInt):
+        if right == 0:
+            raise failure(FailureKind.DIVISION_BY_ZERO, "modulus by zero")
+        rest = abs(left) % abs(right)
+        if kind is UInt:
+            return UInt(rest)
+        if right == -1:
+            # The quotient, not the rest, may overflow; CEL's implementations refuse both.
+            int64(-left)
+        return rest if left >= 0 else -rest
+    raise no_overload("_%_", left, right)
+
+
+def negate(value: Any) -> Any:
+    """`-value` of an int or a double."""
+    kind = type(value)
+    if kind is int:
+        return int64(-value)
+    if kind is float:
+        return -value
+    raise no_overload("-", value)
+
+
+#: The arithmetic operators by function name.
+OPERATIONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "_+_": add,
+    "_-_": subtract,
+    "_*_": multiply,
+    "_/_": divide,
+    "_%_": remainder,
+}
+
+#: From here on every double is a whole number.
+_ALL_WHOLE: Final = 2.0**52
+_BITS: Final = 64
+_HALF: Final = 2**63
+
+
+def _first(sign: str, left: Any, right: Any) -> Any:
+    # The first of equal numbers stays, and so does what NaN stands beside.
+    return right if ORDERINGS[sign](right, left) else left
+
+
+#: The larger and the smaller of two numbers of any kinds; the first where neither is.
+greater: Final[Callable[[Any, Any], Any]] = partial(_first, "_>_")
+less: Final[Callable[[Any, Any], Any]] = partial(_first, "_<_")
+
+
+def greatest_of(values: list[Any]) -> Any:
+    """The greatest of a list of numbers of any kinds."""
+    return _of_list("math.greatest", greater, values)
+
+
+def least_of(values: list[Any]) -> Any:
+    """The least of a list of numbers of any kinds."""
+    return _of_list("math.least", less, values)
+
+
+def _of_list(name: str, choose: Callable[[Any, Any], Any], values: list[Any]) -> Any:
+    if not values:
+        raise failure(FailureKind.BAD_ARGUMENT, f"{name}() of an empty list")
+    for value in values:
+        if type(value) not in NUMBERS:
+            raise no_overload(name, value)
+    return reduce(choose, values)
+
+
+def ceil(value: float) -> float:
+    """The next whole number upwards."""
+    return _whole(math.ceil, value)
+
+
+def floor(value: float) -> float:
+    """The next whole number downwards."""
+    return _whole(math.floor, value)
+
+
+def trunc(value: float) -> float:
+    """The next whole number towards zero."""
+    return _whole(math.trunc, value)
+
+
+def round_(value: float) -> float:
+    """The nearest whole number; a half is rounded away from zero."""
+    return _whole(_nearest, value)
+
+
+def _whole(rounding: Callable[[float], int], value: float) -> float:
+    # NaN is not below the bound either.
+    return math.copysign(rounding(value), value) if abs(value) < _ALL_WHOLE else value
+
+
+def _nearest(value: float) -> int:
+    whole = math.trunc(value)
+    if abs(value - whole) < 0.5:
+        return whole
+    return whole + (1 if value > 0 else -1)
+
+
+def absolute(value: int) -> int:
+    """An int without its sign; the least int has no counterpart."""
+    if value == INT_MIN:
+        raise failure(FailureKind.OVERFLOW, "math.abs() of the least 64-bit integer")
+    return abs(value)
+
+
+def sign_of_int(value: int) -> int:
+    """-1, 0 or 1."""
+    return (value > 0) - (value < 0)
+
+
+def sign_of_uint(value: int) -> UInt:
+    """0 or 1."""
+    return UInt(value > 0)
+
+
+def sign_of_double(value: float) -> float:
+    """-1.0, 0.0 or 1.0; NaN of NaN."""
+    return value if math.isnan(value) else float((value > 0) - (value < 0))
+
+
+def square_root(value: float) -> float:
+    """The square root; NaN of what is negative."""
+    number = float(value)
+    return math.sqrt(number) if number >= 0 else math.nan if number < 0 else number
+
+
+def _signed(bits: int) -> int:
+    """The int that these 64 bits are."""
+    bits &= UINT_MAX
+    return bits - 2 * _HALF if bits >= _HALF else bits
+
+
+def bit_not(value: int) -> UInt:
+    """A uint with every bit turned over."""
+    return UInt(~value & UINT_MAX)
+
+
+def shift_left(name: str, value: int, count: int) -> int:
+    """The bits of an int so many places up; those that leave the 64 are lost."""
+    return _signed(value << _places(name, count))
+
+
+def shift_left_uint(name: str, value: int, count: int) -> UInt:
+    """The bits of a uint so many places up; those that leave the 64 are lost."""
+    return UInt((int(value) << _places(name, count)) & UINT_MAX)
+
+
+def shift_right(name: str, value: int, count: int) -> int:
+    """The bits of an int so many places down, zeros coming in, whatever its sign."""
+    return _signed((value & UINT_MAX) >> _places(name, count))
+
+
+def shift_right_uint(name: str, value: int, count: int) -> UInt:
+    """The bits of a uint so many places down."""
+    return UInt(int(value) >> _places(name, count))
+
+
+def _places(name: str, count: int) -> int:
+    if count < 0:
+        raise failure(FailureKind.BAD_ARGUMENT, f"{name}() by a negative number: {count}")
+    return min(count, _BITS)

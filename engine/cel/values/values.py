@@ -1,0 +1,251 @@
+"""CEL's values as Python's, and the kinds of evaluation failure.
+
+Only what Python lacks has a type of its own here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from enum import StrEnum
+from typing import Any, Final
+
+from engine.errors import EvaluationError
+
+INT_MIN: Final = -(2**63)
+INT_MAX: Final = 2**63 - 1
+UINT_MAX: Final = 2**64 - 1
+NANOSECONDS: Final = 1_000_000_000
+#: 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999999Z, in nanoseconds since the epoch.
+TIMESTAMP_MIN: Final = -62_135_596_800 * NANOSECONDS
+TIMESTAMP_MAX: Final = 253_402_300_800 * NANOSECONDS - 1
+#: CEL keeps durations in an int64 of nanoseconds (about 292 years).
+DURATION_MIN: Final = INT_MIN
+DURATION_MAX: Final = INT_MAX
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class UInt(int):
+    """An unsigned 64-bit integer."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Timestamp:
+    """An instant: nanoseconds since 1970-01-01T00:00:00Z."""
+
+    nanoseconds: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Duration:
+    """A length of time in nanoseconds."""
+
+    nanoseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class CelType:
+    """A type as a value: what `type(x)` gives."""
+
+    name: str
+
+
+class CelMap:
+    """A map whose keys are not all strings; keeps the keys as they were given, in order."""
+
+    __slots__ = ("_entries",)
+
+    def __init__(self) -> None:
+        self._entries: dict[object, tuple[Any, Any]] = {}
+
+    def add(self, key: Any, value: Any) -> bool:
+        """Put an entry in; false when the key is there already."""
+        marked = _marked(key)
+        if marked in self._entries:
+            return False
+        self._entries[marked] = (key, value)
+        return True
+
+    def get(self, key: Any, default: Any) -> Any:
+        """The value at `key`, numbers of any kind being one key if they are equal."""
+        try:
+            return self._entries[_marked(key)][1]
+        except (KeyError, TypeError):
+            return default
+
+    def __iter__(self) -> Iterator[Any]:
+        return (key for key, _ in self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def items(self) -> Iterator[tuple[Any, Any]]:
+        """Keys and values in the order of insertion."""
+        return iter(self._entries.values())
+
+
+class _Marker:
+    __slots__ = ()
+
+
+_TRUE: Final = _Marker()
+_FALSE: Final = _Marker()
+
+
+def _marked(key: Any) -> object:
+    # Python's True and 1 are one key; CEL's are two.
+    if key is True:
+        return _TRUE
+    if key is False:
+        return _FALSE
+    return key
+
+
+MISSING: Final = _Marker()
+
+_TYPES: Final[dict[type, CelType]] = {
+    bool: CelType("bool"),
+    int: CelType("int"),
+    UInt: CelType("uint"),
+    float: CelType("double"),
+    str: CelType("string"),
+    bytes: CelType("bytes"),
+    type(None): CelType("null_type"),
+    list: CelType("list"),
+    dict: CelType("map"),
+    CelMap: CelType("map"),
+    Timestamp: CelType("google.protobuf.Timestamp"),
+    Duration: CelType("google.protobuf.Duration"),
+    CelType: CelType("type"),
+}
+
+#: Names that stand for types where no variable has that name.
+TYPE_NAMES: Final[Mapping[str, CelType]] = {kind.name: kind for kind in _TYPES.values()}
+
+
+def type_of(value: Any) -> CelType:
+    """The CEL type of a value."""
+    return _TYPES.get(type(value)) or CelType(type(value).__name__)
+
+
+def describe(value: Any) -> str:
+    """The name of a value's type, for messages."""
+    return type_of(value).name.rpartition(".")[2].lower().replace("null_type", "null")
+
+
+def to_timestamp(moment: datetime) -> Timestamp:
+    """An aware datetime as a timestamp, exact to the microsecond."""
+    delta = moment - _EPOCH
+    return Timestamp(
+        (delta.days * 86_400 + delta.seconds) * NANOSECONDS + delta.microseconds * 1_000
+    )
+
+
+def to_datetime(value: Timestamp, zone: tzinfo = UTC) -> datetime:
+    """A timestamp as a datetime in `zone`; what is below a microsecond is cut off."""
+    moment = _EPOCH + timedelta(microseconds=value.nanoseconds // 1_000)
+    return moment if zone is UTC else moment.astimezone(zone)
+
+
+def from_python(value: Any) -> Any:
+    """A plain Python value as a CEL value; TypeError for what CEL has no type for."""
+    kind = type(value)
+    if kind in _TYPES and kind not in (list, dict, int):
+        return value
+    if kind is int:
+        if not INT_MIN <= value <= INT_MAX:
+            raise TypeError(f"{value} does not fit a 64-bit integer")
+        return value
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise TypeError("a datetime must have a time zone")
+        instant = to_timestamp(value)
+        if not TIMESTAMP_MIN <= instant.nanoseconds <= TIMESTAMP_MAX:
+            raise TypeError("a datetime must lie in the years 0001 to 9999 of UTC")
+        return instant
+    if isinstance(value, timedelta):
+        microseconds = (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
+        if not DURATION_MIN <= microseconds * 1_000 <= DURATION_MAX:
+            raise TypeError("a timedelta must be shorter than 292 years")
+        return Duration(microseconds * 1_000)
+    if isinstance(value, Mapping):
+        return _map_from_python(value)
+    if isinstance(value, list | tuple):
+        return [from_python(item) for item in value]
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, int):
+        return from_python(int(value))
+    raise TypeError(f"a value of type {kind.__name__} has no CEL type")
+
+
+def _map_from_python(value: Mapping[Any, Any]) -> Any:
+    if all(type(key) is str for key in value):
+        return {key: from_python(item) for key, item in value.items()}
+    result = CelMap()
+    for key, item in value.items():
+        if type(key) not in (str, int, bool, UInt):
+            raise TypeError(f"a map's key can't be of type {type(key).__name__}")
+        result.add(key, from_python(item))
+    return result
+
+
+def to_python(value: Any) -> Any:
+    """A CEL value as a plain Python value: timestamps as datetime, durations as timedelta.
+
+    What Python can't tell apart stays apart: `UInt` is an int, and a map with both true and 1
+    among its keys stays a `CelMap`.
+    """
+    kind = type(value)
+    if kind is Timestamp:
+        return to_datetime(value)
+    if kind is Duration:
+        return timedelta(microseconds=value.nanoseconds // 1_000)
+    if kind is list:
+        return [to_python(item) for item in value]
+    if kind is dict:
+        return {key: to_python(item) for key, item in value.items()}
+    if kind is CelMap:
+        plain = {key: to_python(item) for key, item in value.items()}
+        return plain if len(plain) == len(value) else value
+    return value
+
+
+class FailureKind(StrEnum):
+    """Why an evaluation failed: the `error_type` label of the metric."""
+
+    NO_OVERLOAD = "no_such_overload"
+    NULL_OPERAND = "null_operand"
+    NO_FIELD = "no_such_field"
+    NO_KEY = "no_such_key"
+    NO_INDEX = "index_out_of_range"
+    DIVISION_BY_ZERO = "division_by_zero"
+    OVERFLOW = "overflow"
+    OUT_OF_RANGE = "out_of_range"
+    BAD_CONVERSION = "bad_conversion"
+    BAD_ARGUMENT = "bad_argument"
+    BAD_REGEX = "bad_regex"
+    BAD_KEY = "bad_map_key"
+    UNKNOWN_NAME = "unknown_name"
+    TOO_LARGE = "too_large"
+
+
+def failure(kind: FailureKind, message: str) -> EvaluationError:
+    """An evaluation error of that kind."""
+    return EvaluationError(kind.value, message)
+
+
+def no_overload(function: str, *args: Any) -> EvaluationError:
+    """`function` takes no values of these types; a null among them has a kind of its own."""
+    kinds = ", ".join(describe(arg) for arg in args)
+    kind = FailureKind.NULL_OPERAND if any(arg is None for arg in args) else FailureKind.NO_OVERLOAD
+    name = function.strip("_@")
+    return failure(kind, f"'{name}' can't be applied to ({kinds})")

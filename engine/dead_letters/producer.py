@@ -1,0 +1,317 @@
+"""Sends dead letters to their topic, acknowledged one and all, or hands them back."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.schema_registry import Schema
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+from engine.dead_letters.letter import DeadLetter, DeadLetterType, recover, to_message
+from engine.errors import AlertEngineError, RegistryUnavailableError, SchemaError
+from engine.schema import RecordWriter
+from engine.settings import Settings
+from engine.stream.framing import framed
+from engine.stream.options import check_producer_options, producer_options, redact
+from engine.stream.registry import (
+    ANEW_SECONDS,
+    MAX_SCHEMA_ID,
+    Redaction,
+    explain,
+    registry_client,
+)
+from engine.stream.registry_call import DEADLINE_SECONDS, NO_WHOLE_ANSWER, RegistryCall
+
+__all__ = [
+    "DeadLetter",
+    "DeadLetterProducer",
+    "DeadLetterRefused",
+    "DeadLetterType",
+    "recover",
+    "to_message",
+]
+
+log = structlog.get_logger(__name__)
+
+TIMEOUT_SECONDS: Final = 30.0
+_WAIT_SECONDS: Final = 0.1
+# So long a registry is asked again for an id that is known.
+_RENEW_SECONDS: Final = 1.0
+# The broker refuses this letter, and takes others.
+_OF_THE_LETTER: Final = (
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_MSG,
+    KafkaError.POLICY_VIOLATION,
+)
+# A registry that answers so has made up its mind; the others may come back while we wait.
+_FINAL_STATUS: Final = (401, 403, 404, 409, 422)
+
+
+class DeadLetterRefused(AlertEngineError):  # noqa: N818 - what happened, not a fault of ours
+    """The dead-letter topic did not take these letters; the broker acknowledged all others.
+
+    A letter may have arrived all the same, when its acknowledgement was lost. `own` are those that
+    are refused for what they are, such as too large ones or ones that don't fit the schema; the
+    topic takes others. `reason` is why it does not take the rest, where there is one; `reasons`
+    counts the letters of each reason.
+    """
+
+    code = "dead-letter-refused"
+
+    def __init__(
+        self,
+        letters: Sequence[DeadLetter],
+        reason: str,
+        own: Sequence[DeadLetter] = (),
+        reasons: Mapping[str, int] | None = None,
+    ) -> None:
+        super().__init__(f"the dead-letter topic did not take {len(letters)} letters: {reason}")
+        self.letters = tuple(letters)
+        self.reason = reason
+        self.own = tuple(own)
+        self.reasons = reasons or {reason: len(letters)}
+
+
+class DeadLetterProducer:
+    """Publishes to the dead-letter topic of `settings`, in its thread; connects at first use.
+
+    Raises SchemaError when the schema of dead letters can't be used, SettingsError for options that
+    librdkafka or the registry's client does not take.
+    """
+
+    def __init__(self, settings: Settings, *, timer: Callable[[], float] = time.monotonic) -> None:
+        check_producer_options(settings)
+        self._settings = settings
+        self._timer = timer
+        url = settings.schema_registry_url.reveal()
+        options = settings.schema_registry_options.reveal()
+        self._redact = Redaction(url, options)
+        self._registry = registry_client(url, options)
+        # None until the registry has given it.
+        self._schema_id: int | None = None
+        self._renew_at = math.inf
+        path = settings.dlq_schema_path
+        try:
+            text = path.read_text(encoding="utf-8")
+            self._writer = RecordWriter(text)
+        except (OSError, ValueError, SchemaError) as error:
+            raise SchemaError(f"{path}: {error}") from error
+        self._schema = Schema(text, "AVRO")
+        self._producer: Producer | None = None
+        self._trouble = ""
+
+    def publish(
+        self,
+        letters: Sequence[DeadLetter],
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Return when the broker has acknowledged every letter.
+
+        Raises DeadLetterRefused with those that it has not, after `timeout_seconds` at most, and
+        soon after `is_over` turns true; a registry that is away is waited for five seconds of them.
+        A letter that can't be written costs the others nothing.
+        """
+        if not letters:
+            return
+        deadline = self._timer() + timeout_seconds
+
+        def is_late() -> bool:
+            return self._timer() >= deadline or is_over()
+
+        self._trouble = ""
+        values, misfits = self._values(letters, self._id(letters, is_late))
+        answers: dict[int, KafkaError | None] = {}
+        producer = self._opened()
+        for number, value in values.items():
+            self._produce(producer, number, letters[number], value, answers, is_late)
+        while len(answers) < len(values) and not is_late():
+            producer.poll(_WAIT_SECONDS)
+        if len(values) > 1:
+            # The limit is on what travels together: a large letter takes small ones with it.
+            for number in [each for each, error in answers.items() if _is_too_large(error)]:
+                del answers[number]
+                self._produce(producer, number, letters[number], values[number], answers, is_late)
+                while number not in answers and not is_late():
+                    producer.poll(_WAIT_SECONDS)
+        if len(answers) < len(values):
+            self._discard()
+        self._check(letters, answers, misfits)
+
+    def _check(
+        self,
+        letters: Sequence[DeadLetter],
+        answers: Mapping[int, KafkaError | None],
+        misfits: Mapping[int, str],
+    ) -> None:
+        """DeadLetterRefused unless every letter was acknowledged."""
+        silence = self._trouble or "no acknowledgement"
+        refused, own = [], []
+        reasons: Counter[str] = Counter()
+        of_the_topic = ""
+        for number, letter in enumerate(letters):
+            error = answers.get(number)
+            if number in answers and error is None:
+                continue
+            refused.append(letter)
+            told = misfits.get(number) or (error.str() if error else silence)
+            reason = redact(told, self._settings)
+            reasons[reason] += 1
+            if number in misfits or (error is not None and error.code() in _OF_THE_LETTER):
+                own.append(letter)
+            else:
+                of_the_topic = of_the_topic or reason
+        if refused:
+            reason = of_the_topic or next(iter(reasons))
+            raise DeadLetterRefused(refused, reason, own, reasons)
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._discard()
+        self._registry.close()
+
+    def _values(
+        self, letters: Sequence[DeadLetter], schema_id: int
+    ) -> tuple[dict[int, bytes], dict[int, str]]:
+        """What is sent of the letters, and why some can't be written, by their numbers."""
+        group_id, now = self._settings.kafka_group_id, datetime.now(UTC)
+        values: dict[int, bytes] = {}
+        misfits: dict[int, str] = {}
+        for number, letter in enumerate(letters):
+            try:
+                body = self._writer.write(to_message(letter, group_id, now))
+                values[number] = framed(schema_id, body)
+            except SchemaError as error:
+                misfits[number] = f"{self._settings.dlq_schema_path.name}: {error}"
+        return values, misfits
+
+    def _id(self, letters: Sequence[DeadLetter], is_late: Callable[[], bool]) -> int:
+        """The id of the schema, which the registry is asked for once in `ANEW_SECONDS`.
+
+        It may have given a wrong one, or another since. While it is away, the id that is known
+        holds. DeadLetterRefused for all `letters` while none is known.
+        """
+        if self._schema_id is None:
+            self._schema_id = self._ask_for_id(letters, is_late)
+            self._renew_at = self._timer() + ANEW_SECONDS
+        elif self._timer() >= self._renew_at:
+            self._renew_at = self._timer() + ANEW_SECONDS
+            self._schema_id = self._renewed_id(self._schema_id, is_late)
+        return self._schema_id
+
+    def _renewed_id(self, known: int, is_late: Callable[[], bool]) -> int:
+        self._registry.clear_caches()  # type: ignore[no-untyped-call]
+        call = self._register()
+        if not self._await(call, self._timer() + _RENEW_SECONDS, is_late):
+            return known
+        try:
+            return _checked_id(call.result())
+        # Whatever it is: the id that is known was the registry's own.
+        except Exception as error:  # noqa: BLE001
+            log.debug("dead_letters.id_not_renewed", error=self._redact(explain(error)))
+            return known
+
+    def _register(self) -> RegistryCall[int]:
+        subject = f"{self._settings.dlq_topic}-value"
+        return RegistryCall(lambda: self._registry.register_schema(subject, self._schema))
+
+    def _await(self, call: RegistryCall[Any], deadline: float, is_late: Callable[[], bool]) -> bool:
+        """Whether the call is over in time; else it is ended. The producer is served meanwhile."""
+        while not call.wait(_WAIT_SECONDS):
+            if self._timer() >= deadline or is_late():
+                call.end()
+                return False
+            self._opened().poll(0)
+        return True
+
+    def _ask_for_id(self, letters: Sequence[DeadLetter], is_late: Callable[[], bool]) -> int:
+        """The id of the schema, which the registry is asked for until it gives one.
+
+        DeadLetterRefused for all `letters` once it has refused, or after five seconds.
+        """
+        deadline = self._timer() + DEADLINE_SECONDS
+        reason = ""
+        while True:
+            call = self._register()
+            if not self._await(call, deadline, is_late):
+                raise DeadLetterRefused(letters, reason or NO_WHOLE_ANSWER)
+            is_final = False
+            try:
+                return _checked_id(call.result())
+            except SchemaRegistryError as error:
+                is_final = error.http_status_code in _FINAL_STATUS
+                reason = self._redact(explain(error))
+            # The client lets its HTTP library's errors through; their texts may hold the address.
+            except Exception as error:  # noqa: BLE001
+                reason = self._redact(explain(error))
+                # The client keeps an answer without an id for ever.
+                self._registry.clear_caches()  # type: ignore[no-untyped-call]
+            if is_final or self._timer() >= deadline or is_late():
+                raise DeadLetterRefused(letters, reason)
+            self._opened().poll(_WAIT_SECONDS)
+
+    def _produce(
+        self,
+        producer: Producer,
+        number: int,
+        letter: DeadLetter,
+        value: bytes,
+        answers: dict[int, KafkaError | None],
+        is_late: Callable[[], bool],
+    ) -> None:
+        topic, key = self._settings.dlq_topic, letter.record.key
+        answered = partial(_note, answers, number)
+        while True:
+            try:
+                producer.produce(topic, value, key, on_delivery=answered)
+                return
+            except BufferError:
+                if is_late():
+                    return
+                producer.poll(_WAIT_SECONDS)
+            except KafkaException as error:
+                answers[number] = error.args[0]
+                return
+
+    def _opened(self) -> Producer:
+        if self._producer is None:
+            options = producer_options(self._settings) | {"error_cb": self._on_error}
+            self._producer = Producer(options)
+        return self._producer
+
+    def _discard(self) -> None:
+        # What is still under way must not arrive beside its second sending; a producer of which
+        # something was purged, or that met a fatal error, is not used again.
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.purge()
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._trouble = error.str()
+
+
+def _checked_id(answer: object) -> int:
+    """The id that the registry gave; RegistryUnavailableError for any other answer."""
+    if isinstance(answer, int) and 0 <= answer <= MAX_SCHEMA_ID:
+        return answer
+    raise RegistryUnavailableError("the schema registry gave no id of the dead letters' schema")
+
+
+def _is_too_large(error: KafkaError | None) -> bool:
+    return error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE
+
+
+def _note(
+    answers: dict[int, KafkaError | None], number: int, error: KafkaError | None, message: Message
+) -> None:
+    answers[number] = error

@@ -1,0 +1,199 @@
+"""How often and when a delivery is tried again, and a held target probed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_result,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_when_event_set,
+    wait_exponential,
+    wait_fixed,
+    wait_random,
+)
+from tenacity.stop import stop_base
+from tenacity.wait import wait_base
+
+from channels.alert import Outcome
+from engine.clock import Clock
+from engine.errors import StoreError
+
+STORE_RETRY_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When to try again; all durations in seconds.
+
+    After the first try come `max_retries` more, after `base_seconds` and then twice as long each
+    time. Jitter only adds, up to `jitter` of the base, so that no wait is shorter than stated. A
+    `Retry-After` that is longer counts instead; beyond `longest_wait_seconds` the target is held
+    until then, but no longer than `longest_hold_seconds` without a probe. A held target is probed
+    after `probe_seconds`, then twice as long each time, up to `longest_probe_seconds`.
+    """
+
+    max_retries: int = 3
+    base_seconds: float = 5.0
+    jitter: float = 0.1
+    longest_wait_seconds: float = 300.0
+    longest_hold_seconds: float = 86_400.0
+    probe_seconds: float = 30.0
+    longest_probe_seconds: float = 300.0
+
+    def asks_to_hold(self, outcome: Outcome) -> bool:
+        """Whether the receiver asks for a wait too long for a retry."""
+        return (outcome.retry_after_seconds or 0.0) > self.longest_wait_seconds
+
+    def probe_delay(self, probes: int, outcome: Outcome) -> float:
+        """Seconds until the next probe, after `probes` that failed and the last `outcome`."""
+        # Doubling ends long before 32; an unbounded power would overflow in a long outage.
+        grown = self.probe_seconds * 2.0 ** min(probes, 32)
+        asked = min(outcome.retry_after_seconds or 0.0, self.longest_hold_seconds)
+        return max(min(grown, self.longest_probe_seconds), asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The outcome of one try, and whether trying it again may help."""
+
+    outcome: Outcome
+    is_retryable: bool
+
+
+class _WaitAsAsked(wait_base):
+    """At least what the receiver asked for by `Retry-After`."""
+
+    def __init__(self, otherwise: wait_base) -> None:
+        self._otherwise = otherwise
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        asked = _attempt(retry_state).outcome.retry_after_seconds or 0.0
+        return max(float(self._otherwise(retry_state)), asked)
+
+
+class _StopWhenAskedToHold(stop_base):
+    """The receiver asked for a wait too long for a worker."""
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return self._policy.asks_to_hold(_attempt(retry_state).outcome)
+
+
+def send_retrying(policy: RetryPolicy, interrupt: Signal) -> Retrying:
+    """Calls a function that returns an `Attempt` or None until it is not retryable.
+
+    Returns the last attempt. Once `interrupt` is set it waits no longer and starts no further
+    wait; the function itself must then return None.
+    """
+    backoff = wait_exponential(multiplier=policy.base_seconds, exp_base=2)
+    return Retrying(
+        sleep=sleep_using_event(interrupt),
+        stop=stop_after_attempt(policy.max_retries + 1)
+        | stop_when_event_set(interrupt)
+        | _StopWhenAskedToHold(policy),
+        wait=_WaitAsAsked(backoff + wait_random(0, policy.base_seconds * policy.jitter)),
+        retry=retry_if_result(lambda attempt: attempt is not None and attempt.is_retryable),
+        retry_error_callback=_attempt,
+    )
+
+
+def store_retrying(stopping: Signal) -> Retrying:
+    """Calls a function until it raises no StoreError; None when `stopping` is set before."""
+    return Retrying(
+        sleep=sleep_using_event(stopping),
+        stop=stop_when_event_set(stopping),
+        wait=wait_fixed(STORE_RETRY_SECONDS),
+        retry=retry_if_exception_type(StoreError),
+        retry_error_callback=lambda retry_state: None,
+    )
+
+
+def _attempt(retry_state: RetryCallState) -> Attempt:
+    assert retry_state.outcome is not None
+    attempt = retry_state.outcome.result()
+    assert isinstance(attempt, Attempt)
+    return attempt
+
+
+Wait = Callable[[threading.Condition, float | None], object]
+"""Waits on a condition that is held, for at most some seconds of the clock (None: no limit)."""
+
+FRESH_ALERTS: Final = 1_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class DeliveryClock:
+    """The clock together with the way to wait by it."""
+
+    def __init__(self, clock: Clock, wait: Wait = threading.Condition.wait) -> None:
+        self.wait: Final = wait
+        self.monotonic: Final = clock.monotonic
+        self._now = clock.now
+
+    def now_us(self) -> int:
+        """Microseconds since the epoch, by the wall clock."""
+        return (self._now() - _EPOCH) // _MICROSECOND
+
+
+class Signal(threading.Event):
+    """An event whose waits go by `timing`, so that tenacity's sleeps do too."""
+
+    def __init__(self, timing: DeliveryClock) -> None:
+        super().__init__()
+        self._timing = timing
+        self._changed = threading.Condition()
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Wake everybody who waits, now and from now on."""
+        with self._changed:
+            self._is_set = True
+            self._changed.notify_all()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, at most `timeout` seconds; whether it is set."""
+        timing = self._timing
+        deadline = None if timeout is None else timing.monotonic() + timeout
+        with self._changed:
+            while not self._is_set:
+                left = None if deadline is None else deadline - timing.monotonic()
+                if left is not None and left <= 0:
+                    break
+                timing.wait(self._changed, left)
+            return self._is_set
+
+
+class ReadTimes:
+    """When the events of fresh alerts were read (monotonic seconds), each told once; bounded."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._read_at: dict[str, float] = {}
+
+    def note(self, read_at: Mapping[str, float]) -> None:
+        """Remember these, by alert id; the oldest are forgotten when there are too many."""
+        with self._lock:
+            self._read_at.update(read_at)
+            while len(self._read_at) > FRESH_ALERTS:
+                del self._read_at[next(iter(self._read_at))]
+
+    def take(self, alert_id: str) -> float | None:
+        """The alert's time, None when it is not known or was told before."""
+        with self._lock:
+            return self._read_at.pop(alert_id, None)

@@ -1,0 +1,397 @@
+"""The look-ups of one key: by value, by range, by begin and end, by part, and where it is null."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeAlias
+
+import ahocorasick
+
+from engine.cel.values.values import Duration, Timestamp, UInt
+from engine.match.keys import FAILED, Key
+from engine.match.needs import Affixes, Atom, Interval, Listed, Parts, Points, Present, Test
+from engine.watchlist import CHARACTERS, Watchlist, plate_of
+
+
+class Inner(Protocol):
+    """An index of the rules of one bucket."""
+
+    def gather(self, bindings: dict[str, Any], positions: set[int]) -> None:
+        """Add the positions of the rules that may hold on the event."""
+
+
+Bucket: TypeAlias = tuple[int, ...] | Inner
+#: Makes the bucket of these positions.
+Bucketer = Callable[[Sequence[int]], Bucket]
+#: Appends the buckets for a key's value.
+Step = Callable[[Any, list[Bucket]], None]
+
+_NUMBERS: Final = frozenset({int, float, UInt})
+_TEXTS: Final = frozenset({str})
+_HASHED: Final = _NUMBERS | {str, bytes, bool, Timestamp, Duration}
+
+LookUp = Callable[[Any, list[Bucket]], None]
+
+
+class KeyLookUp:
+    """Gathers the atoms of one key, then makes their look-up."""
+
+    def __init__(self, key: Key) -> None:
+        self.key: Final = key
+        self._tests: Final[dict[type, list[tuple[Any, int]]]] = {}
+        self._null: Final[list[int]] = []
+        self._failed: Final[list[int]] = []
+        self._all: Final[dict[int, None]] = {}
+        self._size = 0
+        self._listed = 0
+
+    def add(self, atom: Atom, position: int) -> None:
+        """Let the rule at `position` be found where the atom is met."""
+        test: Test = atom.test
+        self._tests.setdefault(type(test), []).append((_content(test), position))
+        if atom.or_null:
+            self._null.append(position)
+        if atom.or_failed:
+            self._failed.append(position)
+        self._all[position] = None
+
+    def look_up(self, bucket: Bucketer) -> LookUp:
+        """Appends the buckets of the rules whose atoms a value of the key meets."""
+        steps, types = self._steps(bucket)
+        null = self._bucket(self._null, bucket)
+        failed = self._bucket(self._failed, bucket)
+        everything = bucket(tuple(self._all))
+        (step, *more) = steps
+        others = tuple(more)
+
+        def find(value: Any, found: list[Bucket]) -> None:
+            if type(value) in types:
+                step(value, found)
+                for other in others:
+                    other(value, found)
+            elif value is None:
+                found.extend(null)
+            elif value is FAILED:
+                found.extend(failed)
+            else:
+                # Whatever an atom says of a value it knows nothing of, it may be an error.
+                found.append(everything)
+
+        return find
+
+    def _bucket(self, positions: list[int], bucket: Bucketer) -> tuple[Bucket, ...]:
+        return (bucket(positions),) if positions else ()
+
+    def _steps(self, bucket: Bucketer) -> tuple[list[Step], frozenset[type]]:
+        """The look-ups, and the types of values on which all of them are right."""
+        steps: list[Step] = []
+        types: frozenset[type] = _HASHED
+        for kind, rules in self._tests.items():
+            if kind is Points:
+                step, self._size = points_step(rules, bucket)
+                steps.append(step)
+            elif kind is Listed:
+                step, self._listed = lists_step(rules, bucket)
+                steps.append(step)
+            elif kind is Interval:
+                steps.append(intervals_step(rules, bucket))
+                types &= _NUMBERS
+            elif kind is Affixes:
+                steps.extend(affix_steps(rules, bucket))
+                types &= _TEXTS
+            elif kind is Parts:
+                steps.append(parts_step(rules, bucket))
+                types &= _TEXTS
+            else:
+                steps.append(_always(bucket([position for _, position in rules])))
+        return steps, types
+
+    def describe(self) -> Iterator[str]:
+        """The look-ups for people, one a line."""
+        for kind, rules in self._tests.items():
+            count = len({position for _, position in rules})
+            yield f"{self._words(kind, rules)}: {_count(count)}"
+        for words, positions in (("null", self._null), ("not to be had", self._failed)):
+            if positions:
+                yield f"{words}: {_count(len(set(positions)))}"
+
+    def _words(self, kind: type, rules: list[tuple[Any, int]]) -> str:
+        if kind is Points:
+            return f"one of {self._size:,} values"
+        if kind is not Listed:
+            return _WORDS[kind]
+        names = sorted({watchlist.name for watchlist, _ in rules})
+        lists = f"the watchlist {names[0]}" if len(names) == 1 else f"{len(names):,} watchlists"
+        return f"one of {self._listed:,} plates of {lists}"
+
+
+_WORDS: Final[dict[type, str]] = {
+    Interval: "a range of numbers",
+    Affixes: "a begin or an end",
+    Parts: "a text in it",
+    Present: "anything but null",
+}
+
+
+def _count(rules: int) -> str:
+    return "1 rule" if rules == 1 else f"{rules:,} rules"
+
+
+def _content(test: Test) -> Any:
+    """What the look-up of a test is made of."""
+    match test:
+        case Points(values):
+            return values
+        case Listed(watchlist):
+            return watchlist
+        case Affixes(pairs):
+            return pairs
+        case Parts(texts):
+            return texts
+    return test
+
+
+def _always(rules: Bucket) -> Step:
+    def look_up(_value: Any, found: list[Bucket]) -> None:
+        found.append(rules)
+
+    return look_up
+
+
+#: Lengths to which begins and ends are cut, so that few pairs of lengths occur.
+LENGTHS: Final = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
+
+Pairs = frozenset[tuple[str, str]]
+
+
+def affix_steps(rules: Sequence[tuple[Pairs, int]], bucket: Bucketer) -> list[Step]:
+    """The look-ups of texts by their begins and ends."""
+    tables: dict[tuple[int, int], dict[str, list[int]]] = {}
+    for pairs, position in rules:
+        for begin, end in pairs:
+            lengths = _cut(begin), _cut(end)
+            text = begin[: lengths[0]] + end[len(end) - lengths[1] :]
+            positions = tables.setdefault(lengths, {}).setdefault(text, [])
+            if positions[-1:] != [position]:
+                positions.append(position)
+    return [
+        _affix_step(begin, end, {text: bucket(positions) for text, positions in table.items()})
+        for (begin, end), table in tables.items()
+    ]
+
+
+def _cut(text: str) -> int:
+    return max(length for length in LENGTHS if length <= len(text))
+
+
+def _affix_step(begin: int, end: int, table: dict[str, Bucket]) -> Step:
+    get = table.get
+
+    def by_begin(value: Any, found: list[Bucket]) -> None:
+        bucket = get(value[:begin])
+        if bucket is not None:
+            found.append(bucket)
+
+    def by_end(value: Any, found: list[Bucket]) -> None:
+        bucket = get(value[-end:])
+        if bucket is not None:
+            found.append(bucket)
+
+    def by_both(value: Any, found: list[Bucket]) -> None:
+        bucket = get(value[:begin] + value[-end:])
+        if bucket is not None:
+            found.append(bucket)
+
+    return by_both if begin and end else by_end if end else by_begin
+
+
+def intervals_step(rules: Sequence[tuple[Interval, int]], bucket: Bucketer) -> Step:
+    """The look-up of a number among intervals; not-a-number is in none but those that say so."""
+    ends = {bound for test, _ in rules for bound in (test.low, test.high)}
+    bounds = sorted(ends)
+    leaves = 2 * len(bounds) + 1
+    lists: list[list[int]] = [[] for _ in range(2 * leaves)]
+    for test, position in rules:
+        if test.low <= test.high:
+            low = 2 * bisect_left(bounds, test.low) + 1 + test.is_low_open
+            high = 2 * bisect_left(bounds, test.high) + 1 - test.is_high_open
+            _insert(lists, low + leaves, high + leaves + 1, position)
+    nodes = [bucket(positions) if positions else None for positions in lists]
+    odd = [position for test, position in rules if test.with_nan]
+    return _interval_step(bounds, nodes, bucket(odd) if odd else None)
+
+
+def _insert(lists: list[list[int]], low: int, high: int, position: int) -> None:
+    """Put a rule into the nodes that cover the leaves from `low` to before `high`."""
+    while low < high:
+        if low & 1:
+            lists[low].append(position)
+            low += 1
+        if high & 1:
+            high -= 1
+            lists[high].append(position)
+        low >>= 1
+        high >>= 1
+
+
+def _interval_step(bounds: list[float], nodes: list[Bucket | None], odd: Bucket | None) -> Step:
+    leaves = len(nodes) // 2
+
+    def look_up(value: Any, found: list[Bucket]) -> None:
+        if value != value:
+            if odd is not None:
+                found.append(odd)
+            return
+        place = bisect_left(bounds, value)
+        is_bound = place < len(bounds) and bounds[place] == value
+        node = 2 * place + is_bound + leaves
+        while node:
+            bucket = nodes[node]
+            if bucket is not None:
+                found.append(bucket)
+            node >>= 1
+
+    return look_up
+
+
+Texts = frozenset[str]
+
+
+def parts_step(rules: Sequence[tuple[Texts, int]], bucket: Bucketer) -> Step:
+    """The look-up of the parts of a text; no part may be empty."""
+    positions: dict[str, list[int]] = {}
+    for texts, position in rules:
+        for text in texts:
+            positions.setdefault(text, []).append(position)
+    automaton = ahocorasick.Automaton()
+    for text, rules_of in positions.items():
+        automaton.add_word(text, bucket(rules_of))
+    automaton.make_automaton()
+    walk = automaton.iter
+
+    def look_up(value: Any, found: list[Bucket]) -> None:
+        for _, part in walk(value):
+            found.append(part)
+
+    return look_up
+
+
+#: Values in the table from which on a long list stays a set of its own.
+MAX_VALUES: Final = 500_000
+#: A list of so many values is long: its own probe costs less than its share of the table.
+LONG: Final = 1_000
+#: The longest watchlists, so many, are asked themselves if they are long.
+MAX_PROBES: Final = 16
+
+Values = frozenset[Any]
+
+
+def points_step(rules: Sequence[tuple[Values, int]], bucket: Bucketer) -> tuple[Step, int]:
+    """The look-up of values, and how many there are."""
+    groups: dict[Values, list[int]] = {}
+    for values, position in rules:
+        groups.setdefault(values, []).append(position)
+    tabled: list[tuple[Values, list[int]]] = []
+    probes: list[tuple[Values, Bucket]] = []
+    total = 0
+    for values, positions in sorted(groups.items(), key=lambda item: len(item[0])):
+        if len(values) < LONG or total + len(values) <= MAX_VALUES:
+            tabled.append((values, positions))
+        else:
+            probes.append((values, bucket(positions)))
+        total += len(values)
+    return _point_step(_table(tabled, bucket), tuple(probes)), total
+
+
+def lists_step(rules: Sequence[tuple[Watchlist, int]], bucket: Bucketer) -> tuple[Step, int]:
+    """The look-up of plates among watchlists, and how many plates those have.
+
+    A value is normalised as the lists' plates were.
+
+    Long lists are asked themselves, so that nothing is copied; short ones, and the others of very
+    many, share a table.
+    """
+    groups: dict[Watchlist, list[int]] = {}
+    for watchlist, position in rules:
+        groups.setdefault(watchlist, []).append(position)
+    by_size = sorted(groups.items(), key=lambda item: len(item[0].plates))
+    tabled: list[tuple[Collection[Any], list[int]]] = []
+    probes: list[tuple[Collection[Any], Bucket]] = []
+    total = 0
+    for place, (watchlist, positions) in enumerate(by_size):
+        plates = watchlist.plates
+        total += len(plates)
+        is_asked = len(plates) >= LONG and place >= len(by_size) - MAX_PROBES
+        if not is_asked and total <= MAX_VALUES:
+            tabled.append((plates, positions))
+        else:
+            probes.append((plates, bucket(positions)))
+    return _plates_step(_table(tabled, bucket), tuple(probes)), total
+
+
+def _plates_step(
+    table: Mapping[Any, Bucket], probes: tuple[tuple[Collection[Any], Bucket], ...]
+) -> Step:
+    # Both have `plate_of` in them, without its call where the producer has normalised.
+    get = table.get
+
+    def look_up(value: Any, found: list[Bucket]) -> None:
+        if type(value) is str:
+            bucket = get(plate_of(value) if value.lstrip(CHARACTERS) else value)
+            if bucket is not None:
+                found.append(bucket)
+
+    if not probes:
+        return look_up
+
+    def look_up_all(value: Any, found: list[Bucket]) -> None:
+        if type(value) is str:
+            plate = plate_of(value) if value.lstrip(CHARACTERS) else value
+            bucket = get(plate)
+            if bucket is not None:
+                found.append(bucket)
+            for plates, bucket in probes:
+                if plate in plates:
+                    found.append(bucket)
+
+    return look_up_all
+
+
+def _table(
+    groups: Sequence[tuple[Collection[Any], list[int]]], bucket: Bucketer
+) -> dict[Any, Bucket]:
+    """The bucket of each value; values of one list only share that list's."""
+    owners: dict[Any, list[int]] = {}
+    shared: dict[Any, list[int]] = {}
+    for values, positions in groups:
+        for value in values:
+            known = owners.setdefault(value, positions)
+            if known is not positions:
+                shared[value] = [*shared.get(value, known), *positions]
+    buckets = {id(positions): bucket(positions) for _, positions in groups}
+    table = {value: buckets[id(positions)] for value, positions in owners.items()}
+    table.update((value, bucket(positions)) for value, positions in shared.items())
+    return table
+
+
+def _point_step(
+    table: Mapping[Any, Bucket], probes: tuple[tuple[Collection[Any], Bucket], ...]
+) -> Step:
+    get = table.get
+
+    def look_up(value: Any, found: list[Bucket]) -> None:
+        bucket = get(value)
+        if bucket is not None:
+            found.append(bucket)
+
+    if not probes:
+        return look_up
+
+    def look_up_all(value: Any, found: list[Bucket]) -> None:
+        look_up(value, found)
+        for values, bucket in probes:
+            if value in values:
+                found.append(bucket)
+
+    return look_up_all

@@ -1,0 +1,170 @@
+"""What the pipeline logs: each alert, and what is wrong, without a line for every event."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from engine.clock import Clock
+from engine.errors import EvaluationError
+from engine.logs import mask_plate
+from engine.schema import (
+    CAMERA_ID,
+    CAPTURED_AT,
+    NORMALIZED_PLATE,
+    PLATE_TEXT,
+    BrokenPromise,
+    value_at,
+)
+from engine.schema.event import Event
+from engine.store import NewAlert
+
+log = structlog.get_logger(__name__)
+
+RULE_ERROR_SECONDS: Final = 60.0
+# Camera ids come from outside: beyond so many they are not remembered, nor told.
+CAMERAS_TOLD: Final = 1_000
+# What lies between a reading and its Kafka timestamp: OCR, and a camera's network.
+WHOLE_HOUR_TOLERANCE_SECONDS: Final = 120.0
+# Clocks that differ by less agree.
+AGREEMENT_SECONDS: Final = 600.0
+_PRODUCER: Final = (
+    "set the clock of the producer that writes to this topic, or the topic's "
+    "message.timestamp.type to LogAppendTime: the camera's clock is right"
+)
+_IN_MILLISECONDS: Final = (
+    "let the producer that writes to this topic give its Kafka timestamps in milliseconds"
+)
+# Shorter texts stand in words too, and name no car.
+SHORTEST_PLATE: Final = 3
+
+
+class EventLog:
+    """Writes the pipeline's log lines; plates are masked unless `log_plates`."""
+
+    def __init__(self, clock: Clock, *, log_plates: bool) -> None:
+        self._clock = clock
+        self._log_plates = log_plates
+        self._silent_until: dict[str, float] = {}
+        self._cameras_told: set[str | None] = set()
+        #: By topic and partition, the faults of Kafka timestamps that were logged.
+        self._timestamps_logged: set[tuple[str, int, str]] = set()
+        #: By camera, the fields of which a value out of range was logged.
+        self._fields_logged: dict[str | None, set[str]] = {}
+
+    def alert(self, new: NewAlert) -> None:
+        """An alert is in the store."""
+        event = new.alert.event
+        plate = value_at(event, NORMALIZED_PLATE) or ""
+        log.info(
+            "alert.stored",
+            alert_id=new.alert.alert_id,
+            rule_id=new.alert.rule_id,
+            priority=str(new.alert.priority),
+            camera_id=value_at(event, CAMERA_ID),
+            plate=plate if self._log_plates else mask_plate(plate),
+            targets=len(new.targets),
+            is_expired=new.is_expired,
+        )
+
+    def rule_error(self, rule_id: str, error: EvaluationError, event: Event | None) -> None:
+        """A rule's evaluation failed on `event`: told once a minute and rule."""
+        now = self._clock.monotonic()
+        if now < self._silent_until.get(rule_id, now):
+            return
+        self._silent_until[rule_id] = now + RULE_ERROR_SECONDS
+        # It may quote what could not be read as a number.
+        text = str(error) if self._log_plates else _without_plates(str(error), event)
+        log.warning("rule.error", rule_id=rule_id, error_type=error.error_type, error=text)
+
+    def time_replaced(self, event: Event) -> None:
+        """An event's own time is unusable: told once a camera."""
+        camera = value_at(event.values, CAMERA_ID)
+        if camera in self._cameras_told or len(self._cameras_told) >= CAMERAS_TOLD:
+            return
+        self._cameras_told.add(camera)
+        log.warning(
+            "event.time_replaced",
+            camera_id=camera,
+            reason=event.time_replaced,
+            captured_at=event.captured_at,
+            used=event.time.isoformat(),
+            remedy=_remedy(event, self._clock.now()),
+        )
+
+    def timestamp_replaced(self, event: Event) -> None:
+        """A Kafka timestamp is unusable as it is: logged once a partition and kind of fault."""
+        reason = event.timestamp_replaced
+        known = (event.topic, event.partition, reason)
+        if known in self._timestamps_logged:
+            return
+        self._timestamps_logged.add(known)
+        log.warning(
+            "record.time_replaced",
+            topic=event.topic,
+            partition=event.partition,
+            camera_id=value_at(event.values, CAMERA_ID),
+            reason=reason,
+            timestamp_ms=event.timestamp_ms,
+            used=event.time.isoformat(),
+            remedy=_IN_MILLISECONDS if reason == "unit" else _PRODUCER,
+        )
+
+    def value_out_of_range(self, event: Event, broken: BrokenPromise) -> None:
+        """A value is not as the schema promises: logged once a camera and field."""
+        camera = value_at(event.values, CAMERA_ID)
+        fields = self._fields_logged.get(camera)
+        if fields is None:
+            if len(self._fields_logged) >= CAMERAS_TOLD:
+                return
+            fields = self._fields_logged[camera] = set()
+        if broken.field in fields:
+            return
+        fields.add(broken.field)
+        is_text = isinstance(broken.value, str)
+        value = mask_plate(broken.value) if is_text and not self._log_plates else broken.value
+        log.warning(
+            "event.value_out_of_range",
+            camera_id=camera,
+            field=broken.field,
+            value=value,
+            promised=broken.promise,
+            remedy="let the producer send what the schema promises, or correct the schema",
+        )
+
+
+def _remedy(event: Event, now: datetime) -> str:
+    """What to do about a time that was replaced, by `now`, our own clock.
+
+    Where our clock agrees with the camera and not with the Kafka timestamp, it is the producer. A
+    naive time that is wrong by whole hours was read in the wrong time zone.
+    """
+    given = value_at(event.values, CAPTURED_AT)
+    try:
+        moment = given if isinstance(given, datetime) else datetime.fromisoformat(given or "")
+    except ValueError:
+        return "send captured_at as ISO 8601, such as 2025-12-25T16:00:00Z"
+    if moment.tzinfo is not None and _are_close(moment, now) and not _are_close(event.time, now):
+        return _PRODUCER
+    if moment.tzinfo is None:
+        gap_seconds = (moment.replace(tzinfo=UTC) - event.time).total_seconds()
+        off_seconds = abs(gap_seconds - round(gap_seconds / 3600) * 3600)
+        if off_seconds <= WHOLE_HOUR_TOLERANCE_SECONDS:
+            return "set EVENT_TIMEZONE: captured_at has no zone and is wrong by whole hours"
+    return "set the camera's clock"
+
+
+def _are_close(one: datetime, other: datetime) -> bool:
+    return abs((one - other).total_seconds()) <= AGREEMENT_SECONDS
+
+
+def _without_plates(text: str, event: Event | None) -> str:
+    for path in (PLATE_TEXT, NORMALIZED_PLATE):
+        number = (value_at(event.values, path) if event is not None else None) or ""
+        if len(number) >= SHORTEST_PLATE:
+            pattern = re.compile(re.escape(number), re.IGNORECASE)
+            text = pattern.sub(lambda found: mask_plate(found[0]), text)
+    return text

@@ -1,0 +1,293 @@
+"""One event as rules see it: its values and its instant."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from hashlib import blake2b
+from typing import Any, Final
+
+import orjson
+
+from engine.schema import CAPTURED_AT, TIME_VARIABLE, instant_text
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+DIGEST_BYTES: Final = 16
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
+# How far `captured_at` may be from the record's Kafka timestamp before that one is believed.
+_FUTURE_LIMIT_US: Final = 10 * 60 * 1_000_000
+_PAST_LIMIT_US: Final = 7 * 86_400 * 1_000_000
+_UNREADABLE: Final = "unreadable"
+# Kafka timestamps are milliseconds. Before 2001 in any unit they are of a clock that was never set.
+_FIRST_SECOND: Final = 1_000_000_000
+_FIRST_MILLISECOND: Final = 100_000_000_000
+_FIRST_MICROSECOND: Final = 100_000_000_000_000
+_FIRST_NANOSECOND: Final = 100_000_000_000_000_000
+_LOOSE_TIME: Final = re.compile(
+    r"(?P<date>[0-9W-]+)[Tt ](?P<clock>[0-9:]+)(?P<fraction>[.,][0-9]+)?\s*(?P<zone>[Zz]|[-+].+)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: plain values (an absent record stays None) and its instant, aware, in UTC.
+
+    `digest` is its identity: 16 bytes of BLAKE2b over the record's value. `timestamp_ms` is the
+    record's Kafka timestamp (0: none), `read_at` the monotonic time in seconds at which it was
+    read. `time_replaced` says why `time` is not what `captured_at` says: "unreadable", "future",
+    "past", or "" where it is. `timestamp_replaced` says why the Kafka timestamp was not taken as it
+    is: "unit", "past", "future", or "" where it was.
+    """
+
+    values: Mapping[str, Any]
+    time: datetime
+    digest: bytes
+    topic: str = ""
+    partition: int = -1
+    offset: int = -1
+    timestamp_ms: int = 0
+    read_at: float = 0.0
+    time_replaced: str = ""
+    timestamp_replaced: str = ""
+
+    @property
+    def bindings(self) -> dict[str, Any]:
+        """What expressions are evaluated with: the values and `time`."""
+        return {**self.values, TIME_VARIABLE: self.time}
+
+    @property
+    def time_us(self) -> int:
+        """The instant in microseconds since the epoch."""
+        return _microseconds(self.time)
+
+    @property
+    def captured_at(self) -> str:
+        """`captured_at` as text for people: as it was sent, or an Avro timestamp in ISO 8601.
+
+        Where the event has none it is the instant that counts instead.
+        """
+        given = self.values.get(CAPTURED_AT)
+        if isinstance(given, str):
+            return given
+        return instant_text(given if isinstance(given, datetime) else self.time)
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentInstants:
+    """Which instants our own clock calls current: not over `max_age_seconds` old, nor to come.
+
+    It is asked only where a camera and a Kafka timestamp contradict each other.
+    """
+
+    now: Callable[[], datetime]
+    max_age_seconds: float
+
+    def has(self, moment: datetime) -> bool:
+        """Whether the moment is current; a clock may be ahead of ours by ten minutes."""
+        age = self.now() - moment
+        return (
+            -timedelta(microseconds=_FUTURE_LIMIT_US)
+            <= age
+            <= timedelta(seconds=self.max_age_seconds)
+        )
+
+
+def make_event(
+    values: Mapping[str, Any],
+    *,
+    zone: tzinfo,
+    digest: bytes | None = None,
+    topic: str = "",
+    partition: int = -1,
+    offset: int = -1,
+    timestamp_ms: int = 0,
+    read_at: float = 0.0,
+    present: CurrentInstants | None = None,
+) -> Event:
+    """The event of whole values; naive times are read in `zone`.
+
+    Without a `digest` it has that of its canonical JSON, without a `timestamp_ms` (0 or less) its
+    `captured_at` is believed as it is. Without `present` no clock of ours is asked.
+    """
+    time, replaced, timestamp_replaced = _judge(
+        values.get(CAPTURED_AT), timestamp_ms, zone, present
+    )
+    if digest is None:
+        digest = digest_of(_canonical(values))
+    return Event(
+        values,
+        time,
+        digest,
+        topic,
+        partition,
+        offset,
+        timestamp_ms,
+        read_at,
+        replaced,
+        timestamp_replaced,
+    )
+
+
+def digest_of(value: bytes) -> bytes:
+    """The identity of a record's value."""
+    return blake2b(value, digest_size=DIGEST_BYTES).digest()
+
+
+def event_time(captured_at: object, timestamp_ms: int, zone: tzinfo) -> tuple[datetime, str]:
+    """The event's instant in UTC, and why it is not `captured_at`'s ("" where it is).
+
+    `captured_at` is an instant in UTC, or ISO 8601 text, which is read in `zone` if it is naive; of
+    a naive time that comes twice in autumn the one nearer to the Kafka timestamp counts. It is
+    judged against the record's Kafka timestamp in milliseconds. The Kafka timestamp is taken
+    instead where it is none of these ("unreadable"), or more than 10 minutes later ("future") or 7
+    days earlier ("past") than it. With a timestamp of 0 or less, which is none, nothing is judged,
+    and unreadable is the epoch.
+    """
+    moment, replaced, _ = _judge(captured_at, timestamp_ms, zone, None)
+    return moment, replaced
+
+
+def read_time(captured_at: object, zone: tzinfo, near: datetime | None = None) -> datetime | None:
+    """The instant of `captured_at` in UTC, None where it is unreadable; naive is read in `zone`.
+
+    Of a naive time that comes twice the one nearer to `near` is taken, the first one without it.
+    """
+    return _read_time(captured_at, zone, 0 if near is None else _microseconds(near) // 1_000)
+
+
+def _judge(
+    captured_at: object, timestamp_ms: int, zone: tzinfo, present: CurrentInstants | None
+) -> tuple[datetime, str, str]:
+    """The instant, why it is not `captured_at`'s, and why the Kafka timestamp was not taken as is.
+
+    A timestamp that contradicts the camera is passed over where our clock agrees with the camera
+    and not with it.
+    """
+    if timestamp_ms <= 0:
+        moment = _read_time(captured_at, zone, 0)
+        return (moment, "", "") if moment is not None else (EPOCH, _UNREADABLE, "")
+    fault = ""
+    if not _FIRST_MILLISECOND <= timestamp_ms < _FIRST_MICROSECOND:
+        timestamp_ms, fault = _mend(timestamp_ms)
+    moment = _read_time(captured_at, zone, timestamp_ms)
+    if moment is None:
+        return _recorded(timestamp_ms), _UNREADABLE, fault
+    if timestamp_ms < _FIRST_MILLISECOND:
+        return moment, "", fault
+    gap_us = _microseconds(moment) - timestamp_ms * 1_000
+    if gap_us > _FUTURE_LIMIT_US:
+        replaced, wrong = "future", "past"
+    elif -gap_us > _PAST_LIMIT_US:
+        replaced, wrong = "past", "future"
+    else:
+        return moment, "", fault
+    recorded = _recorded(timestamp_ms)
+    if present is not None and not present.has(recorded):
+        now_ms = _microseconds(present.now()) // 1_000
+        moment = _read_time(captured_at, zone, now_ms) or moment
+        if present.has(moment):
+            return moment, "", wrong
+    return recorded, replaced, fault
+
+
+def _mend(timestamp_ms: int) -> tuple[int, str]:
+    """A timestamp that can't be milliseconds as such, and what is wrong with it.
+
+    One of a clock that was never set stays as it is: 1970, or before 2001 in seconds.
+    """
+    if timestamp_ms < _FIRST_SECOND:
+        return timestamp_ms, "past"
+    if timestamp_ms < _FIRST_MILLISECOND:
+        return timestamp_ms * 1_000, "unit"
+    if timestamp_ms < _FIRST_NANOSECOND:
+        return timestamp_ms // 1_000, "unit"
+    return timestamp_ms // 1_000_000, "unit"
+
+
+def _microseconds(moment: datetime) -> int:
+    """Since the epoch; by hand, since dividing a timedelta by another costs every event twice."""
+    since = moment - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _recorded(timestamp_ms: int) -> datetime:
+    """A Kafka timestamp as an instant; producers may set any 64-bit number."""
+    try:
+        return EPOCH + timedelta(milliseconds=timestamp_ms)
+    except OverflowError:
+        return _LATEST
+
+
+def _read_time(captured_at: object, zone: tzinfo, near_ms: int) -> datetime | None:
+    if isinstance(captured_at, str):
+        return _read_text(captured_at, zone, near_ms)
+    return captured_at if isinstance(captured_at, datetime) else None
+
+
+def _read_text(text: str, zone: tzinfo, near_ms: int) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        loose = _read_loosely(text)
+        if loose is None:
+            return None
+        moment = loose
+    if moment.tzinfo is UTC:
+        return moment
+    try:
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+        return _place(moment.replace(tzinfo=zone), near_ms)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _place(local: datetime, near_ms: int) -> datetime:
+    """A time on the clocks of its zone, as an instant in UTC.
+
+    Clocks show an hour twice in autumn and skip one in spring: of the two instants that it may
+    mean, the one nearer to `near_ms` counts, the first one where that is 0.
+    """
+    first = local.astimezone(UTC)
+    if not near_ms:
+        return first
+    second = local.replace(fold=1)
+    if second.utcoffset() == local.utcoffset():
+        return first
+    other, near_us = second.astimezone(UTC), near_ms * 1_000
+    is_nearer = abs(_microseconds(other) - near_us) < abs(_microseconds(first) - near_us)
+    return other if is_nearer else first
+
+
+def _read_loosely(text: str) -> datetime | None:
+    """What ISO 8601 allows and `fromisoformat` does not: z, a Unicode minus, 24:00, leap seconds.
+
+    Blanks around the text and before the zone are forgiven.
+    """
+    found = _LOOSE_TIME.fullmatch(text.strip().replace("\u2212", "-"))
+    if found is None:
+        return None
+    clock = found["clock"].replace(":", "")
+    extra = timedelta()
+    if len(clock) == 6 and clock.endswith("60"):
+        clock, extra = f"{clock[:4]}59", timedelta(seconds=1)
+    elif clock in {"24", "2400", "240000"} and not (found["fraction"] or "").strip(".,0"):
+        clock, extra = "000000", timedelta(days=1)
+    zone = (found["zone"] or "").upper()
+    try:
+        date = datetime.fromisoformat(found["date"])
+        time = datetime.fromisoformat(f"2000-01-01T{clock}{found['fraction'] or ''}{zone}")
+        return datetime.combine(date.date(), time.timetz()) + extra
+    except (ValueError, OverflowError):
+        return None
+
+
+def _canonical(values: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(dict(values), option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        # To orjson bytes, half surrogate pairs and numbers beyond 64 bits are not JSON.
+        return json.dumps(dict(values), sort_keys=True, default=repr).encode()

@@ -1,0 +1,390 @@
+"""The composition root: builds the engine from settings, starts it, and stops it in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from importlib.metadata import version
+from types import FrameType, TracebackType
+from typing import Final
+
+import structlog
+
+from channels.alert import Reason
+from channels.redact import redact
+from engine.cel.values.values import FailureKind
+from engine.clock import Clock, SystemClock
+from engine.dead_letters.office import DeadLetterOffice
+from engine.dead_letters.producer import DeadLetterProducer
+from engine.delivery import Dispatcher, RetryPolicy
+from engine.errors import (
+    AlertEngineError,
+    RegistryUnavailableError,
+    StoreError,
+    StoreUnavailableError,
+)
+from engine.health import (
+    LOST_SECONDS,
+    STUCK_SECONDS,
+    Check,
+    Heartbeat,
+    Stage,
+    find_stuck_threads,
+)
+from engine.logs import flush_logs, lost_lines
+from engine.metrics import Metrics
+from engine.pipeline.active_rules import longest_cooldown, row_counts, targets_of
+from engine.pipeline.cooldown import Cooldown
+from engine.pipeline.loop import Loop
+from engine.pipeline.pipeline import Pipeline
+from engine.reload.health import RulesHealth
+from engine.reload.last_good import last_good_of
+from engine.reload.loader import open_rules, rule_source_of
+from engine.reload.watcher import RuleWatcher, log_misconfigured, log_warnings
+from engine.rules import RuleSet
+from engine.rules.garbage import collector_paused, made_to_stay, set_aside
+from engine.schema import EventSchema
+from engine.schema.event import CurrentInstants
+from engine.service.housekeeping import Housekeeper
+from engine.service.http import StoreProbe, WebPort
+from engine.service.kill_points import kill_points
+from engine.settings import Settings
+from engine.store import Hold, open_store, why_temporary
+from engine.stream.consumer import Consumer
+from engine.stream.decoder import Decoder
+from engine.stream.registry import SchemaRegistry
+from engine.stream.state import StreamState, names
+
+log = structlog.get_logger(__name__)
+
+# How long sends in flight may take to end; leaving the group goes on meanwhile.
+STOP_SECONDS: Final = 5.0
+# Nothing may hold up the end longer: a locked store or a disk that hangs would.
+LONGEST_STOP_SECONDS: Final = 9.0
+#: A record that waits for its schema is settled in a minute where the registry is well. Partitions
+#: that wait longer are no passing matter.
+HELD_LONG_SECONDS: Final = 120.0
+# So long an end that is cut short waits for its last log lines.
+LAST_LINES_SECONDS: Final = 0.3
+
+
+class Engine:
+    """All parts, wired; a context manager that starts and stops them. `run` is the loop."""
+
+    def __init__(self, settings: Settings, schema: EventSchema, rule_set: RuleSet) -> None:
+        self.settings = settings
+        self.schema = schema
+        self.rule_set = rule_set
+        self.metrics = Metrics()
+        self.rules_health = RulesHealth(self.metrics, len(rule_set.rules))
+        self.stop = threading.Event()
+        self.heartbeat = Heartbeat()
+        #: Of all other threads that work without being asked, by name.
+        self.threads: dict[str, Heartbeat] = {}
+        self._clock: Clock = SystemClock()
+        self._stop_by = 0.0
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Engine:
+        with ExitStack() as stack:
+            self._build(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _build(self, stack: ExitStack) -> None:
+        settings = self.settings
+        reach = kill_points(settings.fault_point)
+        self._prepare_metrics(self.rule_set)
+        self.metrics.prepare_fields(self.schema.promises.fields)
+        self.store = stack.enter_context(open_store(settings.state_url))
+        self._store_probe = StoreProbe(self.store.check_writable)
+        self.dispatcher = Dispatcher(
+            self.store,
+            targets_of(self.rule_set),
+            RetryPolicy(settings.max_retries, settings.retry_delay_base_seconds),
+            self.metrics,
+            self._clock,
+            hold_seconds=settings.hold_seconds,
+            reach=reach,
+        )
+        stack.callback(self._stop_delivery)
+        self.loop = self._build_loop(stack, reach)
+        self.housekeeper = stack.enter_context(
+            Housekeeper(
+                self.store,
+                self.metrics,
+                settings.retention_seconds,
+                longest_cooldown(self.rule_set),
+                settings.dlq_keep.age_seconds,
+            )
+        )
+        self.threads["delivery"] = self.dispatcher.heartbeat
+        self.threads["housekeeper"] = self.housekeeper.heartbeat
+        self.heartbeat.beat(Stage.STARTING)
+        self.web = stack.enter_context(
+            WebPort(
+                settings.metrics_host,
+                settings.metrics_port,
+                self._exposition,
+                self.checks,
+                self.life,
+            )
+        )
+        # Last: an engine that can't start, again and again, must not send what it can't mark.
+        self.dispatcher.start()
+
+    def _build_loop(self, stack: ExitStack, reach: Callable[[str], None]) -> Loop:
+        settings, clock = self.settings, self._clock
+        registry = SchemaRegistry(
+            settings.schema_registry_url.reveal(), settings.schema_registry_options.reveal()
+        )
+        stack.callback(registry.close)
+        cooldown = Cooldown(self.store, timer=clock.monotonic)
+        stack.callback(self._save_counts, cooldown)
+        self.pipeline = Pipeline(
+            Decoder(
+                self.schema,
+                registry,
+                settings.event_timezone,
+                CurrentInstants(clock.now, settings.max_alert_age_seconds),
+            ),
+            cooldown,
+            self.store,
+            self.metrics,
+            clock,
+            max_alert_age_seconds=settings.max_alert_age_seconds,
+            log_plates=settings.log_plates,
+            reach=reach,
+            heartbeat=self.heartbeat,
+        )
+        self.pipeline.use(self.pipeline.prepare(self.rule_set))
+        producer = DeadLetterProducer(settings) if settings.enable_dlq else None
+        if producer is not None:
+            stack.callback(producer.close)
+        self.consumer = Consumer(settings)
+        stack.callback(self.consumer.close)
+        return Loop(
+            self.consumer,
+            self.pipeline,
+            DeadLetterOffice(
+                producer,
+                self.store,
+                self.metrics,
+                clock,
+                self.stop.is_set,
+                settings.dlq_keep.size_bytes,
+                heartbeat=self.heartbeat,
+            ),
+            self.dispatcher.wake,
+            self.metrics,
+            clock,
+            self.stop,
+            batch_size=settings.batch_size,
+            reach=reach,
+            heartbeat=self.heartbeat,
+        )
+
+    def _save_counts(self, cooldown: Cooldown) -> None:
+        try:
+            self.store.save_suppressed(cooldown.carried)
+        except StoreError as error:
+            log.warning("suppressed_counts.lost", error=str(error))
+
+    def use(self, rule_set: RuleSet) -> None:
+        """Put another rule set in force, between two batches; any one thread may.
+
+        Whatever fails does so before anything is changed.
+        """
+        with collector_paused():
+            prepared, targets = self.pipeline.prepare(rule_set), targets_of(rule_set)
+        self._prepare_metrics(rule_set)
+        # An alert for a target that nobody knows would be dead: new ones come first, old ones go
+        # last.
+        self.dispatcher.add_targets(targets)
+        self.pipeline.use(prepared)
+        self.dispatcher.replace_targets(targets)
+        self.housekeeper.longest_cooldown_seconds = longest_cooldown(rule_set)
+        self.rule_set = rule_set
+
+    def _prepare_metrics(self, rule_set: RuleSet) -> None:
+        rules = rule_set.rules
+        notified = [(channel, rule.rule_id) for rule in rules for channel in rule.notify]
+        priorities = [(rule.rule_id, str(rule.priority)) for rule in rules]
+        self.metrics.prepare(priorities, notified, [str(kind) for kind in FailureKind])
+        self.metrics.show_watchlists(row_counts(rule_set))
+        for channel in rule_set.channels:
+            self.metrics.prepare_channel(channel, [str(reason) for reason in Reason])
+
+    def run(self) -> None:
+        """Consume until `stop` is set."""
+        log.info(
+            "engine.started",
+            version=version("alpr-alert-engine"),
+            rules=len(self.rule_set.rules),
+            channels=sorted(self.rule_set.channels),
+            topics=self.settings.kafka_topics,
+            port=self.web.port,
+        )
+        try:
+            self.loop.run()
+        finally:
+            log.info("engine.stopping")
+            # Sends in flight may end while the group is left.
+            self.dispatcher.stop_sending()
+            self._stop_by = self._clock.monotonic() + STOP_SECONDS
+
+    def _stop_delivery(self) -> None:
+        self.dispatcher.stop(max(0.0, self._stop_by - self._clock.monotonic()))
+
+    def checks(self) -> Mapping[str, Check]:
+        """What `/readyz` tells."""
+        obstacle = self.loop.obstacle
+        held = self.dispatcher.held()
+        return {
+            "consuming": self._consuming_check(obstacle),
+            "store": self._store_check(obstacle),
+            "rules": self.rules_health.check(),
+            "channels": self._channels_check(held),
+            "threads": self._threads_check(),
+        }
+
+    def life(self) -> Check:
+        """What `/healthz` tells: whether the loop can be expected to go on by itself."""
+        stuck = self.heartbeat.find_stuck(LOST_SECONDS)
+        return Check(True) if stuck is None else Check(False, f"loop {stuck}")
+
+    def _consuming_check(self, obstacle: AlertEngineError | None) -> Check:
+        stream = self.consumer.state
+        what = str(obstacle) if obstacle is not None else stream.detail
+        # State and obstacle are what the loop said last, however long ago.
+        stuck = self.heartbeat.find_stuck(STUCK_SECONDS)
+        if stuck is not None:
+            return Check(False, f"{stuck}; before that: {what}")
+        if stream.is_consuming and isinstance(obstacle, RegistryUnavailableError):
+            return self._held_check(obstacle, stream)
+        is_consuming = stream.is_consuming and obstacle is None
+        if is_consuming and stream.missing_topics:
+            # The others are read.
+            is_any_there = not stream.missing_topics.issuperset(self.settings.kafka_topics)
+            return Check(False, what, is_essential=not is_any_there)
+        return Check(is_consuming, what)
+
+    def _held_check(self, obstacle: AlertEngineError, stream: StreamState) -> Check:
+        """Some partitions wait for a schema: no reason to be not ready, unless all do, or long."""
+        held, now = self.loop.held_since, self._clock.monotonic()
+        longest = max((now - since for since in held.values()), default=0.0)
+        is_all = held.keys() >= stream.partitions
+        return Check(
+            False,
+            f"{len(held)} of {len(stream.partitions)} partitions wait for {longest:.0f} s: "
+            f"{obstacle}",
+            is_essential=is_all or longest > HELD_LONG_SECONDS,
+            facts={"waiting": names(held)},
+        )
+
+    def _threads_check(self) -> Check:
+        stuck = find_stuck_threads(self.threads)
+        detail = "; ".join(f"{name} {pulse}" for name, pulse in stuck.items())
+        return Check(not stuck, detail or "all at work", is_essential=False)
+
+    def _channels_check(self, held: Sequence[Hold]) -> Check:
+        misconfigured = {
+            channel: [redact(str(fault)) for fault in faults]
+            for channel, faults in self.rule_set.misconfigured.items()
+        }
+        return Check(
+            not held,
+            "held: " + ", ".join(hold.target_id for hold in held) if held else "all open",
+            is_essential=False,
+            facts={"misconfigured": misconfigured} if misconfigured else {},
+        )
+
+    def _store_check(self, obstacle: AlertEngineError | None) -> Check:
+        # A small row may still fit where a batch of alerts does not.
+        if isinstance(obstacle, StoreUnavailableError):
+            return Check(False, str(obstacle))
+        return self._store_probe.check()
+
+    def _exposition(self) -> bytes:
+        checks = self.checks()
+        consuming = checks["consuming"]
+        self.metrics.consuming.set(consuming.is_good or not consuming.is_essential)
+        self.metrics.store_writable.set(checks["store"].is_good)
+        self.metrics.show_lost_lines(lost_lines())
+        for name, heartbeat in {"loop": self.heartbeat, **self.threads}.items():
+            self.metrics.heartbeat_age.labels(name).set(heartbeat.look().age_seconds)
+        return self.metrics.exposition()
+
+
+def serve(settings: Settings, *, strict: bool = False) -> int:
+    """Run the service until SIGTERM or SIGINT; a second signal ends the process at once.
+
+    SIGHUP loads the rules anew. Rules that hold faults at the start are replaced by the last good
+    ones, unless `strict`.
+    """
+    # Process 1 of a container ignores a SIGTERM that it does not handle.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    asked: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, frame: asked.append(number))
+    source, kept, clock = rule_source_of(settings), last_good_of(settings), SystemClock()
+    with made_to_stay():
+        opening = open_rules(source, kept, clock, strict=strict)
+    log_warnings(opening.rule_set)
+    log_misconfigured(opening.rule_set)
+    _warn_of_temporary_state(settings.state_url)
+    engine = Engine(settings, source.schema, opening.rule_set)
+
+    def use(rule_set: RuleSet) -> None:
+        engine.use(rule_set)
+        set_aside()
+
+    watcher = RuleWatcher(source, opening, use, engine.rules_health, kept, clock)
+    engine.threads["rules"] = watcher.heartbeat
+    # This frame stays to the end; the set that it began with, and its long lists, must not.
+    del opening
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        if engine.stop.is_set():
+            flush_logs(LAST_LINES_SECONDS)
+            os._exit(128 + number)
+        engine.stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask_to_stop)
+    signal.signal(signal.SIGHUP, lambda number, frame: watcher.ask())
+    if asked:
+        watcher.ask()
+    threading.Thread(target=_cut_short, args=(engine.stop,), name="last-word", daemon=True).start()
+    with engine, watcher:
+        engine.run()
+    log.info("engine.stopped")
+    return 0
+
+
+def _warn_of_temporary_state(state_url: str) -> None:
+    if reason := why_temporary(state_url):
+        log.warning(
+            "state.temporary", reason=reason, remedy="mount a named volume or a folder at /data"
+        )
+
+
+def _cut_short(stop: threading.Event) -> None:
+    """End the process, in order or not, some seconds after it was told to stop."""
+    stop.wait()
+    time.sleep(LONGEST_STOP_SECONDS)
+    log.error("engine.cut_short", remedy="none: what it had not finished is done after the restart")
+    flush_logs(LAST_LINES_SECONDS)
+    os._exit(1)

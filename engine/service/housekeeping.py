@@ -1,0 +1,98 @@
+"""Keeps the store small and its row counts visible, from one thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Final
+
+import structlog
+
+from engine.dead_letters.office import note_dropped
+from engine.errors import StoreError
+from engine.health import Heartbeat
+from engine.metrics import Metrics
+from engine.settings import Keep
+from engine.store import Store
+
+log = structlog.get_logger(__name__)
+
+ROUND_SECONDS: Final = 15.0
+SWEEP_SECONDS: Final = 3_600.0
+# Between two small deletions, so that the stream and the workers come in between.
+PAUSE_SECONDS: Final = 0.05
+
+
+class Housekeeper:
+    """Counts rows every 15 seconds and sweeps old ones every hour.
+
+    Dead letters are kept for `letter_seconds`. `longest_cooldown_seconds` may be set anew when
+    other rules come into force.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        metrics: Metrics,
+        retention_seconds: float,
+        longest_cooldown_seconds: float,
+        letter_seconds: float = Keep().age_seconds,
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._retention_seconds = retention_seconds
+        self.longest_cooldown_seconds = longest_cooldown_seconds
+        self._letter_seconds = letter_seconds
+        self._rounds_to_sweep = 0
+        self.heartbeat = Heartbeat()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
+
+    def tidy(self) -> None:
+        """One round: sweep when it is time to, then count; a store in trouble waits."""
+        self.heartbeat.beat("counting rows of the store")
+        try:
+            if self._rounds_to_sweep == 0:
+                self._sweep()
+                self._rounds_to_sweep = int(SWEEP_SECONDS / ROUND_SECONDS)
+            self._rounds_to_sweep -= 1
+            self._count()
+        except StoreError as error:
+            log.debug("housekeeping.postponed", error=str(error))
+
+    def _run(self) -> None:
+        self.tidy()
+        while not self._stop.wait(ROUND_SECONDS):
+            self.tidy()
+
+    def _count(self) -> None:
+        rows = self._store.rows()
+        for table, number in rows.items():
+            self._metrics.store_rows.labels(table).set(number)
+        self._metrics.dead_letters_waiting.set(rows["dead_letters"])
+
+    def _sweep(self) -> None:
+        self.heartbeat.beat("sweeping old rows from the store")
+        now_us = self._store.begin_sweep()
+        before_us = now_us - round(self._letter_seconds * 1e6)
+        if dropped := self._store.drop_dead_letters_before(before_us):
+            note_dropped(self._metrics, "age", dropped)
+        while self._store.sweep(
+            self._retention_seconds, self.longest_cooldown_seconds, now_us=now_us
+        ):
+            if self._stop.wait(PAUSE_SECONDS):
+                return
+            self.heartbeat.beat("sweeping old rows from the store")
+
+    def __enter__(self) -> Housekeeper:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()

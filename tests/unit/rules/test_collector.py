@@ -1,0 +1,100 @@
+"""The garbage collector stands still while much is made, and goes on as it was found."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from engine.rules.garbage import collector_paused, made_to_stay, set_aside
+
+pytestmark = pytest.mark.waits
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+    gc.enable()
+
+
+class Kept:
+    """Something that can be asked whether it is alive."""
+
+    def __init__(self) -> None:
+        self.other: Kept | None = None
+
+
+def test_nothing_is_collected_inside_and_it_goes_on_behind() -> None:
+    with collector_paused():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_the_inner_pause_does_not_end_the_outer_one() -> None:
+    with collector_paused():
+        with collector_paused():
+            pass
+        assert not gc.isenabled()
+
+
+def test_who_runs_without_the_collector_goes_on_without_it() -> None:
+    gc.disable()
+    with collector_paused():
+        pass
+    assert not gc.isenabled()
+
+
+def test_a_failure_inside_ends_the_pause() -> None:
+    with pytest.raises(ValueError, match="broken"), collector_paused():
+        raise ValueError("broken")
+    assert gc.isenabled()
+
+
+def test_what_is_made_to_stay_is_looked_through_no_more() -> None:
+    with made_to_stay():
+        kept = Kept()
+    assert not any(each is kept for each in gc.get_objects())
+    assert gc.isenabled()
+
+
+def test_what_is_made_to_stay_goes_with_its_last_reference() -> None:
+    with made_to_stay():
+        kept = Kept()
+    seen = weakref.ref(kept)
+    del kept
+    assert seen() is None
+
+
+def test_garbage_is_collected_before_the_rest_is_set_aside() -> None:
+    with collector_paused():
+        kept = Kept()
+        kept.other = kept
+        seen = weakref.ref(kept)
+        del kept
+        assert seen() is not None
+        with made_to_stay():
+            assert seen() is None
+
+
+def test_a_failure_sets_nothing_aside() -> None:
+    before = gc.get_freeze_count()
+    with pytest.raises(ValueError, match="broken"), made_to_stay():
+        raise ValueError("broken")
+    assert gc.get_freeze_count() == before
+    assert gc.isenabled()
+
+
+def test_what_is_set_aside_is_looked_through_no_more_and_cycles_are_gone_first() -> None:
+    cycle, kept = Kept(), Kept()
+    cycle.other = cycle
+    is_gone, is_freed = weakref.ref(cycle), weakref.ref(kept)
+    del cycle
+    set_aside()
+    assert is_gone() is None
+    assert gc.get_freeze_count() > 0
+    assert gc.isenabled()
+    del kept
+    assert is_freed() is None

@@ -13,10 +13,10 @@ from apprise.utils.parse import parse_list
 
 from channels.definitions.security import (
     APPRISE_MODES,
-    LoginDoubt,
-    TlsDoubt,
+    LoginWarning,
+    TlsProblem,
     correct_login,
-    mail_doubts,
+    mail_warnings,
 )
 from channels.message.render import Style
 from channels.plugins.plugin import KeyPath, NotifyEmail, make_plugin, plugin_class, twilio_faults
@@ -37,11 +37,11 @@ from engine.errors import ChannelError
 
 # Apprise's own names for what a telephone number is called in its plugins.
 _SMS_BODY_LENGTH: Final = 2_000
-_SECURITY_REMEDIES: Final[Mapping[TlsDoubt, str]] = {
-    TlsDoubt.TLS_TOO_EARLY: "write mailtos:// without mode=ssl, mailto:// for a server without "
+_SECURITY_REMEDIES: Final[Mapping[TlsProblem, str]] = {
+    TlsProblem.TLS_TOO_EARLY: "write mailtos:// without mode=ssl, mailto:// for a server without "
     "TLS, or port 465",
-    TlsDoubt.TLS_TOO_LATE: "write mailtos:// with mode=ssl, or port 587",
-    TlsDoubt.CLEAR_PASSWORD: "write mailtos:// instead of mailto://",
+    TlsProblem.TLS_TOO_LATE: "write mailtos:// with mode=ssl, or port 587",
+    TlsProblem.CLEAR_PASSWORD: "write mailtos:// instead of mailto://",
 }
 _PHONE_TOKENS: Final = ("target_phone", "target_phone_no")
 _COPIES: Final = ("cc", "bcc")
@@ -59,15 +59,15 @@ _list_of: Final[Callable[..., list[str]]] = parse_list
 class Recipient:
     """A plugin with one recipient; `parts` are what its target id is made of.
 
-    `reach` is whom it reaches. `doubts` are what its URL has that works, but hardly as it is
+    `audience` is whom it reaches. `warnings` are what its URL has that works, but hardly as it is
     meant: what, and the remedy.
     """
 
     plugin: NotifyBase = field(repr=False)
     style: Style
     parts: tuple[str, ...]
-    reach: Audience
-    doubts: tuple[LoginDoubt, ...] = ()
+    audience: Audience
+    warnings: tuple[LoginWarning, ...] = ()
     urgency: Urgency | None = None
 
     def target_id(self, channel: str) -> str:
@@ -81,7 +81,7 @@ def service_recipients(url: str, path: KeyPath, country: str = "") -> list[Recip
     Raises ChannelError where one is unusable or none is left.
     """
     keywords = read_url(url, path)
-    doubts = correct_login(keywords)
+    warnings = correct_login(keywords)
     kind = plugin_class(str(keywords["schema"]))
     if issubclass(kind, NotifyEmail):
         return _mail(kind, keywords, path)
@@ -89,17 +89,17 @@ def service_recipients(url: str, path: KeyPath, country: str = "") -> list[Recip
         return _twilio(kind, keywords, path, country)
     if issubclass(kind, NotifySlack):
         return _slack(kind, keywords, path)
-    return [replace(each, doubts=doubts) for each in _other(kind, keywords, path, country)]
+    return [replace(each, warnings=warnings) for each in _other(kind, keywords, path, country)]
 
 
-def security_doubts(plugin: NotifyBase) -> Iterator[tuple[str, str]]:
+def tls_warnings(plugin: NotifyBase) -> Iterator[tuple[str, str]]:
     """What is odd about how a mail URL's server is spoken to: what, and the remedy."""
     if isinstance(plugin, NotifyEmail):
         # The plugin knows what the ports and modes of the well-known providers are.
         tls = next(tls for tls, mode in APPRISE_MODES.items() if mode == plugin.secure_mode)
         has_password = bool(plugin.user and plugin.password)
-        for doubt in mail_doubts(tls, int(plugin.port or 0), has_password=has_password):
-            yield doubt.what, _SECURITY_REMEDIES[doubt.kind]
+        for warning in mail_warnings(tls, int(plugin.port or 0), has_password=has_password):
+            yield warning.what, _SECURITY_REMEDIES[warning.kind]
 
 
 def _mail(kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath) -> list[Recipient]:
@@ -249,15 +249,15 @@ def _other(
                     plugin,
                     style,
                     (*name, hashed(str(own["targets"][0]))),
-                    _reach(kind, own, plugin, path),
+                    _audience(kind, own, plugin, path),
                     urgency=urgency,
                 )
                 for plugin, own in zip(split, each, strict=True)
             ]
-    return [Recipient(whole, style, name, _reach(kind, keywords, whole, path), urgency=urgency)]
+    return [Recipient(whole, style, name, _audience(kind, keywords, whole, path), urgency=urgency)]
 
 
-def _reach(
+def _audience(
     kind: type[NotifyBase], keywords: Mapping[str, Any], plugin: NotifyBase, path: KeyPath
 ) -> Audience:
     """Whom the plugin that was made of the keywords reaches, however the recipients are spelt."""

@@ -65,7 +65,7 @@ class DefinedTargets:
     targets: tuple[Target, ...]
     faults: tuple[ChannelError, ...] = ()
 
-    def whole(self) -> tuple[Target, ...]:
+    def checked(self) -> tuple[Target, ...]:
         """The targets, if they are all; raises ChannelError, or ChannelFaultsError for several."""
         raise_faults(self.faults)
         return self.targets
@@ -96,7 +96,7 @@ class Block:
     """One mapping, with `${VAR}` replaced as its values are read.
 
     Readers return None for what is absent or faulty. Call `check` at the end: it raises
-    ChannelError for the faults found. `doubts` are what works, but hardly as it is meant. Every
+    ChannelError for the faults found. `warnings` are what works, but hardly as it is meant. Every
     value that a reader is told is secret is remembered for redaction; of others, what `${VAR}`
     brought, unless the reader calls it plain.
     """
@@ -106,7 +106,7 @@ class Block:
     ) -> None:
         self._values = values
         self._variables = variables
-        self.doubts: list[ChannelError] = []
+        self.warnings: list[ChannelError] = []
         self._faults: list[ChannelError] = []
         for key in values:
             if key not in keys:
@@ -134,9 +134,9 @@ class Block:
         if any(len(fault.path) < 2 or fault.path[0] != recipients for fault in self._faults):
             raise_faults(self._faults)
 
-    def doubt(self, what: str, remedy: str, *path: str | int) -> None:
-        """Add a doubt about the key at `path`, once."""
-        _add(self.doubts, ChannelError(what, remedy, path))
+    def warn(self, what: str, remedy: str, *path: str | int) -> None:
+        """Add a warning about the key at `path`, once."""
+        _add(self.warnings, ChannelError(what, remedy, path))
 
     def has(self, key: str) -> bool:
         """Whether the key has a value other than null."""
@@ -201,7 +201,7 @@ class Block:
             return default
         return number
 
-    def whole(self, key: str, default: int, low: int, high: int) -> int:
+    def integer(self, key: str, default: int, low: int, high: int) -> int:
         """A whole number from `low` to `high`."""
         number = self.number(key, default, low, high)
         if number != int(number):

@@ -27,7 +27,7 @@ from functools import partial
 from typing import Final
 
 from channels.alert import Target
-from channels.definitions.apprise_url import Recipient, security_doubts, service_recipients
+from channels.definitions.apprise_url import Recipient, service_recipients, tls_warnings
 from channels.definitions.block import Block, DefinedTargets, faults_of, read_country
 from channels.definitions.known_services import find_service
 from channels.definitions.security import TRUST_KEYS, apply_trust
@@ -60,12 +60,12 @@ _HTTP: Final = re.compile(r"https?://", re.I)
 class _TargetPart:
     """A target's id, and what makes the target once that id is known to be alone of its kind.
 
-    `reach` is whom it reaches, and `path` where its URL stands.
+    `audience` is whom it reaches, and `path` where its URL stands.
     """
 
     target_id: str
     make: Callable[[str], Target]
-    reach: Audience
+    audience: Audience
     path: KeyPath
 
 
@@ -74,12 +74,12 @@ def entry_targets(
     definition: object,
     variables: Mapping[str, str],
     zone: tzinfo = UTC,
-    doubts: list[ChannelError] | None = None,
+    warnings: list[ChannelError] | None = None,
 ) -> DefinedTargets:
     """The targets of an entry of `channels:`, one a recipient.
 
     `channel` is the entry's name; `variables` is what `${VAR}` is taken from; mails show times in
-    `zone`. What works, but hardly as it is meant, is added to `doubts`. Faults have their path
+    `zone`. What works, but hardly as it is meant, is added to `warnings`. Faults have their path
     inside the definition. One URL that can't be used costs the entry's others nothing.
     """
     entries: Sequence[object] = definition if isinstance(definition, list) else [definition]
@@ -96,22 +96,22 @@ def entry_targets(
             made, found = [], faults_of(error)
         parts += (replace(part, path=(*path, *part.path)) for part in made)
         faults += (_inside(path, fault) for fault in found)
-        if doubts is not None:
-            doubts += (_inside(path, doubt) for doubt in reader.doubts)
+        if warnings is not None:
+            warnings += (_inside(path, warning) for warning in reader.warnings)
     # Nobody gets an alert twice.
-    once = without_duplicates(parts, _reach)
-    if doubts is not None:
-        for part, _ in replaced(parts, _reach):
+    once = without_duplicates(parts, _audience)
+    if warnings is not None:
+        for part, _ in replaced(parts, _audience):
             recipient = part.target_id.removeprefix(f"{channel}:")
             what = f"{recipient} gets its alerts by another URL of this channel, not by this one"
-            doubts.append(ChannelError(what, "remove one of them", part.path))
+            warnings.append(ChannelError(what, "remove one of them", part.path))
     ids = distinct(part.target_id for part in once)
     targets = (part.make(name) for name, part in zip(ids, once, strict=True))
     return DefinedTargets(tuple(targets), tuple(faults))
 
 
-def _reach(part: _TargetPart) -> Audience:
-    return part.reach
+def _audience(part: _TargetPart) -> Audience:
+    return part.audience
 
 
 def _inside(path: KeyPath, fault: ChannelError) -> ChannelError:
@@ -120,10 +120,10 @@ def _inside(path: KeyPath, fault: ChannelError) -> ChannelError:
 
 
 class _EntryReader:
-    """Reads one entry; `doubts` are what it has that works, but hardly as it is meant."""
+    """Reads one entry; `warnings` are what it has that works, but hardly as it is meant."""
 
     def __init__(self, channel: str, variables: Mapping[str, str], zone: tzinfo) -> None:
-        self.doubts: list[ChannelError] = []
+        self.warnings: list[ChannelError] = []
         self._channel = channel
         self._variables = variables
         self._zone = zone
@@ -150,7 +150,7 @@ class _EntryReader:
             with block.collect():
                 found += self._url(_expanded(text, self._variables, path), path, block)
         block.check("urls")
-        self.doubts += block.doubts
+        self.warnings += block.warnings
         return found, block.faults
 
     def _url(self, url: str, path: KeyPath, block: Block) -> list[_TargetPart]:
@@ -162,21 +162,21 @@ class _EntryReader:
             if not host:
                 return []
             name = target_id(self._channel, host)
-            reach = webhook_audience(settings.method, url, settings.headers, settings.secret)
+            audience = webhook_audience(settings.method, url, settings.headers, settings.secret)
             make = partial(WebhookTarget, self._channel, settings=settings)
-            return [_TargetPart(name, make, reach, path)]
+            return [_TargetPart(name, make, audience, path)]
         seconds = read_timeout(block)
         recipients = service_recipients(url, path, read_country(block))
         # All recipients of one URL are spoken to alike.
         first = recipients[0]
-        found = (*security_doubts(first.plugin), *first.doubts)
-        self.doubts += (ChannelError(*doubt, path) for doubt in found)
+        found = (*tls_warnings(first.plugin), *first.warnings)
+        self.warnings += (ChannelError(*warning, path) for warning in found)
         apply_trust(block, [each.plugin for each in recipients], path)
         return [
             _TargetPart(
                 each.target_id(self._channel),
                 partial(self._apprise, each, seconds),
-                each.reach,
+                each.audience,
                 path,
             )
             for each in recipients
@@ -191,7 +191,7 @@ class _EntryReader:
             zone=self._zone,
             timeout_seconds=timeout_seconds,
             urgency=recipient.urgency,
-            reach=recipient.reach,
+            audience=recipient.audience,
         )
 
 

@@ -40,8 +40,8 @@ from channels.definitions.security import (
     DEFAULT_PORTS,
     TRUST_KEYS,
     Tls,
-    TlsDoubt,
-    mail_doubts,
+    TlsProblem,
+    mail_warnings,
 )
 from channels.definitions.webhook_settings import WEBHOOK_KEYS, read_timeout, read_webhook
 from channels.message.render import Style
@@ -83,10 +83,10 @@ _TWILIO_KEYS: Final[Mapping[TwilioPart, str]] = {
     TwilioPart.TOKEN: "twilio_auth_token",
     TwilioPart.FROM: "from_number",
 }
-_SECURITY_REMEDIES: Final[Mapping[TlsDoubt, str]] = {
-    TlsDoubt.TLS_TOO_EARLY: "write tls: starttls, tls: none for a server without TLS, or port 465",
-    TlsDoubt.TLS_TOO_LATE: "write tls: ssl, or port 587",
-    TlsDoubt.CLEAR_PASSWORD: "write tls: starttls or tls: ssl, or remove username and password",
+_SECURITY_REMEDIES: Final[Mapping[TlsProblem, str]] = {
+    TlsProblem.TLS_TOO_EARLY: "write tls: starttls, tls: none for a server without TLS, or port 465",
+    TlsProblem.TLS_TOO_LATE: "write tls: ssl, or port 587",
+    TlsProblem.CLEAR_PASSWORD: "write tls: starttls or tls: ssl, or remove username and password",
 }
 
 
@@ -95,12 +95,12 @@ def notification_targets(
     block: Mapping[str, object],
     variables: Mapping[str, str],
     zone: tzinfo = UTC,
-    doubts: list[ChannelError] | None = None,
+    warnings: list[ChannelError] | None = None,
 ) -> DefinedTargets:
     """The targets of a block, one a recipient; none where it is disabled.
 
     `channel` is the block's name; `variables` is what `${VAR}` is taken from; mails show times in
-    `zone`. What works, but hardly as it is meant, is added to `doubts`. Faults have their path
+    `zone`. What works, but hardly as it is meant, is added to `warnings`. Faults have their path
     inside the block. One recipient that can't be used costs the others nothing. Raises
     ChannelError where there is no such block.
     """
@@ -119,22 +119,22 @@ def notification_targets(
             targets = readers[channel](channel, reader, zone)
         except ChannelError as error:
             return DefinedTargets((), faults_of(error))
-    if doubts is not None:
-        doubts += reader.doubts
+    if warnings is not None:
+        warnings += reader.warnings
     return DefinedTargets(tuple(without_duplicates(targets, audience_of)), reader.faults)
 
 
 def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     host = block.text("smtp_host", is_required=True, is_plain=True)
     tls = _tls(block)
-    port = block.whole("smtp_port", DEFAULT_PORTS[tls], 1, 65_535)
+    port = block.integer("smtp_port", DEFAULT_PORTS[tls], 1, 65_535)
     username = block.text("username", is_plain=True)
     password = block.text("password", is_secret=True)
     sender = _sender(block, username)
     addresses = block.each(block.texts("recipients"), lambda text: mail_address(text)[1])
     seconds = read_timeout(block)
     _check_login(block, username, password)
-    _doubt_security(block, tls, port, password)
+    _warn_of_tls(block, tls, port, password)
     block.check("recipients")
     targets = []
     for address in addresses:
@@ -176,10 +176,10 @@ def _tls(block: Block) -> Tls:
     return tls
 
 
-def _doubt_security(block: Block, tls: Tls, port: int, password: str | None) -> None:
-    for doubt in mail_doubts(tls, port, has_password=password is not None):
-        key = "tls" if doubt.kind is TlsDoubt.CLEAR_PASSWORD else "smtp_port"
-        block.doubt(doubt.what, _SECURITY_REMEDIES[doubt.kind], key)
+def _warn_of_tls(block: Block, tls: Tls, port: int, password: str | None) -> None:
+    for warning in mail_warnings(tls, port, has_password=password is not None):
+        key = "tls" if warning.kind is TlsProblem.CLEAR_PASSWORD else "smtp_port"
+        block.warn(warning.what, _SECURITY_REMEDIES[warning.kind], key)
 
 
 def _sender(block: Block, username: str | None) -> tuple[str, str]:

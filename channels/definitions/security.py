@@ -42,9 +42,9 @@ def read_trust(block: Block) -> Trust:
     return verify
 
 
-def doubt_unverified(block: Block, *path: str | int) -> None:
+def warn_of_unverified(block: Block, *path: str | int) -> None:
     """Warn of a target whose certificate nobody looks at."""
-    block.doubt(UNVERIFIED, _REMEDY, *path)
+    block.warn(UNVERIFIED, _REMEDY, *path)
     # It was said, and once is enough.
     urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
@@ -59,7 +59,7 @@ def refuse_without_tls(block: Block) -> None:
 def apply_trust(block: Block, plugins: Sequence[NotifyBase], path: KeyPath) -> None:
     """Make the plugins of one Apprise URL trust what the block says.
 
-    Faults and doubts stay in the block; `path` is that of the URL.
+    Faults and warnings stay in the block; `path` is that of the URL.
     """
     plugin, trust = plugins[0], read_trust(block)
     unencrypted = type(plugin).protocol or ()
@@ -76,9 +76,9 @@ def apply_trust(block: Block, plugins: Sequence[NotifyBase], path: KeyPath) -> N
         if not plugin.verify_certificate:
             block.fault("ca_file has no effect with ?verify=no", "remove ?verify=no", *path)
     elif not trust:
-        doubt_unverified(block, "verify")
+        warn_of_unverified(block, "verify")
     elif is_encrypted and not plugin.verify_certificate and not block.has("verify"):
-        doubt_unverified(block, *path)
+        warn_of_unverified(block, *path)
     if has_trust(block):
         for each in plugins:
             # They give it to requests, which takes a path as well.
@@ -103,17 +103,17 @@ _NTFY: Final = frozenset({"ntfy", "ntfys"})
 _BASIC: Final = frozenset({"json", "jsons", "xml", "xmls", "form", "forms", *_NTFY})
 _AUTHORIZATION: Final = "authorization"
 
-LoginDoubt = tuple[str, str]
+LoginWarning = tuple[str, str]
 """What is odd, and the remedy."""
-TOKEN_DOUBT: Final[LoginDoubt] = (
+TOKEN_WARNING: Final[LoginWarning] = (
     "what stands before the @ is sent as an access token, though ntfy's begin with tk_",
     "write ntfy://USER:PASSWORD@… for a login, or add ?auth=token for a token of another kind",
 )
-HEADER_DOUBT: Final[LoginDoubt] = (
+HEADER_WARNING: Final[LoginWarning] = (
     "the login in the URL is sent in place of the header Authorization",
     "remove one of them",
 )
-NO_PASSWORD_DOUBT: Final[LoginDoubt] = (
+NO_PASSWORD_WARNING: Final[LoginWarning] = (
     "the URL's user has no password, so that no login is sent",
     "write USER:PASSWORD@, or USER:@ for one without a password",
 )
@@ -124,14 +124,14 @@ def has_authorization(headers: Iterable[str]) -> bool:
     return any(name.lower() == _AUTHORIZATION for name in headers)
 
 
-def correct_login(keywords: dict[str, Any]) -> tuple[LoginDoubt, ...]:
+def correct_login(keywords: dict[str, Any]) -> tuple[LoginWarning, ...]:
     """Make the login of an Apprise URL what it means; what `check` warns of.
 
     `keywords` are those of the plugin, as its URL gave them. A user of ntfy without a password is a
     token, whatever it begins with: no server lets such a user in. What `?auth=` says stays.
     """
     schema, user = str(keywords["schema"]).lower(), keywords.get("user")
-    doubts: list[LoginDoubt] = []
+    warnings: list[LoginWarning] = []
     if not user or schema not in _BASIC:
         return ()
     if keywords.get("password") is None:
@@ -139,10 +139,10 @@ def correct_login(keywords: dict[str, Any]) -> tuple[LoginDoubt, ...]:
         asked = keywords.get("qsd", {}).get("auth")
         if schema in _NTFY and not asked and not keywords.get("token"):
             keywords.update(auth="token", token=unquote(user), user=None)
-            doubts.append(TOKEN_DOUBT)
+            warnings.append(TOKEN_WARNING)
     if has_authorization(keywords.get("headers") or ()):
-        doubts.append(HEADER_DOUBT)
-    return tuple(doubts)
+        warnings.append(HEADER_WARNING)
+    return tuple(warnings)
 
 
 class Tls(StrEnum):
@@ -167,30 +167,32 @@ _PLAIN_FIRST: Final = frozenset({25, 587, 2525})
 _TLS_FIRST: Final = 465
 
 
-class TlsDoubt(StrEnum):
+class TlsProblem(StrEnum):
     """What is odd about how a mail server is spoken to."""
 
     TLS_TOO_EARLY = "too early"
     TLS_TOO_LATE = "too late"
-    CLEAR_PASSWORD = "clear password"  # noqa: S105 - a kind of doubt
+    CLEAR_PASSWORD = "clear password"  # noqa: S105 - a kind of warning
 
 
 @dataclass(frozen=True, slots=True)
-class MailDoubt:
+class MailWarning:
     """One of them, in words."""
 
-    kind: TlsDoubt
+    kind: TlsProblem
     what: str
 
 
-def mail_doubts(tls: Tls, port: int, *, has_password: bool) -> Iterator[MailDoubt]:
+def mail_warnings(tls: Tls, port: int, *, has_password: bool) -> Iterator[MailWarning]:
     """What is odd about TLS towards a port, and about a password without it."""
     if tls is Tls.SSL and port in _PLAIN_FIRST:
         what = f"TLS from the first byte towards port {port}, where servers begin without it"
-        yield MailDoubt(TlsDoubt.TLS_TOO_EARLY, what)
+        yield MailWarning(TlsProblem.TLS_TOO_EARLY, what)
     elif tls is not Tls.SSL and port == _TLS_FIRST:
         how = "STARTTLS" if tls is Tls.STARTTLS else "no TLS"
         what = f"{how} towards port {port}, where servers take TLS from the first byte only"
-        yield MailDoubt(TlsDoubt.TLS_TOO_LATE, what)
+        yield MailWarning(TlsProblem.TLS_TOO_LATE, what)
     if tls is Tls.NONE and has_password:
-        yield MailDoubt(TlsDoubt.CLEAR_PASSWORD, "the password goes over the network without TLS")
+        yield MailWarning(
+            TlsProblem.CLEAR_PASSWORD, "the password goes over the network without TLS"
+        )

@@ -10,13 +10,13 @@ from channels.alert import Target
 from channels.definitions.block import Block
 from channels.definitions.known_services import find_service
 from channels.definitions.security import (
-    HEADER_DOUBT,
-    NO_PASSWORD_DOUBT,
-    doubt_unverified,
+    HEADER_WARNING,
+    NO_PASSWORD_WARNING,
     has_authorization,
     has_trust,
     read_trust,
     refuse_without_tls,
+    warn_of_unverified,
 )
 from channels.plugins.plugin import KeyPath
 from channels.redact import SECRET_NAME, is_token, remember, url_secrets
@@ -57,10 +57,10 @@ def read_settings(block: Block, url: str) -> WebhookSettings:
     if has_trust(block) and url.lower().startswith("http://"):
         refuse_without_tls(block)
     elif trust is False:
-        doubt_unverified(block, "verify")
+        warn_of_unverified(block, "verify")
     headers = _headers(block)
     if has_authorization(headers) and _has_login(url):
-        block.doubt(*HEADER_DOUBT, "headers")
+        block.warn(*HEADER_WARNING, "headers")
     return WebhookSettings(
         trust=trust,
         url=url,
@@ -68,7 +68,7 @@ def read_settings(block: Block, url: str) -> WebhookSettings:
         headers=headers,
         timeout_seconds=read_timeout(block),
         secret=block.text("secret", is_secret=True) or "",
-        concurrency=block.whole("concurrency", DEFAULT_CONCURRENCY, 1, MAX_CONCURRENCY),
+        concurrency=block.integer("concurrency", DEFAULT_CONCURRENCY, 1, MAX_CONCURRENCY),
     )
 
 
@@ -89,18 +89,18 @@ def check_url(block: Block, url: str, *path: str | int) -> str:
         return ""
     remember(url_secrets(url))
     if parts.username and parts.password is None:
-        block.doubt(*NO_PASSWORD_DOUBT, *path)
+        block.warn(*NO_PASSWORD_WARNING, *path)
     _check_service(block, url, path)
     return f"{host}:{port}" if port else host
 
 
 def _check_service(block: Block, url: str, path: KeyPath) -> None:
-    """A fault for a part of a service's URL, a doubt about a whole one: neither takes our JSON."""
+    """A fault for a part of a service's URL, a warning about a whole one: neither takes our JSON."""
     found = find_service(url)
     if found is None:
         return
     if found.is_whole:
-        block.doubt(
+        block.warn(
             f"this is a URL of {found.service}, which does not take the engine's JSON",
             f"write {found.remedy} under `channels:`",
             *path,

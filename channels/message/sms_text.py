@@ -1,4 +1,4 @@
-"""How long a message each service takes; text messages are counted in segments, as networks do."""
+"""The length of text messages: their alphabet, units and segments, as networks count them."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ VARIABLES = {"PASSWORD": "p@/#?% w", "SLACK": "https://hooks.slack.com/services/
 
 
 def targets(definition: object) -> tuple[Target, ...]:
-    return entry_targets("ops", definition, VARIABLES).whole()
+    return entry_targets("ops", definition, VARIABLES).checked()
 
 
 def ids(definition: object) -> list[str]:

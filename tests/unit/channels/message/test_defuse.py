@@ -80,7 +80,7 @@ def test_letters_from_right_to_left_stay() -> None:
 
 
 def test_discord_mentions_nobody(outside: Services) -> None:
-    (target,) = entry_targets("ops", f"discord://4174216298/{HEX}", {}).whole()
+    (target,) = entry_targets("ops", f"discord://4174216298/{HEX}", {}).checked()
     assert target.send(alert(message="@everyone <@&42> x@here.com"), "k") == SENT
     (request,) = outside.to("discord.com")
     sent = request.json()
@@ -89,7 +89,7 @@ def test_discord_mentions_nobody(outside: Services) -> None:
 
 
 def test_discord_mentions_whom_the_url_names(outside: Services) -> None:
-    (target,) = entry_targets("ops", f"discord://4174216298/{HEX}?ping=<@%2642>", {}).whole()
+    (target,) = entry_targets("ops", f"discord://4174216298/{HEX}?ping=<@%2642>", {}).checked()
     assert target.send(alert(message="@everyone"), "k") == SENT
     (request,) = outside.to("discord.com")
     assert "<@&42>" in request.json()["content"]
@@ -99,14 +99,14 @@ def test_discord_mentions_whom_the_url_names(outside: Services) -> None:
 
 def test_discords_own_url_is_that_plugin(outside: Services) -> None:
     url = f"https://discord.com/api/webhooks/4174216298/{HEX}"
-    (target,) = entry_targets("ops", url, {}).whole()
+    (target,) = entry_targets("ops", url, {}).checked()
     assert target.send(alert(), "k") == SENT
     (request,) = outside.to("discord.com")
     assert request.json()["allowed_mentions"] == {"parse": []}
 
 
 def test_zulip_mentions_nobody(outside: Services) -> None:
-    (target,) = entry_targets("ops", f"zulip://bot@plates/{HEX}/gate", {}).whole()
+    (target,) = entry_targets("ops", f"zulip://bot@plates/{HEX}/gate", {}).checked()
     assert target.send(alert(message="@**all** @**Ann**"), "k") == SENT
     (request,) = outside.to("plates.zulipchat.com")
     assert f"@{Z}**all** @{Z}**Ann**" in request.form()["content"][0]
@@ -114,7 +114,7 @@ def test_zulip_mentions_nobody(outside: Services) -> None:
 
 def test_mattermost_mentions_nobody(trusted: None, https_receiver: HttpReceiver) -> None:
     url = f"mmosts://localhost:{https_receiver.port}/{HEX}"
-    (target,) = entry_targets("ops", url, {}).whole()
+    (target,) = entry_targets("ops", url, {}).checked()
     assert target.send(alert(message="<!channel> @all", priority=Priority.LOW), "k") == SENT
     (request,) = https_receiver.requests.all()
     assert f"<{Z}!channel> @{Z}all" in request.json()["text"]

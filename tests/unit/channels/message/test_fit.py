@@ -183,7 +183,7 @@ def test_longest_message_is_cut_by_us_and_keeps_the_facts(
     outside: Services, service: str, kind: str
 ) -> None:
     url, take, *limits = SERVICES[service]
-    (target,) = entry_targets("ops", url, {}).whole()
+    (target,) = entry_targets("ops", url, {}).checked()
     text = TEXTS[kind] * (40_000 // len(TEXTS[kind]))
     assert target.send(alert(message=text, suppressed_count=3), "k") == SENT
     longest(take, outside.requests.all(), limits)
@@ -196,7 +196,7 @@ def test_longest_message_of_a_service_of_the_house_is_cut_by_us(
 ) -> None:
     url, take, *limits = OF_THE_HOUSE[service]
     url = url.format(host=f"localhost:{https_receiver.port}")
-    (target,) = entry_targets("ops", url, {}).whole()
+    (target,) = entry_targets("ops", url, {}).checked()
     text = TEXTS[kind] * (40_000 // len(TEXTS[kind]))
     assert target.send(alert(message=text, suppressed_count=3), "k") == SENT
     longest(take, https_receiver.requests.all(), limits)
@@ -205,7 +205,7 @@ def test_longest_message_of_a_service_of_the_house_is_cut_by_us(
 @pytest.mark.parametrize("options", ["", "?blocks=yes"])
 def test_longest_message_of_slack_is_cut_by_us(outside: Services, options: str) -> None:
     url = f"slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#gate{options}"
-    (target,) = entry_targets("ops", url, {}).whole()
+    (target,) = entry_targets("ops", url, {}).checked()
     text = TEXTS["markup"] * 2_000
     assert target.send(alert(message=text, suppressed_count=3), "k") == SENT
     (request,) = outside.to(SLACK)
@@ -240,7 +240,7 @@ def test_longest_mail_is_cut_by_us(trusted: None, smtp_receiver: SmtpReceiver) -
     ],
 )
 def test_text_message_is_as_long_as_its_service_takes(url: str, length: int) -> None:
-    (target,) = entry_targets("ops", url, {}).whole()
+    (target,) = entry_targets("ops", url, {}).checked()
     assert isinstance(target, AppriseTarget)
     (recipient,) = service_recipients(url, ())
     assert (target.style, bounds_of(recipient.plugin).sms) == (Style.SMS, length)

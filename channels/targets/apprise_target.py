@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from channels.alert import Alert, Outcome, Priority
 from channels.message.fit import bounds_of, fit
 from channels.message.render import Style, render
-from channels.plugins.plugin import mail_key
+from channels.plugins.services import mail_key
 from channels.plugins.urgency import Urgency
 from channels.redact import redact_outcome
 from channels.targets.identity import Audience, plugin_audience

@@ -45,8 +45,8 @@ from apprise.plugins.slack import NotifySlack
 from apprise.plugins.twilio import NotifyTwilio
 
 from channels.alert import Target
-from channels.plugins.plugin import NotifyEmail
 from channels.plugins.recipients import normalized_mail, normalized_room
+from channels.plugins.services import NotifyEmail
 
 RecipientKey = tuple[str, ...]
 """Equal for equal recipients; may hold secrets, and is never shown."""

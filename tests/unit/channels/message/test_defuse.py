@@ -6,7 +6,7 @@ import pytest
 
 from channels.alert import SENT, Priority
 from channels.definitions.channel_entry import entry_targets
-from channels.message.render import Style, defuse, is_blank, render, without_ordering
+from channels.message.render import Style, defuse, is_blank, render, without_bidi_controls
 from tests.support.http_receiver import HttpReceiver
 from tests.support.services import Services
 from tests.unit.channels.samples import NOW, alert
@@ -76,7 +76,7 @@ def test_nothing_turns_a_line_around(style: Style, sign: str) -> None:
 
 
 def test_letters_from_right_to_left_stay() -> None:
-    assert without_ordering("لوحة 123 אבג") == "لوحة 123 אבג"
+    assert without_bidi_controls("لوحة 123 אבג") == "لوحة 123 אבג"
 
 
 def test_discord_mentions_nobody(outside: Services) -> None:

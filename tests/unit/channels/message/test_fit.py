@@ -250,9 +250,12 @@ def test_link_to_the_image_is_left_out_where_it_leaves_no_text() -> None:
     (recipient,) = service_recipients(f"pover://{'u' * 30}@{'a' * 30}", ())
     event = {"images": {"plate_url": "https://img.example.org/" + "p" * 1_000}}
     long = alert(message="word " * 1_000, event=event, suppressed_count=3)
-    room = bounds_of(recipient.plugin)
+    bounds = bounds_of(recipient.plugin)
     message = fit(
-        recipient.plugin, lambda room: render(long, Style.CHAT, NOW, room=room), room, long.message
+        recipient.plugin,
+        lambda bounds: render(long, Style.CHAT, NOW, bounds=bounds),
+        bounds,
+        long.message,
     )
     assert "Plate image" not in message.body
     assert message.body.endswith("…\nSuppressed since the last alert: 3")
@@ -263,8 +266,8 @@ def test_message_that_fits_is_whole() -> None:
     (recipient,) = service_recipients(f"discord://4174216298/{HEX}", ())
     short = alert(suppressed_count=3)
 
-    def make(room: Bounds) -> Message:
-        return render(short, Style.CHAT, NOW, room=room)
+    def make(bounds: Bounds) -> Message:
+        return render(short, Style.CHAT, NOW, bounds=bounds)
 
     assert fit(recipient.plugin, make, bounds_of(recipient.plugin), short.message) == make(
         UNBOUNDED
@@ -273,14 +276,14 @@ def test_message_that_fits_is_whole() -> None:
 
 def test_title_is_cut_with_a_mark() -> None:
     (recipient,) = service_recipients(f"zulip://bot@plates/{HEX}/gate", ())
-    room = bounds_of(recipient.plugin)
-    title = render(alert(rule_name="A rule " * 30), Style.CHAT, NOW, room=room).title
+    bounds = bounds_of(recipient.plugin)
+    title = render(alert(rule_name="A rule " * 30), Style.CHAT, NOW, bounds=bounds).title
     assert len(title) == 60
     assert title.endswith("…")
 
 
 def test_facts_are_on_as_many_lines_as_there_is_room_for() -> None:
-    body = render(alert(suppressed_count=3), Style.CHAT, NOW, room=Bounds(lines=2)).body
+    body = render(alert(suppressed_count=3), Style.CHAT, NOW, bounds=Bounds(lines=2)).body
     assert "\n" not in body
     assert " · Suppressed since the last alert: 3 · Plate image: https://" in body
 

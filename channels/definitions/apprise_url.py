@@ -46,7 +46,7 @@ _SECURITY_REMEDIES: Final[Mapping[TlsProblem, str]] = {
 # The names that Apprise's plugins have for telephone numbers.
 _PHONE_TOKENS: Final = ("target_phone", "target_phone_no")
 _COPIES: Final = ("cc", "bcc")
-#: Their plugins add a message of low priority to an earlier alert, unless they are told not to.
+#: Without `action=new`, their plugins add a message of low priority to an earlier alert.
 _NEEDS_ACTION: Final = frozenset({"opsgenie", "jira"})
 #: Services that send inside one country, to numbers as they are written there.
 _NATIONAL: Final = frozenset(

@@ -10,7 +10,7 @@ slack
     `enabled`, `webhook_url` (https://hooks.slack.com/services/…), `channel`, `username`,
     `icon_emoji`, `timeout`; the three before it are obeyed by older webhooks only
 webhook
-    `enabled`, `url`, `method` (POST, PUT), `headers`, `timeout`, and of ours `secret`,
+    `enabled`, `url`, `method` (POST, PUT), `headers`, `timeout`, and `secret`,
     `concurrency`, `ca_file`, `verify`: as in `channels.definitions.channel_entry`
 sms
     `enabled`, `twilio_account_sid`, `twilio_auth_token`, `from_number` (or a sender's name),

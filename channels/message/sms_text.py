@@ -65,11 +65,11 @@ def _fits_segments(text: str, length: int) -> bool:
     return len(text) <= length and segments_of(text).units <= length
 
 
-def _segment_count(widths: Iterable[int], room: int) -> int:
+def _segment_count(widths: Iterable[int], units_in_each: int) -> int:
     """The number of segments; a letter of two units is never split over two of them."""
     count, used = 1, 0
     for width in widths:
-        if used + width > room:
+        if used + width > units_in_each:
             count, used = count + 1, 0
         used += width
     return count

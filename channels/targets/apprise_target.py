@@ -73,7 +73,7 @@ class TokenBucket:
 
 
 class AppriseTarget:
-    """A target that an Apprise plugin sends to.
+    """A target that sends through an Apprise plugin.
 
     It sends one message at a time, since plugins keep state: a second caller waits. A service with
     a rate limit gets `BURST` messages at once, then one an interval of at most

@@ -1,4 +1,4 @@
-"""Services that want JSON of their own, told by their URLs."""
+"""Services that do not take the engine's JSON are recognized by their URLs."""
 
 from __future__ import annotations
 

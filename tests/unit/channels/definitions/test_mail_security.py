@@ -69,7 +69,7 @@ def of_block(**changes: Any) -> list[ChannelError]:
         ({"tls": "ssl", "use_tls": "no"}, []),
     ],
 )
-def test_a_block_is_doubted_at_its_key(
+def test_a_block_is_warned_of_at_its_key(
     changes: dict[str, Any], paths: list[tuple[str | int, ...]]
 ) -> None:
     assert [warning.path for warning in of_block(**changes)] == paths
@@ -106,7 +106,7 @@ def test_another_word_for_tls_is_a_fault_or_none(value: object) -> None:
         ("json://localhost", []),
     ],
 )
-def test_a_mail_url_is_doubted(url: str, words: list[str]) -> None:
+def test_a_mail_url_is_warned_of(url: str, words: list[str]) -> None:
     warnings: list[ChannelError] = []
     entry_targets("guards", [url], {}, warnings=warnings)
     assert len(warnings) == len(words)

@@ -48,7 +48,7 @@ def test_unset_variable_of_an_enabled_block_is_named() -> None:
     assert caught.value.path == ("password",)
 
 
-def test_all_faults_of_a_block_are_told() -> None:
+def test_all_faults_of_a_block_are_reported() -> None:
     mail = {"enabled": True, "smtp_port": "x", "recipients": ["a", "b@c.de", "d"]}
     assert faults("email", mail) == [
         ("smtp_host",),

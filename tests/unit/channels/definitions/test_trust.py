@@ -34,7 +34,7 @@ def usual_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made(definition: object) -> tuple[Target, list[ChannelError]]:
-    """The one target of a definition, and what it is doubted for."""
+    """The one target of a definition, and its warnings."""
     warnings: list[ChannelError] = []
     (target,) = entry_targets("ops", definition, {}, warnings=warnings).checked()
     return target, warnings
@@ -140,12 +140,12 @@ def test_the_webhook_of_the_plan_takes_both(
 
 
 @pytest.mark.parametrize("address", ["jsons://h.example.org/?verify=no", "ntfys://h/x?verify=0"])
-def test_what_apprises_own_switch_turns_off_is_told_too(address: str) -> None:
+def test_what_apprises_own_switch_turns_off_is_warned_of_too(address: str) -> None:
     assert [warning.what for warning in made(address)[1]] == [UNVERIFIED]
     assert [warning.what for warning in made({"url": address, "verify": True})[1]] == []
 
 
-def test_several_urls_are_told_of_once() -> None:
+def test_several_urls_are_warned_of_once() -> None:
     warnings: list[ChannelError] = []
     urls = ["https://a.example.org", "https://b.example.org", "jsons://c.example.org"]
     entry_targets("ops", {"urls": urls, "verify": False}, {}, warnings=warnings).checked()

@@ -26,7 +26,7 @@ HARD = ["p@/#?% w+&=;:x", "a%40b", "a%2540b", "100%", "%41%", "ü%C3%BC", "a+b"]
 
 
 def send(url: str, variables: Mapping[str, str]) -> list[ChannelError]:
-    """Send an alert to the one target of the URL; what its URL is doubted for."""
+    """Send an alert to the one target of the URL; the warnings of its URL."""
     warnings: list[ChannelError] = []
     (target,) = entry_targets("ops", url, variables, warnings=warnings).checked()
     assert target.send(alert(), "k") == SENT
@@ -122,7 +122,7 @@ def test_a_token_in_the_path_of_gotify_is_unquoted_once(
 
 
 @pytest.mark.parametrize("token", ["tk_abcdefghij0123456789", "AgQdq7mVBoFD37zQ", "a%40b@c"])
-def test_a_token_of_ntfy_is_sent_as_one_and_doubted_where_it_does_not_look_it(
+def test_a_token_of_ntfy_is_sent_as_one_and_warned_of_without_its_prefix(
     http_receiver: HttpReceiver, token: str
 ) -> None:
     variables = {"T": token, "HOST": f"127.0.0.1:{http_receiver.port}"}

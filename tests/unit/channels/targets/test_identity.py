@@ -193,11 +193,11 @@ def test_a_target_that_does_not_say_is_alone_of_its_kind() -> None:
     assert without_duplicates([first, second], audience_of) == [first, second]
 
 
-def test_only_what_is_reached_by_other_means_is_diverted() -> None:
-    def audience(means: str) -> Audience:
+def test_only_what_other_means_reach_is_replaced() -> None:
+    def by(means: str) -> Audience:
         return Audience(frozenset({("mail", "a@example.org")}), means)
 
-    first, again, other = audience("mail"), audience("mail"), audience("spare")
+    first, again, other = by("mail"), by("mail"), by("spare")
     assert replaced([first, again, other], lambda each: each) == [(other, first)]
 
 

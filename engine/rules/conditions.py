@@ -15,10 +15,10 @@ from engine.cel.syntax.tree import Node as CelNode
 from engine.cel.types.kinds import with_article
 from engine.cel.types.scope import dotted
 from engine.errors import ExpressionError, Place, Problem
-from engine.rules.compiler import Compiler, tell
-from engine.rules.fields import as_listing, as_table, as_text, check_keys
-from engine.rules.findings import FaultCode, Faults, shown, suggestion
+from engine.rules.compiler import Compiler, report_problems
+from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
+from engine.rules.typed_nodes import as_mapping, as_sequence, as_text, check_keys
 from engine.rules.values import INVALID, operand
 from engine.schema import FieldType, Kind
 
@@ -164,7 +164,7 @@ def _conditions(node: YamlNode, compiler: Compiler, findings: Faults) -> list[Ex
     if isinstance(node, ScalarNode) and node.is_null:
         return []
     remedy = "write an expression under `when:`" if isinstance(node, ScalarNode) else _ITEMS
-    listing = as_listing(node, "`conditions`", findings, remedy)
+    listing = as_sequence(node, "`conditions`", findings, remedy)
     if listing is None:
         return [None]
     if len(listing.items) > MAX_CONDITIONS:
@@ -181,7 +181,7 @@ def _conditions(node: YamlNode, compiler: Compiler, findings: Faults) -> list[Ex
 def _lowered(node: YamlNode, compiler: Compiler, findings: Faults) -> Expression | None:
     is_text = isinstance(node, ScalarNode) and not node.is_null
     remedy = "write an expression under `when:`" if is_text else ""
-    table = as_table(node, "a condition", findings, remedy)
+    table = as_mapping(node, "a condition", findings, remedy)
     if table is None:
         return None
     if any(key.lower() in _JOINERS for key in table.keys):
@@ -221,9 +221,9 @@ def _lowered(node: YamlNode, compiler: Compiler, findings: Faults) -> Expression
     try:
         lowered = lower_condition(field.text, operator, value, compiler.schema.variables)
     except ExpressionError as error:
-        tell([_under_when(each) for each in error.problems], place_at, findings)
+        report_problems([_under_when(each) for each in error.problems], place_at, findings)
         return None
-    tell(lowered.warnings, place_at, findings)
+    report_problems(lowered.warnings, place_at, findings)
     return lowered
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 
 from engine.errors import Place
-from engine.rules.findings import FaultCode, Faults, named, shown
+from engine.rules.faults import FaultCode, Faults, named, shown
 from engine.rules.node import BREAK, MappingNode, ScalarNode, SequenceNode, Source, YamlNode
 
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
@@ -55,7 +55,7 @@ def read_document(path: Path, findings: Faults) -> YamlNode | None:
 
 def parse_document(source: Source, findings: Faults) -> YamlNode | None:
     """The content of a YAML text, or None where it is unusable or empty; `findings` says why."""
-    builder = Builder(source, findings)
+    builder = NodeBuilder(source, findings)
     try:
         for event in yaml.parse(source.text, Loader=_LOADER):
             builder.take(event)
@@ -181,7 +181,7 @@ class StopReadingError(Exception):
         self.remedy = remedy
 
 
-class _Open:
+class _OpenNode:
     """A listing or table whose end has not come yet; `weight` counts nodes, aliases expanded."""
 
     __slots__ = ("anchor", "key", "merged", "node", "weight")
@@ -194,7 +194,7 @@ class _Open:
         self.merged: list[YamlNode] = []
 
 
-class Builder:
+class NodeBuilder:
     """Makes nodes of parser events."""
 
     def __init__(self, source: Source, findings: Faults) -> None:
@@ -202,7 +202,7 @@ class Builder:
         self._source = source
         self._no_key = ScalarNode(source, "", False, "", 1, 1)
         self._findings = findings
-        self._stack: list[_Open] = []
+        self._stack: list[_OpenNode] = []
         self._anchors: dict[str, tuple[YamlNode, int]] = {}
         self._documents = 0
         self._nodes = 0
@@ -295,7 +295,7 @@ class Builder:
             )
         mark = event.start_mark
         node = node_type(self._source, self._line_of(mark), mark.column + 1)
-        self._stack.append(_Open(node, event.anchor))
+        self._stack.append(_OpenNode(node, event.anchor))
 
     def _close(self) -> None:
         done = self._stack.pop()
@@ -353,7 +353,7 @@ class Builder:
         )
         return self._no_key
 
-    def _set(self, parent: _Open, table: MappingNode, key: ScalarNode, node: YamlNode) -> None:
+    def _set(self, parent: _OpenNode, table: MappingNode, key: ScalarNode, node: YamlNode) -> None:
         if key is self._no_key:
             return
         if key.plain and key.text == "<<":

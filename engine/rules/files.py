@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import Place
-from engine.rules.findings import FaultCode, Faults
+from engine.rules.faults import FaultCode, Faults
 from engine.settings import DEFAULT_RULES
 
 _OTHER: Final = "give a rule file or a folder of them"

@@ -13,10 +13,18 @@ from engine.cel.syntax.tree import Literal
 from engine.cel.types.findings import name_of
 from engine.errors import Place
 from engine.rules.compiler import Compiler
-from engine.rules.fields import FLAGS, as_flag, as_table, as_text, check_keys, kind_of, number_of
-from engine.rules.findings import FaultCode, Faults, shown
+from engine.rules.faults import FaultCode, Faults, shown
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
 from engine.rules.rule import RateLimit
+from engine.rules.typed_nodes import (
+    FLAGS,
+    as_flag,
+    as_mapping,
+    as_text,
+    check_keys,
+    kind_of,
+    number_of,
+)
 from engine.schema import (
     CAMERA_ID,
     CAPTURED_AT,
@@ -40,7 +48,7 @@ _CAMERA: Final = CAMERA_ID
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class UncompiledLimit:
     """What a rate limit says, before its keys are compiled; no keys: the default key."""
 
     is_enabled: bool = True
@@ -48,10 +56,10 @@ class Limits:
     keys: tuple[ScalarNode, ...] = ()
 
 
-def read_limits(node: YamlNode, fallback: Limits, findings: Faults) -> Limits:
+def read_limits(node: YamlNode, fallback: UncompiledLimit, findings: Faults) -> UncompiledLimit:
     """The limits of a `rate_limit` block; what it does not say is the fallback's."""
     remedy = _as_block(node) if isinstance(node, ScalarNode) else ""
-    table = as_table(node, "`rate_limit`", findings, remedy)
+    table = as_mapping(node, "`rate_limit`", findings, remedy)
     if table is None:
         return fallback
     check_keys(table, RATE_LIMIT_KEYS, "`rate_limit`", findings)
@@ -144,7 +152,7 @@ def _keys(node: YamlNode, findings: Faults) -> tuple[ScalarNode, ...]:
 
 
 def rate_limit(
-    limits: Limits,
+    limits: UncompiledLimit,
     rule: MappingNode,
     compiler: Compiler,
     findings: Faults,

@@ -10,14 +10,22 @@ from channels.alert import Priority
 from engine.cel import Template
 from engine.clock import is_utc
 from engine.errors import EventError
-from engine.rules.channel_list import ChannelList
+from engine.rules.channel_reader import ChannelReader
 from engine.rules.compiler import Compiler
 from engine.rules.conditions import read_condition
-from engine.rules.fields import CUT, Names, as_flag, as_listing, as_table, as_text, check_keys
-from engine.rules.findings import FaultCode, Faults, shown, suggestion
+from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, YamlNode
-from engine.rules.rate_limits import Limits, rate_limit, read_limits
+from engine.rules.rate_limits import UncompiledLimit, rate_limit, read_limits
 from engine.rules.rule import Expect, Rule, RuleTest
+from engine.rules.typed_nodes import (
+    CUT,
+    UniqueNames,
+    as_flag,
+    as_mapping,
+    as_sequence,
+    as_text,
+    check_keys,
+)
 from engine.rules.values import event_record
 from engine.schema import CAPTURED_AT, TIME_VARIABLE, EventSchema, FieldType, Kind
 from engine.schema.event import event_time
@@ -56,24 +64,24 @@ class RuleReader:
     are checked all the same.
     """
 
-    def __init__(self, compiler: Compiler, channels: ChannelList, findings: Faults) -> None:
+    def __init__(self, compiler: Compiler, channels: ChannelReader, findings: Faults) -> None:
         self.rules: list[Rule] = []
         self.disabled: list[str] = []
         self.count = 0
         self._compiler = compiler
         self._channels = channels
         self._findings = findings
-        self._ids = Names(
+        self._ids = UniqueNames(
             findings,
             FaultCode.DUPLICATE_ID,
             "the rule id `{}` is used twice",
             "rename one of the rules",
         )
 
-    def read(self, node: YamlNode, fallback: Limits) -> None:
+    def read(self, node: YamlNode, fallback: UncompiledLimit) -> None:
         """Takes one rule; `fallback` is the rate limit of rules without one."""
         self.count += 1
-        table = as_table(node, "a rule", self._findings)
+        table = as_mapping(node, "a rule", self._findings)
         if table is None:
             return
         check_keys(table, RULE_KEYS, "a rule", self._findings)
@@ -88,7 +96,7 @@ class RuleReader:
             self.disabled.append(rule_id)
 
     def _rule(
-        self, table: MappingNode, rule_id: str, is_enabled: bool, fallback: Limits
+        self, table: MappingNode, rule_id: str, is_enabled: bool, fallback: UncompiledLimit
     ) -> Rule | None:
         """All of the rule but its id; None where there is nothing to evaluate or to send."""
         findings, values = self._findings, table.values
@@ -226,7 +234,7 @@ def read_tests(node: YamlNode, schema: EventSchema, findings: Faults) -> tuple[R
     """The tests of a rule; faulty ones are left out, their faults told."""
     if isinstance(node, ScalarNode) and node.is_null:
         return ()
-    listing = as_listing(node, "`tests`", findings)
+    listing = as_sequence(node, "`tests`", findings)
     if listing is None:
         return ()
     fields = {name: kind for name, kind in schema.variables.items() if name != TIME_VARIABLE}
@@ -241,7 +249,7 @@ def read_tests(node: YamlNode, schema: EventSchema, findings: Faults) -> tuple[R
 def _test(
     node: YamlNode, number: int, schema: EventSchema, record: FieldType, findings: Faults
 ) -> RuleTest | None:
-    table = as_table(node, "a test", findings)
+    table = as_mapping(node, "a test", findings)
     if table is None:
         return None
     check_keys(table, TEST_KEYS, "a test", findings)
@@ -294,7 +302,7 @@ def _event(
             "add `event:` with the fields that matter; `event: {}` is an event of defaults",
         )
         return None
-    events = as_table(node, "`event`", findings)
+    events = as_mapping(node, "`event`", findings)
     if events is None:
         return None
     probe = Faults()

@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.errors import Place
 from engine.rules.compiler import Compiler
 from engine.rules.document import parse_document
-from engine.rules.findings import Faults
+from engine.rules.faults import Faults
 from engine.rules.node import MappingNode, ScalarNode, Source
 from tests.unit.rules.rule_text import faults, one, schema
 

@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import Severity
 from engine.rules.document import MAX_FILE_BYTES, read_document
-from engine.rules.findings import Faults
+from engine.rules.faults import Faults
 from engine.rules.node import MappingNode
 
 

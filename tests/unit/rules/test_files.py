@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.rules.faults import Faults
 from engine.rules.files import rule_files
-from engine.rules.findings import Faults
 
 
 def _write(folder: Path, *names: str) -> None:

@@ -16,9 +16,17 @@ from channels.security import UNVERIFIED
 from channels.spec import url_targets
 from channels.target import MisconfiguredTarget
 from engine.errors import ChannelError, Fault, Place, Severity
-from engine.rules.fields import CUT, FLAGS, Names, as_listing, as_table, as_text, check_keys
-from engine.rules.findings import FaultCode, Faults, shown, suggestion
+from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
+from engine.rules.typed_nodes import (
+    CUT,
+    FLAGS,
+    UniqueNames,
+    as_mapping,
+    as_sequence,
+    as_text,
+    check_keys,
+)
 from engine.rules.values import plain_value
 
 PLAN_CHANNELS: Final = ("email", "slack", "webhook", "sms")
@@ -45,7 +53,7 @@ def hold_none(channel: str) -> bool:
     return False
 
 
-class ChannelList:
+class ChannelReader:
     """Channels by name: made where they are enabled, remembered where they are not.
 
     `variables` is what `${VAR}` is taken from; with None no channel is made, and its definition
@@ -75,7 +83,7 @@ class ChannelList:
         self._zone = zone
         self._is_whole = is_whole
         self._findings = findings
-        self._names = Names(
+        self._names = UniqueNames(
             findings,
             FaultCode.DUPLICATE_CHANNEL,
             "the channel `{}` is defined twice",
@@ -88,7 +96,7 @@ class ChannelList:
         """Takes a file's `channels:`."""
         if isinstance(node, ScalarNode) and node.is_null:
             return
-        table = as_table(node, "`channels`", self._findings)
+        table = as_mapping(node, "`channels`", self._findings)
         for name, key in table.keys.items() if table is not None else ():
             if not _NAME.fullmatch(name):
                 self._findings.error(
@@ -104,14 +112,14 @@ class ChannelList:
         """Takes a file's `notifications:`, the blocks of the plan's form."""
         if isinstance(node, ScalarNode) and node.is_null:
             return
-        table = as_table(node, "`notifications`", self._findings)
+        table = as_mapping(node, "`notifications`", self._findings)
         if table is None:
             return
         check_keys(table, PLAN_CHANNELS, "`notifications`", self._findings)
         for name, key in table.keys.items():
             if name not in PLAN_CHANNELS:
                 continue
-            block = as_table(table.values[name], f"`{name}`", self._findings)
+            block = as_mapping(table.values[name], f"`{name}`", self._findings)
             if block is None:
                 self._names.take(key, table.place)
             elif _is_disabled(block) and self._stand_in is None:
@@ -189,7 +197,7 @@ class ChannelList:
                 "add `notify:`; an empty list says that it is meant so",
             )
             return ()
-        listing = as_listing(node, "`notify`", self._findings, self._as_list(node))
+        listing = as_sequence(node, "`notify`", self._findings, self._as_list(node))
         if listing is None:
             return ()
         found = [as_text(item, "a channel", self._findings) for item in listing.items]

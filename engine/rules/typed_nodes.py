@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from engine.errors import Place
-from engine.rules.findings import FaultCode, Faults, named, shown, suggestion
+from engine.rules.faults import FaultCode, Faults, named, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
 
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)")
@@ -100,7 +100,7 @@ def _otherwise(name: str, known: Sequence[str]) -> str:
     return f"write {meant}" if key in known else ""
 
 
-def as_table(node: YamlNode, name: str, findings: Faults, remedy: str = "") -> MappingNode | None:
+def as_mapping(node: YamlNode, name: str, findings: Faults, remedy: str = "") -> MappingNode | None:
     """A mapping, or None and a fault; `remedy` says what to write for another value."""
     if isinstance(node, MappingNode):
         return node
@@ -113,7 +113,7 @@ def as_table(node: YamlNode, name: str, findings: Faults, remedy: str = "") -> M
     return None
 
 
-def as_listing(
+def as_sequence(
     node: YamlNode, name: str, findings: Faults, remedy: str = ""
 ) -> SequenceNode | None:
     """A list, or None and a fault; `remedy` says what to write for another value."""
@@ -190,7 +190,7 @@ def number_of(text: str) -> int | float | None:
 _OWN: Final = "`<<` or `*` brought it from there: give this one its own"
 
 
-class Names:
+class UniqueNames:
     """The names of all things of one kind; `places` are where each is given first."""
 
     def __init__(self, findings: Faults, code: FaultCode, used_twice: str, remedy: str) -> None:

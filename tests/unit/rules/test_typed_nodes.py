@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from engine.rules.document import parse_document
-from engine.rules.fields import (
+from engine.rules.faults import Faults
+from engine.rules.node import MappingNode, Source, YamlNode
+from engine.rules.typed_nodes import (
     as_flag,
-    as_listing,
-    as_table,
+    as_mapping,
+    as_sequence,
     as_text,
     check_keys,
     kind_of,
     number_of,
 )
-from engine.rules.findings import Faults
-from engine.rules.node import MappingNode, Source, YamlNode
 
 
 def _value(text: str) -> YamlNode:
@@ -77,8 +77,8 @@ def test_anything_else_is_no_flag(text: str) -> None:
 
 def test_wrong_kinds_say_what_was_found() -> None:
     findings = Faults()
-    assert as_table(_value("[a]"), "`key`", findings) is None
-    assert as_listing(_value("a"), "`key`", findings) is None
+    assert as_mapping(_value("[a]"), "`key`", findings) is None
+    assert as_sequence(_value("a"), "`key`", findings) is None
     assert as_text(_value("{a: b}"), "`key`", findings) is None
     assert as_text(_value("' '"), "`key`", findings) is None
     assert {fault.what for fault in findings.sorted()} == {

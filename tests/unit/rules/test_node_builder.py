@@ -8,7 +8,7 @@ import pytest
 
 from engine.rules import document
 from engine.rules.document import parse_document
-from engine.rules.findings import Faults
+from engine.rules.faults import Faults
 from engine.rules.node import ScalarNode, SequenceNode, Source, YamlNode
 
 

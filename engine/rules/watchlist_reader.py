@@ -12,19 +12,19 @@ from typing import Final
 
 from engine.cel.check.watchlists import Lists
 from engine.errors import Fault, Place, Refusal
-from engine.rules.fields import Names, as_table, as_text, check_keys, number_of
+from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.files import absolute
-from engine.rules.findings import FaultCode, Faults, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, YamlNode
+from engine.rules.typed_nodes import UniqueNames, as_mapping, as_text, check_keys, number_of
 from engine.watchlist import (
     DateFormat,
     DateOrder,
     Definition,
-    Remembered,
+    ListSummary,
     Watchlist,
     read_watchlist,
 )
-from engine.watchlist.gathering import MAX_ROWS
+from engine.watchlist.builder import MAX_ROWS
 from engine.watchlist.watchlist import FileMark
 
 LIST_KEYS: Final = (
@@ -38,16 +38,16 @@ LIST_KEYS: Final = (
     "max_shrink",
     "min_rows",
 )
-Known = Mapping[str, Watchlist | Remembered]
+KnownLists = Mapping[str, Watchlist | ListSummary]
 """Lists of the load before, by name."""
 Accepts = Callable[[str, Path], bool]
 """Whether somebody has accepted a list, by its name, as its file is now."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_NONE: Final[Known] = MappingProxyType({})
+_NONE: Final[KnownLists] = MappingProxyType({})
 
 
-class ListReader:
+class WatchlistReader:
     """Lists by name, unique over all files; None stands for one that can't be used.
 
     `known` are those of the load before, `zone` is that of times without one. `lists` is what
@@ -61,7 +61,7 @@ class ListReader:
     def __init__(
         self,
         findings: Faults,
-        known: Known | None,
+        known: KnownLists | None,
         zone: tzinfo,
         *,
         accepts: Accepts | None = None,
@@ -79,7 +79,7 @@ class ListReader:
         self._accepts = accepts or _accept_none
         self._zone = zone
         self._root = root
-        self._names = Names(
+        self._names = UniqueNames(
             findings,
             FaultCode.DUPLICATE_WATCHLIST,
             "the watchlist `{}` is defined twice",
@@ -90,7 +90,7 @@ class ListReader:
         """Takes a file's `watchlists:`."""
         if isinstance(node, ScalarNode) and node.is_null:
             return
-        table = as_table(node, "`watchlists`", self._findings)
+        table = as_mapping(node, "`watchlists`", self._findings)
         for name, key in table.keys.items() if table is not None else ():
             if not _NAME.fullmatch(name):
                 self._findings.error(
@@ -180,7 +180,7 @@ class ListReader:
         if isinstance(node, ScalarNode):
             path = self._path(node, f"`{key.text}`")
             return Definition(key.text, path, node.place) if path is not None else None
-        table = as_table(node, f"`{key.text}`", self._findings)
+        table = as_mapping(node, f"`{key.text}`", self._findings)
         if table is None:
             return None
         check_keys(table, LIST_KEYS, "a watchlist", self._findings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.errors import Place
-from engine.rules.findings import FaultCode, Faults, shown, suggestion
+from engine.rules.faults import FaultCode, Faults, shown, suggestion
 
 
 def test_faults_are_sorted_by_file_line_and_column() -> None:

@@ -73,12 +73,12 @@ def load_watchlists(
 
     Raises RulesError with the faults of files that can't be read, and of lists.
     """
-    findings = Faults()
-    documents, _ = _documents(rule_files(paths, findings), findings)
-    lists = WatchlistReader(findings, None, zone, root=root)
+    faults = Faults()
+    documents, _ = _documents(rule_files(paths, faults), faults)
+    lists = WatchlistReader(faults, None, zone, root=root)
     _read_watchlists(documents, lists)
-    if findings.has_errors:
-        raise RulesError(findings.sorted(), tuple(lists.paths), tuple(lists.refusals))
+    if faults.has_errors:
+        raise RulesError(faults.sorted(), tuple(lists.paths), tuple(lists.refusals))
     return lists
 
 
@@ -91,45 +91,45 @@ def _load(
     zone: tzinfo,
     may_hold: MayHold,
 ) -> RuleSet:
-    findings = Faults()
-    files = rule_files(paths, findings)
-    is_whole = not findings.has_errors
-    documents, are_all = _documents(files, findings)
+    faults = Faults()
+    files = rule_files(paths, faults)
+    is_whole = not faults.has_errors
+    documents, are_all = _documents(files, faults)
     is_whole &= are_all
     channels = ChannelReader(
-        variables, findings, stand_in, is_whole=is_whole, may_hold=may_hold, zone=zone
+        variables, faults, stand_in, is_whole=is_whole, may_hold=may_hold, zone=zone
     )
     _read_channels(documents, channels)
-    watchlists = list_reader(findings, is_whole=is_whole)
+    watchlists = list_reader(faults, is_whole=is_whole)
     _read_watchlists(documents, watchlists)
-    compiler = Compiler(schema, findings, watchlists.lists, zone)
-    reader = RuleReader(compiler, channels, findings)
+    compiler = Compiler(schema, faults, watchlists.lists, zone)
+    reader = RuleReader(compiler, channels, faults)
     for document in documents:
-        _read_rules(document, reader, compiler, findings)
-    if not findings.has_errors:
+        _read_rules(document, reader, compiler, faults)
+    if not faults.has_errors:
         watchlists.warn_of_unused()
-        _want_rules(reader.count, paths, findings)
-    return _rule_set(reader, channels, watchlists, findings, files)
+        _want_rules(reader.count, paths, faults)
+    return _rule_set(reader, channels, watchlists, faults, files)
 
 
 def _rule_set(
     reader: RuleReader,
     channels: ChannelReader,
     watchlists: WatchlistReader,
-    findings: Faults,
+    faults: Faults,
     files: tuple[Path, ...],
 ) -> RuleSet:
-    if findings.has_errors:
+    if faults.has_errors:
         # The author is to hear of everything at once.
-        findings.take(chain.from_iterable(channels.misconfigured.values()))
-    faults = findings.sorted()
-    if findings.has_errors:
-        raise RulesError(faults, tuple(watchlists.paths), tuple(watchlists.refusals))
+        faults.extend(chain.from_iterable(channels.misconfigured.values()))
+    found = faults.sorted()
+    if faults.has_errors:
+        raise RulesError(found, tuple(watchlists.paths), tuple(watchlists.refusals))
     return RuleSet(
         tuple(reader.rules),
         tuple(reader.disabled),
         MappingProxyType(dict(channels.targets)),
-        tuple(fault for fault in faults if fault.severity is Severity.WARNING),
+        tuple(fault for fault in found if fault.severity is Severity.WARNING),
         files,
         MappingProxyType(watchlists.watchlists),
         MappingProxyType(channels.misconfigured),
@@ -139,30 +139,30 @@ def _rule_set(
     )
 
 
-def _documents(files: Sequence[Path], findings: Faults) -> tuple[list[MappingNode], bool]:
+def _documents(files: Sequence[Path], faults: Faults) -> tuple[list[MappingNode], bool]:
     """The files' contents, and whether that is all of them: none was beyond reading."""
     documents: list[MappingNode] = []
     are_all = True
     for path in files:
-        found = Faults()
-        table = _file(path, found)
-        findings.extend(found)
-        if table is not None:
-            documents.append(table)
-        elif found.has_errors:
+        of_file = Faults()
+        mapping = _file(path, of_file)
+        faults.extend(of_file)
+        if mapping is not None:
+            documents.append(mapping)
+        elif of_file.has_errors:
             are_all = False
     return documents, are_all
 
 
-def _file(path: Path, findings: Faults) -> MappingNode | None:
-    node = read_document(path, findings)
+def _file(path: Path, faults: Faults) -> MappingNode | None:
+    node = read_document(path, faults)
     if node is None:
         return None
-    table = as_mapping(node, "the file", findings)
-    if table is None:
+    mapping = as_mapping(node, "the file", faults)
+    if mapping is None:
         return None
-    check_keys(table, FILE_KEYS, "a rule file", findings)
-    return table
+    check_keys(mapping, FILE_KEYS, "a rule file", faults)
+    return mapping
 
 
 def _read_channels(documents: Sequence[MappingNode], channels: ChannelReader) -> None:
@@ -180,15 +180,15 @@ def _read_watchlists(documents: Sequence[MappingNode], watchlists: WatchlistRead
 
 
 def _read_rules(
-    document: MappingNode, reader: RuleReader, compiler: Compiler, findings: Faults
+    document: MappingNode, reader: RuleReader, compiler: Compiler, faults: Faults
 ) -> None:
     limits = UncompiledLimit()
     if "rate_limit" in document.values:
-        limits = read_limits(document.values["rate_limit"], limits, findings)
+        limits = read_limits(document.values["rate_limit"], limits, faults)
         for key in limits.keys:
             compiler.key(key)
         if "rules" not in document.values:
-            findings.warning(
+            faults.warning(
                 document.keys["rate_limit"].place,
                 FaultCode.NO_EFFECT,
                 "`rate_limit` has no effect in a file without rules",
@@ -197,17 +197,17 @@ def _read_rules(
     node = document.values.get("rules")
     if node is None or (isinstance(node, ScalarNode) and node.is_null):
         return
-    listing = as_sequence(node, "`rules`", findings)
-    items = listing.items if listing is not None else []
+    sequence = as_sequence(node, "`rules`", faults)
+    items = sequence.items if sequence is not None else []
     items.reverse()
     while items:
         # Each is let go of once it is read: all nodes take more memory than all rules do.
         reader.read(items.pop(), limits)
 
 
-def _want_rules(count: int, paths: Sequence[Path], findings: Faults) -> None:
+def _want_rules(count: int, paths: Sequence[Path], faults: Faults) -> None:
     if not count:
-        findings.error(
+        faults.error(
             Place(", ".join(str(path) for path in paths) or "(no path)"),
             FaultCode.NO_RULES,
             "no rule was found",

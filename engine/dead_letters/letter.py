@@ -5,38 +5,15 @@ from __future__ import annotations
 import base64
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Final
 
-from engine.stream.record import Record
+from engine.stream.record import DeadLetter, Record
 
 _HEADER: Final = "header."
 _NULL_HEADER: Final = "null_header."
 _NAMESPACE: Final = uuid.UUID("6f1d9a0e-52d1-5f43-9d8b-6c2f0f6e7a11")
-
-
-class DeadLetterType(StrEnum):
-    """Kinds of failure: the symbols of `DLQErrorType`."""
-
-    SCHEMA_VALIDATION = "SCHEMA_VALIDATION"
-    PROCESSING_FAILURE = "PROCESSING_FAILURE"
-    TIMEOUT = "TIMEOUT"
-    BUSINESS_LOGIC = "BUSINESS_LOGIC"
-    UNKNOWN = "UNKNOWN"
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A record, and why it could not be processed; `retry_count` counts further tries."""
-
-    record: Record
-    error_type: DeadLetterType
-    message: str
-    stack_trace: str | None = None
-    retry_count: int = 0
 
 
 def to_message(letter: DeadLetter, group_id: str, now: datetime) -> dict[str, Any]:

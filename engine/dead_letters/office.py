@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from engine.clock import Clock
-from engine.dead_letters.producer import (
-    DeadLetter,
-    DeadLetterProducer,
-    DeadLetterRefused,
-    DeadLetterType,
-)
+from engine.dead_letters.producer import DeadLetterProducer, DeadLetterRefused
 from engine.errors import StoreError
 from engine.health import Heartbeat, Stage
 from engine.logs import Repeats
 from engine.metrics import Metrics
 from engine.settings import Keep
-from engine.store import KeptDeadLetter, StreamStore
-from engine.stream.record import Record
+from engine.store import StreamStore
+from engine.stream.record import DeadLetter, DeadLetterType
 
 log = structlog.get_logger(__name__)
 
@@ -105,19 +101,22 @@ class DeadLetterOffice:
             self._tried_id = 0
             self._anew_at = self._clock.monotonic() + STUBBORN_SECONDS
         kept = self._store.kept_dead_letters(RETRY_LETTERS, self._tried_id)
-        letters = {_letter(each): each.letter_id for each in kept}
+        letters = {
+            letter_id: replace(letter, retry_count=letter.retry_count + 1)
+            for letter_id, letter in kept.items()
+        }
         try:
-            producer.publish(tuple(letters), RETRY_WAIT_SECONDS, self._is_over)
+            producer.publish(tuple(letters.values()), RETRY_WAIT_SECONDS, self._is_over)
             refused: Sequence[DeadLetter] = ()
             own: Sequence[DeadLetter] = ()
         except DeadLetterRefused as error:
             refused, own = error.letters, error.own
         self._store.drop_dead_letters(
-            number for letter, number in letters.items() if letter not in refused
+            letter_id for letter_id, letter in letters.items() if letter not in refused
         )
         is_topic_open = len(refused) == len(own)
         if kept and is_topic_open:
-            self._tried_id = kept[-1].letter_id
+            self._tried_id = max(kept)
         if len(refused) < len(letters) or (kept and is_topic_open):
             # Some were taken, or others are worth a try: go on at once.
             self._retry_at = self._clock.monotonic()
@@ -156,11 +155,10 @@ class DeadLetterOffice:
     def _keep(self, letters: Sequence[DeadLetter]) -> None:
         if not letters:
             return
-        kept = [_kept(letter) for letter in letters]
         if self._kept_bytes is None:
             self._kept_bytes = self._store.dead_letter_bytes()
-        self._store.keep_dead_letters(kept)
-        self._kept_bytes += sum(map(_size, kept))
+        self._store.keep_dead_letters(letters)
+        self._kept_bytes += sum(map(_size, letters))
         self._has_kept = True
         if self._kept_bytes > self._keep_bytes:
             self._bound()
@@ -220,44 +218,9 @@ def _log_refused(*, count: int, reason: str) -> None:
     )
 
 
-def _size(letter: KeptDeadLetter) -> int:
-    """As the store measures it, roughly."""
-    texts = len(letter.message) + len(letter.stack_trace or "")
-    headers = sum(len(name) + 2 * len(value or b"") + 12 for name, value in letter.headers)
-    return len(letter.key or b"") + len(letter.value or b"") + texts + headers + 2
-
-
-def _kept(letter: DeadLetter) -> KeptDeadLetter:
+def _size(letter: DeadLetter) -> int:
+    """The letter's size in bytes, roughly as the store measures it."""
     record = letter.record
-    return KeptDeadLetter(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        timestamp_ms=record.timestamp_ms,
-        key=record.key,
-        value=record.value,
-        headers=record.headers,
-        error_type=str(letter.error_type),
-        message=letter.message,
-        stack_trace=letter.stack_trace,
-        retry_count=letter.retry_count,
-    )
-
-
-def _letter(kept: KeptDeadLetter) -> DeadLetter:
-    record = Record(
-        topic=kept.topic,
-        partition=kept.partition,
-        offset=kept.offset,
-        timestamp_ms=kept.timestamp_ms,
-        key=kept.key,
-        value=kept.value,
-        headers=kept.headers,
-    )
-    return DeadLetter(
-        record,
-        DeadLetterType(kept.error_type),
-        kept.message,
-        kept.stack_trace,
-        kept.retry_count + 1,
-    )
+    texts = len(letter.message) + len(letter.stack_trace or "")
+    headers = sum(len(name) + 2 * len(value or b"") + 12 for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + texts + headers + 2

@@ -15,12 +15,13 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.schema_registry import Schema
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-from engine.dead_letters.letter import DeadLetter, DeadLetterType, recover, to_message
+from engine.dead_letters.letter import to_message
 from engine.errors import AlertEngineError, RegistryUnavailableError, SchemaError
 from engine.schema import RecordWriter
 from engine.settings import Settings
 from engine.stream.framing import framed
 from engine.stream.options import check_producer_options, producer_options, redact
+from engine.stream.record import DeadLetter
 from engine.stream.registry import (
     ANEW_SECONDS,
     MAX_SCHEMA_ID,
@@ -29,15 +30,6 @@ from engine.stream.registry import (
     registry_client,
 )
 from engine.stream.registry_call import DEADLINE_SECONDS, NO_WHOLE_ANSWER, RegistryCall
-
-__all__ = [
-    "DeadLetter",
-    "DeadLetterProducer",
-    "DeadLetterRefused",
-    "DeadLetterType",
-    "recover",
-    "to_message",
-]
 
 log = structlog.get_logger(__name__)
 

@@ -19,9 +19,10 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from engine.errors import StreamError
 from engine.settings import Settings
-from engine.stream.offsets import Gaps, Offsets, Partition
+from engine.stream.message import read_message
+from engine.stream.offsets import Gaps, Offsets
 from engine.stream.options import consumer_options, redact, refused_options
-from engine.stream.record import Record, read_message
+from engine.stream.record import Partition, Record
 from engine.stream.state import BrokerState, Statistics, StreamState, StreamWatch, names
 
 log = structlog.get_logger(__name__)

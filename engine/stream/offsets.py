@@ -7,7 +7,8 @@ from typing import Final
 
 import structlog
 
-Partition = tuple[str, int]
+from engine.stream.record import Partition
+
 """A topic and the number of one of its partitions."""
 
 RETRY_SECONDS: Final = 1.0

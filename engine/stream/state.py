@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 
-from engine.stream.offsets import Partition
+from engine.stream.record import Partition
 
 log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""A dead letter: a record that could not be processed, and its form in the dead-letter topic."""
+"""Converts dead letters to the messages of their topic, and back."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _NAMESPACE: Final = uuid.UUID("6f1d9a0e-52d1-5f43-9d8b-6c2f0f6e7a11")
 
 
 def to_message(letter: DeadLetter, group_id: str, now: datetime) -> dict[str, Any]:
-    """The letter as a `com.alpr.dlq.DLQMessage`.
+    """Returns the letter as a `com.alpr.dlq.DLQMessage`, of the time `now`.
 
-    The same record always gets the same `dlq_id`: a letter that had to be sent twice can be told.
+    The same record always gets the same `dlq_id`, so that a letter that was sent twice is known.
     """
     record = letter.record
     return {
@@ -40,7 +40,7 @@ def to_message(letter: DeadLetter, group_id: str, now: datetime) -> dict[str, An
 
 
 def recover(message: Mapping[str, Any]) -> Record:
-    """The original record of a decoded `com.alpr.dlq.DLQMessage` of ours."""
+    """Returns the original record of a decoded `com.alpr.dlq.DLQMessage` that `to_message` made."""
     metadata: Mapping[str, str] = message["metadata"]
     has_value = metadata.get("value") != "null"
     return Record(
@@ -61,7 +61,7 @@ def _metadata(record: Record) -> dict[str, str]:
     if record.value is None:
         metadata["value"] = "null"
     for number, (name, value) in enumerate(record.headers):
-        # Names may repeat, and hold anything: the number keeps them apart and in order.
+        # Names may repeat and may hold any character: the number makes keys unique and ordered.
         if value is None:
             metadata[f"{_NULL_HEADER}{number}.{name}"] = ""
         else:
@@ -92,5 +92,5 @@ def _base64(data: bytes) -> str:
 
 
 def _writable(text: str) -> str:
-    # An error may quote half a surrogate pair, which Avro's UTF-8 can't hold.
+    # An error may quote half a surrogate pair, which UTF-8 can't encode.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

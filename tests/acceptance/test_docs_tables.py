@@ -20,7 +20,6 @@ from engine.cel.check.watchlists import Lists
 from engine.cel.syntax.tree import IN, INDEX, ROWS, Call, Macro, Select
 from engine.cel.types.functions import FUNCTIONS
 from engine.cel.types.watchlists import asked
-from engine.dead_letters.letter import DeadLetterType
 from engine.environment import FILE_SUFFIX
 from engine.metrics import Metrics
 from engine.rules.conditions import CONDITION_KEYS
@@ -31,6 +30,7 @@ from engine.rules.watchlist_reader import LIST_KEYS
 from engine.schema import ENGINE_FIELDS, EventSchema, FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings
 from engine.stream.options import OWNED_BY_CLIENTS
+from engine.stream.record import DeadLetterType
 from engine.watchlist import STANDING_COLUMNS
 from tests.support.avro import plate_schema, record_schema
 from tests.support.handbook import (

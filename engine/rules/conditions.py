@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.cel import Expression, Operator, conjunction, lower_condition
 from engine.cel.check.contradictions import clash
-from engine.cel.check.operators import to_condition
+from engine.cel.check.type_remedies import to_condition
 from engine.cel.check.watchlists import PLATES
 from engine.cel.syntax.tree import Node as CelNode
 from engine.cel.types.kinds import with_article

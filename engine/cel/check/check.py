@@ -19,13 +19,14 @@ from engine.cel.check.containers import (
 )
 from engine.cel.check.operators import (
     arithmetic_type,
-    conversion,
     is_division_by_zero,
     operator_type,
     want_bool,
 )
+from engine.cel.check.remedies import NAMES, of_name, of_text
+from engine.cel.check.type_remedies import conversion
 from engine.cel.check.watchlists import check_rows, warn_of_missing
-from engine.cel.syntax import remedies, tree
+from engine.cel.syntax import tree
 from engine.cel.syntax.tree import (
     Bound,
     Call,
@@ -162,13 +163,13 @@ class _Checker:
     def _remedy(self, node: Ident | Select, scope: Scope) -> str:
         """What may have been meant by an unknown name; a text, perhaps, that has no quotes."""
         assert isinstance(node, Ident)
-        found = remedies.of_name(node.name) or scope.suggestion(node.name)
+        found = of_name(node.name) or scope.suggestion(node.name)
         # A name that is only a little like another may as well be a text without its quotes.
         is_near = not found.startswith(GUESSED) or scope.is_near(node.name)
         is_told = found and not found.startswith(LISTED) and is_near
         if not is_told and node is not self._record and stands_as_value(self._findings.root, node):
-            return remedies.of_text(shorten(node.name))
-        return found or remedies.NAMES
+            return of_text(shorten(node.name))
+        return found or NAMES
 
     def _select(self, node: Select, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         self._record = node.operand

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.cel.check.contradictions import (
+from engine.cel.check.value_sets import (
     ABSENT,
     THERE,
     ValueSet,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.cel.check.remedies import of_function, of_name, of_regex
 from engine.cel.syntax import remedies
 from tests.unit.cel.plate_variables import problems_of
 
@@ -64,9 +65,9 @@ def test_what_was_meant_is_told(text: str, remedy: str) -> None:
 
 
 def test_a_pattern_that_is_wrong_in_another_way_is_to_be_corrected() -> None:
-    assert remedies.of_regex("unheard of") == "correct the pattern, whose syntax is RE2's"
+    assert of_regex("unheard of") == "correct the pattern, whose syntax is RE2's"
 
 
 def test_nothing_is_said_of_a_name_that_means_nothing_anywhere() -> None:
-    assert remedies.of_name("blorp") == remedies.of_function("blorp") == ""
+    assert of_name("blorp") == of_function("blorp") == ""
     assert remedies.of_part("blorp") == ""

@@ -1,4 +1,4 @@
-"""Whether a condition asks for a text and is met by an empty one: by an unread plate, for one."""
+"""Whether a condition that reads a text field also holds where that text is empty."""
 
 from __future__ import annotations
 

@@ -10,12 +10,11 @@ from typing import Final
 from engine.cel import Expression, Operator, conjunction, lower_condition
 from engine.cel.check.contradictions import clash
 from engine.cel.check.type_remedies import to_condition
-from engine.cel.check.watchlists import PLATES
 from engine.cel.syntax.tree import Node as CelNode
 from engine.cel.types.kinds import with_article
 from engine.cel.types.scope import dotted
 from engine.errors import ExpressionError, Place, Problem
-from engine.rules.compiler import Compiler, tell
+from engine.rules.compiler import EXAMPLES, Compiler, tell
 from engine.rules.fields import as_listing, as_table, as_text, check_keys
 from engine.rules.findings import FaultCode, Faults, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
@@ -219,7 +218,7 @@ def _lowered(node: YamlNode, compiler: Compiler, findings: Faults) -> Expression
         return value_node.place
 
     try:
-        lowered = lower_condition(field.text, operator, value, compiler.schema.variables)
+        lowered = lower_condition(field.text, operator, value, compiler.schema.variables, EXAMPLES)
     except ExpressionError as error:
         tell([_under_when(each) for each in error.problems], place_at, findings)
         return None
@@ -243,7 +242,11 @@ def _is_list(
     """
     items = node.items if isinstance(node, SequenceNode) else [node]
     named = items[0] if len(items) == 1 else None
-    if operator is not Operator.IN_LIST or field not in PLATES or not isinstance(named, ScalarNode):
+    if (
+        operator is not Operator.IN_LIST
+        or field not in EXAMPLES.keys
+        or not isinstance(named, ScalarNode)
+    ):
         return False
     name, is_only = named.text.strip(), isinstance(node, SequenceNode)
     if name in compiler.lists.known:

@@ -142,7 +142,8 @@ def _unknown(findings: Findings, node: Call, scope: Scope, space: str) -> None:
         rows = FUNCTIONS.values()
         names = [row.name for row in rows if (row.is_member if is_member else row.is_global)]
         names += [*_MACROS] if is_member else [*_MACROS, "watchlist"]
-        remedy = of_function(node.function) or suggest(node.function, names)
+        remedy = of_function(node.function, scope.examples)
+        remedy = remedy or suggest(node.function, names)
     remedy = remedy or of_any_function()
     findings.unresolved(node, FailureKind.UNKNOWN_NAME, "unknown-function", what, remedy)
 
@@ -177,7 +178,7 @@ def function_type(
             remedy = f"write timestamp(x).{function.name}(…), or `time` for the event's instant"
         findings.error(node, "no-overload", what, remedy)
         return None
-    if findings.is_strict:
+    if findings.scope.is_strict:
         _try_constant(findings, function, args)
         check_choice(findings, function, args, safe)
         check_format(findings, function, args, safe)
@@ -268,7 +269,7 @@ def check_clock(findings: Findings, node: Call, args: tuple[Node, ...], kind: Fi
     """
     if len(args) > 1 or kind.kind is not Kind.TIMESTAMP:
         return
-    zone = findings.zone
+    zone = findings.scope.zone
     if not _may_differ(node.function, zone):
         return
     what = f"{node.function}() without a zone is read in UTC, not in EVENT_TIMEZONE"

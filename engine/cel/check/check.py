@@ -67,7 +67,7 @@ _TYPE: Final = SCALARS[Kind.TYPE]
 
 def check(root: Node, scope: Scope) -> Findings:
     """Check a tree; errors and warnings are among the findings, sorted by place."""
-    findings = Findings(root, scope.is_strict, scope.zone)
+    findings = Findings(root, scope)
     _Checker(findings).visit(root, scope, frozenset())
     findings.problems.sort(key=lambda problem: problem.offset)
     return findings
@@ -163,7 +163,7 @@ class _Checker:
     def _remedy(self, node: Ident | Select, scope: Scope) -> str:
         """What may have been meant by an unknown name; a text, perhaps, that has no quotes."""
         assert isinstance(node, Ident)
-        found = of_name(node.name) or scope.suggestion(node.name)
+        found = of_name(node.name, scope.examples) or scope.suggestion(node.name)
         # A name that is only a little like another may as well be a text without its quotes.
         is_near = not found.startswith(GUESSED) or scope.is_near(node.name)
         is_told = found and not found.startswith(LISTED) and is_near

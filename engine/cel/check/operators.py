@@ -33,7 +33,7 @@ from engine.cel.values.values import UInt
 from engine.schema import FieldType, Kind
 
 _DIVISIONS: Final = frozenset({"_/_", "_%_"})
-_NAME: Final = re.compile(r"[a-z_]+(?:\.[a-z_]+)+|camera_id|track_id|latency_ms")
+_DOTTED_NAME: Final = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
 _VARIABLE: Final = re.compile(r"\$\{\w+\}")
 _DENIED: Final = "an operand of '!'"
 _Kinds = list[FieldType | None]
@@ -232,7 +232,12 @@ def _check_constants(findings: Findings, node: Call) -> None:
     if not all(isinstance(arg, Literal) for arg in node.args):
         return
     texts = [arg.value for arg in node.args if isinstance(arg, Literal)]
-    names = [text for text in texts if type(text) is str and _NAME.fullmatch(text)]
+    scope = findings.scope
+    names = [
+        text
+        for text in texts
+        if type(text) is str and (scope.has_path(text) or _DOTTED_NAME.fullmatch(text))
+    ]
     remedy = f"a field's name has no quotes: {names[0]}" if names else "write true or false"
     what = "two constants are compared, whatever the event is"
     findings.warning(node, "constant", what, remedy)

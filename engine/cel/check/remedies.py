@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.cel.check.time_zones import remedy_of_zone
+from engine.cel.syntax.examples import Examples
 from engine.cel.syntax.remedies import OPTIONAL_VALUES, of_instant
 from engine.cel.syntax.tree import Call, Ident, Node, Select, children
 
@@ -89,10 +90,11 @@ _NAMED_VALUES: Final = {
     **dict.fromkeys(("true", "yes", "on"), "write true"),
     **dict.fromkeys(("false", "no", "off"), "write false"),
     **dict.fromkeys(("now", "today", "timestamp_now", "date"), "the event's instant is `time`"),
-    **dict.fromkeys(("watchlist", "watchlists", "lists"), 'write watchlist("stolen")'),
     "timestamp": "the type is google.protobuf.Timestamp",
     "duration": "the type is google.protobuf.Duration",
+    "optional_type": "there are no optional values",
 }
+_WATCHLISTS: Final = frozenset({"watchlist", "watchlists", "lists"})
 #: What elsewhere stands before a field's name.
 _EVENTS: Final = frozenset({"event", "this", "self", "it", "data", "msg", "message", "input"})
 #: What only messages may use.
@@ -117,15 +119,15 @@ _KNOWN_FUNCTIONS: Final = {
     **dict.fromkeys(("equals", "eq", "isequal"), "compare with =="),
     **dict.fromkeys(("equalsignorecase", "iequals", "ilike"), 'write lower(x) == "…"'),
     **dict.fromkeys(("isdigit", "isnumeric", "isdecimal"), "write isNumber(x)"),
-    **dict.fromkeys(("in_watchlist", "inlist", "in_list"), 'write x in watchlist("stolen")'),
+    **dict.fromkeys(("in_watchlist", "inlist", "in_list"), "write x in {list_call}"),
     **dict.fromkeys(
         ("file", "open", "load", "read", "include", "lookup"),
-        'a list in a file is a watchlist: write x in watchlist("stolen")',
+        "a list in a file is a watchlist: write x in {list_call}",
     ),
     **dict.fromkeys(("range",), "write a <= x && x < b"),
     **dict.fromkeys(
         ("states", "state", "is_state", "state_attr", "is_state_attr"),
-        "fields are written as they are: camera_id",
+        "fields are written as they are: {plain}",
     ),
     **dict.fromkeys(
         ("sum", "avg", "rate", "increase", "count_over_time", "avg_over_time", "max_over_time"),
@@ -136,7 +138,7 @@ _KNOWN_FUNCTIONS: Final = {
     **dict.fromkeys(("not",), "write '!'"),
     **dict.fromkeys(("and",), "write a && b"),
     **dict.fromkeys(("or",), "write a || b"),
-    **dict.fromkeys(("row", "rows"), 'write watchlist("stolen").rows(plate.normalized_text)'),
+    **dict.fromkeys(("row", "rows"), "write {list_call}.rows({key})"),
     **dict.fromkeys(("between",), "write a <= x && x <= b"),
 }
 #: Where all names are told.
@@ -169,12 +171,14 @@ _REGEXES: Final = (
 )
 
 
-def of_name(name: str) -> str:
-    """What may have been meant by a name that is known nowhere, but in other languages."""
+def of_name(name: str, examples: Examples) -> str:
+    """What to write instead of a name that only other languages know; "" for any other name."""
     if name in _OF_MESSAGES:
         return "only messages and their placeholders know it"
     if name in _EVENTS:
-        return "leave it out, fields are written as they are: plate.text"
+        return f"leave it out, fields are written as they are: {examples.text}"
+    if name.lower() in _WATCHLISTS:
+        return f"write {examples.list_call}"
     return _NAMED_VALUES.get(name.lower(), "") or of_instant(name)
 
 
@@ -183,9 +187,14 @@ def of_text(name: str) -> str:
     return f'put quotes around a text: "{name}"'
 
 
-def of_function(name: str) -> str:
-    """What is written here for a function of other languages; empty where nothing is known."""
-    return _KNOWN_FUNCTIONS.get(name.lower(), "") or of_instant(name)
+def of_function(name: str, examples: Examples) -> str:
+    """What to write instead of a function that only other languages know; "" for any other."""
+    known = _KNOWN_FUNCTIONS.get(name.lower(), "") or of_instant(name)
+    return (
+        known.replace("{list_call}", examples.list_call)
+        .replace("{plain}", examples.plain)
+        .replace("{key}", examples.key)
+    )
 
 
 def of_any_function() -> str:

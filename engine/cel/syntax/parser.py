@@ -18,6 +18,7 @@ from lark.grammar import Rule
 from lark.lexer import Lexer, TerminalDef
 
 from engine.cel.syntax import tree
+from engine.cel.syntax.examples import NEUTRAL, Examples
 from engine.cel.syntax.literals import literal_value
 from engine.cel.syntax.remedies import remedy_of, remedy_of_end
 from engine.cel.syntax.tokens import Token, TokenKind, syntax_error, tokenize
@@ -31,9 +32,12 @@ TABLES: Final = Path(__file__).with_name("grammar_tables.json")
 _OPENING: Final = frozenset({"<", "{"})
 
 
-def parse(text: str) -> tree.Node:
-    """The tree of an expression; ExpressionError with the one syntax fault it holds."""
-    return parse_tokens(tokenize(text), len(text))
+def parse(text: str, examples: Examples = NEUTRAL) -> tree.Node:
+    """The tree of an expression; ExpressionError with its first syntax error.
+
+    `examples` are the names that the error's remedy may show.
+    """
+    return parse_tokens(tokenize(text, examples), len(text))
 
 
 def parse_tokens(tokens: Sequence[Token], end: int) -> tree.Node:
@@ -68,7 +72,7 @@ def _unexpected(found: lark.Token, tokens: Sequence[Token], end: int) -> Express
     remedy = remedy_of(text, offset, tokens)
     opened = [token.offset for token in tokens if token.offset < offset and token.text in _OPENING]
     if opened and text in (">", "}"):
-        # Where it begins: `<>`, `{plate.text}`.
+        # Where it begins: `<>`, `{record.field}`.
         if text == "}":
             text, offset = "{", opened[-1]
         elif opened[-1] == offset - 1:

@@ -221,8 +221,6 @@ def _open(tokens: Sequence[Token]) -> str:
 OPTIONAL_VALUES: Final = "write a != null ? a : b, or has(a.b) ? a.b : c"
 
 _OPTIONAL_SIGNS: Final = frozenset({".", "[", "{", ","})
-#: The type of optional values.
-OPTIONAL_TYPE: Final = "optional_type"
 
 
 def remedy_of_sign(before: str) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
 from typing import Final
 
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import Call, ListNode, MapNode, Node, Select, children
 from engine.cel.syntax.unparse import unparse
 from engine.cel.types.functions import Function
-from engine.cel.types.scope import Broken, Reference, dotted
+from engine.cel.types.scope import Broken, Reference, Scope, dotted
 from engine.cel.values.values import FailureKind
 from engine.errors import Problem, Severity
 from engine.schema import FieldType, Kind
@@ -30,8 +29,7 @@ class Findings:
     """
 
     root: Node
-    is_strict: bool
-    zone: tzinfo = UTC
+    scope: Scope
     references: dict[int, Reference] = field(default_factory=dict)
     functions: dict[int, Function] = field(default_factory=dict)
     types: dict[int, FieldType] = field(default_factory=dict)
@@ -57,12 +55,12 @@ class Findings:
 
     def error(self, node: Node, code: str, what: str, remedy: str = "") -> None:
         """Something that is wrong."""
-        if self.is_strict and not self.is_full:
+        if self.scope.is_strict and not self.is_full:
             self.problems.append(Problem(node.offset, code, what, remedy))
 
     def warning(self, node: Node, code: str, what: str, remedy: str) -> None:
         """Something that is odd."""
-        if self.is_strict and not self.is_full:
+        if self.scope.is_strict and not self.is_full:
             severity = Severity.WARNING
             self.problems.append(Problem(node.offset, code, what, remedy, severity))
 

@@ -6,6 +6,7 @@ import pytest
 
 from engine.cel.check.remedies import of_function, of_name, of_regex
 from engine.cel.syntax import remedies
+from engine.cel.syntax.examples import NEUTRAL
 from tests.unit.cel.plate_variables import problems_of
 
 
@@ -69,5 +70,5 @@ def test_a_pattern_that_is_wrong_in_another_way_is_to_be_corrected() -> None:
 
 
 def test_nothing_is_said_of_a_name_that_means_nothing_anywhere() -> None:
-    assert of_name("blorp") == of_function("blorp") == ""
+    assert of_name("blorp", NEUTRAL) == of_function("blorp", NEUTRAL) == ""
     assert remedies.of_part("blorp") == ""

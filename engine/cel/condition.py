@@ -135,7 +135,7 @@ class _Lowering:
         odd = domains.outside_in_any_case(domain, texts, is_part=is_part)
         if odd:
             self.is_odd = True
-            what = f"{domains.said(self._path, domain)}, never {domains.shown_values(odd)}"
+            what = f"{domains.description(self._path, domain)}, never {domains.shown_values(odd)}"
             remedy = domains.remedy_in(domain, odd, texts)
             pattern = "" if is_part else domains.pattern_of(odd[0])
             if pattern:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Final
 
 from engine.cel import Expression, Operator, conjunction, lower_condition
-from engine.cel.check.contradictions import clash
-from engine.cel.check.type_remedies import to_condition
+from engine.cel.check.contradictions import find_conflict
+from engine.cel.check.type_remedies import remedy_to_condition
 from engine.cel.syntax.tree import Node as CelNode
 from engine.cel.types.kinds import with_article
 from engine.cel.types.scope import dotted
@@ -98,7 +98,7 @@ def _warn_of_clash(
         name = dotted(node)
         return compiler.schema.field(name[0]) if name is not None else None
 
-    found = clash([part.root for part in parts], type_of)
+    found = find_conflict([part.root for part in parts], type_of)
     if found is None:
         return
     nodes = _nodes_of(rule)
@@ -143,7 +143,7 @@ def _when(scalar: ScalarNode, compiler: Compiler, faults: Faults) -> Expression 
         scalar.place_at(0),
         FaultCode.WRONG_TYPE,
         f"`when` must be true or false, but this is {with_article(kind)}",
-        to_condition(kind),
+        remedy_to_condition(kind),
     )
     return None
 

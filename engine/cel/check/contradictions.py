@@ -10,16 +10,16 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from engine.cel.check.value_sets import (
-    ABSENT,
-    THERE,
+    NOT_NULL,
+    ONLY_NULL,
     Cut,
     ValueSet,
-    common,
+    common_kind,
     cut,
-    kind_of,
+    intersection,
     points,
     prefixed,
-    united,
+    union,
 )
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import (
@@ -57,48 +57,48 @@ _Sets = dict[_Key, ValueSet]
 TypeOf = Callable[[Node], FieldType | None]
 
 
-class _Facts(NamedTuple):
+class _Outcomes(NamedTuple):
     """By what is compared: the values for which a part can be true, and those for false."""
 
     true: _Sets
     false: _Sets
 
 
-class Clash(NamedTuple):
+class Conflict(NamedTuple):
     """Which operand leaves no value, and which one before it: None for all those together."""
 
     first: int | None
     second: int
 
 
-_NOTHING: Final = _Facts({}, {})
+_NOTHING: Final = _Outcomes({}, {})
 
 
 def check_logic(findings: Findings) -> None:
     """Warn of each `&&` of a checked tree that is never true, and each `||` that always is."""
-    if _is_said_twice(findings.root):
-        _Reading(findings.type_of, findings).facts(findings.root)
+    if _compares_twice(findings.root):
+        _LogicReader(findings.type_of, findings).facts(findings.root)
 
 
-def clash(parts: Sequence[Node], type_of: TypeOf) -> Clash | None:
+def find_conflict(parts: Sequence[Node], type_of: TypeOf) -> Conflict | None:
     """Which of several conditions can't hold together; None where they may.
 
     What one of them says on its own is left to `check_logic`.
     """
-    if len(parts) < 2 or not _is_said_twice(Call(0, tree.AND, tuple(parts))):
+    if len(parts) < 2 or not _compares_twice(Call(0, tree.AND, tuple(parts))):
         return None
-    reading = _Reading(type_of, None)
-    return _clash([reading.facts(part).true for part in parts])
+    reading = _LogicReader(type_of, None)
+    return _conflict([reading.facts(part).true for part in parts])
 
 
-class _Reading:
+class _LogicReader:
     """Reads what is known of a tree's parts; reports to `findings` if there are any."""
 
     def __init__(self, type_of: TypeOf, findings: Findings | None) -> None:
         self._type_of: Final = type_of
         self._findings: Final = findings
 
-    def facts(self, node: Node) -> _Facts:
+    def facts(self, node: Node) -> _Outcomes:
         """What is known of a part, and of nothing inside its macros."""
         if isinstance(node, Call) and _is_logic(node):
             return self._logic(node)
@@ -116,20 +116,20 @@ class _Reading:
             else:
                 waiting += _parts(part)
 
-    def _logic(self, node: Call) -> _Facts:
+    def _logic(self, node: Call) -> _Outcomes:
         parts = [self.facts(arg) for arg in node.args]
         trues, falses = [part.true for part in parts], [part.false for part in parts]
         match node.function:
             case tree.NOT:
-                return _Facts(falses[0], trues[0])
+                return _Outcomes(falses[0], trues[0])
             case tree.AND:
                 self._warn(node, trues, falses)
-                return _Facts(_all(trues), _any(falses))
+                return _Outcomes(_all(trues), _any(falses))
             case tree.OR:
                 self._warn(node, falses, trues)
-                return _Facts(_any(trues), _all(falses))
+                return _Outcomes(_any(trues), _all(falses))
         met, unmet = trues[0], falses[0]
-        return _Facts(
+        return _Outcomes(
             _any([_all([met, trues[1]]), _all([unmet, trues[2]])]),
             _any([_all([met, falses[1]]), _all([unmet, falses[2]])]),
         )
@@ -139,7 +139,7 @@ class _Reading:
 
         `here` has, by operand, the values of that side, `beyond` those of the other one.
         """
-        found = _clash(here)
+        found = _conflict(here)
         if found is None or self._findings is None:
             return
         words, second = _WORDS[node.function], node.args[found.second]
@@ -148,7 +148,7 @@ class _Reading:
             first = node.args[found.first]
             what = words.of_two.format(title(first), title(second))
             instead = words.instead(first, second)
-            if _clash([beyond[found.first], beyond[found.second]]) is not None:
+            if _conflict([beyond[found.first], beyond[found.second]]) is not None:
                 remedy = _REMOVE
             elif len(instead) <= _MAX_TEXT:
                 remedy = f"{words.if_two} {instead}"
@@ -214,7 +214,7 @@ def _all(parts: Sequence[_Sets]) -> _Sets:
     result: _Sets = {}
     for key in dict.fromkeys(chain.from_iterable(parts)):
         known = [part[key] for part in parts if key in part]
-        result[key] = known[0] if len(known) == 1 else common(known) or known[0]
+        result[key] = known[0] if len(known) == 1 else intersection(known) or known[0]
     return result
 
 
@@ -223,13 +223,13 @@ def _any(parts: Sequence[_Sets]) -> _Sets:
     result: _Sets = {}
     for key in parts[0]:
         known = [part[key] for part in parts if key in part]
-        both = united(known) if len(known) == len(parts) else None
+        both = union(known) if len(known) == len(parts) else None
         if both is not None:
             result[key] = both
     return result
 
 
-def _clash(parts: Sequence[_Sets]) -> Clash | None:
+def _conflict(parts: Sequence[_Sets]) -> Conflict | None:
     """The first operand that leaves no value to those before it."""
     for key, found in _all(parts).items():
         if not found.is_empty:
@@ -240,15 +240,15 @@ def _clash(parts: Sequence[_Sets]) -> Clash | None:
         left = parts[places[0]][key]
         for number, place in enumerate(places[1:], 1):
             here = parts[place][key]
-            left = common([left, here]) or left
+            left = intersection([left, here]) or left
             if left.is_empty:
-                pairs = ((one, common([parts[one][key], here])) for one in places[:number])
+                pairs = ((one, intersection([parts[one][key], here])) for one in places[:number])
                 first = next((one for one, both in pairs if both and both.is_empty), None)
-                return Clash(first, place)
+                return Conflict(first, place)
     return None
 
 
-def _comparison(node: Node, type_of: TypeOf) -> _Facts:
+def _comparison(node: Node, type_of: TypeOf) -> _Outcomes:
     """What is known of a part that holds no logic."""
     if isinstance(node, Select) and node.is_test:
         return _presence(node, type_of)
@@ -256,7 +256,7 @@ def _comparison(node: Node, type_of: TypeOf) -> _Facts:
         return _flag(node, type_of)
     if node.function in (tree.EQUALS, tree.NOT_EQUALS):
         found = _equality(node, type_of)
-        return found if node.function == tree.EQUALS else _Facts(found.false, found.true)
+        return found if node.function == tree.EQUALS else _Outcomes(found.false, found.true)
     if node.function in tree.ORDERINGS:
         return _ordering(node, type_of)
     if node.function == tree.IN:
@@ -268,16 +268,16 @@ def _comparison(node: Node, type_of: TypeOf) -> _Facts:
     return _flag(node, type_of)
 
 
-def _presence(node: Select, type_of: TypeOf) -> _Facts:
+def _presence(node: Select, type_of: TypeOf) -> _Outcomes:
     """Of `has(record.field)`, which is whether the field is not null; a map may hold nulls."""
     record = type_of(node.operand)
     if record is None or record.kind is not Kind.RECORD:
         return _NOTHING
     key = _key(Select(node.offset, node.operand, node.field))
-    return _Facts({key: THERE}, {key: ABSENT})
+    return _Outcomes({key: NOT_NULL}, {key: ONLY_NULL})
 
 
-def _flag(node: Node, type_of: TypeOf) -> _Facts:
+def _flag(node: Node, type_of: TypeOf) -> _Outcomes:
     """Of a part that is itself true or false."""
     kind = type_of(node)
     if kind is None or kind.kind is not Kind.BOOL or isinstance(node, Literal | Comprehension):
@@ -306,17 +306,17 @@ def _constant(node: Node) -> Any:
     return constant_of(node)
 
 
-def _equality(node: Call, type_of: TypeOf) -> _Facts:
+def _equality(node: Call, type_of: TypeOf) -> _Outcomes:
     subject, value, _ = _sides(node)
     if value is MISSING:
         return _flag(node, type_of)
     if value is None:
         key = _key(subject)
-        return _Facts({key: ABSENT}, {key: THERE})
+        return _Outcomes({key: ONLY_NULL}, {key: NOT_NULL})
     return _one_of(subject, [value], type_of)
 
 
-def _membership(node: Call, type_of: TypeOf) -> _Facts:
+def _membership(node: Call, type_of: TypeOf) -> _Outcomes:
     values = constant_of(node.args[1])
     if type(values) is not list:
         return _flag(node, type_of)
@@ -325,10 +325,10 @@ def _membership(node: Call, type_of: TypeOf) -> _Facts:
     return _one_of(node.args[0], values, type_of)
 
 
-def _one_of(subject: Node, given: list[Any], type_of: TypeOf) -> _Facts:
+def _one_of(subject: Node, given: list[Any], type_of: TypeOf) -> _Outcomes:
     """Of a value that is one of those given."""
     values = [value for value in given if value is not None]
-    kind = kind_of(values)
+    kind = common_kind(values)
     if kind is None or constant_of(subject) is not MISSING:
         return _NOTHING
     known = type_of(subject)
@@ -338,7 +338,7 @@ def _one_of(subject: Node, given: list[Any], type_of: TypeOf) -> _Facts:
     is_null = len(values) < len(given)
     key = _key(subject)
     may_be_nan = known is None or known.kind is Kind.DOUBLE
-    facts = _Facts(
+    facts = _Outcomes(
         {key: ValueSet(kind, False, cuts, has_null=is_null)},
         {key: ValueSet(kind, True, cuts, has_null=not is_null, has_nan=may_be_nan)},
     )
@@ -348,9 +348,9 @@ def _one_of(subject: Node, given: list[Any], type_of: TypeOf) -> _Facts:
     return facts
 
 
-def _ordering(node: Call, type_of: TypeOf) -> _Facts:
+def _ordering(node: Call, type_of: TypeOf) -> _Outcomes:
     subject, limit, is_mirrored = _sides(node)
-    kind = kind_of([limit])
+    kind = common_kind([limit])
     if kind is None or constant_of(subject) is not MISSING:
         return _NOTHING
     function = _MIRRORED[node.function] if is_mirrored else node.function
@@ -363,10 +363,10 @@ def _ordering(node: Call, type_of: TypeOf) -> _Facts:
 
 def _range(
     subject: Node, kind: str, begins: bool, cuts: tuple[Cut, ...], *, has_nan: bool
-) -> _Facts:
+) -> _Outcomes:
     """Of a test that is true within the cuts, and false beyond them and for NaN; null fails."""
     key = _key(subject)
-    return _Facts(
+    return _Outcomes(
         {key: ValueSet(kind, begins, cuts)},
         {key: ValueSet(kind, not begins, cuts, has_nan=has_nan)},
     )
@@ -393,7 +393,7 @@ def _key(node: Node) -> _Key:
     return id(node)
 
 
-def _is_said_twice(root: Node) -> bool:
+def _compares_twice(root: Node) -> bool:
     """Whether anything is compared twice: for most trees that is all there is to do."""
     seen: set[_Key] = set()
     for leaf in _leaves(root):

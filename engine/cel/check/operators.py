@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from engine.cel.check import domains
-from engine.cel.check.type_remedies import chained, conversion, to_condition
+from engine.cel.check.type_remedies import remedy_of_chain, remedy_of_types, remedy_to_condition
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import Call, ListNode, Literal, Node, constant_of
 from engine.cel.syntax.unparse import unparse
-from engine.cel.types.findings import Findings, title
-from engine.cel.types.findings import name_of as part_name
+from engine.cel.types.findings import Findings, part_name, title
 from engine.cel.types.kinds import (
     BOOL,
     CONTAINERS,
@@ -24,9 +23,9 @@ from engine.cel.types.kinds import (
     can_order,
     join,
     list_of,
-    name_of,
     not_null,
     results_of,
+    type_name,
     with_article,
 )
 from engine.cel.values.values import UInt
@@ -47,7 +46,7 @@ def want_bool(
         return
     if kind.kind is not Kind.BOOL:
         message = f"{what} must be true or false, not {with_article(kind)}"
-        remedy = to_condition(kind)
+        remedy = remedy_to_condition(kind)
         if what == _DENIED and not kind.nullable:
             remedy = "put brackets around what is denied: !(…), or write !="
         findings.error(node, "not-bool", message, remedy)
@@ -73,7 +72,7 @@ def arithmetic_type(
     if not results:
         what = f"'{sign}' can't be applied to {_pair(left, right)}"
         findings.error(
-            step, "no-overload", what, conversion(step.args, [left, right], step.function)
+            step, "no-overload", what, remedy_of_types(step.args, [left, right], step.function)
         )
         return None
     if len(results) > 1:
@@ -125,7 +124,7 @@ def _element_type(findings: Findings, node: Call, kinds: _Kinds) -> FieldType | 
         findings.error(node, "no-overload", what, "count from 0")
     elif over.kind is Kind.MAP and not _may_be_key(index, over.key):
         keys = over.key.kind if over.key is not None else "text or number"
-        what = f"the keys of this map are of type {keys}, not {name_of(index)}"
+        what = f"the keys of this map are of type {keys}, not {type_name(index)}"
         findings.error(node, "no-overload", what, "write a key as the map has them")
     return over.element
 
@@ -164,11 +163,11 @@ def _check_membership(findings: Findings, node: Call, kinds: _Kinds) -> None:
         return
     element = over.element if over.kind is Kind.LIST else over.key
     if item is not None and element is not None and not can_be_equal(item, element):
-        where = f"a list of {name_of(element)}"
+        where = f"a list of {type_name(element)}"
         if over.kind is Kind.MAP:
-            where = f"the keys of a map from {name_of(element)}"
+            where = f"the keys of a map from {type_name(element)}"
         what = f"{with_article(item)} is never in {where}"
-        findings.warning(node, "never-equal", what, conversion(node.args, [item, element]))
+        findings.warning(node, "never-equal", what, remedy_of_types(node.args, [item, element]))
         return
     if isinstance(node.args[1], ListNode) and not node.args[1].items:
         findings.warning(node, "never-true", "nothing is in an empty list", "write values into it")
@@ -190,7 +189,7 @@ def _check_mixed(findings: Findings, node: Call, item: FieldType | None) -> None
         what = f"{title(node.args[0])} is {with_article(item)}, never {domains.shown_values(odd)}"
         literals = [Literal(node.offset, value) for value in odd]
         kind = SCALARS[KINDS[type(odd[0])]]
-        remedy = conversion([node.args[0], literals[0]], [item, kind], tree.EQUALS)
+        remedy = remedy_of_types([node.args[0], literals[0]], [item, kind], tree.EQUALS)
         findings.warning(node, "never-equal", what, remedy)
 
 
@@ -224,7 +223,7 @@ def _check_equality(findings: Findings, node: Call, kinds: _Kinds) -> None:
         _check_null(findings, node, kinds)
         return
     what = f"{left.kind} and {right.kind} are never equal"
-    findings.warning(node, "never-equal", what, conversion(node.args, kinds, node.function))
+    findings.warning(node, "never-equal", what, remedy_of_types(node.args, kinds, node.function))
 
 
 def _check_constants(findings: Findings, node: Call) -> None:
@@ -273,8 +272,8 @@ def _check_elements(findings: Findings, node: Call, kinds: Sequence[FieldType]) 
     if one is None or two is None or can_be_equal(one, two):
         return
     if any(isinstance(arg, ListNode) and arg.items for arg in node.args):
-        what = f"{name_of(kinds[0])} and {name_of(kinds[1])} are never equal"
-        findings.warning(node, "never-equal", what, conversion((), (one, two), node.function))
+        what = f"{type_name(kinds[0])} and {type_name(kinds[1])} are never equal"
+        findings.warning(node, "never-equal", what, remedy_of_types((), (one, two), node.function))
 
 
 def _check_null(findings: Findings, node: Call, kinds: _Kinds) -> None:
@@ -295,13 +294,13 @@ def _check_ordering(findings: Findings, node: Call, kinds: _Kinds, safe: frozens
     left, right = kinds
     if not can_order(left, right):
         sign = node.function.strip("_")
-        first, second = (name_of(kind) for kind in kinds)
+        first, second = (type_name(kind) for kind in kinds)
         if left is None or right is None or left.kind is right.kind:
             what = f"'{sign}' can't compare {first} with {second}"
             findings.error(node, "no-overload", what, "only == and != compare such values")
             return
         what = f"'{sign}' can't compare {left.kind} with {right.kind}"
-        remedy = chained(node) or conversion(node.args, kinds, node.function)
+        remedy = remedy_of_chain(node) or remedy_of_types(node.args, kinds, node.function)
         findings.error(node, "no-overload", what, remedy)
         return
     domains.check_ordering(findings, node, kinds)

@@ -8,7 +8,7 @@ from typing import Final
 
 from engine.cel.check.time_zones import remedy_of_zone
 from engine.cel.syntax.examples import Examples
-from engine.cel.syntax.remedies import OPTIONAL_VALUES, of_instant
+from engine.cel.syntax.remedies import OPTIONAL_VALUES, remedy_of_instant_part
 from engine.cel.syntax.tree import Call, Ident, Node, Select, children
 
 _BIND: Final = "write cel.bind(name, value, result)"
@@ -142,10 +142,10 @@ _KNOWN_FUNCTIONS: Final = {
     **dict.fromkeys(("between",), "write a <= x && x <= b"),
 }
 #: Where all names are told.
-NAMES: Final = "`alert-engine help rules` tells all fields"
+FIELDS_HELP: Final = "`alert-engine help rules` tells all fields"
 #: Functions elsewhere whose first argument is a new name, as that of a macro.
-NAMING: Final = frozenset({"any", "some", "find", "every", "each", "where", "select"})
-_TOLD: Final = "`alert-engine help rules` tells all functions"
+NAMING_FUNCTIONS: Final = frozenset({"any", "some", "find", "every", "each", "where", "select"})
+FUNCTIONS_HELP: Final = "`alert-engine help rules` tells all functions"
 
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NO_ZONE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}(?:\.\d+)?)")
@@ -171,7 +171,7 @@ _REGEXES: Final = (
 )
 
 
-def of_name(name: str, examples: Examples) -> str:
+def remedy_of_name(name: str, examples: Examples) -> str:
     """What to write instead of a name that only other languages know; "" for any other name."""
     if name in _OF_MESSAGES:
         return "only messages and their placeholders know it"
@@ -179,17 +179,17 @@ def of_name(name: str, examples: Examples) -> str:
         return f"leave it out, fields are written as they are: {examples.text}"
     if name.lower() in _WATCHLISTS:
         return f"write {examples.list_call}"
-    return _NAMED_VALUES.get(name.lower(), "") or of_instant(name)
+    return _NAMED_VALUES.get(name.lower(), "") or remedy_of_instant_part(name)
 
 
-def of_text(name: str) -> str:
+def remedy_of_text(name: str) -> str:
     """What to do about a name that may be a text without its quotes."""
     return f'put quotes around a text: "{name}"'
 
 
-def of_function(name: str, examples: Examples) -> str:
+def remedy_of_function(name: str, examples: Examples) -> str:
     """What to write instead of a function that only other languages know; "" for any other."""
-    known = _KNOWN_FUNCTIONS.get(name.lower(), "") or of_instant(name)
+    known = _KNOWN_FUNCTIONS.get(name.lower(), "") or remedy_of_instant_part(name)
     return (
         known.replace("{list_call}", examples.list_call)
         .replace("{plain}", examples.plain)
@@ -199,10 +199,10 @@ def of_function(name: str, examples: Examples) -> str:
 
 def of_any_function() -> str:
     """Where to look for a function that nothing here resembles."""
-    return _TOLD
+    return FUNCTIONS_HELP
 
 
-def of_regex(fault: str) -> str:
+def remedy_of_regex(fault: str) -> str:
     """What to do about a pattern that RE2 does not take."""
     for sign, remedy in _REGEXES:
         if sign in fault:
@@ -210,7 +210,7 @@ def of_regex(fault: str) -> str:
     return "correct the pattern, whose syntax is RE2's"
 
 
-def of_constant(function: str, text: str) -> str:
+def remedy_of_constant(function: str, text: str) -> str:
     """What to write instead of a text that a function can't read."""
     if function == "timestamp":
         return _of_timestamp(text)

@@ -20,7 +20,7 @@ _ALIKE: Final = "compare what is of one type"
 _CONVERT: Final = "convert one of them, double(x) for instance"
 
 
-def to_condition(kind: FieldType) -> str:
+def remedy_to_condition(kind: FieldType) -> str:
     """How a value of this type becomes true or false."""
     if kind.kind is Kind.NULL:
         return "write false, or compare a field with null"
@@ -43,7 +43,7 @@ _COMPARISONS: Final = {
 }
 
 
-def chained(node: Call) -> str:
+def remedy_of_chain(node: Call) -> str:
     """What to write for `a < b < c`, which compares true or false with `c`."""
     left, right = node.args
     if not isinstance(left, Call) or left.function not in tree.ORDERINGS:
@@ -53,7 +53,9 @@ def chained(node: Call) -> str:
     return f"write {text}" if len(text) <= _MAX_TEXT else "write a < b && b < c"
 
 
-def conversion(args: Sequence[Node], kinds: Sequence[FieldType | None], function: str = "") -> str:
+def remedy_of_types(
+    args: Sequence[Node], kinds: Sequence[FieldType | None], function: str = ""
+) -> str:
     """What to write instead where two types don't go together."""
     known = {kind.kind for kind in kinds if kind is not None}
     literals = [arg.value for arg in args if isinstance(arg, Literal)]

@@ -46,12 +46,12 @@ _ORDERED: Final[dict[type, str]] = {
 _LAST_SIGN: Final = 0x10FFFF
 
 #: Everything but null.
-THERE: Final = ValueSet(begins=True, has_nan=True)
+NOT_NULL: Final = ValueSet(begins=True, has_nan=True)
 #: Null alone.
-ABSENT: Final = ValueSet(has_null=True)
+ONLY_NULL: Final = ValueSet(has_null=True)
 
 
-def kind_of(values: Iterable[Any]) -> str | None:
+def common_kind(values: Iterable[Any]) -> str | None:
     """The one kind of all these values; None where they have none in common, or no order."""
     kinds = {_ORDERED.get(type(value)) for value in values}
     if len(kinds) != 1 or any(type(value) is float and math.isnan(value) for value in values):
@@ -86,12 +86,12 @@ def prefixed(text: str) -> tuple[Cut, ...]:
     return (text, 0), (head[:-1] + chr(ord(head[-1]) + 1), 0)
 
 
-def common(sets: Sequence[ValueSet]) -> ValueSet | None:
+def intersection(sets: Sequence[ValueSet]) -> ValueSet | None:
     """What belongs to all the sets; None where they are of several kinds."""
     return _combined(sets, len(sets))
 
 
-def united(sets: Sequence[ValueSet]) -> ValueSet | None:
+def union(sets: Sequence[ValueSet]) -> ValueSet | None:
     """What belongs to one of the sets at least; None where they are of several kinds."""
     return _combined(sets, 1)
 

@@ -70,7 +70,7 @@ def remedy_of(found: str, offset: int, tokens: Sequence[Token]) -> str:
         return "write 'in' in small letters"
     if found.lower() == "is":
         return _of_is(following, tokens[place + 2 : place + 3])
-    if found.lower() == "from" and (part := of_part(last)):
+    if found.lower() == "from" and (part := remedy_of_part(last)):
         return part.replace("write ", "write time.")
     if found.lower() == "for":
         return _of_for(after)
@@ -248,13 +248,13 @@ _PARTS: Final = {
 }
 
 
-def of_part(field: str) -> str:
+def remedy_of_part(field: str) -> str:
     """What is written for a field of an instant, such as `time.hour`."""
     found = _part(field)
     return f'write {found}("Europe/Berlin")' if found else ""
 
 
-def of_instant(name: str) -> str:
+def remedy_of_instant_part(name: str) -> str:
     """What is written for a part of the event's instant, such as `hour`."""
     found = _part(name)
     return f'write time.{found}("Europe/Berlin")' if found else ""

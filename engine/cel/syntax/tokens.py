@@ -182,7 +182,7 @@ class _Nesting:
 
     def __init__(self) -> None:
         self._closers: list[str] = []
-        self._levels = [_Level()]
+        self._levels = [_NestingLevel()]
 
     def is_end(self, token: Token) -> bool:
         """Whether the token ends a placeholder that stands at this level."""
@@ -199,7 +199,7 @@ class _Nesting:
         if text in _CLOSER:
             level.chain += text == "["
             self._closers.append(_CLOSER[text])
-            self._levels.append(_Level())
+            self._levels.append(_NestingLevel())
         elif text in (")", "]", "}"):
             if self._closers and self._closers[-1] == text:
                 self._closers.pop()
@@ -212,7 +212,7 @@ class _Nesting:
             raise ExpressionError((Problem(token.offset, "too-deep", message, remedy),))
 
 
-class _Level:
+class _NestingLevel:
     """What stands between two brackets: how deep each kind of nesting goes there."""
 
     __slots__ = ("chain", "leaning", "open_ternaries", "signs", "ternaries")

@@ -75,7 +75,7 @@ class Findings:
         """Warn when `what` (an operator or a function) may meet a null here."""
         if kind is None or not kind.nullable or kind.kind is Kind.NULL:
             return
-        name = name_of(node)
+        name = part_name(node)
         if name in safe:
             return
         message = f"{title(node)} may be null, and {what} of null is an evaluation error"
@@ -95,7 +95,7 @@ def title(node: Node) -> str:
     return f"'{text}'" if len(text) <= _SHOWN else "this"
 
 
-def stands_as_value(root: Node, node: Node) -> bool:
+def is_used_as_value(root: Node, node: Node) -> bool:
     """Whether a part of `root` is compared, listed or handed over: where a text may stand."""
     waiting = [root]
     while waiting:
@@ -108,7 +108,7 @@ def stands_as_value(root: Node, node: Node) -> bool:
     return False
 
 
-def name_of(node: Node) -> str:
+def part_name(node: Node) -> str:
     """The name by which a guard knows a part: its dotted path, or its text where that is short.
 
     Only what is read has one, a name, a field or an element: "" for anything else.

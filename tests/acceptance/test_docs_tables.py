@@ -20,17 +20,17 @@ from engine.cel.check.watchlists import Lists
 from engine.cel.syntax.tree import IN, INDEX, ROWS, Call, Macro, Select
 from engine.cel.types.functions import FUNCTIONS
 from engine.cel.types.watchlists import asked
-from engine.dead_letters.letter import DeadLetterType
 from engine.environment import FILE_SUFFIX
 from engine.metrics import Metrics
 from engine.rules.conditions import CONDITION_KEYS
-from engine.rules.list_reader import LIST_KEYS
 from engine.rules.load import FILE_KEYS
 from engine.rules.rate_limits import RATE_LIMIT_KEYS
 from engine.rules.rule_reader import RULE_KEYS, TEST_KEYS
+from engine.rules.watchlist_reader import LIST_KEYS
 from engine.schema import ENGINE_FIELDS, EventSchema, FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings
 from engine.stream.options import OWNED_BY_CLIENTS
+from engine.stream.record import DeadLetterType
 from engine.watchlist import STANDING_COLUMNS
 from tests.support.avro import plate_schema, record_schema
 from tests.support.handbook import (

@@ -23,7 +23,6 @@ from channels.message.render import Style, render
 from channels.targets.webhook import payload
 from engine.cli.alerts import alert_table, fact_table
 from engine.dead_letters.letter import recover, to_message
-from engine.dead_letters.producer import DeadLetterType
 from engine.logs import configure_logs
 from engine.match.selftest import run_tests
 from engine.metrics import Metrics
@@ -33,6 +32,7 @@ from engine.rules import RuleSet, load_rules
 from engine.schema import EventSchema, load_event_schema
 from engine.store import Store, open_store
 from engine.stream.decoder import Decoder
+from engine.stream.record import DeadLetterType
 from tests.support.any_schema import schemas, written
 from tests.support.random_cases import examples
 from tests.support.rule_files import Mailbox
@@ -75,7 +75,7 @@ def site(schema: EventSchema, rules: RuleSet, folder: Path) -> Iterator[tuple[Pi
             time,
             max_alert_age_seconds=3600,
             log_plates=False,
-            reach=lambda point: None,
+            kill_point=lambda name: None,
         )
         pipeline.use(pipeline.prepare(rules))
         yield pipeline, store

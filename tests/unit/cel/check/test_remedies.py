@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from engine.cel.check.remedies import remedy_of_function, remedy_of_name, remedy_of_regex
 from engine.cel.syntax import remedies
+from engine.cel.syntax.examples import NEUTRAL
 from tests.unit.cel.plate_variables import problems_of
 
 
@@ -64,9 +66,9 @@ def test_what_was_meant_is_told(text: str, remedy: str) -> None:
 
 
 def test_a_pattern_that_is_wrong_in_another_way_is_to_be_corrected() -> None:
-    assert remedies.of_regex("unheard of") == "correct the pattern, whose syntax is RE2's"
+    assert remedy_of_regex("unheard of") == "correct the pattern, whose syntax is RE2's"
 
 
 def test_nothing_is_said_of_a_name_that_means_nothing_anywhere() -> None:
-    assert remedies.of_name("blorp") == remedies.of_function("blorp") == ""
-    assert remedies.of_part("blorp") == ""
+    assert remedy_of_name("blorp", NEUTRAL) == remedy_of_function("blorp", NEUTRAL) == ""
+    assert remedies.remedy_of_part("blorp") == ""

@@ -1,4 +1,4 @@
-"""The channels that rule files define, and what a rule's `notify` may name."""
+"""Reads the channels of rule files, and resolves the names in a rule's `notify`."""
 
 from __future__ import annotations
 
@@ -30,17 +30,18 @@ from engine.rules.typed_nodes import (
 from engine.rules.values import plain_value
 
 PLAN_CHANNELS: Final = ("email", "slack", "webhook", "sms")
-#: What says "every channel" elsewhere.
+#: Words for "every channel" in other programs.
 _ALL: Final = frozenset({"all", "*", "any", "everyone"})
 _PARTS: Final = re.compile(r"[\s,;]+")
 _NAMES: Final = re.compile(r"[A-Za-z0-9_.-]+(?:\s*[,;]?\s*[A-Za-z0-9_.-]+)*")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 StandIn = Callable[[str], tuple[Target, ...]]
+"""Makes the targets of a channel from its name alone."""
 MakeTargets = Callable[[str, Any, Mapping[str, str], tzinfo, list[ChannelError]], Made]
-
+"""Makes a channel's targets from its name, definition, variables and zone; adds warnings."""
 MayHold = Callable[[str], bool]
-"""Whether a channel whose definition holds faults is held, rather than stops the load."""
+"""Whether the channel of that name is held where its definition has faults; else the load fails."""
 
 
 def hold_any(channel: str) -> bool:
@@ -49,19 +50,19 @@ def hold_any(channel: str) -> bool:
 
 
 def hold_none(channel: str) -> bool:
-    """No channel may be held: a fault in a definition stops the load."""
+    """No channel may be held: a fault in a definition makes the load fail."""
     return False
 
 
 class ChannelReader:
-    """Channels by name: made where they are enabled, remembered where they are not.
+    """Reads channels, and makes the targets of those that are enabled; results are by name.
 
-    `variables` is what `${VAR}` is taken from; with None no channel is made, and its definition
-    goes unchecked. A `stand_in` makes every channel, disabled ones too, of its name alone. It is
-    `is_whole` unless a file can't be read: then an unknown channel may stand in that one, and is
-    no fault. Where a channel `may_hold`, the faults of its definition are in `misconfigured`, and
-    a target that sends nothing stands for what can't be made of it. Mails show times in
-    `zone`. `unverified` has the warnings of targets whose certificate nobody looks at.
+    `variables` are the values of `${VAR}`; with None definitions are not checked, and channels have
+    no targets. A `stand_in` makes the targets of every channel, disabled ones too. `is_whole` is
+    False where a file can't be read: an unknown channel may be defined there, and is no fault.
+    Where a channel `may_hold`, the faults of its definition are in `misconfigured`, and a target
+    that sends nothing stands for those that can't be made. Mails show times in `zone`.
+    `unverified` has the warnings of targets whose certificate is not checked.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class ChannelReader:
         self._compared: set[tuple[str, ...]] = set()
 
     def read_channels(self, node: YamlNode) -> None:
-        """Takes a file's `channels:`."""
+        """Reads a file's `channels:`."""
         if isinstance(node, ScalarNode) and node.is_null:
             return
         mapping = as_mapping(node, "`channels`", self._faults)
@@ -109,7 +110,7 @@ class ChannelReader:
                 self._make(key, mapping.values[name], url_targets, mapping.place)
 
     def read_notifications(self, node: YamlNode) -> None:
-        """Takes a file's `notifications:`, the blocks of the plan's form."""
+        """Reads a file's `notifications:`: the blocks email, slack, webhook and sms."""
         if isinstance(node, ScalarNode) and node.is_null:
             return
         mapping = as_mapping(node, "`notifications`", self._faults)
@@ -121,7 +122,7 @@ class ChannelReader:
                 continue
             block = as_mapping(mapping.values[name], f"`{name}`", self._faults)
             if block is None:
-                self._names.take(key, mapping.place)
+                self._names.add(key, mapping.place)
             elif _is_disabled(block) and self._stand_in is None:
                 self._disabled.setdefault(name, key.place)
                 self._made(key, block, plan_targets)
@@ -129,7 +130,7 @@ class ChannelReader:
                 self._make(key, block, plan_targets, mapping.place)
 
     def _make(self, key: ScalarNode, definition: YamlNode, make: MakeTargets, owner: Place) -> None:
-        if self._names.take(key, owner):
+        if self._names.add(key, owner):
             self.targets[key.text] = self._targets_of(key, definition, make)
 
     def _targets_of(
@@ -149,8 +150,9 @@ class ChannelReader:
     def _made(
         self, key: ScalarNode, definition: YamlNode, make: MakeTargets
     ) -> tuple[tuple[Target, ...], tuple[Fault, ...], tuple[Fault, ...]]:
-        """What a definition gives, its faults, which are errors unless it may be held, and those of
-        its warnings that tell of certificates which nobody looks at.
+        """The targets of a definition, its faults, and its warnings of unchecked certificates.
+
+        The faults are errors of the load unless the channel may be held.
         """
         if self._variables is None:
             return (), (), ()
@@ -183,9 +185,9 @@ class ChannelReader:
     def resolve(
         self, node: YamlNode | None, rule_id: str, rule: MappingNode, is_enabled: bool
     ) -> tuple[str, ...]:
-        """The enabled channels that a rule's `notify` names, each once; `node` may be None.
+        """The enabled channels that a rule's `notify` names, each once; `node` is None without it.
 
-        An unknown name is an error; only a rule that `is_enabled` is warned of what is missing.
+        An unknown name is an error. Only a rule that `is_enabled` is warned of missing channels.
         """
         if node is None or (isinstance(node, ScalarNode) and node.is_null):
             if not is_enabled:
@@ -216,7 +218,7 @@ class ChannelReader:
     def _warn_of_diverted(
         self, named: list[ScalarNode | None], channels: Sequence[str], rule_id: str
     ) -> None:
-        """Says which channel is used for a recipient that two of them reach by other means."""
+        """Warns of recipients that two channels reach, and says which channel is used."""
         targets = [target for name in channels for target in self.targets[name]]
         pairs: dict[tuple[str, str], list[str]] = {}
         for target, used in diverted(targets, reach_of):
@@ -263,7 +265,7 @@ class ChannelReader:
         return False
 
     def _as_list(self, node: YamlNode) -> str:
-        """What to write for a `notify` that is no list."""
+        """The remedy for a `notify` that is no list; "" for a general one."""
         if isinstance(node, MappingNode):
             return f"write [{', '.join(node.keys)}]" if node.keys else ""
         if not isinstance(node, ScalarNode):
@@ -298,7 +300,7 @@ class ChannelReader:
 
 
 def _no_name(text: str) -> str:
-    """What a text is that can't be a channel's name, but a part of its definition."""
+    """The kind of a text that is no channel's name, but a part of its definition; "" for others."""
     if _NAME.fullmatch(text):
         return ""
     if "://" in text:
@@ -309,7 +311,7 @@ def _no_name(text: str) -> str:
 
 
 def _is_disabled(block: MappingNode) -> bool:
-    """Is a block of the plan's form switched off? It is, unless it says otherwise."""
+    """Whether a block of `notifications:` is disabled, as it is by default."""
     enabled = block.values.get("enabled")
     if enabled is None:
         return True
@@ -319,14 +321,14 @@ def _is_disabled(block: MappingNode) -> bool:
 def _fault(
     key: ScalarNode, definition: YamlNode, error: ChannelError, severity: Severity = Severity.ERROR
 ) -> Fault:
-    """What is wrong with a channel's definition, at its place in the file."""
+    """The fault of a channel's definition, at its place in the file."""
     place = _place_inside(key, definition, error.path)
     what = f"{key.text}: {error.what}"
     return Fault(place, str(FaultCode.CHANNEL), what, error.remedy, severity)
 
 
 def _place_inside(key: ScalarNode, definition: YamlNode, path: tuple[str | int, ...]) -> Place:
-    """Where the part of a definition stands that `path` leads to: its key, or its item."""
+    """The place of the key or item of a definition that `path` leads to."""
     place, node = key.place, definition
     for step in path:
         if isinstance(node, MappingNode) and isinstance(step, str) and step in node.values:

@@ -1,4 +1,4 @@
-"""The watchlists that rule files define: read, or taken over from the load before."""
+"""Reads the watchlists of rule files; unchanged lists are kept from the load before."""
 
 from __future__ import annotations
 
@@ -39,23 +39,25 @@ LIST_KEYS: Final = (
     "min_rows",
 )
 KnownLists = Mapping[str, Watchlist | ListSummary]
-"""Lists of the load before, by name."""
+"""Lists of the load before, by name; of a list that is not in memory a summary is enough."""
 Accepts = Callable[[str, Path], bool]
-"""Whether somebody has accepted a list, by its name, as its file is now."""
+"""Whether the list of that name and file was accepted by hand, although it shrank."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _NONE: Final[KnownLists] = MappingProxyType({})
 
 
 class WatchlistReader:
-    """Lists by name, unique over all files; None stands for one that can't be used.
+    """Reads watchlists; their names must be unique over all files.
 
-    `known` are those of the load before, `zone` is that of times without one. `lists` is what
-    `watchlist("name")` means; it `is_whole` unless a file can't be read. `paths` are the lists'
-    files, whether they can be used or not; absolute ones are looked up below `root`.
-    `refusals` are the lists that have too few rows, unless `accepts` accepts them by name and file:
-    one that is known whole goes on as it was, any other is a fault. `marks` are of the files as
-    they were read.
+    `known` are the lists of the load before, by name; times without a zone are read in `zone`.
+    `is_whole` is False where a file can't be read: an unknown list may be defined there. Absolute
+    paths of lists are looked up below `root`.
+
+    `watchlists` has the usable lists by name; `lists` is what expressions may name, in which None
+    stands for an unusable list. `paths` are the files of all lists, `marks` their state as they
+    were read. `refusals` are the lists with too few rows that `accepts` did not accept: the list of
+    the load before stays where it is in memory and defined alike, any other is a fault.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class WatchlistReader:
         )
 
     def read(self, node: YamlNode) -> None:
-        """Takes a file's `watchlists:`."""
+        """Reads a file's `watchlists:`."""
         if isinstance(node, ScalarNode) and node.is_null:
             return
         mapping = as_mapping(node, "`watchlists`", self._faults)
@@ -100,10 +102,10 @@ class WatchlistReader:
                     "use at most 64 letters, digits, `_`, `.` and `-`",
                 )
             elif mapping is not None:
-                self._take(key, mapping.values[name], mapping.place)
+                self._read(key, mapping.values[name], mapping.place)
 
     def warn_of_unused(self) -> None:
-        """Warn of each list that no expression asks for."""
+        """Warns of each list that no expression names."""
         for name, place in self._names.places.items():
             if name not in self.lists.used:
                 self._faults.warning(
@@ -113,9 +115,9 @@ class WatchlistReader:
                     f'write `plate.normalized_text in watchlist("{name}")` in a rule, or remove it',
                 )
 
-    def _take(self, key: ScalarNode, node: YamlNode, owner: Place) -> None:
+    def _read(self, key: ScalarNode, node: YamlNode, owner: Place) -> None:
         name = key.text
-        if not self._names.take(key, owner):
+        if not self._names.add(key, owner):
             return
         self._named[name] = None
         definition = self._definition(key, node)
@@ -140,7 +142,7 @@ class WatchlistReader:
         self.watchlists[name] = self._named[name] = found
 
     def _refusal(self, definition: Definition, found: Watchlist) -> Refusal | None:
-        """Why the list has too few rows to be taken over; None where it has not."""
+        """The refusal of a list with too few rows; None where it has enough."""
         known = self._known.get(definition.name)
         before = known.row_count if known is not None else 0
         shrink = definition.may_shrink(before)
@@ -167,7 +169,10 @@ class WatchlistReader:
         return Refusal(name, definition.path, found.row_count, before, can_accept, fault)
 
     def _as_before(self, definition: Definition, found: Watchlist) -> Watchlist | None:
-        """The list as it was, which goes on in place of the refused one; None if it can't."""
+        """The list of the load before, which stays in place of the refused one; None if it can't.
+
+        It can where its rows are in memory and its definition is the same.
+        """
         known = self._known.get(definition.name)
         if not isinstance(known, Watchlist) or known is found:
             return None

@@ -114,11 +114,11 @@ def _as_block(node: ScalarNode) -> str:
     """The remedy for a `rate_limit` that is one value; "" for a general one."""
     if FLAGS.get(node.text) is False or node.text.lower() == "none":
         return "write {enabled: false}"
-    meant = _in_seconds(node)
+    seconds = _in_seconds(node)
     rate = _RATE.fullmatch(node.text.strip())
     if rate is not None:
-        meant = str(_UNITS[rate[2][0].lower()] // max(1, int(rate[1])))
-    return f"write {{cooldown_seconds: {meant}}}" if meant else ""
+        seconds = str(_UNITS[rate[2][0].lower()] // max(1, int(rate[1])))
+    return f"write {{cooldown_seconds: {seconds}}}" if seconds else ""
 
 
 def _in_seconds(node: ScalarNode) -> str:

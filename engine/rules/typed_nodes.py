@@ -90,13 +90,13 @@ def _elsewhere(name: str, known: Sequence[str]) -> str:
 
 def _otherwise(name: str, known: Sequence[str]) -> str:
     """The remedy for a key of another program whose counterpart may stand here; "" for others."""
-    meant = _KEYS.get(name.lower(), "")
-    key = meant.partition(":")[0]
+    counterpart = _KEYS.get(name.lower(), "")
+    key = counterpart.partition(":")[0]
     if key.startswith(name) and len(name) > 3:
         return ""
     if key in ("cooldown_seconds", "dedup_key") and "rate_limit" in known:
-        return f"write rate_limit: {{{meant}}}"
-    return f"write {meant}" if key in known else ""
+        return f"write rate_limit: {{{counterpart}}}"
+    return f"write {counterpart}" if key in known else ""
 
 
 def as_mapping(node: YamlNode, name: str, faults: Faults, remedy: str = "") -> MappingNode | None:

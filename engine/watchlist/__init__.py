@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from engine.watchlist.builder import first_difference
 from engine.watchlist.date_forms import DateFormat, DateOrder
 from engine.watchlist.plate_cell import why_unusable
 from engine.watchlist.plates import CHARACTERS, normalise, plate_of
 from engine.watchlist.reader import SUFFIXES, ListResult, read_watchlist
-from engine.watchlist.watchlist import STANDING_COLUMNS, Definition, ListSummary, Watchlist
+from engine.watchlist.watchlist import (
+    STANDING_COLUMNS,
+    Definition,
+    ListSummary,
+    Watchlist,
+    first_difference,
+)
 
 __all__ = [
     "CHARACTERS",

@@ -20,7 +20,7 @@ from engine.watchlist.header import (
     separator_of,
 )
 from engine.watchlist.plate_cell import is_clean, is_comment
-from engine.watchlist.watchlist import BLOCK
+from engine.watchlist.rows import BLOCK
 
 _COMMENT: Final = "#"
 _MAX_KNOWN: Final = 50_000

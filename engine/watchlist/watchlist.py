@@ -6,21 +6,18 @@ block takes 30 µs.
 
 from __future__ import annotations
 
-import marshal
-import zlib
 from array import array
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from engine.errors import Fault, Place
 from engine.watchlist.date_forms import DateFormat, DateOrder
 from engine.watchlist.dates import instant_of, moment_of
 from engine.watchlist.plates import plate_of
+from engine.watchlist.rows import BLOCK, RowLines, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,85 +166,6 @@ class Watchlist:
         return None
 
 
-class RowLines:
-    """Takes rows in their order; of most files it keeps no more than where the first row stands."""
-
-    __slots__ = ("_lines", "_rows")
-
-    def __init__(self) -> None:
-        self._rows: Final = array("I")
-        self._lines: Final = array("I")
-
-    def note(self, row: int, line: int) -> None:
-        """The row stands on that line, those behind it on the next ones, until the next note."""
-        self._rows.append(row)
-        self._lines.append(line)
-
-    def line_of(self, row: int) -> int:
-        """The line of a row, at or behind the first that was noted."""
-        place = bisect_right(self._rows, row) - 1
-        return self._lines[place] + row - self._rows[place]
-
-
-#: Rows of one block.
-BLOCK: Final = 256
-_LEVEL: Final = 1
-_KEPT_BLOCKS: Final = 8
-
-#: One row: the text of each column as it stands in the file.
-Row = tuple[str, ...]
-
-
-class Rows:
-    """The rows by their number; immutable, and safe in several threads."""
-
-    __slots__ = ("_block", "columns")
-
-    def __init__(self, columns: Sequence[str], blocks: Sequence[bytes]) -> None:
-        self.columns: Final = tuple(columns)
-
-        @lru_cache(maxsize=_KEPT_BLOCKS)
-        def block(number: int) -> list[Row]:
-            # Only bytes that were packed here, never a file's.
-            return cast("list[Row]", marshal.loads(zlib.decompress(blocks[number])))  # noqa: S302
-
-        self._block = block
-
-    def block(self, number: int) -> list[Row]:
-        """The rows of one block: `BLOCK` of them from row `number * BLOCK` on, less at the end."""
-        return self._block(number)
-
-    def __getitem__(self, row: int) -> Row:
-        if not self.columns:
-            return ()
-        return tuple(self._block(row // BLOCK)[row % BLOCK])
-
-
-class RowPacker:
-    """Takes rows one after the other, and packs them by the block."""
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns: Final = tuple(columns)
-        self._open: list[Sequence[str]] = []
-        self._blocks: Final[list[bytes]] = []
-        self.add = self._open.append if self._columns else _ignore
-
-    def close_block(self) -> None:
-        """Pack what was added since the last time; to be called after every `BLOCK` rows."""
-        self._blocks.append(zlib.compress(marshal.dumps(self._open), _LEVEL))
-        self._open.clear()
-
-    def rows(self) -> Rows:
-        """All that was added."""
-        if self._open:
-            self.close_block()
-        return Rows(self._columns, self._blocks)
-
-
-def _ignore(row: Sequence[str]) -> None:
-    pass
-
-
 DEFAULT_MAX_SHRINK: Final = 0.5
 #: Shorter lists may lose all of their rows, unless their definition says otherwise.
 GUARDED_ROWS: Final = 100
@@ -288,3 +206,67 @@ class Definition:
         if self.max_shrink is not None:
             return self.max_shrink
         return DEFAULT_MAX_SHRINK if row_count >= GUARDED_ROWS else 1.0
+
+
+_OPEN: Final = Validity()
+
+
+def first_difference(watchlist: Watchlist, column: str) -> tuple[int, int] | None:
+    """The lines of two rows of one plate that differ in a column and are in force together.
+
+    None where no plate has such rows. The rows of plates that stand once are not looked at.
+    """
+    prints = _prints(watchlist, column) if watchlist.repeated else None
+    if prints is None:
+        return None
+    validity = watchlist.validity or _OPEN
+    for rows in watchlist.repeated:
+        found = _in_conflict(rows, prints, validity)
+        if found is not None:
+            one, two = sorted(found)
+            return watchlist.lines.line_of(one), watchlist.lines.line_of(two)
+    return None
+
+
+def _prints(watchlist: Watchlist, column: str) -> Sequence[int] | None:
+    """A number a row, the same for rows that say the same; None where all rows do."""
+    validity = watchlist.validity or _OPEN
+    if column == VALID_FROM:
+        return validity.starts
+    if column == VALID_UNTIL:
+        return validity.ends
+    if column not in watchlist.rows.columns:
+        return None
+    place = watchlist.rows.columns.index(column)
+    # By the block, since unpacking one takes as long as reading a hundred rows of it.
+    numbers = sorted({row // BLOCK for rows in watchlist.repeated for row in rows})
+    prints = array("q", bytes(8 * BLOCK * (numbers[-1] + 1)))
+    for number in numbers:
+        cells = [row[place].strip() for row in watchlist.rows.block(number)]
+        start = number * BLOCK
+        prints[start : start + len(cells)] = array("q", map(hash, cells))
+    return prints
+
+
+def _in_conflict(
+    rows: Sequence[int], prints: Sequence[int], validity: Validity
+) -> tuple[int, int] | None:
+    """Two of the rows that differ and whose periods overlap."""
+    starts, ends = validity.starts, validity.ends
+    if starts is None or ends is None:
+        # All of them are in force before the first ends, or after the last has begun.
+        first = prints[rows[0]]
+        return next(((rows[0], row) for row in rows if prints[row] != first), None)
+    # Of the rows that have begun, the one that ends last; of those that differ from it, the last.
+    last: int | None = None
+    other: int | None = None
+    for row in sorted(rows, key=starts.__getitem__):
+        rival = other if last is not None and prints[last] == prints[row] else last
+        if rival is not None and starts[row] < ends[rival]:
+            return rival, row
+        if last is None or ends[row] > ends[last]:
+            other = rival if rival == last else other
+            last = row
+        elif rival == last and (other is None or ends[row] > ends[other]):
+            other = row
+    return None

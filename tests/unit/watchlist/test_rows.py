@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.watchlist.watchlist import BLOCK, RowPacker
+from engine.watchlist.rows import BLOCK, RowPacker
 
 
 @pytest.mark.parametrize("count", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK])

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.watchlist.watchlist import BLOCK
+from engine.watchlist.rows import BLOCK
 from tests.unit.watchlist.list_files import NOW, good
 
 SECOND = timedelta(seconds=1)

@@ -1,4 +1,8 @@
-"""Watchlists: plates in CSV and text files, each perhaps with a time in which it counts."""
+"""Reads watchlists: CSV and text files of plates, each row perhaps with a period of validity.
+
+It never reads YAML (see `engine.rules`), and never guesses: a cell that may be two plates is
+reported and left out. Read `reader.py` first, then `watchlist.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from engine.watchlist.plate_cell import why_unusable
 from engine.watchlist.plates import CHARACTERS, normalise, plate_of
 from engine.watchlist.reader import SUFFIXES, ListResult, read_watchlist
 from engine.watchlist.watchlist import (
-    STANDING_COLUMNS,
+    STANDARD_COLUMNS,
     Definition,
     ListSummary,
     Watchlist,
@@ -16,7 +20,7 @@ from engine.watchlist.watchlist import (
 
 __all__ = [
     "CHARACTERS",
-    "STANDING_COLUMNS",
+    "STANDARD_COLUMNS",
     "SUFFIXES",
     "DateFormat",
     "DateOrder",

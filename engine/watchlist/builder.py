@@ -89,11 +89,11 @@ class WatchlistBuilder:
         self.packer = RowPacker(())
         self._faults: Final[list[Fault]] = []
         self._skipped = 0
-        self._beyond = 0
-        self._lettered = LineCount()
-        self._looked = LineCount()
+        self._too_often_repeated = 0
+        self._with_other_letters = LineCount()
+        self._with_look_alikes = LineCount()
 
-    def expect(self, kept: Sequence[str], *, has_start: bool, has_end: bool) -> None:
+    def set_columns(self, kept: Sequence[str], *, has_start: bool, has_end: bool) -> None:
         """Say what the rows will have beside the plate."""
         self.packer = RowPacker(kept)
         self.starts = array("q") if has_start else None
@@ -108,25 +108,25 @@ class WatchlistBuilder:
             what = f"{_LEFT_OUT}{what}"
             self._faults.append(Fault(place, ListFaultCode.ROW, what, "", Severity.WARNING))
 
-    def want_none_skipped(self, what: str) -> None:
+    def check_none_skipped(self, what: str) -> None:
         """ListError, for this reason and that of the row, where one was left out."""
         if self._faults:
             first = self._faults[0]
             reason = first.what.removeprefix(_LEFT_OUT)
             raise ListError(ListFaultCode.HEADER, what, reason, first.place.line)
 
-    def doubt(self, code: ListFaultCode, what: str, remedy: str, line: int = 0) -> None:
+    def warn(self, code: ListFaultCode, what: str, remedy: str, line: int = 0) -> None:
         """Tell of what is odd about the list as a whole."""
         place = Place(str(self.definition.path), line) if line else self.definition.place
         what = f"the watchlist {self.definition.name}: {what}"
         self._faults.append(Fault(place, code, what, remedy, Severity.WARNING))
 
-    def note_guessed(self, count: int, first_line: int) -> None:
+    def warn_of_guessed(self, count: int, first_line: int) -> None:
         """Report that so many lines, this the first of them, were read as cp1252."""
         if count:
             lines = "1 line is" if count == 1 else f"{count:,} lines are"
             what = f"{lines} not UTF-8, read as Windows writes text in Western Europe (cp1252)"
-            self.doubt(ListFaultCode.NOT_UTF8, what, "save the file as CSV UTF-8", first_line)
+            self.warn(ListFaultCode.NOT_UTF8, what, "save the file as CSV UTF-8", first_line)
 
     def plate(self, line: int, text: str, *, is_guessed: bool = False) -> str:
         """The plate that a cell holds; "" where it holds none, which is told.
@@ -143,9 +143,9 @@ class WatchlistBuilder:
             return ""
         if not written.isascii():
             if has_other_letters(written):
-                self._lettered.add(line)
+                self._with_other_letters.add(line)
             if has_look_alikes(written):
-                self._looked.add(line)
+                self._with_look_alikes.add(line)
         return normalise(written)
 
     def period(self, line: int, start: str, end: str) -> Period | None:
@@ -168,7 +168,7 @@ class WatchlistBuilder:
             column = "valid_until" if is_end else "valid_from"
             raise ValueError(f"{column} {error}") from None
 
-    def repeat(self, line: int, plate: str, row: int) -> None:
+    def add_repeated(self, line: int, plate: str, row: int) -> None:
         """Note that the plate, which is on the list, stands in this row too."""
         first = self.plates[plate]
         if first >= 0:
@@ -177,17 +177,17 @@ class WatchlistBuilder:
         elif len(self._repeated[-1 - first]) < MAX_REPEATED:
             self._repeated[-1 - first].append(row)
         else:
-            self._beyond += 1
+            self._too_often_repeated += 1
             self.skip(line, f"its plate stands in {MAX_REPEATED:,} rows before it")
 
-    def watchlist(self, mark: FileMark) -> Watchlist:
+    def build(self, mark: FileMark) -> Watchlist:
         """The list of all rows; ListError where most of a long list is bad, or all of any."""
         if not self.plates and self._skipped:
-            raise self._uselessness()
-        self.row_count -= self._beyond
+            raise self._all_unusable()
+        self.row_count -= self._too_often_repeated
         if self._skipped > max(MAX_REPORTED, self.row_count):
-            raise self._badness()
-        self._sum_up()
+            raise self._too_many_unusable()
+        self._add_summary()
         validity = Validity(self.starts, self.ends) if self.has_periods else None
         rows = self.packer.rows()
         return Watchlist(
@@ -206,7 +206,7 @@ class WatchlistBuilder:
             faults=tuple(self._faults),
         )
 
-    def _uselessness(self) -> ListError:
+    def _all_unusable(self) -> ListError:
         rows = (
             "its only row can't"
             if self._skipped == 1
@@ -214,7 +214,7 @@ class WatchlistBuilder:
         )
         return self._unusable(ListFaultCode.EMPTY, f"{rows} be used")
 
-    def _badness(self) -> ListError:
+    def _too_many_unusable(self) -> ListError:
         """Few rows are told one by one; where many are lost, the rest is no list."""
         total = self.row_count + self._skipped
         what = f"{self._skipped:,} of its {total:,} rows can't be used"
@@ -225,27 +225,27 @@ class WatchlistBuilder:
         reason = first.what.removeprefix(_LEFT_OUT)
         return ListError(code, what, f"the first for this reason: {reason}", first.place.line)
 
-    def _sum_up(self) -> None:
+    def _add_summary(self) -> None:
         if self._skipped:
             total = self.row_count + self._skipped
             verb = "is" if self._skipped == 1 else "are"
             what = f"{self._skipped:,} of its {total:,} rows {verb} left out"
             more = f", the first {MAX_REPORTED} are told" if self._skipped > MAX_REPORTED else ""
-            self.doubt(ListFaultCode.ROWS, f"{what}{more}", "correct them; the others are used")
+            self.warn(ListFaultCode.ROWS, f"{what}{more}", "correct them; the others are used")
         if len(shown := self._calendar.shown) > 1:
             day_first, month_first = (shown[order] for order in sorted(shown))
             what = f"its dates have the day first, as in {day_first}, and the month, as in "
             remedy = "write all of them one way, the day first or the month first"
-            self.doubt(ListFaultCode.DATES, f"{what}{month_first}", remedy)
-        if self._lettered.count:
-            count = self._lettered.count
+            self.warn(ListFaultCode.DATES, f"{what}{month_first}", remedy)
+        if self._with_other_letters.count:
+            count = self._with_other_letters.count
             plates = "1 plate has" if count == 1 else f"{count:,} plates have"
             what = f"{plates} letters other than A to Z, which are left out as cameras do"
             remedy = "write plates as cameras read them"
-            self.doubt(ListFaultCode.LETTERS, what, remedy, self._lettered.line)
-        if self._looked.count:
-            count = self._looked.count
+            self.warn(ListFaultCode.LETTERS, what, remedy, self._with_other_letters.line)
+        if self._with_look_alikes.count:
+            count = self._with_look_alikes.count
             rows = "1 row has" if count == 1 else f"{count:,} rows have"
             what = f"{rows} letters that look like A to Z (Cyrillic, Greek or full-width)"
             remedy = "they are read as those; write A to Z to be rid of this warning"
-            self.doubt(ListFaultCode.LOOKS, what, remedy, self._looked.line)
+            self.warn(ListFaultCode.LOOKS, what, remedy, self._with_look_alikes.line)

@@ -28,9 +28,9 @@ _MAX_KNOWN: Final = 50_000
 _FIRST_ROWS: Final = 200
 
 
-def read_csv(stream: TextIO, gathering: WatchlistBuilder) -> None:
+def read_csv(stream: TextIO, builder: WatchlistBuilder) -> None:
     """Read all rows; ListError where the file has no usable header, or too many rows."""
-    separator, records = _open(stream, gathering.skip)
+    separator, records = _open(stream, builder.skip)
     rows = iter(records)
     found = next((each for each in rows if any(each[1])), None)
     if found is None:
@@ -39,23 +39,23 @@ def read_csv(stream: TextIO, gathering: WatchlistBuilder) -> None:
             ListFaultCode.EMPTY, what, "write its header; a list needs no plates below it"
         )
     line, header = found
-    gathering.want_none_skipped("the header can't be read")
-    again = partial(_rows_again, stream, gathering.definition.path, line)
+    builder.check_none_skipped("the header can't be read")
+    again = partial(_rows_again, stream, builder.definition.path, line)
     first = list(islice(again(), _FIRST_ROWS))
     try:
-        layout = layout_of(header, gathering.definition, first, gathering.is_date, separator)
+        layout = layout_of(header, builder.definition, first, builder.is_date, separator)
     except HeaderError as error:
         code = ListFaultCode.COLUMN if error.is_doubt else ListFaultCode.HEADER
         raise ListError(code, error.what, error.remedy, line) from None
     if layout.dates.doubt:
-        gathering.doubt(ListFaultCode.DATES, layout.dates.doubt, layout.dates.remedy, line)
+        builder.warn(ListFaultCode.DATES, layout.dates.doubt, layout.dates.remedy, line)
     bounds = [each for each in (layout.valid_from, layout.valid_until) if each is not None]
     above = () if layout.has_header else (header,)
-    gathering.date_cells = lambda: (
+    builder.date_cells = lambda: (
         fields[index] for fields in chain(above, again()) for index in bounds if index < len(fields)
     )
-    _CsvRows(layout, gathering).take(rows if layout.has_header else chain((found,), rows))
-    gathering.note_guessed(records.guessed_count, records.first_guessed)
+    _CsvRows(layout, builder).take(rows if layout.has_header else chain((found,), rows))
+    builder.warn_of_guessed(records.guessed_count, records.first_guessed)
 
 
 def _rows_again(stream: TextIO, path: Path, header_line: int) -> Iterator[list[str]]:
@@ -86,20 +86,20 @@ def _open(stream: TextIO, report: ReportRow) -> tuple[str, Records]:
 class _CsvRows:
     """Takes rows of one layout."""
 
-    def __init__(self, layout: Layout, gathering: WatchlistBuilder) -> None:
+    def __init__(self, layout: Layout, builder: WatchlistBuilder) -> None:
         self._layout: Final = layout
-        self._gathering: Final = gathering
+        self._builder: Final = builder
         names = [name for name, _ in layout.kept]
         indices = [index for _, index in layout.kept]
         self._pick: Final = _picker(indices)
-        gathering.expect(
+        builder.set_columns(
             names,
             has_start=layout.valid_from is not None,
             has_end=layout.valid_until is not None,
         )
         self._has_kept: Final = bool(names)
-        self._starts: Final = gathering.starts
-        self._ends: Final = gathering.ends
+        self._starts: Final = builder.starts
+        self._ends: Final = builder.ends
         bounds = [each for each in (layout.valid_from, layout.valid_until) if each is not None]
         self._cells: Final[Callable[[Sequence[str]], Any]] = (
             itemgetter(*bounds) if bounds else _nothing
@@ -109,11 +109,11 @@ class _CsvRows:
 
     def take(self, records: Iterable[tuple[int, list[str]]]) -> None:
         """Take all rows that can be used."""
-        gathering, width, at = self._gathering, self._layout.width, self._layout.plate
-        plates, pick, packer = gathering.plates, self._pick, gathering.packer
-        has_periods, has_kept = gathering.has_periods, self._has_kept
+        builder, width, at = self._builder, self._layout.width, self._layout.plate
+        plates, pick, packer = builder.plates, self._pick, builder.packer
+        has_periods, has_kept = builder.has_periods, self._has_kept
         is_numbered = has_periods or has_kept
-        lines, gap = gathering.lines, -1
+        lines, gap = builder.lines, -1
         count = 0
         for line, fields in records:
             if len(fields) != width and not self._fit(line, fields):
@@ -125,18 +125,18 @@ class _CsvRows:
             row = count if is_numbered else 0
             if is_numbered and line - row != gap:
                 gap = line - row
-                lines.note(row, line)
+                lines.add(row, line)
             count += 1
             if has_kept:
                 packer.add(pick(fields))
                 if not count % BLOCK:
                     packer.close_block()
             if plates.setdefault(plate, row) != row:
-                gathering.repeat(line, plate, row)
+                builder.add_repeated(line, plate, row)
             if count > MAX_ROWS:
                 what = f"the file has more than {MAX_ROWS:,} rows"
                 raise ListError(ListFaultCode.TOO_LARGE, what, "split it into several lists")
-        gathering.row_count = count
+        builder.row_count = count
 
     def _fit(self, line: int, fields: list[str]) -> bool:
         """Cut empty fields beyond the header's; false where the row can't be used."""
@@ -147,14 +147,14 @@ class _CsvRows:
             del fields[width:]
             return True
         noun = "field" if len(fields) == 1 else "fields"
-        self._gathering.skip(line, f"it has {len(fields)} {noun}, the header has {width}")
+        self._builder.skip(line, f"it has {len(fields)} {noun}, the header has {width}")
         return False
 
     def _plate(self, line: int, fields: Sequence[str]) -> str:
         if not any(field.strip() for field in fields) or is_comment(fields[0]):
             return ""
         is_guessed = isinstance(fields, GuessedFields)
-        return self._gathering.plate(line, fields[self._layout.plate], is_guessed=is_guessed)
+        return self._builder.plate(line, fields[self._layout.plate], is_guessed=is_guessed)
 
     def _take_period(self, line: int, fields: Sequence[str]) -> bool:
         """Take the period of the next row; false where it has none, which is told."""
@@ -162,7 +162,7 @@ class _CsvRows:
         period = self._periods.get(cells)
         if period is None:
             start, end = self._layout.valid_from, self._layout.valid_until
-            period = self._gathering.period(
+            period = self._builder.period(
                 line,
                 fields[start] if start is not None else "",
                 fields[end] if end is not None else "",

@@ -14,7 +14,7 @@ from engine.watchlist.plate_cell import NoPlateError, written_plate
 from engine.watchlist.watchlist import (
     NO_COLUMN,
     NOTE,
-    STANDING_COLUMNS,
+    STANDARD_COLUMNS,
     VALID_FROM,
     VALID_UNTIL,
     Definition,
@@ -297,7 +297,7 @@ def _kept(names: Sequence[str], places: dict[str, int | None]) -> tuple[tuple[st
         name = special.get(index, own)
         if not name or (name in (PLATE, VALID_FROM, VALID_UNTIL) and index in special):
             continue
-        if name in kept or (name in STANDING_COLUMNS and index not in special):
+        if name in kept or (name in STANDARD_COLUMNS and index not in special):
             what = f"two columns of the header are called `{name}`"
             raise HeaderError(what, "rename one of them")
         kept[name] = index

@@ -19,7 +19,7 @@ def test_every_row_has_its_line(heights: list[int]) -> None:
     for row, height in enumerate(heights):
         if line - row != gap:
             gap = line - row
-            lines.note(row, line)
+            lines.add(row, line)
         wanted.append(line)
         line += height
     assert [lines.line_of(row) for row in range(len(heights))] == wanted

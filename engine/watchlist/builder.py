@@ -1,4 +1,4 @@
-"""The rows of a list as they are read: plates, periods, other columns, and what is wrong."""
+"""Builds a list row by row: plates, periods, other columns, and the faults of its rows."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from engine.watchlist.plates import has_look_alikes, has_other_letters, normalis
 from engine.watchlist.rows import RowLines, RowPacker
 from engine.watchlist.watchlist import NOTE, Definition, FileMark, Validity, Watchlist
 
-#: Rows of a list that are told one by one; the others are counted.
+#: So many unusable rows are reported one by one; further ones are only counted.
 MAX_REPORTED: Final = 20
 MAX_ROWS: Final = 5_000_000
 _LEFT_OUT: Final = "this row is left out: "
-#: Rows of one plate.
+#: Most rows of one plate.
 MAX_REPEATED: Final = 1_000
 
-#: From when until when, in microseconds since 1970.
 Period = tuple[int, int]
+"""Start and end of a row's validity, in microseconds since 1970."""
 
 
 class ListFaultCode(StrEnum):
-    """The stable kinds of faults in list files."""
+    """The stable codes of faults in list files."""
 
     UNREADABLE = "unreadable"
     TOO_LARGE = "too-large"
@@ -45,7 +45,7 @@ class ListFaultCode(StrEnum):
 
 
 class ListError(Exception):
-    """The list can't be used; `line` is the line to blame, 0 for none."""
+    """The list can't be used; `line` is the line of its file that is at fault, 0 for none."""
 
     def __init__(self, code: ListFaultCode, what: str, remedy: str, line: int = 0) -> None:
         super().__init__(what)
@@ -57,7 +57,7 @@ class ListError(Exception):
 
 @dataclass(slots=True)
 class LineCount:
-    """Rows of one kind: how many, and the line of the first."""
+    """The number of rows of one kind, and the line of the first."""
 
     count: int = 0
     line: int = 0
@@ -68,7 +68,10 @@ class LineCount:
 
 
 class WatchlistBuilder:
-    """Takes the rows of one file, then makes the list."""
+    """Builds the list of one definition; times without a zone are read in `zone`.
+
+    The readers of files set `row_count` and write plates into `plates` themselves, for speed.
+    """
 
     def __init__(self, definition: Definition, zone: tzinfo) -> None:
         self.definition: Final = definition
@@ -76,12 +79,12 @@ class WatchlistBuilder:
         self.row_count = 0
         self.has_periods = False
         self._zone: Final = zone
-        #: Gives all cells with dates, of a list whose rows leave it open how to read one.
+        #: Gives all cells with dates, for a date that can be read in two ways.
         self.date_cells: Callable[[], Iterable[str]] = tuple
-        self._calendar: Final = DateReader(
+        self._dates: Final = DateReader(
             zone, definition.dates, definition.date_format, lambda: self.date_cells()
         )
-        self.is_date: Final = self._calendar.is_date
+        self.is_date: Final = self._dates.is_date
         self.starts: array[int] | None = None
         self.ends: array[int] | None = None
         self.lines: Final = RowLines()
@@ -94,14 +97,14 @@ class WatchlistBuilder:
         self._with_look_alikes = LineCount()
 
     def set_columns(self, kept: Sequence[str], *, has_start: bool, has_end: bool) -> None:
-        """Say what the rows will have beside the plate."""
+        """Sets the columns of the rows beside the plate: those to keep, and the period's."""
         self.packer = RowPacker(kept)
         self.starts = array("q") if has_start else None
         self.ends = array("q") if has_end else None
         self.has_periods = has_start or has_end
 
     def skip(self, line: int, what: str) -> None:
-        """Tell of a row that can't be used."""
+        """Reports a row that can't be used; `what` says why."""
         self._skipped += 1
         if self._skipped <= MAX_REPORTED:
             place = Place(str(self.definition.path), line)
@@ -109,29 +112,30 @@ class WatchlistBuilder:
             self._faults.append(Fault(place, ListFaultCode.ROW, what, "", Severity.WARNING))
 
     def check_none_skipped(self, what: str) -> None:
-        """ListError, for this reason and that of the row, where one was left out."""
+        """Raises ListError, with `what` and the reason of the first row, where one was skipped."""
         if self._faults:
             first = self._faults[0]
             reason = first.what.removeprefix(_LEFT_OUT)
             raise ListError(ListFaultCode.HEADER, what, reason, first.place.line)
 
     def warn(self, code: ListFaultCode, what: str, remedy: str, line: int = 0) -> None:
-        """Tell of what is odd about the list as a whole."""
+        """Adds a warning about the whole list, at a line of its file or where it is defined."""
         place = Place(str(self.definition.path), line) if line else self.definition.place
         what = f"the watchlist {self.definition.name}: {what}"
         self._faults.append(Fault(place, code, what, remedy, Severity.WARNING))
 
     def warn_of_guessed(self, count: int, first_line: int) -> None:
-        """Report that so many lines, this the first of them, were read as cp1252."""
+        """Warns where `count` lines were not UTF-8 and were read as cp1252."""
         if count:
             lines = "1 line is" if count == 1 else f"{count:,} lines are"
             what = f"{lines} not UTF-8, read as Windows writes text in Western Europe (cp1252)"
             self.warn(ListFaultCode.NOT_UTF8, what, "save the file as CSV UTF-8", first_line)
 
     def plate(self, line: int, text: str, *, is_guessed: bool = False) -> str:
-        """The plate that a cell holds; "" where it holds none, which is told.
+        """The normalised plate of a cell; "" where it holds none, which is reported.
 
-        `is_guessed` says that letters beyond ASCII may be others: a plate with such has none.
+        `is_guessed` says that the encoding was guessed: a plate with letters beyond ASCII is then
+        unusable.
         """
         try:
             written = written_plate(text)
@@ -149,7 +153,7 @@ class WatchlistBuilder:
         return normalise(written)
 
     def period(self, line: int, start: str, end: str) -> Period | None:
-        """The period of two cells; None where they give none, which is told."""
+        """The period of two cells; None where they hold none, which is reported."""
         try:
             begin = self._instant(start, is_end=False)
             finish = self._instant(end, is_end=True)
@@ -163,13 +167,13 @@ class WatchlistBuilder:
 
     def _instant(self, text: str, *, is_end: bool) -> int:
         try:
-            return self._calendar.end(text) if is_end else self._calendar.start(text)
+            return self._dates.end(text) if is_end else self._dates.start(text)
         except ValueError as error:
             column = "valid_until" if is_end else "valid_from"
             raise ValueError(f"{column} {error}") from None
 
     def add_repeated(self, line: int, plate: str, row: int) -> None:
-        """Note that the plate, which is on the list, stands in this row too."""
+        """Adds a further row of a plate that is on the list."""
         first = self.plates[plate]
         if first >= 0:
             self._repeated.append([first, row])
@@ -181,7 +185,7 @@ class WatchlistBuilder:
             self.skip(line, f"its plate stands in {MAX_REPEATED:,} rows before it")
 
     def build(self, mark: FileMark) -> Watchlist:
-        """The list of all rows; ListError where most of a long list is bad, or all of any."""
+        """The finished list; ListError where no row of it is usable, or too few rows are."""
         if not self.plates and self._skipped:
             raise self._all_unusable()
         self.row_count -= self._too_often_repeated
@@ -215,7 +219,7 @@ class WatchlistBuilder:
         return self._unusable(ListFaultCode.EMPTY, f"{rows} be used")
 
     def _too_many_unusable(self) -> ListError:
-        """Few rows are told one by one; where many are lost, the rest is no list."""
+        """More than half of the rows can't be used: the rest would pass for the whole list."""
         total = self.row_count + self._skipped
         what = f"{self._skipped:,} of its {total:,} rows can't be used"
         return self._unusable(ListFaultCode.ROWS, what)
@@ -232,7 +236,7 @@ class WatchlistBuilder:
             what = f"{self._skipped:,} of its {total:,} rows {verb} left out"
             more = f", the first {MAX_REPORTED} are told" if self._skipped > MAX_REPORTED else ""
             self.warn(ListFaultCode.ROWS, f"{what}{more}", "correct them; the others are used")
-        if len(shown := self._calendar.shown) > 1:
+        if len(shown := self._dates.orders_shown) > 1:
             day_first, month_first = (shown[order] for order in sorted(shown))
             what = f"its dates have the day first, as in {day_first}, and the month, as in "
             remedy = "write all of them one way, the day first or the month first"

@@ -1,7 +1,7 @@
-"""What the schema promises of values beyond their types, and which values of an event break it.
+"""Checks the values of events against the limits that their schema promises.
 
-Nothing holds a writer to `minimum`, `maximum` and `characters`. An event that breaks them is an
-event all the same: only people are told.
+Nothing makes a writer keep `minimum`, `maximum` and `characters`. An event that breaks them is
+evaluated all the same; the caller only counts and logs it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _Test = Callable[[Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class BrokenPromise:
-    """A value that its field should not have; of a list or a map, `field` ends in `[]`."""
+    """A value outside its field's domain; in a list or a map the path `field` ends in `[]`."""
 
     field: str
     value: Any
@@ -30,10 +30,9 @@ class BrokenPromise:
 
 
 class Promises:
-    """The promises of an event's fields; `fields` are the dotted paths that have one.
+    """The promises of an event's fields; `fields` are the dotted paths of fields with a promise.
 
-    `broken_by` gives what of an event's values breaks them, the first value of each field; it runs
-    for every event, so the tests are made once.
+    `broken_by` runs for every event, so its test is compiled once.
     """
 
     def __init__(self, fields: Mapping[str, FieldType]) -> None:
@@ -42,7 +41,7 @@ class Promises:
         self._is_kept = _TestWriter().test_of(fields)
 
     def broken_by(self, values: Mapping[str, Any]) -> tuple[BrokenPromise, ...]:
-        """What of these values, which fit the types, is not as promised."""
+        """The first broken value of each field; the values must fit the types."""
         if self._is_kept(values):
             return ()
         found: dict[str, BrokenPromise] = {}
@@ -52,7 +51,7 @@ class Promises:
 
 
 def _domain(kind: FieldType) -> Domain | None:
-    """What is promised and not held by the reading itself, as enums and the range of an int are."""
+    """The domain to check; None where decoding checks it already, as for enums and plain ints."""
     domain = kind.domain
     if domain is None or domain is INT_DOMAIN or domain.words:
         return None
@@ -74,16 +73,16 @@ def _promised_by(kind: FieldType, path: str) -> Iterable[str]:
 
 
 class _TestWriter:
-    """Writes the test of whole events as one Python expression: that costs half of closures."""
+    """Writes the test of whole events as one Python expression, twice as fast as closures."""
 
     def __init__(self) -> None:
         self._names: dict[str, Any] = {}
         self._count = 0
 
     def test_of(self, fields: Mapping[str, FieldType]) -> _Test:
-        """Whether an event keeps all promises."""
+        """The function that says whether an event keeps all promises."""
         source = f"lambda event: {self._record(fields, 'event') or True}"
-        # Of the schema it holds the names of fields only, as Python writes them.
+        # The only parts from the schema are names of fields, as Python literals.
         test: _Test = eval(source, self._names)  # noqa: S307
         return test
 
@@ -92,7 +91,7 @@ class _TestWriter:
         return " and ".join(filter(None, tests))
 
     def _value(self, kind: FieldType, value: str) -> str:
-        """The test of what the expression `value` gives; empty if there is nothing to test."""
+        """The test of the value of the expression `value`; "" if there is nothing to test."""
         name = self._new_name() if kind.nullable else value
         test = self._present(kind, name)
         if not test or not kind.nullable:
@@ -113,7 +112,7 @@ class _TestWriter:
             return ""
         if domain.outside is not None:
             return f"{self._name(domain.outside.search)}({value}) is None"
-        # Not-a-number lies in no range.
+        # NaN is in no range.
         low = "" if domain.minimum is None else f"{self._limit(kind, domain.minimum)} <= "
         high = "" if domain.maximum is None else f" <= {self._limit(kind, domain.maximum)}"
         return f"{low}{value}{high}"

@@ -107,7 +107,7 @@ class ChannelReader:
                     "use at most 64 letters, digits, `_`, `.` and `-`",
                 )
             elif mapping is not None:
-                self._make(key, mapping.values[name], url_targets, mapping.place)
+                self._add(key, mapping.values[name], url_targets, mapping.place)
 
     def read_notifications(self, node: YamlNode) -> None:
         """Reads a file's `notifications:`: the blocks email, slack, webhook and sms."""
@@ -125,11 +125,11 @@ class ChannelReader:
                 self._names.add(key, mapping.place)
             elif _is_disabled(block) and self._stand_in is None:
                 self._disabled.setdefault(name, key.place)
-                self._made(key, block, plan_targets)
+                self._checked(key, block, plan_targets)
             else:
-                self._make(key, block, plan_targets, mapping.place)
+                self._add(key, block, plan_targets, mapping.place)
 
-    def _make(self, key: ScalarNode, definition: YamlNode, make: MakeTargets, owner: Place) -> None:
+    def _add(self, key: ScalarNode, definition: YamlNode, make: MakeTargets, owner: Place) -> None:
         if self._names.add(key, owner):
             self.targets[key.text] = self._targets_of(key, definition, make)
 
@@ -138,7 +138,7 @@ class ChannelReader:
     ) -> tuple[Target, ...]:
         if self._stand_in is not None:
             return self._stand_in(key.text)
-        targets, faults, unverified = self._made(key, definition, make)
+        targets, faults, unverified = self._checked(key, definition, make)
         if unverified:
             self.unverified[key.text] = unverified
         if not faults or not self._may_hold(key.text):
@@ -147,7 +147,7 @@ class ChannelReader:
         detail = redact("; ".join(str(fault) for fault in faults))
         return (*targets, MisconfiguredTarget(key.text, detail))
 
-    def _made(
+    def _checked(
         self, key: ScalarNode, definition: YamlNode, make: MakeTargets
     ) -> tuple[tuple[Target, ...], tuple[Fault, ...], tuple[Fault, ...]]:
         """The targets of a definition, its faults, and its warnings of unchecked certificates.

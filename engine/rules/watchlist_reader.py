@@ -102,7 +102,7 @@ class WatchlistReader:
                     "use at most 64 letters, digits, `_`, `.` and `-`",
                 )
             elif mapping is not None:
-                self._read(key, mapping.values[name], mapping.place)
+                self._read_list(key, mapping.values[name], mapping.place)
 
     def warn_of_unused(self) -> None:
         """Warns of each list that no expression names."""
@@ -115,7 +115,7 @@ class WatchlistReader:
                     f'write `plate.normalized_text in watchlist("{name}")` in a rule, or remove it',
                 )
 
-    def _read(self, key: ScalarNode, node: YamlNode, owner: Place) -> None:
+    def _read_list(self, key: ScalarNode, node: YamlNode, owner: Place) -> None:
         name = key.text
         if not self._names.add(key, owner):
             return

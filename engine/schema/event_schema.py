@@ -403,14 +403,14 @@ class _Types:
 def _fitting(record: FieldType, values: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in values.items():
-        kind = record.fields.get(name)
-        if kind is None:
+        field_type = record.fields.get(name)
+        if field_type is None:
             continue
-        if kind.kind is Kind.RECORD and isinstance(value, Mapping):
-            found[name] = _fitting(kind, value)
+        if field_type.kind is Kind.RECORD and isinstance(value, Mapping):
+            found[name] = _fitting(field_type, value)
             continue
         with suppress(EventError):
-            found[name] = complete(kind, value, name)
+            found[name] = complete(field_type, value, name)
     return found
 
 

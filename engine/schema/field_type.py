@@ -60,48 +60,48 @@ class FieldType:
     domain: Domain | None = field(default=None, compare=False)
 
 
-def complete(kind: FieldType, value: Any, path: str = "") -> Any:
+def complete(field_type: FieldType, value: Any, path: str = "") -> Any:
     """A copy of `value` with the missing fields of its records filled in.
 
     `path` is its dotted name, for messages. EventError names a field that is unknown or of the
     wrong type.
     """
     if value is None:
-        if kind.nullable:
+        if field_type.nullable:
             return None
         raise EventError(f"`{path or 'the event'}` can't be null")
-    match kind.kind:
+    match field_type.kind:
         case Kind.RECORD:
-            return _complete_record(kind, value, path)
+            return _complete_record(field_type, value, path)
         case Kind.LIST | Kind.MAP:
-            return _complete_container(kind, value, path)
+            return _complete_container(field_type, value, path)
         case _:
-            return _scalar(kind.kind, value, path)
+            return _scalar(field_type.kind, value, path)
 
 
-def _complete_record(kind: FieldType, value: Any, path: str) -> dict[str, Any]:
+def _complete_record(field_type: FieldType, value: Any, path: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise _wrong(path or "the event", kind.kind, value)
+        raise _wrong(path or "the event", field_type.kind, value)
     for name in value:
-        if name not in kind.fields:
-            raise _unknown(name, path, kind.fields)
+        if name not in field_type.fields:
+            raise _unknown(name, path, field_type.fields)
     return {
         name: complete(inner, value[name], f"{path}.{name}" if path else name)
         if name in value
         else deepcopy(inner.zero)
-        for name, inner in kind.fields.items()
+        for name, inner in field_type.fields.items()
     }
 
 
-def _complete_container(kind: FieldType, value: Any, path: str) -> Any:
-    element = kind.element
+def _complete_container(field_type: FieldType, value: Any, path: str) -> Any:
+    element = field_type.element
     assert element is not None
-    if kind.kind is Kind.MAP:
+    if field_type.kind is Kind.MAP:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise _wrong(path, kind.kind, value)
+            raise _wrong(path, field_type.kind, value)
         return {key: complete(element, item, f"{path}.{key}") for key, item in value.items()}
     if not isinstance(value, list | tuple):
-        raise _wrong(path, kind.kind, value)
+        raise _wrong(path, field_type.kind, value)
     return [complete(element, item, f"{path}[{i}]") for i, item in enumerate(value)]
 
 

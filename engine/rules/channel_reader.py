@@ -21,11 +21,13 @@ from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
 from engine.rules.typed_nodes import (
     CUT,
     FLAGS,
+    NAME,
     UniqueNames,
     as_mapping,
     as_sequence,
     as_text,
     check_keys,
+    named_entries,
 )
 from engine.rules.values import plain_value
 
@@ -34,7 +36,6 @@ PLAN_CHANNELS: Final = ("email", "slack", "webhook", "sms")
 _ALL: Final = frozenset({"all", "*", "any", "everyone"})
 _PARTS: Final = re.compile(r"[\s,;]+")
 _NAMES: Final = re.compile(r"[A-Za-z0-9_.-]+(?:\s*[,;]?\s*[A-Za-z0-9_.-]+)*")
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 StandIn = Callable[[str], tuple[Target, ...]]
 """Makes the targets of a channel from its name alone."""
@@ -95,23 +96,12 @@ class ChannelReader:
 
     def read_channels(self, node: YamlNode) -> None:
         """Reads a file's `channels:`."""
-        if isinstance(node, ScalarNode) and node.is_null:
-            return
-        mapping = as_mapping(node, "`channels`", self._faults)
-        for name, key in mapping.keys.items() if mapping is not None else ():
-            if not _NAME.fullmatch(name):
-                self._faults.error(
-                    key.place,
-                    FaultCode.BAD_VALUE,
-                    "this can't be the name of a channel",
-                    "use at most 64 letters, digits, `_`, `.` and `-`",
-                )
-            elif mapping is not None:
-                self._add(key, mapping.values[name], url_targets, mapping.place)
+        for key, definition in named_entries(node, "`channels`", "a channel", self._faults):
+            self._add(key, definition, url_targets, node.place)
 
     def read_notifications(self, node: YamlNode) -> None:
         """Reads a file's `notifications:`: the blocks email, slack, webhook and sms."""
-        if isinstance(node, ScalarNode) and node.is_null:
+        if node.is_null:
             return
         mapping = as_mapping(node, "`notifications`", self._faults)
         if mapping is None:
@@ -189,7 +179,7 @@ class ChannelReader:
 
         An unknown name is an error. Only a rule that `is_enabled` is warned of missing channels.
         """
-        if node is None or (isinstance(node, ScalarNode) and node.is_null):
+        if node is None or node.is_null:
             if not is_enabled:
                 return ()
             self._faults.warning(
@@ -301,7 +291,7 @@ class ChannelReader:
 
 def _no_name(text: str) -> str:
     """The kind of a text that is no channel's name, but a part of its definition; "" for others."""
-    if _NAME.fullmatch(text):
+    if NAME.fullmatch(text):
         return ""
     if "://" in text:
         return "a URL"

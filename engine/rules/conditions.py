@@ -161,7 +161,7 @@ def _one_expression(node: YamlNode) -> str:
 
 
 def _conditions(node: YamlNode, compiler: Compiler, faults: Faults) -> list[Expression | None]:
-    if isinstance(node, ScalarNode) and node.is_null:
+    if node.is_null:
         return []
     remedy = "write an expression under `when:`" if isinstance(node, ScalarNode) else _ITEMS
     sequence = as_sequence(node, "`conditions`", faults, remedy)

@@ -54,7 +54,7 @@ def parse_document(source: Source, faults: Faults) -> YamlNode | None:
     except yaml.YAMLError as error:
         report_syntax_error(error, source, faults)
         return None
-    if builder.root is None or (isinstance(builder.root, ScalarNode) and builder.root.is_null):
+    if builder.root is None or builder.root.is_null:
         faults.warning(
             Place(source.file),
             FaultCode.EMPTY_FILE,

@@ -17,7 +17,7 @@ from engine.rules.compiler import Compiler
 from engine.rules.document import read_document
 from engine.rules.faults import FaultCode, Faults
 from engine.rules.files import rule_files
-from engine.rules.node import MappingNode, ScalarNode
+from engine.rules.node import MappingNode
 from engine.rules.rate_limits import UncompiledLimit, read_limits
 from engine.rules.rule import RuleSet
 from engine.rules.rule_reader import RuleReader
@@ -221,7 +221,7 @@ def _read_rules(
                 "it is the fallback of the rules of its own file; write it there",
             )
     node = document.values.get("rules")
-    if node is None or (isinstance(node, ScalarNode) and node.is_null):
+    if node is None or node.is_null:
         return
     sequence = as_sequence(node, "`rules`", faults)
     items = sequence.items if sequence is not None else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import ClassVar, Final
 
 from engine.errors import Place
 
@@ -98,6 +98,7 @@ class SequenceNode:
     """A YAML sequence."""
 
     __slots__ = ("column", "items", "line", "source")
+    is_null: ClassVar = False
 
     def __init__(self, source: Source, line: int, column: int) -> None:
         self.source = source
@@ -115,6 +116,7 @@ class MappingNode:
     """A YAML mapping; `keys` has the node of each key, `values` that of its value."""
 
     __slots__ = ("column", "keys", "line", "source", "values")
+    is_null: ClassVar = False
 
     def __init__(self, source: Source, line: int, column: int) -> None:
         self.source = source

@@ -203,7 +203,7 @@ class RuleReader:
 
     def _description(self, mapping: MappingNode) -> str:
         node = mapping.values.get("description")
-        if node is None or (isinstance(node, ScalarNode) and node.is_null):
+        if node is None or node.is_null:
             return ""
         scalar = as_text(node, "`description`", self._faults)
         return "" if scalar is None else scalar.text.strip()
@@ -227,7 +227,7 @@ class RuleReader:
 
 def read_tests(node: YamlNode, schema: EventSchema, faults: Faults) -> tuple[RuleTest, ...]:
     """The tests of a rule; those with faults are left out."""
-    if isinstance(node, ScalarNode) and node.is_null:
+    if node.is_null:
         return ()
     sequence = as_sequence(node, "`tests`", faults)
     if sequence is None:

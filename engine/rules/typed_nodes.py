@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from engine.errors import Place
 from engine.rules.faults import FaultCode, Faults, named, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
 
+#: Names of channels and watchlists.
+NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)")
 _DECIMAL: Final = re.compile(
     r"[-+]?(?:[0-9]+\.[0-9]*(?:[eE][-+]?[0-9]+)?|\.[0-9]+(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)"
@@ -123,6 +125,31 @@ def as_sequence(node: YamlNode, name: str, faults: Faults, remedy: str = "") -> 
         remedy or as_items(node),
     )
     return None
+
+
+def named_entries(
+    node: YamlNode, key: str, thing: str, faults: Faults
+) -> Iterator[tuple[ScalarNode, YamlNode]]:
+    """The names and values of a mapping of named things, such as `channels:`.
+
+    `key` and `thing` name the mapping and one of its things in faults. Entries whose name is not
+    allowed are reported and left out.
+    """
+    if node.is_null:
+        return
+    mapping = as_mapping(node, key, faults)
+    if mapping is None:
+        return
+    for name, scalar in mapping.keys.items():
+        if NAME.fullmatch(name):
+            yield scalar, mapping.values[name]
+        else:
+            faults.error(
+                scalar.place,
+                FaultCode.BAD_VALUE,
+                f"this can't be the name of {thing}",
+                "use at most 64 letters, digits, `_`, `.` and `-`",
+            )
 
 
 def as_items(node: YamlNode) -> str:

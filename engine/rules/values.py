@@ -286,7 +286,7 @@ def _fitting(node: YamlNode, field_type: FieldType) -> str:
     remedy = f"write {like}" if like else "correct it"
     if field_type.nullable:
         return f"{remedy}, or null"
-    return f"{remedy}, or leave it out" if isinstance(node, ScalarNode) and node.is_null else remedy
+    return f"{remedy}, or leave it out" if node.is_null else remedy
 
 
 def _misfit(node: YamlNode, name: str, field_type: FieldType, faults: Faults) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
@@ -15,7 +14,14 @@ from engine.errors import Fault, Place, Refusal
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.files import absolute
 from engine.rules.node import MappingNode, ScalarNode, YamlNode
-from engine.rules.typed_nodes import UniqueNames, as_mapping, as_text, check_keys, number_of
+from engine.rules.typed_nodes import (
+    UniqueNames,
+    as_mapping,
+    as_text,
+    check_keys,
+    named_entries,
+    number_of,
+)
 from engine.watchlist import (
     DateFormat,
     DateOrder,
@@ -43,7 +49,6 @@ KnownLists = Mapping[str, Watchlist | ListSummary]
 Accepts = Callable[[str, Path], bool]
 """Whether the list of that name and file was accepted by hand, although it shrank."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _NONE: Final[KnownLists] = MappingProxyType({})
 
 
@@ -90,19 +95,8 @@ class WatchlistReader:
 
     def read(self, node: YamlNode) -> None:
         """Reads a file's `watchlists:`."""
-        if isinstance(node, ScalarNode) and node.is_null:
-            return
-        mapping = as_mapping(node, "`watchlists`", self._faults)
-        for name, key in mapping.keys.items() if mapping is not None else ():
-            if not _NAME.fullmatch(name):
-                self._faults.error(
-                    key.place,
-                    FaultCode.BAD_VALUE,
-                    "this can't be the name of a watchlist",
-                    "use at most 64 letters, digits, `_`, `.` and `-`",
-                )
-            elif mapping is not None:
-                self._read_list(key, mapping.values[name], mapping.place)
+        for key, value in named_entries(node, "`watchlists`", "a watchlist", self._faults):
+            self._read_list(key, value, node.place)
 
     def warn_of_unused(self) -> None:
         """Warns of each list that no expression names."""
@@ -126,9 +120,9 @@ class WatchlistReader:
         self.paths.append(definition.path)
         known = self._known.get(name)
         loaded = known if isinstance(known, Watchlist) else None
-        reading = read_watchlist(definition, self._zone, loaded)
-        self._faults.extend(reading.faults)
-        found = reading.watchlist
+        result = read_watchlist(definition, self._zone, loaded)
+        self._faults.extend(result.faults)
+        found = result.watchlist
         if found is None:
             return
         self.marks[definition.path] = found.mark

@@ -12,7 +12,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import IO, Final, TextIO
 
-from engine.errors import Fault, Place, Severity
+from engine.errors import Fault, Place
 from engine.watchlist.builder import MAX_ROWS, LineCount, ListError, ListFaultCode, WatchlistBuilder
 from engine.watchlist.csv_file import as_cp1252, is_utf8, read_csv
 from engine.watchlist.header import is_known_name, is_possible_name
@@ -138,7 +138,7 @@ def _refused(
     """No list, and a fault at the `line` of its file, or where the list is defined."""
     place = Place(str(definition.path), line) if line else definition.place
     what = f"the watchlist {definition.name}: {what}"
-    return ListResult(None, (Fault(place, str(code), what, remedy, Severity.ERROR),))
+    return ListResult(None, (Fault(place, str(code), what, remedy),))
 
 
 def read_text(stream: TextIO, builder: WatchlistBuilder) -> None:

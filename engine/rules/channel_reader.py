@@ -31,13 +31,13 @@ from engine.rules.typed_nodes import (
 )
 from engine.rules.values import plain_value
 
-PLAN_CHANNELS: Final = ("email", "slack", "webhook", "sms")
+NOTIFICATION_KEYS: Final = ("email", "slack", "webhook", "sms")
 #: Words for "every channel" in other programs.
 _ALL: Final = frozenset({"all", "*", "any", "everyone"})
 _PARTS: Final = re.compile(r"[\s,;]+")
 _NAMES: Final = re.compile(r"[A-Za-z0-9_.-]+(?:\s*[,;]?\s*[A-Za-z0-9_.-]+)*")
 
-StandIn = Callable[[str], tuple[Target, ...]]
+TargetsByName = Callable[[str], tuple[Target, ...]]
 """Makes the targets of a channel from its name alone."""
 MakeTargets = Callable[[str, Any, Mapping[str, str], tzinfo, list[ChannelError]], Made]
 """Makes a channel's targets from its name, definition, variables and zone; adds warnings."""
@@ -59,8 +59,9 @@ class ChannelReader:
     """Reads channels, and makes the targets of those that are enabled; results are by name.
 
     `variables` are the values of `${VAR}`; with None definitions are not checked, and channels have
-    no targets. A `stand_in` makes the targets of every channel, disabled ones too. `is_whole` is
-    False where a file can't be read: an unknown channel may be defined there, and is no fault.
+    no targets. `targets_by_name` makes the targets of every channel, disabled ones too, in place of
+    its definition. `is_whole` is False where a file can't be read: an unknown channel may be
+    defined there, and is no fault.
     Where a channel `may_hold`, the faults of its definition are in `misconfigured`, and a target
     that sends nothing stands for those that can't be made. Mails show times in `zone`.
     `unverified` has the warnings of targets whose certificate is not checked.
@@ -70,7 +71,7 @@ class ChannelReader:
         self,
         variables: Mapping[str, str] | None,
         faults: Faults,
-        stand_in: StandIn | None = None,
+        targets_by_name: TargetsByName | None = None,
         *,
         is_whole: bool = True,
         may_hold: MayHold = hold_none,
@@ -81,7 +82,7 @@ class ChannelReader:
         self.unverified: dict[str, tuple[Fault, ...]] = {}
         self._may_hold = may_hold
         self._variables = variables
-        self._stand_in = stand_in
+        self._targets_by_name = targets_by_name
         self._zone = zone
         self._is_whole = is_whole
         self._faults = faults
@@ -106,14 +107,14 @@ class ChannelReader:
         mapping = as_mapping(node, "`notifications`", self._faults)
         if mapping is None:
             return
-        check_keys(mapping, PLAN_CHANNELS, "`notifications`", self._faults)
+        check_keys(mapping, NOTIFICATION_KEYS, "`notifications`", self._faults)
         for name, key in mapping.keys.items():
-            if name not in PLAN_CHANNELS:
+            if name not in NOTIFICATION_KEYS:
                 continue
             block = as_mapping(mapping.values[name], f"`{name}`", self._faults)
             if block is None:
                 self._names.add(key, mapping.place)
-            elif _is_disabled(block) and self._stand_in is None:
+            elif _is_disabled(block) and self._targets_by_name is None:
                 self._disabled.setdefault(name, key.place)
                 self._checked(key, block, plan_targets)
             else:
@@ -126,8 +127,8 @@ class ChannelReader:
     def _targets_of(
         self, key: ScalarNode, definition: YamlNode, make: MakeTargets
     ) -> tuple[Target, ...]:
-        if self._stand_in is not None:
-            return self._stand_in(key.text)
+        if self._targets_by_name is not None:
+            return self._targets_by_name(key.text)
         targets, faults, unverified = self._checked(key, definition, make)
         if unverified:
             self.unverified[key.text] = unverified
@@ -147,20 +148,20 @@ class ChannelReader:
         if self._variables is None:
             return (), (), ()
         self._warn_of_cut(key.text, definition)
-        doubts: list[ChannelError] = []
+        warned: list[ChannelError] = []
         try:
-            made = make(key.text, plain_value(definition), self._variables, self._zone, doubts)
+            made = make(key.text, plain_value(definition), self._variables, self._zone, warned)
         except ChannelError as error:
             made = Made((), faults_of(error))
-        warnings = [_fault(key, definition, doubt, Severity.WARNING) for doubt in doubts]
+        warnings = [_fault(key, definition, error, Severity.WARNING) for error in warned]
         self._faults.extend(warnings)
         faults = tuple(_fault(key, definition, fault) for fault in made.faults)
         if not self._may_hold(key.text):
             self._faults.extend(faults)
         unverified = tuple(
             warning
-            for warning, doubt in zip(warnings, doubts, strict=True)
-            if doubt.what == UNVERIFIED
+            for warning, error in zip(warnings, warned, strict=True)
+            if error.what == UNVERIFIED
         )
         return made.targets, faults, unverified
 
@@ -241,7 +242,7 @@ class ChannelReader:
         if not self._is_whole:
             return False
         known = sorted({*self._names.places, *self._disabled})
-        where = "`notifications:`" if name in PLAN_CHANNELS else "`channels:`"
+        where = "`notifications:`" if name in NOTIFICATION_KEYS else "`channels:`"
         has = f"; there are {', '.join(known)}" if known else ""
         what, remedy = f"unknown channel `{shown(name)}`", f"define it under {where}{has}"
         if (kind := _no_name(name)) != "":

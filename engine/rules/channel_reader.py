@@ -8,13 +8,14 @@ from datetime import UTC, tzinfo
 from typing import Any, Final
 
 from channels.alert import Target
-from channels.block import Made, address_kind, faults_of
-from channels.plan import plan_targets
+from channels.definitions.block import DefinedTargets, faults_of
+from channels.definitions.channel_entry import entry_targets
+from channels.definitions.notification_block import notification_targets
+from channels.definitions.security import UNVERIFIED
+from channels.plugins.url import address_kind
 from channels.redact import redact
-from channels.sameness import diverted, reach_of
-from channels.security import UNVERIFIED
-from channels.spec import url_targets
-from channels.target import MisconfiguredTarget
+from channels.targets.identity import audience_of, replaced
+from channels.targets.misconfigured import MisconfiguredTarget
 from engine.errors import ChannelError, Fault, Place, Severity
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
@@ -39,7 +40,7 @@ _NAMES: Final = re.compile(r"[A-Za-z0-9_.-]+(?:\s*[,;]?\s*[A-Za-z0-9_.-]+)*")
 
 TargetsByName = Callable[[str], tuple[Target, ...]]
 """Makes the targets of a channel from its name alone."""
-MakeTargets = Callable[[str, Any, Mapping[str, str], tzinfo, list[ChannelError]], Made]
+MakeTargets = Callable[[str, Any, Mapping[str, str], tzinfo, list[ChannelError]], DefinedTargets]
 """Makes a channel's targets from its name, definition, variables and zone; adds warnings."""
 MayHold = Callable[[str], bool]
 """Whether the channel of that name is held where its definition has faults; else the load fails."""
@@ -98,7 +99,7 @@ class ChannelReader:
     def read_channels(self, node: YamlNode) -> None:
         """Reads a file's `channels:`."""
         for key, definition in named_entries(node, "`channels`", "a channel", self._faults):
-            self._add(key, definition, url_targets, node.place)
+            self._add(key, definition, entry_targets, node.place)
 
     def read_notifications(self, node: YamlNode) -> None:
         """Reads a file's `notifications:`: the blocks email, slack, webhook and sms."""
@@ -116,9 +117,9 @@ class ChannelReader:
                 self._names.add(key, mapping.place)
             elif _is_disabled(block) and self._targets_by_name is None:
                 self._disabled.setdefault(name, key.place)
-                self._checked(key, block, plan_targets)
+                self._checked(key, block, notification_targets)
             else:
-                self._add(key, block, plan_targets, mapping.place)
+                self._add(key, block, notification_targets, mapping.place)
 
     def _add(self, key: ScalarNode, definition: YamlNode, make: MakeTargets, owner: Place) -> None:
         if self._names.add(key, owner):
@@ -152,7 +153,7 @@ class ChannelReader:
         try:
             made = make(key.text, plain_value(definition), self._variables, self._zone, warned)
         except ChannelError as error:
-            made = Made((), faults_of(error))
+            made = DefinedTargets((), faults_of(error))
         warnings = [_fault(key, definition, error, Severity.WARNING) for error in warned]
         self._faults.extend(warnings)
         faults = tuple(_fault(key, definition, fault) for fault in made.faults)
@@ -212,7 +213,7 @@ class ChannelReader:
         """Warns of recipients that two channels reach, and says which channel is used."""
         targets = [target for name in channels for target in self.targets[name]]
         pairs: dict[tuple[str, str], list[str]] = {}
-        for target, used in diverted(targets, reach_of):
+        for target, used in replaced(targets, audience_of):
             recipient = target.target_id.removeprefix(f"{target.channel}:")
             pairs.setdefault((target.channel, used.channel), []).append(recipient)
         for (channel, used_channel), recipients in pairs.items():

@@ -21,7 +21,7 @@ from engine.bench.machine import Machine
 from engine.bench.probe import Result
 from engine.bench.rule_sets import SITE_PLATES, SetKind
 from engine.errors import BenchError
-from engine.logs import printable
+from engine.logs.text import printable
 
 INCHES: Final = (9.6, 6.0)
 # A PNG of 1920 × 1200 pixels: sharp on screens whose pixels are small.

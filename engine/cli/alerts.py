@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.errors import AlertEngineError
-from engine.logs import printable
+from engine.logs.text import printable
 from engine.settings import Settings, parse_duration
 from engine.store import (
     AlertFilter,

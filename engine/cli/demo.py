@@ -10,7 +10,7 @@ from rich.console import Console
 
 from engine.cli.extras import extra
 from engine.environment import folder
-from engine.logs import configure_logs
+from engine.logs.setup import configure_logs
 from engine.settings import DEFAULT_RULES, Settings
 
 

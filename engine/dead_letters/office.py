@@ -16,7 +16,7 @@ from engine.dead_letters.producer import (
 )
 from engine.errors import StoreError
 from engine.health import Heartbeat, Stage
-from engine.logs import Repeats
+from engine.logs.text import Repeats
 from engine.metrics import Metrics
 from engine.settings import Keep
 from engine.store import KeptDeadLetter, StreamStore

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.demo.receivers import Arrival
-from engine.logs import printable
+from engine.logs.text import printable
 
 PRIORITY_STYLES: Final = {"high": "bold red", "medium": "yellow", "low": "cyan"}
 

@@ -15,7 +15,7 @@ from engine.demo.cameras import Cameras, as_written
 from engine.demo.demo import instants
 from engine.demo.publisher import EventPublisher
 from engine.errors import BrokerUnavailableError, RegistryUnavailableError
-from engine.logs import configure_logs
+from engine.logs.setup import configure_logs
 from engine.rules import examples_of, load_rules
 from engine.schema import load_event_schema
 from engine.settings import Settings, misspelt_settings

@@ -36,7 +36,7 @@ from engine.health import (
     Stage,
     find_stuck_threads,
 )
-from engine.logs import flush_logs, lost_lines
+from engine.logs.setup import flush_logs, lost_lines
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import longest_cooldown, row_counts, targets_of
 from engine.pipeline.cooldown import Cooldown

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.logs import LineStream, LogWriter
+from engine.logs.writer import LineStream, LogWriter
 from tests.support.patience import PATIENCE_SECONDS
 
 LINE = "x" * 99

@@ -155,7 +155,7 @@ class RegistryServer:
         self._requests: list[str] = []
         login = base64.b64encode(credentials.encode()).decode()
         self._authorization = f"Basic {login}" if credentials else ""
-        self._server = _Server((host, port), self)
+        self._server = _RegistryHttpServer((host, port), self)
         self._thread = Thread(
             target=self._server.serve_forever, args=(0.01,), name="schema-registry", daemon=True
         )
@@ -247,16 +247,16 @@ def _entry(body: bytes) -> Mapping[str, Any]:
     return entry
 
 
-class _Server(ThreadingHTTPServer):
+class _RegistryHttpServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
     def __init__(self, address: tuple[str, int], registry: RegistryServer) -> None:
-        super().__init__(address, _Handler)
+        super().__init__(address, _RegistryHandler)
         self.registry = registry
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _RegistryHandler(BaseHTTPRequestHandler):
     timeout = 10
 
     def do_GET(self) -> None:
@@ -268,7 +268,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         length = self.headers.get("Content-Length", "0")
         size = min(int(length), _MAX_BODY_BYTES) if length.isdecimal() else 0
-        registry = cast("_Server", self.server).registry
+        registry = cast("_RegistryHttpServer", self.server).registry
         status, answer = registry.answer(
             self.command, self.path, self.headers.get("Authorization", ""), self.rfile.read(size)
         )

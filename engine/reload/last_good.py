@@ -18,7 +18,7 @@ from engine.reload.file_state import digest_of
 from engine.rules.files import absolute
 from engine.settings import Settings
 from engine.store.connection import parse_state_url
-from engine.watchlist import Remembered
+from engine.watchlist import ListSummary
 
 _MANIFEST: Final = "manifest.json"
 _FILES: Final = "files"
@@ -48,9 +48,9 @@ class KeptSet:
         """The folder in which each copy has the absolute path of its original."""
         return self.folder / _FILES
 
-    def remembered(self) -> Mapping[str, Remembered]:
+    def remembered(self) -> Mapping[str, ListSummary]:
         """The path and row count of each list by name, to refuse a file that shrank."""
-        return {name: Remembered(path, count) for name, (path, count) in self.lists.items()}
+        return {name: ListSummary(path, count) for name, (path, count) in self.lists.items()}
 
     def copy_of(self, path: Path) -> Path:
         """The path of the copy of an original file."""
@@ -88,7 +88,7 @@ class LastGood:
         self._trusted = newest
         return newest
 
-    def remembered(self) -> Mapping[str, Remembered]:
+    def remembered(self) -> Mapping[str, ListSummary]:
         """The watchlists of the newest set by name: path and row count; reads its manifest only.
 
         Empty where there is no readable set.

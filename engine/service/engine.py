@@ -40,7 +40,7 @@ from engine.pipeline.loop import Loop
 from engine.pipeline.pipeline import Pipeline
 from engine.reload.health import RulesHealth
 from engine.rules import RuleSet
-from engine.rules.garbage import collector_paused
+from engine.rules.load import collector_paused
 from engine.schema import EventSchema
 from engine.schema.event import CurrentInstants
 from engine.service.housekeeping import Housekeeper

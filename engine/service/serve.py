@@ -21,7 +21,7 @@ from engine.reload.last_good import last_good_of
 from engine.reload.loader import open_rules, rule_source_of
 from engine.reload.watcher import RuleWatcher, log_misconfigured, log_warnings
 from engine.rules import RuleSet
-from engine.rules.garbage import made_to_stay, set_aside
+from engine.rules.load import collect_and_freeze, frozen_afterwards
 from engine.service.engine import Engine
 from engine.settings import Settings
 from engine.store import why_temporary
@@ -45,7 +45,7 @@ def serve(settings: Settings, *, strict: bool = False) -> int:
     asked: list[int] = []
     signal.signal(signal.SIGHUP, lambda number, frame: asked.append(number))
     source, kept, clock = rule_source_of(settings), last_good_of(settings), SystemClock()
-    with made_to_stay():
+    with frozen_afterwards():
         opening = open_rules(source, kept, clock, strict=strict)
     log_warnings(opening.rule_set)
     log_misconfigured(opening.rule_set)
@@ -54,7 +54,7 @@ def serve(settings: Settings, *, strict: bool = False) -> int:
 
     def use(rule_set: RuleSet) -> None:
         engine.use(rule_set)
-        set_aside()
+        collect_and_freeze()
 
     watcher = RuleWatcher(source, opening, use, engine.rules_health, kept, clock)
     engine.threads["rules"] = watcher.heartbeat

@@ -33,9 +33,8 @@ from engine.bench import (
     read_machine,
     written_set,
 )
-from engine.cli.extras import extra
 from engine.cli.inputs import load
-from engine.errors import BenchError, RulesError
+from engine.errors import BenchError, RulesError, extra
 from engine.rules.report import Excerpts, as_text
 from engine.schema import EventSchema
 from engine.settings import Settings

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from engine.cli.extras import extra
 from engine.environment import folder
+from engine.errors import extra
 from engine.logs.setup import configure_logs
 from engine.settings import DEFAULT_RULES, Settings
 
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises MissingExtraError without aiosmtpd, which no other command needs.
     """
     with extra("demo", "aiosmtpd", "demo"):
-        from engine.demo import run_demo
+        from engine.demo.demo import run_demo
     settings = Settings.from_environment()
     configure_logs("error", settings.log_format)
     return run_demo(

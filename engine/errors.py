@@ -254,7 +254,7 @@ class MissingExtraError(AlertEngineError):
 
 @contextmanager
 def extra(name: str, package: str, what: str) -> Iterator[None]:
-    """A block that imports `package`, which the extra `name` installs and `what` needs.
+    """A context in which to import `package`, which `what` needs and the extra `name` installs.
 
     Raises MissingExtraError where the package is not installed.
     """

@@ -75,6 +75,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _rules_of(settings: Settings) -> Path:
-    """The site's rules; the samples where it says nothing of rules and has none."""
+    """`RULES_PATH`, or the package's sample rules where it is unset and `rules/` is missing."""
     path = settings.rules_path
     return folder("rules") if path == DEFAULT_RULES and not path.exists() else path

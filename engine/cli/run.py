@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         settings = Settings.from_environment(further=option_problems)
     except SettingsError:
-        # What is wrong must not wait for a reader either.
+        # Errors too are written by the log's thread, so that a slow reader blocks nothing.
         configure_logs("INFO", "auto", redact=redact)
         take_over_output(redact)
         raise

@@ -76,7 +76,7 @@ class DemoParts:
         self._events = 0
 
     def play(self, cameras: Cameras, seconds: float, rate: float) -> float:
-        """Publish `rate` events a second for `seconds` (0: until Ctrl-C); returns the time taken."""
+        """Publish `rate` events a second for `seconds` (0: until Ctrl-C); returns the seconds."""
         self._wait_until(self._is_reading, READY_SECONDS)
         started = time.monotonic()
         zone = self.engine.settings.event_timezone

@@ -174,7 +174,7 @@ class Translator:
         value = self.code(node.range)
         item = bound_name(value, slot)
         safe = self._safe
-        self._safe = guards.inside_bind(safe, guards.part_name(node.range), node.variable)
+        self._safe = guards.inside_bind(safe, node)
         self._items[slot] = item
         if value.is_constant:
             if cost(value.value) > UNCOUNTED:

@@ -1,6 +1,6 @@
 """Recognises placeholders of other template languages, which a message would show as they are.
 
-They are warned of only where hardly anything else is meant: the name in them is a field of the
+They are warned of only where another meaning is unlikely: the name in them is a field of the
 event, or the form belongs to one language only.
 """
 
@@ -106,7 +106,7 @@ class _Fields:
         """Whether a dotted name begins with a variable, in whatever case."""
         return name.partition(".")[0].lower() in self._variables
 
-    def meant_by(self, name: str) -> str:
+    def likely_field(self, name: str) -> str:
         """The path of the field that is most likely meant, or of one of a record's; or ""."""
         found = name
         if not self.has(name):
@@ -120,7 +120,7 @@ class _Fields:
 
     def value(self, name: str) -> str:
         """The remedy for a placeholder with this name."""
-        found = self.meant_by(name)
+        found = self.likely_field(name)
         if found:
             return f"write {{{found}}} for the value"
         return f"write a field in braces, such as {{{self.example()}}}"
@@ -144,7 +144,7 @@ def _warning(offset: int, what: str, remedy: str) -> Problem:
     return Problem(offset, "odd-value", what, remedy, Severity.WARNING)
 
 
-def _as_it_stands(offset: int, form: str, remedy: str) -> Problem:
+def _shown_as_is(offset: int, form: str, remedy: str) -> Problem:
     shown = form if len(form) <= _SHOWN else f"{form[:_SHOWN]}…"
     return _warning(offset, f"'{shown}' is shown as it stands", remedy)
 
@@ -174,8 +174,8 @@ def _remedy_of_doubled(
             named = re.search(_NAME, inside)
             return fields.value(named[0] if named is not None else "")
         form = _FILTERS.get(foreign["filter"].lower())
-        meant = fields.meant_by(filtered)
-        return f"write {form.format(meant)}" if form and meant else fields.value(filtered)
+        field = fields.likely_field(filtered)
+        return f"write {form.format(field)}" if form and field else fields.value(filtered)
     if name is not None and name[0] == inside:
         is_spaced = whole[:1].isspace() and whole[-1:].isspace()
         return fields.value(inside) if is_spaced or fields.has_variable(inside) else ""
@@ -194,17 +194,17 @@ def _remedy_of_doubled(
 def _in_text(offset: int, text: str, fields: _Fields) -> Iterator[Problem]:
     """Warnings of placeholders without braces: `%(x)s`, `$x`, `[[x]]`, `<x>` and their kind."""
     for found in _PERCENT.finditer(text):
-        yield _as_it_stands(offset + found.start(), found[0], fields.value(found[1]))
+        yield _shown_as_is(offset + found.start(), found[0], fields.value(found[1]))
     for pattern in (_BATCH, _DOLLAR, _SQUARE, _ANGLED):
         for found in pattern.finditer(text):
             name = found[1].rstrip(".")
             if fields.has(name) and not (pattern is _ANGLED and name in _ELEMENTS):
                 form = found[0].rstrip(".")
-                yield _as_it_stands(offset + found.start(), form, fields.value(name))
+                yield _shown_as_is(offset + found.start(), form, fields.value(name))
     for found in _PRINTF.finditer(text):
-        yield _as_it_stands(offset + found.start(), found[0], fields.value(""))
+        yield _shown_as_is(offset + found.start(), found[0], fields.value(""))
     for found in _CLOCK.finditer(text):
-        yield _as_it_stands(
+        yield _shown_as_is(
             offset + found.start(), found[0], f"write {{time:{found[0]}}} for the event's instant"
         )
 
@@ -215,7 +215,7 @@ def _without_braces(texts: Texts, fields: _Fields) -> Iterator[Problem]:
         for found in _BARE.finditer(text):
             name = found[0].rstrip(".")
             if re.search(r"[._]", name) and fields.has(name):
-                yield _as_it_stands(offset + found.start(), name, fields.value(name))
+                yield _shown_as_is(offset + found.start(), name, fields.value(name))
 
 
 def _signs_before(

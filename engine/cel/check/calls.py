@@ -296,8 +296,8 @@ def _check_clock(findings: Findings, node: Call, args: tuple[Node, ...], kind: F
     if not _may_differ(node.function, zone):
         return
     what = f"{node.function}() without a zone is read in UTC, not in EVENT_TIMEZONE"
-    meant = replace(node, args=(Literal(node.offset, str(zone)),))
-    findings.warning(node, "utc-clock", what, f"write {unparse(meant)}")
+    zoned = replace(node, args=(Literal(node.offset, str(zone)),))
+    findings.warning(node, "utc-clock", what, f"write {unparse(zoned)}")
 
 
 @lru_cache(maxsize=64)

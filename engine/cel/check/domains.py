@@ -264,7 +264,7 @@ def _of_pattern(text: str, name: str) -> str:
 
 def remedy_in(domain: Domain, odd: Sequence[Any], values: Sequence[Any]) -> str:
     """What to write instead of the values `odd` of a list, which are outside of a domain."""
-    meant = [_meant(domain, value) for value in odd if type(value) is str]
+    meant = [_most_similar(domain, value) for value in odd if type(value) is str]
     if len(odd) == 1 and meant and meant[0] in values:
         return f"remove it, {_shown(meant[0])} is in the list already"
     if len(odd) == 1 or not all(meant) or len(meant) < len(odd):
@@ -272,7 +272,7 @@ def remedy_in(domain: Domain, odd: Sequence[Any], values: Sequence[Any]) -> str:
     return f"did you mean {shown_values(list(dict.fromkeys(meant)))}?"
 
 
-def _meant(domain: Domain, value: str) -> str:
+def _most_similar(domain: Domain, value: str) -> str:
     """The text within a domain that is most similar to this one; "" for none."""
     for text in (value.lower() if domain.is_lower else value.upper(), value.lower()):
         kept = "".join(sign for sign in text if domain.has_part(sign))
@@ -289,7 +289,7 @@ def remedy_for(domain: Domain, value: Any, *, is_true: bool | None = None) -> st
     if type(value) is str:
         if domain.words:
             return suggest(value, domain.words) or _REMEDY
-        meant = _meant(domain, value)
+        meant = _most_similar(domain, value)
         return f"did you mean '{meant}'?" if meant else _REMEDY
     if domain.maximum == 1 and 2 <= value <= 100 and is_true is not True:
         return f"did you mean {value / 100:g}?"

@@ -10,7 +10,7 @@ from typing import Final
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import Bound, Call, Comprehension, Macro, Node
 from engine.schema import FieldType, Kind
-from engine.watchlist import STANDING_COLUMNS, Watchlist
+from engine.watchlist import Watchlist
 
 #: The variable with the instant of the event.
 TIME: Final = "time"
@@ -50,7 +50,7 @@ def most_items(node: Node) -> int | None:
 
 def row_type(watchlist: Watchlist) -> FieldType:
     """The type of a watchlist's rows: a record of its columns, each of which may be null."""
-    names = (*STANDING_COLUMNS, *watchlist.columns)
+    names = (*STANDARD_COLUMNS, *watchlist.columns)
     instants = ("valid_from", "valid_until")
     fields = {name: _INSTANT if name in instants else _TEXT for name in names}
     return FieldType(Kind.RECORD, fields=fields)

@@ -10,7 +10,7 @@ from typing import Final
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import Bound, Call, Comprehension, Macro, Node
 from engine.schema import FieldType, Kind
-from engine.watchlist import Watchlist
+from engine.watchlist import STANDARD_COLUMNS, Watchlist
 
 #: The variable with the instant of the event.
 TIME: Final = "time"

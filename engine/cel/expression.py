@@ -10,6 +10,7 @@ from typing import Any, Final
 from engine.cel.check.check import check
 from engine.cel.check.watchlists import FUNCTION, NO_LISTS, Lists, bind, with_lists
 from engine.cel.constants import check_values
+from engine.cel.interpret.plan import Interpreter
 from engine.cel.lower import Fragment, join, lower
 from engine.cel.syntax import tree
 from engine.cel.syntax.parser import parse
@@ -34,8 +35,11 @@ class Expression:
     `text` is as the author wrote it, `cel` the tree as CEL text with long bound lists shortened.
     `fields` are the dotted paths that it reads. `type` is the result's type where it is known.
     `root` is the tree and `variables` what its names mean, for those who look for necessary
-    conditions in it. `code` is what the functions were generated from, for a `conjunction`; None
-    where closures run, several times slower, `fallback` says why, and where none is wanted later.
+    conditions in it.
+
+    `interpreter` gives what `run` gives, step by step and several times slower: the reference.
+    `code` is what `run` was generated from, for a `conjunction`. It is None where `run` is the
+    interpreter, as `fallback` then says why, and where no conjunction will be made of it.
     """
 
     text: str
@@ -47,6 +51,7 @@ class Expression:
     variables: Mapping[str, FieldType | None] = field(repr=False)
     evaluate: Callable[[Mapping[str, Any]], Any] = field(repr=False)
     run: Callable[[Mapping[str, Any]], Any] = field(repr=False)
+    interpreter: Interpreter = field(repr=False)
     code: Fragment | None = field(repr=False)
     fallback: str = ""
 
@@ -103,6 +108,7 @@ def compile_tree(root: Node, text: str, scope: Scope, found: Sequence[Problem] =
         variables=scope.variables,
         evaluate=function.evaluate,
         run=function.run,
+        interpreter=function.interpreter,
         code=function.code,
         fallback=function.fallback,
     )
@@ -118,19 +124,18 @@ def conjunction(parts: Sequence[Expression]) -> Expression:
         return parts[0]
     if not parts:
         return compile_expression("true", {})
-    root = tree.chain(tree.AND, [part.root for part in parts])
-    scope = Scope(parts[0].variables)
-    function = join([part.code for part in parts], root, scope)
+    function = join([part.code for part in parts], [part.interpreter for part in parts])
     return Expression(
         text=" && ".join(f"({part.text})" for part in parts),
         warnings=tuple(warning for part in parts for warning in part.warnings),
         fields=frozenset().union(*(part.fields for part in parts)),
         type=FieldType(Kind.BOOL),
         is_nullable=False,
-        root=root,
-        variables=scope.variables,
+        root=tree.chain(tree.AND, [part.root for part in parts]),
+        variables=parts[0].variables,
         evaluate=function.evaluate,
         run=function.run,
+        interpreter=function.interpreter,
         code=function.code,
         fallback=next((part.fallback for part in parts if part.fallback), function.fallback),
     )

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
-from engine.cel.check.check import check
-from engine.cel.interpret.budget import BUDGET, MAX_ROUNDS, Closure
-from engine.cel.interpret.plan import plan
+from engine.cel.interpret.budget import MAX_ROUNDS
+from engine.cel.interpret.plan import Interpreter
 from engine.cel.lower.code import Fragment, UnlowerableError, Writer, general
 from engine.cel.lower.operators import all_of
 from engine.cel.lower.runtime import NAMES
 from engine.cel.lower.translator import Translator
-from engine.cel.syntax.tree import Node
 from engine.cel.types.findings import Findings
 from engine.cel.types.scope import Scope
 from engine.cel.values.values import to_python
@@ -22,6 +20,7 @@ from engine.cel.values.values import to_python
 Evaluation: TypeAlias = Callable[[Mapping[str, Any]], Any]
 
 _PLAIN: Final = frozenset({bool, str, int, float, type(None), bytes})
+_ROUNDS: Final = f"its macros may take more than {MAX_ROUNDS:,} rounds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,49 +28,49 @@ class LoweredFunction:
     """What an expression runs as.
 
     `run` gives the value as CEL has it, `evaluate` as plain Python; both raise EvaluationError.
-    `code` is what they were written from, None where the closures do everything; `fallback` says
-    why they do.
+    `interpreter` gives the same as `run`, more slowly, and says why a value can't be had. `code` is
+    what `run` was generated from; None where it is the interpreter, and `fallback` says why it is.
     """
 
     run: Evaluation
     evaluate: Evaluation
+    interpreter: Interpreter
     code: Fragment | None
     fallback: str = ""
 
 
-#: Why closures, which count the rounds, run an expression.
-_ROUNDS: Final = f"its macros may take more than {MAX_ROUNDS:,} rounds"
-
-
 def lower(findings: Findings, scope: Scope) -> LoweredFunction:
-    """The functions of a checked tree without errors."""
+    """The function of a checked tree without errors."""
+    interpreter = Interpreter(findings)
     try:
         code = Translator(findings, scope).code(findings.root)
     except UnlowerableError as error:
-        return _closures(Exact(findings.root, scope), str(error))
-    return _function(code, Exact(findings.root, scope))
+        return _interpreted(interpreter, str(error))
+    return _generated(code, interpreter)
 
 
-def join(codes: Sequence[Fragment | None], root: Node, scope: Scope) -> LoweredFunction:
-    """The functions of `root`, which joins by `&&` the trees that `codes` were made from."""
+def join(codes: Sequence[Fragment | None], interpreters: Sequence[Interpreter]) -> LoweredFunction:
+    """The function of several trees joined by `&&`, from the code and interpreter of each."""
+    interpreter = Interpreter(tuple(interpreters))
     known = [code for code in codes if code is not None]
     if len(known) < len(codes):
-        return _closures(Exact(root, scope), "")
-    return _function(all_of(known), Exact(root, scope))
+        return _interpreted(interpreter, "")
+    return _generated(all_of(known), interpreter)
 
 
-def _closures(exact: Exact, reason: str) -> LoweredFunction:
-    return LoweredFunction(exact, _converting(exact), None, reason)
+def _interpreted(interpreter: Interpreter, reason: str) -> LoweredFunction:
+    return LoweredFunction(interpreter, _converting(interpreter), interpreter, None, reason)
 
 
-def _function(code: Fragment, exact: Exact) -> LoweredFunction:
+def _generated(code: Fragment, interpreter: Interpreter) -> LoweredFunction:
     if code.rounds > MAX_ROUNDS:
-        return _closures(exact, _ROUNDS)
+        return _interpreted(interpreter, _ROUNDS)
     value = general(code)
     writer = Writer()
     body = writer.text(value)
-    run = make_function(body, writer.constants, exact)
-    return LoweredFunction(run, run if value.kind in _PLAIN else _converting(run), code)
+    run = make_function(body, writer.constants, interpreter)
+    evaluate = run if value.kind in _PLAIN else _converting(run)
+    return LoweredFunction(run, evaluate, interpreter, code)
 
 
 def _converting(run: Evaluation) -> Evaluation:
@@ -82,34 +81,16 @@ def _converting(run: Evaluation) -> Evaluation:
     return evaluate
 
 
-class Exact:
-    """Evaluates a checked tree by its closures, to the last error message."""
-
-    __slots__ = ("_root", "_run", "_scope")
-
-    def __init__(self, root: Node, scope: Scope) -> None:
-        self._root: Final = root
-        self._scope: Final = scope
-        self._run: Closure | None = None
-
-    def __call__(self, bindings: Any) -> Any:
-        """The value for these bindings; EvaluationError."""
-        run = self._run
-        if run is None:
-            run = self._run = plan(check(self._root, self._scope))
-        return run({**bindings, BUDGET: MAX_ROUNDS})
-
-
 CompiledEvaluation: TypeAlias = Callable[[Any], Any]
 
 _SOURCE: Final = """\
-def make(exact, {names}):
+def make(interpret, {names}):
  def run(b):
   try:
    return {body}
   except FAILED:
    pass
-  return exact(b)
+  return interpret(b)
  return run
 """
 
@@ -120,10 +101,10 @@ def source_of(body: str, count: int) -> str:
 
 
 def make_function(
-    body: str, constants: Sequence[Any], exact: CompiledEvaluation
+    body: str, constants: Sequence[Any], interpret: CompiledEvaluation
 ) -> CompiledEvaluation:
-    """The function of the bindings `b`; where it gives up, `exact` has the last word."""
-    return _factory(source_of(body, len(constants)))(exact, *constants)
+    """The function of the bindings `b`; where it gives up, `interpret` gives the value."""
+    return _factory(source_of(body, len(constants)))(interpret, *constants)
 
 
 @lru_cache(maxsize=4_096)

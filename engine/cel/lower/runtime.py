@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from engine.cel.interpret.budget import ROUND_SIZE, UNCOUNTED
-from engine.cel.interpret.closures import element
-from engine.cel.interpret.plan import make_map
+from engine.cel.interpret.closures import element, make_map
 from engine.cel.values import comparison, numbers
 from engine.cel.values.values import MISSING, CelMap, to_timestamp
 from engine.errors import EvaluationError

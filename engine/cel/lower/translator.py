@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from engine.cel.check import guards
 from engine.cel.interpret.budget import BUDGET, UNCOUNTED, Closure, cost, weight
-from engine.cel.interpret.plan import plan_part
+from engine.cel.interpret.plan import plan
 from engine.cel.lower.calls import call_function, in_list, row_of, rows_of
 from engine.cel.lower.code import (
     MAX_DEPTH,
@@ -253,7 +253,7 @@ class Translator:
         """The value itself where all parts are constants."""
         if not all(part.is_constant for part in parts):
             return code
-        run = plan_part(self._findings, node)
+        run = plan(self._findings, node)
         try:
             return constant(run({BUDGET: FOLDING_ROUNDS, **self._known}))
         except EvaluationError:
@@ -263,7 +263,7 @@ class Translator:
         """A call of the node's closure: what is too deep, too long, or always fails."""
         if not self._is_simple(node):
             raise UnlowerableError("a part with a macro is nested too deep, or too long")
-        return _call_of(plan_part(self._findings, node))
+        return _call_of(plan(self._findings, node))
 
     def _is_simple(self, root: Node) -> bool:
         """Whether a closure needs nothing but the bindings as they are: no macro and no item."""

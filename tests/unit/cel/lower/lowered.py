@@ -1,4 +1,4 @@
-"""What an expression is lowered to, and what its closures give, for the tests of the lowering."""
+"""What an expression is lowered to, for the tests of the lowering."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 from engine.cel import Expression
 from engine.cel.lower.code import Writer, general
-from engine.cel.lower.function import Exact, make_function
-from engine.cel.types.scope import Scope
+from engine.cel.lower.function import make_function
 from engine.errors import EvaluationError, ExpressionError
 from tests.unit.cel.plate_variables import compiled
 
@@ -33,7 +32,7 @@ def compiled_or_none(text: str) -> Expression | None:
 
 
 def quickly(expression: Expression, bindings: Mapping[str, Any]) -> Any:
-    """The value without any help of the closures: a function that gives up is a failed test."""
+    """The value without any help of the interpreter: a function that gives up is a failed test."""
     assert expression.code is not None
     writer = Writer()
     text = writer.text(general(expression.code))
@@ -51,8 +50,3 @@ def outcome(run: Callable[[Any], Any], bindings: Mapping[str, Any]) -> tuple[str
     except EvaluationError as error:
         return "failed", error.error_type, str(error)
     return type(value).__name__, repr(value)
-
-
-def closures(expression: Expression) -> Callable[[Any], Any]:
-    """The closures of the expression."""
-    return Exact(expression.root, Scope(expression.variables))

@@ -83,7 +83,7 @@ def test_all_rows_are_read_once_for_all_that_is_asked_of_them() -> None:
         'size(watchlist("{}").rows({})) > 1',
     ],
 )
-def test_rows_need_no_closures(text: str) -> None:
+def test_rows_need_no_interpreter(text: str) -> None:
     for name in ("states", "terms"):
         assert type(quickly(compiled(text.format(name, PLATE)), event())) is bool
 

@@ -1,4 +1,4 @@
-"""What a closure of each kind does: names, operators, calls, macros and watchlists."""
+"""The closures of names, operators, calls, macros and watchlists: what each does when it runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _JOINED: Final = frozenset({str, bytes, list})
 
 
 def variable(name: str) -> Closure:
-    """A binding by its name."""
+    """A variable of the event."""
 
     def load(bindings: dict[Any, Any]) -> Any:
         try:
@@ -41,7 +41,7 @@ def variable(name: str) -> Closure:
 
 
 def instant(load: Closure) -> Closure:
-    """A timestamp that the bindings hold as a datetime."""
+    """A timestamp; the bindings may hold it as a datetime."""
 
     def convert(bindings: dict[Any, Any]) -> Any:
         value = load(bindings)
@@ -71,7 +71,7 @@ def has_field(load: Closure) -> Closure:
 
 
 def map_field(operand: Closure, field: str, *, is_test: bool) -> Closure:
-    """`value.field` or `has(value.field)` where the value's type is known only now."""
+    """`value.field` or `has(value.field)` of a value that is no record of the schema."""
 
     def load(bindings: dict[Any, Any]) -> Any:
         value = operand(bindings)
@@ -111,7 +111,7 @@ def element(container: Any, key: Any) -> Any:
 
 
 def make_map(pairs: list[tuple[Any, Any]]) -> Any:
-    """A map of keys and values; an evaluation error for a key that can't be one or is there."""
+    """A map of these entries; EvaluationError for a key of a wrong type, or given twice."""
     result = CelMap()
     for key, value in pairs:
         if type(key) not in _KEYS:
@@ -147,7 +147,7 @@ def arithmetic(
 
 
 def call(function: Function, args: Sequence[Closure]) -> Closure:
-    """A call: the signature is chosen by the types of the values."""
+    """A call of a function; the types of the arguments' values choose the signature."""
     rows = {
         row.params: row.implementation for row in function.overloads if len(row.params) == len(args)
     }
@@ -232,18 +232,18 @@ def ternary(condition: Closure, first: Closure, second: Closure) -> Closure:
 
 
 class _Failed:
-    """Stands for a value that can't be had."""
+    """A failure in place of the value of a `cel.bind`."""
 
     __slots__ = ("error_type", "message")
 
     def __init__(self, error: EvaluationError) -> None:
-        # Without the error itself, whose traceback would keep the bindings alive.
+        # The error itself is not kept: its traceback would keep the bindings alive.
         self.error_type = error.error_type
         self.message = str(error)
 
 
 def bind(slot: int, result: Closure) -> Closure:
-    """The result, with the name in `slot` not yet computed."""
+    """`cel.bind`: the result; the value under `slot` is computed when it is first read."""
 
     def run(bindings: dict[Any, Any]) -> Any:
         bindings[slot] = MISSING
@@ -253,7 +253,7 @@ def bind(slot: int, result: Closure) -> Closure:
 
 
 def bound(slot: int, value: Closure) -> Closure:
-    """The value of the name in `slot`; the same value, or the same failure, however often."""
+    """The value of a `cel.bind` under `slot`: computed once, and a failure is kept as well."""
 
     def read(bindings: dict[Any, Any]) -> Any:
         found = bindings[slot]

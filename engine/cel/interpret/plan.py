@@ -1,7 +1,7 @@
 """A checked tree into closures over plain Python values, one for each node.
 
-This is the reference: each operator and function has one closure, which does what CEL says and
-nothing to be quick. What `lower` generates must give the same.
+This is the reference for the generated code: each operator and function has one closure, which
+follows CEL's definition and is not optimised. What `lower` generates must give the same.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class _Planner:
         self._bound: Final[dict[int, Closure]] = {}
 
     def closure(self, node: Node) -> Closure:
-        """The closure of a node, whose value is paid for."""
+        """The closure of a node; it spends what its value costs."""
         constant = constant_of(node)
         if constant is not MISSING:
             return _constant(constant)
@@ -226,7 +226,7 @@ class _Planner:
         if node.function == tree.IN:
             values = constant_of(node.args[1])
             if type(values) is list:
-                # A list of conditions may have 100,000 values, which are gone through for nothing.
+                # A set: the list of a condition may have 100,000 values.
                 return closures.unary(constant_membership(values), self.closure(node.args[0]))
         return _operator(node.function, [self.closure(arg) for arg in node.args])
 

@@ -20,11 +20,11 @@ from engine.watchlist import CHARACTERS, Watchlist, plate_of
 _STEADY: Final = frozenset(
     {"size", "lowerAscii", "upperAscii", "trim", "reverse", "isNumber", "string", "type"}
 )
-#: Functions that may make much of little.
+#: Functions whose result may be much longer than their arguments.
 _GROWING: Final = frozenset(
     {"replace", "split", "join", "format", "strings.quote", "bytes", "base64.encode"}
 )
-#: Calls that are an operation of Python, by name and types. Python fails on null in all of them.
+#: Calls that are one operation of Python, by name and types. Python fails on null in all of them.
 _TEMPLATES: Final[dict[tuple[str, tuple[type, ...]], tuple[str, type]]] = {
     ("startsWith", (str, str)): ("{0}.startswith({1})", bool),
     ("endsWith", (str, str)): ("{0}.endswith({1})", bool),
@@ -36,7 +36,7 @@ _TEMPLATES: Final[dict[tuple[str, tuple[type, ...]], tuple[str, type]]] = {
     ("size", (dict,)): ("len({0})", int),
 }
 _SAME: Final = {"string": str, "int": int, "double": float, "bool": bool, "bytes": bytes}
-#: What a datetime has under another name.
+#: Parts of a moment that are attributes of a datetime.
 _ATTRIBUTES: Final = {
     "getFullYear": "{0}.year",
     "getDate": "{0}.day",
@@ -47,7 +47,7 @@ _ATTRIBUTES: Final = {
 
 
 def call_function(function: Function, args: list[Fragment]) -> Fragment | None:
-    """The call; None where a closure must say why it always fails."""
+    """The fragment of a call; None for one that always fails, which the closure explains."""
     kinds = tuple(arg.kind for arg in args)
     if function.name == "dyn":
         return general(args[0])
@@ -77,7 +77,7 @@ def _matches(target: Fragment, pattern: str) -> Fragment | None:
 
 
 def _part(name: str, args: list[Fragment]) -> Fragment | None:
-    """A part of a moment that the bindings hold as a datetime."""
+    """A part of a moment that is still a datetime; None where its zone is not known now."""
     zone: tzinfo = UTC
     if len(args) == 2:
         if not args[1].is_constant or type(args[1].value) is not str:
@@ -120,7 +120,7 @@ def _guarded(function: Function, template: str) -> str:
 
 
 def _chosen(rows: list[Overload], args: list[Fragment]) -> Overload | None:
-    """The signature for these types."""
+    """The signature that takes these types; None where they are not all known."""
     for row in rows:
         if row.params[0] is ANY or row.params == tuple(arg.kind for arg in args):
             return row
@@ -129,7 +129,7 @@ def _chosen(rows: list[Overload], args: list[Fragment]) -> Overload | None:
 
 @cache
 def _dispatcher(name: str, count: int) -> Callable[..., Any]:
-    """The function for arguments whose types are known only then."""
+    """The function that chooses the signature when it runs."""
     table = {
         row.params: row.implementation
         for row in FUNCTIONS[name].overloads
@@ -163,9 +163,9 @@ def in_list(watchlist: Watchlist, key: Fragment, *, is_in_loop: bool = False) ->
 
 
 def _plate(key: Fragment, is_in_loop: bool) -> Fragment:
-    """`plate_of(key)`, without the call where the producer has normalised.
+    """`plate_of(key)`, without the call where the text is normalised already.
 
-    Not in a loop: there a very long text must not be gone through in every round.
+    In a loop it stays a call: testing a very long text in every round would take long.
     """
     if is_in_loop or key.share is None or key.kind is not str or key.is_nullable:
         return plain("{0}({1})", constant(plate_of), key, kind=str)

@@ -1,4 +1,4 @@
-"""A fragment of generated Python, and how fragments become one expression."""
+"""Fragments of generated Python, and the writer that makes one expression of them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any, Final
 from engine.cel.values.values import MISSING, Timestamp
 from engine.schema import FieldType, Kind
 
-#: Deepest nesting that is written; Python's own limit is 200 brackets.
+#: Deepest nesting that is written; Python allows 200 brackets.
 MAX_DEPTH: Final = 60
 
-#: The Python types of a field's values. A timestamp is a datetime as long as nothing asks for more.
+#: The Python types of a field's values. A timestamp stays a datetime until an operation needs more.
 TYPES: Final[dict[Kind, type]] = {
     Kind.STRING: str,
     Kind.INT: int,
@@ -31,7 +31,7 @@ _ELEMENTS: Final = {str: Kind.STRING, int: Kind.INT, float: Kind.DOUBLE, bool: K
 
 
 class Form(StrEnum):
-    """How a piece is written."""
+    """How a fragment is written."""
 
     PLAIN = "plain"
     CONSTANT = "constant"
@@ -43,18 +43,19 @@ class Form(StrEnum):
 
 
 class UnlowerableError(Exception):
-    """The expression is left to the closures; the message says why."""
+    """The expression is left to the interpreter; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fragment:
-    """One piece. `template` has `{0}`, `{1}` … for its parts, and is an operand of any operator.
+    """One part of a generated expression.
 
-    `kind` is the Python type of its value where that is known, `field` the schema's type of a
-    record, list or map. `is_guarded` says that a null never comes here, though it is nullable.
-    `share` is the same for pieces that give the same, where computing them twice is a waste.
-    `can_fail` is a guess: only the order of operands hangs on it. `slot` numbers a loop's variable,
-    `rounds` are the most that all loops in it take.
+    `template` has `{0}`, `{1}` … for the `parts`; its text may stand as an operand of any operator.
+    `kind` is the Python type of the value where it is known, `field` the schema's type of a record,
+    list or map, `value` that of a constant. `is_guarded` says that a null never comes here, though
+    the value is nullable. Fragments with the same `share` have the same value, which is computed
+    once. `can_fail` is a guess, for the order of operands only. `slot` is the number of a loop's
+    variable; `rounds` is the most that all loops in the fragment may take.
     """
 
     form: Form
@@ -83,7 +84,7 @@ class Fragment:
 
 
 def constant(value: Any) -> Fragment:
-    """A value that is known."""
+    """The fragment of a known value."""
     field: FieldType | None = None
     if type(value) is list and value:
         kinds = {type(item) for item in value}
@@ -97,7 +98,7 @@ def constant(value: Any) -> Fragment:
 
 @lru_cache(maxsize=1_024)
 def name(text: str) -> Fragment:
-    """The name of a field as a constant: one for all expressions."""
+    """The name of a field as a constant, the same object in all expressions."""
     return constant(text)
 
 
@@ -125,13 +126,13 @@ def plain(
 def strict(
     template: str, *parts: Fragment, kind: type | None = None, share: Hashable = None
 ) -> Fragment:
-    """An operation in whose template Python fails on null, as CEL does, and on nothing else."""
+    """An operation on parts in which Python fails on null, as CEL does, and on nothing else."""
     fails = any(part.fails_on_null for part in parts)
     return plain(template, *parts, kind=kind, can_fail=fails, share=share)
 
 
 def typed(code: Fragment, field: FieldType | None, *, is_nullable: bool = False) -> Fragment:
-    """The piece with the schema's type of its value."""
+    """The fragment with the schema's type of its value."""
     if field is None:
         return replace(code, kind=None, field=None, is_nullable=True)
     kind = TYPES.get(field.kind)
@@ -140,13 +141,13 @@ def typed(code: Fragment, field: FieldType | None, *, is_nullable: bool = False)
 
 
 def element(code: Fragment, field: FieldType | None) -> Fragment:
-    """The piece as an element of a list or map; timestamps inside those are not converted."""
+    """The fragment as an element of a list or map, where timestamps are of an unknown type."""
     inner = field.element if field is not None else None
     return typed(code, None if inner is not None and inner.kind is Kind.TIMESTAMP else inner)
 
 
 def general(code: Fragment) -> Fragment:
-    """The piece as a CEL value: its timestamp is a `Timestamp`."""
+    """The fragment with its value as CEL has it: a datetime becomes a `Timestamp`."""
     if code.kind is not datetime:
         return code
     instant = plain("instant({0})", code, kind=Timestamp)
@@ -154,7 +155,7 @@ def general(code: Fragment) -> Fragment:
 
 
 def given(code: Fragment) -> Fragment:
-    """The piece for an operation that would take a null for something else."""
+    """The fragment for an operation that would not fail on null by itself: it gives up there."""
     code = general(code)
     if code.kind is None or not code.is_nullable:
         return code
@@ -162,7 +163,7 @@ def given(code: Fragment) -> Fragment:
 
 
 def truth(code: Fragment) -> Fragment:
-    """The piece as an operand of logic: true or false, or the function gives up."""
+    """The fragment as an operand of logic: the function gives up where it is no bool."""
     if code.kind is bool and not code.is_nullable:
         return code
     return plain(
@@ -175,16 +176,16 @@ _WORDS: Final = {None: "None", True: "True", False: "False"}
 
 @dataclass(slots=True)
 class _Shared:
-    """A piece that may be wanted again: where it is computed first, it is given a name."""
+    """A fragment that may be used again: it gets a name where it is computed first."""
 
     name: str
     mark: str
     text: str
-    is_wanted: bool = False
+    is_reused: bool = False
 
 
 class Writer:
-    """Writes one expression; afterwards `constants` are the values of `k0`, `k1` …"""
+    """Writes one expression; `constants` then holds the values of `k0`, `k1` …"""
 
     def __init__(self) -> None:
         self.constants: Final[list[Any]] = []
@@ -194,11 +195,11 @@ class Writer:
         self._loops = 0
 
     def text(self, root: Fragment) -> str:
-        """The whole expression."""
+        """The text of the whole expression."""
         text = self._write(root)
-        # A piece may stand inside one that was begun before it, never the other way round.
+        # A fragment may stand inside one that was begun before it, never the other way round.
         for shared in self._shared:
-            first = f"({shared.name} := {shared.text})" if shared.is_wanted else shared.text
+            first = f"({shared.name} := {shared.text})" if shared.is_reused else shared.text
             text = text.replace(shared.mark, first)
         return text
 
@@ -226,7 +227,7 @@ class Writer:
     def _share(self, code: Fragment, key: Hashable) -> str:
         shared = self._ready.get(key)
         if shared is not None:
-            shared.is_wanted = True
+            shared.is_reused = True
             return shared.name
         if self._loops:
             return self._plain(code)
@@ -240,7 +241,7 @@ class Writer:
     def _chain(self, code: Fragment, sign: str) -> str:
         first, *others = code.parts
         texts = [self._write(first)]
-        # What a later operand computes is there for those behind it, not for others.
+        # What an operand computes may be reused by those after it, and nowhere else.
         ready = self._ready
         self._ready = dict(ready)
         texts += map(self._write, others)

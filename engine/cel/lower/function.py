@@ -1,4 +1,4 @@
-"""A typed tree as two Python functions: one for the value as CEL has it, one for Python's."""
+"""The functions that an expression runs as, made from its checked tree."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _ROUNDS: Final = f"its macros may take more than {MAX_ROUNDS:,} rounds"
 class LoweredFunction:
     """What an expression runs as.
 
-    `run` gives the value as CEL has it, `evaluate` as plain Python; both raise EvaluationError.
-    `interpreter` gives the same as `run`, more slowly, and says why a value can't be had. `code` is
-    what `run` was generated from; None where it is the interpreter, and `fallback` says why it is.
+    `run` returns the value as CEL has it, `evaluate` as plain Python; both raise EvaluationError.
+    `interpreter` returns the same as `run`, more slowly. `fragment` is what `run` was generated
+    from; where it is None, `run` is the interpreter, and `fallback` says why.
     """
 
     run: Evaluation
@@ -40,7 +40,7 @@ class LoweredFunction:
 
 
 def lower(findings: Findings, scope: Scope) -> LoweredFunction:
-    """The function of a checked tree without errors."""
+    """The functions of a checked tree without errors."""
     interpreter = Interpreter(findings)
     try:
         code = Translator(findings, scope).code(findings.root)
@@ -50,7 +50,7 @@ def lower(findings: Findings, scope: Scope) -> LoweredFunction:
 
 
 def join(codes: Sequence[Fragment | None], interpreters: Sequence[Interpreter]) -> LoweredFunction:
-    """The function of several trees joined by `&&`, from the code and interpreter of each."""
+    """The functions of several trees joined by `&&`, from the fragment and interpreter of each."""
     interpreter = Interpreter(tuple(interpreters))
     known = [code for code in codes if code is not None]
     if len(known) < len(codes):
@@ -96,20 +96,20 @@ def make(interpret, {names}):
 
 
 def source_of(body: str, count: int) -> str:
-    """The text that defines functions of this body with so many constants `k0`, `k1` …"""
+    """The source of functions with this body and `count` constants `k0`, `k1` …"""
     return _SOURCE.format(names=", ".join(f"k{number}" for number in range(count)), body=body)
 
 
 def make_function(
     body: str, constants: Sequence[Any], interpret: CompiledEvaluation
 ) -> CompiledEvaluation:
-    """The function of the bindings `b`; where it gives up, `interpret` gives the value."""
+    """The function of the bindings `b` with this body; where it gives up, it calls `interpret`."""
     return _factory(source_of(body, len(constants)))(interpret, *constants)
 
 
 @lru_cache(maxsize=4_096)
 def _factory(source: str) -> Callable[..., CompiledEvaluation]:
     made: dict[str, Any] = {}
-    # The text is made of this package's templates alone: no part of it comes from a rule.
+    # The source consists of this package's templates alone: no part of it comes from a rule.
     exec(compile(source, "<rule>", "exec"), NAMES, made)  # noqa: S102
     return cast("Callable[..., CompiledEvaluation]", made["make"])

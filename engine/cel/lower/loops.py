@@ -1,7 +1,7 @@
-"""The macros as comprehensions; a failing item ends the function, unless one before it decided.
+"""The macros as comprehensions; an item that fails makes the function give up.
 
-The closures count rounds and stop at a limit, the functions don't count: a loop over so many items
-that the limit could matter is left to the closures.
+The interpreter counts rounds, generated functions don't: a loop over so many items that the limit
+of rounds might be reached is left to the interpreter.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from engine.cel.syntax.tree import Macro
 from engine.cel.values.values import MISSING, Duration, Timestamp
 from engine.schema import FieldType, Kind
 
-#: Most items of a loop, by how many loops an expression has: inside each other or not, they take
-#: fewer rounds than the closures' limit.
+#: Most items of a loop, by the number of loops in the expression: even nested in each other, they
+#: then stay below the limit of rounds.
 MAX_ITEMS: Final = {1: 10_000, 2: 200, 3: 40}
 _MAX_ITEMS_OF_MANY: Final = 10
 
@@ -50,8 +50,9 @@ def bound_name(value: Fragment, slot: int) -> Fragment:
 
 
 def make_binding(value: Fragment, name: Fragment, result: Fragment) -> Fragment:
-    """`cel.bind`: the result, which sees the value under a name. A value that fails ends the
-    function, also where the result might have done without it: the closures know that.
+    """`cel.bind`: the result, which sees the value under a name.
+
+    A value that fails makes the function give up, though the result may not need it.
     """
     return replace(
         result,
@@ -81,8 +82,8 @@ def make_loop(
 ) -> Fragment:
     """A macro over `over`, whose condition and result see `item`.
 
-    `loops` are the expression's, a round of this one costs `weight`; `most` is how many items there
-    can be, where that is known.
+    `loops` is the number of loops in the expression, `weight` what one round of this one costs, and
+    `most` the greatest number of items, where it is known.
     """
     limit = max(1, MAX_ITEMS.get(loops, _MAX_ITEMS_OF_MANY) // weight)
     if over.is_constant and type(over.value) is list:
@@ -103,7 +104,7 @@ def make_loop(
         f"few({template})" if makes_list and limit > MAX_ELEMENTS else template,
         tuple(parts),
         kind=list if makes_list else bool,
-        # What is in the list may be null, or the list too long.
+        # An item may be null, or there may be too many.
         can_fail=over.fails_on_null or any(part.can_fail for part in parts),
         depth=1 + max(part.depth for part in parts),
         slot=item.slot,

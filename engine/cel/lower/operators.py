@@ -39,7 +39,7 @@ def _is_exact(constant: Fragment) -> bool:
 
 
 def _compares_plainly(left: Fragment, right: Fragment) -> bool:
-    """Whether Python's comparison of the two is CEL's; nulls are not asked about."""
+    """Whether Python compares the two as CEL does, nulls aside."""
     if left.kind is right.kind:
         return left.kind in _PLAIN
     if left.kind not in _NUMBERS or right.kind not in _NUMBERS:
@@ -55,7 +55,7 @@ def _equality(left: Fragment, right: Fragment, *, is_equal: bool) -> Fragment:
     kind = right.kind if right.is_constant else None
     if kind is bool or kind is type(None):
         return plain(f"({{0}} {word} {{1}})", left, right, kind=bool)
-    # Python's text equals nothing but itself, whatever it is compared with.
+    # A text of Python equals only the same text, whatever the other side is.
     if kind is str or _compares_plainly(left, right):
         return plain(f"({{0}} {sign} {{1}})", left, right, kind=bool)
     name = "equal" if is_equal else "not_equal"

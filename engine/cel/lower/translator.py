@@ -1,4 +1,4 @@
-"""A checked tree into pieces of Python: names, constants, logic; what is left goes to its file."""
+"""A checked tree into fragments of Python: names, constants, logic; the rest by kind elsewhere."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from engine.cel.values.values import MISSING, Duration, Timestamp, UInt
 from engine.errors import EvaluationError
 from engine.schema import Kind
 
-#: Rounds that a part may take which is settled now; a longer one is left for the evaluation.
+#: Rounds that computing a constant may take at load; a longer one is left to the evaluation.
 FOLDING_ROUNDS: Final = 1_000
 _SCALARS: Final = frozenset({str, int, UInt, float, bool, bytes, Timestamp, Duration, type(None)})
 #: Longest run of `+ - * / %` that is written as one expression.
@@ -52,19 +52,19 @@ _MAX_STEPS: Final = 20
 
 
 class Translator:
-    """Translates one tree; UnlowerableError where it must be left to the closures as a whole."""
+    """Translates one tree; UnlowerableError where all of it must be left to the interpreter."""
 
     def __init__(self, findings: Findings, scope: Scope) -> None:
         self._findings: Final = findings
         self._variables: Final = scope.variables
         self._items: Final[dict[int, Fragment]] = {}
-        #: The constants that `cel.bind` names, by slot: folding asks for them.
+        #: The constants that `cel.bind` names, by slot, for the computation of constants.
         self._known: Final[dict[int, Any]] = {}
-        #: The names that are known not to be null where the translation stands.
+        #: The names that guards keep from being null at the node in translation.
         self._safe: frozenset[str] = frozenset()
 
     def code(self, node: Node) -> Fragment:
-        """The piece for a node."""
+        """The fragment of a node."""
         value = constant_of(node)
         if value is not MISSING:
             return constant(value)
@@ -250,7 +250,7 @@ class Translator:
         return code
 
     def _folded(self, node: Node, parts: list[Fragment], code: Fragment) -> Fragment:
-        """The value itself where all parts are constants."""
+        """The fragment; its value as a constant where all parts are constants."""
         if not all(part.is_constant for part in parts):
             return code
         run = plan(self._findings, node)
@@ -260,13 +260,13 @@ class Translator:
             return _call_of(run)
 
     def _closure(self, node: Node) -> Fragment:
-        """A call of the node's closure: what is too deep, too long, or always fails."""
+        """A call of the node's closure, for a node that is too deep, too long, or always fails."""
         if not self._is_simple(node):
             raise UnlowerableError("a part with a macro is nested too deep, or too long")
         return _call_of(plan(self._findings, node))
 
     def _is_simple(self, root: Node) -> bool:
-        """Whether a closure needs nothing but the bindings as they are: no macro and no item."""
+        """Whether the closure of this tree needs only the event: it has no macro and no item."""
         waiting = [root]
         while waiting:
             node = waiting.pop()

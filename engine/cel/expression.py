@@ -1,10 +1,11 @@
-"""A compiled expression: parsed, checked against the variables, made a function once."""
+"""Expressions: text or tree is parsed, checked against the variables, and compiled once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
+from functools import lru_cache
 from typing import Any, Final
 
 from engine.cel.check.check import check
@@ -17,29 +18,30 @@ from engine.cel.syntax.parser import parse
 from engine.cel.syntax.tree import Literal, Node
 from engine.cel.syntax.unparse import unparse
 from engine.cel.types.scope import Scope
+from engine.cel.values.values import FailureKind, failure, from_python, to_python
 from engine.errors import ExpressionError, Problem, Severity
 from engine.schema import FieldType, Kind
 
-#: How many values of a long bound list the text for people shows.
+#: Values of a long bound list that the text for people shows.
 SHOWN_ITEMS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expression:
-    """One expression, ready to be evaluated any number of times, by any thread.
+    """One compiled expression; any thread may evaluate it.
 
-    `evaluate(bindings)` gives the value for these bindings (`Event.bindings`) as a plain Python
+    `evaluate(bindings)` returns the value for these bindings (`Event.bindings`) as a plain Python
     value, `run(bindings)` as CEL has it: timestamps and durations to the nanosecond. Both raise
     EvaluationError with its stable `error_type` when CEL's evaluation fails.
 
     `text` is as the author wrote it, `cel` the tree as CEL text with long bound lists shortened.
     `fields` are the dotted paths that it reads. `type` is the result's type where it is known.
-    `root` is the tree and `variables` what its names mean, for those who look for necessary
-    conditions in it.
+    `root` is the tree and `variables` are the types of its names; `match` derives necessary
+    conditions from them.
 
-    `interpreter` gives what `run` gives, step by step and several times slower: the reference.
-    `code` is what `run` was generated from, for a `conjunction`. It is None where `run` is the
-    interpreter, as `fallback` then says why, and where no conjunction will be made of it.
+    `interpreter` returns what `run` returns, several times slower. `fragment` is what `run` was
+    generated from; `conjunction` needs it. It is None where `run` is the interpreter (`fallback`
+    says why), and where the expression will be no part of a conjunction.
     """
 
     text: str
@@ -52,7 +54,7 @@ class Expression:
     evaluate: Callable[[Mapping[str, Any]], Any] = field(repr=False)
     run: Callable[[Mapping[str, Any]], Any] = field(repr=False)
     interpreter: Interpreter = field(repr=False)
-    code: Fragment | None = field(repr=False)
+    fragment: Fragment | None = field(repr=False)
     fallback: str = ""
 
     @property
@@ -67,13 +69,13 @@ def compile_expression(
     lists: Lists = NO_LISTS,
     zone: tzinfo = UTC,
 ) -> Expression:
-    """Compile CEL text against the variables' types; `lists` is what `watchlist("…")` may mean.
+    """Compile CEL text against the variables' types.
 
-    `zone` is that of the site: of calls that read the clock in UTC, where it shows another time,
-    is warned.
+    `lists` are the watchlists that `watchlist("…")` may name. `zone` is the site's time zone: where
+    it is not UTC, a call that reads the clock in UTC gets a warning.
 
     ExpressionError with every fault: one of syntax or size, or all unknown names, fields and
-    functions, wrong numbers of arguments, types that can't fit, and bad literal patterns.
+    functions, wrong numbers of arguments, types that don't fit, and bad literal patterns.
     """
     root, problems = parse(text), list[Problem]()
     is_named = any(name in text for name in lists.known)
@@ -88,7 +90,7 @@ def compile_expression(
 
 
 def compile_tree(root: Node, text: str, scope: Scope, found: Sequence[Problem] = ()) -> Expression:
-    """Check a tree and plan it; ExpressionError with every fault, those already `found` too."""
+    """Check and compile a tree; ExpressionError with all faults, those in `found` included."""
     checked = check(root, scope)
     check_values(checked)
     if found:
@@ -109,7 +111,7 @@ def compile_tree(root: Node, text: str, scope: Scope, found: Sequence[Problem] =
         evaluate=function.evaluate,
         run=function.run,
         interpreter=function.interpreter,
-        code=function.code,
+        fragment=function.fragment,
         fallback=function.fallback,
     )
 
@@ -119,12 +121,15 @@ def _is_null(root: Node) -> bool:
 
 
 def conjunction(parts: Sequence[Expression]) -> Expression:
-    """All parts joined by CEL's `&&`: one that is false decides, whatever fails beside it."""
+    """The parts joined by CEL's `&&`: where one is false the value is false, even if others fail.
+
+    Without parts it is true.
+    """
     if len(parts) == 1:
         return parts[0]
     if not parts:
         return compile_expression("true", {})
-    function = join([part.code for part in parts], [part.interpreter for part in parts])
+    function = join([part.fragment for part in parts], [part.interpreter for part in parts])
     return Expression(
         text=" && ".join(f"({part.text})" for part in parts),
         warnings=tuple(warning for part in parts for warning in part.warnings),
@@ -136,6 +141,38 @@ def conjunction(parts: Sequence[Expression]) -> Expression:
         evaluate=function.evaluate,
         run=function.run,
         interpreter=function.interpreter,
-        code=function.code,
+        fragment=function.fragment,
         fallback=next((part.fallback for part in parts if part.fallback), function.fallback),
     )
+
+
+def evaluate(
+    expression: str, bindings: Mapping[str, Any] | None = None, container: str = ""
+) -> Any:
+    """The value of any CEL expression, without a schema, by the code that rules run on.
+
+    Names are looked up in `bindings` (dots allowed), from `container` outwards. Timestamps are
+    aware `datetime`, durations `timedelta`, in both directions; a uint is `UInt`, a type
+    `CelType`. ExpressionError for text that is not CEL; EvaluationError where the evaluation fails,
+    also for unknown names and functions.
+    """
+    try:
+        values = _values(bindings or {})
+        compiled = _compiled(expression, frozenset(values), container)
+        return to_python(compiled.run(values))
+    except RecursionError:
+        # Expressions are bounded, the caller's values are not.
+        raise failure(FailureKind.TOO_LARGE, "a value is nested too deep") from None
+
+
+def _values(bindings: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return {name: from_python(value) for name, value in bindings.items()}
+    except TypeError as error:
+        raise failure(FailureKind.BAD_ARGUMENT, f"a binding can't be used: {error}") from None
+
+
+@lru_cache(maxsize=128)
+def _compiled(text: str, names: frozenset[str], container: str) -> Expression:
+    scope = Scope(dict.fromkeys(names), container, is_strict=False)
+    return compile_tree(parse(text), text, scope)

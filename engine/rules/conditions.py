@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from engine.cel import Expression, Operator, conjunction, lower_condition
+from engine.cel import Expression, Operator, compile_condition, conjunction
 from engine.cel.check.contradictions import clash
 from engine.cel.check.operators import to_condition
 from engine.cel.check.watchlists import PLATES
@@ -87,7 +87,7 @@ def read_condition(rule: MappingNode, compiler: Compiler, findings: Faults) -> E
             "write fewer macros inside one another, or name the items",
         )
     # What it was generated from is wanted for a conjunction only, and takes a third of its memory.
-    return replace(condition, code=None)
+    return replace(condition, fragment=None)
 
 
 def _warn_of_clash(
@@ -219,7 +219,7 @@ def _lowered(node: YamlNode, compiler: Compiler, findings: Faults) -> Expression
         return value_node.place
 
     try:
-        lowered = lower_condition(field.text, operator, value, compiler.schema.variables)
+        lowered = compile_condition(field.text, operator, value, compiler.schema.variables)
     except ExpressionError as error:
         tell([_under_when(each) for each in error.problems], place_at, findings)
         return None

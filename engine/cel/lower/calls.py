@@ -8,7 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import cache
 from typing import Any, Final
 
-from engine.cel.lower.code import Form, Fragment, constant, general, given, name, plain, strict
+from engine.cel.lower.fragments import Form, Fragment, constant, general, given, name, plain, strict
 from engine.cel.lower.runtime import GiveUpError
 from engine.cel.types.functions import ANY, FUNCTIONS, Function, Overload
 from engine.cel.types.watchlists import ROW_ROUNDS, TIME, row_type, rows_type

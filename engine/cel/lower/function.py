@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from engine.cel.interpret.budget import MAX_ROUNDS
 from engine.cel.interpret.plan import Interpreter
-from engine.cel.lower.code import Fragment, UnlowerableError, Writer, general
+from engine.cel.lower.fragments import Fragment, UnlowerableError, Writer, general
 from engine.cel.lower.operators import all_of
 from engine.cel.lower.runtime import NAMES
 from engine.cel.lower.translator import Translator
@@ -35,7 +35,7 @@ class LoweredFunction:
     run: Evaluation
     evaluate: Evaluation
     interpreter: Interpreter
-    code: Fragment | None
+    fragment: Fragment | None
     fallback: str = ""
 
 
@@ -43,17 +43,19 @@ def lower(findings: Findings, scope: Scope) -> LoweredFunction:
     """The functions of a checked tree without errors."""
     interpreter = Interpreter(findings)
     try:
-        code = Translator(findings, scope).code(findings.root)
+        fragment = Translator(findings, scope).fragment(findings.root)
     except UnlowerableError as error:
         return _interpreted(interpreter, str(error))
-    return _generated(code, interpreter)
+    return _generated(fragment, interpreter)
 
 
-def join(codes: Sequence[Fragment | None], interpreters: Sequence[Interpreter]) -> LoweredFunction:
+def join(
+    fragments: Sequence[Fragment | None], interpreters: Sequence[Interpreter]
+) -> LoweredFunction:
     """The functions of several trees joined by `&&`, from the fragment and interpreter of each."""
     interpreter = Interpreter(tuple(interpreters))
-    known = [code for code in codes if code is not None]
-    if len(known) < len(codes):
+    known = [fragment for fragment in fragments if fragment is not None]
+    if len(known) < len(fragments):
         return _interpreted(interpreter, "")
     return _generated(all_of(known), interpreter)
 
@@ -62,15 +64,15 @@ def _interpreted(interpreter: Interpreter, reason: str) -> LoweredFunction:
     return LoweredFunction(interpreter, _converting(interpreter), interpreter, None, reason)
 
 
-def _generated(code: Fragment, interpreter: Interpreter) -> LoweredFunction:
-    if code.rounds > MAX_ROUNDS:
+def _generated(fragment: Fragment, interpreter: Interpreter) -> LoweredFunction:
+    if fragment.rounds > MAX_ROUNDS:
         return _interpreted(interpreter, _ROUNDS)
-    value = general(code)
+    value = general(fragment)
     writer = Writer()
     body = writer.text(value)
     run = make_function(body, writer.constants, interpreter)
     evaluate = run if value.kind in _PLAIN else _converting(run)
-    return LoweredFunction(run, evaluate, interpreter, code)
+    return LoweredFunction(run, evaluate, interpreter, fragment)
 
 
 def _converting(run: Evaluation) -> Evaluation:

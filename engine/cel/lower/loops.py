@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from engine.cel.lower.code import Form, Fragment, constant, general, plain, truth
+from engine.cel.lower.fragments import Form, Fragment, constant, general, plain, truth
 from engine.cel.lower.runtime import MAX_ELEMENTS
 from engine.cel.syntax.tree import Macro
 from engine.cel.values.values import MISSING, Duration, Timestamp
@@ -99,7 +99,7 @@ def make_loop(
     inner = parts[2:]
     makes_list = macro in (Macro.MAP, Macro.FILTER)
     template = _FILTERED_MAP if is_filtered else _TEMPLATES[macro]
-    code = Fragment(
+    fragment = Fragment(
         Form.LOOP,
         f"few({template})" if makes_list and limit > MAX_ELEMENTS else template,
         tuple(parts),
@@ -111,8 +111,8 @@ def make_loop(
         rounds=over.rounds + limit * (weight + sum(part.rounds for part in inner)),
     )
     if macro is Macro.FILTER and over.field is not None and over.field.kind is Kind.LIST:
-        return replace(code, field=FieldType(Kind.LIST, element=over.field.element))
-    return code
+        return replace(fragment, field=FieldType(Kind.LIST, element=over.field.element))
+    return fragment
 
 
 def _kept(value: Fragment) -> Fragment:

@@ -6,7 +6,16 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from engine.cel.lower.code import Form, Fragment, constant, element, general, plain, strict, truth
+from engine.cel.lower.fragments import (
+    Form,
+    Fragment,
+    constant,
+    element,
+    general,
+    plain,
+    strict,
+    truth,
+)
 from engine.cel.syntax import tree
 from engine.cel.values.comparison import EXACT_LIMIT, ORDERINGS, constant_membership
 from engine.cel.values.numbers import OPERATIONS, negate

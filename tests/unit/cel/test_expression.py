@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from engine.cel import compile_expression, conjunction, lower_condition
+from engine.cel import compile_condition, compile_expression, conjunction
 from engine.cel.values.values import FailureKind
 from engine.errors import EvaluationError, ExpressionError
 from tests.unit.cel.plate_variables import VARIABLES, compiled, event, problem_of, value_of
@@ -67,7 +67,7 @@ def test_conjunction_absorbs_what_fails_beside_a_false_part() -> None:
 def test_conjunction_joins_what_its_parts_tell() -> None:
     parts = [
         compiled("is_test || latency_ms > 1"),
-        lower_condition("plate.text", "contains", "A", VARIABLES),
+        compile_condition("plate.text", "contains", "A", VARIABLES),
         compiled("vehicle.make > 'a'"),
     ]
     whole = conjunction(parts)

@@ -6,7 +6,7 @@ import pytest
 
 from engine.cel import evaluate
 from engine.cel.lower.calls import call_function
-from engine.cel.lower.code import constant, plain
+from engine.cel.lower.fragments import constant, plain
 from engine.cel.types.functions import FUNCTIONS
 from engine.errors import EvaluationError
 from tests.unit.cel.lower.lowered import body, quickly

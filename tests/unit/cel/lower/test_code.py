@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from engine.cel.lower.code import (
+from engine.cel.lower.fragments import (
     Fragment,
     constant,
     element,

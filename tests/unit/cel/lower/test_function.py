@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cel import Expression, conjunction, lower_condition
+from engine.cel import Expression, compile_condition, conjunction
 from engine.cel.values.values import FailureKind
 from engine.errors import EvaluationError, ExpressionError
 from engine.schema import Kind
@@ -60,7 +60,7 @@ def test_a_random_operator_is_as_interpreted(
     field: str, operator: str, value: object, values: dict[str, Any]
 ) -> None:
     try:
-        condition = lower_condition(field, operator, value, VARIABLES)
+        condition = compile_condition(field, operator, value, VARIABLES)
     except ExpressionError:
         return
     assert_same(condition, [values])
@@ -151,10 +151,10 @@ def test_more_loops_than_rounds_are_interpreted() -> None:
         "tags.all(a, tags.all(b, tags.all(c, tags.all(d, tags.all(e, a + b + c + d + e != '')))))"
     )
     expression = compiled(text)
-    assert expression.code is None
+    assert expression.fragment is None
     assert expression.evaluate(event()) is True
     assert expression.fallback == "its macros may take more than 100,000 rounds"
-    assert compiled(f"({text}) && is_test").code is None
+    assert compiled(f"({text}) && is_test").fragment is None
     both = conjunction([expression, compiled("is_test")])
     assert both.evaluate(event()) is False
     assert both.fallback == expression.fallback

@@ -48,8 +48,8 @@ def test_a_row_is_read_once_for_all_its_columns() -> None:
 
 def test_the_list_is_not_copied() -> None:
     expression = compiled(f'{PLATE} in watchlist("noted")')
-    assert expression.code is not None
-    assert expression.code.parts[1].value is watchlist("noted").plates
+    assert expression.fragment is not None
+    assert expression.fragment.parts[1].value is watchlist("noted").plates
 
 
 def test_a_plate_is_normalised_once_for_all_lists_that_are_asked() -> None:

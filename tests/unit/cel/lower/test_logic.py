@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from engine.cel.lower.code import Form, Fragment, constant, plain
+from engine.cel.lower.fragments import Form, Fragment, constant, plain
 from engine.cel.lower.operators import all_of, any_of, choice, opposite
 from engine.cel.values.values import Timestamp
 from tests.unit.cel.lower.lowered import body, quickly

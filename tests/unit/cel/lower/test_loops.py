@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.cel.lower.code import Form, Fragment, plain
+from engine.cel.lower.fragments import Form, Fragment, plain
 from engine.cel.lower.loops import MAX_ITEMS, make_loop
 from engine.cel.syntax.tree import Macro
 from engine.errors import EvaluationError

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engine.cel import compile_expression, lower_condition
+from engine.cel import compile_condition, compile_expression
 from engine.cel.expression import compile_tree
 from engine.cel.lower.function import make_function, source_of
 from engine.cel.lower.runtime import NAMES
@@ -73,10 +73,10 @@ def test_no_text_of_a_condition_reaches_the_source(text: str) -> None:
     # A text that is the name of a field shares its constant: the shape is another one then.
     assume(text.lower() not in ("plate", "text"))
     for operator, value in (("equals", text), ("contains", text), ("in_list", [text, "a"])):
-        plain = lower_condition(
+        plain = compile_condition(
             "plate.text", operator, ["a"] * 2 if value != text else "a", VARIABLES
         )
-        hostile = lower_condition("plate.text", operator, value, VARIABLES)
+        hostile = compile_condition("plate.text", operator, value, VARIABLES)
         assert body_of(hostile) == body_of(plain)
         values: dict[str, Any] = event(plate={**event()["plate"], "text": text})
         assert hostile.evaluate(values) is True

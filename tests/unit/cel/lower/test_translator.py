@@ -43,15 +43,15 @@ def test_what_is_nested_too_deep_is_left_to_a_closure() -> None:
     for number in range(60):
         deep = f"(is_test ? {deep} : latency_ms == {number})"
     expression = compiled(deep)
-    assert expression.code is not None
-    assert expression.code.depth <= 60
+    assert expression.fragment is not None
+    assert expression.fragment.depth <= 60
     assert expression.evaluate(event(is_test=True)) is True
     assert expression.evaluate(event(is_test=False)) is False
 
 
 def test_a_null_that_was_asked_for_is_not_expected_to_fail() -> None:
-    guarded = compiled("vehicle.make != null && vehicle.make.startsWith('S')").code
-    bare = compiled("vehicle.make.startsWith('S')").code
+    guarded = compiled("vehicle.make != null && vehicle.make.startsWith('S')").fragment
+    bare = compiled("vehicle.make.startsWith('S')").fragment
     assert guarded is not None
     assert bare is not None
     assert not guarded.can_fail

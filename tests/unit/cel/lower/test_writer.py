@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.cel.lower.code import Fragment, Writer, constant, name, plain
+from engine.cel.lower.fragments import Fragment, Writer, constant, name, plain
 from engine.cel.lower.operators import all_of, any_of, choice
 from tests.unit.cel.lower.lowered import body, quickly
 from tests.unit.cel.plate_variables import compiled, event

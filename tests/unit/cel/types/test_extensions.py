@@ -82,7 +82,7 @@ def test_the_public_cases_of_offered_extensions_run_as_generated_python() -> Non
         compiled = compile_tree(
             parse(expression), expression, Scope(dict.fromkeys(bindings), container)
         )
-        assert compiled.code is not None, compiled.fallback
+        assert compiled.fragment is not None, compiled.fallback
         return to_python(compiled.run(bindings))
 
     wrong = [c["expr"] for c in cases() if c["file"] in OFFERED and fault_in(c, lowered)]

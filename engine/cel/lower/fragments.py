@@ -131,43 +131,46 @@ def strict(
     return plain(template, *parts, kind=kind, can_fail=fails, share=share)
 
 
-def typed(code: Fragment, field: FieldType | None, *, is_nullable: bool = False) -> Fragment:
+def typed(fragment: Fragment, field: FieldType | None, *, is_nullable: bool = False) -> Fragment:
     """The fragment with the schema's type of its value."""
     if field is None:
-        return replace(code, kind=None, field=None, is_nullable=True)
+        return replace(fragment, kind=None, field=None, is_nullable=True)
     kind = TYPES.get(field.kind)
     is_nullable = field.nullable or is_nullable or kind is None
-    return replace(code, kind=kind, field=field, is_nullable=is_nullable)
+    return replace(fragment, kind=kind, field=field, is_nullable=is_nullable)
 
 
-def element(code: Fragment, field: FieldType | None) -> Fragment:
+def element(fragment: Fragment, field: FieldType | None) -> Fragment:
     """The fragment as an element of a list or map, where timestamps are of an unknown type."""
     inner = field.element if field is not None else None
-    return typed(code, None if inner is not None and inner.kind is Kind.TIMESTAMP else inner)
+    return typed(fragment, None if inner is not None and inner.kind is Kind.TIMESTAMP else inner)
 
 
-def general(code: Fragment) -> Fragment:
+def general(fragment: Fragment) -> Fragment:
     """The fragment with its value as CEL has it: a datetime becomes a `Timestamp`."""
-    if code.kind is not datetime:
-        return code
-    instant = plain("instant({0})", code, kind=Timestamp)
-    return replace(instant, is_nullable=code.is_nullable, is_guarded=code.is_guarded)
+    if fragment.kind is not datetime:
+        return fragment
+    instant = plain("instant({0})", fragment, kind=Timestamp)
+    return replace(instant, is_nullable=fragment.is_nullable, is_guarded=fragment.is_guarded)
 
 
-def given(code: Fragment) -> Fragment:
+def given(fragment: Fragment) -> Fragment:
     """The fragment for an operation that would not fail on null by itself: it gives up there."""
-    code = general(code)
-    if code.kind is None or not code.is_nullable:
-        return code
-    return replace(strict("given({0})", code, kind=code.kind), field=code.field)
+    fragment = general(fragment)
+    if fragment.kind is None or not fragment.is_nullable:
+        return fragment
+    return replace(strict("given({0})", fragment, kind=fragment.kind), field=fragment.field)
 
 
-def truth(code: Fragment) -> Fragment:
+def truth(fragment: Fragment) -> Fragment:
     """The fragment as an operand of logic: the function gives up where it is no bool."""
-    if code.kind is bool and not code.is_nullable:
-        return code
+    if fragment.kind is bool and not fragment.is_nullable:
+        return fragment
     return plain(
-        "truth({0})", code, kind=bool, can_fail=code.kind is not bool or code.fails_on_null
+        "truth({0})",
+        fragment,
+        kind=bool,
+        can_fail=fragment.kind is not bool or fragment.fails_on_null,
     )
 
 
@@ -203,43 +206,43 @@ class Writer:
             text = text.replace(shared.mark, first)
         return text
 
-    def _write(self, code: Fragment) -> str:
-        match code.form:
+    def _write(self, fragment: Fragment) -> str:
+        match fragment.form:
             case Form.CONSTANT:
-                return self._constant(code.value)
+                return self._constant(fragment.value)
             case Form.ITEM:
-                return f"x{code.slot}"
+                return f"x{fragment.slot}"
             case Form.ALL:
-                return self._chain(code, " and ")
+                return self._chain(fragment, " and ")
             case Form.ANY:
-                return self._chain(code, " or ")
+                return self._chain(fragment, " or ")
             case Form.CHOICE:
-                return self._choice(code)
+                return self._choice(fragment)
             case Form.LOOP:
-                return self._loop(code)
-        if code.share is not None:
-            return self._share(code, code.share)
-        return self._plain(code)
+                return self._loop(fragment)
+        if fragment.share is not None:
+            return self._share(fragment, fragment.share)
+        return self._plain(fragment)
 
-    def _plain(self, code: Fragment) -> str:
-        return code.template.format(*map(self._write, code.parts))
+    def _plain(self, fragment: Fragment) -> str:
+        return fragment.template.format(*map(self._write, fragment.parts))
 
-    def _share(self, code: Fragment, key: Hashable) -> str:
+    def _share(self, fragment: Fragment, key: Hashable) -> str:
         shared = self._ready.get(key)
         if shared is not None:
             shared.is_reused = True
             return shared.name
         if self._loops:
-            return self._plain(code)
+            return self._plain(fragment)
         number = len(self._shared)
         shared = _Shared(f"v{number}", f"<{number}>", "")
         self._shared.append(shared)
-        shared.text = self._plain(code)
+        shared.text = self._plain(fragment)
         self._ready[key] = shared
         return shared.mark
 
-    def _chain(self, code: Fragment, sign: str) -> str:
-        first, *others = code.parts
+    def _chain(self, fragment: Fragment, sign: str) -> str:
+        first, *others = fragment.parts
         texts = [self._write(first)]
         # What an operand computes may be reused by those after it, and nowhere else.
         ready = self._ready
@@ -248,8 +251,8 @@ class Writer:
         self._ready = ready
         return f"({sign.join(texts)})"
 
-    def _choice(self, code: Fragment) -> str:
-        condition, first, second = code.parts
+    def _choice(self, fragment: Fragment) -> str:
+        condition, first, second = fragment.parts
         test = self._write(condition)
         ready = self._ready
         self._ready = dict(ready)
@@ -259,11 +262,11 @@ class Writer:
         self._ready = ready
         return f"({chosen} if {test} else {other})"
 
-    def _loop(self, code: Fragment) -> str:
+    def _loop(self, fragment: Fragment) -> str:
         self._loops += 1
-        texts = list(map(self._write, code.parts))
+        texts = list(map(self._write, fragment.parts))
         self._loops -= 1
-        return code.template.format(*texts, item=f"x{code.slot}")
+        return fragment.template.format(*texts, item=f"x{fragment.slot}")
 
     def _constant(self, value: Any) -> str:
         if value is None or value is True or value is False:

@@ -195,15 +195,17 @@ class _Planner:
             self._bound[reference.slot] = self.closure(node.range)
             return closures.bind(reference.slot, self.closure(node.result))
         over = self._unpaid(node.range)
-        slot, heft = reference.slot, weight(node)
+        slot = reference.slot
         condition = self.closure(node.condition) if node.condition is not None else None
         if node.macro in (Macro.MAP, Macro.FILTER):
             result = self.closure(node.result) if node.result is not None else None
-            return counted(closures.collect(node.macro, over, slot, condition, result, heft))
+            return counted(
+                closures.collect(node.macro, over, slot, condition, result, weight(node))
+            )
         assert condition is not None
         if node.macro is Macro.EXISTS_ONE:
-            return closures.exists_one(over, slot, condition, heft)
-        return closures.quantifier(node.macro, over, slot, condition, heft)
+            return closures.exists_one(over, slot, condition, weight(node))
+        return closures.quantifier(node.macro, over, slot, condition, weight(node))
 
     def _call(self, node: Call) -> Closure:
         broken = self._checked.references.get(id(node))

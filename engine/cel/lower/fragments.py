@@ -187,7 +187,7 @@ class _Shared:
     is_reused: bool = False
 
 
-class Writer:
+class SourceWriter:
     """Writes one expression; `constants` then holds the values of `k0`, `k1` …"""
 
     def __init__(self) -> None:

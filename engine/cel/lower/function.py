@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from engine.cel.interpret.budget import MAX_ROUNDS
 from engine.cel.interpret.plan import Interpreter
-from engine.cel.lower.fragments import Fragment, UnlowerableError, Writer, general
+from engine.cel.lower.fragments import Fragment, SourceWriter, UnlowerableError, general
 from engine.cel.lower.operators import all_of
 from engine.cel.lower.runtime import NAMES
 from engine.cel.lower.translator import Translator
@@ -68,7 +68,7 @@ def _generated(fragment: Fragment, interpreter: Interpreter) -> LoweredFunction:
     if fragment.rounds > MAX_ROUNDS:
         return _interpreted(interpreter, _ROUNDS)
     value = general(fragment)
-    writer = Writer()
+    writer = SourceWriter()
     body = writer.text(value)
     run = make_function(body, writer.constants, interpreter)
     evaluate = run if value.kind in _PLAIN else _converting(run)

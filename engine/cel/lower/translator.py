@@ -163,10 +163,9 @@ class Translator:
         result = self.fragment(node.result) if node.result is not None else None
         del self._items[reference.slot]
         self._safe = safe
-        loops, heft = self._findings.slots, weight(node)
-        most = most_items(node.range)
+        loops, most = self._findings.slots, most_items(node.range)
         return make_loop(
-            node.macro, over, item, condition, result, loops=loops, weight=heft, most=most
+            node.macro, over, item, condition, result, loops=loops, weight=weight(node), most=most
         )
 
     def _bind(self, node: Comprehension, slot: int) -> Fragment:

@@ -15,7 +15,7 @@ from engine.cel.syntax.unparse import unparse
 from engine.cel.types.scope import Scope
 from engine.errors import EvaluationError, ExpressionError
 from tests.support.random_cases import examples
-from tests.unit.cel.lower.lowered import body, outcome
+from tests.unit.cel.lower.lowered import outcome
 from tests.unit.cel.plate_variables import (
     VARIABLES,
     compiled,
@@ -130,13 +130,6 @@ def test_null_guards_work_on_the_name(text: str, warns: bool) -> None:
     for color in (None, "black"):
         values = event(vehicle={"make": None, "color": color})
         assert outcome(expression.run, values) == outcome(expression.interpreter, values)
-
-
-def test_it_is_lowered_to_a_function_of_one_argument() -> None:
-    assert body("cel.bind(n, latency_ms, n > 1 && n < 5)") == (
-        "(lambda x1: ((x1 > k1) and (x1 < k2)))(b[k0])"
-    )
-    assert "lambda" not in body("cel.bind(n, 5, latency_ms > n)")
 
 
 def test_constants_are_known_under_their_names() -> None:

@@ -12,12 +12,6 @@ from tests.unit.cel.lower.lowered import body, outcome, quickly
 from tests.unit.cel.plate_variables import compiled, event
 
 
-def test_each_macro_is_a_comprehension() -> None:
-    assert body("tags.all(t, t != '')") == "all((x1 != k2) for x1 in items(b[k0], k1))"
-    assert body("tags.exists(t, t == 'a')") == "any((x1 == k2) for x1 in items(b[k0], k1))"
-    assert body("tags.filter(t, t != '')") == ("few([x1 for x1 in items(b[k0], k1) if (x1 != k2)])")
-
-
 def test_loops_may_stand_inside_each_other_and_see_the_event() -> None:
     text = "tags.exists(t, tags.exists(u, t != u && camera_id != t) && plate.text != t)"
     assert quickly(compiled(text), event()) is True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.cel.lower.fragments import Fragment, Writer, constant, name, plain
+from engine.cel.lower.fragments import Fragment, SourceWriter, constant, name, plain
 from engine.cel.lower.operators import all_of, any_of, choice
 from tests.unit.cel.lower.lowered import body, quickly
 from tests.unit.cel.plate_variables import compiled, event
@@ -13,7 +13,7 @@ def load(field: str) -> Fragment:
 
 
 def written(code: Fragment) -> str:
-    return Writer().text(code)
+    return SourceWriter().text(code)
 
 
 def test_a_load_that_is_wanted_once_has_no_name() -> None:
@@ -45,7 +45,7 @@ def test_shared_pieces_may_stand_inside_each_other() -> None:
 
 
 def test_constants_are_numbered_and_texts_are_taken_once() -> None:
-    writer = Writer()
+    writer = SourceWriter()
     code = plain("f({0}, {1}, {2}, {3})", *map(constant, ("a", 1.5, "a", None)))
     assert writer.text(code) == "f(k0, k1, k0, None)"
     assert writer.constants == ["a", 1.5]

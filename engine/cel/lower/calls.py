@@ -8,7 +8,16 @@ from datetime import UTC, datetime, tzinfo
 from functools import cache
 from typing import Any, Final
 
-from engine.cel.lower.fragments import Form, Fragment, constant, general, given, name, plain, strict
+from engine.cel.lower.fragments import (
+    Form,
+    Fragment,
+    cel_value,
+    constant,
+    name,
+    not_null,
+    plain,
+    strict,
+)
 from engine.cel.lower.runtime import GiveUpError
 from engine.cel.types.functions import ANY, FUNCTIONS, Function, Overload
 from engine.cel.types.watchlists import ROW_ROUNDS, TIME, row_type, rows_type
@@ -50,9 +59,9 @@ def call_function(function: Function, args: list[Fragment]) -> Fragment | None:
     """The fragment of a call; None for one that always fails, which the closure explains."""
     kinds = tuple(arg.kind for arg in args)
     if function.name == "dyn":
-        return general(args[0])
+        return cel_value(args[0])
     if function.name in _SAME and kinds == (_SAME[function.name],):
-        return given(args[0])
+        return not_null(args[0])
     if kinds == (str, str) and function.name == "contains":
         return strict("({0} in {1})", args[1], args[0], kind=bool)
     if function.name == "matches" and args[1].is_constant and kinds == (str, str):
@@ -65,7 +74,7 @@ def call_function(function: Function, args: list[Fragment]) -> Fragment | None:
     special = _TEMPLATES.get((function.name, kinds))  # type: ignore[arg-type]  # None is no key
     if special is not None:
         return strict(special[0], *args, kind=special[1], share=share)
-    return _implementation(function, [general(arg) for arg in args], share)
+    return _implementation(function, [cel_value(arg) for arg in args], share)
 
 
 def _matches(target: Fragment, pattern: str) -> Fragment | None:
@@ -107,16 +116,16 @@ def _implementation(function: Function, args: list[Fragment], share: Any) -> Fra
     else:
         kind = row.result
         takes_null = row.params[0] is ANY
-        given_args = args if takes_null else [given(arg) for arg in args]
+        checked = args if takes_null else [not_null(arg) for arg in args]
         run = constant(row.implementation)
         fails = function.name not in _STEADY
         template = _guarded(function, template)
-        made = plain(template, run, *given_args, can_fail=fails, share=share)
+        made = plain(template, run, *checked, can_fail=fails, share=share)
     return made if kind is ANY else replace(made, kind=kind, is_nullable=False)
 
 
 def _guarded(function: Function, template: str) -> str:
-    return f"few({template})" if function.name in _GROWING else template
+    return f"short({template})" if function.name in _GROWING else template
 
 
 def _chosen(rows: list[Overload], args: list[Fragment]) -> Overload | None:
@@ -184,7 +193,9 @@ def row_of(watchlist: Watchlist, key: Fragment) -> Fragment:
         return found
 
     share = (id(watchlist), key.share) if key.share is not None else None
-    made = plain("{0}({1}, {2})", constant(row), general(key), _time(), can_fail=True, share=share)
+    made = plain(
+        "{0}({1}, {2})", constant(row), cel_value(key), _time(), can_fail=True, share=share
+    )
     return replace(made, kind=dict, is_nullable=False, field=row_type(watchlist))
 
 

@@ -146,7 +146,7 @@ def element(fragment: Fragment, field: FieldType | None) -> Fragment:
     return typed(fragment, None if inner is not None and inner.kind is Kind.TIMESTAMP else inner)
 
 
-def general(fragment: Fragment) -> Fragment:
+def cel_value(fragment: Fragment) -> Fragment:
     """The fragment with its value as CEL has it: a datetime becomes a `Timestamp`."""
     if fragment.kind is not datetime:
         return fragment
@@ -154,12 +154,12 @@ def general(fragment: Fragment) -> Fragment:
     return replace(instant, is_nullable=fragment.is_nullable, is_guarded=fragment.is_guarded)
 
 
-def given(fragment: Fragment) -> Fragment:
+def not_null(fragment: Fragment) -> Fragment:
     """The fragment for an operation that would not fail on null by itself: it gives up there."""
-    fragment = general(fragment)
+    fragment = cel_value(fragment)
     if fragment.kind is None or not fragment.is_nullable:
         return fragment
-    return replace(strict("given({0})", fragment, kind=fragment.kind), field=fragment.field)
+    return replace(strict("not_null({0})", fragment, kind=fragment.kind), field=fragment.field)
 
 
 def truth(fragment: Fragment) -> Fragment:

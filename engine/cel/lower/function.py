@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from engine.cel.interpret.budget import MAX_ROUNDS
 from engine.cel.interpret.plan import Interpreter
-from engine.cel.lower.fragments import Fragment, SourceWriter, UnlowerableError, general
+from engine.cel.lower.fragments import Fragment, SourceWriter, UnlowerableError, cel_value
 from engine.cel.lower.operators import all_of
 from engine.cel.lower.runtime import NAMES
 from engine.cel.lower.translator import Translator
@@ -67,7 +67,7 @@ def _interpreted(interpreter: Interpreter, reason: str) -> LoweredFunction:
 def _generated(fragment: Fragment, interpreter: Interpreter) -> LoweredFunction:
     if fragment.rounds > MAX_ROUNDS:
         return _interpreted(interpreter, _ROUNDS)
-    value = general(fragment)
+    value = cel_value(fragment)
     writer = SourceWriter()
     body = writer.text(value)
     run = make_function(body, writer.constants, interpreter)

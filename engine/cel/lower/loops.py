@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from engine.cel.lower.fragments import Form, Fragment, constant, general, plain, truth
+from engine.cel.lower.fragments import Form, Fragment, cel_value, constant, plain, truth
 from engine.cel.lower.runtime import MAX_ELEMENTS
 from engine.cel.syntax.tree import Macro
 from engine.cel.values.values import MISSING, Duration, Timestamp
@@ -94,14 +94,14 @@ def make_loop(
     if condition is not None:
         parts.append(truth(condition))
     if result is not None:
-        parts.append(_kept(general(result)))
+        parts.append(_free(cel_value(result)))
     is_filtered = macro is Macro.MAP and condition is not None
     inner = parts[2:]
     makes_list = macro in (Macro.MAP, Macro.FILTER)
     template = _FILTERED_MAP if is_filtered else _TEMPLATES[macro]
     fragment = Fragment(
         Form.LOOP,
-        f"few({template})" if makes_list and limit > MAX_ELEMENTS else template,
+        f"short({template})" if makes_list and limit > MAX_ELEMENTS else template,
         tuple(parts),
         kind=list if makes_list else bool,
         # An item may be null, or there may be too many.
@@ -115,5 +115,5 @@ def make_loop(
     return fragment
 
 
-def _kept(value: Fragment) -> Fragment:
-    return value if value.kind in _SMALL else plain("kept({0})", value, kind=value.kind)
+def _free(value: Fragment) -> Fragment:
+    return value if value.kind in _SMALL else plain("free({0})", value, kind=value.kind)

@@ -31,14 +31,14 @@ def truth(value: Any) -> bool:
     raise GiveUpError
 
 
-def given(value: Any) -> Any:
+def not_null(value: Any) -> Any:
     """`value`; gives up where it is null."""
     if value is None:
         raise GiveUpError
     return value
 
 
-def optional(record: Any, field: str) -> Any:
+def field_or_null(record: Any, field: str) -> Any:
     """A field of a record that may be null."""
     return None if record is None else record[field]
 
@@ -70,7 +70,7 @@ def items(value: Any, limit: int) -> Iterable[Any]:
     raise GiveUpError
 
 
-def kept(value: Any) -> Any:
+def free(value: Any) -> Any:
     """`value`, which `map` keeps; gives up where it costs something."""
     kind = type(value)
     if kind in _CONTAINERS or (kind in _TEXTS and len(value) >= ROUND_SIZE):
@@ -78,7 +78,7 @@ def kept(value: Any) -> Any:
     return value
 
 
-def few(value: Any) -> Any:
+def short(value: Any) -> Any:
     """`value`; gives up where it is long."""
     kind = type(value)
     if kind in _TEXTS:
@@ -99,13 +99,13 @@ def flat(value: Any) -> Any:
 
 def joined(left: Any, right: Any) -> Any:
     """`left + right` of texts, bytes or lists."""
-    return few(left + right)
+    return short(left + right)
 
 
 def equal(left: Any, right: Any) -> bool:
     """`left == right`; gives up where lists or maps are long."""
     if type(left) in _CONTAINERS and type(right) in _CONTAINERS:
-        flat(few(left))
+        flat(short(left))
     return comparison.equal(left, right)
 
 
@@ -117,7 +117,7 @@ def not_equal(left: Any, right: Any) -> bool:
 def contains(item: Any, container: Any) -> bool:
     """`item in container`; gives up where the list is long."""
     if type(container) is list:
-        flat(few(container))
+        flat(short(container))
     return comparison.contains(item, container)
 
 
@@ -134,14 +134,14 @@ FAILED: Final[tuple[type[Exception], ...]] = (
 
 _FUNCTIONS: Final[tuple[Callable[..., Any], ...]] = (
     truth,
-    given,
-    optional,
+    not_null,
+    field_or_null,
     instant,
     member,
     has_member,
     items,
-    kept,
-    few,
+    free,
+    short,
     flat,
     joined,
     element,

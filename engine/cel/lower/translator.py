@@ -14,9 +14,9 @@ from engine.cel.lower.fragments import (
     Form,
     Fragment,
     UnlowerableError,
+    cel_value,
     constant,
     element,
-    general,
     name,
     plain,
     strict,
@@ -78,7 +78,7 @@ class Translator:
             case Call():
                 return self._call(node)
             case ListNode():
-                parts = [general(self.fragment(item)) for item in node.items]
+                parts = [cel_value(self.fragment(item)) for item in node.items]
                 holes = ", ".join(f"{{{number}}}" for number in range(len(parts)))
                 is_flat = all(part.kind in _SCALARS for part in parts)
                 return plain(f"[{holes}]" if is_flat else f"flat([{holes}])", *parts, kind=list)
@@ -126,7 +126,7 @@ class Translator:
             return element(plain("{0}[{1}]", record, field, can_fail=True), kind)
         function = "has_member" if node.is_test else "member"
         result = bool if node.is_test else None
-        parts = (general(record), field)
+        parts = (cel_value(record), field)
         return plain(f"{function}({{0}}, {{1}})", *parts, kind=result, can_fail=True)
 
     def _field(self, record: Fragment, field: Fragment) -> Fragment:
@@ -134,7 +134,7 @@ class Translator:
         if not record.is_nullable:
             return plain("{0}[{1}]", record, field, share=share)
         if share is None or self._items:
-            return plain("optional({0}, {1})", record, field)
+            return plain("field_or_null({0}, {1})", record, field)
         return plain("(None if {0} is None else {1}[{2}])", record, record, field, share=share)
 
     def _map(self, node: MapNode) -> Fragment:
@@ -142,7 +142,7 @@ class Translator:
         texts: list[str] = []
         for key, value in node.entries:
             texts.append(f"({{{len(parts)}}}, {{{len(parts) + 1}}})")
-            parts += [general(self.fragment(key)), general(self.fragment(value))]
+            parts += [cel_value(self.fragment(key)), cel_value(self.fragment(value))]
         return plain(f"flat(make_map([{', '.join(texts)}]))", *parts, can_fail=True)
 
     def _macro(self, node: Comprehension) -> Fragment:
@@ -150,7 +150,7 @@ class Translator:
         assert isinstance(reference, Local)
         if node.macro is Macro.BIND:
             return self._bind(node, reference.slot)
-        over = general(self.fragment(node.range))
+        over = cel_value(self.fragment(node.range))
         item = Fragment(Form.ITEM, slot=reference.slot)
         if over.field is not None and over.field.kind is Kind.MAP:
             item = replace(item, kind=str)

@@ -127,7 +127,7 @@ def test_what_does_not_fit_is_refused(
     assert part in f"{problem.what}, {problem.remedy}"
 
 
-def test_an_unknown_field_and_operator_are_told_together() -> None:
+def test_an_unknown_field_and_operator_are_reported_together() -> None:
     with pytest.raises(ExpressionError) as caught:
         compile_condition("plate.txt", "is", "a", VARIABLES)
     assert len(caught.value.problems) == 2

@@ -14,7 +14,7 @@ from engine.errors import EvaluationError, ExpressionError
 from tests.unit.cel.plate_variables import VARIABLES, compiled, event, problem_of, value_of
 
 
-def test_an_expression_tells_its_text_its_cel_and_its_fields() -> None:
+def test_an_expression_has_its_text_its_cel_and_its_fields() -> None:
     expression = compiled("plate.text=='a'&&!is_test")
     assert expression.text == "plate.text=='a'&&!is_test"
     assert expression.cel == 'plate.text == "a" && !is_test'
@@ -64,7 +64,7 @@ def test_conjunction_absorbs_what_fails_beside_a_false_part() -> None:
     assert caught.value.error_type == FailureKind.NULL_OPERAND
 
 
-def test_conjunction_joins_what_its_parts_tell() -> None:
+def test_conjunction_joins_the_texts_fields_and_warnings_of_its_parts() -> None:
     parts = [
         compiled("is_test || latency_ms > 1"),
         compile_condition("plate.text", "contains", "A", VARIABLES),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.cel import Expression
-from engine.cel.lower.fragments import SourceWriter, general
+from engine.cel.lower.fragments import SourceWriter, cel_value
 from engine.cel.lower.function import make_function
 from engine.errors import EvaluationError, ExpressionError
 from tests.unit.cel.plate_variables import compiled
@@ -15,7 +15,7 @@ from tests.unit.cel.plate_variables import compiled
 def body_of(expression: Expression) -> str:
     """The Python that the expression is lowered to."""
     assert expression.fragment is not None
-    return SourceWriter().text(general(expression.fragment))
+    return SourceWriter().text(cel_value(expression.fragment))
 
 
 def body(text: str) -> str:
@@ -35,7 +35,7 @@ def quickly(expression: Expression, bindings: Mapping[str, Any]) -> Any:
     """The value without any help of the interpreter: a function that gives up is a failed test."""
     assert expression.fragment is not None
     writer = SourceWriter()
-    text = writer.text(general(expression.fragment))
+    text = writer.text(cel_value(expression.fragment))
 
     def never(bindings: Any) -> Any:
         raise AssertionError(f"gave up: {text}")

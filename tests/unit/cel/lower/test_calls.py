@@ -14,9 +14,9 @@ from tests.unit.cel.plate_variables import compiled, event
 
 
 def test_a_null_is_never_taken_for_a_value() -> None:
-    assert "given" in body("string(vehicle.make)")
-    assert "given" in body("vehicle.make.trim()")
-    assert "given" not in body("camera_id.trim()")
+    assert "not_null" in body("string(vehicle.make)")
+    assert "not_null" in body("vehicle.make.trim()")
+    assert "not_null" not in body("camera_id.trim()")
     with pytest.raises(EvaluationError, match="null"):
         compiled("string(vehicle.color)").evaluate(event())
 

@@ -84,7 +84,7 @@ class Interpreter:
     __slots__ = ("_closure", "_source")
 
     def __init__(self, source: Findings | Sequence[Interpreter]) -> None:
-        self._source: Final = _kept(source) if isinstance(source, Findings) else tuple(source)
+        self._source: Final = _checked(source) if isinstance(source, Findings) else tuple(source)
         self._closure: Closure | None = None
 
     @property
@@ -107,10 +107,10 @@ class Interpreter:
 
 def plan(findings: Findings, node: Node) -> Closure:
     """The closure of one node of a checked tree."""
-    return _Planner(_kept(findings)).closure(node)
+    return _Planner(_checked(findings)).closure(node)
 
 
-def _kept(findings: Findings) -> _Checked:
+def _checked(findings: Findings) -> _Checked:
     return _Checked(findings.root, findings.references, findings.functions, findings.types)
 
 

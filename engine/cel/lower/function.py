@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
@@ -17,10 +17,21 @@ from engine.cel.types.findings import Findings
 from engine.cel.types.scope import Scope
 from engine.cel.values.values import to_python
 
-Evaluation: TypeAlias = Callable[[Mapping[str, Any]], Any]
+#: Takes the bindings, returns the value or raises EvaluationError.
+Evaluation: TypeAlias = Callable[[Any], Any]
 
 _PLAIN: Final = frozenset({bool, str, int, float, type(None), bytes})
 _ROUNDS: Final = f"its macros may take more than {MAX_ROUNDS:,} rounds"
+_SOURCE: Final = """\
+def make(interpret, {names}):
+ def run(b):
+  try:
+   return {body}
+  except FAILED:
+   pass
+  return interpret(b)
+ return run
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +87,11 @@ def _generated(fragment: Fragment, interpreter: Interpreter) -> LoweredFunction:
 
 
 def _converting(run: Evaluation) -> Evaluation:
-    def evaluate(bindings: Mapping[str, Any]) -> Any:
+    def evaluate(bindings: Any) -> Any:
         value = run(bindings)
         return value if type(value) in _PLAIN else to_python(value)
 
     return evaluate
-
-
-CompiledEvaluation: TypeAlias = Callable[[Any], Any]
-
-_SOURCE: Final = """\
-def make(interpret, {names}):
- def run(b):
-  try:
-   return {body}
-  except FAILED:
-   pass
-  return interpret(b)
- return run
-"""
 
 
 def source_of(body: str, count: int) -> str:
@@ -102,16 +99,14 @@ def source_of(body: str, count: int) -> str:
     return _SOURCE.format(names=", ".join(f"k{number}" for number in range(count)), body=body)
 
 
-def make_function(
-    body: str, constants: Sequence[Any], interpret: CompiledEvaluation
-) -> CompiledEvaluation:
+def make_function(body: str, constants: Sequence[Any], interpret: Evaluation) -> Evaluation:
     """The function of the bindings `b` with this body; where it gives up, it calls `interpret`."""
     return _factory(source_of(body, len(constants)))(interpret, *constants)
 
 
 @lru_cache(maxsize=4_096)
-def _factory(source: str) -> Callable[..., CompiledEvaluation]:
+def _factory(source: str) -> Callable[..., Evaluation]:
     made: dict[str, Any] = {}
     # The source consists of this package's templates alone: no part of it comes from a rule.
     exec(compile(source, "<rule>", "exec"), NAMES, made)  # noqa: S102
-    return cast("Callable[..., CompiledEvaluation]", made["make"])
+    return cast("Callable[..., Evaluation]", made["make"])

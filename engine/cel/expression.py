@@ -14,6 +14,7 @@ from engine.cel.constants import check_values
 from engine.cel.interpret.plan import Interpreter
 from engine.cel.lower import Fragment, join, lower
 from engine.cel.syntax import tree
+from engine.cel.syntax.examples import NEUTRAL, Examples
 from engine.cel.syntax.parser import parse
 from engine.cel.syntax.tree import Literal, Node
 from engine.cel.syntax.unparse import unparse
@@ -68,21 +69,23 @@ def compile_expression(
     variables: Mapping[str, FieldType],
     lists: Lists = NO_LISTS,
     zone: tzinfo = UTC,
+    examples: Examples = NEUTRAL,
 ) -> Expression:
     """Compile CEL text against the variables' types.
 
     `lists` are the watchlists that `watchlist("…")` may name. `zone` is the site's time zone: where
-    it is not UTC, a call that reads the clock in UTC gets a warning.
+    it is not UTC, a call that reads the clock in UTC gets a warning. `examples` are the names that
+    messages show.
 
     ExpressionError with every fault: one of syntax or size, or all unknown names, fields and
     functions, wrong numbers of arguments, types that don't fit, and bad literal patterns.
     """
-    root, problems = parse(text), list[Problem]()
+    root, problems = parse(text, examples), list[Problem]()
     is_named = any(name in text for name in lists.known)
     if FUNCTION in text or is_named:
-        root, problems = bind(root, lists)
+        root, problems = bind(root, lists, examples)
     try:
-        return compile_tree(root, text, Scope(variables, zone=zone), problems)
+        return compile_tree(root, text, Scope(variables, zone=zone, examples=examples), problems)
     except ExpressionError as error:
         if not is_named:
             raise

@@ -11,9 +11,10 @@ from typing import Any, Final
 from engine.cel.check.watchlists import NO_LISTS, Lists
 from engine.cel.expression import Expression, compile_expression
 from engine.cel.foreign_templates import STATEMENT, foreign_forms
+from engine.cel.syntax.examples import NEUTRAL, Examples
 from engine.cel.syntax.tokens import check_length, scan
 from engine.cel.types.kinds import with_article
-from engine.cel.values.text import text_of
+from engine.cel.values.text_format import text_of
 from engine.cel.values.values import (
     CelMap,
     CelType,
@@ -129,19 +130,21 @@ def compile_template(
     known: dict[str, Expression] | None = None,
     lists: Lists = NO_LISTS,
     zone: tzinfo = UTC,
+    examples: Examples = NEUTRAL,
 ) -> Template:
     """Compile a template; ExpressionError with the faults of all its placeholders.
 
     Offsets in the problems count from the start of the template. `known` is a cache of compiled
-    expressions by their text, for templates with the same variables, lists and zone. Moments are
-    shown in the time zone `zone`.
+    expressions by their text, for templates with the same variables, lists, zone and examples.
+    Moments are shown in the time zone `zone`. `examples` are the names that messages show.
     """
     check_length(text, "the template")
     parts: list[str | Placeholder] = []
     texts: list[tuple[int, str]] = []
     read: list[tuple[int, FieldType | None]] = []
     problems: list[Problem] = []
-    placeholders = _Placeholders(text, variables, {} if known is None else known, lists, zone)
+    cache = {} if known is None else known
+    placeholders = _Placeholders(text, variables, cache, lists, zone, examples)
     position = 0
     while (piece := _PIECES.search(text, position)) is not None:
         parts.append(text[position : piece.start()])
@@ -162,7 +165,7 @@ def compile_template(
     texts.append((position, text[position:]))
     if problems:
         raise ExpressionError(tuple(problems))
-    odd = foreign_forms(text, texts, read, variables, placeholders.fault_of)
+    odd = foreign_forms(text, texts, read, variables, placeholders.fault_of, examples)
     return _template(text, parts, sorted(odd, key=lambda each: each.offset))
 
 
@@ -183,12 +186,14 @@ class _Placeholders:
         known: dict[str, Expression],
         lists: Lists,
         zone: tzinfo,
+        examples: Examples,
     ) -> None:
         self._text: Final = text
         self._variables: Final = variables
         self._known: Final = known
         self._lists: Final = lists
         self._zone: Final = UTC if is_utc(zone) else zone
+        self._examples: Final = examples
 
     def read(self, start: int) -> tuple[Placeholder | None, int, Sequence[Problem]]:
         """The placeholder that begins at `start`, the offset after its brace, and the problems.
@@ -207,9 +212,9 @@ class _Placeholders:
         source = text[start:end].strip()
         if not source:
             what = "a placeholder without an expression"
-            problem = Problem(
-                start, "syntax", what, "name a field, such as {camera_id}; write '{{' for a brace"
-            )
+            field = f"{{{self._examples.plain}}}"
+            remedy = f"name a field, such as {field}; write '{{{{' for a brace"
+            problem = Problem(start, "syntax", what, remedy)
             return None, self._after(end), (problem,)
         closed = _closing(text, end)
         if closed < 0:
@@ -224,7 +229,7 @@ class _Placeholders:
         problems = check_format(format_spec, expression.type, end + 1)
         if problems:
             return None, closed + 1, problems
-        expression = _warned(expression, source, start)
+        expression = _warned(expression, source, start, self._examples)
         # The event's own time reads as the producer sent it: ISO 8601, also of an Avro timestamp.
         is_as_sent = source.strip() == CAPTURED_AT and not format_spec
         return (
@@ -251,7 +256,7 @@ class _Placeholders:
         plain = _PLAIN_PATH.match(self._text, start)
         if plain is not None:
             return plain.end()
-        tokens, end = scan(self._text, start, is_placeholder=True)
+        tokens, end = scan(self._text, start, self._examples, is_placeholder=True)
         return end if tokens else start
 
     def _expression(self, source: str, offset: int) -> Expression:
@@ -259,7 +264,9 @@ class _Placeholders:
         found = self._known.get(source)
         if found is None:
             try:
-                found = compile_expression(source, self._variables, self._lists, self._zone)
+                found = compile_expression(
+                    source, self._variables, self._lists, self._zone, self._examples
+                )
             except ExpressionError as error:
                 raise ExpressionError(_moved(error.problems, offset)) from None
             self._known[source] = found
@@ -270,12 +277,13 @@ def _moved(problems: Sequence[Problem], offset: int) -> tuple[Problem, ...]:
     return tuple(replace(problem, offset=problem.offset + offset) for problem in problems)
 
 
-def _warned(expression: Expression, source: str, offset: int) -> Expression:
+def _warned(expression: Expression, source: str, offset: int, examples: Examples) -> Expression:
     """The expression, with a warning where it is a whole record or a number."""
     kind = expression.type
     if source.isdigit():
         what = f"the number {source} is shown, whatever the event is"
-        problem = Problem(offset, "odd-value", what, "name a field, such as {camera_id}", _WARNING)
+        remedy = f"name a field, such as {{{examples.plain}}}"
+        problem = Problem(offset, "odd-value", what, remedy, _WARNING)
         return replace(expression, warnings=(*expression.warnings, problem))
     if kind is None or kind.kind is not Kind.RECORD or not kind.fields:
         return expression

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Final
 
 from engine.clock import Clock
-from engine.dead_letters.producer import DeadLetter, DeadLetterType
 from engine.errors import (
     AlertEngineError,
     DecodeError,
@@ -36,8 +35,7 @@ from engine.schema import BrokenPromise
 from engine.schema.event import Event
 from engine.store import FreshAlert, NewAlert, Store
 from engine.stream.decoder import Decoder
-from engine.stream.offsets import Partition
-from engine.stream.record import Record
+from engine.stream.record import DeadLetter, DeadLetterType, Partition, Record
 
 NO_RULES: Final = RuleSet((), (), {}, (), ())
 

@@ -13,7 +13,7 @@ from typing import Final
 from engine.cel.check.contradictions import check_logic
 from engine.cel.check.operators import is_division_by_zero
 from engine.cel.interpret.budget import BUDGET, MAX_ROUNDS
-from engine.cel.interpret.plan import plan_part
+from engine.cel.interpret.plan import plan
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import (
     Bound,
@@ -153,7 +153,7 @@ class _Walk:
     def _failure(self, node: Node) -> str:
         """The message with which the part fails; "" if it does not."""
         try:
-            plan_part(self._findings, node)({BUDGET: MAX_ROUNDS})
+            plan(self._findings, node)({BUDGET: MAX_ROUNDS})
         except EvaluationError as error:
             return str(error)
         return ""

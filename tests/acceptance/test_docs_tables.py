@@ -11,10 +11,10 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
-from channels import plan, webhook_settings
 from channels.alert import Reason, Status
-from channels.spec import KEYS as SPEC_KEYS
-from channels.webhook import KEY_HEADER, SIGNATURE_HEADER
+from channels.definitions import notification_block, webhook_settings
+from channels.definitions.channel_entry import KEYS as SPEC_KEYS
+from channels.targets.webhook import KEY_HEADER, SIGNATURE_HEADER
 from engine.cel import Operator, compile_expression, evaluate
 from engine.cel.check.watchlists import Lists
 from engine.cel.syntax.tree import IN, INDEX, ROWS, Call, Macro, Select
@@ -294,7 +294,7 @@ def test_an_example_gives_what_is_told(example: str, result: str) -> None:
 
 def test_the_tables_of_channel_keys_are_whole() -> None:
     assert sorted(table(CHANNELS, "Webhook key").codes()) == sorted(SPEC_KEYS)
-    for block, keys in plan.KEYS.items():
+    for block, keys in notification_block.KEYS.items():
         assert sorted(table(CHANNELS, f"`{block}` key").codes()) == sorted(keys), block
 
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from channels.alert import Alert
-from channels.render import Style, render
-from channels.webhook import payload
+from channels.message.render import Style, render
+from channels.targets.webhook import payload
 from engine.cli.alerts import alert_table, fact_table
 from engine.dead_letters.letter import recover, to_message
 from engine.logs import configure_logs

@@ -29,8 +29,8 @@ class HoldInForce:
     `probe_at` is the monotonic time of the next probe, in seconds. `failed` and `probed` are the
     ids of deliveries: those that failed, and those that need no probe in this round.
     `may_be_message` says that the failures could be the fault of one message. `has_changed` says
-    that a person changed something since the last probe began, `is_first_since_change` that the
-    probe in flight is the first one after such a change.
+    that something changed since the last probe began: the targets, by a redelivery or a restart.
+    `is_first_since_change` says that the probe in flight is the first one after such a change.
     """
 
     hold: Hold
@@ -108,9 +108,9 @@ class TargetHealth:
     ) -> bool:
         """A probe failed; returns whether that is to be reported.
 
-        It is if the probe was the first after a change by a person, or failed for another reason
-        than the one before; the hold takes its reason. After a change during the probe nothing is
-        noted, since the next probe is due at once.
+        It is if the probe was the first after a change, or failed for another reason than the one
+        before; the hold takes its reason. After a change during the probe nothing is noted, since
+        the next probe is due at once.
         """
         in_force = self.in_force
         if in_force is None or in_force.has_changed:
@@ -124,7 +124,7 @@ class TargetHealth:
         return in_force.is_first_since_change or is_new_reason
 
     def try_now(self, now: float) -> None:
-        """A person changed something: probe at once, with the shortest interval again."""
+        """Something changed: probe at once, and with the shortest interval again."""
         if self.in_force is not None:
             self.in_force.probe_at = now
             self.in_force.probes = -1

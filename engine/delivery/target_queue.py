@@ -162,7 +162,7 @@ class TargetQueue:
                 self._look_again()
 
     def try_now(self) -> None:
-        """A person changed something: look for deliveries, and probe a held target, at once."""
+        """Something changed: look for deliveries, and probe a held target, at once."""
         with self._changed:
             self._health.try_now(self._timing.monotonic())
             self._not_before = self._paused_seconds = 0.0

@@ -21,7 +21,7 @@ from engine.dead_letters.producer import DeadLetterProducer
 from engine.demo.registry_server import RegistryServer
 from engine.errors import StoreUnavailableError
 from engine.health import Heartbeat, Stage
-from engine.logs import REPEAT_SECONDS
+from engine.logs.text import REPEAT_SECONDS
 from engine.metrics import Metrics
 from engine.settings import Secret, Settings
 from engine.store import Store, open_store

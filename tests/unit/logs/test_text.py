@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from engine.logs import printable
+from engine.logs.text import printable
 
 
 def test_what_a_terminal_would_obey_is_replaced() -> None:

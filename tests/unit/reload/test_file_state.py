@@ -16,8 +16,8 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def names(sighting: FileState) -> set[str]:
-    return {path.name for path in sighting.marks}
+def names(state: FileState) -> set[str]:
+    return {path.name for path in state.marks}
 
 
 def test_rule_files_and_lists_are_seen_and_nothing_else(folder: Path) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from engine.logs import configure_logs, mask_plate
+from engine.logs.setup import configure_logs
+from engine.logs.text import mask_plate
 
 
 @pytest.fixture(autouse=True)

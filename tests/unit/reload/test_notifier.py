@@ -16,19 +16,19 @@ from engine.reload.notifier import Notifier
 
 pytestmark = pytest.mark.waits
 
-# Far more than a wake takes, far less than the alarm's own longest wait.
+# Far more than a wake takes, far less than the notifier's own longest wait.
 PATIENCE_SECONDS = 20.0
 LONGEST_SECONDS = 60.0
 
 
 class Sleeper:
-    """A thread that waits for the alarm again and again, and counts its wakes."""
+    """A thread that waits for the notifier again and again, and counts its wakes."""
 
     def __init__(self, files: WatchedFiles) -> None:
         self.files = files
         self.wakes = threading.Semaphore(0)
         self.is_called = False
-        self.alarm = Notifier(lambda: self.is_called, LONGEST_SECONDS)
+        self.notifier = Notifier(lambda: self.is_called, LONGEST_SECONDS)
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
         # The first wait returns at once: the places are new.
@@ -36,9 +36,9 @@ class Sleeper:
 
     def _run(self) -> None:
         while not self.is_called:
-            self.alarm.wait(self.files.places())
+            self.notifier.wait(self.files.places())
             self.wakes.release()
-        self.alarm.close()
+        self.notifier.close()
 
     def await_wake(self) -> None:
         assert self.wakes.acquire(timeout=PATIENCE_SECONDS)
@@ -145,36 +145,36 @@ def test_a_call_wakes_at_once(sleeper: Sleeper) -> None:
 
 def test_what_happens_after_a_call_is_still_noticed(folder: Path) -> None:
     is_called = False
-    alarm, places = Notifier(lambda: is_called, LONGEST_SECONDS), WatchedFiles(folder).places()
-    alarm.wait(places)
+    notifier, places = Notifier(lambda: is_called, LONGEST_SECONDS), WatchedFiles(folder).places()
+    notifier.wait(places)
     is_called = True
-    assert not alarm.wait(places)
+    assert not notifier.wait(places)
     edit(folder)
     is_called = False
-    assert alarm.wait(places)
-    alarm.close()
+    assert notifier.wait(places)
+    notifier.close()
 
 
 def test_a_change_in_one_of_many_places_wakes_at_once(tmp_path: Path) -> None:
     folders = [tmp_path / f"site{number}" for number in range(300)]
     for folder in folders:
         folder.mkdir()
-    alarm = Notifier(lambda: False, LONGEST_SECONDS)
+    notifier = Notifier(lambda: False, LONGEST_SECONDS)
     places = identities(folders)
-    alarm.wait(places)
+    notifier.wait(places)
     (folders[-1] / "a.yaml").write_text("rules: []")
-    assert alarm.wait(places)
-    alarm.close()
+    assert notifier.wait(places)
+    notifier.close()
 
 
 def test_without_news_it_wakes_after_a_while(folder: Path) -> None:
-    alarm = Notifier(lambda: False, 0.2)
+    notifier = Notifier(lambda: False, 0.2)
     places = WatchedFiles(folder).places()
-    alarm.wait(places)
+    notifier.wait(places)
     started = time.monotonic()
-    alarm.wait(places)
+    notifier.wait(places)
     assert time.monotonic() - started >= 0.1
-    alarm.close()
+    notifier.close()
 
 
 @pytest.fixture
@@ -195,20 +195,20 @@ def no_file_to_be_had() -> Iterator[Callable[[], None]]:
 def test_where_nothing_can_be_watched_it_wakes_after_a_while_and_says_so_once(
     folder: Path, request: pytest.FixtureRequest
 ) -> None:
-    alarm, places = Notifier(lambda: False, 0.2), WatchedFiles(folder).places()
+    notifier, places = Notifier(lambda: False, 0.2), WatchedFiles(folder).places()
     relent: Callable[[], None] = request.getfixturevalue("no_file_to_be_had")
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):
-            alarm.wait(places)
+            notifier.wait(places)
     relent()
     assert [line["event"] for line in logs] == ["rules.not_notified"]
-    alarm.wait(places)
-    alarm.close()
+    notifier.wait(places)
+    notifier.close()
 
 
 def test_a_place_that_has_just_gone_is_no_trouble(tmp_path: Path) -> None:
-    alarm = Notifier(lambda: True, LONGEST_SECONDS)
+    notifier = Notifier(lambda: True, LONGEST_SECONDS)
     with structlog.testing.capture_logs() as logs:
         for _ in range(2):
-            alarm.wait({tmp_path / "gone": (1, 1)})
+            notifier.wait({tmp_path / "gone": (1, 1)})
     assert logs == []

@@ -1,15 +1,21 @@
-"""Values of variables, and of the files that `NAME_FILE` names."""
+"""Values of variables and of the files that `NAME_FILE` names, and folders of the package."""
 
 from __future__ import annotations
 
 import os
+import runpy
+import shutil
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from engine import environment
 from engine.environment import MAX_FILE_BYTES, value_of
 from engine.errors import VariableError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -85,3 +91,31 @@ def test_a_file_that_holds_no_value_is_told_with_variable_path_and_remedy(
 def test_a_path_that_no_file_can_have_is_told() -> None:
     with pytest.raises(VariableError, match="no such path"):
         value_of("TOKEN", {"TOKEN_FILE": "a\0b"})
+
+
+def test_a_checkout_has_its_folders_beside_the_package() -> None:
+    for name in ("docs", "schemas", "rules", "deploy"):
+        assert environment.folder(name) == ROOT / name
+
+
+def test_an_installed_package_has_its_folders_inside(tmp_path: Path) -> None:
+    inside = tmp_path / "engine" / "_packaged" / "docs"
+    inside.mkdir(parents=True)
+    (tmp_path / "docs").mkdir()
+    copy = shutil.copy(environment.__file__, tmp_path / "engine" / "environment.py")
+    assert runpy.run_path(str(copy))["folder"]("docs") == inside
+
+
+def test_the_wheel_takes_the_folders_in_and_the_image_hands_them_over() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    handed_over = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    for name, target in wheel["sources"].items():
+        assert target == f"engine/_packaged/{name}"
+        assert f"COPY {name} {name}\n" in dockerfile
+    for taken in wheel["only-include"]:
+        assert (ROOT / taken).exists()
+        # The whole of it, or, as of the manual, its pages.
+        assert {f"!{taken}", f"!{taken}/*.md"} & {*handed_over}
+        assert taken in ("engine", "channels") or taken.partition("/")[0] in wheel["sources"]

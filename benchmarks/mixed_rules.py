@@ -29,7 +29,7 @@ def load(
     """The rules of a file of this text, with these targets for the channels that it names."""
     path = folder / "rules.yaml"
     path.write_text(text, encoding="utf-8")
-    return load_rules([path], plate_schema(), {}, stand_in=targets)
+    return load_rules([path], plate_schema(), {}, targets_by_name=targets)
 
 
 def compiled(rules: Sequence[PlainRule], folder: Path) -> tuple[Rule, ...]:

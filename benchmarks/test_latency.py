@@ -83,7 +83,7 @@ def rules_of(folder: Path, receivers: Receivers, watch: Stopwatch) -> RuleSet:
     urls = {ANSWERS: receivers.http_url, HANGS: receivers.hanging_url}
 
     def targets(channel: str) -> tuple[Target, ...]:
-        (target,) = entry_targets(channel, urls[channel], {}).whole()
+        (target,) = entry_targets(channel, urls[channel], {}).checked()
         return (WatchedTarget(target, watch.hand) if channel == ANSWERS else target,)
 
     plates = PlainCondition(PLATE, "in_list", list(traffic.WATCHED))

@@ -1,3 +1,5 @@
+"""Gives a service the priority of an alert, where the service has priorities of its own."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -9,13 +11,13 @@ from apprise import NotifyBase
 from channels.alert import Priority
 from channels.plugins.plugin import KeyPath, make_plugin
 
-_KEY: Final = "priority"
-#: Apprise's "low" is the least of all: Pushover and Gotify store such a message and tell nobody.
+_ATTRIBUTE: Final = "priority"
+#: Not Apprise's "low": Pushover and Gotify store such a message without notifying anybody.
 _BY_NAME: Final = {Priority.HIGH: "high", Priority.MEDIUM: "normal", Priority.LOW: "moderate"}
-#: P2, P3 and P4: the plugin calls P1, the most urgent one, "low".
+#: P2, P3 and P4. The plugin's word "low" would be P1, the most urgent one.
 _BY_NUMBER: Final = {Priority.HIGH: "2", Priority.MEDIUM: "3", Priority.LOW: "4"}
 #: What `priority=` is for each priority of an alert, by schema.
-_URGENCY_WORDS: Final[Mapping[str, Mapping[Priority, str]]] = {
+_WORDS: Final[Mapping[str, Mapping[Priority, str]]] = {
     **dict.fromkeys(("ntfy", "ntfys", "gotify", "gotifys", "pover", "prowl", "join"), _BY_NAME),
     "opsgenie": _BY_NUMBER,
 }
@@ -23,28 +25,28 @@ _URGENCY_WORDS: Final[Mapping[str, Mapping[Priority, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Urgency:
-    """What a plugin's priority is to be for each priority of an alert."""
+    """The value of a plugin's `priority` for each priority of an alert."""
 
     values: Mapping[Priority, object]
 
     def apply(self, plugin: NotifyBase, priority: Priority) -> None:
         """Set the plugin's priority for its next message."""
-        vars(plugin)[_KEY] = self.values[priority]
+        vars(plugin)[_ATTRIBUTE] = self.values[priority]
 
 
 def urgency_of(
     kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath = ()
 ) -> Urgency | None:
-    """How the plugin of these keywords tells a priority.
+    """The values of `priority` for a plugin with these keywords, as the plugin itself reads them.
 
-    None where its service has none, and where the URL sets it. The plugin's own reading of the
-    words gives the values.
+    None where its service has no priorities, and where the URL sets one. Raises ChannelError where
+    the plugin can't be made.
     """
-    words = _URGENCY_WORDS.get(str(keywords["schema"]).lower())
-    if words is None or keywords.get(_KEY):
+    words = _WORDS.get(str(keywords["schema"]).lower())
+    if words is None or keywords.get(_ATTRIBUTE):
         return None
     values = {
-        priority: vars(make_plugin(kind, {**keywords, _KEY: word}, path))[_KEY]
+        priority: vars(make_plugin(kind, {**keywords, _ATTRIBUTE: word}, path))[_ATTRIBUTE]
         for priority, word in words.items()
     }
     return Urgency(values)

@@ -191,9 +191,9 @@ def open_rule_set(path: Path, schema: EventSchema, receivers: Receivers, zone: t
     def receiver_of(channel: str) -> tuple[Target, ...]:
         is_email = channel == "email"
         url = receivers.email_url if is_email else f"{receivers.webhook_url}/{channel}"
-        return entry_targets(channel, url, {}, zone).whole()
+        return entry_targets(channel, url, {}, zone).checked()
 
-    rule_set = load_rules([path], schema, {}, stand_in=receiver_of, zone=zone)
+    rule_set = load_rules([path], schema, {}, targets_by_name=receiver_of, zone=zone)
     rules = tuple(
         dataclasses.replace(rule, notify=rule.notify or FALLBACK_CHANNELS)
         for rule in rule_set.rules

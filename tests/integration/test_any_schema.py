@@ -88,7 +88,7 @@ def loaded(text: str, names: Sequence[str], folder: Path) -> tuple[EventSchema, 
     schema = load_event_schema(path)
     file = folder / "rules.yaml"
     file.write_text(RULES.format(more="".join(OWN.format(name=name) for name in names)), "utf-8")
-    rules = load_rules([file], schema, {}, stand_in=lambda name: (Mailbox(name),), zone=ZONE)
+    rules = load_rules([file], schema, {}, targets_by_name=lambda name: (Mailbox(name),), zone=ZONE)
     return schema, rules
 
 

@@ -131,8 +131,8 @@ def test_what_waited_for_a_misconfigured_channel_reaches_nobody_who_has_it_by_an
 ) -> None:
     stage, copy = watched.stage, ScriptedTarget("copy/bob")
     bob = ScriptedTarget(BOB)
-    copy.reach = Audience(frozenset({("mail", "ann@example.org"), ("mail", "bob@example.org")}))
-    bob.reach = Audience(frozenset({("mail", "bob@example.org")}))
+    copy.audience = Audience(frozenset({("mail", "ann@example.org"), ("mail", "bob@example.org")}))
+    bob.audience = Audience(frozenset({("mail", "bob@example.org")}))
     watched.roster.add({BOB: bob, copy.target_id: copy})
     has_it = stage.store_only(copy.target_id, stand_in_id("mail"))
     new = stage.store_only(stand_in_id("mail"))

@@ -73,7 +73,7 @@ class Heartbeat:
         return Pulse(stage, max(0.0, self._timer() - since))
 
     def find_stuck(self, limit_seconds: float) -> Pulse | None:
-        """The present step if it lasts longer than `limit_seconds`, also after a moment; else None."""
+        """The present step if it lasts longer than `limit_seconds`, now and a moment later."""
         pulse = self.look()
         pause = threading.Event()
         for _ in range(_LOOKS):

@@ -148,7 +148,7 @@ class Metrics:
     def show_gaps(
         self, lost: Mapping[tuple[str, int], int], cut: Mapping[tuple[str, int], int]
     ) -> None:
-        """Count lost records and cut partitions; the totals since the start, by topic and partition."""
+        """Count lost records and cut partitions, given as totals since the consumer's start."""
         for counter, totals in ((self.records_lost, lost), (self.partitions_cut, cut)):
             for (topic, number), total in totals.items():
                 key = (counter, topic, str(number))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 
 import pytest
 
@@ -13,7 +12,7 @@ from engine.service.kill_points import KillPoint
 from tests.support.kafka import Broker
 from tests.support.victim import Victim, open_victims
 
-# Twice what is wanted, and for half of the restarts: one may meet a moment in which all is slow.
+# Twice what is wanted, for a machine that is busy.
 AGAIN_SECONDS = 20.0
 ROUNDS = 3
 RANDOM_KILLS = 29
@@ -22,19 +21,20 @@ SHORT_SESSION = {"KAFKA_CONFIG_SESSION_TIMEOUT_MS": "2000"}
 SEED = 20251225
 
 
-def kill_and_raise(victims: Sequence[Victim], faults: Sequence[str]) -> list[float]:
-    """Every victim dies at its fault point and is started again; what `raise_all` returns."""
+def kill_and_raise(victims: Sequence[Victim], faults: Sequence[str]) -> None:
+    """Every victim dies at its fault point and must be consuming soon after its restart."""
     for victim, fault in zip(victims, faults, strict=True):
         victim.live(fault)
     for victim in victims:
         victim.await_death()
-    return raise_all(victims)
+    raise_all(victims)
 
 
-def raise_all(victims: Sequence[Victim]) -> list[float]:
-    """Start every victim; how many seconds each took until it was consuming."""
+def raise_all(victims: Sequence[Victim]) -> None:
+    """Every victim must be consuming soon after its restart."""
     restarts = [victim.rise() for victim in victims]
-    return [victim.seconds_to(restart) for victim, restart in zip(victims, restarts, strict=True)]
+    for victim, restart in zip(victims, restarts, strict=True):
+        assert victim.seconds_to(restart) <= AGAIN_SECONDS, victim.said
 
 
 def retire(victims: Sequence[Victim]) -> None:
@@ -48,9 +48,8 @@ def retire(victims: Sequence[Victim]) -> None:
 def test_a_kill_at_any_step_loses_nothing(broker: Broker, tmp_path: Path) -> None:
     faults = ["read:2", "store:2", "commit:2", "sent:5", "mark:7"]
     with open_victims(broker, tmp_path, len(faults), **SHORT_SESSION) as victims:
-        taken = kill_and_raise(victims, faults)
+        kill_and_raise(victims, faults)
         retire(victims)
-    assert median(taken) <= AGAIN_SECONDS
 
 
 @pytest.mark.slow
@@ -59,13 +58,10 @@ def test_kills_at_every_step_lose_nothing(broker: Broker, tmp_path: Path) -> Non
     chance = random.Random(SEED)
     points = list(KillPoint)
     with open_victims(broker, tmp_path, len(points)) as victims:
-        taken: list[float] = []
         for _ in range(ROUNDS):
-            faults = [f"{point}:{chance.randint(1, 5)}" for point in points]
-            taken += kill_and_raise(victims, faults)
+            kill_and_raise(victims, [f"{point}:{chance.randint(1, 5)}" for point in points])
         retire(victims)
         assert sum(victim.kills for victim in victims) == ROUNDS * len(points)
-    assert median(taken) <= AGAIN_SECONDS
 
 
 @pytest.mark.slow
@@ -74,13 +70,12 @@ def test_kills_at_random_lose_nothing(broker: Broker, tmp_path: Path) -> None:
     chance = random.Random(SEED)
     with open_victims(broker, tmp_path, 6) as victims:
         left = RANDOM_KILLS
-        taken = raise_all(victims)
+        raise_all(victims)
         while left > 0:
             dying = victims[: min(left, len(victims))]
             for victim in dying:
                 victim.die_somewhere(chance)
-            taken += raise_all(dying)
+            raise_all(dying)
             left -= len(dying)
         retire(victims)
         assert sum(victim.kills for victim in victims) == RANDOM_KILLS
-    assert median(taken) <= AGAIN_SECONDS

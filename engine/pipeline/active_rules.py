@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from channels.alert import Target
-from channels.sameness import reach_of, without_repeats
+from channels.targets.identity import audience_of, without_duplicates
 from engine.match import IndexedMatcher, Match, Matcher, OnError
 from engine.rules import RuleSet
 from engine.schema.event import Event
@@ -46,7 +46,7 @@ def ready(rule_set: RuleSet, on_error: OnError | None = None) -> ActiveRules:
 def _routes(notify: Iterable[str], channels: Mapping[str, tuple[Target, ...]]) -> tuple[Route, ...]:
     """The targets of the channels that are enough to reach everybody."""
     named = chain.from_iterable(channels.get(channel, ()) for channel in notify)
-    return tuple((each.channel, each.target_id) for each in without_repeats(named, reach_of))
+    return tuple((each.channel, each.target_id) for each in without_duplicates(named, audience_of))
 
 
 def targets_of(rule_set: RuleSet) -> dict[str, Target]:

@@ -10,7 +10,7 @@ import structlog
 
 from engine.clock import Clock
 from engine.errors import EvaluationError
-from engine.logs import mask_plate
+from engine.logs.text import mask_plate
 from engine.schema import (
     CAMERA_ID,
     CAPTURED_AT,

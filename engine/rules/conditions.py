@@ -1,4 +1,4 @@
-"""What must hold for a rule to match: its `conditions` and its `when`, as one expression."""
+"""Reads a rule's `conditions` and `when` as one expression, all of which must hold."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from dataclasses import replace
 from typing import Final
 
 from engine.cel import Expression, Operator, conjunction, lower_condition
-from engine.cel.check.contradictions import clash
-from engine.cel.check.operators import to_condition
-from engine.cel.check.watchlists import PLATES
+from engine.cel.check.contradictions import find_conflict
+from engine.cel.check.type_remedies import remedy_to_condition
 from engine.cel.syntax.tree import Node as CelNode
 from engine.cel.types.kinds import with_article
 from engine.cel.types.scope import dotted
 from engine.errors import ExpressionError, Place, Problem
-from engine.rules.compiler import Compiler, tell
-from engine.rules.fields import as_listing, as_table, as_text, check_keys
-from engine.rules.findings import FaultCode, Faults, shown, suggestion
+from engine.rules.compiler import EXAMPLES, Compiler, report_problems
+from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
+from engine.rules.typed_nodes import as_mapping, as_sequence, as_text, check_keys
 from engine.rules.values import INVALID, operand
 from engine.schema import FieldType, Kind
 
@@ -32,7 +31,7 @@ _OPERATORS: Final = {
     **dict.fromkeys(("like", "includes"), Operator.CONTAINS),
     **dict.fromkeys(("matches", "~", "=~"), Operator.REGEX),
 }
-#: What no operator says, as an expression says it.
+#: Operators of other programs that have no counterpart here, as CEL expressions.
 _SIGNS: Final = {
     **dict.fromkeys(("!=", "<>", "not", "ne", "not_equals", "is_not"), "… != …"),
     **dict.fromkeys((">=", "gte", "ge", "at_least", "from"), "… >= …"),
@@ -47,7 +46,7 @@ _SIGNS: Final = {
     **dict.fromkeys(("starts_with", "startswith", "begins_with", "prefix"), "….startsWith(…)"),
     **dict.fromkeys(("ends_with", "endswith", "suffix"), "….endsWith(…)"),
 }
-#: What joins conditions elsewhere.
+#: Keys that join conditions in other programs.
 _JOINERS: Final = frozenset({"all", "any", "and", "or", "not", "none", "all_of", "any_of"})
 _LIST_FILE: Final = re.compile(r"\.(?:csv|txt|xlsx?|json|tsv)$", re.I)
 _EITHER: Final = "all conditions must hold: for one or the other write `a || b` under `when`"
@@ -56,18 +55,18 @@ _ITEMS: Final = "write each condition after `- `"
 CONDITION_KEYS: Final = ("field", "operator", "value")
 
 
-def read_condition(rule: MappingNode, compiler: Compiler, findings: Faults) -> Expression | None:
-    """The conjunction of all conditions of a rule, or None and its faults."""
+def read_condition(rule: MappingNode, compiler: Compiler, faults: Faults) -> Expression | None:
+    """The rule's `conditions` and `when`, joined by &&; None and faults where one is wrong."""
     parts: list[Expression | None] = []
     if "conditions" in rule.values:
-        parts += _conditions(rule.values["conditions"], compiler, findings)
+        parts += _conditions(rule.values["conditions"], compiler, faults)
     if "when" in rule.values:
         node = rule.values["when"]
-        when = as_text(node, "`when`", findings, _one_expression(node))
-        parts.append(_when(when, compiler, findings) if when is not None else None)
+        when = as_text(node, "`when`", faults, _one_expression(node))
+        parts.append(_when(when, compiler, faults) if when is not None else None)
     if not parts:
         key = rule.keys.get("conditions")
-        findings.error(
+        faults.error(
             key.place if key is not None else rule.place,
             FaultCode.NO_CONDITION,
             "the rule has no conditions",
@@ -77,29 +76,29 @@ def read_condition(rule: MappingNode, compiler: Compiler, findings: Faults) -> E
     if not good or len(good) != len(parts):
         return None
     condition = conjunction(good)
-    _warn_of_clash(rule, good, compiler, findings)
+    _warn_of_clash(rule, good, compiler, faults)
     if condition.fallback:
         key = rule.keys["when"] if "when" in rule.keys else rule.keys["conditions"]
-        findings.warning(
+        faults.warning(
             key.place,
             FaultCode.SLOW,
             f"this is evaluated step by step, several times slower: {condition.fallback}",
             "write fewer macros inside one another, or name the items",
         )
-    # What it was generated from is wanted for a conjunction only, and takes a third of its memory.
+    # The code is needed to join expressions only, and takes a third of the memory.
     return replace(condition, code=None)
 
 
 def _warn_of_clash(
-    rule: MappingNode, parts: Sequence[Expression], compiler: Compiler, findings: Faults
+    rule: MappingNode, parts: Sequence[Expression], compiler: Compiler, faults: Faults
 ) -> None:
-    """Warns of conditions that no event can meet together."""
+    """Warns of conditions that never hold together."""
 
     def type_of(node: CelNode) -> FieldType | None:
         name = dotted(node)
         return compiler.schema.field(name[0]) if name is not None else None
 
-    found = clash([part.root for part in parts], type_of)
+    found = find_conflict([part.root for part in parts], type_of)
     if found is None:
         return
     nodes = _nodes_of(rule)
@@ -110,47 +109,47 @@ def _warn_of_clash(
         what = f"this never holds together with the condition in line {first.place.line}"
         if all(_is_of_values(node) for node in (first, second)):
             remedy = "all conditions must hold: write one in_list for several values of a field"
-    findings.warning(second.place, FaultCode.NEVER_TRUE, what, remedy)
+    faults.warning(second.place, FaultCode.NEVER_TRUE, what, remedy)
 
 
 def _nodes_of(rule: MappingNode) -> list[YamlNode]:
-    """What stands for each part of a rule's condition, in the order of `read_condition`."""
+    """The node of each part of a rule's condition, in the order of `read_condition`."""
     conditions, when = rule.values.get("conditions"), rule.values.get("when")
     nodes = list(conditions.items) if isinstance(conditions, SequenceNode) else []
     return nodes if when is None else [*nodes, when]
 
 
 def _is_of_values(node: YamlNode) -> bool:
-    """Whether it is a condition that names the values of its field."""
+    """Whether it is a condition by `equals` or `in_list`."""
     operator = node.values.get("operator") if isinstance(node, MappingNode) else None
     return isinstance(operator, ScalarNode) and operator.text in _OF_VALUES
 
 
-def _when(scalar: ScalarNode, compiler: Compiler, findings: Faults) -> Expression | None:
+def _when(scalar: ScalarNode, compiler: Compiler, faults: Faults) -> Expression | None:
     expression = compiler.expression(scalar)
     kind = expression.type if expression is not None else None
     if kind is None:
         return expression
     if kind.kind is Kind.BOOL:
         if kind.nullable:
-            findings.warning(
+            faults.warning(
                 scalar.place_at(0),
                 FaultCode.NULLABLE_CONDITION,
                 "`when` may be null, which is neither true nor false",
                 "compare it: … == true",
             )
         return expression
-    findings.error(
+    faults.error(
         scalar.place_at(0),
         FaultCode.WRONG_TYPE,
         f"`when` must be true or false, but this is {with_article(kind)}",
-        to_condition(kind),
+        remedy_to_condition(kind),
     )
     return None
 
 
 def _one_expression(node: YamlNode) -> str:
-    """The remedy for a `when` of several, or of the operators' form."""
+    """The remedy for a `when` that is a list or a mapping."""
     if isinstance(node, SequenceNode):
         return "write one expression, its parts joined with &&"
     if isinstance(node, MappingNode) and any(key.lower() in _JOINERS for key in node.keys):
@@ -160,42 +159,42 @@ def _one_expression(node: YamlNode) -> str:
     return "put quotes around the whole expression"
 
 
-def _conditions(node: YamlNode, compiler: Compiler, findings: Faults) -> list[Expression | None]:
-    if isinstance(node, ScalarNode) and node.is_null:
+def _conditions(node: YamlNode, compiler: Compiler, faults: Faults) -> list[Expression | None]:
+    if node.is_null:
         return []
     remedy = "write an expression under `when:`" if isinstance(node, ScalarNode) else _ITEMS
-    listing = as_listing(node, "`conditions`", findings, remedy)
-    if listing is None:
+    sequence = as_sequence(node, "`conditions`", faults, remedy)
+    if sequence is None:
         return [None]
-    if len(listing.items) > MAX_CONDITIONS:
-        findings.error(
+    if len(sequence.items) > MAX_CONDITIONS:
+        faults.error(
             node.place,
             FaultCode.TOO_LARGE,
             f"the rule has more than {MAX_CONDITIONS} conditions",
             "use in_list for several values of a field",
         )
         return [None]
-    return [_lowered(item, compiler, findings) for item in listing.items]
+    return [_condition(item, compiler, faults) for item in sequence.items]
 
 
-def _lowered(node: YamlNode, compiler: Compiler, findings: Faults) -> Expression | None:
+def _condition(node: YamlNode, compiler: Compiler, faults: Faults) -> Expression | None:
     is_text = isinstance(node, ScalarNode) and not node.is_null
     remedy = "write an expression under `when:`" if is_text else ""
-    table = as_table(node, "a condition", findings, remedy)
-    if table is None:
+    mapping = as_mapping(node, "a condition", faults, remedy)
+    if mapping is None:
         return None
-    if any(key.lower() in _JOINERS for key in table.keys):
+    if any(key.lower() in _JOINERS for key in mapping.keys):
         what = "a condition can't hold others: all conditions must hold"
         remedy = "write an expression under `when:`, with && and || and !(…)"
-        findings.error(table.place, FaultCode.UNKNOWN_KEY, what, remedy)
+        faults.error(mapping.place, FaultCode.UNKNOWN_KEY, what, remedy)
         return None
-    check_keys(table, CONDITION_KEYS, "a condition", findings)
-    field = _required(table, "field", findings)
-    operator = _operator(table, findings)
-    value_node = table.values.get("value")
+    check_keys(mapping, CONDITION_KEYS, "a condition", faults)
+    field = _required(mapping, "field", faults)
+    operator = _operator(mapping, faults)
+    value_node = mapping.values.get("value")
     if value_node is None:
-        findings.error(
-            table.place,
+        faults.error(
+            mapping.place,
             FaultCode.MISSING_KEY,
             "the condition has no `value`",
             "add `value:`; null stands for an absent field",
@@ -203,9 +202,9 @@ def _lowered(node: YamlNode, compiler: Compiler, findings: Faults) -> Expression
     if field is None or operator is None or value_node is None:
         return None
     field_type = compiler.schema.field(field.text)
-    if _is_list(value_node, operator, field.text, compiler, findings):
+    if _names_a_watchlist(value_node, operator, field.text, compiler, faults):
         return None
-    value = operand(value_node, operator, field.text, field_type, findings)
+    value = operand(value_node, operator, field.text, field_type, faults)
     if value is INVALID:
         return None
 
@@ -219,31 +218,35 @@ def _lowered(node: YamlNode, compiler: Compiler, findings: Faults) -> Expression
         return value_node.place
 
     try:
-        lowered = lower_condition(field.text, operator, value, compiler.schema.variables)
+        lowered = lower_condition(field.text, operator, value, compiler.schema.variables, EXAMPLES)
     except ExpressionError as error:
-        tell([_under_when(each) for each in error.problems], place_at, findings)
+        report_problems([_under_when(each) for each in error.problems], place_at, faults)
         return None
-    tell(lowered.warnings, place_at, findings)
+    report_problems(lowered.warnings, place_at, faults)
     return lowered
 
 
 def _under_when(problem: Problem) -> Problem:
-    """The problem, whose remedy is an expression only under `when`."""
+    """The problem of a condition; a remedy that is an expression says that it goes under `when`."""
     is_call = problem.remedy.startswith("write ") and problem.remedy.endswith(")")
     remedy = f"{problem.remedy} in an expression under `when`"
     return replace(problem, remedy=remedy) if is_call else problem
 
 
-def _is_list(
-    node: YamlNode, operator: Operator, field: str, compiler: Compiler, findings: Faults
+def _names_a_watchlist(
+    node: YamlNode, operator: Operator, field: str, compiler: Compiler, faults: Faults
 ) -> bool:
-    """Whether the value is not one, but the name of a watchlist or of its file; reports it.
+    """Whether the value names a watchlist or its file, which is an error.
 
-    An `in_list` of that one value is only doubted: a text may be meant after all.
+    A list with that name as its only item is a warning, and counts as values.
     """
     items = node.items if isinstance(node, SequenceNode) else [node]
     named = items[0] if len(items) == 1 else None
-    if operator is not Operator.IN_LIST or field not in PLATES or not isinstance(named, ScalarNode):
+    if (
+        operator is not Operator.IN_LIST
+        or field not in EXAMPLES.keys
+        or not isinstance(named, ScalarNode)
+    ):
         return False
     name, is_only = named.text.strip(), isinstance(node, SequenceNode)
     if name in compiler.lists.known:
@@ -256,14 +259,14 @@ def _is_list(
     else:
         return False
     if is_only:
-        findings.warning(named.place, FaultCode.AMBIGUOUS_VALUE, what, remedy)
+        faults.warning(named.place, FaultCode.AMBIGUOUS_VALUE, what, remedy)
     else:
-        findings.error(named.place, FaultCode.WRONG_TYPE, what, remedy)
+        faults.error(named.place, FaultCode.WRONG_TYPE, what, remedy)
     return not is_only
 
 
-def _meant(text: str) -> str:
-    """What an operator of other languages is here."""
+def _remedy_of_operator(text: str) -> str:
+    """The remedy for an operator of another program; "" for others."""
     name = text.strip().lower()
     if name in _SIGNS:
         return f"write `{_SIGNS[name]}` under `when`"
@@ -271,28 +274,28 @@ def _meant(text: str) -> str:
     return f"did you mean `{found}`?" if found is not None else ""
 
 
-def _required(table: MappingNode, name: str, findings: Faults) -> ScalarNode | None:
-    node = table.values.get(name)
+def _required(mapping: MappingNode, name: str, faults: Faults) -> ScalarNode | None:
+    node = mapping.values.get(name)
     if node is not None:
-        return as_text(node, f"`{name}`", findings)
-    findings.error(
-        table.place, FaultCode.MISSING_KEY, f"the condition has no `{name}`", f"add `{name}:`"
+        return as_text(node, f"`{name}`", faults)
+    faults.error(
+        mapping.place, FaultCode.MISSING_KEY, f"the condition has no `{name}`", f"add `{name}:`"
     )
     return None
 
 
-def _operator(table: MappingNode, findings: Faults) -> Operator | None:
-    scalar = _required(table, "operator", findings)
+def _operator(mapping: MappingNode, faults: Faults) -> Operator | None:
+    scalar = _required(mapping, "operator", faults)
     if scalar is None:
         return None
     known = [str(operator) for operator in Operator]
     if scalar.text in known:
         return Operator(scalar.text)
-    findings.error(
+    faults.error(
         scalar.place,
         FaultCode.BAD_VALUE,
         f"unknown operator `{shown(scalar.text)}`",
-        _meant(scalar.text)
+        _remedy_of_operator(scalar.text)
         or suggestion(scalar.text, known, f"the operators are {', '.join(known)}; {_UNDER_WHEN}"),
     )
     return None

@@ -1,4 +1,4 @@
-"""How often a rule may alert: its own `rate_limit`, the file's, or 300 s by plate."""
+"""Reads how often a rule may alert: its own `rate_limit`, the file's, or 300 s by plate."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ from engine.cel import Expression
 from engine.cel.check.guards import when_true
 from engine.cel.emptiness import is_met_by_empty, value_if_empty
 from engine.cel.syntax.tree import Literal
-from engine.cel.types.findings import name_of
+from engine.cel.types.findings import part_name
 from engine.errors import Place
 from engine.rules.compiler import Compiler
-from engine.rules.fields import FLAGS, as_flag, as_table, as_text, check_keys, kind_of, number_of
-from engine.rules.findings import FaultCode, Faults, shown
+from engine.rules.faults import FaultCode, Faults, shown
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
 from engine.rules.rule import RateLimit
+from engine.rules.typed_nodes import (
+    FLAGS,
+    as_flag,
+    as_mapping,
+    as_text,
+    check_keys,
+    kind_of,
+    number_of,
+)
 from engine.schema import (
     CAMERA_ID,
     CAPTURED_AT,
@@ -31,48 +39,59 @@ DEFAULT_COOLDOWN_SECONDS: Final = 300.0
 DEFAULT_KEY: Final = NORMALIZED_PLATE
 MAX_COOLDOWN_SECONDS: Final = 366 * 86_400.0
 RATE_LIMIT_KEYS: Final = ("enabled", "cooldown_seconds", "dedup_key")
-#: What hardly two events have in common.
+#: Fields that differ in nearly all events.
 _UNIQUE: Final = frozenset({EVENT_ID, CAPTURED_AT, TIME_VARIABLE})
-#: What says elsewhere that there is no key.
+#: Words for "no key" in other programs.
 _NO_KEY: Final = frozenset({"none", "off", "no", "never"})
-_TRACK: Final = TRACK_ID
-_CAMERA: Final = CAMERA_ID
+_SPAN: Final = re.compile(
+    r"([0-9]{1,6}) ?(s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)", re.I
+)
+#: Spans of several units, as in Go and in ISO 8601, and on a clock.
+_PARTS: Final = re.compile(
+    r"(?:PT)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m(?:in)?)?(?:([0-9]{1,6})s)?", re.I
+)
+_CLOCK: Final = re.compile(r"([0-9]{1,3}):([0-9]{2}):([0-9]{2})")
+#: A number of alerts per unit: `5/minute`.
+_RATE: Final = re.compile(
+    r"([0-9]{1,6}) ?(?:/|per) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)", re.I
+)
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a rate limit says, before its keys are compiled; no keys: the default key."""
+class UncompiledLimit:
+    """A rate limit whose keys are not compiled yet; without keys the default key applies."""
 
     is_enabled: bool = True
     cooldown_seconds: float = DEFAULT_COOLDOWN_SECONDS
     keys: tuple[ScalarNode, ...] = ()
 
 
-def read_limits(node: YamlNode, fallback: Limits, findings: Faults) -> Limits:
-    """The limits of a `rate_limit` block; what it does not say is the fallback's."""
+def read_limits(node: YamlNode, fallback: UncompiledLimit, faults: Faults) -> UncompiledLimit:
+    """Reads a `rate_limit` block; what it leaves out is taken from `fallback`."""
     remedy = _as_block(node) if isinstance(node, ScalarNode) else ""
-    table = as_table(node, "`rate_limit`", findings, remedy)
-    if table is None:
+    mapping = as_mapping(node, "`rate_limit`", faults, remedy)
+    if mapping is None:
         return fallback
-    check_keys(table, RATE_LIMIT_KEYS, "`rate_limit`", findings)
+    check_keys(mapping, RATE_LIMIT_KEYS, "`rate_limit`", faults)
     limits = replace(fallback, is_enabled=True)
-    if "enabled" in table.values:
-        flag = as_flag(table.values["enabled"], "`enabled`", findings)
+    if "enabled" in mapping.values:
+        flag = as_flag(mapping.values["enabled"], "`enabled`", faults)
         limits = replace(limits, is_enabled=flag is not False)
-    if "cooldown_seconds" in table.values:
-        seconds = _seconds(table.values["cooldown_seconds"], findings)
+    if "cooldown_seconds" in mapping.values:
+        seconds = _seconds(mapping.values["cooldown_seconds"], faults)
         limits = limits if seconds is None else replace(limits, cooldown_seconds=seconds)
-    if "dedup_key" in table.values:
-        limits = replace(limits, keys=_keys(table.values["dedup_key"], findings))
+    if "dedup_key" in mapping.values:
+        limits = replace(limits, keys=_keys(mapping.values["dedup_key"], faults))
     return limits
 
 
-def _seconds(node: YamlNode, findings: Faults) -> float | None:
+def _seconds(node: YamlNode, faults: Faults) -> float | None:
     value = number_of(node.text) if isinstance(node, ScalarNode) and node.plain else None
     if value is not None and 0 <= value <= MAX_COOLDOWN_SECONDS:
         return float(value)
     given = f"`{shown(node.text)}`" if isinstance(node, ScalarNode) else kind_of(node)
-    findings.error(
+    faults.error(
         node.place,
         FaultCode.BAD_VALUE,
         f"`cooldown_seconds` can't be {given}",
@@ -92,18 +111,18 @@ def _seconds_remedy(node: YamlNode) -> str:
 
 
 def _as_block(node: ScalarNode) -> str:
-    """What to write for a `rate_limit` of one value."""
+    """The remedy for a `rate_limit` that is one value; "" for a general one."""
     if FLAGS.get(node.text) is False or node.text.lower() == "none":
         return "write {enabled: false}"
-    meant = _in_seconds(node)
+    seconds = _in_seconds(node)
     rate = _RATE.fullmatch(node.text.strip())
     if rate is not None:
-        meant = str(_UNITS[rate[2][0].lower()] // max(1, int(rate[1])))
-    return f"write {{cooldown_seconds: {meant}}}" if meant else ""
+        seconds = str(_UNITS[rate[2][0].lower()] // max(1, int(rate[1])))
+    return f"write {{cooldown_seconds: {seconds}}}" if seconds else ""
 
 
 def _in_seconds(node: ScalarNode) -> str:
-    """A number, or a span such as `5m`, as seconds; empty where it is neither."""
+    """A number, or a span such as `5m`, in seconds; "" where it is neither."""
     text = node.text.strip()
     span = _SPAN.fullmatch(text)
     if span is not None:
@@ -115,114 +134,104 @@ def _in_seconds(node: ScalarNode) -> str:
     return text if number_of(text) is not None else ""
 
 
-_SPAN: Final = re.compile(
-    r"([0-9]{1,6}) ?(s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)", re.I
-)
-#: Spans of several units, as in Go and in ISO 8601, and on a clock.
-_PARTS: Final = re.compile(
-    r"(?:PT)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m(?:in)?)?(?:([0-9]{1,6})s)?", re.I
-)
-_CLOCK: Final = re.compile(r"([0-9]{1,3}):([0-9]{2}):([0-9]{2})")
-#: How many alerts in which unit: `5/minute`.
-_RATE: Final = re.compile(
-    r"([0-9]{1,6}) ?(?:/|per) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)", re.I
-)
-_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-
-
-def _keys(node: YamlNode, findings: Faults) -> tuple[ScalarNode, ...]:
+def _keys(node: YamlNode, faults: Faults) -> tuple[ScalarNode, ...]:
     items = node.items if isinstance(node, SequenceNode) else [node]
     if not items:
-        findings.error(
+        faults.error(
             node.place,
             FaultCode.BAD_VALUE,
             "`dedup_key` is an empty list",
             "name at least one field, or write `enabled: false` to let all alerts through",
         )
-    found = [as_text(item, "`dedup_key`", findings) for item in items]
+    found = [as_text(item, "`dedup_key`", faults) for item in items]
     return tuple(scalar for scalar in found if scalar is not None)
 
 
 def rate_limit(
-    limits: Limits,
+    limits: UncompiledLimit,
     rule: MappingNode,
     compiler: Compiler,
-    findings: Faults,
+    faults: Faults,
     condition: Expression | None,
 ) -> RateLimit | None:
-    """The rate limit with its keys compiled; None where it is off. Faults go to `findings`.
+    """The rate limit with its keys compiled; None where it is disabled.
 
-    `condition` is the rule's, None where it is not known.
+    `condition` is the rule's, None where it has faults.
     """
-    compiled = [_key(scalar, compiler, findings) for scalar in limits.keys]
+    compiled = [_key(scalar, compiler, faults) for scalar in limits.keys]
     if not limits.is_enabled:
         return None
     place = limits.keys[0].place if limits.keys else rule.place
     keys = tuple(key for key in compiled if key is not None)
     if not limits.keys:
         keys = _compiled(DEFAULT_KEY, place, compiler)
-    if len(keys) == 1 and keys[0].text.strip() == _TRACK and _CAMERA in compiler.schema.variables:
-        # trackers restart at 0, and every camera has its own
-        keys += _compiled(_CAMERA, place, compiler)
+    if (
+        len(keys) == 1
+        and keys[0].text.strip() == TRACK_ID
+        and CAMERA_ID in compiler.schema.variables
+    ):
+        # Trackers restart at 0, and every camera has its own.
+        keys += _compiled(CAMERA_ID, place, compiler)
     if keys:
-        _warn_of_absence(keys, condition, place, findings)
+        _warn_of_absence(keys, condition, place, faults)
     return RateLimit(limits.cooldown_seconds, keys)
 
 
 def _warn_of_absence(
-    keys: tuple[Expression, ...], condition: Expression | None, place: Place, findings: Faults
+    keys: tuple[Expression, ...], condition: Expression | None, place: Place, faults: Faults
 ) -> None:
-    """Say that all keys may be absent at once: null by their types, or empty by the condition.
+    """Warns where all keys may be absent at once: null by their types, or empty texts.
 
-    A condition that asks for a text and holds without one means an absent text too. One that does
-    not read it is about something else: its rule is not warned of.
+    Only a condition that reads the text and holds where it is empty is worth a warning: one that
+    does not read it is about something else.
     """
     null = [key for key in keys if key.is_nullable and not _is_guarded(key, condition)]
     if len(null) == len(keys):
-        findings.warning(
+        names = ", ".join(key.text for key in keys)
+        faults.warning(
             place,
             FaultCode.NULLABLE_KEY,
             "`dedup_key` may be null, and then camera and track take its place",
-            f"add a field that is always there: [{', '.join(key.text for key in keys)}, {_CAMERA}]",
+            f"add a field that is always there: [{names}, {CAMERA_ID}]",
         )
         return
     fields = [_empty_field(key, condition) for key in keys if key not in null]
     if all(fields):
-        findings.warning(
+        faults.warning(
             place,
             FaultCode.EMPTY_KEY,
             f"the condition holds where `{fields[0]}` is empty, as of an unread plate, and then "
             "camera and track take the place of `dedup_key`",
-            f'add `{fields[0]} != ""` to `when`, or write dedup_key: [{_CAMERA}, {_TRACK}]',
+            f'add `{fields[0]} != ""` to `when`, or write dedup_key: [{CAMERA_ID}, {TRACK_ID}]',
         )
 
 
 def _is_guarded(key: Expression, condition: Expression | None) -> bool:
-    """Whether the key, or all that it is made of, is not null where the condition holds."""
+    """Whether the condition rules out that the key, or a field that it reads, is null."""
     present = when_true(condition.root) if condition is not None else frozenset()
-    return name_of(key.root) in present or bool(key.fields and key.fields <= present)
+    return part_name(key.root) in present or bool(key.fields and key.fields <= present)
 
 
 def _empty_field(key: Expression, condition: Expression | None) -> str:
-    """The text without which the key is empty, and that the condition asks for and holds without.
+    """The field whose empty text makes the key empty and still meets the condition; "" for none.
 
-    Empty where there is none. Camera and track are none: they are what else the key would be.
+    Camera and track don't count: they replace an empty key anyway.
     """
     if condition is None or len(key.fields) != 1:
         return ""
     (path,) = key.fields
-    # Also for the price: a key that the condition does not read needs no more thought.
-    if path in (_CAMERA, _TRACK) or path not in condition.fields:
+    # This also saves time: the evaluations below are needed for few rules.
+    if path in (CAMERA_ID, TRACK_ID) or path not in condition.fields:
         return ""
     value = value_if_empty(key, path)
     is_empty = isinstance(value, str) and not value.strip()
     return path if is_empty and is_met_by_empty(condition, path) else ""
 
 
-def _key(scalar: ScalarNode, compiler: Compiler, findings: Faults) -> Expression | None:
-    """One of the keys; a type has no value to tell one thing from another by."""
+def _key(scalar: ScalarNode, compiler: Compiler, faults: Faults) -> Expression | None:
+    """One compiled key; None and a fault where it can't be one."""
     if scalar.text.strip().lower() in _NO_KEY:
-        findings.error(
+        faults.error(
             scalar.place,
             FaultCode.BAD_VALUE,
             f"`dedup_key` can't be `{shown(scalar.text)}`",
@@ -235,38 +244,38 @@ def _key(scalar: ScalarNode, compiler: Compiler, findings: Faults) -> Expression
         return key
     if kind.kind is Kind.TYPE:
         what = "`dedup_key` is a type, which is the same for all events"
-        findings.error(
+        faults.error(
             scalar.place_at(0), FaultCode.WRONG_TYPE, what, "name a field, such as camera_id"
         )
         return None
     constant = key.root if key is not None else None
     if isinstance(constant, Literal):
-        _warn_of_constant(constant.value, scalar, compiler, findings)
+        _warn_of_constant(constant.value, scalar, compiler, faults)
     if kind.kind is Kind.RECORD:
         names = ", ".join(f"{scalar.text.strip()}.{name}" for name in kind.fields)
         what = "`dedup_key` is a record: only events that agree in all its fields are held back"
-        findings.warning(
+        faults.warning(
             scalar.place_at(0), FaultCode.ODD_KEY, what, f"name those that matter: {names}"
         )
     if scalar.text.strip() in _UNIQUE:
         what = f"every event has another `{scalar.text.strip()}`, so no alert holds back another"
         remedy = "name what tells one thing from another, such as plate.normalized_text"
-        findings.warning(scalar.place_at(0), FaultCode.ODD_KEY, what, remedy)
+        faults.warning(scalar.place_at(0), FaultCode.ODD_KEY, what, remedy)
     return key
 
 
 def _warn_of_constant(
-    value: object, scalar: ScalarNode, compiler: Compiler, findings: Faults
+    value: object, scalar: ScalarNode, compiler: Compiler, faults: Faults
 ) -> None:
-    """Warns of true and false, and of a field's name in quotes; another text is meant as it is."""
+    """Warns of true, false, and a field's name in quotes; any other text may be intended."""
     what = "`dedup_key` is the same for all events"
     if isinstance(value, bool):
         remedy = "write `enabled: false` to let all alerts through"
         remedy = "name a field, such as camera_id" if value else remedy
-        findings.warning(scalar.place_at(0), FaultCode.ODD_KEY, what, remedy)
+        faults.warning(scalar.place_at(0), FaultCode.ODD_KEY, what, remedy)
     elif isinstance(value, str) and compiler.schema.field(value) is not None:
         remedy = f"a field's name has no quotes within: {value}"
-        findings.warning(scalar.place_at(0), FaultCode.ODD_KEY, what, remedy)
+        faults.warning(scalar.place_at(0), FaultCode.ODD_KEY, what, remedy)
 
 
 def _compiled(text: str, place: Place, compiler: Compiler) -> tuple[Expression, ...]:

@@ -1,4 +1,4 @@
-"""YAML values as the event schema's types want them: operands of operators, and test events."""
+"""Makes Python values of YAML nodes: operands, events of tests, and definitions of channels."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from typing import Any, Final
 
 from engine.cel import Operator
-from engine.rules.fields import FLAGS, as_items, check_keys, kind_of, number_of
-from engine.rules.findings import FaultCode, Faults, shown
+from engine.rules.faults import FaultCode, Faults, shown
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
+from engine.rules.typed_nodes import FLAGS, as_items, check_keys, kind_of, number_of
 from engine.schema import Domain, FieldType, Kind, is_instant
 
 INVALID: Final = object()
@@ -16,152 +16,6 @@ _NUMERIC: Final = frozenset({Kind.INT, Kind.DOUBLE})
 _COMPARABLE: Final = _NUMERIC | {Kind.STRING, Kind.BOOL}
 _ORDERING: Final = frozenset({Operator.GREATER_THAN, Operator.LESS_THAN})
 _TEXTUAL: Final = frozenset({Operator.CONTAINS, Operator.REGEX})
-
-
-def operand(
-    node: YamlNode, operator: Operator, field: str, field_type: FieldType | None, findings: Faults
-) -> object:
-    """The value of a condition as plain Python, or INVALID and a fault.
-
-    For a string field it is the scalar's own text, so that YAML can't spoil it; numbers for a
-    numeric one, and for an ordering. `field_type` is None where the field is unknown.
-    """
-    if operator is not Operator.IN_LIST:
-        if not isinstance(node, ScalarNode):
-            findings.error(
-                node.place,
-                FaultCode.WRONG_TYPE,
-                f"the value of {operator} must be one value, but it is {kind_of(node)}",
-                "use in_list for several" if isinstance(node, SequenceNode) else "write one value",
-            )
-            return INVALID
-        return _single(node, operator, field, field_type, findings)
-    if not isinstance(node, SequenceNode):
-        findings.error(
-            node.place,
-            FaultCode.WRONG_TYPE,
-            f"the value of in_list must be a list, but it is {kind_of(node)}",
-            _several(node, field),
-        )
-        return INVALID
-    return _list(node, field, field_type, findings)
-
-
-def _several(node: YamlNode, field: str) -> str:
-    """The remedy for what is no list."""
-    if isinstance(node, ScalarNode) and node.text.lstrip().startswith("watchlist("):
-        return f"write `{field} in {shown(node.text.strip())}` under `when`"
-    return as_items(node)
-
-
-def _list(
-    node: SequenceNode, field: str, field_type: FieldType | None, findings: Faults
-) -> list[object] | object:
-    found: list[object] = []
-    is_valid = True
-    for item in node.items:
-        if not isinstance(item, ScalarNode):
-            findings.error(
-                item.place,
-                FaultCode.WRONG_TYPE,
-                f"an item of the list must be one value, but it is {kind_of(item)}",
-                "write the values one by one",
-            )
-            is_valid = False
-            continue
-        value = _single(item, Operator.IN_LIST, field, field_type, findings)
-        is_valid = is_valid and value is not INVALID
-        found.append(value)
-    return found if is_valid else INVALID
-
-
-def _single(
-    node: ScalarNode, operator: Operator, field: str, field_type: FieldType | None, findings: Faults
-) -> object:
-    if node.is_null:
-        return _null(node, operator, findings)
-    if _VARIABLE.search(node.text) is not None:
-        what = f"`{shown(node.text)}` is compared as it stands"
-        remedy = "`${…}` is for channels only: write the value itself"
-        findings.warning(node.place, FaultCode.AMBIGUOUS_VALUE, what, remedy)
-    if field_type is None or field_type.kind not in _COMPARABLE or operator in _TEXTUAL:
-        return node.text  # the operator itself says what is wrong with it
-    if field_type.kind in _NUMERIC or operator in _ORDERING:
-        return _number(node, operator, field, field_type, findings)
-    if field_type.kind is Kind.BOOL:
-        if node.text in FLAGS:
-            return FLAGS[node.text]
-        findings.error(
-            node.place,
-            FaultCode.WRONG_TYPE,
-            f"`{field}` is true or false, but the value is `{shown(node.text)}`",
-            "write true or false",
-        )
-        return INVALID
-    return node.text
-
-
-def _null(node: ScalarNode, operator: Operator, findings: Faults) -> object:
-    if operator not in {Operator.EQUALS, Operator.IN_LIST}:
-        findings.error(
-            node.place,
-            FaultCode.WRONG_TYPE,
-            f"{operator} needs a value, but it is empty",
-            "write one",
-        )
-        return INVALID
-    if node.text in {"", "NULL", "Null"}:
-        written = f"`{node.text}` without quotes" if node.text else "an empty value"
-        findings.warning(
-            node.place,
-            FaultCode.AMBIGUOUS_VALUE,
-            f"{written} means an absent field",
-            f"write '{node.text}' in quotes for that text, or null for an absent field",
-        )
-    return None
-
-
-def _number(
-    node: ScalarNode, operator: Operator, field: str, field_type: FieldType, findings: Faults
-) -> object:
-    value = number_of(node.text)
-    is_numeric_field = field_type.kind in _NUMERIC
-    if value is None:
-        what = f"`{field}` is a number" if is_numeric_field else f"{operator} takes a number"
-        findings.error(
-            node.place,
-            FaultCode.WRONG_TYPE,
-            f"{what}, but the value is `{shown(node.text)}`",
-            _as_number(node.text, field, field_type.domain),
-        )
-        return INVALID
-    if not node.plain and is_numeric_field:
-        findings.warning(
-            node.place,
-            FaultCode.AMBIGUOUS_VALUE,
-            f"`{field}` is a number, but the value '{shown(node.text)}' stands in quotes",
-            "it is taken as that number; remove the quotes",
-        )
-    return value
-
-
-def _as_number(text: str, field: str, domain: Domain | None) -> str:
-    """How a text that has a number in it is written as that number of the field."""
-    found = _WITH_UNIT.fullmatch(text.strip())
-    general = "write a decimal number without quotes, like 0.8 or 15"
-    if found is None:
-        return general
-    number = float(found[1].replace(",", "."))
-    if found[2] == "%":
-        is_share = domain is None or domain.maximum is None or domain.maximum <= 1
-        return f"write {number / 100 if is_share else number:g}"
-    if not found[2]:
-        return f"write {number:g} with a point" if "," in found[1] else general
-    if field.endswith("_ms") and found[2].lower() in _MILLISECONDS:
-        return f"write it in milliseconds: {number * _MILLISECONDS[found[2].lower()]:g}"
-    return "write the number without its unit"
-
-
 _MILLISECONDS: Final = {
     "ms": 1,
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1_000),
@@ -170,104 +24,6 @@ _MILLISECONDS: Final = {
 }
 _VARIABLE: Final = re.compile(r"\$\{\w+\}")
 _WITH_UNIT: Final = re.compile(r"([0-9]+(?:[.,][0-9]+)?) ?(%|[A-Za-z]{0,12})")
-
-
-def event_value(node: YamlNode, name: str, field_type: FieldType, findings: Faults) -> Any:
-    """A part of a test's event as plain Python, or INVALID and a fault; `name` is its path."""
-    if isinstance(node, ScalarNode):
-        value = _event_scalar(node, name, field_type, findings)
-        _warn_of_never(value, node, name, field_type.domain, findings)
-        return value
-    if isinstance(node, MappingNode) and field_type.kind is Kind.RECORD:
-        return event_record(node, name, field_type, findings)
-    element = field_type.element
-    if element is not None and isinstance(node, MappingNode) and field_type.kind is Kind.MAP:
-        return {
-            key: event_value(value, f"{name}.{key}", element, findings)
-            for key, value in node.values.items()
-        }
-    if element is not None and isinstance(node, SequenceNode) and field_type.kind is Kind.LIST:
-        return [event_value(item, f"{name}[]", element, findings) for item in node.items]
-    return _misfit(node, name, field_type, findings)
-
-
-def _warn_of_never(
-    value: object, node: ScalarNode, name: str, domain: Domain | None, findings: Faults
-) -> None:
-    """Warns of a value that no event has, by the promises of its schema."""
-    if domain is None:
-        return
-    if isinstance(value, str):
-        is_never, has = value != "" and not domain.has(value), "other texts"
-        if domain.characters:
-            has = f"the characters {domain.characters}"
-        elif domain.words:
-            has = ", ".join(domain.words)
-    elif isinstance(value, (int, float)):
-        low, high = domain.minimum, domain.maximum
-        is_never = (low is not None and value < low) or (high is not None and value > high)
-        has = " ".join(
-            f"{word} {limit:.15g}"
-            for word, limit in (("from", low), ("to", high))
-            if limit is not None
-        )
-    else:
-        return
-    if is_never:
-        findings.warning(
-            node.place,
-            FaultCode.NO_EFFECT,
-            f"no event has the `{name}` {shown(node.text)}, by its schema",
-            f"write what events have: {has}",
-        )
-
-
-def event_record(
-    table: MappingNode, name: str, record: FieldType, findings: Faults
-) -> dict[str, Any]:
-    """A record of a test's event; `name` is its path, empty for the event itself."""
-    where = f"the record `{name}`" if name else "the event"
-    check_keys(table, tuple(record.fields), where, findings)
-    return {
-        key: event_value(value, f"{name}.{key}" if name else key, record.fields[key], findings)
-        for key, value in table.values.items()
-        if key in record.fields
-    }
-
-
-def _event_scalar(node: ScalarNode, name: str, field_type: FieldType, findings: Faults) -> Any:
-    if node.is_null and field_type.nullable:
-        return None
-    kind, text = field_type.kind, node.text
-    if kind is Kind.STRING and not node.is_null:
-        return text
-    if kind is Kind.BOOL and node.plain and text in FLAGS:
-        return FLAGS[text]
-    if kind is Kind.BYTES and not node.is_null:
-        return text.encode()
-    if kind is Kind.TIMESTAMP and is_instant(text):
-        return text  # as it is written, which `EventSchema.complete` reads
-    number = number_of(text) if node.plain else None
-    if kind is Kind.DOUBLE and number is not None:
-        return float(number)
-    if kind is Kind.INT and isinstance(number, int):
-        return number
-    return _misfit(node, name, field_type, findings)
-
-
-def _fitting(node: YamlNode, field_type: FieldType) -> str:
-    """What a test's event may hold instead."""
-    like = _LIKE.get(field_type.kind, "")
-    if isinstance(node, ScalarNode) and not node.plain and number_of(node.text) is not None:
-        like = f"{node.text} without quotes" if field_type.kind in _NUMERIC else like
-    elif field_type.kind is Kind.RECORD and field_type.fields:
-        like = f"{{{next(iter(field_type.fields))}: …}}"
-    remedy = f"write {like}" if like else "correct it"
-    if field_type.nullable:
-        return f"{remedy}, or null"
-    return f"{remedy}, or leave it out" if isinstance(node, ScalarNode) and node.is_null else remedy
-
-
 _LIKE: Final = {
     Kind.STRING: 'a text, "" for an empty one',
     Kind.INT: "a whole number like 2000, without quotes",
@@ -292,14 +48,255 @@ _WANTED: Final = {
 }
 
 
-def _misfit(node: YamlNode, name: str, field_type: FieldType, findings: Faults) -> object:
+def operand(
+    node: YamlNode, operator: Operator, field: str, field_type: FieldType | None, faults: Faults
+) -> object:
+    """The value of a condition as a Python value, or INVALID and a fault.
+
+    For a string field it is the scalar's own text, so that YAML can't change it. For a numeric
+    field, and for greater_than and less_than, it is a number. `field_type` is None for an unknown
+    field.
+    """
+    if operator is not Operator.IN_LIST:
+        if not isinstance(node, ScalarNode):
+            faults.error(
+                node.place,
+                FaultCode.WRONG_TYPE,
+                f"the value of {operator} must be one value, but it is {kind_of(node)}",
+                "use in_list for several" if isinstance(node, SequenceNode) else "write one value",
+            )
+            return INVALID
+        return _single(node, operator, field, field_type, faults)
+    if not isinstance(node, SequenceNode):
+        faults.error(
+            node.place,
+            FaultCode.WRONG_TYPE,
+            f"the value of in_list must be a list, but it is {kind_of(node)}",
+            _several(node, field),
+        )
+        return INVALID
+    return _list(node, field, field_type, faults)
+
+
+def _several(node: YamlNode, field: str) -> str:
+    """The remedy for a value of in_list that is no list."""
+    if isinstance(node, ScalarNode) and node.text.lstrip().startswith("watchlist("):
+        return f"write `{field} in {shown(node.text.strip())}` under `when`"
+    return as_items(node)
+
+
+def _list(
+    node: SequenceNode, field: str, field_type: FieldType | None, faults: Faults
+) -> list[object] | object:
+    found: list[object] = []
+    is_valid = True
+    for item in node.items:
+        if not isinstance(item, ScalarNode):
+            faults.error(
+                item.place,
+                FaultCode.WRONG_TYPE,
+                f"an item of the list must be one value, but it is {kind_of(item)}",
+                "write the values one by one",
+            )
+            is_valid = False
+            continue
+        value = _single(item, Operator.IN_LIST, field, field_type, faults)
+        is_valid = is_valid and value is not INVALID
+        found.append(value)
+    return found if is_valid else INVALID
+
+
+def _single(
+    node: ScalarNode, operator: Operator, field: str, field_type: FieldType | None, faults: Faults
+) -> object:
+    if node.is_null:
+        return _null(node, operator, faults)
+    if _VARIABLE.search(node.text) is not None:
+        what = f"`{shown(node.text)}` is compared as it stands"
+        remedy = "`${…}` is for channels only: write the value itself"
+        faults.warning(node.place, FaultCode.AMBIGUOUS_VALUE, what, remedy)
+    if field_type is None or field_type.kind not in _COMPARABLE or operator in _TEXTUAL:
+        return node.text  # the check of the operator reports what is wrong with it
+    if field_type.kind in _NUMERIC or operator in _ORDERING:
+        return _number(node, operator, field, field_type, faults)
+    if field_type.kind is Kind.BOOL:
+        if node.text in FLAGS:
+            return FLAGS[node.text]
+        faults.error(
+            node.place,
+            FaultCode.WRONG_TYPE,
+            f"`{field}` is true or false, but the value is `{shown(node.text)}`",
+            "write true or false",
+        )
+        return INVALID
+    return node.text
+
+
+def _null(node: ScalarNode, operator: Operator, faults: Faults) -> object:
+    if operator not in {Operator.EQUALS, Operator.IN_LIST}:
+        faults.error(
+            node.place,
+            FaultCode.WRONG_TYPE,
+            f"{operator} needs a value, but it is empty",
+            "write one",
+        )
+        return INVALID
+    if node.text in {"", "NULL", "Null"}:
+        written = f"`{node.text}` without quotes" if node.text else "an empty value"
+        faults.warning(
+            node.place,
+            FaultCode.AMBIGUOUS_VALUE,
+            f"{written} means an absent field",
+            f"write '{node.text}' in quotes for that text, or null for an absent field",
+        )
+    return None
+
+
+def _number(
+    node: ScalarNode, operator: Operator, field: str, field_type: FieldType, faults: Faults
+) -> object:
+    value = number_of(node.text)
+    is_numeric_field = field_type.kind in _NUMERIC
+    if value is None:
+        what = f"`{field}` is a number" if is_numeric_field else f"{operator} takes a number"
+        faults.error(
+            node.place,
+            FaultCode.WRONG_TYPE,
+            f"{what}, but the value is `{shown(node.text)}`",
+            _as_number(node.text, field, field_type.domain),
+        )
+        return INVALID
+    if not node.plain and is_numeric_field:
+        faults.warning(
+            node.place,
+            FaultCode.AMBIGUOUS_VALUE,
+            f"`{field}` is a number, but the value '{shown(node.text)}' stands in quotes",
+            "it is taken as that number; remove the quotes",
+        )
+    return value
+
+
+def _as_number(text: str, field: str, domain: Domain | None) -> str:
+    """The remedy for a text that should be a number, such as `80%` or `2 s`."""
+    found = _WITH_UNIT.fullmatch(text.strip())
+    general = "write a decimal number without quotes, like 0.8 or 15"
+    if found is None:
+        return general
+    number = float(found[1].replace(",", "."))
+    if found[2] == "%":
+        is_share = domain is None or domain.maximum is None or domain.maximum <= 1
+        return f"write {number / 100 if is_share else number:g}"
+    if not found[2]:
+        return f"write {number:g} with a point" if "," in found[1] else general
+    if field.endswith("_ms") and found[2].lower() in _MILLISECONDS:
+        return f"write it in milliseconds: {number * _MILLISECONDS[found[2].lower()]:g}"
+    return "write the number without its unit"
+
+
+def event_value(node: YamlNode, name: str, field_type: FieldType, faults: Faults) -> Any:
+    """A value of a test's event as a Python value, or INVALID and a fault; `name` is its path."""
+    if isinstance(node, ScalarNode):
+        value = _event_scalar(node, name, field_type, faults)
+        _warn_of_never(value, node, name, field_type.domain, faults)
+        return value
+    if isinstance(node, MappingNode) and field_type.kind is Kind.RECORD:
+        return event_record(node, name, field_type, faults)
+    element = field_type.element
+    if element is not None and isinstance(node, MappingNode) and field_type.kind is Kind.MAP:
+        return {
+            key: event_value(value, f"{name}.{key}", element, faults)
+            for key, value in node.values.items()
+        }
+    if element is not None and isinstance(node, SequenceNode) and field_type.kind is Kind.LIST:
+        return [event_value(item, f"{name}[]", element, faults) for item in node.items]
+    return _misfit(node, name, field_type, faults)
+
+
+def _warn_of_never(
+    value: object, node: ScalarNode, name: str, domain: Domain | None, faults: Faults
+) -> None:
+    """Warns of a value that no event has, by the limits of its schema."""
+    if domain is None:
+        return
+    if isinstance(value, str):
+        is_never, has = value != "" and not domain.has(value), "other texts"
+        if domain.characters:
+            has = f"the characters {domain.characters}"
+        elif domain.words:
+            has = ", ".join(domain.words)
+    elif isinstance(value, (int, float)):
+        low, high = domain.minimum, domain.maximum
+        is_never = (low is not None and value < low) or (high is not None and value > high)
+        has = " ".join(
+            f"{word} {limit:.15g}"
+            for word, limit in (("from", low), ("to", high))
+            if limit is not None
+        )
+    else:
+        return
+    if is_never:
+        faults.warning(
+            node.place,
+            FaultCode.NO_EFFECT,
+            f"no event has the `{name}` {shown(node.text)}, by its schema",
+            f"write what events have: {has}",
+        )
+
+
+def event_record(
+    mapping: MappingNode, name: str, record: FieldType, faults: Faults
+) -> dict[str, Any]:
+    """A record of a test's event; `name` is its path, empty for the event itself."""
+    where = f"the record `{name}`" if name else "the event"
+    check_keys(mapping, tuple(record.fields), where, faults)
+    return {
+        key: event_value(value, f"{name}.{key}" if name else key, record.fields[key], faults)
+        for key, value in mapping.values.items()
+        if key in record.fields
+    }
+
+
+def _event_scalar(node: ScalarNode, name: str, field_type: FieldType, faults: Faults) -> Any:
+    if node.is_null and field_type.nullable:
+        return None
+    kind, text = field_type.kind, node.text
+    if kind is Kind.STRING and not node.is_null:
+        return text
+    if kind is Kind.BOOL and node.plain and text in FLAGS:
+        return FLAGS[text]
+    if kind is Kind.BYTES and not node.is_null:
+        return text.encode()
+    if kind is Kind.TIMESTAMP and is_instant(text):
+        return text  # `EventSchema.complete` reads it
+    number = number_of(text) if node.plain else None
+    if kind is Kind.DOUBLE and number is not None:
+        return float(number)
+    if kind is Kind.INT and isinstance(number, int):
+        return number
+    return _misfit(node, name, field_type, faults)
+
+
+def _fitting(node: YamlNode, field_type: FieldType) -> str:
+    """The remedy for a value that does not fit its field."""
+    like = _LIKE.get(field_type.kind, "")
+    if isinstance(node, ScalarNode) and not node.plain and number_of(node.text) is not None:
+        like = f"{node.text} without quotes" if field_type.kind in _NUMERIC else like
+    elif field_type.kind is Kind.RECORD and field_type.fields:
+        like = f"{{{next(iter(field_type.fields))}: …}}"
+    remedy = f"write {like}" if like else "correct it"
+    if field_type.nullable:
+        return f"{remedy}, or null"
+    return f"{remedy}, or leave it out" if node.is_null else remedy
+
+
+def _misfit(node: YamlNode, name: str, field_type: FieldType, faults: Faults) -> object:
     given = kind_of(node)
     if isinstance(node, ScalarNode) and not node.is_null:
         given = f"`{shown(node.text)}`"
         if not node.plain:
             given = f"the text {given}"
     wanted = _WANTED.get(field_type.kind, str(field_type.kind))
-    findings.error(
+    faults.error(
         node.place,
         FaultCode.WRONG_TYPE,
         f"`{name}` is {given}, but the event has {wanted} there",
@@ -309,10 +306,10 @@ def _misfit(node: YamlNode, name: str, field_type: FieldType, findings: Faults) 
 
 
 def plain_value(node: YamlNode) -> Any:
-    """A channel's definition as plain Python: bool, int, None, list, dict, otherwise text.
+    """A channel's definition as a Python value: bool, int, None, list, dict, otherwise text.
 
-    A scalar becomes a number only where nothing of its text is lost, so that the telephone number
-    +15551234567 and the passwords 0123 and 1.50 arrive as written.
+    A scalar becomes an int only where the int is written the same way, so that the telephone
+    number +15551234567 and the passwords 0123 and 1.50 stay as they are.
     """
     if isinstance(node, MappingNode):
         return {key: plain_value(value) for key, value in node.values.items()}

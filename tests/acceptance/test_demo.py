@@ -7,6 +7,8 @@ import os
 import pty
 import re
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -167,3 +169,32 @@ def test_without_aiosmtpd_only_the_demo_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("rules: [{id: gate, when: 'true', notify: []}]\n")
     report = alert_engine_process(tmp_path, "check", "mine.yaml", variables=missing)
     assert (report.status, report.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("module", "report"),
+    [
+        (
+            "engine.demo.inbox",
+            "the inbox needs aiosmtpd, which is not installed:"
+            " pip install 'alpr-alert-engine[demo]'\n",
+        ),
+        # It needs no mail server, and goes on to its settings.
+        (
+            "engine.demo.street",
+            "KAFKA_TOPIC: names no topic, write one or several separated by commas\n",
+        ),
+    ],
+)
+def test_without_aiosmtpd_a_part_of_the_demo_says_so_or_does_without(
+    module: str, report: str, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", module],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEMO_SECONDS,
+        env={**os.environ, **without(tmp_path, "aiosmtpd"), "KAFKA_TOPIC": ","},
+    )
+    assert (done.returncode, done.stderr) == (2, f"{module}: {report}")

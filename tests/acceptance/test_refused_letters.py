@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from engine.logs import REPEAT_SECONDS
+from engine.logs.text import REPEAT_SECONDS
 from tests.support.engine_process import EngineProcess
 from tests.support.gate import BATCH_SIZE, Gate, open_gate
 from tests.support.kafka import RealKafka, deny_writes, permit_writes

@@ -19,12 +19,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from channels.alert import Alert
-from channels.render import Style, render
-from channels.webhook import payload
+from channels.message.render import Style, render
+from channels.targets.webhook import payload
 from engine.cli.alerts import alert_table, fact_table
 from engine.dead_letters.letter import recover, to_message
-from engine.dead_letters.producer import DeadLetterType
-from engine.logs import configure_logs
+from engine.logs.setup import configure_logs
 from engine.match.selftest import run_tests
 from engine.metrics import Metrics
 from engine.pipeline.cooldown import Cooldown
@@ -33,6 +32,7 @@ from engine.rules import RuleSet, load_rules
 from engine.schema import EventSchema, load_event_schema
 from engine.store import Store, open_store
 from engine.stream.decoder import Decoder
+from engine.stream.record import DeadLetterType
 from tests.support.any_schema import schemas, written
 from tests.support.random_cases import examples
 from tests.support.rule_files import Mailbox
@@ -75,7 +75,7 @@ def site(schema: EventSchema, rules: RuleSet, folder: Path) -> Iterator[tuple[Pi
             time,
             max_alert_age_seconds=3600,
             log_plates=False,
-            reach=lambda point: None,
+            kill_point=lambda name: None,
         )
         pipeline.use(pipeline.prepare(rules))
         yield pipeline, store
@@ -88,7 +88,7 @@ def loaded(text: str, names: Sequence[str], folder: Path) -> tuple[EventSchema, 
     schema = load_event_schema(path)
     file = folder / "rules.yaml"
     file.write_text(RULES.format(more="".join(OWN.format(name=name) for name in names)), "utf-8")
-    rules = load_rules([file], schema, {}, stand_in=lambda name: (Mailbox(name),), zone=ZONE)
+    rules = load_rules([file], schema, {}, targets_by_name=lambda name: (Mailbox(name),), zone=ZONE)
     return schema, rules
 
 

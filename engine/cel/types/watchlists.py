@@ -7,7 +7,7 @@ from typing import Final
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import Bound, Call, Comprehension, Macro, Node
 from engine.schema import FieldType, Kind
-from engine.watchlist import STANDING_COLUMNS, Watchlist
+from engine.watchlist import STANDARD_COLUMNS, Watchlist
 
 #: The variable that says when an event was.
 TIME: Final = "time"
@@ -47,7 +47,7 @@ def most_items(node: Node) -> int | None:
 
 def row_type(watchlist: Watchlist) -> FieldType:
     """The type of a list's rows: the standing columns and its own, all of which may be null."""
-    names = (*STANDING_COLUMNS, *watchlist.columns)
+    names = (*STANDARD_COLUMNS, *watchlist.columns)
     instants = ("valid_from", "valid_until")
     fields = {name: _INSTANT if name in instants else _TEXT for name in names}
     return FieldType(Kind.RECORD, fields=fields)

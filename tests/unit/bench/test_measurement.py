@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.bench.measurement import FEWEST_EVENTS, ErrorCount, compile_rules, measure, survey
+from engine.bench.measurement import (
+    FEWEST_EVENTS,
+    ErrorCount,
+    compile_rules,
+    count_matches,
+    measure,
+)
 from engine.bench.probe import Job, MeasuringStage
 from engine.bench.rule_sets import SetKind
 from engine.bench.traffic import traffic
@@ -69,11 +75,11 @@ def test_rules_that_do_not_load_are_not_measured(rules: Path) -> None:
         measure(job(rules), lambda stage: None)
 
 
-def test_a_survey_ends_in_time(rules: Path) -> None:
+def test_counting_ends_in_time(rules: Path) -> None:
     errors = ErrorCount()
     made = compile_rules([rules], plate_schema(), UTC, errors)
     events = traffic(200, plate_schema(), UTC, datetime.now(UTC))
-    assert survey(made.matcher, events, 0.0, errors).events == FEWEST_EVENTS
-    whole = survey(made.matcher, events, 60.0, errors)
+    assert count_matches(made.matcher, events, 0.0, errors).events == FEWEST_EVENTS
+    whole = count_matches(made.matcher, events, 60.0, errors)
     assert whole.events == 200
     assert 0 < whole.errors < whole.matches

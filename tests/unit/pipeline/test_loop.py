@@ -10,7 +10,6 @@ import pytest
 
 from engine.clock import SystemClock
 from engine.dead_letters.office import DeadLetterOffice
-from engine.dead_letters.producer import DeadLetter
 from engine.delivery import Dispatcher, RetryPolicy
 from engine.errors import StoreUnavailableError
 from engine.health import Heartbeat, Stage
@@ -23,7 +22,7 @@ from engine.settings import Settings
 from engine.store import Store, open_store
 from engine.stream.consumer import Consumer
 from engine.stream.decoder import Decoder
-from engine.stream.record import Record
+from engine.stream.record import DeadLetter, Record
 from tests.support.avro import plate_schema
 from tests.support.mock_cluster import MockCluster
 from tests.support.patience import PATIENCE_SECONDS, await_that
@@ -79,7 +78,7 @@ class Plant:
         assert isinstance(target, Mailbox)
         return target
 
-    def reach(self, step: str) -> None:
+    def kill_point(self, step: str) -> None:
         self.stages.append(self.heartbeat.look().stage)
         self.steps.append(step)
 
@@ -114,7 +113,7 @@ class Running:
             clock,
             max_alert_age_seconds=1e9,
             log_plates=False,
-            reach=plant.reach,
+            kill_point=plant.kill_point,
             heartbeat=plant.heartbeat,
         )
         pipeline.use(pipeline.prepare(plant.rule_set))
@@ -131,7 +130,7 @@ class Running:
             clock,
             plant.stop,
             batch_size=100,
-            reach=plant.reach,
+            kill_point=plant.kill_point,
             heartbeat=plant.heartbeat,
         )
         self._thread = threading.Thread(target=self.loop.run)
@@ -428,11 +427,11 @@ def test_a_loop_that_hangs_is_found_at_its_step(plant: Plant, cluster: MockClust
     is_freed = threading.Event()
 
     def hang(step: str) -> None:
-        reach(step)
+        kill_point(step)
         if step == "match":
             assert is_freed.wait(PATIENCE_SECONDS)
 
-    reach, plant.reach = plant.reach, hang  # type: ignore[method-assign]
+    kill_point, plant.kill_point = plant.kill_point, hang  # type: ignore[method-assign]
     publish(cluster, plate_record(0).value)
     with plant.run() as running:
         plant.await_step("match")

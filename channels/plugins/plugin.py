@@ -1,0 +1,159 @@
+"""Makes Apprise's plugins from keywords, with settings for alerts, and takes over their log."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from functools import cache
+from typing import Any, Final
+
+from apprise import AppriseAsset, NotifyBase
+from apprise.common import OverflowMode
+from apprise.manager_plugins import NotificationManager
+from apprise.plugins.slack import NotifySlack
+
+from channels.plugins.services import MAIL_HEADERS, DiscordPlugin, NotifyEmail, TwilioPlugin
+from channels.redact import redact
+from engine.errors import ChannelError
+
+APP_ID: Final = "Alert Engine"
+KeyPath = tuple[str | int, ...]
+"""Where a value stands in a channel's definition: the keys, and the places in lists."""
+
+#: Plugins by schema that are used without loading all of Apprise's, which takes 17 MB.
+PRELOADED: Final[Mapping[str, type[NotifyBase]]] = {
+    "discord": DiscordPlugin,
+    "mailto": NotifyEmail,
+    "mailtos": NotifyEmail,
+    "slack": NotifySlack,
+    "twilio": TwilioPlugin,
+}
+#: Gives all of Apprise's plugins, which it loads at the first use.
+all_plugins: Final[Callable[[], Any]] = NotificationManager
+
+_SLACK_BLOCK_LENGTH: Final = 3_000
+_SLACK_HEADER_LENGTH: Final = 150
+
+_warnings: ContextVar[list[str] | None] = ContextVar("channels_apprise_warnings", default=None)
+_lock: Final = threading.Lock()
+
+
+def take_over_logs() -> None:
+    """Keep tokens out of Apprise's log, and URLs out of urllib3's."""
+    logger = logging.getLogger("apprise")
+    with _lock:
+        if not any(isinstance(handler, _AppriseHandler) for handler in logger.handlers):
+            logger.handlers = [_AppriseHandler()]
+            logger.addFilter(_SecretFilter())
+        logger.propagate = False
+        # Below this level, Apprise logs whole payloads.
+        logger.setLevel(logging.WARNING)
+        logging.getLogger("urllib3").setLevel(logging.WARNING)
+
+
+def plugin_class(schema: str) -> type[NotifyBase]:
+    """The plugin of a schema; raises KeyError for a schema that is none of Apprise's."""
+    kind: type[NotifyBase] = PRELOADED.get(schema.lower()) or all_plugins()[schema]
+    return kind
+
+
+def make_plugin(
+    kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath = ()
+) -> NotifyBase:
+    """A plugin, ready to send; it neither retries, sleeps, follows redirects nor splits a message.
+
+    Raises ChannelError at `path` where it can't be made, or would drop some of the keywords.
+    """
+    take_over_logs()
+    settings = {**keywords, "asset": _asset(), "tag": set()}
+    for overridden in ("retry", "wait", "redirect", "overflow"):
+        settings.pop(overridden, None)
+    with collect_warnings(path) as warnings:
+        try:
+            plugin = kind(**settings)
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+            raise ChannelError(
+                f"{kind.service_name}: {redact(str(error))}", "correct the value", path
+            ) from None
+    if warnings:
+        raise ChannelError(f"{kind.service_name}: {'; '.join(warnings)}", "correct it", path)
+    if not plugin.enabled:
+        raise ChannelError(
+            f"{kind.service_name} needs a package that is not installed",
+            "install what its page in Apprise's wiki names",
+            path,
+        )
+    plugin.retry, plugin.wait, plugin.redirects = 0, 0.0, False
+    plugin.optional = False
+    plugin.overflow_mode = OverflowMode.TRUNCATE
+    if getattr(plugin, "use_blocks", False):
+        # Slack refuses longer ones, which Apprise does not know.
+        plugin.body_maxlen, plugin.title_maxlen = _SLACK_BLOCK_LENGTH, _SLACK_HEADER_LENGTH
+    if isinstance(plugin, NotifyEmail):
+        plugin.headers = {**MAIL_HEADERS, **plugin.headers}
+    return plugin
+
+
+@contextlib.contextmanager
+def collect_warnings(path: KeyPath) -> Iterator[list[str]]:
+    """Collect the warnings that Apprise logs inside this block, in this thread.
+
+    Raises ChannelError at `path` for any other exception inside.
+    """
+    collected: list[str] = []
+    token = _warnings.set(collected)
+    try:
+        yield collected
+    except ChannelError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        raise ChannelError(
+            f"Apprise can't read this ({type(error).__name__})", "correct it", path
+        ) from None
+    finally:
+        _warnings.reset(token)
+
+
+@cache
+def _asset() -> AppriseAsset:
+    return AppriseAsset(
+        app_id=APP_ID,
+        app_desc=APP_ID,
+        app_url="",
+        # The mail programs of readers would fetch logos from a foreign site.
+        image_url_mask="",
+        image_url_logo="",
+        http_redirects=False,
+        interpret_emojis=False,
+        interpret_escapes=False,
+        service_timeout=0,
+        pgp_autogen=False,
+        pem_autogen=False,
+        default_service_retry=0,
+        default_service_wait=0.0,
+    )
+
+
+class _SecretFilter(logging.Filter):
+    """Masks secrets in a record, before any handler gets it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), ()
+        record.exc_info = record.exc_text = None
+        return True
+
+
+class _AppriseHandler(logging.Handler):
+    """Keeps what is logged inside `collect_warnings`; passes on all else at level DEBUG."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        collected = _warnings.get()
+        if collected is None:
+            # The outcome of a send says what happened.
+            logging.getLogger("channels.apprise").debug(message)
+        elif record.levelno <= logging.ERROR:
+            collected.append(message)

@@ -63,7 +63,7 @@ class Site:
     def command(self, *arguments: str) -> tuple[int, str, str]:
         """Another command of the engine here: exit status, standard output, standard error."""
         done = alert_engine(self.folder, *arguments, variables=self.environment)
-        return done.status, done.stdout, done.stderr
+        return done.status, done.stdout.removesuffix("\n"), done.stderr.removesuffix("\n")
 
     def alerts(self, *arguments: str) -> list[Any]:
         """What `alert-engine alerts list --format json` tells."""

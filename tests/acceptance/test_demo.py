@@ -78,9 +78,8 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True)
 class Demos:
-    """The demos of this module, which run side by side."""
+    """Two demos, which run side by side."""
 
-    shipped: EngineProcess
     own_rules: EngineProcess
     endless: Terminal
     # What the rules of their own name as their address.
@@ -89,20 +88,16 @@ class Demos:
 
 @pytest.fixture(scope="module")
 def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demos]:
-    """All started at once, for they mostly wait."""
+    """Both started at once, for they mostly wait."""
     repository = Path(__file__).parents[2]
     rules = tmp_path_factory.mktemp("demo") / "mine.yaml"
     address = HttpReceiver()
     rules.write_text(ONE_RULE.replace("PORT", str(address.port)))
     mine = ("demo", "--seconds", "2", "--rate", "25", "--rules", str(rules))
-    with (
-        address,
-        EngineProcess({}, repository, ("demo", "--seconds", "5")) as shipped,
-        EngineProcess({}, repository, mine) as own_rules,
-    ):
+    with address, EngineProcess({}, repository, mine) as own_rules:
         endless = Terminal(repository, "demo", "--seconds", "0")
         try:
-            yield Demos(shipped, own_rules, endless, address)
+            yield Demos(own_rules, endless, address)
         finally:
             end(endless.process)
 
@@ -113,12 +108,13 @@ def summary(text: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_five_seconds_of_plates_make_alerts(demos: Demos) -> None:
-    assert demos.shipped.wait(DEMO_SECONDS) == 0, demos.shipped.output
-    assert demos.shipped.stderr == ""
-    shown = [channel for channel, _ in ARRIVAL.findall(demos.shipped.stdout)]
+def test_five_seconds_of_plates_make_alerts(repository: Path) -> None:
+    with EngineProcess({}, repository, ("demo", "--seconds", "5")) as demo:
+        assert demo.wait(DEMO_SECONDS) == 0, demo.output
+    assert demo.stderr == ""
+    shown = [channel for channel, _ in ARRIVAL.findall(demo.stdout)]
     assert {"webhook", "email"} <= set(shown)
-    table = summary(demos.shipped.stdout)
+    table = summary(demo.stdout)
     # 5 seconds at 20 a second, by default.
     assert table["events"] == "100"
     assert int(table["matches"]) >= 10

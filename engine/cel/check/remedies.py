@@ -55,6 +55,7 @@ _WATCHLISTS: Final = frozenset({"watchlist", "watchlists", "lists"})
 _EVENTS: Final = frozenset({"event", "this", "self", "it", "data", "msg", "message", "input"})
 #: Variables that only messages have.
 _OF_MESSAGES: Final = frozenset({"rule", "suppressed_count"})
+#: Functions by their names in other languages; `{list_call}` and its like come from `Examples`.
 _KNOWN_FUNCTIONS: Final = {
     **dict.fromkeys(("len", "length", "count", "strlen"), "write size(x)"),
     **dict.fromkeys(("upper", "toupper", "touppercase", "ucase"), "write text.upperAscii()"),

@@ -60,8 +60,9 @@ class Scope:
 
     Names are looked up from `container` outwards, as CEL does. Macros add their variables to
     `locals`: the slot at run time and the type. With `is_strict` an unknown name is a problem;
-    without, it is an evaluation error. `zone` is the time zone of the site, in which the check
-    supposes times of day. `examples` are the names that remedies show.
+    without, it is an evaluation error. `zone` is the time zone of the site: the
+    check warns of times of day that are read in UTC instead. `examples` are the names that remedies
+    show.
     """
 
     variables: Mapping[str, FieldType | None]

@@ -8,7 +8,7 @@ from itertools import chain
 
 from channels.alert import Target
 from channels.sameness import reach_of, without_repeats
-from engine.match import IndexedMatcher, Match, Matcher, OnError
+from engine.match import IndexedMatcher, Matcher, MatchResult
 from engine.rules import RuleSet
 from engine.schema.event import Event
 
@@ -27,12 +27,12 @@ class ActiveRules:
     matcher: Matcher = field(repr=False)
     routes: Mapping[str, tuple[Route, ...]] = field(repr=False)
 
-    def match(self, event: Event) -> list[Match]:
-        """The rules that hold on `event`, in rule order; any thread may ask."""
+    def match(self, event: Event) -> MatchResult:
+        """The rules that hold on `event` and those that fail; any thread may ask."""
         return self.matcher.match(event)
 
 
-def ready(rule_set: RuleSet, on_error: OnError | None = None) -> ActiveRules:
+def ready(rule_set: RuleSet) -> ActiveRules:
     """Build what matching needs, which for thousands of rules takes a while."""
     # Thousands of rules name the same few channels, each of which may have many recipients.
     known = {
@@ -40,7 +40,7 @@ def ready(rule_set: RuleSet, on_error: OnError | None = None) -> ActiveRules:
         for notify in {rule.notify for rule in rule_set.rules}
     }
     routes = {rule.rule_id: known[rule.notify] for rule in rule_set.rules}
-    return ActiveRules(rule_set, IndexedMatcher(rule_set.rules, on_error), routes)
+    return ActiveRules(rule_set, IndexedMatcher(rule_set.rules), routes)
 
 
 def _routes(notify: Iterable[str], channels: Mapping[str, tuple[Target, ...]]) -> tuple[Route, ...]:

@@ -103,7 +103,7 @@ class Plant:
             clock,
             max_alert_age_seconds=settings.max_alert_age_seconds,
             log_plates=settings.log_plates,
-            reach=lambda step: None,
+            kill_point=lambda name: None,
         )
         pipeline.use(pipeline.prepare(rule_set))
         self.feed = Feed(settings, self.stop, count)
@@ -117,7 +117,7 @@ class Plant:
             clock,
             self.stop,
             batch_size=settings.batch_size,
-            reach=lambda step: None,
+            kill_point=lambda name: None,
         )
 
     def join(self) -> None:

@@ -5,10 +5,11 @@ A class's docstring is its default message; its `code` is stable and may be matc
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeVar
 
 
 class Severity(StrEnum):
@@ -74,6 +75,14 @@ class Problem:
     def __str__(self) -> str:
         text = f"{self.offset + 1}: {self.what}"
         return f"{text}, {self.remedy}" if self.remedy else text
+
+
+_Finding = TypeVar("_Finding", Fault, Problem)
+
+
+def errors_of(findings: Iterable[_Finding]) -> tuple[_Finding, ...]:
+    """Those of the faults or problems that are errors, in their order; warnings are left out."""
+    return tuple(each for each in findings if each.severity is Severity.ERROR)
 
 
 class AlertEngineError(Exception):
@@ -165,7 +174,7 @@ class RulesError(AlertEngineError):
     @property
     def errors(self) -> tuple[Fault, ...]:
         """The faults that keep the rules from being loaded: no warnings."""
-        return tuple(fault for fault in self.faults if fault.severity is Severity.ERROR)
+        return errors_of(self.faults)
 
 
 class LastGoodError(AlertEngineError):

@@ -74,7 +74,7 @@ class Settings:
     log_format: str = "auto"
     log_plates: bool = False
     batch_size: int = 500
-    fault_point: str = ""
+    kill_point: str = ""
     variables: Secret[Mapping[str, str]] = field(default_factory=lambda: Secret({}))
 
     @property
@@ -397,7 +397,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "LOG_FORMAT": ("log_format", _one_of("auto", "json", "console")),
     "LOG_PLATES": ("log_plates", _flag),
     "BATCH_SIZE": ("batch_size", _whole(1, 10_000)),
-    "ALERT_ENGINE_FAULT_POINT": ("fault_point", _text),
+    "ALERT_ENGINE_FAULT_POINT": ("kill_point", _text),
 }
 
 

@@ -21,7 +21,7 @@ from engine.cel.types.kinds import with_article
 from engine.cel.types.scope import Scope, suggest
 from engine.cel.values.conversions import is_number
 from engine.cel.values.values import INT_MAX, INT_MIN
-from engine.errors import ExpressionError, Problem, Severity
+from engine.errors import ExpressionError, Problem, Severity, errors_of
 from engine.schema import FieldType, Kind
 
 
@@ -54,7 +54,7 @@ def lower_condition(
     scope = Scope(variables)
     path = _path(field)
     found = check(path, scope)
-    problems = [each for each in found.problems if each.severity is Severity.ERROR]
+    problems = [*errors_of(found.problems)]
     kind = found.type_of(path)
     if operator not in tuple(Operator):
         remedy = suggest(operator, tuple(Operator))

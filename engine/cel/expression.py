@@ -16,7 +16,7 @@ from engine.cel.syntax.parser import parse
 from engine.cel.syntax.tree import Literal, Node
 from engine.cel.syntax.unparse import unparse
 from engine.cel.types.scope import Scope
-from engine.errors import ExpressionError, Problem, Severity
+from engine.errors import ExpressionError, Problem, errors_of
 from engine.schema import FieldType, Kind
 
 #: How many values of a long bound list the text for people shows.
@@ -88,9 +88,9 @@ def compile_tree(root: Node, text: str, scope: Scope, found: Sequence[Problem] =
     check_values(checked)
     if found:
         checked.problems = sorted((*checked.problems, *found), key=lambda each: each.offset)
-    errors = [problem for problem in checked.problems if problem.severity is Severity.ERROR]
+    errors = errors_of(checked.problems)
     if errors:
-        raise ExpressionError(tuple(errors))
+        raise ExpressionError(errors)
     kind = checked.type_of(root)
     function = lower(checked, scope)
     return Expression(

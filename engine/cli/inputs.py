@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.errors import RulesError
 from engine.reload.last_good import LastGood
 from engine.rules import RuleSet, load_rules
-from engine.rules.findings import FaultCode
+from engine.rules.faults import FaultCode
 from engine.schema import EventSchema, load_event_schema
 from engine.settings import Settings
 

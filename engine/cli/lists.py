@@ -11,7 +11,7 @@ from engine.errors import AlertEngineError
 from engine.reload.file_state import digest_of
 from engine.reload.last_good import LastGood, last_good_of
 from engine.rules import load_watchlists
-from engine.rules.findings import suggestion
+from engine.rules.faults import suggestion
 from engine.settings import Settings
 
 

@@ -19,7 +19,7 @@ from engine.delivery.hold import Patience
 from engine.delivery.poller import Poller
 from engine.delivery.retry import DeliveryClock, RetryPolicy, Signal, Wait, store_retrying
 from engine.delivery.target_queue import TargetQueue, TargetQueues
-from engine.delivery.worker import Reach, Worker
+from engine.delivery.worker import Worker
 from engine.health import Heartbeat
 from engine.metrics import Metrics
 from engine.store import Delivery, DeliveryStore, FreshAlert, Hold
@@ -44,12 +44,12 @@ class Dispatcher:
         clock: Clock,
         *,
         hold_seconds: float = 86_400.0,
-        reach: Reach = lambda point: None,
+        kill_point: Callable[[str], None] = lambda name: None,
         wait: Wait = threading.Condition.wait,
     ) -> None:
         """`hold_seconds` bounds how long a delivery waits in a held target while the engine runs.
 
-        `reach` is called with `send` just before a send, with `sent` just after it and with
+        `kill_point` is called with `send` just before a send, with `sent` just after it and with
         `mark` just after its mark; `wait` waits by the clock.
         """
         self._store = store
@@ -57,7 +57,7 @@ class Dispatcher:
         self._metrics = metrics
         self._timing = DeliveryClock(clock, wait)
         self._patience = Patience(store, self._timing, hold_seconds)
-        self._reach = reach
+        self._kill_point = kill_point
         self._stopping = Signal(self._timing)
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
@@ -151,7 +151,7 @@ class Dispatcher:
             self._timing,
             self._stopping,
             patience=self._patience,
-            reach=self._reach,
+            kill_point=self._kill_point,
         )
         try:
             self._start_thread(f"delivery-{lane.channel}", courier.work)

@@ -24,8 +24,6 @@ from engine.store import Delivery, DeliveryStore, Hold
 
 log = structlog.get_logger(__name__)
 
-Reach = Callable[[str], None]
-"""Called with `send` just before a send, `sent` just after it, `mark` just after its mark."""
 Answer = TypeVar("Answer")
 
 _FAILED: Final = (Status.UNAVAILABLE, Status.MISCONFIGURED)
@@ -44,7 +42,7 @@ class Worker:
         stopping: Signal,
         *,
         patience: Patience,
-        reach: Reach,
+        kill_point: Callable[[str], None],
     ) -> None:
         self._lane = lane
         self._store = store
@@ -53,7 +51,7 @@ class Worker:
         self._timing = timing
         self._stopping = stopping
         self._patience = patience
-        self._reach = reach
+        self._kill_point = kill_point
 
     def work(self) -> None:
         """Deliver until the lane sends the worker home."""
@@ -117,10 +115,10 @@ class Worker:
         lane, alert = self._lane, delivery.alert
         read_at = lane.read_times.take(alert.alert_id)
         with lane.outlet.borrow() as target:
-            self._reach("send")
+            self._kill_point("send")
             started = self._timing.monotonic()
             outcome = target.send(alert, f"{alert.alert_id}-{delivery.delivery_id}")
-            self._reach("sent")
+            self._kill_point("sent")
         if outcome.is_unsent:
             if read_at is not None:
                 lane.read_times.note({alert.alert_id: read_at})
@@ -173,7 +171,7 @@ class Worker:
     def _mark_sent(self, task: ClaimedDelivery) -> None:
         delivery = task.delivery
         self._persist(lambda: self._store.mark_sent(delivery.delivery_id))
-        self._reach("mark")
+        self._kill_point("mark")
         sent = self._metrics.notifications_sent
         sent.labels(self._lane.channel, delivery.alert.rule_id).inc()
         self._done(task, is_sent=True, is_answered=True)
@@ -196,7 +194,7 @@ class Worker:
         self._persist(
             lambda: self._store.mark_dead(task.delivery_id, reason, detail, is_try=is_try)
         )
-        self._reach("mark")
+        self._kill_point("mark")
         self._metrics.notifications_dead.labels(self._lane.channel, reason).inc()
         log.error("delivery.dead", **_facts(task.delivery), reason=str(reason), detail=detail)
 

@@ -49,7 +49,7 @@ class Loop:
         stop: threading.Event,
         *,
         batch_size: int,
-        reach: Callable[[str], None],
+        kill_point: Callable[[str], None],
         heartbeat: Heartbeat | None = None,
     ) -> None:
         self._consumer = consumer
@@ -60,7 +60,7 @@ class Loop:
         self._clock = clock
         self._stop = stop
         self._batch_size = batch_size
-        self._reach = reach
+        self._kill_point = kill_point
         self._beat = (heartbeat or Heartbeat()).beat
         self._obstacle: AlertEngineError | None = None
         # Stored and counted, its dead letters not safe yet: what to commit then, and what is in
@@ -91,7 +91,7 @@ class Loop:
             self._beat(Stage.POLLING)
             records = self._consumer.poll(self._batch_size, POLL_SECONDS)
             if records:
-                self._reach("read")
+                self._kill_point("read")
             pending = self._with_held(records)
             if pending:
                 self._settle(pending)
@@ -180,7 +180,7 @@ class Loop:
         (records, interruption), self._processed = self._processed, None
         self._beat(Stage.COMMITTING)
         self._consumer.commit(records)
-        self._reach("commit")
+        self._kill_point("commit")
         settled = {id(record) for record in records}
         return interruption, [record for record in pending if id(record) not in settled]
 

@@ -92,7 +92,7 @@ class Pipeline:
         *,
         max_alert_age_seconds: float,
         log_plates: bool,
-        reach: Callable[[str], None],
+        kill_point: Callable[[str], None],
         heartbeat: Heartbeat | None = None,
     ) -> None:
         self._decoder = decoder
@@ -101,7 +101,7 @@ class Pipeline:
         self._metrics = metrics
         self._clock = clock
         self._max_alert_age_seconds = max_alert_age_seconds
-        self._reach = reach
+        self._kill_point = kill_point
         self._beat = (heartbeat or Heartbeat()).beat
         self._event: Event | None = None
         self._failed: list[tuple[Rule, EvaluationError, Event | None]] = []
@@ -180,11 +180,11 @@ class Pipeline:
                 batch.settled.append(record)
             else:
                 held_up.add(record.topic_partition)
-        self._reach("match")
+        self._kill_point("match")
         self._beat(Stage.STORING)
         if batch.alerts:
             self._store.save(batch.alerts, verdicts.suppressed)
-        self._reach("store")
+        self._kill_point("store")
         verdicts.committed()
         self._count(batch)
         return batch

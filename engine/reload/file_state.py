@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
+from engine.rules.faults import Faults
 from engine.rules.files import rule_files
-from engine.rules.findings import Faults
 from engine.watchlist.reader import MAX_FILE_BYTES
 from engine.watchlist.watchlist import FileMark
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from channels.redact import redact
-from engine.errors import Fault, Refusal, Severity
+from engine.errors import Fault, Refusal, errors_of
 from engine.health import Check
 from engine.metrics import Metrics
 
@@ -120,7 +120,7 @@ class RulesHealth:
         return tuple(str(refusal.fault) for refusal, _ in self._refused.values())
 
     def _note_faults(self, faults: Sequence[Fault], since: datetime) -> None:
-        errors = [str(fault) for fault in faults if fault.severity is Severity.ERROR]
+        errors = [str(fault) for fault in errors_of(faults)]
         word = "fault" if len(errors) == 1 else "faults"
         self._set_trouble(f"{len(errors)} {word} in the files", errors, since)
 

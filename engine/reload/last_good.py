@@ -17,7 +17,7 @@ from engine.reload.file_state import digest_of
 from engine.rules.files import absolute
 from engine.settings import Settings
 from engine.store.connection import parse_state_url
-from engine.watchlist import Remembered
+from engine.watchlist import ListSummary
 
 _MANIFEST: Final = "manifest.json"
 _FILES: Final = "files"
@@ -46,9 +46,9 @@ class KeptSet:
         """The folder under which its files have their whole paths."""
         return self.folder / _FILES
 
-    def remembered(self) -> Mapping[str, Remembered]:
+    def remembered(self) -> Mapping[str, ListSummary]:
         """What the lists were, so that none is taken that shrank."""
-        return {name: Remembered(path, count) for name, (path, count) in self.lists.items()}
+        return {name: ListSummary(path, count) for name, (path, count) in self.lists.items()}
 
     def copy_of(self, path: Path) -> Path:
         """Where the copy of a file lies."""
@@ -86,7 +86,7 @@ class LastGood:
         self._trusted = newest
         return newest
 
-    def remembered(self) -> Mapping[str, Remembered]:
+    def remembered(self) -> Mapping[str, ListSummary]:
         """The lists of the newest set with their numbers of rows, of which nothing is read.
 
         No list where there is no set, or none that can be read.

@@ -16,8 +16,8 @@ from engine.errors import Fault, LastGoodError, Place, RulesError
 from engine.reload.file_state import FileState, WatchedFiles
 from engine.reload.last_good import KeptSet, LastGood
 from engine.rules import RuleSet, load_rules, load_watchlists
-from engine.rules.channel_list import MayHold, hold_any, hold_none
-from engine.rules.list_reader import Accepts, Known
+from engine.rules.channel_reader import MayHold, hold_any, hold_none
+from engine.rules.watchlist_reader import Accepts, KnownLists
 from engine.schema import EventSchema, load_event_schema
 from engine.settings import Settings
 from engine.watchlist import Watchlist
@@ -62,7 +62,7 @@ class RuleSource:
     def attempt(
         self,
         seen: FileState,
-        known: Known,
+        known: KnownLists,
         accepts: Accepts | None = None,
         may_hold: MayHold = hold_none,
     ) -> LoadAttempt:
@@ -134,7 +134,7 @@ class Opening:
 
     rule_set: RuleSet
     attempt: LoadAttempt
-    known: Known
+    known: KnownLists
     kept: KeptSet | None = None
 
 
@@ -153,7 +153,7 @@ def open_rules(source: RuleSource, last_good: LastGood, clock: Clock, *, strict:
     `strict`. RulesError when neither set can be had, with the faults of both.
     """
     kept, problem = _find(last_good)
-    known: Known = kept.remembered() if kept is not None else {}
+    known: KnownLists = kept.remembered() if kept is not None else {}
     accepts, may_hold = last_good.acceptances.accepts, hold_none if strict else hold_any
     attempt = source.attempt(source.files.look(), known, accepts, may_hold)
     if kept is not None and not strict and attempt.result.refusals:

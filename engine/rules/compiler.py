@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from engine.cel import Expression, Template, compile_expression, compile_template
 from engine.cel.check.watchlists import MISSING_ROW, NO_LISTS, Lists
 from engine.errors import ExpressionError, Place, Problem, Severity
-from engine.rules.findings import Faults
+from engine.rules.faults import Faults
 from engine.rules.node import ScalarNode
 from engine.schema import EventSchema, FieldType, Kind
 
@@ -31,13 +31,13 @@ class Compiler:
     def __init__(
         self,
         schema: EventSchema,
-        findings: Faults,
+        faults: Faults,
         lists: Lists = NO_LISTS,
         zone: tzinfo = UTC,
     ) -> None:
         self.schema = schema
         self.zone = zone
-        self._findings = findings
+        self._faults = faults
         self.lists = lists
         self._template_variables = {**schema.variables, **TEMPLATE_VARIABLES}
         self._expressions: dict[str, Expression | ExpressionError] = {}
@@ -94,17 +94,19 @@ class Compiler:
         is_guarded: bool = False,
     ) -> _Compiled | None:
         if isinstance(compiled, ExpressionError):
-            tell(compiled.problems, place_at, self._findings)
+            report_problems(compiled.problems, place_at, self._faults)
             return None
         warnings = compiled.warnings
         if is_guarded:
             warnings = tuple(each for each in warnings if each.code != MISSING_ROW)
-        tell(warnings, place_at, self._findings)
+        report_problems(warnings, place_at, self._faults)
         return compiled
 
 
-def tell(problems: Sequence[Problem], place_at: Callable[[int], Place], findings: Faults) -> None:
-    """Adds the problems of an expression to `findings`, each at its place in the file."""
+def report_problems(
+    problems: Sequence[Problem], place_at: Callable[[int], Place], faults: Faults
+) -> None:
+    """Adds the problems of an expression to `faults`, each at its place in the file."""
     for problem in problems:
-        add = findings.warning if problem.severity is Severity.WARNING else findings.error
+        add = faults.warning if problem.severity is Severity.WARNING else faults.error
         add(place_at(problem.offset), problem.code, problem.what, problem.remedy)

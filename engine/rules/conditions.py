@@ -15,10 +15,10 @@ from engine.cel.syntax.tree import Node as CelNode
 from engine.cel.types.kinds import with_article
 from engine.cel.types.scope import dotted
 from engine.errors import ExpressionError, Place, Problem
-from engine.rules.compiler import Compiler, tell
-from engine.rules.fields import as_listing, as_table, as_text, check_keys
-from engine.rules.findings import FaultCode, Faults, shown, suggestion
+from engine.rules.compiler import Compiler, report_problems
+from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
+from engine.rules.typed_nodes import as_mapping, as_sequence, as_text, check_keys
 from engine.rules.values import INVALID, operand
 from engine.schema import FieldType, Kind
 
@@ -56,18 +56,18 @@ _ITEMS: Final = "write each condition after `- `"
 CONDITION_KEYS: Final = ("field", "operator", "value")
 
 
-def read_condition(rule: MappingNode, compiler: Compiler, findings: Faults) -> Expression | None:
+def read_condition(rule: MappingNode, compiler: Compiler, faults: Faults) -> Expression | None:
     """The conjunction of all conditions of a rule, or None and its faults."""
     parts: list[Expression | None] = []
     if "conditions" in rule.values:
-        parts += _conditions(rule.values["conditions"], compiler, findings)
+        parts += _conditions(rule.values["conditions"], compiler, faults)
     if "when" in rule.values:
         node = rule.values["when"]
-        when = as_text(node, "`when`", findings, _one_expression(node))
-        parts.append(_when(when, compiler, findings) if when is not None else None)
+        when = as_text(node, "`when`", faults, _one_expression(node))
+        parts.append(_when(when, compiler, faults) if when is not None else None)
     if not parts:
         key = rule.keys.get("conditions")
-        findings.error(
+        faults.error(
             key.place if key is not None else rule.place,
             FaultCode.NO_CONDITION,
             "the rule has no conditions",
@@ -77,10 +77,10 @@ def read_condition(rule: MappingNode, compiler: Compiler, findings: Faults) -> E
     if not good or len(good) != len(parts):
         return None
     condition = conjunction(good)
-    _warn_of_clash(rule, good, compiler, findings)
+    _warn_of_clash(rule, good, compiler, faults)
     if condition.fallback:
         key = rule.keys["when"] if "when" in rule.keys else rule.keys["conditions"]
-        findings.warning(
+        faults.warning(
             key.place,
             FaultCode.SLOW,
             f"this is evaluated step by step, several times slower: {condition.fallback}",
@@ -91,7 +91,7 @@ def read_condition(rule: MappingNode, compiler: Compiler, findings: Faults) -> E
 
 
 def _warn_of_clash(
-    rule: MappingNode, parts: Sequence[Expression], compiler: Compiler, findings: Faults
+    rule: MappingNode, parts: Sequence[Expression], compiler: Compiler, faults: Faults
 ) -> None:
     """Warns of conditions that no event can meet together."""
 
@@ -110,7 +110,7 @@ def _warn_of_clash(
         what = f"this never holds together with the condition in line {first.place.line}"
         if all(_is_of_values(node) for node in (first, second)):
             remedy = "all conditions must hold: write one in_list for several values of a field"
-    findings.warning(second.place, FaultCode.NEVER_TRUE, what, remedy)
+    faults.warning(second.place, FaultCode.NEVER_TRUE, what, remedy)
 
 
 def _nodes_of(rule: MappingNode) -> list[YamlNode]:
@@ -126,21 +126,21 @@ def _is_of_values(node: YamlNode) -> bool:
     return isinstance(operator, ScalarNode) and operator.text in _OF_VALUES
 
 
-def _when(scalar: ScalarNode, compiler: Compiler, findings: Faults) -> Expression | None:
+def _when(scalar: ScalarNode, compiler: Compiler, faults: Faults) -> Expression | None:
     expression = compiler.expression(scalar)
     kind = expression.type if expression is not None else None
     if kind is None:
         return expression
     if kind.kind is Kind.BOOL:
         if kind.nullable:
-            findings.warning(
+            faults.warning(
                 scalar.place_at(0),
                 FaultCode.NULLABLE_CONDITION,
                 "`when` may be null, which is neither true nor false",
                 "compare it: … == true",
             )
         return expression
-    findings.error(
+    faults.error(
         scalar.place_at(0),
         FaultCode.WRONG_TYPE,
         f"`when` must be true or false, but this is {with_article(kind)}",
@@ -160,42 +160,42 @@ def _one_expression(node: YamlNode) -> str:
     return "put quotes around the whole expression"
 
 
-def _conditions(node: YamlNode, compiler: Compiler, findings: Faults) -> list[Expression | None]:
+def _conditions(node: YamlNode, compiler: Compiler, faults: Faults) -> list[Expression | None]:
     if isinstance(node, ScalarNode) and node.is_null:
         return []
     remedy = "write an expression under `when:`" if isinstance(node, ScalarNode) else _ITEMS
-    listing = as_listing(node, "`conditions`", findings, remedy)
-    if listing is None:
+    sequence = as_sequence(node, "`conditions`", faults, remedy)
+    if sequence is None:
         return [None]
-    if len(listing.items) > MAX_CONDITIONS:
-        findings.error(
+    if len(sequence.items) > MAX_CONDITIONS:
+        faults.error(
             node.place,
             FaultCode.TOO_LARGE,
             f"the rule has more than {MAX_CONDITIONS} conditions",
             "use in_list for several values of a field",
         )
         return [None]
-    return [_lowered(item, compiler, findings) for item in listing.items]
+    return [_lowered(item, compiler, faults) for item in sequence.items]
 
 
-def _lowered(node: YamlNode, compiler: Compiler, findings: Faults) -> Expression | None:
+def _lowered(node: YamlNode, compiler: Compiler, faults: Faults) -> Expression | None:
     is_text = isinstance(node, ScalarNode) and not node.is_null
     remedy = "write an expression under `when:`" if is_text else ""
-    table = as_table(node, "a condition", findings, remedy)
-    if table is None:
+    mapping = as_mapping(node, "a condition", faults, remedy)
+    if mapping is None:
         return None
-    if any(key.lower() in _JOINERS for key in table.keys):
+    if any(key.lower() in _JOINERS for key in mapping.keys):
         what = "a condition can't hold others: all conditions must hold"
         remedy = "write an expression under `when:`, with && and || and !(…)"
-        findings.error(table.place, FaultCode.UNKNOWN_KEY, what, remedy)
+        faults.error(mapping.place, FaultCode.UNKNOWN_KEY, what, remedy)
         return None
-    check_keys(table, CONDITION_KEYS, "a condition", findings)
-    field = _required(table, "field", findings)
-    operator = _operator(table, findings)
-    value_node = table.values.get("value")
+    check_keys(mapping, CONDITION_KEYS, "a condition", faults)
+    field = _required(mapping, "field", faults)
+    operator = _operator(mapping, faults)
+    value_node = mapping.values.get("value")
     if value_node is None:
-        findings.error(
-            table.place,
+        faults.error(
+            mapping.place,
             FaultCode.MISSING_KEY,
             "the condition has no `value`",
             "add `value:`; null stands for an absent field",
@@ -203,9 +203,9 @@ def _lowered(node: YamlNode, compiler: Compiler, findings: Faults) -> Expression
     if field is None or operator is None or value_node is None:
         return None
     field_type = compiler.schema.field(field.text)
-    if _is_list(value_node, operator, field.text, compiler, findings):
+    if _is_list(value_node, operator, field.text, compiler, faults):
         return None
-    value = operand(value_node, operator, field.text, field_type, findings)
+    value = operand(value_node, operator, field.text, field_type, faults)
     if value is INVALID:
         return None
 
@@ -221,9 +221,9 @@ def _lowered(node: YamlNode, compiler: Compiler, findings: Faults) -> Expression
     try:
         lowered = lower_condition(field.text, operator, value, compiler.schema.variables)
     except ExpressionError as error:
-        tell([_under_when(each) for each in error.problems], place_at, findings)
+        report_problems([_under_when(each) for each in error.problems], place_at, faults)
         return None
-    tell(lowered.warnings, place_at, findings)
+    report_problems(lowered.warnings, place_at, faults)
     return lowered
 
 
@@ -235,7 +235,7 @@ def _under_when(problem: Problem) -> Problem:
 
 
 def _is_list(
-    node: YamlNode, operator: Operator, field: str, compiler: Compiler, findings: Faults
+    node: YamlNode, operator: Operator, field: str, compiler: Compiler, faults: Faults
 ) -> bool:
     """Whether the value is not one, but the name of a watchlist or of its file; reports it.
 
@@ -256,9 +256,9 @@ def _is_list(
     else:
         return False
     if is_only:
-        findings.warning(named.place, FaultCode.AMBIGUOUS_VALUE, what, remedy)
+        faults.warning(named.place, FaultCode.AMBIGUOUS_VALUE, what, remedy)
     else:
-        findings.error(named.place, FaultCode.WRONG_TYPE, what, remedy)
+        faults.error(named.place, FaultCode.WRONG_TYPE, what, remedy)
     return not is_only
 
 
@@ -271,24 +271,24 @@ def _meant(text: str) -> str:
     return f"did you mean `{found}`?" if found is not None else ""
 
 
-def _required(table: MappingNode, name: str, findings: Faults) -> ScalarNode | None:
-    node = table.values.get(name)
+def _required(mapping: MappingNode, name: str, faults: Faults) -> ScalarNode | None:
+    node = mapping.values.get(name)
     if node is not None:
-        return as_text(node, f"`{name}`", findings)
-    findings.error(
-        table.place, FaultCode.MISSING_KEY, f"the condition has no `{name}`", f"add `{name}:`"
+        return as_text(node, f"`{name}`", faults)
+    faults.error(
+        mapping.place, FaultCode.MISSING_KEY, f"the condition has no `{name}`", f"add `{name}:`"
     )
     return None
 
 
-def _operator(table: MappingNode, findings: Faults) -> Operator | None:
-    scalar = _required(table, "operator", findings)
+def _operator(mapping: MappingNode, faults: Faults) -> Operator | None:
+    scalar = _required(mapping, "operator", faults)
     if scalar is None:
         return None
     known = [str(operator) for operator in Operator]
     if scalar.text in known:
         return Operator(scalar.text)
-    findings.error(
+    faults.error(
         scalar.place,
         FaultCode.BAD_VALUE,
         f"unknown operator `{shown(scalar.text)}`",

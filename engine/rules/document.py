@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 
 from engine.errors import Place
-from engine.rules.findings import FaultCode, Faults, named, shown
+from engine.rules.faults import FaultCode, Faults, named, shown
 from engine.rules.node import BREAK, MappingNode, ScalarNode, SequenceNode, Source, YamlNode
 
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
@@ -45,28 +45,28 @@ _REMEDIES: Final = (
 )
 
 
-def read_document(path: Path, findings: Faults) -> YamlNode | None:
-    """The content of a file, or None where it is unusable or empty; `findings` says why."""
-    text = _read_text(path, findings)
+def read_document(path: Path, faults: Faults) -> YamlNode | None:
+    """The content of a file, or None where it is unusable or empty; `faults` says why."""
+    text = _read_text(path, faults)
     if text is None:
         return None
-    return parse_document(Source(str(path), text), findings)
+    return parse_document(Source(str(path), text), faults)
 
 
-def parse_document(source: Source, findings: Faults) -> YamlNode | None:
-    """The content of a YAML text, or None where it is unusable or empty; `findings` says why."""
-    builder = Builder(source, findings)
+def parse_document(source: Source, faults: Faults) -> YamlNode | None:
+    """The content of a YAML text, or None where it is unusable or empty; `faults` says why."""
+    builder = NodeBuilder(source, faults)
     try:
         for event in yaml.parse(source.text, Loader=_LOADER):
             builder.take(event)
     except StopReadingError as stop:
-        findings.error(stop.place, stop.code, stop.what, stop.remedy)
+        faults.error(stop.place, stop.code, stop.what, stop.remedy)
         return None
     except yaml.YAMLError as error:
-        _syntax_fault(error, source, findings)
+        _syntax_fault(error, source, faults)
         return None
     if builder.root is None or (isinstance(builder.root, ScalarNode) and builder.root.is_null):
-        findings.warning(
+        faults.warning(
             Place(source.file),
             FaultCode.EMPTY_FILE,
             "the file is empty",
@@ -76,13 +76,13 @@ def parse_document(source: Source, findings: Faults) -> YamlNode | None:
     return builder.root
 
 
-def _read_text(path: Path, findings: Faults) -> str | None:
+def _read_text(path: Path, faults: Faults) -> str | None:
     place = Place(str(path))
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        findings.error(
+        faults.error(
             place,
             FaultCode.UNREADABLE,
             f"the file can't be read: {error.strerror or error}",
@@ -90,7 +90,7 @@ def _read_text(path: Path, findings: Faults) -> str | None:
         )
         return None
     if len(data) > MAX_FILE_BYTES:
-        findings.error(
+        faults.error(
             place,
             FaultCode.TOO_LARGE,
             f"the file is larger than {MAX_FILE_BYTES // 1024**2} MiB",
@@ -102,7 +102,7 @@ def _read_text(path: Path, findings: Faults) -> str | None:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8")
-        findings.error(
+        faults.error(
             _place_of(str(path), before),
             FaultCode.NOT_UTF8,
             "the file is not UTF-8",
@@ -117,7 +117,7 @@ def _place_of(file: str, before: str) -> Place:
     return Place(file, len(lines), len(lines[-1]) + 1)
 
 
-def _syntax_fault(error: yaml.YAMLError, source: Source, findings: Faults) -> None:
+def _syntax_fault(error: yaml.YAMLError, source: Source, faults: Faults) -> None:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         place = Place(source.file, mark.line + 1, mark.column + 1) if mark else Place(source.file)
@@ -134,15 +134,15 @@ def _syntax_fault(error: yaml.YAMLError, source: Source, findings: Faults) -> No
         place, problem = Place(source.file), str(error)
     if "nesting depth" in problem:
         # The parser has a limit of its own, and looks ahead.
-        findings.error(place, FaultCode.TOO_DEEP, TOO_DEEP, LESS_DEEP)
+        faults.error(place, FaultCode.TOO_DEEP, TOO_DEEP, LESS_DEEP)
         return
     found = remedy_of_line(_line(source.text, place.line), problem)
     if found is not None:
         problem, remedy = found
-        findings.error(place, FaultCode.YAML, f"this is not valid YAML: {problem}", remedy)
+        faults.error(place, FaultCode.YAML, f"this is not valid YAML: {problem}", remedy)
         return
     remedy = next((remedy for part, remedy in _REMEDIES if part in problem), _NEAR)
-    findings.error(place, FaultCode.YAML, f"this is not valid YAML: {problem}", remedy)
+    faults.error(place, FaultCode.YAML, f"this is not valid YAML: {problem}", remedy)
 
 
 def _line(text: str, number: int) -> str:
@@ -181,8 +181,8 @@ class StopReadingError(Exception):
         self.remedy = remedy
 
 
-class _Open:
-    """A listing or table whose end has not come yet; `weight` counts nodes, aliases expanded."""
+class _OpenNode:
+    """A sequence or mapping whose end has not come yet; `weight` counts nodes, aliases expanded."""
 
     __slots__ = ("anchor", "key", "merged", "node", "weight")
 
@@ -194,15 +194,15 @@ class _Open:
         self.merged: list[YamlNode] = []
 
 
-class Builder:
+class NodeBuilder:
     """Makes nodes of parser events."""
 
-    def __init__(self, source: Source, findings: Faults) -> None:
+    def __init__(self, source: Source, faults: Faults) -> None:
         self.root: YamlNode | None = None
         self._source = source
         self._no_key = ScalarNode(source, "", False, "", 1, 1)
-        self._findings = findings
-        self._stack: list[_Open] = []
+        self._faults = faults
+        self._stack: list[_OpenNode] = []
         self._anchors: dict[str, tuple[YamlNode, int]] = {}
         self._documents = 0
         self._nodes = 0
@@ -280,7 +280,7 @@ class Builder:
         what, remedy = remedy_of_tag(key, event.tag, text)
         if event.tag.startswith(_STANDARD):
             what = f"the tag !!{shown(event.tag.removeprefix(_STANDARD))} is not supported"
-        self._findings.error(self._place(event), FaultCode.TAG, what, remedy)
+        self._faults.error(self._place(event), FaultCode.TAG, what, remedy)
 
     def _open(self, event: Any, node_type: type[MappingNode] | type[SequenceNode]) -> None:
         self._count(event)
@@ -295,7 +295,7 @@ class Builder:
             )
         mark = event.start_mark
         node = node_type(self._source, self._line_of(mark), mark.column + 1)
-        self._stack.append(_Open(node, event.anchor))
+        self._stack.append(_OpenNode(node, event.anchor))
 
     def _close(self) -> None:
         done = self._stack.pop()
@@ -348,38 +348,40 @@ class Builder:
             # Thousands of rules have the same few keys.
             node.text = sys.intern(node.text)
             return node
-        self._findings.error(
+        self._faults.error(
             node.place, FaultCode.WRONG_TYPE, "a key must be a text", "put quotes around it"
         )
         return self._no_key
 
-    def _set(self, parent: _Open, table: MappingNode, key: ScalarNode, node: YamlNode) -> None:
+    def _set(
+        self, parent: _OpenNode, mapping: MappingNode, key: ScalarNode, node: YamlNode
+    ) -> None:
         if key is self._no_key:
             return
         if key.plain and key.text == "<<":
             parent.merged.append(node)
             return
-        first = table.keys.get(key.text)
+        first = mapping.keys.get(key.text)
         if first is not None:
-            self._findings.error(
+            self._faults.error(
                 key.place,
                 FaultCode.DUPLICATE_KEY,
                 f"the key{named(key.text)} is given twice, first in line {first.line}",
                 "remove one of them",
             )
             return
-        table.keys[key.text] = key
-        table.values[key.text] = node
+        mapping.keys[key.text] = key
+        mapping.values[key.text] = node
 
-    def _merge(self, table: MappingNode, merged: list[YamlNode]) -> None:
-        tables = [
+    def _merge(self, mapping: MappingNode, merged: list[YamlNode]) -> None:
+        mappings = [
             each
             for node in merged
             for each in (node.items if isinstance(node, SequenceNode) else [node])
         ]
-        for each in tables:
+        for each in mappings:
             if not isinstance(each, MappingNode):
-                self._findings.error(
+                self._faults.error(
                     each.place,
                     FaultCode.WRONG_TYPE,
                     "`<<` takes a mapping, or a list of mappings",
@@ -387,9 +389,9 @@ class Builder:
                 )
                 continue
             for name, key in each.keys.items():
-                if name not in table.keys:
-                    table.keys[name] = key
-                    table.values[name] = each.values[name]
+                if name not in mapping.keys:
+                    mapping.keys[name] = key
+                    mapping.values[name] = each.values[name]
 
 
 #: A line of a mapping: its key, and a value that begins with no blank.

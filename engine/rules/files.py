@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import Place
-from engine.rules.findings import FaultCode, Faults
+from engine.rules.faults import FaultCode, Faults
 from engine.settings import DEFAULT_RULES
 
 _OTHER: Final = "give a rule file or a folder of them"
@@ -18,7 +18,7 @@ _FIRST: Final = f"write a first set with `alert-engine init`, or {_OTHER}"
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 
-def rule_files(paths: Sequence[Path], findings: Faults) -> tuple[Path, ...]:
+def rule_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
     """Every file given, and every YAML file at any depth of a folder given; each once, sorted.
 
     A file is read once, however many paths and links lead to it. A copy is another file, and so is
@@ -29,14 +29,14 @@ def rule_files(paths: Sequence[Path], findings: Faults) -> tuple[Path, ...]:
     found: dict[str, Path] = {}
     for path in paths:
         if (reason := _unusable(path)) is not None:
-            findings.error(
+            faults.error(
                 Place(str(path)), FaultCode.UNREADABLE, f"the path can't be used: {reason}", _OTHER
             )
             files = []
         elif path.is_dir():
-            files = sorted(_folder(path, findings))
+            files = sorted(_folder(path, faults))
             if not files:
-                findings.error(
+                faults.error(
                     Place(str(path)),
                     FaultCode.NO_RULES,
                     "the folder holds no .yaml or .yml file",
@@ -49,7 +49,7 @@ def rule_files(paths: Sequence[Path], findings: Faults) -> tuple[Path, ...]:
             what = "this is not a regular file" if path.exists() else "there is no such file"
             is_default = path == DEFAULT_RULES and not path.exists()
             remedy = _FIRST if is_default else _OTHER
-            findings.error(Place(str(path)), FaultCode.UNREADABLE, what, remedy)
+            faults.error(Place(str(path)), FaultCode.UNREADABLE, what, remedy)
         for file in files:
             # Unlike resolve(), it takes a loop of links.
             found.setdefault(os.path.realpath(file), file)
@@ -67,9 +67,9 @@ def _unusable(path: Path) -> str | None:
     return None
 
 
-def _folder(folder: Path, findings: Faults) -> Iterator[Path]:
+def _folder(folder: Path, faults: Faults) -> Iterator[Path]:
     def on_error(error: OSError) -> None:
-        findings.error(
+        faults.error(
             Place(str(error.filename or folder)),
             FaultCode.UNREADABLE,
             f"the folder can't be read: {error.strerror or error}",

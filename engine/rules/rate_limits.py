@@ -13,10 +13,18 @@ from engine.cel.syntax.tree import Literal
 from engine.cel.types.findings import name_of
 from engine.errors import Place
 from engine.rules.compiler import Compiler
-from engine.rules.fields import FLAGS, as_flag, as_table, as_text, check_keys, kind_of, number_of
-from engine.rules.findings import FaultCode, Faults, shown
+from engine.rules.faults import FaultCode, Faults, shown
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
 from engine.rules.rule import RateLimit
+from engine.rules.typed_nodes import (
+    FLAGS,
+    as_flag,
+    as_mapping,
+    as_text,
+    check_keys,
+    kind_of,
+    number_of,
+)
 from engine.schema import (
     CAMERA_ID,
     CAPTURED_AT,
@@ -40,7 +48,7 @@ _CAMERA: Final = CAMERA_ID
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class UncompiledLimit:
     """What a rate limit says, before its keys are compiled; no keys: the default key."""
 
     is_enabled: bool = True
@@ -48,31 +56,31 @@ class Limits:
     keys: tuple[ScalarNode, ...] = ()
 
 
-def read_limits(node: YamlNode, fallback: Limits, findings: Faults) -> Limits:
+def read_limits(node: YamlNode, fallback: UncompiledLimit, faults: Faults) -> UncompiledLimit:
     """The limits of a `rate_limit` block; what it does not say is the fallback's."""
     remedy = _as_block(node) if isinstance(node, ScalarNode) else ""
-    table = as_table(node, "`rate_limit`", findings, remedy)
-    if table is None:
+    mapping = as_mapping(node, "`rate_limit`", faults, remedy)
+    if mapping is None:
         return fallback
-    check_keys(table, RATE_LIMIT_KEYS, "`rate_limit`", findings)
+    check_keys(mapping, RATE_LIMIT_KEYS, "`rate_limit`", faults)
     limits = replace(fallback, is_enabled=True)
-    if "enabled" in table.values:
-        flag = as_flag(table.values["enabled"], "`enabled`", findings)
+    if "enabled" in mapping.values:
+        flag = as_flag(mapping.values["enabled"], "`enabled`", faults)
         limits = replace(limits, is_enabled=flag is not False)
-    if "cooldown_seconds" in table.values:
-        seconds = _seconds(table.values["cooldown_seconds"], findings)
+    if "cooldown_seconds" in mapping.values:
+        seconds = _seconds(mapping.values["cooldown_seconds"], faults)
         limits = limits if seconds is None else replace(limits, cooldown_seconds=seconds)
-    if "dedup_key" in table.values:
-        limits = replace(limits, keys=_keys(table.values["dedup_key"], findings))
+    if "dedup_key" in mapping.values:
+        limits = replace(limits, keys=_keys(mapping.values["dedup_key"], faults))
     return limits
 
 
-def _seconds(node: YamlNode, findings: Faults) -> float | None:
+def _seconds(node: YamlNode, faults: Faults) -> float | None:
     value = number_of(node.text) if isinstance(node, ScalarNode) and node.plain else None
     if value is not None and 0 <= value <= MAX_COOLDOWN_SECONDS:
         return float(value)
     given = f"`{shown(node.text)}`" if isinstance(node, ScalarNode) else kind_of(node)
-    findings.error(
+    faults.error(
         node.place,
         FaultCode.BAD_VALUE,
         f"`cooldown_seconds` can't be {given}",
@@ -130,31 +138,31 @@ _RATE: Final = re.compile(
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
-def _keys(node: YamlNode, findings: Faults) -> tuple[ScalarNode, ...]:
+def _keys(node: YamlNode, faults: Faults) -> tuple[ScalarNode, ...]:
     items = node.items if isinstance(node, SequenceNode) else [node]
     if not items:
-        findings.error(
+        faults.error(
             node.place,
             FaultCode.BAD_VALUE,
             "`dedup_key` is an empty list",
             "name at least one field, or write `enabled: false` to let all alerts through",
         )
-    found = [as_text(item, "`dedup_key`", findings) for item in items]
+    found = [as_text(item, "`dedup_key`", faults) for item in items]
     return tuple(scalar for scalar in found if scalar is not None)
 
 
 def rate_limit(
-    limits: Limits,
+    limits: UncompiledLimit,
     rule: MappingNode,
     compiler: Compiler,
-    findings: Faults,
+    faults: Faults,
     condition: Expression | None,
 ) -> RateLimit | None:
-    """The rate limit with its keys compiled; None where it is off. Faults go to `findings`.
+    """The rate limit with its keys compiled; None where it is off. Faults go to `faults`.
 
     `condition` is the rule's, None where it is not known.
     """
-    compiled = [_key(scalar, compiler, findings) for scalar in limits.keys]
+    compiled = [_key(scalar, compiler, faults) for scalar in limits.keys]
     if not limits.is_enabled:
         return None
     place = limits.keys[0].place if limits.keys else rule.place
@@ -165,12 +173,12 @@ def rate_limit(
         # trackers restart at 0, and every camera has its own
         keys += _compiled(_CAMERA, place, compiler)
     if keys:
-        _warn_of_absence(keys, condition, place, findings)
+        _warn_of_absence(keys, condition, place, faults)
     return RateLimit(limits.cooldown_seconds, keys)
 
 
 def _warn_of_absence(
-    keys: tuple[Expression, ...], condition: Expression | None, place: Place, findings: Faults
+    keys: tuple[Expression, ...], condition: Expression | None, place: Place, faults: Faults
 ) -> None:
     """Say that all keys may be absent at once: null by their types, or empty by the condition.
 
@@ -179,7 +187,7 @@ def _warn_of_absence(
     """
     null = [key for key in keys if key.is_nullable and not _is_guarded(key, condition)]
     if len(null) == len(keys):
-        findings.warning(
+        faults.warning(
             place,
             FaultCode.NULLABLE_KEY,
             "`dedup_key` may be null, and then camera and track take its place",
@@ -188,7 +196,7 @@ def _warn_of_absence(
         return
     fields = [_empty_field(key, condition) for key in keys if key not in null]
     if all(fields):
-        findings.warning(
+        faults.warning(
             place,
             FaultCode.EMPTY_KEY,
             f"the condition holds where `{fields[0]}` is empty, as of an unread plate, and then "
@@ -219,10 +227,10 @@ def _empty_field(key: Expression, condition: Expression | None) -> str:
     return path if is_empty and is_met_by_empty(condition, path) else ""
 
 
-def _key(scalar: ScalarNode, compiler: Compiler, findings: Faults) -> Expression | None:
+def _key(scalar: ScalarNode, compiler: Compiler, faults: Faults) -> Expression | None:
     """One of the keys; a type has no value to tell one thing from another by."""
     if scalar.text.strip().lower() in _NO_KEY:
-        findings.error(
+        faults.error(
             scalar.place,
             FaultCode.BAD_VALUE,
             f"`dedup_key` can't be `{shown(scalar.text)}`",
@@ -235,38 +243,38 @@ def _key(scalar: ScalarNode, compiler: Compiler, findings: Faults) -> Expression
         return key
     if kind.kind is Kind.TYPE:
         what = "`dedup_key` is a type, which is the same for all events"
-        findings.error(
+        faults.error(
             scalar.place_at(0), FaultCode.WRONG_TYPE, what, "name a field, such as camera_id"
         )
         return None
     constant = key.root if key is not None else None
     if isinstance(constant, Literal):
-        _warn_of_constant(constant.value, scalar, compiler, findings)
+        _warn_of_constant(constant.value, scalar, compiler, faults)
     if kind.kind is Kind.RECORD:
         names = ", ".join(f"{scalar.text.strip()}.{name}" for name in kind.fields)
         what = "`dedup_key` is a record: only events that agree in all its fields are held back"
-        findings.warning(
+        faults.warning(
             scalar.place_at(0), FaultCode.ODD_KEY, what, f"name those that matter: {names}"
         )
     if scalar.text.strip() in _UNIQUE:
         what = f"every event has another `{scalar.text.strip()}`, so no alert holds back another"
         remedy = "name what tells one thing from another, such as plate.normalized_text"
-        findings.warning(scalar.place_at(0), FaultCode.ODD_KEY, what, remedy)
+        faults.warning(scalar.place_at(0), FaultCode.ODD_KEY, what, remedy)
     return key
 
 
 def _warn_of_constant(
-    value: object, scalar: ScalarNode, compiler: Compiler, findings: Faults
+    value: object, scalar: ScalarNode, compiler: Compiler, faults: Faults
 ) -> None:
     """Warns of true and false, and of a field's name in quotes; another text is meant as it is."""
     what = "`dedup_key` is the same for all events"
     if isinstance(value, bool):
         remedy = "write `enabled: false` to let all alerts through"
         remedy = "name a field, such as camera_id" if value else remedy
-        findings.warning(scalar.place_at(0), FaultCode.ODD_KEY, what, remedy)
+        faults.warning(scalar.place_at(0), FaultCode.ODD_KEY, what, remedy)
     elif isinstance(value, str) and compiler.schema.field(value) is not None:
         remedy = f"a field's name has no quotes within: {value}"
-        findings.warning(scalar.place_at(0), FaultCode.ODD_KEY, what, remedy)
+        faults.warning(scalar.place_at(0), FaultCode.ODD_KEY, what, remedy)
 
 
 def _compiled(text: str, place: Place, compiler: Compiler) -> tuple[Expression, ...]:

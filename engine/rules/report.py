@@ -23,7 +23,7 @@ class Excerpts:
     """Lines of rule files, each file read once."""
 
     def __init__(self) -> None:
-        self._files: dict[str, _Lines] = {}
+        self._files: dict[str, _FileLines] = {}
 
     def line(self, place: Place) -> str | None:
         """The text of the line at `place`, or None where it must not or can't be shown."""
@@ -31,7 +31,7 @@ class Excerpts:
             return None
         lines = self._files.get(place.file)
         if lines is None:
-            lines = self._files[place.file] = _Lines(_text(place.file))
+            lines = self._files[place.file] = _FileLines(_text(place.file))
         return lines.line(place.line)
 
 
@@ -43,7 +43,7 @@ def _text(file: str) -> str:
         return ""
 
 
-class _Lines:
+class _FileLines:
     """The lines of one file, and the top-level keys that they stand below."""
 
     def __init__(self, text: str) -> None:

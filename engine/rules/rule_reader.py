@@ -10,14 +10,22 @@ from channels.alert import Priority
 from engine.cel import Template
 from engine.clock import is_utc
 from engine.errors import EventError
-from engine.rules.channel_list import ChannelList
+from engine.rules.channel_reader import ChannelReader
 from engine.rules.compiler import Compiler
 from engine.rules.conditions import read_condition
-from engine.rules.fields import CUT, Names, as_flag, as_listing, as_table, as_text, check_keys
-from engine.rules.findings import FaultCode, Faults, shown, suggestion
+from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, YamlNode
-from engine.rules.rate_limits import Limits, rate_limit, read_limits
+from engine.rules.rate_limits import UncompiledLimit, rate_limit, read_limits
 from engine.rules.rule import Expect, Rule, RuleTest
+from engine.rules.typed_nodes import (
+    CUT,
+    UniqueNames,
+    as_flag,
+    as_mapping,
+    as_sequence,
+    as_text,
+    check_keys,
+)
 from engine.rules.values import event_record
 from engine.schema import CAPTURED_AT, TIME_VARIABLE, EventSchema, FieldType, Kind
 from engine.schema.event import event_time
@@ -56,30 +64,30 @@ class RuleReader:
     are checked all the same.
     """
 
-    def __init__(self, compiler: Compiler, channels: ChannelList, findings: Faults) -> None:
+    def __init__(self, compiler: Compiler, channels: ChannelReader, faults: Faults) -> None:
         self.rules: list[Rule] = []
         self.disabled: list[str] = []
         self.count = 0
         self._compiler = compiler
         self._channels = channels
-        self._findings = findings
-        self._ids = Names(
-            findings,
+        self._faults = faults
+        self._ids = UniqueNames(
+            faults,
             FaultCode.DUPLICATE_ID,
             "the rule id `{}` is used twice",
             "rename one of the rules",
         )
 
-    def read(self, node: YamlNode, fallback: Limits) -> None:
+    def read(self, node: YamlNode, fallback: UncompiledLimit) -> None:
         """Takes one rule; `fallback` is the rate limit of rules without one."""
         self.count += 1
-        table = as_table(node, "a rule", self._findings)
-        if table is None:
+        mapping = as_mapping(node, "a rule", self._faults)
+        if mapping is None:
             return
-        check_keys(table, RULE_KEYS, "a rule", self._findings)
-        rule_id = self._id(table)
-        is_enabled = self._is_enabled(table)
-        rule = self._rule(table, rule_id or "?", is_enabled, fallback)
+        check_keys(mapping, RULE_KEYS, "a rule", self._faults)
+        rule_id = self._id(mapping)
+        is_enabled = self._is_enabled(mapping)
+        rule = self._rule(mapping, rule_id or "?", is_enabled, fallback)
         if rule_id is None or rule is None:
             return
         if is_enabled:
@@ -88,23 +96,23 @@ class RuleReader:
             self.disabled.append(rule_id)
 
     def _rule(
-        self, table: MappingNode, rule_id: str, is_enabled: bool, fallback: Limits
+        self, mapping: MappingNode, rule_id: str, is_enabled: bool, fallback: UncompiledLimit
     ) -> Rule | None:
         """All of the rule but its id; None where there is nothing to evaluate or to send."""
-        findings, values = self._findings, table.values
-        name = self._line(table, "name") or rule_id
-        priority = self._priority(table)
-        description = self._description(table)
-        condition = read_condition(table, self._compiler, findings)
+        faults, values = self._faults, mapping.values
+        name = self._line(mapping, "name") or rule_id
+        priority = self._priority(mapping)
+        description = self._description(mapping)
+        condition = read_condition(mapping, self._compiler, faults)
         limits = fallback
         if "rate_limit" in values:
-            limits = read_limits(values["rate_limit"], fallback, findings)
-        limit = rate_limit(limits, table, self._compiler, findings, condition)
-        template = self._template(table)
+            limits = read_limits(values["rate_limit"], fallback, faults)
+        limit = rate_limit(limits, mapping, self._compiler, faults, condition)
+        template = self._template(mapping)
         tests: tuple[RuleTest, ...] = ()
         if "tests" in values:
-            tests = read_tests(values["tests"], self._compiler.schema, findings)
-        notify = self._channels.resolve(values.get("notify"), rule_id, table, is_enabled)
+            tests = read_tests(values["tests"], self._compiler.schema, faults)
+        notify = self._channels.resolve(values.get("notify"), rule_id, mapping, is_enabled)
         if condition is None or template is None:
             return None
         return Rule(
@@ -117,44 +125,44 @@ class RuleReader:
             rate_limit=limit,
             template=template,
             tests=tests,
-            place=table.place,
+            place=mapping.place,
         )
 
-    def _id(self, table: MappingNode) -> str | None:
-        node = table.values.get("id")
+    def _id(self, mapping: MappingNode) -> str | None:
+        node = mapping.values.get("id")
         if node is None:
-            self._findings.error(
-                table.place, FaultCode.MISSING_KEY, "the rule has no `id`", "add `id: some_name`"
+            self._faults.error(
+                mapping.place, FaultCode.MISSING_KEY, "the rule has no `id`", "add `id: some_name`"
             )
             return None
-        scalar = as_text(node, "`id`", self._findings)
+        scalar = as_text(node, "`id`", self._faults)
         if scalar is None:
             return None
         rule_id = scalar.text
         if not _ID.fullmatch(rule_id):
-            self._findings.error(
+            self._faults.error(
                 scalar.place,
                 FaultCode.BAD_VALUE,
                 f"the rule's id can't be `{shown(rule_id)}`",
                 "use at most 100 lower-case letters, digits, `_` and `-`",
             )
             return None
-        self._ids.take(scalar, table.place)
+        self._ids.take(scalar, mapping.place)
         return rule_id
 
-    def _is_enabled(self, table: MappingNode) -> bool:
-        node = table.values.get("enabled")
-        return node is None or as_flag(node, "`enabled`", self._findings) is not False
+    def _is_enabled(self, mapping: MappingNode) -> bool:
+        node = mapping.values.get("enabled")
+        return node is None or as_flag(node, "`enabled`", self._faults) is not False
 
-    def _priority(self, table: MappingNode) -> Priority:
-        node = table.values.get("priority")
-        scalar = as_text(node, "`priority`", self._findings) if node is not None else None
+    def _priority(self, mapping: MappingNode) -> Priority:
+        node = mapping.values.get("priority")
+        scalar = as_text(node, "`priority`", self._faults) if node is not None else None
         if scalar is None:
             return Priority.MEDIUM
         known = tuple(str(priority) for priority in Priority)
         if scalar.text in known:
             return Priority(scalar.text)
-        self._findings.error(
+        self._faults.error(
             scalar.place,
             FaultCode.BAD_VALUE,
             f"unknown priority `{shown(scalar.text)}`",
@@ -163,14 +171,14 @@ class RuleReader:
         )
         return Priority.MEDIUM
 
-    def _line(self, table: MappingNode, key: str) -> str | None:
-        node = table.values.get(key)
-        scalar = as_text(node, f"`{key}`", self._findings) if node is not None else None
+    def _line(self, mapping: MappingNode, key: str) -> str | None:
+        node = mapping.values.get(key)
+        scalar = as_text(node, f"`{key}`", self._faults) if node is not None else None
         if scalar is None:
             return None
         text = scalar.text.strip()
         if len(text) > MAX_NAME_LENGTH or not all(char.isprintable() for char in text):
-            self._findings.error(
+            self._faults.error(
                 scalar.place,
                 FaultCode.BAD_VALUE,
                 f"`{key}` is not one line of at most {MAX_NAME_LENGTH} characters",
@@ -179,7 +187,7 @@ class RuleReader:
             return None
         self._warn_of_cut(scalar, key)
         if _PLACEHOLDER.search(text):
-            self._findings.warning(
+            self._faults.warning(
                 scalar.place,
                 FaultCode.AMBIGUOUS_VALUE,
                 f"`{key}` is shown as it stands, with its braces",
@@ -187,19 +195,19 @@ class RuleReader:
             )
         return text
 
-    def _description(self, table: MappingNode) -> str:
-        node = table.values.get("description")
+    def _description(self, mapping: MappingNode) -> str:
+        node = mapping.values.get("description")
         if node is None or (isinstance(node, ScalarNode) and node.is_null):
             return ""
-        scalar = as_text(node, "`description`", self._findings)
+        scalar = as_text(node, "`description`", self._faults)
         return "" if scalar is None else scalar.text.strip()
 
-    def _template(self, table: MappingNode) -> Template | None:
-        node = table.values.get("message_template")
+    def _template(self, mapping: MappingNode) -> Template | None:
+        node = mapping.values.get("message_template")
         if node is None:
             default = DEFAULT_TEMPLATE if is_utc(self._compiler.zone) else LOCAL_TEMPLATE
-            return self._compiler.default_template(default, table.place)
-        scalar = as_text(node, "`message_template`", self._findings)
+            return self._compiler.default_template(default, mapping.place)
+        scalar = as_text(node, "`message_template`", self._faults)
         if scalar is None:
             return None
         self._warn_of_cut(scalar, "message_template")
@@ -208,7 +216,7 @@ class RuleReader:
     def _warn_of_cut(self, scalar: ScalarNode, key: str) -> None:
         if scalar.is_cut:
             what = f"`{key}` ends before the `#`"
-            self._findings.warning(scalar.place, FaultCode.AMBIGUOUS_VALUE, what, CUT)
+            self._faults.warning(scalar.place, FaultCode.AMBIGUOUS_VALUE, what, CUT)
 
 
 _FLAGGED: Final = {
@@ -222,56 +230,55 @@ _FLAGGED: Final = {
 TEST_KEYS: Final = ("name", "event", "expect")
 
 
-def read_tests(node: YamlNode, schema: EventSchema, findings: Faults) -> tuple[RuleTest, ...]:
+def read_tests(node: YamlNode, schema: EventSchema, faults: Faults) -> tuple[RuleTest, ...]:
     """The tests of a rule; faulty ones are left out, their faults told."""
     if isinstance(node, ScalarNode) and node.is_null:
         return ()
-    listing = as_listing(node, "`tests`", findings)
-    if listing is None:
+    sequence = as_sequence(node, "`tests`", faults)
+    if sequence is None:
         return ()
     fields = {name: kind for name, kind in schema.variables.items() if name != TIME_VARIABLE}
     record = FieldType(Kind.RECORD, fields=fields)
     found = [
-        _test(item, number, schema, record, findings)
-        for number, item in enumerate(listing.items, 1)
+        _test(item, number, schema, record, faults) for number, item in enumerate(sequence.items, 1)
     ]
     return tuple(test for test in found if test is not None)
 
 
 def _test(
-    node: YamlNode, number: int, schema: EventSchema, record: FieldType, findings: Faults
+    node: YamlNode, number: int, schema: EventSchema, record: FieldType, faults: Faults
 ) -> RuleTest | None:
-    table = as_table(node, "a test", findings)
-    if table is None:
+    mapping = as_mapping(node, "a test", faults)
+    if mapping is None:
         return None
-    check_keys(table, TEST_KEYS, "a test", findings)
+    check_keys(mapping, TEST_KEYS, "a test", faults)
     name = f"test {number}"
-    if "name" in table.values:
-        text = as_text(table.values["name"], "`name`", findings)
+    if "name" in mapping.values:
+        text = as_text(mapping.values["name"], "`name`", faults)
         name = text.text.strip() if text is not None else name
-    expect = _expect(table, findings)
-    event = _event(table, schema, record, findings)
+    expect = _expect(mapping, faults)
+    event = _event(mapping, schema, record, faults)
     if expect is None or event is None:
         return None
-    return RuleTest(name, event, expect, table.place)
+    return RuleTest(name, event, expect, mapping.place)
 
 
-def _expect(table: MappingNode, findings: Faults) -> Expect | None:
-    node = table.values.get("expect")
+def _expect(mapping: MappingNode, faults: Faults) -> Expect | None:
+    node = mapping.values.get("expect")
     if node is None:
-        findings.error(
-            table.place,
+        faults.error(
+            mapping.place,
             FaultCode.MISSING_KEY,
             "the test has no `expect`",
             "add `expect: match` or `expect: no_match`",
         )
         return None
-    scalar = as_text(node, "`expect`", findings)
+    scalar = as_text(node, "`expect`", faults)
     if scalar is None:
         return None
     if scalar.text in tuple(Expect):
         return Expect(scalar.text)
-    findings.error(
+    faults.error(
         scalar.place,
         FaultCode.BAD_VALUE,
         f"`expect` can't be `{shown(scalar.text)}`",
@@ -283,39 +290,39 @@ def _expect(table: MappingNode, findings: Faults) -> Expect | None:
 
 
 def _event(
-    table: MappingNode, schema: EventSchema, record: FieldType, findings: Faults
+    mapping: MappingNode, schema: EventSchema, record: FieldType, faults: Faults
 ) -> dict[str, object] | None:
-    node = table.values.get("event")
+    node = mapping.values.get("event")
     if node is None:
-        findings.error(
-            table.place,
+        faults.error(
+            mapping.place,
             FaultCode.MISSING_KEY,
             "the test has no `event`",
             "add `event:` with the fields that matter; `event: {}` is an event of defaults",
         )
         return None
-    events = as_table(node, "`event`", findings)
+    events = as_mapping(node, "`event`", faults)
     if events is None:
         return None
     probe = Faults()
-    event = event_record(_without_time(events, findings), "", record, probe)
-    findings.extend(probe)
+    event = event_record(_without_time(events, faults), "", record, probe)
+    faults.extend(probe)
     if probe.has_errors:
         return None
     try:
         schema.complete(event)
     except EventError as error:
         what = f"the event does not fit the schema: {error}"
-        findings.error(node.place, FaultCode.EVENT, what, "correct the field, or leave it out")
+        faults.error(node.place, FaultCode.EVENT, what, "correct the field, or leave it out")
         return None
-    _check_time(events, findings)
+    _check_time(events, faults)
     return event
 
 
-def _check_time(events: MappingNode, findings: Faults) -> None:
+def _check_time(events: MappingNode, faults: Faults) -> None:
     node = events.values.get(CAPTURED_AT)
     if isinstance(node, ScalarNode) and not node.is_null and event_time(node.text, 0, UTC)[1]:
-        findings.error(
+        faults.error(
             node.place,
             FaultCode.BAD_VALUE,
             f"`{CAPTURED_AT}` is no time: `{shown(node.text)}`",
@@ -323,11 +330,11 @@ def _check_time(events: MappingNode, findings: Faults) -> None:
         )
 
 
-def _without_time(events: MappingNode, findings: Faults) -> MappingNode:
+def _without_time(events: MappingNode, faults: Faults) -> MappingNode:
     key = events.keys.get(TIME_VARIABLE)
     if key is None:
         return events
-    findings.error(
+    faults.error(
         key.place,
         FaultCode.UNKNOWN_KEY,
         "`time` is no field of the event, but follows from `captured_at`",

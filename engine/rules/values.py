@@ -6,9 +6,9 @@ import re
 from typing import Any, Final
 
 from engine.cel import Operator
-from engine.rules.fields import FLAGS, as_items, check_keys, kind_of, number_of
-from engine.rules.findings import FaultCode, Faults, shown
+from engine.rules.faults import FaultCode, Faults, shown
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
+from engine.rules.typed_nodes import FLAGS, as_items, check_keys, kind_of, number_of
 from engine.schema import Domain, FieldType, Kind, is_instant
 
 INVALID: Final = object()
@@ -19,7 +19,7 @@ _TEXTUAL: Final = frozenset({Operator.CONTAINS, Operator.REGEX})
 
 
 def operand(
-    node: YamlNode, operator: Operator, field: str, field_type: FieldType | None, findings: Faults
+    node: YamlNode, operator: Operator, field: str, field_type: FieldType | None, faults: Faults
 ) -> object:
     """The value of a condition as plain Python, or INVALID and a fault.
 
@@ -28,23 +28,23 @@ def operand(
     """
     if operator is not Operator.IN_LIST:
         if not isinstance(node, ScalarNode):
-            findings.error(
+            faults.error(
                 node.place,
                 FaultCode.WRONG_TYPE,
                 f"the value of {operator} must be one value, but it is {kind_of(node)}",
                 "use in_list for several" if isinstance(node, SequenceNode) else "write one value",
             )
             return INVALID
-        return _single(node, operator, field, field_type, findings)
+        return _single(node, operator, field, field_type, faults)
     if not isinstance(node, SequenceNode):
-        findings.error(
+        faults.error(
             node.place,
             FaultCode.WRONG_TYPE,
             f"the value of in_list must be a list, but it is {kind_of(node)}",
             _several(node, field),
         )
         return INVALID
-    return _list(node, field, field_type, findings)
+    return _list(node, field, field_type, faults)
 
 
 def _several(node: YamlNode, field: str) -> str:
@@ -55,13 +55,13 @@ def _several(node: YamlNode, field: str) -> str:
 
 
 def _list(
-    node: SequenceNode, field: str, field_type: FieldType | None, findings: Faults
+    node: SequenceNode, field: str, field_type: FieldType | None, faults: Faults
 ) -> list[object] | object:
     found: list[object] = []
     is_valid = True
     for item in node.items:
         if not isinstance(item, ScalarNode):
-            findings.error(
+            faults.error(
                 item.place,
                 FaultCode.WRONG_TYPE,
                 f"an item of the list must be one value, but it is {kind_of(item)}",
@@ -69,29 +69,29 @@ def _list(
             )
             is_valid = False
             continue
-        value = _single(item, Operator.IN_LIST, field, field_type, findings)
+        value = _single(item, Operator.IN_LIST, field, field_type, faults)
         is_valid = is_valid and value is not INVALID
         found.append(value)
     return found if is_valid else INVALID
 
 
 def _single(
-    node: ScalarNode, operator: Operator, field: str, field_type: FieldType | None, findings: Faults
+    node: ScalarNode, operator: Operator, field: str, field_type: FieldType | None, faults: Faults
 ) -> object:
     if node.is_null:
-        return _null(node, operator, findings)
+        return _null(node, operator, faults)
     if _VARIABLE.search(node.text) is not None:
         what = f"`{shown(node.text)}` is compared as it stands"
         remedy = "`${…}` is for channels only: write the value itself"
-        findings.warning(node.place, FaultCode.AMBIGUOUS_VALUE, what, remedy)
+        faults.warning(node.place, FaultCode.AMBIGUOUS_VALUE, what, remedy)
     if field_type is None or field_type.kind not in _COMPARABLE or operator in _TEXTUAL:
         return node.text  # the operator itself says what is wrong with it
     if field_type.kind in _NUMERIC or operator in _ORDERING:
-        return _number(node, operator, field, field_type, findings)
+        return _number(node, operator, field, field_type, faults)
     if field_type.kind is Kind.BOOL:
         if node.text in FLAGS:
             return FLAGS[node.text]
-        findings.error(
+        faults.error(
             node.place,
             FaultCode.WRONG_TYPE,
             f"`{field}` is true or false, but the value is `{shown(node.text)}`",
@@ -101,9 +101,9 @@ def _single(
     return node.text
 
 
-def _null(node: ScalarNode, operator: Operator, findings: Faults) -> object:
+def _null(node: ScalarNode, operator: Operator, faults: Faults) -> object:
     if operator not in {Operator.EQUALS, Operator.IN_LIST}:
-        findings.error(
+        faults.error(
             node.place,
             FaultCode.WRONG_TYPE,
             f"{operator} needs a value, but it is empty",
@@ -112,7 +112,7 @@ def _null(node: ScalarNode, operator: Operator, findings: Faults) -> object:
         return INVALID
     if node.text in {"", "NULL", "Null"}:
         written = f"`{node.text}` without quotes" if node.text else "an empty value"
-        findings.warning(
+        faults.warning(
             node.place,
             FaultCode.AMBIGUOUS_VALUE,
             f"{written} means an absent field",
@@ -122,13 +122,13 @@ def _null(node: ScalarNode, operator: Operator, findings: Faults) -> object:
 
 
 def _number(
-    node: ScalarNode, operator: Operator, field: str, field_type: FieldType, findings: Faults
+    node: ScalarNode, operator: Operator, field: str, field_type: FieldType, faults: Faults
 ) -> object:
     value = number_of(node.text)
     is_numeric_field = field_type.kind in _NUMERIC
     if value is None:
         what = f"`{field}` is a number" if is_numeric_field else f"{operator} takes a number"
-        findings.error(
+        faults.error(
             node.place,
             FaultCode.WRONG_TYPE,
             f"{what}, but the value is `{shown(node.text)}`",
@@ -136,7 +136,7 @@ def _number(
         )
         return INVALID
     if not node.plain and is_numeric_field:
-        findings.warning(
+        faults.warning(
             node.place,
             FaultCode.AMBIGUOUS_VALUE,
             f"`{field}` is a number, but the value '{shown(node.text)}' stands in quotes",
@@ -172,27 +172,27 @@ _VARIABLE: Final = re.compile(r"\$\{\w+\}")
 _WITH_UNIT: Final = re.compile(r"([0-9]+(?:[.,][0-9]+)?) ?(%|[A-Za-z]{0,12})")
 
 
-def event_value(node: YamlNode, name: str, field_type: FieldType, findings: Faults) -> Any:
+def event_value(node: YamlNode, name: str, field_type: FieldType, faults: Faults) -> Any:
     """A part of a test's event as plain Python, or INVALID and a fault; `name` is its path."""
     if isinstance(node, ScalarNode):
-        value = _event_scalar(node, name, field_type, findings)
-        _warn_of_never(value, node, name, field_type.domain, findings)
+        value = _event_scalar(node, name, field_type, faults)
+        _warn_of_never(value, node, name, field_type.domain, faults)
         return value
     if isinstance(node, MappingNode) and field_type.kind is Kind.RECORD:
-        return event_record(node, name, field_type, findings)
+        return event_record(node, name, field_type, faults)
     element = field_type.element
     if element is not None and isinstance(node, MappingNode) and field_type.kind is Kind.MAP:
         return {
-            key: event_value(value, f"{name}.{key}", element, findings)
+            key: event_value(value, f"{name}.{key}", element, faults)
             for key, value in node.values.items()
         }
     if element is not None and isinstance(node, SequenceNode) and field_type.kind is Kind.LIST:
-        return [event_value(item, f"{name}[]", element, findings) for item in node.items]
-    return _misfit(node, name, field_type, findings)
+        return [event_value(item, f"{name}[]", element, faults) for item in node.items]
+    return _misfit(node, name, field_type, faults)
 
 
 def _warn_of_never(
-    value: object, node: ScalarNode, name: str, domain: Domain | None, findings: Faults
+    value: object, node: ScalarNode, name: str, domain: Domain | None, faults: Faults
 ) -> None:
     """Warns of a value that no event has, by the promises of its schema."""
     if domain is None:
@@ -214,7 +214,7 @@ def _warn_of_never(
     else:
         return
     if is_never:
-        findings.warning(
+        faults.warning(
             node.place,
             FaultCode.NO_EFFECT,
             f"no event has the `{name}` {shown(node.text)}, by its schema",
@@ -223,19 +223,19 @@ def _warn_of_never(
 
 
 def event_record(
-    table: MappingNode, name: str, record: FieldType, findings: Faults
+    mapping: MappingNode, name: str, record: FieldType, faults: Faults
 ) -> dict[str, Any]:
     """A record of a test's event; `name` is its path, empty for the event itself."""
     where = f"the record `{name}`" if name else "the event"
-    check_keys(table, tuple(record.fields), where, findings)
+    check_keys(mapping, tuple(record.fields), where, faults)
     return {
-        key: event_value(value, f"{name}.{key}" if name else key, record.fields[key], findings)
-        for key, value in table.values.items()
+        key: event_value(value, f"{name}.{key}" if name else key, record.fields[key], faults)
+        for key, value in mapping.values.items()
         if key in record.fields
     }
 
 
-def _event_scalar(node: ScalarNode, name: str, field_type: FieldType, findings: Faults) -> Any:
+def _event_scalar(node: ScalarNode, name: str, field_type: FieldType, faults: Faults) -> Any:
     if node.is_null and field_type.nullable:
         return None
     kind, text = field_type.kind, node.text
@@ -252,7 +252,7 @@ def _event_scalar(node: ScalarNode, name: str, field_type: FieldType, findings: 
         return float(number)
     if kind is Kind.INT and isinstance(number, int):
         return number
-    return _misfit(node, name, field_type, findings)
+    return _misfit(node, name, field_type, faults)
 
 
 def _fitting(node: YamlNode, field_type: FieldType) -> str:
@@ -292,14 +292,14 @@ _WANTED: Final = {
 }
 
 
-def _misfit(node: YamlNode, name: str, field_type: FieldType, findings: Faults) -> object:
+def _misfit(node: YamlNode, name: str, field_type: FieldType, faults: Faults) -> object:
     given = kind_of(node)
     if isinstance(node, ScalarNode) and not node.is_null:
         given = f"`{shown(node.text)}`"
         if not node.plain:
             given = f"the text {given}"
     wanted = _WANTED.get(field_type.kind, str(field_type.kind))
-    findings.error(
+    faults.error(
         node.place,
         FaultCode.WRONG_TYPE,
         f"`{name}` is {given}, but the event has {wanted} there",

@@ -28,7 +28,7 @@ _LOCAL_UNITS: Final[Mapping[str, TimeUnit]] = {
 }
 
 
-def set_aside(schema: Any, *, with_defaults: bool, depth: int = 0) -> Any:
+def prepared_for_fastavro(schema: Any, *, with_defaults: bool, depth: int = 0) -> Any:
     """A copy of a schema's JSON with what fastavro must not act on out of its sight.
 
     Left to itself it makes a UUID of a string because the *writer* calls it one, so logical types
@@ -39,11 +39,14 @@ def set_aside(schema: Any, *, with_defaults: bool, depth: int = 0) -> Any:
     if depth > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
     if isinstance(schema, list):
-        return [set_aside(item, with_defaults=with_defaults, depth=depth + 1) for item in schema]
+        return [
+            prepared_for_fastavro(item, with_defaults=with_defaults, depth=depth + 1)
+            for item in schema
+        ]
     if not isinstance(schema, dict):
         return schema
     return {
-        LOGICAL if key == "logicalType" else key: set_aside(
+        LOGICAL if key == "logicalType" else key: prepared_for_fastavro(
             item, with_defaults=with_defaults, depth=depth + 1
         )
         for key, item in schema.items()
@@ -120,17 +123,17 @@ def type_text(schema: Any, named: NamedTypes) -> str:
     return f"{name} ({schema[LOGICAL]})" if LOGICAL in schema else name
 
 
-def danger_of(schema: Any, named: NamedTypes) -> str:
+def unsafe_reason(schema: Any, named: NamedTypes) -> str:
     """Why values of this writer's schema can't be read safely; empty if they can.
 
     fastavro crashes the process on deep values of a recursive type, and a few bytes can claim any
     number of list items that take no bytes.
     """
-    danger, _ = _Danger(named).of(schema)
+    danger, _ = _SafetyCheck(named).of(schema)
     return danger
 
 
-class _Danger:
+class _SafetyCheck:
     def __init__(self, named: NamedTypes) -> None:
         self._named = named
         self._open: set[str] = set()

@@ -17,9 +17,12 @@ from engine.schema import CAPTURED_AT, TIME_VARIABLE, instant_text
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DIGEST_BYTES: Final = 16
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
-# How far `captured_at` may be from the record's Kafka timestamp before that one is believed.
+#: How far `captured_at` may lie before the record's Kafka timestamp: a camera may have a backlog.
+#: Beyond it the Kafka timestamp counts. The store keeps alerts so much longer than any cooldown.
+LATEST_EVENT_SECONDS: Final = 7 * 86_400.0
+_PAST_LIMIT_US: Final = round(LATEST_EVENT_SECONDS * 1_000_000)
+#: How far it may lie after it.
 _FUTURE_LIMIT_US: Final = 10 * 60 * 1_000_000
-_PAST_LIMIT_US: Final = 7 * 86_400 * 1_000_000
 _UNREADABLE: Final = "unreadable"
 # Kafka timestamps are milliseconds. Before 2001 in any unit they are of a clock that was never set.
 _FIRST_SECOND: Final = 1_000_000_000

@@ -21,15 +21,15 @@ from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 from engine.errors import DecodeError, EventError, SchemaError
 from engine.schema.avro import (
     NamedTypes,
-    danger_of,
     full_schema,
     local_text,
     local_timestamp_unit,
-    set_aside,
+    prepared_for_fastavro,
     timestamp,
     timestamp_unit,
     type_text,
     units_since_epoch,
+    unsafe_reason,
 )
 from engine.schema.domain import domain_of
 from engine.schema.engine_fields import engine_faults
@@ -168,7 +168,7 @@ class EventSchema:
             parsed = _parse(writer_schema, references, with_defaults=False)
         except SchemaError as error:
             raise DecodeError(f"the writer's schema can't be used: {error}") from error
-        danger = danger_of(parsed.schema, parsed.named)
+        danger = unsafe_reason(parsed.schema, parsed.named)
         if danger:
             raise DecodeError(f"the writer's schema can't be used: {danger}")
         if isinstance(parsed.schema, list):
@@ -211,7 +211,7 @@ def load_event_schema(path: Path) -> EventSchema:
     """
     schema = EventSchema.load(path)
     faults = list(engine_faults(schema.field, schema.written_type))
-    danger = danger_of(schema._parsed.schema, schema._parsed.named)
+    danger = unsafe_reason(schema._parsed.schema, schema._parsed.named)
     if danger:
         faults.append(
             f"{danger}, so no record of it can be read: leave that field out of this file"
@@ -234,7 +234,7 @@ def _parse(text: str, references: Sequence[str] = (), *, with_defaults: bool = T
     named: dict[str, Any] = {}
     try:
         for each in (*references, text):
-            raw = set_aside(json.loads(each), with_defaults=with_defaults)
+            raw = prepared_for_fastavro(json.loads(each), with_defaults=with_defaults)
             known = dict(named)
             schema = parse_schema(raw, named)
             if any(named[name] != kept for name, kept in known.items()):

@@ -47,12 +47,12 @@ from engine.reload.last_good import last_good_of
 from engine.reload.loader import open_rules, rule_source_of
 from engine.reload.watcher import RuleWatcher, log_misconfigured, log_warnings
 from engine.rules import RuleSet
-from engine.rules.garbage import collector_paused, made_to_stay, set_aside
+from engine.rules.load import collect_and_freeze, collector_paused, frozen_afterwards
 from engine.schema import EventSchema
 from engine.schema.event import CurrentInstants
 from engine.service.housekeeping import Housekeeper
 from engine.service.http import StoreProbe, WebPort
-from engine.service.kill_points import kill_points
+from engine.service.kill_points import kill_point_at
 from engine.settings import Settings
 from engine.store import Hold, open_store, why_temporary
 from engine.stream.consumer import Consumer
@@ -106,7 +106,7 @@ class Engine:
 
     def _build(self, stack: ExitStack) -> None:
         settings = self.settings
-        reach = kill_points(settings.fault_point)
+        kill_point = kill_point_at(settings.kill_point)
         self._prepare_metrics(self.rule_set)
         self.metrics.prepare_fields(self.schema.promises.fields)
         self.store = stack.enter_context(open_store(settings.state_url))
@@ -118,10 +118,10 @@ class Engine:
             self.metrics,
             self._clock,
             hold_seconds=settings.hold_seconds,
-            reach=reach,
+            kill_point=kill_point,
         )
         stack.callback(self._stop_delivery)
-        self.loop = self._build_loop(stack, reach)
+        self.loop = self._build_loop(stack, kill_point)
         self.housekeeper = stack.enter_context(
             Housekeeper(
                 self.store,
@@ -146,7 +146,7 @@ class Engine:
         # Last: an engine that can't start, again and again, must not send what it can't mark.
         self.dispatcher.start()
 
-    def _build_loop(self, stack: ExitStack, reach: Callable[[str], None]) -> Loop:
+    def _build_loop(self, stack: ExitStack, kill_point: Callable[[str], None]) -> Loop:
         settings, clock = self.settings, self._clock
         registry = SchemaRegistry(
             settings.schema_registry_url.reveal(), settings.schema_registry_options.reveal()
@@ -167,7 +167,7 @@ class Engine:
             clock,
             max_alert_age_seconds=settings.max_alert_age_seconds,
             log_plates=settings.log_plates,
-            reach=reach,
+            kill_point=kill_point,
             heartbeat=self.heartbeat,
         )
         self.pipeline.use(self.pipeline.prepare(self.rule_set))
@@ -193,7 +193,7 @@ class Engine:
             clock,
             self.stop,
             batch_size=settings.batch_size,
-            reach=reach,
+            kill_point=kill_point,
             heartbeat=self.heartbeat,
         )
 
@@ -340,7 +340,7 @@ def serve(settings: Settings, *, strict: bool = False) -> int:
     asked: list[int] = []
     signal.signal(signal.SIGHUP, lambda number, frame: asked.append(number))
     source, kept, clock = rule_source_of(settings), last_good_of(settings), SystemClock()
-    with made_to_stay():
+    with frozen_afterwards():
         opening = open_rules(source, kept, clock, strict=strict)
     log_warnings(opening.rule_set)
     log_misconfigured(opening.rule_set)
@@ -349,7 +349,7 @@ def serve(settings: Settings, *, strict: bool = False) -> int:
 
     def use(rule_set: RuleSet) -> None:
         engine.use(rule_set)
-        set_aside()
+        collect_and_freeze()
 
     watcher = RuleWatcher(source, opening, use, engine.rules_health, kept, clock)
     engine.threads["rules"] = watcher.heartbeat

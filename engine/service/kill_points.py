@@ -12,7 +12,7 @@ from engine.errors import SettingsError
 
 
 class KillPoint(StrEnum):
-    """The steps of an event's way at which the process can be made to die."""
+    """Where on an event's way a test can kill the process."""
 
     READ = "read"
     MATCH = "match"
@@ -23,13 +23,17 @@ class KillPoint(StrEnum):
     MARK = "mark"
 
 
-def kill_points(spec: str) -> Callable[[str], None]:
-    """A function to call at each step; raises SettingsError for an unknown point."""
+def kill_point_at(spec: str) -> Callable[[str], None]:
+    """Returns the function that the steps call by their names; it kills the process at one of them.
+
+    `spec` is the name of a KillPoint, or `name:count` for the count-th time it is reached. With an
+    empty one the function does nothing. Raises SettingsError for anything else.
+    """
     if not spec:
-        return lambda step: None
-    name, _, count = spec.partition(":")
+        return lambda name: None
+    chosen, _, count = spec.partition(":")
     number = int(count) if count.isdigit() else 0 if count else 1
-    if name not in tuple(KillPoint) or number < 1:
+    if chosen not in tuple(KillPoint) or number < 1:
         known = ", ".join(KillPoint)
         raise SettingsError(
             (f"ALERT_ENGINE_FAULT_POINT: {spec!r} is not one of {known}, or one with :count",)
@@ -37,12 +41,12 @@ def kill_points(spec: str) -> Callable[[str], None]:
     remaining = [number]
     lock = threading.Lock()
 
-    def reach(step: str) -> None:
-        if step != name:
+    def kill_point(name: str) -> None:
+        if name != chosen:
             return
         with lock:
             remaining[0] -= 1
             if remaining[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    return reach
+    return kill_point

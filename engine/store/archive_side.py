@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from engine.schema.event import LATEST_EVENT_SECONDS
 from engine.store import statements
 from engine.store.connection import Side
 from engine.store.model import (
@@ -15,9 +16,6 @@ from engine.store.model import (
     stored_delivery_from_row,
 )
 
-# An event may be captured this long before its record (a backlog of a camera), so that a
-# cooldown looks back so much further; engine/schema.py takes no older `captured_at`.
-LATEST_EVENT_SECONDS: Final = 7 * 86_400.0
 # The row of `meta` with the latest instant that a sweep went by.
 _SWEPT: Final = "swept"
 _LONGEST_STEP_US: Final = 86_400 * 1_000_000

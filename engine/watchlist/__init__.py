@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from engine.watchlist.cell import why_unusable
+from engine.watchlist.builder import first_difference
 from engine.watchlist.date_forms import DateFormat, DateOrder
-from engine.watchlist.gathering import first_difference
+from engine.watchlist.plate_cell import why_unusable
 from engine.watchlist.plates import CHARACTERS, normalise, plate_of
-from engine.watchlist.reader import SUFFIXES, Reading, read_watchlist
-from engine.watchlist.watchlist import STANDING_COLUMNS, Definition, Remembered, Watchlist
+from engine.watchlist.reader import SUFFIXES, ListResult, read_watchlist
+from engine.watchlist.watchlist import STANDING_COLUMNS, Definition, ListSummary, Watchlist
 
 __all__ = [
     "CHARACTERS",
@@ -16,8 +16,8 @@ __all__ = [
     "DateFormat",
     "DateOrder",
     "Definition",
-    "Reading",
-    "Remembered",
+    "ListResult",
+    "ListSummary",
     "Watchlist",
     "first_difference",
     "normalise",

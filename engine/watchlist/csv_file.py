@@ -10,8 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, TextIO, cast
 
-from engine.watchlist.cell import is_clean, is_comment
-from engine.watchlist.gathering import MAX_ROWS, Gathering, ListCode, ListError, Period
+from engine.watchlist.builder import MAX_ROWS, ListError, ListFaultCode, Period, WatchlistBuilder
 from engine.watchlist.header import (
     SEPARATORS,
     HeaderError,
@@ -20,6 +19,7 @@ from engine.watchlist.header import (
     separator_line,
     separator_of,
 )
+from engine.watchlist.plate_cell import is_clean, is_comment
 from engine.watchlist.watchlist import BLOCK
 
 _COMMENT: Final = "#"
@@ -28,14 +28,16 @@ _MAX_KNOWN: Final = 50_000
 _FIRST_ROWS: Final = 200
 
 
-def read_csv(stream: TextIO, gathering: Gathering) -> None:
+def read_csv(stream: TextIO, gathering: WatchlistBuilder) -> None:
     """Read all rows; ListError where the file has no usable header, or too many rows."""
     separator, records = _open(stream, gathering.skip)
     rows = iter(records)
     found = next((each for each in rows if any(each[1])), None)
     if found is None:
         what = "the file is empty, it has no header either"
-        raise ListError(ListCode.EMPTY, what, "write its header; a list needs no plates below it")
+        raise ListError(
+            ListFaultCode.EMPTY, what, "write its header; a list needs no plates below it"
+        )
     line, header = found
     gathering.want_none_skipped("the header can't be read")
     again = partial(_rows_again, stream, gathering.definition.path, line)
@@ -43,10 +45,10 @@ def read_csv(stream: TextIO, gathering: Gathering) -> None:
     try:
         layout = layout_of(header, gathering.definition, first, gathering.is_date, separator)
     except HeaderError as error:
-        code = ListCode.COLUMN if error.is_doubt else ListCode.HEADER
+        code = ListFaultCode.COLUMN if error.is_doubt else ListFaultCode.HEADER
         raise ListError(code, error.what, error.remedy, line) from None
     if layout.dates.doubt:
-        gathering.doubt(ListCode.DATES, layout.dates.doubt, layout.dates.remedy, line)
+        gathering.doubt(ListFaultCode.DATES, layout.dates.doubt, layout.dates.remedy, line)
     bounds = [each for each in (layout.valid_from, layout.valid_until) if each is not None]
     above = () if layout.has_header else (header,)
     gathering.date_cells = lambda: (
@@ -68,7 +70,7 @@ def _report_nothing(line: int, what: str) -> None:
     pass
 
 
-def _open(stream: TextIO, report: Report) -> tuple[str, Records]:
+def _open(stream: TextIO, report: ReportRow) -> tuple[str, Records]:
     """The separator, which a first line names or the header has, and the records."""
     for number, line in enumerate(stream, 1):
         named = separator_line(line)
@@ -84,7 +86,7 @@ def _open(stream: TextIO, report: Report) -> tuple[str, Records]:
 class _CsvRows:
     """Takes rows of one layout."""
 
-    def __init__(self, layout: Layout, gathering: Gathering) -> None:
+    def __init__(self, layout: Layout, gathering: WatchlistBuilder) -> None:
         self._layout: Final = layout
         self._gathering: Final = gathering
         names = [name for name, _ in layout.kept]
@@ -133,7 +135,7 @@ class _CsvRows:
                 gathering.repeat(line, plate, row)
             if count > MAX_ROWS:
                 what = f"the file has more than {MAX_ROWS:,} rows"
-                raise ListError(ListCode.TOO_LARGE, what, "split it into several lists")
+                raise ListError(ListFaultCode.TOO_LARGE, what, "split it into several lists")
         gathering.row_count = count
 
     def _fit(self, line: int, fields: list[str]) -> bool:
@@ -197,7 +199,7 @@ def _nothing(_fields: Sequence[str]) -> Sequence[str]:
 MAX_LINES: Final = 20
 
 #: Told a line and what is wrong with it.
-Report = Callable[[int, str], None]
+ReportRow = Callable[[int, str], None]
 
 
 class _UnclosedError(Exception):
@@ -215,7 +217,9 @@ class Records:
     they are; such text is read as cp1252. `first_line` is the number of its first line.
     """
 
-    def __init__(self, stream: TextIO, separator: str, report: Report, first_line: int = 1) -> None:
+    def __init__(
+        self, stream: TextIO, separator: str, report: ReportRow, first_line: int = 1
+    ) -> None:
         self._stream: Final = stream
         self._separator: Final = separator
         self._report: Final = report

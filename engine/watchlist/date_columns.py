@@ -138,7 +138,7 @@ def columns_by_name(
     A usual header counts only where one of the cells below it is a date, or all are empty; of two
     such columns none counts. Columns with other headers are never taken.
     """
-    cells = _Cells(rows, is_date)
+    cells = _FirstRows(rows, is_date)
     starts = cells.among(columns, _STARTS) if wants_start else []
     ends = cells.among(columns, _ENDS) if wants_end else []
     start = starts[0].index if len(starts) == 1 else None
@@ -165,7 +165,7 @@ def _choice(key: str, columns: Collection[NamedColumn]) -> str:
     return " or ".join(f"`{key}: {each.header}`" for each in columns)
 
 
-class _Cells:
+class _FirstRows:
     """What the first rows hold in each column."""
 
     def __init__(self, rows: Sequence[Sequence[str]], is_date: Callable[[str], bool]) -> None:

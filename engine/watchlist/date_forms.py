@@ -100,7 +100,7 @@ class DateOrder(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class NumericDate:
     """A date whose day and month are `first` and `second`, in either order."""
 
     first: int
@@ -176,7 +176,7 @@ def _clock(found: re.Match[str]) -> TimeOfDay:
     return TimeOfDay(at, zone)
 
 
-def day_of(text: str) -> date | Numbers:
+def day_of(text: str) -> date | NumericDate:
     """The day that a tidy text names.
 
     ShortYearError for a year of two digits, ValueError for what is no date.
@@ -195,7 +195,7 @@ def day_of(text: str) -> date | Numbers:
     raise ValueError
 
 
-def _numeric(found: re.Match[str]) -> date | Numbers:
+def _numeric(found: re.Match[str]) -> date | NumericDate:
     first, sign, second, third = found.groups()
     if len(first) == 4 and len(third) <= 2:
         return date(int(first), int(second), int(third))
@@ -204,7 +204,7 @@ def _numeric(found: re.Match[str]) -> date | Numbers:
     if len(third) == 4:
         if sign == ".":
             return date(int(third), int(second), int(first))
-        return Numbers(int(first), int(second), int(third))
+        return NumericDate(int(first), int(second), int(third))
     day, month = int(first), int(second)
     formats = []
     if 1 <= day <= 31 and 1 <= month <= 12:

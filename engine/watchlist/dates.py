@@ -13,7 +13,7 @@ from engine.watchlist.date_forms import (
     NO_END,
     DateFormat,
     DateOrder,
-    Numbers,
+    NumericDate,
     ShortYearError,
     TimeOfDay,
     day_of,
@@ -57,7 +57,7 @@ class AmbiguousDateError(ValueError):
     """Nobody can tell which number is the day, the month or the year."""
 
 
-class Calendar:
+class DateReader:
     """Reads cells; times without a zone are in `zone`.
 
     `order` and `date_format` are what the list's definition says of its dates. Where it says
@@ -114,7 +114,7 @@ class Calendar:
             if self._format is not None and self._format.day(day_text) is not None:
                 return True
             found = day_of(day_text)
-            if isinstance(found, Numbers):
+            if isinstance(found, NumericDate):
                 found.day(found.order or DateOrder.DAY_FIRST)
         except ShortYearError as error:
             return bool(error.formats)
@@ -165,7 +165,7 @@ class Calendar:
         found = self._format.day(day_text) if self._format is not None else None
         if found is None:
             numbers = day_of(day_text)
-            found = self._ordered(numbers, text) if isinstance(numbers, Numbers) else numbers
+            found = self._ordered(numbers, text) if isinstance(numbers, NumericDate) else numbers
         if clock is None:
             return found
         if day_text == head:
@@ -179,7 +179,7 @@ class Calendar:
         self._days[day_text] = day
         self._clocks[clock_text] = clock
 
-    def _ordered(self, numbers: Numbers, text: str) -> date:
+    def _ordered(self, numbers: NumericDate, text: str) -> date:
         if self._order is not None:
             return numbers.day(self._order)
         shown = numbers.order
@@ -242,12 +242,12 @@ def orders_of(cells: Iterable[str]) -> Iterator[tuple[DateOrder, str]]:
         yield order, cell.strip()
 
 
-def _numbers_of(text: str) -> Numbers | None:
+def _numbers_of(text: str) -> NumericDate | None:
     try:
         found = day_of(split_clock(tidy(text))[0])
     except ValueError:
         return None
-    return found if isinstance(found, Numbers) else None
+    return found if isinstance(found, NumericDate) else None
 
 
 def _advice(formats: Iterable[str]) -> str:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import IO, Final, TextIO
 
 from engine.errors import Fault, Place, Severity
-from engine.watchlist.cell import is_clean, is_comment
+from engine.watchlist.builder import MAX_ROWS, LineCount, ListError, ListFaultCode, WatchlistBuilder
 from engine.watchlist.csv_file import as_cp1252, is_utf8, read_csv
-from engine.watchlist.gathering import MAX_ROWS, Counted, Gathering, ListCode, ListError
 from engine.watchlist.header import is_known_name, is_possible_name
+from engine.watchlist.plate_cell import is_clean, is_comment
 from engine.watchlist.watchlist import Definition, FileMark, Watchlist
 
 MAX_FILE_BYTES: Final = 256 * 1024**2
@@ -30,14 +30,16 @@ _AS_UTF8: Final = "save it as CSV UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ListResult:
     """What became of one definition: the list, None where it can't be used, and all faults."""
 
     watchlist: Watchlist | None
     faults: tuple[Fault, ...] = field(default=())
 
 
-def read_watchlist(definition: Definition, zone: tzinfo, known: Watchlist | None = None) -> Reading:
+def read_watchlist(
+    definition: Definition, zone: tzinfo, known: Watchlist | None = None
+) -> ListResult:
     """The list of a definition; times without a zone are in `zone`.
 
     `known` is the list as it was loaded before: where neither its file nor its definition has
@@ -47,7 +49,7 @@ def read_watchlist(definition: Definition, zone: tzinfo, known: Watchlist | None
         with _open(definition.path) as file:
             mark = _mark(file)
             if known is not None and is_same(known, definition, mark, zone):
-                return Reading(known, _moved(known, definition))
+                return ListResult(known, _moved(known, definition))
             return _read(file, mark, definition, zone)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -58,7 +60,7 @@ def read_watchlist(definition: Definition, zone: tzinfo, known: Watchlist | None
                 f"the file {definition.path} can't be read: {reason}",
                 "look at its permissions",
             )
-        return _refused(definition, ListCode.UNREADABLE, what, remedy)
+        return _refused(definition, ListFaultCode.UNREADABLE, what, remedy)
     except ListError as error:
         return _refused(definition, error.code, error.what, error.remedy, error.line)
 
@@ -77,19 +79,19 @@ def is_same(known: Watchlist, definition: Definition, mark: FileMark, zone: tzin
     return known.mark == mark and known.definition == definition and str(known.zone) == str(zone)
 
 
-def _read(file: IO[bytes], mark: FileMark, definition: Definition, zone: tzinfo) -> Reading:
+def _read(file: IO[bytes], mark: FileMark, definition: Definition, zone: tzinfo) -> ListResult:
     if mark.size > MAX_FILE_BYTES:
         what = f"the file is larger than {MAX_FILE_BYTES // 1024**2} MiB"
-        raise ListError(ListCode.TOO_LARGE, what, "split it into several lists")
+        raise ListError(ListFaultCode.TOO_LARGE, what, "split it into several lists")
     encoding = _encoding(file.read(_HEAD_BYTES))
     file.seek(0)
-    gathering = Gathering(definition, zone)
+    gathering = WatchlistBuilder(definition, zone)
     is_table = definition.path.suffix.lower() not in TEXT_SUFFIXES
     errors = "replace" if encoding == _UTF16 else "surrogateescape"
     with io.TextIOWrapper(file, encoding, errors=errors, newline="") as text:
         (read_csv if is_table else read_text)(text, gathering)
     found = gathering.watchlist(mark)
-    return Reading(found, found.faults)
+    return ListResult(found, found.faults)
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -97,13 +99,13 @@ def _open(path: Path) -> IO[bytes]:
     if suffix not in SUFFIXES:
         is_sheet = suffix in _SHEET_SUFFIXES
         raise ListError(
-            ListCode.UNREADABLE if is_sheet else ListCode.SUFFIX,
+            ListFaultCode.UNREADABLE if is_sheet else ListFaultCode.SUFFIX,
             f"{path} is a spreadsheet" if is_sheet else f"{path} is no .csv, .tsv or .txt file",
             _AS_UTF8 if is_sheet else "a .txt file has a plate a line, a .csv file a header",
         )
     # Opening a pipe would wait for its other end.
     if not stat.S_ISREG(path.stat().st_mode):
-        raise ListError(ListCode.UNREADABLE, f"{path} is not a regular file", "give a file")
+        raise ListError(ListFaultCode.UNREADABLE, f"{path} is not a regular file", "give a file")
     return path.open("rb")
 
 
@@ -115,36 +117,38 @@ def _mark(file: IO[bytes]) -> FileMark:
 def _encoding(head: bytes) -> str:
     """The encoding of a file that begins so; ListError where that is no text at all."""
     if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise ListError(ListCode.NOT_UTF8, "the file is a spreadsheet, not text", _AS_UTF8)
+        raise ListError(ListFaultCode.NOT_UTF8, "the file is a spreadsheet, not text", _AS_UTF8)
     if head.startswith(b"\x1f\x8b"):
-        raise ListError(ListCode.NOT_UTF8, "the file is compressed (gzip), not text", "unpack it")
+        raise ListError(
+            ListFaultCode.NOT_UTF8, "the file is compressed (gzip), not text", "unpack it"
+        )
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         if not head.startswith(codecs.BOM_UTF32_LE):
             return _UTF16
     elif b"\0" not in head:
         return "utf-8-sig"
-    raise ListError(ListCode.NOT_UTF8, "the file is not UTF-8 (perhaps UTF-16)", _AS_UTF8)
+    raise ListError(ListFaultCode.NOT_UTF8, "the file is not UTF-8 (perhaps UTF-16)", _AS_UTF8)
 
 
 def _refused(
-    definition: Definition, code: ListCode, what: str, remedy: str, line: int = 0
-) -> Reading:
+    definition: Definition, code: ListFaultCode, what: str, remedy: str, line: int = 0
+) -> ListResult:
     """No list: told at the line of its file that is to blame, or else where it is defined."""
     place = Place(str(definition.path), line) if line else definition.place
     what = f"the watchlist {definition.name}: {what}"
-    return Reading(None, (Fault(place, str(code), what, remedy, Severity.ERROR),))
+    return ListResult(None, (Fault(place, str(code), what, remedy, Severity.ERROR),))
 
 
 _SEPARATOR: Final = re.compile("[,;\t|]")
 _HEADER: Final = "it is a header, and a .txt file has none: name it .csv, or remove this line"
 
 
-def read_text(stream: TextIO, gathering: Gathering) -> None:
+def read_text(stream: TextIO, gathering: WatchlistBuilder) -> None:
     """Read all lines; ListError where there are too many, or columns are asked for."""
     _check_definition(gathering)
     plates = gathering.plates
     count = 0
-    guessed = Counted()
+    guessed = LineCount()
     lines = enumerate(stream, 1)
     first = next(((number, line) for number, line in lines if not _is_empty(line.strip())), None)
     if first is not None and _is_header(first[1]):
@@ -159,12 +163,12 @@ def read_text(stream: TextIO, gathering: Gathering) -> None:
                 count += 1
                 if count > MAX_ROWS:
                     what = f"the file has more than {MAX_ROWS:,} plates"
-                    raise ListError(ListCode.TOO_LARGE, what, "split it into several lists")
+                    raise ListError(ListFaultCode.TOO_LARGE, what, "split it into several lists")
     gathering.row_count = count
     gathering.note_guessed(guessed.count, guessed.line)
 
 
-def _plate(number: int, line: str, gathering: Gathering, guessed: Counted) -> str:
+def _plate(number: int, line: str, gathering: WatchlistBuilder, guessed: LineCount) -> str:
     is_guessed = not line.isascii() and not is_utf8(line)
     if is_guessed:
         line = as_cp1252(line)
@@ -184,8 +188,8 @@ def _is_header(line: str) -> bool:
     return is_known_name(name) or (is_possible_name(name) and name != name.upper())
 
 
-def _check_definition(gathering: Gathering) -> None:
+def _check_definition(gathering: WatchlistBuilder) -> None:
     asked = gathering.definition
     if any((asked.column, asked.note, asked.valid_from, asked.valid_until)):
         what = "a .txt file has plates only, no columns"
-        raise ListError(ListCode.HEADER, what, "name it .csv, and write a header line into it")
+        raise ListError(ListFaultCode.HEADER, what, "name it .csv, and write a header line into it")

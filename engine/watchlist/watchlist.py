@@ -34,7 +34,7 @@ class FileMark:
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class ListSummary:
     """What is known of a list that is not loaded: its file, and how many rows it had."""
 
     path: Path
@@ -79,7 +79,7 @@ class Watchlist:
     validity: Validity | None = field(repr=False)
     repeated: Sequence[tuple[int, ...]] = field(repr=False)
     most_rows: int
-    lines: Lines = field(repr=False)
+    lines: RowLines = field(repr=False)
     mark: FileMark
     zone: tzinfo
     faults: tuple[Fault, ...] = field(repr=False)
@@ -169,7 +169,7 @@ class Watchlist:
         return None
 
 
-class Lines:
+class RowLines:
     """Takes rows in their order; of most files it keeps no more than where the first row stands."""
 
     __slots__ = ("_lines", "_rows")

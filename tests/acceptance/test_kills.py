@@ -21,10 +21,10 @@ SHORT_SESSION = {"KAFKA_CONFIG_SESSION_TIMEOUT_MS": "2000"}
 SEED = 20251225
 
 
-def kill_and_raise(victims: Sequence[Victim], faults: Sequence[str]) -> None:
-    """Every victim dies at its fault point and must be consuming soon after its restart."""
-    for victim, fault in zip(victims, faults, strict=True):
-        victim.live(fault)
+def kill_and_raise(victims: Sequence[Victim], kill_points: Sequence[str]) -> None:
+    """Every victim dies at its kill point and must be consuming soon after its restart."""
+    for victim, kill_point in zip(victims, kill_points, strict=True):
+        victim.live(kill_point)
     for victim in victims:
         victim.await_death()
     raise_all(victims)
@@ -46,9 +46,9 @@ def retire(victims: Sequence[Victim]) -> None:
 
 @pytest.mark.slow
 def test_a_kill_at_any_step_loses_nothing(broker: Broker, tmp_path: Path) -> None:
-    faults = ["read:2", "store:2", "commit:2", "sent:5", "mark:7"]
-    with open_victims(broker, tmp_path, len(faults), **SHORT_SESSION) as victims:
-        kill_and_raise(victims, faults)
+    kill_points = ["read:2", "store:2", "commit:2", "sent:5", "mark:7"]
+    with open_victims(broker, tmp_path, len(kill_points), **SHORT_SESSION) as victims:
+        kill_and_raise(victims, kill_points)
         retire(victims)
 
 

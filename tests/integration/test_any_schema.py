@@ -75,7 +75,7 @@ def site(schema: EventSchema, rules: RuleSet, folder: Path) -> Iterator[tuple[Pi
             time,
             max_alert_age_seconds=3600,
             log_plates=False,
-            reach=lambda point: None,
+            kill_point=lambda name: None,
         )
         pipeline.use(pipeline.prepare(rules))
         yield pipeline, store

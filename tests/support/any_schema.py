@@ -12,7 +12,7 @@ from typing import Any, Final
 from fastavro import parse_schema, schemaless_writer
 from hypothesis import strategies as st
 
-from engine.schema.avro import set_aside
+from engine.schema.avro import prepared_for_fastavro
 
 INT32: Final = st.integers(-(2**31), 2**31 - 1)
 INT64: Final = st.integers(-(2**63), 2**63 - 1)
@@ -153,6 +153,6 @@ def schemas(draw: st.DrawFn) -> tuple[str, Field, list[str]]:
 def written(schema: str, values: Any) -> bytes:
     """The Avro body of raw values: the numbers of times, and not what stands for them in Python."""
     stream = BytesIO()
-    raw = set_aside(json.loads(schema), with_defaults=True)
+    raw = prepared_for_fastavro(json.loads(schema), with_defaults=True)
     schemaless_writer(stream, parse_schema(raw), values)
     return stream.getvalue()

@@ -55,13 +55,13 @@ class Victim:
         self._plates: list[str] = []
         self._engine: EngineProcess | None = None
 
-    def live(self, fault: str = "") -> None:
-        """Start the engine with something to do; `fault` is the point where it kills itself."""
+    def live(self, kill_point: str = "") -> None:
+        """Start the engine with something to do; at `kill_point` it is killed."""
         if self._engine is not None:
             # The engine of the last round must not take what is for this one.
             assert self._engine.stop() == 0, self.said
         self._plates += self.gate.see(LOAD)
-        self._start(fault)
+        self._start(kill_point)
 
     @property
     def said(self) -> str:
@@ -123,8 +123,8 @@ class Victim:
             repeats = sum(keys.values()) - len(keys)
             assert repeats <= self.kills * in_flight, f"{repeats} repeats at {path}"
 
-    def _start(self, fault: str = "") -> None:
-        self._engine = self.gate.site.start(ALERT_ENGINE_FAULT_POINT=fault)
+    def _start(self, kill_point: str = "") -> None:
+        self._engine = self.gate.site.start(ALERT_ENGINE_FAULT_POINT=kill_point)
 
     def close(self) -> None:
         """Leave no process behind."""

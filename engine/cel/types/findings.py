@@ -12,7 +12,7 @@ from engine.cel.syntax.unparse import unparse
 from engine.cel.types.functions import Function
 from engine.cel.types.scope import Broken, Reference, dotted
 from engine.cel.values.values import FailureKind
-from engine.errors import Problem, Severity
+from engine.errors import Problem, Severity, errors_of
 from engine.schema import FieldType, Kind
 
 #: Most problems that one expression is told.
@@ -48,7 +48,7 @@ class Findings:
     @property
     def has_errors(self) -> bool:
         """Whether something is wrong, not only odd."""
-        return any(problem.severity is Severity.ERROR for problem in self.problems)
+        return bool(errors_of(self.problems))
 
     @property
     def is_full(self) -> bool:

@@ -41,7 +41,7 @@ class Stage:
         self.targets: dict[str, Target] = {}
         self.store = ObservedStore(self._open(OpenMode.ENGINE))
         self.dispatcher: Dispatcher | None = None
-        self.reached: list[str] = []
+        self.kill_points: list[str] = []
         self._made = 0
         self._lock = threading.Lock()
 
@@ -67,7 +67,7 @@ class Stage:
 
         A target that was held before that would be probed at once.
         """
-        options.setdefault("reach", self.reached.append)
+        options.setdefault("kill_point", self.kill_points.append)
         clock: Clock = SystemClock() if self._in_real_time else self.clock
         if not self._in_real_time:
             options["wait"] = self.clock.wait

@@ -37,7 +37,7 @@ def test_each_delivery_reaches_send_sent_and_mark_in_turn(stage: Stage) -> None:
     stage.start()
     stage.store.await_state(alerts[-1], ANN, DeliveryState.SENT)
     stage.stop()
-    assert stage.reached == ["send", "sent", "mark"] * 3
+    assert stage.kill_points == ["send", "sent", "mark"] * 3
 
 
 def test_high_priority_goes_first_then_the_oldest(stage: Stage) -> None:

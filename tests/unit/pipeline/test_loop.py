@@ -79,7 +79,7 @@ class Plant:
         assert isinstance(target, Mailbox)
         return target
 
-    def reach(self, step: str) -> None:
+    def kill_point(self, step: str) -> None:
         self.stages.append(self.heartbeat.look().stage)
         self.steps.append(step)
 
@@ -114,7 +114,7 @@ class Running:
             clock,
             max_alert_age_seconds=1e9,
             log_plates=False,
-            reach=plant.reach,
+            kill_point=plant.kill_point,
             heartbeat=plant.heartbeat,
         )
         pipeline.use(pipeline.prepare(plant.rule_set))
@@ -131,7 +131,7 @@ class Running:
             clock,
             plant.stop,
             batch_size=100,
-            reach=plant.reach,
+            kill_point=plant.kill_point,
             heartbeat=plant.heartbeat,
         )
         self._thread = threading.Thread(target=self.loop.run)
@@ -428,11 +428,11 @@ def test_a_loop_that_hangs_is_found_at_its_step(plant: Plant, cluster: MockClust
     is_freed = threading.Event()
 
     def hang(step: str) -> None:
-        reach(step)
+        kill_point(step)
         if step == "match":
             assert is_freed.wait(PATIENCE_SECONDS)
 
-    reach, plant.reach = plant.reach, hang  # type: ignore[method-assign]
+    kill_point, plant.kill_point = plant.kill_point, hang  # type: ignore[method-assign]
     publish(cluster, plate_record(0).value)
     with plant.run() as running:
         plant.await_step("match")

@@ -53,7 +53,7 @@ class Bench:
             self.time,
             max_alert_age_seconds=3600,
             log_plates=False,
-            reach=self.steps.append,
+            kill_point=self.steps.append,
         )
         self.pipeline.use(self.pipeline.prepare(load_text(rules, folder)))
 

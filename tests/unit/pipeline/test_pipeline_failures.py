@@ -73,7 +73,7 @@ def pipeline_on(store: Any, folder: Path, metrics: Metrics) -> Pipeline:
         time,
         max_alert_age_seconds=3600,
         log_plates=False,
-        reach=lambda point: None,
+        kill_point=lambda name: None,
     )
     pipeline.use(pipeline.prepare(load_text(RULES, folder)))
     return pipeline

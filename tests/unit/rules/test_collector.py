@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.rules.garbage import collector_paused, made_to_stay, set_aside
+from engine.rules.load import collect_and_freeze, collector_paused, frozen_afterwards
 
 pytestmark = pytest.mark.waits
 
@@ -54,14 +54,14 @@ def test_a_failure_inside_ends_the_pause() -> None:
 
 
 def test_what_is_made_to_stay_is_looked_through_no_more() -> None:
-    with made_to_stay():
+    with frozen_afterwards():
         kept = Kept()
     assert not any(each is kept for each in gc.get_objects())
     assert gc.isenabled()
 
 
 def test_what_is_made_to_stay_goes_with_its_last_reference() -> None:
-    with made_to_stay():
+    with frozen_afterwards():
         kept = Kept()
     seen = weakref.ref(kept)
     del kept
@@ -75,13 +75,13 @@ def test_garbage_is_collected_before_the_rest_is_set_aside() -> None:
         seen = weakref.ref(kept)
         del kept
         assert seen() is not None
-        with made_to_stay():
+        with frozen_afterwards():
             assert seen() is None
 
 
 def test_a_failure_sets_nothing_aside() -> None:
     before = gc.get_freeze_count()
-    with pytest.raises(ValueError, match="broken"), made_to_stay():
+    with pytest.raises(ValueError, match="broken"), frozen_afterwards():
         raise ValueError("broken")
     assert gc.get_freeze_count() == before
     assert gc.isenabled()
@@ -92,7 +92,7 @@ def test_what_is_set_aside_is_looked_through_no_more_and_cycles_are_gone_first()
     cycle.other = cycle
     is_gone, is_freed = weakref.ref(cycle), weakref.ref(kept)
     del cycle
-    set_aside()
+    collect_and_freeze()
     assert is_gone() is None
     assert gc.get_freeze_count() > 0
     assert gc.isenabled()

@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.errors import Place
 from engine.rules.compiler import Compiler
 from engine.rules.document import parse_document
-from engine.rules.findings import Faults
+from engine.rules.faults import Faults
 from engine.rules.node import MappingNode, ScalarNode, Source
 from tests.unit.rules.rule_text import faults, one, schema
 
@@ -42,8 +42,8 @@ def test_all_problems_of_a_template_are_told(tmp_path: Path) -> None:
 
 
 def test_equal_texts_are_compiled_once() -> None:
-    findings = Faults()
-    compiler = Compiler(schema(), findings)
+    faults = Faults()
+    compiler = Compiler(schema(), faults)
     first = compiler.expression(_scalar("a: latency_ms > 1"))
     assert first is not None
     assert compiler.expression(_scalar("\n\nb: latency_ms > 1")) is first
@@ -53,11 +53,11 @@ def test_equal_texts_are_compiled_once() -> None:
 
 
 def test_the_same_mistake_twice_is_told_at_both_places() -> None:
-    findings = Faults()
-    compiler = Compiler(schema(), findings)
+    faults = Faults()
+    compiler = Compiler(schema(), faults)
     assert compiler.expression(_scalar("a: latency > 1")) is None
     assert compiler.expression(_scalar("\nb: latency > 1")) is None
-    assert [fault.place.line for fault in findings.sorted()] == [1, 2]
+    assert [fault.place.line for fault in faults.sorted()] == [1, 2]
 
 
 def test_templates_know_the_rule_and_the_suppressed_count(tmp_path: Path) -> None:

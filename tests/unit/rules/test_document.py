@@ -8,16 +8,16 @@ import pytest
 
 from engine.errors import Severity
 from engine.rules.document import MAX_FILE_BYTES, read_document
-from engine.rules.findings import Faults
+from engine.rules.faults import Faults
 from engine.rules.node import MappingNode
 
 
 def _read(folder: Path, data: bytes) -> tuple[object, list[str]]:
     path = folder / "f.yaml"
     path.write_bytes(data)
-    findings = Faults()
-    node = read_document(path, findings)
-    return node, [str(fault).replace(f"{folder}/", "") for fault in findings.sorted()]
+    faults = Faults()
+    node = read_document(path, faults)
+    return node, [str(fault).replace(f"{folder}/", "") for fault in faults.sorted()]
 
 
 def test_a_byte_order_mark_is_not_part_of_the_text(tmp_path: Path) -> None:
@@ -50,15 +50,15 @@ def test_a_huge_file_is_refused(tmp_path: Path) -> None:
 def test_an_empty_file_is_a_warning(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "f.yaml"
     path.write_bytes(data)
-    findings = Faults()
-    assert read_document(path, findings) is None
-    assert [fault.severity for fault in findings.sorted()] == [Severity.WARNING]
+    faults = Faults()
+    assert read_document(path, faults) is None
+    assert [fault.severity for fault in faults.sorted()] == [Severity.WARNING]
 
 
 def test_a_missing_file_is_a_fault(tmp_path: Path) -> None:
-    findings = Faults()
-    assert read_document(tmp_path / "none.yaml", findings) is None
-    assert "the file can't be read: No such file or directory" in str(findings.sorted()[0])
+    faults = Faults()
+    assert read_document(tmp_path / "none.yaml", faults) is None
+    assert "the file can't be read: No such file or directory" in str(faults.sorted()[0])
 
 
 @pytest.mark.parametrize(

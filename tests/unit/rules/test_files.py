@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.rules.faults import Faults
 from engine.rules.files import rule_files
-from engine.rules.findings import Faults
 
 
 def _write(folder: Path, *names: str) -> None:
@@ -19,11 +19,11 @@ def _write(folder: Path, *names: str) -> None:
 
 
 def _names(folder: Path, *paths: Path) -> tuple[list[str], list[str]]:
-    findings = Faults()
-    files = rule_files(paths, findings)
+    faults = Faults()
+    files = rule_files(paths, faults)
     return (
         [str(file.relative_to(folder)) for file in files],
-        [str(fault).replace(str(folder), "") for fault in findings.sorted()],
+        [str(fault).replace(str(folder), "") for fault in faults.sorted()],
     )
 
 
@@ -73,9 +73,9 @@ def test_the_default_folder_missing_leads_to_a_first_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    findings = Faults()
-    assert rule_files([Path("rules")], findings) == ()
-    assert "write a first set with `alert-engine init`" in str(findings.sorted()[0])
+    faults = Faults()
+    assert rule_files([Path("rules")], faults) == ()
+    assert "write a first set with `alert-engine init`" in str(faults.sorted()[0])
 
 
 def test_a_folder_without_rule_files_is_a_fault(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from engine.bench.rule_sets import mixed_rules, rule_file
 from engine.errors import RulesError, Severity
 from engine.rules import load_rules
 from engine.rules.document import read_document
-from engine.rules.findings import Faults
-from engine.rules.garbage import collector_paused
+from engine.rules.faults import Faults
+from engine.rules.load import collector_paused
 from tests.unit.rules.rule_text import ROOT, load, matches, schema
 
 DATA = ROOT / "tests" / "data"

@@ -6,7 +6,7 @@ import pytest
 
 from engine.errors import Place
 from engine.rules.document import parse_document
-from engine.rules.findings import Faults
+from engine.rules.faults import Faults
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, Source, YamlNode
 
 
@@ -49,11 +49,11 @@ def test_a_tag_makes_a_text_of_null() -> None:
 def test_places_count_from_one_and_in_characters() -> None:
     node = _parse("é: 1\n🚗🚗: [a, {b: c}]\n")
     assert isinstance(node, MappingNode)
-    listing = node.values["🚗🚗"]
-    assert isinstance(listing, SequenceNode)
+    sequence = node.values["🚗🚗"]
+    assert isinstance(sequence, SequenceNode)
     assert node.keys["🚗🚗"].place == Place("f.yaml", 2, 1)
-    assert listing.place == Place("f.yaml", 2, 5)
-    assert listing.items[1].place == Place("f.yaml", 2, 9)
+    assert sequence.place == Place("f.yaml", 2, 5)
+    assert sequence.items[1].place == Place("f.yaml", 2, 9)
 
 
 def test_a_places_index_counts_every_line_break_of_yaml() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from engine.errors import Place
 from engine.rules.document import parse_document
-from engine.rules.findings import Faults
+from engine.rules.faults import Faults
 from engine.rules.node import MappingNode, ScalarNode, Source, line_and_column, source_index
 
 

@@ -9,7 +9,7 @@ import pytest
 from engine.cel import Operator
 from engine.errors import Severity
 from engine.rules.document import parse_document
-from engine.rules.findings import Faults
+from engine.rules.faults import Faults
 from engine.rules.node import Source, YamlNode
 from engine.rules.values import INVALID, event_record, event_value, operand, plain_value
 from engine.schema import FieldType, Kind
@@ -23,11 +23,11 @@ def _node(text: str) -> YamlNode:
 
 
 def _operand(text: str, operator: Operator, field: str) -> tuple[object, list[str]]:
-    findings = Faults()
+    faults = Faults()
     node = _node(f"[{text}]")
     (item,) = node.items  # type: ignore[union-attr]
-    value = operand(item, operator, field, schema().field(field), findings)
-    return value, [fault.what for fault in findings.sorted()]
+    value = operand(item, operator, field, schema().field(field), faults)
+    return value, [fault.what for fault in faults.sorted()]
 
 
 SPOILED = ["0123", "12_34", "NO", "12:30", "123456", "2025-12-25", "1.50", "true", "0x1F", "1e3"]
@@ -79,11 +79,11 @@ def test_another_value_for_a_numeric_field_is_an_error(text: str) -> None:
 
 
 def test_a_boolean_field_gets_a_boolean() -> None:
-    findings = Faults()
+    faults = Faults()
     kind = FieldType(Kind.BOOL)
-    assert operand(_node("yes"), Operator.EQUALS, "flag", kind, findings) is True
-    assert operand(_node("7"), Operator.EQUALS, "flag", kind, findings) is INVALID
-    assert [fault.what for fault in findings.sorted()] == [
+    assert operand(_node("yes"), Operator.EQUALS, "flag", kind, faults) is True
+    assert operand(_node("7"), Operator.EQUALS, "flag", kind, faults) is INVALID
+    assert [fault.what for fault in faults.sorted()] == [
         "`flag` is true or false, but the value is `7`"
     ]
 
@@ -107,10 +107,10 @@ def test_an_empty_list_is_left_to_the_operator() -> None:
 
 
 def _event(text: str, kind: FieldType) -> tuple[Any, list[str]]:
-    findings = Faults()
+    faults = Faults()
     (node,) = _node(f"[{text}]").items  # type: ignore[union-attr]
-    value = event_value(node, "x", kind, findings)
-    return value, [fault.what for fault in findings.sorted()]
+    value = event_value(node, "x", kind, faults)
+    return value, [fault.what for fault in faults.sorted()]
 
 
 def test_a_tests_event_is_typed_by_the_schema() -> None:
@@ -152,11 +152,11 @@ def test_a_value_of_the_wrong_type_says_both(text: str, kind: Kind, what: str) -
 
 
 def test_unknown_fields_of_an_event_have_places_and_suggestions() -> None:
-    findings = Faults()
+    faults = Faults()
     record = FieldType(Kind.RECORD, fields=schema().variables)
-    table = _node("plate: {txt: A}\ncamera: B\n")
-    event_record(table, "", record, findings)  # type: ignore[arg-type]
-    assert [str(fault) for fault in findings.sorted()] == [
+    mapping = _node("plate: {txt: A}\ncamera: B\n")
+    event_record(mapping, "", record, faults)  # type: ignore[arg-type]
+    assert [str(fault) for fault in faults.sorted()] == [
         "f:1:9: unknown key `txt` in the record `plate`, did you mean `text`?",
         "f:2:1: unknown key `camera` in the event, did you mean `camera_id`?",
     ]
@@ -190,10 +190,10 @@ def test_a_channels_definition_keeps_what_a_number_would_lose() -> None:
     ],
 )
 def test_a_value_that_no_event_has_is_warned_of(field: str, text: str, remedy: str) -> None:
-    findings, kind = Faults(), schema().field(field)
+    faults, kind = Faults(), schema().field(field)
     assert kind is not None
-    assert event_value(_node(text), field, kind, findings) is not INVALID
-    (fault,) = findings.sorted()
+    assert event_value(_node(text), field, kind, faults) is not INVALID
+    (fault,) = faults.sorted()
     assert fault.severity is Severity.WARNING
     assert remedy in fault.remedy
 
@@ -203,7 +203,7 @@ def test_a_value_that_no_event_has_is_warned_of(field: str, text: str, remedy: s
     [("plate.confidence", "1"), ("plate.normalized_text", "''"), ("latency_ms", "0")],
 )
 def test_a_value_that_events_may_have_is_not_warned_of(field: str, text: str) -> None:
-    findings, kind = Faults(), schema().field(field)
+    faults, kind = Faults(), schema().field(field)
     assert kind is not None
-    event_value(_node(text), field, kind, findings)
-    assert findings.sorted() == ()
+    event_value(_node(text), field, kind, faults)
+    assert faults.sorted() == ()

@@ -16,7 +16,7 @@ from engine.schema.avro import (
     instant_text,
     local_text,
     local_timestamp_unit,
-    set_aside,
+    prepared_for_fastavro,
     timestamp,
     timestamp_unit,
     type_text,
@@ -26,12 +26,14 @@ from engine.schema.avro import (
 
 def test_logical_types_are_set_aside_and_the_original_is_left_alone() -> None:
     schema = {"type": "string", "logicalType": "uuid", "default": ""}
-    assert set_aside(schema, with_defaults=True) == {
+    assert prepared_for_fastavro(schema, with_defaults=True) == {
         "type": "string",
         LOGICAL: "uuid",
         "default": "",
     }
-    assert set_aside([schema], with_defaults=False) == [{"type": "string", LOGICAL: "uuid"}]
+    assert prepared_for_fastavro([schema], with_defaults=False) == [
+        {"type": "string", LOGICAL: "uuid"}
+    ]
     assert schema["logicalType"] == "uuid"
 
 
@@ -40,7 +42,7 @@ def test_a_schema_that_is_too_deep_is_refused() -> None:
     for _ in range(100):
         deep = [deep]
     with pytest.raises(ValueError, match="nested deeper than 64"):
-        set_aside(deep, with_defaults=True)
+        prepared_for_fastavro(deep, with_defaults=True)
 
 
 def test_a_schema_is_found_in_any_form() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import Place
-from engine.watchlist import Definition, Reading, Watchlist, read_watchlist
+from engine.watchlist import Definition, ListResult, Watchlist, read_watchlist
 
 NOW = datetime(2026, 5, 5, 12, tzinfo=UTC)
 RULES = Place("rules.yaml", 2, 3)
@@ -26,7 +26,7 @@ def read(
     zone: tzinfo = UTC,
     known: Watchlist | None = None,
     **keys: Any,
-) -> Reading:
+) -> ListResult:
     """What becomes of a file with that text."""
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())

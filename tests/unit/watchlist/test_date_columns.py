@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.watchlist.dates import Calendar
+from engine.watchlist.dates import DateReader
 from engine.watchlist.header import Layout, layout_of
 from tests.unit.watchlist.list_files import definition
 
@@ -16,7 +16,7 @@ DAY = "2026-12-31"
 
 def layout(header: list[str], *rows: list[str], **keys: str) -> Layout:
     """The layout of a table with that header and these rows."""
-    return layout_of(header, definition(Path("list.csv"), **keys), rows, Calendar(UTC).is_date)
+    return layout_of(header, definition(Path("list.csv"), **keys), rows, DateReader(UTC).is_date)
 
 
 @pytest.mark.parametrize(

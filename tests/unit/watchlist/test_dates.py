@@ -8,18 +8,18 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from engine.watchlist.date_forms import DateFormat, DateOrder
-from engine.watchlist.dates import ALWAYS, NEVER, Calendar, instant_of, moment_of
+from engine.watchlist.dates import ALWAYS, NEVER, DateReader, instant_of, moment_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def start(text: str, calendar: Calendar | None = None) -> str:
-    moment = moment_of((calendar or Calendar(UTC)).start(text))
+def start(text: str, calendar: DateReader | None = None) -> str:
+    moment = moment_of((calendar or DateReader(UTC)).start(text))
     return "open" if moment is None else moment.isoformat()
 
 
-def end(text: str, calendar: Calendar | None = None) -> str:
-    moment = moment_of((calendar or Calendar(UTC)).end(text))
+def end(text: str, calendar: DateReader | None = None) -> str:
+    moment = moment_of((calendar or DateReader(UTC)).end(text))
     return "open" if moment is None else moment.isoformat()
 
 
@@ -43,21 +43,21 @@ def test_a_date_alone_is_a_whole_day(text: str, first: str, after: str) -> None:
 
 
 def test_times_without_a_zone_are_in_the_given_one() -> None:
-    assert start("2026-07-01", Calendar(BERLIN)) == "2026-06-30T22:00:00+00:00"
-    assert end("2026-12-31", Calendar(BERLIN)) == "2026-12-31T23:00:00+00:00"
-    assert end("2026-12-31T18:00", Calendar(BERLIN)) == "2026-12-31T17:00:00+00:00"
-    assert end("2026-12-31T18:00Z", Calendar(BERLIN)) == "2026-12-31T18:00:00+00:00"
+    assert start("2026-07-01", DateReader(BERLIN)) == "2026-06-30T22:00:00+00:00"
+    assert end("2026-12-31", DateReader(BERLIN)) == "2026-12-31T23:00:00+00:00"
+    assert end("2026-12-31T18:00", DateReader(BERLIN)) == "2026-12-31T17:00:00+00:00"
+    assert end("2026-12-31T18:00Z", DateReader(BERLIN)) == "2026-12-31T18:00:00+00:00"
 
 
 def test_a_day_with_a_change_of_clocks_ends_with_it() -> None:
-    calendar = Calendar(BERLIN)
+    calendar = DateReader(BERLIN)
     assert (calendar.end("2026-03-29") - calendar.start("2026-03-29")) == 23 * 3_600_000_000
 
 
 def test_bounds_beyond_the_years_of_python_are_open() -> None:
-    assert Calendar(ZoneInfo("Asia/Tokyo")).start("0001-01-01") != NEVER
-    assert Calendar(ZoneInfo("America/New_York")).end("9999-12-30") != ALWAYS
-    assert Calendar(UTC).end("9999-12-31") == NEVER
+    assert DateReader(ZoneInfo("Asia/Tokyo")).start("0001-01-01") != NEVER
+    assert DateReader(ZoneInfo("America/New_York")).end("9999-12-30") != ALWAYS
+    assert DateReader(UTC).end("9999-12-31") == NEVER
 
 
 LAST_DAY = "2027-01-01T00:00:00+00:00"
@@ -126,8 +126,8 @@ def test_a_date_whose_day_may_be_the_month_needs_an_order() -> None:
         start("01-02-2026")
     # The same either way.
     assert start("05/05/2026").startswith("2026-05-05")
-    assert start("01/02/2026", Calendar(UTC, DateOrder.DAY_FIRST)).startswith("2026-02-01")
-    assert start("01/02/2026", Calendar(UTC, DateOrder.MONTH_FIRST)).startswith("2026-01-02")
+    assert start("01/02/2026", DateReader(UTC, DateOrder.DAY_FIRST)).startswith("2026-02-01")
+    assert start("01/02/2026", DateReader(UTC, DateOrder.MONTH_FIRST)).startswith("2026-01-02")
 
 
 @pytest.mark.parametrize(
@@ -141,11 +141,11 @@ def test_a_date_whose_day_may_be_the_month_needs_an_order() -> None:
 def test_one_cell_shows_how_all_of_the_list_are_read(
     others: list[str], text: str, day: str
 ) -> None:
-    assert start(text, Calendar(UTC, cells=lambda: [*others, text])).startswith(day)
+    assert start(text, DateReader(UTC, cells=lambda: [*others, text])).startswith(day)
 
 
 def test_cells_of_both_orders_show_nothing() -> None:
-    calendar = Calendar(UTC, cells=lambda: ["12/31/2026", "31/12/2026"])
+    calendar = DateReader(UTC, cells=lambda: ["12/31/2026", "31/12/2026"])
     with pytest.raises(ValueError, match="the day or the month first"):
         calendar.start("01/02/2026")
     assert start("12/31/2026", calendar).startswith("2026-12-31")
@@ -153,7 +153,7 @@ def test_cells_of_both_orders_show_nothing() -> None:
 
 
 def test_an_order_that_is_given_is_not_overruled() -> None:
-    calendar = Calendar(UTC, DateOrder.DAY_FIRST, cells=lambda: ["12/31/2026"])
+    calendar = DateReader(UTC, DateOrder.DAY_FIRST, cells=lambda: ["12/31/2026"])
     assert start("01/02/2026", calendar).startswith("2026-02-01")
     with pytest.raises(ValueError, match="is no date"):
         calendar.start("12/31/2026")
@@ -195,7 +195,7 @@ def test_a_year_of_two_digits_needs_a_format(text: str, remedy: str) -> None:
     ],
 )
 def test_a_format_says_how_dates_are_written(form: str, text: str, day: str) -> None:
-    calendar = Calendar(UTC, date_format=DateFormat.parse(form))
+    calendar = DateReader(UTC, date_format=DateFormat.parse(form))
     assert start(text, calendar) == f"{day}T00:00:00+00:00"
     assert start(f"{text} 18:30", calendar) == f"{day}T18:30:00+00:00"
 
@@ -210,7 +210,7 @@ def test_a_format_says_how_dates_are_written(form: str, text: str, day: str) -> 
 )
 def test_what_does_not_fit_the_format_is_told(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match="is no date") as caught:
-        Calendar(UTC, date_format=DateFormat.parse("DD/MM/YY")).start(text)
+        DateReader(UTC, date_format=DateFormat.parse("DD/MM/YY")).start(text)
     assert reason in str(caught.value)
 
 
@@ -237,7 +237,7 @@ def test_instants_are_exact_to_the_microsecond() -> None:
 
 
 def test_what_is_remembered_of_a_cell_changes_no_other() -> None:
-    calendar = Calendar(UTC, DateOrder.MONTH_FIRST)
+    calendar = DateReader(UTC, DateOrder.MONTH_FIRST)
     cells = {
         f"{month}/{day}/2026 {hour}:05 {half}": (
             month,

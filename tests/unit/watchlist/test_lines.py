@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.watchlist.watchlist import Lines
+from engine.watchlist.watchlist import RowLines
 from tests.unit.watchlist.list_files import good
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=30))
 def test_every_row_has_its_line(heights: list[int]) -> None:
-    lines, gap, line = Lines(), -1, 2
+    lines, gap, line = RowLines(), -1, 2
     wanted = []
     for row, height in enumerate(heights):
         if line - row != gap:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.watchlist.cell import why_unusable
+from engine.watchlist.plate_cell import why_unusable
 from engine.watchlist.plates import (
     MAX_LENGTH,
     MAX_TEXT,

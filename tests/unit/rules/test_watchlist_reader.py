@@ -10,10 +10,10 @@ import pytest
 
 from engine.errors import RulesError
 from engine.rules import RuleSet, load_rules, load_watchlists
-from engine.rules.list_reader import Known
 from engine.rules.report import as_text
+from engine.rules.watchlist_reader import KnownLists
 from engine.schema.event import make_event
-from engine.watchlist import Remembered
+from engine.watchlist import ListSummary
 from tests.unit.rules.rule_text import ROOT, faults, load, matches, schema
 
 NOW = datetime(2026, 5, 5, tzinfo=UTC)
@@ -31,11 +31,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def again(folder: Path, known: Known | None = None) -> RuleSet:
+def again(folder: Path, known: KnownLists | None = None) -> RuleSet:
     return load_rules([folder / "rules.yaml"], schema(), {}, known=known)
 
 
-def refused(folder: Path, known: Known) -> str:
+def refused(folder: Path, known: KnownLists) -> str:
     with pytest.raises(RulesError) as caught:
         again(folder, known)
     (fault,) = caught.value.faults
@@ -181,9 +181,9 @@ def write_rows(folder: Path, count: int) -> None:
     (folder / "stolen.csv").write_text(f"plate,note\n{rows}")
 
 
-def remembered(folder: Path, count: int) -> dict[str, Remembered]:
+def remembered(folder: Path, count: int) -> dict[str, ListSummary]:
     """The list as an engine that does not run has it kept."""
-    return {"stolen": Remembered(folder / "stolen.csv", count)}
+    return {"stolen": ListSummary(folder / "stolen.csv", count)}
 
 
 def test_a_list_that_shrank_too_much_stays_as_it_was_and_holds_up_nothing(folder: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from engine.rules import document
 from engine.rules.document import parse_document
-from engine.rules.findings import Faults
+from engine.rules.faults import Faults
 from engine.rules.node import ScalarNode, SequenceNode, Source, YamlNode
 
 
@@ -23,9 +23,9 @@ def _plain(node: YamlNode | None) -> Any:
 
 
 def _parse(text: str) -> tuple[Any, list[str]]:
-    findings = Faults()
-    node = parse_document(Source("f", text), findings)
-    return _plain(node), [str(fault) for fault in findings.sorted()]
+    faults = Faults()
+    node = parse_document(Source("f", text), faults)
+    return _plain(node), [str(fault) for fault in faults.sorted()]
 
 
 def test_scalars_keep_the_text_that_yaml_would_spoil() -> None:
@@ -41,8 +41,8 @@ def test_aliases_stand_for_their_anchors() -> None:
 
 
 def test_a_mapping_stands_where_its_alias_stands() -> None:
-    findings = Faults()
-    root = parse_document(Source("f", "- &x {p: 1}\n- *x\n"), findings)
+    faults = Faults()
+    root = parse_document(Source("f", "- &x {p: 1}\n- *x\n"), faults)
     assert isinstance(root, SequenceNode)
     assert [(item.line, item.column) for item in root.items] == [(1, 3), (2, 3)]
 

@@ -16,9 +16,17 @@ from channels.security import UNVERIFIED
 from channels.spec import url_targets
 from channels.target import MisconfiguredTarget
 from engine.errors import ChannelError, Fault, Place, Severity
-from engine.rules.fields import CUT, FLAGS, Names, as_listing, as_table, as_text, check_keys
-from engine.rules.findings import FaultCode, Faults, shown, suggestion
+from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
+from engine.rules.typed_nodes import (
+    CUT,
+    FLAGS,
+    UniqueNames,
+    as_mapping,
+    as_sequence,
+    as_text,
+    check_keys,
+)
 from engine.rules.values import plain_value
 
 PLAN_CHANNELS: Final = ("email", "slack", "webhook", "sms")
@@ -45,7 +53,7 @@ def hold_none(channel: str) -> bool:
     return False
 
 
-class ChannelList:
+class ChannelReader:
     """Channels by name: made where they are enabled, remembered where they are not.
 
     `variables` is what `${VAR}` is taken from; with None no channel is made, and its definition
@@ -59,7 +67,7 @@ class ChannelList:
     def __init__(
         self,
         variables: Mapping[str, str] | None,
-        findings: Faults,
+        faults: Faults,
         stand_in: StandIn | None = None,
         *,
         is_whole: bool = True,
@@ -74,9 +82,9 @@ class ChannelList:
         self._stand_in = stand_in
         self._zone = zone
         self._is_whole = is_whole
-        self._findings = findings
-        self._names = Names(
-            findings,
+        self._faults = faults
+        self._names = UniqueNames(
+            faults,
             FaultCode.DUPLICATE_CHANNEL,
             "the channel `{}` is defined twice",
             "rename or remove one of them",
@@ -88,37 +96,37 @@ class ChannelList:
         """Takes a file's `channels:`."""
         if isinstance(node, ScalarNode) and node.is_null:
             return
-        table = as_table(node, "`channels`", self._findings)
-        for name, key in table.keys.items() if table is not None else ():
+        mapping = as_mapping(node, "`channels`", self._faults)
+        for name, key in mapping.keys.items() if mapping is not None else ():
             if not _NAME.fullmatch(name):
-                self._findings.error(
+                self._faults.error(
                     key.place,
                     FaultCode.BAD_VALUE,
                     "this can't be the name of a channel",
                     "use at most 64 letters, digits, `_`, `.` and `-`",
                 )
-            elif table is not None:
-                self._make(key, table.values[name], url_targets, table.place)
+            elif mapping is not None:
+                self._make(key, mapping.values[name], url_targets, mapping.place)
 
     def read_notifications(self, node: YamlNode) -> None:
         """Takes a file's `notifications:`, the blocks of the plan's form."""
         if isinstance(node, ScalarNode) and node.is_null:
             return
-        table = as_table(node, "`notifications`", self._findings)
-        if table is None:
+        mapping = as_mapping(node, "`notifications`", self._faults)
+        if mapping is None:
             return
-        check_keys(table, PLAN_CHANNELS, "`notifications`", self._findings)
-        for name, key in table.keys.items():
+        check_keys(mapping, PLAN_CHANNELS, "`notifications`", self._faults)
+        for name, key in mapping.keys.items():
             if name not in PLAN_CHANNELS:
                 continue
-            block = as_table(table.values[name], f"`{name}`", self._findings)
+            block = as_mapping(mapping.values[name], f"`{name}`", self._faults)
             if block is None:
-                self._names.take(key, table.place)
+                self._names.take(key, mapping.place)
             elif _is_disabled(block) and self._stand_in is None:
                 self._disabled.setdefault(name, key.place)
                 self._made(key, block, plan_targets)
             else:
-                self._make(key, block, plan_targets, table.place)
+                self._make(key, block, plan_targets, mapping.place)
 
     def _make(self, key: ScalarNode, definition: YamlNode, make: MakeTargets, owner: Place) -> None:
         if self._names.take(key, owner):
@@ -153,10 +161,10 @@ class ChannelList:
         except ChannelError as error:
             made = Made((), faults_of(error))
         warnings = [_fault(key, definition, doubt, Severity.WARNING) for doubt in doubts]
-        self._findings.take(warnings)
+        self._faults.extend(warnings)
         faults = tuple(_fault(key, definition, fault) for fault in made.faults)
         if not self._may_hold(key.text):
-            self._findings.take(faults)
+            self._faults.extend(faults)
         unverified = tuple(
             warning
             for warning, doubt in zip(warnings, doubts, strict=True)
@@ -170,7 +178,7 @@ class ChannelList:
         for name, node in values.items():
             if isinstance(node, ScalarNode) and node.is_null and node.is_cut:
                 what = f"{channel}: {shown(name)} is empty"
-                self._findings.warning(node.place, FaultCode.AMBIGUOUS_VALUE, what, CUT)
+                self._faults.warning(node.place, FaultCode.AMBIGUOUS_VALUE, what, CUT)
 
     def resolve(
         self, node: YamlNode | None, rule_id: str, rule: MappingNode, is_enabled: bool
@@ -182,24 +190,24 @@ class ChannelList:
         if node is None or (isinstance(node, ScalarNode) and node.is_null):
             if not is_enabled:
                 return ()
-            self._findings.warning(
+            self._faults.warning(
                 rule.place,
                 FaultCode.NO_CHANNEL,
                 f"the rule {rule_id} names no channel in `notify`: its alerts are only stored",
                 "add `notify:`; an empty list says that it is meant so",
             )
             return ()
-        listing = as_listing(node, "`notify`", self._findings, self._as_list(node))
-        if listing is None:
+        sequence = as_sequence(node, "`notify`", self._faults, self._as_list(node))
+        if sequence is None:
             return ()
-        found = [as_text(item, "a channel", self._findings) for item in listing.items]
+        found = [as_text(item, "a channel", self._faults) for item in sequence.items]
         self._warn_of_repeated([scalar for scalar in found if scalar is not None])
         names = dict.fromkeys(
             scalar.text for scalar in found if scalar is not None and self._is_known(scalar)
         )
         left = tuple(name for name in names if name in self._names.places)
         if is_enabled and len(left) < len(names):
-            self._warn_of_disabled(listing, [name for name in names if name not in left], rule_id)
+            self._warn_of_disabled(sequence, [name for name in names if name not in left], rule_id)
         if is_enabled and left not in self._compared:
             self._compared.add(left)
             self._warn_of_diverted(found, left, rule_id)
@@ -224,16 +232,14 @@ class ChannelList:
             )
             place = next(each.place for each in named if each is not None and each.text == channel)
             remedy = f"to use {channel}, name it first; else remove the recipient there"
-            self._findings.warning(place, FaultCode.NO_EFFECT, what, remedy)
+            self._faults.warning(place, FaultCode.NO_EFFECT, what, remedy)
 
     def _warn_of_repeated(self, named: list[ScalarNode]) -> None:
         seen: set[str] = set()
         for scalar in named:
             if scalar.text in seen:
                 what = f"the channel {shown(scalar.text)} is named twice, an alert is sent once"
-                self._findings.warning(
-                    scalar.place, FaultCode.NO_EFFECT, what, "remove one of them"
-                )
+                self._faults.warning(scalar.place, FaultCode.NO_EFFECT, what, "remove one of them")
             seen.add(scalar.text)
 
     def _is_known(self, scalar: ScalarNode) -> bool:
@@ -253,7 +259,7 @@ class ChannelList:
             remedy = f"write [{', '.join(_PARTS.split(name.strip()))}]"
         else:
             remedy = suggestion(name, known, remedy)
-        self._findings.error(scalar.place, FaultCode.UNKNOWN_CHANNEL, what, remedy)
+        self._faults.error(scalar.place, FaultCode.UNKNOWN_CHANNEL, what, remedy)
         return False
 
     def _as_list(self, node: YamlNode) -> str:
@@ -276,14 +282,14 @@ class ChannelList:
         first = self._disabled[names[0]]
         what = f"{', '.join(names)} {verb} disabled (`enabled: false` at {first})"
         if all(not isinstance(item, ScalarNode) or item.text in names for item in notify.items):
-            self._findings.warning(
+            self._faults.warning(
                 notify.place,
                 FaultCode.NO_CHANNEL,
                 f"the rule {rule_id} has no channel left: {what}",
                 "its alerts are counted, logged and stored, but not sent; enable one",
             )
         else:
-            self._findings.warning(
+            self._faults.warning(
                 notify.place,
                 FaultCode.CHANNEL_DISABLED,
                 f"the rule {rule_id} is not sent everywhere: {what}",

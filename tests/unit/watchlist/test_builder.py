@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.watchlist.gathering import MAX_REPEATED, MAX_TOLD, ListCode
+from engine.watchlist.builder import MAX_REPEATED, MAX_REPORTED, ListFaultCode
 from tests.unit.watchlist.list_files import NOW, good, read
 
 
 def test_many_bad_rows_are_told_by_some_and_a_count(tmp_path: Path) -> None:
     found = read(tmp_path, "plate\n" + "GOOD1\n" * 1_000 + "-\n" * 1_000)
-    assert len(found.faults) == MAX_TOLD + 1
+    assert len(found.faults) == MAX_REPORTED + 1
     assert "1,000 of its 2,000 rows are left out, the first 20 are told" in found.faults[-1].what
     assert {fault.severity for fault in found.faults} == {"warning"}
 
@@ -23,23 +23,23 @@ def test_a_long_list_of_which_most_rows_are_bad_is_refused_with_the_first_reason
     found = read(tmp_path, "plate\n" + "GOOD1\n" * 1_000 + "AB*\n" * 1_001)
     assert found.watchlist is None
     (fault,) = found.faults
-    assert (fault.code, fault.severity, fault.place.line) == (ListCode.ROWS, "error", 1_002)
+    assert (fault.code, fault.severity, fault.place.line) == (ListFaultCode.ROWS, "error", 1_002)
     assert "1,001 of its 2,001 rows can't be used" in fault.what
     assert "the first for this reason: wildcards" in fault.remedy
 
 
 def test_bad_rows_that_are_all_told_cost_none_of_the_others(tmp_path: Path) -> None:
-    found = read(tmp_path, "plate\nGOOD1\n" + "AB*\n" * MAX_TOLD)
+    found = read(tmp_path, "plate\nGOOD1\n" + "AB*\n" * MAX_REPORTED)
     assert found.watchlist is not None
     assert set(found.watchlist.plates) == {"GOOD1"}
-    assert len(found.faults) == MAX_TOLD + 1
+    assert len(found.faults) == MAX_REPORTED + 1
 
 
 def test_a_list_without_any_usable_row_is_refused_with_the_first_reason(tmp_path: Path) -> None:
     found = read(tmp_path, "plate,note\n-,x\n*,y\n")
     assert found.watchlist is None
     (fault,) = found.faults
-    assert fault.code == ListCode.EMPTY
+    assert fault.code == ListFaultCode.EMPTY
     assert fault.place.line == 2
     assert "none of its 2 rows can be used" in fault.what
     assert (
@@ -52,7 +52,7 @@ def test_letters_that_are_left_out_are_told_once(tmp_path: Path) -> None:
     assert found.watchlist is not None
     assert set(found.watchlist.plates) == {"ABC1", "M1", "K2"}
     (fault,) = found.faults
-    assert fault.code == ListCode.LETTERS
+    assert fault.code == ListFaultCode.LETTERS
     assert fault.place.line == 3
     assert "2 plates have letters other than A to Z" in fault.what
 
@@ -63,9 +63,9 @@ def test_rows_that_are_read_by_the_look_of_their_letters_are_counted(tmp_path: P
     assert found.watchlist is not None
     assert set(found.watchlist.plates) == {"ABC1", "A1234BB", "Y070PC177", "AB1", "1"}
     letters, looks = found.faults
-    assert letters.code == ListCode.LETTERS
+    assert letters.code == ListFaultCode.LETTERS
     assert "2 plates have letters other than A to Z" in letters.what
-    assert (looks.code, looks.place.line, looks.severity) == (ListCode.LOOKS, 3, "warning")
+    assert (looks.code, looks.place.line, looks.severity) == (ListFaultCode.LOOKS, 3, "warning")
     assert "4 rows have letters that look like A to Z" in looks.what
 
 

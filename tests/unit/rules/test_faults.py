@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from engine.errors import Place
-from engine.rules.findings import FaultCode, Faults, shown, suggestion
+from engine.rules.faults import FaultCode, Faults, shown, suggestion
 
 
 def test_faults_are_sorted_by_file_line_and_column() -> None:
-    findings = Faults()
+    faults = Faults()
     for place in (Place("b", 1, 1), Place("a", 10, 1), Place("a", 2, 9), Place("a", 2, 1)):
-        findings.error(place, FaultCode.YAML, "wrong", "mend it")
-    places = [str(fault.place) for fault in findings.sorted()]
+        faults.error(place, FaultCode.YAML, "wrong", "mend it")
+    places = [str(fault.place) for fault in faults.sorted()]
     assert places == ["a:2:1", "a:2:9", "a:10:1", "b:1:1"]
 
 
 def test_the_same_fault_is_told_once() -> None:
-    findings = Faults()
-    findings.warning(Place("a"), FaultCode.YAML, "odd", "mend it")
-    findings.warning(Place("a"), FaultCode.YAML, "odd", "mend it")
-    assert len(findings.sorted()) == 1
+    faults = Faults()
+    faults.warning(Place("a"), FaultCode.YAML, "odd", "mend it")
+    faults.warning(Place("a"), FaultCode.YAML, "odd", "mend it")
+    assert len(faults.sorted()) == 1
 
 
 def test_warnings_are_no_errors() -> None:
-    findings = Faults()
-    findings.warning(Place("a"), FaultCode.YAML, "odd", "mend it")
-    before = findings.has_errors
+    faults = Faults()
+    faults.warning(Place("a"), FaultCode.YAML, "odd", "mend it")
+    before = faults.has_errors
     other = Faults()
     other.error(Place("a"), FaultCode.YAML, "wrong", "mend it")
-    findings.extend(other)
-    assert (before, findings.has_errors) == (False, True)
-    assert len(findings.sorted()) == 2
+    faults.extend(other)
+    assert (before, faults.has_errors) == (False, True)
+    assert len(faults.sorted()) == 2
 
 
 def test_the_nearest_name_is_suggested() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Final
 
@@ -71,15 +71,14 @@ class Faults:
         """Adds a fault that does not stop the load."""
         self._faults.append(Fault(place, str(code), what, remedy, Severity.WARNING))
 
-    def take(self, faults: Iterable[Fault]) -> None:
+    def extend(self, faults: Iterable[Fault]) -> None:
         """Adds faults that are made already."""
         for fault in faults:
             self.has_errors = self.has_errors or fault.severity is Severity.ERROR
             self._faults.append(fault)
 
-    def extend(self, other: Faults) -> None:
-        """Adds what another one found."""
-        self.take(other._faults)
+    def __iter__(self) -> Iterator[Fault]:
+        return iter(self._faults)
 
     def sorted(self) -> tuple[Fault, ...]:
         """All faults by file, line and column, each once."""

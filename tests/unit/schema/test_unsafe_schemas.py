@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from engine.errors import DecodeError
-from engine.schema.avro import danger_of
+from engine.schema.avro import unsafe_reason
 from tests.support.avro import changed, plate_schema
 
 
@@ -25,7 +25,7 @@ def _record(*types: Any, name: str = "R") -> dict[str, Any]:
 )
 def test_lists_of_items_that_take_no_bytes_are_a_danger(items: Any) -> None:
     nested = {"type": "map", "values": ["null", {"type": "array", "items": items}]}
-    assert danger_of(_record("string", nested, name="T"), {}) == (
+    assert unsafe_reason(_record("string", nested, name="T"), {}) == (
         "it has lists of items that take no bytes"
     )
 
@@ -41,12 +41,12 @@ def test_lists_of_items_that_take_no_bytes_are_a_danger(items: Any) -> None:
     ],
 )
 def test_lists_of_items_that_take_bytes_are_none(items: Any) -> None:
-    assert danger_of(_record({"type": "array", "items": items}, name="T"), {}) == ""
+    assert unsafe_reason(_record({"type": "array", "items": items}, name="T"), {}) == ""
 
 
 def test_a_record_that_holds_itself_is_a_danger() -> None:
     named = {"A": _record(["null", "B"], name="A"), "B": _record("int", "A", name="B")}
-    assert danger_of("A", named) == "the record A holds itself"
+    assert unsafe_reason("A", named) == "the record A holds itself"
 
 
 def test_a_deep_value_of_a_recursive_type_never_reaches_the_reader() -> None:
@@ -72,4 +72,4 @@ def test_types_that_are_used_often_are_looked_at_once() -> None:
         for i in range(60)
     }
     named["T60"] = {"type": "record", "name": "T60", "fields": [{"name": "a", "type": "int"}]}
-    assert danger_of("T0", named) == ""
+    assert unsafe_reason("T0", named) == ""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.watchlist.cell import (
+from engine.watchlist.plate_cell import (
     COMMENT_FIRST,
     DOUBTFUL,
     EMPTY,

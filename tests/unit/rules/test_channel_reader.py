@@ -9,7 +9,7 @@ import pytest
 from channels.alert import Target
 from engine.errors import RulesError
 from engine.rules import load_rules
-from engine.rules.channel_list import hold_any
+from engine.rules.channel_reader import hold_any
 from tests.unit.rules.rule_text import faults, load, schema
 
 RULE = "rules:\n  - {{id: a, when: true, notify: {notify}}}\n"

@@ -7,23 +7,23 @@ import sys
 import pytest
 
 from engine.errors import SettingsError
-from engine.service.kill_points import kill_points
+from engine.service.kill_points import kill_point_at
 
 
 def run(spec: str, steps: str) -> subprocess.CompletedProcess[str]:
     program = (
-        "from engine.service.kill_points import kill_points as fault_points\n"
-        f"reach = fault_points({spec!r})\n"
+        "from engine.service.kill_points import kill_point_at\n"
+        f"kill_point = kill_point_at({spec!r})\n"
         f"for number, step in enumerate({steps!r}.split()):\n"
         "    print(number, flush=True)\n"
-        "    reach(step)\n"
+        "    kill_point(step)\n"
     )
     return subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
 
 
-def test_the_process_dies_the_counted_time_it_reaches_the_point() -> None:
+def test_the_process_dies_the_counted_time_it_reaches_the_kill_point() -> None:
     done = run("store:2", "read store read store read")
     assert done.returncode == -signal.SIGKILL
     assert done.stdout.split() == ["0", "1", "2", "3"]
@@ -36,4 +36,4 @@ def test_nothing_dies_without_a_spec() -> None:
 @pytest.mark.parametrize("spec", ["stroe", "store:x", "store:0", ":1"])
 def test_an_unknown_point_is_refused_by_name(spec: str) -> None:
     with pytest.raises(SettingsError, match="ALERT_ENGINE_FAULT_POINT"):
-        kill_points(spec)
+        kill_point_at(spec)

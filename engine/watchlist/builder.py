@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Final
 
 from engine.errors import Fault, Place, Severity
-from engine.watchlist.cell import BAD_LETTER, NoPlateError, written_plate
-from engine.watchlist.dates import Calendar
+from engine.watchlist.dates import DateReader
+from engine.watchlist.plate_cell import BAD_LETTER, NoPlateError, written_plate
 from engine.watchlist.plates import has_look_alikes, has_other_letters, normalise
 from engine.watchlist.watchlist import (
     BLOCK,
@@ -20,14 +20,14 @@ from engine.watchlist.watchlist import (
     VALID_UNTIL,
     Definition,
     FileMark,
-    Lines,
+    RowLines,
     RowPacker,
     Validity,
     Watchlist,
 )
 
 #: Rows of a list that are told one by one; the others are counted.
-MAX_TOLD: Final = 20
+MAX_REPORTED: Final = 20
 MAX_ROWS: Final = 5_000_000
 _LEFT_OUT: Final = "this row is left out: "
 #: Rows of one plate.
@@ -37,7 +37,7 @@ MAX_REPEATED: Final = 1_000
 Period = tuple[int, int]
 
 
-class ListCode(StrEnum):
+class ListFaultCode(StrEnum):
     """The stable kinds of faults in list files."""
 
     UNREADABLE = "unreadable"
@@ -57,7 +57,7 @@ class ListCode(StrEnum):
 class ListError(Exception):
     """The list can't be used; `line` is the line to blame, 0 for none."""
 
-    def __init__(self, code: ListCode, what: str, remedy: str, line: int = 0) -> None:
+    def __init__(self, code: ListFaultCode, what: str, remedy: str, line: int = 0) -> None:
         super().__init__(what)
         self.code = code
         self.what = what
@@ -66,7 +66,7 @@ class ListError(Exception):
 
 
 @dataclass(slots=True)
-class Counted:
+class LineCount:
     """Rows of one kind: how many, and the line of the first."""
 
     count: int = 0
@@ -77,7 +77,7 @@ class Counted:
         self.line = self.line or line
 
 
-class Gathering:
+class WatchlistBuilder:
     """Takes the rows of one file, then makes the list."""
 
     def __init__(self, definition: Definition, zone: tzinfo) -> None:
@@ -88,20 +88,20 @@ class Gathering:
         self._zone: Final = zone
         #: Gives all cells with dates, of a list whose rows leave it open how to read one.
         self.date_cells: Callable[[], Iterable[str]] = tuple
-        self._calendar: Final = Calendar(
+        self._calendar: Final = DateReader(
             zone, definition.dates, definition.date_format, lambda: self.date_cells()
         )
         self.is_date: Final = self._calendar.is_date
         self.starts: array[int] | None = None
         self.ends: array[int] | None = None
-        self.lines: Final = Lines()
+        self.lines: Final = RowLines()
         self._repeated: Final[list[list[int]]] = []
         self.packer = RowPacker(())
         self._faults: Final[list[Fault]] = []
         self._skipped = 0
         self._beyond = 0
-        self._lettered = Counted()
-        self._looked = Counted()
+        self._lettered = LineCount()
+        self._looked = LineCount()
 
     def expect(self, kept: Sequence[str], *, has_start: bool, has_end: bool) -> None:
         """Say what the rows will have beside the plate."""
@@ -113,19 +113,19 @@ class Gathering:
     def skip(self, line: int, what: str) -> None:
         """Tell of a row that can't be used."""
         self._skipped += 1
-        if self._skipped <= MAX_TOLD:
+        if self._skipped <= MAX_REPORTED:
             place = Place(str(self.definition.path), line)
             what = f"{_LEFT_OUT}{what}"
-            self._faults.append(Fault(place, ListCode.ROW, what, "", Severity.WARNING))
+            self._faults.append(Fault(place, ListFaultCode.ROW, what, "", Severity.WARNING))
 
     def want_none_skipped(self, what: str) -> None:
         """ListError, for this reason and that of the row, where one was left out."""
         if self._faults:
             first = self._faults[0]
             reason = first.what.removeprefix(_LEFT_OUT)
-            raise ListError(ListCode.HEADER, what, reason, first.place.line)
+            raise ListError(ListFaultCode.HEADER, what, reason, first.place.line)
 
-    def doubt(self, code: ListCode, what: str, remedy: str, line: int = 0) -> None:
+    def doubt(self, code: ListFaultCode, what: str, remedy: str, line: int = 0) -> None:
         """Tell of what is odd about the list as a whole."""
         place = Place(str(self.definition.path), line) if line else self.definition.place
         what = f"the watchlist {self.definition.name}: {what}"
@@ -136,7 +136,7 @@ class Gathering:
         if count:
             lines = "1 line is" if count == 1 else f"{count:,} lines are"
             what = f"{lines} not UTF-8, read as Windows writes text in Western Europe (cp1252)"
-            self.doubt(ListCode.NOT_UTF8, what, "save the file as CSV UTF-8", first_line)
+            self.doubt(ListFaultCode.NOT_UTF8, what, "save the file as CSV UTF-8", first_line)
 
     def plate(self, line: int, text: str, *, is_guessed: bool = False) -> str:
         """The plate that a cell holds; "" where it holds none, which is told.
@@ -195,7 +195,7 @@ class Gathering:
         if not self.plates and self._skipped:
             raise self._uselessness()
         self.row_count -= self._beyond
-        if self._skipped > max(MAX_TOLD, self.row_count):
+        if self._skipped > max(MAX_REPORTED, self.row_count):
             raise self._badness()
         self._sum_up()
         validity = Validity(self.starts, self.ends) if self.has_periods else None
@@ -222,15 +222,15 @@ class Gathering:
             if self._skipped == 1
             else f"none of its {self._skipped:,} rows can"
         )
-        return self._unusable(ListCode.EMPTY, f"{rows} be used")
+        return self._unusable(ListFaultCode.EMPTY, f"{rows} be used")
 
     def _badness(self) -> ListError:
         """Few rows are told one by one; where many are lost, the rest is no list."""
         total = self.row_count + self._skipped
         what = f"{self._skipped:,} of its {total:,} rows can't be used"
-        return self._unusable(ListCode.ROWS, what)
+        return self._unusable(ListFaultCode.ROWS, what)
 
-    def _unusable(self, code: ListCode, what: str) -> ListError:
+    def _unusable(self, code: ListFaultCode, what: str) -> ListError:
         first = self._faults[0]
         reason = first.what.removeprefix(_LEFT_OUT)
         return ListError(code, what, f"the first for this reason: {reason}", first.place.line)
@@ -240,25 +240,25 @@ class Gathering:
             total = self.row_count + self._skipped
             verb = "is" if self._skipped == 1 else "are"
             what = f"{self._skipped:,} of its {total:,} rows {verb} left out"
-            more = f", the first {MAX_TOLD} are told" if self._skipped > MAX_TOLD else ""
-            self.doubt(ListCode.ROWS, f"{what}{more}", "correct them; the others are used")
+            more = f", the first {MAX_REPORTED} are told" if self._skipped > MAX_REPORTED else ""
+            self.doubt(ListFaultCode.ROWS, f"{what}{more}", "correct them; the others are used")
         if len(shown := self._calendar.shown) > 1:
             day_first, month_first = (shown[order] for order in sorted(shown))
             what = f"its dates have the day first, as in {day_first}, and the month, as in "
             remedy = "write all of them one way, the day first or the month first"
-            self.doubt(ListCode.DATES, f"{what}{month_first}", remedy)
+            self.doubt(ListFaultCode.DATES, f"{what}{month_first}", remedy)
         if self._lettered.count:
             count = self._lettered.count
             plates = "1 plate has" if count == 1 else f"{count:,} plates have"
             what = f"{plates} letters other than A to Z, which are left out as cameras do"
             remedy = "write plates as cameras read them"
-            self.doubt(ListCode.LETTERS, what, remedy, self._lettered.line)
+            self.doubt(ListFaultCode.LETTERS, what, remedy, self._lettered.line)
         if self._looked.count:
             count = self._looked.count
             rows = "1 row has" if count == 1 else f"{count:,} rows have"
             what = f"{rows} letters that look like A to Z (Cyrillic, Greek or full-width)"
             remedy = "they are read as those; write A to Z to be rid of this warning"
-            self.doubt(ListCode.LOOKS, what, remedy, self._looked.line)
+            self.doubt(ListFaultCode.LOOKS, what, remedy, self._looked.line)
 
 
 _OPEN: Final = Validity()

@@ -12,19 +12,19 @@ from typing import Final
 
 from engine.cel.check.watchlists import Lists
 from engine.errors import Fault, Place, Refusal
-from engine.rules.fields import Names, as_table, as_text, check_keys, number_of
+from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.files import absolute
-from engine.rules.findings import FaultCode, Faults, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, YamlNode
+from engine.rules.typed_nodes import UniqueNames, as_mapping, as_text, check_keys, number_of
 from engine.watchlist import (
     DateFormat,
     DateOrder,
     Definition,
-    Remembered,
+    ListSummary,
     Watchlist,
     read_watchlist,
 )
-from engine.watchlist.gathering import MAX_ROWS
+from engine.watchlist.builder import MAX_ROWS
 from engine.watchlist.watchlist import FileMark
 
 LIST_KEYS: Final = (
@@ -38,16 +38,16 @@ LIST_KEYS: Final = (
     "max_shrink",
     "min_rows",
 )
-Known = Mapping[str, Watchlist | Remembered]
+KnownLists = Mapping[str, Watchlist | ListSummary]
 """Lists of the load before, by name."""
 Accepts = Callable[[str, Path], bool]
 """Whether somebody has accepted a list, by its name, as its file is now."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_NONE: Final[Known] = MappingProxyType({})
+_NONE: Final[KnownLists] = MappingProxyType({})
 
 
-class ListReader:
+class WatchlistReader:
     """Lists by name, unique over all files; None stands for one that can't be used.
 
     `known` are those of the load before, `zone` is that of times without one. `lists` is what
@@ -60,8 +60,8 @@ class ListReader:
 
     def __init__(
         self,
-        findings: Faults,
-        known: Known | None,
+        faults: Faults,
+        known: KnownLists | None,
         zone: tzinfo,
         *,
         accepts: Accepts | None = None,
@@ -74,13 +74,13 @@ class ListReader:
         self.marks: dict[Path, FileMark] = {}
         self._named: dict[str, Watchlist | None] = {}
         self.lists = Lists(self._named, is_whole=is_whole)
-        self._findings = findings
+        self._faults = faults
         self._known = _NONE if known is None else known
         self._accepts = accepts or _accept_none
         self._zone = zone
         self._root = root
-        self._names = Names(
-            findings,
+        self._names = UniqueNames(
+            faults,
             FaultCode.DUPLICATE_WATCHLIST,
             "the watchlist `{}` is defined twice",
             "rename or remove one of them",
@@ -90,23 +90,23 @@ class ListReader:
         """Takes a file's `watchlists:`."""
         if isinstance(node, ScalarNode) and node.is_null:
             return
-        table = as_table(node, "`watchlists`", self._findings)
-        for name, key in table.keys.items() if table is not None else ():
+        mapping = as_mapping(node, "`watchlists`", self._faults)
+        for name, key in mapping.keys.items() if mapping is not None else ():
             if not _NAME.fullmatch(name):
-                self._findings.error(
+                self._faults.error(
                     key.place,
                     FaultCode.BAD_VALUE,
                     "this can't be the name of a watchlist",
                     "use at most 64 letters, digits, `_`, `.` and `-`",
                 )
-            elif table is not None:
-                self._take(key, table.values[name], table.place)
+            elif mapping is not None:
+                self._take(key, mapping.values[name], mapping.place)
 
     def warn_of_unused(self) -> None:
         """Warn of each list that no expression asks for."""
         for name, place in self._names.places.items():
             if name not in self.lists.used:
-                self._findings.warning(
+                self._faults.warning(
                     place,
                     FaultCode.NO_EFFECT,
                     f"no rule asks for the watchlist {name}",
@@ -125,7 +125,7 @@ class ListReader:
         known = self._known.get(name)
         loaded = known if isinstance(known, Watchlist) else None
         reading = read_watchlist(definition, self._zone, loaded)
-        self._findings.take(reading.faults)
+        self._faults.extend(reading.faults)
         found = reading.watchlist
         if found is None:
             return
@@ -135,7 +135,7 @@ class ListReader:
             self.refusals.append(refusal)
             found = self._as_before(definition, found)
         if found is None:
-            self._findings.take([refusal.fault] if refusal is not None else [])
+            self._faults.extend([refusal.fault] if refusal is not None else [])
             return
         self.watchlists[name] = self._named[name] = found
 
@@ -180,23 +180,23 @@ class ListReader:
         if isinstance(node, ScalarNode):
             path = self._path(node, f"`{key.text}`")
             return Definition(key.text, path, node.place) if path is not None else None
-        table = as_table(node, f"`{key.text}`", self._findings)
-        if table is None:
+        mapping = as_mapping(node, f"`{key.text}`", self._faults)
+        if mapping is None:
             return None
-        check_keys(table, LIST_KEYS, "a watchlist", self._findings)
-        file = table.values.get("file")
+        check_keys(mapping, LIST_KEYS, "a watchlist", self._faults)
+        file = mapping.values.get("file")
         if file is None:
-            self._findings.error(
+            self._faults.error(
                 key.place,
                 FaultCode.MISSING_KEY,
                 f"the watchlist {key.text} has no `file`",
                 "add `file: plates.csv`",
             )
         path = self._path(file, "`file`") if file is not None else None
-        column, note = self._text(table, "column"), self._text(table, "note")
-        start, end = self._text(table, "valid_from"), self._text(table, "valid_until")
-        dates, date_format = self._dates(table), self._format(table)
-        shrink, min_rows = self._shrink(table), self._min_rows(table)
+        column, note = self._text(mapping, "column"), self._text(mapping, "note")
+        start, end = self._text(mapping, "valid_from"), self._text(mapping, "valid_until")
+        dates, date_format = self._dates(mapping), self._format(mapping)
+        shrink, min_rows = self._shrink(mapping), self._min_rows(mapping)
         if path is None or file is None:
             return None
         return Definition(
@@ -215,7 +215,7 @@ class ListReader:
 
     def _path(self, node: YamlNode, name: str) -> Path | None:
         """The list's file; a relative path starts at the folder of the rule file."""
-        scalar = as_text(node, name, self._findings)
+        scalar = as_text(node, name, self._faults)
         if scalar is None:
             return None
         path = Path(scalar.text.strip())
@@ -223,62 +223,62 @@ class ListReader:
             return self._root / absolute(path).relative_to("/")
         return Path(scalar.source.file).parent / path
 
-    def _text(self, table: MappingNode, key: str) -> str | None:
-        node = table.values.get(key)
-        scalar = as_text(node, f"`{key}`", self._findings) if node is not None else None
+    def _text(self, mapping: MappingNode, key: str) -> str | None:
+        node = mapping.values.get(key)
+        scalar = as_text(node, f"`{key}`", self._faults) if node is not None else None
         return None if scalar is None else scalar.text.strip()
 
-    def _dates(self, table: MappingNode) -> DateOrder | None:
-        text = self._text(table, "dates")
+    def _dates(self, mapping: MappingNode) -> DateOrder | None:
+        text = self._text(mapping, "dates")
         known = tuple(map(str, DateOrder))
         if text is None or text in known:
             return DateOrder(text) if text is not None else None
-        self._findings.error(
-            table.values["dates"].place,
+        self._faults.error(
+            mapping.values["dates"].place,
             FaultCode.BAD_VALUE,
             f"`dates` can't be `{shown(text)}`",
             suggestion(text, known, f"write {' or '.join(known)}"),
         )
         return None
 
-    def _format(self, table: MappingNode) -> DateFormat | None:
-        text = self._text(table, "date_format")
+    def _format(self, mapping: MappingNode) -> DateFormat | None:
+        text = self._text(mapping, "date_format")
         if text is None:
             return None
-        place = table.values["date_format"].place
-        if "dates" in table.values:
+        place = mapping.values["date_format"].place
+        if "dates" in mapping.values:
             what = "both `dates` and `date_format` say how dates are written"
-            self._findings.error(place, FaultCode.BAD_VALUE, what, "remove `dates`")
+            self._faults.error(place, FaultCode.BAD_VALUE, what, "remove `dates`")
         try:
             return DateFormat.parse(text)
         except ValueError as error:
             what = f"`date_format` can't be `{shown(text)}`"
-            self._findings.error(place, FaultCode.BAD_VALUE, what, str(error))
+            self._faults.error(place, FaultCode.BAD_VALUE, what, str(error))
         return None
 
-    def _min_rows(self, table: MappingNode) -> int:
-        text = self._text(table, "min_rows")
+    def _min_rows(self, mapping: MappingNode) -> int:
+        text = self._text(mapping, "min_rows")
         value = number_of(text) if text is not None else 0
         if isinstance(value, int) and 0 <= value <= MAX_ROWS:
             return value
-        self._findings.error(
-            table.values["min_rows"].place,
+        self._faults.error(
+            mapping.values["min_rows"].place,
             FaultCode.BAD_VALUE,
             f"`min_rows` can't be `{shown(text or '')}`",
             f"write how many rows the list must have, from 0 to {MAX_ROWS}",
         )
         return 0
 
-    def _shrink(self, table: MappingNode) -> float | None:
-        text = self._text(table, "max_shrink")
+    def _shrink(self, mapping: MappingNode) -> float | None:
+        text = self._text(mapping, "max_shrink")
         if text is None:
             return None
         value = number_of(text.removesuffix("%").strip())
         share = value / 100 if value is not None and text.endswith("%") else value
         if share is not None and 0 <= share <= 1:
             return float(share)
-        self._findings.error(
-            table.values["max_shrink"].place,
+        self._faults.error(
+            mapping.values["max_shrink"].place,
             FaultCode.BAD_VALUE,
             f"`max_shrink` can't be `{shown(text)}`",
             "write the share of its rows that the list may lose at once, from 0% to 100%",

@@ -176,7 +176,7 @@ def written_plate(text: str) -> str:
         return before
     text = before
     decimal = _WHOLE_DECIMAL.fullmatch(text)
-    written = decimal[1] if decimal is not None else _plate_of(text)
+    written = decimal[1] if decimal is not None else _plate_part(text)
     _check_plate(normalise(written))
     return written
 
@@ -227,7 +227,7 @@ def _before_mark(text: str) -> str:
     return before
 
 
-def _plate_of(text: str) -> str:
+def _plate_part(text: str) -> str:
     """The plate in a text without marks: the whole of it, or what stands before a comment."""
     if _EXPONENT.fullmatch(text):
         raise NoPlateError(MADE_NUMBER)

@@ -1,21 +1,21 @@
-"""Keys of a table are read with their types."""
+"""Keys of a mapping are read with their types."""
 
 from __future__ import annotations
 
 import pytest
 
 from engine.rules.document import parse_document
-from engine.rules.fields import (
+from engine.rules.faults import Faults
+from engine.rules.node import MappingNode, Source, YamlNode
+from engine.rules.typed_nodes import (
     as_flag,
-    as_listing,
-    as_table,
+    as_mapping,
+    as_sequence,
     as_text,
     check_keys,
     kind_of,
     number_of,
 )
-from engine.rules.findings import Faults
-from engine.rules.node import MappingNode, Source, YamlNode
 
 
 def _value(text: str) -> YamlNode:
@@ -61,27 +61,27 @@ def test_kinds_have_words(text: str, kind: str) -> None:
 
 @pytest.mark.parametrize("text", ["true", "yes", "On", "FALSE", "no", "off"])
 def test_flags_are_yamls_words(text: str) -> None:
-    findings = Faults()
-    assert as_flag(_value(text), "`key`", findings) is (text in {"true", "yes", "On"})
-    assert not findings.has_errors
+    faults = Faults()
+    assert as_flag(_value(text), "`key`", faults) is (text in {"true", "yes", "On"})
+    assert not faults.has_errors
 
 
 @pytest.mark.parametrize("text", ["'true'", "1", "maybe", "[]", ""])
 def test_anything_else_is_no_flag(text: str) -> None:
-    findings = Faults()
-    assert as_flag(_value(text), "`key`", findings) is None
-    assert [str(fault) for fault in findings.sorted()] == [
+    faults = Faults()
+    assert as_flag(_value(text), "`key`", faults) is None
+    assert [str(fault) for fault in faults.sorted()] == [
         f"f:1:{6 if text else 5}: `key` must be true or false, write true or false, without quotes"
     ]
 
 
 def test_wrong_kinds_say_what_was_found() -> None:
-    findings = Faults()
-    assert as_table(_value("[a]"), "`key`", findings) is None
-    assert as_listing(_value("a"), "`key`", findings) is None
-    assert as_text(_value("{a: b}"), "`key`", findings) is None
-    assert as_text(_value("' '"), "`key`", findings) is None
-    assert {fault.what for fault in findings.sorted()} == {
+    faults = Faults()
+    assert as_mapping(_value("[a]"), "`key`", faults) is None
+    assert as_sequence(_value("a"), "`key`", faults) is None
+    assert as_text(_value("{a: b}"), "`key`", faults) is None
+    assert as_text(_value("' '"), "`key`", faults) is None
+    assert {fault.what for fault in faults.sorted()} == {
         "`key` must be a mapping, but it is a list",
         "`key` must be a list, but it is a text",
         "`key` must be a text, but it is a mapping",
@@ -90,11 +90,11 @@ def test_wrong_kinds_say_what_was_found() -> None:
 
 
 def test_an_unknown_key_has_a_suggestion() -> None:
-    findings = Faults()
-    table = _value("{nmae: a, zzz: b}")
-    assert isinstance(table, MappingNode)
-    check_keys(table, ("name", "id"), "a thing", findings)
-    assert [str(fault) for fault in findings.sorted()] == [
+    faults = Faults()
+    mapping = _value("{nmae: a, zzz: b}")
+    assert isinstance(mapping, MappingNode)
+    check_keys(mapping, ("name", "id"), "a thing", faults)
+    assert [str(fault) for fault in faults.sorted()] == [
         "f:1:7: unknown key `nmae` in a thing, did you mean `name`?",
         "f:1:16: unknown key `zzz` in a thing, the keys are name, id",
     ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from engine.errors import Place
-from engine.rules.findings import FaultCode, Faults, named, shown, suggestion
+from engine.rules.faults import FaultCode, Faults, named, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
 
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)")
@@ -66,11 +66,11 @@ def kind_of(node: YamlNode) -> str:
     return "empty" if node.is_null else "a text"
 
 
-def check_keys(table: MappingNode, known: Sequence[str], where: str, findings: Faults) -> None:
-    """Every key of `table` that is not `known` is a fault; `where` names the table."""
-    for name, key in table.keys.items():
+def check_keys(mapping: MappingNode, known: Sequence[str], where: str, faults: Faults) -> None:
+    """Every key of `mapping` that is not `known` is a fault; `where` names the mapping."""
+    for name, key in mapping.keys.items():
         if name not in known:
-            findings.error(
+            faults.error(
                 key.place,
                 FaultCode.UNKNOWN_KEY,
                 f"unknown key{named(name)} in {where}",
@@ -100,11 +100,11 @@ def _otherwise(name: str, known: Sequence[str]) -> str:
     return f"write {meant}" if key in known else ""
 
 
-def as_table(node: YamlNode, name: str, findings: Faults, remedy: str = "") -> MappingNode | None:
+def as_mapping(node: YamlNode, name: str, faults: Faults, remedy: str = "") -> MappingNode | None:
     """A mapping, or None and a fault; `remedy` says what to write for another value."""
     if isinstance(node, MappingNode):
         return node
-    findings.error(
+    faults.error(
         node.place,
         FaultCode.WRONG_TYPE,
         f"{name} must be a mapping, but it is {kind_of(node)}",
@@ -113,13 +113,11 @@ def as_table(node: YamlNode, name: str, findings: Faults, remedy: str = "") -> M
     return None
 
 
-def as_listing(
-    node: YamlNode, name: str, findings: Faults, remedy: str = ""
-) -> SequenceNode | None:
+def as_sequence(node: YamlNode, name: str, faults: Faults, remedy: str = "") -> SequenceNode | None:
     """A list, or None and a fault; `remedy` says what to write for another value."""
     if isinstance(node, SequenceNode):
         return node
-    findings.error(
+    faults.error(
         node.place,
         FaultCode.WRONG_TYPE,
         f"{name} must be a list, but it is {kind_of(node)}",
@@ -135,12 +133,12 @@ def as_items(node: YamlNode) -> str:
     return "write one item a line, each after `- `"
 
 
-def as_text(node: YamlNode, name: str, findings: Faults, remedy: str = "") -> ScalarNode | None:
+def as_text(node: YamlNode, name: str, faults: Faults, remedy: str = "") -> ScalarNode | None:
     """A text with something in it, or None and a fault; `remedy` is for a list or a mapping."""
     if not isinstance(node, ScalarNode):
         if not remedy:
             remedy = "write one text" if isinstance(node, SequenceNode) else "put quotes around it"
-        findings.error(
+        faults.error(
             node.place,
             FaultCode.WRONG_TYPE,
             f"{name} must be a text, but it is {kind_of(node)}",
@@ -148,7 +146,7 @@ def as_text(node: YamlNode, name: str, findings: Faults, remedy: str = "") -> Sc
         )
         return None
     if node.is_null or not node.text.strip():
-        findings.error(
+        faults.error(
             node.place,
             FaultCode.BAD_VALUE,
             f"{name} is empty",
@@ -158,11 +156,11 @@ def as_text(node: YamlNode, name: str, findings: Faults, remedy: str = "") -> Sc
     return node
 
 
-def as_flag(node: YamlNode, name: str, findings: Faults) -> bool | None:
+def as_flag(node: YamlNode, name: str, faults: Faults) -> bool | None:
     """True or false, or None and a fault."""
     if isinstance(node, ScalarNode) and node.plain and node.text in FLAGS:
         return FLAGS[node.text]
-    findings.error(
+    faults.error(
         node.place,
         FaultCode.WRONG_TYPE,
         f"{name} must be true or false",
@@ -190,14 +188,14 @@ def number_of(text: str) -> int | float | None:
 _OWN: Final = "`<<` or `*` brought it from there: give this one its own"
 
 
-class Names:
+class UniqueNames:
     """The names of all things of one kind; `places` are where each is given first."""
 
-    def __init__(self, findings: Faults, code: FaultCode, used_twice: str, remedy: str) -> None:
+    def __init__(self, faults: Faults, code: FaultCode, used_twice: str, remedy: str) -> None:
         """`used_twice` says of the name `{}` that it is; `remedy` is for a name that is written."""
         self.places: dict[str, Place] = {}
         self._seen: set[Place] = set()
-        self._findings = findings
+        self._faults = faults
         self._code = code
         self._used_twice = used_twice
         self._remedy = remedy
@@ -213,7 +211,7 @@ class Names:
         if first is None:
             self.places[name.text] = name.place
             return True
-        self._findings.error(
+        self._faults.error(
             owner if is_brought else name.place,
             self._code,
             f"{self._used_twice.format(name.text)}, first at {first}",

@@ -7,6 +7,13 @@ condition needs) and `index.py` (how that is looked up).
 
 from __future__ import annotations
 
-from engine.match.matcher import IndexedMatcher, LinearMatcher, Match, Matcher, MatchResult, RuleError
+from engine.match.matcher import (
+    IndexedMatcher,
+    LinearMatcher,
+    Match,
+    Matcher,
+    MatchResult,
+    RuleError,
+)
 
 __all__ = ["IndexedMatcher", "LinearMatcher", "Match", "MatchResult", "Matcher", "RuleError"]

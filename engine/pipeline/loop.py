@@ -164,9 +164,9 @@ class Loop:
         try:
             if self._processed is None:
                 batch = self._pipeline.process(pending)
-                if not batch.settled:
+                if not batch.processed:
                     return batch.interruption, list(pending)
-                self._processed = (batch.settled, batch.interruption)
+                self._processed = (batch.processed, batch.interruption)
                 self._on_stored(batch.fresh)
                 self._beat(Stage.DEAD_LETTERS)
                 self._office.send(batch.dead_letters)

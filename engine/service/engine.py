@@ -38,7 +38,7 @@ from engine.health import (
 )
 from engine.logs import flush_logs, lost_lines
 from engine.metrics import Metrics
-from engine.pipeline.active_rules import longest_cooldown, row_counts, targets_of
+from engine.pipeline.active_rules import longest_cooldown, prepare, row_counts, targets_of
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.loop import Loop
 from engine.pipeline.pipeline import Pipeline
@@ -170,7 +170,7 @@ class Engine:
             kill_point=kill_point,
             heartbeat=self.heartbeat,
         )
-        self.pipeline.use(self.pipeline.prepare(self.rule_set))
+        self.pipeline.use(prepare(self.rule_set))
         producer = DeadLetterProducer(settings) if settings.enable_dlq else None
         if producer is not None:
             stack.callback(producer.close)
@@ -209,7 +209,7 @@ class Engine:
         Whatever fails does so before anything is changed.
         """
         with collector_paused():
-            prepared, targets = self.pipeline.prepare(rule_set), targets_of(rule_set)
+            prepared, targets = prepare(rule_set), targets_of(rule_set)
         self._prepare_metrics(rule_set)
         # An alert for a target that nobody knows would be dead: new ones come first, old ones go
         # last.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.bench.measurement import FEWEST_EVENTS, ErrorCount, compile_rules, measure, survey
+from engine.bench.measurement import FEWEST_EVENTS, compile_rules, measure, survey
 from engine.bench.probe import Job, MeasuringStage
 from engine.bench.rule_sets import SetKind
 from engine.bench.traffic import traffic
@@ -70,10 +70,9 @@ def test_rules_that_do_not_load_are_not_measured(rules: Path) -> None:
 
 
 def test_a_survey_ends_in_time(rules: Path) -> None:
-    errors = ErrorCount()
-    made = compile_rules([rules], plate_schema(), UTC, errors)
+    made = compile_rules([rules], plate_schema(), UTC)
     events = traffic(200, plate_schema(), UTC, datetime.now(UTC))
-    assert survey(made.matcher, events, 0.0, errors).events == FEWEST_EVENTS
-    whole = survey(made.matcher, events, 60.0, errors)
+    assert survey(made.matcher, events, 0.0).events == FEWEST_EVENTS
+    whole = survey(made.matcher, events, 60.0)
     assert whole.events == 200
     assert 0 < whole.errors < whole.matches

@@ -22,8 +22,8 @@ from benchmarks.receivers import SMTP_PASSWORD, SMTP_USERNAME, ReceiverProcess, 
 from benchmarks.stored_alerts import new_alerts
 from benchmarks.watched_target import WatchedTarget
 from channels.alert import Alert, Outcome, Status, Target
-from channels.plan import plan_targets
-from channels.spec import url_targets
+from channels.definitions.channel_entry import entry_targets
+from channels.definitions.notification_block import notification_targets
 from engine.clock import SystemClock
 from engine.delivery import Dispatcher, RetryPolicy
 from engine.metrics import Metrics
@@ -72,7 +72,7 @@ def slack_targets() -> tuple[Target, ...]:
     return tuple(
         target
         for number in range(TARGETS)
-        for target in plan_targets(
+        for target in notification_targets(
             "slack", {"enabled": True, "webhook_url": SLACK, "channel": f"#gate-{number}"}, {}
         ).whole()
     )
@@ -81,13 +81,13 @@ def slack_targets() -> tuple[Target, ...]:
 def targets_of(kind: str, receivers: Receivers) -> Sequence[Target]:
     match kind:
         case "webhook over HTTP":
-            return url_targets("http", receivers.http_url, {}).whole()
+            return entry_targets("http", receivers.http_url, {}).whole()
         case "webhook over HTTPS":
-            return url_targets("https", receivers.https_url, {}).whole()
+            return entry_targets("https", receivers.https_url, {}).whole()
         case "email":
-            return plan_targets("email", email_block(receivers), {}).whole()
+            return notification_targets("email", email_block(receivers), {}).whole()
         case "Twilio":
-            return plan_targets("sms", twilio_block(), {}).whole()
+            return notification_targets("sms", twilio_block(), {}).whole()
     return slack_targets()
 
 

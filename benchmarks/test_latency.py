@@ -24,7 +24,7 @@ from benchmarks.plant import Plant, settings_of
 from benchmarks.receivers import ReceiverProcess, Receivers
 from benchmarks.watched_target import WatchedTarget
 from channels.alert import Alert, Target
-from channels.spec import url_targets
+from channels.definitions.channel_entry import entry_targets
 from engine.bench.rule_sets import PLATE, Condition, PlainRule, mixed_rules, rule_file
 from engine.delivery import Dispatcher
 from engine.pipeline.active_rules import targets_of
@@ -83,7 +83,7 @@ def rules_of(folder: Path, receivers: Receivers, watch: Stopwatch) -> RuleSet:
     urls = {ANSWERS: receivers.http_url, HANGS: receivers.hanging_url}
 
     def targets(channel: str) -> tuple[Target, ...]:
-        (target,) = url_targets(channel, urls[channel], {}).whole()
+        (target,) = entry_targets(channel, urls[channel], {}).whole()
         return (WatchedTarget(target, watch.hand) if channel == ANSWERS else target,)
 
     plates = Condition(PLATE, "in_list", list(traffic.WATCHED))

@@ -168,7 +168,7 @@ _BETWEEN: Final = r"(?:[\W_]|%[0-9a-f]{2}|&\w{2,6};|\\u00[0-9a-f]{2}){0,3}"
 _BEFORE: Final = r"(?:(?<![^\W_])|(?<=%[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=\\[nrtbf]))"
 
 
-def safe(outcome: Outcome, alert: Alert) -> Outcome:
+def redact_outcome(outcome: Outcome, alert: Alert) -> Outcome:
     """The outcome without secrets and without the alert's plate, which receivers may echo.
 
     The detail is cut last: a secret that were cut before could not be told.

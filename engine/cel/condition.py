@@ -16,6 +16,7 @@ from engine.cel.check import domains
 from engine.cel.check.check import check
 from engine.cel.expression import Expression, compile_tree
 from engine.cel.syntax import tree
+from engine.cel.syntax.examples import NEUTRAL, Examples
 from engine.cel.syntax.tree import Bound, Call, Ident, Literal, Node, Select, call
 from engine.cel.types.kinds import with_article
 from engine.cel.types.scope import Scope, suggest
@@ -42,17 +43,22 @@ _ODD_TEXTS: Final = frozenset({"never-equal", "never-true"})
 
 
 def lower_condition(
-    field: str, operator: str, value: object, variables: Mapping[str, FieldType]
+    field: str,
+    operator: str,
+    value: object,
+    variables: Mapping[str, FieldType],
+    examples: Examples = NEUTRAL,
 ) -> Expression:
     """The expression of one condition.
 
     `value` is a plain value or, for `in_list`, a list of them; there a problem's offset numbers the
-    value that it is about, from 1. ExpressionError for an unknown
-    field or operator (codes `unknown-name`, `unknown-field`, `unknown-operator`) and for a value
-    that does not fit the field (`bad-value`, `bad-constant`).
+    value that it is about, from 1. `examples` are the names that messages show.
+
+    ExpressionError for an unknown field or operator (codes `unknown-name`, `unknown-field`,
+    `unknown-operator`) and for a value that does not fit the field (`bad-value`, `bad-constant`).
     """
     scope = Scope(variables)
-    path = _path(field)
+    path = _path(field, examples)
     found = check(path, scope)
     problems = [*errors_of(found.problems)]
     kind = found.type_of(path)
@@ -71,11 +77,11 @@ def lower_condition(
     return replace(expression, warnings=(*lowering.warnings, *warnings))
 
 
-def _path(field: str) -> Node:
+def _path(field: str, examples: Examples) -> Node:
     names = field.split(".")
     if not all(name.isidentifier() for name in names):
         what = f"'{field}' is not a field's name"
-        remedy = "write it like plate.region; an expression stands under `when`"
+        remedy = f"write it like {examples.condition}; an expression stands under `when`"
         raise ExpressionError((Problem(0, "unknown-field", what, remedy),))
     node: Node = Ident(0, names[0])
     for name in names[1:]:
@@ -129,7 +135,7 @@ class _Lowering:
         odd = domains.outside_in_any_case(domain, texts, is_part=is_part)
         if odd:
             self.is_odd = True
-            what = f"{domains.said(self._path, domain)}, never {domains.shown_values(odd)}"
+            what = f"{domains.description(self._path, domain)}, never {domains.shown_values(odd)}"
             remedy = domains.remedy_in(domain, odd, texts)
             pattern = "" if is_part else domains.pattern_of(odd[0])
             if pattern:

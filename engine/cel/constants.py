@@ -48,9 +48,9 @@ def check_values(findings: Findings) -> None:
 
     The problems are among the findings, sorted by place. Trees of dynamic types are left alone.
     """
-    if findings.has_constants and findings.is_strict and not findings.has_errors:
+    if findings.has_constants and findings.scope.is_strict and not findings.has_errors:
         _check_constants(findings)
-    if findings.has_logic and findings.is_strict and not findings.has_errors:
+    if findings.has_logic and findings.scope.is_strict and not findings.has_errors:
         check_logic(findings)
     findings.problems.sort(key=lambda problem: problem.offset)
 

@@ -1,4 +1,4 @@
-"""Whether a condition asks for a text and is met by an empty one: by an unread plate, for one."""
+"""Whether a condition that reads a text field also holds where that text is empty."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 from engine.cel.expression import Expression, compile_tree
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import Call, Node, children, constant_of
-from engine.cel.types.findings import name_of
+from engine.cel.types.findings import part_name
 from engine.cel.types.scope import Scope
 from engine.cel.types.watchlists import asked
 from engine.cel.values.regexes import matches
@@ -52,7 +52,7 @@ def value_if_empty(expression: Expression, path: str) -> Any:
 
     None where it fails, or reads more.
     """
-    if name_of(expression.root) == path:
+    if part_name(expression.root) == path:
         return ""
     value = _Supposed(expression, path).computed(expression.root)
     return None if value is MISSING or value is _FAILED else value
@@ -94,7 +94,7 @@ class _Supposed:
         waiting = [root]
         while waiting:
             node = waiting.pop()
-            if name_of(node) == self._path:
+            if part_name(node) == self._path:
                 return True
             waiting.extend(children(node))
         return False
@@ -131,7 +131,7 @@ class _Supposed:
     def _is_empty(self, node: Node) -> bool:
         while isinstance(node, Call) and node.function in _KEEPING:
             node = node.args[0] if node.target is None else node.target
-        return name_of(node) == self._path
+        return part_name(node) == self._path
 
     def computed(self, node: Node) -> Any:
         """The value of a part that reads nothing but the path; MISSING of any other."""

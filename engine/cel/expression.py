@@ -12,6 +12,7 @@ from engine.cel.check.watchlists import FUNCTION, NO_LISTS, Lists, bind, with_li
 from engine.cel.constants import check_values
 from engine.cel.lower import Fragment, join, lower
 from engine.cel.syntax import tree
+from engine.cel.syntax.examples import NEUTRAL, Examples
 from engine.cel.syntax.parser import parse
 from engine.cel.syntax.tree import Literal, Node
 from engine.cel.syntax.unparse import unparse
@@ -61,21 +62,22 @@ def compile_expression(
     variables: Mapping[str, FieldType],
     lists: Lists = NO_LISTS,
     zone: tzinfo = UTC,
+    examples: Examples = NEUTRAL,
 ) -> Expression:
     """Compile CEL text against the variables' types; `lists` is what `watchlist("…")` may mean.
 
     `zone` is that of the site: of calls that read the clock in UTC, where it shows another time,
-    is warned.
+    is warned. `examples` are the names that messages show.
 
     ExpressionError with every fault: one of syntax or size, or all unknown names, fields and
     functions, wrong numbers of arguments, types that can't fit, and bad literal patterns.
     """
-    root, problems = parse(text), list[Problem]()
+    root, problems = parse(text, examples), list[Problem]()
     is_named = any(name in text for name in lists.known)
     if FUNCTION in text or is_named:
-        root, problems = bind(root, lists)
+        root, problems = bind(root, lists, examples)
     try:
-        return compile_tree(root, text, Scope(variables, zone=zone), problems)
+        return compile_tree(root, text, Scope(variables, zone=zone, examples=examples), problems)
     except ExpressionError as error:
         if not is_named:
             raise

@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from engine.cel.syntax.examples import NEUTRAL, Examples
 from engine.cel.types.scope import Scope
 from engine.errors import Problem, Severity
 from engine.schema import FieldType, Kind
 
 #: A template's texts outside placeholders, each with its offset.
 Texts = Sequence[tuple[int, str]]
-_EXAMPLE: Final = "plate.normalized_text"
 _SHOWN: Final = 40
 #: What is written for the statements of other languages.
 STATEMENT: Final = 'there are no statements: write {condition ? "one" : "other"}'
@@ -26,11 +26,11 @@ _DOUBLED: Final = re.compile(r"(?<!\{)\{\{([^{}]*)\}\}(?!\})")
 #: What doubled braces hold in Jinja, Go, Prometheus, Home Assistant and Handlebars.
 _INSIDE: Final = re.compile(
     rf"""[-~]?\s*(?:
-      \$?\.[A-Za-z][\w.]*(?:\s.*)?            # .Plate
-    | \$[A-Za-z].*                            # $labels.camera
-    | (?P<statement>[#/^>!]\s*[A-Za-z].*      # #if plate
+      \$?\.[A-Za-z][\w.]*(?:\s.*)?            # .Name
+    | \$[A-Za-z].*                            # $labels.name
+    | (?P<statement>[#/^>!]\s*[A-Za-z].*      # #if name
       | (?:if|else|end|range|with|template|define|block)\b.*)
-    | (?P<filtered>{_NAME})\s*\|\s*(?P<filter>\w+).*   # plate | upper
+    | (?P<filtered>{_NAME})\s*\|\s*(?P<filter>\w+).*   # name | upper
     | {_NAME}\(.*                             # states('…')
     )[-~]?""",
     re.VERBOSE | re.DOTALL,
@@ -64,6 +64,7 @@ def foreign_forms(
     placeholders: Sequence[tuple[int, FieldType | None]],
     variables: Mapping[str, FieldType],
     fault_of: Callable[[str], str],
+    examples: Examples = NEUTRAL,
 ) -> Iterator[Problem]:
     """Warnings of what looks like another language's placeholder, in no order.
 
@@ -74,7 +75,7 @@ def foreign_forms(
     may_hold = _MAY_HOLD.search(text) is not None
     if placeholders and not may_hold:
         return
-    fields = _Fields(variables)
+    fields = _Fields(variables, examples.key)
     found: list[Problem] = []
     if may_hold:
         found += _doubled(text, fields, fault_of)
@@ -91,7 +92,8 @@ def foreign_forms(
 class _Fields:
     """The fields of the event by name, and which is meant by a name elsewhere."""
 
-    def __init__(self, variables: Mapping[str, FieldType]) -> None:
+    def __init__(self, variables: Mapping[str, FieldType], example: str) -> None:
+        self._example: Final = example
         self._variables: Final = variables
         self._scope: Final = Scope(variables)
 
@@ -113,7 +115,7 @@ class _Fields:
 
     def example(self) -> str:
         """A field for a remedy."""
-        return self._shown(_EXAMPLE) or next(iter(self._variables), "")
+        return self._shown(self._example) or next(iter(self._variables), "")
 
     def value(self, name: str) -> str:
         """The remedy for what may stand for this field."""
@@ -126,7 +128,7 @@ class _Fields:
         kind = self._type_of(found)
         if kind is not None and kind.kind is Kind.RECORD and kind.fields:
             names = [f"{found}.{field}" for field in kind.fields]
-            return _EXAMPLE if _EXAMPLE in names else names[0]
+            return self._example if self._example in names else names[0]
         return found if kind is not None else ""
 
     def _type_of(self, path: str) -> FieldType | None:

@@ -11,9 +11,10 @@ from typing import Any, Final
 from engine.cel.check.watchlists import NO_LISTS, Lists
 from engine.cel.expression import Expression, compile_expression
 from engine.cel.foreign_templates import STATEMENT, foreign_forms
+from engine.cel.syntax.examples import NEUTRAL, Examples
 from engine.cel.syntax.tokens import check_length, scan
 from engine.cel.types.kinds import with_article
-from engine.cel.values.text import text_of
+from engine.cel.values.text_format import text_of
 from engine.cel.values.values import (
     CelMap,
     CelType,
@@ -102,19 +103,22 @@ def compile_template(
     known: dict[str, Expression] | None = None,
     lists: Lists = NO_LISTS,
     zone: tzinfo = UTC,
+    examples: Examples = NEUTRAL,
 ) -> Template:
     """Compile a template; ExpressionError with the faults of all its placeholders.
 
     Offsets in the problems count from the start of the template. `known` keeps the expressions of
     placeholders from one template to the next: many rules have the same few. It must be used with
-    the same variables, lists and zone only. Moments are shown on the clocks of `zone`.
+    the same variables, lists, zone and examples only. Moments are shown on the clocks of `zone`.
+    `examples` are the names that messages show.
     """
     check_length(text, "the template")
     parts: list[str | Placeholder] = []
     texts: list[tuple[int, str]] = []
     read: list[tuple[int, FieldType | None]] = []
     problems: list[Problem] = []
-    placeholders = _Placeholders(text, variables, {} if known is None else known, lists, zone)
+    given = {} if known is None else known
+    placeholders = _Placeholders(text, variables, given, lists, zone, examples)
     position = 0
     while (piece := _PIECES.search(text, position)) is not None:
         parts.append(text[position : piece.start()])
@@ -135,7 +139,7 @@ def compile_template(
     texts.append((position, text[position:]))
     if problems:
         raise ExpressionError(tuple(problems))
-    odd = foreign_forms(text, texts, read, variables, placeholders.fault_of)
+    odd = foreign_forms(text, texts, read, variables, placeholders.fault_of, examples)
     return _template(text, parts, sorted(odd, key=lambda each: each.offset))
 
 
@@ -156,12 +160,14 @@ class _Placeholders:
         known: dict[str, Expression],
         lists: Lists,
         zone: tzinfo,
+        examples: Examples,
     ) -> None:
         self._text: Final = text
         self._variables: Final = variables
         self._known: Final = known
         self._lists: Final = lists
         self._zone: Final = UTC if is_utc(zone) else zone
+        self._examples: Final = examples
 
     def read(self, start: int) -> tuple[Placeholder | None, int, Sequence[Problem]]:
         """The placeholder that begins at `start`, the offset behind its brace, and what is wrong.
@@ -180,9 +186,9 @@ class _Placeholders:
         source = text[start:end].strip()
         if not source:
             what = "a placeholder without an expression"
-            problem = Problem(
-                start, "syntax", what, "name a field, such as {camera_id}; write '{{' for a brace"
-            )
+            field = f"{{{self._examples.plain}}}"
+            remedy = f"name a field, such as {field}; write '{{{{' for a brace"
+            problem = Problem(start, "syntax", what, remedy)
             return None, self._behind(end), (problem,)
         closed = _closing(text, end)
         if closed < 0:
@@ -197,7 +203,7 @@ class _Placeholders:
         problems = check_format(format_spec, expression.type, end + 1)
         if problems:
             return None, closed + 1, problems
-        expression = _warned(expression, source, start)
+        expression = _warned(expression, source, start, self._examples)
         # The event's own time reads as the producer sent it: ISO 8601, also of an Avro timestamp.
         is_as_sent = source.strip() == CAPTURED_AT and not format_spec
         return (
@@ -224,7 +230,7 @@ class _Placeholders:
         plain = _PLAIN_PATH.match(self._text, start)
         if plain is not None:
             return plain.end()
-        tokens, end = scan(self._text, start, is_placeholder=True)
+        tokens, end = scan(self._text, start, self._examples, is_placeholder=True)
         return end if tokens else start
 
     def _expression(self, source: str, offset: int) -> Expression:
@@ -232,7 +238,9 @@ class _Placeholders:
         found = self._known.get(source)
         if found is None:
             try:
-                found = compile_expression(source, self._variables, self._lists, self._zone)
+                found = compile_expression(
+                    source, self._variables, self._lists, self._zone, self._examples
+                )
             except ExpressionError as error:
                 raise ExpressionError(_moved(error.problems, offset)) from None
             self._known[source] = found
@@ -243,12 +251,13 @@ def _moved(problems: Sequence[Problem], offset: int) -> tuple[Problem, ...]:
     return tuple(replace(problem, offset=problem.offset + offset) for problem in problems)
 
 
-def _warned(expression: Expression, source: str, offset: int) -> Expression:
+def _warned(expression: Expression, source: str, offset: int, examples: Examples) -> Expression:
     """The expression with a warning where it is a whole record, or one number in its digits."""
     kind = expression.type
     if source.isdigit():
         what = f"the number {source} is shown, whatever the event is"
-        problem = Problem(offset, "odd-value", what, "name a field, such as {camera_id}", _WARNING)
+        remedy = f"name a field, such as {{{examples.plain}}}"
+        problem = Problem(offset, "odd-value", what, remedy, _WARNING)
         return replace(expression, warnings=(*expression.warnings, problem))
     if kind is None or kind.kind is not Kind.RECORD or not kind.fields:
         return expression

@@ -1,5 +1,5 @@
-"""Records that could not be processed: their form, their topic, and what keeps them.
+"""Sends records that could not be processed to the dead-letter topic, or keeps them in the store.
 
-Nothing here decides what is a dead letter; the pipeline does. Read `letter.py` first, then
-`office.py`.
+It never decides which record is a dead letter: the pipeline does. Read `letter.py` first, which has
+the form of a letter in the topic, then `office.py`.
 """

@@ -1,48 +1,25 @@
-"""A dead letter: a record that could not be processed, and its form in the dead-letter topic."""
+"""Converts dead letters to the messages of their topic, and back."""
 
 from __future__ import annotations
 
 import base64
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Final
 
-from engine.stream.record import Record
+from engine.stream.record import DeadLetter, Record
 
 _HEADER: Final = "header."
 _NULL_HEADER: Final = "null_header."
 _NAMESPACE: Final = uuid.UUID("6f1d9a0e-52d1-5f43-9d8b-6c2f0f6e7a11")
 
 
-class DeadLetterType(StrEnum):
-    """Kinds of failure: the symbols of `DLQErrorType`."""
-
-    SCHEMA_VALIDATION = "SCHEMA_VALIDATION"
-    PROCESSING_FAILURE = "PROCESSING_FAILURE"
-    TIMEOUT = "TIMEOUT"
-    BUSINESS_LOGIC = "BUSINESS_LOGIC"
-    UNKNOWN = "UNKNOWN"
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A record, and why it could not be processed; `retry_count` counts further tries."""
-
-    record: Record
-    error_type: DeadLetterType
-    message: str
-    stack_trace: str | None = None
-    retry_count: int = 0
-
-
 def to_message(letter: DeadLetter, group_id: str, now: datetime) -> dict[str, Any]:
-    """The letter as a `com.alpr.dlq.DLQMessage`.
+    """Returns the letter as a `com.alpr.dlq.DLQMessage`, of the time `now`.
 
-    The same record always gets the same `dlq_id`: a letter that had to be sent twice can be told.
+    The same record always gets the same `dlq_id`, so that a letter that was sent twice is known.
     """
     record = letter.record
     return {
@@ -63,7 +40,7 @@ def to_message(letter: DeadLetter, group_id: str, now: datetime) -> dict[str, An
 
 
 def recover(message: Mapping[str, Any]) -> Record:
-    """The original record of a decoded `com.alpr.dlq.DLQMessage` of ours."""
+    """Returns the original record of a decoded `com.alpr.dlq.DLQMessage` that `to_message` made."""
     metadata: Mapping[str, str] = message["metadata"]
     has_value = metadata.get("value") != "null"
     return Record(
@@ -84,7 +61,7 @@ def _metadata(record: Record) -> dict[str, str]:
     if record.value is None:
         metadata["value"] = "null"
     for number, (name, value) in enumerate(record.headers):
-        # Names may repeat, and hold anything: the number keeps them apart and in order.
+        # Names may repeat and may hold any character: the number makes keys unique and ordered.
         if value is None:
             metadata[f"{_NULL_HEADER}{number}.{name}"] = ""
         else:
@@ -115,5 +92,5 @@ def _base64(data: bytes) -> str:
 
 
 def _writable(text: str) -> str:
-    # An error may quote half a surrogate pair, which Avro's UTF-8 can't hold.
+    # An error may quote half a surrogate pair, which UTF-8 can't encode.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

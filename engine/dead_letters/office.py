@@ -1,41 +1,43 @@
-"""Every dead letter is acknowledged by the broker or kept in the store."""
+"""Makes sure that every dead letter is acknowledged by the broker or kept in the store.
+
+What the topic does not take is kept, and sent again later.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from engine.clock import Clock
-from engine.dead_letters.producer import (
-    DeadLetter,
-    DeadLetterProducer,
-    DeadLetterRefused,
-    DeadLetterType,
-)
+from engine.dead_letters.producer import DeadLetterProducer, DeadLetterRefused
 from engine.errors import StoreError
 from engine.health import Heartbeat, Stage
 from engine.logs import Repeats
 from engine.metrics import Metrics
 from engine.settings import Keep
-from engine.store import KeptDeadLetter, StreamStore
-from engine.stream.record import Record
+from engine.store import StreamStore
+from engine.stream.record import DeadLetter, DeadLetterType
 
 log = structlog.get_logger(__name__)
 
+#: How long new letters wait for the broker's acknowledgement, before they are kept.
 REFUSAL_SECONDS: Final = 30.0
+#: How often kept letters are sent again, how many at a time, and how long they wait then.
 RETRY_SECONDS: Final = 30.0
-RETRY_WAIT_SECONDS: Final = 2.0
 RETRY_LETTERS: Final = 100
-# So often is tried again what the topic refuses while it takes others.
+RETRY_WAIT_SECONDS: Final = 2.0
+#: How often letters are sent again that are at fault themselves, such as too large ones.
 STUBBORN_SECONDS: Final = 600.0
-# Once the bound is passed, letters are dropped down to this share of it: seldom, and some at once.
+# When the kept letters are too many, they are dropped down to this share of the bound, so that
+# there is some room and not every new letter drops one.
 _SHARE_LEFT: Final = 0.9
 
 
 class DeadLetterOffice:
-    """Takes letters from the loop's thread; without a producer it tells and counts them only."""
+    """Takes letters from the loop's thread; without a producer it only logs and counts them."""
 
     def __init__(
         self,
@@ -47,48 +49,52 @@ class DeadLetterOffice:
         keep_bytes: int = Keep().size_bytes,
         heartbeat: Heartbeat | None = None,
     ) -> None:
-        """`keep_bytes` bounds the letters in the store; beyond it the oldest are dropped."""
+        """`keep_bytes` bounds the kept letters: beyond it the oldest are dropped.
+
+        `is_stopping` ends waits for the broker early.
+        """
         self._producer = producer
         self._store = store
         self._metrics = metrics
         self._clock = clock
         self._is_stopping = is_stopping
         self._keep_bytes = keep_bytes
-        # An upper bound of what is kept; None before it was asked for.
+        # An upper bound of the size of what is kept; None until the store was asked.
         self._kept_bytes: int | None = None
         self._repeats = Repeats(clock.monotonic)
-        # Letters up to this one were tried lately, and refused for what they are.
+        # Kept letters up to this id are at fault themselves; they are not tried again before
+        # `_all_again_at`.
         self._tried_id = 0
-        self._anew_at = clock.monotonic()
+        self._all_again_at = clock.monotonic()
         self._beat = (heartbeat or Heartbeat()).beat
-        # Why the topic began to take nothing; "" while it takes letters.
+        # Why the topic takes no letters; "" while it takes them.
         self._refusal = ""
-        # Letters of an earlier run are sent on at the first retry.
+        # True at first: the store may have letters of an earlier run.
         self._has_kept = producer is not None
         self._retry_at = clock.monotonic()
-        self._to_tell: Sequence[DeadLetter] = ()
+        self._to_report: Sequence[DeadLetter] = ()
         self._to_keep: Sequence[DeadLetter] = ()
 
     def send(self, letters: Sequence[DeadLetter]) -> None:
-        """Return when every letter is acknowledged or kept.
+        """Return when every letter is acknowledged or kept, and logged and counted.
 
-        Raises StoreUnavailableError; `finish` goes on then.
+        Raises StoreUnavailableError where letters can't be kept; call `finish` then.
         """
         if not letters:
             return
         self._to_keep = self._refused(self._producer, letters) if self._producer else ()
-        self._to_tell = letters
+        self._to_report = letters
         self.finish()
 
     def finish(self) -> None:
-        """Go on where `send` was interrupted, and send nothing again; StoreUnavailableError."""
+        """Go on where `send` failed, without sending again; StoreUnavailableError as well."""
         self._keep(self._to_keep)
-        letters, self._to_keep, self._to_tell = self._to_tell, (), ()
+        letters, self._to_keep, self._to_report = self._to_report, (), ()
         for letter in letters:
-            self._tell(letter)
+            self._report(letter)
 
     def retry(self) -> None:
-        """Send on what the store keeps, when it is time to try again."""
+        """Send kept letters again, if it is time to; a store that fails is tried again later."""
         self._repeats.flush()
         if self._producer is None or not self._has_kept:
             return
@@ -96,30 +102,33 @@ class DeadLetterOffice:
             return
         self._retry_at = self._clock.monotonic() + RETRY_SECONDS
         try:
-            self._send_on(self._producer)
+            self._send_kept(self._producer)
         except StoreError as error:
             log.debug("dead_letters.postponed", error=str(error))
 
-    def _send_on(self, producer: DeadLetterProducer) -> None:
-        if self._clock.monotonic() >= self._anew_at:
+    def _send_kept(self, producer: DeadLetterProducer) -> None:
+        if self._clock.monotonic() >= self._all_again_at:
             self._tried_id = 0
-            self._anew_at = self._clock.monotonic() + STUBBORN_SECONDS
+            self._all_again_at = self._clock.monotonic() + STUBBORN_SECONDS
         kept = self._store.kept_dead_letters(RETRY_LETTERS, self._tried_id)
-        letters = {_letter(each): each.letter_id for each in kept}
+        letters = {
+            letter_id: replace(letter, retry_count=letter.retry_count + 1)
+            for letter_id, letter in kept.items()
+        }
         try:
-            producer.publish(tuple(letters), RETRY_WAIT_SECONDS, self._is_over)
+            producer.publish(tuple(letters.values()), RETRY_WAIT_SECONDS, self._is_over)
             refused: Sequence[DeadLetter] = ()
             own: Sequence[DeadLetter] = ()
         except DeadLetterRefused as error:
             refused, own = error.letters, error.own
         self._store.drop_dead_letters(
-            number for letter, number in letters.items() if letter not in refused
+            letter_id for letter_id, letter in letters.items() if letter not in refused
         )
         is_topic_open = len(refused) == len(own)
         if kept and is_topic_open:
-            self._tried_id = kept[-1].letter_id
+            self._tried_id = max(kept)
         if len(refused) < len(letters) or (kept and is_topic_open):
-            # Some were taken, or others are worth a try: go on at once.
+            # Some were taken, or those behind may be: go on at once.
             self._retry_at = self._clock.monotonic()
         if self._refusal and is_topic_open:
             self._refusal = ""
@@ -149,24 +158,23 @@ class DeadLetterOffice:
             )
 
     def _is_over(self) -> bool:
-        # Asked again and again while a topic that refuses is waited for: that is no hanging.
+        # The producer calls this again and again while it waits: the loop does not hang.
         self._beat(Stage.DEAD_LETTERS)
         return self._is_stopping()
 
     def _keep(self, letters: Sequence[DeadLetter]) -> None:
         if not letters:
             return
-        kept = [_kept(letter) for letter in letters]
         if self._kept_bytes is None:
             self._kept_bytes = self._store.dead_letter_bytes()
-        self._store.keep_dead_letters(kept)
-        self._kept_bytes += sum(map(_size, kept))
+        self._store.keep_dead_letters(letters)
+        self._kept_bytes += sum(map(_size, letters))
         self._has_kept = True
         if self._kept_bytes > self._keep_bytes:
             self._bound()
 
     def _bound(self) -> None:
-        """Drop the oldest letters if there are too many; a store in trouble is bounded later."""
+        """Drop the oldest letters if there are too many; a store that fails is asked later."""
         try:
             dropped = 0
             if self._store.dead_letter_bytes() > self._keep_bytes:
@@ -178,11 +186,11 @@ class DeadLetterOffice:
         if dropped:
             note_dropped(self._metrics, "size", dropped)
 
-    def _tell(self, letter: DeadLetter) -> None:
+    def _report(self, letter: DeadLetter) -> None:
         record = letter.record
         is_ours = letter.error_type is DeadLetterType.PROCESSING_FAILURE
         self._metrics.dead_letters.labels(str(letter.error_type)).inc()
-        # A failure of ours may quote the event, plate and all: the letter has its text.
+        # An error of the engine may quote the event with its plate: only the letter has the text.
         error = letter.message.split(":", 1)[0] if is_ours else letter.message
         facts = {
             "topic": record.topic,
@@ -196,7 +204,7 @@ class DeadLetterOffice:
 
 
 def note_dropped(metrics: Metrics, reason: str, count: int) -> None:
-    """Count and log letters that the store gave up for their `size` or `age`; from any thread."""
+    """Count and log dropped letters; `reason` is `size` or `age`. Any thread may call it."""
     metrics.dead_letters_dropped.labels(reason).inc(count)
     log.error(
         "dead_letters.dropped",
@@ -220,44 +228,9 @@ def _log_refused(*, count: int, reason: str) -> None:
     )
 
 
-def _size(letter: KeptDeadLetter) -> int:
-    """As the store measures it, roughly."""
-    texts = len(letter.message) + len(letter.stack_trace or "")
-    headers = sum(len(name) + 2 * len(value or b"") + 12 for name, value in letter.headers)
-    return len(letter.key or b"") + len(letter.value or b"") + texts + headers + 2
-
-
-def _kept(letter: DeadLetter) -> KeptDeadLetter:
+def _size(letter: DeadLetter) -> int:
+    """The letter's size in bytes, roughly as the store measures it."""
     record = letter.record
-    return KeptDeadLetter(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        timestamp_ms=record.timestamp_ms,
-        key=record.key,
-        value=record.value,
-        headers=record.headers,
-        error_type=str(letter.error_type),
-        message=letter.message,
-        stack_trace=letter.stack_trace,
-        retry_count=letter.retry_count,
-    )
-
-
-def _letter(kept: KeptDeadLetter) -> DeadLetter:
-    record = Record(
-        topic=kept.topic,
-        partition=kept.partition,
-        offset=kept.offset,
-        timestamp_ms=kept.timestamp_ms,
-        key=kept.key,
-        value=kept.value,
-        headers=kept.headers,
-    )
-    return DeadLetter(
-        record,
-        DeadLetterType(kept.error_type),
-        kept.message,
-        kept.stack_trace,
-        kept.retry_count + 1,
-    )
+    texts = len(letter.message) + len(letter.stack_trace or "")
+    headers = sum(len(name) + 2 * len(value or b"") + 12 for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + texts + headers + 2

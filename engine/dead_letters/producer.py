@@ -1,4 +1,4 @@
-"""Sends dead letters to their topic, acknowledged one and all, or hands them back."""
+"""Publishes dead letters to their topic, and says which of them the broker did not acknowledge."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.schema_registry import Schema
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-from engine.dead_letters.letter import DeadLetter, DeadLetterType, recover, to_message
+from engine.dead_letters.letter import to_message
 from engine.errors import AlertEngineError, RegistryUnavailableError, SchemaError
 from engine.schema import RecordWriter
 from engine.settings import Settings
 from engine.stream.framing import framed
 from engine.stream.options import check_producer_options, producer_options, redact
+from engine.stream.record import DeadLetter
 from engine.stream.registry import (
     ANEW_SECONDS,
     MAX_SCHEMA_ID,
@@ -30,40 +31,30 @@ from engine.stream.registry import (
 )
 from engine.stream.registry_call import DEADLINE_SECONDS, NO_WHOLE_ANSWER, RegistryCall
 
-__all__ = [
-    "DeadLetter",
-    "DeadLetterProducer",
-    "DeadLetterRefused",
-    "DeadLetterType",
-    "recover",
-    "to_message",
-]
-
 log = structlog.get_logger(__name__)
 
 TIMEOUT_SECONDS: Final = 30.0
 _WAIT_SECONDS: Final = 0.1
-# So long a registry is asked again for an id that is known.
+# How long the registry is asked again for an id that is known.
 _RENEW_SECONDS: Final = 1.0
-# The broker refuses this letter, and takes others.
-_OF_THE_LETTER: Final = (
+# With these the broker refuses one letter, and takes others.
+_LETTER_ERRORS: Final = (
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.RECORD_LIST_TOO_LARGE,
     KafkaError.INVALID_RECORD,
     KafkaError.INVALID_MSG,
     KafkaError.POLICY_VIOLATION,
 )
-# A registry that answers so has made up its mind; the others may come back while we wait.
+# After these answers of the registry it is not asked again; after others it may recover soon.
 _FINAL_STATUS: Final = (401, 403, 404, 409, 422)
 
 
-class DeadLetterRefused(AlertEngineError):  # noqa: N818 - what happened, not a fault of ours
+class DeadLetterRefused(AlertEngineError):  # noqa: N818 - it is expected, and handled
     """The dead-letter topic did not take these letters; the broker acknowledged all others.
 
-    A letter may have arrived all the same, when its acknowledgement was lost. `own` are those that
-    are refused for what they are, such as too large ones or ones that don't fit the schema; the
-    topic takes others. `reason` is why it does not take the rest, where there is one; `reasons`
-    counts the letters of each reason.
+    A letter may have arrived all the same, if only its acknowledgement was lost. `own` are the
+    letters that are at fault themselves: too large, or not fitting the schema. `reason` is why the
+    topic does not take the rest, if any; `reasons` has the number of letters for each reason.
     """
 
     code = "dead-letter-refused"
@@ -83,10 +74,11 @@ class DeadLetterRefused(AlertEngineError):  # noqa: N818 - what happened, not a 
 
 
 class DeadLetterProducer:
-    """Publishes to the dead-letter topic of `settings`, in its thread; connects at first use.
+    """Publishes to the dead-letter topic of `settings`; it connects at first use.
 
-    Raises SchemaError when the schema of dead letters can't be used, SettingsError for options that
-    librdkafka or the registry's client does not take.
+    `timer` gives monotonic seconds. All methods are called from one thread. Raises SchemaError when
+    the schema of dead letters can't be used, SettingsError for options that librdkafka or the
+    registry's client does not take.
     """
 
     def __init__(self, settings: Settings, *, timer: Callable[[], float] = time.monotonic) -> None:
@@ -116,11 +108,11 @@ class DeadLetterProducer:
         timeout_seconds: float = TIMEOUT_SECONDS,
         is_over: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Return when the broker has acknowledged every letter.
+        """Publish the letters, and return when the broker has acknowledged every one.
 
-        Raises DeadLetterRefused with those that it has not, after `timeout_seconds` at most, and
-        soon after `is_over` turns true; a registry that is away is waited for five seconds of them.
-        A letter that can't be written costs the others nothing.
+        Raises DeadLetterRefused with those that it has not acknowledged within `timeout_seconds`,
+        or when `is_over` turns true. Five seconds of them may be spent waiting for a registry. A
+        letter that does not fit the schema does not hold up the others.
         """
         if not letters:
             return
@@ -138,7 +130,8 @@ class DeadLetterProducer:
         while len(answers) < len(values) and not is_late():
             producer.poll(_WAIT_SECONDS)
         if len(values) > 1:
-            # The limit is on what travels together: a large letter takes small ones with it.
+            # The broker's limit is on a batch: a large letter makes it refuse small ones too. Those
+            # that were refused are sent again, one by one.
             for number in [each for each, error in answers.items() if _is_too_large(error)]:
                 del answers[number]
                 self._produce(producer, number, letters[number], values[number], answers, is_late)
@@ -158,21 +151,21 @@ class DeadLetterProducer:
         silence = self._trouble or "no acknowledgement"
         refused, own = [], []
         reasons: Counter[str] = Counter()
-        of_the_topic = ""
+        topic_reason = ""
         for number, letter in enumerate(letters):
             error = answers.get(number)
             if number in answers and error is None:
                 continue
             refused.append(letter)
-            told = misfits.get(number) or (error.str() if error else silence)
-            reason = redact(told, self._settings)
+            text = misfits.get(number) or (error.str() if error else silence)
+            reason = redact(text, self._settings)
             reasons[reason] += 1
-            if number in misfits or (error is not None and error.code() in _OF_THE_LETTER):
+            if number in misfits or (error is not None and error.code() in _LETTER_ERRORS):
                 own.append(letter)
             else:
-                of_the_topic = of_the_topic or reason
+                topic_reason = topic_reason or reason
         if refused:
-            reason = of_the_topic or next(iter(reasons))
+            reason = topic_reason or next(iter(reasons))
             raise DeadLetterRefused(refused, reason, own, reasons)
 
     def close(self) -> None:
@@ -183,7 +176,7 @@ class DeadLetterProducer:
     def _values(
         self, letters: Sequence[DeadLetter], schema_id: int
     ) -> tuple[dict[int, bytes], dict[int, str]]:
-        """What is sent of the letters, and why some can't be written, by their numbers."""
+        """Returns the values to send, and why some letters have none, both by letter number."""
         group_id, now = self._settings.kafka_group_id, datetime.now(UTC)
         values: dict[int, bytes] = {}
         misfits: dict[int, str] = {}
@@ -216,7 +209,7 @@ class DeadLetterProducer:
             return known
         try:
             return _checked_id(call.result())
-        # Whatever it is: the id that is known was the registry's own.
+        # Whatever the error is, the known id remains good: the registry gave it.
         except Exception as error:  # noqa: BLE001
             log.debug("dead_letters.id_not_renewed", error=self._redact(explain(error)))
             return known
@@ -226,7 +219,7 @@ class DeadLetterProducer:
         return RegistryCall(lambda: self._registry.register_schema(subject, self._schema))
 
     def _await(self, call: RegistryCall[Any], deadline: float, is_late: Callable[[], bool]) -> bool:
-        """Whether the call is over in time; else it is ended. The producer is served meanwhile."""
+        """Whether the call is over in time; ends it if not. Serves the producer meanwhile."""
         while not call.wait(_WAIT_SECONDS):
             if self._timer() >= deadline or is_late():
                 call.end()
@@ -235,9 +228,9 @@ class DeadLetterProducer:
         return True
 
     def _ask_for_id(self, letters: Sequence[DeadLetter], is_late: Callable[[], bool]) -> int:
-        """The id of the schema, which the registry is asked for until it gives one.
+        """Returns the id of the schema; asks the registry until it gives one.
 
-        DeadLetterRefused for all `letters` once it has refused, or after five seconds.
+        Raises DeadLetterRefused for all `letters` if it refuses, or gives none in five seconds.
         """
         deadline = self._timer() + DEADLINE_SECONDS
         reason = ""
@@ -251,10 +244,10 @@ class DeadLetterProducer:
             except SchemaRegistryError as error:
                 is_final = error.http_status_code in _FINAL_STATUS
                 reason = self._redact(explain(error))
-            # The client lets its HTTP library's errors through; their texts may hold the address.
+            # The client lets its HTTP library's errors through.
             except Exception as error:  # noqa: BLE001
                 reason = self._redact(explain(error))
-                # The client keeps an answer without an id for ever.
+                # The client would cache an answer without an id for ever.
                 self._registry.clear_caches()  # type: ignore[no-untyped-call]
             if is_final or self._timer() >= deadline or is_late():
                 raise DeadLetterRefused(letters, reason)
@@ -290,8 +283,8 @@ class DeadLetterProducer:
         return self._producer
 
     def _discard(self) -> None:
-        # What is still under way must not arrive beside its second sending; a producer of which
-        # something was purged, or that met a fatal error, is not used again.
+        # Letters in flight will be sent again, so they are purged. A producer is not used again
+        # after a purge or a fatal error.
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.purge()
@@ -301,7 +294,7 @@ class DeadLetterProducer:
 
 
 def _checked_id(answer: object) -> int:
-    """The id that the registry gave; RegistryUnavailableError for any other answer."""
+    """Returns the answer if it is a schema id; otherwise RegistryUnavailableError."""
     if isinstance(answer, int) and 0 <= answer <= MAX_SCHEMA_ID:
         return answer
     raise RegistryUnavailableError("the schema registry gave no id of the dead letters' schema")

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from channels.alert import Reason
-from channels.target import stand_in_id
+from channels.targets.misconfigured import stand_in_id
 from engine.delivery.hold import Patience
 from engine.delivery.retry import DeliveryClock, Signal
 from engine.delivery.target_queue import TargetQueue, TargetQueues

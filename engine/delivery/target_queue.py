@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from channels.alert import Outcome, Target
-from channels.sameness import reach_of
+from channels.targets.identity import audience_of
 from engine.delivery.hold import TargetHealth
 from engine.delivery.retry import DeliveryClock, ReadTimes, RetryPolicy, Signal
 from engine.store import Delivery, Hold
@@ -408,7 +408,7 @@ class CurrentTarget:
 
     def reaches(self, other: CurrentTarget) -> bool:
         """Whether everybody whom the other reaches gets what is sent here."""
-        return reach_of(self._target).recipients >= reach_of(other._target).recipients
+        return audience_of(self._target).recipients >= audience_of(other._target).recipients
 
     @contextmanager
     def borrow(self) -> Iterator[Target]:

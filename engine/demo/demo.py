@@ -17,7 +17,7 @@ from typing import Final
 from rich.console import Console
 
 from channels.alert import Target
-from channels.spec import url_targets
+from channels.definitions.channel_entry import entry_targets
 from engine.demo.broker import EmbeddedBroker
 from engine.demo.cameras import Cameras, as_written
 from engine.demo.publisher import EventPublisher
@@ -191,7 +191,7 @@ def open_rule_set(path: Path, schema: EventSchema, receivers: Receivers, zone: t
     def receiver_of(channel: str) -> tuple[Target, ...]:
         is_email = channel == "email"
         url = receivers.email_url if is_email else f"{receivers.webhook_url}/{channel}"
-        return url_targets(channel, url, {}, zone).whole()
+        return entry_targets(channel, url, {}, zone).whole()
 
     rule_set = load_rules([path], schema, {}, stand_in=receiver_of, zone=zone)
     rules = tuple(

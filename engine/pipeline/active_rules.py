@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TypeAlias
 
 from channels.alert import Target
-from channels.sameness import reach_of, without_repeats
+from channels.targets.identity import audience_of, without_duplicates
 from engine.match import IndexedMatcher, Matcher, MatchResult
 from engine.rules import RuleSet
 from engine.schema.event import Event
@@ -49,7 +49,7 @@ def _targets(
 ) -> tuple[TargetRef, ...]:
     """The targets of these channels, without those whose recipient another of them reaches."""
     named = chain.from_iterable(channels.get(channel, ()) for channel in notify)
-    return tuple((each.channel, each.target_id) for each in without_repeats(named, reach_of))
+    return tuple((each.channel, each.target_id) for each in without_duplicates(named, audience_of))
 
 
 def targets_of(rule_set: RuleSet) -> dict[str, Target]:

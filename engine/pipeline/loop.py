@@ -22,8 +22,7 @@ from engine.metrics import Metrics
 from engine.pipeline.pipeline import Pipeline
 from engine.store import FreshAlert
 from engine.stream.consumer import Consumer
-from engine.stream.offsets import Partition
-from engine.stream.record import Record
+from engine.stream.record import Partition, Record
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from engine.clock import Clock
-from engine.dead_letters.producer import DeadLetter, DeadLetterType
 from engine.errors import (
     AlertEngineError,
     DecodeError,
@@ -34,8 +33,7 @@ from engine.rules import Rule, RuleSet
 from engine.schema.event import Event
 from engine.store import FreshAlert, NewAlert, Store
 from engine.stream.decoder import Decoder
-from engine.stream.offsets import Partition
-from engine.stream.record import Record
+from engine.stream.record import DeadLetter, DeadLetterType, Partition, Record
 
 NO_RULES: Final = RuleSet((), (), {}, (), ())
 

@@ -8,13 +8,14 @@ from datetime import UTC, tzinfo
 from typing import Any, Final
 
 from channels.alert import Target
-from channels.block import Made, address_kind, faults_of
-from channels.plan import plan_targets
+from channels.definitions.block import DefinedTargets, faults_of
+from channels.definitions.channel_entry import entry_targets
+from channels.definitions.notification_block import notification_targets
+from channels.definitions.security import UNVERIFIED
+from channels.plugins.url import address_kind
 from channels.redact import redact
-from channels.sameness import diverted, reach_of
-from channels.security import UNVERIFIED
-from channels.spec import url_targets
-from channels.target import MisconfiguredTarget
+from channels.targets.identity import audience_of, replaced
+from channels.targets.misconfigured import MisconfiguredTarget
 from engine.errors import ChannelError, Fault, Place, Severity
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
@@ -37,7 +38,7 @@ _NAMES: Final = re.compile(r"[A-Za-z0-9_.-]+(?:\s*[,;]?\s*[A-Za-z0-9_.-]+)*")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 StandIn = Callable[[str], tuple[Target, ...]]
-MakeTargets = Callable[[str, Any, Mapping[str, str], tzinfo, list[ChannelError]], Made]
+MakeTargets = Callable[[str, Any, Mapping[str, str], tzinfo, list[ChannelError]], DefinedTargets]
 
 MayHold = Callable[[str], bool]
 """Whether a channel whose definition holds faults is held, rather than stops the load."""
@@ -106,7 +107,7 @@ class ChannelReader:
                     "use at most 64 letters, digits, `_`, `.` and `-`",
                 )
             elif mapping is not None:
-                self._make(key, mapping.values[name], url_targets, mapping.place)
+                self._make(key, mapping.values[name], entry_targets, mapping.place)
 
     def read_notifications(self, node: YamlNode) -> None:
         """Takes a file's `notifications:`, the blocks of the plan's form."""
@@ -124,9 +125,9 @@ class ChannelReader:
                 self._names.take(key, mapping.place)
             elif _is_disabled(block) and self._stand_in is None:
                 self._disabled.setdefault(name, key.place)
-                self._made(key, block, plan_targets)
+                self._made(key, block, notification_targets)
             else:
-                self._make(key, block, plan_targets, mapping.place)
+                self._make(key, block, notification_targets, mapping.place)
 
     def _make(self, key: ScalarNode, definition: YamlNode, make: MakeTargets, owner: Place) -> None:
         if self._names.take(key, owner):
@@ -159,7 +160,7 @@ class ChannelReader:
         try:
             made = make(key.text, plain_value(definition), self._variables, self._zone, doubts)
         except ChannelError as error:
-            made = Made((), faults_of(error))
+            made = DefinedTargets((), faults_of(error))
         warnings = [_fault(key, definition, doubt, Severity.WARNING) for doubt in doubts]
         self._faults.extend(warnings)
         faults = tuple(_fault(key, definition, fault) for fault in made.faults)
@@ -219,7 +220,7 @@ class ChannelReader:
         """Says which channel is used for a recipient that two of them reach by other means."""
         targets = [target for name in channels for target in self.targets[name]]
         pairs: dict[tuple[str, str], list[str]] = {}
-        for target, used in diverted(targets, reach_of):
+        for target, used in replaced(targets, audience_of):
             recipient = target.target_id.removeprefix(f"{target.channel}:")
             pairs.setdefault((target.channel, used.channel), []).append(recipient)
         for (channel, used_channel), recipients in pairs.items():

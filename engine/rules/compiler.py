@@ -8,11 +8,27 @@ from typing import Final, TypeVar
 
 from engine.cel import Expression, Template, compile_expression, compile_template
 from engine.cel.check.watchlists import MISSING_ROW, NO_LISTS, Lists
+from engine.cel.syntax.examples import Examples
 from engine.errors import ExpressionError, Place, Problem, Severity
 from engine.rules.faults import Faults
 from engine.rules.node import ScalarNode
-from engine.schema import EventSchema, FieldType, Kind
+from engine.schema import (
+    CAMERA_ID,
+    NORMALIZED_PLATE,
+    PLATE_TEXT,
+    EventSchema,
+    FieldType,
+    Kind,
+)
 
+#: The names that messages about expressions show.
+EXAMPLES: Final = Examples(
+    text=PLATE_TEXT,
+    plain=CAMERA_ID,
+    condition="plate.region",
+    keys=(NORMALIZED_PLATE, PLATE_TEXT),
+    watchlist="stolen",
+)
 _STRING: Final = FieldType(Kind.STRING)
 TEMPLATE_VARIABLES: Final[Mapping[str, FieldType]] = {
     "rule": FieldType(Kind.RECORD, fields=dict.fromkeys(("id", "name", "priority"), _STRING)),
@@ -68,7 +84,9 @@ class Compiler:
         found = self._expressions.get(text)
         if found is None:
             try:
-                found = compile_expression(text, self.schema.variables, self.lists, self.zone)
+                found = compile_expression(
+                    text, self.schema.variables, self.lists, self.zone, EXAMPLES
+                )
             except ExpressionError as error:
                 found = error
             self._expressions[text] = found
@@ -79,7 +97,12 @@ class Compiler:
         if found is None:
             try:
                 found = compile_template(
-                    text, self._template_variables, self._placeholders, self.lists, self.zone
+                    text,
+                    self._template_variables,
+                    self._placeholders,
+                    self.lists,
+                    self.zone,
+                    EXAMPLES,
                 )
             except ExpressionError as error:
                 found = error

@@ -8,14 +8,13 @@ from dataclasses import replace
 from typing import Final
 
 from engine.cel import Expression, Operator, conjunction, lower_condition
-from engine.cel.check.contradictions import clash
-from engine.cel.check.operators import to_condition
-from engine.cel.check.watchlists import PLATES
+from engine.cel.check.contradictions import find_conflict
+from engine.cel.check.type_remedies import remedy_to_condition
 from engine.cel.syntax.tree import Node as CelNode
 from engine.cel.types.kinds import with_article
 from engine.cel.types.scope import dotted
 from engine.errors import ExpressionError, Place, Problem
-from engine.rules.compiler import Compiler, report_problems
+from engine.rules.compiler import EXAMPLES, Compiler, report_problems
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
 from engine.rules.typed_nodes import as_mapping, as_sequence, as_text, check_keys
@@ -99,7 +98,7 @@ def _warn_of_clash(
         name = dotted(node)
         return compiler.schema.field(name[0]) if name is not None else None
 
-    found = clash([part.root for part in parts], type_of)
+    found = find_conflict([part.root for part in parts], type_of)
     if found is None:
         return
     nodes = _nodes_of(rule)
@@ -144,7 +143,7 @@ def _when(scalar: ScalarNode, compiler: Compiler, faults: Faults) -> Expression 
         scalar.place_at(0),
         FaultCode.WRONG_TYPE,
         f"`when` must be true or false, but this is {with_article(kind)}",
-        to_condition(kind),
+        remedy_to_condition(kind),
     )
     return None
 
@@ -219,7 +218,7 @@ def _lowered(node: YamlNode, compiler: Compiler, faults: Faults) -> Expression |
         return value_node.place
 
     try:
-        lowered = lower_condition(field.text, operator, value, compiler.schema.variables)
+        lowered = lower_condition(field.text, operator, value, compiler.schema.variables, EXAMPLES)
     except ExpressionError as error:
         report_problems([_under_when(each) for each in error.problems], place_at, faults)
         return None
@@ -243,7 +242,11 @@ def _is_list(
     """
     items = node.items if isinstance(node, SequenceNode) else [node]
     named = items[0] if len(items) == 1 else None
-    if operator is not Operator.IN_LIST or field not in PLATES or not isinstance(named, ScalarNode):
+    if (
+        operator is not Operator.IN_LIST
+        or field not in EXAMPLES.keys
+        or not isinstance(named, ScalarNode)
+    ):
         return False
     name, is_only = named.text.strip(), isinstance(node, SequenceNode)
     if name in compiler.lists.known:

@@ -10,7 +10,7 @@ from engine.cel import Expression
 from engine.cel.check.guards import when_true
 from engine.cel.emptiness import is_met_by_empty, value_if_empty
 from engine.cel.syntax.tree import Literal
-from engine.cel.types.findings import name_of
+from engine.cel.types.findings import part_name
 from engine.errors import Place
 from engine.rules.compiler import Compiler
 from engine.rules.faults import FaultCode, Faults, shown
@@ -208,7 +208,7 @@ def _warn_of_absence(
 def _is_guarded(key: Expression, condition: Expression | None) -> bool:
     """Whether the key, or all that it is made of, is not null where the condition holds."""
     present = when_true(condition.root) if condition is not None else frozenset()
-    return name_of(key.root) in present or bool(key.fields and key.fields <= present)
+    return part_name(key.root) in present or bool(key.fields and key.fields <= present)
 
 
 def _empty_field(key: Expression, condition: Expression | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
@@ -16,6 +16,7 @@ import orjson
 
 from channels.alert import Alert, Priority
 from engine.schema import instant_text
+from engine.stream.record import DeadLetter, DeadLetterType, Record
 
 
 class DeliveryState(StrEnum):
@@ -157,28 +158,6 @@ class Redelivery:
     released: int
 
 
-@dataclass(frozen=True, slots=True)
-class KeptDeadLetter:
-    """A dead letter that its topic did not take: the record as it was, and what is wrong with it.
-
-    `letter_id` is the store's, 0 before it is stored. One letter is kept for each
-    (topic, partition, offset, value).
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
-    error_type: str
-    message: str
-    stack_trace: str | None = None
-    retry_count: int = 0
-    letter_id: int = field(default=0, compare=False)
-
-
 ALERT_WIDTH = 10
 
 
@@ -265,20 +244,21 @@ def stored_delivery_from_row(row: tuple[Any, ...]) -> StoredDelivery:
     return StoredDelivery(delivery_id, channel, target_id, DeliveryState(state), *rest)
 
 
-def dead_letter_parameters(letter: KeptDeadLetter, now_us: int) -> dict[str, Any]:
+def dead_letter_parameters(letter: DeadLetter, now_us: int) -> dict[str, Any]:
     """The parameters of INSERT_DEAD_LETTER."""
-    digest = blake2b(letter.value or b"", digest_size=16)
-    headers = [[name, None if v is None else b64encode(v).decode()] for name, v in letter.headers]
+    record = letter.record
+    digest = blake2b(record.value or b"", digest_size=16)
+    headers = [[name, None if v is None else b64encode(v).decode()] for name, v in record.headers]
     return {
-        "topic": letter.topic,
-        "partition": letter.partition,
-        "offset": letter.offset,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
         "digest": digest.digest(),
-        "timestamp_ms": letter.timestamp_ms,
-        "key": letter.key,
-        "value": letter.value,
+        "timestamp_ms": record.timestamp_ms,
+        "key": record.key,
+        "value": record.value,
         "headers": json.dumps(headers),
-        "error_type": letter.error_type,
+        "error_type": str(letter.error_type),
         "message": storable(letter.message),
         "stack_trace": None if letter.stack_trace is None else storable(letter.stack_trace),
         "retry_count": letter.retry_count,
@@ -286,12 +266,13 @@ def dead_letter_parameters(letter: KeptDeadLetter, now_us: int) -> dict[str, Any
     }
 
 
-def dead_letter_from_row(row: tuple[Any, ...]) -> KeptDeadLetter:
-    """The dead letter of a row of DEAD_LETTERS."""
-    topic, partition, offset, timestamp_ms, key, value, headers, *rest = row
+def dead_letter_from_row(row: tuple[Any, ...]) -> DeadLetter:
+    """The dead letter of a row of DEAD_LETTERS, without the id that the row begins with."""
+    _, topic, partition, offset, timestamp_ms, key, value, headers, error_type, *rest = row
     pairs = json.loads(headers)
     read = tuple((name, None if text is None else b64decode(text)) for name, text in pairs)
-    return KeptDeadLetter(topic, partition, offset, timestamp_ms, key, value, read, *rest)
+    record = Record(topic, partition, offset, timestamp_ms, key, value, read)
+    return DeadLetter(record, DeadLetterType(error_type), *rest)
 
 
 def _event_json(event: Mapping[str, Any]) -> bytes:

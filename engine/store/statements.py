@@ -58,8 +58,8 @@ INSERT INTO dead_letters (
 ) ON CONFLICT (topic, partition_id, record_offset, digest) DO NOTHING
 """
 DEAD_LETTERS: Final = """
-SELECT topic, partition_id, record_offset, timestamp_ms, record_key, record_value, headers,
-    error_type, message, stack_trace, retry_count, letter_id
+SELECT letter_id, topic, partition_id, record_offset, timestamp_ms, record_key, record_value,
+    headers, error_type, message, stack_trace, retry_count
 FROM dead_letters WHERE letter_id > :after_id ORDER BY letter_id LIMIT :limit
 """
 _LETTER_BYTES: Final = """COALESCE(LENGTH(record_key), 0) + COALESCE(LENGTH(record_value), 0)

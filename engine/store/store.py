@@ -15,11 +15,11 @@ from engine.store.model import (
     Backlog,
     Delivery,
     Hold,
-    KeptDeadLetter,
     NewAlert,
     Redelivery,
     StoredAlert,
 )
+from engine.stream.record import DeadLetter
 
 
 class StreamStore(Protocol):
@@ -38,7 +38,7 @@ class StreamStore(Protocol):
         self,
         alerts: Sequence[NewAlert],
         suppressed: Mapping[str, int] | None = None,
-        dead_letters: Sequence[KeptDeadLetter] = (),
+        dead_letters: Sequence[DeadLetter] = (),
     ) -> None:
         """Store a batch in one transaction; without alerts and dead letters write nothing.
 
@@ -52,11 +52,11 @@ class StreamStore(Protocol):
     def save_suppressed(self, suppressed: Mapping[str, int]) -> None:
         """Add the counts without a batch: for a clean stop."""
 
-    def keep_dead_letters(self, letters: Sequence[KeptDeadLetter]) -> None:
+    def keep_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Keep records that the dead-letter topic refuses."""
 
-    def kept_dead_letters(self, limit: int, after_id: int = 0) -> list[KeptDeadLetter]:
-        """The oldest dead letters kept behind `after_id`, with their `letter_id`."""
+    def kept_dead_letters(self, limit: int, after_id: int = 0) -> dict[int, DeadLetter]:
+        """At most `limit` dead letters with ids above `after_id`, by their ids, oldest first."""
 
     def dead_letter_bytes(self) -> int:
         """The size of all dead letters kept."""

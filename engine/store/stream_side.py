@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from engine.store import statements
 from engine.store.connection import Side
 from engine.store.model import (
-    KeptDeadLetter,
     NewAlert,
     alert_parameters,
     dead_letter_from_row,
     dead_letter_parameters,
 )
+from engine.stream.record import DeadLetter
 
 _NO_COUNTS: Mapping[str, int] = {}
 
@@ -41,7 +41,7 @@ class StreamSide(Side):
         self,
         alerts: Sequence[NewAlert],
         suppressed: Mapping[str, int] | None = None,
-        dead_letters: Sequence[KeptDeadLetter] = (),
+        dead_letters: Sequence[DeadLetter] = (),
     ) -> None:
         """Store a batch in one transaction; without alerts and dead letters write nothing.
 
@@ -63,15 +63,15 @@ class StreamSide(Side):
             with self._connections.stream.transaction() as cursor:
                 _add_suppressed(cursor, suppressed, self._now_us())
 
-    def keep_dead_letters(self, letters: Sequence[KeptDeadLetter]) -> None:
+    def keep_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Keep records that the dead-letter topic refuses; a record kept already is skipped."""
         self.save((), dead_letters=letters)
 
-    def kept_dead_letters(self, limit: int, after_id: int = 0) -> list[KeptDeadLetter]:
-        """The oldest dead letters kept behind `after_id`, with their `letter_id`."""
+    def kept_dead_letters(self, limit: int, after_id: int = 0) -> dict[int, DeadLetter]:
+        """At most `limit` dead letters with ids above `after_id`, by their ids, oldest first."""
         parameters = {"limit": limit, "after_id": after_id}
         rows = self._connections.delivery_reader.rows(statements.DEAD_LETTERS, parameters)
-        return [dead_letter_from_row(row) for row in rows]
+        return {row[0]: dead_letter_from_row(row) for row in rows}
 
     def dead_letter_bytes(self) -> int:
         """The size of all dead letters kept."""
@@ -125,7 +125,7 @@ def _add_suppressed(cursor: sqlite3.Cursor, suppressed: Mapping[str, int], now_u
 
 
 def _insert_dead_letters(
-    cursor: sqlite3.Cursor, letters: Sequence[KeptDeadLetter], now_us: int
+    cursor: sqlite3.Cursor, letters: Sequence[DeadLetter], now_us: int
 ) -> None:
     cursor.executemany(
         statements.INSERT_DEAD_LETTER,

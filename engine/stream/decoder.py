@@ -1,4 +1,4 @@
-"""Kafka records in Confluent's wire formats become events."""
+"""Decodes Kafka records in Confluent's wire formats to events."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from engine.stream.registry import MISFIT_SECONDS, UnknownSchemaError, WriterSch
 
 
 class WriterSchemas(Protocol):
-    """Where writer schemas come from."""
+    """Gives writer schemas; SchemaRegistry is one."""
 
     def writer_schema(self, name: SchemaName) -> WriterSchema:
-        """The schema of an id or GUID, and those that it refers to.
+        """Returns the schema of an id or GUID, with those that it refers to.
 
-        UnknownSchemaError if there is none, DecodeError if it is no Avro,
-        RegistryUnavailableError.
+        Raises UnknownSchemaError if there is none, DecodeError if it is not Avro, and
+        RegistryUnavailableError while the registry can't say.
         """
 
     def ask_again(self, name: SchemaName, seconds: float) -> WriterSchema:
-        """The schema, of which the registry was asked again; errors as `writer_schema`.
+        """Asks the registry again and returns the schema; raises as `writer_schema` does.
 
-        RegistryUnavailableError also where it has not given the same one for `seconds`.
+        Raises RegistryUnavailableError also until it has given the same answer for `seconds`.
         """
 
 
 class Decoder:
-    """Decodes records to events of one `schema`; each writer schema is prepared once.
+    """Decodes records to events of one `schema`; a reader is made once for each writer schema.
 
-    `zone` is the time zone of times without one; `present` is asked where a Kafka timestamp
-    contradicts a camera.
+    `zone` is the time zone of times without one. `present` helps to judge a Kafka timestamp that
+    contradicts the event's own time.
     """
 
     def __init__(
@@ -58,19 +58,18 @@ class Decoder:
         self._registry = registry
         self._zone = zone
         self._present = present
-        # By the bytes that name the schema: magic byte and id or GUID.
-        # Bodies have been read with these, so they are the right ones.
+        # All by the mark that names the schema: magic byte and id or GUID. Schemas that have fitted
+        # a body are known to be right, so that a body that does not fit is at fault itself.
         self._readers: dict[bytes, Reader] = {}
         self._writers: dict[bytes, WriterSchema] = {}
-        # Nothing was read with these yet; text says why nothing can be.
+        # Schemas that have fitted no body yet; a text says why they can't be used.
         self._unproven: dict[bytes, tuple[WriterSchema, Reader | str]] = {}
 
     def decode(self, record: Record) -> Event:
-        """The record's event.
+        """Returns the record's event; the caller skips tombstones.
 
-        DecodeError says why there is none in it, and never will be; RegistryUnavailableError, that
-        it can't be known just now: the registry is away, or in doubt. A tombstone is for the
-        caller to skip.
+        Raises DecodeError where the record is no event, and RegistryUnavailableError while that
+        can't be known: the registry is away, or its answer is not believed yet.
         """
         value = record.value
         if not value:
@@ -103,7 +102,7 @@ class Decoder:
         )
 
     def expect(self, record: Record) -> None:
-        """Have the schema of a record asked for that is to be decoded later."""
+        """Let the registry be asked for the schema of a record that is decoded later."""
         value = record.value
         if not value:
             return
@@ -116,10 +115,10 @@ class Decoder:
             self._registry.writer_schema(schema_name(mark))
 
     def _read_first(self, mark: bytes, value: bytes, start: int) -> Mapping[str, Any]:
-        """The values of a body of whose schema none was read yet.
+        """Returns the values of the first body of a schema.
 
-        A registry that answers with another schema would make every record a misfit: it must have
-        said the same for a while.
+        A registry that answers with a wrong schema would turn every record into a dead letter. So
+        a body that does not fit is refused only once the registry has said the same for a while.
         """
         name = schema_name(mark)
         try:
@@ -131,16 +130,16 @@ class Decoder:
             reader = self._reader_of(mark, name, writer)
             values = _read(reader, value[start:], name)
         except DecodeError:
-            # Raises in its turn until the registry is believed, or gives another schema.
+            # Raises RegistryUnavailableError itself until the registry's answer is believed.
             self._registry.ask_again(name, MISFIT_SECONDS)
             raise
         self._readers[mark], self._writers[mark] = reader, writer
         return values
 
     def _read_again(self, mark: bytes, body: bytes, error: DecodeError) -> Mapping[str, Any]:
-        """The values of a body that does not fit a schema which others have fitted.
+        """Returns the values of a body that does not fit a schema that has fitted others.
 
-        The registry may give another schema by now. If it is away the body is a misfit all the
+        The registry may have another schema by now. If it is away, the body is refused all the
         same: the schema is known to be right.
         """
         name = schema_name(mark)
@@ -157,7 +156,7 @@ class Decoder:
         return values
 
     def _reader_of(self, mark: bytes, name: SchemaName, writer: WriterSchema) -> Reader:
-        """How bodies of this schema are read, prepared once; DecodeError where they can't be."""
+        """Returns the reader of bodies of this schema; DecodeError where there can be none."""
         known, reader = self._unproven.get(mark, (None, ""))
         if known != writer:
             try:
@@ -170,7 +169,7 @@ class Decoder:
         return reader
 
     def _is_event(self, body: bytes) -> bool:
-        """Whether the bytes are a whole event of our own schema, with nothing in front."""
+        """Whether the bytes are a whole event of the reader's schema, with no mark before it."""
         try:
             self._own_reader(body)
         except DecodeError:

@@ -1,6 +1,7 @@
-"""How a record names the schema of its value: by an id or a GUID, in front of it or in a header.
+"""Reads which schema a record's value is written with: an id or a GUID before it or in a header.
 
-The forms are Confluent's. For a value of any other form it says what it looks like, and what to do.
+The forms are Confluent's. For a value in any other form, functions here say what it looks like and
+what its producer has to change.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from engine.errors import DecodeError
 SCHEMA_HEADER: Final = "__value_schema_id"
 ID_BYTES: Final = 5
 GUID_BYTES: Final = 17
-#: By a mark's first byte, the magic byte: how long the mark is.
+#: The length of the mark that names the schema, by its first byte, the magic byte.
 MARK_BYTES: Final = {0: ID_BYTES, 1: GUID_BYTES}
 
 Headers = Sequence[tuple[str, bytes | None]]
 SchemaName = int | UUID
-"""What a registry knows a schema by."""
+"""The id or the GUID under which a registry has a schema."""
 
 _LONG_ID_BYTES: Final = 9
 _SHOWN_BYTES: Final = 9
@@ -28,8 +29,9 @@ _CONFLUENT: Final = (
     "let the producer write Confluent's form, an id of 4 bytes or a GUID, by the registry that "
     "SCHEMA_REGISTRY_URL names"
 )
+_PLAIN: Final = f"it is an event in plain Avro, without a schema's id in front; {_SERIALIZER}"
 _UNPACKED: Final = "let Kafka compress (the producer's compression.type), not the program"
-#: First bytes, what they are the beginning of, and what to do.
+#: The first bytes of other formats, with the format's name and the remedy.
 _SIGNATURES: Final = (
     (b"\xc3\x01", "a single Avro object, with a fingerprint of its schema", _CONFLUENT),
     (b"Obj\x01", "an Avro object container file", _SERIALIZER),
@@ -43,7 +45,7 @@ _SIGNATURES: Final = (
     (b"\x82SNAPPY\x00", "data compressed by snappy", _UNPACKED),
     (b"AAAA", "a record in Base64", "let the producer send the bytes themselves, not as text"),
 )
-#: Headers of other serializers, whose values have nothing in front of them.
+#: Headers of other serializers, which write nothing before the value.
 _OTHER_HEADERS: Final = {
     "apicurio.value.globalId": "Apicurio's serializer",
     "apicurio.value.contentId": "Apicurio's serializer",
@@ -54,12 +56,12 @@ _AZURE: Final = b"avro/binary+"
 
 
 def framed(schema_id: int, body: bytes) -> bytes:
-    """The body with the id of its schema in front of it, a Java int of 0 or more."""
+    """Returns the body with the magic byte and the id of its schema, 0 to 2^31 - 1, before it."""
     return b"\0" + schema_id.to_bytes(ID_BYTES - 1, "big") + body
 
 
 def header_mark(headers: Headers) -> bytes | None:
-    """What the first header for the value's schema holds; None where there is none."""
+    """Returns the value of the first header that names a schema; None where there is none."""
     for name, value in headers:
         if name == SCHEMA_HEADER:
             return value
@@ -67,7 +69,7 @@ def header_mark(headers: Headers) -> bytes | None:
 
 
 def schema_name(mark: bytes) -> SchemaName:
-    """The id or the GUID that a mark holds, magic byte and all; DecodeError for any other bytes."""
+    """Returns the id or the GUID of a mark with its magic byte; DecodeError for other bytes."""
     if mark and len(mark) == MARK_BYTES.get(mark[0]):
         return UUID(bytes=mark[1:]) if mark[0] else int.from_bytes(mark[1:], "big")
     seen = f"the header {SCHEMA_HEADER} holds {len(mark)} bytes ({_hex(mark)})"
@@ -79,9 +81,9 @@ def schema_name(mark: bytes) -> SchemaName:
 
 
 def why_unframed(value: bytes, headers: Headers, is_event: Callable[[bytes], bool]) -> str:
-    """Why a value without a whole mark names no schema: what is seen, what it looks like, a remedy.
+    """Says why a value without a whole mark names no schema, what it looks like, and a remedy.
 
-    `is_event` says whether bytes are a whole event of our own schema.
+    `is_event` says whether bytes are a whole event of the reader's schema.
     """
     if MARK_BYTES.get(value[0], 0) > len(value):
         return f"{len(value)} bytes are too few for the header and an event"
@@ -91,7 +93,7 @@ def why_unframed(value: bytes, headers: Headers, is_event: Callable[[bytes], boo
 
 
 def why_unknown(value: bytes, name: SchemaName, is_event: Callable[[bytes], bool]) -> str:
-    """What a value in front of which an unknown schema's id or GUID stands looks like; a remedy."""
+    """Says what a value looks like whose mark names a schema that is unknown, and a remedy."""
     if is_event(value):
         return _PLAIN
     if name == 0 and len(value) >= _LONG_ID_BYTES:
@@ -103,11 +105,8 @@ def why_unknown(value: bytes, name: SchemaName, is_event: Callable[[bytes], bool
     return "is SCHEMA_REGISTRY_URL the registry that the producer registers its schemas with?"
 
 
-_PLAIN: Final = f"it is an event in plain Avro, without a schema's id in front; {_SERIALIZER}"
-
-
 def _look(value: bytes, headers: Headers, is_event: Callable[[bytes], bool]) -> str:
-    """What a value with another first byte looks like, and a remedy; empty where nobody knows."""
+    """Says what a value without a magic byte looks like, and a remedy; "" for unknown forms."""
     for header, content in headers:
         serializer = _OTHER_HEADERS.get(header)
         is_azure = header != "content-type" or (content or b"").startswith(_AZURE)

@@ -1,4 +1,4 @@
-"""The options of our Kafka clients: librdkafka's own, ours, then the user's."""
+"""Puts the options of the Kafka clients together: the engine's, then the user's, then the owned."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SESSION_TIMEOUT_MS: Final = 6_000
 
 
 class ClientLog:
-    """The `logger` of a Kafka client, which calls it in `poll`, never from a thread of its own."""
+    """The `logger` of a Kafka client; librdkafka's lines arrive within `poll`."""
 
     def log(self, level: int, text: str, *arguments: object) -> None:
-        """Log a line of librdkafka, whose level is of `logging`.
+        """Log a line of librdkafka; `level` is a level of `logging`.
 
-        What its `debug` option asks for is shown without `LOG_LEVEL=debug` too: it is off by
-        default.
+        Debug lines are logged as information: who sets librdkafka's `debug` option wants to see
+        them without `LOG_LEVEL=debug`.
         """
         event = text % arguments if arguments else text
         log.log(min(max(level, logging.INFO), logging.CRITICAL), event)
@@ -32,8 +32,8 @@ class ClientLog:
 
 log = structlog.get_logger(__name__)
 
-# Every part that logs goes through structlog: librdkafka's own lines would repeat for as long as a
-# broker is away. Only what it calls critical is left.
+# The engine logs what happens itself, once; librdkafka's own lines repeat for as long as a broker
+# is away. Only its critical ones (log_level 2) are left.
 _CLIENT: Final[Mapping[str, Any]] = {
     "client.id": "alpr-alert-engine",
     "logger": ClientLog(),
@@ -42,16 +42,16 @@ _CLIENT: Final[Mapping[str, Any]] = {
 }
 _CONSUMER: Final[Mapping[str, Any]] = {
     "max.poll.interval.ms": 300_000,
-    # A topic that is made later is found within seconds.
+    # A topic that is created later is found within seconds.
     "topic.metadata.refresh.interval.ms": 3_000,
     "allow.auto.create.topics": False,
-    # An edge box has little memory: at most these are read ahead (librdkafka: 64 MB, and 50 MB
-    # for one answer). When they are full the fetcher looks again after 1 s unless told otherwise.
+    # An edge box has little memory: librdkafka would read 64 MB ahead, and 50 MB in one answer.
+    # When the queue is full, the fetcher would look again only after 1 s.
     "queued.min.messages": 10_000,
     "queued.max.messages.kbytes": 8_192,
     "fetch.max.bytes": 8 << 20,
     "fetch.queue.backoff.ms": 50,
-    # Tell whether a broker is up, and the lag.
+    # The reports say whether a broker is up, and the lag.
     "statistics.interval.ms": 2_000,
 }
 _PRODUCER: Final[Mapping[str, Any]] = {
@@ -61,7 +61,7 @@ _PRODUCER: Final[Mapping[str, Any]] = {
     "message.max.bytes": 100_000_000,
     # Large messages travel alone, so that one that is too large takes no other with it.
     "batch.size": 262_144,
-    # A topic that is not there is told before the letters' wait is over.
+    # A missing topic is reported before the wait for the letters is over.
     "topic.metadata.propagation.max.ms": 10_000,
 }
 _ACKNOWLEDGED: Final = "a dead letter counts once every replica has it, remove it"
@@ -79,14 +79,14 @@ OWNED_BY_CLIENTS: Final = {
     "enable.partition.eof": "the lag lives by it, remove it",
     "isolation.level": "aborted transactions are never read, remove it",
 }
-# `KAFKA_CONFIG_LOG_LEVEL` arrives with a dot; these are librdkafka's only names with a line below.
+# `KAFKA_CONFIG_LOG_LEVEL` arrives as "log.level": librdkafka's only name with an underscore.
 _UNDERSCORED: Final = {"log.level": "log_level"}
 _FAILED: Final = re.compile(r"^Failed to create (consumer|producer): ")
 _SECRET_OPTION: Final = re.compile(r"password|secret|token|key|pem|credential|config|jaas")
 
 
 def consumer_options(settings: Settings) -> dict[str, Any]:
-    """What `confluent_kafka.Consumer` takes; SettingsError for options that the engine owns."""
+    """Returns the options of `confluent_kafka.Consumer`; SettingsError for owned ones."""
     given = _given(settings)
     problems = _owned(given)
     if problems:
@@ -104,18 +104,18 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
         **given,
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         "group.id": settings.kafka_group_id,
-        # The consumer goes by AUTO_OFFSET_RESET itself: librdkafka would skip what the broker no
-        # longer has without a word.
+        # `start_offsets.py` goes by AUTO_OFFSET_RESET: librdkafka would skip records that the
+        # broker no longer has without a report.
         "auto.offset.reset": "error",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
-        # Says where a partition ends, behind what a transaction leaves there and nobody can read.
+        # Reports where a partition ends, behind markers of transactions, which nobody can read.
         "enable.partition.eof": True,
     }
 
 
 def producer_options(settings: Settings) -> dict[str, Any]:
-    """What `confluent_kafka.Producer` takes; a consumer's options are left to it, it skips them."""
+    """Returns the options of `confluent_kafka.Producer`, which ignores those of consumers."""
     return {
         **_CLIENT,
         **_PRODUCER,
@@ -125,7 +125,7 @@ def producer_options(settings: Settings) -> dict[str, Any]:
 
 
 def check_producer_options(settings: Settings) -> None:
-    """SettingsError for options that librdkafka does not take: at the start, not with a letter."""
+    """SettingsError for options that librdkafka does not take: at the start, not at first use."""
     error = _refusal(Producer, producer_options(settings))
     if error is not None:
         raise refused_options(error, settings)
@@ -134,8 +134,8 @@ def check_producer_options(settings: Settings) -> None:
 def _refusal(
     make: Callable[[dict[str, Any]], Any], options: dict[str, Any]
 ) -> KafkaException | None:
-    """What librdkafka says against a client with these options."""
-    # Without an address nothing is connected to.
+    """Returns the error with which librdkafka refuses a client with these options, if it does."""
+    # Without an address it connects to nothing.
     del options["bootstrap.servers"]
     try:
         make(options).close()
@@ -145,9 +145,9 @@ def _refusal(
 
 
 def option_problems(settings: Settings) -> list[str]:
-    """What is wrong with `KAFKA_CONFIG_…`, each option by its variable.
+    """Returns the problems of `KAFKA_CONFIG_…`, each with the variable of its option.
 
-    The clients are made, which finds whatever librdkafka refuses, but connect to nothing.
+    It makes the clients, which shows all that librdkafka refuses; they connect to nothing.
     """
     given = _given(settings)
     owned = _owned(given)
@@ -161,7 +161,7 @@ def option_problems(settings: Settings) -> list[str]:
 
 
 def _owned(given: Mapping[str, str]) -> dict[str, str]:
-    """The problems of options that the engine owns, by their names."""
+    """Returns the problems of options that the engine owns, by option."""
     problems = {
         name: f"{_variable(name)}: {OWNED_BY_CLIENTS[name]}"
         for name in given
@@ -180,7 +180,10 @@ def _refused(
     settings: Settings,
     left: dict[str, str],
 ) -> list[str]:
-    """What a client refuses: one reason at a time, whose option is then taken out of `left`."""
+    """Returns what a client refuses; the options at fault are removed from `left`.
+
+    librdkafka names one fault at a time, so its option is removed and the rest is tried again.
+    """
 
     def reason_for(given: Mapping[str, str]) -> str:
         error = _refusal(make, options_of(replace(settings, kafka_options=Secret(given))))
@@ -188,7 +191,7 @@ def _refused(
 
     problems: list[str] = []
     while reason := reason_for(left):
-        name = _to_blame(reason, left, reason_for)
+        name = _option_at_fault(reason, left, reason_for)
         variable = "KAFKA_CONFIG_…" if name is None else _variable(name)
         problems.append(f"{variable}: {redact(reason, settings)}")
         if name is None:
@@ -197,10 +200,10 @@ def _refused(
     return problems
 
 
-def _to_blame(
+def _option_at_fault(
     reason: str, left: Mapping[str, str], reason_for: Callable[[Mapping[str, str]], str]
 ) -> str | None:
-    """The option that a reason names, perhaps by another name of it; None for several."""
+    """Returns the option that a reason is about, by whatever name; None where it may be several."""
     named = [name for name in left if name in reason]
     if named:
         return max(named, key=len)
@@ -210,7 +213,7 @@ def _to_blame(
 
 
 def redact(text: str, settings: Settings) -> str:
-    """`text` without the values of secret options: librdkafka quotes what it can't use."""
+    """Returns `text` without the values of secret options, which librdkafka quotes."""
     for name, value in settings.kafka_options.reveal().items():
         if value and _SECRET_OPTION.search(name):
             text = text.replace(value, "***")
@@ -218,7 +221,7 @@ def redact(text: str, settings: Settings) -> str:
 
 
 def refused_options(error: KafkaException, settings: Settings) -> SettingsError:
-    """Why a client could not be made from its options, for people and without secrets."""
+    """Returns why a client could not be made from its options, without their secrets."""
     text = redact(error.args[0].str().strip(), settings)
     return SettingsError((f"KAFKA_CONFIG_…: {text}",))
 

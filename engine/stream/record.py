@@ -1,15 +1,12 @@
-"""One Kafka record as it was read."""
+"""A Kafka record as it was read, and a record that could not be processed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import methodcaller
-from typing import Final
+from enum import StrEnum
 
-import structlog
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
-
-from engine.stream.offsets import Partition
+Partition = tuple[str, int]
+"""A topic and the number of one of its partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,46 +32,22 @@ class Record:
         return self.topic, self.partition
 
 
-log = structlog.get_logger(__name__)
+class DeadLetterType(StrEnum):
+    """Kinds of failure: the symbols of `DLQErrorType`."""
 
-# With a header's name that is not UTF-8, `message.headers()` leaves an exception behind and returns
-# a broken list all the same. A plain call notices that only until the interpreter has specialised
-# it; a call from C always does, and raises SystemError.
-_read_headers: Final = methodcaller("headers")
-
-
-def read_message(message: Message, read_at: float) -> Record:
-    """The record of a message without an error, byte for byte; `read_at` in monotonic seconds.
-
-    Headers with a name that is not UTF-8 can't be had: the record is then without any.
-    """
-    kind, timestamp_ms = message.timestamp()
-    return Record(
-        topic=message.topic() or "",
-        partition=_number(message.partition()),
-        offset=_number(message.offset()),
-        timestamp_ms=0 if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
-        key=message.key(),
-        value=message.value(),
-        headers=_headers(message),
-        read_at=read_at,
-    )
+    SCHEMA_VALIDATION = "SCHEMA_VALIDATION"
+    PROCESSING_FAILURE = "PROCESSING_FAILURE"
+    TIMEOUT = "TIMEOUT"
+    BUSINESS_LOGIC = "BUSINESS_LOGIC"
+    UNKNOWN = "UNKNOWN"
 
 
-def _number(value: int | None) -> int:
-    return -1 if value is None else value
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record, and why it could not be processed; `retry_count` counts further tries."""
 
-
-def _headers(message: Message) -> tuple[tuple[str, bytes | None], ...]:
-    try:
-        headers = _read_headers(message)
-    except SystemError:
-        # The event needs no header: only a dead letter would lack them.
-        log.warning(
-            "record.headers_unreadable",
-            topic=message.topic(),
-            partition=message.partition(),
-            offset=message.offset(),
-        )
-        return ()
-    return tuple(headers) if headers else ()
+    record: Record
+    error_type: DeadLetterType
+    message: str
+    stack_trace: str | None = None
+    retry_count: int = 0

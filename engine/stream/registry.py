@@ -1,4 +1,4 @@
-"""The schema registry: writer schemas by id or GUID, and which of its answers are believed."""
+"""Gets writer schemas from the schema registry, and decides which of its answers are believed."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ from engine.errors import DecodeError, RegistryUnavailableError, SettingsError
 from engine.stream.framing import SchemaName
 from engine.stream.registry_call import DEADLINE_SECONDS, NO_WHOLE_ANSWER, RegistryCall, bound
 
-# How long a registry must have answered the same before a record is refused for it. The likelier
-# the fault is the registry's and not the producer's, the longer.
+# How long a registry must have given the same answer before a record is refused for it. The time is
+# the longer, the likelier the fault is the registry's and not the producer's.
 #: The schema is not Avro, or no record has fitted it: mostly the producer's fault.
 MISFIT_SECONDS: Final = 10.0
-#: There is no such schema, but there are others: one that is restored may not have come to it.
+#: The schema is unknown, and others are known: a registry that is being restored may lack some.
 UNKNOWN_SECONDS: Final = 60.0
-#: There is no schema at all: it has most likely not read its topic yet, or has lost it.
+#: No schema is known: the registry has most likely not read its topic yet, or has lost it.
 EMPTY_SECONDS: Final = 600.0
-#: How often it is asked again until then.
+#: How often the registry is asked again until then.
 RECHECK_SECONDS: Final = 2.0
-#: How long a refusal that is believed holds, before the registry is asked again.
+#: How long a refusal that is believed holds before the registry is asked again.
 ANEW_SECONDS: Final = 60.0
-#: How soon a registry that was away is asked the same again.
+#: How soon a registry that did not answer is asked the same again.
 RETRY_SECONDS: Final = 0.4
+#: How long the caller waits for answers, in each RECHECK_SECONDS.
 PATIENCE_SECONDS: Final = 1.0
-#: Most questions at a time, each in its thread.
+#: The most calls at a time, each in its thread.
 MAX_CALLS: Final = 16
 _MAX_KNOWN: Final = 10_000
-# Most answers that nobody came for yet.
+# The most calls whose answers were not fetched yet.
 _MAX_UNREAD: Final = 256
 _NO_ANSWER_YET: Final = "the schema registry has not answered yet"
 # Ids are Java ints. A registry that is asked for more answers that there is no such address.
@@ -44,13 +45,13 @@ MAX_SCHEMA_ID: Final = 2**31 - 1
 # No such subject, version, schema: what only a registry that has looked says.
 _NOT_FOUND: Final = frozenset({40401, 40402, 40403})
 _NO_SUCH_ADDRESS: Final = frozenset({404, 405})
-#: Most schemas that one refers to, directly or by others.
+#: The most schemas that one may refer to, directly or through others.
 MAX_REFERENCES: Final = 64
-# Two tries of two seconds: the caller pauses and asks again, so the client must not go on for long.
-_BOUNDS: Final[Mapping[str, object]] = MappingProxyType(
+# Two tries of two seconds each: the caller asks again later, so the client need not go on for long.
+_CLIENT_OPTIONS: Final[Mapping[str, object]] = MappingProxyType(
     {"timeout": 2.0, "max.retries": 1, "retries.wait.ms": 200, "retries.max.wait.ms": 500}
 )
-_NUMERIC_OPTIONS: Final = frozenset({*_BOUNDS, "cache.capacity", "cache.latest.ttl.sec"})
+_NUMERIC_OPTIONS: Final = frozenset({*_CLIENT_OPTIONS, "cache.capacity", "cache.latest.ttl.sec"})
 _SECRET_WORDS: Final = ("auth", "password", "secret", "token", "proxy")
 _MAX_REASON: Final = 300
 
@@ -67,12 +68,12 @@ class UnknownSchemaError(DecodeError):
 
 
 class EmptyRegistryError(UnknownSchemaError):
-    """The schema registry knows no schema of this id, and names no other that it has."""
+    """The schema registry knows no schema of this id, and no other schema either."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriterSchema:
-    """What records are written with: a schema's JSON, and that of the schemas that it refers to.
+    """A schema that records are written with: its JSON, and that of the schemas it refers to.
 
     Each of the `references` comes after those that it refers to itself.
     """
@@ -82,12 +83,15 @@ class WriterSchema:
 
 
 _Answer = WriterSchema | DecodeError
-"""The schema, or why there is none for us."""
+"""The schema, or why there is none that can be used."""
 
 
 @dataclass(slots=True)
 class _Known:
-    """The registry's last answer for a name, and since when all its answers were the same."""
+    """The registry's last answer for a name, and since when its answers have been the same.
+
+    Times are in the seconds of the registry's timer; `times` counts the answers.
+    """
 
     answer: _Answer
     since: float
@@ -101,24 +105,24 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A question that is under way, and since when."""
+    """A call in progress, and when it began."""
 
     call: RegistryCall[_Answer | RegistryUnavailableError]
     since: float
 
 
 class SchemaRegistry:
-    """Writer schemas by id or GUID, asked for beside the caller, who never waits for long.
+    """Gives writer schemas by id or GUID; calls run in threads, so that no caller waits for long.
 
-    A schema is remembered for ever. A refusal is believed once the registry has said the same for
-    some time, `MISFIT_SECONDS`, `UNKNOWN_SECONDS` or `EMPTY_SECONDS`: one that has just started, or
-    that is being restored, does not know yet what it holds. It holds for `ANEW_SECONDS`, then the
-    registry is asked again.
+    A schema is kept for ever. A refusal is believed once the registry has given it for some time,
+    `MISFIT_SECONDS`, `UNKNOWN_SECONDS` or `EMPTY_SECONDS`: a registry that has just started, or is
+    being restored, does not have all its schemas yet. After `ANEW_SECONDS` the registry is asked
+    again.
 
     `url` is one address or several, separated by commas, and may hold a user and a password.
     `options` go to confluent_kafka's client; SettingsError for those that it does not take.
-    `timer` gives seconds. A registry that is well is waited for `patience_seconds` at most, so many
-    of every two seconds. All calls are in one thread.
+    `timer` gives seconds. A registry that has answered so far is waited for, `patience_seconds` at
+    most in every two seconds. All methods are called from one thread.
     """
 
     def __init__(
@@ -136,22 +140,21 @@ class SchemaRegistry:
         self._known: dict[SchemaName, _Known] = {}
         self._asked: dict[SchemaName, _Asked] = {}
         self._ended: list[RegistryCall[_Answer | RegistryUnavailableError]] = []
-        #: Why the last question was not answered; "" when it was.
+        # Why the last call had no answer; "" if it had one.
         self._trouble = ""
         self._retry_at: dict[SchemaName, float] = {}
         self._waited_since = -math.inf
         self._waited_seconds = 0.0
-        #: What the registry said last of its subjects, see `_has_subjects`, and when.
+        # The last answer of `_has_subjects`, and when it was given.
         self._subjects: tuple[bool, float] = (False, -math.inf)
 
     def writer_schema(self, name: SchemaName) -> WriterSchema:
-        """The Avro schema of this id or GUID, with all that it refers to.
+        """Returns the Avro schema of this id or GUID, with all schemas that it refers to.
 
-        UnknownSchemaError only where the registry has said for a minute, and named others that it
-        has, that there is none, or that one which it refers to is not there; for ten minutes where
-        it names no others. A DecodeError where it has said for ten seconds that the schema is not
-        Avro or refers to too many. RegistryUnavailableError for everything else, and while it is
-        being asked.
+        Raises UnknownSchemaError once the registry has said for a minute that it lacks the schema,
+        or one that it refers to, though it has others; for ten minutes where it has none. Raises
+        DecodeError once it has said for ten seconds that the schema is not Avro, or refers to too
+        many. Raises RegistryUnavailableError in all other cases, and while a call is in progress.
         """
         known = self._known.get(name)
         if known is not None and isinstance(known.answer, WriterSchema):
@@ -163,11 +166,11 @@ class SchemaRegistry:
         return self._believed(name, known, 0.0)
 
     def ask_again(self, name: SchemaName, seconds: float) -> WriterSchema:
-        """The schema of this id or GUID, of which the registry was asked again; for a misfit.
+        """Asks again for a schema that a record does not fit, and returns it.
 
-        It is asked once a minute at most, and more often only until it has given the same answer
-        for `seconds`; then it is believed. Raises as `writer_schema`; until then,
-        RegistryUnavailableError.
+        The registry is asked every two seconds until it has given the same answer for `seconds`,
+        and once a minute from then on. Raises RegistryUnavailableError until then; otherwise as
+        `writer_schema` does.
         """
         known = self._known.get(name)
         if known is None or known.times == 1 or self._is_due(known, seconds):
@@ -175,7 +178,7 @@ class SchemaRegistry:
         return self._believed(name, known, seconds)
 
     def close(self) -> None:
-        """Close the connections to the registry; what is still asked for is given up."""
+        """Close the connections to the registry, and end the calls in progress."""
         for asked in self._asked.values():
             asked.call.end()
         self._client.close()
@@ -198,7 +201,7 @@ class SchemaRegistry:
         raise type(answer)(str(answer))
 
     def _renew(self, name: SchemaName) -> _Known:
-        """Ask, and keep the answer; RegistryUnavailableError while there is none."""
+        """Ask and keep the answer; RegistryUnavailableError while there is none."""
         answer, asked_at = self._ask(name)
         known = self._known.get(name)
         if known is not None and _are_same(known.answer, answer):
@@ -217,8 +220,8 @@ class SchemaRegistry:
                 return
 
     def _ask(self, name: SchemaName) -> tuple[_Answer, float]:
-        """The registry's answer, and when it was asked; RegistryUnavailableError."""
-        self._give_up_late_ones()
+        """Returns the answer and when its call began; RegistryUnavailableError without one."""
+        self._end_late_calls()
         asked = self._asked.get(name)
         if asked is None:
             asked = self._asked[name] = self._begin(name)
@@ -236,23 +239,22 @@ class SchemaRegistry:
         return answer, asked.since
 
     def _begin(self, name: SchemaName) -> _Asked:
-        """Ask; RegistryUnavailableError when too often, or for too many."""
+        """Begin a call; RegistryUnavailableError too soon after a failure, or beside too many."""
         now = self._timer()
         is_early = now < self._retry_at.get(name, -math.inf)
-        if is_early or len(self._asked) >= _MAX_UNREAD or self._calls_under_way() >= MAX_CALLS:
+        if is_early or len(self._asked) >= _MAX_UNREAD or self._calls_in_progress() >= MAX_CALLS:
             raise RegistryUnavailableError(self._trouble or _NO_ANSWER_YET)
         is_again = name in self._known
-        return _Asked(RegistryCall(lambda: self._inquire(name, is_again)), now)
+        return _Asked(RegistryCall(lambda: self._answer(name, is_again)), now)
 
-    def _calls_under_way(self) -> int:
+    def _calls_in_progress(self) -> int:
         return len(self._ended) + sum(not asked.call.wait(0) for asked in self._asked.values())
 
     def _wait(self, call: RegistryCall[_Answer | RegistryUnavailableError]) -> bool:
-        """Whether the call is over; waits a little if that is likely to be soon."""
+        """Whether the call is over; waits for it if the registry has answered so far."""
         now = self._timer()
         if now - self._waited_since >= RECHECK_SECONDS:
             self._waited_since, self._waited_seconds = now, 0.0
-        # One that did not answer last time is looked at the next time.
         patience = 0.0 if self._trouble else self._patience_seconds - self._waited_seconds
         is_over = call.wait(max(0.0, patience))
         self._waited_seconds += self._timer() - now
@@ -260,14 +262,14 @@ class SchemaRegistry:
             self._trouble = self._trouble or _NO_ANSWER_YET
         return is_over
 
-    def _give_up_late_ones(self) -> None:
+    def _end_late_calls(self) -> None:
         now = self._timer()
         for name, asked in list(self._asked.items()):
             if now - asked.since < DEADLINE_SECONDS:
                 continue
             del self._asked[name]
             if asked.call.wait(0):
-                # Nobody came for the answer.
+                # The answer was never fetched.
                 continue
             asked.call.end()
             self._ended.append(asked.call)
@@ -281,15 +283,15 @@ class SchemaRegistry:
         self._retry_at[name] = self._timer() + RETRY_SECONDS
         known = self._known.get(name)
         if known is not None and not _is_schema(known.answer):
-            # A registry that was away may have started again: its time begins anew.
+            # A registry that was away may have just started: what it refused counts from anew.
             del self._known[name]
 
-    def _inquire(self, name: SchemaName, is_again: bool) -> _Answer | RegistryUnavailableError:
-        """What the registry says; in a thread of its own."""
+    def _answer(self, name: SchemaName, is_again: bool) -> _Answer | RegistryUnavailableError:
+        """Asks the registry, and waits for its answer; runs in a thread of its own."""
         try:
             if is_again:
-                # The client remembers answers for ever. Of a first question it shall: what a schema
-                # refers to may take several times of five seconds.
+                # The client caches answers for ever. A first call keeps its cache: the schemas that
+                # a schema refers to may take more than one call of five seconds.
                 self._forget_answers()
             return self._gather(name)
         except UnknownSchemaError as error:
@@ -304,35 +306,35 @@ class SchemaRegistry:
         self._client.clear_caches()  # type: ignore[no-untyped-call]
 
     def _has_subjects(self) -> bool | None:
-        """Whether the registry has any subject, so that it has read its topic; None: no answer.
+        """Whether the registry has any subject, and so has read its topic; None without an answer.
 
-        False also where it answers, but never says.
+        False also for a registry that has no such request.
         """
-        known, heard_at = self._subjects
-        if self._timer() - heard_at < DEADLINE_SECONDS:
+        known, asked_at = self._subjects
+        if self._timer() - asked_at < DEADLINE_SECONDS:
             return known
         try:
             # One is enough, and one that was deleted shows as much.
             has_subjects = bool(self._client.get_subjects(deleted=True, limit=1))
         except SchemaRegistryError as error:
             if error.http_status_code in (401, 403):
-                # It is not for us to see, ever.
+                # The credentials don't allow the request, and never will: it has to do without.
                 has_subjects = True
-            elif error.http_status_code in _NO_SUCH_ADDRESS and self._names_types():
+            elif error.http_status_code in _NO_SUCH_ADDRESS and self._lists_types():
                 has_subjects = False
             else:
                 return None
-        # Whatever it is: then the registry is away.
+        # Whatever the error is, the registry did not answer.
         except Exception:  # noqa: BLE001
             return None
         self._subjects = (has_subjects, self._timer())
         return has_subjects
 
-    def _names_types(self) -> bool:
-        """Whether the registry answers what needs none of its schemas."""
+    def _lists_types(self) -> bool:
+        """Whether the registry answers a request for which it needs no schema."""
         try:
             self._client.get_schema_types()
-        # Whatever it is: then the registry is away.
+        # Whatever the error is, the registry did not answer.
         except Exception:  # noqa: BLE001
             return False
         return True
@@ -353,7 +355,7 @@ class SchemaRegistry:
         found: dict[_Version, str],
         asked: set[_Version],
     ) -> None:
-        """Put what `schema` refers to into `found`, each after those that it refers to itself."""
+        """Add the schemas that `schema` refers to, each behind those that it refers to itself."""
         for reference in schema.references or ():
             version = (str(reference.subject), int(reference.version or 0))
             if version in asked:
@@ -361,10 +363,10 @@ class SchemaRegistry:
             asked.add(version)
             if len(asked) > MAX_REFERENCES:
                 raise DecodeError(f"schema {name} refers to more than {MAX_REFERENCES} schemas")
-            told = f"{reference.name} ({version[0]}, version {version[1]})"
-            referred = self._fetch_version(version, f"{what} refers to {told}")
-            _check_is_avro(referred, f"{told}, which {what} refers to,")
-            self._add_references(referred, told, name, found, asked)
+            title = f"{reference.name} ({version[0]}, version {version[1]})"
+            referred = self._fetch_version(version, f"{what} refers to {title}")
+            _check_is_avro(referred, f"{title}, which {what} refers to,")
+            self._add_references(referred, title, name, found, asked)
             found[version] = str(referred.schema_str)
 
     def _fetch(self, name: SchemaName) -> Schema:
@@ -376,13 +378,13 @@ class SchemaRegistry:
 
     def _fetch_version(self, version: _Version, what: str) -> Schema:
         reason = f"{what}, which the schema registry does not have"
-        # One that was deleted since goes on being referred to.
+        # Other schemas may still refer to one that was deleted.
         return self._get(lambda: self._client.get_version(*version, deleted=True).schema, reason)
 
     def _get(self, ask: Callable[[], Schema], reason: str, guid: UUID | None = None) -> Schema:
-        """What the registry answers; UnknownSchemaError of this `reason` where it has no answer.
+        """Returns what the registry answers; UnknownSchemaError with `reason` for "not found".
 
-        `guid` is what it is asked for, if for one.
+        `guid` is the GUID that it is asked for, if any.
         """
         try:
             schema = ask()
@@ -393,7 +395,8 @@ class SchemaRegistry:
                 self._refuse_guid(guid)
             raise RegistryUnavailableError(self._redact(explain(error))) from None
         # The client lets its HTTP library's errors through, and whatever a broken answer causes.
-        # None may pass for the fault of a record. Their texts may hold the address: no cause.
+        # None of them may count as a record's fault. Their texts may hold the address with its
+        # password, so they are not kept as the cause.
         except Exception as error:  # noqa: BLE001
             raise RegistryUnavailableError(self._redact(explain(error))) from None
         if not isinstance(schema.schema_str, str) or not schema.schema_str.strip():
@@ -402,11 +405,11 @@ class SchemaRegistry:
         return schema
 
     def _refuse_guid(self, guid: UUID) -> None:
-        """UnknownSchemaError where the registry is well, but does not know what a GUID is.
+        """UnknownSchemaError where the registry answers, but has no request for GUIDs.
 
-        Else one record with a GUID would halt the stream at such a registry for ever.
+        Otherwise one record with a GUID would stop the stream for ever at such a registry.
         """
-        if self._names_types():
+        if self._lists_types():
             raise UnknownSchemaError(
                 f"the schema is named by the GUID {guid}, and this schema registry answers no "
                 "GUIDs (Confluent's does from version 8 on); let the producer write ids",
@@ -414,7 +417,7 @@ class SchemaRegistry:
 
 
 def _seconds_to_believe(answer: _Answer) -> float:
-    """How long the registry must have said so before a record is refused for it."""
+    """How long the registry must have given this answer before a record is refused for it."""
     if isinstance(answer, EmptyRegistryError):
         return EMPTY_SECONDS
     if isinstance(answer, UnknownSchemaError):
@@ -445,35 +448,36 @@ def _check_is_avro(schema: Schema, what: str) -> None:
 
 
 def registry_client(url: str, options: Options = NO_OPTIONS) -> SchemaRegistryClient:
-    """A client whose calls can be ended; SettingsError, without values, for bad options.
+    """Returns a client whose calls can be ended; it connects with the first call.
 
-    Options may be given as text. It connects only when it is asked for something.
+    Numbers among the options may be texts. Raises SettingsError, without their values, for options
+    that can't be used.
     """
     try:
         for address in url.split(","):
             _check_address(address)
         given = {key: _typed(key, value) for key, value in options.items()}
-        return bound(SchemaRegistryClient({**_BOUNDS, **given, "url": url}))
+        return bound(SchemaRegistryClient({**_CLIENT_OPTIONS, **given, "url": url}))
     except (ValueError, TypeError, OSError) as error:
         reason = Redaction(url, options)(str(error))
         raise SettingsError((f"the schema registry's settings can't be used: {reason}",)) from None
 
 
 def explain(error: Exception) -> str:
-    """Why the registry did not answer, for people; redact it before it is shown."""
+    """Says for people why the registry did not answer; to be redacted before it is shown."""
     if isinstance(error, SchemaRegistryError):
         status, code = error.http_status_code, error.error_code
         if status in (401, 403):
             return f"the schema registry refused the credentials (HTTP {status})"
-        told = f", {code}: {error.error_message}" if code not in (-1, None) else ""
-        return f"the schema registry answered HTTP {status}{told}"
+        detail = f", {code}: {error.error_message}" if code not in (-1, None) else ""
+        return f"the schema registry answered HTTP {status}{detail}"
     if isinstance(error, RegistryUnavailableError):
         return str(error)
     return f"the schema registry can't be reached: {type(error).__name__}: {error}"
 
 
 class Redaction:
-    """Takes the secrets of an address and of options out of a text, and cuts it short."""
+    """Replaces the secrets of an address and of options in a text, and shortens the text."""
 
     def __init__(self, url: str, options: Options = NO_OPTIONS) -> None:
         secrets = {
@@ -495,7 +499,7 @@ class Redaction:
 
 
 def _check_address(address: str) -> None:
-    """ValueError, without a word of it, for an address that the HTTP library would quote."""
+    """ValueError for an address that is no URL; unlike the HTTP library's it quotes nothing."""
     try:
         parts = urlsplit(address)
         is_whole = parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -1,9 +1,9 @@
-"""One call to a schema registry, in a thread of its own, so that nobody has to wait for its end.
+"""Runs one call to a schema registry in a thread of its own, so that it can be given up.
 
-The time-outs of the client's HTTP library count from byte to byte: a registry that sends a byte a
-second is never late by them. Neither looking up an address nor a TLS handshake has one at all. So a
-call runs beside its caller, who waits as long as it likes and then ends it: the connections of the
-call are shut down, and its thread with them. An answer may have 8 MiB.
+The timeouts of the client's HTTP library count from byte to byte: a registry that sends a byte a
+second never exceeds them. Looking up an address and a TLS handshake have no timeout at all. So a
+call runs in its own thread; the caller waits as long as it likes, then ends the call: its
+connections are shut down, and with them its thread ends. An answer may have 8 MiB.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from engine.errors import RegistryUnavailableError
 
-#: How long a call may take, with everything: address, connection, login, answer.
+#: How long a call may take, with address lookup, connection, login and answer.
 DEADLINE_SECONDS: Final = 5.0
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 NO_WHOLE_ANSWER: Final = (
@@ -31,9 +31,9 @@ _Answer = TypeVar("_Answer")
 
 
 class RegistryCall(Generic[_Answer]):
-    """Runs `ask` in a thread that holds up nobody, not even the end of the process.
+    """Runs `ask` in a daemon thread, which does not keep the process from ending.
 
-    `ask` uses a client that was given to `bound`.
+    `ask` must use a client that was given to `bound`.
     """
 
     def __init__(self, ask: Callable[[], _Answer]) -> None:
@@ -58,18 +58,18 @@ class RegistryCall(Generic[_Answer]):
         return self._is_over.wait(timeout_seconds)
 
     def result(self) -> _Answer:
-        """What `ask` returned, or the error that it raised; to be called once it is over."""
+        """Returns what `ask` returned, or raises what it raised; to be called once it is over."""
         if self._error is not None:
             raise self._error
         return self._results[0]
 
     def end(self) -> None:
-        """Give up: what the call is connected to is shut down, and it connects to nothing more."""
+        """Give up: shut the call's connections down, and let it open no other."""
         with self._lock:
             is_first, self._is_ended = not self._is_ended, True
             connections, self._connections = self._connections, []
         if is_first and self._rest is not None:
-            # One that hangs takes all of the time: the next call begins with the next address.
+            # An address that hangs takes all the time: the next call begins with the next address.
             first, *others = self._rest.base_urls
             self._rest.base_urls = [*others, first]
         for connection in connections:
@@ -79,7 +79,7 @@ class RegistryCall(Generic[_Answer]):
         _current.call = self
         try:
             self._results.append(self._ask())
-        # Whatever it is belongs to the caller.
+        # Whatever the error is, the caller gets it from `result`.
         except Exception as error:  # noqa: BLE001
             self._error = error
         finally:
@@ -90,22 +90,22 @@ class RegistryCall(Generic[_Answer]):
                 connection.close()
 
     def begin_request(self, rest: Any, request: Any) -> None:
-        """Watch the connection of this request; RegistryUnavailableError when we gave up.
+        """Keep the connections of this request; RegistryUnavailableError if the call was ended.
 
-        `rest` is what knows the addresses that are asked in turn.
+        `rest` is the client's part that has the list of addresses.
         """
         self._rest = rest
         if self._is_ended:
             raise RegistryUnavailableError(NO_WHOLE_ANSWER)
-        # A connection that was kept from an earlier call would be none of ours.
+        # A connection that an earlier call left open would not be among those of this call.
         request.headers["Connection"] = "close"
         request.extensions = {**request.extensions, "trace": self._note}
 
     def _note(self, step: str, info: dict[str, Any]) -> None:
         if not step.endswith("connect_tcp.complete"):
             return
-        # A handle of our own: the library's moves into its TLS object, and its number may be
-        # another file's by the time that we shut it.
+        # A duplicate: the library moves its own into a TLS object, and the number may belong to
+        # another file by the time the connection is shut down.
         number = info["return_value"].get_extra_info("socket").fileno()
         connection = socket.socket(fileno=os.dup(number))
         with self._lock:
@@ -116,7 +116,7 @@ class RegistryCall(Generic[_Answer]):
 
 
 class _Current(threading.local):
-    """The call that the thread at hand makes."""
+    """The call that the current thread makes."""
 
     call: RegistryCall[Any] | None = None
 
@@ -125,10 +125,10 @@ _current: Final = _Current()
 
 
 def bound(client: SchemaRegistryClient) -> SchemaRegistryClient:
-    """The client, whose answers are bounded, and whose calls can be ended."""
-    # No option of the client reaches the hooks of its HTTP library.
+    """Returns the client, with bounded answers, and with calls that `RegistryCall` can end."""
+    # The client has no option for the hooks of its HTTP library.
     rest = client._rest_client
-    # Where a token is fetched first, its server is talked to by a session of its own.
+    # A client that fetches a token first has another session for the token's server.
     token_session = getattr(rest.bearer_field_provider, "client", None)
     for session in filter(None, (rest.session, token_session)):
         session.event_hooks = {"request": [partial(_begin, rest)], "response": [_read]}
@@ -136,7 +136,7 @@ def bound(client: SchemaRegistryClient) -> SchemaRegistryClient:
 
 
 def answer_within(timeout_seconds: float, ask: Callable[[], _Answer]) -> _Answer:
-    """What `ask` returns or raises; RegistryUnavailableError when that takes longer."""
+    """Returns or raises what `ask` does; RegistryUnavailableError when that takes longer."""
     call = RegistryCall(ask)
     if not call.wait(timeout_seconds):
         call.end()
@@ -150,7 +150,7 @@ def _begin(rest: Any, request: Any) -> None:
 
 
 def _read(response: Any) -> None:
-    """Read the body here, where it can be stopped: the library would read it to its end."""
+    """Read the body here, where it is bounded: the library would read it to its end."""
     parts: list[bytes] = []
     size = 0
     for part in response.iter_bytes():

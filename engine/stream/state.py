@@ -1,22 +1,24 @@
-"""What is known of the stream, for `/readyz`, the metrics and the log."""
+"""What is known of the broker, the group and the topics: for `/readyz`, the metrics, the log."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 import structlog
 
-from engine.stream.offsets import Partition
+from engine.stream.record import Partition
 
 log = structlog.get_logger(__name__)
 
-# So many reports in a row must agree that there is no broker, or one again: reconnecting takes a
-# moment, and one report may still count a connection whose end was not noticed yet.
+# How many reports in a row must contradict the state before it changes: reconnecting takes a
+# moment, and a report may still count a connection whose end was not noticed yet.
 STEADY_REPORTS: Final = 2
+# The states of a broker in librdkafka's statistics that mean: connected, and past the handshake.
+_UP: Final = ("UP", "UPDATE")
 
 
 class BrokerState(StrEnum):
@@ -29,10 +31,10 @@ class BrokerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """One moment of the stream.
+    """The state of the stream at one moment.
 
-    `problem` is what the broker refuses us, "" when nothing. A member without partitions may have
-    joined: there are more engines than partitions then.
+    `problem` says what the broker refuses, or why it is away; "" where there is nothing to say. A
+    member may have joined without partitions, where there are more engines than partitions.
     """
 
     broker: BrokerState = BrokerState.CONNECTING
@@ -44,7 +46,7 @@ class StreamState:
 
     @property
     def is_consuming(self) -> bool:
-        """Whether records of every topic arrive as soon as there are any."""
+        """Whether records arrive as soon as there are any."""
         is_member = self.broker is BrokerState.REACHABLE and self.has_joined
         return is_member and not self.is_paused and not self.problem
 
@@ -65,13 +67,13 @@ class StreamState:
         return "; ".join(parts)
 
 
-class StreamWatch:
-    """Keeps the state, tells `on_state` of each new one, and logs what changed."""
+class StateTracker:
+    """Keeps the state of the stream, and logs each change once."""
 
-    def __init__(self, on_state: Callable[[StreamState], None] | None = None) -> None:
-        self._on_state = on_state
-        # Reports in a row that contradict what is known of the broker.
+    def __init__(self) -> None:
+        # How many reports in a row contradict the state of the broker.
         self._contrary_reports = 0
+        # The topic that `problem` is about; "" where it is about the group.
         self._problem_topic = ""
         self.state = StreamState()
 
@@ -85,7 +87,7 @@ class StreamWatch:
         problem = "" if known is BrokerState.AWAY else self.state.problem
         self._set(broker=BrokerState.REACHABLE, problem=problem)
 
-    def gone(self, reason: str) -> None:
+    def away(self, reason: str) -> None:
         """No broker answers."""
         self._contrary_reports = 0
         if self.state.broker is not BrokerState.AWAY:
@@ -94,7 +96,7 @@ class StreamWatch:
             self._set(broker=BrokerState.AWAY, problem=reason)
 
     def reported(self, is_up: bool, reason: str) -> None:
-        """The client's regular report finds a broker connected, or none; `reason` says why."""
+        """librdkafka's statistics show a broker connected (`is_up`), or none for this `reason`."""
         known = self.state.broker
         is_contrary = is_up if known is BrokerState.AWAY else not is_up
         self._contrary_reports = self._contrary_reports + 1 if is_contrary else 0
@@ -102,10 +104,10 @@ class StreamWatch:
         if is_up and (is_steady or known is BrokerState.CONNECTING):
             self.reached()
         elif not is_up and is_steady:
-            self.gone(reason)
+            self.away(reason)
 
     def joined(self, partitions: Iterable[Partition]) -> None:
-        """The group gave us these partitions, perhaps none."""
+        """The group has assigned these partitions to the consumer, perhaps none."""
         self.reached()
         new = frozenset(partitions)
         topics = {topic for topic, _ in new}
@@ -121,85 +123,81 @@ class StreamWatch:
             problem="" if is_solved else self.state.problem,
         )
 
-    def handed_over(self, partitions: Iterable[Partition]) -> None:
+    def revoked(self, partitions: Iterable[Partition]) -> None:
         """The group gives these partitions to other members."""
         old = frozenset(partitions)
         log.info("partitions.handed_over", partitions=names(old))
         self._set(partitions=self.state.partitions - old)
 
-    def dropped_out(self, partitions: Iterable[Partition]) -> None:
-        """The group did without us for too long, and took these partitions."""
+    def lost(self, partitions: Iterable[Partition]) -> None:
+        """The membership has ended, as by the session's timeout, and with it these partitions."""
         old = frozenset(partitions)
         log.warning("partitions.lost", partitions=names(old))
         self._set(has_joined=False, partitions=self.state.partitions - old)
 
-    def paused(self, is_paused: bool) -> None:
-        """Reading is halted, or goes on."""
+    def set_paused(self, is_paused: bool) -> None:
+        """The consumer is paused, or has resumed."""
         self._set(is_paused=is_paused)
 
-    def missed(self, topic: str) -> None:
-        """A topic that is subscribed to does not exist."""
+    def topic_missing(self, topic: str) -> None:
+        """A topic of the subscription does not exist."""
         if topic not in self.state.missing_topics:
             log.warning("topic.missing", topic=topic, remedy="it is read as soon as it exists")
             self._set(missing_topics=self.state.missing_topics | {topic})
 
     def refused(self, topic: str, reason: str) -> None:
-        """The broker denies us a topic, or the group ("")."""
+        """The broker denies access to a topic, or to the group ("")."""
         if reason != self.state.problem:
             log.error("stream.refused", reason=reason, remedy="it goes on once it is permitted")
             self._problem_topic = topic
             self._set(problem=reason)
 
     def permitted(self, topic: str) -> None:
-        """A record of the topic arrived, or ("") the group took a commit."""
+        """A record of the topic has arrived, or ("") a commit of the group was confirmed."""
         if self.state.problem and topic == self._problem_topic and self.state.has_joined:
             log.info("stream.permitted")
             self._set(problem="")
 
     def _set(self, **changes: Any) -> None:
-        state = replace(self.state, **changes)
-        if state != self.state:
-            self.state = state
-            if self._on_state is not None:
-                self._on_state(state)
-
-
-def names(partitions: Iterable[Partition]) -> list[str]:
-    """The partitions as a log line shows them, in their order."""
-    return [f"{topic}/{number}" for topic, number in sorted(partitions)]
-
-
-# Connected and past the handshake.
-_UP: Final = ("UP", "UPDATE")
+        self.state = replace(self.state, **changes)
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """One report. `lag` counts what can be read after the committed offset, where that is known."""
+    """What a report of librdkafka says that matters here.
+
+    `is_up` says whether a broker is connected. `lag` counts, for each partition where it is known,
+    the records behind the committed offset that can be read.
+    """
 
     is_up: bool
     lag: Mapping[Partition, int]
 
     @classmethod
     def read(cls, text: str) -> Statistics:
-        """Read the JSON of librdkafka's `stats_cb` (its STATISTICS.md names the fields)."""
+        """Read the JSON that librdkafka gives to `stats_cb`; STATISTICS.md has the fields."""
         report = json.loads(text)
         lag = {
             (topic["topic"], each["partition"]): behind
             for topic in report["topics"].values()
             for each in topic["partitions"].values()
-            if each["partition"] >= 0 and (behind := _behind(each)) is not None
+            if each["partition"] >= 0 and (behind := _records_behind(each)) is not None
         }
         return cls(any(broker["state"] in _UP for broker in report["brokers"].values()), lag)
 
 
-def _behind(partition: Mapping[str, Any]) -> int | None:
-    # Negative offsets mean "not known" (-1001), so nothing was committed, or nothing was asked yet.
-    # Behind the last stable offset lie transactions under way, which can't be read yet.
-    end = max(partition.get("ls_offset", -1), -1)
+def _records_behind(partition: Mapping[str, Any]) -> int | None:
+    # A negative offset (-1001) is not known: nothing was committed, or the broker not asked yet.
+    # Behind the last stable offset lie open transactions, which can't be read yet.
+    end = partition.get("ls_offset", -1)
     end = end if end >= 0 else partition["hi_offset"]
     committed = partition["committed_offset"]
     start = committed if committed >= 0 else partition["lo_offset"]
     if end == 0:
         return 0
     return max(0, end - start) if end > 0 and start >= 0 else None
+
+
+def names(partitions: Iterable[Partition]) -> list[str]:
+    """The partitions as a log line shows them, in their order."""
+    return [f"{topic}/{number}" for topic, number in sorted(partitions)]

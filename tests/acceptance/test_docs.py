@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from channels.alert import Reason
-from channels.webhook import payload, signature
+from channels.targets.webhook import payload, signature
 from engine.cli.main import build_parser
 from engine.demo.registry_server import RegistryServer
 from engine.settings import VARIABLES, Settings

@@ -13,7 +13,7 @@ from engine.errors import ExpressionError, Problem
 from engine.schema import FieldType, Kind
 from tests.support.avro import plate_schema
 from tests.support.handbook import RULES, table
-from tests.unit.cel.syntax.test_unoffered import EXTENSIONS
+from tests.unit.cel.check.test_unoffered import EXTENSIONS
 from tests.unit.cel.test_conformance import FILES
 
 

@@ -11,16 +11,15 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
-from channels import plan, webhook_settings
 from channels.alert import Reason, Status
-from channels.spec import KEYS as SPEC_KEYS
-from channels.webhook import KEY_HEADER, SIGNATURE_HEADER
+from channels.definitions import notification_block, webhook_settings
+from channels.definitions.channel_entry import KEYS as SPEC_KEYS
+from channels.targets.webhook import KEY_HEADER, SIGNATURE_HEADER
 from engine.cel import Operator, compile_expression, evaluate
 from engine.cel.check.watchlists import Lists
 from engine.cel.syntax.tree import IN, INDEX, ROWS, Call, Macro, Select
 from engine.cel.types.functions import FUNCTIONS
 from engine.cel.types.watchlists import asked
-from engine.dead_letters.letter import DeadLetterType
 from engine.environment import FILE_SUFFIX
 from engine.metrics import Metrics
 from engine.rules.conditions import CONDITION_KEYS
@@ -31,6 +30,7 @@ from engine.rules.watchlist_reader import LIST_KEYS
 from engine.schema import ENGINE_FIELDS, EventSchema, FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings
 from engine.stream.options import OWNED_BY_CLIENTS
+from engine.stream.record import DeadLetterType
 from engine.watchlist import STANDING_COLUMNS
 from tests.support.avro import plate_schema, record_schema
 from tests.support.handbook import (
@@ -294,7 +294,7 @@ def test_an_example_gives_what_is_told(example: str, result: str) -> None:
 
 def test_the_tables_of_channel_keys_are_whole() -> None:
     assert sorted(table(CHANNELS, "Webhook key").codes()) == sorted(SPEC_KEYS)
-    for block, keys in plan.KEYS.items():
+    for block, keys in notification_block.KEYS.items():
         assert sorted(table(CHANNELS, f"`{block}` key").codes()) == sorted(keys), block
 
 

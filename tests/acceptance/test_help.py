@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cel.syntax import remedies
+from engine.cel.check.remedies import FIELDS_HELP
 from engine.cli import main
 from tests.support.command import alert_engine, alert_engine_process
 from tests.support.handbook import ROOT
@@ -47,6 +47,6 @@ def test_every_remedy_that_refers_to_the_manual_names_a_page() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     topics = set(COMMAND.findall(text))
     assert topics <= {page.stem for page in PAGES}
-    assert COMMAND.search(remedies.NAMES)
+    assert COMMAND.search(FIELDS_HELP)
     texts = [line for line in text.splitlines() if '"""' not in line]
     assert not [line for line in texts if re.search(r'"[^"]*docs/[a-z-]+\.md', line)]

@@ -19,11 +19,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from channels.alert import Alert
-from channels.render import Style, render
-from channels.webhook import payload
+from channels.message.render import Style, render
+from channels.targets.webhook import payload
 from engine.cli.alerts import alert_table, fact_table
 from engine.dead_letters.letter import recover, to_message
-from engine.dead_letters.producer import DeadLetterType
 from engine.logs import configure_logs
 from engine.match.selftest import run_tests
 from engine.metrics import Metrics
@@ -34,6 +33,7 @@ from engine.rules import RuleSet, load_rules
 from engine.schema import EventSchema, load_event_schema
 from engine.store import Store, open_store
 from engine.stream.decoder import Decoder
+from engine.stream.record import DeadLetterType
 from tests.support.any_schema import schemas, written
 from tests.support.random_cases import examples
 from tests.support.rule_files import Mailbox

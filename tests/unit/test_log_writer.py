@@ -4,9 +4,11 @@ import fcntl
 import io
 import json
 import os
+import select
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,20 +28,38 @@ class Pipe:
         self.stream = os.fdopen(self.writing, "w", closefd=False)
         self._read = b""
         self._open = {self.reading, self.writing}
+        self._writers: list[LogWriter] = []
+
+    def writer(self, *args: Any, **options: Any) -> LogWriter:
+        """A log writer into the pipe."""
+        self._writers.append(writer := LogWriter(self.stream, *args, **options))
+        return writer
 
     def close(self, end: int) -> None:
         if end in self._open:
             self._open.discard(end)
             os.close(end)
 
+    def end(self) -> None:
+        """Close both ends, once nothing more will be written.
+
+        A writing thread knows the pipe by its number only, which the next test's pipe may get.
+        """
+        # Without a reader, every write fails at once.
+        self.close(self.reading)
+        for writer in self._writers:
+            assert writer.flush(PATIENCE_SECONDS)
+        self.close(self.writing)
+
     def stall(self, writer: LogWriter) -> None:
         """Return when the writing thread waits for somebody to read the rest of a long line."""
         writer.write("." * LONG)
         assert os.read(self.reading, 1) == b"."
 
-    def read(self, until: bytes) -> bytes:
-        """All that came, once this is in it."""
-        while until not in self._read:
+    def read(self, until: bytes, count: int = 1) -> bytes:
+        """All that came, once this is in it so often."""
+        while self._read.count(until) < count:
+            assert select.select([self.reading], [], [], PATIENCE_SECONDS)[0], self._read
             more = os.read(self.reading, 65_536)
             assert more, self._read
             self._read += more
@@ -50,13 +70,11 @@ class Pipe:
 def pipe() -> Iterator[Pipe]:
     pipe = Pipe()
     yield pipe
-    # The reading end first: it frees a thread that still writes.
-    pipe.close(pipe.reading)
-    pipe.close(pipe.writing)
+    pipe.end()
 
 
 def test_lines_arrive_whole_and_in_their_order(pipe: Pipe) -> None:
-    writer = LogWriter(pipe.stream)
+    writer = pipe.writer()
     for number in range(300):
         writer.write(f"line {number} ä")
     read = pipe.read("line 299 ä\n".encode())
@@ -72,13 +90,15 @@ def test_a_reader_that_stalls_holds_up_nobody_and_what_was_lost_is_said_once(pip
         reports.append(lost)
         writer.write(f"{lost} lines were not written")
 
-    writer = LogWriter(pipe.stream, report, most_lines=100)
+    writer = pipe.writer(report, most_lines=100)
     pipe.stall(writer)
     for _ in range(1_000):
         writer.write(LINE)
     assert not writer.flush(0.01)
     assert writer.lost == 900
     pipe.read(b"900 lines were not written\n")
+    # The report goes out before what waits, and until that is taken there is room for no more.
+    pipe.read(f"{LINE}\n".encode(), 100)
     writer.write("later")
     read = pipe.read(b"later\n")
     assert reports == [900]
@@ -87,7 +107,7 @@ def test_a_reader_that_stalls_holds_up_nobody_and_what_was_lost_is_said_once(pip
 
 
 def test_what_waits_is_bounded_by_size_too(pipe: Pipe) -> None:
-    writer = LogWriter(pipe.stream, most_characters=LONG + 10_000)
+    writer = pipe.writer(most_characters=LONG + 10_000)
     pipe.stall(writer)
     for _ in range(1_000):
         writer.write(LINE)
@@ -95,13 +115,13 @@ def test_what_waits_is_bounded_by_size_too(pipe: Pipe) -> None:
 
 
 def test_a_line_longer_than_all_that_may_wait_is_written_all_the_same(pipe: Pipe) -> None:
-    writer = LogWriter(pipe.stream, most_characters=10)
+    writer = pipe.writer(most_characters=10)
     writer.write(LINE)
     assert pipe.read(b"\n").decode() == f"{LINE}\n"
 
 
 def test_a_reader_that_has_gone_costs_lines_and_nothing_else(pipe: Pipe) -> None:
-    writer = LogWriter(pipe.stream)
+    writer = pipe.writer()
     pipe.close(pipe.reading)
     writer.write(LINE)
     assert writer.flush(PATIENCE_SECONDS)
@@ -109,7 +129,7 @@ def test_a_reader_that_has_gone_costs_lines_and_nothing_else(pipe: Pipe) -> None
 
 
 def test_a_stream_that_was_closed_costs_lines_and_nothing_else(pipe: Pipe) -> None:
-    writer = LogWriter(pipe.stream)
+    writer = pipe.writer()
     pipe.close(pipe.writing)
     writer.write(LINE)
     assert writer.flush(PATIENCE_SECONDS)
@@ -134,7 +154,7 @@ def test_a_disk_that_was_full_is_written_to_again_and_the_loss_is_told(tmp_path:
 
 def test_a_pipe_that_another_program_made_non_blocking_loses_nothing(pipe: Pipe) -> None:
     os.set_blocking(pipe.writing, False)
-    writer = LogWriter(pipe.stream)
+    writer = pipe.writer()
     for _ in range(200):
         writer.write(LINE)
     writer.write("end")
@@ -151,7 +171,7 @@ def test_a_stream_in_memory_has_each_line_at_once() -> None:
 
 
 def test_threads_that_log_at_once_lose_and_mix_nothing(pipe: Pipe) -> None:
-    writer = LogWriter(pipe.stream)
+    writer = pipe.writer()
 
     def work(name: str) -> None:
         for number in range(500):

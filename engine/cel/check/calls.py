@@ -8,18 +8,25 @@ from functools import lru_cache
 from typing import Final
 
 from engine.cel.check import domains
+from engine.cel.check.remedies import (
+    NAMING_FUNCTIONS,
+    Unoffered,
+    of_any_function,
+    remedy_of_constant,
+    remedy_of_function,
+    remedy_of_regex,
+    unoffered,
+)
 from engine.cel.check.signatures import fitting, result_of, takes
-from engine.cel.syntax import remedies
-from engine.cel.syntax.remedies import Unoffered, unoffered
 from engine.cel.syntax.tree import Call, Ident, ListNode, Literal, Node
 from engine.cel.syntax.unparse import unparse
 from engine.cel.types.findings import Findings
 from engine.cel.types.functions import ANY, FUNCTIONS, Function, Implementation
-from engine.cel.types.kinds import NUMBERS, TEXT, name_of, with_article
+from engine.cel.types.kinds import NUMBERS, TEXT, type_name, with_article
 from engine.cel.types.scope import Broken, Scope, dotted, suggest
 from engine.cel.values.instants import PARTS
 from engine.cel.values.regexes import BadRegexError, compile_search
-from engine.cel.values.text import clauses
+from engine.cel.values.text_format import clauses
 from engine.cel.values.values import FailureKind, Timestamp
 from engine.clock import is_utc
 from engine.errors import EvaluationError, shorten
@@ -61,7 +68,7 @@ def find_function(
             return None, elsewhere.args
         _unknown(findings, node, scope, space)
         # The arguments of a macro that is written wrongly hold names that mean nothing here.
-        names_an_item = node.function in _MACROS or node.function in remedies.NAMING
+        names_an_item = node.function in _MACROS or node.function in NAMING_FUNCTIONS
         return None, () if names_an_item and not space else args
     if len(args) not in function.arities:
         own = len(args) - len(node.args)
@@ -135,8 +142,9 @@ def _unknown(findings: Findings, node: Call, scope: Scope, space: str) -> None:
         rows = FUNCTIONS.values()
         names = [row.name for row in rows if (row.is_member if is_member else row.is_global)]
         names += [*_MACROS] if is_member else [*_MACROS, "watchlist"]
-        remedy = remedies.of_function(node.function) or suggest(node.function, names)
-    remedy = remedy or remedies.of_any_function()
+        remedy = remedy_of_function(node.function, scope.examples)
+        remedy = remedy or suggest(node.function, names)
+    remedy = remedy or of_any_function()
     findings.unresolved(node, FailureKind.UNKNOWN_NAME, "unknown-function", what, remedy)
 
 
@@ -163,14 +171,14 @@ def function_type(
             findings.warn_of_null(arg, kind, safe, f"{function.name}()")
     rows = fitting(function, kinds)
     if not rows:
-        given = ", ".join(name_of(kind) if kind is not None else "…" for kind in kinds)
+        given = ", ".join(type_name(kind) if kind is not None else "…" for kind in kinds)
         what = f"{function.name}() can't be applied to ({given})"
         remedy = _converted(function, args, kinds) or f"it takes {takes(function, len(args))}"
         if function.name in PARTS and kinds[0] is not None and kinds[0].kind is Kind.STRING:
             remedy = f"write timestamp(x).{function.name}(…), or `time` for the event's instant"
         findings.error(node, "no-overload", what, remedy)
         return None
-    if findings.is_strict:
+    if findings.scope.is_strict:
         _try_constant(findings, function, args)
         check_choice(findings, function, args, safe)
         check_format(findings, function, args, safe)
@@ -212,9 +220,9 @@ def _try_constant(findings: Findings, function: Function, args: tuple[Node, ...]
         elif len(args) == 2 and function.name.startswith("get"):
             _overload(function, (Timestamp, str))(Timestamp(0), last.value)
     except BadRegexError as error:
-        findings.error(last, "bad-constant", str(error), remedies.of_regex(str(error)))
+        findings.error(last, "bad-constant", str(error), remedy_of_regex(str(error)))
     except EvaluationError as error:
-        remedy = remedies.of_constant(function.name, last.value)
+        remedy = remedy_of_constant(function.name, last.value)
         findings.error(last, "bad-constant", str(error), remedy)
 
 
@@ -261,7 +269,7 @@ def check_clock(findings: Findings, node: Call, args: tuple[Node, ...], kind: Fi
     """
     if len(args) > 1 or kind.kind is not Kind.TIMESTAMP:
         return
-    zone = findings.zone
+    zone = findings.scope.zone
     if not _may_differ(node.function, zone):
         return
     what = f"{node.function}() without a zone is read in UTC, not in EVENT_TIMEZONE"

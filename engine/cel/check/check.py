@@ -19,13 +19,14 @@ from engine.cel.check.containers import (
 )
 from engine.cel.check.operators import (
     arithmetic_type,
-    conversion,
     is_division_by_zero,
     operator_type,
     want_bool,
 )
+from engine.cel.check.remedies import FIELDS_HELP, remedy_of_name, remedy_of_text
+from engine.cel.check.type_remedies import remedy_of_types
 from engine.cel.check.watchlists import check_rows, warn_of_missing
-from engine.cel.syntax import remedies, tree
+from engine.cel.syntax import tree
 from engine.cel.syntax.tree import (
     Bound,
     Call,
@@ -38,8 +39,7 @@ from engine.cel.syntax.tree import (
     Node,
     Select,
 )
-from engine.cel.types.findings import Findings, stands_as_value
-from engine.cel.types.findings import name_of as part_name
+from engine.cel.types.findings import Findings, is_used_as_value, part_name
 from engine.cel.types.kinds import (
     BOOL,
     KINDS,
@@ -47,8 +47,8 @@ from engine.cel.types.kinds import (
     can_join,
     join,
     list_of,
-    name_of,
     not_null,
+    type_name,
     with_article,
 )
 from engine.cel.types.scope import GUESSED, LISTED, Local, Scope, Variable, dotted
@@ -66,7 +66,7 @@ _TYPE: Final = SCALARS[Kind.TYPE]
 
 def check(root: Node, scope: Scope) -> Findings:
     """Check a tree; errors and warnings are among the findings, sorted by place."""
-    findings = Findings(root, scope.is_strict, scope.zone)
+    findings = Findings(root, scope)
     _Checker(findings).visit(root, scope, frozenset())
     findings.problems.sort(key=lambda problem: problem.offset)
     return findings
@@ -162,13 +162,13 @@ class _Checker:
     def _remedy(self, node: Ident | Select, scope: Scope) -> str:
         """What may have been meant by an unknown name; a text, perhaps, that has no quotes."""
         assert isinstance(node, Ident)
-        found = remedies.of_name(node.name) or scope.suggestion(node.name)
+        found = remedy_of_name(node.name, scope.examples) or scope.suggestion(node.name)
         # A name that is only a little like another may as well be a text without its quotes.
         is_near = not found.startswith(GUESSED) or scope.is_near(node.name)
         is_told = found and not found.startswith(LISTED) and is_near
-        if not is_told and node is not self._record and stands_as_value(self._findings.root, node):
-            return remedies.of_text(shorten(node.name))
-        return found or remedies.NAMES
+        if not is_told and node is not self._record and is_used_as_value(self._findings.root, node):
+            return remedy_of_text(shorten(node.name))
+        return found or FIELDS_HELP
 
     def _select(self, node: Select, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         self._record = node.operand
@@ -195,7 +195,7 @@ class _Checker:
         slot = self._findings.slots
         self._findings.references[id(node)] = Local(slot)
         inner = scope.with_local(node.variable, slot, item)
-        hidden = guards.inside(safe, node.variable)
+        hidden = guards.inside_macro(safe, node.variable)
         result: FieldType | None = None
         if node.condition is not None:
             condition = self.visit(node.condition, inner, hidden)
@@ -220,7 +220,7 @@ class _Checker:
         # As for the fields of a record: the guards are told inside, the type knows of none.
         kind = self._findings.type_of(node.range)
         inner = scope.with_local(node.variable, slot, kind)
-        known = guards.renamed(safe, part_name(node.range), node.variable)
+        known = guards.inside_bind(safe, part_name(node.range), node.variable)
         return self.visit(node.result, inner, known)
 
     def _call(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType | None:
@@ -268,8 +268,8 @@ class _Checker:
         one = self.visit(first, scope, safe | guards.when_true(condition))
         two = self.visit(second, scope, safe | guards.when_false(condition))
         if one is not None and two is not None and not can_join(one, two):
-            what = f"the sides of '?' have two types, {name_of(one)} and {name_of(two)}"
-            remedy = conversion((first, second), (one, two), tree.TERNARY)
+            what = f"the sides of '?' have two types, {type_name(one)} and {type_name(two)}"
+            remedy = remedy_of_types((first, second), (one, two), tree.TERNARY)
             self._findings.error(node, "no-overload", what, remedy)
         return join(one, two)
 

@@ -71,7 +71,7 @@ def remedy_of_field(node: Select, operand: FieldType) -> str:
     element = operand.element
     if element is not None and element.kind is Kind.RECORD and node.field in element.fields:
         return f"its items have: write list.exists(item, item.{node.field} == …)"
-    part = remedies.of_part(node.field) if operand.kind is Kind.TIMESTAMP else ""
+    part = remedies.remedy_of_part(node.field) if operand.kind is Kind.TIMESTAMP else ""
     if node.field.lower() in _LENGTHS:
         return "write size(x)"
     return part or "fields are those of records and maps"

@@ -5,12 +5,22 @@ The values that a condition allows are a set, kept as the cuts at which membersh
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
+from engine.cel.check.value_sets import (
+    NOT_NULL,
+    ONLY_NULL,
+    Cut,
+    ValueSet,
+    common_kind,
+    cut,
+    intersection,
+    points,
+    prefixed,
+    union,
+)
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import (
     Bound,
@@ -26,7 +36,7 @@ from engine.cel.syntax.tree import (
 from engine.cel.syntax.unparse import unparse
 from engine.cel.types.findings import Findings, title
 from engine.cel.types.functions import FUNCTIONS
-from engine.cel.values.values import MISSING, Duration, Timestamp, UInt
+from engine.cel.values.values import MISSING
 from engine.errors import EvaluationError
 from engine.schema import FieldType, Kind
 
@@ -43,76 +53,52 @@ _READERS: Final = frozenset({"timestamp", "duration"})
 
 _Key = object
 
-
-@dataclass(frozen=True, slots=True)
-class ValueSet:
-    """Values of one `kind`, empty where no value says which.
-
-    `begins` says whether the least values belong to it; at each of the `cuts`, which ascend, that
-    changes. `has_null` and `has_nan` say it of null and of the double that is no number.
-    """
-
-    kind: str = ""
-    begins: bool = False
-    cuts: tuple[Cut, ...] = ()
-    has_null: bool = False
-    has_nan: bool = False
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no value at all belongs to it."""
-        return not (self.begins or self.cuts or self.has_null or self.has_nan)
-
-
-#: A value, and 0 for the place before it, 1 for the one behind it.
-Cut = tuple[Any, int]
-
 _Sets = dict[_Key, ValueSet]
 TypeOf = Callable[[Node], FieldType | None]
 
 
-class _Facts(NamedTuple):
+class _Outcomes(NamedTuple):
     """By what is compared: the values for which a part can be true, and those for false."""
 
     true: _Sets
     false: _Sets
 
 
-class Clash(NamedTuple):
+class Conflict(NamedTuple):
     """Which operand leaves no value, and which one before it: None for all those together."""
 
     first: int | None
     second: int
 
 
-_NOTHING: Final = _Facts({}, {})
+_NOTHING: Final = _Outcomes({}, {})
 
 
 def check_logic(findings: Findings) -> None:
     """Warn of each `&&` of a checked tree that is never true, and each `||` that always is."""
-    if _is_said_twice(findings.root):
-        _Reading(findings.type_of, findings).facts(findings.root)
+    if _compares_twice(findings.root):
+        _LogicReader(findings.type_of, findings).facts(findings.root)
 
 
-def clash(parts: Sequence[Node], type_of: TypeOf) -> Clash | None:
+def find_conflict(parts: Sequence[Node], type_of: TypeOf) -> Conflict | None:
     """Which of several conditions can't hold together; None where they may.
 
     What one of them says on its own is left to `check_logic`.
     """
-    if len(parts) < 2 or not _is_said_twice(Call(0, tree.AND, tuple(parts))):
+    if len(parts) < 2 or not _compares_twice(Call(0, tree.AND, tuple(parts))):
         return None
-    reading = _Reading(type_of, None)
-    return _clash([reading.facts(part).true for part in parts])
+    reading = _LogicReader(type_of, None)
+    return _conflict([reading.facts(part).true for part in parts])
 
 
-class _Reading:
+class _LogicReader:
     """Reads what is known of a tree's parts; reports to `findings` if there are any."""
 
     def __init__(self, type_of: TypeOf, findings: Findings | None) -> None:
         self._type_of: Final = type_of
         self._findings: Final = findings
 
-    def facts(self, node: Node) -> _Facts:
+    def facts(self, node: Node) -> _Outcomes:
         """What is known of a part, and of nothing inside its macros."""
         if isinstance(node, Call) and _is_logic(node):
             return self._logic(node)
@@ -130,20 +116,20 @@ class _Reading:
             else:
                 waiting += _parts(part)
 
-    def _logic(self, node: Call) -> _Facts:
+    def _logic(self, node: Call) -> _Outcomes:
         parts = [self.facts(arg) for arg in node.args]
         trues, falses = [part.true for part in parts], [part.false for part in parts]
         match node.function:
             case tree.NOT:
-                return _Facts(falses[0], trues[0])
+                return _Outcomes(falses[0], trues[0])
             case tree.AND:
                 self._warn(node, trues, falses)
-                return _Facts(_all(trues), _any(falses))
+                return _Outcomes(_all(trues), _any(falses))
             case tree.OR:
                 self._warn(node, falses, trues)
-                return _Facts(_any(trues), _all(falses))
+                return _Outcomes(_any(trues), _all(falses))
         met, unmet = trues[0], falses[0]
-        return _Facts(
+        return _Outcomes(
             _any([_all([met, trues[1]]), _all([unmet, trues[2]])]),
             _any([_all([met, falses[1]]), _all([unmet, falses[2]])]),
         )
@@ -153,7 +139,7 @@ class _Reading:
 
         `here` has, by operand, the values of that side, `beyond` those of the other one.
         """
-        found = _clash(here)
+        found = _conflict(here)
         if found is None or self._findings is None:
             return
         words, second = _WORDS[node.function], node.args[found.second]
@@ -162,7 +148,7 @@ class _Reading:
             first = node.args[found.first]
             what = words.of_two.format(title(first), title(second))
             instead = words.instead(first, second)
-            if _clash([beyond[found.first], beyond[found.second]]) is not None:
+            if _conflict([beyond[found.first], beyond[found.second]]) is not None:
                 remedy = _REMOVE
             elif len(instead) <= _MAX_TEXT:
                 remedy = f"{words.if_two} {instead}"
@@ -228,7 +214,7 @@ def _all(parts: Sequence[_Sets]) -> _Sets:
     result: _Sets = {}
     for key in dict.fromkeys(chain.from_iterable(parts)):
         known = [part[key] for part in parts if key in part]
-        result[key] = known[0] if len(known) == 1 else common(known) or known[0]
+        result[key] = known[0] if len(known) == 1 else intersection(known) or known[0]
     return result
 
 
@@ -237,13 +223,13 @@ def _any(parts: Sequence[_Sets]) -> _Sets:
     result: _Sets = {}
     for key in parts[0]:
         known = [part[key] for part in parts if key in part]
-        both = united(known) if len(known) == len(parts) else None
+        both = union(known) if len(known) == len(parts) else None
         if both is not None:
             result[key] = both
     return result
 
 
-def _clash(parts: Sequence[_Sets]) -> Clash | None:
+def _conflict(parts: Sequence[_Sets]) -> Conflict | None:
     """The first operand that leaves no value to those before it."""
     for key, found in _all(parts).items():
         if not found.is_empty:
@@ -254,15 +240,15 @@ def _clash(parts: Sequence[_Sets]) -> Clash | None:
         left = parts[places[0]][key]
         for number, place in enumerate(places[1:], 1):
             here = parts[place][key]
-            left = common([left, here]) or left
+            left = intersection([left, here]) or left
             if left.is_empty:
-                pairs = ((one, common([parts[one][key], here])) for one in places[:number])
+                pairs = ((one, intersection([parts[one][key], here])) for one in places[:number])
                 first = next((one for one, both in pairs if both and both.is_empty), None)
-                return Clash(first, place)
+                return Conflict(first, place)
     return None
 
 
-def _comparison(node: Node, type_of: TypeOf) -> _Facts:
+def _comparison(node: Node, type_of: TypeOf) -> _Outcomes:
     """What is known of a part that holds no logic."""
     if isinstance(node, Select) and node.is_test:
         return _presence(node, type_of)
@@ -270,7 +256,7 @@ def _comparison(node: Node, type_of: TypeOf) -> _Facts:
         return _flag(node, type_of)
     if node.function in (tree.EQUALS, tree.NOT_EQUALS):
         found = _equality(node, type_of)
-        return found if node.function == tree.EQUALS else _Facts(found.false, found.true)
+        return found if node.function == tree.EQUALS else _Outcomes(found.false, found.true)
     if node.function in tree.ORDERINGS:
         return _ordering(node, type_of)
     if node.function == tree.IN:
@@ -282,16 +268,16 @@ def _comparison(node: Node, type_of: TypeOf) -> _Facts:
     return _flag(node, type_of)
 
 
-def _presence(node: Select, type_of: TypeOf) -> _Facts:
+def _presence(node: Select, type_of: TypeOf) -> _Outcomes:
     """Of `has(record.field)`, which is whether the field is not null; a map may hold nulls."""
     record = type_of(node.operand)
     if record is None or record.kind is not Kind.RECORD:
         return _NOTHING
     key = _key(Select(node.offset, node.operand, node.field))
-    return _Facts({key: THERE}, {key: ABSENT})
+    return _Outcomes({key: NOT_NULL}, {key: ONLY_NULL})
 
 
-def _flag(node: Node, type_of: TypeOf) -> _Facts:
+def _flag(node: Node, type_of: TypeOf) -> _Outcomes:
     """Of a part that is itself true or false."""
     kind = type_of(node)
     if kind is None or kind.kind is not Kind.BOOL or isinstance(node, Literal | Comprehension):
@@ -320,17 +306,17 @@ def _constant(node: Node) -> Any:
     return constant_of(node)
 
 
-def _equality(node: Call, type_of: TypeOf) -> _Facts:
+def _equality(node: Call, type_of: TypeOf) -> _Outcomes:
     subject, value, _ = _sides(node)
     if value is MISSING:
         return _flag(node, type_of)
     if value is None:
         key = _key(subject)
-        return _Facts({key: ABSENT}, {key: THERE})
+        return _Outcomes({key: ONLY_NULL}, {key: NOT_NULL})
     return _one_of(subject, [value], type_of)
 
 
-def _membership(node: Call, type_of: TypeOf) -> _Facts:
+def _membership(node: Call, type_of: TypeOf) -> _Outcomes:
     values = constant_of(node.args[1])
     if type(values) is not list:
         return _flag(node, type_of)
@@ -339,10 +325,10 @@ def _membership(node: Call, type_of: TypeOf) -> _Facts:
     return _one_of(node.args[0], values, type_of)
 
 
-def _one_of(subject: Node, given: list[Any], type_of: TypeOf) -> _Facts:
+def _one_of(subject: Node, given: list[Any], type_of: TypeOf) -> _Outcomes:
     """Of a value that is one of those given."""
     values = [value for value in given if value is not None]
-    kind = kind_of(values)
+    kind = common_kind(values)
     if kind is None or constant_of(subject) is not MISSING:
         return _NOTHING
     known = type_of(subject)
@@ -352,7 +338,7 @@ def _one_of(subject: Node, given: list[Any], type_of: TypeOf) -> _Facts:
     is_null = len(values) < len(given)
     key = _key(subject)
     may_be_nan = known is None or known.kind is Kind.DOUBLE
-    facts = _Facts(
+    facts = _Outcomes(
         {key: ValueSet(kind, False, cuts, has_null=is_null)},
         {key: ValueSet(kind, True, cuts, has_null=not is_null, has_nan=may_be_nan)},
     )
@@ -362,9 +348,9 @@ def _one_of(subject: Node, given: list[Any], type_of: TypeOf) -> _Facts:
     return facts
 
 
-def _ordering(node: Call, type_of: TypeOf) -> _Facts:
+def _ordering(node: Call, type_of: TypeOf) -> _Outcomes:
     subject, limit, is_mirrored = _sides(node)
-    kind = kind_of([limit])
+    kind = common_kind([limit])
     if kind is None or constant_of(subject) is not MISSING:
         return _NOTHING
     function = _MIRRORED[node.function] if is_mirrored else node.function
@@ -377,10 +363,10 @@ def _ordering(node: Call, type_of: TypeOf) -> _Facts:
 
 def _range(
     subject: Node, kind: str, begins: bool, cuts: tuple[Cut, ...], *, has_nan: bool
-) -> _Facts:
+) -> _Outcomes:
     """Of a test that is true within the cuts, and false beyond them and for NaN; null fails."""
     key = _key(subject)
-    return _Facts(
+    return _Outcomes(
         {key: ValueSet(kind, begins, cuts)},
         {key: ValueSet(kind, not begins, cuts, has_nan=has_nan)},
     )
@@ -407,7 +393,7 @@ def _key(node: Node) -> _Key:
     return id(node)
 
 
-def _is_said_twice(root: Node) -> bool:
+def _compares_twice(root: Node) -> bool:
     """Whether anything is compared twice: for most trees that is all there is to do."""
     seen: set[_Key] = set()
     for leaf in _leaves(root):
@@ -451,94 +437,3 @@ def _subject(node: Node) -> _Key:
         node = node.target
     key = _key(node)
     return key[1] if isinstance(key, tuple) and key[0] == _LOWER else key
-
-
-#: What compares with each other: the numbers do, all else with its own kind only.
-_ORDERED: Final[dict[type, str]] = {
-    int: "number",
-    UInt: "number",
-    float: "number",
-    str: "text",
-    bool: "bool",
-    Timestamp: "instant",
-    Duration: "span",
-}
-_LAST_SIGN: Final = 0x10FFFF
-
-#: Everything but null.
-THERE: Final = ValueSet(begins=True, has_nan=True)
-#: Null alone.
-ABSENT: Final = ValueSet(has_null=True)
-
-
-def kind_of(values: Iterable[Any]) -> str | None:
-    """The one kind of all these values; None where they have none in common, or no order."""
-    kinds = {_ORDERED.get(type(value)) for value in values}
-    if len(kinds) != 1 or any(type(value) is float and math.isnan(value) for value in values):
-        return None
-    return kinds.pop()
-
-
-def points(kind: str, values: Iterable[Any], *, is_whole: bool) -> tuple[Cut, ...]:
-    """The cuts around single values; of those `is_whole` says that all values are whole numbers."""
-    cuts: list[Cut] = []
-    for value in sorted(set(values)):
-        before, behind = cut(value, 0, is_whole=is_whole), cut(value, 1, is_whole=is_whole)
-        if cuts and cuts[-1] == before:
-            cuts[-1] = behind
-        elif before != behind:
-            cuts += (before, behind)
-    return tuple(cuts)
-
-
-def cut(value: Any, side: int, *, is_whole: bool) -> Cut:
-    """The place before (0) or behind (1) a value; among whole numbers there is one a gap."""
-    if not is_whole or (type(value) is float and math.isinf(value)):
-        return value, side
-    return (math.floor(value) + 1 if side else math.ceil(value)), 0
-
-
-def prefixed(text: str) -> tuple[Cut, ...]:
-    """The cuts around all texts that begin with this one, which is not empty."""
-    head = text.rstrip(chr(_LAST_SIGN))
-    if not head:
-        return ((text, 0),)
-    return (text, 0), (head[:-1] + chr(ord(head[-1]) + 1), 0)
-
-
-def common(sets: Sequence[ValueSet]) -> ValueSet | None:
-    """What belongs to all the sets; None where they are of several kinds."""
-    return _combined(sets, len(sets))
-
-
-def united(sets: Sequence[ValueSet]) -> ValueSet | None:
-    """What belongs to one of the sets at least; None where they are of several kinds."""
-    return _combined(sets, 1)
-
-
-def _combined(sets: Sequence[ValueSet], least: int) -> ValueSet | None:
-    kinds = {each.kind for each in sets if each.kind}
-    if len(kinds) > 1:
-        return None
-    return ValueSet(
-        next(iter(kinds), ""),
-        sum(each.begins for each in sets) >= least,
-        tuple(_changes(sets, least)),
-        sum(each.has_null for each in sets) >= least,
-        sum(each.has_nan for each in sets) >= least,
-    )
-
-
-def _changes(sets: Sequence[ValueSet], least: int) -> Iterator[Cut]:
-    """The cuts at which `least` of the sets begin to hold a value, or cease to."""
-    steps: dict[Cut, int] = {}
-    for each in sets:
-        step = -1 if each.begins else 1
-        for place in each.cuts:
-            steps[place] = steps.get(place, 0) + step
-            step = -step
-    count = sum(each.begins for each in sets)
-    for place in sorted(steps):
-        was, count = count >= least, count + steps[place]
-        if was != (count >= least):
-            yield place

@@ -35,7 +35,7 @@ _REMEDY: Final = "compare it with something else"
 
 
 @lru_cache(maxsize=256)
-def changed(function: str, domain: Domain | None) -> Domain:
+def domain_in_case(function: str, domain: Domain | None) -> Domain:
     """What `lower()`, `lowerAscii()` or `upperAscii()` make of the texts of a domain."""
     if domain is not None and domain.words:
         is_upper = function == "upperAscii"
@@ -59,7 +59,7 @@ def changed(function: str, domain: Domain | None) -> Domain:
 
 
 @lru_cache(maxsize=256)
-def of_parts(domain: Domain | None) -> Domain | None:
+def domain_of_parts(domain: Domain | None) -> Domain | None:
     """What is known of the parts of a text."""
     if domain is None or domain.words:
         return None
@@ -76,7 +76,7 @@ def check_equality(findings: Findings, node: Call, kinds: list[FieldType | None]
         if value is not MISSING and _is_outside(kind.domain, value):
             is_true = node.function == tree.NOT_EQUALS
             end = ": this is always true" if is_true else ""
-            what = f"{said(node.args[here], kind.domain)}, never {_shown(value)}{end}"
+            what = f"{description(node.args[here], kind.domain)}, never {_shown(value)}{end}"
             code = "always-true" if is_true else "never-equal"
             remedy = _of_pattern(value, title_of(node.args[here])) if type(value) is str else ""
             findings.warning(node, code, what, remedy or remedy_for(kind.domain, value))
@@ -90,7 +90,7 @@ def check_membership(findings: Findings, node: Call, item: FieldType | None) -> 
         return
     odd = outside(item.domain, values)
     if odd:
-        what = f"{said(node.args[0], item.domain)}, never {shown_values(odd)}"
+        what = f"{description(node.args[0], item.domain)}, never {shown_values(odd)}"
         remedy = _of_pattern(str(odd[0]), title_of(node.args[0]))
         findings.warning(node, "never-equal", what, remedy or remedy_in(item.domain, odd, values))
 
@@ -109,7 +109,7 @@ def check_ordering(findings: Findings, node: Call, kinds: list[FieldType | None]
         verdict = _verdict(domain, function, limit)
         if verdict is not None:
             word = "always" if verdict else "never"
-            what = f"{said(node.args[here], domain)}, so this is {word} true"
+            what = f"{description(node.args[here], domain)}, so this is {word} true"
             findings.warning(node, f"{word}-true", what, remedy_for(domain, limit, is_true=verdict))
             return
 
@@ -123,7 +123,7 @@ def check_part(findings: Findings, node: Call, args: tuple[Node, ...], kind: Fie
     test = getattr(str, _METHODS[node.function])
     is_part = domain.has_part(text)
     if not is_part or (domain.words and not any(test(word, text) for word in domain.words)):
-        what = f"{said(args[0], domain)}: it never {PARTS[node.function]} {_shown(text)}"
+        what = f"{description(args[0], domain)}: it never {PARTS[node.function]} {_shown(text)}"
         findings.warning(node, "never-true", what, remedy_for(domain, text))
 
 
@@ -138,7 +138,7 @@ def check_pattern(findings: Findings, node: Call, args: tuple[Node, ...], kind: 
         return
     text = head[1][:-1] if head[2] else head[1]
     if not domain.has_part(text):
-        what = f"{said(args[0], domain)}: the pattern's {_shown(text)} is never found in it"
+        what = f"{description(args[0], domain)}: the pattern's {_shown(text)} is never found in it"
         remedy = remedy_for(domain, text)
         if domain.has_part(text.upper()):
             remedy = f"{remedy} (or begin the pattern with (?i))"
@@ -150,7 +150,7 @@ _METHODS: Final = {"startsWith": "startswith", "endsWith": "endswith", "contains
 
 def outside_in_any_case(domain: Domain, texts: Sequence[str], *, is_part: bool) -> list[str]:
     """Those of the texts that no value is, or has for a part, whatever the case of either."""
-    lowered = changed("lower", domain)
+    lowered = domain_in_case("lower", domain)
     if not lowered.words and lowered.has_part("".join(texts).lower()):
         return []
     has = lowered.has_part if is_part else lowered.has
@@ -192,7 +192,7 @@ def _decided(is_always: bool, is_never: bool) -> bool | None:
     return is_always if is_always or is_never else None
 
 
-def said(node: Node, domain: Domain) -> str:
+def description(node: Node, domain: Domain) -> str:
     """What a domain says of a part of an expression."""
     name = title(node)
     if domain.words:

@@ -11,7 +11,7 @@ from typing import Final
 
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import Call, Literal, Node, Select, constant_of
-from engine.cel.types.findings import name_of as name_of
+from engine.cel.types.findings import part_name
 from engine.cel.types.watchlists import asked
 
 _NONE: Final[frozenset[str]] = frozenset()
@@ -72,20 +72,20 @@ def _compared(node: Call, *, with_null: bool) -> frozenset[str]:
 
 
 def _name(node: Node) -> frozenset[str]:
-    found = name_of(node)
+    found = part_name(node)
     return frozenset((found,)) if found else _NONE
 
 
-def renamed(safe: frozenset[str], path: str, variable: str) -> frozenset[str]:
+def inside_bind(safe: frozenset[str], path: str, variable: str) -> frozenset[str]:
     """The names known not to be null inside `cel.bind(variable, path, …)`: the path's by both."""
     names = {path: variable} if path in safe else {}
     if _PATH.fullmatch(path):
         fields = (name for name in safe if name.startswith(f"{path}."))
         names |= {name: f"{variable}{name.removeprefix(path)}" for name in fields}
-    return inside(safe, variable) | frozenset(names.values())
+    return inside_macro(safe, variable) | frozenset(names.values())
 
 
-def inside(safe: frozenset[str], variable: str) -> frozenset[str]:
+def inside_macro(safe: frozenset[str], variable: str) -> frozenset[str]:
     """The names that are still known not to be null inside a macro over `variable`, which hides."""
     return frozenset(
         name

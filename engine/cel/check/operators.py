@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from engine.cel.check import domains
+from engine.cel.check.type_remedies import remedy_of_chain, remedy_of_types, remedy_to_condition
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import Call, ListNode, Literal, Node, constant_of
 from engine.cel.syntax.unparse import unparse
-from engine.cel.types.findings import Findings, title
-from engine.cel.types.findings import name_of as part_name
+from engine.cel.types.findings import Findings, part_name, title
 from engine.cel.types.kinds import (
     BOOL,
     CONTAINERS,
@@ -23,17 +23,16 @@ from engine.cel.types.kinds import (
     can_order,
     join,
     list_of,
-    name_of,
     not_null,
     results_of,
+    type_name,
     with_article,
 )
-from engine.cel.values.conversions import is_number
 from engine.cel.values.values import UInt
 from engine.schema import FieldType, Kind
 
 _DIVISIONS: Final = frozenset({"_/_", "_%_"})
-_NAME: Final = re.compile(r"[a-z_]+(?:\.[a-z_]+)+|camera_id|track_id|latency_ms")
+_DOTTED_NAME: Final = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
 _VARIABLE: Final = re.compile(r"\$\{\w+\}")
 _DENIED: Final = "an operand of '!'"
 _Kinds = list[FieldType | None]
@@ -47,7 +46,7 @@ def want_bool(
         return
     if kind.kind is not Kind.BOOL:
         message = f"{what} must be true or false, not {with_article(kind)}"
-        remedy = to_condition(kind)
+        remedy = remedy_to_condition(kind)
         if what == _DENIED and not kind.nullable:
             remedy = "put brackets around what is denied: !(…), or write !="
         findings.error(node, "not-bool", message, remedy)
@@ -73,7 +72,7 @@ def arithmetic_type(
     if not results:
         what = f"'{sign}' can't be applied to {_pair(left, right)}"
         findings.error(
-            step, "no-overload", what, conversion(step.args, [left, right], step.function)
+            step, "no-overload", what, remedy_of_types(step.args, [left, right], step.function)
         )
         return None
     if len(results) > 1:
@@ -125,7 +124,7 @@ def _element_type(findings: Findings, node: Call, kinds: _Kinds) -> FieldType | 
         findings.error(node, "no-overload", what, "count from 0")
     elif over.kind is Kind.MAP and not _may_be_key(index, over.key):
         keys = over.key.kind if over.key is not None else "text or number"
-        what = f"the keys of this map are of type {keys}, not {name_of(index)}"
+        what = f"the keys of this map are of type {keys}, not {type_name(index)}"
         findings.error(node, "no-overload", what, "write a key as the map has them")
     return over.element
 
@@ -164,11 +163,11 @@ def _check_membership(findings: Findings, node: Call, kinds: _Kinds) -> None:
         return
     element = over.element if over.kind is Kind.LIST else over.key
     if item is not None and element is not None and not can_be_equal(item, element):
-        where = f"a list of {name_of(element)}"
+        where = f"a list of {type_name(element)}"
         if over.kind is Kind.MAP:
-            where = f"the keys of a map from {name_of(element)}"
+            where = f"the keys of a map from {type_name(element)}"
         what = f"{with_article(item)} is never in {where}"
-        findings.warning(node, "never-equal", what, conversion(node.args, [item, element]))
+        findings.warning(node, "never-equal", what, remedy_of_types(node.args, [item, element]))
         return
     if isinstance(node.args[1], ListNode) and not node.args[1].items:
         findings.warning(node, "never-true", "nothing is in an empty list", "write values into it")
@@ -190,7 +189,7 @@ def _check_mixed(findings: Findings, node: Call, item: FieldType | None) -> None
         what = f"{title(node.args[0])} is {with_article(item)}, never {domains.shown_values(odd)}"
         literals = [Literal(node.offset, value) for value in odd]
         kind = SCALARS[KINDS[type(odd[0])]]
-        remedy = conversion([node.args[0], literals[0]], [item, kind], tree.EQUALS)
+        remedy = remedy_of_types([node.args[0], literals[0]], [item, kind], tree.EQUALS)
         findings.warning(node, "never-equal", what, remedy)
 
 
@@ -224,7 +223,7 @@ def _check_equality(findings: Findings, node: Call, kinds: _Kinds) -> None:
         _check_null(findings, node, kinds)
         return
     what = f"{left.kind} and {right.kind} are never equal"
-    findings.warning(node, "never-equal", what, conversion(node.args, kinds, node.function))
+    findings.warning(node, "never-equal", what, remedy_of_types(node.args, kinds, node.function))
 
 
 def _check_constants(findings: Findings, node: Call) -> None:
@@ -232,7 +231,12 @@ def _check_constants(findings: Findings, node: Call) -> None:
     if not all(isinstance(arg, Literal) for arg in node.args):
         return
     texts = [arg.value for arg in node.args if isinstance(arg, Literal)]
-    names = [text for text in texts if type(text) is str and _NAME.fullmatch(text)]
+    scope = findings.scope
+    names = [
+        text
+        for text in texts
+        if type(text) is str and (scope.has_path(text) or _DOTTED_NAME.fullmatch(text))
+    ]
     remedy = f"a field's name has no quotes: {names[0]}" if names else "write true or false"
     what = "two constants are compared, whatever the event is"
     findings.warning(node, "constant", what, remedy)
@@ -268,8 +272,8 @@ def _check_elements(findings: Findings, node: Call, kinds: Sequence[FieldType]) 
     if one is None or two is None or can_be_equal(one, two):
         return
     if any(isinstance(arg, ListNode) and arg.items for arg in node.args):
-        what = f"{name_of(kinds[0])} and {name_of(kinds[1])} are never equal"
-        findings.warning(node, "never-equal", what, conversion((), (one, two), node.function))
+        what = f"{type_name(kinds[0])} and {type_name(kinds[1])} are never equal"
+        findings.warning(node, "never-equal", what, remedy_of_types((), (one, two), node.function))
 
 
 def _check_null(findings: Findings, node: Call, kinds: _Kinds) -> None:
@@ -290,13 +294,13 @@ def _check_ordering(findings: Findings, node: Call, kinds: _Kinds, safe: frozens
     left, right = kinds
     if not can_order(left, right):
         sign = node.function.strip("_")
-        first, second = (name_of(kind) for kind in kinds)
+        first, second = (type_name(kind) for kind in kinds)
         if left is None or right is None or left.kind is right.kind:
             what = f"'{sign}' can't compare {first} with {second}"
             findings.error(node, "no-overload", what, "only == and != compare such values")
             return
         what = f"'{sign}' can't compare {left.kind} with {right.kind}"
-        remedy = chained(node) or conversion(node.args, kinds, node.function)
+        remedy = remedy_of_chain(node) or remedy_of_types(node.args, kinds, node.function)
         findings.error(node, "no-overload", what, remedy)
         return
     domains.check_ordering(findings, node, kinds)
@@ -316,128 +320,3 @@ def is_division_by_zero(node: Call) -> bool:
         and type(divisor.value) in (int, UInt)
         and divisor.value == 0
     )
-
-
-#: Longest expression that a remedy writes out.
-_MAX_TEXT: Final = 80
-_SHOWN_FIELDS: Final = 5
-_ALIKE: Final = "compare what is of one type"
-_CONVERT: Final = "convert one of them, double(x) for instance"
-
-
-def to_condition(kind: FieldType) -> str:
-    """How a value of this type becomes true or false."""
-    if kind.kind is Kind.NULL:
-        return "write false, or compare a field with null"
-    if kind.nullable:
-        return "compare it with something, x != null for instance"
-    return f"compare it with something, {_COMPARISONS.get(kind.kind, 'x == y')} for instance"
-
-
-_COMPARISONS: Final = {
-    Kind.STRING: 'x == "…"',
-    Kind.LIST: "x.size() > 0",
-    Kind.MAP: "x.size() > 0",
-    Kind.RECORD: 'one of its fields, x.field == "…"',
-    Kind.INT: "x > 0",
-    Kind.UINT: "x > 0u",
-    Kind.DOUBLE: "x > 0.5",
-    Kind.DURATION: 'x > duration("90s")',
-    Kind.TIMESTAMP: 'x > timestamp("…")',
-    Kind.TYPE: "x == string",
-}
-
-
-def chained(node: Call) -> str:
-    """What to write for `a < b < c`, which compares true or false with `c`."""
-    left, right = node.args
-    if not isinstance(left, Call) or left.function not in tree.ORDERINGS:
-        return ""
-    middle, sign = unparse(left.args[1]), node.function.strip("_")
-    text = f"{unparse(left)} && {middle} {sign} {unparse(right)}"
-    return f"write {text}" if len(text) <= _MAX_TEXT else "write a < b && b < c"
-
-
-def conversion(args: Sequence[Node], kinds: Sequence[FieldType | None], function: str = "") -> str:
-    """What to write instead where two types don't go together."""
-    known = {kind.kind for kind in kinds if kind is not None}
-    literals = [arg.value for arg in args if isinstance(arg, Literal)]
-    texts = [value.strip().lower() for value in literals if type(value) is str]
-    if texts and Kind.TIMESTAMP in known and _CLOCK.fullmatch(texts[0]) is not None:
-        return 'the hour of the event is time.getHours("Europe/Berlin")'
-    if texts and Kind.INT in known and (number := _COUNTED.get(texts[0][:3])) is not None:
-        first = "January" if texts[0][:3] in _MONTHS else "Sunday"
-        return f"{first} is 0: write {number}"
-    if Kind.STRING in known and known & NUMBERS:
-        return _text_or_number(literals, function)
-    if known == {Kind.STRING, Kind.BOOL} and {"true", "false"} & {*map(str, literals)}:
-        return "write true or false without quotes"
-    if known == {Kind.INT, Kind.DOUBLE}:
-        whole = [value for value in literals if type(value) is int]
-        return f"write {whole[0]}.0" if whole else "convert one of them: double(x)"
-    if function == tree.TERNARY:
-        return "make both of one type, or write dyn(x)"
-    if function in tree.ARITHMETIC and known == {Kind.STRING}:
-        return "read numbers from texts: double(x)"
-    if Kind.RECORD in known:
-        return _of_record(args, kinds)
-    if Kind.LIST in known:
-        return "write x in [a, b], or compare one element: list[0]"
-    if known == {Kind.BYTES, Kind.STRING}:
-        return "a text has no b before its quotes; convert one of them: string(x), bytes(x)"
-    if Kind.BOOL in known:
-        return "true and false compare with true and false only"
-    if known == {Kind.TYPE, Kind.STRING}:
-        return "a type has no quotes: type(x) == string"
-    return _SPANS.get(frozenset(known - NUMBERS), _CONVERT if known & NUMBERS else _ALIKE)
-
-
-def _of_record(args: Sequence[Node], kinds: Sequence[FieldType | None]) -> str:
-    for arg, kind in zip(args, kinds, strict=True):
-        if kind is not None and kind.kind is Kind.RECORD:
-            names = [f"{unparse(arg)}.{name}" for name in kind.fields][:_SHOWN_FIELDS]
-            return f"name one of its fields: {', '.join(names)}"
-    return _ALIKE
-
-
-_CLOCK: Final = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
-_MONTHS: Final = (
-    "jan",
-    "feb",
-    "mar",
-    "apr",
-    "may",
-    "jun",
-    "jul",
-    "aug",
-    "sep",
-    "oct",
-    "nov",
-    "dec",
-)
-_DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-#: Months and days as `getMonth()` and `getDayOfWeek()` count them.
-_COUNTED: Final = {name: number for names in (_MONTHS, _DAYS) for number, name in enumerate(names)}
-_SPANS: Final[dict[frozenset[Kind], str]] = {
-    frozenset({Kind.STRING, Kind.TIMESTAMP}): (
-        'read the text as a time: timestamp("2025-12-25T16:00:00Z"); the event\'s own is `time`'
-    ),
-    frozenset({Kind.STRING, Kind.DURATION}): 'read the text as a span: duration("90m")',
-    frozenset({Kind.DURATION}): 'write a span as duration("90s")',
-    frozenset({Kind.TIMESTAMP}): 'write a span as duration("90s"), a time as timestamp("…")',
-    frozenset({Kind.TIMESTAMP, Kind.DURATION}): "subtract a time from a time to get a span",
-}
-
-
-def _text_or_number(literals: list[Any], function: str) -> str:
-    for value in literals:
-        if type(value) is str and is_number(value.strip()):
-            return f"write {value.strip()} without quotes"
-    if function == "_+_":
-        return "make a text of the number: string(x)"
-    numbers = [value for value in literals if type(value) in (int, float)]
-    if numbers and function in (tree.EQUALS, tree.NOT_EQUALS, tree.TERNARY):
-        return f'write "{numbers[0]}" in quotes'
-    if function == tree.TERNARY:
-        return "make a text of the number: string(x)"
-    return _CONVERT

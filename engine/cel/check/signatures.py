@@ -109,11 +109,11 @@ def result_of(
 
 def _domain(name: str, first: FieldType | None) -> Domain | None:
     if name in _CHANGING:
-        return domains.changed(name, first.domain if first is not None else None)
+        return domains.domain_in_case(name, first.domain if first is not None else None)
     if first is None:
         return None
     if name in _KEEPING:
-        return domains.of_parts(first.domain)
+        return domains.domain_of_parts(first.domain)
     if name in _PARTS and first.kind is Kind.TIMESTAMP:
         return _PARTS[name]
     return _RANGES.get(name)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from engine.cel.syntax import tree
+from engine.cel.syntax.examples import NEUTRAL, Examples
 from engine.cel.syntax.tree import (
     Bound,
     Call,
@@ -31,20 +32,16 @@ from engine.cel.types.scope import Broken, dotted, suggest
 from engine.cel.types.watchlists import asked, listed, rows_type
 from engine.cel.values.values import FailureKind
 from engine.errors import Problem, Severity, shorten
-from engine.schema import NORMALIZED_PLATE, PLATE_TEXT, FieldType, Kind
+from engine.schema import FieldType, Kind
 from engine.watchlist import Watchlist, first_difference, why_unusable
 
 #: How a list is called.
 FUNCTION: Final = "watchlist"
-#: What gives all rows of a plate: `watchlist("stolen").rows(plate.normalized_text)`.
+#: What gives all rows of a plate: `watchlist("name").rows(key)`.
 ROWS: Final = "rows"
 #: The code of a warning that is none in a message: a condition goes before it.
 MISSING_ROW: Final = "may-be-missing"
 _CODE: Final = "watchlist-name"
-_KEY: Final = NORMALIZED_PLATE
-_RAW: Final = PLATE_TEXT
-#: The fields that lists may be asked for.
-PLATES: Final = frozenset({_KEY, _RAW})
 
 
 class Lists:
@@ -79,17 +76,22 @@ class _Unusable:
 _UNUSABLE: Final = _Unusable()
 
 
-def bind(root: Node, lists: Lists) -> tuple[Node, list[Problem]]:
-    """The tree with its lists in it, and what is wrong with how they are asked for."""
-    binding = _Binding(lists)
+def bind(root: Node, lists: Lists, examples: Examples = NEUTRAL) -> tuple[Node, list[Problem]]:
+    """The tree with its lists in it, and what is wrong with how they are asked for.
+
+    `examples` are the names that remedies show; its `keys` are the fields whose values stand on
+    lists.
+    """
+    binding = _Binding(lists, examples)
     return binding.node(root), binding.problems
 
 
 class _Binding:
     """Walks a tree, puts lists in, and finds those that stand where they can't."""
 
-    def __init__(self, lists: Lists) -> None:
+    def __init__(self, lists: Lists, examples: Examples) -> None:
         self._lists: Final = lists
+        self._examples: Final = examples
         self.problems: Final[list[Problem]] = []
         #: The lists whose rows macros name, by the names.
         self._named: dict[str, Watchlist | None] = {}
@@ -117,7 +119,7 @@ class _Binding:
             if is_list or _is_row(over):
                 call = over if is_list else over.args[0]
                 what = f"{'has no items' if is_list else 'gives one row'} for {node.macro}()"
-                remedy = f"write {_text(call)}.{ROWS}({_KEY}).{node.macro}(…)"
+                remedy = f"write {self._rows_text(call)}.{node.macro}(…)"
                 return self._refused(call, what, node, remedy)
         bound = self.node(over)
         named = self._named
@@ -137,7 +139,7 @@ class _Binding:
             return self._rows(node, node.target)
         if node.target is not None and _is_list(node.target) and node.args:
             what = f"has no function '{shorten(node.function)}'"
-            remedy = f"for all rows of a plate write {_text(node.target)}.{ROWS}({_KEY})"
+            remedy = f"for all rows of a plate write {self._rows_text(node.target)}"
             return self._refused(node.target, what, node, remedy)
         if node.function == tree.IN:
             item, container = node.args
@@ -186,7 +188,7 @@ class _Binding:
         """`watchlist(…).rows(key)` as one call on the list itself and the key."""
         if len(node.args) != 1:
             what = f"{ROWS}() takes 1 argument, not {len(node.args)}"
-            remedy = f"write {_text(target)}.{ROWS}({_KEY})"
+            remedy = f"write {self._rows_text(target)}"
             self.problems.append(Problem(node.offset, "arity", what, remedy))
             return _unusable(node)
         (key,) = node.args
@@ -207,7 +209,7 @@ class _Binding:
         plates, so that another field's text may well be called as one of them.
         """
         path = dotted(item)
-        if path is None or path[0] not in PLATES:
+        if path is None or path[0] not in self._examples.keys:
             return False
         is_only = isinstance(container, ListNode) and len(container.items) == 1
         named = container.items[0] if is_only and isinstance(container, ListNode) else container
@@ -225,7 +227,8 @@ class _Binding:
         name = _name(node)
         if name is None:
             what = "watchlist() takes the name of a list, written out"
-            self.problems.append(Problem(node.offset, _CODE, what, 'write watchlist("stolen")'))
+            remedy = f"write {self._examples.list_call}"
+            self.problems.append(Problem(node.offset, _CODE, what, remedy))
             return _unusable(node)
         self._lists.used.add(name.value)
         known = self._lists.known
@@ -241,10 +244,19 @@ class _Binding:
         name = _name(call)
         if name is not None:
             self._lists.used.add(name.value)
-        text = _text(call)
-        remedy = remedy or f"write {_KEY} in {text}, or {text}[{_KEY}].note"
+        text, key = self._text(call), self._examples.key
+        remedy = remedy or f"write {key} in {text}, or {text}[{key}].note"
         self.problems.append(Problem(call.offset, "watchlist-use", f"a watchlist {what}", remedy))
         return _unusable(whole)
+
+    def _text(self, call: Node) -> str:
+        """How a list is called, as remedies write it."""
+        name = _name(call)
+        return self._examples.list_call if name is None else f'{FUNCTION}("{shorten(name.value)}")'
+
+    def _rows_text(self, call: Node) -> str:
+        """How all rows of a key are asked of a list, as remedies write it."""
+        return f"{self._text(call)}.{ROWS}({self._examples.key})"
 
     def _doubt(self, key: Node) -> None:
         """Warn of a plate that is written out and can't be on a list."""
@@ -253,7 +265,7 @@ class _Binding:
         reason = why_unusable(key.value)
         if reason:
             what = f"'{shorten(key.value)}' is on no list: {reason}"
-            remedy = f"ask for {_KEY}"
+            remedy = f"ask for {self._examples.key}"
             warning = Problem(key.offset, "watchlist-key", what, remedy, Severity.WARNING)
             self.problems.append(warning)
 
@@ -274,7 +286,7 @@ class _Binding:
             f"lines {lines[0]} and {lines[1]} of {found.path} have one plate and differ in "
             f"'{node.field}'; this reads the first that is in force"
         )
-        rows = f'watchlist("{found.name}").{ROWS}({_KEY})'
+        rows = f'watchlist("{found.name}").{ROWS}({self._examples.key})'
         remedy = f"to ask all rows write {rows}.exists(r, r.{node.field} == …), or .map(…)"
         problem = Problem(node.offset, "watchlist-rows-differ", what, remedy, Severity.WARNING)
         self.problems.append(problem)
@@ -315,12 +327,6 @@ def _rows_in(node: Node) -> Watchlist | None:
     return listed(node.args[0]) if isinstance(node, Call) and is_rows else None
 
 
-def _text(call: Node) -> str:
-    """How a list is called, as remedies write it."""
-    name = _name(call)
-    return f'{FUNCTION}("{shorten(name.value) if name is not None else "stolen"}")'
-
-
 def _name(node: Node) -> Literal | None:
     """The name of a list where it is written out."""
     name = node.args[0] if isinstance(node, Call) and len(node.args) == 1 else None
@@ -338,7 +344,7 @@ def check_rows(findings: Findings, node: Call, key: FieldType | None) -> FieldTy
         return None
     if key is not None and key.kind is not Kind.STRING:
         what = f"{ROWS}() takes a plate as text, not {with_article(key)}"
-        findings.error(node.args[1], "no-overload", what, f"ask for {_KEY}")
+        findings.error(node.args[1], "no-overload", what, f"ask for {findings.scope.examples.key}")
     return rows_type(found)
 
 

@@ -37,7 +37,7 @@ from engine.cel.syntax.tree import (
     Select,
     constant_of,
 )
-from engine.cel.types.findings import Findings
+from engine.cel.types.findings import Findings, part_name
 from engine.cel.types.scope import Broken, Constant, Local, Scope, Variable, dotted
 from engine.cel.types.watchlists import asked, most_items
 from engine.cel.values.values import MISSING, Duration, Timestamp, UInt
@@ -174,7 +174,7 @@ class Translator:
         value = self.code(node.range)
         item = bound_name(value, slot)
         safe = self._safe
-        self._safe = guards.renamed(safe, guards.name_of(node.range), node.variable)
+        self._safe = guards.inside_bind(safe, part_name(node.range), node.variable)
         self._items[slot] = item
         if value.is_constant:
             if cost(value.value) > UNCOUNTED:

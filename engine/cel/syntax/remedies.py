@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache, lru_cache
 from typing import Final
-from zoneinfo import available_timezones
 
 from engine.cel.syntax.tokens import Token, TokenKind
-from engine.cel.syntax.tree import Call, Ident, Node, Select, children
 
 _WORDS: Final = {
     "and": "write '&&'",
@@ -77,7 +70,7 @@ def remedy_of(found: str, offset: int, tokens: Sequence[Token]) -> str:
         return "write 'in' in small letters"
     if found.lower() == "is":
         return _of_is(following, tokens[place + 2 : place + 3])
-    if found.lower() == "from" and (part := of_part(last)):
+    if found.lower() == "from" and (part := remedy_of_part(last)):
         return part.replace("write ", "write time.")
     if found.lower() == "for":
         return _of_for(after)
@@ -225,147 +218,16 @@ def _open(tokens: Sequence[Token]) -> str:
     return "".join(found)
 
 
-_OPTIONAL: Final = "write a != null ? a : b, or has(a.b) ? a.b : c"
-_BIND: Final = "write cel.bind(name, value, result)"
-_ONE_NAME: Final = "write list.{}, which names the item only"
-_SPACES: Final = frozenset({"cel", "optional"})
-#: Functions by their whole name.
-_FUNCTIONS: Final = {
-    **dict.fromkeys(("optional.of", "optional.ofNonZeroValue", "optional.none"), _OPTIONAL),
-    **dict.fromkeys(("cel.block", "cel.index", "cel.iterVar", "cel.accuVar"), _BIND),
-}
-#: What is written behind a dot.
-_MEMBERS: Final = {
-    **dict.fromkeys(("hasValue", "value", "or", "orValue", "optMap", "optFlatMap"), _OPTIONAL),
-    "existsOne": _ONE_NAME.format("exists_one(item, condition)"),
-    "transformList": _ONE_NAME.format("map(item, result)"),
-    "transformMap": _ONE_NAME.format("map(item, result)"),
-    "transformMapEntry": _ONE_NAME.format("map(item, result)"),
-}
-#: Macros that elsewhere may name two things, an index or a key beside the value.
-_TWO_NAMES: Final = frozenset({"all", "exists", "exists_one"})
-#: Those whose arguments hold names of their own.
-_MACROS: Final = frozenset(
-    {"optMap", "optFlatMap", "existsOne", "transformList", "transformMap", "transformMapEntry"}
-)
+OPTIONAL_VALUES: Final = "write a != null ? a : b, or has(a.b) ? a.b : c"
+
 _OPTIONAL_SIGNS: Final = frozenset({".", "[", "{", ","})
-#: The type of optional values.
-OPTIONAL_TYPE: Final = "optional_type"
-
-
-@dataclass(frozen=True, slots=True)
-class Unoffered:
-    """What is wrong with a call and what to write; `args` are those of its parts that mean more."""
-
-    what: str
-    remedy: str
-    args: tuple[Node, ...] = ()
-    is_told: bool = False
-
-
-def unoffered(node: Call, *, is_value: bool = False) -> Unoffered | None:
-    """Why a call that means nothing here may mean something elsewhere; None if it does not.
-
-    `is_value` says that what stands before the dot is a variable, whatever its name.
-    """
-    target, name = node.target, node.function
-    if target is None:
-        return None
-    if isinstance(target, Ident) and target.name in _SPACES and not is_value:
-        return _in_space(f"{target.name}.{name}", node)
-    if name in _TWO_NAMES and len(node.args) == 3:
-        form = _ONE_NAME.format(f"{name}(item, condition)")
-        return Unoffered(f"{name}() with two names is not offered", form, (target,))
-    remedy = _MEMBERS.get(name)
-    if remedy is None:
-        return None
-    args = () if name in _MACROS else node.args
-    return Unoffered(f"{name}() is not offered", remedy, (target, *args), _is_told(target))
-
-
-def _in_space(name: str, node: Call) -> Unoffered:
-    if name in _FUNCTIONS:
-        return Unoffered(f"{name}() is not offered", _FUNCTIONS[name], node.args)
-    if name == "cel.bind":
-        return Unoffered(f"{name}() takes 3 arguments, not {len(node.args)}", _BIND)
-    return Unoffered(f"there is no function '{name}'", _BIND if name.startswith("cel.") else "")
-
-
-def _is_told(node: Node | None) -> bool:
-    """Whether what stands before the dot is not offered either: one fault, told once."""
-    while isinstance(node, Select | Call):
-        if isinstance(node, Call) and unoffered(node) is not None:
-            return True
-        node = next(children(node), None)
-    return False
 
 
 def remedy_of_sign(before: str) -> str:
     """What to do about a question mark that stands behind this sign, where none may stand."""
-    return f"there are no optional values, {_OPTIONAL}" if before in _OPTIONAL_SIGNS else ""
+    return f"there are no optional values, {OPTIONAL_VALUES}" if before in _OPTIONAL_SIGNS else ""
 
 
-#: Values by the names that they have in other languages.
-_NAMED_VALUES: Final = {
-    **dict.fromkeys(("null", "none", "nil", "undefined"), "write null"),
-    **dict.fromkeys(("true", "yes", "on"), "write true"),
-    **dict.fromkeys(("false", "no", "off"), "write false"),
-    **dict.fromkeys(("now", "today", "timestamp_now", "date"), "the event's instant is `time`"),
-    **dict.fromkeys(("watchlist", "watchlists", "lists"), 'write watchlist("stolen")'),
-    "timestamp": "the type is google.protobuf.Timestamp",
-    "duration": "the type is google.protobuf.Duration",
-}
-#: What elsewhere stands before a field's name.
-_EVENTS: Final = frozenset({"event", "this", "self", "it", "data", "msg", "message", "input"})
-#: What only messages may use.
-_OF_MESSAGES: Final = frozenset({"rule", "suppressed_count"})
-_KNOWN_FUNCTIONS: Final = {
-    **dict.fromkeys(("len", "length", "count", "strlen"), "write size(x)"),
-    **dict.fromkeys(("upper", "toupper", "touppercase", "ucase"), "write text.upperAscii()"),
-    **dict.fromkeys(("tolower", "tolowercase", "lowercase", "lcase"), "write lower(text)"),
-    **dict.fromkeys(("now", "today", "currenttime"), "the event's instant is `time`"),
-    **dict.fromkeys(("any", "some", "find"), "write list.exists(item, condition)"),
-    **dict.fromkeys(("every", "each"), "write list.all(item, condition)"),
-    **dict.fromkeys(("where", "select"), "write list.filter(item, condition)"),
-    **dict.fromkeys(("regex", "match", "search", "like", "regexp"), 'write text.matches("…")'),
-    **dict.fromkeys(("includes", "has_part", "in"), 'write text.contains("…"), or x in [a, b]'),
-    **dict.fromkeys(("substr", "slice", "left", "right"), "write text.substring(start, end)"),
-    **dict.fromkeys(("strip",), "write text.trim()"),
-    **dict.fromkeys(("str", "text", "tostring"), "write string(x)"),
-    **dict.fromkeys(("float", "number", "decimal"), "write double(x)"),
-    **dict.fromkeys(("isnull", "is_null", "missing"), "write x == null"),
-    **dict.fromkeys(("defined", "isset", "is_set", "isnotnull", "notnull"), "write x != null"),
-    **dict.fromkeys(("isin", "is_in", "oneof", "anyof"), "write x in [a, b]"),
-    **dict.fromkeys(("equals", "eq", "isequal"), "compare with =="),
-    **dict.fromkeys(("equalsignorecase", "iequals", "ilike"), 'write lower(x) == "…"'),
-    **dict.fromkeys(("isdigit", "isnumeric", "isdecimal"), "write isNumber(x)"),
-    **dict.fromkeys(("in_watchlist", "inlist", "in_list"), 'write x in watchlist("stolen")'),
-    **dict.fromkeys(
-        ("file", "open", "load", "read", "include", "lookup"),
-        'a list in a file is a watchlist: write x in watchlist("stolen")',
-    ),
-    **dict.fromkeys(("range",), "write a <= x && x < b"),
-    **dict.fromkeys(
-        ("states", "state", "is_state", "state_attr", "is_state_attr"),
-        "fields are written as they are: camera_id",
-    ),
-    **dict.fromkeys(
-        ("sum", "avg", "rate", "increase", "count_over_time", "avg_over_time", "max_over_time"),
-        "a rule sees one reading at a time; how often it alerts says rate_limit",
-    ),
-    **dict.fromkeys(("coalesce", "ifnull", "nvl"), "write a != null ? a : b"),
-    **dict.fromkeys(("if", "iif"), "write condition ? one : other"),
-    **dict.fromkeys(("not",), "write '!'"),
-    **dict.fromkeys(("and",), "write a && b"),
-    **dict.fromkeys(("or",), "write a || b"),
-    **dict.fromkeys(("row", "rows"), 'write watchlist("stolen").rows(plate.normalized_text)'),
-    **dict.fromkeys(("between",), "write a <= x && x <= b"),
-}
-#: Where all names are told.
-NAMES: Final = "`alert-engine help rules` tells all fields"
-#: Functions elsewhere whose first argument is a new name, as that of a macro.
-NAMING: Final = frozenset({"any", "some", "find", "every", "each", "where", "select"})
-_TOLD: Final = "`alert-engine help rules` tells all functions"
 #: Parts of an instant by the names of fields elsewhere.
 _PARTS: Final = {
     "extract": "getHours",
@@ -384,61 +246,15 @@ _PARTS: Final = {
     "second": "getSeconds",
     "seconds": "getSeconds",
 }
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
-_NO_ZONE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}(?:\.\d+)?)")
-_DAYS: Final = re.compile(r"(\d{1,5}) ?d(?:ays?)?")
-_DIGITS: Final = re.compile(r"\d+")
-_SPAN: Final = re.compile(r"(\d{1,9}) ?(h|m|s|ms)[a-z]*")
-_REGEXES: Final = (
-    ("lookahead ('(?!')", "write !text.matches(…) in `when`, joined by && to what must be found"),
-    ("lookahead", "ask for the parts one by one in `when`, joined by &&"),
-    ("lookbehind", "ask for the parts one by one in `when`, joined by &&"),
-    ("back-reference", "compare the parts with text.substring(start, end)"),
-    ("missing ]", "close it with ], or write \\[ for the sign itself"),
-    ("missing )", "close it with ), or write \\( for the sign itself"),
-    ("unexpected )", "open it with (, or write \\) for the sign itself"),
-    ("no argument for repetition", "write .* for anything, or \\* for the sign itself"),
-    ("bad repetition operator", "one sign says how often"),
-    ("invalid repetition size", "ask for 1000 at most"),
-    ("\\p", "the classes are such as \\p{L} and \\p{Lu}"),
-    ("\\Z", "write \\z"),
-    ("invalid escape", "write \\\\ for a backslash"),
-    ("trailing \\", "write \\\\ for a backslash"),
-    ("invalid character class", "write ranges upwards, such as [A-Z]"),
-)
 
 
-def of_name(name: str) -> str:
-    """What may have been meant by a name that is known nowhere, but in other languages."""
-    if name in _OF_MESSAGES:
-        return "only messages and their placeholders know it"
-    if name in _EVENTS:
-        return "leave it out, fields are written as they are: plate.text"
-    return _NAMED_VALUES.get(name.lower(), "") or _of_instant(name)
-
-
-def of_text(name: str) -> str:
-    """What to do about a name that may be a text without its quotes."""
-    return f'put quotes around a text: "{name}"'
-
-
-def of_function(name: str) -> str:
-    """What is written here for a function of other languages; empty where nothing is known."""
-    return _KNOWN_FUNCTIONS.get(name.lower(), "") or _of_instant(name)
-
-
-def of_any_function() -> str:
-    """Where to look for a function that nothing here resembles."""
-    return _TOLD
-
-
-def of_part(field: str) -> str:
+def remedy_of_part(field: str) -> str:
     """What is written for a field of an instant, such as `time.hour`."""
     found = _part(field)
     return f'write {found}("Europe/Berlin")' if found else ""
 
 
-def _of_instant(name: str) -> str:
+def remedy_of_instant_part(name: str) -> str:
     """What is written for a part of the event's instant, such as `hour`."""
     found = _part(name)
     return f'write time.{found}("Europe/Berlin")' if found else ""
@@ -446,131 +262,3 @@ def _of_instant(name: str) -> str:
 
 def _part(name: str) -> str:
     return _PARTS.get(name.lower().replace("_", ""), "")
-
-
-def of_regex(fault: str) -> str:
-    """What to do about a pattern that RE2 does not take."""
-    for sign, remedy in _REGEXES:
-        if sign in fault:
-            return remedy
-    return "correct the pattern, whose syntax is RE2's"
-
-
-def of_constant(function: str, text: str) -> str:
-    """What to write instead of a text that a function can't read."""
-    if function == "timestamp":
-        return _of_timestamp(text)
-    if function == "duration":
-        return _of_duration(text)
-    if function.startswith("get"):
-        return remedy_of_zone(text)
-    if function == "bool":
-        return 'write "true" or "false"'
-    return 'write digits only, such as "15"' if function in ("int", "uint") else 'write "1.5"'
-
-
-def _of_timestamp(text: str) -> str:
-    if _DATE.fullmatch(text):
-        return f'write the time of day too: "{text}T00:00:00Z"'
-    found = _NO_ZONE.fullmatch(text)
-    if found is not None:
-        return f'the zone is missing: write "{found[1]}T{found[2]}Z", or +01:00 for Z'
-    return 'write it like "2025-12-24T18:00:00Z"'
-
-
-def _of_duration(text: str) -> str:
-    days = _DAYS.fullmatch(text)
-    if days is not None:
-        return f'hours are the longest unit: write "{int(days[1]) * 24}h"'
-    if _DIGITS.fullmatch(text):
-        return f'name the unit: "{text}s" for seconds, "{text}m" for minutes'
-    span = _SPAN.fullmatch(text.strip())
-    return f'write "{span[1]}{span[2]}"' if span is not None else 'write it like "1h30m" or "90s"'
-
-
-#: Cities that have no zone of their own, by the zone that is their time.
-_CITIES: Final = {
-    "Europe/Berlin": "muenchen munchen munich hamburg koeln koln cologne frankfurt stuttgart "
-    "dusseldorf duesseldorf leipzig dresden bonn bremen hannover nurnberg nuernberg germany",
-    "Europe/London": "manchester birmingham edinburgh glasgow liverpool leeds cardiff england",
-    "Europe/Paris": "lyon marseille toulouse nice bordeaux lille strasbourg france",
-    "Europe/Rome": "milan milano naples napoli turin torino florence venice italy",
-    "Europe/Madrid": "barcelona valencia sevilla bilbao spain",
-    "Europe/Zurich": "geneva genf bern basel lausanne zuerich switzerland",
-    "Europe/Vienna": "wien salzburg graz linz innsbruck austria",
-    "Europe/Amsterdam": "rotterdam utrecht thehague eindhoven netherlands",
-    "Europe/Warsaw": "krakow gdansk wroclaw poznan poland",
-    "America/New_York": "boston washington miami atlanta philadelphia orlando tampa charlotte "
-    "jacksonville newjersey eastern",
-    "America/Chicago": "houston dallas austin sanantonio minneapolis memphis texas central",
-    "America/Los_Angeles": "sanfrancisco seattle sandiego lasvegas portland sacramento sanjose "
-    "california pacific",
-    "America/Denver": "saltlakecity albuquerque mountain",
-    "America/Toronto": "ottawa montreal quebec",
-    "America/Sao_Paulo": "rio riodejaneiro brasilia",
-    "America/Mexico_City": "guadalajara puebla mexico",
-    "Asia/Kolkata": "mumbai delhi newdelhi bangalore chennai hyderabad india",
-    "Asia/Shanghai": "beijing shenzhen guangzhou china",
-    "Asia/Tokyo": "osaka kyoto nagoya",
-    "Australia/Sydney": "canberra newcastle",
-}
-#: What stands on a clock and is no zone: daylight time, or short for several.
-_SHORT: Final = {
-    **dict.fromkeys(("CEST", "MESZ", "MEZ"), "Europe/Berlin"),
-    **dict.fromkeys(("BST",), "Europe/London"),
-    **dict.fromkeys(("EDT", "ET"), "America/New_York"),
-    **dict.fromkeys(("CDT", "CT"), "America/Chicago"),
-    **dict.fromkeys(("MDT", "MT"), "America/Denver"),
-    **dict.fromkeys(("PDT", "PST", "PT"), "America/Los_Angeles"),
-    **dict.fromkeys(("EEST",), "Europe/Athens"),
-    **dict.fromkeys(("IST",), "Asia/Kolkata"),
-    **dict.fromkeys(("JST",), "Asia/Tokyo"),
-}
-_OFFSET: Final = re.compile(r"(?:UTC|GMT|CET|Z)?\s*([+-])(\d{1,2})(?::?(\d{2}))?", re.I)
-_CLOSE: Final = 0.8
-_GENERAL: Final = 'name a place, such as "Europe/Berlin", or an offset, such as "+01:00"'
-
-
-@lru_cache(maxsize=64)
-def remedy_of_zone(name: str) -> str:
-    """What to write instead of a name that is no time zone."""
-    found = _offset(name) or _SHORT.get(name.strip().upper()) or _of_place(name)
-    return f"did you mean '{found}'?" if found else _GENERAL
-
-
-def _offset(name: str) -> str:
-    """An offset such as `UTC+1` in the form that is read."""
-    found = _OFFSET.fullmatch(name.strip())
-    return f"{found[1]}{int(found[2]):02d}:{found[3] or '00'}" if found is not None else ""
-
-
-def _of_place(name: str) -> str:
-    """The zone of a place: by its last part, which is its city; never only a similar whole name."""
-    region, _, last = name.rpartition("/")
-    city = _plain(last)
-    for zone, cities in _CITIES.items():
-        if city in cities.split():
-            return zone
-    by_city = _by_city()
-    near = difflib.get_close_matches(city, by_city, n=5, cutoff=_CLOSE)
-    zones = [by_city[each] for each in near]
-    of_region = [zone for zone in zones if _plain(zone.partition("/")[0]) == _plain(region)]
-    return next(iter(of_region or (zones if near[:1] == [city] or not region else ())), "")
-
-
-def _plain(name: str) -> str:
-    """A name in small letters a-z, without marks, blanks and lines."""
-    letters = unicodedata.normalize("NFKD", name).lower()
-    return "".join(sign for sign in letters if "a" <= sign <= "z")
-
-
-@cache
-def _by_city() -> dict[str, str]:
-    """The zones by their cities, those of today's names first."""
-    zones = sorted(zone for zone in available_timezones() if "/" in zone)
-    regions = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
-    known = [zone for zone in zones if zone.partition("/")[0] in regions]
-    found: dict[str, str] = {}
-    for zone in known:
-        found.setdefault(_plain(zone.rpartition("/")[2]), zone)
-    return found

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from engine.cel.syntax.examples import NEUTRAL, Examples
 from engine.errors import ExpressionError, Problem
 
 MAX_LENGTH: Final = 65_536
@@ -81,14 +82,14 @@ _REMEDIES: Final = {
     "#": "a comment begins with //",
     ";": "remove it, or join conditions by '&&'",
     "^": "write a pattern as text, in quotes: text.matches(…)",
-    "$": "remove it; a field is written plate.text",
-    "@": "remove it; a field is written plate.text",
     "~": 'write text.matches("…")',
     "\\": "a backslash stands within quotes only",
     "≤": "write '<='",
     "≥": "write '>='",
     "≠": "write '!='",
 }
+#: What other languages write before the name of a field or a variable.
+_BEFORE_FIELDS: Final = frozenset("$@")
 _PAIRS: Final = {"=>": "write '>='", "=<": "write '<='", "=~": 'write text.matches("…")'}
 _NO_SIGN: Final = "remove it; a text stands in quotes"
 
@@ -98,10 +99,10 @@ def syntax_error(offset: int, what: str, remedy: str = "") -> ExpressionError:
     return ExpressionError((Problem(offset, "syntax", what, remedy),))
 
 
-def tokenize(text: str) -> list[Token]:
+def tokenize(text: str, examples: Examples = NEUTRAL) -> list[Token]:
     """The tokens of a whole expression; ExpressionError for what is no CEL or out of bounds."""
     check_length(text, "the expression")
-    tokens, _ = scan(text, 0, is_placeholder=False)
+    tokens, _ = scan(text, 0, examples, is_placeholder=False)
     return tokens
 
 
@@ -112,7 +113,9 @@ def check_length(text: str, what: str) -> None:
         raise ExpressionError((Problem(0, "too-long", message, "write it shorter"),))
 
 
-def scan(text: str, start: int, *, is_placeholder: bool) -> tuple[list[Token], int]:
+def scan(
+    text: str, start: int, examples: Examples = NEUTRAL, *, is_placeholder: bool
+) -> tuple[list[Token], int]:
     """Tokens from `start` to the end of the text, and the offset behind the last.
 
     In a placeholder the end is the first `}` or `:` that belongs to the template and not to the
@@ -126,7 +129,7 @@ def scan(text: str, start: int, *, is_placeholder: bool) -> tuple[list[Token], i
     while position < end:
         found = match(text, position)
         if found is None:
-            raise _unreadable(text, position)
+            raise _unreadable(text, position, examples)
         kind = found.lastgroup
         if kind == "skip":
             position = found.end()
@@ -179,7 +182,7 @@ class _Nesting:
 
     def __init__(self) -> None:
         self._closers: list[str] = []
-        self._levels = [_Level()]
+        self._levels = [_NestingLevel()]
 
     def is_end(self, token: Token) -> bool:
         """Whether the token ends a placeholder that stands at this level."""
@@ -196,7 +199,7 @@ class _Nesting:
         if text in _CLOSER:
             level.chain += text == "["
             self._closers.append(_CLOSER[text])
-            self._levels.append(_Level())
+            self._levels.append(_NestingLevel())
         elif text in (")", "]", "}"):
             if self._closers and self._closers[-1] == text:
                 self._closers.pop()
@@ -209,7 +212,7 @@ class _Nesting:
             raise ExpressionError((Problem(token.offset, "too-deep", message, remedy),))
 
 
-class _Level:
+class _NestingLevel:
     """What stands between two brackets: how deep each kind of nesting goes there."""
 
     __slots__ = ("chain", "leaning", "open_ternaries", "signs", "ternaries")
@@ -255,12 +258,14 @@ class _Level:
                 self.chain = 0
 
 
-def _unreadable(text: str, position: int) -> ExpressionError:
+def _unreadable(text: str, position: int, examples: Examples) -> ExpressionError:
     sign = text[position]
     following = text[position + 1 : position + 2]
     if sign in "\"'" or (sign in "rRbB" and following and following in "\"'"):
         return syntax_error(position, "a text is not closed", "end it with the quote it began with")
     remedy = _PAIRS.get(sign + following) or _REMEDIES.get(sign, _NO_SIGN)
+    if sign in _BEFORE_FIELDS:
+        remedy = f"remove it; a field is written {examples.text}"
     shown = f"'{sign}'"
     if not sign.isascii() and sign not in _REMEDIES:
         # Some look like others, and some like nothing at all.

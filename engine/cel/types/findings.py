@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
 from typing import Final
 
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import Call, ListNode, MapNode, Node, Select, children
 from engine.cel.syntax.unparse import unparse
 from engine.cel.types.functions import Function
-from engine.cel.types.scope import Broken, Reference, dotted
+from engine.cel.types.scope import Broken, Reference, Scope, dotted
 from engine.cel.values.values import FailureKind
 from engine.errors import Problem, Severity, errors_of
 from engine.schema import FieldType, Kind
@@ -30,8 +29,7 @@ class Findings:
     """
 
     root: Node
-    is_strict: bool
-    zone: tzinfo = UTC
+    scope: Scope
     references: dict[int, Reference] = field(default_factory=dict)
     functions: dict[int, Function] = field(default_factory=dict)
     types: dict[int, FieldType] = field(default_factory=dict)
@@ -57,12 +55,12 @@ class Findings:
 
     def error(self, node: Node, code: str, what: str, remedy: str = "") -> None:
         """Something that is wrong."""
-        if self.is_strict and not self.is_full:
+        if self.scope.is_strict and not self.is_full:
             self.problems.append(Problem(node.offset, code, what, remedy))
 
     def warning(self, node: Node, code: str, what: str, remedy: str) -> None:
         """Something that is odd."""
-        if self.is_strict and not self.is_full:
+        if self.scope.is_strict and not self.is_full:
             severity = Severity.WARNING
             self.problems.append(Problem(node.offset, code, what, remedy, severity))
 
@@ -77,7 +75,7 @@ class Findings:
         """Warn when `what` (an operator or a function) may meet a null here."""
         if kind is None or not kind.nullable or kind.kind is Kind.NULL:
             return
-        name = name_of(node)
+        name = part_name(node)
         if name in safe:
             return
         message = f"{title(node)} may be null, and {what} of null is an evaluation error"
@@ -97,7 +95,7 @@ def title(node: Node) -> str:
     return f"'{text}'" if len(text) <= _SHOWN else "this"
 
 
-def stands_as_value(root: Node, node: Node) -> bool:
+def is_used_as_value(root: Node, node: Node) -> bool:
     """Whether a part of `root` is compared, listed or handed over: where a text may stand."""
     waiting = [root]
     while waiting:
@@ -110,7 +108,7 @@ def stands_as_value(root: Node, node: Node) -> bool:
     return False
 
 
-def name_of(node: Node) -> str:
+def part_name(node: Node) -> str:
     """The name by which a guard knows a part: its dotted path, or its text where that is short.
 
     Only what is read has one, a name, a field or an element: "" for anything else.

@@ -26,7 +26,7 @@ from engine.cel.values.instants import (
 )
 from engine.cel.values.numbers import make_timestamp
 from engine.cel.values.regexes import matches
-from engine.cel.values.text import format_text
+from engine.cel.values.text_format import format_text
 from engine.cel.values.values import (
     NANOSECONDS,
     CelMap,

@@ -73,14 +73,14 @@ _ROWS: Final[dict[str, tuple[_Row, ...]]] = {
 }
 
 
-def name_of(kind: FieldType | None) -> str:
+def type_name(kind: FieldType | None) -> str:
     """How CEL calls a type."""
     if kind is None:
         return "dyn"
     if kind.kind is Kind.LIST and kind.element is not None:
-        return f"list({name_of(kind.element)})"
+        return f"list({type_name(kind.element)})"
     if kind.kind is Kind.MAP and kind.element is not None:
-        return f"map({name_of(kind.key)}, {name_of(kind.element)})"
+        return f"map({type_name(kind.key)}, {type_name(kind.element)})"
     return str(kind.kind)
 
 

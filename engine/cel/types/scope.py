@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from typing import Any, Final, TypeAlias
 
-from engine.cel.syntax.remedies import OPTIONAL_TYPE
+from engine.cel.syntax.examples import NEUTRAL, Examples
 from engine.cel.syntax.tree import Ident, Node, Select
 from engine.cel.values.values import TYPE_NAMES, FailureKind
 from engine.errors import SHOWN_LENGTH
@@ -56,10 +56,12 @@ Reference: TypeAlias = Variable | Local | Constant | Broken
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The variables by name; a type of None is unknown. Macros add theirs in `locals`.
+    """The variables that an expression may read, by name, with their types; None is any type.
 
-    With `is_strict` an unknown name is a problem, else a failure of the evaluation. `zone` is the
-    time zone of the site.
+    Names are looked up from `container` outwards, as CEL does. Macros add their variables to
+    `locals`: the slot at run time and the type. With `is_strict` an unknown name is a problem;
+    without, it is an evaluation error. `zone` is the time zone of the site, in which the check
+    supposes times of day. `examples` are the names that remedies show.
     """
 
     variables: Mapping[str, FieldType | None]
@@ -67,11 +69,12 @@ class Scope:
     is_strict: bool = True
     locals: Mapping[str, tuple[int, FieldType | None]] = field(default_factory=dict)
     zone: tzinfo = UTC
+    examples: Examples = NEUTRAL
 
     def with_local(self, name: str, slot: int, kind: FieldType | None) -> Scope:
         """The same scope, seen from inside a macro over `name`."""
         inner = {**self.locals, name: (slot, kind)}
-        return Scope(self.variables, self.container, self.is_strict, inner, self.zone)
+        return replace(self, locals=inner)
 
     def qualified(self, name: str, *, is_absolute: bool) -> str | None:
         """The variable that `name` (dots allowed) means, looked up from the container outwards."""
@@ -101,8 +104,6 @@ class Scope:
 
     def suggestion(self, name: str) -> str:
         """What may have been meant by an unknown name."""
-        if name == OPTIONAL_TYPE:
-            return "there are no optional values"
         found = self.nearest(name)
         return f"did you mean '{found}'?" if found else _listed([*self.variables, *self.locals])
 

@@ -88,12 +88,12 @@ class CelMap:
         return iter(self._entries.values())
 
 
-class _Marker:
+class _Sentinel:
     __slots__ = ()
 
 
-_TRUE: Final = _Marker()
-_FALSE: Final = _Marker()
+_TRUE: Final = _Sentinel()
+_FALSE: Final = _Sentinel()
 
 
 def _marked(key: Any) -> object:
@@ -105,7 +105,7 @@ def _marked(key: Any) -> object:
     return key
 
 
-MISSING: Final = _Marker()
+MISSING: Final = _Sentinel()
 
 _TYPES: Final[dict[type, CelType]] = {
     bool: CelType("bool"),

@@ -16,7 +16,7 @@ from engine.cel import Expression, compile_expression
 from engine.cel.check.watchlists import Lists
 from engine.errors import EvaluationError, ExpressionError, Place, Problem
 from engine.watchlist import Definition, Watchlist, read_watchlist
-from tests.unit.cel.plate_variables import VARIABLES, event
+from tests.unit.cel.plate_variables import EXAMPLES, VARIABLES, event
 
 NAMES = ("noted", "dated", "plain", "states", "terms", "empty")
 FILES = Path(__file__).parents[2] / "data" / "lists"
@@ -38,7 +38,7 @@ def lists() -> Lists:
 
 def compiled(text: str) -> Expression:
     """The expression over the plates' variables and the lists."""
-    return compile_expression(text, VARIABLES, lists())
+    return compile_expression(text, VARIABLES, lists(), examples=EXAMPLES)
 
 
 def value_of(text: str, **changes: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from engine.cel import Expression, compile_expression, lower_condition
+from engine.cel.syntax.examples import Examples
 from engine.errors import EvaluationError, ExpressionError, Problem, Severity
 from engine.schema import FieldType, Kind
 
@@ -43,6 +44,14 @@ VARIABLES: Final[Mapping[str, FieldType]] = {
     "labels": FieldType(Kind.MAP, element=TEXT, key=TEXT),
     "time": FieldType(Kind.TIMESTAMP),
 }
+#: The names that messages show.
+EXAMPLES: Final = Examples(
+    text="plate.text",
+    plain="camera_id",
+    condition="plate.region",
+    keys=("plate.normalized_text", "plate.text"),
+    watchlist="stolen",
+)
 NOON: Final = datetime(2025, 12, 25, 12, 30, tzinfo=UTC)
 
 
@@ -68,7 +77,7 @@ def event(**changes: Any) -> dict[str, Any]:
 
 def compiled(text: str) -> Expression:
     """The expression over `VARIABLES`."""
-    return compile_expression(text, VARIABLES)
+    return compile_expression(text, VARIABLES, examples=EXAMPLES)
 
 
 def value_of(text: str, **changes: Any) -> Any:

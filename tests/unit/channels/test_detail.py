@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from channels.alert import SENT, Outcome, Reason, Status
-from channels.redact import remember, safe
+from channels.redact import redact_outcome, remember
 from tests.unit.channels.samples import alert
 
 
 def detail_of(text: str, **changes: object) -> str:
-    return safe(Outcome(Status.REFUSED, Reason.BAD_REQUEST, text), alert(**changes)).detail
+    return redact_outcome(
+        Outcome(Status.REFUSED, Reason.BAD_REQUEST, text), alert(**changes)
+    ).detail
 
 
 def test_secret_and_plate_are_taken_out() -> None:
@@ -75,4 +77,4 @@ def test_event_without_a_usable_plate_leaves_the_text() -> None:
 
 
 def test_outcome_without_detail_is_untouched() -> None:
-    assert safe(SENT, alert()) is SENT
+    assert redact_outcome(SENT, alert()) is SENT

@@ -14,18 +14,13 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from engine.dead_letters.producer import (
-    DeadLetter,
-    DeadLetterProducer,
-    DeadLetterRefused,
-    DeadLetterType,
-    recover,
-)
+from engine.dead_letters.letter import recover
+from engine.dead_letters.producer import DeadLetterProducer, DeadLetterRefused
 from engine.demo.registry_server import RegistryServer
 from engine.errors import SchemaError
 from engine.settings import Secret, Settings
 from engine.stream.consumer import Consumer
-from engine.stream.record import Record
+from engine.stream.record import DeadLetter, DeadLetterType, Record
 from engine.stream.registry import ANEW_SECONDS
 from tests.support.dlq_schema import schema_without
 from tests.support.kafka import Broker

@@ -17,16 +17,16 @@ from engine.dead_letters.office import (
     STUBBORN_SECONDS,
     DeadLetterOffice,
 )
-from engine.dead_letters.producer import DeadLetter, DeadLetterProducer, DeadLetterType
+from engine.dead_letters.producer import DeadLetterProducer
 from engine.demo.registry_server import RegistryServer
 from engine.errors import StoreUnavailableError
 from engine.health import Heartbeat, Stage
 from engine.logs import REPEAT_SECONDS
 from engine.metrics import Metrics
 from engine.settings import Secret, Settings
-from engine.store import KeptDeadLetter, Store, open_store
+from engine.store import Store, open_store
 from engine.stream.consumer import Consumer
-from engine.stream.record import Record
+from engine.stream.record import DeadLetter, DeadLetterType, Record
 from tests.support.dlq_schema import schema_without
 from tests.support.mock_cluster import PRODUCE, MockCluster
 from tests.support.stream import read, stream_settings
@@ -89,6 +89,11 @@ def letter(value: bytes) -> DeadLetter:
     return DeadLetter(record_of(value), DeadLetterType.SCHEMA_VALIDATION, "no event")
 
 
+def kept(store: Store) -> list[bytes | None]:
+    """The values of the letters that the store keeps, the oldest first."""
+    return [each.record.value for each in store.kept_dead_letters(1_000).values()]
+
+
 def arrived(settings: Settings, count: int) -> list[Record]:
     consumer = Consumer(settings)
     try:
@@ -111,15 +116,15 @@ def test_refused_letters_are_kept_and_sent_on_when_the_topic_takes_them_again(
     first, second = letter(b"one"), letter(b"two")
     desk.office.send([first])
     desk.office.send([second])
-    assert [kept.value for kept in store.kept_dead_letters(10)] == [b"one", b"two"]
+    assert kept(store) == [b"one", b"two"]
 
     registry.available = True
     desk.stopping.clear()
     desk.office.retry()
-    assert len(store.kept_dead_letters(10)) == 2, "too early"
+    assert len(kept(store)) == 2, "too early"
     desk.time.seconds = RETRY_SECONDS
     desk.office.retry()
-    assert store.kept_dead_letters(10) == []
+    assert kept(store) == []
     assert len(arrived(settings, 2)) == 2
 
 
@@ -133,7 +138,7 @@ class FullAtFirst:
         self.drop_dead_letters = store.drop_dead_letters
         self.dead_letter_bytes = store.dead_letter_bytes
 
-    def keep_dead_letters(self, letters: Sequence[KeptDeadLetter]) -> None:
+    def keep_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         if self._is_full:
             self._is_full = False
             raise StoreUnavailableError("full")
@@ -152,7 +157,7 @@ def test_what_a_full_store_interrupted_is_finished_without_sending_again(
     assert desk.metrics.total("dead_letters_total") == 0
     desk.office.finish()
     desk.office.finish()
-    assert [kept.value for kept in store.kept_dead_letters(10)] == [b"one"]
+    assert kept(store) == [b"one"]
     assert desk.metrics.total("dead_letters_total") == 1
     desk.producer.close()
 
@@ -168,7 +173,7 @@ def test_letters_kept_by_an_earlier_run_are_sent_on_at_once(
     registry.available = True
     later = Office(settings, store)
     later.office.retry()
-    assert store.kept_dead_letters(10) == []
+    assert kept(store) == []
     later.producer.close()
 
 
@@ -178,7 +183,7 @@ def test_without_a_producer_letters_are_counted_only(store: Store) -> None:
     office.send([letter(b"one")])
     office.retry()
     assert metrics.total("dead_letters_total") == 1
-    assert store.kept_dead_letters(10) == []
+    assert kept(store) == []
 
 
 @pytest.fixture
@@ -191,10 +196,6 @@ def small(settings: Settings, store: Store) -> Iterator[Office]:
     desk.producer.close()
 
 
-def kept(store: Store) -> list[bytes | None]:
-    return [each.value for each in store.kept_dead_letters(1_000)]
-
-
 def test_a_letter_that_is_too_large_is_kept_alone_and_holds_up_no_other(
     small: Office, settings: Settings, store: Store
 ) -> None:
@@ -203,19 +204,12 @@ def test_a_letter_that_is_too_large_is_kept_alone_and_holds_up_no_other(
     small.office.send([letter(b"three")])
     assert kept(store) == [each.record.value for each in large]
     # Neither do more of them than are tried at once hold up one behind them that was kept.
-    store.keep_dead_letters([_behind()])
+    store.keep_dead_letters([letter(b"behind")])
     for _ in range(4):
         small.time.seconds += RETRY_SECONDS
         small.office.retry()
     assert kept(store) == [each.record.value for each in large]
     assert sorted(_recovered(settings, 4)) == [b"behind", b"one", b"three", b"two"]
-
-
-def _behind() -> KeptDeadLetter:
-    record = record_of(b"behind")
-    return KeptDeadLetter(
-        "t", 0, record.offset, record.timestamp_ms, None, b"behind", (), "UNKNOWN", "why"
-    )
 
 
 def _recovered(settings: Settings, count: int) -> list[bytes]:
@@ -250,7 +244,7 @@ def test_letters_that_can_not_be_written_delay_no_others_in_any_batch(
     with structlog.testing.capture_logs() as logs:
         desk.office.send([misfits[0], letter(b"one"), *misfits[1:100]])
         desk.office.send([*misfits[100:], letter(b"two"), letter(b"three")])
-        store.keep_dead_letters([_behind()])
+        store.keep_dead_letters([letter(b"behind")])
         for _ in range(4):
             desk.time.seconds += RETRY_SECONDS
             desk.office.retry()

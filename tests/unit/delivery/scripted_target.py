@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from channels.alert import SENT, Alert, Outcome, Reason, Status
-from channels.sameness import Reach
+from channels.targets.identity import Audience
 from tests.support.patience import PATIENCE_SECONDS
 
 REFUSED = Outcome(Status.REFUSED, Reason.BAD_REQUEST, "400")
@@ -40,7 +40,7 @@ class ScriptedTarget:
     ) -> None:
         self.target_id = name
         self.channel = name.partition("/")[0]
-        self.reach: Reach | None = None
+        self.reach: Audience | None = None
         self.concurrency = concurrency
         self.script = script
         self.calls: list[Call] = []

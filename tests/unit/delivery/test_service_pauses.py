@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from channels.alert import Priority
-from channels.spec import url_targets
+from channels.definitions.channel_entry import entry_targets
 from engine.store import DeliveryState
 from tests.support.answers import Answer, Request
 from tests.support.patience import PATIENCE_SECONDS
@@ -52,7 +52,7 @@ def test_a_message_behind_six_exhausted_windows_of_discord_arrives_once(
     set_environment(monkeypatch, services.environment)
     discord = Discord()
     services.script.clear(discord)
-    (target,) = url_targets("ops", URL, {}).whole()
+    (target,) = entry_targets("ops", URL, {}).whole()
     name = target.target_id
     stage.targets[name] = target
     with structlog.testing.capture_logs() as logs:

@@ -7,8 +7,8 @@ import pytest
 import structlog
 
 from channels.alert import Target
-from channels.sameness import Reach
-from channels.target import MisconfiguredTarget, stand_in_id
+from channels.targets.identity import Audience
+from channels.targets.misconfigured import MisconfiguredTarget, stand_in_id
 from engine.delivery.hold import Patience
 from engine.delivery.poller import Poller
 from engine.delivery.retry import DeliveryClock, Signal
@@ -131,8 +131,8 @@ def test_what_waited_for_a_misconfigured_channel_reaches_nobody_who_has_it_by_an
 ) -> None:
     stage, copy = watched.stage, ScriptedTarget("copy/bob")
     bob = ScriptedTarget(BOB)
-    copy.reach = Reach(frozenset({("mail", "ann@example.org"), ("mail", "bob@example.org")}))
-    bob.reach = Reach(frozenset({("mail", "bob@example.org")}))
+    copy.reach = Audience(frozenset({("mail", "ann@example.org"), ("mail", "bob@example.org")}))
+    bob.reach = Audience(frozenset({("mail", "bob@example.org")}))
     watched.roster.add({BOB: bob, copy.target_id: copy})
     has_it = stage.store_only(copy.target_id, stand_in_id("mail"))
     new = stage.store_only(stand_in_id("mail"))

@@ -10,7 +10,6 @@ import pytest
 
 from engine.clock import SystemClock
 from engine.dead_letters.office import DeadLetterOffice
-from engine.dead_letters.producer import DeadLetter
 from engine.delivery import Dispatcher, RetryPolicy
 from engine.errors import StoreUnavailableError
 from engine.health import Heartbeat, Stage
@@ -23,7 +22,7 @@ from engine.settings import Settings
 from engine.store import Store, open_store
 from engine.stream.consumer import Consumer
 from engine.stream.decoder import Decoder
-from engine.stream.record import Record
+from engine.stream.record import DeadLetter, Record
 from tests.support.avro import plate_schema
 from tests.support.mock_cluster import MockCluster
 from tests.support.patience import PATIENCE_SECONDS, await_that

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import structlog
 
-from engine.dead_letters.producer import DeadLetterType
 from engine.errors import RegistryUnavailableError, StoreUnavailableError
 from engine.match import Matcher, MatchResult
 from engine.metrics import Metrics
@@ -18,6 +17,7 @@ from engine.rules import Rule
 from engine.schema.event import CurrentInstants, Event
 from engine.store import Store, open_store
 from engine.stream.decoder import Decoder
+from engine.stream.record import DeadLetterType
 from tests.support.avro import plate_schema
 from tests.support.rule_files import load_text
 from tests.unit.manual_time import ManualTime

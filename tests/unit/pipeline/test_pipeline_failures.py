@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 import structlog
 
-from engine.dead_letters.producer import DeadLetterType
 from engine.errors import StoreUnavailableError
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import prepare
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.pipeline import Pipeline
-from engine.store import KeptDeadLetter, NewAlert, Store, open_store
+from engine.store import NewAlert, Store, open_store
 from engine.stream.decoder import Decoder
-from engine.stream.record import Record
+from engine.stream.record import DeadLetter, DeadLetterType, Record
 from tests.support.avro import plate_schema
 from tests.support.rule_files import load_text
 from tests.unit.manual_time import ManualTime
@@ -54,7 +53,7 @@ class PickyStore:
         self,
         alerts: Sequence[NewAlert],
         suppressed: Mapping[str, int] | None = None,
-        dead_letters: Sequence[KeptDeadLetter] = (),
+        dead_letters: Sequence[DeadLetter] = (),
     ) -> None:
         if self._saves_left is not None:
             self._saves_left -= 1

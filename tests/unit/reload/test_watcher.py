@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from channels.webhook import WebhookTarget
+from channels.targets.webhook import WebhookTarget
 from engine.errors import LastGoodError
 from engine.reload.file_state import digest_of
 from engine.reload.last_good import LastGood

@@ -9,7 +9,8 @@ import pytest
 from channels.alert import Alert, Priority
 from engine.metrics import Metrics
 from engine.service.housekeeping import Housekeeper
-from engine.store import KeptDeadLetter, NewAlert, Store, open_store
+from engine.store import NewAlert, Store, open_store
+from engine.stream.record import DeadLetter, DeadLetterType, Record
 
 DAY_SECONDS = 86_400.0
 
@@ -27,8 +28,12 @@ def old_alert(number: int) -> NewAlert:
     return NewAlert(alert, number.to_bytes(16, "big"), None, number)
 
 
+def letter(offset: int, value: bytes) -> DeadLetter:
+    return DeadLetter(Record("t", 0, offset, 0, None, value), DeadLetterType.UNKNOWN, "why")
+
+
 def test_rows_and_waiting_dead_letters_are_counted(store: Store) -> None:
-    store.keep_dead_letters([KeptDeadLetter("t", 0, 1, 0, None, b"x", (), "UNKNOWN", "why")])
+    store.keep_dead_letters([letter(1, b"x")])
     metrics = Metrics()
     Housekeeper(store, metrics, DAY_SECONDS, 300).tidy()
     text = metrics.exposition().decode()
@@ -65,19 +70,19 @@ def test_a_clock_that_jumps_a_year_ahead_sweeps_no_alert_of_today(tmp_path: Path
 def test_dead_letters_beyond_their_age_are_dropped_and_counted(tmp_path: Path) -> None:
     now = [time.time() - 40 * DAY_SECONDS]
     with open_store(f"sqlite:///{tmp_path}/alerts.db", clock=lambda: now[0]) as store:
-        store.keep_dead_letters([KeptDeadLetter("t", 0, 1, 0, None, b"old", (), "UNKNOWN", "why")])
+        store.keep_dead_letters([letter(1, b"old")])
         now[0] = time.time()
-        store.keep_dead_letters([KeptDeadLetter("t", 0, 2, 0, None, b"new", (), "UNKNOWN", "why")])
+        store.keep_dead_letters([letter(2, b"new")])
         metrics = Metrics()
         Housekeeper(store, metrics, 30 * DAY_SECONDS, 300, 30 * DAY_SECONDS).tidy()
-        assert [each.value for each in store.kept_dead_letters(10)] == [b"new"]
+        assert [each.record.value for each in store.kept_dead_letters(10).values()] == [b"new"]
         assert metrics.total("dead_letters_dropped_total") == 1
 
 
 def test_a_clock_that_jumps_ahead_drops_no_dead_letter(tmp_path: Path) -> None:
     now = [time.time()]
     with open_store(f"sqlite:///{tmp_path}/alerts.db", clock=lambda: now[0]) as store:
-        store.keep_dead_letters([KeptDeadLetter("t", 0, 1, 0, None, b"x", (), "UNKNOWN", "why")])
+        store.keep_dead_letters([letter(1, b"x")])
         Housekeeper(store, Metrics(), DAY_SECONDS, 300).tidy()
         now[0] += 365 * DAY_SECONDS
         Housekeeper(store, Metrics(), DAY_SECONDS, 300).tidy()

@@ -198,7 +198,7 @@ def engine(tmp_path: Path, rule_set: RuleSet, time: ManualTime) -> Iterator[Engi
     """An engine that has three partitions, by this time; its loop does not run."""
     with engine_by(time, tmp_path, rule_set) as opened:
         opened._clock = time
-        opened.consumer._watch.joined(PLATES)
+        opened.consumer._tracker.joined(PLATES)
         yield opened
 
 
@@ -246,10 +246,10 @@ def test_a_topic_that_is_not_there_degrades_as_long_as_another_is(
 ) -> None:
     topics = ("alpr.plates.detected", "alpr.later")
     engine.settings = dataclasses.replace(engine.settings, kafka_topics=topics)
-    engine.consumer._watch.missed("alpr.later")
+    engine.consumer._tracker.topic_missing("alpr.later")
     assert readiness(engine) == (200, "degraded", True)
     assert "no such topic yet: alpr.later" in engine.checks()["consuming"].detail
-    engine.consumer._watch.missed("alpr.plates.detected")
+    engine.consumer._tracker.topic_missing("alpr.plates.detected")
     assert readiness(engine) == (503, "not ready", False)
-    engine.consumer._watch.joined([("alpr.later", 0), ("alpr.plates.detected", 0)])
+    engine.consumer._tracker.joined([("alpr.later", 0), ("alpr.plates.detected", 0)])
     assert readiness(engine) == (200, "ready", True)

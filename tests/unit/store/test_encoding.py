@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
-from engine.store import KeptDeadLetter
 from engine.store.model import alert_parameters, dead_letter_parameters
+from engine.stream.record import DeadLetter, DeadLetterType, Record
 from tests.unit.store.samples import Samples
 
 FOUR = datetime(2025, 12, 25, 16, 0, 0, 250_000, tzinfo=UTC)
@@ -51,7 +51,9 @@ def test_half_a_surrogate_pair_does_not_stop_the_stream(samples: Samples) -> Non
 
 
 def test_dead_letters_with_other_bytes_have_other_digests() -> None:
-    letter = KeptDeadLetter("t", 0, 1, 2, None, b"one", (), "UNKNOWN", "m")
-    other = replace(letter, value=b"two")
-    digests = {dead_letter_parameters(each, 0)["digest"] for each in (letter, other)}
+    letters = [
+        DeadLetter(Record("t", 0, 1, 2, None, value), DeadLetterType.UNKNOWN, "m")
+        for value in (b"one", b"two")
+    ]
+    digests = {dead_letter_parameters(each, 0)["digest"] for each in letters}
     assert len(digests) == 2

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreUnavailableError
-from engine.store import KeptDeadLetter
 from engine.store.sqlite import SqliteStore
+from engine.stream.record import DeadLetter, DeadLetterType, Record
 from tests.unit.store.samples import START_SECONDS, Samples, open_sample
 
 START_US = int(START_SECONDS * 1e6)
 
-LETTER = KeptDeadLetter(
+RECORD = Record(
     topic="plates",
     partition=3,
     offset=17,
@@ -23,11 +23,15 @@ LETTER = KeptDeadLetter(
     key=b"\x00camera",
     value=bytes(range(256)),
     headers=(("trace", b"\xff\x00"), ("trace", None), ("empty", b"")),
-    error_type="SCHEMA_VALIDATION",
-    message="the body is cut off",
-    stack_trace="Traceback",
-    retry_count=2,
 )
+LETTER = DeadLetter(
+    RECORD, DeadLetterType.SCHEMA_VALIDATION, "the body is cut off", "Traceback", retry_count=2
+)
+
+
+def kept(store: SqliteStore, limit: int = 10) -> list[DeadLetter]:
+    """The letters that the store keeps, the oldest first."""
+    return list(store.kept_dead_letters(limit).values())
 
 
 def test_a_batch_without_alerts_writes_nothing(store: SqliteStore, tmp_path: Path) -> None:
@@ -122,29 +126,32 @@ def test_counts_can_be_saved_without_a_batch(store: SqliteStore) -> None:
 
 
 def test_a_dead_letter_comes_back_byte_for_byte(store: SqliteStore) -> None:
-    bare = replace(LETTER, offset=18, key=None, value=None, headers=(), stack_trace=None)
+    record = replace(RECORD, offset=18, key=None, value=None, headers=())
+    bare = replace(LETTER, record=record, stack_trace=None)
     store.keep_dead_letters([LETTER, bare])
-    assert store.kept_dead_letters(10) == [LETTER, bare]
-    assert store.kept_dead_letters(1) == [LETTER]
+    assert kept(store) == [LETTER, bare]
+    assert kept(store, 1) == [LETTER]
 
 
 def test_a_record_is_kept_once_unless_its_bytes_are_others(store: SqliteStore) -> None:
-    other = replace(LETTER, value=b"a topic made anew counts from 0 again")
+    record = replace(RECORD, value=b"a topic made anew counts from 0 again")
+    other = replace(LETTER, record=record)
     store.keep_dead_letters([LETTER])
     store.keep_dead_letters([LETTER, other])
-    assert store.kept_dead_letters(10) == [LETTER, other]
+    assert kept(store) == [LETTER, other]
 
 
 def test_a_dropped_dead_letter_is_gone(store: SqliteStore) -> None:
-    store.keep_dead_letters([LETTER, replace(LETTER, offset=18)])
+    other = replace(LETTER, record=replace(RECORD, offset=18))
+    store.keep_dead_letters([LETTER, other])
     store.drop_dead_letters([])
-    store.drop_dead_letters([store.kept_dead_letters(1)[0].letter_id])
-    assert [letter.offset for letter in store.kept_dead_letters(10)] == [18]
+    store.drop_dead_letters(store.kept_dead_letters(1))
+    assert kept(store) == [other]
 
 
 def test_a_batch_takes_its_dead_letters_along(store: SqliteStore, samples: Samples) -> None:
     store.save([samples.new()], {}, [LETTER])
-    assert store.kept_dead_letters(10) == [LETTER]
+    assert kept(store) == [LETTER]
 
 
 def test_a_locked_store_takes_nothing_of_a_batch_and_all_of_it_later(

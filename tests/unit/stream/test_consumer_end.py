@@ -24,36 +24,36 @@ def offsets() -> Offsets:
 
 
 def test_an_end_that_nothing_precedes_is_due_at_once(offsets: Offsets) -> None:
-    offsets.reach_end(PLACE, 5)
-    assert offsets.take() == {PLACE: 5}
+    offsets.note_end(PLACE, 5)
+    assert offsets.next_commit() == {PLACE: 5}
 
 
 def test_an_end_is_due_when_all_before_it_is_settled(offsets: Offsets) -> None:
     for offset in (1, 2):
-        offsets.receive(PLACE, offset)
-    offsets.reach_end(PLACE, 7)
-    offsets.settle(PLACE, 1)
-    assert offsets.take() == {PLACE: 1}
+        offsets.note_received(PLACE, offset)
+    offsets.note_end(PLACE, 7)
+    offsets.advance(PLACE, 1)
+    assert offsets.next_commit() == {PLACE: 1}
     offsets.confirm({PLACE: 1})
-    offsets.settle(PLACE, 2)
-    assert offsets.take() == {PLACE: 7}
+    offsets.advance(PLACE, 2)
+    assert offsets.next_commit() == {PLACE: 7}
 
 
 def test_an_end_that_was_passed_is_none(offsets: Offsets) -> None:
-    offsets.reach_end(PLACE, 3)
-    offsets.receive(PLACE, 5)
-    offsets.receive(PLACE, 6)
-    offsets.settle(PLACE, 5)
-    assert offsets.take() == {PLACE: 5}
+    offsets.note_end(PLACE, 3)
+    offsets.note_received(PLACE, 5)
+    offsets.note_received(PLACE, 6)
+    offsets.advance(PLACE, 5)
+    assert offsets.next_commit() == {PLACE: 5}
 
 
 def test_an_end_is_forgotten_with_its_partition(offsets: Offsets) -> None:
-    offsets.receive(PLACE, 1)
-    offsets.reach_end(PLACE, 7)
+    offsets.note_received(PLACE, 1)
+    offsets.note_end(PLACE, 7)
     offsets.forget([PLACE])
-    offsets.receive(PLACE, 1)
-    offsets.settle(PLACE, 1)
-    assert offsets.take() == {PLACE: 1}
+    offsets.note_received(PLACE, 1)
+    offsets.advance(PLACE, 1)
+    assert offsets.next_commit() == {PLACE: 1}
 
 
 @pytest.fixture

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
 
 import pytest
 import structlog
 from confluent_kafka import KafkaError
 
-from engine.stream.consumer import Consumer
-from engine.stream.state import BrokerState, StreamState
+from engine.stream.state import BrokerState
 from tests.support.mock_cluster import (
     FIND_COORDINATOR,
     OFFSET_COMMIT,
     MockCluster,
 )
-from tests.support.stream import Publisher, join, read, stream_settings, unique, until
+from tests.support.stream import Publisher, join, read, unique, until
 from tests.unit.stream.consumer_scene import OpenConsumer, values
 
 
@@ -126,17 +124,6 @@ def test_a_report_that_counts_a_lost_connection_is_no_end_of_an_outage(
         until([consumer], lambda: consumer.state.broker is BrokerState.REACHABLE)
     told = [line["event"] for line in lines if line["event"].startswith("broker.")]
     assert told == ["broker.reached", "broker.away", "broker.back"]
-
-
-def test_states_are_told_to_whom_they_concern(cluster: MockCluster) -> None:
-    cluster.create_topic("plates")
-    states: list[StreamState] = []
-    settings = stream_settings(cluster.bootstrap_servers, ["plates"])
-    with closing(Consumer(settings, states.append)) as consumer:
-        join(consumer)
-        consumer.pause()
-        assert states[-1] == consumer.state
-        assert states[-1].is_paused
 
 
 @pytest.mark.parametrize("is_of_topic", [True, False], ids=["topic", "group"])

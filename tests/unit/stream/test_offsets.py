@@ -15,71 +15,71 @@ class Timer:
         return self.seconds
 
 
-def test_what_is_settled_is_sent_and_done_when_confirmed() -> None:
+def test_what_is_processed_is_committed_and_done_when_confirmed() -> None:
     offsets = Offsets(Timer())
-    offsets.settle(A, 5)
-    sent = offsets.take()
-    settled = [offsets.is_settled]
+    offsets.advance(A, 5)
+    sent = offsets.next_commit()
+    confirmed = [offsets.is_confirmed]
     offsets.confirm(sent)
-    settled.append(offsets.is_settled)
-    assert (sent, settled, offsets.take()) == ({A: 5}, [False, True], {})
+    confirmed.append(offsets.is_confirmed)
+    assert (sent, confirmed, offsets.next_commit()) == ({A: 5}, [False, True], {})
 
 
 def test_offset_never_goes_back() -> None:
     offsets = Offsets(Timer())
-    offsets.settle(A, 5)
-    offsets.settle(A, 3)
-    assert offsets.take() == {A: 5}
+    offsets.advance(A, 5)
+    offsets.advance(A, 3)
+    assert offsets.next_commit() == {A: 5}
 
 
-def test_one_commit_is_under_way_at_a_time_and_the_rest_goes_with_the_next() -> None:
+def test_one_commit_is_in_flight_at_a_time_and_the_rest_goes_with_the_next() -> None:
     offsets = Offsets(Timer())
-    offsets.settle(A, 5)
-    sent = offsets.take()
-    offsets.settle(A, 9)
-    offsets.settle(B, 1)
-    assert offsets.take() == {}
+    offsets.advance(A, 5)
+    sent = offsets.next_commit()
+    offsets.advance(A, 9)
+    offsets.advance(B, 1)
+    assert offsets.next_commit() == {}
     offsets.confirm(sent)
-    assert offsets.take() == {A: 9, B: 1}
+    assert offsets.next_commit() == {A: 9, B: 1}
 
 
 def test_failed_commit_stays_due_and_is_sent_again_a_little_later() -> None:
     timer = Timer()
     offsets = Offsets(timer)
-    offsets.settle(A, 5)
-    offsets.take()
+    offsets.advance(A, 5)
+    offsets.next_commit()
     offsets.fail()
-    assert offsets.take() == {}
+    assert offsets.next_commit() == {}
     timer.seconds += RETRY_SECONDS
-    assert offsets.take() == {A: 5}
+    assert offsets.next_commit() == {A: 5}
 
 
 def test_commit_that_is_never_answered_holds_up_no_other_for_ever() -> None:
     timer = Timer()
     offsets = Offsets(timer)
-    offsets.settle(A, 5)
-    offsets.take()
+    offsets.advance(A, 5)
+    offsets.next_commit()
     timer.seconds += ANSWER_SECONDS
-    assert offsets.take() == {A: 5}
+    assert offsets.next_commit() == {A: 5}
 
 
-def test_partition_that_is_handed_over_is_sent_even_beside_a_commit_under_way() -> None:
+def test_revoked_partition_is_committed_even_beside_a_commit_in_flight() -> None:
     offsets = Offsets(Timer())
-    offsets.settle(A, 5)
-    offsets.settle(B, 6)
-    offsets.take()
-    assert offsets.take_of([A]) == {A: 5}
+    offsets.advance(A, 5)
+    offsets.advance(B, 6)
+    offsets.next_commit()
+    assert offsets.commit_of([A]) == {A: 5}
 
 
-def test_nothing_is_sent_for_a_handed_over_partition_that_owes_nothing() -> None:
+def test_nothing_is_committed_for_a_revoked_partition_with_nothing_new() -> None:
     offsets = Offsets(Timer())
-    assert offsets.take_of([A]) == {}
-    assert offsets.is_settled
+    assert offsets.commit_of([A]) == {}
+    assert offsets.is_confirmed
 
 
-def test_forgotten_partition_owes_nothing() -> None:
+def test_nothing_is_committed_for_a_forgotten_partition() -> None:
     offsets = Offsets(Timer())
-    offsets.settle(A, 5)
-    offsets.settle(B, 6)
+    offsets.advance(A, 5)
+    offsets.advance(B, 6)
     offsets.forget([A])
-    assert offsets.take() == {B: 6}
+    assert offsets.next_commit() == {B: 6}

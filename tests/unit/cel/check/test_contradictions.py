@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.cel import Expression, compile_expression
 from engine.cel.check.check import check
-from engine.cel.check.contradictions import Clash, clash
+from engine.cel.check.contradictions import Conflict, find_conflict
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import Call
 from engine.cel.types.scope import Scope
@@ -185,10 +185,10 @@ BINDINGS: Final = [
 ]
 
 
-def clash_of(*texts: str) -> Clash | None:
+def clash_of(*texts: str) -> Conflict | None:
     parts = [compile_expression(text, EVENT).root for text in texts]
     findings = check(Call(0, tree.AND, tuple(parts)), Scope(EVENT))
-    return clash(parts, findings.type_of)
+    return find_conflict(parts, findings.type_of)
 
 
 def is_true(expression: Expression, bindings: dict[str, Any]) -> bool:
@@ -221,8 +221,8 @@ def test_what_is_said_to_be_always_true_is_never_false(one: str, two: str) -> No
 
 
 def test_the_first_of_a_pair_is_named_or_none() -> None:
-    assert clash_of("i == 1", "t", "i == 2") == Clash(0, 2)
-    assert clash_of("i >= 1", "i <= 2", "i != 1 && i != 2") == Clash(None, 2)
+    assert clash_of("i == 1", "t", "i == 2") == Conflict(0, 2)
+    assert clash_of("i >= 1", "i <= 2", "i != 1 && i != 2") == Conflict(None, 2)
     assert clash_of("i == 1", "t") is None
 
 

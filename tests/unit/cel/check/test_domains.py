@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.cel import compile_expression, lower_condition
-from engine.cel.check.domains import changed, of_parts, outside, outside_in_any_case
+from engine.cel.check.domains import domain_in_case, domain_of_parts, outside, outside_in_any_case
 from engine.errors import Problem, Severity
 from engine.schema import Domain, FieldType, Kind
 from engine.schema.domain import of_characters
@@ -204,22 +204,22 @@ def test_a_value_of_a_list_is_told_by_its_number() -> None:
 
 
 def test_a_text_in_lower_case_is_of_the_characters_in_lower_case() -> None:
-    assert changed("lower", LETTERS).has("abc1")
-    assert not changed("lower", LETTERS).has("Abc")
-    assert not changed("lower", LETTERS).has("a-")
-    assert changed("lower", None).has("a-ß")
-    assert changed("lower", Domain(words=("LEFT",))).words == ("left",)
-    assert changed("upperAscii", Domain(words=("left",))).words == ("LEFT",)
-    assert not changed("upperAscii", None).has("a")
-    assert changed("upperAscii", None).has("ä")
-    assert not changed("lowerAscii", None).has("A")
+    assert domain_in_case("lower", LETTERS).has("abc1")
+    assert not domain_in_case("lower", LETTERS).has("Abc")
+    assert not domain_in_case("lower", LETTERS).has("a-")
+    assert domain_in_case("lower", None).has("a-ß")
+    assert domain_in_case("lower", Domain(words=("LEFT",))).words == ("left",)
+    assert domain_in_case("upperAscii", Domain(words=("left",))).words == ("LEFT",)
+    assert not domain_in_case("upperAscii", None).has("a")
+    assert domain_in_case("upperAscii", None).has("ä")
+    assert not domain_in_case("lowerAscii", None).has("A")
     # The letters between Z and a are no capital letters.
-    assert changed("lower", of_characters("A-z")).has("_")
+    assert domain_in_case("lower", of_characters("A-z")).has("_")
 
 
 def test_the_parts_of_one_of_few_words_are_not_those_words() -> None:
-    assert of_parts(Domain(words=("LEFT",))) is None
-    assert of_parts(LETTERS) == LETTERS
+    assert domain_of_parts(Domain(words=("LEFT",))) is None
+    assert domain_of_parts(LETTERS) == LETTERS
 
 
 def test_odd_values_are_found_in_long_lists() -> None:

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from engine.cel.check.contradictions import (
-    ABSENT,
-    THERE,
+from engine.cel.check.value_sets import (
+    NOT_NULL,
+    ONLY_NULL,
     ValueSet,
-    common,
+    common_kind,
     cut,
-    kind_of,
+    intersection,
     points,
     prefixed,
-    united,
+    union,
 )
 from engine.cel.values.values import Duration, Timestamp, UInt
 
@@ -46,8 +46,8 @@ SETS = (
     above(2, 1),
     below(2, 0),
     below(2, 1),
-    THERE,
-    ABSENT,
+    NOT_NULL,
+    ONLY_NULL,
     ValueSet("number", True, points("number", [2], is_whole=False), has_null=True, has_nan=True),
 )
 
@@ -56,7 +56,7 @@ SETS = (
 def test_two_sets_have_in_common_what_both_hold_and_together_what_one_holds(
     one: ValueSet, two: ValueSet
 ) -> None:
-    both, either = common([one, two]), united([one, two])
+    both, either = intersection([one, two]), union([one, two])
     assert both is not None
     assert either is not None
     for value in (0, 1, 1.5, 2, 2.5, 3, 4):
@@ -69,7 +69,7 @@ def test_two_sets_have_in_common_what_both_hold_and_together_what_one_holds(
 def test_a_set_is_empty_without_a_value_null_and_nan() -> None:
     assert ValueSet().is_empty
     assert not any(each.is_empty for each in SETS)
-    found = common([above(2, 1), below(2, 0)])
+    found = intersection([above(2, 1), below(2, 0)])
     assert found is not None
     assert found.is_empty
 
@@ -77,7 +77,7 @@ def test_a_set_is_empty_without_a_value_null_and_nan() -> None:
 def test_whole_numbers_have_nothing_between_them() -> None:
     above_five = ValueSet("number", False, (cut(5, 1, is_whole=True),))
     below_six = ValueSet("number", True, (cut(6, 0, is_whole=True),))
-    found = common([above_five, below_six])
+    found = intersection([above_five, below_six])
     assert found is not None
     assert found.is_empty
     assert some(5.5, is_whole=True).is_empty
@@ -107,17 +107,17 @@ def test_a_prefix_holds_exactly_the_texts_that_begin_with_it(prefix: str) -> Non
 
 
 def test_sets_of_several_kinds_have_nothing_to_be_compared_by() -> None:
-    assert common([some(1), some("a", kind="text")]) is None
-    assert united([some(1), some("a", kind="text")]) is None
-    assert common([some(1), THERE]) == some(1)
+    assert intersection([some(1), some("a", kind="text")]) is None
+    assert union([some(1), some("a", kind="text")]) is None
+    assert intersection([some(1), NOT_NULL]) == some(1)
 
 
 def test_the_kind_of_values_is_that_by_which_they_compare() -> None:
-    assert kind_of([1, 2.5, UInt(3)]) == "number"
-    assert kind_of(["a"]) == "text"
-    assert kind_of([Timestamp(0)]) == "instant"
-    assert kind_of([Duration(0)]) == "span"
-    assert kind_of([True, 1]) is None
-    assert kind_of([math.nan]) is None
-    assert kind_of([b"x"]) is None
-    assert kind_of([]) is None
+    assert common_kind([1, 2.5, UInt(3)]) == "number"
+    assert common_kind(["a"]) == "text"
+    assert common_kind([Timestamp(0)]) == "instant"
+    assert common_kind([Duration(0)]) == "span"
+    assert common_kind([True, 1]) is None
+    assert common_kind([math.nan]) is None
+    assert common_kind([b"x"]) is None
+    assert common_kind([]) is None

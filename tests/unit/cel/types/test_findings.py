@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.cel.syntax.tree import Ident, Literal, Select
 from engine.cel.types.findings import MAX_PROBLEMS, Findings
 from engine.cel.types.kinds import NULL
-from engine.cel.types.scope import Broken
+from engine.cel.types.scope import Broken, Scope
 from engine.cel.values.values import FailureKind
 from engine.errors import Severity
 from engine.schema import FieldType, Kind
@@ -15,7 +15,7 @@ NAME = Ident(3, "a")
 
 
 def test_errors_and_warnings_have_the_nodes_place() -> None:
-    findings = Findings(NAME, is_strict=True)
+    findings = Findings(NAME, Scope({}))
     findings.error(NAME, "code", "what", "remedy")
     findings.warning(NAME, "code", "what", "remedy")
     assert [problem.severity for problem in findings.problems] == [
@@ -26,7 +26,7 @@ def test_errors_and_warnings_have_the_nodes_place() -> None:
 
 
 def test_without_strictness_only_the_broken_reference_is_kept() -> None:
-    findings = Findings(NAME, is_strict=False)
+    findings = Findings(NAME, Scope({}, is_strict=False))
     findings.unresolved(NAME, FailureKind.UNKNOWN_NAME, "code", "what", "remedy")
     assert findings.problems == []
     assert findings.references[id(NAME)] == Broken(FailureKind.UNKNOWN_NAME, "what")
@@ -35,7 +35,7 @@ def test_without_strictness_only_the_broken_reference_is_kept() -> None:
 def test_a_null_is_warned_of_where_a_name_may_be_null_and_is_not_guarded() -> None:
     nullable = FieldType(Kind.STRING, nullable=True)
     path = Select(5, NAME, "b")
-    findings = Findings(path, is_strict=True)
+    findings = Findings(path, Scope({}))
     findings.warn_of_null(path, nullable, frozenset({"a.b"}), "'<'")
     findings.warn_of_null(path, FieldType(Kind.STRING), frozenset(), "'<'")
     findings.warn_of_null(Literal(0, None), NULL, frozenset(), "'<'")

@@ -14,10 +14,10 @@ from engine.cel.types.kinds import (
     can_order,
     join,
     list_of,
-    name_of,
     not_null,
     nullable,
     results_of,
+    type_name,
     with_article,
 )
 from engine.schema import FieldType, Kind
@@ -123,11 +123,11 @@ def test_null_stays_null() -> None:
 
 
 def test_types_are_named_as_cel_names_them() -> None:
-    assert name_of(None) == "dyn"
-    assert name_of(UINT) == "uint"
-    assert name_of(list_of(list_of(INT))) == "list(list(int))"
-    assert name_of(FieldType(Kind.MAP, key=TEXT, element=INT)) == "map(string, int)"
-    assert name_of(MAP) == "map"
+    assert type_name(None) == "dyn"
+    assert type_name(UINT) == "uint"
+    assert type_name(list_of(list_of(INT))) == "list(list(int))"
+    assert type_name(FieldType(Kind.MAP, key=TEXT, element=INT)) == "map(string, int)"
+    assert type_name(MAP) == "map"
     assert [with_article(kind) for kind in (INT, UINT, NULL, LIST)] == [
         "an int",
         "a uint",

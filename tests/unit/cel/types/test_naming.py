@@ -6,7 +6,7 @@ import pytest
 
 from engine.cel.syntax.parser import parse
 from engine.cel.syntax.tree import Ident, children
-from engine.cel.types.findings import name_of, stands_as_value, title
+from engine.cel.types.findings import is_used_as_value, part_name, title
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from engine.cel.types.findings import name_of, stands_as_value, title
     ],
 )
 def test_what_is_read_has_a_name_for_guards(text: str, name: str) -> None:
-    assert name_of(parse(text)) == name
+    assert part_name(parse(text)) == name
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_text_may_stand_where_something_is_compared_listed_or_handed_over(
     while waiting:
         node = waiting.pop()
         if isinstance(node, Ident) and node.name == "x":
-            assert stands_as_value(root, node) is is_value
+            assert is_used_as_value(root, node) is is_value
         waiting.extend(children(node))
 
 

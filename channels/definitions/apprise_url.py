@@ -1,0 +1,320 @@
+"""An Apprise URL as one plugin for each of its recipients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from apprise import NotifyBase
+from apprise.plugins.slack import CHANNEL_RE, NotifySlack
+from apprise.plugins.twilio import NotifyTwilio
+from apprise.utils.parse import parse_list
+
+from channels.definitions.security import (
+    APPRISE_MODES,
+    LoginDoubt,
+    TlsDoubt,
+    correct_login,
+    mail_doubts,
+)
+from channels.message.render import Style
+from channels.plugins.plugin import KeyPath, NotifyEmail, make_plugin, plugin_class, twilio_faults
+from channels.plugins.recipients import (
+    RecipientError,
+    is_phone_like,
+    mail_address,
+    mail_texts,
+    normalized_mail,
+    phone_number,
+    phone_texts,
+    source_number,
+)
+from channels.plugins.urgency import Urgency, urgency_of
+from channels.plugins.url import read_url
+from channels.targets.identity import Audience, hashed, plugin_audience, target_id
+from engine.errors import ChannelError
+
+# Apprise's own names for what a telephone number is called in its plugins.
+_SMS_BODY_LENGTH: Final = 2_000
+_SECURITY_REMEDIES: Final[Mapping[TlsDoubt, str]] = {
+    TlsDoubt.TLS_TOO_EARLY: "write mailtos:// without mode=ssl, mailto:// for a server without "
+    "TLS, or port 465",
+    TlsDoubt.TLS_TOO_LATE: "write mailtos:// with mode=ssl, or port 587",
+    TlsDoubt.CLEAR_PASSWORD: "write mailtos:// instead of mailto://",
+}
+_PHONE_TOKENS: Final = ("target_phone", "target_phone_no")
+_COPIES: Final = ("cc", "bcc")
+#: Their plugins make of a message of low priority a note to an earlier alert, or nothing.
+_NOTING: Final = frozenset({"opsgenie", "jira"})
+#: Their services send inside one country, and take its numbers as they are written there.
+_OF_ONE_COUNTRY: Final = frozenset(
+    {"bulkvs", "exotel", "kavenegar", "mobilemessage", "mobilemsg", "msg91", "voipms"}
+)
+_parts_of: Final[Callable[[object], list[str]]] = NotifyBase.split_path
+_list_of: Final[Callable[..., list[str]]] = parse_list
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A plugin with one recipient; `parts` are what its target id is made of.
+
+    `reach` is whom it reaches. `doubts` are what its URL has that works, but hardly as it is
+    meant: what, and the remedy.
+    """
+
+    plugin: NotifyBase = field(repr=False)
+    style: Style
+    parts: tuple[str, ...]
+    reach: Audience
+    doubts: tuple[LoginDoubt, ...] = ()
+    urgency: Urgency | None = None
+
+    def target_id(self, channel: str) -> str:
+        """The target's id in this channel."""
+        return target_id(channel, *self.parts)
+
+
+def service_recipients(url: str, path: KeyPath, country: str = "") -> list[Recipient]:
+    """The recipients of an Apprise URL, in order; numbers without a country are of `country`.
+
+    Raises ChannelError where one is unusable or none is left.
+    """
+    keywords = read_url(url, path)
+    doubts = correct_login(keywords)
+    kind = plugin_class(str(keywords["schema"]))
+    if issubclass(kind, NotifyEmail):
+        return _mail(kind, keywords, path)
+    if issubclass(kind, NotifyTwilio):
+        return _twilio(kind, keywords, path, country)
+    if issubclass(kind, NotifySlack):
+        return _slack(kind, keywords, path)
+    return [replace(each, doubts=doubts) for each in _other(kind, keywords, path, country)]
+
+
+def security_doubts(plugin: NotifyBase) -> Iterator[tuple[str, str]]:
+    """What is odd about how a mail URL's server is spoken to: what, and the remedy."""
+    if isinstance(plugin, NotifyEmail):
+        # The plugin knows what the ports and modes of the well-known providers are.
+        tls = next(tls for tls, mode in APPRISE_MODES.items() if mode == plugin.secure_mode)
+        has_password = bool(plugin.user and plugin.password)
+        for doubt in mail_doubts(tls, int(plugin.port or 0), has_password=has_password):
+            yield doubt.what, _SECURITY_REMEDIES[doubt.kind]
+
+
+def _mail(kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath) -> list[Recipient]:
+    addresses = _addresses(keywords, "targets", path)
+    copies = {key: _addresses(keywords, key, path) for key in (*_COPIES, "reply_to")}
+    plain = {**keywords, "targets": [], **dict.fromkeys(copies)}
+    sender = str(keywords.get("from_addr") or "")
+    # Of o'brien@ Apprise would make brien@.
+    own = _checked(mail_address, sender, path) if "'" in sender and "@" in sender else None
+    if own is not None:
+        plain["from_addr"] = own[1].replace("'", "_")
+
+    def made(address: str | None, *, has_copies: bool) -> NotifyBase:
+        plugin = make_plugin(kind, plain, path)
+        settings = vars(plugin)
+        if own is not None:
+            settings["from_addr"] = (own[0] or False, own[1])
+        if address is not None:
+            settings["targets"] = [(False, address)]
+        for key, listed in copies.items():
+            if has_copies or key not in _COPIES:
+                settings[key] = {address for _, address in listed.values()}
+                settings["names"] |= {address: name for name, address in listed.values() if name}
+        return plugin
+
+    whole = made(None, has_copies=False)
+    for key in ("user", "password"):
+        if not (getattr(whole, key) or "").isascii():
+            raise ChannelError(f"the {key} holds characters beyond ASCII", "change it", path)
+    if not addresses:
+        # Apprise sends to the sender then, as its users know it.
+        address = str(vars(whole)["from_addr"][1])
+        addresses = {normalized_mail(address): ("", address)}
+    # An address gets its own mail, or else one copy of the first.
+    taken = set(addresses)
+    for key in _COPIES:
+        copies[key] = {same: each for same, each in copies[key].items() if same not in taken}
+        taken |= set(copies[key])
+    return [
+        _recipient(made(one, has_copies=index == 0), Style.EMAIL, (one,))
+        for index, (_, one) in enumerate(addresses.values())
+    ]
+
+
+def _addresses(keywords: Mapping[str, Any], key: str, path: KeyPath) -> dict[str, tuple[str, str]]:
+    """Name and address of those in a keyword, by what spellings of an address have in common."""
+    found: dict[str, tuple[str, str]] = {}
+    given = keywords.get(key) or ()
+    for text in (given,) if isinstance(given, str) else given:
+        for one in mail_texts(str(text)):
+            named = _checked(mail_address, one, path)
+            found.setdefault(normalized_mail(named[1]), named)
+    return found
+
+
+def _twilio(
+    kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath, country: str
+) -> list[Recipient]:
+    # Of the texts in `to=`, Apprise gives only those that have the signs of a number.
+    given = [*_parts_of(keywords.get("fullpath")), str(keywords["qsd"].get("to") or "")]
+    texts = [text for part in given for text in phone_texts(part)]
+    numbers = [_checked(phone_number, text, path, country) for text in texts]
+    if not numbers:
+        raise ChannelError(
+            "the Twilio URL has no number to send to",
+            "write twilio://SID:TOKEN@FROM/TO (without TO, FROM itself would get the messages)",
+            path,
+        )
+    is_call = str(keywords.get("method", "")).lower().startswith("c")
+    source = _checked(source_number, str(keywords.get("source") or ""), path, country)
+    for faulty in twilio_faults(
+        str(keywords.get("account_sid") or ""),
+        str(keywords.get("auth_token") or ""),
+        source,
+        numbers,
+        is_call=is_call,
+    ):
+        raise ChannelError(faulty.what, faulty.remedy, path)
+    return [
+        _recipient(
+            make_plugin(kind, {**keywords, "source": source, "targets": [number]}, path),
+            Style.CHAT if is_call else Style.SMS,
+            (number,),
+        )
+        for number in numbers
+    ]
+
+
+def _slack(kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath) -> list[Recipient]:
+    rooms = _list_of(keywords.get("targets"), sort=False)
+    for room in rooms:
+        if "@" not in room[1:] and not CHANNEL_RE.fullmatch(room):
+            raise ChannelError(f"{room!r} is not a Slack channel", "write it like #alerts", path)
+    if not rooms:
+        return [_recipient(make_plugin(kind, keywords, path), Style.CHAT, ("slack",))]
+    return [
+        _recipient(
+            make_plugin(kind, {**keywords, "targets": [room]}, path), Style.CHAT, ("slack", room)
+        )
+        for room in rooms
+    ]
+
+
+def _recipient(plugin: NotifyBase, style: Style, parts: tuple[str, ...]) -> Recipient:
+    return Recipient(plugin, style, parts, plugin_audience(plugin))
+
+
+def _other(
+    kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath, country: str
+) -> list[Recipient]:
+    if str(keywords["schema"]).lower() in _NOTING:
+        keywords = {"action": "new", **keywords}
+    is_phone = any(token in kind.template_tokens for token in _PHONE_TOKENS)
+    # Numbers in a URL of DingTalk are whom its room's message mentions.
+    is_phone = is_phone and str(keywords["schema"]).lower() != "dingtalk"
+    given = keywords.get("targets")
+    if isinstance(given, list):
+        if is_phone:
+            given = _with_countries(given, keywords, path, country)
+        # Apprise counts a repeated one twice in some services, and once in others.
+        once: dict[str, Any] = {}
+        for text in given:
+            once.setdefault(_same_text(str(text)), text)
+        given = list(once.values())
+        keywords = {**keywords, "targets": given}
+    whole = make_plugin(kind, keywords, path)
+    targets: Sequence[Any] = getattr(whole, "targets", None) or ()
+    if is_phone and not targets:
+        raise ChannelError(
+            f"the {kind.service_name} URL has no number to send to", "add one at its end", path
+        )
+    is_sms = is_phone and whole.title_maxlen <= 0 and whole.body_maxlen <= _SMS_BODY_LENGTH
+    style = Style.SMS if is_sms else Style.CHAT
+    name = _service_name(whole, keywords)
+    urgency = urgency_of(kind, keywords, path)
+    if isinstance(given, list) and len(given) > 1:
+        # A copy goes with the first only.
+        alone = {key: value for key, value in keywords.items() if key not in _COPIES}
+        each = [
+            {**(alone if index else keywords), "targets": [one]} for index, one in enumerate(given)
+        ]
+        split = [make_plugin(kind, one, path) for one in each]
+        # Where the service takes all recipients in one request, that request stands or falls whole.
+        if len(whole) == sum(len(one) for one in split):
+            return [
+                Recipient(
+                    plugin,
+                    style,
+                    (*name, hashed(str(own["targets"][0]))),
+                    _reach(kind, own, plugin, path),
+                    urgency=urgency,
+                )
+                for plugin, own in zip(split, each, strict=True)
+            ]
+    return [Recipient(whole, style, name, _reach(kind, keywords, whole, path), urgency=urgency)]
+
+
+def _reach(
+    kind: type[NotifyBase], keywords: Mapping[str, Any], plugin: NotifyBase, path: KeyPath
+) -> Audience:
+    """Whom the plugin that was made of the keywords reaches, however the recipients are spelt."""
+    given = keywords.get("targets")
+    if isinstance(given, list):
+        plain = [_same_text(str(text)) for text in given]
+        if plain != given:
+            plugin = make_plugin(kind, {**keywords, "targets": plain}, path)
+    return plugin_audience(plugin)
+
+
+def _same_text(recipient: str) -> str:
+    """What two spellings of one recipient have in common; of a user's id, each sign counts."""
+    text = recipient.strip()
+    return normalized_mail(text) if "@" in text[1:] or text.startswith("#") else text
+
+
+def _with_countries(
+    given: Sequence[Any], keywords: Mapping[str, Any], path: KeyPath, country: str
+) -> list[Any]:
+    """The recipients of a URL with each telephone number in international form.
+
+    Raises ChannelError for a number without its country, and for what Apprise left out of `to=`.
+    """
+    left = str(keywords["qsd"].get("to") or "")
+    for text in sorted(map(str, given), key=len, reverse=True):
+        left = left.replace(text, "", 1)
+    left = left.strip(" ,;|/\t\r\n")
+    if left:
+        what = f"{left!r} in to= is not a telephone number"
+        raise ChannelError(what, "write it like +15551234567", path)
+    if str(keywords["schema"]).lower() in _OF_ONE_COUNTRY:
+        return list(given)
+    return [
+        _checked(phone_number, text, path, country) if is_phone_like(str(text)) else text
+        for text in given
+    ]
+
+
+def _service_name(plugin: NotifyBase, keywords: Mapping[str, Any]) -> tuple[str, ...]:
+    """The schema, and the host where that is a host; in some URLs it is a token."""
+    schema = str(keywords["schema"]).lower()
+    host = str(keywords.get("host") or "")
+    if "host" not in type(plugin).template_tokens:
+        return (schema,)
+    if not host:
+        given: Sequence[Any] = keywords.get("targets") or ()
+        return (schema, hashed(str(given[0]))) if len(given) == 1 else (schema,)
+    port = keywords.get("port")
+    if not port and "." not in host and host != "localhost":
+        # ntfy://topic has its topic there, which is as good as a password.
+        return (schema, hashed(host))
+    return (schema, f"{host}:{port}" if port else host)
+
+
+def _checked(check: Callable[..., Any], text: str, path: KeyPath, *more: str) -> Any:
+    try:
+        return check(text, *more)
+    except RecipientError as error:
+        raise ChannelError(error.what, error.remedy, path) from None

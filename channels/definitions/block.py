@@ -1,0 +1,301 @@
+"""A mapping of settings, read key by key with checks; whatever is wrong is collected."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final
+
+from channels.alert import Target
+from channels.definitions.variables import expand
+from channels.plugins.plugin import KeyPath
+from channels.plugins.recipients import RecipientError, is_country
+from channels.redact import remember
+from engine.errors import ChannelError
+
+_FLAGS: Final = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+
+
+#: What keys are called elsewhere.
+_MEANT: Final = {
+    "from": ("from_address", "from_number"),
+    "to": ("recipients", "to_numbers"),
+    "host": ("smtp_host",),
+    "server": ("smtp_host",),
+    "port": ("smtp_port",),
+    "user": ("username",),
+    "url": ("webhook_url",),
+    "webhook": ("webhook_url",),
+    **dict.fromkeys(("ssl", "use_ssl", "starttls", "secure", "security", "encryption"), ("tls",)),
+}
+
+
+class ChannelFaultsError(ChannelError):
+    """A channel's definition holds faults; all of them are in `faults`, this is the first."""
+
+    def __init__(self, faults: Sequence[ChannelError]) -> None:
+        first = faults[0]
+        super().__init__(first.what, first.remedy, first.path)
+        self.faults = tuple(faults)
+
+
+def faults_of(error: ChannelError) -> tuple[ChannelError, ...]:
+    """All faults that the error stands for."""
+    return error.faults if isinstance(error, ChannelFaultsError) else (error,)
+
+
+def raise_faults(faults: Sequence[ChannelError]) -> None:
+    """Raise the one fault as it is, several as ChannelFaultsError, and nothing for none."""
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise ChannelFaultsError(faults)
+
+
+@dataclass(frozen=True, slots=True)
+class DefinedTargets:
+    """The targets that a definition gives, and the faults that keep others from being made."""
+
+    targets: tuple[Target, ...]
+    faults: tuple[ChannelError, ...] = ()
+
+    def whole(self) -> tuple[Target, ...]:
+        """The targets, if they are all; raises ChannelError, or ChannelFaultsError for several."""
+        raise_faults(self.faults)
+        return self.targets
+
+
+class Collector:
+    """A context that puts a ChannelError raised inside into a list, and goes on."""
+
+    def __init__(self, faults: list[ChannelError]) -> None:
+        self._faults = faults
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, ChannelError):
+            return False
+        self._faults += faults_of(error)
+        return True
+
+
+class Block:
+    """One mapping, with `${VAR}` replaced as its values are read.
+
+    Readers return None for what is absent or faulty. Call `check` at the end: it raises
+    ChannelError for the faults found. `doubts` are what works, but hardly as it is meant. Every
+    value that a reader is told is secret is remembered for redaction; of others, what `${VAR}`
+    brought, unless the reader calls it plain.
+    """
+
+    def __init__(
+        self, values: Mapping[str, object], variables: Mapping[str, str], keys: Sequence[str]
+    ) -> None:
+        self._values = values
+        self._variables = variables
+        self.doubts: list[ChannelError] = []
+        self._faults: list[ChannelError] = []
+        for key in values:
+            if key not in keys:
+                self._unknown(str(key), keys)
+
+    def collect(self) -> Collector:
+        """A context that collects the ChannelError raised inside."""
+        return Collector(self._faults)
+
+    def fault(self, what: str, remedy: str, *path: str | int) -> None:
+        """Add a fault of the key at `path`, once: several URLs may share a key."""
+        _add(self._faults, ChannelError(what, remedy, path))
+
+    @property
+    def faults(self) -> tuple[ChannelError, ...]:
+        """What was wrong so far."""
+        return tuple(self._faults)
+
+    def check(self, recipients: str | None = None) -> None:
+        """Raise ChannelError, or ChannelFaultsError for several, if anything was wrong.
+
+        With `recipients`, the name of a list: unless the only faults are single entries of that
+        list, which cost no other entry anything.
+        """
+        if any(len(fault.path) < 2 or fault.path[0] != recipients for fault in self._faults):
+            raise_faults(self._faults)
+
+    def doubt(self, what: str, remedy: str, *path: str | int) -> None:
+        """Add a doubt about the key at `path`, once."""
+        _add(self.doubts, ChannelError(what, remedy, path))
+
+    def has(self, key: str) -> bool:
+        """Whether the key has a value other than null."""
+        return self._values.get(key) is not None
+
+    def text(
+        self,
+        key: str,
+        *,
+        is_required: bool = False,
+        is_secret: bool = False,
+        is_plain: bool = False,
+        is_url: bool = False,
+    ) -> str | None:
+        """A text without blanks around it, unless it is a secret; a whole number is its digits.
+
+        An empty text is absent.
+        """
+        if not self.has(key):
+            if is_required:
+                self.fault(f"{key} is missing", "add it", key)
+            return None
+        with self.collect():
+            text = self._text(self._values[key], (key,), is_plain=is_plain, is_url=is_url)
+            text = text if is_secret and not is_url else text.strip()
+            if is_secret:
+                remember((text,))
+            if not text and is_required:
+                self.fault(f"{key} is empty", "give it a value", key)
+            return text or None
+        return None
+
+    def flag(self, key: str, default: bool) -> bool:
+        """A truth value, or its word in a text."""
+        value = self._values.get(key)
+        if value is None or isinstance(value, bool):
+            return default if value is None else value
+        with self.collect():
+            text = self._text(value, (key,), is_plain=True).strip().lower()
+            if text in _FLAGS:
+                return _FLAGS[text]
+            self.fault(f"{key} is neither true nor false", "write true or false", key)
+        return default
+
+    def number(self, key: str, default: float, low: float, high: float) -> float:
+        """A number from `low` to `high`."""
+        value = self._values.get(key)
+        if value is None:
+            return default
+        number: float | None = None
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            number = float(value)
+        elif isinstance(value, str):
+            with self.collect():
+                number = _number(expand(value, self._variables, (key,), is_secret=False))
+                if number is None:
+                    self.fault(f"{key} is not a number", f"write one from {low:g} to {high:g}", key)
+            if number is None:
+                return default
+        if number is None or not low <= number <= high:
+            self.fault(f"{key} is out of range", f"write a number from {low:g} to {high:g}", key)
+            return default
+        return number
+
+    def whole(self, key: str, default: int, low: int, high: int) -> int:
+        """A whole number from `low` to `high`."""
+        number = self.number(key, default, low, high)
+        if number != int(number):
+            self.fault(f"{key} is not a whole number", f"write one from {low} to {high}", key)
+            return default
+        return int(number)
+
+    def choice(self, key: str, default: str, choices: Sequence[str]) -> str:
+        """One of the words, in any case; given back as it stands in `choices`."""
+        value = self._values.get(key)
+        # YAML has `on` and `no` for true and false.
+        is_flag = isinstance(value, bool)
+        text = str(value).lower() if is_flag else self.text(key, is_plain=True)
+        if text is None:
+            return default
+        found = {choice.lower(): choice for choice in choices}.get(text.lower())
+        if found is None:
+            self.fault(f"{key} can't be {text!r}", f"write {' or '.join(choices)}", key)
+        return found or default
+
+    def texts(self, key: str) -> list[tuple[KeyPath, str]]:
+        """A list of plain texts, or a single one, each with its path; at least one."""
+        value = self._values.get(key)
+        entries = value if isinstance(value, (list, tuple)) else [value]
+        if value is None or not entries:
+            self.fault(f"{key} is missing or empty", "list at least one", key)
+            return []
+        found: list[tuple[KeyPath, str]] = []
+        for index, entry in enumerate(entries):
+            path: KeyPath = (key, index) if entries is value else (key,)
+            with self.collect():
+                found.append((path, self._text(entry, path, is_plain=True).strip()))
+        return found
+
+    def mapping(self, key: str) -> dict[str, str]:
+        """A mapping of texts."""
+        value = self._values.get(key)
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            self.fault(f"{key} is not a mapping", "write one `name: value` a line", key)
+            return {}
+        found = {}
+        for name, entry in value.items():
+            with self.collect():
+                found[str(name)] = self._text(entry, (key, str(name))).strip()
+        return found
+
+    def each(
+        self, entries: Sequence[tuple[KeyPath, str]], parse: Callable[[str], str]
+    ) -> list[str]:
+        """The entries parsed; a RecipientError is a fault."""
+        found: list[str] = []
+        for path, text in entries:
+            try:
+                found.append(parse(text))
+            except RecipientError as error:
+                self.fault(error.what, error.remedy, *path)
+        return found
+
+    def _text(
+        self, value: object, path: KeyPath, *, is_plain: bool = False, is_url: bool = False
+    ) -> str:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        if not isinstance(value, str):
+            raise ChannelError(f"{path[0]} is not a text", "put it in quotes", path)
+        expanded = expand(value, self._variables, path, is_url=is_url, is_secret=not is_plain)
+        # A secret read from a file often ends with the file's line end.
+        return expanded.strip("\r\n")
+
+    def _unknown(self, key: str, keys: Sequence[str]) -> None:
+        meant = [name for name in _MEANT.get(key, ()) if name in keys]
+        close = meant or difflib.get_close_matches(key, keys, 1)
+        remedy = f"did you mean {close[0]}?" if close else f"the keys are {', '.join(keys)}"
+        self.fault(f"the key {key} is unknown", remedy, key)
+
+
+def _add(found: list[ChannelError], error: ChannelError) -> None:
+    if not any((each.what, each.path) == (error.what, error.path) for each in found):
+        found.append(error)
+
+
+def read_country(block: Block) -> str:
+    """The `default_country` of a block; "" where it has none, or one that is no country."""
+    text = block.text("default_country", is_plain=True) or ""
+    if text and not is_country(text.upper()):
+        what = f"default_country {text!r} is not a country's code of two letters"
+        block.fault(what, "write one like US, DE or GB", "default_country")
+        return ""
+    return text.upper()
+
+
+def _number(text: str) -> float | None:
+    if re.fullmatch(r"\s*[+-]?\d{1,12}(\.\d{1,12})?\s*", text):
+        return float(text)
+    return None

@@ -1,0 +1,226 @@
+"""The entries of `channels:` as targets.
+
+An entry is one URL, a list of URLs, or a mapping; a list may hold mappings.
+
+- `https://…` or `http://…`: a webhook, which gets the alert and its event as JSON. A mapping
+  `{url: …}` may add `method` (POST or PUT), `headers`, `secret` (the body is signed:
+  `X-Hub-Signature-256: sha256=…`) and `concurrency` (sends at once, 4); `urls` instead of `url`
+  gives several the same settings. `timeout` (seconds for a whole send, 30) is for every service.
+- An https:// URL that a service hands out and Apprise knows (Slack, Discord, …) is that service,
+  unless one of the keys above but `timeout` makes it a webhook.
+- A mapping with any URL may have `ca_file` and `verify`, see `channels.definitions.security`.
+- Anything else is an Apprise URL: `mailto://…`, `slack://…`, `twilio://…`, `ntfy://…`. Each
+  recipient in it is a target of its own. `?retry=`, `?wait=`, `?redirect=` and `?overflow=` in it
+  have no effect: retrying is the engine's, a message is never split, a redirect never followed.
+  A mapping may add `default_country`: that of telephone numbers without a `+`, such as `US`.
+
+`${VAR}` is taken from the environment, see `channels.definitions.variables`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
+from functools import partial
+from typing import Final
+
+from channels.alert import Target
+from channels.definitions.apprise_url import Recipient, security_doubts, service_recipients
+from channels.definitions.block import Block, DefinedTargets, faults_of, read_country
+from channels.definitions.known_services import find_service
+from channels.definitions.security import TRUST_KEYS, apply_trust
+from channels.definitions.variables import expand
+from channels.definitions.webhook_settings import (
+    WEBHOOK_KEYS,
+    check_url,
+    read_settings,
+    read_timeout,
+)
+from channels.plugins.plugin import KeyPath
+from channels.plugins.url import is_native
+from channels.targets.apprise_target import AppriseTarget
+from channels.targets.identity import (
+    Audience,
+    distinct,
+    replaced,
+    target_id,
+    webhook_audience,
+    without_duplicates,
+)
+from channels.targets.webhook import WebhookTarget
+from engine.errors import ChannelError
+
+KEYS: Final = ("url", "urls", "default_country", *WEBHOOK_KEYS, *TRUST_KEYS)
+_HTTP: Final = re.compile(r"https?://", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class _TargetPart:
+    """A target's id, and what makes the target once that id is known to be alone of its kind.
+
+    `reach` is whom it reaches, and `path` where its URL stands.
+    """
+
+    target_id: str
+    make: Callable[[str], Target]
+    reach: Audience
+    path: KeyPath
+
+
+def entry_targets(
+    channel: str,
+    definition: object,
+    variables: Mapping[str, str],
+    zone: tzinfo = UTC,
+    doubts: list[ChannelError] | None = None,
+) -> DefinedTargets:
+    """The targets of an entry of `channels:`, one a recipient.
+
+    `channel` is the entry's name; `variables` is what `${VAR}` is taken from; mails show times in
+    `zone`. What works, but hardly as it is meant, is added to `doubts`. Faults have their path
+    inside the definition. One URL that can't be used costs the entry's others nothing.
+    """
+    entries: Sequence[object] = definition if isinstance(definition, list) else [definition]
+    parts: list[_TargetPart] = []
+    faults: list[ChannelError] = []
+    if not entries:
+        faults.append(ChannelError("there is no URL", "write one, or remove the channel"))
+    for index, entry in enumerate(entries):
+        path: KeyPath = (index,) if entries is definition else ()
+        reader = _EntryReader(channel, variables, zone)
+        try:
+            made, found = reader.parts(entry)
+        except ChannelError as error:
+            made, found = [], faults_of(error)
+        parts += (replace(part, path=(*path, *part.path)) for part in made)
+        faults += (_inside(path, fault) for fault in found)
+        if doubts is not None:
+            doubts += (_inside(path, doubt) for doubt in reader.doubts)
+    # Nobody gets an alert twice.
+    once = without_duplicates(parts, _reach)
+    if doubts is not None:
+        for part, _ in replaced(parts, _reach):
+            recipient = part.target_id.removeprefix(f"{channel}:")
+            what = f"{recipient} gets its alerts by another URL of this channel, not by this one"
+            doubts.append(ChannelError(what, "remove one of them", part.path))
+    ids = distinct(part.target_id for part in once)
+    targets = (part.make(name) for name, part in zip(ids, once, strict=True))
+    return DefinedTargets(tuple(targets), tuple(faults))
+
+
+def _reach(part: _TargetPart) -> Audience:
+    return part.reach
+
+
+def _inside(path: KeyPath, fault: ChannelError) -> ChannelError:
+    """The fault with its path seen from outside."""
+    return ChannelError(fault.what, fault.remedy, (*path, *fault.path))
+
+
+class _EntryReader:
+    """Reads one entry; `doubts` are what it has that works, but hardly as it is meant."""
+
+    def __init__(self, channel: str, variables: Mapping[str, str], zone: tzinfo) -> None:
+        self.doubts: list[ChannelError] = []
+        self._channel = channel
+        self._variables = variables
+        self._zone = zone
+
+    def parts(self, entry: object) -> tuple[list[_TargetPart], tuple[ChannelError, ...]]:
+        """What the entry gives, and the faults of those of its URLs that give nothing.
+
+        Raises ChannelError with all faults of an entry of which nothing can be used.
+        """
+        if isinstance(entry, str):
+            block = Block({}, self._variables, KEYS)
+            texts: list[tuple[KeyPath, str]] = [((), entry)]
+        elif isinstance(entry, Mapping):
+            block = Block(entry, self._variables, KEYS)
+            if block.has("url") == block.has("urls"):
+                block.fault("there must be either url or urls", "write one of them")
+                block.check()
+            texts = _texts(entry, block)
+        else:
+            what = "this is not a URL"
+            raise ChannelError(what, "write one, a list of them, or a mapping with url")
+        found: list[_TargetPart] = []
+        for path, text in texts:
+            with block.collect():
+                found += self._url(_expanded(text, self._variables, path), path, block)
+        block.check("urls")
+        self.doubts += block.doubts
+        return found, block.faults
+
+    def _url(self, url: str, path: KeyPath, block: Block) -> list[_TargetPart]:
+        """What one URL stands for; `block` has the settings beside it."""
+        # How long a send may take is for every service to say.
+        if any(block.has(key) for key in WEBHOOK_KEYS if key != "timeout") or _is_webhook(url):
+            settings = read_settings(block, url)
+            host = check_url(block, url, *path)
+            if not host:
+                return []
+            name = target_id(self._channel, host)
+            reach = webhook_audience(settings.method, url, settings.headers, settings.secret)
+            make = partial(WebhookTarget, self._channel, settings=settings)
+            return [_TargetPart(name, make, reach, path)]
+        seconds = read_timeout(block)
+        recipients = service_recipients(url, path, read_country(block))
+        # All recipients of one URL are spoken to alike.
+        first = recipients[0]
+        found = (*security_doubts(first.plugin), *first.doubts)
+        self.doubts += (ChannelError(*doubt, path) for doubt in found)
+        apply_trust(block, [each.plugin for each in recipients], path)
+        return [
+            _TargetPart(
+                each.target_id(self._channel),
+                partial(self._apprise, each, seconds),
+                each.reach,
+                path,
+            )
+            for each in recipients
+        ]
+
+    def _apprise(self, recipient: Recipient, timeout_seconds: float, name: str) -> Target:
+        return AppriseTarget(
+            self._channel,
+            name,
+            recipient.plugin,
+            recipient.style,
+            zone=self._zone,
+            timeout_seconds=timeout_seconds,
+            urgency=recipient.urgency,
+            reach=recipient.reach,
+        )
+
+
+def _is_webhook(url: str) -> bool:
+    """Whether a URL is to be read as a webhook's: a part of a service's is, which is refused."""
+    if not _HTTP.match(url):
+        return False
+    found = find_service(url)
+    return (found is not None and not found.is_whole) or not is_native(url)
+
+
+def _texts(entry: Mapping[str, object], block: Block) -> list[tuple[KeyPath, str]]:
+    key = "url" if block.has("url") else "urls"
+    value = entry[key]
+    values = value if isinstance(value, list) and key == "urls" else [value]
+    if not values:
+        block.fault("urls is empty", "write one, or remove the channel", key)
+    found: list[tuple[KeyPath, str]] = []
+    for index, text in enumerate(values):
+        path: KeyPath = (key, index) if values is value else (key,)
+        if isinstance(text, str):
+            found.append((path, text))
+        else:
+            block.fault(f"{key} is not a text", "write a URL", *path)
+    return found
+
+
+def _expanded(text: str, variables: Mapping[str, str], path: KeyPath) -> str:
+    url = expand(text, variables, path, is_url=True).strip()
+    if not url:
+        raise ChannelError("the URL is empty", "write one, or remove the channel", path)
+    return url

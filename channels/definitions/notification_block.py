@@ -1,0 +1,278 @@
+"""The blocks of `notifications:` (`email`, `slack`, `webhook`, `sms`) as targets.
+
+email
+    `enabled`, `smtp_host`, `smtp_port` (587 with STARTTLS, 465 with TLS from the first byte, 25
+    without TLS), `tls` (`starttls`, the default, `ssl`: TLS from the first byte, or `none`),
+    `use_tls` (true is `starttls`, false is `ssl`), `username`, `password`, `from_address`
+    (`Name <address>`; by default the username, where it is an address), `recipients` (one target
+    each), `timeout`
+slack
+    `enabled`, `webhook_url` (https://hooks.slack.com/services/…), `channel`, `username`,
+    `icon_emoji`, `timeout`; the three before it are obeyed by older webhooks only
+webhook
+    `enabled`, `url`, `method` (POST, PUT), `headers`, `timeout`, and of ours `secret`,
+    `concurrency`, `ca_file`, `verify`: as in `channels.definitions.channel_entry`
+sms
+    `enabled`, `twilio_account_sid`, `twilio_auth_token`, `from_number` (or a sender's name),
+    `to_numbers` (one target each), `default_country` (of numbers without a `+`, such as `US`),
+    `timeout`
+
+`timeout` is how many seconds a whole send may take, 30 unless given, in every block as in
+`channels.definitions.channel_entry`. `enabled` is false unless given. A disabled block is checked
+for unknown keys only: its `${VAR}` may be unset.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, tzinfo
+from typing import Any, Final
+from urllib.parse import quote
+
+from apprise.plugins.slack import CHANNEL_RE, NotifySlack
+
+from channels.alert import Target
+from channels.definitions.block import Block, DefinedTargets, faults_of, read_country
+from channels.definitions.security import (
+    APPRISE_MODES,
+    DEFAULT_PORTS,
+    TRUST_KEYS,
+    Tls,
+    TlsDoubt,
+    mail_doubts,
+)
+from channels.definitions.webhook_settings import WEBHOOK_KEYS, read_timeout, read_webhook
+from channels.message.render import Style
+from channels.plugins.plugin import (
+    NotifyEmail,
+    SlackPlugin,
+    TwilioPart,
+    TwilioPlugin,
+    make_plugin,
+    twilio_faults,
+)
+from channels.plugins.recipients import (
+    RecipientError,
+    mail_address,
+    phone_number,
+    source_number,
+)
+from channels.redact import basic_login, remember
+from channels.targets.apprise_target import AppriseTarget
+from channels.targets.identity import audience_of, target_id, without_duplicates
+from engine.errors import ChannelError
+
+KEYS: Final[Mapping[str, Sequence[str]]] = {
+    "email": (
+        *("enabled", "smtp_host", "smtp_port", "tls", "use_tls", "username", "password"),
+        *("from_address", "recipients", "timeout"),
+    ),
+    "slack": ("enabled", "webhook_url", "channel", "username", "icon_emoji", "timeout"),
+    "webhook": ("enabled", "url", *WEBHOOK_KEYS, *TRUST_KEYS),
+    "sms": (
+        *("enabled", "twilio_account_sid", "twilio_auth_token", "from_number", "to_numbers"),
+        *("default_country", "timeout"),
+    ),
+}
+_native_slack: Final[Callable[[str], dict[str, Any] | None]] = NotifySlack.parse_native_url
+_EMOJI: Final = re.compile(r":[a-z0-9_+'-]+:")
+_TWILIO_KEYS: Final[Mapping[TwilioPart, str]] = {
+    TwilioPart.SID: "twilio_account_sid",
+    TwilioPart.TOKEN: "twilio_auth_token",
+    TwilioPart.FROM: "from_number",
+}
+_SECURITY_REMEDIES: Final[Mapping[TlsDoubt, str]] = {
+    TlsDoubt.TLS_TOO_EARLY: "write tls: starttls, tls: none for a server without TLS, or port 465",
+    TlsDoubt.TLS_TOO_LATE: "write tls: ssl, or port 587",
+    TlsDoubt.CLEAR_PASSWORD: "write tls: starttls or tls: ssl, or remove username and password",
+}
+
+
+def notification_targets(
+    channel: str,
+    block: Mapping[str, object],
+    variables: Mapping[str, str],
+    zone: tzinfo = UTC,
+    doubts: list[ChannelError] | None = None,
+) -> DefinedTargets:
+    """The targets of a block, one a recipient; none where it is disabled.
+
+    `channel` is the block's name; `variables` is what `${VAR}` is taken from; mails show times in
+    `zone`. What works, but hardly as it is meant, is added to `doubts`. Faults have their path
+    inside the block. One recipient that can't be used costs the others nothing. Raises
+    ChannelError where there is no such block.
+    """
+    readers: Mapping[str, Callable[[str, Block, tzinfo], tuple[Target, ...]]] = {
+        "email": _email,
+        "slack": _slack,
+        "webhook": _webhook,
+        "sms": _sms,
+    }
+    if channel not in readers:
+        raise ChannelError(f"there is no {channel} block", f"use {', '.join(readers)}")
+    reader = Block(block, variables, KEYS[channel])
+    targets: tuple[Target, ...] = ()
+    if reader.flag("enabled", default=False):
+        try:
+            targets = readers[channel](channel, reader, zone)
+        except ChannelError as error:
+            return DefinedTargets((), faults_of(error))
+    if doubts is not None:
+        doubts += reader.doubts
+    return DefinedTargets(tuple(without_duplicates(targets, audience_of)), reader.faults)
+
+
+def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
+    host = block.text("smtp_host", is_required=True, is_plain=True)
+    tls = _tls(block)
+    port = block.whole("smtp_port", DEFAULT_PORTS[tls], 1, 65_535)
+    username = block.text("username", is_plain=True)
+    password = block.text("password", is_secret=True)
+    sender = _sender(block, username)
+    addresses = block.each(block.texts("recipients"), lambda text: mail_address(text)[1])
+    seconds = read_timeout(block)
+    _check_login(block, username, password)
+    _doubt_security(block, tls, port, password)
+    block.check("recipients")
+    targets = []
+    for address in addresses:
+        plugin = make_plugin(
+            NotifyEmail,
+            {
+                "schema": "mailto" if tls is Tls.NONE else "mailtos",
+                "host": host,
+                "smtp_host": host,
+                "port": port,
+                "secure_mode": APPRISE_MODES[tls],
+                # Apprise unquotes both, in this form too.
+                "user": quote(username or "", safe=""),
+                "password": quote(password or "", safe=""),
+                "from_addr": sender[1].replace("'", "_"),
+            },
+        )
+        # Apprise's own reading of addresses makes brien@ of o'brien@.
+        vars(plugin)["from_addr"] = [sender[0] or False, sender[1]]
+        vars(plugin)["targets"] = [(False, address)]
+        name = f"{channel}:{address}"
+        targets.append(
+            AppriseTarget(channel, name, plugin, Style.EMAIL, zone=zone, timeout_seconds=seconds)
+        )
+    return tuple(targets)
+
+
+def _tls(block: Block) -> Tls:
+    """What `tls` says, or else `use_tls`; a fault where the two differ."""
+    meant = Tls.STARTTLS if block.flag("use_tls", default=True) else Tls.SSL
+    tls = Tls(block.choice("tls", meant, tuple(Tls)))
+    if tls is not meant and block.has("use_tls"):
+        written = "true" if meant is Tls.STARTTLS else "false"
+        block.fault(
+            f"use_tls: {written} stands for tls: {meant}, but tls is {tls}",
+            "remove use_tls",
+            "use_tls",
+        )
+    return tls
+
+
+def _doubt_security(block: Block, tls: Tls, port: int, password: str | None) -> None:
+    for doubt in mail_doubts(tls, port, has_password=password is not None):
+        key = "tls" if doubt.kind is TlsDoubt.CLEAR_PASSWORD else "smtp_port"
+        block.doubt(doubt.what, _SECURITY_REMEDIES[doubt.kind], key)
+
+
+def _sender(block: Block, username: str | None) -> tuple[str, str]:
+    text = block.text("from_address", is_plain=True)
+    key = "username" if text is None else "from_address"
+    if text is None and (username is None or "@" not in username):
+        block.fault("from_address is missing", "write Name <name@example.org>", "from_address")
+        return "", ""
+    try:
+        return mail_address(text or username or "")
+    except RecipientError as error:
+        block.fault(error.what, error.remedy, key)
+        return "", ""
+
+
+def _check_login(block: Block, username: str | None, password: str | None) -> None:
+    if (username is None) != (password is None) and block.has("username") != block.has("password"):
+        missing = "password" if password is None else "username"
+        block.fault(f"{missing} is missing", "give both username and password, or none", missing)
+    for key, value in (("username", username), ("password", password)):
+        if value is not None and not (value.isascii() and value.isprintable()):
+            block.fault(f"{key} holds characters beyond ASCII", "SMTP can't log in so", key)
+    if username and password:
+        remember((base64.b64encode(f"\0{username}\0{password}".encode()).decode(),))
+
+
+def _slack(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
+    url = block.text("webhook_url", is_required=True, is_secret=True, is_url=True)
+    room = block.text("channel", is_plain=True)
+    username = block.text("username", is_plain=True)
+    emoji = block.text("icon_emoji", is_plain=True)
+    seconds = read_timeout(block)
+    keywords = _native_slack(url) if url else None
+    if url and not keywords:
+        block.fault(
+            "webhook_url is not a Slack webhook's",
+            "copy it from Slack: https://hooks.slack.com/services/…",
+            "webhook_url",
+        )
+    if room and not CHANNEL_RE.fullmatch(room):
+        block.fault(f"{room!r} is not a Slack channel", "write it like #alerts", "channel")
+    if emoji and not _EMOJI.fullmatch(emoji):
+        block.fault(f"{emoji!r} is not an emoji's name", "write it like :car:", "icon_emoji")
+    block.check()
+    assert keywords is not None
+    remember(str(keywords.get(token) or "") for token in ("token_a", "token_b", "token_c"))
+    keywords |= {"include_footer": False, "include_image": False, "icon_emoji": emoji or ""}
+    if username:
+        keywords["user"] = quote(username, safe="")
+    if room:
+        keywords["targets"] = [room]
+    plugin = make_plugin(SlackPlugin, keywords, ("webhook_url",))
+    name = target_id(channel, room) if room else channel
+    return (AppriseTarget(channel, name, plugin, Style.CHAT, zone=zone, timeout_seconds=seconds),)
+
+
+def _webhook(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
+    return read_webhook(channel, block, "url")
+
+
+def _sms(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
+    sid = block.text("twilio_account_sid", is_required=True, is_secret=True)
+    token = block.text("twilio_auth_token", is_required=True, is_secret=True)
+    source = block.text("from_number", is_required=True, is_plain=True)
+    country = read_country(block)
+    seconds = read_timeout(block)
+    sources = block.each(
+        [(("from_number",), source)] if source else [], lambda text: source_number(text, country)
+    )
+    numbers = block.each(block.texts("to_numbers"), lambda text: phone_number(text, country))
+    for fault in twilio_faults(sid or "", token or "", "".join(sources), numbers):
+        block.fault(fault.what, fault.remedy, _TWILIO_KEYS[fault.part])
+    if sid and token:
+        remember((basic_login(sid, token),))
+    block.check("to_numbers")
+    return tuple(
+        AppriseTarget(
+            channel,
+            f"{channel}:{number}",
+            make_plugin(
+                TwilioPlugin,
+                {
+                    "schema": "twilio",
+                    "account_sid": sid,
+                    "auth_token": token,
+                    "source": sources[0],
+                    "targets": [number],
+                },
+                ("to_numbers",),
+            ),
+            Style.SMS,
+            zone=zone,
+            timeout_seconds=seconds,
+        )
+        for number in numbers
+    )

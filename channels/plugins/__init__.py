@@ -1,0 +1,1 @@
+"""Apprise's plugins."""

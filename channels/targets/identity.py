@@ -1,0 +1,171 @@
+"""Who gets what is sent to a target, and which of several targets are enough to reach everybody.
+
+One rule decides who is the same recipient, inside a channel and among the channels of a rule:
+
+| Written twice | One recipient | Why |
+|---|---|---|
+| one mail address, by two servers or senders | yes | one mailbox has both mails |
+| one mail address in other letters, `Ann@` and `ann@` | yes | hardly a server tells them apart |
+| an address in `to=` of one and in `cc=` or `bcc=` of another | yes | a copy is the mail |
+| a Slack webhook as `https://` and as `slack://` | yes | it is one webhook |
+| a Slack room as `#ops`, `#OPS` and `ops` | yes | Slack takes them for one |
+| a Slack room by two webhooks or bots | no | they may be of two workspaces |
+| a telephone number in two spellings | yes | they are one number |
+| a number by two accounts or senders of Twilio | yes | one phone has both |
+| a number that is texted, called, and reached by WhatsApp | no | one is not read for another |
+| a webhook's URL with other secrets or timeouts | yes | a secret proves who sends |
+| a webhook's URL with scheme or host in other letters | yes | as sent, it is one |
+| a webhook's URL with its scheme's usual port, `:443` | yes | as sent, it is one |
+| a webhook's URL with an empty path for `/`, or a `#…` behind it | yes | as sent, it is one |
+| a webhook's URL with and without a `/` behind its path | no | a server may know only one |
+| a webhook's URL with another method, login, header or query | no | a relay goes by them |
+| one bot's token with two chats | no | they are two rooms |
+| a recipient by two services | no | a service is a place of its own |
+| other URLs that Apprise writes alike | yes | they mean the same to it |
+
+Where several targets reach the same, the first one is used, unless a later one reaches more: a mail
+with copies takes the place of one without.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+from apprise import NotifyBase
+from apprise.plugins.slack import NotifySlack
+from apprise.plugins.twilio import NotifyTwilio
+
+from channels.alert import Target
+from channels.plugins.plugin import NotifyEmail
+from channels.plugins.recipients import normalized_mail, normalized_room
+
+RecipientKey = tuple[str, ...]
+"""Equal for equal recipients; may hold secrets, and is never shown."""
+Item = TypeVar("Item")
+
+_USUAL_PORTS: Final = {"http": ":80", "https": ":443"}
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who gets what a target sends, and by what `means`: server and sender, or who signs.
+
+    Both may hold secrets.
+    """
+
+    recipients: frozenset[RecipientKey] = field(repr=False)
+    means: Hashable = field(default=(), repr=False)
+
+
+def audience_of(target: Target) -> Audience:
+    """Whom a target reaches; one that does not say is alone of its kind."""
+    found: Audience | None = getattr(target, "reach", None)
+    return found or Audience(frozenset({("target", target.target_id)}))
+
+
+def plugin_audience(plugin: NotifyBase) -> Audience:
+    """Whom an Apprise plugin reaches."""
+    given: Any = plugin
+    if isinstance(plugin, NotifyEmail):
+        addresses = {*(address for _, address in given.targets), *given.cc, *given.bcc}
+        server = str(given.smtp_host or given.host).lower()
+        means = (server, str(given.port), normalized_mail(str(given.from_addr[1])))
+        return Audience(frozenset(("mail", normalized_mail(each)) for each in addresses), means)
+    if isinstance(plugin, NotifySlack):
+        account = tuple(map(str, given.url_identifier))
+        rooms = (normalized_room(str(room or "")) for room in given.channels)
+        return Audience(frozenset(("slack", *account, room) for room in rooms))
+    if isinstance(plugin, NotifyTwilio):
+        numbers = (("twilio", str(given.method), *map(str, each)) for each in given.targets)
+        return Audience(frozenset(numbers), (str(given.account_sid), str(given.source)))
+    return Audience(frozenset({("service", str(given.url()))}))
+
+
+def webhook_audience(method: str, url: str, headers: Mapping[str, str], secret: str) -> Audience:
+    """Whom a webhook reaches."""
+    given = sorted((name.lower(), value) for name, value in headers.items())
+    return Audience(frozenset({("webhook", method, _as_sent(url), *chain(*given))}), secret)
+
+
+def without_duplicates(entries: Iterable[Item], reach: Callable[[Item], Audience]) -> list[Item]:
+    """The entries in order, without those whose recipients the others reach, the later ones first.
+
+    Who is reached by all of them is reached by those that stay.
+    """
+    given = [(entry, reach(entry).recipients) for entry in entries]
+    counts = Counter(chain.from_iterable(recipients for _, recipients in given))
+    found: list[Item] = []
+    for entry, recipients in reversed(given):
+        if all(counts[each] > 1 for each in recipients):
+            counts.subtract(recipients)
+        else:
+            found.append(entry)
+    return found[::-1]
+
+
+def replaced(entries: Sequence[Item], reach: Callable[[Item], Audience]) -> list[tuple[Item, Item]]:
+    """The entries that `without_repeats` leaves out though their means differ from those used.
+
+    Each comes with the first entry that is used in its place.
+    """
+    stays = without_duplicates(entries, reach)
+    used: dict[RecipientKey, Item] = {}
+    for entry in stays:
+        for recipient in reach(entry).recipients:
+            used.setdefault(recipient, entry)
+    kept = set(map(id, stays))
+    found: list[tuple[Item, Item]] = []
+    for entry in entries:
+        own = reach(entry)
+        others = [used[each] for each in sorted(own.recipients)]
+        other = next((each for each in others if reach(each).means != own.means), None)
+        if other is not None and id(entry) not in kept:
+            found.append((entry, other))
+    return found
+
+
+def _as_sent(url: str) -> str:
+    """The URL as a request has it; as it is where none can be made of it."""
+    try:
+        prepared = requests.Request("POST", url).prepare().url or url
+    except requests.RequestException:
+        return url
+    parts = urlsplit(prepared)
+    host = parts.netloc.removesuffix(_USUAL_PORTS.get(parts.scheme, ""))
+    return parts._replace(netloc=host, fragment="").geturl()
+
+
+_KEY: Final = b"alert-engine target id"
+
+
+def target_id(channel: str, *parts: str) -> str:
+    """`channel:part:part`."""
+    return ":".join((channel, *parts))
+
+
+def hashed(text: str) -> str:
+    """A short stable stand-in for a recipient that may itself be a secret."""
+    return hashlib.blake2b(text.encode(), digest_size=5, key=_KEY).hexdigest()
+
+
+def distinct(ids: Iterable[str]) -> Iterator[str]:
+    """The ids in order, a repeated one with its number: `hook:example.org`, `…-2`.
+
+    A number is passed over where the id that it would make is given too.
+    """
+    given = tuple(ids)
+    taken: set[str] = set()
+    for name in given:
+        unique, number = name, 1
+        while unique in taken or (number > 1 and unique in given):
+            number += 1
+            unique = f"{name}-{number}"
+        taken.add(unique)
+        yield unique

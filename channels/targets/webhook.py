@@ -1,0 +1,201 @@
+"""A webhook as a Target: the alert and its event as JSON, signed where a secret is set."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from http.cookiejar import DefaultCookiePolicy
+from queue import Empty, Full, LifoQueue
+from typing import Any, Final
+
+import orjson
+import requests
+
+from channels.alert import Alert, Outcome, Reason, Status
+from channels.redact import redact_outcome
+from channels.targets.identity import webhook_audience
+from channels.wire.capture import Failure, read_answer
+from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS, within
+from channels.wire.outcomes import classify_failure, classify_webhook
+from engine.schema import instant_text
+
+DEFAULT_CONCURRENCY: Final = 4
+SIGNATURE_HEADER: Final = "X-Hub-Signature-256"
+KEY_HEADER: Final = "Idempotency-Key"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Where and how to send; `secret` signs the body, `timeout_seconds` bounds a send.
+
+    `trust` is True for the usual authorities, False for anyone, or the path of the certificates.
+    """
+
+    url: str = field(repr=False)
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    secret: str = field(default="", repr=False)
+    concurrency: int = DEFAULT_CONCURRENCY
+    trust: Trust = True
+
+
+class WebhookTarget:
+    """One URL that takes alerts as JSON."""
+
+    def __init__(self, channel: str, target_id: str, settings: WebhookSettings) -> None:
+        self._channel = channel
+        self._target_id = target_id
+        self._settings = settings
+        #: See `channels.targets.identity`.
+        self.reach: Final = webhook_audience(
+            settings.method, settings.url, settings.headers, settings.secret
+        )
+        self._sessions: LifoQueue[requests.Session] = LifoQueue(settings.concurrency)
+
+    def __repr__(self) -> str:
+        return f"WebhookTarget({self._target_id!r})"
+
+    @property
+    def channel(self) -> str:
+        """The channel's name."""
+        return self._channel
+
+    @property
+    def target_id(self) -> str:
+        """Channel and host; no secret."""
+        return self._target_id
+
+    @property
+    def settings(self) -> WebhookSettings:
+        """Where and how it sends."""
+        return self._settings
+
+    @property
+    def concurrency(self) -> int:
+        """How many sends may run at once."""
+        return self._settings.concurrency
+
+    def send(self, alert: Alert, idempotency_key: str) -> Outcome:
+        """Try once; any 2xx is a success. The key is the same over all tries of a delivery."""
+        try:
+            body = payload(alert)
+        except (TypeError, ValueError):
+            return Outcome(
+                Status.REFUSED, Reason.MESSAGE_REFUSED, "the event can't be written as JSON"
+            )
+        session = self._session()
+        try:
+            outcome = self._send(session, body, idempotency_key)
+        except Exception as error:  # noqa: BLE001 - the outcome tells
+            # What is left in the connection is unknown.
+            session.close()
+            outcome = classify_failure(Failure("http", error))
+        else:
+            self._keep(session)
+        return redact_outcome(outcome, alert)
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        while True:
+            try:
+                self._sessions.get_nowait().close()
+            except Empty:
+                return
+
+    def _send(self, session: requests.Session, body: bytes, idempotency_key: str) -> Outcome:
+        settings = self._settings
+        # Not prepared by the session: it would add cookies, and a login from `.netrc`.
+        request = requests.Request(
+            settings.method, settings.url, self._headers(body, idempotency_key), data=body
+        ).prepare()
+        environment: Mapping[str, Any] = session.merge_environment_settings(
+            request.url, {}, True, settings.trust, None
+        )
+        with (
+            within(settings.timeout_seconds),
+            # The session itself would read a redirect's body, however long.
+            session.get_adapter(settings.url).send(
+                request, timeout=settings.timeout_seconds, **environment
+            ) as response,
+        ):
+            return classify_webhook(read_answer(response))
+
+    def _headers(self, body: bytes, idempotency_key: str) -> dict[str, str]:
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "alert-engine",
+            "Accept": "*/*",
+        }
+        given = {name.lower() for name in self._settings.headers}
+        headers = {name: value for name, value in headers.items() if name.lower() not in given}
+        headers.update(self._settings.headers)
+        headers[KEY_HEADER] = idempotency_key
+        if self._settings.secret:
+            headers[SIGNATURE_HEADER] = signature(body, self._settings.secret)
+        return headers
+
+    def _session(self) -> requests.Session:
+        try:
+            return self._sessions.get_nowait()
+        except Empty:
+            session = requests.Session()
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            return session
+
+    def _keep(self, session: requests.Session) -> None:
+        try:
+            self._sessions.put_nowait(session)
+        except Full:
+            session.close()
+
+
+def payload(alert: Alert) -> bytes:
+    """The alert and its whole event as JSON in UTF-8, byte for byte the same at every try.
+
+    `{"alert": {"id", "rule_id", "rule_name", "priority", "message", "timestamp", "created_at",
+    "suppressed_count", "late_seconds"}, "event": {…}}`. `timestamp` is the text that the event has
+    for it. All other instants are ISO 8601 in UTC with a `Z`; bytes become Base64.
+    """
+    document = {
+        "alert": {
+            "id": alert.alert_id,
+            "rule_id": alert.rule_id,
+            "rule_name": alert.rule_name,
+            "priority": alert.priority.value,
+            "message": alert.message,
+            "timestamp": alert.captured_at,
+            "created_at": alert.created_at,
+            "suppressed_count": alert.suppressed_count,
+            "late_seconds": alert.late_seconds,
+        },
+        "event": alert.event,
+    }
+    # Of itself, orjson writes +00:00.
+    return orjson.dumps(document, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+def signature(body: bytes, secret: str) -> str:
+    """`sha256=` and the hexadecimal HMAC-SHA256 of the body, as `X-Hub-Signature-256` has it."""
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return f"sha256={digest}"
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, (frozenset, set)):
+        return sorted(value, key=str)
+    if isinstance(value, datetime):
+        return instant_text(value)
+    raise TypeError(type(value).__name__)
+
+
+#: True for the usual authorities, False for anyone, or the path of the certificates to trust.
+Trust = bool | str

@@ -1,0 +1,1 @@
+"""One try on the network."""

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.machine import describe
 from benchmarks.measure import Figures, Measurement
 from channels.redact import redact
-from engine.logs import configure_logs
+from engine.logs.setup import configure_logs
 
 FIGURES = pytest.StashKey[Figures]()
 

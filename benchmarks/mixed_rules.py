@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from channels.alert import Target
-from engine.bench.rule_sets import Condition, PlainRule, rule_file
+from engine.bench.rule_sets import PlainCondition, PlainRule, rule_file
 from engine.rules import Rule, RuleSet, load_rules
 from tests.support.avro import plate_schema
 from tests.support.rule_files import Mailbox
@@ -29,7 +29,7 @@ def load(
     """The rules of a file of this text, with these targets for the channels that it names."""
     path = folder / "rules.yaml"
     path.write_text(text, encoding="utf-8")
-    return load_rules([path], plate_schema(), {}, stand_in=targets)
+    return load_rules([path], plate_schema(), {}, targets_by_name=targets)
 
 
 def compiled(rules: Sequence[PlainRule], folder: Path) -> tuple[Rule, ...]:
@@ -48,11 +48,11 @@ def listed_plates(rules: Sequence[PlainRule]) -> Sequence[str]:
     return next(lists, ())
 
 
-def _is_long(condition: Condition) -> bool:
+def _is_long(condition: PlainCondition) -> bool:
     return condition.operator == "in_list" and len(condition.value) > LONGEST_LITERAL
 
 
-def _cel_condition(condition: Condition) -> str:
+def _cel_condition(condition: PlainCondition) -> str:
     if _is_long(condition):
         return f"{LISTED}({condition.field})"
     value = json.dumps(condition.value)

@@ -74,20 +74,20 @@ def slack_targets() -> tuple[Target, ...]:
         for number in range(TARGETS)
         for target in notification_targets(
             "slack", {"enabled": True, "webhook_url": SLACK, "channel": f"#gate-{number}"}, {}
-        ).whole()
+        ).checked()
     )
 
 
 def targets_of(kind: str, receivers: Receivers) -> Sequence[Target]:
     match kind:
         case "webhook over HTTP":
-            return entry_targets("http", receivers.http_url, {}).whole()
+            return entry_targets("http", receivers.http_url, {}).checked()
         case "webhook over HTTPS":
-            return entry_targets("https", receivers.https_url, {}).whole()
+            return entry_targets("https", receivers.https_url, {}).checked()
         case "email":
-            return notification_targets("email", email_block(receivers), {}).whole()
+            return notification_targets("email", email_block(receivers), {}).checked()
         case "Twilio":
-            return notification_targets("sms", twilio_block(), {}).whole()
+            return notification_targets("sms", twilio_block(), {}).checked()
     return slack_targets()
 
 

@@ -14,8 +14,8 @@ import pytest
 from benchmarks.measure import Measurement
 from benchmarks.readings import events
 from channels.alert import Priority
-from engine.bench.rule_sets import PLATE, Condition, PlainRule, mixed_rules, site_plates
-from engine.cel import compile_template, conjunction, lower_condition
+from engine.bench.rule_sets import PLATE, PlainCondition, PlainRule, mixed_rules, site_plates
+from engine.cel import compile_condition, compile_template, conjunction
 from engine.errors import Place
 from engine.match import IndexedMatcher, LinearMatcher
 from engine.rules import Rule
@@ -39,7 +39,7 @@ def as_rules(plain: Sequence[PlainRule]) -> list[Rule]:
             priority=Priority.LOW,
             condition=conjunction(
                 [
-                    lower_condition(each.field, each.operator, each.value, variables)
+                    compile_condition(each.field, each.operator, each.value, variables)
                     for each in rule.conditions
                 ]
             ),
@@ -57,7 +57,8 @@ def sites_list(rules: int, plates: int) -> list[PlainRule]:
     """So many rules on one and the same list: what most sites have."""
     values = site_plates(plates)
     return [
-        PlainRule(f"r{place}", (Condition(PLATE, "in_list", values),)) for place in range(rules)
+        PlainRule(f"r{place}", (PlainCondition(PLATE, "in_list", values),))
+        for place in range(rules)
     ]
 
 

@@ -25,7 +25,7 @@ from benchmarks.receivers import ReceiverProcess, Receivers
 from benchmarks.watched_target import WatchedTarget
 from channels.alert import Alert, Target
 from channels.definitions.channel_entry import entry_targets
-from engine.bench.rule_sets import PLATE, Condition, PlainRule, mixed_rules, rule_file
+from engine.bench.rule_sets import PLATE, PlainCondition, PlainRule, mixed_rules, rule_file
 from engine.delivery import Dispatcher
 from engine.pipeline.active_rules import targets_of
 from engine.rules import RuleSet
@@ -83,10 +83,10 @@ def rules_of(folder: Path, receivers: Receivers, watch: Stopwatch) -> RuleSet:
     urls = {ANSWERS: receivers.http_url, HANGS: receivers.hanging_url}
 
     def targets(channel: str) -> tuple[Target, ...]:
-        (target,) = entry_targets(channel, urls[channel], {}).whole()
+        (target,) = entry_targets(channel, urls[channel], {}).checked()
         return (WatchedTarget(target, watch.hand) if channel == ANSWERS else target,)
 
-    plates = Condition(PLATE, "in_list", list(traffic.WATCHED))
+    plates = PlainCondition(PLATE, "in_list", list(traffic.WATCHED))
     watchlist = PlainRule("watchlist", (plates,), (ANSWERS, HANGS))
     return load(rule_file([*mixed_rules(1_000), watchlist]), folder, targets)
 

@@ -13,7 +13,7 @@ from benchmarks.measure import Measurement
 from benchmarks.mixed_rules import compiled, load
 from benchmarks.readings import events
 from benchmarks.reference import PlainMatcher
-from engine.bench.rule_sets import PLATE, Condition, PlainRule, rule_file, site_plates
+from engine.bench.rule_sets import PLATE, PlainCondition, PlainRule, rule_file, site_plates
 from engine.match import IndexedMatcher
 
 GROUP = "in_list of 10,000 plates, an event"
@@ -24,7 +24,7 @@ EVENTS = 1_000
 
 def the_rule() -> PlainRule:
     values = site_plates(PLATES)
-    return PlainRule("watchlist", (Condition(PLATE, "in_list", values),))
+    return PlainRule("watchlist", (PlainCondition(PLATE, "in_list", values),))
 
 
 def test_load(measure: Measurement, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from benchmarks.mixed_rules import load
 from benchmarks.plant import Plant, settings_of
 from benchmarks.readings import HEADER, encode, readings
 from benchmarks.traffic import WATCHED
-from engine.bench.rule_sets import PLATE, Condition, PlainRule, mixed_rules, rule_file
+from engine.bench.rule_sets import PLATE, PlainCondition, PlainRule, mixed_rules, rule_file
 from engine.pipeline.active_rules import targets_of
 from engine.settings import Settings
 from engine.stream.options import consumer_options
@@ -81,7 +81,7 @@ def section(kind: BrokerKind) -> str:
 
 
 def rules_with_watchlist(count: int) -> str:
-    watchlist = PlainRule("watchlist", (Condition(PLATE, "in_list", list(WATCHED)),), ("ops",))
+    watchlist = PlainRule("watchlist", (PlainCondition(PLATE, "in_list", list(WATCHED)),), ("ops",))
     return rule_file([*mixed_rules(count), watchlist])
 
 

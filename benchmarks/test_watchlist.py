@@ -21,7 +21,7 @@ from benchmarks.readings import events
 from engine.bench.rule_sets import (
     PLATE,
     PLATES_A_LIST,
-    Condition,
+    PlainCondition,
     PlainRule,
     site_file,
     site_rules,
@@ -124,7 +124,7 @@ def test_rules_with_a_list_each(measure: Measurement, tmp_path: Path) -> None:
 def test_the_same_rules_with_an_in_list_each(measure: Measurement, tmp_path: Path) -> None:
     chance = random.Random(7)
     rules = [
-        PlainRule(f"rule-{number}", (Condition(PLATE, "in_list", own),))
+        PlainRule(f"rule-{number}", (PlainCondition(PLATE, "in_list", own),))
         for number in range(OWN_LISTS)
         for own in ([make_plate(chance) for _ in range(PLATES_A_LIST)],)
     ]

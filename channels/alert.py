@@ -1,4 +1,4 @@
-"""What a channel takes, an `Alert`, and what it answers, an `Outcome`."""
+"""What a target takes, an `Alert`, and what it returns, an `Outcome`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 
 class Priority(StrEnum):
-    """How urgent an alert is; `rank` orders deliveries, most urgent first."""
+    """How urgent an alert is; the most urgent has the lowest `rank`."""
 
     HIGH = "high"
     MEDIUM = "medium"
@@ -22,10 +22,11 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert, rendered.
+    """An alert with its message, as it is stored and sent.
 
-    Times are ISO 8601 text; `captured_at` is as the event has it, `created_at` UTC with a `Z`.
-    `late_seconds` is how long after the event's instant the alert was made.
+    Times are ISO 8601 texts; `captured_at` is as the event has it, `created_at` in UTC with a `Z`.
+    `late_seconds` is the time from the event to the making of the alert. `suppressed_count` is the
+    number of matches that the cooldown has suppressed since the last alert.
     """
 
     alert_id: str
@@ -41,7 +42,7 @@ class Alert:
 
 
 class Status(StrEnum):
-    """What became of one try to send."""
+    """How one try to send has ended."""
 
     SENT = "sent"
     REFUSED = "refused"
@@ -50,7 +51,7 @@ class Status(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a try ended as it did: the `error_type` label of the failure metric."""
+    """Why a try has ended so: the `error_type` label of the failure metric."""
 
     OK = "ok"
     BAD_REQUEST = "bad_request"
@@ -84,10 +85,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The answer to one try; `detail` is for people and holds no secret.
+    """The result of one try; `detail` is for people, and holds no secret.
 
-    `is_unsent`: the message was not sent at all, for the service has asked for a pause before that
-    lasts for `retry_after_seconds` more.
+    `retry_after_seconds` is how long the service asks to wait before the next try. `is_unsent` is
+    true where the message was not sent at all, since such a pause is not over.
     """
 
     status: Status
@@ -109,14 +110,17 @@ class Target(Protocol):
 
     @property
     def target_id(self) -> str:
-        """Stable over restarts, unique over all channels, and without secrets."""
+        """The same after a restart, unique over all channels, and without secrets."""
 
     @property
     def concurrency(self) -> int:
         """How many sends may run at once."""
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
-        """Try once, block until it is known what happened; never raise."""
+        """Try once, and return when the outcome is known; never raise.
+
+        `idempotency_key` is the same for all tries of a delivery.
+        """
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""

@@ -5,7 +5,8 @@ A class's docstring is its default message; its `code` is stable and may be matc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -249,6 +250,20 @@ class MissingExtraError(AlertEngineError):
             f"{what} needs {package}, which is not installed:"
             f" pip install 'alpr-alert-engine[{extra}]'"
         )
+
+
+@contextmanager
+def extra(name: str, package: str, what: str) -> Iterator[None]:
+    """A context in which to import `package`, which `what` needs and the extra `name` installs.
+
+    Raises MissingExtraError where the package is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise MissingExtraError(name, package, what) from error
 
 
 class BenchError(AlertEngineError):

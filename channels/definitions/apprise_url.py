@@ -1,4 +1,4 @@
-"""An Apprise URL as one plugin for each of its recipients."""
+"""Makes a plugin for each recipient of an Apprise URL."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from apprise.utils.parse import parse_list
 
 from channels.definitions.security import (
     APPRISE_MODES,
-    LoginDoubt,
-    TlsDoubt,
+    LoginWarning,
+    TlsProblem,
     correct_login,
-    mail_doubts,
+    mail_warnings,
 )
 from channels.message.render import Style
-from channels.plugins.plugin import KeyPath, NotifyEmail, make_plugin, plugin_class, twilio_faults
+from channels.plugins.plugin import KeyPath, Urgency, make_plugin, plugin_class, urgency_of
 from channels.plugins.recipients import (
     RecipientError,
     is_phone_like,
@@ -30,25 +30,25 @@ from channels.plugins.recipients import (
     phone_texts,
     source_number,
 )
-from channels.plugins.urgency import Urgency, urgency_of
+from channels.plugins.services import NotifyEmail, twilio_faults
 from channels.plugins.url import read_url
 from channels.targets.identity import Audience, hashed, plugin_audience, target_id
 from engine.errors import ChannelError
 
-# Apprise's own names for what a telephone number is called in its plugins.
 _SMS_BODY_LENGTH: Final = 2_000
-_SECURITY_REMEDIES: Final[Mapping[TlsDoubt, str]] = {
-    TlsDoubt.TLS_TOO_EARLY: "write mailtos:// without mode=ssl, mailto:// for a server without "
+_SECURITY_REMEDIES: Final[Mapping[TlsProblem, str]] = {
+    TlsProblem.TLS_TOO_EARLY: "write mailtos:// without mode=ssl, mailto:// for a server without "
     "TLS, or port 465",
-    TlsDoubt.TLS_TOO_LATE: "write mailtos:// with mode=ssl, or port 587",
-    TlsDoubt.CLEAR_PASSWORD: "write mailtos:// instead of mailto://",
+    TlsProblem.TLS_TOO_LATE: "write mailtos:// with mode=ssl, or port 587",
+    TlsProblem.CLEAR_PASSWORD: "write mailtos:// instead of mailto://",
 }
+# The names that Apprise's plugins have for telephone numbers.
 _PHONE_TOKENS: Final = ("target_phone", "target_phone_no")
 _COPIES: Final = ("cc", "bcc")
-#: Their plugins make of a message of low priority a note to an earlier alert, or nothing.
-_NOTING: Final = frozenset({"opsgenie", "jira"})
-#: Their services send inside one country, and take its numbers as they are written there.
-_OF_ONE_COUNTRY: Final = frozenset(
+#: Without `action=new`, their plugins add a message of low priority to an earlier alert.
+_NEEDS_ACTION: Final = frozenset({"opsgenie", "jira"})
+#: Services that send inside one country, to numbers as they are written there.
+_NATIONAL: Final = frozenset(
     {"bulkvs", "exotel", "kavenegar", "mobilemessage", "mobilemsg", "msg91", "voipms"}
 )
 _parts_of: Final[Callable[[object], list[str]]] = NotifyBase.split_path
@@ -57,31 +57,30 @@ _list_of: Final[Callable[..., list[str]]] = parse_list
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A plugin with one recipient; `parts` are what its target id is made of.
+    """A plugin with one recipient, or with those that the service takes in one request only.
 
-    `reach` is whom it reaches. `doubts` are what its URL has that works, but hardly as it is
-    meant: what, and the remedy.
+    `parts` are the parts of its target id. `warnings` are about its URL.
     """
 
     plugin: NotifyBase = field(repr=False)
     style: Style
     parts: tuple[str, ...]
-    reach: Audience
-    doubts: tuple[LoginDoubt, ...] = ()
+    audience: Audience
+    warnings: tuple[LoginWarning, ...] = ()
     urgency: Urgency | None = None
 
     def target_id(self, channel: str) -> str:
-        """The target's id in this channel."""
+        """The id of its target in a channel."""
         return target_id(channel, *self.parts)
 
 
 def service_recipients(url: str, path: KeyPath, country: str = "") -> list[Recipient]:
-    """The recipients of an Apprise URL, in order; numbers without a country are of `country`.
+    """The recipients of an Apprise URL in order; numbers without a country belong to `country`.
 
-    Raises ChannelError where one is unusable or none is left.
+    Raises ChannelError at `path` where one can't be used, or there is none.
     """
     keywords = read_url(url, path)
-    doubts = correct_login(keywords)
+    warnings = correct_login(keywords)
     kind = plugin_class(str(keywords["schema"]))
     if issubclass(kind, NotifyEmail):
         return _mail(kind, keywords, path)
@@ -89,17 +88,17 @@ def service_recipients(url: str, path: KeyPath, country: str = "") -> list[Recip
         return _twilio(kind, keywords, path, country)
     if issubclass(kind, NotifySlack):
         return _slack(kind, keywords, path)
-    return [replace(each, doubts=doubts) for each in _other(kind, keywords, path, country)]
+    return [replace(each, warnings=warnings) for each in _other(kind, keywords, path, country)]
 
 
-def security_doubts(plugin: NotifyBase) -> Iterator[tuple[str, str]]:
-    """What is odd about how a mail URL's server is spoken to: what, and the remedy."""
+def tls_warnings(plugin: NotifyBase) -> Iterator[tuple[str, str]]:
+    """Warnings about the TLS of a mail plugin, each with its remedy; none for other plugins."""
     if isinstance(plugin, NotifyEmail):
-        # The plugin knows what the ports and modes of the well-known providers are.
+        # From the plugin, which knows the ports and modes of providers.
         tls = next(tls for tls, mode in APPRISE_MODES.items() if mode == plugin.secure_mode)
         has_password = bool(plugin.user and plugin.password)
-        for doubt in mail_doubts(tls, int(plugin.port or 0), has_password=has_password):
-            yield doubt.what, _SECURITY_REMEDIES[doubt.kind]
+        for warning in mail_warnings(tls, int(plugin.port or 0), has_password=has_password):
+            yield warning.what, _SECURITY_REMEDIES[warning.kind]
 
 
 def _mail(kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath) -> list[Recipient]:
@@ -107,7 +106,7 @@ def _mail(kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath) ->
     copies = {key: _addresses(keywords, key, path) for key in (*_COPIES, "reply_to")}
     plain = {**keywords, "targets": [], **dict.fromkeys(copies)}
     sender = str(keywords.get("from_addr") or "")
-    # Of o'brien@ Apprise would make brien@.
+    # Apprise would read o'brien@ as brien@.
     own = _checked(mail_address, sender, path) if "'" in sender and "@" in sender else None
     if own is not None:
         plain["from_addr"] = own[1].replace("'", "_")
@@ -130,10 +129,10 @@ def _mail(kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath) ->
         if not (getattr(whole, key) or "").isascii():
             raise ChannelError(f"the {key} holds characters beyond ASCII", "change it", path)
     if not addresses:
-        # Apprise sends to the sender then, as its users know it.
+        # As documented by Apprise, the sender is the recipient then.
         address = str(vars(whole)["from_addr"][1])
         addresses = {normalized_mail(address): ("", address)}
-    # An address gets its own mail, or else one copy of the first.
+    # Copies go with the first mail only, and not to addresses that get a mail of their own.
     taken = set(addresses)
     for key in _COPIES:
         copies[key] = {same: each for same, each in copies[key].items() if same not in taken}
@@ -145,7 +144,7 @@ def _mail(kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath) ->
 
 
 def _addresses(keywords: Mapping[str, Any], key: str, path: KeyPath) -> dict[str, tuple[str, str]]:
-    """Name and address of those in a keyword, by what spellings of an address have in common."""
+    """Name and address of each in a keyword, by the normalized address."""
     found: dict[str, tuple[str, str]] = {}
     given = keywords.get(key) or ()
     for text in (given,) if isinstance(given, str) else given:
@@ -158,7 +157,7 @@ def _addresses(keywords: Mapping[str, Any], key: str, path: KeyPath) -> dict[str
 def _twilio(
     kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath, country: str
 ) -> list[Recipient]:
-    # Of the texts in `to=`, Apprise gives only those that have the signs of a number.
+    # `to=` as it is written: Apprise drops what does not look like a number.
     given = [*_parts_of(keywords.get("fullpath")), str(keywords["qsd"].get("to") or "")]
     texts = [text for part in given for text in phone_texts(part)]
     numbers = [_checked(phone_number, text, path, country) for text in texts]
@@ -210,19 +209,19 @@ def _recipient(plugin: NotifyBase, style: Style, parts: tuple[str, ...]) -> Reci
 def _other(
     kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath, country: str
 ) -> list[Recipient]:
-    if str(keywords["schema"]).lower() in _NOTING:
+    if str(keywords["schema"]).lower() in _NEEDS_ACTION:
         keywords = {"action": "new", **keywords}
     is_phone = any(token in kind.template_tokens for token in _PHONE_TOKENS)
-    # Numbers in a URL of DingTalk are whom its room's message mentions.
+    # The numbers in a URL of DingTalk are only mentioned in its message.
     is_phone = is_phone and str(keywords["schema"]).lower() != "dingtalk"
     given = keywords.get("targets")
     if isinstance(given, list):
         if is_phone:
             given = _with_countries(given, keywords, path, country)
-        # Apprise counts a repeated one twice in some services, and once in others.
+        # Some plugins count a repeated recipient twice, and others once.
         once: dict[str, Any] = {}
         for text in given:
-            once.setdefault(_same_text(str(text)), text)
+            once.setdefault(_normalized(str(text)), text)
         given = list(once.values())
         keywords = {**keywords, "targets": given}
     whole = make_plugin(kind, keywords, path)
@@ -236,41 +235,41 @@ def _other(
     name = _service_name(whole, keywords)
     urgency = urgency_of(kind, keywords, path)
     if isinstance(given, list) and len(given) > 1:
-        # A copy goes with the first only.
+        # Copies go with the first only.
         alone = {key: value for key, value in keywords.items() if key not in _COPIES}
         each = [
             {**(alone if index else keywords), "targets": [one]} for index, one in enumerate(given)
         ]
         split = [make_plugin(kind, one, path) for one in each]
-        # Where the service takes all recipients in one request, that request stands or falls whole.
+        # A service that takes all recipients in one request can't be split.
         if len(whole) == sum(len(one) for one in split):
             return [
                 Recipient(
                     plugin,
                     style,
                     (*name, hashed(str(own["targets"][0]))),
-                    _reach(kind, own, plugin, path),
+                    _audience(kind, own, plugin, path),
                     urgency=urgency,
                 )
                 for plugin, own in zip(split, each, strict=True)
             ]
-    return [Recipient(whole, style, name, _reach(kind, keywords, whole, path), urgency=urgency)]
+    return [Recipient(whole, style, name, _audience(kind, keywords, whole, path), urgency=urgency)]
 
 
-def _reach(
+def _audience(
     kind: type[NotifyBase], keywords: Mapping[str, Any], plugin: NotifyBase, path: KeyPath
 ) -> Audience:
-    """Whom the plugin that was made of the keywords reaches, however the recipients are spelt."""
+    """The audience of a plugin, the same for every spelling of its recipients."""
     given = keywords.get("targets")
     if isinstance(given, list):
-        plain = [_same_text(str(text)) for text in given]
+        plain = [_normalized(str(text)) for text in given]
         if plain != given:
             plugin = make_plugin(kind, {**keywords, "targets": plain}, path)
     return plugin_audience(plugin)
 
 
-def _same_text(recipient: str) -> str:
-    """What two spellings of one recipient have in common; of a user's id, each sign counts."""
+def _normalized(recipient: str) -> str:
+    """The same text for every spelling of an address or a room; a user's id is left as it is."""
     text = recipient.strip()
     return normalized_mail(text) if "@" in text[1:] or text.startswith("#") else text
 
@@ -278,9 +277,10 @@ def _same_text(recipient: str) -> str:
 def _with_countries(
     given: Sequence[Any], keywords: Mapping[str, Any], path: KeyPath, country: str
 ) -> list[Any]:
-    """The recipients of a URL with each telephone number in international form.
+    """The recipients of a URL, with each telephone number in international form.
 
-    Raises ChannelError for a number without its country, and for what Apprise left out of `to=`.
+    Raises ChannelError for a number without its country, and for a text that Apprise dropped from
+    `to=`.
     """
     left = str(keywords["qsd"].get("to") or "")
     for text in sorted(map(str, given), key=len, reverse=True):
@@ -289,7 +289,7 @@ def _with_countries(
     if left:
         what = f"{left!r} in to= is not a telephone number"
         raise ChannelError(what, "write it like +15551234567", path)
-    if str(keywords["schema"]).lower() in _OF_ONE_COUNTRY:
+    if str(keywords["schema"]).lower() in _NATIONAL:
         return list(given)
     return [
         _checked(phone_number, text, path, country) if is_phone_like(str(text)) else text
@@ -298,7 +298,7 @@ def _with_countries(
 
 
 def _service_name(plugin: NotifyBase, keywords: Mapping[str, Any]) -> tuple[str, ...]:
-    """The schema, and the host where that is a host; in some URLs it is a token."""
+    """The parts of the target id: the schema, and the host where it is one, and not a token."""
     schema = str(keywords["schema"]).lower()
     host = str(keywords.get("host") or "")
     if "host" not in type(plugin).template_tokens:
@@ -308,7 +308,7 @@ def _service_name(plugin: NotifyBase, keywords: Mapping[str, Any]) -> tuple[str,
         return (schema, hashed(str(given[0]))) if len(given) == 1 else (schema,)
     port = keywords.get("port")
     if not port and "." not in host and host != "localhost":
-        # ntfy://topic has its topic there, which is as good as a password.
+        # In ntfy://topic it is the topic, which is as secret as a password.
         return (schema, hashed(host))
     return (schema, f"{host}:{port}" if port else host)
 

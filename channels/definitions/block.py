@@ -1,4 +1,4 @@
-"""A mapping of settings, read key by key with checks; whatever is wrong is collected."""
+"""`Block`: a mapping of settings, read key by key; it collects all faults and warnings."""
 
 from __future__ import annotations
 
@@ -20,10 +20,8 @@ _FLAGS: Final = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
-
-
-#: What keys are called elsewhere.
-_MEANT: Final = {
+#: Names that other programs have for our keys.
+_OTHER_NAMES: Final = {
     "from": ("from_address", "from_number"),
     "to": ("recipients", "to_numbers"),
     "host": ("smtp_host",),
@@ -37,7 +35,7 @@ _MEANT: Final = {
 
 
 class ChannelFaultsError(ChannelError):
-    """A channel's definition holds faults; all of them are in `faults`, this is the first."""
+    """The first of several faults of a channel's definition; all of them are in `faults`."""
 
     def __init__(self, faults: Sequence[ChannelError]) -> None:
         first = faults[0]
@@ -46,12 +44,12 @@ class ChannelFaultsError(ChannelError):
 
 
 def faults_of(error: ChannelError) -> tuple[ChannelError, ...]:
-    """All faults that the error stands for."""
+    """All faults of an error, in order."""
     return error.faults if isinstance(error, ChannelFaultsError) else (error,)
 
 
 def raise_faults(faults: Sequence[ChannelError]) -> None:
-    """Raise the one fault as it is, several as ChannelFaultsError, and nothing for none."""
+    """Raise a single fault as it is, and several as ChannelFaultsError; do nothing for none."""
     if len(faults) == 1:
         raise faults[0]
     if faults:
@@ -60,19 +58,19 @@ def raise_faults(faults: Sequence[ChannelError]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class DefinedTargets:
-    """The targets that a definition gives, and the faults that keep others from being made."""
+    """The targets of a definition, and the faults of those that can't be made."""
 
     targets: tuple[Target, ...]
     faults: tuple[ChannelError, ...] = ()
 
-    def whole(self) -> tuple[Target, ...]:
-        """The targets, if they are all; raises ChannelError, or ChannelFaultsError for several."""
+    def checked(self) -> tuple[Target, ...]:
+        """The targets; raises ChannelError for a fault, and ChannelFaultsError for several."""
         raise_faults(self.faults)
         return self.targets
 
 
-class Collector:
-    """A context that puts a ChannelError raised inside into a list, and goes on."""
+class FaultCollector:
+    """A context that adds a ChannelError raised inside to a list, and does not raise it."""
 
     def __init__(self, faults: list[ChannelError]) -> None:
         self._faults = faults
@@ -93,12 +91,13 @@ class Collector:
 
 
 class Block:
-    """One mapping, with `${VAR}` replaced as its values are read.
+    """A mapping of settings, in whose values `${VAR}` is replaced as they are read.
 
-    Readers return None for what is absent or faulty. Call `check` at the end: it raises
-    ChannelError for the faults found. `doubts` are what works, but hardly as it is meant. Every
-    value that a reader is told is secret is remembered for redaction; of others, what `${VAR}`
-    brought, unless the reader calls it plain.
+    A key that is not in `keys` is a fault. The methods that read a value add a fault for one that
+    is wrong, and return the default or None. Call `check` at the end: it raises what was found.
+    `warnings` are about values that work, but probably not as intended. For redaction, a value
+    that is read with `is_secret` is remembered, and of other values what `${VAR}` brought, unless
+    they are read with `is_plain`.
     """
 
     def __init__(
@@ -106,37 +105,37 @@ class Block:
     ) -> None:
         self._values = values
         self._variables = variables
-        self.doubts: list[ChannelError] = []
+        self.warnings: list[ChannelError] = []
         self._faults: list[ChannelError] = []
         for key in values:
             if key not in keys:
                 self._unknown(str(key), keys)
 
-    def collect(self) -> Collector:
-        """A context that collects the ChannelError raised inside."""
-        return Collector(self._faults)
+    def collect(self) -> FaultCollector:
+        """A context that adds a ChannelError raised inside to the faults."""
+        return FaultCollector(self._faults)
 
     def fault(self, what: str, remedy: str, *path: str | int) -> None:
-        """Add a fault of the key at `path`, once: several URLs may share a key."""
-        _add(self._faults, ChannelError(what, remedy, path))
+        """Add a fault at `path`, unless it is there already: several URLs may share a key."""
+        _add_once(self._faults, ChannelError(what, remedy, path))
 
     @property
     def faults(self) -> tuple[ChannelError, ...]:
-        """What was wrong so far."""
+        """The faults that were found so far."""
         return tuple(self._faults)
 
     def check(self, recipients: str | None = None) -> None:
-        """Raise ChannelError, or ChannelFaultsError for several, if anything was wrong.
+        """Raise ChannelError for a fault, and ChannelFaultsError for several.
 
-        With `recipients`, the name of a list: unless the only faults are single entries of that
-        list, which cost no other entry anything.
+        `recipients` is the key of a list. Faults of single entries of it raise nothing, unless
+        there are others: the other entries can be used.
         """
         if any(len(fault.path) < 2 or fault.path[0] != recipients for fault in self._faults):
             raise_faults(self._faults)
 
-    def doubt(self, what: str, remedy: str, *path: str | int) -> None:
-        """Add a doubt about the key at `path`, once."""
-        _add(self.doubts, ChannelError(what, remedy, path))
+    def warn(self, what: str, remedy: str, *path: str | int) -> None:
+        """Add a warning at `path`, unless it is there already."""
+        _add_once(self.warnings, ChannelError(what, remedy, path))
 
     def has(self, key: str) -> bool:
         """Whether the key has a value other than null."""
@@ -151,9 +150,9 @@ class Block:
         is_plain: bool = False,
         is_url: bool = False,
     ) -> str | None:
-        """A text without blanks around it, unless it is a secret; a whole number is its digits.
+        """A text, or None where it is absent or empty; a whole number becomes its digits.
 
-        An empty text is absent.
+        Blanks around it are removed, but for a secret that is no URL.
         """
         if not self.has(key):
             if is_required:
@@ -170,7 +169,7 @@ class Block:
         return None
 
     def flag(self, key: str, default: bool) -> bool:
-        """A truth value, or its word in a text."""
+        """True or false, also as a word such as `yes` or `off`."""
         value = self._values.get(key)
         if value is None or isinstance(value, bool):
             return default if value is None else value
@@ -201,7 +200,7 @@ class Block:
             return default
         return number
 
-    def whole(self, key: str, default: int, low: int, high: int) -> int:
+    def integer(self, key: str, default: int, low: int, high: int) -> int:
         """A whole number from `low` to `high`."""
         number = self.number(key, default, low, high)
         if number != int(number):
@@ -223,7 +222,7 @@ class Block:
         return found or default
 
     def texts(self, key: str) -> list[tuple[KeyPath, str]]:
-        """A list of plain texts, or a single one, each with its path; at least one."""
+        """The texts of a list, or a single one, each with its path; none is a fault."""
         value = self._values.get(key)
         entries = value if isinstance(value, (list, tuple)) else [value]
         if value is None or not entries:
@@ -250,10 +249,10 @@ class Block:
                 found[str(name)] = self._text(entry, (key, str(name))).strip()
         return found
 
-    def each(
+    def parsed(
         self, entries: Sequence[tuple[KeyPath, str]], parse: Callable[[str], str]
     ) -> list[str]:
-        """The entries parsed; a RecipientError is a fault."""
+        """The parsed entries; a RecipientError of `parse` becomes a fault."""
         found: list[str] = []
         for path, text in entries:
             try:
@@ -274,25 +273,25 @@ class Block:
         return expanded.strip("\r\n")
 
     def _unknown(self, key: str, keys: Sequence[str]) -> None:
-        meant = [name for name in _MEANT.get(key, ()) if name in keys]
-        close = meant or difflib.get_close_matches(key, keys, 1)
+        known = [name for name in _OTHER_NAMES.get(key, ()) if name in keys]
+        close = known or difflib.get_close_matches(key, keys, 1)
         remedy = f"did you mean {close[0]}?" if close else f"the keys are {', '.join(keys)}"
         self.fault(f"the key {key} is unknown", remedy, key)
 
 
-def _add(found: list[ChannelError], error: ChannelError) -> None:
-    if not any((each.what, each.path) == (error.what, error.path) for each in found):
-        found.append(error)
-
-
 def read_country(block: Block) -> str:
-    """The `default_country` of a block; "" where it has none, or one that is no country."""
+    """The `default_country` of a block; "" without one, and with a fault for an unknown one."""
     text = block.text("default_country", is_plain=True) or ""
     if text and not is_country(text.upper()):
         what = f"default_country {text!r} is not a country's code of two letters"
         block.fault(what, "write one like US, DE or GB", "default_country")
         return ""
     return text.upper()
+
+
+def _add_once(found: list[ChannelError], error: ChannelError) -> None:
+    if not any((each.what, each.path) == (error.what, error.path) for each in found):
+        found.append(error)
 
 
 def _number(text: str) -> float | None:

@@ -1,4 +1,4 @@
-"""The entries of `channels:` as targets.
+"""Makes the targets of an entry of `channels:`.
 
 An entry is one URL, a list of URLs, or a mapping; a list may hold mappings.
 
@@ -27,7 +27,7 @@ from functools import partial
 from typing import Final
 
 from channels.alert import Target
-from channels.definitions.apprise_url import Recipient, security_doubts, service_recipients
+from channels.definitions.apprise_url import Recipient, service_recipients, tls_warnings
 from channels.definitions.block import Block, DefinedTargets, faults_of, read_country
 from channels.definitions.known_services import find_service
 from channels.definitions.security import TRUST_KEYS, apply_trust
@@ -57,15 +57,15 @@ _HTTP: Final = re.compile(r"https?://", re.I)
 
 
 @dataclass(frozen=True, slots=True)
-class _TargetPart:
-    """A target's id, and what makes the target once that id is known to be alone of its kind.
+class _PendingTarget:
+    """A target that is not made yet: `make` makes it of its final id, which `distinct` may number.
 
-    `reach` is whom it reaches, and `path` where its URL stands.
+    `path` is that of its URL in the definition.
     """
 
     target_id: str
     make: Callable[[str], Target]
-    reach: Audience
+    audience: Audience
     path: KeyPath
 
 
@@ -74,16 +74,16 @@ def entry_targets(
     definition: object,
     variables: Mapping[str, str],
     zone: tzinfo = UTC,
-    doubts: list[ChannelError] | None = None,
+    warnings: list[ChannelError] | None = None,
 ) -> DefinedTargets:
-    """The targets of an entry of `channels:`, one a recipient.
+    """The targets of an entry of `channels:`, one for each recipient.
 
-    `channel` is the entry's name; `variables` is what `${VAR}` is taken from; mails show times in
-    `zone`. What works, but hardly as it is meant, is added to `doubts`. Faults have their path
-    inside the definition. One URL that can't be used costs the entry's others nothing.
+    `channel` is the entry's name, `variables` has the values of `${VAR}`, and mails show times in
+    `zone`. What works, but probably not as intended, is added to `warnings`. Faults and warnings
+    have their path inside the definition. A URL with a fault does not affect the others.
     """
     entries: Sequence[object] = definition if isinstance(definition, list) else [definition]
-    parts: list[_TargetPart] = []
+    pending: list[_PendingTarget] = []
     faults: list[ChannelError] = []
     if not entries:
         faults.append(ChannelError("there is no URL", "write one, or remove the channel"))
@@ -91,47 +91,46 @@ def entry_targets(
         path: KeyPath = (index,) if entries is definition else ()
         reader = _EntryReader(channel, variables, zone)
         try:
-            made, found = reader.parts(entry)
+            made, found = reader.read(entry)
         except ChannelError as error:
             made, found = [], faults_of(error)
-        parts += (replace(part, path=(*path, *part.path)) for part in made)
+        pending += (replace(target, path=(*path, *target.path)) for target in made)
         faults += (_inside(path, fault) for fault in found)
-        if doubts is not None:
-            doubts += (_inside(path, doubt) for doubt in reader.doubts)
-    # Nobody gets an alert twice.
-    once = without_duplicates(parts, _reach)
-    if doubts is not None:
-        for part, _ in replaced(parts, _reach):
-            recipient = part.target_id.removeprefix(f"{channel}:")
+        if warnings is not None:
+            warnings += (_inside(path, warning) for warning in reader.warnings)
+    once = without_duplicates(pending, _audience)
+    if warnings is not None:
+        for target, _ in replaced(pending, _audience):
+            recipient = target.target_id.removeprefix(f"{channel}:")
             what = f"{recipient} gets its alerts by another URL of this channel, not by this one"
-            doubts.append(ChannelError(what, "remove one of them", part.path))
-    ids = distinct(part.target_id for part in once)
-    targets = (part.make(name) for name, part in zip(ids, once, strict=True))
+            warnings.append(ChannelError(what, "remove one of them", target.path))
+    ids = distinct(target.target_id for target in once)
+    targets = (target.make(name) for name, target in zip(ids, once, strict=True))
     return DefinedTargets(tuple(targets), tuple(faults))
 
 
-def _reach(part: _TargetPart) -> Audience:
-    return part.reach
+def _audience(target: _PendingTarget) -> Audience:
+    return target.audience
 
 
 def _inside(path: KeyPath, fault: ChannelError) -> ChannelError:
-    """The fault with its path seen from outside."""
+    """The fault, with the path of its entry before its own."""
     return ChannelError(fault.what, fault.remedy, (*path, *fault.path))
 
 
 class _EntryReader:
-    """Reads one entry; `doubts` are what it has that works, but hardly as it is meant."""
+    """Reads one URL or mapping of an entry, and collects its warnings."""
 
     def __init__(self, channel: str, variables: Mapping[str, str], zone: tzinfo) -> None:
-        self.doubts: list[ChannelError] = []
+        self.warnings: list[ChannelError] = []
         self._channel = channel
         self._variables = variables
         self._zone = zone
 
-    def parts(self, entry: object) -> tuple[list[_TargetPart], tuple[ChannelError, ...]]:
-        """What the entry gives, and the faults of those of its URLs that give nothing.
+    def read(self, entry: object) -> tuple[list[_PendingTarget], tuple[ChannelError, ...]]:
+        """The targets to make, and the faults of URLs that give none.
 
-        Raises ChannelError with all faults of an entry of which nothing can be used.
+        Raises ChannelError, with all faults, where nothing of it can be used.
         """
         if isinstance(entry, str):
             block = Block({}, self._variables, KEYS)
@@ -145,38 +144,38 @@ class _EntryReader:
         else:
             what = "this is not a URL"
             raise ChannelError(what, "write one, a list of them, or a mapping with url")
-        found: list[_TargetPart] = []
+        found: list[_PendingTarget] = []
         for path, text in texts:
             with block.collect():
                 found += self._url(_expanded(text, self._variables, path), path, block)
         block.check("urls")
-        self.doubts += block.doubts
+        self.warnings += block.warnings
         return found, block.faults
 
-    def _url(self, url: str, path: KeyPath, block: Block) -> list[_TargetPart]:
-        """What one URL stands for; `block` has the settings beside it."""
-        # How long a send may take is for every service to say.
+    def _url(self, url: str, path: KeyPath, block: Block) -> list[_PendingTarget]:
+        """The targets of one URL; `block` has the settings beside it."""
+        # Only `timeout` is a key for every service.
         if any(block.has(key) for key in WEBHOOK_KEYS if key != "timeout") or _is_webhook(url):
             settings = read_settings(block, url)
             host = check_url(block, url, *path)
             if not host:
                 return []
             name = target_id(self._channel, host)
-            reach = webhook_audience(settings.method, url, settings.headers, settings.secret)
+            audience = webhook_audience(settings.method, url, settings.headers, settings.secret)
             make = partial(WebhookTarget, self._channel, settings=settings)
-            return [_TargetPart(name, make, reach, path)]
+            return [_PendingTarget(name, make, audience, path)]
         seconds = read_timeout(block)
         recipients = service_recipients(url, path, read_country(block))
-        # All recipients of one URL are spoken to alike.
+        # The recipients of one URL have the same server and login.
         first = recipients[0]
-        found = (*security_doubts(first.plugin), *first.doubts)
-        self.doubts += (ChannelError(*doubt, path) for doubt in found)
+        found = (*tls_warnings(first.plugin), *first.warnings)
+        self.warnings += (ChannelError(*warning, path) for warning in found)
         apply_trust(block, [each.plugin for each in recipients], path)
         return [
-            _TargetPart(
+            _PendingTarget(
                 each.target_id(self._channel),
                 partial(self._apprise, each, seconds),
-                each.reach,
+                each.audience,
                 path,
             )
             for each in recipients
@@ -191,12 +190,12 @@ class _EntryReader:
             zone=self._zone,
             timeout_seconds=timeout_seconds,
             urgency=recipient.urgency,
-            reach=recipient.reach,
+            audience=recipient.audience,
         )
 
 
 def _is_webhook(url: str) -> bool:
-    """Whether a URL is to be read as a webhook's: a part of a service's is, which is refused."""
+    """Whether a URL is a webhook's; an incomplete one of a service is read so, and refused then."""
     if not _HTTP.match(url):
         return False
     found = find_service(url)

@@ -1,8 +1,7 @@
-"""Services that want JSON of their own, told by the URL where a webhook is meant.
+"""Recognizes the URLs of services that do not take the engine's JSON, as of a Slack webhook.
 
-A URL that a service hands out says who takes it. Such a service refuses the engine's JSON, or shows
-it as it stands; Apprise knows how to write to it. Nothing here keeps a part of a URL that may be a
-secret: what is to be written instead has its host, and placeholders in capitals.
+Such a service refuses the JSON of a webhook, or shows it as text; Apprise knows its format. What
+`find_service` suggests instead has placeholders in capitals, and no part that may be a secret.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class KnownService:
-    """One service.
+    """A service and its URLs.
 
-    `host` are its hosts. `whole` is a URL of it that is complete, from the host to the end; `form`
-    shows one. Any other URL of its hosts is cut off or of another kind, unless `form` is empty:
-    then it is nobody's business here. `open` are URLs that take any JSON. `apprise` is the Apprise
-    URL, with `{host}`, `{s}` for TLS, and the groups of `whole`.
+    `host` matches its hosts, and `whole` a complete URL from the host to the end; `form` shows one.
+    Any other URL of its hosts is incomplete, unless `form` is empty, or `open` matches it: it takes
+    any JSON then. `apprise` is the Apprise URL, with `{host}`, `{s}` for TLS, and the groups of
+    `whole`.
     """
 
     name: str
@@ -33,7 +32,7 @@ class KnownService:
 
 @dataclass(frozen=True, slots=True)
 class ServiceUrl:
-    """A URL of a known service: whether it is whole, and what to write in its place."""
+    """A URL of a known service: whether it is complete, and what to write instead."""
 
     service: str
     is_whole: bool
@@ -144,7 +143,7 @@ SERVICES: Final = (
     _service("Opsgenie", r"api(\.eu)?\.opsgenie\.com", r".+", "opsgenie://API_KEY"),
     _service("Twilio", r"api\.twilio\.com", r".+", "twilio://SID:AUTH_TOKEN@FROM/TO"),
     _service("ntfy", r"ntfy\.sh", r"[^/]+/[\w-]+", "ntfy://TOPIC"),
-    # These run on a site's own hosts: their paths tell them.
+    # These run on any host, and are recognized by their paths.
     _service(
         "Mattermost",
         r".+",
@@ -167,13 +166,13 @@ SERVICES: Final = (
 
 
 def find_service(url: str) -> ServiceUrl | None:
-    """What a URL of http:// or https:// says of its service; None where it is nobody's."""
+    """The known service of a URL of http:// or https://; None where it is of none."""
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
         return None
-    where = f"{host}:{port}" if port else host
+    address = f"{host}:{port}" if port else host
     rest = f"{host}{parts.path}{'?' if parts.query else ''}{parts.query}"
     for service in SERVICES:
         if not service.host.fullmatch(host):
@@ -181,7 +180,7 @@ def find_service(url: str) -> ServiceUrl | None:
         whole = service.whole.fullmatch(rest)
         if whole is not None:
             tls = "s" if parts.scheme.lower() == "https" else ""
-            apprise = service.apprise.format(host=where, s=tls, **whole.groupdict())
+            apprise = service.apprise.format(host=address, s=tls, **whole.groupdict())
             return ServiceUrl(service.name, True, apprise)
         is_open = service.open is not None and service.open.fullmatch(rest) is not None
         if service.form and not is_open:

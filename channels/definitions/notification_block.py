@@ -1,4 +1,4 @@
-"""The blocks of `notifications:` (`email`, `slack`, `webhook`, `sms`) as targets.
+"""Makes the targets of a block of `notifications:`: `email`, `slack`, `webhook` or `sms`.
 
 email
     `enabled`, `smtp_host`, `smtp_port` (587 with STARTTLS, 465 with TLS from the first byte, 25
@@ -10,7 +10,7 @@ slack
     `enabled`, `webhook_url` (https://hooks.slack.com/services/…), `channel`, `username`,
     `icon_emoji`, `timeout`; the three before it are obeyed by older webhooks only
 webhook
-    `enabled`, `url`, `method` (POST, PUT), `headers`, `timeout`, and of ours `secret`,
+    `enabled`, `url`, `method` (POST, PUT), `headers`, `timeout`, and `secret`,
     `concurrency`, `ca_file`, `verify`: as in `channels.definitions.channel_entry`
 sms
     `enabled`, `twilio_account_sid`, `twilio_auth_token`, `from_number` (or a sender's name),
@@ -40,24 +40,24 @@ from channels.definitions.security import (
     DEFAULT_PORTS,
     TRUST_KEYS,
     Tls,
-    TlsDoubt,
-    mail_doubts,
+    TlsProblem,
+    mail_warnings,
 )
 from channels.definitions.webhook_settings import WEBHOOK_KEYS, read_timeout, read_webhook
 from channels.message.render import Style
-from channels.plugins.plugin import (
-    NotifyEmail,
-    SlackPlugin,
-    TwilioPart,
-    TwilioPlugin,
-    make_plugin,
-    twilio_faults,
-)
+from channels.plugins.plugin import make_plugin
 from channels.plugins.recipients import (
     RecipientError,
     mail_address,
     phone_number,
     source_number,
+)
+from channels.plugins.services import (
+    NotifyEmail,
+    SlackPlugin,
+    TwilioPart,
+    TwilioPlugin,
+    twilio_faults,
 )
 from channels.redact import basic_login, remember
 from channels.targets.apprise_target import AppriseTarget
@@ -83,10 +83,11 @@ _TWILIO_KEYS: Final[Mapping[TwilioPart, str]] = {
     TwilioPart.TOKEN: "twilio_auth_token",
     TwilioPart.FROM: "from_number",
 }
-_SECURITY_REMEDIES: Final[Mapping[TlsDoubt, str]] = {
-    TlsDoubt.TLS_TOO_EARLY: "write tls: starttls, tls: none for a server without TLS, or port 465",
-    TlsDoubt.TLS_TOO_LATE: "write tls: ssl, or port 587",
-    TlsDoubt.CLEAR_PASSWORD: "write tls: starttls or tls: ssl, or remove username and password",
+_SECURITY_REMEDIES: Final[Mapping[TlsProblem, str]] = {
+    TlsProblem.TLS_TOO_EARLY: "write tls: starttls, tls: none for a server without TLS, "
+    "or port 465",
+    TlsProblem.TLS_TOO_LATE: "write tls: ssl, or port 587",
+    TlsProblem.CLEAR_PASSWORD: "write tls: starttls or tls: ssl, or remove username and password",
 }
 
 
@@ -95,14 +96,14 @@ def notification_targets(
     block: Mapping[str, object],
     variables: Mapping[str, str],
     zone: tzinfo = UTC,
-    doubts: list[ChannelError] | None = None,
+    warnings: list[ChannelError] | None = None,
 ) -> DefinedTargets:
-    """The targets of a block, one a recipient; none where it is disabled.
+    """The targets of a block, one for each recipient; none where it is disabled.
 
-    `channel` is the block's name; `variables` is what `${VAR}` is taken from; mails show times in
-    `zone`. What works, but hardly as it is meant, is added to `doubts`. Faults have their path
-    inside the block. One recipient that can't be used costs the others nothing. Raises
-    ChannelError where there is no such block.
+    `channel` is the block's name, `variables` has the values of `${VAR}`, and mails show times in
+    `zone`. What works, but probably not as intended, is added to `warnings`. Faults and warnings
+    have their path inside the block. A recipient with a fault does not affect the others. Raises
+    ChannelError for an unknown block.
     """
     readers: Mapping[str, Callable[[str, Block, tzinfo], tuple[Target, ...]]] = {
         "email": _email,
@@ -119,22 +120,22 @@ def notification_targets(
             targets = readers[channel](channel, reader, zone)
         except ChannelError as error:
             return DefinedTargets((), faults_of(error))
-    if doubts is not None:
-        doubts += reader.doubts
+    if warnings is not None:
+        warnings += reader.warnings
     return DefinedTargets(tuple(without_duplicates(targets, audience_of)), reader.faults)
 
 
 def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     host = block.text("smtp_host", is_required=True, is_plain=True)
     tls = _tls(block)
-    port = block.whole("smtp_port", DEFAULT_PORTS[tls], 1, 65_535)
+    port = block.integer("smtp_port", DEFAULT_PORTS[tls], 1, 65_535)
     username = block.text("username", is_plain=True)
     password = block.text("password", is_secret=True)
     sender = _sender(block, username)
-    addresses = block.each(block.texts("recipients"), lambda text: mail_address(text)[1])
+    addresses = block.parsed(block.texts("recipients"), lambda text: mail_address(text)[1])
     seconds = read_timeout(block)
     _check_login(block, username, password)
-    _doubt_security(block, tls, port, password)
+    _warn_of_tls(block, tls, port, password)
     block.check("recipients")
     targets = []
     for address in addresses:
@@ -152,7 +153,7 @@ def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
                 "from_addr": sender[1].replace("'", "_"),
             },
         )
-        # Apprise's own reading of addresses makes brien@ of o'brien@.
+        # Set here, since Apprise reads o'brien@ as brien@.
         vars(plugin)["from_addr"] = [sender[0] or False, sender[1]]
         vars(plugin)["targets"] = [(False, address)]
         name = f"{channel}:{address}"
@@ -163,23 +164,23 @@ def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
 
 
 def _tls(block: Block) -> Tls:
-    """What `tls` says, or else `use_tls`; a fault where the two differ."""
-    meant = Tls.STARTTLS if block.flag("use_tls", default=True) else Tls.SSL
-    tls = Tls(block.choice("tls", meant, tuple(Tls)))
-    if tls is not meant and block.has("use_tls"):
-        written = "true" if meant is Tls.STARTTLS else "false"
+    """The value of `tls`, or else of `use_tls`; a fault where the two differ."""
+    by_use_tls = Tls.STARTTLS if block.flag("use_tls", default=True) else Tls.SSL
+    tls = Tls(block.choice("tls", by_use_tls, tuple(Tls)))
+    if tls is not by_use_tls and block.has("use_tls"):
+        written = "true" if by_use_tls is Tls.STARTTLS else "false"
         block.fault(
-            f"use_tls: {written} stands for tls: {meant}, but tls is {tls}",
+            f"use_tls: {written} stands for tls: {by_use_tls}, but tls is {tls}",
             "remove use_tls",
             "use_tls",
         )
     return tls
 
 
-def _doubt_security(block: Block, tls: Tls, port: int, password: str | None) -> None:
-    for doubt in mail_doubts(tls, port, has_password=password is not None):
-        key = "tls" if doubt.kind is TlsDoubt.CLEAR_PASSWORD else "smtp_port"
-        block.doubt(doubt.what, _SECURITY_REMEDIES[doubt.kind], key)
+def _warn_of_tls(block: Block, tls: Tls, port: int, password: str | None) -> None:
+    for warning in mail_warnings(tls, port, has_password=password is not None):
+        key = "tls" if warning.kind is TlsProblem.CLEAR_PASSWORD else "smtp_port"
+        block.warn(warning.what, _SECURITY_REMEDIES[warning.kind], key)
 
 
 def _sender(block: Block, username: str | None) -> tuple[str, str]:
@@ -246,10 +247,10 @@ def _sms(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     source = block.text("from_number", is_required=True, is_plain=True)
     country = read_country(block)
     seconds = read_timeout(block)
-    sources = block.each(
+    sources = block.parsed(
         [(("from_number",), source)] if source else [], lambda text: source_number(text, country)
     )
-    numbers = block.each(block.texts("to_numbers"), lambda text: phone_number(text, country))
+    numbers = block.parsed(block.texts("to_numbers"), lambda text: phone_number(text, country))
     for fault in twilio_faults(sid or "", token or "", "".join(sources), numbers):
         block.fault(fault.what, fault.remedy, _TWILIO_KEYS[fault.part])
     if sid and token:

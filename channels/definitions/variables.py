@@ -1,4 +1,4 @@
-"""Apprise URLs as text: `${VAR}` in them, where a value stands, and the recipients they name."""
+"""Replaces `${VAR}` in the texts of a definition, quoted where the text is a URL."""
 
 from __future__ import annotations
 
@@ -13,9 +13,19 @@ from channels.redact import remember
 from engine.environment import value_of
 from engine.errors import ChannelError, VariableError
 
+_END_OF_HOST: Final = re.compile(r"[/?#\\]")
+# A host, or a token in its place: with percent-quotes, and with the brackets of an address.
+_HOST: Final = re.compile(r"(?:[\w.~!$&'()*+,;=:\[\]-]|%[0-9A-Fa-f]{2})+")
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_LAST_PORT: Final = 65_535
+#: Schemes in which a `:` is a part of a token: `tgram://123456789:TOKEN/CHAT`.
+_WITHOUT_PORT: Final = ("tgram", "bale")
+_REFERENCE: Final = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<inside>[^{}]*)(?P<end>\}?))")
+_INSIDE: Final = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
 
-class UrlPlace(Enum):
-    """A part of a URL, by what may stand in it as it is."""
+
+class UrlPart(Enum):
+    """A part of a URL; it decides how a value is quoted there."""
 
     START = "start"
     LOGIN = "login"
@@ -25,17 +35,8 @@ class UrlPlace(Enum):
     QUERY = "query"
 
 
-_END_OF_HOST: Final = re.compile(r"[/?#\\]")
-# Percent-quoted signs of tokens, and the brackets, colons and port of an address, among them.
-_HOST: Final = re.compile(r"(?:[\w.~!$&'()*+,;=:\[\]-]|%[0-9A-Fa-f]{2})+")
-_PORT: Final = re.compile(r"[0-9]{1,5}")
-_LAST_PORT: Final = 65_535
-#: A `:` in these is a part of a token: `tgram://123456789:TOKEN/CHAT`.
-_WITHOUT_PORT: Final = ("tgram", "bale")
-
-
 class UrlValueError(ValueError):
-    """A value can't stand where it stands: `what` is wrong, and the `remedy`."""
+    """A value can't be in that part of a URL: `what` is wrong, and the `remedy`."""
 
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(what)
@@ -43,40 +44,36 @@ class UrlValueError(ValueError):
         self.remedy = remedy
 
 
-def place_of(before: str, after: str) -> UrlPlace:
-    """The place between the two parts of a URL; `after` has no values in it yet."""
+def part_at(before: str, after: str) -> UrlPart:
+    """The part of a URL between two texts of it; `after` still has its references."""
     if not before.strip():
-        return UrlPlace.START
+        return UrlPart.START
     scheme, separator, rest = before.partition("://")
     if not separator:
-        return UrlPlace.QUERY
+        return UrlPart.QUERY
     if "?" in rest:
-        return UrlPlace.QUERY
+        return UrlPart.QUERY
     if _END_OF_HOST.search(rest):
-        return UrlPlace.PATH
+        return UrlPart.PATH
     if "@" in _END_OF_HOST.split(after, maxsplit=1)[0]:
-        return UrlPlace.LOGIN
+        return UrlPart.LOGIN
     host = rest.rpartition("@")[2]
     is_in_brackets = host.startswith("[") and "]" not in host
     has_port = scheme.lower() not in _WITHOUT_PORT
-    return UrlPlace.PORT if ":" in host and has_port and not is_in_brackets else UrlPlace.HOST
+    return UrlPart.PORT if ":" in host and has_port and not is_in_brackets else UrlPart.HOST
 
 
-def written(value: str, place: UrlPlace) -> str:
-    """The value as it stands there; raises UrlValueError for what no host and no port can be."""
-    if place is UrlPlace.HOST and not _HOST.fullmatch(value):
+def quoted_for(value: str, part: UrlPart) -> str:
+    """The value as that part has it; raises UrlValueError for a wrong host or port."""
+    if part is UrlPart.HOST and not _HOST.fullmatch(value):
         what = "where the URL has its host, and holds what no host can: a blank or one of / ? # @ %"
         raise UrlValueError(what, "let it hold the host alone, like example.org or 10.0.0.7:8443")
-    if place is UrlPlace.PORT and not (_PORT.fullmatch(value) and 0 < int(value) <= _LAST_PORT):
+    if part is UrlPart.PORT and not (_PORT.fullmatch(value) and 0 < int(value) <= _LAST_PORT):
         what = "where the URL has its port, and is no number from 1 to 65535"
         raise UrlValueError(what, "let it hold the port alone, like 8443")
-    if place in (UrlPlace.START, UrlPlace.HOST, UrlPlace.PORT):
+    if part in (UrlPart.START, UrlPart.HOST, UrlPart.PORT):
         return value
-    return quote(value, safe="/:" if place is UrlPlace.PATH else "")
-
-
-_REFERENCE: Final = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<inside>[^{}]*)(?P<end>\}?))")
-_INSIDE: Final = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
+    return quote(value, safe="/:" if part is UrlPart.PATH else "")
 
 
 def expand(
@@ -87,14 +84,15 @@ def expand(
     is_url: bool = False,
     is_secret: bool = True,
 ) -> str:
-    """`text` with its `${VAR}` replaced; `is_secret` remembers what was put in for redaction.
+    """`text` with each `${VAR}`, `${VAR:-default}` and `$$` replaced.
 
-    Raises ChannelError naming the variable that is unset or empty, or whose file can't be read, or
-    the malformed reference.
+    In a URL, a value is quoted as its place needs it. With `is_secret`, values are remembered for
+    redaction. Raises ChannelError at `path` for a variable that is unset or empty, one whose file
+    can't be read, and a malformed reference.
     """
 
     def value_in(found: re.Match[str]) -> str:
-        """What stands for one reference."""
+        """The value of one reference."""
         if found["dollar"]:
             return "$"
         reference = _INSIDE.fullmatch(found["inside"])
@@ -128,9 +126,9 @@ def expand(
 
 
 def _in_url(name: str, value: str, before: str, after: str, path: KeyPath) -> str:
-    """The value as it stands between the two parts of the URL."""
+    """The value, quoted for its place between the two texts of the URL."""
     try:
-        return written(value, place_of(before, after))
+        return quoted_for(value, part_at(before, after))
     except UrlValueError as error:
         what = f"the environment variable {name} stands {error.what}"
         raise ChannelError(what, error.remedy, path) from None

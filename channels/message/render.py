@@ -1,4 +1,7 @@
-"""An alert as each kind of channel shows it; data in it never becomes markup or a mention."""
+"""Renders an alert for each kind of channel; its data never becomes markup or a mention.
+
+`render` is the entry. `fit` calls it with bounds until the message is short enough.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,34 @@ from engine.schema import PLATE_IMAGE, value_at
 from engine.schema.event import read_time
 
 SUBJECT_LENGTH: Final = 150
-_MARK: Final = "…"
+_ELLIPSIS: Final = "…"
 _LATE_SECONDS: Final = 60.0
 _URL_LENGTH: Final = 2_000
-
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SPACE: Final = re.compile(r"\s+")
-_SIGNS: Final = re.compile(r"^[\W_]+")
+_LEADING_PUNCTUATION: Final = re.compile(r"^[\W_]+")
 _UNSAFE_IN_URL: Final = re.compile(
     r"[\s\x00-\x1f\x7f-\x9f<>\"|\\^`{}\u200b-\u200f\u202a-\u202e\u2060-\u206f\ud800-\udfff]"
 )
 _COLORS: Final = {Priority.HIGH: "#a32037", Priority.MEDIUM: "#b8860b", Priority.LOW: "#3a6ea5"}
+#: Is put into what would be a mention; a zero-width space.
+_BREAK: Final = "\u200b"
+#: A word that notifies a whole room, but not in a mail address such as x@here.com.
+_ROOM_MENTIONS: Final = re.compile(
+    r"@(?=(?:everyone|here|channel|all|group|room|online|team|stream|topic)\b)"
+    r"(?!(?<=[\w.+%'-]@)[\w-]+\.\w)",
+    re.I,
+)
+#: `@**all**` and `@_**Ann**` of Zulip, and its groups, `@*ops*`.
+_STARRED_MENTIONS: Final = re.compile(r"@(?=_?\*)")
+#: Mentions in angle brackets: Discord's `<@&1>`, Webex' `<@all>`, Google Chat's `<users/all>`,
+#: Lark's `<at user_id="all">`, and `<!channel>`, which Mattermost knows too.
+_BRACKET_MENTIONS: Final = re.compile(r"<(?=[@!]|users/|at\b|/?mention\b)", re.I)
+#: Bidirectional overrides, embeddings and isolates.
+_BIDI_CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+#: Invisible characters whose Unicode category is one of visible ones.
+_INVISIBLE: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
+_INVISIBLE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 
 
 class Style(StrEnum):
@@ -49,7 +69,7 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a channel is given; a text message has no title."""
+    """A rendered alert; a text message has no title."""
 
     title: str
     body: str
@@ -58,10 +78,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much of an alert a service has room for, in characters; the facts about it stay.
+    """The lengths that a rendered alert may have, in characters.
 
-    `text` bounds the alert's own message, `lines` all lines of the body; None is no bound. `sms`
-    bounds a text message. `has_brackets` is whether the service gives `<` a meaning in a text.
+    `text` is for the alert's own message, `lines` for all lines of the body, `sms` for a text
+    message; None is no bound. `has_brackets` is whether `<` has a meaning in the service's texts.
     """
 
     title: int = SUBJECT_LENGTH
@@ -76,26 +96,27 @@ UNBOUNDED: Final = Bounds()
 
 
 def render(
-    alert: Alert, style: Style, now: datetime, zone: tzinfo = UTC, room: Bounds = UNBOUNDED
+    alert: Alert, style: Style, now: datetime, zone: tzinfo = UTC, bounds: Bounds = UNBOUNDED
 ) -> Message:
-    """The alert in the style of a channel, with "…" for what the room is too small for.
+    """The alert in the style of a channel; what exceeds the bounds is cut, with a "…".
 
-    `now`, an aware time, decides how late it is; `zone` is that of the people who read it.
+    `now`, an aware time, decides how late the alert is; mails show times in `zone`.
     """
     late = _late(alert, now)
     if style is Style.SMS:
-        return Message("", _sms(alert, late, room), Format.TEXT)
+        return Message("", _sms(alert, late, bounds), Format.TEXT)
     if style is Style.EMAIL:
-        return Message(_subject(alert, room), _mail(alert, late, zone, room), Format.HTML)
-    title = _cut(f"[{alert.priority.upper()}] {_line(alert.rule_name)}", room.title)
+        return Message(_subject(alert, bounds), _mail(alert, late, zone, bounds), Format.HTML)
+    title = _cut(f"[{alert.priority.upper()}] {_line(alert.rule_name)}", bounds.title)
     title, body = (
-        defuse(part, has_brackets=room.has_brackets) for part in (title, _chat(alert, late, room))
+        defuse(part, has_brackets=bounds.has_brackets)
+        for part in (title, _chat(alert, late, bounds))
     )
     return Message(title, body, Format.TEXT)
 
 
 def late_seconds(alert: Alert, now: datetime) -> float:
-    """How long after the event's instant `now` is: the alert's own delay and its waiting since."""
+    """The seconds from the event to `now`: the alert's delay, and the time since it was made."""
     try:
         created = datetime.fromisoformat(alert.created_at)
         waited = (now - created).total_seconds()
@@ -118,7 +139,7 @@ def duration(seconds: float) -> str:
 
 
 def image_url(event: Mapping[str, Any]) -> str:
-    """The event's link to the plate's picture; empty where there is none that is safe to show."""
+    """The event's link to the plate's image; empty where it has none that is safe to show."""
     url = value_at(event, PLATE_IMAGE)
     if not isinstance(url, str) or len(url) > _URL_LENGTH or _UNSAFE_IN_URL.search(url):
         return ""
@@ -129,76 +150,102 @@ def image_url(event: Mapping[str, Any]) -> str:
     return url if parts.scheme in ("http", "https") and parts.netloc else ""
 
 
+def defuse(text: str, *, has_brackets: bool = True) -> str:
+    """The text with an invisible character in every mention, so that it notifies nobody.
+
+    `has_brackets` is whether the service gives `<` a meaning in a text.
+    """
+    for pattern in (_ROOM_MENTIONS, _STARRED_MENTIONS):
+        text = pattern.sub(f"@{_BREAK}", text)
+    return _BRACKET_MENTIONS.sub(f"<{_BREAK}", text) if has_brackets else text
+
+
+def without_bidi_controls(text: str) -> str:
+    """The text without characters that change its direction."""
+    return _BIDI_CONTROLS.sub("", text)
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of the text is visible: blanks, controls, zero-width characters, marks."""
+    return all(
+        character in _INVISIBLE
+        or unicodedata.category(character) in _INVISIBLE_CATEGORIES
+        or unicodedata.combining(character)
+        or "\ufe00" <= character <= "\ufe0f"
+        for character in text
+    )
+
+
 def _late(alert: Alert, now: datetime) -> str:
     seconds = late_seconds(alert, now)
     return duration(seconds) if seconds >= _LATE_SECONDS else ""
 
 
 def _text(alert: Alert) -> str:
-    """The message without control characters; the rule's name where nothing of it is seen."""
+    """The message without control characters; the rule's name where nothing of it is visible."""
     text = alert.message.replace("\r\n", "\n").replace("\r", "\n")
-    text = without_ordering(_CONTROL.sub("", text)).strip()
+    text = without_bidi_controls(_CONTROL.sub("", text)).strip()
     return _line(alert.rule_name) if is_blank(text) else text
 
 
-def _text_for(alert: Alert, room: Bounds) -> str:
-    """As `_text`, as long as there is room for."""
+def _bounded_text(alert: Alert, bounds: Bounds) -> str:
+    """As `_text`, cut to the bounds."""
     text = _text(alert)
-    return text if room.text is None else _cut(text, room.text)
+    return text if bounds.text is None else _cut(text, bounds.text)
 
 
 def _line(text: str) -> str:
-    """One line: line ends and tabs become spaces, other control characters vanish."""
-    return _SPACE.sub(" ", without_ordering(_CONTROL.sub(" ", text))).strip()
+    """The text in one line: each run of line ends, tabs and control characters is one space."""
+    return _SPACE.sub(" ", without_bidi_controls(_CONTROL.sub(" ", text))).strip()
 
 
 def _cut(text: str, length: int) -> str:
     if len(text) <= length:
         return text
-    # An emoji that is joined of several is not left with its joint.
-    return text[: max(0, length - len(_MARK))].rstrip("\u200d\ufe0f").rstrip() + _MARK
+    # An emoji that is joined of several does not end with a joiner.
+    return text[: max(0, length - len(_ELLIPSIS))].rstrip("\u200d\ufe0f").rstrip() + _ELLIPSIS
 
 
-def _sms(alert: Alert, late: str, room: Bounds) -> str:
+def _sms(alert: Alert, late: str, bounds: Bounds) -> str:
     text = _line(_text(alert))
-    return cut_text(f"{late} late: {text}" if late else text, room.sms)
+    return cut_text(f"{late} late: {text}" if late else text, bounds.sms)
 
 
-def _subject(alert: Alert, room: Bounds) -> str:
-    """Priority, rule and first line of the message, nothing of it twice."""
+def _subject(alert: Alert, bounds: Bounds) -> str:
+    """Priority, rule and first line of the message, without repeating what the line begins with."""
     mark, name = f"[{alert.priority.upper()}]", _line(alert.rule_name)
     first = _line(_text(alert).split("\n", 1)[0])
     if first.casefold().startswith(mark.casefold()):
         first = first[len(mark) :].lstrip() or name
     subject = f"{mark} {first}" if _begins_with(first, name) else f"{mark} {name}: {first}"
-    return _cut(subject, min(SUBJECT_LENGTH, room.title))
+    return _cut(subject, min(SUBJECT_LENGTH, bounds.title))
 
 
 def _begins_with(text: str, name: str) -> bool:
-    """Whether the first words of a text are the name, in any case and behind any signs."""
-    text, name = (_SIGNS.sub("", each.casefold()) for each in (text, name))
+    """Whether a text begins with the name, in any case and after any punctuation."""
+    text, name = (_LEADING_PUNCTUATION.sub("", each.casefold()) for each in (text, name))
     return text.startswith(name) and not text[len(name) : len(name) + 1].isalnum()
 
 
-def _chat(alert: Alert, late: str, room: Bounds) -> str:
-    text = _text_for(alert, room)
+def _chat(alert: Alert, late: str, bounds: Bounds) -> str:
+    text = _bounded_text(alert, bounds)
     lines = text.split("\n")
     if late:
         lines.append(f"Late by {late}.")
     if alert.suppressed_count > 0:
         lines.append(f"Suppressed since the last alert: {alert.suppressed_count}")
     image = image_url(alert.event)
-    if image and room.has_image:
+    if image and bounds.has_image:
         lines.append(f"Plate image: {image}")
-    if room.lines is not None and len(lines) > room.lines:
+    if bounds.lines is not None and len(lines) > bounds.lines:
         return " · ".join(filter(None, map(_line, lines)))
     return "\n".join(lines)
 
 
-def _mail(alert: Alert, late: str, zone: tzinfo, room: Bounds) -> str:
-    lines = (_escaped_line(line) for line in _text_for(alert, room).split("\n"))
+def _mail(alert: Alert, late: str, zone: tzinfo, bounds: Bounds) -> str:
+    lines = (_escaped_line(line) for line in _bounded_text(alert, bounds).split("\n"))
     facts = "".join(f"<li>{html.escape(fact)}</li>" for fact in _facts(alert, late, zone))
-    image = html.escape(image_url(alert.event)) if room.has_image else ""
+    image = html.escape(image_url(alert.event)) if bounds.has_image else ""
     link = f'<div>Plate image: <a href="{image}">{image}</a></div>' if image else ""
     body = "".join(f"<div>{line or '<br>'}</div>" for line in lines)
     return (
@@ -229,7 +276,7 @@ def _facts(alert: Alert, late: str, zone: tzinfo) -> list[str]:
 
 
 def _captured_at(alert: Alert, zone: tzinfo) -> str:
-    """When the event was, on the readers' clocks; the event's own text in UTC or if unreadable."""
+    """The event's time in the zone; as the event has it for UTC, or where it can't be read."""
     if is_utc(zone):
         return _line(alert.captured_at)
     moment = read_time(alert.captured_at, zone, _instant(alert))
@@ -237,55 +284,9 @@ def _captured_at(alert: Alert, zone: tzinfo) -> str:
 
 
 def _instant(alert: Alert) -> datetime | None:
-    """The event's instant, to some milliseconds; None for an alert that does not say it."""
+    """The event's instant, to some milliseconds; None where the alert's times can't be read."""
     try:
         made = datetime.fromisoformat(alert.created_at)
         return made - timedelta(seconds=alert.late_seconds) if made.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
-
-
-#: Parts what would be a mention; it is not seen.
-_PARTING: Final = "\u200b"
-#: A room's word behind an `@`, unless the two are inside a mail address such as x@here.com.
-_WAKING_WORDS: Final = re.compile(
-    r"@(?=(?:everyone|here|channel|all|group|room|online|team|stream|topic)\b)"
-    r"(?!(?<=[\w.+%'-]@)[\w-]+\.\w)",
-    re.I,
-)
-#: `@**all**` and `@_**Ann**` of Zulip, and its groups, `@*ops*`.
-_STARRED: Final = re.compile(r"@(?=_?\*)")
-#: Mentions in angle brackets: Discord's `<@&1>`, Webex' `<@all>`, Google Chat's `<users/all>`,
-#: Lark's `<at user_id="all">`, and `<!channel>`, which Mattermost knows too.
-_BRACKETS: Final = re.compile(r"<(?=[@!]|users/|at\b|/?mention\b)", re.I)
-#: Characters that order the letters after them from right to left, or isolate them.
-_ORDERING: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
-#: Letters and signs without a shape, which their category does not tell.
-_SHAPELESS: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
-
-
-def defuse(text: str, *, has_brackets: bool = True) -> str:
-    """The text with every mention parted by a character that is not seen.
-
-    `has_brackets` is whether the service gives `<` a meaning in such a text.
-    """
-    for pattern in (_WAKING_WORDS, _STARRED):
-        text = pattern.sub(f"@{_PARTING}", text)
-    return _BRACKETS.sub(f"<{_PARTING}", text) if has_brackets else text
-
-
-def without_ordering(text: str) -> str:
-    """The text in the order of its letters: without bidirectional overrides and isolates."""
-    return _ORDERING.sub("", text)
-
-
-def is_blank(text: str) -> bool:
-    """Whether nothing of the text is seen: blanks, controls, zero-width characters, marks alone."""
-    return all(
-        sign in _SHAPELESS
-        or unicodedata.category(sign) in _UNSEEN
-        or unicodedata.combining(sign)
-        or "\ufe00" <= sign <= "\ufe0f"
-        for sign in text
-    )

@@ -1,1 +1,6 @@
-"""Apprise's plugins."""
+"""Apprise's plugins: made from URLs or keywords, and corrected where alerts need it.
+
+Nothing is sent here, and a plugin never retries, sleeps or drops a recipient. Read `plugin` first;
+`url` reads Apprise URLs, `services` corrects single plugins, and `recipients` checks addresses and
+numbers.
+"""

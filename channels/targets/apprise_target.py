@@ -1,4 +1,4 @@
-"""An Apprise plugin with one recipient as a Target."""
+"""`AppriseTarget`: sends alerts to one recipient through an Apprise plugin."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from requests.adapters import HTTPAdapter
 from channels.alert import Alert, Outcome, Priority
 from channels.message.fit import bounds_of, fit
 from channels.message.render import Style, render
-from channels.plugins.plugin import mail_key
-from channels.plugins.urgency import Urgency
+from channels.plugins.plugin import Urgency
+from channels.plugins.services import mail_key
 from channels.redact import redact_outcome
 from channels.targets.identity import Audience, plugin_audience
 from channels.wire.capture import Evidence, Failure, HttpReply, capture
@@ -25,6 +25,8 @@ from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS
 from channels.wire.outcomes import classify
 
 MAX_INTERVAL_SECONDS: Final = 2.0
+#: How many messages a service with a rate limit is sent at once.
+BURST: Final = 5
 _TYPES: Final = {
     Priority.HIGH: NotifyType.FAILURE,
     Priority.MEDIUM: NotifyType.WARNING,
@@ -38,12 +40,44 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class AppriseTarget:
-    """One recipient behind Apprise.
+class TokenBucket:
+    """Limits the rate of sends: `BURST` at once, then one every `interval_seconds`.
 
-    Sends one at a time, since plugins keep state: a second caller waits. Services with a rate
-    limit are sent at most a few messages at once, then one an interval of at most two seconds;
-    mail goes without a pause.
+    Not thread-safe, since its target sends one at a time.
+    """
+
+    def __init__(
+        self, interval_seconds: float, timer: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._interval_seconds = interval_seconds
+        self._timer = timer
+        # When the bucket would be full again.
+        self._full_at = timer()
+        self._stopped = threading.Event()
+
+    def wait(self) -> None:
+        """Block until the next send is due, and take its token."""
+        delay = self.delay_seconds()
+        if delay > 0.0:
+            self._stopped.wait(delay)
+        self._full_at = max(self._full_at, self._timer()) + self._interval_seconds
+
+    def delay_seconds(self) -> float:
+        """How long the next send would have to wait."""
+        ahead = self._full_at - self._timer()
+        return max(0.0, ahead - (BURST - 1) * self._interval_seconds)
+
+    def stop(self) -> None:
+        """End the wait that is going on, and every later one at once."""
+        self._stopped.set()
+
+
+class AppriseTarget:
+    """A target that sends through an Apprise plugin.
+
+    It sends one message at a time, since plugins keep state: a second caller waits. A service with
+    a rate limit gets `BURST` messages at once, then one an interval of at most
+    `MAX_INTERVAL_SECONDS`; mail has no limit.
     """
 
     def __init__(
@@ -57,28 +91,29 @@ class AppriseTarget:
         zone: tzinfo = UTC,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         urgency: Urgency | None = None,
-        reach: Audience | None = None,
+        audience: Audience | None = None,
     ) -> None:
-        """Mails show the event's time in `zone`; a send has ended after `timeout_seconds`.
+        """`plugin` has one recipient, and `style` decides how alerts are rendered for it.
 
-        Only a mail server that is at work on a mail has longer. `urgency` tells the service the
-        priority. `reach` is whom the plugin reaches, where it does not say so itself.
+        Mails show times in `zone`. A send lasts at most `timeout_seconds`; only a mail server that
+        has received the whole mail has longer. `urgency` gives the service the alert's priority.
+        `audience` is by default what the plugin itself says.
         """
         self._channel = channel
         self._target_id = target_id
-        # Not the plugin alone: only Apprise turns a text into what each plugin takes.
+        # Only Apprise converts a text into the format that each plugin takes.
         self._apprise = Apprise(plugin, asset=plugin.asset)
         #: See `channels.targets.identity`.
-        self.reach: Final = reach or plugin_audience(plugin)
+        self.audience: Final = audience or plugin_audience(plugin)
         self._plugin = plugin
         self._urgency = urgency
         # Slack's plugin escapes `<`, so that nothing behind it is a mention.
-        self._room = bounds_of(plugin, has_brackets=not isinstance(plugin, NotifySlack))
+        self._bounds = bounds_of(plugin, has_brackets=not isinstance(plugin, NotifySlack))
         self._style = style
         self._clock = clock
         self._zone = zone
         self._timeout_seconds = timeout_seconds
-        self._pace = Pace(_interval_seconds(plugin, style))
+        self._bucket = TokenBucket(_interval_seconds(plugin, style))
         self._adapter = HTTPAdapter(pool_connections=4, pool_maxsize=1)
         self._lock = threading.Lock()
 
@@ -106,26 +141,31 @@ class AppriseTarget:
         return 1
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
-        """Try once; the key is that of a mail, the same for every try."""
+        """Try once; a mail has the key in its Message-ID, so that every try has the same."""
         with self._lock:
-            self._pace.wait()
+            self._bucket.wait()
             with (
                 mail_key(idempotency_key),
                 capture(self._adapter, self._timeout_seconds, str(alert.message)) as evidence,
             ):
                 try:
                     is_accepted = self._notify(alert)
-                except Exception as error:  # noqa: BLE001 - the outcome tells
+                except Exception as error:  # noqa: BLE001 - it becomes the outcome
                     is_accepted = False
                     _add_failure(evidence, error)
         return redact_outcome(classify(is_accepted, evidence), alert)
+
+    def close(self) -> None:
+        """End a wait, and close the connections."""
+        self._bucket.stop()
+        self._adapter.close()
 
     def _notify(self, alert: Alert) -> bool:
         now = self._clock()
         message = fit(
             self._plugin,
-            lambda room: render(alert, self._style, now, self._zone, room),
-            self._room,
+            lambda bounds: render(alert, self._style, now, self._zone, bounds),
+            self._bounds,
             alert.message,
         )
         if self._urgency is not None:
@@ -134,19 +174,14 @@ class AppriseTarget:
             body=message.body,
             title=message.title,
             notify_type=_TYPES[alert.priority],
-            # Without it Apprise takes data for the service's own markup.
+            # Without it, Apprise takes the text for the service's own markup.
             body_format=NotifyFormat(message.format.value),
         )
         return bool(result)
 
-    def close(self) -> None:
-        """End a pause, and close the connections."""
-        self._pace.stop()
-        self._adapter.close()
-
 
 def _add_failure(evidence: list[Evidence], error: Exception) -> None:
-    """What the plugin raised counts only where the wire does not tell more."""
+    """Add what the plugin raised, unless an answer that is an error is there already."""
     last = evidence[-1] if evidence else None
     if last is None or (isinstance(last, HttpReply) and last.status < 300):
         evidence.append(Failure("plugin", error))
@@ -156,40 +191,5 @@ def _interval_seconds(plugin: NotifyBase, style: Style) -> float:
     if style is Style.EMAIL:
         return 0.0
     rate: object = type(plugin).request_rate_per_sec
-    # Some plugins compute theirs.
+    # A plugin that computes its rate has a property here.
     return min(float(rate), MAX_INTERVAL_SECONDS) if isinstance(rate, (int, float)) else 1.0
-
-
-BURST: Final = 5
-
-
-class Pace:
-    """A token bucket: `BURST` sends at once, refilled by one every `interval_seconds`.
-
-    Not thread-safe: its target sends one at a time. `stop` ends a wait, and all later ones.
-    """
-
-    def __init__(
-        self, interval_seconds: float, timer: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._interval_seconds = interval_seconds
-        self._timer = timer
-        # When the bucket would be full again.
-        self._full_at = timer()
-        self._stopped = threading.Event()
-
-    def wait(self) -> None:
-        """Return when the next send is due, at once where there is no interval."""
-        delay = self.delay_seconds()
-        if delay > 0.0:
-            self._stopped.wait(delay)
-        self._full_at = max(self._full_at, self._timer()) + self._interval_seconds
-
-    def delay_seconds(self) -> float:
-        """How long the next send has to wait."""
-        ahead = self._full_at - self._timer()
-        return max(0.0, ahead - (BURST - 1) * self._interval_seconds)
-
-    def stop(self) -> None:
-        """Wait no more."""
-        self._stopped.set()

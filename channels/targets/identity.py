@@ -1,11 +1,13 @@
-"""Who gets what is sent to a target, and which of several targets are enough to reach everybody.
+"""The identity of targets: their ids, and which of them have the same recipients.
 
-One rule decides who is the same recipient, inside a channel and among the channels of a rule:
+`without_duplicates` drops the targets whose recipients others reach, so that nobody gets an alert
+twice. One table decides who is the same recipient, inside a channel and among the channels of a
+rule:
 
 | Written twice | One recipient | Why |
 |---|---|---|
 | one mail address, by two servers or senders | yes | one mailbox has both mails |
-| one mail address in other letters, `Ann@` and `ann@` | yes | hardly a server tells them apart |
+| one mail address in other letters, `Ann@` and `ann@` | yes | almost no server distinguishes them |
 | an address in `to=` of one and in `cc=` or `bcc=` of another | yes | a copy is the mail |
 | a Slack webhook as `https://` and as `slack://` | yes | it is one webhook |
 | a Slack room as `#ops`, `#OPS` and `ops` | yes | Slack takes them for one |
@@ -23,8 +25,8 @@ One rule decides who is the same recipient, inside a channel and among the chann
 | a recipient by two services | no | a service is a place of its own |
 | other URLs that Apprise writes alike | yes | they mean the same to it |
 
-Where several targets reach the same, the first one is used, unless a later one reaches more: a mail
-with copies takes the place of one without.
+Where several targets have the same recipients, the first one is used, unless a later one has more:
+a mail with copies takes the place of one without.
 """
 
 from __future__ import annotations
@@ -43,14 +45,41 @@ from apprise.plugins.slack import NotifySlack
 from apprise.plugins.twilio import NotifyTwilio
 
 from channels.alert import Target
-from channels.plugins.plugin import NotifyEmail
 from channels.plugins.recipients import normalized_mail, normalized_room
+from channels.plugins.services import NotifyEmail
 
 RecipientKey = tuple[str, ...]
 """Equal for equal recipients; may hold secrets, and is never shown."""
 Item = TypeVar("Item")
 
+_HASH_KEY: Final = b"alert-engine target id"
 _USUAL_PORTS: Final = {"http": ":80", "https": ":443"}
+
+
+def target_id(channel: str, *parts: str) -> str:
+    """The id of a target: `channel:part:part`, such as `ops:slack:#alerts`."""
+    return ":".join((channel, *parts))
+
+
+def hashed(text: str) -> str:
+    """A short stable hash, for ids, of a recipient that may itself be a secret."""
+    return hashlib.blake2b(text.encode(), digest_size=5, key=_HASH_KEY).hexdigest()
+
+
+def distinct(ids: Iterable[str]) -> Iterator[str]:
+    """The ids in order, repeated ones with a number: `hook:example.org`, `hook:example.org-2`.
+
+    A number is skipped where the id that it would make is among `ids`.
+    """
+    given = tuple(ids)
+    taken: set[str] = set()
+    for name in given:
+        unique, number = name, 1
+        while unique in taken or (number > 1 and unique in given):
+            number += 1
+            unique = f"{name}-{number}"
+        taken.add(unique)
+        yield unique
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +94,13 @@ class Audience:
 
 
 def audience_of(target: Target) -> Audience:
-    """Whom a target reaches; one that does not say is alone of its kind."""
-    found: Audience | None = getattr(target, "reach", None)
+    """The target's own `audience`; for a target without one, an audience that no other has."""
+    found: Audience | None = getattr(target, "audience", None)
     return found or Audience(frozenset({("target", target.target_id)}))
 
 
 def plugin_audience(plugin: NotifyBase) -> Audience:
-    """Whom an Apprise plugin reaches."""
+    """The recipients of an Apprise plugin, and its server and sender."""
     given: Any = plugin
     if isinstance(plugin, NotifyEmail):
         addresses = {*(address for _, address in given.targets), *given.cc, *given.bcc}
@@ -89,50 +118,55 @@ def plugin_audience(plugin: NotifyBase) -> Audience:
 
 
 def webhook_audience(method: str, url: str, headers: Mapping[str, str], secret: str) -> Audience:
-    """Whom a webhook reaches."""
+    """The one recipient of a webhook; its means are the `secret` that signs."""
     given = sorted((name.lower(), value) for name, value in headers.items())
-    return Audience(frozenset({("webhook", method, _as_sent(url), *chain(*given))}), secret)
+    recipient = ("webhook", method, _normalized_url(url), *chain(*given))
+    return Audience(frozenset({recipient}), secret)
 
 
-def without_duplicates(entries: Iterable[Item], reach: Callable[[Item], Audience]) -> list[Item]:
-    """The entries in order, without those whose recipients the others reach, the later ones first.
+def without_duplicates(
+    items: Iterable[Item], audience_of_item: Callable[[Item], Audience]
+) -> list[Item]:
+    """The items in order, without those whose recipients the others reach; later ones go first.
 
-    Who is reached by all of them is reached by those that stay.
+    Together, the items that stay have the recipients of all.
     """
-    given = [(entry, reach(entry).recipients) for entry in entries]
+    given = [(item, audience_of_item(item).recipients) for item in items]
     counts = Counter(chain.from_iterable(recipients for _, recipients in given))
     found: list[Item] = []
-    for entry, recipients in reversed(given):
+    for item, recipients in reversed(given):
         if all(counts[each] > 1 for each in recipients):
             counts.subtract(recipients)
         else:
-            found.append(entry)
+            found.append(item)
     return found[::-1]
 
 
-def replaced(entries: Sequence[Item], reach: Callable[[Item], Audience]) -> list[tuple[Item, Item]]:
-    """The entries that `without_repeats` leaves out though their means differ from those used.
+def replaced(
+    items: Sequence[Item], audience_of_item: Callable[[Item], Audience]
+) -> list[tuple[Item, Item]]:
+    """The items that `without_duplicates` drops although their means differ from those used.
 
-    Each comes with the first entry that is used in its place.
+    Each comes with the first item that is used in its place.
     """
-    stays = without_duplicates(entries, reach)
+    kept = without_duplicates(items, audience_of_item)
     used: dict[RecipientKey, Item] = {}
-    for entry in stays:
-        for recipient in reach(entry).recipients:
-            used.setdefault(recipient, entry)
-    kept = set(map(id, stays))
+    for item in kept:
+        for recipient in audience_of_item(item).recipients:
+            used.setdefault(recipient, item)
+    kept_ids = set(map(id, kept))
     found: list[tuple[Item, Item]] = []
-    for entry in entries:
-        own = reach(entry)
+    for item in items:
+        own = audience_of_item(item)
         others = [used[each] for each in sorted(own.recipients)]
-        other = next((each for each in others if reach(each).means != own.means), None)
-        if other is not None and id(entry) not in kept:
-            found.append((entry, other))
+        other = next((each for each in others if audience_of_item(each).means != own.means), None)
+        if other is not None and id(item) not in kept_ids:
+            found.append((item, other))
     return found
 
 
-def _as_sent(url: str) -> str:
-    """The URL as a request has it; as it is where none can be made of it."""
+def _normalized_url(url: str) -> str:
+    """The URL as a request has it; unchanged where no request can be made of it."""
     try:
         prepared = requests.Request("POST", url).prepare().url or url
     except requests.RequestException:
@@ -140,32 +174,3 @@ def _as_sent(url: str) -> str:
     parts = urlsplit(prepared)
     host = parts.netloc.removesuffix(_USUAL_PORTS.get(parts.scheme, ""))
     return parts._replace(netloc=host, fragment="").geturl()
-
-
-_KEY: Final = b"alert-engine target id"
-
-
-def target_id(channel: str, *parts: str) -> str:
-    """`channel:part:part`."""
-    return ":".join((channel, *parts))
-
-
-def hashed(text: str) -> str:
-    """A short stable stand-in for a recipient that may itself be a secret."""
-    return hashlib.blake2b(text.encode(), digest_size=5, key=_KEY).hexdigest()
-
-
-def distinct(ids: Iterable[str]) -> Iterator[str]:
-    """The ids in order, a repeated one with its number: `hook:example.org`, `…-2`.
-
-    A number is passed over where the id that it would make is given too.
-    """
-    given = tuple(ids)
-    taken: set[str] = set()
-    for name in given:
-        unique, number = name, 1
-        while unique in taken or (number > 1 and unique in given):
-            number += 1
-            unique = f"{name}-{number}"
-        taken.add(unique)
-        yield unique

@@ -1,3 +1,5 @@
+"""A target that sends nothing: it holds the deliveries of a channel that is defined wrongly."""
+
 from __future__ import annotations
 
 from typing import Final
@@ -5,20 +7,20 @@ from typing import Final
 from channels.alert import Alert, Outcome, Reason, Status
 from channels.targets.identity import target_id
 
-# No address and no host holds it, so that no real target has this id.
+# No address and no host has this sign, so that no real target has this id.
 _RECIPIENT: Final = "?"
 
 
 def stand_in_id(channel: str) -> str:
-    """The id of the target that stands for what can't be made of `channel`."""
+    """The id of the `MisconfiguredTarget` of a channel."""
     return target_id(channel, _RECIPIENT)
 
 
 class MisconfiguredTarget:
-    """Stands for those recipients of `channel` whose definition holds faults; it sends nothing.
+    """Stands for the recipients of `channel` that can't be made, since their definition has faults.
 
-    `detail` says what is wrong and what to do. Deliveries for it wait; once the definition is
-    good, they pass to the channel's targets.
+    `detail` says what is wrong and what to do. Its deliveries wait; once the definition is
+    correct, they pass to the channel's targets.
     """
 
     def __init__(self, channel: str, detail: str) -> None:
@@ -31,8 +33,8 @@ class MisconfiguredTarget:
         return f"MisconfiguredTarget({self.target_id!r})"
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
-        """Never sends; the outcome says why."""
+        """Send nothing; the outcome is misconfigured, with the faults as its detail."""
         return Outcome(Status.MISCONFIGURED, Reason.MISCONFIGURED, self.detail)
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: there is no connection."""

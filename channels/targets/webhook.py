@@ -1,4 +1,4 @@
-"""A webhook as a Target: the alert and its event as JSON, signed where a secret is set."""
+"""`WebhookTarget`: sends the alert and its event as JSON, signed where a secret is set."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ DEFAULT_CONCURRENCY: Final = 4
 SIGNATURE_HEADER: Final = "X-Hub-Signature-256"
 KEY_HEADER: Final = "Idempotency-Key"
 
+Trust = bool | str
+"""True for the system's authorities, False for any certificate, or the path of a CA file."""
+
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """Where and how to send; `secret` signs the body, `timeout_seconds` bounds a send.
-
-    `trust` is True for the usual authorities, False for anyone, or the path of the certificates.
-    """
+    """Where and how to send; `secret` signs the body, `timeout_seconds` is for a whole send."""
 
     url: str = field(repr=False)
     method: str = "POST"
@@ -45,14 +45,14 @@ class WebhookSettings:
 
 
 class WebhookTarget:
-    """One URL that takes alerts as JSON."""
+    """A target at one URL, which takes alerts as JSON."""
 
     def __init__(self, channel: str, target_id: str, settings: WebhookSettings) -> None:
         self._channel = channel
         self._target_id = target_id
         self._settings = settings
         #: See `channels.targets.identity`.
-        self.reach: Final = webhook_audience(
+        self.audience: Final = webhook_audience(
             settings.method, settings.url, settings.headers, settings.secret
         )
         self._sessions: LifoQueue[requests.Session] = LifoQueue(settings.concurrency)
@@ -91,8 +91,8 @@ class WebhookTarget:
         session = self._session()
         try:
             outcome = self._send(session, body, idempotency_key)
-        except Exception as error:  # noqa: BLE001 - the outcome tells
-            # What is left in the connection is unknown.
+        except Exception as error:  # noqa: BLE001 - it becomes the outcome
+            # The connection may still hold a part of the answer.
             session.close()
             outcome = classify_failure(Failure("http", error))
         else:
@@ -158,8 +158,9 @@ def payload(alert: Alert) -> bytes:
     """The alert and its whole event as JSON in UTF-8, byte for byte the same at every try.
 
     `{"alert": {"id", "rule_id", "rule_name", "priority", "message", "timestamp", "created_at",
-    "suppressed_count", "late_seconds"}, "event": {…}}`. `timestamp` is the text that the event has
-    for it. All other instants are ISO 8601 in UTC with a `Z`; bytes become Base64.
+    "suppressed_count", "late_seconds"}, "event": {…}}`. `timestamp` is as the event has it. All
+    other instants are ISO 8601 in UTC with a `Z`; bytes become Base64. Raises TypeError or
+    ValueError for an event that JSON can't hold.
     """
     document = {
         "alert": {
@@ -175,8 +176,8 @@ def payload(alert: Alert) -> bytes:
         },
         "event": alert.event,
     }
-    # Of itself, orjson writes +00:00.
-    return orjson.dumps(document, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    # Without the option, orjson writes +00:00 for Z.
+    return orjson.dumps(document, default=_json_value, option=orjson.OPT_PASSTHROUGH_DATETIME)
 
 
 def signature(body: bytes, secret: str) -> str:
@@ -185,7 +186,7 @@ def signature(body: bytes, secret: str) -> str:
     return f"sha256={digest}"
 
 
-def _plain(value: object) -> Any:
+def _json_value(value: object) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, bytes):
@@ -195,7 +196,3 @@ def _plain(value: object) -> Any:
     if isinstance(value, datetime):
         return instant_text(value)
     raise TypeError(type(value).__name__)
-
-
-#: True for the usual authorities, False for anyone, or the path of the certificates to trust.
-Trust = bool | str

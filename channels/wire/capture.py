@@ -1,11 +1,15 @@
-"""What happened on the wire during a send, which Apprise does not tell.
+"""Collects what happens on the network during a send: answers, replies and exceptions.
 
-The senders beneath Apprise, those of `requests` and `smtplib.SMTP`, are wrapped once for the whole
-process; outside of `capture` the wrappers do nothing. A capture belongs to its thread's context,
-so sends in other threads never mix with it. Inside it a send has a deadline, an answer is read as
-far as `READ_BYTES`, `.netrc`, which is a person's and not the channel's, gives no login, and no
-plugin sleeps. HTTP connections of a capture are kept alive in the adapter given to it: a new
-connection would parse the CA bundle anew, some 40 ms each.
+Apprise returns no more than success or failure. So `requests` and `smtplib.SMTP`, which it sends
+with, are wrapped once for the whole process; outside of `capture` the wrappers do nothing. A
+capture belongs to its thread's context, so that sends in other threads never mix with it.
+
+Inside `capture`:
+- The send has a deadline, and an answer is read up to `READ_BYTES`.
+- `.netrc` gives no login: it belongs to a person, not to the channel.
+- No plugin sleeps: a pause that its service asks for ends the send with `PauseError`.
+- HTTP connections are kept alive in the given adapter: a new one would parse the CA bundle again,
+  which takes some 40 ms.
 """
 
 from __future__ import annotations
@@ -37,29 +41,30 @@ from channels.wire.deadline import (
     within,
 )
 
+#: So much of an answer is kept as evidence.
 BODY_BYTES: Final = 2_048
-#: An answer longer than this is not read to its end; its connection is not used again.
+#: What is beyond in an answer is not read, and the connection is closed.
 READ_BYTES: Final = 65_536
-#: What every way to write a text leaves as it is, JSON's and that of forms too.
+#: A word that is the same in every encoding of a text: as it is, in JSON, in a form.
 _WORD: Final = re.compile("[A-Za-z0-9]{3,}")
 #: RFC 5321, 4.5.3.2: a server may take minutes until it has taken a mail over.
 MAIL_DATA_SECONDS: Final = 300.0
-#: What becomes of a mail is known then; its conversation is only ended.
+#: How long the end of the conversation may take, once the reply to the mail is known.
 _QUIT_SECONDS: Final = 5.0
 MAX_RETRY_AFTER_SECONDS: Final = 86_400.0
 _VERBS: Final = frozenset({"ehlo", "helo", "starttls", "auth", "mail", "rcpt", "data"})
-# What follows the message's own fate says nothing about it.
-_AFTERWARDS: Final = frozenset({"quit", "rset"})
-_GREETINGS: Final = frozenset({"ehlo", "helo"})
+# They come after the reply to the mail, and say nothing about it.
+_CLOSING_VERBS: Final = frozenset({"quit", "rset"})
+_GREETING_VERBS: Final = frozenset({"ehlo", "helo"})
 _REPLY_LINE: Final = re.compile(rb"([245]\d\d)[ -](.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """The answer to one HTTP request; `body` is its beginning.
+    """The answer to one HTTP request; `body` is its first `BODY_BYTES`.
 
-    `is_whole` is false where the answer's body was cut off, by the other side or by us;
-    `has_message` is true where its request carried the message, and not only a login, say.
+    `is_whole` is false where the body was cut off, by the server or by us. `has_message` is true
+    where the request had the message in it, and false for a login, say.
     """
 
     status: int
@@ -88,7 +93,7 @@ class Failure:
 
 
 class PauseError(Exception):
-    """A plugin would sleep so many `seconds` before it sends, for its service has asked for it."""
+    """A plugin would sleep for `seconds` before it sends, since its service has asked for that."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the service asks for a pause of {seconds:.0f} s")
@@ -100,9 +105,9 @@ Evidence = HttpReply | SmtpReply | Failure
 
 @dataclass(slots=True)
 class Capture:
-    """The evidence of one send, in order, the adapter of its HTTP requests, and its deadline.
+    """The evidence of one send in order, with the adapter of its HTTP requests and its deadline.
 
-    A request with `word` in it carries the message.
+    A request with `word` in it has the message.
     """
 
     adapter: HTTPAdapter
@@ -118,9 +123,9 @@ _current: ContextVar[Capture | None] = ContextVar("channels_wire_capture", defau
 def capture(
     adapter: HTTPAdapter, seconds: float = DEFAULT_TIMEOUT_SECONDS, text: str = ""
 ) -> Iterator[list[Evidence]]:
-    """Collect what the calls inside this block do on the wire, in this thread.
+    """Collect the evidence of the calls inside this block, in this thread.
 
-    All together they have so many seconds. A request with a word of `text` carries the message.
+    They have `seconds` altogether. `text` is the message's, by which its request is recognized.
     """
     _install()
     word = max(_WORD.findall(text), key=len, default="").encode()
@@ -134,16 +139,16 @@ def capture(
 
 
 def is_mail_input_started(evidence: Sequence[Evidence]) -> bool:
-    """Whether the mail server's next reply is that to the mail, and not to a command before it."""
+    """Whether the server has said 354: the mail is sent then, and the next reply is about it."""
     last = evidence[-1] if evidence else None
     return isinstance(last, SmtpReply) and (last.verb, last.code) == ("data", 354)
 
 
 def read_answer(response: requests.Response, word: bytes = b"") -> HttpReply:
-    """The evidence of a response that was asked for as a stream, which is read here.
+    """Read a response that was requested as a stream, and return its evidence.
 
-    The status has come, and it decides: what goes wrong with the body is no failure. The request
-    carried the message where `word` is in it.
+    The status is known already, and it decides: an error while reading the body is no failure.
+    A request that has `word` in it has the message.
     """
     body, is_whole = bytearray(), False
     try:
@@ -176,21 +181,22 @@ def _has_word(request: requests.PreparedRequest, word: bytes) -> bool:
 
 
 def retry_after_seconds(header: str | None, now: float) -> float | None:
-    """What a Retry-After header asks to wait, given as seconds or as an HTTP date.
+    """The seconds that a Retry-After header asks to wait; it has seconds or an HTTP date.
 
-    None for none and for nonsense; never negative, at most a day.
+    None without a header and for one that can't be read; never negative, and at most a day. `now`
+    is in seconds since the epoch.
     """
     if header is None:
         return None
     text = header.strip()
     try:
-        seconds = float(text) if text[:1].isdigit() else _until(text, now)
+        seconds = float(text) if text[:1].isdigit() else _seconds_until(text, now)
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
 
 
-def _until(date: str, now: float) -> float:
+def _seconds_until(date: str, now: float) -> float:
     return email.utils.parsedate_to_datetime(date).timestamp() - now
 
 
@@ -204,32 +210,32 @@ def _install() -> None:
 def _wrap_plugins() -> None:
     throttle: Callable[..., None] = URLBase.throttle
 
-    def ask_for_pause(
+    def raise_for_pause(
         self: URLBase, last_io: datetime | None = None, wait: float | None = None
     ) -> None:
-        """Where a plugin would sleep: end the send, which may go on after so many seconds.
+        """Raise PauseError where a plugin would sleep for its service, as Discord's does.
 
-        Only a service asks for that, as Discord does until its window opens. Between sends, the
-        pace is ours.
+        Pauses between sends are not the plugin's: the target has a rate limit.
         """
         captured = _current.get()
         if captured is None:
             throttle(self, last_io, wait)
         elif wait is not None and wait > 0.0:
             error = PauseError(wait)
-            # Apprise hides what a plugin raises.
+            # Apprise swallows what a plugin raises.
             captured.evidence.append(Failure("plugin", error))
             raise error
 
-    URLBase.throttle = ask_for_pause  # type: ignore[method-assign]
+    URLBase.throttle = raise_for_pause  # type: ignore[method-assign]
 
 
 def _wrap_requests() -> None:
     send: Callable[..., requests.Response] = requests.Session.send
     deliver: Callable[..., requests.Response] = HTTPAdapter.send
     get_adapter: Callable[..., Any] = requests.Session.get_adapter
+    login_of: Callable[..., Any] = requests.sessions.get_netrc_auth
 
-    def watched_send(self: requests.Session, *args: Any, **kwargs: Any) -> requests.Response:
+    def recording_send(self: requests.Session, *args: Any, **kwargs: Any) -> requests.Response:
         try:
             return send(self, *args, **kwargs)
         except Exception as error:
@@ -238,30 +244,28 @@ def _wrap_requests() -> None:
                 captured.evidence.append(Failure("http", error))
             raise
 
-    def read_delivery(self: HTTPAdapter, *args: Any, **kwargs: Any) -> requests.Response:
+    def recording_deliver(self: HTTPAdapter, *args: Any, **kwargs: Any) -> requests.Response:
         response = deliver(self, *args, **kwargs)
         captured = _current.get()
         if captured is not None:
-            # The session would read it to its end, a redirect's even where a stream is asked for.
+            # Otherwise the session would read all of it, even of a redirect, and even as a stream.
             captured.evidence.append(read_answer(response, captured.word))
         return response
 
     def kept_adapter(self: requests.Session, *args: Any, **kwargs: Any) -> Any:
         adapter = get_adapter(self, *args, **kwargs)
         captured = _current.get()
-        # A plugin that mounted an adapter of its own has its reasons.
+        # A plugin may have mounted an adapter of its own, which stays.
         if captured is None or type(adapter) is not HTTPAdapter:
             return adapter
         return captured.adapter
-
-    login_of: Callable[..., Any] = requests.sessions.get_netrc_auth
 
     def no_login(*args: Any, **kwargs: Any) -> Any:
         return login_of(*args, **kwargs) if _current.get() is None else None
 
     requests.sessions.get_netrc_auth = no_login
-    HTTPAdapter.send = read_delivery  # type: ignore[method-assign]
-    requests.Session.send = watched_send  # type: ignore[method-assign]
+    HTTPAdapter.send = recording_deliver  # type: ignore[method-assign]
+    requests.Session.send = recording_send  # type: ignore[method-assign]
     requests.Session.get_adapter = kept_adapter  # type: ignore[method-assign]
 
 
@@ -269,8 +273,9 @@ def _wrap_smtplib() -> None:
     start: Callable[..., None] = smtplib.SMTP.__init__
     getreply = smtplib.SMTP.getreply
     putcmd = smtplib.SMTP.putcmd
+    data = smtplib.SMTP.data
 
-    def unnamed_start(
+    def start_without_name(
         self: smtplib.SMTP,
         host: str = "",
         port: int = 0,
@@ -279,46 +284,45 @@ def _wrap_smtplib() -> None:
         **kwargs: Any,
     ) -> None:
         if _current.get() is not None and local_hostname is None:
-            # smtplib would look up our own name, for as long as that takes.
+            # smtplib would look up our own name without a time limit.
             local_hostname = ""
         start(self, host, port, local_hostname, *args, **kwargs)
 
-    def watched_putcmd(self: smtplib.SMTP, cmd: str, args: str = "") -> None:
+    def recording_putcmd(self: smtplib.SMTP, cmd: str, args: str = "") -> None:
         verb = cmd.partition(" ")[0].lower()
-        # Anything else is the continuation of AUTH, and holds the password.
-        if verb in _VERBS or verb in _AFTERWARDS:
+        # Anything else continues AUTH, and has the password in it.
+        if verb in _VERBS or verb in _CLOSING_VERBS:
             self._channels_verb = verb  # type: ignore[attr-defined]
         captured = _current.get()
-        if verb in _GREETINGS and not args and captured is not None:
+        if verb in _GREETING_VERBS and not args and captured is not None:
             args = _own_name(self.sock, captured.deadline)
         putcmd(self, cmd, args)
 
-    def watched_getreply(self: Any) -> tuple[int, bytes]:
+    def recording_getreply(self: Any) -> tuple[int, bytes]:
         captured = _current.get()
         verb = getattr(self, "_channels_verb", "connect")
-        if captured is None or verb in _AFTERWARDS:
+        if captured is None or verb in _CLOSING_VERBS:
             return getreply(self)
-        decides = is_mail_input_started(captured.evidence)
+        answers_mail = is_mail_input_started(captured.evidence)
 
-        def listen(line: bytes) -> None:
-            if decides:
-                # What becomes of the mail is known.
+        def on_line(line: bytes) -> None:
+            if answers_mail:
                 captured.deadline.shorten(_QUIT_SECONDS)
 
-        heard = self.file = RecordedLines(self.file or self.sock.makefile("rb"), listen)
+        recorded = self.file = RecordedLines(self.file or self.sock.makefile("rb"), on_line)
         failure: Exception | None = None
         try:
             code, text = getreply(self)
         except (smtplib.SMTPServerDisconnected, smtplib.SMTPResponseException) as error:
             code, text, failure = -1, b"", error
         finally:
-            if self.file is heard:
-                self.file = heard.file
+            if self.file is recorded:
+                self.file = recorded.file
         if code == -1:
-            cut_code, cut_text = _cut_reply(heard.lines)
-            if cut_code >= 400 or (decides and cut_code > 0):
+            cut_code, cut_text = _cut_reply(recorded.lines)
+            if cut_code >= 400 or (answers_mail and cut_code > 0):
                 code, text, failure = cut_code, cut_text, None
-                # Nothing that follows tells more.
+                # The errors that follow from it are no evidence.
                 self._channels_is_over = True
         if failure is not None:
             raise failure
@@ -328,34 +332,32 @@ def _wrap_smtplib() -> None:
             self.sock.settimeout(MAIL_DATA_SECONDS)
         return code, text
 
-    data = smtplib.SMTP.data
-
     def timed_data(self: smtplib.SMTP, msg: Any) -> tuple[int, bytes]:
-        captured, line = _current.get(), self.sock
-        if captured is None or line is None:
+        captured, connection = _current.get(), self.sock
+        if captured is None or connection is None:
             return data(self, msg)
-        seconds = line.gettimeout()
+        seconds = connection.gettimeout()
         try:
             return data(self, msg)
         finally:
             captured.deadline.shorten(_QUIT_SECONDS)
             with contextlib.suppress(OSError):
-                line.settimeout(seconds)
+                connection.settimeout(seconds)
 
-    smtplib.SMTP.__init__ = unnamed_start  # type: ignore[method-assign]
+    smtplib.SMTP.__init__ = start_without_name  # type: ignore[method-assign]
     smtplib.SMTP.data = timed_data  # type: ignore[method-assign]
-    smtplib.SMTP.putcmd = watched_putcmd  # type: ignore[method-assign]
-    smtplib.SMTP.getreply = watched_getreply  # type: ignore[method-assign]
+    smtplib.SMTP.putcmd = recording_putcmd  # type: ignore[method-assign]
+    smtplib.SMTP.getreply = recording_getreply  # type: ignore[method-assign]
     for stage in ("connect", "starttls", "login", "sendmail"):
-        setattr(smtplib.SMTP, stage, _watched_step(stage, getattr(smtplib.SMTP, stage)))
+        setattr(smtplib.SMTP, stage, _recording_step(stage, getattr(smtplib.SMTP, stage)))
 
 
-def _watched_step(stage: str, step: Callable[..., Any]) -> Callable[..., Any]:
-    def watched(self: smtplib.SMTP, *args: Any, **kwargs: Any) -> Any:
+def _recording_step(stage: str, step: Callable[..., Any]) -> Callable[..., Any]:
+    def recording(self: smtplib.SMTP, *args: Any, **kwargs: Any) -> Any:
         try:
             return step(self, *args, **kwargs)
         except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused):
-            # The reply that it stands for is evidence already.
+            # The reply that caused it is evidence already.
             raise
         except Exception as error:
             captured = _current.get()
@@ -363,11 +365,11 @@ def _watched_step(stage: str, step: Callable[..., Any]) -> Callable[..., Any]:
                 captured.evidence.append(Failure(stage, error))
             raise
 
-    return watched
+    return recording
 
 
 def _cut_reply(lines: Sequence[bytes]) -> tuple[int, bytes]:
-    """Code and text of a reply's lines that came before it broke off; -1 where there is no code."""
+    """The code and text in the lines of a reply that broke off; the code is -1 where none came."""
     code, texts = -1, []
     for found in filter(None, map(_REPLY_LINE.match, lines)):
         code = int(found[1])
@@ -376,7 +378,7 @@ def _cut_reply(lines: Sequence[bytes]) -> tuple[int, bytes]:
 
 
 def _own_name(connection: socket.socket | None, deadline: Deadline) -> str:
-    """What we call ourselves towards a mail server: our name, or else our address (RFC 5321)."""
+    """The name that we give in EHLO: our host's name, or else our address (RFC 5321, 4.1.3)."""
     name = own_host_name(min(OWN_NAME_SECONDS, deadline.left_seconds()))
     if name or connection is None:
         return name

@@ -1,4 +1,7 @@
-"""Measuring what rules cost on this machine: events, rule sets, processes to measure them in."""
+"""Measures on this machine what rules cost: the time of an event, of compiling, and the memory.
+
+It measures matching alone: no Kafka, no store, no delivery. Read `measurement.py` first.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a measurement was made on, and the memory of its processes; MB are 10⁶ bytes."""
+"""The machine that a measurement is made on, and the memory of processes; MB are 10⁶ bytes."""
 
 from __future__ import annotations
 
@@ -13,57 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-# Of a container: its limit and its use, in both versions of control groups.
-_GROUPS: Final = (
-    ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current"),
-    ("sys/fs/cgroup/memory/memory.limit_in_bytes", "sys/fs/cgroup/memory/memory.usage_in_bytes"),
-)
-
-
-def resident_mb(pid: int | None = None) -> float | None:
-    """What a process has in RAM, by default this one; None where that can't be seen."""
-    return _status_mb("VmRSS", pid)
-
-
-def peak_resident_mb() -> float | None:
-    """The most that this process ever had in RAM; None where that can't be seen."""
-    # Not `getrusage`, which counts what the parent had when it forked.
-    return _status_mb("VmHWM", None)
-
-
-def available_mb(root: Path = Path("/")) -> float | None:
-    """What more may be taken, within a container's limit too; None where that can't be seen."""
-    found = re.search(
-        r"^MemAvailable:\s*(\d+) kB", _ascii_text(root / "proc/meminfo"), re.MULTILINE
-    )
-    free = [int(found[1]) * 1024] if found else []
-    for limit, use in _GROUPS:
-        numbers = [_ascii_text(root / name).strip() for name in (limit, use)]
-        # A group without a limit says `max`.
-        if all(number.isdigit() for number in numbers):
-            free.append(int(numbers[0]) - int(numbers[1]))
-    return max(0, min(free)) / 1e6 if free else None
-
-
-def _ascii_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
-
-
-def _status_mb(name: str, pid: int | None) -> float | None:
-    try:
-        status = Path(f"/proc/{pid or 'self'}/status").read_text(encoding="ascii")
-    except OSError:
-        return None
-    (line,) = (line for line in status.splitlines() if line.startswith(f"{name}:"))
-    return int(line.split()[1]) * 1024 / 1e6
-
-
 DISTRIBUTION: Final = "alpr-alert-engine"
 UNKNOWN: Final = "unknown"
-# `/proc/cpuinfo` of an ARM has numbers only: implementer and part, as Arm and NVIDIA list them.
+# The names of ARM cores by implementer and part: `/proc/cpuinfo` has these numbers only.
 _ARM_PARTS: Final[Mapping[tuple[int, int], str]] = {
     (0x41, 0xD03): "Cortex-A53",
     (0x41, 0xD05): "Cortex-A55",
@@ -82,15 +34,20 @@ _MODE_NAME: Final = re.compile(r"NV Power Mode:\s*(\S.*?)\s*$", re.MULTILINE)
 _MODE_NUMBER: Final = re.compile(r"pmode:0*(\d+)")
 _POWER_MODEL: Final = re.compile(r"<\s*POWER_MODEL\s[^>]*>")
 _ASK_SECONDS: Final = 5.0
+# A container's limit of memory and its use, in both versions of control groups.
+_GROUPS: Final = (
+    ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current"),
+    ("sys/fs/cgroup/memory/memory.limit_in_bytes", "sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The hardware and what runs on it; what can't be seen from here is "unknown".
+    """The hardware and its software; a text that can't be read is "unknown".
 
-    `cores` are those that this process may use. `model` is the board's name from the device tree,
-    which only such machines as a Jetson have; `power_mode` is a Jetson's. `memory_mb` is all there
-    is, `load` the processes that wanted a core over the last minute, both None where not Linux.
+    `cores` are those that this process may use. `model` is the board's name in the device tree of
+    such machines as a Jetson; `power_mode` is a Jetson's. `memory_mb` is the whole memory, `load`
+    the load average of the last minute; both are None elsewhere than on Linux.
     """
 
     cpu: str
@@ -106,26 +63,26 @@ class Machine:
 
     @property
     def is_busy(self) -> bool:
-        """Whether other processes leave no core free, so that figures come out too high."""
+        """Whether other processes leave no core free, so that measured times are too long."""
         return self.load is not None and self.load > self.cores - 0.5
 
     def hardware(self) -> list[str]:
-        """What it is, in a few texts for people."""
+        """Processor, model and power mode, as texts for people."""
         cores = "1 core" if self.cores == 1 else f"{self.cores} cores"
-        told = [f"{cores} of {self.cpu} ({self.architecture})"]
+        texts = [f"{cores} of {self.cpu} ({self.architecture})"]
         if self.model != UNKNOWN:
-            told.append(self.model)
+            texts.append(self.model)
         if self.power_mode != UNKNOWN:
-            told.append(f"power mode {self.power_mode}")
-        return told
+            texts.append(f"power mode {self.power_mode}")
+        return texts
 
     def software(self) -> list[str]:
-        """What runs on it, in a few texts for people."""
+        """Python and the engine with their versions, as texts for people."""
         return [self.python, f"alert-engine {self.engine}"]
 
 
 def ask_nvpmodel() -> str:
-    """What a Jetson's `nvpmodel -q` writes; nothing where there is none or it fails."""
+    """The output of a Jetson's `nvpmodel -q`; "" where it is missing or fails."""
     command = shutil.which("nvpmodel")
     if command is None:
         return ""
@@ -144,7 +101,7 @@ def ask_nvpmodel() -> str:
 
 
 def read_machine(root: Path = Path("/"), ask: Callable[[], str] = ask_nvpmodel) -> Machine:
-    """This machine; the system's files are taken below `root`, `ask` gives what nvpmodel says."""
+    """Describe this machine by the system files below `root` and the output of nvpmodel (`ask`)."""
     return Machine(
         cpu=_cpu(_text(root / "proc/cpuinfo")),
         cores=_cores(),
@@ -157,6 +114,38 @@ def read_machine(root: Path = Path("/"), ask: Callable[[], str] = ask_nvpmodel) 
         python=f"{platform.python_implementation()} {platform.python_version()}",
         engine=version(DISTRIBUTION),
     )
+
+
+def resident_mb(pid: int | None = None) -> float | None:
+    """The resident memory of a process, by default this one; None where that can't be read."""
+    return _status_mb("VmRSS", pid)
+
+
+def peak_resident_mb() -> float | None:
+    """The largest resident memory that this process had so far; None where that can't be read."""
+    # Not `getrusage`, which counts what the parent had when it forked.
+    return _status_mb("VmHWM", None)
+
+
+def available_mb(root: Path = Path("/")) -> float | None:
+    """The free memory, within a container's limit too; None where that can't be read."""
+    found = re.search(r"^MemAvailable:\s*(\d+) kB", _text(root / "proc/meminfo"), re.MULTILINE)
+    free = [int(found[1]) * 1024] if found else []
+    for limit, use in _GROUPS:
+        numbers = [_text(root / name).strip() for name in (limit, use)]
+        # A group without a limit says `max`.
+        if all(number.isdigit() for number in numbers):
+            free.append(int(numbers[0]) - int(numbers[1]))
+    return max(0, min(free)) / 1e6 if free else None
+
+
+def _status_mb(name: str, pid: int | None) -> float | None:
+    try:
+        status = Path(f"/proc/{pid or 'self'}/status").read_text(encoding="ascii")
+    except OSError:
+        return None
+    (line,) = (line for line in status.splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 def _text(path: Path) -> str:
@@ -204,7 +193,7 @@ def _number(text: str) -> int:
 
 
 def _power_mode(root: Path, ask: Callable[[], str]) -> str:
-    """The name of the Jetson's power mode, as nvpmodel says or its files do; else its number."""
+    """The name of the Jetson's power mode, by nvpmodel or its files; else its number."""
     if found := _MODE_NAME.search(ask()):
         return found[1]
     found = _MODE_NUMBER.search(_text(root / "var/lib/nvpmodel/status"))

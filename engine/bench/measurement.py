@@ -1,4 +1,4 @@
-"""What a set of rules costs: measured in this process, warmed up, repeated, the median."""
+"""Measures a rule set in this process: compiles it, then matches events and takes the median."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ from engine.rules import RuleSet, examples_of, load_rules
 from engine.schema import EventSchema
 from engine.schema.event import Event
 
+T = TypeVar("T")
+
 EVENTS: Final = 5_000
 FEWEST_EVENTS: Final = 10
+REPETITIONS: Final = 25
+FEWEST_REPETITIONS: Final = 5
 # PR_SET_PDEATHSIG and SIGKILL of Linux.
 _DIE_WITH_PARENT: Final = 1
 _KILL: Final = 9
@@ -36,7 +40,7 @@ _KILL: Final = 9
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A set of rules and its matcher, with what making them took; seconds and MB."""
+    """A rule set and its matcher, with the time and memory that compiling took; seconds and MB."""
 
     rule_set: RuleSet
     matcher: IndexedMatcher
@@ -47,27 +51,27 @@ class Compiled:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """How many rules matched and how many evaluations failed on so many events."""
+class MatchCounts:
+    """The numbers of matches and failed evaluations on `events` events."""
 
     events: int
     matches: int
     errors: int
 
 
-def measure(job: Job, tell: Callable[[MeasuringStage], None]) -> Result:
-    """Do the job here; `tell` hears of each stage as it begins.
+def measure(job: Job, report: Callable[[MeasuringStage], None]) -> Result:
+    """Do the job in this process; `report` is called at the begin of each stage.
 
     Raises RulesError, SchemaError and EventError where rules, schema and events don't fit.
     """
     schema = EventSchema.load(Path(job.schema))
     zone = ZoneInfo(job.zone)
-    tell(MeasuringStage.COMPILE)
+    report(MeasuringStage.COMPILE)
     made = compile_rules([Path(path) for path in job.paths], schema, zone)
-    tell(MeasuringStage.MATCH)
+    report(MeasuringStage.MATCH)
     examples = examples_of(made.rule_set.rules) if job.kind is SetKind.OWN else []
     events = traffic(EVENTS, schema, zone, datetime.now(UTC), examples)
-    found = survey(made.matcher, events, job.seconds)
+    found = count_matches(made.matcher, events, job.seconds)
     timing = time_calls(made.matcher.match, events, job.seconds)
     return Result(
         kind=job.kind,
@@ -85,7 +89,7 @@ def measure(job: Job, tell: Callable[[MeasuringStage], None]) -> Result:
 
 
 def compile_rules(paths: Sequence[Path], schema: EventSchema, zone: tzinfo) -> Compiled:
-    """The rules of these files and their matcher, as the service makes them, without channels."""
+    """Load these rules, without channels, and build their matcher as the service does."""
     gc.collect()
     before = resident_mb()
     started, cpu_started = time.perf_counter(), time.process_time()
@@ -98,8 +102,8 @@ def compile_rules(paths: Sequence[Path], schema: EventSchema, zone: tzinfo) -> C
     return Compiled(rule_set, matcher, seconds, cpu_seconds, growth, peak)
 
 
-def survey(matcher: IndexedMatcher, events: Sequence[Event], seconds: float) -> Survey:
-    """Match each event once, or as many of them as `seconds` allow."""
+def count_matches(matcher: IndexedMatcher, events: Sequence[Event], seconds: float) -> MatchCounts:
+    """Match each event once, until `seconds` have passed."""
     until = time.perf_counter() + seconds
     matches = errors = done = 0
     for event in events:
@@ -109,43 +113,12 @@ def survey(matcher: IndexedMatcher, events: Sequence[Event], seconds: float) -> 
         done += 1
         if done >= FEWEST_EVENTS and time.perf_counter() >= until:
             break
-    return Survey(done, matches, errors)
-
-
-def yield_to_others() -> None:
-    """On Linux: end with the process that asked, and first of all where memory runs out."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, _KILL)
-        # Not the service beside it.
-        with contextlib.suppress(OSError):
-            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-
-
-def main() -> None:
-    """Do the job of the command line."""
-    yield_to_others()
-
-    def write(line: object) -> None:
-        sys.stdout.write(json.dumps(line) + "\n")
-        sys.stdout.flush()
-
-    try:
-        result = measure(Job.from_json(sys.argv[1]), lambda stage: write({"stage": stage}))
-    except AlertEngineError as error:
-        write({"error": str(error)})
-    else:
-        write({"result": asdict(result)})
-
-
-T = TypeVar("T")
-
-REPETITIONS: Final = 25
-FEWEST_REPETITIONS: Final = 5
+    return MatchCounts(done, matches, errors)
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The median seconds of a call over so many repetitions, each of many calls."""
+    """The median of the seconds that one call takes, over `repetitions` of many calls each."""
 
     seconds: float
     repetitions: int
@@ -157,9 +130,9 @@ def time_calls(
     seconds: float,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Timing:
-    """Call with one of `inputs` after the other, over and over, for about `seconds`.
+    """Measure `call` with each of `inputs` in turn, over and over, for about `seconds`.
 
-    A first fifth of that is for caches and clock rates to settle, and isn't counted.
+    A warm-up of a fifth of that comes first and is not measured.
     """
     turns = cycle(inputs)
     batch = _warm_up(call, turns, seconds, clock)
@@ -177,13 +150,38 @@ def time_calls(
 def _warm_up(
     call: Callable[[T], object], turns: Iterator[T], seconds: float, clock: Callable[[], float]
 ) -> int:
-    """How many calls fill one of the repetitions."""
+    """Call for a fifth of `seconds`; returns the number of calls that make one repetition."""
     started = clock()
     calls = 0
     while (passed := clock() - started) < seconds / 5:
         call(next(turns))
         calls += 1
     return max(1, round(calls * seconds / REPETITIONS / passed))
+
+
+def yield_to_others() -> None:
+    """On Linux: end with the parent process, and be killed first where memory runs out."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, _KILL)
+        # A service on the same machine must not be killed first.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def main() -> None:
+    """Do the job of the command line; writes the stages, and the result or error, as JSON lines."""
+    yield_to_others()
+
+    def write(line: object) -> None:
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+
+    try:
+        result = measure(Job.from_json(sys.argv[1]), lambda stage: write({"stage": stage}))
+    except AlertEngineError as error:
+        write({"error": str(error)})
+    else:
+        write({"result": asdict(result)})
 
 
 if __name__ == "__main__":

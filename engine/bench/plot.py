@@ -1,7 +1,6 @@
-"""Draws the curve of an event's time over the number of rules; both axes are logarithmic.
+"""Plots the time to match an event against the number of rules; both axes are logarithmic.
 
-Needs matplotlib, which the extra `plot` installs; nothing else in `engine/` imports this module
-unless a plot is asked for.
+Needs matplotlib, of the extra `plot`. Only `bench --plot` imports this module.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ from engine.bench.machine import Machine
 from engine.bench.probe import Result
 from engine.bench.rule_sets import SITE_PLATES, SetKind
 from engine.errors import BenchError
-from engine.logs import printable
+from engine.logs.text import printable
 
 INCHES: Final = (9.6, 6.0)
-# A PNG of 1920 × 1200 pixels: sharp on screens whose pixels are small.
+# A PNG of 1920 × 1200 pixels.
 DOTS_PER_INCH: Final = 200
-# The curve is flat: with fewer decades it would look steep.
+# With fewer decades a flat curve would look steep.
 FEWEST_DECADES: Final = 3
 INK: Final = "#1f2933"
 FAINT: Final = "#7b8794"
 GRID: Final = "#e4e7eb"
 COLORS: Final = {SetKind.MIXED: "#1f6feb", SetKind.SITE: "#d9480f", SetKind.OWN: "#2b8a3e"}
 MARKERS: Final = {SetKind.MIXED: "o", SetKind.SITE: "D", SetKind.OWN: "s"}
-# The default font stays: it comes with matplotlib, and a container has no others.
+# The default font comes with matplotlib; a container has no others.
 STYLE: Final[dict[Any, Any]] = {
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -46,11 +45,11 @@ STYLE: Final[dict[Any, Any]] = {
 
 
 def save_plot(path: Path, results: Sequence[Result], machine: Machine) -> None:
-    """Draw at least one result into a file, as SVG where its name ends so, else as PNG.
+    """Plot one or more results into a file, as SVG where its name ends so, else as PNG.
 
     Raises BenchError when the file can't be written.
     """
-    # It warns about its own cache folder where it can't write one.
+    # It warns where it can't write its cache folder.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     with rc_context(STYLE):
         figure = draw(results, machine)
@@ -64,7 +63,7 @@ def save_plot(path: Path, results: Sequence[Result], machine: Machine) -> None:
 
 
 def draw(results: Sequence[Result], machine: Machine) -> Figure:
-    """The drawing of at least one result."""
+    """The plot of one or more results."""
     mixed = sorted((each for each in results if each.kind is SetKind.MIXED), key=_rules)
     figure = Figure(figsize=INCHES, facecolor="white")
     axes = figure.add_axes((0.12, 0.13, 0.84, 0.68))
@@ -82,21 +81,21 @@ def draw(results: Sequence[Result], machine: Machine) -> Figure:
 
 
 def decades(values: Sequence[float], fewest: int) -> tuple[float, float]:
-    """The powers of ten around all values, at least so many decades apart."""
+    """The powers of ten around all values, at least `fewest` decades apart."""
     low = math.floor(math.log10(min(values)))
     high = math.ceil(math.log10(max(values)))
     return 10.0**low, 10.0 ** max(high, low + fewest)
 
 
 def number(value: float) -> str:
-    """With three digits or so: 0.52, 3.4, 47, 1,250."""
+    """The value with about two digits: 0.52, 3.4, 47, 1,250."""
     if value >= 10:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
 def _rules(result: Result) -> int:
-    """Where a result lies; a logarithmic axis has no 0."""
+    """The place of a result on the axis of rules; a logarithmic axis has no 0."""
     return max(1, result.rules)
 
 
@@ -133,7 +132,7 @@ def _draw_curve(axes: Axes, mixed: Sequence[Result]) -> None:
 
 
 def _write_beside(axes: Axes, across: float, up: float) -> None:
-    """Write a point's figure beside its marker, inside of the axes."""
+    """Write the value of a point beside its marker, inside the axes."""
     left, right = axes.get_xlim()
     low, high = axes.get_ylim()
     is_low = math.log(up / low) < 0.08 * math.log(high / low)
@@ -148,7 +147,7 @@ def _write_beside(axes: Axes, across: float, up: float) -> None:
 
 
 def _look(kind: SetKind) -> dict[str, Any]:
-    """How a set's markers look; they are whole at the edges too."""
+    """The style of a kind's markers, which are not clipped at the edges of the axes."""
     return {
         "color": COLORS[kind],
         "marker": MARKERS[kind],

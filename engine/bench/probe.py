@@ -1,4 +1,4 @@
-"""Measures a set of rules in a process of its own, which ends with it."""
+"""Runs a measurement in a process of its own, so that its memory can be read and is freed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.errors import BenchError
 
 
 class MeasuringStage(StrEnum):
-    """What the process is about; the words are for people."""
+    """The stages of a measurement, in words for people."""
 
     COMPILE = "compiling"
     MATCH = "matching"
@@ -24,7 +24,7 @@ class MeasuringStage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to measure: rule files, the event schema's file, the zone of naive times, how long."""
+    """What to measure: rule files, event schema, zone of naive times, and for how many seconds."""
 
     kind: SetKind
     paths: tuple[str, ...]
@@ -38,7 +38,7 @@ class Job:
 
     @classmethod
     def from_json(cls, text: str) -> Job:
-        """The job of `to_json`'s text."""
+        """The job of a text that `to_json` made."""
         given = json.loads(text)
         kind, paths = SetKind(given.pop("kind")), tuple(given.pop("paths"))
         return cls(kind=kind, paths=paths, **given)
@@ -46,13 +46,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One set's figures.
+    """The figures of one rule set.
 
     `us_per_event` are the microseconds in which one event is matched against all rules, the median
     of `repetitions`; matches and errors an event are averages over `events` different ones.
-    `compile_seconds` go from the rule files to a matcher that is ready, `compile_cpu_seconds` is
-    the processor's share of them. `rss_mb` is how much the process's resident memory grew by that,
-    `peak_rss_mb` the most that the whole process had; None where the system doesn't tell.
+    `compile_seconds` is the time from the rule files to a matcher that is ready, and
+    `compile_cpu_seconds` the processor time of it. `rss_mb` is how much the resident memory of the
+    process grew meanwhile, `peak_rss_mb` its largest; None where these can't be read.
     """
 
     kind: SetKind
@@ -69,7 +69,7 @@ class Result:
 
     @property
     def events_per_second(self) -> float:
-        """How many events one core matches in a second, if it does nothing else."""
+        """The number of events that one core matches in a second, if it does nothing else."""
         return 1e6 / self.us_per_event
 
 
@@ -78,18 +78,18 @@ def measure_set(
     schema_path: Path,
     zone: ZoneInfo,
     seconds: float,
-    tell: Callable[[MeasuringStage], None] = lambda stage: None,
+    report: Callable[[MeasuringStage], None] = lambda stage: None,
 ) -> Result:
     """Compile the set and match events for about `seconds`, in a fresh process.
 
-    `tell` hears of each stage as it begins. Raises BenchError when it comes to no result. Whatever
-    is raised here, the process is gone afterwards.
+    `report` is called at the begin of each stage. Raises BenchError when there is no result. The
+    process has ended when this returns or raises.
     """
     paths = tuple(str(path) for path in measured.paths)
     job = Job(measured.kind, paths, str(schema_path), zone.key, seconds)
-    # -P: a folder `engine` where the command is run must not be taken for the package.
+    # -P: a folder `engine` in the working directory must not be imported as the package.
     command = [sys.executable, "-P", "-m", "engine.bench.measurement", job.to_json()]
-    # A session of its own: Ctrl-C is the caller's to answer.
+    # A session of its own, so that Ctrl-C ends it only through the caller.
     with subprocess.Popen(  # noqa: S603 - our own module, without a shell
         command,
         stdin=subprocess.DEVNULL,
@@ -98,7 +98,7 @@ def measure_set(
         start_new_session=True,
     ) as process:
         try:
-            result = _result(process, tell)
+            result = _result(process, report)
         finally:
             process.kill()
     if result is None:
@@ -107,9 +107,9 @@ def measure_set(
 
 
 def _result(
-    process: subprocess.Popen[str], tell: Callable[[MeasuringStage], None]
+    process: subprocess.Popen[str], report: Callable[[MeasuringStage], None]
 ) -> Result | None:
-    """What the process says at last; None when it ends without."""
+    """The result that the process writes, or None when it ends without one."""
     assert process.stdout is not None
     result = None
     for line in process.stdout:
@@ -117,7 +117,7 @@ def _result(
         if "error" in said:
             raise BenchError(said["error"])
         if "stage" in said:
-            tell(MeasuringStage(said["stage"]))
+            report(MeasuringStage(said["stage"]))
         else:
             fields = said["result"]
             result = Result(kind=SetKind(fields.pop("kind")), **fields)

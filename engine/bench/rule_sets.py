@@ -1,4 +1,4 @@
-"""The rule sets of every measurement, made up by chance, the same in every run."""
+"""The made-up rule sets of the measurements, and their files; they are the same in every run."""
 
 from __future__ import annotations
 
@@ -19,6 +19,17 @@ from engine.errors import BenchError
 
 PROCESS_MB: Final = 100.0
 MB_A_RULE: Final = 0.013
+# Every container can write here, also where all its file systems are read-only.
+SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+LIST_FILE: Final = "wanted.csv"
+# A rule file may not be larger than the loader allows.
+RULES_A_FILE: Final = 10_000
+PLATES_A_LIST: Final = 10
+SITE_RULES: Final = 50
+SITE_PLATES: Final = 100_000
+PLATE: Final = "plate.normalized_text"
+# The fields of the event in the conditions.
+FIELDS: Final = (PLATE, "plate.confidence", "camera_id")
 
 
 class SetKind(StrEnum):
@@ -31,7 +42,7 @@ class SetKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MeasuredSet:
-    """`paths` are rule files or folders; `rules` says about how many rules they hold."""
+    """A rule set to measure: its files or folders, and about how many rules they hold."""
 
     kind: SetKind
     rules: int
@@ -39,22 +50,16 @@ class MeasuredSet:
 
     @property
     def needed_mb(self) -> float:
-        """About the memory that its process needs, from above."""
+        """An upper estimate of the memory that measuring it needs."""
         return PROCESS_MB + MB_A_RULE * self.rules
-
-
-# Memory that every container can write to, also where all its file systems are read-only.
-SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
-LIST_FILE: Final = "wanted.csv"
-# A rule file has a greatest size.
-RULES_A_FILE: Final = 10_000
 
 
 @contextmanager
 def written_set(kind: SetKind, rules: int) -> Iterator[MeasuredSet]:
-    """The made-up set of this kind; `rules` says how many, of mixed ones.
+    """A made-up set of this kind in temporary files, which go at the end of the context.
 
-    Raises BenchError when the files can't be written.
+    `rules` is the number of mixed rules; a site's number is fixed. Raises BenchError when the files
+    can't be written.
     """
     try:
         folder = _folder()
@@ -72,7 +77,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     try:
         return tempfile.TemporaryDirectory(prefix="alert-engine-bench-")
     except FileNotFoundError:
-        # None of the usual places for temporary files can be written to.
+        # None of the usual folders for temporary files can be written.
         return tempfile.TemporaryDirectory(prefix="alert-engine-bench-", dir=SHARED_MEMORY)
 
 
@@ -97,17 +102,9 @@ def _write(kind: SetKind, rules: int, folder: Path) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-PLATES_A_LIST: Final = 10
-SITE_RULES: Final = 50
-SITE_PLATES: Final = 100_000
-PLATE: Final = "plate.normalized_text"
-# What the conditions look at.
-FIELDS: Final = (PLATE, "plate.confidence", "camera_id")
-
-
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """One of a rule's conditions, as its file has it."""
+class PlainCondition:
+    """A condition as a rule file has it."""
 
     field: str
     operator: str
@@ -116,55 +113,57 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class PlainRule:
-    """A rule as its file has it: all conditions must hold."""
+    """A rule as a rule file has it: all conditions must hold."""
 
     rule_id: str
-    conditions: tuple[Condition, ...]
+    conditions: tuple[PlainCondition, ...]
     notify: tuple[str, ...] = ()
 
 
 def mixed_rules(count: int) -> list[PlainRule]:
-    """So many rules; the first ten are one mix, and so on."""
+    """`count` rules; of ten, seven have lists, one a regex, one `contains`, one a range."""
     chance = random.Random(7)  # noqa: S311 - no secret
     return [
         PlainRule(f"rule-{number}", _conditions(number % 10, chance)) for number in range(count)
     ]
 
 
-def _conditions(kind: int, chance: random.Random) -> tuple[Condition, ...]:
+def _conditions(kind: int, chance: random.Random) -> tuple[PlainCondition, ...]:
     letters = "".join(chance.choices(string.ascii_uppercase, k=3))
     digits = f"{chance.randrange(100):02}"
     match kind:
         case 7:
-            return (Condition(PLATE, "regex", f"^{letters[:2]}.*[0-4]{digits}$"),)
+            return (PlainCondition(PLATE, "regex", f"^{letters[:2]}.*[0-4]{digits}$"),)
         case 8:
-            return (Condition(PLATE, "contains", f"{letters[:2]}{digits}"),)
+            return (PlainCondition(PLATE, "contains", f"{letters[:2]}{digits}"),)
         case 9:
             return (
-                Condition("plate.confidence", "greater_than", 0.99),
-                Condition("camera_id", "equals", make_camera(chance)),
+                PlainCondition("plate.confidence", "greater_than", 0.99),
+                PlainCondition("camera_id", "equals", make_camera(chance)),
             )
-    return (Condition(PLATE, "in_list", [make_plate(chance) for _ in range(PLATES_A_LIST)]),)
+    return (PlainCondition(PLATE, "in_list", [make_plate(chance) for _ in range(PLATES_A_LIST)]),)
 
 
 def site_plates(count: int = SITE_PLATES) -> list[str]:
-    """The plates of a site's one long list."""
+    """`count` plates for the one long list of a site."""
     chance = random.Random(99)  # noqa: S311 - no secret
     return [make_plate(chance) for _ in range(count)]
 
 
 def site_rules(plates: Sequence[str]) -> list[PlainRule]:
-    """The rules of a site: the first on these plates anywhere, the others each at one camera."""
-    listed = Condition(PLATE, "in_list", plates)
+    """The rules of a site: the first matches the plates anywhere, each other one at a camera."""
+    listed = PlainCondition(PLATE, "in_list", plates)
     at_cameras = [
-        PlainRule(f"rule-{number}", (listed, Condition("camera_id", "equals", camera_name(number))))
+        PlainRule(
+            f"rule-{number}", (listed, PlainCondition("camera_id", "equals", camera_name(number)))
+        )
         for number in range(1, SITE_RULES)
     ]
     return [PlainRule("rule-0", (listed,)), *at_cameras]
 
 
 def site_file(rules: Iterable[PlainRule], list_file: str) -> str:
-    """The rules of a site as YAML; their plates are in the file of this name."""
+    """The rules of a site as YAML, with their plates in the list file of this name."""
     return f"watchlists: {{wanted: {{file: {list_file}}}}}\nrules:\n" + "".join(
         _head(rule.rule_id)
         + _conditions_key(rule.conditions[1:])
@@ -175,7 +174,7 @@ def site_file(rules: Iterable[PlainRule], list_file: str) -> str:
 
 
 def rule_file(rules: Iterable[PlainRule]) -> str:
-    """The rules as YAML, each with its own message; the channels that they name are defined."""
+    """The rules as YAML, each with its own message, and the channels that they name."""
     rules = list(rules)
     names = dict.fromkeys(name for rule in rules for name in rule.notify)
     channels = json.dumps({name: f"https://{name}.example/" for name in names})
@@ -186,7 +185,7 @@ def _entry(rule: PlainRule) -> str:
     return _head(rule.rule_id) + _conditions_key(rule.conditions) + _tail(rule.rule_id, rule.notify)
 
 
-def _conditions_key(conditions: Sequence[Condition]) -> str:
+def _conditions_key(conditions: Sequence[PlainCondition]) -> str:
     lines = [
         f"      - {{field: {each.field}, operator: {each.operator}, "
         f"value: {json.dumps(each.value)}}}\n"

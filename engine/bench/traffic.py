@@ -1,4 +1,4 @@
-"""The events that rules are measured on: a busy site's readings, the same in every run."""
+"""The made-up events that rules are measured on; they are the same in every run."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from engine.schema import EventSchema, FieldType
 from engine.schema.event import Event, make_event
 
 CAMERAS: Final = 500
-# Of so many events one is made to match, where the rules tell by their own tests what does.
+# One of so many events is made to match, where the rules have tests of their own.
 EVENTS_AN_EXAMPLE: Final = 100
 
 
 def make_camera(chance: random.Random) -> str:
-    """One of `CAMERAS`."""
+    """The name of a random camera of `CAMERAS`."""
     return camera_name(chance.randrange(CAMERAS))
 
 
 def camera_name(number: int) -> str:
-    """The camera of this number."""
+    """The name of the camera of this number."""
     return f"cam-{number:03}"
 
 
 def readings(
     count: int, start: datetime, watched: Sequence[str] = (), share: float = 0.0, seed: int = 1
 ) -> Iterator[dict[str, Any]]:
-    """So many events of the shipped schema, a millisecond apart from `start` (UTC) on.
+    """`count` events of the shipped schema, a millisecond apart from `start` (UTC) on.
 
-    `share` of them, evenly spread, have the plates of `watched`, each in turn.
+    The `share` of them (0 to 1), evenly spread, has the plates of `watched`, in turn.
     """
     chance = random.Random(seed)  # noqa: S311 - no secret
     hits = 0
@@ -56,11 +56,10 @@ def traffic(
     start: datetime,
     examples: Sequence[Mapping[str, Any]] = (),
 ) -> list[Event]:
-    """So many events as rules see them, in the shape of `schema`.
+    """`count` decoded events of `schema`; fields that a reading lacks have their defaults.
 
-    Its fields that a reading lacks have their defaults. Every `EVENTS_AN_EXAMPLE`th event has the
-    fields of one of `examples`, in turn. Raises EventError where a field of the schema has the
-    name of a reading's but another type.
+    Every `EVENTS_AN_EXAMPLE`th event has the fields of one of `examples`, in turn. Raises
+    EventError where a field of the schema has the name of a reading's field but another type.
     """
     events = []
     for number, reading in enumerate(readings(count, start)):
@@ -72,7 +71,7 @@ def traffic(
 
 
 def known_fields(values: Mapping[str, Any], types: Mapping[str, FieldType]) -> dict[str, Any]:
-    """What of `values` these types name, at every depth."""
+    """`values` without the fields that are not in `types`, at every depth."""
     return {
         name: known_fields(value, types[name].fields) if isinstance(value, Mapping) else value
         for name, value in values.items()

@@ -1,4 +1,8 @@
-"""The `alert-engine` command; no logic lives here."""
+"""The `alert-engine` command: parses arguments, calls the other packages, writes their answers.
+
+No decision about rules, alerts or deliveries is made here. Each command is one file of its name;
+read `main.py` first.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`alert-engine alerts`: what was alerted, what became of it, and sending it once more."""
+"""`alert-engine alerts`: lists, shows and redelivers the alerts of the store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.errors import AlertEngineError
-from engine.logs import printable
+from engine.logs.text import printable
 from engine.settings import Settings, parse_duration
 from engine.store import (
     AlertFilter,
@@ -28,6 +28,11 @@ from engine.store import (
 )
 
 MOST_ALERTS: Final = 1_000_000
+STATE_STYLES: Final = {
+    DeliveryState.WAITING: "yellow",
+    DeliveryState.SENT: "green",
+    DeliveryState.DEAD: "red",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -137,7 +142,7 @@ def _found(store: ArchiveStore, beginning: str) -> StoredAlert:
 
 
 def _console() -> Console:
-    # Into a pipe every line stays whole: tools cut them as they like.
+    # A pipe gets whole lines, which tools may cut.
     return Console(highlight=False, width=None if sys.stdout.isatty() else 250)
 
 
@@ -160,15 +165,8 @@ def _write_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-STATE_STYLES: Final = {
-    DeliveryState.WAITING: "yellow",
-    DeliveryState.SENT: "green",
-    DeliveryState.DEAD: "red",
-}
-
-
 def alert_table(alerts: Sequence[StoredAlert]) -> Table:
-    """One line an alert."""
+    """A table with a row for each alert."""
     headings = ("alert", "created", "rule", "priority", "deliveries", "message")
     table = Table(*headings, box=None, pad_edge=False)
     for column in table.columns:
@@ -196,7 +194,7 @@ def _states(stored: StoredAlert) -> Text:
 
 
 def fact_table(stored: StoredAlert) -> Table:
-    """One alert and its event, whole."""
+    """A table of all that is stored of one alert, with its event."""
     alert = stored.alert
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in (
@@ -215,7 +213,7 @@ def fact_table(stored: StoredAlert) -> Table:
 
 
 def delivery_table(stored: StoredAlert) -> Table:
-    """One line a delivery of the alert."""
+    """A table with a row for each delivery of the alert."""
     headings = ("delivery", "state", "tries", "reason", "changed", "detail")
     table = Table(*headings, box=None, pad_edge=False)
     for delivery in stored.deliveries:

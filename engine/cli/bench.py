@@ -33,9 +33,8 @@ from engine.bench import (
     read_machine,
     written_set,
 )
-from engine.cli.extras import extra
 from engine.cli.inputs import load
-from engine.errors import BenchError, RulesError
+from engine.errors import BenchError, RulesError, extra
 from engine.rules.report import Excerpts, as_text
 from engine.schema import EventSchema
 from engine.settings import Settings
@@ -46,6 +45,10 @@ LONGEST_SECONDS: Final = 3_600.0
 SITE: Final = "site"
 PLOT_SUFFIXES: Final = (".png", ".svg")
 INTERRUPTED: Final = 130
+PIPE_WIDTH: Final = 250
+# Rough times of a server, for the proportions of the progress bar only.
+START_SECONDS: Final = 0.6
+SECONDS_A_RULE: Final = 0.0004
 
 
 class BenchFormat(StrEnum):
@@ -57,7 +60,7 @@ class BenchFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many mixed rules to measure, and whether the site's set too."""
+    """The sizes of the mixed sets to measure, and whether to measure the site's set too."""
 
     mixed: tuple[int, ...]
     has_site: bool
@@ -144,14 +147,14 @@ def _plot_path(text: str) -> Path:
     if path.suffix.lower() not in PLOT_SUFFIXES:
         endings = " or ".join(PLOT_SUFFIXES)
         raise argparse.ArgumentTypeError(f"{text!r} can't be drawn, let its name end in {endings}")
-    # Now, not after a minute of measuring.
+    # Checked now, not after a minute of measuring.
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise argparse.ArgumentTypeError(f"{text!r} can't be written, name a file in a folder")
     return path
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure and tell; 1 when a set came to no result, 2 for unusable input, 130 on Ctrl-C."""
+    """Measure and write the results; 1 when a set has none, 2 for bad input, 130 on Ctrl-C."""
     settings = Settings.from_environment()
     # Its absence is reported now, not after a minute of measuring.
     save_plot = _import_plot() if arguments.plot else None
@@ -164,8 +167,8 @@ def run(arguments: argparse.Namespace) -> int:
     results: list[Result] = []
     status = _measure(planned, settings, arguments.seconds, results)
     if BenchFormat(arguments.format) is BenchFormat.JSON:
-        told = {"machine": asdict(machine), "results": [_as_dict(each) for each in results]}
-        sys.stdout.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+        report = {"machine": asdict(machine), "results": [_as_dict(each) for each in results]}
+        sys.stdout.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     elif results:
         print_table(results, machine)
     if save_plot is not None and results:
@@ -181,7 +184,7 @@ def _import_plot() -> Callable[[Path, Sequence[Result], Machine], None]:
 
 
 def _plan(settings: Settings, own: Sequence[Path], sizes: Sizes | None) -> list[MeasuredSet]:
-    """What to measure; the files of made-up sets are yet to be written."""
+    """The sets to measure; those that are made up have no files yet."""
     planned: list[MeasuredSet] = []
     if own:
         _, rule_set = load(settings, own, with_channels=False)
@@ -197,7 +200,7 @@ def _plan(settings: Settings, own: Sequence[Path], sizes: Sizes | None) -> list[
 
 
 def _that_fit(planned: Sequence[MeasuredSet]) -> Iterator[MeasuredSet]:
-    """Those for which there is memory; the others are told."""
+    """The sets for which there is memory; reports the others on standard error."""
     available = available_mb()
     for each in planned:
         if available is None or each.needed_mb <= available:
@@ -221,7 +224,7 @@ def _check_fields(schema: EventSchema, settings: Settings) -> None:
 def _measure(
     planned: Sequence[MeasuredSet], settings: Settings, seconds: float, results: list[Result]
 ) -> int:
-    """Measure one set after the other; the exit code."""
+    """Measure one set after the other into `results`; returns the exit code."""
     status = 0
     try:
         with BenchProgress(planned, seconds) as progress:
@@ -241,15 +244,15 @@ def _measure_one(
     planned: MeasuredSet, settings: Settings, seconds: float, progress: BenchProgress
 ) -> Result:
     schema, zone = settings.event_schema_path, settings.event_timezone
-    with progress.measuring(planned) as tell:
+    with progress.measuring(planned) as report:
         if planned.kind is SetKind.OWN:
-            return measure_set(planned, schema, zone, seconds, tell)
+            return measure_set(planned, schema, zone, seconds, report)
         with written_set(planned.kind, planned.rules) as written:
-            return measure_set(written, schema, zone, seconds, tell)
+            return measure_set(written, schema, zone, seconds, report)
 
 
 def _as_dict(result: Result) -> dict[str, object]:
-    """The keys that are promised first, then what else is known."""
+    """The result as JSON: the documented keys first, then the others."""
     fields = asdict(result)
     first = ("rules", "us_per_event", "matches_per_event", "compile_seconds", "rss_mb")
     return (
@@ -260,13 +263,8 @@ def _as_dict(result: Result) -> dict[str, object]:
     )
 
 
-# About what a server needs: only the bar's proportions come of it.
-START_SECONDS: Final = 0.6
-SECONDS_A_RULE: Final = 0.0004
-
-
 class BenchProgress:
-    """A context manager; the bar stands in it, on standard error."""
+    """Shows a progress bar on standard error while its context is open."""
 
     def __init__(self, planned: Sequence[MeasuredSet], seconds: float) -> None:
         self._match_seconds = 2 * seconds
@@ -299,21 +297,21 @@ class BenchProgress:
 
     @contextmanager
     def measuring(self, planned: MeasuredSet) -> Iterator[Callable[[MeasuringStage], None]]:
-        """Within, this set is measured; what it gives is to be told each stage."""
+        """The measurement of one set; gives a function to call at each stage."""
         name = "1 rule" if planned.rules == 1 else f"{planned.rules:,} rules"
         self._show(name, 0.0)
 
-        def tell(stage: MeasuringStage) -> None:
+        def report(stage: MeasuringStage) -> None:
             share = _compile_seconds(planned) if stage is MeasuringStage.MATCH else 0.0
             self._show(f"{name}: {stage}", share)
 
         try:
-            yield tell
+            yield report
         finally:
             self._done += _compile_seconds(planned) + self._match_seconds
 
     def say(self, text: str) -> None:
-        """One line on standard error, above the bar."""
+        """Write one line on standard error, above the bar."""
         self._progress.console.print(text, markup=False, soft_wrap=True)
 
     def _show(self, text: str, part: float) -> None:
@@ -324,11 +322,8 @@ def _compile_seconds(planned: MeasuredSet) -> float:
     return START_SECONDS + SECONDS_A_RULE * planned.rules
 
 
-PIPE_WIDTH = 250
-
-
 def print_table(results: Sequence[Result], machine: Machine) -> None:
-    """Write the machine, a row for each result, and what must be known of them."""
+    """Write the machine, a row for each result, and notes on them."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     for line in (machine.hardware(), machine.software()):
         console.print(", ".join(line), markup=False)
@@ -340,7 +335,7 @@ def print_table(results: Sequence[Result], machine: Machine) -> None:
 
 
 def bench_table(results: Sequence[Result]) -> Table:
-    """One row a result."""
+    """A table with a row for each result."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("rules", justify="right")
     table.add_column("", no_wrap=True)

@@ -1,4 +1,4 @@
-"""`alert-engine check`: are the rules right?"""
+"""`alert-engine check`: reports every fault of rules, channels and watchlists."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ from engine.rules.report import Excerpts, as_github, as_json, as_text
 from engine.schema import EventSchema
 from engine.schema.event import make_event
 from engine.settings import Settings
+
+_LIST: Final = (
+    "watchlist {name}: {rows:,} rows, {plates:,} plates, {in_force:,} in force now, "
+    "{skipped:,} rows left out"
+)
 
 
 class CheckFormat(StrEnum):
@@ -94,17 +99,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _last_good(settings: Settings) -> LastGood | None:
-    """What an engine with these settings has in force, if one runs here."""
+    """The last good rules of the engine of these settings; None where `STATE_URL` is unusable."""
     try:
         return last_good_of(settings)
     except StoreError:
         return None
-
-
-_LIST: Final = (
-    "watchlist {name}: {rows:,} rows, {plates:,} plates, {in_force:,} in force now, "
-    "{skipped:,} rows left out"
-)
 
 
 def _watchlists(rule_set: RuleSet) -> list[dict[str, object]]:
@@ -123,7 +122,7 @@ def _watchlists(rule_set: RuleSet) -> list[dict[str, object]]:
 
 
 def _count_of(error: RulesError) -> str:
-    """The faults, and the warnings beside them, which alone would stop nothing."""
+    """The number of faults and of warnings, in words."""
     faults = len(error.errors)
     warnings = len(error.faults) - faults
     parts = [_counted(faults, "fault"), *([_counted(warnings, "warning")] if warnings else [])]
@@ -162,7 +161,7 @@ def _report(form: CheckFormat, faults: Sequence[Fault]) -> str:
 
 
 def sms_previews(rule_set: RuleSet, schema: EventSchema, zone: tzinfo) -> Iterator[str]:
-    """One line for each rule that sends text messages: its segments, their alphabet, its text.
+    """A line for each rule that sends text messages: number of segments, alphabet, text.
 
     The event is that of the rule's first test that expects a match; a naive `captured_at` in it is
     read in `zone`.

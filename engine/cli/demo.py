@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from engine.cli.extras import extra
 from engine.environment import folder
-from engine.logs import configure_logs
+from engine.errors import extra
+from engine.logs.setup import configure_logs
 from engine.settings import DEFAULT_RULES, Settings
 
 
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises MissingExtraError without aiosmtpd, which no other command needs.
     """
     with extra("demo", "aiosmtpd", "demo"):
-        from engine.demo import run_demo
+        from engine.demo.demo import run_demo
     settings = Settings.from_environment()
     configure_logs("error", settings.log_format)
     return run_demo(
@@ -75,6 +75,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _rules_of(settings: Settings) -> Path:
-    """The site's rules; the samples where it says nothing of rules and has none."""
+    """`RULES_PATH`, or the package's sample rules where it is unset and `rules/` is missing."""
     path = settings.rules_path
     return folder("rules") if path == DEFAULT_RULES and not path.exists() else path

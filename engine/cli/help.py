@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the page as it is written, or set for a terminal; or the list of pages."""
+    """Print the page, formatted on a terminal; without a topic the list of pages."""
     pages = _pages()
     if arguments.topic is None:
         width = max(map(len, pages), default=0)
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     text = pages[arguments.topic].read_text(encoding="utf-8")
     if sys.stdout.isatty():
-        # Here, for no other command shall wait for them.
+        # Imported here, for they slow down the start.
         from rich.console import Console
         from rich.markdown import Markdown
 

@@ -1,4 +1,4 @@
-"""`alert-engine init`: a first set of rules, a `.env` and a compose file, in a folder of a site."""
+"""`alert-engine init`: writes a first set of rules, a `.env` and a compose file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.rules.files import rule_files
 
 RULES: Final = "rules"
 COMPOSE_FILE: Final = "compose.existing-stack.yml"
-# The container reads them, as another user; secrets stand in .env.
+# The container reads them as another user. Only .env holds secrets.
 _FOR_ALL: Final = 0o644
 _FOLDER_FOR_ALL: Final = 0o755
 _FOR_OWNER: Final = 0o600
@@ -25,7 +25,7 @@ _FOR_OWNER: Final = 0o600
 
 @dataclass(frozen=True, slots=True)
 class FirstFile:
-    """A file to write: its path below the site's folder, what is in it, and its permissions."""
+    """A file to write: path below the site's folder, content and permissions."""
 
     path: Path
     text: str
@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write what is missing, and say of each file whether it was written or left."""
+    """Write the missing files, and report for each whether it was written or left."""
     site: Path = arguments.folder
     try:
         site.mkdir(parents=True, exist_ok=True)
@@ -69,19 +69,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def first_files() -> Iterator[FirstFile]:
-    """What a site begins with, as it comes with the package."""
+    """The files that a site begins with."""
     for path in sorted(folder(RULES).glob("*.yaml")):
         yield FirstFile(Path(RULES, path.name), path.read_text(encoding="utf-8"), _FOR_ALL)
     deploy = folder("deploy")
     environment = (deploy / "site.env").read_text(encoding="utf-8")
     yield FirstFile(Path(".env"), environment, _FOR_OWNER)
-    # As it ships it fits a stack whose rules are in `config`; here they are where `check` looks.
+    # The shipped file mounts rules from `config`; here they are in the folder that `check` reads.
     compose = (deploy / COMPOSE_FILE).read_text(encoding="utf-8").replace("./config", f"./{RULES}")
     yield FirstFile(Path(COMPOSE_FILE), compose, _FOR_ALL)
 
 
 def _write(path: Path, first: FirstFile) -> bool:
-    """Write one file; whether it was not there yet. OSError."""
+    """Write one file; False where it exists already. Raises OSError."""
     if not path.parent.is_dir():
         path.parent.mkdir()
         path.parent.chmod(_FOLDER_FOR_ALL)
@@ -91,11 +91,11 @@ def _write(path: Path, first: FirstFile) -> bool:
         return False
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            # Whatever the umask: a container could not read what is its owner's only.
+            # Not left to the umask: the container reads the file as another user.
             path.chmod(first.mode)
             file.write(first.text)
     except OSError as error:
-        # Cut off it would be left as it is the next time. What fails here names no file.
+        # A cut-off file would be left as it is the next time. A failed write names no file.
         path.unlink()
         raise OSError(error.errno, error.strerror, str(path)) from error
     return True

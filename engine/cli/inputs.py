@@ -1,4 +1,4 @@
-"""What the commands on rule files share: their arguments, the schema and the loaded rules."""
+"""Arguments and loading that the commands on rule files share."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def load(
 ) -> tuple[EventSchema, RuleSet]:
     """The event schema and the rules of `paths`; raises SchemaError and RulesError.
 
-    Without channels no `${VAR}` needs to be set, so rules are tested where the secrets are not.
-    With the `last_good` rules a list that shrank is a fault, as for the engine that keeps them.
+    Without channels no `${VAR}` needs to be set, so rules can be tested without secrets. With the
+    `last_good` rules a watchlist that shrank is a fault, as in the engine that keeps them.
     """
     schema = load_event_schema(settings.event_schema_path)
     chosen = list(paths) or [settings.rules_path]

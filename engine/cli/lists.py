@@ -1,4 +1,4 @@
-"""`alert-engine lists`: the watchlists of a running engine."""
+"""`alert-engine lists`: accepts a watchlist that shrank."""
 
 from __future__ import annotations
 

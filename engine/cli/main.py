@@ -15,8 +15,8 @@ from engine.errors import AlertEngineError, RulesError
 from engine.settings import misspelt_settings
 
 DISTRIBUTION: Final = "alpr-alert-engine"
-# The commands in the order of `--help`. Each is the module of its name in this package, which is
-# imported when the command is asked for: most of them import what the others have no use for.
+# The commands in the order of `--help`. Each is the module of its name in this package. It is
+# imported only when the command is asked for, so that each command starts fast.
 COMMANDS: Final = {
     "run": "consume plate events, deliver alerts",
     "check": "check rules, channels and watchlists, report every fault",
@@ -31,7 +31,7 @@ COMMANDS: Final = {
 
 
 class Command(Protocol):
-    """What the module of a command offers."""
+    """The interface of a command's module."""
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the arguments; set `command`, a function of the parsed arguments.
@@ -41,7 +41,7 @@ class Command(Protocol):
 
 
 def build_parser(asked: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
-    """The parser of the command line; of commands not `asked` for it knows nothing but the name."""
+    """The parser of the command line; only commands that are `asked` for get their arguments."""
     parser = argparse.ArgumentParser(
         prog="alert-engine",
         description="Rules as code on real-time plate events: Kafka in, dependable alerts out.",
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # Rule files hold any character, also where the terminal's encoding does not.
+            # Rule files may hold characters that the terminal's encoding lacks.
             stream.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if argv is None else argv
     arguments = build_parser(words).parse_args(words)
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"alert-engine: {error}\n")
         return 2
     except BrokenPipeError:
-        # The reader (head, less) has gone; Python must not complain about it at exit.
+        # The reader (head, less) has gone; Python would report that at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(error: RulesError) -> int:
     """Write the faults to standard error; returns the exit code."""
-    # Imported here, as the commands are: `--version` needs nothing of the rules.
+    # Imported here, for `--version` needs nothing of the rules.
     from engine.cli.inputs import exit_code
     from engine.rules.report import Excerpts, as_text
 

@@ -8,8 +8,8 @@ import structlog
 
 from channels.redact import redact
 from engine.errors import SettingsError
-from engine.logs import configure_logs, take_over_output
-from engine.service.engine import serve
+from engine.logs.setup import configure_logs, take_over_output
+from engine.service.serve import serve
 from engine.settings import Settings, misspelt_settings
 from engine.stream.options import option_problems
 
@@ -31,11 +31,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run until told to stop."""
+    """Run the service until it is asked to stop; returns its exit code."""
     try:
         settings = Settings.from_environment(further=option_problems)
     except SettingsError:
-        # What is wrong must not wait for a reader either.
+        # Errors too are written by the log's thread, so that a slow reader blocks nothing.
         configure_logs("INFO", "auto", redact=redact)
         take_over_output(redact)
         raise

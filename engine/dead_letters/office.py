@@ -15,7 +15,7 @@ from engine.clock import Clock
 from engine.dead_letters.producer import DeadLetterProducer, DeadLetterRefused
 from engine.errors import StoreError
 from engine.health import Heartbeat, Stage
-from engine.logs import Repeats
+from engine.logs.text import Repeats
 from engine.metrics import Metrics
 from engine.settings import Keep
 from engine.store import StreamStore

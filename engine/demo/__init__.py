@@ -1,7 +1,5 @@
-"""The demo: everything in one process, with real parts and nothing to install."""
+"""Runs broker, registry, cameras, engine and receivers in one process, with nothing to install.
 
-from __future__ import annotations
-
-from engine.demo.demo import run_demo
-
-__all__ = ["run_demo"]
+Production code never imports it; tests and `engine.bench` use its parts. Read `demo.py` first. This
+file imports nothing, for only the receivers need aiosmtpd.
+"""

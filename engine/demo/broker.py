@@ -1,6 +1,6 @@
 """librdkafka's embedded Kafka broker, for the demo and for tests: nothing to install, one process.
 
-It speaks real Kafka over TCP on loopback and keeps nothing. Its makers mean it for tests.
+It speaks Kafka's protocol over TCP on loopback, and keeps its records in memory.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from confluent_kafka import KafkaException, Producer
 
 from engine.errors import BrokerUnavailableError
 
+#: The number of partitions of each topic; librdkafka creates a topic at its first use.
 PARTITIONS: Final = 4
-"""Of every topic that appears by itself."""
 _READY_SECONDS: Final = 10.0
 
 
 class EmbeddedBroker:
-    """A broker that lives as long as this context manager."""
+    """A broker that runs while its context is open."""
 
     def __init__(self) -> None:
         self._client: Producer | None = None
@@ -54,13 +54,13 @@ class EmbeddedBroker:
         self._bootstrap_servers = ",".join(f"{each.host}:{each.port}" for each in brokers)
 
     def create_topic(self, topic: str) -> None:
-        """Make a topic of `PARTITIONS` partitions before its first record; none is lost if it is.
+        """Create a topic of `PARTITIONS` partitions; BrokerUnavailableError before the start.
 
-        A consumer that is there first would find the topic only with its next look.
+        A consumer that subscribes to a missing topic finds it only with its next metadata refresh.
         """
         if self._client is None:
             raise BrokerUnavailableError("the embedded broker is not started")
-        # Asking for a topic makes it.
+        # The broker creates a topic whose metadata is asked for.
         self._client.list_topics(topic, _READY_SECONDS)
 
     def close(self) -> None:

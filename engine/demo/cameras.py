@@ -1,7 +1,7 @@
-"""Simulated cameras: plausible traffic, some of it made to match the rules in force.
+"""Simulated cameras: plausible readings, some of which match the rules in force.
 
-What makes a rule fire is known from the rule's own positive tests: their events are laid over a
-random reading, so the demo shows alerts for any rule file that carries tests.
+The fields of a rule's own test event that expects a match replace those of a random reading. So the
+demo shows alerts of any rule file that has tests.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from engine.demo.readings import make_plate, make_reading, overlay
@@ -20,7 +20,7 @@ EVENTS_PER_EXAMPLE: Final = 10
 
 
 class Cameras:
-    """Makes events; `examples` are partial events that match a rule."""
+    """Makes events; `examples` are partial events, each of which matches a rule."""
 
     def __init__(self, examples: Sequence[Mapping[str, Any]], chance: random.Random) -> None:
         self._examples = tuple(examples)
@@ -48,16 +48,22 @@ class Cameras:
 
 
 def as_written(event: Mapping[str, Any], schema: EventSchema, zone: tzinfo) -> dict[str, Any]:
-    """An event as a writer of `schema` takes it; its fields that the event lacks have defaults.
+    """The event as an Avro writer of `schema` takes it; fields that it lacks have their defaults.
 
-    Fields that the schema does not know, or not so, are left out. Local timestamps are those of
-    clocks in `zone`.
+    Fields that are not in the schema, or have another type there, are left out. Local timestamps
+    are in the time zone `zone`.
     """
     return schema.writable(schema.complete(schema.fitting(event)), zone)
 
 
+def instants() -> Iterator[datetime]:
+    """The present instant, without end."""
+    while True:
+        yield datetime.now(UTC)
+
+
 def _recent(example: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
-    """The example at its own time of day, the last one before `now`: a rule of the night fires."""
+    """The example at its own time of day, the latest before `now`: a rule of the night matches."""
     if example.get(CAPTURED_AT) is None:
         return example
     try:

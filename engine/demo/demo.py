@@ -1,4 +1,4 @@
-"""Wires the demo: broker, registry, cameras and receivers around the real engine."""
+"""The demo: broker, registry, cameras and receivers around the real engine, in one process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from rich.console import Console
 from channels.alert import Target
 from channels.definitions.channel_entry import entry_targets
 from engine.demo.broker import EmbeddedBroker
-from engine.demo.cameras import Cameras, as_written
+from engine.demo.cameras import Cameras, as_written, instants
 from engine.demo.publisher import EventPublisher
 from engine.demo.receivers import Arrival, Receivers
 from engine.demo.registry_server import RegistryServer
@@ -32,15 +32,15 @@ from engine.settings import Secret, Settings
 READY_SECONDS: Final = 30.0
 DRAIN_SECONDS: Final = 15.0
 PAUSE_SECONDS: Final = 0.05
-# A demo may run for days: of so many events and alerts the times are kept.
+# How many events and alerts have their times kept: a demo may run for days.
 REMEMBERED: Final = 10_000
-# Where the alerts of rules without an enabled channel go, so that each rule can be seen to fire.
+# The channels of rules without an enabled one, so that the alerts of every rule are shown.
 FALLBACK_CHANNELS: Final = ("email", "webhook")
 RECEIVERS_ONLY: Final = "alerts go to receivers inside the demo, never to the rules' own addresses"
 
 
-class DemoWatch:
-    """Hears what the receivers take, and knows when each event was published."""
+class LatencyWatch:
+    """Measures the time from the publishing of an event to the arrival of its alert."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -49,7 +49,7 @@ class DemoWatch:
         self.arrivals = 0
 
     def published(self, event_id: str) -> None:
-        """An event leaves its camera; one without an id can't be known again."""
+        """Note that an event is published now; one without an id can't be matched to its alert."""
         if not event_id:
             return
         self._published[event_id] = time.monotonic()
@@ -57,7 +57,7 @@ class DemoWatch:
             del self._published[next(iter(self._published))]
 
     def arrived(self, arrival: Arrival) -> None:
-        """A receiver took an alert."""
+        """Note that a receiver took an alert, and show it."""
         self.arrivals += 1
         since = self._published.get(arrival.event_id)
         latency = None if since is None else time.monotonic() - since
@@ -67,16 +67,16 @@ class DemoWatch:
 
 
 class DemoParts:
-    """The running parts of a demo."""
+    """The running parts of a demo, which publish events and count what came of them."""
 
-    def __init__(self, engine: Engine, publisher: EventPublisher, watch: DemoWatch) -> None:
+    def __init__(self, engine: Engine, publisher: EventPublisher, watch: LatencyWatch) -> None:
         self.engine = engine
         self._publisher = publisher
         self._watch = watch
         self._events = 0
 
     def play(self, cameras: Cameras, seconds: float, rate: float) -> float:
-        """Publish events for `seconds` (0: until Ctrl-C), evenly; the seconds it took."""
+        """Publish `rate` events a second for `seconds` (0: until Ctrl-C); returns the seconds."""
         self._wait_until(self._is_reading, READY_SECONDS)
         started = time.monotonic()
         zone = self.engine.settings.event_timezone
@@ -96,8 +96,8 @@ class DemoParts:
         return time.monotonic() - started
 
     def finish(self, seconds: float) -> Summary:
-        """Wait until everything published is consumed and delivered, and sum it up."""
-        self._wait_until(self._is_settled, DRAIN_SECONDS)
+        """Wait until all events are consumed and their alerts delivered; returns the figures."""
+        self._wait_until(self._is_done, DRAIN_SECONDS)
         total = self.engine.metrics.total
         return Summary(
             seconds=seconds,
@@ -115,7 +115,7 @@ class DemoParts:
     def _is_reading(self) -> bool:
         return bool(self.engine.consumer.state.partitions)
 
-    def _is_settled(self) -> bool:
+    def _is_done(self) -> bool:
         consumed = self.engine.metrics.total("events_consumed_total")
         return consumed >= self._events and not self.engine.store.backlogs()
 
@@ -129,30 +129,30 @@ class DemoParts:
 def run_demo(
     settings: Settings, rules_path: Path, *, seconds: float, rate: float, console: Console
 ) -> int:
-    """Run for `seconds` (0: until Ctrl-C) at `rate` events a second.
+    """Run the demo for `seconds` (0: until Ctrl-C) at `rate` events a second.
 
     Returns 0 when every event was consumed and every delivery arrived, else 1. Raises RulesError
     and SchemaError.
     """
     screen = Screen(console)
-    with set_stage(settings, rules_path, screen) as stage:
-        rule_set = stage.engine.rule_set
+    with running_parts(settings, rules_path, screen) as parts:
+        rule_set = parts.engine.rule_set
         count = len(rule_set.rules)
         noun = "rule" if count == 1 else "rules"
         screen.say(f"{count} {noun} of {rules_path}, {rate:g} events a second")
         screen.say(RECEIVERS_ONLY)
-        screen.say(f"metrics: http://127.0.0.1:{stage.engine.web.port}/metrics; Ctrl-C ends it")
+        screen.say(f"metrics: http://127.0.0.1:{parts.engine.web.port}/metrics; Ctrl-C ends it")
         cameras = Cameras(examples_of(rule_set.rules), random.Random())  # noqa: S311 - no secret
-        summary = stage.finish(stage.play(cameras, seconds, rate))
+        summary = parts.finish(parts.play(cameras, seconds, rate))
     screen.summary(summary)
     return 1 if summary.waiting or summary.failed or summary.unread else 0
 
 
 @contextmanager
-def set_stage(settings: Settings, rules_path: Path, screen: Screen) -> Iterator[DemoParts]:
+def running_parts(settings: Settings, rules_path: Path, screen: Screen) -> Iterator[DemoParts]:
     """Start broker, registry, receivers and engine; stop them in the reverse order."""
     schema = load_event_schema(settings.event_schema_path)
-    watch = DemoWatch(screen)
+    watch = LatencyWatch(screen)
     with ExitStack() as stack:
         receivers = stack.enter_context(Receivers(watch.arrived))
         rule_set = open_rule_set(rules_path, schema, receivers, settings.event_timezone)
@@ -162,7 +162,7 @@ def set_stage(settings: Settings, rules_path: Path, screen: Screen) -> Iterator[
         own = dataclasses.replace(
             settings,
             kafka_bootstrap_servers=broker.bootstrap_servers,
-            # The embedded broker answers a fetch that found nothing only after this wait.
+            # The embedded broker answers an empty fetch only after this wait.
             kafka_options=Secret({"fetch.wait.max.ms": "20"}),
             schema_registry_url=Secret(registry.url),
             schema_registry_options=Secret({}),
@@ -186,23 +186,17 @@ def set_stage(settings: Settings, rules_path: Path, screen: Screen) -> Iterator[
 
 
 def open_rule_set(path: Path, schema: EventSchema, receivers: Receivers, zone: tzinfo) -> RuleSet:
-    """The rules, with every channel that they name ending at one of the demo's receivers."""
+    """Load the rules; each channel that they name sends to one of the demo's receivers."""
 
     def receiver_of(channel: str) -> tuple[Target, ...]:
         is_email = channel == "email"
         url = receivers.email_url if is_email else f"{receivers.webhook_url}/{channel}"
-        return entry_targets(channel, url, {}, zone).whole()
+        return entry_targets(channel, url, {}, zone).checked()
 
-    rule_set = load_rules([path], schema, {}, stand_in=receiver_of, zone=zone)
+    rule_set = load_rules([path], schema, {}, targets_by_name=receiver_of, zone=zone)
     rules = tuple(
         dataclasses.replace(rule, notify=rule.notify or FALLBACK_CHANNELS)
         for rule in rule_set.rules
     )
     channels = {name: receiver_of(name) for name in FALLBACK_CHANNELS} | dict(rule_set.channels)
     return dataclasses.replace(rule_set, rules=rules, channels=channels)
-
-
-def instants() -> Iterator[datetime]:
-    """Now, again and again."""
-    while True:
-        yield datetime.now(UTC)

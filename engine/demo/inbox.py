@@ -1,7 +1,7 @@
-"""An SMTP catcher and a webhook sink, with a page that shows what came.
+"""Receives alerts by SMTP and webhook, and shows them on a web page: `python -m engine.demo.inbox`.
 
-`python -m engine.demo.inbox`. Beside the compose stack's engine it stands for the people who are
-alerted. Keeps the last alerts in memory, and nothing else.
+It stands for the recipients in the compose stack. It keeps the last alerts in memory only, and
+needs aiosmtpd, of the extra `demo`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,18 @@ from __future__ import annotations
 import argparse
 import html
 import json
+import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from engine.demo.receivers import Arrival, Receivers
+from engine.errors import MissingExtraError, extra
+
+if TYPE_CHECKING:
+    from engine.demo.receivers import Arrival
 
 KEPT: Final = 1_000
 SHOWN: Final = 200
@@ -51,7 +55,7 @@ class InboxEntry:
 
 
 class Inbox:
-    """What arrived, oldest first, and how it is shown."""
+    """The last alerts that arrived, and the pages that show them."""
 
     def __init__(self) -> None:
         self._entries: deque[InboxEntry] = deque(maxlen=KEPT)
@@ -59,7 +63,7 @@ class Inbox:
         self._lock = threading.Lock()
 
     def take(self, arrival: Arrival) -> None:
-        """Keep an alert."""
+        """Keep an alert that arrived now; any thread may call it."""
         stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._lock:
             self._entries.append(InboxEntry(stamp, arrival))
@@ -96,11 +100,17 @@ def _row(entry: InboxEntry) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is ended; without aiosmtpd say so, and exit with status 2."""
     parser = argparse.ArgumentParser(prog="python -m engine.demo.inbox", description=__doc__)
     parser.add_argument("--http-port", type=int, default=8025, help="page and webhooks")
     parser.add_argument("--smtp-port", type=int, default=1025, help="plain SMTP")
     ports = parser.parse_args(arguments)
+    try:
+        with extra("demo", "aiosmtpd", "the inbox"):
+            from engine.demo.receivers import Receivers
+    except MissingExtraError as error:
+        sys.stderr.write(f"engine.demo.inbox: {error}\n")
+        sys.exit(2)
     inbox = Inbox()
     with Receivers(
         inbox.take,

@@ -78,7 +78,7 @@ class EventPublisher:
     def encode(self, event: Mapping[str, Any]) -> bytes:
         """The event in the Confluent wire format.
 
-        EventError if it does not fit the schema, RegistryUnavailableError.
+        Raises EventError if it does not fit the schema, and RegistryUnavailableError.
         """
         try:
             # The serializer asks the registry for the schema's id the first time only.
@@ -93,7 +93,7 @@ class EventPublisher:
             raise RegistryUnavailableError(self._redact(explain(error))) from None
         except (ValueError, TypeError, AttributeError, LookupError) as error:
             raise EventError(f"the event does not fit the schema: {error}") from error
-        # The client lets its HTTP library's errors through; their texts may hold the address.
+        # The client passes on errors of its HTTP library, whose texts may hold the address.
         except Exception as error:  # noqa: BLE001
             raise RegistryUnavailableError(self._redact(explain(error))) from None
         if encoded is None:
@@ -102,9 +102,9 @@ class EventPublisher:
         return bytes(encoded)
 
     def publish(self, event: Mapping[str, Any]) -> None:
-        """Sends an event in the background, keyed by its `camera_id`.
+        """Send an event in the background, keyed by its `camera_id`.
 
-        Errors as `encode`; BrokerUnavailableError where the client does not take the record.
+        Raises what `encode` raises, and BrokerUnavailableError where the client refuses the record.
         """
         value, key = self.encode(event), str(event.get(CAMERA_ID, "")).encode()
         while True:
@@ -120,7 +120,7 @@ class EventPublisher:
                 return
 
     def flush(self, timeout_seconds: float = FLUSH_SECONDS) -> None:
-        """Waits until the broker has acknowledged everything; BrokerUnavailableError."""
+        """Wait until the broker has acknowledged all records, else raise BrokerUnavailableError."""
         waiting = self._producer.flush(timeout_seconds)
         failures, self._failures = self._failures, []
         if failures:
@@ -129,9 +129,9 @@ class EventPublisher:
             raise BrokerUnavailableError(f"{waiting} records are not acknowledged")
 
     def close(self) -> None:
-        """Close all connections; what is not acknowledged by now is dropped."""
+        """Close all connections; records that are not acknowledged are dropped."""
         self._producer.purge()
-        # Left to the garbage collector, it would go on looking for its broker, and log that.
+        # An open producer goes on looking for its broker until it is collected, and logs that.
         self._producer.close()
         self._client.close()
 

@@ -1,4 +1,4 @@
-"""Plate readings as cameras send them, made up by chance: the same chance, the same readings."""
+"""Made-up plate readings as cameras send them; the same random generator makes the same ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REGIONS: Final = ("US-FL", "US-GA", "US-NY", None)
 
 
 def make_plate(chance: random.Random, digits: int = 4) -> str:
-    """Three letters and so many digits; with four, one of 175,760,000."""
+    """A plate of three letters and `digits` digits; with four there are 175,760,000."""
     letters = "".join(chance.choices(string.ascii_uppercase, k=3))
     return f"{letters}{chance.randrange(10**digits):0{digits}}"
 
@@ -35,7 +35,7 @@ def make_reading(
     captured_at: datetime,
     site: str,
 ) -> dict[str, Any]:
-    """One whole event of the shipped schema; what is not given is left to chance.
+    """One whole event of the shipped schema; the fields that are not given are random.
 
     `plate` is its normalised text, `captured_at` an instant in UTC.
     """
@@ -65,7 +65,7 @@ def make_reading(
 
 
 def overlay(event: Mapping[str, Any], example: Mapping[str, Any]) -> dict[str, Any]:
-    """`event` with the fields of `example` in place of its own, records merged."""
+    """`event` with the fields of `example` in place of its own; nested records are merged."""
     merged = dict(event)
     for name, value in example.items():
         own = merged.get(name)

@@ -1,4 +1,4 @@
-"""Where the demo's alerts arrive: a real webhook receiver and a real SMTP server."""
+"""The receivers of the demo's alerts: a webhook server and an SMTP server."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One alert that a receiver took: `channel` is the last part of the webhook's path.
+    """One alert that a receiver took.
 
-    `body` is all that came: the webhook's JSON, or the message's plain text.
+    `channel` is the path of the webhook, or `email`; `text` the alert's message, or the mail's
+    subject; `body` the webhook's whole JSON, or the mail's plain text.
     """
 
     channel: str
@@ -38,12 +39,12 @@ class Arrival:
 
 
 OnArrival = Callable[[Arrival], None]
-# A path of the webhook server → content type and body; None where there is no such page.
+# Returns the content type and body of a path of the webhook server, None for an unknown path.
 Pages = Callable[[str], tuple[str, bytes] | None]
 
 
 def no_pages(path: str) -> None:
-    """Nothing to look at."""
+    """None: no path has a page."""
 
 
 class _WebhookServer(ThreadingHTTPServer):
@@ -86,7 +87,7 @@ class _WebhookHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """The demo shows what arrives itself."""
+        """Requests are not logged."""
 
 
 class _Mailbox:
@@ -104,7 +105,10 @@ class _Mailbox:
 
 
 class Receivers:
-    """Both servers as a context manager, on free loopback ports unless others are given."""
+    """Both servers, while their context is open; by default on free ports of loopback.
+
+    They call `on_arrival` with each alert, from threads of their own. `pages` serves GET requests.
+    """
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""A schema registry in this process, over HTTP, for the demo and for tests.
+"""A schema registry with Confluent's HTTP interface, in this process, for the demo and for tests.
 
-Keeps schemas in memory and checks no compatibility. A schema's id and GUID depend on what is
-registered alone, so that records stay readable when the registry is started anew.
+It keeps schemas in memory and checks no compatibility. A schema's id and GUID are computed from the
+schema, so that records stay readable when the registry is started again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _INVALID_SCHEMA: Final = 42201
 
 
 class _AnswerError(Exception):
-    """An answer that is an error, in Confluent's form."""
+    """An error to answer, in Confluent's form."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class _AnswerError(Exception):
 
 @dataclass(slots=True)
 class _Schemas:
-    """What is registered: entries by id, and for each subject its ids in order of version."""
+    """The registered schemas by id, and for each subject its ids in order of version."""
 
     by_id: dict[int, dict[str, Any]] = field(default_factory=dict)
     subjects: dict[str, list[int]] = field(default_factory=dict)
@@ -144,9 +144,8 @@ def _number(text: str) -> int:
 class RegistryServer:
     """A registry on a free port of 127.0.0.1, or another `host`, while its context is open.
 
-    `status`, if set, is what every request is answered, whatever it asks; `requests` are those
-    that came, as "GET /schemas/ids/1". With `credentials` ("user:password") it wants basic
-    authentication.
+    If `status` is set, every request is answered with it. `requests` are the requests so far, as
+    "GET /schemas/ids/1". With `credentials` ("user:password") it demands basic authentication.
     """
 
     def __init__(self, *, credentials: str = "", host: str = "127.0.0.1", port: int = 0) -> None:
@@ -155,7 +154,7 @@ class RegistryServer:
         self._requests: list[str] = []
         login = base64.b64encode(credentials.encode()).decode()
         self._authorization = f"Basic {login}" if credentials else ""
-        self._server = _Server((host, port), self)
+        self._server = _RegistryHttpServer((host, port), self)
         self._thread = Thread(
             target=self._server.serve_forever, args=(0.01,), name="schema-registry", daemon=True
         )
@@ -181,7 +180,7 @@ class RegistryServer:
 
     @property
     def available(self) -> bool:
-        """Whether it answers; set it to False for 503 to everything."""
+        """Whether it answers; False means 503 to every request."""
         return self.status is None
 
     @available.setter
@@ -194,11 +193,11 @@ class RegistryServer:
         return tuple(self._requests)
 
     def register(self, subject: str, schema: str, **more: Any) -> int:
-        """Registers a schema and gives its id; `more` are the API's other keys (`schemaType`)."""
+        """Register a schema and return its id; `more` are the API's other keys (`schemaType`)."""
         return self._schemas.register(subject, {"schema": schema, **more})
 
     def answer(self, method: str, target: str, authorization: str, body: bytes) -> tuple[int, Any]:
-        """Status and JSON of the answer to one request."""
+        """The status and the JSON that answer one request."""
         path = urlsplit(target).path
         self._requests.append(f"{method} {path}")
         status = self.status
@@ -247,16 +246,16 @@ def _entry(body: bytes) -> Mapping[str, Any]:
     return entry
 
 
-class _Server(ThreadingHTTPServer):
+class _RegistryHttpServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
     def __init__(self, address: tuple[str, int], registry: RegistryServer) -> None:
-        super().__init__(address, _Handler)
+        super().__init__(address, _RegistryHandler)
         self.registry = registry
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _RegistryHandler(BaseHTTPRequestHandler):
     timeout = 10
 
     def do_GET(self) -> None:
@@ -268,7 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         length = self.headers.get("Content-Length", "0")
         size = min(int(length), _MAX_BODY_BYTES) if length.isdecimal() else 0
-        registry = cast("_Server", self.server).registry
+        registry = cast("_RegistryHttpServer", self.server).registry
         status, answer = registry.answer(
             self.command, self.path, self.headers.get("Authorization", ""), self.rfile.read(size)
         )
@@ -280,4 +279,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing: a request is no change of state."""
+        """Requests are not logged."""

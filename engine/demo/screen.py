@@ -1,4 +1,4 @@
-"""What the demo shows: alerts as they arrive, and a closing summary."""
+"""Shows the demo on a terminal: alerts as they arrive, and the figures at the end."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.demo.receivers import Arrival
-from engine.logs import printable
+from engine.logs.text import printable
 
 PRIORITY_STYLES: Final = {"high": "bold red", "medium": "yellow", "low": "cyan"}
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The demo in figures; latencies in seconds, from publishing an event to an alert's arrival."""
+    """The figures of a demo; a latency is the seconds from an event's publishing to its alert."""
 
     seconds: float
     events: int
@@ -41,12 +41,12 @@ class Screen:
         self._lock = threading.Lock()
 
     def say(self, text: str) -> None:
-        """One line about the demo itself."""
+        """Write one line about the demo itself."""
         with self._lock:
             self._console.print(Text(text, style="dim"))
 
     def arrived(self, arrival: Arrival, latency_seconds: float | None) -> None:
-        """One alert, at the moment its receiver took it."""
+        """Write one alert; `latency_seconds` is None where the event's publishing is unknown."""
         after = "" if latency_seconds is None else f"{latency_seconds * 1000:5.0f} ms"
         first_line = printable(" ".join(arrival.text.split()))
         line = Text.assemble(
@@ -58,7 +58,7 @@ class Screen:
             self._console.print(line, no_wrap=True, overflow="ellipsis")
 
     def summary(self, summary: Summary) -> None:
-        """The closing table."""
+        """Write the figures as a table."""
         table = Table(title=f"{summary.seconds:.0f} seconds of plates", show_header=False)
         table.add_column(style="bold")
         table.add_column(justify="right")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +12,10 @@ from typing import Final
 
 import structlog
 
-from engine.demo.cameras import Cameras, as_written
-from engine.demo.demo import instants
+from engine.demo.cameras import Cameras, as_written, instants
 from engine.demo.publisher import EventPublisher
-from engine.errors import BrokerUnavailableError, RegistryUnavailableError
-from engine.logs import configure_logs
+from engine.errors import AlertEngineError, BrokerUnavailableError, RegistryUnavailableError
+from engine.logs.setup import configure_logs
 from engine.rules import examples_of, load_rules
 from engine.schema import load_event_schema
 from engine.settings import Settings, misspelt_settings
@@ -27,19 +27,19 @@ FLUSH_EVERY_SECONDS: Final = 5.0
 
 
 class Street:
-    """Publishes readings evenly; `heartbeat` is touched whenever the broker has taken them."""
+    """Publishes `rate` readings a second; touches `heartbeat` when the broker acknowledges them."""
 
     def __init__(self, settings: Settings, rate: float, heartbeat: Path | None) -> None:
         self._settings = settings
         self._rate = rate
         self._heartbeat = heartbeat
         self._schema = load_event_schema(settings.event_schema_path)
-        # Without variables no channel is made: only the rules' own examples are wanted.
+        # Without variables no channel is made: only the rules' own tests are needed.
         rule_set = load_rules([settings.rules_path], self._schema, None)
         self._cameras = Cameras(examples_of(rule_set.rules), random.Random())  # noqa: S311 - no secret
 
     def play(self) -> None:
-        """Publish until the broker or the registry fails, which is raised."""
+        """Publish until the broker or the registry fails, and raise that error."""
         settings = self._settings
         with EventPublisher(
             settings.kafka_bootstrap_servers,
@@ -64,16 +64,23 @@ class Street:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Publish until the process is ended; trouble is logged, and tried again."""
+    """Publish until the process is ended; log a failure of broker or registry, and retry.
+
+    Unusable settings, schemas and rules are reported, with exit status 2.
+    """
     parser = argparse.ArgumentParser(prog="python -m engine.demo.street", description=__doc__)
     parser.add_argument("--rate", type=float, default=5.0, help="events a second (default 5)")
     parser.add_argument("--heartbeat", type=Path, help="a file to touch while all is well")
     options = parser.parse_args(arguments)
-    settings = Settings.from_environment()
+    try:
+        settings = Settings.from_environment()
+        street = Street(settings, options.rate, options.heartbeat)
+    except AlertEngineError as error:
+        sys.stderr.write(f"engine.demo.street: {error}\n")
+        sys.exit(2)
     configure_logs(settings.log_level, settings.log_format)
     for each in misspelt_settings():
         log.warning("setting.misspelt", name=each.name, meant=each.meant, remedy="rename it")
-    street = Street(settings, options.rate, options.heartbeat)
     log.info("cameras.started", topic=settings.kafka_topics[0], rate=options.rate)
     while True:
         try:

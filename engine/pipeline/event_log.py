@@ -11,7 +11,7 @@ import structlog
 
 from engine.clock import Clock
 from engine.errors import EvaluationError
-from engine.logs import mask_plate
+from engine.logs.text import mask_plate
 from engine.match import RuleError
 from engine.schema import (
     CAMERA_ID,

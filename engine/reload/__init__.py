@@ -1,4 +1,5 @@
-"""Changed rules without a restart: watched, loaded beside the running ones, then swapped in.
+"""Puts changed rules in force without a restart: watches the files, loads them, swaps the sets.
 
-Nothing is gathered here: `check` asks for the last good rules only, and does not pay for the rest.
+It never breaks what runs: rules with faults change nothing, and their faults are reported. Read
+`watcher.py` first. This file imports nothing, for `check` needs the last good rules only.
 """

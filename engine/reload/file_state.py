@@ -1,4 +1,4 @@
-"""What watched files looked like when they were last read, and whether they have come to rest."""
+"""The state of watched files: which have changed since they were read, and whether any still do."""
 
 from __future__ import annotations
 
@@ -17,11 +17,74 @@ from engine.watchlist.watchlist import FileMark
 
 T = TypeVar("T")
 
-#: So long nothing may change before files are read.
+#: Files are read after they have not changed for so long.
 QUIET_SECONDS: Final = 0.5
-#: Who writes all the time is read after that all the same. A slow copy of a long list takes less.
+#: Files that go on changing are read after so long; a slow copy of a long list takes less.
 LONGEST_SECONDS: Final = 60.0
+#: How often `await_quiet` looks.
 STEP_SECONDS: Final = 0.1
+_DIGEST_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What all watched files looked like at one moment; equal states mean unchanged files.
+
+    `marks` has each file's mark (device, inode, size and time of change), None where it is missing
+    or can't be read. `cut_off` are files without a name on their file system: a container's mounted
+    file that was replaced outside. They don't count in a comparison.
+    """
+
+    marks: Mapping[Path, FileMark | None]
+    cut_off: tuple[Path, ...] = field(default=(), compare=False)
+
+
+class WatchedFiles:
+    """The rule files of a path, and `lists`, the files of the watchlists that they name."""
+
+    def __init__(self, rules_path: Path) -> None:
+        self.rules_path: Final = rules_path
+        self.lists: tuple[Path, ...] = ()
+        self._digests: dict[Path, tuple[FileMark, str]] = {}
+
+    def look(self) -> FileState:
+        """The state of the files now."""
+        files = rule_files([self.rules_path], Faults())
+        found = dict.fromkeys((self.rules_path, *files, *self.lists))
+        marks: dict[Path, FileMark | None] = {}
+        cut_off = []
+        for path in found:
+            marks[path], links = _mark(path)
+            if links == 0:
+                cut_off.append(path)
+        return FileState(marks, tuple(cut_off))
+
+    def digests(self, state: FileState) -> Mapping[Path, str]:
+        """A digest of each file's content; a file whose mark is unchanged is not read again."""
+        known, self._digests = self._digests, {}
+        found: dict[Path, str] = {}
+        for path, mark in state.marks.items():
+            if mark is None:
+                found[path] = ""
+                continue
+            before = known.get(path)
+            digest = before[1] if before is not None and before[0] == mark else digest_of(path)
+            self._digests[path] = (mark, digest)
+            found[path] = digest
+        return found
+
+    def places(self) -> Mapping[Path, tuple[int, int]]:
+        """The files and folders to watch, with their device and inode.
+
+        Folders too, for the system reports a file that is replaced as a change of its folder.
+        Files too, for one that is mounted alone and edited changes nothing of its folder.
+        """
+        files = [*rule_files([self.rules_path], Faults()), *self.lists]
+        places = [self.rules_path, self.rules_path.absolute().parent]
+        places += _folders(self.rules_path)
+        for file in files:
+            places += (file, file.absolute().parent, Path(os.path.realpath(file)).parent)
+        return identities(places)
 
 
 def await_quiet(
@@ -30,9 +93,10 @@ def await_quiet(
     monotonic: Callable[[], float],
     until: float,
 ) -> T:
-    """What `look` gives once that has stayed the same for `QUIET_SECONDS`, or at `until`.
+    """Call `look` until its result has stayed the same for `QUIET_SECONDS`, and return that.
 
-    `wait` waits for some seconds and tells whether to stop waiting altogether.
+    Returns the latest result at the instant `until` of the clock `monotonic`, and as soon as
+    `wait`, which waits for some seconds, returns True.
     """
     seen, since = look(), monotonic()
     while (now := monotonic()) < until and now - since < QUIET_SECONDS:
@@ -44,83 +108,20 @@ def await_quiet(
     return seen
 
 
-_DIGEST_BYTES: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class FileState:
-    """The mark of every watched file, None where it is missing or can't be read.
-
-    `cut_off` are files whose name is gone, as when a mounted file was replaced outside.
-    """
-
-    marks: Mapping[Path, FileMark | None]
-    cut_off: tuple[Path, ...] = field(default=(), compare=False)
-
-
-class WatchedFiles:
-    """The rule files that a path stands for, and the watchlists that they name."""
-
-    def __init__(self, rules_path: Path) -> None:
-        self.rules_path: Final = rules_path
-        self.lists: tuple[Path, ...] = ()
-        self._digests: dict[Path, tuple[FileMark, str]] = {}
-
-    def look(self) -> FileState:
-        """What is there now."""
-        files = rule_files([self.rules_path], Faults())
-        found = dict.fromkeys((self.rules_path, *files, *self.lists))
-        marks: dict[Path, FileMark | None] = {}
-        cut_off = []
-        for path in found:
-            marks[path], links = _mark(path)
-            if links == 0:
-                cut_off.append(path)
-        return FileState(marks, tuple(cut_off))
-
-    def digests(self, sighting: FileState) -> Mapping[Path, str]:
-        """A digest of every file's content; what is unchanged by its mark is not read again."""
-        known, self._digests = self._digests, {}
-        found: dict[Path, str] = {}
-        for path, mark in sighting.marks.items():
-            if mark is None:
-                found[path] = ""
-                continue
-            before = known.get(path)
-            digest = before[1] if before is not None and before[0] == mark else digest_of(path)
-            self._digests[path] = (mark, digest)
-            found[path] = digest
-        return found
-
-    def places(self) -> Mapping[Path, tuple[int, int]]:
-        """The files and folders in which something happens when one of them changes, by device
-        and inode.
-
-        Folders as well as files: a file that is replaced is news of its folder, one that is mounted
-        by itself and edited is news of the file alone.
-        """
-        files = [*rule_files([self.rules_path], Faults()), *self.lists]
-        places = [self.rules_path, self.rules_path.absolute().parent]
-        places += _folders(self.rules_path)
-        for file in files:
-            places += (file, file.absolute().parent, Path(os.path.realpath(file)).parent)
-        return identities(places)
-
-
 def identities(places: Iterable[Path]) -> Mapping[Path, tuple[int, int]]:
-    """Those of the places that are there, by device and inode."""
+    """The device and inode of each of these paths that exists."""
     found = {place: _identity(place) for place in places}
     return {place: identity for place, identity in found.items() if identity is not None}
 
 
 def digest_of(path: Path) -> str:
-    """The digest of a file's content; what can't be read, or is too large, has one of its own."""
+    """A digest of a file's content, or why there is none: unreadable, too large, no file."""
     try:
         seen = path.stat()
         if not stat.S_ISREG(seen.st_mode):
             return "no file"
         if seen.st_size > MAX_FILE_BYTES:
-            # It is refused unread; reading gigabytes would hold up every other change.
+            # The rules refuse it unread; reading gigabytes would delay every other change.
             return f"too large: {seen.st_size} {seen.st_mtime_ns}"
         with path.open("rb") as file:
             return hashlib.file_digest(file, _hasher).hexdigest()
@@ -133,7 +134,7 @@ def _hasher() -> hashlib.blake2b:
 
 
 def _mark(path: Path) -> tuple[FileMark | None, int]:
-    """The file's mark, and how many names it has."""
+    """The file's mark, and its number of hard links."""
     try:
         found = path.stat()
         if not os.access(path, os.R_OK):
@@ -141,7 +142,7 @@ def _mark(path: Path) -> tuple[FileMark | None, int]:
     except (OSError, ValueError):
         return None, 1
     if stat.S_ISDIR(found.st_mode):
-        # Its time changes with whatever else comes and goes in it.
+        # A folder's time changes with every other file in it.
         return FileMark(found.st_dev, found.st_ino, 0, 0), 1
     mark = FileMark(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
     return mark, found.st_nlink

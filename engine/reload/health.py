@@ -13,7 +13,7 @@ from engine.errors import Fault, Refusal, errors_of
 from engine.health import Check
 from engine.metrics import Metrics
 
-#: `/readyz` is for a glance; the log has all of them.
+#: How many faults `/readyz` shows; the log has all of them.
 _FAULTS_SHOWN: Final = 20
 
 
@@ -33,14 +33,14 @@ class _Trouble:
 
 
 class RulesHealth:
-    """What is in force, and what is wrong with the files if they are not."""
+    """Which rules are in force and, where these are not the files', why; any thread may ask."""
 
     def __init__(self, metrics: Metrics, rule_count: int) -> None:
         self._metrics = metrics
         self._rule_count = rule_count
         self._kept_at: datetime | None = None
         self._trouble: _Trouble | None = None
-        #: Since when each of these lists is refused.
+        #: The refused watchlists by name, each with the time of its first refusal.
         self._refused: dict[str, tuple[Refusal, datetime]] = {}
         metrics.rules_outdated.set(0)
         for outcome in ReloadOutcome:
@@ -48,11 +48,11 @@ class RulesHealth:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether the files could not be taken over."""
+        """Whether the rules in force are older than the files."""
         return self._trouble is not None
 
     def note_loaded(self, rule_count: int) -> None:
-        """What the files say is in force."""
+        """The rules of the files are in force."""
         self._rule_count = rule_count
         self._kept_at = None
         self._trouble = None
@@ -62,29 +62,29 @@ class RulesHealth:
     def note_lists(
         self, in_force: Collection[str], refusals: Sequence[Refusal], now: datetime
     ) -> None:
-        """The lists by name, and those whose files are refused, so that they stay as they were."""
+        """Note the watchlists in force by name, and those whose files are refused as of `now`."""
         since = {name: since for name, (_, since) in self._refused.items()}
         self._refused = {each.name: (each, since.get(each.name, now)) for each in refusals}
         names = {*in_force, *self._refused}
         self._metrics.show_refused({name: name in self._refused for name in names})
 
     def note_refused(self, faults: Sequence[Fault], since: datetime) -> None:
-        """The files hold faults; what was in force stays so."""
+        """The files hold faults; the rules in force stay."""
         self._metrics.rule_reloads.labels(ReloadOutcome.REFUSED).inc()
         self._note_faults(faults, since)
 
     def note_failed(self, what: str, since: datetime) -> None:
-        """A defect of ours kept the files from being taken over."""
+        """A defect of the engine, `what`, kept the files from being loaded."""
         self._metrics.rule_reloads.labels(ReloadOutcome.FAILED).inc()
         self._set_trouble(what, (), since)
 
     def note_last_good(self, faults: Sequence[Fault], kept_at: datetime, since: datetime) -> None:
-        """The files held faults at the start, so that the set kept at `kept_at` is in force."""
+        """The files held faults at the start; the last good set, kept at `kept_at`, is in force."""
         self._kept_at = kept_at
         self._note_faults(faults, since)
 
     def check(self) -> Check:
-        """The line of `/readyz`. Old rules work, so they are no reason to stop the engine."""
+        """The check for `/readyz`. It is not essential: the engine works with older rules."""
         trouble, kept_at = self._trouble, self._kept_at
         in_force = f"{self._rule_count} rules in force"
         if trouble is None:
@@ -125,7 +125,7 @@ class RulesHealth:
         self._set_trouble(f"{len(errors)} {word} in the files", errors, since)
 
     def _set_trouble(self, what: str, errors: Sequence[str], since: datetime) -> None:
-        # Logs take known secrets out of every line; nothing else would here.
+        # The log redacts its lines itself; `/readyz` does not.
         shown = [redact(error) for error in errors[:_FAULTS_SHOWN]]
         if len(errors) > _FAULTS_SHOWN:
             shown.append(f"and {len(errors) - _FAULTS_SHOWN} more, see the log")

@@ -1,11 +1,11 @@
-"""The last rule set that was good, and the lists that somebody accepted, kept on disk."""
+"""The last good rule set: copies of its files, kept on disk for a start with faulty ones."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import LastGoodError
+from engine.reload.acceptances import Acceptances
 from engine.reload.file_state import digest_of
 from engine.rules.files import absolute
 from engine.settings import Settings
@@ -29,10 +30,11 @@ _CHUNK_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class KeptSet:
-    """A set that was kept: where its files lie now, and what they were.
+    """A rule set on disk: `folder` holds the copies of its files.
 
-    `rules_path` is the file or folder that it was loaded from, `digests` its files by their paths
-    there, `lists` path and number of rows of each list by name, `saved_at` when it was kept.
+    `rules_path` is the file or folder that the set was loaded from. `digests` has each file's
+    digest by its original path. `lists` has each watchlist's original path and number of rows by
+    its name. `saved_at` is when it was kept.
     """
 
     folder: Path
@@ -43,31 +45,31 @@ class KeptSet:
 
     @property
     def root(self) -> Path:
-        """The folder under which its files have their whole paths."""
+        """The folder in which each copy has the absolute path of its original."""
         return self.folder / _FILES
 
     def remembered(self) -> Mapping[str, ListSummary]:
-        """What the lists were, so that none is taken that shrank."""
+        """The path and row count of each list by name, to refuse a file that shrank."""
         return {name: ListSummary(path, count) for name, (path, count) in self.lists.items()}
 
     def copy_of(self, path: Path) -> Path:
-        """Where the copy of a file lies."""
+        """The path of the copy of an original file."""
         return self.root / absolute(path).relative_to("/")
 
 
 class LastGood:
-    """The sets in one folder, which is made when it is needed, for its owner only."""
+    """Finds and keeps the last good set in a folder, which it makes for its owner only."""
 
     def __init__(self, folder: Path) -> None:
         self.folder: Final = folder
         self.acceptances: Final = Acceptances(folder)
-        # Read and found whole by this process, or written by it.
+        # The set that this process has checked or written.
         self._trusted: KeptSet | None = None
 
     def find(self) -> KeptSet | None:
-        """The newest set, whole and unchanged, or None where there is none.
+        """The newest set, or None where there is none; reads all its files.
 
-        LastGoodError when there is one that can't be used.
+        Raises LastGoodError when the newest is unreadable or damaged.
         """
         try:
             newest = self._newest()
@@ -87,9 +89,9 @@ class LastGood:
         return newest
 
     def remembered(self) -> Mapping[str, ListSummary]:
-        """The lists of the newest set with their numbers of rows, of which nothing is read.
+        """The watchlists of the newest set by name: path and row count; reads its manifest only.
 
-        No list where there is no set, or none that can be read.
+        Empty where there is no readable set.
         """
         try:
             newest = self._newest()
@@ -105,11 +107,11 @@ class LastGood:
         now: datetime,
         refused: Collection[Path] = (),
     ) -> bool:
-        """Keep the files of a set that was just loaded, in place of the one before.
+        """Copy the files of a set that was just loaded, in place of the set before.
 
-        `digests` are the files' contents as they were loaded; lists that were `refused` are kept as
-        they are in the set before. False when the files have changed since, or the set before lacks
-        a refused one, so that nothing is kept. OSError when the folder can't be written.
+        `digests` are those of the files as they were loaded. The lists that were `refused` are
+        copied from the set before. Returns False, and keeps nothing, when a file has changed since,
+        or the set before lacks a refused list. Raises OSError when the folder can't be written.
         """
         wanted = {absolute(path): digest for path, digest in digests.items()}
         former = self._former()
@@ -121,11 +123,11 @@ class LastGood:
         places = {name: (absolute(path), count) for name, (path, count) in lists.items()}
         kept = KeptSet(folder, absolute(rules_path), wanted, places, now)
         if former is not None and _is_same(former, kept):
-            self._forget_accepted()
+            self._forget_acceptances()
             return True
         try:
             _make(folder)
-            if not all(_store(kept, former, path) for path in wanted):
+            if not all(_take_file(kept, former, path) for path in wanted):
                 shutil.rmtree(folder)
                 return False
             _write_manifest(kept)
@@ -133,12 +135,12 @@ class LastGood:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         self._trusted = kept
-        self._forget_others(folder)
-        self._forget_accepted()
+        self._remove_others(folder)
+        self._forget_acceptances()
         return True
 
-    def _forget_accepted(self) -> None:
-        """Remove what was accepted of the lists that are kept."""
+    def _forget_acceptances(self) -> None:
+        """Remove the notes on lists that the kept set has as they were accepted."""
         if (kept := self._trusted) is not None:
             lists = ((name, kept.digests.get(path, "")) for name, (path, _) in kept.lists.items())
             self.acceptances.forget(lists)
@@ -163,10 +165,16 @@ class LastGood:
         number = 1 + max((_number(folder) for folder in self._folders()), default=0)
         return self.folder / f"{_PREFIX}{number}"
 
-    def _forget_others(self, folder: Path) -> None:
+    def _remove_others(self, folder: Path) -> None:
         for other in self._folders():
             if other != folder:
                 shutil.rmtree(other, ignore_errors=True)
+
+
+def last_good_of(settings: Settings) -> LastGood:
+    """The last good rules beside the store of `STATE_URL`; raises StoreError for a bad URL."""
+    path = parse_state_url(settings.state_url).path
+    return LastGood(path.parent / "last-good" / path.name)
 
 
 def _is_same(one: KeptSet, other: KeptSet) -> bool:
@@ -189,8 +197,8 @@ def _make(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def _store(kept: KeptSet, former: KeptSet | None, path: Path) -> bool:
-    """Link or copy one file; whether it is still what was loaded."""
+def _take_file(kept: KeptSet, former: KeptSet | None, path: Path) -> bool:
+    """Link or copy one file; returns whether the copy is what was loaded."""
     copy, digest = kept.copy_of(path), kept.digests[path]
     _make(copy.parent)
     if former is not None and former.digests.get(path) == digest:
@@ -252,67 +260,3 @@ def _read_manifest(folder: Path) -> KeptSet:
         {name: (Path(path), int(count)) for name, (path, count) in found["lists"].items()},
         datetime.fromisoformat(found["saved_at"]),
     )
-
-
-def last_good_of(settings: Settings) -> LastGood:
-    """Where the last good rules of this store are kept; raises StoreError for an unusable URL."""
-    path = parse_state_url(settings.state_url).path
-    return LastGood(path.parent / "last-good" / path.name)
-
-
-# Hidden, like the sets beside them.
-_ACCEPTED_PREFIX: Final = ".accepted-"
-_SUFFIX: Final = ".json"
-
-
-Notes = frozenset[tuple[str, int]]
-"""Each note by its file's name, and when it was written, in nanoseconds."""
-
-
-class Acceptances:
-    """The notes in one folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder: Final = folder
-
-    def accept(self, name: str, digest: str, now: datetime) -> None:
-        """Note that the list is accepted with that content; OSError if that can't be written."""
-        text = json.dumps({"list": name, "digest": digest, "accepted_at": now.isoformat()})
-        path = self._path(name)
-        draft = path.with_suffix(".new")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-
-    def accepts(self, name: str, path: Path) -> bool:
-        """Whether the list is accepted with what its file holds now."""
-        noted = self._digest(name)
-        return noted is not None and noted == digest_of(path)
-
-    def notes(self) -> Notes:
-        """The notes as they are now: a new one means that lists are to be loaded anew."""
-        found = set()
-        with suppress(OSError):
-            for path in self.folder.glob(f"{_ACCEPTED_PREFIX}*{_SUFFIX}"):
-                found.add((path.name, path.stat().st_mtime_ns))
-        return frozenset(found)
-
-    def forget(self, digests: Iterable[tuple[str, str]]) -> None:
-        """Remove the notes on lists, each by name and content, that are in force and kept."""
-        for name, digest in digests:
-            if self._digest(name) == digest:
-                with suppress(OSError):
-                    self._path(name).unlink()
-
-    def _path(self, name: str) -> Path:
-        return self.folder / f"{_ACCEPTED_PREFIX}{name}{_SUFFIX}"
-
-    def _digest(self, name: str) -> str | None:
-        try:
-            found = json.loads(self._path(name).read_text())
-            return str(found["digest"])
-        except (OSError, ValueError, KeyError, TypeError):
-            # None, or one that was damaged: the list is refused, which is reported.
-            return None

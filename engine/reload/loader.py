@@ -1,4 +1,4 @@
-"""Loads rules from the watched files; at a start, the last good ones where these hold faults."""
+"""Loads the rules from the watched files, or at the start the last good ones in their place."""
 
 from __future__ import annotations
 
@@ -23,23 +23,25 @@ from engine.settings import Settings
 from engine.watchlist import Watchlist
 from engine.watchlist.watchlist import FileMark
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class LoadAttempt:
-    """What became of a load: the set, or all faults.
+    """The result of one load: the rule set, or all faults.
 
-    `sighting` and `digests` are of the files as they were loaded; `is_current` is False when they
-    changed while they were, so that another attempt is needed.
+    `state` and `digests` are those of the files as they were loaded. `is_current` is False when
+    the files changed meanwhile, so that another attempt is needed.
     """
 
     result: RuleSet | RulesError
-    sighting: FileState
+    state: FileState
     digests: Mapping[Path, str]
     is_current: bool
 
 
 class RuleSource:
-    """The rules that one path stands for, checked against one schema."""
+    """Loads the rules of one path, checked against one schema."""
 
     def __init__(
         self,
@@ -48,7 +50,7 @@ class RuleSource:
         variables: Mapping[str, str],
         zone: tzinfo,
     ) -> None:
-        """`variables` is what `${VAR}` is taken from; dates without a zone are read in `zone`."""
+        """`variables` has the values of `${VAR}`; dates without a time zone are read in `zone`."""
         self.files: Final = WatchedFiles(rules_path)
         self.schema: Final = schema
         self._variables = variables
@@ -66,10 +68,10 @@ class RuleSource:
         accepts: Accepts | None = None,
         may_hold: MayHold = hold_none,
     ) -> LoadAttempt:
-        """Load once; `seen` is how the files were just now, `known` the lists in force.
+        """Load once. `seen` is the files' state just now, `known` are the watchlists in force.
 
-        `accepts` says which lists are right although they shrank. Faults of a channel that
-        `may_hold` don't stop the load.
+        A watchlist that shrank is refused unless `accepts` says that it is right. A channel with
+        faults is held where `may_hold` says so, and stops the load elsewhere.
         """
         result: RuleSet | RulesError
         lists: Mapping[Path, FileMark | None]
@@ -86,7 +88,7 @@ class RuleSource:
             lists = result.list_marks
         except RulesError as error:
             result = error
-            # A list that was not watched yet counts as missing; if it is there, it was not seen.
+            # A list that was not watched yet counts as missing, so if it exists, the load is stale.
             lists = {path: seen.marks.get(path) for path in error.lists}
         others = set(self.files.lists) - set(lists)
         marks = {path: mark for path, mark in seen.marks.items() if path not in others}
@@ -96,16 +98,16 @@ class RuleSource:
         return LoadAttempt(result, loaded, digests, self.files.look() == loaded)
 
     def lists_of(self, kept: KeptSet) -> Mapping[str, Watchlist]:
-        """The lists of a set that was kept, as if they had their own files; raises RulesError.
+        """The watchlists of a kept set, with the paths of their original files; raises RulesError.
 
-        The mark of each is that of no file, so that its file is read.
+        Their marks match no file, so that a load with these as the known lists reads every file.
         """
         path = kept.copy_of(kept.rules_path)
         found = load_watchlists([path], zone=self._zone, root=kept.root).watchlists
-        return {name: _at_its_place(found[name], kept) for name in kept.lists if name in found}
+        return {name: _with_path(found[name], kept) for name in kept.lists if name in found}
 
     def load_kept(self, kept: KeptSet) -> RuleSet:
-        """Load the copies of a set that was kept, channels with faults held; raises RulesError."""
+        """Load the copies of a kept set; channels with faults are held. Raises RulesError."""
         return load_rules(
             [kept.copy_of(kept.rules_path)],
             self.schema,
@@ -116,20 +118,12 @@ class RuleSource:
         )
 
 
-def _at_its_place(watchlist: Watchlist, kept: KeptSet) -> Watchlist:
-    definition = replace(watchlist.definition, path=kept.lists[watchlist.name][0])
-    return replace(watchlist, definition=definition, mark=FileMark(0, 0, 0, 0))
-
-
-log = structlog.get_logger(__name__)
-
-
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The set to begin with; `attempt` is what became of the files on disk.
+    """The rule set that the engine starts with; `attempt` is the load of the files on disk.
 
-    `kept` is where the set is from when it is not from them. `known` are the lists that a later
-    one is compared with.
+    `kept` is the last good set where that is in force in place of the files. `known` are the
+    watchlists that the next load compares its own with.
     """
 
     rule_set: RuleSet
@@ -139,18 +133,18 @@ class Opening:
 
 
 def rule_source_of(settings: Settings) -> RuleSource:
-    """The rules that `settings` name; raises SchemaError."""
+    """The source of the rules that `settings` name; raises SchemaError."""
     schema = load_event_schema(settings.event_schema_path)
     variables, zone = settings.variables.reveal(), settings.event_timezone
     return RuleSource(settings.rules_path, schema, variables, zone)
 
 
 def open_rules(source: RuleSource, last_good: LastGood, clock: Clock, *, strict: bool) -> Opening:
-    """Load the files or, unless `strict`, the last good set in their place, which is logged.
+    """Load the files or, where they hold faults and unless `strict`, the last good set.
 
-    A list that is refused, for it shrank, is that of the last good set, and all else is of the
-    files. A channel whose definition holds faults, such as an unset variable, is held, unless
-    `strict`. RulesError when neither set can be had, with the faults of both.
+    A watchlist that shrank is taken from the last good set, and all else from the files. A channel
+    whose definition holds faults, such as an unset variable, is held, unless `strict`. Raises
+    RulesError, with the faults of both, when neither set can be loaded.
     """
     kept, problem = _find(last_good)
     known: KnownLists = kept.remembered() if kept is not None else {}
@@ -168,13 +162,13 @@ def open_rules(source: RuleSource, last_good: LastGood, clock: Clock, *, strict:
     if strict:
         raise result
     if kept is None:
-        faults = () if problem is None else (_told(last_good, problem),)
+        faults = () if problem is None else (_last_good_fault(last_good, problem),)
         raise RulesError((*result.faults, *faults), result.lists, result.refusals)
     try:
         rule_set, known = source.load_kept(kept), source.lists_of(kept)
     except RulesError as error:
-        told = _told(last_good, "the set that was kept does not load any more either")
-        both = (*result.faults, told, *error.faults)
+        fault = _last_good_fault(last_good, "the set that was kept does not load any more either")
+        both = (*result.faults, fault, *error.faults)
         raise RulesError(both, result.lists, result.refusals) from error
     log.error(
         "rules.last_good",
@@ -195,10 +189,15 @@ def _find(last_good: LastGood) -> tuple[KeptSet | None, str | None]:
         return None, str(error)
 
 
-def _told(last_good: LastGood, what: str) -> Fault:
+def _last_good_fault(last_good: LastGood, what: str) -> Fault:
     return Fault(
         Place(str(last_good.folder)),
         LastGoodError.code,
         what,
         "mend the rule files; a set is kept again once they are good",
     )
+
+
+def _with_path(watchlist: Watchlist, kept: KeptSet) -> Watchlist:
+    definition = replace(watchlist.definition, path=kept.lists[watchlist.name][0])
+    return replace(watchlist, definition=definition, mark=FileMark(0, 0, 0, 0))

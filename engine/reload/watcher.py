@@ -1,7 +1,7 @@
-"""The rule watcher: loads changed files beside the running set, and puts them in force when good.
+"""The rule watcher: loads changed files while the old rules run, and puts good ones in force.
 
-A set that holds faults changes nothing but what is told. No fault, of a file or of ours, ends the
-thread.
+A set with faults is logged and reported, and changes nothing else. No fault of a file, and no error
+of the engine, ends the watcher's thread.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from engine.rules import RuleSet
 
 log = structlog.get_logger(__name__)
 
-#: How often files are looked at where no news of them comes.
+#: How often the files are looked at while no change is reported.
 LOOK_SECONDS: Final = 2.0
-#: A set that could not be kept is tried again after that.
+#: When keeping the last good set fails, it is tried again after so long.
 KEEP_SECONDS: Final = 60.0
-#: How often the log says that a list is refused, while it is.
+#: How often the log repeats that a watchlist is refused.
 REMIND_SECONDS: Final = 3_600.0
+#: How long the end of the context waits for the thread.
 STOP_SECONDS: Final = 0.5
 
 
@@ -45,9 +46,9 @@ class Cause(StrEnum):
 
 
 class RuleWatcher:
-    """Watches from a thread of its own; a context manager.
+    """Watches, loads and swaps in a thread of its own, while its context is open.
 
-    `use` puts a set in force; it is called by this thread, never after the end of the context.
+    `use` puts a rule set in force. The watcher's thread calls it, never after the context's end.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class RuleWatcher:
         self._running = opening.rule_set
         self._known = opening.known
         attempt = opening.attempt
-        self._seen = attempt.sighting
+        self._seen = attempt.state
         self._tried: Mapping[Path, str] | None = attempt.digests if attempt.is_current else None
         self._unkept = None if opening.kept or opening.rule_set.misconfigured else attempt
         self._keep_at = 0.0
@@ -81,16 +82,16 @@ class RuleWatcher:
         if opening.kept is not None and isinstance(attempt.result, RulesError):
             health.note_last_good(attempt.result.faults, opening.kept.saved_at, clock.now())
         self._note_refusals(attempt.result.refusals)
-        # A plain flag: a signal's handler may set it in the midst of another one.
+        # A plain flag, which a signal's handler can set at any moment.
         self._is_asked = False
         self.heartbeat = Heartbeat()
         self._stop = threading.Event()
         self._swap = threading.Lock()
-        self._alarm = Notifier(lambda: self._is_asked or self._stop.is_set(), LOOK_SECONDS)
+        self._notifier = Notifier(lambda: self._is_asked or self._stop.is_set(), LOOK_SECONDS)
         self._thread = threading.Thread(target=self._run, name="rule-watcher", daemon=True)
 
     def ask(self) -> None:
-        """Load the rules anew, whether or not they have changed; a signal's handler may call it."""
+        """Load the rules again, changed or not; a signal's handler may call this."""
         self._is_asked = True
 
     def _run(self) -> None:
@@ -101,26 +102,26 @@ class RuleWatcher:
                 self._remind()
                 self._keep()
                 places = places or self._places()
-                # A thousand files take a while: where nothing happened, the places are the same.
-                if self._alarm.wait(places) | self._look():
+                # Listing a thousand files takes a while: it is done again after a change only.
+                if self._notifier.wait(places) | self._look():
                     places = None
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next change is loaded
+            except Exception as error:  # noqa: BLE001 - the thread goes on with the next change
                 self._fail(error)
-        self._alarm.close()
+        self._notifier.close()
 
     def _look(self) -> bool:
-        """Load what has changed; whether anything has."""
+        """Load the files where they have changed or a load was asked for; False where not."""
         is_asked, self._is_asked = self._is_asked, False
         before, self._notes = self._notes, self._last_good.acceptances.notes()
         cause = Cause.SIGNAL if is_asked else Cause.FILES
         if not is_asked and self._notes - before:
             cause = Cause.ACCEPTED
         seen = self._source.files.look()
-        self._tell_cut_off(seen.cut_off)
+        self._log_cut_off(seen.cut_off)
         is_changed = seen != self._seen or self._tried is None
         if self._stop.is_set() or (cause is Cause.FILES and not is_changed):
             return False
-        # Should the load fail, then only what changes from here on is loaded again.
+        # Set before the load: one that fails is not tried again until the files change.
         self._seen = seen
         attempt = self._load(self._tried if cause is Cause.FILES else None)
         if attempt is not None and not self._stop.is_set():
@@ -128,11 +129,11 @@ class RuleWatcher:
         return True
 
     def _places(self) -> Places:
-        """Where something happens when files change, or a list is accepted."""
+        """The paths to watch: the files and folders of the rules, and the folder of acceptances."""
         return {**self._source.files.places(), **identities([self._last_good.folder])}
 
     def _load(self, tried: Mapping[Path, str] | None) -> LoadAttempt | None:
-        """Load what the files hold once they are at rest; None if that is what was tried."""
+        """Load the files once they no longer change; None if their digests are still `tried`."""
         clock, source = self._clock, self._source
         until = clock.monotonic() + LONGEST_SECONDS
         while True:
@@ -141,17 +142,17 @@ class RuleWatcher:
             if tried is not None and source.files.digests(seen) == tried:
                 self._seen = seen
                 return None
-            # A channel that works is never broken by a reload; one that is held stays so.
+            # A reload may not break a channel that works; one that is held may stay held.
             may_hold = self._running.misconfigured.__contains__
             accepts = self._last_good.acceptances.accepts
             attempt = source.attempt(seen, self._known, accepts, may_hold)
             if attempt.is_current or self._stop.is_set() or clock.monotonic() >= until:
-                self._seen = attempt.sighting
+                self._seen = attempt.state
                 self._tried = attempt.digests if attempt.is_current else None
                 return attempt
             tried = None
             _discard(attempt.result)
-            # Its lists must not be there while they are read once more.
+            # Frees its watchlists before they are read once more.
             del attempt
 
     def _take(self, attempt: LoadAttempt, cause: Cause) -> None:
@@ -203,7 +204,7 @@ class RuleWatcher:
             self._refusals, self._remind_at = refusals, 0.0
 
     def _remind(self) -> None:
-        """Say which lists are refused: at once, and again and again while they are."""
+        """Log which watchlists are refused: at once, and then every `REMIND_SECONDS`."""
         if self._clock.monotonic() < self._remind_at:
             return
         self._remind_at = self._clock.monotonic() + REMIND_SECONDS
@@ -224,7 +225,7 @@ class RuleWatcher:
             what = f"loading failed ({type(error).__name__})"
             self._health.note_failed(what, self._clock.now())
             log.error("rules.reload_failed", exc_info=error)
-        # Not again and again: with the next change, or when it is asked for.
+        # Not None: the next load waits for a change. Empty: whatever the files then hold is loaded.
         self._tried = {}
         self._stop.wait(LOOK_SECONDS)
 
@@ -252,7 +253,7 @@ class RuleWatcher:
                     remedy=f"free space, or make {self._last_good.folder} writable",
                 )
 
-    def _tell_cut_off(self, cut_off: Iterable[Path]) -> None:
+    def _log_cut_off(self, cut_off: Iterable[Path]) -> None:
         for path in set(cut_off) - self._cut_off:
             log.warning(
                 "rules.cut_off",
@@ -273,23 +274,23 @@ class RuleWatcher:
     ) -> None:
         self._stop.set()
         with self._swap:
-            # No set comes into force from here on.
+            # A swap under way has ended, and no other begins: `_stop` is set.
             pass
-        # A load of thousands of rules is not waited for.
+        # Not long: a load of thousands of rules may be under way.
         self._thread.join(STOP_SECONDS)
 
 
-def log_warnings(rule_set: RuleSet, told: Set[Fault] = frozenset()) -> None:
-    """Log what `alert-engine check` warns of, without what was `told` before.
+def log_warnings(rule_set: RuleSet, logged: Set[Fault] = frozenset()) -> None:
+    """Log the warnings of a rule set, but those that were `logged` before.
 
-    A channel whose certificates nobody looks at has a line of its own kind.
+    A channel that does not verify certificates has an event of its own.
     """
     channels = {
         fault: channel for channel, faults in rule_set.unverified.items() for fault in faults
     }
     for fault in rule_set.warnings:
         facts = {"place": str(fault.place), "what": fault.what, "remedy": fault.remedy}
-        if fault in told:
+        if fault in logged:
             continue
         if fault in channels:
             log.warning("channel.unverified", channel=channels[fault], **facts)
@@ -298,7 +299,7 @@ def log_warnings(rule_set: RuleSet, told: Set[Fault] = frozenset()) -> None:
 
 
 def log_misconfigured(rule_set: RuleSet) -> None:
-    """Log each channel that is held because its definition holds faults."""
+    """Log each channel that is held because its definition has faults."""
     for channel, faults in rule_set.misconfigured.items():
         log.error(
             "channel.misconfigured",
@@ -309,7 +310,7 @@ def log_misconfigured(rule_set: RuleSet) -> None:
 
 
 def _discard(result: RuleSet | RulesError) -> None:
-    """Close what a set that is not used has opened."""
+    """Close the targets of a rule set that is not used."""
     if not isinstance(result, RulesError):
         for targets in result.channels.values():
             for target in targets:

@@ -1,4 +1,8 @@
-"""Rule files: YAML in, checked rules out, every fault with its place."""
+"""Loads rule files: YAML becomes a checked and compiled `RuleSet`, or all faults with their places.
+
+It never evaluates a rule on an event, and never sends anything: it makes the channels' targets and
+reads the watchlists that the files name. Read `load.py` first.
+"""
 
 from __future__ import annotations
 

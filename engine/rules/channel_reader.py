@@ -1,4 +1,4 @@
-"""The channels that rule files define, and what a rule's `notify` may name."""
+"""Reads the channels of rule files, and resolves the names in a rule's `notify`."""
 
 from __future__ import annotations
 
@@ -22,26 +22,28 @@ from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
 from engine.rules.typed_nodes import (
     CUT,
     FLAGS,
+    NAME,
     UniqueNames,
     as_mapping,
     as_sequence,
     as_text,
     check_keys,
+    named_entries,
 )
 from engine.rules.values import plain_value
 
-PLAN_CHANNELS: Final = ("email", "slack", "webhook", "sms")
-#: What says "every channel" elsewhere.
+NOTIFICATION_KEYS: Final = ("email", "slack", "webhook", "sms")
+#: Words for "every channel" in other programs.
 _ALL: Final = frozenset({"all", "*", "any", "everyone"})
 _PARTS: Final = re.compile(r"[\s,;]+")
 _NAMES: Final = re.compile(r"[A-Za-z0-9_.-]+(?:\s*[,;]?\s*[A-Za-z0-9_.-]+)*")
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
-StandIn = Callable[[str], tuple[Target, ...]]
+TargetsByName = Callable[[str], tuple[Target, ...]]
+"""Makes the targets of a channel from its name alone."""
 MakeTargets = Callable[[str, Any, Mapping[str, str], tzinfo, list[ChannelError]], DefinedTargets]
-
+"""Makes a channel's targets from its name, definition, variables and zone; adds warnings."""
 MayHold = Callable[[str], bool]
-"""Whether a channel whose definition holds faults is held, rather than stops the load."""
+"""Whether the channel of that name is held where its definition has faults; else the load fails."""
 
 
 def hold_any(channel: str) -> bool:
@@ -50,26 +52,27 @@ def hold_any(channel: str) -> bool:
 
 
 def hold_none(channel: str) -> bool:
-    """No channel may be held: a fault in a definition stops the load."""
+    """No channel may be held: a fault in a definition makes the load fail."""
     return False
 
 
 class ChannelReader:
-    """Channels by name: made where they are enabled, remembered where they are not.
+    """Reads channels, and makes the targets of those that are enabled; results are by name.
 
-    `variables` is what `${VAR}` is taken from; with None no channel is made, and its definition
-    goes unchecked. A `stand_in` makes every channel, disabled ones too, of its name alone. It is
-    `is_whole` unless a file can't be read: then an unknown channel may stand in that one, and is
-    no fault. Where a channel `may_hold`, the faults of its definition are in `misconfigured`, and
-    a target that sends nothing stands for what can't be made of it. Mails show times in
-    `zone`. `unverified` has the warnings of targets whose certificate nobody looks at.
+    `variables` are the values of `${VAR}`; with None definitions are not checked, and channels have
+    no targets. `targets_by_name` makes the targets of every channel, disabled ones too, in place of
+    its definition. `is_whole` is False where a file can't be read: an unknown channel may be
+    defined there, and is no fault.
+    Where a channel `may_hold`, the faults of its definition are in `misconfigured`, and a target
+    that sends nothing stands for those that can't be made. Mails show times in `zone`.
+    `unverified` has the warnings of targets whose certificate is not checked.
     """
 
     def __init__(
         self,
         variables: Mapping[str, str] | None,
         faults: Faults,
-        stand_in: StandIn | None = None,
+        targets_by_name: TargetsByName | None = None,
         *,
         is_whole: bool = True,
         may_hold: MayHold = hold_none,
@@ -80,7 +83,7 @@ class ChannelReader:
         self.unverified: dict[str, tuple[Fault, ...]] = {}
         self._may_hold = may_hold
         self._variables = variables
-        self._stand_in = stand_in
+        self._targets_by_name = targets_by_name
         self._zone = zone
         self._is_whole = is_whole
         self._faults = faults
@@ -94,51 +97,40 @@ class ChannelReader:
         self._compared: set[tuple[str, ...]] = set()
 
     def read_channels(self, node: YamlNode) -> None:
-        """Takes a file's `channels:`."""
-        if isinstance(node, ScalarNode) and node.is_null:
-            return
-        mapping = as_mapping(node, "`channels`", self._faults)
-        for name, key in mapping.keys.items() if mapping is not None else ():
-            if not _NAME.fullmatch(name):
-                self._faults.error(
-                    key.place,
-                    FaultCode.BAD_VALUE,
-                    "this can't be the name of a channel",
-                    "use at most 64 letters, digits, `_`, `.` and `-`",
-                )
-            elif mapping is not None:
-                self._make(key, mapping.values[name], entry_targets, mapping.place)
+        """Reads a file's `channels:`."""
+        for key, definition in named_entries(node, "`channels`", "a channel", self._faults):
+            self._add(key, definition, entry_targets, node.place)
 
     def read_notifications(self, node: YamlNode) -> None:
-        """Takes a file's `notifications:`, the blocks of the plan's form."""
-        if isinstance(node, ScalarNode) and node.is_null:
+        """Reads a file's `notifications:`: the blocks email, slack, webhook and sms."""
+        if node.is_null:
             return
         mapping = as_mapping(node, "`notifications`", self._faults)
         if mapping is None:
             return
-        check_keys(mapping, PLAN_CHANNELS, "`notifications`", self._faults)
+        check_keys(mapping, NOTIFICATION_KEYS, "`notifications`", self._faults)
         for name, key in mapping.keys.items():
-            if name not in PLAN_CHANNELS:
+            if name not in NOTIFICATION_KEYS:
                 continue
             block = as_mapping(mapping.values[name], f"`{name}`", self._faults)
             if block is None:
-                self._names.take(key, mapping.place)
-            elif _is_disabled(block) and self._stand_in is None:
+                self._names.add(key, mapping.place)
+            elif _is_disabled(block) and self._targets_by_name is None:
                 self._disabled.setdefault(name, key.place)
-                self._made(key, block, notification_targets)
+                self._checked(key, block, notification_targets)
             else:
-                self._make(key, block, notification_targets, mapping.place)
+                self._add(key, block, notification_targets, mapping.place)
 
-    def _make(self, key: ScalarNode, definition: YamlNode, make: MakeTargets, owner: Place) -> None:
-        if self._names.take(key, owner):
+    def _add(self, key: ScalarNode, definition: YamlNode, make: MakeTargets, owner: Place) -> None:
+        if self._names.add(key, owner):
             self.targets[key.text] = self._targets_of(key, definition, make)
 
     def _targets_of(
         self, key: ScalarNode, definition: YamlNode, make: MakeTargets
     ) -> tuple[Target, ...]:
-        if self._stand_in is not None:
-            return self._stand_in(key.text)
-        targets, faults, unverified = self._made(key, definition, make)
+        if self._targets_by_name is not None:
+            return self._targets_by_name(key.text)
+        targets, faults, unverified = self._checked(key, definition, make)
         if unverified:
             self.unverified[key.text] = unverified
         if not faults or not self._may_hold(key.text):
@@ -147,29 +139,30 @@ class ChannelReader:
         detail = redact("; ".join(str(fault) for fault in faults))
         return (*targets, MisconfiguredTarget(key.text, detail))
 
-    def _made(
+    def _checked(
         self, key: ScalarNode, definition: YamlNode, make: MakeTargets
     ) -> tuple[tuple[Target, ...], tuple[Fault, ...], tuple[Fault, ...]]:
-        """What a definition gives, its faults, which are errors unless it may be held, and those of
-        its warnings that tell of certificates which nobody looks at.
+        """The targets of a definition, its faults, and its warnings of unchecked certificates.
+
+        The faults are errors of the load unless the channel may be held.
         """
         if self._variables is None:
             return (), (), ()
         self._warn_of_cut(key.text, definition)
-        doubts: list[ChannelError] = []
+        warned: list[ChannelError] = []
         try:
-            made = make(key.text, plain_value(definition), self._variables, self._zone, doubts)
+            made = make(key.text, plain_value(definition), self._variables, self._zone, warned)
         except ChannelError as error:
             made = DefinedTargets((), faults_of(error))
-        warnings = [_fault(key, definition, doubt, Severity.WARNING) for doubt in doubts]
+        warnings = [_fault(key, definition, error, Severity.WARNING) for error in warned]
         self._faults.extend(warnings)
         faults = tuple(_fault(key, definition, fault) for fault in made.faults)
         if not self._may_hold(key.text):
             self._faults.extend(faults)
         unverified = tuple(
             warning
-            for warning, doubt in zip(warnings, doubts, strict=True)
-            if doubt.what == UNVERIFIED
+            for warning, error in zip(warnings, warned, strict=True)
+            if error.what == UNVERIFIED
         )
         return made.targets, faults, unverified
 
@@ -184,11 +177,11 @@ class ChannelReader:
     def resolve(
         self, node: YamlNode | None, rule_id: str, rule: MappingNode, is_enabled: bool
     ) -> tuple[str, ...]:
-        """The enabled channels that a rule's `notify` names, each once; `node` may be None.
+        """The enabled channels that a rule's `notify` names, each once; `node` is None without it.
 
-        An unknown name is an error; only a rule that `is_enabled` is warned of what is missing.
+        An unknown name is an error. Only a rule that `is_enabled` is warned of missing channels.
         """
-        if node is None or (isinstance(node, ScalarNode) and node.is_null):
+        if node is None or node.is_null:
             if not is_enabled:
                 return ()
             self._faults.warning(
@@ -217,7 +210,7 @@ class ChannelReader:
     def _warn_of_diverted(
         self, named: list[ScalarNode | None], channels: Sequence[str], rule_id: str
     ) -> None:
-        """Says which channel is used for a recipient that two of them reach by other means."""
+        """Warns of recipients that two channels reach, and says which channel is used."""
         targets = [target for name in channels for target in self.targets[name]]
         pairs: dict[tuple[str, str], list[str]] = {}
         for target, used in replaced(targets, audience_of):
@@ -250,7 +243,7 @@ class ChannelReader:
         if not self._is_whole:
             return False
         known = sorted({*self._names.places, *self._disabled})
-        where = "`notifications:`" if name in PLAN_CHANNELS else "`channels:`"
+        where = "`notifications:`" if name in NOTIFICATION_KEYS else "`channels:`"
         has = f"; there are {', '.join(known)}" if known else ""
         what, remedy = f"unknown channel `{shown(name)}`", f"define it under {where}{has}"
         if (kind := _no_name(name)) != "":
@@ -264,7 +257,7 @@ class ChannelReader:
         return False
 
     def _as_list(self, node: YamlNode) -> str:
-        """What to write for a `notify` that is no list."""
+        """The remedy for a `notify` that is no list; "" for a general one."""
         if isinstance(node, MappingNode):
             return f"write [{', '.join(node.keys)}]" if node.keys else ""
         if not isinstance(node, ScalarNode):
@@ -299,8 +292,8 @@ class ChannelReader:
 
 
 def _no_name(text: str) -> str:
-    """What a text is that can't be a channel's name, but a part of its definition."""
-    if _NAME.fullmatch(text):
+    """The kind of a text that is no channel's name, but a part of its definition; "" for others."""
+    if NAME.fullmatch(text):
         return ""
     if "://" in text:
         return "a URL"
@@ -310,7 +303,7 @@ def _no_name(text: str) -> str:
 
 
 def _is_disabled(block: MappingNode) -> bool:
-    """Is a block of the plan's form switched off? It is, unless it says otherwise."""
+    """Whether a block of `notifications:` is disabled, as it is by default."""
     enabled = block.values.get("enabled")
     if enabled is None:
         return True
@@ -320,14 +313,14 @@ def _is_disabled(block: MappingNode) -> bool:
 def _fault(
     key: ScalarNode, definition: YamlNode, error: ChannelError, severity: Severity = Severity.ERROR
 ) -> Fault:
-    """What is wrong with a channel's definition, at its place in the file."""
+    """The fault of a channel's definition, at its place in the file."""
     place = _place_inside(key, definition, error.path)
     what = f"{key.text}: {error.what}"
     return Fault(place, str(FaultCode.CHANNEL), what, error.remedy, severity)
 
 
 def _place_inside(key: ScalarNode, definition: YamlNode, path: tuple[str | int, ...]) -> Place:
-    """Where the part of a definition stands that `path` leads to: its key, or its item."""
+    """The place of the key or item of a definition that `path` leads to."""
     place, node = key.place, definition
     for step in path:
         if isinstance(node, MappingNode) and isinstance(step, str) and step in node.values:

@@ -1,4 +1,4 @@
-"""Compiles the expressions and templates of rule files, and reports their problems with places."""
+"""Compiles the expressions and templates of rule files, and reports problems with their places."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ _Compiled = TypeVar("_Compiled", Expression, Template)
 
 
 class Compiler:
-    """Compiles against one event schema; equal texts are compiled once.
+    """Compiles expressions and templates against one event schema; equal texts are compiled once.
 
-    `lists` is what `watchlist("…")` means; messages show moments in `zone`, the site's.
+    `lists` are the watchlists that expressions may name; messages show times in `zone`, the site's.
+    Problems go to `faults`.
     """
 
     def __init__(
@@ -61,24 +62,27 @@ class Compiler:
         self._placeholders: dict[str, Expression] = {}
 
     def expression(self, scalar: ScalarNode) -> Expression | None:
-        """The expression that a scalar holds, or None and its faults."""
-        return self._told(self._expression(scalar.text), scalar.place_at)
+        """The compiled expression of a scalar, or None and its faults."""
+        return self._reported(self._expression(scalar.text), scalar.place_at)
 
     def key(self, scalar: ScalarNode) -> Expression | None:
-        """The expression of a `dedup_key`, which is evaluated where the rule's condition holds."""
-        return self._told(self._expression(scalar.text), scalar.place_at, is_guarded=True)
+        """The same for a `dedup_key`, without warnings of watchlist rows that may be missing.
+
+        It is evaluated only where the rule's condition holds, which may ask for the row.
+        """
+        return self._reported(self._expression(scalar.text), scalar.place_at, is_guarded=True)
 
     def default_expression(self, text: str, place: Place) -> Expression | None:
-        """An expression that no file holds; its faults are told at `place`."""
-        return self._told(self._expression(text), lambda offset: place)
+        """The compiled expression of a default text, whose faults are reported at `place`."""
+        return self._reported(self._expression(text), lambda offset: place)
 
     def template(self, scalar: ScalarNode) -> Template | None:
-        """The template that a scalar holds, or None and its faults."""
-        return self._told(self._template(scalar.text), scalar.place_at, is_guarded=True)
+        """The compiled template of a scalar, or None and its faults."""
+        return self._reported(self._template(scalar.text), scalar.place_at, is_guarded=True)
 
     def default_template(self, text: str, place: Place) -> Template | None:
-        """A template that no file holds; its faults are told at `place`."""
-        return self._told(self._template(text), lambda offset: place)
+        """The compiled template of a default text, whose faults are reported at `place`."""
+        return self._reported(self._template(text), lambda offset: place)
 
     def _expression(self, text: str) -> Expression | ExpressionError:
         found = self._expressions.get(text)
@@ -109,7 +113,7 @@ class Compiler:
             self._templates[text] = found
         return found
 
-    def _told(
+    def _reported(
         self,
         compiled: _Compiled | ExpressionError,
         place_at: Callable[[int], Place],
@@ -129,7 +133,7 @@ class Compiler:
 def report_problems(
     problems: Sequence[Problem], place_at: Callable[[int], Place], faults: Faults
 ) -> None:
-    """Adds the problems of an expression to `faults`, each at its place in the file."""
+    """Adds the problems of an expression to `faults`; `place_at` gives the place of an offset."""
     for problem in problems:
         add = faults.warning if problem.severity is Severity.WARNING else faults.error
         add(place_at(problem.offset), problem.code, problem.what, problem.remedy)

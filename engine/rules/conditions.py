@@ -1,4 +1,4 @@
-"""What must hold for a rule to match: its `conditions` and its `when`, as one expression."""
+"""Reads a rule's `conditions` and `when` as one expression, all of which must hold."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from engine.cel import Expression, Operator, conjunction, lower_condition
+from engine.cel import Expression, Operator, compile_condition, conjunction
 from engine.cel.check.contradictions import find_conflict
 from engine.cel.check.type_remedies import remedy_to_condition
 from engine.cel.syntax.tree import Node as CelNode
@@ -31,7 +31,7 @@ _OPERATORS: Final = {
     **dict.fromkeys(("like", "includes"), Operator.CONTAINS),
     **dict.fromkeys(("matches", "~", "=~"), Operator.REGEX),
 }
-#: What no operator says, as an expression says it.
+#: Operators of other programs that have no counterpart here, as CEL expressions.
 _SIGNS: Final = {
     **dict.fromkeys(("!=", "<>", "not", "ne", "not_equals", "is_not"), "… != …"),
     **dict.fromkeys((">=", "gte", "ge", "at_least", "from"), "… >= …"),
@@ -46,7 +46,7 @@ _SIGNS: Final = {
     **dict.fromkeys(("starts_with", "startswith", "begins_with", "prefix"), "….startsWith(…)"),
     **dict.fromkeys(("ends_with", "endswith", "suffix"), "….endsWith(…)"),
 }
-#: What joins conditions elsewhere.
+#: Keys that join conditions in other programs.
 _JOINERS: Final = frozenset({"all", "any", "and", "or", "not", "none", "all_of", "any_of"})
 _LIST_FILE: Final = re.compile(r"\.(?:csv|txt|xlsx?|json|tsv)$", re.I)
 _EITHER: Final = "all conditions must hold: for one or the other write `a || b` under `when`"
@@ -56,7 +56,7 @@ CONDITION_KEYS: Final = ("field", "operator", "value")
 
 
 def read_condition(rule: MappingNode, compiler: Compiler, faults: Faults) -> Expression | None:
-    """The conjunction of all conditions of a rule, or None and its faults."""
+    """The rule's `conditions` and `when`, joined by &&; None and faults where one is wrong."""
     parts: list[Expression | None] = []
     if "conditions" in rule.values:
         parts += _conditions(rule.values["conditions"], compiler, faults)
@@ -85,14 +85,14 @@ def read_condition(rule: MappingNode, compiler: Compiler, faults: Faults) -> Exp
             f"this is evaluated step by step, several times slower: {condition.fallback}",
             "write fewer macros inside one another, or name the items",
         )
-    # What it was generated from is wanted for a conjunction only, and takes a third of its memory.
-    return replace(condition, code=None)
+    # The fragment is needed to join expressions only, and takes a third of the memory.
+    return replace(condition, fragment=None)
 
 
 def _warn_of_clash(
     rule: MappingNode, parts: Sequence[Expression], compiler: Compiler, faults: Faults
 ) -> None:
-    """Warns of conditions that no event can meet together."""
+    """Warns of conditions that never hold together."""
 
     def type_of(node: CelNode) -> FieldType | None:
         name = dotted(node)
@@ -113,14 +113,14 @@ def _warn_of_clash(
 
 
 def _nodes_of(rule: MappingNode) -> list[YamlNode]:
-    """What stands for each part of a rule's condition, in the order of `read_condition`."""
+    """The node of each part of a rule's condition, in the order of `read_condition`."""
     conditions, when = rule.values.get("conditions"), rule.values.get("when")
     nodes = list(conditions.items) if isinstance(conditions, SequenceNode) else []
     return nodes if when is None else [*nodes, when]
 
 
 def _is_of_values(node: YamlNode) -> bool:
-    """Whether it is a condition that names the values of its field."""
+    """Whether it is a condition by `equals` or `in_list`."""
     operator = node.values.get("operator") if isinstance(node, MappingNode) else None
     return isinstance(operator, ScalarNode) and operator.text in _OF_VALUES
 
@@ -149,7 +149,7 @@ def _when(scalar: ScalarNode, compiler: Compiler, faults: Faults) -> Expression 
 
 
 def _one_expression(node: YamlNode) -> str:
-    """The remedy for a `when` of several, or of the operators' form."""
+    """The remedy for a `when` that is a list or a mapping."""
     if isinstance(node, SequenceNode):
         return "write one expression, its parts joined with &&"
     if isinstance(node, MappingNode) and any(key.lower() in _JOINERS for key in node.keys):
@@ -160,7 +160,7 @@ def _one_expression(node: YamlNode) -> str:
 
 
 def _conditions(node: YamlNode, compiler: Compiler, faults: Faults) -> list[Expression | None]:
-    if isinstance(node, ScalarNode) and node.is_null:
+    if node.is_null:
         return []
     remedy = "write an expression under `when:`" if isinstance(node, ScalarNode) else _ITEMS
     sequence = as_sequence(node, "`conditions`", faults, remedy)
@@ -174,10 +174,10 @@ def _conditions(node: YamlNode, compiler: Compiler, faults: Faults) -> list[Expr
             "use in_list for several values of a field",
         )
         return [None]
-    return [_lowered(item, compiler, faults) for item in sequence.items]
+    return [_condition(item, compiler, faults) for item in sequence.items]
 
 
-def _lowered(node: YamlNode, compiler: Compiler, faults: Faults) -> Expression | None:
+def _condition(node: YamlNode, compiler: Compiler, faults: Faults) -> Expression | None:
     is_text = isinstance(node, ScalarNode) and not node.is_null
     remedy = "write an expression under `when:`" if is_text else ""
     mapping = as_mapping(node, "a condition", faults, remedy)
@@ -202,7 +202,7 @@ def _lowered(node: YamlNode, compiler: Compiler, faults: Faults) -> Expression |
     if field is None or operator is None or value_node is None:
         return None
     field_type = compiler.schema.field(field.text)
-    if _is_list(value_node, operator, field.text, compiler, faults):
+    if _names_a_watchlist(value_node, operator, field.text, compiler, faults):
         return None
     value = operand(value_node, operator, field.text, field_type, faults)
     if value is INVALID:
@@ -218,27 +218,29 @@ def _lowered(node: YamlNode, compiler: Compiler, faults: Faults) -> Expression |
         return value_node.place
 
     try:
-        lowered = lower_condition(field.text, operator, value, compiler.schema.variables, EXAMPLES)
+        expression = compile_condition(
+            field.text, operator, value, compiler.schema.variables, EXAMPLES
+        )
     except ExpressionError as error:
         report_problems([_under_when(each) for each in error.problems], place_at, faults)
         return None
-    report_problems(lowered.warnings, place_at, faults)
-    return lowered
+    report_problems(expression.warnings, place_at, faults)
+    return expression
 
 
 def _under_when(problem: Problem) -> Problem:
-    """The problem, whose remedy is an expression only under `when`."""
+    """The problem of a condition; a remedy that is an expression says that it goes under `when`."""
     is_call = problem.remedy.startswith("write ") and problem.remedy.endswith(")")
     remedy = f"{problem.remedy} in an expression under `when`"
     return replace(problem, remedy=remedy) if is_call else problem
 
 
-def _is_list(
+def _names_a_watchlist(
     node: YamlNode, operator: Operator, field: str, compiler: Compiler, faults: Faults
 ) -> bool:
-    """Whether the value is not one, but the name of a watchlist or of its file; reports it.
+    """Whether the value names a watchlist or its file, which is an error.
 
-    An `in_list` of that one value is only doubted: a text may be meant after all.
+    A list with that name as its only item is a warning, and counts as values.
     """
     items = node.items if isinstance(node, SequenceNode) else [node]
     named = items[0] if len(items) == 1 else None
@@ -265,8 +267,8 @@ def _is_list(
     return not is_only
 
 
-def _meant(text: str) -> str:
-    """What an operator of other languages is here."""
+def _remedy_of_operator(text: str) -> str:
+    """The remedy for an operator of another program; "" for others."""
     name = text.strip().lower()
     if name in _SIGNS:
         return f"write `{_SIGNS[name]}` under `when`"
@@ -295,7 +297,7 @@ def _operator(mapping: MappingNode, faults: Faults) -> Operator | None:
         scalar.place,
         FaultCode.BAD_VALUE,
         f"unknown operator `{shown(scalar.text)}`",
-        _meant(scalar.text)
+        _remedy_of_operator(scalar.text)
         or suggestion(scalar.text, known, f"the operators are {', '.join(known)}; {_UNDER_WHEN}"),
     )
     return None

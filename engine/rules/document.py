@@ -1,9 +1,8 @@
-"""A YAML file as nodes with places, read within bounds of size, depth and expansion."""
+"""Reads a YAML file into nodes with places, within bounds of size, nesting and aliases."""
 
 from __future__ import annotations
 
 import codecs
-import re
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -12,41 +11,31 @@ import yaml
 
 from engine.errors import Place
 from engine.rules.faults import FaultCode, Faults, named, shown
-from engine.rules.node import BREAK, MappingNode, ScalarNode, SequenceNode, Source, YamlNode
+from engine.rules.node import MappingNode, ScalarNode, SequenceNode, Source, YamlNode
+from engine.rules.yaml_faults import (
+    LESS_DEEP,
+    MAX_DEPTH,
+    TOO_DEEP,
+    expression_after_tag,
+    place_after,
+    remedy_of_tag,
+    report_syntax_error,
+)
 
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
+MAX_NODES: Final = 1_000_000
+MAX_ALIASED_NODES: Final = 100_000
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _READABLE: Final = "let the service's user read it, or remove it"
-_ITEMS: Final = "begin a list on a line of its own, one `- item` a line, or write [a, b]"
-_NEAR: Final = "put quotes around the whole value, or look at the indentation and brackets near it"
-_REMEDIES: Final = (
-    (
-        "mapping values are not allowed",
-        "write a blank after each `:`, put quotes around a value that holds `: `, "
-        "or look at the indentation",
-    ),
-    ("unknown escape", "use single quotes, in which a backslash is just a backslash"),
-    ("cannot start any token", "indent with spaces, or put quotes around the value"),
-    ("tab character", "indent with spaces"),
-    ("a quote is not closed", "end the value with the quote that it begins with"),
-    ("found unexpected", "put quotes around the value"),
-    ("control characters", "remove the invisible character"),
-    ("special characters", "remove the invisible character"),
-    ("block sequence entries are not allowed", _ITEMS),
-    ("mapping keys are not allowed", "put quotes around a value that begins with `?`"),
-    ("unknown directive", "remove the `%` at the line's beginning, or put quotes around it"),
-    ("invalid Unicode character escape", "use single quotes, in which a backslash is just one"),
-    ("expected '-' indicator", "indent a rule's other keys below its `- id:`, as `id` is"),
-    ("comment or line break", "begin the text on the next line, indented, or put quotes around it"),
-    ("hexdecimal", "use single quotes, in which a backslash is just one"),
-    ("did not find expected", _NEAR),
-    ("could not find expected", _NEAR),
-)
+_STANDARD: Final = "tag:yaml.org,2002:"
+_TEXT_TAGS: Final = frozenset({f"{_STANDARD}str"})
+_TYPED_TAGS: Final = frozenset(f"{_STANDARD}{name}" for name in ("int", "float", "bool", "null"))
+_COLLECTION_TAGS: Final = frozenset({f"{_STANDARD}map", f"{_STANDARD}seq"})
 
 
 def read_document(path: Path, faults: Faults) -> YamlNode | None:
-    """The content of a file, or None where it is unusable or empty; `faults` says why."""
+    """The root node of a file; None where it is unusable or empty, which is added to `faults`."""
     text = _read_text(path, faults)
     if text is None:
         return None
@@ -54,18 +43,18 @@ def read_document(path: Path, faults: Faults) -> YamlNode | None:
 
 
 def parse_document(source: Source, faults: Faults) -> YamlNode | None:
-    """The content of a YAML text, or None where it is unusable or empty; `faults` says why."""
+    """The root node of a YAML text; None where it is unusable or empty, which is in `faults`."""
     builder = NodeBuilder(source, faults)
     try:
         for event in yaml.parse(source.text, Loader=_LOADER):
-            builder.take(event)
+            builder.add(event)
     except StopReadingError as stop:
         faults.error(stop.place, stop.code, stop.what, stop.remedy)
         return None
     except yaml.YAMLError as error:
-        _syntax_fault(error, source, faults)
+        report_syntax_error(error, source, faults)
         return None
-    if builder.root is None or (isinstance(builder.root, ScalarNode) and builder.root.is_null):
+    if builder.root is None or builder.root.is_null:
         faults.warning(
             Place(source.file),
             FaultCode.EMPTY_FILE,
@@ -76,102 +65,8 @@ def parse_document(source: Source, faults: Faults) -> YamlNode | None:
     return builder.root
 
 
-def _read_text(path: Path, faults: Faults) -> str | None:
-    place = Place(str(path))
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        faults.error(
-            place,
-            FaultCode.UNREADABLE,
-            f"the file can't be read: {error.strerror or error}",
-            _READABLE,
-        )
-        return None
-    if len(data) > MAX_FILE_BYTES:
-        faults.error(
-            place,
-            FaultCode.TOO_LARGE,
-            f"the file is larger than {MAX_FILE_BYTES // 1024**2} MiB",
-            "split it into several files",
-        )
-        return None
-    data = data.removeprefix(codecs.BOM_UTF8)
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8")
-        faults.error(
-            _place_of(str(path), before),
-            FaultCode.NOT_UTF8,
-            "the file is not UTF-8",
-            "save it in the encoding UTF-8",
-        )
-        return None
-
-
-def _place_of(file: str, before: str) -> Place:
-    """The place right after the text `before`, which starts the file."""
-    lines = BREAK.split(before)
-    return Place(file, len(lines), len(lines[-1]) + 1)
-
-
-def _syntax_fault(error: yaml.YAMLError, source: Source, faults: Faults) -> None:
-    if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
-        place = Place(source.file, mark.line + 1, mark.column + 1) if mark else Place(source.file)
-        problem = error.problem or "it can't be parsed"
-        if "end of stream" in problem and error.context_mark and "scalar" in str(error.context):
-            # What is not closed begins there.
-            begin = error.context_mark
-            place = Place(source.file, begin.line + 1, begin.column + 1)
-            problem = "a quote is not closed"
-    elif isinstance(error, yaml.reader.ReaderError):
-        place = _place_of(source.file, _before_bad_character(error, source.text))
-        problem = error.reason
-    else:
-        place, problem = Place(source.file), str(error)
-    if "nesting depth" in problem:
-        # The parser has a limit of its own, and looks ahead.
-        faults.error(place, FaultCode.TOO_DEEP, TOO_DEEP, LESS_DEEP)
-        return
-    found = remedy_of_line(_line(source.text, place.line), problem)
-    if found is not None:
-        problem, remedy = found
-        faults.error(place, FaultCode.YAML, f"this is not valid YAML: {problem}", remedy)
-        return
-    remedy = next((remedy for part, remedy in _REMEDIES if part in problem), _NEAR)
-    faults.error(place, FaultCode.YAML, f"this is not valid YAML: {problem}", remedy)
-
-
-def _line(text: str, number: int) -> str:
-    """The line of that number, from 1; "" behind the last."""
-    lines = BREAK.split(text)
-    return lines[number - 1] if number <= len(lines) else ""
-
-
-def _before_bad_character(error: yaml.reader.ReaderError, text: str) -> str:
-    """The C parser counts the bytes before the character, the Python one the code points."""
-    if error.encoding == "?":
-        return text.encode()[: error.position].decode("utf-8", "ignore")
-    return text[: error.position]
-
-
-MAX_DEPTH: Final = 50
-MAX_NODES: Final = 1_000_000
-MAX_ALIASED_NODES: Final = 100_000
-TOO_DEEP: Final = f"this is nested more than {MAX_DEPTH} deep"
-LESS_DEEP: Final = "no rule needs that: look at the brackets"
-
-_STANDARD: Final = "tag:yaml.org,2002:"
-_TEXT_TAGS: Final = frozenset({f"{_STANDARD}str"})
-_TYPED_TAGS: Final = frozenset(f"{_STANDARD}{name}" for name in ("int", "float", "bool", "null"))
-_COLLECTION_TAGS: Final = frozenset({f"{_STANDARD}map", f"{_STANDARD}seq"})
-
-
 class StopReadingError(Exception):
-    """The rest of the document is not worth reading."""
+    """A fault after which the rest of the document can't be read."""
 
     def __init__(self, place: Place, code: FaultCode, what: str, remedy: str) -> None:
         super().__init__(what)
@@ -182,7 +77,10 @@ class StopReadingError(Exception):
 
 
 class _OpenNode:
-    """A sequence or mapping whose end has not come yet; `weight` counts nodes, aliases expanded."""
+    """A sequence or mapping that is still being read; `weight` is its number of nodes.
+
+    Aliases count as the nodes that they stand for.
+    """
 
     __slots__ = ("anchor", "key", "merged", "node", "weight")
 
@@ -195,7 +93,7 @@ class _OpenNode:
 
 
 class NodeBuilder:
-    """Makes nodes of parser events."""
+    """Builds the tree of nodes from the parser's events."""
 
     def __init__(self, source: Source, faults: Faults) -> None:
         self.root: YamlNode | None = None
@@ -209,8 +107,8 @@ class NodeBuilder:
         self._aliased = 0
         self._line = 0
 
-    def take(self, event: Any) -> None:
-        """Takes the next event; raises StopReadingError where reading must end."""
+    def add(self, event: Any) -> None:
+        """Adds the next event; raises StopReadingError where reading must end."""
         kind = type(event)
         if kind is yaml.ScalarEvent:
             scalar = self._scalar(event)
@@ -256,22 +154,22 @@ class NodeBuilder:
         if tag is not None:
             plain = tag in _TYPED_TAGS
             if not plain and tag not in _TEXT_TAGS:
-                text = self._of_tag(event)
+                text = self._tagged_text(event)
         mark = event.start_mark
         line = self._line_of(mark)
         return ScalarNode(self._source, text, plain, event.style or "", line, mark.column + 1)
 
-    def _of_tag(self, event: Any) -> str:
-        """The text of a scalar with a tag that is a fault."""
+    def _tagged_text(self, event: Any) -> str:
+        """Reports the tag of a scalar; its text, to which the tag may belong."""
         key = self._stack[-1].key if self._stack else None
         name = key.text if key is not None else ""
         is_plain = not event.style and not event.tag.startswith(_STANDARD)
-        text = denied(name, event.tag, event.value) if is_plain else ""
+        text = expression_after_tag(name, event.tag, event.value) if is_plain else ""
         self._tag_fault(event, name, text)
         return text or str(event.value)
 
     def _line_of(self, mark: Any) -> int:
-        """The line, from 1: the same object for a whole line, which saves a tenth of all nodes."""
+        """The line, from 1; nodes of one line share the int, which saves a tenth of the memory."""
         if mark.line + 1 != self._line:
             self._line = mark.line + 1
         return self._line
@@ -394,101 +292,36 @@ class NodeBuilder:
                     mapping.values[name] = each.values[name]
 
 
-#: A line of a mapping: its key, and a value that begins with no blank.
-_ENTRY: Final = re.compile(r"[\s{-]*(?:- )?\s*(?P<key>[A-Za-z_]\w*):[ \t]+(?P<value>\S.*?)\s*")
-#: `${VAR}` as an item without quotes.
-_VARIABLE: Final = re.compile(r"[\[,]\s*\$\{\w+\}")
-_LONGEST: Final = 100
-_QUOTES: Final = "put quotes around the whole value"
-_BLOCK: Final = "write the text below `{}: |`, indented, where no sign means anything to YAML"
-_JOIN: Final = "join its parts by && or ||, and put quotes around the whole"
-_OF_CHANNELS: Final = "write ${…} in the channel's definition under `channels:`, and its name here"
-#: What joins the parts of a condition elsewhere.
-_JOINING: Final = re.compile(r"(?:all|any|and|or|not|none|if)\s*:", re.I)
-_EXPRESSIONS: Final = frozenset({"when", "dedup_key"})
-#: The keys whose values a remedy may repeat: under all others may stand a secret.
-_SHOWN: Final = _EXPRESSIONS | {"name", "description", "message_template", "field", "expect"}
-_INCLUDE: Final = "every file is read: write its rules under its own `rules:`"
-#: Tags of other programs, without their sign.
-_TAGS: Final = {
-    **dict.fromkeys(
-        ("secret", "env", "env_var", "ENV", "vault"), "a secret is ${VAR}, in channels only"
-    ),
-    **dict.fromkeys(
-        ("include", "include_dir_list", "import"),
-        "every file is read: write its rules under its own `rules:`",
-    ),
-}
-_NO_TAG: Final = "remove it, or put quotes around the value if it is no tag"
-
-Remedy = tuple[str, str]
-
-
-def remedy_of_line(line: str, problem: str) -> Remedy | None:
-    """What is wrong with a line that YAML's parser can't read, and what to write; None if unknown.
-
-    `problem` is what the parser says of it.
-    """
-    found = _ENTRY.fullmatch(line)
-    key, value = (found["key"], found["value"]) if found is not None else ("", " ")
-    if value[0] == "!":
-        return _exclamation_mark(key, value)
-    if value[0] in "\"'":
-        return _of_quotes(key, value)
-    if "did not find expected" in problem and _VARIABLE.search(line) is not None:
-        what = "the `{` of `${…}` begins a mapping here"
-        return what, _OF_CHANNELS if "notify" in line else 'put quotes around it: "${VAR}"'
-    if "mapping values" in problem and ": " in value:
-        return _of_colon(key, value)
-    return None
-
-
-def denied(key: str, tag: str, value: str) -> str:
-    """The expression that a scalar under `key` is, whose `!` YAML took for a tag; "" for none."""
-    if key not in _EXPRESSIONS:
-        return ""
-    return f"{tag} {value}" if value else tag
-
-
-def remedy_of_tag(key: str, tag: str, text: str) -> Remedy:
-    """What is wrong with a tag that is none of YAML's own, and what to write.
-
-    `text` is the expression that it is part of, "" for none.
-    """
-    if text:
-        return _exclamation_mark(key, text)
-    return "the tag `!…` is not supported", _TAGS.get(tag.removeprefix("!"), _NO_TAG)
-
-
-def _exclamation_mark(key: str, value: str) -> Remedy:
-    return "a value that begins with `!` is a tag to YAML", _quoted(key, value)
-
-
-def _quoted(key: str, value: str) -> str:
-    """How the value is written in quotes."""
-    if key not in _SHOWN:
-        return _QUOTES
-    for quote in "'\"":
-        if quote not in value and (quote == "'" or "\\" not in value):
-            text = f"{key}: {quote}{value}{quote}"
-            return f"write {text}" if len(text) <= _LONGEST else _QUOTES
-    return _BLOCK.format(key)
-
-
-def _of_quotes(key: str, value: str) -> Remedy | None:
-    """Of a value whose quotes end before it does."""
-    quote = value[0]
-    end = value.find(quote, 1)
-    rest = value[end + 1 :].strip()
-    if end < 0 or not rest or rest.startswith("#"):
+def _read_text(path: Path, faults: Faults) -> str | None:
+    place = Place(str(path))
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        faults.error(
+            place,
+            FaultCode.UNREADABLE,
+            f"the file can't be read: {error.strerror or error}",
+            _READABLE,
+        )
         return None
-    what = f"the text ends at its second {quote}, but the line goes on"
-    is_nested = value.endswith(quote) and value[end + 1 : end + 2].strip() != ""
-    return what, _quoted(key, value[1:-1] if is_nested else value)
-
-
-def _of_colon(key: str, value: str) -> Remedy:
-    what = "a value without quotes can't hold `: `"
-    if key == "when" and _JOINING.match(value) is not None:
-        return f"{what}, and `when` is one expression", _JOIN
-    return what, _quoted(key, value)
+    if len(data) > MAX_FILE_BYTES:
+        faults.error(
+            place,
+            FaultCode.TOO_LARGE,
+            f"the file is larger than {MAX_FILE_BYTES // 1024**2} MiB",
+            "split it into several files",
+        )
+        return None
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8")
+        faults.error(
+            place_after(str(path), before),
+            FaultCode.NOT_UTF8,
+            "the file is not UTF-8",
+            "save it in the encoding UTF-8",
+        )
+        return None

@@ -1,4 +1,4 @@
-"""The faults of one load, gathered as they are found."""
+"""Collects the faults of one load, and writes the texts that their messages quote."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_QUOTE: Final = 60
 
 
 class FaultCode(StrEnum):
-    """The stable kinds of faults in rule files; those of expressions come from the language."""
+    """The stable codes of faults in rule files; `engine.cel` has those of expressions."""
 
     UNREADABLE = "unreadable"
     NOT_UTF8 = "not-utf8"
@@ -56,7 +56,7 @@ class FaultCode(StrEnum):
 
 
 class Faults:
-    """Errors and warnings with their places; `sorted()` orders them by place."""
+    """The errors and warnings of one load; `has_errors` says that the load must fail."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -72,7 +72,7 @@ class Faults:
         self._faults.append(Fault(place, str(code), what, remedy, Severity.WARNING))
 
     def extend(self, faults: Iterable[Fault]) -> None:
-        """Adds faults that are made already."""
+        """Adds faults of either severity."""
         for fault in faults:
             self.has_errors = self.has_errors or fault.severity is Severity.ERROR
             self._faults.append(fault)
@@ -86,7 +86,7 @@ class Faults:
 
 
 def suggestion(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """A remedy for an unknown name: the nearest known one, or else `otherwise`."""
+    """The remedy for an unknown name: the most similar known one, or else `otherwise`."""
     candidates = list(known)
     near = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
     near = near or [each for each in candidates if each.lower() == name.strip().lower()][:1]
@@ -94,15 +94,15 @@ def suggestion(name: str, known: Iterable[str], otherwise: str = "") -> str:
 
 
 def named(key: str) -> str:
-    """A key as a message may name it: not at all unless it is a word.
+    """A key in backquotes, with a blank before it; "" for a key that is not a word.
 
-    Where a blank is missing after the colon, a password may have become part of a key.
+    Where the blank after a colon is missing, a password may have become part of a key.
     """
     return f" `{key}`" if _WORD.fullmatch(key) else ""
 
 
 def shown(text: str) -> str:
-    """Text from a file as a message may quote it: on one line, printable, shortened."""
-    # Redacted before it is cut: of a part of a secret nobody knows that it is one.
+    """Text of a file as messages quote it: redacted, on one line, printable, shortened."""
+    # Redacted before it is cut: a part of a secret is not recognised.
     line = "".join(char if char.isprintable() else " " for char in redact(text))
     return line if len(line) <= _LONGEST_QUOTE else f"{line[: _LONGEST_QUOTE - 1]}…"

@@ -1,4 +1,4 @@
-"""The rule files that paths stand for."""
+"""Finds the rule files below the paths that the user gave."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from engine.rules.faults import FaultCode, Faults
 from engine.settings import DEFAULT_RULES
 
 _OTHER: Final = "give a rule file or a folder of them"
-# What commands read that are given no path; its author has no rules yet.
+#: For the default path: whoever gave none may have no rules yet.
 _FIRST: Final = f"write a first set with `alert-engine init`, or {_OTHER}"
 
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 
 def rule_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
-    """Every file given, and every YAML file at any depth of a folder given; each once, sorted.
+    """Every file of `paths` and every YAML file in their folders, at any depth; each once, sorted.
 
-    A file is read once, however many paths and links lead to it. A copy is another file, and so is
-    a second name on the disk: inode numbers of shared folders may repeat, and a file that is left
-    out in silence is worse than ids that are reported as used twice. Hidden files and folders are
-    left out: a mounted Kubernetes ConfigMap keeps copies there.
+    Paths and symbolic links to one file count once. Hard links count as files of their own: inode
+    numbers of shared folders may repeat, and to leave out a file silently is worse than to report
+    its ids as used twice. Hidden files and folders are left out: a mounted Kubernetes ConfigMap
+    keeps copies there. Paths that can't be used are added to `faults`.
     """
     found: dict[str, Path] = {}
     for path in paths:
@@ -51,13 +51,13 @@ def rule_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
             remedy = _FIRST if is_default else _OTHER
             faults.error(Place(str(path)), FaultCode.UNREADABLE, what, remedy)
         for file in files:
-            # Unlike resolve(), it takes a loop of links.
+            # Unlike Path.resolve(), it accepts a loop of links.
             found.setdefault(os.path.realpath(file), file)
     return tuple(sorted(found.values()))
 
 
 def _unusable(path: Path) -> str | None:
-    """Why the system can't even look at the path; None if it can, or if nothing is there."""
+    """Why the system can't look at the path; None where it can, or where nothing is there."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -86,7 +86,7 @@ def _folder(folder: Path, faults: Faults) -> Iterator[Path]:
 
 
 def _may_be_file(path: Path) -> bool:
-    """Whether it is a regular file, or is to be told of when it is read: missing, or forbidden."""
+    """Whether it is a regular file, or a missing or forbidden one, which the reader reports."""
     try:
         return path.is_file() or not path.exists()
     except OSError:
@@ -94,5 +94,5 @@ def _may_be_file(path: Path) -> bool:
 
 
 def absolute(path: Path) -> Path:
-    """The whole path, without `..` and without asking the file system."""
+    """The absolute path without `..`; links are not followed."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links

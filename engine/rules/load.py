@@ -12,12 +12,12 @@ from types import MappingProxyType
 from typing import Final
 
 from engine.errors import Place, RulesError
-from engine.rules.channel_reader import ChannelReader, MayHold, StandIn, hold_none
+from engine.rules.channel_reader import ChannelReader, MayHold, TargetsByName, hold_none
 from engine.rules.compiler import Compiler
 from engine.rules.document import read_document
 from engine.rules.faults import FaultCode, Faults
 from engine.rules.files import rule_files
-from engine.rules.node import MappingNode, ScalarNode
+from engine.rules.node import MappingNode
 from engine.rules.rate_limits import UncompiledLimit, read_limits
 from engine.rules.rule import RuleSet
 from engine.rules.rule_reader import RuleReader
@@ -33,7 +33,7 @@ def load_rules(
     schema: EventSchema,
     variables: Mapping[str, str] | None,
     *,
-    stand_in: StandIn | None = None,
+    targets_by_name: TargetsByName | None = None,
     known: KnownLists | None = None,
     accepts: Accepts | None = None,
     zone: tzinfo = UTC,
@@ -43,8 +43,8 @@ def load_rules(
     """Load the rules and channels of `paths` (files, or folders at any depth), checked by `schema`.
 
     `variables` are the values of `${VAR}` in channels. With None the channels exist without
-    targets, so that rules can be tested where the secrets are missing. A `stand_in` makes the
-    targets of every channel, disabled ones too, and replaces their definitions.
+    targets, so that rules can be tested where the secrets are missing. `targets_by_name` makes the
+    targets of every channel, disabled ones too, in place of its definition.
 
     `known` are the watchlists of the load before, by name. A list whose file and definition are
     unchanged is not read again. A list that lost more than `max_shrink` of its rows is refused,
@@ -68,7 +68,7 @@ def load_rules(
         documents, are_all_read = _documents(files, faults)
         is_whole = are_files_known and are_all_read
         channels = ChannelReader(
-            variables, faults, stand_in, is_whole=is_whole, may_hold=may_hold, zone=zone
+            variables, faults, targets_by_name, is_whole=is_whole, may_hold=may_hold, zone=zone
         )
         _read_channels(documents, channels)
         watchlists = WatchlistReader(
@@ -221,7 +221,7 @@ def _read_rules(
                 "it is the fallback of the rules of its own file; write it there",
             )
     node = document.values.get("rules")
-    if node is None or (isinstance(node, ScalarNode) and node.is_null):
+    if node is None or node.is_null:
         return
     sequence = as_sequence(node, "`rules`", faults)
     items = sequence.items if sequence is not None else []

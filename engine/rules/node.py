@@ -1,18 +1,22 @@
-"""What a YAML file holds: scalars, sequences and mappings, each with its place in the file."""
+"""The nodes of a YAML file: scalars, sequences and mappings, each with its place in the file."""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import ClassVar, Final
 
 from engine.errors import Place
 
-_COMMENT: Final = re.compile(r"[ \t]+#[^\s#]")
+BREAK: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+
+_COMMENT: Final = re.compile(r"[ \t]+#[^\s#]")
+_PROPERTIES: Final = re.compile(r"(?:[&!][^\s,\[\]{}]*\s+)+")
+_ESCAPE_WIDTHS: Final = {"x": 4, "u": 6, "U": 10}
 
 
 class Source:
-    """A file's name, as people gave it, and its text."""
+    """A file: its path as it was given, and its text."""
 
     __slots__ = ("_has_cuts", "_line_starts", "file", "text")
 
@@ -24,20 +28,20 @@ class Source:
 
     @property
     def has_cuts(self) -> bool:
-        """May any of its values be cut by a `#` with no blank behind?"""
+        """Whether a `#` without a blank after it may have cut a value of the file."""
         if self._has_cuts is None:
             self._has_cuts = _COMMENT.search(self.text) is not None
         return self._has_cuts
 
     def index(self, line: int, column: int) -> int:
-        """Where in the text a place is; both count from 1."""
+        """The index in the text of a line and column, which count from 1."""
         if not self._line_starts:
             self._line_starts = [0, *(found.end() for found in BREAK.finditer(self.text))]
         return self._line_starts[line - 1] + column - 1
 
 
 class ScalarNode:
-    """One text; `plain` means that it stands without quotes, so that YAML would give it a type.
+    """A YAML scalar, as text; `plain` says that it has no quotes, so that YAML gives it a type.
 
     `line` and `column` count from 1; `style` is YAML's: empty, a quotation mark, `|` or `>`.
     """
@@ -56,7 +60,7 @@ class ScalarNode:
 
     @property
     def is_null(self) -> bool:
-        """Is it empty, or one of YAML's words for null, without quotes?"""
+        """Whether it is empty, or one of YAML's words for null, without quotes."""
         return self.plain and self.text in NULLS
 
     @property
@@ -66,7 +70,7 @@ class ScalarNode:
 
     @property
     def is_cut(self) -> bool:
-        """Does a `#` that looks like a part of the text, with no blank behind, end it?"""
+        """Whether a comment ends it that looks like a part of the text: a `#` and no blank."""
         if not self.plain or not self.source.has_cuts:
             return False
         source = self.source.text
@@ -78,9 +82,9 @@ class ScalarNode:
         return end is not None and _COMMENT.match(source, end) is not None
 
     def place_at(self, offset: int) -> Place:
-        """Where the code point `offset` of the text stands in the file.
+        """The place in the file of the code point `offset` of the text.
 
-        It is the scalar's start where the way back can't be told.
+        It is the scalar's start where text and source don't agree.
         """
         text = self.source.text
         start = self.source.index(self.line, self.column)
@@ -94,6 +98,7 @@ class SequenceNode:
     """A YAML sequence."""
 
     __slots__ = ("column", "items", "line", "source")
+    is_null: ClassVar = False
 
     def __init__(self, source: Source, line: int, column: int) -> None:
         self.source = source
@@ -108,9 +113,10 @@ class SequenceNode:
 
 
 class MappingNode:
-    """A YAML mapping; its keys are texts, each with the place where it stands."""
+    """A YAML mapping; `keys` has the node of each key, `values` that of its value."""
 
     __slots__ = ("column", "keys", "line", "source", "values")
+    is_null: ClassVar = False
 
     def __init__(self, source: Source, line: int, column: int) -> None:
         self.source = source
@@ -131,9 +137,7 @@ class MappingNode:
         return Place(self.source.file, self.line, self.column)
 
 
-BREAK: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_PROPERTIES: Final = re.compile(r"(?:[&!][^\s,\[\]{}]*\s+)+")
-_ESCAPE_WIDTHS: Final = {"x": 4, "u": 6, "U": 10}
+YamlNode = ScalarNode | SequenceNode | MappingNode
 
 
 def source_index(source: str, start: int, text: str, style: str, offset: int) -> int | None:
@@ -168,7 +172,7 @@ def source_index(source: str, start: int, text: str, style: str, offset: int) ->
 
 
 def _body(source: str, start: int, style: str) -> int:
-    """Where the scalar's text begins: after anchor and tag, quotation mark or block header."""
+    """The index of the scalar's first character: after anchor, tag, quotation mark and header."""
     properties = _PROPERTIES.match(source, start)
     at = properties.end() if properties else start
     if style in {"|", ">"}:
@@ -178,7 +182,10 @@ def _body(source: str, start: int, style: str) -> int:
 
 
 def _step(source: str, at: int, char: str, style: str) -> tuple[int, int] | None:
-    """One character of the text: the next index in the source, and how many were taken."""
+    """One step over the source: the next index, and how many characters of the text it gave.
+
+    None where the source gives other text.
+    """
     found = source[at]
     if style == '"' and found == "\\":
         following = source[at + 1 : at + 2]
@@ -199,12 +206,9 @@ def _skip_space(text: str, at: int) -> int:
 
 
 def line_and_column(source: str, start: int, place: Place, index: int) -> tuple[int, int]:
-    """Line and column, from 1, of `index`, which comes after `start`, which stands at `place`."""
+    """Line and column, from 1, of `index`; `place` is that of `start`, which comes before it."""
     line, line_start = place.line, start - (place.column - 1)
     for found in BREAK.finditer(source, start, index):
         line += 1
         line_start = found.end()
     return line, index - line_start + 1
-
-
-YamlNode = ScalarNode | SequenceNode | MappingNode

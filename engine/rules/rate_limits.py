@@ -1,4 +1,4 @@
-"""How often a rule may alert: its own `rate_limit`, the file's, or 300 s by plate."""
+"""Reads how often a rule may alert: its own `rate_limit`, the file's, or 300 s by plate."""
 
 from __future__ import annotations
 
@@ -39,17 +39,28 @@ DEFAULT_COOLDOWN_SECONDS: Final = 300.0
 DEFAULT_KEY: Final = NORMALIZED_PLATE
 MAX_COOLDOWN_SECONDS: Final = 366 * 86_400.0
 RATE_LIMIT_KEYS: Final = ("enabled", "cooldown_seconds", "dedup_key")
-#: What hardly two events have in common.
+#: Fields that differ in nearly all events.
 _UNIQUE: Final = frozenset({EVENT_ID, CAPTURED_AT, TIME_VARIABLE})
-#: What says elsewhere that there is no key.
+#: Words for "no key" in other programs.
 _NO_KEY: Final = frozenset({"none", "off", "no", "never"})
-_TRACK: Final = TRACK_ID
-_CAMERA: Final = CAMERA_ID
+_SPAN: Final = re.compile(
+    r"([0-9]{1,6}) ?(s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)", re.I
+)
+#: Spans of several units, as in Go and in ISO 8601, and on a clock.
+_PARTS: Final = re.compile(
+    r"(?:PT)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m(?:in)?)?(?:([0-9]{1,6})s)?", re.I
+)
+_CLOCK: Final = re.compile(r"([0-9]{1,3}):([0-9]{2}):([0-9]{2})")
+#: A number of alerts per unit: `5/minute`.
+_RATE: Final = re.compile(
+    r"([0-9]{1,6}) ?(?:/|per) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)", re.I
+)
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
 class UncompiledLimit:
-    """What a rate limit says, before its keys are compiled; no keys: the default key."""
+    """A rate limit whose keys are not compiled yet; without keys the default key applies."""
 
     is_enabled: bool = True
     cooldown_seconds: float = DEFAULT_COOLDOWN_SECONDS
@@ -57,7 +68,7 @@ class UncompiledLimit:
 
 
 def read_limits(node: YamlNode, fallback: UncompiledLimit, faults: Faults) -> UncompiledLimit:
-    """The limits of a `rate_limit` block; what it does not say is the fallback's."""
+    """Reads a `rate_limit` block; what it leaves out is taken from `fallback`."""
     remedy = _as_block(node) if isinstance(node, ScalarNode) else ""
     mapping = as_mapping(node, "`rate_limit`", faults, remedy)
     if mapping is None:
@@ -100,18 +111,18 @@ def _seconds_remedy(node: YamlNode) -> str:
 
 
 def _as_block(node: ScalarNode) -> str:
-    """What to write for a `rate_limit` of one value."""
+    """The remedy for a `rate_limit` that is one value; "" for a general one."""
     if FLAGS.get(node.text) is False or node.text.lower() == "none":
         return "write {enabled: false}"
-    meant = _in_seconds(node)
+    seconds = _in_seconds(node)
     rate = _RATE.fullmatch(node.text.strip())
     if rate is not None:
-        meant = str(_UNITS[rate[2][0].lower()] // max(1, int(rate[1])))
-    return f"write {{cooldown_seconds: {meant}}}" if meant else ""
+        seconds = str(_UNITS[rate[2][0].lower()] // max(1, int(rate[1])))
+    return f"write {{cooldown_seconds: {seconds}}}" if seconds else ""
 
 
 def _in_seconds(node: ScalarNode) -> str:
-    """A number, or a span such as `5m`, as seconds; empty where it is neither."""
+    """A number, or a span such as `5m`, in seconds; "" where it is neither."""
     text = node.text.strip()
     span = _SPAN.fullmatch(text)
     if span is not None:
@@ -121,21 +132,6 @@ def _in_seconds(node: ScalarNode) -> str:
         hours, minutes, seconds = (int(part or 0) for part in parts.groups())
         return str(hours * 3_600 + minutes * 60 + seconds)
     return text if number_of(text) is not None else ""
-
-
-_SPAN: Final = re.compile(
-    r"([0-9]{1,6}) ?(s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)", re.I
-)
-#: Spans of several units, as in Go and in ISO 8601, and on a clock.
-_PARTS: Final = re.compile(
-    r"(?:PT)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m(?:in)?)?(?:([0-9]{1,6})s)?", re.I
-)
-_CLOCK: Final = re.compile(r"([0-9]{1,3}):([0-9]{2}):([0-9]{2})")
-#: How many alerts in which unit: `5/minute`.
-_RATE: Final = re.compile(
-    r"([0-9]{1,6}) ?(?:/|per) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)", re.I
-)
-_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 def _keys(node: YamlNode, faults: Faults) -> tuple[ScalarNode, ...]:
@@ -158,9 +154,9 @@ def rate_limit(
     faults: Faults,
     condition: Expression | None,
 ) -> RateLimit | None:
-    """The rate limit with its keys compiled; None where it is off. Faults go to `faults`.
+    """The rate limit with its keys compiled; None where it is disabled.
 
-    `condition` is the rule's, None where it is not known.
+    `condition` is the rule's, None where it has faults.
     """
     compiled = [_key(scalar, compiler, faults) for scalar in limits.keys]
     if not limits.is_enabled:
@@ -169,9 +165,13 @@ def rate_limit(
     keys = tuple(key for key in compiled if key is not None)
     if not limits.keys:
         keys = _compiled(DEFAULT_KEY, place, compiler)
-    if len(keys) == 1 and keys[0].text.strip() == _TRACK and _CAMERA in compiler.schema.variables:
-        # trackers restart at 0, and every camera has its own
-        keys += _compiled(_CAMERA, place, compiler)
+    if (
+        len(keys) == 1
+        and keys[0].text.strip() == TRACK_ID
+        and CAMERA_ID in compiler.schema.variables
+    ):
+        # Trackers restart at 0, and every camera has its own.
+        keys += _compiled(CAMERA_ID, place, compiler)
     if keys:
         _warn_of_absence(keys, condition, place, faults)
     return RateLimit(limits.cooldown_seconds, keys)
@@ -180,18 +180,19 @@ def rate_limit(
 def _warn_of_absence(
     keys: tuple[Expression, ...], condition: Expression | None, place: Place, faults: Faults
 ) -> None:
-    """Say that all keys may be absent at once: null by their types, or empty by the condition.
+    """Warns where all keys may be absent at once: null by their types, or empty texts.
 
-    A condition that asks for a text and holds without one means an absent text too. One that does
-    not read it is about something else: its rule is not warned of.
+    Only a condition that reads the text and holds where it is empty is worth a warning: one that
+    does not read it is about something else.
     """
     null = [key for key in keys if key.is_nullable and not _is_guarded(key, condition)]
     if len(null) == len(keys):
+        names = ", ".join(key.text for key in keys)
         faults.warning(
             place,
             FaultCode.NULLABLE_KEY,
             "`dedup_key` may be null, and then camera and track take its place",
-            f"add a field that is always there: [{', '.join(key.text for key in keys)}, {_CAMERA}]",
+            f"add a field that is always there: [{names}, {CAMERA_ID}]",
         )
         return
     fields = [_empty_field(key, condition) for key in keys if key not in null]
@@ -201,26 +202,26 @@ def _warn_of_absence(
             FaultCode.EMPTY_KEY,
             f"the condition holds where `{fields[0]}` is empty, as of an unread plate, and then "
             "camera and track take the place of `dedup_key`",
-            f'add `{fields[0]} != ""` to `when`, or write dedup_key: [{_CAMERA}, {_TRACK}]',
+            f'add `{fields[0]} != ""` to `when`, or write dedup_key: [{CAMERA_ID}, {TRACK_ID}]',
         )
 
 
 def _is_guarded(key: Expression, condition: Expression | None) -> bool:
-    """Whether the key, or all that it is made of, is not null where the condition holds."""
+    """Whether the condition rules out that the key, or a field that it reads, is null."""
     present = when_true(condition.root) if condition is not None else frozenset()
     return part_name(key.root) in present or bool(key.fields and key.fields <= present)
 
 
 def _empty_field(key: Expression, condition: Expression | None) -> str:
-    """The text without which the key is empty, and that the condition asks for and holds without.
+    """The field whose empty text makes the key empty and still meets the condition; "" for none.
 
-    Empty where there is none. Camera and track are none: they are what else the key would be.
+    Camera and track don't count: they replace an empty key anyway.
     """
     if condition is None or len(key.fields) != 1:
         return ""
     (path,) = key.fields
-    # Also for the price: a key that the condition does not read needs no more thought.
-    if path in (_CAMERA, _TRACK) or path not in condition.fields:
+    # This also saves time: the evaluations below are needed for few rules.
+    if path in (CAMERA_ID, TRACK_ID) or path not in condition.fields:
         return ""
     value = value_if_empty(key, path)
     is_empty = isinstance(value, str) and not value.strip()
@@ -228,7 +229,7 @@ def _empty_field(key: Expression, condition: Expression | None) -> str:
 
 
 def _key(scalar: ScalarNode, compiler: Compiler, faults: Faults) -> Expression | None:
-    """One of the keys; a type has no value to tell one thing from another by."""
+    """One compiled key; None and a fault where it can't be one."""
     if scalar.text.strip().lower() in _NO_KEY:
         faults.error(
             scalar.place,
@@ -266,7 +267,7 @@ def _key(scalar: ScalarNode, compiler: Compiler, faults: Faults) -> Expression |
 def _warn_of_constant(
     value: object, scalar: ScalarNode, compiler: Compiler, faults: Faults
 ) -> None:
-    """Warns of true and false, and of a field's name in quotes; another text is meant as it is."""
+    """Warns of true, false, and a field's name in quotes; any other text may be intended."""
     what = "`dedup_key` is the same for all events"
     if isinstance(value, bool):
         remedy = "write `enabled: false` to let all alerts through"

@@ -1,4 +1,4 @@
-"""Faults as text for people, as JSON, and as annotations for GitHub."""
+"""Writes faults as text for people, as JSON, and as annotations for GitHub."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ from engine.watchlist import SUFFIXES
 
 _SECTION: Final = re.compile(r"(?:\ufeff)?(?P<name>[^\s#:-][^:]*?)\s*:(?:\s|$)")
 _SHOWN_SECTIONS: Final = frozenset({"rules", "rate_limit", "watchlists"})
+#: Of a line longer than `_SHOWN` characters, that many from `_BEFORE` before the fault are shown.
+_BEFORE: Final = 60
+_SHOWN: Final = 100
+
+LineOf = Callable[[Place], str | None]
+"""The text of the line at a place, None where it must not or can't be shown."""
 
 
 class Excerpts:
-    """Lines of rule files, each file read once."""
+    """Gives lines of rule files that hold no secrets; each file is read once."""
 
     def __init__(self) -> None:
         self._files: dict[str, _FileLines] = {}
@@ -35,16 +41,8 @@ class Excerpts:
         return lines.line(place.line)
 
 
-def _text(file: str) -> str:
-    try:
-        with Path(file).open("rb") as opened:
-            return opened.read(MAX_FILE_BYTES).decode("utf-8", "replace").removeprefix("\ufeff")
-    except OSError:
-        return ""
-
-
 class _FileLines:
-    """The lines of one file, and the top-level keys that they stand below."""
+    """The lines of one file, and the top-level key that each belongs to."""
 
     def __init__(self, text: str) -> None:
         self._lines = BREAK.split(text)
@@ -57,26 +55,28 @@ class _FileLines:
                 self._sections.append(found["name"].strip("\"'"))
 
     def line(self, number: int) -> str | None:
-        """The line, counted from 1, if it is one to show."""
+        """The line of that number, from 1; None where its section may hold secrets."""
         section = bisect.bisect_right(self._starts, number) - 1
         if section < 0 or self._sections[section] not in _SHOWN_SECTIONS:
             return None
         return self._lines[number - 1] if 0 < number <= len(self._lines) else None
 
 
-LineOf = Callable[[Place], str | None]
-
-_BEFORE: Final = 60
-_SHOWN: Final = 100
+def _text(file: str) -> str:
+    try:
+        with Path(file).open("rb") as opened:
+            return opened.read(MAX_FILE_BYTES).decode("utf-8", "replace").removeprefix("\ufeff")
+    except OSError:
+        return ""
 
 
 def as_text(faults: Sequence[Fault], line_of: LineOf = lambda place: None) -> str:
-    """`file:line:column: what, remedy`, each with its line and a caret where `line_of` knows it."""
+    """`file:line:column: what, remedy` a fault; with its line and a caret if `line_of` gives it."""
     return "\n".join(_with_excerpt(fault, line_of(fault.place)) for fault in faults)
 
 
 def headline(fault: Fault) -> str:
-    """A fault on one line; a warning says that it is one."""
+    """A fault on one line; a warning has the word `warning` after its place."""
     if fault.severity is Severity.ERROR:
         return str(fault)
     return str(fault).replace(f"{fault.place}: ", f"{fault.place}: warning: ", 1)
@@ -94,7 +94,7 @@ def _with_excerpt(fault: Fault, line: str | None) -> str:
 
 
 def _width(char: str) -> int:
-    """How many columns a terminal gives to a character."""
+    """The number of terminal columns that a character takes."""
     if unicodedata.combining(char):
         return 0
     return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
@@ -105,10 +105,10 @@ def as_json(
     cel: Mapping[str, str] | None = None,
     watchlists: Sequence[Mapping[str, object]] | None = None,
 ) -> str:
-    """A JSON object: `faults`, a list of file, line, column, severity, code, what, remedy.
+    """A JSON object with `faults`: objects of file, line, column, severity, code, what, remedy.
 
-    With `cel`, conditions as CEL text by rule id, it has `rules` too: a list of id, cel. With
-    `watchlists` it has those as they are given.
+    `cel` are conditions as CEL text by rule id; with it the object has `rules`: objects of id, cel.
+    With `watchlists` it has `watchlists` as they are given.
     """
     report: dict[str, object] = {
         "faults": [
@@ -132,7 +132,7 @@ def as_json(
 
 
 def as_github(faults: Sequence[Fault]) -> str:
-    """GitHub's workflow commands, one a line, which annotate the lines of a pull request."""
+    """GitHub workflow commands, one a line, which annotate the lines of a pull request."""
     return "\n".join(_annotation(fault) for fault in faults)
 
 

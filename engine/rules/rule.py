@@ -1,4 +1,4 @@
-"""A checked rule, and the set of them that one load gives."""
+"""A checked and compiled rule, and the set of rules and channels that one load gives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.watchlist.watchlist import FileMark
 
 
 class Expect(StrEnum):
-    """What a rule's test says of its event."""
+    """What a rule's test expects of its event."""
 
     MATCH = "match"
     NO_MATCH = "no_match"
@@ -25,7 +25,7 @@ class Expect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most one alert per value of `keys` in `cooldown_seconds` (finite, at least 0)."""
+    """At most one alert per value of `keys` within `cooldown_seconds` (finite, at least 0)."""
 
     cooldown_seconds: float
     keys: tuple[Expression, ...]
@@ -63,14 +63,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """All that one load gives.
+    """The result of one load.
 
-    `rules` are the enabled ones, by file and then as they stand in it; `disabled` the ids of the
-    others; `channels` the targets of every channel that is enabled; `watchlists` the lists by name.
+    `rules` are the enabled rules, by file and in the order of the file; `disabled` the ids of the
+    others. `channels` has the targets of each enabled channel, `watchlists` the lists by name.
     `misconfigured` has, by channel, the faults that keep some or all of its targets from sending.
-    `unverified` has, by channel, those of the `warnings` that tell of a certificate which nobody
-    looks at. `refusals` are lists whose files were not taken over, so that `watchlists` has them as
-    they were before; `list_marks` tells each list's file as it was read.
+    `unverified` has, by channel, the `warnings` about certificates that are not checked.
+    `refusals` are the lists whose changed files were not loaded: `watchlists` has the lists of the
+    load before. `list_marks` has the state of each list's file as it was read.
     """
 
     rules: tuple[Rule, ...]
@@ -92,7 +92,7 @@ class RuleSet:
 def message_bindings(
     rule: Rule, event_bindings: Mapping[str, Any], suppressed_count: int
 ) -> dict[str, Any]:
-    """What a message template sees: the event, its rule, and how many matches it stands for."""
+    """The variables of a message template: the event's, `rule` and `suppressed_count`."""
     return {
         **event_bindings,
         "rule": {"id": rule.rule_id, "name": rule.name, "priority": str(rule.priority)},
@@ -101,5 +101,5 @@ def message_bindings(
 
 
 def examples_of(rules: Sequence[Rule]) -> list[Mapping[str, Any]]:
-    """The partial events that match one of the rules, as their own positive tests say."""
+    """The partial events of the rules' own tests that expect a match."""
     return [test.event for rule in rules for test in rule.tests if test.expect is Expect.MATCH]

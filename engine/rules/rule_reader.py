@@ -1,4 +1,4 @@
-"""One entry of `rules:`, with its own tests, becomes a checked `Rule`."""
+"""Reads the entries of `rules:`, with their own tests, as checked rules."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ RULE_KEYS: Final = (
     "tests",
 )
 DEFAULT_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {captured_at}"
-#: The default where the site has a time zone: `captured_at` may be in any.
+#: The default where the site has a time zone: `captured_at` may be in any zone.
 LOCAL_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {time}"
 MAX_NAME_LENGTH: Final = 200
-#: Priorities as other programs call them; numbers count from either end.
+#: Priorities of other programs. Numbers are left out: some count up, others down.
 _PRIORITIES: Final = {
     **dict.fromkeys(("critical", "urgent", "emergency", "error", "page"), "write high"),
     **dict.fromkeys(("warning", "warn", "normal", "default"), "write medium"),
@@ -55,13 +55,19 @@ _PRIORITIES: Final = {
 }
 _PLACEHOLDER: Final = re.compile(r"\{\s*[$.]?[\w.]+[^{}]*\}")
 _ID: Final = re.compile(r"[a-z0-9_-]{1,100}")
+TEST_KEYS: Final = ("name", "event", "expect")
+#: Expectations of other programs.
+_EXPECTATIONS: Final = {
+    **dict.fromkeys(("true", "yes", "1", "fires", "fire", "fired", "alert"), Expect.MATCH),
+    **dict.fromkeys(("false", "no", "0", "silent", "none", "no_alert"), Expect.NO_MATCH),
+}
 
 
 class RuleReader:
-    """Reads rules one after the other; ids are unique over all of them.
+    """Reads rules one by one; their ids must be unique.
 
-    `rules` are the good and enabled ones, `disabled` the ids of those that are switched off, which
-    are checked all the same.
+    `rules` are the enabled rules without faults, `disabled` the ids of disabled ones, which are
+    checked all the same. `count` is the number of entries read.
     """
 
     def __init__(self, compiler: Compiler, channels: ChannelReader, faults: Faults) -> None:
@@ -79,7 +85,7 @@ class RuleReader:
         )
 
     def read(self, node: YamlNode, fallback: UncompiledLimit) -> None:
-        """Takes one rule; `fallback` is the rate limit of rules without one."""
+        """Reads one rule; `fallback` is the rate limit of rules without one."""
         self.count += 1
         mapping = as_mapping(node, "a rule", self._faults)
         if mapping is None:
@@ -98,7 +104,7 @@ class RuleReader:
     def _rule(
         self, mapping: MappingNode, rule_id: str, is_enabled: bool, fallback: UncompiledLimit
     ) -> Rule | None:
-        """All of the rule but its id; None where there is nothing to evaluate or to send."""
+        """The rule with this id; None where its condition or its template has faults."""
         faults, values = self._faults, mapping.values
         name = self._line(mapping, "name") or rule_id
         priority = self._priority(mapping)
@@ -147,7 +153,7 @@ class RuleReader:
                 "use at most 100 lower-case letters, digits, `_` and `-`",
             )
             return None
-        self._ids.take(scalar, mapping.place)
+        self._ids.add(scalar, mapping.place)
         return rule_id
 
     def _is_enabled(self, mapping: MappingNode) -> bool:
@@ -197,7 +203,7 @@ class RuleReader:
 
     def _description(self, mapping: MappingNode) -> str:
         node = mapping.values.get("description")
-        if node is None or (isinstance(node, ScalarNode) and node.is_null):
+        if node is None or node.is_null:
             return ""
         scalar = as_text(node, "`description`", self._faults)
         return "" if scalar is None else scalar.text.strip()
@@ -219,20 +225,9 @@ class RuleReader:
             self._faults.warning(scalar.place, FaultCode.AMBIGUOUS_VALUE, what, CUT)
 
 
-_FLAGGED: Final = {
-    "true": Expect.MATCH,
-    "yes": Expect.MATCH,
-    **dict.fromkeys(("1", "fires", "fire", "fired", "alert"), Expect.MATCH),
-    **dict.fromkeys(("0", "silent", "none", "no_alert"), Expect.NO_MATCH),
-    "false": Expect.NO_MATCH,
-    "no": Expect.NO_MATCH,
-}
-TEST_KEYS: Final = ("name", "event", "expect")
-
-
 def read_tests(node: YamlNode, schema: EventSchema, faults: Faults) -> tuple[RuleTest, ...]:
-    """The tests of a rule; faulty ones are left out, their faults told."""
-    if isinstance(node, ScalarNode) and node.is_null:
+    """The tests of a rule; those with faults are left out."""
+    if node.is_null:
         return ()
     sequence = as_sequence(node, "`tests`", faults)
     if sequence is None:
@@ -282,8 +277,8 @@ def _expect(mapping: MappingNode, faults: Faults) -> Expect | None:
         scalar.place,
         FaultCode.BAD_VALUE,
         f"`expect` can't be `{shown(scalar.text)}`",
-        f"write {_FLAGGED[scalar.text.lower()]}"
-        if scalar.text.lower() in _FLAGGED
+        f"write {_EXPECTATIONS[scalar.text.lower()]}"
+        if scalar.text.lower() in _EXPECTATIONS
         else suggestion(scalar.text, tuple(Expect), "write match or no_match"),
     )
     return None
@@ -304,10 +299,10 @@ def _event(
     events = as_mapping(node, "`event`", faults)
     if events is None:
         return None
-    probe = Faults()
-    event = event_record(_without_time(events, faults), "", record, probe)
-    faults.extend(probe)
-    if probe.has_errors:
+    of_event = Faults()
+    event = event_record(_without_time(events, faults), "", record, of_event)
+    faults.extend(of_event)
+    if of_event.has_errors:
         return None
     try:
         schema.complete(event)

@@ -1,15 +1,17 @@
-"""Typed reading of a mapping's keys; names that are unique over all files."""
+"""Reads nodes as the types that a rule file needs, and checks keys and unique names."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from engine.errors import Place
 from engine.rules.faults import FaultCode, Faults, named, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
 
+#: Names of channels and watchlists.
+NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)")
 _DECIMAL: Final = re.compile(
     r"[-+]?(?:[0-9]+\.[0-9]*(?:[eE][-+]?[0-9]+)?|\.[0-9]+(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)"
@@ -23,7 +25,8 @@ FLAGS: Final = {
 
 
 CUT: Final = "a `#` begins a comment: put quotes around the value, or a blank behind the `#`"
-#: Where keys belong that are often written a level too high or too deep.
+_OWN: Final = "`<<` or `*` brought it from there: give this one its own"
+#: Where keys belong that people often write a level too high or too deep.
 _PLACES: Final = {
     **dict.fromkeys(("cooldown_seconds", "dedup_key"), "under `rate_limit:`"),
     **dict.fromkeys(("field", "operator", "value"), "to an item of a list under `conditions:`"),
@@ -36,9 +39,7 @@ _PLACES: Final = {
         ("rules", "channels", "notifications", "watchlists"), "to the file, unindented"
     ),
 }
-
-
-#: What keys of other programs are here.
+#: What keys of other programs are called here.
 _KEYS: Final = {
     **dict.fromkeys(("cooldown", "throttle", "debounce", "cool_down"), "cooldown_seconds: …"),
     **dict.fromkeys(("repeat_interval", "interval", "minutes", "seconds"), "cooldown_seconds: …"),
@@ -58,7 +59,7 @@ _KEYS: Final = {
 
 
 def kind_of(node: YamlNode) -> str:
-    """What a node is, in words."""
+    """The kind of a node as messages name it."""
     if isinstance(node, MappingNode):
         return "a mapping"
     if isinstance(node, SequenceNode):
@@ -67,7 +68,7 @@ def kind_of(node: YamlNode) -> str:
 
 
 def check_keys(mapping: MappingNode, known: Sequence[str], where: str, faults: Faults) -> None:
-    """Every key of `mapping` that is not `known` is a fault; `where` names the mapping."""
+    """Reports every key of `mapping` that is not `known`; `where` names the mapping."""
     for name, key in mapping.keys.items():
         if name not in known:
             faults.error(
@@ -81,7 +82,7 @@ def check_keys(mapping: MappingNode, known: Sequence[str], where: str, faults: F
 
 
 def _elsewhere(name: str, known: Sequence[str]) -> str:
-    """Where a key belongs that is known, but not here."""
+    """The remedy for a key that belongs elsewhere; "" for others."""
     first, dot, rest = name.partition(".")
     if dot and first in known:
         return f"write {first}: {{{shown(rest)}: …}}"
@@ -90,18 +91,18 @@ def _elsewhere(name: str, known: Sequence[str]) -> str:
 
 
 def _otherwise(name: str, known: Sequence[str]) -> str:
-    """What a key of another program is here, where that may stand here."""
-    meant = _KEYS.get(name.lower(), "")
-    key = meant.partition(":")[0]
+    """The remedy for a key of another program whose counterpart may stand here; "" for others."""
+    counterpart = _KEYS.get(name.lower(), "")
+    key = counterpart.partition(":")[0]
     if key.startswith(name) and len(name) > 3:
         return ""
     if key in ("cooldown_seconds", "dedup_key") and "rate_limit" in known:
-        return f"write rate_limit: {{{meant}}}"
-    return f"write {meant}" if key in known else ""
+        return f"write rate_limit: {{{counterpart}}}"
+    return f"write {counterpart}" if key in known else ""
 
 
 def as_mapping(node: YamlNode, name: str, faults: Faults, remedy: str = "") -> MappingNode | None:
-    """A mapping, or None and a fault; `remedy` says what to write for another value."""
+    """The node as a mapping, or None and a fault; `remedy` says what to write instead."""
     if isinstance(node, MappingNode):
         return node
     faults.error(
@@ -114,7 +115,7 @@ def as_mapping(node: YamlNode, name: str, faults: Faults, remedy: str = "") -> M
 
 
 def as_sequence(node: YamlNode, name: str, faults: Faults, remedy: str = "") -> SequenceNode | None:
-    """A list, or None and a fault; `remedy` says what to write for another value."""
+    """The node as a sequence, or None and a fault; `remedy` says what to write instead."""
     if isinstance(node, SequenceNode):
         return node
     faults.error(
@@ -126,15 +127,43 @@ def as_sequence(node: YamlNode, name: str, faults: Faults, remedy: str = "") -> 
     return None
 
 
+def named_entries(
+    node: YamlNode, key: str, thing: str, faults: Faults
+) -> Iterator[tuple[ScalarNode, YamlNode]]:
+    """The names and values of a mapping of named things, such as `channels:`.
+
+    `key` and `thing` name the mapping and one of its things in faults. Entries whose name is not
+    allowed are reported and left out.
+    """
+    if node.is_null:
+        return
+    mapping = as_mapping(node, key, faults)
+    if mapping is None:
+        return
+    for name, scalar in mapping.keys.items():
+        if NAME.fullmatch(name):
+            yield scalar, mapping.values[name]
+        else:
+            faults.error(
+                scalar.place,
+                FaultCode.BAD_VALUE,
+                f"this can't be the name of {thing}",
+                "use at most 64 letters, digits, `_`, `.` and `-`",
+            )
+
+
 def as_items(node: YamlNode) -> str:
-    """The remedy for what is no list: a text of one line is its only item."""
+    """The remedy for a node that should be a list: a text of one line becomes its only item."""
     if isinstance(node, ScalarNode) and not node.is_null and "\n" not in node.text.strip():
         return f"write [{shown(node.text)}]"
     return "write one item a line, each after `- `"
 
 
 def as_text(node: YamlNode, name: str, faults: Faults, remedy: str = "") -> ScalarNode | None:
-    """A text with something in it, or None and a fault; `remedy` is for a list or a mapping."""
+    """The node as a scalar with text, or None and a fault.
+
+    `remedy` says what to write instead of a list or a mapping.
+    """
     if not isinstance(node, ScalarNode):
         if not remedy:
             remedy = "write one text" if isinstance(node, SequenceNode) else "put quotes around it"
@@ -157,7 +186,7 @@ def as_text(node: YamlNode, name: str, faults: Faults, remedy: str = "") -> Scal
 
 
 def as_flag(node: YamlNode, name: str, faults: Faults) -> bool | None:
-    """True or false, or None and a fault."""
+    """The node as true or false, or None and a fault."""
     if isinstance(node, ScalarNode) and node.plain and node.text in FLAGS:
         return FLAGS[node.text]
     faults.error(
@@ -170,9 +199,9 @@ def as_flag(node: YamlNode, name: str, faults: Faults) -> bool | None:
 
 
 def number_of(text: str) -> int | float | None:
-    """The finite number that a plain decimal notation stands for, or None.
+    """The finite number that a decimal text stands for, an integer of 64 bits at most; else None.
 
-    `0123` and `0x10`, whose value depends on the YAML version, are none; an integer has 64 bits.
+    `0123` and `0x10`, whose value depends on the YAML version, are no numbers.
     """
     if len(text) > _LONGEST_NUMBER:
         return None
@@ -185,14 +214,11 @@ def number_of(text: str) -> int | float | None:
     return None
 
 
-_OWN: Final = "`<<` or `*` brought it from there: give this one its own"
-
-
 class UniqueNames:
-    """The names of all things of one kind; `places` are where each is given first."""
+    """The names of all rules, channels or watchlists; `places` has the first place of each."""
 
     def __init__(self, faults: Faults, code: FaultCode, used_twice: str, remedy: str) -> None:
-        """`used_twice` says of the name `{}` that it is; `remedy` is for a name that is written."""
+        """A repeated name is reported with `code`, `used_twice` (`{}` is the name) and `remedy`."""
         self.places: dict[str, Place] = {}
         self._seen: set[Place] = set()
         self._faults = faults
@@ -200,21 +226,22 @@ class UniqueNames:
         self._used_twice = used_twice
         self._remedy = remedy
 
-    def take(self, name: ScalarNode, owner: Place) -> bool:
-        """Whether the name was free, and is taken by now; reports one that is used already.
+    def add(self, name: ScalarNode, owner: Place) -> bool:
+        """Adds a name; False where it is used already, which is reported.
 
         `owner` is the place of the mapping whose key or value the name is.
         """
-        is_brought = name.place in self._seen
+        # An alias or a merge brings one node to several places of the file.
+        is_alias = name.place in self._seen
         self._seen.add(name.place)
         first = self.places.get(name.text)
         if first is None:
             self.places[name.text] = name.place
             return True
         self._faults.error(
-            owner if is_brought else name.place,
+            owner if is_alias else name.place,
             self._code,
             f"{self._used_twice.format(name.text)}, first at {first}",
-            _OWN if is_brought else self._remedy,
+            _OWN if is_alias else self._remedy,
         )
         return False

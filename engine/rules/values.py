@@ -1,4 +1,4 @@
-"""YAML values as the event schema's types want them: operands of operators, and test events."""
+"""Makes Python values of YAML nodes: operands, events of tests, and definitions of channels."""
 
 from __future__ import annotations
 
@@ -16,15 +16,46 @@ _NUMERIC: Final = frozenset({Kind.INT, Kind.DOUBLE})
 _COMPARABLE: Final = _NUMERIC | {Kind.STRING, Kind.BOOL}
 _ORDERING: Final = frozenset({Operator.GREATER_THAN, Operator.LESS_THAN})
 _TEXTUAL: Final = frozenset({Operator.CONTAINS, Operator.REGEX})
+_MILLISECONDS: Final = {
+    "ms": 1,
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1_000),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60_000),
+    **dict.fromkeys(("h", "hour", "hours"), 3_600_000),
+}
+_VARIABLE: Final = re.compile(r"\$\{\w+\}")
+_WITH_UNIT: Final = re.compile(r"([0-9]+(?:[.,][0-9]+)?) ?(%|[A-Za-z]{0,12})")
+_LIKE: Final = {
+    Kind.STRING: 'a text, "" for an empty one',
+    Kind.INT: "a whole number like 2000, without quotes",
+    Kind.DOUBLE: "a number like 0.9, without quotes",
+    Kind.BOOL: "true or false, without quotes",
+    Kind.BYTES: "a text",
+    Kind.TIMESTAMP: "it in ISO 8601 with its zone, like '2025-12-25T16:00:00Z'",
+    Kind.RECORD: "`key: value` lines below it",
+    Kind.LIST: "one item a line, each after `- `",
+    Kind.MAP: "`key: value` lines below it",
+}
+_WANTED: Final = {
+    Kind.STRING: "a text",
+    Kind.INT: "a whole number",
+    Kind.DOUBLE: "a number",
+    Kind.BOOL: "true or false",
+    Kind.BYTES: "a text",
+    Kind.TIMESTAMP: "a time with a zone",
+    Kind.RECORD: "a mapping",
+    Kind.LIST: "a list",
+    Kind.MAP: "a mapping",
+}
 
 
 def operand(
     node: YamlNode, operator: Operator, field: str, field_type: FieldType | None, faults: Faults
 ) -> object:
-    """The value of a condition as plain Python, or INVALID and a fault.
+    """The value of a condition as a Python value, or INVALID and a fault.
 
-    For a string field it is the scalar's own text, so that YAML can't spoil it; numbers for a
-    numeric one, and for an ordering. `field_type` is None where the field is unknown.
+    For a string field it is the scalar's own text, so that YAML can't change it. For a numeric
+    field, and for greater_than and less_than, it is a number. `field_type` is None for an unknown
+    field.
     """
     if operator is not Operator.IN_LIST:
         if not isinstance(node, ScalarNode):
@@ -48,7 +79,7 @@ def operand(
 
 
 def _several(node: YamlNode, field: str) -> str:
-    """The remedy for what is no list."""
+    """The remedy for a value of in_list that is no list."""
     if isinstance(node, ScalarNode) and node.text.lstrip().startswith("watchlist("):
         return f"write `{field} in {shown(node.text.strip())}` under `when`"
     return as_items(node)
@@ -85,7 +116,7 @@ def _single(
         remedy = "`${…}` is for channels only: write the value itself"
         faults.warning(node.place, FaultCode.AMBIGUOUS_VALUE, what, remedy)
     if field_type is None or field_type.kind not in _COMPARABLE or operator in _TEXTUAL:
-        return node.text  # the operator itself says what is wrong with it
+        return node.text  # the check of the operator reports what is wrong with it
     if field_type.kind in _NUMERIC or operator in _ORDERING:
         return _number(node, operator, field, field_type, faults)
     if field_type.kind is Kind.BOOL:
@@ -146,7 +177,7 @@ def _number(
 
 
 def _as_number(text: str, field: str, domain: Domain | None) -> str:
-    """How a text that has a number in it is written as that number of the field."""
+    """The remedy for a text that should be a number, such as `80%` or `2 s`."""
     found = _WITH_UNIT.fullmatch(text.strip())
     general = "write a decimal number without quotes, like 0.8 or 15"
     if found is None:
@@ -162,18 +193,8 @@ def _as_number(text: str, field: str, domain: Domain | None) -> str:
     return "write the number without its unit"
 
 
-_MILLISECONDS: Final = {
-    "ms": 1,
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1_000),
-    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60_000),
-    **dict.fromkeys(("h", "hour", "hours"), 3_600_000),
-}
-_VARIABLE: Final = re.compile(r"\$\{\w+\}")
-_WITH_UNIT: Final = re.compile(r"([0-9]+(?:[.,][0-9]+)?) ?(%|[A-Za-z]{0,12})")
-
-
 def event_value(node: YamlNode, name: str, field_type: FieldType, faults: Faults) -> Any:
-    """A part of a test's event as plain Python, or INVALID and a fault; `name` is its path."""
+    """A value of a test's event as a Python value, or INVALID and a fault; `name` is its path."""
     if isinstance(node, ScalarNode):
         value = _event_scalar(node, name, field_type, faults)
         _warn_of_never(value, node, name, field_type.domain, faults)
@@ -194,7 +215,7 @@ def event_value(node: YamlNode, name: str, field_type: FieldType, faults: Faults
 def _warn_of_never(
     value: object, node: ScalarNode, name: str, domain: Domain | None, faults: Faults
 ) -> None:
-    """Warns of a value that no event has, by the promises of its schema."""
+    """Warns of a value that no event has, by the limits of its schema."""
     if domain is None:
         return
     if isinstance(value, str):
@@ -246,7 +267,7 @@ def _event_scalar(node: ScalarNode, name: str, field_type: FieldType, faults: Fa
     if kind is Kind.BYTES and not node.is_null:
         return text.encode()
     if kind is Kind.TIMESTAMP and is_instant(text):
-        return text  # as it is written, which `EventSchema.complete` reads
+        return text  # `EventSchema.complete` reads it
     number = number_of(text) if node.plain else None
     if kind is Kind.DOUBLE and number is not None:
         return float(number)
@@ -256,7 +277,7 @@ def _event_scalar(node: ScalarNode, name: str, field_type: FieldType, faults: Fa
 
 
 def _fitting(node: YamlNode, field_type: FieldType) -> str:
-    """What a test's event may hold instead."""
+    """The remedy for a value that does not fit its field."""
     like = _LIKE.get(field_type.kind, "")
     if isinstance(node, ScalarNode) and not node.plain and number_of(node.text) is not None:
         like = f"{node.text} without quotes" if field_type.kind in _NUMERIC else like
@@ -265,31 +286,7 @@ def _fitting(node: YamlNode, field_type: FieldType) -> str:
     remedy = f"write {like}" if like else "correct it"
     if field_type.nullable:
         return f"{remedy}, or null"
-    return f"{remedy}, or leave it out" if isinstance(node, ScalarNode) and node.is_null else remedy
-
-
-_LIKE: Final = {
-    Kind.STRING: 'a text, "" for an empty one',
-    Kind.INT: "a whole number like 2000, without quotes",
-    Kind.DOUBLE: "a number like 0.9, without quotes",
-    Kind.BOOL: "true or false, without quotes",
-    Kind.BYTES: "a text",
-    Kind.TIMESTAMP: "it in ISO 8601 with its zone, like '2025-12-25T16:00:00Z'",
-    Kind.RECORD: "`key: value` lines below it",
-    Kind.LIST: "one item a line, each after `- `",
-    Kind.MAP: "`key: value` lines below it",
-}
-_WANTED: Final = {
-    Kind.STRING: "a text",
-    Kind.INT: "a whole number",
-    Kind.DOUBLE: "a number",
-    Kind.BOOL: "true or false",
-    Kind.BYTES: "a text",
-    Kind.TIMESTAMP: "a time with a zone",
-    Kind.RECORD: "a mapping",
-    Kind.LIST: "a list",
-    Kind.MAP: "a mapping",
-}
+    return f"{remedy}, or leave it out" if node.is_null else remedy
 
 
 def _misfit(node: YamlNode, name: str, field_type: FieldType, faults: Faults) -> object:
@@ -309,10 +306,10 @@ def _misfit(node: YamlNode, name: str, field_type: FieldType, faults: Faults) ->
 
 
 def plain_value(node: YamlNode) -> Any:
-    """A channel's definition as plain Python: bool, int, None, list, dict, otherwise text.
+    """A channel's definition as a Python value: bool, int, None, list, dict, otherwise text.
 
-    A scalar becomes a number only where nothing of its text is lost, so that the telephone number
-    +15551234567 and the passwords 0123 and 1.50 arrive as written.
+    A scalar becomes an int only where the int is written the same way, so that the telephone
+    number +15551234567 and the passwords 0123 and 1.50 stay as they are.
     """
     if isinstance(node, MappingNode):
         return {key: plain_value(value) for key, value in node.values.items()}

@@ -1,8 +1,7 @@
-"""The watchlists that rule files define: read, or taken over from the load before."""
+"""Reads the watchlists of rule files; unchanged lists are kept from the load before."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
@@ -15,7 +14,14 @@ from engine.errors import Fault, Place, Refusal
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.files import absolute
 from engine.rules.node import MappingNode, ScalarNode, YamlNode
-from engine.rules.typed_nodes import UniqueNames, as_mapping, as_text, check_keys, number_of
+from engine.rules.typed_nodes import (
+    UniqueNames,
+    as_mapping,
+    as_text,
+    check_keys,
+    named_entries,
+    number_of,
+)
 from engine.watchlist import (
     DateFormat,
     DateOrder,
@@ -39,23 +45,24 @@ LIST_KEYS: Final = (
     "min_rows",
 )
 KnownLists = Mapping[str, Watchlist | ListSummary]
-"""Lists of the load before, by name."""
+"""Lists of the load before, by name; of a list that is not in memory a summary is enough."""
 Accepts = Callable[[str, Path], bool]
-"""Whether somebody has accepted a list, by its name, as its file is now."""
+"""Whether the list of that name and file was accepted by hand, although it shrank."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _NONE: Final[KnownLists] = MappingProxyType({})
 
 
 class WatchlistReader:
-    """Lists by name, unique over all files; None stands for one that can't be used.
+    """Reads watchlists; their names must be unique over all files.
 
-    `known` are those of the load before, `zone` is that of times without one. `lists` is what
-    `watchlist("name")` means; it `is_whole` unless a file can't be read. `paths` are the lists'
-    files, whether they can be used or not; absolute ones are looked up below `root`.
-    `refusals` are the lists that have too few rows, unless `accepts` accepts them by name and file:
-    one that is known whole goes on as it was, any other is a fault. `marks` are of the files as
-    they were read.
+    `known` are the lists of the load before, by name; times without a zone are read in `zone`.
+    `is_whole` is False where a file can't be read: an unknown list may be defined there. Absolute
+    paths of lists are looked up below `root`.
+
+    `watchlists` has the usable lists by name; `lists` is what expressions may name, in which None
+    stands for an unusable list. `paths` are the files of all lists, `marks` their state as they
+    were read. `refusals` are the lists with too few rows that `accepts` did not accept: the list of
+    the load before stays where it is in memory and defined alike, any other is a fault.
     """
 
     def __init__(
@@ -87,23 +94,12 @@ class WatchlistReader:
         )
 
     def read(self, node: YamlNode) -> None:
-        """Takes a file's `watchlists:`."""
-        if isinstance(node, ScalarNode) and node.is_null:
-            return
-        mapping = as_mapping(node, "`watchlists`", self._faults)
-        for name, key in mapping.keys.items() if mapping is not None else ():
-            if not _NAME.fullmatch(name):
-                self._faults.error(
-                    key.place,
-                    FaultCode.BAD_VALUE,
-                    "this can't be the name of a watchlist",
-                    "use at most 64 letters, digits, `_`, `.` and `-`",
-                )
-            elif mapping is not None:
-                self._take(key, mapping.values[name], mapping.place)
+        """Reads a file's `watchlists:`."""
+        for key, value in named_entries(node, "`watchlists`", "a watchlist", self._faults):
+            self._read_list(key, value, node.place)
 
     def warn_of_unused(self) -> None:
-        """Warn of each list that no expression asks for."""
+        """Warns of each list that no expression names."""
         for name, place in self._names.places.items():
             if name not in self.lists.used:
                 self._faults.warning(
@@ -113,9 +109,9 @@ class WatchlistReader:
                     f'write `plate.normalized_text in watchlist("{name}")` in a rule, or remove it',
                 )
 
-    def _take(self, key: ScalarNode, node: YamlNode, owner: Place) -> None:
+    def _read_list(self, key: ScalarNode, node: YamlNode, owner: Place) -> None:
         name = key.text
-        if not self._names.take(key, owner):
+        if not self._names.add(key, owner):
             return
         self._named[name] = None
         definition = self._definition(key, node)
@@ -124,9 +120,9 @@ class WatchlistReader:
         self.paths.append(definition.path)
         known = self._known.get(name)
         loaded = known if isinstance(known, Watchlist) else None
-        reading = read_watchlist(definition, self._zone, loaded)
-        self._faults.extend(reading.faults)
-        found = reading.watchlist
+        result = read_watchlist(definition, self._zone, loaded)
+        self._faults.extend(result.faults)
+        found = result.watchlist
         if found is None:
             return
         self.marks[definition.path] = found.mark
@@ -140,7 +136,7 @@ class WatchlistReader:
         self.watchlists[name] = self._named[name] = found
 
     def _refusal(self, definition: Definition, found: Watchlist) -> Refusal | None:
-        """Why the list has too few rows to be taken over; None where it has not."""
+        """The refusal of a list with too few rows; None where it has enough."""
         known = self._known.get(definition.name)
         before = known.row_count if known is not None else 0
         shrink = definition.may_shrink(before)
@@ -167,7 +163,10 @@ class WatchlistReader:
         return Refusal(name, definition.path, found.row_count, before, can_accept, fault)
 
     def _as_before(self, definition: Definition, found: Watchlist) -> Watchlist | None:
-        """The list as it was, which goes on in place of the refused one; None if it can't."""
+        """The list of the load before, which stays in place of the refused one; None if it can't.
+
+        It can where its rows are in memory and its definition is the same.
+        """
         known = self._known.get(definition.name)
         if not isinstance(known, Watchlist) or known is found:
             return None

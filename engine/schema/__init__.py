@@ -1,4 +1,8 @@
-"""The Avro schema of events: the types that rules see, and the reading of event bodies."""
+"""Reads the Avro schema of events: the types that rules see, and events out of Avro bodies.
+
+It never talks to Kafka or a registry: it takes a schema's JSON and the body after the wire header.
+Read `event_schema.py` first, then `event.py`.
+"""
 
 from __future__ import annotations
 

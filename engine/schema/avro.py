@@ -1,4 +1,4 @@
-"""Avro schemas as the event schema reads them, and which of them are refused."""
+"""Avro schemas and values: logical types, types that are unsafe to read, and 32-bit floats."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from fractions import Fraction
 from struct import Struct
 from typing import Any, Final, TypeAlias
 
+#: The key to which `prepared_for_fastavro` moves logical types.
 LOGICAL: Final = "x-logical-type"
 MAX_DEPTH: Final = 64
 NamedTypes = Mapping[str, Any]
-#: Microseconds in one unit of a timestamp.
+"""The named types of a parsed schema, by full name."""
 TimeUnit: TypeAlias = int | Fraction
+"""Microseconds in one unit of a timestamp."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
@@ -27,14 +29,26 @@ _LOCAL_UNITS: Final[Mapping[str, TimeUnit]] = {
     f"local-{name}": unit for name, unit in _TIMESTAMP_UNITS.items()
 }
 
+_FLOAT32: Final = Struct("<f")
+_pack: Final = _FLOAT32.pack
+_ulp: Final = math.ulp
+_isfinite: Final = math.isfinite
+# Half the distance between 32-bit floats, in units of the distance between 64-bit ones.
+_HALF_ULP_FACTOR: Final = 2.0**28
+_SMALLEST_NORMAL: Final = 2.0**-126
+# So many significant digits always distinguish two 32-bit floats.
+_MAX_DIGITS: Final = 9
+# Up to so many significant digits survive the conversion to a normal 32-bit float and back.
+_SAFE_DIGITS: Final = 6
+
 
 def prepared_for_fastavro(schema: Any, *, with_defaults: bool, depth: int = 0) -> Any:
-    """A copy of a schema's JSON with what fastavro must not act on out of its sight.
+    """A copy of a schema's JSON without the parts that fastavro would act on wrongly.
 
-    Left to itself it makes a UUID of a string because the *writer* calls it one, so logical types
-    go to the key `LOGICAL`. A writer's defaults mean nothing to its readers, but fastavro refuses
-    those of the wrong type: without `with_defaults` they are left out. ValueError for a schema
-    nested too deep to be walked safely.
+    fastavro makes a UUID of a string if the *writer's* schema says so; to prevent that, logical
+    types move to the key `LOGICAL`. It also refuses defaults of the wrong type, which mean nothing
+    in a writer's schema: without `with_defaults` they are left out. ValueError for a schema that is
+    nested more than `MAX_DEPTH` deep.
     """
     if depth > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
@@ -55,7 +69,7 @@ def prepared_for_fastavro(schema: Any, *, with_defaults: bool, depth: int = 0) -
 
 
 def full_schema(schema: Any, named: NamedTypes) -> Any:
-    """A schema as a mapping with a `type`, or as a list for a union, whatever form it came in."""
+    """A schema in its full form: a mapping with a `type` that is a name, or a list for a union."""
     while isinstance(schema, dict) and not isinstance(schema["type"], str):
         schema = schema["type"]
     if isinstance(schema, str):
@@ -80,17 +94,18 @@ def _unit(schema: Any, units: Mapping[str, TimeUnit]) -> TimeUnit | None:
 
 
 def timestamp(value: int, unit: TimeUnit) -> datetime:
-    """The instant so many units (of so many microseconds each) after the epoch; OverflowError.
+    """The instant `value` units after the epoch, rounded down to microseconds.
 
-    What is below a microsecond is cut off.
+    OverflowError where it is beyond what a datetime holds.
     """
     return _EPOCH + timedelta(microseconds=math.floor(value * unit))
 
 
 def bounded_timestamp(value: int, unit: TimeUnit) -> datetime:
-    """As `timestamp`, but an instant that lies beyond what a datetime holds is its last, or first.
+    """As `timestamp`, but with the last or first datetime in place of an OverflowError.
 
-    For the event's own instant: one that is absurd is replaced by Kafka's, and costs no event.
+    It is used for the event's own instant: an absurd one is replaced by the Kafka timestamp later,
+    and the event is not lost.
     """
     try:
         return timestamp(value, unit)
@@ -99,7 +114,7 @@ def bounded_timestamp(value: int, unit: TimeUnit) -> datetime:
 
 
 def local_text(moment: datetime) -> str:
-    """A local timestamp as ISO 8601 text without a zone; `moment` has the clock's time in UTC."""
+    """A local timestamp as ISO 8601 text without a zone; `moment` has the local time as UTC."""
     return moment.replace(tzinfo=None).isoformat()
 
 
@@ -110,7 +125,7 @@ def instant_text(moment: datetime) -> str:
 
 
 def units_since_epoch(moment: datetime, unit: TimeUnit) -> int:
-    """What `timestamp` makes `moment` of."""
+    """The number of units from the epoch to `moment`, the inverse of `timestamp`."""
     return math.floor((moment - _EPOCH) // timedelta(microseconds=1) / Fraction(unit))
 
 
@@ -124,13 +139,13 @@ def type_text(schema: Any, named: NamedTypes) -> str:
 
 
 def unsafe_reason(schema: Any, named: NamedTypes) -> str:
-    """Why values of this writer's schema can't be read safely; empty if they can.
+    """Why values of this writer's schema can't be read safely; "" if they can.
 
     fastavro crashes the process on deep values of a recursive type, and a few bytes can claim any
     number of list items that take no bytes.
     """
-    danger, _ = _SafetyCheck(named).of(schema)
-    return danger
+    reason, _ = _SafetyCheck(named).of(schema)
+    return reason
 
 
 class _SafetyCheck:
@@ -140,7 +155,7 @@ class _SafetyCheck:
         self._known: dict[str, tuple[str, bool]] = {}
 
     def of(self, schema: Any) -> tuple[str, bool]:
-        """The danger, and whether a value takes at least one byte."""
+        """The reason why the type is unsafe, and whether a value takes at least one byte."""
         schema = full_schema(schema, self._named)
         if isinstance(schema, list):
             found = [self.of(branch)[0] for branch in schema]
@@ -149,10 +164,10 @@ class _SafetyCheck:
             case "record" | "error":
                 return self._record(schema)
             case "array":
-                danger, takes_bytes = self.of(schema["items"])
-                if not danger and not takes_bytes:
-                    danger = "it has lists of items that take no bytes"
-                return danger, True
+                reason, takes_bytes = self.of(schema["items"])
+                if not reason and not takes_bytes:
+                    reason = "it has lists of items that take no bytes"
+                return reason, True
             case "map":
                 return self.of(schema["values"])[0], True
             case "fixed":
@@ -168,29 +183,16 @@ class _SafetyCheck:
             self._open.add(name)
             found = [self.of(entry["type"]) for entry in schema["fields"]]
             self._open.discard(name)
-            danger = next((danger for danger, _ in found if danger), "")
-            self._known[name] = (danger, any(takes_bytes for _, takes_bytes in found))
+            reason = next((reason for reason, _ in found if reason), "")
+            self._known[name] = (reason, any(takes_bytes for _, takes_bytes in found))
         return self._known[name]
-
-
-_FLOAT32: Final = Struct("<f")
-_pack: Final = _FLOAT32.pack
-_ulp: Final = math.ulp
-_isfinite: Final = math.isfinite
-# Half the distance between 32-bit floats, in units of the distance between 64-bit ones.
-_HALF_ULP_FACTOR: Final = 2.0**28
-_SMALLEST_NORMAL: Final = 2.0**-126
-# So many significant digits always tell two 32-bit floats apart.
-_MAX_DIGITS: Final = 9
-# Up to so many significant digits survive the way into a normal 32-bit float and back.
-_SAFE_DIGITS: Final = 6
 
 
 def shortest(value: float) -> float:
     """The double with the shortest decimal that reads back to `value`, a 32-bit float.
 
-    Infinities, NaN and signed zeros stay as they are. Called for every event: probabilities, the
-    usual case, take arithmetic only, in which every product below is exact.
+    Infinities, NaN and signed zeros stay as they are. It runs for every event, so the usual case,
+    a probability, takes arithmetic only; every product below is exact.
     """
     if 0.1 <= value < 1.0:
         half = _ulp(value) * _HALF_ULP_FACTOR
@@ -224,10 +226,10 @@ def _shortest(value: float) -> float:
 
 
 def _away_from_zero(value: float, digits: int) -> float | None:
-    """The next longer-than-`value` decimal of so many digits, where rounding may go that far.
+    """The next decimal of so many digits away from zero, where it may read back to `value`.
 
-    Only powers of two have unequal neighbours: a decimal further away on the outer side may still
-    read back, while the nearest one, on the inner side, does not.
+    Only powers of two have neighbours at unequal distances: the nearest decimal, towards zero, may
+    not read back, while the one further away on the other side does.
     """
     mantissa, _ = math.frexp(value)
     if abs(mantissa) != 0.5:

@@ -1,7 +1,7 @@
-"""What a field holds beyond its type, as its schema promises it.
+"""The values that a field may have within its type, as its schema promises them.
 
-A schema says so by properties that Avro itself does not know: `minimum` and `maximum` of numbers,
-`characters` of texts. Nothing holds a writer to them, so they are good for warnings only.
+A schema may give properties that Avro does not know: `minimum` and `maximum` of numbers,
+`characters` of texts. Nothing makes a writer keep them, so they serve for warnings only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from engine.errors import SchemaError
 
-#: What Avro's 32-bit int can hold.
+#: The range of Avro's 32-bit int.
 _INT_MIN: Final = -(2**31)
 _INT_MAX: Final = 2**31 - 1
 _TEXTS: Final = frozenset({"string"})
@@ -22,12 +22,12 @@ _NUMBERS: Final = frozenset({"int", "long", "float", "double"})
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The values that there are: a range of numbers, or texts of some form.
+    """The values that a field may have: a range of numbers, or texts of some form.
 
-    `minimum` and `maximum` belong to it; None is no limit. `words` are all the texts that there
-    are, if they are few. `characters` are those of the texts, as within the brackets of a regular
-    expression: `A-Z0-9`; with `is_lower` none of them is a capital letter. `outside` finds a
-    character that no text has, None where any may. `note` explains it.
+    `minimum` and `maximum` are inclusive; None is no limit. `words` are all possible texts, as of
+    an enum. `characters` are the characters of the texts, as within the brackets of a regular
+    expression: `A-Z0-9`. With `is_lower` the texts are in lower case. `outside` finds a character
+    that no text has; None where all characters may occur. `note` explains the domain in messages.
     """
 
     minimum: float | None = None
@@ -40,11 +40,11 @@ class Domain:
 
     @property
     def is_of_texts(self) -> bool:
-        """Whether it says anything of texts."""
+        """Whether it is a domain of texts."""
         return self.outside is not None or self.is_lower or bool(self.words)
 
     def has_part(self, text: str) -> bool:
-        """Whether a value may hold this text, as far as its characters tell."""
+        """Whether a value may contain this text, by its characters."""
         if self.outside is not None and self.outside.search(text) is not None:
             return False
         return not self.is_lower or text == text.lower()
@@ -54,27 +54,27 @@ class Domain:
         return text in self.words if self.words else self.has_part(text)
 
 
-#: What an int may be where the schema says nothing more of it.
+#: The domain of an int whose schema has no limits.
 INT_DOMAIN: Final = Domain(_INT_MIN, _INT_MAX)
 
 
 def of_characters(characters: str, *, is_lower: bool = False) -> Domain:
-    """The texts of these characters; ValueError where they are no set of characters."""
+    """The domain of texts of these characters; ValueError where they are no set such as `A-Z`."""
     return Domain(characters=characters, is_lower=is_lower, outside=_outside(characters))
 
 
 def without(characters: str, note: str) -> Domain:
-    """The texts that hold none of these characters; `note` says so."""
+    """The domain of texts without these characters; `note` explains it."""
     return Domain(note=note, outside=re.compile(f"[{_escaped(characters)}]"))
 
 
 def _outside(characters: str) -> re.Pattern[str]:
-    """What finds a character that is none of these."""
+    """The pattern of a character that is none of these."""
     return re.compile(f"[^{_escaped(characters)}]") if characters else re.compile("(?s).")
 
 
 def _escaped(characters: str) -> str:
-    """The inside of a pattern's brackets: only a `-` between two characters means anything."""
+    """The characters escaped for a pattern's brackets; a `-` between two characters is a range."""
     first, *others = re.split(r"(?<=[^-])-(?=[^-])", characters)
     for left, right in zip([first, *others], others, strict=False):
         if left[-1:] > right[:1]:
@@ -83,9 +83,10 @@ def _escaped(characters: str) -> str:
 
 
 def domain_of(avro: Mapping[str, Any], entry: Mapping[str, Any], path: str) -> Domain | None:
-    """What the properties of a type, or of the field that has it, promise; SchemaError.
+    """The domain that the properties of a type (`avro`) and of its field (`entry`) give, or None.
 
-    `path` names the field. A property of the field goes before the type's.
+    A property of the field overrides the type's. SchemaError for a wrong property; `path` names the
+    field in it.
     """
     given = {**_properties(avro), **_properties(entry)}
     kind = avro["type"]

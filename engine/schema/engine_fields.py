@@ -1,7 +1,7 @@
-"""What the engine itself takes from an event, whatever the rules ask for.
+"""The fields that the engine itself reads from events, whatever the rules use.
 
-The one place where these fields are named: everything else that reads one of them does so by the
-names below and by `value_at`. A schema is checked against the declaration when it is loaded.
+All code that reads one of them uses the names below and `value_at`. A schema is checked for them
+when it is loaded.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ PLATE_IMAGE: Final = "images.plate_url"
 
 _TEXT: Final = frozenset({Kind.STRING})
 _TIME: Final = frozenset({Kind.STRING, Kind.TIMESTAMP})
+_CHANGE: Final = "give it that type here and where it is sent"
 _NEEDED: Final[Mapping[frozenset[Kind], str]] = {
     _TEXT: "a string",
     _TIME: "a string in ISO 8601, or a long with the logical type timestamp-millis or -micros",
@@ -30,10 +31,10 @@ _NEEDED: Final[Mapping[frozenset[Kind], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class EngineField:
-    """A field that the engine reads by itself; `use` says what for.
+    """A field that the engine reads itself; `use` says what for.
 
-    A required one must be in the schema. Every one that is there must be of one of `kinds`, and
-    may be null: the engine can do without the value in any one event.
+    A required field must be in the schema. A field in the schema must be of one of `kinds`, and may
+    be nullable: the engine can do without the value in a single event.
     """
 
     path: str
@@ -43,7 +44,7 @@ class EngineField:
 
     @property
     def needed(self) -> str:
-        """The Avro types that it may have, for people."""
+        """The Avro types that it may have, as messages name them."""
         return _NEEDED[self.kinds]
 
 
@@ -71,10 +72,10 @@ def value_at(values: Mapping[str, Any], path: str) -> Any:
 def engine_faults(
     field: Callable[[str], FieldType | None], written: Callable[[str], str]
 ) -> Iterator[str]:
-    """What of a schema the engine can't work with, each with its remedy.
+    """The reasons why the engine can't work with a schema, each with its remedy.
 
-    `field` gives the type at a dotted path, None where there is none; `written` gives its Avro
-    type's name for people.
+    `field` gives the type at a dotted path, None where there is none; `written` the name of its
+    Avro type for people.
     """
     for each in ENGINE_FIELDS:
         record, _, name = each.path.rpartition(".")
@@ -92,9 +93,6 @@ def engine_faults(
             )
         else:
             yield _missing(each)
-
-
-_CHANGE: Final = "give it that type here and where it is sent"
 
 
 def _wrong(each: EngineField, written: str) -> str:

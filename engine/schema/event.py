@@ -1,4 +1,4 @@
-"""One event as rules see it: its values and its instant."""
+"""One event as rules see it, and how its instant is judged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any, Final
 
 import orjson
 
-from engine.schema import CAPTURED_AT, TIME_VARIABLE, instant_text
+from engine.schema.avro import instant_text
+from engine.schema.engine_fields import CAPTURED_AT
+from engine.schema.event_schema import TIME_VARIABLE
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DIGEST_BYTES: Final = 16
@@ -24,7 +26,7 @@ _PAST_LIMIT_US: Final = round(LATEST_EVENT_SECONDS * 1_000_000)
 #: How far it may lie after it.
 _FUTURE_LIMIT_US: Final = 10 * 60 * 1_000_000
 _UNREADABLE: Final = "unreadable"
-# Kafka timestamps are milliseconds. Before 2001 in any unit they are of a clock that was never set.
+# Kafka timestamps are milliseconds. One before 2001, in any unit, is from a clock that is not set.
 _FIRST_SECOND: Final = 1_000_000_000
 _FIRST_MILLISECOND: Final = 100_000_000_000
 _FIRST_MICROSECOND: Final = 100_000_000_000_000
@@ -36,13 +38,13 @@ _LOOSE_TIME: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: plain values (an absent record stays None) and its instant, aware, in UTC.
+    """One event: its values (an absent record is None) and its instant `time`, aware, in UTC.
 
     `digest` is its identity: 16 bytes of BLAKE2b over the record's value. `timestamp_ms` is the
     record's Kafka timestamp (0: none), `read_at` the monotonic time in seconds at which it was
-    read. `time_replaced` says why `time` is not what `captured_at` says: "unreadable", "future",
-    "past", or "" where it is. `timestamp_replaced` says why the Kafka timestamp was not taken as it
-    is: "unit", "past", "future", or "" where it was.
+    read. `time_replaced` says why `time` is not that of `captured_at`: "unreadable", "future" or
+    "past"; "" where it is. `timestamp_replaced` says why the Kafka timestamp was corrected or
+    passed over: "unit", "past" or "future"; "" where it was not.
     """
 
     values: Mapping[str, Any]
@@ -58,7 +60,7 @@ class Event:
 
     @property
     def bindings(self) -> dict[str, Any]:
-        """What expressions are evaluated with: the values and `time`."""
+        """The variables of expressions: the values and `time`."""
         return {**self.values, TIME_VARIABLE: self.time}
 
     @property
@@ -70,7 +72,7 @@ class Event:
     def captured_at(self) -> str:
         """`captured_at` as text for people: as it was sent, or an Avro timestamp in ISO 8601.
 
-        Where the event has none it is the instant that counts instead.
+        Where the event has none it is `time`.
         """
         given = self.values.get(CAPTURED_AT)
         if isinstance(given, str):
@@ -80,16 +82,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class CurrentInstants:
-    """Which instants our own clock calls current: not over `max_age_seconds` old, nor to come.
+    """The instants that are current by the engine's own clock: up to `max_age_seconds` old.
 
-    It is asked only where a camera and a Kafka timestamp contradict each other.
+    It is asked only where a camera's time and a Kafka timestamp contradict each other.
     """
 
     now: Callable[[], datetime]
     max_age_seconds: float
 
     def has(self, moment: datetime) -> bool:
-        """Whether the moment is current; a clock may be ahead of ours by ten minutes."""
+        """Whether the moment is current; it may be up to ten minutes ahead of the clock."""
         age = self.now() - moment
         return (
             -timedelta(microseconds=_FUTURE_LIMIT_US)
@@ -110,10 +112,10 @@ def make_event(
     read_at: float = 0.0,
     present: CurrentInstants | None = None,
 ) -> Event:
-    """The event of whole values; naive times are read in `zone`.
+    """The event of complete values; naive times are read in `zone`.
 
-    Without a `digest` it has that of its canonical JSON, without a `timestamp_ms` (0 or less) its
-    `captured_at` is believed as it is. Without `present` no clock of ours is asked.
+    Without a `digest` it gets that of its canonical JSON. Without a `timestamp_ms` (0 or less) its
+    `captured_at` is not judged. Without `present` the engine's own clock is not asked.
     """
     time, replaced, timestamp_replaced = _judge(
         values.get(CAPTURED_AT), timestamp_ms, zone, present
@@ -140,23 +142,23 @@ def digest_of(value: bytes) -> bytes:
 
 
 def event_time(captured_at: object, timestamp_ms: int, zone: tzinfo) -> tuple[datetime, str]:
-    """The event's instant in UTC, and why it is not `captured_at`'s ("" where it is).
+    """The event's instant in UTC, and why it is not that of `captured_at` ("" where it is).
 
-    `captured_at` is an instant in UTC, or ISO 8601 text, which is read in `zone` if it is naive; of
-    a naive time that comes twice in autumn the one nearer to the Kafka timestamp counts. It is
-    judged against the record's Kafka timestamp in milliseconds. The Kafka timestamp is taken
-    instead where it is none of these ("unreadable"), or more than 10 minutes later ("future") or 7
-    days earlier ("past") than it. With a timestamp of 0 or less, which is none, nothing is judged,
-    and unreadable is the epoch.
+    `captured_at` is an instant in UTC, or ISO 8601 text; a naive one is read in `zone`, and of a
+    time that comes twice in autumn the one nearer to the Kafka timestamp counts. The record's Kafka
+    timestamp, in milliseconds, replaces it where it is neither ("unreadable"), more than 10 minutes
+    later ("future"), or more than 7 days earlier ("past"). Without a Kafka timestamp (0 or less)
+    nothing is judged, and an unreadable time becomes the epoch.
     """
     moment, replaced, _ = _judge(captured_at, timestamp_ms, zone, None)
     return moment, replaced
 
 
 def read_time(captured_at: object, zone: tzinfo, near: datetime | None = None) -> datetime | None:
-    """The instant of `captured_at` in UTC, None where it is unreadable; naive is read in `zone`.
+    """The instant of `captured_at` in UTC, None where it is unreadable.
 
-    Of a naive time that comes twice the one nearer to `near` is taken, the first one without it.
+    A naive time is read in `zone`. Of one that comes twice the one nearer to `near` counts, without
+    `near` the first one.
     """
     return _read_time(captured_at, zone, 0 if near is None else _microseconds(near) // 1_000)
 
@@ -164,17 +166,17 @@ def read_time(captured_at: object, zone: tzinfo, near: datetime | None = None) -
 def _judge(
     captured_at: object, timestamp_ms: int, zone: tzinfo, present: CurrentInstants | None
 ) -> tuple[datetime, str, str]:
-    """The instant, why it is not `captured_at`'s, and why the Kafka timestamp was not taken as is.
+    """The fields `time`, `time_replaced` and `timestamp_replaced` of an event.
 
-    A timestamp that contradicts the camera is passed over where our clock agrees with the camera
-    and not with it.
+    A Kafka timestamp that contradicts the camera is passed over where the engine's own clock agrees
+    with the camera and not with the timestamp.
     """
     if timestamp_ms <= 0:
         moment = _read_time(captured_at, zone, 0)
         return (moment, "", "") if moment is not None else (EPOCH, _UNREADABLE, "")
     fault = ""
     if not _FIRST_MILLISECOND <= timestamp_ms < _FIRST_MICROSECOND:
-        timestamp_ms, fault = _mend(timestamp_ms)
+        timestamp_ms, fault = _in_milliseconds(timestamp_ms)
     moment = _read_time(captured_at, zone, timestamp_ms)
     if moment is None:
         return _recorded(timestamp_ms), _UNREADABLE, fault
@@ -196,10 +198,10 @@ def _judge(
     return recorded, replaced, fault
 
 
-def _mend(timestamp_ms: int) -> tuple[int, str]:
-    """A timestamp that can't be milliseconds as such, and what is wrong with it.
+def _in_milliseconds(timestamp_ms: int) -> tuple[int, str]:
+    """A Kafka timestamp of another unit in milliseconds, and what was wrong with it.
 
-    One of a clock that was never set stays as it is: 1970, or before 2001 in seconds.
+    A timestamp before 2001 in seconds, from a clock that is not set, stays as it is.
     """
     if timestamp_ms < _FIRST_SECOND:
         return timestamp_ms, "past"
@@ -211,13 +213,13 @@ def _mend(timestamp_ms: int) -> tuple[int, str]:
 
 
 def _microseconds(moment: datetime) -> int:
-    """Since the epoch; by hand, since dividing a timedelta by another costs every event twice."""
+    """Microseconds since the epoch. To divide two timedeltas would take twice the time."""
     since = moment - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def _recorded(timestamp_ms: int) -> datetime:
-    """A Kafka timestamp as an instant; producers may set any 64-bit number."""
+    """A Kafka timestamp as an instant, the latest one for numbers beyond what a datetime holds."""
     try:
         return EPOCH + timedelta(milliseconds=timestamp_ms)
     except OverflowError:
@@ -249,10 +251,10 @@ def _read_text(text: str, zone: tzinfo, near_ms: int) -> datetime | None:
 
 
 def _place(local: datetime, near_ms: int) -> datetime:
-    """A time on the clocks of its zone, as an instant in UTC.
+    """A local time as an instant in UTC.
 
-    Clocks show an hour twice in autumn and skip one in spring: of the two instants that it may
-    mean, the one nearer to `near_ms` counts, the first one where that is 0.
+    Clocks show one hour twice in autumn and skip one in spring. Of the two possible instants the
+    one nearer to `near_ms` counts, the first one where that is 0.
     """
     first = local.astimezone(UTC)
     if not near_ms:
@@ -266,9 +268,8 @@ def _place(local: datetime, near_ms: int) -> datetime:
 
 
 def _read_loosely(text: str) -> datetime | None:
-    """What ISO 8601 allows and `fromisoformat` does not: z, a Unicode minus, 24:00, leap seconds.
-
-    Blanks around the text and before the zone are forgiven.
+    """Parses what ISO 8601 allows and `fromisoformat` does not: z, a Unicode minus, 24:00, leap
+    seconds. Blanks around the text and before the zone are ignored. None for other texts.
     """
     found = _LOOSE_TIME.fullmatch(text.strip().replace("\u2212", "-"))
     if found is None:
@@ -292,5 +293,5 @@ def _canonical(values: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(dict(values), option=orjson.OPT_SORT_KEYS)
     except TypeError:
-        # To orjson bytes, half surrogate pairs and numbers beyond 64 bits are not JSON.
+        # orjson refuses bytes, half surrogate pairs and numbers beyond 64 bits.
         return json.dumps(dict(values), sort_keys=True, default=repr).encode()

@@ -1,6 +1,6 @@
-"""One event schema: the variables of its rules, and readers of what writers wrote.
+"""The event schema: the variables of its rules, and readers of Avro bodies.
 
-Free of Kafka: it takes the body after the wire header.
+It knows nothing of Kafka: it takes the body after the wire header.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ _TOO_SHORT: Final = "the body ends before the event does"
 _NO_BRANCH: Final = "the body names a branch of a type that does not exist"
 
 Reader = Callable[[bytes], dict[str, Any]]
+"""Makes an event's values of a body; raises DecodeError."""
 
 _KEY: Final = FieldType(Kind.STRING)
 _NO_ENTRY: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -68,10 +69,10 @@ class _Parsed:
 
 @dataclass(frozen=True, slots=True)
 class EventSchema:
-    """One record schema: `variables` are its top-level fields and `time`, the event's instant.
+    """A schema of events, which is a record.
 
-    `name` is its full name and `text` the JSON that it was made of. `promises` are what it says of
-    its values beyond their types.
+    `variables` are its top-level fields and `time`, the event's instant. `name` is its full name,
+    `text` its JSON. `promises` checks the limits that it gives to values.
     """
 
     name: str
@@ -97,7 +98,7 @@ class EventSchema:
 
     @classmethod
     def parse(cls, text: str) -> EventSchema:
-        """Makes a schema of its JSON text; SchemaError says what is wrong with it."""
+        """Parses a schema's JSON text; SchemaError says what is wrong with it."""
         parsed = _parse(text)
         schema = parsed.schema
         if not isinstance(schema, dict) or schema.get("type") != "record":
@@ -115,7 +116,10 @@ class EventSchema:
         return cls(schema["name"], text, variables, Promises(root.fields), root, parsed)
 
     def field(self, path: str) -> FieldType | None:
-        """The type at a dotted path; nullable also where a record on the way may be absent."""
+        """The type at a dotted path, None for no such field.
+
+        It is nullable also where a record on the path may be null.
+        """
         first, *rest = path.split(".")
         found = self.variables.get(first)
         is_nullable = found is not None and found.nullable
@@ -125,7 +129,7 @@ class EventSchema:
         return replace(found, nullable=is_nullable) if found is not None else None
 
     def written_type(self, path: str) -> str:
-        """The Avro type at a dotted path, for people; empty where there is none."""
+        """The name of the Avro type at a dotted path, for people; "" for no such field."""
         schema, named = self._parsed.schema, self._parsed.named
         for name in path.split("."):
             entry = next((each for each in _entries(schema, named) if each["name"] == name), None)
@@ -135,42 +139,44 @@ class EventSchema:
         return type_text(schema, named)
 
     def complete(self, partial: Mapping[str, Any]) -> dict[str, Any]:
-        """A whole event of a part of one: what is missing has its Avro default, or "", 0, 0.0 …
+        """A complete event: missing fields get their Avro default, or else "", 0, 0.0 or false.
 
-        Whole numbers are taken for double fields. EventError names an unknown field, with a
+        Whole numbers are accepted for double fields. EventError names an unknown field, with a
         suggestion, or a value of the wrong type.
         """
         completed: dict[str, Any] = complete(self._root, partial)
         return completed
 
     def fitting(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What of an event this schema names and takes, at every depth; the rest is left out."""
+        """The values of an event that fit this schema, at every depth; others are left out."""
         return _fitting(self._root, values)
 
     def writable(self, values: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:
-        """A whole event as an Avro writer takes it: its times as the numbers that Avro has.
+        """A complete event for an Avro writer: its timestamps become Avro's numbers.
 
-        A local timestamp is what the clocks of `zone` show. EventError for one that is no time.
+        A local timestamp is in `zone`. EventError for a text that is no time.
         """
         parsed = self._parsed
         return cast("dict[str, Any]", _writable(values, parsed.schema, parsed.named, zone))
 
     def reader(self, writer_schema: str, references: Sequence[str] = ()) -> Reader:
-        """A function from the bytes of a body (after the wire header) to the event as plain dicts.
+        """A function that decodes a body (the bytes after the wire header) into an event's values.
 
-        `writer_schema` is the JSON of the schema that the bytes were written with, `references`
-        that of the schemas that it refers to, each after those that it refers to itself. Where it
-        is a union, only the record that a body says it holds must fit. DecodeError here says why
-        that schema can't be read as ours, naming the fields; from the function it says why the
-        bytes are no event of it. A 32-bit float becomes the double of its shortest decimal.
+        `writer_schema` is the JSON of the schema that the bytes were written with. `references` are
+        the schemas that it refers to, each after those that it refers to itself. Of a union only
+        the branch that a body names must fit this schema. A 32-bit float becomes the double of its
+        shortest decimal.
+
+        DecodeError where the writer's schema can't be read as this one, with the fields. The
+        function raises DecodeError for bytes that are no event of the writer's schema.
         """
         try:
             parsed = _parse(writer_schema, references, with_defaults=False)
         except SchemaError as error:
             raise DecodeError(f"the writer's schema can't be used: {error}") from error
-        danger = unsafe_reason(parsed.schema, parsed.named)
-        if danger:
-            raise DecodeError(f"the writer's schema can't be used: {danger}")
+        reason = unsafe_reason(parsed.schema, parsed.named)
+        if reason:
+            raise DecodeError(f"the writer's schema can't be used: {reason}")
         if isinstance(parsed.schema, list):
             return self._union_reader(parsed.schema, parsed.named)
         return self._record_reader(parsed.schema, parsed.named)
@@ -188,7 +194,7 @@ class EventSchema:
         return _body_reader(_by_itself(writer, named), resolution.fit)
 
     def _union_reader(self, branches: list[Any], named: NamedTypes) -> Reader:
-        """Of a topic with several kinds of record: a body begins with the number of its kind."""
+        """For a topic with several record types: a body begins with the number of its branch."""
         readers: list[Reader | DecodeError] = []
         for branch in branches:
             try:
@@ -204,17 +210,17 @@ class EventSchema:
 
 
 def load_event_schema(path: Path) -> EventSchema:
-    """Reads the schema of events from an `.avsc` file, and checks it for the engine's own needs.
+    """Loads the event schema of an `.avsc` file, and checks the fields that the engine reads.
 
-    SchemaError names the file and what is wrong with it: all fields that the engine itself takes
-    from events (see `engine_fields`) and that are missing or of another type, one a line.
+    SchemaError names the file and what is wrong with it, one line for each field of `ENGINE_FIELDS`
+    that is missing or of another type.
     """
     schema = EventSchema.load(path)
     faults = list(engine_faults(schema.field, schema.written_type))
-    danger = unsafe_reason(schema._parsed.schema, schema._parsed.named)
-    if danger:
+    reason = unsafe_reason(schema._parsed.schema, schema._parsed.named)
+    if reason:
         faults.append(
-            f"{danger}, so no record of it can be read: leave that field out of this file"
+            f"{reason}, so no record of it can be read: leave that field out of this file"
         )
     if faults:
         raise SchemaError("\n".join(f"{path}: {fault}" for fault in faults))
@@ -230,7 +236,7 @@ def _entries(schema: Any, named: NamedTypes) -> list[Any]:
 
 
 def _parse(text: str, references: Sequence[str] = (), *, with_defaults: bool = True) -> _Parsed:
-    """Parses a schema's JSON, after that of the schemas that it refers to; SchemaError."""
+    """Parses the referenced schemas and then the schema itself; SchemaError."""
     named: dict[str, Any] = {}
     try:
         for each in (*references, text):
@@ -238,7 +244,7 @@ def _parse(text: str, references: Sequence[str] = (), *, with_defaults: bool = T
             known = dict(named)
             schema = parse_schema(raw, named)
             if any(named[name] != kept for name, kept in known.items()):
-                # The later would be taken for both.
+                # fastavro would use the later definition for both.
                 raise SchemaError("two of the schemas define one type in two ways")
         return _Parsed(schema, named)
     except UnknownType as error:
@@ -250,7 +256,7 @@ def _parse(text: str, references: Sequence[str] = (), *, with_defaults: bool = T
 
 
 def _by_itself(schema: Any, named: NamedTypes) -> Any:
-    """A schema that fastavro can read by: it does not look up a name that stands alone."""
+    """The schema in the form that fastavro reads with: it does not look up a bare name."""
     if isinstance(schema, str) and schema in named:
         return {**named[schema], "__fastavro_parsed": True, "__named_schemas": named}
     return schema
@@ -298,7 +304,7 @@ def _body_reader(writer: Any, fit: Fit | None) -> Reader:
 
 
 def _explain(error: Exception, is_at_end: bool) -> str:
-    """Why a body could not be read, without a word of what is in it."""
+    """Why a body could not be read, without any value of it."""
     match error:
         case EOFError():
             return _TOO_SHORT
@@ -315,9 +321,9 @@ def _explain(error: Exception, is_at_end: bool) -> str:
 
 
 class _Types:
-    """Field types of a parsed Avro schema; `named` are its named types.
+    """Makes field types of a parsed Avro schema; `named` are its named types.
 
-    Defaults are written back into the schema as whole Python values, as resolution wants them.
+    Defaults are written back into the schema as complete Python values, which resolution uses.
     """
 
     def __init__(self, named: Mapping[str, Any]) -> None:
@@ -325,7 +331,7 @@ class _Types:
         self._open: list[str] = []
 
     def of(self, avro: Any, path: str, entry: Mapping[str, Any] = _NO_ENTRY) -> FieldType:
-        """The type of an Avro schema; `path` names the field in errors, `entry` describes it."""
+        """The type of an Avro schema; `path` names its field in errors, `entry` is its field."""
         avro = full_schema(avro, self._named)
         doc = entry.get("doc", "")
         if isinstance(avro, list):
@@ -397,14 +403,14 @@ class _Types:
 def _fitting(record: FieldType, values: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in values.items():
-        kind = record.fields.get(name)
-        if kind is None:
+        field_type = record.fields.get(name)
+        if field_type is None:
             continue
-        if kind.kind is Kind.RECORD and isinstance(value, Mapping):
-            found[name] = _fitting(kind, value)
+        if field_type.kind is Kind.RECORD and isinstance(value, Mapping):
+            found[name] = _fitting(field_type, value)
             continue
         with suppress(EventError):
-            found[name] = complete(kind, value, name)
+            found[name] = complete(field_type, value, name)
     return found
 
 
@@ -435,7 +441,7 @@ def _writable(value: Any, avro: Any, named: NamedTypes, zone: tzinfo) -> Any:
 
 
 def _with_times(value: Any, avro: Any, named: NamedTypes) -> Any:
-    """A default as JSON has it, with the numbers of its timestamps made what readers make them."""
+    """A default in JSON form, with timestamps as readers give them: datetimes or texts."""
     avro = full_schema(avro, named)
     if isinstance(avro, list):
         given = [branch for branch in avro if full_schema(branch, named)["type"] != "null"]

@@ -1,4 +1,4 @@
-"""The types of an event's fields, and how a partial event is completed by them."""
+"""The types of an event's fields, and the completion of a partial event by its types."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _INT_RANGE: Final = range(-(2**63), 2**63)
 
 
 class Kind(StrEnum):
-    """What a value is: INT covers Avro's int and long, DOUBLE float and double, STRING enums.
+    """The kind of a value: INT covers Avro's int and long, DOUBLE float and double, STRING enums.
 
-    The last four are no field's: only an expression gives them.
+    No field has the last four kinds; only expressions do.
     """
 
     STRING = "string"
@@ -41,12 +41,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldType:
-    """The type of a field: `fields` of a record, `element` of a list or of a map's values.
+    """The type of a field or expression.
 
-    `key` is the type of a map's keys, None where it is not known; `domain` what is known of the
-    values beyond their type. It is no part of the type: types that differ in it are equal.
-    `zero` is the value of a field that nothing is said about: its Avro default, or else an empty
-    string, 0, 0.0, false, or a record of such values.
+    `fields` are those of a record, `element` is the type of a list's items or a map's values, `key`
+    that of a map's keys, None where it is unknown. `doc` is the schema's description. `zero` is the
+    value of a field that a partial event leaves out: its Avro default, or else an empty string, 0,
+    0.0, false, or a record of such values. `domain` are the values that the schema promises. Types
+    that differ only in `zero` or `domain` are equal.
     """
 
     kind: Kind
@@ -59,47 +60,48 @@ class FieldType:
     domain: Domain | None = field(default=None, compare=False)
 
 
-def complete(kind: FieldType, value: Any, path: str = "") -> Any:
-    """`value` with what is missing in its records filled in; the value given is left alone.
+def complete(field_type: FieldType, value: Any, path: str = "") -> Any:
+    """A copy of `value` with the missing fields of its records filled in.
 
-    `path` is its dotted name. EventError names a field that is unknown or of the wrong type.
+    `path` is its dotted name, for messages. EventError names a field that is unknown or of the
+    wrong type.
     """
     if value is None:
-        if kind.nullable:
+        if field_type.nullable:
             return None
         raise EventError(f"`{path or 'the event'}` can't be null")
-    match kind.kind:
+    match field_type.kind:
         case Kind.RECORD:
-            return _complete_record(kind, value, path)
+            return _complete_record(field_type, value, path)
         case Kind.LIST | Kind.MAP:
-            return _complete_container(kind, value, path)
+            return _complete_container(field_type, value, path)
         case _:
-            return _scalar(kind.kind, value, path)
+            return _scalar(field_type.kind, value, path)
 
 
-def _complete_record(kind: FieldType, value: Any, path: str) -> dict[str, Any]:
+def _complete_record(field_type: FieldType, value: Any, path: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise _wrong(path or "the event", kind.kind, value)
+        raise _wrong(path or "the event", field_type.kind, value)
     for name in value:
-        if name not in kind.fields:
-            raise _unknown(name, path, kind.fields)
+        if name not in field_type.fields:
+            raise _unknown(name, path, field_type.fields)
     return {
         name: complete(inner, value[name], f"{path}.{name}" if path else name)
         if name in value
         else deepcopy(inner.zero)
-        for name, inner in kind.fields.items()
+        for name, inner in field_type.fields.items()
     }
 
 
-def _complete_container(kind: FieldType, value: Any, path: str) -> Any:
-    element = kind.element
+def _complete_container(field_type: FieldType, value: Any, path: str) -> Any:
+    element = field_type.element
     assert element is not None
-    if kind.kind is Kind.MAP:
+    if field_type.kind is Kind.MAP:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise _wrong(path, kind.kind, value)
+            raise _wrong(path, field_type.kind, value)
         return {key: complete(element, item, f"{path}.{key}") for key, item in value.items()}
     if not isinstance(value, list | tuple):
-        raise _wrong(path, kind.kind, value)
+        raise _wrong(path, field_type.kind, value)
     return [complete(element, item, f"{path}[{i}]") for i, item in enumerate(value)]
 
 
@@ -141,7 +143,7 @@ def _double(value: int, path: str) -> float:
 
 
 def _latin_bytes(value: str, path: str) -> bytes:
-    """Bytes as Avro's JSON encoding writes them: one character each."""
+    """Bytes from Avro's JSON encoding, which writes one character for each byte."""
     try:
         return value.encode("latin-1")
     except UnicodeEncodeError as error:
@@ -149,7 +151,7 @@ def _latin_bytes(value: str, path: str) -> bytes:
 
 
 def is_instant(text: str) -> bool:
-    """Whether it is ISO 8601 with a zone, as a timestamp may be given."""
+    """Whether the text is an ISO 8601 timestamp with a zone."""
     try:
         _timestamp(text, "")
     except EventError:

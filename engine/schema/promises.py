@@ -1,7 +1,7 @@
-"""What the schema promises of values beyond their types, and which values of an event break it.
+"""Checks the values of events against the limits that their schema promises.
 
-Nothing holds a writer to `minimum`, `maximum` and `characters`. An event that breaks them is an
-event all the same: only people are told.
+Nothing makes a writer keep `minimum`, `maximum` and `characters`. An event that breaks them is
+evaluated all the same; the caller only counts and logs it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _Test = Callable[[Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class BrokenPromise:
-    """A value that its field should not have; of a list or a map, `field` ends in `[]`."""
+    """A value outside its field's domain; in a list or a map the path `field` ends in `[]`."""
 
     field: str
     value: Any
@@ -30,10 +30,9 @@ class BrokenPromise:
 
 
 class Promises:
-    """The promises of an event's fields; `fields` are the dotted paths that have one.
+    """The promises of an event's fields; `fields` are the dotted paths of fields with a promise.
 
-    `broken_by` gives what of an event's values breaks them, the first value of each field; it runs
-    for every event, so the tests are made once.
+    `broken_by` runs for every event, so its test is compiled once.
     """
 
     def __init__(self, fields: Mapping[str, FieldType]) -> None:
@@ -42,7 +41,7 @@ class Promises:
         self._is_kept = _TestWriter().test_of(fields)
 
     def broken_by(self, values: Mapping[str, Any]) -> tuple[BrokenPromise, ...]:
-        """What of these values, which fit the types, is not as promised."""
+        """The first broken value of each field; the values must fit the types."""
         if self._is_kept(values):
             return ()
         found: dict[str, BrokenPromise] = {}
@@ -51,76 +50,78 @@ class Promises:
         return tuple(found.values())
 
 
-def _domain(kind: FieldType) -> Domain | None:
-    """What is promised and not held by the reading itself, as enums and the range of an int are."""
-    domain = kind.domain
+def _domain(field_type: FieldType) -> Domain | None:
+    """The domain to check; None where decoding checks it already, as for enums and plain ints."""
+    domain = field_type.domain
     if domain is None or domain is INT_DOMAIN or domain.words:
         return None
-    return domain if kind.kind in _NUMBERS or kind.kind is Kind.STRING else None
+    return domain if field_type.kind in _NUMBERS or field_type.kind is Kind.STRING else None
 
 
 def _promised(fields: Mapping[str, FieldType], path: str) -> Iterable[str]:
-    for name, kind in fields.items():
-        yield from _promised_by(kind, f"{path}{name}")
+    for name, field_type in fields.items():
+        yield from _promised_by(field_type, f"{path}{name}")
 
 
-def _promised_by(kind: FieldType, path: str) -> Iterable[str]:
-    if kind.kind is Kind.RECORD:
-        yield from _promised(kind.fields, f"{path}.")
-    elif kind.element is not None:
-        yield from _promised_by(kind.element, f"{path}[]")
-    elif _domain(kind) is not None:
+def _promised_by(field_type: FieldType, path: str) -> Iterable[str]:
+    if field_type.kind is Kind.RECORD:
+        yield from _promised(field_type.fields, f"{path}.")
+    elif field_type.element is not None:
+        yield from _promised_by(field_type.element, f"{path}[]")
+    elif _domain(field_type) is not None:
         yield path
 
 
 class _TestWriter:
-    """Writes the test of whole events as one Python expression: that costs half of closures."""
+    """Writes the test of whole events as one Python expression, twice as fast as closures."""
 
     def __init__(self) -> None:
         self._names: dict[str, Any] = {}
         self._count = 0
 
     def test_of(self, fields: Mapping[str, FieldType]) -> _Test:
-        """Whether an event keeps all promises."""
+        """The function that says whether an event keeps all promises."""
         source = f"lambda event: {self._record(fields, 'event') or True}"
-        # Of the schema it holds the names of fields only, as Python writes them.
+        # The only parts from the schema are names of fields, as Python literals.
         test: _Test = eval(source, self._names)  # noqa: S307
         return test
 
     def _record(self, fields: Mapping[str, FieldType], record: str) -> str:
-        tests = (self._value(kind, f"{record}[{name!r}]") for name, kind in fields.items())
+        tests = (
+            self._value(field_type, f"{record}[{name!r}]") for name, field_type in fields.items()
+        )
         return " and ".join(filter(None, tests))
 
-    def _value(self, kind: FieldType, value: str) -> str:
-        """The test of what the expression `value` gives; empty if there is nothing to test."""
-        name = self._new_name() if kind.nullable else value
-        test = self._present(kind, name)
-        if not test or not kind.nullable:
+    def _value(self, field_type: FieldType, value: str) -> str:
+        """The test of the value of the expression `value`; "" if there is nothing to test."""
+        name = self._new_name() if field_type.nullable else value
+        test = self._present(field_type, name)
+        if not test or not field_type.nullable:
             return test
         return f"(({name} := {value}) is None or {test})"
 
-    def _present(self, kind: FieldType, value: str) -> str:
-        if kind.kind is Kind.RECORD:
-            tests = self._record(kind.fields, value)
+    def _present(self, field_type: FieldType, value: str) -> str:
+        if field_type.kind is Kind.RECORD:
+            tests = self._record(field_type.fields, value)
             return f"({tests})" if tests else ""
-        if kind.element is not None:
+        if field_type.element is not None:
             item = self._new_name()
-            test = self._value(kind.element, item)
-            items = f"{value}.values()" if kind.kind is Kind.MAP else value
+            test = self._value(field_type.element, item)
+            items = f"{value}.values()" if field_type.kind is Kind.MAP else value
             return f"all({test} for {item} in {items})" if test else ""
-        domain = _domain(kind)
+        domain = _domain(field_type)
         if domain is None:
             return ""
         if domain.outside is not None:
             return f"{self._name(domain.outside.search)}({value}) is None"
-        # Not-a-number lies in no range.
-        low = "" if domain.minimum is None else f"{self._limit(kind, domain.minimum)} <= "
-        high = "" if domain.maximum is None else f" <= {self._limit(kind, domain.maximum)}"
+        # NaN is in no range.
+        low = "" if domain.minimum is None else f"{self._limit(field_type, domain.minimum)} <= "
+        high = "" if domain.maximum is None else f" <= {self._limit(field_type, domain.maximum)}"
         return f"{low}{value}{high}"
 
-    def _limit(self, kind: FieldType, limit: float) -> str:
+    def _limit(self, field_type: FieldType, limit: float) -> str:
         # A double is compared faster with a double.
-        is_exact = kind.kind is Kind.DOUBLE and abs(limit) <= _EXACT
+        is_exact = field_type.kind is Kind.DOUBLE and abs(limit) <= _EXACT
         return self._name(float(limit) if is_exact else limit)
 
     def _name(self, value: Any) -> str:
@@ -143,19 +144,19 @@ def _keeps(value: Any, domain: Domain) -> bool:
 def _broken_fields(
     fields: Mapping[str, FieldType], values: Mapping[str, Any], path: str
 ) -> Iterable[BrokenPromise]:
-    for name, kind in fields.items():
-        yield from _broken(kind, values[name], f"{path}{name}")
+    for name, field_type in fields.items():
+        yield from _broken(field_type, values[name], f"{path}{name}")
 
 
-def _broken(kind: FieldType, value: Any, path: str) -> Iterable[BrokenPromise]:
+def _broken(field_type: FieldType, value: Any, path: str) -> Iterable[BrokenPromise]:
     if value is None:
         return
-    if kind.kind is Kind.RECORD:
-        yield from _broken_fields(kind.fields, value, f"{path}.")
-    elif kind.element is not None:
-        for item in value.values() if kind.kind is Kind.MAP else value:
-            yield from _broken(kind.element, item, f"{path}[]")
-    elif (domain := _domain(kind)) is not None and not _keeps(value, domain):
+    if field_type.kind is Kind.RECORD:
+        yield from _broken_fields(field_type.fields, value, f"{path}.")
+    elif field_type.element is not None:
+        for item in value.values() if field_type.kind is Kind.MAP else value:
+            yield from _broken(field_type.element, item, f"{path}[]")
+    elif (domain := _domain(field_type)) is not None and not _keeps(value, domain):
         yield BrokenPromise(path, value, _said(domain))
 
 

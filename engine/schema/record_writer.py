@@ -1,4 +1,4 @@
-"""Records as Avro bodies: the other direction of what `event_schema` reads."""
+"""Writes records as Avro bodies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastavro.validation import ValidationError, validate
 
 from engine.errors import SchemaError
 
-# What fastavro raises for a value, by its type and the schema's.
+# The exceptions of fastavro for a value that does not fit its schema.
 _MISFITS: Final = (
     *(ValueError, TypeError, AttributeError, LookupError, ArithmeticError),
     struct.error,
@@ -22,7 +22,7 @@ _MISFITS: Final = (
 
 
 class RecordWriter:
-    """Writes records of one schema, given as its JSON; SchemaError where that can't be used."""
+    """Writes records of one schema, given as JSON; SchemaError where it is no Avro schema."""
 
     def __init__(self, text: str) -> None:
         try:
@@ -31,7 +31,7 @@ class RecordWriter:
             raise SchemaError(f"not an Avro schema: {error!r}") from error
 
     def write(self, record: Mapping[str, Any]) -> bytes:
-        """The record's body; SchemaError, without a word of the record, where it does not fit."""
+        """The record's body; SchemaError, without values of the record, where it does not fit."""
         body = BytesIO()
         try:
             schemaless_writer(body, self._schema, record)
@@ -41,7 +41,7 @@ class RecordWriter:
         return body.getvalue()
 
     def _misfit(self, record: Mapping[str, Any]) -> str:
-        """The first field whose value does not fit; empty where that can't be told."""
+        """The first field whose value does not fit; "" where it is unknown."""
         try:
             validate(record, self._schema, raise_errors=True)
         except ValidationError as error:

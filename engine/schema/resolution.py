@@ -1,8 +1,7 @@
-"""What a writer's Avro schema means for ours: how values read by it become values of ours.
+"""Resolves a writer's Avro schema against ours, and converts the writer's values to ours.
 
-Values are read by the writer's schema alone, which checks every byte, and fitted to ours
-afterwards: fastavro's own resolution takes twice the time, and skips what we have no field for
-without a look at whether it is there.
+Values are decoded by the writer's schema alone, which checks every byte, and converted afterwards.
+fastavro's own resolution takes twice the time, and does not check bytes that it skips.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from engine.schema.avro import (
 from engine.schema.engine_fields import CAPTURED_AT
 
 Fit = Callable[[Any], Any]
+"""Converts a writer's value, which it may change, to ours; raises DecodeError if ours can't be."""
 
 _PROMOTIONS: Final[Mapping[str, frozenset[str]]] = {
     "int": frozenset({"int", "long", "float", "double"}),
@@ -36,7 +36,7 @@ _PROMOTIONS: Final[Mapping[str, frozenset[str]]] = {
     "string": frozenset({"string", "bytes"}),
     "bytes": frozenset({"bytes", "string"}),
 }
-# The Python types by which fastavro gives values of Avro's.
+# The Python types of the values that fastavro decodes.
 _PYTHON_TYPES: Final[Mapping[str, type]] = {
     "null": type(None),
     "string": str,
@@ -57,10 +57,10 @@ _PYTHON_TYPES: Final[Mapping[str, type]] = {
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """How to read a writer's values: `fit` makes ours of them, None where they are ours already.
+    """The result of resolving two schemas.
 
-    `fit` may change what it is given, and raises DecodeError for a value that ours can't take.
-    `problems` says, field by field, why the schemas can't be resolved at all.
+    `fit` converts the writer's values; None where they need no conversion. `problems` says, field
+    by field, why the schemas can't be resolved.
     """
 
     problems: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ class _Resolver:
         return self._resolve_kin(writer, reader, path)
 
     def _union(self, branches: list[Any], reader: Any, path: str) -> Resolution:
-        """A branch that does not fit is an error only for the values of that branch."""
+        """Resolves a union; a branch that does not fit is an error only for its own values."""
         found = [(branch, self.resolve(branch, reader, path)) for branch in branches]
         bad = [resolution for _, resolution in found if resolution.problems]
         if len(bad) == len(found):
@@ -156,7 +156,7 @@ class _Resolver:
         return Resolution(tuple(problems), plan.fit())
 
     def _is_kin(self, writer: Any, reader: Any) -> bool:
-        """Whether the types fit by themselves, whatever is inside them."""
+        """Whether the types themselves fit; their fields and items are not compared."""
         writer = full_schema(writer, self._writer_named)
         reader = full_schema(reader, self._reader_named)
         theirs, ours = writer["type"], reader["type"]
@@ -177,7 +177,7 @@ class _Resolver:
 
 
 class _RecordPlan:
-    """What is done to a writer's record, in place, to make it ours."""
+    """The steps that convert a writer's record to ours, in place."""
 
     def __init__(self) -> None:
         self.dropped: list[str] = []
@@ -227,7 +227,7 @@ def _each_value(step: Fit | None) -> Fit | None:
 
 
 def _by_type(fits: Mapping[type, Fit | None]) -> Fit | None:
-    """Chooses by the value's type; the usual case, null or one other type, takes a comparison."""
+    """Converts by the value's type; null or one other type, the usual case, is a comparison."""
     if not any(fits.values()):
         return None
     given = [fit for kind, fit in fits.items() if kind is not type(None)]
@@ -264,9 +264,9 @@ def _is_time(schema: Any) -> bool:
 
 
 def _time(writer: Any, reader: Any, path: str) -> Resolution:
-    """How a writer's long becomes our instant or our text of a time, where ours is one.
+    """How a writer's long becomes our timestamp or our text of a time, where ours is one.
 
-    The writer's unit counts, where it names one. Its instant becomes a text with a zone, its local
+    The writer's unit counts, or else ours. A timestamp becomes a text with a zone, a local
     timestamp one without.
     """
     is_instant = timestamp_unit(reader) is not None

@@ -1,4 +1,4 @@
-"""The composition root, the HTTP port, housekeeping, and the kill points of the crash tests.
+"""Builds the engine of all packages, and runs it: composition root, HTTP port, housekeeping.
 
-No other package but the demo and the commands imports it. Read `engine.py` first.
+It decides nothing about events, alerts or deliveries. Read `engine.py` first.
 """

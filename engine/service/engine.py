@@ -1,16 +1,12 @@
-"""The composition root: builds the engine from settings, starts it, and stops it in order."""
+"""The composition root: builds the engine from its settings, starts it, and stops it in order."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Final
 
 import structlog
@@ -36,25 +32,23 @@ from engine.health import (
     Stage,
     find_stuck_threads,
 )
-from engine.logs import flush_logs, lost_lines
+from engine.logs.setup import lost_lines
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import longest_cooldown, prepare, row_counts, targets_of
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.loop import Loop
 from engine.pipeline.pipeline import Pipeline
 from engine.reload.health import RulesHealth
-from engine.reload.last_good import last_good_of
-from engine.reload.loader import open_rules, rule_source_of
-from engine.reload.watcher import RuleWatcher, log_misconfigured, log_warnings
 from engine.rules import RuleSet
-from engine.rules.load import collect_and_freeze, collector_paused, frozen_afterwards
+from engine.rules.load import collector_paused
 from engine.schema import EventSchema
 from engine.schema.event import CurrentInstants
 from engine.service.housekeeping import Housekeeper
-from engine.service.http import StoreProbe, WebPort
+from engine.service.http import WebPort
 from engine.service.kill_points import kill_point_at
+from engine.service.store_probe import StoreProbe
 from engine.settings import Settings
-from engine.store import Hold, open_store, why_temporary
+from engine.store import Hold, open_store
 from engine.stream.consumer import Consumer
 from engine.stream.decoder import Decoder
 from engine.stream.registry import SchemaRegistry
@@ -62,19 +56,15 @@ from engine.stream.state import StreamState, names
 
 log = structlog.get_logger(__name__)
 
-# How long sends in flight may take to end; leaving the group goes on meanwhile.
+#: How long sends in flight may take to end, while the consumer leaves its group.
 STOP_SECONDS: Final = 5.0
-# Nothing may hold up the end longer: a locked store or a disk that hangs would.
-LONGEST_STOP_SECONDS: Final = 9.0
-#: A record that waits for its schema is settled in a minute where the registry is well. Partitions
-#: that wait longer are no passing matter.
+#: A record waits for its schema for a minute at most while the registry works. When partitions wait
+#: longer, the engine is not ready.
 HELD_LONG_SECONDS: Final = 120.0
-# So long an end that is cut short waits for its last log lines.
-LAST_LINES_SECONDS: Final = 0.3
 
 
 class Engine:
-    """All parts, wired; a context manager that starts and stops them. `run` is the loop."""
+    """All parts of the engine; a context manager that starts and stops them. `run` is the loop."""
 
     def __init__(self, settings: Settings, schema: EventSchema, rule_set: RuleSet) -> None:
         self.settings = settings
@@ -84,7 +74,7 @@ class Engine:
         self.rules_health = RulesHealth(self.metrics, len(rule_set.rules))
         self.stop = threading.Event()
         self.heartbeat = Heartbeat()
-        #: Of all other threads that work without being asked, by name.
+        #: The heartbeats of the other threads, by name.
         self.threads: dict[str, Heartbeat] = {}
         self._clock: Clock = SystemClock()
         self._stop_by = 0.0
@@ -143,7 +133,7 @@ class Engine:
                 self.life,
             )
         )
-        # Last: an engine that can't start, again and again, must not send what it can't mark.
+        # Last: an engine that fails to start again and again must not send each time.
         self.dispatcher.start()
 
     def _build_loop(self, stack: ExitStack, kill_point: Callable[[str], None]) -> Loop:
@@ -204,15 +194,14 @@ class Engine:
             log.warning("suppressed_counts.lost", error=str(error))
 
     def use(self, rule_set: RuleSet) -> None:
-        """Put another rule set in force, between two batches; any one thread may.
+        """Put another rule set in force between two batches; one thread at a time may call it.
 
-        Whatever fails does so before anything is changed.
+        An error is raised before anything is changed.
         """
         with collector_paused():
             prepared, targets = prepare(rule_set), targets_of(rule_set)
         self._prepare_metrics(rule_set)
-        # An alert for a target that nobody knows would be dead: new ones come first, old ones go
-        # last.
+        # New targets first, old ones last: a delivery to an unknown target would be dead.
         self.dispatcher.add_targets(targets)
         self.pipeline.use(prepared)
         self.dispatcher.replace_targets(targets)
@@ -250,7 +239,7 @@ class Engine:
         self.dispatcher.stop(max(0.0, self._stop_by - self._clock.monotonic()))
 
     def checks(self) -> Mapping[str, Check]:
-        """What `/readyz` tells."""
+        """The checks of `/readyz`, by name."""
         obstacle = self.loop.obstacle
         held = self.dispatcher.held()
         return {
@@ -262,14 +251,14 @@ class Engine:
         }
 
     def life(self) -> Check:
-        """What `/healthz` tells: whether the loop can be expected to go on by itself."""
+        """The check of `/healthz`: bad where the loop hangs so long that only a restart helps."""
         stuck = self.heartbeat.find_stuck(LOST_SECONDS)
         return Check(True) if stuck is None else Check(False, f"loop {stuck}")
 
     def _consuming_check(self, obstacle: AlertEngineError | None) -> Check:
         stream = self.consumer.state
         what = str(obstacle) if obstacle is not None else stream.detail
-        # State and obstacle are what the loop said last, however long ago.
+        # A loop that hangs does not renew its state and obstacle.
         stuck = self.heartbeat.find_stuck(STUCK_SECONDS)
         if stuck is not None:
             return Check(False, f"{stuck}; before that: {what}")
@@ -277,13 +266,13 @@ class Engine:
             return self._held_check(obstacle, stream)
         is_consuming = stream.is_consuming and obstacle is None
         if is_consuming and stream.missing_topics:
-            # The others are read.
+            # The topics that exist are read.
             is_any_there = not stream.missing_topics.issuperset(self.settings.kafka_topics)
             return Check(False, what, is_essential=not is_any_there)
         return Check(is_consuming, what)
 
     def _held_check(self, obstacle: AlertEngineError, stream: StreamState) -> Check:
-        """Some partitions wait for a schema: no reason to be not ready, unless all do, or long."""
+        """Partitions that wait for a schema: not ready only where all wait, or one for too long."""
         held, now = self.loop.held_since, self._clock.monotonic()
         longest = max((now - since for since in held.values()), default=0.0)
         is_all = held.keys() >= stream.partitions
@@ -313,7 +302,7 @@ class Engine:
         )
 
     def _store_check(self, obstacle: AlertEngineError | None) -> Check:
-        # A small row may still fit where a batch of alerts does not.
+        # The probe's small row may fit where a batch of alerts does not.
         if isinstance(obstacle, StoreUnavailableError):
             return Check(False, str(obstacle))
         return self._store_probe.check()
@@ -327,64 +316,3 @@ class Engine:
         for name, heartbeat in {"loop": self.heartbeat, **self.threads}.items():
             self.metrics.heartbeat_age.labels(name).set(heartbeat.look().age_seconds)
         return self.metrics.exposition()
-
-
-def serve(settings: Settings, *, strict: bool = False) -> int:
-    """Run the service until SIGTERM or SIGINT; a second signal ends the process at once.
-
-    SIGHUP loads the rules anew. Rules that hold faults at the start are replaced by the last good
-    ones, unless `strict`.
-    """
-    # Process 1 of a container ignores a SIGTERM that it does not handle.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
-    asked: list[int] = []
-    signal.signal(signal.SIGHUP, lambda number, frame: asked.append(number))
-    source, kept, clock = rule_source_of(settings), last_good_of(settings), SystemClock()
-    with frozen_afterwards():
-        opening = open_rules(source, kept, clock, strict=strict)
-    log_warnings(opening.rule_set)
-    log_misconfigured(opening.rule_set)
-    _warn_of_temporary_state(settings.state_url)
-    engine = Engine(settings, source.schema, opening.rule_set)
-
-    def use(rule_set: RuleSet) -> None:
-        engine.use(rule_set)
-        collect_and_freeze()
-
-    watcher = RuleWatcher(source, opening, use, engine.rules_health, kept, clock)
-    engine.threads["rules"] = watcher.heartbeat
-    # This frame stays to the end; the set that it began with, and its long lists, must not.
-    del opening
-
-    def ask_to_stop(number: int, frame: FrameType | None) -> None:
-        if engine.stop.is_set():
-            flush_logs(LAST_LINES_SECONDS)
-            os._exit(128 + number)
-        engine.stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask_to_stop)
-    signal.signal(signal.SIGHUP, lambda number, frame: watcher.ask())
-    if asked:
-        watcher.ask()
-    threading.Thread(target=_cut_short, args=(engine.stop,), name="last-word", daemon=True).start()
-    with engine, watcher:
-        engine.run()
-    log.info("engine.stopped")
-    return 0
-
-
-def _warn_of_temporary_state(state_url: str) -> None:
-    if reason := why_temporary(state_url):
-        log.warning(
-            "state.temporary", reason=reason, remedy="mount a named volume or a folder at /data"
-        )
-
-
-def _cut_short(stop: threading.Event) -> None:
-    """End the process, in order or not, some seconds after it was told to stop."""
-    stop.wait()
-    time.sleep(LONGEST_STOP_SECONDS)
-    log.error("engine.cut_short", remedy="none: what it had not finished is done after the restart")
-    flush_logs(LAST_LINES_SECONDS)
-    os._exit(1)

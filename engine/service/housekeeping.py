@@ -1,4 +1,4 @@
-"""Keeps the store small and its row counts visible, from one thread of its own."""
+"""Housekeeping of the store, in a thread: sweeps old rows, and sets the metrics of row counts."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ log = structlog.get_logger(__name__)
 
 ROUND_SECONDS: Final = 15.0
 SWEEP_SECONDS: Final = 3_600.0
-# Between two small deletions, so that the stream and the workers come in between.
+#: Between two small deletions, so that the loop and the workers can write in between.
 PAUSE_SECONDS: Final = 0.05
 
 
 class Housekeeper:
-    """Counts rows every 15 seconds and sweeps old ones every hour.
+    """Counts rows every 15 seconds and sweeps old ones every hour, while its context is open.
 
-    Dead letters are kept for `letter_seconds`. `longest_cooldown_seconds` may be set anew when
-    other rules come into force.
+    Dead letters are kept for `letter_seconds`. `longest_cooldown_seconds` is that of the rules in
+    force; any thread may set it.
     """
 
     def __init__(
@@ -43,19 +43,19 @@ class Housekeeper:
         self._retention_seconds = retention_seconds
         self.longest_cooldown_seconds = longest_cooldown_seconds
         self._letter_seconds = letter_seconds
-        self._rounds_to_sweep = 0
+        self._rounds_until_sweep = 0
         self.heartbeat = Heartbeat()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
 
     def tidy(self) -> None:
-        """One round: sweep when it is time to, then count; a store in trouble waits."""
+        """Sweep when an hour has passed, then count; a failing store is tried in the next round."""
         self.heartbeat.beat("counting rows of the store")
         try:
-            if self._rounds_to_sweep == 0:
+            if self._rounds_until_sweep == 0:
                 self._sweep()
-                self._rounds_to_sweep = int(SWEEP_SECONDS / ROUND_SECONDS)
-            self._rounds_to_sweep -= 1
+                self._rounds_until_sweep = int(SWEEP_SECONDS / ROUND_SECONDS)
+            self._rounds_until_sweep -= 1
             self._count()
         except StoreError as error:
             log.debug("housekeeping.postponed", error=str(error))
@@ -77,9 +77,7 @@ class Housekeeper:
         before_us = now_us - round(self._letter_seconds * 1e6)
         if dropped := self._store.drop_dead_letters_before(before_us):
             note_dropped(self._metrics, "age", dropped)
-        while self._store.sweep(
-            self._retention_seconds, self.longest_cooldown_seconds, now_us=now_us
-        ):
+        while self._store.sweep(self._retention_seconds, self.longest_cooldown_seconds, now_us):
             if self._stop.wait(PAUSE_SECONDS):
                 return
             self.heartbeat.beat("sweeping old rows from the store")

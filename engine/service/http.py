@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from engine.errors import SettingsError, StoreError
+from engine.errors import SettingsError
 from engine.health import Check
 from engine.metrics import CONTENT_TYPE
 
@@ -51,7 +51,7 @@ def readiness(checks: Mapping[str, Check]) -> tuple[HTTPStatus, bytes]:
     return status, json.dumps(body, indent=2).encode() + b"\n"
 
 
-class _Server(ThreadingHTTPServer):
+class _WebServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
@@ -64,20 +64,20 @@ class _Server(ThreadingHTTPServer):
         self.exposition = exposition
         self.checks = checks
         self.life = life
-        super().__init__(address, _Handler)
+        super().__init__(address, _WebHandler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is no news, all else goes to the log."""
+        """Log errors, but those of a client that went away."""
         error = sys.exception()
         if not isinstance(error, OSError):
             log.error("web.failed", exc_info=error)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _WebHandler(BaseHTTPRequestHandler):
     timeout = REQUEST_TIMEOUT_SECONDS
     server_version = "alert-engine"
     sys_version = ""
-    server: _Server
+    server: _WebServer
 
     def do_GET(self) -> None:
         path = self.path.split("?", 1)[0]
@@ -104,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Scrapes are no news."""
+        """Requests are not logged."""
 
 
 def _refusal(host: str, port: int, error: OSError | UnicodeError) -> str:
@@ -116,7 +116,7 @@ def _refusal(host: str, port: int, error: OSError | UnicodeError) -> str:
 
 
 class WebPort:
-    """Serves the paths from threads of its own until closed."""
+    """Serves the paths from threads of its own, while its context is open."""
 
     def __init__(
         self,
@@ -126,12 +126,13 @@ class WebPort:
         checks: Callable[[], Mapping[str, Check]],
         life: Callable[[], Check] = lambda: Check(True),
     ) -> None:
-        """Bind at once; `life` is what `/healthz` tells.
+        """Bind the port; raises SettingsError when it can't be bound.
 
-        Raises SettingsError when the port can't be had.
+        `exposition` returns the text of `/metrics`, `checks` the checks of `/readyz`, `life` the
+        check of `/healthz`.
         """
         try:
-            self._server = _Server((host, port), exposition, checks, life)
+            self._server = _WebServer((host, port), exposition, checks, life)
         except (OSError, UnicodeError) as error:
             raise SettingsError((_refusal(host, port, error),)) from error
         self._thread = threading.Thread(
@@ -156,49 +157,3 @@ class WebPort:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-
-
-PATIENCE_SECONDS: Final = 1.0
-
-
-class StoreProbe:
-    """Writes a small row when it is asked, one at a time however many ask; from any thread."""
-
-    def __init__(
-        self, check_writable: Callable[[], None], patience_seconds: float = PATIENCE_SECONDS
-    ) -> None:
-        self._check_writable = check_writable
-        self._patience_seconds = patience_seconds
-        self._lock = threading.Lock()
-        self._write: _Write | None = None
-
-    def check(self) -> Check:
-        """Good once the row is written; not good with the reason, or when that takes too long."""
-        with self._lock:
-            if self._write is None or self._write.is_over.is_set():
-                self._write = _Write(self._check_writable)
-                # A daemon: a disk that hangs for ever must not keep the process from ending.
-                threading.Thread(target=self._write.run, name="store-probe", daemon=True).start()
-            write = self._write
-        if not write.is_over.wait(self._patience_seconds):
-            seconds = f"{self._patience_seconds:g} s"
-            return Check(False, f"a write takes more than {seconds}: locked, or its disk hangs")
-        return Check(not write.problem, write.problem or "writable")
-
-
-class _Write:
-    """One write and what became of it."""
-
-    def __init__(self, check_writable: Callable[[], None]) -> None:
-        self._check_writable = check_writable
-        self.is_over = threading.Event()
-        self.problem = "the check failed"
-
-    def run(self) -> None:
-        try:
-            self._check_writable()
-            self.problem = ""
-        except StoreError as error:
-            self.problem = str(error)
-        finally:
-            self.is_over.set()

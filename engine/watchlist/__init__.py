@@ -1,17 +1,26 @@
-"""Watchlists: plates in CSV and text files, each perhaps with a time in which it counts."""
+"""Reads watchlists: CSV and text files of plates, each row perhaps with a period of validity.
+
+It never reads YAML (see `engine.rules`), and never guesses: a cell that may be two plates is
+reported and left out. Read `reader.py` first, then `watchlist.py`.
+"""
 
 from __future__ import annotations
 
-from engine.watchlist.builder import first_difference
 from engine.watchlist.date_forms import DateFormat, DateOrder
 from engine.watchlist.plate_cell import why_unusable
 from engine.watchlist.plates import CHARACTERS, normalise, plate_of
 from engine.watchlist.reader import SUFFIXES, ListResult, read_watchlist
-from engine.watchlist.watchlist import STANDING_COLUMNS, Definition, ListSummary, Watchlist
+from engine.watchlist.watchlist import (
+    STANDARD_COLUMNS,
+    Definition,
+    ListSummary,
+    Watchlist,
+    first_difference,
+)
 
 __all__ = [
     "CHARACTERS",
-    "STANDING_COLUMNS",
+    "STANDARD_COLUMNS",
     "SUFFIXES",
     "DateFormat",
     "DateOrder",

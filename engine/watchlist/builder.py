@@ -1,4 +1,4 @@
-"""The rows of a list as they are read: plates, periods, other columns, and what is wrong."""
+"""Builds a list row by row: plates, periods, other columns, and the faults of its rows."""
 
 from __future__ import annotations
 
@@ -13,32 +13,22 @@ from engine.errors import Fault, Place, Severity
 from engine.watchlist.dates import DateReader
 from engine.watchlist.plate_cell import BAD_LETTER, NoPlateError, written_plate
 from engine.watchlist.plates import has_look_alikes, has_other_letters, normalise
-from engine.watchlist.watchlist import (
-    BLOCK,
-    NOTE,
-    VALID_FROM,
-    VALID_UNTIL,
-    Definition,
-    FileMark,
-    RowLines,
-    RowPacker,
-    Validity,
-    Watchlist,
-)
+from engine.watchlist.rows import RowLines, RowPacker
+from engine.watchlist.watchlist import NOTE, Definition, FileMark, Validity, Watchlist
 
-#: Rows of a list that are told one by one; the others are counted.
+#: So many unusable rows are reported one by one; further ones are only counted.
 MAX_REPORTED: Final = 20
 MAX_ROWS: Final = 5_000_000
 _LEFT_OUT: Final = "this row is left out: "
-#: Rows of one plate.
+#: Most rows of one plate.
 MAX_REPEATED: Final = 1_000
 
-#: From when until when, in microseconds since 1970.
 Period = tuple[int, int]
+"""Start and end of a row's validity, in microseconds since 1970."""
 
 
 class ListFaultCode(StrEnum):
-    """The stable kinds of faults in list files."""
+    """The stable codes of faults in list files."""
 
     UNREADABLE = "unreadable"
     TOO_LARGE = "too-large"
@@ -55,7 +45,7 @@ class ListFaultCode(StrEnum):
 
 
 class ListError(Exception):
-    """The list can't be used; `line` is the line to blame, 0 for none."""
+    """The list can't be used; `line` is the line of its file that is at fault, 0 for none."""
 
     def __init__(self, code: ListFaultCode, what: str, remedy: str, line: int = 0) -> None:
         super().__init__(what)
@@ -67,7 +57,7 @@ class ListError(Exception):
 
 @dataclass(slots=True)
 class LineCount:
-    """Rows of one kind: how many, and the line of the first."""
+    """The number of rows of one kind, and the line of the first."""
 
     count: int = 0
     line: int = 0
@@ -78,7 +68,10 @@ class LineCount:
 
 
 class WatchlistBuilder:
-    """Takes the rows of one file, then makes the list."""
+    """Builds the list of one definition; times without a zone are read in `zone`.
+
+    The readers of files set `row_count` and write plates into `plates` themselves, for speed.
+    """
 
     def __init__(self, definition: Definition, zone: tzinfo) -> None:
         self.definition: Final = definition
@@ -86,12 +79,12 @@ class WatchlistBuilder:
         self.row_count = 0
         self.has_periods = False
         self._zone: Final = zone
-        #: Gives all cells with dates, of a list whose rows leave it open how to read one.
+        #: Gives all cells with dates, for a date that can be read in two ways.
         self.date_cells: Callable[[], Iterable[str]] = tuple
-        self._calendar: Final = DateReader(
+        self._dates: Final = DateReader(
             zone, definition.dates, definition.date_format, lambda: self.date_cells()
         )
-        self.is_date: Final = self._calendar.is_date
+        self.is_date: Final = self._dates.is_date
         self.starts: array[int] | None = None
         self.ends: array[int] | None = None
         self.lines: Final = RowLines()
@@ -99,49 +92,50 @@ class WatchlistBuilder:
         self.packer = RowPacker(())
         self._faults: Final[list[Fault]] = []
         self._skipped = 0
-        self._beyond = 0
-        self._lettered = LineCount()
-        self._looked = LineCount()
+        self._too_often_repeated = 0
+        self._with_other_letters = LineCount()
+        self._with_look_alikes = LineCount()
 
-    def expect(self, kept: Sequence[str], *, has_start: bool, has_end: bool) -> None:
-        """Say what the rows will have beside the plate."""
+    def set_columns(self, kept: Sequence[str], *, has_start: bool, has_end: bool) -> None:
+        """Sets the columns of the rows beside the plate: those to keep, and the period's."""
         self.packer = RowPacker(kept)
         self.starts = array("q") if has_start else None
         self.ends = array("q") if has_end else None
         self.has_periods = has_start or has_end
 
     def skip(self, line: int, what: str) -> None:
-        """Tell of a row that can't be used."""
+        """Reports a row that can't be used; `what` says why."""
         self._skipped += 1
         if self._skipped <= MAX_REPORTED:
             place = Place(str(self.definition.path), line)
             what = f"{_LEFT_OUT}{what}"
             self._faults.append(Fault(place, ListFaultCode.ROW, what, "", Severity.WARNING))
 
-    def want_none_skipped(self, what: str) -> None:
-        """ListError, for this reason and that of the row, where one was left out."""
+    def check_none_skipped(self, what: str) -> None:
+        """Raises ListError, with `what` and the reason of the first row, where one was skipped."""
         if self._faults:
             first = self._faults[0]
             reason = first.what.removeprefix(_LEFT_OUT)
             raise ListError(ListFaultCode.HEADER, what, reason, first.place.line)
 
-    def doubt(self, code: ListFaultCode, what: str, remedy: str, line: int = 0) -> None:
-        """Tell of what is odd about the list as a whole."""
+    def warn(self, code: ListFaultCode, what: str, remedy: str, line: int = 0) -> None:
+        """Adds a warning about the whole list, at a line of its file or where it is defined."""
         place = Place(str(self.definition.path), line) if line else self.definition.place
         what = f"the watchlist {self.definition.name}: {what}"
         self._faults.append(Fault(place, code, what, remedy, Severity.WARNING))
 
-    def note_guessed(self, count: int, first_line: int) -> None:
-        """Report that so many lines, this the first of them, were read as cp1252."""
+    def warn_of_guessed(self, count: int, first_line: int) -> None:
+        """Warns where `count` lines were not UTF-8 and were read as cp1252."""
         if count:
             lines = "1 line is" if count == 1 else f"{count:,} lines are"
             what = f"{lines} not UTF-8, read as Windows writes text in Western Europe (cp1252)"
-            self.doubt(ListFaultCode.NOT_UTF8, what, "save the file as CSV UTF-8", first_line)
+            self.warn(ListFaultCode.NOT_UTF8, what, "save the file as CSV UTF-8", first_line)
 
     def plate(self, line: int, text: str, *, is_guessed: bool = False) -> str:
-        """The plate that a cell holds; "" where it holds none, which is told.
+        """The normalised plate of a cell; "" where it holds none, which is reported.
 
-        `is_guessed` says that letters beyond ASCII may be others: a plate with such has none.
+        `is_guessed` says that the encoding was guessed: a plate with letters beyond ASCII is then
+        unusable.
         """
         try:
             written = written_plate(text)
@@ -153,13 +147,13 @@ class WatchlistBuilder:
             return ""
         if not written.isascii():
             if has_other_letters(written):
-                self._lettered.add(line)
+                self._with_other_letters.add(line)
             if has_look_alikes(written):
-                self._looked.add(line)
+                self._with_look_alikes.add(line)
         return normalise(written)
 
     def period(self, line: int, start: str, end: str) -> Period | None:
-        """The period of two cells; None where they give none, which is told."""
+        """The period of two cells; None where they hold none, which is reported."""
         try:
             begin = self._instant(start, is_end=False)
             finish = self._instant(end, is_end=True)
@@ -173,13 +167,13 @@ class WatchlistBuilder:
 
     def _instant(self, text: str, *, is_end: bool) -> int:
         try:
-            return self._calendar.end(text) if is_end else self._calendar.start(text)
+            return self._dates.end(text) if is_end else self._dates.start(text)
         except ValueError as error:
             column = "valid_until" if is_end else "valid_from"
             raise ValueError(f"{column} {error}") from None
 
-    def repeat(self, line: int, plate: str, row: int) -> None:
-        """Note that the plate, which is on the list, stands in this row too."""
+    def add_repeated(self, line: int, plate: str, row: int) -> None:
+        """Adds a further row of a plate that is on the list."""
         first = self.plates[plate]
         if first >= 0:
             self._repeated.append([first, row])
@@ -187,17 +181,17 @@ class WatchlistBuilder:
         elif len(self._repeated[-1 - first]) < MAX_REPEATED:
             self._repeated[-1 - first].append(row)
         else:
-            self._beyond += 1
+            self._too_often_repeated += 1
             self.skip(line, f"its plate stands in {MAX_REPEATED:,} rows before it")
 
-    def watchlist(self, mark: FileMark) -> Watchlist:
-        """The list of all rows; ListError where most of a long list is bad, or all of any."""
+    def build(self, mark: FileMark) -> Watchlist:
+        """The finished list; ListError where no row of it is usable, or too few rows are."""
         if not self.plates and self._skipped:
-            raise self._uselessness()
-        self.row_count -= self._beyond
+            raise self._all_unusable()
+        self.row_count -= self._too_often_repeated
         if self._skipped > max(MAX_REPORTED, self.row_count):
-            raise self._badness()
-        self._sum_up()
+            raise self._too_many_unusable()
+        self._add_summary()
         validity = Validity(self.starts, self.ends) if self.has_periods else None
         rows = self.packer.rows()
         return Watchlist(
@@ -216,7 +210,7 @@ class WatchlistBuilder:
             faults=tuple(self._faults),
         )
 
-    def _uselessness(self) -> ListError:
+    def _all_unusable(self) -> ListError:
         rows = (
             "its only row can't"
             if self._skipped == 1
@@ -224,8 +218,8 @@ class WatchlistBuilder:
         )
         return self._unusable(ListFaultCode.EMPTY, f"{rows} be used")
 
-    def _badness(self) -> ListError:
-        """Few rows are told one by one; where many are lost, the rest is no list."""
+    def _too_many_unusable(self) -> ListError:
+        """More than half of the rows can't be used: the rest would pass for the whole list."""
         total = self.row_count + self._skipped
         what = f"{self._skipped:,} of its {total:,} rows can't be used"
         return self._unusable(ListFaultCode.ROWS, what)
@@ -235,91 +229,27 @@ class WatchlistBuilder:
         reason = first.what.removeprefix(_LEFT_OUT)
         return ListError(code, what, f"the first for this reason: {reason}", first.place.line)
 
-    def _sum_up(self) -> None:
+    def _add_summary(self) -> None:
         if self._skipped:
             total = self.row_count + self._skipped
             verb = "is" if self._skipped == 1 else "are"
             what = f"{self._skipped:,} of its {total:,} rows {verb} left out"
             more = f", the first {MAX_REPORTED} are told" if self._skipped > MAX_REPORTED else ""
-            self.doubt(ListFaultCode.ROWS, f"{what}{more}", "correct them; the others are used")
-        if len(shown := self._calendar.shown) > 1:
+            self.warn(ListFaultCode.ROWS, f"{what}{more}", "correct them; the others are used")
+        if len(shown := self._dates.orders_shown) > 1:
             day_first, month_first = (shown[order] for order in sorted(shown))
             what = f"its dates have the day first, as in {day_first}, and the month, as in "
             remedy = "write all of them one way, the day first or the month first"
-            self.doubt(ListFaultCode.DATES, f"{what}{month_first}", remedy)
-        if self._lettered.count:
-            count = self._lettered.count
+            self.warn(ListFaultCode.DATES, f"{what}{month_first}", remedy)
+        if self._with_other_letters.count:
+            count = self._with_other_letters.count
             plates = "1 plate has" if count == 1 else f"{count:,} plates have"
             what = f"{plates} letters other than A to Z, which are left out as cameras do"
             remedy = "write plates as cameras read them"
-            self.doubt(ListFaultCode.LETTERS, what, remedy, self._lettered.line)
-        if self._looked.count:
-            count = self._looked.count
+            self.warn(ListFaultCode.LETTERS, what, remedy, self._with_other_letters.line)
+        if self._with_look_alikes.count:
+            count = self._with_look_alikes.count
             rows = "1 row has" if count == 1 else f"{count:,} rows have"
             what = f"{rows} letters that look like A to Z (Cyrillic, Greek or full-width)"
             remedy = "they are read as those; write A to Z to be rid of this warning"
-            self.doubt(ListFaultCode.LOOKS, what, remedy, self._looked.line)
-
-
-_OPEN: Final = Validity()
-
-
-def first_difference(watchlist: Watchlist, column: str) -> tuple[int, int] | None:
-    """The lines of two rows of one plate that differ in a column and are in force together.
-
-    None where no plate has such rows. The rows of plates that stand once are not looked at.
-    """
-    prints = _prints(watchlist, column) if watchlist.repeated else None
-    if prints is None:
-        return None
-    validity = watchlist.validity or _OPEN
-    for rows in watchlist.repeated:
-        found = _in_conflict(rows, prints, validity)
-        if found is not None:
-            one, two = sorted(found)
-            return watchlist.lines.line_of(one), watchlist.lines.line_of(two)
-    return None
-
-
-def _prints(watchlist: Watchlist, column: str) -> Sequence[int] | None:
-    """A number a row, the same for rows that say the same; None where all rows do."""
-    validity = watchlist.validity or _OPEN
-    if column == VALID_FROM:
-        return validity.starts
-    if column == VALID_UNTIL:
-        return validity.ends
-    if column not in watchlist.rows.columns:
-        return None
-    place = watchlist.rows.columns.index(column)
-    # By the block, since unpacking one takes as long as reading a hundred rows of it.
-    numbers = sorted({row // BLOCK for rows in watchlist.repeated for row in rows})
-    prints = array("q", bytes(8 * BLOCK * (numbers[-1] + 1)))
-    for number in numbers:
-        cells = [row[place].strip() for row in watchlist.rows.block(number)]
-        start = number * BLOCK
-        prints[start : start + len(cells)] = array("q", map(hash, cells))
-    return prints
-
-
-def _in_conflict(
-    rows: Sequence[int], prints: Sequence[int], validity: Validity
-) -> tuple[int, int] | None:
-    """Two of the rows that differ and whose periods overlap."""
-    starts, ends = validity.starts, validity.ends
-    if starts is None or ends is None:
-        # All of them are in force before the first ends, or after the last has begun.
-        first = prints[rows[0]]
-        return next(((rows[0], row) for row in rows if prints[row] != first), None)
-    # Of the rows that have begun, the one that ends last; of those that differ from it, the last.
-    last: int | None = None
-    other: int | None = None
-    for row in sorted(rows, key=starts.__getitem__):
-        rival = other if last is not None and prints[last] == prints[row] else last
-        if rival is not None and starts[row] < ends[rival]:
-            return rival, row
-        if last is None or ends[row] > ends[last]:
-            other = rival if rival == last else other
-            last = row
-        elif rival == last and (other is None or ends[row] > ends[other]):
-            other = row
-    return None
+            self.warn(ListFaultCode.LOOKS, what, remedy, self._with_look_alikes.line)

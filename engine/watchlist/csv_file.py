@@ -1,4 +1,4 @@
-"""CSV files: their records with lines, their separator and their encoding."""
+"""Reads CSV files: their separator, header, records with lines, and encoding."""
 
 from __future__ import annotations
 
@@ -20,17 +20,23 @@ from engine.watchlist.header import (
     separator_of,
 )
 from engine.watchlist.plate_cell import is_clean, is_comment
-from engine.watchlist.watchlist import BLOCK
+from engine.watchlist.rows import BLOCK
+
+#: Most lines of one record: beyond that a quotation mark was never closed.
+MAX_LINES: Final = 20
 
 _COMMENT: Final = "#"
 _MAX_KNOWN: Final = 50_000
 #: So many rows are looked at to see what their columns hold.
 _FIRST_ROWS: Final = 200
 
+ReportRow = Callable[[int, str], None]
+"""Takes the line of a row, and what is wrong with it."""
 
-def read_csv(stream: TextIO, gathering: WatchlistBuilder) -> None:
-    """Read all rows; ListError where the file has no usable header, or too many rows."""
-    separator, records = _open(stream, gathering.skip)
+
+def read_csv(stream: TextIO, builder: WatchlistBuilder) -> None:
+    """Reads all rows; ListError where the file has no usable header, or too many rows."""
+    separator, records = _open(stream, builder.skip)
     rows = iter(records)
     found = next((each for each in rows if any(each[1])), None)
     if found is None:
@@ -39,27 +45,27 @@ def read_csv(stream: TextIO, gathering: WatchlistBuilder) -> None:
             ListFaultCode.EMPTY, what, "write its header; a list needs no plates below it"
         )
     line, header = found
-    gathering.want_none_skipped("the header can't be read")
-    again = partial(_rows_again, stream, gathering.definition.path, line)
+    builder.check_none_skipped("the header can't be read")
+    again = partial(_rows_again, stream, builder.definition.path, line)
     first = list(islice(again(), _FIRST_ROWS))
     try:
-        layout = layout_of(header, gathering.definition, first, gathering.is_date, separator)
+        layout = layout_of(header, builder.definition, first, builder.is_date, separator)
     except HeaderError as error:
         code = ListFaultCode.COLUMN if error.is_doubt else ListFaultCode.HEADER
         raise ListError(code, error.what, error.remedy, line) from None
     if layout.dates.doubt:
-        gathering.doubt(ListFaultCode.DATES, layout.dates.doubt, layout.dates.remedy, line)
+        builder.warn(ListFaultCode.DATES, layout.dates.doubt, layout.dates.remedy, line)
     bounds = [each for each in (layout.valid_from, layout.valid_until) if each is not None]
     above = () if layout.has_header else (header,)
-    gathering.date_cells = lambda: (
+    builder.date_cells = lambda: (
         fields[index] for fields in chain(above, again()) for index in bounds if index < len(fields)
     )
-    _CsvRows(layout, gathering).take(rows if layout.has_header else chain((found,), rows))
-    gathering.note_guessed(records.guessed_count, records.first_guessed)
+    _CsvRows(layout, builder).take(rows if layout.has_header else chain((found,), rows))
+    builder.warn_of_guessed(records.guessed_count, records.first_guessed)
 
 
 def _rows_again(stream: TextIO, path: Path, header_line: int) -> Iterator[list[str]]:
-    """The rows below the first, from another look at the file; bad ones are reported already."""
+    """The rows below the header, read once more from the file; bad rows are not reported again."""
     with path.open(encoding=stream.encoding, errors=stream.errors, newline="") as again:
         for line, fields in _open(again, _report_nothing)[1]:
             if line > header_line:
@@ -71,7 +77,7 @@ def _report_nothing(line: int, what: str) -> None:
 
 
 def _open(stream: TextIO, report: ReportRow) -> tuple[str, Records]:
-    """The separator, which a first line names or the header has, and the records."""
+    """The separator, which the first line may name or else the header shows, and the records."""
     for number, line in enumerate(stream, 1):
         named = separator_line(line)
         if named is not None:
@@ -84,36 +90,36 @@ def _open(stream: TextIO, report: ReportRow) -> tuple[str, Records]:
 
 
 class _CsvRows:
-    """Takes rows of one layout."""
+    """Adds rows of one layout to the builder."""
 
-    def __init__(self, layout: Layout, gathering: WatchlistBuilder) -> None:
+    def __init__(self, layout: Layout, builder: WatchlistBuilder) -> None:
         self._layout: Final = layout
-        self._gathering: Final = gathering
+        self._builder: Final = builder
         names = [name for name, _ in layout.kept]
         indices = [index for _, index in layout.kept]
         self._pick: Final = _picker(indices)
-        gathering.expect(
+        builder.set_columns(
             names,
             has_start=layout.valid_from is not None,
             has_end=layout.valid_until is not None,
         )
         self._has_kept: Final = bool(names)
-        self._starts: Final = gathering.starts
-        self._ends: Final = gathering.ends
+        self._starts: Final = builder.starts
+        self._ends: Final = builder.ends
         bounds = [each for each in (layout.valid_from, layout.valid_until) if each is not None]
         self._cells: Final[Callable[[Sequence[str]], Any]] = (
             itemgetter(*bounds) if bounds else _nothing
         )
-        #: The same few days stand in most rows.
+        #: Periods by their cells: most rows have one of a few.
         self._periods: Final[dict[Any, Period]] = {}
 
     def take(self, records: Iterable[tuple[int, list[str]]]) -> None:
-        """Take all rows that can be used."""
-        gathering, width, at = self._gathering, self._layout.width, self._layout.plate
-        plates, pick, packer = gathering.plates, self._pick, gathering.packer
-        has_periods, has_kept = gathering.has_periods, self._has_kept
+        """Adds all rows that can be used."""
+        builder, width, at = self._builder, self._layout.width, self._layout.plate
+        plates, pick, packer = builder.plates, self._pick, builder.packer
+        has_periods, has_kept = builder.has_periods, self._has_kept
         is_numbered = has_periods or has_kept
-        lines, gap = gathering.lines, -1
+        lines, gap = builder.lines, -1
         count = 0
         for line, fields in records:
             if len(fields) != width and not self._fit(line, fields):
@@ -125,21 +131,21 @@ class _CsvRows:
             row = count if is_numbered else 0
             if is_numbered and line - row != gap:
                 gap = line - row
-                lines.note(row, line)
+                lines.add(row, line)
             count += 1
             if has_kept:
                 packer.add(pick(fields))
                 if not count % BLOCK:
                     packer.close_block()
             if plates.setdefault(plate, row) != row:
-                gathering.repeat(line, plate, row)
+                builder.add_repeated(line, plate, row)
             if count > MAX_ROWS:
                 what = f"the file has more than {MAX_ROWS:,} rows"
                 raise ListError(ListFaultCode.TOO_LARGE, what, "split it into several lists")
-        gathering.row_count = count
+        builder.row_count = count
 
     def _fit(self, line: int, fields: list[str]) -> bool:
-        """Cut empty fields beyond the header's; false where the row can't be used."""
+        """Drops empty fields beyond the header's; False where the row can't be used."""
         width = self._layout.width
         if not any(field.strip() for field in fields) or is_comment(fields[0]):
             return False
@@ -147,22 +153,22 @@ class _CsvRows:
             del fields[width:]
             return True
         noun = "field" if len(fields) == 1 else "fields"
-        self._gathering.skip(line, f"it has {len(fields)} {noun}, the header has {width}")
+        self._builder.skip(line, f"it has {len(fields)} {noun}, the header has {width}")
         return False
 
     def _plate(self, line: int, fields: Sequence[str]) -> str:
         if not any(field.strip() for field in fields) or is_comment(fields[0]):
             return ""
         is_guessed = isinstance(fields, GuessedFields)
-        return self._gathering.plate(line, fields[self._layout.plate], is_guessed=is_guessed)
+        return self._builder.plate(line, fields[self._layout.plate], is_guessed=is_guessed)
 
     def _take_period(self, line: int, fields: Sequence[str]) -> bool:
-        """Take the period of the next row; false where it has none, which is told."""
+        """Adds the period of the next row; False where it has none, which is reported."""
         cells = self._cells(fields)
         period = self._periods.get(cells)
         if period is None:
             start, end = self._layout.valid_from, self._layout.valid_until
-            period = self._gathering.period(
+            period = self._builder.period(
                 line,
                 fields[start] if start is not None else "",
                 fields[end] if end is not None else "",
@@ -181,10 +187,10 @@ class _CsvRows:
 
 
 def _picker(indices: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
-    """Picks the columns that are kept out of a row's fields."""
+    """A function that picks the fields with these indices out of a row."""
     pick: Callable[[Sequence[str]], Sequence[str]] = _nothing
     if len(indices) == 1:
-        # A slice, for the getter of one index gives no row but a text.
+        # itemgetter of one index would give a text, not a row.
         pick = itemgetter(slice(indices[0], indices[0] + 1))
     elif indices:
         pick = itemgetter(*indices)
@@ -195,26 +201,19 @@ def _nothing(_fields: Sequence[str]) -> Sequence[str]:
     return ()
 
 
-#: Most lines of one record: beyond that a quotation mark was never closed.
-MAX_LINES: Final = 20
-
-#: Told a line and what is wrong with it.
-ReportRow = Callable[[int, str], None]
-
-
 class _UnclosedError(Exception):
-    """A record does not end."""
+    """A record has a quotation mark that is never closed."""
 
 
 class GuessedFields(list[str]):
-    """The fields of a record that is not UTF-8, so that their letters may be wrong."""
+    """The fields of a record that was not UTF-8: letters beyond ASCII may be wrong."""
 
 
 class Records:
     """Iterates over (line, fields); bad records are reported and left out.
 
-    The stream gives what is not UTF-8 as half surrogates (`surrogateescape`), and line ends as
-    they are; such text is read as cp1252. `first_line` is the number of its first line.
+    The stream must decode with `surrogateescape` and keep line ends; text that was not UTF-8 is
+    read as cp1252. `first_line` is the number of the stream's first line.
     """
 
     def __init__(
@@ -226,7 +225,7 @@ class Records:
         self._line = first_line - 1
         self._record: Final[list[str]] = []
         self._has_bad_bytes = False
-        #: The lines of records with `GuessedFields`: how many, and the first.
+        #: The number of records with `GuessedFields`, and the line of the first.
         self.guessed_count = 0
         self.first_guessed = 0
 
@@ -256,7 +255,7 @@ class Records:
                 problem = "a quotation mark is not closed"
             except csv.Error as error:
                 problem = _explained(error)
-            # What follows the first line may be records of their own.
+            # The lines after the first may be records of their own.
             others = record[1:]
             self._line -= len(others)
             self._report(self._line, problem)
@@ -277,7 +276,7 @@ class Records:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether text that was decoded with `surrogateescape` was UTF-8."""
+    """Whether the bytes of a text that was decoded with `surrogateescape` were UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -286,9 +285,9 @@ def is_utf8(text: str) -> bool:
 
 
 def as_cp1252(text: str) -> str:
-    """Text that was decoded with `surrogateescape`, as Windows writes it in Western Europe.
+    """A text that was decoded with `surrogateescape`, decoded as cp1252 (Windows, Western Europe).
 
-    What was UTF-8 already stays as it is.
+    A text that was UTF-8 stays as it is.
     """
     if text.isascii() or is_utf8(text):
         return text
@@ -296,6 +295,7 @@ def as_cp1252(text: str) -> str:
 
 
 def _explained(error: csv.Error) -> str:
+    """What is wrong with a record, for people."""
     text = str(error)
     if "unexpected end" in text:
         return "a quotation mark is not closed"

@@ -1,4 +1,4 @@
-"""Which columns of a list hold dates that no definition names: by their headers and their cells."""
+"""Finds the columns of validity that no definition names: by their headers and their cells."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from engine.watchlist.date_forms import NO_DATE, NO_END, tidy
 
-#: Headers that mean the beginning of a row's time, as rules name them.
+#: Names of the column with the start of a row's validity, as `column_name` gives them.
 _STARTS: Final = frozenset(
     [
         "valid_since",
@@ -45,7 +45,7 @@ _STARTS: Final = frozenset(
         "startdatum",
     ]
 )
-#: Headers that mean its end.
+#: Names of the column with its end.
 _ENDS: Final = frozenset(
     [
         "valid_to",
@@ -102,7 +102,7 @@ _NONE: Final = NO_DATE | NO_END
 
 @dataclass(frozen=True, slots=True)
 class NamedColumn:
-    """One column: its index, the header as it stands, and the header as rules name it."""
+    """One column: its index, its header as it is written, and the name that rules use."""
 
     index: int
     header: str
@@ -111,9 +111,9 @@ class NamedColumn:
 
 @dataclass(frozen=True, slots=True)
 class DateColumns:
-    """The indices of the two columns, None for none.
+    """The indices of the columns with start and end, None for none.
 
-    `doubt` says what may be meant otherwise, and `remedy` what to write; "" if nothing may.
+    `doubt` says which other columns may be these, and `remedy` what to write; "" for no doubt.
     """
 
     start: int | None
@@ -133,10 +133,10 @@ def columns_by_name(
     wants_start: bool,
     wants_end: bool,
 ) -> DateColumns:
-    """The columns of dates among `columns`, of which the first `rows` are known.
+    """The columns of validity among `columns`, judged by their headers and the first `rows`.
 
-    A usual header counts only where one of the cells below it is a date, or all are empty; of two
-    such columns none counts. Columns with other headers are never taken.
+    A column with a usual header counts only where one of its cells is a date, or all are empty. Of
+    two such columns neither counts. A column with another header never counts.
     """
     cells = _FirstRows(rows, is_date)
     starts = cells.among(columns, _STARTS) if wants_start else []
@@ -166,18 +166,18 @@ def _choice(key: str, columns: Collection[NamedColumn]) -> str:
 
 
 class _FirstRows:
-    """What the first rows hold in each column."""
+    """The first rows of a list, by column."""
 
     def __init__(self, rows: Sequence[Sequence[str]], is_date: Callable[[str], bool]) -> None:
         self._rows: Final = rows
         self._is_date: Final = is_date
 
     def among(self, columns: Sequence[NamedColumn], names: Collection[str]) -> list[NamedColumn]:
-        """The columns with one of these names that may hold dates: some are, or all are empty."""
+        """The columns with one of these names whose cells are dates, at least one, or empty."""
         return [each for each in columns if each.name in names and self._may_be(each.index)]
 
     def are_dates(self, index: int) -> bool:
-        """Whether the column's cells are dates, all that are filled."""
+        """Whether all filled cells of the column are dates, at least one."""
         filled = self._filled(index)
         return bool(filled) and all(map(self._is_date, filled))
 

@@ -1,4 +1,4 @@
-"""The forms in which lists write dates and times of day."""
+"""Parses the forms in which lists write dates and times of day."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from enum import StrEnum
 from typing import Final
 
-#: English and German names of the months, and how they are shortened.
+#: English and German names of the months, and their abbreviations.
 _NAMES: Final = (
     "january jan januar jänner",
     "february feb februar",
@@ -25,7 +25,7 @@ _NAMES: Final = (
     "december dec dezember dez",
 )
 MONTHS: Final = {name: number for number, names in enumerate(_NAMES, 1) for name in names.split()}
-#: How databases, spreadsheets and people write that there is no date.
+#: Texts by which databases, spreadsheets and people say that there is no date.
 NO_DATE: Final = frozenset(
     {
         *[
@@ -53,7 +53,7 @@ NO_DATE: Final = frozenset(
         "0000-00-00 00:00:00",
     }
 )
-#: What stands in place of an end that never comes.
+#: Words for an end that never comes.
 NO_END: Final = frozenset(
     [
         "never",
@@ -67,7 +67,7 @@ NO_END: Final = frozenset(
         "unbegrenzt",
     ]
 )
-#: What PostgreSQL has for the beginning of time.
+#: PostgreSQL's word for the beginning of time.
 NO_BEGINNING: Final = frozenset(["-infinity"])
 
 _WORD: Final = "([a-zäöü]+)"
@@ -90,6 +90,13 @@ _NAME_DAY_YEAR: Final = re.compile(
 )
 _YEAR_NAME_DAY: Final = re.compile(rf"([0-9]{{4}}){_GAP}{_WORD}{_GAP}([0-9]{{1,2}})")
 _SERIAL: Final = re.compile(r"[0-9]{5}(?:[.,][0-9]+)?")
+_PARTS: Final = re.compile(r"yyyy|yy|mmmm|mmm|month|mon|mm|m|dd|d")
+_GROUPS: Final = {"y": "year", "m": "month", "d": "day"}
+_NAMED: Final = frozenset({"mmmm", "mmm", "month", "mon"})
+_TIME: Final = re.compile(r"[ t,]*(?:%[hi]|h{1,2}):.*")
+_STRPTIME: Final = {"%d": "DD", "%m": "MM", "%y": "YY", "%Y": "YYYY", "%b": "MON", "%B": "MON"}
+#: A year of two digits from this one on may belong to the last century or to this one.
+_DOUBTFUL_YEAR: Final = 70
 
 
 class DateOrder(StrEnum):
@@ -101,7 +108,7 @@ class DateOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NumericDate:
-    """A date whose day and month are `first` and `second`, in either order."""
+    """A date in numbers whose day and month are `first` and `second`, in either order."""
 
     first: int
     second: int
@@ -109,20 +116,20 @@ class NumericDate:
 
     @property
     def order(self) -> DateOrder | None:
-        """The order that a number above 12 shows, which is no month; None if there is none."""
+        """The order, where a number above 12, which is no month, shows it; else None."""
         if self.first > 12:
             return DateOrder.DAY_FIRST
         return DateOrder.MONTH_FIRST if self.second > 12 else None
 
     def day(self, order: DateOrder) -> date:
-        """The day that is meant in that order; ValueError where there is no such day."""
+        """The date in that order; ValueError where there is no such day."""
         if order is DateOrder.DAY_FIRST:
             return date(self.year, self.second, self.first)
         return date(self.year, self.first, self.second)
 
 
 class ShortYearError(ValueError):
-    """The year has two digits; `formats` are the date formats that would fit, perhaps none."""
+    """The year has two digits; `formats` are the texts of date formats that fit, perhaps none."""
 
     def __init__(self, formats: Sequence[str]) -> None:
         super().__init__("the year has two digits")
@@ -137,7 +144,7 @@ class TimeOfDay:
     zone: tzinfo | None
 
     def on(self, day: date) -> datetime:
-        """That time of that day."""
+        """That time on that day; `datetime.max` beyond the last year."""
         try:
             return datetime.combine(day, time(), self.zone) + self.since_midnight
         except OverflowError:
@@ -145,12 +152,15 @@ class TimeOfDay:
 
 
 def tidy(text: str) -> str:
-    """Text with single blanks, also for those that spreadsheets write, and in lower case."""
+    """The text in lower case, stripped, each run of white space as one blank."""
     return " ".join(text.split()).lower()
 
 
 def split_clock(text: str) -> tuple[str, TimeOfDay | None]:
-    """The date of a tidy text, and the time of day behind it; ValueError for one like 25:00."""
+    """The date part of a tidy text, and the time of day after it, None without one.
+
+    ValueError for a time such as 25:00.
+    """
     found = _CLOCK.search(text)
     day = text if found is None else text[: found.start()]
     weekday = _WEEKDAY.match(day)
@@ -177,9 +187,9 @@ def _clock(found: re.Match[str]) -> TimeOfDay:
 
 
 def day_of(text: str) -> date | NumericDate:
-    """The day that a tidy text names.
+    """The date that a tidy text names, or its numbers where the order of day and month is open.
 
-    ShortYearError for a year of two digits, ValueError for what is no date.
+    ShortYearError for a year of two digits, ValueError for a text that is no date.
     """
     if found := _NUMBERS.fullmatch(text):
         return _numeric(found)
@@ -230,20 +240,11 @@ def _named(found: re.Match[str], order: tuple[str, ...]) -> date:
     return date(int(parts["YY"]), month, int(parts["DD"]))
 
 
-_PARTS: Final = re.compile(r"yyyy|yy|mmmm|mmm|month|mon|mm|m|dd|d")
-_GROUPS: Final = {"y": "year", "m": "month", "d": "day"}
-_NAMED: Final = frozenset({"mmmm", "mmm", "month", "mon"})
-_TIME: Final = re.compile(r"[ t,]*(?:%[hi]|h{1,2}):.*")
-_STRPTIME: Final = {"%d": "DD", "%m": "MM", "%y": "YY", "%Y": "YYYY", "%b": "MON", "%B": "MON"}
-#: Years from there on are of the last century for some, and of this one for others.
-_DOUBTFUL_YEAR: Final = 70
-
-
 @dataclass(frozen=True, slots=True)
 class DateFormat:
-    """A form of dates; two are the same if they are written alike.
+    """A form of dates such as `DD/MM/YY`; two are equal if their `text` is.
 
-    `order` is what it says of day and month where the year comes last.
+    `order` is its order of day and month; None where the year comes first.
     """
 
     text: str
@@ -252,9 +253,10 @@ class DateFormat:
 
     @classmethod
     def parse(cls, text: str) -> DateFormat:
-        """The form that `DD/MM/YY` stands for; ValueError has the remedy.
+        """Parses a form such as `DD/MM/YY`; the text of the ValueError is the remedy.
 
-        `DD`, `MM`, `MON` (a name), `YY` and `YYYY` stand once each for day, month and year.
+        It has one part each for day (`DD`), month (`MM`, or `MON` for a name) and year (`YY`,
+        `YYYY`).
         """
         groups: list[str] = []
 
@@ -273,7 +275,7 @@ class DateFormat:
         return cls(text, re.compile(pattern), None if groups[0] == "year" else order)
 
     def day(self, text: str) -> date | None:
-        """The day of a tidy text, None where it has another form; ValueError for no such day."""
+        """The date of a tidy text; None where it has another form, ValueError for no such day."""
         found = self._pattern.fullmatch(text)
         if found is None:
             return None
@@ -287,7 +289,7 @@ class DateFormat:
 
 
 def _digits(found: re.Match[str]) -> str:
-    """What stands for one part; without a sign beside it a number has its full width."""
+    """The pattern of one part; next to another part without a sign, a number has its full width."""
     part = found[0]
     if part in _NAMED:
         return "[a-zäöü]+"
@@ -313,7 +315,7 @@ def _replaced(
 
 
 def _remedy(text: str) -> str:
-    """The form that was meant, where it can be seen; else an example."""
+    """The remedy for a form that can't be parsed: the intended form, or an example."""
     meant = text
     for code, part in _STRPTIME.items():
         meant = meant.replace(code, part)

@@ -1,4 +1,4 @@
-"""Dates and times in cells of a list, as instants."""
+"""Reads dates and times in a list's cells as instants."""
 
 from __future__ import annotations
 
@@ -31,38 +31,38 @@ _REMEDY: Final = f"{_WRITE} or 2026-12-31T18:00"
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}")
 _ISO: Final = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}[Tt ].+")
 _DIGITS: Final = re.compile("[0-9]+")
-#: Cells are mostly repeated; so many are remembered.
+#: Most cells repeat; the results of so many are cached.
 _MAX_KNOWN: Final = 50_000
 _OPEN_STARTS: Final = NO_DATE | NO_BEGINNING
 _OPEN_ENDS: Final = NO_DATE | NO_END
-#: In these years nothing begins or ends: databases write them where there is no date.
+#: Databases write dates of these years where there is no date.
 _LAST_YEAR: Final = date.max.year
 _FIRST_YEAR: Final = date.min.year
 
 
 def instant_of(moment: datetime) -> int:
-    """An aware moment in microseconds since 1970."""
+    """An aware datetime in microseconds since 1970."""
     since = moment - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def moment_of(instant: int) -> datetime | None:
-    """The moment in UTC, None for a bound that is open."""
+    """The datetime of an instant, in UTC; None for an open bound."""
     if instant in (ALWAYS, NEVER):
         return None
     return _EPOCH + timedelta(microseconds=instant)
 
 
 class AmbiguousDateError(ValueError):
-    """Nobody can tell which number is the day, the month or the year."""
+    """The order of day, month and year is unknown."""
 
 
 class DateReader:
-    """Reads cells; times without a zone are in `zone`.
+    """Reads the cells of one list; times without a zone are in `zone`.
 
-    `order` and `date_format` are what the list's definition says of its dates. Where it says
-    nothing, a date like 12/31/2026 shows how the others of the list are to be read: `cells` gives
-    all of them. It is called at most once, and only when a cell needs it.
+    `order` and `date_format` are from the list's definition. Without them a date such as
+    12/31/2026 shows the order of all others. `cells` gives all cells with dates; it is called at
+    most once, and only where a date can be read in two ways.
     """
 
     def __init__(
@@ -76,17 +76,17 @@ class DateReader:
         self._format: Final = date_format
         self._order: Final = order or (date_format.order if date_format is not None else None)
         self._cells: Final = cells
-        #: The orders that cells have shown, each with the first such cell.
-        self.shown: Final[dict[DateOrder, str]] = {}
-        self._are_all_shown = False
-        #: What stands before and behind the blank of most dates with a time.
+        #: The orders that cells show for certain, each with the first such cell.
+        self.orders_shown: Final[dict[DateOrder, str]] = {}
+        self._has_searched_all = False
+        #: Caches of the parts before and after the blank of a date with a time.
         self._days: Final[dict[str, date]] = {}
         self._clocks: Final[dict[str, TimeOfDay]] = {}
 
     def start(self, text: str) -> int:
-        """From when it is, in microseconds since 1970; ValueError says what is wrong with it.
+        """The start of a period, inclusive, in microseconds since 1970; ValueError with the reason.
 
-        A date alone is the beginning of that day, an empty cell the beginning of time.
+        A date alone means the beginning of that day, an empty cell ALWAYS.
         """
         found = self._read(text.strip(), _OPEN_STARTS)
         if found is None:
@@ -96,7 +96,10 @@ class DateReader:
         return self._instant(found)
 
     def end(self, text: str) -> int:
-        """Until when it is, exclusive; a date alone is the end of that day, empty is for ever."""
+        """The end of a period, exclusive, in microseconds since 1970; ValueError with the reason.
+
+        A date alone means the end of that day, an empty cell NEVER.
+        """
         found = self._read(text.strip(), _OPEN_ENDS)
         if found is None or found.year == _LAST_YEAR:
             return NEVER
@@ -105,7 +108,7 @@ class DateReader:
         return self._instant(found)
 
     def is_date(self, text: str) -> bool:
-        """Whether the cell is written as dates are, be it ambiguous; a mere number is not."""
+        """Whether the cell is a date, even an ambiguous one; digits alone are not."""
         tidied = tidy(text)
         if _DIGITS.fullmatch(tidied):
             return False
@@ -130,11 +133,11 @@ class DateReader:
             return ALWAYS if moment.year == 1 else NEVER
 
     def _read(self, text: str, none: frozenset[str]) -> date | None:
-        """A date, a datetime where there is a time of day, None where the cell means none."""
+        """A date, or a datetime where the cell has a time of day; None for the words in `none`."""
         if not text:
             return None
         try:
-            # These two are fast; what they can't read may be another form.
+            # The fast cases first; whatever they can't read may have another form.
             if _DATE.fullmatch(text) and not text.startswith("0000"):
                 found = date.fromisoformat(text)
             elif _ISO.fullmatch(text) and (moment := _iso(text)) is not None:
@@ -154,7 +157,7 @@ class DateReader:
         return found if found.year != _FIRST_YEAR else None
 
     def _written(self, text: str) -> date:
-        """What a tidy text means that is not in ISO's form."""
+        """The date of a tidy text that is not in ISO's form."""
         if self._format is not None and (day := self._format.day(text)) is not None:
             return day
         head, _, tail = text.partition(" ")
@@ -185,22 +188,22 @@ class DateReader:
         shown = numbers.order
         if shown is not None:
             day = numbers.day(shown)
-            self.shown.setdefault(shown, text)
+            self.orders_shown.setdefault(shown, text)
             return day
         if numbers.first == numbers.second:
             return numbers.day(DateOrder.DAY_FIRST)
         return numbers.day(self._order_of_all(text))
 
     def _order_of_all(self, text: str) -> DateOrder:
-        """The one order that cells of the list show."""
-        if not self._are_all_shown:
-            self._are_all_shown = True
+        """The order that the cells of the list show; AmbiguousDateError where it is not one."""
+        if not self._has_searched_all:
+            self._has_searched_all = True
             for order, cell in orders_of(self._cells()):
-                self.shown.setdefault(order, cell)
-                if len(self.shown) == len(DateOrder):
+                self.orders_shown.setdefault(order, cell)
+                if len(self.orders_shown) == len(DateOrder):
                     break
-        if len(self.shown) == 1:
-            return next(iter(self.shown))
+        if len(self.orders_shown) == 1:
+            return next(iter(self.orders_shown))
         sign = next(sign for sign in text if sign in "/-")
         formats = [f"DD{sign}MM{sign}YYYY", f"MM{sign}DD{sign}YYYY"]
         raise AmbiguousDateError(f"may have the day or the month first: {_advice(formats)}")
@@ -222,7 +225,7 @@ def _iso(text: str) -> datetime | None:
 
 
 def orders_of(cells: Iterable[str]) -> Iterator[tuple[DateOrder, str]]:
-    """The orders that cells show for sure, each with a cell that shows it."""
+    """The orders that cells show for certain, each with such a cell."""
     known: set[str] = set()
     for cell in cells:
         head = cell.partition(" ")[0]

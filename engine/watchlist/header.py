@@ -1,4 +1,4 @@
-"""Which column of a table is what: by its header, or, without one, by its cells."""
+"""Finds the columns of a table: by its header, or, without one, by its cells."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.watchlist.plate_cell import NoPlateError, written_plate
 from engine.watchlist.watchlist import (
     NO_COLUMN,
     NOTE,
-    STANDING_COLUMNS,
+    STANDARD_COLUMNS,
     VALID_FROM,
     VALID_UNTIL,
     Definition,
@@ -22,7 +22,7 @@ from engine.watchlist.watchlist import (
 
 PLATE: Final = "plate"
 MAX_COLUMNS: Final = 100
-#: Signs between the fields of a line; the one that the header has most of is taken.
+#: Possible separators of fields; the most frequent one in the header counts.
 SEPARATORS: Final = (",", ";", "\t", "|")
 _SEPARATOR_LINE: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 _OTHERS: Final = re.compile("[^a-z0-9]+")
@@ -30,16 +30,20 @@ _QUOTED: Final = re.compile('"[^"]*"')
 _MAX_LISTED: Final = 12
 #: Rows that are looked at where the header does not tell the plates' column.
 _SAMPLE: Final = 20
-#: Names that YAML reads as they stand, be it not as a number or a truth value.
+#: Names that YAML reads as text without quotes.
 _PLAIN_YAML: Final = re.compile(r"(?!(?i:true|false|yes|no|on|off|null|y|n)\Z)[^\W\d][\w .-]*")
-#: Words of the rule language that can't stand behind a dot.
+#: Words of CEL that can't follow a dot.
 _WORDS: Final = frozenset({"true", "false", "null", "in"})
+_WILDCARDS: Final = re.compile("[*?＊？]")
+_DATE: Final = re.compile(
+    r"[0-9]{4}([-./])[0-9]{1,2}\1[0-9]{1,2}\b.*|[0-9]{1,2}([-./])[0-9]{1,2}\2[0-9]{2,4}\b.*"
+)
 
 
 class HeaderError(Exception):
-    """The header does not name what is needed; `remedy` says what to do.
+    """The header lacks a column that is needed; `remedy` says what to do.
 
-    `is_doubt` where only the plates' column can't be told.
+    `is_doubt` says that only the plates' column is uncertain.
     """
 
     def __init__(self, what: str, remedy: str, *, is_doubt: bool = False) -> None:
@@ -51,11 +55,11 @@ class HeaderError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of a file by their index.
+    """The indices of a file's columns; `width` is the number of columns.
 
-    `kept` are the names, as rules ask for them, and indices of all columns but the plate's and the
-    two of validity; one of these two that nobody named has its own name too. A file without a
-    header has its columns by number. `dates` is what is known of the columns of dates.
+    `kept` has the names, as rules use them, and the indices of all columns but the plate's and the
+    two of validity. A column of validity that was recognised by its header is kept under that name
+    too. `dates` says how the columns of validity were recognised.
     """
 
     width: int
@@ -68,19 +72,19 @@ class Layout:
 
 
 def separator_line(line: str) -> str | None:
-    """The separator that a first line `sep=;` names, which spreadsheets write; None for others."""
+    """The separator that a first line such as `sep=;` names, as spreadsheets write it; or None."""
     found = _SEPARATOR_LINE.fullmatch(line)
     return found[1] if found is not None else None
 
 
 def separator_of(header: str) -> str:
-    """What separates the fields of the header line."""
+    """The separator of the header line."""
     plain = _QUOTED.sub("", header)
     return max(SEPARATORS, key=plain.count)
 
 
 def column_name(cell: str) -> str:
-    """A header's cell as rules name it: `Gültig bis` is `gultig_bis`; "" where nothing is left."""
+    """The name that rules use for a header's cell: `Gültig bis` is `gultig_bis`; "" for none."""
     letters = unicodedata.normalize("NFKD", cell.strip().replace("ß", "ss"))
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     name = _OTHERS.sub("_", plain.lower()).strip("_")
@@ -96,11 +100,11 @@ def layout_of(
     is_date: Callable[[str], bool] = lambda _: False,
     separator: str = ",",
 ) -> Layout:
-    """The layout of a file with that header; HeaderError where it names too little.
+    """The layout of a file with that header; HeaderError where a column can't be found.
 
     Where the definition gives the number of the plates' column, the file has no header, and
-    `header` is its first row. `rows` are the first below it, `is_date` says whether a cell of them
-    is a date, and `separator` is that of the file, for remedies.
+    `header` is its first row. `rows` are the first rows below it, `is_date` says whether a cell is
+    a date, and `separator` is the file's, for remedies.
     """
     if len(header) > MAX_COLUMNS:
         raise HeaderError(f"it has more than {MAX_COLUMNS} columns", "remove some")
@@ -151,7 +155,7 @@ class _Columns:
         self._separator: Final = separator
 
     def without(self, indices: Collection[int | None]) -> list[NamedColumn]:
-        """The columns that have a name, but these."""
+        """The columns that have a name, without those of `indices`."""
         return [
             NamedColumn(index, self._cells[index], name)
             for index, name in enumerate(self.names)
@@ -159,11 +163,14 @@ class _Columns:
         ]
 
     def find_dates(self, wanted: str | None, usual: str) -> int | None:
-        """The same for a column of dates, of which the definition may say that there is none."""
+        """As `find`, for a column of dates; the definition may say that there is none."""
         return self.find(wanted, usual) if wanted != NO_COLUMN else None
 
     def find(self, wanted: str | None, usual: str) -> int | None:
-        """The index of a column, `wanted` or else the usual one; only a wanted one must be."""
+        """The index of the column `wanted`, or else of the `usual` one, which may be missing.
+
+        HeaderError where `wanted` is missing, and where several columns have the name.
+        """
         if not self.has_header:
             return self._numbered(wanted)
         name = column_name(wanted) if wanted is not None else usual
@@ -180,7 +187,7 @@ class _Columns:
             return None
         rows = () if any(map(is_known_name, self._cells)) else self._rows
         if rows and (is_data(self._header, rows) or may_be_data(self._header, rows)):
-            # Its cells may be plates, which no message shows.
+            # The first line may be plates, and no message shows a plate.
             what = f"the first line has no column `{wanted[:60]}`, and may be no header"
             raise HeaderError(what, self._header_remedy(rows))
         known = [cell for cell in self._cells if cell]
@@ -189,7 +196,7 @@ class _Columns:
         raise HeaderError(f"the header has no column `{wanted[:60]}`", remedy[:300])
 
     def _numbered(self, wanted: str | None) -> int | None:
-        """The index of a column by its number, which begins with 1."""
+        """The index of a column by its number, which counts from 1."""
         if wanted is None:
             return None
         width = len(self._header)
@@ -201,7 +208,7 @@ class _Columns:
         return int(wanted) - 1
 
     def find_plates(self, wanted: str | None) -> int:
-        """The index of the plates' column; HeaderError where no name tells it for certain."""
+        """The index of the plates' column; HeaderError where it is uncertain."""
         index = self.find(wanted, PLATE)
         if index is not None:
             self._check_no_header(index)
@@ -223,7 +230,7 @@ class _Columns:
         return self._unnamed_plates(self._rows)
 
     def _check_no_header(self, index: int) -> None:
-        """HeaderError where the first row of a file with numbered columns is no row of data."""
+        """Raises HeaderError where a file with numbered columns has a header."""
         if self.has_header:
             return
         rows = self._rows
@@ -233,7 +240,7 @@ class _Columns:
             raise HeaderError(what, "name the columns as the header does, not by their numbers")
 
     def _unnamed_plates(self, rows: Sequence[Sequence[str]]) -> int:
-        """The only column, if it has a header for certain; HeaderError for all others."""
+        """The index 0 for a single column with a header; HeaderError for all others."""
         if is_data(self._header, rows):
             what = "the first line is no header: no column of it is called `plate`"
             raise HeaderError(what, self._header_remedy(rows))
@@ -274,7 +281,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _choice(names: Sequence[str]) -> str:
-    """The key `column` for each of the names, as YAML has it."""
+    """The key `column` with each of the names, as YAML is written."""
     quoted = [
         name if _PLAIN_YAML.fullmatch(name) else "'" + name.replace("'", "''") + "'"
         for name in names[:_MAX_LISTED]
@@ -297,17 +304,11 @@ def _kept(names: Sequence[str], places: dict[str, int | None]) -> tuple[tuple[st
         name = special.get(index, own)
         if not name or (name in (PLATE, VALID_FROM, VALID_UNTIL) and index in special):
             continue
-        if name in kept or (name in STANDING_COLUMNS and index not in special):
+        if name in kept or (name in STANDARD_COLUMNS and index not in special):
             what = f"two columns of the header are called `{name}`"
             raise HeaderError(what, "rename one of them")
         kept[name] = index
     return tuple(kept.items())
-
-
-_WILDCARDS: Final = re.compile("[*?＊？]")
-_DATE: Final = re.compile(
-    r"[0-9]{4}([-./])[0-9]{1,2}\1[0-9]{1,2}\b.*|[0-9]{1,2}([-./])[0-9]{1,2}\2[0-9]{2,4}\b.*"
-)
 
 
 def name_key(cell: str) -> str:
@@ -366,26 +367,26 @@ _PERHAPS: Final = frozenset(
 
 
 def is_known_name(cell: str) -> bool:
-    """Whether a header's cell says for certain that its column holds the plates."""
+    """Whether a header's cell says for certain that the column holds plates."""
     return name_key(cell) in _NAMES
 
 
 def is_possible_name(cell: str) -> bool:
-    """Whether a header's cell says so perhaps."""
+    """Whether a header's cell says that the column may hold plates."""
     return name_key(cell) in _PERHAPS
 
 
 def holds_plates(index: int, rows: Sequence[Sequence[str]]) -> bool:
-    """Whether most cells of a column could be plates with a digit."""
+    """Whether more than half of a column's filled cells could be plates with a digit."""
     cells = _column(index, rows)
     return 2 * sum(map(_is_like_a_plate, cells)) > len(cells)
 
 
 def likeliest_column(width: int, rows: Sequence[Sequence[str]]) -> int:
-    """The column with most cells that could be plates, the first of them."""
+    """The index of the column with most cells that could be plates; of several the first."""
 
     def count(index: int) -> int:
-        # Plates with letters and digits count more than numbers of all kinds.
+        # Cells with letters and digits count twice: digits alone may be any number.
         found = [cell for cell in _column(index, rows) if _is_like_a_plate(cell)]
         return len(found) + sum(any(map(str.isalpha, cell)) for cell in found)
 
@@ -395,7 +396,8 @@ def likeliest_column(width: int, rows: Sequence[Sequence[str]]) -> int:
 def is_data(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """Whether a first row is a row of data for certain.
 
-    It is where it holds a date, a value that stands in a row below too, or a plate at its start.
+    It is where it has a date, a value that a row below has too, or a first cell that is no name:
+    empty, or with a digit.
     """
     return (
         any(_DATE.fullmatch(cell.strip()) for cell in first)
@@ -413,7 +415,7 @@ def is_header(row: Sequence[str]) -> bool:
 
 
 def may_be_data(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether a first row is written like rows below it in each column, or nothing is below it."""
+    """Whether each cell of a first row is written like cells below it, or has none below it."""
     return all(
         not cell.strip() or not others or _look(cell) in set(map(_look, others))
         for index, cell in enumerate(first)
@@ -422,7 +424,7 @@ def may_be_data(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _column(index: int, rows: Sequence[Sequence[str]]) -> list[str]:
-    """The cells of a column that hold something."""
+    """The filled cells of a column."""
     return [row[index] for row in rows if index < len(row) and row[index].strip()]
 
 
@@ -434,5 +436,5 @@ def _is_like_a_plate(cell: str) -> bool:
 
 
 def _look(cell: str) -> tuple[bool, bool]:
-    """How a cell is written: whether in capitals alone, and whether it is a number."""
+    """How a cell is written: whether without small letters, and whether without any letters."""
     return cell == cell.upper(), not any(map(str.isalpha, cell))

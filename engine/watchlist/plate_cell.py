@@ -1,15 +1,15 @@
-"""Which part of a list's cell, or of a line of plates alone, is the plate.
+"""Finds the plate in a cell of a list, or in a line of a text file.
 
-A cell is a plate, or a plate with a comment behind it. Where that can't be told for certain, the
-cell is refused with a reason: it never becomes another plate in silence.
+A cell holds a plate, or a plate and then a comment. A cell that is not certain to is refused with a
+reason: no other plate is ever read into it.
 
-Blanks, dashes and dots stand within plates, too. So a cell is cut into pieces at these, and what
-the pieces look like decides:
+Plates may have blanks, dashes and dots. So a cell is split into pieces at these, and the shapes of
+the pieces decide:
 
-1. Behind `#`, `//`, a tab or an opening bracket all is a comment.
-2. A word with small letters behind a plate in capitals begins a comment, and so does a word behind
-   a dash with blanks if the plate before it is whole.
-3. All other pieces are one plate together if plates are written so (`_is_doubtful`).
+1. After `#`, `//`, a tab or an opening bracket everything is a comment.
+2. A word with small letters after a plate in capitals begins a comment. So does a word after a dash
+   with blanks, if the plate before it is complete.
+3. All other pieces are one plate, if plates are written that way (`_is_doubtful`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from typing import Final
 
 from engine.watchlist.plates import MAX_LENGTH, normalise
 
-#: Words in a plate's column that say that there is none.
+#: Words in a plate's column that say that there is no plate.
 _NONE: Final = "NULL|NONE|NAN|UNKNOWN"
 _NOT_AVAILABLE: Final = "N/A"
-#: Matches what is a plate beyond doubt, just as it stands.
+#: Matches a cell that is a normalised plate and nothing else.
 is_clean: Final = re.compile(f"(?!(?:{_NONE})\\Z)[A-Z0-9]{{1,{MAX_LENGTH}}}").fullmatch
 
 EMPTY: Final = "the plate is empty"
@@ -48,40 +48,40 @@ DOUBTFUL: Final = (
 )
 COMMENT_FIRST: Final = "a comment stands before the plate: write the plate first"
 
-#: Plates in several pieces have at most so many characters, and those of digits alone so many.
+#: Most characters of a plate in several pieces, and of one that has only digits.
 _MAX_IN_PIECES: Final = 12
 _MAX_DIGITS_IN_PIECES: Final = 10
-#: A piece with letters and digits that has so many characters may be a whole plate, or surely is.
+#: From so many characters on, a piece with letters and digits may be a whole plate, or surely is.
 _WHOLE: Final = 5
 _SURELY_WHOLE: Final = 6
-#: So many digits may be a whole plate.
+#: From so many digits on, a piece of digits may be a whole plate.
 _WHOLE_NUMBER: Final = 4
-#: So many letters are a word where they are small, and so many where all is.
+#: Letters that make a word: small ones after capitals, and where all letters are small.
 _WORD: Final = 3
 _LONG_WORD: Final = 4
-#: Most letters of a plate in pieces that has nothing else, and of a piece of a usual plate.
+#: Most letters of a plate in pieces without digits, and of one piece of a usual plate.
 _MAX_WORDS_LETTERS: Final = 8
 _MAX_LETTERS: Final = 3
-#: Most letters of all such pieces, and most characters of one with the digits before it.
+#: Most letters in all pieces of letters, and most characters of one with the digits before it.
 _MAX_LETTERS_AROUND: Final = 5
 _MAX_WITH_LETTERS_BEHIND: Final = 7
-#: Shapes of texts that are kept with what they are, and the longest of these.
+#: The size of the cache of shapes, and the longest text in it.
 _SHAPES: Final = 4_096
 _MAX_PLAIN: Final = 2 * MAX_LENGTH
 
 _LINE_BREAK: Final = re.compile(r"[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
-#: Signs without a look, such as the marks of a writing direction.
+#: Invisible characters, such as the marks of a writing direction.
 _UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
-#: Full-width signs, such as brackets, and the full-width blank, as ASCII has them.
+#: The ASCII counterparts of full-width signs and of the full-width blank.
 _NARROW: Final = {
     code + 0xFEE0: chr(code) for code in range(0x21, 0x7F) if not chr(code).isalnum()
 } | {0x3000: " ", 0x3010: "[", 0x3011: "]"}
 
-#: `="00123"`, `"00123"`, `'00123'` and `'00123`, by which spreadsheets keep a text a text.
+#: `="00123"`, `"00123"`, `'00123'` and `'00123`, which make spreadsheets treat a number as text.
 _WRAPPED: Final = re.compile(r"""=?"([^"]*)"|[“„]([^“”]*)[”“]|['’]([^'’]*)['’]?""")
 #: #N/A, #REF!, #DIV/0!, #NAME? in any language.
 _SHEET_ERROR: Final = re.compile(r"#(?:N/A|NV|NULL|\S+[!?])")
-#: The usual comment: words behind a whole plate in capitals. A shortcut, for it is a long way.
+#: The usual comment: words after a whole plate in capitals. This saves the slow way below.
 _USUAL: Final = re.compile(
     r"((?=[A-Z]*\d)(?=\d*[A-Z])[A-Z0-9]{5,20})(?: - | )[A-Z]?[a-z]{3,}(?: [A-Za-z]+| \d+)*",
     re.ASCII,
@@ -99,21 +99,21 @@ _DATE: Final = re.compile(
     rf"|[0-3]?\d[-. ]{{1,2}}(?:{_MONTHS})(?:[-. ]\d{{2,4}})?|(?:{_MONTHS})[-. ]\d{{2,4}}"
 )
 
-#: What stands for bytes that are no letter in the file's encoding.
+#: The replacement character of bytes that the encoding does not know.
 _UNREADABLE: Final = "\ufffd"
 _WILDCARDS: Final = frozenset("*?")
 _SEPARATORS: Final = frozenset(",;|\t/\\&+")
-#: What stands between the pieces of a plate beside blanks, dashes, accents and emblems.
+#: Characters between the pieces of a plate, beside blanks, dashes, accents and emblems.
 _BETWEEN: Final = frozenset(".'’‘`´·•・‧∙\u2212")
 _ASCII_JOINTS: Final = str.maketrans("\t'`", " ..")
 _KINDS_BETWEEN: Final = frozenset({"So", "Sk"})
 _KINDS_UNSEEN: Final = frozenset({"Mn", "Me", "Cf"})
 _PIECE: Final = re.compile("([-. ]*)([^-. ]+)")
-#: A plate may end with one where a comment begins.
+#: Signs between a plate and a comment.
 _ENDS: Final = ":,;=>"
 
-#: Plates that look like a plate and more, A for letters and 0 for digits: of countries that put the
-#: number or the name of a region behind, and of some with many digits.
+#: Plates that look like a plate and something else, A for letters and 0 for digits: of countries
+#: that end plates with the number or name of a region, and of some with many digits.
 _KNOWN_SHAPES: Final = re.compile(
     "A ?000 ?AA 000?|000 ?AAA? 00|0000 ?AA 0"  # Russia, Kazakhstan, Belarus
     "|00 ?A ?000 00|00 000 00|000 00 000"  # Iran, Israel
@@ -122,9 +122,9 @@ _KNOWN_SHAPES: Final = re.compile(
     "|0{4,5} A 00?|0{5,6} 000 00|0{1,3} AAA 0{4}"  # Morocco, Algeria, Tunisia
     "|000 00 00"  # Japan, without its other letters
 )
-#: A piece of six and more behind the letters of a place: Austria, Germany or China, India.
+#: Pieces of six and more characters after the letters of a place: Austria, Germany, China, India.
 _BEHIND_LETTERS: Final = re.compile("0+A{1,3}|A{1,2}0{4,5}A?|00?A{1,3}0{4}")
-#: And behind the number of one: Turkey, Uzbekistan.
+#: The same after the number of a place: Turkey, Uzbekistan.
 _BEHIND_DIGITS: Final = re.compile("A{1,3}0{3,4}|A000AA|0+A{1,3}")
 
 _BY_SHAPE: Final = str.maketrans(
@@ -136,18 +136,18 @@ _DATE_SHAPE: Final = re.compile("0000-00?-00?|00?-00?-0000")
 
 
 def is_comment(text: str) -> bool:
-    """Whether a row that begins with this text holds a comment only."""
+    """Whether a row that begins with this text is a comment."""
     return text.startswith("#") and not _SHEET_ERROR.fullmatch(text.strip())
 
 
 class NoPlateError(ValueError):
-    """The cell holds no plate, or perhaps something else; the text says why, and no plate."""
+    """The cell holds no plate for certain; the text says why, and never shows a plate."""
 
 
 def written_plate(text: str) -> str:
-    """The part of a cell that is the plate, as it is written; NoPlateError where none is for sure.
+    """The part of a cell that is the plate, as it is written; NoPlateError where it is uncertain.
 
-    `normalise` makes a plate of it that is not empty and not too long.
+    Normalised, it is not empty and not too long.
     """
     text = text.strip()
     if _is_plain(text):
@@ -182,7 +182,7 @@ def written_plate(text: str) -> str:
 
 
 def why_unusable(text: str) -> str:
-    """Why a list would have no plate of this text; "" where it would."""
+    """Why a list can't take this text as a plate; "" where it can."""
     try:
         written_plate(text)
     except NoPlateError as error:
@@ -191,7 +191,7 @@ def why_unusable(text: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a text is a plate and nothing else by its shape alone: most texts of a long list."""
+    """Whether the shape alone shows that a text is a plate and nothing else, as for most texts."""
     return len(text) <= _MAX_PLAIN and _is_plain_shape(text.translate(_BY_SHAPE))
 
 
@@ -204,7 +204,7 @@ def _is_plain_shape(shape: str) -> bool:
 
 
 def _before_mark(text: str) -> str:
-    """What stands before a sign behind which all is a comment; the whole text if there is none."""
+    """The text before a sign that begins a comment; the whole text if there is none."""
     found = _MARK.search(text)
     if found is None:
         return text
@@ -228,7 +228,7 @@ def _before_mark(text: str) -> str:
 
 
 def _plate_part(text: str) -> str:
-    """The plate in a text without marks: the whole of it, or what stands before a comment."""
+    """The plate in a text without comment signs: all of it, or the part before a comment."""
     if _EXPONENT.fullmatch(text):
         raise NoPlateError(MADE_NUMBER)
     if _DATE.fullmatch(text):
@@ -250,7 +250,7 @@ def _plate_part(text: str) -> str:
 
 
 def _joint(character: str) -> str:
-    """What stands between the pieces of plates, as "-", "." or a blank; other signs as they are."""
+    """A character between pieces as "-", "." or a blank; other characters as they are."""
     if character.isalnum() or character == _UNREADABLE:
         return character
     if character.isspace():
@@ -264,7 +264,7 @@ def _joint(character: str) -> str:
 
 
 def _plate_pieces(joints: Sequence[str], pieces: Sequence[str]) -> int:
-    """How many of the pieces are the plate: all, unless a comment begins for certain."""
+    """The number of pieces that are the plate: all, unless a comment begins for certain."""
     count = len(pieces)
     blank = next((at for at in range(1, count) if " " in joints[at]), count)
     first, behind = "".join(pieces[:blank]), pieces[blank:]
@@ -289,7 +289,7 @@ def _plate_pieces(joints: Sequence[str], pieces: Sequence[str]) -> int:
 
 
 def _is_apart(before: Sequence[str], behind: Sequence[str]) -> bool:
-    """Whether what stands behind holds neither the digits of the plate nor a second one."""
+    """Whether the pieces behind hold neither the digits of the plate nor a second plate."""
     has_digits = any(map(_has_digit, before)) or not any(map(_has_digit, behind))
     return has_digits and not any(_is_mixed(each, _WHOLE) for each in behind)
 
@@ -317,7 +317,7 @@ def _check_pieces(joints: Sequence[str], pieces: Sequence[str]) -> None:
             raise NoPlateError(COMMENT_FIRST if _is_word(cased[0]) else DOUBTFUL)
         if not any(map(_has_digit, pieces)):
             raise NoPlateError(DOUBTFUL)
-    # A piece of other letters alone is left out of the plate, so it makes no other one.
+    # Pieces of other letters alone are left out of the plate, so they don't count.
     shape = "".join(
         (" " if " " in joint else "-") + _shape(piece)
         for joint, piece in zip(joints, pieces, strict=False)
@@ -337,7 +337,7 @@ def _check_plate(plate: str) -> None:
 
 
 def _is_doubtful(shape: str) -> bool:
-    """Whether a plate would hardly be written in pieces of these shapes, such as "AA-000 AA"."""
+    """Whether pieces of these shapes, such as "AA-000 AA", may be more than one plate."""
     pieces, groups = shape.replace("-", " ").split(), shape.replace("-", "").split()
     if len(pieces) < 2 or any(_KNOWN_SHAPES.fullmatch(" ".join(each)) for each in (pieces, groups)):
         return False
@@ -359,7 +359,7 @@ def _is_doubtful(shape: str) -> bool:
 
 
 def _is_doubtful_behind(before: Sequence[str], piece: str) -> bool:
-    """Whether a piece hardly belongs to the plate that begins with those before it."""
+    """Whether a piece may not belong to the plate that the pieces before it begin."""
     last = before[-1]
     if _is_behind_whole(last, piece):
         return True
@@ -377,7 +377,7 @@ def _is_doubtful_behind(before: Sequence[str], piece: str) -> bool:
 
 
 def _is_whole_in_pieces(pieces: Sequence[str]) -> bool:
-    """Whether letters stand at the end of a whole plate: of AB 123 CD, or 123 ABC."""
+    """Whether the pieces end with letters and are a whole plate, such as AB 123 CD or 123 ABC."""
     return len(pieces) > 1 and (
         (len(pieces) > 2 and _is_pure(pieces[-2], "0") and _is_pure(pieces[-3], "A"))
         or (_is_pure(pieces[-2], "0") and len(pieces[-2]) >= _MAX_LETTERS)
@@ -385,7 +385,7 @@ def _is_whole_in_pieces(pieces: Sequence[str]) -> bool:
 
 
 def _is_behind_whole(before: str, piece: str) -> bool:
-    """Whether the shape before a piece has letters and digits, and may be a whole plate."""
+    """Whether the piece follows a shape of letters and digits that may be a whole plate."""
     if "A" not in before or "0" not in before or len(before) < _WHOLE:
         return False
     return "0" in piece or len(before) + len(piece) > _MAX_WITH_LETTERS_BEHIND
@@ -400,7 +400,7 @@ def _shape(piece: str) -> str:
 
 
 def _is_letters(piece: str, least: int) -> bool:
-    """Whether a piece is so many letters or more; signs around it don't count."""
+    """Whether a piece is at least so many letters; signs around it don't count."""
     letters = piece.strip("()[]{}:,;=>!?\"'/")
     return len(letters) >= least and letters.isalpha()
 
@@ -415,7 +415,7 @@ def _has_word(pieces: Sequence[str]) -> bool:
 
 
 def _is_mixed(piece: str, least: int) -> bool:
-    """Whether a piece has letters and digits, and so many together or more."""
+    """Whether a piece has letters and digits, at least so many together."""
     plate = piece.rstrip(_ENDS)
     return len(plate) >= least and plate.isalnum() and _has_digit(plate) and not plate.isdecimal()
 

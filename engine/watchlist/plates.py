@@ -1,4 +1,4 @@
-"""Plates as the producer writes them: upper case, A to Z and digits, nothing else."""
+"""Normalises plates as the producer does: upper case, A to Z and digits, nothing else."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import string
 import unicodedata
 from typing import Final
 
-#: No plate of the world has more characters; what is longer is two plates, or no plate.
+#: No plate of the world has more characters.
 MAX_LENGTH: Final = 20
 #: What plates on lists are made of.
 CHARACTERS: Final = string.ascii_uppercase + string.digits
-#: A longer text of an event is not looked up: it is no plate, and reading it would cost much.
+#: A longer text of an event is not looked up: it is no plate, and to normalise it would be slow.
 MAX_TEXT: Final = 256
 _OTHERS: Final = re.compile("[^A-Z0-9]+")
 
@@ -25,7 +25,7 @@ _LOOKS: Final = str.maketrans(_CYRILLIC | _GREEK | _WIDE)
 
 
 def normalise(text: str) -> str:
-    """`text` as the producer has it in `plate.normalized_text`: "ab-123 c" is "AB123C".
+    """The text as the producer puts it in `plate.normalized_text`: "ab-123 c" becomes "AB123C".
 
     Cyrillic, Greek and full-width letters that look like A to Z are read as those, and ß becomes
     SS. All other letters, Ö or Я, are left out.
@@ -41,28 +41,28 @@ def normalise(text: str) -> str:
 
 
 def has_look_alikes(text: str) -> bool:
-    """Whether letters or digits of it are read by their look."""
+    """Whether it has Cyrillic, Greek or full-width characters that are read as A to Z or digits."""
     capitals = _capitals(text)
     return capitals.translate(_LOOKS) != capitals
 
 
 def plate_of(value: object) -> str:
-    """The plate that lists are asked for where an event has `value`: the text, normalised.
+    """The plate that lists are searched for where a field of an event has `value`.
 
-    "", which is on no list, for what is no text, or a text that can't be a plate.
+    It is "", which is on no list, for a value that is no text, and for too long a text.
     """
     if type(value) is not str or len(value) > MAX_TEXT:
         return ""
-    # Nearly all producers normalise. This is the fastest way to see that nothing is to be done.
+    # Nearly all producers normalise; `lstrip` is the fastest way to see that.
     return normalise(value) if value.lstrip(CHARACTERS) else value
 
 
 def has_other_letters(text: str) -> bool:
-    """Whether letters or digits are left out of it."""
+    """Whether it has letters or digits that `normalise` leaves out."""
     left = _OTHERS.findall(_capitals(text).translate(_LOOKS))
     return any(character.isalnum() for part in left for character in part)
 
 
 def _capitals(text: str) -> str:
-    """In capitals, and an accent in one character with its letter: O and ¨ are Ö, which is no O."""
+    """The text in capitals, with accents composed: O and ¨ become Ö, which is no O."""
     return unicodedata.normalize("NFC", text.upper())

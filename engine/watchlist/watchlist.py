@@ -1,31 +1,65 @@
-"""A list as rules ask it: is this plate on it at that time, and what do its rows say.
-
-Other columns are packed: a million notes as Python texts take 90 MB, packed about 10. Unpacking a
-block takes 30 µs.
-"""
+"""A loaded watchlist: whether a plate is on it at a time, and the columns of its rows."""
 
 from __future__ import annotations
 
-import marshal
-import zlib
 from array import array
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from engine.errors import Fault, Place
 from engine.watchlist.date_forms import DateFormat, DateOrder
 from engine.watchlist.dates import instant_of, moment_of
 from engine.watchlist.plates import plate_of
+from engine.watchlist.rows import BLOCK, RowLines, Rows
+
+DEFAULT_MAX_SHRINK: Final = 0.5
+#: Lists with fewer rows may lose all of them, unless their definition says otherwise.
+GUARDED_ROWS: Final = 100
+#: In a definition, in place of a column's name: there is no such column.
+NO_COLUMN: Final = "none"
+NOTE: Final = "note"
+VALID_FROM: Final = "valid_from"
+VALID_UNTIL: Final = "valid_until"
+#: Columns that rules may ask of every list; they are null where the file lacks them.
+STANDARD_COLUMNS: Final = (NOTE, VALID_FROM, VALID_UNTIL)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One entry of `watchlists:` in a rule file, which stands at `place`.
+
+    `column` names the plates' column; `note`, `valid_from` and `valid_until` name columns that have
+    other names in the file. None stands for a usual name. `dates` says how 01/02/2026 is read,
+    `date_format` how dates are written. `max_shrink` is the share of its rows, 0 to 1, that a list
+    may lose from one load to the next; None is `DEFAULT_MAX_SHRINK` for lists of `GUARDED_ROWS`
+    rows and more. `min_rows` is the number of rows that it must have.
+    """
+
+    name: str
+    path: Path
+    place: Place = field(compare=False)
+    column: str | None = None
+    note: str | None = None
+    valid_from: str | None = None
+    valid_until: str | None = None
+    dates: DateOrder | None = None
+    date_format: DateFormat | None = None
+    max_shrink: float | None = field(default=None, compare=False)
+    min_rows: int = field(default=0, compare=False)
+
+    def may_shrink(self, row_count: int) -> float:
+        """The share of its rows, 0 to 1, that a list of `row_count` rows may lose."""
+        if self.max_shrink is not None:
+            return self.max_shrink
+        return DEFAULT_MAX_SHRINK if row_count >= GUARDED_ROWS else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class FileMark:
-    """What tells whether a file is the one that was read: device, inode, size, and its time."""
+    """The state of one file: device, inode, size in bytes, time of change in ns since 1970."""
 
     device: int
     inode: int
@@ -35,7 +69,7 @@ class FileMark:
 
 @dataclass(frozen=True, slots=True)
 class ListSummary:
-    """What is known of a list that is not loaded: its file, and how many rows it had."""
+    """A list that is not in memory: its file, and the number of rows that it had."""
 
     path: Path
     row_count: int
@@ -43,9 +77,9 @@ class ListSummary:
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """From when (inclusive) until when (exclusive) each row counts, in microseconds since 1970.
+    """The period of each row, start inclusive and end exclusive, in microseconds since 1970.
 
-    None where the file has no such column.
+    `starts` or `ends` is None where the file has no such column.
     """
 
     starts: array[int] | None = None
@@ -59,15 +93,14 @@ class Validity:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Watchlist:
-    """One loaded list; it never changes.
+    """One loaded list; it is immutable.
 
-    `plates` has every plate, as the producer normalises it, with the number of its row; a number
-    below 0 stands for the rows `repeated[-1 - number]`, for a plate may stand in several: in
-    `most_rows` at the most. Rows that have nothing but their plate are one. `lines` has the line of
-    each.
-    `columns` are the names of the columns that `[plate].name` may ask for beyond the standing
-    ones. `skipped_count` is how many rows can't be used, `faults` the warnings that tell of them.
-    Times without a zone were read in `zone`.
+    `plates` maps every normalised plate to the number of its row. A plate in several rows has a
+    negative number, and its rows are `repeated[-1 - number]`; no plate has more than `most_rows`.
+    Where rows have only a plate, all have the number 0. `lines` has the line of each row.
+    `columns` are the columns that `[plate].name` may ask for beside `STANDARD_COLUMNS`.
+    `skipped_count` is the number of rows that can't be used, `faults` are the warnings about the
+    file. Times without a zone were read in `zone`.
     """
 
     definition: Definition
@@ -86,7 +119,7 @@ class Watchlist:
 
     @property
     def name(self) -> str:
-        """What rules call it."""
+        """The name that rules use."""
         return self.definition.name
 
     @property
@@ -96,7 +129,7 @@ class Watchlist:
 
     @property
     def absent_columns(self) -> frozenset[str]:
-        """The standing columns that its file lacks: null in every row."""
+        """The standard columns that its file lacks, which are null in every row."""
         validity = self.validity or Validity()
         absent = {
             NOTE: NOTE not in self.rows.columns,
@@ -111,17 +144,17 @@ class Watchlist:
         return number is not None and self._row_at(number, time) is not None
 
     def row(self, plate: str, time: datetime) -> dict[str, Any] | None:
-        """What the plate's row in force at `time` says, the first of them; None if there is none.
+        """The columns of the plate's first row in force at `time` (aware), by name; None for none.
 
-        Columns are texts, None where they are empty; `valid_from` and `valid_until` are instants
-        in UTC, None where they are open.
+        A column is a text, None where it is empty. `valid_from` and `valid_until` are instants in
+        UTC, None where the period is open.
         """
         number = self.plates.get(plate_of(plate))
         row = self._row_at(number, time) if number is not None else None
         return self._values(row) if row is not None else None
 
     def rows_of(self, plate: str, time: datetime) -> list[dict[str, Any]]:
-        """What all rows of the plate say that are in force at `time`, in the order of the file."""
+        """The columns of all the plate's rows in force at `time`, in the order of the file."""
         number = self.plates.get(plate_of(plate))
         if number is None:
             return []
@@ -144,7 +177,7 @@ class Watchlist:
         return values
 
     def _last(self, end: int) -> datetime | None:
-        """The end of a period: of one that ends with a day, the day's last instant."""
+        """The end of a period; where it ends with a day, the last microsecond of that day."""
         moment = moment_of(end)
         if moment is None:
             return None
@@ -153,7 +186,7 @@ class Watchlist:
         return moment - timedelta(microseconds=1) if is_midnight else moment
 
     def count_in_force(self, time: datetime) -> int:
-        """How many plates are on the list at `time`."""
+        """The number of plates on the list at `time`."""
         if self.validity is None:
             return len(self.plates)
         return sum(self._row_at(number, time) is not None for number in self.plates.values())
@@ -169,122 +202,67 @@ class Watchlist:
         return None
 
 
-class RowLines:
-    """Takes rows in their order; of most files it keeps no more than where the first row stands."""
-
-    __slots__ = ("_lines", "_rows")
-
-    def __init__(self) -> None:
-        self._rows: Final = array("I")
-        self._lines: Final = array("I")
-
-    def note(self, row: int, line: int) -> None:
-        """The row stands on that line, those behind it on the next ones, until the next note."""
-        self._rows.append(row)
-        self._lines.append(line)
-
-    def line_of(self, row: int) -> int:
-        """The line of a row, at or behind the first that was noted."""
-        place = bisect_right(self._rows, row) - 1
-        return self._lines[place] + row - self._rows[place]
+_OPEN: Final = Validity()
 
 
-#: Rows of one block.
-BLOCK: Final = 256
-_LEVEL: Final = 1
-_KEPT_BLOCKS: Final = 8
+def first_difference(watchlist: Watchlist, column: str) -> tuple[int, int] | None:
+    """The lines of two rows of one plate that differ in a column and are in force together.
 
-#: One row: the text of each column as it stands in the file.
-Row = tuple[str, ...]
-
-
-class Rows:
-    """The rows by their number; immutable, and safe in several threads."""
-
-    __slots__ = ("_block", "columns")
-
-    def __init__(self, columns: Sequence[str], blocks: Sequence[bytes]) -> None:
-        self.columns: Final = tuple(columns)
-
-        @lru_cache(maxsize=_KEPT_BLOCKS)
-        def block(number: int) -> list[Row]:
-            # Only bytes that were packed here, never a file's.
-            return cast("list[Row]", marshal.loads(zlib.decompress(blocks[number])))  # noqa: S302
-
-        self._block = block
-
-    def block(self, number: int) -> list[Row]:
-        """The rows of one block: `BLOCK` of them from row `number * BLOCK` on, less at the end."""
-        return self._block(number)
-
-    def __getitem__(self, row: int) -> Row:
-        if not self.columns:
-            return ()
-        return tuple(self._block(row // BLOCK)[row % BLOCK])
-
-
-class RowPacker:
-    """Takes rows one after the other, and packs them by the block."""
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns: Final = tuple(columns)
-        self._open: list[Sequence[str]] = []
-        self._blocks: Final[list[bytes]] = []
-        self.add = self._open.append if self._columns else _ignore
-
-    def close_block(self) -> None:
-        """Pack what was added since the last time; to be called after every `BLOCK` rows."""
-        self._blocks.append(zlib.compress(marshal.dumps(self._open), _LEVEL))
-        self._open.clear()
-
-    def rows(self) -> Rows:
-        """All that was added."""
-        if self._open:
-            self.close_block()
-        return Rows(self._columns, self._blocks)
-
-
-def _ignore(row: Sequence[str]) -> None:
-    pass
-
-
-DEFAULT_MAX_SHRINK: Final = 0.5
-#: Shorter lists may lose all of their rows, unless their definition says otherwise.
-GUARDED_ROWS: Final = 100
-#: What a definition says in place of a header, so that no column is taken.
-NO_COLUMN: Final = "none"
-NOTE: Final = "note"
-VALID_FROM: Final = "valid_from"
-VALID_UNTIL: Final = "valid_until"
-#: What every row has, be it null.
-STANDING_COLUMNS: Final = (NOTE, VALID_FROM, VALID_UNTIL)
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """One entry of `watchlists:`.
-
-    `column` names the plates' column, `note`, `valid_from` and `valid_until` those that have other
-    names in the file; None is a usual name. `dates` says how 01/02/2026 is read, `date_format` how
-    dates are written. `max_shrink` is the share of its rows, 0 to 1, that a list may lose from one
-    load to the next; None is `DEFAULT_MAX_SHRINK` from `GUARDED_ROWS` rows on. `min_rows` is how
-    many it must have. `place` is where the entry stands.
+    None where no plate has such rows.
     """
+    prints = _prints(watchlist, column) if watchlist.repeated else None
+    if prints is None:
+        return None
+    validity = watchlist.validity or _OPEN
+    for rows in watchlist.repeated:
+        found = _in_conflict(rows, prints, validity)
+        if found is not None:
+            one, two = sorted(found)
+            return watchlist.lines.line_of(one), watchlist.lines.line_of(two)
+    return None
 
-    name: str
-    path: Path
-    place: Place = field(compare=False)
-    column: str | None = None
-    note: str | None = None
-    valid_from: str | None = None
-    valid_until: str | None = None
-    dates: DateOrder | None = None
-    date_format: DateFormat | None = None
-    max_shrink: float | None = field(default=None, compare=False)
-    min_rows: int = field(default=0, compare=False)
 
-    def may_shrink(self, row_count: int) -> float:
-        """The share of its rows, 0 to 1, that the list may lose now that it has so many."""
-        if self.max_shrink is not None:
-            return self.max_shrink
-        return DEFAULT_MAX_SHRINK if row_count >= GUARDED_ROWS else 1.0
+def _prints(watchlist: Watchlist, column: str) -> Sequence[int] | None:
+    """A number for each row, equal where the column is equal; None where it is equal in all."""
+    validity = watchlist.validity or _OPEN
+    if column == VALID_FROM:
+        return validity.starts
+    if column == VALID_UNTIL:
+        return validity.ends
+    if column not in watchlist.rows.columns:
+        return None
+    place = watchlist.rows.columns.index(column)
+    # Block by block: to unpack a block takes as long as to read a hundred rows of it.
+    numbers = sorted({row // BLOCK for rows in watchlist.repeated for row in rows})
+    prints = array("q", bytes(8 * BLOCK * (numbers[-1] + 1)))
+    for number in numbers:
+        cells = [row[place].strip() for row in watchlist.rows.block(number)]
+        start = number * BLOCK
+        prints[start : start + len(cells)] = array("q", map(hash, cells))
+    return prints
+
+
+def _in_conflict(
+    rows: Sequence[int], prints: Sequence[int], validity: Validity
+) -> tuple[int, int] | None:
+    """Two of the rows that differ and whose periods overlap; None where there are none."""
+    starts, ends = validity.starts, validity.ends
+    if starts is None or ends is None:
+        # With one bound open all rows are in force at once: before the first end, or after the
+        # last start.
+        first = prints[rows[0]]
+        return next(((rows[0], row) for row in rows if prints[row] != first), None)
+    # `last` is the row that ends last of those that have begun, `other` the one that ends last of
+    # those that differ from it.
+    last: int | None = None
+    other: int | None = None
+    for row in sorted(rows, key=starts.__getitem__):
+        rival = other if last is not None and prints[last] == prints[row] else last
+        if rival is not None and starts[row] < ends[rival]:
+            return rival, row
+        if last is None or ends[row] > ends[last]:
+            other = rival if rival == last else other
+            last = row
+        elif rival == last and (other is None or ends[row] > ends[other]):
+            other = row
+    return None

@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 import pytest
 
 from engine.cli.main import build_parser
-from tests.support.command import Finished, alert_engine_process
+from tests.support.command import Finished, alert_engine, alert_engine_process
 from tests.support.engine_process import COMMAND
 from tests.support.missing_package import without
 from tests.support.processes import end, signal_group, spawn
@@ -103,7 +103,7 @@ def test_ones_own_rules_stand_beside_made_up_ones(tmp_path: Path) -> None:
 
 def test_rules_with_faults_are_not_measured(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(RULES.replace("confidence", "confidense"))
-    report = bench(tmp_path, "--rules", "mine.yaml")
+    report = alert_engine(tmp_path, "bench", "--rules", "mine.yaml")
     assert (report.status, report.stdout) == (2, "")
     assert "mine.yaml:5:17: " in report.stderr
     assert "did you mean" in report.stderr
@@ -161,7 +161,7 @@ def test_only_a_plot_needs_matplotlib(tmp_path: Path) -> None:
 
 
 def test_rules_that_are_not_there_are_told(tmp_path: Path) -> None:
-    report = bench(tmp_path, "--rules", "none.yaml", "--plot", "curve.png")
+    report = alert_engine(tmp_path, "bench", "--rules", "none.yaml", "--plot", "curve.png")
     assert (report.status, report.stdout) == (2, "")
     assert report.stderr.startswith("none.yaml:1:1: ")
     assert not (tmp_path / "curve.png").exists()
@@ -171,7 +171,7 @@ def test_a_schema_without_the_fields_of_made_up_rules_is_told(tmp_path: Path) ->
     schema = json.loads((SCHEMAS / "plate_event.avsc").read_text())
     schema["fields"] = [each for each in schema["fields"] if each["name"] != "camera_id"]
     (tmp_path / "plate_event.avsc").write_text(json.dumps(schema))
-    report = alert_engine_process(
+    report = alert_engine(
         tmp_path, "bench", "--sizes", "10", variables={"SCHEMAS_PATH": str(tmp_path)}
     )
     assert (report.status, report.stdout) == (2, "")

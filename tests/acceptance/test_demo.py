@@ -7,6 +7,8 @@ import os
 import pty
 import re
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,9 +78,8 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True)
 class Demos:
-    """The demos of this module, which run side by side."""
+    """Two demos, which run side by side."""
 
-    shipped: EngineProcess
     own_rules: EngineProcess
     endless: Terminal
     # What the rules of their own name as their address.
@@ -87,20 +88,16 @@ class Demos:
 
 @pytest.fixture(scope="module")
 def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demos]:
-    """All started at once, for they mostly wait."""
+    """Both started at once, for they mostly wait."""
     repository = Path(__file__).parents[2]
     rules = tmp_path_factory.mktemp("demo") / "mine.yaml"
     address = HttpReceiver()
     rules.write_text(ONE_RULE.replace("PORT", str(address.port)))
     mine = ("demo", "--seconds", "2", "--rate", "25", "--rules", str(rules))
-    with (
-        address,
-        EngineProcess({}, repository, ("demo", "--seconds", "5")) as shipped,
-        EngineProcess({}, repository, mine) as own_rules,
-    ):
+    with address, EngineProcess({}, repository, mine) as own_rules:
         endless = Terminal(repository, "demo", "--seconds", "0")
         try:
-            yield Demos(shipped, own_rules, endless, address)
+            yield Demos(own_rules, endless, address)
         finally:
             end(endless.process)
 
@@ -111,12 +108,13 @@ def summary(text: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_five_seconds_of_plates_make_alerts(demos: Demos) -> None:
-    assert demos.shipped.wait(DEMO_SECONDS) == 0, demos.shipped.output
-    assert demos.shipped.stderr == ""
-    shown = [channel for channel, _ in ARRIVAL.findall(demos.shipped.stdout)]
+def test_five_seconds_of_plates_make_alerts(repository: Path) -> None:
+    with EngineProcess({}, repository, ("demo", "--seconds", "5")) as demo:
+        assert demo.wait(DEMO_SECONDS) == 0, demo.output
+    assert demo.stderr == ""
+    shown = [channel for channel, _ in ARRIVAL.findall(demo.stdout)]
     assert {"webhook", "email"} <= set(shown)
-    table = summary(demos.shipped.stdout)
+    table = summary(demo.stdout)
     # 5 seconds at 20 a second, by default.
     assert table["events"] == "100"
     assert int(table["matches"]) >= 10
@@ -171,3 +169,32 @@ def test_without_aiosmtpd_only_the_demo_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("rules: [{id: gate, when: 'true', notify: []}]\n")
     report = alert_engine_process(tmp_path, "check", "mine.yaml", variables=missing)
     assert (report.status, report.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("module", "report"),
+    [
+        (
+            "engine.demo.inbox",
+            "the inbox needs aiosmtpd, which is not installed:"
+            " pip install 'alpr-alert-engine[demo]'\n",
+        ),
+        # It needs no mail server, and goes on to its settings.
+        (
+            "engine.demo.street",
+            "KAFKA_TOPIC: names no topic, write one or several separated by commas\n",
+        ),
+    ],
+)
+def test_without_aiosmtpd_a_part_of_the_demo_says_so_or_does_without(
+    module: str, report: str, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", module],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEMO_SECONDS,
+        env={**os.environ, **without(tmp_path, "aiosmtpd"), "KAFKA_TOPIC": ","},
+    )
+    assert (done.returncode, done.stderr) == (2, f"{module}: {report}")

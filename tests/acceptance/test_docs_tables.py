@@ -31,7 +31,7 @@ from engine.schema import ENGINE_FIELDS, EventSchema, FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings
 from engine.stream.options import OWNED_BY_CLIENTS
 from engine.stream.record import DeadLetterType
-from engine.watchlist import STANDING_COLUMNS
+from engine.watchlist import STANDARD_COLUMNS
 from tests.support.avro import plate_schema, record_schema
 from tests.support.handbook import (
     CHANNELS,
@@ -222,7 +222,7 @@ def test_the_tables_of_keys_are_whole(heading: str, keys: tuple[str, ...]) -> No
 def test_the_table_of_a_watchlists_keys_is_whole() -> None:
     assert table(WATCHLISTS, "Watchlist key").codes() == list(LIST_KEYS)
     standing = table(WATCHLISTS, "Column").codes()
-    assert {*STANDING_COLUMNS} == {*standing} - {"plate"}
+    assert {*STANDARD_COLUMNS} == {*standing} - {"plate"}
 
 
 def test_the_keys_of_a_condition_are_told() -> None:

@@ -53,7 +53,7 @@ def test_a_kill_at_any_step_loses_nothing(broker: Broker, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_kills_at_every_step_lose_nothing(broker: Broker, tmp_path: Path) -> None:
     chance = random.Random(SEED)
     points = list(KillPoint)
@@ -65,7 +65,7 @@ def test_kills_at_every_step_lose_nothing(broker: Broker, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_kills_at_random_lose_nothing(broker: Broker, tmp_path: Path) -> None:
     chance = random.Random(SEED)
     with open_victims(broker, tmp_path, 6) as victims:

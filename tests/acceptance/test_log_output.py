@@ -19,7 +19,7 @@ from tests.support.kafka import Broker
 EVENTS = 400
 BEGIN = """
 import gc, sys, warnings
-from engine.logs import configure_logs, take_over_output
+from engine.logs.setup import configure_logs, take_over_output
 from engine.stream.options import ClientLog
 import structlog
 

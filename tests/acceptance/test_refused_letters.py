@@ -14,14 +14,13 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from engine.logs import REPEAT_SECONDS
+from engine.logs.text import REPEAT_SECONDS
 from tests.support.engine_process import EngineProcess
 from tests.support.gate import BATCH_SIZE, Gate, open_gate
 from tests.support.kafka import RealKafka, deny_writes, permit_writes
 from tests.support.offsets import unread
 from tests.support.stream import Publisher, unique
 
-STOP_SECONDS = 10.0
 PATIENCE_SECONDS = 120.0
 #: More than two batches, so that some are refused after the first.
 LETTERS = 3 * int(BATCH_SIZE)
@@ -48,7 +47,7 @@ def test_letters_that_are_not_permitted_wait_and_hold_up_no_event(
         permit_writes(servers, topic)
         await_letters(engine, servers, topic, LETTERS)
         assert await_counted(engine, LETTERS) == {"Broker: Topic authorization failed"}
-        assert engine.stop(STOP_SECONDS) == 0
+        assert engine.stop() == 0
 
 
 def test_letters_for_a_topic_that_is_not_there_wait_and_hold_up_no_event(
@@ -60,7 +59,7 @@ def test_letters_for_a_topic_that_is_not_there_wait_and_hold_up_no_event(
         strict_kafka.create_topic(topic, 1)
         await_letters(engine, servers, topic, LETTERS)
         assert await_reasons(engine) == {"Broker: Unknown topic or partition"}
-        assert engine.stop(STOP_SECONDS) == 0
+        assert engine.stop() == 0
 
 
 def test_letters_that_are_too_large_hold_up_neither_events_nor_other_letters(
@@ -78,7 +77,7 @@ def test_letters_that_are_too_large_hold_up_neither_events_nor_other_letters(
         await_events(gate, engine, 2 * LETTERS)
         await_letters(engine, servers, topic, LETTERS)
         assert await_reasons(engine) == {"Broker: Message size too large"}
-        assert engine.stop(STOP_SECONDS) == 0
+        assert engine.stop() == 0
 
 
 def await_refused(gate: Gate, engine: EngineProcess) -> None:

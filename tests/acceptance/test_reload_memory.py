@@ -20,9 +20,9 @@ from tests.support.reload_scene import rules
 PROGRAM = """
 import gc, os, signal, threading, time
 from pathlib import Path
-from engine.logs import configure_logs
+from engine.logs.setup import configure_logs
 from engine.rules import RuleSet
-from engine.service.engine import serve
+from engine.service.serve import serve
 from engine.settings import Settings
 
 def sets():

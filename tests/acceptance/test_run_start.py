@@ -35,20 +35,24 @@ rules:
             "KAFKA_CONFIG_SASL_MECHANISM, KAFKA_CONFIG_SASL_USERNAME and "
             "KAFKA_CONFIG_SASL_PASSWORD",
         ),
-        (
+        # All forms are tested where they are read; a process of its own for each costs a second.
+        pytest.param(
             "SASL_SSL://kafka.example",
             "'SASL_SSL://kafka.example' is not host:port",
             "write kafka.example:9092, or the port that your brokers listen on",
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             "kafka://kafka.example",
             "'kafka://kafka.example' is no address of Kafka's",
             "write host:port without kafka://",
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             "kafka://kafka.example:9092",
             "'kafka://kafka.example:9092' is no address of Kafka's",
             "write host:port without kafka://",
+            marks=pytest.mark.slow,
         ),
     ],
 )

@@ -31,7 +31,6 @@ MEGABYTE = 1_000_000
 MOST_ABOVE_BASE = 120 * MEGABYTE
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 # The engine takes 9 at most; at 20 it would be killed.
-STOP_SECONDS = 15.0
 
 
 def in_image(image: str, *command: str) -> str:
@@ -224,36 +223,31 @@ def log_of(container: str, wanted: str) -> str:
         time.sleep(0.1)
 
 
-def stop(container: str) -> tuple[int, float]:
-    """Exit status and seconds of `docker stop`; the container is removed."""
-    started = time.monotonic()
+def stop(container: str) -> int:
+    """The exit status after `docker stop`, 137 where it had to kill; the container is removed."""
     docker("stop", "--time", "20", container)
-    seconds = time.monotonic() - started
     status = inspect(container)["State"]["ExitCode"]
     docker("rm", "--volumes", container)
-    return status, seconds
+    assert isinstance(status, int)
+    return status
 
 
 def test_without_a_volume_it_works_and_warns(image: str) -> None:
     container = run_alone(image)
     assert "state.temporary" in log_of(container, "engine.started")
-    status, seconds = stop(container)
-    assert status == 0
-    assert seconds < STOP_SECONDS
+    assert stop(container) == 0
 
 
 def test_with_a_volume_it_does_not_warn(image: str, volume: str) -> None:
     container = run_alone(image, "--volume", f"{volume}:/data")
     assert "state.temporary" not in log_of(container, "engine.started")
-    assert stop(container)[0] == 0
+    assert stop(container) == 0
 
 
 def test_a_stop_during_the_start_is_heard(image: str) -> None:
     # As compose does: before Python has come up, a process 1 of its own would not hear it.
     container = run_alone(image, "--init")
-    status, seconds = stop(container)
-    assert seconds < STOP_SECONDS, "killed: process 1 did not take the signal"
-    assert status in (0, 143)
+    assert stop(container) in (0, 143), "killed: process 1 did not take the signal"
 
 
 def test_broken_rules_end_it_with_their_faults(image: str) -> None:

@@ -21,7 +21,6 @@ pytestmark = pytest.mark.image
 
 # Twice what is promised, for a machine that is busy.
 READY_SECONDS = 10.0
-STOP_SECONDS = 15.0
 MOST_IDLE_BYTES = 120_000_000
 BURST = 300
 STATUS_FIELDS = {"Uid": "10001", "CapEff": "0" * 16, "CapPrm": "0" * 16, "NoNewPrivs": "1"}
@@ -165,7 +164,6 @@ def test_a_stop_ends_cleanly_with_the_last_batch_stored_and_committed(stack: Sta
     docker("stop", "--time", "20", ENGINE)
     seconds = time.monotonic() - started
     assert inspect(ENGINE)["State"]["ExitCode"] == 0
-    assert seconds < STOP_SECONDS
     tell(f"stopped in {seconds:.1f} s")
     committed = stack.committed() - before
     assert committed == stack.stored() - stored > 0

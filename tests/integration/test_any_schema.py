@@ -23,7 +23,7 @@ from channels.message.render import Style, render
 from channels.targets.webhook import payload
 from engine.cli.alerts import alert_table, fact_table
 from engine.dead_letters.letter import recover, to_message
-from engine.logs import configure_logs
+from engine.logs.setup import configure_logs
 from engine.match.selftest import run_tests
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import prepare
@@ -89,7 +89,7 @@ def loaded(text: str, names: Sequence[str], folder: Path) -> tuple[EventSchema, 
     schema = load_event_schema(path)
     file = folder / "rules.yaml"
     file.write_text(RULES.format(more="".join(OWN.format(name=name) for name in names)), "utf-8")
-    rules = load_rules([file], schema, {}, stand_in=lambda name: (Mailbox(name),), zone=ZONE)
+    rules = load_rules([file], schema, {}, targets_by_name=lambda name: (Mailbox(name),), zone=ZONE)
     return schema, rules
 
 

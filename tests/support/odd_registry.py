@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final, cast
 from urllib.parse import parse_qs
 
-from engine.demo.registry_server import RegistryServer, _Handler, _Server
+from engine.demo.registry_server import RegistryServer, _RegistryHandler, _RegistryHttpServer
 
 #: How long one byte takes that drips.
 DRIP_SECONDS: Final = 0.05
@@ -97,10 +97,10 @@ class OddRegistry(RegistryServer):
         self._server.RequestHandlerClass = _OddHandler
 
 
-class _OddHandler(_Handler):
+class _OddHandler(_RegistryHandler):
     @property
     def _registry(self) -> OddRegistry:
-        return cast("OddRegistry", cast("_Server", self.server).registry)
+        return cast("OddRegistry", cast("_RegistryHttpServer", self.server).registry)
 
     def handle(self) -> None:
         if self._registry.oddity is Oddity.DRIPPING_HANDSHAKE:

@@ -39,4 +39,4 @@ def load_text(text: str, folder: Path) -> RuleSet:
     def mailbox(channel: str) -> tuple[Target, ...]:
         return (Mailbox(channel),)
 
-    return load_rules([path], plate_schema(), {}, stand_in=mailbox)
+    return load_rules([path], plate_schema(), {}, targets_by_name=mailbox)

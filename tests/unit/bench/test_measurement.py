@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.bench.measurement import FEWEST_EVENTS, compile_rules, measure, survey
+from engine.bench.measurement import (
+    FEWEST_EVENTS,
+    compile_rules,
+    count_matches,
+    measure,
+)
 from engine.bench.probe import Job, MeasuringStage
 from engine.bench.rule_sets import SetKind
 from engine.bench.traffic import traffic
@@ -69,10 +74,10 @@ def test_rules_that_do_not_load_are_not_measured(rules: Path) -> None:
         measure(job(rules), lambda stage: None)
 
 
-def test_a_survey_ends_in_time(rules: Path) -> None:
+def test_counting_ends_in_time(rules: Path) -> None:
     made = compile_rules([rules], plate_schema(), UTC)
     events = traffic(200, plate_schema(), UTC, datetime.now(UTC))
-    assert survey(made.matcher, events, 0.0).events == FEWEST_EVENTS
-    whole = survey(made.matcher, events, 60.0)
+    assert count_matches(made.matcher, events, 0.0).events == FEWEST_EVENTS
+    whole = count_matches(made.matcher, events, 60.0)
     assert whole.events == 200
     assert 0 < whole.errors < whole.matches

@@ -49,11 +49,11 @@ VARIABLES = {"SMTP_PASSWORD": SMTP_PASSWORD, "SLACK_WEBHOOK_URL": SLACK_URL}
 
 def targets(name: str, block: Mapping[str, Any], **changes: Any) -> tuple[Target, ...]:
     """The targets of a block with changes."""
-    return notification_targets(name, {**block, **changes}, VARIABLES).whole()
+    return notification_targets(name, {**block, **changes}, VARIABLES).checked()
 
 
 def faults(name: str, block: Mapping[str, Any]) -> list[tuple[str | int, ...]]:
     """Where the faults of a block are."""
     with pytest.raises(ChannelError) as caught:
-        notification_targets(name, block, VARIABLES).whole()
+        notification_targets(name, block, VARIABLES).checked()
     return [fault.path for fault in faults_of(caught.value)]

@@ -40,7 +40,7 @@ class ScriptedTarget:
     ) -> None:
         self.target_id = name
         self.channel = name.partition("/")[0]
-        self.reach: Audience | None = None
+        self.audience: Audience | None = None
         self.concurrency = concurrency
         self.script = script
         self.calls: list[Call] = []

@@ -23,7 +23,7 @@ def test_good_files_give_a_set_and_what_it_was_read_from(place: RulesPlace) -> N
     attempt = place.attempt()
     assert isinstance(attempt.result, RuleSet)
     assert attempt.is_current
-    assert attempt.sighting == place.source.files.look()
+    assert attempt.state == place.source.files.look()
     assert {path.name for path in attempt.digests} == {"rules", "a.yaml", "stolen.csv"}
 
 
@@ -32,7 +32,7 @@ def test_a_list_is_watched_from_the_load_on_that_names_it(place: RulesPlace) -> 
     assert place.source.files.lists == ()
     place.write(RULES)
     place.write_list(3)
-    before = place.attempt().sighting
+    before = place.attempt().state
     place.write_list(4)
     assert place.source.files.look() != before
 
@@ -43,7 +43,7 @@ def test_a_list_that_is_missing_is_waited_for(place: RulesPlace) -> None:
     assert isinstance(attempt.result, RulesError)
     assert attempt.is_current
     place.write_list(3)
-    assert place.source.files.look() != attempt.sighting
+    assert place.source.files.look() != attempt.state
 
 
 def test_a_list_that_is_named_no_more_is_not_watched(place: RulesPlace) -> None:

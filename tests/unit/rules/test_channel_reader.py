@@ -125,16 +125,16 @@ def test_without_variables_no_channel_is_made(tmp_path: Path) -> None:
     assert found.rules[0].notify == ("hook",)
 
 
-def test_a_stand_in_makes_every_channel_even_disabled_ones(tmp_path: Path) -> None:
+def test_targets_by_name_replace_every_channel_even_disabled_ones(tmp_path: Path) -> None:
     made: list[str] = []
 
-    def stand_in(name: str) -> tuple[Target, ...]:
+    def targets_of(name: str) -> tuple[Target, ...]:
         made.append(name)
         return ()
 
     path = tmp_path / "rules.yaml"
     path.write_text(HOOK + MAIL_OFF + RULE.format(notify="[hook, email]"))
-    found = load_rules([path], schema(), {}, stand_in=stand_in)
+    found = load_rules([path], schema(), {}, targets_by_name=targets_of)
     assert made == ["hook", "email"]
     assert found.rules[0].notify == ("hook", "email")
     assert not found.warnings

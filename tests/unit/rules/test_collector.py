@@ -1,4 +1,4 @@
-"""The garbage collector stands still while much is made, and goes on as it was found."""
+"""The garbage collector is off while a rule set is made, and then as it was before."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Kept:
         self.other: Kept | None = None
 
 
-def test_nothing_is_collected_inside_and_it_goes_on_behind() -> None:
+def test_the_collector_is_off_inside_the_block_and_on_after_it() -> None:
     with collector_paused():
         assert not gc.isenabled()
     assert gc.isenabled()
@@ -40,7 +40,7 @@ def test_the_inner_pause_does_not_end_the_outer_one() -> None:
         assert not gc.isenabled()
 
 
-def test_who_runs_without_the_collector_goes_on_without_it() -> None:
+def test_a_collector_that_was_off_stays_off() -> None:
     gc.disable()
     with collector_paused():
         pass
@@ -53,14 +53,14 @@ def test_a_failure_inside_ends_the_pause() -> None:
     assert gc.isenabled()
 
 
-def test_what_is_made_to_stay_is_looked_through_no_more() -> None:
+def test_objects_made_in_the_block_are_excluded_from_collections() -> None:
     with frozen_afterwards():
         kept = Kept()
     assert not any(each is kept for each in gc.get_objects())
     assert gc.isenabled()
 
 
-def test_what_is_made_to_stay_goes_with_its_last_reference() -> None:
+def test_a_frozen_object_is_freed_with_its_last_reference() -> None:
     with frozen_afterwards():
         kept = Kept()
     seen = weakref.ref(kept)
@@ -68,7 +68,7 @@ def test_what_is_made_to_stay_goes_with_its_last_reference() -> None:
     assert seen() is None
 
 
-def test_garbage_is_collected_before_the_rest_is_set_aside() -> None:
+def test_garbage_is_collected_before_the_rest_is_frozen() -> None:
     with collector_paused():
         kept = Kept()
         kept.other = kept
@@ -79,7 +79,7 @@ def test_garbage_is_collected_before_the_rest_is_set_aside() -> None:
             assert seen() is None
 
 
-def test_a_failure_sets_nothing_aside() -> None:
+def test_a_failure_freezes_nothing() -> None:
     before = gc.get_freeze_count()
     with pytest.raises(ValueError, match="broken"), frozen_afterwards():
         raise ValueError("broken")
@@ -87,7 +87,7 @@ def test_a_failure_sets_nothing_aside() -> None:
     assert gc.isenabled()
 
 
-def test_what_is_set_aside_is_looked_through_no_more_and_cycles_are_gone_first() -> None:
+def test_cycles_are_collected_before_live_objects_are_frozen() -> None:
     cycle, kept = Kept(), Kept()
     cycle.other = cycle
     is_gone, is_freed = weakref.ref(cycle), weakref.ref(kept)

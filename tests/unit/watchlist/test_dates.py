@@ -13,13 +13,13 @@ from engine.watchlist.dates import ALWAYS, NEVER, DateReader, instant_of, moment
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def start(text: str, calendar: DateReader | None = None) -> str:
-    moment = moment_of((calendar or DateReader(UTC)).start(text))
+def start(text: str, reader: DateReader | None = None) -> str:
+    moment = moment_of((reader or DateReader(UTC)).start(text))
     return "open" if moment is None else moment.isoformat()
 
 
-def end(text: str, calendar: DateReader | None = None) -> str:
-    moment = moment_of((calendar or DateReader(UTC)).end(text))
+def end(text: str, reader: DateReader | None = None) -> str:
+    moment = moment_of((reader or DateReader(UTC)).end(text))
     return "open" if moment is None else moment.isoformat()
 
 
@@ -50,8 +50,8 @@ def test_times_without_a_zone_are_in_the_given_one() -> None:
 
 
 def test_a_day_with_a_change_of_clocks_ends_with_it() -> None:
-    calendar = DateReader(BERLIN)
-    assert (calendar.end("2026-03-29") - calendar.start("2026-03-29")) == 23 * 3_600_000_000
+    reader = DateReader(BERLIN)
+    assert (reader.end("2026-03-29") - reader.start("2026-03-29")) == 23 * 3_600_000_000
 
 
 def test_bounds_beyond_the_years_of_python_are_open() -> None:
@@ -145,18 +145,18 @@ def test_one_cell_shows_how_all_of_the_list_are_read(
 
 
 def test_cells_of_both_orders_show_nothing() -> None:
-    calendar = DateReader(UTC, cells=lambda: ["12/31/2026", "31/12/2026"])
+    reader = DateReader(UTC, cells=lambda: ["12/31/2026", "31/12/2026"])
     with pytest.raises(ValueError, match="the day or the month first"):
-        calendar.start("01/02/2026")
-    assert start("12/31/2026", calendar).startswith("2026-12-31")
-    assert {*calendar.shown} == {*DateOrder}
+        reader.start("01/02/2026")
+    assert start("12/31/2026", reader).startswith("2026-12-31")
+    assert {*reader.orders_shown} == {*DateOrder}
 
 
 def test_an_order_that_is_given_is_not_overruled() -> None:
-    calendar = DateReader(UTC, DateOrder.DAY_FIRST, cells=lambda: ["12/31/2026"])
-    assert start("01/02/2026", calendar).startswith("2026-02-01")
+    reader = DateReader(UTC, DateOrder.DAY_FIRST, cells=lambda: ["12/31/2026"])
+    assert start("01/02/2026", reader).startswith("2026-02-01")
     with pytest.raises(ValueError, match="is no date"):
-        calendar.start("12/31/2026")
+        reader.start("12/31/2026")
 
 
 @pytest.mark.parametrize(
@@ -195,9 +195,9 @@ def test_a_year_of_two_digits_needs_a_format(text: str, remedy: str) -> None:
     ],
 )
 def test_a_format_says_how_dates_are_written(form: str, text: str, day: str) -> None:
-    calendar = DateReader(UTC, date_format=DateFormat.parse(form))
-    assert start(text, calendar) == f"{day}T00:00:00+00:00"
-    assert start(f"{text} 18:30", calendar) == f"{day}T18:30:00+00:00"
+    reader = DateReader(UTC, date_format=DateFormat.parse(form))
+    assert start(text, reader) == f"{day}T00:00:00+00:00"
+    assert start(f"{text} 18:30", reader) == f"{day}T18:30:00+00:00"
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_instants_are_exact_to_the_microsecond() -> None:
 
 
 def test_what_is_remembered_of_a_cell_changes_no_other() -> None:
-    calendar = DateReader(UTC, DateOrder.MONTH_FIRST)
+    reader = DateReader(UTC, DateOrder.MONTH_FIRST)
     cells = {
         f"{month}/{day}/2026 {hour}:05 {half}": (
             month,
@@ -251,4 +251,4 @@ def test_what_is_remembered_of_a_cell_changes_no_other() -> None:
     }
     for text, (month, day, hour) in [*cells.items(), *cells.items()]:
         expected = datetime(2026, month, day, hour, 5, tzinfo=UTC)
-        assert moment_of(calendar.start(text)) == moment_of(calendar.end(text)) == expected
+        assert moment_of(reader.start(text)) == moment_of(reader.end(text)) == expected

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.watchlist.watchlist import BLOCK
-from tests.unit.watchlist.list_files import NOW, good
+from engine.errors import Place
+from engine.watchlist.rows import BLOCK
+from tests.unit.watchlist.list_files import NOW, definition, good
 
 SECOND = timedelta(seconds=1)
 LISTED = "plate,valid_from,valid_until,note\nABC1,2026-05-05T12:00,2026-05-06T18:00,x\nX1,,,\n"
@@ -141,3 +143,10 @@ def test_rows_that_lie_far_apart_are_all_given(tmp_path: Path) -> None:
     lines = [f"P{n},note {n}\nTWIN,twin {n}\n" for n in range(3 * BLOCK)]
     rows = good(tmp_path, "plate,note\n" + "".join(lines)).rows_of("TWIN", NOW)
     assert [row["note"] for row in rows] == [f"twin {n}" for n in range(3 * BLOCK)]
+
+
+def test_a_definition_is_the_same_wherever_it_stands_and_whatever_it_may_lose() -> None:
+    one = definition(Path("list.csv"))
+    assert one == replace(one, place=Place("other.yaml", 9, 9), max_shrink=0.9)
+    assert one != replace(one, column="x")
+    assert one != replace(one, path=Path("other.csv"))

@@ -100,12 +100,12 @@ def test_other_word_is_no_flag() -> None:
     ("value", "number"), [(7, 7), ("25", 25), ("${PORT}", 25), (None, 9), (30.0, 30)]
 )
 def test_whole_number(value: object, number: int) -> None:
-    assert block(number=value).whole("number", 9, 1, 100) == number
+    assert block(number=value).integer("number", 9, 1, 100) == number
 
 
 @pytest.mark.parametrize("value", ["x", 0, 101, True, [], 1.5, "1e3", float("nan")])
 def test_other_value_is_no_whole_number_of_the_range(value: object) -> None:
-    found = faults(lambda reader: reader.whole("number", 9, 1, 100), number=value)
+    found = faults(lambda reader: reader.integer("number", 9, 1, 100), number=value)
     assert len(found) == 1
     assert found[0].startswith("number: number is ")
 

@@ -22,7 +22,7 @@ VARIABLES = {"PASSWORD": "p@/#?% w", "SLACK": "https://hooks.slack.com/services/
 
 
 def targets(definition: object) -> tuple[Target, ...]:
-    return entry_targets("ops", definition, VARIABLES).whole()
+    return entry_targets("ops", definition, VARIABLES).checked()
 
 
 def ids(definition: object) -> list[str]:
@@ -115,7 +115,7 @@ def test_fault_has_its_place(definition: Any, path: tuple[str | int, ...], what:
     assert faults(definition) == [(path, what)]
 
 
-def test_all_faults_of_an_entry_are_told() -> None:
+def test_all_faults_of_an_entry_are_reported() -> None:
     assert [path for path, _ in faults(["nosuch://x", {"url": HOOK, "timeout": 0}, "${GONE}"])] == [
         (0,),
         (1, "timeout"),

@@ -1,4 +1,4 @@
-"""Services that want JSON of their own, told by their URLs."""
+"""Services that do not take the engine's JSON are recognized by their URLs."""
 
 from __future__ import annotations
 
@@ -127,9 +127,9 @@ def test_a_url_of_a_service_that_is_cut_off_is_known(url: str, service: str) -> 
 @pytest.mark.parametrize("url", OTHERS)
 def test_a_true_webhook_is_nobodys(url: str) -> None:
     assert find_service(url) is None
-    doubts: list[ChannelError] = []
-    assert len(entry_targets("hook", url, {}, doubts=doubts).whole()) == 1
-    assert doubts == []
+    warnings: list[ChannelError] = []
+    assert len(entry_targets("hook", url, {}, warnings=warnings).checked()) == 1
+    assert warnings == []
 
 
 def test_every_service_is_shown_by_a_url() -> None:
@@ -144,10 +144,10 @@ def test_apprise_takes_what_is_to_be_written_instead(url: str) -> None:
     shorter = {"TOKEN": TOKENS["TOKEN"][:24]} if found.service == "Flock" else {}
     tokens = TOKENS | shorter
     written = re.sub(r"\b[A-Z][A-Z_]+\b", lambda capitals: tokens[capitals[0]], found.remedy)
-    doubts: list[ChannelError] = []
-    (target,) = entry_targets("chat", written, {}, doubts=doubts).whole()
+    warnings: list[ChannelError] = []
+    (target,) = entry_targets("chat", written, {}, warnings=warnings).checked()
     assert type(target).__name__ == "AppriseTarget"
-    assert doubts == []
+    assert warnings == []
 
 
 @pytest.mark.parametrize("url", WHOLE)
@@ -177,10 +177,12 @@ def test_a_url_that_is_cut_off_is_a_fault_in_every_form(url: str, form: str) -> 
     if form == "webhook":
         definition = {"url": url, "secret": "of ours"}
     with pytest.raises(ChannelError, match="whole") as caught:
-        entry_targets("chat", definition, {}).whole()
+        entry_targets("chat", definition, {}).checked()
     assert caught.value.path == path
 
 
 def test_a_url_that_a_variable_cut_off_is_a_fault() -> None:
     with pytest.raises(ChannelError, match="not the whole URL of a webhook of Slack"):
-        entry_targets("chat", "${URL}", {"URL": "https://hooks.slack.com/services/T00/B00"}).whole()
+        entry_targets(
+            "chat", "${URL}", {"URL": "https://hooks.slack.com/services/T00/B00"}
+        ).checked()

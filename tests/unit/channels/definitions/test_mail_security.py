@@ -8,11 +8,11 @@ import pytest
 
 from channels.definitions.channel_entry import entry_targets
 from channels.definitions.notification_block import notification_targets
-from channels.definitions.security import DEFAULT_PORTS, Tls, TlsDoubt, mail_doubts
+from channels.definitions.security import DEFAULT_PORTS, Tls, TlsProblem, mail_warnings
 from engine.errors import ChannelError
 from tests.unit.channels.notification_blocks import EMAIL, VARIABLES, faults
 
-EARLY, LATE, CLEAR = TlsDoubt.TLS_TOO_EARLY, TlsDoubt.TLS_TOO_LATE, TlsDoubt.CLEAR_PASSWORD
+EARLY, LATE, CLEAR = TlsProblem.TLS_TOO_EARLY, TlsProblem.TLS_TOO_LATE, TlsProblem.CLEAR_PASSWORD
 URL = "mail.example.com:{port}/?from=alerts@example.com&to=gate@example.com"
 
 
@@ -36,21 +36,21 @@ URL = "mail.example.com:{port}/?from=alerts@example.com&to=gate@example.com"
     ],
 )
 def test_only_what_can_hardly_work_or_leaks_is_odd(
-    tls: Tls, port: int, has_password: bool, expected: list[TlsDoubt]
+    tls: Tls, port: int, has_password: bool, expected: list[TlsProblem]
 ) -> None:
-    assert [each.kind for each in mail_doubts(tls, port, has_password=has_password)] == expected
+    assert [each.kind for each in mail_warnings(tls, port, has_password=has_password)] == expected
 
 
 @pytest.mark.parametrize("tls", Tls)
 def test_the_default_port_is_never_odd(tls: Tls) -> None:
-    assert list(mail_doubts(tls, DEFAULT_PORTS[tls], has_password=False)) == []
+    assert list(mail_warnings(tls, DEFAULT_PORTS[tls], has_password=False)) == []
 
 
 def of_block(**changes: Any) -> list[ChannelError]:
     """What is odd about the block with these changes."""
-    doubts: list[ChannelError] = []
-    notification_targets("email", {**EMAIL, **changes}, VARIABLES, doubts=doubts)
-    return doubts
+    warnings: list[ChannelError] = []
+    notification_targets("email", {**EMAIL, **changes}, VARIABLES, warnings=warnings)
+    return warnings
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def of_block(**changes: Any) -> list[ChannelError]:
         ({"tls": "ssl", "use_tls": "no"}, []),
     ],
 )
-def test_a_block_is_doubted_at_its_key(
+def test_a_block_is_warned_of_at_its_key(
     changes: dict[str, Any], paths: list[tuple[str | int, ...]]
 ) -> None:
-    assert [doubt.path for doubt in of_block(**changes)] == paths
+    assert [warning.path for warning in of_block(**changes)] == paths
 
 
 @pytest.mark.parametrize(
@@ -106,11 +106,11 @@ def test_another_word_for_tls_is_a_fault_or_none(value: object) -> None:
         ("json://localhost", []),
     ],
 )
-def test_a_mail_url_is_doubted(url: str, words: list[str]) -> None:
-    doubts: list[ChannelError] = []
-    entry_targets("guards", [url], {}, doubts=doubts)
-    assert len(doubts) == len(words)
-    for doubt, word in zip(doubts, words, strict=True):
-        assert word in doubt.what
-        assert doubt.path == (0,)
-        assert "secret" not in f"{doubt}"
+def test_a_mail_url_is_warned_of(url: str, words: list[str]) -> None:
+    warnings: list[ChannelError] = []
+    entry_targets("guards", [url], {}, warnings=warnings)
+    assert len(warnings) == len(words)
+    for warning, word in zip(warnings, words, strict=True):
+        assert word in warning.what
+        assert warning.path == (0,)
+        assert "secret" not in f"{warning}"

@@ -28,27 +28,27 @@ def test_disabled_block_has_no_targets_whatever_its_variables(
     name: str, enabled: Mapping[str, Any]
 ) -> None:
     key = {"email": "password", "slack": "webhook_url", "webhook": "url", "sms": "from_number"}
-    assert notification_targets(name, {**enabled, key[name]: "${UNSET}"}, {}).whole() == ()
+    assert notification_targets(name, {**enabled, key[name]: "${UNSET}"}, {}).checked() == ()
 
 
 @pytest.mark.parametrize("name", ["email", "slack", "webhook", "sms"])
 def test_unknown_key_is_a_fault_in_a_disabled_block_too(name: str) -> None:
     with pytest.raises(ChannelError, match="did you mean enabled"):
-        notification_targets(name, {"enabledd": False}, {}).whole()
+        notification_targets(name, {"enabledd": False}, {}).checked()
 
 
 def test_unknown_block_is_a_fault() -> None:
     with pytest.raises(ChannelError, match="use email, slack, webhook, sms"):
-        notification_targets("pager", {}, {}).whole()
+        notification_targets("pager", {}, {}).checked()
 
 
 def test_unset_variable_of_an_enabled_block_is_named() -> None:
     with pytest.raises(ChannelError, match="SMTP_PASSWORD is unset") as caught:
-        notification_targets("email", EMAIL, {}).whole()
+        notification_targets("email", EMAIL, {}).checked()
     assert caught.value.path == ("password",)
 
 
-def test_all_faults_of_a_block_are_told() -> None:
+def test_all_faults_of_a_block_are_reported() -> None:
     mail = {"enabled": True, "smtp_port": "x", "recipients": ["a", "b@c.de", "d"]}
     assert faults("email", mail) == [
         ("smtp_host",),
@@ -163,7 +163,7 @@ def test_webhook_block_makes_a_webhook(trusted: None, https_receiver: HttpReceiv
             "timeout": 5,
         },
         {"WEBHOOK_TOKEN": "t/o&k=en#1"},
-    ).whole()
+    ).checked()
     assert target.send(alert(), "k") == SENT
     (request,) = https_receiver.wait_for(1)
     assert (request.method, request.path) == ("PUT", "/in?k=t%2Fo%26k%3Den%231")

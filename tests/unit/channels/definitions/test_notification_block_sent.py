@@ -100,7 +100,9 @@ def test_mail_that_must_be_encrypted_is_not_sent_without(
 
 def test_mail_shows_the_time_of_the_readers(trusted: None, smtp_receiver: SmtpReceiver) -> None:
     block = {**EMAIL, "smtp_port": smtp_receiver.port}
-    target, *_ = notification_targets("email", block, VARIABLES, ZoneInfo("Europe/Berlin")).whole()
+    target, *_ = notification_targets(
+        "email", block, VARIABLES, ZoneInfo("Europe/Berlin")
+    ).checked()
     assert target.send(alert(), "k") == SENT
     (mail,) = smtp_receiver.wait_for(1)
     text = mail.message.get_body(("plain",))

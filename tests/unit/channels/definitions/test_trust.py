@@ -34,10 +34,10 @@ def usual_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made(definition: object) -> tuple[Target, list[ChannelError]]:
-    """The one target of a definition, and what it is doubted for."""
-    doubts: list[ChannelError] = []
-    (target,) = entry_targets("ops", definition, {}, doubts=doubts).whole()
-    return target, doubts
+    """The one target of a definition, and its warnings."""
+    warnings: list[ChannelError] = []
+    (target,) = entry_targets("ops", definition, {}, warnings=warnings).checked()
+    return target, warnings
 
 
 def outcome(definition: object) -> Outcome:
@@ -46,7 +46,7 @@ def outcome(definition: object) -> Outcome:
 
 def faults(definition: object) -> list[tuple[tuple[str | int, ...], str]]:
     with pytest.raises(ChannelError) as caught:
-        entry_targets("ops", definition, {}).whole()
+        entry_targets("ops", definition, {}).checked()
     return [(fault.path, fault.what) for fault in faults_of(caught.value)]
 
 
@@ -61,9 +61,9 @@ def test_a_private_authority_is_trusted_where_its_certificate_is_named(
     address = url(https_receiver, scheme)
     refused = outcome(address)
     assert (refused.status, refused.reason) == UNTRUSTED
-    target, doubts = made({"url": address, "ca_file": str(certificates.bundle)})
+    target, warnings = made({"url": address, "ca_file": str(certificates.bundle)})
     assert target.send(alert(), "k") == SENT
-    assert doubts == []
+    assert warnings == []
     assert len(https_receiver.requests.all()) == 1
 
 
@@ -71,8 +71,8 @@ def test_a_private_authority_is_trusted_where_its_certificate_is_named(
 def test_nothing_is_verified_where_it_says_so_loudly(
     https_receiver: HttpReceiver, scheme: str
 ) -> None:
-    target, doubts = made({"url": url(https_receiver, scheme), "verify": False})
-    assert [(doubt.what, doubt.path) for doubt in doubts] == [(UNVERIFIED, ("verify",))]
+    target, warnings = made({"url": url(https_receiver, scheme), "verify": False})
+    assert [(warning.what, warning.path) for warning in warnings] == [(UNVERIFIED, ("verify",))]
     assert target.send(alert(), "k") == SENT
 
 
@@ -120,8 +120,8 @@ def test_a_mail_server_goes_by_the_environments_ssl_cert_file(
     address = f"mailtos://{login}@localhost:{smtp_receiver.port}/?from=a@b.org&to=c@d.org"
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.bundle))
     assert outcome(address).reason is Reason.TLS
-    target, doubts = made({"url": address, "verify": False})
-    assert [doubt.what for doubt in doubts if doubt.path == ("verify",)] == [UNVERIFIED]
+    target, warnings = made({"url": address, "verify": False})
+    assert [warning.what for warning in warnings if warning.path == ("verify",)] == [UNVERIFIED]
     assert target.send(alert(), "k") == SENT
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.bundle))
     assert outcome(address) == SENT
@@ -132,24 +132,24 @@ def test_the_webhook_of_the_plan_takes_both(
 ) -> None:
     address = f"{https_receiver.url}/x"
     for more in ({"ca_file": str(certificates.bundle)}, {"verify": "no"}):
-        doubts: list[ChannelError] = []
+        warnings: list[ChannelError] = []
         block = {"enabled": True, "url": address, **more}
-        (target,) = notification_targets("webhook", block, {}, doubts=doubts).whole()
+        (target,) = notification_targets("webhook", block, {}, warnings=warnings).checked()
         assert target.send(alert(), "k") == SENT
-        assert [doubt.what for doubt in doubts] == ([UNVERIFIED] if "verify" in more else [])
+        assert [warning.what for warning in warnings] == ([UNVERIFIED] if "verify" in more else [])
 
 
 @pytest.mark.parametrize("address", ["jsons://h.example.org/?verify=no", "ntfys://h/x?verify=0"])
-def test_what_apprises_own_switch_turns_off_is_told_too(address: str) -> None:
-    assert [doubt.what for doubt in made(address)[1]] == [UNVERIFIED]
-    assert [doubt.what for doubt in made({"url": address, "verify": True})[1]] == []
+def test_what_apprises_own_switch_turns_off_is_warned_of_too(address: str) -> None:
+    assert [warning.what for warning in made(address)[1]] == [UNVERIFIED]
+    assert [warning.what for warning in made({"url": address, "verify": True})[1]] == []
 
 
-def test_several_urls_are_told_of_once() -> None:
-    doubts: list[ChannelError] = []
+def test_several_urls_are_warned_of_once() -> None:
+    warnings: list[ChannelError] = []
     urls = ["https://a.example.org", "https://b.example.org", "jsons://c.example.org"]
-    entry_targets("ops", {"urls": urls, "verify": False}, {}, doubts=doubts).whole()
-    assert [doubt.path for doubt in doubts] == [("verify",)]
+    entry_targets("ops", {"urls": urls, "verify": False}, {}, warnings=warnings).checked()
+    assert [warning.path for warning in warnings] == [("verify",)]
 
 
 HTTPS, JSONS, MAIL = "https://h.example.org", "jsons://h.example.org", "mailtos://u:p@example.org"

@@ -25,7 +25,7 @@ VONAGE = "vonage://abcdef12:abcdefabcdef0123@15550001111"
 
 def ids(*urls: str, country: str = "") -> list[str]:
     definition = {"urls": list(urls), **({"default_country": country} if country else {})}
-    return [target.target_id for target in entry_targets("ops", definition, {}).whole()]
+    return [target.target_id for target in entry_targets("ops", definition, {}).checked()]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_copies_go_out_once(trusted: None, smtp_receiver: SmtpReceiver) -> None:
         f":{smtp_receiver.port}?from=o'hara@example.org&to=o'brien@example.org,b@example.org"
         "&cc=c@example.org,B@example.org,Dee <d'arcy@example.org>&bcc=c@example.org,e@example.org"
     )
-    for target in entry_targets("ops", url, {}).whole():
+    for target in entry_targets("ops", url, {}).checked():
         assert target.send(alert(), "k") == SENT
     mails = smtp_receiver.wait_for(2)
     assert Counter(address for mail in mails for address in mail.recipients) == Counter(
@@ -204,7 +204,7 @@ def test_copies_of_another_service_go_with_the_first() -> None:
 
 def test_text_message_may_come_from_a_name(outside: Services) -> None:
     url = f"{TWILIO.replace('+15550001111', 'ACME%20Cars')}/+15551230001"
-    (target,) = entry_targets("ops", url, {}).whole()
+    (target,) = entry_targets("ops", url, {}).checked()
     assert target.send(alert(), "k") == SENT
     (request,) = outside.to(TWILIO_HOST)
     assert (request.form()["From"], request.form()["To"]) == (["ACME Cars"], ["+15551230001"])

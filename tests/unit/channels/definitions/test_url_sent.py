@@ -11,7 +11,7 @@ import pytest
 
 from channels.alert import SENT
 from channels.definitions.channel_entry import entry_targets
-from channels.definitions.security import HEADER_DOUBT, NO_PASSWORD_DOUBT
+from channels.definitions.security import HEADER_WARNING, NO_PASSWORD_WARNING
 from channels.targets.apprise_target import AppriseTarget
 from engine.errors import ChannelError
 from tests.support.answers import Request
@@ -26,11 +26,11 @@ HARD = ["p@/#?% w+&=;:x", "a%40b", "a%2540b", "100%", "%41%", "ü%C3%BC", "a+b"]
 
 
 def send(url: str, variables: Mapping[str, str]) -> list[ChannelError]:
-    """Send an alert to the one target of the URL; what its URL is doubted for."""
-    doubts: list[ChannelError] = []
-    (target,) = entry_targets("ops", url, variables, doubts=doubts).whole()
+    """Send an alert to the one target of the URL; the warnings of its URL."""
+    warnings: list[ChannelError] = []
+    (target,) = entry_targets("ops", url, variables, warnings=warnings).checked()
     assert target.send(alert(), "k") == SENT
-    return doubts
+    return warnings
 
 
 def sent(receiver: HttpReceiver, url: str, **variables: str) -> Request:
@@ -101,7 +101,7 @@ def test_a_mail_servers_login_arrives_as_it_is(
 
 def test_slacks_tokens_in_one_variable_stay_slacks(outside: Services) -> None:
     url = "https://hooks.slack.com/services/${SLACK_TOKENS}"
-    (target,) = entry_targets("ops", url, {"SLACK_TOKENS": "T0A/B0A/c0ffee91"}).whole()
+    (target,) = entry_targets("ops", url, {"SLACK_TOKENS": "T0A/B0A/c0ffee91"}).checked()
     assert isinstance(target, AppriseTarget)
     assert target.send(alert(), "k") == SENT
     assert outside.to(SLACK)[0].path == "/services/T0A/B0A/c0ffee91"
@@ -122,14 +122,14 @@ def test_a_token_in_the_path_of_gotify_is_unquoted_once(
 
 
 @pytest.mark.parametrize("token", ["tk_abcdefghij0123456789", "AgQdq7mVBoFD37zQ", "a%40b@c"])
-def test_a_token_of_ntfy_is_sent_as_one_and_doubted_where_it_does_not_look_it(
+def test_a_token_of_ntfy_is_sent_as_one_and_warned_of_without_its_prefix(
     http_receiver: HttpReceiver, token: str
 ) -> None:
     variables = {"T": token, "HOST": f"127.0.0.1:{http_receiver.port}"}
-    doubts = send("ntfy://${T}@${HOST}/plates", variables)
+    warnings = send("ntfy://${T}@${HOST}/plates", variables)
     (got,) = http_receiver.wait_for(1)
     assert got.headers["authorization"] == f"Bearer {token}"
-    assert ["access token" in doubt.what for doubt in doubts] == (
+    assert ["access token" in warning.what for warning in warnings] == (
         [] if token.startswith("tk_") else [True]
     )
 
@@ -156,13 +156,13 @@ def test_what_an_ntfy_url_says_of_its_login_stays(
         (
             {"url": "http://joe:pw@HOST/x", "headers": {"authorization": "Bearer t"}},
             "Basic am9lOnB3",
-            HEADER_DOUBT,
+            HEADER_WARNING,
         ),
-        ("json://joe:pw@HOST/x?+Authorization=Bearer%20t", "Basic am9lOnB3", HEADER_DOUBT),
-        ("xml://joe@HOST/x?+AUTHORIZATION=Bearer%20t", "Basic am9lOg==", HEADER_DOUBT),
+        ("json://joe:pw@HOST/x?+Authorization=Bearer%20t", "Basic am9lOnB3", HEADER_WARNING),
+        ("xml://joe@HOST/x?+AUTHORIZATION=Bearer%20t", "Basic am9lOg==", HEADER_WARNING),
         ("form://joe@HOST/x", "Basic am9lOg==", None),
         ("http://joe:@HOST/x", "Basic am9lOg==", None),
-        ("http://joe@HOST/x", None, NO_PASSWORD_DOUBT),
+        ("http://joe@HOST/x", None, NO_PASSWORD_WARNING),
         (
             {"url": "http://HOST/x", "headers": {"Authorization": "Bearer t"}},
             "Bearer t",
@@ -171,7 +171,7 @@ def test_what_an_ntfy_url_says_of_its_login_stays(
         (
             {"url": "http://joe@HOST/x", "headers": {"Authorization": "Bearer t"}},
             "Bearer t",
-            NO_PASSWORD_DOUBT,
+            NO_PASSWORD_WARNING,
         ),
         ("json://HOST/x?+Authorization=Bearer%20t", "Bearer t", None),
     ],
@@ -187,8 +187,8 @@ def test_of_two_logins_check_says_which_is_sent(
         given: object = definition.replace("HOST", host)
     else:
         given = {**definition, "url": definition["url"].replace("HOST", host)}
-    doubts: list[ChannelError] = []
-    (target,) = entry_targets("ops", given, {}, doubts=doubts).whole()
+    warnings: list[ChannelError] = []
+    (target,) = entry_targets("ops", given, {}, warnings=warnings).checked()
     assert target.send(alert(), "k") == SENT
     assert http_receiver.wait_for(1)[0].headers.get("authorization") == authorization
-    assert [(doubt.what, doubt.remedy) for doubt in doubts] == ([what] if what else [])
+    assert [(warning.what, warning.remedy) for warning in warnings] == ([what] if what else [])

@@ -82,7 +82,7 @@ def test_variable_that_begins_a_url_is_its_start() -> None:
     assert url == "https://h.example/a/x?t=a%26b"
 
 
-def test_default_in_a_url_is_taken_as_written() -> None:
+def test_default_in_a_url_is_taken_as_quoted_for() -> None:
     assert expand("http://h:${PORT:-80/a}", {}, is_url=True) == "http://h:80/a"
 
 

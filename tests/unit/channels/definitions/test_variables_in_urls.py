@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channels.definitions.variables import UrlPlace, UrlValueError, expand, place_of, written
+from channels.definitions.variables import UrlPart, UrlValueError, expand, part_at, quoted_for
 from engine.errors import ChannelError
 
 HARD = "a:b@c/d?e#f%41&g=h+i j;ü"
@@ -14,55 +14,53 @@ LOGIN = "a%3Ab%40c%2Fd%3Fe%23f%2541%26g%3Dh%2Bi%20j%3B%C3%BC"
 @pytest.mark.parametrize(
     ("before", "after", "place"),
     [
-        ("", "/x", UrlPlace.START),
-        (" ", "", UrlPlace.START),
-        ("mailto://", ":p@h/", UrlPlace.LOGIN),
-        ("mailto://u:", "@h", UrlPlace.LOGIN),
-        ("mailto://u@d:", "@h", UrlPlace.LOGIN),
-        ("mailto://u:p@", ":25/", UrlPlace.HOST),
-        ("mailto://u:p@", "?to=a@b", UrlPlace.HOST),
-        ("slack://", "/@joe", UrlPlace.HOST),
-        ("https://", ".example.org/x", UrlPlace.HOST),
-        ("https://[", "]:80/", UrlPlace.HOST),
-        ("https://[::1]:", "/", UrlPlace.PORT),
-        ("https://h:", "/a@b", UrlPlace.PORT),
-        ("mailto://u:p@h:", "", UrlPlace.PORT),
-        ("tgram://123:", "/4", UrlPlace.HOST),
-        ("https://h/", "", UrlPlace.PATH),
-        ("https://h/a@b/", "@c", UrlPlace.PATH),
-        ("slack://t/#", "", UrlPlace.PATH),
-        ("https://h?", "", UrlPlace.QUERY),
-        ("https://h/a?b=", "/c@d", UrlPlace.QUERY),
-        ("https://h/a?b=c#", "", UrlPlace.QUERY),
-        ("no url ", "", UrlPlace.QUERY),
+        ("", "/x", UrlPart.START),
+        (" ", "", UrlPart.START),
+        ("mailto://", ":p@h/", UrlPart.LOGIN),
+        ("mailto://u:", "@h", UrlPart.LOGIN),
+        ("mailto://u@d:", "@h", UrlPart.LOGIN),
+        ("mailto://u:p@", ":25/", UrlPart.HOST),
+        ("mailto://u:p@", "?to=a@b", UrlPart.HOST),
+        ("slack://", "/@joe", UrlPart.HOST),
+        ("https://", ".example.org/x", UrlPart.HOST),
+        ("https://[", "]:80/", UrlPart.HOST),
+        ("https://[::1]:", "/", UrlPart.PORT),
+        ("https://h:", "/a@b", UrlPart.PORT),
+        ("mailto://u:p@h:", "", UrlPart.PORT),
+        ("tgram://123:", "/4", UrlPart.HOST),
+        ("https://h/", "", UrlPart.PATH),
+        ("https://h/a@b/", "@c", UrlPart.PATH),
+        ("slack://t/#", "", UrlPart.PATH),
+        ("https://h?", "", UrlPart.QUERY),
+        ("https://h/a?b=", "/c@d", UrlPart.QUERY),
+        ("https://h/a?b=c#", "", UrlPart.QUERY),
+        ("no url ", "", UrlPart.QUERY),
     ],
 )
-def test_a_place_is_known_by_what_stands_around_it(
-    before: str, after: str, place: UrlPlace
-) -> None:
-    assert place_of(before, after) is place
+def test_a_place_is_known_by_what_stands_around_it(before: str, after: str, place: UrlPart) -> None:
+    assert part_at(before, after) is place
 
 
 @pytest.mark.parametrize(
     ("value", "place", "text"),
     [
-        (HARD, UrlPlace.START, HARD),
-        (HARD, UrlPlace.LOGIN, LOGIN),
-        (HARD, UrlPlace.QUERY, LOGIN),
-        (HARD, UrlPlace.PATH, LOGIN.replace("%2F", "/").replace("%3A", ":")),
-        ("T0/B0/abc", UrlPlace.PATH, "T0/B0/abc"),
-        ("h.example.org", UrlPlace.HOST, "h.example.org"),
-        ("10.0.0.7:8443", UrlPlace.HOST, "10.0.0.7:8443"),
-        ("[::1]:80", UrlPlace.HOST, "[::1]:80"),
-        ("123:ab-c_d", UrlPlace.HOST, "123:ab-c_d"),
-        ("+15550001111", UrlPlace.HOST, "+15550001111"),
-        ("bücher.example", UrlPlace.HOST, "bücher.example"),
-        ("a%2Fb", UrlPlace.HOST, "a%2Fb"),
-        ("8443", UrlPlace.PORT, "8443"),
+        (HARD, UrlPart.START, HARD),
+        (HARD, UrlPart.LOGIN, LOGIN),
+        (HARD, UrlPart.QUERY, LOGIN),
+        (HARD, UrlPart.PATH, LOGIN.replace("%2F", "/").replace("%3A", ":")),
+        ("T0/B0/abc", UrlPart.PATH, "T0/B0/abc"),
+        ("h.example.org", UrlPart.HOST, "h.example.org"),
+        ("10.0.0.7:8443", UrlPart.HOST, "10.0.0.7:8443"),
+        ("[::1]:80", UrlPart.HOST, "[::1]:80"),
+        ("123:ab-c_d", UrlPart.HOST, "123:ab-c_d"),
+        ("+15550001111", UrlPart.HOST, "+15550001111"),
+        ("bücher.example", UrlPart.HOST, "bücher.example"),
+        ("a%2Fb", UrlPart.HOST, "a%2Fb"),
+        ("8443", UrlPart.PORT, "8443"),
     ],
 )
-def test_a_value_is_written_as_its_place_wants(value: str, place: UrlPlace, text: str) -> None:
-    assert written(value, place) == text
+def test_a_value_is_written_as_its_place_wants(value: str, place: UrlPart, text: str) -> None:
+    assert quoted_for(value, place) == text
 
 
 @pytest.mark.parametrize(
@@ -70,13 +68,13 @@ def test_a_value_is_written_as_its_place_wants(value: str, place: UrlPlace, text
 )
 def test_what_no_host_can_be_is_refused(value: str) -> None:
     with pytest.raises(UrlValueError, match="has its host"):
-        written(value, UrlPlace.HOST)
+        quoted_for(value, UrlPart.HOST)
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "80/a", "http", "٣", "-1", "8 0"])
 def test_what_no_port_can_be_is_refused(value: str) -> None:
     with pytest.raises(UrlValueError, match="has its port"):
-        written(value, UrlPlace.PORT)
+        quoted_for(value, UrlPart.PORT)
 
 
 def test_the_fault_names_the_variable_and_not_its_value() -> None:

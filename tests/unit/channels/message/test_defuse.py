@@ -6,7 +6,7 @@ import pytest
 
 from channels.alert import SENT, Priority
 from channels.definitions.channel_entry import entry_targets
-from channels.message.render import Style, defuse, is_blank, render, without_ordering
+from channels.message.render import Style, defuse, is_blank, render, without_bidi_controls
 from tests.support.http_receiver import HttpReceiver
 from tests.support.services import Services
 from tests.unit.channels.samples import NOW, alert
@@ -76,11 +76,11 @@ def test_nothing_turns_a_line_around(style: Style, sign: str) -> None:
 
 
 def test_letters_from_right_to_left_stay() -> None:
-    assert without_ordering("لوحة 123 אבג") == "لوحة 123 אבג"
+    assert without_bidi_controls("لوحة 123 אבג") == "لوحة 123 אבג"
 
 
 def test_discord_mentions_nobody(outside: Services) -> None:
-    (target,) = entry_targets("ops", f"discord://4174216298/{HEX}", {}).whole()
+    (target,) = entry_targets("ops", f"discord://4174216298/{HEX}", {}).checked()
     assert target.send(alert(message="@everyone <@&42> x@here.com"), "k") == SENT
     (request,) = outside.to("discord.com")
     sent = request.json()
@@ -89,7 +89,7 @@ def test_discord_mentions_nobody(outside: Services) -> None:
 
 
 def test_discord_mentions_whom_the_url_names(outside: Services) -> None:
-    (target,) = entry_targets("ops", f"discord://4174216298/{HEX}?ping=<@%2642>", {}).whole()
+    (target,) = entry_targets("ops", f"discord://4174216298/{HEX}?ping=<@%2642>", {}).checked()
     assert target.send(alert(message="@everyone"), "k") == SENT
     (request,) = outside.to("discord.com")
     assert "<@&42>" in request.json()["content"]
@@ -99,14 +99,14 @@ def test_discord_mentions_whom_the_url_names(outside: Services) -> None:
 
 def test_discords_own_url_is_that_plugin(outside: Services) -> None:
     url = f"https://discord.com/api/webhooks/4174216298/{HEX}"
-    (target,) = entry_targets("ops", url, {}).whole()
+    (target,) = entry_targets("ops", url, {}).checked()
     assert target.send(alert(), "k") == SENT
     (request,) = outside.to("discord.com")
     assert request.json()["allowed_mentions"] == {"parse": []}
 
 
 def test_zulip_mentions_nobody(outside: Services) -> None:
-    (target,) = entry_targets("ops", f"zulip://bot@plates/{HEX}/gate", {}).whole()
+    (target,) = entry_targets("ops", f"zulip://bot@plates/{HEX}/gate", {}).checked()
     assert target.send(alert(message="@**all** @**Ann**"), "k") == SENT
     (request,) = outside.to("plates.zulipchat.com")
     assert f"@{Z}**all** @{Z}**Ann**" in request.form()["content"][0]
@@ -114,7 +114,7 @@ def test_zulip_mentions_nobody(outside: Services) -> None:
 
 def test_mattermost_mentions_nobody(trusted: None, https_receiver: HttpReceiver) -> None:
     url = f"mmosts://localhost:{https_receiver.port}/{HEX}"
-    (target,) = entry_targets("ops", url, {}).whole()
+    (target,) = entry_targets("ops", url, {}).checked()
     assert target.send(alert(message="<!channel> @all", priority=Priority.LOW), "k") == SENT
     (request,) = https_receiver.requests.all()
     assert f"<{Z}!channel> @{Z}all" in request.json()["text"]

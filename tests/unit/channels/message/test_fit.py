@@ -183,7 +183,7 @@ def test_longest_message_is_cut_by_us_and_keeps_the_facts(
     outside: Services, service: str, kind: str
 ) -> None:
     url, take, *limits = SERVICES[service]
-    (target,) = entry_targets("ops", url, {}).whole()
+    (target,) = entry_targets("ops", url, {}).checked()
     text = TEXTS[kind] * (40_000 // len(TEXTS[kind]))
     assert target.send(alert(message=text, suppressed_count=3), "k") == SENT
     longest(take, outside.requests.all(), limits)
@@ -196,7 +196,7 @@ def test_longest_message_of_a_service_of_the_house_is_cut_by_us(
 ) -> None:
     url, take, *limits = OF_THE_HOUSE[service]
     url = url.format(host=f"localhost:{https_receiver.port}")
-    (target,) = entry_targets("ops", url, {}).whole()
+    (target,) = entry_targets("ops", url, {}).checked()
     text = TEXTS[kind] * (40_000 // len(TEXTS[kind]))
     assert target.send(alert(message=text, suppressed_count=3), "k") == SENT
     longest(take, https_receiver.requests.all(), limits)
@@ -205,7 +205,7 @@ def test_longest_message_of_a_service_of_the_house_is_cut_by_us(
 @pytest.mark.parametrize("options", ["", "?blocks=yes"])
 def test_longest_message_of_slack_is_cut_by_us(outside: Services, options: str) -> None:
     url = f"slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#gate{options}"
-    (target,) = entry_targets("ops", url, {}).whole()
+    (target,) = entry_targets("ops", url, {}).checked()
     text = TEXTS["markup"] * 2_000
     assert target.send(alert(message=text, suppressed_count=3), "k") == SENT
     (request,) = outside.to(SLACK)
@@ -240,7 +240,7 @@ def test_longest_mail_is_cut_by_us(trusted: None, smtp_receiver: SmtpReceiver) -
     ],
 )
 def test_text_message_is_as_long_as_its_service_takes(url: str, length: int) -> None:
-    (target,) = entry_targets("ops", url, {}).whole()
+    (target,) = entry_targets("ops", url, {}).checked()
     assert isinstance(target, AppriseTarget)
     (recipient,) = service_recipients(url, ())
     assert (target.style, bounds_of(recipient.plugin).sms) == (Style.SMS, length)
@@ -250,9 +250,12 @@ def test_link_to_the_image_is_left_out_where_it_leaves_no_text() -> None:
     (recipient,) = service_recipients(f"pover://{'u' * 30}@{'a' * 30}", ())
     event = {"images": {"plate_url": "https://img.example.org/" + "p" * 1_000}}
     long = alert(message="word " * 1_000, event=event, suppressed_count=3)
-    room = bounds_of(recipient.plugin)
+    bounds = bounds_of(recipient.plugin)
     message = fit(
-        recipient.plugin, lambda room: render(long, Style.CHAT, NOW, room=room), room, long.message
+        recipient.plugin,
+        lambda bounds: render(long, Style.CHAT, NOW, bounds=bounds),
+        bounds,
+        long.message,
     )
     assert "Plate image" not in message.body
     assert message.body.endswith("…\nSuppressed since the last alert: 3")
@@ -263,8 +266,8 @@ def test_message_that_fits_is_whole() -> None:
     (recipient,) = service_recipients(f"discord://4174216298/{HEX}", ())
     short = alert(suppressed_count=3)
 
-    def make(room: Bounds) -> Message:
-        return render(short, Style.CHAT, NOW, room=room)
+    def make(bounds: Bounds) -> Message:
+        return render(short, Style.CHAT, NOW, bounds=bounds)
 
     assert fit(recipient.plugin, make, bounds_of(recipient.plugin), short.message) == make(
         UNBOUNDED
@@ -273,14 +276,14 @@ def test_message_that_fits_is_whole() -> None:
 
 def test_title_is_cut_with_a_mark() -> None:
     (recipient,) = service_recipients(f"zulip://bot@plates/{HEX}/gate", ())
-    room = bounds_of(recipient.plugin)
-    title = render(alert(rule_name="A rule " * 30), Style.CHAT, NOW, room=room).title
+    bounds = bounds_of(recipient.plugin)
+    title = render(alert(rule_name="A rule " * 30), Style.CHAT, NOW, bounds=bounds).title
     assert len(title) == 60
     assert title.endswith("…")
 
 
 def test_facts_are_on_as_many_lines_as_there_is_room_for() -> None:
-    body = render(alert(suppressed_count=3), Style.CHAT, NOW, room=Bounds(lines=2)).body
+    body = render(alert(suppressed_count=3), Style.CHAT, NOW, bounds=Bounds(lines=2)).body
     assert "\n" not in body
     assert " · Suppressed since the last alert: 3 · Plate image: https://" in body
 

@@ -1,4 +1,4 @@
-"""An address where a URL is wanted is told from everything else."""
+"""An address in the place of a URL is recognized."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from channels.plugins.url import address_kind
         ("192.168.1.5:8080", "an address without its scheme", "http://"),
     ],
 )
-def test_an_address_is_told_with_what_to_write(text: str, kind: str, remedy: str) -> None:
+def test_an_address_comes_with_what_to_write(text: str, kind: str, remedy: str) -> None:
     found, written = address_kind(text)
     assert found == kind
     assert remedy in written
@@ -29,5 +29,5 @@ def test_an_address_is_told_with_what_to_write(text: str, kind: str, remedy: str
 
 
 @pytest.mark.parametrize("text", ["pager", "gate 1", "12345", "", "@", "2025", "a: b"])
-def test_anything_else_is_not(text: str) -> None:
+def test_anything_else_is_no_address(text: str) -> None:
     assert address_kind(text) == ("", "")

@@ -43,18 +43,18 @@ def target(
 
 
 def plugin_that(send: Callable[..., bool]) -> NotifyBase:
-    """A plugin of our own, which does as told."""
+    """A plugin whose `send` is the given one."""
 
-    class Told(NotifyBase):  # type: ignore[no-untyped-call]
-        service_name = "Told"  # type: ignore[assignment]
+    class TestedPlugin(NotifyBase):  # type: ignore[no-untyped-call]
+        service_name = "Tested"  # type: ignore[assignment]
 
         def send(self, *args: Any, **kwargs: Any) -> bool:
             return send(*args, **kwargs)
 
         def url(self, *args: Any, **kwargs: Any) -> str:
-            return "told://"
+            return "tested://"
 
-    return make_plugin(Told, {"schema": "told"})
+    return make_plugin(TestedPlugin, {"schema": "tested"})
 
 
 def test_message_arrives(target: AppriseTarget, https_receiver: HttpReceiver) -> None:

@@ -37,9 +37,9 @@ def target(definition: object, block: str = "", channel: str = "ops") -> Target:
     """The one target of an entry of `channels:`, or of a block of `notifications:`."""
     if block:
         assert isinstance(definition, dict)
-        (found,) = notification_targets(block, definition, {}).whole()
+        (found,) = notification_targets(block, definition, {}).checked()
     else:
-        (found,) = entry_targets(channel, definition, {}).whole()
+        (found,) = entry_targets(channel, definition, {}).checked()
     return found
 
 
@@ -92,7 +92,7 @@ def test_one_recipient_in_two_channels_of_a_rule_is_reached_by_the_first(
 def test_one_recipient_twice_in_a_channel_is_reached_by_the_first(
     first: object, second: object
 ) -> None:
-    (found,) = entry_targets("ops", [first, second], {}).whole()
+    (found,) = entry_targets("ops", [first, second], {}).checked()
     assert audience_of(found) == audience_of(target(first))
 
 
@@ -132,7 +132,7 @@ def test_a_block_and_a_url_are_one_recipient(definition: object, block: str, url
 def test_one_recipient_twice_in_a_block_is_one(
     block: str, definition: dict[str, object], count: int
 ) -> None:
-    assert len(notification_targets(block, definition, {}).whole()) == count
+    assert len(notification_targets(block, definition, {}).checked()) == count
 
 
 TWO = [
@@ -169,7 +169,7 @@ def test_two_recipients_in_two_channels_of_a_rule_are_both_reached(
 
 @pytest.mark.parametrize(("first", "second"), TWO)
 def test_two_recipients_in_a_channel_are_both_reached(first: object, second: object) -> None:
-    assert len(entry_targets("ops", [first, second], {}).whole()) == 2
+    assert len(entry_targets("ops", [first, second], {}).checked()) == 2
 
 
 def test_a_mail_with_copies_takes_the_place_of_those_that_it_reaches() -> None:
@@ -193,11 +193,11 @@ def test_a_target_that_does_not_say_is_alone_of_its_kind() -> None:
     assert without_duplicates([first, second], audience_of) == [first, second]
 
 
-def test_only_what_is_reached_by_other_means_is_diverted() -> None:
-    def reach(means: str) -> Audience:
+def test_only_what_other_means_reach_is_replaced() -> None:
+    def by(means: str) -> Audience:
         return Audience(frozenset({("mail", "a@example.org")}), means)
 
-    first, again, other = reach("mail"), reach("mail"), reach("spare")
+    first, again, other = by("mail"), by("mail"), by("spare")
     assert replaced([first, again, other], lambda each: each) == [(other, first)]
 
 
@@ -217,12 +217,12 @@ WHO = ("a@example.org", "+15550002222", "h.example.org")
     ],
 )
 def test_means_are_server_sender_and_secret(first: object, second: object, is_other: bool) -> None:
-    doubts: list[ChannelError] = []
-    entry_targets("ops", [first, second], {}, doubts=doubts)
-    found = [doubt for doubt in doubts if "by another URL of this channel" in doubt.what]
-    assert [doubt.path[0] for doubt in found] == ([1] if is_other else [])
-    assert all(doubt.what.split()[0] in WHO for doubt in found)
-    assert repr(audience_of(target(first))) == "Reach()"
+    warnings: list[ChannelError] = []
+    entry_targets("ops", [first, second], {}, warnings=warnings)
+    found = [warning for warning in warnings if "by another URL of this channel" in warning.what]
+    assert [warning.path[0] for warning in found] == ([1] if is_other else [])
+    assert all(warning.what.split()[0] in WHO for warning in found)
+    assert repr(audience_of(target(first))) == "Audience()"
 
 
 def test_the_manual_has_the_table_of_the_module() -> None:

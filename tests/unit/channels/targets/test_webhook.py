@@ -106,7 +106,7 @@ def test_status_decides(
     assert len(https_receiver.requests.all()) == 1
 
 
-def test_retry_after_is_told(make: Make, https_receiver: HttpReceiver) -> None:
+def test_retry_after_is_in_the_outcome(make: Make, https_receiver: HttpReceiver) -> None:
     https_receiver.answer(Answer(429, {"Retry-After": "7"}))
     assert make().send(alert(), "k").retry_after_seconds == 7.0
 

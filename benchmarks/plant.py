@@ -16,6 +16,7 @@ from engine.clock import SystemClock
 from engine.dead_letters.office import DeadLetterOffice
 from engine.delivery import Dispatcher, RetryPolicy
 from engine.metrics import Metrics
+from engine.pipeline.active_rules import prepare
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.loop import Loop
 from engine.pipeline.pipeline import Pipeline
@@ -105,7 +106,7 @@ class Plant:
             log_plates=settings.log_plates,
             kill_point=lambda name: None,
         )
-        pipeline.use(pipeline.prepare(rule_set))
+        pipeline.use(prepare(rule_set))
         self.feed = Feed(settings, self.stop, count)
         self._stack.callback(self.feed.close)
         self.loop = Loop(

@@ -145,4 +145,4 @@ def tell_at_a_site(
 
 
 def ids(matcher: Matcher, traffic: Sequence[Event]) -> list[list[str]]:
-    return [[match.rule_id for match in matcher.match(event)] for event in traffic]
+    return [[match.rule_id for match in matcher.match(event).matches] for event in traffic]

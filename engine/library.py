@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.match import IndexedMatcher, Match, OnError
+from engine.errors import EvaluationError
+from engine.match import IndexedMatcher, Match
 from engine.rules import Rule, load_rules
 from engine.rules.rule import message_bindings
 from engine.schema import EventSchema, load_event_schema
 from engine.schema.event import Event, make_event
 from engine.settings import Settings
+
+OnError = Callable[[Rule, EvaluationError], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ class OpenRules:
         settings: Settings,
         on_error: OnError | None,
     ) -> None:
-        self._matcher = IndexedMatcher(rules, on_error)
+        self._matcher = IndexedMatcher(rules)
+        self._on_error = on_error
         self._schema = schema
         self._zone = settings.event_timezone
 
@@ -51,10 +55,14 @@ class OpenRules:
         Each match has the `rule_id`, the `rule` and the `message`; there is no cooldown here.
         Missing fields are filled with their defaults. Raises EventError for unknown fields and
         values of the wrong type. A rule whose evaluation fails does not match; `on_error` of
-        `open_rules` hears of it.
+        `open_rules` is called with the rule and its error.
         """
         made = make_event(self._schema.complete(event), zone=self._zone)
-        return [RenderedMatch(match.rule, made) for match in self._matcher.match(made)]
+        found = self._matcher.match(made)
+        if self._on_error is not None:
+            for failed in found.errors:
+                self._on_error(*failed)
+        return [RenderedMatch(match.rule, made) for match in found.matches]
 
     def all_rules(self) -> tuple[Rule, ...]:
         """Every enabled rule, in order."""
@@ -68,7 +76,8 @@ def open_rules(
 
     The event schema is found by `SCHEMAS_PATH` (default `schemas/`), the zone of naive times
     and of messages by `EVENT_TIMEZONE`. Channels are not made, so their `${VAR}`s need not be set.
-    Raises RulesError with all faults of all files, SchemaError and SettingsError.
+    `on_error` is called with each rule whose evaluation fails, and the error. Raises RulesError
+    with all faults of all files, SchemaError and SettingsError.
     """
     settings = Settings.from_environment()
     schema = load_event_schema(settings.event_schema_path)

@@ -52,6 +52,23 @@ class _Family:
         )
 
 
+class Increments:
+    """What is added to counters together, once it is known to hold."""
+
+    def __init__(self) -> None:
+        self._amounts: dict[tuple[Counter, tuple[str, ...]], int] = {}
+
+    def add(self, counter: Counter, *labels: str, amount: int = 1) -> None:
+        """Add to the counter of these labels' values, at `apply`."""
+        key = (counter, labels)
+        self._amounts[key] = self._amounts.get(key, 0) + amount
+
+    def apply(self) -> None:
+        """Add everything to the counters."""
+        for (counter, labels), amount in self._amounts.items():
+            (counter.labels(*labels) if labels else counter).inc(amount)
+
+
 class Metrics:
     """The metrics of one engine, in a registry of their own; any thread may set them."""
 

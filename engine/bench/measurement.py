@@ -21,9 +21,9 @@ from engine.bench.machine import peak_resident_mb, resident_mb
 from engine.bench.probe import Job, MeasuringStage, Result
 from engine.bench.rule_sets import SetKind
 from engine.bench.traffic import traffic
-from engine.errors import AlertEngineError, EvaluationError
+from engine.errors import AlertEngineError
 from engine.match import IndexedMatcher
-from engine.rules import Rule, RuleSet, examples_of, load_rules
+from engine.rules import RuleSet, examples_of, load_rules
 from engine.schema import EventSchema
 from engine.schema.event import Event
 
@@ -36,17 +36,6 @@ FEWEST_REPETITIONS: Final = 5
 # PR_SET_PDEATHSIG and SIGKILL of Linux.
 _DIE_WITH_PARENT: Final = 1
 _KILL: Final = 9
-
-
-class ErrorCount:
-    """Counts evaluations that failed."""
-
-    def __init__(self) -> None:
-        self.value = 0
-
-    def add(self, rule: Rule, error: EvaluationError) -> None:
-        """Count one; the rule and the error are ignored."""
-        self.value += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +65,13 @@ def measure(job: Job, report: Callable[[MeasuringStage], None]) -> Result:
     Raises RulesError, SchemaError and EventError where rules, schema and events don't fit.
     """
     schema = EventSchema.load(Path(job.schema))
-    errors, zone = ErrorCount(), ZoneInfo(job.zone)
+    zone = ZoneInfo(job.zone)
     report(MeasuringStage.COMPILE)
-    made = compile_rules([Path(path) for path in job.paths], schema, zone, errors)
+    made = compile_rules([Path(path) for path in job.paths], schema, zone)
     report(MeasuringStage.MATCH)
     examples = examples_of(made.rule_set.rules) if job.kind is SetKind.OWN else []
     events = traffic(EVENTS, schema, zone, datetime.now(UTC), examples)
-    found = count_matches(made.matcher, events, job.seconds, errors)
+    found = count_matches(made.matcher, events, job.seconds)
     timing = time_calls(made.matcher.match, events, job.seconds)
     return Result(
         kind=job.kind,
@@ -99,15 +88,13 @@ def measure(job: Job, report: Callable[[MeasuringStage], None]) -> Result:
     )
 
 
-def compile_rules(
-    paths: Sequence[Path], schema: EventSchema, zone: tzinfo, errors: ErrorCount
-) -> Compiled:
+def compile_rules(paths: Sequence[Path], schema: EventSchema, zone: tzinfo) -> Compiled:
     """Load these rules, without channels, and build their matcher as the service does."""
     gc.collect()
     before = resident_mb()
     started, cpu_started = time.perf_counter(), time.process_time()
     rule_set = load_rules(paths, schema, None, zone=zone)
-    matcher = IndexedMatcher(rule_set.rules, errors.add)
+    matcher = IndexedMatcher(rule_set.rules)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     gc.collect()
     after, peak = resident_mb(), peak_resident_mb()
@@ -115,19 +102,18 @@ def compile_rules(
     return Compiled(rule_set, matcher, seconds, cpu_seconds, growth, peak)
 
 
-def count_matches(
-    matcher: IndexedMatcher, events: Sequence[Event], seconds: float, errors: ErrorCount
-) -> MatchCounts:
+def count_matches(matcher: IndexedMatcher, events: Sequence[Event], seconds: float) -> MatchCounts:
     """Match each event once, until `seconds` have passed."""
     until = time.perf_counter() + seconds
-    erred_before = errors.value
-    matches = done = 0
+    matches = errors = done = 0
     for event in events:
-        matches += len(matcher.match(event))
+        found = matcher.match(event)
+        matches += len(found.matches)
+        errors += len(found.errors)
         done += 1
         if done >= FEWEST_EVENTS and time.perf_counter() >= until:
             break
-    return MatchCounts(done, matches, errors.value - erred_before)
+    return MatchCounts(done, matches, errors)
 
 
 @dataclass(frozen=True, slots=True)

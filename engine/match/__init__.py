@@ -1,7 +1,19 @@
-"""Which rules hold on an event."""
+"""Finds the rules that hold on an event: an index names the few that may, their programs decide.
+
+It never changes a verdict: the index may return too many rules, never too few, and gives the
+matches and errors that `LinearMatcher` gives. Read `matcher.py` first, then `necessary.py` (what a
+condition needs) and `index.py` (how that is looked up).
+"""
 
 from __future__ import annotations
 
-from engine.match.matcher import IndexedMatcher, LinearMatcher, Match, Matcher, OnError
+from engine.match.matcher import (
+    IndexedMatcher,
+    LinearMatcher,
+    Match,
+    Matcher,
+    MatchResult,
+    RuleError,
+)
 
-__all__ = ["IndexedMatcher", "LinearMatcher", "Match", "Matcher", "OnError"]
+__all__ = ["IndexedMatcher", "LinearMatcher", "Match", "MatchResult", "Matcher", "RuleError"]

@@ -1,4 +1,4 @@
-"""Rules by what their conditions need: an event is looked up, few rules are evaluated."""
+"""The index: finds the few rules that may hold on an event, by what their conditions need."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Index:
         self._plan: Final = self._level.plan
 
     def candidates(self, bindings: dict[str, Any]) -> Sequence[int]:
-        """The positions, ascending, of all rules that are not false on the event."""
+        """The positions, ascending, of the rules that may hold or fail: all others are false."""
         found: list[Bucket] = []
         for read, look_up in self._plan:
             look_up(read(bindings), found)
@@ -68,7 +68,7 @@ class Index:
 
 
 class _Level:
-    """The tables of some rules, and those that are in none."""
+    """The look-up tables of some rules, and the rules that are in none of them."""
 
     def __init__(self, entries: list[IndexEntry], depth: int) -> None:
         self._depth: Final = depth
@@ -80,7 +80,7 @@ class _Level:
         self.plan: Final = tuple(
             (table.key.read, self._look_up(table)) for table in self._tables.values()
         )
-        # Only what look-ups hold is kept.
+        # Needed while the tables are built only.
         self._needs = {}
         self._buckets = {}
 
@@ -136,7 +136,7 @@ class _Level:
 
 
 def _without_key(need: Need, key: str) -> Need:
-    """What is needed besides the key, whose look-up has been made."""
+    """What is needed besides the key, which has been looked up already."""
     match need:
         case Atom():
             return Anything(f"it needs nothing but {key}") if need.key.text == key else need
@@ -147,7 +147,7 @@ def _without_key(need: Need, key: str) -> Need:
     return need
 
 
-#: A rule is not worth a look-up that most events pass.
+#: A look-up that more events pass saves nothing.
 MAX_COST: Final = 0.9
 _NULL_SHARE: Final = 0.3
 _FAILED_SHARE: Final = 0.1
@@ -158,15 +158,15 @@ _PLACES: Final = 8
 _HALF_OPEN: Final = 0.4
 _CLOSED: Final = 0.2
 _PRESENT: Final = 0.7
-#: From so many values on a key has many, and nobody counts.
+#: More values of one key are not counted: they are many.
 _MAX_NAMED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """Atoms of which every event meets one that the rule's condition isn't false on.
+    """Atoms of which an event must meet one for the rule to hold or fail.
 
-    `cost` is the share of events that do so, with the rule's share in reading the keys.
+    `cost` is the estimated share of events that do, plus the rule's share in reading the keys.
     """
 
     cost: float
@@ -174,7 +174,7 @@ class Cover:
 
 
 class Selectivity:
-    """What the needs of a set of rules tell of their keys."""
+    """Estimates which share of events meets an atom, from the needs of all rules."""
 
     def __init__(self, needs: Iterable[Need]) -> None:
         self._rules: Counter[str] = Counter()

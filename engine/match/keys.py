@@ -1,4 +1,4 @@
-"""What look-ups ask of an event: a field, or another part of a condition."""
+"""Keys: the values of an event that are looked up, a field or another part of a condition."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class _Marker:
     __slots__ = ()
 
 
-#: The key could not be had, by a conversion that failed.
+#: The key's value: a conversion in it failed.
 FAILED: Final = _Marker()
-#: The key could not be had in any other way, or is of a type that the schema does not give it.
+#: The key's value: its evaluation failed otherwise, or gave a type that the schema rules out.
 ODD: Final = _Marker()
 
 #: A key's value: None where the field is null or a function was given null, or FAILED, or ODD.
@@ -33,8 +33,8 @@ KeyReader = Callable[[dict[str, Any]], Any]
 class Key:
     """One thing that is looked up.
 
-    `path` is the field that it is a function of, where null in that field makes the key null;
-    `can_fail`: it may be FAILED. `is_number`: else it is a number, or ODD.
+    `path` is the field that it is a function of, if null in that field makes the key null;
+    `can_fail` says that it may be FAILED. `is_number`: else it is a number, or ODD.
     `number_of` is the text of x in a key `double(x)`, `is_number_of` that in `isNumber(x)`.
     `weight` is what reading it costs, in evaluations of a rule.
     """
@@ -143,7 +143,7 @@ def is_whole(text: str) -> bool:
 
 
 def expression_reader(expression: Expression) -> KeyReader:
-    """Reads whatever an expression gives."""
+    """Reads the value of an expression."""
 
     def compute(bindings: dict[str, Any]) -> Any:
         try:
@@ -170,7 +170,7 @@ _MAX_TEXT: Final = 300
 
 
 class Keyring:
-    """Makes keys, each once."""
+    """Makes keys; equal parts of conditions share one key."""
 
     def __init__(self) -> None:
         self._keys: dict[str, Key | None] = {}

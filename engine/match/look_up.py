@@ -35,7 +35,7 @@ LookUp = Callable[[Any, list[Bucket]], None]
 
 
 class KeyLookUp:
-    """Gathers the atoms of one key, then makes their look-up."""
+    """Collects the atoms of one key, then makes their look-up."""
 
     def __init__(self, key: Key) -> None:
         self.key: Final = key
@@ -75,7 +75,7 @@ class KeyLookUp:
             elif value is FAILED:
                 found.extend(failed)
             else:
-                # Whatever an atom says of a value it knows nothing of, it may be an error.
+                # A value of another type may make each of the conditions fail.
                 found.append(everything)
 
         return find
@@ -139,7 +139,7 @@ def _count(rules: int) -> str:
 
 
 def _content(test: Test) -> Any:
-    """What the look-up of a test is made of."""
+    """The values, plates, pairs or texts that the look-up of a test is built from."""
     match test:
         case Points(values):
             return values
@@ -207,7 +207,7 @@ def _affix_step(begin: int, end: int, table: dict[str, Bucket]) -> Step:
 
 
 def intervals_step(rules: Sequence[tuple[Interval, int]], bucket: Bucketer) -> Step:
-    """The look-up of a number among intervals; not-a-number is in none but those that say so."""
+    """The look-up of a number among intervals; not-a-number is in those `with_nan`."""
     ends = {bound for test, _ in rules for bound in (test.low, test.high)}
     bounds = sorted(ends)
     leaves = 2 * len(bounds) + 1
@@ -281,7 +281,7 @@ def parts_step(rules: Sequence[tuple[Texts, int]], bucket: Bucketer) -> Step:
 MAX_VALUES: Final = 500_000
 #: A list of so many values is long: its own probe costs less than its share of the table.
 LONG: Final = 1_000
-#: The longest watchlists, so many, are asked themselves if they are long.
+#: At most so many watchlists, the longest, are asked themselves.
 MAX_PROBES: Final = 16
 
 Values = frozenset[Any]

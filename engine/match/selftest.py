@@ -15,7 +15,7 @@ from engine.schema.event import Event, make_event
 
 @dataclass(frozen=True, slots=True)
 class RuleTestResult:
-    """What became of one test; `problem` says for people why it failed, and is empty otherwise."""
+    """The result of one test; `problem` says why it failed, and is empty if it passed."""
 
     rule: Rule
     test: RuleTest
@@ -60,7 +60,7 @@ def _problem(rule: Rule, test: RuleTest, schema: EventSchema, zone: tzinfo) -> s
 
 
 def _failures(rule: Rule, event: Event) -> Iterator[str]:
-    """What of the rule's alert can't be had from an event that it matches."""
+    """The placeholders and cooldown keys that fail on an event that the rule matches."""
     for text, error in rule.template.failures(message_bindings(rule, event.bindings, 0)):
         yield f"{{{text}}} of the message failed: {error}"
     for key in rule.rate_limit.keys if rule.rate_limit is not None else ():

@@ -35,12 +35,12 @@ MAX_NODES: Final = 1_000
 
 
 def can_unroll(root: Node) -> bool:
-    """Whether no macro runs so often that the evaluation fails: it is known over how much."""
+    """Whether it is known that no macro runs so often that the evaluation fails."""
     return _rounds(root) <= min(MAX_UNROLLED, MAX_ROUNDS)
 
 
 def _rounds(root: Node) -> int:
-    """Rounds of all macros at the most; beyond every limit if nobody knows."""
+    """The most rounds of all macros; more than any limit where that is unknown."""
     total = 0
     waiting = [(root, 1)]
     while waiting:
@@ -81,7 +81,7 @@ def unrolled(node: Comprehension) -> Iterator[Node]:
 def written_out(node: Comprehension) -> Node | None:
     """The result of `cel.bind` with the value in the place of its name, which means the same.
 
-    None where a macro inside takes a name that the value speaks of, or where it would be too long.
+    None where a macro inside hides a name that the value uses, or where it would be too long.
     """
     assert node.result is not None
     names = {each.name for each in nodes_of(node.range) if isinstance(each, Ident)}
@@ -176,7 +176,7 @@ def rows_asked(root: Node) -> list[Call]:
 
 
 def without_rows(node: Node) -> Node:
-    """The part with an empty list in the place of every `rows()`; macros over it are settled."""
+    """The part with an empty list in the place of every `rows()`, and macros over it evaluated."""
     if isinstance(node, Call) and node.function == ROWS:
         return ListNode(node.offset, ())
     made = changed(node, without_rows)

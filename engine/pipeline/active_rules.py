@@ -1,50 +1,53 @@
-"""A rule set in force: matcher and targets together, made beside the one that is used."""
+"""A rule set ready to match, which takes the place of the one in force as a whole."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import TypeAlias
 
 from channels.alert import Target
 from channels.targets.identity import audience_of, without_duplicates
-from engine.match import IndexedMatcher, Match, Matcher, OnError
+from engine.match import IndexedMatcher, Matcher, MatchResult
 from engine.rules import RuleSet
 from engine.schema.event import Event
 
-Route = tuple[str, str]
-"""A channel's name and the id of one of its targets."""
+#: A channel's name and the id of one of its targets.
+TargetRef: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ActiveRules:
     """A whole rule set, ready to match; it never changes, another one takes its place.
 
-    `routes` are where the alerts of each rule go, by rule id.
+    `targets` are those that the alerts of each rule go to, by rule id.
     """
 
     rule_set: RuleSet
     matcher: Matcher = field(repr=False)
-    routes: Mapping[str, tuple[Route, ...]] = field(repr=False)
+    targets: Mapping[str, tuple[TargetRef, ...]] = field(repr=False)
 
-    def match(self, event: Event) -> list[Match]:
-        """The rules that hold on `event`, in rule order; any thread may ask."""
+    def match(self, event: Event) -> MatchResult:
+        """The rules that hold on `event` and those that fail; any thread may ask."""
         return self.matcher.match(event)
 
 
-def ready(rule_set: RuleSet, on_error: OnError | None = None) -> ActiveRules:
-    """Build what matching needs, which for thousands of rules takes a while."""
+def prepare(rule_set: RuleSet) -> ActiveRules:
+    """Build what matching needs, which for thousands of rules takes seconds; any thread may."""
     # Thousands of rules name the same few channels, each of which may have many recipients.
     known = {
-        notify: _routes(notify, rule_set.channels)
+        notify: _targets(notify, rule_set.channels)
         for notify in {rule.notify for rule in rule_set.rules}
     }
-    routes = {rule.rule_id: known[rule.notify] for rule in rule_set.rules}
-    return ActiveRules(rule_set, IndexedMatcher(rule_set.rules, on_error), routes)
+    targets = {rule.rule_id: known[rule.notify] for rule in rule_set.rules}
+    return ActiveRules(rule_set, IndexedMatcher(rule_set.rules), targets)
 
 
-def _routes(notify: Iterable[str], channels: Mapping[str, tuple[Target, ...]]) -> tuple[Route, ...]:
-    """The targets of the channels that are enough to reach everybody."""
+def _targets(
+    notify: Iterable[str], channels: Mapping[str, tuple[Target, ...]]
+) -> tuple[TargetRef, ...]:
+    """The targets of these channels, without those whose recipient another of them reaches."""
     named = chain.from_iterable(channels.get(channel, ()) for channel in notify)
     return tuple((each.channel, each.target_id) for each in without_duplicates(named, audience_of))
 

@@ -23,7 +23,7 @@ from engine.errors import EvaluationError
 
 # Far shorter than any retention, so a remembered alert is still in the store.
 CACHE_TTL_SECONDS: Final = 3600.0
-# Counts are told to people only; beyond this many keys the oldest counts are forgotten.
+# Counts are only shown to people; beyond this many keys the oldest counts are forgotten.
 MAX_CARRIED_KEYS: Final = 100_000
 _LONGEST_US: Final = 1 << 61
 _INT64: Final = float(1 << 63)
@@ -32,7 +32,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class AlertHistory(Protocol):
-    """What the store knows of earlier alerts; instants are microseconds since the epoch."""
+    """The earlier alerts in the store; instants are microseconds since the epoch."""
 
     def has_alert(self, digest: bytes, rule_id: str) -> bool:
         """Whether the event with this digest is stored for this rule."""
@@ -41,7 +41,7 @@ class AlertHistory(Protocol):
         """Whether an alert of this key lies between the instants, both exclusive."""
 
     def suppressed_count(self, dedup_key: str) -> int:
-        """How many suppressed matches the key's next alert has to tell."""
+        """How many suppressed matches the key's next alert has to report."""
 
 
 class Verdict(StrEnum):
@@ -81,7 +81,7 @@ class Cooldown:
         """A new batch; one that is dropped without `committed()` leaves no trace."""
         return CooldownBatch(self, self._history, self._cache)
 
-    def settle(self, instants: Mapping[str, int], carried: Mapping[str, int]) -> None:
+    def take_over(self, instants: Mapping[str, int], carried: Mapping[str, int]) -> None:
         """Take over from a batch: an instant by key that is committed, the counts that are not."""
         if self._cache is not None:
             self._cache.update(instants)
@@ -97,7 +97,7 @@ class _Decision:
     event: tuple[bytes, str]
     key: str | None
     time_us: int
-    told_before: int | None
+    reported_before: int | None
     count_before: int
 
 
@@ -113,7 +113,7 @@ class CooldownBatch:
         self._events: set[tuple[bytes, str]] = set()
         self._instants: dict[str, list[int]] = {}
         self._counts: dict[str, int] = {}
-        self._told: dict[str, int] = {}
+        self._reported: dict[str, int] = {}
         self._last: _Decision | None = None
 
     def decide(
@@ -143,14 +143,14 @@ class CooldownBatch:
             return
         self._counts[last.key] = last.count_before
         self._instants[last.key].remove(last.time_us)
-        if last.told_before is None:
-            del self._instants[last.key], self._told[last.key]
+        if last.reported_before is None:
+            del self._instants[last.key], self._reported[last.key]
         else:
-            self._told[last.key] = last.told_before
+            self._reported[last.key] = last.reported_before
 
     def suppressed_count(self, key: str | None) -> int:
-        """How many suppressed matches the key's latest alert of this batch has to tell."""
-        return 0 if key is None else self._told.get(key, 0)
+        """How many suppressed matches the key's latest alert of this batch has to report."""
+        return 0 if key is None else self._reported.get(key, 0)
 
     @property
     def suppressed(self) -> Mapping[str, int]:
@@ -163,7 +163,7 @@ class CooldownBatch:
 
     def committed(self) -> None:
         """The batch's alerts are stored with `suppressed`; or it had none and nothing is stored."""
-        self._cooldown.settle(
+        self._cooldown.take_over(
             {key: instants[-1] for key, instants in self._instants.items()},
             {} if self._events else self.suppressed,
         )
@@ -185,13 +185,13 @@ class CooldownBatch:
             self._last = _Decision(event, None, time_us, None, 0)
             return
         count = self._counts.get(key, 0)
-        told_before = self._told.get(key)
-        self._last = _Decision(event, key, time_us, told_before, count)
-        if told_before is None:
+        reported_before = self._reported.get(key)
+        self._last = _Decision(event, key, time_us, reported_before, count)
+        if reported_before is None:
             earlier = self._history.suppressed_count(key) + self._cooldown.carried.get(key, 0)
-            self._told[key] = earlier + count
+            self._reported[key] = earlier + count
         else:
-            self._told[key] = count
+            self._reported[key] = count
         self._counts[key] = 0
         insort(self._instants.setdefault(key, []), time_us)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,6 +12,7 @@ import structlog
 from engine.clock import Clock
 from engine.errors import EvaluationError
 from engine.logs.text import mask_plate
+from engine.match import RuleError
 from engine.schema import (
     CAMERA_ID,
     CAPTURED_AT,
@@ -21,12 +23,13 @@ from engine.schema import (
 )
 from engine.schema.event import Event
 from engine.store import NewAlert
+from engine.stream.record import Record
 
 log = structlog.get_logger(__name__)
 
 RULE_ERROR_SECONDS: Final = 60.0
-# Camera ids come from outside: beyond so many they are not remembered, nor told.
-CAMERAS_TOLD: Final = 1_000
+# Camera ids come from outside: beyond so many they are neither remembered nor logged.
+MAX_CAMERAS: Final = 1_000
 # What lies between a reading and its Kafka timestamp: OCR, and a camera's network.
 WHOLE_HOUR_TOLERANCE_SECONDS: Final = 120.0
 # Clocks that differ by less agree.
@@ -42,6 +45,17 @@ _IN_MILLISECONDS: Final = (
 SHORTEST_PLATE: Final = 3
 
 
+@dataclass(slots=True)
+class EventNotes:
+    """What is logged of one event once its batch is stored."""
+
+    record: Record
+    event: Event
+    broken_promises: tuple[BrokenPromise, ...] = ()
+    alerts: list[NewAlert] = field(default_factory=list)
+    rule_errors: list[RuleError] = field(default_factory=list)
+
+
 class EventLog:
     """Writes the pipeline's log lines; plates are masked unless `log_plates`."""
 
@@ -49,11 +63,25 @@ class EventLog:
         self._clock = clock
         self._log_plates = log_plates
         self._silent_until: dict[str, float] = {}
-        self._cameras_told: set[str | None] = set()
+        self._cameras_logged: set[str | None] = set()
         #: By topic and partition, the faults of Kafka timestamps that were logged.
         self._timestamps_logged: set[tuple[str, int, str]] = set()
         #: By camera, the fields of which a value out of range was logged.
         self._fields_logged: dict[str | None, set[str]] = {}
+
+    def write(self, notes: EventNotes) -> None:
+        """Write the lines of one event."""
+        event = notes.event
+        if event.time_replaced:
+            self.time_replaced(event)
+        if event.timestamp_replaced:
+            self.timestamp_replaced(event)
+        for broken in notes.broken_promises:
+            self.value_out_of_range(event, broken)
+        for new in notes.alerts:
+            self.alert(new)
+        for rule, error in notes.rule_errors:
+            self.rule_error(rule.rule_id, error, event)
 
     def alert(self, new: NewAlert) -> None:
         """An alert is in the store."""
@@ -70,8 +98,8 @@ class EventLog:
             is_expired=new.is_expired,
         )
 
-    def rule_error(self, rule_id: str, error: EvaluationError, event: Event | None) -> None:
-        """A rule's evaluation failed on `event`: told once a minute and rule."""
+    def rule_error(self, rule_id: str, error: EvaluationError, event: Event) -> None:
+        """A rule's evaluation failed on `event`: logged once a minute for each rule."""
         now = self._clock.monotonic()
         if now < self._silent_until.get(rule_id, now):
             return
@@ -81,11 +109,11 @@ class EventLog:
         log.warning("rule.error", rule_id=rule_id, error_type=error.error_type, error=text)
 
     def time_replaced(self, event: Event) -> None:
-        """An event's own time is unusable: told once a camera."""
+        """An event's own time is unusable: logged once for each camera."""
         camera = value_at(event.values, CAMERA_ID)
-        if camera in self._cameras_told or len(self._cameras_told) >= CAMERAS_TOLD:
+        if camera in self._cameras_logged or len(self._cameras_logged) >= MAX_CAMERAS:
             return
-        self._cameras_told.add(camera)
+        self._cameras_logged.add(camera)
         log.warning(
             "event.time_replaced",
             camera_id=camera,
@@ -96,7 +124,7 @@ class EventLog:
         )
 
     def timestamp_replaced(self, event: Event) -> None:
-        """A Kafka timestamp is unusable as it is: logged once a partition and kind of fault."""
+        """A Kafka timestamp is unusable: logged once for each partition and kind of fault."""
         reason = event.timestamp_replaced
         known = (event.topic, event.partition, reason)
         if known in self._timestamps_logged:
@@ -114,11 +142,11 @@ class EventLog:
         )
 
     def value_out_of_range(self, event: Event, broken: BrokenPromise) -> None:
-        """A value is not as the schema promises: logged once a camera and field."""
+        """A value is not as the schema promises: logged once for each camera and field."""
         camera = value_at(event.values, CAMERA_ID)
         fields = self._fields_logged.get(camera)
         if fields is None:
-            if len(self._fields_logged) >= CAMERAS_TOLD:
+            if len(self._fields_logged) >= MAX_CAMERAS:
                 return
             fields = self._fields_logged[camera] = set()
         if broken.field in fields:
@@ -161,9 +189,9 @@ def _are_close(one: datetime, other: datetime) -> bool:
     return abs((one - other).total_seconds()) <= AGREEMENT_SECONDS
 
 
-def _without_plates(text: str, event: Event | None) -> str:
+def _without_plates(text: str, event: Event) -> str:
     for path in (PLATE_TEXT, NORMALIZED_PLATE):
-        number = (value_at(event.values, path) if event is not None else None) or ""
+        number = value_at(event.values, path) or ""
         if len(number) >= SHORTEST_PLATE:
             pattern = re.compile(re.escape(number), re.IGNORECASE)
             text = pattern.sub(lambda found: mask_plate(found[0]), text)

@@ -1,7 +1,7 @@
 """The one loop thread: poll, process, store, acknowledge dead letters, commit offsets.
 
 The order holds the promise that no alert is lost: offsets are committed only after the transaction
-and after the dead letters' acknowledgement. What can't go on just now is waited for here, and said
+and after the dead letters' acknowledgement. The loop waits here for what is in the way, and logs it
 once: for the store with the consumer paused and its membership alive, for the schema registry with
 only those partitions held whose records need it.
 """
@@ -35,7 +35,7 @@ LAG_SECONDS: Final = 5.0
 
 
 class Loop:
-    """Runs until told to stop; `obstacle` is what it waits for, if anything."""
+    """Runs until the stop event is set; `obstacle` is what it waits for, if anything."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Loop:
         self._obstacle: AlertEngineError | None = None
         # Stored and counted, its dead letters not safe yet: what to commit then, and what is in
         # the way of the rest.
-        self._processed: tuple[Sequence[Record], AlertEngineError | None] | None = None
+        self._uncommitted: tuple[Sequence[Record], AlertEngineError | None] | None = None
         # Records whose schema is not known yet, with those behind them in their partitions.
         self._held: list[Record] = []
         self._held_until = 0.0
@@ -76,7 +76,7 @@ class Loop:
 
     @property
     def obstacle(self) -> AlertEngineError | None:
-        """Why records that were read can't be settled just now."""
+        """Why records that were read can't be processed now."""
         return self._obstacle
 
     @property
@@ -93,34 +93,34 @@ class Loop:
                 self._kill_point("read")
             pending = self._with_held(records)
             if pending:
-                self._settle(pending)
+                self._process(pending)
             self._beat(Stage.DEAD_LETTERS)
             self._office.retry()
             self._measure()
         self._beat(Stage.STOPPING)
 
-    def _settle(self, records: Sequence[Record]) -> None:
+    def _process(self, records: Sequence[Record]) -> None:
         started = self._clock.monotonic()
         pending = list(records)
-        self._processed = None
+        self._uncommitted = None
         while pending:
             obstacle, pending = self._advance(pending)
             if isinstance(obstacle, RegistryUnavailableError):
                 self._hold(pending, obstacle)
                 break
             if obstacle is not None:
-                self._face(obstacle)
+                self._show_obstacle(obstacle)
                 if self._stop.is_set():
-                    # Neither settled nor committed: they are read again after the restart.
+                    # Neither processed nor committed: they are read again after the restart.
                     return
                 pending = self._wait(pending)
         if not self._held:
             self._hold_partitions()
-        self._face(self._awaited if self._held else None)
+        self._show_obstacle(self._awaited if self._held else None)
         self._metrics.batch_time.observe(self._clock.monotonic() - started)
 
     def _with_held(self, records: Sequence[Record]) -> Sequence[Record]:
-        """What to settle now: new records, and in their turn those that wait for their schema."""
+        """What to process now: new records, and when due those that wait for their schema."""
         if not self._held:
             return records
         held = self._consumer.held
@@ -134,7 +134,7 @@ class Loop:
         pending = self._held + [each for each in records if each.topic_partition not in held]
         self._held = []
         if not pending:
-            self._face(None)
+            self._show_obstacle(None)
         return pending
 
     def _hold(self, pending: list[Record], obstacle: RegistryUnavailableError) -> None:
@@ -159,13 +159,13 @@ class Loop:
         self._consumer.hold(firsts.keys(), reads_on=len(self._held) < HELD_RECORDS)
 
     def _advance(self, pending: Sequence[Record]) -> tuple[AlertEngineError | None, list[Record]]:
-        """Settle what can be settled; what is in the way of the rest, and the rest."""
+        """Process and commit what can be; returns what is in the way of the rest, and the rest."""
         try:
-            if self._processed is None:
+            if self._uncommitted is None:
                 batch = self._pipeline.process(pending)
-                if not batch.settled:
+                if not batch.processed:
                     return batch.interruption, list(pending)
-                self._processed = (batch.settled, batch.interruption)
+                self._uncommitted = (batch.processed, batch.interruption)
                 self._on_stored(batch.fresh)
                 self._beat(Stage.DEAD_LETTERS)
                 self._office.send(batch.dead_letters)
@@ -176,12 +176,12 @@ class Loop:
         except StoreUnavailableError as error:
             self._metrics.store_errors.inc()
             return error, list(pending)
-        (records, interruption), self._processed = self._processed, None
+        (records, interruption), self._uncommitted = self._uncommitted, None
         self._beat(Stage.COMMITTING)
         self._consumer.commit(records)
         self._kill_point("commit")
-        settled = {id(record) for record in records}
-        return interruption, [record for record in pending if id(record) not in settled]
+        done = {id(record) for record in records}
+        return interruption, [record for record in pending if id(record) not in done]
 
     def _wait(self, pending: Sequence[Record]) -> list[Record]:
         self._beat(Stage.WAITING)
@@ -190,7 +190,7 @@ class Loop:
         self._held = [record for record in self._held if record.topic_partition not in lost]
         return [record for record in pending if record.topic_partition not in lost]
 
-    def _face(self, obstacle: AlertEngineError | None) -> None:
+    def _show_obstacle(self, obstacle: AlertEngineError | None) -> None:
         known, self._obstacle = self._obstacle, obstacle
         if not isinstance(obstacle, StoreUnavailableError):
             self._consumer.resume()

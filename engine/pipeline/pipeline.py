@@ -1,9 +1,8 @@
-"""The way of a batch, in prose: decode, match, decide, render, store.
+"""The way of a batch: decode, match, decide, render, store.
 
-Nothing here sleeps, sends or waits: what can't go on just now is told to the caller, who keeps the
-records that are not settled. A batch is wholly matched by one rule set, whenever another is put in
-force. Whatever fails on one record, storing and logging included, makes that record a dead letter
-and no other.
+Nothing here sleeps, sends or waits: records that can't be processed now are left to the caller. A
+batch is matched by one rule set, whenever another is put in force. Whatever fails on one record,
+storing and logging included, makes that record a dead letter and no other.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 from engine.clock import Clock
@@ -25,13 +23,13 @@ from engine.errors import (
     UnstorableError,
 )
 from engine.health import Heartbeat, Stage
-from engine.metrics import Metrics
-from engine.pipeline.active_rules import ActiveRules, ready
+from engine.match import RuleError
+from engine.metrics import Increments, Metrics
+from engine.pipeline.active_rules import ActiveRules, prepare
 from engine.pipeline.cooldown import Cooldown, CooldownBatch, Verdict, cooldown_key, track_key
-from engine.pipeline.event_log import EventLog
+from engine.pipeline.event_log import EventLog, EventNotes
 from engine.pipeline.render import render
 from engine.rules import Rule, RuleSet
-from engine.schema import BrokenPromise
 from engine.schema.event import Event
 from engine.store import FreshAlert, NewAlert, Store
 from engine.stream.decoder import Decoder
@@ -42,39 +40,45 @@ NO_RULES: Final = RuleSet((), (), {}, (), ())
 
 @dataclass(slots=True)
 class Batch:
-    """What became of a batch: the `settled` records, in their order, need not be read again.
+    """What became of a batch: the `processed` records, in their order, need not be read again.
 
-    `interruption` is why the others could not go on just now; where it is the schema registry, they
-    are the rest of some partitions. Dead letters must be acknowledged
-    before the offsets of the settled records are committed. `counts` is what is counted and logged
-    of the record at hand, `afterwards` of all others, once the batch is stored.
+    `interruption` is why the others could not be processed now; where it is the schema registry,
+    they are the rest of some partitions. Dead letters must be acknowledged before the offsets of
+    the processed records are committed.
     """
 
-    settled: list[Record] = field(default_factory=list)
-    events: int = 0
-    tombstones: int = 0
+    processed: list[Record] = field(default_factory=list)
     alerts: list[NewAlert] = field(default_factory=list)
     fresh: list[FreshAlert] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     interruption: AlertEngineError | None = None
-    counts: list[Callable[[], None]] = field(default_factory=list)
-    afterwards: list[tuple[Record, list[Callable[[], None]]]] = field(default_factory=list)
 
     def add(self, later: Batch) -> None:
         """Take over what became of the records behind this batch's."""
-        self.settled += later.settled
-        self.events += later.events
-        self.tombstones += later.tombstones
+        self.processed += later.processed
         self.alerts += later.alerts
         self.fresh += later.fresh
         self.dead_letters += later.dead_letters
         self.interruption = later.interruption or self.interruption
 
-    def end_record(self, record: Record) -> None:
-        """Keep what is to be counted and logged of a record until the batch is stored."""
-        if self.counts:
-            self.afterwards.append((record, self.counts))
-            self.counts = []
+
+@dataclass(slots=True)
+class _Work:
+    """A batch in progress, with what is counted and logged of it once it is stored."""
+
+    rules: ActiveRules
+    verdicts: CooldownBatch
+    batch: Batch = field(default_factory=Batch)
+    events: int = 0
+    tombstones: int = 0
+    increments: Increments = field(default_factory=Increments)
+    notes: list[EventNotes] = field(default_factory=list)
+
+    def notes_on(self, event: Event, record: Record) -> EventNotes:
+        """The notes on the event at hand, which most events don't have."""
+        if not self.notes or self.notes[-1].record is not record:
+            self.notes.append(EventNotes(record, event))
+        return self.notes[-1]
 
 
 class Pipeline:
@@ -101,44 +105,37 @@ class Pipeline:
         self._max_alert_age_seconds = max_alert_age_seconds
         self._kill_point = kill_point
         self._beat = (heartbeat or Heartbeat()).beat
-        self._event: Event | None = None
-        self._failed: list[tuple[Rule, EvaluationError, Event | None]] = []
-        self._journal = EventLog(clock, log_plates=log_plates)
-        self._in_force = ready(NO_RULES)
-        self._batch_rules = self._in_force
+        self._event_log = EventLog(clock, log_plates=log_plates)
+        self._in_force = prepare(NO_RULES)
 
     @property
     def in_force(self) -> ActiveRules:
         """The rule set that the next batch is matched by."""
         return self._in_force
 
-    def prepare(self, rule_set: RuleSet) -> ActiveRules:
-        """Make `rule_set` ready for `use`; any thread may, while another one processes."""
-        return ready(rule_set, self._on_rule_error)
-
     def use(self, prepared: ActiveRules) -> None:
         """Put a prepared set in force, from the next batch on; any thread may."""
         self._in_force = prepared
 
     def process(self, records: Sequence[Record]) -> Batch:
-        """Settle as many of `records` as can be, of each partition from its first on.
+        """Process as many of `records` as can be, of each partition from its first on.
 
-        Records whose schema can't be known just now hold up their own partitions only.
+        Records whose schema can't be known now hold up their own partitions only.
 
         Raises StoreUnavailableError when the store can't be read or written; then nothing of the
         batch is stored or counted and all of it must be tried again.
         """
         # Read once: the set in force may be another one before the batch is done.
-        self._batch_rules = self._in_force
+        rules = self._in_force
         try:
-            return self._process(records)
+            return self._process(records, rules)
         except Exception as error:
             if not _is_of_a_record(error):
                 raise
             # One of them can't be stored, so nothing of the others is either.
-            return self._process_singly(records)
+            return self._process_singly(records, rules)
 
-    def _process_singly(self, records: Sequence[Record]) -> Batch:
+    def _process_singly(self, records: Sequence[Record], rules: ActiveRules) -> Batch:
         """Each record as a batch of its own, so that only one that can't be stored is lost."""
         whole = Batch()
         held_up: set[Partition] = set()
@@ -146,15 +143,15 @@ class Pipeline:
             if held_up and record.topic_partition in held_up:
                 continue
             try:
-                part = self._process([record])
+                part = self._process([record], rules)
             except StoreUnavailableError as error:
-                if not whole.settled:
+                if not whole.processed:
                     raise
                 whole.interruption = error
             except Exception as error:
                 if not _is_of_a_record(error):
                     raise
-                whole.add(Batch(settled=[record], events=1, dead_letters=[_failure(record, error)]))
+                whole.add(Batch(processed=[record], dead_letters=[_dead_letter(record, error)]))
                 self._metrics.events_consumed.inc()
             else:
                 whole.add(part)
@@ -164,127 +161,125 @@ class Pipeline:
                 break
         return whole
 
-    def _process(self, records: Sequence[Record]) -> Batch:
-        """Settle records in one transaction; any exception means that nothing is stored."""
-        batch = Batch()
-        self._failed.clear()
-        verdicts = self._cooldown.batch()
+    def _process(self, records: Sequence[Record], rules: ActiveRules) -> Batch:
+        """Process records in one transaction; any exception means that nothing is stored."""
+        work = _Work(rules, self._cooldown.batch())
+        batch = work.batch
         held_up: set[Partition] = set()
         for record in records:
             if held_up and record.topic_partition in held_up:
                 # So that many unknown schemas take no longer than one.
                 self._decoder.expect(record)
-            elif self._take(record, batch, verdicts):
-                batch.settled.append(record)
+            elif self._process_record(record, work):
+                batch.processed.append(record)
             else:
                 held_up.add(record.topic_partition)
         self._kill_point("match")
         self._beat(Stage.STORING)
         if batch.alerts:
-            self._store.save(batch.alerts, verdicts.suppressed)
+            self._store.save(batch.alerts, work.verdicts.suppressed)
         self._kill_point("store")
-        verdicts.committed()
-        self._count(batch)
+        work.verdicts.committed()
+        self._count(work)
+        self._log(work)
         return batch
 
-    def _take(self, record: Record, batch: Batch, verdicts: CooldownBatch) -> bool:
+    def _process_record(self, record: Record, work: _Work) -> bool:
+        """Whether the record is done; if not, its schema is not known yet."""
         if record.value is None:
-            batch.tombstones += 1
+            work.tombstones += 1
             return True
         self._beat(Stage.DECODING)
         try:
             event = self._decoder.decode(record)
             self._beat(Stage.MATCHING)
-            batch.events += 1
-            if event.time_replaced:
-                batch.counts.append(partial(self._count_replaced, event))
-            if event.timestamp_replaced:
-                batch.counts.append(partial(self._count_timestamp_replaced, event))
-            for broken in self._decoder.schema.promises.broken_by(event.values):
-                batch.counts.append(partial(self._count_out_of_range, event, broken))
-            self._alert(event, record, batch, verdicts)
+            work.events += 1
+            self._note_faults(event, record, work)
+            self._match(event, record, work)
         except StoreError:
             raise
         except RegistryUnavailableError as error:
-            batch.interruption = error
+            work.batch.interruption = error
             return False
         except DecodeError as error:
             letter = DeadLetter(record, DeadLetterType.SCHEMA_VALIDATION, str(error))
-            batch.dead_letters.append(letter)
+            work.batch.dead_letters.append(letter)
         except Exception as error:  # noqa: BLE001 - the loop's edge: the stream goes on
-            batch.dead_letters.append(_failure(record, error))
-        for rule, failed, event_of_rule in self._failed:
-            batch.counts.append(partial(self._count_rule_error, rule, failed, event_of_rule))
-        self._failed.clear()
-        batch.end_record(record)
+            work.batch.dead_letters.append(_dead_letter(record, error))
         return True
 
-    def _alert(self, event: Event, record: Record, batch: Batch, verdicts: CooldownBatch) -> None:
-        self._event = event
-        started = self._clock.monotonic()
-        matches = self._batch_rules.match(event)
-        self._metrics.rule_evaluation_time.observe(self._clock.monotonic() - started)
-        for match in matches:
-            self._decide(match.rule, event, record, batch, verdicts)
+    def _note_faults(self, event: Event, record: Record, work: _Work) -> None:
+        """Times that were replaced, and values that are not as the schema promises."""
+        metrics, add = self._metrics, work.increments.add
+        broken_promises = self._decoder.schema.promises.broken_by(event.values)
+        if broken_promises or event.time_replaced or event.timestamp_replaced:
+            work.notes_on(event, record).broken_promises = broken_promises
+        if event.time_replaced:
+            add(metrics.event_time_replaced, event.time_replaced)
+        if event.timestamp_replaced:
+            add(metrics.record_time_replaced, event.timestamp_replaced)
+        for broken in broken_promises:
+            add(metrics.event_values_out_of_range, broken.field)
 
-    def _decide(
-        self, rule: Rule, event: Event, record: Record, batch: Batch, verdicts: CooldownBatch
-    ) -> None:
-        metrics, rule_id = self._metrics, rule.rule_id
-        key = self._key(rule, event, batch)
+    def _match(self, event: Event, record: Record, work: _Work) -> None:
+        started = self._clock.monotonic()
+        found = work.rules.match(event)
+        self._metrics.rule_evaluation_time.observe(self._clock.monotonic() - started)
+        for failed in found.errors:
+            self._note_rule_error(failed, event, record, work)
+        for match in found.matches:
+            self._decide(match.rule, event, record, work)
+
+    def _decide(self, rule: Rule, event: Event, record: Record, work: _Work) -> None:
+        metrics, rule_id, add = self._metrics, rule.rule_id, work.increments.add
+        key = self._cooldown_key(rule, event, record, work)
         cooldown_seconds = rule.rate_limit.cooldown_seconds if rule.rate_limit else 0.0
-        verdict = verdicts.decide(rule_id, key, cooldown_seconds, event.time_us, event.digest)
+        verdict = work.verdicts.decide(rule_id, key, cooldown_seconds, event.time_us, event.digest)
         if verdict is Verdict.DUPLICATE:
-            batch.counts.append(metrics.events_duplicate.inc)
+            add(metrics.events_duplicate)
             return
-        batch.counts.append(metrics.rules_matched.labels(rule_id, str(rule.priority)).inc)
+        add(metrics.rules_matched, rule_id, str(rule.priority))
         if verdict is Verdict.SUPPRESSED:
-            batch.counts.append(metrics.alerts_rate_limited.labels(rule_id).inc)
+            add(metrics.alerts_rate_limited, rule_id)
             return
         try:
-            new = self._new_alert(rule, event, record, key, batch, verdicts)
+            new = self._new_alert(rule, event, record, key, work)
         except Exception:
-            verdicts.withdraw()
+            work.verdicts.withdraw()
             raise
-        batch.alerts.append(new)
-        batch.counts.append(partial(self._journal.alert, new))
-        batch.fresh.append(FreshAlert(new.alert.alert_id, new.targets, record.read_at))
+        work.batch.alerts.append(new)
+        work.notes_on(event, record).alerts.append(new)
+        work.batch.fresh.append(FreshAlert(new.alert.alert_id, new.targets, record.read_at))
 
     def _new_alert(
-        self,
-        rule: Rule,
-        event: Event,
-        record: Record,
-        key: str | None,
-        batch: Batch,
-        verdicts: CooldownBatch,
+        self, rule: Rule, event: Event, record: Record, key: str | None, work: _Work
     ) -> NewAlert:
-        metrics, rule_id = self._metrics, rule.rule_id
+        metrics, rule_id, add = self._metrics, rule.rule_id, work.increments.add
         now = self._clock.now()
-        suppressed = verdicts.suppressed_count(key)
-        alert, failed = render(rule, event, suppressed, now)
+        alert, failed = render(rule, event, work.verdicts.suppressed_count(key), now)
         is_expired = (now - event.time).total_seconds() > self._max_alert_age_seconds
-        routes = () if is_expired else self._batch_rules.routes[rule_id]
-        batch.counts.append(metrics.alerts_triggered.labels(rule_id).inc)
+        targets = () if is_expired else work.rules.targets[rule_id]
+        add(metrics.alerts_triggered, rule_id)
         if failed:
-            batch.counts.append(partial(metrics.template_errors.labels(rule_id).inc, failed))
+            add(metrics.template_errors, rule_id, amount=failed)
         if is_expired:
-            batch.counts.append(metrics.alerts_expired.labels(rule_id).inc)
-        elif not routes:
-            batch.counts.append(metrics.alerts_unrouted.labels(rule_id).inc)
+            add(metrics.alerts_expired, rule_id)
+        elif not targets:
+            add(metrics.alerts_unrouted, rule_id)
         return NewAlert(
             alert=alert,
             digest=event.digest,
             dedup_key=key,
             time_us=event.time_us,
             is_expired=is_expired,
-            targets=routes,
+            targets=targets,
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
         )
 
-    def _key(self, rule: Rule, event: Event, batch: Batch) -> str | None:
+    def _cooldown_key(self, rule: Rule, event: Event, record: Record, work: _Work) -> str | None:
+        """The key of the match's cooldown; None where it has none and is never suppressed."""
         if rule.rate_limit is None:
             return None
         bindings, rule_id = event.bindings, rule.rule_id
@@ -294,49 +289,36 @@ class Pipeline:
             key = cooldown_key(rule_id, texts, values)
             if key is not None:
                 return key
-            batch.counts.append(self._metrics.dedup_key_absent.labels(rule_id).inc)
+            work.increments.add(self._metrics.dedup_key_absent, rule_id)
         except EvaluationError as error:
-            self._on_rule_error(rule, error)
-            batch.counts.append(self._metrics.dedup_key_errors.labels(rule_id).inc)
+            self._note_rule_error(RuleError(rule, error), event, record, work)
+            work.increments.add(self._metrics.dedup_key_errors, rule_id)
         return track_key(rule_id, event.values)
 
-    def _on_rule_error(self, rule: Rule, error: EvaluationError) -> None:
-        self._failed.append((rule, error, self._event))
+    def _note_rule_error(
+        self, failed: RuleError, event: Event, record: Record, work: _Work
+    ) -> None:
+        error_type = failed.error.error_type
+        work.increments.add(self._metrics.rule_errors, failed.rule.rule_id, error_type)
+        work.notes_on(event, record).rule_errors.append(failed)
 
-    def _count(self, batch: Batch) -> None:
-        """Count and log what is stored now; what fails makes its record a dead letter, no more.
+    def _count(self, work: _Work) -> None:
+        self._metrics.events_consumed.inc(work.events)
+        self._metrics.tombstones.inc(work.tombstones)
+        work.increments.apply()
 
-        The alerts stay stored, so a record that is read again from its letter makes no second one.
+    def _log(self, work: _Work) -> None:
+        """Log what is stored now; a record that can't be logged is a dead letter, no more.
+
+        Its alerts stay stored, so a record that is read again from its letter makes no second one.
         """
-        self._metrics.events_consumed.inc(batch.events)
-        self._metrics.tombstones.inc(batch.tombstones)
-        for record, calls in batch.afterwards:
-            failure = None
-            for call in calls:
-                try:
-                    call()
-                except Exception as error:  # noqa: BLE001 - the loop's edge: the stream goes on
-                    failure = failure or _failure(record, error)
-            if failure is not None and not any(
-                letter.record is record for letter in batch.dead_letters
-            ):
-                batch.dead_letters.append(failure)
-
-    def _count_rule_error(self, rule: Rule, error: EvaluationError, event: Event | None) -> None:
-        self._metrics.rule_errors.labels(rule.rule_id, error.error_type).inc()
-        self._journal.rule_error(rule.rule_id, error, event)
-
-    def _count_replaced(self, event: Event) -> None:
-        self._metrics.event_time_replaced.labels(event.time_replaced).inc()
-        self._journal.time_replaced(event)
-
-    def _count_timestamp_replaced(self, event: Event) -> None:
-        self._metrics.record_time_replaced.labels(event.timestamp_replaced).inc()
-        self._journal.timestamp_replaced(event)
-
-    def _count_out_of_range(self, event: Event, broken: BrokenPromise) -> None:
-        self._metrics.event_values_out_of_range.labels(broken.field).inc()
-        self._journal.value_out_of_range(event, broken)
+        dead_letters = work.batch.dead_letters
+        for notes in work.notes:
+            try:
+                self._event_log.write(notes)
+            except Exception as error:  # noqa: BLE001 - the loop's edge: the stream goes on
+                if not any(letter.record is notes.record for letter in dead_letters):
+                    dead_letters.append(_dead_letter(notes.record, error))
 
 
 def _is_of_a_record(error: Exception) -> bool:
@@ -344,7 +326,7 @@ def _is_of_a_record(error: Exception) -> bool:
     return isinstance(error, UnstorableError) or not isinstance(error, StoreError)
 
 
-def _failure(record: Record, error: Exception) -> DeadLetter:
+def _dead_letter(record: Record, error: Exception) -> DeadLetter:
     """A record that our own processing failed on; to be called where the error is caught."""
     return DeadLetter(
         record,

@@ -1,4 +1,4 @@
-"""A match becomes an `Alert`: its message rendered, its id derived from the event and the rule."""
+"""Makes the `Alert` of a match: renders its message, derives its id from event and rule."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from engine.health import (
 )
 from engine.logs.setup import lost_lines
 from engine.metrics import Metrics
-from engine.pipeline.active_rules import longest_cooldown, row_counts, targets_of
+from engine.pipeline.active_rules import longest_cooldown, prepare, row_counts, targets_of
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.loop import Loop
 from engine.pipeline.pipeline import Pipeline
@@ -160,7 +160,7 @@ class Engine:
             kill_point=kill_point,
             heartbeat=self.heartbeat,
         )
-        self.pipeline.use(self.pipeline.prepare(self.rule_set))
+        self.pipeline.use(prepare(self.rule_set))
         producer = DeadLetterProducer(settings) if settings.enable_dlq else None
         if producer is not None:
             stack.callback(producer.close)
@@ -199,7 +199,7 @@ class Engine:
         An error is raised before anything is changed.
         """
         with collector_paused():
-            prepared, targets = self.pipeline.prepare(rule_set), targets_of(rule_set)
+            prepared, targets = prepare(rule_set), targets_of(rule_set)
         self._prepare_metrics(rule_set)
         # New targets first, old ones last: a delivery to an unknown target would be dead.
         self.dispatcher.add_targets(targets)

@@ -26,6 +26,7 @@ from engine.dead_letters.letter import recover, to_message
 from engine.logs.setup import configure_logs
 from engine.match.selftest import run_tests
 from engine.metrics import Metrics
+from engine.pipeline.active_rules import prepare
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.pipeline import Batch, Pipeline
 from engine.rules import RuleSet, load_rules
@@ -77,7 +78,7 @@ def site(schema: EventSchema, rules: RuleSet, folder: Path) -> Iterator[tuple[Pi
             log_plates=False,
             kill_point=lambda name: None,
         )
-        pipeline.use(pipeline.prepare(rules))
+        pipeline.use(prepare(rules))
         yield pipeline, store
 
 
@@ -125,7 +126,7 @@ def take(text: str, names: Sequence[str], values: Sequence[Any]) -> int:
         records = [record_of(header + written(text, value)) for value in values]
         with site(schema, rules, folder) as (pipeline, store):
             batch = pipeline.process(records)
-            assert len(batch.settled) == len(records)
+            assert len(batch.processed) == len(records)
             check_letters(batch)
             bodies = {record.value for record in records}
             bodies -= {letter.record.value for letter in batch.dead_letters}

@@ -35,7 +35,7 @@ def load(repository: Path, folder: Path, *, is_enabled: bool) -> RuleSet:
 
 def fired(rule_set: RuleSet, **event: Any) -> list[str]:
     values = plate_schema().complete({"captured_at": "2026-03-01T12:00:00Z", **event})
-    matches = LinearMatcher(rule_set.rules).match(make_event(values, zone=UTC))
+    matches = LinearMatcher(rule_set.rules).match(make_event(values, zone=UTC)).matches
     return [match.rule_id for match in matches]
 
 

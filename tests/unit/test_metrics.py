@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from engine.metrics import PREPARED_RULES, Metrics
+from engine.metrics import PREPARED_RULES, Increments, Metrics
 
 
 def lines_of(metrics: Metrics) -> list[str]:
@@ -89,3 +89,14 @@ def test_every_metric_of_a_channel_alone_has_its_label_before_the_first_delivery
         if getattr(metric, "_labelnames", ()) == ("channel",) and not metric._metrics
     ]
     assert unprepared == []
+
+
+def test_increments_are_added_together_when_they_are_applied() -> None:
+    metrics, increments = Metrics(), Increments()
+    increments.add(metrics.alerts_triggered, "r1")
+    increments.add(metrics.alerts_triggered, "r1", amount=2)
+    increments.add(metrics.events_duplicate)
+    assert metrics.total("alerts_triggered_total") == 0
+    increments.apply()
+    assert metrics.total("alerts_triggered_total") == 3
+    assert metrics.total("events_duplicate_total") == 1

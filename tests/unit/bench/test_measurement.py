@@ -7,7 +7,6 @@ import pytest
 
 from engine.bench.measurement import (
     FEWEST_EVENTS,
-    ErrorCount,
     compile_rules,
     count_matches,
     measure,
@@ -76,10 +75,9 @@ def test_rules_that_do_not_load_are_not_measured(rules: Path) -> None:
 
 
 def test_counting_ends_in_time(rules: Path) -> None:
-    errors = ErrorCount()
-    made = compile_rules([rules], plate_schema(), UTC, errors)
+    made = compile_rules([rules], plate_schema(), UTC)
     events = traffic(200, plate_schema(), UTC, datetime.now(UTC))
-    assert count_matches(made.matcher, events, 0.0, errors).events == FEWEST_EVENTS
-    whole = count_matches(made.matcher, events, 60.0, errors)
+    assert count_matches(made.matcher, events, 0.0).events == FEWEST_EVENTS
+    whole = count_matches(made.matcher, events, 60.0)
     assert whole.events == 200
     assert 0 < whole.errors < whole.matches

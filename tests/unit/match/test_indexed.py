@@ -21,27 +21,19 @@ POOL = events(250, seed=11)
 RULES_A_SET = 6
 
 
-class Outcomes:
-    """What a matcher says of events: who matched, and who failed with what."""
-
-    def __init__(self) -> None:
-        self._errors: list[tuple[str, str]] = []
-
-    def on_error(self, rule: Rule, error: EvaluationError) -> None:
-        self._errors.append((rule.rule_id, error.error_type))
-
-    def of(self, matcher: Matcher, event: Event) -> tuple[list[str], list[tuple[str, str]]]:
-        self._errors.clear()
-        matches = [match.rule_id for match in matcher.match(event)]
-        return matches, list(self._errors)
+def outcome(matcher: Matcher, event: Event) -> tuple[list[str], list[tuple[str, str]]]:
+    """The ids of the rules that match, and of those that fail, with the type of the error."""
+    matches, errors = matcher.match(event)
+    return (
+        [match.rule_id for match in matches],
+        [(failed.rule.rule_id, failed.error.error_type) for failed in errors],
+    )
 
 
 def assert_same(rules: list[Rule], pool: Iterable[Event]) -> None:
-    outcomes = Outcomes()
-    linear = LinearMatcher(rules, outcomes.on_error)
-    indexed = IndexedMatcher(rules, outcomes.on_error)
+    linear, indexed = LinearMatcher(rules), IndexedMatcher(rules)
     for event in pool:
-        wanted, got = outcomes.of(linear, event), outcomes.of(indexed, event)
+        wanted, got = outcome(linear, event), outcome(indexed, event)
         if wanted != got:
             (wrong, *_) = {name for name, *_ in _flat(wanted) ^ _flat(got)}
             text = next(rule.condition.cel for rule in rules if rule.rule_id == wrong)

@@ -135,7 +135,7 @@ def test_rules_on_an_empty_list_alone_can_be_looked_up() -> None:
     ]
     matcher = IndexedMatcher(rules)
     for event in POOL:
-        assert [match.rule.rule_id for match in matcher.match(event)] == ["off"]
+        assert [match.rule.rule_id for match in matcher.match(event).matches] == ["off"]
 
 
 def a_listed_rule(name: str, text: str) -> Rule | None:
@@ -235,7 +235,7 @@ def test_a_text_that_is_not_normal_finds_its_rules() -> None:
     for text, wanted in (("abc-123", ["on", "rows"]), ("a b-12", ["on"]), ("abc-124", [])):
         plate = {**values["plate"], "normalized_text": text}
         event = Event({**values, "plate": plate}, NOON, b"")
-        assert [match.rule_id for match in matcher.match(event)] == wanted
+        assert [match.rule_id for match in matcher.match(event).matches] == wanted
 
 
 def test_whoever_is_not_on_a_list_is_anybody() -> None:

@@ -290,7 +290,7 @@ def test_a_withdrawn_alert_without_key_is_no_duplicate() -> None:
 
 def test_carried_counts_are_bounded() -> None:
     scene = Scene()
-    scene.cooldown.settle({}, {str(number): 1 for number in range(MAX_CARRIED_KEYS + 2)})
+    scene.cooldown.take_over({}, {str(number): 1 for number in range(MAX_CARRIED_KEYS + 2)})
     assert len(scene.cooldown.carried) == MAX_CARRIED_KEYS
     assert "1" not in scene.cooldown.carried
     assert "2" in scene.cooldown.carried

@@ -14,7 +14,7 @@ from engine.delivery import Dispatcher, RetryPolicy
 from engine.errors import StoreUnavailableError
 from engine.health import Heartbeat, Stage
 from engine.metrics import Metrics
-from engine.pipeline.active_rules import targets_of
+from engine.pipeline.active_rules import prepare, targets_of
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.loop import Loop
 from engine.pipeline.pipeline import Pipeline
@@ -116,7 +116,7 @@ class Running:
             kill_point=plant.kill_point,
             heartbeat=plant.heartbeat,
         )
-        pipeline.use(pipeline.prepare(plant.rule_set))
+        pipeline.use(prepare(plant.rule_set))
         self._dispatcher = Dispatcher(
             self.store, targets_of(plant.rule_set), RetryPolicy(), plant.metrics, clock
         )

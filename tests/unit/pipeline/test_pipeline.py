@@ -8,8 +8,9 @@ import pytest
 import structlog
 
 from engine.errors import RegistryUnavailableError, StoreUnavailableError
-from engine.match import Match, Matcher
+from engine.match import Matcher, MatchResult
 from engine.metrics import Metrics
+from engine.pipeline.active_rules import prepare
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.pipeline import Pipeline
 from engine.rules import Rule
@@ -55,7 +56,7 @@ class Bench:
             log_plates=False,
             kill_point=self.steps.append,
         )
-        self.pipeline.use(self.pipeline.prepare(load_text(rules, folder)))
+        self.pipeline.use(prepare(load_text(rules, folder)))
 
 
 class DefectiveMatcher:
@@ -65,7 +66,7 @@ class DefectiveMatcher:
         self._matcher = matcher
         self._offset = offset
 
-    def match(self, event: Event) -> list[Match]:
+    def match(self, event: Event) -> MatchResult:
         if event.offset == self._offset:
             raise ZeroDivisionError("a defect of ours")
         return self._matcher.match(event)
@@ -84,7 +85,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def test_a_match_is_stored_with_a_delivery_for_each_target(bench: Bench) -> None:
     record = plate_record()
     batch = bench.pipeline.process([record])
-    assert len(batch.settled) == 1
+    assert len(batch.processed) == 1
     (fresh,) = batch.fresh
     assert fresh.targets == (("ops", "ops:mailbox"),)
     assert fresh.read_at == record.read_at
@@ -99,7 +100,7 @@ def test_a_match_is_stored_with_a_delivery_for_each_target(bench: Bench) -> None
 def test_a_second_sighting_is_suppressed_and_told_by_the_next_alert(bench: Bench) -> None:
     bench.pipeline.process([plate_record(0)])
     batch = bench.pipeline.process([plate_record(10), plate_record(299)])
-    assert (len(batch.settled), batch.fresh) == (2, [])
+    assert (len(batch.processed), batch.fresh) == (2, [])
     assert bench.metrics.total("alerts_rate_limited_total") == 2
     bench.pipeline.process([plate_record(300)])
     assert bench.store.alerts(1)[0].alert.suppressed_count == 2
@@ -118,7 +119,7 @@ def test_a_record_read_twice_counts_as_nothing(bench: Bench) -> None:
 def test_an_undecodable_record_is_a_dead_letter_and_the_next_one_is_processed(bench: Bench) -> None:
     poison = record_of(b"\x01garbage")
     batch = bench.pipeline.process([poison, plate_record()])
-    assert len(batch.settled) == 2
+    assert len(batch.processed) == 2
     (letter,) = batch.dead_letters
     assert (letter.record, letter.error_type) == (poison, DeadLetterType.SCHEMA_VALIDATION)
     assert len(batch.fresh) == 1
@@ -126,7 +127,7 @@ def test_an_undecodable_record_is_a_dead_letter_and_the_next_one_is_processed(be
 
 def test_a_tombstone_is_counted_and_no_dead_letter(bench: Bench) -> None:
     batch = bench.pipeline.process([record_of(None)])
-    assert (len(batch.settled), batch.dead_letters) == (1, [])
+    assert (len(batch.processed), batch.dead_letters) == (1, [])
     assert bench.metrics.total("tombstones_total") == 1
     assert bench.metrics.total("events_consumed_total") == 0
 
@@ -139,7 +140,7 @@ def test_a_registry_that_is_away_settles_what_came_before(bench: Bench) -> None:
     assert value is not None
     unknown = record_of(b"\0\0\0\0\x63" + value[5:])
     batch = bench.pipeline.process([plate_record(900), unknown, plate_record(2000)])
-    assert len(batch.settled) == 1
+    assert len(batch.processed) == 1
     assert batch.interruption is not None
     assert len(batch.fresh) == 1
 
@@ -151,7 +152,7 @@ def test_a_schema_that_is_awaited_holds_up_its_own_partition_only(bench: Bench) 
     unknown = record_of(b"\0\0\0\0\x63" + value[5:])
     behind, other = plate_record(900), dataclasses.replace(plate_record(2000), partition=1)
     batch = bench.pipeline.process([unknown, behind, other])
-    assert batch.settled == [other]
+    assert batch.processed == [other]
     assert isinstance(batch.interruption, RegistryUnavailableError)
     assert len(batch.fresh) == 1
 
@@ -219,7 +220,7 @@ def test_a_processing_failure_is_that_events_dead_letter_and_the_stream_goes_on(
     defective = DefectiveMatcher(rules.matcher, bad.offset)
     bench.pipeline.use(dataclasses.replace(rules, matcher=defective))
     batch = bench.pipeline.process([bad, good])
-    assert len(batch.settled) == 2
+    assert len(batch.processed) == 2
     (letter,) = batch.dead_letters
     assert letter.error_type is DeadLetterType.PROCESSING_FAILURE
     assert letter.message == "ZeroDivisionError: a defect of ours"
@@ -237,7 +238,7 @@ def test_a_failure_while_decoding_is_a_dead_letter_too(bench: Bench) -> None:
     bad = plate_record(0)
     batch = bench.pipeline.process([bad])
     (letter,) = batch.dead_letters
-    assert (len(batch.settled), letter.record) == (1, bad)
+    assert (len(batch.processed), letter.record) == (1, bad)
     assert letter.error_type is DeadLetterType.PROCESSING_FAILURE
     assert bench.metrics.total("events_consumed_total") == 0
 

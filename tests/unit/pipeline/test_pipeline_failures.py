@@ -12,6 +12,7 @@ import structlog
 
 from engine.errors import StoreUnavailableError
 from engine.metrics import Metrics
+from engine.pipeline.active_rules import prepare
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.pipeline import Pipeline
 from engine.store import NewAlert, Store, open_store
@@ -73,7 +74,7 @@ def pipeline_on(store: Any, folder: Path, metrics: Metrics) -> Pipeline:
         log_plates=False,
         kill_point=lambda name: None,
     )
-    pipeline.use(pipeline.prepare(load_text(RULES, folder)))
+    pipeline.use(prepare(load_text(RULES, folder)))
     return pipeline
 
 
@@ -105,7 +106,7 @@ def test_an_alert_that_the_store_does_not_take_is_the_only_one_lost(tmp_path: Pa
         pipeline = pipeline_on(store, tmp_path, metrics)
         records = [seen("AAA111"), seen("POISON"), seen("BBB222"), seen("AAA111", 10)]
         batch = pipeline.process(records)
-        assert len(batch.settled) == 4
+        assert len(batch.processed) == 4
         (letter,) = batch.dead_letters
         assert letter.record is records[1]
         assert letter.error_type is DeadLetterType.PROCESSING_FAILURE
@@ -140,7 +141,7 @@ def test_a_store_that_goes_away_meanwhile_settles_what_came_before(tmp_path: Pat
     store, metrics = PickyStore(tmp_path, closed_at=3), Metrics()
     pipeline = pipeline_on(store, tmp_path, metrics)
     batch = pipeline.process([seen("AAA111"), seen("POISON"), seen("BBB222")])
-    assert len(batch.settled) == 1
+    assert len(batch.processed) == 1
     assert isinstance(batch.interruption, StoreUnavailableError)
     assert (len(batch.fresh), batch.dead_letters) == (1, [])
     assert metrics.total("events_consumed_total") == 1
@@ -159,7 +160,7 @@ def test_a_log_line_that_fails_leaves_the_alert_stored_once(tmp_path: Path, unlo
         pipeline = pipeline_on(store, tmp_path, metrics)
         bad = seen("AAA111", camera_id="cam-unspeakable")
         batch = pipeline.process([bad, seen("BBB222")])
-        assert len(batch.settled) == 2
+        assert len(batch.processed) == 2
         (letter,) = batch.dead_letters
         assert (letter.record, letter.message) == (bad, "UnicodeError: no word for it")
         assert letter.error_type is DeadLetterType.PROCESSING_FAILURE

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.pipeline.active_rules import ActiveRules
+from engine.pipeline.active_rules import ActiveRules, prepare
 from engine.schema.event import make_event
 from engine.stream.record import Record
 from tests.support.rule_files import load_text
@@ -35,7 +35,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 @pytest.fixture
 def sets(bench: Bench, tmp_path: Path) -> tuple[ActiveRules, ActiveRules]:
-    other = bench.pipeline.prepare(load_text(RULES.replace("SET", "two"), tmp_path))
+    other = prepare(load_text(RULES.replace("SET", "two"), tmp_path))
     return bench.pipeline.in_force, other
 
 
@@ -49,7 +49,7 @@ def test_every_answer_during_swaps_is_wholly_of_one_set(
     def ask() -> None:
         while not is_over.is_set():
             found = bench.pipeline.in_force.match(event)
-            answers.append(tuple(match.rule_id for match in found))
+            answers.append(tuple(match.rule_id for match in found.matches))
 
     askers = [threading.Thread(target=ask) for _ in range(3)]
     for asker in askers:
@@ -86,7 +86,7 @@ def test_a_batch_is_wholly_by_the_set_that_it_began_with(
     one, two = sets
     records = [plate_record(number) for number in range(4)]
     batch = bench.pipeline.process(Interrupted(records, lambda: bench.pipeline.use(two)))
-    assert len(batch.settled) == 4
+    assert len(batch.processed) == 4
     assert {new.alert.rule_id.partition("-")[0] for new in batch.alerts} == {"one"}
     assert {channel for new in batch.alerts for channel, _ in new.targets} == {"one"}
     assert len(batch.alerts) == 4 * RULE_COUNT

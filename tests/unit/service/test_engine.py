@@ -23,7 +23,7 @@ from tests.support.avro import plate_schema
 from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.support.rule_files import Mailbox, load_text
 from tests.unit.manual_time import ManualTime
-from tests.unit.pipeline.test_journal import ALERT
+from tests.unit.pipeline.test_event_log import ALERT
 
 RULES = """
 channels: {ops: 'json://localhost'}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.pipeline.active_rules import longest_cooldown, ready, row_counts, targets_of
+from engine.pipeline.active_rules import longest_cooldown, prepare, row_counts, targets_of
 from engine.rules import RuleSet, load_rules
 from engine.schema.event import make_event
 from tests.support.avro import plate_schema
@@ -27,10 +27,10 @@ def rule_set(tmp_path: Path) -> RuleSet:
 
 
 def test_a_ready_set_matches_and_knows_the_ways_of_its_alerts(rule_set: RuleSet) -> None:
-    in_force = ready(rule_set)
+    in_force = prepare(rule_set)
     event = make_event(plate_event(), zone=UTC)
-    assert [match.rule_id for match in in_force.match(event)] == ["brief", "long"]
-    assert in_force.routes == {
+    assert [match.rule_id for match in in_force.match(event).matches] == ["brief", "long"]
+    assert in_force.targets == {
         "brief": (("ops", "ops:mailbox"), ("spare", "spare:mailbox")),
         "long": (("ops", "ops:mailbox"),),
         "every": (),
@@ -81,15 +81,15 @@ rules:
 
 def test_one_recipient_in_two_channels_of_a_rule_gets_one_message(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(SHARED)
-    in_force = ready(load_rules([tmp_path], plate_schema(), {}))
-    assert [target_id for _, target_id in in_force.routes["all"]] == [
+    in_force = prepare(load_rules([tmp_path], plate_schema(), {}))
+    assert [target_id for _, target_id in in_force.targets["all"]] == [
         "night:alice@example.org",
         "night:eve@example.org",
         "email:bob@example.org",
         "hook:h.example.org",
         "hook:h.example.org-2",
     ]
-    assert [target_id for _, target_id in in_force.routes["one"]] == [
+    assert [target_id for _, target_id in in_force.targets["one"]] == [
         "email:Alice@example.org",
         "email:bob@example.org",
     ]

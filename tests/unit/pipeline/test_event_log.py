@@ -8,7 +8,7 @@ import structlog
 
 from channels.alert import Alert, Priority
 from engine.errors import EvaluationError
-from engine.pipeline.event_log import CAMERAS_TOLD, RULE_ERROR_SECONDS, EventLog
+from engine.pipeline.event_log import MAX_CAMERAS, RULE_ERROR_SECONDS, EventLog
 from engine.schema import BrokenPromise
 from engine.schema.event import make_event
 from engine.store import NewAlert
@@ -41,39 +41,40 @@ def test_an_alert_is_logged_with_its_plate_as_the_operator_asked(
     ]
 
 
-def test_a_rules_errors_are_told_once_a_minute() -> None:
+def test_a_rules_errors_are_logged_once_a_minute() -> None:
     time = ManualTime()
-    journal = EventLog(time, log_plates=False)
+    event_log = EventLog(time, log_plates=False)
     error = EvaluationError("overflow", "too large")
+    event = make_event(plate_event(), zone=UTC)
     with structlog.testing.capture_logs() as logs:
         for seconds in (0.0, 1.0, RULE_ERROR_SECONDS - 1, RULE_ERROR_SECONDS):
             time.seconds = seconds
-            journal.rule_error("a", error, None)
-        journal.rule_error("b", error, None)
+            event_log.rule_error("a", error, event)
+        event_log.rule_error("b", error, event)
     assert [line["rule_id"] for line in logs] == ["a", "a", "b"]
 
 
 @pytest.mark.parametrize(
-    ("log_plates", "told"),
+    ("log_plates", "logged"),
     [(False, "'AB***' and 'ab***' are no int"), (True, "'ABC-123' and 'abc123' are no int")],
 )
 def test_a_rules_error_quotes_plates_only_as_the_operator_asked(
-    log_plates: bool, told: str
+    log_plates: bool, logged: str
 ) -> None:
     error = EvaluationError("bad_conversion", "'ABC-123' and 'abc123' are no int")
     event = make_event(plate_event(), zone=UTC)
     with structlog.testing.capture_logs() as logs:
         EventLog(ManualTime(), log_plates=log_plates).rule_error("a", error, event)
-    assert logs[0]["error"] == told
+    assert logs[0]["error"] == logged
 
 
-def test_replaced_times_are_told_once_a_camera_of_a_bounded_number() -> None:
-    journal = EventLog(ManualTime(), log_plates=False)
+def test_replaced_times_are_logged_once_a_camera_of_a_bounded_number() -> None:
+    event_log = EventLog(ManualTime(), log_plates=False)
     with structlog.testing.capture_logs() as logs:
-        for number in [*range(CAMERAS_TOLD + 5), 0]:
+        for number in [*range(MAX_CAMERAS + 5), 0]:
             event = make_event(plate_event(camera_id=f"cam-{number}"), zone=UTC)
-            journal.time_replaced(dataclasses.replace(event, time_replaced="future"))
-    assert len(logs) == CAMERAS_TOLD
+            event_log.time_replaced(dataclasses.replace(event, time_replaced="future"))
+    assert len(logs) == MAX_CAMERAS
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_a_rules_error_is_logged_whatever_the_event_has_of_a_plate(
         (None, "2026-03-01T12:00:00Z", "send captured_at as ISO 8601"),
     ],
 )
-def test_a_replaced_timestamp_is_told_with_its_remedy(
+def test_a_replaced_timestamp_is_logged_with_its_remedy(
     captured_at: datetime | None, shown: str, word: str
 ) -> None:
     event = make_event(
@@ -138,7 +139,7 @@ def test_a_replaced_timestamp_is_told_with_its_remedy(
 
 
 def test_a_value_out_of_range_is_logged_once_a_camera_and_field() -> None:
-    journal = EventLog(ManualTime(), log_plates=False)
+    event_log = EventLog(ManualTime(), log_plates=False)
     confidence = BrokenPromise("plate.confidence", 12.3, "0 to 1")
     text = BrokenPromise("plate.normalized_text", "kfa-8725", "characters A-Z0-9")
     one, other = (make_event(plate_event(camera_id=name), zone=UTC) for name in ("cam-1", "cam-2"))
@@ -147,9 +148,9 @@ def test_a_value_out_of_range_is_logged_once_a_camera_and_field() -> None:
             *((one, confidence), (one, confidence), (one, text), (one, confidence)),
             *((other, confidence), (other, text), (other, text)),
         ]:
-            journal.value_out_of_range(event, broken)
-    told = [(line["camera_id"], line["field"], line["value"]) for line in logs]
-    assert told == [
+            event_log.value_out_of_range(event, broken)
+    logged = [(line["camera_id"], line["field"], line["value"]) for line in logs]
+    assert logged == [
         ("cam-1", "plate.confidence", 12.3),
         ("cam-1", "plate.normalized_text", "kf***"),
         ("cam-2", "plate.confidence", 12.3),
@@ -160,13 +161,13 @@ def test_a_value_out_of_range_is_logged_once_a_camera_and_field() -> None:
 
 
 def test_values_of_too_many_cameras_are_not_logged() -> None:
-    journal = EventLog(ManualTime(), log_plates=True)
+    event_log = EventLog(ManualTime(), log_plates=True)
     broken = BrokenPromise("plate.normalized_text", "kfa-8725", "characters A-Z0-9")
     with structlog.testing.capture_logs() as logs:
-        for number in range(CAMERAS_TOLD + 5):
+        for number in range(MAX_CAMERAS + 5):
             event = make_event(plate_event(camera_id=f"c-{number}"), zone=UTC)
-            journal.value_out_of_range(event, broken)
-    assert len(logs) == CAMERAS_TOLD
+            event_log.value_out_of_range(event, broken)
+    assert len(logs) == MAX_CAMERAS
     assert logs[0]["value"] == "kfa-8725"
 
 

@@ -15,7 +15,7 @@ from benchmarks.measure import Measurement
 from benchmarks.readings import events
 from channels.alert import Priority
 from engine.bench.rule_sets import PLATE, PlainCondition, PlainRule, mixed_rules, site_plates
-from engine.cel import compile_template, conjunction, lower_condition
+from engine.cel import compile_condition, compile_template, conjunction
 from engine.errors import Place
 from engine.match import IndexedMatcher, LinearMatcher
 from engine.rules import Rule
@@ -39,7 +39,7 @@ def as_rules(plain: Sequence[PlainRule]) -> list[Rule]:
             priority=Priority.LOW,
             condition=conjunction(
                 [
-                    lower_condition(each.field, each.operator, each.value, variables)
+                    compile_condition(each.field, each.operator, each.value, variables)
                     for each in rule.conditions
                 ]
             ),

@@ -20,8 +20,6 @@ from benchmarks.measure import Measurement
 from benchmarks.readings import events
 from benchmarks.reference import celpy_programs
 from engine.cel import Expression, compile_expression
-from engine.cel.lower.function import Exact
-from engine.cel.types.scope import Scope
 from engine.errors import EvaluationError
 from tests.support.avro import plate_schema
 
@@ -60,10 +58,6 @@ def compiled(count: int) -> list[Expression]:
     return [compile_expression(text, variables) for text in texts(count)]
 
 
-def closures(expression: Expression) -> Callable[[Any], Any]:
-    return Exact(expression.root, Scope(expression.variables))
-
-
 def held(conditions: list[Callable[[Any], Any]], bindings: dict[str, Any]) -> list[int]:
     return [number for number, holds in enumerate(conditions) if holds(bindings) is True]
 
@@ -88,7 +82,7 @@ def test_celpy_interpreter(measure: Measurement) -> None:
 @pytest.mark.parametrize("way", ["closures", "functions"])
 def test_engine(measure: Measurement, way: str) -> None:
     rules = compiled(RULES)
-    conditions = [each.evaluate if way == "functions" else closures(each) for each in rules]
+    conditions = [each.evaluate if way == "functions" else each.interpreter for each in rules]
     turns = cycle([event.bindings for event in events(EVENTS)])
     seconds = measure.calls(GROUP, lambda: held(conditions, next(turns)))
     measure.tell(SECTION, f"{RULES:,} rules, {way}", seconds * 1e6, "µs an event")
@@ -98,7 +92,7 @@ def test_engine(measure: Measurement, way: str) -> None:
 @pytest.mark.parametrize("what", SINGLE)
 def test_single(measure: Measurement, what: str, way: str) -> None:
     expression = compile_expression(SINGLE[what], plate_schema().variables)
-    run = expression.evaluate if way == "functions" else closures(expression)
+    run = expression.evaluate if way == "functions" else expression.interpreter
     traffic = [event.bindings for event in events(100)]
 
     def hundred() -> None:

@@ -13,7 +13,7 @@ __all__ = ["__version__", "open_rules"]
 
 
 def __getattr__(name: str) -> object:
-    # Lazy, so that importing one room of the house does not load all of it.
+    # Imported when asked for, so that one package can be imported without all others.
     if name == "open_rules":
         from engine.library import open_rules
 

@@ -1,4 +1,4 @@
-"""Clocks, and instants as people read them."""
+"""Clocks, and instants as text in a time zone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 
 class Clock(Protocol):
-    """Tells the time."""
+    """A source of the present time; tests pass their own."""
 
     def now(self) -> datetime:
         """The wall clock, aware, UTC."""
@@ -18,7 +18,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clocks."""
+    """The clocks of this machine."""
 
     def now(self) -> datetime:
         """The wall clock, aware, UTC."""
@@ -34,12 +34,12 @@ _CLOCK_LENGTH: Final = len("2025-07-01 22:00:05")
 
 
 def is_utc(zone: tzinfo) -> bool:
-    """Whether the zone is UTC, by whichever of its names."""
+    """Whether the zone is UTC or one of its other names."""
     return _ANY_DAY.replace(tzinfo=zone).tzname() == "UTC"
 
 
 def localise(moment: datetime, zone: tzinfo) -> datetime:
-    """An aware moment on the clocks of `zone`; as it is where those show no year from 1 to 9999."""
+    """An aware moment in the time zone `zone`; unchanged where its year would not be 1 to 9999."""
     try:
         return moment.astimezone(zone)
     except OverflowError:
@@ -47,10 +47,10 @@ def localise(moment: datetime, zone: tzinfo) -> datetime:
 
 
 def local_text(moment: datetime, zone: tzinfo) -> str:
-    """An aware moment on the clocks of `zone`: `2025-07-01 22:00:05 CEST`.
+    """The text of an aware moment in the time zone `zone`: `2025-07-01 22:00:05 CEST`.
 
-    The name tells the hour that comes twice in autumn: first it is CEST, then CET. A zone whose
-    name has no letters shows its offset: `2025-07-01 17:00:05 UTC-03:00`.
+    The zone's name distinguishes the hour that comes twice in autumn: first CEST, then CET. A zone
+    without a name in letters shows its offset: `2025-07-01 17:00:05 UTC-03:00`.
     """
     local = localise(moment, zone)
     text = local.isoformat(" ", "seconds")

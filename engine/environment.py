@@ -1,4 +1,4 @@
-"""Environment variables, files that they name, and folders that come with the package."""
+"""Values of environment variables or the files that they name, and folders of the package."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ MAX_FILE_BYTES: Final = 1 << 20
 def value_of(name: str, variables: Mapping[str, str]) -> str:
     """The variable's value without the line ends at its end; "" where it is unset or empty.
 
-    Where it is, and `NAME_FILE` is not, the value is what the file holds that this one names, read
-    now. Raises VariableError where both are set, and for a file that can't be read or is empty.
+    Where it is unset and `NAME_FILE` is set, the value is the content of the file that `NAME_FILE`
+    names, read now. Raises VariableError where both are set, and for a file that is empty or can't
+    be read.
     """
     value = variables.get(name, "").rstrip("\r\n")
     path = variables.get(name + FILE_SUFFIX, "").strip()
@@ -34,12 +35,12 @@ def _content(variable: str, path: Path) -> str:
     named = f"the file {path}, which {variable} names,"
     try:
         found = path.stat()
-        # A pipe would be waited for, and is empty at the next reload.
+        # Reading a pipe would block, and find nothing at the next reload.
         if not stat.S_ISREG(found.st_mode):
             raise VariableError(f"{named} is not a file", "let it name a file with the value")
         if found.st_size > MAX_FILE_BYTES:
             raise VariableError(f"{named} is larger than 1 MiB", "let it hold the value alone")
-        # Some editors begin a file with a mark of its byte order.
+        # -sig: some editors write a byte order mark.
         text = path.read_text(encoding="utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
         raise VariableError(f"{named} is not UTF-8", "save it as UTF-8") from None
@@ -56,7 +57,7 @@ _PACKAGE: Final = Path(__file__).resolve().parent
 
 
 def folder(name: str) -> Path:
-    """The folder of that name that the installed package brings.
+    """The folder `name` that comes with the package, such as `docs`.
 
     In a checkout, which an editable install refers to, it is the one beside `engine`.
     """

@@ -1,4 +1,4 @@
-"""Whether the engine is well: heartbeats of its threads, and the checks that `/readyz` reports."""
+"""Heartbeats of the engine's threads, and the checks that `/readyz` and `/healthz` report."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-#: No step of the loop takes longer, unless something in it hangs.
+#: A step of the loop that takes longer hangs.
 STUCK_SECONDS: Final = 15.0
-#: Steps of the other threads may read large files, or the whole store.
+#: The same for the other threads, which may read large files or the whole store.
 SLOW_STUCK_SECONDS: Final = 300.0
-#: A loop that hangs so long needs a new process.
+#: A loop that hangs for so long needs a restart of the process.
 LOST_SECONDS: Final = 300.0
-#: A process that was halted as a whole (a paused container, a moved machine) needs a moment.
+#: How long a process that was halted as a whole (a paused container) may take to go on.
 PATIENCE_SECONDS: Final = 0.5
+# How often `find_stuck` looks within that time.
 _LOOKS: Final = 10
 
 
@@ -36,7 +37,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """A look at a thread: what it does, and for how many seconds."""
+    """The step of a thread at one moment, and for how many seconds it has lasted."""
 
     stage: str
     age_seconds: float
@@ -46,11 +47,10 @@ class Pulse:
 
 
 class Heartbeat:
-    """One thread beats, any may look.
+    """Shows other threads what one thread does: that one calls `beat`, any thread may look.
 
-    `timer` gives monotonic seconds. `patience_seconds` is how long another step is waited for
-    before a thread is called stuck: when the whole process was halted, the thread that asks may go
-    on sooner than the one that is asked about.
+    `timer` gives monotonic seconds. `find_stuck` waits `patience_seconds` for the next beat: after
+    a halt of the whole process the looking thread may go on sooner than the one it looks at.
     """
 
     def __init__(
@@ -60,20 +60,20 @@ class Heartbeat:
     ) -> None:
         self._timer = timer
         self._patience_seconds = patience_seconds
-        # One tuple, so that nobody sees the time of one step with the name of another.
+        # One tuple, so that no thread reads the name of one step with the time of another.
         self._last = (str(Stage.STARTING), timer())
 
     def beat(self, stage: str) -> None:
-        """The thread is alive, and goes over to this step."""
+        """Begin a step, in words for people; the thread calls it for itself."""
         self._last = (stage, self._timer())
 
     def look(self) -> Pulse:
-        """The step, and its age."""
+        """The present step and its age."""
         stage, since = self._last
         return Pulse(stage, max(0.0, self._timer() - since))
 
     def find_stuck(self, limit_seconds: float) -> Pulse | None:
-        """The step that lasts longer than that, None if none does."""
+        """The present step if it lasts longer than `limit_seconds`, now and a moment later."""
         pulse = self.look()
         pause = threading.Event()
         for _ in range(_LOOKS):
@@ -85,14 +85,17 @@ class Heartbeat:
 
 
 def find_stuck_threads(threads: Mapping[str, Heartbeat]) -> dict[str, Pulse]:
-    """Those threads besides the loop that are stuck or have ended, by name."""
+    """The threads, by name, that are stuck or have ended; not for the loop, which has less time."""
     found = {name: heartbeat.find_stuck(SLOW_STUCK_SECONDS) for name, heartbeat in threads.items()}
     return {name: pulse for name, pulse in found.items() if pulse is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of `/readyz`: `is_essential` ones make the service not ready when they fail."""
+    """A check of `/readyz`; the engine is not ready when an `is_essential` one is bad.
+
+    `facts` are further keys of the JSON.
+    """
 
     is_good: bool
     detail: str = ""

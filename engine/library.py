@@ -23,7 +23,7 @@ class RenderedMatch(Match):
 
     @property
     def message(self) -> str:
-        """The rule's message on the event, as an alert has it; rendered anew at each call.
+        """The rule's message on the event, as an alert has it; rendered at each call.
 
         Moments are shown in `EVENT_TIMEZONE`. A placeholder that fails reads `?`.
         """

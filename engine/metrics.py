@@ -1,7 +1,7 @@
-"""Every Prometheus metric of the engine, with its labels; nothing else names one.
+"""Every Prometheus metric of the engine, with its labels; all are defined here.
 
-Label pairs are created at start (`Metrics.prepare`), so that a zero is visible before the first
-failure; above `PREPARED_RULES` rules they appear at first use, which bounds memory and scrape time.
+The `prepare` methods create label pairs at the start, so that a zero is visible before the first
+failure. Above `PREPARED_RULES` rules they appear at first use, which bounds memory and scrape time.
 """
 
 from __future__ import annotations
@@ -53,10 +53,14 @@ class _Family:
 
 
 class Metrics:
-    """The metrics of one engine, in a registry of their own."""
+    """The metrics of one engine, in a registry of their own; any thread may set them."""
 
     def __init__(self) -> None:
         self.registry: Final = CollectorRegistry()
+        # The totals that `show_gaps` and `show_lost_lines` have counted so far.
+        self._shown_gaps: dict[tuple[Counter, str, str], int] = {}
+        self._shown_lost_lines = 0
+        self._lost_lines_lock = threading.Lock()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         make = _Family(self.registry)
@@ -68,6 +72,107 @@ class Metrics:
         self._create_channels(make)
         self._create_store(make)
         self._create_log(make)
+
+    def prepare(
+        self,
+        rules: Iterable[tuple[str, str]],
+        notified: Iterable[tuple[str, str]],
+        error_types: Iterable[str],
+    ) -> None:
+        """Create the label pairs of `rules` (id, priority) and `notified` (channel, rule id).
+
+        `error_types` are the possible kinds of an evaluation error.
+        """
+        rules, error_types = tuple(rules), tuple(error_types)
+        self.rules_loaded.set(len(rules))
+        for reason in ("unreadable", "future", "past"):
+            self.event_time_replaced.labels(reason)
+        for reason in ("unit", "past", "future"):
+            self.record_time_replaced.labels(reason)
+        for reason in ("size", "age"):
+            self.dead_letters_dropped.labels(reason)
+        for error_type in ("SCHEMA_VALIDATION", "PROCESSING_FAILURE"):
+            self.dead_letters.labels(error_type)
+        if len(rules) > PREPARED_RULES:
+            return
+        if len(rules) * len(error_types) <= PREPARED_ERROR_PAIRS:
+            for rule_id, _ in rules:
+                for error_type in error_types:
+                    self.rule_errors.labels(rule_id, error_type)
+        for rule_id, priority in rules:
+            self.rules_matched.labels(rule_id, priority)
+            for metric in (
+                self.alerts_triggered,
+                self.alerts_rate_limited,
+                self.alerts_expired,
+                self.alerts_unrouted,
+                self.template_errors,
+                self.dedup_key_absent,
+                self.dedup_key_errors,
+            ):
+                metric.labels(rule_id)
+        for channel, rule_id in notified:
+            self.notifications_sent.labels(channel, rule_id)
+
+    def prepare_fields(self, fields: Iterable[str]) -> None:
+        """Create the label of each field whose values the schema limits beyond its type."""
+        for field in fields:
+            self.event_values_out_of_range.labels(field)
+
+    def prepare_channel(self, channel: str, reasons: Iterable[str]) -> None:
+        """Create every label pair of one channel; `reasons` are those of a failed try."""
+        for reason in reasons:
+            self.notifications_failed.labels(channel, reason)
+            self.notifications_dead.labels(channel, reason)
+        for metric in (
+            self.notification_retries,
+            self.notification_send_time,
+            self.deliveries_waiting,
+            self.channel_held,
+            self.channel_holds,
+        ):
+            metric.labels(channel)
+
+    def show_watchlists(self, rows: Mapping[str, int]) -> None:
+        """Set the row count of each watchlist in force, and remove those that are gone."""
+        self.watchlist_rows.clear()
+        for name, count in rows.items():
+            self.watchlist_rows.labels(name).set(count)
+
+    def show_refused(self, refused: Mapping[str, bool]) -> None:
+        """Set for each watchlist whether its file is refused, and remove those that are gone."""
+        self.watchlist_refused.clear()
+        for name, is_refused in refused.items():
+            self.watchlist_refused.labels(name).set(is_refused)
+
+    def show_gaps(
+        self, lost: Mapping[tuple[str, int], int], cut: Mapping[tuple[str, int], int]
+    ) -> None:
+        """Count lost records and cut partitions, given as totals since the consumer's start."""
+        for counter, totals in ((self.records_lost, lost), (self.partitions_cut, cut)):
+            for (topic, number), total in totals.items():
+                key = (counter, topic, str(number))
+                counter.labels(*key[1:]).inc(total - self._shown_gaps.get(key, 0))
+                self._shown_gaps[key] = total
+
+    def show_lost_lines(self, total: int) -> None:
+        """Count lost log lines, given as the total since the start of the process."""
+        with self._lost_lines_lock:
+            self.log_lines_lost.inc(max(0, total - self._shown_lost_lines))
+            self._shown_lost_lines = max(total, self._shown_lost_lines)
+
+    def exposition(self) -> bytes:
+        """The text of `/metrics`."""
+        return generate_latest(self.registry)
+
+    def total(self, name: str) -> float:
+        """The sum of a metric's samples over all labels, such as `alerts_triggered_total`."""
+        return sum(
+            sample.value
+            for metric in self.registry.collect()
+            for sample in metric.samples
+            if sample.name == f"alert_engine_{name}"
+        )
 
     def _create_stream(self, make: _Family) -> None:
         self.events_consumed = make.counter("events_consumed", "Plate events read and decoded")
@@ -114,7 +219,6 @@ class Metrics:
             "topic",
             "partition",
         )
-        self._gaps: dict[tuple[Counter, str, str], int] = {}
         self.heartbeat_age = make.gauge(
             "heartbeat_age_seconds", "How long the thread has been at its step", "thread"
         )
@@ -200,115 +304,12 @@ class Metrics:
             "channel_holds", "Times that a target of the channel was put on hold", "channel"
         )
 
-    def _create_log(self, make: _Family) -> None:
-        self.log_lines_lost = make.counter(
-            "log_lines_lost", "Log lines that could not be written, because nobody reads them"
-        )
-        self._lost_lines = 0
-        self._lost_lines_lock = threading.Lock()
-
-    def show_gaps(
-        self, lost: Mapping[tuple[str, int], int], cut: Mapping[tuple[str, int], int]
-    ) -> None:
-        """Count what was lost and cut, so often since the start, by topic and partition."""
-        for counter, totals in ((self.records_lost, lost), (self.partitions_cut, cut)):
-            for (topic, number), total in totals.items():
-                key = (counter, topic, str(number))
-                counter.labels(*key[1:]).inc(total - self._gaps.get(key, 0))
-                self._gaps[key] = total
-
-    def show_lost_lines(self, total: int) -> None:
-        """Count the lines that were lost, so many since the start of the process."""
-        with self._lost_lines_lock:
-            self.log_lines_lost.inc(max(0, total - self._lost_lines))
-            self._lost_lines = max(total, self._lost_lines)
-
     def _create_store(self, make: _Family) -> None:
         self.store_writable = make.gauge("store_writable", "1 while the store takes writes")
         self.store_rows = make.gauge("store_rows", "Rows in the store", "table")
         self.store_errors = make.counter("store_errors", "Reads and writes that the store refused")
 
-    def prepare(
-        self,
-        rules: Iterable[tuple[str, str]],
-        notified: Iterable[tuple[str, str]],
-        error_types: Iterable[str],
-    ) -> None:
-        """Create the label pairs of `rules` (id, priority) and `notified` (channel, rule id).
-
-        `error_types` are the kinds that an evaluation error can have.
-        """
-        rules, error_types = tuple(rules), tuple(error_types)
-        self.rules_loaded.set(len(rules))
-        for reason in ("unreadable", "future", "past"):
-            self.event_time_replaced.labels(reason)
-        for reason in ("unit", "past", "future"):
-            self.record_time_replaced.labels(reason)
-        for reason in ("size", "age"):
-            self.dead_letters_dropped.labels(reason)
-        for error_type in ("SCHEMA_VALIDATION", "PROCESSING_FAILURE"):
-            self.dead_letters.labels(error_type)
-        if len(rules) > PREPARED_RULES:
-            return
-        if len(rules) * len(error_types) <= PREPARED_ERROR_PAIRS:
-            for rule_id, _ in rules:
-                for error_type in error_types:
-                    self.rule_errors.labels(rule_id, error_type)
-        for rule_id, priority in rules:
-            self.rules_matched.labels(rule_id, priority)
-            for metric in (
-                self.alerts_triggered,
-                self.alerts_rate_limited,
-                self.alerts_expired,
-                self.alerts_unrouted,
-                self.template_errors,
-                self.dedup_key_absent,
-                self.dedup_key_errors,
-            ):
-                metric.labels(rule_id)
-        for channel, rule_id in notified:
-            self.notifications_sent.labels(channel, rule_id)
-
-    def prepare_fields(self, fields: Iterable[str]) -> None:
-        """Create the label of each field of which the schema says more than its type."""
-        for field in fields:
-            self.event_values_out_of_range.labels(field)
-
-    def show_watchlists(self, rows: Mapping[str, int]) -> None:
-        """Set the lists in force by name, and forget those that are gone."""
-        self.watchlist_rows.clear()
-        for name, count in rows.items():
-            self.watchlist_rows.labels(name).set(count)
-
-    def show_refused(self, refused: Mapping[str, bool]) -> None:
-        """Set which lists are refused by name, and forget those that are gone."""
-        self.watchlist_refused.clear()
-        for name, is_refused in refused.items():
-            self.watchlist_refused.labels(name).set(is_refused)
-
-    def prepare_channel(self, channel: str, reasons: Iterable[str]) -> None:
-        """Create every label pair of one channel; `reasons` are why a try can fail."""
-        for reason in reasons:
-            self.notifications_failed.labels(channel, reason)
-            self.notifications_dead.labels(channel, reason)
-        for metric in (
-            self.notification_retries,
-            self.notification_send_time,
-            self.deliveries_waiting,
-            self.channel_held,
-            self.channel_holds,
-        ):
-            metric.labels(channel)
-
-    def exposition(self) -> bytes:
-        """The text that `/metrics` answers."""
-        return generate_latest(self.registry)
-
-    def total(self, name: str) -> float:
-        """The sum of a metric's samples over all labels, such as `alerts_triggered_total`."""
-        return sum(
-            sample.value
-            for metric in self.registry.collect()
-            for sample in metric.samples
-            if sample.name == f"alert_engine_{name}"
+    def _create_log(self, make: _Family) -> None:
+        self.log_lines_lost = make.counter(
+            "log_lines_lost", "Log lines that could not be written, because nobody reads them"
         )

@@ -19,7 +19,7 @@ from channels.definitions.security import (
     mail_warnings,
 )
 from channels.message.render import Style
-from channels.plugins.plugin import KeyPath, make_plugin, plugin_class
+from channels.plugins.plugin import KeyPath, Urgency, make_plugin, plugin_class, urgency_of
 from channels.plugins.recipients import (
     RecipientError,
     is_phone_like,
@@ -31,7 +31,6 @@ from channels.plugins.recipients import (
     source_number,
 )
 from channels.plugins.services import NotifyEmail, twilio_faults
-from channels.plugins.urgency import Urgency, urgency_of
 from channels.plugins.url import read_url
 from channels.targets.identity import Audience, hashed, plugin_audience, target_id
 from engine.errors import ChannelError

@@ -57,7 +57,7 @@ _HTTP: Final = re.compile(r"https?://", re.I)
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _PendingTarget:
     """A target that is not made yet: `make` makes it of its final id, which `distinct` may number.
 
     `path` is that of its URL in the definition.
@@ -83,7 +83,7 @@ def entry_targets(
     have their path inside the definition. A URL with a fault does not affect the others.
     """
     entries: Sequence[object] = definition if isinstance(definition, list) else [definition]
-    plans: list[_Plan] = []
+    pending: list[_PendingTarget] = []
     faults: list[ChannelError] = []
     if not entries:
         faults.append(ChannelError("there is no URL", "write one, or remove the channel"))
@@ -94,23 +94,23 @@ def entry_targets(
             made, found = reader.read(entry)
         except ChannelError as error:
             made, found = [], faults_of(error)
-        plans += (replace(plan, path=(*path, *plan.path)) for plan in made)
+        pending += (replace(target, path=(*path, *target.path)) for target in made)
         faults += (_inside(path, fault) for fault in found)
         if warnings is not None:
             warnings += (_inside(path, warning) for warning in reader.warnings)
-    once = without_duplicates(plans, _audience)
+    once = without_duplicates(pending, _audience)
     if warnings is not None:
-        for plan, _ in replaced(plans, _audience):
-            recipient = plan.target_id.removeprefix(f"{channel}:")
+        for target, _ in replaced(pending, _audience):
+            recipient = target.target_id.removeprefix(f"{channel}:")
             what = f"{recipient} gets its alerts by another URL of this channel, not by this one"
-            warnings.append(ChannelError(what, "remove one of them", plan.path))
-    ids = distinct(plan.target_id for plan in once)
-    targets = (plan.make(name) for name, plan in zip(ids, once, strict=True))
+            warnings.append(ChannelError(what, "remove one of them", target.path))
+    ids = distinct(target.target_id for target in once)
+    targets = (target.make(name) for name, target in zip(ids, once, strict=True))
     return DefinedTargets(tuple(targets), tuple(faults))
 
 
-def _audience(plan: _Plan) -> Audience:
-    return plan.audience
+def _audience(target: _PendingTarget) -> Audience:
+    return target.audience
 
 
 def _inside(path: KeyPath, fault: ChannelError) -> ChannelError:
@@ -127,7 +127,7 @@ class _EntryReader:
         self._variables = variables
         self._zone = zone
 
-    def read(self, entry: object) -> tuple[list[_Plan], tuple[ChannelError, ...]]:
+    def read(self, entry: object) -> tuple[list[_PendingTarget], tuple[ChannelError, ...]]:
         """The targets to make, and the faults of URLs that give none.
 
         Raises ChannelError, with all faults, where nothing of it can be used.
@@ -144,7 +144,7 @@ class _EntryReader:
         else:
             what = "this is not a URL"
             raise ChannelError(what, "write one, a list of them, or a mapping with url")
-        found: list[_Plan] = []
+        found: list[_PendingTarget] = []
         for path, text in texts:
             with block.collect():
                 found += self._url(_expanded(text, self._variables, path), path, block)
@@ -152,7 +152,7 @@ class _EntryReader:
         self.warnings += block.warnings
         return found, block.faults
 
-    def _url(self, url: str, path: KeyPath, block: Block) -> list[_Plan]:
+    def _url(self, url: str, path: KeyPath, block: Block) -> list[_PendingTarget]:
         """The targets of one URL; `block` has the settings beside it."""
         # Only `timeout` is a key for every service.
         if any(block.has(key) for key in WEBHOOK_KEYS if key != "timeout") or _is_webhook(url):
@@ -163,7 +163,7 @@ class _EntryReader:
             name = target_id(self._channel, host)
             audience = webhook_audience(settings.method, url, settings.headers, settings.secret)
             make = partial(WebhookTarget, self._channel, settings=settings)
-            return [_Plan(name, make, audience, path)]
+            return [_PendingTarget(name, make, audience, path)]
         seconds = read_timeout(block)
         recipients = service_recipients(url, path, read_country(block))
         # The recipients of one URL have the same server and login.
@@ -172,7 +172,7 @@ class _EntryReader:
         self.warnings += (ChannelError(*warning, path) for warning in found)
         apply_trust(block, [each.plugin for each in recipients], path)
         return [
-            _Plan(
+            _PendingTarget(
                 each.target_id(self._channel),
                 partial(self._apprise, each, seconds),
                 each.audience,

@@ -1,4 +1,7 @@
-"""Makes Apprise's plugins from keywords, with settings for alerts, and takes over their log."""
+"""Makes Apprise's plugins from keywords, with settings for alerts, and takes over their log.
+
+`Urgency` gives a service the alert's priority, where the service has priorities of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -15,6 +19,7 @@ from apprise.common import OverflowMode
 from apprise.manager_plugins import NotificationManager
 from apprise.plugins.slack import NotifySlack
 
+from channels.alert import Priority
 from channels.plugins.services import MAIL_HEADERS, DiscordPlugin, NotifyEmail, TwilioPlugin
 from channels.redact import redact
 from engine.errors import ChannelError
@@ -36,6 +41,23 @@ all_plugins: Final[Callable[[], Any]] = NotificationManager
 
 _SLACK_BLOCK_LENGTH: Final = 3_000
 _SLACK_HEADER_LENGTH: Final = 150
+
+_PRIORITY: Final = "priority"
+#: Not Apprise's "low": Pushover and Gotify store such a message without notifying anybody.
+_PRIORITY_NAMES: Final = {
+    Priority.HIGH: "high",
+    Priority.MEDIUM: "normal",
+    Priority.LOW: "moderate",
+}
+#: P2, P3 and P4. The plugin's word "low" would be P1, the most urgent one.
+_PRIORITY_NUMBERS: Final = {Priority.HIGH: "2", Priority.MEDIUM: "3", Priority.LOW: "4"}
+#: What `priority=` is for each priority of an alert, by schema.
+_PRIORITY_WORDS: Final[Mapping[str, Mapping[Priority, str]]] = {
+    **dict.fromkeys(
+        ("ntfy", "ntfys", "gotify", "gotifys", "pover", "prowl", "join"), _PRIORITY_NAMES
+    ),
+    "opsgenie": _PRIORITY_NUMBERS,
+}
 
 _warnings: ContextVar[list[str] | None] = ContextVar("channels_apprise_warnings", default=None)
 _lock: Final = threading.Lock()
@@ -95,6 +117,35 @@ def make_plugin(
     if isinstance(plugin, NotifyEmail):
         plugin.headers = {**MAIL_HEADERS, **plugin.headers}
     return plugin
+
+
+@dataclass(frozen=True, slots=True)
+class Urgency:
+    """The value of a plugin's `priority` for each priority of an alert."""
+
+    values: Mapping[Priority, object]
+
+    def apply(self, plugin: NotifyBase, priority: Priority) -> None:
+        """Set the plugin's priority for its next message."""
+        vars(plugin)[_PRIORITY] = self.values[priority]
+
+
+def urgency_of(
+    kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath = ()
+) -> Urgency | None:
+    """The values of `priority` for a plugin with these keywords, as the plugin itself reads them.
+
+    None where its service has no priorities, and where the URL sets one. Raises ChannelError where
+    the plugin can't be made.
+    """
+    words = _PRIORITY_WORDS.get(str(keywords["schema"]).lower())
+    if words is None or keywords.get(_PRIORITY):
+        return None
+    values = {
+        priority: vars(make_plugin(kind, {**keywords, _PRIORITY: word}, path))[_PRIORITY]
+        for priority, word in words.items()
+    }
+    return Urgency(values)
 
 
 @contextlib.contextmanager

@@ -16,8 +16,8 @@ from requests.adapters import HTTPAdapter
 from channels.alert import Alert, Outcome, Priority
 from channels.message.fit import bounds_of, fit
 from channels.message.render import Style, render
+from channels.plugins.plugin import Urgency
 from channels.plugins.services import mail_key
-from channels.plugins.urgency import Urgency
 from channels.redact import redact_outcome
 from channels.targets.identity import Audience, plugin_audience
 from channels.wire.capture import Evidence, Failure, HttpReply, capture

@@ -7,7 +7,7 @@ rule:
 | Written twice | One recipient | Why |
 |---|---|---|
 | one mail address, by two servers or senders | yes | one mailbox has both mails |
-| one mail address in other letters, `Ann@` and `ann@` | yes | hardly a server tells them apart |
+| one mail address in other letters, `Ann@` and `ann@` | yes | almost no server distinguishes them |
 | an address in `to=` of one and in `cc=` or `bcc=` of another | yes | a copy is the mail |
 | a Slack webhook as `https://` and as `slack://` | yes | it is one webhook |
 | a Slack room as `#ops`, `#OPS` and `ops` | yes | Slack takes them for one |

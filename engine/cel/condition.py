@@ -1,7 +1,7 @@
-"""The six operators of `conditions:` as expression trees; their values are bound, never text.
+"""The six operators of `conditions:` as expression trees; their values are constants of the tree.
 
-Text is compared without regard to case, by `lower()`; an absent field never matches, except that
-`equals: null` asks for exactly that.
+Text is compared without regard to case, by `lower()`. An absent field matches `equals: null` and
+nothing else.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ _SHOWN: Final = 60
 _ODD_TEXTS: Final = frozenset({"never-equal", "never-true"})
 
 
-def lower_condition(
+def compile_condition(
     field: str,
     operator: str,
     value: object,
     variables: Mapping[str, FieldType],
     examples: Examples = NEUTRAL,
 ) -> Expression:
-    """The expression of one condition.
+    """Compile one condition against the variables' types.
 
-    `value` is a plain value or, for `in_list`, a list of them; there a problem's offset numbers the
-    value that it is about, from 1. `examples` are the names that messages show.
+    `value` is a plain value or, for `in_list`, a list of them: there the offset of a problem is the
+    position of the value, from 1. `examples` are the names that messages show.
 
     ExpressionError for an unknown field or operator (codes `unknown-name`, `unknown-field`,
     `unknown-operator`) and for a value that does not fit the field (`bad-value`, `bad-constant`).
@@ -67,14 +67,14 @@ def lower_condition(
         problems.append(Problem(0, "unknown-operator", f"no operator '{operator}'", remedy))
     if problems or kind is None:
         raise ExpressionError(tuple(problems))
-    lowering = _Lowering(path, field, kind, Operator(operator))
-    root = lowering.lower(value)
+    builder = _ConditionBuilder(path, field, kind, Operator(operator))
+    root = builder.build(value)
     text = f"{field} {operator} {_shorten(value)}"
     expression = compile_tree(root, text, scope)
-    # What is said of `lower(field)` was said before in the author's own words.
-    told = _ODD_TEXTS if lowering.is_odd else frozenset()
-    warnings = [each for each in expression.warnings if each.code not in told]
-    return replace(expression, warnings=(*lowering.warnings, *warnings))
+    # A warning about `lower(field)` would repeat one that names the author's own value.
+    repeated = _ODD_TEXTS if builder.is_odd else frozenset()
+    warnings = [each for each in expression.warnings if each.code not in repeated]
+    return replace(expression, warnings=(*builder.warnings, *warnings))
 
 
 def _path(field: str, examples: Examples) -> Node:
@@ -96,8 +96,8 @@ def _shorten(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-class _Lowering:
-    """One condition on its way to a tree; gathers the warnings."""
+class _ConditionBuilder:
+    """Builds the tree of one condition, and collects the warnings."""
 
     def __init__(self, path: Node, field: str, kind: FieldType, operator: Operator) -> None:
         self._path: Final = path
@@ -105,12 +105,12 @@ class _Lowering:
         self._kind: Final = kind
         self._operator: Final = operator
         self.warnings: Final[list[Problem]] = []
-        #: Whether a value was told of that the field never holds.
+        #: Whether a warning names a value that the field never has.
         self.is_odd = False
 
-    def lower(self, value: object) -> Node:
+    def build(self, value: object) -> Node:
         """The tree of `field operator value`."""
-        lowerings: dict[Operator, Callable[[Any], Node]] = {
+        builders: dict[Operator, Callable[[Any], Node]] = {
             Operator.EQUALS: self._equals,
             Operator.CONTAINS: self._contains,
             Operator.REGEX: self._regex,
@@ -118,7 +118,7 @@ class _Lowering:
             Operator.GREATER_THAN: self._orders,
             Operator.LESS_THAN: self._orders,
         }
-        return lowerings[self._operator](value)
+        return builders[self._operator](value)
 
     def _error(self, what: str, remedy: str = "") -> ExpressionError:
         return ExpressionError((Problem(0, "bad-value", what, remedy),))
@@ -127,7 +127,7 @@ class _Lowering:
         self.warnings.append(Problem(0, "odd-value", what, remedy, Severity.WARNING))
 
     def _check_texts(self, given: Sequence[str | None], *, is_part: bool = False) -> None:
-        """Warn of texts that the field never holds, in whatever case they are written."""
+        """Warn of texts that the field never has, in upper or lower case."""
         domain = self._kind.domain
         if domain is None or not domain.is_of_texts:
             return
@@ -144,13 +144,13 @@ class _Lowering:
             self.warnings.append(Problem(offset, "never-equal", what, remedy, Severity.WARNING))
 
     def _guarded(self, test: Node) -> Node:
-        """The test where the field is there, false where it is null."""
+        """The test; false where the field is null."""
         if not self._kind.nullable:
             return test
         present = call(tree.NOT_EQUALS, self._path, Literal(0, None))
         return tree.chain(tree.AND, [present, test])
 
-    def _lowered(self) -> Node:
+    def _lower_case(self) -> Node:
         return call("lower", self._path)
 
     def _is_null(self) -> Node:
@@ -162,7 +162,7 @@ class _Lowering:
         fitted = self._fit(value)
         if self._kind.kind is Kind.STRING:
             self._check_texts([value])
-            return self._guarded(call(tree.EQUALS, self._lowered(), Literal(0, fitted)))
+            return self._guarded(call(tree.EQUALS, self._lower_case(), Literal(0, fitted)))
         return call(tree.EQUALS, self._path, Literal(0, fitted))
 
     def _in_list(self, value: Any) -> Node:
@@ -175,13 +175,13 @@ class _Lowering:
         is_text = self._kind.kind is Kind.STRING
         if is_text:
             self._check_texts(value)
-        test = call(tree.IN, self._lowered() if is_text else self._path, Bound(0, fitted))
+        test = call(tree.IN, self._lower_case() if is_text else self._path, Bound(0, fitted))
         if len(wanted) == len(value):
             return self._guarded(test) if is_text else test
         return tree.chain(tree.OR, [self._is_null(), test])
 
     def _fit(self, value: Any) -> Any:
-        """The value as the field's type has it, text in lower case; an error when it has none."""
+        """The value in the field's type, text in lower case; ExpressionError if it does not fit."""
         kind = self._kind.kind
         if kind is Kind.STRING and isinstance(value, str):
             return value.lower()
@@ -231,7 +231,7 @@ class _Lowering:
             what = "every text contains the empty one, so the condition always holds"
             self._warn(what, "write a part of the text")
         self._check_texts([text], is_part=True)
-        return self._guarded(Call(0, "contains", (Literal(0, text.lower()),), self._lowered()))
+        return self._guarded(Call(0, "contains", (Literal(0, text.lower()),), self._lower_case()))
 
     def _regex(self, value: Any) -> Node:
         pattern = f"(?i){self._want_text(value)}"

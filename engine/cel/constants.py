@@ -1,9 +1,8 @@
-"""Parts of an expression that are known at load: those that always fail, and conditions that
-clash.
+"""Evaluates the constant parts of a checked tree at load, and reports those that always fail.
 
-A stage of its own after the check and the interpreter, since it evaluates. A part is an error
-where the whole expression must fail with it, else a warning: what stands behind `&&`, `||`, `?` or
-in a macro may never be evaluated, or its failure be absorbed.
+This is a stage after the check and the interpreter, which it calls. A failing part is an error if
+the whole expression always fails with it, else a warning: a part of `&&`, `||`, `?` or a macro may
+not be evaluated, or its failure be absorbed.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Final
 from engine.cel.check.contradictions import check_logic
 from engine.cel.check.operators import is_division_by_zero
 from engine.cel.interpret.budget import BUDGET, MAX_ROUNDS
-from engine.cel.interpret.plan import plan_part
+from engine.cel.interpret.plan import plan
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import (
     Bound,
@@ -31,12 +30,12 @@ from engine.cel.types.scope import Constant
 from engine.errors import EvaluationError
 
 _REMEDY: Final = "correct it, or remove it"
-#: Longest run of `+ - * / %` that is searched for the step that fails.
+#: Longest chain of arithmetic that is searched for the operation that fails.
 _MAX_STEPS: Final = 20
 
 
 class _State(Enum):
-    """What is known of a part's value."""
+    """What is known of a part at load: its value varies, is constant, or can't be computed."""
 
     VARIES = auto()
     CONSTANT = auto()
@@ -44,9 +43,10 @@ class _State(Enum):
 
 
 def check_values(findings: Findings) -> None:
-    """Report what a checked tree without errors always gives: failures, and clashing conditions.
+    """Report parts that always fail, and contradictions, in a checked tree without errors.
 
-    The problems are among the findings, sorted by place. Trees of dynamic types are left alone.
+    The problems are added to the findings, sorted by place. Nothing is reported where the scope is
+    not strict.
     """
     if findings.has_constants and findings.scope.is_strict and not findings.has_errors:
         _check_constants(findings)
@@ -57,7 +57,7 @@ def check_values(findings: Findings) -> None:
 
 def _check_constants(findings: Findings) -> None:
     walk = _Walk(findings)
-    state = walk.settled(findings.root)
+    state = walk.evaluated(findings.root)
     for node, what in walk.failures:
         if state is _State.FAILS:
             findings.error(node, "always-fails", what, _REMEDY)
@@ -66,31 +66,29 @@ def _check_constants(findings: Findings) -> None:
 
 
 class _Walk:
-    """One walk from the leaves to the root; constant parts are evaluated where they end."""
+    """Walks a tree from the leaves to the root, and evaluates the largest constant parts."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings: Final = findings
         self.failures: Final[list[tuple[Node, str]]] = []
 
-    def settled(self, node: Node) -> _State:
-        """The state of a part that is no part of a greater constant one."""
+    def evaluated(self, node: Node) -> _State:
+        """The state of a part which, if constant, is evaluated: no larger part is constant."""
         state = self._state(node)
         if state is not _State.CONSTANT or isinstance(node, Literal | Bound | Ident):
             return state
         message = self._failure(node)
         if not message:
             return state
-        self._tell(node, message)
+        self._note_failure(node, message)
         return _State.FAILS
 
     def _state(self, node: Node) -> _State:
         match node:
-            case Bound() if not isinstance(node.value, tuple):
-                return _State.VARIES  # a watchlist, with the time
             case Literal():
                 return _State.CONSTANT
             case Bound():
-                # A watchlist is asked at the event's time.
+                # A watchlist varies with the time of the event.
                 return _State.CONSTANT if isinstance(node.value, tuple) else _State.VARIES
             case Ident():
                 is_type = isinstance(self._findings.references.get(id(node)), Constant)
@@ -106,13 +104,13 @@ class _Walk:
         return self._strict(node)
 
     def _strict(self, node: Node) -> _State:
-        """A part that fails where any part of it fails."""
+        """The state of a part that fails where any of its parts fails."""
         parts = self._parts(node)
         states = [self._state(part) for part in parts]
         if _State.VARIES not in states and _State.FAILS not in states:
             return _State.CONSTANT
         states = [
-            self.settled(part) if state is _State.CONSTANT else state
+            self.evaluated(part) if state is _State.CONSTANT else state
             for part, state in zip(parts, states, strict=True)
         ]
         if _State.FAILS in states:
@@ -124,24 +122,24 @@ class _Walk:
         return _State.VARIES
 
     def _parts(self, node: Node) -> list[Node]:
-        """The parts of a node; those of a run of `+ - * / %` all at once, for it may be long."""
+        """The children of a node; for a chain of arithmetic all its operands, it may be long."""
         function = self._findings.functions.get(id(node))
         if function is not None and "." in function.name and isinstance(node, Call):
-            return list(node.args)  # what stands before the dot is part of the function's name
+            return list(node.args)  # the part before the dot belongs to the function's name
         first, calls = tree.arithmetic_chain(node)
         return [first, *(step.args[1] for step in calls)] if calls else list(children(node))
 
     def _absorbing(self, parts: list[Node]) -> _State:
-        """`&&` or `||`: fails for sure where all operands do."""
-        states = {self.settled(part) for part in parts}
+        """The state of `&&` or `||`, which always fails only if all operands do."""
+        states = {self.evaluated(part) for part in parts}
         if states == {_State.FAILS}:
             return _State.FAILS
         return _State.CONSTANT if states == {_State.CONSTANT} else _State.VARIES
 
     def _ternary(self, node: Call) -> _State:
         condition, first, second = node.args
-        test = self.settled(condition)
-        branches = {self.settled(first), self.settled(second)}
+        test = self.evaluated(condition)
+        branches = {self.evaluated(first), self.evaluated(second)}
         if test is _State.FAILS or branches == {_State.FAILS}:
             return _State.FAILS
         return _State.CONSTANT if {test, *branches} == {_State.CONSTANT} else _State.VARIES
@@ -149,23 +147,23 @@ class _Walk:
     def _macro(self, node: Comprehension) -> _State:
         for part in (node.condition, node.result):
             if part is not None:
-                self.settled(part)
-        return _State.FAILS if self.settled(node.range) is _State.FAILS else _State.VARIES
+                self.evaluated(part)
+        return _State.FAILS if self.evaluated(node.range) is _State.FAILS else _State.VARIES
 
     def _failure(self, node: Node) -> str:
-        """Why the part fails; empty if it does not."""
+        """The message with which the part fails; "" if it does not."""
         try:
-            plan_part(self._findings, node)({BUDGET: MAX_ROUNDS})
+            plan(self._findings, node)({BUDGET: MAX_ROUNDS})
         except EvaluationError as error:
             return str(error)
         return ""
 
-    def _tell(self, node: Node, message: str) -> None:
-        """Tell of the smallest part in it that fails."""
+    def _note_failure(self, node: Node, message: str) -> None:
+        """Note the smallest part in it that fails."""
         steps = len(tree.arithmetic_chain(node)[1])
         parts = list(children(node)) if steps <= _MAX_STEPS else []
         for part in parts:
             if not isinstance(part, Literal | Bound | Ident) and (inner := self._failure(part)):
-                self._tell(part, inner)
+                self._note_failure(part, inner)
                 return
         self.failures.append((node, f"{title(node)} always fails: {message}"))

@@ -28,67 +28,69 @@ _COMPARING: Final = frozenset({tree.EQUALS, tree.NOT_EQUALS, *_TEXT_TESTS})
 _FAILED: Final = object()
 
 
-class _Met(IntEnum):
-    """What an empty text means for a part that shall be true, or false."""
+class _Holds(IntEnum):
+    """Whether a part may be true (or false), and whether the text has a part in it."""
 
     NEVER = 0
-    #: The part does not read the text.
-    UNASKED = 1
-    BY_EMPTY = 2
+    #: It may be, whatever the text is: it does not read the text.
+    UNREAD = 1
+    #: It is, because the text is empty.
+    IF_EMPTY = 2
 
 
 def is_met_by_empty(condition: Expression, path: str) -> bool:
-    """Whether the condition reads the text at this dotted path, and may be true as it is empty.
+    """Whether a condition may be true because the text at a dotted path is empty.
 
-    A part that reads other fields beside it counts as false: nobody knows what it gives. Where the
-    condition itself compares the text with `""`, its author knows of empty ones: the answer is no.
+    A part that reads this text and other fields counts as false, since its value is unknown. Where
+    the condition compares the text with `""`, its author has thought of empty texts: the answer is
+    no.
     """
-    supposed, root = _Supposed(condition, path), condition.root
-    return supposed.met(root, truth=True) is _Met.BY_EMPTY and not supposed.names_empty(root)
+    event, root = _EmptyText(condition, path), condition.root
+    return event.holds(root, truth=True) is _Holds.IF_EMPTY and not event.names_empty(root)
 
 
 def value_if_empty(expression: Expression, path: str) -> Any:
-    """What an expression that reads only this path gives where the text there is empty.
+    """The value of an expression that reads only this path, where the text there is empty.
 
-    None where it fails, or reads more.
+    None where it fails, or reads other fields.
     """
     if part_name(expression.root) == path:
         return ""
-    value = _Supposed(expression, path).computed(expression.root)
+    value = _EmptyText(expression, path).evaluated(expression.root)
     return None if value is MISSING or value is _FAILED else value
 
 
-def _all(parts: Sequence[_Met]) -> _Met:
-    return _Met.NEVER if _Met.NEVER in parts else max(parts)
+def _all(parts: Sequence[_Holds]) -> _Holds:
+    return _Holds.NEVER if _Holds.NEVER in parts else max(parts)
 
 
-class _Supposed:
-    """An event of which nothing is known but that the text at `path` is empty."""
+class _EmptyText:
+    """Evaluates parts of an expression for an event of which it knows only that a text is empty."""
 
     def __init__(self, expression: Expression, path: str) -> None:
         self._scope = Scope(expression.variables)
         self._path = path
 
-    def met(self, node: Node, *, truth: bool) -> _Met:
-        """Whether a part may be `truth`; a failure is neither."""
+    def holds(self, node: Node, *, truth: bool) -> _Holds:
+        """Whether a part may be `truth`, which is true or false; a failing part is neither."""
         if isinstance(node, Call) and node.target is None:
             match node.function:
                 case tree.AND | tree.OR:
-                    parts = [self.met(part, truth=truth) for part in node.args]
+                    parts = [self.holds(part, truth=truth) for part in node.args]
                     return _all(parts) if (node.function == tree.AND) == truth else max(parts)
                 case tree.NOT:
-                    return self.met(node.args[0], truth=not truth)
+                    return self.holds(node.args[0], truth=not truth)
                 case tree.TERNARY:
                     condition, first, second = node.args
                     return max(
-                        _all([self.met(condition, truth=chosen), self.met(part, truth=truth)])
+                        _all([self.holds(condition, truth=chosen), self.holds(part, truth=truth)])
                         for chosen, part in ((True, first), (False, second))
                     )
         if not self._reads(node):
-            return _Met.NEVER if constant_of(node) is (not truth) else _Met.UNASKED
-        value = self._quickly(node) if isinstance(node, Call) else MISSING
-        value = self.computed(node) if value is MISSING else value
-        return _Met.BY_EMPTY if value is truth else _Met.NEVER
+            return _Holds.NEVER if constant_of(node) is (not truth) else _Holds.UNREAD
+        value = self._common_comparison(node) if isinstance(node, Call) else MISSING
+        value = self.evaluated(node) if value is MISSING else value
+        return _Holds.IF_EMPTY if value is truth else _Holds.NEVER
 
     def _reads(self, root: Node) -> bool:
         waiting = [root]
@@ -100,7 +102,7 @@ class _Supposed:
         return False
 
     def names_empty(self, root: Node) -> bool:
-        """Whether the text is compared with `""`, or searched for it, somewhere."""
+        """Whether a part compares the text with `""`, or searches it for `""`."""
         waiting = [root]
         while waiting:
             node = waiting.pop()
@@ -111,8 +113,8 @@ class _Supposed:
             waiting.extend(children(node))
         return False
 
-    def _quickly(self, node: Call) -> Any:
-        """The value of what most rules ask, without compiling it; MISSING for all else."""
+    def _common_comparison(self, node: Call) -> Any:
+        """The value of the most common comparisons, without compiling them; MISSING for others."""
         args = node.args if node.target is None else (node.target, *node.args)
         if len(args) != 2 or not self._is_empty(args[0]):
             return MISSING
@@ -133,8 +135,8 @@ class _Supposed:
             node = node.args[0] if node.target is None else node.target
         return part_name(node) == self._path
 
-    def computed(self, node: Node) -> Any:
-        """The value of a part that reads nothing but the path; MISSING of any other."""
+    def evaluated(self, node: Node) -> Any:
+        """The value of a part that reads only the path; MISSING if it reads more or is faulty."""
         try:
             part = compile_tree(node, "", self._scope)
         except ExpressionError:

@@ -1,15 +1,17 @@
-"""A compiled expression: parsed, checked against the variables, made a function once."""
+"""Expressions: text or tree is parsed, checked against the variables, and compiled once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
+from functools import lru_cache
 from typing import Any, Final
 
 from engine.cel.check.check import check
 from engine.cel.check.watchlists import FUNCTION, NO_LISTS, Lists, bind, with_lists
 from engine.cel.constants import check_values
+from engine.cel.interpret.plan import Interpreter
 from engine.cel.lower import Fragment, join, lower
 from engine.cel.syntax import tree
 from engine.cel.syntax.examples import NEUTRAL, Examples
@@ -17,26 +19,30 @@ from engine.cel.syntax.parser import parse
 from engine.cel.syntax.tree import Literal, Node
 from engine.cel.syntax.unparse import unparse
 from engine.cel.types.scope import Scope
+from engine.cel.values.values import FailureKind, failure, from_python, to_python
 from engine.errors import ExpressionError, Problem, errors_of
 from engine.schema import FieldType, Kind
 
-#: How many values of a long bound list the text for people shows.
+#: Values of a long bound list that the text for people shows.
 SHOWN_ITEMS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expression:
-    """One expression, ready to be evaluated any number of times, by any thread.
+    """One compiled expression; any thread may evaluate it.
 
-    `evaluate(bindings)` gives the value for these bindings (`Event.bindings`) as a plain Python
+    `evaluate(bindings)` returns the value for these bindings (`Event.bindings`) as a plain Python
     value, `run(bindings)` as CEL has it: timestamps and durations to the nanosecond. Both raise
     EvaluationError with its stable `error_type` when CEL's evaluation fails.
 
     `text` is as the author wrote it, `cel` the tree as CEL text with long bound lists shortened.
     `fields` are the dotted paths that it reads. `type` is the result's type where it is known.
-    `root` is the tree and `variables` what its names mean, for those who look for necessary
-    conditions in it. `code` is what the functions were generated from, for a `conjunction`; None
-    where closures run, several times slower, `fallback` says why, and where none is wanted later.
+    `root` is the tree and `variables` are the types of its names; `match` derives necessary
+    conditions from them.
+
+    `interpreter` returns what `run` returns, several times slower. `fragment` is what `run` was
+    generated from; `conjunction` needs it. It is None where `run` is the interpreter (`fallback`
+    says why), and where the expression will be no part of a conjunction.
     """
 
     text: str
@@ -48,7 +54,8 @@ class Expression:
     variables: Mapping[str, FieldType | None] = field(repr=False)
     evaluate: Callable[[Mapping[str, Any]], Any] = field(repr=False)
     run: Callable[[Mapping[str, Any]], Any] = field(repr=False)
-    code: Fragment | None = field(repr=False)
+    interpreter: Interpreter = field(repr=False)
+    fragment: Fragment | None = field(repr=False)
     fallback: str = ""
 
     @property
@@ -64,13 +71,14 @@ def compile_expression(
     zone: tzinfo = UTC,
     examples: Examples = NEUTRAL,
 ) -> Expression:
-    """Compile CEL text against the variables' types; `lists` is what `watchlist("…")` may mean.
+    """Compile CEL text against the variables' types.
 
-    `zone` is that of the site: of calls that read the clock in UTC, where it shows another time,
-    is warned. `examples` are the names that messages show.
+    `lists` are the watchlists that `watchlist("…")` may name. `zone` is the site's time zone: where
+    it is not UTC, a call that reads the clock in UTC gets a warning. `examples` are the names that
+    messages show.
 
     ExpressionError with every fault: one of syntax or size, or all unknown names, fields and
-    functions, wrong numbers of arguments, types that can't fit, and bad literal patterns.
+    functions, wrong numbers of arguments, types that don't fit, and bad literal patterns.
     """
     root, problems = parse(text, examples), list[Problem]()
     is_named = any(name in text for name in lists.known)
@@ -85,7 +93,7 @@ def compile_expression(
 
 
 def compile_tree(root: Node, text: str, scope: Scope, found: Sequence[Problem] = ()) -> Expression:
-    """Check a tree and plan it; ExpressionError with every fault, those already `found` too."""
+    """Check and compile a tree; ExpressionError with all faults, those in `found` included."""
     checked = check(root, scope)
     check_values(checked)
     if found:
@@ -105,7 +113,8 @@ def compile_tree(root: Node, text: str, scope: Scope, found: Sequence[Problem] =
         variables=scope.variables,
         evaluate=function.evaluate,
         run=function.run,
-        code=function.code,
+        interpreter=function.interpreter,
+        fragment=function.fragment,
         fallback=function.fallback,
     )
 
@@ -115,24 +124,58 @@ def _is_null(root: Node) -> bool:
 
 
 def conjunction(parts: Sequence[Expression]) -> Expression:
-    """All parts joined by CEL's `&&`: one that is false decides, whatever fails beside it."""
+    """The parts joined by CEL's `&&`: where one is false the value is false, even if others fail.
+
+    Without parts it is true.
+    """
     if len(parts) == 1:
         return parts[0]
     if not parts:
         return compile_expression("true", {})
-    root = tree.chain(tree.AND, [part.root for part in parts])
-    scope = Scope(parts[0].variables)
-    function = join([part.code for part in parts], root, scope)
+    function = join([part.fragment for part in parts], [part.interpreter for part in parts])
     return Expression(
         text=" && ".join(f"({part.text})" for part in parts),
         warnings=tuple(warning for part in parts for warning in part.warnings),
         fields=frozenset().union(*(part.fields for part in parts)),
         type=FieldType(Kind.BOOL),
         is_nullable=False,
-        root=root,
-        variables=scope.variables,
+        root=tree.chain(tree.AND, [part.root for part in parts]),
+        variables=parts[0].variables,
         evaluate=function.evaluate,
         run=function.run,
-        code=function.code,
+        interpreter=function.interpreter,
+        fragment=function.fragment,
         fallback=next((part.fallback for part in parts if part.fallback), function.fallback),
     )
+
+
+def evaluate(
+    expression: str, bindings: Mapping[str, Any] | None = None, container: str = ""
+) -> Any:
+    """The value of any CEL expression, without a schema, by the code that rules run on.
+
+    Names are looked up in `bindings` (dots allowed), from `container` outwards. Timestamps are
+    aware `datetime`, durations `timedelta`, in both directions; a uint is `UInt`, a type
+    `CelType`. ExpressionError for text that is not CEL; EvaluationError where the evaluation fails,
+    also for unknown names and functions.
+    """
+    try:
+        values = _values(bindings or {})
+        compiled = _compiled(expression, frozenset(values), container)
+        return to_python(compiled.run(values))
+    except RecursionError:
+        # Expressions are bounded, the caller's values are not.
+        raise failure(FailureKind.TOO_LARGE, "a value is nested too deep") from None
+
+
+def _values(bindings: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return {name: from_python(value) for name, value in bindings.items()}
+    except TypeError as error:
+        raise failure(FailureKind.BAD_ARGUMENT, f"a binding can't be used: {error}") from None
+
+
+@lru_cache(maxsize=128)
+def _compiled(text: str, names: frozenset[str], container: str) -> Expression:
+    scope = Scope(dict.fromkeys(names), container, is_strict=False)
+    return compile_tree(parse(text), text, scope)

@@ -1,7 +1,7 @@
-"""Placeholders of other template languages, which a message would show as they stand.
+"""Recognises placeholders of other template languages, which a message would show as they are.
 
-Only warnings come of it, and only where the text can hardly be meant: the name is a field of the
-event, or the form is that of one language and of nothing else.
+They are warned of only where another meaning is unlikely: the name in them is a field of the
+event, or the form belongs to one language only.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from engine.schema import FieldType, Kind
 #: A template's texts outside placeholders, each with its offset.
 Texts = Sequence[tuple[int, str]]
 _SHOWN: Final = 40
-#: What is written for the statements of other languages.
+#: The remedy for statements of other languages.
 STATEMENT: Final = 'there are no statements: write {condition ? "one" : "other"}'
 _MAY_HOLD: Final = re.compile(r"[%$\[<]|\{\{")
 _NAME: Final = r"[A-Za-z_][\w.]*"
 _DOUBLED: Final = re.compile(r"(?<!\{)\{\{([^{}]*)\}\}(?!\})")
-#: What doubled braces hold in Jinja, Go, Prometheus, Home Assistant and Handlebars.
+#: What is in doubled braces in Jinja, Go, Prometheus, Home Assistant and Handlebars.
 _INSIDE: Final = re.compile(
     rf"""[-~]?\s*(?:
       \$?\.[A-Za-z][\w.]*(?:\s.*)?            # .Name
@@ -35,7 +35,7 @@ _INSIDE: Final = re.compile(
     )[-~]?""",
     re.VERBOSE | re.DOTALL,
 )
-#: What filters are called, and what is written for them.
+#: What to write instead of filters, by their names.
 _FILTERS: Final = {
     **dict.fromkeys(("upper", "uppercase", "toupper"), "{{{}.upperAscii()}}"),
     **dict.fromkeys(("lower", "lowercase", "tolower", "downcase"), "{{lower({})}}"),
@@ -54,7 +54,7 @@ _SQUARE: Final = re.compile(rf"\[\[\s*({_NAME})\s*\]\]")
 _ANGLED: Final = re.compile(rf"<(?:%=?)?\s*({_NAME})\s*(?:%)?>")
 _BARE: Final = re.compile(rf"(?<![\w.]){_NAME}")
 _NUMBERS: Final = frozenset({Kind.INT, Kind.UINT, Kind.DOUBLE})
-#: HTML has an element of this name.
+#: Fields' names that are HTML elements too.
 _ELEMENTS: Final = frozenset({"time"})
 
 
@@ -66,10 +66,11 @@ def foreign_forms(
     fault_of: Callable[[str], str],
     examples: Examples = NEUTRAL,
 ) -> Iterator[Problem]:
-    """Warnings of what looks like another language's placeholder, in no order.
+    """Warnings of what looks like another language's placeholder in a template, in no order.
 
     `texts` are the parts outside of placeholders; `placeholders` are the offset of each one's brace
-    and its type. `fault_of` says what is wrong with an expression, "" where nothing is.
+    and its type. `fault_of` gives the fault of an expression, "" where it has none. `examples` are
+    the names that remedies show.
     """
     yield from _signs_before(text, placeholders)
     may_hold = _MAY_HOLD.search(text) is not None
@@ -90,7 +91,7 @@ def foreign_forms(
 
 
 class _Fields:
-    """The fields of the event by name, and which is meant by a name elsewhere."""
+    """Finds the field that a name in another language's placeholder means."""
 
     def __init__(self, variables: Mapping[str, FieldType], example: str) -> None:
         self._example: Final = example
@@ -98,15 +99,15 @@ class _Fields:
         self._scope: Final = Scope(variables)
 
     def has(self, name: str) -> bool:
-        """Whether that is a field, or a record."""
+        """Whether a dotted path is that of a field or a record."""
         return self._scope.has_path(name)
 
     def has_variable(self, name: str) -> bool:
         """Whether a dotted name begins with a variable, in whatever case."""
         return name.partition(".")[0].lower() in self._variables
 
-    def meant_by(self, name: str) -> str:
-        """The field that is most likely meant, one of a record's for that; "" for none."""
+    def likely_field(self, name: str) -> str:
+        """The path of the field that is most likely meant, or of one of a record's; or ""."""
         found = name
         if not self.has(name):
             last = name.rpartition(".")[2]
@@ -118,8 +119,8 @@ class _Fields:
         return self._shown(self._example) or next(iter(self._variables), "")
 
     def value(self, name: str) -> str:
-        """The remedy for what may stand for this field."""
-        found = self.meant_by(name)
+        """The remedy for a placeholder with this name."""
+        found = self.likely_field(name)
         if found:
             return f"write {{{found}}} for the value"
         return f"write a field in braces, such as {{{self.example()}}}"
@@ -143,13 +144,13 @@ def _warning(offset: int, what: str, remedy: str) -> Problem:
     return Problem(offset, "odd-value", what, remedy, Severity.WARNING)
 
 
-def _as_it_stands(offset: int, form: str, remedy: str) -> Problem:
+def _shown_as_is(offset: int, form: str, remedy: str) -> Problem:
     shown = form if len(form) <= _SHOWN else f"{form[:_SHOWN]}…"
     return _warning(offset, f"'{shown}' is shown as it stands", remedy)
 
 
 def _doubled(text: str, fields: _Fields, fault_of: Callable[[str], str]) -> Iterator[Problem]:
-    """Doubled braces, which stand for braces and not for a value."""
+    """Warnings of doubled braces, which are shown as braces."""
     for found in _DOUBLED.finditer(text):
         inside = found[1].strip()
         remedy = _remedy_of_doubled(found[1], inside, fields, fault_of)
@@ -162,7 +163,7 @@ def _doubled(text: str, fields: _Fields, fault_of: Callable[[str], str]) -> Iter
 def _remedy_of_doubled(
     whole: str, inside: str, fields: _Fields, fault_of: Callable[[str], str]
 ) -> str:
-    """What to write for doubled braces around this; "" where it is no placeholder."""
+    """What to write instead of doubled braces with this inside; "" where they may be meant."""
     name = re.match(_NAME, inside)
     foreign = _INSIDE.fullmatch(inside)
     if foreign is not None and not fields.has(inside):
@@ -173,8 +174,8 @@ def _remedy_of_doubled(
             named = re.search(_NAME, inside)
             return fields.value(named[0] if named is not None else "")
         form = _FILTERS.get(foreign["filter"].lower())
-        meant = fields.meant_by(filtered)
-        return f"write {form.format(meant)}" if form and meant else fields.value(filtered)
+        field = fields.likely_field(filtered)
+        return f"write {form.format(field)}" if form and field else fields.value(filtered)
     if name is not None and name[0] == inside:
         is_spaced = whole[:1].isspace() and whole[-1:].isspace()
         return fields.value(inside) if is_spaced or fields.has_variable(inside) else ""
@@ -191,36 +192,36 @@ def _remedy_of_doubled(
 
 
 def _in_text(offset: int, text: str, fields: _Fields) -> Iterator[Problem]:
-    """Forms with other signs than braces, outside of placeholders."""
+    """Warnings of placeholders without braces: `%(x)s`, `$x`, `[[x]]`, `<x>` and their kind."""
     for found in _PERCENT.finditer(text):
-        yield _as_it_stands(offset + found.start(), found[0], fields.value(found[1]))
+        yield _shown_as_is(offset + found.start(), found[0], fields.value(found[1]))
     for pattern in (_BATCH, _DOLLAR, _SQUARE, _ANGLED):
         for found in pattern.finditer(text):
             name = found[1].rstrip(".")
             if fields.has(name) and not (pattern is _ANGLED and name in _ELEMENTS):
                 form = found[0].rstrip(".")
-                yield _as_it_stands(offset + found.start(), form, fields.value(name))
+                yield _shown_as_is(offset + found.start(), form, fields.value(name))
     for found in _PRINTF.finditer(text):
-        yield _as_it_stands(offset + found.start(), found[0], fields.value(""))
+        yield _shown_as_is(offset + found.start(), found[0], fields.value(""))
     for found in _CLOCK.finditer(text):
-        yield _as_it_stands(
+        yield _shown_as_is(
             offset + found.start(), found[0], f"write {{time:{found[0]}}} for the event's instant"
         )
 
 
 def _without_braces(texts: Texts, fields: _Fields) -> Iterator[Problem]:
-    """Fields in a message that has no placeholder at all."""
+    """Warnings of fields' names in a message that has no placeholder at all."""
     for offset, text in texts:
         for found in _BARE.finditer(text):
             name = found[0].rstrip(".")
             if re.search(r"[._]", name) and fields.has(name):
-                yield _as_it_stands(offset + found.start(), name, fields.value(name))
+                yield _shown_as_is(offset + found.start(), name, fields.value(name))
 
 
 def _signs_before(
     text: str, placeholders: Sequence[tuple[int, FieldType | None]]
 ) -> Iterator[Problem]:
-    """Signs before a placeholder's brace that belong to it elsewhere: `${x}`, `%{x}`, `#{x}`."""
+    """Warnings of signs before a placeholder that belong to it elsewhere, as in `${x}`."""
     marked = [place for place, _ in placeholders if text[place - 1 : place] == "#"]
     if len(marked) == len(placeholders) > 1:
         yield _of_sign(marked[0], "#")

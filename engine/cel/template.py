@@ -29,7 +29,7 @@ from engine.clock import is_utc, local_text, localise
 from engine.errors import EvaluationError, ExpressionError, Problem, Severity
 from engine.schema import CAPTURED_AT, FieldType, Kind
 
-#: What most placeholders hold; the sign behind it is not part of a longer expression.
+#: A dotted name that is the whole expression, as in most placeholders.
 _PLAIN_PATH: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9.]*(?=[}:])")
 _WARNING: Final = Severity.WARNING
 _STATEMENTS: Final = {
@@ -37,18 +37,45 @@ _STATEMENTS: Final = {
     "#": ("'{#' begins a comment of another language", "remove it, or write it behind a # of YAML"),
 }
 _PIECES: Final = re.compile(r"\{\{|\}\}|\{|\}")
+#: Types whose values a format takes as text.
+_TEXTS: Final = frozenset({bool, bytes, list, dict, CelMap, CelType, Duration})
+_MAX_WIDTH: Final = 1_000
+_MAX_FORMAT: Final = 100
+_SHOWN: Final = 40
+# \d, for Python takes the digits of every alphabet as a width.
+_NUMBER: Final = re.compile(r"\d+")
+#: Formats that strftime fills in completely; it would keep an unknown `%x` as it is.
+_TIME_FORMAT: Final = re.compile(
+    r"(?=.*%[^%])(?:[^%]|%[-_0^#]?[aAbBcCdDeFfGgHhIjklmMnpPrRsStTuUVwWxXyYzZ]|%%)*", re.DOTALL
+)
+#: A value of each type to try a format on; other types are shown as text. Times are not tried.
+_SAMPLES: Final[dict[Kind, Any]] = {
+    Kind.STRING: "text",
+    Kind.INT: 7,
+    Kind.UINT: 7,
+    Kind.DOUBLE: 0.5,
+    Kind.TIMESTAMP: None,
+}
+_EXAMPLES: Final[dict[Kind, str]] = {
+    Kind.INT: ">6, 04d or ,d",
+    Kind.UINT: ">6, 04d or ,d",
+    Kind.DOUBLE: ".2f, .1% or >8",
+    Kind.TIMESTAMP: "%H:%M",
+}
+_TEXT_EXAMPLE: Final = ">10 or .20"
+_EXAMPLE: Final = ".2f, .1%, >10 or, for a time, %H:%M"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placeholder:
-    """One `{expression[:format]}`; moments are shown on the clocks of `zone`."""
+    """One `{expression[:format]}`; moments are shown in the time zone `zone`."""
 
     expression: Expression
     format_spec: str
     zone: tzinfo
 
     def render(self, bindings: Mapping[str, Any]) -> str:
-        """The value's text, "" for null; EvaluationError when there is none."""
+        """The value's text, "" for null; EvaluationError if the evaluation or the format fails."""
         value = self.expression.run(bindings)
         if value is None:
             return ""
@@ -70,7 +97,7 @@ class Template:
     _parts: tuple[str | Placeholder, ...] = field(repr=False)
 
     def render(self, bindings: Mapping[str, Any]) -> tuple[str, int]:
-        """The message, and how many placeholders failed; those read `?`."""
+        """The text, and how many placeholders failed; `?` stands for each of those."""
         texts: list[str] = []
         failed = 0
         for part in self._parts:
@@ -85,7 +112,7 @@ class Template:
         return "".join(texts), failed
 
     def failures(self, bindings: Mapping[str, Any]) -> list[tuple[str, EvaluationError]]:
-        """The expressions of the placeholders that fail, each with why."""
+        """The expressions of the placeholders that fail, each with its error."""
         found: list[tuple[str, EvaluationError]] = []
         for part in self._parts:
             if isinstance(part, str):
@@ -107,18 +134,17 @@ def compile_template(
 ) -> Template:
     """Compile a template; ExpressionError with the faults of all its placeholders.
 
-    Offsets in the problems count from the start of the template. `known` keeps the expressions of
-    placeholders from one template to the next: many rules have the same few. It must be used with
-    the same variables, lists, zone and examples only. Moments are shown on the clocks of `zone`.
-    `examples` are the names that messages show.
+    Offsets in the problems count from the start of the template. `known` is a cache of compiled
+    expressions by their text, for templates with the same variables, lists, zone and examples.
+    Moments are shown in the time zone `zone`. `examples` are the names that messages show.
     """
     check_length(text, "the template")
     parts: list[str | Placeholder] = []
     texts: list[tuple[int, str]] = []
     read: list[tuple[int, FieldType | None]] = []
     problems: list[Problem] = []
-    given = {} if known is None else known
-    placeholders = _Placeholders(text, variables, given, lists, zone, examples)
+    cache = {} if known is None else known
+    placeholders = _Placeholders(text, variables, cache, lists, zone, examples)
     position = 0
     while (piece := _PIECES.search(text, position)) is not None:
         parts.append(text[position : piece.start()])
@@ -170,30 +196,30 @@ class _Placeholders:
         self._examples: Final = examples
 
     def read(self, start: int) -> tuple[Placeholder | None, int, Sequence[Problem]]:
-        """The placeholder that begins at `start`, the offset behind its brace, and what is wrong.
+        """The placeholder that begins at `start`, the offset after its brace, and the problems.
 
-        There is none where something is wrong.
+        With a problem there is no placeholder.
         """
         text = self._text
         sign = text[start : start + 1]
         if sign in _STATEMENTS:
             what, remedy = _STATEMENTS[sign]
-            return None, self._behind(start), (Problem(start, "syntax", what, remedy),)
+            return None, self._after(start), (Problem(start, "syntax", what, remedy),)
         try:
             end = self._end(start)
         except ExpressionError as error:
-            return None, self._behind(start), error.problems
+            return None, self._after(start), error.problems
         source = text[start:end].strip()
         if not source:
             what = "a placeholder without an expression"
             field = f"{{{self._examples.plain}}}"
             remedy = f"name a field, such as {field}; write '{{{{' for a brace"
             problem = Problem(start, "syntax", what, remedy)
-            return None, self._behind(end), (problem,)
+            return None, self._after(end), (problem,)
         closed = _closing(text, end)
         if closed < 0:
             problem = Problem(start - 1, "syntax", "a placeholder is not closed", "end it with '}'")
-            return None, self._behind(end), (problem,)
+            return None, self._after(end), (problem,)
         format_spec = text[end + 1 : closed] if text[end] == ":" else ""
         try:
             expression = self._expression(source, text.index(source, start))
@@ -213,20 +239,20 @@ class _Placeholders:
         )
 
     def fault_of(self, source: str) -> str:
-        """How to correct this text, if it were an expression; "" where it needs no correction."""
+        """The remedy (or the fault) of this text read as an expression; "" if it has none."""
         try:
             self._expression(source, 0)
         except ExpressionError as error:
             return error.problems[0].remedy or error.problems[0].what
         return ""
 
-    def _behind(self, position: int) -> int:
-        """Where to go on behind what can't be read."""
+    def _after(self, position: int) -> int:
+        """The offset at which reading goes on after a fault."""
         closed = self._text.find("}", position)
         return len(self._text) if closed < 0 else closed + 1
 
     def _end(self, start: int) -> int:
-        """Where the expression ends that begins at `start`."""
+        """The offset at which the expression ends that begins at `start`."""
         plain = _PLAIN_PATH.match(self._text, start)
         if plain is not None:
             return plain.end()
@@ -234,7 +260,7 @@ class _Placeholders:
         return end if tokens else start
 
     def _expression(self, source: str, offset: int) -> Expression:
-        """The expression of that text, with its problems' offsets counted in the template."""
+        """The expression of that text at `offset` of the template."""
         found = self._known.get(source)
         if found is None:
             try:
@@ -252,7 +278,7 @@ def _moved(problems: Sequence[Problem], offset: int) -> tuple[Problem, ...]:
 
 
 def _warned(expression: Expression, source: str, offset: int, examples: Examples) -> Expression:
-    """The expression with a warning where it is a whole record, or one number in its digits."""
+    """The expression, with a warning where it is a whole record or a number."""
     kind = expression.type
     if source.isdigit():
         what = f"the number {source} is shown, whatever the event is"
@@ -268,7 +294,7 @@ def _warned(expression: Expression, source: str, offset: int, examples: Examples
 
 
 def _closing(text: str, start: int) -> int:
-    """The offset of the brace that closes a placeholder; -1 if there is none."""
+    """The offset of the brace that closes the placeholder; -1 if there is none."""
     depth = 0
     for position in range(start, len(text)):
         if text[position] == "{":
@@ -281,7 +307,7 @@ def _closing(text: str, start: int) -> int:
 
 
 def _formatted(value: Any, zone: tzinfo) -> Any:
-    """The value that a format spec is applied to."""
+    """The Python value that a format spec is applied to."""
     kind = type(value)
     if kind is Timestamp:
         return localise(to_datetime(value), zone)
@@ -290,9 +316,6 @@ def _formatted(value: Any, zone: tzinfo) -> Any:
     if kind in _TEXTS:
         return _plain_text(value, zone)
     return value
-
-
-_TEXTS: Final = frozenset({bool, bytes, list, dict, CelMap, CelType, Duration})
 
 
 def _plain_text(value: Any, zone: tzinfo) -> str:
@@ -306,35 +329,8 @@ def _plain_text(value: Any, zone: tzinfo) -> str:
     return text_of(value)
 
 
-_MAX_WIDTH: Final = 1_000
-_MAX_FORMAT: Final = 100
-_SHOWN: Final = 40
-# Python takes the digits of every alphabet for a width.
-_NUMBER: Final = re.compile(r"\d+")
-#: What strftime fills in; it passes everything else on as it is, a forgotten `%` too.
-_TIME_FORMAT: Final = re.compile(
-    r"(?=.*%[^%])(?:[^%]|%[-_0^#]?[aAbBcCdDeFfGgHhIjklmMnpPrRsStTuUVwWxXyYzZ]|%%)*", re.DOTALL
-)
-#: A value of each type, to try a format on; all other types are shown as text.
-_SAMPLES: Final[dict[Kind, Any]] = {
-    Kind.STRING: "text",
-    Kind.INT: 7,
-    Kind.UINT: 7,
-    Kind.DOUBLE: 0.5,
-    Kind.TIMESTAMP: None,
-}
-_EXAMPLES: Final[dict[Kind, str]] = {
-    Kind.INT: ">6, 04d or ,d",
-    Kind.UINT: ">6, 04d or ,d",
-    Kind.DOUBLE: ".2f, .1% or >8",
-    Kind.TIMESTAMP: "%H:%M",
-}
-_TEXT_EXAMPLE: Final = ">10 or .20"
-_EXAMPLE: Final = ".2f, .1%, >10 or, for a time, %H:%M"
-
-
 def check_format(spec: str, kind: FieldType | None, offset: int) -> Sequence[Problem]:
-    """What is wrong with the format at `offset` of a value of this type; None is any type."""
+    """The problem with the format at `offset` for a value of this type; None is any type."""
     if not spec:
         return ()
     what = _fault(spec, kind)

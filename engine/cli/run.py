@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run until told to stop."""
+    """Run the service until it is asked to stop; returns its exit code."""
     try:
         settings = Settings.from_environment(further=option_problems)
     except SettingsError:

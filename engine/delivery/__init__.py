@@ -1,4 +1,8 @@
-"""Delivery: stored alerts go out through their targets, each at its own pace."""
+"""Sends the deliveries that wait in the store through their targets.
+
+It retries, holds targets that take nothing, and gives up what waited too long; it never renders an
+alert or decides who gets it. Read `dispatcher.py` first, then `target_queue.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends stored deliveries: a lane for each target, workers for each lane, and one watch thread.
+"""Sends stored deliveries: a queue for each target, workers for each queue, and one poller.
 
 All threads of delivery start here.
 """
@@ -15,7 +15,7 @@ import structlog
 from channels.alert import Reason, Target
 from channels.targets.misconfigured import MisconfiguredTarget
 from engine.clock import Clock
-from engine.delivery.hold import Patience
+from engine.delivery.hold import WaitLimit
 from engine.delivery.poller import Poller
 from engine.delivery.retry import DeliveryClock, RetryPolicy, Signal, Wait, store_retrying
 from engine.delivery.target_queue import TargetQueue, TargetQueues
@@ -47,77 +47,77 @@ class Dispatcher:
         kill_point: Callable[[str], None] = lambda name: None,
         wait: Wait = threading.Condition.wait,
     ) -> None:
-        """`hold_seconds` bounds how long a delivery waits in a held target while the engine runs.
+        """`hold_seconds` bounds how long a delivery waits for a held target while the engine runs.
 
         `kill_point` is called with `send` just before a send, with `sent` just after it and with
-        `mark` just after its mark; `wait` waits by the clock.
+        `mark` once its outcome is stored. `wait` is how to wait by `clock`.
         """
         self._store = store
         self._policy = policy
         self._metrics = metrics
         self._timing = DeliveryClock(clock, wait)
-        self._patience = Patience(store, self._timing, hold_seconds)
+        self._wait_limit = WaitLimit(store, self._timing, hold_seconds)
         self._kill_point = kill_point
         self._stopping = Signal(self._timing)
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
-        self._roster = TargetQueues(targets, self._lane)
-        self._watch = Poller(
-            store, self._roster, metrics, self._timing, self._stopping, self._patience
+        self._queues = TargetQueues(targets, self._build_queue)
+        self._poller = Poller(
+            store, self._queues, metrics, self._timing, self._stopping, self._wait_limit
         )
 
     def start(self) -> None:
-        """Begin to deliver what waits already, and probe the targets that were held."""
-        self._start_thread("delivery-watch", self._watch.work)
+        """Begin to deliver; what waits in the store is sent, and held targets are probed."""
+        self._start_thread("delivery-watch", self._poller.work)
 
     def wake(self, fresh: Iterable[FreshAlert]) -> None:
-        """These alerts are in the store now."""
+        """These alerts were stored: send their deliveries."""
         read_at: dict[str, dict[str, float]] = defaultdict(dict)
         for alert in fresh:
-            for _, target_id in alert.routes:
+            for _, target_id in alert.targets:
                 read_at[target_id][alert.alert_id] = alert.read_at
         for target_id, times in read_at.items():
-            lane = self._roster.find(target_id)
-            if lane is not None:
-                lane.wake(times)
+            queue = self._queues.find(target_id)
+            if queue is not None:
+                queue.wake(times)
             else:
-                self._watch.ask()
+                self._poller.poll_now()
 
     def add_targets(self, targets: Mapping[str, Target]) -> None:
-        """Take deliveries for these too, before the first alert for a new one is stored."""
-        self._roster.add(targets)
+        """Use these targets too; to be called before the first alert for a new one is stored."""
+        self._queues.add(targets)
 
     def replace_targets(self, targets: Mapping[str, Target]) -> None:
-        """Send through these from now on, and probe those that are held at once."""
-        for lane in self._roster.replace(targets):
-            if lane.close():
-                self._metrics.channel_held.labels(lane.channel).dec()
+        """Use these targets, and no others, from now on; those that are held are probed at once."""
+        for queue in self._queues.replace(targets):
+            if queue.close():
+                self._metrics.channel_held.labels(queue.channel).dec()
         for target_id, target in targets.items():
-            kept = self._roster.find(target_id)
+            kept = self._queues.find(target_id)
             if kept is not None and isinstance(target, MisconfiguredTarget):
                 self._hold(kept, target)
-        self._watch.ask()
+        self._poller.poll_now()
 
     def held(self) -> tuple[Hold, ...]:
         """The targets that are held now, and why."""
-        holds = (lane.hold for lane in self._roster.lanes)
+        holds = (queue.hold for queue in self._queues.in_use)
         return tuple(hold for hold in holds if hold is not None)
 
     @property
     def heartbeat(self) -> Heartbeat:
-        """Of the thread that takes up what waits."""
-        return self._watch.heartbeat
+        """The heartbeat of the poller's thread."""
+        return self._poller.heartbeat
 
     def stop_sending(self) -> None:
         """Start no further send; those in flight go on."""
         self._stopping.set()
-        self._watch.ask()
-        self._roster.close()
+        self._poller.poll_now()
+        self._queues.close()
 
     def stop(self, timeout_seconds: float) -> None:
-        """Start no further send; wait for those in flight, at most so long in real time.
+        """Start no further send, and wait for those in flight, at most `timeout_seconds`.
 
-        What is not sent by then goes on waiting in the store.
+        The seconds are real ones. What is not sent by then goes on waiting in the store.
         """
         self.stop_sending()
         deadline = time.monotonic() + timeout_seconds
@@ -128,37 +128,37 @@ class Dispatcher:
         if unfinished := sum(thread.is_alive() for thread in threads):
             log.warning("delivery.unfinished", sends=unfinished)
 
-    def _lane(self, target: Target) -> TargetQueue:
-        lane = TargetQueue(target, self._policy, self._timing, self._fetch, self._start_worker)
+    def _build_queue(self, target: Target) -> TargetQueue:
+        queue = TargetQueue(target, self._policy, self._timing, self._fetch, self._start_worker)
         if isinstance(target, MisconfiguredTarget):
-            self._hold(lane, target)
-        return lane
+            self._hold(queue, target)
+        return queue
 
-    def _hold(self, lane: TargetQueue, target: MisconfiguredTarget) -> None:
-        """Hold the lane from the start, or, where it is held already, for these faults."""
+    def _hold(self, queue: TargetQueue, target: MisconfiguredTarget) -> None:
+        """Hold the target from the start; if it is held already, take its faults as the reason."""
         now_us, reason = self._timing.now_us(), Reason.MISCONFIGURED
-        if lane.restore(Hold(target.target_id, target.channel, reason, target.detail, now_us)):
+        if queue.restore(Hold(target.target_id, target.channel, reason, target.detail, now_us)):
             self._metrics.channel_held.labels(target.channel).inc()
         else:
-            lane.explain(reason, target.detail)
+            queue.explain(reason, target.detail)
 
-    def _start_worker(self, lane: TargetQueue) -> None:
-        courier = Worker(
-            lane,
+    def _start_worker(self, queue: TargetQueue) -> None:
+        worker = Worker(
+            queue,
             self._store,
             self._policy,
             self._metrics,
             self._timing,
             self._stopping,
-            patience=self._patience,
+            wait_limit=self._wait_limit,
             kill_point=self._kill_point,
         )
         try:
-            self._start_thread(f"delivery-{lane.channel}", courier.work)
+            self._start_thread(f"delivery-{queue.channel}", worker.work)
         except RuntimeError as error:
-            # No thread is to be had just now; the watch tries again while deliveries wait.
-            lane.leave()
-            log.error("delivery.no_worker", target_id=lane.target_id, error=str(error))
+            # The system gives no thread now; the poller tries again while deliveries wait.
+            queue.leave()
+            log.error("delivery.no_worker", target_id=queue.target_id, error=str(error))
 
     def _start_thread(self, name: str, work: Callable[[], None]) -> None:
         def run() -> None:
@@ -168,10 +168,10 @@ class Dispatcher:
                 with self._lock:
                     self._threads.discard(threading.current_thread())
 
-        # A daemon: a send that hangs for ever must not keep the process from ending.
+        # A daemon, because a send that hangs must not keep the process from ending.
         thread = threading.Thread(target=run, name=name, daemon=True)
         with self._lock:
-            # Together: what `stop` joins must have been started.
+            # Under one lock, because `stop` can only join threads that were started.
             thread.start()
             self._threads.add(thread)
 

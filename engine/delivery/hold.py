@@ -13,13 +13,24 @@ from channels.alert import Outcome, Status
 from engine.delivery.retry import DeliveryClock, RetryPolicy
 from engine.store import DeliveryStore, Hold
 
+log = structlog.get_logger(__name__)
+
+#: How far wall clock and monotonic clock may drift apart before times in the store are moved.
+JUMP_SECONDS: Final = 10.0
+#: How often the store is told that the engine runs.
+KEEP_SECONDS: Final = 15.0
+_MICROSECONDS: Final = 1_000_000
+
 
 @dataclass(slots=True)
 class HoldInForce:
-    """A hold in force: `probe_at` is the next probe's time (monotonic), `failed` who failed in it.
+    """A hold that is in force, and its probes.
 
-    `may_be_message` says that the failures could be one message's own fault; `is_roused` that
-    somebody changed something, and `is_news` that the probe in flight is the first since then.
+    `probe_at` is the monotonic time of the next probe, in seconds. `failed` and `probed` are the
+    ids of deliveries: those that failed, and those that need no probe in this round.
+    `may_be_message` says that the failures could be the fault of one message. `has_changed` says
+    that something changed since the last probe began: the targets, by a redelivery or a restart.
+    `is_first_since_change` says that the probe in flight is the first one after such a change.
     """
 
     hold: Hold
@@ -28,38 +39,38 @@ class HoldInForce:
     failed: set[int]
     probed: set[int]
     probes: int = 0
-    is_roused: bool = False
-    is_news: bool = False
+    has_changed: bool = False
+    is_first_since_change: bool = False
 
     def begin_probe(self, delivery_id: int) -> None:
-        """This delivery is sent as a probe now."""
+        """This delivery is sent as the probe."""
         self.probed.add(delivery_id)
-        self.is_news, self.is_roused = self.is_roused, False
+        self.is_first_since_change, self.has_changed = self.has_changed, False
 
     def explain(self, reason: str, detail: str) -> None:
-        """This is why the target is held now; since when stays."""
+        """The target is held for another reason from now on; `since_us` stays."""
         self.hold = replace(self.hold, reason=reason, detail=detail)
 
 
 @dataclass(slots=True)
 class TargetHealth:
-    """Counts what a target took, and remembers which deliveries failed when.
+    """Knows whether a target is held, what it took, and which deliveries failed when.
 
-    `marks` has, for each delivery that failed, how many others had been sent at its first
-    failure: by it a message that is always answered 500 is told from a channel that is down.
+    `marks` has, for each delivery that failed, the value of `sent` at its first failure. If others
+    were sent since, the fault is the message's and not the channel's.
     """
 
     sent: int = 0
     marks: dict[int, int] = field(default_factory=dict)
-    outage: HoldInForce | None = None
+    in_force: HoldInForce | None = None
 
     @property
     def hold(self) -> Hold | None:
-        """Why and since when the target is held."""
-        return self.outage.hold if self.outage else None
+        """The hold with its reason, or None."""
+        return self.in_force.hold if self.in_force else None
 
     def note_done(self, delivery_id: int, *, is_sent: bool) -> None:
-        """The delivery waits no longer; `is_sent`: the target took it."""
+        """The delivery does not wait any more; `is_sent` says that the target took it."""
         self.sent += is_sent
         self.marks.pop(delivery_id, None)
 
@@ -68,18 +79,18 @@ class TargetHealth:
         self.marks.setdefault(delivery_id, self.sent)
 
     def is_suspect(self, delivery_id: int) -> bool:
-        """Whether the target took something else since this delivery's first failure."""
+        """Whether the target took another delivery since this one's first failure."""
         return self.marks.get(delivery_id, self.sent) < self.sent
 
-    def fresh(self, delivery_ids: Iterable[int]) -> set[int]:
-        """Those of them that began to fail after the last success."""
+    def new_failures(self, delivery_ids: Iterable[int]) -> set[int]:
+        """Returns those that failed first after the last delivery that was sent."""
         return {each for each in delivery_ids if self.marks.get(each) == self.sent}
 
-    def begin_outage(
+    def begin_hold(
         self, hold: Hold, outcome: Outcome, failed: set[int], now: float, policy: RetryPolicy
     ) -> None:
-        """Hold the target; `failed` are the deliveries that show it, and are probed last."""
-        self.outage = HoldInForce(
+        """Hold the target because of the `failed` deliveries, which are probed last."""
+        self.in_force = HoldInForce(
             hold=hold,
             probe_at=now + policy.probe_delay(0, outcome),
             may_be_message=_may_be_message(outcome),
@@ -87,77 +98,76 @@ class TargetHealth:
             probed=set(failed),
         )
 
-    def restore_outage(self, hold: Hold, now: float) -> None:
-        """The target was held before; probe at once."""
-        self.outage = HoldInForce(hold, now, may_be_message=False, failed=set(), probed=set())
-        self.rouse(now)
+    def restore_hold(self, hold: Hold, now: float) -> None:
+        """Hold the target as before the restart, and probe it at once."""
+        self.in_force = HoldInForce(hold, now, may_be_message=False, failed=set(), probed=set())
+        self.try_now(now)
 
     def note_probe(
         self, delivery_id: int, outcome: Outcome, now: float, policy: RetryPolicy
     ) -> bool:
-        """A probe failed; whether that is news: somebody had changed something, or it is for
-        another reason than the target was held for, which it is held for now.
+        """A probe failed; returns whether that is to be reported.
 
-        If somebody has changed something meanwhile, the next probe is due at once.
+        It is if the probe was the first after a change, or failed for another reason than the one
+        before; the hold takes its reason. After a change during the probe nothing is noted, since
+        the next probe is due at once.
         """
-        outage = self.outage
-        if outage is None or outage.is_roused:
+        in_force = self.in_force
+        if in_force is None or in_force.has_changed:
             return False
-        outage.probes += 1
-        outage.failed.add(delivery_id)
-        outage.may_be_message = _may_be_message(outcome)
-        outage.probe_at = now + policy.probe_delay(outage.probes, outcome)
-        is_news = outage.is_news or outage.hold.reason != outcome.reason
-        outage.explain(outcome.reason, outcome.detail)
-        return is_news
+        in_force.probes += 1
+        in_force.failed.add(delivery_id)
+        in_force.may_be_message = _may_be_message(outcome)
+        in_force.probe_at = now + policy.probe_delay(in_force.probes, outcome)
+        is_new_reason = in_force.hold.reason != outcome.reason
+        in_force.explain(outcome.reason, outcome.detail)
+        return in_force.is_first_since_change or is_new_reason
 
-    def rouse(self, now: float) -> None:
-        """Somebody changed something: probe at once, and grow the intervals anew."""
-        if self.outage is not None:
-            self.outage.probe_at = now
-            self.outage.probes = -1
-            self.outage.is_roused = True
+    def try_now(self, now: float) -> None:
+        """Something changed: probe at once, and with the shortest interval again."""
+        if self.in_force is not None:
+            self.in_force.probe_at = now
+            self.in_force.probes = -1
+            self.in_force.has_changed = True
 
     def note_arrival(self, now: float) -> None:
-        """A new delivery: when only one message ever failed, this one may go through, so probe."""
-        outage = self.outage
-        if outage is not None and outage.may_be_message and len(outage.failed) == 1:
-            outage.probe_at = min(outage.probe_at, now)
+        """There is a new delivery: if only one message has failed, probe with this one now."""
+        in_force = self.in_force
+        if in_force is not None and in_force.may_be_message and len(in_force.failed) == 1:
+            in_force.probe_at = min(in_force.probe_at, now)
 
 
 def _may_be_message(outcome: Outcome) -> bool:
     return outcome.status is Status.UNAVAILABLE and not outcome.retry_after_seconds
 
 
-log = structlog.get_logger(__name__)
+class WaitLimit:
+    """Knows which deliveries have waited longer than `hold_seconds`, and minds clock jumps.
 
-#: Wall and monotonic clock may drift apart so far before what waits is moved.
-JUMP_SECONDS: Final = 10.0
-#: How often the store learns that the engine runs.
-KEEP_SECONDS: Final = 15.0
-_MICROSECONDS: Final = 1_000_000
-
-
-class Patience:
-    """Knows which deliveries have waited longer than `hold_seconds`; any thread may ask."""
+    Time in which no engine ran does not count as waiting, nor does a jump of the wall clock. Any
+    thread may call it.
+    """
 
     def __init__(self, store: DeliveryStore, timing: DeliveryClock, hold_seconds: float) -> None:
         self.hold_seconds: Final = hold_seconds
         self._store = store
         self._timing = timing
         self._lock = threading.Lock()
-        #: The wall clock minus the monotonic one, when they were last compared; None before.
+        # The wall clock minus the monotonic clock when they were last compared; None before that.
         self._offset_us: int | None = None
         self._keep_at_us = 0
 
-    def over_before_us(self) -> int:
-        """The instant: what waits since before it has waited too long. StoreError as `mind`."""
-        return self.mind() - round(self.hold_seconds * _MICROSECONDS)
+    def expired_before_us(self) -> int:
+        """The instant in µs before which a delivery that still waits has waited too long.
 
-    def mind(self) -> int:
-        """Move what waits if the wall clock was set since the last call; the instant now.
+        Raises StoreError as `check_clock` does.
+        """
+        return self.check_clock() - round(self.hold_seconds * _MICROSECONDS)
 
-        Raises StoreError when that can't be written; then nothing has changed, and the next call
+    def check_clock(self) -> int:
+        """Returns the time now in µs; if the clock was set, moves the times of waiting deliveries.
+
+        Raises StoreError when that can't be written; nothing is changed then, and the next call
         tries again.
         """
         with self._lock:
@@ -171,7 +181,7 @@ class Patience:
                 self._keep_at_us = run_us + round(KEEP_SECONDS * _MICROSECONDS)
             if has_jumped or is_start:
                 self._offset_us = now_us - run_us
-            # A clock that is ahead at the start may be right: the engine was off.
+            # At the start, a clock that is ahead is not reported: the engine may have been off.
             if has_jumped and (jump_us < 0 or not is_start):
                 log.warning(
                     "clock.jumped",
@@ -181,7 +191,7 @@ class Patience:
             return now_us
 
     def _jump_us(self, now_us: int, run_us: int) -> int:
-        """How far the wall clock is ahead of where it would be had the engine's time passed."""
+        """How many µs the wall clock has moved beyond the time in which an engine ran."""
         if self._offset_us is not None:
             return now_us - run_us - self._offset_us
         seen_us = self._store.last_seen_us()

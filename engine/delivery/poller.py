@@ -1,4 +1,8 @@
-"""Takes up what comes from outside the workers, in a thread of its own that sends nothing."""
+"""Polls the store for what the queues don't know, in a thread of its own that sends nothing.
+
+It finds redeliveries, holds of an earlier run, deliveries for targets that are gone, and workers
+that died; it also counts what waits.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import structlog
 
 from channels.alert import Reason
 from channels.targets.misconfigured import stand_in_id
-from engine.delivery.hold import Patience
+from engine.delivery.hold import WaitLimit
 from engine.delivery.retry import DeliveryClock, Signal
 from engine.delivery.target_queue import TargetQueue, TargetQueues
 from engine.errors import StoreError
@@ -21,30 +25,30 @@ from engine.store import Backlog, DeliveryStore, Hold
 
 log = structlog.get_logger(__name__)
 
-WATCH_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 1.0
 COUNT_SECONDS: Final = 5.0
 
 
 class Poller:
-    """Asks the store every second whether something has changed, and then wakes the lanes."""
+    """Asks the store every second whether something has changed, and then wakes the queues."""
 
     def __init__(
         self,
         store: DeliveryStore,
-        roster: TargetQueues,
+        queues: TargetQueues,
         metrics: Metrics,
         timing: DeliveryClock,
         stopping: Signal,
-        patience: Patience,
+        wait_limit: WaitLimit,
     ) -> None:
-        self._patience = patience
+        self._wait_limit = wait_limit
         self._store = store
-        self._roster = roster
+        self._queues = queues
         self._metrics = metrics
         self._timing = timing
         self._stopping = stopping
-        self._asked = threading.Condition()
-        self._is_asked = True
+        self._condition = threading.Condition()
+        self._must_poll = True
         self._must_repeat = False
         self._has_restored = False
         self._token: int | None = None
@@ -52,19 +56,19 @@ class Poller:
         self._counted: set[str] = set()
         self.heartbeat = Heartbeat(timer=timing.monotonic)
 
-    def ask(self) -> None:
-        """Something has changed: look now."""
-        with self._asked:
-            self._is_asked = True
-            self._asked.notify_all()
+    def poll_now(self) -> None:
+        """Poll at once: something has changed."""
+        with self._condition:
+            self._must_poll = True
+            self._condition.notify_all()
 
     def work(self) -> None:
-        """Watch until the dispatcher stops; a store in trouble is asked again."""
+        """Poll until the dispatcher stops; a store that fails is asked again."""
         is_troubled = False
         while not self._stopping.is_set():
             self.heartbeat.beat("asking the store for what waits")
             try:
-                self._look()
+                self._poll()
                 is_troubled = False
             except StoreError as error:
                 self._must_repeat = True
@@ -72,13 +76,13 @@ class Poller:
                 if not is_troubled:
                     log.error("delivery.watch_waiting", error=str(error))
                 is_troubled = True
-            with self._asked:
-                if not self._is_asked:
-                    self._timing.wait(self._asked, WATCH_SECONDS)
+            with self._condition:
+                if not self._must_poll:
+                    self._timing.wait(self._condition, POLL_SECONDS)
 
-    def _look(self) -> None:
-        with self._asked:
-            must_review, self._is_asked = self._is_asked or self._must_repeat, False
+    def _poll(self) -> None:
+        with self._condition:
+            must_review, self._must_poll = self._must_poll or self._must_repeat, False
             self._must_repeat = False
         token, self._token = self._token, self._store.changes_token()
         if must_review or token != self._token:
@@ -87,73 +91,78 @@ class Poller:
         if self._timing.monotonic() >= self._count_at:
             backlogs = self._store.backlogs()
             self._count(backlogs)
-            self._tend(backlogs)
+            self._wake_waiting(backlogs)
             self._count_at = self._timing.monotonic() + COUNT_SECONDS
-        self._patience.mind()
+        self._wait_limit.check_clock()
 
     def _review(self) -> bool:
-        """Wake what has something to do; whether another review is needed soon."""
+        """Wake all queues that have something to do; returns whether to review again soon."""
         holds = self._store.holds()
         self._restore(holds)
         for hold in holds:
-            lane = self._roster.find(hold.target_id)
-            if lane is None:
+            queue = self._queues.find(hold.target_id)
+            if queue is None:
                 self._store.release(hold.target_id)
             else:
-                self._renew(lane, hold)
+                self._update_hold(queue, hold)
         backlogs = self._store.backlogs()
         waiting = {backlog.target_id for backlog in backlogs}
-        for lane in self._roster.lanes:
-            if lane.hold is not None or lane.target_id in waiting:
-                lane.rouse()
-        gone = [each for each in backlogs if self._roster.find(each.target_id) is None]
-        is_unsettled = [self._settle_gone(backlog) for backlog in gone]
-        self._roster.forget_idle()
-        return any(is_unsettled)
+        for queue in self._queues.in_use:
+            if queue.hold is not None or queue.target_id in waiting:
+                queue.try_now()
+        gone = [each for each in backlogs if self._queues.find(each.target_id) is None]
+        is_unfinished = [self._clear_gone(backlog) for backlog in gone]
+        self._queues.forget_idle()
+        return any(is_unfinished)
 
     def _restore(self, holds: Iterable[Hold]) -> None:
         if self._has_restored:
             return
         for hold in holds:
-            lane = self._roster.find(hold.target_id)
-            if lane is not None and lane.restore(hold):
-                self._metrics.channel_held.labels(lane.channel).inc()
+            queue = self._queues.find(hold.target_id)
+            if queue is not None and queue.restore(hold):
+                self._metrics.channel_held.labels(queue.channel).inc()
         self._has_restored = True
 
-    def _renew(self, lane: TargetQueue, stored: Hold) -> None:
-        """Let the store have why the target is held now."""
-        with lane.turning:
-            now = lane.hold
+    def _update_hold(self, queue: TargetQueue, stored: Hold) -> None:
+        """Store the reason for which the target is held now, if it is another one."""
+        with queue.hold_lock:
+            now = queue.hold
             if now is not None and (now.reason, now.detail) != (stored.reason, stored.detail):
                 self._store.hold(now.target_id, now.channel, now.reason, now.detail, now.since_us)
 
-    def _settle_gone(self, backlog: Backlog) -> bool:
-        """End or pass on what waits for a target that is gone; whether some is still in hand."""
+    def _clear_gone(self, backlog: Backlog) -> bool:
+        """Give up or pass on what waits for a target that is gone.
+
+        Returns whether some of it is still being sent, and so has to wait for a later review.
+        """
         stand_in = stand_in_id(backlog.channel)
-        if self._roster.find(stand_in) is not None:
-            # Nobody knows which targets the channel will have once its definition is good.
+        if self._queues.find(stand_in) is not None:
+            # The channel is misconfigured: its targets are not known until that is corrected.
             self._expire(backlog)
             return False
-        heirs = [lane for lane in self._roster.lanes if lane.channel == backlog.channel]
-        if backlog.target_id == stand_in and heirs:
-            return self._hand_over(backlog, heirs)
+        successors = [queue for queue in self._queues.in_use if queue.channel == backlog.channel]
+        if backlog.target_id == stand_in and successors:
+            return self._hand_over(backlog, successors)
         return self._remove(backlog)
 
-    def _hand_over(self, backlog: Backlog, heirs: Sequence[TargetQueue]) -> bool:
-        in_hand = self._roster.in_hand(backlog.target_id)
-        target_ids = [lane.target_id for lane in heirs]
-        lanes = self._roster.lanes
+    def _hand_over(self, backlog: Backlog, successors: Sequence[TargetQueue]) -> bool:
+        claimed = self._queues.claimed_of(backlog.target_id)
+        target_ids = [queue.target_id for queue in successors]
+        queues = self._queues.in_use
         same = {
-            heir.target_id: [each.target_id for each in lanes if each.outlet.reaches(heir.outlet)]
-            for heir in heirs
+            new.target_id: [
+                each.target_id for each in queues if each.current_target.reaches(new.current_target)
+            ]
+            for new in successors
         }
         total = 0
         while count := self._store.hand_over(
-            backlog.target_id, target_ids, same=same, exclude=in_hand
+            backlog.target_id, target_ids, same=same, exclude=claimed
         ):
             total += count
-        for lane in heirs:
-            lane.rouse()
+        for queue in successors:
+            queue.try_now()
         if total:
             log.info(
                 "delivery.handed_over",
@@ -161,16 +170,16 @@ class Poller:
                 count=total,
                 targets=target_ids,
             )
-        return bool(in_hand)
+        return bool(claimed)
 
     def _expire(self, backlog: Backlog) -> None:
-        before_us = self._patience.over_before_us()
+        before_us = self._wait_limit.expired_before_us()
         self._give_up(backlog, Reason.HOLD_EXPIRED, "delivery.expired", before_us=before_us)
 
     def _remove(self, backlog: Backlog) -> bool:
-        in_hand = self._roster.in_hand(backlog.target_id)
-        self._give_up(backlog, Reason.CHANNEL_REMOVED, "delivery.channel_removed", exclude=in_hand)
-        return bool(in_hand)
+        claimed = self._queues.claimed_of(backlog.target_id)
+        self._give_up(backlog, Reason.CHANNEL_REMOVED, "delivery.channel_removed", exclude=claimed)
+        return bool(claimed)
 
     def _give_up(
         self,
@@ -190,20 +199,20 @@ class Poller:
             self._metrics.notifications_dead.labels(backlog.channel, reason).inc(total)
             log.error(event, channel=backlog.channel, target_id=backlog.target_id, count=total)
 
-    def _tend(self, backlogs: Iterable[Backlog]) -> None:
+    def _wake_waiting(self, backlogs: Iterable[Backlog]) -> None:
         for backlog in backlogs:
-            lane = self._roster.find(backlog.target_id)
-            # Its last worker may have died, or found no thread to run in.
-            if lane is not None:
-                lane.wake({})
-            elif self._roster.find(stand_in_id(backlog.channel)) is not None:
+            queue = self._queues.find(backlog.target_id)
+            # Its last worker may have died, or the system gave it no thread.
+            if queue is not None:
+                queue.wake({})
+            elif self._queues.find(stand_in_id(backlog.channel)) is not None:
                 self._expire(backlog)
 
     def _count(self, backlogs: Iterable[Backlog]) -> None:
-        waiting = Counter({lane.channel: 0 for lane in self._roster.lanes})
+        waiting = Counter({queue.channel: 0 for queue in self._queues.in_use})
         for backlog in backlogs:
             waiting[backlog.channel] += backlog.count
-        # A channel that is gone has nothing waiting, instead of what it had last.
+        # A channel that is gone shows 0, and not its last count.
         for channel in self._counted - waiting.keys():
             self._metrics.deliveries_waiting.labels(channel).set(0)
         self._counted = set(waiting)

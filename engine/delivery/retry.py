@@ -1,4 +1,4 @@
-"""How often and when a delivery is tried again, and a held target probed."""
+"""Says when a delivery is tried again and a held target probed, and how to wait until then."""
 
 from __future__ import annotations
 
@@ -27,7 +27,19 @@ from channels.alert import Outcome
 from engine.clock import Clock
 from engine.errors import StoreError
 
+#: How often a call of the store that failed is tried again.
 STORE_RETRY_SECONDS: Final = 1.0
+#: The longest `Retry-After` that a worker waits for; for a longer one the target is held.
+LONGEST_WAIT_SECONDS: Final = 300.0
+#: The longest time without a probe that a `Retry-After` brings about.
+LONGEST_PROBE_DELAY_SECONDS: Final = 86_400.0
+#: How many alerts have their reading times remembered, by target.
+FRESH_ALERTS: Final = 1_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+Wait = Callable[[threading.Condition, float | None], object]
+"""Waits on a condition whose lock is held, for at most so many seconds (None: no limit)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +47,27 @@ class RetryPolicy:
     """When to try again; all durations in seconds.
 
     After the first try come `max_retries` more, after `base_seconds` and then twice as long each
-    time. Jitter only adds, up to `jitter` of the base, so that no wait is shorter than stated. A
-    `Retry-After` that is longer counts instead; beyond `longest_wait_seconds` the target is held
-    until then, but no longer than `longest_hold_seconds` without a probe. A held target is probed
-    after `probe_seconds`, then twice as long each time, up to `longest_probe_seconds`.
+    time. Jitter adds up to `jitter` of the base, so that no wait is shorter than stated. A
+    `Retry-After` that is longer counts instead; beyond `LONGEST_WAIT_SECONDS` the target is held
+    until then, but not longer than `LONGEST_PROBE_DELAY_SECONDS` without a probe. A held target is
+    probed after `probe_seconds`, then twice as long each time, up to `longest_probe_seconds`.
     """
 
     max_retries: int = 3
     base_seconds: float = 5.0
     jitter: float = 0.1
-    longest_wait_seconds: float = 300.0
-    longest_hold_seconds: float = 86_400.0
     probe_seconds: float = 30.0
     longest_probe_seconds: float = 300.0
 
     def asks_to_hold(self, outcome: Outcome) -> bool:
-        """Whether the receiver asks for a wait too long for a retry."""
-        return (outcome.retry_after_seconds or 0.0) > self.longest_wait_seconds
+        """Whether the receiver asks for a wait that is too long for a worker."""
+        return (outcome.retry_after_seconds or 0.0) > LONGEST_WAIT_SECONDS
 
     def probe_delay(self, probes: int, outcome: Outcome) -> float:
         """Seconds until the next probe, after `probes` that failed and the last `outcome`."""
-        # Doubling ends long before 32; an unbounded power would overflow in a long outage.
+        # The bound is reached long before 32 doublings; without one the power would overflow.
         grown = self.probe_seconds * 2.0 ** min(probes, 32)
-        asked = min(outcome.retry_after_seconds or 0.0, self.longest_hold_seconds)
+        asked = min(outcome.retry_after_seconds or 0.0, LONGEST_PROBE_DELAY_SECONDS)
         return max(min(grown, self.longest_probe_seconds), asked)
 
 
@@ -70,7 +80,7 @@ class Attempt:
 
 
 class _WaitAsAsked(wait_base):
-    """At least what the receiver asked for by `Retry-After`."""
+    """tenacity's wait: what another one says, but at least the receiver's `Retry-After`."""
 
     def __init__(self, otherwise: wait_base) -> None:
         self._otherwise = otherwise
@@ -81,7 +91,7 @@ class _WaitAsAsked(wait_base):
 
 
 class _StopWhenAskedToHold(stop_base):
-    """The receiver asked for a wait too long for a worker."""
+    """tenacity's stop: the receiver asked for a wait that is too long for a worker."""
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
@@ -91,10 +101,10 @@ class _StopWhenAskedToHold(stop_base):
 
 
 def send_retrying(policy: RetryPolicy, interrupt: Signal) -> Retrying:
-    """Calls a function that returns an `Attempt` or None until it is not retryable.
+    """Returns what calls a function that returns an `Attempt` or None until it is not retryable.
 
-    Returns the last attempt. Once `interrupt` is set it waits no longer and starts no further
-    wait; the function itself must then return None.
+    The call returns the last attempt. `interrupt` ends a wait; the function is called once more
+    then, and must return None.
     """
     backoff = wait_exponential(multiplier=policy.base_seconds, exp_base=2)
     return Retrying(
@@ -109,7 +119,10 @@ def send_retrying(policy: RetryPolicy, interrupt: Signal) -> Retrying:
 
 
 def store_retrying(stopping: Signal) -> Retrying:
-    """Calls a function until it raises no StoreError; None when `stopping` is set before."""
+    """Returns what calls a function until it raises no StoreError.
+
+    The call returns the function's result, or None if `stopping` is set before.
+    """
     return Retrying(
         sleep=sleep_using_event(stopping),
         stop=stop_when_event_set(stopping),
@@ -126,16 +139,8 @@ def _attempt(retry_state: RetryCallState) -> Attempt:
     return attempt
 
 
-Wait = Callable[[threading.Condition, float | None], object]
-"""Waits on a condition that is held, for at most some seconds of the clock (None: no limit)."""
-
-FRESH_ALERTS: Final = 1_000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-
-
 class DeliveryClock:
-    """The clock together with the way to wait by it."""
+    """A clock, and the way to wait by it."""
 
     def __init__(self, clock: Clock, wait: Wait = threading.Condition.wait) -> None:
         self.wait: Final = wait
@@ -148,7 +153,7 @@ class DeliveryClock:
 
 
 class Signal(threading.Event):
-    """An event whose waits go by `timing`, so that tenacity's sleeps do too."""
+    """An event whose waits, and so tenacity's sleeps, go by the clock of `timing`."""
 
     def __init__(self, timing: DeliveryClock) -> None:
         super().__init__()
@@ -161,13 +166,13 @@ class Signal(threading.Event):
         return self._is_set
 
     def set(self) -> None:
-        """Wake everybody who waits, now and from now on."""
+        """Set it for good: all waits end."""
         with self._changed:
             self._is_set = True
             self._changed.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set, at most `timeout` seconds; whether it is set."""
+        """Wait until it is set, at most `timeout` seconds; returns whether it is set."""
         timing = self._timing
         deadline = None if timeout is None else timing.monotonic() + timeout
         with self._changed:
@@ -180,7 +185,10 @@ class Signal(threading.Event):
 
 
 class ReadTimes:
-    """When the events of fresh alerts were read (monotonic seconds), each told once; bounded."""
+    """When the events of new alerts were read, in monotonic seconds; each is given once.
+
+    It is bounded, and any thread may call it.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -194,6 +202,6 @@ class ReadTimes:
                 del self._read_at[next(iter(self._read_at))]
 
     def take(self, alert_id: str) -> float | None:
-        """The alert's time, None when it is not known or was told before."""
+        """Returns and forgets the alert's time; None when it is not known, or was taken before."""
         with self._lock:
             return self._read_at.pop(alert_id, None)

@@ -1,4 +1,4 @@
-"""The deliveries of one target: which wait, who may send now, and whether the target is held."""
+"""The deliveries of one target: which wait, which may be sent now, and whether it is held."""
 
 from __future__ import annotations
 
@@ -12,12 +12,30 @@ from typing import Final
 from channels.alert import Outcome, Target
 from channels.targets.identity import audience_of
 from engine.delivery.hold import TargetHealth
-from engine.delivery.retry import DeliveryClock, ReadTimes, RetryPolicy, Signal
+from engine.delivery.retry import (
+    LONGEST_WAIT_SECONDS,
+    DeliveryClock,
+    ReadTimes,
+    RetryPolicy,
+    Signal,
+)
 from engine.store import Delivery, Hold
+
+#: How many deliveries of one target may wait for another try at once; each costs a thread.
+RETRYING: Final = 16
+#: After how long a worker without work ends.
+IDLE_SECONDS: Final = 60.0
+#: How many deliveries are read from the store at a time.
+PAGE: Final = 20
+
+Spawn = Callable[["TargetQueue"], None]
+"""Starts one more worker of the queue."""
+Fetch = Callable[[str, int, Collection[int]], list[Delivery]]
+"""Reads waiting deliveries from the store: target id, limit, ids to leave out."""
 
 
 class TargetQueues:
-    """Keeps one lane for each target, for as long as the target has anything to do."""
+    """Keeps one queue for each target in use, and those that are leaving while a send lasts."""
 
     def __init__(
         self, targets: Mapping[str, Target], build: Callable[[Target], TargetQueue]
@@ -28,73 +46,65 @@ class TargetQueues:
         self._leaving: dict[str, TargetQueue] = {}
 
     def find(self, target_id: str) -> TargetQueue | None:
-        """The lane in use for this target."""
+        """The queue in use for this target, if any."""
         return self._open.get(target_id)
 
     @property
-    def lanes(self) -> tuple[TargetQueue, ...]:
-        """Every lane in use."""
+    def in_use(self) -> tuple[TargetQueue, ...]:
+        """Every queue in use."""
         return tuple(self._open.values())
 
     def add(self, targets: Mapping[str, Target]) -> None:
-        """Open a lane for each of these targets that has none; the others stay as they are."""
+        """Open a queue for each of these targets that has none; the others stay as they are."""
         with self._lock:
             left = dict(self._leaving)
             new = {}
             for target_id, target in targets.items():
                 if target_id in self._open:
                     continue
-                lane = left.pop(target_id, None)
-                if lane is None:
-                    lane = self._build(target)
+                queue = left.pop(target_id, None)
+                if queue is None:
+                    queue = self._build(target)
                 else:
-                    lane.open(target)
-                new[target_id] = lane
+                    queue.open(target)
+                new[target_id] = queue
             self._open, self._leaving = self._open | new, left
 
     def replace(self, targets: Mapping[str, Target]) -> tuple[TargetQueue, ...]:
-        """Use these targets; the lanes that are not needed any more, still open.
+        """Use these targets; returns the queues that are not used any more, still open.
 
-        A target that comes back while its old lane has a send in flight gets the old lane again,
+        A target that comes back while its old queue has a send in flight gets the old queue again,
         so that its delivery is not sent twice.
         """
         with self._lock:
             former, left = self._open, dict(self._leaving)
-            lanes = {}
+            queues = {}
             for target_id, target in targets.items():
-                lane = former.get(target_id) or left.pop(target_id, None)
-                if lane is None:
-                    lane = self._build(target)
+                queue = former.get(target_id) or left.pop(target_id, None)
+                if queue is None:
+                    queue = self._build(target)
                 else:
-                    lane.open(target)
-                lanes[target_id] = lane
-            gone = {key: lane for key, lane in former.items() if key not in lanes}
-            self._open, self._leaving = lanes, left | gone
+                    queue.open(target)
+                queues[target_id] = queue
+            gone = {key: queue for key, queue in former.items() if key not in queues}
+            self._open, self._leaving = queues, left | gone
         return tuple(gone.values())
 
-    def in_hand(self, target_id: str) -> frozenset[int]:
-        """The deliveries of a target that is not used any more which a worker still has."""
-        lane = self._leaving.get(target_id)
-        return lane.claimed if lane else frozenset()
+    def claimed_of(self, target_id: str) -> frozenset[int]:
+        """The deliveries that workers still have of a target that is not used any more."""
+        queue = self._leaving.get(target_id)
+        return queue.claimed if queue else frozenset()
 
     def forget_idle(self) -> None:
-        """Drop the lanes that have left for good."""
+        """Drop the queues that are not used any more and have no send in flight."""
         with self._lock:
-            self._leaving = {key: lane for key, lane in self._leaving.items() if lane.claimed}
+            self._leaving = {key: queue for key, queue in self._leaving.items() if queue.claimed}
 
     def close(self) -> None:
-        """Close every lane."""
+        """Close every queue."""
         with self._lock:
-            for lane in (*self._open.values(), *self._leaving.values()):
-                lane.close()
-
-
-RETRYING: Final = 16
-"""So many deliveries of one target may wait for another try at once; each costs a thread."""
-IDLE_SECONDS: Final = 60.0
-
-Spawn = Callable[["TargetQueue"], None]
-"""Starts one more worker of the lane."""
+            for queue in (*self._open.values(), *self._leaving.values()):
+                queue.close()
 
 
 class TargetQueue:
@@ -105,17 +115,17 @@ class TargetQueue:
     ) -> None:
         self.target_id: Final = target.target_id
         self.channel: Final = target.channel
-        self.outlet: Final = CurrentTarget(target)
-        self.turning: Final = threading.Lock()
-        """Held while a hold or its end goes to the store, so that they arrive in order."""
+        self.current_target: Final = CurrentTarget(target)
+        self.hold_lock: Final = threading.Lock()
+        """Taken while a hold or its end is stored, so that they are stored in order."""
         self.read_times: Final = ReadTimes()
         self._policy = policy
         self._timing = timing
         self._fetch = fetch
         self._spawn = spawn
         self._changed = threading.Condition()
-        self._queue = WaitingDeliveries()
-        self._standing = TargetHealth()
+        self._waiting = WaitingDeliveries()
+        self._health = TargetHealth()
         self._interrupt = Signal(timing)
         self._is_open = True
         self._sending: set[int] = set()
@@ -123,267 +133,268 @@ class TargetQueue:
         self._due = 0
         self._probing = False
         self._not_before = 0.0
-        # So long the target has asked to be left alone since it last answered.
+        # For how long the target has asked for pauses since it last answered.
         self._paused_seconds = 0.0
         self._threads = 0
         self._idle = 0
 
     @property
     def hold(self) -> Hold | None:
-        """Why and since when the target is held."""
-        return self._standing.hold
+        """The target's hold with its reason, or None."""
+        return self._health.hold
 
     @property
     def claimed(self) -> frozenset[int]:
-        """The deliveries that workers have in hand."""
+        """The ids of the deliveries that workers have."""
         with self._changed:
-            return frozenset(self._queue.claimed)
+            return frozenset(self._waiting.claimed)
 
     def wake(self, read_at: Mapping[str, float]) -> None:
         """New deliveries are stored; `read_at` has when their events were read, by alert id.
 
-        Without any: old ones wait, and the last worker may have died.
+        An empty `read_at` means that old ones wait: a worker is started only if there is none.
         """
         self.read_times.note(read_at)
         with self._changed:
             if read_at:
-                self._standing.note_arrival(self._timing.monotonic())
+                self._health.note_arrival(self._timing.monotonic())
             if read_at or not self._threads:
                 self._look_again()
 
-    def rouse(self) -> None:
-        """Somebody changed something: look for deliveries and probe a held target at once."""
+    def try_now(self) -> None:
+        """Something changed: look for deliveries, and probe a held target, at once."""
         with self._changed:
-            self._standing.rouse(self._timing.monotonic())
+            self._health.try_now(self._timing.monotonic())
             self._not_before = self._paused_seconds = 0.0
             self._look_again()
 
     def restore(self, hold: Hold) -> bool:
-        """The target was held when the engine stopped; False when it is held anew already."""
+        """Hold the target as before the restart; False when it is held or closed already."""
         with self._changed:
-            if self._standing.outage is not None or not self._is_open:
+            if self._health.in_force is not None or not self._is_open:
                 return False
-            self._standing.restore_outage(hold, self._timing.monotonic())
-            self._queue.reset()
+            self._health.restore_hold(hold, self._timing.monotonic())
+            self._waiting.reset()
             return True
 
     def explain(self, reason: str, detail: str) -> None:
-        """This is why the target, if it is held, is held now."""
+        """Change the reason for which the target is held, if it is."""
         with self._changed:
-            if self._standing.outage is not None:
-                self._standing.outage.explain(reason, detail)
+            if self._health.in_force is not None:
+                self._health.in_force.explain(reason, detail)
 
     def open(self, target: Target) -> None:
         """Send through `target` from now on."""
-        self.outlet.replace(target)
+        self.current_target.replace(target)
         with self._changed:
             self._interrupt = self._interrupt if self._is_open else Signal(self._timing)
             self._is_open = True
 
     def close(self) -> bool:
-        """Start nothing more, and let go of the target when its last send ends.
+        """Start no further send, and close the target when its last send ends.
 
-        Whether the target was held; a closed lane forgets that.
+        Returns whether the target was held; a closed queue forgets its hold.
         """
         with self._changed:
-            was_held = self._standing.outage is not None
+            was_held = self._health.in_force is not None
             self._is_open = False
-            self._standing.outage = None
+            self._health.in_force = None
             self._interrupt.set()
             self._changed.notify_all()
-        self.outlet.close()
+        self.current_target.close()
         return was_held
 
-    def next_task(self) -> ClaimedDelivery | None:
-        """Claim the next delivery, or wait for one; None when the worker is to end."""
+    def claim_next(self) -> ClaimedDelivery | None:
+        """Claim the next delivery, or wait for one; returns None when the worker is to end."""
         with self._changed:
-            patience = self._timing.monotonic() + IDLE_SECONDS
+            idle_until = self._timing.monotonic() + IDLE_SECONDS
             while self._is_open:
-                if self._queue.needs_page and self._may_start():
+                if self._waiting.needs_page and self._may_start():
                     self._fetch_page()
-                elif (task := self._claim()) is not None:
-                    return task
-                elif self._is_spare() and self._timing.monotonic() >= patience:
+                elif (claim := self._claim()) is not None:
+                    return claim
+                elif self._is_spare() and self._timing.monotonic() >= idle_until:
                     break
                 else:
-                    self._rest(patience)
+                    self._await_change(idle_until)
             self._threads -= 1
             return None
 
     def leave(self) -> None:
-        """A worker ends by an error instead of by `next_task`."""
+        """A worker ends by an error, or was not started."""
         with self._changed:
             self._threads -= 1
 
-    def suspend(self, task: ClaimedDelivery) -> None:
-        """The task waits for its next try, others may send."""
+    def suspend(self, claim: ClaimedDelivery) -> None:
+        """The delivery waits for its next try, and others may be sent."""
         with self._changed:
-            self._retrying.add(task.delivery_id)
-            self._sending.discard(task.delivery_id)
-            self._staff()
+            self._retrying.add(claim.delivery_id)
+            self._sending.discard(claim.delivery_id)
+            self._add_worker()
             self._changed.notify_all()
 
-    def resume(self, task: ClaimedDelivery) -> bool:
-        """Wait for a place to send from; False when the task is interrupted."""
+    def resume(self, claim: ClaimedDelivery) -> bool:
+        """Wait until the delivery may be sent again; False when it is interrupted."""
         with self._changed:
-            if task.delivery_id in self._sending:
+            if claim.delivery_id in self._sending:
                 return True
             self._due += 1
-            while not task.interrupt.is_set() and not self._has_place():
+            while not claim.interrupt.is_set() and not self._has_place():
                 left = self._not_before - self._timing.monotonic()
                 self._timing.wait(self._changed, left if left > 0 else None)
             self._due -= 1
-            if task.interrupt.is_set():
+            if claim.interrupt.is_set():
                 self._changed.notify_all()
                 return False
-            self._sending.add(task.delivery_id)
+            self._sending.add(claim.delivery_id)
             return True
 
-    def pause(self, task: ClaimedDelivery, seconds: float) -> bool:
-        """The task was not sent, since its target asks all deliveries to wait so many seconds.
+    def pause(self, claim: ClaimedDelivery, seconds: float) -> bool:
+        """The delivery was not sent: its target asks all of them to wait for some seconds.
 
-        False where the target has asked for too long since it last answered, and is to be held.
+        Returns False where the target's pauses since its last answer are too long: it is to be
+        held then.
         """
         with self._changed:
             self._paused_seconds += seconds
-            if self._paused_seconds > self._policy.longest_wait_seconds:
+            if self._paused_seconds > LONGEST_WAIT_SECONDS:
                 return False
             self._not_before = max(self._not_before, self._timing.monotonic() + seconds)
-            self._sending.discard(task.delivery_id)
+            self._sending.discard(claim.delivery_id)
             return True
 
-    def note_failed(self, task: ClaimedDelivery, outcome: Outcome) -> bool:
-        """The task's try failed; whether that seems to be the message's own fault.
+    def note_failed(self, claim: ClaimedDelivery, outcome: Outcome) -> bool:
+        """A try failed; returns whether that seems to be the fault of the message.
 
-        If it does not, a `Retry-After` is asked of all deliveries.
+        If not, a `Retry-After` counts for all deliveries of the target.
         """
         with self._changed:
             self._paused_seconds = 0.0
-            self._standing.note_failed(task.delivery_id)
-            if self._standing.is_suspect(task.delivery_id):
+            self._health.note_failed(claim.delivery_id)
+            if self._health.is_suspect(claim.delivery_id):
                 return True
-            asked = min(outcome.retry_after_seconds or 0.0, self._policy.longest_wait_seconds)
+            asked = min(outcome.retry_after_seconds or 0.0, LONGEST_WAIT_SECONDS)
             self._not_before = max(self._not_before, self._timing.monotonic() + asked)
             return False
 
-    def gives_up(self, task: ClaimedDelivery) -> bool:
-        """Whether the task, its tries used up, failed while its target works for others."""
+    def gives_up(self, claim: ClaimedDelivery) -> bool:
+        """Whether to give up the delivery, its tries used up: the target works for others."""
         with self._changed:
-            others = self._standing.fresh(self._retrying - {task.delivery_id})
-            return not others and self._standing.is_suspect(task.delivery_id)
+            others = self._health.new_failures(self._retrying - {claim.delivery_id})
+            return not others and self._health.is_suspect(claim.delivery_id)
 
-    def begin_hold(self, task: ClaimedDelivery, hold: Hold, outcome: Outcome) -> bool:
-        """Hold the target because of the task; False when it was held or closed before."""
+    def begin_hold(self, claim: ClaimedDelivery, hold: Hold, outcome: Outcome) -> bool:
+        """Hold the target because of this delivery; False when it was held or closed before."""
         with self._changed:
-            if task.interrupt.is_set():
+            if claim.interrupt.is_set():
                 return False
-            failed = self._standing.fresh(self._retrying) | {task.delivery_id}
+            failed = self._health.new_failures(self._retrying) | {claim.delivery_id}
             now = self._timing.monotonic()
-            self._standing.begin_outage(hold, outcome, failed, now, self._policy)
+            self._health.begin_hold(hold, outcome, failed, now, self._policy)
             self._interrupt.set()
             self._not_before = self._paused_seconds = 0.0
-            self._queue.reset()
-            self._staff()
+            self._waiting.reset()
+            self._add_worker()
             self._changed.notify_all()
             return True
 
-    def note_probe(self, task: ClaimedDelivery, outcome: Outcome) -> bool:
-        """The probe failed; whether that is news."""
+    def note_probe(self, claim: ClaimedDelivery, outcome: Outcome) -> bool:
+        """The probe failed; returns whether that is to be reported."""
         with self._changed:
             now = self._timing.monotonic()
-            return self._standing.note_probe(task.delivery_id, outcome, now, self._policy)
+            return self._health.note_probe(claim.delivery_id, outcome, now, self._policy)
 
-    def note_done(self, task: ClaimedDelivery, *, is_sent: bool, is_answered: bool) -> bool:
-        """The task is marked in the store; whether that opened a held target.
+    def note_done(self, claim: ClaimedDelivery, *, is_sent: bool, is_answered: bool) -> bool:
+        """The delivery's outcome is stored; returns whether that released a held target.
 
-        `is_answered`: the target took or refused it, which shows that the channel works.
+        `is_answered` says that the target took or refused it, which shows that the channel works.
         """
         with self._changed:
             self._paused_seconds = 0.0
-            self._queue.settle(task.delivery_id)
-            self._standing.note_done(task.delivery_id, is_sent=is_sent)
-            if not is_answered or self._standing.outage is None:
+            self._waiting.remove(claim.delivery_id)
+            self._health.note_done(claim.delivery_id, is_sent=is_sent)
+            if not is_answered or self._health.in_force is None:
                 return False
-            self._standing.outage = None
+            self._health.in_force = None
             self._interrupt = Signal(self._timing)
-            self._queue.reset()
+            self._waiting.reset()
             return True
 
-    def finish(self, task: ClaimedDelivery) -> None:
-        """The task's worker has done with it; what is not marked goes on waiting."""
+    def finish(self, claim: ClaimedDelivery) -> None:
+        """The worker is done with the delivery; without a stored outcome it goes on waiting."""
         with self._changed:
-            self._queue.put_back(task.delivery_id)
-            self._sending.discard(task.delivery_id)
-            self._retrying.discard(task.delivery_id)
-            self._probing &= not task.is_probe
-            self._staff()
+            self._waiting.put_back(claim.delivery_id)
+            self._sending.discard(claim.delivery_id)
+            self._retrying.discard(claim.delivery_id)
+            self._probing &= not claim.is_probe
+            self._add_worker()
             self._changed.notify_all()
 
-    # What follows is called with the lock held.
+    # All methods from here on are called with the lock held.
 
     def _look_again(self) -> None:
         if self._is_open:
-            self._queue.look_again()
-            self._staff()
+            self._waiting.look_again()
+            self._add_worker()
             self._changed.notify_all()
 
-    def _staff(self) -> None:
-        is_short = self._threads - len(self._retrying) < self.outlet.concurrency
-        if self._is_open and self._idle == 0 and is_short and self._queue.has_work:
+    def _add_worker(self) -> None:
+        is_short = self._threads - len(self._retrying) < self.current_target.concurrency
+        if self._is_open and self._idle == 0 and is_short and self._waiting.has_work:
             self._threads += 1
             self._spawn(self)
 
     def _has_place(self) -> bool:
-        has_room = len(self._sending) < self.outlet.concurrency
+        has_room = len(self._sending) < self.current_target.concurrency
         return has_room and self._timing.monotonic() >= self._not_before
 
     def _may_start(self) -> bool:
         if self._due or not self._has_place():
             return False
-        outage = self._standing.outage
-        if outage is not None:
-            return not self._probing and self._timing.monotonic() >= outage.probe_at
-        doubts = len(self._standing.fresh(self._retrying))
-        return len(self._retrying) < RETRYING and doubts <= self.outlet.concurrency
+        in_force = self._health.in_force
+        if in_force is not None:
+            return not self._probing and self._timing.monotonic() >= in_force.probe_at
+        failing = len(self._health.new_failures(self._retrying))
+        return len(self._retrying) < RETRYING and failing <= self.current_target.concurrency
 
     def _fetch_page(self) -> None:
-        outage = self._standing.outage
-        probed = outage.probed if outage else frozenset[int]()
-        limit = 1 if outage else PAGE
-        exclude = probed | self._queue.claimed
-        self._queue.begin_page()
+        in_force = self._health.in_force
+        probed = in_force.probed if in_force else frozenset[int]()
+        limit = 1 if in_force else PAGE
+        exclude = probed | self._waiting.claimed
+        self._waiting.begin_page()
         self._changed.release()
         page: list[Delivery] = []
         try:
             page = self._fetch(self.target_id, limit, exclude)
         finally:
             self._changed.acquire()
-            is_next_round = bool(outage and probed and not page)
-            if outage and is_next_round:
-                outage.probed.clear()
-            self._queue.end_page(page, has_more=len(page) == limit or is_next_round)
+            is_next_round = bool(in_force and probed and not page)
+            if in_force and is_next_round:
+                in_force.probed.clear()
+            self._waiting.end_page(page, has_more=len(page) == limit or is_next_round)
             self._changed.notify_all()
 
     def _claim(self) -> ClaimedDelivery | None:
-        if not self._may_start() or (delivery := self._queue.claim()) is None:
+        if not self._may_start() or (delivery := self._waiting.claim()) is None:
             return None
         self._sending.add(delivery.delivery_id)
-        if (outage := self._standing.outage) is not None:
+        if (in_force := self._health.in_force) is not None:
             self._probing = True
-            outage.begin_probe(delivery.delivery_id)
-        self._staff()
-        return ClaimedDelivery(delivery, outage is not None, self._interrupt)
+            in_force.begin_probe(delivery.delivery_id)
+        self._add_worker()
+        return ClaimedDelivery(delivery, in_force is not None, self._interrupt)
 
     def _is_spare(self) -> bool:
-        return self._idle > 0 or not self._queue.has_work
+        return self._idle > 0 or not self._waiting.has_work
 
-    def _rest(self, patience: float) -> None:
+    def _await_change(self, idle_until: float) -> None:
         now = self._timing.monotonic()
         times = [self._not_before]
         if self._is_spare():
-            times.append(patience)
-        if self._standing.outage is not None and self._queue.has_work:
-            times.append(self._standing.outage.probe_at)
+            times.append(idle_until)
+        if self._health.in_force is not None and self._waiting.has_work:
+            times.append(self._health.in_force.probe_at)
         left = min((time - now for time in times if time > now), default=None)
         self._idle += 1
         try:
@@ -393,7 +404,7 @@ class TargetQueue:
 
 
 class CurrentTarget:
-    """Lends a target to senders; a replaced one is closed once nobody uses it any more."""
+    """Lends a target for sends; a replaced one is closed when its last send has ended."""
 
     def __init__(self, target: Target) -> None:
         self._lock = threading.Lock()
@@ -407,12 +418,12 @@ class CurrentTarget:
         return max(1, self._target.concurrency)
 
     def reaches(self, other: CurrentTarget) -> bool:
-        """Whether everybody whom the other reaches gets what is sent here."""
+        """Whether what is sent here reaches every recipient of the other target."""
         return audience_of(self._target).recipients >= audience_of(other._target).recipients
 
     @contextmanager
     def borrow(self) -> Iterator[Target]:
-        """The target in force, for one send."""
+        """Lends the target for one send."""
         with self._lock:
             target = self._target
             self._users[id(target)] = self._users.get(id(target), 0) + 1
@@ -438,7 +449,7 @@ class CurrentTarget:
             former.close()
 
     def close(self) -> None:
-        """Close the target as soon as nobody uses it."""
+        """Close the target as soon as no send uses it."""
         with self._lock:
             was_open, self._is_open = self._is_open, False
             is_over = was_open and id(self._target) not in self._users
@@ -446,15 +457,9 @@ class CurrentTarget:
             self._target.close()
 
 
-PAGE: Final = 20
-
-Fetch = Callable[[str, int, Collection[int]], list[Delivery]]
-"""Reads waiting deliveries: target id, limit, ids to leave out."""
-
-
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
-    """One claimed delivery; once `interrupt` is set its worker starts no further try."""
+    """A delivery that a worker has; once `interrupt` is set, it starts no further try."""
 
     delivery: Delivery
     is_probe: bool
@@ -467,7 +472,7 @@ class ClaimedDelivery:
 
 
 class WaitingDeliveries:
-    """Hands out each waiting delivery once, until it is put back or settled."""
+    """A page of waiting deliveries; each is claimed once, until it is put back or removed."""
 
     def __init__(self) -> None:
         self.claimed: Final[set[int]] = set()
@@ -487,40 +492,40 @@ class WaitingDeliveries:
         return not self.is_fetching and (self._is_stale or (self._has_more and not self._page))
 
     def look_again(self) -> None:
-        """The store has something new, perhaps more urgent than what is in the page."""
+        """The store has new deliveries, perhaps more urgent than those of the page."""
         self._is_stale = True
 
     def begin_page(self) -> None:
-        """The store is about to be read; nothing can be claimed until `end_page`."""
+        """The store is being read; nothing can be claimed until `end_page`."""
         self._page.clear()
         self._is_stale = False
         self.is_fetching = True
 
     def end_page(self, page: Sequence[Delivery], *, has_more: bool) -> None:
-        """What the store had, and whether it may have more."""
+        """The store has given this page; `has_more` says whether it may have more."""
         self.is_fetching = False
         self._page.extend(page)
         self._has_more = has_more
 
     def claim(self) -> Delivery | None:
-        """The most urgent delivery of the page, now claimed."""
+        """Claims and returns the most urgent delivery of the page, if any."""
         if not self._page:
             return None
         delivery = self._page.popleft()
         self.claimed.add(delivery.delivery_id)
         return delivery
 
-    def settle(self, delivery_id: int) -> None:
-        """A claimed delivery waits no longer: it is marked in the store."""
+    def remove(self, delivery_id: int) -> None:
+        """A claimed delivery does not wait any more: its outcome is stored."""
         self.claimed.discard(delivery_id)
 
     def put_back(self, delivery_id: int) -> None:
-        """A delivery that is still claimed goes on waiting."""
+        """If the delivery is still claimed, it goes on waiting."""
         if delivery_id in self.claimed:
             self.claimed.discard(delivery_id)
             self._is_stale = True
 
     def reset(self) -> None:
-        """Other deliveries than those in the page are wanted now."""
+        """Drop the page: other deliveries are needed now."""
         self._page.clear()
         self._is_stale = True

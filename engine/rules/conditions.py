@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from engine.cel import Expression, Operator, conjunction, lower_condition
+from engine.cel import Expression, Operator, compile_condition, conjunction
 from engine.cel.check.contradictions import find_conflict
 from engine.cel.check.type_remedies import remedy_to_condition
 from engine.cel.syntax.tree import Node as CelNode
@@ -85,8 +85,8 @@ def read_condition(rule: MappingNode, compiler: Compiler, faults: Faults) -> Exp
             f"this is evaluated step by step, several times slower: {condition.fallback}",
             "write fewer macros inside one another, or name the items",
         )
-    # The code is needed to join expressions only, and takes a third of the memory.
-    return replace(condition, code=None)
+    # The fragment is needed to join expressions only, and takes a third of the memory.
+    return replace(condition, fragment=None)
 
 
 def _warn_of_clash(
@@ -218,12 +218,14 @@ def _condition(node: YamlNode, compiler: Compiler, faults: Faults) -> Expression
         return value_node.place
 
     try:
-        lowered = lower_condition(field.text, operator, value, compiler.schema.variables, EXAMPLES)
+        expression = compile_condition(
+            field.text, operator, value, compiler.schema.variables, EXAMPLES
+        )
     except ExpressionError as error:
         report_problems([_under_when(each) for each in error.problems], place_at, faults)
         return None
-    report_problems(lowered.warnings, place_at, faults)
-    return lowered
+    report_problems(expression.warnings, place_at, faults)
+    return expression
 
 
 def _under_when(problem: Problem) -> Problem:

@@ -77,9 +77,7 @@ class Housekeeper:
         before_us = now_us - round(self._letter_seconds * 1e6)
         if dropped := self._store.drop_dead_letters_before(before_us):
             note_dropped(self._metrics, "age", dropped)
-        while self._store.sweep(
-            self._retention_seconds, self.longest_cooldown_seconds, now_us=now_us
-        ):
+        while self._store.sweep(self._retention_seconds, self.longest_cooldown_seconds, now_us):
             if self._stop.wait(PAUSE_SECONDS):
                 return
             self.heartbeat.beat("sweeping old rows from the store")

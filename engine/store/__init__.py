@@ -1,4 +1,8 @@
-"""The store: alerts, their deliveries, held channels and kept dead letters."""
+"""The store: alerts, their deliveries, held targets and dead letters that their topic refused.
+
+It keeps and gives; it never decides what is stored, sent or given up. Read `store.py` first, which
+says what a store offers, then `model.py`.
+"""
 
 from __future__ import annotations
 

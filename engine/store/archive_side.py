@@ -1,4 +1,4 @@
-"""The side of people and of housekeeping of a SQLite store."""
+"""The side of a SQLite store for people and housekeeping: lists, redeliveries, sweeps."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from engine.store.model import (
     stored_delivery_from_row,
 )
 
-# The row of `meta` with the latest instant that a sweep went by.
+# The row of `meta` with the latest time of a sweep, and how far the next sweep may go beyond it.
 _SWEPT: Final = "swept"
 _LONGEST_STEP_US: Final = 86_400 * 1_000_000
-# 2025-01-01: no engine of this kind ran before.
+# 2025-01-01: no engine ran before that, so that an earlier time is of a clock that was never set.
 _EARLIEST_US: Final = 1_735_689_600 * 1_000_000
+#: How many alerts one sweep deletes, and how many deliveries one transaction opens again.
+SWEPT_AT_ONCE: Final = 200
 _REOPENED_AT_ONCE: Final = 1_000
 _EVERYTHING: Final = AlertFilter()
 
 
 class ArchiveSide(Side):
-    """`ArchiveStore` on SQLite."""
+    """`ArchiveStore` on SQLite; its commits are not synced, as those of `DeliverySide`."""
 
     def alerts(self, limit: int, only: AlertFilter = _EVERYTHING) -> list[StoredAlert]:
         """The newest alerts, with their deliveries, newest first."""
@@ -43,7 +45,7 @@ class ArchiveSide(Side):
         return [self._with_deliveries(row) for row in rows]
 
     def alert(self, alert_id: str) -> StoredAlert | None:
-        """One alert with its deliveries; a unique beginning of the id is enough."""
+        """The alert with this id, or whose id alone begins so, with its deliveries; or None."""
         if not alert_id:
             return None
         rows = self._connections.archive_reader.rows(
@@ -60,10 +62,10 @@ class ArchiveSide(Side):
         channel: str | None = None,
         dead_since_us: int | None = None,
     ) -> Redelivery:
-        """Open deliveries again and release the holds of their targets.
+        """Let deliveries wait again and release the holds of their targets.
 
-        A dead one keeps its id; one of `alert_ids` that was sent is repeated under a new one.
-        Without `alert_ids` in transactions of some hundred: after a failure call it again.
+        A dead delivery keeps its id; one that was sent is repeated with a new id. Without
+        `alert_ids` it takes several transactions: after a failure, call it again.
         """
         parameters: dict[str, Any] = {
             "channel": channel or "",
@@ -97,12 +99,13 @@ class ArchiveSide(Side):
         return Redelivery(reopened, released)
 
     def begin_sweep(self) -> int:
-        """The instant by which old rows are told from young ones in the sweep to come."""
+        """Returns the time by which the next sweep judges which rows are old."""
         now_us = self._now_us()
         row = self._connections.archive_reader.row(statements.META, {"name": _SWEPT})
         latest_us = int(row[0]) if row else now_us
         instant_us = min(now_us, latest_us + _LONGEST_STEP_US)
-        # A clock that was never set would make the right time seem decades ahead.
+        # The time of a clock that was never set is not stored: the right time would be decades
+        # beyond it, and reached in steps of a day.
         if instant_us >= _EARLIEST_US and (row is None or instant_us > latest_us):
             with self._connections.delivery.transaction() as cursor:
                 cursor.execute(statements.SET_META, {"name": _SWEPT, "value": instant_us})
@@ -112,24 +115,22 @@ class ArchiveSide(Side):
         self,
         retention_seconds: float,
         longest_cooldown_seconds: float,
-        limit: int = 200,
-        now_us: int | None = None,
+        now_us: int,
     ) -> int:
-        """Remove at most `limit` old alerts in one short transaction; the number removed.
+        """Delete SWEPT_AT_ONCE old alerts in one short transaction; returns their number.
 
-        What is kept: alerts stored within the retention, or that a cooldown may need: those
-        whose event is younger than the longest cooldown and the latest event together.
+        It keeps alerts that were stored within the retention, and those that a cooldown may need:
+        their event is younger than the longest cooldown plus the age of the latest event.
         """
         needed_seconds = max(retention_seconds, longest_cooldown_seconds + LATEST_EVENT_SECONDS)
-        now_us = self._now_us() if now_us is None else now_us
-        horizon = {"horizon_us": now_us - int(needed_seconds * 1e6), "limit": limit}
+        horizon = {"horizon_us": now_us - int(needed_seconds * 1e6), "limit": SWEPT_AT_ONCE}
         rows = self._connections.archive_reader.rows(statements.OLD_ALERTS, horizon)
         has_counts = self._connections.archive_reader.row(statements.HAS_OLD_SUPPRESSED, horizon)
         if not rows and not has_counts:
             return 0
         ids = [{"alert_id": row[0]} for row in rows]
         with self._connections.delivery.transaction() as cursor:
-            # Again with the write lock held: a delivery may have been opened since.
+            # Asked again under the write lock: a redelivery may have come in between.
             ids = [i for i in ids if not cursor.execute(statements.HAS_WAITING, i).fetchone()]
             cursor.executemany(statements.DELETE_DELIVERIES, ids)
             cursor.executemany(statements.DELETE_ALERT, ids)
@@ -137,12 +138,12 @@ class ArchiveSide(Side):
         return len(ids)
 
     def rows(self) -> Mapping[str, int]:
-        """The number of rows by table."""
+        """The number of rows, by table."""
         reader = self._connections.archive_reader
         return {table: int(reader.rows(sql)[0][0]) for table, sql in statements.COUNTS.items()}
 
     def check_writable(self) -> None:
-        """Write a small row; StoreUnavailableError says what is wrong, if something is."""
+        """Write a small row; StoreUnavailableError says why that is not possible."""
         with self._connections.delivery.transaction() as cursor:
             cursor.execute(statements.PROBE, {"now_us": self._now_us()})
 

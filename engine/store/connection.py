@@ -1,4 +1,7 @@
-"""One SQLite connection that heals: closed by a failure, opened again by the next use."""
+"""A SQLite connection that is closed by a failure and opened again by the next use.
+
+Here too: where the file is (`STATE_URL`), and what SQLite's errors mean for the engine.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from engine.store import statements
 
 SCHEMA_VERSION = 1
 _WAL_KEPT_BYTES = 64 << 20
-#: So long a write waits for the other writes of this process.
+#: How long a write waits for the other writes of this process.
 GATE_SECONDS = 5.0
 
 SqlRow = tuple[Any, ...]
@@ -27,18 +30,20 @@ Parameters = Mapping[str, Any]
 
 
 class Durability(StrEnum):
-    """What a returned commit outlives: a power cut (FULL), or a kill of the process (NORMAL)."""
+    """What a commit outlives: a power cut (FULL, synced), or a kill of the process (NORMAL)."""
 
     FULL = "FULL"
     NORMAL = "NORMAL"
 
 
 class Connection:
-    """A connection for any thread, one at a time.
+    """A connection that any thread may use, one at a time.
 
-    `gate` is shared by all that write in this process: waiting for it is fair and prompt, while
-    SQLite's own wait for its write lock is a growing sleep. `identity` is the file's: another
-    file in its place is not touched, for SQLite would put the old file's log on top of it.
+    `gate` is a lock that all writers of this process share: it is passed on at once, while SQLite
+    waits for its own write lock by sleeps that grow. `identity` is that of the file: another file
+    in its place is not touched, because SQLite would apply the old file's log to it.
+    `busy_timeout_seconds` is the wait for writers of other processes, `gate_seconds` for those of
+    this one.
     """
 
     def __init__(
@@ -72,7 +77,7 @@ class Connection:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Cursor]:
-        """A writing transaction: committed at the end, undone by any exception."""
+        """A writing transaction: committed at the end, rolled back after any exception."""
         with self._gate_passed(), self._lock, self._translated():
             database = self._opened()
             database.execute("BEGIN IMMEDIATE")
@@ -91,8 +96,8 @@ class Connection:
 
     @contextmanager
     def _gate_passed(self) -> Iterator[None]:
-        # Bounded: while another process holds the file's lock, each writer before us waits its
-        # full time, and on a disk that hangs the first one stays for ever.
+        # Bounded: while another process has the file's lock, each writer before this one waits its
+        # full time, and on a disk that hangs the first one never ends.
         if not self._gate.acquire(timeout=self._gate_seconds):
             raise StoreUnavailableError(
                 f"the store {self._location.path} can't be written: the engine's other writes take "
@@ -110,7 +115,7 @@ class Connection:
         try:
             found = identity_of(path)
         except OSError as error:
-            # The removed file could still be written to, and what is written would be lost.
+            # The deleted file could still be written to, and what is written would be lost.
             self._drop()
             raise file_error(path, error) from error
         if found != self._identity:
@@ -128,7 +133,7 @@ class Connection:
         try:
             check_version(database, self._location)
         except StoreError as error:
-            # It was good at the start: somebody is at work on the file, and may be done soon.
+            # It was good at the start: a person works on the file, and may be done soon.
             database.close()
             raise StoreUnavailableError(str(error)) from error
         except BaseException:
@@ -158,7 +163,7 @@ class Connection:
 
 
 def identity_of(path: Path) -> tuple[int, int]:
-    """Which file `path` names just now; OSError if none."""
+    """The device and the inode of the file at `path`; OSError if there is none."""
     status = os.stat(path)  # noqa: PTH116 - half the time of Path.stat, on every read
     return status.st_dev, status.st_ino
 
@@ -166,7 +171,7 @@ def identity_of(path: Path) -> tuple[int, int]:
 def connect(
     location: Location, durability: Durability, busy_timeout_seconds: float
 ) -> sqlite3.Connection:
-    """A connection to an existing file, set up; sqlite3.Error if it can't be."""
+    """Opens a connection to an existing file and sets it up; sqlite3.Error, StoreError."""
     database = sqlite3.connect(
         f"file:{quote(str(location.path))}?mode=rw",
         uri=True,
@@ -191,7 +196,7 @@ def connect(
 
 
 def has_tables(database: sqlite3.Connection) -> bool:
-    """Whether the file holds anything at all."""
+    """Whether the database has any table."""
     return database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
 
 
@@ -215,7 +220,7 @@ def check_version(database: sqlite3.Connection, location: Location) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """One connection for each kind of work, so that none of them waits for another's."""
+    """One connection for each kind of work, so that none waits for another's connection."""
 
     stream: Connection
     delivery: Connection
@@ -236,10 +241,11 @@ class Side:
 
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-# It is what was written that is wrong: all else can be written.
+# What was written is at fault: the store takes everything else.
 _UNSTORABLE: Final = frozenset(
     {sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH}
 )
+# What may pass by itself or be corrected: why, and the remedy.
 _PASSING: Final = {
     sqlite3.SQLITE_FULL: ("its disk or its quota is full", "free some space"),
     sqlite3.SQLITE_BUSY: (
@@ -266,14 +272,15 @@ def primary_code(error: sqlite3.Error) -> int:
 
 
 def is_locked(error: sqlite3.Error) -> bool:
-    """Whether it is only a lock: the connection itself is good."""
+    """Whether the error is only a lock, and the connection is good."""
     return primary_code(error) in _LOCKED
 
 
 def store_error(path: Path, error: sqlite3.Error, *, is_start: bool = False) -> StoreError:
-    """`error` as ours: unavailable if it may pass by itself; damage at the start does not.
+    """Returns the StoreError for an error of SQLite.
 
-    Unstorable where the store is well, and takes everything but what it was given.
+    StoreUnavailableError for what may pass, UnstorableError where the store works and refuses what
+    it was given, StoreError otherwise; damage counts as passing but at the start.
     """
     code = primary_code(error)
     if code == sqlite3.SQLITE_NOTADB:
@@ -288,7 +295,7 @@ def store_error(path: Path, error: sqlite3.Error, *, is_start: bool = False) -> 
 
 
 def file_error(path: Path, error: OSError) -> StoreUnavailableError:
-    """The operating system's refusal as ours."""
+    """Returns the StoreUnavailableError for an error of the operating system."""
     if isinstance(error, FileNotFoundError):
         return StoreUnavailableError(
             f"the store {path} is gone, put it back, or restart the engine to begin a new one"
@@ -304,14 +311,14 @@ _REMEDY = "use sqlite:///relative/file.db or sqlite:////absolute/file.db"
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A SQLite file, and how many pages of 4 KiB it may grow to (0: as many as there are)."""
+    """A SQLite file, and the most pages of 4 KiB that it may have (0: no bound)."""
 
     path: Path
     max_page_count: int = 0
 
 
 def parse_state_url(url: str) -> Location:
-    """The location that `url` names; StoreError says what is wrong with it, without its secrets.
+    """Returns the location that `url` names; StoreError for a wrong URL, without its secrets.
 
     `sqlite:///a.db` is relative to the working directory, `sqlite:////a.db` absolute;
     `?max_page_count=N` sets a quota.
@@ -327,7 +334,7 @@ def parse_state_url(url: str) -> Location:
     path = parts.path.removeprefix("/")
     if not path or path.endswith("/") or ":memory:" in path or "\0" in path:
         raise StoreError(f"STATE_URL {url!r} names no file, {_REMEDY}")
-    # Resolved, so that one file has one lock, whatever it is called.
+    # Resolved, so that one file has one lock, by whatever path.
     return Location(Path(path).resolve(), _max_page_count(parts.query))
 
 

@@ -10,27 +10,33 @@ from engine.store import statements
 from engine.store.connection import Side
 from engine.store.model import NONE_THE_SAME, Backlog, Delivery, Hold, delivery_from_row, storable
 
-#: The row of `meta` with the instant at which an engine last said that it runs.
+#: The row of `meta` with the time of the last `keep_time`.
 SEEN: Final = "seen"
+#: How many deliveries one transaction gives up or hands over.
+DELIVERIES_AT_ONCE: Final = 500
 
 
 class DeliverySide(Side):
-    """`DeliveryStore` on SQLite; commits outlive a kill, a power cut may undo the last."""
+    """`DeliveryStore` on SQLite.
+
+    Its commits are not synced: they outlive a kill of the process, but a power cut may undo the
+    last ones.
+    """
 
     def waiting(self, target_id: str, limit: int, exclude: Collection[int] = ()) -> list[Delivery]:
-        """At most `limit` waiting deliveries, by priority, then oldest; none of `exclude`."""
-        # Left out here and not by the statement, which stays one, whatever their number.
+        """At most `limit` waiting deliveries, by priority, then by age, without `exclude` (ids)."""
+        # Excluded here and not by SQL, so that the statement is the same for any number of them.
         parameters = {"target_id": target_id, "limit": limit + len(exclude)}
         rows = self._connections.delivery_reader.rows(statements.WAITING, parameters)
         return [delivery_from_row(row) for row in rows if row[0] not in exclude][:limit]
 
     def backlogs(self) -> list[Backlog]:
-        """Every target that has waiting deliveries, gone targets too."""
+        """Every target that has waiting deliveries, including targets that are gone."""
         rows = self._connections.delivery_reader.rows(statements.BACKLOGS)
         return [Backlog(*row) for row in rows]
 
     def mark_sent(self, delivery_id: int) -> None:
-        """The delivery's channel took it: one more try, the last."""
+        """The target has taken the delivery, with one more try."""
         self._write(statements.MARK_SENT, delivery_id=delivery_id)
 
     def record_try(self, delivery_id: int, reason: str, detail: str = "") -> None:
@@ -42,7 +48,7 @@ class DeliverySide(Side):
     def mark_dead(
         self, delivery_id: int, reason: str, detail: str = "", *, is_try: bool = False
     ) -> None:
-        """Give up a waiting delivery; `is_try` counts a try that is not recorded yet."""
+        """Give up a waiting delivery; `is_try` adds a try that was not recorded."""
         self._write(
             statements.MARK_DEAD,
             delivery_id=delivery_id,
@@ -55,48 +61,44 @@ class DeliverySide(Side):
         self,
         target_id: str,
         reason: str,
-        detail: str = "",
         *,
         waiting_before_us: int | None = None,
         exclude: Collection[int] = (),
-        limit: int = 500,
     ) -> int:
-        """Give up at most `limit` waiting deliveries of a target; the number of them."""
-        ids = self._waiting_ids(target_id, waiting_before_us, exclude, limit)
+        """Give up DELIVERIES_AT_ONCE waiting deliveries of a target; returns their number."""
+        ids = self._waiting_ids(target_id, waiting_before_us, exclude)
         if not ids:
             return 0
-        told = {"reason": reason, "detail": storable(detail), "tries": 0, "now_us": self._now_us()}
+        dead = {"reason": reason, "detail": "", "tries": 0, "now_us": self._now_us()}
         with self._connections.delivery.transaction() as cursor:
-            cursor.executemany(statements.MARK_DEAD, [{**told, "delivery_id": i} for i in ids])
+            cursor.executemany(statements.MARK_DEAD, [{**dead, "delivery_id": i} for i in ids])
         return len(ids)
 
     def hand_over(
         self,
         target_id: str,
-        heir_ids: Sequence[str],
+        successor_ids: Sequence[str],
         *,
         same: Mapping[str, Collection[str]] = NONE_THE_SAME,
         exclude: Collection[int] = (),
-        limit: int = 500,
     ) -> int:
-        """Pass at most `limit` waiting deliveries of a target to each of its heirs; their number.
+        """Give DELIVERIES_AT_ONCE waiting deliveries of a target to each of its successors.
 
-        `same` has the targets that reach the same recipient as an heir, by the heir's id. Who has
-        the alert already, in whatever state and by whichever of them, does not get it again.
+        Returns their number. `same` has, by successor, the targets that reach the same recipient.
         """
-        ids = self._waiting_ids(target_id, None, exclude, limit)
+        ids = self._waiting_ids(target_id, None, exclude)
         if not ids:
             return 0
         now_us = self._now_us()
         rows = [
             {
                 "delivery_id": each,
-                "heir_id": heir,
-                "same": json.dumps([*same.get(heir, ())]),
+                "successor_id": successor,
+                "same": json.dumps([*same.get(successor, ())]),
                 "now_us": now_us,
             }
             for each in ids
-            for heir in heir_ids
+            for successor in successor_ids
         ]
         with self._connections.delivery.transaction() as cursor:
             cursor.executemany(statements.HAND_OVER, rows)
@@ -104,18 +106,19 @@ class DeliverySide(Side):
         return len(ids)
 
     def _waiting_ids(
-        self, target_id: str, before_us: int | None, exclude: Collection[int], limit: int
+        self, target_id: str, before_us: int | None, exclude: Collection[int]
     ) -> list[int]:
-        # To the statement, a negative number is no restriction: all would be found.
+        # For the statement a negative number means no restriction: a time before 1970 must be 0.
         before_us = -1 if before_us is None else max(before_us, 0)
+        limit = DELIVERIES_AT_ONCE + len(exclude)
         rows = self._connections.delivery_reader.rows(
             statements.WAITING_IDS,
-            {"target_id": target_id, "before_us": before_us, "limit": limit + len(exclude)},
+            {"target_id": target_id, "before_us": before_us, "limit": limit},
         )
-        return [row[0] for row in rows if row[0] not in exclude][:limit]
+        return [row[0] for row in rows if row[0] not in exclude][:DELIVERIES_AT_ONCE]
 
     def hold(self, target_id: str, channel: str, reason: str, detail: str, since_us: int) -> None:
-        """Remember that the target is held; a target held already keeps its `since_us`."""
+        """Store that the target is held; if it is held already, only the reason changes."""
         self._write(
             statements.HOLD,
             target_id=target_id,
@@ -126,7 +129,7 @@ class DeliverySide(Side):
         )
 
     def release(self, target_id: str) -> None:
-        """Forget the target's hold."""
+        """Delete the target's hold."""
         self._write(statements.RELEASE, target_id=target_id)
 
     def holds(self) -> list[Hold]:
@@ -134,12 +137,12 @@ class DeliverySide(Side):
         return [Hold(*row) for row in self._connections.delivery_reader.rows(statements.HOLDS)]
 
     def last_seen_us(self) -> int | None:
-        """When an engine last said that it runs, by its wall clock; None before the first time."""
+        """The `now_us` of the last `keep_time`; None before the first."""
         row = self._connections.delivery_reader.row(statements.META, {"name": SEEN})
         return int(row[0]) if row else None
 
     def keep_time(self, now_us: int, ahead_us: int = 0) -> None:
-        """An engine runs, and its wall clock shows `now_us`, which is `ahead_us` too much."""
+        """Store that an engine runs, and move waiting times by a jump of its wall clock."""
         moved = {"now_us": now_us, "ahead_us": ahead_us, "before_us": now_us - ahead_us}
         with self._connections.delivery.transaction() as cursor:
             if ahead_us > 0:
@@ -149,7 +152,7 @@ class DeliverySide(Side):
             cursor.execute(statements.SET_META, {"name": SEEN, "value": now_us})
 
     def changes_token(self) -> int:
-        """A number that changes when somebody, in any process, asked for a redelivery."""
+        """A number that changes with each redelivery, by whatever process."""
         row = self._connections.delivery_reader.row(statements.META, {"name": "redeliveries"})
         return int(row[0]) if row else 0
 

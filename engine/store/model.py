@@ -1,4 +1,7 @@
-"""What goes into the store and comes out of it. Times are microseconds since the epoch."""
+"""The values that go into the store and come out of it, and their rows.
+
+Times are microseconds since the epoch.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from engine.stream.record import DeadLetter, DeadLetterType, Record
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery stands: waiting until it is sent, or dead when it was given up."""
+    """The state of a delivery: it waits, was sent, or is dead since it was given up."""
 
     WAITING = "waiting"
     SENT = "sent"
@@ -28,13 +31,15 @@ class DeliveryState(StrEnum):
 
 
 class OpenMode(StrEnum):
-    """Who opens the store: the one engine, which locks it, or a tool beside it."""
+    """Who opens the store: the engine, which locks it, or a tool, which may run beside it."""
 
     ENGINE = "engine"
     TOOL = "tool"
 
 
-#: Of several targets, none reaches the recipient of another.
+#: How many columns of a row an alert takes.
+_ALERT_COLUMNS: Final = 10
+#: No target reaches a recipient of another one.
 NONE_THE_SAME: Final[Mapping[str, Collection[str]]] = MappingProxyType({})
 
 
@@ -42,9 +47,9 @@ NONE_THE_SAME: Final[Mapping[str, Collection[str]]] = MappingProxyType({})
 class NewAlert:
     """An alert to be stored, with one delivery for each of `targets` (channel, target id).
 
-    `digest` is the event's, 16 bytes; (digest, rule id) is stored once. `dedup_key` is the
-    cooldown's canonical key, None without one; `time_us` is the event's instant. An expired
-    alert is stored without deliveries.
+    `digest` is the event's, 16 bytes; (digest, rule id) is stored once. `dedup_key` is the key of
+    the cooldown, None without a cooldown. `time_us` is the event's time. An expired alert is stored
+    without deliveries.
     """
 
     alert: Alert
@@ -60,22 +65,22 @@ class NewAlert:
 
 @dataclass(frozen=True, slots=True)
 class FreshAlert:
-    """An alert that was just stored.
+    """An alert that was just stored, for the dispatcher.
 
-    `routes` are the (channel, target id) of its deliveries; `read_at` is when its event was read,
+    `targets` are the (channel, target id) of its deliveries; `read_at` is when its event was read,
     in monotonic seconds.
     """
 
     alert_id: str
-    routes: Collection[tuple[str, str]]
+    targets: Collection[tuple[str, str]]
     read_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A waiting delivery as a worker needs it; `waiting_since_us` is set anew by a redelivery.
+    """A waiting delivery as a worker needs it; a redelivery sets `waiting_since_us` anew.
 
-    `tries` counts the tries made, over restarts; `reason` and `detail` tell of the last one.
+    `tries` counts all tries, over restarts too; `reason` and `detail` are those of the last try.
     """
 
     delivery_id: int
@@ -90,7 +95,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class StoredDelivery:
-    """A delivery in any state as people see it.
+    """A delivery in any state as it is shown to people.
 
     `reason` and `detail` are those of its last try, or, while its target is held, of the hold.
     """
@@ -108,7 +113,7 @@ class StoredDelivery:
 
 @dataclass(frozen=True, slots=True)
 class StoredAlert:
-    """A stored alert with its deliveries, as people see it."""
+    """A stored alert with its deliveries, as it is shown to people."""
 
     alert: Alert
     time_us: int
@@ -122,7 +127,7 @@ class StoredAlert:
 
 @dataclass(frozen=True, slots=True)
 class AlertFilter:
-    """Which alerts to list; what is None does not restrict."""
+    """Which alerts to list; None means any."""
 
     rule_id: str | None = None
     channel: str | None = None
@@ -141,7 +146,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A target that is held, since when and why."""
+    """A target that is held, with the time since when, and the reason."""
 
     target_id: str
     channel: str
@@ -152,13 +157,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Redelivery:
-    """What a redelivery did: deliveries opened again, and holds that it released."""
+    """The numbers of deliveries that a redelivery opened again, and of holds that it released."""
 
     reopened: int
     released: int
-
-
-ALERT_WIDTH = 10
 
 
 def alert_parameters(new: NewAlert, now_us: int) -> dict[str, Any]:
@@ -188,9 +190,9 @@ def alert_parameters(new: NewAlert, now_us: int) -> dict[str, Any]:
 
 
 def alert_from_row(row: tuple[Any, ...]) -> Alert:
-    """The alert whose ten columns `row` begins with."""
+    """The alert that the first ten columns of a row hold."""
     alert_id, rule_id, rule_name, priority, message, captured_at, created_at, count, late, event = (
-        row[:ALERT_WIDTH]
+        row[:_ALERT_COLUMNS]
     )
     return Alert(
         alert_id=alert_id,
@@ -225,7 +227,7 @@ def stored_alert_from_row(
     row: tuple[Any, ...], deliveries: tuple[StoredDelivery, ...]
 ) -> StoredAlert:
     """The alert of a row of ALERTS."""
-    time_us, stored_us, is_expired, topic, partition, offset = row[ALERT_WIDTH:]
+    time_us, stored_us, is_expired, topic, partition, offset = row[_ALERT_COLUMNS:]
     return StoredAlert(
         alert=alert_from_row(row),
         time_us=time_us,
@@ -279,8 +281,8 @@ def _event_json(event: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(event, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
     except TypeError:
-        # What orjson refuses (half a surrogate pair, a huge integer) must not stop the stream, nor
-        # the reader: json writes halves and NaN in a way that orjson does not read.
+        # orjson refuses half a surrogate pair and a huge integer, which must not stop the stream.
+        # json writes them, and halves and NaN in a form that orjson could not read again.
         text = json.dumps(event, default=_plain)
         finite = json.loads(text, parse_constant=lambda name: None)
         return json.dumps(finite, ensure_ascii=False).encode("utf-8", "replace")
@@ -292,11 +294,11 @@ def _plain(value: object) -> object:
     if isinstance(value, bytes):
         return b64encode(value).decode()
     if isinstance(value, datetime):
-        # The same text as in a message.
+        # The same text as in the alert's message.
         return instant_text(value)
     return str(value)
 
 
 def storable(text: str) -> str:
-    """Text without what no database takes: half surrogate pairs and zero characters."""
+    """Returns the text without half surrogate pairs and zero characters, which databases refuse."""
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

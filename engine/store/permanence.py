@@ -1,4 +1,4 @@
-"""Whether the store outlives its container, told from the kernel's list of mounts."""
+"""Finds out from the kernel's list of mounts whether the store outlives its container."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.store.connection import parse_state_url
 MOUNTS: Final = Path("/proc/self/mountinfo")
 _IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 _IN_THE_CONTAINER: Final = frozenset({"overlay", "fuse.fuse-overlayfs", "aufs"})
-# What Docker and Podman make for a VOLUME of the image that nobody has named.
+# The volume that Docker and Podman make for a VOLUME of the image if the user names none.
 _UNNAMED_VOLUME: Final = re.compile(r"/volumes/[0-9a-f]{64}/_data$")
 _EMPTY_DIR: Final = "/volumes/kubernetes.io~empty-dir/"
 _ESCAPE: Final = re.compile(r"\\([0-7]{3})")
@@ -20,7 +20,7 @@ _ESCAPE: Final = re.compile(r"\\([0-7]{3})")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mount: where it shows, which folder of its file system that is, and of what type."""
+    """One mount: its mount point, the folder of the file system shown there, the system's type."""
 
     point: Path
     root: str
@@ -28,10 +28,10 @@ class Mount:
 
 
 def why_temporary(state_url: str, mounts: str | None = None) -> str:
-    """Why the store at `state_url` dies with its container, or "" when it does not.
+    """Says why the store at `state_url` is lost with its container; "" if it is not.
 
-    `mounts` is the text of /proc/self/mountinfo; where there is none, nothing is known: "".
-    StoreError for a `state_url` that names no file.
+    `mounts` is the text of /proc/self/mountinfo, read if not given; "" also where there is none.
+    Raises StoreError for a `state_url` that names no file.
     """
     path = parse_state_url(state_url).path
     if mounts is None:
@@ -42,7 +42,7 @@ def why_temporary(state_url: str, mounts: str | None = None) -> str:
     above = [mount for mount in _mounts(mounts) if path.is_relative_to(mount.point)]
     if not above:
         return ""
-    # Later lines lie over earlier ones of the same point.
+    # Of two mounts at one point, the later one is seen.
     mount = max(reversed(above), key=lambda each: len(each.point.parts))
     if mount.kind in _IN_MEMORY:
         return f"{mount.point} is in memory"

@@ -1,4 +1,4 @@
-"""The store in one SQLite file: opened, locked, made when it is new."""
+"""Opens the store in one SQLite file: makes it if it is new, checks it, and locks it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from engine.store.delivery_side import DeliverySide
 from engine.store.model import OpenMode
 from engine.store.stream_side import StreamSide
 
-# Checked whole at the start up to this size, which takes a fraction of a second.
+# Up to this size the whole file is checked at the start, which takes a fraction of a second.
 CHECKED_BYTES: Final = 64 << 20
 
 
 class SqliteStore(StreamSide, DeliverySide, ArchiveSide):
-    """A store in a SQLite file that is there; `open_store` makes one."""
+    """A store in a SQLite file; `open_store` opens one."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class SqliteStore(StreamSide, DeliverySide, ArchiveSide):
         self._lock = lock
 
     def close(self) -> None:
-        """Let go of files and of the lock; every later call raises StoreUnavailableError."""
+        """Close the files and release the lock; later calls raise StoreUnavailableError."""
         connections = self._connections
         connections.archive_reader.close()
         connections.delivery_reader.close()
@@ -71,13 +71,14 @@ def open_store(
     clock: Callable[[], float] = time.time,
     busy_timeout_seconds: float = 5.0,
 ) -> SqliteStore:
-    """The store that `url` (`STATE_URL`) names.
+    """Opens the store that `url` (`STATE_URL`) names.
 
-    The engine's mode makes folder and file where they are missing, readable by their owner
-    only, and holds the lock; a tool takes what is there, beside a running engine. `clock` gives
-    seconds since the epoch; `busy_timeout_seconds` is how long to wait for another process that
-    writes. StoreError: unusable URL, damaged file, another schema version; StoreInUseError: a
-    second engine; StoreUnavailableError: it may pass by itself.
+    The engine creates folder and file if they are missing, readable by their owner only, and locks
+    the store; a tool opens what is there, beside a running engine too. `clock` gives seconds since
+    the epoch; `busy_timeout_seconds` is how long to wait for a writer in another process.
+
+    Raises StoreError for a wrong URL, a damaged file or another schema version, StoreInUseError
+    beside another engine, and StoreUnavailableError for what may pass by itself.
     """
     location = parse_state_url(url)
     lock = None
@@ -112,7 +113,7 @@ def _locked(path: Path) -> StoreLock:
 
 
 def _prepare(location: Location, mode: OpenMode, busy_timeout_seconds: float) -> tuple[int, int]:
-    """Make the file where it is missing and may be made, check what is there; its identity."""
+    """Check the file, which the engine creates if it is missing; returns its identity."""
     path = location.path
     if mode is OpenMode.ENGINE:
         _create_file(path)
@@ -139,9 +140,9 @@ def _prepare(location: Location, mode: OpenMode, busy_timeout_seconds: float) ->
 
 def _create_file(path: Path) -> None:
     try:
-        # Never an open and close of a file that is there: it would drop SQLite's locks on it.
+        # Never open and close an existing file: that would release SQLite's locks on it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        # The name itself must outlive a power cut, not only what is written under it.
+        # The file's name must outlive a power cut too, so the folder is synced.
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -175,9 +176,10 @@ def _check_whole(database: sqlite3.Connection, path: Path) -> None:
 
 
 class StoreLock:
-    """An exclusive lock on a side file, held from construction to `release()`.
+    """An exclusive lock on a file beside the store, from construction to `release()`.
 
-    StoreInUseError if another process (or this one) holds it; OSError if the file can't be made.
+    Raises StoreInUseError if another process, or this one, has it; OSError if the file can't be
+    created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -198,7 +200,7 @@ class StoreLock:
             raise
 
     def release(self) -> None:
-        """Let another process have it; the file stays, removing it would be a race."""
+        """Release the lock. The file stays: removing it would be a race with the next process."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

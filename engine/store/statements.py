@@ -123,7 +123,8 @@ INSERT INTO deliveries (
     alert_id, channel, target_id, state, priority_rank, tries, reason, detail,
     waiting_since_us, changed_us
 )
-SELECT alert_id, channel, :heir_id, 'waiting', priority_rank, 0, '', '', waiting_since_us, :now_us
+SELECT alert_id, channel, :successor_id, 'waiting', priority_rank, 0, '', '', waiting_since_us,
+    :now_us
 FROM deliveries AS given WHERE delivery_id = :delivery_id AND state = 'waiting' AND NOT EXISTS (
     SELECT 1 FROM deliveries AS other WHERE other.alert_id = given.alert_id
     AND other.target_id IN (SELECT value FROM json_each(:same))
@@ -144,7 +145,7 @@ HOLDS: Final = "SELECT target_id, channel, reason, detail, since_us FROM holds O
 _STORED_COLUMNS: Final = f"""{_ALERT_COLUMNS}, a.time_us, a.stored_us, a.is_expired, a.topic,
     a.partition_id, a.record_offset"""
 
-# A restriction that is not asked for is given as an empty text or a negative number.
+# An empty text or a negative number means that there is no such restriction.
 ALERTS: Final = f"""
 SELECT {_STORED_COLUMNS} FROM alerts a
 WHERE a.stored_us >= :since_us
@@ -158,7 +159,7 @@ ALERTS_FROM: Final = f"""
 SELECT {_STORED_COLUMNS} FROM alerts a
 WHERE a.alert_id >= :beginning AND a.alert_id < :end ORDER BY a.alert_id LIMIT 2
 """
-# What waits for a held target waits because of what holds it, whatever its own last try met.
+# A delivery that waits for a held target shows the reason of the hold, not that of its last try.
 DELIVERIES: Final = """
 SELECT d.delivery_id, d.channel, d.target_id, d.state, d.tries, COALESCE(h.reason, d.reason),
     COALESCE(h.detail, d.detail), d.waiting_since_us, d.changed_us
@@ -171,8 +172,7 @@ UPDATE deliveries SET state = 'waiting', tries = 0, waiting_since_us = :now_us, 
 WHERE alert_id = :alert_id AND (:channel = '' OR channel = :channel)
     AND state = 'dead' AND changed_us >= :since_us
 """
-# As a new delivery in the place of the one before: a receiver that remembers that one's id has done
-# with it, and would drop what somebody asks for once more.
+# It gets a new id: a receiver that remembers the old id would drop the delivery as a repetition.
 REPEAT_SENT: Final = """
 INSERT OR REPLACE INTO deliveries (
     alert_id, channel, target_id, state, priority_rank, tries, reason, detail,

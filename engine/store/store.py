@@ -1,7 +1,7 @@
-"""What a store offers, by who uses it: the stream, the delivery workers, people.
+"""What a store offers: to the stream, to the delivery workers, and to people and housekeeping.
 
-Every method may raise `StoreUnavailableError`; then it has written nothing, and the same call
-may be made again later. Times are microseconds since the epoch.
+Every method may raise `StoreUnavailableError`; it has written nothing then, and the same call may
+be made again later. Times are microseconds since the epoch.
 """
 
 from __future__ import annotations
@@ -23,65 +23,64 @@ from engine.stream.record import DeadLetter
 
 
 class StreamStore(Protocol):
-    """The stream's side: every write outlives a power cut once its call has returned."""
+    """The stream's side. Alerts, counts and kept dead letters outlive a power cut once written."""
 
     def has_alert(self, digest: bytes, rule_id: str) -> bool:
         """Whether the event with this digest is stored for this rule."""
 
     def has_alert_between(self, dedup_key: str, after_us: int, before_us: int) -> bool:
-        """Whether an alert of this key lies between the instants, both exclusive."""
+        """Whether the store has an alert of this key between the times, both exclusive."""
 
     def suppressed_count(self, dedup_key: str) -> int:
-        """How many suppressed matches the key's next alert has to tell."""
+        """How many matches were suppressed since the last alert of this key."""
 
     def save(
         self,
         alerts: Sequence[NewAlert],
         suppressed: Mapping[str, int] | None = None,
-        dead_letters: Sequence[DeadLetter] = (),
     ) -> None:
-        """Store a batch in one transaction; without alerts and dead letters write nothing.
+        """Store a batch in one transaction; without alerts it writes nothing.
 
-        Any exception means that nothing is written; UnstorableError, that the store is well and
-        does not take one of them.
+        An alert whose (digest, rule id) is stored already is skipped. A stored alert sets the
+        suppressed count of its key to zero; then the counts of `suppressed`, by key, are added.
 
-        An alert whose (digest, rule id) is stored already is skipped. A stored alert sets its
-        key's suppressed count to zero, then `suppressed` is added.
+        After any exception nothing is written. UnstorableError means that the store works and
+        refuses one of the alerts.
         """
 
     def save_suppressed(self, suppressed: Mapping[str, int]) -> None:
-        """Add the counts without a batch: for a clean stop."""
+        """Add suppressed counts, by key, without a batch: when the engine stops."""
 
     def keep_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep records that the dead-letter topic refuses."""
+        """Keep letters that their topic refuses; one for each (topic, partition, offset, value)."""
 
     def kept_dead_letters(self, limit: int, after_id: int = 0) -> dict[int, DeadLetter]:
         """At most `limit` dead letters with ids above `after_id`, by their ids, oldest first."""
 
     def dead_letter_bytes(self) -> int:
-        """The size of all dead letters kept."""
+        """The size of all kept dead letters, in bytes."""
 
     def drop_oldest_dead_letters(self, most_bytes: int) -> int:
-        """Forget the oldest dead letters until the others have `most_bytes`; their number."""
+        """Delete the oldest dead letters until `most_bytes` are left; returns their number."""
 
     def drop_dead_letters_before(self, before_us: int) -> int:
-        """Forget dead letters that are kept since before then; their number."""
+        """Delete dead letters that were kept before that time; returns their number."""
 
     def drop_dead_letters(self, letter_ids: Iterable[int]) -> None:
-        """Forget dead letters that their topic has taken."""
+        """Delete these dead letters, since their topic has taken them."""
 
 
 class DeliveryStore(Protocol):
-    """The delivery workers' side, for many threads: a power cut may undo the last marks."""
+    """The delivery workers' side, for many threads. A power cut may undo its last writes."""
 
     def waiting(self, target_id: str, limit: int, exclude: Collection[int] = ()) -> list[Delivery]:
-        """At most `limit` waiting deliveries, by priority, then oldest; none of `exclude`."""
+        """At most `limit` waiting deliveries, by priority, then by age, without `exclude` (ids)."""
 
     def backlogs(self) -> list[Backlog]:
-        """Every target that has waiting deliveries, gone targets too."""
+        """Every target that has waiting deliveries, including targets that are gone."""
 
     def mark_sent(self, delivery_id: int) -> None:
-        """The delivery's channel took it: one more try, the last."""
+        """The target has taken the delivery, with one more try."""
 
     def record_try(self, delivery_id: int, reason: str, detail: str = "") -> None:
         """Count a try that failed; the delivery goes on waiting."""
@@ -89,73 +88,73 @@ class DeliveryStore(Protocol):
     def mark_dead(
         self, delivery_id: int, reason: str, detail: str = "", *, is_try: bool = False
     ) -> None:
-        """Give up a waiting delivery; `is_try` counts a try that is not recorded yet."""
+        """Give up a waiting delivery; `is_try` adds a try that was not recorded."""
 
     def mark_all_dead(
         self,
         target_id: str,
         reason: str,
-        detail: str = "",
         *,
         waiting_before_us: int | None = None,
         exclude: Collection[int] = (),
-        limit: int = 500,
     ) -> int:
-        """Give up at most `limit` waiting deliveries of a target; the number of them.
+        """Give up some hundred waiting deliveries of a target; returns their number.
 
-        `waiting_before_us` spares those that wait since then or later. Call again until 0.
+        With `waiting_before_us` only those that began to wait before then; never those of `exclude`
+        (ids). To be called again until it returns 0.
         """
 
     def hand_over(
         self,
         target_id: str,
-        heir_ids: Sequence[str],
+        successor_ids: Sequence[str],
         *,
         same: Mapping[str, Collection[str]] = NONE_THE_SAME,
         exclude: Collection[int] = (),
-        limit: int = 500,
     ) -> int:
-        """Pass at most `limit` waiting deliveries of a target to each of its heirs; their number.
+        """Give some hundred waiting deliveries of a target to its successors; returns their number.
 
-        `same` has the targets that reach the same recipient as an heir, by the heir's id. Who has
-        the alert already, in whatever state and by whichever of them, does not get it again. Call
-        again until 0.
+        Each successor gets each of them, but those of `exclude` (ids). `same` has, by successor,
+        the targets that reach the same recipient: who has a delivery of the alert already, in any
+        state and by any of them, gets no second one. To be called again until it returns 0.
         """
 
     def hold(self, target_id: str, channel: str, reason: str, detail: str, since_us: int) -> None:
-        """Remember that the target is held; a target held already keeps its `since_us`."""
+        """Store that the target is held; if it is held already, only the reason changes."""
 
     def release(self, target_id: str) -> None:
-        """Forget the target's hold."""
+        """Delete the target's hold."""
 
     def holds(self) -> list[Hold]:
         """Every held target."""
 
     def last_seen_us(self) -> int | None:
-        """When an engine last said that it runs, by its wall clock; None before the first time."""
+        """The `now_us` of the last `keep_time`; None before the first."""
 
     def keep_time(self, now_us: int, ahead_us: int = 0) -> None:
-        """An engine runs, and its wall clock shows `now_us`, which is `ahead_us` too much.
+        """Store that an engine runs and that its wall clock shows `now_us`.
 
-        What waits is moved so far that it has not waited any longer for that, and nothing waits
-        since an instant to come. A clock that was put back is ahead by less than 0.
+        `ahead_us` is the jump of that clock since the last call, negative if it was set back. The
+        times since when deliveries wait are moved by the jump, so that none waits longer because of
+        it; none is left in the future.
         """
 
     def changes_token(self) -> int:
-        """A number that changes when somebody asked for a redelivery: cheap, ask every second.
+        """A number that changes with each redelivery; it is cheap, to be read every second.
 
-        Then read `holds()` again (a redelivery releases them) and look for waiting deliveries.
+        After a change, read `holds()` again, since a redelivery releases them, and look for waiting
+        deliveries.
         """
 
 
 class ArchiveStore(Protocol):
-    """The side of people and of housekeeping."""
+    """The side of people and of housekeeping. A power cut may undo its last writes."""
 
     def alerts(self, limit: int, only: AlertFilter = ...) -> list[StoredAlert]:
         """The newest alerts, with their deliveries, newest first."""
 
     def alert(self, alert_id: str) -> StoredAlert | None:
-        """One alert with its deliveries; a unique beginning of the id is enough."""
+        """The alert with this id, or whose id alone begins so, with its deliveries; or None."""
 
     def redeliver(
         self,
@@ -163,45 +162,44 @@ class ArchiveStore(Protocol):
         channel: str | None = None,
         dead_since_us: int | None = None,
     ) -> Redelivery:
-        """Open deliveries again, with no tries, and release the holds of their targets.
+        """Let deliveries wait again, with no tries, and release the holds of their targets.
 
-        With `alert_ids`: those alerts' dead and sent deliveries; without: all dead ones.
-        `channel` and `dead_since_us` restrict either. A channel's holds, and without any
-        argument all holds, are released even if no delivery is dead.
+        With `alert_ids` these are the dead and the sent deliveries of those alerts, without them
+        all dead ones; `channel` and `dead_since_us` restrict either. Without `alert_ids`, all holds
+        of the channel, or of all channels, are released, even if no delivery is dead.
         """
 
     def begin_sweep(self) -> int:
-        """The instant by which old rows are told from young ones in the sweep to come.
+        """Returns the time by which the next sweep judges which rows are old.
 
-        It is now, but at most a day later than in the sweep before: a clock that is years ahead
-        removes no more than a day's rows with each sweep, until somebody sets it right.
+        It is now, but at most a day later than in the sweep before: while a clock is years ahead,
+        each sweep removes no more than a day's rows.
         """
 
     def sweep(
         self,
         retention_seconds: float,
         longest_cooldown_seconds: float,
-        limit: int = 200,
-        now_us: int | None = None,
+        now_us: int,
     ) -> int:
-        """Remove at most `limit` old alerts in one short transaction; the number removed.
+        """Delete some hundred alerts that are old at `now_us`; returns their number.
 
-        Call again, with a pause, until it is 0. Never removes an alert with an open delivery
-        or one that a cooldown may need. Rows are old by `now_us`, the wall clock unless given.
+        Never deletes an alert with a waiting delivery, or one that a cooldown may need. To be
+        called again, with pauses, until it returns 0.
         """
 
     def rows(self) -> Mapping[str, int]:
-        """The number of rows by table."""
+        """The number of rows, by table."""
 
     def check_writable(self) -> None:
-        """Write a small row; StoreUnavailableError says what is wrong, if something is."""
+        """Write a small row; StoreUnavailableError says why that is not possible."""
 
 
 class Store(StreamStore, DeliveryStore, ArchiveStore, Protocol):
     """All sides of one store; a context manager that closes it."""
 
     def close(self) -> None:
-        """Let go of files and of the lock; every later call raises StoreUnavailableError."""
+        """Close the files and release the lock; later calls raise StoreUnavailableError."""
 
     def __enter__(self) -> Self: ...
 

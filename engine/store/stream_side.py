@@ -1,4 +1,4 @@
-"""The stream's side of a SQLite store."""
+"""The stream's side of a SQLite store: alerts, suppressed counts and kept dead letters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ _NO_COUNTS: Mapping[str, int] = {}
 
 
 class StreamSide(Side):
-    """`StreamStore` on SQLite; every commit is synced to the disk."""
+    """`StreamStore` on SQLite.
+
+    What the loop stores is synced to the disk with each commit. Deletions of dead letters are not:
+    after a power cut some may be there again, and are sent or dropped once more.
+    """
 
     def has_alert(self, digest: bytes, rule_id: str) -> bool:
         """Whether the event with this digest is stored for this rule."""
@@ -27,45 +31,43 @@ class StreamSide(Side):
         return self._connections.stream.row(statements.HAS_ALERT, parameters) is not None
 
     def has_alert_between(self, dedup_key: str, after_us: int, before_us: int) -> bool:
-        """Whether an alert of this key lies between the instants, both exclusive."""
+        """Whether the store has an alert of this key between the times, both exclusive."""
         parameters = {"dedup_key": dedup_key, "after_us": after_us, "before_us": before_us}
         return self._connections.stream.row(statements.HAS_ALERT_BETWEEN, parameters) is not None
 
     def suppressed_count(self, dedup_key: str) -> int:
-        """How many suppressed matches the key's next alert has to tell."""
+        """How many matches were suppressed since the last alert of this key."""
         parameters = {"dedup_key": dedup_key}
         row = self._connections.stream.row(statements.SUPPRESSED_COUNT, parameters)
         return int(row[0]) if row else 0
 
-    def save(
-        self,
-        alerts: Sequence[NewAlert],
-        suppressed: Mapping[str, int] | None = None,
-        dead_letters: Sequence[DeadLetter] = (),
-    ) -> None:
-        """Store a batch in one transaction; without alerts and dead letters write nothing.
+    def save(self, alerts: Sequence[NewAlert], suppressed: Mapping[str, int] | None = None) -> None:
+        """Store a batch in one transaction; without alerts it writes nothing.
 
-        `suppressed` is written along with alerts only, as the cooldown's batches expect.
+        The cooldown carries its counts on until then.
         """
-        if not alerts and not dead_letters:
+        if not alerts:
             return
         now_us = self._now_us()
         with self._connections.stream.transaction() as cursor:
             for alert in alerts:
                 _insert_alert(cursor, alert, now_us)
-            if alerts:
-                _add_suppressed(cursor, suppressed or _NO_COUNTS, now_us)
-            _insert_dead_letters(cursor, dead_letters, now_us)
+            _add_suppressed(cursor, suppressed or _NO_COUNTS, now_us)
 
     def save_suppressed(self, suppressed: Mapping[str, int]) -> None:
-        """Add the counts without a batch: for a clean stop."""
+        """Add suppressed counts, by key, without a batch: when the engine stops."""
         if suppressed:
             with self._connections.stream.transaction() as cursor:
                 _add_suppressed(cursor, suppressed, self._now_us())
 
     def keep_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep records that the dead-letter topic refuses; a record kept already is skipped."""
-        self.save((), dead_letters=letters)
+        """Keep letters that their topic refuses; a letter that is kept already is skipped."""
+        if not letters:
+            return
+        now_us = self._now_us()
+        rows = [dead_letter_parameters(letter, now_us) for letter in letters]
+        with self._connections.stream.transaction() as cursor:
+            cursor.executemany(statements.INSERT_DEAD_LETTER, rows)
 
     def kept_dead_letters(self, limit: int, after_id: int = 0) -> dict[int, DeadLetter]:
         """At most `limit` dead letters with ids above `after_id`, by their ids, oldest first."""
@@ -74,12 +76,12 @@ class StreamSide(Side):
         return {row[0]: dead_letter_from_row(row) for row in rows}
 
     def dead_letter_bytes(self) -> int:
-        """The size of all dead letters kept."""
+        """The size of all kept dead letters, in bytes."""
         row = self._connections.delivery_reader.row(statements.DEAD_LETTER_BYTES)
         return int(row[0]) if row else 0
 
     def drop_oldest_dead_letters(self, most_bytes: int) -> int:
-        """Forget the oldest dead letters until the others have `most_bytes`; their number."""
+        """Delete the oldest dead letters until `most_bytes` are left; returns their number."""
         with self._connections.delivery.transaction() as cursor:
             beyond = cursor.execute(statements.LETTER_BEYOND, {"most_bytes": most_bytes}).fetchone()
             if beyond is None:
@@ -87,13 +89,13 @@ class StreamSide(Side):
             return cursor.execute(statements.DELETE_LETTERS_TO, {"letter_id": beyond[0]}).rowcount
 
     def drop_dead_letters_before(self, before_us: int) -> int:
-        """Forget dead letters that are kept since before then; their number."""
+        """Delete dead letters that were kept before that time; returns their number."""
         with self._connections.delivery.transaction() as cursor:
             parameters = {"before_us": before_us}
             return cursor.execute(statements.DELETE_LETTERS_BEFORE, parameters).rowcount
 
     def drop_dead_letters(self, letter_ids: Iterable[int]) -> None:
-        """Forget dead letters that their topic has taken."""
+        """Delete these dead letters, since their topic has taken them."""
         parameters = [{"letter_id": letter_id} for letter_id in letter_ids]
         if parameters:
             with self._connections.delivery.transaction() as cursor:
@@ -121,13 +123,4 @@ def _add_suppressed(cursor: sqlite3.Cursor, suppressed: Mapping[str, int], now_u
             for key, count in suppressed.items()
             if count > 0
         ],
-    )
-
-
-def _insert_dead_letters(
-    cursor: sqlite3.Cursor, letters: Sequence[DeadLetter], now_us: int
-) -> None:
-    cursor.executemany(
-        statements.INSERT_DEAD_LETTER,
-        [dead_letter_parameters(letter, now_us) for letter in letters],
     )

@@ -27,18 +27,18 @@ NO_WHOLE_ANSWER: Final = (
     f"the schema registry gave no whole answer within {DEADLINE_SECONDS:.0f} s; look at it, and at "
     "what lies between"
 )
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 
-class RegistryCall(Generic[_Answer]):
+class RegistryCall(Generic[_Result]):
     """Runs `ask` in a daemon thread, which does not keep the process from ending.
 
     `ask` must use a client that was given to `bound`.
     """
 
-    def __init__(self, ask: Callable[[], _Answer]) -> None:
+    def __init__(self, ask: Callable[[], _Result]) -> None:
         self._ask = ask
-        self._results: list[_Answer] = []
+        self._results: list[_Result] = []
         self._error: Exception | None = None
         self._is_over = threading.Event()
         self._lock = threading.Lock()
@@ -57,7 +57,7 @@ class RegistryCall(Generic[_Answer]):
         """Whether the call is over, `timeout_seconds` from now at the latest."""
         return self._is_over.wait(timeout_seconds)
 
-    def result(self) -> _Answer:
+    def result(self) -> _Result:
         """Returns what `ask` returned, or raises what it raised; to be called once it is over."""
         if self._error is not None:
             raise self._error
@@ -135,7 +135,7 @@ def bound(client: SchemaRegistryClient) -> SchemaRegistryClient:
     return client
 
 
-def answer_within(timeout_seconds: float, ask: Callable[[], _Answer]) -> _Answer:
+def answer_within(timeout_seconds: float, ask: Callable[[], _Result]) -> _Result:
     """Returns or raises what `ask` does; RegistryUnavailableError when that takes longer."""
     call = RegistryCall(ask)
     if not call.wait(timeout_seconds):

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from engine.errors import (
     AlertEngineError,
-    ChannelError,
-    EvaluationError,
     ExpressionError,
     Fault,
     Place,
@@ -41,9 +39,3 @@ def test_a_rules_error_tells_all_faults() -> None:
 def test_an_expression_error_tells_all_problems_with_columns() -> None:
     error = ExpressionError((Problem(0, "a", "first", "fix"), Problem(4, "b", "second")))
     assert str(error) == "1: first, fix; 5: second"
-
-
-def test_errors_keep_their_parts() -> None:
-    assert EvaluationError("divide_by_zero", "1 / 0").error_type == "divide_by_zero"
-    channel = ChannelError("unknown key", "remove it", ("email", "smtp_hots"))
-    assert (str(channel), channel.path) == ("unknown key, remove it", ("email", "smtp_hots"))

@@ -78,3 +78,14 @@ def test_lost_log_lines_are_counted_from_their_total() -> None:
     for total in (0, 3, 3, 10):
         metrics.show_lost_lines(total)
     assert metrics.total("log_lines_lost_total") == 10
+
+
+def test_every_metric_of_a_channel_alone_has_its_label_before_the_first_delivery() -> None:
+    metrics = Metrics()
+    metrics.prepare_channel("email", [])
+    unprepared = [
+        name
+        for name, metric in vars(metrics).items()
+        if getattr(metric, "_labelnames", ()) == ("channel",) and not metric._metrics
+    ]
+    assert unprepared == []

@@ -1,4 +1,5 @@
-"""The type check: a tree becomes a typed tree and a list of problems, each with a remedy.
+"""The check: resolves names, finds types, and reports errors and warnings with remedies.
 
-Nothing is evaluated here. Read `check.py` first.
+It never evaluates an expression, nor calls the interpreter. Read `check.py` first: it walks the
+tree, and the other files each check one kind of part or write one kind of remedy.
 """

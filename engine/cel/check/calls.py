@@ -1,4 +1,8 @@
-"""The check of function calls: which function is meant, and whether it takes these arguments."""
+"""The check of function calls: which function a call calls, and whether it takes its arguments.
+
+Beside types it checks what is written as a constant: regular expressions, time zones, templates of
+`format()`. `safe` are the names of guarded parts (`guards.py`).
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,9 @@ from typing import Final
 
 from engine.cel.check import domains
 from engine.cel.check.remedies import (
+    FUNCTIONS_HELP,
     NAMING_FUNCTIONS,
     Unoffered,
-    of_any_function,
     remedy_of_constant,
     remedy_of_function,
     remedy_of_regex,
@@ -22,7 +26,7 @@ from engine.cel.syntax.tree import Call, Ident, ListNode, Literal, Node
 from engine.cel.syntax.unparse import unparse
 from engine.cel.types.findings import Findings
 from engine.cel.types.functions import ANY, FUNCTIONS, Function, Implementation
-from engine.cel.types.kinds import NUMBERS, TEXT, type_name, with_article
+from engine.cel.types.kinds import INTEGERS, NUMBERS, TEXT, type_name, with_article
 from engine.cel.types.scope import Broken, Scope, dotted, suggest
 from engine.cel.values.instants import PARTS
 from engine.cel.values.regexes import BadRegexError, compile_search
@@ -32,17 +36,17 @@ from engine.clock import is_utc
 from engine.errors import EvaluationError, shorten
 from engine.schema import FieldType, Kind
 
-#: The functions that read a value of a text.
+#: The functions that read a value from a text.
 _READERS: Final = frozenset({"timestamp", "duration", "int", "uint", "double", "bool"})
-#: The first parts of functions' names, with the dot behind them.
-_SPACES: Final = frozenset(
+#: The namespaces of functions with their dot: `math.`.
+_NAMESPACES: Final = frozenset(
     name[: place + 1] for name in FUNCTIONS for place, sign in enumerate(name) if sign == "."
 )
-#: What is called otherwise elsewhere.
+#: Functions by their names in other languages.
 _ALIASES: Final = {"max": "math.greatest", "min": "math.least"}
-#: What string() makes a text of that is like the value.
+#: The kinds whose `string()` is the text that their literal is.
 _AS_TEXT: Final = NUMBERS | {Kind.BOOL}
-#: How each macro is written.
+#: The forms of the macros, for remedies.
 _MACROS: Final = {
     "has": "has(record.field)",
     "all": "list.all(item, condition)",
@@ -51,13 +55,38 @@ _MACROS: Final = {
     "map": "list.map(item, result) or list.map(item, condition, result)",
     "filter": "list.filter(item, condition)",
 }
+_CHOICES: Final = frozenset({"math.greatest", "math.least"})
+#: The part that is the same in all zones whose offset is in whole hours, and those in all zones.
+_MINUTE: Final = "getMinutes"
+_SAME_EVERYWHERE: Final = frozenset({"getSeconds", "getMilliseconds"})
+_HOUR: Final = timedelta(hours=1)
+_NONE: Final = timedelta()
+_SEASONS: Final = (datetime(2025, 1, 1), datetime(2025, 7, 1))
+#: The kinds that the clauses of `format()` take; `%s` takes any.
+_TAKES: Final = {
+    **dict.fromkeys("dfe", NUMBERS),
+    **dict.fromkeys("xX", INTEGERS | {Kind.STRING, Kind.BYTES}),
+    "b": INTEGERS | {Kind.BOOL},
+    "o": INTEGERS,
+}
+_TAKEN_WORDS: Final = {
+    **dict.fromkeys("dfe", "a number"),
+    **dict.fromkeys("xX", "a whole number, a text or bytes"),
+    "b": "a whole number or a bool",
+    "o": "a whole number",
+}
+_CLAUSES: Final = "write %s, %d, %f, %e, %b, %o, %x or %X, and %% for a percent sign"
 
 
 def find_function(
     findings: Findings, node: Call, scope: Scope
 ) -> tuple[Function | None, tuple[Node, ...]]:
-    """The function that a call means, and all its arguments, the target among them."""
-    space = _name_space(node, scope)
+    """The function that a call calls, and its arguments, the one before the dot among them.
+
+    The function is None where there is no such function, which is reported. The arguments are then
+    the parts of the call that can be checked all the same.
+    """
+    space = _namespace(node, scope)
     args = node.args if node.target is None or space else (node.target, *node.args)
     function = _look_up(node, scope, space)
     if function is None:
@@ -67,7 +96,7 @@ def find_function(
             _refuse(findings, node, elsewhere)
             return None, elsewhere.args
         _unknown(findings, node, scope, space)
-        # The arguments of a macro that is written wrongly hold names that mean nothing here.
+        # The arguments of a misused macro hold the name of its variable, which is unknown here.
         names_an_item = node.function in _MACROS or node.function in NAMING_FUNCTIONS
         return None, () if names_an_item and not space else args
     if len(args) not in function.arities:
@@ -81,13 +110,13 @@ def find_function(
     return function, args
 
 
-def _name_space(node: Call, scope: Scope) -> str:
-    """What stands before the dot, where it is the first part of functions' names."""
+def _namespace(node: Call, scope: Scope) -> str:
+    """The namespace before the dot, such as `math.`; "" where that is a value."""
     found = dotted(node.target) if node.target is not None else None
     if found is None or node.target is None or scope.is_local(node.target):
         return ""
     prefix = f"{found[0]}."
-    return prefix if prefix in _SPACES else ""
+    return prefix if prefix in _NAMESPACES else ""
 
 
 def _is_variable(target: Node | None, scope: Scope) -> bool:
@@ -98,7 +127,7 @@ def _is_variable(target: Node | None, scope: Scope) -> bool:
 
 
 def _refuse(findings: Findings, node: Call, found: Unoffered) -> None:
-    if found.is_told:
+    if found.is_reported:
         findings.references[id(node)] = Broken(FailureKind.UNKNOWN_NAME, found.what)
     else:
         kind = FailureKind.UNKNOWN_NAME
@@ -144,7 +173,7 @@ def _unknown(findings: Findings, node: Call, scope: Scope, space: str) -> None:
         names += [*_MACROS] if is_member else [*_MACROS, "watchlist"]
         remedy = remedy_of_function(node.function, scope.examples)
         remedy = remedy or suggest(node.function, names)
-    remedy = remedy or of_any_function()
+    remedy = remedy or FUNCTIONS_HELP
     findings.unresolved(node, FailureKind.UNKNOWN_NAME, "unknown-function", what, remedy)
 
 
@@ -160,7 +189,10 @@ def function_type(
     kinds: list[FieldType | None],
     safe: frozenset[str],
 ) -> FieldType | None:
-    """The type of a call's result; reports arguments that can't fit or may be null."""
+    """The type of a call's result; reports arguments that don't fit or may be null.
+
+    `args` and `kinds` are the arguments and their types, the one before the dot first.
+    """
     takes_any = function.overloads[0].params[0] is ANY
     if not takes_any:
         for arg, kind in zip(args, kinds, strict=True):
@@ -180,19 +212,19 @@ def function_type(
         return None
     if findings.scope.is_strict:
         _try_constant(findings, function, args)
-        check_choice(findings, function, args, safe)
-        check_format(findings, function, args, safe)
+        _check_choice(findings, function, args, safe)
+        _check_format(findings, function, args, safe)
         if function.name in domains.PARTS and kinds[0] is not None:
             domains.check_part(findings, node, args, kinds[0])
         elif function.name == "matches" and kinds[0] is not None:
             domains.check_pattern(findings, node, args, kinds[0])
         elif function.name in PARTS and kinds[0] is not None:
-            check_clock(findings, node, args, kinds[0])
+            _check_clock(findings, node, args, kinds[0])
     return result_of(function, rows, kinds)
 
 
 def _converted(function: Function, args: tuple[Node, ...], kinds: list[FieldType | None]) -> str:
-    """How one argument is written so that the call fits."""
+    """How to write one argument as a text, where the call takes one; "" for other calls."""
     for place, (arg, kind) in enumerate(zip(args, kinds, strict=True)):
         if kind is None or kind.kind not in _AS_TEXT:
             continue
@@ -208,7 +240,7 @@ def _purpose(function: Function) -> str:
 
 
 def _try_constant(findings: Findings, function: Function, args: tuple[Node, ...]) -> None:
-    """Report a literal pattern, time zone, timestamp, number … that would always fail."""
+    """Report a literal argument that always fails: a bad regular expression, time zone, number …"""
     last = args[-1]
     if not isinstance(last, Literal) or type(last.value) is not str:
         return
@@ -230,15 +262,15 @@ def _overload(function: Function, params: tuple[type, ...]) -> Implementation:
     return next(row.implementation for row in function.overloads if row.params == params)
 
 
-CHOICES: Final = frozenset({"math.greatest", "math.least"})
-
-
-def check_choice(
+def _check_choice(
     findings: Findings, function: Function, args: tuple[Node, ...], safe: frozenset[str]
 ) -> None:
-    """Report items that are no numbers or may be null, and a list without any."""
+    """Report arguments of `math.greatest` or `math.least` that are no numbers, or may be null.
+
+    An empty list is reported too. Other functions are ignored.
+    """
     over = args[0]
-    if function.name not in CHOICES or not isinstance(over, ListNode):
+    if function.name not in _CHOICES or not isinstance(over, ListNode):
         return
     name = f"{function.name}()"
     if not over.items:
@@ -253,19 +285,10 @@ def check_choice(
             findings.warn_of_null(item, kind, safe, name)
 
 
-#: Parts that are the same on every clock that is off by whole hours, and on every clock at all.
-_MINUTE: Final = "getMinutes"
-_SAME_EVERYWHERE: Final = frozenset({"getSeconds", "getMilliseconds"})
-_HOUR: Final = timedelta(hours=1)
-_NONE: Final = timedelta()
-_SEASONS: Final = (datetime(2025, 1, 1), datetime(2025, 7, 1))
+def _check_clock(findings: Findings, node: Call, args: tuple[Node, ...], kind: FieldType) -> None:
+    """Warn of a `getHours()` and its like without a zone, where the site's time zone is not UTC.
 
-
-def check_clock(findings: Findings, node: Call, args: tuple[Node, ...], kind: FieldType) -> None:
-    """Warn of a part of a moment that is read in UTC, where the site's zone has another.
-
-    `args` are the call's arguments, the moment first; `kind` is the first one's type: the parts
-    of a duration have no zone.
+    `kind` is the type of `args[0]`: only a timestamp has a zone, a duration has none.
     """
     if len(args) > 1 or kind.kind is not Kind.TIMESTAMP:
         return
@@ -273,13 +296,13 @@ def check_clock(findings: Findings, node: Call, args: tuple[Node, ...], kind: Fi
     if not _may_differ(node.function, zone):
         return
     what = f"{node.function}() without a zone is read in UTC, not in EVENT_TIMEZONE"
-    meant = replace(node, args=(Literal(node.offset, str(zone)),))
-    findings.warning(node, "utc-clock", what, f"write {unparse(meant)}")
+    zoned = replace(node, args=(Literal(node.offset, str(zone)),))
+    findings.warning(node, "utc-clock", what, f"write {unparse(zoned)}")
 
 
 @lru_cache(maxsize=64)
 def _may_differ(part: str, zone: tzinfo) -> bool:
-    """Whether the part of a moment may be another in `zone` than in UTC."""
+    """Whether a part of a local time may differ between `zone` and UTC."""
     if part in _SAME_EVERYWHERE or zone is UTC or is_utc(zone):
         return False
     if part == _MINUTE:
@@ -287,27 +310,13 @@ def _may_differ(part: str, zone: tzinfo) -> bool:
     return True
 
 
-_WHOLE: Final = frozenset({Kind.INT, Kind.UINT})
-#: What the clauses take; `%s` takes anything.
-_TAKES: Final = {
-    **dict.fromkeys("dfe", NUMBERS),
-    **dict.fromkeys("xX", _WHOLE | {Kind.STRING, Kind.BYTES}),
-    "b": _WHOLE | {Kind.BOOL},
-    "o": _WHOLE,
-}
-_WORDS: Final = {
-    **dict.fromkeys("dfe", "a number"),
-    **dict.fromkeys("xX", "a whole number, a text or bytes"),
-    "b": "a whole number or a bool",
-    "o": "a whole number",
-}
-_CLAUSES: Final = "write %s, %d, %f, %e, %b, %o, %x or %X, and %% for a percent sign"
-
-
-def check_format(
+def _check_format(
     findings: Findings, function: Function, args: tuple[Node, ...], safe: frozenset[str]
 ) -> None:
-    """Report clauses that there are not, values that don't fit theirs, and too few or too many."""
+    """Report faults of a literal template of `format()`, and values that don't fit its clauses.
+
+    Other functions are ignored.
+    """
     template, values = args[0], args[-1]
     if function.name != "format" or not isinstance(template, Literal):
         return
@@ -337,5 +346,5 @@ def _check_value(findings: Findings, verb: str, item: Node, safe: frozenset[str]
         findings.warn_of_null(item, kind, safe, f"'%{verb}'")
         return
     what = "null" if kind.kind is Kind.NULL else with_article(kind)
-    message = f"%{verb} takes {_WORDS[verb]}, and this is {what}"
+    message = f"%{verb} takes {_TAKEN_WORDS[verb]}, and this is {what}"
     findings.error(item, "no-overload", message, "write %s, which shows any value")

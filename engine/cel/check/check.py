@@ -1,7 +1,7 @@
-"""The check of a tree against the variables: names, fields, functions, constants, null guards.
+"""The check of a tree: walks it once, resolves names and finds the type of each part.
 
-Everything wrong is reported at once. Types are those that the schema and the functions' signatures
-give; where they give none, the part is dynamic.
+All problems are reported, not only the first. Types come from the variables and from the
+signatures of functions; a part whose type they don't give is dynamic, and fits everywhere.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ from engine.errors import shorten
 from engine.schema import FieldType, Kind
 from engine.watchlist import Watchlist
 
-_LEAVES: Final = frozenset({Literal, ListNode, MapNode})
+_CONSTANT_NODES: Final = frozenset({Literal, ListNode, MapNode})
 _LOGICAL: Final = frozenset({tree.AND, tree.OR, tree.NOT})
-_BOUND: Final = FieldType(Kind.LIST)
+_BOUND_LIST: Final = FieldType(Kind.LIST)
 _TYPE: Final = SCALARS[Kind.TYPE]
 
 
 def check(root: Node, scope: Scope) -> Findings:
-    """Check a tree; errors and warnings are among the findings, sorted by place."""
+    """Check a tree against a scope; the result has its types and its problems, sorted by place."""
     findings = Findings(root, scope)
     _Checker(findings).visit(root, scope, frozenset())
     findings.problems.sort(key=lambda problem: problem.offset)
@@ -73,15 +73,15 @@ def check(root: Node, scope: Scope) -> Findings:
 
 
 class _Checker:
-    """Walks the tree; `safe` are the names known not to be null where it stands."""
+    """Walks the tree; `safe` are the names of the parts that guards keep from being null."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings: Final = findings
-        #: What stood before the last dot.
+        #: The operand of the field access in progress: no text without its quotes.
         self._record: Node | None = None
 
     def visit(self, node: Node, scope: Scope, safe: frozenset[str]) -> FieldType | None:
-        """Check a node and what is below; its type, without null where a guard forbids that."""
+        """Check a node and its children; its type, without null where a guard excludes it."""
         kind = self._kind(node, scope, safe)
         if kind is None:
             return None
@@ -91,7 +91,7 @@ class _Checker:
         return kind
 
     def _is_safe(self, node: Node, safe: frozenset[str]) -> bool:
-        """Whether a guard says that the node is not null, or the record whose field it is."""
+        """Whether a guard covers the node, or the record of which it is a never-null field."""
         if part_name(node) in safe:
             return True
         if not isinstance(node, Select):
@@ -110,7 +110,7 @@ class _Checker:
             case Bound():
                 if isinstance(node.value, Watchlist):
                     return list_type(node.value)
-                return _BOUND if isinstance(node.value, tuple) else None
+                return _BOUND_LIST if isinstance(node.value, tuple) else None
             case Ident() | Select():
                 return self._name(node, scope, safe)
             case Call():
@@ -160,20 +160,24 @@ class _Checker:
         return None
 
     def _remedy(self, node: Ident | Select, scope: Scope) -> str:
-        """What may have been meant by an unknown name; a text, perhaps, that has no quotes."""
+        """What to write instead of an unknown name, which may be a text without its quotes."""
         assert isinstance(node, Ident)
         found = remedy_of_name(node.name, scope.examples) or scope.suggestion(node.name)
-        # A name that is only a little like another may as well be a text without its quotes.
+        # A name that is only a little similar to another may as well be a text without quotes.
         is_near = not found.startswith(GUESSED) or scope.is_near(node.name)
-        is_told = found and not found.startswith(LISTED) and is_near
-        if not is_told and node is not self._record and is_used_as_value(self._findings.root, node):
+        is_known = found and not found.startswith(LISTED) and is_near
+        if (
+            not is_known
+            and node is not self._record
+            and is_used_as_value(self._findings.root, node)
+        ):
             return remedy_of_text(shorten(node.name))
         return found or FIELDS_HELP
 
     def _select(self, node: Select, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         self._record = node.operand
         guarded = self.visit(node.operand, scope, safe)
-        # Not as the guards have it: on the wrong side of one a null may be read all the same.
+        # The type without regard to guards: `&&` may evaluate this where its guard is false.
         operand = self._findings.type_of(node.operand)
         kind: FieldType | None = None
         if operand is not None and operand.kind is Kind.RECORD:
@@ -217,10 +221,10 @@ class _Checker:
         self._findings.slots += 1
         slot = self._findings.slots
         self._findings.references[id(node)] = Local(slot)
-        # As for the fields of a record: the guards are told inside, the type knows of none.
+        # As for the fields of a record: the type is that without guards, which `known` adds.
         kind = self._findings.type_of(node.range)
         inner = scope.with_local(node.variable, slot, kind)
-        known = guards.inside_bind(safe, part_name(node.range), node.variable)
+        known = guards.inside_bind(safe, node)
         return self.visit(node.result, inner, known)
 
     def _call(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType | None:
@@ -232,22 +236,22 @@ class _Checker:
             if node.function in tree.ARITHMETIC:
                 return self._arithmetic(node, scope, safe)
             kinds = [self.visit(arg, scope, safe) for arg in node.args]
-            self._note(node.args)
+            self._note_constants(node.args)
             warn_of_missing(self._findings, node, part_name(node), safe)
             return operator_type(self._findings, node, kinds, safe)
         if node.function == tree.ROWS:
             return check_rows(self._findings, node, self.visit(node.args[1], scope, safe))
         function, args = find_function(self._findings, node, scope)
         kinds = [self.visit(arg, scope, safe) for arg in args]
-        self._note(args)
+        self._note_constants(args)
         if function is None:
             return None
         return function_type(self._findings, node, function, args, kinds, safe)
 
-    def _note(self, parts: tuple[Node, ...]) -> None:
-        """Take note of an operation on constants only, which may fail whatever the event is."""
+    def _note_constants(self, parts: tuple[Node, ...]) -> None:
+        """Note an operation on constants only: `check_values` evaluates it at load."""
         if not self._findings.has_constants:
-            self._findings.has_constants = all(type(part) in _LEAVES for part in parts)
+            self._findings.has_constants = all(type(part) in _CONSTANT_NODES for part in parts)
 
     def _logical(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType:
         self._findings.has_logic |= node.function != tree.NOT
@@ -276,7 +280,7 @@ class _Checker:
     def _arithmetic(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         first, calls = tree.arithmetic_chain(node)
         kind = self.visit(first, scope, safe)
-        self._note((first, calls[0].args[1]))
+        self._note_constants((first, calls[0].args[1]))
         for step in calls:
             right = self.visit(step.args[1], scope, safe)
             self._findings.has_constants |= is_division_by_zero(step)

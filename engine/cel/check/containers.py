@@ -1,4 +1,4 @@
-"""The check of records, lists and maps: what a literal holds, a field gives, a macro runs over."""
+"""The check of records, lists and maps: types of literals, of fields, of macros' variables."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from engine.cel.types.scope import suggest
 from engine.errors import shorten
 from engine.schema import FieldType, Kind
 
-#: What the number of parts is called elsewhere.
+#: Other languages' names of `size()` as a field.
 _LENGTHS: Final = frozenset({"length", "len", "count"})
 
 
 def literal_list_type(kinds: Sequence[FieldType | None]) -> FieldType:
-    """The type of a list of items of these types."""
+    """The type of a list literal whose items have these types."""
     return list_of(reduce(join, kinds)) if kinds else EMPTY_LIST
 
 
@@ -39,7 +39,7 @@ def literal_map_type(
     keys: Sequence[FieldType | None],
     values: Sequence[FieldType | None],
 ) -> FieldType:
-    """The type of a map that is written out, its entries' types given."""
+    """The type of a map literal whose keys and values have these types; reports bad keys."""
     for (key, _), kind in zip(node.entries, keys, strict=True):
         if kind is not None and kind.kind not in KEYS:
             what = f"a map's key must be {KEY_NAMES}, not {with_article(kind)}"
@@ -50,7 +50,10 @@ def literal_map_type(
 
 
 def field_type(findings: Findings, node: Select, record: FieldType) -> FieldType | None:
-    """The type of a field of a record."""
+    """The type of a record's field; reports an unknown one.
+
+    Notes the full path of the field among the findings.
+    """
     found = record.fields.get(node.field)
     path = findings.paths.pop(id(node.operand), None)
     if path is not None:
@@ -64,7 +67,7 @@ def field_type(findings: Findings, node: Select, record: FieldType) -> FieldType
 
 
 def remedy_of_field(node: Select, operand: FieldType) -> str:
-    """What to write where something has no fields at all."""
+    """What to write instead of a field of a value whose type has no fields."""
     function = FUNCTIONS.get(node.field)
     if function is not None and function.is_member:
         return f"a function has brackets: write {node.field}()"
@@ -80,7 +83,7 @@ def remedy_of_field(node: Select, operand: FieldType) -> str:
 def item_type(
     findings: Findings, node: Comprehension, over: FieldType | None, safe: frozenset[str]
 ) -> FieldType | None:
-    """The type of the variable of a macro that runs over a value of this type."""
+    """The type of a macro's variable, given the type of its range; reports one without items."""
     findings.warn_of_null(node.range, over, safe, f"{node.macro}()")
     if over is None or over.kind is Kind.LIST:
         return over.element if over is not None else None

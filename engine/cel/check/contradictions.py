@@ -1,6 +1,9 @@
-"""Conditions of one value that `&&` can never bring together, or `||` never leaves untrue.
+"""Contradictions: `&&` that is never true, as `x > 5 && x < 3`, and `||` that is always true.
 
-The values that a condition allows are a set, kept as the cuts at which membership changes.
+Each condition on a part allows a set of values (`value_sets.py`) where it is true, and another
+where it is false. `&&` is never true if the sets of its operands have no value in common; `||` is
+always true if the sets for false have none. A condition may also raise an error, on null for one:
+then it is neither.
 """
 
 from __future__ import annotations
@@ -36,21 +39,21 @@ from engine.cel.syntax.tree import (
 from engine.cel.syntax.unparse import unparse
 from engine.cel.types.findings import Findings, title
 from engine.cel.types.functions import FUNCTIONS
+from engine.cel.types.kinds import INTEGERS
 from engine.cel.values.values import MISSING
 from engine.errors import EvaluationError
 from engine.schema import FieldType, Kind
 
 _MAX_TEXT: Final = 80
 _REMOVE: Final = "remove one of them, or correct its value"
-_MIRRORED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
 _SIGNS: Final = {"_<_": 0, "_<=_": 1, "_>_": 1, "_>=_": 0}
 _LOGIC: Final = frozenset({tree.AND, tree.OR, tree.NOT, tree.TERNARY})
 _COMPARISONS: Final = frozenset({tree.EQUALS, tree.NOT_EQUALS, tree.IN, *tree.ORDERINGS})
-_WHOLE: Final = frozenset({Kind.INT, Kind.UINT})
-_LOWER: Final = "lower"
-#: The functions that make a constant of a text.
+_LOWER_FUNCTION: Final = "lower"
+#: The functions whose calls with a literal text are constants too.
 _READERS: Final = frozenset({"timestamp", "duration"})
 
+#: What two parts share that always have the same value (`_key`).
 _Key = object
 
 _Sets = dict[_Key, ValueSet]
@@ -58,14 +61,17 @@ TypeOf = Callable[[Node], FieldType | None]
 
 
 class _Outcomes(NamedTuple):
-    """By what is compared: the values for which a part can be true, and those for false."""
+    """The values that parts may have where a condition is true, and where it is false, by key.
+
+    A part without an entry may have any value.
+    """
 
     true: _Sets
     false: _Sets
 
 
 class Conflict(NamedTuple):
-    """Which operand leaves no value, and which one before it: None for all those together."""
+    """Two operands of which never both hold, by index; `first` is None for all before `second`."""
 
     first: int | None
     second: int
@@ -75,31 +81,32 @@ _NOTHING: Final = _Outcomes({}, {})
 
 
 def check_logic(findings: Findings) -> None:
-    """Warn of each `&&` of a checked tree that is never true, and each `||` that always is."""
+    """Warn of each `&&` of a checked tree that is never true, and each `||` that always is true."""
     if _compares_twice(findings.root):
-        _LogicReader(findings.type_of, findings).facts(findings.root)
+        _LogicReader(findings.type_of, findings).outcomes(findings.root)
 
 
 def find_conflict(parts: Sequence[Node], type_of: TypeOf) -> Conflict | None:
-    """Which of several conditions can't hold together; None where they may.
+    """The first of several conditions that can't hold together with those before it, or None.
 
-    What one of them says on its own is left to `check_logic`.
+    `type_of` gives the types of their parts. A condition that never holds on its own is not
+    considered: `check_logic` warns of it.
     """
     if len(parts) < 2 or not _compares_twice(Call(0, tree.AND, tuple(parts))):
         return None
     reading = _LogicReader(type_of, None)
-    return _conflict([reading.facts(part).true for part in parts])
+    return _conflict([reading.outcomes(part).true for part in parts])
 
 
 class _LogicReader:
-    """Reads what is known of a tree's parts; reports to `findings` if there are any."""
+    """Finds the outcomes of a tree's conditions; reports contradictions to `findings`, if given."""
 
     def __init__(self, type_of: TypeOf, findings: Findings | None) -> None:
         self._type_of: Final = type_of
         self._findings: Final = findings
 
-    def facts(self, node: Node) -> _Outcomes:
-        """What is known of a part, and of nothing inside its macros."""
+    def outcomes(self, node: Node) -> _Outcomes:
+        """The outcomes of a condition; those inside of its macros are not part of them."""
         if isinstance(node, Call) and _is_logic(node):
             return self._logic(node)
         if self._findings is not None:
@@ -107,17 +114,17 @@ class _LogicReader:
         return _comparison(node, self._type_of)
 
     def _look_inside(self, node: Node) -> None:
-        """Reads the logic in the parts of what is none itself, such as the body of a macro."""
+        """Read the logic inside of a part that is no logic itself, such as a macro's condition."""
         waiting = _parts(node)
         while waiting:
             part = waiting.pop()
             if _is_logic(part):
-                self.facts(part)
+                self.outcomes(part)
             else:
                 waiting += _parts(part)
 
     def _logic(self, node: Call) -> _Outcomes:
-        parts = [self.facts(arg) for arg in node.args]
+        parts = [self.outcomes(arg) for arg in node.args]
         trues, falses = [part.true for part in parts], [part.false for part in parts]
         match node.function:
             case tree.NOT:
@@ -135,9 +142,9 @@ class _LogicReader:
         )
 
     def _warn(self, node: Call, here: list[_Sets], beyond: list[_Sets]) -> None:
-        """Warn where the operands of `&&` leave no value for true, or those of `||` for false.
+        """Warn where the operands of `&&` can't be true together, or those of `||` false together.
 
-        `here` has, by operand, the values of that side, `beyond` those of the other one.
+        `here` are the operands' sets for that outcome, `beyond` those for the other one.
         """
         found = _conflict(here)
         if found is None or self._findings is None:
@@ -176,9 +183,9 @@ def _both(first: Node, second: Node) -> str:
 
 
 class _Words(NamedTuple):
-    """What is said of two operands that leave no value, and of one that leaves none to all before.
+    """The texts of a warning: of two operands that contradict, and of one and all before it.
 
-    `instead` makes the text of what may be meant.
+    `instead` makes the text of the condition that may be meant.
     """
 
     code: str
@@ -210,7 +217,7 @@ _WORDS: Final = {
 
 
 def _all(parts: Sequence[_Sets]) -> _Sets:
-    """What is known where all parts are so."""
+    """The sets where all parts have this outcome."""
     result: _Sets = {}
     for key in dict.fromkeys(chain.from_iterable(parts)):
         known = [part[key] for part in parts if key in part]
@@ -219,7 +226,7 @@ def _all(parts: Sequence[_Sets]) -> _Sets:
 
 
 def _any(parts: Sequence[_Sets]) -> _Sets:
-    """What is known where one part at least is so."""
+    """The sets where at least one part has this outcome."""
     result: _Sets = {}
     for key in parts[0]:
         known = [part[key] for part in parts if key in part]
@@ -230,13 +237,13 @@ def _any(parts: Sequence[_Sets]) -> _Sets:
 
 
 def _conflict(parts: Sequence[_Sets]) -> Conflict | None:
-    """The first operand that leaves no value to those before it."""
+    """The first operand whose set has no value in common with those before it, or None."""
     for key, found in _all(parts).items():
         if not found.is_empty:
             continue
         places = [place for place, part in enumerate(parts) if key in part]
         if any(parts[place][key].is_empty for place in places):
-            continue  # That is a fault of its own.
+            continue  # An operand that never holds on its own is no contradiction between two.
         left = parts[places[0]][key]
         for number, place in enumerate(places[1:], 1):
             here = parts[place][key]
@@ -249,7 +256,7 @@ def _conflict(parts: Sequence[_Sets]) -> Conflict | None:
 
 
 def _comparison(node: Node, type_of: TypeOf) -> _Outcomes:
-    """What is known of a part that holds no logic."""
+    """The outcomes of a condition without logic."""
     if isinstance(node, Select) and node.is_test:
         return _presence(node, type_of)
     if not isinstance(node, Call):
@@ -269,7 +276,7 @@ def _comparison(node: Node, type_of: TypeOf) -> _Outcomes:
 
 
 def _presence(node: Select, type_of: TypeOf) -> _Outcomes:
-    """Of `has(record.field)`, which is whether the field is not null; a map may hold nulls."""
+    """The outcomes of `has(record.field)`: not null, or null; `has()` of a map may be of a null."""
     record = type_of(node.operand)
     if record is None or record.kind is not Kind.RECORD:
         return _NOTHING
@@ -278,7 +285,7 @@ def _presence(node: Select, type_of: TypeOf) -> _Outcomes:
 
 
 def _flag(node: Node, type_of: TypeOf) -> _Outcomes:
-    """Of a part that is itself true or false."""
+    """The outcomes of a part that is itself a bool: `true` or `false`."""
     kind = type_of(node)
     if kind is None or kind.kind is not Kind.BOOL or isinstance(node, Literal | Comprehension):
         return _NOTHING
@@ -286,7 +293,7 @@ def _flag(node: Node, type_of: TypeOf) -> _Outcomes:
 
 
 def _sides(node: Call) -> tuple[Node, Any, bool]:
-    """What is compared, with which constant, and whether that stands first; MISSING for none."""
+    """The part that is compared, the constant (or MISSING), and whether the constant is first."""
     left, right = node.args
     value = _constant(right)
     if value is not MISSING:
@@ -326,26 +333,26 @@ def _membership(node: Call, type_of: TypeOf) -> _Outcomes:
 
 
 def _one_of(subject: Node, given: list[Any], type_of: TypeOf) -> _Outcomes:
-    """Of a value that is one of those given."""
+    """The outcomes of a part that equals one of the values, or none."""
     values = [value for value in given if value is not None]
     kind = common_kind(values)
     if kind is None or constant_of(subject) is not MISSING:
         return _NOTHING
     known = type_of(subject)
-    # Of another type than the field's: the check of types has said so.
-    is_whole = kind == "number" and known is not None and known.kind in _WHOLE
+    # A value of another type than the part's is reported by the check of operators.
+    is_whole = kind == "number" and known is not None and known.kind in INTEGERS
     cuts = points(kind, values, is_whole=is_whole)
     is_null = len(values) < len(given)
     key = _key(subject)
     may_be_nan = known is None or known.kind is Kind.DOUBLE
-    facts = _Outcomes(
+    outcomes = _Outcomes(
         {key: ValueSet(kind, False, cuts, has_null=is_null)},
         {key: ValueSet(kind, True, cuts, has_null=not is_null, has_nan=may_be_nan)},
     )
     if kind == "text" and not is_null:
         lowered = points(kind, {value.lower() for value in values}, is_whole=False)
-        facts.true[(_LOWER, key)] = ValueSet(kind, False, lowered)
-    return facts
+        outcomes.true[(_LOWER_FUNCTION, key)] = ValueSet(kind, False, lowered)
+    return outcomes
 
 
 def _ordering(node: Call, type_of: TypeOf) -> _Outcomes:
@@ -353,9 +360,9 @@ def _ordering(node: Call, type_of: TypeOf) -> _Outcomes:
     kind = common_kind([limit])
     if kind is None or constant_of(subject) is not MISSING:
         return _NOTHING
-    function = _MIRRORED[node.function] if is_mirrored else node.function
+    function = tree.MIRRORED[node.function] if is_mirrored else node.function
     known = type_of(subject)
-    is_whole = kind == "number" and known is not None and known.kind in _WHOLE
+    is_whole = kind == "number" and known is not None and known.kind in INTEGERS
     place = cut(limit, _SIGNS[function], is_whole=is_whole)
     has_nan = known is None or known.kind is Kind.DOUBLE
     return _range(subject, kind, function in ("_<_", "_<=_"), (place,), has_nan=has_nan)
@@ -364,7 +371,10 @@ def _ordering(node: Call, type_of: TypeOf) -> _Outcomes:
 def _range(
     subject: Node, kind: str, begins: bool, cuts: tuple[Cut, ...], *, has_nan: bool
 ) -> _Outcomes:
-    """Of a test that is true within the cuts, and false beyond them and for NaN; null fails."""
+    """The outcomes of a test that is true for the set of `begins` and `cuts`, else false.
+
+    It is false for NaN, and an error for null.
+    """
     key = _key(subject)
     return _Outcomes(
         {key: ValueSet(kind, begins, cuts)},
@@ -373,7 +383,7 @@ def _range(
 
 
 def _key(node: Node) -> _Key:
-    """What two parts have in common that always have the same value."""
+    """A key that is equal for two parts only if these always have the same value."""
     match node:
         case Ident():
             return node.name
@@ -383,8 +393,8 @@ def _key(node: Node) -> _Key:
             return type(node.value), node.value
         case Call() if node.function in tree.ARITHMETIC:
             return unparse(node)
-        case Call() if node.function == _LOWER:
-            return _LOWER, _key(node.args[0] if node.target is None else node.target)
+        case Call() if node.function == _LOWER_FUNCTION:
+            return _LOWER_FUNCTION, _key(node.args[0] if node.target is None else node.target)
         case Call():
             target = None if node.target is None else _key(node.target)
             return "()", node.function, target, tuple(map(_key, node.args))
@@ -394,7 +404,7 @@ def _key(node: Node) -> _Key:
 
 
 def _compares_twice(root: Node) -> bool:
-    """Whether anything is compared twice: for most trees that is all there is to do."""
+    """Whether a part is compared twice: most trees have none, and need no further work."""
     seen: set[_Key] = set()
     for leaf in _leaves(root):
         key = _subject(leaf)
@@ -405,7 +415,7 @@ def _compares_twice(root: Node) -> bool:
 
 
 def _leaves(root: Node) -> Iterator[Node]:
-    """The operands of all logic in a tree that are no logic themselves."""
+    """The conditions of a tree: operands of logic that are no logic themselves."""
     waiting = [(root, False)]
     while waiting:
         node, is_operand = waiting.pop()
@@ -416,7 +426,7 @@ def _leaves(root: Node) -> Iterator[Node]:
 
 
 def _parts(node: Node) -> list[Node]:
-    """The parts of a node; those of a run of `+ - * / %` all at once, for it may be long."""
+    """The children of a node; for a chain of arithmetic all its operands, since it may be long."""
     if isinstance(node, Literal | Ident | Bound):
         return []
     first, calls = tree.arithmetic_chain(node)
@@ -428,7 +438,7 @@ def _is_logic(node: Node) -> bool:
 
 
 def _subject(node: Node) -> _Key:
-    """What a part compares with a constant, or the part itself; the text that `lower()` changes."""
+    """The key of the part that a condition is about, without `lower()`, which is compared too."""
     if isinstance(node, Select) and node.is_test:
         return _key(Select(node.offset, node.operand, node.field))
     if isinstance(node, Call) and (node.function in _COMPARISONS):
@@ -436,4 +446,4 @@ def _subject(node: Node) -> _Key:
     elif isinstance(node, Call) and node.function == "startsWith" and node.target is not None:
         node = node.target
     key = _key(node)
-    return key[1] if isinstance(key, tuple) and key[0] == _LOWER else key
+    return key[1] if isinstance(key, tuple) and key[0] == _LOWER_FUNCTION else key

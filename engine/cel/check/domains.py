@@ -1,6 +1,8 @@
-"""Comparisons that can never be true, or never false, by what a schema promises of a field.
+"""Comparisons that are never true, or always, by the domains of their operands.
 
-Only warnings come of it: nothing holds the writers of events to their schema's promises.
+A domain (`engine.schema.Domain`) is the set of values that a schema promises for a field: a range,
+a few words, or the characters of a text. Functions have domains too: `getHours()` is from 0 to 23.
+Only warnings come of them, since no producer is forced to keep its schema's promises.
 """
 
 from __future__ import annotations
@@ -22,21 +24,26 @@ _SHOWN: Final = 40
 _SHOWN_ITEMS: Final = 3
 _NUMBERS: Final = frozenset({int, UInt, float})
 _ASCII: Final = tuple(map(chr, range(128)))
-_MIRRORED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
-#: What a pattern must find: the signs at its beginning, where nothing makes them optional.
+#: The literal characters with which a pattern begins; the last may be optional by a sign behind it.
 _HEAD: Final = re.compile(r"\^?([A-Za-z0-9 _/-]+)(?![A-Za-z0-9 _/-])([?*{])?")
-#: The tests of a text's parts, and how they are said.
+#: The functions that test a part of a text, and their words for messages.
 PARTS: Final = {
     "startsWith": "starts with",
     "endsWith": "ends with",
     "contains": "contains",
 }
 _REMEDY: Final = "compare it with something else"
+_WILDCARD: Final = re.compile(r"[*?%]")
+_REGEX: Final = re.compile(r"\.[*+]|^\^|\$$|\[.+\]|\\[dw]|\{\d")
+_WILDCARDS: Final = {"*": ".*", "%": ".*", "?": "."}
+#: A text with wildcards at its ends only.
+_ENDS: Final = re.compile(r"([*%]?)([A-Za-z0-9 _-]+)([*%]?)")
+_METHODS: Final = {"startsWith": "startswith", "endsWith": "endswith", "contains": "__contains__"}
 
 
 @lru_cache(maxsize=256)
 def domain_in_case(function: str, domain: Domain | None) -> Domain:
-    """What `lower()`, `lowerAscii()` or `upperAscii()` make of the texts of a domain."""
+    """The domain of `lower()`, `lowerAscii()` or `upperAscii()` of a text with this domain."""
     if domain is not None and domain.words:
         is_upper = function == "upperAscii"
         return Domain(
@@ -60,14 +67,14 @@ def domain_in_case(function: str, domain: Domain | None) -> Domain:
 
 @lru_cache(maxsize=256)
 def domain_of_parts(domain: Domain | None) -> Domain | None:
-    """What is known of the parts of a text."""
+    """The domain of parts of a text with this domain; None for any text."""
     if domain is None or domain.words:
         return None
     return domain
 
 
 def check_equality(findings: Findings, node: Call, kinds: list[FieldType | None]) -> None:
-    """Warn of `==` and `!=` with what no value is."""
+    """Warn of `==` and `!=` with a constant outside of the other operand's domain."""
     for here, other in ((0, 1), (1, 0)):
         kind = kinds[here]
         if kind is None or kind.domain is None:
@@ -84,7 +91,7 @@ def check_equality(findings: Findings, node: Call, kinds: list[FieldType | None]
 
 
 def check_membership(findings: Findings, node: Call, item: FieldType | None) -> None:
-    """Warn of values of a list that no value is."""
+    """Warn of values of a constant list outside of the item's domain."""
     values = constant_of(node.args[1]) if item is not None and item.domain is not None else None
     if item is None or item.domain is None or type(values) is not list:
         return
@@ -96,7 +103,7 @@ def check_membership(findings: Findings, node: Call, item: FieldType | None) -> 
 
 
 def check_ordering(findings: Findings, node: Call, kinds: list[FieldType | None]) -> None:
-    """Warn of an ordering that the range of an operand decides."""
+    """Warn of an ordering whose result is always the same by the range of an operand."""
     for here, other in ((0, 1), (1, 0)):
         kind = kinds[here]
         domain = kind.domain if kind is not None else None
@@ -105,7 +112,7 @@ def check_ordering(findings: Findings, node: Call, kinds: list[FieldType | None]
         limit = constant_of(node.args[other])
         if type(limit) not in _NUMBERS:
             continue
-        function = _MIRRORED[node.function] if here else node.function
+        function = tree.MIRRORED[node.function] if here else node.function
         verdict = _verdict(domain, function, limit)
         if verdict is not None:
             word = "always" if verdict else "never"
@@ -115,7 +122,7 @@ def check_ordering(findings: Findings, node: Call, kinds: list[FieldType | None]
 
 
 def check_part(findings: Findings, node: Call, args: tuple[Node, ...], kind: FieldType) -> None:
-    """Warn of a test for a part that no text has."""
+    """Warn of `startsWith()` and its like with a text that no value of the domain has."""
     text = constant_of(args[1])
     domain = kind.domain
     if domain is None or type(text) is not str or not domain.is_of_texts:
@@ -128,7 +135,7 @@ def check_part(findings: Findings, node: Call, args: tuple[Node, ...], kind: Fie
 
 
 def check_pattern(findings: Findings, node: Call, args: tuple[Node, ...], kind: FieldType) -> None:
-    """Warn of a pattern that begins with what no text holds."""
+    """Warn of a regular expression that begins with characters outside of the domain."""
     pattern = constant_of(args[1])
     domain = kind.domain
     if domain is None or type(pattern) is not str or not domain.is_of_texts or domain.words:
@@ -145,11 +152,11 @@ def check_pattern(findings: Findings, node: Call, args: tuple[Node, ...], kind: 
         findings.warning(node, "never-true", what, remedy)
 
 
-_METHODS: Final = {"startsWith": "startswith", "endsWith": "endswith", "contains": "__contains__"}
-
-
 def outside_in_any_case(domain: Domain, texts: Sequence[str], *, is_part: bool) -> list[str]:
-    """Those of the texts that no value is, or has for a part, whatever the case of either."""
+    """Those of the texts that are outside of a domain, without regard to case.
+
+    With `is_part` a text is outside if no value contains it.
+    """
     lowered = domain_in_case("lower", domain)
     if not lowered.words and lowered.has_part("".join(texts).lower()):
         return []
@@ -158,9 +165,9 @@ def outside_in_any_case(domain: Domain, texts: Sequence[str], *, is_part: bool) 
 
 
 def outside(domain: Domain, values: Sequence[Any]) -> list[Any]:
-    """Those of the values that are none of the domain."""
+    """Those of the values that are outside of a domain."""
     is_of_texts = not domain.words and set(map(type, values)) == {str}
-    # Most lists have none: one look at all their texts together tells it.
+    # Most lists have none outside: one test of all their texts together shows it.
     if is_of_texts and domain.has_part("".join(values)):
         return []
     return [value for value in values if _is_outside(domain, value)]
@@ -176,7 +183,7 @@ def _is_outside(domain: Domain, value: Any) -> bool:
 
 
 def _verdict(domain: Domain, function: str, limit: float) -> bool | None:
-    """What `x < limit` and its like are for all values x; None where that differs."""
+    """The result of an ordering with `limit` for all values of a domain; None where it differs."""
     low, high = domain.minimum, domain.maximum
     match function:
         case "_<_":
@@ -193,7 +200,7 @@ def _decided(is_always: bool, is_never: bool) -> bool | None:
 
 
 def description(node: Node, domain: Domain) -> str:
-    """What a domain says of a part of an expression."""
+    """A sentence for messages: what a part of an expression can be, by its domain."""
     name = title(node)
     if domain.words:
         return f"{name} is one of {', '.join(map(repr, domain.words[:6]))}"
@@ -210,7 +217,7 @@ def description(node: Node, domain: Domain) -> str:
 
 
 def shown_values(values: Sequence[Any]) -> str:
-    """Values as a message shows them, a few of many."""
+    """Values as messages show them: a few, and how many more."""
     shown = " or ".join(map(_shown, values[:_SHOWN_ITEMS]))
     more = len(values) - _SHOWN_ITEMS
     return f"{shown} and {more:,} more" if more > 0 else shown
@@ -223,15 +230,15 @@ def _shown(value: Any) -> str:
 
 
 def title_of(node: Node) -> str:
-    """A part as a remedy names it."""
+    """A part as remedies show it: its text, or "text" where that is long."""
     name = title(node)
     return name.strip("'") if name.startswith("'") else "text"
 
 
 def pattern_of(text: str) -> str:
-    """The regular expression that a text with wildcards, or with signs of one, stands for.
+    """The regular expression of a text with wildcards: `*` and `%` for any characters, `?` for one.
 
-    `*` and `%` are any characters there, `?` is one. "" for a text that has none of them.
+    A text that already looks like a regular expression is returned as it is; "" for any other.
     """
     if _REGEX.search(text) is not None:
         return text
@@ -244,7 +251,7 @@ def pattern_of(text: str) -> str:
 
 
 def _of_pattern(text: str, name: str) -> str:
-    """What to write for a text with wildcards in an expression."""
+    """What to write in an expression for a text with wildcards; "" for other texts."""
     pattern = pattern_of(text)
     if not pattern:
         return ""
@@ -255,16 +262,9 @@ def _of_pattern(text: str, name: str) -> str:
     return f'write {name}.matches("{pattern}")' if '"' not in pattern else "write text.matches(…)"
 
 
-_WILDCARD: Final = re.compile(r"[*?%]")
-_REGEX: Final = re.compile(r"\.[*+]|^\^|\$$|\[.+\]|\\[dw]|\{\d")
-_WILDCARDS: Final = {"*": ".*", "%": ".*", "?": "."}
-#: A text with wildcards at its ends only.
-_ENDS: Final = re.compile(r"([*%]?)([A-Za-z0-9 _-]+)([*%]?)")
-
-
 def remedy_in(domain: Domain, odd: Sequence[Any], values: Sequence[Any]) -> str:
-    """What to write for those values of a list that a domain has not."""
-    meant = [_meant(domain, value) for value in odd if type(value) is str]
+    """What to write instead of the values `odd` of a list, which are outside of a domain."""
+    meant = [_most_similar(domain, value) for value in odd if type(value) is str]
     if len(odd) == 1 and meant and meant[0] in values:
         return f"remove it, {_shown(meant[0])} is in the list already"
     if len(odd) == 1 or not all(meant) or len(meant) < len(odd):
@@ -272,8 +272,8 @@ def remedy_in(domain: Domain, odd: Sequence[Any], values: Sequence[Any]) -> str:
     return f"did you mean {shown_values(list(dict.fromkeys(meant)))}?"
 
 
-def _meant(domain: Domain, value: str) -> str:
-    """The text of a domain that is most like this one; "" for none."""
+def _most_similar(domain: Domain, value: str) -> str:
+    """The text within a domain that is most similar to this one; "" for none."""
     for text in (value.lower() if domain.is_lower else value.upper(), value.lower()):
         kept = "".join(sign for sign in text if domain.has_part(sign))
         if kept and kept != value and len(kept) * 2 > len(value):
@@ -282,11 +282,14 @@ def _meant(domain: Domain, value: str) -> str:
 
 
 def remedy_for(domain: Domain, value: Any, *, is_true: bool | None = None) -> str:
-    """What may have been meant by a value that a domain has not."""
+    """What to write instead of a value outside of a domain.
+
+    `is_true` says that the comparison with it is always (not never) true.
+    """
     if type(value) is str:
         if domain.words:
             return suggest(value, domain.words) or _REMEDY
-        meant = _meant(domain, value)
+        meant = _most_similar(domain, value)
         return f"did you mean '{meant}'?" if meant else _REMEDY
     if domain.maximum == 1 and 2 <= value <= 100 and is_true is not True:
         return f"did you mean {value / 100:g}?"

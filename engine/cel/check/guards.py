@@ -1,7 +1,10 @@
-"""Null guards: which fields are known not to be null where an operand is evaluated.
+"""Null guards: which parts are known not to be null where another part is evaluated.
 
-`a != null && f(a)`, `has(r.a) && f(r.a)`, `a == null || f(a)` and `a != null ? f(a) : b` guard `a`.
-A guard may stand on either side: `&&` and `||` absorb the other side's failure.
+CEL raises an error where `f(a)` meets a null. In `a != null && f(a)`, `has(r.a) && f(r.a)`,
+`a == null || f(a)` and `a != null ? f(a) : b` the first part guards `a` in `f(a)`. A guard may be
+on either side of `&&` and `||`, since these absorb an error where the other side decides.
+
+Guarded parts are kept by name (`part_name`), in sets that the check and the translator call `safe`.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import re
 from typing import Final
 
 from engine.cel.syntax import tree
-from engine.cel.syntax.tree import Call, Literal, Node, Select, constant_of
+from engine.cel.syntax.tree import Call, Comprehension, Literal, Node, Select, constant_of
 from engine.cel.types.findings import part_name
 from engine.cel.types.watchlists import asked
 
@@ -19,7 +22,7 @@ _PATH: Final = re.compile(r"[\w.]+")
 
 
 def when_true(node: Node) -> frozenset[str]:
-    """Dotted names that are not null if the node is true."""
+    """The names of the parts that are not null if the node is true."""
     if isinstance(node, Select) and node.is_test:
         return _name(Select(node.offset, node.operand, node.field))
     if not isinstance(node, Call):
@@ -41,12 +44,12 @@ def when_true(node: Node) -> frozenset[str]:
                 row = Call(0, tree.INDEX, (node.args[1], of_list[1]))
                 return _name(of_list[1]) | _name(row)
             return _name(node.args[0]) if type(values) is list and None not in values else _NONE
-    # An ordering or a function of null fails, so it guards nothing: it needs a guard itself.
+    # An ordering or a function of null is an error: it needs a guard, and is none.
     return _NONE
 
 
 def when_false(node: Node) -> frozenset[str]:
-    """Dotted names that are not null if the node is false."""
+    """The names of the parts that are not null if the node is false."""
     if not isinstance(node, Call):
         return frozenset()
     match node.function:
@@ -76,8 +79,12 @@ def _name(node: Node) -> frozenset[str]:
     return frozenset((found,)) if found else _NONE
 
 
-def inside_bind(safe: frozenset[str], path: str, variable: str) -> frozenset[str]:
-    """The names known not to be null inside `cel.bind(variable, path, …)`: the path's by both."""
+def inside_bind(safe: frozenset[str], node: Comprehension) -> frozenset[str]:
+    """The names that are not null in the result of a `cel.bind`, given those around it.
+
+    Where the bound value is a guarded part, or has guarded fields, the variable's are guarded too.
+    """
+    path, variable = part_name(node.range), node.variable
     names = {path: variable} if path in safe else {}
     if _PATH.fullmatch(path):
         fields = (name for name in safe if name.startswith(f"{path}."))
@@ -86,7 +93,7 @@ def inside_bind(safe: frozenset[str], path: str, variable: str) -> frozenset[str
 
 
 def inside_macro(safe: frozenset[str], variable: str) -> frozenset[str]:
-    """The names that are still known not to be null inside a macro over `variable`, which hides."""
+    """The names of `safe` that still mean the same in a macro, whose `variable` may hide some."""
     return frozenset(
         name
         for name in safe

@@ -1,4 +1,8 @@
-"""The check of operators: which operands they take, what they give, and what to write instead."""
+"""The check of operators: which types their operands may have, and the types of the results.
+
+Comparisons that can never be true, or never false, are warned of: by the types of the operands
+here, by their possible values in `domains.py`. `safe` are the names of guarded parts (`guards.py`).
+"""
 
 from __future__ import annotations
 
@@ -41,7 +45,10 @@ _Kinds = list[FieldType | None]
 def want_bool(
     findings: Findings, node: Node, kind: FieldType | None, safe: frozenset[str], what: str
 ) -> None:
-    """An error when the node can't be true or false, a warning when it may be null."""
+    """Report a node that can't be true or false as an error, one that may be null as a warning.
+
+    `what` names its place in messages.
+    """
     if kind is None:
         return
     if kind.kind is not Kind.BOOL:
@@ -64,7 +71,7 @@ def arithmetic_type(
     right: FieldType | None,
     safe: frozenset[str],
 ) -> FieldType | None:
-    """The type of one `+ - * / %`, its operands' types given."""
+    """The type of one `+ - * / %` with operands of these types; reports what can't work."""
     sign = step.function.strip("_")
     if _has_null(findings, step, [left, right], safe):
         return None
@@ -89,7 +96,10 @@ def arithmetic_type(
 def operator_type(
     findings: Findings, node: Call, kinds: _Kinds, safe: frozenset[str]
 ) -> FieldType | None:
-    """The type of a comparison, `in`, an index or a negation, its operands' types given."""
+    """The type of a comparison, `in`, an index or a negation with operands of these types.
+
+    Reports what can't work, and what never holds.
+    """
     match node.function:
         case tree.EQUALS | tree.NOT_EQUALS:
             _check_equality(findings, node, kinds)
@@ -131,7 +141,7 @@ def _element_type(findings: Findings, node: Call, kinds: _Kinds) -> FieldType | 
 
 def _may_be_key(index: FieldType, key: FieldType | None) -> bool:
     if key is not None and key.kind not in KEYS:
-        return True  # That is told where the map is written.
+        return True  # That is reported where the map is written.
     is_key = index.kind in KEYS or index.kind is Kind.DOUBLE
     return is_key and (key is None or can_be_equal(index, key))
 
@@ -176,7 +186,7 @@ def _check_membership(findings: Findings, node: Call, kinds: _Kinds) -> None:
 
 
 def _check_mixed(findings: Findings, node: Call, item: FieldType | None) -> None:
-    """Warn of those values of a list of several types that no value of the item's type is."""
+    """Warn of values in a list of several types that can't equal an item of this type."""
     values = constant_of(node.args[1]) if isinstance(node.args[1], ListNode) else None
     if item is None or type(values) is not list:
         return
@@ -194,7 +204,7 @@ def _check_mixed(findings: Findings, node: Call, item: FieldType | None) -> None
 
 
 def _has_null(findings: Findings, node: Call, kinds: _Kinds, safe: frozenset[str]) -> bool:
-    """Whether an operand is null, which is told; one that may be null is warned of."""
+    """Report operands that are or may be null; returns whether one is."""
     sign = node.function.strip("_")
     is_null = False
     for arg, kind in zip(node.args, kinds, strict=True):
@@ -208,7 +218,7 @@ def _has_null(findings: Findings, node: Call, kinds: _Kinds, safe: frozenset[str
 
 
 def _check_equality(findings: Findings, node: Call, kinds: _Kinds) -> None:
-    # As they are without guards: a guard that compares with null is no slip.
+    # The types without regard to guards: a second comparison with null is no mistake.
     left, right = (findings.type_of(arg) for arg in node.args)
     if left is None or right is None:
         return
@@ -227,7 +237,7 @@ def _check_equality(findings: Findings, node: Call, kinds: _Kinds) -> None:
 
 
 def _check_constants(findings: Findings, node: Call) -> None:
-    """Warn of two constants that are compared: a name in quotes, most likely."""
+    """Warn of a comparison of two constants: one is most likely a field's name in quotes."""
     if not all(isinstance(arg, Literal) for arg in node.args):
         return
     texts = [arg.value for arg in node.args if isinstance(arg, Literal)]
@@ -243,9 +253,9 @@ def _check_constants(findings: Findings, node: Call) -> None:
 
 
 def _check_variable(findings: Findings, node: Call) -> None:
-    """Warn of `${VAR}` in a text, which stands for itself in an expression.
+    """Warn of `${VAR}` in a text, which is not replaced in an expression.
 
-    Those of the six operators, whose trees have no places, are told where they are read.
+    For trees of `conditions:`, whose offsets are 0, the rules package warns.
     """
     if not node.offset:
         return
@@ -257,7 +267,7 @@ def _check_variable(findings: Findings, node: Call) -> None:
 
 
 def _check_fraction(findings: Findings, node: Call, kinds: Sequence[FieldType]) -> None:
-    """Warn of a whole number that is compared with a fraction."""
+    """Warn of an integer that is compared with a constant fraction."""
     for here, other in ((0, 1), (1, 0)):
         value = constant_of(node.args[other])
         is_whole = kinds[here].kind in (Kind.INT, Kind.UINT)
@@ -267,7 +277,7 @@ def _check_fraction(findings: Findings, node: Call, kinds: Sequence[FieldType]) 
 
 
 def _check_elements(findings: Findings, node: Call, kinds: Sequence[FieldType]) -> None:
-    """Warn of a list that is written out and of another whose elements are never those."""
+    """Warn of a list in brackets that is compared with a list of other elements."""
     one, two = (kind.element for kind in kinds)
     if one is None or two is None or can_be_equal(one, two):
         return
@@ -277,7 +287,7 @@ def _check_elements(findings: Findings, node: Call, kinds: Sequence[FieldType]) 
 
 
 def _check_null(findings: Findings, node: Call, kinds: _Kinds) -> None:
-    """Warn of `== null` where there is no null; `!= null` there is a guard too many, no slip."""
+    """Warn of `== null` for a part that is never null; a needless `!= null` is no fault."""
     if node.function == tree.NOT_EQUALS:
         return
     place = 0 if kinds[1] is not None and kinds[1].kind is Kind.NULL else 1
@@ -312,7 +322,7 @@ def _pair(left: FieldType | None, right: FieldType | None) -> str:
 
 
 def is_division_by_zero(node: Call) -> bool:
-    """Whether something is divided by a whole zero that is written out."""
+    """Whether a call is a division by a literal integer 0."""
     divisor = node.args[1]
     return (
         node.function in _DIVISIONS

@@ -1,4 +1,8 @@
-"""What to write instead of names, functions and constants that CEL does not have."""
+"""Remedies for names, functions and constants that CEL does not have, but other languages do.
+
+The tables go from a word of another language to what to write in CEL. `Examples` fill in the names
+of fields.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,13 @@ from engine.cel.syntax.tree import Call, Ident, Node, Select, children
 
 _BIND: Final = "write cel.bind(name, value, result)"
 _ONE_NAME: Final = "write list.{}, which names the item only"
-_SPACES: Final = frozenset({"cel", "optional"})
-#: Functions by their whole name.
+_NAMESPACES: Final = frozenset({"cel", "optional"})
+#: Functions of other CEL libraries, by their full name.
 _FUNCTIONS: Final = {
     **dict.fromkeys(("optional.of", "optional.ofNonZeroValue", "optional.none"), OPTIONAL_VALUES),
     **dict.fromkeys(("cel.block", "cel.index", "cel.iterVar", "cel.accuVar"), _BIND),
 }
-#: What is written behind a dot.
+#: Functions of other CEL libraries that are called on a value.
 _MEMBERS: Final = {
     **dict.fromkeys(
         ("hasValue", "value", "or", "orValue", "optMap", "optFlatMap"), OPTIONAL_VALUES
@@ -29,62 +33,14 @@ _MEMBERS: Final = {
     "transformMap": _ONE_NAME.format("map(item, result)"),
     "transformMapEntry": _ONE_NAME.format("map(item, result)"),
 }
-#: Macros that elsewhere may name two things, an index or a key beside the value.
+#: Macros that may have two variables in newer CEL: the index or key beside the value.
 _TWO_NAMES: Final = frozenset({"all", "exists", "exists_one"})
-#: Those whose arguments hold names of their own.
+#: The macros among `_MEMBERS`: their arguments have variables of their own.
 _MACROS: Final = frozenset(
     {"optMap", "optFlatMap", "existsOne", "transformList", "transformMap", "transformMapEntry"}
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Unoffered:
-    """What is wrong with a call and what to write; `args` are those of its parts that mean more."""
-
-    what: str
-    remedy: str
-    args: tuple[Node, ...] = ()
-    is_told: bool = False
-
-
-def unoffered(node: Call, *, is_value: bool = False) -> Unoffered | None:
-    """Why a call that means nothing here may mean something elsewhere; None if it does not.
-
-    `is_value` says that what stands before the dot is a variable, whatever its name.
-    """
-    target, name = node.target, node.function
-    if target is None:
-        return None
-    if isinstance(target, Ident) and target.name in _SPACES and not is_value:
-        return _in_space(f"{target.name}.{name}", node)
-    if name in _TWO_NAMES and len(node.args) == 3:
-        form = _ONE_NAME.format(f"{name}(item, condition)")
-        return Unoffered(f"{name}() with two names is not offered", form, (target,))
-    remedy = _MEMBERS.get(name)
-    if remedy is None:
-        return None
-    args = () if name in _MACROS else node.args
-    return Unoffered(f"{name}() is not offered", remedy, (target, *args), _is_told(target))
-
-
-def _in_space(name: str, node: Call) -> Unoffered:
-    if name in _FUNCTIONS:
-        return Unoffered(f"{name}() is not offered", _FUNCTIONS[name], node.args)
-    if name == "cel.bind":
-        return Unoffered(f"{name}() takes 3 arguments, not {len(node.args)}", _BIND)
-    return Unoffered(f"there is no function '{name}'", _BIND if name.startswith("cel.") else "")
-
-
-def _is_told(node: Node | None) -> bool:
-    """Whether what stands before the dot is not offered either: one fault, told once."""
-    while isinstance(node, Select | Call):
-        if isinstance(node, Call) and unoffered(node) is not None:
-            return True
-        node = next(children(node), None)
-    return False
-
-
-#: Values by the names that they have in other languages.
+#: Values and types by their names in other languages.
 _NAMED_VALUES: Final = {
     **dict.fromkeys(("null", "none", "nil", "undefined"), "write null"),
     **dict.fromkeys(("true", "yes", "on"), "write true"),
@@ -95,9 +51,9 @@ _NAMED_VALUES: Final = {
     "optional_type": "there are no optional values",
 }
 _WATCHLISTS: Final = frozenset({"watchlist", "watchlists", "lists"})
-#: What elsewhere stands before a field's name.
+#: What other languages write before a field's name.
 _EVENTS: Final = frozenset({"event", "this", "self", "it", "data", "msg", "message", "input"})
-#: What only messages may use.
+#: Variables that only messages have.
 _OF_MESSAGES: Final = frozenset({"rule", "suppressed_count"})
 _KNOWN_FUNCTIONS: Final = {
     **dict.fromkeys(("len", "length", "count", "strlen"), "write size(x)"),
@@ -141,11 +97,11 @@ _KNOWN_FUNCTIONS: Final = {
     **dict.fromkeys(("row", "rows"), "write {list_call}.rows({key})"),
     **dict.fromkeys(("between",), "write a <= x && x <= b"),
 }
-#: Where all names are told.
+#: Where to find all fields, and all functions.
 FIELDS_HELP: Final = "`alert-engine help rules` tells all fields"
-#: Functions elsewhere whose first argument is a new name, as that of a macro.
-NAMING_FUNCTIONS: Final = frozenset({"any", "some", "find", "every", "each", "where", "select"})
 FUNCTIONS_HELP: Final = "`alert-engine help rules` tells all functions"
+#: Functions of other languages whose first argument is a variable, like a macro's.
+NAMING_FUNCTIONS: Final = frozenset({"any", "some", "find", "every", "each", "where", "select"})
 
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NO_ZONE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}(?:\.\d+)?)")
@@ -171,6 +127,57 @@ _REGEXES: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Unoffered:
+    """A call of a function or macro that other CEL libraries have, and this engine has not.
+
+    `what` and `remedy` are for a message. `args` are the parts of the call that can be checked all
+    the same. `is_reported` says that a call inside of it is reported for the same reason.
+    """
+
+    what: str
+    remedy: str
+    args: tuple[Node, ...] = ()
+    is_reported: bool = False
+
+
+def unoffered(node: Call, *, is_value: bool = False) -> Unoffered | None:
+    """Recognises a call that only other CEL libraries have; None for any other call.
+
+    With `is_value` the part before the dot is a variable, even where its name is a namespace's.
+    """
+    target, name = node.target, node.function
+    if target is None:
+        return None
+    if isinstance(target, Ident) and target.name in _NAMESPACES and not is_value:
+        return _in_namespace(f"{target.name}.{name}", node)
+    if name in _TWO_NAMES and len(node.args) == 3:
+        form = _ONE_NAME.format(f"{name}(item, condition)")
+        return Unoffered(f"{name}() with two names is not offered", form, (target,))
+    remedy = _MEMBERS.get(name)
+    if remedy is None:
+        return None
+    args = () if name in _MACROS else node.args
+    return Unoffered(f"{name}() is not offered", remedy, (target, *args), _is_reported(target))
+
+
+def _in_namespace(name: str, node: Call) -> Unoffered:
+    if name in _FUNCTIONS:
+        return Unoffered(f"{name}() is not offered", _FUNCTIONS[name], node.args)
+    if name == "cel.bind":
+        return Unoffered(f"{name}() takes 3 arguments, not {len(node.args)}", _BIND)
+    return Unoffered(f"there is no function '{name}'", _BIND if name.startswith("cel.") else "")
+
+
+def _is_reported(node: Node | None) -> bool:
+    """Whether a call before the dot is not offered either: one fault is reported once."""
+    while isinstance(node, Select | Call):
+        if isinstance(node, Call) and unoffered(node) is not None:
+            return True
+        node = next(children(node), None)
+    return False
+
+
 def remedy_of_name(name: str, examples: Examples) -> str:
     """What to write instead of a name that only other languages know; "" for any other name."""
     if name in _OF_MESSAGES:
@@ -183,7 +190,7 @@ def remedy_of_name(name: str, examples: Examples) -> str:
 
 
 def remedy_of_text(name: str) -> str:
-    """What to do about a name that may be a text without its quotes."""
+    """What to write instead of an unknown name that may be a text without its quotes."""
     return f'put quotes around a text: "{name}"'
 
 
@@ -197,13 +204,8 @@ def remedy_of_function(name: str, examples: Examples) -> str:
     )
 
 
-def of_any_function() -> str:
-    """Where to look for a function that nothing here resembles."""
-    return FUNCTIONS_HELP
-
-
 def remedy_of_regex(fault: str) -> str:
-    """What to do about a pattern that RE2 does not take."""
+    """How to correct a regular expression; `fault` is the message of `BadRegexError`."""
     for sign, remedy in _REGEXES:
         if sign in fault:
             return remedy
@@ -211,7 +213,7 @@ def remedy_of_regex(fault: str) -> str:
 
 
 def remedy_of_constant(function: str, text: str) -> str:
-    """What to write instead of a text that a function can't read."""
+    """What to write instead of a literal text that a function can't read."""
     if function == "timestamp":
         return _of_timestamp(text)
     if function == "duration":

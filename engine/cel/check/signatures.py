@@ -1,4 +1,4 @@
-"""Whether functions take arguments of these types, and what type their results have."""
+"""Which signatures of a function fit its arguments, and the type of the result."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _RUNTIME: Final = {
     # A record is no map: there is nothing to count in it.
     Kind.RECORD: None,
 }
-#: What signatures in terms of Python's types can't say: the elements of lists.
+#: The elements of lists that functions take and give, which Python's types in signatures lack.
 _ELEMENTS_WANTED: Final = {
     "join": frozenset({Kind.STRING}),
     "math.greatest": NUMBERS,
     "math.least": NUMBERS,
 }
 _ELEMENTS_GIVEN: Final = {"split": TEXT}
-#: Functions whose texts have the characters of the text that they are given.
+#: Functions whose result has only characters of their text.
 _KEEPING: Final = frozenset({"charAt", "substring", "trim", "reverse"})
 _CHANGING: Final = frozenset({"lower", "lowerAscii", "upperAscii"})
 _RANGES: Final = {
@@ -31,7 +31,7 @@ _RANGES: Final = {
     "indexOf": Domain(minimum=-1),
     "lastIndexOf": Domain(minimum=-1),
 }
-#: The parts of an instant; those of a duration are its whole length.
+#: The ranges of a timestamp's parts; those of a duration have none.
 _PARTS: Final = {
     "getFullYear": Domain(1, 9999),
     "getMonth": Domain(0, 11, note="January is 0"),
@@ -47,7 +47,7 @@ _PARTS: Final = {
 
 
 def fitting(function: Function, kinds: Sequence[FieldType | None]) -> list[Overload]:
-    """The signatures that may take arguments of these types; None is any type."""
+    """The signatures that take arguments of these types; a type of None fits any parameter."""
     if not _fits_elements(function.name, kinds[0]):
         return []
     return [row for row in function.overloads if _fits(row.params, kinds)]
@@ -67,7 +67,7 @@ def _fits_elements(name: str, over: FieldType | None) -> bool:
 
 
 def takes(function: Function, count: int) -> str:
-    """What a function of so many arguments takes, as its signatures have it."""
+    """The signatures with `count` parameters, for messages: "size(string) or size(list)"."""
     shown: dict[str, None] = {}
     for row in function.overloads:
         if len(row.params) == count and CelMap not in row.params:
@@ -91,7 +91,7 @@ def _name(function: str, param: type) -> str:
 def result_of(
     function: Function, rows: Sequence[Overload], kinds: Sequence[FieldType | None]
 ) -> FieldType | None:
-    """The type of a call's result by the signatures that fit; None where that is not known."""
+    """The type of a call's result by the signatures `rows` that fit; None where it is unknown."""
     name, first = function.name, kinds[0]
     results = {row.result for row in rows}
     kind = KINDS.get(results.pop()) if len(results) == 1 else None

@@ -1,4 +1,4 @@
-"""Which time zone is meant by a name that is none."""
+"""Remedies for names that are no IANA time zones: cities, abbreviations and offsets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import available_timezones
 
-#: Cities that have no zone of their own, by the zone that is their time.
+#: Cities, states and countries without a zone of their own, by the zone that they use.
 _CITIES: Final = {
     "Europe/Berlin": "muenchen munchen munich hamburg koeln koln cologne frankfurt stuttgart "
     "dusseldorf duesseldorf leipzig dresden bonn bremen hannover nurnberg nuernberg germany",
@@ -35,7 +35,7 @@ _CITIES: Final = {
     "Asia/Tokyo": "osaka kyoto nagoya",
     "Australia/Sydney": "canberra newcastle",
 }
-#: What stands on a clock and is no zone: daylight time, or short for several.
+#: Abbreviations that are no zones: of daylight time, or of several zones.
 _SHORT: Final = {
     **dict.fromkeys(("CEST", "MESZ", "MEZ"), "Europe/Berlin"),
     **dict.fromkeys(("BST",), "Europe/London"),
@@ -60,13 +60,16 @@ def remedy_of_zone(name: str) -> str:
 
 
 def _offset(name: str) -> str:
-    """An offset such as `UTC+1` in the form that is read."""
+    """An offset such as `UTC+1` as `+01:00`; "" for other names."""
     found = _OFFSET.fullmatch(name.strip())
     return f"{found[1]}{int(found[2]):02d}:{found[3] or '00'}" if found is not None else ""
 
 
 def _of_place(name: str) -> str:
-    """The zone of a place: by its last part, which is its city; never only a similar whole name."""
+    """The zone of a city, which is the last part of `name`; "" for none.
+
+    A similar city of another region is not guessed.
+    """
     region, _, last = name.rpartition("/")
     city = _plain(last)
     for zone, cities in _CITIES.items():
@@ -80,14 +83,14 @@ def _of_place(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name in small letters a-z, without marks, blanks and lines."""
+    """A name's letters a to z in lower case, without diacritics and all else."""
     letters = unicodedata.normalize("NFKD", name).lower()
     return "".join(sign for sign in letters if "a" <= sign <= "z")
 
 
 @cache
 def _by_city() -> dict[str, str]:
-    """The zones by their cities, those of today's names first."""
+    """The zones by their cities, of zones with a region only."""
     zones = sorted(zone for zone in available_timezones() if "/" in zone)
     regions = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
     known = [zone for zone in zones if zone.partition("/")[0] in regions]

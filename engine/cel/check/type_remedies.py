@@ -1,4 +1,4 @@
-"""What to write where two types don't go together."""
+"""Remedies for operands of the wrong type: how to compare, convert or combine them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,6 @@ _MAX_TEXT: Final = 80
 _SHOWN_FIELDS: Final = 5
 _ALIKE: Final = "compare what is of one type"
 _CONVERT: Final = "convert one of them, double(x) for instance"
-
-
-def remedy_to_condition(kind: FieldType) -> str:
-    """How a value of this type becomes true or false."""
-    if kind.kind is Kind.NULL:
-        return "write false, or compare a field with null"
-    if kind.nullable:
-        return "compare it with something, x != null for instance"
-    return f"compare it with something, {_COMPARISONS.get(kind.kind, 'x == y')} for instance"
-
-
 _COMPARISONS: Final = {
     Kind.STRING: 'x == "…"',
     Kind.LIST: "x.size() > 0",
@@ -41,10 +30,46 @@ _COMPARISONS: Final = {
     Kind.TIMESTAMP: 'x > timestamp("…")',
     Kind.TYPE: "x == string",
 }
+_CLOCK: Final = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
+_MONTHS: Final = [
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "may",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "oct",
+    "nov",
+    "dec",
+]
+_DAYS: Final = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+#: Months and days as `getMonth()` and `getDayOfWeek()` count them.
+_COUNTED: Final = {name: number for names in (_MONTHS, _DAYS) for number, name in enumerate(names)}
+_SPANS: Final[dict[frozenset[Kind], str]] = {
+    frozenset({Kind.STRING, Kind.TIMESTAMP}): (
+        'read the text as a time: timestamp("2025-12-25T16:00:00Z"); the event\'s own is `time`'
+    ),
+    frozenset({Kind.STRING, Kind.DURATION}): 'read the text as a span: duration("90m")',
+    frozenset({Kind.DURATION}): 'write a span as duration("90s")',
+    frozenset({Kind.TIMESTAMP}): 'write a span as duration("90s"), a time as timestamp("…")',
+    frozenset({Kind.TIMESTAMP, Kind.DURATION}): "subtract a time from a time to get a span",
+}
+
+
+def remedy_to_condition(kind: FieldType) -> str:
+    """How to make a condition of a value of this type."""
+    if kind.kind is Kind.NULL:
+        return "write false, or compare a field with null"
+    if kind.nullable:
+        return "compare it with something, x != null for instance"
+    return f"compare it with something, {_COMPARISONS.get(kind.kind, 'x == y')} for instance"
 
 
 def remedy_of_chain(node: Call) -> str:
-    """What to write for `a < b < c`, which compares true or false with `c`."""
+    """What to write for `a < b < c`, which compares a bool with `c`; "" for other nodes."""
     left, right = node.args
     if not isinstance(left, Call) or left.function not in tree.ORDERINGS:
         return ""
@@ -56,7 +81,10 @@ def remedy_of_chain(node: Call) -> str:
 def remedy_of_types(
     args: Sequence[Node], kinds: Sequence[FieldType | None], function: str = ""
 ) -> str:
-    """What to write instead where two types don't go together."""
+    """What to write where two operands have types that don't go together.
+
+    `args` are the operands, or none; `kinds` their types, and `function` the operator, if any.
+    """
     known = {kind.kind for kind in kinds if kind is not None}
     literals = [arg.value for arg in args if isinstance(arg, Literal)]
     texts = [value.strip().lower() for value in literals if type(value) is str]
@@ -95,35 +123,6 @@ def _of_record(args: Sequence[Node], kinds: Sequence[FieldType | None]) -> str:
             names = [f"{unparse(arg)}.{name}" for name in kind.fields][:_SHOWN_FIELDS]
             return f"name one of its fields: {', '.join(names)}"
     return _ALIKE
-
-
-_CLOCK: Final = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
-_MONTHS: Final = (
-    "jan",
-    "feb",
-    "mar",
-    "apr",
-    "may",
-    "jun",
-    "jul",
-    "aug",
-    "sep",
-    "oct",
-    "nov",
-    "dec",
-)
-_DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-#: Months and days as `getMonth()` and `getDayOfWeek()` count them.
-_COUNTED: Final = {name: number for names in (_MONTHS, _DAYS) for number, name in enumerate(names)}
-_SPANS: Final[dict[frozenset[Kind], str]] = {
-    frozenset({Kind.STRING, Kind.TIMESTAMP}): (
-        'read the text as a time: timestamp("2025-12-25T16:00:00Z"); the event\'s own is `time`'
-    ),
-    frozenset({Kind.STRING, Kind.DURATION}): 'read the text as a span: duration("90m")',
-    frozenset({Kind.DURATION}): 'write a span as duration("90s")',
-    frozenset({Kind.TIMESTAMP}): 'write a span as duration("90s"), a time as timestamp("…")',
-    frozenset({Kind.TIMESTAMP, Kind.DURATION}): "subtract a time from a time to get a span",
-}
 
 
 def _text_or_number(literals: list[Any], function: str) -> str:

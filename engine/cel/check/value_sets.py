@@ -1,4 +1,8 @@
-"""Sets of values of one type, as cuts of an ordered line."""
+"""Sets of values, as the conditions on one part allow them: `x > 3` allows all numbers above 3.
+
+The values of a kind are ordered. A set is kept as the places (`Cut`) in that order at which
+membership changes, so that intersections and unions are merges of sorted places.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,11 @@ from engine.cel.values.values import Duration, Timestamp, UInt
 
 @dataclass(frozen=True, slots=True)
 class ValueSet:
-    """Values of one `kind`, empty where no value says which.
+    """A set of values of one kind.
 
-    `begins` says whether the least values belong to it; at each of the `cuts`, which ascend, that
-    changes. `has_null` and `has_nan` say it of null and of the double that is no number.
+    `kind` is one of "number", "text", "bool", "instant" and "span", or "" for a set of any values.
+    `begins` says whether the least values are in the set; at each of the `cuts`, which ascend,
+    membership changes. `has_null` and `has_nan` say whether null and the double NaN are in it.
     """
 
     kind: str = ""
@@ -26,14 +31,14 @@ class ValueSet:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no value at all belongs to it."""
+        """Whether no value is in the set."""
         return not (self.begins or self.cuts or self.has_null or self.has_nan)
 
 
-#: A value, and 0 for the place before it, 1 for the one behind it.
+#: A place in the order: directly before (0) or behind (1) a value.
 Cut = tuple[Any, int]
 
-#: What compares with each other: the numbers do, all else with its own kind only.
+#: The kinds of values; values of one kind have an order.
 _ORDERED: Final[dict[type, str]] = {
     int: "number",
     UInt: "number",
@@ -45,7 +50,7 @@ _ORDERED: Final[dict[type, str]] = {
 }
 _LAST_SIGN: Final = 0x10FFFF
 
-#: Everything but null.
+#: All values but null.
 NOT_NULL: Final = ValueSet(begins=True, has_nan=True)
 #: Null alone.
 ONLY_NULL: Final = ValueSet(has_null=True)
@@ -79,7 +84,7 @@ def cut(value: Any, side: int, *, is_whole: bool) -> Cut:
 
 
 def prefixed(text: str) -> tuple[Cut, ...]:
-    """The cuts around all texts that begin with this one, which is not empty."""
+    """The cuts around all texts with this prefix, which is not empty."""
     head = text.rstrip(chr(_LAST_SIGN))
     if not head:
         return ((text, 0),)
@@ -87,12 +92,12 @@ def prefixed(text: str) -> tuple[Cut, ...]:
 
 
 def intersection(sets: Sequence[ValueSet]) -> ValueSet | None:
-    """What belongs to all the sets; None where they are of several kinds."""
+    """The values that are in all the sets; None where these are of several kinds."""
     return _combined(sets, len(sets))
 
 
 def union(sets: Sequence[ValueSet]) -> ValueSet | None:
-    """What belongs to one of the sets at least; None where they are of several kinds."""
+    """The values that are in at least one of the sets; None where these are of several kinds."""
     return _combined(sets, 1)
 
 
@@ -110,7 +115,7 @@ def _combined(sets: Sequence[ValueSet], least: int) -> ValueSet | None:
 
 
 def _changes(sets: Sequence[ValueSet], least: int) -> Iterator[Cut]:
-    """The cuts at which `least` of the sets begin to hold a value, or cease to."""
+    """The cuts of the set of values that are in at least `least` of the sets."""
     steps: dict[Cut, int] = {}
     for each in sets:
         step = -1 if each.begins else 1

@@ -1,8 +1,9 @@
-"""`watchlist("name")` in expressions: what it means, where it may stand, what it gives.
+"""The check of `watchlist("name")` in expressions, and its replacement by the list itself.
 
-A list is bound into the tree as a constant, so that whoever works on a part of a tree has it. It
-may be asked three things: is a key in it, what does a column of a key's first row say, and what do
-all rows of a key say. All are judged at the event's `time`.
+Before the check, `bind` puts each list into the tree as a constant (`Bound`), so that every later
+step has it at hand. An expression may look up three things by a key, which is a plate: whether the
+key is in the list, a column of its first row, and all its rows. Only rows in force at the event's
+`time` count.
 """
 
 from __future__ import annotations
@@ -35,19 +36,21 @@ from engine.errors import Problem, Severity, shorten
 from engine.schema import FieldType, Kind
 from engine.watchlist import Watchlist, first_difference, why_unusable
 
-#: How a list is called.
+#: The function that names a list.
 FUNCTION: Final = "watchlist"
-#: What gives all rows of a plate: `watchlist("name").rows(key)`.
+#: The function that gives all rows of a plate: `watchlist("name").rows(key)`.
 ROWS: Final = "rows"
-#: The code of a warning that is none in a message: a condition goes before it.
+#: The code of a warning that does not apply in a message: its rule's condition has held before.
 MISSING_ROW: Final = "may-be-missing"
-_CODE: Final = "watchlist-name"
+_NAME_CODE: Final = "watchlist-name"
 
 
 class Lists:
-    """The lists by name; one of None is there, but can't be used, which has been told.
+    """The watchlists that expressions may look up, by name.
 
-    With `is_whole` an unknown name is a problem. `used` are the names that expressions asked for.
+    One of None exists but can't be used, which is reported elsewhere. Without `is_whole` there may
+    be further lists, so that an unknown name is no problem. `used` collects the names that
+    expressions used.
     """
 
     def __init__(self, known: Mapping[str, Watchlist | None], *, is_whole: bool = True) -> None:
@@ -57,7 +60,10 @@ class Lists:
         self._differences: Final[dict[tuple[str, str], tuple[int, int] | None]] = {}
 
     def difference(self, found: Watchlist, column: str) -> tuple[int, int] | None:
-        """The lines of two rows of one plate that differ in a column; a list is looked at once."""
+        """The line numbers of two rows of one plate that differ in a column, or None.
+
+        A list is searched once for each column.
+        """
         key = found.name, column
         if key not in self._differences:
             self._differences[key] = first_difference(found, column)
@@ -68,7 +74,7 @@ NO_LISTS: Final = Lists({})
 
 
 class _Unusable:
-    """Of this nothing is known."""
+    """The value of a part that can't be used: its type is unknown, so nothing more is reported."""
 
     __slots__ = ()
 
@@ -77,7 +83,7 @@ _UNUSABLE: Final = _Unusable()
 
 
 def bind(root: Node, lists: Lists, examples: Examples = NEUTRAL) -> tuple[Node, list[Problem]]:
-    """The tree with its lists in it, and what is wrong with how they are asked for.
+    """The tree with `watchlist("name")` replaced by the lists, and the problems of their use.
 
     `examples` are the names that remedies show; its `keys` are the fields whose values stand on
     lists.
@@ -87,13 +93,13 @@ def bind(root: Node, lists: Lists, examples: Examples = NEUTRAL) -> tuple[Node, 
 
 
 class _Binding:
-    """Walks a tree, puts lists in, and finds those that stand where they can't."""
+    """Walks a tree, replaces lists, and reports those in places where a list can't be."""
 
     def __init__(self, lists: Lists, examples: Examples) -> None:
         self._lists: Final = lists
         self._examples: Final = examples
         self.problems: Final[list[Problem]] = []
-        #: The lists whose rows macros name, by the names.
+        #: The lists whose rows are macros' variables, by the variables' names.
         self._named: dict[str, Watchlist | None] = {}
 
     def node(self, node: Node) -> Node:
@@ -120,7 +126,7 @@ class _Binding:
                 call = over if is_list else over.args[0]
                 what = f"{'has no items' if is_list else 'gives one row'} for {node.macro}()"
                 remedy = f"write {self._rows_text(call)}.{node.macro}(…)"
-                return self._refused(call, what, node, remedy)
+                return self._refuse(call, what, node, remedy)
         bound = self.node(over)
         named = self._named
         is_item = node.macro is not Macro.BIND
@@ -134,23 +140,23 @@ class _Binding:
 
     def _call(self, node: Call) -> Node:
         if _is_list(node):
-            return self._refused(node, "can be asked for plates only", node)
+            return self._refuse(node, "can be asked for plates only", node)
         if node.function == ROWS and node.target is not None and _is_list(node.target):
             return self._rows(node, node.target)
         if node.target is not None and _is_list(node.target) and node.args:
             what = f"has no function '{shorten(node.function)}'"
             remedy = f"for all rows of a plate write {self._rows_text(node.target)}"
-            return self._refused(node.target, what, node, remedy)
+            return self._refuse(node.target, what, node, remedy)
         if node.function == tree.IN:
             item, container = node.args
             if _is_list(container):
-                self._doubt(item)
+                self._check_key(item)
             elif self._is_named(item, container) and isinstance(container, Literal):
                 return _unusable(node)
             return replace(node, args=(self.node(item), self._container(container)))
         if node.function == tree.INDEX and _is_list(node.args[0]):
             what = "gives a row of which a column must be named"
-            return self._refused(node.args[0], what, node)
+            return self._refuse(node.args[0], what, node)
         first, calls = tree.arithmetic_chain(node)
         if calls:
             bound = self.node(first)
@@ -166,19 +172,19 @@ class _Binding:
         row = node.operand
         if isinstance(row, Call) and row.function == tree.INDEX and _is_list(row.args[0]):
             bound = self._index(row)
-            self._doubt(row.args[1])
+            self._check_key(row.args[1])
             found = listed(bound.args[0])
-            self._warn_of_nothing(node, found)
+            self._warn_of_absent_column(node, found)
             self._warn_of_difference(node, found)
             return replace(node, operand=bound)
         if _is_list(row):
-            return self._refused(row, "has no columns, its rows have", node)
+            return self._refuse(row, "has no columns, its rows have", node)
         operand = self.node(row)
-        self._warn_of_nothing(node, self._row_of(operand))
+        self._warn_of_absent_column(node, self._row_of(operand))
         return replace(node, operand=operand)
 
     def _row_of(self, node: Node) -> Watchlist | None:
-        """The list of which a part is one of the rows that `rows()` gives."""
+        """The list of which a part is a row given by `rows()`; None for other parts."""
         if isinstance(node, Ident):
             return self._named.get(node.name)
         is_element = isinstance(node, Call) and node.function == tree.INDEX
@@ -192,7 +198,7 @@ class _Binding:
             self.problems.append(Problem(node.offset, "arity", what, remedy))
             return _unusable(node)
         (key,) = node.args
-        self._doubt(key)
+        self._check_key(key)
         return Call(node.offset, tree.ROWS, (self._list(target), self.node(key)))
 
     def _index(self, node: Call) -> Call:
@@ -203,10 +209,11 @@ class _Binding:
         return self._list(node) if _is_list(node) else self.node(node)
 
     def _is_named(self, item: Node, container: Node) -> bool:
-        """Whether a text stands where the list of that name is meant, which is reported.
+        """Report the name of a list in place of the list, as in `plate in "stolen"`.
 
-        A written list with that one text is only doubted: a text may be meant after all. Lists have
-        plates, so that another field's text may well be called as one of them.
+        A list literal of that one text gets a warning only: the text itself may be meant. Returns
+        whether a name was reported. Only fields whose values are on lists are considered: a value
+        of another field may well be equal to a list's name.
         """
         path = dotted(item)
         if path is None or path[0] not in self._examples.keys:
@@ -218,7 +225,7 @@ class _Binding:
         self._lists.used.add(named.value)
         what = f"'{shorten(named.value)}' is the name of a watchlist"
         severity = Severity.WARNING if is_only else Severity.ERROR
-        problem = Problem(named.offset, _CODE, what, _question(named.value), severity)
+        problem = Problem(named.offset, _NAME_CODE, what, _remedy(named.value), severity)
         self.problems.append(problem)
         return True
 
@@ -228,7 +235,7 @@ class _Binding:
         if name is None:
             what = "watchlist() takes the name of a list, written out"
             remedy = f"write {self._examples.list_call}"
-            self.problems.append(Problem(node.offset, _CODE, what, remedy))
+            self.problems.append(Problem(node.offset, _NAME_CODE, what, remedy))
             return _unusable(node)
         self._lists.used.add(name.value)
         known = self._lists.known
@@ -239,8 +246,8 @@ class _Binding:
             self.problems.append(Problem(name.offset, "unknown-watchlist", what, remedy))
         return Bound(node.offset, found) if found is not None else _unusable(node)
 
-    def _refused(self, call: Node, what: str, whole: Node, remedy: str = "") -> Node:
-        """Tell that the list stands where it can't; no more is told of the whole part."""
+    def _refuse(self, call: Node, what: str, whole: Node, remedy: str = "") -> Node:
+        """Report a list in a wrong place; returns what replaces the whole part, `whole`."""
         name = _name(call)
         if name is not None:
             self._lists.used.add(name.value)
@@ -250,16 +257,16 @@ class _Binding:
         return _unusable(whole)
 
     def _text(self, call: Node) -> str:
-        """How a list is called, as remedies write it."""
+        """The call `watchlist("name")` of a list, as remedies show it."""
         name = _name(call)
         return self._examples.list_call if name is None else f'{FUNCTION}("{shorten(name.value)}")'
 
     def _rows_text(self, call: Node) -> str:
-        """How all rows of a key are asked of a list, as remedies write it."""
+        """The call of `rows()` of a list, as remedies show it."""
         return f"{self._text(call)}.{ROWS}({self._examples.key})"
 
-    def _doubt(self, key: Node) -> None:
-        """Warn of a plate that is written out and can't be on a list."""
+    def _check_key(self, key: Node) -> None:
+        """Warn of a literal plate that can't be on any list."""
         if not isinstance(key, Literal) or type(key.value) is not str:
             return
         reason = why_unusable(key.value)
@@ -269,8 +276,8 @@ class _Binding:
             warning = Problem(key.offset, "watchlist-key", what, remedy, Severity.WARNING)
             self.problems.append(warning)
 
-    def _warn_of_nothing(self, node: Select, found: Watchlist | None) -> None:
-        """Warn of a column that rows may have, but none of this list has."""
+    def _warn_of_absent_column(self, node: Select, found: Watchlist | None) -> None:
+        """Warn of a column that rows may have in general, but this list has not."""
         if found is not None and node.field in found.absent_columns:
             what = f"the watchlist '{found.name}' has no column '{node.field}', so it is null"
             remedy = "add the column to its file"
@@ -293,21 +300,21 @@ class _Binding:
 
 
 def with_lists(problems: Sequence[Problem], lists: Lists) -> tuple[Problem, ...]:
-    """The problems, where an unknown name is that of a list with how the list is asked."""
+    """The problems with another remedy for unknown names that are the names of lists."""
     found: list[Problem] = []
     for problem in problems:
         name = problem.what.removeprefix("'").removesuffix("' is not known here")
         is_name = problem.code == "unknown-name" and name in lists.known
-        found.append(replace(problem, remedy=_question(name)) if is_name else problem)
+        found.append(replace(problem, remedy=_remedy(name)) if is_name else problem)
     return tuple(found)
 
 
-def _question(name: str) -> str:
+def _remedy(name: str) -> str:
     return f'write watchlist("{shorten(name)}")'
 
 
 def _unusable(node: Node) -> Node:
-    """What stands for what can't be used: the fault has been told, no other follows."""
+    """Replaces a node that can't be used; its fault is reported, and no other follows from it."""
     return Bound(node.offset, _UNUSABLE)
 
 
@@ -320,7 +327,7 @@ def _is_row(node: Node) -> bool:
 
 
 def _rows_in(node: Node) -> Watchlist | None:
-    """The list of which a part gives rows as they are: all of a plate, or a choice of them."""
+    """The list of which a part gives whole rows: `rows()`, maybe filtered; None for other parts."""
     while isinstance(node, Comprehension) and node.macro is Macro.FILTER:
         node = node.range
     is_rows = isinstance(node, Call) and node.function == tree.ROWS
@@ -328,7 +335,7 @@ def _rows_in(node: Node) -> Watchlist | None:
 
 
 def _name(node: Node) -> Literal | None:
-    """The name of a list where it is written out."""
+    """The literal name of a list in its call; None for a call without one."""
     name = node.args[0] if isinstance(node, Call) and len(node.args) == 1 else None
     return name if isinstance(name, Literal) and type(name.value) is str else None
 
@@ -337,7 +344,7 @@ def check_rows(findings: Findings, node: Call, key: FieldType | None) -> FieldTy
     """The type of `rows(key)`; reports a key that is no text."""
     found = listed(node.args[0])
     if found is None:
-        # That has been told, or else the list is in a file that can't be read.
+        # That is reported already, or the list is in a file that can't be read.
         findings.references[id(node)] = Broken(
             FailureKind.UNKNOWN_NAME, "the watchlist can't be used"
         )
@@ -349,9 +356,9 @@ def check_rows(findings: Findings, node: Call, key: FieldType | None) -> FieldTy
 
 
 def warn_of_missing(findings: Findings, node: Call, name: str, safe: frozenset[str]) -> None:
-    """Warn of a row that is asked for where the plate may not be on the list.
+    """Warn of `watchlist(…)[key]` without a guard: the key may not be on the list.
 
-    `name` is how guards call the row; "" where it is too long for one.
+    `name` is the row's name for guards (`part_name`), or ""; `safe` are the guarded names.
     """
     found = asked(node)
     if found is None or node.function != tree.INDEX or not name or name in safe:

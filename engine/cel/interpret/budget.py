@@ -1,32 +1,35 @@
-"""What one evaluation may spend, so that no expression of a rule takes longer than a second.
+"""The budget of one evaluation, so that no expression of a rule takes longer than a second.
 
-The unit is a round of a macro, about a microsecond. A round costs more where its body is long, and
-a value costs by its size each time it comes to be or is read: a list as all that is in it, for
-lists that share lists stand for far more than the memory they take. The closures count. Generated
-functions don't: they are written where few rounds can come together, and leave every value that
-would cost something to the closures.
+The unit is a round of a macro, about a microsecond. A round of a long body costs more, and a value
+costs by its size each time it is made or read. A list costs what all its elements cost, since lists
+that share lists hold far more elements than their memory shows. The closures count. Generated
+functions don't: they are written only where few rounds are possible, and leave every value that
+costs something to the closures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from engine.cel.syntax.tree import Bound, Comprehension, Literal, Macro, Node, children
 from engine.cel.values.values import CelMap, FailureKind, failure
 
-#: The key of the rounds left among the bindings.
+#: A compiled part of an expression: bindings to value, or EvaluationError.
+Closure: TypeAlias = Callable[[dict[Any, Any]], Any]
+
+#: The key, among the bindings, of the rounds that are left.
 BUDGET: Final = 0
 #: Most rounds that one evaluation may take.
 MAX_ROUNDS: Final = 100_000
-#: So many characters or bytes are worth a round.
+#: Characters or bytes that cost one round.
 ROUND_SIZE: Final = 64
-#: What a value may cost where nobody counts: 1,024 characters.
+#: Rounds that a value may cost where they are not counted: those of 1,024 characters.
 UNCOUNTED: Final = 16
-#: How deep lists and maps may be inside one another.
+#: The deepest nesting of lists and maps.
 MAX_VALUE_DEPTH: Final = 100
 
-# So many parts of a body, or elements of a list, are worth a round.
+# Nodes of a body, or elements of a list, that cost one round.
 _ROUND_PARTS: Final = 8
 _TEXTS: Final = frozenset({str, bytes})
 _CONTAINERS: Final = frozenset({list, dict, CelMap})
@@ -34,7 +37,10 @@ _SIZED: Final = _TEXTS | _CONTAINERS
 
 
 def spend(rounds: int, bindings: dict[Any, Any]) -> None:
-    """Take so many rounds from what is left; EvaluationError when that is not enough."""
+    """Take these rounds from those that are left; EvaluationError when there are too few.
+
+    Bindings without a budget allow `UNCOUNTED` rounds each time.
+    """
     left = bindings.get(BUDGET)
     if left is None:
         if rounds > UNCOUNTED:
@@ -51,7 +57,7 @@ def _too_much() -> Exception:
 
 
 def cost(value: Any) -> int:
-    """What a value costs in rounds; EvaluationError where it is nested too deep."""
+    """The rounds that a value costs; EvaluationError where it is nested too deep."""
     kind = type(value)
     if kind in _TEXTS:
         return len(value) // ROUND_SIZE
@@ -59,7 +65,7 @@ def cost(value: Any) -> int:
 
 
 def _parts_of(value: Any) -> int:
-    """How many elements there are inside, in whatever depth; it stops at what costs too much."""
+    """The number of elements at all depths; counting stops where they cost too much."""
     parts = depth = 0
     level = [value]
     while level:
@@ -83,7 +89,7 @@ def _parts_of(value: Any) -> int:
 
 
 def counted(run: Closure) -> Closure:
-    """The closure, whose value is paid for by its size."""
+    """The closure, which also spends what its value costs."""
 
     def measured(bindings: dict[Any, Any]) -> Any:
         value = run(bindings)
@@ -102,7 +108,7 @@ def pay(value: Any, bindings: dict[Any, Any]) -> None:
 
 
 def weight(node: Comprehension) -> int:
-    """What one round of a macro costs, without those of the macros in it."""
+    """The rounds that one round of a macro costs, without those of the macros in it."""
     parts = 0
     waiting = [each for each in (node.condition, node.result) if each is not None]
     while waiting:
@@ -118,7 +124,3 @@ def _own_parts(node: Node) -> list[Node]:
     if isinstance(node, Comprehension) and node.macro is not Macro.BIND:
         return [node.range]
     return list(children(node))
-
-
-#: A compiled part of an expression: takes the bindings, gives the value or raises.
-Closure = Callable[[dict[Any, Any]], Any]

@@ -1,29 +1,35 @@
-"""The closures of logic, macros, fields and bindings."""
+"""The closures of names, operators, calls, macros and watchlists: what each does when it runs."""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from engine.cel.interpret.budget import Closure, spend
+from engine.cel.interpret.budget import Closure, pay, spend
 from engine.cel.syntax.tree import Macro
-from engine.cel.values.comparison import EXACT_LIMIT, NUMBERS, ORDERINGS
+from engine.cel.types.functions import ANY, Function
+from engine.cel.types.watchlists import ROW_ROUNDS, TIME
 from engine.cel.values.values import (
     MISSING,
     CelMap,
     FailureKind,
+    Timestamp,
     UInt,
     failure,
     no_overload,
+    to_datetime,
     to_timestamp,
 )
 from engine.errors import EvaluationError
+from engine.watchlist import Watchlist, plate_of
+
+_KEYS: Final = frozenset({str, int, UInt, bool})
+_JOINED: Final = frozenset({str, bytes, list})
 
 
 def variable(name: str) -> Closure:
-    """A binding by its name."""
+    """A variable of the event."""
 
     def load(bindings: dict[Any, Any]) -> Any:
         try:
@@ -35,7 +41,7 @@ def variable(name: str) -> Closure:
 
 
 def instant(load: Closure) -> Closure:
-    """A timestamp that the bindings hold as a datetime."""
+    """A timestamp; the bindings may hold it as a datetime."""
 
     def convert(bindings: dict[Any, Any]) -> Any:
         value = load(bindings)
@@ -44,8 +50,8 @@ def instant(load: Closure) -> Closure:
     return convert
 
 
-def record_field(operand: Closure, field: str, *, is_nullable: bool) -> Closure:
-    """A field of a record of the schema; of an absent record it is null."""
+def record_field(operand: Closure, field: str, path: str, *, is_nullable: bool) -> Closure:
+    """A field of a record of the schema; of an absent record it is null. `path` is for messages."""
 
     def load(bindings: dict[Any, Any]) -> Any:
         record = operand(bindings)
@@ -54,21 +60,7 @@ def record_field(operand: Closure, field: str, *, is_nullable: bool) -> Closure:
         except (KeyError, TypeError):
             if record is None and is_nullable:
                 return None
-            raise _absent(field) from None
-
-    return load
-
-
-def variable_field(name: str, field: str, *, is_nullable: bool) -> Closure:
-    """`record_field` of a variable: the same in one step, for it is what rules read most."""
-
-    def load(bindings: dict[Any, Any]) -> Any:
-        try:
-            return bindings[name][field]
-        except (KeyError, TypeError):
-            if is_nullable and name in bindings and bindings[name] is None:
-                return None
-            raise _absent(f"{name}.{field}") from None
+            raise _absent(path) from None
 
     return load
 
@@ -79,7 +71,7 @@ def has_field(load: Closure) -> Closure:
 
 
 def map_field(operand: Closure, field: str, *, is_test: bool) -> Closure:
-    """`value.field` or `has(value.field)` where the value's type is known only now."""
+    """`value.field` or `has(value.field)` of a value that is no record of the schema."""
 
     def load(bindings: dict[Any, Any]) -> Any:
         value = operand(bindings)
@@ -118,45 +110,74 @@ def element(container: Any, key: Any) -> Any:
     return found
 
 
+def make_map(pairs: list[tuple[Any, Any]]) -> Any:
+    """A map of these entries; EvaluationError for a key of a wrong type, or given twice."""
+    result = CelMap()
+    for key, value in pairs:
+        if type(key) not in _KEYS:
+            raise failure(
+                FailureKind.BAD_KEY, "a map's key must be a text, a whole number or a bool"
+            )
+        if not result.add(key, value):
+            raise failure(FailureKind.BAD_KEY, f"the key {str(key)[:40]!r} stands twice in a map")
+    if all(type(key) is str for key in result):
+        return dict(result.items())
+    return result
+
+
+def unary(operation: Callable[[Any], Any], operand: Closure) -> Closure:
+    """An operation on one value."""
+    return lambda bindings: operation(operand(bindings))
+
+
+def arithmetic(
+    first: Closure, steps: Sequence[tuple[Callable[[Any, Any], Any], Closure]]
+) -> Closure:
+    """A run of `+ - * / %` from the left; each text, list or bytes that it joins is paid for."""
+
+    def run(bindings: dict[Any, Any]) -> Any:
+        value = first(bindings)
+        for step, right in steps:
+            value = step(value, right(bindings))
+            if type(value) in _JOINED:
+                pay(value, bindings)
+        return value
+
+    return run
+
+
+def call(function: Function, args: Sequence[Closure]) -> Closure:
+    """A call of a function; the types of the arguments' values choose the signature."""
+    rows = {
+        row.params: row.implementation for row in function.overloads if len(row.params) == len(args)
+    }
+    of_any = rows.get((ANY,))
+
+    def run(bindings: dict[Any, Any]) -> Any:
+        values = [arg(bindings) for arg in args]
+        implementation = rows.get(tuple(map(type, values)), of_any)
+        if implementation is None:
+            raise no_overload(function.name, *values)
+        return implementation(*values)
+
+    return run
+
+
 def _absent(name: str) -> EvaluationError:
     return failure(FailureKind.NO_FIELD, f"the event has no '{name}'")
 
 
 def conjunction(operands: Sequence[Closure]) -> Closure:
     """`a && b && …`: false if any is false, else the first failure, else true."""
-    return _pair(operands, "_&&_", decisive=False)
+    return _chain(operands, "_&&_", decisive=False)
 
 
 def disjunction(operands: Sequence[Closure]) -> Closure:
     """`a || b || …`: true if any is true, else the first failure, else false."""
-    return _pair(operands, "_||_", decisive=True)
+    return _chain(operands, "_||_", decisive=True)
 
 
-def _pair(operands: Sequence[Closure], function: str, *, decisive: bool) -> Closure:
-    if len(operands) != 2:
-        return _chain(tuple(operands), function, decisive=decisive)
-    first, second = operands
-    neutral = not decisive
-
-    def both(bindings: dict[Any, Any]) -> Any:
-        try:
-            left = first(bindings)
-        except EvaluationError:
-            # The second may still decide; if it does not, the first's failure stands.
-            if second(bindings) is decisive:
-                return decisive
-            raise
-        if left is decisive:
-            return decisive
-        right = second(bindings)
-        if right is decisive or (right is neutral and left is neutral):
-            return right
-        raise no_overload(function, left, right)
-
-    return both
-
-
-def _chain(operands: tuple[Closure, ...], function: str, *, decisive: bool) -> Closure:
+def _chain(operands: Sequence[Closure], function: str, *, decisive: bool) -> Closure:
     neutral = not decisive
 
     def every(bindings: dict[Any, Any]) -> Any:
@@ -211,18 +232,18 @@ def ternary(condition: Closure, first: Closure, second: Closure) -> Closure:
 
 
 class _Failed:
-    """Stands for a value that can't be had."""
+    """A failure in place of the value of a `cel.bind`."""
 
     __slots__ = ("error_type", "message")
 
     def __init__(self, error: EvaluationError) -> None:
-        # Without the error itself, whose traceback would keep the bindings alive.
+        # The error itself is not kept: its traceback would keep the bindings alive.
         self.error_type = error.error_type
         self.message = str(error)
 
 
 def bind(slot: int, result: Closure) -> Closure:
-    """The result, with the name in `slot` not yet computed."""
+    """`cel.bind`: the result; the value under `slot` is computed when it is first read."""
 
     def run(bindings: dict[Any, Any]) -> Any:
         bindings[slot] = MISSING
@@ -232,7 +253,7 @@ def bind(slot: int, result: Closure) -> Closure:
 
 
 def bound(slot: int, value: Closure) -> Closure:
-    """The value of the name in `slot`; the same value, or the same failure, however often."""
+    """The value of a `cel.bind` under `slot`: computed once, and a failure is kept as well."""
 
     def read(bindings: dict[Any, Any]) -> Any:
         found = bindings[slot]
@@ -327,54 +348,53 @@ def _truth(value: Any, macro: str) -> bool:
     raise no_overload(macro, value)
 
 
-_PLAIN: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "_<_": operator.lt,
-    "_<=_": operator.le,
-    "_>_": operator.gt,
-    "_>=_": operator.ge,
-}
+def is_listed(watchlist: Watchlist, key: Closure) -> Closure:
+    """`key in watchlist(…)` at the event's time."""
+    plates = watchlist.plates
+
+    def is_in(bindings: dict[Any, Any]) -> bool:
+        plate = plate_of(key(bindings))
+        if plate not in plates:
+            return False
+        return watchlist.validity is None or watchlist.is_on(plate, _time(bindings))
+
+    return is_in
 
 
-def folded(run: Closure) -> Closure:
-    """A call of constants, made once now; one that fails is left to fail when it is evaluated."""
-    try:
-        value = run({})
-    except EvaluationError:
-        return run
-    return lambda bindings: value
+def listed_row(watchlist: Watchlist, key: Closure) -> Closure:
+    """`watchlist(…)[key]`: the row in force at the event's time."""
+
+    def row(bindings: dict[Any, Any]) -> Any:
+        plate = plate_of(key(bindings))
+        is_there = plate in watchlist.plates
+        found = watchlist.row(plate, _time(bindings)) if is_there else None
+        if found is None:
+            raise failure(
+                FailureKind.NO_KEY, f"the plate is not on the watchlist '{watchlist.name}'"
+            )
+        return found
+
+    return row
 
 
-def orders_constant(left: Closure, function: str, constant: Any) -> Closure:
-    """An ordering against an int, a double or a text: its own type needs no questions."""
-    compare = ORDERINGS[function]
-    kind = type(constant)
-    plain: Callable[[Any, Any], bool] = _PLAIN[function]
+def listed_rows(watchlist: Watchlist, key: Closure) -> Closure:
+    """`watchlist(…).rows(key)`: all rows in force at the event's time."""
 
-    def ordered(bindings: dict[Any, Any]) -> bool:
-        value = left(bindings)
-        if type(value) is kind:
-            return plain(value, constant)
-        return compare(value, constant)
+    def rows(bindings: dict[Any, Any]) -> list[Any]:
+        plate = plate_of(key(bindings))
+        if plate not in watchlist.plates:
+            return []
+        found = watchlist.rows_of(plate, _time(bindings))
+        spend(len(found) * ROW_ROUNDS, bindings)
+        return found
 
-    return ordered
+    return rows
 
 
-def equals_constant(operand: Closure, constant: Any, *, is_equal: bool) -> Closure | None:
-    """Equality with a constant that Python's own `==` or `is` decides; None for others."""
-    kind = type(constant)
-    if kind is bool or constant is None:
-        if is_equal:
-            return lambda bindings: operand(bindings) is constant
-        return lambda bindings: operand(bindings) is not constant
-    if kind is str:
-        if is_equal:
-            return lambda bindings: operand(bindings) == constant
-        return lambda bindings: operand(bindings) != constant
-    if kind in NUMBERS and -EXACT_LIMIT < constant < EXACT_LIMIT:
-
-        def compare(bindings: dict[Any, Any]) -> bool:
-            value = operand(bindings)
-            return (value == constant and value is not True and value is not False) is is_equal
-
-        return compare
-    return None
+def _time(bindings: dict[Any, Any]) -> datetime:
+    moment = bindings.get(TIME)
+    if isinstance(moment, Timestamp):
+        return to_datetime(moment)
+    if not isinstance(moment, datetime):
+        raise failure(FailureKind.NO_FIELD, f"the event has no '{TIME}'")
+    return moment

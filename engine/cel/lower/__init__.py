@@ -1,12 +1,13 @@
-"""Expressions as plain Python functions, generated once when they are compiled.
+"""Turns a typed tree into a Python function: generated once, fast, what rules run as.
 
-A function is the quick way only: it gives the value, or it gives up, and then the closures of
-`plan.py` decide, with whatever error is due. So it may give up too often, never give a wrong value.
+A generated function never raises an evaluation error and never returns a wrong value: where it
+can't return the right one it gives up, and the interpreter is asked. Read `function.py` first, then
+`translator.py`.
 """
 
 from __future__ import annotations
 
-from engine.cel.lower.code import Fragment
+from engine.cel.lower.fragments import Fragment
 from engine.cel.lower.function import LoweredFunction, join, lower
 
 __all__ = ["Fragment", "LoweredFunction", "join", "lower"]

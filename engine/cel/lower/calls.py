@@ -8,7 +8,16 @@ from datetime import UTC, datetime, tzinfo
 from functools import cache
 from typing import Any, Final
 
-from engine.cel.lower.code import Form, Fragment, constant, general, given, name, plain, strict
+from engine.cel.lower.fragments import (
+    Form,
+    Fragment,
+    cel_value,
+    constant,
+    name,
+    not_null,
+    plain,
+    strict,
+)
 from engine.cel.lower.runtime import GiveUpError
 from engine.cel.types.functions import ANY, FUNCTIONS, Function, Overload
 from engine.cel.types.watchlists import ROW_ROUNDS, TIME, row_type, rows_type
@@ -20,11 +29,11 @@ from engine.watchlist import CHARACTERS, Watchlist, plate_of
 _STEADY: Final = frozenset(
     {"size", "lowerAscii", "upperAscii", "trim", "reverse", "isNumber", "string", "type"}
 )
-#: Functions that may make much of little.
+#: Functions whose result may be much longer than their arguments.
 _GROWING: Final = frozenset(
     {"replace", "split", "join", "format", "strings.quote", "bytes", "base64.encode"}
 )
-#: Calls that are an operation of Python, by name and types. Python fails on null in all of them.
+#: Calls that are one operation of Python, by name and types. Python fails on null in all of them.
 _TEMPLATES: Final[dict[tuple[str, tuple[type, ...]], tuple[str, type]]] = {
     ("startsWith", (str, str)): ("{0}.startswith({1})", bool),
     ("endsWith", (str, str)): ("{0}.endswith({1})", bool),
@@ -36,7 +45,7 @@ _TEMPLATES: Final[dict[tuple[str, tuple[type, ...]], tuple[str, type]]] = {
     ("size", (dict,)): ("len({0})", int),
 }
 _SAME: Final = {"string": str, "int": int, "double": float, "bool": bool, "bytes": bytes}
-#: What a datetime has under another name.
+#: Parts of a moment that are attributes of a datetime.
 _ATTRIBUTES: Final = {
     "getFullYear": "{0}.year",
     "getDate": "{0}.day",
@@ -47,12 +56,12 @@ _ATTRIBUTES: Final = {
 
 
 def call_function(function: Function, args: list[Fragment]) -> Fragment | None:
-    """The call; None where a closure must say why it always fails."""
+    """The fragment of a call; None for one that always fails, which the closure explains."""
     kinds = tuple(arg.kind for arg in args)
     if function.name == "dyn":
-        return general(args[0])
+        return cel_value(args[0])
     if function.name in _SAME and kinds == (_SAME[function.name],):
-        return given(args[0])
+        return not_null(args[0])
     if kinds == (str, str) and function.name == "contains":
         return strict("({0} in {1})", args[1], args[0], kind=bool)
     if function.name == "matches" and args[1].is_constant and kinds == (str, str):
@@ -65,7 +74,7 @@ def call_function(function: Function, args: list[Fragment]) -> Fragment | None:
     special = _TEMPLATES.get((function.name, kinds))  # type: ignore[arg-type]  # None is no key
     if special is not None:
         return strict(special[0], *args, kind=special[1], share=share)
-    return _implementation(function, [general(arg) for arg in args], share)
+    return _implementation(function, [cel_value(arg) for arg in args], share)
 
 
 def _matches(target: Fragment, pattern: str) -> Fragment | None:
@@ -77,7 +86,7 @@ def _matches(target: Fragment, pattern: str) -> Fragment | None:
 
 
 def _part(name: str, args: list[Fragment]) -> Fragment | None:
-    """A part of a moment that the bindings hold as a datetime."""
+    """A part of a moment that is still a datetime; None where its zone is not known now."""
     zone: tzinfo = UTC
     if len(args) == 2:
         if not args[1].is_constant or type(args[1].value) is not str:
@@ -107,20 +116,20 @@ def _implementation(function: Function, args: list[Fragment], share: Any) -> Fra
     else:
         kind = row.result
         takes_null = row.params[0] is ANY
-        given_args = args if takes_null else [given(arg) for arg in args]
+        checked = args if takes_null else [not_null(arg) for arg in args]
         run = constant(row.implementation)
         fails = function.name not in _STEADY
         template = _guarded(function, template)
-        made = plain(template, run, *given_args, can_fail=fails, share=share)
+        made = plain(template, run, *checked, can_fail=fails, share=share)
     return made if kind is ANY else replace(made, kind=kind, is_nullable=False)
 
 
 def _guarded(function: Function, template: str) -> str:
-    return f"few({template})" if function.name in _GROWING else template
+    return f"short({template})" if function.name in _GROWING else template
 
 
 def _chosen(rows: list[Overload], args: list[Fragment]) -> Overload | None:
-    """The signature for these types."""
+    """The signature that takes these types; None where they are not all known."""
     for row in rows:
         if row.params[0] is ANY or row.params == tuple(arg.kind for arg in args):
             return row
@@ -129,7 +138,7 @@ def _chosen(rows: list[Overload], args: list[Fragment]) -> Overload | None:
 
 @cache
 def _dispatcher(name: str, count: int) -> Callable[..., Any]:
-    """The function for arguments whose types are known only then."""
+    """The function that chooses the signature when it runs."""
     table = {
         row.params: row.implementation
         for row in FUNCTIONS[name].overloads
@@ -163,9 +172,9 @@ def in_list(watchlist: Watchlist, key: Fragment, *, is_in_loop: bool = False) ->
 
 
 def _plate(key: Fragment, is_in_loop: bool) -> Fragment:
-    """`plate_of(key)`, without the call where the producer has normalised.
+    """`plate_of(key)`, without the call where the text is normalised already.
 
-    Not in a loop: there a very long text must not be gone through in every round.
+    In a loop it stays a call: testing a very long text in every round would take long.
     """
     if is_in_loop or key.share is None or key.kind is not str or key.is_nullable:
         return plain("{0}({1})", constant(plate_of), key, kind=str)
@@ -184,7 +193,9 @@ def row_of(watchlist: Watchlist, key: Fragment) -> Fragment:
         return found
 
     share = (id(watchlist), key.share) if key.share is not None else None
-    made = plain("{0}({1}, {2})", constant(row), general(key), _time(), can_fail=True, share=share)
+    made = plain(
+        "{0}({1}, {2})", constant(row), cel_value(key), _time(), can_fail=True, share=share
+    )
     return replace(made, kind=dict, is_nullable=False, field=row_type(watchlist))
 
 

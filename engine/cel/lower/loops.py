@@ -1,7 +1,7 @@
-"""The macros as comprehensions; a failing item ends the function, unless one before it decided.
+"""The macros as comprehensions; an item that fails makes the function give up.
 
-The closures count rounds and stop at a limit, the functions don't count: a loop over so many items
-that the limit could matter is left to the closures.
+The interpreter counts rounds, generated functions don't: a loop over so many items that the limit
+of rounds might be reached is left to the interpreter.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from engine.cel.lower.code import Form, Fragment, constant, general, plain, truth
+from engine.cel.lower.fragments import Form, Fragment, cel_value, constant, plain, truth
 from engine.cel.lower.runtime import MAX_ELEMENTS
 from engine.cel.syntax.tree import Macro
 from engine.cel.values.values import MISSING, Duration, Timestamp
 from engine.schema import FieldType, Kind
 
-#: Most items of a loop, by how many loops an expression has: inside each other or not, they take
-#: fewer rounds than the closures' limit.
+#: Most items of a loop, by the number of loops in the expression: even nested in each other, they
+#: then stay below the limit of rounds.
 MAX_ITEMS: Final = {1: 10_000, 2: 200, 3: 40}
 _MAX_ITEMS_OF_MANY: Final = 10
 
@@ -50,8 +50,9 @@ def bound_name(value: Fragment, slot: int) -> Fragment:
 
 
 def make_binding(value: Fragment, name: Fragment, result: Fragment) -> Fragment:
-    """`cel.bind`: the result, which sees the value under a name. A value that fails ends the
-    function, also where the result might have done without it: the closures know that.
+    """`cel.bind`: the result, which sees the value under a name.
+
+    A value that fails makes the function give up, though the result may not need it.
     """
     return replace(
         result,
@@ -81,8 +82,8 @@ def make_loop(
 ) -> Fragment:
     """A macro over `over`, whose condition and result see `item`.
 
-    `loops` are the expression's, a round of this one costs `weight`; `most` is how many items there
-    can be, where that is known.
+    `loops` is the number of loops in the expression, `weight` what one round of this one costs, and
+    `most` the greatest number of items, where it is known.
     """
     limit = max(1, MAX_ITEMS.get(loops, _MAX_ITEMS_OF_MANY) // weight)
     if over.is_constant and type(over.value) is list:
@@ -93,26 +94,26 @@ def make_loop(
     if condition is not None:
         parts.append(truth(condition))
     if result is not None:
-        parts.append(_kept(general(result)))
+        parts.append(_free(cel_value(result)))
     is_filtered = macro is Macro.MAP and condition is not None
     inner = parts[2:]
     makes_list = macro in (Macro.MAP, Macro.FILTER)
     template = _FILTERED_MAP if is_filtered else _TEMPLATES[macro]
-    code = Fragment(
+    fragment = Fragment(
         Form.LOOP,
-        f"few({template})" if makes_list and limit > MAX_ELEMENTS else template,
+        f"short({template})" if makes_list and limit > MAX_ELEMENTS else template,
         tuple(parts),
         kind=list if makes_list else bool,
-        # What is in the list may be null, or the list too long.
+        # An item may be null, or there may be too many.
         can_fail=over.fails_on_null or any(part.can_fail for part in parts),
         depth=1 + max(part.depth for part in parts),
         slot=item.slot,
         rounds=over.rounds + limit * (weight + sum(part.rounds for part in inner)),
     )
     if macro is Macro.FILTER and over.field is not None and over.field.kind is Kind.LIST:
-        return replace(code, field=FieldType(Kind.LIST, element=over.field.element))
-    return code
+        return replace(fragment, field=FieldType(Kind.LIST, element=over.field.element))
+    return fragment
 
 
-def _kept(value: Fragment) -> Fragment:
-    return value if value.kind in _SMALL else plain("kept({0})", value, kind=value.kind)
+def _free(value: Fragment) -> Fragment:
+    return value if value.kind in _SMALL else plain("free({0})", value, kind=value.kind)

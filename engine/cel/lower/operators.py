@@ -6,7 +6,16 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from engine.cel.lower.code import Form, Fragment, constant, element, general, plain, strict, truth
+from engine.cel.lower.fragments import (
+    Form,
+    Fragment,
+    cel_value,
+    constant,
+    element,
+    plain,
+    strict,
+    truth,
+)
 from engine.cel.syntax import tree
 from engine.cel.values.comparison import EXACT_LIMIT, ORDERINGS, constant_membership
 from engine.cel.values.numbers import OPERATIONS, negate
@@ -39,7 +48,7 @@ def _is_exact(constant: Fragment) -> bool:
 
 
 def _compares_plainly(left: Fragment, right: Fragment) -> bool:
-    """Whether Python's comparison of the two is CEL's; nulls are not asked about."""
+    """Whether Python compares the two as CEL does, nulls aside."""
     if left.kind is right.kind:
         return left.kind in _PLAIN
     if left.kind not in _NUMBERS or right.kind not in _NUMBERS:
@@ -55,11 +64,11 @@ def _equality(left: Fragment, right: Fragment, *, is_equal: bool) -> Fragment:
     kind = right.kind if right.is_constant else None
     if kind is bool or kind is type(None):
         return plain(f"({{0}} {word} {{1}})", left, right, kind=bool)
-    # Python's text equals nothing but itself, whatever it is compared with.
+    # A text of Python equals only the same text, whatever the other side is.
     if kind is str or _compares_plainly(left, right):
         return plain(f"({{0}} {sign} {{1}})", left, right, kind=bool)
     name = "equal" if is_equal else "not_equal"
-    return plain(f"{name}({{0}}, {{1}})", general(left), general(right), kind=bool)
+    return plain(f"{name}({{0}}, {{1}})", cel_value(left), cel_value(right), kind=bool)
 
 
 def _ordering(function: str, left: Fragment, right: Fragment) -> Fragment:
@@ -74,7 +83,7 @@ def _ordering(function: str, left: Fragment, right: Fragment) -> Fragment:
     if left.kind is datetime and is_instant and right.value.nanoseconds % 1_000 == 0:
         moment = constant(to_datetime(right.value))
         return strict(f"({{0}} {sign} {{1}})", left, moment, kind=bool)
-    left, right = general(left), general(right)
+    left, right = cel_value(left), cel_value(right)
     is_ordered = left.kind is right.kind and left.kind in (Timestamp, Duration)
     is_number = left.kind in _NUMBERS and right.kind in _NUMBERS
     compare = constant(ORDERINGS[function])
@@ -92,7 +101,9 @@ def _membership(item: Fragment, container: Fragment) -> Fragment:
         if field.kind is Kind.MAP or (field.kind is Kind.LIST and is_text):
             return strict("({0} in {1})", item, container, kind=bool)
     fails = container.fails_on_null or container.kind not in (list, dict)
-    return plain("contains({0}, {1})", general(item), general(container), kind=bool, can_fail=fails)
+    return plain(
+        "contains({0}, {1})", cel_value(item), cel_value(container), kind=bool, can_fail=fails
+    )
 
 
 def _in_constants(item: Fragment, values: list[Any]) -> Fragment:
@@ -106,14 +117,14 @@ def _in_constants(item: Fragment, values: list[Any]) -> Fragment:
             fitting = None
     if fitting is None:
         probe = constant(constant_membership(values))
-        return plain("{0}({1})", probe, general(item), kind=bool)
+        return plain("{0}({1})", probe, cel_value(item), kind=bool)
     if item.is_nullable and any(value is None for value in values):
         fitting.append(None)
     return plain("({0} in {1})", item, constant(frozenset(fitting)), kind=bool)
 
 
 def _index(container: Fragment, key: Fragment) -> Fragment:
-    container, key = general(container), general(key)
+    container, key = cel_value(container), cel_value(key)
     field = container.field
     template = "element({0}, {1})"
     if field is not None and key.is_constant:
@@ -146,7 +157,7 @@ _DOUBLE_TEMPLATES: Final = {
 
 
 def _arithmetic(function: str, left: Fragment, right: Fragment) -> Fragment:
-    left, right = general(left), general(right)
+    left, right = cel_value(left), cel_value(right)
     kind = left.kind if left.kind is right.kind else None
     template: str | None = None
     if kind is int:
@@ -172,7 +183,7 @@ def negated(operand: Fragment) -> Fragment:
     if operand.kind is float:
         return strict("(-{0})", operand, kind=float)
     result = int if operand.kind is int else None
-    return plain("{0}({1})", constant(negate), general(operand), kind=result, can_fail=True)
+    return plain("{0}({1})", constant(negate), cel_value(operand), kind=result, can_fail=True)
 
 
 def all_of(operands: Sequence[Fragment]) -> Fragment:
@@ -223,7 +234,7 @@ def choice(condition: Fragment, first: Fragment, second: Fragment) -> Fragment:
     if condition.is_constant:
         return first if condition.value else second
     if first.kind is not second.kind and datetime in (first.kind, second.kind):
-        first, second = general(first), general(second)
+        first, second = cel_value(first), cel_value(second)
     kind = first.kind if first.kind is second.kind else None
     if first.kind is type(None):
         kind = second.kind

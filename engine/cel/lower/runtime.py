@@ -1,4 +1,4 @@
-"""What generated functions call by name, and what they catch when they give up."""
+"""The functions that generated code calls by name, and the exceptions on which it gives up."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from engine.cel.interpret.budget import ROUND_SIZE, UNCOUNTED
-from engine.cel.interpret.closures import element
-from engine.cel.interpret.plan import make_map
+from engine.cel.interpret.closures import element, make_map
 from engine.cel.values import comparison, numbers
 from engine.cel.values.values import MISSING, CelMap, to_timestamp
 from engine.errors import EvaluationError
@@ -16,36 +15,36 @@ from engine.errors import EvaluationError
 _CONTAINERS: Final = frozenset({list, dict, CelMap})
 _MAPS: Final = frozenset({dict, CelMap})
 _TEXTS: Final = frozenset({str, bytes})
-#: The longest values that a function makes or compares itself.
+#: The longest texts and lists that a generated function makes or compares itself.
 MAX_TEXT: Final = ROUND_SIZE * UNCOUNTED
 MAX_ELEMENTS: Final = 64
 
 
 class GiveUpError(Exception):
-    """The closures must decide."""
+    """The generated function can't return the value; the interpreter must."""
 
 
 def truth(value: Any) -> bool:
-    """`value`, which must be true or false."""
+    """`value`; gives up where it is no bool."""
     if value is True or value is False:
         return value
     raise GiveUpError
 
 
-def given(value: Any) -> Any:
-    """`value`, which must not be null."""
+def not_null(value: Any) -> Any:
+    """`value`; gives up where it is null."""
     if value is None:
         raise GiveUpError
     return value
 
 
-def optional(record: Any, field: str) -> Any:
-    """A field of a record that may be absent."""
+def field_or_null(record: Any, field: str) -> Any:
+    """A field of a record that may be null."""
     return None if record is None else record[field]
 
 
 def instant(value: Any) -> Any:
-    """A timestamp that the bindings hold as a datetime."""
+    """A timestamp; `value` may be a datetime."""
     return to_timestamp(value) if isinstance(value, datetime) else value
 
 
@@ -65,22 +64,22 @@ def has_member(value: Any, field: str) -> bool:
 
 
 def items(value: Any, limit: int) -> Iterable[Any]:
-    """What a macro runs over; more than `limit` items are left to the closures, which count."""
+    """What a macro runs over; gives up for more than `limit` items."""
     if type(value) in _CONTAINERS and len(value) <= limit:
         return value  # type: ignore[no-any-return]
     raise GiveUpError
 
 
-def kept(value: Any) -> Any:
-    """`value`, which `map` keeps; one that costs something is left to the closures."""
+def free(value: Any) -> Any:
+    """`value`, which `map` keeps; gives up where it costs something."""
     kind = type(value)
     if kind in _CONTAINERS or (kind in _TEXTS and len(value) >= ROUND_SIZE):
         raise GiveUpError
     return value
 
 
-def few(value: Any) -> Any:
-    """`value`; a long one is left to the closures."""
+def short(value: Any) -> Any:
+    """`value`; gives up where it is long."""
     kind = type(value)
     if kind in _TEXTS:
         if len(value) > MAX_TEXT:
@@ -91,7 +90,7 @@ def few(value: Any) -> Any:
 
 
 def flat(value: Any) -> Any:
-    """A list or map that was just made; one that holds lists or maps is left to the closures."""
+    """A list or map; gives up where it holds lists or maps."""
     for item in value if type(value) is list else [each for _, each in value.items()]:
         if type(item) in _CONTAINERS:
             raise GiveUpError
@@ -100,13 +99,13 @@ def flat(value: Any) -> Any:
 
 def joined(left: Any, right: Any) -> Any:
     """`left + right` of texts, bytes or lists."""
-    return few(left + right)
+    return short(left + right)
 
 
 def equal(left: Any, right: Any) -> bool:
-    """`left == right`; what is long is left to the closures."""
+    """`left == right`; gives up where lists or maps are long."""
     if type(left) in _CONTAINERS and type(right) in _CONTAINERS:
-        flat(few(left))
+        flat(short(left))
     return comparison.equal(left, right)
 
 
@@ -116,13 +115,13 @@ def not_equal(left: Any, right: Any) -> bool:
 
 
 def contains(item: Any, container: Any) -> bool:
-    """`item in container`; a search through what is long is left to the closures."""
+    """`item in container`; gives up where the list is long."""
     if type(container) is list:
-        flat(few(container))
+        flat(short(container))
     return comparison.contains(item, container)
 
 
-#: What Python raises where CEL has an error, or where an event is not as its schema says.
+#: What Python raises where CEL has an evaluation error, or where an event does not fit its schema.
 FAILED: Final[tuple[type[Exception], ...]] = (
     EvaluationError,
     GiveUpError,
@@ -135,14 +134,14 @@ FAILED: Final[tuple[type[Exception], ...]] = (
 
 _FUNCTIONS: Final[tuple[Callable[..., Any], ...]] = (
     truth,
-    given,
-    optional,
+    not_null,
+    field_or_null,
     instant,
     member,
     has_member,
     items,
-    kept,
-    few,
+    free,
+    short,
     flat,
     joined,
     element,

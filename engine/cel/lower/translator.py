@@ -1,4 +1,4 @@
-"""A checked tree into pieces of Python: names, constants, logic; what is left goes to its file."""
+"""A checked tree into fragments of Python: names, constants, logic; the rest by kind elsewhere."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any, Final
 
 from engine.cel.check import guards
 from engine.cel.interpret.budget import BUDGET, UNCOUNTED, Closure, cost, weight
-from engine.cel.interpret.plan import plan_part
+from engine.cel.interpret.plan import plan
 from engine.cel.lower.calls import call_function, in_list, row_of, rows_of
-from engine.cel.lower.code import (
+from engine.cel.lower.fragments import (
     MAX_DEPTH,
     Form,
     Fragment,
     UnlowerableError,
+    cel_value,
     constant,
     element,
-    general,
     name,
     plain,
     strict,
@@ -37,14 +37,14 @@ from engine.cel.syntax.tree import (
     Select,
     constant_of,
 )
-from engine.cel.types.findings import Findings, part_name
+from engine.cel.types.findings import Findings
 from engine.cel.types.scope import Broken, Constant, Local, Scope, Variable, dotted
 from engine.cel.types.watchlists import asked, most_items
 from engine.cel.values.values import MISSING, Duration, Timestamp, UInt
 from engine.errors import EvaluationError
 from engine.schema import Kind
 
-#: Rounds that a part may take which is settled now; a longer one is left for the evaluation.
+#: Rounds that computing a constant may take at load; a longer one is left to the evaluation.
 FOLDING_ROUNDS: Final = 1_000
 _SCALARS: Final = frozenset({str, int, UInt, float, bool, bytes, Timestamp, Duration, type(None)})
 #: Longest run of `+ - * / %` that is written as one expression.
@@ -52,24 +52,24 @@ _MAX_STEPS: Final = 20
 
 
 class Translator:
-    """Translates one tree; UnlowerableError where it must be left to the closures as a whole."""
+    """Translates one tree; UnlowerableError where all of it must be left to the interpreter."""
 
     def __init__(self, findings: Findings, scope: Scope) -> None:
         self._findings: Final = findings
         self._variables: Final = scope.variables
         self._items: Final[dict[int, Fragment]] = {}
-        #: The constants that `cel.bind` names, by slot: folding asks for them.
+        #: The constants that `cel.bind` names, by slot, for the computation of constants.
         self._known: Final[dict[int, Any]] = {}
-        #: The names that are known not to be null where the translation stands.
+        #: The names that guards keep from being null at the node in translation.
         self._safe: frozenset[str] = frozenset()
 
-    def code(self, node: Node) -> Fragment:
-        """The piece for a node."""
+    def fragment(self, node: Node) -> Fragment:
+        """The fragment of a node."""
         value = constant_of(node)
         if value is not MISSING:
             return constant(value)
-        code = self._code(node)
-        return code if code.depth <= MAX_DEPTH else self._closure(node)
+        fragment = self._code(node)
+        return fragment if fragment.depth <= MAX_DEPTH else self._closure(node)
 
     def _code(self, node: Node) -> Fragment:
         match node:
@@ -78,7 +78,7 @@ class Translator:
             case Call():
                 return self._call(node)
             case ListNode():
-                parts = [general(self.code(item)) for item in node.items]
+                parts = [cel_value(self.fragment(item)) for item in node.items]
                 holes = ", ".join(f"{{{number}}}" for number in range(len(parts)))
                 is_flat = all(part.kind in _SCALARS for part in parts)
                 return plain(f"[{holes}]" if is_flat else f"flat([{holes}])", *parts, kind=list)
@@ -88,12 +88,12 @@ class Translator:
                 return self._macro(node)
         raise AssertionError(node)
 
-    def _guarded(self, node: Node, code: Fragment) -> Fragment:
-        if code.is_nullable and self._safe:
+    def _guarded(self, node: Node, fragment: Fragment) -> Fragment:
+        if fragment.is_nullable and self._safe:
             path = dotted(node)
             if path is not None and path[0] in self._safe:
-                return replace(code, is_guarded=True)
-        return code
+                return replace(fragment, is_guarded=True)
+        return fragment
 
     def _name(self, node: Ident | Select) -> Fragment:
         reference = self._findings.references.get(id(node))
@@ -111,7 +111,7 @@ class Translator:
         return self._select(node)
 
     def _select(self, node: Select) -> Fragment:
-        record, field = self.code(node.operand), name(node.field)
+        record, field = self.fragment(node.operand), name(node.field)
         kind = record.field
         checked = self._findings.type_of(node.operand)
         if checked is not None and checked.kind is Kind.RECORD:
@@ -126,7 +126,7 @@ class Translator:
             return element(plain("{0}[{1}]", record, field, can_fail=True), kind)
         function = "has_member" if node.is_test else "member"
         result = bool if node.is_test else None
-        parts = (general(record), field)
+        parts = (cel_value(record), field)
         return plain(f"{function}({{0}}, {{1}})", *parts, kind=result, can_fail=True)
 
     def _field(self, record: Fragment, field: Fragment) -> Fragment:
@@ -134,7 +134,7 @@ class Translator:
         if not record.is_nullable:
             return plain("{0}[{1}]", record, field, share=share)
         if share is None or self._items:
-            return plain("optional({0}, {1})", record, field)
+            return plain("field_or_null({0}, {1})", record, field)
         return plain("(None if {0} is None else {1}[{2}])", record, record, field, share=share)
 
     def _map(self, node: MapNode) -> Fragment:
@@ -142,7 +142,7 @@ class Translator:
         texts: list[str] = []
         for key, value in node.entries:
             texts.append(f"({{{len(parts)}}}, {{{len(parts) + 1}}})")
-            parts += [general(self.code(key)), general(self.code(value))]
+            parts += [cel_value(self.fragment(key)), cel_value(self.fragment(value))]
         return plain(f"flat(make_map([{', '.join(texts)}]))", *parts, can_fail=True)
 
     def _macro(self, node: Comprehension) -> Fragment:
@@ -150,7 +150,7 @@ class Translator:
         assert isinstance(reference, Local)
         if node.macro is Macro.BIND:
             return self._bind(node, reference.slot)
-        over = general(self.code(node.range))
+        over = cel_value(self.fragment(node.range))
         item = Fragment(Form.ITEM, slot=reference.slot)
         if over.field is not None and over.field.kind is Kind.MAP:
             item = replace(item, kind=str)
@@ -159,28 +159,27 @@ class Translator:
         safe = self._safe
         self._safe = frozenset(path for path in safe if path.split(".")[0] != node.variable)
         self._items[reference.slot] = item
-        condition = self.code(node.condition) if node.condition is not None else None
-        result = self.code(node.result) if node.result is not None else None
+        condition = self.fragment(node.condition) if node.condition is not None else None
+        result = self.fragment(node.result) if node.result is not None else None
         del self._items[reference.slot]
         self._safe = safe
-        loops, heft = self._findings.slots, weight(node)
-        most = most_items(node.range)
+        loops, most = self._findings.slots, most_items(node.range)
         return make_loop(
-            node.macro, over, item, condition, result, loops=loops, weight=heft, most=most
+            node.macro, over, item, condition, result, loops=loops, weight=weight(node), most=most
         )
 
     def _bind(self, node: Comprehension, slot: int) -> Fragment:
         assert node.result is not None
-        value = self.code(node.range)
+        value = self.fragment(node.range)
         item = bound_name(value, slot)
         safe = self._safe
-        self._safe = guards.inside_bind(safe, part_name(node.range), node.variable)
+        self._safe = guards.inside_bind(safe, node)
         self._items[slot] = item
         if value.is_constant:
             if cost(value.value) > UNCOUNTED:
                 raise UnlowerableError("cel.bind names a long constant")
             self._known[slot] = value.value
-        result = self.code(node.result)
+        result = self.fragment(node.result)
         del self._items[slot]
         self._safe = safe
         return result if value.is_constant else make_binding(value, item, result)
@@ -193,28 +192,28 @@ class Translator:
             args = node.args
             if node.target is not None and "." not in function.name:
                 args = (node.target, *args)
-            codes = [self.code(arg) for arg in args]
-            made = call_function(function, codes)
-            return self._folded(node, codes, made if made is not None else self._closure(node))
+            fragments = [self.fragment(arg) for arg in args]
+            made = call_function(function, fragments)
+            return self._folded(node, fragments, made if made is not None else self._closure(node))
         match node.function:
             case tree.AND | tree.OR:
                 return self._chain(node)
             case tree.NOT:
-                return opposite(self.code(node.args[0]))
+                return opposite(self.fragment(node.args[0]))
             case tree.TERNARY:
                 return self._ternary(node)
             case tree.NEGATE:
-                operand = self.code(node.args[0])
+                operand = self.fragment(node.args[0])
                 return self._folded(node, [operand], negated(operand))
             case function_name if function_name in tree.ARITHMETIC:
                 return self._arithmetic(node)
         of_list = asked(node)
         if of_list is not None:
-            watchlist, key = of_list[0], self.code(of_list[1])
+            watchlist, key = of_list[0], self.fragment(of_list[1])
             if node.function == tree.IN:
                 return in_list(watchlist, key, is_in_loop=bool(self._items))
             return (row_of if node.function == tree.INDEX else rows_of)(watchlist, key)
-        left, right = map(self.code, node.args)
+        left, right = map(self.fragment, node.args)
         return self._folded(node, [left, right], binary(node.function, left, right))
 
     def _chain(self, node: Call) -> Fragment:
@@ -223,19 +222,19 @@ class Translator:
         safe = self._safe
         operands: list[Fragment] = []
         for arg in node.args:
-            operands.append(truth(self.code(arg)))
+            operands.append(truth(self.fragment(arg)))
             self._safe |= known(arg)
         self._safe = safe
         return all_of(operands) if is_all else any_of(operands)
 
     def _ternary(self, node: Call) -> Fragment:
         test, one, two = node.args
-        condition = truth(self.code(test))
+        condition = truth(self.fragment(test))
         safe = self._safe
         self._safe = safe | guards.when_true(test)
-        first = self.code(one)
+        first = self.fragment(one)
         self._safe = safe | guards.when_false(test)
-        second = self.code(two)
+        second = self.fragment(two)
         self._safe = safe
         return choice(condition, first, second)
 
@@ -243,30 +242,30 @@ class Translator:
         first, calls = tree.arithmetic_chain(node)
         if len(calls) > _MAX_STEPS:
             return self._closure(node)
-        code = self.code(first)
+        fragment = self.fragment(first)
         for call in calls:
-            right = self.code(call.args[1])
-            code = self._folded(call, [code, right], binary(call.function, code, right))
-        return code
+            right = self.fragment(call.args[1])
+            fragment = self._folded(call, [fragment, right], binary(call.function, fragment, right))
+        return fragment
 
-    def _folded(self, node: Node, parts: list[Fragment], code: Fragment) -> Fragment:
-        """The value itself where all parts are constants."""
+    def _folded(self, node: Node, parts: list[Fragment], fragment: Fragment) -> Fragment:
+        """The fragment; its value as a constant where all parts are constants."""
         if not all(part.is_constant for part in parts):
-            return code
-        run = plan_part(self._findings, node)
+            return fragment
+        run = plan(self._findings, node)
         try:
             return constant(run({BUDGET: FOLDING_ROUNDS, **self._known}))
         except EvaluationError:
             return _call_of(run)
 
     def _closure(self, node: Node) -> Fragment:
-        """A call of the node's closure: what is too deep, too long, or always fails."""
+        """A call of the node's closure, for a node that is too deep, too long, or always fails."""
         if not self._is_simple(node):
             raise UnlowerableError("a part with a macro is nested too deep, or too long")
-        return _call_of(plan_part(self._findings, node))
+        return _call_of(plan(self._findings, node))
 
     def _is_simple(self, root: Node) -> bool:
-        """Whether a closure needs nothing but the bindings as they are: no macro and no item."""
+        """Whether the closure of this tree needs only the event: it has no macro and no item."""
         waiting = [root]
         while waiting:
             node = waiting.pop()

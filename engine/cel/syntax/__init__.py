@@ -1,4 +1,4 @@
-"""Text to tokens to tree, and a tree back to text.
+"""Parses an expression: text to tokens to tree; and writes a tree as text again.
 
-Nothing here knows what a name means. Read `tree.py` first.
+It never resolves a name or checks a type. Read `tree.py` first, then `parser.py`.
 """

@@ -26,7 +26,10 @@ _SIMPLE: Final = {
 
 
 def literal_value(token: Token) -> object:
-    """The value that a literal token stands for; ExpressionError when it can't be one."""
+    """The value of a literal token.
+
+    ExpressionError for a number that doesn't fit 64 bits, and for a bad escape.
+    """
     match token.kind:
         case TokenKind.INT:
             return _integer(token)
@@ -47,7 +50,7 @@ def literal_value(token: Token) -> object:
 def _number(text: str) -> int:
     body = text.lower().removeprefix("-")
     base = 16 if body.startswith("0x") else 10
-    # int() refuses a very long text; 40 digits are out of range anyway.
+    # int() refuses a very long text; 40 digits exceed 64 bits anyway.
     digits = body.removeprefix("0x").lstrip("0")[:40] or "0"
     value = int(digits, base)
     return -value if text.startswith("-") else value
@@ -72,7 +75,7 @@ def _unsigned(token: Token) -> UInt:
 
 
 def _body(text: str) -> tuple[str, bool, int]:
-    """The text between the quotes, whether it is raw, and where it starts in the token."""
+    """What is between the quotes, whether it is raw, and where it starts in the token."""
     prefix = len(text) - len(text.lstrip("rRbB"))
     is_raw = "r" in text[:prefix].lower()
     quote = 3 if text[prefix : prefix + 3] in ('"""', "'''") and len(text) >= prefix + 6 else 1
@@ -110,7 +113,7 @@ def _bytes(token: Token) -> bytes:
 
 
 def _code(match: re.Match[str], start: int) -> str | int:
-    """An escape's character, or the number that it gives in digits."""
+    r"""The character of an escape such as `\n`, or the number of one with digits."""
     simple, octal, hexadecimal, short, long = match.groups()
     if simple is not None:
         return _SIMPLE.get(simple, simple)

@@ -1,6 +1,6 @@
-"""Text into a tree, by celpy's grammar; nothing else here imports celpy's parts or lark.
+"""Parses the text of an expression by celpy's grammar, with Lark.
 
-The tree is built bottom up while parsing, so no parse tree is ever held.
+The tree is built bottom up while parsing, so that Lark makes no tree of its own.
 """
 
 from __future__ import annotations
@@ -27,9 +27,23 @@ from engine.errors import ExpressionError, Problem, shorten
 
 #: Deepest tree that is accepted: walking it takes at most five of Python's 1,000 frames a level.
 MAX_DEPTH: Final = 96
-#: The grammar's tables, made beforehand.
+#: The parser's tables, made beforehand by `write_tables`.
 TABLES: Final = Path(__file__).with_name("grammar_tables.json")
 _OPENING: Final = frozenset({"<", "{"})
+# fmt: off
+_RESERVED: Final = frozenset({
+    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop",
+    "package", "namespace", "return", "var", "void", "while",
+})
+# fmt: on
+_MACROS: Final = {
+    ("all", 2): Macro.ALL,
+    ("exists", 2): Macro.EXISTS,
+    ("exists_one", 2): Macro.EXISTS_ONE,
+    ("map", 2): Macro.MAP,
+    ("map", 3): Macro.MAP,
+    ("filter", 2): Macro.FILTER,
+}
 
 
 def parse(text: str, examples: Examples = NEUTRAL) -> tree.Node:
@@ -41,7 +55,7 @@ def parse(text: str, examples: Examples = NEUTRAL) -> tree.Node:
 
 
 def parse_tokens(tokens: Sequence[Token], end: int) -> tree.Node:
-    """The tree of tokens; `end` is the offset at which the text ends."""
+    """The tree of tokens; `end` is the length of their text. ExpressionError as `parse`."""
     if not tokens:
         raise syntax_error(end, "the expression is empty", "write a condition, 'true' for always")
     try:
@@ -56,7 +70,7 @@ def parse_tokens(tokens: Sequence[Token], end: int) -> tree.Node:
 
 
 def _parse(tokens: Any) -> Any:
-    # Lark's types speak of text and trees; ours are tokens in, nodes out.
+    # Lark's annotations say text in and trees out; with our lexer and transformer they are wrong.
     return parser().parse(tokens)
 
 
@@ -72,7 +86,7 @@ def _unexpected(found: lark.Token, tokens: Sequence[Token], end: int) -> Express
     remedy = remedy_of(text, offset, tokens)
     opened = [token.offset for token in tokens if token.offset < offset and token.text in _OPENING]
     if opened and text in (">", "}"):
-        # Where it begins: `<>`, `{record.field}`.
+        # Report where it begins: `<>`, `{record.field}`.
         if text == "}":
             text, offset = "{", opened[-1]
         elif opened[-1] == offset - 1:
@@ -81,7 +95,7 @@ def _unexpected(found: lark.Token, tokens: Sequence[Token], end: int) -> Express
 
 
 class _Tokens(Lexer):
-    """Hands our tokens to Lark under the names that the grammar's terminals have."""
+    """A lexer for Lark that passes our tokens on, under the names of the grammar's terminals."""
 
     def __init__(self, lexer_conf: Any) -> None:
         names = {
@@ -102,12 +116,12 @@ class _Tokens(Lexer):
 
 @cache
 def parser() -> lark.Lark:
-    """The parser of the installed grammar; by the kept tables, where they are made from it."""
+    """The parser of the installed grammar: from `TABLES` if they fit it, else built now."""
     text = installed_grammar()
     kept = _read_tables()
     if kept["made_from"] != _made_from(text):
         return built(text)
-    # What Lark's own standalone parsers are made by; the classes are ours, not data.
+    # As Lark's standalone parsers do. The classes are ours, and are not part of the data.
     kept["data"]["options"]["lexer"] = kept["data"]["parser"]["lexer_conf"]["lexer_type"] = _Tokens
     load: Callable[..., lark.Lark] = lark.Lark._load_from_dict
     return load(kept["data"], kept["memo"], transformer=TreeBuilder())
@@ -116,8 +130,8 @@ def parser() -> lark.Lark:
 def write_tables() -> None:
     """Write the LALR tables of the installed grammar, and what they are made from, to `TABLES`.
 
-    Lark takes 0.15 s to make them, as long as all else of a small `check`. They are not used with
-    another version of the grammar or of Lark. `make grammar` calls this.
+    Lark takes 0.15 s to build them, as long as all else of a small `check`. Tables of another
+    version of the grammar or of Lark are ignored. `make grammar` calls this.
     """
     text = installed_grammar()
     data, memo = built(text).memo_serialize([TerminalDef, Rule])
@@ -129,7 +143,7 @@ def write_tables() -> None:
 
 def _read_tables() -> Any:
     def with_numbers(pairs: list[tuple[str, Any]]) -> dict[str | int, Any]:
-        # JSON's keys are texts; no name in the tables is a number.
+        # JSON has no numbers as keys; no name in the tables is a number.
         return {int(key) if key.isdigit() else key: value for key, value in pairs}
 
     return json.loads(TABLES.read_text(encoding="utf-8"), object_pairs_hook=with_numbers)
@@ -140,7 +154,7 @@ def _made_from(grammar: str) -> str:
 
 
 def installed_grammar() -> str:
-    """The text of celpy's grammar."""
+    """The text of the installed celpy's grammar; ImportError without celpy."""
     spec = importlib.util.find_spec("celpy")
     if spec is None or spec.origin is None:
         raise ImportError("cel-python is not installed")
@@ -148,7 +162,7 @@ def installed_grammar() -> str:
 
 
 def built(grammar: str) -> lark.Lark:
-    """A parser of the grammar's text, its tables made now."""
+    """A parser of the grammar's text; builds its tables, which takes 0.15 s."""
     return lark.Lark(
         grammar,
         parser="lalr",
@@ -160,27 +174,11 @@ def built(grammar: str) -> lark.Lark:
     )
 
 
-# fmt: off
-_RESERVED: Final = frozenset({
-    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop",
-    "package", "namespace", "return", "var", "void", "while",
-})
-# fmt: on
-_MACROS: Final = {
-    ("all", 2): Macro.ALL,
-    ("exists", 2): Macro.EXISTS,
-    ("exists_one", 2): Macro.EXISTS_ONE,
-    ("map", 2): Macro.MAP,
-    ("map", 3): Macro.MAP,
-    ("filter", 2): Macro.FILTER,
-}
-
-
 class TreeBuilder:
-    """Makes the tree; holds nothing."""
+    """Lark's transformer: a method for each rule of the grammar makes a node of its parts."""
 
     def expr(self, parts: list[Any]) -> Node:
-        """A ternary, or what is below."""
+        """`condition ? one : other`, or its one part."""
         if len(parts) == 1:
             return parts[0]  # type: ignore[no-any-return]
         condition, sign, first, _, second = parts
@@ -224,13 +222,13 @@ class TreeBuilder:
         return tree.Call(sign.start_pos, function, (operand,))
 
     def unary_not(self, parts: list[Any]) -> Any:
-        """The sign."""
+        """The sign of an unary operator."""
         return parts[0]
 
     unary_neg = unary_not
 
     def member(self, parts: list[Any]) -> Node:
-        """What may be followed by a dot or a bracket."""
+        """A member expression or a primary, unchanged."""
         return parts[0]  # type: ignore[no-any-return]
 
     primary = member
@@ -258,7 +256,7 @@ class TreeBuilder:
         return tree.Call(bracket.start_pos, tree.INDEX, (operand, index))
 
     def member_object(self, parts: list[Any]) -> Node:
-        """`Message{field: value}`: there are no messages here."""
+        """`Message{field: value}`, which is refused: there are no protobuf messages."""
         raise syntax_error(parts[1].start_pos, "messages can't be made here", "write a map: {…}")
 
     def dot_ident_arg(self, parts: list[Any]) -> Node:
@@ -301,7 +299,7 @@ class TreeBuilder:
         return tuple(parts[::2])
 
     def fieldinits(self, parts: list[Any]) -> tuple[Node, ...]:
-        """The fields of a message, which is refused a step later."""
+        """The fields of a message, which `member_object` refuses."""
         return tuple(parts)
 
     def mapinits(self, parts: list[Any]) -> tuple[tuple[Node, Node], ...]:
@@ -332,7 +330,7 @@ def _binary(parts: list[Any]) -> Node:
 
 
 def _as_list(target: Node, name: Any, args: tuple[Node, ...]) -> tuple[Node, ...]:
-    """`math.greatest` and `math.least` take any number of arguments: three and more are a list."""
+    """The arguments of a call; three and more of `math.greatest` or `math.least` become a list."""
     if len(args) < 3 or not _is_ident(target, "math") or name not in ("greatest", "least"):
         return args
     return (tree.ListNode(args[0].offset, args),)

@@ -1,4 +1,4 @@
-"""What to write instead of signs, words, names and functions that CEL does not have."""
+"""Remedies for syntax errors: what to write instead of the syntax of other languages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 from engine.cel.syntax.tokens import Token, TokenKind
 
+#: What to write instead of words that are operators elsewhere, by the word in lower case.
 _WORDS: Final = {
     "and": "write '&&'",
     "or": "write '||'",
@@ -42,7 +43,7 @@ _WORDS: Final = {
     "false": "compare with '== false', or join it by '&&'",
 }
 _VALUES: Final = frozenset({"true", "false", "null"})
-#: Units by how a span is written in them.
+#: Units of time spans, by their names in other languages; days become hours.
 _UNITS: Final = {
     "ms": "ms",
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
@@ -54,11 +55,32 @@ _PERCENT: Final = frozenset({"percent", "pct"})
 _NUMBERS: Final = frozenset({TokenKind.INT, TokenKind.UINT, TokenKind.DOUBLE})
 _LITERALS: Final = _NUMBERS | {TokenKind.STRING, TokenKind.BYTES, TokenKind.BOOL, TokenKind.NULL}
 _CLOSERS: Final = frozenset({")", "]"})
+#: What to write instead of the optional values of other CEL libraries.
+OPTIONAL_VALUES: Final = "write a != null ? a : b, or has(a.b) ? a.b : c"
+_OPTIONAL_SIGNS: Final = frozenset({".", "[", "{", ","})
+#: The functions for parts of a timestamp, by their names in other languages.
+_PARTS: Final = {
+    "extract": "getHours",
+    "timeofday": "getHours",
+    "year": "getFullYear",
+    "month": "getMonth",
+    "day": "getDate",
+    "date": "getDate",
+    "weekday": "getDayOfWeek",
+    "dayofweek": "getDayOfWeek",
+    "dayofyear": "getDayOfYear",
+    "hour": "getHours",
+    "hours": "getHours",
+    "minute": "getMinutes",
+    "minutes": "getMinutes",
+    "second": "getSeconds",
+    "seconds": "getSeconds",
+}
 _MISSING: Final = "an operator is missing before it, such as && or =="
 
 
 def remedy_of(found: str, offset: int, tokens: Sequence[Token]) -> str:
-    """What to do about the token `found` at `offset`, which can't stand there."""
+    """The remedy for the unexpected token `found` at `offset` of these tokens; never empty."""
     place = next((n for n, token in enumerate(tokens) if token.offset >= offset), len(tokens))
     before = tokens[place - 1] if 0 < place <= len(tokens) else None
     token = tokens[place] if place < len(tokens) else None
@@ -105,9 +127,9 @@ def remedy_of(found: str, offset: int, tokens: Sequence[Token]) -> str:
 
 
 def remedy_of_end(tokens: Sequence[Token]) -> tuple[int, str, str] | None:
-    """Where an expression that ends too early went wrong, what is wrong and what to write.
+    """The offset, message and remedy for an expression that ends too early.
 
-    None where it is just not complete.
+    None where it is merely incomplete.
     """
     last = tokens[-1]
     if last.text == "%" and len(tokens) > 1 and tokens[-2].kind in _NUMBERS:
@@ -137,7 +159,7 @@ def _percentage(number: str) -> str:
 
 
 def _span(number: str, unit: str) -> str:
-    """A span as it is written."""
+    """A number with a unit as a call of `duration()`."""
     short = _UNITS[unit]
     if short == "d" and number.isdigit():
         return f'duration("{int(number) * 24}h")'
@@ -145,7 +167,7 @@ def _span(number: str, unit: str) -> str:
 
 
 def _of_is(following: str, rest: Sequence[Token]) -> str:
-    """What `is null` and `is not null` are here."""
+    """The remedy for `is null` and `is not null`, given the token behind `is` and the rest."""
     words = [following.lower(), *(token.text.lower() for token in rest)]
     if words[0] in ("null", "none", "empty", "missing"):
         return "write '== null'"
@@ -205,7 +227,7 @@ def _of_operator(
 
 
 def _open(tokens: Sequence[Token]) -> str:
-    """The brackets that are open behind these tokens; an `n` before one that follows `in`."""
+    """The brackets that these tokens leave open, each with an `n` before it if it follows `in`."""
     found: list[str] = []
     for place, token in enumerate(tokens):
         if token.kind is not TokenKind.OPERATOR:
@@ -218,44 +240,19 @@ def _open(tokens: Sequence[Token]) -> str:
     return "".join(found)
 
 
-OPTIONAL_VALUES: Final = "write a != null ? a : b, or has(a.b) ? a.b : c"
-
-_OPTIONAL_SIGNS: Final = frozenset({".", "[", "{", ","})
-
-
 def remedy_of_sign(before: str) -> str:
-    """What to do about a question mark that stands behind this sign, where none may stand."""
+    """The remedy for a `?` behind this token, if it is the syntax of optional values, else ""."""
     return f"there are no optional values, {OPTIONAL_VALUES}" if before in _OPTIONAL_SIGNS else ""
 
 
-#: Parts of an instant by the names of fields elsewhere.
-_PARTS: Final = {
-    "extract": "getHours",
-    "timeofday": "getHours",
-    "year": "getFullYear",
-    "month": "getMonth",
-    "day": "getDate",
-    "date": "getDate",
-    "weekday": "getDayOfWeek",
-    "dayofweek": "getDayOfWeek",
-    "dayofyear": "getDayOfYear",
-    "hour": "getHours",
-    "hours": "getHours",
-    "minute": "getMinutes",
-    "minutes": "getMinutes",
-    "second": "getSeconds",
-    "seconds": "getSeconds",
-}
-
-
 def remedy_of_part(field: str) -> str:
-    """What is written for a field of an instant, such as `time.hour`."""
+    """The remedy for a field of a timestamp, such as `time.hour`; "" for other fields."""
     found = _part(field)
     return f'write {found}("Europe/Berlin")' if found else ""
 
 
 def remedy_of_instant_part(name: str) -> str:
-    """What is written for a part of the event's instant, such as `hour`."""
+    """The remedy for a name such as `hour`, a part of the event's time; "" for other names."""
     found = _part(name)
     return f'write time.{found}("Europe/Berlin")' if found else ""
 

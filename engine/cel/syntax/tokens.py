@@ -1,6 +1,6 @@
-"""Text into tokens: CEL's lexical rules, and the bounds that keep every later step cheap.
+"""The tokens of a text, by CEL's lexical rules.
 
-Size and nesting are judged here, before anything recursive or costly sees the text.
+The limits of size and nesting are checked here, before anything recursive or costly is done.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from typing import Final
 from engine.cel.syntax.examples import NEUTRAL, Examples
 from engine.errors import ExpressionError, Problem
 
+#: Most characters of an expression or a template.
 MAX_LENGTH: Final = 65_536
+#: Most levels of brackets, and of operators that nest without brackets.
 MAX_NESTING: Final = 64
 
 
 class TokenKind(StrEnum):
-    """What a token is; everything else is an `OPERATOR`, named by its text."""
+    """The kinds of tokens, by the grammar's names; an `OPERATOR` is known by its text."""
 
     INT = "INT_LIT"
     UINT = "UINT_LIT"
@@ -95,19 +97,19 @@ _NO_SIGN: Final = "remove it; a text stands in quotes"
 
 
 def syntax_error(offset: int, what: str, remedy: str = "") -> ExpressionError:
-    """The one problem of a text that can't be read."""
+    """Makes the error of a text that can't be parsed, with one problem at `offset`."""
     return ExpressionError((Problem(offset, "syntax", what, remedy),))
 
 
 def tokenize(text: str, examples: Examples = NEUTRAL) -> list[Token]:
-    """The tokens of a whole expression; ExpressionError for what is no CEL or out of bounds."""
+    """The tokens of a whole expression; ExpressionError for bad characters or over a limit."""
     check_length(text, "the expression")
     tokens, _ = scan(text, 0, examples, is_placeholder=False)
     return tokens
 
 
 def check_length(text: str, what: str) -> None:
-    """Refuse a text that is over `MAX_LENGTH` code points."""
+    """Raises ExpressionError for a text of more than `MAX_LENGTH` characters; `what` names it."""
     if len(text) > MAX_LENGTH:
         message = f"{what} has {len(text):,} characters, {MAX_LENGTH:,} is the limit"
         raise ExpressionError((Problem(0, "too-long", message, "write it shorter"),))
@@ -116,10 +118,11 @@ def check_length(text: str, what: str) -> None:
 def scan(
     text: str, start: int, examples: Examples = NEUTRAL, *, is_placeholder: bool
 ) -> tuple[list[Token], int]:
-    """Tokens from `start` to the end of the text, and the offset behind the last.
+    """The tokens from `start` on, and the offset behind the last.
 
-    In a placeholder the end is the first `}` or `:` that belongs to the template and not to the
-    expression (a map's brace, a ternary's colon).
+    They go to the end of the text; in a placeholder, to the first `}` or `:` that belongs to the
+    template and not to the expression, as a map's brace and a ternary's colon do. ExpressionError
+    as for `tokenize`.
     """
     tokens: list[Token] = []
     nesting = _Nesting()
@@ -158,11 +161,11 @@ def _token(group: str, text: str, offset: int) -> Token:
 def _append(tokens: list[Token], token: Token) -> None:
     last = tokens[-1] if tokens else None
     if last is not None and last.kind is TokenKind.OPERATOR:
-        # A sign belongs to its number, so that the least int64 can be written.
+        # A minus becomes part of its number, so that the least int64 can be written.
         if last.text == "-" and token.kind in _SIGNED and not _ends_operand(tokens[-2:-1]):
             tokens[-1] = Token(token.kind, "-" + token.text, last.offset)
             return
-        # CEL allows one comma before a closing bracket; the grammar does not.
+        # CEL allows one comma before a closing bracket; celpy's grammar does not.
         if last.text == "," and token.text in ("]", "}") and _ends_operand(tokens[-2:-1]):
             tokens.pop()
     tokens.append(token)
@@ -178,20 +181,20 @@ def _ends_operand(tokens: Iterable[Token]) -> bool:
 
 
 class _Nesting:
-    """Counts how deep the tree of the tokens read so far will be."""
+    """Counts how deep the tree of the tokens so far will be."""
 
     def __init__(self) -> None:
         self._closers: list[str] = []
         self._levels = [_NestingLevel()]
 
     def is_end(self, token: Token) -> bool:
-        """Whether the token ends a placeholder that stands at this level."""
+        """Whether the token ends the placeholder that the tokens so far are in."""
         if self._closers or token.kind is not TokenKind.OPERATOR:
             return False
         return token.text == "}" or (token.text == ":" and not self._levels[0].open_ternaries)
 
     def take(self, token: Token, before: Token | None) -> None:
-        """Count one token; ExpressionError when it goes too deep."""
+        """Count one token, which follows `before`; ExpressionError when it nests too deep."""
         if token.kind is not TokenKind.OPERATOR:
             return
         level = self._levels[-1]
@@ -213,7 +216,10 @@ class _Nesting:
 
 
 class _NestingLevel:
-    """What stands between two brackets: how deep each kind of nesting goes there."""
+    """One pair of brackets: how deep each kind of nesting without brackets is inside of it.
+
+    `chain` counts `.` and `[ ]`, `leaning` comparisons, `signs` runs of `!` and `-`.
+    """
 
     __slots__ = ("chain", "leaning", "open_ternaries", "signs", "ternaries")
 
@@ -253,7 +259,7 @@ class _NestingLevel:
             case "+" | "-" | "*" | "/" | "%":
                 self.chain = 0
             case _:
-                # Comparisons lean on each other.
+                # A comparison: a < b < c nests to the left.
                 self.leaning += 1
                 self.chain = 0
 
@@ -268,6 +274,6 @@ def _unreadable(text: str, position: int, examples: Examples) -> ExpressionError
         remedy = f"remove it; a field is written {examples.text}"
     shown = f"'{sign}'"
     if not sign.isascii() and sign not in _REMEDIES:
-        # Some look like others, and some like nothing at all.
+        # Many look like another character, or are invisible.
         shown = f"{shown} (U+{ord(sign):04X} {unicodedata.name(sign, 'UNNAMED')})"
     return syntax_error(position, f"{shown} is not part of CEL", remedy)

@@ -1,7 +1,7 @@
-"""The expression tree: what an expression says, with the place of every part, and nothing resolved.
+"""The syntax tree of an expression: every part with its place in the text; no name is resolved.
 
-Offsets count code points from the start of the text; trees built by condition operators have 0.
-`&&` and `||` hold all operands of a chain, so that a long chain is not a deep tree.
+Offsets count characters (code points) from the start of the text; trees that are not parsed from a
+text have 0. `&&` and `||` hold all operands of a chain, so that a long chain is not a deep tree.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ INDEX: Final = "_[_]"
 EQUALS: Final = "_==_"
 NOT_EQUALS: Final = "_!=_"
 IN: Final = "@in"
-#: `watchlist(…).rows(key)`, as a call on the list itself and the key.
+#: `watchlist(…).rows(key)`: a call whose arguments are the bound watchlist and the key.
 ROWS: Final = "@rows"
 
 #: Binary operators by their sign, with CEL's own function names.
@@ -30,13 +30,15 @@ BINARY: Final = {
     sign: f"_{sign}_" for sign in ("<", "<=", ">", ">=", "==", "!=", "+", "-", "*", "/", "%")
 } | {"in": IN}
 ARITHMETIC: Final = frozenset({"_+_", "_-_", "_*_", "_/_", "_%_"})
-ORDERINGS: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_"})
-#: Everything that is written as a sign; all else that is called is a function.
+#: The orderings, each with the one that it is when its operands are swapped.
+MIRRORED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
+ORDERINGS: Final = frozenset(MIRRORED)
+#: Every call that is written as an operator; all other calls are functions.
 OPERATORS: Final = frozenset({*BINARY.values(), AND, OR, NOT, NEGATE, TERNARY, INDEX})
 
 
 class Macro(StrEnum):
-    """The macros that name a value: each item of a list, each key of a map, or just one value."""
+    """The macros with a variable: for each item of a list or key of a map; `BIND` for one value."""
 
     ALL = "all"
     EXISTS = "exists"
@@ -56,7 +58,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bound:
-    """A constant that was given as a value, a list mostly; it was never text."""
+    """A constant that is given as a value and not as text: a tuple of values, or a watchlist."""
 
     offset: int
     value: Any
@@ -64,7 +66,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ident:
-    """A name; with a leading dot it is looked up at the root only."""
+    """A name; a leading dot (`is_absolute`) skips the container and the macros' variables."""
 
     offset: int
     name: str
@@ -83,7 +85,7 @@ class Select:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """A function or an operator; `target` is what stands before the dot."""
+    """A call of a function or an operator; `target` is the part before the dot, if any."""
 
     offset: int
     function: str
@@ -109,11 +111,10 @@ class MapNode:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comprehension:
-    """A macro over `range`: `variable` is each item, `condition` and `result` see it.
+    """A macro over `range`; `condition` and `result` are evaluated with `variable` as each item.
 
-    `all`, `exists`, `exists_one` and `filter` have a condition only; `map` has a result, and a
-    condition where it was given three arguments. `cel.bind` is one round: `range` is not a list but
-    the value itself, and there is a result only.
+    `all`, `exists`, `exists_one` and `filter` have a condition only; `map` has a result, and with
+    three arguments a condition too. `cel.bind` has a result only, and `range` is the value itself.
     """
 
     offset: int
@@ -128,7 +129,7 @@ Node: TypeAlias = Literal | Bound | Ident | Select | Call | ListNode | MapNode |
 
 
 def children(node: Node) -> Iterator[Node]:
-    """The direct parts of a node, in the order in which they are written."""
+    """The direct children of a node, in the order of the text."""
     match node:
         case Select():
             yield node.operand
@@ -153,9 +154,10 @@ def children(node: Node) -> Iterator[Node]:
 
 
 def arithmetic_chain(node: Node) -> tuple[Node, list[Call]]:
-    """A left-leaning run of `+ - * / %` as its first operand and its calls, innermost first.
+    """The first operand of a chain such as `a + b - c`, and its calls, innermost first.
 
-    Such a run may be hundreds of operands long: whoever walks a tree walks it by this, in a loop.
+    The calls are empty for other nodes. A chain may have hundreds of operands, and nests to the
+    left: code that walks a tree uses this loop in place of recursion.
     """
     calls: list[Call] = []
     while isinstance(node, Call) and node.function in ARITHMETIC and node.target is None:
@@ -166,12 +168,12 @@ def arithmetic_chain(node: Node) -> tuple[Node, list[Call]]:
 
 
 def call(function: str, *args: Node) -> Call:
-    """A global function or operator applied to `args`."""
+    """A call of a global function or an operator, at offset 0."""
     return Call(0, function, args)
 
 
 def chain(function: str, parts: list[Node]) -> Node:
-    """The parts joined by `&&` or `||`, chains of the same operator merged into one."""
+    """The parts joined by `function`, `AND` or `OR`; chains of it among them are merged."""
     operands: list[Node] = []
     for part in parts:
         if isinstance(part, Call) and part.function == function and part.target is None:
@@ -182,7 +184,7 @@ def chain(function: str, parts: list[Node]) -> Node:
 
 
 def depth(root: Node) -> int:
-    """How deep the tree is; a chain of `&&`, `||` or arithmetic counts as one level."""
+    """The depth of the tree; a chain of `&&`, `||` or arithmetic counts as one level."""
     deepest = 0
     waiting = [(root, 1)]
     while waiting:
@@ -198,7 +200,7 @@ def depth(root: Node) -> int:
 
 
 def constant_of(node: Node) -> Any:
-    """The value of a node that is a constant, or MISSING."""
+    """The value of a literal, a bound constant or a list of them; MISSING for other nodes."""
     if isinstance(node, Literal):
         return node.value
     if isinstance(node, Bound):

@@ -1,4 +1,4 @@
-"""A tree as CEL text that means the same, for people to read."""
+"""Writes a tree as CEL text of the same meaning."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SIGNS: Final = {function: sign for sign, function in tree.BINARY.items()} | {
     tree.AND: "&&",
     tree.OR: "||",
 }
-#: How tightly an operator binds; a part that binds less than its place asks for gets brackets.
+#: The precedences of operators; an operand of a lower precedence than its place gets brackets.
 _TERNARY, _OR, _AND, _RELATION, _SUM, _PRODUCT, _UNARY, _MEMBER = range(8)
 _STRENGTHS: Final = (
     {tree.OR: _OR, tree.AND: _AND, "_+_": _SUM, "_-_": _SUM}
@@ -38,7 +38,7 @@ _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\
 
 
 def unparse(root: Node, shown_items: int | None = None) -> str:
-    """The text of a tree; valid CEL unless `shown_items` shortens the bound lists."""
+    """The text of a tree; where `shown_items` is given, bound lists are cut to so many values."""
     return _Writer(shown_items).text(root, _TERNARY)
 
 
@@ -47,7 +47,7 @@ class _Writer:
         self._shown: Final = shown_items
 
     def text(self, node: Node, place: int) -> str:
-        """The node's text, in brackets where it binds less than its place asks for."""
+        """The text of a node, in brackets if its precedence is lower than that of its place."""
         text, strength = self._node(node)
         return f"({text})" if strength < place else text
 

@@ -1,4 +1,4 @@
-"""The types of values, the scope of names, the table of functions, and what a check finds.
+"""Types, scopes of names, the table of functions, and the typed tree with its problems.
 
-Nothing is checked or evaluated here. Read `kinds.py` first, then `functions.py`.
+It never checks or evaluates an expression. Read `kinds.py` first, then `functions.py`.
 """

@@ -1,4 +1,4 @@
-"""What a check finds: the meaning and type of each node, and the problems."""
+"""The typed tree that a check makes: the reference and type of each node, and the problems."""
 
 from __future__ import annotations
 
@@ -14,18 +14,27 @@ from engine.cel.values.values import FailureKind
 from engine.errors import Problem, Severity, errors_of
 from engine.schema import FieldType, Kind
 
-#: Most problems that one expression is told.
+#: Most problems that are reported of one expression.
 MAX_PROBLEMS: Final = 50
+#: Longest text of a part that a message quotes.
+_SHOWN: Final = 60
+#: Longest text of a part that may be its name for guards.
+_MAX_TEXT: Final = 200
+_LOGIC: Final = frozenset({tree.AND, tree.OR, tree.NOT})
 
 
 @dataclass(slots=True)
 class Findings:
-    """A tree and what is known of its nodes.
+    """A tree with what the check found: the references, functions, types and paths of its nodes.
 
-    Without `is_strict` nothing is a problem: what is wrong fails when it is evaluated.
-    `has_constants` says that a part of it may be a constant that is yet to be computed, `has_logic`
-    that it has `&&` or `||`. `zone` is
-    the time zone of the site.
+    They are kept by the `id` of a node. `references` says what a name, a macro's variable or a
+    macro refers to; `functions` which function a call calls; `types` the known types; `paths` the
+    full paths of the fields that the expression reads. `problems` are errors and warnings. `slots`
+    counts the variables of macros.
+
+    `has_constants` says that a part may be a constant that is yet to be evaluated, `has_logic` that
+    the tree has `&&` or `||`. In a scope that is not strict nothing is reported: what is wrong
+    fails at evaluation.
     """
 
     root: Node
@@ -40,39 +49,42 @@ class Findings:
     has_logic: bool = False
 
     def type_of(self, node: Node) -> FieldType | None:
-        """The node's type where it is known."""
+        """The type of a node; None where it is unknown."""
         return self.types.get(id(node))
 
     @property
     def has_errors(self) -> bool:
-        """Whether something is wrong, not only odd."""
+        """Whether one of the problems is an error."""
         return bool(errors_of(self.problems))
 
     @property
     def is_full(self) -> bool:
-        """Whether so much is wrong that more need not be told."""
+        """Whether `MAX_PROBLEMS` are reported: no more will be."""
         return len(self.problems) >= MAX_PROBLEMS
 
     def error(self, node: Node, code: str, what: str, remedy: str = "") -> None:
-        """Something that is wrong."""
+        """Report an error at a node; `code` is the problem's stable name."""
         if self.scope.is_strict and not self.is_full:
             self.problems.append(Problem(node.offset, code, what, remedy))
 
     def warning(self, node: Node, code: str, what: str, remedy: str) -> None:
-        """Something that is odd."""
+        """Report a warning at a node; `code` is the problem's stable name."""
         if self.scope.is_strict and not self.is_full:
             severity = Severity.WARNING
             self.problems.append(Problem(node.offset, code, what, remedy, severity))
 
     def unresolved(self, node: Node, kind: FailureKind, code: str, what: str, remedy: str) -> None:
-        """A name that means nothing: an error, or where names are not checked a failure later."""
+        """Report an unknown name or function, whose evaluation raises an error of that `kind`."""
         self.error(node, code, what, remedy)
         self.references[id(node)] = Broken(kind, what)
 
     def warn_of_null(
         self, node: Node, kind: FieldType | None, safe: frozenset[str], what: str
     ) -> None:
-        """Warn when `what` (an operator or a function) may meet a null here."""
+        """Warn where a node of type `kind` may be null, and `what` (an operator, a function) fails.
+
+        `safe` are the names that guards keep from being null here.
+        """
         if kind is None or not kind.nullable or kind.kind is Kind.NULL:
             return
         name = part_name(node)
@@ -83,20 +95,14 @@ class Findings:
         self.warning(node, "may-be-null", message, remedy)
 
 
-#: Longest part that a message repeats, and that a guard knows.
-_SHOWN: Final = 60
-_MAX_TEXT: Final = 200
-_LOGIC: Final = frozenset({tree.AND, tree.OR, tree.NOT})
-
-
 def title(node: Node) -> str:
-    """How a message calls a part: its text in quotes, or "this" where that is long."""
+    """A part as messages show it: its text in quotes, or "this" where that is long."""
     text = unparse(node)
     return f"'{text}'" if len(text) <= _SHOWN else "this"
 
 
 def is_used_as_value(root: Node, node: Node) -> bool:
-    """Whether a part of `root` is compared, listed or handed over: where a text may stand."""
+    """Whether a part of `root` is an operand, an argument or an item: a place for any value."""
     waiting = [root]
     while waiting:
         parent = waiting.pop()
@@ -109,9 +115,9 @@ def is_used_as_value(root: Node, node: Node) -> bool:
 
 
 def part_name(node: Node) -> str:
-    """The name by which a guard knows a part: its dotted path, or its text where that is short.
+    """The name of a part for null guards: its dotted path, or its text where that is short.
 
-    Only what is read has one, a name, a field or an element: "" for anything else.
+    Only a name, a field or an element has one; "" for any other part.
     """
     found = dotted(node)
     if found is not None:

@@ -1,4 +1,8 @@
-"""Every function that an expression may call: its signatures, what it does, and for whom."""
+"""The table of functions that an expression may call: their signatures and their code.
+
+The check, the interpreter and the generated Python all read `FUNCTIONS`. Operators and macros are
+not in it.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from engine.cel.values import conversions
 from engine.cel.values import numbers as m
-from engine.cel.values import text as encoders
-from engine.cel.values import text as strings
+from engine.cel.values import text as s
 from engine.cel.values.instants import (
     PARTS,
     duration_milliseconds,
@@ -37,16 +40,22 @@ from engine.cel.values.values import (
     type_of,
 )
 
-Implementation = Callable[..., Any]
-#: Types that a map can have at run time.
+Implementation: TypeAlias = Callable[..., Any]
+#: Python's types of CEL's maps.
 MAP: Final = (dict, CelMap)
-#: Stands for every type in a signature.
+#: Stands for any type in a signature.
 ANY: Final = object
+#: The types of the parameters, the type of the result, and the code.
+_Signature: TypeAlias = tuple[tuple[type, ...], type, Implementation]
+_NUMBERS: Final = (int, UInt, float)
 
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """One signature: the parameters' types (the target first), the result's, and the code."""
+    """One signature: the types of the parameters, in `x.f(y)` that of `x` first, and of the result.
+
+    `implementation` takes the arguments in this order.
+    """
 
     params: tuple[type, ...]
     result: type
@@ -55,7 +64,10 @@ class Overload:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function by name, in the styles in which it may be called: `f(x)`, `x.f()`, or both."""
+    """A function: `is_global` if it is called as `f(x)`, `is_member` if as `x.f()`; it may be both.
+
+    `doc` says in a sentence what it gives, for messages.
+    """
 
     name: str
     doc: str
@@ -65,15 +77,14 @@ class Function:
 
     @property
     def arities(self) -> tuple[int, ...]:
-        """How many arguments it takes, the target included."""
+        """The numbers of arguments that it takes, that before the dot included, ascending."""
         return tuple(sorted({len(overload.params) for overload in self.overloads}))
 
 
-def _function(
-    name: str, doc: str, style: str, *overloads: tuple[tuple[type, ...], type, Implementation]
-) -> Function:
-    rows = tuple(Overload(*overload) for overload in overloads)
-    return Function(name, doc, "global" in style, "member" in style, rows)
+def _function(name: str, doc: str, style: str, *signatures: _Signature) -> Function:
+    """A row of the table; `style` is "global", "member" or both."""
+    overloads = tuple(Overload(*signature) for signature in signatures)
+    return Function(name, doc, "global" in style, "member" in style, overloads)
 
 
 def _number_conversions() -> Iterable[Function]:
@@ -206,9 +217,8 @@ def _texts() -> Iterable[Function]:
 
 
 def _extension() -> Iterable[Function]:
-    s = strings
     text = str
-    rows: dict[str, tuple[str, list[tuple[tuple[type, ...], type, Implementation]]]] = {
+    rows: dict[str, tuple[str, list[_Signature]]] = {
         "charAt": ("The character at an index.", [((text, int), str, s.char_at)]),
         "indexOf": (
             "Where a text stands first, or -1.",
@@ -264,7 +274,7 @@ _UNITS: Final = {"getHours": 3_600, "getMinutes": 60, "getSeconds": 1}
 
 def _instants() -> Iterable[Function]:
     for name, part in PARTS.items():
-        overloads: list[tuple[tuple[type, ...], type, Implementation]] = [
+        overloads: list[_Signature] = [
             ((Timestamp,), int, lambda value, part=part: part(local(value, ""))),
             ((Timestamp, str), int, lambda value, zone, part=part: part(local(value, zone))),
         ]
@@ -276,6 +286,18 @@ def _instants() -> Iterable[Function]:
         elif name == "getMilliseconds":
             overloads.append(((Duration,), int, duration_milliseconds))
         yield _function(name, _PART_DOCS[name], "member", *overloads)
+
+
+def _base64() -> Iterable[Function]:
+    yield _function("base64.encode", "Bytes as Base64.", "global", ((bytes,), str, s.encode))
+    yield _function(
+        "base64.decode", "The bytes of a Base64 text.", "global", ((str,), bytes, s.decode)
+    )
+
+
+def _math() -> Iterable[Function]:
+    for name, doc, signatures in (*_numbers(), *_bit_operations()):
+        yield _function(f"math.{name}", doc, "global", *signatures)
 
 
 def _numbers() -> Iterable[tuple[str, str, list[_Signature]]]:
@@ -305,7 +327,7 @@ def _numbers() -> Iterable[tuple[str, str, list[_Signature]]]:
     yield "isFinite", "Whether it is neither infinite nor NaN.", _of_double(math.isfinite, bool)
 
 
-def _of_bits() -> Iterable[tuple[str, str, list[_Signature]]]:
+def _bit_operations() -> Iterable[tuple[str, str, list[_Signature]]]:
     yield "bitAnd", "The bits that both numbers have.", _bits(operator.and_)
     yield "bitOr", "The bits that one number or the other has.", _bits(operator.or_)
     yield "bitXor", "The bits that only one of the numbers has.", _bits(operator.xor)
@@ -327,15 +349,13 @@ def _of_bits() -> Iterable[tuple[str, str, list[_Signature]]]:
     )
 
 
-_Signature: TypeAlias = tuple[tuple[type, ...], type, Callable[..., Any]]
-
-_NUMBERS: Final = (int, UInt, float)
-
-
 def _choice(
     pair: Callable[[Any, Any], Any], of_list: Callable[[list[Any]], Any]
 ) -> list[_Signature]:
-    """Signatures of `math.greatest` and `math.least`; three and more arguments come as a list."""
+    """The signatures of `math.greatest` and `math.least`.
+
+    The parser makes a list of three arguments and more.
+    """
     one: list[_Signature] = [((kind,), kind, lambda value: value) for kind in _NUMBERS]
     two: list[_Signature] = [
         ((left, right), left if left is right else object, pair)
@@ -365,29 +385,20 @@ def _shift(
     ]
 
 
-#: All functions of the two extensions.
-ROWS: Final[tuple[FunctionRow, ...]] = (
-    *((f"math.{name}", doc, "global", rows) for name, doc, rows in (*_numbers(), *_of_bits())),
-    ("base64.encode", "Bytes as Base64.", "global", [((bytes,), str, encoders.encode)]),
-    ("base64.decode", "The bytes of a Base64 text.", "global", [((str,), bytes, encoders.decode)]),
-)
-
-#: A function as `functions.py` makes it: `_function(name, doc, style, *signatures)`.
-FunctionRow: TypeAlias = tuple[str, str, str, list[_Signature]]
-
-#: All functions by name.
+#: All functions by the full names that expressions write, such as `size` and `math.abs`.
 FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
     {
         function.name: function
-        for room in (
+        for group in (
             _number_conversions(),
             _text_conversions(),
             _other_conversions(),
             _texts(),
             _extension(),
             _instants(),
-            (_function(name, doc, style, *rows) for name, doc, style, rows in ROWS),
+            _math(),
+            _base64(),
         )
-        for function in room
+        for function in group
     }
 )

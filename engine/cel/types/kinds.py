@@ -1,6 +1,7 @@
-"""The types of values: how they are called, what they have in common, which operators take them.
+"""Types: their names, the common type of two, and which operators take them.
 
-A type is a `FieldType`; None is `dyn`, of which nothing is known and which fits everywhere.
+A type is a `FieldType`, the schema's own class. None is CEL's `dyn`: an unknown type, which fits
+everywhere. "Kind" is a type without its parts: `list(int)` is of the kind LIST.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Final
 from engine.cel.values.values import CelType, Duration, Timestamp, UInt
 from engine.schema import FieldType, Kind
 
+#: The kinds by the Python types of the values.
 KINDS: Final[dict[type, Kind]] = {
     str: Kind.STRING,
     int: Kind.INT,
@@ -25,7 +27,7 @@ KINDS: Final[dict[type, Kind]] = {
     Duration: Kind.DURATION,
     CelType: Kind.TYPE,
 }
-#: Each type without parts, once.
+#: The types that have no parts.
 SCALARS: Final[dict[Kind, FieldType]] = {
     kind: FieldType(kind, nullable=kind is Kind.NULL)
     for kind in Kind
@@ -34,13 +36,14 @@ SCALARS: Final[dict[Kind, FieldType]] = {
 BOOL: Final = SCALARS[Kind.BOOL]
 TEXT: Final = SCALARS[Kind.STRING]
 NULL: Final = SCALARS[Kind.NULL]
-#: The types of `[]` and `{}`: a list or a map of whatever is wanted. They are told by identity.
+#: The types of `[]` and `{}`, which join with any other list or map. They are compared by identity.
 EMPTY_LIST: Final = FieldType(Kind.LIST)
 EMPTY_MAP: Final = FieldType(Kind.MAP)
 
-NUMBERS: Final = frozenset({Kind.INT, Kind.UINT, Kind.DOUBLE})
+INTEGERS: Final = frozenset({Kind.INT, Kind.UINT})
+NUMBERS: Final = INTEGERS | {Kind.DOUBLE}
 CONTAINERS: Final = frozenset({Kind.LIST, Kind.MAP})
-#: What a map's key may be; `KEY_NAMES` says so.
+#: The kinds that a map's key may have, and their names for messages.
 KEYS: Final = frozenset({Kind.STRING, Kind.INT, Kind.UINT, Kind.BOOL})
 KEY_NAMES: Final = "string, int, uint or bool"
 
@@ -55,7 +58,7 @@ _ALIKE: Final[dict[str, frozenset[Kind]]] = {
     "_-_": NUMBERS | {Kind.DURATION},
     "_*_": NUMBERS,
     "_/_": NUMBERS,
-    "_%_": frozenset({Kind.INT, Kind.UINT}),
+    "_%_": INTEGERS,
 }
 _INSTANTS: Final[dict[str, tuple[_Row, ...]]] = {
     "_+_": (
@@ -74,7 +77,7 @@ _ROWS: Final[dict[str, tuple[_Row, ...]]] = {
 
 
 def type_name(kind: FieldType | None) -> str:
-    """How CEL calls a type."""
+    """CEL's name of a type: `int`, `list(string)`, `dyn`."""
     if kind is None:
         return "dyn"
     if kind.kind is Kind.LIST and kind.element is not None:
@@ -85,14 +88,14 @@ def type_name(kind: FieldType | None) -> str:
 
 
 def with_article(kind: FieldType) -> str:
-    """A type in a sentence: "an int", "a list"."""
+    """A type's kind with its article, for messages: "an int", "a list"."""
     return _ARTICLES.get(kind.kind, f"a {kind.kind}")
 
 
 def results_of(function: str, left: FieldType | None, right: FieldType | None) -> set[Kind]:
-    """The kinds that an arithmetic operator may give for two operands; none if it can't take them.
+    """The kinds of results that an arithmetic operator may give; empty if it takes no such types.
 
-    Operands that may be null count as what they are otherwise.
+    Whether an operand may be null is not considered.
     """
     return {
         result
@@ -102,7 +105,7 @@ def results_of(function: str, left: FieldType | None, right: FieldType | None) -
 
 
 def can_order(left: FieldType | None, right: FieldType | None) -> bool:
-    """Whether `<` and its like take two operands of these types."""
+    """Whether `<`, `<=`, `>` and `>=` take operands of these types."""
     if left is None or right is None:
         known = left or right
         return known is None or known.kind not in _UNORDERED
@@ -112,7 +115,7 @@ def can_order(left: FieldType | None, right: FieldType | None) -> bool:
 
 
 def can_be_equal(left: FieldType, right: FieldType) -> bool:
-    """Whether values of these types can be equal at all."""
+    """Whether a value of one type can equal a value of the other."""
     if left.nullable and right.nullable:
         return True
     if left.kind is right.kind is Kind.RECORD:
@@ -122,7 +125,7 @@ def can_be_equal(left: FieldType, right: FieldType) -> bool:
 
 
 def can_join(one: FieldType | None, two: FieldType | None) -> bool:
-    """Whether one place may hold values of both types without being `dyn`."""
+    """Whether the two types have a common type, as the sides of `?` must."""
     if one is None or two is None or one.kind is two.kind:
         return True
     both = {one.kind, two.kind}
@@ -130,7 +133,7 @@ def can_join(one: FieldType | None, two: FieldType | None) -> bool:
 
 
 def join(one: FieldType | None, two: FieldType | None) -> FieldType | None:
-    """The type of what may be of either type; None where they have none in common."""
+    """The common type of two types; None where they have none."""
     if one is two or one is None or two is None:
         return one if one is two else None
     if one.kind is Kind.NULL or two.kind is Kind.NULL:
@@ -159,10 +162,10 @@ def nullable(kind: FieldType) -> FieldType:
 
 
 def not_null(kind: FieldType) -> FieldType:
-    """The type of a value that is not null."""
+    """The same type without null."""
     return replace(kind, nullable=False) if kind.nullable and kind is not NULL else kind
 
 
 def list_of(element: FieldType | None) -> FieldType:
-    """A list of such elements."""
+    """The type of a list of such elements."""
     return FieldType(Kind.LIST, element=element)

@@ -1,4 +1,4 @@
-"""Names: which variables an expression sees, what a name stands for, and what was meant instead."""
+"""Scopes: the variables of an expression, what names refer to, and suggestions for unknown ones."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from engine.cel.values.values import TYPE_NAMES, FailureKind
 from engine.errors import SHOWN_LENGTH
 from engine.schema import FieldType
 
-#: How alike two names are of which one is a slip of the pen.
+#: Names at least this similar (of 1) differ by a slip of the pen.
 _NEAR: Final = 0.75
-#: How a remedy begins that can't guess what was meant.
+#: How a remedy begins that lists all names.
 LISTED: Final = "there are: "
-#: How one begins that names what was meant, most likely.
+#: How a remedy begins that names the most similar one.
 GUESSED: Final = "did you mean "
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A binding of the evaluation, by its full name."""
+    """A reference to a variable of the scope, by its full name."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """The variable of a macro; `slot` is its key among the bindings."""
+    """A reference to a macro's variable; `slot` is its key among the bindings at run time."""
 
     slot: int
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A name that stands for a value: a type."""
+    """A reference to a constant: the name of a type, such as `int`."""
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """What can't be resolved; evaluating it fails (only where names are not checked)."""
+    """An unknown name where names are not checked: evaluating it raises this error."""
 
     kind: FailureKind
     message: str
@@ -72,19 +72,19 @@ class Scope:
     examples: Examples = NEUTRAL
 
     def with_local(self, name: str, slot: int, kind: FieldType | None) -> Scope:
-        """The same scope, seen from inside a macro over `name`."""
+        """The scope inside a macro whose variable is `name`."""
         inner = {**self.locals, name: (slot, kind)}
         return replace(self, locals=inner)
 
     def qualified(self, name: str, *, is_absolute: bool) -> str | None:
-        """The variable that `name` (dots allowed) means, looked up from the container outwards."""
+        """The variable that a name, maybe dotted, refers to; None for an unknown one."""
         for candidate in self.candidates(name, is_absolute=is_absolute):
             if candidate in self.variables:
                 return candidate
         return None
 
     def candidates(self, name: str, *, is_absolute: bool) -> Iterator[str]:
-        """The full names that `name` may have, the container's own first."""
+        """The full names to look `name` up by, in this order: the container's own first."""
         prefix = "" if is_absolute else self.container
         while prefix:
             yield f"{prefix}.{name}"
@@ -92,23 +92,23 @@ class Scope:
         yield name
 
     def is_local(self, node: Node) -> bool:
-        """Whether a dotted name begins at a macro's variable."""
+        """Whether the first of a chain of names is a macro's variable."""
         while isinstance(node, Select):
             node = node.operand
         return isinstance(node, Ident) and not node.is_absolute and node.name in self.locals
 
     def type_constant(self, name: str) -> Constant | None:
-        """The type of that name."""
+        """The type of that name, as a constant; None for no type's name."""
         found = TYPE_NAMES.get(name)
         return Constant(found) if found is not None else None
 
     def suggestion(self, name: str) -> str:
-        """What may have been meant by an unknown name."""
+        """A remedy for an unknown name: the most similar one, or all if they are few, or ""."""
         found = self.nearest(name)
         return f"did you mean '{found}'?" if found else _listed([*self.variables, *self.locals])
 
     def nearest(self, name: str) -> str:
-        """The name of a variable or a field that is most like this one; "" for none."""
+        """The path of the variable or field whose name is most similar; "" for none."""
         paths = list(_paths(self.variables))
         nested = [path for path in paths if path.endswith(f".{name}")]
         plain = _plain(name)
@@ -117,7 +117,7 @@ class Scope:
         return nested[0] if nested else _nearest(name, sorted([*self.variables, *self.locals]))
 
     def is_near(self, name: str) -> bool:
-        """Whether the nearest name is so like this one that hardly anything else is meant."""
+        """Whether the most similar name is so similar that hardly anything else is meant."""
         found = self.nearest(name)
         last = found.rpartition(".")[2]
         if not found or name in (last, found) or _plain(name) in (_plain(found), _plain(last)):
@@ -127,7 +127,7 @@ class Scope:
         return ratio >= _NEAR or is_swapped or found.lower().startswith(name.lower())
 
     def has_path(self, path: str) -> bool:
-        """Whether a dotted name is that of a variable or of a field in one."""
+        """Whether a dotted path is that of a variable or of a field in one."""
         return path in _paths(self.variables)
 
 
@@ -141,12 +141,12 @@ def _paths(
 
 
 def _plain(name: str) -> str:
-    """A name without what people write in several ways."""
+    """A name without dots, underscores and capitals."""
     return name.replace(".", "").replace("_", "").lower()
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """A remedy: the nearest of `names`, or the few that there are."""
+    """A remedy: the most similar of `names`, or all of them if they are few, or ""."""
     known = sorted(names)
     near = _nearest(name, known)
     return f"did you mean '{near}'?" if near else _listed(known)
@@ -162,13 +162,13 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """A remedy that names all there are, if they are few."""
+    """A remedy that lists all names; "" where they are many or none."""
     known = sorted(names)
     return f"{LISTED}{', '.join(known)}" if 0 < len(known) <= 12 else ""
 
 
 def dotted(node: Node) -> tuple[str, Ident] | None:
-    """A chain of names `a.b.c` as text, and its first name; None for anything else."""
+    """The path `a.b.c` of a chain of names, and the node of its first; None for other nodes."""
     names: list[str] = []
     while isinstance(node, Select) and not node.is_test:
         names.append(node.field)

@@ -1,4 +1,7 @@
-"""What a watchlist in a tree gives: which calls ask it, and the types of their answers."""
+"""Watchlists in a tree: which calls look up a list, and the types of the results.
+
+A watchlist is bound into the tree as a constant. It is used like a map of rows by plate.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from engine.cel.syntax.tree import Bound, Call, Comprehension, Macro, Node
 from engine.schema import FieldType, Kind
 from engine.watchlist import STANDARD_COLUMNS, Watchlist
 
-#: The variable that says when an event was.
+#: The variable with the instant of the event.
 TIME: Final = "time"
-#: What reading one of several rows costs in rounds: they may lie far apart.
+#: How many rounds of a loop one row counts for in an expression's budget: reading rows is slower.
 ROW_ROUNDS: Final = 4
 _PLATE: Final = FieldType(Kind.STRING)
 _TEXT: Final = FieldType(Kind.STRING, nullable=True)
@@ -19,14 +22,14 @@ _INSTANT: Final = FieldType(Kind.TIMESTAMP, nullable=True)
 
 
 def listed(node: Node) -> Watchlist | None:
-    """The list that a node is."""
+    """The watchlist that is bound at a node; None for other nodes."""
     if isinstance(node, Bound) and isinstance(node.value, Watchlist):
         return node.value
     return None
 
 
 def asked(node: Call) -> tuple[Watchlist, Node] | None:
-    """The list that `in`, `[ ]` or `rows()` asks, and for which key; None for other calls."""
+    """The watchlist that `in`, `[ ]` or `rows()` looks up, and the key; None for other calls."""
     if node.function == tree.IN:
         key, container = node.args
     elif node.function in (tree.INDEX, tree.ROWS):
@@ -38,7 +41,7 @@ def asked(node: Call) -> tuple[Watchlist, Node] | None:
 
 
 def most_items(node: Node) -> int | None:
-    """The most rows that a part can give which is a list of rows of one plate, or some of them."""
+    """The most items of a part that gives one plate's rows, filtered or mapped; None for others."""
     while isinstance(node, Comprehension) and node.macro in (Macro.FILTER, Macro.MAP):
         node = node.range
     found = asked(node) if isinstance(node, Call) and node.function == tree.ROWS else None
@@ -46,7 +49,7 @@ def most_items(node: Node) -> int | None:
 
 
 def row_type(watchlist: Watchlist) -> FieldType:
-    """The type of a list's rows: the standing columns and its own, all of which may be null."""
+    """The type of a watchlist's rows: a record of its columns, each of which may be null."""
     names = (*STANDARD_COLUMNS, *watchlist.columns)
     instants = ("valid_from", "valid_until")
     fields = {name: _INSTANT if name in instants else _TEXT for name in names}
@@ -54,10 +57,10 @@ def row_type(watchlist: Watchlist) -> FieldType:
 
 
 def list_type(watchlist: Watchlist) -> FieldType:
-    """The type of a list: a map of rows by plate."""
+    """The type of a watchlist: a map of rows by plate."""
     return FieldType(Kind.MAP, key=_PLATE, element=row_type(watchlist))
 
 
 def rows_type(watchlist: Watchlist) -> FieldType:
-    """The type of all rows of one plate."""
+    """The type of `rows()`: a list of rows."""
     return FieldType(Kind.LIST, element=row_type(watchlist))

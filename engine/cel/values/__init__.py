@@ -1,4 +1,4 @@
-"""CEL's values and functions on plain Python values.
+"""CEL's values as Python values, and what CEL's operators and functions do with them.
 
-Nothing here knows of trees, types or rules. Read `values.py` first.
+It never sees an expression, a declared type or a rule. Read `values.py` first.
 """

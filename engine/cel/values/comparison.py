@@ -1,7 +1,7 @@
-"""Equality, ordering and membership, as CEL has them over values of any two types.
+"""Equality, ordering and membership between CEL values of any two types.
 
-Numbers of different kinds are compared on one number line; an integer against a double is compared
-as a double (which is what the conformance data asks for beyond 2^53).
+Numbers of different types are compared by value. An integer and a double are compared as doubles,
+as the conformance data asks for beyond 2^53.
 """
 
 from __future__ import annotations
@@ -13,21 +13,20 @@ from typing import Any, Final
 from engine.cel.values.values import MISSING, CelMap, Duration, Timestamp, UInt, no_overload
 
 NUMBERS: Final = frozenset({int, UInt, float})
+_MAPS: Final = frozenset({dict, CelMap})
 _ORDERED: Final = frozenset({int, UInt, float, str, bytes, bool, Timestamp, Duration})
-#: Below this an integer and the double of it are the same number.
+#: An integer whose absolute value is below this has an exact double.
 EXACT_LIMIT: Final = 2**53
 
 
 def equal(left: Any, right: Any) -> bool:
-    """`left == right`: never fails, values of different types are unequal."""
+    """`left == right`: values of different types are unequal; it raises no error."""
     kind = type(left)
     other = type(right)
     if kind is other:
         if kind is list:
             return len(left) == len(right) and all(map(equal, left, right))
-        if kind is dict:
-            return _maps_equal(left, right)
-        if kind is CelMap:
+        if kind is dict or kind is CelMap:
             return _maps_equal(left, right)
         return bool(left == right)
     if kind in NUMBERS and other in NUMBERS:
@@ -37,9 +36,6 @@ def equal(left: Any, right: Any) -> bool:
     if kind in _MAPS and other in _MAPS:
         return _maps_equal(left, right)
     return False
-
-
-_MAPS: Final = frozenset({dict, CelMap})
 
 
 def _maps_equal(left: Any, right: Any) -> bool:
@@ -53,7 +49,7 @@ def _maps_equal(left: Any, right: Any) -> bool:
 
 
 def look_up(container: Any, key: Any, default: Any) -> Any:
-    """The value of a map (of either type) at `key`."""
+    """The value at `key` of a map, which is a dict or a `CelMap`; `default` where it has none."""
     if type(container) is dict:
         return container.get(key, default) if type(key) is str else default
     return container.get(key, default)
@@ -75,7 +71,7 @@ def _ordering(sign: str, compare: Callable[[Any, Any], bool]) -> Callable[[Any, 
     return ordered
 
 
-#: The four orderings by function name.
+#: `<`, `<=`, `>` and `>=` by CEL's function names; EvaluationError for types without an order.
 ORDERINGS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "_<_": _ordering("_<_", operator.lt),
     "_<=_": _ordering("_<=_", operator.le),
@@ -90,7 +86,10 @@ def not_equal(left: Any, right: Any) -> bool:
 
 
 def contains(item: Any, container: Any) -> bool:
-    """`item in container`: an element of a list, or a key of a map."""
+    """`item in container`: whether a list has an equal element, or a map the key.
+
+    EvaluationError where the container is neither.
+    """
     kind = type(container)
     if kind is list:
         return any(equal(item, element) for element in container)
@@ -100,7 +99,7 @@ def contains(item: Any, container: Any) -> bool:
 
 
 def constant_membership(values: Iterable[Any]) -> Callable[[Any], bool]:
-    """`contains` for a list that never changes: one hash probe for text and numbers."""
+    """Returns `contains` for this constant list: a hash lookup for texts and most numbers."""
     texts: set[str] = set()
     numbers: set[Any] = set()
     others: list[Any] = []

@@ -1,4 +1,8 @@
-"""The type conversion functions: `int()`, `uint()`, `double()`, `string()`, `bytes()`, `bool()`."""
+"""The type conversion functions: `int()`, `uint()`, `double()`, `string()`, `bytes()`, `bool()`.
+
+Each takes a value of the type in its name. It raises EvaluationError where the value has no
+counterpart: BAD_CONVERSION for a text that can't be read, OUT_OF_RANGE for a number.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +27,9 @@ def _bad(text: str, wanted: str) -> EvaluationError:
 
 
 def int_from_number(value: float) -> int:
-    """A uint, or a double cut towards zero, as an int."""
+    """A uint as an int, or a double truncated towards zero."""
     if type(value) is float:
-        # The bounds themselves are excluded: a double can't tell them from their neighbours.
+        # The bounds are excluded, as CEL excludes them: near 2^63 a double is rounded.
         if math.isnan(value) or not -(2.0**63) < value < 2.0**63:
             raise failure(FailureKind.OUT_OF_RANGE, f"{value} does not fit a 64-bit integer")
         return int(value)
@@ -35,7 +39,7 @@ def int_from_number(value: float) -> int:
 
 
 def int_from_text(text: str) -> int:
-    """Decimal digits with an optional sign as an int."""
+    """The int that decimal digits with an optional sign write."""
     if _INTEGER.fullmatch(text) is None:
         raise _bad(text, "an int")
     value = int(text)
@@ -45,7 +49,7 @@ def int_from_text(text: str) -> int:
 
 
 def uint_from_number(value: float) -> UInt:
-    """An int, or a double cut towards zero, as a uint."""
+    """An int as a uint, or a double truncated towards zero."""
     if type(value) is float:
         if math.isnan(value) or not 0 <= value < 2.0**64:
             raise failure(
@@ -57,7 +61,7 @@ def uint_from_number(value: float) -> UInt:
 
 
 def uint_from_text(text: str) -> UInt:
-    """Decimal digits as a uint."""
+    """The uint that decimal digits write."""
     if _UNSIGNED.fullmatch(text) is None:
         raise _bad(text, "a uint")
     value = int(text)
@@ -67,19 +71,22 @@ def uint_from_text(text: str) -> UInt:
 
 
 def is_number(text: str) -> bool:
-    """Whether `double(text)` gives a number."""
+    """Whether the text is a decimal number; not so for "inf" and "nan", which `double()` takes."""
     return _DECIMAL.fullmatch(text) is not None
 
 
 def double_from_text(text: str) -> float:
-    """A decimal text, or inf, infinity, nan in any case, as a double."""
+    """The double that a decimal text writes, or "inf", "infinity" or "nan" in any case."""
     if _DECIMAL.fullmatch(text) is None and _SPECIAL.fullmatch(text) is None:
         raise _bad(text, "a double")
     return float(text)
 
 
 def double_text(value: float) -> str:
-    """The shortest decimal that reads back; an exponent from 10^6 on and below 10^-4."""
+    """`string()` of a double: the shortest decimal that reads back as the same double.
+
+    It has an exponent from 10^6 on and below 10^-4.
+    """
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -97,7 +104,7 @@ def double_text(value: float) -> str:
 
 
 def bytes_text(value: bytes) -> str:
-    """UTF-8 bytes as text."""
+    """`string()` of bytes, which must be UTF-8."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
@@ -105,7 +112,7 @@ def bytes_text(value: bytes) -> str:
 
 
 def text_bytes(text: str) -> bytes:
-    """Text as UTF-8 bytes."""
+    """`bytes()` of a text: its UTF-8."""
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:
@@ -113,7 +120,7 @@ def text_bytes(text: str) -> bytes:
 
 
 def bool_from_text(text: str) -> bool:
-    """One of the spellings 1, t, true, True, TRUE and their opposites as a bool."""
+    """`bool()` of a text: "1", "t", "true", "True", "TRUE", or "0", "f", "false" and so on."""
     if text in _TRUE:
         return True
     if text in _FALSE:

@@ -1,4 +1,4 @@
-"""Timestamps and durations: reading, writing and taking apart, exact to the nanosecond."""
+"""Timestamps and durations: parsed, formatted and taken apart, exact to the nanosecond."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ _OFFSET: Final = re.compile(r"([+-]?)([0-9]{1,2}):([0-9]{2})")
 
 
 def parse_timestamp(text: str) -> Timestamp:
-    """An RFC 3339 text as a timestamp; digits below a nanosecond are cut off."""
+    """An RFC 3339 text as a timestamp; digits below a nanosecond are dropped.
+
+    EvaluationError for a text of another form or a moment that there is not.
+    """
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise failure(FailureKind.BAD_CONVERSION, f"'{text[:40]}' is not an RFC 3339 timestamp")
@@ -55,7 +58,7 @@ def parse_timestamp(text: str) -> Timestamp:
 
 
 def parse_duration(text: str) -> Duration:
-    """A text like `1h30m`, `-1.5s` or `0` as a duration."""
+    """A text such as `1h30m`, `-1.5s` or `0` as a duration; EvaluationError for any other."""
     sign, body = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     if body == "0":
         return Duration(0)
@@ -76,14 +79,14 @@ def parse_duration(text: str) -> Duration:
 
 
 def format_timestamp(value: Timestamp) -> str:
-    """RFC 3339 in UTC, with as many digits of the second as are needed."""
+    """The timestamp in RFC 3339 and UTC, with no more digits of the second than needed."""
     seconds, fraction = divmod(value.nanoseconds, NANOSECONDS)
     text = to_datetime(Timestamp(seconds * NANOSECONDS)).isoformat()[:19]
     return f"{text}{_fraction(fraction)}Z"
 
 
 def format_duration(value: Duration) -> str:
-    """Seconds with as many digits as are needed: `1.5s`."""
+    """The duration in seconds, with no more digits than needed: `1.5s`."""
     seconds, fraction = divmod(abs(value.nanoseconds), NANOSECONDS)
     sign = "-" if value.nanoseconds < 0 else ""
     return f"{sign}{seconds}{_fraction(fraction)}s"
@@ -103,7 +106,7 @@ def _offset(text: str) -> timedelta:
 
 @lru_cache(maxsize=256)
 def find_zone(name: str) -> tzinfo:
-    """A time zone by IANA name or by offset (`+02:00`); ValueError for an unknown one."""
+    """The time zone of an IANA name or an offset such as `+02:00`; ValueError for any other."""
     if ":" in name:
         return timezone(_offset(name))
     if name in ("", "UTC"):
@@ -111,12 +114,15 @@ def find_zone(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError):
-        # ZoneInfoNotFoundError is a KeyError; odd names raise the others.
+        # ZoneInfoNotFoundError is a KeyError; names that are no file names raise the others.
         raise ValueError(f"'{name[:40]}' is not a time zone") from None
 
 
 def local(value: Timestamp, zone: str) -> datetime:
-    """The timestamp on the clocks of `zone`."""
+    """The local time of a timestamp in a zone, which is named as for `find_zone`.
+
+    EvaluationError for an unknown zone, or where the local time leaves the years 1 to 9999.
+    """
     try:
         return to_datetime(value, find_zone(zone))
     except ValueError as error:
@@ -126,7 +132,7 @@ def local(value: Timestamp, zone: str) -> datetime:
         raise failure(FailureKind.OUT_OF_RANGE, message) from None
 
 
-#: The parts of a moment by function name; months and days count from 0 except in getDate.
+#: The functions that read one part of a local time; months and days count from 0, but for getDate.
 PARTS: Final[dict[str, Callable[[datetime], int]]] = {
     "getFullYear": lambda moment: moment.year,
     "getMonth": lambda moment: moment.month - 1,
@@ -142,12 +148,12 @@ PARTS: Final[dict[str, Callable[[datetime], int]]] = {
 
 
 def duration_part(value: Duration, unit: int) -> int:
-    """The whole units (of so many nanoseconds) of a duration, cut towards zero."""
+    """The duration in whole units of `unit` nanoseconds, truncated towards zero."""
     whole = abs(value.nanoseconds) // unit
     return whole if value.nanoseconds >= 0 else -whole
 
 
 def duration_milliseconds(value: Duration) -> int:
-    """The milliseconds within the duration's last second."""
+    """The milliseconds of the duration beyond its whole seconds: 0 to 999, or negative."""
     rest = abs(value.nanoseconds) % NANOSECONDS // 1_000_000
     return rest if value.nanoseconds >= 0 else -rest

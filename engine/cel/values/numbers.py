@@ -1,4 +1,8 @@
-"""Arithmetic with CEL's overflow and range checks, and CEL's `math` extension."""
+"""Arithmetic with CEL's overflow and range checks, and CEL's `math` extension.
+
+The operators take values of any types, and raise EvaluationError for operands that they don't
+take (NO_OVERLOAD, NULL_OPERAND) and for results that don't fit (OVERFLOW, OUT_OF_RANGE).
+"""
 
 from __future__ import annotations
 
@@ -24,12 +28,17 @@ from engine.cel.values.values import (
     no_overload,
 )
 
-#: Most characters, bytes or elements that one operation may make.
+#: Most characters, bytes or elements that the result of one operation may have.
 MAX_SIZE: Final = 1_048_576
+_JOINED: Final = frozenset({str, bytes, list})
+#: From here on every double is a whole number.
+_ALL_WHOLE: Final = 2.0**52
+_BITS: Final = 64
+_HALF: Final = 2**63
 
 
 def int64(value: int) -> int:
-    """A value that must fit a 64-bit integer."""
+    """The value itself; EvaluationError where it does not fit a signed 64-bit integer."""
     if INT_MIN <= value <= INT_MAX:
         return value
     raise failure(FailureKind.OVERFLOW, "the result does not fit a 64-bit integer")
@@ -42,21 +51,23 @@ def _uint(value: int) -> UInt:
 
 
 def make_timestamp(nanoseconds: int) -> Timestamp:
-    """A timestamp of the years 1 to 9999, or an evaluation error."""
+    """The timestamp at these nanoseconds; EvaluationError outside of the years 1 to 9999."""
     if TIMESTAMP_MIN <= nanoseconds <= TIMESTAMP_MAX:
         return Timestamp(nanoseconds)
     raise failure(FailureKind.OUT_OF_RANGE, "a timestamp must lie in the years 0001 to 9999")
 
 
 def make_duration(nanoseconds: int) -> Duration:
-    """A duration of at most about 292 years, or an evaluation error."""
+    """The duration of these nanoseconds; EvaluationError beyond about 292 years."""
     if DURATION_MIN <= nanoseconds <= DURATION_MAX:
         return Duration(nanoseconds)
     raise failure(FailureKind.OUT_OF_RANGE, "a duration must be shorter than 292 years")
 
 
 def add(left: Any, right: Any) -> Any:
-    """`left + right`: numbers of one kind, text, bytes, lists, durations, an instant and those."""
+    """`left + right`: two numbers of one type, two texts, bytes, lists or durations, or a
+    timestamp and a duration.
+    """
     kind = type(left)
     other = type(right)
     if kind is other:
@@ -75,18 +86,17 @@ def add(left: Any, right: Any) -> Any:
     raise no_overload("_+_", left, right)
 
 
-_JOINED: Final = frozenset({str, bytes, list})
-
-
 def joined(left: Any, right: Any) -> Any:
-    """Two texts, bytes or lists as one, if that is not too large."""
+    """Two texts, bytes or lists as one; EvaluationError where it would exceed `MAX_SIZE`."""
     if len(left) + len(right) > MAX_SIZE:
         raise failure(FailureKind.TOO_LARGE, f"the result is larger than {MAX_SIZE:,}")
     return left + right
 
 
 def subtract(left: Any, right: Any) -> Any:
-    """`left - right`: numbers of one kind, durations, instants, a duration from an instant."""
+    """`left - right`: two numbers of one type, two durations or timestamps, or a timestamp less a
+    duration.
+    """
     kind = type(left)
     other = type(right)
     if kind is other:
@@ -104,7 +114,7 @@ def subtract(left: Any, right: Any) -> Any:
 
 
 def multiply(left: Any, right: Any) -> Any:
-    """`left * right` of numbers of one kind."""
+    """`left * right` of two numbers of one type."""
     kind = type(left)
     if kind is type(right):
         if kind is int:
@@ -117,7 +127,7 @@ def multiply(left: Any, right: Any) -> Any:
 
 
 def divide(left: Any, right: Any) -> Any:
-    """`left / right`: integers are cut towards zero, doubles follow IEEE 754."""
+    """`left / right` of two numbers of one type: integers truncate, doubles follow IEEE 754."""
     kind = type(left)
     if kind is type(right):
         if kind is int or kind is UInt:
@@ -139,7 +149,7 @@ def _divide_by_zero(left: float, right: float) -> float:
 
 
 def remainder(left: Any, right: Any) -> Any:
-    """`left % right` of integers; the sign is the left one's."""
+    """`left % right` of two integers of one type; the result has the sign of `left`."""
     kind = type(left)
     if kind is type(right) and (kind is int or kind is UInt):
         if right == 0:
@@ -164,7 +174,7 @@ def negate(value: Any) -> Any:
     raise no_overload("-", value)
 
 
-#: The arithmetic operators by function name.
+#: The arithmetic operators by CEL's function names.
 OPERATIONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "_+_": add,
     "_-_": subtract,
@@ -173,29 +183,24 @@ OPERATIONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "_%_": remainder,
 }
 
-#: From here on every double is a whole number.
-_ALL_WHOLE: Final = 2.0**52
-_BITS: Final = 64
-_HALF: Final = 2**63
-
 
 def _first(sign: str, left: Any, right: Any) -> Any:
-    # The first of equal numbers stays, and so does what NaN stands beside.
+    # The left one of equal numbers, and wherever one of them is NaN.
     return right if ORDERINGS[sign](right, left) else left
 
 
-#: The larger and the smaller of two numbers of any kinds; the first where neither is.
+#: The larger and the smaller of two numbers of any types; the first where neither is.
 greater: Final[Callable[[Any, Any], Any]] = partial(_first, "_>_")
 less: Final[Callable[[Any, Any], Any]] = partial(_first, "_<_")
 
 
 def greatest_of(values: list[Any]) -> Any:
-    """The greatest of a list of numbers of any kinds."""
+    """The greatest of a list of numbers of any types; EvaluationError for an empty list."""
     return _of_list("math.greatest", greater, values)
 
 
 def least_of(values: list[Any]) -> Any:
-    """The least of a list of numbers of any kinds."""
+    """The least of a list of numbers of any types; EvaluationError for an empty list."""
     return _of_list("math.least", less, values)
 
 
@@ -229,7 +234,7 @@ def round_(value: float) -> float:
 
 
 def _whole(rounding: Callable[[float], int], value: float) -> float:
-    # NaN is not below the bound either.
+    # NaN is not below the limit either, and is returned as it is.
     return math.copysign(rounding(value), value) if abs(value) < _ALL_WHOLE else value
 
 
@@ -241,7 +246,7 @@ def _nearest(value: float) -> int:
 
 
 def absolute(value: int) -> int:
-    """An int without its sign; the least int has no counterpart."""
+    """The absolute value of an int; EvaluationError for the least int, which has none."""
     if value == INT_MIN:
         raise failure(FailureKind.OVERFLOW, "math.abs() of the least 64-bit integer")
     return abs(value)
@@ -263,39 +268,42 @@ def sign_of_double(value: float) -> float:
 
 
 def square_root(value: float) -> float:
-    """The square root; NaN of what is negative."""
+    """The square root of a number of any type; NaN of a negative one."""
     number = float(value)
     return math.sqrt(number) if number >= 0 else math.nan if number < 0 else number
 
 
 def _signed(bits: int) -> int:
-    """The int that these 64 bits are."""
+    """The lowest 64 bits as a signed integer."""
     bits &= UINT_MAX
     return bits - 2 * _HALF if bits >= _HALF else bits
 
 
 def bit_not(value: int) -> UInt:
-    """A uint with every bit turned over."""
+    """The uint with every bit inverted."""
     return UInt(~value & UINT_MAX)
 
 
 def shift_left(name: str, value: int, count: int) -> int:
-    """The bits of an int so many places up; those that leave the 64 are lost."""
+    """An int shifted left by `count` bits; bits beyond the 64th are dropped.
+
+    `name` is the function's, for the EvaluationError of a negative count.
+    """
     return _signed(value << _places(name, count))
 
 
 def shift_left_uint(name: str, value: int, count: int) -> UInt:
-    """The bits of a uint so many places up; those that leave the 64 are lost."""
+    """A uint shifted left by `count` bits; bits beyond the 64th are dropped."""
     return UInt((int(value) << _places(name, count)) & UINT_MAX)
 
 
 def shift_right(name: str, value: int, count: int) -> int:
-    """The bits of an int so many places down, zeros coming in, whatever its sign."""
+    """An int shifted right by `count` bits, filled up with zeros whatever its sign."""
     return _signed((value & UINT_MAX) >> _places(name, count))
 
 
 def shift_right_uint(name: str, value: int, count: int) -> UInt:
-    """The bits of a uint so many places down."""
+    """A uint shifted right by `count` bits."""
     return UInt(int(value) >> _places(name, count))
 
 

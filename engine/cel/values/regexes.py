@@ -1,4 +1,4 @@
-"""Regular expressions by RE2, which takes time in proportion to the text; the only user of re2."""
+"""Regular expressions by RE2, whose time grows only linearly with the text."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from engine.cel.values.values import FailureKind, failure
 
 _OPTIONS: Final = re2.Options()
 _OPTIONS.log_errors = False
-# Only whether it matches is asked for.
+# Only whether a pattern matches is needed.
 _OPTIONS.never_capture = True
 _SHOWN: Final = 120
-#: A set, unlike a pattern, gives no answer where its automaton outgrows its memory: none so small
-#: does.
+#: A set of patterns gives no answer where its automaton outgrows its memory. That of a pattern with
+#: a program no larger than this never does.
 _MAX_SET_PROGRAM: Final = 1_000
 _NOT_OFFERED: Final = {
     "(?=": "lookahead",
@@ -30,29 +30,35 @@ _BACK_REFERENCE: Final = re.compile(r"escape sequence: \\[1-9]$")
 
 
 class BadRegexError(ValueError):
-    """The pattern is not RE2's."""
+    """The pattern is no regular expression of RE2."""
 
 
 def compile_search(pattern: str) -> Callable[[str], bool]:
-    """A function that says whether the pattern is found in a text; BadRegexError if it is none."""
+    """Returns a predicate: whether the pattern is found in a text.
+
+    BadRegexError for a bad pattern. The predicate raises UnicodeEncodeError for a text with
+    surrogates.
+    """
     match = compile_match(pattern)
     return lambda text: match(text) is not None
 
 
 def compile_match(pattern: str) -> Callable[[str], object]:
-    """A function that gives None where the pattern is not found in a text; BadRegexError."""
+    """Like `compile_search`, but the function returns None where the pattern is not found, and
+    any object where it is: that saves a call where the caller compares with None anyway.
+    """
     try:
         compiled = re2.compile(pattern, _OPTIONS)
     except (re2.error, UnicodeEncodeError) as error:
         raise BadRegexError(_explain(error)) from None
     if compiled.programsize <= _MAX_SET_PROGRAM:
-        # A set of one answers in half the time of a pattern, which gives a match object.
+        # A set of one pattern takes half the time: it makes no match object.
         patterns = re2.Set.SearchSet(_OPTIONS)
         patterns.Add(pattern)
         patterns.Compile()
         return patterns.Match  # type: ignore[no-any-return]
     search = compiled.search
-    # Given bytes, re2 has no offsets to translate, which takes twice as long as the search.
+    # With bytes, re2 need not translate offsets, which takes twice as long as the search.
     return lambda text: search(text.encode())
 
 
@@ -73,7 +79,10 @@ def _cached(pattern: str) -> Callable[[str], bool]:
 
 
 def matches(text: str, pattern: str) -> bool:
-    """`text.matches(pattern)`, for a pattern that is known only now."""
+    """`text.matches(pattern)` for a pattern that is known only at run time.
+
+    EvaluationError for a bad pattern or a text that is no valid Unicode.
+    """
     try:
         return _cached(pattern)(text)
     except BadRegexError as error:

@@ -1,4 +1,8 @@
-"""The text functions of CEL's standard library and its `strings` and `encoders` extensions."""
+"""CEL's extensions `strings` and `encoders`: functions on texts, and Base64.
+
+Indexes count characters (code points). EvaluationError for an index outside of the text, and for
+a result of more than `MAX_SIZE` characters.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import Any, Final
 from engine.cel.values.numbers import MAX_SIZE
 from engine.cel.values.values import FailureKind, failure, no_overload
 
-# White_Space of Unicode, as the extension's trim() has it; Python's strip() adds \x1c to \x1f.
+# Unicode's White_Space, which trim() removes; Python's strip() also removes \x1c to \x1f.
 _SPACE: Final = (
     "\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
     "\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -30,6 +34,11 @@ _QUOTED: Final = str.maketrans(
         '"': '\\"',
     }
 )
+_BASE64_SPACE: Final = str.maketrans("", "", "\t\n\v\f\r ")
+#: Groups of four digits, then a last group of two or three, padded or not.
+_BASE64: Final = re.compile(
+    r"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?", re.ASCII
+)
 
 
 def _check_index(index: int, size: int) -> None:
@@ -38,19 +47,19 @@ def _check_index(index: int, size: int) -> None:
 
 
 def char_at(text: str, index: int) -> str:
-    """The character at `index`; empty at the very end."""
+    """The character at `index`; "" where that is the length of the text."""
     _check_index(index, len(text))
     return text[index : index + 1]
 
 
 def index_of(text: str, part: str, start: int = 0) -> int:
-    """Where `part` stands first, from `start` on; -1 when nowhere."""
+    """The index of the first `part` at or behind `start`; -1 for none."""
     _check_index(start, len(text))
     return text.find(part, start)
 
 
 def last_index_of(text: str, part: str, start: int | None = None) -> int:
-    """Where `part` stands last, at `start` at the latest; -1 when nowhere."""
+    """The index of the last `part` that begins at or before `start`; -1 for none."""
     if start is None:
         return text.rfind(part)
     _check_index(start, len(text))
@@ -58,24 +67,27 @@ def last_index_of(text: str, part: str, start: int | None = None) -> int:
 
 
 def lower_ascii(text: str) -> str:
-    """A to Z in lower case, all else unchanged."""
+    """The text with A to Z in lower case."""
     return text.lower() if text.isascii() else text.translate(_LOWER)
 
 
 def upper_ascii(text: str) -> str:
-    """a to z in upper case, all else unchanged."""
+    """The text with a to z in upper case."""
     return text.upper() if text.isascii() else text.translate(_UPPER)
 
 
 def replace(text: str, old: str, new: str, limit: int = -1) -> str:
-    """`old` replaced by `new`, at most `limit` times when that is not negative."""
+    """The text with `old` replaced by `new`: all, or the first `limit` unless it is negative."""
     count = text.count(old) if limit < 0 else min(limit, text.count(old))
     _check_size(len(text) + count * (len(new) - len(old)))
     return text.replace(old, new, max(limit, -1))
 
 
 def split(text: str, separator: str, limit: int = -1) -> list[str]:
-    """The parts between separators, at most `limit` when that is not negative."""
+    """The parts between separators, at most `limit` of them unless it is negative.
+
+    The characters, where the separator is empty.
+    """
     if limit == 0:
         return []
     if separator:
@@ -97,7 +109,7 @@ def substring(text: str, start: int, end: int | None = None) -> str:
 
 
 def trim(text: str) -> str:
-    """The text without white space at both ends."""
+    """The text without white space at its ends."""
     return text.strip(_SPACE)
 
 
@@ -112,7 +124,7 @@ def quote(text: str) -> str:
 
 
 def join(parts: list[Any], separator: str = "") -> str:
-    """The texts of a list with `separator` between them."""
+    """The texts of a list with `separator` between them; EvaluationError for other elements."""
     for part in parts:
         if type(part) is not str:
             raise no_overload("join", part)
@@ -125,22 +137,18 @@ def _check_size(size: int) -> None:
         raise failure(FailureKind.TOO_LARGE, f"a text of {size:,} characters")
 
 
-_BASE64_SPACE: Final = str.maketrans("", "", "\t\n\v\f\r ")
-#: Whole groups of four, then what is left of one, with its padding or without any.
-_BASE64: Final = re.compile(
-    r"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?", re.ASCII
-)
-
-
 def encode(data: bytes) -> str:
-    """Bytes as Base64 text, padded, by the alphabet with `+` and `/` (RFC 4648, section 4)."""
+    """Bytes as padded Base64 with `+` and `/` (RFC 4648, section 4)."""
     if len(data) * 4 // 3 > MAX_SIZE:
         raise failure(FailureKind.TOO_LARGE, f"Base64 of {len(data):,} bytes")
     return base64.b64encode(data).decode("ascii")
 
 
 def decode(text: str) -> bytes:
-    """The bytes of a Base64 text; padding may be left out, white space is passed over."""
+    """The bytes of a Base64 text; padding is optional, white space is ignored.
+
+    EvaluationError for a text that is no Base64.
+    """
     plain = text.translate(_BASE64_SPACE)
     if _BASE64.fullmatch(plain) is None:
         raise failure(FailureKind.BAD_CONVERSION, f"'{text[:40]}' can't be read as Base64")

@@ -1,4 +1,4 @@
-"""`format()` and `%s`: any value as text."""
+"""The function `format()` of CEL's extension `strings`, and any value as the text of its `%s`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _CLAUSE: Final = re.compile(r"%(?:%|(?:\.([0-9]+))?(.)|)", re.DOTALL)
 _INTEGERS: Final = frozenset({int, UInt})
 _NUMBERS: Final = frozenset({int, UInt, float})
 _MAX_PRECISION: Final = 100
-#: What `surrogateescape` makes of bytes that are no UTF-8.
+#: The characters that `surrogateescape` makes of bytes that are not UTF-8.
 _INVALID: Final = re.compile("[\udc80-\udcff]+")
 
 
 def clauses(template: str) -> tuple[str, ...]:
-    """The letters of the template's clauses; an evaluation error for one that there is not."""
+    """The letters of the template's clauses, `%%` left out; EvaluationError for an unknown one."""
     return tuple(_verb(match) for match in _CLAUSE.finditer(template) if match[0] != "%%")
 
 
@@ -43,9 +43,11 @@ def _verb(match: re.Match[str]) -> str:
 
 
 def format_text(template: str, args: list[Any]) -> str:
-    """The template with each clause (`%s %d %f %e %b %o %x %X`) filled by the next argument."""
-    waiting = iter(enumerate(args))
-    count = len(args)
+    """The template with each clause (`%s %d %f %e %b %o %x %X`) filled in by the next argument.
+
+    EvaluationError for an unknown clause, a missing argument or one of another type, and for a
+    result of more than `MAX_SIZE` characters.
+    """
     used = 0
     size = len(template)
 
@@ -54,11 +56,10 @@ def format_text(template: str, args: list[Any]) -> str:
         if match[0] == "%%":
             return "%"
         precision, verb = match[1], _verb(match)
-        if used >= count:
+        if used >= len(args):
             raise failure(FailureKind.NO_INDEX, f"index {used} out of range")
-        _, value = next(waiting)
+        text = _clause(verb, int(precision[:4]) if precision else 6, args[used])
         used += 1
-        text = _clause(verb, int(precision[:4]) if precision else 6, value)
         size += len(text)
         _check_format_size(size)
         return text
@@ -109,7 +110,7 @@ def _special(value: float) -> str:
 
 
 def _decimal(value: float) -> str:
-    """The shortest decimal that reads back, never with an exponent, without zeros at its end."""
+    """The shortest decimal that reads back, without an exponent and without trailing zeros."""
     text = format(Decimal(repr(value)), "f")
     return text.rstrip("0").removesuffix(".") if "." in text else text
 
@@ -124,10 +125,10 @@ def _check_format_size(size: int) -> None:
 
 
 def _bounded(texts: Iterable[str]) -> list[str]:
-    """The texts, as long as they are short enough together.
+    """The texts as a list; EvaluationError as soon as they exceed `MAX_SIZE` characters together.
 
-    A list may hold the same list many times over, and that one another: its text is no measure
-    of the memory that it takes, and is given up as soon as it is too long.
+    A list may hold one list many times, and that another: its text can be far larger than the
+    memory that it takes, so the work stops early.
     """
     found: list[str] = []
     size = 0
@@ -139,7 +140,7 @@ def _bounded(texts: Iterable[str]) -> list[str]:
 
 
 def text_of(value: Any) -> str:
-    """Any value as `%s` shows it."""
+    """Any CEL value as `%s` shows it."""
     kind = type(value)
     if kind is str:
         return str(value)

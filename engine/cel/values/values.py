@@ -1,6 +1,8 @@
-"""CEL's values as Python's, and the kinds of evaluation failure.
+"""CEL's values as Python values, the conversions from and to plain Python, and evaluation errors.
 
-Only what Python lacks has a type of its own here.
+bool, int, float, str, bytes, None, list and dict stand for themselves. CEL's other types have
+classes here: `UInt`, `Timestamp`, `Duration`, `CelType`, and `CelMap` for maps that a dict of
+strings can't hold.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ class CelType:
 
 
 class CelMap:
-    """A map whose keys are not all strings; keeps the keys as they were given, in order."""
+    """A map whose keys are not all strings; it keeps the keys and their order as given."""
 
     __slots__ = ("_entries",)
 
@@ -63,7 +65,7 @@ class CelMap:
         self._entries: dict[object, tuple[Any, Any]] = {}
 
     def add(self, key: Any, value: Any) -> bool:
-        """Put an entry in; false when the key is there already."""
+        """Add an entry; returns False, and changes nothing, when the key exists already."""
         marked = _marked(key)
         if marked in self._entries:
             return False
@@ -71,13 +73,14 @@ class CelMap:
         return True
 
     def get(self, key: Any, default: Any) -> Any:
-        """The value at `key`, numbers of any kind being one key if they are equal."""
+        """The value at `key`, or `default`; equal numbers of any kind are the same key."""
         try:
             return self._entries[_marked(key)][1]
         except (KeyError, TypeError):
             return default
 
     def __iter__(self) -> Iterator[Any]:
+        """The keys as they were given, in order."""
         return (key for key, _ in self._entries.values())
 
     def __len__(self) -> int:
@@ -97,7 +100,7 @@ _FALSE: Final = _Sentinel()
 
 
 def _marked(key: Any) -> object:
-    # Python's True and 1 are one key; CEL's are two.
+    # True and 1 are one key of a Python dict, and two keys of a CEL map.
     if key is True:
         return _TRUE
     if key is False:
@@ -105,6 +108,7 @@ def _marked(key: Any) -> object:
     return key
 
 
+#: Stands for "no value", where None would be CEL's null.
 MISSING: Final = _Sentinel()
 
 _TYPES: Final[dict[type, CelType]] = {
@@ -123,7 +127,7 @@ _TYPES: Final[dict[type, CelType]] = {
     CelType: CelType("type"),
 }
 
-#: Names that stand for types where no variable has that name.
+#: The types by the names that expressions write, unless a variable has that name.
 TYPE_NAMES: Final[Mapping[str, CelType]] = {kind.name: kind for kind in _TYPES.values()}
 
 
@@ -133,12 +137,12 @@ def type_of(value: Any) -> CelType:
 
 
 def describe(value: Any) -> str:
-    """The name of a value's type, for messages."""
+    """The short name of a value's type, as messages write it: "int", "timestamp", "null"."""
     return type_of(value).name.rpartition(".")[2].lower().replace("null_type", "null")
 
 
 def to_timestamp(moment: datetime) -> Timestamp:
-    """An aware datetime as a timestamp, exact to the microsecond."""
+    """A timezone-aware datetime as a timestamp, exact to the microsecond."""
     delta = moment - _EPOCH
     return Timestamp(
         (delta.days * 86_400 + delta.seconds) * NANOSECONDS + delta.microseconds * 1_000
@@ -146,13 +150,16 @@ def to_timestamp(moment: datetime) -> Timestamp:
 
 
 def to_datetime(value: Timestamp, zone: tzinfo = UTC) -> datetime:
-    """A timestamp as a datetime in `zone`; what is below a microsecond is cut off."""
+    """A timestamp as a datetime in `zone`, truncated to microseconds.
+
+    OverflowError where the local time leaves the years 1 to 9999.
+    """
     moment = _EPOCH + timedelta(microseconds=value.nanoseconds // 1_000)
     return moment if zone is UTC else moment.astimezone(zone)
 
 
 def from_python(value: Any) -> Any:
-    """A plain Python value as a CEL value; TypeError for what CEL has no type for."""
+    """A plain Python value as a CEL value; TypeError for a type or a range that CEL lacks."""
     kind = type(value)
     if kind in _TYPES and kind not in (list, dict, int):
         return value
@@ -201,8 +208,8 @@ def _map_from_python(value: Mapping[Any, Any]) -> Any:
 def to_python(value: Any) -> Any:
     """A CEL value as a plain Python value: timestamps as datetime, durations as timedelta.
 
-    What Python can't tell apart stays apart: `UInt` is an int, and a map with both true and 1
-    among its keys stays a `CelMap`.
+    `UInt` stays, since it is an int. A map stays a `CelMap` where a dict would merge two of its
+    keys, such as true and 1.
     """
     kind = type(value)
     if kind is Timestamp:
@@ -239,12 +246,15 @@ class FailureKind(StrEnum):
 
 
 def failure(kind: FailureKind, message: str) -> EvaluationError:
-    """An evaluation error of that kind."""
+    """Makes an evaluation error of that kind; the caller raises it."""
     return EvaluationError(kind.value, message)
 
 
 def no_overload(function: str, *args: Any) -> EvaluationError:
-    """`function` takes no values of these types; a null among them has a kind of its own."""
+    """Makes the error of a function or operator that has no overload for the types of `args`.
+
+    Its kind is NULL_OPERAND where one of them is null, else NO_OVERLOAD.
+    """
     kinds = ", ".join(describe(arg) for arg in args)
     kind = FailureKind.NULL_OPERAND if any(arg is None for arg in args) else FailureKind.NO_OVERLOAD
     name = function.strip("_@")

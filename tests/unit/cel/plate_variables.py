@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from engine.cel import Expression, compile_expression, lower_condition
+from engine.cel import Expression, compile_condition, compile_expression
 from engine.cel.syntax.examples import Examples
 from engine.errors import EvaluationError, ExpressionError, Problem, Severity
 from engine.schema import FieldType, Kind
@@ -108,6 +108,6 @@ def problem_of(text: str) -> Problem:
 
 def holds(field: str, operator: str, value: object, **changes: Any) -> bool:
     """Whether a condition holds on `event(**changes)`."""
-    result = lower_condition(field, operator, value, VARIABLES).evaluate(event(**changes))
+    result = compile_condition(field, operator, value, VARIABLES).evaluate(event(**changes))
     assert isinstance(result, bool)
     return result

@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cel import Operator, compile_expression, lower_condition
+from engine.cel import Operator, compile_condition, compile_expression
 from engine.errors import ExpressionError, Problem
 from tests.unit.cel.plate_variables import VARIABLES, event, holds
 
 
 def refusal(field: str, operator: str, value: object) -> Problem:
     with pytest.raises(ExpressionError) as caught:
-        lower_condition(field, operator, value, VARIABLES)
+        compile_condition(field, operator, value, VARIABLES)
     (problem,) = caught.value.problems
     return problem
 
 
 def cel_of(field: str, operator: str, value: object) -> str:
-    return lower_condition(field, operator, value, VARIABLES).cel
+    return compile_condition(field, operator, value, VARIABLES).cel
 
 
 def test_text_is_compared_without_regard_to_case() -> None:
@@ -68,7 +68,7 @@ def test_booleans_are_compared_as_booleans() -> None:
 
 
 def test_a_numeric_text_for_a_numeric_field_is_that_number_with_a_warning() -> None:
-    expression = lower_condition("latency_ms", "equals", " 40 ", VARIABLES)
+    expression = compile_condition("latency_ms", "equals", " 40 ", VARIABLES)
     assert expression.evaluate(event()) is True
     assert [warning.code for warning in expression.warnings] == ["odd-value"]
     assert holds("plate.confidence", "greater_than", "0.9")
@@ -76,17 +76,17 @@ def test_a_numeric_text_for_a_numeric_field_is_that_number_with_a_warning() -> N
 
 def test_odd_values_are_warned_of() -> None:
     for operator, value in (("in_list", []), ("contains", "")):
-        expression = lower_condition("camera_id", operator, value, VARIABLES)
+        expression = compile_condition("camera_id", operator, value, VARIABLES)
         assert [warning.code for warning in expression.warnings] == ["odd-value"]
-    assert lower_condition("camera_id", "equals", "a", VARIABLES).warnings == ()
+    assert compile_condition("camera_id", "equals", "a", VARIABLES).warnings == ()
 
 
 def test_a_whole_number_that_should_equal_a_fraction_is_warned_of() -> None:
     for operator, value in (("equals", 0.5), ("in_list", [1, 0.5])):
-        (warning,) = lower_condition("latency_ms", operator, value, VARIABLES).warnings
+        (warning,) = compile_condition("latency_ms", operator, value, VARIABLES).warnings
         assert warning.what == "latency_ms is a whole number, never 0.5"
     for operator, value in (("equals", 5.0), ("greater_than", 0.5)):
-        assert lower_condition("latency_ms", operator, value, VARIABLES).warnings == ()
+        assert compile_condition("latency_ms", operator, value, VARIABLES).warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_what_does_not_fit_is_refused(
     assert part in f"{problem.what}, {problem.remedy}"
 
 
-def test_an_unknown_field_and_operator_are_told_together() -> None:
+def test_an_unknown_field_and_operator_are_reported_together() -> None:
     with pytest.raises(ExpressionError) as caught:
-        lower_condition("plate.txt", "is", "a", VARIABLES)
+        compile_condition("plate.txt", "is", "a", VARIABLES)
     assert len(caught.value.problems) == 2
 
 
@@ -152,13 +152,13 @@ def test_no_value_becomes_part_of_the_language() -> None:
     value = '" || true || "'
     assert not holds("camera_id", "equals", value)
     assert holds("camera_id", "equals", value, camera_id=value)
-    expression = lower_condition("camera_id", "equals", value, VARIABLES)
+    expression = compile_condition("camera_id", "equals", value, VARIABLES)
     assert compile_expression(expression.cel, VARIABLES).evaluate(event()) is False
 
 
 def test_ten_thousand_plates_are_one_probe() -> None:
     plates = [f"P{number}" for number in range(10_000)]
-    expression = lower_condition("camera_id", "in_list", plates, VARIABLES)
+    expression = compile_condition("camera_id", "in_list", plates, VARIABLES)
     assert expression.evaluate(event(camera_id="p9999")) is True
     assert expression.evaluate(event(camera_id="p10000")) is False
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.cel import compile_expression
-from engine.cel.condition import lower_condition
+from engine.cel.condition import compile_condition
 from engine.cel.emptiness import is_met_by_empty, value_if_empty
 from engine.rules import load_rules
 from tests.support.avro import plate_schema
@@ -87,7 +87,7 @@ def test_conditions_that_it_does_not_meet_or_that_do_not_ask(text: str) -> None:
     ],
 )
 def test_operators(operator: str, value: Any, is_met: bool) -> None:
-    condition = lower_condition(PLATE, operator, value, plate_schema().variables)
+    condition = compile_condition(PLATE, operator, value, plate_schema().variables)
     assert is_met_by_empty(condition, PLATE) is is_met
 
 

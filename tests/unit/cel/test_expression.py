@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from engine.cel import compile_expression, conjunction, lower_condition
+from engine.cel import compile_condition, compile_expression, conjunction
 from engine.cel.values.values import FailureKind
 from engine.errors import EvaluationError, ExpressionError
 from tests.unit.cel.plate_variables import VARIABLES, compiled, event, problem_of, value_of
 
 
-def test_an_expression_tells_its_text_its_cel_and_its_fields() -> None:
+def test_an_expression_has_its_text_its_cel_and_its_fields() -> None:
     expression = compiled("plate.text=='a'&&!is_test")
     assert expression.text == "plate.text=='a'&&!is_test"
     assert expression.cel == 'plate.text == "a" && !is_test'
@@ -64,10 +64,10 @@ def test_conjunction_absorbs_what_fails_beside_a_false_part() -> None:
     assert caught.value.error_type == FailureKind.NULL_OPERAND
 
 
-def test_conjunction_joins_what_its_parts_tell() -> None:
+def test_conjunction_joins_the_texts_fields_and_warnings_of_its_parts() -> None:
     parts = [
         compiled("is_test || latency_ms > 1"),
-        lower_condition("plate.text", "contains", "A", VARIABLES),
+        compile_condition("plate.text", "contains", "A", VARIABLES),
         compiled("vehicle.make > 'a'"),
     ]
     whole = conjunction(parts)

@@ -34,7 +34,7 @@ def test_a_format_for_the_type_is_good(kind: Kind, specs: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "spec", "told"),
+    ("kind", "spec", "message"),
     [
         (SCALARS[Kind.STRING], ".2f", "'.2f' is not a format for a string, write for instance >10"),
         (SCALARS[Kind.INT], "%H", "'%H' is not a format for an int, write for instance >6, 04d"),
@@ -49,10 +49,10 @@ def test_a_format_for_the_type_is_good(kind: Kind, specs: list[str]) -> None:
         (SCALARS[Kind.INT], "x" * 101, "is too wide, write for instance"),
     ],
 )
-def test_another_is_told_with_one_that_is_good(
-    kind: FieldType | None, spec: str, told: str
+def test_a_bad_format_is_reported_with_a_good_one(
+    kind: FieldType | None, spec: str, message: str
 ) -> None:
-    assert told in fault(spec, kind)
+    assert message in fault(spec, kind)
 
 
 def test_what_may_be_anything_takes_the_format_of_anything() -> None:

@@ -123,7 +123,7 @@ def test_all_placeholders_are_checked() -> None:
     ]
 
 
-def test_a_template_tells_what_it_reads_and_what_is_odd() -> None:
+def test_a_template_knows_what_it_reads_and_what_is_odd() -> None:
     template = compile_template("{plate.text}{vehicle.make + 'x'}", ALL)
     assert template.fields == {"plate.text", "vehicle.make"}
     assert [(warning.code, warning.offset) for warning in template.warnings] == [
@@ -143,7 +143,7 @@ def test_a_format_with_braces_is_one_fault() -> None:
     assert "holds braces" in problem.what
 
 
-def test_a_placeholder_is_told_all_that_is_wrong_with_it() -> None:
+def test_all_faults_of_a_placeholder_are_reported() -> None:
     problems = problems_of("{plate.txt == '}':{y}} {latency_ms:s}")
     assert [problem.code for problem in problems] == ["unknown-field", "bad-format", "bad-format"]
 
@@ -161,7 +161,7 @@ def test_a_time_format_of_a_text_leads_to_the_time() -> None:
         ("{1 / 0 == 1 || is_test}", 3, "'1 / 0' always fails: division by zero"),
     ],
 )
-def test_what_is_hardly_meant_is_a_warning(text: str, offset: int, what: str) -> None:
+def test_an_unlikely_placeholder_is_a_warning(text: str, offset: int, what: str) -> None:
     (warning,) = compile_template(text, ALL).warnings
     assert (warning.offset, warning.what) == (offset, what)
     assert warning.remedy

@@ -61,36 +61,29 @@ class ObservedStore:
         self,
         target_id: str,
         reason: str,
-        detail: str = "",
         *,
         waiting_before_us: int | None = None,
         exclude: Collection[int] = (),
-        limit: int = 500,
     ) -> int:
         return self._write(
             lambda: self.store.mark_all_dead(
                 target_id,
                 reason,
-                detail,
                 waiting_before_us=waiting_before_us,
                 exclude=exclude,
-                limit=limit,
             )
         )
 
     def hand_over(
         self,
         target_id: str,
-        heir_ids: Sequence[str],
+        successor_ids: Sequence[str],
         *,
         same: Mapping[str, Collection[str]] = NONE_THE_SAME,
         exclude: Collection[int] = (),
-        limit: int = 500,
     ) -> int:
         return self._write(
-            lambda: self.store.hand_over(
-                target_id, heir_ids, same=same, exclude=exclude, limit=limit
-            )
+            lambda: self.store.hand_over(target_id, successor_ids, same=same, exclude=exclude)
         )
 
     def hold(self, target_id: str, channel: str, reason: str, detail: str, since_us: int) -> None:

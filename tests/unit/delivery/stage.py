@@ -13,7 +13,7 @@ from typing import Any
 from channels.alert import Alert, Priority, Target
 from engine.clock import Clock, SystemClock
 from engine.delivery import Dispatcher, RetryPolicy
-from engine.delivery.poller import WATCH_SECONDS
+from engine.delivery.poller import POLL_SECONDS
 from engine.metrics import Metrics
 from engine.store import DeliveryState, FreshAlert, NewAlert, OpenMode, Store, open_store
 from tests.support.patience import PATIENCE_SECONDS, await_that
@@ -63,7 +63,7 @@ class Stage:
         return target
 
     def start(self, policy: RetryPolicy = POLICY, **options: Any) -> Dispatcher:
-        """Start to deliver through all targets made; the watch has looked for the first time.
+        """Start to deliver through all targets made; the poller has polled for the first time.
 
         A target that was held before that would be probed at once.
         """
@@ -76,7 +76,7 @@ class Stage:
         )
         self.dispatcher.start()
         if not self._in_real_time:
-            self.clock.await_sleeper(self.clock.monotonic() + WATCH_SECONDS)
+            self.clock.await_sleeper(self.clock.monotonic() + POLL_SECONDS)
         return self.dispatcher
 
     def stop(self, timeout_seconds: float = PATIENCE_SECONDS) -> None:

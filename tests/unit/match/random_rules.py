@@ -10,7 +10,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from channels.alert import Priority
-from engine.cel import Expression, compile_expression, compile_template, lower_condition
+from engine.cel import Expression, compile_condition, compile_expression, compile_template
 from engine.cel.expression import conjunction
 from engine.errors import Place
 from engine.rules import Rule
@@ -141,7 +141,7 @@ def _operator_condition(draw: st.DrawFn) -> Expression:
             field = draw(st.sampled_from(("plate.confidence", "latency_ms", "plate.text")))
             operator = draw(st.sampled_from((operator, "less_than")))
             value = draw(st.sampled_from((0.5, 1, 40, -1.5)))
-    return lower_condition(field, operator, value, VARIABLES)
+    return compile_condition(field, operator, value, VARIABLES)
 
 
 def _compiled(text: str) -> Expression:

@@ -86,7 +86,7 @@ def test_a_match_is_stored_with_a_delivery_for_each_target(bench: Bench) -> None
     batch = bench.pipeline.process([record])
     assert len(batch.settled) == 1
     (fresh,) = batch.fresh
-    assert fresh.routes == (("ops", "ops:mailbox"),)
+    assert fresh.targets == (("ops", "ops:mailbox"),)
     assert fresh.read_at == record.read_at
     (stored,) = bench.store.alerts(10)
     assert stored.alert.alert_id == fresh.alert_id
@@ -171,7 +171,7 @@ def test_an_error_of_one_rule_is_counted_and_logged_once_a_minute(bench: Bench) 
 def test_an_alert_that_is_too_old_is_stored_and_not_sent(bench: Bench) -> None:
     bench.time.seconds = 3601
     batch = bench.pipeline.process([plate_record(0)])
-    assert batch.fresh[0].routes == ()
+    assert batch.fresh[0].targets == ()
     (stored,) = bench.store.alerts(1)
     assert stored.is_expired
     assert stored.deliveries == ()

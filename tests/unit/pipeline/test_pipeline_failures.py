@@ -16,7 +16,7 @@ from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.pipeline import Pipeline
 from engine.store import NewAlert, Store, open_store
 from engine.stream.decoder import Decoder
-from engine.stream.record import DeadLetter, DeadLetterType, Record
+from engine.stream.record import DeadLetterType, Record
 from tests.support.avro import plate_schema
 from tests.support.rule_files import load_text
 from tests.unit.manual_time import ManualTime
@@ -52,13 +52,12 @@ class PickyStore:
         self,
         alerts: Sequence[NewAlert],
         suppressed: Mapping[str, int] | None = None,
-        dead_letters: Sequence[DeadLetter] = (),
     ) -> None:
         if self._saves_left is not None:
             self._saves_left -= 1
             if self._saves_left == 0:
                 self._store.close()
-        self._store.save(alerts, suppressed, dead_letters)
+        self._store.save(alerts, suppressed)
 
 
 def pipeline_on(store: Any, folder: Path, metrics: Metrics) -> Pipeline:

@@ -133,6 +133,6 @@ def test_a_rule_that_is_not_lowered_says_why(tmp_path: Path) -> None:
 def test_a_rule_does_not_keep_what_its_condition_was_generated_from(tmp_path: Path) -> None:
     both = "conditions: [{field: camera_id, operator: equals, value: CAM-1}], when: track_id != ''"
     rule = one(tmp_path, both)
-    assert rule.condition.code is None
+    assert rule.condition.fragment is None
     assert not rule.condition.fallback
     assert matches(rule, camera_id="CAM-1", track_id="7") is True

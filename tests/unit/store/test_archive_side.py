@@ -9,6 +9,7 @@ import pytest
 from engine.errors import StoreUnavailableError
 from engine.schema.event import LATEST_EVENT_SECONDS
 from engine.store import AlertFilter, DeliveryState, OpenMode, Redelivery
+from engine.store.archive_side import SWEPT_AT_ONCE
 from engine.store.sqlite import SqliteStore
 from tests.unit.store.samples import DAY_SECONDS, Clock, Samples, open_sample
 
@@ -140,12 +141,14 @@ def test_a_great_many_dead_deliveries_are_all_opened(store: SqliteStore, samples
 def test_retention_takes_old_alerts_in_portions(
     store: SqliteStore, samples: Samples, clock: Clock
 ) -> None:
-    store.save([samples.new("mail/ann") for _ in range(5)], {"k": 1})
+    plain = [samples.new() for _ in range(2 * SWEPT_AT_ONCE - 4)]
+    store.save(plain + [samples.new("mail/ann") for _ in range(5)], {"k": 1})
     while store.waiting("mail/ann", 1):
         store.mark_sent(store.waiting("mail/ann", 1)[0].delivery_id)
     clock.seconds += 31 * DAY_SECONDS
     store.save([samples.new(time_us=clock.us)])
-    assert [store.sweep(30 * DAY_SECONDS, 300, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+    numbers = [store.sweep(30 * DAY_SECONDS, 300, clock.us) for _ in range(4)]
+    assert numbers == [SWEPT_AT_ONCE, SWEPT_AT_ONCE, 1, 0]
     assert store.rows() == {
         "alerts": 1,
         "deliveries": 0,
@@ -160,7 +163,7 @@ def test_nothing_is_taken_within_the_retention(
 ) -> None:
     store.save([samples.new()], {"k": 1})
     clock.seconds += 30 * DAY_SECONDS
-    assert store.sweep(30 * DAY_SECONDS, 300) == 0
+    assert store.sweep(30 * DAY_SECONDS, 300, clock.us) == 0
     assert store.suppressed_count("k") == 1
 
 
@@ -170,10 +173,10 @@ def test_an_open_delivery_keeps_its_alert(
     store.save([samples.new("mail/ann", "sms/bob"), samples.new()])
     store.mark_sent(store.waiting("sms/bob", 1)[0].delivery_id)
     clock.seconds += 99 * DAY_SECONDS
-    assert store.sweep(DAY_SECONDS, 0) == 1
+    assert store.sweep(DAY_SECONDS, 0, clock.us) == 1
     assert store.rows()["deliveries"] == 2
     store.mark_dead(store.waiting("mail/ann", 1)[0].delivery_id, "hold_expired")
-    assert store.sweep(DAY_SECONDS, 0) == 1
+    assert store.sweep(DAY_SECONDS, 0, clock.us) == 1
 
 
 def test_an_alert_that_a_cooldown_may_need_is_kept(
@@ -182,16 +185,16 @@ def test_an_alert_that_a_cooldown_may_need_is_kept(
     cooldown_seconds = 60 * DAY_SECONDS
     store.save([samples.new(key="k")])
     clock.seconds += cooldown_seconds + LATEST_EVENT_SECONDS
-    assert store.sweep(DAY_SECONDS, cooldown_seconds) == 0
+    assert store.sweep(DAY_SECONDS, cooldown_seconds, clock.us) == 0
     clock.seconds += 1
-    assert store.sweep(DAY_SECONDS, cooldown_seconds) == 1
+    assert store.sweep(DAY_SECONDS, cooldown_seconds, clock.us) == 1
 
 
 def test_a_recently_stored_alert_of_an_old_event_is_kept(
     store: SqliteStore, samples: Samples, clock: Clock
 ) -> None:
     store.save([samples.new(key="k", time_us=clock.us - int(400 * DAY_SECONDS * 1e6))])
-    assert store.sweep(DAY_SECONDS, 0) == 0
+    assert store.sweep(DAY_SECONDS, 0, clock.us) == 0
 
 
 def test_an_alert_of_an_event_ahead_of_our_clock_is_kept(
@@ -199,13 +202,13 @@ def test_an_alert_of_an_event_ahead_of_our_clock_is_kept(
 ) -> None:
     store.save([samples.new(key="k", time_us=clock.us + int(90 * DAY_SECONDS * 1e6))])
     clock.seconds += 90 * DAY_SECONDS
-    assert store.sweep(DAY_SECONDS, 0) == 0
+    assert store.sweep(DAY_SECONDS, 0, clock.us) == 0
 
 
 def test_old_counts_go_even_without_old_alerts(store: SqliteStore, clock: Clock) -> None:
     store.save_suppressed({"k": 1})
     clock.seconds += 99 * DAY_SECONDS
-    assert store.sweep(DAY_SECONDS, 0) == 0
+    assert store.sweep(DAY_SECONDS, 0, clock.us) == 0
     assert store.rows()["suppressed"] == 0
 
 
@@ -262,5 +265,5 @@ def test_rows_are_old_by_the_instant_of_the_sweep(
     store.save([samples.new(time_us=clock.us)])
     now_us = store.begin_sweep()
     clock.seconds += 365 * DAY_SECONDS
-    assert store.sweep(DAY_SECONDS, 0, now_us=now_us) == 0
-    assert store.sweep(DAY_SECONDS, 0) == 1
+    assert store.sweep(DAY_SECONDS, 0, now_us) == 0
+    assert store.sweep(DAY_SECONDS, 0, clock.us) == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from channels.alert import Priority
 from engine.store import Backlog, DeliveryState, Hold, OpenMode, StoredDelivery
+from engine.store.delivery_side import DELIVERIES_AT_ONCE
 from engine.store.sqlite import SqliteStore, open_store
 from tests.unit.store.samples import Clock, Samples, open_sample, state_url
 
@@ -89,10 +90,10 @@ def test_a_sent_delivery_is_never_given_up(store: SqliteStore, samples: Samples)
 def test_a_target_that_is_gone_is_given_up_in_portions(
     store: SqliteStore, samples: Samples
 ) -> None:
-    store.save([samples.new("mail/ann", "mail/bob") for _ in range(5)])
-    told = [store.mark_all_dead("mail/ann", "channel_removed", limit=2) for _ in range(4)]
-    assert told == [2, 2, 1, 0]
-    assert len(ids(store, "mail/bob")) == 5
+    store.save([samples.new("mail/ann", "mail/bob") for _ in range(2 * DELIVERIES_AT_ONCE + 1)])
+    numbers = [store.mark_all_dead("mail/ann", "channel_removed") for _ in range(4)]
+    assert numbers == [DELIVERIES_AT_ONCE, DELIVERIES_AT_ONCE, 1, 0]
+    assert store.backlogs() == [Backlog("mail/bob", "mail", 2 * DELIVERIES_AT_ONCE + 1)]
 
 
 def test_giving_up_spares_the_young_and_those_in_flight(
@@ -168,7 +169,7 @@ def test_only_a_redelivery_changes_the_token(
 
 
 def test_many_workers_mark_while_the_stream_stores(tmp_path: Path, samples: Samples) -> None:
-    # Without any patience for SQLite's own lock: inside one process nobody meets it.
+    # Without any wait for SQLite's own lock: inside one process nothing meets it.
     with open_store(state_url(tmp_path), busy_timeout_seconds=0.0) as store:
         store.save([samples.new("mail/ann") for _ in range(200)])
         with ThreadPoolExecutor(6) as pool:
@@ -185,12 +186,12 @@ def test_an_id_is_never_used_again(store: SqliteStore, samples: Samples, clock: 
     (first,) = ids(store)
     store.mark_sent(first)
     clock.seconds += 400 * 86_400
-    assert store.sweep(0, 0) == 1
+    assert store.sweep(0, 0, clock.us) == 1
     store.save([samples.new("mail/ann")])
     assert ids(store)[0] > first
 
 
-def test_deliveries_are_handed_over_once_to_each_heir_with_their_age(
+def test_deliveries_are_handed_over_once_to_each_successor_with_their_age(
     store: SqliteStore, samples: Samples, clock: Clock
 ) -> None:
     store.save([samples.new("mail/?", priority=Priority.HIGH), samples.new("mail/?", "mail/ann")])
@@ -198,14 +199,14 @@ def test_deliveries_are_handed_over_once_to_each_heir_with_their_age(
     clock.seconds += 60
     assert store.hand_over("mail/?", ["mail/ann", "mail/bob"]) == 2
     assert store.hand_over("mail/?", ["mail/ann", "mail/bob"]) == 0
-    for heir in ("mail/ann", "mail/bob"):
-        found = store.waiting(heir, 10)
+    for successor in ("mail/ann", "mail/bob"):
+        found = store.waiting(successor, 10)
         assert [each.alert.alert_id for each in found] == ["alert-00001", "alert-00002"]
         assert {each.waiting_since_us for each in found} == {stored_us}
     assert {backlog.target_id for backlog in store.backlogs()} == {"mail/ann", "mail/bob"}
 
 
-def test_an_heir_that_had_the_alert_does_not_get_it_again(
+def test_a_successor_that_had_the_alert_does_not_get_it_again(
     store: SqliteStore, samples: Samples
 ) -> None:
     store.save([samples.new("mail/?", "mail/ann", "mail/bob")])
@@ -215,7 +216,7 @@ def test_an_heir_that_had_the_alert_does_not_get_it_again(
     assert store.backlogs() == []
 
 
-def test_an_heir_whose_recipient_has_the_alert_by_another_target_does_not_get_it_again(
+def test_a_successor_whose_recipient_has_the_alert_by_another_target_does_not_get_it_again(
     store: SqliteStore, samples: Samples
 ) -> None:
     store.save([samples.new("mail/?", "copy/ann"), samples.new("mail/?")])
@@ -234,14 +235,17 @@ def test_an_heir_whose_recipient_has_the_alert_by_another_target_does_not_get_it
     }
 
 
-def test_what_is_in_hand_and_what_is_beyond_the_limit_is_not_handed_over(
+def test_what_is_excluded_and_what_is_beyond_the_limit_is_not_handed_over(
     store: SqliteStore, samples: Samples
 ) -> None:
-    store.save([samples.new("mail/?") for _ in range(4)])
+    store.save([samples.new("mail/?") for _ in range(DELIVERIES_AT_ONCE + 2)])
     first, *_ = ids(store, "mail/?")
-    assert store.hand_over("mail/?", ["mail/ann"], exclude={first}, limit=2) == 2
-    assert [each.alert.alert_id for each in store.waiting("mail/ann", 9)] == [
+    assert store.hand_over("mail/?", ["mail/ann"], exclude={first}) == DELIVERIES_AT_ONCE
+    assert [each.alert.alert_id for each in store.waiting("mail/ann", 2)] == [
         "alert-00002",
         "alert-00003",
     ]
-    assert len(ids(store, "mail/?")) == 2
+    assert store.backlogs() == [
+        Backlog("mail/?", "mail", 2),
+        Backlog("mail/ann", "mail", DELIVERIES_AT_ONCE),
+    ]

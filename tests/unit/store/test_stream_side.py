@@ -149,11 +149,6 @@ def test_a_dropped_dead_letter_is_gone(store: SqliteStore) -> None:
     assert kept(store) == [other]
 
 
-def test_a_batch_takes_its_dead_letters_along(store: SqliteStore, samples: Samples) -> None:
-    store.save([samples.new()], {}, [LETTER])
-    assert kept(store) == [LETTER]
-
-
 def test_a_locked_store_takes_nothing_of_a_batch_and_all_of_it_later(
     tmp_path: Path, store: SqliteStore, samples: Samples
 ) -> None:
@@ -161,11 +156,11 @@ def test_a_locked_store_takes_nothing_of_a_batch_and_all_of_it_later(
     shell = sqlite3.connect(tmp_path / "alerts.db", isolation_level=None)
     shell.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailableError, match="locked"):
-        store.save(batch, {"k": 1}, [LETTER])
+        store.save(batch, {"k": 1})
     assert not any(store.rows().values())
     shell.execute("ROLLBACK")
     shell.close()
-    store.save(batch, {"k": 1}, [LETTER])
+    store.save(batch, {"k": 1})
     assert store.rows()["alerts"] == 3
 
 
@@ -177,7 +172,7 @@ def test_a_full_store_takes_nothing_of_a_batch_and_goes_on_when_there_is_room(
         store.save(batch)
         saved = store.rows()
         with pytest.raises(StoreUnavailableError, match="full"):
-            store.save([samples.new("mail/ann") for _ in range(500)], {"k": 1}, [LETTER])
+            store.save([samples.new("mail/ann") for _ in range(500)], {"k": 1})
         assert store.rows() == saved
         shell = sqlite3.connect(tmp_path / "alerts.db")
         shell.execute("DELETE FROM deliveries")

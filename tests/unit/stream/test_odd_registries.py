@@ -38,7 +38,7 @@ from tests.support.avro import PLATE_EVENT, body, plate_schema
 from tests.support.odd_registry import Oddity, OddRegistry
 from tests.support.sightings import sighting
 from tests.support.stream import stream_settings
-from tests.unit.dead_letters.test_deadletter import letter
+from tests.unit.dead_letters.test_producer import letter
 from tests.unit.stream.test_registry import ANSWER_SECONDS, QUICK, SCHEMA, Timer, ask, insist
 
 pytestmark = pytest.mark.waits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.cel import compile_expression, lower_condition
+from engine.cel import compile_condition, compile_expression
 from engine.cel.check.domains import domain_in_case, domain_of_parts, outside, outside_in_any_case
 from engine.errors import Problem, Severity
 from engine.schema import Domain, FieldType, Kind
@@ -185,7 +185,7 @@ def test_a_pattern_that_begins_with_other_characters_is_told(pattern: str, told:
 
 
 def condition_warnings(operator: str, value: object) -> list[str]:
-    return [each.what for each in lower_condition("plate", operator, value, EVENT).warnings]
+    return [each.what for each in compile_condition("plate", operator, value, EVENT).warnings]
 
 
 def test_the_operators_ignore_case_so_only_other_characters_are_told() -> None:
@@ -198,7 +198,7 @@ def test_the_operators_ignore_case_so_only_other_characters_are_told() -> None:
 
 
 def test_a_value_of_a_list_is_told_by_its_number() -> None:
-    (warning,) = lower_condition("plate", "in_list", ["A", None, "a b"], EVENT).warnings
+    (warning,) = compile_condition("plate", "in_list", ["A", None, "a b"], EVENT).warnings
     assert warning.offset == 3
     assert warning.remedy == "did you mean 'AB'?"
 

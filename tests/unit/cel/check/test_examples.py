@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.cel import compile_expression, compile_template, lower_condition
+from engine.cel import compile_condition, compile_expression, compile_template
 from engine.cel.syntax.examples import NEUTRAL, Examples
 from engine.errors import ExpressionError
 from engine.schema import FieldType, Kind
@@ -44,5 +44,5 @@ def test_a_template_shows_the_names_of_the_caller() -> None:
 
 def test_a_condition_shows_the_names_of_the_caller() -> None:
     with pytest.raises(ExpressionError) as caught:
-        lower_condition("weight + 1", "equals", 1, VARIABLES, PARCELS)
+        compile_condition("weight + 1", "equals", 1, VARIABLES, PARCELS)
     assert "write it like parcel.size;" in caught.value.problems[0].remedy

@@ -49,6 +49,8 @@ def test_what_the_event_lacks_though_it_should_not_fails() -> None:
     assert failure_of("extras.lane == 1", extras={}) == FailureKind.NO_FIELD
     with pytest.raises(EvaluationError, match=r"the event has no 'camera_id'"):
         compiled("camera_id == 'a'").evaluate({})
+    with pytest.raises(EvaluationError, match=r"the event has no 'plate.confidence'"):
+        compiled("plate.confidence > 0.5").evaluate({"plate": {}})
 
 
 def test_time_is_a_timestamp() -> None:

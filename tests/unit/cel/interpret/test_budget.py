@@ -82,7 +82,7 @@ def test_the_cost_of_shared_lists_is_that_of_what_they_stand_for() -> None:
     assert cost(_share(40)) > MAX_ROUNDS
 
 
-def test_a_value_nested_too_deep_is_told() -> None:
+def test_a_value_nested_too_deep_is_an_error() -> None:
     value: Any = 0
     for _ in range(MAX_VALUE_DEPTH + 1):
         value = [value]

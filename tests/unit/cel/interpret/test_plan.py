@@ -1,4 +1,4 @@
-"""Closures: what is planned specially gives what the plain operators give."""
+"""The closures of each kind of node."""
 
 from __future__ import annotations
 

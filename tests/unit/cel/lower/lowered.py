@@ -1,4 +1,4 @@
-"""What an expression is lowered to, and what its closures give, for the tests of the lowering."""
+"""What an expression is lowered to, for the tests of the lowering."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.cel import Expression
-from engine.cel.lower.code import Writer, general
-from engine.cel.lower.function import Exact, make_function
-from engine.cel.types.scope import Scope
+from engine.cel.lower.fragments import SourceWriter, cel_value
+from engine.cel.lower.function import make_function
 from engine.errors import EvaluationError, ExpressionError
 from tests.unit.cel.plate_variables import compiled
 
 
 def body_of(expression: Expression) -> str:
     """The Python that the expression is lowered to."""
-    assert expression.code is not None
-    return Writer().text(general(expression.code))
+    assert expression.fragment is not None
+    return SourceWriter().text(cel_value(expression.fragment))
 
 
 def body(text: str) -> str:
@@ -33,10 +32,10 @@ def compiled_or_none(text: str) -> Expression | None:
 
 
 def quickly(expression: Expression, bindings: Mapping[str, Any]) -> Any:
-    """The value without any help of the closures: a function that gives up is a failed test."""
-    assert expression.code is not None
-    writer = Writer()
-    text = writer.text(general(expression.code))
+    """The value without any help of the interpreter: a function that gives up is a failed test."""
+    assert expression.fragment is not None
+    writer = SourceWriter()
+    text = writer.text(cel_value(expression.fragment))
 
     def never(bindings: Any) -> Any:
         raise AssertionError(f"gave up: {text}")
@@ -51,8 +50,3 @@ def outcome(run: Callable[[Any], Any], bindings: Mapping[str, Any]) -> tuple[str
     except EvaluationError as error:
         return "failed", error.error_type, str(error)
     return type(value).__name__, repr(value)
-
-
-def closures(expression: Expression) -> Callable[[Any], Any]:
-    """The closures of the expression."""
-    return Exact(expression.root, Scope(expression.variables))

@@ -1,4 +1,4 @@
-"""Lowered functions give what the closures give: values, and failures with kind and message."""
+"""Lowered functions give what the interpreter gives: values, and failures with kind and message."""
 
 from __future__ import annotations
 
@@ -8,27 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cel import Expression, conjunction, lower_condition
+from engine.cel import Expression, compile_condition, conjunction
 from engine.cel.values.values import FailureKind
 from engine.errors import EvaluationError, ExpressionError
 from engine.schema import Kind
 from tests.support.random_cases import examples
-from tests.unit.cel.lower.lowered import closures, compiled_or_none, outcome, quickly
+from tests.unit.cel.lower.lowered import compiled_or_none, outcome, quickly
 from tests.unit.cel.plate_variables import VARIABLES, compiled, event
 from tests.unit.cel.typed_expressions import CONDITIONS, EVENTS, VALUES
 
 
 def assert_same(expression: Expression, events: list[dict[str, Any]]) -> None:
-    exact = closures(expression)
     for values in events:
-        assert outcome(expression.run, values) == outcome(exact, values)
+        assert outcome(expression.run, values) == outcome(expression.interpreter, values)
 
 
 @examples(400)
 @given(CONDITIONS, st.lists(EVENTS, min_size=2, max_size=2))
-def test_a_random_condition_is_what_its_closures_are(
-    text: str, events: list[dict[str, Any]]
-) -> None:
+def test_a_random_condition_is_as_interpreted(text: str, events: list[dict[str, Any]]) -> None:
     expression = compiled_or_none(text)
     if expression is not None:
         assert_same(expression, events)
@@ -36,7 +33,7 @@ def test_a_random_condition_is_what_its_closures_are(
 
 @examples(300)
 @given(VALUES, st.lists(EVENTS, min_size=2, max_size=2))
-def test_a_random_value_is_what_its_closures_give(text: str, events: list[dict[str, Any]]) -> None:
+def test_a_random_value_is_as_interpreted(text: str, events: list[dict[str, Any]]) -> None:
     expression = compiled_or_none(text)
     if expression is not None:
         assert_same(expression, events)
@@ -44,7 +41,7 @@ def test_a_random_value_is_what_its_closures_give(text: str, events: list[dict[s
 
 @examples(200)
 @given(st.lists(CONDITIONS, min_size=2, max_size=4), st.lists(EVENTS, min_size=2, max_size=2))
-def test_a_random_conjunction_is_what_its_closures_are(
+def test_a_random_conjunction_is_as_interpreted(
     texts: list[str], events: list[dict[str, Any]]
 ) -> None:
     parts = [part for part in map(compiled_or_none, texts) if part is not None]
@@ -59,11 +56,11 @@ def test_a_random_conjunction_is_what_its_closures_are(
     st.sampled_from(["abc 123", "Š", "1.5", 40, 0.9, True, None, ["a", "vip", None], [40, 1.5]]),
     EVENTS,
 )
-def test_a_random_operator_is_what_its_closures_are(
+def test_a_random_operator_is_as_interpreted(
     field: str, operator: str, value: object, values: dict[str, Any]
 ) -> None:
     try:
-        condition = lower_condition(field, operator, value, VARIABLES)
+        condition = compile_condition(field, operator, value, VARIABLES)
     except ExpressionError:
         return
     assert_same(condition, [values])
@@ -73,7 +70,7 @@ def test_a_random_operator_is_what_its_closures_are(
 @pytest.mark.timeout(0)
 @examples(8_000)
 @given(st.lists(CONDITIONS | VALUES, min_size=1, max_size=3), st.lists(EVENTS, max_size=3))
-def test_many_random_expressions_are_what_their_closures_are(
+def test_many_random_expressions_are_as_interpreted(
     texts: list[str], events: list[dict[str, Any]]
 ) -> None:
     parts = [part for part in map(compiled_or_none, texts) if part is not None]
@@ -103,7 +100,7 @@ COMMON = [
 
 
 @pytest.mark.parametrize("text", COMMON)
-def test_what_rules_are_made_of_needs_no_closure(text: str) -> None:
+def test_what_rules_are_made_of_needs_no_interpreter(text: str) -> None:
     expression = compiled(text)
     assert quickly(expression, event()) is True
     assert expression.evaluate(event()) is True
@@ -135,10 +132,10 @@ def test_a_failure_keeps_its_kind(text: str, kind: FailureKind) -> None:
     assert compiled(f"is_test == false || {text}").evaluate(event()) is True
 
 
-def test_an_event_that_is_not_as_its_schema_says_is_judged_by_the_closures() -> None:
+def test_an_event_that_is_not_as_its_schema_says_is_interpreted() -> None:
     expression = compiled("plate.confidence > 0.5 && camera_id.startsWith('g')")
     for values in (event(plate={}), event(plate=None), event(camera_id=7), {}):
-        assert outcome(expression.run, values) == outcome(closures(expression), values)
+        assert outcome(expression.run, values) == outcome(expression.interpreter, values)
 
 
 def test_evaluate_gives_plain_values_and_run_those_of_the_language() -> None:
@@ -149,15 +146,15 @@ def test_evaluate_gives_plain_values_and_run_those_of_the_language() -> None:
     assert plain.run is plain.evaluate
 
 
-def test_more_loops_than_rounds_are_left_to_the_closures() -> None:
+def test_more_loops_than_rounds_are_interpreted() -> None:
     text = (
         "tags.all(a, tags.all(b, tags.all(c, tags.all(d, tags.all(e, a + b + c + d + e != '')))))"
     )
     expression = compiled(text)
-    assert expression.code is None
+    assert expression.fragment is None
     assert expression.evaluate(event()) is True
     assert expression.fallback == "its macros may take more than 100,000 rounds"
-    assert compiled(f"({text}) && is_test").code is None
+    assert compiled(f"({text}) && is_test").fragment is None
     both = conjunction([expression, compiled("is_test")])
     assert both.evaluate(event()) is False
     assert both.fallback == expression.fallback

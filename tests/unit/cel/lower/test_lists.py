@@ -15,16 +15,15 @@ PLATE = "plate.normalized_text"
 
 def test_membership_is_one_probe_of_the_lists_own_dictionary() -> None:
     expression = compiled(f'{PLATE} in watchlist("noted")')
-    assert body_of(expression) == "((v1 if not (v1 := b[k0][k1]).lstrip(k2) else k3(v1)) in k4)"
+    assert body_of(expression).count(" in k") == 1
     assert quickly(expression, event()) is True
 
 
 def test_a_list_with_periods_asks_for_them_behind_the_probe() -> None:
     expression = compiled(f'{PLATE} in watchlist("dated")')
-    assert (
-        body_of(expression)
-        == "(((v1 if not (v1 := b[k0][k1]).lstrip(k2) else k3(v1)) in k4) and k5(v1, b[k6]))"
-    )
+    probe, periods = body_of(expression).split(" and ")
+    assert " in k" in probe
+    assert " in k" not in periods
     assert quickly(expression, event()) is True
     assert quickly(expression, event(time=NOON + timedelta(days=1))) is False
 
@@ -39,25 +38,19 @@ def test_a_row_is_read_once_for_all_its_columns() -> None:
     row = f'watchlist("noted")[{PLATE}]'
     text = f'{PLATE} in watchlist("noted") && {row}.note != null && {row}.note.contains("red")'
     body = body_of(compiled(text))
-    assert body == (
-        "(((v1 if not (v1 := b[k0][k1]).lstrip(k2) else k3(v1)) in k4)"
-        " and ((v3 := k5(v1, b[k6])[k7]) is not None) and (k8 in v3))"
-    )
+    assert body.count("(v1, b[") == 1
     assert quickly(compiled(text), event()) is True
 
 
 def test_the_list_is_not_copied() -> None:
     expression = compiled(f'{PLATE} in watchlist("noted")')
-    assert expression.code is not None
-    assert expression.code.parts[1].value is watchlist("noted").plates
+    assert expression.fragment is not None
+    assert expression.fragment.parts[1].value is watchlist("noted").plates
 
 
 def test_a_plate_is_normalised_once_for_all_lists_that_are_asked() -> None:
     expression = compiled(f'!({PLATE} in watchlist("noted")) && !({PLATE} in watchlist("plain"))')
-    assert body_of(expression) == (
-        "((not ((v0 := (v1 if not (v1 := b[k0][k1]).lstrip(k2) else k3(v1))) in k4))"
-        " and (not (v0 in k5)))"
-    )
+    assert body_of(expression).count("lstrip") == 1
     assert quickly(expression, event(plate={"normalized_text": "xyz-9"})) is True
     assert quickly(expression, event(plate={"normalized_text": "abc-123"})) is False
 
@@ -65,9 +58,7 @@ def test_a_plate_is_normalised_once_for_all_lists_that_are_asked() -> None:
 def test_all_rows_are_read_once_for_all_that_is_asked_of_them() -> None:
     rows = f'watchlist("states").rows({PLATE})'
     expression = compiled(f'size({rows}) > 1 && {rows}.exists(r, r.state == "FL")')
-    assert body_of(expression) == (
-        "((len((v1 := k0(b[k1][k2], b[k3]))) > k4) and any((x1[k6] == k7) for x1 in items(v1, k5)))"
-    )
+    assert body_of(expression).count("(b[") == 1
     assert quickly(expression, event()) is True
     assert quickly(expression, event(plate={"normalized_text": "12"})) is False
 
@@ -83,7 +74,7 @@ def test_all_rows_are_read_once_for_all_that_is_asked_of_them() -> None:
         'size(watchlist("{}").rows({})) > 1',
     ],
 )
-def test_rows_need_no_closures(text: str) -> None:
+def test_rows_need_no_interpreter(text: str) -> None:
     for name in ("states", "terms"):
         assert type(quickly(compiled(text.format(name, PLATE)), event())) is bool
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from engine.cel.lower.code import Form, Fragment, constant, plain
+from engine.cel.lower.fragments import constant, plain
 from engine.cel.lower.operators import all_of, any_of, choice, opposite
 from engine.cel.values.values import Timestamp
-from tests.unit.cel.lower.lowered import body, quickly
+from tests.unit.cel.lower.lowered import quickly
 from tests.unit.cel.plate_variables import compiled, event
 
 STEADY = plain("s", kind=bool)
@@ -44,8 +44,3 @@ def test_a_choice_knows_its_type() -> None:
     assert (nullable.kind, nullable.is_nullable) == (str, True)
     assert choice(STEADY, moment, constant(None)).kind is Timestamp
     assert choice(constant(False), text, STEADY) is STEADY
-
-
-def test_not_is_written_as_not() -> None:
-    assert body("!is_test") == "(not b[k0])"
-    assert opposite(Fragment(Form.ITEM, kind=bool)).kind is bool

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from engine.cel import evaluate
-from engine.cel.lower.code import constant, plain
+from engine.cel.lower.fragments import constant, plain
 from engine.cel.lower.operators import binary, negated
 from tests.unit.cel.lower.lowered import body, quickly
 from tests.unit.cel.plate_variables import compiled, event

@@ -12,17 +12,17 @@ from engine.cel.lower.runtime import (
     GiveUpError,
     contains,
     equal,
-    few,
+    field_or_null,
     flat,
-    given,
+    free,
     has_member,
     instant,
     items,
     joined,
-    kept,
     member,
     not_equal,
-    optional,
+    not_null,
+    short,
     truth,
 )
 from engine.cel.values.values import Timestamp
@@ -30,21 +30,21 @@ from engine.cel.values.values import Timestamp
 
 def test_what_is_not_as_it_must_be_gives_up() -> None:
     assert truth(True) is True
-    assert given("a") == "a"
+    assert not_null("a") == "a"
     assert member({"a": 1}, "a") == 1
     assert list(items([1, 2], 2)) == [1, 2]
     for fails in (
         lambda: truth(1),
-        lambda: given(None),
+        lambda: not_null(None),
         lambda: member({}, "a"),
         lambda: member([1], "a"),
         lambda: has_member(1, "a"),
         lambda: items([1, 2], 1),
         lambda: items("ab", 5),
-        lambda: kept("x" * 64),
-        lambda: kept([1]),
-        lambda: few("x" * 1_025),
-        lambda: few([1] * 65),
+        lambda: free("x" * 64),
+        lambda: free([1]),
+        lambda: short("x" * 1_025),
+        lambda: short([1] * 65),
         lambda: flat([1, [2]]),
         lambda: flat({"a": {}}),
         lambda: joined("x" * 600, "y" * 600),
@@ -57,14 +57,14 @@ def test_what_is_not_as_it_must_be_gives_up() -> None:
 
 
 def test_an_absent_record_has_null_fields() -> None:
-    assert optional(None, "a") is None
-    assert optional({"a": 1}, "a") == 1
+    assert field_or_null(None, "a") is None
+    assert field_or_null({"a": 1}, "a") == 1
     assert has_member({"a": None}, "a") is True
-    assert kept("short") == "short"
+    assert free("short") == "short"
 
 
 def test_short_values_are_made_and_compared_at_once() -> None:
-    assert few("short") == "short"
+    assert short("short") == "short"
     assert flat([1, "a"]) == [1, "a"]
     assert joined([1], [2]) == [1, 2]
     assert equal([1, 2], [1.0, 2.0]) is True

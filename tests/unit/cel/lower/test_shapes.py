@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engine.cel import compile_expression, lower_condition
+from engine.cel import compile_condition, compile_expression
 from engine.cel.expression import compile_tree
 from engine.cel.lower.function import make_function, source_of
 from engine.cel.lower.runtime import NAMES
@@ -73,16 +73,16 @@ def test_no_text_of_a_condition_reaches_the_source(text: str) -> None:
     # A text that is the name of a field shares its constant: the shape is another one then.
     assume(text.lower() not in ("plate", "text"))
     for operator, value in (("equals", text), ("contains", text), ("in_list", [text, "a"])):
-        plain = lower_condition(
+        plain = compile_condition(
             "plate.text", operator, ["a"] * 2 if value != text else "a", VARIABLES
         )
-        hostile = lower_condition("plate.text", operator, value, VARIABLES)
+        hostile = compile_condition("plate.text", operator, value, VARIABLES)
         assert body_of(hostile) == body_of(plain)
         values: dict[str, Any] = event(plate={**event()["plate"], "text": text})
         assert hostile.evaluate(values) is True
 
 
-@pytest.mark.parametrize("name", [*HOSTILE, "import", "exact"])
+@pytest.mark.parametrize("name", [*HOSTILE, "import", "interpret"])
 def test_no_name_reaches_the_source(name: str) -> None:
     record = FieldType(Kind.RECORD, fields={name: FieldType(Kind.STRING)})
     scope = Scope({name: record, "class": FieldType(Kind.BOOL)})
@@ -101,8 +101,8 @@ def test_expressions_of_one_shape_are_one_compilation() -> None:
     assert one.run.__code__ is not two.run.__code__
 
 
-def test_a_function_that_gives_up_leaves_the_word_to_the_exact_one() -> None:
-    run = make_function("k0[b]", [{1: "one"}], lambda bindings: f"exact {bindings}")
+def test_a_function_that_gives_up_is_interpreted() -> None:
+    run = make_function("k0[b]", [{1: "one"}], lambda bindings: f"interpreted {bindings}")
     assert run(1) == "one"
-    assert run(2) == "exact 2"
+    assert run(2) == "interpreted 2"
     assert "k0, k1" in source_of("k0 + k1", 2)

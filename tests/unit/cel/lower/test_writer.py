@@ -1,8 +1,8 @@
-"""Pieces as text: what is wanted twice is computed once, where it is sure to be computed."""
+"""Fragments as text: what is used twice is computed once, where it is sure to be computed."""
 
 from __future__ import annotations
 
-from engine.cel.lower.code import Fragment, Writer, constant, name, plain
+from engine.cel.lower.fragments import Fragment, SourceWriter, constant, name, plain
 from engine.cel.lower.operators import all_of, any_of, choice
 from tests.unit.cel.lower.lowered import body, quickly
 from tests.unit.cel.plate_variables import compiled, event
@@ -13,15 +13,15 @@ def load(field: str) -> Fragment:
 
 
 def written(code: Fragment) -> str:
-    return Writer().text(code)
+    return SourceWriter().text(code)
 
 
-def test_a_load_that_is_wanted_once_has_no_name() -> None:
+def test_a_load_that_is_used_once_has_no_name() -> None:
     assert written(load("a")) == "b[k0]"
     assert written(all_of([load("a"), load("b")])) == "(b[k0] and b[k1])"
 
 
-def test_a_load_that_is_wanted_again_is_named_where_it_comes_first() -> None:
+def test_a_load_that_is_used_again_is_named_where_it_comes_first() -> None:
     assert written(all_of([load("a"), load("b"), load("a")])) == "((v0 := b[k0]) and b[k1] and v0)"
     assert body("plate.text == 'a' || plate.text == 'b'") == (
         "(((v0 := b[k0][k1]) == k2) or (v0 == k3))"
@@ -37,7 +37,7 @@ def test_what_may_not_have_been_computed_is_computed_again() -> None:
     )
 
 
-def test_shared_pieces_may_stand_inside_each_other() -> None:
+def test_shared_fragments_may_stand_inside_each_other() -> None:
     text = "plate.text.lower() == 'a' || plate.text.lower() == 'b' || plate.text == 'abc 123'"
     assert quickly(compiled(text), event()) is True
     assert body(text).count("b[") == 1
@@ -45,7 +45,7 @@ def test_shared_pieces_may_stand_inside_each_other() -> None:
 
 
 def test_constants_are_numbered_and_texts_are_taken_once() -> None:
-    writer = Writer()
+    writer = SourceWriter()
     code = plain("f({0}, {1}, {2}, {3})", *map(constant, ("a", 1.5, "a", None)))
     assert writer.text(code) == "f(k0, k1, k0, None)"
     assert writer.constants == ["a", 1.5]

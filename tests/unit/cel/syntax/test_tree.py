@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from engine.cel.syntax import tree
 from engine.cel.syntax.parser import parse
-from engine.cel.syntax.tree import Call, Ident, Literal
+from engine.cel.syntax.tree import Bound, Call, Ident, Literal
+from engine.cel.values.values import MISSING
 
 
 def test_children_come_in_the_order_in_which_they_are_written() -> None:
@@ -41,3 +42,10 @@ def test_chain_merges_chains_of_the_same_operator() -> None:
     assert isinstance(merged, Call)
     assert len(merged.args) == 4
     assert tree.chain(tree.AND, [right]) is right
+
+
+def test_literals_and_lists_of_them_are_constants() -> None:
+    assert tree.constant_of(parse("[1, ['a', null]]")) == [1, ["a", None]]
+    assert tree.constant_of(Bound(0, ("a", "b"))) == ["a", "b"]
+    assert tree.constant_of(parse("[1, x]")) is MISSING
+    assert tree.constant_of(parse("1 + 1")) is MISSING

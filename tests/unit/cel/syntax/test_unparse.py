@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cel import compile_expression, evaluate, lower_condition
+from engine.cel import compile_condition, compile_expression, evaluate
 from engine.cel.syntax.parser import parse
 from engine.cel.syntax.tree import Bound, call
 from engine.cel.syntax.unparse import unparse
@@ -105,7 +105,7 @@ def test_the_cel_of_a_condition_means_the_same(operator: str, value: str, region
     given_value: object = [value, None, "x"] if operator == "in_list" else value
     if operator == "regex":
         given_value = "^" + "".join(f"\\x{{{ord(character):x}}}" for character in value)
-    expression = lower_condition("plate.region", operator, given_value, VARIABLES)
+    expression = compile_condition("plate.region", operator, given_value, VARIABLES)
     again = compile_expression(unparse(expression.root), VARIABLES)
     for text in (region, value, value.upper(), None):
         bindings = event(plate={"region": text})

@@ -12,7 +12,6 @@ import pytest
 
 from engine.cel.check.watchlists import Lists, bind
 from engine.cel.expression import compile_expression, compile_tree
-from engine.cel.lower.function import Exact
 from engine.cel.syntax.parser import parse
 from engine.cel.types.scope import Scope
 from engine.cel.types.watchlists import list_type, row_type
@@ -32,11 +31,12 @@ def plate(text: str) -> dict[str, Any]:
 
 
 def both(text: str, **changes: Any) -> tuple[Any, Any]:
-    """What the generated function and the closures give: a value, or the kind of failure."""
+    """What the generated function and the interpreter give: a value, or the kind of failure."""
     root, _ = bind(parse(text), lists())
     bindings = event(**changes)
+    expression = compile_tree(root, text, Scope(VARIABLES))
     results = []
-    for run in (compile_tree(root, text, Scope(VARIABLES)).run, Exact(root, Scope(VARIABLES))):
+    for run in (expression.run, expression.interpreter):
         try:
             results.append(run(bindings))
         except EvaluationError as error:
@@ -197,9 +197,8 @@ ROWS = f'watchlist("states").rows({PLATE})'
 )  # fmt: skip
 def test_all_rows_of_a_plate_can_be_asked(text: str, value: object) -> None:
     expression = compiled(text)
-    closures = Exact(expression.root, Scope(VARIABLES))
     assert expression.evaluate(event()) == value
-    assert closures(event()) == value
+    assert expression.interpreter(event()) == value
 
 
 def test_rows_are_those_in_force_at_the_events_time_in_their_order() -> None:
@@ -236,7 +235,7 @@ def test_rows_cost_so_much_that_many_of_them_do_not_take_long(tmp_path: Path) ->
     rows = 'watchlist("stolen").rows("A1")'
     once = compile_expression(f'{rows}.exists(r, r.note == "999")', VARIABLES, known)
     assert once.evaluate(event()) is True
-    assert Exact(once.root, Scope(VARIABLES))(event()) is True
+    assert once.interpreter(event()) is True
     plates = [f'"{each}1"' for each in "A" * 40]
     text = f'[{", ".join(plates)}].all(p, watchlist("stolen").rows(p).size() == 1000)'
     with pytest.raises(EvaluationError, match="takes more than"):

@@ -16,10 +16,12 @@ from engine.cel.values.values import (
     CelMap,
     CelType,
     Duration,
+    FailureKind,
     Timestamp,
     UInt,
     describe,
     from_python,
+    no_overload,
     to_datetime,
     to_python,
     to_timestamp,
@@ -107,3 +109,13 @@ def test_results_are_plain_python_values() -> None:
     assert to_python(mixed) == {1: "one"}
     mixed.add(True, "yes")
     assert to_python(mixed) is mixed
+
+
+def test_a_missing_overload_names_the_operator_and_the_types() -> None:
+    error = no_overload("_+_", UInt(1), "a")
+    assert error.error_type == FailureKind.NO_OVERLOAD
+    assert str(error) == "'+' can't be applied to (uint, string)"
+
+
+def test_a_null_operand_has_a_kind_of_its_own() -> None:
+    assert no_overload("contains", None, "a").error_type == FailureKind.NULL_OPERAND

@@ -72,7 +72,7 @@ def test_what_is_put_back_is_looked_for_again_and_what_is_settled_is_not() -> No
     queue = filled(1, 2)
     queue.claim()
     queue.claim()
-    queue.settle(1)
+    queue.remove(1)
     assert not queue.has_work
     queue.put_back(2)
     assert queue.needs_page

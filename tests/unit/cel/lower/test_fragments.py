@@ -1,16 +1,16 @@
-"""What is known of a piece of Python."""
+"""What a fragment of Python knows of its value."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from engine.cel.lower.code import (
+from engine.cel.lower.fragments import (
     Fragment,
+    cel_value,
     constant,
     element,
-    general,
-    given,
     name,
+    not_null,
     plain,
     strict,
     truth,
@@ -38,12 +38,12 @@ def test_what_fails_on_null_fails_only_where_one_may_come() -> None:
 
 def test_only_what_may_be_null_must_be_given() -> None:
     text = plain("s", kind=str)
-    assert given(text) is text
-    assert given(typed(text, FieldType(Kind.STRING, nullable=True))).template == "given({0})"
+    assert not_null(text) is text
+    assert not_null(typed(text, FieldType(Kind.STRING, nullable=True))).template == "not_null({0})"
 
 
 def test_a_datetime_becomes_a_timestamp_where_a_value_is_wanted() -> None:
-    assert general(plain("t", kind=datetime)).kind is Timestamp
+    assert cel_value(plain("t", kind=datetime)).kind is Timestamp
     assert truth(plain("t", kind=bool)).template == "t"
     assert truth(plain("u")).template == "truth({0})"
 
@@ -54,7 +54,7 @@ def test_timestamps_inside_lists_are_not_of_a_known_type() -> None:
     assert element(plain("e"), FieldType(Kind.LIST, element=FieldType(Kind.INT))).kind is int
 
 
-def test_pieces_add_up_their_depth() -> None:
+def test_a_fragment_is_deeper_than_its_parts() -> None:
     assert plain("({0})", plain("({0})", name("a"))).depth == 3
     assert isinstance(name("a"), Fragment)
     assert name("a") is name("a")

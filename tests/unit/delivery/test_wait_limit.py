@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from channels.alert import Outcome, Reason, Status
-from engine.delivery.hold import JUMP_SECONDS, Patience
+from engine.delivery.hold import JUMP_SECONDS, WaitLimit
 from engine.delivery.retry import DeliveryClock
 from engine.store import DeliveryState
 from tests.unit.delivery.stage import Stage
@@ -20,23 +20,23 @@ LOCKED_OUT = Outcome(Status.MISCONFIGURED, Reason.UNAUTHORIZED, "401")
 
 
 class Waiting:
-    """A patience on a real store, and who it says has waited too long."""
+    """A wait limit on a real store, and who it says has waited too long."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.patience = self.restarted()
+        self.wait_limit = self.restarted()
 
-    def restarted(self) -> Patience:
-        """The patience of the next run of the engine."""
+    def restarted(self) -> WaitLimit:
+        """The wait limit of the next run of the engine."""
         timing = DeliveryClock(self.stage.clock, self.stage.clock.wait)
-        self.patience = Patience(self.stage.store, timing, HOLD_SECONDS)
-        self.patience.mind()
-        return self.patience
+        self.wait_limit = WaitLimit(self.stage.store, timing, HOLD_SECONDS)
+        self.wait_limit.check_clock()
+        return self.wait_limit
 
     def runs(self, seconds: float) -> None:
         """The engine runs so long, and looks at its clocks."""
         self.stage.clock.move_to(self.stage.clock.monotonic() + seconds)
-        self.patience.mind()
+        self.wait_limit.check_clock()
 
     def is_off(self, seconds: float) -> None:
         """The engine does not run for so long, and is started again."""
@@ -46,7 +46,7 @@ class Waiting:
     def given_up(self) -> int:
         """Gives up what has waited too long; how many."""
         return self.stage.store.mark_all_dead(
-            ANN, Reason.HOLD_EXPIRED, waiting_before_us=self.patience.over_before_us()
+            ANN, Reason.HOLD_EXPIRED, waiting_before_us=self.wait_limit.expired_before_us()
         )
 
 

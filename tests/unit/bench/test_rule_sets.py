@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
+from engine.bench import MeasuredSet, SetKind
 from engine.bench.rule_sets import (
     FIELDS,
     PLATES_A_LIST,
@@ -65,3 +66,8 @@ def test_a_site_has_few_rules_on_one_list_all_but_one_at_a_camera() -> None:
     assert all(rule.conditions[0].value is plates for rule in rules)
     cameras = [each.value for rule in rules for each in rule.conditions[1:]]
     assert len({*cameras}) == len(cameras) == SITE_RULES - 1
+
+
+def test_a_larger_set_needs_more_memory() -> None:
+    small, large = (MeasuredSet(SetKind.MIXED, rules, ()) for rules in (10, 100_000))
+    assert 90 < small.needed_mb < 200 < 1000 < large.needed_mb < 2000

@@ -1,4 +1,4 @@
-"""The lane without workers: the test itself takes the tasks."""
+"""The queue without workers: the test itself takes the claims."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOLD = Hold("mail/ann", "mail", "server_error", "500", 0)
 
 
 class Bench:
-    """A lane whose store is a list of ids."""
+    """A queue whose store is a list of ids."""
 
     def __init__(self, concurrency: int = 1) -> None:
         self.clock = ManualClock()
@@ -29,39 +29,41 @@ class Bench:
         self.spawned = 0
         target = ScriptedTarget("mail/ann", concurrency=concurrency)
         timing = DeliveryClock(self.clock, self.clock.wait)
-        self.lane = TargetQueue(target, POLICY, timing, self._fetch, self._spawn)
+        self.queue = TargetQueue(target, POLICY, timing, self._fetch, self._spawn)
 
     def arrive(self, *delivery_ids: int) -> None:
         self.waiting += delivery_ids
-        self.lane.wake({})
+        self.queue.wake({})
 
     def take(self) -> ClaimedDelivery:
-        task = self.lane.next_task()
-        assert task is not None
-        return task
+        claim = self.queue.claim_next()
+        assert claim is not None
+        return claim
 
-    def done(self, task: ClaimedDelivery, *, is_sent: bool = True) -> bool:
-        self.waiting.remove(task.delivery_id)
-        opened = self.lane.note_done(task, is_sent=is_sent, is_answered=True)
-        self.lane.finish(task)
+    def done(self, claim: ClaimedDelivery, *, is_sent: bool = True) -> bool:
+        self.waiting.remove(claim.delivery_id)
+        opened = self.queue.note_done(claim, is_sent=is_sent, is_answered=True)
+        self.queue.finish(claim)
         return opened
 
-    def fail(self, task: ClaimedDelivery, outcome: Outcome = DOWN) -> None:
-        self.lane.note_failed(task, outcome)
-        self.lane.suspend(task)
+    def fail(self, claim: ClaimedDelivery, outcome: Outcome = DOWN) -> None:
+        self.queue.note_failed(claim, outcome)
+        self.queue.suspend(claim)
 
     def in_thread(self) -> tuple[threading.Thread, list[ClaimedDelivery | None]]:
-        tasks: list[ClaimedDelivery | None] = []
-        thread = threading.Thread(target=lambda: tasks.append(self.lane.next_task()), daemon=True)
+        claims: list[ClaimedDelivery | None] = []
+        thread = threading.Thread(
+            target=lambda: claims.append(self.queue.claim_next()), daemon=True
+        )
         thread.start()
-        return thread, tasks
+        return thread, claims
 
     def _fetch(self, target_id: str, limit: int, exclude: Collection[int]) -> list[Delivery]:
         ids = [each for each in self.waiting if each not in exclude][:limit]
         return [Delivery(each, ALERT, "mail", target_id, 0, 0) for each in ids]
 
-    def _spawn(self, lane: TargetQueue) -> None:
-        assert lane is self.lane
+    def _spawn(self, queue: TargetQueue) -> None:
+        assert queue is self.queue
         self.spawned += 1
 
 
@@ -85,7 +87,7 @@ def test_a_target_with_room_gets_a_worker_for_each_place() -> None:
     second = bench.take()
     assert bench.spawned == 2
     assert {first.delivery_id, second.delivery_id} == {1, 2}
-    assert bench.lane.claimed == {1, 2}
+    assert bench.queue.claimed == {1, 2}
 
 
 def test_who_waits_between_tries_is_replaced_by_another_worker(bench: Bench) -> None:
@@ -101,10 +103,10 @@ def test_in_an_outage_no_more_are_tried_than_show_it(bench: Bench) -> None:
     first = bench.take()
     bench.fail(first)
     bench.fail(bench.take())
-    _, tasks = bench.in_thread()
+    _, claims = bench.in_thread()
     bench.clock.await_sleeper(float("inf"))
-    assert tasks == []
-    bench.lane.close()
+    assert claims == []
+    bench.queue.close()
 
 
 def test_after_a_success_the_failures_of_others_stop_nobody(bench: Bench) -> None:
@@ -121,12 +123,12 @@ def test_a_bounded_number_waits_for_another_try(bench: Bench) -> None:
     bench.arrive(*range(1, 100))
     for _ in range(16):
         bench.fail(bench.take())
-        if len(bench.lane.claimed) < 16:
+        if len(bench.queue.claimed) < 16:
             bench.done(bench.take())
-    _, tasks = bench.in_thread()
+    _, claims = bench.in_thread()
     bench.clock.await_sleeper(float("inf"))
-    assert tasks == []
-    bench.lane.close()
+    assert claims == []
+    bench.queue.close()
 
 
 def test_a_retry_goes_before_new_deliveries(bench: Bench) -> None:
@@ -135,15 +137,15 @@ def test_a_retry_goes_before_new_deliveries(bench: Bench) -> None:
     bench.fail(first)
     second = bench.take()
     resumed: list[bool] = []
-    retry = threading.Thread(target=lambda: resumed.append(bench.lane.resume(first)))
+    retry = threading.Thread(target=lambda: resumed.append(bench.queue.resume(first)))
     retry.start()
     bench.clock.await_sleeper(float("inf"))
     bench.done(second)
-    _, tasks = bench.in_thread()
+    _, claims = bench.in_thread()
     retry.join(PATIENCE_SECONDS)
     assert resumed == [True]
-    assert tasks == []
-    bench.lane.close()
+    assert claims == []
+    bench.queue.close()
 
 
 def test_a_hold_interrupts_whoever_waits_between_tries(bench: Bench) -> None:
@@ -151,45 +153,45 @@ def test_a_hold_interrupts_whoever_waits_between_tries(bench: Bench) -> None:
     first = bench.take()
     bench.fail(first)
     second = bench.take()
-    assert bench.lane.begin_hold(second, HOLD, DOWN)
-    assert not bench.lane.resume(first)
+    assert bench.queue.begin_hold(second, HOLD, DOWN)
+    assert not bench.queue.resume(first)
     assert first.interrupt.is_set()
-    assert bench.lane.hold == HOLD
+    assert bench.queue.hold == HOLD
 
 
 def test_a_target_is_held_once_by_those_that_fail_together() -> None:
     bench = Bench(concurrency=2)
     bench.arrive(1, 2)
     first, second = bench.take(), bench.take()
-    assert bench.lane.begin_hold(first, HOLD, DOWN)
-    assert not bench.lane.begin_hold(second, HOLD, DOWN)
+    assert bench.queue.begin_hold(first, HOLD, DOWN)
+    assert not bench.queue.begin_hold(second, HOLD, DOWN)
 
 
 def test_a_held_target_has_one_probe_at_a_time() -> None:
     bench = Bench(concurrency=4)
     bench.arrive(1, 2, 3)
     first = bench.take()
-    bench.lane.begin_hold(first, HOLD, DOWN)
-    bench.lane.finish(first)
+    bench.queue.begin_hold(first, HOLD, DOWN)
+    bench.queue.finish(first)
     bench.clock.move_to(30.0)
     probe = bench.take()
     assert probe.is_probe
     assert probe.delivery_id == 2
-    _, tasks = bench.in_thread()
+    _, claims = bench.in_thread()
     bench.clock.await_sleeper(float("inf"))
-    assert tasks == []
+    assert claims == []
     assert bench.done(probe)
-    assert bench.lane.hold is None
-    bench.lane.close()
+    assert bench.queue.hold is None
+    bench.queue.close()
 
 
 def test_a_send_from_before_the_hold_opens_it_when_it_is_taken() -> None:
     bench = Bench(concurrency=2)
     bench.arrive(1, 2)
     first, second = bench.take(), bench.take()
-    bench.lane.begin_hold(first, HOLD, DOWN)
+    bench.queue.begin_hold(first, HOLD, DOWN)
     assert bench.done(second)
-    assert bench.lane.hold is None
+    assert bench.queue.hold is None
 
 
 def test_used_up_tries_are_the_messages_fault_if_another_was_taken_meanwhile(
@@ -198,9 +200,9 @@ def test_used_up_tries_are_the_messages_fault_if_another_was_taken_meanwhile(
     bench.arrive(1, 2)
     first = bench.take()
     bench.fail(first)
-    assert not bench.lane.gives_up(first)
+    assert not bench.queue.gives_up(first)
     bench.done(bench.take())
-    assert bench.lane.gives_up(first)
+    assert bench.queue.gives_up(first)
 
 
 def test_used_up_tries_are_not_the_messages_fault_while_others_begin_to_fail(
@@ -211,7 +213,7 @@ def test_used_up_tries_are_not_the_messages_fault_while_others_begin_to_fail(
     bench.fail(first)
     bench.done(bench.take())
     bench.fail(bench.take())
-    assert not bench.lane.gives_up(first)
+    assert not bench.queue.gives_up(first)
 
 
 def test_a_suspects_retry_after_concerns_nobody_else(bench: Bench) -> None:
@@ -226,36 +228,36 @@ def test_a_suspects_retry_after_concerns_nobody_else(bench: Bench) -> None:
 def test_a_worker_without_work_ends_after_a_minute(bench: Bench) -> None:
     bench.arrive(1)
     bench.done(bench.take())
-    thread, tasks = bench.in_thread()
+    thread, claims = bench.in_thread()
     bench.clock.sleep_over(60.0)
     thread.join(PATIENCE_SECONDS)
-    assert tasks == [None]
+    assert claims == [None]
     bench.arrive(2)
     assert bench.spawned == 2
 
 
 def test_a_worker_that_ended_by_an_error_is_replaced_at_the_next_arrival(bench: Bench) -> None:
     bench.arrive(1)
-    task = bench.take()
-    bench.lane.finish(task)
-    bench.lane.leave()
+    claim = bench.take()
+    bench.queue.finish(claim)
+    bench.queue.leave()
     bench.arrive(2)
     assert bench.spawned == 2
 
 
-def test_a_closed_lane_hands_out_nothing_and_holds_nothing(bench: Bench) -> None:
+def test_a_closed_queue_hands_out_nothing_and_holds_nothing(bench: Bench) -> None:
     bench.arrive(1, 2)
-    task = bench.take()
-    assert not bench.lane.close()
-    assert bench.lane.next_task() is None
-    assert not bench.lane.begin_hold(task, HOLD, DOWN)
-    assert not bench.lane.restore(HOLD)
+    claim = bench.take()
+    assert not bench.queue.close()
+    assert bench.queue.claim_next() is None
+    assert not bench.queue.begin_hold(claim, HOLD, DOWN)
+    assert not bench.queue.restore(HOLD)
     bench.arrive(3)
     assert bench.spawned == 1
 
 
 def test_a_restored_hold_is_probed_at_once(bench: Bench) -> None:
-    assert bench.lane.restore(HOLD)
-    assert not bench.lane.restore(HOLD)
+    assert bench.queue.restore(HOLD)
+    assert not bench.queue.restore(HOLD)
     bench.arrive(1)
     assert bench.take().is_probe

@@ -1,4 +1,4 @@
-"""A fragment of generated Python, and how fragments become one expression."""
+"""Fragments of generated Python, and the writer that makes one expression of them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any, Final
 from engine.cel.values.values import MISSING, Timestamp
 from engine.schema import FieldType, Kind
 
-#: Deepest nesting that is written; Python's own limit is 200 brackets.
+#: Deepest nesting that is written; Python allows 200 brackets.
 MAX_DEPTH: Final = 60
 
-#: The Python types of a field's values. A timestamp is a datetime as long as nothing asks for more.
+#: The Python types of a field's values. A timestamp stays a datetime until an operation needs more.
 TYPES: Final[dict[Kind, type]] = {
     Kind.STRING: str,
     Kind.INT: int,
@@ -31,7 +31,7 @@ _ELEMENTS: Final = {str: Kind.STRING, int: Kind.INT, float: Kind.DOUBLE, bool: K
 
 
 class Form(StrEnum):
-    """How a piece is written."""
+    """How a fragment is written."""
 
     PLAIN = "plain"
     CONSTANT = "constant"
@@ -43,18 +43,19 @@ class Form(StrEnum):
 
 
 class UnlowerableError(Exception):
-    """The expression is left to the closures; the message says why."""
+    """The expression is left to the interpreter; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fragment:
-    """One piece. `template` has `{0}`, `{1}` … for its parts, and is an operand of any operator.
+    """One part of a generated expression.
 
-    `kind` is the Python type of its value where that is known, `field` the schema's type of a
-    record, list or map. `is_guarded` says that a null never comes here, though it is nullable.
-    `share` is the same for pieces that give the same, where computing them twice is a waste.
-    `can_fail` is a guess: only the order of operands hangs on it. `slot` numbers a loop's variable,
-    `rounds` are the most that all loops in it take.
+    `template` has `{0}`, `{1}` … for the `parts`; its text may stand as an operand of any operator.
+    `kind` is the Python type of the value where it is known, `field` the schema's type of a record,
+    list or map, `value` that of a constant. `is_guarded` says that a null never comes here, though
+    the value is nullable. Fragments with the same `share` have the same value, which is computed
+    once. `can_fail` is a guess, for the order of operands only. `slot` is the number of a loop's
+    variable; `rounds` is the most that all loops in the fragment may take.
     """
 
     form: Form
@@ -83,7 +84,7 @@ class Fragment:
 
 
 def constant(value: Any) -> Fragment:
-    """A value that is known."""
+    """The fragment of a known value."""
     field: FieldType | None = None
     if type(value) is list and value:
         kinds = {type(item) for item in value}
@@ -97,7 +98,7 @@ def constant(value: Any) -> Fragment:
 
 @lru_cache(maxsize=1_024)
 def name(text: str) -> Fragment:
-    """The name of a field as a constant: one for all expressions."""
+    """The name of a field as a constant, the same object in all expressions."""
     return constant(text)
 
 
@@ -125,48 +126,51 @@ def plain(
 def strict(
     template: str, *parts: Fragment, kind: type | None = None, share: Hashable = None
 ) -> Fragment:
-    """An operation in whose template Python fails on null, as CEL does, and on nothing else."""
+    """An operation on parts in which Python fails on null, as CEL does, and on nothing else."""
     fails = any(part.fails_on_null for part in parts)
     return plain(template, *parts, kind=kind, can_fail=fails, share=share)
 
 
-def typed(code: Fragment, field: FieldType | None, *, is_nullable: bool = False) -> Fragment:
-    """The piece with the schema's type of its value."""
+def typed(fragment: Fragment, field: FieldType | None, *, is_nullable: bool = False) -> Fragment:
+    """The fragment with the schema's type of its value."""
     if field is None:
-        return replace(code, kind=None, field=None, is_nullable=True)
+        return replace(fragment, kind=None, field=None, is_nullable=True)
     kind = TYPES.get(field.kind)
     is_nullable = field.nullable or is_nullable or kind is None
-    return replace(code, kind=kind, field=field, is_nullable=is_nullable)
+    return replace(fragment, kind=kind, field=field, is_nullable=is_nullable)
 
 
-def element(code: Fragment, field: FieldType | None) -> Fragment:
-    """The piece as an element of a list or map; timestamps inside those are not converted."""
+def element(fragment: Fragment, field: FieldType | None) -> Fragment:
+    """The fragment as an element of a list or map, where timestamps are of an unknown type."""
     inner = field.element if field is not None else None
-    return typed(code, None if inner is not None and inner.kind is Kind.TIMESTAMP else inner)
+    return typed(fragment, None if inner is not None and inner.kind is Kind.TIMESTAMP else inner)
 
 
-def general(code: Fragment) -> Fragment:
-    """The piece as a CEL value: its timestamp is a `Timestamp`."""
-    if code.kind is not datetime:
-        return code
-    instant = plain("instant({0})", code, kind=Timestamp)
-    return replace(instant, is_nullable=code.is_nullable, is_guarded=code.is_guarded)
+def cel_value(fragment: Fragment) -> Fragment:
+    """The fragment with its value as CEL has it: a datetime becomes a `Timestamp`."""
+    if fragment.kind is not datetime:
+        return fragment
+    instant = plain("instant({0})", fragment, kind=Timestamp)
+    return replace(instant, is_nullable=fragment.is_nullable, is_guarded=fragment.is_guarded)
 
 
-def given(code: Fragment) -> Fragment:
-    """The piece for an operation that would take a null for something else."""
-    code = general(code)
-    if code.kind is None or not code.is_nullable:
-        return code
-    return replace(strict("given({0})", code, kind=code.kind), field=code.field)
+def not_null(fragment: Fragment) -> Fragment:
+    """The fragment for an operation that would not fail on null by itself: it gives up there."""
+    fragment = cel_value(fragment)
+    if fragment.kind is None or not fragment.is_nullable:
+        return fragment
+    return replace(strict("not_null({0})", fragment, kind=fragment.kind), field=fragment.field)
 
 
-def truth(code: Fragment) -> Fragment:
-    """The piece as an operand of logic: true or false, or the function gives up."""
-    if code.kind is bool and not code.is_nullable:
-        return code
+def truth(fragment: Fragment) -> Fragment:
+    """The fragment as an operand of logic: the function gives up where it is no bool."""
+    if fragment.kind is bool and not fragment.is_nullable:
+        return fragment
     return plain(
-        "truth({0})", code, kind=bool, can_fail=code.kind is not bool or code.fails_on_null
+        "truth({0})",
+        fragment,
+        kind=bool,
+        can_fail=fragment.kind is not bool or fragment.fails_on_null,
     )
 
 
@@ -175,16 +179,16 @@ _WORDS: Final = {None: "None", True: "True", False: "False"}
 
 @dataclass(slots=True)
 class _Shared:
-    """A piece that may be wanted again: where it is computed first, it is given a name."""
+    """A fragment that may be used again: it gets a name where it is computed first."""
 
     name: str
     mark: str
     text: str
-    is_wanted: bool = False
+    is_reused: bool = False
 
 
-class Writer:
-    """Writes one expression; afterwards `constants` are the values of `k0`, `k1` …"""
+class SourceWriter:
+    """Writes one expression; `constants` then holds the values of `k0`, `k1` …"""
 
     def __init__(self) -> None:
         self.constants: Final[list[Any]] = []
@@ -194,61 +198,61 @@ class Writer:
         self._loops = 0
 
     def text(self, root: Fragment) -> str:
-        """The whole expression."""
+        """The text of the whole expression."""
         text = self._write(root)
-        # A piece may stand inside one that was begun before it, never the other way round.
+        # A fragment may stand inside one that was begun before it, never the other way round.
         for shared in self._shared:
-            first = f"({shared.name} := {shared.text})" if shared.is_wanted else shared.text
+            first = f"({shared.name} := {shared.text})" if shared.is_reused else shared.text
             text = text.replace(shared.mark, first)
         return text
 
-    def _write(self, code: Fragment) -> str:
-        match code.form:
+    def _write(self, fragment: Fragment) -> str:
+        match fragment.form:
             case Form.CONSTANT:
-                return self._constant(code.value)
+                return self._constant(fragment.value)
             case Form.ITEM:
-                return f"x{code.slot}"
+                return f"x{fragment.slot}"
             case Form.ALL:
-                return self._chain(code, " and ")
+                return self._chain(fragment, " and ")
             case Form.ANY:
-                return self._chain(code, " or ")
+                return self._chain(fragment, " or ")
             case Form.CHOICE:
-                return self._choice(code)
+                return self._choice(fragment)
             case Form.LOOP:
-                return self._loop(code)
-        if code.share is not None:
-            return self._share(code, code.share)
-        return self._plain(code)
+                return self._loop(fragment)
+        if fragment.share is not None:
+            return self._share(fragment, fragment.share)
+        return self._plain(fragment)
 
-    def _plain(self, code: Fragment) -> str:
-        return code.template.format(*map(self._write, code.parts))
+    def _plain(self, fragment: Fragment) -> str:
+        return fragment.template.format(*map(self._write, fragment.parts))
 
-    def _share(self, code: Fragment, key: Hashable) -> str:
+    def _share(self, fragment: Fragment, key: Hashable) -> str:
         shared = self._ready.get(key)
         if shared is not None:
-            shared.is_wanted = True
+            shared.is_reused = True
             return shared.name
         if self._loops:
-            return self._plain(code)
+            return self._plain(fragment)
         number = len(self._shared)
         shared = _Shared(f"v{number}", f"<{number}>", "")
         self._shared.append(shared)
-        shared.text = self._plain(code)
+        shared.text = self._plain(fragment)
         self._ready[key] = shared
         return shared.mark
 
-    def _chain(self, code: Fragment, sign: str) -> str:
-        first, *others = code.parts
+    def _chain(self, fragment: Fragment, sign: str) -> str:
+        first, *others = fragment.parts
         texts = [self._write(first)]
-        # What a later operand computes is there for those behind it, not for others.
+        # What an operand computes may be reused by those after it, and nowhere else.
         ready = self._ready
         self._ready = dict(ready)
         texts += map(self._write, others)
         self._ready = ready
         return f"({sign.join(texts)})"
 
-    def _choice(self, code: Fragment) -> str:
-        condition, first, second = code.parts
+    def _choice(self, fragment: Fragment) -> str:
+        condition, first, second = fragment.parts
         test = self._write(condition)
         ready = self._ready
         self._ready = dict(ready)
@@ -258,11 +262,11 @@ class Writer:
         self._ready = ready
         return f"({chosen} if {test} else {other})"
 
-    def _loop(self, code: Fragment) -> str:
+    def _loop(self, fragment: Fragment) -> str:
         self._loops += 1
-        texts = list(map(self._write, code.parts))
+        texts = list(map(self._write, fragment.parts))
         self._loops -= 1
-        return code.template.format(*texts, item=f"x{code.slot}")
+        return fragment.template.format(*texts, item=f"x{fragment.slot}")
 
     def _constant(self, value: Any) -> str:
         if value is None or value is True or value is False:

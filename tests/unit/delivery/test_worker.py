@@ -250,7 +250,7 @@ def test_a_target_that_takes_nothing_is_held_and_loses_nothing(stage: Stage) -> 
     stage.store.await_that(lambda: bool(stage.store.holds()))
     stage.clock.await_sleeper(65.0)
     assert set(stage.states(ANN).values()) == {DeliveryState.WAITING}
-    # In an outage only so many are tried as show it: the others keep all their tries.
+    # In an in_force only so many are tried as show it: the others keep all their tries.
     assert set(target.alert_ids) == set(alerts[:2])
 
 
@@ -367,7 +367,7 @@ def test_a_store_that_cannot_be_written_is_waited_for_without_sending_again(stag
         alert = stage.add(ANN)
         stage.store.await_that(lambda: stage.store.failures == 1)
         other = stage.add(ANN)
-        # The worker, and the watch.
+        # The worker, and the poller.
         stage.clock.sleep_over(1.0, 2)
         stage.store.await_that(lambda: stage.store.failures == 2)
         stage.store.is_failing = False

@@ -65,3 +65,14 @@ def test_an_operator_that_may_meet_null_is_a_warning(text: str, sign: str) -> No
     (warning,) = compiled(text).warnings
     assert warning.code == "may-be-null"
     assert sign in warning.what
+
+
+@pytest.mark.parametrize("name", ["tags", "camera_id", "plate.text", "vehicle.colour"])
+def test_a_fields_name_in_quotes_is_recognised(name: str) -> None:
+    (warning,) = compiled(f"'{name}' == 'x'").warnings
+    assert warning.remedy == f"a field's name has no quotes: {name}"
+
+
+def test_other_texts_in_quotes_are_no_names() -> None:
+    (warning,) = compiled("'x' == 'y'").warnings
+    assert warning.remedy == "write true or false"

@@ -16,7 +16,7 @@ from engine.errors import Problem, Severity
 from engine.schema import FieldType, Kind
 
 #: A template's texts outside placeholders, each with its offset.
-Texts = Sequence[tuple[int, str]]
+TextParts = Sequence[tuple[int, str]]
 _SHOWN: Final = 40
 #: The remedy for statements of other languages.
 STATEMENT: Final = 'there are no statements: write {condition ? "one" : "other"}'
@@ -60,7 +60,7 @@ _ELEMENTS: Final = frozenset({"time"})
 
 def foreign_forms(
     text: str,
-    texts: Texts,
+    texts: TextParts,
     placeholders: Sequence[tuple[int, FieldType | None]],
     variables: Mapping[str, FieldType],
     fault_of: Callable[[str], str],
@@ -209,7 +209,7 @@ def _in_text(offset: int, text: str, fields: _Fields) -> Iterator[Problem]:
         )
 
 
-def _without_braces(texts: Texts, fields: _Fields) -> Iterator[Problem]:
+def _without_braces(texts: TextParts, fields: _Fields) -> Iterator[Problem]:
     """Warnings of fields' names in a message that has no placeholder at all."""
     for offset, text in texts:
         for found in _BARE.finditer(text):

@@ -255,10 +255,7 @@ def _interval_step(bounds: list[float], nodes: list[Bucket | None], odd: Bucket 
     return look_up
 
 
-Texts = frozenset[str]
-
-
-def parts_step(rules: Sequence[tuple[Texts, int]], bucket: Bucketer) -> Step:
+def parts_step(rules: Sequence[tuple[frozenset[str], int]], bucket: Bucketer) -> Step:
     """The look-up of the parts of a text; no part may be empty."""
     positions: dict[str, list[int]] = {}
     for texts, position in rules:

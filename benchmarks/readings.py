@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from fastavro import parse_schema, schemaless_writer
 
-from engine.bench import traffic
+from engine.bench import rule_sets
 from engine.schema.event import Event, make_event
 from engine.stream.framing import SchemaName
 from engine.stream.record import Record
@@ -43,7 +43,7 @@ def readings(
     `share` of them, evenly spread, have the plates of `watched`, each in turn.
     """
     start = datetime.now(UTC) - timedelta(minutes=30)
-    return traffic.readings(count, start, watched, share, seed)
+    return rule_sets.readings(count, start, watched, share, seed)
 
 
 @cache

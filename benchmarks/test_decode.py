@@ -20,7 +20,7 @@ from fastavro import parse_schema, schemaless_reader
 
 from benchmarks.measure import Measurement
 from benchmarks.readings import HEADER, Writers, encode, readings, record
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
 from engine.stream.decoder import Decoder
 from tests.support.avro import plate_schema
 

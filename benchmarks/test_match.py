@@ -20,13 +20,14 @@ from benchmarks.measure import Measurement
 from benchmarks.mixed_rules import compiled
 from benchmarks.readings import events
 from benchmarks.reference import CelpyMatcher, GoogleMatcher, PlainMatcher, RustMatcher
-from engine.bench import SetKind, written_set
 from engine.bench.rule_sets import (
     SITE_RULES,
     PlainRule,
+    SetKind,
     mixed_rules,
     site_plates,
     site_rules,
+    written_set,
 )
 from engine.match import IndexedMatcher, LinearMatcher, Matcher
 from engine.rules import Rule, load_rules

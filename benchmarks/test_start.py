@@ -17,9 +17,9 @@ import pytest
 
 from benchmarks.machine import resident_megabytes
 from benchmarks.measure import Measurement
-from engine.bench import MeasuredSet, Result, SetKind, measure_set
-from engine.bench.rule_sets import mixed_rules, rule_file
-from engine.demo.registry_server import RegistryServer
+from engine.bench.measurement import Result, measure_set
+from engine.bench.rule_sets import MeasuredSet, SetKind, mixed_rules, rule_file
+from engine.demo.servers import RegistryServer
 from tests.support.avro import PLATE_EVENT
 from tests.support.engine_process import EngineProcess
 from tests.support.mock_cluster import MockCluster

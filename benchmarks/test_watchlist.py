@@ -26,7 +26,7 @@ from engine.bench.rule_sets import (
     site_file,
     site_rules,
 )
-from engine.demo.readings import make_plate
+from engine.demo.cameras import make_plate
 from engine.match import IndexedMatcher
 from engine.rules import Rule
 

@@ -6,7 +6,8 @@ store: that is `engine.delivery`. Read `alert` first, which has `Alert`, `Outcom
 The packages, each of which imports only from those before it:
     alert          what a target takes and returns; used by all
     redact         masks secrets and plates in texts; used by all
-    message/       an alert -> a text that its service takes
+    render         an alert -> a message for a kind of channel
+    fit            a message -> as short as its service takes
     wire/          one try on the network: its evidence, its deadline, its outcome
     plugins/       an Apprise URL -> keywords -> an Apprise plugin
     targets/       what sends: `AppriseTarget`, `WebhookTarget`; who is the same recipient

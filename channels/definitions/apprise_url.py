@@ -18,8 +18,15 @@ from channels.definitions.security import (
     correct_login,
     mail_warnings,
 )
-from channels.message.render import Style
-from channels.plugins.plugin import KeyPath, Urgency, make_plugin, plugin_class, urgency_of
+from channels.plugins.plugin import (
+    KeyPath,
+    NotifyEmail,
+    Urgency,
+    make_plugin,
+    plugin_class,
+    twilio_faults,
+    urgency_of,
+)
 from channels.plugins.recipients import (
     RecipientError,
     is_phone_like,
@@ -30,8 +37,8 @@ from channels.plugins.recipients import (
     phone_texts,
     source_number,
 )
-from channels.plugins.services import NotifyEmail, twilio_faults
 from channels.plugins.url import read_url
+from channels.render import Style
 from channels.targets.identity import Audience, hashed, plugin_audience, target_id
 from engine.errors import ChannelError
 

@@ -14,7 +14,7 @@ An entry is one URL, a list of URLs, or a mapping; a list may hold mappings.
   have no effect: retrying is the engine's, a message is never split, a redirect never followed.
   A mapping may add `default_country`: that of telephone numbers without a `+`, such as `US`.
 
-`${VAR}` is taken from the environment, see `channels.definitions.variables`.
+`${VAR}` is taken from the environment, see `channels.definitions.block`.
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ from typing import Final
 
 from channels.alert import Target
 from channels.definitions.apprise_url import Recipient, service_recipients, tls_warnings
-from channels.definitions.block import Block, DefinedTargets, faults_of, read_country
-from channels.definitions.known_services import find_service
+from channels.definitions.block import Block, DefinedTargets, expand, faults_of, read_country
 from channels.definitions.security import TRUST_KEYS, apply_trust
-from channels.definitions.variables import expand
 from channels.definitions.webhook_settings import (
     WEBHOOK_KEYS,
     check_url,
+    find_service,
     read_settings,
     read_timeout,
 )

@@ -44,22 +44,22 @@ from channels.definitions.security import (
     mail_warnings,
 )
 from channels.definitions.webhook_settings import WEBHOOK_KEYS, read_timeout, read_webhook
-from channels.message.render import Style
-from channels.plugins.plugin import make_plugin
+from channels.plugins.plugin import (
+    NotifyEmail,
+    SlackPlugin,
+    TwilioPart,
+    TwilioPlugin,
+    make_plugin,
+    twilio_faults,
+)
 from channels.plugins.recipients import (
     RecipientError,
     mail_address,
     phone_number,
     source_number,
 )
-from channels.plugins.services import (
-    NotifyEmail,
-    SlackPlugin,
-    TwilioPart,
-    TwilioPlugin,
-    twilio_faults,
-)
 from channels.redact import basic_login, remember
+from channels.render import Style
 from channels.targets.apprise_target import AppriseTarget
 from channels.targets.identity import audience_of, target_id, without_duplicates
 from engine.errors import ChannelError

@@ -14,11 +14,10 @@ from apprise.plugins.slack import NotifySlack
 from requests.adapters import HTTPAdapter
 
 from channels.alert import Alert, Outcome, Priority
-from channels.message.fit import bounds_of, fit
-from channels.message.render import Style, render
-from channels.plugins.plugin import Urgency
-from channels.plugins.services import mail_key
+from channels.fit import bounds_of, fit
+from channels.plugins.plugin import Urgency, mail_key
 from channels.redact import redact_outcome
+from channels.render import Style, render
 from channels.targets.identity import Audience, plugin_audience
 from channels.wire.capture import Evidence, Failure, HttpReply, capture
 from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS

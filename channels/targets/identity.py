@@ -1,5 +1,7 @@
 """The identity of targets: their ids, and which of them have the same recipients.
 
+`MisconfiguredTarget` stands for the recipients of a channel that is defined wrongly.
+
 `without_duplicates` drops the targets whose recipients others reach, so that nobody gets an alert
 twice. One table decides who is the same recipient, inside a channel and among the channels of a
 rule:
@@ -44,9 +46,9 @@ from apprise import NotifyBase
 from apprise.plugins.slack import NotifySlack
 from apprise.plugins.twilio import NotifyTwilio
 
-from channels.alert import Target
+from channels.alert import Alert, Outcome, Reason, Status, Target
+from channels.plugins.plugin import NotifyEmail
 from channels.plugins.recipients import normalized_mail, normalized_room
-from channels.plugins.services import NotifyEmail
 
 RecipientKey = tuple[str, ...]
 """Equal for equal recipients; may hold secrets, and is never shown."""
@@ -54,6 +56,8 @@ Item = TypeVar("Item")
 
 _HASH_KEY: Final = b"alert-engine target id"
 _USUAL_PORTS: Final = {"http": ":80", "https": ":443"}
+# No address and no host has this sign, so that no real target has this id.
+_RECIPIENT: Final = "?"
 
 
 def target_id(channel: str, *parts: str) -> str:
@@ -163,6 +167,35 @@ def replaced(
         if other is not None and id(item) not in kept_ids:
             found.append((item, other))
     return found
+
+
+def stand_in_id(channel: str) -> str:
+    """The id of the `MisconfiguredTarget` of a channel."""
+    return target_id(channel, _RECIPIENT)
+
+
+class MisconfiguredTarget:
+    """Stands for the recipients of `channel` that can't be made, since their definition has faults.
+
+    `detail` says what is wrong and what to do. Its deliveries wait; once the definition is
+    correct, they pass to the channel's targets.
+    """
+
+    def __init__(self, channel: str, detail: str) -> None:
+        self.channel: Final = channel
+        self.target_id: Final = stand_in_id(channel)
+        self.detail: Final = detail
+        self.concurrency: Final = 1
+
+    def __repr__(self) -> str:
+        return f"MisconfiguredTarget({self.target_id!r})"
+
+    def send(self, alert: Alert, idempotency_key: str) -> Outcome:
+        """Send nothing; the outcome is misconfigured, with the faults as its detail."""
+        return Outcome(Status.MISCONFIGURED, Reason.MISCONFIGURED, self.detail)
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
 
 
 def _normalized_url(url: str) -> str:

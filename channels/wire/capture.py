@@ -31,11 +31,11 @@ import requests
 from apprise import URLBase
 from requests.adapters import HTTPAdapter
 
-from channels.wire.cut_answers import RecordedLines
 from channels.wire.deadline import (
     DEFAULT_TIMEOUT_SECONDS,
     OWN_NAME_SECONDS,
     Deadline,
+    RecordedLines,
     once,
     own_host_name,
     within,

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from engine.bench.machine import Machine
-from engine.bench.probe import Result
+from engine.bench.measurement import Result
 from engine.bench.rule_sets import SITE_PLATES, SetKind
 from engine.errors import BenchError
 from engine.logs.text import printable

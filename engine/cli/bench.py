@@ -19,18 +19,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from engine.bench import (
+from engine.bench.machine import Machine, available_mb, read_machine
+from engine.bench.measurement import MeasuringStage, Result, measure_set
+from engine.bench.rule_sets import (
     FIELDS,
     SITE_PLATES,
     SITE_RULES,
-    Machine,
     MeasuredSet,
-    MeasuringStage,
-    Result,
     SetKind,
-    available_mb,
-    measure_set,
-    read_machine,
     written_set,
 )
 from engine.cli.inputs import load

@@ -9,9 +9,8 @@ from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from typing import Final
 
-from channels.message.render import Style
-from channels.message.render import render as render_message
-from channels.message.sms_text import segments_of
+from channels.render import Style, segments_of
+from channels.render import render as render_message
 from channels.targets.apprise_target import AppriseTarget
 from engine.cli.inputs import add_paths, exit_code, load
 from engine.errors import Fault, RulesError, StoreError

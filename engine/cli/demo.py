@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from engine.environment import folder
 from engine.errors import extra
 from engine.logs.setup import configure_logs
 from engine.settings import DEFAULT_RULES, Settings
+from engine.settings.settings import folder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from engine.environment import folder
+from engine.settings.settings import folder
 
 _TITLE: Final = "# "
 

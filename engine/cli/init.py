@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from engine.environment import folder
 from engine.errors import AlertEngineError
 from engine.rules.faults import Faults
 from engine.rules.files import rule_files
+from engine.settings.settings import folder
 
 RULES: Final = "rules"
 COMPOSE_FILE: Final = "compose.existing-stack.yml"

@@ -9,7 +9,7 @@ import structlog
 from channels.redact import redact
 from engine.errors import SettingsError
 from engine.logs.setup import configure_logs, take_over_output
-from engine.service.serve import serve
+from engine.service.engine import serve
 from engine.settings import Settings, misspelt_settings
 from engine.stream.options import option_problems
 

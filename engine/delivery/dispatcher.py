@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import structlog
 
 from channels.alert import Reason, Target
-from channels.targets.misconfigured import MisconfiguredTarget
+from channels.targets.identity import MisconfiguredTarget
 from engine.clock import Clock
 from engine.delivery.hold import WaitLimit
 from engine.delivery.poller import Poller

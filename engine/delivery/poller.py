@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from channels.alert import Reason
-from channels.targets.misconfigured import stand_in_id
+from channels.targets.identity import stand_in_id
 from engine.delivery.hold import WaitLimit
 from engine.delivery.retry import DeliveryClock, Signal
 from engine.delivery.target_queue import TargetQueue, TargetQueues

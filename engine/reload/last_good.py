@@ -1,11 +1,17 @@
-"""The last good rule set: copies of its files, kept on disk for a start with faulty ones."""
+"""What the state folder keeps of the rules: the last good set, and accepted watchlists.
+
+The last good rule set is kept as copies of its files, for a start with faulty ones. An acceptance
+is a note that somebody accepted a watchlist although its file has far fewer rows: `alert-engine
+lists accept` writes it, and the engine reads it. It holds the digest of the file, so it does not
+count for a file that changes afterwards.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +19,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import LastGoodError
-from engine.reload.acceptances import Acceptances
 from engine.reload.file_state import digest_of
 from engine.rules.files import absolute
 from engine.settings import Settings
@@ -23,7 +28,9 @@ from engine.watchlist import ListSummary
 _MANIFEST: Final = "manifest.json"
 _FILES: Final = "files"
 # Hidden: a rules folder that holds the state folder must not find these files.
-_PREFIX: Final = ".set-"
+_SET_PREFIX: Final = ".set-"
+_NOTE_PREFIX: Final = ".accepted-"
+_NOTE_SUFFIX: Final = ".json"
 _FORM: Final = 1
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -159,11 +166,11 @@ class LastGood:
 
     def _folders(self) -> Iterator[Path]:
         if self.folder.is_dir():
-            yield from self.folder.glob(f"{_PREFIX}*")
+            yield from self.folder.glob(f"{_SET_PREFIX}*")
 
     def _next_folder(self) -> Path:
         number = 1 + max((_number(folder) for folder in self._folders()), default=0)
-        return self.folder / f"{_PREFIX}{number}"
+        return self.folder / f"{_SET_PREFIX}{number}"
 
     def _remove_others(self, folder: Path) -> None:
         for other in self._folders():
@@ -177,6 +184,61 @@ def last_good_of(settings: Settings) -> LastGood:
     return LastGood(path.parent / "last-good" / path.name)
 
 
+class Acceptances:
+    """The notes in one folder, a file for each list."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder: Final = folder
+
+    def accept(self, name: str, digest: str, now: datetime) -> None:
+        """Note that the list `name` is accepted while its file has this digest.
+
+        Raises OSError when the note can't be written.
+        """
+        text = json.dumps({"list": name, "digest": digest, "accepted_at": now.isoformat()})
+        path = self._path(name)
+        draft = path.with_suffix(".new")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+
+    def accepts(self, name: str, path: Path) -> bool:
+        """Whether the list `name` is accepted with the present content of its file."""
+        noted = self._digest(name)
+        return noted is not None and noted == digest_of(path)
+
+    def notes(self) -> frozenset[tuple[str, int]]:
+        """Each note's file name, and when it was written in nanoseconds.
+
+        A new one means that the watchlists have to be loaded again.
+        """
+        found = set()
+        with suppress(OSError):
+            for path in self.folder.glob(f"{_NOTE_PREFIX}*{_NOTE_SUFFIX}"):
+                found.add((path.name, path.stat().st_mtime_ns))
+        return frozenset(found)
+
+    def forget(self, digests: Iterable[tuple[str, str]]) -> None:
+        """Remove the notes on these names and digests: those files are in force and kept."""
+        for name, digest in digests:
+            if self._digest(name) == digest:
+                with suppress(OSError):
+                    self._path(name).unlink()
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{_NOTE_PREFIX}{name}{_NOTE_SUFFIX}"
+
+    def _digest(self, name: str) -> str | None:
+        try:
+            found = json.loads(self._path(name).read_text())
+            return str(found["digest"])
+        except (OSError, ValueError, KeyError, TypeError):
+            # No note, or a damaged one: the list is refused, and the log says so.
+            return None
+
+
 def _is_same(one: KeptSet, other: KeptSet) -> bool:
     return (one.rules_path, one.digests, one.lists) == (
         other.rules_path,
@@ -186,7 +248,7 @@ def _is_same(one: KeptSet, other: KeptSet) -> bool:
 
 
 def _number(folder: Path) -> int:
-    digits = folder.name.removeprefix(_PREFIX)
+    digits = folder.name.removeprefix(_SET_PREFIX)
     return int(digits) if digits.isdecimal() else 0
 
 

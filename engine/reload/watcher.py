@@ -1,13 +1,16 @@
 """The rule watcher: loads changed files while the old rules run, and puts good ones in force.
 
 A set with faults is logged and reported, and changes nothing else. No fault of a file, and no error
-of the engine, ends the watcher's thread.
+of the engine, ends the watcher's thread. `RulesHealth` says for `/readyz` and the metrics whether
+the rules in force are those on disk.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +18,12 @@ from typing import Final
 
 import structlog
 
+from channels.redact import redact
 from engine.clock import Clock
-from engine.errors import Fault, Refusal, RulesError
-from engine.health import Heartbeat
+from engine.errors import Fault, Refusal, RulesError, errors_of
+from engine.health import Check, Heartbeat
+from engine.metrics import Metrics
 from engine.reload.file_state import LONGEST_SECONDS, await_quiet, identities
-from engine.reload.health import RulesHealth
 from engine.reload.last_good import LastGood
 from engine.reload.loader import LoadAttempt, Opening, RuleSource
 from engine.reload.notifier import Notifier, Places
@@ -35,6 +39,8 @@ KEEP_SECONDS: Final = 60.0
 REMIND_SECONDS: Final = 3_600.0
 #: How long the end of the context waits for the thread.
 STOP_SECONDS: Final = 0.5
+#: How many faults `/readyz` shows; the log has all of them.
+_FAULTS_SHOWN: Final = 20
 
 
 class Cause(StrEnum):
@@ -43,6 +49,14 @@ class Cause(StrEnum):
     FILES = "files"
     SIGNAL = "signal"
     ACCEPTED = "accepted"
+
+
+class ReloadOutcome(StrEnum):
+    """How a load of changed files ended."""
+
+    LOADED = "loaded"
+    REFUSED = "refused"
+    FAILED = "failed"
 
 
 class RuleWatcher:
@@ -309,9 +323,118 @@ def log_misconfigured(rule_set: RuleSet) -> None:
         )
 
 
+class RulesHealth:
+    """Which rules are in force and, where these are not the files', why; any thread may ask."""
+
+    def __init__(self, metrics: Metrics, rule_count: int) -> None:
+        self._metrics = metrics
+        self._rule_count = rule_count
+        self._kept_at: datetime | None = None
+        self._trouble: _Trouble | None = None
+        #: The refused watchlists by name, each with the time of its first refusal.
+        self._refused: dict[str, tuple[Refusal, datetime]] = {}
+        metrics.rules_outdated.set(0)
+        for outcome in ReloadOutcome:
+            metrics.rule_reloads.labels(outcome)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the rules in force are older than the files."""
+        return self._trouble is not None
+
+    def note_loaded(self, rule_count: int) -> None:
+        """The rules of the files are in force."""
+        self._rule_count = rule_count
+        self._kept_at = None
+        self._trouble = None
+        self._metrics.rules_outdated.set(0)
+        self._metrics.rule_reloads.labels(ReloadOutcome.LOADED).inc()
+
+    def note_lists(
+        self, in_force: Collection[str], refusals: Sequence[Refusal], now: datetime
+    ) -> None:
+        """Note the watchlists in force by name, and those whose files are refused as of `now`."""
+        since = {name: since for name, (_, since) in self._refused.items()}
+        self._refused = {each.name: (each, since.get(each.name, now)) for each in refusals}
+        names = {*in_force, *self._refused}
+        self._metrics.show_refused({name: name in self._refused for name in names})
+
+    def note_refused(self, faults: Sequence[Fault], since: datetime) -> None:
+        """The files hold faults; the rules in force stay."""
+        self._metrics.rule_reloads.labels(ReloadOutcome.REFUSED).inc()
+        self._note_faults(faults, since)
+
+    def note_failed(self, what: str, since: datetime) -> None:
+        """A defect of the engine, `what`, kept the files from being loaded."""
+        self._metrics.rule_reloads.labels(ReloadOutcome.FAILED).inc()
+        self._set_trouble(what, (), since)
+
+    def note_last_good(self, faults: Sequence[Fault], kept_at: datetime, since: datetime) -> None:
+        """The files held faults at the start; the last good set, kept at `kept_at`, is in force."""
+        self._kept_at = kept_at
+        self._note_faults(faults, since)
+
+    def check(self) -> Check:
+        """The check for `/readyz`. It is not essential: the engine works with older rules."""
+        trouble, kept_at = self._trouble, self._kept_at
+        in_force = f"{self._rule_count} rules in force"
+        if trouble is None:
+            return self._check_lists(in_force)
+        source = "loaded before"
+        if kept_at is not None:
+            source = f"of the last good set, kept at {kept_at.isoformat(timespec='seconds')}"
+        since = trouble.since.isoformat(timespec="seconds")
+        faults = tuple(dict.fromkeys((*trouble.faults, *self._refused_faults())))
+        return Check(
+            False,
+            f"{trouble.what} since {since}; {in_force}, {source}",
+            is_essential=False,
+            facts={"faults": faults} if faults else {},
+        )
+
+    def _check_lists(self, in_force: str) -> Check:
+        refused = self._refused
+        if not refused:
+            return Check(True, in_force)
+        lists = ", ".join(
+            f"{name} ({refusal.rows:,} rows) since {since.isoformat(timespec='seconds')}"
+            for name, (refusal, since) in refused.items()
+        )
+        return Check(
+            False,
+            f"{in_force}; refused files of watchlists, which stay as they were: {lists}",
+            is_essential=False,
+            facts={"faults": self._refused_faults()},
+        )
+
+    def _refused_faults(self) -> tuple[str, ...]:
+        return tuple(str(refusal.fault) for refusal, _ in self._refused.values())
+
+    def _note_faults(self, faults: Sequence[Fault], since: datetime) -> None:
+        errors = [str(fault) for fault in errors_of(faults)]
+        word = "fault" if len(errors) == 1 else "faults"
+        self._set_trouble(f"{len(errors)} {word} in the files", errors, since)
+
+    def _set_trouble(self, what: str, errors: Sequence[str], since: datetime) -> None:
+        # The log redacts its lines itself; `/readyz` does not.
+        shown = [redact(error) for error in errors[:_FAULTS_SHOWN]]
+        if len(errors) > _FAULTS_SHOWN:
+            shown.append(f"and {len(errors) - _FAULTS_SHOWN} more, see the log")
+        before = self._trouble
+        self._trouble = _Trouble(what, before.since if before else since, tuple(shown))
+        self._metrics.rules_outdated.set(1)
+
+
 def _discard(result: RuleSet | RulesError) -> None:
     """Close the targets of a rule set that is not used."""
     if not isinstance(result, RulesError):
         for targets in result.channels.values():
             for target in targets:
                 target.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    what: str
+    since: datetime
+    faults: tuple[str, ...]

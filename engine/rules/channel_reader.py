@@ -14,8 +14,7 @@ from channels.definitions.notification_block import notification_targets
 from channels.definitions.security import UNVERIFIED
 from channels.plugins.url import address_kind
 from channels.redact import redact
-from channels.targets.identity import audience_of, replaced
-from channels.targets.misconfigured import MisconfiguredTarget
+from channels.targets.identity import MisconfiguredTarget, audience_of, replaced
 from engine.errors import ChannelError, Fault, Place, Severity
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode

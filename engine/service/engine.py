@@ -1,12 +1,22 @@
-"""The composition root: builds the engine from its settings, starts it, and stops it in order."""
+"""The composition root: builds the engine from its settings, and runs it as a process.
+
+`Engine` starts the parts, and stops them in order. `serve` gives it the first rules and the
+signals: SIGTERM and SIGINT stop it, SIGHUP loads the rules again. `kill_point_at` is for the crash
+tests, which kill the process at a step.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from enum import StrEnum
 from importlib.metadata import version
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Final
 
 import structlog
@@ -21,6 +31,7 @@ from engine.delivery import Dispatcher, RetryPolicy
 from engine.errors import (
     AlertEngineError,
     RegistryUnavailableError,
+    SettingsError,
     StoreError,
     StoreUnavailableError,
 )
@@ -32,23 +43,23 @@ from engine.health import (
     Stage,
     find_stuck_threads,
 )
-from engine.logs.setup import lost_lines
+from engine.logs.setup import flush_logs, lost_lines
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import longest_cooldown, prepare, row_counts, targets_of
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.loop import Loop
 from engine.pipeline.pipeline import Pipeline
-from engine.reload.health import RulesHealth
+from engine.reload.last_good import last_good_of
+from engine.reload.loader import open_rules, rule_source_of
+from engine.reload.watcher import RulesHealth, RuleWatcher, log_misconfigured, log_warnings
 from engine.rules import RuleSet
-from engine.rules.load import collector_paused
+from engine.rules.load import collect_and_freeze, collector_paused, frozen_afterwards
 from engine.schema import EventSchema
 from engine.schema.event import CurrentInstants
 from engine.service.housekeeping import Housekeeper
-from engine.service.http import WebPort
-from engine.service.kill_points import kill_point_at
-from engine.service.store_probe import StoreProbe
+from engine.service.http import StoreProbe, WebPort
 from engine.settings import Settings
-from engine.store import Hold, open_store
+from engine.store import Hold, open_store, why_temporary
 from engine.stream.consumer import Consumer
 from engine.stream.decoder import Decoder
 from engine.stream.registry import SchemaRegistry
@@ -61,6 +72,10 @@ STOP_SECONDS: Final = 5.0
 #: A record waits for its schema for a minute at most while the registry works. When partitions wait
 #: longer, the engine is not ready.
 HELD_LONG_SECONDS: Final = 120.0
+#: After so long the process is ended, whatever blocks its end: a locked store, a disk that hangs.
+LONGEST_STOP_SECONDS: Final = 9.0
+#: How long a process that is ended at once waits for its last log lines.
+LAST_LINES_SECONDS: Final = 0.3
 
 
 class Engine:
@@ -316,3 +331,105 @@ class Engine:
         for name, heartbeat in {"loop": self.heartbeat, **self.threads}.items():
             self.metrics.heartbeat_age.labels(name).set(heartbeat.look().age_seconds)
         return self.metrics.exposition()
+
+
+def serve(settings: Settings, *, strict: bool = False) -> int:
+    """Run the service until SIGTERM or SIGINT; a second signal ends the process at once.
+
+    SIGHUP loads the rules again. Where they hold faults at the start, the last good ones are used,
+    unless `strict`. Returns the exit code 0; raises what keeps the engine from starting.
+    """
+    # Until the engine runs. Process 1 of a container ignores a SIGTERM without a handler.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    asked: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, frame: asked.append(number))
+    source, kept, clock = rule_source_of(settings), last_good_of(settings), SystemClock()
+    with frozen_afterwards():
+        opening = open_rules(source, kept, clock, strict=strict)
+    log_warnings(opening.rule_set)
+    log_misconfigured(opening.rule_set)
+    _warn_of_temporary_state(settings.state_url)
+    engine = Engine(settings, source.schema, opening.rule_set)
+
+    def use(rule_set: RuleSet) -> None:
+        engine.use(rule_set)
+        collect_and_freeze()
+
+    watcher = RuleWatcher(source, opening, use, engine.rules_health, kept, clock)
+    engine.threads["rules"] = watcher.heartbeat
+    # Frees the first rule set, and its watchlists, when another one is in force.
+    del opening
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        if engine.stop.is_set():
+            flush_logs(LAST_LINES_SECONDS)
+            os._exit(128 + number)
+        engine.stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask_to_stop)
+    signal.signal(signal.SIGHUP, lambda number, frame: watcher.ask())
+    if asked:
+        watcher.ask()
+    threading.Thread(target=_end_late, args=(engine.stop,), name="last-word", daemon=True).start()
+    with engine, watcher:
+        engine.run()
+    log.info("engine.stopped")
+    return 0
+
+
+class KillPoint(StrEnum):
+    """Where on an event's way a test can kill the process."""
+
+    READ = "read"
+    MATCH = "match"
+    STORE = "store"
+    COMMIT = "commit"
+    SEND = "send"
+    SENT = "sent"
+    MARK = "mark"
+
+
+def kill_point_at(spec: str) -> Callable[[str], None]:
+    """Returns the function that the steps call by their names; it kills the process at one of them.
+
+    `spec` is the name of a KillPoint, or `name:count` for the count-th time it is reached. With an
+    empty one the function does nothing. Raises SettingsError for anything else.
+    """
+    if not spec:
+        return lambda name: None
+    chosen, _, count = spec.partition(":")
+    number = int(count) if count.isdigit() else 0 if count else 1
+    if chosen not in tuple(KillPoint) or number < 1:
+        known = ", ".join(KillPoint)
+        raise SettingsError(
+            (f"ALERT_ENGINE_FAULT_POINT: {spec!r} is not one of {known}, or one with :count",)
+        )
+    remaining = [number]
+    lock = threading.Lock()
+
+    def kill_point(name: str) -> None:
+        if name != chosen:
+            return
+        with lock:
+            remaining[0] -= 1
+            if remaining[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return kill_point
+
+
+def _warn_of_temporary_state(state_url: str) -> None:
+    if reason := why_temporary(state_url):
+        log.warning(
+            "state.temporary", reason=reason, remedy="mount a named volume or a folder at /data"
+        )
+
+
+def _end_late(stop: threading.Event) -> None:
+    """End the process if it has not stopped `LONGEST_STOP_SECONDS` after it was asked to."""
+    stop.wait()
+    time.sleep(LONGEST_STOP_SECONDS)
+    log.error("engine.cut_short", remedy="none: what it had not finished is done after the restart")
+    flush_logs(LAST_LINES_SECONDS)
+    os._exit(1)

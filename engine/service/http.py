@@ -1,4 +1,7 @@
-"""The HTTP port: `/metrics`, `/healthz` and `/readyz`."""
+"""The HTTP port: `/metrics`, `/healthz` and `/readyz`.
+
+`StoreProbe` checks for `/readyz` that the store can be written, also where a write hangs.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from typing import Final
 
 import structlog
 
-from engine.errors import SettingsError
+from engine.errors import SettingsError, StoreError
 from engine.health import Check
 from engine.metrics import CONTENT_TYPE
 
@@ -24,6 +27,8 @@ log = structlog.get_logger(__name__)
 JSON_TYPE: Final = "application/json; charset=utf-8"
 PATHS: Final = b'{"paths": ["/metrics", "/healthz", "/readyz"]}\n'
 REQUEST_TIMEOUT_SECONDS: Final = 10.0
+#: How long a write of the store may take before `/readyz` calls it stuck.
+PATIENCE_SECONDS: Final = 1.0
 
 
 def liveness(check: Check) -> tuple[HTTPStatus, bytes]:
@@ -49,6 +54,75 @@ def readiness(checks: Mapping[str, Check]) -> tuple[HTTPStatus, bytes]:
     }
     status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
     return status, json.dumps(body, indent=2).encode() + b"\n"
+
+
+class WebPort:
+    """Serves the paths from threads of its own, while its context is open."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        exposition: Callable[[], bytes],
+        checks: Callable[[], Mapping[str, Check]],
+        life: Callable[[], Check] = lambda: Check(True),
+    ) -> None:
+        """Bind the port; raises SettingsError when it can't be bound.
+
+        `exposition` returns the text of `/metrics`, `checks` the checks of `/readyz`, `life` the
+        check of `/healthz`.
+        """
+        try:
+            self._server = _WebServer((host, port), exposition, checks, life)
+        except (OSError, UnicodeError) as error:
+            raise SettingsError((_refusal(host, port, error),)) from error
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.2,), name="web", daemon=True
+        )
+
+    @property
+    def port(self) -> int:
+        """The port in use, also when 0 asked for any free one."""
+        return int(self._server.server_address[1])
+
+    def __enter__(self) -> WebPort:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class StoreProbe:
+    """Checks that the store can be written; any thread may ask, and all share one write."""
+
+    def __init__(
+        self, check_writable: Callable[[], None], patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        self._check_writable = check_writable
+        self._patience_seconds = patience_seconds
+        self._lock = threading.Lock()
+        self._write: _Write | None = None
+
+    def check(self) -> Check:
+        """Write a small row; bad, with the reason, when that fails or takes too long."""
+        with self._lock:
+            if self._write is None or self._write.is_over.is_set():
+                self._write = _Write(self._check_writable)
+                # A daemon: a disk that hangs for ever must not keep the process from ending.
+                threading.Thread(target=self._write.run, name="store-probe", daemon=True).start()
+            write = self._write
+        if not write.is_over.wait(self._patience_seconds):
+            seconds = f"{self._patience_seconds:g} s"
+            return Check(False, f"a write takes more than {seconds}: locked, or its disk hangs")
+        return Check(not write.problem, write.problem or "writable")
 
 
 class _WebServer(ThreadingHTTPServer):
@@ -115,45 +189,19 @@ def _refusal(host: str, port: int, error: OSError | UnicodeError) -> str:
     return f"METRICS_PORT: {what}, free it or set another"
 
 
-class WebPort:
-    """Serves the paths from threads of its own, while its context is open."""
+class _Write:
+    """One write and its result."""
 
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        exposition: Callable[[], bytes],
-        checks: Callable[[], Mapping[str, Check]],
-        life: Callable[[], Check] = lambda: Check(True),
-    ) -> None:
-        """Bind the port; raises SettingsError when it can't be bound.
+    def __init__(self, check_writable: Callable[[], None]) -> None:
+        self._check_writable = check_writable
+        self.is_over = threading.Event()
+        self.problem = "the check failed"
 
-        `exposition` returns the text of `/metrics`, `checks` the checks of `/readyz`, `life` the
-        check of `/healthz`.
-        """
+    def run(self) -> None:
         try:
-            self._server = _WebServer((host, port), exposition, checks, life)
-        except (OSError, UnicodeError) as error:
-            raise SettingsError((_refusal(host, port, error),)) from error
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.2,), name="web", daemon=True
-        )
-
-    @property
-    def port(self) -> int:
-        """The port in use, also when 0 asked for any free one."""
-        return int(self._server.server_address[1])
-
-    def __enter__(self) -> WebPort:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+            self._check_writable()
+            self.problem = ""
+        except StoreError as error:
+            self.problem = str(error)
+        finally:
+            self.is_over.set()

@@ -6,13 +6,14 @@ Unknown variables are never refused, but those that are nearly a setting are fou
 
 from __future__ import annotations
 
-from engine.settings.misspelt import Misspelt, misspelt_settings
 from engine.settings.settings import (
     DEFAULT_RULES,
     OPTION_PREFIXES,
     OWNED_OPTIONS,
     VARIABLES,
+    Misspelt,
     Settings,
+    misspelt_settings,
 )
 from engine.settings.values import Keep, Secret, parse_duration, read_brokers
 

@@ -1,4 +1,4 @@
-"""The values of settings: their types, and how each is read from the text of a variable.
+"""The values of settings: from the variable or its file, and by the type of the setting.
 
 A function that reads a text raises ValueError, whose message says what is wrong and what to write.
 """
@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Generic, TypeVar
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
+from engine.errors import VariableError
+
 T = TypeVar("T")
 
+FILE_SUFFIX: Final = "_FILE"
+#: A bundle of certificates has some 250 kB.
+MAX_FILE_BYTES: Final = 1 << 20
 # 50 years: an instant so long ago still has a date, and a number in every store.
 LONGEST_SECONDS: Final = 50 * 365 * 86_400.0
 LONGEST_RETRY_DELAY_SECONDS: Final = 3_600.0
@@ -50,6 +57,23 @@ class Keep:
 
     size_bytes: int = 256_000_000
     age_seconds: float = 2_592_000.0
+
+
+def value_of(name: str, variables: Mapping[str, str]) -> str:
+    """The variable's value without the line ends at its end; "" where it is unset or empty.
+
+    Where it is unset and `NAME_FILE` is set, the value is the content of the file that `NAME_FILE`
+    names, read now. Raises VariableError where both are set, and for a file that is empty or can't
+    be read.
+    """
+    value = variables.get(name, "").rstrip("\r\n")
+    path = variables.get(name + FILE_SUFFIX, "").strip()
+    if not path:
+        return value
+    if value:
+        what = f"{name} and {name}{FILE_SUFFIX} are both set"
+        raise VariableError(what, "unset one of them")
+    return _file_content(f"{name}{FILE_SUFFIX}", Path(path))
 
 
 def parse_duration(text: str, longest_seconds: float = LONGEST_SECONDS) -> float:
@@ -184,6 +208,49 @@ def protocols_in(brokers: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each[1].lower() for each in found if each))
 
 
+def read_registry(text: str) -> Secret[str]:
+    """One or more URLs of the schema registry, separated by commas; they may hold a password."""
+    # A value may hold a password, so it is not shown.
+    addresses = [part.strip() for part in text.split(",")]
+    for address in addresses:
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("is not an http:// or https:// URL")
+        if re.search(r"\s", address) or not _has_right_port(parts):
+            raise ValueError("has a blank in it, or no port after a `:`, write http://host:8081")
+    return Secret(",".join(addresses))
+
+
+def read_state_url(text: str) -> str:
+    """The URL of the store, whose scheme is checked here and the rest by the store."""
+    # The value may hold a password, so it is not shown.
+    if not text.lower().startswith("sqlite:///"):
+        raise ValueError("does not name a SQLite file, write sqlite:///folder/alerts.db")
+    return text
+
+
+def _file_content(variable: str, path: Path) -> str:
+    named = f"the file {path}, which {variable} names,"
+    try:
+        found = path.stat()
+        # Reading a pipe would block, and find nothing at the next reload.
+        if not stat.S_ISREG(found.st_mode):
+            raise VariableError(f"{named} is not a file", "let it name a file with the value")
+        if found.st_size > MAX_FILE_BYTES:
+            raise VariableError(f"{named} is larger than 1 MiB", "let it hold the value alone")
+        # -sig: some editors write a byte order mark.
+        text = path.read_text(encoding="utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise VariableError(f"{named} is not UTF-8", "save it as UTF-8") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no such path"
+        remedy = "make it readable for the engine, or correct the path"
+        raise VariableError(f"{named} can't be read ({reason})", remedy) from None
+    if not text:
+        raise VariableError(f"{named} is empty", "write the value into it")
+    return text
+
+
 def _address(part: str) -> str:
     if not part:
         raise ValueError("has an empty entry, write host:port, separated by commas")
@@ -215,29 +282,8 @@ def _hint(address: str) -> str:
     return ", write it like kafka.example.org:9092"
 
 
-def read_registry(text: str) -> Secret[str]:
-    """One or more URLs of the schema registry, separated by commas; they may hold a password."""
-    # A value may hold a password, so it is not shown.
-    addresses = [part.strip() for part in text.split(",")]
-    for address in addresses:
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("is not an http:// or https:// URL")
-        if re.search(r"\s", address) or not _has_right_port(parts):
-            raise ValueError("has a blank in it, or no port after a `:`, write http://host:8081")
-    return Secret(",".join(addresses))
-
-
 def _has_right_port(parts: SplitResult) -> bool:
     try:
         return parts.port is not None or not parts.netloc.endswith(":")
     except ValueError:
         return False
-
-
-def read_state_url(text: str) -> str:
-    """The URL of the store, whose scheme is checked here and the rest by the store."""
-    # The value may hold a password, so it is not shown.
-    if not text.lower().startswith("sqlite:///"):
-        raise ValueError("does not name a SQLite file, write sqlite:///folder/alerts.db")
-    return text

@@ -15,7 +15,7 @@ import pytest
 from channels.alert import Reason
 from channels.targets.webhook import payload, signature
 from engine.cli.main import build_parser
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
 from engine.settings import VARIABLES, Settings
 from engine.store import NewAlert, open_store
 from tests.support.avro import plate_schema

@@ -20,7 +20,6 @@ from engine.cel.check.watchlists import Lists
 from engine.cel.syntax.tree import IN, INDEX, ROWS, Call, Macro, Select
 from engine.cel.types.functions import FUNCTIONS
 from engine.cel.types.watchlists import asked
-from engine.environment import FILE_SUFFIX
 from engine.metrics import Metrics
 from engine.rules.conditions import CONDITION_KEYS
 from engine.rules.load import FILE_KEYS
@@ -29,6 +28,7 @@ from engine.rules.rule_reader import RULE_KEYS, TEST_KEYS
 from engine.rules.watchlist_reader import LIST_KEYS
 from engine.schema import ENGINE_FIELDS, EventSchema, FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings
+from engine.settings.values import FILE_SUFFIX
 from engine.stream.options import OWNED_BY_CLIENTS
 from engine.stream.record import DeadLetterType
 from engine.watchlist import STANDARD_COLUMNS

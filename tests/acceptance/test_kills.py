@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.service.kill_points import KillPoint
+from engine.service.engine import KillPoint
 from tests.support.kafka import Broker
 from tests.support.victim import Victim, open_victims
 

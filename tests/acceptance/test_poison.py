@@ -17,8 +17,8 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from engine.demo.publisher import EventPublisher
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
+from engine.demo.street import EventPublisher
 from tests.conftest import SMTP_PASSWORD
 from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker

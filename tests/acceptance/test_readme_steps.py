@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
 from engine.settings import Settings
 from tests.support.engine_process import EngineProcess
 from tests.support.fresh_copy import copy_tree, install

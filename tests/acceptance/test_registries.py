@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.demo.publisher import EventPublisher
+from engine.demo.street import EventPublisher
 from tests.acceptance.test_poison import dead_letters
 from tests.support.avro import changed
 from tests.support.gate import Gate, open_gate

@@ -22,7 +22,7 @@ import gc, os, signal, threading, time
 from pathlib import Path
 from engine.logs.setup import configure_logs
 from engine.rules import RuleSet
-from engine.service.serve import serve
+from engine.service.engine import serve
 from engine.settings import Settings
 
 def sets():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.demo.publisher import EventPublisher
+from engine.demo.street import EventPublisher
 from engine.store import OpenMode, open_store
 from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker

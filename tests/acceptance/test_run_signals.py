@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.demo.publisher import EventPublisher
+from engine.demo.street import EventPublisher
 from tests.support.answers import HANG, Answer, Request
 from tests.support.command import alert_engine_process
 from tests.support.gate import Gate, open_gate

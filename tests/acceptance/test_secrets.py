@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
 from tests.support.answers import Answer, Request
 from tests.support.certificates import Certificates
 from tests.support.command import alert_engine, alert_engine_process

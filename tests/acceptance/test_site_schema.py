@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from engine.demo.publisher import EventPublisher
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
+from engine.demo.street import EventPublisher
 from engine.schema import instant_text
 from tests.support.answers import Request
 from tests.support.command import alert_engine, alert_engine_process

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from engine.demo.publisher import EventPublisher
+from engine.demo.street import EventPublisher
 from tests.support.engine_process import EngineProcess
 from tests.support.gate import is_about, open_gate
 from tests.support.kafka import Broker

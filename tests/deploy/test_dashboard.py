@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from engine.demo.publisher import EventPublisher
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
+from engine.demo.street import EventPublisher
 from tests.support.answers import Answer
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker

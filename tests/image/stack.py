@@ -12,7 +12,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
-from engine.demo.publisher import EventPublisher
+from engine.demo.street import EventPublisher
 from tests.image.engine_image import TAG, DockerError, docker, inspect
 from tests.support.engine_process import DIRECT
 from tests.support.http_receiver import LOOPBACK

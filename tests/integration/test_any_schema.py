@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from channels.alert import Alert
-from channels.message.render import Style, render
+from channels.render import Style, render
 from channels.targets.webhook import payload
 from engine.cli.alerts import alert_table, fact_table
 from engine.dead_letters.letter import recover, to_message

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
 from tests.support.answers import Request
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import PARTITIONS, Broker

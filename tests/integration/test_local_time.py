@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
 from engine.rules import load_rules
 from tests.conftest import SMTP_PASSWORD
 from tests.support.avro import plate_schema

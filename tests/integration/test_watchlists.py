@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
 from tests.support.certificates import Certificates
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
 from tests.conftest import SMTP_PASSWORD, SMTP_USERNAME
 from tests.support.answers import Request
 from tests.support.http_receiver import HttpReceiver

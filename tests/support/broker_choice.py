@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from confluent_kafka.admin import AdminClient
 
-from engine.demo.broker import EmbeddedBroker
+from engine.demo.servers import EmbeddedBroker
 from tests.support.kafka import (
     PARTITIONS,
     Broker,

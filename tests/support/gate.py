@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine.demo.publisher import EventPublisher
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
+from engine.demo.street import EventPublisher
 from tests.support.answers import Request
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final, cast
 from urllib.parse import parse_qs
 
-from engine.demo.registry_server import RegistryServer, _RegistryHandler, _RegistryHttpServer
+from engine.demo.servers import RegistryServer, _RegistryHandler, _RegistryHttpServer
 
 #: How long one byte takes that drips.
 DRIP_SECONDS: Final = 0.05

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engine.demo.publisher import EventPublisher
+from engine.demo.street import EventPublisher
 from engine.store import OpenMode, open_store
 from tests.support.command import alert_engine
 from tests.support.engine_process import EngineProcess

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
 from tests.support.answers import Request
 from tests.support.certificates import Certificates
 from tests.support.engine_process import EngineProcess

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from engine.demo.readings import overlay
+from engine.demo.cameras import overlay
 from engine.errors import RegistryUnavailableError
 from engine.stream.framing import SchemaName
 from engine.stream.record import Record

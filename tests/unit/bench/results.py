@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from engine.bench import Machine, Result, SetKind
+from engine.bench.machine import Machine
+from engine.bench.measurement import Result
+from engine.bench.rule_sets import SetKind
 
 MACHINE = Machine(
     cpu="Cortex-A78AE",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.bench.probe import Job
+from engine.bench.measurement import Job
 from engine.bench.rule_sets import SetKind
 from tests.unit.bench.results import result
 

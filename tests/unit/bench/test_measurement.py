@@ -7,13 +7,13 @@ import pytest
 
 from engine.bench.measurement import (
     FEWEST_EVENTS,
+    Job,
+    MeasuringStage,
     compile_rules,
     count_matches,
     measure,
 )
-from engine.bench.probe import Job, MeasuringStage
-from engine.bench.rule_sets import SetKind
-from engine.bench.traffic import traffic
+from engine.bench.rule_sets import SetKind, traffic
 from engine.errors import RulesError
 from tests.support.avro import PLATE_EVENT, plate_schema
 

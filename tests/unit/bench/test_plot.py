@@ -9,8 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.bench import Machine, Result, SetKind
+from engine.bench.machine import Machine
+from engine.bench.measurement import Result
 from engine.bench.plot import decades, draw, number, save_plot
+from engine.bench.rule_sets import SetKind
 from engine.errors import BenchError
 from tests.unit.bench.results import MACHINE, result
 

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.bench import MeasuredSet, MeasuringStage, Result, SetKind, measure_set
+from engine.bench.measurement import MeasuringStage, Result, measure_set
+from engine.bench.rule_sets import MeasuredSet, SetKind
 from engine.errors import BenchError
 from tests.support.avro import PLATE_EVENT
 

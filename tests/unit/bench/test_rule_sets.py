@@ -4,17 +4,18 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.bench import MeasuredSet, SetKind
 from engine.bench.rule_sets import (
     FIELDS,
     PLATES_A_LIST,
     SITE_RULES,
+    MeasuredSet,
+    SetKind,
     mixed_rules,
     rule_file,
     site_plates,
     site_rules,
+    traffic,
 )
-from engine.bench.traffic import traffic
 from engine.match import IndexedMatcher, LinearMatcher
 from tests.support.avro import plate_schema
 from tests.support.rule_files import load_text

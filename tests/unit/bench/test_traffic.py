@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.bench.traffic import CAMERAS, EVENTS_AN_EXAMPLE, known_fields, readings, traffic
+from engine.bench.rule_sets import CAMERAS, EVENTS_AN_EXAMPLE, known_fields, readings, traffic
 from engine.errors import EventError
 from engine.schema import EventSchema
 from tests.support.avro import plate_schema, record_schema

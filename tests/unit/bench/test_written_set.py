@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.bench import SetKind, written_set
-from engine.bench.rule_sets import RULES_A_FILE, SHARED_MEMORY
+from engine.bench.rule_sets import RULES_A_FILE, SHARED_MEMORY, SetKind, written_set
 from engine.errors import BenchError
 from engine.rules import load_rules
 from tests.support.avro import plate_schema

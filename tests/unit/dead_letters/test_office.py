@@ -18,7 +18,7 @@ from engine.dead_letters.office import (
     DeadLetterOffice,
 )
 from engine.dead_letters.producer import DeadLetterProducer
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
 from engine.errors import StoreUnavailableError
 from engine.health import Heartbeat, Stage
 from engine.logs.text import REPEAT_SECONDS

@@ -16,7 +16,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from engine.dead_letters.letter import recover
 from engine.dead_letters.producer import DeadLetterProducer, DeadLetterRefused
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
 from engine.errors import SchemaError
 from engine.settings import Secret, Settings
 from engine.stream.consumer import Consumer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from channels.alert import SENT
-from channels.targets.misconfigured import MisconfiguredTarget
+from channels.targets.identity import MisconfiguredTarget
 from engine.store import DeliveryState
 from tests.unit.delivery.scripted_target import DOWN, LOCKED_OUT, Gate, ScriptedTarget
 from tests.unit.delivery.stage import Stage

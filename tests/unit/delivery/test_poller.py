@@ -7,8 +7,7 @@ import pytest
 import structlog
 
 from channels.alert import Target
-from channels.targets.identity import Audience
-from channels.targets.misconfigured import MisconfiguredTarget, stand_in_id
+from channels.targets.identity import Audience, MisconfiguredTarget, stand_in_id
 from engine.delivery.hold import WaitLimit
 from engine.delivery.poller import Poller
 from engine.delivery.retry import DeliveryClock, Signal

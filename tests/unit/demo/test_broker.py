@@ -7,7 +7,7 @@ import socket
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from engine.demo.broker import PARTITIONS, EmbeddedBroker
+from engine.demo.servers import PARTITIONS, EmbeddedBroker
 from engine.errors import BrokerUnavailableError
 from engine.stream.consumer import Consumer
 from tests.support.patience import PATIENCE_SECONDS

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from engine.demo.publisher import EventPublisher
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
+from engine.demo.street import EventPublisher
 from engine.errors import (
     BrokerUnavailableError,
     EventError,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engine.demo.readings import make_plate, make_reading, overlay
+from engine.demo.cameras import make_plate, make_reading, overlay
 from tests.support.avro import body, plate_schema
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

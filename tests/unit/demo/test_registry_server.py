@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
 
 pytestmark = pytest.mark.waits
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engine.logs.writer import LineStream, LogWriter
+from engine.logs.setup import LineStream, LogWriter
 from tests.support.patience import PATIENCE_SECONDS
 
 LINE = "x" * 99

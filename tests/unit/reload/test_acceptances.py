@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.reload.acceptances import Acceptances
 from engine.reload.file_state import digest_of
+from engine.reload.last_good import Acceptances
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

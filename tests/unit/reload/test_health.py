@@ -8,7 +8,7 @@ import pytest
 from engine.errors import Fault, Place, Refusal, Severity
 from engine.health import Check
 from engine.metrics import Metrics
-from engine.reload.health import RulesHealth
+from engine.reload.watcher import RulesHealth
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = datetime(2026, 3, 1, 13, tzinfo=UTC)

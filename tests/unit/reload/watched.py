@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.metrics import Metrics
-from engine.reload.health import RulesHealth
 from engine.reload.loader import open_rules
-from engine.reload.watcher import RuleWatcher
+from engine.reload.watcher import RulesHealth, RuleWatcher
 from engine.rules import RuleSet
 from tests.support.arrivals import Arrivals
 from tests.support.patience import PATIENCE_SECONDS, await_that

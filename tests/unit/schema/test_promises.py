@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.demo.readings import overlay
+from engine.demo.cameras import overlay
 from engine.schema import BrokenPromise, EventSchema
 from tests.support.avro import plate_schema
 from tests.unit.plate import plate_event

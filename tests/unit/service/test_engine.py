@@ -16,7 +16,7 @@ from engine.health import Heartbeat, Stage
 from engine.pipeline.active_rules import targets_of
 from engine.rules import RuleSet
 from engine.service.engine import HELD_LONG_SECONDS, Engine
-from engine.service.store_probe import StoreProbe
+from engine.service.http import StoreProbe
 from engine.settings import Settings
 from engine.store import DeliveryState, NewAlert, OpenMode, open_store
 from tests.support.avro import plate_schema

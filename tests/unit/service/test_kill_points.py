@@ -7,12 +7,12 @@ import sys
 import pytest
 
 from engine.errors import SettingsError
-from engine.service.kill_points import kill_point_at
+from engine.service.engine import kill_point_at
 
 
 def run(spec: str, steps: str) -> subprocess.CompletedProcess[str]:
     program = (
-        "from engine.service.kill_points import kill_point_at\n"
+        "from engine.service.engine import kill_point_at\n"
         f"kill_point = kill_point_at({spec!r})\n"
         f"for number, step in enumerate({steps!r}.split()):\n"
         "    print(number, flush=True)\n"

@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import StoreUnavailableError
 from engine.health import Check
-from engine.service.store_probe import StoreProbe
+from engine.service.http import StoreProbe
 from engine.store import open_store
 from tests.support.patience import PATIENCE_SECONDS
 

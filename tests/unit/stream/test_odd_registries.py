@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from engine.dead_letters.producer import DeadLetterProducer, DeadLetterRefused
-from engine.demo.publisher import EventPublisher
+from engine.demo.street import EventPublisher
 from engine.errors import DecodeError, RegistryUnavailableError
 from engine.settings import Secret
 from engine.stream.decoder import Decoder

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from engine.demo.registry_server import RegistryServer
+from engine.demo.servers import RegistryServer
 from engine.errors import DecodeError, RegistryUnavailableError, SettingsError
 from engine.stream.framing import SchemaName
 from engine.stream.registry import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from channels.definitions.apprise_url import service_recipients
-from channels.message.render import Style
+from channels.render import Style
 from engine.errors import ChannelError
 
 TWILIO = "twilio://AC0123456789abcdef:feedface@+15550001111"

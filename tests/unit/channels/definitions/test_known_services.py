@@ -7,7 +7,7 @@ import re
 import pytest
 
 from channels.definitions.channel_entry import entry_targets
-from channels.definitions.known_services import SERVICES, find_service
+from channels.definitions.webhook_settings import SERVICES, find_service
 from engine.errors import ChannelError
 
 #: What stands for the capitals of a remedy, as the services make it.

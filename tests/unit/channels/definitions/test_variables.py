@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from channels.definitions.variables import expand
+from channels.definitions.block import expand
 from channels.redact import redact
 from engine.errors import ChannelError
 

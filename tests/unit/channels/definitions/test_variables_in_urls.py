@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channels.definitions.variables import UrlPart, UrlValueError, expand, part_at, quoted_for
+from channels.definitions.block import UrlPart, UrlValueError, expand, part_at, quoted_for
 from engine.errors import ChannelError
 
 HARD = "a:b@c/d?e#f%41&g=h+i j;ü"

@@ -8,8 +8,13 @@ import pytest
 from apprise.common import NotifyType, OverflowMode
 from apprise.plugins.slack import NotifySlack
 
-from channels.plugins.plugin import make_plugin, plugin_class, take_over_logs
-from channels.plugins.services import NotifyEmail, SlackPlugin
+from channels.plugins.plugin import (
+    NotifyEmail,
+    SlackPlugin,
+    make_plugin,
+    plugin_class,
+    take_over_logs,
+)
 from channels.plugins.url import is_native, read_url
 from channels.redact import redact, remember
 from engine.errors import ChannelError

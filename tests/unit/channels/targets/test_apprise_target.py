@@ -12,9 +12,9 @@ from apprise import NotifyBase
 
 from channels.alert import SENT, Outcome, Reason, Status, Target
 from channels.definitions.apprise_url import service_recipients
-from channels.message.render import Style
 from channels.plugins.plugin import make_plugin, plugin_class
 from channels.plugins.url import read_url
+from channels.render import Style
 from channels.targets.apprise_target import AppriseTarget
 from tests.support.answers import HANG, Answer
 from tests.support.certificates import Certificates

@@ -12,6 +12,7 @@ from channels.definitions.notification_block import notification_targets
 from channels.targets import identity
 from channels.targets.identity import (
     Audience,
+    MisconfiguredTarget,
     audience_of,
     distinct,
     hashed,
@@ -19,7 +20,6 @@ from channels.targets.identity import (
     target_id,
     without_duplicates,
 )
-from channels.targets.misconfigured import MisconfiguredTarget
 from engine.errors import ChannelError
 
 SID, TOKEN = "AC0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from channels.alert import Outcome, Reason, Status
-from channels.targets.misconfigured import MisconfiguredTarget, stand_in_id
+from channels.targets.identity import MisconfiguredTarget, stand_in_id
 from tests.unit.channels.samples import alert
 
 

@@ -17,9 +17,9 @@ from requests.adapters import HTTPAdapter
 
 from channels.alert import SENT, Outcome, Reason, Status, Target
 from channels.definitions.channel_entry import entry_targets
-from channels.message.render import Style
 from channels.plugins.plugin import make_plugin, plugin_class
 from channels.plugins.url import read_url
+from channels.render import Style
 from channels.targets.apprise_target import AppriseTarget
 from channels.wire.capture import Failure, PauseError, capture
 from channels.wire.deadline import MAX_RECEIVED_BYTES, OutOfTimeError, _bounded_look_up, within

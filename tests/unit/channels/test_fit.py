@@ -11,8 +11,8 @@ from apprise.manager_plugins import NotificationManager
 from channels.alert import SENT
 from channels.definitions.apprise_url import service_recipients
 from channels.definitions.channel_entry import entry_targets
-from channels.message.fit import LIMITS, LengthUnit, bounds_of, fit, length_in
-from channels.message.render import UNBOUNDED, Bounds, Message, Style, render
+from channels.fit import LIMITS, LengthUnit, bounds_of, fit, length_in
+from channels.render import UNBOUNDED, Bounds, Message, Style, render
 from channels.targets.apprise_target import AppriseTarget
 from tests.support.answers import Request
 from tests.support.http_receiver import HttpReceiver

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from channels.alert import Priority
-from channels.message.render import Format, Style, duration, image_url, late_seconds, render
+from channels.render import Format, Style, duration, image_url, late_seconds, render
 from tests.unit.channels.samples import NOW, TEXT, alert
 
 HOSTILE = "A\r\nBcc: all@example.org\x00\x1b[31m <b>x</b> <!channel> & \u2028 @everyone"

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from engine import environment
-from engine.environment import MAX_FILE_BYTES, value_of
 from engine.errors import VariableError
+from engine.settings import settings
+from engine.settings.settings import folder
+from engine.settings.values import MAX_FILE_BYTES, value_of
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
@@ -95,14 +96,15 @@ def test_a_path_that_no_file_can_have_is_told() -> None:
 
 def test_a_checkout_has_its_folders_beside_the_package() -> None:
     for name in ("docs", "schemas", "rules", "deploy"):
-        assert environment.folder(name) == ROOT / name
+        assert folder(name) == ROOT / name
 
 
 def test_an_installed_package_has_its_folders_inside(tmp_path: Path) -> None:
     inside = tmp_path / "engine" / "_packaged" / "docs"
     inside.mkdir(parents=True)
     (tmp_path / "docs").mkdir()
-    copy = shutil.copy(environment.__file__, tmp_path / "engine" / "environment.py")
+    (tmp_path / "engine" / "settings").mkdir()
+    copy = shutil.copy(settings.__file__, tmp_path / "engine" / "settings" / "settings.py")
     assert runpy.run_path(str(copy))["folder"]("docs") == inside
 
 

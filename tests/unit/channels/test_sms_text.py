@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channels.message.render import Style, render
-from channels.message.sms_text import Alphabet, cut_text, segments_of
+from channels.render import Alphabet, Style, cut_text, render, segments_of
 from tests.unit.channels.samples import NOW, alert
 
 

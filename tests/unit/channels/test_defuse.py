@@ -6,7 +6,7 @@ import pytest
 
 from channels.alert import SENT, Priority
 from channels.definitions.channel_entry import entry_targets
-from channels.message.render import Style, defuse, is_blank, render, without_bidi_controls
+from channels.render import Style, defuse, is_blank, render, without_bidi_controls
 from tests.support.http_receiver import HttpReceiver
 from tests.support.services import Services
 from tests.unit.channels.samples import NOW, alert

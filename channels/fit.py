@@ -15,7 +15,7 @@ from apprise import NotifyBase
 from apprise.common import NotifyFormat, OverflowMode
 from apprise.conversion import convert_between
 
-from channels.message.render import Bounds, Format, Message
+from channels.render import Bounds, Format, Message
 
 Render = Callable[[Bounds], Message]
 

@@ -51,6 +51,11 @@ _LETTER_ERRORS: Final = (
 )
 # After these answers of the registry it is not asked again; after others it may recover soon.
 _FINAL_STATUS: Final = (401, 403, 404, 409, 422)
+# How the metadata of a letter name the headers of its record.
+_HEADER: Final = "header."
+_NULL_HEADER: Final = "null_header."
+# Of the ids of letters: another one would give the same record another id.
+_NAMESPACE: Final = uuid.UUID("6f1d9a0e-52d1-5f43-9d8b-6c2f0f6e7a11")
 
 
 class DeadLetterRefused(AlertEngineError):  # noqa: N818 - it is expected, and handled
@@ -297,28 +302,6 @@ class DeadLetterProducer:
         self._trouble = error.str()
 
 
-def _checked_id(answer: object) -> int:
-    """Returns the answer if it is a schema id; otherwise RegistryUnavailableError."""
-    if isinstance(answer, int) and 0 <= answer <= MAX_SCHEMA_ID:
-        return answer
-    raise RegistryUnavailableError("the schema registry gave no id of the dead letters' schema")
-
-
-def _is_too_large(error: KafkaError | None) -> bool:
-    return error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE
-
-
-def _note(
-    answers: dict[int, KafkaError | None], number: int, error: KafkaError | None, message: Message
-) -> None:
-    answers[number] = error
-
-
-_HEADER: Final = "header."
-_NULL_HEADER: Final = "null_header."
-_NAMESPACE: Final = uuid.UUID("6f1d9a0e-52d1-5f43-9d8b-6c2f0f6e7a11")
-
-
 def to_message(letter: DeadLetter, group_id: str, now: datetime) -> dict[str, Any]:
     """Returns the letter as a `com.alpr.dlq.DLQMessage`, of the time `now`.
 
@@ -355,6 +338,23 @@ def recover(message: Mapping[str, Any]) -> Record:
         value=base64.b64decode(message["original_message"]) if has_value else None,
         headers=_headers(metadata),
     )
+
+
+def _checked_id(answer: object) -> int:
+    """Returns the answer if it is a schema id; otherwise RegistryUnavailableError."""
+    if isinstance(answer, int) and 0 <= answer <= MAX_SCHEMA_ID:
+        return answer
+    raise RegistryUnavailableError("the schema registry gave no id of the dead letters' schema")
+
+
+def _is_too_large(error: KafkaError | None) -> bool:
+    return error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE
+
+
+def _note(
+    answers: dict[int, KafkaError | None], number: int, error: KafkaError | None, message: Message
+) -> None:
+    answers[number] = error
 
 
 def _metadata(record: Record) -> dict[str, str]:

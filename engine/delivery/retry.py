@@ -29,14 +29,21 @@ from engine.clock import Clock
 from engine.errors import StoreError
 from engine.store import DeliveryStore, Hold
 
+log = structlog.get_logger(__name__)
+
 #: How often a call of the store that failed is tried again.
 STORE_RETRY_SECONDS: Final = 1.0
 #: The longest `Retry-After` that a worker waits for; for a longer one the target is held.
 LONGEST_WAIT_SECONDS: Final = 300.0
 #: The longest time without a probe that a `Retry-After` brings about.
 LONGEST_PROBE_DELAY_SECONDS: Final = 86_400.0
+#: How far wall clock and monotonic clock may drift apart before times in the store are moved.
+JUMP_SECONDS: Final = 10.0
+#: How often the store is told that the engine runs.
+KEEP_SECONDS: Final = 15.0
 #: How many alerts have their reading times remembered, by target.
 FRESH_ALERTS: Final = 1_000
+_US_IN_A_SECOND: Final = 1_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -81,27 +88,6 @@ class Attempt:
     is_retryable: bool
 
 
-class _WaitAsAsked(wait_base):
-    """tenacity's wait: what another one says, but at least the receiver's `Retry-After`."""
-
-    def __init__(self, otherwise: wait_base) -> None:
-        self._otherwise = otherwise
-
-    def __call__(self, retry_state: RetryCallState) -> float:
-        asked = _attempt(retry_state).outcome.retry_after_seconds or 0.0
-        return max(float(self._otherwise(retry_state)), asked)
-
-
-class _StopWhenAskedToHold(stop_base):
-    """tenacity's stop: the receiver asked for a wait that is too long for a worker."""
-
-    def __init__(self, policy: RetryPolicy) -> None:
-        self._policy = policy
-
-    def __call__(self, retry_state: RetryCallState) -> bool:
-        return self._policy.asks_to_hold(_attempt(retry_state).outcome)
-
-
 def send_retrying(policy: RetryPolicy, interrupt: Signal) -> Retrying:
     """Returns what calls a function that returns an `Attempt` or None until it is not retryable.
 
@@ -132,90 +118,6 @@ def store_retrying(stopping: Signal) -> Retrying:
         retry=retry_if_exception_type(StoreError),
         retry_error_callback=lambda retry_state: None,
     )
-
-
-def _attempt(retry_state: RetryCallState) -> Attempt:
-    assert retry_state.outcome is not None
-    attempt = retry_state.outcome.result()
-    assert isinstance(attempt, Attempt)
-    return attempt
-
-
-class DeliveryClock:
-    """A clock, and the way to wait by it."""
-
-    def __init__(self, clock: Clock, wait: Wait = threading.Condition.wait) -> None:
-        self.wait: Final = wait
-        self.monotonic: Final = clock.monotonic
-        self._now = clock.now
-
-    def now_us(self) -> int:
-        """Microseconds since the epoch, by the wall clock."""
-        return (self._now() - _EPOCH) // _MICROSECOND
-
-
-class Signal(threading.Event):
-    """An event whose waits, and so tenacity's sleeps, go by the clock of `timing`."""
-
-    def __init__(self, timing: DeliveryClock) -> None:
-        super().__init__()
-        self._timing = timing
-        self._changed = threading.Condition()
-        self._is_set = False
-
-    def is_set(self) -> bool:
-        """Whether it was set."""
-        return self._is_set
-
-    def set(self) -> None:
-        """Set it for good: all waits end."""
-        with self._changed:
-            self._is_set = True
-            self._changed.notify_all()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set, at most `timeout` seconds; returns whether it is set."""
-        timing = self._timing
-        deadline = None if timeout is None else timing.monotonic() + timeout
-        with self._changed:
-            while not self._is_set:
-                left = None if deadline is None else deadline - timing.monotonic()
-                if left is not None and left <= 0:
-                    break
-                timing.wait(self._changed, left)
-            return self._is_set
-
-
-class ReadTimes:
-    """When the events of new alerts were read, in monotonic seconds; each is given once.
-
-    It is bounded, and any thread may call it.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._read_at: dict[str, float] = {}
-
-    def note(self, read_at: Mapping[str, float]) -> None:
-        """Remember these, by alert id; the oldest are forgotten when there are too many."""
-        with self._lock:
-            self._read_at.update(read_at)
-            while len(self._read_at) > FRESH_ALERTS:
-                del self._read_at[next(iter(self._read_at))]
-
-    def take(self, alert_id: str) -> float | None:
-        """Returns and forgets the alert's time; None when it is not known, or was taken before."""
-        with self._lock:
-            return self._read_at.pop(alert_id, None)
-
-
-log = structlog.get_logger(__name__)
-
-#: How far wall clock and monotonic clock may drift apart before times in the store are moved.
-JUMP_SECONDS: Final = 10.0
-#: How often the store is told that the engine runs.
-KEEP_SECONDS: Final = 15.0
-_MICROSECONDS: Final = 1_000_000
 
 
 @dataclass(slots=True)
@@ -333,10 +235,6 @@ class TargetHealth:
             in_force.probe_at = min(in_force.probe_at, now)
 
 
-def _may_be_message(outcome: Outcome) -> bool:
-    return outcome.status is Status.UNAVAILABLE and not outcome.retry_after_seconds
-
-
 class WaitLimit:
     """Knows which deliveries have waited longer than `hold_seconds`, and minds clock jumps.
 
@@ -358,7 +256,7 @@ class WaitLimit:
 
         Raises StoreError as `check_clock` does.
         """
-        return self.check_clock() - round(self.hold_seconds * _MICROSECONDS)
+        return self.check_clock() - round(self.hold_seconds * _US_IN_A_SECOND)
 
     def check_clock(self) -> int:
         """Returns the time now in µs; if the clock was set, moves the times of waiting deliveries.
@@ -368,20 +266,20 @@ class WaitLimit:
         """
         with self._lock:
             now_us = self._timing.now_us()
-            run_us = round(self._timing.monotonic() * _MICROSECONDS)
+            run_us = round(self._timing.monotonic() * _US_IN_A_SECOND)
             is_start = self._offset_us is None
             jump_us = self._jump_us(now_us, run_us)
-            has_jumped = abs(jump_us) >= JUMP_SECONDS * _MICROSECONDS
+            has_jumped = abs(jump_us) >= JUMP_SECONDS * _US_IN_A_SECOND
             if has_jumped or is_start or run_us >= self._keep_at_us:
                 self._store.keep_time(now_us, jump_us if has_jumped else 0)
-                self._keep_at_us = run_us + round(KEEP_SECONDS * _MICROSECONDS)
+                self._keep_at_us = run_us + round(KEEP_SECONDS * _US_IN_A_SECOND)
             if has_jumped or is_start:
                 self._offset_us = now_us - run_us
             # At the start, a clock that is ahead is not reported: the engine may have been off.
             if has_jumped and (jump_us < 0 or not is_start):
                 log.warning(
                     "clock.jumped",
-                    seconds=round(jump_us / _MICROSECONDS),
+                    seconds=round(jump_us / _US_IN_A_SECOND),
                     remedy="run NTP; what waits goes on waiting as long as it would have",
                 )
             return now_us
@@ -392,3 +290,103 @@ class WaitLimit:
             return now_us - run_us - self._offset_us
         seen_us = self._store.last_seen_us()
         return 0 if seen_us is None else now_us - seen_us
+
+
+class DeliveryClock:
+    """A clock, and the way to wait by it."""
+
+    def __init__(self, clock: Clock, wait: Wait = threading.Condition.wait) -> None:
+        self.wait: Final = wait
+        self.monotonic: Final = clock.monotonic
+        self._now = clock.now
+
+    def now_us(self) -> int:
+        """Microseconds since the epoch, by the wall clock."""
+        return (self._now() - _EPOCH) // _MICROSECOND
+
+
+class Signal(threading.Event):
+    """An event whose waits, and so tenacity's sleeps, go by the clock of `timing`."""
+
+    def __init__(self, timing: DeliveryClock) -> None:
+        super().__init__()
+        self._timing = timing
+        self._changed = threading.Condition()
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Set it for good: all waits end."""
+        with self._changed:
+            self._is_set = True
+            self._changed.notify_all()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, at most `timeout` seconds; returns whether it is set."""
+        timing = self._timing
+        deadline = None if timeout is None else timing.monotonic() + timeout
+        with self._changed:
+            while not self._is_set:
+                left = None if deadline is None else deadline - timing.monotonic()
+                if left is not None and left <= 0:
+                    break
+                timing.wait(self._changed, left)
+            return self._is_set
+
+
+class ReadTimes:
+    """When the events of new alerts were read, in monotonic seconds; each is given once.
+
+    It is bounded, and any thread may call it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._read_at: dict[str, float] = {}
+
+    def note(self, read_at: Mapping[str, float]) -> None:
+        """Remember these, by alert id; the oldest are forgotten when there are too many."""
+        with self._lock:
+            self._read_at.update(read_at)
+            while len(self._read_at) > FRESH_ALERTS:
+                del self._read_at[next(iter(self._read_at))]
+
+    def take(self, alert_id: str) -> float | None:
+        """Returns and forgets the alert's time; None when it is not known, or was taken before."""
+        with self._lock:
+            return self._read_at.pop(alert_id, None)
+
+
+class _WaitAsAsked(wait_base):
+    """tenacity's wait: what another one says, but at least the receiver's `Retry-After`."""
+
+    def __init__(self, otherwise: wait_base) -> None:
+        self._otherwise = otherwise
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        asked = _attempt(retry_state).outcome.retry_after_seconds or 0.0
+        return max(float(self._otherwise(retry_state)), asked)
+
+
+class _StopWhenAskedToHold(stop_base):
+    """tenacity's stop: the receiver asked for a wait that is too long for a worker."""
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return self._policy.asks_to_hold(_attempt(retry_state).outcome)
+
+
+def _attempt(retry_state: RetryCallState) -> Attempt:
+    assert retry_state.outcome is not None
+    attempt = retry_state.outcome.result()
+    assert isinstance(attempt, Attempt)
+    return attempt
+
+
+def _may_be_message(outcome: Outcome) -> bool:
+    return outcome.status is Status.UNAVAILABLE and not outcome.retry_after_seconds

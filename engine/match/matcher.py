@@ -32,6 +32,28 @@ from engine.rules import Rule
 from engine.schema.event import Event
 from engine.watchlist import Watchlist
 
+#: Rules of one bucket from which on it gets an index of its own.
+CROWD: Final = 16
+_MAX_DEPTH: Final = 3
+
+# What `Selectivity` estimates by.
+#: A look-up that more events pass saves nothing.
+MAX_COST: Final = 0.9
+_NULL_SHARE: Final = 0.3
+_FAILED_SHARE: Final = 0.1
+#: How many values a key has for each one that rules name, and how many letters a place may have.
+_UNNAMED: Final = 20.0
+_LETTERS: Final = 20.0
+_PLACES: Final = 8
+_HALF_OPEN: Final = 0.4
+_CLOSED: Final = 0.2
+_PRESENT: Final = 0.7
+#: More values of one key are not counted: they are many.
+_MAX_NAMED: Final = 10_000
+
+#: A rule's position, and what it needs.
+IndexEntry = tuple[int, Need]
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -126,39 +148,6 @@ class IndexedMatcher:
             yield f"    {self._rules[position].rule_id}: {reason}"
 
 
-def _plans(rules: Iterable[Rule]) -> tuple[_Plan, ...]:
-    return tuple((Match(rule), rule.condition.run) for rule in rules)
-
-
-def _evaluate(plans: Iterable[_Plan], bindings: Mapping[str, Any]) -> MatchResult:
-    matches: list[Match] = []
-    errors: list[RuleError] | None = None
-    for match, run in plans:
-        try:
-            held = run(bindings)
-            if held is True:
-                matches.append(match)
-            elif held is not False:
-                raise EvaluationError(
-                    "not_bool", f"the condition gave {type(held).__name__}, not true or false"
-                )
-        except EvaluationError as error:
-            if errors is None:
-                errors = []
-            errors.append(RuleError(match.rule, error))
-    if errors is None:
-        return MatchResult(matches, ()) if matches else _NO_MATCH
-    return MatchResult(matches, errors)
-
-
-#: Rules of one bucket from which on it gets an index of its own.
-CROWD: Final = 16
-_MAX_DEPTH: Final = 3
-
-#: A rule's position, and what it needs.
-IndexEntry = tuple[int, Need]
-
-
 class Index:
     """Finds the positions of the rules that may hold on an event."""
 
@@ -189,101 +178,6 @@ class Index:
     def describe(self) -> Iterator[str]:
         """The look-ups for people, one a line."""
         return self._level.describe()
-
-
-class _Level:
-    """The look-up tables of some rules, and the rules that are in none of them."""
-
-    def __init__(self, entries: list[IndexEntry], depth: int) -> None:
-        self._depth: Final = depth
-        self.root: Final[list[tuple[int, str]]] = []
-        self._tables: Final[dict[str, KeyLookUp]] = {}
-        self._buckets: dict[tuple[int, ...], Bucket] = {}
-        self._needs = dict(entries)
-        self._place(entries)
-        self.plan: Final = tuple(
-            (table.key.read, self._look_up(table)) for table in self._tables.values()
-        )
-        # Needed while the tables are built only.
-        self._needs = {}
-        self._buckets = {}
-
-    def _place(self, entries: list[IndexEntry]) -> None:
-        selectivity = Selectivity(need for _, need in entries)
-        for position, need in entries:
-            cover = selectivity.cover(need)
-            if isinstance(cover, Anything):
-                self.root.append((position, cover.reason))
-                continue
-            for atom in cover.atoms:
-                text = atom.key.text
-                if text not in self._tables:
-                    self._tables[text] = KeyLookUp(atom.key)
-                self._tables[text].add(atom, position)
-
-    def _look_up(self, table: KeyLookUp) -> LookUp:
-        self._buckets = {}
-        return table.look_up(lambda positions: self._bucket(table.key.text, positions))
-
-    def _bucket(self, key: str, positions: Sequence[int]) -> Bucket:
-        rules = tuple(positions)
-        if len(rules) < CROWD or self._depth == _MAX_DEPTH:
-            return rules
-        if rules not in self._buckets:
-            self._buckets[rules] = self._crowd(key, rules)
-        return self._buckets[rules]
-
-    def _crowd(self, key: str, rules: tuple[int, ...]) -> Bucket:
-        """An index of the rules by what else they need, if it helps for most of them."""
-        entries = [(position, _without_key(self._needs[position], key)) for position in rules]
-        inner = _Level(entries, self._depth + 1)
-        return inner if len(inner.root) * 2 <= len(rules) else rules
-
-    def gather(self, bindings: dict[str, Any], positions: set[int]) -> None:
-        """Add the positions of the rules that may hold on the event."""
-        found: list[Bucket] = []
-        for read, look_up in self.plan:
-            look_up(read(bindings), found)
-        positions.update(position for position, _ in self.root)
-        for bucket in found:
-            if type(bucket) is tuple:
-                positions.update(bucket)
-            else:
-                bucket.gather(bindings, positions)  # type: ignore[union-attr]
-
-    def describe(self) -> Iterator[str]:
-        """The tables for people."""
-        for text, table in self._tables.items():
-            yield text
-            for line in table.describe():
-                yield f"    {line}"
-
-
-def _without_key(need: Need, key: str) -> Need:
-    """What is needed besides the key, which has been looked up already."""
-    match need:
-        case Atom():
-            return Anything(f"it needs nothing but {key}") if need.key.text == key else need
-        case Every(needs):
-            return every(_without_key(each, key) for each in needs)
-        case Some(needs):
-            return some(_without_key(each, key) for each in needs)
-    return need
-
-
-#: A look-up that more events pass saves nothing.
-MAX_COST: Final = 0.9
-_NULL_SHARE: Final = 0.3
-_FAILED_SHARE: Final = 0.1
-#: How many values a key has for each one that rules name, and how many letters a place may have.
-_UNNAMED: Final = 20.0
-_LETTERS: Final = 20.0
-_PLACES: Final = 8
-_HALF_OPEN: Final = 0.4
-_CLOSED: Final = 0.2
-_PRESENT: Final = 0.7
-#: More values of one key are not counted: they are many.
-_MAX_NAMED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,3 +270,108 @@ class Selectivity:
                 return sum(_PLACES * _LETTERS ** -len(text) for text in texts)
             case Present():
                 return _PRESENT
+
+
+def _plans(rules: Iterable[Rule]) -> tuple[_Plan, ...]:
+    return tuple((Match(rule), rule.condition.run) for rule in rules)
+
+
+def _evaluate(plans: Iterable[_Plan], bindings: Mapping[str, Any]) -> MatchResult:
+    matches: list[Match] = []
+    errors: list[RuleError] | None = None
+    for match, run in plans:
+        try:
+            held = run(bindings)
+            if held is True:
+                matches.append(match)
+            elif held is not False:
+                raise EvaluationError(
+                    "not_bool", f"the condition gave {type(held).__name__}, not true or false"
+                )
+        except EvaluationError as error:
+            if errors is None:
+                errors = []
+            errors.append(RuleError(match.rule, error))
+    if errors is None:
+        return MatchResult(matches, ()) if matches else _NO_MATCH
+    return MatchResult(matches, errors)
+
+
+class _Level:
+    """The look-up tables of some rules, and the rules that are in none of them."""
+
+    def __init__(self, entries: list[IndexEntry], depth: int) -> None:
+        self._depth: Final = depth
+        self.root: Final[list[tuple[int, str]]] = []
+        self._tables: Final[dict[str, KeyLookUp]] = {}
+        self._buckets: dict[tuple[int, ...], Bucket] = {}
+        self._needs = dict(entries)
+        self._place(entries)
+        self.plan: Final = tuple(
+            (table.key.read, self._look_up(table)) for table in self._tables.values()
+        )
+        # Needed while the tables are built only.
+        self._needs = {}
+        self._buckets = {}
+
+    def _place(self, entries: list[IndexEntry]) -> None:
+        selectivity = Selectivity(need for _, need in entries)
+        for position, need in entries:
+            cover = selectivity.cover(need)
+            if isinstance(cover, Anything):
+                self.root.append((position, cover.reason))
+                continue
+            for atom in cover.atoms:
+                text = atom.key.text
+                if text not in self._tables:
+                    self._tables[text] = KeyLookUp(atom.key)
+                self._tables[text].add(atom, position)
+
+    def _look_up(self, table: KeyLookUp) -> LookUp:
+        self._buckets = {}
+        return table.look_up(lambda positions: self._bucket(table.key.text, positions))
+
+    def _bucket(self, key: str, positions: Sequence[int]) -> Bucket:
+        rules = tuple(positions)
+        if len(rules) < CROWD or self._depth == _MAX_DEPTH:
+            return rules
+        if rules not in self._buckets:
+            self._buckets[rules] = self._crowd(key, rules)
+        return self._buckets[rules]
+
+    def _crowd(self, key: str, rules: tuple[int, ...]) -> Bucket:
+        """An index of the rules by what else they need, if it helps for most of them."""
+        entries = [(position, _without_key(self._needs[position], key)) for position in rules]
+        inner = _Level(entries, self._depth + 1)
+        return inner if len(inner.root) * 2 <= len(rules) else rules
+
+    def gather(self, bindings: dict[str, Any], positions: set[int]) -> None:
+        """Add the positions of the rules that may hold on the event."""
+        found: list[Bucket] = []
+        for read, look_up in self.plan:
+            look_up(read(bindings), found)
+        positions.update(position for position, _ in self.root)
+        for bucket in found:
+            if type(bucket) is tuple:
+                positions.update(bucket)
+            else:
+                bucket.gather(bindings, positions)  # type: ignore[union-attr]
+
+    def describe(self) -> Iterator[str]:
+        """The tables for people."""
+        for text, table in self._tables.items():
+            yield text
+            for line in table.describe():
+                yield f"    {line}"
+
+
+def _without_key(need: Need, key: str) -> Need:
+    """What is needed besides the key, which has been looked up already."""
+    match need:
+        case Atom():
+            return Anything(f"it needs nothing but {key}") if need.key.text == key else need
+        case Every(needs):
+            return every(_without_key(each, key) for each in needs)
+        case Some(needs):
+            return some(_without_key(each, key) for each in needs)
+    return need

@@ -48,14 +48,6 @@ def prepare(rule_set: RuleSet) -> ActiveRules:
     return ActiveRules(rule_set, IndexedMatcher(rule_set.rules), targets)
 
 
-def _targets(
-    notify: Iterable[str], channels: Mapping[str, tuple[Target, ...]]
-) -> tuple[TargetRef, ...]:
-    """The targets of these channels, without those whose recipient another of them reaches."""
-    named = chain.from_iterable(channels.get(channel, ()) for channel in notify)
-    return tuple((each.channel, each.target_id) for each in without_duplicates(named, audience_of))
-
-
 def targets_of(rule_set: RuleSet) -> dict[str, Target]:
     """Every target of every channel, by target id."""
     return {
@@ -74,17 +66,6 @@ def longest_cooldown(rule_set: RuleSet) -> float:
     return max((limit.cooldown_seconds for limit in limits if limit is not None), default=0.0)
 
 
-def alert_id(digest: bytes, rule_id: str) -> str:
-    """The same for the same record and rule, so that reading a record twice names one alert."""
-    source = digest + b"\0" + rule_id.encode()
-    return str(uuid.UUID(bytes=hashlib.blake2b(source, digest_size=16).digest(), version=4))
-
-
-def template_bindings(rule: Rule, event: Event, suppressed_count: int) -> dict[str, Any]:
-    """What a message template sees: the event, its rule, and how many matches it stands for."""
-    return message_bindings(rule, event.bindings, suppressed_count)
-
-
 def render(rule: Rule, event: Event, suppressed_count: int, now: datetime) -> tuple[Alert, int]:
     """The alert of `rule` on `event`, made at `now` (aware), and how many placeholders failed."""
     message, failed = rule.template.render(template_bindings(rule, event, suppressed_count))
@@ -101,3 +82,22 @@ def render(rule: Rule, event: Event, suppressed_count: int, now: datetime) -> tu
         event=event.values,
     )
     return alert, failed
+
+
+def alert_id(digest: bytes, rule_id: str) -> str:
+    """The same for the same record and rule, so that reading a record twice names one alert."""
+    source = digest + b"\0" + rule_id.encode()
+    return str(uuid.UUID(bytes=hashlib.blake2b(source, digest_size=16).digest(), version=4))
+
+
+def template_bindings(rule: Rule, event: Event, suppressed_count: int) -> dict[str, Any]:
+    """What a message template sees: the event, its rule, and how many matches it stands for."""
+    return message_bindings(rule, event.bindings, suppressed_count)
+
+
+def _targets(
+    notify: Iterable[str], channels: Mapping[str, tuple[Target, ...]]
+) -> tuple[TargetRef, ...]:
+    """The targets of these channels, without those whose recipient another of them reaches."""
+    named = chain.from_iterable(channels.get(channel, ()) for channel in notify)
+    return tuple((each.channel, each.target_id) for each in without_duplicates(named, audience_of))

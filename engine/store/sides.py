@@ -29,6 +29,19 @@ from engine.store.model import (
 )
 from engine.stream.record import DeadLetter
 
+#: The row of `meta` with the time of the last `keep_time`.
+SEEN: Final = "seen"
+#: How many deliveries one transaction gives up or hands over.
+DELIVERIES_AT_ONCE: Final = 500
+#: How many alerts one sweep deletes, and how many deliveries one transaction opens again.
+SWEPT_AT_ONCE: Final = 200
+_REOPENED_AT_ONCE: Final = 1_000
+# The row of `meta` with the latest time of a sweep, and how far the next sweep may go beyond it.
+_SWEPT: Final = "swept"
+_LONGEST_STEP_US: Final = 86_400 * 1_000_000
+# 2025-01-01: no engine ran before that, so that an earlier time is of a clock that was never set.
+_EARLIEST_US: Final = 1_735_689_600 * 1_000_000
+_EVERYTHING: Final = AlertFilter()
 _NO_COUNTS: Mapping[str, int] = {}
 
 
@@ -114,36 +127,6 @@ class StreamSide(Side):
         if parameters:
             with self._connections.delivery.transaction() as cursor:
                 cursor.executemany(statements.DELETE_DEAD_LETTER, parameters)
-
-
-def _insert_alert(cursor: sqlite3.Cursor, new: NewAlert, now_us: int) -> None:
-    parameters = alert_parameters(new, now_us)
-    cursor.execute(statements.INSERT_ALERT, parameters)
-    if cursor.rowcount != 1:
-        return
-    if new.dedup_key is not None:
-        cursor.execute(statements.RESET_SUPPRESSED, {"dedup_key": new.dedup_key})
-    if not new.is_expired:
-        for channel, target_id in new.targets:
-            parameters.update(channel=channel, target_id=target_id)
-            cursor.execute(statements.INSERT_DELIVERY, parameters)
-
-
-def _add_suppressed(cursor: sqlite3.Cursor, suppressed: Mapping[str, int], now_us: int) -> None:
-    cursor.executemany(
-        statements.ADD_SUPPRESSED,
-        [
-            {"dedup_key": key, "added": count, "now_us": now_us}
-            for key, count in suppressed.items()
-            if count > 0
-        ],
-    )
-
-
-#: The row of `meta` with the time of the last `keep_time`.
-SEEN: Final = "seen"
-#: How many deliveries one transaction gives up or hands over.
-DELIVERIES_AT_ONCE: Final = 500
 
 
 class DeliverySide(Side):
@@ -292,17 +275,6 @@ class DeliverySide(Side):
             cursor.execute(statement, parameters)
 
 
-# The row of `meta` with the latest time of a sweep, and how far the next sweep may go beyond it.
-_SWEPT: Final = "swept"
-_LONGEST_STEP_US: Final = 86_400 * 1_000_000
-# 2025-01-01: no engine ran before that, so that an earlier time is of a clock that was never set.
-_EARLIEST_US: Final = 1_735_689_600 * 1_000_000
-#: How many alerts one sweep deletes, and how many deliveries one transaction opens again.
-SWEPT_AT_ONCE: Final = 200
-_REOPENED_AT_ONCE: Final = 1_000
-_EVERYTHING: Final = AlertFilter()
-
-
 class ArchiveSide(Side):
     """`ArchiveStore` on SQLite; its commits are not synced, as those of `DeliverySide`."""
 
@@ -426,3 +398,27 @@ class ArchiveSide(Side):
     def _with_deliveries(self, row: tuple[Any, ...]) -> StoredAlert:
         found = self._connections.archive_reader.rows(statements.DELIVERIES, {"alert_id": row[0]})
         return stored_alert_from_row(row, tuple(stored_delivery_from_row(each) for each in found))
+
+
+def _insert_alert(cursor: sqlite3.Cursor, new: NewAlert, now_us: int) -> None:
+    parameters = alert_parameters(new, now_us)
+    cursor.execute(statements.INSERT_ALERT, parameters)
+    if cursor.rowcount != 1:
+        return
+    if new.dedup_key is not None:
+        cursor.execute(statements.RESET_SUPPRESSED, {"dedup_key": new.dedup_key})
+    if not new.is_expired:
+        for channel, target_id in new.targets:
+            parameters.update(channel=channel, target_id=target_id)
+            cursor.execute(statements.INSERT_DELIVERY, parameters)
+
+
+def _add_suppressed(cursor: sqlite3.Cursor, suppressed: Mapping[str, int], now_us: int) -> None:
+    cursor.executemany(
+        statements.ADD_SUPPRESSED,
+        [
+            {"dedup_key": key, "added": count, "now_us": now_us}
+            for key, count in suppressed.items()
+            if count > 0
+        ],
+    )

@@ -49,6 +49,10 @@ _REBALANCED: Final = (
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.UNKNOWN_MEMBER_ID,
 )
+# For a header name that is not UTF-8, `message.headers()` sets an exception and returns a broken
+# list all the same. A plain call no longer notices that once the interpreter has specialised it; a
+# call from C always notices it, and raises SystemError.
+_read_headers: Final = methodcaller("headers")
 
 
 class Consumer:
@@ -391,24 +395,6 @@ class Consumer:
             log.warning(event, kafka=error.name(), reason=redact(error.str(), self._settings))
 
 
-def _is_end(error: KafkaError | None) -> bool:
-    return error is not None and error.code() == KafkaError._PARTITION_EOF
-
-
-def _lacks_offset(error: KafkaError | None) -> bool:
-    return error is not None and error.code() == KafkaError._AUTO_OFFSET_RESET
-
-
-def _place(partition: TopicPartition) -> Partition:
-    return partition.topic, partition.partition
-
-
-# For a header name that is not UTF-8, `message.headers()` sets an exception and returns a broken
-# list all the same. A plain call no longer notices that once the interpreter has specialised it; a
-# call from C always notices it, and raises SystemError.
-_read_headers: Final = methodcaller("headers")
-
-
 def read_message(message: Message, read_at: float) -> Record:
     """Returns the record of a message that is no error; `read_at` is in monotonic seconds.
 
@@ -425,6 +411,18 @@ def read_message(message: Message, read_at: float) -> Record:
         headers=_headers(message),
         read_at=read_at,
     )
+
+
+def _is_end(error: KafkaError | None) -> bool:
+    return error is not None and error.code() == KafkaError._PARTITION_EOF
+
+
+def _lacks_offset(error: KafkaError | None) -> bool:
+    return error is not None and error.code() == KafkaError._AUTO_OFFSET_RESET
+
+
+def _place(partition: TopicPartition) -> Partition:
+    return partition.topic, partition.partition
 
 
 def _number(value: int | None) -> int:

@@ -18,10 +18,30 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from engine.stream.record import Partition
 from engine.stream.state import names
 
+log = structlog.get_logger(__name__)
+
+#: How long after a failure a commit is sent again, or the broker is asked again.
 RETRY_SECONDS: Final = 1.0
-# How long an answer to a commit holds up the next one. librdkafka answers each sooner or later;
-# if it ever does not, commits go on.
+#: How long an answer to a commit holds up the next one. librdkafka answers each sooner or later;
+#: if it ever does not, commits go on.
 ANSWER_SECONDS: Final = 60.0
+#: How long the broker is asked for the ends of newly assigned partitions.
+END_SECONDS: Final = 5.0
+#: How long the broker is asked which offsets of a partition it has.
+WATERMARK_SECONDS: Final = 3.0
+# Where AUTO_OFFSET_RESET lets a partition begin of which the group has no offset.
+_BEGINNINGS: Final = {
+    "earliest": confluent_kafka.OFFSET_BEGINNING,
+    "latest": confluent_kafka.OFFSET_END,
+}
+_LOST_REMEDY: Final = (
+    "none for these; set the topic's retention.ms and retention.bytes so that records are kept for "
+    "longer than the engine may be away"
+)
+_CUT_REMEDY: Final = (
+    "none needed: events that are stored already are recognised; was the topic made anew, or did a "
+    "broker lose records?"
+)
 
 
 class Offsets:
@@ -111,29 +131,6 @@ class Offsets:
             self._commits_in_flight += 1
             self._answer_until = self._timer() + ANSWER_SECONDS
         return dict(offsets)
-
-
-log = structlog.get_logger(__name__)
-
-#: How long the broker is asked for the ends of newly assigned partitions.
-END_SECONDS: Final = 5.0
-#: How long the broker is asked which offsets of a partition it has, and how long after a failure
-#: it is asked again.
-WATERMARK_SECONDS: Final = 3.0
-WATERMARK_RETRY_SECONDS: Final = 1.0
-# Where AUTO_OFFSET_RESET lets a partition begin of which the group has no offset.
-_BEGINNINGS: Final = {
-    "earliest": confluent_kafka.OFFSET_BEGINNING,
-    "latest": confluent_kafka.OFFSET_END,
-}
-_LOST_REMEDY: Final = (
-    "none for these; set the topic's retention.ms and retention.bytes so that records are kept for "
-    "longer than the engine may be away"
-)
-_CUT_REMEDY: Final = (
-    "none needed: events that are stored already are recognised; was the topic made anew, or did a "
-    "broker lose records?"
-)
 
 
 class Gaps:
@@ -227,7 +224,7 @@ class StartOffsets:
         if new:
             log.info("partitions.new", partitions=names(new), reset=self._reset)
         for partition in due:
-            self._retry_at[partition] = now + WATERMARK_RETRY_SECONDS
+            self._retry_at[partition] = now + RETRY_SECONDS
             try:
                 self._read_on(partition, self._missing[partition])
             except KafkaException as error:

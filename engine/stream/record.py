@@ -14,8 +14,50 @@ from uuid import UUID
 
 from engine.errors import DecodeError
 
+SCHEMA_HEADER: Final = "__value_schema_id"
+ID_BYTES: Final = 5
+GUID_BYTES: Final = 17
+#: The length of the mark that names the schema, by its first byte, the magic byte.
+MARK_BYTES: Final = {0: ID_BYTES, 1: GUID_BYTES}
+
 Partition = tuple[str, int]
 """A topic and the number of one of its partitions."""
+Headers = Sequence[tuple[str, bytes | None]]
+"""The headers of a record, by name; one name may come several times."""
+SchemaName = int | UUID
+"""The id or the GUID under which a registry has a schema."""
+
+_LONG_ID_BYTES: Final = 9
+_SHOWN_BYTES: Final = 9
+_SERIALIZER: Final = "let the producer write Avro by its registry's serializer"
+_CONFLUENT: Final = (
+    "let the producer write Confluent's form, an id of 4 bytes or a GUID, by the registry that "
+    "SCHEMA_REGISTRY_URL names"
+)
+_PLAIN: Final = f"it is an event in plain Avro, without a schema's id in front; {_SERIALIZER}"
+_UNPACKED: Final = "let Kafka compress (the producer's compression.type), not the program"
+#: The first bytes of other formats, with the format's name and the remedy.
+_SIGNATURES: Final = (
+    (b"\xc3\x01", "a single Avro object, with a fingerprint of its schema", _CONFLUENT),
+    (b"Obj\x01", "an Avro object container file", _SERIALIZER),
+    (b"\x03\x00", "a record of AWS Glue's serializer", _CONFLUENT),
+    (b"\x03\x05", "a compressed record of AWS Glue's serializer", _CONFLUENT),
+    (b"\xac\xed\x00\x05", "a serialized Java object", _SERIALIZER),
+    (b"\x1f\x8b", "data compressed by gzip", _UNPACKED),
+    (b"\x28\xb5\x2f\xfd", "data compressed by zstd", _UNPACKED),
+    (b"\x04\x22\x4d\x18", "data compressed by lz4", _UNPACKED),
+    (b"\xff\x06\x00\x00sNaPpY", "data compressed by snappy", _UNPACKED),
+    (b"\x82SNAPPY\x00", "data compressed by snappy", _UNPACKED),
+    (b"AAAA", "a record in Base64", "let the producer send the bytes themselves, not as text"),
+)
+#: Headers of other serializers, which write nothing before the value.
+_OTHER_HEADERS: Final = {
+    "apicurio.value.globalId": "Apicurio's serializer",
+    "apicurio.value.contentId": "Apicurio's serializer",
+    "apicurio.value.artifactId": "Apicurio's serializer",
+    "content-type": "Azure's serializer",
+}
+_AZURE: Final = b"avro/binary+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,49 +102,6 @@ class DeadLetter:
     message: str
     stack_trace: str | None = None
     retry_count: int = 0
-
-
-SCHEMA_HEADER: Final = "__value_schema_id"
-ID_BYTES: Final = 5
-GUID_BYTES: Final = 17
-#: The length of the mark that names the schema, by its first byte, the magic byte.
-MARK_BYTES: Final = {0: ID_BYTES, 1: GUID_BYTES}
-
-Headers = Sequence[tuple[str, bytes | None]]
-SchemaName = int | UUID
-"""The id or the GUID under which a registry has a schema."""
-
-_LONG_ID_BYTES: Final = 9
-_SHOWN_BYTES: Final = 9
-_SERIALIZER: Final = "let the producer write Avro by its registry's serializer"
-_CONFLUENT: Final = (
-    "let the producer write Confluent's form, an id of 4 bytes or a GUID, by the registry that "
-    "SCHEMA_REGISTRY_URL names"
-)
-_PLAIN: Final = f"it is an event in plain Avro, without a schema's id in front; {_SERIALIZER}"
-_UNPACKED: Final = "let Kafka compress (the producer's compression.type), not the program"
-#: The first bytes of other formats, with the format's name and the remedy.
-_SIGNATURES: Final = (
-    (b"\xc3\x01", "a single Avro object, with a fingerprint of its schema", _CONFLUENT),
-    (b"Obj\x01", "an Avro object container file", _SERIALIZER),
-    (b"\x03\x00", "a record of AWS Glue's serializer", _CONFLUENT),
-    (b"\x03\x05", "a compressed record of AWS Glue's serializer", _CONFLUENT),
-    (b"\xac\xed\x00\x05", "a serialized Java object", _SERIALIZER),
-    (b"\x1f\x8b", "data compressed by gzip", _UNPACKED),
-    (b"\x28\xb5\x2f\xfd", "data compressed by zstd", _UNPACKED),
-    (b"\x04\x22\x4d\x18", "data compressed by lz4", _UNPACKED),
-    (b"\xff\x06\x00\x00sNaPpY", "data compressed by snappy", _UNPACKED),
-    (b"\x82SNAPPY\x00", "data compressed by snappy", _UNPACKED),
-    (b"AAAA", "a record in Base64", "let the producer send the bytes themselves, not as text"),
-)
-#: Headers of other serializers, which write nothing before the value.
-_OTHER_HEADERS: Final = {
-    "apicurio.value.globalId": "Apicurio's serializer",
-    "apicurio.value.contentId": "Apicurio's serializer",
-    "apicurio.value.artifactId": "Apicurio's serializer",
-    "content-type": "Azure's serializer",
-}
-_AZURE: Final = b"avro/binary+"
 
 
 def framed(schema_id: int, body: bytes) -> bytes:

@@ -12,12 +12,14 @@ from engine.cel.emptiness import is_met_by_empty, value_if_empty
 from engine.cel.syntax.tree import Literal
 from engine.cel.types.findings import part_name
 from engine.errors import Place
-from engine.rules.compiler import Compiler
+from engine.rules.expressions import Compiler
 from engine.rules.faults import FaultCode, Faults, shown
-from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
-from engine.rules.rule import RateLimit
-from engine.rules.typed_nodes import (
+from engine.rules.nodes import (
     FLAGS,
+    MappingNode,
+    ScalarNode,
+    SequenceNode,
+    YamlNode,
     as_flag,
     as_mapping,
     as_text,
@@ -281,3 +283,11 @@ def _warn_of_constant(
 def _compiled(text: str, place: Place, compiler: Compiler) -> tuple[Expression, ...]:
     key = compiler.default_expression(text, place)
     return () if key is None else (key,)
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most one alert per value of `keys` within `cooldown_seconds` (finite, at least 0)."""
+
+    cooldown_seconds: float
+    keys: tuple[Expression, ...]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.errors import Place
-from engine.rules.compiler import Compiler
 from engine.rules.document import parse_document
+from engine.rules.expressions import Compiler
 from engine.rules.faults import Faults
-from engine.rules.node import MappingNode, ScalarNode, Source
+from engine.rules.nodes import MappingNode, ScalarNode, Source
 from tests.unit.rules.rule_text import faults, one, schema
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.rules.conditions import MAX_CONDITIONS
+from engine.rules.expressions import MAX_CONDITIONS
 from tests.unit.rules.rule_text import faults, load, matches, one, rule_faults
 
 ABC = "{field: plate.text, operator: equals, value: ABC}"

@@ -9,7 +9,7 @@ import pytest
 from engine.errors import Severity
 from engine.rules.document import MAX_FILE_BYTES, read_document
 from engine.rules.faults import Faults
-from engine.rules.node import MappingNode
+from engine.rules.nodes import MappingNode
 
 
 def _read(folder: Path, data: bytes) -> tuple[object, list[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.rules.faults import Faults
-from engine.rules.files import rule_files
+from engine.rules.load import rule_files
 
 
 def _write(folder: Path, *names: str) -> None:

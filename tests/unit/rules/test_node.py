@@ -7,7 +7,7 @@ import pytest
 from engine.errors import Place
 from engine.rules.document import parse_document
 from engine.rules.faults import Faults
-from engine.rules.node import MappingNode, ScalarNode, SequenceNode, Source, YamlNode
+from engine.rules.nodes import MappingNode, ScalarNode, SequenceNode, Source, YamlNode
 
 
 def _parse(text: str) -> YamlNode:

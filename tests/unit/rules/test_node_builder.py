@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from engine.rules import document
-from engine.rules.document import parse_document
+from engine.rules.document import _MAX_DEPTH, parse_document
 from engine.rules.faults import Faults
-from engine.rules.node import ScalarNode, SequenceNode, Source, YamlNode
-from engine.rules.yaml_faults import MAX_DEPTH
+from engine.rules.nodes import ScalarNode, SequenceNode, Source, YamlNode
 
 
 def _plain(node: YamlNode | None) -> Any:
@@ -116,7 +115,7 @@ def test_a_bomb_of_long_texts_is_a_fault() -> None:
 def test_deep_nesting_is_a_fault(text: str) -> None:
     found, faults = _parse(text)
     assert found is None
-    assert f"nested more than {MAX_DEPTH} deep" in faults[0]
+    assert f"nested more than {_MAX_DEPTH} deep" in faults[0]
 
 
 def test_too_many_values_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:

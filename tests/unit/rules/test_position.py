@@ -7,7 +7,7 @@ import pytest
 from engine.errors import Place
 from engine.rules.document import parse_document
 from engine.rules.faults import Faults
-from engine.rules.node import MappingNode, ScalarNode, Source, line_and_column, source_index
+from engine.rules.nodes import MappingNode, ScalarNode, Source, line_and_column, source_index
 
 
 def _scalar(text: str) -> ScalarNode:

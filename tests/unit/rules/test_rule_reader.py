@@ -9,7 +9,7 @@ import pytest
 
 from channels.alert import Priority
 from engine.rules import load_rules
-from engine.rules.rule_reader import DEFAULT_TEMPLATE, LOCAL_TEMPLATE
+from engine.rules.rule import DEFAULT_TEMPLATE, LOCAL_TEMPLATE
 from tests.unit.rules.rule_text import faults, load, one, rule_faults, schema
 
 

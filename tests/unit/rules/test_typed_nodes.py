@@ -6,8 +6,10 @@ import pytest
 
 from engine.rules.document import parse_document
 from engine.rules.faults import Faults
-from engine.rules.node import MappingNode, Source, YamlNode
-from engine.rules.typed_nodes import (
+from engine.rules.nodes import (
+    MappingNode,
+    Source,
+    YamlNode,
     as_flag,
     as_mapping,
     as_sequence,

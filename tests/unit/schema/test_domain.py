@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import SchemaError
 from engine.schema import Domain, EventSchema
-from engine.schema.domain import of_characters, without
+from engine.schema.field_type import of_characters, without
 
 
 def domain_of(kind: Any, **properties: Any) -> Domain | None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.watchlist import Watchlist, first_difference
-from engine.watchlist.rows import BLOCK
+from engine.watchlist.watchlist import BLOCK
 from tests.support.random_cases import examples
 from tests.unit.watchlist.list_files import good
 

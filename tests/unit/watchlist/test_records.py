@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from engine.watchlist.csv_file import MAX_LINES, GuessedFields, Records, as_cp1252, is_utf8
+from engine.watchlist.reader import MAX_LINES, GuessedFields, Records, as_cp1252, is_utf8
 
 
 def records(text: str | bytes) -> tuple[list[tuple[int, list[str]]], list[tuple[int, str]]]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.watchlist.rows import BLOCK, RowLines, RowPacker
+from engine.watchlist.watchlist import BLOCK, RowLines, RowPacker
 from tests.unit.watchlist.list_files import good
 
 

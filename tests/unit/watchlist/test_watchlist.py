@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from engine.errors import Place
-from engine.watchlist.rows import BLOCK
+from engine.watchlist.watchlist import BLOCK
 from tests.unit.watchlist.list_files import NOW, definition, good
 
 SECOND = timedelta(seconds=1)

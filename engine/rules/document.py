@@ -28,6 +28,62 @@ _TEXT_TAGS: Final = frozenset({f"{_STANDARD}str"})
 _TYPED_TAGS: Final = frozenset(f"{_STANDARD}{name}" for name in ("int", "float", "bool", "null"))
 _COLLECTION_TAGS: Final = frozenset({f"{_STANDARD}map", f"{_STANDARD}seq"})
 
+_MAX_DEPTH: Final = 50
+_TOO_DEEP: Final = f"this is nested more than {_MAX_DEPTH} deep"
+_LESS_DEEP: Final = "no rule needs that: look at the brackets"
+
+_ITEMS: Final = "begin a list on a line of its own, one `- item` a line, or write [a, b]"
+_NEAR: Final = "put quotes around the whole value, or look at the indentation and brackets near it"
+_REMEDIES: Final = (
+    (
+        "mapping values are not allowed",
+        "write a blank after each `:`, put quotes around a value that holds `: `, "
+        "or look at the indentation",
+    ),
+    ("unknown escape", "use single quotes, in which a backslash is just a backslash"),
+    ("cannot start any token", "indent with spaces, or put quotes around the value"),
+    ("tab character", "indent with spaces"),
+    ("a quote is not closed", "end the value with the quote that it begins with"),
+    ("found unexpected", "put quotes around the value"),
+    ("control characters", "remove the invisible character"),
+    ("special characters", "remove the invisible character"),
+    ("block sequence entries are not allowed", _ITEMS),
+    ("mapping keys are not allowed", "put quotes around a value that begins with `?`"),
+    ("unknown directive", "remove the `%` at the line's beginning, or put quotes around it"),
+    ("invalid Unicode character escape", "use single quotes, in which a backslash is just one"),
+    ("expected '-' indicator", "indent a rule's other keys below its `- id:`, as `id` is"),
+    ("comment or line break", "begin the text on the next line, indented, or put quotes around it"),
+    ("hexdecimal", "use single quotes, in which a backslash is just one"),
+    ("did not find expected", _NEAR),
+    ("could not find expected", _NEAR),
+)
+#: A line of a mapping: its key, and a value that begins with no blank.
+_ENTRY: Final = re.compile(r"[\s{-]*(?:- )?\s*(?P<key>[A-Za-z_]\w*):[ \t]+(?P<value>\S.*?)\s*")
+#: `${VAR}` as an item without quotes.
+_VARIABLE: Final = re.compile(r"[\[,]\s*\$\{\w+\}")
+_LONGEST_QUOTED: Final = 100
+_QUOTES: Final = "put quotes around the whole value"
+_BLOCK: Final = "write the text below `{}: |`, indented, where no sign means anything to YAML"
+_JOIN: Final = "join its parts by && or ||, and put quotes around the whole"
+_OF_CHANNELS: Final = "write ${…} in the channel's definition under `channels:`, and its name here"
+#: Keys that join the parts of a condition in other programs.
+_JOINING: Final = re.compile(r"(?:all|any|and|or|not|none|if)\s*:", re.I)
+_EXPRESSIONS: Final = frozenset({"when", "dedup_key"})
+#: Keys whose values a remedy may repeat. Values of other keys may be secrets.
+_SHOWN: Final = _EXPRESSIONS | {"name", "description", "message_template", "field", "expect"}
+_INCLUDE: Final = "every file is read: write its rules under its own `rules:`"
+#: Tags of other programs, without their sign.
+_TAGS: Final = {
+    **dict.fromkeys(
+        ("secret", "env", "env_var", "ENV", "vault"), "a secret is ${VAR}, in channels only"
+    ),
+    **dict.fromkeys(("include", "include_dir_list", "import"), _INCLUDE),
+}
+_NO_TAG: Final = "remove it, or put quotes around the value if it is no tag"
+
+_Remedy = tuple[str, str]
+"""What is wrong, and what to write."""
+
 
 def read_document(path: Path, faults: Faults) -> YamlNode | None:
     """The root node of a file; None where it is unusable or empty, which is added to `faults`."""
@@ -103,7 +159,7 @@ class _NodeBuilder:
         self._line = 0
 
     def add(self, event: Any) -> None:
-        """Adds the next event; raises StopReadingError where reading must end."""
+        """Adds the next event; raises _StopReadingError where reading must end."""
         kind = type(event)
         if kind is yaml.ScalarEvent:
             scalar = self._scalar(event)
@@ -322,63 +378,6 @@ def _read_text(path: Path, faults: Faults) -> str | None:
         return None
 
 
-_MAX_DEPTH: Final = 50
-_TOO_DEEP: Final = f"this is nested more than {_MAX_DEPTH} deep"
-_LESS_DEEP: Final = "no rule needs that: look at the brackets"
-
-_ITEMS: Final = "begin a list on a line of its own, one `- item` a line, or write [a, b]"
-_NEAR: Final = "put quotes around the whole value, or look at the indentation and brackets near it"
-_REMEDIES: Final = (
-    (
-        "mapping values are not allowed",
-        "write a blank after each `:`, put quotes around a value that holds `: `, "
-        "or look at the indentation",
-    ),
-    ("unknown escape", "use single quotes, in which a backslash is just a backslash"),
-    ("cannot start any token", "indent with spaces, or put quotes around the value"),
-    ("tab character", "indent with spaces"),
-    ("a quote is not closed", "end the value with the quote that it begins with"),
-    ("found unexpected", "put quotes around the value"),
-    ("control characters", "remove the invisible character"),
-    ("special characters", "remove the invisible character"),
-    ("block sequence entries are not allowed", _ITEMS),
-    ("mapping keys are not allowed", "put quotes around a value that begins with `?`"),
-    ("unknown directive", "remove the `%` at the line's beginning, or put quotes around it"),
-    ("invalid Unicode character escape", "use single quotes, in which a backslash is just one"),
-    ("expected '-' indicator", "indent a rule's other keys below its `- id:`, as `id` is"),
-    ("comment or line break", "begin the text on the next line, indented, or put quotes around it"),
-    ("hexdecimal", "use single quotes, in which a backslash is just one"),
-    ("did not find expected", _NEAR),
-    ("could not find expected", _NEAR),
-)
-#: A line of a mapping: its key, and a value that begins with no blank.
-_ENTRY: Final = re.compile(r"[\s{-]*(?:- )?\s*(?P<key>[A-Za-z_]\w*):[ \t]+(?P<value>\S.*?)\s*")
-#: `${VAR}` as an item without quotes.
-_VARIABLE: Final = re.compile(r"[\[,]\s*\$\{\w+\}")
-_LONGEST: Final = 100
-_QUOTES: Final = "put quotes around the whole value"
-_BLOCK: Final = "write the text below `{}: |`, indented, where no sign means anything to YAML"
-_JOIN: Final = "join its parts by && or ||, and put quotes around the whole"
-_OF_CHANNELS: Final = "write ${…} in the channel's definition under `channels:`, and its name here"
-#: Keys that join the parts of a condition in other programs.
-_JOINING: Final = re.compile(r"(?:all|any|and|or|not|none|if)\s*:", re.I)
-_EXPRESSIONS: Final = frozenset({"when", "dedup_key"})
-#: Keys whose values a remedy may repeat. Values of other keys may be secrets.
-_SHOWN: Final = _EXPRESSIONS | {"name", "description", "message_template", "field", "expect"}
-_INCLUDE: Final = "every file is read: write its rules under its own `rules:`"
-#: Tags of other programs, without their sign.
-_TAGS: Final = {
-    **dict.fromkeys(
-        ("secret", "env", "env_var", "ENV", "vault"), "a secret is ${VAR}, in channels only"
-    ),
-    **dict.fromkeys(("include", "include_dir_list", "import"), _INCLUDE),
-}
-_NO_TAG: Final = "remove it, or put quotes around the value if it is no tag"
-
-_Remedy = tuple[str, str]
-"""What is wrong, and what to write."""
-
-
 def _report_syntax_error(error: yaml.YAMLError, source: Source, faults: Faults) -> None:
     """Adds the parser's error to `faults`, with its place and a remedy."""
     if isinstance(error, yaml.MarkedYAMLError):
@@ -396,7 +395,7 @@ def _report_syntax_error(error: yaml.YAMLError, source: Source, faults: Faults) 
     else:
         place, problem = Place(source.file), str(error)
     if "nesting depth" in problem:
-        # The parser's own limit may strike first, since it reads ahead of NodeBuilder.
+        # The parser's own limit may strike first, since it reads ahead of _NodeBuilder.
         faults.error(place, FaultCode.TOO_DEEP, _TOO_DEEP, _LESS_DEEP)
         return
     found = _remedy_of_line(_line(source.text, place.line), problem)
@@ -477,7 +476,7 @@ def _quoted(key: str, value: str) -> str:
     for quote in "'\"":
         if quote not in value and (quote == "'" or "\\" not in value):
             text = f"{key}: {quote}{value}{quote}"
-            return f"write {text}" if len(text) <= _LONGEST else _QUOTES
+            return f"write {text}" if len(text) <= _LONGEST_QUOTED else _QUOTES
     return _BLOCK.format(key)
 
 

@@ -65,6 +65,39 @@ TEMPLATE_VARIABLES: Final[Mapping[str, FieldType]] = {
 
 _Compiled = TypeVar("_Compiled", Expression, Template)
 
+MAX_CONDITIONS: Final = 500
+CONDITION_KEYS: Final = ("field", "operator", "value")
+_UNDER_WHEN: Final = "for all others write an expression under `when`"
+_OPERATORS: Final = {
+    **dict.fromkeys(("=", "==", "eq", "is"), Operator.EQUALS),
+    **dict.fromkeys(("in", "one_of", "any_of"), Operator.IN_LIST),
+    **dict.fromkeys((">", "gt", "above"), Operator.GREATER_THAN),
+    **dict.fromkeys(("<", "lt", "below"), Operator.LESS_THAN),
+    **dict.fromkeys(("like", "includes"), Operator.CONTAINS),
+    **dict.fromkeys(("matches", "~", "=~"), Operator.REGEX),
+}
+#: Operators of other programs that have no counterpart here, as CEL expressions.
+_SIGNS: Final = {
+    **dict.fromkeys(("!=", "<>", "not", "ne", "not_equals", "is_not"), "… != …"),
+    **dict.fromkeys((">=", "gte", "ge", "at_least", "from"), "… >= …"),
+    **dict.fromkeys(("<=", "lte", "le", "at_most"), "… <= …"),
+    **dict.fromkeys(("not_in", "not in", "not_in_list", "none_of"), "!(… in […])"),
+    **dict.fromkeys(("not_contains", "excludes"), "!….contains(…)"),
+    **dict.fromkeys(("not_regex", "!~", "not_matches"), "!….matches(…)"),
+    **dict.fromkeys(("exists", "is_set", "is_not_null"), "… != null"),
+    **dict.fromkeys(("is_null", "missing", "empty"), "… == null"),
+    "between": "… >= … && … <= …",
+    **dict.fromkeys(("in_watchlist", "watchlist", "in_file"), "… in watchlist(…)"),
+    **dict.fromkeys(("starts_with", "startswith", "begins_with", "prefix"), "….startsWith(…)"),
+    **dict.fromkeys(("ends_with", "endswith", "suffix"), "….endsWith(…)"),
+}
+#: Keys that join conditions in other programs.
+_JOINERS: Final = frozenset({"all", "any", "and", "or", "not", "none", "all_of", "any_of"})
+_LIST_FILE: Final = re.compile(r"\.(?:csv|txt|xlsx?|json|tsv)$", re.I)
+_EITHER: Final = "all conditions must hold: for one or the other write `a || b` under `when`"
+_OF_VALUES: Final = frozenset({Operator.EQUALS, Operator.IN_LIST})
+_ITEMS: Final = "write each condition after `- `"
+
 
 class Compiler:
     """Compiles expressions and templates against one event schema; equal texts are compiled once.
@@ -158,49 +191,6 @@ class Compiler:
         return compiled
 
 
-def _report_problems(
-    problems: Sequence[Problem], place_at: Callable[[int], Place], faults: Faults
-) -> None:
-    """Adds the problems of an expression to `faults`; `place_at` gives the place of an offset."""
-    for problem in problems:
-        add = faults.warning if problem.severity is Severity.WARNING else faults.error
-        add(place_at(problem.offset), problem.code, problem.what, problem.remedy)
-
-
-MAX_CONDITIONS: Final = 500
-_UNDER_WHEN: Final = "for all others write an expression under `when`"
-_OPERATORS: Final = {
-    **dict.fromkeys(("=", "==", "eq", "is"), Operator.EQUALS),
-    **dict.fromkeys(("in", "one_of", "any_of"), Operator.IN_LIST),
-    **dict.fromkeys((">", "gt", "above"), Operator.GREATER_THAN),
-    **dict.fromkeys(("<", "lt", "below"), Operator.LESS_THAN),
-    **dict.fromkeys(("like", "includes"), Operator.CONTAINS),
-    **dict.fromkeys(("matches", "~", "=~"), Operator.REGEX),
-}
-#: Operators of other programs that have no counterpart here, as CEL expressions.
-_SIGNS: Final = {
-    **dict.fromkeys(("!=", "<>", "not", "ne", "not_equals", "is_not"), "… != …"),
-    **dict.fromkeys((">=", "gte", "ge", "at_least", "from"), "… >= …"),
-    **dict.fromkeys(("<=", "lte", "le", "at_most"), "… <= …"),
-    **dict.fromkeys(("not_in", "not in", "not_in_list", "none_of"), "!(… in […])"),
-    **dict.fromkeys(("not_contains", "excludes"), "!….contains(…)"),
-    **dict.fromkeys(("not_regex", "!~", "not_matches"), "!….matches(…)"),
-    **dict.fromkeys(("exists", "is_set", "is_not_null"), "… != null"),
-    **dict.fromkeys(("is_null", "missing", "empty"), "… == null"),
-    "between": "… >= … && … <= …",
-    **dict.fromkeys(("in_watchlist", "watchlist", "in_file"), "… in watchlist(…)"),
-    **dict.fromkeys(("starts_with", "startswith", "begins_with", "prefix"), "….startsWith(…)"),
-    **dict.fromkeys(("ends_with", "endswith", "suffix"), "….endsWith(…)"),
-}
-#: Keys that join conditions in other programs.
-_JOINERS: Final = frozenset({"all", "any", "and", "or", "not", "none", "all_of", "any_of"})
-_LIST_FILE: Final = re.compile(r"\.(?:csv|txt|xlsx?|json|tsv)$", re.I)
-_EITHER: Final = "all conditions must hold: for one or the other write `a || b` under `when`"
-_OF_VALUES: Final = frozenset({Operator.EQUALS, Operator.IN_LIST})
-_ITEMS: Final = "write each condition after `- `"
-CONDITION_KEYS: Final = ("field", "operator", "value")
-
-
 def read_condition(rule: MappingNode, compiler: Compiler, faults: Faults) -> Expression | None:
     """The rule's `conditions` and `when`, joined by &&; None and faults where one is wrong."""
     parts: list[Expression | None] = []
@@ -233,6 +223,15 @@ def read_condition(rule: MappingNode, compiler: Compiler, faults: Faults) -> Exp
         )
     # The fragment is needed to join expressions only, and takes a third of the memory.
     return replace(condition, fragment=None)
+
+
+def _report_problems(
+    problems: Sequence[Problem], place_at: Callable[[int], Place], faults: Faults
+) -> None:
+    """Adds the problems of an expression to `faults`; `place_at` gives the place of an offset."""
+    for problem in problems:
+        add = faults.warning if problem.severity is Severity.WARNING else faults.error
+        add(place_at(problem.offset), problem.code, problem.what, problem.remedy)
 
 
 def _warn_of_clash(

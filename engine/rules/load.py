@@ -25,6 +25,11 @@ from engine.schema import EventSchema
 from engine.settings import DEFAULT_RULES
 
 FILE_KEYS: Final = ("rules", "channels", "notifications", "watchlists", "rate_limit")
+SUFFIXES: Final = frozenset({".yaml", ".yml"})
+
+_OTHER_PATH: Final = "give a rule file or a folder of them"
+#: For the default path: whoever gave none may have no rules yet.
+_FIRST_SET: Final = f"write a first set with `alert-engine init`, or {_OTHER_PATH}"
 
 
 def load_rules(
@@ -139,6 +144,47 @@ def collect_and_freeze() -> None:
     gc.freeze()
 
 
+def rule_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
+    """Every file of `paths` and every YAML file in their folders, at any depth; each once, sorted.
+
+    Paths and symbolic links to one file count once. Hard links count as files of their own: inode
+    numbers of shared folders may repeat, and to leave out a file silently is worse than to report
+    its ids as used twice. Hidden files and folders are left out: a mounted Kubernetes ConfigMap
+    keeps copies there. Paths that can't be used are added to `faults`.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        if (reason := _unusable(path)) is not None:
+            faults.error(
+                Place(str(path)),
+                FaultCode.UNREADABLE,
+                f"the path can't be used: {reason}",
+                _OTHER_PATH,
+            )
+            files = []
+        elif path.is_dir():
+            files = sorted(_folder(path, faults))
+            if not files:
+                faults.error(
+                    Place(str(path)),
+                    FaultCode.NO_RULES,
+                    "the folder holds no .yaml or .yml file",
+                    "write a rule file into it, or give another folder",
+                )
+        elif path.is_file():
+            files = [path]
+        else:
+            files = []
+            what = "this is not a regular file" if path.exists() else "there is no such file"
+            is_default = path == DEFAULT_RULES and not path.exists()
+            remedy = _FIRST_SET if is_default else _OTHER_PATH
+            faults.error(Place(str(path)), FaultCode.UNREADABLE, what, remedy)
+        for file in files:
+            # Unlike Path.resolve(), it accepts a loop of links.
+            found.setdefault(os.path.realpath(file), file)
+    return tuple(sorted(found.values()))
+
+
 def _rule_set(
     reader: RuleReader,
     channels: ChannelReader,
@@ -170,7 +216,7 @@ def _documents(files: Sequence[Path], faults: Faults) -> tuple[list[MappingNode]
     are_all = True
     for path in files:
         of_file = Faults()
-        mapping = _file(path, of_file)
+        mapping = _document(path, of_file)
         faults.extend(of_file)
         if mapping is not None:
             documents.append(mapping)
@@ -179,7 +225,7 @@ def _documents(files: Sequence[Path], faults: Faults) -> tuple[list[MappingNode]
     return documents, are_all
 
 
-def _file(path: Path, faults: Faults) -> MappingNode | None:
+def _document(path: Path, faults: Faults) -> MappingNode | None:
     node = read_document(path, faults)
     if node is None:
         return None
@@ -238,54 +284,6 @@ def _check_not_empty(count: int, paths: Sequence[Path], faults: Faults) -> None:
             "no rule was found",
             "write at least one under `rules:`",
         )
-
-
-_OTHER_PATH: Final = "give a rule file or a folder of them"
-#: For the default path: whoever gave none may have no rules yet.
-_FIRST_SET: Final = f"write a first set with `alert-engine init`, or {_OTHER_PATH}"
-
-SUFFIXES: Final = frozenset({".yaml", ".yml"})
-
-
-def rule_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
-    """Every file of `paths` and every YAML file in their folders, at any depth; each once, sorted.
-
-    Paths and symbolic links to one file count once. Hard links count as files of their own: inode
-    numbers of shared folders may repeat, and to leave out a file silently is worse than to report
-    its ids as used twice. Hidden files and folders are left out: a mounted Kubernetes ConfigMap
-    keeps copies there. Paths that can't be used are added to `faults`.
-    """
-    found: dict[str, Path] = {}
-    for path in paths:
-        if (reason := _unusable(path)) is not None:
-            faults.error(
-                Place(str(path)),
-                FaultCode.UNREADABLE,
-                f"the path can't be used: {reason}",
-                _OTHER_PATH,
-            )
-            files = []
-        elif path.is_dir():
-            files = sorted(_folder(path, faults))
-            if not files:
-                faults.error(
-                    Place(str(path)),
-                    FaultCode.NO_RULES,
-                    "the folder holds no .yaml or .yml file",
-                    "write a rule file into it, or give another folder",
-                )
-        elif path.is_file():
-            files = [path]
-        else:
-            files = []
-            what = "this is not a regular file" if path.exists() else "there is no such file"
-            is_default = path == DEFAULT_RULES and not path.exists()
-            remedy = _FIRST_SET if is_default else _OTHER_PATH
-            faults.error(Place(str(path)), FaultCode.UNREADABLE, what, remedy)
-        for file in files:
-            # Unlike Path.resolve(), it accepts a loop of links.
-            found.setdefault(os.path.realpath(file), file)
-    return tuple(sorted(found.values()))
 
 
 def _unusable(path: Path) -> str | None:

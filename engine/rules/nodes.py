@@ -16,6 +16,52 @@ _COMMENT: Final = re.compile(r"[ \t]+#[^\s#]")
 _PROPERTIES: Final = re.compile(r"(?:[&!][^\s,\[\]{}]*\s+)+")
 _ESCAPE_WIDTHS: Final = {"x": 4, "u": 6, "U": 10}
 
+#: Names of channels and watchlists.
+NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)")
+_DECIMAL: Final = re.compile(
+    r"[-+]?(?:[0-9]+\.[0-9]*(?:[eE][-+]?[0-9]+)?|\.[0-9]+(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)"
+)
+_LONGEST_NUMBER: Final = 60
+_LARGEST_INTEGER: Final = 2**63 - 1
+FLAGS: Final = {
+    **dict.fromkeys(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"), True),
+    **dict.fromkeys(("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"), False),
+}
+
+CUT: Final = "a `#` begins a comment: put quotes around the value, or a blank behind the `#`"
+_OWN: Final = "`<<` or `*` brought it from there: give this one its own"
+#: Where keys belong that people often write a level too high or too deep.
+_PLACES: Final = {
+    **dict.fromkeys(("cooldown_seconds", "dedup_key"), "under `rate_limit:`"),
+    **dict.fromkeys(("field", "operator", "value"), "to an item of a list under `conditions:`"),
+    **dict.fromkeys(
+        ("id", "when", "conditions", "notify", "priority", "message_template"),
+        "to a rule under `rules:`, indented as its `id` is",
+    ),
+    **dict.fromkeys(("event", "expect"), "to an item of a list under `tests:`"),
+    **dict.fromkeys(
+        ("rules", "channels", "notifications", "watchlists"), "to the file, unindented"
+    ),
+}
+#: What keys of other programs are called here.
+_KEYS: Final = {
+    **dict.fromkeys(("cooldown", "throttle", "debounce", "cool_down"), "cooldown_seconds: …"),
+    **dict.fromkeys(("repeat_interval", "interval", "minutes", "seconds"), "cooldown_seconds: …"),
+    **dict.fromkeys(("group_by", "unique_by", "key", "keys", "by"), "dedup_key: …"),
+    **dict.fromkeys(("severity", "level", "urgency"), "priority: high, medium or low"),
+    **dict.fromkeys(("expr", "expression", "query", "filter", "if", "where"), "when: …"),
+    **dict.fromkeys(("title", "alert", "alias", "label"), "name: …"),
+    **dict.fromkeys(("annotations", "summary", "body", "text", "msg"), "message_template: …"),
+    **dict.fromkeys(("action", "actions", "receiver", "receivers", "send_to", "to"), "notify: […]"),
+    **dict.fromkeys(("active", "disabled", "enable"), "enabled: true or false"),
+    **dict.fromkeys(("op", "test", "comparison"), "operator: …"),
+    **dict.fromkeys(("input", "given", "reading", "fields"), "event: {…}"),
+    **dict.fromkeys(
+        ("match", "matches", "should_match", "then", "result", "output"), "expect: match"
+    ),
+}
+
 
 class Source:
     """A file: its path as it was given, and its text."""
@@ -173,40 +219,6 @@ def source_index(source: str, start: int, text: str, style: str, offset: int) ->
     return at
 
 
-def _body(source: str, start: int, style: str) -> int:
-    """The index of the scalar's first character: after anchor, tag, quotation mark and header."""
-    properties = _PROPERTIES.match(source, start)
-    at = properties.end() if properties else start
-    if style in {"|", ">"}:
-        header = BREAK.search(source, at)
-        return header.end() if header else len(source)
-    return at + 1 if style in {"'", '"'} else at
-
-
-def _step(source: str, at: int, char: str, style: str) -> tuple[int, int] | None:
-    """One step over the source: the next index, and how many characters of the text it gave.
-
-    None where the source gives other text.
-    """
-    found = source[at]
-    if style == '"' and found == "\\":
-        following = source[at + 1 : at + 2]
-        if BREAK.match(following):
-            return _skip_space(source, at + 1), 0
-        return at + _ESCAPE_WIDTHS.get(following, 2), 1
-    if style == "'" and found == "'":
-        return at + 2, 1
-    if found == char and not BREAK.match(char):
-        return at + 1, 1
-    return None
-
-
-def _skip_space(text: str, at: int) -> int:
-    while at < len(text) and text[at].isspace():
-        at += 1
-    return at
-
-
 def line_and_column(source: str, start: int, place: Place, index: int) -> tuple[int, int]:
     """Line and column, from 1, of `index`; `place` is that of `start`, which comes before it."""
     line, line_start = place.line, start - (place.column - 1)
@@ -214,54 +226,6 @@ def line_and_column(source: str, start: int, place: Place, index: int) -> tuple[
         line += 1
         line_start = found.end()
     return line, index - line_start + 1
-
-
-#: Names of channels and watchlists.
-NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)")
-_DECIMAL: Final = re.compile(
-    r"[-+]?(?:[0-9]+\.[0-9]*(?:[eE][-+]?[0-9]+)?|\.[0-9]+(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)"
-)
-_LONGEST_NUMBER: Final = 60
-_LARGEST_INTEGER: Final = 2**63 - 1
-FLAGS: Final = {
-    **dict.fromkeys(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"), True),
-    **dict.fromkeys(("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"), False),
-}
-
-
-CUT: Final = "a `#` begins a comment: put quotes around the value, or a blank behind the `#`"
-_OWN: Final = "`<<` or `*` brought it from there: give this one its own"
-#: Where keys belong that people often write a level too high or too deep.
-_PLACES: Final = {
-    **dict.fromkeys(("cooldown_seconds", "dedup_key"), "under `rate_limit:`"),
-    **dict.fromkeys(("field", "operator", "value"), "to an item of a list under `conditions:`"),
-    **dict.fromkeys(
-        ("id", "when", "conditions", "notify", "priority", "message_template"),
-        "to a rule under `rules:`, indented as its `id` is",
-    ),
-    **dict.fromkeys(("event", "expect"), "to an item of a list under `tests:`"),
-    **dict.fromkeys(
-        ("rules", "channels", "notifications", "watchlists"), "to the file, unindented"
-    ),
-}
-#: What keys of other programs are called here.
-_KEYS: Final = {
-    **dict.fromkeys(("cooldown", "throttle", "debounce", "cool_down"), "cooldown_seconds: …"),
-    **dict.fromkeys(("repeat_interval", "interval", "minutes", "seconds"), "cooldown_seconds: …"),
-    **dict.fromkeys(("group_by", "unique_by", "key", "keys", "by"), "dedup_key: …"),
-    **dict.fromkeys(("severity", "level", "urgency"), "priority: high, medium or low"),
-    **dict.fromkeys(("expr", "expression", "query", "filter", "if", "where"), "when: …"),
-    **dict.fromkeys(("title", "alert", "alias", "label"), "name: …"),
-    **dict.fromkeys(("annotations", "summary", "body", "text", "msg"), "message_template: …"),
-    **dict.fromkeys(("action", "actions", "receiver", "receivers", "send_to", "to"), "notify: […]"),
-    **dict.fromkeys(("active", "disabled", "enable"), "enabled: true or false"),
-    **dict.fromkeys(("op", "test", "comparison"), "operator: …"),
-    **dict.fromkeys(("input", "given", "reading", "fields"), "event: {…}"),
-    **dict.fromkeys(
-        ("match", "matches", "should_match", "then", "result", "output"), "expect: match"
-    ),
-}
 
 
 def kind_of(node: YamlNode) -> str:
@@ -285,26 +249,6 @@ def check_keys(mapping: MappingNode, known: Sequence[str], where: str, faults: F
                 or _otherwise(name, known)
                 or suggestion(name, known, f"the keys are {', '.join(known)}"),
             )
-
-
-def _elsewhere(name: str, known: Sequence[str]) -> str:
-    """The remedy for a key that belongs elsewhere; "" for others."""
-    first, dot, rest = name.partition(".")
-    if dot and first in known:
-        return f"write {first}: {{{shown(rest)}: …}}"
-    place = _PLACES.get(name, "")
-    return f"it belongs {place}" if place else ""
-
-
-def _otherwise(name: str, known: Sequence[str]) -> str:
-    """The remedy for a key of another program whose counterpart may stand here; "" for others."""
-    counterpart = _KEYS.get(name.lower(), "")
-    key = counterpart.partition(":")[0]
-    if key.startswith(name) and len(name) > 3:
-        return ""
-    if key in ("cooldown_seconds", "dedup_key") and "rate_limit" in known:
-        return f"write rate_limit: {{{counterpart}}}"
-    return f"write {counterpart}" if key in known else ""
 
 
 def as_mapping(node: YamlNode, name: str, faults: Faults, remedy: str = "") -> MappingNode | None:
@@ -451,3 +395,57 @@ class UniqueNames:
             _OWN if is_alias else self._remedy,
         )
         return False
+
+
+def _body(source: str, start: int, style: str) -> int:
+    """The index of the scalar's first character: after anchor, tag, quotation mark and header."""
+    properties = _PROPERTIES.match(source, start)
+    at = properties.end() if properties else start
+    if style in {"|", ">"}:
+        header = BREAK.search(source, at)
+        return header.end() if header else len(source)
+    return at + 1 if style in {"'", '"'} else at
+
+
+def _step(source: str, at: int, char: str, style: str) -> tuple[int, int] | None:
+    """One step over the source: the next index, and how many characters of the text it gave.
+
+    None where the source gives other text.
+    """
+    found = source[at]
+    if style == '"' and found == "\\":
+        following = source[at + 1 : at + 2]
+        if BREAK.match(following):
+            return _skip_space(source, at + 1), 0
+        return at + _ESCAPE_WIDTHS.get(following, 2), 1
+    if style == "'" and found == "'":
+        return at + 2, 1
+    if found == char and not BREAK.match(char):
+        return at + 1, 1
+    return None
+
+
+def _skip_space(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
+
+
+def _elsewhere(name: str, known: Sequence[str]) -> str:
+    """The remedy for a key that belongs elsewhere; "" for others."""
+    first, dot, rest = name.partition(".")
+    if dot and first in known:
+        return f"write {first}: {{{shown(rest)}: …}}"
+    place = _PLACES.get(name, "")
+    return f"it belongs {place}" if place else ""
+
+
+def _otherwise(name: str, known: Sequence[str]) -> str:
+    """The remedy for a key of another program whose counterpart may stand here; "" for others."""
+    counterpart = _KEYS.get(name.lower(), "")
+    key = counterpart.partition(":")[0]
+    if key.startswith(name) and len(name) > 3:
+        return ""
+    if key in ("cooldown_seconds", "dedup_key") and "rate_limit" in known:
+        return f"write rate_limit: {{{counterpart}}}"
+    return f"write {counterpart}" if key in known else ""

@@ -61,6 +61,14 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most one alert per value of `keys` within `cooldown_seconds` (finite, at least 0)."""
+
+    cooldown_seconds: float
+    keys: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UncompiledLimit:
     """A rate limit whose keys are not compiled yet; without keys the default key applies."""
 
@@ -283,11 +291,3 @@ def _warn_of_constant(
 def _compiled(text: str, place: Place, compiler: Compiler) -> tuple[Expression, ...]:
     key = compiler.default_expression(text, place)
     return () if key is None else (key,)
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """At most one alert per value of `keys` within `cooldown_seconds` (finite, at least 0)."""
-
-    cooldown_seconds: float
-    keys: tuple[Expression, ...]

@@ -37,12 +37,46 @@ from engine.schema.event import event_time
 from engine.watchlist import Watchlist
 from engine.watchlist.watchlist import FileMark
 
+RULE_KEYS: Final = (
+    "id",
+    "name",
+    "description",
+    "enabled",
+    "priority",
+    "conditions",
+    "when",
+    "notify",
+    "rate_limit",
+    "message_template",
+    "tests",
+)
+TEST_KEYS: Final = ("name", "event", "expect")
+DEFAULT_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {captured_at}"
+#: The default where the site has a time zone: `captured_at` may be in any zone.
+LOCAL_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {time}"
+MAX_NAME_LENGTH: Final = 200
+#: Priorities of other programs. Numbers are left out: some count up, others down.
+_PRIORITIES: Final = {
+    **dict.fromkeys(("critical", "urgent", "emergency", "error", "page"), "write high"),
+    **dict.fromkeys(("warning", "warn", "normal", "default"), "write medium"),
+    **dict.fromkeys(("info", "notice", "debug", "minor"), "write low"),
+}
+_PLACEHOLDER: Final = re.compile(r"\{\s*[$.]?[\w.]+[^{}]*\}")
+_ID: Final = re.compile(r"[a-z0-9_-]{1,100}")
+
 
 class Expect(StrEnum):
     """What a rule's test expects of its event."""
 
     MATCH = "match"
     NO_MATCH = "no_match"
+
+
+#: Expectations of other programs.
+_EXPECTATIONS: Final = {
+    **dict.fromkeys(("true", "yes", "1", "fires", "fire", "fired", "alert"), Expect.MATCH),
+    **dict.fromkeys(("false", "no", "0", "silent", "none", "no_alert"), Expect.NO_MATCH),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,39 +151,6 @@ def message_bindings(
 def examples_of(rules: Sequence[Rule]) -> list[Mapping[str, Any]]:
     """The partial events of the rules' own tests that expect a match."""
     return [test.event for rule in rules for test in rule.tests if test.expect is Expect.MATCH]
-
-
-RULE_KEYS: Final = (
-    "id",
-    "name",
-    "description",
-    "enabled",
-    "priority",
-    "conditions",
-    "when",
-    "notify",
-    "rate_limit",
-    "message_template",
-    "tests",
-)
-DEFAULT_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {captured_at}"
-#: The default where the site has a time zone: `captured_at` may be in any zone.
-LOCAL_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {time}"
-MAX_NAME_LENGTH: Final = 200
-#: Priorities of other programs. Numbers are left out: some count up, others down.
-_PRIORITIES: Final = {
-    **dict.fromkeys(("critical", "urgent", "emergency", "error", "page"), "write high"),
-    **dict.fromkeys(("warning", "warn", "normal", "default"), "write medium"),
-    **dict.fromkeys(("info", "notice", "debug", "minor"), "write low"),
-}
-_PLACEHOLDER: Final = re.compile(r"\{\s*[$.]?[\w.]+[^{}]*\}")
-_ID: Final = re.compile(r"[a-z0-9_-]{1,100}")
-TEST_KEYS: Final = ("name", "event", "expect")
-#: Expectations of other programs.
-_EXPECTATIONS: Final = {
-    **dict.fromkeys(("true", "yes", "1", "fires", "fire", "fired", "alert"), Expect.MATCH),
-    **dict.fromkeys(("false", "no", "0", "silent", "none", "no_alert"), Expect.NO_MATCH),
-}
 
 
 class RuleReader:

@@ -287,14 +287,14 @@ class WatchlistReader:
         return None
 
 
+def absolute(path: Path) -> Path:
+    """The absolute path without `..`; links are not followed."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
+
+
 def _rows(count: int) -> str:
     return f"{count:,} row" if count == 1 else f"{count:,} rows"
 
 
 def _accept_none(name: str, path: Path) -> bool:
     return False
-
-
-def absolute(path: Path) -> Path:
-    """The absolute path without `..`; links are not followed."""
-    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links

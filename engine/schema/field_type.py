@@ -1,4 +1,9 @@
-"""The types of an event's fields, and the completion of a partial event by its types."""
+"""The types of an event's fields, and the values that their schema promises.
+
+By its types a partial event is completed. A schema may also give properties that Avro does not
+know: `minimum` and `maximum` of numbers, `characters` of texts. Nothing makes a writer keep them:
+an event that breaks them is evaluated all the same, and the caller only counts and logs it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,26 @@ from typing import Any, Final
 from engine.errors import EventError, SchemaError
 
 NO_FIELDS: Final[Mapping[str, FieldType]] = MappingProxyType({})
-_INT_RANGE: Final = range(-(2**63), 2**63)
+_LONG_RANGE: Final = range(-(2**63), 2**63)
+
+_NAMES: Final[Mapping[type, str]] = {
+    str: "a string",
+    bool: "a boolean",
+    int: "a whole number",
+    float: "a number",
+    bytes: "bytes",
+    list: "a list",
+    dict: "a record",
+}
+
+#: The range of Avro's 32-bit int.
+_INT_MIN: Final = -(2**31)
+_INT_MAX: Final = 2**31 - 1
+_TEXT_TYPES: Final = frozenset({"string"})
+_NUMBER_TYPES: Final = frozenset({"int", "long", "float", "double"})
+#: Up to here a double is any whole number exactly.
+_EXACT: Final = 2**53
+_Test = Callable[[Any], bool]
 
 
 class Kind(StrEnum):
@@ -38,6 +62,22 @@ class Kind(StrEnum):
     UINT = "uint"
     DURATION = "duration"
     TYPE = "type"
+
+
+_WANTED: Final[Mapping[Kind, str]] = {
+    Kind.STRING: "a string",
+    Kind.INT: "a whole number",
+    Kind.DOUBLE: "a number",
+    Kind.BOOL: "a boolean",
+    Kind.BYTES: "bytes",
+    Kind.RECORD: "a record",
+    Kind.LIST: "a list",
+    Kind.MAP: "a map with text keys",
+    Kind.TIMESTAMP: "a timestamp",
+}
+
+
+_NUMBER_KINDS: Final = frozenset({Kind.INT, Kind.DOUBLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,77 +120,6 @@ def complete(field_type: FieldType, value: Any, path: str = "") -> Any:
             return _scalar(field_type.kind, value, path)
 
 
-def _complete_record(field_type: FieldType, value: Any, path: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _wrong(path or "the event", field_type.kind, value)
-    for name in value:
-        if name not in field_type.fields:
-            raise _unknown(name, path, field_type.fields)
-    return {
-        name: complete(inner, value[name], f"{path}.{name}" if path else name)
-        if name in value
-        else deepcopy(inner.zero)
-        for name, inner in field_type.fields.items()
-    }
-
-
-def _complete_container(field_type: FieldType, value: Any, path: str) -> Any:
-    element = field_type.element
-    assert element is not None
-    if field_type.kind is Kind.MAP:
-        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise _wrong(path, field_type.kind, value)
-        return {key: complete(element, item, f"{path}.{key}") for key, item in value.items()}
-    if not isinstance(value, list | tuple):
-        raise _wrong(path, field_type.kind, value)
-    return [complete(element, item, f"{path}[{i}]") for i, item in enumerate(value)]
-
-
-def _scalar(kind: Kind, value: Any, path: str) -> Any:
-    match kind, value:
-        case (Kind.BOOL, bool()) | (Kind.BYTES, bytes()):
-            return value
-        case (Kind.STRING, str()):
-            return _text(value, path)
-        case (Kind.INT, int()) if not isinstance(value, bool):
-            if value not in _INT_RANGE:
-                raise EventError(f"`{path}` is beyond 64 bits")
-            return value
-        case (Kind.DOUBLE, float()):
-            return value
-        case (Kind.DOUBLE, int()) if not isinstance(value, bool):
-            return _double(value, path)
-        case (Kind.BYTES, str()):
-            return _latin_bytes(value, path)
-        case (Kind.TIMESTAMP, datetime() | str()):
-            return _timestamp(value, path)
-        case _:
-            raise _wrong(path, kind, value)
-
-
-def _text(value: str, path: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise EventError(f"`{path}` holds half a surrogate pair") from error
-    return value
-
-
-def _double(value: int, path: str) -> float:
-    try:
-        return float(value)
-    except OverflowError as error:
-        raise EventError(f"`{path}` is beyond the range of a double") from error
-
-
-def _latin_bytes(value: str, path: str) -> bytes:
-    """Bytes from Avro's JSON encoding, which writes one character for each byte."""
-    try:
-        return value.encode("latin-1")
-    except UnicodeEncodeError as error:
-        raise EventError(f"`{path}` holds characters that are not bytes") from error
-
-
 def is_instant(text: str) -> bool:
     """Whether the text is an ISO 8601 timestamp with a zone."""
     try:
@@ -158,59 +127,6 @@ def is_instant(text: str) -> bool:
     except EventError:
         return False
     return True
-
-
-def _timestamp(value: datetime | str, path: str) -> datetime:
-    try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise EventError(f"`{path}` is not an ISO 8601 timestamp") from error
-    raise EventError(f"`{path}` is a timestamp without a zone")
-
-
-_NAMES: Final[Mapping[type, str]] = {
-    str: "a string",
-    bool: "a boolean",
-    int: "a whole number",
-    float: "a number",
-    bytes: "bytes",
-    list: "a list",
-    dict: "a record",
-}
-_WANTED: Final[Mapping[Kind, str]] = {
-    Kind.STRING: "a string",
-    Kind.INT: "a whole number",
-    Kind.DOUBLE: "a number",
-    Kind.BOOL: "a boolean",
-    Kind.BYTES: "bytes",
-    Kind.RECORD: "a record",
-    Kind.LIST: "a list",
-    Kind.MAP: "a map with text keys",
-    Kind.TIMESTAMP: "a timestamp",
-}
-
-
-def _wrong(path: str, kind: Kind, value: Any) -> EventError:
-    given = _NAMES.get(type(value), f"a {type(value).__name__}")
-    return EventError(f"`{path}` must be {_WANTED[kind]}, not {given}")
-
-
-def _unknown(name: Any, path: str, known: Mapping[str, FieldType]) -> EventError:
-    dotted = f"{path}.{name}" if path else str(name)
-    near = get_close_matches(str(name), known, n=1)
-    if near:
-        suggestion = f"{path}.{near[0]}" if path else near[0]
-        return EventError(f"unknown field `{dotted}`, did you mean `{suggestion}`?")
-    return EventError(f"unknown field `{dotted}`, known are {', '.join(known)}")
-
-
-#: The range of Avro's 32-bit int.
-_INT_MIN: Final = -(2**31)
-_INT_MAX: Final = 2**31 - 1
-_TEXT_TYPES: Final = frozenset({"string"})
-_NUMBER_TYPES: Final = frozenset({"int", "long", "float", "double"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,20 +177,6 @@ def without(characters: str, note: str) -> Domain:
     return Domain(note=note, outside=re.compile(f"[{_escaped(characters)}]"))
 
 
-def _outside(characters: str) -> re.Pattern[str]:
-    """The pattern of a character that is none of these."""
-    return re.compile(f"[^{_escaped(characters)}]") if characters else re.compile("(?s).")
-
-
-def _escaped(characters: str) -> str:
-    """The characters escaped for a pattern's brackets; a `-` between two characters is a range."""
-    first, *others = re.split(r"(?<=[^-])-(?=[^-])", characters)
-    for left, right in zip([first, *others], others, strict=False):
-        if left[-1:] > right[:1]:
-            raise ValueError(f"the range {left[-1:]}-{right[:1]} runs backwards")
-    return "-".join(map(re.escape, (first, *others)))
-
-
 def domain_of(avro: Mapping[str, Any], entry: Mapping[str, Any], path: str) -> Domain | None:
     """The domain that the properties of a type (`avro`) and of its field (`entry`) give, or None.
 
@@ -291,41 +193,14 @@ def domain_of(avro: Mapping[str, Any], entry: Mapping[str, Any], path: str) -> D
         if kind not in (_TEXT_TYPES if name == "characters" else _NUMBER_TYPES):
             raise SchemaError(f"`{path}`: `{name}` means nothing for the type {kind}")
     if "characters" in given:
-        return _of_text(given["characters"], path)
-    limits = [_number(given, name, path) for name in ("minimum", "maximum")]
+        return _text_domain(given["characters"], path)
+    limits = [_limit_of(given, name, path) for name in ("minimum", "maximum")]
     low, high = limits
     if low is not None and high is not None and low > high:
         raise SchemaError(f"`{path}`: its `minimum` is above its `maximum`")
     if kind == "int":
         low, high = _INT_MIN if low is None else low, _INT_MAX if high is None else high
     return Domain(low, high)
-
-
-def _properties(avro: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: avro[name] for name in ("minimum", "maximum", "characters") if name in avro}
-
-
-def _of_text(given: Any, path: str) -> Domain:
-    try:
-        if not isinstance(given, str) or not given:
-            raise ValueError("not a text")
-        return of_characters(given)
-    except ValueError as error:
-        what = f"its `characters` are no set of characters such as A-Z0-9: {error}"
-        raise SchemaError(f"`{path}`: {what}") from error
-
-
-def _number(given: Mapping[str, Any], name: str, path: str) -> float | None:
-    value = given.get(name)
-    if name not in given or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return value
-    raise SchemaError(f"`{path}`: its `{name}` is not a number")
-
-
-_NUMBER_KINDS: Final = frozenset({Kind.INT, Kind.DOUBLE})
-#: Up to here a double is any whole number exactly.
-_EXACT: Final = 2**53
-_Test = Callable[[Any], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +233,137 @@ class Promises:
         return tuple(found.values())
 
 
-def _domain(field_type: FieldType) -> Domain | None:
+def _complete_record(field_type: FieldType, value: Any, path: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _wrong(path or "the event", field_type.kind, value)
+    for name in value:
+        if name not in field_type.fields:
+            raise _unknown(name, path, field_type.fields)
+    return {
+        name: complete(inner, value[name], f"{path}.{name}" if path else name)
+        if name in value
+        else deepcopy(inner.zero)
+        for name, inner in field_type.fields.items()
+    }
+
+
+def _complete_container(field_type: FieldType, value: Any, path: str) -> Any:
+    element = field_type.element
+    assert element is not None
+    if field_type.kind is Kind.MAP:
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise _wrong(path, field_type.kind, value)
+        return {key: complete(element, item, f"{path}.{key}") for key, item in value.items()}
+    if not isinstance(value, list | tuple):
+        raise _wrong(path, field_type.kind, value)
+    return [complete(element, item, f"{path}[{i}]") for i, item in enumerate(value)]
+
+
+def _scalar(kind: Kind, value: Any, path: str) -> Any:
+    match kind, value:
+        case (Kind.BOOL, bool()) | (Kind.BYTES, bytes()):
+            return value
+        case (Kind.STRING, str()):
+            return _text(value, path)
+        case (Kind.INT, int()) if not isinstance(value, bool):
+            if value not in _LONG_RANGE:
+                raise EventError(f"`{path}` is beyond 64 bits")
+            return value
+        case (Kind.DOUBLE, float()):
+            return value
+        case (Kind.DOUBLE, int()) if not isinstance(value, bool):
+            return _double(value, path)
+        case (Kind.BYTES, str()):
+            return _latin_bytes(value, path)
+        case (Kind.TIMESTAMP, datetime() | str()):
+            return _timestamp(value, path)
+        case _:
+            raise _wrong(path, kind, value)
+
+
+def _text(value: str, path: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise EventError(f"`{path}` holds half a surrogate pair") from error
+    return value
+
+
+def _double(value: int, path: str) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise EventError(f"`{path}` is beyond the range of a double") from error
+
+
+def _latin_bytes(value: str, path: str) -> bytes:
+    """Bytes from Avro's JSON encoding, which writes one character for each byte."""
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise EventError(f"`{path}` holds characters that are not bytes") from error
+
+
+def _timestamp(value: datetime | str, path: str) -> datetime:
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise EventError(f"`{path}` is not an ISO 8601 timestamp") from error
+    raise EventError(f"`{path}` is a timestamp without a zone")
+
+
+def _wrong(path: str, kind: Kind, value: Any) -> EventError:
+    given = _NAMES.get(type(value), f"a {type(value).__name__}")
+    return EventError(f"`{path}` must be {_WANTED[kind]}, not {given}")
+
+
+def _unknown(name: Any, path: str, known: Mapping[str, FieldType]) -> EventError:
+    dotted = f"{path}.{name}" if path else str(name)
+    near = get_close_matches(str(name), known, n=1)
+    if near:
+        suggestion = f"{path}.{near[0]}" if path else near[0]
+        return EventError(f"unknown field `{dotted}`, did you mean `{suggestion}`?")
+    return EventError(f"unknown field `{dotted}`, known are {', '.join(known)}")
+
+
+def _outside(characters: str) -> re.Pattern[str]:
+    """The pattern of a character that is none of these."""
+    return re.compile(f"[^{_escaped(characters)}]") if characters else re.compile("(?s).")
+
+
+def _escaped(characters: str) -> str:
+    """The characters escaped for a pattern's brackets; a `-` between two characters is a range."""
+    first, *others = re.split(r"(?<=[^-])-(?=[^-])", characters)
+    for left, right in zip([first, *others], others, strict=False):
+        if left[-1:] > right[:1]:
+            raise ValueError(f"the range {left[-1:]}-{right[:1]} runs backwards")
+    return "-".join(map(re.escape, (first, *others)))
+
+
+def _properties(avro: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: avro[name] for name in ("minimum", "maximum", "characters") if name in avro}
+
+
+def _text_domain(given: Any, path: str) -> Domain:
+    try:
+        if not isinstance(given, str) or not given:
+            raise ValueError("not a text")
+        return of_characters(given)
+    except ValueError as error:
+        what = f"its `characters` are no set of characters such as A-Z0-9: {error}"
+        raise SchemaError(f"`{path}`: {what}") from error
+
+
+def _limit_of(given: Mapping[str, Any], name: str, path: str) -> float | None:
+    value = given.get(name)
+    if name not in given or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise SchemaError(f"`{path}`: its `{name}` is not a number")
+
+
+def _checked_domain(field_type: FieldType) -> Domain | None:
     """The domain to check; None where decoding checks it already, as for enums and plain ints."""
     domain = field_type.domain
     if domain is None or domain is INT_DOMAIN or domain.words:
@@ -376,7 +381,7 @@ def _promised_by(field_type: FieldType, path: str) -> Iterable[str]:
         yield from _promised(field_type.fields, f"{path}.")
     elif field_type.element is not None:
         yield from _promised_by(field_type.element, f"{path}[]")
-    elif _domain(field_type) is not None:
+    elif _checked_domain(field_type) is not None:
         yield path
 
 
@@ -417,7 +422,7 @@ class _TestWriter:
             test = self._value(field_type.element, item)
             items = f"{value}.values()" if field_type.kind is Kind.MAP else value
             return f"all({test} for {item} in {items})" if test else ""
-        domain = _domain(field_type)
+        domain = _checked_domain(field_type)
         if domain is None:
             return ""
         if domain.outside is not None:
@@ -464,11 +469,11 @@ def _broken(field_type: FieldType, value: Any, path: str) -> Iterable[BrokenProm
     elif field_type.element is not None:
         for item in value.values() if field_type.kind is Kind.MAP else value:
             yield from _broken(field_type.element, item, f"{path}[]")
-    elif (domain := _domain(field_type)) is not None and not _keeps(value, domain):
-        yield BrokenPromise(path, value, _said(domain))
+    elif (domain := _checked_domain(field_type)) is not None and not _keeps(value, domain):
+        yield BrokenPromise(path, value, _promise_text(domain))
 
 
-def _said(domain: Domain) -> str:
+def _promise_text(domain: Domain) -> str:
     if domain.characters:
         return f"characters {domain.characters}"
     if domain.minimum is None:

@@ -1,4 +1,7 @@
-"""Reads dates and times in a list's cells as instants."""
+"""Finds a list's columns with dates, and reads dates and times in cells as instants.
+
+The columns of validity that no definition names are found by their headers and their cells.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,96 @@ _OPEN_ENDS: Final = NO_DATE | NO_END
 #: Databases write dates of these years where there is no date.
 _LAST_YEAR: Final = date.max.year
 _FIRST_YEAR: Final = date.min.year
+
+#: Names of the column with the start of a row's validity, as `column_name` gives them.
+_START_NAMES: Final = frozenset(
+    [
+        "valid_since",
+        "validfrom",
+        "valid_start",
+        "valid_from_date",
+        "start_date",
+        "startdate",
+        "start",
+        "starts",
+        "starts_on",
+        "starts_at",
+        "start_time",
+        "effective",
+        "effective_from",
+        "effective_date",
+        "active_from",
+        "from",
+        "from_date",
+        "date_from",
+        "begin",
+        "begins",
+        "begin_date",
+        "gultig_ab",
+        "gultig_von",
+        "gueltig_ab",
+        "gueltig_von",
+        "ab",
+        "von",
+        "beginn",
+        "ab_datum",
+        "von_datum",
+        "datum_von",
+        "startdatum",
+    ]
+)
+#: Names of the column with its end.
+_END_NAMES: Final = frozenset(
+    [
+        "valid_to",
+        "valid_thru",
+        "valid_through",
+        "valid_till",
+        "validto",
+        "validuntil",
+        "valid_end",
+        "valid_until_date",
+        "expires",
+        "expires_on",
+        "expires_at",
+        "expire_date",
+        "expired_on",
+        "expiry",
+        "expiry_date",
+        "expirydate",
+        "date_of_expiry",
+        "expiration",
+        "expiration_date",
+        "expirationdate",
+        "exp_date",
+        "end_date",
+        "enddate",
+        "end",
+        "ends",
+        "ends_on",
+        "ends_at",
+        "end_time",
+        "effective_to",
+        "effective_until",
+        "active_to",
+        "active_until",
+        "until",
+        "till",
+        "thru",
+        "to_date",
+        "date_to",
+        "gultig_bis",
+        "gueltig_bis",
+        "bis",
+        "befristet_bis",
+        "bis_datum",
+        "datum_bis",
+        "ablauf",
+        "ablaufdatum",
+        "enddatum",
+        "ende",
+    ]
+)
 
 
 def instant_of(moment: datetime) -> int:
@@ -218,13 +311,6 @@ class DateReader:
         return AmbiguousDateError(f"has a year of two digits: {_advice(error.formats)}")
 
 
-def _iso(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
-
 def orders_of(cells: Iterable[str]) -> Iterator[tuple[DateOrder, str]]:
     """The orders that cells show for certain, each with such a cell."""
     known: set[str] = set()
@@ -244,111 +330,6 @@ def orders_of(cells: Iterable[str]) -> Iterator[tuple[DateOrder, str]]:
         except ValueError:
             continue
         yield order, cell.strip()
-
-
-def _numbers_of(text: str) -> NumericDate | None:
-    try:
-        found = day_of(split_clock(tidy(text))[0])
-    except ValueError:
-        return None
-    return found if isinstance(found, NumericDate) else None
-
-
-def _advice(formats: Iterable[str]) -> str:
-    shown = " or ".join(f"`date_format: {each}`" for each in formats)
-    return f"{_WRITE}, or give the list {shown}"
-
-
-#: Names of the column with the start of a row's validity, as `column_name` gives them.
-_START_NAMES: Final = frozenset(
-    [
-        "valid_since",
-        "validfrom",
-        "valid_start",
-        "valid_from_date",
-        "start_date",
-        "startdate",
-        "start",
-        "starts",
-        "starts_on",
-        "starts_at",
-        "start_time",
-        "effective",
-        "effective_from",
-        "effective_date",
-        "active_from",
-        "from",
-        "from_date",
-        "date_from",
-        "begin",
-        "begins",
-        "begin_date",
-        "gultig_ab",
-        "gultig_von",
-        "gueltig_ab",
-        "gueltig_von",
-        "ab",
-        "von",
-        "beginn",
-        "ab_datum",
-        "von_datum",
-        "datum_von",
-        "startdatum",
-    ]
-)
-#: Names of the column with its end.
-_END_NAMES: Final = frozenset(
-    [
-        "valid_to",
-        "valid_thru",
-        "valid_through",
-        "valid_till",
-        "validto",
-        "validuntil",
-        "valid_end",
-        "valid_until_date",
-        "expires",
-        "expires_on",
-        "expires_at",
-        "expire_date",
-        "expired_on",
-        "expiry",
-        "expiry_date",
-        "expirydate",
-        "date_of_expiry",
-        "expiration",
-        "expiration_date",
-        "expirationdate",
-        "exp_date",
-        "end_date",
-        "enddate",
-        "end",
-        "ends",
-        "ends_on",
-        "ends_at",
-        "end_time",
-        "effective_to",
-        "effective_until",
-        "active_to",
-        "active_until",
-        "until",
-        "till",
-        "thru",
-        "to_date",
-        "date_to",
-        "gultig_bis",
-        "gueltig_bis",
-        "bis",
-        "befristet_bis",
-        "bis_datum",
-        "datum_bis",
-        "ablauf",
-        "ablaufdatum",
-        "enddatum",
-        "ende",
-    ]
-)
-_NONE: Final = NO_DATE | NO_END
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,6 +393,26 @@ def columns_by_name(
     return DateColumns(start, end, f"the {verb.format(names)} not used", remedy)
 
 
+def _iso(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _numbers_of(text: str) -> NumericDate | None:
+    try:
+        found = day_of(split_clock(tidy(text))[0])
+    except ValueError:
+        return None
+    return found if isinstance(found, NumericDate) else None
+
+
+def _advice(formats: Iterable[str]) -> str:
+    shown = " or ".join(f"`date_format: {each}`" for each in formats)
+    return f"{_WRITE}, or give the list {shown}"
+
+
 def _choice(key: str, columns: Collection[NamedColumn]) -> str:
     return " or ".join(f"`{key}: {each.header}`" for each in columns)
 
@@ -438,4 +439,4 @@ class _FirstRows:
 
     def _filled(self, index: int) -> list[str]:
         cells = (row[index] for row in self._rows if index < len(row))
-        return [cell for cell in cells if cell.strip() and tidy(cell) not in _NONE]
+        return [cell for cell in cells if cell.strip() and tidy(cell) not in _OPEN_ENDS]

@@ -1,4 +1,18 @@
-"""Normalises plates as the producer does: upper case, A to Z and digits, nothing else."""
+"""Plates: normalised as the producer does, and found in the cells and lines of lists.
+
+A normalised plate has A to Z and digits, nothing else.
+
+A cell of a list, or a line of a text file, holds a plate, or a plate and then a comment. A cell
+that is not certain to is refused with a reason: no other plate is ever read into it.
+
+Plates may have blanks, dashes and dots. So a cell is split into pieces at these, and the shapes of
+the pieces decide:
+
+1. After `#`, `//`, a tab or an opening bracket everything is a comment.
+2. A word with small letters after a plate in capitals begins a comment. So does a word after a dash
+   with blanks, if the plate before it is complete.
+3. All other pieces are one plate, if plates are written that way (`_is_doubtful`).
+"""
 
 from __future__ import annotations
 
@@ -24,51 +38,6 @@ _GREEK: Final = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧϹͿ", "ABEZHIKMNOPTYXCJ",
 #: Full-width letters and digits. Unicode's NFKC would do more: it makes "12" of ½ and "4" of ⁴.
 _WIDE: Final = {chr(ord(each) + 0xFEE0): each for each in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"}
 _LOOKS: Final = str.maketrans(_CYRILLIC | _GREEK | _WIDE)
-
-
-def normalise(text: str) -> str:
-    """The text as the producer puts it in `plate.normalized_text`: "ab-123 c" becomes "AB123C".
-
-    Cyrillic, Greek and full-width letters that look like A to Z are read as those, and ß becomes
-    SS. All other letters, Ö or Я, are left out.
-    """
-    if not text.isascii():
-        return _OTHERS.sub("", _capitals(text).translate(_LOOKS))
-    # Most plates have nothing else in them, and this is faster than a regex.
-    if not text.isalnum():
-        text = text.replace("-", "").replace(" ", "")
-        if not text.isalnum():
-            return _OTHERS.sub("", text.upper())
-    return text.upper()
-
-
-def has_look_alikes(text: str) -> bool:
-    """Whether it has Cyrillic, Greek or full-width characters that are read as A to Z or digits."""
-    capitals = _capitals(text)
-    return capitals.translate(_LOOKS) != capitals
-
-
-def plate_of(value: object) -> str:
-    """The plate that lists are searched for where a field of an event has `value`.
-
-    It is "", which is on no list, for a value that is no text, and for too long a text.
-    """
-    if type(value) is not str or len(value) > MAX_TEXT:
-        return ""
-    # Nearly all producers normalise; `lstrip` is the fastest way to see that.
-    return normalise(value) if value.lstrip(CHARACTERS) else value
-
-
-def has_other_letters(text: str) -> bool:
-    """Whether it has letters or digits that `normalise` leaves out."""
-    left = _OTHERS.findall(_capitals(text).translate(_LOOKS))
-    return any(character.isalnum() for part in left for character in part)
-
-
-def _capitals(text: str) -> str:
-    """The text in capitals, with accents composed: O and ¨ become Ö, which is no O."""
-    return unicodedata.normalize("NFC", text.upper())
-
 
 #: Words in a plate's column that say that there is no plate.
 _NONE: Final = "NULL|NONE|NAN|UNKNOWN"
@@ -183,6 +152,45 @@ _PLAIN: Final = re.compile("[A0](?:[ -]?[A0])*|[a0](?:[ -]?[a0])*")
 _DATE_SHAPE: Final = re.compile("0000-00?-00?|00?-00?-0000")
 
 
+def normalise(text: str) -> str:
+    """The text as the producer puts it in `plate.normalized_text`: "ab-123 c" becomes "AB123C".
+
+    Cyrillic, Greek and full-width letters that look like A to Z are read as those, and ß becomes
+    SS. All other letters, Ö or Я, are left out.
+    """
+    if not text.isascii():
+        return _OTHERS.sub("", _capitals(text).translate(_LOOKS))
+    # Most plates have nothing else in them, and this is faster than a regex.
+    if not text.isalnum():
+        text = text.replace("-", "").replace(" ", "")
+        if not text.isalnum():
+            return _OTHERS.sub("", text.upper())
+    return text.upper()
+
+
+def has_look_alikes(text: str) -> bool:
+    """Whether it has Cyrillic, Greek or full-width characters that are read as A to Z or digits."""
+    capitals = _capitals(text)
+    return capitals.translate(_LOOKS) != capitals
+
+
+def plate_of(value: object) -> str:
+    """The plate that lists are searched for where a field of an event has `value`.
+
+    It is "", which is on no list, for a value that is no text, and for too long a text.
+    """
+    if type(value) is not str or len(value) > MAX_TEXT:
+        return ""
+    # Nearly all producers normalise; `lstrip` is the fastest way to see that.
+    return normalise(value) if value.lstrip(CHARACTERS) else value
+
+
+def has_other_letters(text: str) -> bool:
+    """Whether it has letters or digits that `normalise` leaves out."""
+    left = _OTHERS.findall(_capitals(text).translate(_LOOKS))
+    return any(character.isalnum() for part in left for character in part)
+
+
 def is_comment(text: str) -> bool:
     """Whether a row that begins with this text is a comment."""
     return text.startswith("#") and not _SHEET_ERROR.fullmatch(text.strip())
@@ -236,6 +244,11 @@ def why_unusable(text: str) -> str:
     except NoPlateError as error:
         return str(error)
     return ""
+
+
+def _capitals(text: str) -> str:
+    """The text in capitals, with accents composed: O and ¨ become Ö, which is no O."""
+    return unicodedata.normalize("NFC", text.upper())
 
 
 def _is_plain(text: str) -> bool:

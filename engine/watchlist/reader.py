@@ -1,4 +1,8 @@
-"""Reads a list's file, CSV or text, as a `Watchlist`, or reports why it can't be used."""
+"""Reads a list's file, CSV or text, as a `Watchlist`, or reports why it can't be used.
+
+A text file has a plate a line. Of a CSV file it finds the separator, the header and the encoding,
+and reads records that may have several lines.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +52,20 @@ _HEAD_BYTES: Final = 4_096
 _UTF16: Final = "utf-16"
 _AS_UTF8: Final = "save it as CSV UTF-8"
 _SEPARATOR: Final = re.compile("[,;\t|]")
-_HEADER: Final = "it is a header, and a .txt file has none: name it .csv, or remove this line"
+_HEADER_IN_TEXT: Final = (
+    "it is a header, and a .txt file has none: name it .csv, or remove this line"
+)
+
+#: Most lines of one record: beyond that a quotation mark was never closed.
+MAX_LINES: Final = 20
+
+_COMMENT: Final = "#"
+_MAX_KNOWN: Final = 50_000
+#: So many rows are looked at to see what their columns hold.
+_FIRST_ROWS: Final = 200
+
+_ReportRow = Callable[[int, str], None]
+"""Takes the line of a row, and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +104,128 @@ def read_watchlist(
         return _refused(definition, error.code, error.what, error.remedy, error.line)
 
 
+def is_same(known: Watchlist, definition: Definition, mark: FileMark, zone: tzinfo) -> bool:
+    """Whether reading the file again would give the known list."""
+    return known.mark == mark and known.definition == definition and str(known.zone) == str(zone)
+
+
+def _read_text(stream: TextIO, builder: WatchlistBuilder) -> None:
+    """Reads the plates of a text file, one a line.
+
+    ListError where there are too many, or where the definition names columns.
+    """
+    _check_definition(builder)
+    plates = builder.plates
+    count = 0
+    guessed = LineCount()
+    lines = enumerate(stream, 1)
+    first = next(((number, line) for number, line in lines if not _is_empty(line.strip())), None)
+    if first is not None and _is_header(first[1]):
+        builder.skip(first[0], _HEADER_IN_TEXT)
+        first = None
+    for some in ((first,) if first is not None else (), lines):
+        for number, line in some:
+            text = line.strip()
+            plate = text if is_clean(text) else _plate(number, text, builder, guessed)
+            if plate:
+                plates[plate] = 0
+                count += 1
+                if count > MAX_ROWS:
+                    what = f"the file has more than {MAX_ROWS:,} plates"
+                    raise ListError(ListFaultCode.TOO_LARGE, what, "split it into several lists")
+    builder.row_count = count
+    builder.warn_of_guessed(guessed.count, guessed.line)
+
+
+class GuessedFields(list[str]):
+    """The fields of a record that was not UTF-8: letters beyond ASCII may be wrong."""
+
+
+class Records:
+    """Iterates over (line, fields); bad records are reported and left out.
+
+    The stream must decode with `surrogateescape` and keep line ends; text that was not UTF-8 is
+    read as cp1252. `first_line` is the number of the stream's first line.
+    """
+
+    def __init__(
+        self, stream: TextIO, separator: str, report: _ReportRow, first_line: int = 1
+    ) -> None:
+        self._stream: Final = stream
+        self._separator: Final = separator
+        self._report: Final = report
+        self._line = first_line - 1
+        self._record: Final[list[str]] = []
+        self._has_bad_bytes = False
+        #: The number of records with `GuessedFields`, and the line of the first.
+        self.guessed_count = 0
+        self.first_guessed = 0
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        waiting: Iterable[str] = self._stream
+        record = self._record
+        while True:
+            reader = csv.reader(
+                self._lines(waiting),
+                delimiter=self._separator,
+                skipinitialspace=self._separator != "\t",
+                strict=True,
+            )
+            try:
+                for fields in reader:
+                    start = self._line + 1 - len(record)
+                    record.clear()
+                    if self._has_bad_bytes:
+                        self._has_bad_bytes = False
+                        self.guessed_count += 1
+                        self.first_guessed = self.first_guessed or start
+                        yield start, GuessedFields(map(as_cp1252, fields))
+                    else:
+                        yield start, fields
+                return
+            except _UnclosedError:
+                problem = "a quotation mark is not closed"
+            except csv.Error as error:
+                problem = _explained(error)
+            # The lines after the first may be records of their own.
+            others = record[1:]
+            self._line -= len(others)
+            self._report(self._line, problem)
+            record.clear()
+            self._has_bad_bytes = False
+            waiting = chain(others, self._stream)
+
+    def _lines(self, waiting: Iterable[str]) -> Iterator[str]:
+        record = self._record
+        for line in waiting:
+            self._line += 1
+            record.append(line)
+            if len(record) > MAX_LINES:
+                raise _UnclosedError
+            if not line.isascii() and not is_utf8(line):
+                self._has_bad_bytes = True
+            yield line
+
+
+def is_utf8(text: str) -> bool:
+    """Whether the bytes of a text that was decoded with `surrogateescape` were UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def as_cp1252(text: str) -> str:
+    """A text that was decoded with `surrogateescape`, decoded as cp1252 (Windows, Western Europe).
+
+    A text that was UTF-8 stays as it is.
+    """
+    if text.isascii() or is_utf8(text):
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
+
+
 def _moved(known: Watchlist, definition: Definition) -> tuple[Fault, ...]:
     """The faults of an unchanged list, whose definition may stand at another place now."""
     was = known.definition.place
@@ -94,11 +233,6 @@ def _moved(known: Watchlist, definition: Definition) -> tuple[Fault, ...]:
         replace(fault, place=definition.place) if fault.place == was else fault
         for fault in known.faults
     )
-
-
-def is_same(known: Watchlist, definition: Definition, mark: FileMark, zone: tzinfo) -> bool:
-    """Whether reading the file again would give the known list."""
-    return known.mark == mark and known.definition == definition and str(known.zone) == str(zone)
 
 
 def _read(file: IO[bytes], mark: FileMark, definition: Definition, zone: tzinfo) -> ListResult:
@@ -111,7 +245,7 @@ def _read(file: IO[bytes], mark: FileMark, definition: Definition, zone: tzinfo)
     is_table = definition.path.suffix.lower() not in TEXT_SUFFIXES
     errors = "replace" if encoding == _UTF16 else "surrogateescape"
     with io.TextIOWrapper(file, encoding, errors=errors, newline="") as text:
-        (_read_csv if is_table else read_text)(text, builder)
+        (_read_csv if is_table else _read_text)(text, builder)
     found = builder.build(mark)
     return ListResult(found, found.faults)
 
@@ -161,34 +295,6 @@ def _refused(
     return ListResult(None, (Fault(place, str(code), what, remedy),))
 
 
-def read_text(stream: TextIO, builder: WatchlistBuilder) -> None:
-    """Reads the plates of a text file, one a line.
-
-    ListError where there are too many, or where the definition names columns.
-    """
-    _check_definition(builder)
-    plates = builder.plates
-    count = 0
-    guessed = LineCount()
-    lines = enumerate(stream, 1)
-    first = next(((number, line) for number, line in lines if not _is_empty(line.strip())), None)
-    if first is not None and _is_header(first[1]):
-        builder.skip(first[0], _HEADER)
-        first = None
-    for some in ((first,) if first is not None else (), lines):
-        for number, line in some:
-            text = line.strip()
-            plate = text if is_clean(text) else _plate(number, text, builder, guessed)
-            if plate:
-                plates[plate] = 0
-                count += 1
-                if count > MAX_ROWS:
-                    what = f"the file has more than {MAX_ROWS:,} plates"
-                    raise ListError(ListFaultCode.TOO_LARGE, what, "split it into several lists")
-    builder.row_count = count
-    builder.warn_of_guessed(guessed.count, guessed.line)
-
-
 def _plate(number: int, line: str, builder: WatchlistBuilder, guessed: LineCount) -> str:
     is_guessed = not line.isascii() and not is_utf8(line)
     if is_guessed:
@@ -214,18 +320,6 @@ def _check_definition(builder: WatchlistBuilder) -> None:
     if any((asked.column, asked.note, asked.valid_from, asked.valid_until)):
         what = "a .txt file has plates only, no columns"
         raise ListError(ListFaultCode.HEADER, what, "name it .csv, and write a header line into it")
-
-
-#: Most lines of one record: beyond that a quotation mark was never closed.
-MAX_LINES: Final = 20
-
-_COMMENT: Final = "#"
-_MAX_KNOWN: Final = 50_000
-#: So many rows are looked at to see what their columns hold.
-_FIRST_ROWS: Final = 200
-
-_ReportRow = Callable[[int, str], None]
-"""Takes the line of a row, and what is wrong with it."""
 
 
 def _read_csv(stream: TextIO, builder: WatchlistBuilder) -> None:
@@ -397,95 +491,6 @@ def _nothing(_fields: Sequence[str]) -> Sequence[str]:
 
 class _UnclosedError(Exception):
     """A record has a quotation mark that is never closed."""
-
-
-class GuessedFields(list[str]):
-    """The fields of a record that was not UTF-8: letters beyond ASCII may be wrong."""
-
-
-class Records:
-    """Iterates over (line, fields); bad records are reported and left out.
-
-    The stream must decode with `surrogateescape` and keep line ends; text that was not UTF-8 is
-    read as cp1252. `first_line` is the number of the stream's first line.
-    """
-
-    def __init__(
-        self, stream: TextIO, separator: str, report: _ReportRow, first_line: int = 1
-    ) -> None:
-        self._stream: Final = stream
-        self._separator: Final = separator
-        self._report: Final = report
-        self._line = first_line - 1
-        self._record: Final[list[str]] = []
-        self._has_bad_bytes = False
-        #: The number of records with `GuessedFields`, and the line of the first.
-        self.guessed_count = 0
-        self.first_guessed = 0
-
-    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
-        waiting: Iterable[str] = self._stream
-        record = self._record
-        while True:
-            reader = csv.reader(
-                self._lines(waiting),
-                delimiter=self._separator,
-                skipinitialspace=self._separator != "\t",
-                strict=True,
-            )
-            try:
-                for fields in reader:
-                    start = self._line + 1 - len(record)
-                    record.clear()
-                    if self._has_bad_bytes:
-                        self._has_bad_bytes = False
-                        self.guessed_count += 1
-                        self.first_guessed = self.first_guessed or start
-                        yield start, GuessedFields(map(as_cp1252, fields))
-                    else:
-                        yield start, fields
-                return
-            except _UnclosedError:
-                problem = "a quotation mark is not closed"
-            except csv.Error as error:
-                problem = _explained(error)
-            # The lines after the first may be records of their own.
-            others = record[1:]
-            self._line -= len(others)
-            self._report(self._line, problem)
-            record.clear()
-            self._has_bad_bytes = False
-            waiting = chain(others, self._stream)
-
-    def _lines(self, waiting: Iterable[str]) -> Iterator[str]:
-        record = self._record
-        for line in waiting:
-            self._line += 1
-            record.append(line)
-            if len(record) > MAX_LINES:
-                raise _UnclosedError
-            if not line.isascii() and not is_utf8(line):
-                self._has_bad_bytes = True
-            yield line
-
-
-def is_utf8(text: str) -> bool:
-    """Whether the bytes of a text that was decoded with `surrogateescape` were UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def as_cp1252(text: str) -> str:
-    """A text that was decoded with `surrogateescape`, decoded as cp1252 (Windows, Western Europe).
-
-    A text that was UTF-8 stays as it is.
-    """
-    if text.isascii() or is_utf8(text):
-        return text
-    return text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
 
 
 def _explained(error: csv.Error) -> str:

@@ -1,4 +1,8 @@
-"""A loaded watchlist: whether a plate is on it at a time, and the columns of its rows."""
+"""A loaded watchlist: whether a plate is on it at a time, and the columns of its rows.
+
+Rows are kept in packed columns: a million notes as Python texts take 90 MB, packed about 10. To
+unpack a block takes 30 µs.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,14 @@ VALID_FROM: Final = "valid_from"
 VALID_UNTIL: Final = "valid_until"
 #: Columns that rules may ask of every list; they are null where the file lacks them.
 STANDARD_COLUMNS: Final = (NOTE, VALID_FROM, VALID_UNTIL)
+
+#: Rows of one block.
+BLOCK: Final = 256
+_COMPRESSION_LEVEL: Final = 1
+_KEPT_BLOCKS: Final = 8
+
+Row = tuple[str, ...]
+"""One row: the text of each column as it stands in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,9 @@ class Validity:
         """Whether the row is in force at that instant."""
         starts, ends = self.starts, self.ends
         return (starts is None or starts[row] <= instant) and (ends is None or instant < ends[row])
+
+
+_OPEN: Final = Validity()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,9 +220,6 @@ class Watchlist:
         return None
 
 
-_OPEN: Final = Validity()
-
-
 def first_difference(watchlist: Watchlist, column: str) -> tuple[int, int] | None:
     """The lines of two rows of one plate that differ in a column and are in force together.
 
@@ -223,61 +235,6 @@ def first_difference(watchlist: Watchlist, column: str) -> tuple[int, int] | Non
             one, two = sorted(found)
             return watchlist.lines.line_of(one), watchlist.lines.line_of(two)
     return None
-
-
-def _prints(watchlist: Watchlist, column: str) -> Sequence[int] | None:
-    """A number for each row, equal where the column is equal; None where it is equal in all."""
-    validity = watchlist.validity or _OPEN
-    if column == VALID_FROM:
-        return validity.starts
-    if column == VALID_UNTIL:
-        return validity.ends
-    if column not in watchlist.rows.columns:
-        return None
-    place = watchlist.rows.columns.index(column)
-    # Block by block: to unpack a block takes as long as to read a hundred rows of it.
-    numbers = sorted({row // BLOCK for rows in watchlist.repeated for row in rows})
-    prints = array("q", bytes(8 * BLOCK * (numbers[-1] + 1)))
-    for number in numbers:
-        cells = [row[place].strip() for row in watchlist.rows.block(number)]
-        start = number * BLOCK
-        prints[start : start + len(cells)] = array("q", map(hash, cells))
-    return prints
-
-
-def _in_conflict(
-    rows: Sequence[int], prints: Sequence[int], validity: Validity
-) -> tuple[int, int] | None:
-    """Two of the rows that differ and whose periods overlap; None where there are none."""
-    starts, ends = validity.starts, validity.ends
-    if starts is None or ends is None:
-        # With one bound open all rows are in force at once: before the first end, or after the
-        # last start.
-        first = prints[rows[0]]
-        return next(((rows[0], row) for row in rows if prints[row] != first), None)
-    # `last` is the row that ends last of those that have begun, `other` the one that ends last of
-    # those that differ from it.
-    last: int | None = None
-    other: int | None = None
-    for row in sorted(rows, key=starts.__getitem__):
-        rival = other if last is not None and prints[last] == prints[row] else last
-        if rival is not None and starts[row] < ends[rival]:
-            return rival, row
-        if last is None or ends[row] > ends[last]:
-            other = rival if rival == last else other
-            last = row
-        elif rival == last and (other is None or ends[row] > ends[other]):
-            other = row
-    return None
-
-
-#: Rows of one block.
-BLOCK: Final = 256
-_LEVEL: Final = 1
-_KEPT_BLOCKS: Final = 8
-
-Row = tuple[str, ...]
-"""One row: the text of each column as it stands in the file."""
 
 
 class RowLines:
@@ -339,7 +296,7 @@ class RowPacker:
 
     def close_block(self) -> None:
         """Packs the rows of one block; the caller calls it after every `BLOCK` rows."""
-        self._blocks.append(zlib.compress(marshal.dumps(self._open), _LEVEL))
+        self._blocks.append(zlib.compress(marshal.dumps(self._open), _COMPRESSION_LEVEL))
         self._open.clear()
 
     def rows(self) -> Rows:
@@ -347,6 +304,52 @@ class RowPacker:
         if self._open:
             self.close_block()
         return Rows(self._columns, self._blocks)
+
+
+def _prints(watchlist: Watchlist, column: str) -> Sequence[int] | None:
+    """A number for each row, equal where the column is equal; None where it is equal in all."""
+    validity = watchlist.validity or _OPEN
+    if column == VALID_FROM:
+        return validity.starts
+    if column == VALID_UNTIL:
+        return validity.ends
+    if column not in watchlist.rows.columns:
+        return None
+    place = watchlist.rows.columns.index(column)
+    # Block by block: to unpack a block takes as long as to read a hundred rows of it.
+    numbers = sorted({row // BLOCK for rows in watchlist.repeated for row in rows})
+    prints = array("q", bytes(8 * BLOCK * (numbers[-1] + 1)))
+    for number in numbers:
+        cells = [row[place].strip() for row in watchlist.rows.block(number)]
+        start = number * BLOCK
+        prints[start : start + len(cells)] = array("q", map(hash, cells))
+    return prints
+
+
+def _in_conflict(
+    rows: Sequence[int], prints: Sequence[int], validity: Validity
+) -> tuple[int, int] | None:
+    """Two of the rows that differ and whose periods overlap; None where there are none."""
+    starts, ends = validity.starts, validity.ends
+    if starts is None or ends is None:
+        # With one bound open all rows are in force at once: before the first end, or after the
+        # last start.
+        first = prints[rows[0]]
+        return next(((rows[0], row) for row in rows if prints[row] != first), None)
+    # `last` is the row that ends last of those that have begun, `other` the one that ends last of
+    # those that differ from it.
+    last: int | None = None
+    other: int | None = None
+    for row in sorted(rows, key=starts.__getitem__):
+        rival = other if last is not None and prints[last] == prints[row] else last
+        if rival is not None and starts[row] < ends[rival]:
+            return rival, row
+        if last is None or ends[row] > ends[last]:
+            other = rival if rival == last else other
+            last = row
+        elif rival == last and (other is None or ends[row] > ends[other]):
+            other = row
+    return None
 
 
 def _ignore(row: Sequence[str]) -> None:

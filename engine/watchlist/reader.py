@@ -47,6 +47,9 @@ MAX_FILE_BYTES: Final = 256 * 1024**2
 CSV_SUFFIXES: Final = frozenset({".csv", ".tsv"})
 TEXT_SUFFIXES: Final = frozenset({".txt"})
 SUFFIXES: Final = CSV_SUFFIXES | TEXT_SUFFIXES
+#: Most lines of one record: beyond that a quotation mark was never closed.
+MAX_LINES: Final = 20
+
 _SHEET_SUFFIXES: Final = frozenset({".xlsx", ".xls", ".xlsm", ".ods", ".numbers"})
 _HEAD_BYTES: Final = 4_096
 _UTF16: Final = "utf-16"
@@ -56,11 +59,9 @@ _HEADER_IN_TEXT: Final = (
     "it is a header, and a .txt file has none: name it .csv, or remove this line"
 )
 
-#: Most lines of one record: beyond that a quotation mark was never closed.
-MAX_LINES: Final = 20
-
 _COMMENT: Final = "#"
-_MAX_KNOWN: Final = 50_000
+#: Most periods of validity that are cached.
+_MAX_PERIODS: Final = 50_000
 #: So many rows are looked at to see what their columns hold.
 _FIRST_ROWS: Final = 200
 
@@ -463,7 +464,7 @@ class _CsvRows:
             )
             if period is None:
                 return False
-            if len(self._periods) >= _MAX_KNOWN:
+            if len(self._periods) >= _MAX_PERIODS:
                 self._periods.clear()
             self._periods[cells] = period
         starts, ends = self._starts, self._ends

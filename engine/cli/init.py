@@ -12,7 +12,7 @@ from typing import Final
 
 from engine.errors import AlertEngineError
 from engine.rules.faults import Faults
-from engine.rules.files import rule_files
+from engine.rules.load import rule_files
 from engine.settings.settings import folder
 
 RULES: Final = "rules"

@@ -17,12 +17,15 @@ from channels.redact import redact
 from channels.targets.identity import MisconfiguredTarget, audience_of, replaced
 from engine.errors import ChannelError, Fault, Place, Severity
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
-from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
-from engine.rules.typed_nodes import (
+from engine.rules.nodes import (
     CUT,
     FLAGS,
     NAME,
+    MappingNode,
+    ScalarNode,
+    SequenceNode,
     UniqueNames,
+    YamlNode,
     as_mapping,
     as_sequence,
     as_text,

@@ -21,10 +21,10 @@ from engine.cel.syntax.tree import IN, INDEX, ROWS, Call, Macro, Select
 from engine.cel.types.functions import FUNCTIONS
 from engine.cel.types.watchlists import asked
 from engine.metrics import Metrics
-from engine.rules.conditions import CONDITION_KEYS
+from engine.rules.expressions import CONDITION_KEYS
 from engine.rules.load import FILE_KEYS
 from engine.rules.rate_limits import RATE_LIMIT_KEYS
-from engine.rules.rule_reader import RULE_KEYS, TEST_KEYS
+from engine.rules.rule import RULE_KEYS, TEST_KEYS
 from engine.rules.watchlist_reader import LIST_KEYS
 from engine.schema import ENGINE_FIELDS, EventSchema, FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings

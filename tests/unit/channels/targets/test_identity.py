@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from channels.alert import Target
+from channels.alert import Outcome, Reason, Status, Target
 from channels.definitions.channel_entry import entry_targets
 from channels.definitions.notification_block import notification_targets
 from channels.targets import identity
@@ -17,10 +17,12 @@ from channels.targets.identity import (
     distinct,
     hashed,
     replaced,
+    stand_in_id,
     target_id,
     without_duplicates,
 )
 from engine.errors import ChannelError
+from tests.unit.channels.samples import alert
 
 SID, TOKEN = "AC0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
 MAIL = {"enabled": True, "smtp_host": "mail.example.org", "from_address": "A <a@example.org>"}
@@ -248,3 +250,12 @@ def test_repeated_ids_are_numbered_in_order() -> None:
 def test_a_number_never_makes_an_id_that_is_given_too() -> None:
     assert list(distinct(["a", "a", "a-2", "a"])) == ["a", "a-3", "a-2", "a-4"]
     assert list(distinct(["a-2", "a", "a", "a-2"])) == ["a-2", "a", "a-3", "a-2-2"]
+
+
+def test_a_misconfigured_target_sends_nothing_and_says_what_is_wrong() -> None:
+    found = MisconfiguredTarget("pager", "the variable TOKEN is unset, set it")
+    assert (found.channel, found.target_id) == ("pager", stand_in_id("pager"))
+    outcome = found.send(alert(), "key")
+    assert outcome == Outcome(
+        Status.MISCONFIGURED, Reason.MISCONFIGURED, "the variable TOKEN is unset, set it"
+    )

@@ -22,7 +22,7 @@ ORDER = (
     "engine.cel.types",
     "engine.cel.check",
     "engine.cel.interpret",
-    "engine.cel.constants",
+    "engine.cel.expression",
     "engine.cel.lower",
     "engine.cel",
     "channels.alert",

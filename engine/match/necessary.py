@@ -10,10 +10,9 @@ from typing import Any, Final
 from engine.cel.expression import Expression, compile_tree
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import Call, Comprehension, Ident, Macro, Node, Select, constant_of
+from engine.cel.types.findings import watchlist_lookup
 from engine.cel.types.scope import Scope
-from engine.cel.types.watchlists import asked
-from engine.cel.values.comparison import EXACT_LIMIT, NUMBERS
-from engine.cel.values.values import MISSING, Duration, Timestamp
+from engine.cel.values.values import EXACT_LIMIT, MISSING, NUMBERS, Duration, Timestamp
 from engine.errors import EvaluationError, ExpressionError
 from engine.match.keys import Key, Keyring, Variables
 from engine.match.needs import (
@@ -131,7 +130,9 @@ class _Reading:
 
     def _by_rows(self, node: Node, truth: bool) -> Need | None:
         """The need of a part that asks for rows of a watchlist; None where it has no look-up."""
-        calls = [found for call in rows_asked(node) if (found := asked(call)) is not None]
+        calls = [
+            found for call in rows_asked(node) if (found := watchlist_lookup(call)) is not None
+        ]
         needs = [self._listed(watchlist, plate, truth=True) for watchlist, plate in calls]
         if not needs or any(isinstance(need, Anything) for need in needs):
             return None
@@ -199,7 +200,7 @@ class _Reading:
         return Atom(key, Present(), key.path != key.text, or_failed=key.can_fail)
 
     def _membership(self, node: Call, truth: bool) -> Need:
-        if (found := asked(node)) is not None:
+        if (found := watchlist_lookup(node)) is not None:
             return self._listed(*found, truth)
         varying, values, is_swapped = self._sides(node)
         if type(values) is not list or is_swapped or (key := self._key(varying)) is None:

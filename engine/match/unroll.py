@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
-from engine.cel.interpret.budget import MAX_ROUNDS, weight
+from engine.cel.interpret.budget import MAX_ROUNDS, ROW_ROUNDS, weight
 from engine.cel.syntax.tree import (
     ROWS,
     Bound,
@@ -24,7 +24,7 @@ from engine.cel.syntax.tree import (
     children,
     constant_of,
 )
-from engine.cel.types.watchlists import ROW_ROUNDS, asked, most_items
+from engine.cel.types.findings import most_items, watchlist_lookup
 
 #: Most items of a list that is written out.
 MAX_ITEMS: Final = 1_000
@@ -52,7 +52,7 @@ def _rounds(root: Node) -> int:
                 return MAX_ROUNDS + 1
             inner, over = times * max(most, 1), node.range
             total += inner * weight(node)
-        elif isinstance(node, Call) and node.function == ROWS and (found := asked(node)):
+        elif isinstance(node, Call) and node.function == ROWS and (found := watchlist_lookup(node)):
             total += times * found[0].most_rows * ROW_ROUNDS
         waiting += ((child, times if child is over else inner) for child in children(node))
     return total

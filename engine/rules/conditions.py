@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.cel import Expression, Operator, compile_condition, conjunction
 from engine.cel.check.contradictions import find_conflict
-from engine.cel.check.type_remedies import remedy_to_condition
+from engine.cel.check.remedies import remedy_to_condition
 from engine.cel.syntax.tree import Node as CelNode
 from engine.cel.types.kinds import with_article
 from engine.cel.types.scope import dotted

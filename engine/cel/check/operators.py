@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from engine.cel.check import domains
-from engine.cel.check.type_remedies import remedy_of_chain, remedy_of_types, remedy_to_condition
+from engine.cel.check.remedies import remedy_of_chain, remedy_of_types, remedy_to_condition
 from engine.cel.syntax import tree
-from engine.cel.syntax.tree import Call, ListNode, Literal, Node, constant_of
-from engine.cel.syntax.unparse import unparse
+from engine.cel.syntax.tree import Call, ListNode, Literal, Node, constant_of, unparse
 from engine.cel.types.findings import Findings, part_name, title
 from engine.cel.types.kinds import (
     BOOL,

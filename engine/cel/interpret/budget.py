@@ -124,3 +124,7 @@ def _own_parts(node: Node) -> list[Node]:
     if isinstance(node, Comprehension) and node.macro is not Macro.BIND:
         return [node.range]
     return list(children(node))
+
+
+#: How many rounds of a loop one row counts for in an expression's budget: reading rows is slower.
+ROW_ROUNDS: Final = 4

@@ -8,6 +8,6 @@ can't return the right one it gives up, and the interpreter is asked. Read `func
 from __future__ import annotations
 
 from engine.cel.lower.fragments import Fragment
-from engine.cel.lower.function import LoweredFunction, join, lower
+from engine.cel.lower.translator import LoweredFunction, join, lower
 
 __all__ = ["Fragment", "LoweredFunction", "join", "lower"]

@@ -11,6 +11,7 @@ from typing import Final
 
 from engine.cel.values.values import CelType, Duration, Timestamp, UInt
 from engine.schema import FieldType, Kind
+from engine.watchlist import STANDARD_COLUMNS, Watchlist
 
 #: The kinds by the Python types of the values.
 KINDS: Final[dict[type, Kind]] = {
@@ -169,3 +170,26 @@ def not_null(kind: FieldType) -> FieldType:
 def list_of(element: FieldType | None) -> FieldType:
     """The type of a list of such elements."""
     return FieldType(Kind.LIST, element=element)
+
+
+_PLATE: Final = FieldType(Kind.STRING)
+_TEXT: Final = FieldType(Kind.STRING, nullable=True)
+_INSTANT: Final = FieldType(Kind.TIMESTAMP, nullable=True)
+
+
+def row_type(watchlist: Watchlist) -> FieldType:
+    """The type of a watchlist's rows: a record of its columns, each of which may be null."""
+    names = (*STANDARD_COLUMNS, *watchlist.columns)
+    instants = ("valid_from", "valid_until")
+    fields = {name: _INSTANT if name in instants else _TEXT for name in names}
+    return FieldType(Kind.RECORD, fields=fields)
+
+
+def list_type(watchlist: Watchlist) -> FieldType:
+    """The type of a watchlist: a map of rows by plate."""
+    return FieldType(Kind.MAP, key=_PLATE, element=row_type(watchlist))
+
+
+def rows_type(watchlist: Watchlist) -> FieldType:
+    """The type of `rows()`: a list of rows."""
+    return FieldType(Kind.LIST, element=row_type(watchlist))

@@ -178,3 +178,7 @@ def dotted(node: Node) -> tuple[str, Ident] | None:
         return None
     names.append(node.name)
     return ".".join(reversed(names)), node
+
+
+#: The variable with the instant of the event.
+TIME: Final = "time"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.cel.check.signatures import fitting, result_of, takes
+from engine.cel.check.calls import fitting, result_of, takes
 from engine.cel.types.functions import FUNCTIONS
 from engine.cel.types.kinds import SCALARS, list_of
 from engine.schema import Domain, FieldType, Kind

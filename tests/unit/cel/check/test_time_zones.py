@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.cel.check.time_zones import _CITIES, _SHORT, remedy_of_zone
+from engine.cel.check.remedies import _CITIES, _SHORT, remedy_of_zone
 
 GENERAL = 'name a place, such as "Europe/Berlin", or an offset, such as "+01:00"'
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from engine.cel.lower.calls import MAX_ITEMS, make_loop
 from engine.cel.lower.fragments import Form, Fragment, plain
-from engine.cel.lower.loops import MAX_ITEMS, make_loop
 from engine.cel.syntax.tree import Macro
 from engine.errors import EvaluationError
 from tests.unit.cel.lower.lowered import body, outcome, quickly

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.cel.syntax.literals import literal_value
-from engine.cel.syntax.tokens import tokenize
+from engine.cel.syntax.tokens import literal_value, tokenize
 from engine.cel.values.values import UInt
 from engine.errors import ExpressionError
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from engine.cel import compile_condition, compile_expression, evaluate
 from engine.cel.syntax.parser import parse
-from engine.cel.syntax.tree import Bound, call
-from engine.cel.syntax.unparse import unparse
+from engine.cel.syntax.tree import Bound, call, unparse
 from engine.cel.values.values import UInt
 from engine.errors import EvaluationError
 from tests.unit.cel.expressions import BINDINGS, CONDITIONS

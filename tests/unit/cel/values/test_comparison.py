@@ -9,15 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cel.values.comparison import (
+from engine.cel.values.values import (
+    MISSING,
     ORDERINGS,
+    Duration,
+    Timestamp,
+    UInt,
     constant_membership,
     contains,
     equal,
+    from_python,
     look_up,
     not_equal,
 )
-from engine.cel.values.values import MISSING, Duration, Timestamp, UInt, from_python
 from engine.errors import EvaluationError
 
 SCALARS = st.one_of(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.cel import evaluate
-from engine.cel.values.conversions import double_text, is_number
+from engine.cel.values.numbers import double_text, is_number
 from engine.errors import EvaluationError
 
 

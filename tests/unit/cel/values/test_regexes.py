@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.cel.values.regexes import BadRegexError, compile_search, matches
+from engine.cel.values.text import BadRegexError, compile_search, matches
 from engine.cel.values.values import FailureKind
 from engine.errors import EvaluationError
 

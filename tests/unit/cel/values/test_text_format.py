@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.cel.values.text_format import format_text, text_of
+from engine.cel.values.text import format_text, text_of
 from engine.cel.values.values import CelMap, CelType, Duration, FailureKind, Timestamp, UInt
 from engine.errors import EvaluationError
 

@@ -1,7 +1,7 @@
 """The six operators of `conditions:` as expression trees; their values are constants of the tree.
 
 Text is compared without regard to case, by `lower()`. An absent field matches `equals: null` and
-nothing else.
+nothing else. For any condition: whether it holds because a text is empty.
 """
 
 from __future__ import annotations
@@ -52,6 +52,16 @@ class Operator(StrEnum):
 _NUMBERS: Final = frozenset({Kind.INT, Kind.DOUBLE})
 _SHOWN: Final = 60
 _ODD_TEXTS: Final = frozenset({"never-equal", "never-true"})
+#: Functions that make an empty text of an empty text.
+_KEEPING_EMPTY: Final = frozenset({"lower", "lowerAscii", "upper", "upperAscii", "trim"})
+_TEXT_TESTS: Final = {
+    "contains": lambda text, part: part in text,
+    "startsWith": lambda text, part: text.startswith(part),
+    "endsWith": lambda text, part: text.endswith(part),
+    "matches": matches,
+}
+_COMPARING: Final = frozenset({tree.EQUALS, tree.NOT_EQUALS, *_TEXT_TESTS})
+_FAILED_PART: Final = object()
 
 
 def compile_condition(
@@ -87,6 +97,28 @@ def compile_condition(
     repeated = _ODD_TEXTS if builder.is_odd else frozenset()
     warnings = [each for each in expression.warnings if each.code not in repeated]
     return replace(expression, warnings=(*builder.warnings, *warnings))
+
+
+def is_met_by_empty(condition: Expression, path: str) -> bool:
+    """Whether a condition may be true because the text at a dotted path is empty.
+
+    A part that reads this text and other fields counts as false, since its value is unknown. Where
+    the condition compares the text with `""`, its author has thought of empty texts: the answer is
+    no.
+    """
+    event, root = _EmptyText(condition, path), condition.root
+    return event.holds(root, truth=True) is _Holds.IF_EMPTY and not event.names_empty(root)
+
+
+def value_if_empty(expression: Expression, path: str) -> Any:
+    """The value of an expression that reads only this path, where the text there is empty.
+
+    None where it fails, or reads other fields.
+    """
+    if part_name(expression.root) == path:
+        return ""
+    value = _EmptyText(expression, path).evaluated(expression.root)
+    return None if value is MISSING or value is _FAILED_PART else value
 
 
 def _path(field: str, examples: Examples) -> Node:
@@ -264,18 +296,6 @@ class _ConditionBuilder:
         return self._guarded(test)
 
 
-#: Functions that make an empty text of an empty text.
-_KEEPING: Final = frozenset({"lower", "lowerAscii", "upper", "upperAscii", "trim"})
-_TEXT_TESTS: Final = {
-    "contains": lambda text, part: part in text,
-    "startsWith": lambda text, part: text.startswith(part),
-    "endsWith": lambda text, part: text.endswith(part),
-    "matches": matches,
-}
-_COMPARING: Final = frozenset({tree.EQUALS, tree.NOT_EQUALS, *_TEXT_TESTS})
-_FAILED: Final = object()
-
-
 class _Holds(IntEnum):
     """Whether a part may be true (or false), and whether the text has a part in it."""
 
@@ -284,28 +304,6 @@ class _Holds(IntEnum):
     UNREAD = 1
     #: It is, because the text is empty.
     IF_EMPTY = 2
-
-
-def is_met_by_empty(condition: Expression, path: str) -> bool:
-    """Whether a condition may be true because the text at a dotted path is empty.
-
-    A part that reads this text and other fields counts as false, since its value is unknown. Where
-    the condition compares the text with `""`, its author has thought of empty texts: the answer is
-    no.
-    """
-    event, root = _EmptyText(condition, path), condition.root
-    return event.holds(root, truth=True) is _Holds.IF_EMPTY and not event.names_empty(root)
-
-
-def value_if_empty(expression: Expression, path: str) -> Any:
-    """The value of an expression that reads only this path, where the text there is empty.
-
-    None where it fails, or reads other fields.
-    """
-    if part_name(expression.root) == path:
-        return ""
-    value = _EmptyText(expression, path).evaluated(expression.root)
-    return None if value is MISSING or value is _FAILED else value
 
 
 def _all_hold(parts: Sequence[_Holds]) -> _Holds:
@@ -381,7 +379,7 @@ class _EmptyText:
         return MISSING if test is None else test("", other)
 
     def _is_empty(self, node: Node) -> bool:
-        while isinstance(node, Call) and node.function in _KEEPING:
+        while isinstance(node, Call) and node.function in _KEEPING_EMPTY:
             node = node.args[0] if node.target is None else node.target
         return part_name(node) == self._path
 
@@ -400,4 +398,4 @@ class _EmptyText:
         try:
             return part.run({first: value})
         except EvaluationError:
-            return _FAILED
+            return _FAILED_PART

@@ -1,4 +1,9 @@
-"""Expressions: text or tree is parsed, checked against the variables, and compiled once."""
+"""Expressions: text or tree is parsed, checked against the variables, and compiled once.
+
+Between check and compilation the constant parts are evaluated, and those that always fail are
+reported. A failing part is an error if the whole expression always fails with it, else a warning: a
+part of `&&`, `||`, `?` or a macro may not be evaluated, or its failure be absorbed.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +43,9 @@ from engine.schema import FieldType, Kind
 
 #: Values of a long bound list that the text for people shows.
 SHOWN_ITEMS: Final = 5
+_REMEDY: Final = "correct it, or remove it"
+#: Longest chain of arithmetic that is searched for the operation that fails.
+_MAX_STEPS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,10 +140,6 @@ def compile_tree(root: Node, text: str, scope: Scope, found: Sequence[Problem] =
     )
 
 
-def _is_null(root: Node) -> bool:
-    return isinstance(root, Literal) and root.value is None
-
-
 def conjunction(parts: Sequence[Expression]) -> Expression:
     """The parts joined by CEL's `&&`: where one is false the value is false, even if others fail.
 
@@ -181,6 +185,23 @@ def evaluate(
         raise failure(FailureKind.TOO_LARGE, "a value is nested too deep") from None
 
 
+def check_values(findings: Findings) -> None:
+    """Report parts that always fail, and contradictions, in a checked tree without errors.
+
+    The problems are added to the findings, sorted by place. Nothing is reported where the scope is
+    not strict.
+    """
+    if findings.has_constants and findings.scope.is_strict and not findings.has_errors:
+        _check_constants(findings)
+    if findings.has_logic and findings.scope.is_strict and not findings.has_errors:
+        check_logic(findings)
+    findings.problems.sort(key=lambda problem: problem.offset)
+
+
+def _is_null(root: Node) -> bool:
+    return isinstance(root, Literal) and root.value is None
+
+
 def _values(bindings: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {name: from_python(value) for name, value in bindings.items()}
@@ -194,30 +215,12 @@ def _compiled(text: str, names: frozenset[str], container: str) -> Expression:
     return compile_tree(parse(text), text, scope)
 
 
-_REMEDY: Final = "correct it, or remove it"
-#: Longest chain of arithmetic that is searched for the operation that fails.
-_MAX_STEPS: Final = 20
-
-
 class _State(Enum):
     """What is known of a part at load: its value varies, is constant, or can't be computed."""
 
     VARIES = auto()
     CONSTANT = auto()
     FAILS = auto()
-
-
-def check_values(findings: Findings) -> None:
-    """Report parts that always fail, and contradictions, in a checked tree without errors.
-
-    The problems are added to the findings, sorted by place. Nothing is reported where the scope is
-    not strict.
-    """
-    if findings.has_constants and findings.scope.is_strict and not findings.has_errors:
-        _check_constants(findings)
-    if findings.has_logic and findings.scope.is_strict and not findings.has_errors:
-        check_logic(findings)
-    findings.problems.sort(key=lambda problem: problem.offset)
 
 
 def _check_constants(findings: Findings) -> None:

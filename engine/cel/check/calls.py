@@ -1,7 +1,7 @@
 """The check of function calls: which function a call calls, and whether it takes its arguments.
 
 Beside types it checks what is written as a constant: regular expressions, time zones, templates of
-`format()`. `safe` are the names of guarded parts (`guards.py`).
+`format()`. `safe` are the names of guarded parts (`types/findings.py`).
 """
 
 from __future__ import annotations
@@ -358,6 +358,8 @@ def _check_value(findings: Findings, verb: str, item: Node, safe: frozenset[str]
     findings.error(item, "no-overload", message, "write %s, which shows any value")
 
 
+# Signatures: which of a function's fit its arguments, and the type of the result.
+
 _RUNTIME_TYPES: Final = {
     **{kind: runtime for runtime, kind in KINDS.items()},
     # A record is no map: there is nothing to count in it.
@@ -400,19 +402,6 @@ def fitting(function: Function, kinds: Sequence[FieldType | None]) -> list[Overl
     return [row for row in function.overloads if _fits(row.params, kinds)]
 
 
-def _fits(params: tuple[type, ...], kinds: Sequence[FieldType | None]) -> bool:
-    return len(params) == len(kinds) and all(
-        kind is None or param is ANY or _RUNTIME_TYPES[kind.kind] is param
-        for param, kind in zip(params, kinds, strict=True)
-    )
-
-
-def _fits_elements(name: str, over: FieldType | None) -> bool:
-    wanted = _ELEMENTS_WANTED.get(name)
-    element = over.element if over is not None else None
-    return wanted is None or element is None or element.kind in wanted
-
-
 def takes(function: Function, count: int) -> str:
     """The signatures with `count` parameters, for messages: "size(string) or size(list)"."""
     shown: dict[str, None] = {}
@@ -424,15 +413,6 @@ def takes(function: Function, count: int) -> str:
             else:
                 shown[f"{names[0]}.{function.name}({', '.join(names[1:])})"] = None
     return " or ".join(shown)
-
-
-def _param_name(function: str, param: type) -> str:
-    wanted = _ELEMENTS_WANTED.get(function)
-    if wanted is NUMBERS:
-        return "list(number)" if param is list else "number"
-    if wanted is not None and param is list:
-        return "list(string)"
-    return "dyn" if param is ANY else str(KINDS[param])
 
 
 def result_of(
@@ -452,6 +432,28 @@ def result_of(
         return FieldType(Kind.MAP)
     domain = _result_domain(name, first)
     return SCALARS[kind] if domain is None else FieldType(kind, domain=domain)
+
+
+def _fits(params: tuple[type, ...], kinds: Sequence[FieldType | None]) -> bool:
+    return len(params) == len(kinds) and all(
+        kind is None or param is ANY or _RUNTIME_TYPES[kind.kind] is param
+        for param, kind in zip(params, kinds, strict=True)
+    )
+
+
+def _fits_elements(name: str, over: FieldType | None) -> bool:
+    wanted = _ELEMENTS_WANTED.get(name)
+    element = over.element if over is not None else None
+    return wanted is None or element is None or element.kind in wanted
+
+
+def _param_name(function: str, param: type) -> str:
+    wanted = _ELEMENTS_WANTED.get(function)
+    if wanted is NUMBERS:
+        return "list(number)" if param is list else "number"
+    if wanted is not None and param is list:
+        return "list(string)"
+    return "dyn" if param is ANY else str(KINDS[param])
 
 
 def _result_domain(name: str, first: FieldType | None) -> Domain | None:

@@ -32,8 +32,15 @@ from engine.cel.syntax.tree import (
     Node,
     Select,
 )
-from engine.cel.types import findings as guards
-from engine.cel.types.findings import Findings, is_used_as_value, part_name
+from engine.cel.types.findings import (
+    Findings,
+    guarded_in_bind,
+    guarded_in_macro,
+    guarded_when_false,
+    guarded_when_true,
+    is_used_as_value,
+    part_name,
+)
 from engine.cel.types.functions import FUNCTIONS
 from engine.cel.types.kinds import (
     BOOL,
@@ -62,6 +69,8 @@ _CONSTANT_NODES: Final = frozenset({Literal, ListNode, MapNode})
 _LOGICAL: Final = frozenset({tree.AND, tree.OR, tree.NOT})
 _BOUND_LIST: Final = FieldType(Kind.LIST)
 _TYPE: Final = SCALARS[Kind.TYPE]
+#: Other languages' names of `size()` as a field.
+_LENGTHS: Final = frozenset({"length", "len", "count"})
 
 
 def check(root: Node, scope: Scope) -> Findings:
@@ -123,7 +132,7 @@ class _Checker:
                 return self._macro(node, scope, safe)
 
     def _list(self, node: ListNode, scope: Scope, safe: frozenset[str]) -> FieldType:
-        return literal_list_type([self.visit(item, scope, safe) for item in node.items])
+        return _literal_list_type([self.visit(item, scope, safe) for item in node.items])
 
     def _map(self, node: MapNode, scope: Scope, safe: frozenset[str]) -> FieldType:
         self._findings.has_constants = True
@@ -132,7 +141,7 @@ class _Checker:
             for key, value in node.entries
         ]
         keys = [key for key, _ in kinds]
-        return literal_map_type(self._findings, node, keys, [value for _, value in kinds])
+        return _literal_map_type(self._findings, node, keys, [value for _, value in kinds])
 
     def _name(self, node: Ident | Select, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         path = dotted(node)
@@ -181,31 +190,31 @@ class _Checker:
         operand = self._findings.type_of(node.operand)
         kind: FieldType | None = None
         if operand is not None and operand.kind is Kind.RECORD:
-            kind = field_type(self._findings, node, operand)
+            kind = _field_type(self._findings, node, operand)
         elif operand is not None and operand.kind is Kind.MAP:
             self._findings.warn_of_null(node.operand, guarded, safe, f"'.{shorten(node.field)}'")
             kind = operand.element
         elif operand is not None:
             what = f"{with_article(operand)} has no field '{shorten(node.field)}'"
-            self._findings.error(node, "no-fields", what, remedy_of_field(node, operand))
+            self._findings.error(node, "no-fields", what, _remedy_of_field(node, operand))
         return BOOL if node.is_test else kind
 
     def _macro(self, node: Comprehension, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         if node.macro is Macro.BIND:
             return self._bind(node, scope, safe)
         over = self.visit(node.range, scope, safe)
-        item = item_type(self._findings, node, over, safe)
+        item = _item_type(self._findings, node, over, safe)
         self._findings.slots += 1
         slot = self._findings.slots
         self._findings.references[id(node)] = Local(slot)
         inner = scope.with_local(node.variable, slot, item)
-        hidden = guards.guarded_in_macro(safe, node.variable)
+        hidden = guarded_in_macro(safe, node.variable)
         result: FieldType | None = None
         if node.condition is not None:
             condition = self.visit(node.condition, inner, hidden)
             what = f"the condition of {node.macro}()"
             want_bool(self._findings, node.condition, condition, hidden, what)
-            known = guards.guarded_when_true(node.condition)
+            known = guarded_when_true(node.condition)
             hidden |= known
             if item is not None and node.variable in known:
                 item = not_null(item)
@@ -224,7 +233,7 @@ class _Checker:
         # As for the fields of a record: the type is that without guards, which `known` adds.
         kind = self._findings.type_of(node.range)
         inner = scope.with_local(node.variable, slot, kind)
-        known = guards.guarded_in_bind(safe, node)
+        known = guarded_in_bind(safe, node)
         return self.visit(node.result, inner, known)
 
     def _call(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType | None:
@@ -256,9 +265,9 @@ class _Checker:
     def _logical(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType:
         self._findings.has_logic |= node.function != tree.NOT
         if node.function == tree.AND:
-            safe = safe.union(*map(guards.guarded_when_true, node.args))
+            safe = safe.union(*map(guarded_when_true, node.args))
         elif node.function == tree.OR:
-            safe = safe.union(*map(guards.guarded_when_false, node.args))
+            safe = safe.union(*map(guarded_when_false, node.args))
         for arg in node.args:
             kind = self.visit(arg, scope, safe)
             what = f"an operand of '{node.function.strip('_')}'"
@@ -269,8 +278,8 @@ class _Checker:
         condition, first, second = node.args
         kind = self.visit(condition, scope, safe)
         want_bool(self._findings, condition, kind, safe, "the condition of '?'")
-        one = self.visit(first, scope, safe | guards.guarded_when_true(condition))
-        two = self.visit(second, scope, safe | guards.guarded_when_false(condition))
+        one = self.visit(first, scope, safe | guarded_when_true(condition))
+        two = self.visit(second, scope, safe | guarded_when_false(condition))
         if one is not None and two is not None and not can_join(one, two):
             what = f"the sides of '?' have two types, {type_name(one)} and {type_name(two)}"
             remedy = remedy_of_types((first, second), (one, two), tree.TERNARY)
@@ -290,16 +299,12 @@ class _Checker:
         return kind
 
 
-#: Other languages' names of `size()` as a field.
-_LENGTHS: Final = frozenset({"length", "len", "count"})
-
-
-def literal_list_type(kinds: Sequence[FieldType | None]) -> FieldType:
+def _literal_list_type(kinds: Sequence[FieldType | None]) -> FieldType:
     """The type of a list literal whose items have these types."""
     return list_of(reduce(join, kinds)) if kinds else EMPTY_LIST
 
 
-def literal_map_type(
+def _literal_map_type(
     findings: Findings,
     node: MapNode,
     keys: Sequence[FieldType | None],
@@ -315,7 +320,7 @@ def literal_map_type(
     return FieldType(Kind.MAP, key=reduce(join, keys), element=reduce(join, values))
 
 
-def field_type(findings: Findings, node: Select, record: FieldType) -> FieldType | None:
+def _field_type(findings: Findings, node: Select, record: FieldType) -> FieldType | None:
     """The type of a record's field; reports an unknown one.
 
     Notes the full path of the field among the findings.
@@ -332,7 +337,7 @@ def field_type(findings: Findings, node: Select, record: FieldType) -> FieldType
     return nullable(found) if record.nullable else found
 
 
-def remedy_of_field(node: Select, operand: FieldType) -> str:
+def _remedy_of_field(node: Select, operand: FieldType) -> str:
     """What to write instead of a field of a value whose type has no fields."""
     function = FUNCTIONS.get(node.field)
     if function is not None and function.is_member:
@@ -346,7 +351,7 @@ def remedy_of_field(node: Select, operand: FieldType) -> str:
     return part or "fields are those of records and maps"
 
 
-def item_type(
+def _item_type(
     findings: Findings, node: Comprehension, over: FieldType | None, safe: frozenset[str]
 ) -> FieldType | None:
     """The type of a macro's variable, given the type of its range; reports one without items."""

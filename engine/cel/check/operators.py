@@ -1,7 +1,8 @@
 """The check of operators: which types their operands may have, and the types of the results.
 
 Comparisons that can never be true, or never false, are warned of: by the types of the operands
-here, by their possible values in `domains.py`. `safe` are the names of guarded parts (`guards.py`).
+here, by their possible values in `domains.py`. `safe` are the names of guarded parts
+(`types/findings.py`).
 """
 
 from __future__ import annotations

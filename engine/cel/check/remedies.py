@@ -1,7 +1,8 @@
-"""Remedies for names, functions and constants that CEL does not have, but other languages do.
+"""Remedies: what to write instead of what CEL doesn't have, or doesn't take.
 
-The tables go from a word of another language to what to write in CEL. `Examples` fill in the names
-of fields.
+For names, functions and constants of other languages, operands of the wrong type, and names that
+are no time zones. The tables go from a word of another language to what to write in CEL.
+`Examples` fill in the names of fields.
 """
 
 from __future__ import annotations
@@ -47,7 +48,6 @@ _TWO_NAMES: Final = frozenset({"all", "exists", "exists_one"})
 _MACROS: Final = frozenset(
     {"optMap", "optFlatMap", "existsOne", "transformList", "transformMap", "transformMapEntry"}
 )
-
 #: Values and types by their names in other languages.
 _NAMED_VALUES: Final = {
     **dict.fromkeys(("null", "none", "nil", "undefined"), "write null"),
@@ -111,7 +111,6 @@ FIELDS_HELP: Final = "`alert-engine help rules` tells all fields"
 FUNCTIONS_HELP: Final = "`alert-engine help rules` tells all functions"
 #: Functions of other languages whose first argument is a variable, like a macro's.
 NAMING_FUNCTIONS: Final = frozenset({"any", "some", "find", "every", "each", "where", "select"})
-
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NO_ZONE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}(?:\.\d+)?)")
 _DAYS: Final = re.compile(r"(\d{1,5}) ?d(?:ays?)?")
@@ -253,6 +252,8 @@ def _of_duration(text: str) -> str:
     return f'write "{span[1]}{span[2]}"' if span is not None else 'write it like "1h30m" or "90s"'
 
 
+# Operands of the wrong type: how to compare, convert or combine them.
+
 #: Longest expression that a remedy writes out.
 _MAX_TEXT: Final = 80
 _SHOWN_FIELDS: Final = 5
@@ -290,7 +291,7 @@ _DAY_NAMES: Final = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 _COUNTED: Final = {
     name: number for names in (_MONTH_NAMES, _DAY_NAMES) for number, name in enumerate(names)
 }
-_SPANS: Final[dict[frozenset[Kind], str]] = {
+_TIME_REMEDIES: Final[dict[frozenset[Kind], str]] = {
     frozenset({Kind.STRING, Kind.TIMESTAMP}): (
         'read the text as a time: timestamp("2025-12-25T16:00:00Z"); the event\'s own is `time`'
     ),
@@ -356,7 +357,7 @@ def remedy_of_types(
         return "true and false compare with true and false only"
     if known == {Kind.TYPE, Kind.STRING}:
         return "a type has no quotes: type(x) == string"
-    return _SPANS.get(frozenset(known - NUMBERS), _CONVERT if known & NUMBERS else _ALIKE)
+    return _TIME_REMEDIES.get(frozenset(known - NUMBERS), _CONVERT if known & NUMBERS else _ALIKE)
 
 
 def _of_record(args: Sequence[Node], kinds: Sequence[FieldType | None]) -> str:
@@ -380,6 +381,8 @@ def _text_or_number(literals: list[Any], function: str) -> str:
         return "make a text of the number: string(x)"
     return _CONVERT
 
+
+# Names that are no IANA time zones: cities, abbreviations and offsets.
 
 #: Cities, states and countries without a zone of their own, by the zone that they use.
 _CITIES: Final = {
@@ -408,7 +411,7 @@ _CITIES: Final = {
     "Australia/Sydney": "canberra newcastle",
 }
 #: Abbreviations that are no zones: of daylight time, or of several zones.
-_SHORT: Final = {
+_ZONE_ABBREVIATIONS: Final = {
     **dict.fromkeys(("CEST", "MESZ", "MEZ"), "Europe/Berlin"),
     **dict.fromkeys(("BST",), "Europe/London"),
     **dict.fromkeys(("EDT", "ET"), "America/New_York"),
@@ -419,54 +422,55 @@ _SHORT: Final = {
     **dict.fromkeys(("IST",), "Asia/Kolkata"),
     **dict.fromkeys(("JST",), "Asia/Tokyo"),
 }
-_OFFSET: Final = re.compile(r"(?:UTC|GMT|CET|Z)?\s*([+-])(\d{1,2})(?::?(\d{2}))?", re.I)
-_CLOSE: Final = 0.8
-_GENERAL: Final = 'name a place, such as "Europe/Berlin", or an offset, such as "+01:00"'
+_WRITTEN_OFFSET: Final = re.compile(r"(?:UTC|GMT|CET|Z)?\s*([+-])(\d{1,2})(?::?(\d{2}))?", re.I)
+_NEAR_CITY: Final = 0.8
+_NAME_A_ZONE: Final = 'name a place, such as "Europe/Berlin", or an offset, such as "+01:00"'
 
 
 @lru_cache(maxsize=64)
 def remedy_of_zone(name: str) -> str:
     """What to write instead of a name that is no time zone."""
-    found = _offset(name) or _SHORT.get(name.strip().upper()) or _of_place(name)
-    return f"did you mean '{found}'?" if found else _GENERAL
+    short = _ZONE_ABBREVIATIONS.get(name.strip().upper())
+    found = _written_offset(name) or short or _zone_of_place(name)
+    return f"did you mean '{found}'?" if found else _NAME_A_ZONE
 
 
-def _offset(name: str) -> str:
+def _written_offset(name: str) -> str:
     """An offset such as `UTC+1` as `+01:00`; "" for other names."""
-    found = _OFFSET.fullmatch(name.strip())
+    found = _WRITTEN_OFFSET.fullmatch(name.strip())
     return f"{found[1]}{int(found[2]):02d}:{found[3] or '00'}" if found is not None else ""
 
 
-def _of_place(name: str) -> str:
+def _zone_of_place(name: str) -> str:
     """The zone of a city, which is the last part of `name`; "" for none.
 
     A similar city of another region is not guessed.
     """
     region, _, last = name.rpartition("/")
-    city = _plain(last)
+    city = _letters(last)
     for zone, cities in _CITIES.items():
         if city in cities.split():
             return zone
-    by_city = _by_city()
-    near = difflib.get_close_matches(city, by_city, n=5, cutoff=_CLOSE)
+    by_city = _zones_by_city()
+    near = difflib.get_close_matches(city, by_city, n=5, cutoff=_NEAR_CITY)
     zones = [by_city[each] for each in near]
-    of_region = [zone for zone in zones if _plain(zone.partition("/")[0]) == _plain(region)]
+    of_region = [zone for zone in zones if _letters(zone.partition("/")[0]) == _letters(region)]
     return next(iter(of_region or (zones if near[:1] == [city] or not region else ())), "")
 
 
-def _plain(name: str) -> str:
+def _letters(name: str) -> str:
     """A name's letters a to z in lower case, without diacritics and all else."""
     letters = unicodedata.normalize("NFKD", name).lower()
     return "".join(sign for sign in letters if "a" <= sign <= "z")
 
 
 @cache
-def _by_city() -> dict[str, str]:
+def _zones_by_city() -> dict[str, str]:
     """The zones by their cities, of zones with a region only."""
     zones = sorted(zone for zone in available_timezones() if "/" in zone)
     regions = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
     known = [zone for zone in zones if zone.partition("/")[0] in regions]
     found: dict[str, str] = {}
     for zone in known:
-        found.setdefault(_plain(zone.rpartition("/")[2]), zone)
+        found.setdefault(_letters(zone.rpartition("/")[2]), zone)
     return found

@@ -17,7 +17,6 @@ from engine.cel.values.values import CelMap, FailureKind, failure
 
 #: A compiled part of an expression: bindings to value, or EvaluationError.
 Closure: TypeAlias = Callable[[dict[Any, Any]], Any]
-
 #: The key, among the bindings, of the rounds that are left.
 BUDGET: Final = 0
 #: Most rounds that one evaluation may take.
@@ -26,9 +25,10 @@ MAX_ROUNDS: Final = 100_000
 ROUND_SIZE: Final = 64
 #: Rounds that a value may cost where they are not counted: those of 1,024 characters.
 UNCOUNTED: Final = 16
+#: How many rounds of a loop one row counts for in an expression's budget: reading rows is slower.
+ROW_ROUNDS: Final = 4
 #: The deepest nesting of lists and maps.
 MAX_VALUE_DEPTH: Final = 100
-
 # Nodes of a body, or elements of a list, that cost one round.
 _ROUND_PARTS: Final = 8
 _TEXTS: Final = frozenset({str, bytes})
@@ -124,7 +124,3 @@ def _own_parts(node: Node) -> list[Node]:
     if isinstance(node, Comprehension) and node.macro is not Macro.BIND:
         return [node.range]
     return list(children(node))
-
-
-#: How many rounds of a loop one row counts for in an expression's budget: reading rows is slower.
-ROW_ROUNDS: Final = 4

@@ -1,4 +1,4 @@
-"""Function calls and watchlists as fragments of Python."""
+"""Function calls, watchlists and macros as fragments of Python."""
 
 from __future__ import annotations
 
@@ -218,11 +218,14 @@ def _time() -> Fragment:
     return plain("b[{0}]", name(TIME), share=TIME)
 
 
+# The macros as comprehensions; an item that fails makes the function give up. The interpreter
+# counts rounds, generated functions don't: a loop over so many items that the limit of rounds might
+# be reached is left to the interpreter.
+
 #: Most items of a loop, by the number of loops in the expression: even nested in each other, they
 #: then stay below the limit of rounds.
 MAX_ITEMS: Final = {1: 10_000, 2: 200, 3: 40}
 _MAX_ITEMS_OF_MANY: Final = 10
-
 _MACRO_TEMPLATES: Final[dict[Macro, str]] = {
     Macro.ALL: "all({2} for {item} in items({0}, {1}))",
     Macro.EXISTS: "any({2} for {item} in items({0}, {1}))",

@@ -1,4 +1,4 @@
-"""The tokens of a text, by CEL's lexical rules.
+"""The tokens of a text, by CEL's lexical rules, and the values of those that are literals.
 
 The limits of size and nesting are checked here, before anything recursive or costly is done.
 """
@@ -95,6 +95,7 @@ _REMEDIES: Final = {
 _BEFORE_FIELDS: Final = frozenset("$@")
 _PAIRS: Final = {"=>": "write '>='", "=<": "write '<='", "=~": 'write text.matches("…")'}
 _NO_SIGN: Final = "remove it; a text stands in quotes"
+_SIGNED: Final = frozenset({TokenKind.INT, TokenKind.DOUBLE})
 
 
 def syntax_error(offset: int, what: str, remedy: str = "") -> ExpressionError:
@@ -170,9 +171,6 @@ def _append(tokens: list[Token], token: Token) -> None:
         if last.text == "," and token.text in ("]", "}") and _ends_operand(tokens[-2:-1]):
             tokens.pop()
     tokens.append(token)
-
-
-_SIGNED: Final = frozenset({TokenKind.INT, TokenKind.DOUBLE})
 
 
 def _ends_operand(tokens: Iterable[Token]) -> bool:
@@ -279,6 +277,8 @@ def _unreadable(text: str, position: int, examples: Examples) -> ExpressionError
         shown = f"{shown} (U+{ord(sign):04X} {unicodedata.name(sign, 'UNNAMED')})"
     return syntax_error(position, f"{shown} is not part of CEL", remedy)
 
+
+# The values of literals: numbers, texts and bytes as they are written.
 
 _ESCAPE: Final = re.compile(
     r"\\(?:([abfnrtv\\?\"'`])|([0-3][0-7]{2})|[xX]([0-9a-fA-F]{2})"

@@ -2,6 +2,7 @@
 
 Offsets count characters (code points) from the start of the text; trees that are not parsed from a
 text have 0. `&&` and `||` hold all operands of a chain, so that a long chain is not a deep tree.
+`unparse` writes a tree as CEL text of the same meaning.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ NOT_EQUALS: Final = "_!=_"
 IN: Final = "@in"
 #: `watchlist(…).rows(key)`: a call whose arguments are the bound watchlist and the key.
 ROWS: Final = "@rows"
-
 #: Binary operators by their sign, with CEL's own function names.
 BINARY: Final = {
     sign: f"_{sign}_" for sign in ("<", "<=", ">", ">=", "==", "!=", "+", "-", "*", "/", "%")
@@ -213,6 +213,8 @@ def constant_of(node: Node) -> Any:
     return MISSING
 
 
+# A tree as CEL text.
+
 _SIGNS: Final = {function: sign for sign, function in BINARY.items()} | {
     AND: "&&",
     OR: "||",
@@ -291,27 +293,22 @@ class _TextWriter:
         if node.target is not None:
             target = self.text(node.target, _MEMBER)
             return f"{target}.{node.function}({self._items(node.args)})", _MEMBER
-        match node.function:
-            case _ if node.function == TERNARY:
-                condition, first, second = node.args
-                text = (
-                    f"{self.text(condition, _OR)} ? {self.text(first, _OR)}"
-                    f" : {self.text(second, _TERNARY)}"
-                )
-                return text, _TERNARY
-            case _ if node.function == INDEX:
-                operand, index = node.args
-                return f"{self.text(operand, _MEMBER)}[{self.text(index, _TERNARY)}]", _MEMBER
-            case _ if node.function == ROWS:
-                watchlist, key = node.args
-                text = f"{self.text(watchlist, _MEMBER)}.rows({self.text(key, _TERNARY)})"
-                return text, _MEMBER
-            case _ if node.function == NOT:
-                return f"!{self.text(node.args[0], _UNARY)}", _UNARY
-            case _ if node.function == NEGATE:
-                return f"-{self._negated(node.args[0])}", _UNARY
-            case function if function in _STRENGTHS:
-                return self._operator(node)
+        if node.function in _STRENGTHS:
+            return self._operator(node)
+        if node.function == TERNARY:
+            condition, first, second = node.args
+            test, one = self.text(condition, _OR), self.text(first, _OR)
+            return f"{test} ? {one} : {self.text(second, _TERNARY)}", _TERNARY
+        if node.function == INDEX:
+            operand, index = node.args
+            return f"{self.text(operand, _MEMBER)}[{self.text(index, _TERNARY)}]", _MEMBER
+        if node.function == ROWS:
+            watchlist, key = node.args
+            return f"{self.text(watchlist, _MEMBER)}.rows({self.text(key, _TERNARY)})", _MEMBER
+        if node.function == NOT:
+            return f"!{self.text(node.args[0], _UNARY)}", _UNARY
+        if node.function == NEGATE:
+            return f"-{self._negated(node.args[0])}", _UNARY
         return f"{node.function}({self._items(node.args)})", _MEMBER
 
     def _negated(self, operand: Node) -> str:

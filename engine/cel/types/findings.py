@@ -1,4 +1,4 @@
-"""The typed tree that a check makes: the reference and type of each node, and the problems."""
+"""The typed tree that a check makes, its problems, and what its parts name, look up and guard."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ _SHOWN: Final = 60
 #: Longest text of a part that may be its name for guards.
 _MAX_TEXT: Final = 200
 _LOGIC: Final = frozenset({tree.AND, tree.OR, tree.NOT})
+_NO_NAMES: Final[frozenset[str]] = frozenset()
+_PATH: Final = re.compile(r"[\w.]+")
 
 
 @dataclass(slots=True)
@@ -172,14 +174,17 @@ def most_items(node: Node) -> int | None:
     return found[0].most_rows if found is not None else None
 
 
-_NONE: Final[frozenset[str]] = frozenset()
-_PATH: Final = re.compile(r"[\w.]+")
+# Null guards: which parts are known not to be null where another part is evaluated. CEL raises an
+# error where `f(a)` meets a null. In `a != null && f(a)`, `has(r.a) && f(r.a)`, `a == null || f(a)`
+# and `a != null ? f(a) : b` the first part guards `a` in `f(a)`. A guard may be on either side of
+# `&&` and `||`, since these absorb an error where the other side decides. Guarded parts are kept by
+# name (`part_name`), in sets that the check and the translator call `safe`.
 
 
 def guarded_when_true(node: Node) -> frozenset[str]:
     """The names of the parts that are not null if the node is true."""
     if isinstance(node, Select) and node.is_test:
-        return _name_of(Select(node.offset, node.operand, node.field))
+        return _names_of(Select(node.offset, node.operand, node.field))
     if not isinstance(node, Call):
         return frozenset()
     match node.function:
@@ -190,17 +195,18 @@ def guarded_when_true(node: Node) -> frozenset[str]:
         case tree.NOT:
             return guarded_when_false(node.args[0])
         case tree.NOT_EQUALS:
-            return _compared_with_null(node, with_null=True)
+            return _compared(node, with_null=True)
         case tree.EQUALS:
-            return _compared_with_null(node, with_null=False)
+            return _compared(node, with_null=False)
         case tree.IN:
             values = constant_of(node.args[1])
             if (of_list := watchlist_lookup(node)) is not None:
                 row = Call(0, tree.INDEX, (node.args[1], of_list[1]))
-                return _name_of(of_list[1]) | _name_of(row)
-            return _name_of(node.args[0]) if type(values) is list and None not in values else _NONE
+                return _names_of(of_list[1]) | _names_of(row)
+            is_guard = type(values) is list and None not in values
+            return _names_of(node.args[0]) if is_guard else _NO_NAMES
     # An ordering or a function of null is an error: it needs a guard, and is none.
-    return _NONE
+    return _NO_NAMES
 
 
 def guarded_when_false(node: Node) -> frozenset[str]:
@@ -215,23 +221,10 @@ def guarded_when_false(node: Node) -> frozenset[str]:
         case tree.NOT:
             return guarded_when_true(node.args[0])
         case tree.EQUALS:
-            return _compared_with_null(node, with_null=True)
+            return _compared(node, with_null=True)
         case tree.NOT_EQUALS:
-            return _compared_with_null(node, with_null=False)
+            return _compared(node, with_null=False)
     return frozenset()
-
-
-def _compared_with_null(node: Call, *, with_null: bool) -> frozenset[str]:
-    left, right = node.args
-    for name, other in ((left, right), (right, left)):
-        if isinstance(other, Literal) and (other.value is None) == with_null:
-            return _name_of(name)
-    return frozenset()
-
-
-def _name_of(node: Node) -> frozenset[str]:
-    found = part_name(node)
-    return frozenset((found,)) if found else _NONE
 
 
 def guarded_in_bind(safe: frozenset[str], node: Comprehension) -> frozenset[str]:
@@ -254,3 +247,16 @@ def guarded_in_macro(safe: frozenset[str], variable: str) -> frozenset[str]:
         for name in safe
         if (name.split(".")[0] != variable if _PATH.fullmatch(name) else variable not in name)
     )
+
+
+def _compared(node: Call, *, with_null: bool) -> frozenset[str]:
+    left, right = node.args
+    for name, other in ((left, right), (right, left)):
+        if isinstance(other, Literal) and (other.value is None) == with_null:
+            return _names_of(name)
+    return frozenset()
+
+
+def _names_of(node: Node) -> frozenset[str]:
+    found = part_name(node)
+    return frozenset((found,)) if found else _NO_NAMES

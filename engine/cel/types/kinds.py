@@ -40,19 +40,16 @@ NULL: Final = SCALARS[Kind.NULL]
 #: The types of `[]` and `{}`, which join with any other list or map. They are compared by identity.
 EMPTY_LIST: Final = FieldType(Kind.LIST)
 EMPTY_MAP: Final = FieldType(Kind.MAP)
-
 INTEGERS: Final = frozenset({Kind.INT, Kind.UINT})
 NUMBERS: Final = INTEGERS | {Kind.DOUBLE}
 CONTAINERS: Final = frozenset({Kind.LIST, Kind.MAP})
 #: The kinds that a map's key may have, and their names for messages.
 KEYS: Final = frozenset({Kind.STRING, Kind.INT, Kind.UINT, Kind.BOOL})
 KEY_NAMES: Final = "string, int, uint or bool"
-
 _NULLABLE: Final = {kind: replace(scalar, nullable=True) for kind, scalar in SCALARS.items()}
 _UNORDERED: Final = frozenset({Kind.RECORD, Kind.LIST, Kind.MAP, Kind.NULL, Kind.TYPE})
 _MAPS: Final = frozenset({Kind.RECORD, Kind.MAP})
 _ARTICLES: Final = {Kind.INT: "an int", Kind.NULL: "null", Kind.BYTES: "bytes"}
-
 _Row = tuple[Kind, Kind, Kind]
 _ALIKE: Final[dict[str, frozenset[Kind]]] = {
     "_+_": NUMBERS | {Kind.STRING, Kind.BYTES, Kind.LIST, Kind.DURATION},
@@ -172,22 +169,18 @@ def list_of(element: FieldType | None) -> FieldType:
     return FieldType(Kind.LIST, element=element)
 
 
-_PLATE: Final = FieldType(Kind.STRING)
-_TEXT: Final = FieldType(Kind.STRING, nullable=True)
-_INSTANT: Final = FieldType(Kind.TIMESTAMP, nullable=True)
-
-
 def row_type(watchlist: Watchlist) -> FieldType:
     """The type of a watchlist's rows: a record of its columns, each of which may be null."""
     names = (*STANDARD_COLUMNS, *watchlist.columns)
+    text, instant = _NULLABLE[Kind.STRING], _NULLABLE[Kind.TIMESTAMP]
     instants = ("valid_from", "valid_until")
-    fields = {name: _INSTANT if name in instants else _TEXT for name in names}
+    fields = {name: instant if name in instants else text for name in names}
     return FieldType(Kind.RECORD, fields=fields)
 
 
 def list_type(watchlist: Watchlist) -> FieldType:
     """The type of a watchlist: a map of rows by plate."""
-    return FieldType(Kind.MAP, key=_PLATE, element=row_type(watchlist))
+    return FieldType(Kind.MAP, key=TEXT, element=row_type(watchlist))
 
 
 def rows_type(watchlist: Watchlist) -> FieldType:

@@ -1,4 +1,4 @@
-"""Arithmetic with CEL's overflow and range checks, and CEL's `math` extension.
+"""Arithmetic with CEL's range checks, CEL's `math` extension, and the type conversion functions.
 
 The operators take values of any types, and raise EvaluationError for operands that they don't
 take (NO_OVERLOAD, NULL_OPERAND) and for results that don't fit (OVERFLOW, OUT_OF_RANGE).
@@ -317,16 +317,16 @@ def _places(name: str, count: int) -> int:
     return min(count, _BITS)
 
 
+# The conversions `int()`, `uint()`, `double()`, `string()`, `bytes()` and `bool()`. Each takes a
+# value of the type in its name. It raises EvaluationError where the value has no counterpart:
+# BAD_CONVERSION for a text that can't be read, OUT_OF_RANGE for a number.
+
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}")
 _UNSIGNED: Final = re.compile(r"[0-9]{1,40}")
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SPECIAL_DOUBLE: Final = re.compile(r"[+-]?(?:inf|infinity|nan)", re.IGNORECASE)
 _TRUE_TEXTS: Final = frozenset({"1", "t", "true", "TRUE", "True"})
 _FALSE_TEXTS: Final = frozenset({"0", "f", "false", "FALSE", "False"})
-
-
-def _bad_conversion(text: str, wanted: str) -> EvaluationError:
-    return failure(FailureKind.BAD_CONVERSION, f"'{text[:40]}' can't be read as {wanted}")
 
 
 def int_from_number(value: float) -> int:
@@ -429,3 +429,7 @@ def bool_from_text(text: str) -> bool:
     if text in _FALSE_TEXTS:
         return False
     raise _bad_conversion(text, "a bool")
+
+
+def _bad_conversion(text: str, wanted: str) -> EvaluationError:
+    return failure(FailureKind.BAD_CONVERSION, f"'{text[:40]}' can't be read as {wanted}")

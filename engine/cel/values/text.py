@@ -1,4 +1,4 @@
-"""CEL's extensions `strings` and `encoders`: functions on texts, and Base64.
+"""Texts: CEL's extensions `strings` and `encoders`, `format()`, and regular expressions by RE2.
 
 Indexes count characters (code points). EvaluationError for an index outside of the text, and for
 a result of more than `MAX_SIZE` characters.
@@ -20,6 +20,7 @@ import re2
 from engine.cel.values.instants import format_duration, format_timestamp
 from engine.cel.values.numbers import MAX_SIZE
 from engine.cel.values.values import (
+    NUMBERS,
     CelMap,
     CelType,
     Duration,
@@ -57,11 +58,6 @@ _BASE64_SPACE: Final = str.maketrans("", "", "\t\n\v\f\r ")
 _BASE64: Final = re.compile(
     r"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?", re.ASCII
 )
-
-
-def _check_index(index: int, size: int) -> None:
-    if not 0 <= index <= size:
-        raise failure(FailureKind.NO_INDEX, f"index out of range: {index}")
 
 
 def char_at(text: str, index: int) -> str:
@@ -150,11 +146,6 @@ def join(parts: list[Any], separator: str = "") -> str:
     return separator.join(parts)
 
 
-def _check_size(size: int) -> None:
-    if size > MAX_SIZE:
-        raise failure(FailureKind.TOO_LARGE, f"a text of {size:,} characters")
-
-
 def encode(data: bytes) -> str:
     """Bytes as padded Base64 with `+` and `/` (RFC 4648, section 4)."""
     if len(data) * 4 // 3 > MAX_SIZE:
@@ -174,9 +165,20 @@ def decode(text: str) -> bytes:
     return binascii.a2b_base64(digits + "=" * (-len(digits) % 4))
 
 
+def _check_index(index: int, size: int) -> None:
+    if not 0 <= index <= size:
+        raise failure(FailureKind.NO_INDEX, f"index out of range: {index}")
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_SIZE:
+        raise failure(FailureKind.TOO_LARGE, f"a text of {size:,} characters")
+
+
+# The function `format()`, and any value as the text of its `%s`.
+
 _CLAUSE: Final = re.compile(r"%(?:%|(?:\.([0-9]+))?(.)|)", re.DOTALL)
 _INTEGERS: Final = frozenset({int, UInt})
-_NUMBERS: Final = frozenset({int, UInt, float})
 _MAX_PRECISION: Final = 100
 #: The characters that `surrogateescape` makes of bytes that are not UTF-8.
 _NOT_UTF8: Final = re.compile("[\udc80-\udcff]+")
@@ -185,13 +187,6 @@ _NOT_UTF8: Final = re.compile("[\udc80-\udcff]+")
 def clauses(template: str) -> tuple[str, ...]:
     """The letters of the template's clauses, `%%` left out; EvaluationError for an unknown one."""
     return tuple(_verb(match) for match in _CLAUSE.finditer(template) if match[0] != "%%")
-
-
-def _verb(match: re.Match[str]) -> str:
-    verb: str | None = match[2]
-    if verb is None or verb not in "sdfebxXo":
-        raise failure(FailureKind.BAD_ARGUMENT, f"unrecognized formatting clause '{match[0]}'")
-    return verb
 
 
 def format_text(template: str, args: list[Any]) -> str:
@@ -219,17 +214,54 @@ def format_text(template: str, args: list[Any]) -> str:
     return _CLAUSE.sub(fill, template)
 
 
+def text_of(value: Any) -> str:
+    """Any CEL value as `%s` shows it."""
+    kind = type(value)
+    if kind is str:
+        return str(value)
+    if kind is bool:
+        return "true" if value else "false"
+    if value is None:
+        return "null"
+    if kind in _INTEGERS:
+        return str(int(value))
+    if kind is float:
+        return _decimal_number(value) if math.isfinite(value) else _special_number(value)
+    if kind is bytes:
+        return _NOT_UTF8.sub("\ufffd", value.decode("utf-8", "surrogateescape"))
+    if kind is list:
+        return f"[{', '.join(_bounded(map(text_of, value)))}]"
+    if kind is dict or kind is CelMap:
+        entries = sorted(((text_of(key), item) for key, item in value.items()), key=_key_of)
+        texts = (f"{key}: {text_of(item)}" for key, item in entries)
+        return "{" + ", ".join(_bounded(texts)) + "}"
+    if kind is Timestamp:
+        return format_timestamp(value)
+    if kind is Duration:
+        return format_duration(value)
+    if kind is CelType:
+        return str(value.name)
+    raise _bad_argument("s", value)
+
+
+def _verb(match: re.Match[str]) -> str:
+    verb: str | None = match[2]
+    if verb is None or verb not in "sdfebxXo":
+        raise failure(FailureKind.BAD_ARGUMENT, f"unrecognized formatting clause '{match[0]}'")
+    return verb
+
+
 def _clause(verb: str, precision: int, value: Any) -> str:
     kind = type(value)
     if verb == "s":
         return text_of(value)
     if kind is float and not math.isfinite(value) and verb in "def":
         return _special_number(value)
-    if verb in "fe" and kind in _NUMBERS:
+    if verb in "fe" and kind in NUMBERS:
         if precision > _MAX_PRECISION:
             raise failure(FailureKind.BAD_ARGUMENT, f"a precision over {_MAX_PRECISION}")
         return f"{float(value):.{precision}{verb}}"
-    if verb == "d" and kind in _NUMBERS:
+    if verb == "d" and kind in NUMBERS:
         return text_of(value) if kind is float else str(int(value))
     if verb == "b" and kind is bool:
         return "1" if value else "0"
@@ -271,11 +303,6 @@ def _key_of(entry: tuple[str, Any]) -> str:
     return entry[0]
 
 
-def _check_format_size(size: int) -> None:
-    if size > MAX_SIZE:
-        raise failure(FailureKind.TOO_LARGE, f"a text of more than {MAX_SIZE:,} characters")
-
-
 def _bounded(texts: Iterable[str]) -> list[str]:
     """The texts as a list; EvaluationError as soon as they exceed `MAX_SIZE` characters together.
 
@@ -291,35 +318,12 @@ def _bounded(texts: Iterable[str]) -> list[str]:
     return found
 
 
-def text_of(value: Any) -> str:
-    """Any CEL value as `%s` shows it."""
-    kind = type(value)
-    if kind is str:
-        return str(value)
-    if kind is bool:
-        return "true" if value else "false"
-    if value is None:
-        return "null"
-    if kind in _INTEGERS:
-        return str(int(value))
-    if kind is float:
-        return _decimal_number(value) if math.isfinite(value) else _special_number(value)
-    if kind is bytes:
-        return _NOT_UTF8.sub("\ufffd", value.decode("utf-8", "surrogateescape"))
-    if kind is list:
-        return f"[{', '.join(_bounded(map(text_of, value)))}]"
-    if kind is dict or kind is CelMap:
-        entries = sorted(((text_of(key), item) for key, item in value.items()), key=_key_of)
-        texts = (f"{key}: {text_of(item)}" for key, item in entries)
-        return "{" + ", ".join(_bounded(texts)) + "}"
-    if kind is Timestamp:
-        return format_timestamp(value)
-    if kind is Duration:
-        return format_duration(value)
-    if kind is CelType:
-        return str(value.name)
-    raise _bad_argument("s", value)
+def _check_format_size(size: int) -> None:
+    if size > MAX_SIZE:
+        raise failure(FailureKind.TOO_LARGE, f"a text of more than {MAX_SIZE:,} characters")
 
+
+# Regular expressions by RE2, whose time grows only linearly with the text.
 
 _REGEX_OPTIONS: Final = re2.Options()
 _REGEX_OPTIONS.log_errors = False
@@ -372,6 +376,19 @@ def compile_match(pattern: str) -> Callable[[str], object]:
     return lambda text: search(text.encode())
 
 
+def matches(text: str, pattern: str) -> bool:
+    """`text.matches(pattern)` for a pattern that is known only at run time.
+
+    EvaluationError for a bad pattern or a text that is no valid Unicode.
+    """
+    try:
+        return _cached_search(pattern)(text)
+    except BadRegexError as error:
+        raise failure(FailureKind.BAD_REGEX, str(error)) from None
+    except UnicodeEncodeError:
+        raise failure(FailureKind.BAD_ARGUMENT, "the text is not valid Unicode") from None
+
+
 def _regex_fault(error: Exception) -> str:
     detail = error.args[0] if error.args else ""
     text = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(error)
@@ -386,16 +403,3 @@ def _regex_fault(error: Exception) -> str:
 @lru_cache(maxsize=1_024)
 def _cached_search(pattern: str) -> Callable[[str], bool]:
     return compile_search(pattern)
-
-
-def matches(text: str, pattern: str) -> bool:
-    """`text.matches(pattern)` for a pattern that is known only at run time.
-
-    EvaluationError for a bad pattern or a text that is no valid Unicode.
-    """
-    try:
-        return _cached_search(pattern)(text)
-    except BadRegexError as error:
-        raise failure(FailureKind.BAD_REGEX, str(error)) from None
-    except UnicodeEncodeError:
-        raise failure(FailureKind.BAD_ARGUMENT, "the text is not valid Unicode") from None

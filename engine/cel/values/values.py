@@ -1,8 +1,8 @@
-"""CEL's values as Python values, the conversions from and to plain Python, and evaluation errors.
+"""CEL's values as Python values, the conversions from and to plain Python, and how values compare.
 
 bool, int, float, str, bytes, None, list and dict stand for themselves. CEL's other types have
 classes here: `UInt`, `Timestamp`, `Duration`, `CelType`, and `CelMap` for maps that a dict of
-strings can't hold.
+strings can't hold. Evaluation errors have their kinds here too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ TIMESTAMP_MAX: Final = 253_402_300_800 * NANOSECONDS - 1
 #: CEL keeps durations in an int64 of nanoseconds (about 292 years).
 DURATION_MIN: Final = INT_MIN
 DURATION_MAX: Final = INT_MAX
-
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -111,7 +110,6 @@ def _marked(key: Any) -> object:
 
 #: Stands for "no value", where None would be CEL's null.
 MISSING: Final = _Sentinel()
-
 _TYPES: Final[dict[type, CelType]] = {
     bool: CelType("bool"),
     int: CelType("int"),
@@ -127,7 +125,6 @@ _TYPES: Final[dict[type, CelType]] = {
     Duration: CelType("google.protobuf.Duration"),
     CelType: CelType("type"),
 }
-
 #: The types by the names that expressions write, unless a variable has that name.
 TYPE_NAMES: Final[Mapping[str, CelType]] = {kind.name: kind for kind in _TYPES.values()}
 
@@ -262,6 +259,10 @@ def no_overload(function: str, *args: Any) -> EvaluationError:
     return failure(kind, f"'{name}' can't be applied to ({kinds})")
 
 
+# Equality, ordering and membership, between values of any two types. Numbers of different types
+# are compared by value. An integer and a double are compared as doubles, as the conformance data
+# asks for beyond 2^53.
+
 NUMBERS: Final = frozenset({int, UInt, float})
 _MAPS: Final = frozenset({dict, CelMap})
 _ORDERED: Final = frozenset({int, UInt, float, str, bytes, bool, Timestamp, Duration})
@@ -288,21 +289,9 @@ def equal(left: Any, right: Any) -> bool:
     return False
 
 
-def _maps_equal(left: Any, right: Any) -> bool:
-    if len(left) != len(right):
-        return False
-    for key, value in left.items():
-        other = look_up(right, key, MISSING)
-        if other is MISSING or not equal(value, other):
-            return False
-    return True
-
-
-def look_up(container: Any, key: Any, default: Any) -> Any:
-    """The value at `key` of a map, which is a dict or a `CelMap`; `default` where it has none."""
-    if type(container) is dict:
-        return container.get(key, default) if type(key) is str else default
-    return container.get(key, default)
+def not_equal(left: Any, right: Any) -> bool:
+    """`left != right`."""
+    return not equal(left, right)
 
 
 def _ordering(sign: str, compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
@@ -330,9 +319,11 @@ ORDERINGS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def not_equal(left: Any, right: Any) -> bool:
-    """`left != right`."""
-    return not equal(left, right)
+def look_up(container: Any, key: Any, default: Any) -> Any:
+    """The value at `key` of a map, which is a dict or a `CelMap`; `default` where it has none."""
+    if type(container) is dict:
+        return container.get(key, default) if type(key) is str else default
+    return container.get(key, default)
 
 
 def contains(item: Any, container: Any) -> bool:
@@ -374,3 +365,13 @@ def constant_membership(values: Iterable[Any]) -> Callable[[Any], bool]:
         return any(equal(item, other) for other in others)
 
     return probe
+
+
+def _maps_equal(left: Any, right: Any) -> bool:
+    if len(left) != len(right):
+        return False
+    for key, value in left.items():
+        other = look_up(right, key, MISSING)
+        if other is MISSING or not equal(value, other):
+            return False
+    return True

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.cel.check.remedies import _CITIES, _SHORT, remedy_of_zone
+from engine.cel.check.remedies import _CITIES, _ZONE_ABBREVIATIONS, remedy_of_zone
 
 GENERAL = 'name a place, such as "Europe/Berlin", or an offset, such as "+01:00"'
 
@@ -46,4 +46,4 @@ def test_a_similar_name_of_another_place_is_not_suggested(name: str) -> None:
 
 
 def test_every_zone_that_is_suggested_exists() -> None:
-    assert all(ZoneInfo(zone) for zone in {*_CITIES, *_SHORT.values()})
+    assert all(ZoneInfo(zone) for zone in {*_CITIES, *_ZONE_ABBREVIATIONS.values()})

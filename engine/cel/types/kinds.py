@@ -1,4 +1,4 @@
-"""Types: their names, the common type of two, and which operators take them.
+"""Types: their names, the common type of two, which operators take them, those of watchlists.
 
 A type is a `FieldType`, the schema's own class. None is CEL's `dyn`: an unknown type, which fits
 everywhere. "Kind" is a type without its parts: `list(int)` is of the kind LIST.
@@ -40,16 +40,19 @@ NULL: Final = SCALARS[Kind.NULL]
 #: The types of `[]` and `{}`, which join with any other list or map. They are compared by identity.
 EMPTY_LIST: Final = FieldType(Kind.LIST)
 EMPTY_MAP: Final = FieldType(Kind.MAP)
+
 INTEGERS: Final = frozenset({Kind.INT, Kind.UINT})
 NUMBERS: Final = INTEGERS | {Kind.DOUBLE}
 CONTAINERS: Final = frozenset({Kind.LIST, Kind.MAP})
 #: The kinds that a map's key may have, and their names for messages.
 KEYS: Final = frozenset({Kind.STRING, Kind.INT, Kind.UINT, Kind.BOOL})
 KEY_NAMES: Final = "string, int, uint or bool"
+
 _NULLABLE: Final = {kind: replace(scalar, nullable=True) for kind, scalar in SCALARS.items()}
 _UNORDERED: Final = frozenset({Kind.RECORD, Kind.LIST, Kind.MAP, Kind.NULL, Kind.TYPE})
 _MAPS: Final = frozenset({Kind.RECORD, Kind.MAP})
 _ARTICLES: Final = {Kind.INT: "an int", Kind.NULL: "null", Kind.BYTES: "bytes"}
+
 _Row = tuple[Kind, Kind, Kind]
 _ALIKE: Final[dict[str, frozenset[Kind]]] = {
     "_+_": NUMBERS | {Kind.STRING, Kind.BYTES, Kind.LIST, Kind.DURATION},

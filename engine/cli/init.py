@@ -13,7 +13,7 @@ from typing import Final
 from engine.environment import folder
 from engine.errors import AlertEngineError
 from engine.rules.faults import Faults
-from engine.rules.files import rule_files
+from engine.rules.load import rule_files
 
 RULES: Final = "rules"
 COMPOSE_FILE: Final = "compose.existing-stack.yml"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from engine.rules.faults import Faults
-from engine.rules.files import rule_files
+from engine.rules.load import rule_files
 from engine.watchlist.reader import MAX_FILE_BYTES
 from engine.watchlist.watchlist import FileMark
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from engine.errors import LastGoodError
 from engine.reload.acceptances import Acceptances
 from engine.reload.file_state import digest_of
-from engine.rules.files import absolute
+from engine.rules.watchlist_reader import absolute
 from engine.settings import Settings
 from engine.store.connection import parse_state_url
 from engine.watchlist import ListSummary

@@ -7,7 +7,8 @@ reads the watchlists that the files name. Read `load.py` first.
 from __future__ import annotations
 
 from engine.rules.load import load_rules, load_watchlists
-from engine.rules.rule import Expect, RateLimit, Rule, RuleSet, RuleTest, examples_of
+from engine.rules.rate_limits import RateLimit
+from engine.rules.rule import Expect, Rule, RuleSet, RuleTest, examples_of
 
 __all__ = [
     "Expect",

@@ -18,12 +18,15 @@ from channels.targets.identity import audience_of, replaced
 from channels.targets.misconfigured import MisconfiguredTarget
 from engine.errors import ChannelError, Fault, Place, Severity
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
-from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
-from engine.rules.typed_nodes import (
+from engine.rules.nodes import (
     CUT,
     FLAGS,
     NAME,
+    MappingNode,
+    ScalarNode,
+    SequenceNode,
     UniqueNames,
+    YamlNode,
     as_mapping,
     as_sequence,
     as_text,

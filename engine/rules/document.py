@@ -1,8 +1,12 @@
-"""Reads a YAML file into nodes with places, within bounds of size, nesting and aliases."""
+"""Reads a YAML file into nodes with places, within bounds of size, nesting and aliases.
+
+Where the parser refuses a file, its message becomes a fault that says what to write instead.
+"""
 
 from __future__ import annotations
 
 import codecs
+import re
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -11,16 +15,7 @@ import yaml
 
 from engine.errors import Place
 from engine.rules.faults import FaultCode, Faults, named, shown
-from engine.rules.node import MappingNode, ScalarNode, SequenceNode, Source, YamlNode
-from engine.rules.yaml_faults import (
-    LESS_DEEP,
-    MAX_DEPTH,
-    TOO_DEEP,
-    expression_after_tag,
-    place_after,
-    remedy_of_tag,
-    report_syntax_error,
-)
+from engine.rules.nodes import BREAK, MappingNode, ScalarNode, SequenceNode, Source, YamlNode
 
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 MAX_NODES: Final = 1_000_000
@@ -33,6 +28,62 @@ _TEXT_TAGS: Final = frozenset({f"{_STANDARD}str"})
 _TYPED_TAGS: Final = frozenset(f"{_STANDARD}{name}" for name in ("int", "float", "bool", "null"))
 _COLLECTION_TAGS: Final = frozenset({f"{_STANDARD}map", f"{_STANDARD}seq"})
 
+_MAX_DEPTH: Final = 50
+_TOO_DEEP: Final = f"this is nested more than {_MAX_DEPTH} deep"
+_LESS_DEEP: Final = "no rule needs that: look at the brackets"
+
+_ITEMS: Final = "begin a list on a line of its own, one `- item` a line, or write [a, b]"
+_NEAR: Final = "put quotes around the whole value, or look at the indentation and brackets near it"
+_REMEDIES: Final = (
+    (
+        "mapping values are not allowed",
+        "write a blank after each `:`, put quotes around a value that holds `: `, "
+        "or look at the indentation",
+    ),
+    ("unknown escape", "use single quotes, in which a backslash is just a backslash"),
+    ("cannot start any token", "indent with spaces, or put quotes around the value"),
+    ("tab character", "indent with spaces"),
+    ("a quote is not closed", "end the value with the quote that it begins with"),
+    ("found unexpected", "put quotes around the value"),
+    ("control characters", "remove the invisible character"),
+    ("special characters", "remove the invisible character"),
+    ("block sequence entries are not allowed", _ITEMS),
+    ("mapping keys are not allowed", "put quotes around a value that begins with `?`"),
+    ("unknown directive", "remove the `%` at the line's beginning, or put quotes around it"),
+    ("invalid Unicode character escape", "use single quotes, in which a backslash is just one"),
+    ("expected '-' indicator", "indent a rule's other keys below its `- id:`, as `id` is"),
+    ("comment or line break", "begin the text on the next line, indented, or put quotes around it"),
+    ("hexdecimal", "use single quotes, in which a backslash is just one"),
+    ("did not find expected", _NEAR),
+    ("could not find expected", _NEAR),
+)
+#: A line of a mapping: its key, and a value that begins with no blank.
+_ENTRY: Final = re.compile(r"[\s{-]*(?:- )?\s*(?P<key>[A-Za-z_]\w*):[ \t]+(?P<value>\S.*?)\s*")
+#: `${VAR}` as an item without quotes.
+_VARIABLE: Final = re.compile(r"[\[,]\s*\$\{\w+\}")
+_LONGEST_QUOTED: Final = 100
+_QUOTES: Final = "put quotes around the whole value"
+_BLOCK: Final = "write the text below `{}: |`, indented, where no sign means anything to YAML"
+_JOIN: Final = "join its parts by && or ||, and put quotes around the whole"
+_OF_CHANNELS: Final = "write ${…} in the channel's definition under `channels:`, and its name here"
+#: Keys that join the parts of a condition in other programs.
+_JOINING: Final = re.compile(r"(?:all|any|and|or|not|none|if)\s*:", re.I)
+_EXPRESSIONS: Final = frozenset({"when", "dedup_key"})
+#: Keys whose values a remedy may repeat. Values of other keys may be secrets.
+_SHOWN: Final = _EXPRESSIONS | {"name", "description", "message_template", "field", "expect"}
+_INCLUDE: Final = "every file is read: write its rules under its own `rules:`"
+#: Tags of other programs, without their sign.
+_TAGS: Final = {
+    **dict.fromkeys(
+        ("secret", "env", "env_var", "ENV", "vault"), "a secret is ${VAR}, in channels only"
+    ),
+    **dict.fromkeys(("include", "include_dir_list", "import"), _INCLUDE),
+}
+_NO_TAG: Final = "remove it, or put quotes around the value if it is no tag"
+
+_Remedy = tuple[str, str]
+"""What is wrong, and what to write."""
+
 
 def read_document(path: Path, faults: Faults) -> YamlNode | None:
     """The root node of a file; None where it is unusable or empty, which is added to `faults`."""
@@ -44,15 +95,15 @@ def read_document(path: Path, faults: Faults) -> YamlNode | None:
 
 def parse_document(source: Source, faults: Faults) -> YamlNode | None:
     """The root node of a YAML text; None where it is unusable or empty, which is in `faults`."""
-    builder = NodeBuilder(source, faults)
+    builder = _NodeBuilder(source, faults)
     try:
         for event in yaml.parse(source.text, Loader=_LOADER):
             builder.add(event)
-    except StopReadingError as stop:
+    except _StopReadingError as stop:
         faults.error(stop.place, stop.code, stop.what, stop.remedy)
         return None
     except yaml.YAMLError as error:
-        report_syntax_error(error, source, faults)
+        _report_syntax_error(error, source, faults)
         return None
     if builder.root is None or builder.root.is_null:
         faults.warning(
@@ -65,7 +116,7 @@ def parse_document(source: Source, faults: Faults) -> YamlNode | None:
     return builder.root
 
 
-class StopReadingError(Exception):
+class _StopReadingError(Exception):
     """A fault after which the rest of the document can't be read."""
 
     def __init__(self, place: Place, code: FaultCode, what: str, remedy: str) -> None:
@@ -92,7 +143,7 @@ class _OpenNode:
         self.merged: list[YamlNode] = []
 
 
-class NodeBuilder:
+class _NodeBuilder:
     """Builds the tree of nodes from the parser's events."""
 
     def __init__(self, source: Source, faults: Faults) -> None:
@@ -108,7 +159,7 @@ class NodeBuilder:
         self._line = 0
 
     def add(self, event: Any) -> None:
-        """Adds the next event; raises StopReadingError where reading must end."""
+        """Adds the next event; raises _StopReadingError where reading must end."""
         kind = type(event)
         if kind is yaml.ScalarEvent:
             scalar = self._scalar(event)
@@ -126,7 +177,7 @@ class NodeBuilder:
         elif kind is yaml.DocumentStartEvent:
             self._documents += 1
             if self._documents > 1:
-                raise StopReadingError(
+                raise _StopReadingError(
                     self._place(event),
                     FaultCode.SEVERAL_DOCUMENTS,
                     "the file holds a second YAML document",
@@ -140,7 +191,7 @@ class NodeBuilder:
     def _count(self, event: Any) -> None:
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            raise StopReadingError(
+            raise _StopReadingError(
                 self._place(event),
                 FaultCode.TOO_LARGE,
                 f"the file holds more than {MAX_NODES:,} values",
@@ -164,7 +215,7 @@ class NodeBuilder:
         key = self._stack[-1].key if self._stack else None
         name = key.text if key is not None else ""
         is_plain = not event.style and not event.tag.startswith(_STANDARD)
-        text = expression_after_tag(name, event.tag, event.value) if is_plain else ""
+        text = _expression_after_tag(name, event.tag, event.value) if is_plain else ""
         self._tag_fault(event, name, text)
         return text or str(event.value)
 
@@ -175,7 +226,7 @@ class NodeBuilder:
         return self._line
 
     def _tag_fault(self, event: Any, key: str = "", text: str = "") -> None:
-        what, remedy = remedy_of_tag(key, event.tag, text)
+        what, remedy = _remedy_of_tag(key, event.tag, text)
         if event.tag.startswith(_STANDARD):
             what = f"the tag !!{shown(event.tag.removeprefix(_STANDARD))} is not supported"
         self._faults.error(self._place(event), FaultCode.TAG, what, remedy)
@@ -184,12 +235,12 @@ class NodeBuilder:
         self._count(event)
         if event.tag is not None and event.tag not in _COLLECTION_TAGS:
             self._tag_fault(event)
-        if len(self._stack) >= MAX_DEPTH:
-            raise StopReadingError(
+        if len(self._stack) >= _MAX_DEPTH:
+            raise _StopReadingError(
                 self._place(event),
                 FaultCode.TOO_DEEP,
-                TOO_DEEP,
-                LESS_DEEP,
+                _TOO_DEEP,
+                _LESS_DEEP,
             )
         mark = event.start_mark
         node = node_type(self._source, self._line_of(mark), mark.column + 1)
@@ -207,7 +258,7 @@ class NodeBuilder:
         self._count(event)
         found = self._anchors.get(event.anchor)
         if found is None:
-            raise StopReadingError(
+            raise _StopReadingError(
                 self._place(event),
                 FaultCode.ALIAS,
                 "an alias, which begins with `*`, names no anchor that is complete before it",
@@ -216,7 +267,7 @@ class NodeBuilder:
         node, weight = found
         self._aliased += weight
         if self._aliased > MAX_ALIASED_NODES:
-            raise StopReadingError(
+            raise _StopReadingError(
                 self._place(event),
                 FaultCode.ALIAS,
                 f"the aliases stand for more than {MAX_ALIASED_NODES:,} values",
@@ -319,9 +370,130 @@ def _read_text(path: Path, faults: Faults) -> str | None:
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8")
         faults.error(
-            place_after(str(path), before),
+            _place_after(str(path), before),
             FaultCode.NOT_UTF8,
             "the file is not UTF-8",
             "save it in the encoding UTF-8",
         )
         return None
+
+
+def _report_syntax_error(error: yaml.YAMLError, source: Source, faults: Faults) -> None:
+    """Adds the parser's error to `faults`, with its place and a remedy."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        place = Place(source.file, mark.line + 1, mark.column + 1) if mark else Place(source.file)
+        problem = error.problem or "it can't be parsed"
+        if "end of stream" in problem and error.context_mark and "scalar" in str(error.context):
+            # The place where the unclosed text begins says more than the end of the file.
+            begin = error.context_mark
+            place = Place(source.file, begin.line + 1, begin.column + 1)
+            problem = "a quote is not closed"
+    elif isinstance(error, yaml.reader.ReaderError):
+        place = _place_after(source.file, _before_bad_character(error, source.text))
+        problem = error.reason
+    else:
+        place, problem = Place(source.file), str(error)
+    if "nesting depth" in problem:
+        # The parser's own limit may strike first, since it reads ahead of _NodeBuilder.
+        faults.error(place, FaultCode.TOO_DEEP, _TOO_DEEP, _LESS_DEEP)
+        return
+    found = _remedy_of_line(_line(source.text, place.line), problem)
+    if found is not None:
+        problem, remedy = found
+        faults.error(place, FaultCode.YAML, f"this is not valid YAML: {problem}", remedy)
+        return
+    remedy = next((remedy for part, remedy in _REMEDIES if part in problem), _NEAR)
+    faults.error(place, FaultCode.YAML, f"this is not valid YAML: {problem}", remedy)
+
+
+def _remedy_of_line(line: str, problem: str) -> _Remedy | None:
+    """Explains a line that YAML's parser can't read, where its message alone misleads; else None.
+
+    `problem` is the parser's message.
+    """
+    found = _ENTRY.fullmatch(line)
+    key, value = (found["key"], found["value"]) if found is not None else ("", " ")
+    if value[0] == "!":
+        return _exclamation_mark(key, value)
+    if value[0] in "\"'":
+        return _of_quotes(key, value)
+    if "did not find expected" in problem and _VARIABLE.search(line) is not None:
+        what = "the `{` of `${…}` begins a mapping here"
+        return what, _OF_CHANNELS if "notify" in line else 'put quotes around it: "${VAR}"'
+    if "mapping values" in problem and ": " in value:
+        return _of_colon(key, value)
+    return None
+
+
+def _expression_after_tag(key: str, tag: str, value: str) -> str:
+    """The expression under `key` whose `!` YAML took for the tag `tag`; "" where it is none."""
+    if key not in _EXPRESSIONS:
+        return ""
+    return f"{tag} {value}" if value else tag
+
+
+def _remedy_of_tag(key: str, tag: str, text: str) -> _Remedy:
+    """Explains a tag that is not one of YAML's own.
+
+    `text` is the expression that begins with it, "" where it does not begin one.
+    """
+    if text:
+        return _exclamation_mark(key, text)
+    return "the tag `!…` is not supported", _TAGS.get(tag.removeprefix("!"), _NO_TAG)
+
+
+def _place_after(file: str, before: str) -> Place:
+    """The place right after `before`, the beginning of a file's text."""
+    lines = BREAK.split(before)
+    return Place(file, len(lines), len(lines[-1]) + 1)
+
+
+def _line(text: str, number: int) -> str:
+    """The line of that number, from 1; "" after the last."""
+    lines = BREAK.split(text)
+    return lines[number - 1] if number <= len(lines) else ""
+
+
+def _before_bad_character(error: yaml.reader.ReaderError, text: str) -> str:
+    """The text before a character that YAML refuses.
+
+    The C parser counts the bytes before it, the Python one the code points.
+    """
+    if error.encoding == "?":
+        return text.encode()[: error.position].decode("utf-8", "ignore")
+    return text[: error.position]
+
+
+def _exclamation_mark(key: str, value: str) -> _Remedy:
+    return "a value that begins with `!` is a tag to YAML", _quoted(key, value)
+
+
+def _quoted(key: str, value: str) -> str:
+    """The remedy that writes the value in quotes."""
+    if key not in _SHOWN:
+        return _QUOTES
+    for quote in "'\"":
+        if quote not in value and (quote == "'" or "\\" not in value):
+            text = f"{key}: {quote}{value}{quote}"
+            return f"write {text}" if len(text) <= _LONGEST_QUOTED else _QUOTES
+    return _BLOCK.format(key)
+
+
+def _of_quotes(key: str, value: str) -> _Remedy | None:
+    """The remedy for a value whose quotes end before it does; None where they don't."""
+    quote = value[0]
+    end = value.find(quote, 1)
+    rest = value[end + 1 :].strip()
+    if end < 0 or not rest or rest.startswith("#"):
+        return None
+    what = f"the text ends at its second {quote}, but the line goes on"
+    is_nested = value.endswith(quote) and value[end + 1 : end + 2].strip() != ""
+    return what, _quoted(key, value[1:-1] if is_nested else value)
+
+
+def _of_colon(key: str, value: str) -> _Remedy:
+    what = "a value without quotes can't hold `: `"
+    if key == "when" and _JOINING.match(value) is not None:
+        return f"{what}, and `when` is one expression", _JOIN
+    return what, _quoted(key, value)

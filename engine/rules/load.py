@@ -1,8 +1,9 @@
-"""Loads rule files: one `RuleSet`, or a RulesError with all their faults."""
+"""Finds and loads rule files: one `RuleSet`, or a RulesError with all their faults."""
 
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, tzinfo
@@ -13,19 +14,22 @@ from typing import Final
 
 from engine.errors import Place, RulesError
 from engine.rules.channel_reader import ChannelReader, MayHold, TargetsByName, hold_none
-from engine.rules.compiler import Compiler
 from engine.rules.document import read_document
+from engine.rules.expressions import Compiler
 from engine.rules.faults import FaultCode, Faults
-from engine.rules.files import rule_files
-from engine.rules.node import MappingNode
+from engine.rules.nodes import MappingNode, as_mapping, as_sequence, check_keys
 from engine.rules.rate_limits import UncompiledLimit, read_limits
-from engine.rules.rule import RuleSet
-from engine.rules.rule_reader import RuleReader
-from engine.rules.typed_nodes import as_mapping, as_sequence, check_keys
+from engine.rules.rule import RuleReader, RuleSet
 from engine.rules.watchlist_reader import Accepts, KnownLists, WatchlistReader
 from engine.schema import EventSchema
+from engine.settings import DEFAULT_RULES
 
 FILE_KEYS: Final = ("rules", "channels", "notifications", "watchlists", "rate_limit")
+SUFFIXES: Final = frozenset({".yaml", ".yml"})
+
+_OTHER_PATH: Final = "give a rule file or a folder of them"
+#: For the default path: whoever gave none may have no rules yet.
+_FIRST_SET: Final = f"write a first set with `alert-engine init`, or {_OTHER_PATH}"
 
 
 def load_rules(
@@ -140,6 +144,47 @@ def collect_and_freeze() -> None:
     gc.freeze()
 
 
+def rule_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
+    """Every file of `paths` and every YAML file in their folders, at any depth; each once, sorted.
+
+    Paths and symbolic links to one file count once. Hard links count as files of their own: inode
+    numbers of shared folders may repeat, and to leave out a file silently is worse than to report
+    its ids as used twice. Hidden files and folders are left out: a mounted Kubernetes ConfigMap
+    keeps copies there. Paths that can't be used are added to `faults`.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        if (reason := _unusable(path)) is not None:
+            faults.error(
+                Place(str(path)),
+                FaultCode.UNREADABLE,
+                f"the path can't be used: {reason}",
+                _OTHER_PATH,
+            )
+            files = []
+        elif path.is_dir():
+            files = sorted(_folder(path, faults))
+            if not files:
+                faults.error(
+                    Place(str(path)),
+                    FaultCode.NO_RULES,
+                    "the folder holds no .yaml or .yml file",
+                    "write a rule file into it, or give another folder",
+                )
+        elif path.is_file():
+            files = [path]
+        else:
+            files = []
+            what = "this is not a regular file" if path.exists() else "there is no such file"
+            is_default = path == DEFAULT_RULES and not path.exists()
+            remedy = _FIRST_SET if is_default else _OTHER_PATH
+            faults.error(Place(str(path)), FaultCode.UNREADABLE, what, remedy)
+        for file in files:
+            # Unlike Path.resolve(), it accepts a loop of links.
+            found.setdefault(os.path.realpath(file), file)
+    return tuple(sorted(found.values()))
+
+
 def _rule_set(
     reader: RuleReader,
     channels: ChannelReader,
@@ -171,7 +216,7 @@ def _documents(files: Sequence[Path], faults: Faults) -> tuple[list[MappingNode]
     are_all = True
     for path in files:
         of_file = Faults()
-        mapping = _file(path, of_file)
+        mapping = _document(path, of_file)
         faults.extend(of_file)
         if mapping is not None:
             documents.append(mapping)
@@ -180,7 +225,7 @@ def _documents(files: Sequence[Path], faults: Faults) -> tuple[list[MappingNode]
     return documents, are_all
 
 
-def _file(path: Path, faults: Faults) -> MappingNode | None:
+def _document(path: Path, faults: Faults) -> MappingNode | None:
     node = read_document(path, faults)
     if node is None:
         return None
@@ -239,3 +284,40 @@ def _check_not_empty(count: int, paths: Sequence[Path], faults: Faults) -> None:
             "no rule was found",
             "write at least one under `rules:`",
         )
+
+
+def _unusable(path: Path) -> str | None:
+    """Why the system can't look at the path; None where it can, or where nothing is there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return None
+
+
+def _folder(folder: Path, faults: Faults) -> Iterator[Path]:
+    def on_error(error: OSError) -> None:
+        faults.error(
+            Place(str(error.filename or folder)),
+            FaultCode.UNREADABLE,
+            f"the folder can't be read: {error.strerror or error}",
+            "let the service's user read it",
+        )
+
+    for where, folders, names in os.walk(folder, onerror=on_error):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(where, name)
+            is_rule_file = path.suffix.lower() in SUFFIXES and not name.startswith(".")
+            if is_rule_file and _may_be_file(path):
+                yield path
+
+
+def _may_be_file(path: Path) -> bool:
+    """Whether it is a regular file, or a missing or forbidden one, which the reader reports."""
+    try:
+        return path.is_file() or not path.exists()
+    except OSError:
+        return True

@@ -11,12 +11,14 @@ from engine.cel.condition import is_met_by_empty, value_if_empty
 from engine.cel.syntax.tree import Literal
 from engine.cel.types.findings import guarded_when_true, part_name
 from engine.errors import Place
-from engine.rules.compiler import Compiler
+from engine.rules.expressions import Compiler
 from engine.rules.faults import FaultCode, Faults, shown
-from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
-from engine.rules.rule import RateLimit
-from engine.rules.typed_nodes import (
+from engine.rules.nodes import (
     FLAGS,
+    MappingNode,
+    ScalarNode,
+    SequenceNode,
+    YamlNode,
     as_flag,
     as_mapping,
     as_text,
@@ -55,6 +57,14 @@ _RATE: Final = re.compile(
     r"([0-9]{1,6}) ?(?:/|per) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)", re.I
 )
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most one alert per value of `keys` within `cooldown_seconds` (finite, at least 0)."""
+
+    cooldown_seconds: float
+    keys: tuple[Expression, ...]
 
 
 @dataclass(frozen=True, slots=True)

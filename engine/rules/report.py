@@ -12,7 +12,7 @@ from typing import Final
 
 from engine.errors import Fault, Place, Severity
 from engine.rules.document import MAX_FILE_BYTES
-from engine.rules.node import BREAK
+from engine.rules.nodes import BREAK
 from engine.watchlist import SUFFIXES
 
 _SECTION: Final = re.compile(r"(?:\ufeff)?(?P<name>[^\s#:-][^:]*?)\s*:(?:\s|$)")

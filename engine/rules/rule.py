@@ -1,19 +1,68 @@
-"""A checked and compiled rule, and the set of rules and channels that one load gives."""
+"""A checked and compiled rule, the set of rules that a load gives, and the reader of `rules:`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from channels.alert import Priority, Target
 from engine.cel import Expression, Template
-from engine.errors import Fault, Place, Refusal
+from engine.clock import is_utc
+from engine.errors import EventError, Fault, Place, Refusal
+from engine.rules.channel_reader import ChannelReader
+from engine.rules.expressions import Compiler, read_condition
+from engine.rules.faults import FaultCode, Faults, shown, suggestion
+from engine.rules.nodes import (
+    CUT,
+    MappingNode,
+    ScalarNode,
+    UniqueNames,
+    YamlNode,
+    as_flag,
+    as_mapping,
+    as_sequence,
+    as_text,
+    check_keys,
+)
+from engine.rules.rate_limits import RateLimit, UncompiledLimit, rate_limit, read_limits
+from engine.rules.values import event_record
+from engine.schema import CAPTURED_AT, TIME_VARIABLE, EventSchema, FieldType, Kind
+from engine.schema.event import event_time
 from engine.watchlist import Watchlist
 from engine.watchlist.watchlist import FileMark
+
+RULE_KEYS: Final = (
+    "id",
+    "name",
+    "description",
+    "enabled",
+    "priority",
+    "conditions",
+    "when",
+    "notify",
+    "rate_limit",
+    "message_template",
+    "tests",
+)
+TEST_KEYS: Final = ("name", "event", "expect")
+DEFAULT_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {captured_at}"
+#: The default where the site has a time zone: `captured_at` may be in any zone.
+LOCAL_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {time}"
+MAX_NAME_LENGTH: Final = 200
+#: Priorities of other programs. Numbers are left out: some count up, others down.
+_PRIORITIES: Final = {
+    **dict.fromkeys(("critical", "urgent", "emergency", "error", "page"), "write high"),
+    **dict.fromkeys(("warning", "warn", "normal", "default"), "write medium"),
+    **dict.fromkeys(("info", "notice", "debug", "minor"), "write low"),
+}
+_PLACEHOLDER: Final = re.compile(r"\{\s*[$.]?[\w.]+[^{}]*\}")
+_ID: Final = re.compile(r"[a-z0-9_-]{1,100}")
 
 
 class Expect(StrEnum):
@@ -23,12 +72,11 @@ class Expect(StrEnum):
     NO_MATCH = "no_match"
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """At most one alert per value of `keys` within `cooldown_seconds` (finite, at least 0)."""
-
-    cooldown_seconds: float
-    keys: tuple[Expression, ...]
+#: Expectations of other programs.
+_EXPECTATIONS: Final = {
+    **dict.fromkeys(("true", "yes", "1", "fires", "fire", "fired", "alert"), Expect.MATCH),
+    **dict.fromkeys(("false", "no", "0", "silent", "none", "no_alert"), Expect.NO_MATCH),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +151,281 @@ def message_bindings(
 def examples_of(rules: Sequence[Rule]) -> list[Mapping[str, Any]]:
     """The partial events of the rules' own tests that expect a match."""
     return [test.event for rule in rules for test in rule.tests if test.expect is Expect.MATCH]
+
+
+class RuleReader:
+    """Reads rules one by one; their ids must be unique.
+
+    `rules` are the enabled rules without faults, `disabled` the ids of disabled ones, which are
+    checked all the same. `count` is the number of entries read.
+    """
+
+    def __init__(self, compiler: Compiler, channels: ChannelReader, faults: Faults) -> None:
+        self.rules: list[Rule] = []
+        self.disabled: list[str] = []
+        self.count = 0
+        self._compiler = compiler
+        self._channels = channels
+        self._faults = faults
+        self._ids = UniqueNames(
+            faults,
+            FaultCode.DUPLICATE_ID,
+            "the rule id `{}` is used twice",
+            "rename one of the rules",
+        )
+
+    def read(self, node: YamlNode, fallback: UncompiledLimit) -> None:
+        """Reads one rule; `fallback` is the rate limit of rules without one."""
+        self.count += 1
+        mapping = as_mapping(node, "a rule", self._faults)
+        if mapping is None:
+            return
+        check_keys(mapping, RULE_KEYS, "a rule", self._faults)
+        rule_id = self._id(mapping)
+        is_enabled = self._is_enabled(mapping)
+        rule = self._rule(mapping, rule_id or "?", is_enabled, fallback)
+        if rule_id is None or rule is None:
+            return
+        if is_enabled:
+            self.rules.append(rule)
+        else:
+            self.disabled.append(rule_id)
+
+    def _rule(
+        self, mapping: MappingNode, rule_id: str, is_enabled: bool, fallback: UncompiledLimit
+    ) -> Rule | None:
+        """The rule with this id; None where its condition or its template has faults."""
+        faults, values = self._faults, mapping.values
+        name = self._line(mapping, "name") or rule_id
+        priority = self._priority(mapping)
+        description = self._description(mapping)
+        condition = read_condition(mapping, self._compiler, faults)
+        limits = fallback
+        if "rate_limit" in values:
+            limits = read_limits(values["rate_limit"], fallback, faults)
+        limit = rate_limit(limits, mapping, self._compiler, faults, condition)
+        template = self._template(mapping)
+        tests: tuple[RuleTest, ...] = ()
+        if "tests" in values:
+            tests = _read_tests(values["tests"], self._compiler.schema, faults)
+        notify = self._channels.resolve(values.get("notify"), rule_id, mapping, is_enabled)
+        if condition is None or template is None:
+            return None
+        return Rule(
+            rule_id=rule_id,
+            name=name,
+            description=description,
+            priority=priority,
+            condition=condition,
+            notify=notify,
+            rate_limit=limit,
+            template=template,
+            tests=tests,
+            place=mapping.place,
+        )
+
+    def _id(self, mapping: MappingNode) -> str | None:
+        node = mapping.values.get("id")
+        if node is None:
+            self._faults.error(
+                mapping.place, FaultCode.MISSING_KEY, "the rule has no `id`", "add `id: some_name`"
+            )
+            return None
+        scalar = as_text(node, "`id`", self._faults)
+        if scalar is None:
+            return None
+        rule_id = scalar.text
+        if not _ID.fullmatch(rule_id):
+            self._faults.error(
+                scalar.place,
+                FaultCode.BAD_VALUE,
+                f"the rule's id can't be `{shown(rule_id)}`",
+                "use at most 100 lower-case letters, digits, `_` and `-`",
+            )
+            return None
+        self._ids.add(scalar, mapping.place)
+        return rule_id
+
+    def _is_enabled(self, mapping: MappingNode) -> bool:
+        node = mapping.values.get("enabled")
+        return node is None or as_flag(node, "`enabled`", self._faults) is not False
+
+    def _priority(self, mapping: MappingNode) -> Priority:
+        node = mapping.values.get("priority")
+        scalar = as_text(node, "`priority`", self._faults) if node is not None else None
+        if scalar is None:
+            return Priority.MEDIUM
+        known = tuple(str(priority) for priority in Priority)
+        if scalar.text in known:
+            return Priority(scalar.text)
+        self._faults.error(
+            scalar.place,
+            FaultCode.BAD_VALUE,
+            f"unknown priority `{shown(scalar.text)}`",
+            _PRIORITIES.get(scalar.text.lower(), "")
+            or suggestion(scalar.text, known, f"write {', '.join(known[:-1])} or {known[-1]}"),
+        )
+        return Priority.MEDIUM
+
+    def _line(self, mapping: MappingNode, key: str) -> str | None:
+        node = mapping.values.get(key)
+        scalar = as_text(node, f"`{key}`", self._faults) if node is not None else None
+        if scalar is None:
+            return None
+        text = scalar.text.strip()
+        if len(text) > MAX_NAME_LENGTH or not all(char.isprintable() for char in text):
+            self._faults.error(
+                scalar.place,
+                FaultCode.BAD_VALUE,
+                f"`{key}` is not one line of at most {MAX_NAME_LENGTH} characters",
+                "shorten it; `description` may be long",
+            )
+            return None
+        self._warn_of_cut(scalar, key)
+        if _PLACEHOLDER.search(text):
+            self._faults.warning(
+                scalar.place,
+                FaultCode.AMBIGUOUS_VALUE,
+                f"`{key}` is shown as it stands, with its braces",
+                "placeholders belong into message_template",
+            )
+        return text
+
+    def _description(self, mapping: MappingNode) -> str:
+        node = mapping.values.get("description")
+        if node is None or node.is_null:
+            return ""
+        scalar = as_text(node, "`description`", self._faults)
+        return "" if scalar is None else scalar.text.strip()
+
+    def _template(self, mapping: MappingNode) -> Template | None:
+        node = mapping.values.get("message_template")
+        if node is None:
+            default = DEFAULT_TEMPLATE if is_utc(self._compiler.zone) else LOCAL_TEMPLATE
+            return self._compiler.default_template(default, mapping.place)
+        scalar = as_text(node, "`message_template`", self._faults)
+        if scalar is None:
+            return None
+        self._warn_of_cut(scalar, "message_template")
+        return self._compiler.template(scalar)
+
+    def _warn_of_cut(self, scalar: ScalarNode, key: str) -> None:
+        if scalar.is_cut:
+            what = f"`{key}` ends before the `#`"
+            self._faults.warning(scalar.place, FaultCode.AMBIGUOUS_VALUE, what, CUT)
+
+
+def _read_tests(node: YamlNode, schema: EventSchema, faults: Faults) -> tuple[RuleTest, ...]:
+    """The tests of a rule; those with faults are left out."""
+    if node.is_null:
+        return ()
+    sequence = as_sequence(node, "`tests`", faults)
+    if sequence is None:
+        return ()
+    fields = {name: kind for name, kind in schema.variables.items() if name != TIME_VARIABLE}
+    record = FieldType(Kind.RECORD, fields=fields)
+    found = [
+        _test(item, number, schema, record, faults) for number, item in enumerate(sequence.items, 1)
+    ]
+    return tuple(test for test in found if test is not None)
+
+
+def _test(
+    node: YamlNode, number: int, schema: EventSchema, record: FieldType, faults: Faults
+) -> RuleTest | None:
+    mapping = as_mapping(node, "a test", faults)
+    if mapping is None:
+        return None
+    check_keys(mapping, TEST_KEYS, "a test", faults)
+    name = f"test {number}"
+    if "name" in mapping.values:
+        text = as_text(mapping.values["name"], "`name`", faults)
+        name = text.text.strip() if text is not None else name
+    expect = _expect(mapping, faults)
+    event = _event(mapping, schema, record, faults)
+    if expect is None or event is None:
+        return None
+    return RuleTest(name, event, expect, mapping.place)
+
+
+def _expect(mapping: MappingNode, faults: Faults) -> Expect | None:
+    node = mapping.values.get("expect")
+    if node is None:
+        faults.error(
+            mapping.place,
+            FaultCode.MISSING_KEY,
+            "the test has no `expect`",
+            "add `expect: match` or `expect: no_match`",
+        )
+        return None
+    scalar = as_text(node, "`expect`", faults)
+    if scalar is None:
+        return None
+    if scalar.text in tuple(Expect):
+        return Expect(scalar.text)
+    faults.error(
+        scalar.place,
+        FaultCode.BAD_VALUE,
+        f"`expect` can't be `{shown(scalar.text)}`",
+        f"write {_EXPECTATIONS[scalar.text.lower()]}"
+        if scalar.text.lower() in _EXPECTATIONS
+        else suggestion(scalar.text, tuple(Expect), "write match or no_match"),
+    )
+    return None
+
+
+def _event(
+    mapping: MappingNode, schema: EventSchema, record: FieldType, faults: Faults
+) -> dict[str, object] | None:
+    node = mapping.values.get("event")
+    if node is None:
+        faults.error(
+            mapping.place,
+            FaultCode.MISSING_KEY,
+            "the test has no `event`",
+            "add `event:` with the fields that matter; `event: {}` is an event of defaults",
+        )
+        return None
+    events = as_mapping(node, "`event`", faults)
+    if events is None:
+        return None
+    of_event = Faults()
+    event = event_record(_without_time(events, faults), "", record, of_event)
+    faults.extend(of_event)
+    if of_event.has_errors:
+        return None
+    try:
+        schema.complete(event)
+    except EventError as error:
+        what = f"the event does not fit the schema: {error}"
+        faults.error(node.place, FaultCode.EVENT, what, "correct the field, or leave it out")
+        return None
+    _check_time(events, faults)
+    return event
+
+
+def _check_time(events: MappingNode, faults: Faults) -> None:
+    node = events.values.get(CAPTURED_AT)
+    if isinstance(node, ScalarNode) and not node.is_null and event_time(node.text, 0, UTC)[1]:
+        faults.error(
+            node.place,
+            FaultCode.BAD_VALUE,
+            f"`{CAPTURED_AT}` is no time: `{shown(node.text)}`",
+            "write it like '2025-12-25T16:00:00Z'",
+        )
+
+
+def _without_time(events: MappingNode, faults: Faults) -> MappingNode:
+    key = events.keys.get(TIME_VARIABLE)
+    if key is None:
+        return events
+    faults.error(
+        key.place,
+        FaultCode.UNKNOWN_KEY,
+        "`time` is no field of the event, but follows from `captured_at`",
+        "write captured_at: '2025-12-25T16:00:00Z'",
+    )
+    rest = MappingNode(events.source, events.line, events.column)
+    rest.keys = {name: each for name, each in events.keys.items() if name != TIME_VARIABLE}
+    rest.values = {name: events.values[name] for name in rest.keys}
+    return rest

@@ -7,8 +7,17 @@ from typing import Any, Final
 
 from engine.cel import Operator
 from engine.rules.faults import FaultCode, Faults, shown
-from engine.rules.node import MappingNode, ScalarNode, SequenceNode, YamlNode
-from engine.rules.typed_nodes import FLAGS, as_items, check_keys, kind_of, number_of
+from engine.rules.nodes import (
+    FLAGS,
+    MappingNode,
+    ScalarNode,
+    SequenceNode,
+    YamlNode,
+    as_items,
+    check_keys,
+    kind_of,
+    number_of,
+)
 from engine.schema import Domain, FieldType, Kind, is_instant
 
 INVALID: Final = object()

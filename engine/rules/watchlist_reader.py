@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
@@ -12,10 +13,11 @@ from typing import Final
 from engine.cel.check.watchlists import Lists
 from engine.errors import Fault, Place, Refusal
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
-from engine.rules.files import absolute
-from engine.rules.node import MappingNode, ScalarNode, YamlNode
-from engine.rules.typed_nodes import (
+from engine.rules.nodes import (
+    MappingNode,
+    ScalarNode,
     UniqueNames,
+    YamlNode,
     as_mapping,
     as_text,
     check_keys,
@@ -283,6 +285,11 @@ class WatchlistReader:
             "write the share of its rows that the list may lose at once, from 0% to 100%",
         )
         return None
+
+
+def absolute(path: Path) -> Path:
+    """The absolute path without `..`; links are not followed."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
 
 
 def _rows(count: int) -> str:

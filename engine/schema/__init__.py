@@ -6,8 +6,7 @@ Read `event_schema.py` first, then `event.py`.
 
 from __future__ import annotations
 
-from engine.schema.avro import instant_text
-from engine.schema.domain import Domain
+from engine.schema.avro import RecordWriter, instant_text
 from engine.schema.engine_fields import (
     CAMERA_ID,
     CAPTURED_AT,
@@ -20,9 +19,7 @@ from engine.schema.engine_fields import (
     value_at,
 )
 from engine.schema.event_schema import TIME_VARIABLE, EventSchema, Reader, load_event_schema
-from engine.schema.field_type import FieldType, Kind, is_instant
-from engine.schema.promises import BrokenPromise
-from engine.schema.record_writer import RecordWriter
+from engine.schema.field_type import BrokenPromise, Domain, FieldType, Kind, is_instant
 
 __all__ = [
     "CAMERA_ID",

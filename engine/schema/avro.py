@@ -1,13 +1,22 @@
-"""Avro schemas and values: logical types, types that are unsafe to read, and 32-bit floats."""
+"""Avro: logical types, types that are unsafe to read, 32-bit floats, and the writer of records."""
 
 from __future__ import annotations
 
+import json
 import math
+import struct
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from io import BytesIO
 from struct import Struct
 from typing import Any, Final, TypeAlias
+
+from fastavro import schemaless_writer
+from fastavro.schema import SchemaParseException, parse_schema
+from fastavro.validation import ValidationError, validate
+
+from engine.errors import SchemaError
 
 #: The key to which `prepared_for_fastavro` moves logical types.
 LOGICAL: Final = "x-logical-type"
@@ -40,6 +49,12 @@ _SMALLEST_NORMAL: Final = 2.0**-126
 _MAX_DIGITS: Final = 9
 # Up to so many significant digits survive the conversion to a normal 32-bit float and back.
 _SAFE_DIGITS: Final = 6
+
+# The exceptions of fastavro for a value that does not fit its schema.
+_MISFITS: Final = (
+    *(ValueError, TypeError, AttributeError, LookupError, ArithmeticError),
+    struct.error,
+)
 
 
 def prepared_for_fastavro(schema: Any, *, with_defaults: bool, depth: int = 0) -> Any:
@@ -85,12 +100,6 @@ def timestamp_unit(schema: Any) -> TimeUnit | None:
 def local_timestamp_unit(schema: Any) -> TimeUnit | None:
     """Microseconds in one unit of an Avro local timestamp type; None for every other type."""
     return _unit(schema, _LOCAL_UNITS)
-
-
-def _unit(schema: Any, units: Mapping[str, TimeUnit]) -> TimeUnit | None:
-    if not isinstance(schema, dict) or schema.get("type") != "long":
-        return None
-    return units.get(schema.get(LOGICAL, ""))
 
 
 def timestamp(value: int, unit: TimeUnit) -> datetime:
@@ -148,6 +157,63 @@ def unsafe_reason(schema: Any, named: NamedTypes) -> str:
     return reason
 
 
+def shortest(value: float) -> float:
+    """The double with the shortest decimal that reads back to `value`, a 32-bit float.
+
+    Infinities, NaN and signed zeros stay as they are. It runs for every event, so the usual case,
+    a probability, takes arithmetic only; every product below is exact.
+    """
+    if 0.1 <= value < 1.0:
+        half = _ulp(value) * _HALF_ULP_FACTOR
+        short = round(value * 1e6) / 1e6
+        if -half < short - value < half:
+            return short
+        short = round(value * 1e7) / 1e7
+        if -half < short - value < half:
+            return short
+        short = round(value * 1e8) / 1e8
+        if -half < short - value < half:
+            return short
+        return round(value * 1e9) / 1e9
+    return _shortest(value)
+
+
+class RecordWriter:
+    """Writes records of one schema, given as JSON; SchemaError where it is no Avro schema."""
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._schema = parse_schema(json.loads(text))
+        except (SchemaParseException, ValueError, TypeError, LookupError, AttributeError) as error:
+            raise SchemaError(f"not an Avro schema: {error!r}") from error
+
+    def write(self, record: Mapping[str, Any]) -> bytes:
+        """The record's body; SchemaError, without values of the record, where it does not fit."""
+        body = BytesIO()
+        try:
+            schemaless_writer(body, self._schema, record)
+        except _MISFITS as error:
+            where = self._misfit(record) or type(error).__name__
+            raise SchemaError(f"a record does not fit its schema: {where}") from None
+        return body.getvalue()
+
+    def _misfit(self, record: Mapping[str, Any]) -> str:
+        """The first field whose value does not fit; "" where it is unknown."""
+        try:
+            validate(record, self._schema, raise_errors=True)
+        except ValidationError as error:
+            return next((each.field for each in error.errors if each.field), "")
+        except _MISFITS:
+            return ""
+        return ""
+
+
+def _unit(schema: Any, units: Mapping[str, TimeUnit]) -> TimeUnit | None:
+    if not isinstance(schema, dict) or schema.get("type") != "long":
+        return None
+    return units.get(schema.get(LOGICAL, ""))
+
+
 class _SafetyCheck:
     def __init__(self, named: NamedTypes) -> None:
         self._named = named
@@ -186,27 +252,6 @@ class _SafetyCheck:
             reason = next((reason for reason, _ in found if reason), "")
             self._known[name] = (reason, any(takes_bytes for _, takes_bytes in found))
         return self._known[name]
-
-
-def shortest(value: float) -> float:
-    """The double with the shortest decimal that reads back to `value`, a 32-bit float.
-
-    Infinities, NaN and signed zeros stay as they are. It runs for every event, so the usual case,
-    a probability, takes arithmetic only; every product below is exact.
-    """
-    if 0.1 <= value < 1.0:
-        half = _ulp(value) * _HALF_ULP_FACTOR
-        short = round(value * 1e6) / 1e6
-        if -half < short - value < half:
-            return short
-        short = round(value * 1e7) / 1e7
-        if -half < short - value < half:
-            return short
-        short = round(value * 1e8) / 1e8
-        if -half < short - value < half:
-            return short
-        return round(value * 1e9) / 1e9
-    return _shortest(value)
 
 
 def _shortest(value: float) -> float:

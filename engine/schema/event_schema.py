@@ -31,10 +31,8 @@ from engine.schema.avro import (
     units_since_epoch,
     unsafe_reason,
 )
-from engine.schema.domain import domain_of
 from engine.schema.engine_fields import engine_faults
-from engine.schema.field_type import FieldType, Kind, complete
-from engine.schema.promises import Promises
+from engine.schema.field_type import FieldType, Kind, Promises, complete, domain_of
 from engine.schema.resolution import Fit, resolve
 
 TIME_VARIABLE: Final = "time"

@@ -7,8 +7,7 @@ reported and left out. Read `reader.py` first, then `watchlist.py`.
 from __future__ import annotations
 
 from engine.watchlist.date_forms import DateFormat, DateOrder
-from engine.watchlist.plate_cell import why_unusable
-from engine.watchlist.plates import CHARACTERS, normalise, plate_of
+from engine.watchlist.plates import CHARACTERS, normalise, plate_of, why_unusable
 from engine.watchlist.reader import SUFFIXES, ListResult, read_watchlist
 from engine.watchlist.watchlist import (
     STANDARD_COLUMNS,

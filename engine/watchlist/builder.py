@@ -11,10 +11,23 @@ from typing import Final
 
 from engine.errors import Fault, Place, Severity
 from engine.watchlist.dates import DateReader
-from engine.watchlist.plate_cell import BAD_LETTER, NoPlateError, written_plate
-from engine.watchlist.plates import has_look_alikes, has_other_letters, normalise
-from engine.watchlist.rows import RowLines, RowPacker
-from engine.watchlist.watchlist import NOTE, Definition, FileMark, Validity, Watchlist
+from engine.watchlist.plates import (
+    BAD_LETTER,
+    NoPlateError,
+    has_look_alikes,
+    has_other_letters,
+    normalise,
+    written_plate,
+)
+from engine.watchlist.watchlist import (
+    NOTE,
+    Definition,
+    FileMark,
+    RowLines,
+    RowPacker,
+    Validity,
+    Watchlist,
+)
 
 #: So many unusable rows are reported one by one; further ones are only counted.
 MAX_REPORTED: Final = 20

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from engine.watchlist.date_columns import NO_DATES, DateColumns, NamedColumn, columns_by_name
-from engine.watchlist.plate_cell import NoPlateError, written_plate
+from engine.watchlist.dates import NO_DATES, DateColumns, NamedColumn, columns_by_name
+from engine.watchlist.plates import NoPlateError, written_plate
 from engine.watchlist.watchlist import (
     NO_COLUMN,
     NOTE,

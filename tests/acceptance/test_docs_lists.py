@@ -6,7 +6,7 @@ import pytest
 
 from engine.watchlist import normalise
 from engine.watchlist.header import is_known_name, is_possible_name
-from engine.watchlist.plate_cell import NoPlateError, written_plate
+from engine.watchlist.plates import NoPlateError, written_plate
 from tests.support.handbook import WATCHLISTS, table
 from tests.support.snippets import codes
 

@@ -22,10 +22,10 @@ from engine.cel.types.findings import watchlist_lookup
 from engine.cel.types.functions import FUNCTIONS
 from engine.environment import FILE_SUFFIX
 from engine.metrics import Metrics
-from engine.rules.conditions import CONDITION_KEYS
+from engine.rules.expressions import CONDITION_KEYS
 from engine.rules.load import FILE_KEYS
 from engine.rules.rate_limits import RATE_LIMIT_KEYS
-from engine.rules.rule_reader import RULE_KEYS, TEST_KEYS
+from engine.rules.rule import RULE_KEYS, TEST_KEYS
 from engine.rules.watchlist_reader import LIST_KEYS
 from engine.schema import ENGINE_FIELDS, EventSchema, FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings

@@ -18,7 +18,7 @@ from engine.cel.types.findings import Findings, title
 from engine.cel.types.scope import suggest
 from engine.cel.values.values import MISSING, UInt
 from engine.schema import Domain, FieldType
-from engine.schema.domain import of_characters, without
+from engine.schema.field_type import of_characters, without
 
 _SHOWN: Final = 40
 _SHOWN_ITEMS: Final = 3

@@ -48,6 +48,7 @@ _TWO_NAMES: Final = frozenset({"all", "exists", "exists_one"})
 _MACROS: Final = frozenset(
     {"optMap", "optFlatMap", "existsOne", "transformList", "transformMap", "transformMapEntry"}
 )
+
 #: Values and types by their names in other languages.
 _NAMED_VALUES: Final = {
     **dict.fromkeys(("null", "none", "nil", "undefined"), "write null"),
@@ -111,6 +112,7 @@ FIELDS_HELP: Final = "`alert-engine help rules` tells all fields"
 FUNCTIONS_HELP: Final = "`alert-engine help rules` tells all functions"
 #: Functions of other languages whose first argument is a variable, like a macro's.
 NAMING_FUNCTIONS: Final = frozenset({"any", "some", "find", "every", "each", "where", "select"})
+
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NO_ZONE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}(?:\.\d+)?)")
 _DAYS: Final = re.compile(r"(\d{1,5}) ?d(?:ays?)?")

@@ -17,6 +17,7 @@ from engine.cel.values.values import CelMap, FailureKind, failure
 
 #: A compiled part of an expression: bindings to value, or EvaluationError.
 Closure: TypeAlias = Callable[[dict[Any, Any]], Any]
+
 #: The key, among the bindings, of the rounds that are left.
 BUDGET: Final = 0
 #: Most rounds that one evaluation may take.
@@ -29,6 +30,7 @@ UNCOUNTED: Final = 16
 ROW_ROUNDS: Final = 4
 #: The deepest nesting of lists and maps.
 MAX_VALUE_DEPTH: Final = 100
+
 # Nodes of a body, or elements of a list, that cost one round.
 _ROUND_PARTS: Final = 8
 _TEXTS: Final = frozenset({str, bytes})

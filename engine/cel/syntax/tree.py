@@ -27,6 +27,7 @@ NOT_EQUALS: Final = "_!=_"
 IN: Final = "@in"
 #: `watchlist(…).rows(key)`: a call whose arguments are the bound watchlist and the key.
 ROWS: Final = "@rows"
+
 #: Binary operators by their sign, with CEL's own function names.
 BINARY: Final = {
     sign: f"_{sign}_" for sign in ("<", "<=", ">", ">=", "==", "!=", "+", "-", "*", "/", "%")

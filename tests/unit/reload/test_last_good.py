@@ -11,7 +11,7 @@ import pytest
 from engine.errors import LastGoodError
 from engine.reload.file_state import WatchedFiles, digest_of
 from engine.reload.last_good import KeptSet, LastGood
-from engine.rules.files import absolute
+from engine.rules.watchlist_reader import absolute
 from tests.support.small_disk import small_disk
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

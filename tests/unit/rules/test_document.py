@@ -1,15 +1,17 @@
-"""A file is read within bounds, and whatever makes it unusable has a place."""
+"""A file becomes nodes within bounds; whatever makes it unusable has a place."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.errors import Severity
-from engine.rules.document import MAX_FILE_BYTES, read_document
+from engine.rules import document
+from engine.rules.document import _MAX_DEPTH, MAX_FILE_BYTES, parse_document, read_document
 from engine.rules.faults import Faults
-from engine.rules.node import MappingNode
+from engine.rules.nodes import MappingNode, ScalarNode, SequenceNode, Source, YamlNode
 
 
 def _read(folder: Path, data: bytes) -> tuple[object, list[str]]:
@@ -80,3 +82,126 @@ def test_a_syntax_error_has_a_place_and_a_remedy(
     assert len(faults) == 1
     assert faults[0].startswith(f"{place}: this is not valid YAML")
     assert remedy in faults[0]
+
+
+def _plain(node: YamlNode | None) -> Any:
+    if node is None:
+        return None
+    if isinstance(node, ScalarNode):
+        return node.text
+    if isinstance(node, SequenceNode):
+        return [_plain(item) for item in node.items]
+    return {key: _plain(value) for key, value in node.values.items()}
+
+
+def _parse(text: str) -> tuple[Any, list[str]]:
+    faults = Faults()
+    node = parse_document(Source("f", text), faults)
+    return _plain(node), [str(fault) for fault in faults.sorted()]
+
+
+def test_scalars_keep_the_text_that_yaml_would_spoil() -> None:
+    found, faults = _parse("[0123, 12_34, NO, 12:30, 123456, 2025-12-25, 1.50, 'a']")
+    assert found == ["0123", "12_34", "NO", "12:30", "123456", "2025-12-25", "1.50", "a"]
+    assert not faults
+
+
+def test_aliases_stand_for_their_anchors() -> None:
+    found, faults = _parse("a: &x [1, 2]\nb: *x\nc: &y text\nd: [*y]\n")
+    assert found == {"a": ["1", "2"], "b": ["1", "2"], "c": "text", "d": ["text"]}
+    assert not faults
+
+
+def test_a_mapping_stands_where_its_alias_stands() -> None:
+    faults = Faults()
+    root = parse_document(Source("f", "- &x {p: 1}\n- *x\n"), faults)
+    assert isinstance(root, SequenceNode)
+    assert [(item.line, item.column) for item in root.items] == [(1, 3), (2, 3)]
+
+
+def test_merge_keys_fill_in_what_is_missing() -> None:
+    found, faults = _parse("a: &x {p: 1, q: 2}\nb: {<<: *x, q: 3}\nc:\n  <<: [*x, {r: 4}]\n")
+    assert found["b"] == {"q": "3", "p": "1"}
+    assert found["c"] == {"p": "1", "q": "2", "r": "4"}
+    assert not faults
+
+
+def test_a_merge_of_a_text_is_a_fault() -> None:
+    assert _parse("a: {<<: text}")[1] == [
+        "f:1:9: `<<` takes a mapping, or a list of mappings, write `<<: *name` where `&name` marks "
+        "one, or put quotes around `<<`"
+    ]
+
+
+def test_a_duplicate_key_names_the_first() -> None:
+    found, faults = _parse("a: 1\nb: 2\n'a': 3\n")
+    assert found == {"a": "1", "b": "2"}
+    assert faults == [
+        "f:3:1: the key `a` is given twice, first in line 1, remove one of them",
+    ]
+
+
+def test_a_key_that_is_a_list_is_one_fault() -> None:
+    found, faults = _parse("[a]: 1\nb: 2\n")
+    assert found == {"b": "2"}
+    assert faults == ["f:1:1: a key must be a text, put quotes around it"]
+
+
+@pytest.mark.parametrize("tag", ["!!python/object/apply:os.system", "!mine", "!!binary", "!!set"])
+def test_other_tags_than_the_standard_ones_are_faults(tag: str) -> None:
+    told = tag if tag.startswith("!!") else "`!…`"
+    for value in ("text", "[a]", "{a: b}"):
+        faults = _parse(f"a: {tag} {value}")[1]
+        assert faults == [
+            f"f:1:4: the tag {told} is not supported, "
+            "remove it, or put quotes around the value if it is no tag"
+        ]
+
+
+def test_standard_tags_are_allowed() -> None:
+    found, faults = _parse("a: !!str 1\nb: !!int '2'\nc: !!map {}\nd: !!seq []\n")
+    assert found == {"a": "1", "b": "2", "c": {}, "d": []}
+    assert not faults
+
+
+def test_an_alias_inside_its_own_anchor_is_a_fault() -> None:
+    found, faults = _parse("a: &x [*x]")
+    assert found is None
+    assert "names no anchor that is complete before it" in faults[0]
+
+
+def test_a_yaml_bomb_is_a_fault() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 40)]
+    found, faults = _parse("\n".join(lines))
+    assert found is None
+    assert "the aliases stand for more than 100,000 values" in faults[0]
+
+
+def test_a_bomb_of_long_texts_is_a_fault() -> None:
+    text = f"a: &a {'x' * 100_000}\nb: [{', '.join(['*a'] * 1000)}]"
+    assert "the aliases stand for more than 100,000 values" in _parse(text)[1][0]
+
+
+@pytest.mark.parametrize("text", ["[" * 10_000, "- " * 10_000 + "a", "{a: " * 10_000])
+def test_deep_nesting_is_a_fault(text: str) -> None:
+    found, faults = _parse(text)
+    assert found is None
+    assert f"nested more than {_MAX_DEPTH} deep" in faults[0]
+
+
+def test_too_many_values_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert document.MAX_NODES == 1_000_000
+    # As many take seconds to read.
+    monkeypatch.setattr(document, "MAX_NODES", 1_000)
+    found, faults = _parse("[" + "a," * (document.MAX_NODES + 1) + "]")
+    assert found is None
+    assert "the file holds more than 1,000 values" in faults[0]
+
+
+def test_a_second_document_is_a_fault_and_a_leading_marker_is_not() -> None:
+    assert _parse("---\na: 1\n...\n") == ({"a": "1"}, [])
+    assert _parse("a: 1\n---\nb: 2\n")[1] == [
+        "f:2:1: the file holds a second YAML document, "
+        "write one document a file: remove this `---`, or split the file"
+    ]

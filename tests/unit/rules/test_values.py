@@ -10,7 +10,7 @@ from engine.cel import Operator
 from engine.errors import Severity
 from engine.rules.document import parse_document
 from engine.rules.faults import Faults
-from engine.rules.node import Source, YamlNode
+from engine.rules.nodes import Source, YamlNode
 from engine.rules.values import INVALID, event_record, event_value, operand, plain_value
 from engine.schema import FieldType, Kind
 from tests.unit.rules.rule_text import schema

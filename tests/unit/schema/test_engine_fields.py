@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import SchemaError
 from engine.rules.rate_limits import DEFAULT_KEY
-from engine.rules.rule_reader import DEFAULT_TEMPLATE
+from engine.rules.rule import DEFAULT_TEMPLATE
 from engine.schema import ENGINE_FIELDS, Kind, load_event_schema, value_at
 from tests.support.avro import PLATE_EVENT, record_schema
 

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.watchlist.plate_cell import (
+from engine.watchlist.plates import (
     COMMENT_FIRST,
     DOUBTFUL,
     EMPTY,
     FORMULA,
     MADE_DATE,
     MADE_NUMBER,
+    MAX_LENGTH,
     MAYBE_NUMBER,
     NO_LETTER,
     SEVERAL,
@@ -24,9 +25,9 @@ from engine.watchlist.plate_cell import (
     WORD_FOR_NONE,
     NoPlateError,
     is_clean,
+    normalise,
     written_plate,
 )
-from engine.watchlist.plates import MAX_LENGTH, normalise
 
 
 def plate(text: str) -> str:

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.watchlist.plate_cell import why_unusable
 from engine.watchlist.plates import (
     MAX_LENGTH,
     MAX_TEXT,
@@ -16,6 +15,7 @@ from engine.watchlist.plates import (
     has_other_letters,
     normalise,
     plate_of,
+    why_unusable,
 )
 
 

@@ -8,7 +8,7 @@ from engine.cel import compile_condition, compile_expression
 from engine.cel.check.domains import domain_in_case, domain_of_parts, outside, outside_in_any_case
 from engine.errors import Problem, Severity
 from engine.schema import Domain, FieldType, Kind
-from engine.schema.domain import of_characters
+from engine.schema.field_type import of_characters
 from tests.unit.cel.plate_variables import VARIABLES
 
 LETTERS = of_characters("A-Z0-9")

@@ -13,8 +13,7 @@ from fastavro import parse_schema, schemaless_writer
 
 from engine.bench import traffic
 from engine.schema.event import Event, make_event
-from engine.stream.framing import SchemaName
-from engine.stream.record import Record
+from engine.stream.record import Record, SchemaName
 from engine.stream.registry import WriterSchema
 from tests.support.avro import plate_schema
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from benchmarks.readings import readings
 from channels.alert import Alert, Priority
-from engine.pipeline.render import alert_id
+from engine.pipeline.active_rules import alert_id
 from engine.schema.event import make_event
 from engine.store import NewAlert
 

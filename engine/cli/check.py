@@ -16,7 +16,7 @@ from channels.targets.apprise_target import AppriseTarget
 from engine.cli.inputs import add_paths, exit_code, load
 from engine.errors import Fault, RulesError, StoreError
 from engine.match import IndexedMatcher
-from engine.pipeline.render import render
+from engine.pipeline.active_rules import render
 from engine.reload.last_good import LastGood, last_good_of
 from engine.rules import Expect, Rule, RuleSet
 from engine.rules.report import Excerpts, as_github, as_json, as_text

@@ -15,9 +15,15 @@ import structlog
 from channels.alert import Reason, Target
 from channels.targets.misconfigured import MisconfiguredTarget
 from engine.clock import Clock
-from engine.delivery.hold import WaitLimit
 from engine.delivery.poller import Poller
-from engine.delivery.retry import DeliveryClock, RetryPolicy, Signal, Wait, store_retrying
+from engine.delivery.retry import (
+    DeliveryClock,
+    RetryPolicy,
+    Signal,
+    Wait,
+    WaitLimit,
+    store_retrying,
+)
 from engine.delivery.target_queue import TargetQueue, TargetQueues
 from engine.delivery.worker import Worker
 from engine.health import Heartbeat

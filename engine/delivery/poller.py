@@ -15,8 +15,7 @@ import structlog
 
 from channels.alert import Reason
 from channels.targets.misconfigured import stand_in_id
-from engine.delivery.hold import WaitLimit
-from engine.delivery.retry import DeliveryClock, Signal
+from engine.delivery.retry import DeliveryClock, Signal, WaitLimit
 from engine.delivery.target_queue import TargetQueue, TargetQueues
 from engine.errors import StoreError
 from engine.health import Heartbeat

@@ -11,13 +11,13 @@ from typing import Final
 
 from channels.alert import Outcome, Target
 from channels.targets.identity import audience_of
-from engine.delivery.hold import TargetHealth
 from engine.delivery.retry import (
     LONGEST_WAIT_SECONDS,
     DeliveryClock,
     ReadTimes,
     RetryPolicy,
     Signal,
+    TargetHealth,
 )
 from engine.store import Delivery, Hold
 

@@ -9,12 +9,12 @@ import structlog
 from tenacity import RetryCallState, Retrying
 
 from channels.alert import Outcome, Reason, Status
-from engine.delivery.hold import WaitLimit
 from engine.delivery.retry import (
     Attempt,
     DeliveryClock,
     RetryPolicy,
     Signal,
+    WaitLimit,
     send_retrying,
     store_retrying,
 )

@@ -2,7 +2,7 @@
 
 It never changes a verdict: the index may return too many rules, never too few, and gives the
 matches and errors that `LinearMatcher` gives. Read `matcher.py` first, then `necessary.py` (what a
-condition needs) and `index.py` (how that is looked up).
+condition needs) and `look_up.py` (how that is looked up).
 """
 
 from __future__ import annotations

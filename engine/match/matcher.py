@@ -1,17 +1,58 @@
-"""The matchers: one looks up which rules may hold, one evaluates every rule."""
+"""The matchers: one looks up in an index which rules may hold, one evaluates every rule."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from engine.errors import EvaluationError
-from engine.match.index import Index
 from engine.match.keys import Keyring
+from engine.match.look_up import Bucket, KeyLookUp, LookUp
 from engine.match.necessary import needs_of
+from engine.match.needs import (
+    Affixes,
+    Anything,
+    Atom,
+    Every,
+    Interval,
+    Listed,
+    Need,
+    Parts,
+    Points,
+    Present,
+    Some,
+    atoms_of,
+    every,
+    some,
+)
 from engine.rules import Rule
 from engine.schema.event import Event
+from engine.watchlist import Watchlist
+
+#: Rules of one bucket from which on it gets an index of its own.
+CROWD: Final = 16
+_MAX_DEPTH: Final = 3
+
+# What `Selectivity` estimates by.
+#: A look-up that more events pass saves nothing.
+MAX_COST: Final = 0.9
+_NULL_SHARE: Final = 0.3
+_FAILED_SHARE: Final = 0.1
+#: How many values a key has for each one that rules name, and how many letters a place may have.
+_UNNAMED: Final = 20.0
+_LETTERS: Final = 20.0
+_PLACES: Final = 8
+_HALF_OPEN: Final = 0.4
+_CLOSED: Final = 0.2
+_PRESENT: Final = 0.7
+#: More values of one key are not counted: they are many.
+_MAX_NAMED: Final = 10_000
+
+#: A rule's position, and what it needs.
+IndexEntry = tuple[int, Need]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +148,130 @@ class IndexedMatcher:
             yield f"    {self._rules[position].rule_id}: {reason}"
 
 
+class Index:
+    """Finds the positions of the rules that may hold on an event."""
+
+    def __init__(self, needs: Sequence[Need]) -> None:
+        self._level = _Level(list(enumerate(needs)), 0)
+        self._root: Final = tuple(position for position, _ in self._level.root)
+        self._plan: Final = self._level.plan
+
+    def candidates(self, bindings: dict[str, Any]) -> Sequence[int]:
+        """The positions, ascending, of the rules that may hold or fail: all others are false."""
+        found: list[Bucket] = []
+        for read, look_up in self._plan:
+            look_up(read(bindings), found)
+        if not found:
+            return self._root
+        positions = set(self._root)
+        for bucket in found:
+            if type(bucket) is tuple:
+                positions.update(bucket)
+            else:
+                bucket.gather(bindings, positions)  # type: ignore[union-attr]
+        return sorted(positions)
+
+    def root(self) -> Iterator[tuple[int, str]]:
+        """The positions of the rules that are always evaluated, and why."""
+        return iter(self._level.root)
+
+    def describe(self) -> Iterator[str]:
+        """The look-ups for people, one a line."""
+        return self._level.describe()
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Atoms of which an event must meet one for the rule to hold or fail.
+
+    `cost` is the estimated share of events that do, plus the rule's share in reading the keys.
+    """
+
+    cost: float
+    atoms: tuple[Atom, ...]
+
+
+class Selectivity:
+    """Estimates which share of events meets an atom, from the needs of all rules."""
+
+    def __init__(self, needs: Iterable[Need]) -> None:
+        self._rules: Counter[str] = Counter()
+        self._values: dict[str, set[Any]] = {}
+        self._lists: set[tuple[str, Watchlist]] = set()
+        self._plates: Counter[str] = Counter()
+        for need in needs:
+            atoms = tuple(atoms_of(need))
+            self._rules.update({atom.key.text for atom in atoms})
+            for atom in atoms:
+                self._count(atom)
+
+    def _count(self, atom: Atom) -> None:
+        key, test = atom.key.text, atom.test
+        if isinstance(test, Listed) and (key, test.watchlist) not in self._lists:
+            self._lists.add((key, test.watchlist))
+            self._plates[key] += len(test.watchlist.plates)
+        elif isinstance(test, Points):
+            named = self._values.setdefault(key, set())
+            if len(named) < _MAX_NAMED:
+                named.update(islice(test.values, _MAX_NAMED))
+
+    def cover(self, need: Need) -> Cover | Anything:
+        """The cheapest cover of a need, or why it has none."""
+        match need:
+            case Anything():
+                return need
+            case Atom():
+                share = self._share(need)
+                cost = share + need.key.weight / self._rules[need.key.text]
+                if cost > MAX_COST:
+                    return Anything(f"to look up {need.key.text} costs more than the rule")
+                return Cover(cost, (need,))
+            case Every(needs):
+                covers = [self.cover(each) for each in needs]
+                found = [cover for cover in covers if isinstance(cover, Cover)]
+                return min(found, key=lambda cover: cover.cost) if found else covers[0]
+        return self._union([self.cover(each) for each in need.needs])
+
+    def _union(self, covers: list[Cover | Anything]) -> Cover | Anything:
+        cost = 0.0
+        atoms: list[Atom] = []
+        for cover in covers:
+            if isinstance(cover, Anything):
+                return cover
+            cost += cover.cost
+            atoms.extend(cover.atoms)
+        if cost > MAX_COST:
+            return Anything("its alternatives hold on most events")
+        return Cover(cost, tuple(atoms))
+
+    def _share(self, atom: Atom) -> float:
+        """The share of events that meet an atom."""
+        share = self._test_share(atom)
+        if atom.or_null:
+            share += _NULL_SHARE
+        if atom.or_failed:
+            share += _FAILED_SHARE
+        return min(share, 1.0)
+
+    def _test_share(self, atom: Atom) -> float:
+        match atom.test:
+            case Points(values):
+                if values & {True, False} and all(type(value) is bool for value in values):
+                    return len(values) / 2
+                return len(values) / (_UNNAMED * max(len(self._values[atom.key.text]), 1))
+            case Listed(watchlist):
+                return len(watchlist.plates) / (_UNNAMED * max(self._plates[atom.key.text], 1))
+            case Interval(low, high):
+                is_closed = low != -high and abs(low) < float("inf") > abs(high)
+                return _CLOSED if is_closed else _HALF_OPEN
+            case Affixes(pairs):
+                return sum(_LETTERS ** -len(begin + end) for begin, end in pairs)
+            case Parts(texts):
+                return sum(_PLACES * _LETTERS ** -len(text) for text in texts)
+            case Present():
+                return _PRESENT
+
+
 def _plans(rules: Iterable[Rule]) -> tuple[_Plan, ...]:
     return tuple((Match(rule), rule.condition.run) for rule in rules)
 
@@ -130,3 +295,83 @@ def _evaluate(plans: Iterable[_Plan], bindings: Mapping[str, Any]) -> MatchResul
     if errors is None:
         return MatchResult(matches, ()) if matches else _NO_MATCH
     return MatchResult(matches, errors)
+
+
+class _Level:
+    """The look-up tables of some rules, and the rules that are in none of them."""
+
+    def __init__(self, entries: list[IndexEntry], depth: int) -> None:
+        self._depth: Final = depth
+        self.root: Final[list[tuple[int, str]]] = []
+        self._tables: Final[dict[str, KeyLookUp]] = {}
+        self._buckets: dict[tuple[int, ...], Bucket] = {}
+        self._needs = dict(entries)
+        self._place(entries)
+        self.plan: Final = tuple(
+            (table.key.read, self._look_up(table)) for table in self._tables.values()
+        )
+        # Needed while the tables are built only.
+        self._needs = {}
+        self._buckets = {}
+
+    def _place(self, entries: list[IndexEntry]) -> None:
+        selectivity = Selectivity(need for _, need in entries)
+        for position, need in entries:
+            cover = selectivity.cover(need)
+            if isinstance(cover, Anything):
+                self.root.append((position, cover.reason))
+                continue
+            for atom in cover.atoms:
+                text = atom.key.text
+                if text not in self._tables:
+                    self._tables[text] = KeyLookUp(atom.key)
+                self._tables[text].add(atom, position)
+
+    def _look_up(self, table: KeyLookUp) -> LookUp:
+        self._buckets = {}
+        return table.look_up(lambda positions: self._bucket(table.key.text, positions))
+
+    def _bucket(self, key: str, positions: Sequence[int]) -> Bucket:
+        rules = tuple(positions)
+        if len(rules) < CROWD or self._depth == _MAX_DEPTH:
+            return rules
+        if rules not in self._buckets:
+            self._buckets[rules] = self._crowd(key, rules)
+        return self._buckets[rules]
+
+    def _crowd(self, key: str, rules: tuple[int, ...]) -> Bucket:
+        """An index of the rules by what else they need, if it helps for most of them."""
+        entries = [(position, _without_key(self._needs[position], key)) for position in rules]
+        inner = _Level(entries, self._depth + 1)
+        return inner if len(inner.root) * 2 <= len(rules) else rules
+
+    def gather(self, bindings: dict[str, Any], positions: set[int]) -> None:
+        """Add the positions of the rules that may hold on the event."""
+        found: list[Bucket] = []
+        for read, look_up in self.plan:
+            look_up(read(bindings), found)
+        positions.update(position for position, _ in self.root)
+        for bucket in found:
+            if type(bucket) is tuple:
+                positions.update(bucket)
+            else:
+                bucket.gather(bindings, positions)  # type: ignore[union-attr]
+
+    def describe(self) -> Iterator[str]:
+        """The tables for people."""
+        for text, table in self._tables.items():
+            yield text
+            for line in table.describe():
+                yield f"    {line}"
+
+
+def _without_key(need: Need, key: str) -> Need:
+    """What is needed besides the key, which has been looked up already."""
+    match need:
+        case Atom():
+            return Anything(f"it needs nothing but {key}") if need.key.text == key else need
+        case Every(needs):
+            return every(_without_key(each, key) for each in needs)
+        case Some(needs):
+            return some(_without_key(each, key) for each in needs)
+    return need

@@ -1,16 +1,36 @@
-"""Derives from a rule's condition what an event must be like for the rule to hold or fail."""
+"""Derives from a rule's condition what an event must be like for the rule to hold or fail.
+
+Macros over constant lists and conditions on a watchlist's rows are written out first.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 from engine.cel.expression import Expression, compile_tree
+from engine.cel.interpret.budget import MAX_ROUNDS, ROW_ROUNDS, weight
 from engine.cel.syntax import tree
-from engine.cel.syntax.tree import Call, Comprehension, Ident, Macro, Node, Select, constant_of
-from engine.cel.types.findings import watchlist_lookup
+from engine.cel.syntax.tree import (
+    Bound,
+    Call,
+    Comprehension,
+    Ident,
+    ListNode,
+    Literal,
+    Macro,
+    MapNode,
+    Node,
+    Select,
+    arithmetic_chain,
+    children,
+    constant_of,
+)
+from engine.cel.types.findings import most_items, watchlist_lookup
 from engine.cel.types.scope import Scope
 from engine.cel.values.values import EXACT_LIMIT, MISSING, NUMBERS, Duration, Timestamp
 from engine.errors import EvaluationError, ExpressionError
@@ -31,23 +51,31 @@ from engine.match.needs import (
     some,
 )
 from engine.match.regex_parts import BEGIN, END, RegexParts, Texts, regex_parts
-from engine.match.unroll import (
-    can_unroll,
-    expanded,
-    items_of,
-    nodes_of,
-    rows_asked,
-    unrolled,
-    without_rows,
-    written_out,
-)
 from engine.watchlist import Watchlist
 
+#: Functions of a text and a constant that are looked up.
+TEXT_TESTS: Final = frozenset({"contains", "startsWith", "endsWith", "matches"})
+#: Longest begin or end that is looked up; what is longer is cut.
+MAX_AFFIX: Final = 64
+#: Most items of a list that is written out.
+MAX_ITEMS: Final = 1_000
+#: Most rounds of all macros of a rule, those inside others multiplied.
+MAX_UNROLLED: Final = 10_000
+#: Longest expression that comes of writing a `cel.bind` out, in parts of the tree.
+MAX_NODES: Final = 1_000
 _SCALARS: Final = frozenset({str, bytes, bool, Timestamp, Duration})
 _ALWAYS: Final = Anything("it holds, or fails, whatever the event")
 _MIRRORED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
 _OPPOSITE: Final = {"_<_": "_>=_", "_<=_": "_>_", "_>_": "_<=_", "_>=_": "_<_"}
 _FAILED: Final = object()
+_OVER_NOTHING: Final[dict[Macro, Node]] = {
+    Macro.ALL: Literal(0, value=True),
+    Macro.EXISTS: Literal(0, value=False),
+    Macro.EXISTS_ONE: Literal(0, value=False),
+    Macro.MAP: ListNode(0, ()),
+    Macro.FILTER: ListNode(0, ()),
+}
+_cached_parts: Final = lru_cache(maxsize=4_096)(regex_parts)
 
 
 def needs_of(expression: Expression, keyring: Keyring) -> Need:
@@ -275,18 +303,139 @@ class _Reading:
         return some((Atom(key, test, is_null, key.can_fail),))
 
 
+def text_need(function: str, key: Key, text: str, keyring: Keyring) -> Need:
+    """Of a function's call on `key` with a constant text."""
+    if function == "matches":
+        return _pattern(key, text, keyring)
+    if not text:
+        return Anything(f"every text has the empty one for {function}()")
+    match function:
+        case "contains":
+            return _atom(key, Parts(frozenset((text,))))
+        case "startsWith":
+            return _atom(key, Affixes(frozenset(((text[:MAX_AFFIX], ""),))))
+    return _atom(key, Affixes(frozenset((("", text[-MAX_AFFIX:]),))))
+
+
+def can_unroll(root: Node) -> bool:
+    """Whether it is known that no macro runs so often that the evaluation fails."""
+    return _rounds(root) <= min(MAX_UNROLLED, MAX_ROUNDS)
+
+
+def items_of(node: Comprehension) -> list[Any] | None:
+    """The items of a macro's constant list, or None."""
+    values = constant_of(node.range)
+    return values if isinstance(values, list) and len(values) <= MAX_ITEMS else None
+
+
+def unrolled(node: Comprehension) -> Iterator[Node]:
+    """The condition of `all`, `exists` or `exists_one`, for each item of the constant list."""
+    items = items_of(node)
+    assert items is not None
+    assert node.condition is not None
+    for item in items:
+        yield _put(node.condition, node.variable, _as_node(item))
+
+
+def written_out(node: Comprehension) -> Node | None:
+    """The result of `cel.bind` with the value in the place of its name, which means the same.
+
+    None where a macro inside hides a name that the value uses, or where it would be too long.
+    """
+    assert node.result is not None
+    names = {each.name for each in nodes_of(node.range) if isinstance(each, Ident)}
+    inner = (each for each in nodes_of(node.result) if isinstance(each, Comprehension))
+    if any(each.variable in names for each in inner):
+        return None
+    result = _put(node.result, node.variable, node.range)
+    nodes = sum(1 for _ in islice(nodes_of(result), MAX_NODES + 1))
+    return result if nodes <= MAX_NODES else None
+
+
+def expanded(root: Node) -> Node:
+    """The tree with every `cel.bind` written out that can be."""
+    node = changed(root, expanded)
+    if isinstance(node, Comprehension) and node.macro is Macro.BIND:
+        return written_out(node) or node
+    return node
+
+
+def rows_asked(root: Node) -> list[Call]:
+    """The calls of `rows()` in a part; none where a key hangs on the variable of a macro in it."""
+    found: list[Call] = []
+    waiting: list[tuple[Node, frozenset[str]]] = [(root, frozenset())]
+    while waiting:
+        node, hidden = waiting.pop()
+        if isinstance(node, Call) and node.function == tree.ROWS:
+            names = {each.name for each in nodes_of(node) if isinstance(each, Ident)}
+            if names & hidden:
+                return []
+            found.append(node)
+        inner = hidden | {node.variable} if isinstance(node, Comprehension) else hidden
+        over = node.range if isinstance(node, Comprehension) else None
+        waiting += ((child, hidden if child is over else inner) for child in children(node))
+    return found
+
+
+def without_rows(node: Node) -> Node:
+    """The part with an empty list in the place of every `rows()`, and macros over it evaluated."""
+    if isinstance(node, Call) and node.function == tree.ROWS:
+        return ListNode(node.offset, ())
+    made = changed(node, without_rows)
+    if (
+        isinstance(made, Comprehension)
+        and isinstance(made.range, ListNode)
+        and not made.range.items
+    ):
+        return _OVER_NOTHING.get(made.macro, made)
+    return made
+
+
+def nodes_of(root: Node) -> Iterator[Node]:
+    """A tree's nodes, in no order."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(children(node))
+
+
+def changed(node: Node, change: Callable[[Node], Node]) -> Node:
+    """The node with each of its parts changed."""
+    first, calls = arithmetic_chain(node)
+    if calls:
+        made = change(first)
+        for call in calls:
+            made = replace(call, args=(made, change(call.args[1])))
+        return made
+    match node:
+        case Select():
+            return replace(node, operand=change(node.operand))
+        case Call():
+            target = None if node.target is None else change(node.target)
+            return replace(node, args=tuple(map(change, node.args)), target=target)
+        case ListNode():
+            return replace(node, items=tuple(map(change, node.items)))
+        case MapNode():
+            pairs = tuple((change(key), change(item)) for key, item in node.entries)
+            return replace(node, entries=pairs)
+        case Comprehension():
+            condition = None if node.condition is None else change(node.condition)
+            result = None if node.result is None else change(node.result)
+            return replace(node, range=change(node.range), condition=condition, result=result)
+    return node
+
+
 def _range(key: Key, function: str, limit: float, *, with_nan: bool) -> Need:
     is_below = function in ("_<_", "_<=_")
     is_open = function in ("_<_", "_>_")
     low, high = (-math.inf, limit) if is_below else (limit, math.inf)
-    test = Interval(low, high, not is_below and is_open, is_below and is_open, with_nan)
-    return Atom(key, test, or_null=key.is_nullable, or_failed=key.can_fail)
+    return _atom(key, Interval(low, high, not is_below and is_open, is_below and is_open, with_nan))
 
 
 def _never_in_order(key: Key) -> Need:
     """The key is compared with not-a-number: false, or a failure."""
-    test = Interval(math.inf, -math.inf, True, True)
-    return some((Atom(key, test, key.is_nullable, key.can_fail),))
+    return some((_atom(key, Interval(math.inf, -math.inf, True, True)),))
 
 
 def _unknown(node: Node) -> Anything:
@@ -303,27 +452,6 @@ def _is_point(value: Any) -> bool:
     if type(value) in NUMBERS:
         return bool(-EXACT_LIMIT < value < EXACT_LIMIT)
     return type(value) in _SCALARS
-
-
-#: Functions of a text and a constant that are looked up.
-TEXT_TESTS: Final = frozenset({"contains", "startsWith", "endsWith", "matches"})
-#: Longest begin or end that is looked up; what is longer is cut.
-MAX_AFFIX: Final = 64
-_cached_parts: Final = lru_cache(maxsize=4_096)(regex_parts)
-
-
-def text_need(function: str, key: Key, text: str, keyring: Keyring) -> Need:
-    """Of a function's call on `key` with a constant text."""
-    if function == "matches":
-        return _pattern(key, text, keyring)
-    if not text:
-        return Anything(f"every text has the empty one for {function}()")
-    match function:
-        case "contains":
-            return _atom(key, Parts(frozenset((text,))))
-        case "startsWith":
-            return _atom(key, Affixes(frozenset(((text[:MAX_AFFIX], ""),))))
-    return _atom(key, Affixes(frozenset((("", text[-MAX_AFFIX:]),))))
 
 
 def _atom(key: Key, test: Test) -> Atom:
@@ -366,3 +494,44 @@ def _texts(key: Key, texts: Texts) -> Need:
     if inside:
         tests.append(Parts(frozenset(inside)))
     return some(_atom(key, test) for test in tests)
+
+
+def _rounds(root: Node) -> int:
+    """The most rounds of all macros; more than any limit where that is unknown."""
+    total = 0
+    waiting = [(root, 1)]
+    while waiting:
+        node, times = waiting.pop()
+        inner, over = times, None
+        if isinstance(node, Comprehension) and node.macro is not Macro.BIND:
+            most = _most_items(node)
+            if most is None:
+                return MAX_ROUNDS + 1
+            inner, over = times * max(most, 1), node.range
+            total += inner * weight(node)
+        elif (
+            isinstance(node, Call)
+            and node.function == tree.ROWS
+            and (found := watchlist_lookup(node))
+        ):
+            total += times * found[0].most_rows * ROW_ROUNDS
+        waiting += ((child, times if child is over else inner) for child in children(node))
+    return total
+
+
+def _most_items(node: Comprehension) -> int | None:
+    items = items_of(node)
+    return len(items) if items is not None else most_items(node.range)
+
+
+def _as_node(value: Any) -> Node:
+    return Bound(0, tuple(value)) if isinstance(value, list) else Literal(0, value)
+
+
+def _put(node: Node, name: str, value: Node) -> Node:
+    """The tree with `value` in the place of a macro's variable."""
+    if isinstance(node, Ident):
+        return value if node.name == name and not node.is_absolute else node
+    if isinstance(node, Comprehension) and node.variable == name:
+        return replace(node, range=_put(node.range, name, value))
+    return changed(node, lambda part: _put(part, name, value))

@@ -1,16 +1,20 @@
-"""A rule set ready to match, which takes the place of the one in force as a whole."""
+"""The rules in force: which of them match, where their alerts go, and what an alert says."""
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import chain
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from channels.alert import Target
+from channels.alert import Alert, Target
 from channels.targets.identity import audience_of, without_duplicates
 from engine.match import IndexedMatcher, Matcher, MatchResult
-from engine.rules import RuleSet
+from engine.rules import Rule, RuleSet
+from engine.rules.rule import message_bindings
 from engine.schema.event import Event
 
 #: A channel's name and the id of one of its targets.
@@ -44,14 +48,6 @@ def prepare(rule_set: RuleSet) -> ActiveRules:
     return ActiveRules(rule_set, IndexedMatcher(rule_set.rules), targets)
 
 
-def _targets(
-    notify: Iterable[str], channels: Mapping[str, tuple[Target, ...]]
-) -> tuple[TargetRef, ...]:
-    """The targets of these channels, without those whose recipient another of them reaches."""
-    named = chain.from_iterable(channels.get(channel, ()) for channel in notify)
-    return tuple((each.channel, each.target_id) for each in without_duplicates(named, audience_of))
-
-
 def targets_of(rule_set: RuleSet) -> dict[str, Target]:
     """Every target of every channel, by target id."""
     return {
@@ -68,3 +64,40 @@ def longest_cooldown(rule_set: RuleSet) -> float:
     """The longest cooldown in force, in seconds."""
     limits = (rule.rate_limit for rule in rule_set.rules)
     return max((limit.cooldown_seconds for limit in limits if limit is not None), default=0.0)
+
+
+def render(rule: Rule, event: Event, suppressed_count: int, now: datetime) -> tuple[Alert, int]:
+    """The alert of `rule` on `event`, made at `now` (aware), and how many placeholders failed."""
+    message, failed = rule.template.render(template_bindings(rule, event, suppressed_count))
+    alert = Alert(
+        alert_id=alert_id(event.digest, rule.rule_id),
+        rule_id=rule.rule_id,
+        rule_name=rule.name,
+        priority=rule.priority,
+        message=message,
+        captured_at=event.captured_at,
+        created_at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        suppressed_count=suppressed_count,
+        late_seconds=max(0.0, round((now - event.time).total_seconds(), 3)),
+        event=event.values,
+    )
+    return alert, failed
+
+
+def alert_id(digest: bytes, rule_id: str) -> str:
+    """The same for the same record and rule, so that reading a record twice names one alert."""
+    source = digest + b"\0" + rule_id.encode()
+    return str(uuid.UUID(bytes=hashlib.blake2b(source, digest_size=16).digest(), version=4))
+
+
+def template_bindings(rule: Rule, event: Event, suppressed_count: int) -> dict[str, Any]:
+    """What a message template sees: the event, its rule, and how many matches it stands for."""
+    return message_bindings(rule, event.bindings, suppressed_count)
+
+
+def _targets(
+    notify: Iterable[str], channels: Mapping[str, tuple[Target, ...]]
+) -> tuple[TargetRef, ...]:
+    """The targets of these channels, without those whose recipient another of them reaches."""
+    named = chain.from_iterable(channels.get(channel, ()) for channel in notify)
+    return tuple((each.channel, each.target_id) for each in without_duplicates(named, audience_of))

@@ -25,10 +25,9 @@ from engine.errors import (
 from engine.health import Heartbeat, Stage
 from engine.match import RuleError
 from engine.metrics import Increments, Metrics
-from engine.pipeline.active_rules import ActiveRules, prepare
+from engine.pipeline.active_rules import ActiveRules, prepare, render
 from engine.pipeline.cooldown import Cooldown, CooldownBatch, Verdict, cooldown_key, track_key
 from engine.pipeline.event_log import EventLog, EventNotes
-from engine.pipeline.render import render
 from engine.rules import Rule, RuleSet
 from engine.schema.event import Event
 from engine.store import FreshAlert, NewAlert, Store

@@ -19,8 +19,7 @@ from engine.store.model import (
     StoredAlert,
     StoredDelivery,
 )
-from engine.store.permanence import why_temporary
-from engine.store.sqlite import open_store
+from engine.store.sqlite import open_store, why_temporary
 from engine.store.store import ArchiveStore, DeliveryStore, Store, StreamStore
 
 __all__ = [

@@ -1,19 +1,23 @@
-"""Opens the store in one SQLite file: makes it if it is new, checks it, and locks it."""
+"""Opens the store in one SQLite file: makes it if it is new, checks it, and locks it.
+
+Here too: whether the file outlives its container, by the kernel's list of mounts.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, Self
 
 from engine.errors import StoreError, StoreInUseError
-from engine.store.archive_side import ArchiveSide
 from engine.store.connection import (
     Connection,
     Connections,
@@ -27,12 +31,20 @@ from engine.store.connection import (
     parse_state_url,
     store_error,
 )
-from engine.store.delivery_side import DeliverySide
 from engine.store.model import OpenMode
-from engine.store.stream_side import StreamSide
+from engine.store.sides import ArchiveSide, DeliverySide, StreamSide
 
 # Up to this size the whole file is checked at the start, which takes a fraction of a second.
 CHECKED_BYTES: Final = 64 << 20
+
+# What the list of mounts says of a file that does not outlive its container.
+MOUNTS: Final = Path("/proc/self/mountinfo")
+_IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
+_IN_THE_CONTAINER: Final = frozenset({"overlay", "fuse.fuse-overlayfs", "aufs"})
+# The volume that Docker and Podman make for a VOLUME of the image if the user names none.
+_UNNAMED_VOLUME: Final = re.compile(r"/volumes/[0-9a-f]{64}/_data$")
+_EMPTY_DIR: Final = "/volumes/kubernetes.io~empty-dir/"
+_ESCAPE: Final = re.compile(r"\\([0-7]{3})")
 
 
 class SqliteStore(StreamSide, DeliverySide, ArchiveSide):
@@ -102,6 +114,74 @@ def open_store(
         archive_reader=connection(Durability.NORMAL),
     )
     return SqliteStore(connections, lock, clock)
+
+
+class StoreLock:
+    """An exclusive lock on a file beside the store, from construction to `release()`.
+
+    Raises StoreInUseError if another process, or this one, has it; OSError if the file can't be
+    created.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError:
+            holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
+            self.release()
+            raise StoreInUseError(
+                f"another alert engine (process {holder or 'unknown'}) uses the store "
+                f"{path.with_suffix('')}, stop it or give this one another STATE_URL"
+            ) from None
+        except OSError:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Release the lock. The file stays: removing it would be a race with the next process."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount: its mount point, the folder of the file system shown there, the system's type."""
+
+    point: Path
+    root: str
+    kind: str
+
+
+def why_temporary(state_url: str, mounts: str | None = None) -> str:
+    """Says why the store at `state_url` is lost with its container; "" if it is not.
+
+    `mounts` is the text of /proc/self/mountinfo, read if not given; "" also where there is none.
+    Raises StoreError for a `state_url` that names no file.
+    """
+    path = parse_state_url(state_url).path
+    if mounts is None:
+        try:
+            mounts = MOUNTS.read_text()
+        except OSError:
+            return ""
+    above = [mount for mount in _mounts(mounts) if path.is_relative_to(mount.point)]
+    if not above:
+        return ""
+    # Of two mounts at one point, the later one is seen.
+    mount = max(reversed(above), key=lambda each: len(each.point.parts))
+    if mount.kind in _IN_MEMORY:
+        return f"{mount.point} is in memory"
+    if mount.kind in _IN_THE_CONTAINER:
+        return f"{path.parent} is in the container's own file system"
+    if _UNNAMED_VOLUME.search(mount.root):
+        return f"{mount.point} is a volume without a name, which a new container does not get"
+    if _EMPTY_DIR in mount.root:
+        return f"{mount.point} is an emptyDir, which the pod takes with it"
+    return ""
 
 
 def _locked(path: Path) -> StoreLock:
@@ -175,32 +255,15 @@ def _check_whole(database: sqlite3.Connection, path: Path) -> None:
         )
 
 
-class StoreLock:
-    """An exclusive lock on a file beside the store, from construction to `release()`.
+def _mounts(text: str) -> list[Mount]:
+    mounts = []
+    for line in text.splitlines():
+        before, _, after = line.partition(" - ")
+        fields, kind = before.split(), after.split()[:1]
+        if len(fields) >= 5 and kind:
+            mounts.append(Mount(Path(_unescaped(fields[4])), _unescaped(fields[3]), kind[0]))
+    return mounts
 
-    Raises StoreInUseError if another process, or this one, has it; OSError if the file can't be
-    created.
-    """
 
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(self._file, 0)
-            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
-        except BlockingIOError:
-            holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
-            self.release()
-            raise StoreInUseError(
-                f"another alert engine (process {holder or 'unknown'}) uses the store "
-                f"{path.with_suffix('')}, stop it or give this one another STATE_URL"
-            ) from None
-        except OSError:
-            self.release()
-            raise
-
-    def release(self) -> None:
-        """Release the lock. The file stays: removing it would be a race with the next process."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 8)), text)

@@ -11,19 +11,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence, Set
+from operator import methodcaller
 from typing import Final
 
 import confluent_kafka
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_NOT_AVAILABLE,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from engine.errors import StreamError
 from engine.settings import Settings
-from engine.stream.message import read_message
-from engine.stream.offsets import Offsets
+from engine.stream.offsets import Gaps, Offsets, StartOffsets
 from engine.stream.options import consumer_options, redact, refused_options
 from engine.stream.record import Partition, Record
-from engine.stream.start_offsets import Gaps, StartOffsets
 from engine.stream.state import BrokerState, StateTracker, Statistics, StreamState
 
 log = structlog.get_logger(__name__)
@@ -44,6 +49,10 @@ _REBALANCED: Final = (
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.UNKNOWN_MEMBER_ID,
 )
+# For a header name that is not UTF-8, `message.headers()` sets an exception and returns a broken
+# list all the same. A plain call no longer notices that once the interpreter has specialised it; a
+# call from C always notices it, and raises SystemError.
+_read_headers: Final = methodcaller("headers")
 
 
 class Consumer:
@@ -386,6 +395,24 @@ class Consumer:
             log.warning(event, kafka=error.name(), reason=redact(error.str(), self._settings))
 
 
+def read_message(message: Message, read_at: float) -> Record:
+    """Returns the record of a message that is no error; `read_at` is in monotonic seconds.
+
+    Where the name of a header is not UTF-8, the headers can't be read: the record has none then.
+    """
+    kind, timestamp_ms = message.timestamp()
+    return Record(
+        topic=message.topic() or "",
+        partition=_number(message.partition()),
+        offset=_number(message.offset()),
+        timestamp_ms=0 if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
+        key=message.key(),
+        value=message.value(),
+        headers=_headers(message),
+        read_at=read_at,
+    )
+
+
 def _is_end(error: KafkaError | None) -> bool:
     return error is not None and error.code() == KafkaError._PARTITION_EOF
 
@@ -396,3 +423,22 @@ def _lacks_offset(error: KafkaError | None) -> bool:
 
 def _place(partition: TopicPartition) -> Partition:
     return partition.topic, partition.partition
+
+
+def _number(value: int | None) -> int:
+    return -1 if value is None else value
+
+
+def _headers(message: Message) -> tuple[tuple[str, bytes | None], ...]:
+    try:
+        headers = _read_headers(message)
+    except SystemError:
+        # The event needs no header: only a dead letter would lack them.
+        log.warning(
+            "record.headers_unreadable",
+            topic=message.topic(),
+            partition=message.partition(),
+            offset=message.offset(),
+        )
+        return ()
+    return tuple(headers) if headers else ()

@@ -11,15 +11,15 @@ from typing import Any, Protocol
 from engine.errors import DecodeError, RegistryUnavailableError
 from engine.schema import EventSchema, Reader
 from engine.schema.event import CurrentInstants, Event, digest_of, make_event
-from engine.stream.framing import (
+from engine.stream.record import (
     MARK_BYTES,
+    Record,
     SchemaName,
     header_mark,
     schema_name,
     why_unframed,
     why_unknown,
 )
-from engine.stream.record import Record
 from engine.stream.registry import MISFIT_SECONDS, UnknownSchemaError, WriterSchema
 
 

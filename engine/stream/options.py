@@ -104,7 +104,7 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
         **given,
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         "group.id": settings.kafka_group_id,
-        # `start_offsets.py` goes by AUTO_OFFSET_RESET: librdkafka would skip records that the
+        # `offsets.py` goes by AUTO_OFFSET_RESET: librdkafka would skip records that the
         # broker no longer has without a report.
         "auto.offset.reset": "error",
         "enable.auto.commit": False,

@@ -15,7 +15,7 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from engine.errors import DecodeError, RegistryUnavailableError, SettingsError
-from engine.stream.framing import SchemaName
+from engine.stream.record import SchemaName
 from engine.stream.registry_call import DEADLINE_SECONDS, NO_WHOLE_ANSWER, RegistryCall, bound
 
 # How long a registry must have given the same answer before a record is refused for it. The time is

@@ -22,7 +22,7 @@ from channels.alert import Alert
 from channels.message.render import Style, render
 from channels.targets.webhook import payload
 from engine.cli.alerts import alert_table, fact_table
-from engine.dead_letters.letter import recover, to_message
+from engine.dead_letters.producer import recover, to_message
 from engine.logs.setup import configure_logs
 from engine.match.selftest import run_tests
 from engine.metrics import Metrics

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.match.selftest import run_tests
-from engine.pipeline.render import template_bindings
+from engine.pipeline.active_rules import template_bindings
 from engine.rules import Expect, Rule, RuleSet, load_rules
 from engine.schema.event import make_event
 from tests.support.avro import plate_schema

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.match import LinearMatcher
-from engine.pipeline.render import render
+from engine.pipeline.active_rules import render
 from engine.rules import RuleSet, load_rules
 from engine.schema.event import make_event
 from tests.support.avro import plate_schema

@@ -13,7 +13,7 @@ import pytest
 from engine.demo.cameras import Cameras, as_written
 from engine.errors import RulesError
 from engine.match.selftest import run_tests
-from engine.pipeline.render import render
+from engine.pipeline.active_rules import render
 from engine.rules import RuleSet, examples_of, load_rules
 from engine.schema import EventSchema, load_event_schema
 from engine.schema.event import make_event

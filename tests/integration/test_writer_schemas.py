@@ -19,7 +19,7 @@ from confluent_kafka.schema_registry import (
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from engine.stream.framing import GUID_BYTES, SCHEMA_HEADER
+from engine.stream.record import GUID_BYTES, SCHEMA_HEADER
 from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker
 from tests.support.patience import PATIENCE_SECONDS

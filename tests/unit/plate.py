@@ -9,8 +9,7 @@ from typing import Any
 
 from engine.demo.readings import overlay
 from engine.errors import RegistryUnavailableError
-from engine.stream.framing import SchemaName
-from engine.stream.record import Record
+from engine.stream.record import Record, SchemaName
 from engine.stream.registry import UnknownSchemaError, WriterSchema
 from tests.support.avro import body, plate_schema
 

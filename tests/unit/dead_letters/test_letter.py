@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.dead_letters.letter import recover, to_message
+from engine.dead_letters.producer import recover, to_message
 from engine.stream.record import DeadLetter, DeadLetterType, Record
 
 NOW = datetime(2025, 12, 25, 16, 0, tzinfo=UTC)

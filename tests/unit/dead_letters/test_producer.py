@@ -14,8 +14,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from engine.dead_letters.letter import recover
-from engine.dead_letters.producer import DeadLetterProducer, DeadLetterRefused
+from engine.dead_letters.producer import DeadLetterProducer, DeadLetterRefused, recover
 from engine.demo.registry_server import RegistryServer
 from engine.errors import SchemaError
 from engine.settings import Secret, Settings

@@ -9,9 +9,8 @@ import structlog
 from channels.alert import Target
 from channels.targets.identity import Audience
 from channels.targets.misconfigured import MisconfiguredTarget, stand_in_id
-from engine.delivery.hold import WaitLimit
 from engine.delivery.poller import Poller
-from engine.delivery.retry import DeliveryClock, Signal
+from engine.delivery.retry import DeliveryClock, Signal, WaitLimit
 from engine.delivery.target_queue import TargetQueue, TargetQueues
 from engine.health import Pulse
 from engine.store import DeliveryState

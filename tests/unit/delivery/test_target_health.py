@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 from channels.alert import Outcome, Reason, Status
-from engine.delivery.hold import HoldInForce, TargetHealth
-from engine.delivery.retry import RetryPolicy
+from engine.delivery.retry import HoldInForce, RetryPolicy, TargetHealth
 from engine.store import Hold
 from tests.unit.delivery.scripted_target import DOWN, LOCKED_OUT
 

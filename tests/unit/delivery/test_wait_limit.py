@@ -6,8 +6,7 @@ import pytest
 import structlog
 
 from channels.alert import Outcome, Reason, Status
-from engine.delivery.hold import JUMP_SECONDS, WaitLimit
-from engine.delivery.retry import DeliveryClock
+from engine.delivery.retry import JUMP_SECONDS, DeliveryClock, WaitLimit
 from engine.store import DeliveryState
 from tests.unit.delivery.stage import Stage
 

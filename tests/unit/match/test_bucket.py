@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from engine.match.index import Index
 from engine.match.look_up import Bucket
+from engine.match.matcher import Index
 from engine.match.needs import Anything
 
 

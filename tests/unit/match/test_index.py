@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from engine.match.index import CROWD, Index
 from engine.match.keys import Key
+from engine.match.matcher import CROWD, Index
 from engine.match.needs import NOTHING, Anything, Atom, Every, Need, Points
 
 PLATE = Key("plate", lambda bindings: bindings["plate"], 0.2, is_nullable=False, path="plate")

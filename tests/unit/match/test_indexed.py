@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from engine.cel import Expression
 from engine.errors import EvaluationError, ExpressionError
 from engine.match import IndexedMatcher, LinearMatcher, Matcher
-from engine.match.index import CROWD, Index
 from engine.match.keys import Keyring
+from engine.match.matcher import CROWD, Index
 from engine.match.necessary import needs_of
 from engine.rules import Rule
 from engine.schema.event import Event

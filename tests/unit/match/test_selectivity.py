@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from engine.match.index import Cover, Selectivity
 from engine.match.keys import Key
+from engine.match.matcher import Cover, Selectivity
 from engine.match.needs import Affixes, Anything, Atom, Every, Interval, Need, Points, Present, Some
 
 PLATE = Key("plate", lambda bindings: None, 0.2, is_nullable=False, path="plate")

@@ -5,7 +5,7 @@ import pytest
 from engine.cel.check.watchlists import bind
 from engine.cel.syntax.parser import parse
 from engine.cel.syntax.tree import Comprehension, unparse
-from engine.match.unroll import MAX_NODES, can_unroll, expanded, unrolled, written_out
+from engine.match.necessary import MAX_NODES, can_unroll, expanded, unrolled, written_out
 from tests.unit.cel.plate_lists import lists
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from engine.errors import EvaluationError, ExpressionError
 from engine.match import IndexedMatcher
-from engine.match.index import CROWD
 from engine.match.keys import Keyring
 from engine.match.look_up import LONG, MAX_PROBES, lists_step
+from engine.match.matcher import CROWD
 from engine.match.necessary import needs_of
 from engine.match.needs import Anything, Atom, Every, Listed, Some, atoms_of
 from engine.rules import Rule

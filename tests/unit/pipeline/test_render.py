@@ -4,7 +4,7 @@ from datetime import UTC, timedelta
 from pathlib import Path
 
 from channels.alert import Priority
-from engine.pipeline.render import alert_id, render
+from engine.pipeline.active_rules import alert_id, render
 from engine.schema.event import make_event
 from tests.support.rule_files import load_text
 from tests.unit.plate import NOON, plate_event

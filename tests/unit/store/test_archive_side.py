@@ -9,7 +9,7 @@ import pytest
 from engine.errors import StoreUnavailableError
 from engine.schema.event import LATEST_EVENT_SECONDS
 from engine.store import AlertFilter, DeliveryState, OpenMode, Redelivery
-from engine.store.archive_side import SWEPT_AT_ONCE
+from engine.store.sides import SWEPT_AT_ONCE
 from engine.store.sqlite import SqliteStore
 from tests.unit.store.samples import DAY_SECONDS, Clock, Samples, open_sample
 

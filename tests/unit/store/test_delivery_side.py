@@ -7,7 +7,7 @@ from pathlib import Path
 
 from channels.alert import Priority
 from engine.store import Backlog, DeliveryState, Hold, OpenMode, StoredDelivery
-from engine.store.delivery_side import DELIVERIES_AT_ONCE
+from engine.store.sides import DELIVERIES_AT_ONCE
 from engine.store.sqlite import SqliteStore, open_store
 from tests.unit.store.samples import Clock, Samples, open_sample, state_url
 

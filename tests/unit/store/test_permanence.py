@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import StoreError
-from engine.store.permanence import why_temporary
+from engine.store.sqlite import why_temporary
 
 URL = "sqlite:////data/alerts.db"
 ROOT = "79 55 0:39 / / rw,relatime master:2 - overlay overlay rw,lowerdir=/a:/b"

@@ -11,8 +11,7 @@ import pytest
 from engine.errors import DecodeError, RegistryUnavailableError
 from engine.schema.event import digest_of
 from engine.stream.decoder import Decoder
-from engine.stream.framing import SCHEMA_HEADER, SchemaName
-from engine.stream.record import Record
+from engine.stream.record import SCHEMA_HEADER, Record, SchemaName
 from engine.stream.registry import UnknownSchemaError, WriterSchema
 from tests.support.avro import PLATE_EVENT, body, changed, plate_schema, record_schema
 from tests.support.sightings import sighting

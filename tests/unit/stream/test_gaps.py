@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from engine.metrics import Metrics
 from engine.stream.consumer import Consumer
-from engine.stream.start_offsets import Gaps
+from engine.stream.offsets import Gaps
 from tests.support.kafka import Broker
 from tests.support.offsets import commit, unread
 from tests.support.retention import delete_before, make_anew

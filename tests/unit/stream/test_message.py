@@ -5,8 +5,7 @@ from __future__ import annotations
 import structlog
 from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE, Message
 
-from engine.stream.consumer import Consumer
-from engine.stream.message import read_message
+from engine.stream.consumer import Consumer, read_message
 from engine.stream.record import Record
 from tests.support.mock_cluster import MockCluster
 from tests.support.stream import read, stream_settings

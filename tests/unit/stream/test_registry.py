@@ -13,7 +13,7 @@ import pytest
 
 from engine.demo.registry_server import RegistryServer
 from engine.errors import DecodeError, RegistryUnavailableError, SettingsError
-from engine.stream.framing import SchemaName
+from engine.stream.record import SchemaName
 from engine.stream.registry import (
     ANEW_SECONDS,
     MAX_REFERENCES,

@@ -22,7 +22,6 @@ ORDER = (
     "engine.cel.types",
     "engine.cel.check",
     "engine.cel.interpret",
-    "engine.cel.constants",
     "engine.cel.lower",
     "engine.cel",
     "channels.alert",

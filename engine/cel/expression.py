@@ -1,30 +1,51 @@
-"""Expressions: text or tree is parsed, checked against the variables, and compiled once."""
+"""Expressions: text or tree is parsed, checked against the variables, and compiled once.
+
+Between check and compilation the constant parts are evaluated, and those that always fail are
+reported. A failing part is an error if the whole expression always fails with it, else a warning: a
+part of `&&`, `||`, `?` or a macro may not be evaluated, or its failure be absorbed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
+from enum import Enum, auto
 from functools import lru_cache
 from typing import Any, Final
 
 from engine.cel.check.check import check
+from engine.cel.check.contradictions import check_logic
+from engine.cel.check.operators import is_division_by_zero
 from engine.cel.check.watchlists import FUNCTION, NO_LISTS, Lists, bind, with_lists
-from engine.cel.constants import check_values
-from engine.cel.interpret.plan import Interpreter
+from engine.cel.interpret.budget import BUDGET, MAX_ROUNDS
+from engine.cel.interpret.plan import Interpreter, plan
 from engine.cel.lower import Fragment, join, lower
 from engine.cel.syntax import tree
 from engine.cel.syntax.examples import NEUTRAL, Examples
 from engine.cel.syntax.parser import parse
-from engine.cel.syntax.tree import Literal, Node
-from engine.cel.syntax.unparse import unparse
-from engine.cel.types.scope import Scope
+from engine.cel.syntax.tree import (
+    Bound,
+    Call,
+    Comprehension,
+    Ident,
+    Literal,
+    Node,
+    Select,
+    children,
+    unparse,
+)
+from engine.cel.types.findings import Findings, title
+from engine.cel.types.scope import Constant, Scope
 from engine.cel.values.values import FailureKind, failure, from_python, to_python
-from engine.errors import ExpressionError, Problem, errors_of
+from engine.errors import EvaluationError, ExpressionError, Problem, errors_of
 from engine.schema import FieldType, Kind
 
 #: Values of a long bound list that the text for people shows.
 SHOWN_ITEMS: Final = 5
+_REMEDY: Final = "correct it, or remove it"
+#: Longest chain of arithmetic that is searched for the operation that fails.
+_MAX_STEPS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,10 +140,6 @@ def compile_tree(root: Node, text: str, scope: Scope, found: Sequence[Problem] =
     )
 
 
-def _is_null(root: Node) -> bool:
-    return isinstance(root, Literal) and root.value is None
-
-
 def conjunction(parts: Sequence[Expression]) -> Expression:
     """The parts joined by CEL's `&&`: where one is false the value is false, even if others fail.
 
@@ -168,6 +185,23 @@ def evaluate(
         raise failure(FailureKind.TOO_LARGE, "a value is nested too deep") from None
 
 
+def check_values(findings: Findings) -> None:
+    """Report parts that always fail, and contradictions, in a checked tree without errors.
+
+    The problems are added to the findings, sorted by place. Nothing is reported where the scope is
+    not strict.
+    """
+    if findings.has_constants and findings.scope.is_strict and not findings.has_errors:
+        _check_constants(findings)
+    if findings.has_logic and findings.scope.is_strict and not findings.has_errors:
+        check_logic(findings)
+    findings.problems.sort(key=lambda problem: problem.offset)
+
+
+def _is_null(root: Node) -> bool:
+    return isinstance(root, Literal) and root.value is None
+
+
 def _values(bindings: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {name: from_python(value) for name, value in bindings.items()}
@@ -179,3 +213,125 @@ def _values(bindings: Mapping[str, Any]) -> dict[str, Any]:
 def _compiled(text: str, names: frozenset[str], container: str) -> Expression:
     scope = Scope(dict.fromkeys(names), container, is_strict=False)
     return compile_tree(parse(text), text, scope)
+
+
+class _State(Enum):
+    """What is known of a part at load: its value varies, is constant, or can't be computed."""
+
+    VARIES = auto()
+    CONSTANT = auto()
+    FAILS = auto()
+
+
+def _check_constants(findings: Findings) -> None:
+    walk = _ConstantWalk(findings)
+    state = walk.evaluated(findings.root)
+    for node, what in walk.failures:
+        if state is _State.FAILS:
+            findings.error(node, "always-fails", what, _REMEDY)
+        else:
+            findings.warning(node, "always-fails", what, _REMEDY)
+
+
+class _ConstantWalk:
+    """Walks a tree from the leaves to the root, and evaluates the largest constant parts."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings: Final = findings
+        self.failures: Final[list[tuple[Node, str]]] = []
+
+    def evaluated(self, node: Node) -> _State:
+        """The state of a part which, if constant, is evaluated: no larger part is constant."""
+        state = self._state(node)
+        if state is not _State.CONSTANT or isinstance(node, Literal | Bound | Ident):
+            return state
+        message = self._failure(node)
+        if not message:
+            return state
+        self._note_failure(node, message)
+        return _State.FAILS
+
+    def _state(self, node: Node) -> _State:
+        match node:
+            case Literal():
+                return _State.CONSTANT
+            case Bound():
+                # A watchlist varies with the time of the event.
+                return _State.CONSTANT if isinstance(node.value, tuple) else _State.VARIES
+            case Ident():
+                is_type = isinstance(self._findings.references.get(id(node)), Constant)
+                return _State.CONSTANT if is_type else _State.VARIES
+            case Comprehension():
+                return self._macro(node)
+            case Call() if node.function in (tree.AND, tree.OR) and node.target is None:
+                return self._absorbing(list(node.args))
+            case Call() if node.function == tree.TERNARY and node.target is None:
+                return self._ternary(node)
+        if id(node) in self._findings.references and isinstance(node, Select):
+            return _State.VARIES
+        return self._strict(node)
+
+    def _strict(self, node: Node) -> _State:
+        """The state of a part that fails where any of its parts fails."""
+        parts = self._parts(node)
+        states = [self._state(part) for part in parts]
+        if _State.VARIES not in states and _State.FAILS not in states:
+            return _State.CONSTANT
+        states = [
+            self.evaluated(part) if state is _State.CONSTANT else state
+            for part, state in zip(parts, states, strict=True)
+        ]
+        if _State.FAILS in states:
+            return _State.FAILS
+        for step in tree.arithmetic_chain(node)[1]:
+            if is_division_by_zero(step):
+                self.failures.append((step, f"{title(step)} always fails: division by zero"))
+                return _State.FAILS
+        return _State.VARIES
+
+    def _parts(self, node: Node) -> list[Node]:
+        """The children of a node; for a chain of arithmetic all its operands, it may be long."""
+        function = self._findings.functions.get(id(node))
+        if function is not None and "." in function.name and isinstance(node, Call):
+            return list(node.args)  # the part before the dot belongs to the function's name
+        first, calls = tree.arithmetic_chain(node)
+        return [first, *(step.args[1] for step in calls)] if calls else list(children(node))
+
+    def _absorbing(self, parts: list[Node]) -> _State:
+        """The state of `&&` or `||`, which always fails only if all operands do."""
+        states = {self.evaluated(part) for part in parts}
+        if states == {_State.FAILS}:
+            return _State.FAILS
+        return _State.CONSTANT if states == {_State.CONSTANT} else _State.VARIES
+
+    def _ternary(self, node: Call) -> _State:
+        condition, first, second = node.args
+        test = self.evaluated(condition)
+        branches = {self.evaluated(first), self.evaluated(second)}
+        if test is _State.FAILS or branches == {_State.FAILS}:
+            return _State.FAILS
+        return _State.CONSTANT if {test, *branches} == {_State.CONSTANT} else _State.VARIES
+
+    def _macro(self, node: Comprehension) -> _State:
+        for part in (node.condition, node.result):
+            if part is not None:
+                self.evaluated(part)
+        return _State.FAILS if self.evaluated(node.range) is _State.FAILS else _State.VARIES
+
+    def _failure(self, node: Node) -> str:
+        """The message with which the part fails; "" if it does not."""
+        try:
+            plan(self._findings, node)({BUDGET: MAX_ROUNDS})
+        except EvaluationError as error:
+            return str(error)
+        return ""
+
+    def _note_failure(self, node: Node, message: str) -> None:
+        """Note the smallest part in it that fails."""
+        steps = len(tree.arithmetic_chain(node)[1])
+        parts = list(children(node)) if steps <= _MAX_STEPS else []
+        for part in parts:
+            if not isinstance(part, Literal | Bound | Ident) and (inner := self._failure(part)):
+                self._note_failure(part, inner)
+                return
+        self.failures.append((node, f"{title(node)} always fails: {message}"))

@@ -14,7 +14,7 @@ from engine.cel.foreign_templates import STATEMENT, foreign_forms
 from engine.cel.syntax.examples import NEUTRAL, Examples
 from engine.cel.syntax.tokens import check_length, scan
 from engine.cel.types.kinds import with_article
-from engine.cel.values.text_format import text_of
+from engine.cel.values.text import text_of
 from engine.cel.values.values import (
     CelMap,
     CelType,

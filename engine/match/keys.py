@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from engine.cel import Expression
 from engine.cel.expression import compile_tree
-from engine.cel.syntax.tree import Call, Node
-from engine.cel.syntax.unparse import unparse
+from engine.cel.syntax.tree import Call, Node, unparse
 from engine.cel.types.scope import Scope, dotted
 from engine.cel.values.values import FailureKind
 from engine.errors import EvaluationError, ExpressionError

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Final
 
 from engine.cel.expression import Expression, compile_tree
-from engine.cel.interpret.budget import MAX_ROUNDS, weight
+from engine.cel.interpret.budget import MAX_ROUNDS, ROW_ROUNDS, weight
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import (
     Bound,
@@ -30,10 +30,9 @@ from engine.cel.syntax.tree import (
     children,
     constant_of,
 )
+from engine.cel.types.findings import most_items, watchlist_lookup
 from engine.cel.types.scope import Scope
-from engine.cel.types.watchlists import ROW_ROUNDS, asked, most_items
-from engine.cel.values.comparison import EXACT_LIMIT, NUMBERS
-from engine.cel.values.values import MISSING, Duration, Timestamp
+from engine.cel.values.values import EXACT_LIMIT, MISSING, NUMBERS, Duration, Timestamp
 from engine.errors import EvaluationError, ExpressionError
 from engine.match.keys import Key, Keyring, Variables
 from engine.match.needs import (
@@ -159,7 +158,9 @@ class _Reading:
 
     def _by_rows(self, node: Node, truth: bool) -> Need | None:
         """The need of a part that asks for rows of a watchlist; None where it has no look-up."""
-        calls = [found for call in rows_asked(node) if (found := asked(call)) is not None]
+        calls = [
+            found for call in rows_asked(node) if (found := watchlist_lookup(call)) is not None
+        ]
         needs = [self._listed(watchlist, plate, truth=True) for watchlist, plate in calls]
         if not needs or any(isinstance(need, Anything) for need in needs):
             return None
@@ -227,7 +228,7 @@ class _Reading:
         return Atom(key, Present(), key.path != key.text, or_failed=key.can_fail)
 
     def _membership(self, node: Call, truth: bool) -> Need:
-        if (found := asked(node)) is not None:
+        if (found := watchlist_lookup(node)) is not None:
             return self._listed(*found, truth)
         varying, values, is_swapped = self._sides(node)
         if type(values) is not list or is_swapped or (key := self._key(varying)) is None:
@@ -508,7 +509,11 @@ def _rounds(root: Node) -> int:
                 return MAX_ROUNDS + 1
             inner, over = times * max(most, 1), node.range
             total += inner * weight(node)
-        elif isinstance(node, Call) and node.function == tree.ROWS and (found := asked(node)):
+        elif (
+            isinstance(node, Call)
+            and node.function == tree.ROWS
+            and (found := watchlist_lookup(node))
+        ):
             total += times * found[0].most_rows * ROW_ROUNDS
         waiting += ((child, times if child is over else inner) for child in children(node))
     return total

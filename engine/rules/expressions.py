@@ -21,7 +21,7 @@ from engine.cel import (
     conjunction,
 )
 from engine.cel.check.contradictions import find_conflict
-from engine.cel.check.type_remedies import remedy_to_condition
+from engine.cel.check.remedies import remedy_to_condition
 from engine.cel.check.watchlists import MISSING_ROW, NO_LISTS, Lists
 from engine.cel.syntax.examples import Examples
 from engine.cel.syntax.tree import Node as CelNode

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.cel import Expression
-from engine.cel.check.guards import when_true
-from engine.cel.emptiness import is_met_by_empty, value_if_empty
+from engine.cel.condition import is_met_by_empty, value_if_empty
 from engine.cel.syntax.tree import Literal
-from engine.cel.types.findings import part_name
+from engine.cel.types.findings import guarded_when_true, part_name
 from engine.errors import Place
 from engine.rules.expressions import Compiler
 from engine.rules.faults import FaultCode, Faults, shown
@@ -218,7 +217,7 @@ def _warn_of_absence(
 
 def _is_guarded(key: Expression, condition: Expression | None) -> bool:
     """Whether the condition rules out that the key, or a field that it reads, is null."""
-    present = when_true(condition.root) if condition is not None else frozenset()
+    present = guarded_when_true(condition.root) if condition is not None else frozenset()
     return part_name(key.root) in present or bool(key.fields and key.fields <= present)
 
 

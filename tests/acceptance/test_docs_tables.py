@@ -18,8 +18,8 @@ from channels.targets.webhook import KEY_HEADER, SIGNATURE_HEADER
 from engine.cel import Operator, compile_expression, evaluate
 from engine.cel.check.watchlists import Lists
 from engine.cel.syntax.tree import IN, INDEX, ROWS, Call, Macro, Select
+from engine.cel.types.findings import watchlist_lookup
 from engine.cel.types.functions import FUNCTIONS
-from engine.cel.types.watchlists import asked
 from engine.metrics import Metrics
 from engine.rules.expressions import CONDITION_KEYS
 from engine.rules.load import FILE_KEYS
@@ -274,7 +274,9 @@ def test_the_table_of_questions_to_a_watchlist_is_whole() -> None:
         for text in table(WATCHLISTS, "Question").codes()
     ]
     nodes = [node.operand if isinstance(node, Select) else node for node in told]
-    calls = [node for node in nodes if isinstance(node, Call) and asked(node) is not None]
+    calls = [
+        node for node in nodes if isinstance(node, Call) and watchlist_lookup(node) is not None
+    ]
     assert [call.function for call in calls] == [IN, INDEX, ROWS]
     stolen = 'watchlist("stolen")'
     forms = {f"plate in {stolen}", f"{stolen}[plate]", f"{stolen}.rows(plate)"}

@@ -1,11 +1,12 @@
 """The check of function calls: which function a call calls, and whether it takes its arguments.
 
 Beside types it checks what is written as a constant: regular expressions, time zones, templates of
-`format()`. `safe` are the names of guarded parts (`guards.py`).
+`format()`. `safe` are the names of guarded parts (`types/findings.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -21,20 +22,27 @@ from engine.cel.check.remedies import (
     remedy_of_regex,
     unoffered,
 )
-from engine.cel.check.signatures import fitting, result_of, takes
-from engine.cel.syntax.tree import Call, Ident, ListNode, Literal, Node
-from engine.cel.syntax.unparse import unparse
+from engine.cel.syntax.tree import Call, Ident, ListNode, Literal, Node, unparse
 from engine.cel.types.findings import Findings
-from engine.cel.types.functions import ANY, FUNCTIONS, Function, Implementation
-from engine.cel.types.kinds import INTEGERS, NUMBERS, TEXT, type_name, with_article
+from engine.cel.types.functions import ANY, FUNCTIONS, Function, Implementation, Overload
+from engine.cel.types.kinds import (
+    INTEGERS,
+    KINDS,
+    NUMBERS,
+    SCALARS,
+    TEXT,
+    list_of,
+    not_null,
+    type_name,
+    with_article,
+)
 from engine.cel.types.scope import Broken, Scope, dotted, suggest
 from engine.cel.values.instants import PARTS
-from engine.cel.values.regexes import BadRegexError, compile_search
-from engine.cel.values.text_format import clauses
-from engine.cel.values.values import FailureKind, Timestamp
+from engine.cel.values.text import BadRegexError, clauses, compile_search
+from engine.cel.values.values import CelMap, FailureKind, Timestamp
 from engine.clock import is_utc
 from engine.errors import EvaluationError, shorten
-from engine.schema import FieldType, Kind
+from engine.schema import Domain, FieldType, Kind
 
 #: The functions that read a value from a text.
 _READERS: Final = frozenset({"timestamp", "duration", "int", "uint", "double", "bool"})
@@ -348,3 +356,113 @@ def _check_value(findings: Findings, verb: str, item: Node, safe: frozenset[str]
     what = "null" if kind.kind is Kind.NULL else with_article(kind)
     message = f"%{verb} takes {_TAKEN_WORDS[verb]}, and this is {what}"
     findings.error(item, "no-overload", message, "write %s, which shows any value")
+
+
+# Signatures: which of a function's fit its arguments, and the type of the result.
+
+_RUNTIME_TYPES: Final = {
+    **{kind: runtime for runtime, kind in KINDS.items()},
+    # A record is no map: there is nothing to count in it.
+    Kind.RECORD: None,
+}
+#: The elements of lists that functions take and give, which Python's types in signatures lack.
+_ELEMENTS_WANTED: Final = {
+    "join": frozenset({Kind.STRING}),
+    "math.greatest": NUMBERS,
+    "math.least": NUMBERS,
+}
+_ELEMENTS_GIVEN: Final = {"split": TEXT}
+#: Functions whose result has only characters of their text.
+_KEEPING: Final = frozenset({"charAt", "substring", "trim", "reverse"})
+_CHANGING: Final = frozenset({"lower", "lowerAscii", "upperAscii"})
+_RESULT_RANGES: Final = {
+    "size": Domain(minimum=0),
+    "indexOf": Domain(minimum=-1),
+    "lastIndexOf": Domain(minimum=-1),
+}
+#: The ranges of a timestamp's parts; those of a duration have none.
+_PART_RANGES: Final = {
+    "getFullYear": Domain(1, 9999),
+    "getMonth": Domain(0, 11, note="January is 0"),
+    "getDate": Domain(1, 31),
+    "getDayOfMonth": Domain(0, 30, note="the first is 0"),
+    "getDayOfWeek": Domain(0, 6, note="Sunday is 0"),
+    "getDayOfYear": Domain(0, 365, note="the first is 0"),
+    "getHours": Domain(0, 23),
+    "getMinutes": Domain(0, 59),
+    "getSeconds": Domain(0, 59),
+    "getMilliseconds": Domain(0, 999),
+}
+
+
+def fitting(function: Function, kinds: Sequence[FieldType | None]) -> list[Overload]:
+    """The signatures that take arguments of these types; a type of None fits any parameter."""
+    if not _fits_elements(function.name, kinds[0]):
+        return []
+    return [row for row in function.overloads if _fits(row.params, kinds)]
+
+
+def takes(function: Function, count: int) -> str:
+    """The signatures with `count` parameters, for messages: "size(string) or size(list)"."""
+    shown: dict[str, None] = {}
+    for row in function.overloads:
+        if len(row.params) == count and CelMap not in row.params:
+            names = [_param_name(function.name, param) for param in row.params]
+            if function.is_global or "." in function.name:
+                shown[f"{function.name}({', '.join(names)})"] = None
+            else:
+                shown[f"{names[0]}.{function.name}({', '.join(names[1:])})"] = None
+    return " or ".join(shown)
+
+
+def result_of(
+    function: Function, rows: Sequence[Overload], kinds: Sequence[FieldType | None]
+) -> FieldType | None:
+    """The type of a call's result by the signatures `rows` that fit; None where it is unknown."""
+    name, first = function.name, kinds[0]
+    results = {row.result for row in rows}
+    kind = KINDS.get(results.pop()) if len(results) == 1 else None
+    if kind is None:
+        is_choice = _ELEMENTS_WANTED.get(name) is NUMBERS and first is not None
+        chosen = first.element if is_choice and first is not None else None
+        return not_null(chosen) if chosen is not None else None
+    if kind is Kind.LIST:
+        return list_of(_ELEMENTS_GIVEN.get(name))
+    if kind is Kind.MAP:
+        return FieldType(Kind.MAP)
+    domain = _result_domain(name, first)
+    return SCALARS[kind] if domain is None else FieldType(kind, domain=domain)
+
+
+def _fits(params: tuple[type, ...], kinds: Sequence[FieldType | None]) -> bool:
+    return len(params) == len(kinds) and all(
+        kind is None or param is ANY or _RUNTIME_TYPES[kind.kind] is param
+        for param, kind in zip(params, kinds, strict=True)
+    )
+
+
+def _fits_elements(name: str, over: FieldType | None) -> bool:
+    wanted = _ELEMENTS_WANTED.get(name)
+    element = over.element if over is not None else None
+    return wanted is None or element is None or element.kind in wanted
+
+
+def _param_name(function: str, param: type) -> str:
+    wanted = _ELEMENTS_WANTED.get(function)
+    if wanted is NUMBERS:
+        return "list(number)" if param is list else "number"
+    if wanted is not None and param is list:
+        return "list(string)"
+    return "dyn" if param is ANY else str(KINDS[param])
+
+
+def _result_domain(name: str, first: FieldType | None) -> Domain | None:
+    if name in _CHANGING:
+        return domains.domain_in_case(name, first.domain if first is not None else None)
+    if first is None:
+        return None
+    if name in _KEEPING:
+        return domains.domain_of_parts(first.domain)
+    if name in _PART_RANGES and first.kind is Kind.TIMESTAMP:
+        return _PART_RANGES[name]
+    return _RESULT_RANGES.get(name)

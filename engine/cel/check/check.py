@@ -6,27 +6,20 @@ signatures of functions; a part whose type they don't give is dynamic, and fits 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
 from typing import Final
 
-from engine.cel.check import guards
 from engine.cel.check.calls import find_function, function_type
-from engine.cel.check.containers import (
-    field_type,
-    item_type,
-    literal_list_type,
-    literal_map_type,
-    remedy_of_field,
-)
 from engine.cel.check.operators import (
     arithmetic_type,
     is_division_by_zero,
     operator_type,
     want_bool,
 )
-from engine.cel.check.remedies import FIELDS_HELP, remedy_of_name, remedy_of_text
-from engine.cel.check.type_remedies import remedy_of_types
+from engine.cel.check.remedies import FIELDS_HELP, remedy_of_name, remedy_of_text, remedy_of_types
 from engine.cel.check.watchlists import check_rows, warn_of_missing
-from engine.cel.syntax import tree
+from engine.cel.syntax import remedies, tree
 from engine.cel.syntax.tree import (
     Bound,
     Call,
@@ -39,20 +32,34 @@ from engine.cel.syntax.tree import (
     Node,
     Select,
 )
-from engine.cel.types.findings import Findings, is_used_as_value, part_name
+from engine.cel.types.findings import (
+    Findings,
+    guarded_in_bind,
+    guarded_in_macro,
+    guarded_when_false,
+    guarded_when_true,
+    is_used_as_value,
+    part_name,
+)
+from engine.cel.types.functions import FUNCTIONS
 from engine.cel.types.kinds import (
     BOOL,
+    EMPTY_LIST,
+    EMPTY_MAP,
+    KEY_NAMES,
+    KEYS,
     KINDS,
     SCALARS,
     can_join,
     join,
     list_of,
+    list_type,
     not_null,
+    nullable,
     type_name,
     with_article,
 )
-from engine.cel.types.scope import GUESSED, LISTED, Local, Scope, Variable, dotted
-from engine.cel.types.watchlists import list_type
+from engine.cel.types.scope import GUESSED, LISTED, Local, Scope, Variable, dotted, suggest
 from engine.cel.values.values import FailureKind
 from engine.errors import shorten
 from engine.schema import FieldType, Kind
@@ -62,6 +69,8 @@ _CONSTANT_NODES: Final = frozenset({Literal, ListNode, MapNode})
 _LOGICAL: Final = frozenset({tree.AND, tree.OR, tree.NOT})
 _BOUND_LIST: Final = FieldType(Kind.LIST)
 _TYPE: Final = SCALARS[Kind.TYPE]
+#: Other languages' names of `size()` as a field.
+_LENGTHS: Final = frozenset({"length", "len", "count"})
 
 
 def check(root: Node, scope: Scope) -> Findings:
@@ -123,7 +132,7 @@ class _Checker:
                 return self._macro(node, scope, safe)
 
     def _list(self, node: ListNode, scope: Scope, safe: frozenset[str]) -> FieldType:
-        return literal_list_type([self.visit(item, scope, safe) for item in node.items])
+        return _literal_list_type([self.visit(item, scope, safe) for item in node.items])
 
     def _map(self, node: MapNode, scope: Scope, safe: frozenset[str]) -> FieldType:
         self._findings.has_constants = True
@@ -132,7 +141,7 @@ class _Checker:
             for key, value in node.entries
         ]
         keys = [key for key, _ in kinds]
-        return literal_map_type(self._findings, node, keys, [value for _, value in kinds])
+        return _literal_map_type(self._findings, node, keys, [value for _, value in kinds])
 
     def _name(self, node: Ident | Select, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         path = dotted(node)
@@ -181,31 +190,31 @@ class _Checker:
         operand = self._findings.type_of(node.operand)
         kind: FieldType | None = None
         if operand is not None and operand.kind is Kind.RECORD:
-            kind = field_type(self._findings, node, operand)
+            kind = _field_type(self._findings, node, operand)
         elif operand is not None and operand.kind is Kind.MAP:
             self._findings.warn_of_null(node.operand, guarded, safe, f"'.{shorten(node.field)}'")
             kind = operand.element
         elif operand is not None:
             what = f"{with_article(operand)} has no field '{shorten(node.field)}'"
-            self._findings.error(node, "no-fields", what, remedy_of_field(node, operand))
+            self._findings.error(node, "no-fields", what, _remedy_of_field(node, operand))
         return BOOL if node.is_test else kind
 
     def _macro(self, node: Comprehension, scope: Scope, safe: frozenset[str]) -> FieldType | None:
         if node.macro is Macro.BIND:
             return self._bind(node, scope, safe)
         over = self.visit(node.range, scope, safe)
-        item = item_type(self._findings, node, over, safe)
+        item = _item_type(self._findings, node, over, safe)
         self._findings.slots += 1
         slot = self._findings.slots
         self._findings.references[id(node)] = Local(slot)
         inner = scope.with_local(node.variable, slot, item)
-        hidden = guards.inside_macro(safe, node.variable)
+        hidden = guarded_in_macro(safe, node.variable)
         result: FieldType | None = None
         if node.condition is not None:
             condition = self.visit(node.condition, inner, hidden)
             what = f"the condition of {node.macro}()"
             want_bool(self._findings, node.condition, condition, hidden, what)
-            known = guards.when_true(node.condition)
+            known = guarded_when_true(node.condition)
             hidden |= known
             if item is not None and node.variable in known:
                 item = not_null(item)
@@ -224,7 +233,7 @@ class _Checker:
         # As for the fields of a record: the type is that without guards, which `known` adds.
         kind = self._findings.type_of(node.range)
         inner = scope.with_local(node.variable, slot, kind)
-        known = guards.inside_bind(safe, node)
+        known = guarded_in_bind(safe, node)
         return self.visit(node.result, inner, known)
 
     def _call(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType | None:
@@ -256,9 +265,9 @@ class _Checker:
     def _logical(self, node: Call, scope: Scope, safe: frozenset[str]) -> FieldType:
         self._findings.has_logic |= node.function != tree.NOT
         if node.function == tree.AND:
-            safe = safe.union(*map(guards.when_true, node.args))
+            safe = safe.union(*map(guarded_when_true, node.args))
         elif node.function == tree.OR:
-            safe = safe.union(*map(guards.when_false, node.args))
+            safe = safe.union(*map(guarded_when_false, node.args))
         for arg in node.args:
             kind = self.visit(arg, scope, safe)
             what = f"an operand of '{node.function.strip('_')}'"
@@ -269,8 +278,8 @@ class _Checker:
         condition, first, second = node.args
         kind = self.visit(condition, scope, safe)
         want_bool(self._findings, condition, kind, safe, "the condition of '?'")
-        one = self.visit(first, scope, safe | guards.when_true(condition))
-        two = self.visit(second, scope, safe | guards.when_false(condition))
+        one = self.visit(first, scope, safe | guarded_when_true(condition))
+        two = self.visit(second, scope, safe | guarded_when_false(condition))
         if one is not None and two is not None and not can_join(one, two):
             what = f"the sides of '?' have two types, {type_name(one)} and {type_name(two)}"
             remedy = remedy_of_types((first, second), (one, two), tree.TERNARY)
@@ -288,3 +297,69 @@ class _Checker:
             if kind is not None:
                 self._findings.types[id(step)] = kind
         return kind
+
+
+def _literal_list_type(kinds: Sequence[FieldType | None]) -> FieldType:
+    """The type of a list literal whose items have these types."""
+    return list_of(reduce(join, kinds)) if kinds else EMPTY_LIST
+
+
+def _literal_map_type(
+    findings: Findings,
+    node: MapNode,
+    keys: Sequence[FieldType | None],
+    values: Sequence[FieldType | None],
+) -> FieldType:
+    """The type of a map literal whose keys and values have these types; reports bad keys."""
+    for (key, _), kind in zip(node.entries, keys, strict=True):
+        if kind is not None and kind.kind not in KEYS:
+            what = f"a map's key must be {KEY_NAMES}, not {with_article(kind)}"
+            findings.error(key, "bad-key", what, "write it as text, in quotes")
+    if not keys:
+        return EMPTY_MAP
+    return FieldType(Kind.MAP, key=reduce(join, keys), element=reduce(join, values))
+
+
+def _field_type(findings: Findings, node: Select, record: FieldType) -> FieldType | None:
+    """The type of a record's field; reports an unknown one.
+
+    Notes the full path of the field among the findings.
+    """
+    found = record.fields.get(node.field)
+    path = findings.paths.pop(id(node.operand), None)
+    if path is not None:
+        findings.paths[id(node)] = f"{path}.{node.field}"
+    if found is None:
+        what = f"'{path or 'the record'}' has no field '{shorten(node.field)}'"
+        remedy = suggest(node.field, record.fields)
+        findings.error(node, "unknown-field", what, remedy)
+        return None
+    return nullable(found) if record.nullable else found
+
+
+def _remedy_of_field(node: Select, operand: FieldType) -> str:
+    """What to write instead of a field of a value whose type has no fields."""
+    function = FUNCTIONS.get(node.field)
+    if function is not None and function.is_member:
+        return f"a function has brackets: write {node.field}()"
+    element = operand.element
+    if element is not None and element.kind is Kind.RECORD and node.field in element.fields:
+        return f"its items have: write list.exists(item, item.{node.field} == …)"
+    part = remedies.remedy_of_part(node.field) if operand.kind is Kind.TIMESTAMP else ""
+    if node.field.lower() in _LENGTHS:
+        return "write size(x)"
+    return part or "fields are those of records and maps"
+
+
+def _item_type(
+    findings: Findings, node: Comprehension, over: FieldType | None, safe: frozenset[str]
+) -> FieldType | None:
+    """The type of a macro's variable, given the type of its range; reports one without items."""
+    findings.warn_of_null(node.range, over, safe, f"{node.macro}()")
+    if over is None or over.kind is Kind.LIST:
+        return over.element if over is not None else None
+    if over.kind is not Kind.MAP:
+        what = f"{node.macro}() runs over a list or a map, not over {with_article(over)}"
+        findings.error(node, "no-overload", what, f"write [a, b].{node.macro}(…)")
+        return None
+    return over.key

@@ -35,8 +35,8 @@ from engine.cel.syntax.tree import (
     Select,
     children,
     constant_of,
+    unparse,
 )
-from engine.cel.syntax.unparse import unparse
 from engine.cel.types.findings import Findings, title
 from engine.cel.types.functions import FUNCTIONS
 from engine.cel.types.kinds import INTEGERS

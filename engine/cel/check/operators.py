@@ -1,7 +1,8 @@
 """The check of operators: which types their operands may have, and the types of the results.
 
 Comparisons that can never be true, or never false, are warned of: by the types of the operands
-here, by their possible values in `domains.py`. `safe` are the names of guarded parts (`guards.py`).
+here, by their possible values in `domains.py`. `safe` are the names of guarded parts
+(`types/findings.py`).
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from engine.cel.check import domains
-from engine.cel.check.type_remedies import remedy_of_chain, remedy_of_types, remedy_to_condition
+from engine.cel.check.remedies import remedy_of_chain, remedy_of_types, remedy_to_condition
 from engine.cel.syntax import tree
-from engine.cel.syntax.tree import Call, ListNode, Literal, Node, constant_of
-from engine.cel.syntax.unparse import unparse
+from engine.cel.syntax.tree import Call, ListNode, Literal, Node, constant_of, unparse
 from engine.cel.types.findings import Findings, part_name, title
 from engine.cel.types.kinds import (
     BOOL,

@@ -1,19 +1,28 @@
-"""Remedies for names, functions and constants that CEL does not have, but other languages do.
+"""Remedies: what to write instead of what CEL doesn't have, or doesn't take.
 
-The tables go from a word of another language to what to write in CEL. `Examples` fill in the names
-of fields.
+For names, functions and constants of other languages, operands of the wrong type, and names that
+are no time zones. The tables go from a word of another language to what to write in CEL.
+`Examples` fill in the names of fields.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import cache, lru_cache
+from typing import Any, Final
+from zoneinfo import available_timezones
 
-from engine.cel.check.time_zones import remedy_of_zone
+from engine.cel.syntax import tree
 from engine.cel.syntax.examples import Examples
 from engine.cel.syntax.remedies import OPTIONAL_VALUES, remedy_of_instant_part
-from engine.cel.syntax.tree import Call, Ident, Node, Select, children
+from engine.cel.syntax.tree import Call, Ident, Literal, Node, Select, children, unparse
+from engine.cel.types.kinds import NUMBERS
+from engine.cel.values.numbers import is_number
+from engine.schema import FieldType, Kind
 
 _BIND: Final = "write cel.bind(name, value, result)"
 _ONE_NAME: Final = "write list.{}, which names the item only"
@@ -243,3 +252,227 @@ def _of_duration(text: str) -> str:
         return f'name the unit: "{text}s" for seconds, "{text}m" for minutes'
     span = _SPAN.fullmatch(text.strip())
     return f'write "{span[1]}{span[2]}"' if span is not None else 'write it like "1h30m" or "90s"'
+
+
+# Operands of the wrong type: how to compare, convert or combine them.
+
+#: Longest expression that a remedy writes out.
+_MAX_TEXT: Final = 80
+_SHOWN_FIELDS: Final = 5
+_ALIKE: Final = "compare what is of one type"
+_CONVERT: Final = "convert one of them, double(x) for instance"
+_COMPARISONS: Final = {
+    Kind.STRING: 'x == "…"',
+    Kind.LIST: "x.size() > 0",
+    Kind.MAP: "x.size() > 0",
+    Kind.RECORD: 'one of its fields, x.field == "…"',
+    Kind.INT: "x > 0",
+    Kind.UINT: "x > 0u",
+    Kind.DOUBLE: "x > 0.5",
+    Kind.DURATION: 'x > duration("90s")',
+    Kind.TIMESTAMP: 'x > timestamp("…")',
+    Kind.TYPE: "x == string",
+}
+_CLOCK: Final = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
+_MONTH_NAMES: Final = [
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "may",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "oct",
+    "nov",
+    "dec",
+]
+_DAY_NAMES: Final = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+#: Months and days as `getMonth()` and `getDayOfWeek()` count them.
+_COUNTED: Final = {
+    name: number for names in (_MONTH_NAMES, _DAY_NAMES) for number, name in enumerate(names)
+}
+_TIME_REMEDIES: Final[dict[frozenset[Kind], str]] = {
+    frozenset({Kind.STRING, Kind.TIMESTAMP}): (
+        'read the text as a time: timestamp("2025-12-25T16:00:00Z"); the event\'s own is `time`'
+    ),
+    frozenset({Kind.STRING, Kind.DURATION}): 'read the text as a span: duration("90m")',
+    frozenset({Kind.DURATION}): 'write a span as duration("90s")',
+    frozenset({Kind.TIMESTAMP}): 'write a span as duration("90s"), a time as timestamp("…")',
+    frozenset({Kind.TIMESTAMP, Kind.DURATION}): "subtract a time from a time to get a span",
+}
+
+
+def remedy_to_condition(kind: FieldType) -> str:
+    """How to make a condition of a value of this type."""
+    if kind.kind is Kind.NULL:
+        return "write false, or compare a field with null"
+    if kind.nullable:
+        return "compare it with something, x != null for instance"
+    return f"compare it with something, {_COMPARISONS.get(kind.kind, 'x == y')} for instance"
+
+
+def remedy_of_chain(node: Call) -> str:
+    """What to write for `a < b < c`, which compares a bool with `c`; "" for other nodes."""
+    left, right = node.args
+    if not isinstance(left, Call) or left.function not in tree.ORDERINGS:
+        return ""
+    middle, sign = unparse(left.args[1]), node.function.strip("_")
+    text = f"{unparse(left)} && {middle} {sign} {unparse(right)}"
+    return f"write {text}" if len(text) <= _MAX_TEXT else "write a < b && b < c"
+
+
+def remedy_of_types(
+    args: Sequence[Node], kinds: Sequence[FieldType | None], function: str = ""
+) -> str:
+    """What to write where two operands have types that don't go together.
+
+    `args` are the operands, or none; `kinds` their types, and `function` the operator, if any.
+    """
+    known = {kind.kind for kind in kinds if kind is not None}
+    literals = [arg.value for arg in args if isinstance(arg, Literal)]
+    texts = [value.strip().lower() for value in literals if type(value) is str]
+    if texts and Kind.TIMESTAMP in known and _CLOCK.fullmatch(texts[0]) is not None:
+        return 'the hour of the event is time.getHours("Europe/Berlin")'
+    if texts and Kind.INT in known and (number := _COUNTED.get(texts[0][:3])) is not None:
+        first = "January" if texts[0][:3] in _MONTH_NAMES else "Sunday"
+        return f"{first} is 0: write {number}"
+    if Kind.STRING in known and known & NUMBERS:
+        return _text_or_number(literals, function)
+    if known == {Kind.STRING, Kind.BOOL} and {"true", "false"} & {*map(str, literals)}:
+        return "write true or false without quotes"
+    if known == {Kind.INT, Kind.DOUBLE}:
+        whole = [value for value in literals if type(value) is int]
+        return f"write {whole[0]}.0" if whole else "convert one of them: double(x)"
+    if function == tree.TERNARY:
+        return "make both of one type, or write dyn(x)"
+    if function in tree.ARITHMETIC and known == {Kind.STRING}:
+        return "read numbers from texts: double(x)"
+    if Kind.RECORD in known:
+        return _of_record(args, kinds)
+    if Kind.LIST in known:
+        return "write x in [a, b], or compare one element: list[0]"
+    if known == {Kind.BYTES, Kind.STRING}:
+        return "a text has no b before its quotes; convert one of them: string(x), bytes(x)"
+    if Kind.BOOL in known:
+        return "true and false compare with true and false only"
+    if known == {Kind.TYPE, Kind.STRING}:
+        return "a type has no quotes: type(x) == string"
+    return _TIME_REMEDIES.get(frozenset(known - NUMBERS), _CONVERT if known & NUMBERS else _ALIKE)
+
+
+def _of_record(args: Sequence[Node], kinds: Sequence[FieldType | None]) -> str:
+    for arg, kind in zip(args, kinds, strict=True):
+        if kind is not None and kind.kind is Kind.RECORD:
+            names = [f"{unparse(arg)}.{name}" for name in kind.fields][:_SHOWN_FIELDS]
+            return f"name one of its fields: {', '.join(names)}"
+    return _ALIKE
+
+
+def _text_or_number(literals: list[Any], function: str) -> str:
+    for value in literals:
+        if type(value) is str and is_number(value.strip()):
+            return f"write {value.strip()} without quotes"
+    if function == "_+_":
+        return "make a text of the number: string(x)"
+    numbers = [value for value in literals if type(value) in (int, float)]
+    if numbers and function in (tree.EQUALS, tree.NOT_EQUALS, tree.TERNARY):
+        return f'write "{numbers[0]}" in quotes'
+    if function == tree.TERNARY:
+        return "make a text of the number: string(x)"
+    return _CONVERT
+
+
+# Names that are no IANA time zones: cities, abbreviations and offsets.
+
+#: Cities, states and countries without a zone of their own, by the zone that they use.
+_CITIES: Final = {
+    "Europe/Berlin": "muenchen munchen munich hamburg koeln koln cologne frankfurt stuttgart "
+    "dusseldorf duesseldorf leipzig dresden bonn bremen hannover nurnberg nuernberg germany",
+    "Europe/London": "manchester birmingham edinburgh glasgow liverpool leeds cardiff england",
+    "Europe/Paris": "lyon marseille toulouse nice bordeaux lille strasbourg france",
+    "Europe/Rome": "milan milano naples napoli turin torino florence venice italy",
+    "Europe/Madrid": "barcelona valencia sevilla bilbao spain",
+    "Europe/Zurich": "geneva genf bern basel lausanne zuerich switzerland",
+    "Europe/Vienna": "wien salzburg graz linz innsbruck austria",
+    "Europe/Amsterdam": "rotterdam utrecht thehague eindhoven netherlands",
+    "Europe/Warsaw": "krakow gdansk wroclaw poznan poland",
+    "America/New_York": "boston washington miami atlanta philadelphia orlando tampa charlotte "
+    "jacksonville newjersey eastern",
+    "America/Chicago": "houston dallas austin sanantonio minneapolis memphis texas central",
+    "America/Los_Angeles": "sanfrancisco seattle sandiego lasvegas portland sacramento sanjose "
+    "california pacific",
+    "America/Denver": "saltlakecity albuquerque mountain",
+    "America/Toronto": "ottawa montreal quebec",
+    "America/Sao_Paulo": "rio riodejaneiro brasilia",
+    "America/Mexico_City": "guadalajara puebla mexico",
+    "Asia/Kolkata": "mumbai delhi newdelhi bangalore chennai hyderabad india",
+    "Asia/Shanghai": "beijing shenzhen guangzhou china",
+    "Asia/Tokyo": "osaka kyoto nagoya",
+    "Australia/Sydney": "canberra newcastle",
+}
+#: Abbreviations that are no zones: of daylight time, or of several zones.
+_ZONE_ABBREVIATIONS: Final = {
+    **dict.fromkeys(("CEST", "MESZ", "MEZ"), "Europe/Berlin"),
+    **dict.fromkeys(("BST",), "Europe/London"),
+    **dict.fromkeys(("EDT", "ET"), "America/New_York"),
+    **dict.fromkeys(("CDT", "CT"), "America/Chicago"),
+    **dict.fromkeys(("MDT", "MT"), "America/Denver"),
+    **dict.fromkeys(("PDT", "PST", "PT"), "America/Los_Angeles"),
+    **dict.fromkeys(("EEST",), "Europe/Athens"),
+    **dict.fromkeys(("IST",), "Asia/Kolkata"),
+    **dict.fromkeys(("JST",), "Asia/Tokyo"),
+}
+_WRITTEN_OFFSET: Final = re.compile(r"(?:UTC|GMT|CET|Z)?\s*([+-])(\d{1,2})(?::?(\d{2}))?", re.I)
+_NEAR_CITY: Final = 0.8
+_NAME_A_ZONE: Final = 'name a place, such as "Europe/Berlin", or an offset, such as "+01:00"'
+
+
+@lru_cache(maxsize=64)
+def remedy_of_zone(name: str) -> str:
+    """What to write instead of a name that is no time zone."""
+    short = _ZONE_ABBREVIATIONS.get(name.strip().upper())
+    found = _written_offset(name) or short or _zone_of_place(name)
+    return f"did you mean '{found}'?" if found else _NAME_A_ZONE
+
+
+def _written_offset(name: str) -> str:
+    """An offset such as `UTC+1` as `+01:00`; "" for other names."""
+    found = _WRITTEN_OFFSET.fullmatch(name.strip())
+    return f"{found[1]}{int(found[2]):02d}:{found[3] or '00'}" if found is not None else ""
+
+
+def _zone_of_place(name: str) -> str:
+    """The zone of a city, which is the last part of `name`; "" for none.
+
+    A similar city of another region is not guessed.
+    """
+    region, _, last = name.rpartition("/")
+    city = _letters(last)
+    for zone, cities in _CITIES.items():
+        if city in cities.split():
+            return zone
+    by_city = _zones_by_city()
+    near = difflib.get_close_matches(city, by_city, n=5, cutoff=_NEAR_CITY)
+    zones = [by_city[each] for each in near]
+    of_region = [zone for zone in zones if _letters(zone.partition("/")[0]) == _letters(region)]
+    return next(iter(of_region or (zones if near[:1] == [city] or not region else ())), "")
+
+
+def _letters(name: str) -> str:
+    """A name's letters a to z in lower case, without diacritics and all else."""
+    letters = unicodedata.normalize("NFKD", name).lower()
+    return "".join(sign for sign in letters if "a" <= sign <= "z")
+
+
+@cache
+def _zones_by_city() -> dict[str, str]:
+    """The zones by their cities, of zones with a region only."""
+    zones = sorted(zone for zone in available_timezones() if "/" in zone)
+    regions = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+    known = [zone for zone in zones if zone.partition("/")[0] in regions]
+    found: dict[str, str] = {}
+    for zone in known:
+        found.setdefault(_letters(zone.rpartition("/")[2]), zone)
+    return found

@@ -25,12 +25,11 @@ from engine.cel.syntax.tree import (
     MapNode,
     Node,
     Select,
+    unparse,
 )
-from engine.cel.syntax.unparse import unparse
-from engine.cel.types.findings import Findings
-from engine.cel.types.kinds import with_article
+from engine.cel.types.findings import Findings, watchlist_lookup, watchlist_of
+from engine.cel.types.kinds import rows_type, with_article
 from engine.cel.types.scope import Broken, dotted, suggest
-from engine.cel.types.watchlists import asked, listed, rows_type
 from engine.cel.values.values import FailureKind
 from engine.errors import Problem, Severity, shorten
 from engine.schema import FieldType, Kind
@@ -173,7 +172,7 @@ class _Binding:
         if isinstance(row, Call) and row.function == tree.INDEX and _is_list(row.args[0]):
             bound = self._index(row)
             self._check_key(row.args[1])
-            found = listed(bound.args[0])
+            found = watchlist_of(bound.args[0])
             self._warn_of_absent_column(node, found)
             self._warn_of_difference(node, found)
             return replace(node, operand=bound)
@@ -331,7 +330,7 @@ def _rows_in(node: Node) -> Watchlist | None:
     while isinstance(node, Comprehension) and node.macro is Macro.FILTER:
         node = node.range
     is_rows = isinstance(node, Call) and node.function == tree.ROWS
-    return listed(node.args[0]) if isinstance(node, Call) and is_rows else None
+    return watchlist_of(node.args[0]) if isinstance(node, Call) and is_rows else None
 
 
 def _name(node: Node) -> Literal | None:
@@ -342,7 +341,7 @@ def _name(node: Node) -> Literal | None:
 
 def check_rows(findings: Findings, node: Call, key: FieldType | None) -> FieldType | None:
     """The type of `rows(key)`; reports a key that is no text."""
-    found = listed(node.args[0])
+    found = watchlist_of(node.args[0])
     if found is None:
         # That is reported already, or the list is in a file that can't be read.
         findings.references[id(node)] = Broken(
@@ -360,7 +359,7 @@ def warn_of_missing(findings: Findings, node: Call, name: str, safe: frozenset[s
 
     `name` is the row's name for guards (`part_name`), or ""; `safe` are the guarded names.
     """
-    found = asked(node)
+    found = watchlist_lookup(node)
     if found is None or node.function != tree.INDEX or not name or name in safe:
         return
     what = f"a plate that is not on '{found[0].name}' has no row, which is an evaluation error"

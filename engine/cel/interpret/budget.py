@@ -26,6 +26,8 @@ MAX_ROUNDS: Final = 100_000
 ROUND_SIZE: Final = 64
 #: Rounds that a value may cost where they are not counted: those of 1,024 characters.
 UNCOUNTED: Final = 16
+#: How many rounds of a loop one row counts for in an expression's budget: reading rows is slower.
+ROW_ROUNDS: Final = 4
 #: The deepest nesting of lists and maps.
 MAX_VALUE_DEPTH: Final = 100
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from engine.cel.interpret.budget import Closure, pay, spend
+from engine.cel.interpret.budget import ROW_ROUNDS, Closure, pay, spend
 from engine.cel.syntax.tree import Macro
 from engine.cel.types.functions import ANY, Function
-from engine.cel.types.watchlists import ROW_ROUNDS, TIME
+from engine.cel.types.scope import TIME
 from engine.cel.values.values import (
     MISSING,
     CelMap,

@@ -24,25 +24,22 @@ from engine.cel.syntax.tree import (
     Select,
     constant_of,
 )
-from engine.cel.types.findings import Findings
+from engine.cel.types.findings import Findings, watchlist_lookup
 from engine.cel.types.functions import Function
 from engine.cel.types.scope import Broken, Constant, Local, Reference, Variable, dotted
-from engine.cel.types.watchlists import asked
-from engine.cel.values.comparison import (
-    ORDERINGS,
-    constant_membership,
-    contains,
-    equal,
-    not_equal,
-)
 from engine.cel.values.numbers import OPERATIONS, negate
 from engine.cel.values.values import (
     MISSING,
+    ORDERINGS,
     CelType,
     Duration,
     Timestamp,
     UInt,
+    constant_membership,
+    contains,
+    equal,
     failure,
+    not_equal,
 )
 from engine.schema import FieldType, Kind
 
@@ -214,7 +211,7 @@ class _Planner:
         function = self._checked.functions.get(id(node))
         if function is not None:
             return self._function(node, function)
-        of_list = asked(node)
+        of_list = watchlist_lookup(node)
         if of_list is not None:
             watchlist, key = of_list
             return _OF_LISTS[node.function](watchlist, self.closure(key))

@@ -17,9 +17,16 @@ from engine.cel.lower.fragments import (
     truth,
 )
 from engine.cel.syntax import tree
-from engine.cel.values.comparison import EXACT_LIMIT, ORDERINGS, constant_membership
 from engine.cel.values.numbers import OPERATIONS, negate
-from engine.cel.values.values import Duration, Timestamp, UInt, to_datetime
+from engine.cel.values.values import (
+    EXACT_LIMIT,
+    ORDERINGS,
+    Duration,
+    Timestamp,
+    UInt,
+    constant_membership,
+    to_datetime,
+)
 from engine.schema import Kind
 
 _SIGNS: Final = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}

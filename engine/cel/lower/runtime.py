@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from engine.cel.interpret.budget import ROUND_SIZE, UNCOUNTED
 from engine.cel.interpret.closures import element, make_map
-from engine.cel.values import comparison, numbers
+from engine.cel.values import numbers, values
 from engine.cel.values.values import MISSING, CelMap, to_timestamp
 from engine.errors import EvaluationError
 
@@ -106,7 +106,7 @@ def equal(left: Any, right: Any) -> bool:
     """`left == right`; gives up where lists or maps are long."""
     if type(left) in _CONTAINERS and type(right) in _CONTAINERS:
         flat(short(left))
-    return comparison.equal(left, right)
+    return values.equal(left, right)
 
 
 def not_equal(left: Any, right: Any) -> bool:
@@ -118,7 +118,7 @@ def contains(item: Any, container: Any) -> bool:
     """`item in container`; gives up where the list is long."""
     if type(container) is list:
         flat(short(container))
-    return comparison.contains(item, container)
+    return values.contains(item, container)
 
 
 #: What Python raises where CEL has an evaluation error, or where an event does not fit its schema.

@@ -1,18 +1,31 @@
-"""A checked tree into fragments of Python: names, constants, logic; the rest by kind elsewhere."""
+"""A checked tree into the functions that it runs as, by fragments of Python.
+
+The translator writes names, constants and logic itself, the rest in the modules beside it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Final, TypeAlias, cast
 
-from engine.cel.check import guards
-from engine.cel.interpret.budget import BUDGET, UNCOUNTED, Closure, cost, weight
-from engine.cel.interpret.plan import plan
-from engine.cel.lower.calls import call_function, in_list, row_of, rows_of
+from engine.cel.interpret.budget import BUDGET, MAX_ROUNDS, UNCOUNTED, Closure, cost, weight
+from engine.cel.interpret.plan import Interpreter, plan
+from engine.cel.lower.calls import (
+    bound_name,
+    call_function,
+    in_list,
+    make_binding,
+    make_loop,
+    row_of,
+    rows_of,
+)
 from engine.cel.lower.fragments import (
     MAX_DEPTH,
     Form,
     Fragment,
+    SourceWriter,
     UnlowerableError,
     cel_value,
     constant,
@@ -23,8 +36,8 @@ from engine.cel.lower.fragments import (
     truth,
     typed,
 )
-from engine.cel.lower.loops import bound_name, make_binding, make_loop
 from engine.cel.lower.operators import all_of, any_of, binary, choice, negated, opposite
+from engine.cel.lower.runtime import NAMES
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import (
     Call,
@@ -37,18 +50,85 @@ from engine.cel.syntax.tree import (
     Select,
     constant_of,
 )
-from engine.cel.types.findings import Findings
+from engine.cel.types.findings import (
+    Findings,
+    guarded_in_bind,
+    guarded_when_false,
+    guarded_when_true,
+    most_items,
+    watchlist_lookup,
+)
 from engine.cel.types.scope import Broken, Constant, Local, Scope, Variable, dotted
-from engine.cel.types.watchlists import asked, most_items
-from engine.cel.values.values import MISSING, Duration, Timestamp, UInt
+from engine.cel.values.values import MISSING, Duration, Timestamp, UInt, to_python
 from engine.errors import EvaluationError
 from engine.schema import Kind
 
+#: Takes the bindings, returns the value or raises EvaluationError.
+Evaluation: TypeAlias = Callable[[Any], Any]
 #: Rounds that computing a constant may take at load; a longer one is left to the evaluation.
 FOLDING_ROUNDS: Final = 1_000
 _SCALARS: Final = frozenset({str, int, UInt, float, bool, bytes, Timestamp, Duration, type(None)})
 #: Longest run of `+ - * / %` that is written as one expression.
 _MAX_STEPS: Final = 20
+_PLAIN_TYPES: Final = frozenset({bool, str, int, float, type(None), bytes})
+_TOO_MANY_ROUNDS: Final = f"its macros may take more than {MAX_ROUNDS:,} rounds"
+_SOURCE: Final = """\
+def make(interpret, {names}):
+ def run(b):
+  try:
+   return {body}
+  except FAILED:
+   pass
+  return interpret(b)
+ return run
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LoweredFunction:
+    """What an expression runs as.
+
+    `run` returns the value as CEL has it, `evaluate` as plain Python; both raise EvaluationError.
+    `interpreter` returns the same as `run`, more slowly. `fragment` is what `run` was generated
+    from; where it is None, `run` is the interpreter, and `fallback` says why.
+    """
+
+    run: Evaluation
+    evaluate: Evaluation
+    interpreter: Interpreter
+    fragment: Fragment | None
+    fallback: str = ""
+
+
+def lower(findings: Findings, scope: Scope) -> LoweredFunction:
+    """The functions of a checked tree without errors."""
+    interpreter = Interpreter(findings)
+    try:
+        fragment = Translator(findings, scope).fragment(findings.root)
+    except UnlowerableError as error:
+        return _interpreted(interpreter, str(error))
+    return _generated(fragment, interpreter)
+
+
+def join(
+    fragments: Sequence[Fragment | None], interpreters: Sequence[Interpreter]
+) -> LoweredFunction:
+    """The functions of several trees joined by `&&`, from the fragment and interpreter of each."""
+    interpreter = Interpreter(tuple(interpreters))
+    known = [fragment for fragment in fragments if fragment is not None]
+    if len(known) < len(fragments):
+        return _interpreted(interpreter, "")
+    return _generated(all_of(known), interpreter)
+
+
+def source_of(body: str, count: int) -> str:
+    """The source of functions with this body and `count` constants `k0`, `k1` …"""
+    return _SOURCE.format(names=", ".join(f"k{number}" for number in range(count)), body=body)
+
+
+def make_function(body: str, constants: Sequence[Any], interpret: Evaluation) -> Evaluation:
+    """The function of the bindings `b` with this body; where it gives up, it calls `interpret`."""
+    return _factory(source_of(body, len(constants)))(interpret, *constants)
 
 
 class Translator:
@@ -173,7 +253,7 @@ class Translator:
         value = self.fragment(node.range)
         item = bound_name(value, slot)
         safe = self._safe
-        self._safe = guards.inside_bind(safe, node)
+        self._safe = guarded_in_bind(safe, node)
         self._items[slot] = item
         if value.is_constant:
             if cost(value.value) > UNCOUNTED:
@@ -207,7 +287,7 @@ class Translator:
                 return self._folded(node, [operand], negated(operand))
             case function_name if function_name in tree.ARITHMETIC:
                 return self._arithmetic(node)
-        of_list = asked(node)
+        of_list = watchlist_lookup(node)
         if of_list is not None:
             watchlist, key = of_list[0], self.fragment(of_list[1])
             if node.function == tree.IN:
@@ -218,7 +298,7 @@ class Translator:
 
     def _chain(self, node: Call) -> Fragment:
         is_all = node.function == tree.AND
-        known = guards.when_true if is_all else guards.when_false
+        known = guarded_when_true if is_all else guarded_when_false
         safe = self._safe
         operands: list[Fragment] = []
         for arg in node.args:
@@ -231,9 +311,9 @@ class Translator:
         test, one, two = node.args
         condition = truth(self.fragment(test))
         safe = self._safe
-        self._safe = safe | guards.when_true(test)
+        self._safe = safe | guarded_when_true(test)
         first = self.fragment(one)
-        self._safe = safe | guards.when_false(test)
+        self._safe = safe | guarded_when_false(test)
         second = self.fragment(two)
         self._safe = safe
         return choice(condition, first, second)
@@ -273,6 +353,37 @@ class Translator:
                 return False
             waiting.extend(tree.children(node))
         return True
+
+
+def _interpreted(interpreter: Interpreter, reason: str) -> LoweredFunction:
+    return LoweredFunction(interpreter, _converting(interpreter), interpreter, None, reason)
+
+
+def _generated(fragment: Fragment, interpreter: Interpreter) -> LoweredFunction:
+    if fragment.rounds > MAX_ROUNDS:
+        return _interpreted(interpreter, _TOO_MANY_ROUNDS)
+    value = cel_value(fragment)
+    writer = SourceWriter()
+    body = writer.text(value)
+    run = make_function(body, writer.constants, interpreter)
+    evaluate = run if value.kind in _PLAIN_TYPES else _converting(run)
+    return LoweredFunction(run, evaluate, interpreter, fragment)
+
+
+def _converting(run: Evaluation) -> Evaluation:
+    def evaluate(bindings: Any) -> Any:
+        value = run(bindings)
+        return value if type(value) in _PLAIN_TYPES else to_python(value)
+
+    return evaluate
+
+
+@lru_cache(maxsize=4_096)
+def _factory(source: str) -> Callable[..., Evaluation]:
+    made: dict[str, Any] = {}
+    # The source consists of this package's templates alone: no part of it comes from a rule.
+    exec(compile(source, "<rule>", "exec"), NAMES, made)  # noqa: S102
+    return cast("Callable[..., Evaluation]", made["make"])
 
 
 def _call_of(run: Closure) -> Fragment:

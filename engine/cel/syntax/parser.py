@@ -19,9 +19,8 @@ from lark.lexer import Lexer, TerminalDef
 
 from engine.cel.syntax import tree
 from engine.cel.syntax.examples import NEUTRAL, Examples
-from engine.cel.syntax.literals import literal_value
 from engine.cel.syntax.remedies import remedy_of, remedy_of_end
-from engine.cel.syntax.tokens import Token, TokenKind, syntax_error, tokenize
+from engine.cel.syntax.tokens import Token, TokenKind, literal_value, syntax_error, tokenize
 from engine.cel.syntax.tree import Macro, Node
 from engine.errors import ExpressionError, Problem, shorten
 

@@ -1,4 +1,4 @@
-"""The tokens of a text, by CEL's lexical rules.
+"""The tokens of a text, by CEL's lexical rules, and the values of those that are literals.
 
 The limits of size and nesting are checked here, before anything recursive or costly is done.
 """
@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from engine.cel.syntax.examples import NEUTRAL, Examples
+from engine.cel.values.values import INT_MAX, INT_MIN, UINT_MAX, UInt
 from engine.errors import ExpressionError, Problem
 
 #: Most characters of an expression or a template.
@@ -94,6 +95,7 @@ _REMEDIES: Final = {
 _BEFORE_FIELDS: Final = frozenset("$@")
 _PAIRS: Final = {"=>": "write '>='", "=<": "write '<='", "=~": 'write text.matches("…")'}
 _NO_SIGN: Final = "remove it; a text stands in quotes"
+_SIGNED: Final = frozenset({TokenKind.INT, TokenKind.DOUBLE})
 
 
 def syntax_error(offset: int, what: str, remedy: str = "") -> ExpressionError:
@@ -169,9 +171,6 @@ def _append(tokens: list[Token], token: Token) -> None:
         if last.text == "," and token.text in ("]", "}") and _ends_operand(tokens[-2:-1]):
             tokens.pop()
     tokens.append(token)
-
-
-_SIGNED: Final = frozenset({TokenKind.INT, TokenKind.DOUBLE})
 
 
 def _ends_operand(tokens: Iterable[Token]) -> bool:
@@ -277,3 +276,129 @@ def _unreadable(text: str, position: int, examples: Examples) -> ExpressionError
         # Many look like another character, or are invisible.
         shown = f"{shown} (U+{ord(sign):04X} {unicodedata.name(sign, 'UNNAMED')})"
     return syntax_error(position, f"{shown} is not part of CEL", remedy)
+
+
+# The values of literals: numbers, texts and bytes as they are written.
+
+_ESCAPE: Final = re.compile(
+    r"\\(?:([abfnrtv\\?\"'`])|([0-3][0-7]{2})|[xX]([0-9a-fA-F]{2})"
+    r"|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(?s:.))"
+)
+_CODE_POINTS: Final = "they go to \\U0010FFFF, but for \\uD800 to \\uDFFF"
+_LARGEST_INT: Final = f"the largest is {INT_MAX}, as a double write it with .0"
+_SIMPLE_ESCAPES: Final = {
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+}
+
+
+def literal_value(token: Token) -> object:
+    """The value of a literal token.
+
+    ExpressionError for a number that doesn't fit 64 bits, and for a bad escape.
+    """
+    match token.kind:
+        case TokenKind.INT:
+            return _integer(token)
+        case TokenKind.UINT:
+            return _unsigned(token)
+        case TokenKind.DOUBLE:
+            return float(token.text)
+        case TokenKind.STRING:
+            return _string(token)
+        case TokenKind.BYTES:
+            return _bytes(token)
+        case TokenKind.BOOL:
+            return token.text == "true"
+        case _:
+            return None
+
+
+def _number(text: str) -> int:
+    body = text.lower().removeprefix("-")
+    base = 16 if body.startswith("0x") else 10
+    # int() refuses a very long text; 40 digits exceed 64 bits anyway.
+    digits = body.removeprefix("0x").lstrip("0")[:40] or "0"
+    value = int(digits, base)
+    return -value if text.startswith("-") else value
+
+
+def _integer(token: Token) -> int:
+    value = _number(token.text)
+    if not INT_MIN <= value <= INT_MAX:
+        raise syntax_error(
+            token.offset, f"{token.text[:40]} does not fit a 64-bit integer", _LARGEST_INT
+        )
+    return value
+
+
+def _unsigned(token: Token) -> UInt:
+    value = _number(token.text[:-1])
+    if not 0 <= value <= UINT_MAX:
+        raise syntax_error(
+            token.offset, f"{token.text[:40]} does not fit a 64-bit unsigned integer"
+        )
+    return UInt(value)
+
+
+def _body(text: str) -> tuple[str, bool, int]:
+    """What is between the quotes, whether it is raw, and where it starts in the token."""
+    prefix = len(text) - len(text.lstrip("rRbB"))
+    is_raw = "r" in text[:prefix].lower()
+    quote = 3 if text[prefix : prefix + 3] in ('"""', "'''") and len(text) >= prefix + 6 else 1
+    return text[prefix + quote : len(text) - quote], is_raw, prefix + quote
+
+
+def _string(token: Token) -> str:
+    body, is_raw, start = _body(token.text)
+    if is_raw or "\\" not in body:
+        return body
+
+    def character(match: re.Match[str]) -> str:
+        code = _escaped(match, token.offset + start)
+        return code if isinstance(code, str) else chr(code)
+
+    return _ESCAPE.sub(character, body)
+
+
+def _bytes(token: Token) -> bytes:
+    body, is_raw, start = _body(token.text)
+    if is_raw or "\\" not in body:
+        return body.encode("utf-8", "surrogatepass")
+    parts: list[bytes] = []
+    position = 0
+    for match in _ESCAPE.finditer(body):
+        parts.append(body[position : match.start()].encode("utf-8", "surrogatepass"))
+        if match[4] or match[5]:
+            where = token.offset + start + match.start()
+            raise syntax_error(where, "bytes take no \\u or \\U escape", "write \\x escapes")
+        code = _escaped(match, token.offset + start)
+        parts.append(code.encode() if isinstance(code, str) else bytes((code,)))
+        position = match.end()
+    parts.append(body[position:].encode("utf-8", "surrogatepass"))
+    return b"".join(parts)
+
+
+def _escaped(match: re.Match[str], start: int) -> str | int:
+    r"""The character of an escape such as `\n`, or the number of one with digits."""
+    simple, octal, hexadecimal, short, long = match.groups()
+    if simple is not None:
+        return _SIMPLE_ESCAPES.get(simple, simple)
+    if octal is not None:
+        return int(octal, 8)
+    digits = hexadecimal or short or long
+    if digits is None:
+        what = f"'{match[0]}' is not an escape of CEL"
+        remedy = "double the backslash, or write a raw text: r'…'"
+        raise syntax_error(start + match.start(), what, remedy)
+    code = int(digits, 16)
+    if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
+        raise syntax_error(
+            start + match.start(), f"'{match[0]}' is no Unicode code point", _CODE_POINTS
+        )
+    return code

@@ -1,18 +1,32 @@
-"""The typed tree that a check makes: the reference and type of each node, and the problems."""
+"""The typed tree that a check makes, its problems, and what its parts name, look up and guard."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
 from engine.cel.syntax import tree
-from engine.cel.syntax.tree import Call, ListNode, MapNode, Node, Select, children
-from engine.cel.syntax.unparse import unparse
+from engine.cel.syntax.tree import (
+    Bound,
+    Call,
+    Comprehension,
+    ListNode,
+    Literal,
+    Macro,
+    MapNode,
+    Node,
+    Select,
+    children,
+    constant_of,
+    unparse,
+)
 from engine.cel.types.functions import Function
 from engine.cel.types.scope import Broken, Reference, Scope, dotted
 from engine.cel.values.values import FailureKind
 from engine.errors import Problem, Severity, errors_of
 from engine.schema import FieldType, Kind
+from engine.watchlist import Watchlist
 
 #: Most problems that are reported of one expression.
 MAX_PROBLEMS: Final = 50
@@ -21,6 +35,8 @@ _SHOWN: Final = 60
 #: Longest text of a part that may be its name for guards.
 _MAX_TEXT: Final = 200
 _LOGIC: Final = frozenset({tree.AND, tree.OR, tree.NOT})
+_NO_NAMES: Final[frozenset[str]] = frozenset()
+_PATH: Final = re.compile(r"[\w.]+")
 
 
 @dataclass(slots=True)
@@ -127,3 +143,120 @@ def part_name(node: Node) -> str:
         return ""
     text = unparse(node)
     return text if len(text) <= _MAX_TEXT else ""
+
+
+def watchlist_of(node: Node) -> Watchlist | None:
+    """The watchlist that is bound at a node; None for other nodes."""
+    if isinstance(node, Bound) and isinstance(node.value, Watchlist):
+        return node.value
+    return None
+
+
+def watchlist_lookup(node: Call) -> tuple[Watchlist, Node] | None:
+    """The watchlist that `in`, `[ ]` or `rows()` looks up, and the key; None for other calls."""
+    if node.function == tree.IN:
+        key, container = node.args
+    elif node.function in (tree.INDEX, tree.ROWS):
+        container, key = node.args
+    else:
+        return None
+    found = watchlist_of(container)
+    return (found, key) if found is not None else None
+
+
+def most_items(node: Node) -> int | None:
+    """The most items of a part that gives one plate's rows, filtered or mapped; None for others."""
+    while isinstance(node, Comprehension) and node.macro in (Macro.FILTER, Macro.MAP):
+        node = node.range
+    found = (
+        watchlist_lookup(node) if isinstance(node, Call) and node.function == tree.ROWS else None
+    )
+    return found[0].most_rows if found is not None else None
+
+
+# Null guards: which parts are known not to be null where another part is evaluated. CEL raises an
+# error where `f(a)` meets a null. In `a != null && f(a)`, `has(r.a) && f(r.a)`, `a == null || f(a)`
+# and `a != null ? f(a) : b` the first part guards `a` in `f(a)`. A guard may be on either side of
+# `&&` and `||`, since these absorb an error where the other side decides. Guarded parts are kept by
+# name (`part_name`), in sets that the check and the translator call `safe`.
+
+
+def guarded_when_true(node: Node) -> frozenset[str]:
+    """The names of the parts that are not null if the node is true."""
+    if isinstance(node, Select) and node.is_test:
+        return _names_of(Select(node.offset, node.operand, node.field))
+    if not isinstance(node, Call):
+        return frozenset()
+    match node.function:
+        case tree.AND:
+            return frozenset().union(*map(guarded_when_true, node.args))
+        case tree.OR:
+            return frozenset.intersection(*map(guarded_when_true, node.args))
+        case tree.NOT:
+            return guarded_when_false(node.args[0])
+        case tree.NOT_EQUALS:
+            return _compared(node, with_null=True)
+        case tree.EQUALS:
+            return _compared(node, with_null=False)
+        case tree.IN:
+            values = constant_of(node.args[1])
+            if (of_list := watchlist_lookup(node)) is not None:
+                row = Call(0, tree.INDEX, (node.args[1], of_list[1]))
+                return _names_of(of_list[1]) | _names_of(row)
+            is_guard = type(values) is list and None not in values
+            return _names_of(node.args[0]) if is_guard else _NO_NAMES
+    # An ordering or a function of null is an error: it needs a guard, and is none.
+    return _NO_NAMES
+
+
+def guarded_when_false(node: Node) -> frozenset[str]:
+    """The names of the parts that are not null if the node is false."""
+    if not isinstance(node, Call):
+        return frozenset()
+    match node.function:
+        case tree.AND:
+            return frozenset.intersection(*map(guarded_when_false, node.args))
+        case tree.OR:
+            return frozenset().union(*map(guarded_when_false, node.args))
+        case tree.NOT:
+            return guarded_when_true(node.args[0])
+        case tree.EQUALS:
+            return _compared(node, with_null=True)
+        case tree.NOT_EQUALS:
+            return _compared(node, with_null=False)
+    return frozenset()
+
+
+def guarded_in_bind(safe: frozenset[str], node: Comprehension) -> frozenset[str]:
+    """The names that are not null in the result of a `cel.bind`, given those around it.
+
+    Where the bound value is a guarded part, or has guarded fields, the variable's are guarded too.
+    """
+    path, variable = part_name(node.range), node.variable
+    names = {path: variable} if path in safe else {}
+    if _PATH.fullmatch(path):
+        fields = (name for name in safe if name.startswith(f"{path}."))
+        names |= {name: f"{variable}{name.removeprefix(path)}" for name in fields}
+    return guarded_in_macro(safe, variable) | frozenset(names.values())
+
+
+def guarded_in_macro(safe: frozenset[str], variable: str) -> frozenset[str]:
+    """The names of `safe` that still mean the same in a macro, whose `variable` may hide some."""
+    return frozenset(
+        name
+        for name in safe
+        if (name.split(".")[0] != variable if _PATH.fullmatch(name) else variable not in name)
+    )
+
+
+def _compared(node: Call, *, with_null: bool) -> frozenset[str]:
+    left, right = node.args
+    for name, other in ((left, right), (right, left)):
+        if isinstance(other, Literal) and (other.value is None) == with_null:
+            return _names_of(name)
+    return frozenset()
+
+
+def _names_of(node: Node) -> frozenset[str]:
+    found = part_name(node)
+    return frozenset((found,)) if found else _NO_NAMES

@@ -14,7 +14,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from engine.cel.values import conversions
+from engine.cel.values import numbers
 from engine.cel.values import numbers as m
 from engine.cel.values import text as s
 from engine.cel.values.instants import (
@@ -28,8 +28,7 @@ from engine.cel.values.instants import (
     parse_timestamp,
 )
 from engine.cel.values.numbers import make_timestamp
-from engine.cel.values.regexes import matches
-from engine.cel.values.text_format import format_text
+from engine.cel.values.text import format_text, matches
 from engine.cel.values.values import (
     NANOSECONDS,
     CelMap,
@@ -88,7 +87,7 @@ def _function(name: str, doc: str, style: str, *signatures: _Signature) -> Funct
 
 
 def _number_conversions() -> Iterable[Function]:
-    c = conversions
+    c = numbers
     same = _identity
     yield _function(
         "int",
@@ -121,7 +120,7 @@ def _number_conversions() -> Iterable[Function]:
 
 
 def _text_conversions() -> Iterable[Function]:
-    c = conversions
+    c = numbers
     same = _identity
     yield _function(
         "string",
@@ -212,7 +211,7 @@ def _texts() -> Iterable[Function]:
         "isNumber",
         "Whether double(text) gives a number.",
         "global member",
-        ((str,), bool, conversions.is_number),
+        ((str,), bool, numbers.is_number),
     )
 
 

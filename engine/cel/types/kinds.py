@@ -1,4 +1,4 @@
-"""Types: their names, the common type of two, and which operators take them.
+"""Types: their names, the common type of two, which operators take them, those of watchlists.
 
 A type is a `FieldType`, the schema's own class. None is CEL's `dyn`: an unknown type, which fits
 everywhere. "Kind" is a type without its parts: `list(int)` is of the kind LIST.
@@ -11,6 +11,7 @@ from typing import Final
 
 from engine.cel.values.values import CelType, Duration, Timestamp, UInt
 from engine.schema import FieldType, Kind
+from engine.watchlist import STANDARD_COLUMNS, Watchlist
 
 #: The kinds by the Python types of the values.
 KINDS: Final[dict[type, Kind]] = {
@@ -169,3 +170,22 @@ def not_null(kind: FieldType) -> FieldType:
 def list_of(element: FieldType | None) -> FieldType:
     """The type of a list of such elements."""
     return FieldType(Kind.LIST, element=element)
+
+
+def row_type(watchlist: Watchlist) -> FieldType:
+    """The type of a watchlist's rows: a record of its columns, each of which may be null."""
+    names = (*STANDARD_COLUMNS, *watchlist.columns)
+    text, instant = _NULLABLE[Kind.STRING], _NULLABLE[Kind.TIMESTAMP]
+    instants = ("valid_from", "valid_until")
+    fields = {name: instant if name in instants else text for name in names}
+    return FieldType(Kind.RECORD, fields=fields)
+
+
+def list_type(watchlist: Watchlist) -> FieldType:
+    """The type of a watchlist: a map of rows by plate."""
+    return FieldType(Kind.MAP, key=TEXT, element=row_type(watchlist))
+
+
+def rows_type(watchlist: Watchlist) -> FieldType:
+    """The type of `rows()`: a list of rows."""
+    return FieldType(Kind.LIST, element=row_type(watchlist))

@@ -14,6 +14,8 @@ from engine.cel.values.values import TYPE_NAMES, FailureKind
 from engine.errors import SHOWN_LENGTH
 from engine.schema import FieldType
 
+#: The variable with the instant of the event.
+TIME: Final = "time"
 #: Names at least this similar (of 1) differ by a slip of the pen.
 _NEAR: Final = 0.75
 #: How a remedy begins that lists all names.

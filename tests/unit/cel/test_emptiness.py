@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from engine.cel import compile_expression
-from engine.cel.condition import compile_condition
-from engine.cel.emptiness import is_met_by_empty, value_if_empty
+from engine.cel.condition import compile_condition, is_met_by_empty, value_if_empty
 from engine.rules import load_rules
 from tests.support.avro import plate_schema
 

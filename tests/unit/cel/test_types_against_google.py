@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.cel.check.check import check
-from engine.cel.constants import check_values
+from engine.cel.expression import check_values
 from engine.cel.syntax.parser import parse
 from engine.cel.types.findings import Findings
 from engine.cel.types.kinds import NULL, SCALARS, list_of

@@ -4,8 +4,7 @@ import pytest
 
 from engine.cel.check.watchlists import bind
 from engine.cel.syntax.parser import parse
-from engine.cel.syntax.tree import Comprehension
-from engine.cel.syntax.unparse import unparse
+from engine.cel.syntax.tree import Comprehension, unparse
 from engine.match.necessary import MAX_NODES, can_unroll, expanded, unrolled, written_out
 from tests.unit.cel.plate_lists import lists
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.cel import evaluate
 from engine.cel.expression import compile_tree
 from engine.cel.syntax.parser import parse
-from engine.cel.syntax.unparse import unparse
+from engine.cel.syntax.tree import unparse
 from engine.cel.types.scope import Scope
 from engine.errors import EvaluationError, ExpressionError
 from tests.support.random_cases import examples

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.cel import Expression
 from engine.cel.lower.fragments import SourceWriter, cel_value
-from engine.cel.lower.function import make_function
+from engine.cel.lower.translator import make_function
 from engine.errors import EvaluationError, ExpressionError
 from tests.unit.cel.plate_variables import compiled
 

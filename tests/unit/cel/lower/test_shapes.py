@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from engine.cel import compile_condition, compile_expression
 from engine.cel.expression import compile_tree
-from engine.cel.lower.function import make_function, source_of
 from engine.cel.lower.runtime import NAMES
+from engine.cel.lower.translator import make_function, source_of
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import Ident, Literal, Select, call
 from engine.cel.types.scope import Scope

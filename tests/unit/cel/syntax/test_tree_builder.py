@@ -14,8 +14,8 @@ from engine.cel.syntax.tree import (
     Macro,
     MapNode,
     Select,
+    unparse,
 )
-from engine.cel.syntax.unparse import unparse
 from engine.errors import ExpressionError
 
 

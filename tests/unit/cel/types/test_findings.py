@@ -1,4 +1,4 @@
-"""What a check finds, and the names that messages and guards give to parts."""
+"""What a check finds, the names that messages and guards give to parts, and the guards."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from engine.cel.types.scope import Broken, Scope
 from engine.cel.values.values import FailureKind
 from engine.errors import Severity
 from engine.schema import FieldType, Kind
-from tests.unit.cel.plate_variables import problem_of, problems_of
+from tests.unit.cel.plate_variables import compiled, problem_of, problems_of, value_of
 
 NAME = Ident(3, "a")
+USE = "vehicle.make.startsWith('F')"
 
 
 def test_errors_and_warnings_have_the_nodes_place() -> None:
@@ -101,3 +102,57 @@ def test_a_part_is_called_by_its_text_unless_that_is_long() -> None:
     assert title(parse("a+1")) == "'a + 1'"
     assert title(parse(" + ".join("abcdefghij"))) == "'a + b + c + d + e + f + g + h + i + j'"
     assert title(parse(f"'{'x' * 100}'")) == "this"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"vehicle.make != null && {USE}",
+        f"{USE} && vehicle.make != null",
+        f"null != vehicle.make && latency_ms > 1 && {USE}",
+        f"has(vehicle.make) && {USE}",
+        f"vehicle.make == null || {USE}",
+        f"!(vehicle.make == null) && {USE}",
+        f"!(vehicle.make != null) || {USE}",
+        f"!has(vehicle.make) || {USE}",
+        f"vehicle.make != null ? {USE} : false",
+        f"vehicle.make == null ? false : {USE}",
+        f"(vehicle.make == 'a' || vehicle.make == 'Fb') && {USE}",
+        f"!(vehicle.make == null || is_test) && {USE}",
+        f"vehicle.make != 'a' || {USE}",
+        f"has(vehicle.make) && (is_test || {USE})",
+        f"has(vehicle.make) && tags.exists(t, {USE})",
+        f"vehicle.make in ['Ford', 'Fiat'] && {USE}",
+    ],
+)
+def test_a_guard_in_any_form_silences_the_warning(text: str) -> None:
+    assert compiled(text).warnings == ()
+    assert value_of(text, vehicle={"make": None, "color": None}) in (True, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        USE,
+        f"vehicle.make != null || {USE}",
+        f"vehicle.make == null && {USE}",
+        f"(vehicle.make != null || is_test) && {USE}",
+        f"vehicle.color != null && {USE}",
+        f"vehicle.make != null ? true : {USE}",
+        f"vehicle.make == null ? {USE} : true",
+        f"!(vehicle.make == null && is_test) && {USE}",
+        f"vehicle.make in ['Ford', null] && {USE}",
+        f"vehicle.make in tags && {USE}",
+    ],
+)
+def test_what_guards_nothing_leaves_the_warning(text: str) -> None:
+    # A guard on the wrong side is told by `contradictions` too.
+    codes = [warning.code for warning in compiled(text).warnings]
+    assert [code for code in codes if code not in {"never-true", "always-true"}] == ["may-be-null"]
+
+
+def test_a_guarded_comparison_needs_no_second_guard() -> None:
+    score = "extras.quality_score"
+    assert compiled(f"{score} != null && {score} > 0.5 && {score} + 1.0 > 1.0").warnings == ()
+    for other in ("||", "&&"):
+        assert len(compiled(f"{score} > 0.5 {other} is_test").warnings) == 1

@@ -13,8 +13,8 @@ import pytest
 from engine.cel.check.watchlists import Lists, bind
 from engine.cel.expression import compile_expression, compile_tree
 from engine.cel.syntax.parser import parse
+from engine.cel.types.kinds import list_type, row_type
 from engine.cel.types.scope import Scope
-from engine.cel.types.watchlists import list_type, row_type
 from engine.errors import EvaluationError
 from engine.schema import Kind
 from tests.unit.cel.plate_lists import compiled, failure_of, lists, value_of, watchlist

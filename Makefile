@@ -55,10 +55,11 @@ test-fast: $(INSTALLED) ## The unit tests that neither wait nor make up cases, i
 	$(BIN)/python -m pytest -n 2 --dist worksteal -p no:randomly -m "not slow and not waits and not hypothesis" \
 		tests/test_house.py tests/unit
 
-# Random cases only compute; what is killed, waited for and timed has the machine to itself.
+# Most of the first wait or make up cases; what is killed and timed has the machine to itself.
 test-slow: $(INSTALLED) ## What `make test` leaves out: kills, outages, soaks, all random cases
-	FUZZ_FACTOR=1 $(BIN)/python -m pytest -n 2 --dist worksteal --one-kafka -m "hypothesis and not image"
-	FUZZ_FACTOR=1 $(BIN)/python -m pytest -m "slow and not hypothesis and not image"
+	FUZZ_FACTOR=1 $(BIN)/python -m pytest -n 4 --dist worksteal --one-kafka \
+		-m "(slow or hypothesis) and not image" tests/unit tests/integration tests/deploy
+	FUZZ_FACTOR=1 $(BIN)/python -m pytest -m "(slow or hypothesis) and not image" tests/acceptance
 
 test-all: test test-slow ## All tests
 

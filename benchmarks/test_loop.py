@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Final
 
 import confluent_kafka
 import pytest
@@ -85,17 +86,21 @@ def rules_with_watchlist(count: int) -> str:
     return rule_file([*mixed_rules(count), watchlist])
 
 
+#: What the engine has reported to it and handles itself, a bare client leaves to librdkafka.
+BARE_OPTIONS: Final = {"auto.offset.reset": "earliest", "enable.partition.eof": False}
+
+
 class BareReader:
     """confluent_kafka and fastavro, and nothing else."""
 
     def __init__(self, settings: Settings) -> None:
         self._schema = parse_schema(json.loads(plate_schema().text))
-        self._client = confluent_kafka.Consumer(consumer_options(settings))
+        self._client = confluent_kafka.Consumer(consumer_options(settings) | BARE_OPTIONS)
         self._client.subscribe(list(settings.kafka_topics))
+        self._batch_size = settings.batch_size
         self._first: list[confluent_kafka.Message] = []
         while not self._first:
             self._first = self._client.consume(settings.batch_size, POLL_SECONDS)
-        self._batch_size = settings.batch_size
 
     def read(self) -> None:
         """All events, decoded."""

@@ -98,8 +98,8 @@ class AppriseTarget:
         has received the whole mail has longer. `urgency` gives the service the alert's priority.
         `audience` is by default what the plugin itself says.
         """
-        self._channel = channel
-        self._target_id = target_id
+        self.channel: Final = channel
+        self.target_id: Final = target_id
         # Only Apprise converts a text into the format that each plugin takes.
         self._apprise = Apprise(plugin, asset=plugin.asset)
         #: See `channels.targets.identity`.
@@ -108,7 +108,9 @@ class AppriseTarget:
         self._urgency = urgency
         # Slack's plugin escapes `<`, so that nothing behind it is a mention.
         self._bounds = bounds_of(plugin, has_brackets=not isinstance(plugin, NotifySlack))
-        self._style = style
+        self.style: Final = style
+        #: A plugin is used by one thread at a time.
+        self.concurrency: Final = 1
         self._clock = clock
         self._zone = zone
         self._timeout_seconds = timeout_seconds
@@ -117,27 +119,7 @@ class AppriseTarget:
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"AppriseTarget({self._target_id!r})"
-
-    @property
-    def channel(self) -> str:
-        """The channel's name."""
-        return self._channel
-
-    @property
-    def target_id(self) -> str:
-        """Channel, service and recipient; no secret."""
-        return self._target_id
-
-    @property
-    def style(self) -> Style:
-        """The kind of channel that alerts are rendered for."""
-        return self._style
-
-    @property
-    def concurrency(self) -> int:
-        """Always one."""
-        return 1
+        return f"AppriseTarget({self.target_id!r})"
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Try once; a mail has the key in its Message-ID, so that every try has the same."""
@@ -163,7 +145,7 @@ class AppriseTarget:
         now = self._clock()
         message = fit(
             self._plugin,
-            lambda bounds: render(alert, self._style, now, self._zone, bounds),
+            lambda bounds: render(alert, self.style, now, self._zone, bounds),
             self._bounds,
             alert.message,
         )

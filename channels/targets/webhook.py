@@ -48,9 +48,10 @@ class WebhookTarget:
     """A target at one URL, which takes alerts as JSON."""
 
     def __init__(self, channel: str, target_id: str, settings: WebhookSettings) -> None:
-        self._channel = channel
-        self._target_id = target_id
-        self._settings = settings
+        self.channel: Final = channel
+        self.target_id: Final = target_id
+        self.settings: Final = settings
+        self.concurrency: Final = settings.concurrency
         #: See `channels.targets.identity`.
         self.audience: Final = webhook_audience(
             settings.method, settings.url, settings.headers, settings.secret
@@ -58,27 +59,7 @@ class WebhookTarget:
         self._sessions: LifoQueue[requests.Session] = LifoQueue(settings.concurrency)
 
     def __repr__(self) -> str:
-        return f"WebhookTarget({self._target_id!r})"
-
-    @property
-    def channel(self) -> str:
-        """The channel's name."""
-        return self._channel
-
-    @property
-    def target_id(self) -> str:
-        """Channel and host; no secret."""
-        return self._target_id
-
-    @property
-    def settings(self) -> WebhookSettings:
-        """Where and how it sends."""
-        return self._settings
-
-    @property
-    def concurrency(self) -> int:
-        """How many sends may run at once."""
-        return self._settings.concurrency
+        return f"WebhookTarget({self.target_id!r})"
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Try once; any 2xx is a success. The key is the same over all tries of a delivery."""
@@ -108,7 +89,7 @@ class WebhookTarget:
                 return
 
     def _send(self, session: requests.Session, body: bytes, idempotency_key: str) -> Outcome:
-        settings = self._settings
+        settings = self.settings
         # Not prepared by the session: it would add cookies, and a login from `.netrc`.
         request = requests.Request(
             settings.method, settings.url, self._headers(body, idempotency_key), data=body
@@ -131,12 +112,12 @@ class WebhookTarget:
             "User-Agent": "alert-engine",
             "Accept": "*/*",
         }
-        given = {name.lower() for name in self._settings.headers}
+        given = {name.lower() for name in self.settings.headers}
         headers = {name: value for name, value in headers.items() if name.lower() not in given}
-        headers.update(self._settings.headers)
+        headers.update(self.settings.headers)
         headers[KEY_HEADER] = idempotency_key
-        if self._settings.secret:
-            headers[SIGNATURE_HEADER] = signature(body, self._settings.secret)
+        if self.settings.secret:
+            headers[SIGNATURE_HEADER] = signature(body, self.settings.secret)
         return headers
 
     def _session(self) -> requests.Session:

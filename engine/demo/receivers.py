@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -151,12 +150,7 @@ class Receivers:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._smtp.close()
         self._wait_for(self._smtp.wait_closed())
         self._events.call_soon_threadsafe(self._events.stop)

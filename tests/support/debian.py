@@ -42,11 +42,14 @@ def unpack_with_missing(package: str) -> list[Path]:
     if shutil.which("apt-get") is None:
         raise PackageUnavailableError("no apt-get to fetch it with")
     command = ("apt-get", "install", "--simulate", "--no-install-recommends", package)
-    plan = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=FETCH_SECONDS
-    )
+    try:
+        plan = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=FETCH_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PackageUnavailableError(str(error)) from error
     names = [line.split()[1] for line in plan.stdout.splitlines() if line.startswith("Inst ")]
-    if plan.returncode != 0 or not names:
+    if not names:
         raise PackageUnavailableError(f"apt-get does not give {package}: {plan.stderr[-500:]}")
     return [_unpacked(name) for name in names]
 

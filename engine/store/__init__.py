@@ -19,7 +19,7 @@ from engine.store.model import (
     StoredAlert,
     StoredDelivery,
 )
-from engine.store.sqlite import open_store, why_temporary
+from engine.store.permanence import why_temporary
 from engine.store.store import ArchiveStore, DeliveryStore, Store, StreamStore
 
 __all__ = [
@@ -38,6 +38,5 @@ __all__ = [
     "StoredAlert",
     "StoredDelivery",
     "StreamStore",
-    "open_store",
     "why_temporary",
 ]

@@ -129,6 +129,11 @@ class Gate:
         self._is_open.set()
 
     @classmethod
+    def count(cls) -> int:
+        """How many sends hang."""
+        return sum(not gate._is_open.is_set() for gate in tuple(cls.hanging))
+
+    @classmethod
     def open_all(cls) -> None:
         """Let every send that hangs go on."""
         for gate in tuple(cls.hanging):

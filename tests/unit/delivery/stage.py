@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,14 @@ class Lock:
     def __init__(self, deliveries: Deliveries) -> None:
         self._deliveries = deliveries
         self.is_locked = False
-        self.failures = 0
+        #: How many more turns it takes; None for no limit.
+        self.limit: int | None = None
 
     def __getattr__(self, name: str) -> Any:
+        if self.limit is not None and name == "turn":
+            self.is_locked = self.limit == 0
+            self.limit = max(0, self.limit - 1)
         if self.is_locked:
-            self.failures += 1
             raise StoreUnavailableError("the disk is full")
         return getattr(self._deliveries, name)
 
@@ -98,13 +101,16 @@ class Stage:
         return target
 
     def start(self, policy: RetryPolicy = POLICY, **options: Any) -> Dispatcher:
-        """Start to deliver through all targets made, and let it come to rest."""
+        """Start to deliver through all targets made, as a new process, and let it come to rest."""
+        self.store.deliveries._run_us = None
         return self._start(self.lock, policy, options)
 
     def start_another(self, policy: RetryPolicy = POLICY, **options: Any) -> Dispatcher:
         """Start a second dispatcher on the same store, as another replica has it."""
         other = self.open_store(OpenMode.TOOL)
         self._others.append(other)
+        # On one SQLite file, and as if it were PostgreSQL: it may not take the other's claims.
+        other.deliveries._is_shared = True
         return self._start(other.deliveries, policy, options)
 
     def _start(self, deliveries: Any, policy: RetryPolicy, options: dict[str, Any]) -> Dispatcher:
@@ -138,20 +144,27 @@ class Stage:
         self.dispatchers.append(dispatcher)
         self._thaw.set()
 
-    def add(self, *targets: str, priority: Priority = Priority.MEDIUM) -> str:
+    def add(
+        self, *targets: str, priority: Priority = Priority.MEDIUM, is_settled: bool = True
+    ) -> str:
         """Store an alert for these targets and tell the dispatchers; the alert's id."""
-        (alert_id,) = self.add_all(1, *targets, priority=priority)
+        (alert_id,) = self.add_all(1, *targets, priority=priority, is_settled=is_settled)
         return alert_id
 
     def add_all(
-        self, count: int, *targets: str, priority: Priority = Priority.MEDIUM
+        self,
+        count: int,
+        *targets: str,
+        priority: Priority = Priority.MEDIUM,
+        is_settled: bool = True,
     ) -> list[str]:
         """Store so many alerts, tell the dispatchers once, and let them come to rest."""
         ids = [self.store_only(*targets, priority=priority) for _ in range(count)]
         routes = tuple((channel_of(target), target) for target in targets)
         for dispatcher in self.dispatchers:
             dispatcher.wake([FreshAlert(each, routes, self.clock.monotonic()) for each in ids])
-        self.settle()
+        if is_settled:
+            self.settle()
         return ids
 
     def store_only(self, *targets: str, priority: Priority = Priority.MEDIUM) -> str:
@@ -199,6 +212,10 @@ class Stage:
         await_that(lambda: self.delivery(alert_id, target_id).state is state)
         return self.delivery(alert_id, target_id)
 
+    def await_log(self, logs: Sequence[Any], event: str, count: int = 1) -> None:
+        """Wait until so many lines have this event."""
+        await_that(lambda: sum(log["event"] == event for log in logs) >= count, lambda: logs)
+
     def metric(self, name: str, **labels: str) -> float:
         """A sample's value, 0 when there is none."""
         return self.metrics.registry.get_sample_value(f"alert_engine_{name}", labels) or 0.0
@@ -236,7 +253,7 @@ class Stage:
             if dispatcher._thread.is_alive() and not is_idle:
                 return False
         sending += sum(each._claimer.in_flight for each in self._frozen)
-        return sending == len(Gate.hanging)
+        return sending == Gate.count()
 
     def _describe(self) -> str:
         return f"in flight {[each._claimer.in_flight for each in self.dispatchers]}, {Gate.hanging}"

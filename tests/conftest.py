@@ -15,6 +15,8 @@ from tests.support.certificates import Certificates
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import STRICT, Broker, RealKafka, describe, is_required
 from tests.support.kafka_jars import KafkaUnavailableError, missing_tool
+from tests.support.postgresql import PostgreSQL, PostgreSQLUnavailableError
+from tests.support.postgresql import is_required as is_postgresql_required
 from tests.support.services import Services
 from tests.support.shared_kafka import SharedKafka, shared_address
 from tests.support.smtp_receiver import SmtpReceiver
@@ -23,6 +25,7 @@ from tests.support.smtp_receiver import SmtpReceiver
 SERVERS = frozenset(
     {
         *("broker", "own_kafka", "strict_kafka", "services"),
+        *("postgresql", "own_postgresql"),
         *("http_receiver", "https_receiver", "smtp_receiver"),
         *("kafka", "cluster", "consumers"),
     }
@@ -118,6 +121,40 @@ def _real_kafka(properties: str = "") -> Iterator[RealKafka]:
         pytest.skip(f"needs a real Kafka: {error}")
     with kafka:
         yield kafka
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """The PostgreSQL of this process, shared: use a database of your own, and leave it running."""
+    with _real_postgresql() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL for one test, to be stopped, killed and frozen."""
+    with _real_postgresql() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgresql: PostgreSQL) -> Iterator[str]:
+    """The URL of an empty database for one test."""
+    url = postgresql.create_database()
+    yield url
+    postgresql.drop_database(url)
+
+
+@contextlib.contextmanager
+def _real_postgresql() -> Iterator[PostgreSQL]:
+    try:
+        server = PostgreSQL()
+    except PostgreSQLUnavailableError as error:
+        if is_postgresql_required():
+            raise
+        pytest.skip(f"needs PostgreSQL: {error}")
+    with server:
+        yield server
 
 
 @pytest.fixture

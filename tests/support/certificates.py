@@ -49,6 +49,14 @@ class Certificates:
         """For a server that clients reach as `localhost` or `127.0.0.1`."""
         return self.server(*LOCAL_NAMES)
 
+    def files(self, folder: Path, *names: str) -> tuple[Path, Path]:
+        """A new certificate for the names and its key, as PEM files in the folder."""
+        issued = self._authority.issue_cert(*names)
+        certificate, key = folder / "server.pem", folder / "server.key"
+        certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+        issued.private_key_pem.write_to_path(str(key))
+        return certificate, key
+
     def client(self) -> ssl.SSLContext:
         """A client context that trusts this authority alone."""
         return ssl.create_default_context(cafile=str(self.bundle))

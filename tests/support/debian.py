@@ -34,6 +34,26 @@ def program(name: str, package: str) -> str:
         pytest.skip(f"needs {name}: {error}")
 
 
+def unpack_with_missing(package: str) -> list[Path]:
+    """The folders of a package, and of all that it depends on and that is not installed here.
+
+    Raises PackageUnavailableError.
+    """
+    if shutil.which("apt-get") is None:
+        raise PackageUnavailableError("no apt-get to fetch it with")
+    command = ("apt-get", "install", "--simulate", "--no-install-recommends", package)
+    try:
+        plan = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=FETCH_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PackageUnavailableError(str(error)) from error
+    names = [line.split()[1] for line in plan.stdout.splitlines() if line.startswith("Inst ")]
+    if not names:
+        raise PackageUnavailableError(f"apt-get does not give {package}: {plan.stderr[-500:]}")
+    return [_unpacked(name) for name in names]
+
+
 def _unpacked(package: str) -> Path:
     CACHE.mkdir(parents=True, exist_ok=True)
     folder = CACHE / package

@@ -66,8 +66,8 @@ def pipeline_on(store: Any, folder: Path, metrics: Metrics) -> Pipeline:
     assert zone is not None
     pipeline = Pipeline(
         Decoder(plate_schema(), Writers(), zone),
-        Cooldown(store, timer=time.monotonic),
-        store,
+        Cooldown(timer=time.monotonic),
+        store.stream,
         metrics,
         time,
         max_alert_age_seconds=3600,
@@ -83,7 +83,7 @@ def seen(plate: str, seconds: float = 0.0, **fields: Any) -> Record:
 
 
 def messages(store: Store) -> list[str]:
-    return sorted(stored.alert.message for stored in store.alerts(100))
+    return sorted(stored.alert.message for stored in store.archive.alerts(100))
 
 
 @pytest.fixture

@@ -183,7 +183,9 @@ class Pipeline:
             except Exception as error:
                 if not _is_of_a_record(error):
                     raise
-                whole.add(BatchResult(processed=[record], dead_letters=[_dead_letter(record, error)]))
+                whole.add(
+                    BatchResult(processed=[record], dead_letters=[_dead_letter(record, error)])
+                )
                 self._metrics.events_consumed.inc()
             else:
                 whole.add(part)

@@ -184,9 +184,7 @@ def candidate_of(match: Match, cooldown: Cooldown, prefix: str = "") -> Candidat
     return cooldown.candidate(alert_id, key, match.time_us, match.cooldown_seconds)
 
 
-def raise_alerts(
-    verdicts: Verdicts, candidates: Iterable[tuple[Match, Candidate]]
-) -> list[Raised]:
+def raise_alerts(verdicts: Verdicts, candidates: Iterable[tuple[Match, Candidate]]) -> list[Raised]:
     """The alerts of one batch, none of them stored yet."""
     alerts = []
     for match, candidate in candidates:
@@ -258,7 +256,5 @@ def plans(
     fates: Sequence[Fate] = tuple(Fate), engines: Collection[int] = (0,)
 ) -> st.SearchStrategy[list[Step]]:
     """Batches of some size and fate, each for one of the engines."""
-    step = st.builds(
-        Step, st.integers(1, 20), st.sampled_from(fates), st.sampled_from([*engines])
-    )
+    step = st.builds(Step, st.integers(1, 20), st.sampled_from(fates), st.sampled_from([*engines]))
     return st.lists(step, max_size=12)

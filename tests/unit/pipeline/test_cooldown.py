@@ -56,7 +56,7 @@ class Scene:
     def batch(self) -> Verdicts:
         """The verdicts of a new batch, which has asked for everything."""
         instants = self.keeper.instants
-        ranges = {key: (-(1 << 62), 1 << 62) for key in {*instants, *self.keeper.counts}}
+        ranges = dict.fromkeys({*instants, *self.keeper.counts}, (-(1 << 62), 1 << 62))
         return self.cooldown.verdicts(self.keeper.past(Ask(self.keeper.alert_ids, ranges)))
 
     def candidate(

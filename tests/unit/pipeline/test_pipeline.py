@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -15,7 +16,7 @@ from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.pipeline import Pipeline
 from engine.rules import Rule
 from engine.schema.event import CurrentInstants, Event
-from engine.store import Store, open_store
+from engine.store import Store, Stream, open_store
 from engine.stream.decoder import Decoder
 from engine.stream.record import DeadLetterType
 from tests.support.avro import plate_schema
@@ -36,20 +37,29 @@ rules:
 
 
 class Bench:
-    """A pipeline on real parts but for the registry and the clock."""
+    """A pipeline on real parts but for the registry and the clock; on a store of its own or not.
 
-    def __init__(self, folder: Path, rules: str = RULES) -> None:
+    `stream` takes the place of the store's.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        rules: str = RULES,
+        store: Store | None = None,
+        stream: Callable[[Stream], Any] = lambda stream: stream,
+    ) -> None:
         self.writers = Writers()
         self.time = ManualTime()
         self.metrics = Metrics()
         self.steps: list[str] = []
-        self.store: Store = open_store(f"sqlite:///{folder}/alerts.db")
+        self.store = store or open_store(f"sqlite:///{folder}/alerts.db")
         zone = NOON.tzinfo
         assert zone is not None
         self.pipeline = Pipeline(
             Decoder(plate_schema(), self.writers, zone, CurrentInstants(self.time.now, 3600)),
             Cooldown(timer=self.time.monotonic),
-            self.store.stream,
+            stream(self.store.stream),
             self.metrics,
             self.time,
             max_alert_age_seconds=3600,
@@ -114,6 +124,15 @@ def test_a_record_read_twice_counts_as_nothing(bench: Bench) -> None:
     assert bench.metrics.total("alerts_rate_limited_total") == 0
     assert bench.metrics.total("rules_matched_total") == 1
     assert bench.metrics.total("events_duplicate_total") == 1
+
+
+def test_a_record_that_is_stored_for_one_rule_may_alert_for_another(
+    bench: Bench, tmp_path: Path
+) -> None:
+    record = plate_record()
+    bench.pipeline.process([record])
+    bench.pipeline.use(prepare(load_text(RULES.replace("id: watch", "id: other"), tmp_path)))
+    assert len(bench.pipeline.process([record]).fresh) == 1
 
 
 def test_an_undecodable_record_is_a_dead_letter_and_the_next_one_is_processed(bench: Bench) -> None:

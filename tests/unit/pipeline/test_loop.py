@@ -353,7 +353,7 @@ class InterruptedOffice(DeadLetterOffice):
     """Counts what it is asked for; it can't finish the first two times."""
 
     def __init__(self, plant: Plant, store: Store) -> None:
-        super().__init__(None, store, plant.metrics, SystemClock(), plant.stop.is_set)
+        super().__init__(None, store.letters, plant.metrics, SystemClock(), plant.stop.is_set)
         self.sent = 0
         self.finished = 0
 

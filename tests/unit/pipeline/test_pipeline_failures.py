@@ -38,7 +38,7 @@ BEGIN SELECT RAISE(ABORT, 'not this one'); END
 
 
 class PickyStream:
-    """The stream of a store whose file refuses one word; it is closed before the `closed_at`th use."""
+    """The stream of a store whose file refuses one word; closed before its `closed_at`th use."""
 
     def __init__(self, folder: Path, closed_at: int | None = None) -> None:
         self.store = open_store(f"sqlite:///{folder}/alerts.db")

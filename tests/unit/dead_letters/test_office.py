@@ -129,10 +129,10 @@ def test_refused_letters_are_kept_and_sent_on_when_the_topic_takes_them_again(
 
 
 class FullAtFirst:
-    """A store that keeps no letter the first time."""
+    """A side that keeps no letter the first time."""
 
     def __init__(self, letters: DeadLetters) -> None:
-        self._store = store
+        self._letters = letters
         self._is_full = True
         self.kept = letters.kept
         self.drop = letters.drop
@@ -142,7 +142,7 @@ class FullAtFirst:
         if self._is_full:
             self._is_full = False
             raise StoreUnavailableError("full")
-        self._store.keep(letters)
+        self._letters.keep(letters)
 
 
 def test_what_a_full_store_interrupted_is_finished_without_sending_again(

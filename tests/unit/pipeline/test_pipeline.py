@@ -53,12 +53,13 @@ class Bench:
         self.time = ManualTime()
         self.metrics = Metrics()
         self.steps: list[str] = []
+        self.cooldown = Cooldown(timer=self.time.monotonic)
         self.store = store or open_store(f"sqlite:///{folder}/alerts.db")
         zone = NOON.tzinfo
         assert zone is not None
         self.pipeline = Pipeline(
             Decoder(plate_schema(), self.writers, zone, CurrentInstants(self.time.now, 3600)),
-            Cooldown(timer=self.time.monotonic),
+            self.cooldown,
             stream(self.store.stream),
             self.metrics,
             self.time,

@@ -173,7 +173,7 @@ def test_a_channel_that_may_be_held_does_not_stop_the_load(tmp_path: Path) -> No
     found = load_rules([path], schema(), {}, may_hold={"hook", "email"}.__contains__)
     assert found.rules[0].notify == ("hook", "email")
     assert not found.warnings
-    ids = [[target.target_id for target in found.channels[name]] for name in ("hook", "email")]
+    ids = [[target.label for target in found.channels[name]] for name in ("hook", "email")]
     assert ids == [["hook:localhost:1", "hook:?"], ["email:?"]]
     (fault,) = found.misconfigured["hook"]
     assert str(fault).startswith(f"{path}:2:34: hook: the environment variable GONE is unset")
@@ -195,7 +195,7 @@ def test_a_channel_without_faults_is_not_misconfigured(tmp_path: Path) -> None:
     path.write_text(HOOK + RULE.format(notify="[hook]"))
     found = load_rules([path], schema(), {"TOKEN": "x"}, may_hold=hold_any)
     assert not found.misconfigured
-    assert [each.target_id for each in found.channels["hook"]] == ["hook:localhost:1"]
+    assert [each.label for each in found.channels["hook"]] == ["hook:localhost:1"]
 
 
 SPARE = """channels:

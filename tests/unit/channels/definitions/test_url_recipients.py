@@ -25,7 +25,7 @@ VONAGE = "vonage://abcdef12:abcdefabcdef0123@15550001111"
 
 def ids(*urls: str, country: str = "") -> list[str]:
     definition = {"urls": list(urls), **({"default_country": country} if country else {})}
-    return [target.target_id for target in entry_targets("ops", definition, {}).checked()]
+    return [target.label for target in entry_targets("ops", definition, {}).checked()]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
 from apprise import NotifyBase
-from apprise.plugins.discord import NotifyDiscord
 from apprise.plugins.slack import NotifySlack
 from apprise.plugins.twilio import NotifyTwilio
 
@@ -25,7 +24,7 @@ _ANY: Final = "-"
 
 
 def plugin_audience(plugin: NotifyBase) -> Audience:
-    """The recipients of an Apprise plugin, and its server and sender."""
+    """The recipients of an Apprise plugin, and its server and sender, or its whole URL."""
     given: Any = plugin
     if isinstance(plugin, NotifyEmail):
         addresses = {*(address for _, address in given.targets), *given.cc, *given.bcc}
@@ -39,10 +38,7 @@ def plugin_audience(plugin: NotifyBase) -> Audience:
     if isinstance(plugin, NotifyTwilio):
         numbers = (("twilio", str(given.method), *map(str, each)) for each in given.targets)
         return Audience(frozenset(numbers), (str(given.account_sid), str(given.source)))
-    if isinstance(plugin, NotifyDiscord):
-        recipient = ("discord", str(given.webhook_id), str(given.thread_id or ""))
-        return Audience(frozenset({recipient}), str(given.webhook_token))
-    # These plugins are loaded when they are used, see `PRELOADED`.
+    # By the scheme, since most plugins are loaded only when they are used.
     read = _READERS.get(str(given.secure_protocol))
     recipients = frozenset(read(given)) if read else frozenset()
     return Audience(recipients or frozenset({("service", _without_means(plugin))}), _url(plugin))
@@ -53,6 +49,10 @@ def webhook_audience(method: str, url: str, headers: Mapping[str, str], secret: 
     given = sorted((name.lower(), value) for name, value in headers.items())
     whole, password = _parted(_normalized_url(url))
     return Audience(frozenset({("webhook", method, whole, *chain(*given))}), (secret, password))
+
+
+def _discord(plugin: Any) -> Iterator[RecipientKey]:
+    yield "discord", str(plugin.webhook_id), str(plugin.thread_id or "")
 
 
 def _telegram(plugin: Any) -> Iterator[RecipientKey]:
@@ -89,6 +89,7 @@ def _server(plugin: Any, host: str) -> tuple[str, str]:
 
 #: The recipients of services, by the scheme of their URLs.
 _READERS: Final[Mapping[str, Callable[[Any], Iterator[RecipientKey]]]] = {
+    "discord": _discord,
     "mmosts": _mattermost,
     "ntfys": _ntfy,
     "pagerduty": _pagerduty,

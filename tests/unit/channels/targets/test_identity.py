@@ -178,6 +178,8 @@ TWO = [
     (HOOK, {"url": HOOK, "headers": {"X-Room": "a"}}),
     ("http://h.example.org/x", HOOK),
     ("http://joe@h.example.org/x", "http://JOE@h.example.org/x"),
+    ("https://:one@h.example.org/x", "https://:two@h.example.org/x"),
+    ("json://ann:pw@h.example.org/x", "json://bob:pw@h.example.org/x"),
 ]
 
 
@@ -227,7 +229,7 @@ def test_only_what_other_means_reach_is_replaced() -> None:
     assert replaced([first, again, other]) == [(other, first)]
 
 
-WHO = ("a@example.org", "+15550002222", "h.example.org")
+WHO = ("a@example.org", "+15550002222", "h.example.org", "discord", "tgram")
 
 
 @pytest.mark.parametrize(
@@ -240,9 +242,12 @@ WHO = ("a@example.org", "+15550002222", "h.example.org")
         ({"url": HOOK, "secret": "one"}, {"url": HOOK, "secret": "other"}, True),
         ({"url": HOOK, "timeout": 3}, HOOK, False),
         (SLACK_URL, SLACK_URL, False),
+        ("https://joe:one@h.example.org/x", "https://joe:two@h.example.org/x", True),
+        (f"{DISCORD}/JHMHI8qBe7bk2ZwO5U7", f"{DISCORD}/JHMHI8qBe7bk2ZwO5U7?ping=@here", True),
+        (f"{CHATS}/12315544", "tgram://987654321:zyxwvut_hijklmnop/12315544", True),
     ],
 )
-def test_means_are_server_sender_and_secret(first: object, second: object, is_other: bool) -> None:
+def test_means_are_what_sends_and_signs(first: object, second: object, is_other: bool) -> None:
     warnings: list[ChannelError] = []
     entry_targets("ops", [first, second], {}, warnings=warnings)
     found = [warning for warning in warnings if "by another URL of this channel" in warning.what]

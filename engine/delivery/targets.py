@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from channels.alert import Reason, Target
-from channels.targets.identity import MisconfiguredTarget, audience_of, stand_in_id
+from channels.targets.identity import MisconfiguredTarget, stand_in_id
 
 #: A target that the store has known for less takes over what its channel's gone targets owe. It is
 #: long enough for replicas that restart one after the other, and for who saves a file twice.
@@ -102,7 +102,7 @@ def heirs(
 
 
 def _successors(in_use: Mapping[str, Target], target_ids: Collection[str]) -> Successors:
-    reached = {each: audience_of(target).recipients for each, target in in_use.items()}
+    reached = {each: target.audience.recipients for each, target in in_use.items()}
     return {
         new: (
             in_use[new].channel,

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from channels.alert import SENT, Alert, Outcome, Reason, Status
-from channels.targets.identity import Audience
+from channels.alert import SENT, Alert, Audience, Outcome, Reason, Status
 from tests.support.patience import PATIENCE_SECONDS
 
 REFUSED = Outcome(Status.REFUSED, Reason.BAD_REQUEST, "400")

@@ -120,9 +120,7 @@ class Stage:
         clock: Clock = SystemClock() if self._in_real_time else self.clock
         if not self._in_real_time:
             options["wait"] = self._wait
-        dispatcher = Dispatcher(
-            deliveries, dict(targets), policy, self.metrics, clock, **options
-        )
+        dispatcher = Dispatcher(deliveries, dict(targets), policy, self.metrics, clock, **options)
         self.dispatchers.append(dispatcher)
         dispatcher.start()
         self.settle()

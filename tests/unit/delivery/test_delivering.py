@@ -279,9 +279,7 @@ def test_others_go_on_while_one_message_waits_between_its_tries(stage: Stage) ->
     delivery = stage.delivery(poison, ANN)
     assert (delivery.state, delivery.tries, delivery.reason) == (DEAD, 4, "retries_exhausted")
     assert delivery.detail == "server_error: 500"
-    assert (
-        stage.metric("notifications_dead_total", channel="mail", reason="retries_exhausted") == 1
-    )
+    assert stage.metric("notifications_dead_total", channel="mail", reason="retries_exhausted") == 1
     assert stage.metric("channel_holds_total", channel="mail") == 0
 
 

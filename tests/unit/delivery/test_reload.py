@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from channels.alert import SENT
-from channels.targets.identity import Audience, MisconfiguredTarget, stand_in_id
+from channels.alert import SENT, Audience
+from channels.targets.identity import MisconfiguredTarget, stand_in_id
 from engine.store import DeliveryState
 from tests.unit.delivery.scripted_target import BAD_TLS, DOWN, Gate, ScriptedTarget, asking
 from tests.unit.delivery.stage import Stage
@@ -413,4 +413,3 @@ def test_deliveries_of_a_channel_that_is_gone_at_the_start_are_dead(
     stage.start()
     assert stage.delivery(lost, name).reason == "channel_removed"
     assert ann.alert_ids == [kept]
-

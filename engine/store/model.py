@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -40,6 +40,12 @@ class OpenMode(StrEnum):
 
 #: How many columns of a row an alert takes.
 _ALERT_COLUMNS: Final = 10
+#: An event's JSON in the store is no longer.
+MAX_EVENT_BYTES: Final = 262_144
+# Texts are cut down to this many characters, before whole fields are left out.
+_SHORTEST_CUT: Final = 64
+# How many of them the mark takes that says how much was cut.
+_MARK_CHARACTERS: Final = 32
 #: No target reaches a recipient of another one.
 NONE_THE_SAME: Final[Mapping[str, Collection[str]]] = MappingProxyType({})
 
@@ -454,6 +460,66 @@ def event_json(event: Mapping[str, Any]) -> bytes:
         text = json.dumps(event, default=_plain)
         finite = json.loads(text, parse_constant=lambda name: None)
         return json.dumps(finite, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def cut_event(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The event with its longest texts cut to fit MAX_EVENT_BYTES; None where it fits whole.
+
+    Where that is not enough, because of lists or maps, the largest fields are left out.
+    """
+    text = event_json(event)
+    if len(text) <= MAX_EVENT_BYTES:
+        return None
+    whole: dict[str, Any] = orjson.loads(text)
+    longest = _longest_fitting(whole, len(text) - MAX_EVENT_BYTES)
+    cut = _with_cut_texts(whole, longest)
+    while len(orjson.dumps(cut)) > MAX_EVENT_BYTES and longest > _SHORTEST_CUT:
+        longest //= 2
+        cut = _with_cut_texts(whole, longest)
+    sizes = {name: len(orjson.dumps(value)) for name, value in cut.items()}
+    for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
+        if len(orjson.dumps(cut)) <= MAX_EVENT_BYTES:
+            break
+        cut[name] = f"… ({sizes[name]:,} bytes cut)"
+    return cut
+
+
+def _longest_fitting(value: object, excess_bytes: int) -> int:
+    """To how many characters texts must be cut to save these bytes, if each sign takes as many."""
+    sizes = [(len(each), len(orjson.dumps(each))) for each in _long_texts(value)]
+    longest = MAX_EVENT_BYTES // 2
+    while longest > _SHORTEST_CUT:
+        saved = sum(size * (1 - longest / length) for length, size in sizes if length > longest)
+        if saved > excess_bytes:
+            break
+        longest //= 2
+    return longest
+
+
+def _long_texts(value: object) -> Iterator[str]:
+    # Not by recursion: there may be a million numbers beside them.
+    pending = [value]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, str):
+            if len(each) > _SHORTEST_CUT:
+                yield each
+        elif isinstance(each, dict):
+            pending.extend(each.values())
+        elif isinstance(each, list):
+            pending.extend(each)
+
+
+def _with_cut_texts(value: Any, longest: int) -> Any:
+    """A copy in which no text has more characters."""
+    if isinstance(value, str) and len(value) > longest:
+        kept = longest - _MARK_CHARACTERS
+        return f"{value[:kept]}… ({len(value) - kept:,} characters cut)"
+    if isinstance(value, dict):
+        return {name: _with_cut_texts(item, longest) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_cut_texts(item, longest) for item in value]
+    return value
 
 
 def _plain(value: object) -> object:

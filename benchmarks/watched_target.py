@@ -22,6 +22,7 @@ class WatchedTarget:
         self.channel = target.channel
         self.target_id = target.target_id
         self.concurrency = target.concurrency
+        self.knows_idempotency_key = target.knows_idempotency_key
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """As the target."""

@@ -22,6 +22,7 @@ from channels.targets.identity import Audience, plugin_audience
 from channels.wire.capture import Evidence, Failure, HttpReply, capture
 from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS
 from channels.wire.outcomes import classify
+from channels.wire.services import service_of
 
 MAX_INTERVAL_SECONDS: Final = 2.0
 #: How many messages a service with a rate limit is sent at once.
@@ -105,15 +106,20 @@ class AppriseTarget:
         #: See `channels.targets.identity`.
         self.audience: Final = audience or plugin_audience(plugin)
         self._plugin = plugin
+        self._service = service_of(plugin)
         self._urgency = urgency
         # Slack's plugin escapes `<`, so that nothing behind it is a mention.
         self._bounds = bounds_of(plugin, has_brackets=not isinstance(plugin, NotifySlack))
         self.style: Final = style
         #: A plugin is used by one thread at a time.
         self.concurrency: Final = 1
+        self.knows_idempotency_key: Final = False
         self._clock = clock
         self._zone = zone
         self._timeout_seconds = timeout_seconds
+        # A plugin's own waits are shorter, and are over while a slow service still takes the
+        # message. They are set here, after the audience, which is read from the plugin's URL.
+        plugin.socket_connect_timeout = plugin.socket_read_timeout = timeout_seconds
         self._bucket = TokenBucket(_interval_seconds(plugin, style))
         self._adapter = HTTPAdapter(pool_connections=4, pool_maxsize=1)
         self._lock = threading.Lock()
@@ -134,7 +140,7 @@ class AppriseTarget:
                 except Exception as error:  # noqa: BLE001 - it becomes the outcome
                     is_accepted = False
                     _add_failure(evidence, error)
-        return redact_outcome(classify(is_accepted, evidence), alert)
+        return redact_outcome(classify(is_accepted, evidence, self._service), alert)
 
     def close(self) -> None:
         """End a wait, and close the connections."""

@@ -186,6 +186,7 @@ class MisconfiguredTarget:
         self.target_id: Final = stand_in_id(channel)
         self.detail: Final = detail
         self.concurrency: Final = 1
+        self.knows_idempotency_key: Final = False
 
     def __repr__(self) -> str:
         return f"MisconfiguredTarget({self.target_id!r})"

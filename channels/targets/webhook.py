@@ -52,6 +52,8 @@ class WebhookTarget:
         self.target_id: Final = target_id
         self.settings: Final = settings
         self.concurrency: Final = settings.concurrency
+        #: By the header `Idempotency-Key`.
+        self.knows_idempotency_key: Final = True
         #: See `channels.targets.identity`.
         self.audience: Final = webhook_audience(
             settings.method, settings.url, settings.headers, settings.secret
@@ -70,14 +72,15 @@ class WebhookTarget:
                 Status.REFUSED, Reason.MESSAGE_REFUSED, "the event can't be written as JSON"
             )
         session = self._session()
-        try:
-            outcome = self._send(session, body, idempotency_key)
-        except Exception as error:  # noqa: BLE001 - it becomes the outcome
-            # The connection may still hold a part of the answer.
-            session.close()
-            outcome = classify_failure(Failure("http", error))
-        else:
-            self._keep(session)
+        with within(self.settings.timeout_seconds) as deadline:
+            try:
+                outcome = self._send(session, body, idempotency_key)
+            except Exception as error:  # noqa: BLE001 - it becomes the outcome
+                # The connection may still hold a part of the answer.
+                session.close()
+                outcome = classify_failure(Failure("http", error, deadline.is_request_sent))
+            else:
+                self._keep(session)
         return redact_outcome(outcome, alert)
 
     def close(self) -> None:
@@ -97,13 +100,10 @@ class WebhookTarget:
         environment: Mapping[str, Any] = session.merge_environment_settings(
             request.url, {}, True, settings.trust, None
         )
-        with (
-            within(settings.timeout_seconds),
-            # The session itself would read a redirect's body, however long.
-            session.get_adapter(settings.url).send(
-                request, timeout=settings.timeout_seconds, **environment
-            ) as response,
-        ):
+        # The session itself would read a redirect's body, however long.
+        with session.get_adapter(settings.url).send(
+            request, timeout=settings.timeout_seconds, **environment
+        ) as response:
             return classify_webhook(read_answer(response))
 
     def _headers(self, body: bytes, idempotency_key: str) -> dict[str, str]:

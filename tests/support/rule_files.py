@@ -14,6 +14,7 @@ class Mailbox:
     """A target that takes everything and keeps it."""
 
     concurrency = 1
+    knows_idempotency_key = False
 
     def __init__(self, channel: str) -> None:
         self.channel = channel

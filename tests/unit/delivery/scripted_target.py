@@ -36,12 +36,14 @@ class ScriptedTarget:
         script: Script = lambda alert_id: SENT,
         *,
         concurrency: int = 1,
+        knows_idempotency_key: bool = False,
         monotonic: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.target_id = name
         self.channel = name.partition("/")[0]
         self.audience: Audience | None = None
         self.concurrency = concurrency
+        self.knows_idempotency_key = knows_idempotency_key
         self.script = script
         self.calls: list[Call] = []
         self.most_at_once = 0

@@ -12,7 +12,6 @@ import copy
 import email
 import http.client
 import io
-import math
 import socket
 import ssl
 import threading
@@ -253,8 +252,8 @@ def _install() -> None:
     ):
         for name in names:
             is_read = name == "read" or name in _READS
-            most_seconds = CONNECT_SECONDS if name == "connect" else math.inf
-            setattr(kind, name, _bounded(getattr(kind, name), most_seconds, is_read=is_read))
+            operation = _bounded(getattr(kind, name), is_read=is_read, is_connect=name == "connect")
+            setattr(kind, name, operation)
     for name in _LOOK_UPS:
         setattr(socket, name, _bounded_look_up(getattr(socket, name)))
     _wrap_request()
@@ -276,7 +275,7 @@ def _wrap_request() -> None:
 
 
 def _bounded(
-    operation: Callable[..., Any], most_seconds: float, *, is_read: bool
+    operation: Callable[..., Any], *, is_read: bool, is_connect: bool
 ) -> Callable[..., Any]:
     def bounded(self: socket.socket, *args: Any, **kwargs: Any) -> Any:
         deadline = _current.get()
@@ -284,7 +283,9 @@ def _bounded(
         # A non-blocking socket belongs to an event loop, which has its own time limits.
         if deadline is None or timeout == 0.0:
             return operation(self, *args, **kwargs)
-        left = min(deadline.left_seconds(), most_seconds)
+        left = deadline.left_seconds()
+        if is_connect:
+            left = min(left, CONNECT_SECONDS)
         if timeout is not None and timeout <= left:
             found = operation(self, *args, **kwargs)
         else:

@@ -17,8 +17,8 @@ from channels.wire.capture import (
     Failure,
     HttpReply,
     SmtpReply,
-    capture,
     body_wait_seconds,
+    capture,
     retry_after_seconds,
 )
 from tests.conftest import SMTP_PASSWORD, SMTP_USERNAME

@@ -6,12 +6,17 @@ import json
 
 import pytest
 
-from channels.alert import SENT, Reason, Status
+from channels.alert import SENT, Outcome, Reason, Status
+from channels.definitions.channel_entry import entry_targets
 from channels.plugins.plugin import make_plugin, plugin_class
 from channels.plugins.url import read_url
 from channels.wire.capture import HttpReply
 from channels.wire.outcomes import classify, classify_http
 from channels.wire.services import SERVICES, service_of
+from tests.support.answers import Answer
+from tests.support.http_receiver import LOOPBACK, HttpReceiver
+from tests.support.services import Services
+from tests.unit.channels.samples import alert
 
 R, U, M = Status.REFUSED, Status.UNAVAILABLE, Status.MISCONFIGURED
 Expected = tuple[Status, Reason]
@@ -278,3 +283,56 @@ def test_a_body_that_is_no_answer_of_the_service_is_ignored(body: bytes) -> None
 
 def test_another_services_body_is_not_read_as_slacks() -> None:
     assert classify_http(HttpReply(400, b"invalid_token"), "discord").reason is Reason.BAD_REQUEST
+
+
+def sent(url: str) -> Outcome:
+    """What becomes of an alert at the one target of the URL."""
+    (target,) = entry_targets("ops", url, {}).checked()
+    try:
+        return target.send(alert(), "key")
+    finally:
+        target.close()
+
+
+@pytest.mark.waits
+@pytest.mark.parametrize(
+    ("service", "answer", "expected"),
+    [
+        ("tgram", telegram(400, "Bad Request: chat not found"), NOT_FOUND),
+        ("pover", pushover("token", "application token is invalid"), UNAUTHORIZED),
+    ],
+)
+def test_a_failure_that_a_plugin_takes_for_a_success_is_one(
+    service: str, answer: object, expected: Expected, outside: Services
+) -> None:
+    outside.answer(Answer.json(200, answer))
+    outcome = sent(URLS[service])
+    assert (outcome.status, outcome.reason) == expected
+
+
+@pytest.mark.waits
+@pytest.mark.parametrize(
+    ("service", "status", "answer", "expected"),
+    [
+        ("mmosts", 400, {"id": f"{HOOK}.invalid.app_error"}, NOT_FOUND),
+        ("matrixs", 400, {"errcode": "M_UNKNOWN_TOKEN"}, UNAUTHORIZED),
+        ("ntfys", 400, ntfy(40009), NOT_FOUND),
+        ("gotifys", 400, gotify(400, "Bad Request", "Field 'message' is required"), REFUSED),
+    ],
+)
+def test_a_service_on_a_host_of_ones_own_is_understood(
+    service: str, status: int, answer: object, expected: Expected, http_receiver: HttpReceiver
+) -> None:
+    http_receiver.answer_when(lambda request: True, Answer.json(status, answer))
+    outcome = sent(URLS[service].replace("example.org", f"{LOOPBACK}:{http_receiver.port}"))
+    assert (outcome.status, outcome.reason) == expected
+    assert outcome.detail.startswith(f"HTTP {status}: ")
+
+
+@pytest.mark.waits
+def test_telegram_says_in_its_body_how_long_to_wait(outside: Services) -> None:
+    limited = telegram(429, "Too Many Requests: retry after 30")
+    outside.answer(Answer.json(429, {**limited, "parameters": {"retry_after": 30}}))
+    outcome = sent(URLS["tgram"])
+    assert (outcome.status, outcome.reason) == RATE_LIMITED
+    assert outcome.retry_after_seconds == 30.0

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import threading
+import smtplib
+import socket
 from collections.abc import Callable, Iterator
 
 import pytest
 from apprise import URLBase
+from requests.adapters import HTTPAdapter
 
 from channels.alert import SENT, Outcome, Reason, Status
 from channels.definitions.channel_entry import entry_targets
 from channels.plugins.plugin import NotifyEmail
 from channels.wire import capture
+from channels.wire.outcomes import classify_failure
 from tests.support.answers import Answer
-from tests.support.dripping import Conversation, DrippingServer, Manner, url
-from tests.support.http_receiver import LOOPBACK, HttpReceiver
+from tests.support.dripping import Conversation, DrippingServer, Manner, http, url
+from tests.support.http_receiver import LOOPBACK, HttpReceiver, bound_socket
 from tests.support.services import TWILIO, Services
 from tests.unit.channels.samples import alert
 
@@ -108,17 +111,27 @@ def test_a_request_that_is_not_taken_whole_has_not_arrived(serve: Serve) -> None
     assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.TIMEOUT)
 
 
-def test_a_mail_that_is_not_taken_whole_has_not_arrived(serve: Serve) -> None:
-    def refuse_to_read(conversation: Conversation) -> None:
+def test_a_mail_that_is_not_taken_whole_has_not_arrived(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def talk(conversation: Conversation) -> None:
         conversation.say(b"220 x\r\n")
         for reply in (b"250 x\r\n", b"250 x\r\n", b"250 x\r\n", b"354 x\r\n"):
             conversation.hear(b"\r\n")
-            if reply.startswith(b"354"):
-                reset_after(conversation, reply)
             conversation.say(reply)
+        conversation.ended.wait()
 
-    outcome = mailed(serve(refuse_to_read))
-    assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.CONNECTION)
+    monkeypatch.setattr(capture, "MAIL_DATA_SECONDS", 1.0)
+    adapter = HTTPAdapter()
+    with (
+        capture.capture(adapter) as evidence,
+        pytest.raises(smtplib.SMTPServerDisconnected),
+        smtplib.SMTP(LOOPBACK, serve(talk).port) as client,
+    ):
+        client.sendmail("a@example.org", ["b@example.org"], b"x" * 40_000_000)
+    failure = next(each for each in evidence if isinstance(each, capture.Failure))
+    outcome = classify_failure(failure)
+    assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.TIMEOUT)
 
 
 def test_a_mail_that_was_taken_whole_and_is_not_confirmed_may_have_arrived(
@@ -156,3 +169,33 @@ def test_a_mail_server_may_confirm_late(seconds: float, serve: Serve) -> None:
 @pytest.mark.slow
 def test_a_mail_server_may_greet_late(serve: Serve) -> None:
     assert mailed(serve(slow_mail_server(18.0, 0, 0, 0, 0, 0, 0))) == SENT
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """A port that takes no connection, and refuses none: its queue is full."""
+    listener = bound_socket(0)
+    listener.listen(0)
+    port: int = listener.getsockname()[1]
+    waiting = [socket.socket() for _ in range(8)]
+    for each in waiting:
+        each.setblocking(False)
+        each.connect_ex((LOOPBACK, port))
+    yield port
+    for each in (*waiting, listener):
+        each.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "json", "mailto"])
+def test_an_address_that_takes_no_connection_leaves_time_for_the_next(
+    scheme: str, deaf_port: int, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_mail = scheme == "mailto"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    server = serve(slow_mail_server(*[0.0] * 7) if is_mail else http(answer))
+    ports = (deaf_port, server.port)
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (LOOPBACK, port)) for port in ports]
+    monkeypatch.setattr("channels.wire.deadline.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    assert sent(f"{scheme}://plates.example.org{MAIL if is_mail else '/in'}") == SENT
+    assert len(server.conversations) == 1

@@ -34,6 +34,8 @@ pytestmark = pytest.mark.waits
 
 # Over before anything has come, on a busy machine only the more so.
 SHORT_SECONDS = 0.4
+# Enough to send a message on a busy machine, and then over.
+SENT_SECONDS = 1.0
 # For a send that has something to read first, on a busy machine too.
 PLENTY_SECONDS = 2.0
 # Enough for a busy machine to come to what is dripped without end: the tests that wait are slow.
@@ -89,7 +91,7 @@ def sent(server: DrippingServer, scheme: str, seconds: float = SHORT_SECONDS) ->
 @pytest.mark.parametrize(
     ("manner", "expected"),
     [
-        (http(then=[OK]), UNCONFIRMED),
+        (http(then=[OK.strip() + b"K" * 1_000]), UNCONFIRMED),
         (http(b"HTTP/1.1 100 Continue\r\n\r\n" * 3), UNCONFIRMED),
         (http(b"HTTP/1.1 103 Early Hints\r\n", then=[b"X-Drop: by drop\r\n"]), UNCONFIRMED),
         (http(b"HTTP/1.1 101 Switching\r\n", then=[b"X-Drop: by drop\r\n"]), UNCONFIRMED),
@@ -100,7 +102,7 @@ def sent(server: DrippingServer, scheme: str, seconds: float = SHORT_SECONDS) ->
 def test_an_answer_drop_by_drop(
     manner: Manner, expected: tuple[Status, Reason], scheme: str, serve: Serve
 ) -> None:
-    outcome = sent(serve(manner), scheme)
+    outcome = sent(serve(manner), scheme, SENT_SECONDS)
     assert (outcome.status, outcome.reason) == expected
 
 

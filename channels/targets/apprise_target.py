@@ -20,7 +20,7 @@ from channels.redact import redact_outcome
 from channels.render import Style, render
 from channels.targets.identity import Audience, plugin_audience
 from channels.wire.capture import Evidence, Failure, HttpReply, capture
-from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS
+from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS, is_stale
 from channels.wire.outcomes import classify
 from channels.wire.services import service_of
 
@@ -122,6 +122,7 @@ class AppriseTarget:
         plugin.socket_connect_timeout = plugin.socket_read_timeout = timeout_seconds
         self._bucket = TokenBucket(_interval_seconds(plugin, style))
         self._adapter = HTTPAdapter(pool_connections=4, pool_maxsize=1)
+        self._used_at = time.monotonic()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -131,6 +132,8 @@ class AppriseTarget:
         """Try once; a mail has the key in its Message-ID, so that every try has the same."""
         with self._lock:
             self._bucket.wait()
+            if is_stale(self._used_at):
+                self._adapter.close()
             with (
                 mail_key(idempotency_key),
                 capture(self._adapter, self._timeout_seconds, str(alert.message)) as evidence,
@@ -140,6 +143,7 @@ class AppriseTarget:
                 except Exception as error:  # noqa: BLE001 - it becomes the outcome
                     is_accepted = False
                     _add_failure(evidence, error)
+            self._used_at = time.monotonic()
         return redact_outcome(classify(is_accepted, evidence, self._service), alert)
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +20,7 @@ from channels.alert import Alert, Outcome, Reason, Status
 from channels.redact import redact_outcome
 from channels.targets.identity import webhook_audience
 from channels.wire.capture import Failure, read_answer
-from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS, within
+from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS, is_stale, within
 from channels.wire.outcomes import classify_failure, classify_webhook
 from engine.schema import instant_text
 
@@ -58,7 +59,8 @@ class WebhookTarget:
         self.audience: Final = webhook_audience(
             settings.method, settings.url, settings.headers, settings.secret
         )
-        self._sessions: LifoQueue[requests.Session] = LifoQueue(settings.concurrency)
+        # With the time of their last use.
+        self._sessions: LifoQueue[tuple[requests.Session, float]] = LifoQueue(settings.concurrency)
 
     def __repr__(self) -> str:
         return f"WebhookTarget({self.target_id!r})"
@@ -87,7 +89,7 @@ class WebhookTarget:
         """Close the connections that are not in use."""
         while True:
             try:
-                self._sessions.get_nowait().close()
+                self._sessions.get_nowait()[0].close()
             except Empty:
                 return
 
@@ -122,15 +124,19 @@ class WebhookTarget:
 
     def _session(self) -> requests.Session:
         try:
-            return self._sessions.get_nowait()
+            session, used_at = self._sessions.get_nowait()
         except Empty:
             session = requests.Session()
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             return session
+        if is_stale(used_at):
+            # It stays usable, with a new connection.
+            session.close()
+        return session
 
     def _keep(self, session: requests.Session) -> None:
         try:
-            self._sessions.put_nowait(session)
+            self._sessions.put_nowait((session, time.monotonic()))
         except Full:
             session.close()
 

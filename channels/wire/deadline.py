@@ -25,6 +25,8 @@ from urllib3.connection import HTTPConnection
 DEFAULT_TIMEOUT_SECONDS: Final = 30.0
 #: A host may have several addresses, of which the first one takes no connection.
 CONNECT_SECONDS: Final = 10.0
+#: How long an unused connection is kept.
+KEEP_SECONDS: Final = 30.0
 #: The most bytes that one send may receive; an answer with its headers has less.
 MAX_RECEIVED_BYTES: Final = 1_048_576
 #: A mail can be sent without our own name, so nothing waits longer for it.
@@ -107,6 +109,14 @@ def within(seconds: float) -> Iterator[Deadline]:
         yield deadline
     finally:
         _current.reset(token)
+
+
+def is_stale(used_at: float) -> bool:
+    """Whether a connection was unused for too long, since `used_at` by the monotonic clock.
+
+    A firewall may have forgotten it: a message would be written whole, and nobody would answer.
+    """
+    return time.monotonic() - used_at > KEEP_SECONDS
 
 
 class NameLookUp:

@@ -171,6 +171,27 @@ def test_a_mail_server_may_greet_late(serve: Serve) -> None:
     assert mailed(serve(slow_mail_server(18.0, 0, 0, 0, 0, 0, 0))) == SENT
 
 
+@pytest.mark.parametrize(("keep_seconds", "connections"), [(60.0, 1), (0.0, 2)])
+@pytest.mark.parametrize("scheme", ["http", "json"])
+def test_a_connection_that_was_unused_for_long_is_not_used_again(
+    scheme: str,
+    keep_seconds: float,
+    connections: int,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def talk(conversation: Conversation) -> None:
+        while conversation.hear(b"}"):
+            conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    monkeypatch.setattr("channels.wire.deadline.KEEP_SECONDS", keep_seconds)
+    server = serve(talk)
+    (target,) = entry_targets("ops", url(server, scheme), {}).checked()
+    assert [target.send(alert(), "key") for _ in range(2)] == [SENT] * 2
+    assert len(server.conversations) == connections
+    target.close()
+
+
 @pytest.fixture
 def deaf_port() -> Iterator[int]:
     """A port that takes no connection, and refuses none: its queue is full."""

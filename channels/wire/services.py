@@ -271,7 +271,6 @@ SERVICES: Final[Mapping[str, Service]] = {
             "application does not exist": Reason.NOT_FOUND,
             "is required": Reason.MESSAGE_REFUSED,
         },
-        status_key="errorCode",
     ),
     "workflow": Service(
         keys=("error.code",),

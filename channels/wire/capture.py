@@ -138,6 +138,12 @@ def capture(
             _current.reset(token)
 
 
+def current_evidence() -> list[Evidence]:
+    """The evidence of the capture around this call; outside of any, a list for nobody."""
+    captured = _current.get()
+    return [] if captured is None else captured.evidence
+
+
 def is_mail_input_started(evidence: Sequence[Evidence]) -> bool:
     """Whether the server has said 354: the mail is sent then, and the next reply is about it."""
     last = evidence[-1] if evidence else None
@@ -324,6 +330,8 @@ def _wrap_smtplib() -> None:
                 code, text, failure = cut_code, cut_text, None
                 # The errors that follow from it are no evidence.
                 self._channels_is_over = True
+                # Where one reply has no end, the next has no beginning.
+                self.close()
         if failure is not None:
             raise failure
         captured.evidence.append(SmtpReply(verb, code, text.decode("utf-8", "replace")))

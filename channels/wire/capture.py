@@ -9,7 +9,7 @@ Inside `capture`:
 - `.netrc` gives no login: it belongs to a person, not to the channel.
 - No plugin sleeps: a pause that its service asks for ends the send with `PauseError`.
 - HTTP connections are kept alive in the given adapter: a new one would parse the CA bundle again,
-  which takes some 40 ms.
+  which takes some 40 ms. For mail `mail_connections` does that.
 """
 
 from __future__ import annotations

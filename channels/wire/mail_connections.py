@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from channels.wire.capture import current_evidence
-from channels.wire.deadline import within
+from channels.wire.deadline import share_of_time, within
 
 #: Servers close after minutes; whoever sends later than this pays for a new connection.
 IDLE_SECONDS: Final = 10.0
@@ -29,10 +29,10 @@ IDLE_SECONDS: Final = 10.0
 MAILS_PER_CONNECTION: Final = 50
 #: How many connections with one login are in use at once; servers refuse too many.
 CONNECTIONS_PER_SERVER: Final = 4
-#: So long a send waits for another's connection; then it opens one beyond the limit, for its own
-#: time must not end because another's mail is slow.
+#: A send waits at most so long for another's connection; then it opens one beyond the limit, for
+#: its own time must not end because another's mail is slow.
 _TURN_SECONDS: Final = 2.0
-#: A server answers RSET at once, or the connection is dead.
+#: A server answers RSET at once, or the connection is dead; a new one needs its time too.
 _PROBE_SECONDS: Final = 5.0
 #: How long the ends of all connections that are closed together may take.
 _CLOSE_SECONDS: Final = 2.0
@@ -76,7 +76,7 @@ class _Connection(smtplib.SMTP):
         """Whether the server is still there, and ready for another mail."""
         try:
             assert self.sock is not None
-            self.sock.settimeout(_PROBE_SECONDS)
+            self.sock.settimeout(share_of_time(_PROBE_SECONDS))
             code, _ = self.rset()
             self.sock.settimeout(self.timeout)
         except _ERRORS:
@@ -118,9 +118,9 @@ class MailConnections:
         It waits at most `timeout_seconds` for each answer. What opening one raises is passed on:
         OSError, SMTPException, RuntimeError.
         """
-        line = self._line(server)
+        line, turn_seconds = self._line(server), share_of_time(_TURN_SECONDS)
         with line.freed:
-            line.freed.wait_for(lambda: line.in_use < CONNECTIONS_PER_SERVER, _TURN_SECONDS)
+            line.freed.wait_for(lambda: line.in_use < CONNECTIONS_PER_SERVER, turn_seconds)
             line.in_use += 1
             kept = line.idle.pop() if line.idle else None
         try:
@@ -278,30 +278,21 @@ def open_connection(server: MailServer, timeout_seconds: float) -> _Connection:
 
     Raises OSError (also for TLS), SMTPException and RuntimeError.
     """
-    tls = _Tls(server.tls)
-    host, port = server.host, server.port
-    if tls is _Tls.SSL:
-        context = tls_context(is_verified=server.is_verified)
-        return _logged_in(
-            _TlsConnection(host, port, timeout=timeout_seconds, context=context), server
-        )
-    connection = _Connection(host, port, timeout=timeout_seconds)
-    if tls is _Tls.STARTTLS:
-        try:
-            connection.starttls(context=tls_context(is_verified=server.is_verified))
-        except _ERRORS:
-            connection.end()
-            raise
-    return _logged_in(connection, server)
-
-
-def _logged_in(connection: _Connection, server: MailServer) -> _Connection:
-    if server.user and server.password:
-        try:
+    tls, host, port = _Tls(server.tls), server.host, server.port
+    context = None if tls is _Tls.INSECURE else tls_context(is_verified=server.is_verified)
+    connection = (
+        _TlsConnection(host, port, timeout=timeout_seconds, context=context)
+        if tls is _Tls.SSL
+        else _Connection(host, port, timeout=timeout_seconds)
+    )
+    try:
+        if tls is _Tls.STARTTLS:
+            connection.starttls(context=context)
+        if server.user and server.password:
             connection.login(server.user, server.password)
-        except _ERRORS:
-            connection.end()
-            raise
+    except _ERRORS:
+        connection.end()
+        raise
     return connection
 
 

@@ -90,6 +90,7 @@ class SmtpReceiver:
         self._replies: dict[Stage, deque[str]] = {stage: deque() for stage in Stage}
         self._recipient_replies: dict[str, str] = {}
         self.mails_per_connection: int | None = None
+        self.is_mute = False
         self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._released: asyncio.Event | None = None
@@ -126,8 +127,9 @@ class SmtpReceiver:
         """Close all connections, with these words if any, and listen on."""
         self._run(self._cut(last_words))
 
-    def mute(self) -> None:
-        """Answer nothing any more on the connections there are; new ones are served."""
+    def mute(self, *, for_good: bool = False) -> None:
+        """Answer nothing any more on the connections there are, nor on new ones if `for_good`."""
+        self.is_mute = for_good
         self._run(self._mute())
 
     @property
@@ -293,6 +295,11 @@ class Connection(SMTP):
         self._receiver = receiver
         self.mails = 0
         self.is_lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self._receiver.is_mute and isinstance(transport, asyncio.Transport):
+            transport.pause_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_lost = True

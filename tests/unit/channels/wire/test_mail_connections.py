@@ -286,11 +286,13 @@ def test_an_unverified_connection_is_not_used_by_who_verifies(
 
 
 def test_a_kept_connection_that_is_dead_leaves_time_for_a_new_one(
-    smtp_receiver: SmtpReceiver, guard: Target
+    smtp_receiver: SmtpReceiver,
 ) -> None:
-    assert send(guard, 1) == SENT
-    smtp_receiver.mute()
-    assert send(guard, 2) == SENT
+    (target,) = targets(smtp_receiver, timeout=2.0)
+    with closing(target):
+        assert send(target, 1) == SENT
+        smtp_receiver.mute()
+        assert send(target, 2) == SENT
     assert message_ids(smtp_receiver) == ["<key-1", "<key-2"]
 
 
@@ -298,7 +300,7 @@ def test_the_deadline_counts_for_a_kept_connection(smtp_receiver: SmtpReceiver) 
     (target,) = targets(smtp_receiver, timeout=1.0)
     with closing(target):
         assert send(target) == SENT
-        smtp_receiver.mute()
+        smtp_receiver.mute(for_good=True)
         began_at = time.monotonic()
         outcome = send(target)
         assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.TIMEOUT)

@@ -63,10 +63,14 @@ class MailServer:
 
 
 class _Connection(smtplib.SMTP):
-    """A connection that counts its DATA commands."""
+    """A connection that counts its DATA commands.
+
+    `closings` is how often its line had been closed when it was taken.
+    """
 
     data_count = 0
     kept_at = 0.0
+    closings = 0
 
     def data(self, msg: Any) -> tuple[int, bytes]:
         self.data_count += 1
@@ -100,6 +104,7 @@ class _Line:
 
     idle: list[_Connection] = field(default_factory=list)
     in_use: int = 0
+    closings: int = 0
     freed: threading.Condition = field(default_factory=threading.Condition)
 
 
@@ -122,36 +127,53 @@ class MailConnections:
         with line.freed:
             line.freed.wait_for(lambda: line.in_use < CONNECTIONS_PER_SERVER, turn_seconds)
             line.in_use += 1
-            kept = line.idle.pop() if line.idle else None
+            closings = line.closings
+            taken = line.idle.pop() if line.idle else None
         try:
-            if kept is not None:
-                if self._is_fresh(kept) and kept.is_alive():
-                    return kept
-                kept.close()
+            if taken is not None and not (self._is_fresh(taken) and taken.is_alive()):
+                taken.close()
                 # What has ended it has probably ended the others.
                 self._drop(line)
-            return open_connection(server, timeout_seconds)
+                taken = None
+            if taken is None:
+                taken = _open(server, timeout_seconds)
         except BaseException:
             self._leave(line)
             raise
+        taken.closings = closings
+        return taken
+
+    def renew(self, server: MailServer, ended: _Connection, timeout_seconds: float) -> _Connection:
+        """A new connection in place of one of `take` that has ended; raises the same."""
+        ended.close()
+        opened = _open(server, timeout_seconds)
+        opened.closings = ended.closings
+        return opened
 
     def give_back(self, server: MailServer, connection: _Connection, *, is_good: bool) -> None:
         """Keep the connection for the next mail if it `is_good`, else close it; never raises."""
         line = self._line(server)
-        if is_good and connection.data_count < MAILS_PER_CONNECTION:
-            connection.kept_at = time.monotonic()
-            with line.freed:
+        connection.kept_at = time.monotonic()
+        with line.freed:
+            is_kept = (
+                is_good
+                and connection.data_count < MAILS_PER_CONNECTION
+                and connection.closings == line.closings
+            )
+            if is_kept:
                 line.idle.append(connection)
+        if is_kept:
             self._sweep_later()
         else:
             connection.end()
         self._leave(line)
 
     def close(self, server: MailServer) -> None:
-        """Close all that is kept for this server; what is in use stays with its sender."""
+        """Close all that is kept for this server; what is in use is closed after its mail."""
         line = self._line(server)
         with line.freed:
             ended, line.idle = line.idle, []
+            line.closings += 1
         _end(ended)
 
     def _line(self, server: MailServer) -> _Line:
@@ -256,8 +278,9 @@ class MailSession:
                 return False
             # All this says no more than that the connection had ended.
             del evidence[known:]
-            self._connection.close()
-            self._connection = open_connection(self._server, self._timeout_seconds)
+            self._connection = self._connections.renew(
+                self._server, self._connection, self._timeout_seconds
+            )
             return self.sendmail(from_addr, to_addrs, message)
         self._is_good = True
         return not refused
@@ -273,7 +296,7 @@ def _is_of_the_connection(error: BaseException) -> bool:
     return isinstance(error, (smtplib.SMTPServerDisconnected, smtplib.SMTPSenderRefused))
 
 
-def open_connection(server: MailServer, timeout_seconds: float) -> _Connection:
+def _open(server: MailServer, timeout_seconds: float) -> _Connection:
     """A new connection, secured and logged in.
 
     Raises OSError (also for TLS), SMTPException and RuntimeError.

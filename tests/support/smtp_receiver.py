@@ -236,8 +236,9 @@ class SmtpReceiver:
     async def _close(self) -> None:
         assert self._server is not None
         self._server.close()
-        for transport in self._transports():
-            transport.abort()
+        for connection in self.connections.all():
+            if isinstance(connection.transport, asyncio.Transport):
+                connection.transport.abort()
         self._server = None
         # Let aborted connections tell their protocols.
         await asyncio.sleep(0)
@@ -256,7 +257,8 @@ class SmtpReceiver:
         return [
             connection.transport
             for connection in self.connections.all()
-            if not connection.is_lost and isinstance(connection.transport, asyncio.Transport)
+            if isinstance(connection.transport, asyncio.Transport)
+            and not connection.transport.is_closing()
         ]
 
     async def _cancel_tasks(self) -> None:

@@ -22,6 +22,7 @@ from channels.definitions.notification_block import notification_targets
 from channels.wire.capture import Evidence, SmtpReply, capture
 from channels.wire.mail_connections import (
     CONNECTIONS_PER_SERVER,
+    IDLE_SECONDS,
     MAILS_PER_CONNECTION,
     MailConnections,
     MailServer,
@@ -244,7 +245,21 @@ def test_a_closed_target_keeps_no_connection(smtp_receiver: SmtpReceiver, guard:
     assert send(guard) == SENT
     assert smtp_receiver.open_connections == 1
     guard.close()
-    await_that(lambda: smtp_receiver.open_connections == 0)
+    await_that(lambda: smtp_receiver.open_connections == 0, patience_seconds=IDLE_SECONDS / 2)
+
+
+def test_a_target_that_is_closed_while_it_sends_keeps_no_connection(
+    smtp_receiver: SmtpReceiver, guard: Target
+) -> None:
+    assert send(guard, 1) == SENT
+    smtp_receiver.hang()
+    with ThreadPoolExecutor(1) as pool:
+        outcome = pool.submit(send, guard, 2)
+        smtp_receiver.attempts.wait_for(2)
+        guard.close()
+        smtp_receiver.release()
+        assert outcome.result() == SENT
+    await_that(lambda: smtp_receiver.open_connections == 0, patience_seconds=IDLE_SECONDS / 2)
 
 
 def test_a_changed_password_uses_no_old_login(smtp_receiver: SmtpReceiver, guard: Target) -> None:

@@ -100,15 +100,6 @@ def within(seconds: float) -> Iterator[Deadline]:
         _current.reset(token)
 
 
-def share_of_time(most_seconds: float) -> float:
-    """A quarter of the time that the send in this thread has left, and `most_seconds` at most.
-
-    Raises OutOfTimeError where no time is left.
-    """
-    deadline = _current.get()
-    return most_seconds if deadline is None else min(most_seconds, deadline.left_seconds() / 4)
-
-
 class NameLookUp:
     """A look-up that runs in its own thread; `started_at` is by the monotonic clock."""
 
@@ -170,6 +161,15 @@ def own_host_name(seconds: float) -> str:
         if "." in name:
             _own_name = name
     return _own_name
+
+
+def share_of_time(most_seconds: float) -> float:
+    """A quarter of the time that the send in this thread has left, and `most_seconds` at most.
+
+    Raises OutOfTimeError where no time is left.
+    """
+    deadline = _current.get()
+    return most_seconds if deadline is None else min(most_seconds, deadline.left_seconds() / 4)
 
 
 class RecordedLines:

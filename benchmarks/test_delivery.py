@@ -1,7 +1,7 @@
 """Deliveries a second for each kind of channel: from the store, over the wire, marked as sent.
 
 The receivers run in a process of their own. A webhook is one target of four connections that are
-kept alive; a mail has an SMTP dialogue of its own (STARTTLS, AUTH). Slack and Twilio ask for pauses
+kept alive; mails (STARTTLS, AUTH) go over one that is kept. Slack and Twilio ask for pauses
 (1.2 and 0.2 s) once a target has sent five messages at once, so twenty targets send four each here:
 what the engine can do, not what the services allow.
 """

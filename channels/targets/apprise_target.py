@@ -15,12 +15,13 @@ from requests.adapters import HTTPAdapter
 
 from channels.alert import Alert, Audience, Outcome, Priority
 from channels.fit import bounds_of, fit
-from channels.plugins.plugin import Urgency, mail_key
+from channels.plugins.plugin import Urgency, mail_key, mail_server
 from channels.redact import redact_outcome
 from channels.render import Style, render
 from channels.targets.audience import plugin_audience
 from channels.wire.capture import Evidence, Failure, HttpReply, capture
 from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS, is_stale
+from channels.wire.mail_connections import CONNECTIONS
 from channels.wire.outcomes import classify
 from channels.wire.services import service_of
 
@@ -155,6 +156,8 @@ class AppriseTarget:
         """End a wait, and close the connections."""
         self._bucket.stop()
         self._adapter.close()
+        if (server := mail_server(self._plugin)) is not None:
+            CONNECTIONS.close(server)
 
     def _notify(self, alert: Alert) -> bool:
         now = self._clock()

@@ -182,6 +182,15 @@ def own_host_name(seconds: float) -> str:
     return _own_name
 
 
+def share_of_time(most_seconds: float) -> float:
+    """A quarter of the time that the send in this thread has left, and `most_seconds` at most.
+
+    Raises OutOfTimeError where no time is left.
+    """
+    deadline = _current.get()
+    return most_seconds if deadline is None else min(most_seconds, deadline.left_seconds() / 4)
+
+
 class RecordedLines:
     """A file that is read line by line; keeps the lines in `lines`, and calls `on_line` with each.
 

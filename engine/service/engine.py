@@ -110,10 +110,12 @@ class Engine:
         self._prepare_metrics(self.rule_set)
         self.metrics.prepare_fields(self.schema.promises.fields)
         self.store = stack.enter_context(open_store(settings.state_url))
+        # The ids of targets are hashed without a key as long as the store keeps none.
+        self._key = b""
         self._store_probe = StoreProbe(self.store.check_writable)
         self.dispatcher = Dispatcher(
             self.store,
-            targets_of(self.rule_set),
+            targets_of(self.rule_set, self._key),
             RetryPolicy(settings.max_retries, settings.retry_delay_base_seconds),
             self.metrics,
             self._clock,
@@ -170,7 +172,7 @@ class Engine:
             kill_point=kill_point,
             heartbeat=self.heartbeat,
         )
-        self.pipeline.use(prepare(self.rule_set))
+        self.pipeline.use(prepare(self.rule_set, self._key))
         producer = DeadLetterProducer(settings) if settings.enable_dlq else None
         if producer is not None:
             stack.callback(producer.close)
@@ -209,7 +211,7 @@ class Engine:
         An error is raised before anything is changed.
         """
         with collector_paused():
-            prepared, targets = prepare(rule_set), targets_of(rule_set)
+            prepared, targets = prepare(rule_set, self._key), targets_of(rule_set, self._key)
         self._prepare_metrics(rule_set)
         # New targets first, old ones last: a delivery to an unknown target would be dead.
         self.dispatcher.add_targets(targets)

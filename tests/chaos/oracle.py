@@ -56,7 +56,7 @@ RULES: Final = (
     Rule("sure", lambda event: event.confidence > 0.5, lambda event: event.camera, 2_000,
          (WEBHOOK,)),
     Rule("red", lambda event: event.color == "red", lambda event: event.event_id, 1,
-         (WEBHOOK, MAIL)),
+         (WEBHOOK,)),
 )  # fmt: skip
 
 

@@ -33,7 +33,12 @@ class Street:
         self.published: dict[str, float] = {}
         self._chance = chance
         self._publisher = EventPublisher(
-            site.broker.bootstrap_servers, site.registry_url, EVENT_SCHEMA.read_text(), site.topic
+            site.broker.bootstrap_servers,
+            site.registry_url,
+            EVENT_SCHEMA.read_text(),
+            site.topic,
+            # It says often that the broker is away.
+            kafka_options={"log_level": 0},
         )
         self._is_over = threading.Event()
         self._failure: Exception | None = None

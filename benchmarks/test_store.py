@@ -1,4 +1,4 @@
-"""`Stream.decide`: batches of alerts with two deliveries each, every transaction synced to the disk.
+"""`Stream.decide`: batches of alerts with two deliveries each, every transaction synced to disk.
 
 The file lies in the temporary folder; where that is kept in memory, `--basetemp` names a disk.
 The cost of a sync is the disk's: a page written and synced is measured beside it.

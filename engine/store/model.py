@@ -472,7 +472,7 @@ def cut_event(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return None
     whole: dict[str, Any] = orjson.loads(text)
     longest = _longest_fitting(whole, len(text) - MAX_EVENT_BYTES)
-    cut = _with_cut_texts(whole, longest)
+    cut: dict[str, Any] = _with_cut_texts(whole, longest)
     while len(orjson.dumps(cut)) > MAX_EVENT_BYTES and longest > _SHORTEST_CUT:
         longest //= 2
         cut = _with_cut_texts(whole, longest)

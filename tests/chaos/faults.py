@@ -52,9 +52,9 @@ def faults_of(scene: Scene) -> list[Fault]:
         Fault("engine stopped in order", _stop),
         Fault("broker killed", _kill_broker),
         Fault("broker frozen", _freeze_broker),
-        *_faults_between("engine and Kafka", lambda s, c: _any(s, c).kafka, ()),
-        *_faults_between("engine and webhook", lambda s, _: s.links.webhook, (WEBHOOK,)),
-        *_faults_between("engine and mail server", lambda s, _: s.links.mail, (MAIL,)),
+        *_faults_between("engine and Kafka", lambda s, c: _any(s, c).to_kafka, ()),
+        *_faults_between("engine and webhook", lambda s, _: s.to_webhook, (WEBHOOK,)),
+        *_faults_between("engine and mail server", lambda s, _: s.to_mail, (MAIL,)),
     ]
     if len(scene.replicas) > 1:
         faults.append(Fault("all engines killed", _kill_all, BOTH))
@@ -188,7 +188,7 @@ def _freeze_broker(scene: Scene, chance: random.Random) -> None:
 
 
 def _way_to_database(scene: Scene, chance: random.Random) -> TcpProxy:
-    way = _any(scene, chance).database
+    way = _any(scene, chance).to_database
     assert way is not None
     return way
 

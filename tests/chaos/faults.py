@@ -61,13 +61,17 @@ def faults_of(scene: Scene) -> list[Fault]:
     if scene.database is not None:
         faults += [
             Fault("PostgreSQL killed", _kill_database, BOTH),
+            Fault("engine killed while PostgreSQL is away", _kill_without_database, BOTH * 2),
             Fault("PostgreSQL restarted", _restart_database, BOTH),
             Fault("PostgreSQL frozen", _freeze_database, BOTH),
             Fault("clients of PostgreSQL cut off", _terminate, BOTH),
             *_faults_between("engine and PostgreSQL", _way_to_database, BOTH),
         ]
     if scene.disk is not None:
-        faults.append(Fault("disk full", _fill_disk, BOTH))
+        faults += [
+            Fault("disk full", _fill_disk, BOTH),
+            Fault("engine killed while the disk is full", _kill_on_full_disk, BOTH * 2),
+        ]
     return faults
 
 
@@ -200,6 +204,15 @@ def _kill_database(scene: Scene, chance: random.Random) -> None:
     scene.database.start()
 
 
+def _kill_without_database(scene: Scene, chance: random.Random) -> None:
+    assert scene.database is not None
+    scene.database.kill()
+    # What was read by now has gone as far as it can.
+    scene.sleep(chance.uniform(1.0, 2.0))
+    _kill(scene, chance)
+    scene.database.start()
+
+
 def _restart_database(scene: Scene, chance: random.Random) -> None:
     assert scene.database is not None
     scene.database.restart()
@@ -221,4 +234,12 @@ def _fill_disk(scene: Scene, chance: random.Random) -> None:
     assert scene.disk is not None
     scene.disk.fill(LEFT_BYTES)
     scene.sleep(chance.uniform(1.0, 3.0))
+    scene.disk.free()
+
+
+def _kill_on_full_disk(scene: Scene, chance: random.Random) -> None:
+    assert scene.disk is not None
+    scene.disk.fill(LEFT_BYTES)
+    scene.sleep(chance.uniform(2.0, 3.0))
+    _kill(scene, chance)
     scene.disk.free()

@@ -10,7 +10,6 @@ from engine.store.archive import Archive
 from engine.store.dead_letters import DeadLetters
 from engine.store.deliveries import Deliveries, Turn
 from engine.store.instances import Instances
-from engine.store.location import why_temporary
 from engine.store.model import (
     AlertFilter,
     Ask,
@@ -30,6 +29,7 @@ from engine.store.model import (
     StoredDelivery,
     TargetState,
 )
+from engine.store.permanence import why_temporary
 from engine.store.store import Store, open_store
 from engine.store.stream import Stream
 

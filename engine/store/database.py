@@ -32,18 +32,19 @@ class Statement(NamedTuple):
 
 def both(text: str) -> Statement:
     """A statement that is the same in both dialects, written with `:name`."""
-    return Statement(text, _NAMED.sub(r"%(\1)s", text))
+    return each_its_own(text, text)
 
 
 def each_its_own(sqlite: str, postgresql: str) -> Statement:
     """A statement that each dialect writes in its own way, both with `:name`."""
-    return Statement(sqlite, _NAMED.sub(r"%(\1)s", postgresql))
+    return Statement(sqlite, _NAMED.sub(r"%(\1)s", postgresql.replace("%", "%%")))
 
 
 class Transaction(ABC):
     """What `Connection.transact` gives to its work; for the thread that has it."""
 
-    #: The store's clock when the transaction began, in microseconds since the epoch.
+    #: The store's clock when the transaction began or its keys were locked, in microseconds since
+    #: the epoch.
     now_us: int
 
     @abstractmethod

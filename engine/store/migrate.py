@@ -9,11 +9,11 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from hashlib import blake2b
 from importlib.resources import files
 from typing import Final, NamedTuple
 
 from engine.errors import StoreError
+from engine.store.model import key_id
 
 SCHEMA_VERSION: Final = 2
 KEY_BYTES: Final = 32
@@ -75,11 +75,6 @@ def scripts(database: str, version: int) -> list[str]:
 def new_key() -> bytes:
     """A key for a new store."""
     return secrets.token_bytes(KEY_BYTES)
-
-
-def key_id(dedup_key: str) -> str:
-    """The text that stands for a cooldown key in an index, however long the key is."""
-    return blake2b(dedup_key.encode(), digest_size=16).hexdigest()
 
 
 def sqlite_versions(opened: sqlite3.Connection) -> Versions:

@@ -14,7 +14,6 @@ from engine.store.deliveries import Deliveries
 from engine.store.instances import Instances
 from engine.store.location import SqliteLocation, parse_state_url
 from engine.store.model import OpenMode
-from engine.store.postgresql import open_postgresql
 from engine.store.sqlite import open_sqlite
 from engine.store.stream import Stream
 
@@ -80,4 +79,7 @@ def open_store(
         return Store(
             open_sqlite(location, mode, clock or time.time, busy_timeout_seconds), is_shared=False
         )
+    # Its driver takes memory that an engine on a file does not need.
+    from engine.store.postgresql import open_postgresql
+
     return Store(open_postgresql(location, mode, clock), is_shared=True)

@@ -75,18 +75,20 @@ def _past(transaction: Transaction, ask: Ask, keys: Mapping[str, str]) -> Past:
 
 
 def _insert(transaction: Transaction, batch: Batch) -> None:
-    # Sorted, so that two transactions never wait for each other's rows.
-    alerts = sorted(batch.alerts, key=lambda new: (new.digest, new.alert.rule_id))
-    if alerts:
-        rows = [alert_parameters(new, transaction.now_us) for new in alerts]
-        events = {new.digest: new for new in alerts}
+    if batch.alerts:
+        rows = [alert_parameters(new, transaction.now_us) for new in batch.alerts]
+        # Sorted, so that two transactions never wait for each other's rows.
+        events = {new.digest: new for new in sorted(batch.alerts, key=lambda new: new.digest)}
         transaction.run_many(statements.INSERT_EVENT, map(_event_parameters, events.values()))
-        transaction.run_many(statements.INSERT_ALERT, rows)
+        transaction.run_many(
+            statements.INSERT_ALERT, sorted(rows, key=lambda row: (row["digest"], row["rule_id"]))
+        )
+        # In the order of the batch, which is their age.
         transaction.run_many(
             statements.INSERT_DELIVERY,
             [
                 {**row, "channel": channel, "target_id": target_id}
-                for new, row in zip(alerts, rows, strict=True)
+                for new, row in zip(batch.alerts, rows, strict=True)
                 if not new.is_expired
                 for channel, target_id in new.targets
             ],

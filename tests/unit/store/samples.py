@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from channels.alert import Alert, Priority
-from engine.store import NewAlert, OpenMode
-from engine.store.sqlite import SqliteStore, open_store
+from engine.store import NewAlert, OpenMode, Store, open_store
 
 DAY_SECONDS = 86_400.0
 START_SECONDS = 1_766_678_400.0
@@ -72,14 +71,14 @@ class Samples:
 
 
 def state_url(folder: Path) -> str:
-    """The URL of a store in `folder`."""
+    """The URL of a SQLite store in `folder`."""
     return f"sqlite:///{folder / 'alerts.db'}"
 
 
 def open_sample(
     folder: Path, mode: OpenMode = OpenMode.ENGINE, options: str = "", clock: Clock | None = None
-) -> SqliteStore:
-    """A store in `folder` that waits a tenth of a second for locks."""
+) -> Store:
+    """A SQLite store in `folder` that waits a tenth of a second for locks."""
     return open_store(
         state_url(folder) + options, mode, clock=clock or Clock(), busy_timeout_seconds=0.1
     )

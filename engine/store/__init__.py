@@ -28,6 +28,7 @@ from engine.store.model import (
     StoredAlert,
     StoredDelivery,
     TargetState,
+    Waiting,
 )
 from engine.store.permanence import why_temporary
 from engine.store.store import Store, open_store
@@ -58,6 +59,7 @@ __all__ = [
     "Stream",
     "TargetState",
     "Turn",
+    "Waiting",
     "open_store",
     "why_temporary",
 ]

@@ -26,6 +26,7 @@ from engine.settings.values import (
     read_positive_duration,
     read_registry,
     read_retry_delay,
+    read_secret,
     read_state_url,
     read_text,
     read_topic,
@@ -80,6 +81,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "HOLD_SECONDS": ("hold_seconds", read_positive_duration),
     "RETENTION": ("retention_seconds", read_positive_duration),
     "STATE_URL": ("state_url", read_state_url),
+    "STATE_PASSWORD": ("state_password", read_secret),
     "METRICS_HOST": ("metrics_host", read_text),
     "METRICS_PORT": ("metrics_port", whole_number(0, 65_535)),
     "LOG_LEVEL": ("log_level", one_of("debug", "info", "warning", "error")),
@@ -126,7 +128,9 @@ class Settings:
     retry_delay_base_seconds: float = 5.0
     hold_seconds: float = 86_400.0
     retention_seconds: float = 2_592_000.0
-    state_url: str = "sqlite:///state/alerts.db"
+    # It may have a password.
+    state_url: str = field(default="sqlite:///state/alerts.db", repr=False)
+    state_password: Secret[str] = field(default_factory=lambda: Secret(""))
     metrics_host: str = "0.0.0.0"  # noqa: S104 - scraped from outside the container
     metrics_port: int = 8003
     log_level: str = "info"

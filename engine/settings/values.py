@@ -31,6 +31,7 @@ _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)", re.IGNORECASE)
 _SIZES: Final = {"kb": 1_000, "mb": 1_000_000, "gb": 1_000_000_000}
 _SIZE: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*(kb|mb|gb)", re.IGNORECASE)
 _KEEP: Final = "write 256MB,30d"
+_STORES: Final = ("sqlite:///", "postgresql://", "postgres://")
 _SCHEME: Final = re.compile(r"([^:/]*)://(.*)")
 _ADDRESS: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[\w.-]+):(?P<port>[0-9]{1,5})")
 _HOST: Final = re.compile(r"\[[0-9A-Fa-f:.]+\]|[\w.-]+:?")
@@ -221,11 +222,19 @@ def read_registry(text: str) -> Secret[str]:
     return Secret(",".join(addresses))
 
 
+def read_secret(text: str) -> Secret[str]:
+    """The text itself, which is not shown, if it can be written as UTF-8."""
+    return Secret(read_text(text))
+
+
 def read_state_url(text: str) -> str:
     """The URL of the store, whose scheme is checked here and the rest by the store."""
     # The value may hold a password, so it is not shown.
-    if not text.lower().startswith("sqlite:///"):
-        raise ValueError("does not name a SQLite file, write sqlite:///folder/alerts.db")
+    if not text.lower().startswith(_STORES):
+        raise ValueError(
+            "does not name a store, write sqlite:///folder/alerts.db or"
+            " postgresql://user@host/database"
+        )
     return text
 
 

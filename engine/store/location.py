@@ -25,6 +25,7 @@ LIBPQ_OPTIONS: Final = frozenset(
         *("target_session_attrs", "load_balance_hosts"),
     }
 )
+_SECRETS: Final = ("password", "sslpassword")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,10 @@ class PostgresLocation:
     options: Mapping[str, str] = field(repr=False)
     shown: str
 
-    def __hash__(self) -> int:
-        return hash(self.shown)
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown."""
+        return tuple(self.options[name] for name in _SECRETS if name in self.options)
 
 
 def parse_state_url(url: str, password: str = "") -> SqliteLocation | PostgresLocation:

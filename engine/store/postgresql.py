@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar, cast
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from channels.redact import remember
 from engine.errors import StoreError, StoreUnavailableError, UnstorableError
 from engine.store.database import (
     NO_PARAMETERS,
@@ -96,6 +97,7 @@ def open_postgresql(
     correct (password, missing database, TLS), and StoreUnavailableError for what may pass by
     itself.
     """
+    remember(location.secrets)
     try:
         with _connect(location) as opened:
             _check_server(opened, location)

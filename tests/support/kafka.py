@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -41,9 +41,9 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}{proxied}
+advertised.listeners=PLAINTEXT://{host}:{port}{advertised}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 controller.listener.names=CONTROLLER
 log.dirs={data}
 num.partitions={partitions}
@@ -165,8 +165,12 @@ class RealKafka:
 
     is_real = True
 
-    def __init__(self, properties: str = "") -> None:
-        """`properties` are lines for the end of its file: of a name, the last line counts."""
+    def __init__(self, properties: str = "", proxies: Mapping[int, int] | None = None) -> None:
+        """`properties` are lines for the end of its file: of a name, the last line counts.
+
+        `proxies` has the port of each proxy before it, and for it a free port on which it listens
+        to that proxy: clients that come so are sent to no other address.
+        """
         self._jars = fetch()
         self._folder = tempfile.TemporaryDirectory(prefix="kafka-")
         self._process: subprocess.Popen[bytes] | None = None
@@ -181,6 +185,9 @@ class RealKafka:
                 controller_port=free_port(),
                 data=Path(self._folder.name) / "data",
                 partitions=PARTITIONS,
+                proxied=_each(proxies, "PROXIED{0}://{host}:{2}"),
+                advertised=_each(proxies, "PROXIED{0}://{host}:{1}"),
+                protocols=_each(proxies, "PROXIED{0}:PLAINTEXT"),
             )
             + properties
         )
@@ -272,6 +279,14 @@ class RealKafka:
             process = self._java("kafka.tools.StorageTool", *arguments, log=log)
         if process.wait(READY_SECONDS) != 0:
             raise KafkaUnavailableError(f"its storage can't be made: {self.log[-1000:]}")
+
+
+def _each(proxies: Mapping[int, int] | None, form: str) -> str:
+    """The form of each proxy, filled in with its number, its port, and the port behind it."""
+    return "".join(
+        "," + form.format(number, *ports, host=LOOPBACK)
+        for number, ports in enumerate((proxies or {}).items())
+    )
 
 
 def given_servers() -> str:

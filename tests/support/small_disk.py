@@ -1,4 +1,4 @@
-"""A file system of a few megabytes that a test can fill up."""
+"""A small file system that a test can fill up."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class SmallDisk:
 
 
 @contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[SmallDisk | None]:
+def small_disk(folder: Path, size_bytes: int = BYTES) -> Iterator[SmallDisk | None]:
     """A small disk mounted on `folder`; None where this user may not mount."""
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={BYTES}", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(folder)]
     try:
         done = subprocess.run(mount, capture_output=True, check=False)
     except FileNotFoundError:

@@ -187,8 +187,9 @@ def test_a_text_that_is_not_utf_8_is_told() -> None:
 
 
 def test_a_store_that_is_not_supported_is_told_without_its_password() -> None:
-    (problem,) = problems_of({"STATE_URL": "postgresql://engine:hush@db/alerts"})
+    (problem,) = problems_of({"STATE_URL": "mysql://engine:hush@db/alerts"})
     assert "sqlite:///" in problem
+    assert "postgresql://" in problem
     assert "hush" not in problem
 
 
@@ -198,11 +199,14 @@ def test_no_secret_is_printed() -> None:
             "KAFKA_CONFIG_SASL_PASSWORD": "hush1",
             "SCHEMA_REGISTRY_URL": "http://user:hush2@registry:8081",
             "SMTP_PASSWORD": "hush3",
+            "STATE_URL": "postgresql://engine:hush4@db/alerts",
+            "STATE_PASSWORD": "hush5",
         }
     )
     assert "hush" not in repr(settings)
     assert str(Secret("hush")) == f"{Secret('hush')}" == "***"
     assert settings.variables.reveal()["SMTP_PASSWORD"] == "hush3"
+    assert settings.state_password.reveal() == "hush5"
 
 
 def test_what_else_is_wrong_is_told_beside_what_is_malformed() -> None:

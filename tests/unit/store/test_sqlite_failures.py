@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreError, StoreUnavailableError, UnstorableError
-from engine.store.connection import file_error, is_locked, store_error
+from engine.store.sqlite_failures import file_error, is_locked, store_error
 
 PATH = Path("/data/alerts.db")
 

@@ -1,0 +1,130 @@
+"""One run: faults one after another, then the judgement."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.chaos.faults import deal, faults_of
+from tests.chaos.judge import Judgement, judge
+from tests.chaos.scene import Scene, Store, open_scene
+
+#: Every so many faults, the next one strikes before the engines are well again.
+HASTE: Final = 0.25
+START_SECONDS: Final = 60.0
+WELL_SECONDS: Final = 60.0
+#: Longer than a target that was held needs until it is probed again.
+DRAIN_SECONDS: Final = 150.0
+#: What comes again after all has come, comes within this.
+LINGER_SECONDS: Final = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is to be; the seed decides on faults and events, not on the machine's timing."""
+
+    store: Store
+    replicas: int
+    faults: int
+    seed: int
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run was, and what came of it."""
+
+    plan: Plan
+    faults: Counter[str] = field(default_factory=Counter)
+    events: int = 0
+    arrivals: int = 0
+    alerts: int = 0
+    judgement: Judgement = field(default_factory=Judgement)
+    #: Faults after which no fresh alert came within a minute.
+    stuck: list[str] = field(default_factory=list)
+    slowest_seconds: float = 0.0
+    engines_ended: int = 0
+    seconds: float = 0.0
+
+    @property
+    def is_good(self) -> bool:
+        """Whether every promise was kept."""
+        return self.judgement.is_good and not self.stuck
+
+    def as_json(self) -> str:
+        """One line of JSON."""
+        found = self.judgement
+        return json.dumps(
+            {
+                **asdict(self.plan),
+                "is_good": self.is_good,
+                "events": self.events,
+                "alerts": self.alerts,
+                "arrivals": self.arrivals,
+                "lost": len(found.lost),
+                "too_near": len(found.too_near),
+                "invented": len(found.invented),
+                "repeats": found.repeats,
+                "repeats_allowed": found.allowed,
+                "stuck": self.stuck,
+                "slowest_recovery_seconds": round(self.slowest_seconds, 1),
+                "engines_ended": self.engines_ended,
+                "seconds": round(self.seconds),
+                "struck": dict(sorted(self.faults.items())),
+            }
+        )
+
+
+def run(plan: Plan, folder: Path) -> Report:
+    """Strike so many times, and judge; the engines' logs are in the folder afterwards."""
+    began = time.monotonic()
+    chance = random.Random(plan.seed)
+    report = Report(plan)
+    with open_scene(folder, plan.store, plan.replicas, chance) as scene:
+        assert scene.await_fresh(START_SECONDS) is not None, "no alert came before the first fault"
+        _strike(scene, plan, chance, report)
+        events = scene.street.end()
+        report.judgement = _await_judgement(scene)
+        arrivals = scene.receivers.arrivals()
+        report.events = len(events)
+        report.arrivals = len(arrivals)
+        report.alerts = len({arrival.alert_id for arrival in arrivals})
+        report.engines_ended = scene.ended
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _strike(scene: Scene, plan: Plan, chance: random.Random, report: Report) -> None:
+    for number, fault in enumerate(deal(faults_of(scene), plan.faults, chance), 1):
+        scene.excuse(*fault.repeats)
+        report.faults[fault.name] += 1
+        fault.strike(scene, chance)
+        if chance.random() < HASTE:
+            print(f"{number}: {fault.name}", file=sys.stderr)
+            continue
+        seconds = scene.await_fresh(WELL_SECONDS)
+        if seconds is None:
+            report.stuck.append(fault.name)
+        report.slowest_seconds = max(report.slowest_seconds, seconds or WELL_SECONDS)
+        print(f"{number}: {fault.name}, well after {seconds or -1:.1f} s", file=sys.stderr)
+
+
+def _await_judgement(scene: Scene) -> Judgement:
+    """The judgement once nothing is missing any more, or the time for that is over."""
+    events = list(scene.street.events.values())
+
+    def now() -> Judgement:
+        return judge(events, scene.receivers.arrivals(), dict(scene.allowed))
+
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while now().lost and time.monotonic() < deadline:
+        scene.sleep(1.0)
+    scene.sleep(LINGER_SECONDS)
+    for replica in scene.replicas:
+        scene.stop(replica)
+    return now()

@@ -1,0 +1,319 @@
+"""Servers, receivers, engines, and the connections between them: what the faults strike."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from engine.demo.servers import RegistryServer
+from tests.chaos.judge import IN_FLIGHT, Arrival
+from tests.chaos.oracle import MAIL, WEBHOOK
+from tests.chaos.street import Street
+from tests.support.answers import RESET, Answer, Request
+from tests.support.arrivals import Arrivals
+from tests.support.certificates import Certificates
+from tests.support.engine_process import EngineProcess
+from tests.support.http_receiver import LOOPBACK, HttpReceiver
+from tests.support.kafka import RealKafka
+from tests.support.postgresql import PostgreSQL
+from tests.support.processes import free_port
+from tests.support.site import Site
+from tests.support.small_disk import SmallDisk, small_disk
+from tests.support.smtp_receiver import Mail, SmtpReceiver, Stage
+from tests.support.tcp_proxy import TcpProxy
+
+BOTH: Final = (WEBHOOK, MAIL)
+RULES: Final = Path(__file__).with_name("rules.yaml")
+USERNAME, PASSWORD = "alerts@example.com", "chaos"
+#: The group does without a member that was silent for so long; a broker takes no less than 1 s.
+SESSION_SECONDS: Final = 2.0
+#: A replica takes over what another one has claimed after so long.
+CLAIM_SECONDS: Final = 6
+SETTINGS: Final = {
+    "KAFKA_CONFIG_SESSION_TIMEOUT_MS": str(int(SESSION_SECONDS * 1000)),
+    "BATCH_SIZE": "8",
+    # Outages are short, and tries go on for longer than each: no target is held, nothing is dead.
+    "MAX_RETRIES": "9",
+    "RETRY_DELAY_BASE": "0.1",
+    "CLAIM_SECONDS": str(CLAIM_SECONDS),
+    "DELIVERY_WORKERS": "8",
+}
+DISK_BYTES: Final = 192 << 20
+#: Long enough on its way that a fault meets some in flight; a mail goes to and fro a dozen times.
+WEBHOOK_LATENCY_SECONDS: Final = 0.02
+MAIL_LATENCY_SECONDS: Final = 0.003
+DEATH_SECONDS: Final = 30.0
+STEP_SECONDS: Final = 0.05
+_TEXT: Final = re.compile(r"chaos (\w+) ([0-9a-f-]{36})")
+_ALERT: Final = re.compile(r"Alert: (\S+)")
+
+
+class Store(StrEnum):
+    """Where the engines keep their alerts."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+class Replica:
+    """One engine, started again whenever it has ended, and its own ways to Kafka and the store.
+
+    `database` is None with SQLite.
+    """
+
+    def __init__(self, number: int, kafka: TcpProxy, database: TcpProxy | None, log: Path) -> None:
+        self.number = number
+        self.kafka = kafka
+        self.database = database
+        self.environment: dict[str, str] = {}
+        self.site: Site | None = None
+        self._log = log
+        self._engine: EngineProcess | None = None
+
+    def start(self, kill_point: str = "") -> None:
+        """Start the engine; at `kill_point` it kills itself."""
+        assert self._engine is None
+        assert self.site is not None
+        self._engine = self.site.start(**self.environment, ALERT_ENGINE_FAULT_POINT=kill_point)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, if it runs."""
+        if self._engine is not None:
+            self._engine.signal(number)
+
+    def stop(self) -> int:
+        """End it in order; its exit status."""
+        assert self._engine is not None
+        status = self._engine.stop()
+        self._forget()
+        return status
+
+    def kill(self) -> None:
+        """End it at once, if it runs."""
+        if self._engine is not None:
+            self._engine.kill()
+            self._forget()
+
+    def has_ended(self, timeout_seconds: float = 0.0) -> bool:
+        """Whether it ends by itself within the time."""
+        assert self._engine is not None
+        try:
+            self._engine.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        self._forget()
+        return True
+
+    def _forget(self) -> None:
+        assert self._engine is not None
+        with self._log.open("a") as log:
+            log.write(self._engine.output + "\n")
+        self._engine = None
+
+
+@dataclass(frozen=True)
+class Links:
+    """The connections that can be struck: those of all replicas to the receivers."""
+
+    webhook: TcpProxy
+    mail: TcpProxy
+
+
+class Receivers:
+    """A webhook over HTTPS and a mail server, which turn alerts away and are slow now and then."""
+
+    def __init__(
+        self, certificates: Certificates, chance: random.Random, allow: Callable[[str, int], None]
+    ) -> None:
+        self.http = HttpReceiver(certificates.local_server(), self._answer)
+        self.mail = SmtpReceiver(certificates.local_server(), USERNAME, PASSWORD)
+        self._chance = chance
+        self._allow = allow
+        self._webhooks: Arrivals[Arrival] = Arrivals()
+
+    def arrivals(self) -> list[Arrival]:
+        """All that was taken, whether or not the engine came to know."""
+        return self._webhooks.all() + [_from_mail(mail) for mail in self.mail.mails.all()]
+
+    def webhooks(self) -> list[Arrival]:
+        """What the webhook took."""
+        return self._webhooks.all()
+
+    def _answer(self, request: Request) -> Answer:
+        chance = self._chance.random()
+        if chance < 0.02:
+            return Answer(503)
+        if chance < 0.03:
+            return Answer(429, {"Retry-After": "1"})
+        self._webhooks.add(_from_request(request))
+        if chance < 0.04:
+            self._allow(WEBHOOK, 1)
+            return RESET
+        if chance < 0.05:
+            self.mail.reply(self._chance.choice((Stage.MAIL, Stage.RCPT)), "451 4.3.0 later")
+        return Answer(delay_seconds=self._chance.choice((0.0, 0.0, 0.05, 0.3)))
+
+
+class Scene:
+    """Everything that there is; `tend` keeps the engines running."""
+
+    def __init__(
+        self,
+        kafka: RealKafka,
+        database: PostgreSQL | None,
+        disk: SmallDisk | None,
+        receivers: Receivers,
+        links: Links,
+        replicas: list[Replica],
+        street: Street,
+        allowed: Counter[str],
+    ) -> None:
+        self.kafka = kafka
+        self.database = database
+        self.disk = disk
+        self.receivers = receivers
+        self.links = links
+        self.replicas = replicas
+        self.street = street
+        #: How many repeats are excused, by recipient.
+        self.allowed = allowed
+        #: How often an engine ended without being told to.
+        self.ended = 0
+
+    def tend(self) -> None:
+        """Start again what has ended by itself, as Docker and Kubernetes do."""
+        for replica in self.replicas:
+            if replica.has_ended():
+                self.ended += 1
+                self.excuse(*BOTH)
+                replica.start()
+
+    def excuse(self, *recipients: str) -> None:
+        """Allow repeats of what is in flight to each of these."""
+        self.allowed.update({who: recipients.count(who) * IN_FLIGHT[who] for who in recipients})
+
+    def stop(self, replica: Replica) -> None:
+        """End an engine in order: nothing is in flight then, unless it was in a hurry."""
+        if replica.stop() != 0:
+            self.ended += 1
+            self.excuse(*BOTH)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, and tend the engines meanwhile."""
+        self.await_that(lambda: False, seconds)
+
+    def await_that(self, is_so: Callable[[], bool], timeout_seconds: float) -> bool:
+        """Tend the engines until it is so; whether it was, within the time."""
+        deadline = time.monotonic() + timeout_seconds
+        while not is_so():
+            if time.monotonic() > deadline:
+                return False
+            self.tend()
+            time.sleep(STEP_SECONDS)
+        return True
+
+    def await_fresh(self, timeout_seconds: float) -> float | None:
+        """The seconds until the webhook takes an alert on an event from now on; None if never."""
+        began = time.monotonic()
+        seen = len(self.receivers.webhooks())
+
+        def has_come() -> bool:
+            nonlocal seen
+            new = self.receivers.webhooks()[seen:]
+            seen += len(new)
+            return any(self.street.published[each.event_id] > began for each in new)
+
+        return time.monotonic() - began if self.await_that(has_come, timeout_seconds) else None
+
+
+@contextlib.contextmanager
+def open_scene(folder: Path, store: Store, replicas: int, chance: random.Random) -> Iterator[Scene]:
+    """A scene in which the engines run and readings flow; engines' logs lie in the folder."""
+    assert replicas == 1 or store is Store.POSTGRESQL, "replicas need PostgreSQL"
+    allowed: Counter[str] = Counter()
+    certificates = Certificates(folder)
+    receivers = Receivers(
+        certificates,
+        random.Random(chance.random()),
+        lambda who, count: allowed.update({who: count}),
+    )
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(receivers.http)
+        stack.enter_context(receivers.mail)
+        links = Links(
+            stack.enter_context(TcpProxy(receivers.http.port, WEBHOOK_LATENCY_SECONDS)),
+            stack.enter_context(TcpProxy(receivers.mail.port, MAIL_LATENCY_SECONDS)),
+        )
+        ways = {free_port(): number for number in range(1, replicas + 1)}
+        to_kafka = {way: stack.enter_context(TcpProxy(way)) for way in ways}
+        kafka = RealKafka(proxies={proxy.port: way for way, proxy in to_kafka.items()})
+        stack.enter_context(kafka)
+        registry = stack.enter_context(RegistryServer())
+        database, disk, url = None, None, f"sqlite:///{folder / 'alerts.db'}"
+        if store is Store.POSTGRESQL:
+            database = stack.enter_context(PostgreSQL())
+            url = database.create_database()
+        else:
+            disk = stack.enter_context(small_disk(folder / "disk", DISK_BYTES))
+            url = f"sqlite:///{disk.folder / 'alerts.db'}" if disk else url
+        site = Site(
+            folder,
+            kafka,
+            registry.url,
+            RULES.read_text(),
+            {
+                **SETTINGS,
+                **certificates.environment,
+                "WEBHOOK_URL": f"https://localhost:{links.webhook.port}/alerts",
+                "MAIL_URL": f"mailtos://{USERNAME.replace('@', '%40')}:{PASSWORD}"
+                f"@localhost:{links.mail.port}/?from={USERNAME}&to=guard@example.com",
+            },
+        )
+        engines = []
+        for way, number in ways.items():
+            to_store = stack.enter_context(TcpProxy(database.port)) if database else None
+            replica = Replica(number, to_kafka[way], to_store, folder / f"engine-{number}.log")
+            replica.site = site
+            replica.environment = {
+                "KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:{to_kafka[way].port}",
+                "STATE_URL": _through(url, database, to_store),
+            }
+            stack.callback(replica.kill)
+            replica.start()
+            engines.append(replica)
+        street = stack.enter_context(Street(site, random.Random(chance.random())))
+        yield Scene(kafka, database, disk, receivers, links, engines, street, allowed)
+
+
+def _through(url: str, database: PostgreSQL | None, proxy: TcpProxy | None) -> str:
+    """The URL of the store, as an engine behind the proxy has it."""
+    if database is None or proxy is None:
+        return url
+    return url.replace(f":{database.port}/", f":{proxy.port}/")
+
+
+def _from_request(request: Request) -> Arrival:
+    alert = request.json()["alert"]
+    found = _TEXT.search(alert["message"])
+    assert found is not None, alert
+    return Arrival(WEBHOOK, alert["id"], found[1], found[2])
+
+
+def _from_mail(mail: Mail) -> Arrival:
+    part = mail.message.get_body(("plain",))
+    assert part is not None
+    text = part.get_content()
+    found, alert = _TEXT.search(text), _ALERT.search(text)
+    assert found is not None, text
+    assert alert is not None, text
+    return Arrival(MAIL, alert[1], found[1], found[2])

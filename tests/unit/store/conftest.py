@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from engine.store import OpenMode, Store, open_store
+from engine.store.statements import TABLES
+from tests.support.postgresql import PostgreSQL
 from tests.unit.store.samples import Clock, Samples, open_sample, state_url
 
 
@@ -21,13 +24,27 @@ def samples() -> Samples:
     return Samples()
 
 
+@pytest.fixture(scope="session")
+def migrated(postgresql: PostgreSQL) -> str:
+    """The URL of a PostgreSQL store that tests use one after the other."""
+    url = postgresql.create_database()
+    open_store(url).close()
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a store of its own, on either engine."""
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty store, on either engine."""
     if request.param == "sqlite":
-        return state_url(tmp_path)
-    found: str = request.getfixturevalue("database")
-    return found
+        yield state_url(tmp_path)
+        return
+    migrated: str = request.getfixturevalue("migrated")
+    yield migrated
+    # A tenth of the time that a new database takes.
+    with psycopg.connect(migrated, autocommit=True) as connection:
+        for table in ("deliveries", *TABLES):
+            connection.execute(f"DELETE FROM {table}")
+        connection.execute("DELETE FROM meta WHERE name IN ('seen', 'swept')")
 
 
 @pytest.fixture

@@ -180,7 +180,7 @@ class Engine:
             settings.schema_registry_url.reveal(), settings.schema_registry_options.reveal()
         )
         stack.callback(registry.close)
-        cooldown = Cooldown(self.store, timer=clock.monotonic)
+        cooldown = Cooldown(timer=clock.monotonic)
         stack.callback(self._save_counts, cooldown)
         self.pipeline = Pipeline(
             Decoder(
@@ -190,7 +190,7 @@ class Engine:
                 CurrentInstants(clock.now, settings.max_alert_age_seconds),
             ),
             cooldown,
-            self.store,
+            self.store.stream,
             self.metrics,
             clock,
             max_alert_age_seconds=settings.max_alert_age_seconds,
@@ -209,7 +209,7 @@ class Engine:
             self.pipeline,
             DeadLetterOffice(
                 producer,
-                self.store,
+                self.store.letters,
                 self.metrics,
                 clock,
                 self.stop.is_set,
@@ -227,7 +227,7 @@ class Engine:
 
     def _save_counts(self, cooldown: Cooldown) -> None:
         try:
-            self.store.save_suppressed(cooldown.carried)
+            self.store.stream.save_suppressed(cooldown.carried)
         except StoreError as error:
             log.warning("suppressed_counts.lost", error=str(error))
 

@@ -11,6 +11,7 @@ from engine.store.dead_letters import DeadLetters
 from engine.store.deliveries import Deliveries, Turn
 from engine.store.instances import Instances
 from engine.store.model import (
+    MAX_EVENT_BYTES,
     AlertFilter,
     Ask,
     Backlog,
@@ -29,12 +30,14 @@ from engine.store.model import (
     StoredDelivery,
     TargetState,
     Waiting,
+    cut_event,
 )
 from engine.store.permanence import why_temporary
 from engine.store.store import Store, open_store
 from engine.store.stream import Stream
 
 __all__ = [
+    "MAX_EVENT_BYTES",
     "AlertFilter",
     "Archive",
     "Ask",
@@ -60,6 +63,7 @@ __all__ = [
     "TargetState",
     "Turn",
     "Waiting",
+    "cut_event",
     "open_store",
     "why_temporary",
 ]

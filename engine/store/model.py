@@ -40,6 +40,12 @@ class OpenMode(StrEnum):
 
 #: How many columns of a row an alert takes.
 _ALERT_COLUMNS: Final = 10
+#: An event's JSON in the store is no longer.
+MAX_EVENT_BYTES: Final = 262_144
+# Texts are cut down to this many characters, before whole fields are left out.
+_SHORTEST_CUT: Final = 64
+# How many of them the mark takes that says how much was cut.
+_MARK_CHARACTERS: Final = 32
 #: No target reaches a recipient of another one.
 NONE_THE_SAME: Final[Mapping[str, Collection[str]]] = MappingProxyType({})
 
@@ -463,6 +469,42 @@ def event_json(event: Mapping[str, Any]) -> bytes:
         text = json.dumps(event, default=_plain)
         finite = json.loads(text, parse_constant=lambda name: None)
         return json.dumps(finite, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def cut_event(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The event with its longest texts cut to fit MAX_EVENT_BYTES; None where it fits whole.
+
+    Where that is not enough, because of lists or maps, the largest fields are left out.
+    """
+    text = event_json(event)
+    if len(text) <= MAX_EVENT_BYTES:
+        return None
+    whole = orjson.loads(text)
+    longest = MAX_EVENT_BYTES // 2
+    cut: dict[str, Any] = _with_cut_texts(whole, longest)
+    while len(orjson.dumps(cut)) > MAX_EVENT_BYTES and longest > _SHORTEST_CUT:
+        longest //= 2
+        cut = _with_cut_texts(whole, longest)
+    sizes = {name: len(orjson.dumps(value)) for name, value in cut.items()}
+    for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
+        if len(orjson.dumps(cut)) <= MAX_EVENT_BYTES:
+            break
+        cut[name] = f"… ({sizes[name]:,} bytes cut)"
+    return cut
+
+
+def _with_cut_texts(value: Any, longest: int) -> Any:
+    """A copy in which no text has more characters."""
+    match value:
+        case str() if len(value) > longest:
+            kept = longest - _MARK_CHARACTERS
+            return f"{value[:kept]}… ({len(value) - kept:,} characters cut)"
+        case dict():
+            return {name: _with_cut_texts(item, longest) for name, item in value.items()}
+        case list():
+            return [_with_cut_texts(item, longest) for item in value]
+        case _:
+            return value
 
 
 def _plain(value: object) -> object:

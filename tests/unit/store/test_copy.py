@@ -10,24 +10,16 @@ import pytest
 
 from engine.errors import StoreError, StoreInUseError, StoreUnavailableError
 from engine.store import (
-    Ask,
-    Batch,
-    DeliveryState,
     Instance,
-    Mark,
-    NewAlert,
     OpenMode,
-    Store,
     Turn,
     open_store,
 )
 from engine.store.copy import TABLES, Copied, copy_store
 from engine.store.location import parse_state_url
-from engine.stream.record import DeadLetter, DeadLetterType, Record
 from tests.support.postgresql import PostgreSQL
-from tests.unit.store.samples import Samples, state_url
+from tests.unit.store.samples import Samples, add, fill, state_url
 
-OWNER = "engine-1"
 INSTANCE = Instance("engine-1", "host", "1.0", "digest", ("plates/0",), 0)
 
 pytestmark = pytest.mark.waits
@@ -47,29 +39,6 @@ def other(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 def copy(source: str, target: str) -> Copied:
     return copy_store(parse_state_url(source), parse_state_url(target))
-
-
-def add(store: Store, *alerts: NewAlert) -> None:
-    store.stream.decide(Ask((), {}), lambda past: Batch(alerts, {"key": 2}))
-
-
-def fill(store: Store, samples: Samples) -> None:
-    """Something of everything: waiting, sent and dead deliveries, a hold, counts, a dead letter."""
-    targets = ("mail/ann", "mail/bob", "hook/a")
-    store.deliveries.register({each: (each.partition("/")[0], 1) for each in targets})
-    add(store, *(samples.new(*targets, key=f"car {number}") for number in range(5)))
-
-    def work(turn: Turn) -> None:
-        state = turn.targets(["hook/a"])["hook/a"]
-        claims = turn.claims(turn.claim(state, 2, OWNER, 60.0))
-        states = (DeliveryState.SENT, DeliveryState.DEAD)
-        turn.mark([Mark(claim, each, 1) for claim, each in zip(claims, states, strict=True)], OWNER)
-
-    store.deliveries.turn(work)
-    store.deliveries.hold("mail/bob", "unauthorized", "535 no")
-    record = Record("plates", 0, 7, 1_766_678_400_000, b"key", b"\0\xffvalue", (("name", None),))
-    store.letters.keep([DeadLetter(record, DeadLetterType.UNKNOWN, "why", "trace", 1)])
-    store.deliveries.keep_time(0)
 
 
 def content(url: str) -> list[object]:
@@ -125,7 +94,7 @@ def test_what_waits_is_claimed_in_the_copy(source: str, other: str) -> None:
 
         def work(turn: Turn) -> int:
             due = {each.target_id: each for each in turn.due_targets()}
-            return len(turn.claim(due["mail/ann"], 10, OWNER, 60.0))
+            return len(turn.claim(due["mail/ann"], 10, "engine", 60.0))
 
         assert store.deliveries.turn(work) == 5
 

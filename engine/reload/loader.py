@@ -195,8 +195,8 @@ def _digest_in_force(rule_set: RuleSet, digests: Mapping[Path, str]) -> str:
 
 
 def _digest_of(digests: Iterable[str]) -> str:
-    """A digest of files by theirs; their paths, which differ between machines, do not count."""
-    return blake2b("\n".join(sorted(digests)).encode(), digest_size=8).hexdigest()
+    """A digest of files by theirs; paths, which differ between machines, do not count."""
+    return blake2b("\n".join(sorted(set(digests))).encode(), digest_size=8).hexdigest()
 
 
 def _find(last_good: LastGood) -> tuple[KeptSet | None, str | None]:

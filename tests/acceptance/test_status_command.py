@@ -164,8 +164,8 @@ def test_a_copy_prints_what_both_stores_hold(tmp_path: Path, database: str) -> N
         fill(store, Samples())
     done = alert_engine(tmp_path, "store", "copy", source, database)
     assert (done.status, done.stderr) == (0, "")
-    lines = [line.split() for line in done.stdout.splitlines()[:-1]]
-    assert dict(lines)["deliveries"] == "15"  # type: ignore[arg-type]
+    rows = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()[:-1]}
+    assert rows["deliveries"] == "15"
     assert done.stdout.splitlines()[-1] == "copied: both stores hold the same"
     again = alert_engine(tmp_path, "store", "copy", source, database)
     assert again.stdout.splitlines()[-1] == "nothing to copy: both stores hold the same"

@@ -32,15 +32,20 @@ def replicas(store: Store, clock: Clock, instance: Instance, metrics: Metrics) -
     return Replicas(store.instances, lambda: instance, metrics, clock)
 
 
+def agree(replicas: Replicas) -> bool:
+    """Whether they agree now, which a type checker takes for an attribute that stays."""
+    return replicas.agree
+
+
 def test_engines_with_the_same_rules_agree(store: Store, clock: Clock) -> None:
     metrics = Metrics()
     one = replicas(store, clock, ONE, metrics)
     other = replicas(store, clock, OTHER, Metrics())
-    assert not one.agree
+    assert not agree(one)
     assert one.beat()
     assert other.beat()
     assert one.beat()
-    assert one.agree
+    assert agree(one)
     assert metrics.total("replicas") == 2
     assert metrics.total("replicas_disagree") == 0
 
@@ -56,11 +61,11 @@ def test_engines_with_different_rules_disagree_until_they_have_the_same(
         assert not other.beat()
         assert not one.beat()
         assert not one.beat()
-        assert not one.agree
+        assert not agree(one)
         assert metrics.total("replicas_disagree") == 1
         rules[0] = "def"
         assert one.beat()
-        assert one.agree
+        assert agree(one)
     assert [line["event"] for line in logs] == ["replicas.differ"] * 2 + ["replicas.alike"]
     assert metrics.total("replicas_disagree") == 0
 
@@ -68,12 +73,12 @@ def test_engines_with_different_rules_disagree_until_they_have_the_same(
 def test_what_was_learned_long_ago_counts_for_nothing(store: Store, clock: Clock) -> None:
     one = replicas(store, clock, ONE, Metrics())
     one.beat()
-    assert not one.is_due
+    due = [one.is_due]
     clock.seconds += BEAT_SECONDS
-    assert one.is_due
-    assert one.agree
+    assert [*due, one.is_due] == [False, True]
+    assert agree(one)
     clock.seconds += STALE_SECONDS
-    assert not one.agree
+    assert not agree(one)
 
 
 def test_who_can_not_ask_does_not_agree(store: Store, clock: Clock) -> None:
@@ -82,7 +87,7 @@ def test_who_can_not_ask_does_not_agree(store: Store, clock: Clock) -> None:
     store.close()
     with pytest.raises(StoreError):
         one.beat()
-    assert not one.agree
+    assert not agree(one)
 
 
 def test_an_engine_that_is_killed_counts_for_half_a_minute(store: Store, clock: Clock) -> None:

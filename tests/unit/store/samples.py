@@ -107,8 +107,8 @@ def fill(store: Store, samples: Samples) -> None:
     add(store, *(samples.new(*targets, key=f"car {number}") for number in range(5)))
 
     def work(turn: Turn) -> None:
-        state = turn.targets(["hook/a"])["hook/a"]
-        claims = turn.claims(turn.claim(state, 2, "engine", 60.0))
+        target = turn.targets(["hook/a"])["hook/a"]
+        claims = turn.claims(turn.claim(target, 2, "engine", 60.0))
         states = (DeliveryState.SENT, DeliveryState.DEAD)
         turn.mark(
             [Mark(claim, each, 1) for claim, each in zip(claims, states, strict=True)], "engine"

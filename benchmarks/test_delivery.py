@@ -24,6 +24,7 @@ from benchmarks.watched_target import WatchedTarget
 from channels.alert import Alert, Outcome, Status, Target
 from channels.definitions.channel_entry import entry_targets
 from channels.definitions.notification_block import notification_targets
+from channels.targets.identity import identify
 from engine.clock import SystemClock
 from engine.delivery import Dispatcher, RetryPolicy
 from engine.metrics import Metrics
@@ -134,11 +135,12 @@ def prepare(folder: Path, targets: Sequence[Target], alerts: int) -> Round:
     """A store with so many alerts, each for every target."""
     stack = ExitStack()
     store = stack.enter_context(open_store(f"sqlite:///{folder}/alerts.db"))
-    routes = [(target.channel, target.target_id) for target in targets]
+    by_id = identify(targets, b"")
+    routes = [(target.channel, target_id) for target_id, target in by_id.items()]
     store.save(new_alerts(alerts, routes))
     tally = Tally(alerts * len(targets))
     counted: Mapping[str, Target] = {
-        target.target_id: WatchedTarget(target, after=tally.note) for target in targets
+        target_id: WatchedTarget(target, after=tally.note) for target_id, target in by_id.items()
     }
     dispatcher = Dispatcher(store, counted, RetryPolicy(), Metrics(), SystemClock())
     stack.callback(dispatcher.stop, STOP_SECONDS)

@@ -20,7 +20,9 @@ class WatchedTarget:
         self._before = before
         self._after = after
         self.channel = target.channel
-        self.target_id = target.target_id
+        self.label = target.label
+        self.is_address = target.is_address
+        self.audience = target.audience
         self.concurrency = target.concurrency
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
+
+RecipientKey = tuple[str, ...]
+"""Equal for equal recipients; may hold secrets, and is never shown."""
 
 
 class Priority(StrEnum):
@@ -101,16 +104,41 @@ class Outcome:
 SENT = Outcome(Status.SENT, Reason.OK)
 
 
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who gets what a target sends, and by what `means`: server and sender, or who signs.
+
+    Both may hold secrets.
+    """
+
+    recipients: frozenset[RecipientKey] = field(repr=False)
+    means: Hashable = field(default=(), repr=False)
+
+
 class Target(Protocol):
-    """One recipient of one channel: the unit of sending, retrying and holding."""
+    """One recipient of one channel: the unit of sending, retrying and holding.
+
+    Its id, see `channels.targets.identity`, is made of its label and its audience.
+    """
 
     @property
     def channel(self) -> str:
         """The channel's name, as rules' `notify` has it."""
 
     @property
-    def target_id(self) -> str:
-        """The same after a restart, unique over all channels, and without secrets."""
+    def label(self) -> str:
+        """What people see: channel, service and address; without secrets, and not always unique.
+
+        The same for every spelling of the recipient.
+        """
+
+    @property
+    def is_address(self) -> bool:
+        """Whether no target of another recipient has this label."""
+
+    @property
+    def audience(self) -> Audience:
+        """Who gets what it sends."""
 
     @property
     def concurrency(self) -> int:

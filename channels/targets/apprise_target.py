@@ -13,12 +13,12 @@ from apprise.common import NotifyFormat, NotifyType
 from apprise.plugins.slack import NotifySlack
 from requests.adapters import HTTPAdapter
 
-from channels.alert import Alert, Outcome, Priority
+from channels.alert import Alert, Audience, Outcome, Priority
 from channels.fit import bounds_of, fit
 from channels.plugins.plugin import Urgency, mail_key
 from channels.redact import redact_outcome
 from channels.render import Style, render
-from channels.targets.identity import Audience, plugin_audience
+from channels.targets.audience import plugin_audience
 from channels.wire.capture import Evidence, Failure, HttpReply, capture
 from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS
 from channels.wire.outcomes import classify
@@ -82,7 +82,7 @@ class AppriseTarget:
     def __init__(
         self,
         channel: str,
-        target_id: str,
+        label: str,
         plugin: NotifyBase,
         style: Style,
         clock: Now = _utc_now,
@@ -91,15 +91,20 @@ class AppriseTarget:
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         urgency: Urgency | None = None,
         audience: Audience | None = None,
+        is_address: bool = False,
+        former_name: str = "",
     ) -> None:
         """`plugin` has one recipient, and `style` decides how alerts are rendered for it.
 
         Mails show times in `zone`. A send lasts at most `timeout_seconds`; only a mail server that
         has received the whole mail has longer. `urgency` gives the service the alert's priority.
-        `audience` is by default what the plugin itself says.
+        `audience` is by default what the plugin itself says. `is_address` is for a label that no
+        other recipient has; `former_name` is what version 1 called the target, if not by its label.
         """
         self.channel: Final = channel
-        self.target_id: Final = target_id
+        self.label: Final = label
+        self.is_address: Final = is_address
+        self.former_name: Final = former_name or label
         # Only Apprise converts a text into the format that each plugin takes.
         self._apprise = Apprise(plugin, asset=plugin.asset)
         #: See `channels.targets.identity`.
@@ -119,7 +124,7 @@ class AppriseTarget:
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"AppriseTarget({self.target_id!r})"
+        return f"AppriseTarget({self.label!r})"
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Try once; a mail has the key in its Message-ID, so that every try has the same."""

@@ -17,7 +17,7 @@ import requests
 
 from channels.alert import Alert, Outcome, Reason, Status
 from channels.redact import redact_outcome
-from channels.targets.identity import webhook_audience
+from channels.targets.audience import webhook_audience
 from channels.wire.capture import Failure, read_answer
 from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS, within
 from channels.wire.outcomes import classify_failure, classify_webhook
@@ -47,9 +47,11 @@ class WebhookSettings:
 class WebhookTarget:
     """A target at one URL, which takes alerts as JSON."""
 
-    def __init__(self, channel: str, target_id: str, settings: WebhookSettings) -> None:
+    def __init__(self, channel: str, label: str, settings: WebhookSettings) -> None:
         self.channel: Final = channel
-        self.target_id: Final = target_id
+        self.label: Final = label
+        #: The label has the host only, and the rest of the URL may be secret.
+        self.is_address: Final = False
         self.settings: Final = settings
         self.concurrency: Final = settings.concurrency
         #: See `channels.targets.identity`.
@@ -59,7 +61,7 @@ class WebhookTarget:
         self._sessions: LifoQueue[requests.Session] = LifoQueue(settings.concurrency)
 
     def __repr__(self) -> str:
-        return f"WebhookTarget({self.target_id!r})"
+        return f"WebhookTarget({self.label!r})"
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Try once; any 2xx is a success. The key is the same over all tries of a delivery."""

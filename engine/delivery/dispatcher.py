@@ -134,8 +134,10 @@ class Dispatcher:
         if unfinished := sum(thread.is_alive() for thread in threads):
             log.warning("delivery.unfinished", sends=unfinished)
 
-    def _build_queue(self, target: Target) -> TargetQueue:
-        queue = TargetQueue(target, self._policy, self._timing, self._fetch, self._start_worker)
+    def _build_queue(self, target_id: str, target: Target) -> TargetQueue:
+        queue = TargetQueue(
+            target_id, target, self._policy, self._timing, self._fetch, self._start_worker
+        )
         if isinstance(target, MisconfiguredTarget):
             self._hold(queue, target)
         return queue
@@ -143,7 +145,7 @@ class Dispatcher:
     def _hold(self, queue: TargetQueue, target: MisconfiguredTarget) -> None:
         """Hold the target from the start; if it is held already, take its faults as the reason."""
         now_us, reason = self._timing.now_us(), Reason.MISCONFIGURED
-        if queue.restore(Hold(target.target_id, target.channel, reason, target.detail, now_us)):
+        if queue.restore(Hold(queue.target_id, target.channel, reason, target.detail, now_us)):
             self._metrics.channel_held.labels(target.channel).inc()
         else:
             queue.explain(reason, target.detail)

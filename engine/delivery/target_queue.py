@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from channels.alert import Outcome, Target
-from channels.targets.identity import audience_of
 from engine.delivery.retry import (
     LONGEST_WAIT_SECONDS,
     DeliveryClock,
@@ -38,11 +37,11 @@ class TargetQueues:
     """Keeps one queue for each target in use, and those that are leaving while a send lasts."""
 
     def __init__(
-        self, targets: Mapping[str, Target], build: Callable[[Target], TargetQueue]
+        self, targets: Mapping[str, Target], build: Callable[[str, Target], TargetQueue]
     ) -> None:
         self._build = build
         self._lock = threading.Lock()
-        self._open = {target_id: build(target) for target_id, target in targets.items()}
+        self._open = {target_id: build(target_id, target) for target_id, target in targets.items()}
         self._leaving: dict[str, TargetQueue] = {}
 
     def find(self, target_id: str) -> TargetQueue | None:
@@ -64,7 +63,7 @@ class TargetQueues:
                     continue
                 queue = left.pop(target_id, None)
                 if queue is None:
-                    queue = self._build(target)
+                    queue = self._build(target_id, target)
                 else:
                     queue.open(target)
                 new[target_id] = queue
@@ -82,7 +81,7 @@ class TargetQueues:
             for target_id, target in targets.items():
                 queue = former.get(target_id) or left.pop(target_id, None)
                 if queue is None:
-                    queue = self._build(target)
+                    queue = self._build(target_id, target)
                 else:
                     queue.open(target)
                 queues[target_id] = queue
@@ -111,9 +110,15 @@ class TargetQueue:
     """The deliveries of one target; every method may be called from any thread."""
 
     def __init__(
-        self, target: Target, policy: RetryPolicy, timing: DeliveryClock, fetch: Fetch, spawn: Spawn
+        self,
+        target_id: str,
+        target: Target,
+        policy: RetryPolicy,
+        timing: DeliveryClock,
+        fetch: Fetch,
+        spawn: Spawn,
     ) -> None:
-        self.target_id: Final = target.target_id
+        self.target_id: Final = target_id
         self.channel: Final = target.channel
         self.current_target: Final = CurrentTarget(target)
         self.hold_lock: Final = threading.Lock()
@@ -419,7 +424,7 @@ class CurrentTarget:
 
     def reaches(self, other: CurrentTarget) -> bool:
         """Whether what is sent here reaches every recipient of the other target."""
-        return audience_of(self._target).recipients >= audience_of(other._target).recipients
+        return self._target.audience.recipients >= other._target.audience.recipients
 
     @contextmanager
     def borrow(self) -> Iterator[Target]:

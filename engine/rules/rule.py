@@ -114,7 +114,8 @@ class RuleSet:
     """The result of one load.
 
     `rules` are the enabled rules, by file and in the order of the file; `disabled` the ids of the
-    others. `channels` has the targets of each enabled channel, `watchlists` the lists by name.
+    others. `channels` has the targets of each enabled channel; `switched_off` the names of those
+    that are defined, but disabled. `watchlists` has the lists by name.
     `misconfigured` has, by channel, the faults that keep some or all of its targets from sending.
     `unverified` has, by channel, the `warnings` about certificates that are not checked.
     `refusals` are the lists whose changed files were not loaded: `watchlists` has the lists of the
@@ -128,6 +129,7 @@ class RuleSet:
     warnings: tuple[Fault, ...]
     files: tuple[Path, ...]
     watchlists: Mapping[str, Watchlist] = field(default_factory=lambda: MappingProxyType({}))
+    switched_off: frozenset[str] = frozenset()
     misconfigured: Mapping[str, tuple[Fault, ...]] = field(
         default_factory=lambda: MappingProxyType({})
     )

@@ -121,9 +121,10 @@ class Engine:
             self.store.instances.forget_all()
         self.replicas = Replicas(self.store.instances, self._describe, self.metrics)
         self._store_probe = StoreProbe(self.store.archive.check_writable)
+        self._key = self.store.key
         self.dispatcher = Dispatcher(
             self.store,
-            targets_of(self.rule_set),
+            targets_of(self.rule_set, self._key),
             RetryPolicy(settings.max_retries, settings.retry_delay_base_seconds),
             self.metrics,
             self._clock,
@@ -163,7 +164,7 @@ class Engine:
         """What this engine says of itself in the store."""
         partitions = self.consumer.state.partitions
         # Variables make targets too, so that the same files may name others.
-        targets = "\n".join(sorted(targets_of(self.rule_set)))
+        targets = "\n".join(sorted(targets_of(self.rule_set, self._key)))
         rules = f"{self.rule_set.digest}\n{targets}".encode()
         return Instance(
             instance_id=self.instance_id,
@@ -198,7 +199,7 @@ class Engine:
             kill_point=kill_point,
             heartbeat=self.heartbeat,
         )
-        self.pipeline.use(prepare(self.rule_set))
+        self.pipeline.use(prepare(self.rule_set, self._key))
         producer = DeadLetterProducer(settings) if settings.enable_dlq else None
         if producer is not None:
             stack.callback(producer.close)
@@ -237,7 +238,7 @@ class Engine:
         An error is raised before anything is changed.
         """
         with collector_paused():
-            prepared, targets = prepare(rule_set), targets_of(rule_set)
+            prepared, targets = prepare(rule_set, self._key), targets_of(rule_set, self._key)
         self._prepare_metrics(rule_set)
         # New targets first, old ones last: a delivery to an unknown target would be dead.
         self.dispatcher.add_targets(targets)

@@ -320,7 +320,9 @@ class Deliveries:
 
         def work(transaction: Transaction) -> None:
             transaction.run_many(statements.RENAME_TARGET, rows)
-            transaction.run_many(statements.RENAME_DELIVERIES, rows)
+            renamed = [[row["former_id"], row["target_id"]] for row in rows]
+            parameters = {"renamed": json.dumps(renamed)}
+            transaction.run(statements.RENAME_DELIVERIES, parameters)
             transaction.run(statements.SET_META, {"name": FORMER_IDS, "value": 0})
 
         self._writer.transact(work)

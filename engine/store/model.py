@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -479,9 +479,9 @@ def cut_event(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
     text = event_json(event)
     if len(text) <= MAX_EVENT_BYTES:
         return None
-    whole = orjson.loads(text)
-    longest = MAX_EVENT_BYTES // 2
-    cut: dict[str, Any] = _with_cut_texts(whole, longest)
+    whole: dict[str, Any] = orjson.loads(text)
+    longest = _longest_fitting(whole, len(text) - MAX_EVENT_BYTES)
+    cut = _with_cut_texts(whole, longest)
     while len(orjson.dumps(cut)) > MAX_EVENT_BYTES and longest > _SHORTEST_CUT:
         longest //= 2
         cut = _with_cut_texts(whole, longest)
@@ -493,18 +493,42 @@ def cut_event(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return cut
 
 
+def _longest_fitting(value: object, excess_bytes: int) -> int:
+    """To how many characters texts must be cut to save these bytes, if each sign takes as many."""
+    sizes = [(len(each), len(orjson.dumps(each))) for each in _long_texts(value)]
+    longest = MAX_EVENT_BYTES // 2
+    while longest > _SHORTEST_CUT:
+        saved = sum(size * (1 - longest / length) for length, size in sizes if length > longest)
+        if saved > excess_bytes:
+            break
+        longest //= 2
+    return longest
+
+
+def _long_texts(value: object) -> Iterator[str]:
+    # Not by recursion: there may be a million numbers beside them.
+    pending = [value]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, str):
+            if len(each) > _SHORTEST_CUT:
+                yield each
+        elif isinstance(each, dict):
+            pending.extend(each.values())
+        elif isinstance(each, list):
+            pending.extend(each)
+
+
 def _with_cut_texts(value: Any, longest: int) -> Any:
     """A copy in which no text has more characters."""
-    match value:
-        case str() if len(value) > longest:
-            kept = longest - _MARK_CHARACTERS
-            return f"{value[:kept]}… ({len(value) - kept:,} characters cut)"
-        case dict():
-            return {name: _with_cut_texts(item, longest) for name, item in value.items()}
-        case list():
-            return [_with_cut_texts(item, longest) for item in value]
-        case _:
-            return value
+    if isinstance(value, str) and len(value) > longest:
+        kept = longest - _MARK_CHARACTERS
+        return f"{value[:kept]}… ({len(value) - kept:,} characters cut)"
+    if isinstance(value, dict):
+        return {name: _with_cut_texts(item, longest) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_cut_texts(item, longest) for item in value]
+    return value
 
 
 def _plain(value: object) -> object:

@@ -71,6 +71,7 @@ _NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = "
 _COMMITS: Final = {Durability.FULL: "on", Durability.NORMAL: "off"}
 _CONFLICTS_IN_A_ROW: Final = 6
+_CONFLICT_SECONDS: Final = 20.0
 _CONFLICT_PAUSE_SECONDS: Final = 0.005
 # All take the lock of all keys, shared; who has many keys takes it alone.
 _LOCK_KEYS: Final = f"""
@@ -147,7 +148,7 @@ class PostgresConnection(Connection):
         now = f"; SELECT {_NOW}" if database.clock is None else ""
         self._begin = f"{_BEGIN}{_COMMITS[durability]}{now}"
         self._lock = threading.Lock()
-        self._opened: _Session | None = None
+        self._opened: Session | None = None
         self._is_closed = False
 
     def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
@@ -166,7 +167,7 @@ class PostgresConnection(Connection):
             self._is_closed = True
             self._drop()
 
-    def _transacted(self, opened: _Session, work: Callable[[Transaction], Result]) -> Result:
+    def _transacted(self, opened: Session, work: Callable[[Transaction], Result]) -> Result:
         try:
             result = work(PostgresTransaction(opened, self._now_us(opened), self._clock))
             done = opened.execute("COMMIT").statusmessage
@@ -180,7 +181,7 @@ class PostgresConnection(Connection):
             raise
         return result
 
-    def _now_us(self, opened: _Session) -> int:
+    def _now_us(self, opened: Session) -> int:
         """Begin a transaction, in one round trip with the question for the time."""
         begun = opened.cursor()
         # Several statements at once can't be prepared.
@@ -190,8 +191,9 @@ class PostgresConnection(Connection):
         begun.set_result(-1)
         return _number(begun)
 
-    def _healed(self, use: Callable[[_Session], _T]) -> _T:
+    def _healed(self, use: Callable[[Session], _T]) -> _T:
         conflicts, is_reopened = 0, False
+        deadline = time.monotonic() + _CONFLICT_SECONDS
         while True:
             opened = self._open()
             try:
@@ -201,7 +203,8 @@ class PostgresConnection(Connection):
                 if is_lost or opened.closed:
                     # Without its tables it may be in the middle of a restore: opening it says so.
                     self._drop()
-                if is_conflict(error) and conflicts < _CONFLICTS_IN_A_ROW:
+                is_late = conflicts == _CONFLICTS_IN_A_ROW or time.monotonic() > deadline
+                if is_conflict(error) and not is_late:
                     conflicts += 1
                     # Two that were in each other's way must not meet again.
                     time.sleep(random.random() * _CONFLICT_PAUSE_SECONDS * conflicts)  # noqa: S311
@@ -213,7 +216,7 @@ class PostgresConnection(Connection):
                 if opened.info.transaction_status is not TransactionStatus.IDLE:
                     self._drop()
 
-    def _open(self) -> _Session:
+    def _open(self) -> Session:
         if self._is_closed:
             raise StoreUnavailableError("the store is closed")
         if self._opened is None:
@@ -239,7 +242,7 @@ class PostgresConnection(Connection):
 class PostgresTransaction(Transaction):
     """A transaction of PostgreSQL; `clock` as in `PostgresDatabase`."""
 
-    def __init__(self, opened: _Session, now_us: int, clock: Callable[[], float] | None) -> None:
+    def __init__(self, opened: Session, now_us: int, clock: Callable[[], float] | None) -> None:
         self.now_us = now_us
         self._opened = opened
         self._clock = clock
@@ -283,7 +286,7 @@ class PostgresTransaction(Transaction):
         return row is not None and bool(row[0])
 
 
-class _Session(psycopg.Connection[tuple[Any, ...]]):
+class Session(psycopg.Connection[tuple[Any, ...]]):
     """A connection that waits a bounded time for each answer."""
 
     #: Longer than the server's own time-outs: one that is frozen, or whose disk hangs, keeps none.
@@ -306,10 +309,10 @@ class _Session(psycopg.Connection[tuple[Any, ...]]):
             return cast(_T, done.value)
 
 
-def _connect(location: PostgresLocation) -> _Session:
+def _connect(location: PostgresLocation) -> Session:
     """Opens a connection and sets it up; psycopg.Error."""
     options: dict[str, Any] = {**DEFAULTS, **location.options, "client_encoding": "utf8"}
-    opened = _Session.connect(
+    opened = Session.connect(
         **options,
         autocommit=True,
         # A pgbouncer gives each transaction another session, which knows no prepared statement.
@@ -324,7 +327,7 @@ def _connect(location: PostgresLocation) -> _Session:
 
 
 def _execute(
-    opened: _Session, statement: Statement, parameters: Parameters
+    opened: Session, statement: Statement, parameters: Parameters
 ) -> psycopg.Cursor[tuple[Any, ...]]:
     try:
         return opened.execute(statement.postgresql, parameters)
@@ -350,7 +353,7 @@ _ALL_KEYS: Final = _lock_number("all", "keys")
 _MIGRATION: Final = _lock_number("name", "migration")
 
 
-def _check_server(opened: _Session, location: PostgresLocation) -> None:
+def _check_server(opened: Session, location: PostgresLocation) -> None:
     version = opened.info.server_version
     if version < OLDEST_SERVER * 10_000:
         raise StoreError(
@@ -365,8 +368,8 @@ def _check_server(opened: _Session, location: PostgresLocation) -> None:
         )
 
 
-def _versions(opened: _Session) -> Versions:
-    # In the schema where tables would be made; other programs may have theirs beside ours.
+def _versions(opened: Session) -> Versions:
+    # In the schema where tables would be made: what other ones have does not matter.
     found = opened.execute(
         "SELECT to_regclass('meta') IS NOT NULL, count(*) FROM pg_class"
         " WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')"
@@ -377,7 +380,7 @@ def _versions(opened: _Session) -> Versions:
     return Versions(is_empty=tables == 0)
 
 
-def _migrate(opened: _Session) -> None:
+def _migrate(opened: Session) -> None:
     """Carry the database over in one transaction; psycopg.Error."""
     deadline = time.monotonic() + _MIGRATION_SECONDS
     opened.answer_seconds = math.inf
@@ -398,7 +401,7 @@ def _migrate(opened: _Session) -> None:
         time.sleep(random.random())  # noqa: S311
 
 
-def _run_scripts(opened: _Session) -> None:
+def _run_scripts(opened: Session) -> None:
     found = _versions(opened)
     if not has_old_version(found):
         return

@@ -352,13 +352,26 @@ ON CONFLICT (alert_id, target_id) DO NOTHING
 DELETE_WAITING: Final = both("""
 DELETE FROM deliveries WHERE delivery_id = :delivery_id AND state = 'waiting'
 """)
-#: A delivery to a target that has the alert already keeps its former id.
-RENAME_DELIVERIES: Final = both("""
-UPDATE deliveries SET target_id = :target_id
-WHERE target_id = :former_id AND NOT EXISTS (
+#: `renamed` is a JSON list of [former id, id]. Where the alert has a delivery with the other id
+#: already, the former one stays.
+RENAME_DELIVERIES: Final = each_its_own(
+    """
+UPDATE deliveries SET target_id = renamed.target_id
+FROM (SELECT json_extract(value, '$[0]') AS former_id, json_extract(value, '$[1]') AS target_id
+    FROM json_each(:renamed)) AS renamed
+WHERE deliveries.target_id = renamed.former_id AND NOT EXISTS (
     SELECT 1 FROM deliveries AS other
-    WHERE other.alert_id = deliveries.alert_id AND other.target_id = :target_id)
-""")
+    WHERE other.alert_id = deliveries.alert_id AND other.target_id = renamed.target_id)
+""",
+    """
+UPDATE deliveries SET target_id = renamed.target_id
+FROM (SELECT value ->> 0 AS former_id, value ->> 1 AS target_id
+    FROM jsonb_array_elements(:renamed::jsonb) AS value) AS renamed
+WHERE deliveries.target_id = renamed.former_id AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS other
+    WHERE other.alert_id = deliveries.alert_id AND other.target_id = renamed.target_id)
+""",
+)
 RENAME_TARGET: Final = both("""
 UPDATE targets SET target_id = :target_id
 WHERE target_id = :former_id AND NOT EXISTS (

@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from channels.alert import SENT, Alert, Outcome, Reason, Status
-from channels.targets.identity import Audience
+from channels.alert import SENT, Alert, Audience, Outcome, Reason, Status
 from tests.support.patience import PATIENCE_SECONDS
 
 REFUSED = Outcome(Status.REFUSED, Reason.BAD_REQUEST, "400")
@@ -38,9 +37,10 @@ class ScriptedTarget:
         concurrency: int = 1,
         monotonic: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self.target_id = name
+        self.label = name
+        self.is_address = True
         self.channel = name.partition("/")[0]
-        self.audience: Audience | None = None
+        self.audience = Audience(frozenset({("scripted", name)}))
         self.concurrency = concurrency
         self.script = script
         self.calls: list[Call] = []

@@ -33,7 +33,7 @@ def test_each_target_of_an_alert_gets_it_once(stage: Stage) -> None:
     stage.start()
     alert = stage.add(ANN, BOB, HOOK)
     for target in targets:
-        stage.store.await_state(alert, target.target_id, DeliveryState.SENT)
+        stage.store.await_state(alert, target.label, DeliveryState.SENT)
     assert [target.alert_ids for target in targets] == [[alert]] * 3
     assert len({target.calls[0].key for target in targets}) == 3
 

@@ -196,7 +196,7 @@ def waiting_detail(stage: Stage, target_id: str) -> tuple[str, str]:
 
 def test_a_reload_with_another_fault_says_so_of_the_held_channel(stage: Stage) -> None:
     broken = MisconfiguredTarget("pager", UNSET)
-    name = broken.target_id
+    name = broken.label
     dispatcher = stage.start()
     dispatcher.replace_targets({name: broken})
     alert = stage.add(name)
@@ -218,7 +218,7 @@ def test_a_reload_with_another_fault_changes_a_stored_hold_for_which_nothing_wai
     stage: Stage,
 ) -> None:
     broken = MisconfiguredTarget("pager", UNSET)
-    name = broken.target_id
+    name = broken.label
     stage.store.hold(name, "pager", "misconfigured", UNSET, 7)
     # From the start: the first look drops the holds of targets that are not there.
     stage.targets[name] = broken

@@ -31,17 +31,17 @@ def test_a_hanging_a_dead_and_a_flapping_target_delay_nobody_and_lose_nothing(
     alerts = [live_stage.add(*live_stage.targets) for _ in range(ALERTS)]
     for target in (*good, flapping):
         for alert in alerts:
-            live_stage.store.await_state(alert, target.target_id, DeliveryState.SENT)
+            live_stage.store.await_state(alert, target.label, DeliveryState.SENT)
     assert hanging.alert_ids == alerts[:1]
     gate.open()
     for alert in alerts:
-        live_stage.store.await_state(alert, hanging.target_id, DeliveryState.SENT)
+        live_stage.store.await_state(alert, hanging.label, DeliveryState.SENT)
     dead.await_calls(20)
     live_stage.stop()
     assert [sorted(target.alert_ids) for target in (*good, hanging)] == [alerts] * 6
     assert Counter(flapping.alert_ids) == dict.fromkeys(alerts, 3)
-    assert set(live_stage.states(dead.target_id).values()) == {DeliveryState.WAITING}
-    assert len(live_stage.states(dead.target_id)) == ALERTS
+    assert set(live_stage.states(dead.label).values()) == {DeliveryState.WAITING}
+    assert len(live_stage.states(dead.label)) == ALERTS
     assert dead.most_at_once <= 4
     assert live_stage.metric("channel_holds_total", channel="hook") == 1
 

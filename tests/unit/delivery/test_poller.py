@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from channels.alert import Target
-from channels.targets.identity import Audience, MisconfiguredTarget, stand_in_id
+from channels.alert import Audience, Target
+from channels.targets.identity import MisconfiguredTarget, stand_in_id
 from engine.delivery.poller import Poller
 from engine.delivery.retry import DeliveryClock, Signal, WaitLimit
 from engine.delivery.target_queue import TargetQueue, TargetQueues
@@ -31,7 +31,7 @@ class Scene:
         self.staffed = threading.Semaphore(0)
         self.stopping = Signal(timing)
         target = ScriptedTarget(ANN)
-        self.queue = self._build_queue(target)
+        self.queue = self._build_queue(ANN, target)
         self.queues = TargetQueues({ANN: target}, self._queue_of)
         self.poller = Poller(
             stage.store,
@@ -48,11 +48,12 @@ class Scene:
         self.poller.poll_now()
         self.thread.join(PATIENCE_SECONDS)
 
-    def _queue_of(self, target: Target) -> TargetQueue:
-        return self.queue if target.target_id == ANN else self._build_queue(target)
+    def _queue_of(self, target_id: str, target: Target) -> TargetQueue:
+        return self.queue if target_id == ANN else self._build_queue(target_id, target)
 
-    def _build_queue(self, target: Target) -> TargetQueue:
-        return TargetQueue(target, POLICY, self.timing, self.stage.store.waiting, self._spawn)
+    def _build_queue(self, target_id: str, target: Target) -> TargetQueue:
+        fetch = self.stage.store.waiting
+        return TargetQueue(target_id, target, POLICY, self.timing, fetch, self._spawn)
 
     def _spawn(self, queue: TargetQueue) -> None:
         self.staffed.release()
@@ -131,8 +132,8 @@ def test_what_waited_for_a_misconfigured_channel_reaches_nobody_who_has_it_by_an
     bob = ScriptedTarget(BOB)
     copy.audience = Audience(frozenset({("mail", "ann@example.org"), ("mail", "bob@example.org")}))
     bob.audience = Audience(frozenset({("mail", "bob@example.org")}))
-    scene.queues.add({BOB: bob, copy.target_id: copy})
-    has_it = stage.store_only(copy.target_id, stand_in_id("mail"))
+    scene.queues.add({BOB: bob, copy.label: copy})
+    has_it = stage.store_only(copy.label, stand_in_id("mail"))
     new = stage.store_only(stand_in_id("mail"))
     scene.thread.start()
     stage.store.await_that(lambda: not stage.states(stand_in_id("mail")))
@@ -145,7 +146,7 @@ def test_a_misconfigured_channel_keeps_what_waits_for_its_other_targets_for_hold
 ) -> None:
     stage = scene.stage
     broken = MisconfiguredTarget("pager", "the variable TOKEN is unset")
-    scene.queues.add({broken.target_id: broken})
+    scene.queues.add({broken.label: broken})
     alert = stage.store_only("pager/1")
     scene.thread.start()
     stage.clock.await_sleeper(1.0)

@@ -29,7 +29,7 @@ class Bench:
         self.spawned = 0
         target = ScriptedTarget("mail/ann", concurrency=concurrency)
         timing = DeliveryClock(self.clock, self.clock.wait)
-        self.queue = TargetQueue(target, POLICY, timing, self._fetch, self._spawn)
+        self.queue = TargetQueue(target.label, target, POLICY, timing, self._fetch, self._spawn)
 
     def arrive(self, *delivery_ids: int) -> None:
         self.waiting += delivery_ids

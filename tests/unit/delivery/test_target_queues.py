@@ -8,11 +8,10 @@ from tests.unit.delivery.scripted_target import ScriptedTarget
 from tests.unit.delivery.stage import POLICY
 
 
-def build(target: Target) -> TargetQueue:
+def build(target_id: str, target: Target) -> TargetQueue:
     clock = ManualClock()
-    return TargetQueue(
-        target, POLICY, DeliveryClock(clock, clock.wait), lambda *_: [], lambda queue: None
-    )
+    timing = DeliveryClock(clock, clock.wait)
+    return TargetQueue(target_id, target, POLICY, timing, lambda *_: [], lambda queue: None)
 
 
 def targets(*names: str) -> dict[str, ScriptedTarget]:

@@ -13,7 +13,7 @@ from engine.rules import RuleSet
 from engine.settings import Settings
 from tests.support.avro import PLATE_EVENT
 from tests.unit.manual_time import ManualTime
-from tests.unit.reload.place import BROKEN, RULES, UNSET, RulesPlace
+from tests.unit.reload.place import BROKEN, PLAIN, RULES, UNSET, RulesPlace
 
 DAY_SECONDS = 86_400.0
 
@@ -64,6 +64,15 @@ def test_broken_files_give_way_to_the_last_good_set_loudly(place: RulesPlace) ->
     (fault,) = line["faults"]
     assert fault.startswith(f"{place.file}:1:")
     assert "did you mean" in fault
+
+
+def test_the_last_good_set_knows_the_channels_that_were_switched_off(place: RulesPlace) -> None:
+    place.write("notifications: {slack: {enabled: false}}\n" + PLAIN)
+    run_well(place)
+    place.write(BROKEN, "second")
+    opening = start(place)
+    assert opening.kept is not None
+    assert opening.rule_set.switched_off == {"slack"}
 
 
 def test_missing_files_are_no_better_than_broken_ones(place: RulesPlace) -> None:

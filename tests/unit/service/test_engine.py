@@ -59,7 +59,7 @@ def test_an_engine_that_cannot_start_sends_nothing(tmp_path: Path, rule_set: Rul
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = settings_for(tmp_path, taken.getsockname()[1])
         with open_store(settings.state_url) as store:
-            store.save([NewAlert(ALERT, b"d" * 16, None, 0, (("ops", mailbox.target_id),))])
+            store.save([NewAlert(ALERT, b"d" * 16, None, 0, (("ops", mailbox.label),))])
         for _ in range(3):
             with pytest.raises(SettingsError, match="METRICS_PORT"):
                 Engine(settings, plate_schema(), rule_set).__enter__()

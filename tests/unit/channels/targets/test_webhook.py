@@ -222,7 +222,7 @@ def test_closed_target_can_still_send(make: Make) -> None:
 def test_target_is_a_target_and_prints_without_its_url(make: Make) -> None:
     target: Target = make("/s3cret")
     assert repr(target) == "WebhookTarget('hook:x')"
-    assert (target.channel, target.target_id, target.concurrency) == ("hook", "hook:x", 4)
+    assert (target.channel, target.label, target.concurrency) == ("hook", "hook:x", 4)
 
 
 def test_body_is_json_of_the_documented_form(make: Make, https_receiver: HttpReceiver) -> None:

@@ -15,6 +15,7 @@ from engine.store.model import (
     Redelivery,
     StoredAlert,
     StoredDelivery,
+    Waiting,
     stored_alert_from_row,
     stored_delivery_from_row,
 )
@@ -145,6 +146,20 @@ class Archive:
             return len(gone)
 
         return self._writer.transact(work)
+
+    def waiting(self) -> list[Waiting]:
+        """What waits, by channel."""
+        return [Waiting(*row) for row in self._reader.rows(statements.WAITING_BY_CHANNEL)]
+
+    def dead(self, since_us: int) -> dict[str, int]:
+        """How many deliveries have died since then, by channel."""
+        rows = self._reader.rows(statements.DEAD_BY_CHANNEL, {"since_us": since_us})
+        return {channel: int(count) for channel, count in rows}
+
+    def engine(self) -> str:
+        """Which database it is, and of which version."""
+        row = self._reader.row(statements.ENGINE)
+        return str(row[0]) if row else ""
 
     def rows(self) -> Mapping[str, int]:
         """The number of rows, by table."""

@@ -191,7 +191,7 @@ class TargetState:
 class Instance:
     """One engine that runs on the store.
 
-    `rules_digest` is that of its rule set, `partitions` are those that it reads, as `topic[0]`, and
+    `rules_digest` is that of its rule set, `partitions` are those that it reads, as `topic/0`, and
     `lag` is how many of their records it has not read. The store sets the two times.
     """
 
@@ -256,6 +256,15 @@ class Backlog:
     target_id: str
     channel: str
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many deliveries of a channel wait, and since when the oldest does."""
+
+    channel: str
+    count: int
+    oldest_us: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from channels.targets.webhook import payload, signature
 from engine.cli.main import build_parser
 from engine.demo.servers import RegistryServer
 from engine.settings import VARIABLES, Settings
-from engine.store import NewAlert, open_store
+from engine.store import DeliveryState, NewAlert, open_store
 from tests.support.avro import plate_schema
 from tests.support.certificates import Certificates
 from tests.support.handbook import (
@@ -33,6 +33,7 @@ from tests.support.handbook import (
 from tests.support.mock_cluster import MockCluster
 from tests.support.patience import await_that
 from tests.support.snippets import commands, read_page, slug
+from tests.support.stored import finish, save
 from tests.support.walkthrough import CA_FILE, KAFKA, REGISTRY, Walkthrough
 
 
@@ -80,9 +81,14 @@ def store_the_dead_alert(folder: Path) -> None:
     alert = shown_alert()
     with open_store(f"sqlite:///{folder}/state/alerts.db") as store:
         target = ("guards", "guards:gate@example.com")
-        store.save([NewAlert(alert, bytes(16), None, 0, (target,))])
-        (delivery,) = store.waiting(target[1], 1)
-        store.mark_dead(delivery.delivery_id, Reason.RETRIES_EXHAUSTED, "timeout")
+        save(store, [NewAlert(alert, bytes(16), None, 0, (target,))])
+        finish(
+            store,
+            target[1],
+            DeliveryState.DEAD,
+            reason=Reason.RETRIES_EXHAUSTED,
+            detail="timeout",
+        )
 
 
 def test_a_webhook_receives_what_is_shown() -> None:

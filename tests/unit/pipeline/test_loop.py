@@ -118,7 +118,12 @@ class Running:
         )
         pipeline.use(prepare(plant.rule_set))
         self._dispatcher = Dispatcher(
-            self.store, targets_of(plant.rule_set), RetryPolicy(), plant.metrics, clock
+            self.store.deliveries,
+            targets_of(plant.rule_set),
+            RetryPolicy(),
+            plant.metrics,
+            clock,
+            owner="a-test",
         )
         self.consumer = Consumer(plant.settings)
         self.loop = Loop(

@@ -179,6 +179,11 @@ def read_text(text: str) -> str:
     return text
 
 
+def read_folder(text: str) -> Path | None:
+    """The path of a folder, None if it is empty."""
+    return Path(text) if text else None
+
+
 def read_zone(text: str) -> ZoneInfo:
     """The IANA time zone of that name."""
     try:

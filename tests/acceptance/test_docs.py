@@ -25,6 +25,7 @@ from tests.support.handbook import (
     OPERATIONS,
     PAGES,
     PATHS,
+    REPLICAS,
     ROOT,
     SNIPPETS,
     shown_alert,
@@ -34,7 +35,7 @@ from tests.support.mock_cluster import MockCluster
 from tests.support.patience import await_that
 from tests.support.snippets import commands, read_page, slug
 from tests.support.stored import finish, save
-from tests.support.walkthrough import CA_FILE, KAFKA, REGISTRY, Walkthrough
+from tests.support.walkthrough import CA_FILE, KAFKA, POSTGRESQL, REGISTRY, Walkthrough
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +62,13 @@ def reader(
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_snippet_runs_and_shows_what_it_says(name: str, reader: Walkthrough) -> None:
-    if PAGES[name] in (CHANNELS, OPERATIONS):
+def test_every_snippet_runs_and_shows_what_it_says(
+    name: str, reader: Walkthrough, request: pytest.FixtureRequest
+) -> None:
+    if PAGES[name] in (CHANNELS, OPERATIONS, REPLICAS):
         store_the_dead_alert(reader.folder)
+    if PAGES[name] is REPLICAS:
+        reader.addresses[POSTGRESQL] = request.getfixturevalue("database")
     for snippet in PAGES[name].snippets:
         reader.follow(snippet)
         if snippet.attributes.get("like") == "readyz":

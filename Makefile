@@ -14,7 +14,7 @@ COMPILE := $(TOOLS_BIN)/uv pip compile --quiet --universal --python-version 3.11
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run check test test-fast test-slow test-all fuzz grammar lint format type bench clean
+.PHONY: help install demo run check test test-fast test-slow test-all fuzz chaos grammar lint format type bench clean
 .PHONY: lock lock-check deploy-lint image image-test image-push sbom release-check up down demo-stack
 
 help: ## Show this help
@@ -66,6 +66,9 @@ test-all: test test-slow ## All tests
 fuzz: $(INSTALLED) ## Random rules on random events for minutes: language and index against their oracles
 	FUZZ_FACTOR=1 $(BIN)/python -m pytest --hypothesis-profile=random \
 		-m "slow or hypothesis" tests/unit/match tests/unit/cel
+
+chaos: $(INSTALLED) ## Kills, freezes and cuts while alerts flow: CHAOS_FAULTS, _STORE, _REPLICAS, _SEED
+	$(BIN)/python -m tests.chaos
 
 grammar: $(INSTALLED) ## Make the kept tables of CEL's grammar anew, after an update of celpy or Lark
 	$(BIN)/python -c 'from engine.cel.syntax.parser import write_tables; write_tables()'
@@ -121,7 +124,7 @@ up: ## Kafka, Schema Registry and the engine, by docker compose
 	$(DOCKER) compose up --build --detach --wait
 
 down: ## Stop the compose stack of any profile; volumes stay
-	$(DOCKER) compose --profile demo --profile monitoring down
+	$(DOCKER) compose --profile demo --profile monitoring --profile replicas down
 
 demo-stack: ## The compose stack with simulated cameras and an inbox: http://127.0.0.1:8025
 	$(DOCKER) compose --env-file deploy/demo/demo.env up --build --detach --wait

@@ -119,7 +119,8 @@ class RuleSet:
     `misconfigured` has, by channel, the faults that keep some or all of its targets from sending.
     `unverified` has, by channel, the `warnings` about certificates that are not checked.
     `refusals` are the lists whose changed files were not loaded: `watchlists` has the lists of the
-    load before. `list_marks` has the state of each list's file as it was read.
+    load before. `list_marks` has the state of each list's file as it was read. `digest` is the same
+    for sets of the same files and lists, wherever they lie.
     """
 
     rules: tuple[Rule, ...]
@@ -137,6 +138,7 @@ class RuleSet:
     )
     refusals: tuple[Refusal, ...] = ()
     list_marks: Mapping[Path, FileMark] = field(default_factory=lambda: MappingProxyType({}))
+    digest: str = ""
 
 
 def message_bindings(

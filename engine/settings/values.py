@@ -25,6 +25,9 @@ MAX_FILE_BYTES: Final = 1 << 20
 # 50 years: an instant so long ago still has a date, and a number in every store.
 LONGEST_SECONDS: Final = 50 * 365 * 86_400.0
 LONGEST_RETRY_DELAY_SECONDS: Final = 3_600.0
+#: A claim is renewed every third of its time: a shorter one would end while the store is slow.
+SHORTEST_CLAIM_SECONDS: Final = 15.0
+LONGEST_CLAIM_SECONDS: Final = 3_600.0
 PROTOCOLS: Final = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
 _UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)", re.IGNORECASE)
@@ -101,6 +104,14 @@ def read_retry_delay(text: str) -> float:
     return parse_duration(text, LONGEST_RETRY_DELAY_SECONDS)
 
 
+def read_claim(text: str) -> float:
+    """The seconds of a duration from 15 seconds to an hour."""
+    seconds = parse_duration(text, LONGEST_CLAIM_SECONDS)
+    if seconds < SHORTEST_CLAIM_SECONDS:
+        raise ValueError(f"{text!r} is too short, at least {SHORTEST_CLAIM_SECONDS:.0f} seconds")
+    return seconds
+
+
 def read_keep(text: str) -> Keep:
     """`256MB`, `30d` or both, in any order; what is not given has its default."""
     size_bytes: int | None = None
@@ -166,6 +177,11 @@ def read_text(text: str) -> str:
     except UnicodeEncodeError:
         raise ValueError("is not UTF-8") from None
     return text
+
+
+def read_folder(text: str) -> Path | None:
+    """The path of a folder, None if it is empty."""
+    return Path(text) if text else None
 
 
 def read_zone(text: str) -> ZoneInfo:

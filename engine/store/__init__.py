@@ -29,6 +29,7 @@ from engine.store.model import (
     StoredAlert,
     StoredDelivery,
     TargetState,
+    Waiting,
     cut_event,
 )
 from engine.store.permanence import why_temporary
@@ -61,6 +62,7 @@ __all__ = [
     "Stream",
     "TargetState",
     "Turn",
+    "Waiting",
     "cut_event",
     "open_store",
     "why_temporary",

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from engine.schema.event import LATEST_EVENT_SECONDS
 from engine.store import statements
-from engine.store.database import Connection, Transaction
+from engine.store.database import Connection, Statement, Transaction
 from engine.store.model import (
     AlertFilter,
     Redelivery,
     StoredAlert,
     StoredDelivery,
+    Waiting,
     stored_alert_from_row,
     stored_delivery_from_row,
 )
@@ -146,6 +147,20 @@ class Archive:
 
         return self._writer.transact(work)
 
+    def waiting(self) -> list[Waiting]:
+        """What waits, by channel."""
+        return [Waiting(*row) for row in self._reader.rows(statements.WAITING_BY_CHANNEL)]
+
+    def dead(self, since_us: int) -> dict[str, int]:
+        """How many deliveries have died since then, by channel."""
+        rows = self._reader.rows(statements.DEAD_BY_CHANNEL, {"since_us": since_us})
+        return {channel: int(count) for channel, count in rows}
+
+    def engine(self) -> str:
+        """Which database it is, and of which version."""
+        row = self._reader.row(statements.ENGINE)
+        return str(row[0]) if row else ""
+
     def rows(self) -> Mapping[str, int]:
         """The number of rows, by table."""
         counts = ((table, self._reader.row(sql)) for table, sql in statements.COUNTS.items())
@@ -166,7 +181,7 @@ class Archive:
 
 
 def _rows_of(
-    transaction: Transaction, statement: statements.Statement, alert_ids: Iterable[str]
+    transaction: Transaction, statement: Statement, alert_ids: Iterable[str]
 ) -> list[tuple[Any, ...]]:
     return transaction.rows(statement, {"alert_ids": json.dumps([*alert_ids])})
 

@@ -36,7 +36,7 @@ class Instances:
             before_us = now_us - int(_FORGOTTEN_SECONDS * 1e6)
             transaction.run(statements.BEAT, {**parameters, "now_us": now_us})
             transaction.run(statements.FORGET_INSTANCES_BEFORE, {"before_us": before_us})
-            return _running(transaction.rows(statements.INSTANCES), now_us)
+            return running(transaction.rows(statements.INSTANCES), now_us)
 
         return self._writer.transact(work)
 
@@ -59,6 +59,12 @@ class Instances:
         )
 
 
-def _running(rows: list[tuple[object, ...]], now_us: int) -> list[Instance]:
+def running(rows: list[tuple[object, ...]], now_us: int) -> list[Instance]:
+    """The engines of these rows of INSTANCES that run at that time, the oldest first."""
     found = [instance_from_row(row) for row in rows]
-    return [each for each in found if each.seen_us > now_us - int(LOST_SECONDS * 1e6)]
+    return [each for each in found if is_running(each, now_us)]
+
+
+def is_running(instance: Instance, now_us: int) -> bool:
+    """Whether the engine was seen just before that time."""
+    return instance.seen_us > now_us - int(LOST_SECONDS * 1e6)

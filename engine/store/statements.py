@@ -42,6 +42,7 @@ SET_META: Final = both("""
 INSERT INTO meta (name, value) VALUES (:name, :value)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """)
+DELETE_META: Final = both("DELETE FROM meta WHERE name = :name")
 KEY: Final = both("SELECT value FROM keys WHERE name = 'targets'")
 PROBE: Final = both("UPDATE meta SET value = :now_us WHERE name = 'probe'")
 
@@ -469,6 +470,19 @@ BEGIN_BACKLOG: Final = both(f"""
 UPDATE targets SET {_BACKLOG} WHERE :channel = '' OR channel = :channel
 """)
 COUNT_REDELIVERY: Final = both("UPDATE meta SET value = value + 1 WHERE name = 'redeliveries'")
+
+WAITING_BY_CHANNEL: Final = both("""
+SELECT channel, COUNT(*), MIN(waiting_since_us) FROM deliveries
+WHERE state = 'waiting' GROUP BY channel ORDER BY channel
+""")
+DEAD_BY_CHANNEL: Final = both("""
+SELECT channel, COUNT(*) FROM deliveries
+WHERE state = 'dead' AND changed_us >= :since_us GROUP BY channel ORDER BY channel
+""")
+ENGINE: Final = each_its_own(
+    "SELECT 'SQLite ' || sqlite_version()",
+    "SELECT 'PostgreSQL ' || current_setting('server_version')",
+)
 
 OLD_ALERTS: Final = both("""
 SELECT a.alert_id FROM alerts a

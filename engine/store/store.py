@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import Final, Self
 
+from engine.errors import StoreError
 from engine.store import statements
 from engine.store.archive import Archive
 from engine.store.database import Database, Durability
@@ -17,6 +18,9 @@ from engine.store.model import OpenMode
 from engine.store.sqlite import open_sqlite
 from engine.store.stream import Stream
 
+#: The row of `meta` that says that a copy into the store has not come to its end.
+HALF_COPIED: Final = "half_copied"
+
 
 class Store:
     """All sides of one store; a context manager that closes it.
@@ -25,8 +29,11 @@ class Store:
     same call may be made again later. Times are microseconds since the epoch.
     """
 
-    def __init__(self, database: Database, *, is_shared: bool) -> None:
-        """`is_shared` says that other engines may use the store at the same time."""
+    def __init__(self, database: Database, *, is_shared: bool, url_shown: str = "") -> None:
+        """`is_shared` says that other engines may use the store at the same time.
+
+        `url_shown` says where it is, without its password.
+        """
         # A connection for each kind of work, so that none waits for another's.
         stream = database.connect(Durability.FULL)
         writer = database.connect(Durability.NORMAL)
@@ -35,6 +42,7 @@ class Store:
         archive_reader = database.connect(Durability.NORMAL)
         self._database = database
         self.is_shared = is_shared
+        self.url_shown = url_shown
         self.stream = Stream(stream)
         self.deliveries = Deliveries(writer, reader, is_shared=is_shared)
         self.archive = Archive(archive_writer, archive_reader)
@@ -43,6 +51,15 @@ class Store:
         row = reader.row(statements.KEY)
         #: Made with the store, and never shown: ids of targets hold hashes by it.
         self.key = bytes(row[0]) if row else b""
+        self._reader = reader
+
+    def check_whole(self) -> None:
+        """StoreError where a copy into this store has not come to its end."""
+        if self._reader.row(statements.META, {"name": HALF_COPIED}) is not None:
+            raise StoreError(
+                f"the store {self.url_shown} is the half of a copy, run `alert-engine store copy` "
+                "to its end"
+            )
 
     def close(self) -> None:
         """Close the connections and release the lock; later calls raise StoreUnavailableError."""
@@ -75,11 +92,20 @@ def open_store(
     another engine on one file, and StoreUnavailableError for what may pass by itself.
     """
     location = parse_state_url(url, password)
+    database: Database
     if isinstance(location, SqliteLocation):
-        return Store(
-            open_sqlite(location, mode, clock or time.time, busy_timeout_seconds), is_shared=False
-        )
-    # Its driver takes memory that an engine on a file does not need.
-    from engine.store.postgresql import open_postgresql
+        database = open_sqlite(location, mode, clock or time.time, busy_timeout_seconds)
+    else:
+        # Its driver takes memory that an engine on a file does not need.
+        from engine.store.postgresql import open_postgresql
 
-    return Store(open_postgresql(location, mode, clock), is_shared=True)
+        database = open_postgresql(location, mode, clock)
+    try:
+        is_shared = not isinstance(location, SqliteLocation)
+        store = Store(database, is_shared=is_shared, url_shown=location.shown)
+        if mode is OpenMode.ENGINE:
+            store.check_whole()
+    except BaseException:
+        database.close()
+        raise
+    return store

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -20,7 +21,7 @@ DETAILS = 20
 
 
 def main() -> int:
-    """One run; what it found is on standard error, and the engines' logs are kept."""
+    """One run; if it finds something, that is on standard error, and the engines' logs stay."""
     plan = Plan(
         store=Store(os.environ.get("CHAOS_STORE") or Store.SQLITE),
         replicas=int(os.environ.get("CHAOS_REPLICAS") or 1),
@@ -33,19 +34,17 @@ def main() -> int:
         f"CHAOS_SEED={plan.seed} CHAOS_STORE={plan.store} CHAOS_REPLICAS={plan.replicas}",
         flush=True,
     )
-    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        report = run(plan, Path(folder))
-        print(report.as_json())
-        if report.is_good:
-            return 0
+    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+    print(f"the engines' logs: {folder}", file=sys.stderr)
+    report = run(plan, folder)
+    print(report.as_json())
+    if not report.is_good:
         found = report.judgement
         for line in [*found.lost, *found.too_near, *found.invented][:DETAILS]:
             print(line, file=sys.stderr)
-        kept = Path(tempfile.mkdtemp(prefix="chaos-logs-"))
-        for log in Path(folder).glob("engine-*.log"):
-            log.rename(kept / log.name)
-        print(f"the engines' logs are in {kept}", file=sys.stderr)
         return 1
+    shutil.rmtree(folder)
+    return 0
 
 
 if __name__ == "__main__":

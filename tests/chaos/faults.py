@@ -52,22 +52,26 @@ def faults_of(scene: Scene) -> list[Fault]:
         Fault("engine stopped in order", _stop),
         Fault("broker killed", _kill_broker),
         Fault("broker frozen", _freeze_broker),
-        *_faults_between("engine and Kafka", lambda s, c: _any(s, c).kafka, ()),
-        *_faults_between("engine and webhook", lambda s, _: s.links.webhook, (WEBHOOK,)),
-        *_faults_between("engine and mail server", lambda s, _: s.links.mail, (MAIL,)),
+        *_faults_between("engine and Kafka", lambda s, c: _any(s, c).to_kafka, ()),
+        *_faults_between("engine and webhook", lambda s, _: s.to_webhook, (WEBHOOK,)),
+        *_faults_between("engine and mail server", lambda s, _: s.to_mail, (MAIL,)),
     ]
     if len(scene.replicas) > 1:
         faults.append(Fault("all engines killed", _kill_all, BOTH))
     if scene.database is not None:
         faults += [
             Fault("PostgreSQL killed", _kill_database, BOTH),
+            Fault("engine killed while PostgreSQL is away", _kill_without_database, BOTH * 2),
             Fault("PostgreSQL restarted", _restart_database, BOTH),
             Fault("PostgreSQL frozen", _freeze_database, BOTH),
             Fault("clients of PostgreSQL cut off", _terminate, BOTH),
             *_faults_between("engine and PostgreSQL", _way_to_database, BOTH),
         ]
     if scene.disk is not None:
-        faults.append(Fault("disk full", _fill_disk, BOTH))
+        faults += [
+            Fault("disk full", _fill_disk, BOTH),
+            Fault("engine killed while the disk is full", _kill_on_full_disk, BOTH * 2),
+        ]
     return faults
 
 
@@ -188,7 +192,7 @@ def _freeze_broker(scene: Scene, chance: random.Random) -> None:
 
 
 def _way_to_database(scene: Scene, chance: random.Random) -> TcpProxy:
-    way = _any(scene, chance).database
+    way = _any(scene, chance).to_database
     assert way is not None
     return way
 
@@ -197,6 +201,15 @@ def _kill_database(scene: Scene, chance: random.Random) -> None:
     assert scene.database is not None
     scene.database.kill()
     scene.sleep(chance.uniform(0.0, 2.0))
+    scene.database.start()
+
+
+def _kill_without_database(scene: Scene, chance: random.Random) -> None:
+    assert scene.database is not None
+    scene.database.kill()
+    # What was read by now has gone as far as it can.
+    scene.sleep(chance.uniform(1.0, 2.0))
+    _kill(scene, chance)
     scene.database.start()
 
 
@@ -221,4 +234,12 @@ def _fill_disk(scene: Scene, chance: random.Random) -> None:
     assert scene.disk is not None
     scene.disk.fill(LEFT_BYTES)
     scene.sleep(chance.uniform(1.0, 3.0))
+    scene.disk.free()
+
+
+def _kill_on_full_disk(scene: Scene, chance: random.Random) -> None:
+    assert scene.disk is not None
+    scene.disk.fill(LEFT_BYTES)
+    scene.sleep(chance.uniform(2.0, 3.0))
+    _kill(scene, chance)
     scene.disk.free()

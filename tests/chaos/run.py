@@ -17,6 +17,7 @@ from tests.chaos.scene import Scene, Store, open_scene
 
 #: Every so many faults, the next one strikes before the engines are well again.
 HASTE: Final = 0.25
+PAUSE_SECONDS: Final = 0.7
 START_SECONDS: Final = 60.0
 WELL_SECONDS: Final = 60.0
 #: Longer than a target that was held needs until it is probed again.
@@ -86,7 +87,8 @@ def run(plan: Plan, folder: Path) -> Report:
     chance = random.Random(plan.seed)
     report = Report(plan)
     with open_scene(folder, plan.store, plan.replicas, chance) as scene:
-        assert scene.await_fresh(START_SECONDS) is not None, "no alert came before the first fault"
+        is_up = scene.await_fresh(START_SECONDS) is not None
+        assert is_up, f"no alert came before the first fault: see the logs in {folder}"
         _strike(scene, plan, chance, report)
         events = scene.street.end()
         report.judgement = _await_judgement(scene)
@@ -101,6 +103,8 @@ def run(plan: Plan, folder: Path) -> Report:
 
 def _strike(scene: Scene, plan: Plan, chance: random.Random, report: Report) -> None:
     for number, fault in enumerate(deal(faults_of(scene), plan.faults, chance), 1):
+        # Not always just after an alert.
+        scene.sleep(chance.uniform(0.0, PAUSE_SECONDS))
         scene.excuse(*fault.repeats)
         report.faults[fault.name] += 1
         fault.strike(scene, chance)

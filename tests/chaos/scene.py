@@ -66,25 +66,28 @@ class Store(StrEnum):
 
 
 class Replica:
-    """One engine, started again whenever it has ended, and its own ways to Kafka and the store.
+    """One engine, started again whenever it has ended, and its own ways to Kafka and PostgreSQL.
 
-    `database` is None with SQLite.
+    `url` is that of the store, as it is without the way `to_database`: None with SQLite.
     """
 
-    def __init__(self, number: int, kafka: TcpProxy, database: TcpProxy | None, log: Path) -> None:
-        self.number = number
-        self.kafka = kafka
-        self.database = database
-        self.environment: dict[str, str] = {}
-        self.site: Site | None = None
+    def __init__(
+        self, site: Site, to_kafka: TcpProxy, url: str, to_database: TcpProxy | None, log: Path
+    ) -> None:
+        self.to_kafka = to_kafka
+        self.to_database = to_database
+        self._site = site
+        self._environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:{to_kafka.port}",
+            "STATE_URL": _through(to_database, url) if to_database else url,
+        }
         self._log = log
         self._engine: EngineProcess | None = None
 
     def start(self, kill_point: str = "") -> None:
         """Start the engine; at `kill_point` it kills itself."""
         assert self._engine is None
-        assert self.site is not None
-        self._engine = self.site.start(**self.environment, ALERT_ENGINE_FAULT_POINT=kill_point)
+        self._engine = self._site.start(**self._environment, ALERT_ENGINE_FAULT_POINT=kill_point)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it runs."""
@@ -119,14 +122,6 @@ class Replica:
         with self._log.open("a") as log:
             log.write(self._engine.output + "\n")
         self._engine = None
-
-
-@dataclass(frozen=True)
-class Links:
-    """The connections that can be struck: those of all replicas to the receivers."""
-
-    webhook: TcpProxy
-    mail: TcpProxy
 
 
 class Receivers:
@@ -164,31 +159,22 @@ class Receivers:
         return Answer(delay_seconds=self._chance.choice((0.0, 0.0, 0.05, 0.3)))
 
 
+@dataclass
 class Scene:
-    """Everything that there is; `tend` keeps the engines running."""
+    """Everything that there is; what waits here keeps the engines running meanwhile."""
 
-    def __init__(
-        self,
-        kafka: RealKafka,
-        database: PostgreSQL | None,
-        disk: SmallDisk | None,
-        receivers: Receivers,
-        links: Links,
-        replicas: list[Replica],
-        street: Street,
-        allowed: Counter[str],
-    ) -> None:
-        self.kafka = kafka
-        self.database = database
-        self.disk = disk
-        self.receivers = receivers
-        self.links = links
-        self.replicas = replicas
-        self.street = street
-        #: How many repeats are excused, by recipient.
-        self.allowed = allowed
-        #: How often an engine ended without being told to.
-        self.ended = 0
+    kafka: RealKafka
+    database: PostgreSQL | None
+    disk: SmallDisk | None
+    receivers: Receivers
+    to_webhook: TcpProxy
+    to_mail: TcpProxy
+    replicas: list[Replica]
+    street: Street
+    #: How many repeats are excused, by recipient.
+    allowed: Counter[str]
+    #: How often an engine ended that was not told to, or not in order.
+    ended: int = 0
 
     def tend(self) -> None:
         """Start again what has ended by itself, as Docker and Kubernetes do."""
@@ -250,56 +236,43 @@ def open_scene(folder: Path, store: Store, replicas: int, chance: random.Random)
     with contextlib.ExitStack() as stack:
         stack.enter_context(receivers.http)
         stack.enter_context(receivers.mail)
-        links = Links(
-            stack.enter_context(TcpProxy(receivers.http.port, WEBHOOK_LATENCY_SECONDS)),
-            stack.enter_context(TcpProxy(receivers.mail.port, MAIL_LATENCY_SECONDS)),
-        )
-        ways = {free_port(): number for number in range(1, replicas + 1)}
-        to_kafka = {way: stack.enter_context(TcpProxy(way)) for way in ways}
-        kafka = RealKafka(proxies={proxy.port: way for way, proxy in to_kafka.items()})
-        stack.enter_context(kafka)
+        to_webhook = stack.enter_context(TcpProxy(receivers.http.port, WEBHOOK_LATENCY_SECONDS))
+        to_mail = stack.enter_context(TcpProxy(receivers.mail.port, MAIL_LATENCY_SECONDS))
+        ports = [free_port() for _ in range(replicas)]
+        to_kafka = [stack.enter_context(TcpProxy(port)) for port in ports]
+        ways = {proxy.port: port for proxy, port in zip(to_kafka, ports, strict=True)}
+        kafka = stack.enter_context(RealKafka(proxies=ways))
         registry = stack.enter_context(RegistryServer())
-        database, disk, url = None, None, f"sqlite:///{folder / 'alerts.db'}"
+        database, disk = None, None
         if store is Store.POSTGRESQL:
             database = stack.enter_context(PostgreSQL())
             url = database.create_database()
         else:
             disk = stack.enter_context(small_disk(folder / "disk", DISK_BYTES))
-            url = f"sqlite:///{disk.folder / 'alerts.db'}" if disk else url
-        site = Site(
-            folder,
-            kafka,
-            registry.url,
-            RULES.read_text(),
-            {
-                **SETTINGS,
-                **certificates.environment,
-                "WEBHOOK_URL": f"https://localhost:{links.webhook.port}/alerts",
-                "MAIL_URL": f"mailtos://{USERNAME.replace('@', '%40')}:{PASSWORD}"
-                f"@localhost:{links.mail.port}/?from={USERNAME}&to=guard@example.com",
-            },
-        )
+            url = f"sqlite:///{folder / 'disk' / 'alerts.db'}"
+        user = USERNAME.replace("@", "%40")
+        environment = {
+            **SETTINGS,
+            **certificates.environment,
+            "WEBHOOK_URL": f"https://localhost:{to_webhook.port}/alerts",
+            "MAIL_URL": f"mailtos://{user}:{PASSWORD}@localhost:{to_mail.port}/"
+            f"?from={USERNAME}&to=guard@example.com",
+        }
+        site = Site(folder, kafka, registry.url, RULES.read_text(), environment)
         engines = []
-        for way, number in ways.items():
-            to_store = stack.enter_context(TcpProxy(database.port)) if database else None
-            replica = Replica(number, to_kafka[way], to_store, folder / f"engine-{number}.log")
-            replica.site = site
-            replica.environment = {
-                "KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:{to_kafka[way].port}",
-                "STATE_URL": _through(url, database, to_store),
-            }
-            stack.callback(replica.kill)
-            replica.start()
-            engines.append(replica)
+        for number, proxy in enumerate(to_kafka, 1):
+            to_database = stack.enter_context(TcpProxy(database.port)) if database else None
+            log = folder / f"engine-{number}.log"
+            engines.append(Replica(site, proxy, url, to_database, log))
+            stack.callback(engines[-1].kill)
+            engines[-1].start()
         street = stack.enter_context(Street(site, random.Random(chance.random())))
-        yield Scene(kafka, database, disk, receivers, links, engines, street, allowed)
+        yield Scene(kafka, database, disk, receivers, to_webhook, to_mail, engines, street, allowed)
 
 
-def _through(url: str, database: PostgreSQL | None, proxy: TcpProxy | None) -> str:
-    """The URL of the store, as an engine behind the proxy has it."""
-    if database is None or proxy is None:
-        return url
-    return url.replace(f":{database.port}/", f":{proxy.port}/")
+def _through(proxy: TcpProxy, url: str) -> str:
+    """The URL with the proxy's port in place of its own."""
+    return re.sub(r":\d+/", f":{proxy.port}/", url)
 
 
 def _from_request(request: Request) -> Arrival:

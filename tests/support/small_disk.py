@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from tests.support.patience import await_that
 
 BYTES: Final = 8 << 20
 
@@ -20,15 +23,25 @@ class SmallDisk:
         self._ballast = folder / "ballast"
 
     def fill(self, left_bytes: int) -> None:
-        """Take all room but so much."""
-        status = os.statvfs(self.folder)
-        taken = status.f_bavail * status.f_frsize - left_bytes
-        with self._ballast.open("wb") as ballast:
-            os.posix_fallocate(ballast.fileno(), 0, taken)
+        """Take all room but so much, however others write meanwhile."""
+        await_that(lambda: self._take_all_but(left_bytes), lambda: f"{self.folder} can't be filled")
 
     def free(self) -> None:
         """Give the room back."""
         self._ballast.unlink()
+
+    def _take_all_but(self, left_bytes: int) -> bool:
+        """Whether it could be taken: not when somebody took of it between asking and taking."""
+        with self._ballast.open("wb") as ballast:
+            status = os.statvfs(self.folder)
+            taken = status.f_bavail * status.f_frsize - left_bytes
+            try:
+                os.posix_fallocate(ballast.fileno(), 0, taken)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                return False
+        return True
 
 
 @contextlib.contextmanager

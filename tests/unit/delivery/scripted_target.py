@@ -50,6 +50,7 @@ class ScriptedTarget:
         script: Script = lambda alert_id: SENT,
         *,
         concurrency: int = 1,
+        knows_idempotency_key: bool = False,
         monotonic: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.label = name
@@ -57,7 +58,7 @@ class ScriptedTarget:
         self.is_address = True
         self.audience = Audience(frozenset({("test", name.partition(":")[2])}))
         self.concurrency = concurrency
-        self.knows_idempotency_key = False
+        self.knows_idempotency_key = knows_idempotency_key
         self.script = script
         self.calls: list[Call] = []
         self.most_at_once = 0

@@ -231,6 +231,13 @@ def test_each_store_of_a_folder_has_last_good_rules_of_its_own(tmp_path: Path) -
     assert folders == {tmp_path / "last-good" / name for name in ("a.db", "b.db")}
 
 
+def test_without_a_file_of_the_store_the_last_good_rules_are_where_a_setting_says() -> None:
+    url = "postgresql://engine@db/alerts"
+    assert last_good_of(Settings(state_url=url)).folder == Path("state/last-good")
+    named = Settings(state_url=url, last_good_path=Path("/data/rules"))
+    assert last_good_of(named).folder == Path("/data/rules")
+
+
 def test_a_channel_with_an_unset_variable_is_held_and_the_rules_are_in_force(
     place: RulesPlace,
 ) -> None:

@@ -168,6 +168,7 @@ def test_an_empty_dead_letter_topic_is_the_default_one(topics: str) -> None:
         ("RETENTION", "18250d", "9" * 400),
         ("MAX_ALERT_AGE", "18250d", "9" * 30),
         ("RETRY_DELAY_BASE", "1h", "61m"),
+        ("CLAIM_SECONDS", "1h", "61m"),
     ],
 )
 def test_durations_that_no_clock_can_hold_are_refused(
@@ -175,6 +176,11 @@ def test_durations_that_no_clock_can_hold_are_refused(
 ) -> None:
     Settings.from_environment({name: longest})
     assert "too long" in problems_of({name: too_long})[0]
+
+
+def test_a_claim_that_would_end_while_it_is_renewed_is_refused() -> None:
+    assert Settings.from_environment({"CLAIM_SECONDS": "15"}).claim_seconds == 15.0
+    assert "at least 15 seconds" in problems_of({"CLAIM_SECONDS": "14s"})[0]
 
 
 @pytest.mark.parametrize("port", ["²", "9" * 5_000, "0"])

@@ -21,6 +21,8 @@ from engine.store.migrate import SCHEMA_VERSION, scripts
 from engine.store.model import OpenMode
 from engine.store.postgresql import open_postgresql
 from engine.store.sqlite import open_sqlite
+from tests.support.postgresql import PostgreSQL
+from tests.unit.store.samples import state_url
 
 HIGHEST_ID: Final = 41
 
@@ -98,6 +100,15 @@ def delivery(number: int, state: str, target: str = "mail/ann") -> Mapping[str, 
     }
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a file that is not there yet, or of a database without tables."""
+    if request.param == "sqlite":
+        return state_url(tmp_path)
+    found: str = request.getfixturevalue("database")
+    return found
+
+
 @pytest.fixture
 def former(tmp_path: Path) -> str:
     """The URL of a store of version 1 with something in each table."""
@@ -133,15 +144,15 @@ def former(tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def test_a_new_store_has_this_version_and_a_key_of_its_own(url: str, tmp_path: Path) -> None:
-    database = opened(url)
+def test_a_new_store_has_this_version_and_a_key_of_its_own(empty: str, tmp_path: Path) -> None:
+    database = opened(empty)
     found = meta(database)
     assert found["schema_version"] == SCHEMA_VERSION
     assert "former_ids" not in found
     ((key,),) = rows(database, "SELECT value FROM keys WHERE name = 'targets'")
     database.close()
     assert len(key) == 32
-    again, other = opened(url), opened(f"sqlite:///{tmp_path / 'other.db'}")
+    again, other = opened(empty), opened(f"sqlite:///{tmp_path / 'other.db'}")
     assert (
         rows(again, "SELECT value FROM keys") == [(key,)] != rows(other, "SELECT value FROM keys")
     )
@@ -248,28 +259,28 @@ def test_a_tool_carries_nothing_over(former: str, database: str) -> None:
         opened(database, OpenMode.TOOL)
 
 
-def test_a_newer_store_is_refused_and_left_alone(url: str) -> None:
-    opened(url).close()
-    change(url, "UPDATE meta SET value = 9 WHERE name IN ('schema_version', 'usable_from')")
+def test_a_newer_store_is_refused_and_left_alone(empty: str) -> None:
+    opened(empty).close()
+    change(empty, "UPDATE meta SET value = 9 WHERE name IN ('schema_version', 'usable_from')")
     for mode in OpenMode:
         with pytest.raises(StoreError, match="has schema version 9, this alert engine knows 2"):
-            opened(url, mode)
+            opened(empty, mode)
 
 
-def test_a_newer_store_that_this_engine_can_still_use_is_used(url: str) -> None:
-    opened(url).close()
-    change(url, "UPDATE meta SET value = 3 WHERE name = 'schema_version'")
-    database = opened(url)
+def test_a_newer_store_that_this_engine_can_still_use_is_used(empty: str) -> None:
+    opened(empty).close()
+    change(empty, "UPDATE meta SET value = 3 WHERE name = 'schema_version'")
+    database = opened(empty)
     assert meta(database)["schema_version"] == 3
     database.close()
 
 
-def test_the_tables_of_another_program_are_left_alone(url: str) -> None:
-    if url.startswith("sqlite"):
-        Path(url.removeprefix("sqlite:///")).touch()
-    change(url, "CREATE TABLE theirs (a INTEGER)")
+def test_the_tables_of_another_program_are_left_alone(empty: str) -> None:
+    if empty.startswith("sqlite"):
+        Path(empty.removeprefix("sqlite:///")).touch()
+    change(empty, "CREATE TABLE theirs (a INTEGER)")
     with pytest.raises(StoreError, match="is not an alert store"):
-        opened(url)
+        opened(empty)
 
 
 def test_engines_that_start_at_once_make_one_store(database: str) -> None:
@@ -345,7 +356,7 @@ def test_the_last_script_of_each_database_brings_it_to_this_version(folder: str)
 
 
 def test_a_database_that_is_not_utf_8_or_gives_no_right_is_told(
-    postgresql: Any, database: str
+    postgresql: PostgreSQL, database: str
 ) -> None:
     location = parse_state_url(database)
     assert isinstance(location, PostgresLocation)

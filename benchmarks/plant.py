@@ -94,7 +94,14 @@ class Plant:
         self.metrics = Metrics()
         self.stop = threading.Event()
         self.store = self._stack.enter_context(open_store(settings.state_url))
-        self.dispatcher = dispatcher(self.store, targets or {}, RetryPolicy(), self.metrics, clock)
+        self.dispatcher = dispatcher(
+            self.store.deliveries,
+            targets or {},
+            RetryPolicy(),
+            self.metrics,
+            clock,
+            owner="a-benchmark",
+        )
         self._stack.callback(self.dispatcher.stop, STOP_SECONDS)
         pipeline = Pipeline(
             Decoder(plate_schema(), Writers(), UTC),

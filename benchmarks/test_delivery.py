@@ -1,7 +1,7 @@
 """Deliveries a second for each kind of channel: from the store, over the wire, marked as sent.
 
 The receivers run in a process of their own. A webhook is one target of four connections that are
-kept alive; a mail has an SMTP dialogue of its own (STARTTLS, AUTH). Slack and Twilio ask for pauses
+kept alive; mails (STARTTLS, AUTH) go over one that is kept. Slack and Twilio ask for pauses
 (1.2 and 0.2 s) once a target has sent five messages at once, so twenty targets send four each here:
 what the engine can do, not what the services allow.
 """
@@ -29,6 +29,7 @@ from engine.clock import SystemClock
 from engine.delivery import Dispatcher, RetryPolicy
 from engine.metrics import Metrics
 from engine.store import open_store
+from tests.support.stored import save
 
 SECTION = "8 deliveries"
 ROUNDS = 3
@@ -137,12 +138,14 @@ def prepare(folder: Path, targets: Sequence[Target], alerts: int) -> Round:
     store = stack.enter_context(open_store(f"sqlite:///{folder}/alerts.db"))
     by_id = identify(targets, b"")
     routes = [(target.channel, target_id) for target_id, target in by_id.items()]
-    store.save(new_alerts(alerts, routes))
+    save(store, new_alerts(alerts, routes))
     tally = Tally(alerts * len(targets))
     counted: Mapping[str, Target] = {
         target_id: WatchedTarget(target, after=tally.note) for target_id, target in by_id.items()
     }
-    dispatcher = Dispatcher(store, counted, RetryPolicy(), Metrics(), SystemClock())
+    dispatcher = Dispatcher(
+        store.deliveries, counted, RetryPolicy(), Metrics(), SystemClock(), owner="a-benchmark"
+    )
     stack.callback(dispatcher.stop, STOP_SECONDS)
     return Round(dispatcher, tally, stack)
 

@@ -24,6 +24,7 @@ class WatchedTarget:
         self.is_address = target.is_address
         self.audience = target.audience
         self.concurrency = target.concurrency
+        self.knows_idempotency_key = target.knows_idempotency_key
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """As the target."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 RecipientKey = tuple[str, ...]
 """Equal for equal recipients; may hold secrets, and is never shown."""
@@ -65,6 +65,7 @@ class Reason(StrEnum):
     MESSAGE_REFUSED = "message_refused"
     CONNECTION = "connection"
     TIMEOUT = "timeout"
+    UNCONFIRMED = "unconfirmed"
     RATE_LIMITED = "rate_limited"
     BUSY = "busy"
     SERVER_ERROR = "server_error"
@@ -82,8 +83,24 @@ class Reason(StrEnum):
     MISCONFIGURED = "misconfigured"
     UNKNOWN = "unknown"
     CHANNEL_REMOVED = "channel_removed"
+    TARGET_REMOVED = "target_removed"
     RETRIES_EXHAUSTED = "retries_exhausted"
     HOLD_EXPIRED = "hold_expired"
+
+
+#: Reasons of `MISCONFIGURED` that concern every message. The others (`unauthorized`, `forbidden`,
+#: `not_found`, `method_not_allowed`, `unknown`) may be about one message: a firewall refuses a
+#: single text with 403, say.
+CERTAIN: Final[frozenset[Reason]] = frozenset(
+    {
+        Reason.PROXY_AUTHENTICATION,
+        Reason.REDIRECT,
+        Reason.SMTP_AUTHENTICATION,
+        Reason.TLS,
+        Reason.NAME_RESOLUTION,
+        Reason.MISCONFIGURED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +109,9 @@ class Outcome:
 
     `retry_after_seconds` is how long the service asks to wait before the next try. `is_unsent` is
     true where the message was not sent at all, since such a pause is not over.
+
+    With the reason `UNCONFIRMED` the whole message was sent and nothing was answered: it may have
+    arrived, and another try may repeat it.
     """
 
     status: Status
@@ -143,6 +163,10 @@ class Target(Protocol):
     @property
     def concurrency(self) -> int:
         """How many sends may run at once."""
+
+    @property
+    def knows_idempotency_key(self) -> bool:
+        """Whether the service recognizes a repeated try by its key, and does not act twice."""
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Try once, and return when the outcome is known; never raise.

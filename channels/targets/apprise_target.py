@@ -15,13 +15,15 @@ from requests.adapters import HTTPAdapter
 
 from channels.alert import Alert, Audience, Outcome, Priority
 from channels.fit import bounds_of, fit
-from channels.plugins.plugin import Urgency, mail_key
+from channels.plugins.plugin import Urgency, mail_key, mail_server
 from channels.redact import redact_outcome
 from channels.render import Style, render
 from channels.targets.audience import plugin_audience
 from channels.wire.capture import Evidence, Failure, HttpReply, capture
-from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS
+from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS, is_stale
+from channels.wire.mail_connections import CONNECTIONS
 from channels.wire.outcomes import classify
+from channels.wire.services import service_of
 
 MAX_INTERVAL_SECONDS: Final = 2.0
 #: How many messages a service with a rate limit is sent at once.
@@ -110,17 +112,23 @@ class AppriseTarget:
         #: See `channels.targets.identity`.
         self.audience: Final = audience or plugin_audience(plugin)
         self._plugin = plugin
+        self._service = service_of(plugin)
         self._urgency = urgency
         # Slack's plugin escapes `<`, so that nothing behind it is a mention.
         self._bounds = bounds_of(plugin, has_brackets=not isinstance(plugin, NotifySlack))
         self.style: Final = style
         #: A plugin is used by one thread at a time.
         self.concurrency: Final = 1
+        self.knows_idempotency_key: Final = False
         self._clock = clock
         self._zone = zone
         self._timeout_seconds = timeout_seconds
+        # A plugin's own waits are shorter, and are over while a slow service still takes the
+        # message. They are set here, after the audience, which is read from the plugin's URL.
+        plugin.socket_connect_timeout = plugin.socket_read_timeout = timeout_seconds
         self._bucket = TokenBucket(_interval_seconds(plugin, style))
         self._adapter = HTTPAdapter(pool_connections=4, pool_maxsize=1)
+        self._used_at = time.monotonic()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -130,6 +138,8 @@ class AppriseTarget:
         """Try once; a mail has the key in its Message-ID, so that every try has the same."""
         with self._lock:
             self._bucket.wait()
+            if is_stale(self._used_at):
+                self._adapter.close()
             with (
                 mail_key(idempotency_key),
                 capture(self._adapter, self._timeout_seconds, str(alert.message)) as evidence,
@@ -139,12 +149,15 @@ class AppriseTarget:
                 except Exception as error:  # noqa: BLE001 - it becomes the outcome
                     is_accepted = False
                     _add_failure(evidence, error)
-        return redact_outcome(classify(is_accepted, evidence), alert)
+            self._used_at = time.monotonic()
+        return redact_outcome(classify(is_accepted, evidence, self._service), alert)
 
     def close(self) -> None:
         """End a wait, and close the connections."""
         self._bucket.stop()
         self._adapter.close()
+        if (server := mail_server(self._plugin)) is not None:
+            CONNECTIONS.close(server)
 
     def _notify(self, alert: Alert) -> bool:
         now = self._clock()

@@ -179,6 +179,7 @@ class MisconfiguredTarget:
         self.audience: Final = Audience(frozenset({("channel", channel)}))
         self.detail: Final = detail
         self.concurrency: Final = 1
+        self.knows_idempotency_key: Final = False
 
     def __repr__(self) -> str:
         return f"MisconfiguredTarget({self.label!r})"

@@ -112,6 +112,16 @@ class _Decision:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     increments: Increments = field(default_factory=Increments)
 
+    def batch(self) -> Batch:
+        """What to store."""
+        return Batch([new for _, new in self.alerts], self.verdicts.suppressed)
+
+    def is_stored(self, past: Past) -> bool:
+        """Whether its alerts are there already: they are stored together or not at all."""
+        return bool(self.alerts) and all(
+            new.alert.alert_id in past.stored for _, new in self.alerts
+        )
+
 
 class Pipeline:
     """Turns records into stored alerts, by the rules in force."""
@@ -275,16 +285,19 @@ class Pipeline:
         )
 
     def _store_alerts(self, work: _Work) -> _Decision:
-        """Take the verdicts and store the alerts, in one transaction."""
+        """Take the verdicts and store the alerts, in one transaction.
+
+        It is begun again after a conflict, and where the answer to its commit was lost.
+        """
         decisions: list[_Decision] = []
 
         def decide(past: Past) -> Batch:
-            decision = self._decide(work, past)
-            decisions.append(decision)
-            return Batch([new for _, new in decision.alerts], decision.verdicts.suppressed)
+            if decisions and decisions[-1].is_stored(past):
+                return Batch((), {})
+            decisions.append(self._decide(work, past))
+            return decisions[-1].batch()
 
         self._stream.decide(ask_of(match.candidate for match in work.matches), decide)
-        # After a conflict there are several; the last one is stored.
         return decisions[-1]
 
     def _decide(self, work: _Work, past: Past) -> _Decision:

@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from enum import StrEnum
 from hashlib import blake2b
 from importlib.metadata import version
+from itertools import chain
 from types import FrameType
 from typing import Final
 
@@ -26,6 +27,7 @@ import structlog
 
 from channels.alert import Reason
 from channels.redact import redact
+from channels.targets.identity import former_ids
 from engine.cel.values.values import FailureKind
 from engine.clock import Clock, SystemClock
 from engine.dead_letters.office import DeadLetterOffice
@@ -115,7 +117,8 @@ class Engine:
         kill_point = kill_point_at(settings.kill_point)
         self._prepare_metrics(self.rule_set)
         self.metrics.prepare_fields(self.schema.promises.fields)
-        self.store = stack.enter_context(open_store(settings.state_url))
+        password = settings.state_password.reveal()
+        self.store = stack.enter_context(open_store(settings.state_url, password=password))
         if not self.store.is_shared:
             # No other engine has this file: what is noted there was killed.
             self.store.instances.forget_all()
@@ -123,12 +126,19 @@ class Engine:
         self._store_probe = StoreProbe(self.store.archive.check_writable)
         self._key = self.store.key
         self.dispatcher = Dispatcher(
-            self.store,
+            self.store.deliveries,
             targets_of(self.rule_set, self._key),
             RetryPolicy(settings.max_retries, settings.retry_delay_base_seconds),
             self.metrics,
             self._clock,
+            owner=self.instance_id,
+            workers=settings.delivery_workers,
+            claim_seconds=settings.claim_seconds,
             hold_seconds=settings.hold_seconds,
+            switched_off=self.rule_set.switched_off,
+            former_ids=self._former_ids(),
+            # Asked anew each time: another engine may have begun just before.
+            replicas_agree=self.replicas.beat,
             kill_point=kill_point,
         )
         stack.callback(self._stop_delivery)
@@ -159,6 +169,11 @@ class Engine:
         )
         # Last: an engine that fails to start again and again must not send each time.
         self.dispatcher.start()
+
+    def _former_ids(self) -> Mapping[str, str]:
+        """The targets' ids, by those that the version before has stored."""
+        targets = chain.from_iterable(self.rule_set.channels.values())
+        return former_ids(targets, self._key)
 
     def _describe(self) -> Instance:
         """What this engine says of itself in the store."""
@@ -245,7 +260,7 @@ class Engine:
         self.rule_set = rule_set
         self._tell_replicas()
         self.pipeline.use(prepared)
-        self.dispatcher.replace_targets(targets)
+        self.dispatcher.use(targets, rule_set.switched_off)
         self.housekeeper.longest_cooldown_seconds = longest_cooldown(rule_set)
 
     def _tell_replicas(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from engine.schema.event import LATEST_EVENT_SECONDS
 from engine.store import statements
-from engine.store.database import Connection, Transaction
+from engine.store.database import Connection, Statement, Transaction
 from engine.store.model import (
     AlertFilter,
     Redelivery,
@@ -181,7 +181,7 @@ class Archive:
 
 
 def _rows_of(
-    transaction: Transaction, statement: statements.Statement, alert_ids: Iterable[str]
+    transaction: Transaction, statement: Statement, alert_ids: Iterable[str]
 ) -> list[tuple[Any, ...]]:
     return transaction.rows(statement, {"alert_ids": json.dumps([*alert_ids])})
 

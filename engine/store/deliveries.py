@@ -78,6 +78,11 @@ class Turn:
         """The target is held: its deliveries begin their retries anew when it is open again."""
         self._transaction.run(statements.RESET_FAILURES, {"target_id": target_id})
 
+    def has_failed(self, target_id: str) -> bool:
+        """Whether a waiting delivery of the target has failed since its retries began."""
+        parameters = {"target_id": target_id}
+        return self._transaction.row(statements.HAS_FAILED, parameters) is not None
+
     def reopen(self, delivery_ids: Collection[int]) -> None:
         """These dead deliveries wait again."""
         if delivery_ids:
@@ -156,12 +161,13 @@ class Turn:
         return min((row[0] for row in due if row is not None and row[0] is not None), default=None)
 
     def _claim_probe(self, state: TargetState, parameters: dict[str, object]) -> list[int]:
+        asked = {**parameters, "due_us": _NEVER_US if state.is_changed else self.now_us}
         after = {"probe_rank": state.probe_rank, "probe_id": state.probe_id}
-        found = self._claim_ordered(statements.CLAIM_PROBE, {**parameters, **after})
+        found = self._claim_ordered(statements.CLAIM_PROBE, {**asked, **after})
         if not found:
             # All were probed: from the beginning.
             first = {"probe_rank": -1, "probe_id": 0}
-            found = self._claim_ordered(statements.CLAIM_PROBE, {**parameters, **first})
+            found = self._claim_ordered(statements.CLAIM_PROBE, {**asked, **first})
         if found:
             state.probe_rank, state.probe_id = found[0]
             self.write_targets([state])
@@ -220,10 +226,15 @@ class Deliveries:
             {"target_id": target_id, "channel": channel, "concurrency": concurrency}
             for target_id, (channel, concurrency) in sorted(targets.items())
         ]
-        self._writer.transact(lambda transaction: transaction.run_many(statements.REGISTER, rows))
 
-    def known(self) -> dict[str, str]:
-        """The channel of each target that the store knows, by id."""
+        def work(transaction: Transaction) -> None:
+            now_us = transaction.now_us
+            transaction.run_many(statements.REGISTER, [{**row, "now_us": now_us} for row in rows])
+
+        self._writer.transact(work)
+
+    def known(self) -> dict[str, int]:
+        """Since when the store knows each target that it knows, by id, in microseconds."""
         return dict(self._reader.rows(statements.KNOWN_TARGETS))
 
     def forget(self, target_ids: Collection[str]) -> None:

@@ -187,6 +187,9 @@ class TargetState:
     backlog_id: int = 0
 
 
+_TARGET_FIELDS: Final = tuple(each.name for each in dataclasses.fields(TargetState))
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One engine that runs on the store.
@@ -375,9 +378,10 @@ def mark_values(mark: Mark) -> dict[str, Any]:
 def target_from_row(row: tuple[Any, ...]) -> TargetState:
     """The state of a row of DUE_TARGETS or TARGETS_LOCKED."""
     *values, refused, backlog_id = row
-    state = TargetState(*values, tuple(json.loads(refused)), backlog_id)
-    state.is_changed = bool(state.is_changed)
-    return state
+    given = dict(
+        zip(_TARGET_FIELDS, (*values, tuple(json.loads(refused)), backlog_id), strict=True)
+    )
+    return TargetState(**given | {"is_changed": bool(given["is_changed"])})
 
 
 def target_parameters(state: TargetState) -> dict[str, Any]:
@@ -481,7 +485,7 @@ def cut_event(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return None
     whole: dict[str, Any] = orjson.loads(text)
     longest = _longest_fitting(whole, len(text) - MAX_EVENT_BYTES)
-    cut = _with_cut_texts(whole, longest)
+    cut: dict[str, Any] = _with_cut_texts(whole, longest)
     while len(orjson.dumps(cut)) > MAX_EVENT_BYTES and longest > _SHORTEST_CUT:
         longest //= 2
         cut = _with_cut_texts(whole, longest)

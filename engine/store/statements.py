@@ -146,7 +146,7 @@ TARGETS_LOCKED: Final = _locking(
     ),
     "FOR NO KEY UPDATE",
 )
-#: A held target's delivery is due when its probe is.
+#: A held target's delivery is due when its probe is too; at once where something has changed.
 DUE_TARGETS: Final = _locking(
     both(f"""
 SELECT {_TARGET_COLUMNS} FROM targets t
@@ -154,7 +154,7 @@ WHERE t.not_before_us <= :now_us AND (t.held_since_us = 0 OR t.probe_at_us <= :n
     AND EXISTS (
         SELECT 1 FROM deliveries d WHERE d.target_id = t.target_id AND d.state = 'waiting'
             AND d.claimed_until_us <= :now_us
-            AND (d.next_try_us <= :now_us OR t.held_since_us > 0))
+            AND (d.next_try_us <= :now_us OR (t.held_since_us > 0 AND t.is_changed > 0)))
 ORDER BY t.target_id"""),
     "FOR NO KEY UPDATE OF t SKIP LOCKED",
 )
@@ -189,7 +189,7 @@ CLAIM_PROBE: Final = both(f"""
 UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
     WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
-        AND (priority_rank, delivery_id) > (:probe_rank, :probe_id)
+        AND next_try_us <= :due_us AND (priority_rank, delivery_id) > (:probe_rank, :probe_id)
     ORDER BY priority_rank, delivery_id LIMIT 1)
 RETURNING delivery_id, priority_rank
 """)
@@ -258,7 +258,11 @@ WHERE target_id = :target_id
 """)
 RESET_FAILURES: Final = both("""
 UPDATE deliveries SET failures = 0, next_try_us = 0
-WHERE state = 'waiting' AND target_id = :target_id AND failures > 0
+WHERE state = 'waiting' AND target_id = :target_id AND (failures > 0 OR next_try_us > 0)
+""")
+HAS_FAILED: Final = both("""
+SELECT 1 FROM deliveries
+WHERE state = 'waiting' AND target_id = :target_id AND failures > 0 LIMIT 1
 """)
 REOPEN: Final = _with_ids("""
 UPDATE deliveries SET state = 'waiting', failures = 0, next_try_us = 0, changed_us = :now_us
@@ -287,12 +291,13 @@ UPDATE deliveries SET claimed_until_us = 0 WHERE state = 'waiting' AND claimed_u
 """)
 
 REGISTER: Final = both("""
-INSERT INTO targets (target_id, channel, concurrency) VALUES (:target_id, :channel, :concurrency)
+INSERT INTO targets (target_id, channel, concurrency, registered_us)
+VALUES (:target_id, :channel, :concurrency, :now_us)
 ON CONFLICT (target_id) DO UPDATE SET
     channel = excluded.channel, concurrency = excluded.concurrency
 WHERE targets.channel <> excluded.channel OR targets.concurrency <> excluded.concurrency
 """)
-KNOWN_TARGETS: Final = both("SELECT target_id, channel FROM targets ORDER BY target_id")
+KNOWN_TARGETS: Final = both("SELECT target_id, registered_us FROM targets ORDER BY target_id")
 FORGET_TARGETS: Final = _with_lists(
     """
 DELETE FROM targets WHERE target_id IN ({target_ids}) AND NOT EXISTS (

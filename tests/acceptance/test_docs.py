@@ -17,7 +17,7 @@ from channels.targets.webhook import payload, signature
 from engine.cli.main import build_parser
 from engine.demo.servers import RegistryServer
 from engine.settings import VARIABLES, Settings
-from engine.store import Ask, Batch, DeliveryState, Mark, NewAlert, Turn, open_store
+from engine.store import DeliveryState, NewAlert, open_store
 from tests.support.avro import plate_schema
 from tests.support.certificates import Certificates
 from tests.support.handbook import (
@@ -34,6 +34,7 @@ from tests.support.handbook import (
 from tests.support.mock_cluster import MockCluster
 from tests.support.patience import await_that
 from tests.support.snippets import commands, read_page, slug
+from tests.support.stored import finish, save
 from tests.support.walkthrough import CA_FILE, KAFKA, POSTGRESQL, REGISTRY, Walkthrough
 
 
@@ -85,18 +86,14 @@ def store_the_dead_alert(folder: Path) -> None:
     alert = shown_alert()
     with open_store(f"sqlite:///{folder}/state/alerts.db") as store:
         target = ("guards", "guards:gate@example.com")
-        store.deliveries.register({target[1]: (target[0], 1)})
-        new = NewAlert(alert, bytes(16), None, 0, (target,))
-        store.stream.decide(Ask((), {}), lambda past: Batch((new,), {}))
-        store.deliveries.turn(partial(mark_dead, target[1]))
-
-
-def mark_dead(target_id: str, turn: Turn) -> None:
-    """The one delivery of the target is dead."""
-    state = turn.targets([target_id])[target_id]
-    (claim,) = turn.claims(turn.claim(state, 1, "reader", 60.0))
-    reason = Reason.RETRIES_EXHAUSTED
-    turn.mark([Mark(claim, DeliveryState.DEAD, 4, reason=reason, detail="timeout")], "reader")
+        save(store, [NewAlert(alert, bytes(16), None, 0, (target,))])
+        finish(
+            store,
+            target[1],
+            DeliveryState.DEAD,
+            reason=Reason.RETRIES_EXHAUSTED,
+            detail="timeout",
+        )
 
 
 def test_a_webhook_receives_what_is_shown() -> None:

@@ -15,6 +15,7 @@ class Mailbox:
 
     concurrency = 1
     is_address = True
+    knows_idempotency_key = False
 
     def __init__(self, channel: str) -> None:
         self.channel = channel

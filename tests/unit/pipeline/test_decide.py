@@ -36,6 +36,7 @@ class WatchedStream:
         self.asked: list[Ask] = []
         self.earlier_pasts: list[Past] = []
         self.is_cut_off = False
+        self.is_answer_lost = False
 
     def decide(self, ask: Ask, decide: Callable[[Past], Batch]) -> Batch:
         self.asked.append(ask)
@@ -48,6 +49,8 @@ class WatchedStream:
                 raise StoreUnavailableError("away")
             return batch
 
+        if self.is_answer_lost:
+            self._stream.decide(ask, decide_again)
         return self._stream.decide(ask, decide_again)
 
 
@@ -103,6 +106,25 @@ def test_a_batch_that_is_decided_several_times_is_stored_and_counted_once(scene:
     # The counts, of which the next alerts tell, are those of the last time too.
     batch = scene.pipeline.process([seen("AAA111", 1_000), seen("BBB222", 1_000)])
     assert [new.alert.suppressed_count for new in batch.alerts] == [1, 1]
+
+
+def test_a_batch_whose_commit_was_not_answered_is_stored_and_counted_once(scene: Scene) -> None:
+    scene.stream.is_answer_lost = True
+    records = [seen("AAA111"), seen("AAA111", 1), seen("BBB222", 2)]
+    with structlog.testing.capture_logs() as logs:
+        batch = scene.pipeline.process(records)
+    assert len(batch.fresh) == len(batch.alerts) == 2
+    assert [line["event"] for line in logs] == ["alert.stored"] * 2
+    assert scene.counted() == {
+        "alerts_triggered": 2,
+        "alerts_rate_limited": 1,
+        "events_duplicate": 0,
+        "events_consumed": 3,
+    }
+    assert scene.cooldown.carried == {}
+    scene.pipeline.process([seen("AAA111", 1_000)])
+    counts = [each.alert.suppressed_count for each in scene.store.archive.alerts(10)]
+    assert sorted(counts) == [0, 0, 1]
 
 
 def test_a_batch_that_is_cut_off_leaves_no_trace(scene: Scene) -> None:

@@ -118,7 +118,12 @@ class Running:
         )
         pipeline.use(prepare(plant.rule_set))
         self._dispatcher = Dispatcher(
-            self.store, targets_of(plant.rule_set), RetryPolicy(), plant.metrics, clock
+            self.store.deliveries,
+            targets_of(plant.rule_set),
+            RetryPolicy(),
+            plant.metrics,
+            clock,
+            owner="a-test",
         )
         self.consumer = Consumer(plant.settings)
         self.loop = Loop(
@@ -276,7 +281,7 @@ def test_a_store_that_refuses_meanwhile_lets_no_held_partition_go(
 ) -> None:
     plant.writers.awaited = {9}
     full = plant.url
-    plant.url = f"{full}?max_page_count=30"
+    plant.url = f"{full}?max_page_count=60"
     publisher = Publisher(cluster.bootstrap_servers)
     publisher.publish(TOPIC, unknown(plate_record(0)), partition=0)
     with plant.run() as running:
@@ -321,7 +326,7 @@ def test_a_stop_while_waiting_leaves_the_records_for_the_next_start(
 
 
 def test_a_store_that_refuses_is_waited_for(plant: Plant, cluster: MockCluster) -> None:
-    full = f"{plant.url}?max_page_count=30"
+    full = f"{plant.url}?max_page_count=60"
     plant.url = full
     # None of them fits, so it does not matter how many come in a batch.
     large = [plate_record(n, track_id="x" * 200_000).value for n in range(4)]

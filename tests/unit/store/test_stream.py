@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreUnavailableError
-from engine.store import Ask, Batch, Past, Store
+from engine.store import Ask, Batch, NewAlert, Past, Store
 from tests.support.stored import deliveries, past, save
 from tests.unit.store.samples import START_SECONDS, Samples, open_sample
 
@@ -125,21 +126,19 @@ def test_of_two_engines_that_see_one_car_one_makes_the_alert(
     store: Store, tool: Store, samples: Samples
 ) -> None:
     """The second decides when the first has stored: it finds its alert."""
-    batches = [[samples.new("mail/ann", key="k")] for _ in range(40)]
+    alerts = [samples.new("mail/ann", key="k") for _ in range(40)]
 
-    def decide_as(one: Store, mine: list[list[object]]) -> int:
-        made = 0
-        for alerts in mine:
-            batch = one.stream.decide(
-                Ask([], {"k": (0, 1 << 62)}),
-                lambda past, alerts=alerts: Batch([] if past.instants else alerts, {}),
-            )
-            made += len(batch.alerts)
-        return made
+    def decide(one: Store, new: NewAlert) -> int:
+        ask = Ask([], {"k": (0, 1 << 62)})
+        batch = one.stream.decide(ask, lambda past: Batch([] if past.instants else [new], {}))
+        return len(batch.alerts)
+
+    def decide_all(one: Store, mine: Sequence[NewAlert]) -> int:
+        return sum(decide(one, new) for new in mine)
 
     with ThreadPoolExecutor(2) as pool:
-        halves = [pool.submit(decide_as, store, batches[::2])]  # type: ignore[arg-type]
-        halves.append(pool.submit(decide_as, tool, batches[1::2]))  # type: ignore[arg-type]
+        halves = [pool.submit(decide_all, store, alerts[::2])]
+        halves.append(pool.submit(decide_all, tool, alerts[1::2]))
         assert sum(half.result() for half in halves) == 1
     assert store.archive.rows()["alerts"] == 1
 

@@ -78,7 +78,8 @@ CREATE TABLE targets (
     taken_us BIGINT NOT NULL DEFAULT 0,
     failing BIGINT NOT NULL DEFAULT 0,
     refused TEXT COLLATE "C" NOT NULL DEFAULT '[]',
-    backlog_id BIGINT NOT NULL DEFAULT 0
+    backlog_id BIGINT NOT NULL DEFAULT 0,
+    registered_us BIGINT NOT NULL DEFAULT 0
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 
 CREATE TABLE suppressed (

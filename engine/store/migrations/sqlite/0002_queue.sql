@@ -107,7 +107,8 @@ CREATE TABLE targets (
     taken_us INTEGER NOT NULL DEFAULT 0,
     failing INTEGER NOT NULL DEFAULT 0,
     refused TEXT NOT NULL DEFAULT '[]',
-    backlog_id INTEGER NOT NULL DEFAULT 0
+    backlog_id INTEGER NOT NULL DEFAULT 0,
+    registered_us INTEGER NOT NULL DEFAULT 0
 );
 
 INSERT INTO targets (target_id, channel, concurrency, held_since_us, reason, detail)

@@ -197,3 +197,4 @@ def test_target_is_a_target_and_prints_its_id_only(target: AppriseTarget) -> Non
     as_target: Target = target
     assert repr(as_target) == "AppriseTarget('ops:json')"
     assert (as_target.channel, as_target.label) == ("ops", "ops:json")
+    assert not as_target.knows_idempotency_key

@@ -11,18 +11,16 @@ from tests.support.patience import PATIENCE_SECONDS
 from tests.unit.delivery.scripted_target import DOWN, Gate
 from tests.unit.delivery.stage import Stage, await_no_threads
 
-ANN = "mail/ann"
+ANN = "mail:ann"
 
 
-def test_stopping_ends_a_worker_that_waits_and_keeps_its_delivery(stage: Stage) -> None:
+def test_stopping_waits_for_no_retry_and_keeps_its_delivery(stage: Stage) -> None:
     target = stage.target(ANN, lambda alert_id: DOWN)
-    dispatcher = stage.start()
+    stage.start()
     alert = stage.add(ANN)
-    stage.clock.await_sleeper(5.0)
-    # In real time, of which the manual clock gives none: it ends by the event alone.
-    dispatcher.stop(PATIENCE_SECONDS)
+    stage.stop()
     assert target.alert_ids == [alert]
-    delivery = stage.store.delivery(alert, ANN)
+    delivery = stage.delivery(alert, ANN)
     assert (delivery.state, delivery.tries) == (DeliveryState.WAITING, 1)
     await_no_threads()
 
@@ -31,9 +29,8 @@ def test_stopping_waits_for_the_send_in_flight_and_marks_it(stage: Stage) -> Non
     gate = Gate()
     target = stage.target(ANN, gate)
     dispatcher = stage.start()
-    alert, other = stage.add(ANN), stage.add(ANN)
-    target.await_calls(1)
-    # First of all, or the worker may take the other one before the stop has begun.
+    alert, other = stage.add_all(2, ANN)
+    # First of all, or the next may be claimed before the stop has begun.
     dispatcher.stop_sending()
     stopping = threading.Thread(target=dispatcher.stop, args=(PATIENCE_SECONDS,))
     stopping.start()
@@ -41,19 +38,7 @@ def test_stopping_waits_for_the_send_in_flight_and_marks_it(stage: Stage) -> Non
     stopping.join(PATIENCE_SECONDS)
     assert stage.states(ANN) == {alert: DeliveryState.SENT, other: DeliveryState.WAITING}
     assert target.closed == 1
-
-
-def test_no_send_is_started_once_sending_is_to_end(stage: Stage) -> None:
-    gate = Gate()
-    target = stage.target(ANN, gate)
-    dispatcher = stage.start()
-    alert, other = stage.add(ANN), stage.add(ANN)
-    target.await_calls(1)
-    dispatcher.stop_sending()
-    gate.open()
-    stage.store.await_state(alert, ANN, DeliveryState.SENT)
-    dispatcher.stop(PATIENCE_SECONDS)
-    assert stage.states(ANN)[other] is DeliveryState.WAITING
+    await_no_threads()
 
 
 def test_stopping_gives_up_on_a_send_that_hangs(stage: Stage) -> None:
@@ -61,22 +46,30 @@ def test_stopping_gives_up_on_a_send_that_hangs(stage: Stage) -> None:
     target = stage.target(ANN, gate)
     dispatcher = stage.start()
     stage.add(ANN)
-    target.await_calls(1)
     with structlog.testing.capture_logs() as logs:
         dispatcher.stop(0.05)
-    assert [log["event"] for log in logs] == ["delivery.unfinished"]
+    assert [(log["event"], log["sends"]) for log in logs] == [("delivery.unfinished", 1)]
     assert target.closed == 0
     gate.open()
     target.await_closed()
+    await_no_threads()
 
 
-def test_stopping_does_not_wait_for_a_store_that_cannot_be_written(stage: Stage) -> None:
-    target = stage.target(ANN)
+def test_stopping_does_not_wait_for_a_store_that_is_away(stage: Stage) -> None:
+    gate = Gate()
+    stage.target(ANN, gate)
     dispatcher = stage.start()
-    stage.store.is_failing = True
     stage.add(ANN)
-    stage.clock.await_sleeper(1.0)
-    target.await_calls(1)
-    stage.store.await_that(lambda: stage.store.failures >= 1)
+    stage.lock.is_locked = True
+    gate.open()
+    stage.pass_to(2.0)
     dispatcher.stop(PATIENCE_SECONDS)
     await_no_threads()
+
+
+def test_a_dispatcher_that_never_started_stops(stage: Stage) -> None:
+    target = stage.target(ANN)
+    dispatcher = stage.start()
+    dispatcher.stop(PATIENCE_SECONDS)
+    dispatcher.stop(PATIENCE_SECONDS)
+    assert target.closed == 1

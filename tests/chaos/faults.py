@@ -232,6 +232,9 @@ def _terminate(scene: Scene, chance: random.Random) -> None:
 
 def _fill_disk(scene: Scene, chance: random.Random) -> None:
     assert scene.disk is not None
+    # In a log that has grown there is room for long; a stop in order removes it.
+    _stop(scene, chance)
+    scene.await_fresh(DEATH_SECONDS)
     scene.disk.fill(LEFT_BYTES)
     scene.sleep(chance.uniform(1.0, 3.0))
     scene.disk.free()
@@ -239,7 +242,9 @@ def _fill_disk(scene: Scene, chance: random.Random) -> None:
 
 def _kill_on_full_disk(scene: Scene, chance: random.Random) -> None:
     assert scene.disk is not None
+    _stop(scene, chance)
+    scene.await_fresh(DEATH_SECONDS)
     scene.disk.fill(LEFT_BYTES)
-    scene.sleep(chance.uniform(2.0, 3.0))
+    scene.sleep(chance.uniform(1.0, 2.0))
     _kill(scene, chance)
     scene.disk.free()

@@ -23,6 +23,11 @@ log = structlog.get_logger(__name__)
 HELD_SECONDS: Final = 1.0
 COUNT_SECONDS: Final = 5.0
 TIME_SECONDS: Final = 15.0
+_GIVEN_UP: Final = {
+    Reason.CHANNEL_REMOVED: "delivery.channel_removed",
+    Reason.TARGET_REMOVED: "delivery.target_removed",
+    Reason.HOLD_EXPIRED: "delivery.expired",
+}
 
 
 class Upkeep:
@@ -104,7 +109,7 @@ class Upkeep:
                 continue
             heirs = targets.heirs(target_id, channel, known, self._deliveries.now_us())
             if isinstance(heirs, Reason):
-                self._give_up(backlog, heirs, f"delivery.{heirs}")
+                self._give_up(backlog, heirs)
                 continue
             given = 0
             while count := self._deliveries.hand_over(target_id, heirs):
@@ -130,17 +135,15 @@ class Upkeep:
         for backlog in self._deliveries.backlogs():
             is_gone = backlog.target_id not in self._targets.in_use
             if backlog.target_id in held or (is_gone and self._targets.keeps(backlog.channel)):
-                self._give_up(backlog, Reason.HOLD_EXPIRED, "delivery.expired", limit_us)
+                self._give_up(backlog, Reason.HOLD_EXPIRED, limit_us)
 
-    def _give_up(
-        self, backlog: Backlog, reason: Reason, event: str, before_us: int | None = None
-    ) -> None:
+    def _give_up(self, backlog: Backlog, reason: Reason, before_us: int | None = None) -> None:
         target_id, channel, total = backlog.target_id, backlog.channel, 0
         while count := self._deliveries.give_up(target_id, reason, waiting_before_us=before_us):
             total += count
         if total:
             self._parts.metrics.notifications_dead.labels(channel, reason).inc(total)
-            log.error(event, channel=channel, target_id=target_id, count=total)
+            log.error(_GIVEN_UP[reason], channel=channel, target_id=target_id, count=total)
 
     def _count(self, backlogs: Iterable[Backlog]) -> None:
         waiting = Counter[str]()

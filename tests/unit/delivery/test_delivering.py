@@ -600,6 +600,19 @@ def test_a_hold_survives_a_restart_which_probes_at_once(stage: Stage) -> None:
 # The store.
 
 
+def test_an_engine_alone_takes_back_the_claims_of_one_that_was_killed_at_once(
+    stage: Stage,
+) -> None:
+    stage.target(ANN, Gate())
+    killed = stage.start()
+    alert = stage.add(ANN)
+    stage.freeze(killed)
+    ann = stage.target(ANN)
+    stage.start()
+    assert ann.alert_ids == [alert]
+    assert stage.clock.monotonic() == 0.0
+
+
 def test_a_store_that_is_away_is_waited_for_without_sending_again(stage: Stage) -> None:
     gate = Gate()
     target = stage.target(ANN, gate)

@@ -6,30 +6,25 @@ Each turn is one transaction, in which the states of the targets are locked: jud
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from channels.alert import Reason, Status
-from engine.delivery.judge import Event, RetryPolicy, Verdict, judge
-from engine.delivery.targets import Targets
+from engine.delivery.judge import US_IN_A_SECOND, Event, Verdict, judge
+from engine.delivery.parts import Parts
 from engine.delivery.upkeep import Upkeep
 from engine.delivery.workers import Send, Workers
 from engine.errors import StoreError
 from engine.health import Heartbeat
-from engine.metrics import Metrics
-from engine.store import Claim, Deliveries, DeliveryState, Mark, TargetState, Turn
+from engine.store import Claim, DeliveryState, Mark, TargetState, Turn
 
 log = structlog.get_logger(__name__)
 
 #: The longest time between two turns: redeliveries, and other replicas, wake nobody.
 TURN_SECONDS: Final = 1.0
-_US_IN_A_SECOND: Final = 1_000_000
-
-Wait = Callable[[threading.Condition, float | None], object]
-"""Waits on a condition whose lock is held, for at most so many seconds (None: no limit)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,36 +39,13 @@ class _Turned:
 
 
 class Claimer:
-    """Has at most `size` claims at a time, each with a worker until its outcome is stored."""
+    """Has at most one claim for each worker, until what became of it is stored."""
 
-    def __init__(
-        self,
-        deliveries: Deliveries,
-        targets: Targets,
-        upkeep: Upkeep,
-        policy: RetryPolicy,
-        metrics: Metrics,
-        monotonic: Callable[[], float],
-        *,
-        owner: str,
-        size: int,
-        claim_seconds: float,
-        kill_point: Callable[[str], None],
-        wait: Wait,
-    ) -> None:
-        self.heartbeat = Heartbeat(timer=monotonic)
-        self.workers = Workers(targets, metrics, monotonic, kill_point, self._finish)
-        self._deliveries = deliveries
-        self._targets = targets
+    def __init__(self, parts: Parts, upkeep: Upkeep) -> None:
+        self.heartbeat = Heartbeat(timer=parts.monotonic)
+        self.workers = Workers(parts, self._finish)
+        self._parts = parts
         self._upkeep = upkeep
-        self._policy = policy
-        self._metrics = metrics
-        self._monotonic = monotonic
-        self._owner = owner
-        self._size = size
-        self._claim_seconds = claim_seconds
-        self._kill_point = kill_point
-        self._wait = wait
         self._changed = threading.Condition()
         self._is_due = False
         self._is_stopping = False
@@ -112,7 +84,7 @@ class Claimer:
                 seconds = self._take_turn()
                 self._is_away = False
             except StoreError as error:
-                self._metrics.store_errors.inc()
+                self._parts.metrics.store_errors.inc()
                 if not self._is_away:
                     log.error("delivery.store_waiting", error=str(error))
                 self._is_away = True
@@ -121,7 +93,7 @@ class Claimer:
                 break
             with self._changed:
                 if not self._is_due:
-                    self._wait(self._changed, seconds)
+                    self._parts.wait(self._changed, seconds)
         self.workers.close()
 
     def _is_over(self) -> bool:
@@ -138,8 +110,8 @@ class Claimer:
         """Returns for how many seconds nothing becomes due."""
         with self._changed:
             sends = tuple(self._finished)
-        good_until = self._monotonic() + self._claim_seconds
-        turned = self._deliveries.turn(lambda turn: self._turn(turn, sends))
+        good_until = self._parts.monotonic() + self._parts.claim_seconds
+        turned = self._parts.deliveries.turn(lambda turn: self._turn(turn, sends))
         with self._changed:
             del self._finished[: len(sends)]
             for send in sends:
@@ -162,13 +134,13 @@ class Claimer:
         verdicts, troubled = self._judge(turn, sends) if sends else ([], set(self._troubled))
         unsent = [_given_back(send.claim) for send in sends if send.outcome is None]
         marks = [*unsent, *(verdict.mark for verdict in verdicts)]
-        written = turn.mark(marks, self._owner)
+        written = turn.mark(marks, self._parts.owner)
         for verdict in verdicts:
             turn.reopen(verdict.reopened)
-        free = 0 if self._is_stopping else self._size - len(self._in_flight) + len(sends)
+        free = 0 if self._is_stopping else self._parts.workers - len(self._in_flight) + len(sends)
         claims = self._claim(turn, free, sends, troubled) if free > 0 else []
         due_us = turn.next_due_us()
-        seconds = (due_us - turn.now_us) / _US_IN_A_SECOND if due_us else TURN_SECONDS
+        seconds = (due_us - turn.now_us) / US_IN_A_SECOND if due_us else TURN_SECONDS
         return _Turned(
             verdicts, written, claims, frozenset(troubled), max(0.0, min(seconds, TURN_SECONDS))
         )
@@ -185,7 +157,7 @@ class Claimer:
                 claim,
                 state,
                 outcome,
-                self._policy,
+                self._parts.policy,
                 turn.now_us,
                 knows_key=send.knows_key,
                 newest_id=newest_id,
@@ -205,7 +177,7 @@ class Claimer:
 
         Targets in trouble get at most half of the workers, so that those that hang block nobody.
         """
-        due = [each for each in turn.due_targets() if self._targets.can_send(each.target_id)]
+        due = [each for each in turn.due_targets() if self._parts.targets.can_send(each.target_id)]
         in_force = turn.claims_in_force()
         in_hand = self._in_flight.keys() - {_key(send.claim) for send in sends}
         in_trouble = sum(self._in_flight[each].target_id in troubled for each in in_hand)
@@ -217,7 +189,7 @@ class Claimer:
             room = min(room, free - len(ids))
             is_troubled = is_held or state.target_id in troubled
             if is_troubled:
-                room = min(room, max(1, self._size // 2) - in_trouble)
+                room = min(room, max(1, self._parts.workers // 2) - in_trouble)
             if room > 0:
                 claimed = self._claim_of(turn, state, room)
                 in_trouble += len(claimed) if is_troubled else 0
@@ -227,21 +199,22 @@ class Claimer:
     def _claim_of(self, turn: Turn, state: TargetState, room: int) -> list[int]:
         if state.held_since_us:
             # Until it is judged; a change meanwhile sets it to 0 again.
-            seconds = self._policy.probe_seconds_after(state.probes)
-            state.probe_at_us = turn.now_us + round(seconds * _US_IN_A_SECOND)
+            seconds = self._parts.policy.probe_seconds_after(state.probes)
+            state.probe_at_us = turn.now_us + round(seconds * US_IN_A_SECOND)
         # In an outage no more deliveries are tried than show it.
         only_failed = state.failing > state.concurrency and not state.held_since_us
         if only_failed and not turn.has_failed(state.target_id):
             state.failing, only_failed = 0, False
             turn.write_targets([state])
-        return turn.claim(state, room, self._owner, self._claim_seconds, only_failed=only_failed)
+        owner, claim_seconds = self._parts.owner, self._parts.claim_seconds
+        return turn.claim(state, room, owner, claim_seconds, only_failed=only_failed)
 
     def _report(self, verdict: Verdict, *, is_written: bool) -> None:
         """Count and log; a mark that was not written is another replica's to count."""
-        mark, outcome, metrics = verdict.mark, verdict.outcome, self._metrics
+        mark, outcome, metrics = verdict.mark, verdict.outcome, self._parts.metrics
         channel = mark.claim.channel
         if is_written and mark.state is not DeliveryState.WAITING:
-            self._kill_point("mark")
+            self._parts.kill_point("mark")
         if mark.state is DeliveryState.SENT and is_written:
             metrics.notifications_sent.labels(channel, mark.claim.alert.rule_id).inc()
         if mark.state is DeliveryState.DEAD and is_written:

@@ -12,8 +12,9 @@ import structlog
 
 from channels.alert import Target
 from engine.clock import Clock
-from engine.delivery.claimer import Claimer, Wait
+from engine.delivery.claimer import Claimer
 from engine.delivery.judge import RetryPolicy
+from engine.delivery.parts import Parts, Wait
 from engine.delivery.targets import Targets
 from engine.delivery.upkeep import Upkeep
 from engine.health import Heartbeat
@@ -59,31 +60,24 @@ class Dispatcher:
         `kill_point` is called with `send` just before a send, with `sent` just after it and with
         `mark` once its outcome is stored. `wait` is how to wait by `clock`.
         """
-        self._targets = Targets(targets, switched_off)
-        self._upkeep = Upkeep(
+        parts = Parts(
             deliveries,
-            self._targets,
-            metrics,
-            clock.monotonic,
-            owner=owner,
-            claim_seconds=claim_seconds,
-            hold_seconds=hold_seconds,
-            former_ids=former_ids or {},
-            replicas_agree=replicas_agree,
-        )
-        self._claimer = Claimer(
-            deliveries,
-            self._targets,
-            self._upkeep,
+            Targets(targets, switched_off),
             policy,
             metrics,
             clock.monotonic,
-            owner=owner,
-            size=workers,
-            claim_seconds=claim_seconds,
-            kill_point=kill_point,
-            wait=wait,
+            wait,
+            owner,
+            workers,
+            claim_seconds,
+            hold_seconds,
+            former_ids or {},
+            replicas_agree,
+            kill_point,
         )
+        self._targets = parts.targets
+        self._upkeep = Upkeep(parts)
+        self._claimer = Claimer(parts, self._upkeep)
         # A daemon, because a send that hangs must not keep the process from ending.
         self._thread = threading.Thread(
             target=self._claimer.work, name="delivery-claimer", daemon=True
@@ -101,7 +95,7 @@ class Dispatcher:
     def add_targets(self, targets: Mapping[str, Target]) -> None:
         """Use these targets too; to be called before the first alert for a new one is stored."""
         self._targets.add(targets)
-        self._upkeep.note_change(is_reloaded=False)
+        self._upkeep.note_change(is_reload=False)
         self._claimer.wake()
 
     def use(self, targets: Mapping[str, Target], switched_off: Collection[str] = ()) -> None:
@@ -110,7 +104,7 @@ class Dispatcher:
         What waits for targets that are gone passes to those that took their place, if any.
         """
         self._targets.use(targets, switched_off)
-        self._upkeep.note_change(is_reloaded=True)
+        self._upkeep.note_change(is_reload=True)
         self._claimer.wake()
 
     def held(self) -> tuple[Hold, ...]:

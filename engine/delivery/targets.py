@@ -1,4 +1,4 @@
-"""The targets in use, and what becomes of deliveries to those that are gone."""
+"""The targets in use, and who takes over what those that are gone still owe."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Successors = Mapping[str, tuple[str, Collection[str]]]
 class Targets:
     """Lends targets for sends; one that is replaced or removed is closed after its last send."""
 
-    def __init__(self, targets: Mapping[str, Target], switched_off: Collection[str] = ()) -> None:
+    def __init__(self, targets: Mapping[str, Target], switched_off: Collection[str]) -> None:
         """`switched_off` are the names of channels that are defined and not used."""
         self._lock = threading.Lock()
         self._users = Counter[int]()
@@ -35,7 +35,7 @@ class Targets:
         with self._lock:
             self.in_use = {**targets, **self.in_use}
 
-    def use(self, targets: Mapping[str, Target], switched_off: Collection[str] = ()) -> None:
+    def use(self, targets: Mapping[str, Target], switched_off: Collection[str]) -> None:
         """Use these targets and no others."""
         with self._lock:
             former, self.in_use = self.in_use, dict(targets)
@@ -65,9 +65,9 @@ class Targets:
             with self._lock:
                 self._users[id(target)] -= 1
                 self._users += Counter()  # Drops what is used by nobody.
-                is_over = self._is_closed or self.in_use.get(target_id) is not target
-                is_over = is_over and id(target) not in self._users
-            if is_over and target is not None:
+                is_used = not self._is_closed and self.in_use.get(target_id) is target
+                is_used = is_used or id(target) in self._users
+            if target is not None and not is_used:
                 target.close()
 
     def can_send(self, target_id: str) -> bool:
@@ -75,38 +75,30 @@ class Targets:
         target = self.in_use.get(target_id)
         return target is not None and not isinstance(target, MisconfiguredTarget)
 
+    def keeps(self, channel: str) -> bool:
+        """Whether the channel keeps what its gone targets owe: it is off, or misconfigured."""
+        return channel in self.switched_off or stand_in_id(channel) in self.in_use
 
-def keeps(targets: Targets, channel: str) -> bool:
-    """Whether the channel keeps what its gone targets owe: it is switched off or misconfigured."""
-    return channel in targets.switched_off or stand_in_id(channel) in targets.in_use
+    def heirs(
+        self, target_id: str, channel: str, known: Mapping[str, int], now_us: int
+    ) -> Successors | Reason:
+        """Who takes over what waits for a gone target; where nobody does, why it is given up.
 
-
-def heirs(
-    targets: Targets, target_id: str, channel: str, known: Mapping[str, int], now_us: int
-) -> Successors | Reason:
-    """Who takes over what waits for a gone target; where nobody does, why it is given up.
-
-    `known` has since when the store knows its targets.
-    """
-    in_use = targets.in_use
-    siblings = [each for each, target in in_use.items() if target.channel == channel]
-    if not siblings:
-        # The channel may have another name now: its recipients have the same ids behind it.
-        recipient = target_id.removeprefix(f"{channel}:")
-        renamed = [each for each, new in in_use.items() if each == f"{new.channel}:{recipient}"]
-        return _successors(in_use, renamed[:1]) if renamed else Reason.CHANNEL_REMOVED
-    if target_id != stand_in_id(channel):
-        after_us = max(known.get(target_id, 0), now_us - round(NEW_SECONDS * 1e6))
-        siblings = [each for each in siblings if known.get(each, 0) > after_us]
-    return _successors(in_use, siblings) if siblings else Reason.TARGET_REMOVED
-
-
-def _successors(in_use: Mapping[str, Target], target_ids: Collection[str]) -> Successors:
-    reached = {each: target.audience.recipients for each, target in in_use.items()}
-    return {
-        new: (
-            in_use[new].channel,
-            [each for each, recipients in reached.items() if recipients >= reached[new]],
-        )
-        for new in target_ids
-    }
+        `known` has since when the store knows its targets.
+        """
+        in_use = self.in_use
+        heirs = [each for each, target in in_use.items() if target.channel == channel]
+        if not heirs:
+            # The channel may have another name now: its recipients have the same ids behind it.
+            own = target_id.removeprefix(f"{channel}:")
+            heirs = [each for each, new in in_use.items() if each == f"{new.channel}:{own}"][:1]
+            if not heirs:
+                return Reason.CHANNEL_REMOVED
+        elif target_id != stand_in_id(channel):
+            after_us = max(known.get(target_id, 0), now_us - round(NEW_SECONDS * 1e6))
+            heirs = [each for each in heirs if known.get(each, 0) > after_us]
+            if not heirs:
+                return Reason.TARGET_REMOVED
+        reached = {each: target.audience.recipients for each, target in in_use.items()}
+        same = {new: [each for each in reached if reached[each] >= reached[new]] for new in heirs}
+        return {new: (in_use[new].channel, same[new]) for new in heirs}

@@ -12,8 +12,7 @@ import structlog
 
 from channels.alert import Outcome, Reason, Status, Target
 from channels.redact import redact_outcome
-from engine.delivery.targets import Targets
-from engine.metrics import Metrics
+from engine.delivery.parts import Parts
 from engine.store import Claim, FreshAlert
 
 log = structlog.get_logger(__name__)
@@ -34,19 +33,9 @@ class Send:
 class Workers:
     """A pool of threads, which are started as they are needed."""
 
-    def __init__(
-        self,
-        targets: Targets,
-        metrics: Metrics,
-        monotonic: Callable[[], float],
-        kill_point: Callable[[str], None],
-        finish: Callable[[Send], None],
-    ) -> None:
+    def __init__(self, parts: Parts, finish: Callable[[Send], None]) -> None:
         """`finish` is called with each send, in the thread of its worker."""
-        self._targets = targets
-        self._metrics = metrics
-        self._monotonic = monotonic
-        self._kill_point = kill_point
+        self._parts = parts
         self._finish = finish
         self._lock = threading.Lock()
         self._claims: SimpleQueue[tuple[Claim, float] | None] = SimpleQueue()
@@ -93,33 +82,40 @@ class Workers:
                 del self._read_at[next(iter(self._read_at))]
 
     def _work(self) -> None:
-        while (given := self._claims.get()) is not None:
-            claim, good_until = given
-            send = Send(claim, None)
-            try:
-                with self._targets.borrow(claim.target_id) as target:
-                    if target is not None and self._monotonic() < good_until:
-                        knows_key = getattr(target, "knows_idempotency_key", False)
-                        send = Send(claim, self._send(claim, target), knows_key)
-            finally:
-                with self._lock:
-                    self._in_hand -= 1
-                self._finish(send)
+        try:
+            while (given := self._claims.get()) is not None:
+                self._handle(*given)
+        finally:
+            with self._lock:
+                self._threads -= 1
+
+    def _handle(self, claim: Claim, good_until: float) -> None:
+        outcome, knows_key = None, False
+        try:
+            with self._parts.targets.borrow(claim.target_id) as target:
+                if target is not None and self._parts.monotonic() < good_until:
+                    knows_key = target.knows_idempotency_key
+                    outcome = self._send(claim, target)
+        finally:
+            with self._lock:
+                self._in_hand -= 1
+            self._finish(Send(claim, outcome, knows_key))
 
     def _send(self, claim: Claim, target: Target) -> Outcome:
-        self._kill_point("send")
-        started = self._monotonic()
+        alert, parts = claim.alert, self._parts
+        parts.kill_point("send")
+        started = parts.monotonic()
         try:
-            outcome = target.send(claim.alert, f"{claim.alert.alert_id}-{claim.delivery_id}")
+            outcome = target.send(alert, f"{alert.alert_id}-{claim.delivery_id}")
         except Exception as error:  # noqa: BLE001 - a defect of one target must not end the worker
             failed = Outcome(Status.UNAVAILABLE, Reason.UNKNOWN, f"{type(error).__name__}: {error}")
-            outcome = redact_outcome(failed, claim.alert)
-        self._kill_point("sent")
+            outcome = redact_outcome(failed, alert)
+        parts.kill_point("sent")
         if not outcome.is_unsent:
             with self._lock:
-                read_at = self._read_at.pop((claim.alert.alert_id, claim.target_id), None)
+                read_at = self._read_at.pop((alert.alert_id, claim.target_id), None)
             if read_at is not None:
-                self._metrics.alert_latency.observe(max(0.0, started - read_at))
-            seconds = self._monotonic() - started
-            self._metrics.notification_send_time.labels(claim.channel).observe(seconds)
+                parts.metrics.alert_latency.observe(max(0.0, started - read_at))
+            seconds = parts.monotonic() - started
+            parts.metrics.notification_send_time.labels(claim.channel).observe(seconds)
         return outcome

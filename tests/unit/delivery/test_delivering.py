@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 import structlog
@@ -170,8 +171,13 @@ def test_threads_are_started_as_they_are_needed(stage: Stage) -> None:
 def test_due_targets_are_served_in_rotation(stage: Stage) -> None:
     names = [f"mail:{number}" for number in range(4)]
     order: list[str] = []
+
+    def take(name: str, alert_id: str) -> Outcome:
+        order.append(name)
+        return SENT
+
     for name in names:
-        stage.target(name, lambda alert_id, name=name: order.append(name) or SENT)  # type: ignore[misc]
+        stage.target(name, partial(take, name))
     for _ in range(3):
         stage.store_only(*names)
     stage.start(workers=1)

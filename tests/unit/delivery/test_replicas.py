@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 from channels.alert import SENT, Outcome, Priority
 from engine.delivery import RetryPolicy
@@ -12,9 +16,29 @@ from tests.support.patience import await_that
 from tests.unit.delivery.scripted_target import BAD_TLS, DOWN, Gate
 from tests.unit.delivery.stage import Stage
 
+pytestmark = pytest.mark.waits
+
 ANN = "mail:ann"
 BOB = "mail:bob"
 HOOK = "hook:1"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """The store of both; empty for a SQLite file of the stage's own."""
+    return str(request.getfixturevalue("database")) if request.param == "postgresql" else ""
+
+
+@pytest.fixture
+def stage(tmp_path: Path, url: str) -> Iterator[Stage]:
+    with Stage(tmp_path, url=url) as prepared:
+        yield prepared
+
+
+@pytest.fixture
+def live_stage(tmp_path: Path, url: str) -> Iterator[Stage]:
+    with Stage(tmp_path, url=url, in_real_time=True) as prepared:
+        yield prepared
 
 
 def test_a_claim_is_taken_over_when_its_owner_is_dead(stage: Stage) -> None:

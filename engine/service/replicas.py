@@ -37,6 +37,7 @@ class Replicas:
         self._timer = timer
         self._lock = threading.Lock()
         self._is_alike = False
+        self._has_left = False
         self._beat_at = -STALE_SECONDS
         self._digests: tuple[str, ...] = ()
 
@@ -58,6 +59,8 @@ class Replicas:
         """
         # One at a time: an older answer must not take the place of a newer one.
         with self._lock:
+            if self._has_left:
+                return False
             self._beat_at = self._timer()
             try:
                 running = self._instances.beat(self._describe())
@@ -72,8 +75,10 @@ class Replicas:
             return self._is_alike
 
     def leave(self) -> None:
-        """This engine stops in order, and is not missed. Raises StoreError."""
-        self._instances.forget(self._describe().instance_id)
+        """This engine stops in order, and is not missed; it beats no more. Raises StoreError."""
+        with self._lock:
+            self._has_left, self._is_alike = True, False
+            self._instances.forget(self._describe().instance_id)
 
     def _log_change(self, running: Sequence[Instance], digests: tuple[str, ...]) -> None:
         if len(digests) > 1 and digests != self._digests:

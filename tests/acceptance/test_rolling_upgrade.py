@@ -81,7 +81,7 @@ def status(gate: Gate) -> dict[str, Any]:
 
 def are_there(gate: Gate, count: int) -> bool:
     """Whether so many engines run."""
-    return sum(each["is_running"] for each in status(gate)["replicas"]) == count
+    return [each["is_running"] for each in status(gate)["replicas"]].count(True) == count
 
 
 def waiting(gate: Gate) -> dict[str, int]:

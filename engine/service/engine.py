@@ -137,7 +137,8 @@ class Engine:
             hold_seconds=settings.hold_seconds,
             switched_off=self.rule_set.switched_off,
             former_ids=self._former_ids(),
-            replicas_agree=lambda: self.replicas.agree,
+            # Asked anew each time: another engine may have begun just before.
+            replicas_agree=self.replicas.beat,
             kill_point=kill_point,
         )
         stack.callback(self._stop_delivery)

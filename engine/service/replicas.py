@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -34,7 +35,9 @@ class Replicas:
         self._describe = describe
         self._metrics = metrics
         self._timer = timer
+        self._lock = threading.Lock()
         self._is_alike = False
+        self._has_left = False
         self._beat_at = -STALE_SECONDS
         self._digests: tuple[str, ...] = ()
 
@@ -54,22 +57,28 @@ class Replicas:
         An engine beats before it stores an alert by other rules, so who sees a delivery of a target
         that it does not know, and beats after that, learns of them. Raises StoreError.
         """
-        self._beat_at = self._timer()
-        try:
-            running = self._instances.beat(self._describe())
-        except BaseException:
-            self._is_alike = False
-            raise
-        digests = tuple(sorted({each.rules_digest for each in running}))
-        self._is_alike = len(digests) <= 1
-        self._metrics.replicas.set(len(running))
-        self._metrics.replicas_disagree.set(not self._is_alike)
-        self._log_change(running, digests)
-        return self._is_alike
+        # One at a time: an older answer must not take the place of a newer one.
+        with self._lock:
+            if self._has_left:
+                return False
+            self._beat_at = self._timer()
+            try:
+                running = self._instances.beat(self._describe())
+            except BaseException:
+                self._is_alike = False
+                raise
+            digests = tuple(sorted({each.rules_digest for each in running}))
+            self._is_alike = len(digests) <= 1
+            self._metrics.replicas.set(len(running))
+            self._metrics.replicas_disagree.set(not self._is_alike)
+            self._log_change(running, digests)
+            return self._is_alike
 
     def leave(self) -> None:
-        """This engine stops in order, and is not missed. Raises StoreError."""
-        self._instances.forget(self._describe().instance_id)
+        """This engine stops in order, and is not missed; it beats no more. Raises StoreError."""
+        with self._lock:
+            self._has_left, self._is_alike = True, False
+            self._instances.forget(self._describe().instance_id)
 
     def _log_change(self, running: Sequence[Instance], digests: tuple[str, ...]) -> None:
         if len(digests) > 1 and digests != self._digests:

@@ -26,7 +26,7 @@ MAX_FILE_BYTES: Final = 1 << 20
 LONGEST_SECONDS: Final = 50 * 365 * 86_400.0
 LONGEST_RETRY_DELAY_SECONDS: Final = 3_600.0
 #: A claim is renewed every third of its time: a shorter one would end while the store is slow.
-SHORTEST_CLAIM_SECONDS: Final = 15.0
+SHORTEST_CLAIM_SECONDS: Final = 5.0
 LONGEST_CLAIM_SECONDS: Final = 3_600.0
 PROTOCOLS: Final = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
 _UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -105,7 +105,7 @@ def read_retry_delay(text: str) -> float:
 
 
 def read_claim(text: str) -> float:
-    """The seconds of a duration from 15 seconds to an hour."""
+    """The seconds of a duration from 5 seconds to an hour."""
     seconds = parse_duration(text, LONGEST_CLAIM_SECONDS)
     if seconds < SHORTEST_CLAIM_SECONDS:
         raise ValueError(f"{text!r} is too short, at least {SHORTEST_CLAIM_SECONDS:.0f} seconds")

@@ -128,7 +128,7 @@ TABLES: Final = (
         (
             *("target_id", "channel", "concurrency", "held_since_us", "reason", "detail", "probes"),
             *("probe_at_us", "probe_rank", "probe_id", "is_changed", "not_before_us", "paused_us"),
-            *("taken_us", "failing", "refused", "backlog_id"),
+            *("taken_us", "failing", "refused", "backlog_id", "registered_us"),
         ),
     ),
     _Table("suppressed", "key_id", "", ("key_id", "suppressed_count", "changed_us")),

@@ -26,6 +26,8 @@ LIBPQ_OPTIONS: Final = frozenset(
     }
 )
 _SECRETS: Final = ("password", "sslpassword")
+#: Says that a pgbouncer is between, which gives each transaction another session.
+_POOLED: Final = "pgbouncer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,14 @@ class SqliteLocation:
 
 @dataclass(frozen=True, slots=True)
 class PostgresLocation:
-    """A database of PostgreSQL: what libpq is told, which may have a password, and its text."""
+    """A database of PostgreSQL: what libpq is told, which may have a password, and its text.
+
+    With `is_pooled` a pgbouncer may give each transaction another session.
+    """
 
     options: Mapping[str, str] = field(repr=False)
     shown: str
+    is_pooled: bool = False
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -60,7 +66,7 @@ def parse_state_url(url: str, password: str = "") -> SqliteLocation | PostgresLo
     `sqlite:///a.db` is relative to the working directory, `sqlite:////a.db` absolute;
     `?max_page_count=N` sets a quota. `postgresql://user@host:port/database?sslmode=verify-full` has
     its password in the URL or in `password`, and may name several hosts, with commas; its options
-    are libpq's.
+    are libpq's, and `pgbouncer=true`.
     """
     scheme = url.partition(":")[0].lower()
     if scheme in _POSTGRESQL_SCHEMES:
@@ -105,7 +111,9 @@ def _postgres_location(url: str, password: str) -> PostgresLocation:
         raise StoreError(f"STATE_URL names no database, {_POSTGRESQL_REMEDY}")
     if own_password and password:
         raise StoreError("STATE_URL has a password and STATE_PASSWORD is set, use one of them")
-    options = _libpq_options(parts.query)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    is_pooled = _flag(options, _POOLED)
+    _check_libpq(options)
     names, ports = _hosts(hosts)
     given = {
         "dbname": database,
@@ -119,7 +127,15 @@ def _postgres_location(url: str, password: str) -> PostgresLocation:
         raise StoreError(f"STATE_URL holds a NUL, {_POSTGRESQL_REMEDY}")
     place = hosts or options.get("host", "")
     shown = f"postgresql://{f'{user}@' if user else ''}{place}/{database}"
-    return PostgresLocation(options, shown)
+    return PostgresLocation(options, shown, is_pooled)
+
+
+def _flag(options: dict[str, str], name: str) -> bool:
+    """Takes an option of ours, true or false, out of the options."""
+    text = options.pop(name, "false")
+    if text not in {"true", "false"}:
+        raise StoreError(f"STATE_URL's {name} is {text!r}, use true or false")
+    return text == "true"
 
 
 def _hosts(hosts: str) -> tuple[str, str]:
@@ -142,8 +158,7 @@ def _hosts(hosts: str) -> tuple[str, str]:
     return ",".join(names), ",".join(ports) if any(ports) else ""
 
 
-def _libpq_options(query: str) -> dict[str, str]:
-    options = dict(parse_qsl(query, keep_blank_values=True))
+def _check_libpq(options: Mapping[str, str]) -> None:
     for name in sorted(options):
         if name in {"user", "password", "dbname", "port"}:
             raise StoreError(f"STATE_URL has {name} as an option, {_POSTGRESQL_REMEDY}")
@@ -152,4 +167,3 @@ def _libpq_options(query: str) -> dict[str, str]:
                 f"STATE_URL has an unknown option {name!r}, use those of libpq, such as sslmode "
                 "and sslrootcert"
             )
-    return options

@@ -23,6 +23,7 @@ from tests.support.tcp_proxy import Side, TcpProxy
 
 #: A disk with so much room takes a few batches more.
 LEFT_BYTES: Final = 20_000
+CLIENT_SECONDS: Final = 5.0
 
 Strike = Callable[[Scene, random.Random], None]
 Choice = Callable[[Scene, random.Random], TcpProxy]
@@ -109,7 +110,11 @@ def _strike_one(
     scene: Scene,
     chance: random.Random,
 ) -> None:
-    strike(scene, choose(scene, chance), chance)
+    proxy = choose(scene, chance)
+    # A mail server has a client only now and then; a cut is to meet one in the midst of its mail.
+    scene.await_that(lambda: proxy.is_used, CLIENT_SECONDS)
+    scene.sleep(chance.uniform(0.0, 0.1))
+    strike(scene, proxy, chance)
 
 
 def _cut(scene: Scene, proxy: TcpProxy, chance: random.Random) -> None:
@@ -232,6 +237,9 @@ def _terminate(scene: Scene, chance: random.Random) -> None:
 
 def _fill_disk(scene: Scene, chance: random.Random) -> None:
     assert scene.disk is not None
+    # In a log that has grown there is room for long; a stop in order removes it.
+    _stop(scene, chance)
+    scene.await_fresh(DEATH_SECONDS)
     scene.disk.fill(LEFT_BYTES)
     scene.sleep(chance.uniform(1.0, 3.0))
     scene.disk.free()
@@ -239,7 +247,9 @@ def _fill_disk(scene: Scene, chance: random.Random) -> None:
 
 def _kill_on_full_disk(scene: Scene, chance: random.Random) -> None:
     assert scene.disk is not None
+    _stop(scene, chance)
+    scene.await_fresh(DEATH_SECONDS)
     scene.disk.fill(LEFT_BYTES)
-    scene.sleep(chance.uniform(2.0, 3.0))
+    scene.sleep(chance.uniform(1.0, 2.0))
     _kill(scene, chance)
     scene.disk.free()

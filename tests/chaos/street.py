@@ -91,7 +91,7 @@ class Street:
                 plate=plate,
                 camera=camera,
                 confidence=chance.choice((0.25, 0.75)),
-                color=chance.choice(("red", *("blue", "green", "black") * 3)),
+                color=chance.choice(("red", "blue", "green", "black")),
             )
             self.published[event.event_id] = time.monotonic()
             self.events[event.event_id] = event

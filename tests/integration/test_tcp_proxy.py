@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.http_receiver import LOOPBACK
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.support.tcp_proxy import Side, TcpProxy
 
 
@@ -59,8 +59,10 @@ def ends(proxy: TcpProxy, listener: socket.socket) -> Iterator[Ends]:
 
 def test_an_end_is_passed_on(proxy: TcpProxy, listener: socket.socket) -> None:
     with ends(proxy, listener) as both:
+        assert proxy.is_used
         both.client.close()
         assert both.server.recv(9) == b""
+    await_that(lambda: not proxy.is_used)
 
 
 def test_cut_connections_are_reset_and_new_ones_taken(

@@ -44,6 +44,11 @@ class TcpProxy:
         )
         self._thread.start()
 
+    @property
+    def is_used(self) -> bool:
+        """Whether somebody is connected."""
+        return bool(self._connections)
+
     def cut(self) -> None:
         """Reset all connections, at both ends."""
         self._run(self._cut())

@@ -107,4 +107,5 @@ def test_an_engine_that_stops_in_order_is_not_missed(store: Store, clock: Clock)
     other = replicas(store, clock, OTHER, Metrics())
     other.beat()
     other.leave()
+    assert not other.beat()
     assert store.instances.all() == []

@@ -123,3 +123,13 @@ def test_no_text_of_a_location_has_its_secrets() -> None:
 
 def test_a_file_is_shown_by_its_path() -> None:
     assert file_of("sqlite:////data/alerts.db").shown == "/data/alerts.db"
+
+
+@pytest.mark.parametrize(("query", "is_pooled"), [("", False), ("?pgbouncer=true", True)])
+def test_a_pgbouncer_is_named_by_an_option_of_ours(query: str, is_pooled: bool) -> None:
+    location = parse_state_url(f"postgresql://ann@host/db{query}")
+    assert isinstance(location, PostgresLocation)
+    assert location.is_pooled is is_pooled
+    assert "pgbouncer" not in location.options
+    with pytest.raises(StoreError, match="use true or false"):
+        parse_state_url("postgresql://ann@host/db?pgbouncer=yes")

@@ -71,7 +71,9 @@ class Turmoil:
         return outcome
 
     def _choose(self) -> Outcome:
-        return self.random.choices(*zip(*ANSWERS, strict=True))[0]
+        outcomes, weights = zip(*ANSWERS, strict=True)
+        outcome: Outcome = self.random.choices(outcomes, weights)[0]
+        return outcome
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -154,20 +154,15 @@ class Claimer:
 
     def _judge(self, turn: Turn, sends: Sequence[Send]) -> list[Verdict]:
         states = turn.targets({send.claim.target_id for send in sends})
-        newest_id, verdicts = turn.newest_delivery(), []
+        policy, newest_id, verdicts = self._parts.policy, turn.newest_delivery(), []
         for send in sends:
             claim, outcome = send.claim, send.outcome
             if outcome is None:
                 continue
             state = states.setdefault(claim.target_id, TargetState(claim.target_id, claim.channel))
+            key = send.knows_key
             verdict = judge(
-                claim,
-                state,
-                outcome,
-                self._parts.policy,
-                turn.now_us,
-                knows_key=send.knows_key,
-                newest_id=newest_id,
+                claim, state, outcome, policy, turn.now_us, knows_key=key, newest_id=newest_id
             )
             verdicts.append(verdict)
             if verdict.begins_hold:

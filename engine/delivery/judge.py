@@ -283,12 +283,7 @@ class Verdict:
         return self._mark(DeliveryState.WAITING, tries, reason, failures, next_try_us)
 
     def _mark(
-        self,
-        state: DeliveryState,
-        tries: int,
-        reason: Reason,
-        failures: int = 0,
-        next_try_us: int = 0,
+        self, state: DeliveryState, tries: int, reason: Reason, failures: int = 0, next_us: int = 0
     ) -> Mark:
         claim, outcome = self.claim, self.outcome
         latest_us = max(self.now_us, self.target.taken_us)
@@ -298,7 +293,7 @@ class Verdict:
         detail = outcome.detail
         if reason is not outcome.reason:
             detail = f"{outcome.reason}: {detail}" if detail else str(outcome.reason)
-        return Mark(claim, state, tries, failures, failed_us, next_try_us, str(reason), detail)
+        return Mark(claim, state, tries, failures, failed_us, next_us, str(reason), detail)
 
 
 def judge(

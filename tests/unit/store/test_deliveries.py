@@ -222,7 +222,7 @@ def test_a_held_target_gives_one_delivery_after_the_other_to_probe_with(
         (probe,) = claim(store, "mail/ann")
         assert probe.is_probe
         probed.append(probe.alert.alert_id[-1])
-        wait_until(store, [probe], clock.us + 600 * SECOND_US)
+        wait_until(store, [probe], clock.us)
     assert probed == ["1", "2", "3", "1"]
 
 

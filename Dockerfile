@@ -47,6 +47,7 @@ ENV PATH=/opt/alert-engine/bin:$PATH \
     RULES_CONFIG_PATH=/app/config \
     SCHEMAS_PATH=/app/schemas \
     STATE_URL=sqlite:////data/alerts.db \
+    LAST_GOOD_PATH=/data/last-good/alerts.db \
     LOG_FORMAT=json
 WORKDIR /app
 COPY --from=build --chown=10001:10001 /data /data

@@ -124,7 +124,7 @@ up: ## Kafka, Schema Registry and the engine, by docker compose
 	$(DOCKER) compose up --build --detach --wait
 
 down: ## Stop the compose stack of any profile; volumes stay
-	$(DOCKER) compose --profile demo --profile monitoring down
+	$(DOCKER) compose --profile demo --profile monitoring --profile replicas down
 
 demo-stack: ## The compose stack with simulated cameras and an inbox: http://127.0.0.1:8025
 	$(DOCKER) compose --env-file deploy/demo/demo.env up --build --detach --wait

@@ -94,12 +94,19 @@ class Plant:
         self.metrics = Metrics()
         self.stop = threading.Event()
         self.store = self._stack.enter_context(open_store(settings.state_url))
-        self.dispatcher = dispatcher(self.store, targets or {}, RetryPolicy(), self.metrics, clock)
+        self.dispatcher = dispatcher(
+            self.store.deliveries,
+            targets or {},
+            RetryPolicy(),
+            self.metrics,
+            clock,
+            owner="a-benchmark",
+        )
         self._stack.callback(self.dispatcher.stop, STOP_SECONDS)
         pipeline = Pipeline(
             Decoder(plate_schema(), Writers(), UTC),
-            Cooldown(self.store),
-            self.store,
+            Cooldown(),
+            self.store.stream,
             self.metrics,
             clock,
             max_alert_age_seconds=settings.max_alert_age_seconds,
@@ -112,7 +119,7 @@ class Plant:
         self.loop = Loop(
             self.feed,
             pipeline,
-            DeadLetterOffice(None, self.store, self.metrics, clock, self.stop.is_set),
+            DeadLetterOffice(None, self.store.letters, self.metrics, clock, self.stop.is_set),
             self.dispatcher.wake,
             self.metrics,
             clock,

@@ -1,7 +1,7 @@
 """Deliveries a second for each kind of channel: from the store, over the wire, marked as sent.
 
 The receivers run in a process of their own. A webhook is one target of four connections that are
-kept alive; a mail has an SMTP dialogue of its own (STARTTLS, AUTH). Slack and Twilio ask for pauses
+kept alive; mails (STARTTLS, AUTH) go over one that is kept. Slack and Twilio ask for pauses
 (1.2 and 0.2 s) once a target has sent five messages at once, so twenty targets send four each here:
 what the engine can do, not what the services allow.
 """
@@ -24,10 +24,12 @@ from benchmarks.watched_target import WatchedTarget
 from channels.alert import Alert, Outcome, Status, Target
 from channels.definitions.channel_entry import entry_targets
 from channels.definitions.notification_block import notification_targets
+from channels.targets.identity import identify
 from engine.clock import SystemClock
 from engine.delivery import Dispatcher, RetryPolicy
 from engine.metrics import Metrics
 from engine.store import open_store
+from tests.support.stored import save
 
 SECTION = "8 deliveries"
 ROUNDS = 3
@@ -134,13 +136,16 @@ def prepare(folder: Path, targets: Sequence[Target], alerts: int) -> Round:
     """A store with so many alerts, each for every target."""
     stack = ExitStack()
     store = stack.enter_context(open_store(f"sqlite:///{folder}/alerts.db"))
-    routes = [(target.channel, target.target_id) for target in targets]
-    store.save(new_alerts(alerts, routes))
+    by_id = identify(targets, b"")
+    routes = [(target.channel, target_id) for target_id, target in by_id.items()]
+    save(store, new_alerts(alerts, routes))
     tally = Tally(alerts * len(targets))
     counted: Mapping[str, Target] = {
-        target.target_id: WatchedTarget(target, after=tally.note) for target in targets
+        target_id: WatchedTarget(target, after=tally.note) for target_id, target in by_id.items()
     }
-    dispatcher = Dispatcher(store, counted, RetryPolicy(), Metrics(), SystemClock())
+    dispatcher = Dispatcher(
+        store.deliveries, counted, RetryPolicy(), Metrics(), SystemClock(), owner="a-benchmark"
+    )
     stack.callback(dispatcher.stop, STOP_SECONDS)
     return Round(dispatcher, tally, stack)
 

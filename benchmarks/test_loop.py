@@ -177,7 +177,7 @@ def measure_loop(
 
     def close(made: Plant) -> None:
         assert made.metrics.total("events_consumed_total") == EVENTS
-        assert made.store.rows()["alerts"] >= EVENTS * share
+        assert made.store.archive.rows()["alerts"] >= EVENTS * share
         made.close()
 
     seconds = measure.rounds(group(hall.kind), lambda made: made.loop.run(), ROUNDS, plant, close)

@@ -20,8 +20,11 @@ class WatchedTarget:
         self._before = before
         self._after = after
         self.channel = target.channel
-        self.target_id = target.target_id
+        self.label = target.label
+        self.is_address = target.is_address
+        self.audience = target.audience
         self.concurrency = target.concurrency
+        self.knows_idempotency_key = target.knows_idempotency_key
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """As the target."""

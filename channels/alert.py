@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+RecipientKey = tuple[str, ...]
+"""Equal for equal recipients; may hold secrets, and is never shown."""
 
 
 class Priority(StrEnum):
@@ -62,6 +65,7 @@ class Reason(StrEnum):
     MESSAGE_REFUSED = "message_refused"
     CONNECTION = "connection"
     TIMEOUT = "timeout"
+    UNCONFIRMED = "unconfirmed"
     RATE_LIMITED = "rate_limited"
     BUSY = "busy"
     SERVER_ERROR = "server_error"
@@ -79,8 +83,24 @@ class Reason(StrEnum):
     MISCONFIGURED = "misconfigured"
     UNKNOWN = "unknown"
     CHANNEL_REMOVED = "channel_removed"
+    TARGET_REMOVED = "target_removed"
     RETRIES_EXHAUSTED = "retries_exhausted"
     HOLD_EXPIRED = "hold_expired"
+
+
+#: Reasons of `MISCONFIGURED` that concern every message. The others (`unauthorized`, `forbidden`,
+#: `not_found`, `method_not_allowed`, `unknown`) may be about one message: a firewall refuses a
+#: single text with 403, say.
+CERTAIN: Final[frozenset[Reason]] = frozenset(
+    {
+        Reason.PROXY_AUTHENTICATION,
+        Reason.REDIRECT,
+        Reason.SMTP_AUTHENTICATION,
+        Reason.TLS,
+        Reason.NAME_RESOLUTION,
+        Reason.MISCONFIGURED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +109,9 @@ class Outcome:
 
     `retry_after_seconds` is how long the service asks to wait before the next try. `is_unsent` is
     true where the message was not sent at all, since such a pause is not over.
+
+    With the reason `UNCONFIRMED` the whole message was sent and nothing was answered: it may have
+    arrived, and another try may repeat it.
     """
 
     status: Status
@@ -101,20 +124,49 @@ class Outcome:
 SENT = Outcome(Status.SENT, Reason.OK)
 
 
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who gets what a target sends, and by what `means`: server and sender, or who signs.
+
+    Both may hold secrets.
+    """
+
+    recipients: frozenset[RecipientKey] = field(repr=False)
+    means: Hashable = field(default=(), repr=False)
+
+
 class Target(Protocol):
-    """One recipient of one channel: the unit of sending, retrying and holding."""
+    """One recipient of one channel: the unit of sending, retrying and holding.
+
+    Its id, see `channels.targets.identity`, is made of its label and its audience.
+    """
 
     @property
     def channel(self) -> str:
         """The channel's name, as rules' `notify` has it."""
 
     @property
-    def target_id(self) -> str:
-        """The same after a restart, unique over all channels, and without secrets."""
+    def label(self) -> str:
+        """What people see: channel, service and address; without secrets, and not always unique.
+
+        The same for every spelling of the recipient.
+        """
+
+    @property
+    def is_address(self) -> bool:
+        """Whether no target of another recipient has this label."""
+
+    @property
+    def audience(self) -> Audience:
+        """Who gets what it sends."""
 
     @property
     def concurrency(self) -> int:
         """How many sends may run at once."""
+
+    @property
+    def knows_idempotency_key(self) -> bool:
+        """Whether the service recognizes a repeated try by its key, and does not act twice."""
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Try once, and return when the outcome is known; never raise.

@@ -324,6 +324,10 @@ class Metrics:
     def _create_store(self, make: _Family) -> None:
         self.store_writable = make.gauge("store_writable", "1 while the store takes writes")
         self.store_rows = make.gauge("store_rows", "Rows in the store", "table")
+        self.replicas = make.gauge("replicas", "Engines that run on the store, this one too")
+        self.replicas_disagree = make.gauge(
+            "replicas_disagree", "1 while engines on the store have different rules"
+        )
         self.store_errors = make.counter("store_errors", "Reads and writes that the store refused")
 
     def _create_log(self, make: _Family) -> None:

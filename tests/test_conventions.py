@@ -37,6 +37,7 @@ def test_only_the_edges_catch_everything() -> None:
     }
     edges = {
         "engine.dead_letters",
+        "engine.delivery",
         "engine.demo",
         "engine.pipeline",
         "engine.reload",

@@ -72,6 +72,7 @@ OWNERS = {
     "yaml": {"engine.rules"},
     "cachetools": {"engine.pipeline"},
     "sqlite3": {"engine.store"},
+    "psycopg": {"engine.store"},
     "confluent_kafka": {"engine.stream", "engine.dead_letters", "engine.demo"},
     "tenacity": {"engine.delivery"},
     "watchfiles": {"engine.reload"},

@@ -11,6 +11,7 @@ from apprise.plugins.slack import CHANNEL_RE, NotifySlack
 from apprise.plugins.twilio import NotifyTwilio
 from apprise.utils.parse import parse_list
 
+from channels.alert import Audience
 from channels.definitions.security import (
     APPRISE_MODES,
     LoginWarning,
@@ -35,11 +36,13 @@ from channels.plugins.recipients import (
     normalized_mail,
     phone_number,
     phone_texts,
+    room_label,
     source_number,
 )
 from channels.plugins.url import read_url
 from channels.render import Style
-from channels.targets.identity import Audience, hashed, plugin_audience, target_id
+from channels.targets.audience import plugin_audience
+from channels.targets.identity import former_hash
 from engine.errors import ChannelError
 
 _SMS_BODY_LENGTH: Final = 2_000
@@ -66,19 +69,19 @@ _list_of: Final[Callable[..., list[str]]] = parse_list
 class Recipient:
     """A plugin with one recipient, or with those that the service takes in one request only.
 
-    `parts` are the parts of its target id. `warnings` are about its URL.
+    `parts` are those of its target's label behind the channel, and `former_parts` those of the id
+    that version 1 gave it. `is_address` is for parts that no other recipient has. `warnings` are
+    about its URL.
     """
 
     plugin: NotifyBase = field(repr=False)
     style: Style
     parts: tuple[str, ...]
+    former_parts: tuple[str, ...]
     audience: Audience
+    is_address: bool = False
     warnings: tuple[LoginWarning, ...] = ()
     urgency: Urgency | None = None
-
-    def target_id(self, channel: str) -> str:
-        """The id of its target in a channel."""
-        return target_id(channel, *self.parts)
 
 
 def service_recipients(url: str, path: KeyPath, country: str = "") -> list[Recipient]:
@@ -144,10 +147,14 @@ def _mail(kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath) ->
     for key in _COPIES:
         copies[key] = {same: each for same, each in copies[key].items() if same not in taken}
         taken |= set(copies[key])
-    return [
-        _recipient(made(one, has_copies=index == 0), Style.EMAIL, (one,))
-        for index, (_, one) in enumerate(addresses.values())
-    ]
+    found: list[Recipient] = []
+    for index, (same, (_, one)) in enumerate(addresses.items()):
+        plugin = made(one, has_copies=index == 0)
+        audience = plugin_audience(plugin)
+        # The label does not name those who get copies.
+        is_address = len(audience.recipients) == 1
+        found.append(Recipient(plugin, Style.EMAIL, (same,), (one,), audience, is_address))
+    return found
 
 
 def _addresses(keywords: Mapping[str, Any], key: str, path: KeyPath) -> dict[str, tuple[str, str]]:
@@ -184,14 +191,14 @@ def _twilio(
         is_call=is_call,
     ):
         raise ChannelError(faulty.what, faulty.remedy, path)
-    return [
-        _recipient(
-            make_plugin(kind, {**keywords, "source": source, "targets": [number]}, path),
-            Style.CHAT if is_call else Style.SMS,
-            (number,),
-        )
-        for number in numbers
-    ]
+    style = Style.CHAT if is_call else Style.SMS
+    found: list[Recipient] = []
+    for number in numbers:
+        plugin = make_plugin(kind, {**keywords, "source": source, "targets": [number]}, path)
+        audience = plugin_audience(plugin)
+        # A number that is called has the same label.
+        found.append(Recipient(plugin, style, (number,), (number,), audience, not is_call))
+    return found
 
 
 def _slack(kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath) -> list[Recipient]:
@@ -199,18 +206,13 @@ def _slack(kind: type[NotifyBase], keywords: Mapping[str, Any], path: KeyPath) -
     for room in rooms:
         if "@" not in room[1:] and not CHANNEL_RE.fullmatch(room):
             raise ChannelError(f"{room!r} is not a Slack channel", "write it like #alerts", path)
-    if not rooms:
-        return [_recipient(make_plugin(kind, keywords, path), Style.CHAT, ("slack",))]
-    return [
-        _recipient(
-            make_plugin(kind, {**keywords, "targets": [room]}, path), Style.CHAT, ("slack", room)
-        )
-        for room in rooms
-    ]
-
-
-def _recipient(plugin: NotifyBase, style: Style, parts: tuple[str, ...]) -> Recipient:
-    return Recipient(plugin, style, parts, plugin_audience(plugin))
+    found: list[Recipient] = []
+    for room in rooms or [""]:
+        plugin = make_plugin(kind, {**keywords, "targets": [room] if room else []}, path)
+        parts, former = (room_label(room),) if room else (), (room,) if room else ()
+        audience = plugin_audience(plugin)
+        found.append(Recipient(plugin, Style.CHAT, ("slack", *parts), ("slack", *former), audience))
+    return found
 
 
 def _other(
@@ -239,7 +241,7 @@ def _other(
         )
     is_sms = is_phone and whole.title_maxlen <= 0 and whole.body_maxlen <= _SMS_BODY_LENGTH
     style = Style.SMS if is_sms else Style.CHAT
-    name = _service_name(whole, keywords)
+    name, former = _service_name(whole, keywords), _former_name(whole, keywords)
     urgency = urgency_of(kind, keywords, path)
     if isinstance(given, list) and len(given) > 1:
         # Copies go with the first only.
@@ -254,13 +256,15 @@ def _other(
                 Recipient(
                     plugin,
                     style,
-                    (*name, hashed(str(own["targets"][0]))),
+                    name,
+                    (*former, former_hash(str(own["targets"][0]))),
                     _audience(kind, own, plugin, path),
                     urgency=urgency,
                 )
                 for plugin, own in zip(split, each, strict=True)
             ]
-    return [Recipient(whole, style, name, _audience(kind, keywords, whole, path), urgency=urgency)]
+    audience = _audience(kind, keywords, whole, path)
+    return [Recipient(whole, style, name, former, audience, urgency=urgency)]
 
 
 def _audience(
@@ -305,19 +309,35 @@ def _with_countries(
 
 
 def _service_name(plugin: NotifyBase, keywords: Mapping[str, Any]) -> tuple[str, ...]:
-    """The parts of the target id: the schema, and the host where it is one, and not a token."""
-    schema = str(keywords["schema"]).lower()
-    host = str(keywords.get("host") or "")
+    """The parts of the label: the schema, and the host where it is one, and not a token."""
+    schema, host, port = _address(keywords)
+    if "host" not in type(plugin).template_tokens or not _is_host(host, port):
+        return (schema,)
+    return (schema, f"{host}:{port}".lower() if port else host.lower())
+
+
+def _former_name(plugin: NotifyBase, keywords: Mapping[str, Any]) -> tuple[str, ...]:
+    """The parts of the id of version 1, see `former_ids`."""
+    schema, host, port = _address(keywords)
     if "host" not in type(plugin).template_tokens:
         return (schema,)
     if not host:
         given: Sequence[Any] = keywords.get("targets") or ()
-        return (schema, hashed(str(given[0]))) if len(given) == 1 else (schema,)
-    port = keywords.get("port")
-    if not port and "." not in host and host != "localhost":
-        # In ntfy://topic it is the topic, which is as secret as a password.
-        return (schema, hashed(host))
+        return (schema, former_hash(str(given[0]))) if len(given) == 1 else (schema,)
+    if not _is_host(host, port):
+        return (schema, former_hash(host))
     return (schema, f"{host}:{port}" if port else host)
+
+
+def _address(keywords: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Schema, host and port."""
+    schema = str(keywords["schema"]).lower()
+    return schema, str(keywords.get("host") or ""), str(keywords.get("port") or "")
+
+
+def _is_host(host: str, port: str) -> bool:
+    """Whether it names a server: in ntfy://topic it is the topic, as secret as a password."""
+    return bool(host) and (bool(port) or "." in host or host == "localhost")
 
 
 def _checked(check: Callable[..., Any], text: str, path: KeyPath, *more: str) -> Any:

@@ -20,10 +20,8 @@ An entry is one URL, a list of URLs, or a mapping; a list may hold mappings.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
-from functools import partial
 from typing import Final
 
 from channels.alert import Target
@@ -40,14 +38,7 @@ from channels.definitions.webhook_settings import (
 from channels.plugins.plugin import KeyPath
 from channels.plugins.url import is_native
 from channels.targets.apprise_target import AppriseTarget
-from channels.targets.identity import (
-    Audience,
-    distinct,
-    replaced,
-    target_id,
-    webhook_audience,
-    without_duplicates,
-)
+from channels.targets.identity import replaced, target_label, without_duplicates
 from channels.targets.webhook import WebhookTarget
 from engine.errors import ChannelError
 
@@ -55,17 +46,8 @@ KEYS: Final = ("url", "urls", "default_country", *WEBHOOK_KEYS, *TRUST_KEYS)
 _HTTP: Final = re.compile(r"https?://", re.I)
 
 
-@dataclass(frozen=True, slots=True)
-class _PendingTarget:
-    """A target that is not made yet: `make` makes it of its final id, which `distinct` may number.
-
-    `path` is that of its URL in the definition.
-    """
-
-    target_id: str
-    make: Callable[[str], Target]
-    audience: Audience
-    path: KeyPath
+_PlacedTarget = tuple[Target, KeyPath]
+"""A target, and the path of its URL in the definition."""
 
 
 def entry_targets(
@@ -82,7 +64,7 @@ def entry_targets(
     have their path inside the definition. A URL with a fault does not affect the others.
     """
     entries: Sequence[object] = definition if isinstance(definition, list) else [definition]
-    pending: list[_PendingTarget] = []
+    placed: list[_PlacedTarget] = []
     faults: list[ChannelError] = []
     if not entries:
         faults.append(ChannelError("there is no URL", "write one, or remove the channel"))
@@ -93,23 +75,18 @@ def entry_targets(
             made, found = reader.read(entry)
         except ChannelError as error:
             made, found = [], faults_of(error)
-        pending += (replace(target, path=(*path, *target.path)) for target in made)
+        placed += ((target, (*path, *inside)) for target, inside in made)
         faults += (_inside(path, fault) for fault in found)
         if warnings is not None:
             warnings += (_inside(path, warning) for warning in reader.warnings)
-    once = without_duplicates(pending, _audience)
+    targets = [target for target, _ in placed]
     if warnings is not None:
-        for target, _ in replaced(pending, _audience):
-            recipient = target.target_id.removeprefix(f"{channel}:")
+        paths = {id(target): path for target, path in placed}
+        for target, _ in replaced(targets):
+            recipient = target.label.removeprefix(f"{channel}:")
             what = f"{recipient} gets its alerts by another URL of this channel, not by this one"
-            warnings.append(ChannelError(what, "remove one of them", target.path))
-    ids = distinct(target.target_id for target in once)
-    targets = (target.make(name) for name, target in zip(ids, once, strict=True))
-    return DefinedTargets(tuple(targets), tuple(faults))
-
-
-def _audience(target: _PendingTarget) -> Audience:
-    return target.audience
+            warnings.append(ChannelError(what, "remove one of them", paths[id(target)]))
+    return DefinedTargets(tuple(without_duplicates(targets)), tuple(faults))
 
 
 def _inside(path: KeyPath, fault: ChannelError) -> ChannelError:
@@ -126,7 +103,7 @@ class _EntryReader:
         self._variables = variables
         self._zone = zone
 
-    def read(self, entry: object) -> tuple[list[_PendingTarget], tuple[ChannelError, ...]]:
+    def read(self, entry: object) -> tuple[list[_PlacedTarget], tuple[ChannelError, ...]]:
         """The targets to make, and the faults of URLs that give none.
 
         Raises ChannelError, with all faults, where nothing of it can be used.
@@ -143,7 +120,7 @@ class _EntryReader:
         else:
             what = "this is not a URL"
             raise ChannelError(what, "write one, a list of them, or a mapping with url")
-        found: list[_PendingTarget] = []
+        found: list[_PlacedTarget] = []
         for path, text in texts:
             with block.collect():
                 found += self._url(_expanded(text, self._variables, path), path, block)
@@ -151,7 +128,7 @@ class _EntryReader:
         self.warnings += block.warnings
         return found, block.faults
 
-    def _url(self, url: str, path: KeyPath, block: Block) -> list[_PendingTarget]:
+    def _url(self, url: str, path: KeyPath, block: Block) -> list[_PlacedTarget]:
         """The targets of one URL; `block` has the settings beside it."""
         # Only `timeout` is a key for every service.
         if any(block.has(key) for key in WEBHOOK_KEYS if key != "timeout") or _is_webhook(url):
@@ -159,10 +136,9 @@ class _EntryReader:
             host = check_url(block, url, *path)
             if not host:
                 return []
-            name = target_id(self._channel, host)
-            audience = webhook_audience(settings.method, url, settings.headers, settings.secret)
-            make = partial(WebhookTarget, self._channel, settings=settings)
-            return [_PendingTarget(name, make, audience, path)]
+            return [
+                (WebhookTarget(self._channel, target_label(self._channel, host), settings), path)
+            ]
         seconds = read_timeout(block)
         recipients = service_recipients(url, path, read_country(block))
         # The recipients of one URL have the same server and login.
@@ -170,26 +146,20 @@ class _EntryReader:
         found = (*tls_warnings(first.plugin), *first.warnings)
         self.warnings += (ChannelError(*warning, path) for warning in found)
         apply_trust(block, [each.plugin for each in recipients], path)
-        return [
-            _PendingTarget(
-                each.target_id(self._channel),
-                partial(self._apprise, each, seconds),
-                each.audience,
-                path,
-            )
-            for each in recipients
-        ]
+        return [(self._apprise(each, seconds), path) for each in recipients]
 
-    def _apprise(self, recipient: Recipient, timeout_seconds: float, name: str) -> Target:
+    def _apprise(self, recipient: Recipient, timeout_seconds: float) -> Target:
         return AppriseTarget(
             self._channel,
-            name,
+            target_label(self._channel, *recipient.parts),
             recipient.plugin,
             recipient.style,
             zone=self._zone,
             timeout_seconds=timeout_seconds,
             urgency=recipient.urgency,
             audience=recipient.audience,
+            is_address=recipient.is_address,
+            former_name=target_label(self._channel, *recipient.former_parts),
         )
 
 

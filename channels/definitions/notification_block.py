@@ -55,13 +55,15 @@ from channels.plugins.plugin import (
 from channels.plugins.recipients import (
     RecipientError,
     mail_address,
+    normalized_mail,
     phone_number,
+    room_label,
     source_number,
 )
 from channels.redact import basic_login, remember
 from channels.render import Style
 from channels.targets.apprise_target import AppriseTarget
-from channels.targets.identity import audience_of, target_id, without_duplicates
+from channels.targets.identity import target_label, without_duplicates
 from engine.errors import ChannelError
 
 KEYS: Final[Mapping[str, Sequence[str]]] = {
@@ -122,7 +124,7 @@ def notification_targets(
             return DefinedTargets((), faults_of(error))
     if warnings is not None:
         warnings += reader.warnings
-    return DefinedTargets(tuple(without_duplicates(targets, audience_of)), reader.faults)
+    return DefinedTargets(tuple(without_duplicates(targets)), reader.faults)
 
 
 def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
@@ -156,9 +158,17 @@ def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
         # Set here, since Apprise reads o'brien@ as brien@.
         vars(plugin)["from_addr"] = [sender[0] or False, sender[1]]
         vars(plugin)["targets"] = [(False, address)]
-        name = f"{channel}:{address}"
         targets.append(
-            AppriseTarget(channel, name, plugin, Style.EMAIL, zone=zone, timeout_seconds=seconds)
+            AppriseTarget(
+                channel,
+                target_label(channel, normalized_mail(address)),
+                plugin,
+                Style.EMAIL,
+                zone=zone,
+                timeout_seconds=seconds,
+                is_address=True,
+                former_name=target_label(channel, address),
+            )
         )
     return tuple(targets)
 
@@ -233,8 +243,17 @@ def _slack(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     if room:
         keywords["targets"] = [room]
     plugin = make_plugin(SlackPlugin, keywords, ("webhook_url",))
-    name = target_id(channel, room) if room else channel
-    return (AppriseTarget(channel, name, plugin, Style.CHAT, zone=zone, timeout_seconds=seconds),)
+    return (
+        AppriseTarget(
+            channel,
+            target_label(channel, room_label(room)) if room else channel,
+            plugin,
+            Style.CHAT,
+            zone=zone,
+            timeout_seconds=seconds,
+            former_name=target_label(channel, room) if room else channel,
+        ),
+    )
 
 
 def _webhook(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
@@ -259,7 +278,7 @@ def _sms(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     return tuple(
         AppriseTarget(
             channel,
-            f"{channel}:{number}",
+            target_label(channel, number),
             make_plugin(
                 TwilioPlugin,
                 {
@@ -274,6 +293,7 @@ def _sms(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
             Style.SMS,
             zone=zone,
             timeout_seconds=seconds,
+            is_address=True,
         )
         for number in numbers
     )

@@ -25,7 +25,7 @@ from channels.definitions.security import (
 )
 from channels.plugins.plugin import KeyPath
 from channels.redact import SECRET_NAME, is_token, remember, url_secrets
-from channels.targets.identity import target_id
+from channels.targets.identity import target_label
 from channels.targets.webhook import (
     DEFAULT_CONCURRENCY,
     KEY_HEADER,
@@ -53,7 +53,7 @@ def read_webhook(channel: str, block: Block, url_key: str) -> tuple[Target, ...]
     if url:
         host = check_url(block, url, url_key)
     block.check()
-    return (WebhookTarget(channel, target_id(channel, host), settings),)
+    return (WebhookTarget(channel, target_label(channel, host), settings),)
 
 
 def read_settings(block: Block, url: str) -> WebhookSettings:

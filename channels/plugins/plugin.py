@@ -1,8 +1,9 @@
 """Makes Apprise's plugins from keywords, with settings for alerts, and takes over their log.
 
 Plugins of single services are corrected where alerts need it. `NotifyEmail` is Apprise's own class:
-its Message-ID is replaced in place, see `mail_key`. `Urgency` gives a service the alert's priority,
-where the service has priorities of its own.
+its Message-ID and its session with the server are replaced in place, see `mail_key` and
+`MailSession`. `Urgency` gives a service the alert's priority, where the service has priorities of
+its own.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from apprise.plugins.twilio import NotifyTwilio
 from channels.alert import Priority
 from channels.plugins.recipients import is_sender_name
 from channels.redact import redact
+from channels.wire.mail_connections import MailServer, MailSession
 from engine.errors import ChannelError
 
 with warnings.catch_warnings():
@@ -156,6 +158,20 @@ def mail_key(key: str) -> Iterator[None]:
         yield
     finally:
         _mail_key.reset(token)
+
+
+def mail_server(plugin: NotifyBase) -> MailServer | None:
+    """The mail server that the plugin sends to; None for a plugin of another service."""
+    if not isinstance(plugin, NotifyEmail):
+        return None
+    return MailServer(
+        plugin.smtp_host,
+        int(plugin.port or 0),
+        str(plugin.secure_mode),
+        plugin.user,
+        plugin.password,
+        bool(plugin.verify_certificate),
+    )
 
 
 #: Plugins by schema that are used without loading all of Apprise's, which takes 17 MB.
@@ -334,4 +350,5 @@ def _asset() -> AppriseAsset:
 NotifyEmail.prepare_emails = staticmethod(  # type: ignore[method-assign]
     _with_sender_domain(NotifyEmail.prepare_emails)
 )
+vars(base)["AppriseSMTPController"] = MailSession
 vars(base)["make_msgid"] = _with_mail_key(vars(base)["make_msgid"])

@@ -78,6 +78,12 @@ def normalized_room(room: str) -> str:
     return room.removeprefix("#").casefold()
 
 
+def room_label(room: str) -> str:
+    """A Slack room as people see it, `#alerts`; people and ids only lose their capitals."""
+    name = normalized_room(room)
+    return f"#{name}" if name[:1].isalnum() and "@" not in name else name
+
+
 def phone_texts(text: str) -> list[str]:
     """The numbers of a text that lists them, split at commas and semicolons; unchecked."""
     return [found.strip() for found in _NUMBER_SEPARATOR.split(text) if found.strip()]

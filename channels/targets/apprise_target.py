@@ -13,15 +13,17 @@ from apprise.common import NotifyFormat, NotifyType
 from apprise.plugins.slack import NotifySlack
 from requests.adapters import HTTPAdapter
 
-from channels.alert import Alert, Outcome, Priority
+from channels.alert import Alert, Audience, Outcome, Priority
 from channels.fit import bounds_of, fit
-from channels.plugins.plugin import Urgency, mail_key
+from channels.plugins.plugin import Urgency, mail_key, mail_server
 from channels.redact import redact_outcome
 from channels.render import Style, render
-from channels.targets.identity import Audience, plugin_audience
+from channels.targets.audience import plugin_audience
 from channels.wire.capture import Evidence, Failure, HttpReply, capture
-from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS
+from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS, is_stale
+from channels.wire.mail_connections import CONNECTIONS
 from channels.wire.outcomes import classify
+from channels.wire.services import service_of
 
 MAX_INTERVAL_SECONDS: Final = 2.0
 #: How many messages a service with a rate limit is sent at once.
@@ -82,7 +84,7 @@ class AppriseTarget:
     def __init__(
         self,
         channel: str,
-        target_id: str,
+        label: str,
         plugin: NotifyBase,
         style: Style,
         clock: Now = _utc_now,
@@ -91,40 +93,53 @@ class AppriseTarget:
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         urgency: Urgency | None = None,
         audience: Audience | None = None,
+        is_address: bool = False,
+        former_name: str = "",
     ) -> None:
         """`plugin` has one recipient, and `style` decides how alerts are rendered for it.
 
         Mails show times in `zone`. A send lasts at most `timeout_seconds`; only a mail server that
         has received the whole mail has longer. `urgency` gives the service the alert's priority.
-        `audience` is by default what the plugin itself says.
+        `audience` is by default what the plugin itself says. `is_address` is for a label that no
+        other recipient has; `former_name` is what version 1 called the target, if not by its label.
         """
         self.channel: Final = channel
-        self.target_id: Final = target_id
+        self.label: Final = label
+        self.is_address: Final = is_address
+        self.former_name: Final = former_name or label
         # Only Apprise converts a text into the format that each plugin takes.
         self._apprise = Apprise(plugin, asset=plugin.asset)
         #: See `channels.targets.identity`.
         self.audience: Final = audience or plugin_audience(plugin)
         self._plugin = plugin
+        self._service = service_of(plugin)
         self._urgency = urgency
         # Slack's plugin escapes `<`, so that nothing behind it is a mention.
         self._bounds = bounds_of(plugin, has_brackets=not isinstance(plugin, NotifySlack))
         self.style: Final = style
         #: A plugin is used by one thread at a time.
         self.concurrency: Final = 1
+        self.knows_idempotency_key: Final = False
         self._clock = clock
         self._zone = zone
         self._timeout_seconds = timeout_seconds
+        # A plugin's own waits are shorter, and are over while a slow service still takes the
+        # message. They are set here, after the audience, which is read from the plugin's URL.
+        plugin.socket_connect_timeout = plugin.socket_read_timeout = timeout_seconds
         self._bucket = TokenBucket(_interval_seconds(plugin, style))
         self._adapter = HTTPAdapter(pool_connections=4, pool_maxsize=1)
+        self._used_at = time.monotonic()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"AppriseTarget({self.target_id!r})"
+        return f"AppriseTarget({self.label!r})"
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Try once; a mail has the key in its Message-ID, so that every try has the same."""
         with self._lock:
             self._bucket.wait()
+            if is_stale(self._used_at):
+                self._adapter.close()
             with (
                 mail_key(idempotency_key),
                 capture(self._adapter, self._timeout_seconds, str(alert.message)) as evidence,
@@ -134,12 +149,15 @@ class AppriseTarget:
                 except Exception as error:  # noqa: BLE001 - it becomes the outcome
                     is_accepted = False
                     _add_failure(evidence, error)
-        return redact_outcome(classify(is_accepted, evidence), alert)
+            self._used_at = time.monotonic()
+        return redact_outcome(classify(is_accepted, evidence, self._service), alert)
 
     def close(self) -> None:
         """End a wait, and close the connections."""
         self._bucket.stop()
         self._adapter.close()
+        if (server := mail_server(self._plugin)) is not None:
+            CONNECTIONS.close(server)
 
     def _notify(self, alert: Alert) -> bool:
         now = self._clock()

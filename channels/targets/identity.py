@@ -1,10 +1,15 @@
 """The identity of targets: their ids, and which of them have the same recipients.
 
-`MisconfiguredTarget` stands for the recipients of a channel that is defined wrongly.
+A target's id is its label, as `guards:gate@example.org`. Where the label does not name the
+recipient wholly, since the rest is a secret or has no place in it, a hash of the whole recipient
+follows: `team:slack:#gate:3f9a0c11d2`. The hash is keyed, so that nobody without the key can try
+out recipients. Neither its place in a list nor other targets count, nor its means: a changed
+password, signing secret, sender or timeout keeps the id. `MisconfiguredTarget` stands for
+the recipients of a channel that is defined wrongly.
 
 `without_duplicates` drops the targets whose recipients others reach, so that nobody gets an alert
-twice. One table decides who is the same recipient, inside a channel and among the channels of a
-rule:
+twice. One table decides who is the same recipient, in ids, inside a channel and among the channels
+of a rule:
 
 | Written twice | One recipient | Why |
 |---|---|---|
@@ -17,15 +22,25 @@ rule:
 | a telephone number in two spellings | yes | they are one number |
 | a number by two accounts or senders of Twilio | yes | one phone has both |
 | a number that is texted, called, and reached by WhatsApp | no | one is not read for another |
-| a webhook's URL with other secrets or timeouts | yes | a secret proves who sends |
+| a webhook's URL with other secrets, passwords or timeouts | yes | a secret proves who sends |
 | a webhook's URL with scheme or host in other letters | yes | as sent, it is one |
 | a webhook's URL with its scheme's usual port, `:443` | yes | as sent, it is one |
 | a webhook's URL with an empty path for `/`, or a `#…` behind it | yes | as sent, it is one |
 | a webhook's URL with and without a `/` behind its path | no | a server may know only one |
-| a webhook's URL with another method, login, header or query | no | a relay goes by them |
+| a webhook's URL with another method, user, header or query | no | a relay goes by them |
+| a Telegram chat, or a topic in it, by two bots | yes | one chat has both |
 | one bot's token with two chats | no | they are two rooms |
+| a Discord webhook with another token or picture | yes | its id names it |
+| a Discord webhook with and without a thread | no | a thread is a room |
+| a PagerDuty integration key with another login, source or component | yes | one service has both |
+| a Mattermost webhook with another name of the bot | yes | one room has both |
+| a Mattermost room by two webhooks | no | they may be of two teams |
+| an ntfy topic of a server by two logins, or of another priority | yes | one topic has both |
+| an ntfy topic of two servers | no | they are two topics |
+| another service's URL with another password of a user | yes | a password proves who sends |
+| another service's URL with another token, user or key of its own | no | it may be elsewhere |
+| other URLs that Apprise writes alike, but for waits and format | yes | they mean the same |
 | a recipient by two services | no | a service is a place of its own |
-| other URLs that Apprise writes alike | yes | they mean the same to it |
 
 Where several targets have the same recipients, the first one is used, unless a later one has more:
 a mail with copies takes the place of one without.
@@ -34,48 +49,68 @@ a mail with copies takes the place of one without.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
-from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, groupby
+from operator import attrgetter
+from typing import Final
 
-import requests
-from apprise import NotifyBase
-from apprise.plugins.slack import NotifySlack
-from apprise.plugins.twilio import NotifyTwilio
+from channels.alert import Alert, Audience, Outcome, Reason, RecipientKey, Status, Target
 
-from channels.alert import Alert, Outcome, Reason, Status, Target
-from channels.plugins.plugin import NotifyEmail
-from channels.plugins.recipients import normalized_mail, normalized_room
-
-RecipientKey = tuple[str, ...]
-"""Equal for equal recipients; may hold secrets, and is never shown."""
-Item = TypeVar("Item")
-
-_HASH_KEY: Final = b"alert-engine target id"
-_USUAL_PORTS: Final = {"http": ":80", "https": ":443"}
 # No address and no host has this sign, so that no real target has this id.
 _RECIPIENT: Final = "?"
+_FORMER_KEY: Final = b"alert-engine target id"
 
 
-def target_id(channel: str, *parts: str) -> str:
-    """The id of a target: `channel:part:part`, such as `ops:slack:#alerts`."""
+def target_label(channel: str, *parts: str) -> str:
+    """The label of a target: `channel:part:part`, such as `ops:slack:#alerts`."""
     return ":".join((channel, *parts))
 
 
-def hashed(text: str) -> str:
-    """A short stable hash, for ids, of a recipient that may itself be a secret."""
-    return hashlib.blake2b(text.encode(), digest_size=5, key=_HASH_KEY).hexdigest()
+def identify(targets: Iterable[Target], key: bytes) -> dict[str, Target]:
+    """The targets by id, in order; of several with one id, which have one recipient, the first.
 
-
-def distinct(ids: Iterable[str]) -> Iterator[str]:
-    """The ids in order, repeated ones with a number: `hook:example.org`, `hook:example.org-2`.
-
-    A number is skipped where the id that it would make is among `ids`.
+    `key`, of at most 64 bytes, is the store's: other keys make other ids.
     """
-    given = tuple(ids)
+    found: dict[str, Target] = {}
+    for target in targets:
+        found.setdefault(target_id(target, key), target)
+    return found
+
+
+def target_id(target: Target, key: bytes) -> str:
+    """The id of a target: its label, with a hash behind it unless that is the whole recipient."""
+    if target.is_address:
+        return target.label
+    whole = json.dumps(sorted(target.audience.recipients)).encode()
+    return f"{target.label}:{hashlib.blake2b(whole, digest_size=5, key=key).hexdigest()}"
+
+
+def former_ids(targets: Iterable[Target], key: bytes) -> dict[str, str]:
+    """The ids of all targets of a rule set, by the ids that version 1 stored for the same rules.
+
+    Version 1 numbered equal names of a channel by their place in the list.
+    """
+    found: dict[str, str] = {}
+    for _, given in groupby(targets, attrgetter("channel")):
+        of_channel = tuple(given)
+        names = (getattr(target, "former_name", target.label) for target in of_channel)
+        found |= zip(_numbered(names), (target_id(each, key) for each in of_channel), strict=True)
+    return found
+
+
+def former_hash(text: str) -> str:
+    """The hash that version 1 had in ids in place of a recipient that may be a secret."""
+    return hashlib.blake2b(text.encode(), digest_size=5, key=_FORMER_KEY).hexdigest()
+
+
+def _numbered(names: Iterable[str]) -> Iterator[str]:
+    """The names in order, repeated ones with a number: `hook:example.org`, `hook:example.org-2`.
+
+    A number is skipped where the name that it would make is among `names`.
+    """
+    given = tuple(names)
     taken: set[str] = set()
     for name in given:
         unique, number = name, 1
@@ -86,92 +121,47 @@ def distinct(ids: Iterable[str]) -> Iterator[str]:
         yield unique
 
 
-@dataclass(frozen=True, slots=True)
-class Audience:
-    """Who gets what a target sends, and by what `means`: server and sender, or who signs.
+def without_duplicates(targets: Iterable[Target]) -> list[Target]:
+    """The targets in order, without those whose recipients the others reach; later ones go first.
 
-    Both may hold secrets.
+    Together, the targets that stay have the recipients of all.
     """
-
-    recipients: frozenset[RecipientKey] = field(repr=False)
-    means: Hashable = field(default=(), repr=False)
-
-
-def audience_of(target: Target) -> Audience:
-    """The target's own `audience`; for a target without one, an audience that no other has."""
-    found: Audience | None = getattr(target, "audience", None)
-    return found or Audience(frozenset({("target", target.target_id)}))
-
-
-def plugin_audience(plugin: NotifyBase) -> Audience:
-    """The recipients of an Apprise plugin, and its server and sender."""
-    given: Any = plugin
-    if isinstance(plugin, NotifyEmail):
-        addresses = {*(address for _, address in given.targets), *given.cc, *given.bcc}
-        server = str(given.smtp_host or given.host).lower()
-        means = (server, str(given.port), normalized_mail(str(given.from_addr[1])))
-        return Audience(frozenset(("mail", normalized_mail(each)) for each in addresses), means)
-    if isinstance(plugin, NotifySlack):
-        account = tuple(map(str, given.url_identifier))
-        rooms = (normalized_room(str(room or "")) for room in given.channels)
-        return Audience(frozenset(("slack", *account, room) for room in rooms))
-    if isinstance(plugin, NotifyTwilio):
-        numbers = (("twilio", str(given.method), *map(str, each)) for each in given.targets)
-        return Audience(frozenset(numbers), (str(given.account_sid), str(given.source)))
-    return Audience(frozenset({("service", str(given.url()))}))
-
-
-def webhook_audience(method: str, url: str, headers: Mapping[str, str], secret: str) -> Audience:
-    """The one recipient of a webhook; its means are the `secret` that signs."""
-    given = sorted((name.lower(), value) for name, value in headers.items())
-    recipient = ("webhook", method, _normalized_url(url), *chain(*given))
-    return Audience(frozenset({recipient}), secret)
-
-
-def without_duplicates(
-    items: Iterable[Item], audience_of_item: Callable[[Item], Audience]
-) -> list[Item]:
-    """The items in order, without those whose recipients the others reach; later ones go first.
-
-    Together, the items that stay have the recipients of all.
-    """
-    given = [(item, audience_of_item(item).recipients) for item in items]
-    counts = Counter(chain.from_iterable(recipients for _, recipients in given))
-    found: list[Item] = []
-    for item, recipients in reversed(given):
+    given = tuple(targets)
+    counts = Counter(chain.from_iterable(target.audience.recipients for target in given))
+    found: list[Target] = []
+    for target in reversed(given):
+        recipients = target.audience.recipients
         if all(counts[each] > 1 for each in recipients):
             counts.subtract(recipients)
         else:
-            found.append(item)
+            found.append(target)
     return found[::-1]
 
 
-def replaced(
-    items: Sequence[Item], audience_of_item: Callable[[Item], Audience]
-) -> list[tuple[Item, Item]]:
-    """The items that `without_duplicates` drops although their means differ from those used.
+def replaced(targets: Sequence[Target]) -> list[tuple[Target, Target]]:
+    """The targets that `without_duplicates` drops although their means differ from those used.
 
-    Each comes with the first item that is used in its place.
+    Each comes with the first target that is used in its place.
     """
-    kept = without_duplicates(items, audience_of_item)
-    used: dict[RecipientKey, Item] = {}
-    for item in kept:
-        for recipient in audience_of_item(item).recipients:
-            used.setdefault(recipient, item)
+    kept = without_duplicates(targets)
+    used: dict[RecipientKey, Target] = {}
+    for target in kept:
+        for recipient in target.audience.recipients:
+            used.setdefault(recipient, target)
     kept_ids = set(map(id, kept))
-    found: list[tuple[Item, Item]] = []
-    for item in items:
-        own = audience_of_item(item)
+    found: list[tuple[Target, Target]] = []
+    for target in targets:
+        own = target.audience
         others = [used[each] for each in sorted(own.recipients)]
-        other = next((each for each in others if audience_of_item(each).means != own.means), None)
-        if other is not None and id(item) not in kept_ids:
-            found.append((item, other))
+        other = next((each for each in others if each.audience.means != own.means), None)
+        if other is not None and id(target) not in kept_ids:
+            found.append((target, other))
     return found
 
 
 def stand_in_id(channel: str) -> str:
-    """The id of the `MisconfiguredTarget` of a channel."""
-    return target_id(channel, _RECIPIENT)
+    """The label and id of the `MisconfiguredTarget` of a channel."""
+    return target_label(channel, _RECIPIENT)
 
 
 class MisconfiguredTarget:
@@ -183,12 +173,16 @@ class MisconfiguredTarget:
 
     def __init__(self, channel: str, detail: str) -> None:
         self.channel: Final = channel
-        self.target_id: Final = stand_in_id(channel)
+        self.label: Final = stand_in_id(channel)
+        #: Its channel has no other.
+        self.is_address: Final = True
+        self.audience: Final = Audience(frozenset({("channel", channel)}))
         self.detail: Final = detail
         self.concurrency: Final = 1
+        self.knows_idempotency_key: Final = False
 
     def __repr__(self) -> str:
-        return f"MisconfiguredTarget({self.target_id!r})"
+        return f"MisconfiguredTarget({self.label!r})"
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Send nothing; the outcome is misconfigured, with the faults as its detail."""
@@ -196,14 +190,3 @@ class MisconfiguredTarget:
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
-
-
-def _normalized_url(url: str) -> str:
-    """The URL as a request has it; unchanged where no request can be made of it."""
-    try:
-        prepared = requests.Request("POST", url).prepare().url or url
-    except requests.RequestException:
-        return url
-    parts = urlsplit(prepared)
-    host = parts.netloc.removesuffix(_USUAL_PORTS.get(parts.scheme, ""))
-    return parts._replace(netloc=host, fragment="").geturl()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,9 +18,9 @@ import requests
 
 from channels.alert import Alert, Outcome, Reason, Status
 from channels.redact import redact_outcome
-from channels.targets.identity import webhook_audience
+from channels.targets.audience import webhook_audience
 from channels.wire.capture import Failure, read_answer
-from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS, within
+from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS, is_stale, within
 from channels.wire.outcomes import classify_failure, classify_webhook
 from engine.schema import instant_text
 
@@ -47,19 +48,24 @@ class WebhookSettings:
 class WebhookTarget:
     """A target at one URL, which takes alerts as JSON."""
 
-    def __init__(self, channel: str, target_id: str, settings: WebhookSettings) -> None:
+    def __init__(self, channel: str, label: str, settings: WebhookSettings) -> None:
         self.channel: Final = channel
-        self.target_id: Final = target_id
+        self.label: Final = label
+        #: The label has the host only, and the rest of the URL may be secret.
+        self.is_address: Final = False
         self.settings: Final = settings
         self.concurrency: Final = settings.concurrency
+        #: By the header `Idempotency-Key`.
+        self.knows_idempotency_key: Final = True
         #: See `channels.targets.identity`.
         self.audience: Final = webhook_audience(
             settings.method, settings.url, settings.headers, settings.secret
         )
-        self._sessions: LifoQueue[requests.Session] = LifoQueue(settings.concurrency)
+        # With the time of their last use.
+        self._sessions: LifoQueue[tuple[requests.Session, float]] = LifoQueue(settings.concurrency)
 
     def __repr__(self) -> str:
-        return f"WebhookTarget({self.target_id!r})"
+        return f"WebhookTarget({self.label!r})"
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Try once; any 2xx is a success. The key is the same over all tries of a delivery."""
@@ -70,21 +76,22 @@ class WebhookTarget:
                 Status.REFUSED, Reason.MESSAGE_REFUSED, "the event can't be written as JSON"
             )
         session = self._session()
-        try:
-            outcome = self._send(session, body, idempotency_key)
-        except Exception as error:  # noqa: BLE001 - it becomes the outcome
-            # The connection may still hold a part of the answer.
-            session.close()
-            outcome = classify_failure(Failure("http", error))
-        else:
-            self._keep(session)
+        with within(self.settings.timeout_seconds) as deadline:
+            try:
+                outcome = self._send(session, body, idempotency_key)
+            except Exception as error:  # noqa: BLE001 - it becomes the outcome
+                # The connection may still hold a part of the answer.
+                session.close()
+                outcome = classify_failure(Failure("http", error, deadline.is_request_sent))
+            else:
+                self._keep(session)
         return redact_outcome(outcome, alert)
 
     def close(self) -> None:
         """Close the connections that are not in use."""
         while True:
             try:
-                self._sessions.get_nowait().close()
+                self._sessions.get_nowait()[0].close()
             except Empty:
                 return
 
@@ -97,13 +104,10 @@ class WebhookTarget:
         environment: Mapping[str, Any] = session.merge_environment_settings(
             request.url, {}, True, settings.trust, None
         )
-        with (
-            within(settings.timeout_seconds),
-            # The session itself would read a redirect's body, however long.
-            session.get_adapter(settings.url).send(
-                request, timeout=settings.timeout_seconds, **environment
-            ) as response,
-        ):
+        # The session itself would read a redirect's body, however long.
+        with session.get_adapter(settings.url).send(
+            request, timeout=settings.timeout_seconds, **environment
+        ) as response:
             return classify_webhook(read_answer(response))
 
     def _headers(self, body: bytes, idempotency_key: str) -> dict[str, str]:
@@ -122,15 +126,19 @@ class WebhookTarget:
 
     def _session(self) -> requests.Session:
         try:
-            return self._sessions.get_nowait()
+            session, used_at = self._sessions.get_nowait()
         except Empty:
             session = requests.Session()
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             return session
+        if is_stale(used_at):
+            # It stays usable, with a new connection.
+            session.close()
+        return session
 
     def _keep(self, session: requests.Session) -> None:
         try:
-            self._sessions.put_nowait(session)
+            self._sessions.put_nowait((session, time.monotonic()))
         except Full:
             session.close()
 

@@ -9,13 +9,14 @@ Inside `capture`:
 - `.netrc` gives no login: it belongs to a person, not to the channel.
 - No plugin sleeps: a pause that its service asks for ends the send with `PauseError`.
 - HTTP connections are kept alive in the given adapter: a new one would parse the CA bundle again,
-  which takes some 40 ms.
+  which takes some 40 ms. For mail `mail_connections` does that.
 """
 
 from __future__ import annotations
 
 import contextlib
 import email.utils
+import json
 import re
 import smtplib
 import socket
@@ -25,7 +26,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import requests
 from apprise import URLBase
@@ -47,11 +47,23 @@ BODY_BYTES: Final = 2_048
 READ_BYTES: Final = 65_536
 #: A word that is the same in every encoding of a text: as it is, in JSON, in a form.
 _WORD: Final = re.compile("[A-Za-z0-9]{3,}")
+#: So much of a message is in what is sent, even where a service takes short ones only.
+_SENT_LENGTH: Final = 60
 #: RFC 5321, 4.5.3.2: a server may take minutes until it has taken a mail over.
 MAIL_DATA_SECONDS: Final = 300.0
 #: How long the end of the conversation may take, once the reply to the mail is known.
 _QUIT_SECONDS: Final = 5.0
 MAX_RETRY_AFTER_SECONDS: Final = 86_400.0
+#: Statuses with which the body may say how long to wait: some services report errors with 200.
+_WAIT_STATUSES: Final = frozenset({200, 429, 503})
+_RESET_HEADER: Final = "X-RateLimit-Reset-After"
+#: Where in a JSON body services say how long to wait, and the unit in seconds.
+_WAIT_KEYS: Final = (
+    (("retry_after",), 1.0),
+    (("parameters", "retry_after"), 1.0),
+    (("retry_after_ms",), 0.001),
+    (("error", "retry_after_ms"), 0.001),
+)
 _VERBS: Final = frozenset({"ehlo", "helo", "starttls", "auth", "mail", "rcpt", "data"})
 # They come after the reply to the mail, and say nothing about it.
 _CLOSING_VERBS: Final = frozenset({"quit", "rset"})
@@ -68,7 +80,6 @@ class HttpReply:
     """
 
     status: int
-    host: str = ""
     body: bytes = b""
     retry_after_seconds: float | None = None
     is_whole: bool = True
@@ -86,10 +97,14 @@ class SmtpReply:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An exception instead of an answer; `stage` is `http` or the SMTP step."""
+    """An exception instead of an answer; `stage` is `http` or the SMTP step.
+
+    `has_message` is true where the whole message had been sent before: only the answer is missing.
+    """
 
     stage: str
     error: BaseException
+    has_message: bool = False
 
 
 class PauseError(Exception):
@@ -128,7 +143,8 @@ def capture(
     They have `seconds` altogether. `text` is the message's, by which its request is recognized.
     """
     _install()
-    word = max(_WORD.findall(text), key=len, default="").encode()
+    words = _WORD.findall(text[:_SENT_LENGTH]) or _WORD.findall(text)
+    word = max(words, key=len, default="").encode()
     with within(seconds) as deadline:
         captured = Capture(adapter, word, deadline)
         token = _current.set(captured)
@@ -136,6 +152,12 @@ def capture(
             yield captured.evidence
         finally:
             _current.reset(token)
+
+
+def current_evidence() -> list[Evidence]:
+    """The evidence of the capture around this call; outside of any, a list for nobody."""
+    captured = _current.get()
+    return [] if captured is None else captured.evidence
 
 
 def is_mail_input_started(evidence: Sequence[Evidence]) -> bool:
@@ -166,9 +188,8 @@ def read_answer(response: requests.Response, word: bytes = b"") -> HttpReply:
     response._content, response._content_consumed = bytes(body), True  # type: ignore[attr-defined]
     return HttpReply(
         response.status_code,
-        urlsplit(response.url or "").hostname or "",
         bytes(body[:BODY_BYTES]),
-        retry_after_seconds(response.headers.get("Retry-After"), time.time()),
+        _asked_wait(response, bytes(body)),
         is_whole,
         _has_word(response.request, word),
     )
@@ -194,6 +215,40 @@ def retry_after_seconds(header: str | None, now: float) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
+
+
+def body_wait_seconds(body: bytes) -> float | None:
+    """The seconds that a JSON body asks to wait, as those of Discord, Telegram and Matrix do.
+
+    None where it asks for nothing; never negative, and at most a day.
+    """
+    document = json_object(body)
+    for path, unit in _WAIT_KEYS:
+        found: object = document
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        if isinstance(found, (int, float)) and not isinstance(found, bool) and found >= 0:
+            return min(found * unit, MAX_RETRY_AFTER_SECONDS)
+    return None
+
+
+def json_object(body: bytes) -> dict[str, object]:
+    """The JSON object that a body is; empty for any other body."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _asked_wait(response: requests.Response, body: bytes) -> float | None:
+    now, status = time.time(), response.status_code
+    wait = retry_after_seconds(response.headers.get("Retry-After"), now)
+    if wait is None and status in _WAIT_STATUSES:
+        wait = body_wait_seconds(body)
+        if wait is None and status != 200:
+            wait = retry_after_seconds(response.headers.get(_RESET_HEADER), now)
+    return wait
 
 
 def _seconds_until(date: str, now: float) -> float:
@@ -235,13 +290,21 @@ def _wrap_requests() -> None:
     get_adapter: Callable[..., Any] = requests.Session.get_adapter
     login_of: Callable[..., Any] = requests.sessions.get_netrc_auth
 
-    def recording_send(self: requests.Session, *args: Any, **kwargs: Any) -> requests.Response:
+    def recording_send(
+        self: requests.Session, request: requests.PreparedRequest, **kwargs: Any
+    ) -> requests.Response:
+        captured = _current.get()
+        if captured is None:
+            return send(self, request, **kwargs)
+        captured.deadline.is_request_sent = False
         try:
-            return send(self, *args, **kwargs)
+            return send(self, request, **kwargs)
         except Exception as error:
-            captured = _current.get()
-            if captured is not None:
-                captured.evidence.append(Failure("http", error))
+            # Without a word to know it by, any request may have had the message.
+            has_message = captured.deadline.is_request_sent and (
+                not captured.word or _has_word(request, captured.word)
+            )
+            captured.evidence.append(Failure("http", error, has_message))
             raise
 
     def recording_deliver(self: HTTPAdapter, *args: Any, **kwargs: Any) -> requests.Response:
@@ -304,6 +367,8 @@ def _wrap_smtplib() -> None:
         if captured is None or verb in _CLOSING_VERBS:
             return getreply(self)
         answers_mail = is_mail_input_started(captured.evidence)
+        # The reply is read once the mail is written to its end.
+        self._channels_is_mail_sent = answers_mail
 
         def on_line(line: bytes) -> None:
             if answers_mail:
@@ -324,6 +389,8 @@ def _wrap_smtplib() -> None:
                 code, text, failure = cut_code, cut_text, None
                 # The errors that follow from it are no evidence.
                 self._channels_is_over = True
+                # Where one reply has no end, the next has no beginning.
+                self.close()
         if failure is not None:
             raise failure
         captured.evidence.append(SmtpReply(verb, code, text.decode("utf-8", "replace")))
@@ -362,7 +429,9 @@ def _recording_step(stage: str, step: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:
             captured = _current.get()
             if captured is not None and not getattr(self, "_channels_is_over", False):
-                captured.evidence.append(Failure(stage, error))
+                is_unanswered = is_mail_input_started(captured.evidence)
+                is_mail_sent = getattr(self, "_channels_is_mail_sent", False)
+                captured.evidence.append(Failure(stage, error, is_unanswered and is_mail_sent))
             raise
 
     return recording

@@ -1,8 +1,8 @@
 """Bounds what a send may take and receive, and keeps the status of answers that break off.
 
 `within` sets a time limit over a whole send, name look-ups included. The blocking calls of sockets,
-the look-ups of names and the reading of HTTP answers are wrapped once for the whole process.
-Outside of `within` the wrappers do nothing.
+the look-ups of names, the writing of HTTP requests and the reading of answers are wrapped once for
+the whole process. Outside of `within` the wrappers do nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,13 @@ from collections.abc import Callable, Hashable, Iterator
 from contextvars import ContextVar
 from typing import Any, BinaryIO, Final
 
+from urllib3.connection import HTTPConnection
+
 DEFAULT_TIMEOUT_SECONDS: Final = 30.0
+#: A host may have several addresses, of which the first one takes no connection.
+CONNECT_SECONDS: Final = 10.0
+#: How long an unused connection is kept.
+KEEP_SECONDS: Final = 30.0
 #: The most bytes that one send may receive; an answer with its headers has less.
 MAX_RECEIVED_BYTES: Final = 1_048_576
 #: A mail can be sent without our own name, so nothing waits longer for it.
@@ -46,13 +52,18 @@ class EndlessAnswerError(ConnectionError):
 
 
 class Deadline:
-    """When a send must have ended, by the monotonic clock, and how many bytes it has received."""
+    """When a send must have ended, by the monotonic clock, and how far it has come.
 
-    __slots__ = ("_ends_at", "_received")
+    `is_request_sent` is true from the end of the last HTTP request, whole with its body, to the
+    beginning of the next one.
+    """
+
+    __slots__ = ("_ends_at", "_received", "is_request_sent")
 
     def __init__(self, seconds: float) -> None:
         self._ends_at = time.monotonic() + seconds
         self._received = 0
+        self.is_request_sent = False
 
     def left_seconds(self) -> float:
         """How long the send may still take; raises OutOfTimeError where no time is left."""
@@ -98,6 +109,14 @@ def within(seconds: float) -> Iterator[Deadline]:
         yield deadline
     finally:
         _current.reset(token)
+
+
+def is_stale(used_at: float) -> bool:
+    """Whether a connection was unused for too long, since `used_at` by the monotonic clock.
+
+    A firewall may have forgotten it: a message would be written whole, and nobody would answer.
+    """
+    return time.monotonic() - used_at > KEEP_SECONDS
 
 
 class NameLookUp:
@@ -161,6 +180,15 @@ def own_host_name(seconds: float) -> str:
         if "." in name:
             _own_name = name
     return _own_name
+
+
+def share_of_time(most_seconds: float) -> float:
+    """A quarter of the time that the send in this thread has left, and `most_seconds` at most.
+
+    Raises OutOfTimeError where no time is left.
+    """
+    deadline = _current.get()
+    return most_seconds if deadline is None else min(most_seconds, deadline.left_seconds() / 4)
 
 
 class RecordedLines:
@@ -243,13 +271,31 @@ def _install() -> None:
     ):
         for name in names:
             is_read = name == "read" or name in _READS
-            setattr(kind, name, _bounded(getattr(kind, name), is_read=is_read))
+            operation = _bounded(getattr(kind, name), is_read=is_read, is_connect=name == "connect")
+            setattr(kind, name, operation)
     for name in _LOOK_UPS:
         setattr(socket, name, _bounded_look_up(getattr(socket, name)))
+    _wrap_request()
     wrap_http(lambda: _current.get() is not None)
 
 
-def _bounded(operation: Callable[..., Any], *, is_read: bool) -> Callable[..., Any]:
+def _wrap_request() -> None:
+    request: Callable[..., None] = HTTPConnection.request
+
+    def noted_request(self: HTTPConnection, *args: Any, **kwargs: Any) -> None:
+        deadline = _current.get()
+        if deadline is not None:
+            deadline.is_request_sent = False
+        request(self, *args, **kwargs)
+        if deadline is not None:
+            deadline.is_request_sent = True
+
+    HTTPConnection.request = noted_request  # type: ignore[method-assign]
+
+
+def _bounded(
+    operation: Callable[..., Any], *, is_read: bool, is_connect: bool
+) -> Callable[..., Any]:
     def bounded(self: socket.socket, *args: Any, **kwargs: Any) -> Any:
         deadline = _current.get()
         timeout = self.gettimeout() if deadline is not None else None
@@ -257,6 +303,8 @@ def _bounded(operation: Callable[..., Any], *, is_read: bool) -> Callable[..., A
         if deadline is None or timeout == 0.0:
             return operation(self, *args, **kwargs)
         left = deadline.left_seconds()
+        if is_connect:
+            left = min(left, CONNECT_SECONDS)
         if timeout is not None and timeout <= left:
             found = operation(self, *args, **kwargs)
         else:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import json
+import http.client
 import re
 import smtplib
 import socket
@@ -26,6 +26,7 @@ from channels.wire.capture import (
     SmtpReply,
     is_mail_input_started,
 )
+from channels.wire.services import SERVICES, Service
 
 # Exceptions.
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
@@ -49,6 +50,8 @@ _UNAVAILABLE: Final = {
     408: Reason.TIMEOUT,
     # The answer of a receiver that still handles an earlier try with this Idempotency-Key.
     409: Reason.BUSY,
+    # This connection leads to another server than the one that was meant.
+    421: Reason.SERVICE_ERROR,
     423: Reason.BUSY,
     425: Reason.BUSY,
     429: Reason.RATE_LIMITED,
@@ -63,6 +66,12 @@ _MISCONFIGURED: Final = {
     407: Reason.PROXY_AUTHENTICATION,
     410: Reason.NOT_FOUND,
     451: Reason.FORBIDDEN,
+    # nginx: our certificate is not valid, or is missing, or this is the port of HTTPS.
+    495: Reason.TLS,
+    496: Reason.TLS,
+    497: Reason.TLS,
+    # The token is not valid.
+    498: Reason.UNAUTHORIZED,
     511: Reason.UNAUTHORIZED,
 }
 _REFUSED: Final = {
@@ -70,45 +79,19 @@ _REFUSED: Final = {
     413: Reason.TOO_LARGE,
     422: Reason.UNPROCESSABLE,
 }
-_SLACK_HOSTS: Final = ("slack.com", "slack-gov.com")
-_SLACK: Final = {
-    Reason.UNAUTHORIZED: (
-        "invalid_auth not_authed account_inactive token_expired token_revoked no_service "
-        "no_service_id no_team team_disabled invalid_token"
-    ),
-    Reason.FORBIDDEN: (
-        "access_denied missing_scope no_permission not_allowed_token_type action_prohibited "
-        "org_login_required ekm_access_denied team_access_not_granted restricted_action "
-        "posting_to_general_channel_denied"
-    ),
-    Reason.NOT_FOUND: (
-        "channel_not_found channel_is_archived is_archived not_in_channel user_not_found "
-        "users_not_found"
-    ),
-    Reason.RATE_LIMITED: "ratelimited rate_limited message_limit_exceeded",
-    Reason.SERVER_ERROR: (
-        "internal_error fatal_error service_unavailable request_timeout rollup_error"
-    ),
-    Reason.TOO_LARGE: "msg_too_long msg_blocks_too_long too_many_attachments",
-    Reason.MESSAGE_REFUSED: "invalid_payload no_text invalid_blocks invalid_attachments",
-}
-_SLACK_REASONS: Final = {word: reason for reason, words in _SLACK.items() for word in words.split()}
-_TWILIO_HOST: Final = "twilio.com"
-_TWILIO_REASONS: Final = {
-    **dict.fromkeys(
-        (21211, 21214, 21217, 21219, 21265, 21407, 21421, 21608, 21610, 21612, 21614, 21635, 63003),
-        Reason.UNKNOWN_RECIPIENT,
-    ),
-    **dict.fromkeys((21602, 21619), Reason.MESSAGE_REFUSED),
-    21617: Reason.TOO_LARGE,
-    # The account, or the number that it sends from, has no permission for it.
-    **dict.fromkeys(
-        (20008, 21210, 21212, 21213, 21408, 21601, 21603, 21606, 21607, 21616, 21659, 21660),
-        Reason.FORBIDDEN,
-    ),
-    **dict.fromkeys((20003, 20006, 21705), Reason.UNAUTHORIZED),
-    **dict.fromkeys((20429, 14107, 21611), Reason.RATE_LIMITED),
-}
+#: How servers say with a 400 that they speak TLS, or want a certificate, in lower-case letters:
+#: nginx, Go, Apache, Tomcat.
+_WANTS_TLS: Final = (
+    "plain http request was sent to https port",
+    "sent an http request to an https server",
+    "speaking plain http to an ssl-enabled server port",
+    "this combination of host and port requires tls",
+    "no required ssl certificate was sent",
+    "the ssl certificate error",
+)
+#: With these the server itself, or a proxy, says more than a code that the body quotes. Mattermost
+#: answers 501 where its webhooks are switched off.
+_PLAIN_STATUSES: Final = frozenset({401, 407, 408, 429, *range(300, 400), *range(500, 600)} - {501})
 _STATUS_OF: Final = {
     Reason.UNAUTHORIZED: Status.MISCONFIGURED,
     Reason.FORBIDDEN: Status.MISCONFIGURED,
@@ -119,30 +102,57 @@ _STATUS_OF: Final = {
     Reason.MESSAGE_REFUSED: Status.REFUSED,
     Reason.UNKNOWN_RECIPIENT: Status.REFUSED,
 }
+_NO_SERVICE: Final = Service(keys=())
 
 # SMTP.
 _ENHANCED_CODE: Final = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 _AUTHENTICATION_CODES: Final = frozenset({530, 534, 535, 538})
-_TOO_LARGE: Final = ("5.2.3", "5.3.4")
+#: What an enhanced code of a lasting refusal says (RFC 3463, and the register of IANA), whatever
+#: command was refused.
+_ENHANCED: Final = {
+    "5.1.1": (Status.REFUSED, Reason.UNKNOWN_RECIPIENT),
+    "5.1.2": (Status.REFUSED, Reason.UNKNOWN_RECIPIENT),
+    "5.1.3": (Status.REFUSED, Reason.UNKNOWN_RECIPIENT),
+    "5.1.6": (Status.REFUSED, Reason.UNKNOWN_RECIPIENT),
+    "5.1.10": (Status.REFUSED, Reason.UNKNOWN_RECIPIENT),
+    "5.2.1": (Status.REFUSED, Reason.UNKNOWN_RECIPIENT),
+    # The sender's address or domain.
+    "5.1.7": (Status.MISCONFIGURED, Reason.FORBIDDEN),
+    "5.1.8": (Status.MISCONFIGURED, Reason.FORBIDDEN),
+    # A mailbox is full: that may pass.
+    "5.2.2": (Status.UNAVAILABLE, Reason.SMTP_TEMPORARY),
+    "5.2.3": (Status.REFUSED, Reason.TOO_LARGE),
+    "5.3.4": (Status.REFUSED, Reason.TOO_LARGE),
+    # Gmail: the account has sent its number of mails of a day.
+    "5.4.5": (Status.UNAVAILABLE, Reason.RATE_LIMITED),
+    "5.7.28": (Status.UNAVAILABLE, Reason.RATE_LIMITED),
+    "5.7.8": (Status.MISCONFIGURED, Reason.SMTP_AUTHENTICATION),
+    "5.7.9": (Status.MISCONFIGURED, Reason.SMTP_AUTHENTICATION),
+}
+#: After DATA they may be about this mail's content. All others of 5.7 are about our server, our
+#: domain or the sender.
+_CONTENT_CODES: Final = frozenset({"5.7.0", "5.7.1", "5.7.6", "5.7.7"})
 
 
-def classify(is_accepted: bool, evidence: Sequence[Evidence]) -> Outcome:
+def classify(is_accepted: bool, evidence: Sequence[Evidence], service: str = "") -> Outcome:
     """The outcome of one try of a plugin.
 
     `is_accepted` is what the plugin returned; it counts unless the last HTTP answer contradicts it
-    (a followed redirect, say). `evidence` is in order. The outcome's detail may be long, and may
+    (a followed redirect, say, or `"ok": false`). `evidence` is in order. `service` is a name of
+    `channels.wire.services`. The outcome's detail may be long, and may
     hold secrets that the server sent back: give it to `channels.redact.redact_outcome`.
     """
     last = evidence[-1] if evidence else None
-    if is_accepted and not (isinstance(last, HttpReply) and last.status >= 300):
+    if is_accepted and not (isinstance(last, HttpReply) and _reports_failure(last, service)):
         return SENT
     if last is None:
         return Outcome(Status.UNAVAILABLE, Reason.UNKNOWN, "the service gave no reason")
     if isinstance(last, HttpReply):
         # From half an answer, the plugin can't know whether the message was taken.
-        return classify_http(last) if last.is_whole else _classify_cut(last)
+        return classify_http(last, service) if last.is_whole else _classify_cut(last, service)
     if isinstance(last, Failure):
-        outcome = classify_failure(last)
+        has_message = any(isinstance(each, Failure) and each.has_message for each in evidence)
+        outcome = classify_failure(replace(last, has_message=has_message))
         is_pause = isinstance(last.error, PauseError)
         is_unsent = is_pause and not any(map(_may_have_message, evidence[:-1]))
         return replace(outcome, is_unsent=is_unsent)
@@ -150,7 +160,20 @@ def classify(is_accepted: bool, evidence: Sequence[Evidence]) -> Outcome:
 
 
 def classify_failure(failure: Failure) -> Outcome:
-    """The outcome of an exception; its detail is our own text, which holds no address."""
+    """The outcome of an exception; its detail is our own text, which holds no address.
+
+    Where the whole message was sent and only the answer is missing, it is unconfirmed.
+    """
+    outcome = _classify_exception(failure)
+    if not failure.has_message or outcome.reason not in (Reason.TIMEOUT, Reason.CONNECTION):
+        return outcome
+    if any(map(_is_other_protocol, _chain(failure.error))):
+        # Who does not speak HTTP has taken no message.
+        return outcome
+    return _unconfirmed(outcome.detail)
+
+
+def _classify_exception(failure: Failure) -> Outcome:
     chain = tuple(_chain(failure.error))
     if isinstance(pause := failure.error, PauseError):
         return Outcome(Status.UNAVAILABLE, Reason.RATE_LIMITED, str(pause), pause.seconds)
@@ -165,6 +188,9 @@ def classify_failure(failure: Failure) -> Outcome:
         )
     if any(isinstance(e, _TIMEOUTS) and not isinstance(e, _REFUSED_CONNECTIONS) for e in chain):
         return Outcome(Status.UNAVAILABLE, Reason.TIMEOUT, "no answer in time")
+    if any(map(_is_tls_record, chain)):
+        detail = "the server speaks TLS, and was sent plain HTTP"
+        return Outcome(Status.MISCONFIGURED, Reason.TLS, detail)
     tls = next((error for error in chain if isinstance(error, ssl.SSLError)), None)
     if tls is not None and not isinstance(tls, _HANDSHAKE_ENDS):
         return Outcome(Status.MISCONFIGURED, Reason.TLS, _tls_detail(tls))
@@ -177,19 +203,19 @@ def classify_failure(failure: Failure) -> Outcome:
     return Outcome(Status.UNAVAILABLE, Reason.UNKNOWN, f"the send failed ({_name(failure.error)})")
 
 
-def classify_http(reply: HttpReply) -> Outcome:
-    """The outcome of an HTTP answer to a plugin that reports a failure.
+def classify_http(reply: HttpReply, service: str = "") -> Outcome:
+    """The outcome of an HTTP answer to a plugin of `service` that reports a failure.
 
     After a 2xx, the service has reported an error in the body.
     """
-    return _http_outcome(reply, *(_by_body(reply) or _by_status(reply.status)))
+    return _http_outcome(reply, *(_by_body(reply, service) or _by_reply(reply)))
 
 
 def classify_webhook(reply: HttpReply) -> Outcome:
     """The outcome of a webhook's answer; any 2xx is a success, whatever the body says."""
     if 200 <= reply.status < 300:
         return SENT
-    return _http_outcome(reply, *_by_status(reply.status))
+    return _http_outcome(reply, *_by_reply(reply))
 
 
 def classify_smtp(replies: Sequence[SmtpReply]) -> Outcome:
@@ -204,6 +230,8 @@ def classify_smtp(replies: Sequence[SmtpReply]) -> Outcome:
         if _is_positive(recipient):
             return SENT
         last = recipient
+    elif is_mail_input_started(replies[:-1]) and not 400 <= last.code < 600:
+        return _unconfirmed("the server's reply can't be read")
     elif last.verb == "rcpt" and not _is_positive(recipient):
         last = recipient
     status, reason = _by_code(last)
@@ -272,13 +300,36 @@ def _name(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _classify_cut(reply: HttpReply) -> Outcome:
+def _classify_cut(reply: HttpReply, service: str) -> Outcome:
     """The outcome of an HTTP answer whose body was cut off, by its status.
 
     A 2xx is a success only for a request that had the message, and not for a login before it.
     """
-    is_good = 200 <= reply.status < 300 and reply.has_message and _by_body(reply) is None
-    return SENT if is_good else classify_http(reply)
+    is_good = reply.has_message and not _reports_failure(reply, service)
+    is_good = is_good and _by_body(reply, service) is None
+    return SENT if is_good else classify_http(reply, service)
+
+
+def _reports_failure(reply: HttpReply, service: str) -> bool:
+    """Whether a plugin that takes the answer for a success is wrong."""
+    known = SERVICES.get(service, _NO_SERVICE)
+    return not 200 <= reply.status < 300 or known.reports_failure(reply.body)
+
+
+def _unconfirmed(what: str) -> Outcome:
+    detail = f"the whole message was sent, and may have arrived, but {what}"
+    return Outcome(Status.UNAVAILABLE, Reason.UNCONFIRMED, detail)
+
+
+def _is_other_protocol(error: BaseException) -> bool:
+    is_closed = isinstance(error, http.client.RemoteDisconnected)
+    return isinstance(error, http.client.BadStatusLine) and not is_closed
+
+
+def _is_tls_record(error: BaseException) -> bool:
+    """Whether the answer to a plain request begins as an alert of TLS does."""
+    is_other = isinstance(error, http.client.BadStatusLine)
+    return is_other and str(error.args[0]).startswith("\x15\x03")
 
 
 def _by_status(status: int) -> tuple[Status, Reason]:
@@ -297,38 +348,21 @@ def _by_status(status: int) -> tuple[Status, Reason]:
     return Status.UNAVAILABLE, Reason.SERVICE_ERROR
 
 
-def _by_body(reply: HttpReply) -> tuple[Status, Reason] | None:
-    # These come from the server itself or from a proxy; a code that the body quotes says less.
-    if reply.status in (401, 407, 408, 429) or reply.status >= 500 or 300 <= reply.status < 400:
+def _by_reply(reply: HttpReply) -> tuple[Status, Reason]:
+    if reply.status == 400 and any(each in _text(reply.body).lower() for each in _WANTS_TLS):
+        return Status.MISCONFIGURED, Reason.TLS
+    return _by_status(reply.status)
+
+
+def _by_body(reply: HttpReply, service: str) -> tuple[Status, Reason] | None:
+    known = SERVICES.get(service)
+    if known is None or reply.status in _PLAIN_STATUSES:
         return None
-    reason: Reason | None = None
-    if _is_of(reply.host, *_SLACK_HOSTS):
-        reason = _SLACK_REASONS.get(_slack_error(reply.body))
-    elif _is_of(reply.host, _TWILIO_HOST):
-        reason = _TWILIO_REASONS.get(_twilio_code(reply.body))
-    return None if reason is None else (_STATUS_OF[reason], reason)
-
-
-def _is_of(host: str, *domains: str) -> bool:
-    return any(host == domain or host.endswith(f".{domain}") for domain in domains)
-
-
-def _slack_error(body: bytes) -> str:
-    document = _document(body)
-    return str(document.get("error", "")) if document else _text(body).strip()
-
-
-def _twilio_code(body: bytes) -> int:
-    code = _document(body).get("code")
-    return code if isinstance(code, int) else 0
-
-
-def _document(body: bytes) -> dict[str, object]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
+    reason = known.reason(reply.body)
+    if reason is not None:
+        return _STATUS_OF[reason], reason
+    status = known.status(reply.body) if 200 <= reply.status < 300 else None
+    return None if status is None else _by_status(status)
 
 
 def _http_outcome(reply: HttpReply, status: Status, reason: Reason) -> Outcome:
@@ -355,25 +389,24 @@ def _by_code(reply: SmtpReply) -> tuple[Status, Reason]:
         return Status.MISCONFIGURED, Reason.SMTP_AUTHENTICATION
     if reply.verb == "starttls":
         return Status.MISCONFIGURED, Reason.TLS
+    enhanced = _enhanced_code(reply)
+    if enhanced in _ENHANCED:
+        return _ENHANCED[enhanced]
     if reply.verb == "rcpt":
-        return _by_recipient_code(reply)
-    if reply.verb in ("mail", "data") and (
-        reply.code == 552 or _enhanced_code(reply) in _TOO_LARGE
-    ):
+        return _by_recipient_code(reply, enhanced)
+    if reply.verb in ("mail", "data") and reply.code == 552:
         return Status.REFUSED, Reason.TOO_LARGE
-    if reply.verb == "data":
+    if reply.verb == "data" and (not enhanced.startswith("5.7.") or enhanced in _CONTENT_CODES):
         return Status.REFUSED, Reason.MESSAGE_REFUSED
     # The greeting, EHLO and MAIL FROM do not depend on the message: a setting is wrong.
     return Status.MISCONFIGURED, Reason.FORBIDDEN
 
 
-def _by_recipient_code(reply: SmtpReply) -> tuple[Status, Reason]:
-    enhanced = _enhanced_code(reply)
+def _by_recipient_code(reply: SmtpReply, enhanced: str) -> tuple[Status, Reason]:
     if enhanced.startswith("5.7."):
         # "Relaying denied": the server does not accept mail from us, whoever the recipient is.
         return Status.MISCONFIGURED, Reason.FORBIDDEN
-    if reply.code == 552 or enhanced == "5.2.2":
-        # A mailbox is full: that may pass.
+    if reply.code == 552:
         return Status.UNAVAILABLE, Reason.SMTP_TEMPORARY
     return Status.REFUSED, Reason.UNKNOWN_RECIPIENT
 

@@ -11,22 +11,23 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from engine.cli.stored import console, instant, open_tool, write_json
 from engine.errors import AlertEngineError
 from engine.logs.text import printable
 from engine.settings import Settings, parse_duration
 from engine.store import (
     AlertFilter,
-    ArchiveStore,
+    Archive,
     DeliveryState,
-    OpenMode,
     StoredAlert,
-    open_store,
+    StoredDelivery,
 )
 
+#: The reason of a try after which nobody knows whether the message has arrived.
+UNCONFIRMED: Final = "unconfirmed"
 MOST_ALERTS: Final = 1_000_000
 STATE_STYLES: Final = {
     DeliveryState.WAITING: "yellow",
@@ -101,49 +102,44 @@ def list_alerts(arguments: argparse.Namespace) -> int:
         state=DeliveryState(arguments.state) if arguments.state else None,
         since_us=_since_us(arguments),
     )
-    with open_store(Settings.from_environment().state_url, OpenMode.TOOL) as store:
-        found = store.alerts(arguments.limit, only)
+    with open_tool(Settings.from_environment()) as store:
+        found = store.archive.alerts(arguments.limit, only)
     if arguments.format == "json":
-        _write_json([_as_dict(alert) for alert in found])
+        write_json([_as_dict(alert) for alert in found])
         return 0
-    _console().print(alert_table(found))
+    console().print(alert_table(found))
     return 0
 
 
 def show_alert(arguments: argparse.Namespace) -> int:
     """Print one alert whole."""
-    with open_store(Settings.from_environment().state_url, OpenMode.TOOL) as store:
-        stored = _found(store, arguments.alert)
+    with open_tool(Settings.from_environment()) as store:
+        stored = _found(store.archive, arguments.alert)
     if arguments.format == "json":
-        _write_json(_as_dict(stored))
+        write_json(_as_dict(stored))
         return 0
-    console = _console()
-    console.print(fact_table(stored))
-    console.print(delivery_table(stored))
+    output = console()
+    output.print(fact_table(stored))
+    output.print(delivery_table(stored))
     return 0
 
 
 def redeliver_alerts(arguments: argparse.Namespace) -> int:
     """Open deliveries again; a running engine sends them at once."""
-    with open_store(Settings.from_environment().state_url, OpenMode.TOOL) as store:
-        alerts = [_found(store, beginning).alert.alert_id for beginning in arguments.alerts]
-        done = store.redeliver(alerts, arguments.channel, _since_us(arguments))
+    with open_tool(Settings.from_environment()) as store:
+        alerts = [_found(store.archive, beginning).alert.alert_id for beginning in arguments.alerts]
+        done = store.archive.redeliver(alerts, arguments.channel, _since_us(arguments))
     sys.stdout.write(f"deliveries opened: {done.reopened}, holds released: {done.released}\n")
     return 0
 
 
-def _found(store: ArchiveStore, beginning: str) -> StoredAlert:
-    stored = store.alert(beginning)
+def _found(archive: Archive, beginning: str) -> StoredAlert:
+    stored = archive.alert(beginning)
     if stored is None:
         raise AlertEngineError(
             f"no single alert's id begins with {beginning!r}, see `alert-engine alerts list`"
         )
     return stored
-
-
-def _console() -> Console:
-    # A pipe gets whole lines, which tools may cut.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 250)
 
 
 def _as_dict(stored: StoredAlert) -> dict[str, object]:
@@ -159,10 +155,6 @@ def _as_dict(stored: StoredAlert) -> dict[str, object]:
         },
         "deliveries": [dataclasses.asdict(delivery) for delivery in stored.deliveries],
     }
-
-
-def _write_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def alert_table(alerts: Sequence[StoredAlert]) -> Table:
@@ -214,16 +206,29 @@ def fact_table(stored: StoredAlert) -> Table:
 
 def delivery_table(stored: StoredAlert) -> Table:
     """A table with a row for each delivery of the alert."""
-    headings = ("delivery", "state", "tries", "reason", "changed", "detail")
+    headings = ("delivery", "state", "tries", "reason", "changed", "next try", "detail")
     table = Table(*headings, box=None, pad_edge=False)
     for delivery in stored.deliveries:
-        changed = datetime.fromtimestamp(delivery.changed_us / 1e6, UTC)
         table.add_row(
             Text(delivery.target_id),
             Text(str(delivery.state), style=STATE_STYLES[delivery.state]),
             str(delivery.tries),
             delivery.reason,
-            changed.isoformat(timespec="seconds"),
-            Text(printable(delivery.detail)),
+            instant(delivery.changed_us),
+            _next_try(delivery),
+            Text(printable(_detail(delivery))),
         )
     return table
+
+
+def _next_try(delivery: StoredDelivery) -> str:
+    """When the delivery is tried next by its own retries; a held target decides for itself."""
+    if delivery.state is not DeliveryState.WAITING:
+        return ""
+    return instant(delivery.next_try_us) if delivery.next_try_us else "due"
+
+
+def _detail(delivery: StoredDelivery) -> str:
+    if delivery.reason != UNCONFIRMED or delivery.state is DeliveryState.SENT:
+        return delivery.detail
+    return f"it may have arrived: {delivery.detail}"

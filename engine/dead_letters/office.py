@@ -18,7 +18,7 @@ from engine.health import Heartbeat, Stage
 from engine.logs.text import Repeats
 from engine.metrics import Metrics
 from engine.settings import Keep
-from engine.store import StreamStore
+from engine.store import DeadLetters
 from engine.stream.record import DeadLetter, DeadLetterType
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ class DeadLetterOffice:
     def __init__(
         self,
         producer: DeadLetterProducer | None,
-        store: StreamStore,
+        letters: DeadLetters,
         metrics: Metrics,
         clock: Clock,
         is_stopping: Callable[[], bool],
@@ -54,7 +54,7 @@ class DeadLetterOffice:
         `is_stopping` ends waits for the broker early.
         """
         self._producer = producer
-        self._store = store
+        self._letters = letters
         self._metrics = metrics
         self._clock = clock
         self._is_stopping = is_stopping
@@ -110,7 +110,7 @@ class DeadLetterOffice:
         if self._clock.monotonic() >= self._all_again_at:
             self._tried_id = 0
             self._all_again_at = self._clock.monotonic() + STUBBORN_SECONDS
-        kept = self._store.kept_dead_letters(RETRY_LETTERS, self._tried_id)
+        kept = self._letters.kept(RETRY_LETTERS, self._tried_id)
         letters = {
             letter_id: replace(letter, retry_count=letter.retry_count + 1)
             for letter_id, letter in kept.items()
@@ -121,7 +121,7 @@ class DeadLetterOffice:
             own: Sequence[DeadLetter] = ()
         except DeadLetterRefused as error:
             refused, own = error.letters, error.own
-        self._store.drop_dead_letters(
+        self._letters.drop(
             letter_id for letter_id, letter in letters.items() if letter not in refused
         )
         is_topic_open = len(refused) == len(own)
@@ -166,8 +166,8 @@ class DeadLetterOffice:
         if not letters:
             return
         if self._kept_bytes is None:
-            self._kept_bytes = self._store.dead_letter_bytes()
-        self._store.keep_dead_letters(letters)
+            self._kept_bytes = self._letters.size_bytes()
+        self._letters.keep(letters)
         self._kept_bytes += sum(map(_size, letters))
         self._has_kept = True
         if self._kept_bytes > self._keep_bytes:
@@ -177,9 +177,9 @@ class DeadLetterOffice:
         """Drop the oldest letters if there are too many; a store that fails is asked later."""
         try:
             dropped = 0
-            if self._store.dead_letter_bytes() > self._keep_bytes:
-                dropped = self._store.drop_oldest_dead_letters(int(self._keep_bytes * _SHARE_LEFT))
-            self._kept_bytes = self._store.dead_letter_bytes()
+            if self._letters.size_bytes() > self._keep_bytes:
+                dropped = self._letters.drop_oldest(int(self._keep_bytes * _SHARE_LEFT))
+            self._kept_bytes = self._letters.size_bytes()
         except StoreError as error:
             log.debug("dead_letters.postponed", error=str(error))
             return

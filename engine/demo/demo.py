@@ -176,7 +176,7 @@ class DemoParts:
             alerts=int(total("alerts_triggered_total")),
             delivered=int(total("notifications_sent_total")),
             failed=int(total("notifications_failed_total")),
-            waiting=sum(backlog.count for backlog in self.engine.store.backlogs()),
+            waiting=sum(backlog.count for backlog in self.engine.store.deliveries.backlogs()),
             latencies=tuple(self._watch.latencies),
         )
 
@@ -185,7 +185,7 @@ class DemoParts:
 
     def _is_done(self) -> bool:
         consumed = self.engine.metrics.total("events_consumed_total")
-        return consumed >= self._events and not self.engine.store.backlogs()
+        return consumed >= self._events and not self.engine.store.deliveries.backlogs()
 
     @staticmethod
     def _wait_until(is_true: Callable[[], bool], seconds: float) -> None:

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any, TypeAlias
 
 from channels.alert import Alert, Target
-from channels.targets.identity import audience_of, without_duplicates
+from channels.targets.identity import identify, target_id, without_duplicates
 from engine.match import IndexedMatcher, Matcher, MatchResult
 from engine.rules import Rule, RuleSet
 from engine.rules.rule import message_bindings
@@ -37,22 +37,23 @@ class ActiveRules:
         return self.matcher.match(event)
 
 
-def prepare(rule_set: RuleSet) -> ActiveRules:
-    """Build what matching needs, which for thousands of rules takes seconds; any thread may."""
+def prepare(rule_set: RuleSet, key: bytes = b"") -> ActiveRules:
+    """Build what matching needs, which for thousands of rules takes seconds; any thread may.
+
+    `key` is the store's, by which targets have their ids.
+    """
     # Thousands of rules name the same few channels, each of which may have many recipients.
     known = {
-        notify: _targets(notify, rule_set.channels)
+        notify: _targets(notify, rule_set.channels, key)
         for notify in {rule.notify for rule in rule_set.rules}
     }
     targets = {rule.rule_id: known[rule.notify] for rule in rule_set.rules}
     return ActiveRules(rule_set, IndexedMatcher(rule_set.rules), targets)
 
 
-def targets_of(rule_set: RuleSet) -> dict[str, Target]:
-    """Every target of every channel, by target id."""
-    return {
-        target.target_id: target for targets in rule_set.channels.values() for target in targets
-    }
+def targets_of(rule_set: RuleSet, key: bytes = b"") -> dict[str, Target]:
+    """Every target of every channel, by target id; `key` is the store's."""
+    return identify(chain.from_iterable(rule_set.channels.values()), key)
 
 
 def row_counts(rule_set: RuleSet) -> dict[str, int]:
@@ -96,8 +97,8 @@ def template_bindings(rule: Rule, event: Event, suppressed_count: int) -> dict[s
 
 
 def _targets(
-    notify: Iterable[str], channels: Mapping[str, tuple[Target, ...]]
+    notify: Iterable[str], channels: Mapping[str, tuple[Target, ...]], key: bytes
 ) -> tuple[TargetRef, ...]:
     """The targets of these channels, without those whose recipient another of them reaches."""
     named = chain.from_iterable(channels.get(channel, ()) for channel in notify)
-    return tuple((each.channel, each.target_id) for each in without_duplicates(named, audience_of))
+    return tuple((each.channel, target_id(each, key)) for each in without_duplicates(named))

@@ -11,15 +11,15 @@ import json
 import math
 import time
 from bisect import bisect_left, insort
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple
 
 from cachetools import TTLCache
 
 from engine.errors import EvaluationError
+from engine.store import Ask, Past
 
 # Far shorter than any retention, so a remembered alert is still in the store.
 CACHE_TTL_SECONDS: Final = 3600.0
@@ -31,25 +31,26 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-class AlertHistory(Protocol):
-    """The earlier alerts in the store; instants are microseconds since the epoch."""
-
-    def has_alert(self, digest: bytes, rule_id: str) -> bool:
-        """Whether the event with this digest is stored for this rule."""
-
-    def has_alert_between(self, dedup_key: str, after_us: int, before_us: int) -> bool:
-        """Whether an alert of this key lies between the instants, both exclusive."""
-
-    def suppressed_count(self, dedup_key: str) -> int:
-        """How many suppressed matches the key's next alert has to report."""
-
-
 class Verdict(StrEnum):
     """What becomes of a match."""
 
     ALERT = "alert"
     SUPPRESSED = "suppressed"
     DUPLICATE = "duplicate"
+
+
+class Candidate(NamedTuple):
+    """A match that may become the alert of this id; `time_us` is its event's instant.
+
+    `key` is that of its cooldown, None where it is never suppressed. An alert of the key suppresses
+    it from less than `width_us` away; with `is_cooling` the cache knows one.
+    """
+
+    alert_id: str
+    key: str | None
+    time_us: int
+    width_us: int
+    is_cooling: bool
 
 
 class Cooldown:
@@ -60,13 +61,9 @@ class Cooldown:
     """
 
     def __init__(
-        self,
-        history: AlertHistory,
-        capacity: int | None = 100_000,
-        timer: Callable[[], float] = time.monotonic,
+        self, capacity: int | None = 100_000, timer: Callable[[], float] = time.monotonic
     ) -> None:
         size = math.inf if capacity is None else capacity
-        self._history = history
         self._cache: TTLCache[str, int] | None = (
             TTLCache(size, CACHE_TTL_SECONDS, timer) if size > 0 else None
         )
@@ -77,123 +74,120 @@ class Cooldown:
         """Suppressed counts by key that no transaction has taken yet: save them at a clean stop."""
         return self._carried
 
-    def batch(self) -> CooldownBatch:
-        """A new batch; one that is dropped without `committed()` leaves no trace."""
-        return CooldownBatch(self, self._history, self._cache)
+    def candidate(
+        self, alert_id: str, key: str | None, time_us: int, cooldown_seconds: float
+    ) -> Candidate:
+        """A match, with what the cache knows of it."""
+        width_us = _width_us(cooldown_seconds)
+        known = None if key is None or self._cache is None else self._cache.get(key)
+        is_cooling = known is not None and abs(time_us - known) < width_us
+        return Candidate(alert_id, key, time_us, width_us, is_cooling)
 
-    def take_over(self, instants: Mapping[str, int], carried: Mapping[str, int]) -> None:
-        """Take over from a batch: an instant by key that is committed, the counts that are not."""
-        if self._cache is not None:
-            self._cache.update(instants)
-        self._carried = dict(carried)
+    def verdicts(self, past: Past) -> Verdicts:
+        """The verdicts on a batch; without `committed` they leave no trace."""
+        return Verdicts(past, self._carried)
+
+    def committed(self, verdicts: Verdicts) -> None:
+        """Remember these: their alerts are stored with `suppressed`, or there were none."""
+        if verdicts.latest_by_key and self._cache is not None:
+            self._cache.update(verdicts.latest_by_key)
+        if verdicts.has_alerts:
+            self._carried = {}
+            return
+        for key, count in verdicts.counts.items():
+            self._carried[key] = self._carried.get(key, 0) + count
         while len(self._carried) > MAX_CARRIED_KEYS:
             del self._carried[next(iter(self._carried))]
 
 
-@dataclass(frozen=True, slots=True)
-class _Decision:
-    """An ALERT, and what it replaced."""
+class Verdicts:
+    """The verdicts of one batch on one past, in order; they see the alerts made so far.
 
-    event: tuple[bytes, str]
-    key: str | None
-    time_us: int
-    reported_before: int | None
-    count_before: int
+    By key, `counts` has what was suppressed since the last alert made, `latest_by_key` its instant.
+    """
 
-
-class CooldownBatch:
-    """The verdicts of one batch: they see the batch's own alerts before these are stored."""
-
-    def __init__(
-        self, cooldown: Cooldown, history: AlertHistory, cache: TTLCache[str, int] | None
-    ) -> None:
-        self._cooldown = cooldown
-        self._history = history
-        self._cache = cache
-        self._events: set[tuple[bytes, str]] = set()
+    def __init__(self, past: Past, carried: Mapping[str, int]) -> None:
+        self._past = past
+        self._carried = carried
+        self._made: set[str] = set()
         self._instants: dict[str, list[int]] = {}
-        self._counts: dict[str, int] = {}
-        self._reported: dict[str, int] = {}
-        self._last: _Decision | None = None
+        self.counts: dict[str, int] = {}
+        self.latest_by_key: dict[str, int] = {}
 
-    def decide(
-        self, rule_id: str, key: str | None, cooldown_seconds: float, time_us: int, digest: bytes
-    ) -> Verdict:
-        """The verdict on one match; a match without key is never suppressed.
+    @property
+    def has_alerts(self) -> bool:
+        """Whether an alert was made."""
+        return bool(self._made)
 
-        `time_us` is the event's instant in microseconds, `digest` the event's identity.
-        """
-        self._last = None
-        event = (digest, rule_id)
-        if event in self._events or self._history.has_alert(digest, rule_id):
+    def decide(self, candidate: Candidate) -> Verdict:
+        """The verdict on the next match; call `made` where it has become an alert."""
+        if candidate.alert_id in self._past.stored or candidate.alert_id in self._made:
             return Verdict.DUPLICATE
-        if key is not None and self._is_cooling(key, time_us, _width_us(cooldown_seconds)):
-            self._counts[key] = self._counts.get(key, 0) + 1
+        key = candidate.key
+        if key is not None and (candidate.is_cooling or self._is_near_alert(key, candidate)):
+            self.counts[key] = self.counts.get(key, 0) + 1
             return Verdict.SUPPRESSED
-        self._record(event, key, time_us)
         return Verdict.ALERT
 
-    def withdraw(self) -> None:
-        """Undo the last decision if it was an ALERT: the alert could not be made."""
-        last, self._last = self._last, None
-        if last is None:
-            return
-        self._events.discard(last.event)
-        if last.key is None:
-            return
-        self._counts[last.key] = last.count_before
-        self._instants[last.key].remove(last.time_us)
-        if last.reported_before is None:
-            del self._instants[last.key], self._reported[last.key]
-        else:
-            self._reported[last.key] = last.reported_before
-
     def suppressed_count(self, key: str | None) -> int:
-        """How many suppressed matches the key's latest alert of this batch has to report."""
-        return 0 if key is None else self._reported.get(key, 0)
+        """How many suppressed matches the key's next alert has to report."""
+        if key is None:
+            return 0
+        count = self.counts.get(key, 0)
+        if key in self.latest_by_key:
+            return count
+        return self._past.counts.get(key, 0) + self._carried.get(key, 0) + count
+
+    def made(self, candidate: Candidate) -> None:
+        """The match has become an alert, which reports what was suppressed before it."""
+        self._made.add(candidate.alert_id)
+        key = candidate.key
+        if key is None:
+            return
+        if key not in self._instants:
+            self._instants[key] = [*self._past.instants.get(key, ())]
+        insort(self._instants[key], candidate.time_us)
+        self.latest_by_key[key] = candidate.time_us
+        self.counts.pop(key, None)
 
     @property
     def suppressed(self) -> Mapping[str, int]:
-        """What `Store.save` adds to the keys' counts, after the batch's alerts reset theirs."""
-        counts = {k: n for k, n in self._cooldown.carried.items() if k not in self._instants}
-        for key, count in self._counts.items():
-            if count:
-                counts[key] = counts.get(key, 0) + count
-        return counts
+        """What to add to the stored counts, after the alerts have reset those of their keys.
 
-    def committed(self) -> None:
-        """The batch's alerts are stored with `suppressed`; or it had none and nothing is stored."""
-        self._cooldown.take_over(
-            {key: instants[-1] for key, instants in self._instants.items()},
-            {} if self._events else self.suppressed,
+        Without alerts it is nothing: counts alone are not worth a synced transaction.
+        """
+        if not self.has_alerts:
+            return {}
+        added = {k: n for k, n in self._carried.items() if k not in self.latest_by_key}
+        for key, count in self.counts.items():
+            added[key] = added.get(key, 0) + count
+        return added
+
+    def _is_near_alert(self, key: str, candidate: Candidate) -> bool:
+        instants = self._instants.get(key) or self._past.instants.get(key, ())
+        time_us, width_us = candidate.time_us, candidate.width_us
+        place = bisect_left(instants, time_us)
+        return any(
+            abs(time_us - near) < width_us for near in instants[max(place - 1, 0) : place + 1]
         )
 
-    def _is_cooling(self, key: str, time_us: int, width_us: int) -> bool:
-        if self._cache is not None:
-            known = self._cache.get(key)
-            if known is not None and abs(time_us - known) < width_us:
-                return True
-        own = self._instants.get(key, ())
-        place = bisect_left(own, time_us)
-        if any(abs(time_us - near) < width_us for near in own[max(place - 1, 0) : place + 1]):
-            return True
-        return self._history.has_alert_between(key, time_us - width_us, time_us + width_us)
 
-    def _record(self, event: tuple[bytes, str], key: str | None, time_us: int) -> None:
-        self._events.add(event)
-        if key is None:
-            self._last = _Decision(event, None, time_us, None, 0)
-            return
-        count = self._counts.get(key, 0)
-        reported_before = self._reported.get(key)
-        self._last = _Decision(event, key, time_us, reported_before, count)
-        if reported_before is None:
-            earlier = self._history.suppressed_count(key) + self._cooldown.carried.get(key, 0)
-            self._reported[key] = earlier + count
-        else:
-            self._reported[key] = count
-        self._counts[key] = 0
-        insort(self._instants.setdefault(key, []), time_us)
+def ask_of(candidates: Iterable[Candidate]) -> Ask:
+    """What the verdicts on these depend on: which are stored, and the alerts around them.
+
+    What the cache knows to be suppressed needs no alerts.
+    """
+    alert_ids, ranges = set(), dict[str, tuple[int, int]]()
+    for alert_id, key, time_us, width_us, is_cooling in candidates:
+        alert_ids.add(alert_id)
+        if key is None or is_cooling:
+            continue
+        after_us, before_us = time_us - width_us, time_us + width_us
+        known = ranges.get(key)
+        if known is not None:
+            after_us, before_us = min(after_us, known[0]), max(before_us, known[1])
+        ranges[key] = after_us, before_us
+    return Ask(alert_ids, ranges)
 
 
 _TRACK: Final = ("camera_id", "track_id")

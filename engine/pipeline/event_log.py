@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -22,12 +23,13 @@ from engine.schema import (
     value_at,
 )
 from engine.schema.event import Event
-from engine.store import NewAlert
+from engine.store import MAX_EVENT_BYTES, NewAlert
 from engine.stream.record import Record
 
 log = structlog.get_logger(__name__)
 
 RULE_ERROR_SECONDS: Final = 60.0
+CUT_EVENT_SECONDS: Final = 60.0
 # Camera ids come from outside: beyond so many they are neither remembered nor logged.
 MAX_CAMERAS: Final = 1_000
 # What lies between a reading and its Kafka timestamp: OCR, and a camera's network.
@@ -47,10 +49,14 @@ SHORTEST_PLATE: Final = 3
 
 @dataclass(slots=True)
 class EventNotes:
-    """What is logged of one event once its batch is stored."""
+    """What is logged of one event once its batch is stored.
+
+    `cut_values` are the event's as they are stored, where they were too large.
+    """
 
     record: Record
     event: Event
+    cut_values: Mapping[str, Any] | None = None
     broken_promises: tuple[BrokenPromise, ...] = ()
     alerts: list[NewAlert] = field(default_factory=list)
     rule_errors: list[RuleError] = field(default_factory=list)
@@ -63,6 +69,7 @@ class EventLog:
         self._clock = clock
         self._log_plates = log_plates
         self._silent_until: dict[str, float] = {}
+        self._cuts_silent_until = clock.monotonic()
         self._cameras_logged: set[str | None] = set()
         #: By topic and partition, the faults of Kafka timestamps that were logged.
         self._timestamps_logged: set[tuple[str, int, str]] = set()
@@ -80,6 +87,8 @@ class EventLog:
             self.value_out_of_range(event, broken)
         for new in notes.alerts:
             self.alert(new)
+        if notes.alerts and notes.cut_values is not None:
+            self.event_cut(event)
         for rule, error in notes.rule_errors:
             self.rule_error(rule.rule_id, error, event)
 
@@ -107,6 +116,22 @@ class EventLog:
         # It may quote what could not be read as a number.
         text = str(error) if self._log_plates else _without_plates(str(error), event)
         log.warning("rule.error", rule_id=rule_id, error_type=error.error_type, error=text)
+
+    def event_cut(self, event: Event) -> None:
+        """An event was too large to be stored whole: logged once a minute."""
+        now = self._clock.monotonic()
+        if now < self._cuts_silent_until:
+            return
+        self._cuts_silent_until = now + CUT_EVENT_SECONDS
+        log.warning(
+            "event.cut",
+            topic=event.topic,
+            partition=event.partition,
+            offset=event.offset,
+            camera_id=value_at(event.values, CAMERA_ID),
+            most_bytes=MAX_EVENT_BYTES,
+            remedy="let the producer send URLs of images and not the images",
+        )
 
     def time_replaced(self, event: Event) -> None:
         """An event's own time is unusable: logged once for each camera."""

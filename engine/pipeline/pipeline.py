@@ -1,4 +1,4 @@
-"""The way of a batch: decode, match, decide, render, store.
+"""The way of a batch: decode and match, then decide, render and store in one transaction.
 
 Nothing here sleeps, sends or waits: records that can't be processed now are left to the caller. A
 batch is matched by one rule set, whenever another is put in force. Whatever fails on one record,
@@ -8,8 +8,8 @@ storing and logging included, makes that record a dead letter and no other.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from engine.clock import Clock
@@ -25,12 +25,20 @@ from engine.errors import (
 from engine.health import Heartbeat, Stage
 from engine.match import RuleError
 from engine.metrics import Increments, Metrics
-from engine.pipeline.active_rules import ActiveRules, prepare, render
-from engine.pipeline.cooldown import Cooldown, CooldownBatch, Verdict, cooldown_key, track_key
+from engine.pipeline.active_rules import ActiveRules, alert_id, prepare, render
+from engine.pipeline.cooldown import (
+    Candidate,
+    Cooldown,
+    Verdict,
+    Verdicts,
+    ask_of,
+    cooldown_key,
+    track_key,
+)
 from engine.pipeline.event_log import EventLog, EventNotes
 from engine.rules import Rule, RuleSet
 from engine.schema.event import Event
-from engine.store import FreshAlert, NewAlert, Store
+from engine.store import Batch, FreshAlert, NewAlert, Past, Stream, cut_event
 from engine.stream.decoder import Decoder
 from engine.stream.record import DeadLetter, DeadLetterType, Partition, Record
 
@@ -38,7 +46,7 @@ NO_RULES: Final = RuleSet((), (), {}, (), ())
 
 
 @dataclass(slots=True)
-class Batch:
+class BatchResult:
     """What became of a batch: the `processed` records, in their order, need not be read again.
 
     `interruption` is why the others could not be processed now; where it is the schema registry,
@@ -52,7 +60,7 @@ class Batch:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     interruption: AlertEngineError | None = None
 
-    def add(self, later: Batch) -> None:
+    def add(self, later: BatchResult) -> None:
         """Take over what became of the records behind this batch's."""
         self.processed += later.processed
         self.alerts += later.alerts
@@ -60,14 +68,29 @@ class Batch:
         self.dead_letters += later.dead_letters
         self.interruption = later.interruption or self.interruption
 
+    def add_letters(self, letters: Iterable[DeadLetter]) -> None:
+        """Add the letters of records that have none yet."""
+        for letter in letters:
+            if not any(letter.record is known.record for known in self.dead_letters):
+                self.dead_letters.append(letter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """A rule that holds on an event, on its way to a verdict."""
+
+    rule: Rule
+    notes: EventNotes
+    candidate: Candidate
+
 
 @dataclass(slots=True)
 class _Work:
     """A batch in progress, with what is counted and logged of it once it is stored."""
 
     rules: ActiveRules
-    verdicts: CooldownBatch
-    batch: Batch = field(default_factory=Batch)
+    result: BatchResult = field(default_factory=BatchResult)
+    matches: list[_Match] = field(default_factory=list)
     events: int = 0
     tombstones: int = 0
     increments: Increments = field(default_factory=Increments)
@@ -80,6 +103,26 @@ class _Work:
         return self.notes[-1]
 
 
+@dataclass(slots=True)
+class _Decision:
+    """What becomes of a batch's matches by one past; it counts once it is stored."""
+
+    verdicts: Verdicts
+    alerts: list[tuple[_Match, NewAlert]] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    increments: Increments = field(default_factory=Increments)
+
+    def batch(self) -> Batch:
+        """What to store."""
+        return Batch([new for _, new in self.alerts], self.verdicts.suppressed)
+
+    def is_stored(self, past: Past) -> bool:
+        """Whether its alerts are there already: they are stored together or not at all."""
+        return bool(self.alerts) and all(
+            new.alert.alert_id in past.stored for _, new in self.alerts
+        )
+
+
 class Pipeline:
     """Turns records into stored alerts, by the rules in force."""
 
@@ -87,7 +130,7 @@ class Pipeline:
         self,
         decoder: Decoder,
         cooldown: Cooldown,
-        store: Store,
+        stream: Stream,
         metrics: Metrics,
         clock: Clock,
         *,
@@ -98,7 +141,7 @@ class Pipeline:
     ) -> None:
         self._decoder = decoder
         self._cooldown = cooldown
-        self._store = store
+        self._stream = stream
         self._metrics = metrics
         self._clock = clock
         self._max_alert_age_seconds = max_alert_age_seconds
@@ -116,7 +159,7 @@ class Pipeline:
         """Put a prepared set in force, from the next batch on; any thread may."""
         self._in_force = prepared
 
-    def process(self, records: Sequence[Record]) -> Batch:
+    def process(self, records: Sequence[Record]) -> BatchResult:
         """Process as many of `records` as can be, of each partition from its first on.
 
         Records whose schema can't be known now hold up their own partitions only.
@@ -134,9 +177,9 @@ class Pipeline:
             # One of them can't be stored, so nothing of the others is either.
             return self._process_singly(records, rules)
 
-    def _process_singly(self, records: Sequence[Record], rules: ActiveRules) -> Batch:
+    def _process_singly(self, records: Sequence[Record], rules: ActiveRules) -> BatchResult:
         """Each record as a batch of its own, so that only one that can't be stored is lost."""
-        whole = Batch()
+        whole = BatchResult()
         held_up: set[Partition] = set()
         for record in records:
             if held_up and record.topic_partition in held_up:
@@ -150,7 +193,9 @@ class Pipeline:
             except Exception as error:
                 if not _is_of_a_record(error):
                     raise
-                whole.add(Batch(processed=[record], dead_letters=[_dead_letter(record, error)]))
+                whole.add(
+                    BatchResult(processed=[record], dead_letters=[_dead_letter(record, error)])
+                )
                 self._metrics.events_consumed.inc()
             else:
                 whole.add(part)
@@ -160,30 +205,29 @@ class Pipeline:
                 break
         return whole
 
-    def _process(self, records: Sequence[Record], rules: ActiveRules) -> Batch:
+    def _process(self, records: Sequence[Record], rules: ActiveRules) -> BatchResult:
         """Process records in one transaction; any exception means that nothing is stored."""
-        work = _Work(rules, self._cooldown.batch())
-        batch = work.batch
+        work = _Work(rules)
         held_up: set[Partition] = set()
         for record in records:
             if held_up and record.topic_partition in held_up:
                 # So that many unknown schemas take no longer than one.
                 self._decoder.expect(record)
-            elif self._process_record(record, work):
-                batch.processed.append(record)
+            elif self._read(record, work):
+                work.result.processed.append(record)
             else:
                 held_up.add(record.topic_partition)
         self._kill_point("match")
         self._beat(Stage.STORING)
-        if batch.alerts:
-            self._store.save(batch.alerts, work.verdicts.suppressed)
+        decision = self._store_alerts(work) if work.matches else None
         self._kill_point("store")
-        work.verdicts.committed()
+        if decision is not None:
+            self._take_over(decision, work)
         self._count(work)
         self._log(work)
-        return batch
+        return work.result
 
-    def _process_record(self, record: Record, work: _Work) -> bool:
+    def _read(self, record: Record, work: _Work) -> bool:
         """Whether the record is done; if not, its schema is not known yet."""
         if record.value is None:
             work.tombstones += 1
@@ -195,16 +239,14 @@ class Pipeline:
             work.events += 1
             self._note_faults(event, record, work)
             self._match(event, record, work)
-        except StoreError:
-            raise
         except RegistryUnavailableError as error:
-            work.batch.interruption = error
+            work.result.interruption = error
             return False
         except DecodeError as error:
             letter = DeadLetter(record, DeadLetterType.SCHEMA_VALIDATION, str(error))
-            work.batch.dead_letters.append(letter)
+            work.result.dead_letters.append(letter)
         except Exception as error:  # noqa: BLE001 - the loop's edge: the stream goes on
-            work.batch.dead_letters.append(_dead_letter(record, error))
+            work.result.dead_letters.append(_dead_letter(record, error))
         return True
 
     def _note_faults(self, event: Event, record: Record, work: _Work) -> None:
@@ -226,38 +268,76 @@ class Pipeline:
         self._metrics.rule_evaluation_time.observe(self._clock.monotonic() - started)
         for failed in found.errors:
             self._note_rule_error(failed, event, record, work)
+        if not found.matches:
+            return
+        notes = work.notes_on(event, record)
+        notes.cut_values = cut_event(event.values)
         for match in found.matches:
-            self._decide(match.rule, event, record, work)
+            work.matches.append(_Match(match.rule, notes, self._candidate(match.rule, notes, work)))
 
-    def _decide(self, rule: Rule, event: Event, record: Record, work: _Work) -> None:
-        metrics, rule_id, add = self._metrics, rule.rule_id, work.increments.add
-        key = self._cooldown_key(rule, event, record, work)
-        cooldown_seconds = rule.rate_limit.cooldown_seconds if rule.rate_limit else 0.0
-        verdict = work.verdicts.decide(rule_id, key, cooldown_seconds, event.time_us, event.digest)
+    def _candidate(self, rule: Rule, notes: EventNotes, work: _Work) -> Candidate:
+        event, limit = notes.event, rule.rate_limit
+        return self._cooldown.candidate(
+            alert_id(event.digest, rule.rule_id),
+            self._cooldown_key(rule, event, notes.record, work),
+            event.time_us,
+            limit.cooldown_seconds if limit else 0.0,
+        )
+
+    def _store_alerts(self, work: _Work) -> _Decision:
+        """Take the verdicts and store the alerts, in one transaction.
+
+        It is begun again after a conflict, and where the answer to its commit was lost.
+        """
+        decisions: list[_Decision] = []
+
+        def decide(past: Past) -> Batch:
+            if decisions and decisions[-1].is_stored(past):
+                return Batch((), {})
+            decisions.append(self._decide(work, past))
+            return decisions[-1].batch()
+
+        self._stream.decide(ask_of(match.candidate for match in work.matches), decide)
+        return decisions[-1]
+
+    def _decide(self, work: _Work, past: Past) -> _Decision:
+        """The verdicts on all matches, and their alerts; it changes nothing else."""
+        decision = _Decision(self._cooldown.verdicts(past))
+        failed: Record | None = None
+        for match in work.matches:
+            record = match.notes.record
+            if record is failed:
+                continue
+            try:
+                self._decide_match(match, work.rules, decision)
+            except Exception as error:  # noqa: BLE001 - the loop's edge: the stream goes on
+                failed = record
+                decision.dead_letters.append(_dead_letter(record, error))
+        return decision
+
+    def _decide_match(self, match: _Match, rules: ActiveRules, decision: _Decision) -> None:
+        metrics, rule, add = self._metrics, match.rule, decision.increments.add
+        verdict = decision.verdicts.decide(match.candidate)
         if verdict is Verdict.DUPLICATE:
             add(metrics.events_duplicate)
             return
-        add(metrics.rules_matched, rule_id, str(rule.priority))
+        add(metrics.rules_matched, rule.rule_id, str(rule.priority))
         if verdict is Verdict.SUPPRESSED:
-            add(metrics.alerts_rate_limited, rule_id)
+            add(metrics.alerts_rate_limited, rule.rule_id)
             return
-        try:
-            new = self._new_alert(rule, event, record, key, work)
-        except Exception:
-            work.verdicts.withdraw()
-            raise
-        work.batch.alerts.append(new)
-        work.notes_on(event, record).alerts.append(new)
-        work.batch.fresh.append(FreshAlert(new.alert.alert_id, new.targets, record.read_at))
+        new = self._new_alert(match, rules, decision)
+        decision.verdicts.made(match.candidate)
+        decision.alerts.append((match, new))
 
-    def _new_alert(
-        self, rule: Rule, event: Event, record: Record, key: str | None, work: _Work
-    ) -> NewAlert:
-        metrics, rule_id, add = self._metrics, rule.rule_id, work.increments.add
+    def _new_alert(self, match: _Match, rules: ActiveRules, decision: _Decision) -> NewAlert:
+        metrics, rule_id, add = self._metrics, match.rule.rule_id, decision.increments.add
+        event, record, key = match.notes.event, match.notes.record, match.candidate.key
         now = self._clock.now()
-        alert, failed = render(rule, event, work.verdicts.suppressed_count(key), now)
+        alert, failed = render(match.rule, event, decision.verdicts.suppressed_count(key), now)
+        if match.notes.cut_values is not None:
+            alert = replace(alert, event=match.notes.cut_values)
         is_expired = (now - event.time).total_seconds() > self._max_alert_age_seconds
-        targets = () if is_expired else work.rules.targets[rule_id]
+        targets = () if is_expired else rules.targets[rule_id]
         add(metrics.alerts_triggered, rule_id)
         if failed:
             add(metrics.template_errors, rule_id, amount=failed)
@@ -269,13 +349,24 @@ class Pipeline:
             alert=alert,
             digest=event.digest,
             dedup_key=key,
-            time_us=event.time_us,
+            time_us=match.candidate.time_us,
             is_expired=is_expired,
             targets=targets,
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
         )
+
+    def _take_over(self, decision: _Decision, work: _Work) -> None:
+        """Remember, count and note what is stored now."""
+        self._cooldown.committed(decision.verdicts)
+        decision.increments.apply()
+        work.result.add_letters(decision.dead_letters)
+        for match, new in decision.alerts:
+            match.notes.alerts.append(new)
+            read_at = match.notes.record.read_at
+            work.result.alerts.append(new)
+            work.result.fresh.append(FreshAlert(new.alert.alert_id, new.targets, read_at))
 
     def _cooldown_key(self, rule: Rule, event: Event, record: Record, work: _Work) -> str | None:
         """The key of the match's cooldown; None where it has none and is never suppressed."""
@@ -311,13 +402,11 @@ class Pipeline:
 
         Its alerts stay stored, so a record that is read again from its letter makes no second one.
         """
-        dead_letters = work.batch.dead_letters
         for notes in work.notes:
             try:
                 self._event_log.write(notes)
             except Exception as error:  # noqa: BLE001 - the loop's edge: the stream goes on
-                if not any(letter.record is notes.record for letter in dead_letters):
-                    dead_letters.append(_dead_letter(notes.record, error))
+                work.result.add_letters([_dead_letter(notes.record, error)])
 
 
 def _is_of_a_record(error: Exception) -> bool:

@@ -22,7 +22,7 @@ from engine.errors import LastGoodError
 from engine.reload.file_state import digest_of
 from engine.rules.watchlist_reader import absolute
 from engine.settings import Settings
-from engine.store.connection import parse_state_url
+from engine.store.location import SqliteLocation, parse_state_url
 from engine.watchlist import ListSummary
 
 _MANIFEST: Final = "manifest.json"
@@ -179,9 +179,16 @@ class LastGood:
 
 
 def last_good_of(settings: Settings) -> LastGood:
-    """The last good rules beside the store of `STATE_URL`; raises StoreError for a bad URL."""
-    path = parse_state_url(settings.state_url).path
-    return LastGood(path.parent / "last-good" / path.name)
+    """The last good rules in `LAST_GOOD_PATH`, else beside the store's file.
+
+    Raises StoreError for a bad `STATE_URL`.
+    """
+    location = parse_state_url(settings.state_url)
+    if settings.last_good_path is not None:
+        return LastGood(settings.last_good_path)
+    if isinstance(location, SqliteLocation):
+        return LastGood(location.path.parent / "last-good" / location.path.name)
+    return LastGood(Path("state") / "last-good")
 
 
 class Acceptances:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import tzinfo
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
@@ -95,6 +96,8 @@ class RuleSource:
         loaded = FileState({**marks, **lists})
         self.files.lists = tuple(lists)
         digests = self.files.digests(loaded)
+        if isinstance(result, RuleSet):
+            result = replace(result, digest=_digest_in_force(result, digests))
         return LoadAttempt(result, loaded, digests, self.files.look() == loaded)
 
     def lists_of(self, kept: KeptSet) -> Mapping[str, Watchlist]:
@@ -108,7 +111,7 @@ class RuleSource:
 
     def load_kept(self, kept: KeptSet) -> RuleSet:
         """Load the copies of a kept set; channels with faults are held. Raises RulesError."""
-        return load_rules(
+        rule_set = load_rules(
             [kept.copy_of(kept.rules_path)],
             self.schema,
             self._variables,
@@ -116,6 +119,7 @@ class RuleSource:
             root=kept.root,
             may_hold=hold_any,
         )
+        return replace(rule_set, digest=_digest_of(kept.digests.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,19 @@ def open_rules(source: RuleSource, last_good: LastGood, clock: Clock, *, strict:
         remedy="mend the files: they come into force as soon as they are good",
     )
     return Opening(rule_set, attempt, known, kept)
+
+
+def _digest_in_force(rule_set: RuleSet, digests: Mapping[Path, str]) -> str:
+    """The digest of a rule set that was loaded from files of these digests."""
+    refused = {refusal.file: f"{refusal.rows_before} rows" for refusal in rule_set.refusals}
+    files = {path: each for path, each in digests.items() if not path.is_dir()}
+    # The file of a refused list is not what is in force.
+    return _digest_of({**files, **refused}.values())
+
+
+def _digest_of(digests: Iterable[str]) -> str:
+    """A digest of files by theirs; paths, which differ between machines, do not count."""
+    return blake2b("\n".join(sorted(set(digests))).encode(), digest_size=8).hexdigest()
 
 
 def _find(last_good: LastGood) -> tuple[KeptSet | None, str | None]:

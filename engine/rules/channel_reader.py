@@ -14,7 +14,7 @@ from channels.definitions.notification_block import notification_targets
 from channels.definitions.security import UNVERIFIED
 from channels.plugins.url import address_kind
 from channels.redact import redact
-from channels.targets.identity import MisconfiguredTarget, audience_of, replaced
+from channels.targets.identity import MisconfiguredTarget, replaced
 from engine.errors import ChannelError, Fault, Place, Severity
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.nodes import (
@@ -97,6 +97,11 @@ class ChannelReader:
         )
         self._disabled: dict[str, Place] = {}
         self._compared: set[tuple[str, ...]] = set()
+
+    @property
+    def switched_off(self) -> frozenset[str]:
+        """The channels that are defined, but disabled, and so have no targets."""
+        return frozenset(self._disabled.keys() - self.targets.keys())
 
     def read_channels(self, node: YamlNode) -> None:
         """Reads a file's `channels:`."""
@@ -215,8 +220,8 @@ class ChannelReader:
         """Warns of recipients that two channels reach, and says which channel is used."""
         targets = [target for name in channels for target in self.targets[name]]
         pairs: dict[tuple[str, str], list[str]] = {}
-        for target, used in replaced(targets, audience_of):
-            recipient = target.target_id.removeprefix(f"{target.channel}:")
+        for target, used in replaced(targets):
+            recipient = target.label.removeprefix(f"{target.channel}:")
             pairs.setdefault((target.channel, used.channel), []).append(recipient)
         for (channel, used_channel), recipients in pairs.items():
             if channel == used_channel:

@@ -203,6 +203,7 @@ def _rule_set(
         warnings=faults.sorted(),
         files=files,
         watchlists=MappingProxyType(watchlists.watchlists),
+        switched_off=channels.switched_off,
         misconfigured=MappingProxyType(channels.misconfigured),
         unverified=MappingProxyType(channels.unverified),
         refusals=tuple(watchlists.refusals),

@@ -114,11 +114,13 @@ class RuleSet:
     """The result of one load.
 
     `rules` are the enabled rules, by file and in the order of the file; `disabled` the ids of the
-    others. `channels` has the targets of each enabled channel, `watchlists` the lists by name.
+    others. `channels` has the targets of each enabled channel; `switched_off` the names of those
+    that are defined, but disabled. `watchlists` has the lists by name.
     `misconfigured` has, by channel, the faults that keep some or all of its targets from sending.
     `unverified` has, by channel, the `warnings` about certificates that are not checked.
     `refusals` are the lists whose changed files were not loaded: `watchlists` has the lists of the
-    load before. `list_marks` has the state of each list's file as it was read.
+    load before. `list_marks` has the state of each list's file as it was read. `digest` is the same
+    for sets of the same files and lists, wherever they lie.
     """
 
     rules: tuple[Rule, ...]
@@ -127,6 +129,7 @@ class RuleSet:
     warnings: tuple[Fault, ...]
     files: tuple[Path, ...]
     watchlists: Mapping[str, Watchlist] = field(default_factory=lambda: MappingProxyType({}))
+    switched_off: frozenset[str] = frozenset()
     misconfigured: Mapping[str, tuple[Fault, ...]] = field(
         default_factory=lambda: MappingProxyType({})
     )
@@ -135,6 +138,7 @@ class RuleSet:
     )
     refusals: tuple[Refusal, ...] = ()
     list_marks: Mapping[Path, FileMark] = field(default_factory=lambda: MappingProxyType({}))
+    digest: str = ""
 
 
 def message_bindings(

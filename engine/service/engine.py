@@ -8,14 +8,18 @@ tests, which kill the process at a step.
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
+from hashlib import blake2b
 from importlib.metadata import version
+from itertools import chain
 from types import FrameType
 from typing import Final
 
@@ -23,6 +27,7 @@ import structlog
 
 from channels.alert import Reason
 from channels.redact import redact
+from channels.targets.identity import former_ids
 from engine.cel.values.values import FailureKind
 from engine.clock import Clock, SystemClock
 from engine.dead_letters.office import DeadLetterOffice
@@ -58,8 +63,9 @@ from engine.schema import EventSchema
 from engine.schema.event import CurrentInstants
 from engine.service.housekeeping import Housekeeper
 from engine.service.http import StoreProbe, WebPort
+from engine.service.replicas import Replicas
 from engine.settings import Settings
-from engine.store import Hold, open_store, why_temporary
+from engine.store import Hold, Instance, open_store, why_temporary
 from engine.stream.consumer import Consumer
 from engine.stream.decoder import Decoder
 from engine.stream.registry import SchemaRegistry
@@ -91,6 +97,8 @@ class Engine:
         self.heartbeat = Heartbeat()
         #: The heartbeats of the other threads, by name.
         self.threads: dict[str, Heartbeat] = {}
+        #: What tells this engine from all others that ever run on the store.
+        self.instance_id = f"{platform.node()}-{uuid.uuid4().hex[:8]}"
         self._clock: Clock = SystemClock()
         self._stop_by = 0.0
         self._stack = ExitStack()
@@ -109,23 +117,39 @@ class Engine:
         kill_point = kill_point_at(settings.kill_point)
         self._prepare_metrics(self.rule_set)
         self.metrics.prepare_fields(self.schema.promises.fields)
-        self.store = stack.enter_context(open_store(settings.state_url))
-        self._store_probe = StoreProbe(self.store.check_writable)
+        password = settings.state_password.reveal()
+        self.store = stack.enter_context(open_store(settings.state_url, password=password))
+        if not self.store.is_shared:
+            # No other engine has this file: what is noted there was killed.
+            self.store.instances.forget_all()
+        self.replicas = Replicas(self.store.instances, self._describe, self.metrics)
+        self._store_probe = StoreProbe(self.store.archive.check_writable)
+        self._key = self.store.key
         self.dispatcher = Dispatcher(
-            self.store,
-            targets_of(self.rule_set),
+            self.store.deliveries,
+            targets_of(self.rule_set, self._key),
             RetryPolicy(settings.max_retries, settings.retry_delay_base_seconds),
             self.metrics,
             self._clock,
+            owner=self.instance_id,
+            workers=settings.delivery_workers,
+            claim_seconds=settings.claim_seconds,
             hold_seconds=settings.hold_seconds,
+            switched_off=self.rule_set.switched_off,
+            former_ids=self._former_ids(),
+            # Asked anew each time: another engine may have begun just before.
+            replicas_agree=self.replicas.beat,
             kill_point=kill_point,
         )
         stack.callback(self._stop_delivery)
         self.loop = self._build_loop(stack, kill_point)
+        # Before it stores an alert: the others must know of its rules by then.
+        self.replicas.beat()
         self.housekeeper = stack.enter_context(
             Housekeeper(
                 self.store,
                 self.metrics,
+                self.replicas,
                 settings.retention_seconds,
                 longest_cooldown(self.rule_set),
                 settings.dlq_keep.age_seconds,
@@ -146,13 +170,33 @@ class Engine:
         # Last: an engine that fails to start again and again must not send each time.
         self.dispatcher.start()
 
+    def _former_ids(self) -> Mapping[str, str]:
+        """The targets' ids, by those that the version before has stored."""
+        targets = chain.from_iterable(self.rule_set.channels.values())
+        return former_ids(targets, self._key)
+
+    def _describe(self) -> Instance:
+        """What this engine says of itself in the store."""
+        partitions = self.consumer.state.partitions
+        # Variables make targets too, so that the same files may name others.
+        targets = "\n".join(sorted(targets_of(self.rule_set, self._key)))
+        rules = f"{self.rule_set.digest}\n{targets}".encode()
+        return Instance(
+            instance_id=self.instance_id,
+            host=platform.node(),
+            version=version("alpr-alert-engine"),
+            rules_digest=blake2b(rules, digest_size=6).hexdigest(),
+            partitions=tuple(names(partitions)),
+            lag=sum(self.consumer.lag().values()),
+        )
+
     def _build_loop(self, stack: ExitStack, kill_point: Callable[[str], None]) -> Loop:
         settings, clock = self.settings, self._clock
         registry = SchemaRegistry(
             settings.schema_registry_url.reveal(), settings.schema_registry_options.reveal()
         )
         stack.callback(registry.close)
-        cooldown = Cooldown(self.store, timer=clock.monotonic)
+        cooldown = Cooldown(timer=clock.monotonic)
         stack.callback(self._save_counts, cooldown)
         self.pipeline = Pipeline(
             Decoder(
@@ -162,7 +206,7 @@ class Engine:
                 CurrentInstants(clock.now, settings.max_alert_age_seconds),
             ),
             cooldown,
-            self.store,
+            self.store.stream,
             self.metrics,
             clock,
             max_alert_age_seconds=settings.max_alert_age_seconds,
@@ -170,7 +214,7 @@ class Engine:
             kill_point=kill_point,
             heartbeat=self.heartbeat,
         )
-        self.pipeline.use(prepare(self.rule_set))
+        self.pipeline.use(prepare(self.rule_set, self._key))
         producer = DeadLetterProducer(settings) if settings.enable_dlq else None
         if producer is not None:
             stack.callback(producer.close)
@@ -181,7 +225,7 @@ class Engine:
             self.pipeline,
             DeadLetterOffice(
                 producer,
-                self.store,
+                self.store.letters,
                 self.metrics,
                 clock,
                 self.stop.is_set,
@@ -199,7 +243,7 @@ class Engine:
 
     def _save_counts(self, cooldown: Cooldown) -> None:
         try:
-            self.store.save_suppressed(cooldown.carried)
+            self.store.stream.save_suppressed(cooldown.carried)
         except StoreError as error:
             log.warning("suppressed_counts.lost", error=str(error))
 
@@ -209,14 +253,22 @@ class Engine:
         An error is raised before anything is changed.
         """
         with collector_paused():
-            prepared, targets = prepare(rule_set), targets_of(rule_set)
+            prepared, targets = prepare(rule_set, self._key), targets_of(rule_set, self._key)
         self._prepare_metrics(rule_set)
         # New targets first, old ones last: a delivery to an unknown target would be dead.
         self.dispatcher.add_targets(targets)
-        self.pipeline.use(prepared)
-        self.dispatcher.replace_targets(targets)
-        self.housekeeper.longest_cooldown_seconds = longest_cooldown(rule_set)
         self.rule_set = rule_set
+        self._tell_replicas()
+        self.pipeline.use(prepared)
+        self.dispatcher.use(targets, rule_set.switched_off)
+        self.housekeeper.longest_cooldown_seconds = longest_cooldown(rule_set)
+
+    def _tell_replicas(self) -> None:
+        try:
+            self.replicas.beat()
+        except StoreError as error:
+            # While it takes no writes, no alert is stored either; the next beat tells them.
+            log.debug("replicas.not_told", error=str(error))
 
     def _prepare_metrics(self, rule_set: RuleSet) -> None:
         rules = rule_set.rules

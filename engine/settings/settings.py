@@ -21,11 +21,14 @@ from engine.settings.values import (
     one_of,
     protocols_in,
     read_brokers,
+    read_claim,
     read_flag,
+    read_folder,
     read_keep,
     read_positive_duration,
     read_registry,
     read_retry_delay,
+    read_secret,
     read_state_url,
     read_text,
     read_topic,
@@ -77,9 +80,13 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "MAX_ALERT_AGE": ("max_alert_age_seconds", read_positive_duration),
     "MAX_RETRIES": ("max_retries", whole_number(0, 20)),
     "RETRY_DELAY_BASE": ("retry_delay_base_seconds", read_retry_delay),
+    "DELIVERY_WORKERS": ("delivery_workers", whole_number(1, 256)),
+    "CLAIM_SECONDS": ("claim_seconds", read_claim),
     "HOLD_SECONDS": ("hold_seconds", read_positive_duration),
     "RETENTION": ("retention_seconds", read_positive_duration),
     "STATE_URL": ("state_url", read_state_url),
+    "STATE_PASSWORD": ("state_password", read_secret),
+    "LAST_GOOD_PATH": ("last_good_path", read_folder),
     "METRICS_HOST": ("metrics_host", read_text),
     "METRICS_PORT": ("metrics_port", whole_number(0, 65_535)),
     "LOG_LEVEL": ("log_level", one_of("debug", "info", "warning", "error")),
@@ -124,9 +131,15 @@ class Settings:
     max_alert_age_seconds: float = 86_400.0
     max_retries: int = 3
     retry_delay_base_seconds: float = 5.0
+    delivery_workers: int = 16
+    claim_seconds: float = 60.0
     hold_seconds: float = 86_400.0
     retention_seconds: float = 2_592_000.0
-    state_url: str = "sqlite:///state/alerts.db"
+    # It may have a password.
+    state_url: str = field(default="sqlite:///state/alerts.db", repr=False)
+    state_password: Secret[str] = field(default_factory=lambda: Secret(""))
+    #: None: beside the store's file, or with PostgreSQL in `state`.
+    last_good_path: Path | None = None
     metrics_host: str = "0.0.0.0"  # noqa: S104 - scraped from outside the container
     metrics_port: int = 8003
     log_level: str = "info"

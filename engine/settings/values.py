@@ -25,12 +25,16 @@ MAX_FILE_BYTES: Final = 1 << 20
 # 50 years: an instant so long ago still has a date, and a number in every store.
 LONGEST_SECONDS: Final = 50 * 365 * 86_400.0
 LONGEST_RETRY_DELAY_SECONDS: Final = 3_600.0
+#: A claim is renewed every third of its time: a shorter one would end while the store is slow.
+SHORTEST_CLAIM_SECONDS: Final = 5.0
+LONGEST_CLAIM_SECONDS: Final = 3_600.0
 PROTOCOLS: Final = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
 _UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)", re.IGNORECASE)
 _SIZES: Final = {"kb": 1_000, "mb": 1_000_000, "gb": 1_000_000_000}
 _SIZE: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*(kb|mb|gb)", re.IGNORECASE)
 _KEEP: Final = "write 256MB,30d"
+_STORES: Final = ("sqlite:///", "postgresql://", "postgres://")
 _SCHEME: Final = re.compile(r"([^:/]*)://(.*)")
 _ADDRESS: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[\w.-]+):(?P<port>[0-9]{1,5})")
 _HOST: Final = re.compile(r"\[[0-9A-Fa-f:.]+\]|[\w.-]+:?")
@@ -100,6 +104,14 @@ def read_retry_delay(text: str) -> float:
     return parse_duration(text, LONGEST_RETRY_DELAY_SECONDS)
 
 
+def read_claim(text: str) -> float:
+    """The seconds of a duration from 5 seconds to an hour."""
+    seconds = parse_duration(text, LONGEST_CLAIM_SECONDS)
+    if seconds < SHORTEST_CLAIM_SECONDS:
+        raise ValueError(f"{text!r} is too short, at least {SHORTEST_CLAIM_SECONDS:.0f} seconds")
+    return seconds
+
+
 def read_keep(text: str) -> Keep:
     """`256MB`, `30d` or both, in any order; what is not given has its default."""
     size_bytes: int | None = None
@@ -167,6 +179,11 @@ def read_text(text: str) -> str:
     return text
 
 
+def read_folder(text: str) -> Path | None:
+    """The path of a folder, None if it is empty."""
+    return Path(text) if text else None
+
+
 def read_zone(text: str) -> ZoneInfo:
     """The IANA time zone of that name."""
     try:
@@ -221,11 +238,19 @@ def read_registry(text: str) -> Secret[str]:
     return Secret(",".join(addresses))
 
 
+def read_secret(text: str) -> Secret[str]:
+    """The text itself, which is not shown, if it can be written as UTF-8."""
+    return Secret(read_text(text))
+
+
 def read_state_url(text: str) -> str:
     """The URL of the store, whose scheme is checked here and the rest by the store."""
     # The value may hold a password, so it is not shown.
-    if not text.lower().startswith("sqlite:///"):
-        raise ValueError("does not name a SQLite file, write sqlite:///folder/alerts.db")
+    if not text.lower().startswith(_STORES):
+        raise ValueError(
+            "does not name a store, write sqlite:///folder/alerts.db or"
+            " postgresql://user@host/database"
+        )
     return text
 
 

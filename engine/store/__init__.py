@@ -1,43 +1,69 @@
 """The store: alerts, their deliveries, held targets and dead letters that their topic refused.
 
-It keeps and gives; it never decides what is stored, sent or given up. Read `store.py` first, which
-says what a store offers, then `model.py`.
+It keeps and gives; it never decides what is an alert, sent or given up. Read `store.py` first, then
+`stream.py` and `deliveries.py`; `database.py` is what SQLite and PostgreSQL have in common.
 """
 
 from __future__ import annotations
 
+from engine.store.archive import Archive
+from engine.store.dead_letters import DeadLetters
+from engine.store.deliveries import Deliveries, Turn
+from engine.store.instances import Instances
 from engine.store.model import (
+    MAX_EVENT_BYTES,
     AlertFilter,
+    Ask,
     Backlog,
-    Delivery,
+    Batch,
+    Claim,
     DeliveryState,
     FreshAlert,
     Hold,
+    Instance,
+    Mark,
     NewAlert,
     OpenMode,
+    Past,
     Redelivery,
     StoredAlert,
     StoredDelivery,
+    TargetState,
+    Waiting,
+    cut_event,
 )
-from engine.store.sqlite import open_store, why_temporary
-from engine.store.store import ArchiveStore, DeliveryStore, Store, StreamStore
+from engine.store.permanence import why_temporary
+from engine.store.store import Store, open_store
+from engine.store.stream import Stream
 
 __all__ = [
+    "MAX_EVENT_BYTES",
     "AlertFilter",
-    "ArchiveStore",
+    "Archive",
+    "Ask",
     "Backlog",
-    "Delivery",
+    "Batch",
+    "Claim",
+    "DeadLetters",
+    "Deliveries",
     "DeliveryState",
-    "DeliveryStore",
     "FreshAlert",
     "Hold",
+    "Instance",
+    "Instances",
+    "Mark",
     "NewAlert",
     "OpenMode",
+    "Past",
     "Redelivery",
     "Store",
     "StoredAlert",
     "StoredDelivery",
-    "StreamStore",
+    "Stream",
+    "TargetState",
+    "Turn",
+    "Waiting",
+    "cut_event",
     "open_store",
     "why_temporary",
 ]

@@ -5,9 +5,10 @@ Times are microseconds since the epoch.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -39,6 +40,12 @@ class OpenMode(StrEnum):
 
 #: How many columns of a row an alert takes.
 _ALERT_COLUMNS: Final = 10
+#: An event's JSON in the store is no longer.
+MAX_EVENT_BYTES: Final = 262_144
+# Texts are cut down to this many characters, before whole fields are left out.
+_SHORTEST_CUT: Final = 64
+# How many of them the mark takes that says how much was cut.
+_MARK_CHARACTERS: Final = 32
 #: No target reaches a recipient of another one.
 NONE_THE_SAME: Final[Mapping[str, Collection[str]]] = MappingProxyType({})
 
@@ -77,20 +84,128 @@ class FreshAlert:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """A waiting delivery as a worker needs it; a redelivery sets `waiting_since_us` anew.
+class Ask:
+    """What a batch asks of the past.
 
-    `tries` counts all tries, over restarts too; `reason` and `detail` are those of the last try.
+    `alert_ids` are those of alerts that may be stored already. `ranges` has, by cooldown key, two
+    instants, both exclusive, between which earlier alerts matter.
+    """
+
+    alert_ids: Collection[str]
+    ranges: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is stored, as far as a batch has asked.
+
+    `stored` are the alert ids; `instants` has the times of a key's alerts, in order; `counts` how
+    many matches of a key were suppressed since its last alert.
+    """
+
+    stored: Collection[str]
+    instants: Mapping[str, Sequence[int]]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a batch adds: its alerts, and by key how many matches were suppressed after them."""
+
+    alerts: Sequence[NewAlert]
+    suppressed: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery that this process, and no other, may send now.
+
+    `claim_no` is the number of the claim. `tries` counts all tries, over restarts too, `failures`
+    those that failed since its retries began, which a hold of its target ends. `failed_us` is when
+    it failed first, 0 if it never did. A redelivery sets `waiting_since_us` anew. `reason` and
+    `detail` are those of the last try. `is_probe` says that its target is held.
     """
 
     delivery_id: int
+    claim_no: int
     alert: Alert
     channel: str
     target_id: str
     tries: int
+    failures: int
+    failed_us: int
     waiting_since_us: int
+    priority_rank: int
+    reason: str
+    detail: str
+    is_probe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What becomes of a claimed delivery; the claim is given back in any case."""
+
+    claim: Claim
+    state: DeliveryState
+    tries: int
+    failures: int = 0
+    failed_us: int = 0
+    next_try_us: int = 0
     reason: str = ""
     detail: str = ""
+
+
+@dataclass(slots=True)
+class TargetState:
+    """What all replicas know of one target: whether it is held, and what it took or refused.
+
+    It is held since `held_since_us`, 0 if it is open, for `reason` and `detail`. The next probe is
+    due at `probe_at_us`, after `probes` that failed; it is the first delivery behind `probe_rank`
+    and `probe_id`, which are those of the last one. `is_changed` says that something has changed
+    since then. Nothing is sent before `not_before_us`; for `paused_us` the target has asked for
+    pauses since it last answered. It last took a delivery at `taken_us`; since then `failing`
+    waiting deliveries have failed first, and those of `refused` (ids) were refused. Deliveries up
+    to `backlog_id` are a backlog, which fresh ones of high priority pass.
+    """
+
+    target_id: str
+    channel: str
+    concurrency: int = 1
+    held_since_us: int = 0
+    reason: str = ""
+    detail: str = ""
+    probes: int = 0
+    probe_at_us: int = 0
+    probe_rank: int = -1
+    probe_id: int = 0
+    is_changed: bool = False
+    not_before_us: int = 0
+    paused_us: int = 0
+    taken_us: int = 0
+    failing: int = 0
+    refused: tuple[int, ...] = ()
+    backlog_id: int = 0
+
+
+_TARGET_FIELDS: Final = tuple(each.name for each in dataclasses.fields(TargetState))
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One engine that runs on the store.
+
+    `rules_digest` is that of its rule set, `partitions` are those that it reads, as `topic/0`, and
+    `lag` is how many of their records it has not read. The store sets the two times.
+    """
+
+    instance_id: str
+    host: str
+    version: str
+    rules_digest: str
+    partitions: tuple[str, ...] = ()
+    lag: int = 0
+    started_us: int = 0
+    seen_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +213,7 @@ class StoredDelivery:
     """A delivery in any state as it is shown to people.
 
     `reason` and `detail` are those of its last try, or, while its target is held, of the hold.
+    `next_try_us` is when its next try is due, 0 if it is due at once.
     """
 
     delivery_id: int
@@ -109,6 +225,7 @@ class StoredDelivery:
     detail: str
     waiting_since_us: int
     changed_us: int
+    next_try_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +262,15 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many deliveries of a channel wait, and since when the oldest does."""
+
+    channel: str
+    count: int
+    oldest_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """A target that is held, with the time since when, and the reason."""
 
@@ -170,7 +296,8 @@ def alert_parameters(new: NewAlert, now_us: int) -> dict[str, Any]:
         "alert_id": alert.alert_id,
         "digest": new.digest,
         "rule_id": alert.rule_id,
-        "dedup_key": new.dedup_key,
+        "dedup_key": None if new.dedup_key is None else storable(new.dedup_key),
+        "key_id": None if new.dedup_key is None else key_id(new.dedup_key),
         "time_us": new.time_us,
         "now_us": now_us,
         "is_expired": int(new.is_expired),
@@ -182,7 +309,6 @@ def alert_parameters(new: NewAlert, now_us: int) -> dict[str, Any]:
         "created_at": alert.created_at,
         "suppressed_count": alert.suppressed_count,
         "late_seconds": alert.late_seconds,
-        "event": _event_json(alert.event),
         "topic": new.topic,
         "partition": new.partition,
         "offset": new.offset,
@@ -208,18 +334,78 @@ def alert_from_row(row: tuple[Any, ...]) -> Alert:
     )
 
 
-def delivery_from_row(row: tuple[Any, ...]) -> Delivery:
-    """The delivery of a row of WAITING."""
-    delivery_id, channel, target_id, tries, waiting_since_us, reason, detail, *alert = row
-    return Delivery(
+def key_id(dedup_key: str) -> str:
+    """A short text for a cooldown key, which may be longer than an index takes: 32 hex digits."""
+    return blake2b(dedup_key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def claim_from_row(row: tuple[Any, ...]) -> Claim:
+    """The claim of a row of CLAIMED."""
+    delivery_id, claim_no, channel, target_id, tries, failures, failed_us, *more = row
+    waiting_since_us, priority_rank, reason, detail, is_probe, *alert = more
+    return Claim(
         delivery_id=delivery_id,
+        claim_no=claim_no,
         alert=alert_from_row(tuple(alert)),
         channel=channel,
         target_id=target_id,
         tries=tries,
+        failures=failures,
+        failed_us=failed_us,
         waiting_since_us=waiting_since_us,
+        priority_rank=priority_rank,
         reason=reason,
         detail=detail,
+        is_probe=bool(is_probe),
+    )
+
+
+def mark_values(mark: Mark) -> dict[str, Any]:
+    """The members of a mark in the list of MARK."""
+    return {
+        "delivery_id": mark.claim.delivery_id,
+        "claim_no": mark.claim.claim_no,
+        "state": str(mark.state),
+        "tries": mark.tries,
+        "failures": mark.failures,
+        "failed_us": mark.failed_us,
+        "next_try_us": mark.next_try_us,
+        "reason": mark.reason,
+        "detail": storable(mark.detail),
+    }
+
+
+def target_from_row(row: tuple[Any, ...]) -> TargetState:
+    """The state of a row of DUE_TARGETS or TARGETS_LOCKED."""
+    *values, refused, backlog_id = row
+    given = dict(
+        zip(_TARGET_FIELDS, (*values, tuple(json.loads(refused)), backlog_id), strict=True)
+    )
+    return TargetState(**given | {"is_changed": bool(given["is_changed"])})
+
+
+def target_parameters(state: TargetState) -> dict[str, Any]:
+    """The parameters of WRITE_TARGET."""
+    return {
+        **dataclasses.asdict(state),
+        "detail": storable(state.detail),
+        "is_changed": int(state.is_changed),
+        "refused": json.dumps(state.refused),
+    }
+
+
+def instance_from_row(row: tuple[Any, ...]) -> Instance:
+    """The instance of a row of INSTANCES."""
+    instance_id, host, version, rules_digest, started_us, seen_us, partitions, lag = row
+    return Instance(
+        instance_id=instance_id,
+        host=host,
+        version=version,
+        rules_digest=rules_digest,
+        partitions=tuple(json.loads(partitions)),
+        lag=lag,
+        started_us=started_us,
+        seen_us=seen_us,
     )
 
 
@@ -241,8 +427,8 @@ def stored_alert_from_row(
 
 
 def stored_delivery_from_row(row: tuple[Any, ...]) -> StoredDelivery:
-    """The delivery of a row of DELIVERIES."""
-    delivery_id, channel, target_id, state, *rest = row
+    """The delivery of a row of DELIVERIES, which begins with its alert's id."""
+    _, delivery_id, channel, target_id, state, *rest = row
     return StoredDelivery(delivery_id, channel, target_id, DeliveryState(state), *rest)
 
 
@@ -277,7 +463,8 @@ def dead_letter_from_row(row: tuple[Any, ...]) -> DeadLetter:
     return DeadLetter(record, DeadLetterType(error_type), *rest)
 
 
-def _event_json(event: Mapping[str, Any]) -> bytes:
+def event_json(event: Mapping[str, Any]) -> bytes:
+    """The event as JSON in UTF-8."""
     try:
         return orjson.dumps(event, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
     except TypeError:
@@ -286,6 +473,66 @@ def _event_json(event: Mapping[str, Any]) -> bytes:
         text = json.dumps(event, default=_plain)
         finite = json.loads(text, parse_constant=lambda name: None)
         return json.dumps(finite, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def cut_event(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The event with its longest texts cut to fit MAX_EVENT_BYTES; None where it fits whole.
+
+    Where that is not enough, because of lists or maps, the largest fields are left out.
+    """
+    text = event_json(event)
+    if len(text) <= MAX_EVENT_BYTES:
+        return None
+    whole: dict[str, Any] = orjson.loads(text)
+    longest = _longest_fitting(whole, len(text) - MAX_EVENT_BYTES)
+    cut: dict[str, Any] = _with_cut_texts(whole, longest)
+    while len(orjson.dumps(cut)) > MAX_EVENT_BYTES and longest > _SHORTEST_CUT:
+        longest //= 2
+        cut = _with_cut_texts(whole, longest)
+    sizes = {name: len(orjson.dumps(value)) for name, value in cut.items()}
+    for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
+        if len(orjson.dumps(cut)) <= MAX_EVENT_BYTES:
+            break
+        cut[name] = f"… ({sizes[name]:,} bytes cut)"
+    return cut
+
+
+def _longest_fitting(value: object, excess_bytes: int) -> int:
+    """To how many characters texts must be cut to save these bytes, if each sign takes as many."""
+    sizes = [(len(each), len(orjson.dumps(each))) for each in _long_texts(value)]
+    longest = MAX_EVENT_BYTES // 2
+    while longest > _SHORTEST_CUT:
+        saved = sum(size * (1 - longest / length) for length, size in sizes if length > longest)
+        if saved > excess_bytes:
+            break
+        longest //= 2
+    return longest
+
+
+def _long_texts(value: object) -> Iterator[str]:
+    # Not by recursion: there may be a million numbers beside them.
+    pending = [value]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, str):
+            if len(each) > _SHORTEST_CUT:
+                yield each
+        elif isinstance(each, dict):
+            pending.extend(each.values())
+        elif isinstance(each, list):
+            pending.extend(each)
+
+
+def _with_cut_texts(value: Any, longest: int) -> Any:
+    """A copy in which no text has more characters."""
+    if isinstance(value, str) and len(value) > longest:
+        kept = longest - _MARK_CHARACTERS
+        return f"{value[:kept]}… ({len(value) - kept:,} characters cut)"
+    if isinstance(value, dict):
+        return {name: _with_cut_texts(item, longest) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_cut_texts(item, longest) for item in value]
+    return value
 
 
 def _plain(value: object) -> object:

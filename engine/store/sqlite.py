@@ -1,187 +1,284 @@
-"""Opens the store in one SQLite file: makes it if it is new, checks it, and locks it.
-
-Here too: whether the file outlives its container, by the kernel's list of mounts.
-"""
+"""The store's database as one SQLite file: connections that heal, made and checked at the start."""
 
 from __future__ import annotations
 
-import fcntl
 import os
-import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.resources import files
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
+from urllib.parse import quote
 
-from engine.errors import StoreError, StoreInUseError
-from engine.store.connection import (
+from engine.errors import StoreError, StoreUnavailableError, UnstorableError
+from engine.store.database import (
+    NO_PARAMETERS,
     Connection,
-    Connections,
+    Database,
     Durability,
-    Location,
-    check_version,
-    connect,
-    file_error,
-    has_tables,
-    identity_of,
-    parse_state_url,
-    store_error,
+    Parameters,
+    Result,
+    Row,
+    Statement,
+    Transaction,
 )
+from engine.store.location import SqliteLocation
+from engine.store.lock import StoreLock
+from engine.store.migrate import check_version, has_old_version, migrate_sqlite, sqlite_versions
 from engine.store.model import OpenMode
-from engine.store.sides import ArchiveSide, DeliverySide, StreamSide
+from engine.store.sqlite_failures import file_error, is_locked, store_error
 
 # Up to this size the whole file is checked at the start, which takes a fraction of a second.
 CHECKED_BYTES: Final = 64 << 20
-
-# What the list of mounts says of a file that does not outlive its container.
-MOUNTS: Final = Path("/proc/self/mountinfo")
-_IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
-_IN_THE_CONTAINER: Final = frozenset({"overlay", "fuse.fuse-overlayfs", "aufs"})
-# The volume that Docker and Podman make for a VOLUME of the image if the user names none.
-_UNNAMED_VOLUME: Final = re.compile(r"/volumes/[0-9a-f]{64}/_data$")
-_EMPTY_DIR: Final = "/volumes/kubernetes.io~empty-dir/"
-_ESCAPE: Final = re.compile(r"\\([0-7]{3})")
+#: How long a write waits for the other writes of this process.
+GATE_SECONDS: Final = 5.0
+_WAL_KEPT_BYTES: Final = 64 << 20
 
 
-class SqliteStore(StreamSide, DeliverySide, ArchiveSide):
-    """A store in a SQLite file; `open_store` opens one."""
-
-    def __init__(
-        self,
-        connections: Connections,
-        lock: StoreLock | None,
-        clock: Callable[[], float],
-    ) -> None:
-        super().__init__(connections, clock)
-        self._lock = lock
-
-    def close(self) -> None:
-        """Close the files and release the lock; later calls raise StoreUnavailableError."""
-        connections = self._connections
-        connections.archive_reader.close()
-        connections.delivery_reader.close()
-        connections.delivery.close()
-        connections.stream.close()
-        if self._lock is not None:
-            self._lock.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-
-def open_store(
-    url: str,
+def open_sqlite(
+    location: SqliteLocation,
     mode: OpenMode = OpenMode.ENGINE,
-    *,
     clock: Callable[[], float] = time.time,
     busy_timeout_seconds: float = 5.0,
-) -> SqliteStore:
-    """Opens the store that `url` (`STATE_URL`) names.
+) -> SqliteDatabase:
+    """Opens the database in the file at `location`.
 
-    The engine creates folder and file if they are missing, readable by their owner only, and locks
-    the store; a tool opens what is there, beside a running engine too. `clock` gives seconds since
-    the epoch; `busy_timeout_seconds` is how long to wait for a writer in another process.
+    The engine creates folder and file if they are missing, readable by their owner only, locks the
+    store and migrates it; a tool opens what is there, beside a running engine too. `clock` gives
+    seconds since the epoch; `busy_timeout_seconds` is how long to wait for a writer in another
+    process.
 
-    Raises StoreError for a wrong URL, a damaged file or another schema version, StoreInUseError
+    Raises StoreError for a damaged file or a schema version that is not known, StoreInUseError
     beside another engine, and StoreUnavailableError for what may pass by itself.
     """
-    location = parse_state_url(url)
-    lock = None
-    if mode is OpenMode.ENGINE:
-        lock = _locked(location.path)
+    lock = _locked(location.path) if mode is OpenMode.ENGINE else None
     try:
         identity = _prepare(location, mode, busy_timeout_seconds)
     except BaseException:
         if lock is not None:
             lock.release()
         raise
-    gate = threading.Lock()
-
-    def connection(durability: Durability) -> Connection:
-        return Connection(location, identity, durability, gate, busy_timeout_seconds)
-
-    connections = Connections(
-        stream=connection(Durability.FULL),
-        delivery=connection(Durability.NORMAL),
-        delivery_reader=connection(Durability.NORMAL),
-        archive_reader=connection(Durability.NORMAL),
-    )
-    return SqliteStore(connections, lock, clock)
+    return SqliteDatabase(location, identity, lock, clock, busy_timeout_seconds)
 
 
-class StoreLock:
-    """An exclusive lock on a file beside the store, from construction to `release()`.
+class SqliteDatabase(Database):
+    """The connections to one SQLite file.
 
-    Raises StoreInUseError if another process, or this one, has it; OSError if the file can't be
-    created.
+    `identity` is that of the file: another file in its place is not touched, because SQLite would
+    apply the old file's log to it. `lock` is released at the end. `clock` gives seconds since the
+    epoch. `busy_timeout_seconds` is the wait for writers of other processes, `gate_seconds` for
+    those of this one.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    def __init__(
+        self,
+        location: SqliteLocation,
+        identity: tuple[int, int],
+        lock: StoreLock | None = None,
+        clock: Callable[[], float] = time.time,
+        busy_timeout_seconds: float = 5.0,
+        gate_seconds: float = GATE_SECONDS,
+    ) -> None:
+        self.location: Final = location
+        self.identity: Final = identity
+        self.clock: Final = clock
+        self.busy_timeout_seconds: Final = busy_timeout_seconds
+        self._gate_seconds = gate_seconds
+        # All writers of this process share it: it is passed on at once, while SQLite waits for its
+        # own write lock by sleeps that grow.
+        self._gate = threading.Lock()
+        self._lock = lock
+        self._connections: list[SqliteConnection] = []
+
+    def connect(self, durability: Durability) -> SqliteConnection:
+        """A new connection; it is opened by its first use."""
+        connection = SqliteConnection(self, durability)
+        self._connections.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """Close all connections and release the lock; later calls raise StoreUnavailableError."""
+        for connection in reversed(self._connections):
+            connection.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    @contextmanager
+    def gate_passed(self) -> Iterator[None]:
+        """A context in which no other writer of this process writes; StoreUnavailableError."""
+        # Bounded: while another process has the file's lock, each writer before this one waits its
+        # full time, and on a disk that hangs the first one never ends.
+        if not self._gate.acquire(timeout=self._gate_seconds):
+            raise StoreUnavailableError(
+                f"the store {self.location.shown} can't be written: the engine's other writes take "
+                f"more than {self._gate_seconds:g} s, the file is locked or its disk hangs"
+            )
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(self._file, 0)
-            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
-        except BlockingIOError:
-            holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
-            self.release()
-            raise StoreInUseError(
-                f"another alert engine (process {holder or 'unknown'}) uses the store "
-                f"{path.with_suffix('')}, stop it or give this one another STATE_URL"
-            ) from None
-        except OSError:
-            self.release()
+            yield
+        finally:
+            self._gate.release()
+
+
+class SqliteConnection(Connection):
+    """A connection to a SQLite file; readers wait for no writer but that of their own connection.
+
+    `SqliteDatabase.connect` makes one.
+    """
+
+    def __init__(self, database: SqliteDatabase, durability: Durability) -> None:
+        self._database = database
+        self._location = database.location
+        self._durability = durability
+        self._lock = threading.Lock()
+        self._opened: sqlite3.Connection | None = None
+        self._is_closed = False
+
+    def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
+        """All rows of a reading statement, by itself."""
+        with self._lock, self._translated():
+            return _execute(self._open(), statement, parameters).fetchall()
+
+    def transact(self, work: Callable[[Transaction], Result]) -> Result:
+        """Returns what `work` returned in a transaction that was committed."""
+        with self._database.gate_passed(), self._lock, self._translated():
+            opened = self._open()
+            opened.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(SqliteTransaction(opened, int(self._database.clock() * 1e6)))
+                opened.execute("COMMIT")
+            except BaseException:
+                if opened.in_transaction:
+                    with suppress(sqlite3.Error):
+                        opened.execute("ROLLBACK")
+                raise
+            return result
+
+    def close(self) -> None:
+        """Close for good; every later use raises StoreUnavailableError."""
+        with self._lock:
+            self._is_closed = True
+            self._drop()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._is_closed:
+            raise StoreUnavailableError("the store is closed")
+        path = self._location.path
+        try:
+            found = identity_of(path)
+        except OSError as error:
+            # The deleted file could still be written to, and what is written would be lost.
+            self._drop()
+            raise file_error(path, error) from error
+        if found != self._database.identity:
+            self._drop()
+            raise StoreUnavailableError(
+                f"the store {path} was replaced while in use, put the old file back, or restart "
+                "the engine with no -wal file of the old one beside the new one"
+            )
+        if self._opened is None:
+            self._opened = self._connected()
+        return self._opened
+
+    def _connected(self) -> sqlite3.Connection:
+        opened = connect(self._location, self._durability, self._database.busy_timeout_seconds)
+        try:
+            check_version(sqlite_versions(opened), self._location.shown)
+        except StoreError as error:
+            # It was good at the start: a person works on the file, and may be done soon.
+            opened.close()
+            raise StoreUnavailableError(str(error)) from error
+        except BaseException:
+            opened.close()
             raise
+        return opened
 
-    def release(self) -> None:
-        """Release the lock. The file stays: removing it would be a race with the next process."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """One mount: its mount point, the folder of the file system shown there, the system's type."""
-
-    point: Path
-    root: str
-    kind: str
-
-
-def why_temporary(state_url: str, mounts: str | None = None) -> str:
-    """Says why the store at `state_url` is lost with its container; "" if it is not.
-
-    `mounts` is the text of /proc/self/mountinfo, read if not given; "" also where there is none.
-    Raises StoreError for a `state_url` that names no file.
-    """
-    path = parse_state_url(state_url).path
-    if mounts is None:
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
         try:
-            mounts = MOUNTS.read_text()
-        except OSError:
-            return ""
-    above = [mount for mount in _mounts(mounts) if path.is_relative_to(mount.point)]
-    if not above:
-        return ""
-    # Of two mounts at one point, the later one is seen.
-    mount = max(reversed(above), key=lambda each: len(each.point.parts))
-    if mount.kind in _IN_MEMORY:
-        return f"{mount.point} is in memory"
-    if mount.kind in _IN_THE_CONTAINER:
-        return f"{path.parent} is in the container's own file system"
-    if _UNNAMED_VOLUME.search(mount.root):
-        return f"{mount.point} is a volume without a name, which a new container does not get"
-    if _EMPTY_DIR in mount.root:
-        return f"{mount.point} is an emptyDir, which the pod takes with it"
-    return ""
+            yield
+        except sqlite3.Error as error:
+            if not is_locked(error):
+                self._drop()
+            raise store_error(self._location.path, error) from error
+
+    def _drop(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            with suppress(sqlite3.Error):
+                opened.close()
+
+
+class SqliteTransaction(Transaction):
+    """A transaction of SQLite, which has one writer at a time: there is nothing to lock."""
+
+    def __init__(self, opened: sqlite3.Connection, now_us: int) -> None:
+        self.now_us = now_us
+        self._opened = opened
+
+    def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
+        """All rows that the statement returns."""
+        return _execute(self._opened, statement, parameters).fetchall()
+
+    def run(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> int:
+        """Run a statement that returns no rows; returns how many rows it has changed."""
+        return _execute(self._opened, statement, parameters).rowcount
+
+    def run_many(self, statement: Statement, rows: Iterable[Parameters]) -> None:
+        """Run a statement for each of these parameters."""
+        for parameters in rows:
+            _execute(self._opened, statement, parameters)
+
+    def lock_keys(self, keys: Iterable[str]) -> None:
+        """Nothing to do: there is one writer."""
+
+    def try_lock(self, name: str) -> bool:
+        """Always True: there is one writer."""
+        return True
+
+
+def identity_of(path: Path) -> tuple[int, int]:
+    """The device and the inode of the file at `path`; OSError if there is none."""
+    status = os.stat(path)  # noqa: PTH116 - half the time of Path.stat, on every read
+    return status.st_dev, status.st_ino
+
+
+def connect(
+    location: SqliteLocation, durability: Durability, busy_timeout_seconds: float
+) -> sqlite3.Connection:
+    """Opens a connection to an existing file and sets it up; sqlite3.Error, StoreError."""
+    opened = sqlite3.connect(
+        f"file:{quote(str(location.path))}?mode=rw",
+        uri=True,
+        timeout=busy_timeout_seconds,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        (mode,) = opened.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StoreError(
+                f"the store {location.path} can't have a write-ahead log, put it on a local disk"
+            )
+        opened.execute(f"PRAGMA synchronous = {durability}")
+        opened.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
+        if location.max_page_count:
+            opened.execute(f"PRAGMA max_page_count = {location.max_page_count}")
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _execute(
+    opened: sqlite3.Connection, statement: Statement, parameters: Parameters
+) -> sqlite3.Cursor:
+    try:
+        return opened.execute(statement.sqlite, parameters)
+    except (OverflowError, UnicodeEncodeError) as error:
+        # A number beyond 64 bits, or a text with half a surrogate pair.
+        raise UnstorableError(f"the store does not take it: {error}") from error
 
 
 def _locked(path: Path) -> StoreLock:
@@ -192,8 +289,10 @@ def _locked(path: Path) -> StoreLock:
         raise file_error(path, error) from error
 
 
-def _prepare(location: Location, mode: OpenMode, busy_timeout_seconds: float) -> tuple[int, int]:
-    """Check the file, which the engine creates if it is missing; returns its identity."""
+def _prepare(
+    location: SqliteLocation, mode: OpenMode, busy_timeout_seconds: float
+) -> tuple[int, int]:
+    """Check the file, which the engine creates or migrates; returns its identity."""
     path = location.path
     if mode is OpenMode.ENGINE:
         _create_file(path)
@@ -202,16 +301,17 @@ def _prepare(location: Location, mode: OpenMode, busy_timeout_seconds: float) ->
             f"there is no store {path}, give STATE_URL as the engine has it, or start the engine"
         )
     try:
-        database = connect(location, Durability.FULL, busy_timeout_seconds)
+        opened = connect(location, Durability.FULL, busy_timeout_seconds)
         try:
-            if mode is OpenMode.ENGINE and not has_tables(database):
-                _create_tables(database)
-            check_version(database, location)
             if mode is OpenMode.ENGINE:
-                _check_whole(database, path)
+                # Before it is changed: a migration would spread the damage.
+                _check_whole(opened, path)
+                if has_old_version(sqlite_versions(opened)):
+                    migrate_sqlite(opened)
+            check_version(sqlite_versions(opened), location.shown)
             return identity_of(path)
         finally:
-            database.close()
+            opened.close()
     except sqlite3.Error as error:
         raise store_error(path, error, is_start=True) from error
     except OSError as error:
@@ -234,36 +334,12 @@ def _create_file(path: Path) -> None:
         raise file_error(path, error) from error
 
 
-def _create_tables(database: sqlite3.Connection) -> None:
-    schema = (files("engine.store") / "schema.sql").read_text("utf-8")
-    try:
-        database.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
-    except sqlite3.Error:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
-
-
-def _check_whole(database: sqlite3.Connection, path: Path) -> None:
+def _check_whole(opened: sqlite3.Connection, path: Path) -> None:
     if path.stat().st_size > CHECKED_BYTES:
         return
-    (answer,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    (answer,) = opened.execute("PRAGMA quick_check(1)").fetchone()
     if answer != "ok":
         raise StoreError(
             f"the store {path} is damaged ({' '.join(answer.split())}), restore a backup, or move "
             "the file and its -wal away to begin anew"
         )
-
-
-def _mounts(text: str) -> list[Mount]:
-    mounts = []
-    for line in text.splitlines():
-        before, _, after = line.partition(" - ")
-        fields, kind = before.split(), after.split()[:1]
-        if len(fields) >= 5 and kind:
-            mounts.append(Mount(Path(_unescaped(fields[4])), _unescaped(fields[3]), kind[0]))
-    return mounts
-
-
-def _unescaped(text: str) -> str:
-    return _ESCAPE.sub(lambda found: chr(int(found[1], 8)), text)

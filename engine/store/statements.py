@@ -1,54 +1,110 @@
-"""Every statement of the store: standard SQL with named parameters, for SQLite and PostgreSQL."""
+"""Every statement of the store, in both dialects.
+
+A list goes into a statement as one JSON text, which both dialects can read.
+"""
 
 # ruff: noqa: S608 - the statements are put together from constants of this module only
 from __future__ import annotations
 
 from typing import Final
 
-META: Final = "SELECT value FROM meta WHERE name = :name"
-SET_META: Final = """
+from engine.store.database import Statement, both, each_its_own
+
+
+def _with_lists(text: str, *names: str) -> Statement:
+    """A statement with `{name}` for the members of each list of texts."""
+    return each_its_own(
+        text.format(**{name: f"SELECT value FROM json_each(:{name})" for name in names}),
+        text.format(
+            **{name: f"SELECT jsonb_array_elements_text(:{name}::jsonb)" for name in names}
+        ),
+    )
+
+
+def _with_ids(text: str) -> Statement:
+    """A statement with `{ids}` for the members of a JSON list of whole numbers."""
+    return each_its_own(
+        text.format(ids="SELECT value FROM json_each(:ids)"),
+        text.format(
+            ids="SELECT value::bigint FROM jsonb_array_elements_text(:ids::jsonb) AS value"
+        ),
+    )
+
+
+def _locking(statement: Statement, how: str) -> Statement:
+    """The statement with a lock on the rows; SQLite has one writer, and needs none."""
+    return statement._replace(postgresql=f"{statement.postgresql} {how}")
+
+
+META: Final = both("SELECT value FROM meta WHERE name = :name")
+META_LOCKED: Final = _locking(META, "FOR UPDATE")
+SET_META: Final = both("""
 INSERT INTO meta (name, value) VALUES (:name, :value)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value
-"""
-PROBE: Final = "UPDATE meta SET value = :now_us WHERE name = 'probe'"
+""")
+DELETE_META: Final = both("DELETE FROM meta WHERE name = :name")
+KEY: Final = both("SELECT value FROM keys WHERE name = 'targets'")
+PROBE: Final = both("UPDATE meta SET value = :now_us WHERE name = 'probe'")
 
-HAS_ALERT: Final = "SELECT 1 FROM alerts WHERE digest = :digest AND rule_id = :rule_id"
-HAS_ALERT_BETWEEN: Final = """
-SELECT 1 FROM alerts
-WHERE dedup_key = :dedup_key AND time_us > :after_us AND time_us < :before_us
-LIMIT 1
-"""
-SUPPRESSED_COUNT: Final = "SELECT suppressed_count FROM suppressed WHERE dedup_key = :dedup_key"
+# The stream.
 
-INSERT_ALERT: Final = """
+STORED: Final = _with_lists(
+    "SELECT alert_id FROM alerts WHERE alert_id IN ({alert_ids})", "alert_ids"
+)
+#: `ranges` is a JSON list of [key, after_us, before_us].
+INSTANTS: Final = each_its_own(
+    """
+SELECT a.key_id, a.time_us FROM json_each(:ranges) AS asked CROSS JOIN alerts a
+WHERE a.key_id = json_extract(asked.value, '$[0]')
+    AND a.time_us > json_extract(asked.value, '$[1]')
+    AND a.time_us < json_extract(asked.value, '$[2]')
+""",
+    """
+SELECT a.key_id, a.time_us
+FROM (SELECT value ->> 0 AS key_id, (value ->> 1)::bigint AS after_us,
+        (value ->> 2)::bigint AS before_us
+    FROM jsonb_array_elements(:ranges::jsonb) AS value OFFSET 0) AS asked
+CROSS JOIN LATERAL (SELECT key_id, time_us FROM alerts
+    WHERE key_id = asked.key_id AND time_us > asked.after_us AND time_us < asked.before_us) AS a
+""",
+)
+COUNTS_OF_KEYS: Final = _with_lists(
+    "SELECT key_id, suppressed_count FROM suppressed WHERE key_id IN ({key_ids})", "key_ids"
+)
+INSERT_EVENT: Final = both("""
+INSERT INTO events (digest, event) VALUES (:digest, :event) ON CONFLICT (digest) DO NOTHING
+""")
+INSERT_ALERT: Final = both("""
 INSERT INTO alerts (
-    alert_id, digest, rule_id, dedup_key, time_us, stored_us, is_expired, rule_name, priority,
-    message, captured_at, created_at, suppressed_count, late_seconds, event, topic,
+    alert_id, digest, rule_id, dedup_key, key_id, time_us, stored_us, is_expired, rule_name,
+    priority, message, captured_at, created_at, suppressed_count, late_seconds, topic,
     partition_id, record_offset
 ) VALUES (
-    :alert_id, :digest, :rule_id, :dedup_key, :time_us, :now_us, :is_expired, :rule_name, :priority,
-    :message, :captured_at, :created_at, :suppressed_count, :late_seconds, :event, :topic,
+    :alert_id, :digest, :rule_id, :dedup_key, :key_id, :time_us, :now_us, :is_expired, :rule_name,
+    :priority, :message, :captured_at, :created_at, :suppressed_count, :late_seconds, :topic,
     :partition, :offset
 ) ON CONFLICT (digest, rule_id) DO NOTHING
-"""
-INSERT_DELIVERY: Final = """
+""")
+INSERT_DELIVERY: Final = both("""
 INSERT INTO deliveries (
     alert_id, channel, target_id, state, priority_rank, tries, reason, detail,
     waiting_since_us, changed_us
 ) VALUES (
     :alert_id, :channel, :target_id, 'waiting', :priority_rank, 0, '', '', :now_us, :now_us
 ) ON CONFLICT (alert_id, target_id) DO NOTHING
-"""
-RESET_SUPPRESSED: Final = "DELETE FROM suppressed WHERE dedup_key = :dedup_key"
-ADD_SUPPRESSED: Final = """
-INSERT INTO suppressed (dedup_key, suppressed_count, changed_us)
-VALUES (:dedup_key, :added, :now_us)
-ON CONFLICT (dedup_key) DO UPDATE SET
+""")
+RESET_SUPPRESSED: Final = both("DELETE FROM suppressed WHERE key_id = :key_id")
+ADD_SUPPRESSED: Final = both("""
+INSERT INTO suppressed (key_id, suppressed_count, changed_us)
+VALUES (:key_id, :added, :now_us)
+ON CONFLICT (key_id) DO UPDATE SET
     suppressed_count = suppressed.suppressed_count + excluded.suppressed_count,
     changed_us = excluded.changed_us
-"""
+""")
 
-INSERT_DEAD_LETTER: Final = """
+# Dead letters.
+
+INSERT_DEAD_LETTER: Final = both("""
 INSERT INTO dead_letters (
     topic, partition_id, record_offset, digest, timestamp_ms, record_key, record_value, headers,
     error_type, message, stack_trace, retry_count, kept_us
@@ -56,162 +112,430 @@ INSERT INTO dead_letters (
     :topic, :partition, :offset, :digest, :timestamp_ms, :key, :value, :headers,
     :error_type, :message, :stack_trace, :retry_count, :now_us
 ) ON CONFLICT (topic, partition_id, record_offset, digest) DO NOTHING
-"""
-DEAD_LETTERS: Final = """
+""")
+DEAD_LETTERS: Final = both("""
 SELECT letter_id, topic, partition_id, record_offset, timestamp_ms, record_key, record_value,
     headers, error_type, message, stack_trace, retry_count
 FROM dead_letters WHERE letter_id > :after_id ORDER BY letter_id LIMIT :limit
-"""
+""")
 _LETTER_BYTES: Final = """COALESCE(LENGTH(record_key), 0) + COALESCE(LENGTH(record_value), 0)
     + LENGTH(headers) + LENGTH(message) + COALESCE(LENGTH(stack_trace), 0)"""
-DEAD_LETTER_BYTES: Final = f"SELECT COALESCE(SUM({_LETTER_BYTES}), 0) FROM dead_letters"
-LETTER_BEYOND: Final = f"""
+DEAD_LETTER_BYTES: Final = both(f"SELECT COALESCE(SUM({_LETTER_BYTES}), 0) FROM dead_letters")
+LETTER_BEYOND: Final = both(f"""
 SELECT letter_id FROM (
     SELECT letter_id, SUM({_LETTER_BYTES}) OVER (ORDER BY letter_id DESC) AS total
     FROM dead_letters) AS sized
 WHERE total > :most_bytes ORDER BY letter_id DESC LIMIT 1
-"""
-DELETE_LETTERS_TO: Final = "DELETE FROM dead_letters WHERE letter_id <= :letter_id"
-DELETE_LETTERS_BEFORE: Final = "DELETE FROM dead_letters WHERE kept_us < :before_us"
-DELETE_DEAD_LETTER: Final = "DELETE FROM dead_letters WHERE letter_id = :letter_id"
+""")
+DELETE_LETTERS_TO: Final = both("DELETE FROM dead_letters WHERE letter_id <= :letter_id")
+DELETE_LETTERS_BEFORE: Final = both("DELETE FROM dead_letters WHERE kept_us < :before_us")
+DELETE_DEAD_LETTER: Final = both("DELETE FROM dead_letters WHERE letter_id = :letter_id")
+
+# The queue of deliveries. Targets are locked in the order of their ids, before deliveries.
+
+_TARGET_COLUMNS: Final = """t.target_id, t.channel, t.concurrency, t.held_since_us, t.reason,
+    t.detail, t.probes, t.probe_at_us, t.probe_rank, t.probe_id, t.is_changed, t.not_before_us,
+    t.paused_us, t.taken_us, t.failing, t.refused, t.backlog_id"""
+
+
+TARGETS_LOCKED: Final = _locking(
+    _with_lists(
+        f"SELECT {_TARGET_COLUMNS} FROM targets t WHERE t.target_id IN ({{target_ids}}) "
+        "ORDER BY t.target_id",
+        "target_ids",
+    ),
+    "FOR NO KEY UPDATE",
+)
+#: A held target's delivery is due when its probe is too; at once where something has changed.
+DUE_TARGETS: Final = _locking(
+    both(f"""
+SELECT {_TARGET_COLUMNS} FROM targets t
+WHERE t.not_before_us <= :now_us AND (t.held_since_us = 0 OR t.probe_at_us <= :now_us)
+    AND EXISTS (
+        SELECT 1 FROM deliveries d WHERE d.target_id = t.target_id AND d.state = 'waiting'
+            AND d.claimed_until_us <= :now_us
+            AND (d.next_try_us <= :now_us OR (t.held_since_us > 0 AND t.is_changed > 0)))
+ORDER BY t.target_id"""),
+    "FOR NO KEY UPDATE OF t SKIP LOCKED",
+)
+CLAIMS_IN_FORCE: Final = both("""
+SELECT target_id, COUNT(*) FROM deliveries
+WHERE state = 'waiting' AND claimed_until_us > :now_us AND claimed_until_us > 0 GROUP BY target_id
+""")
+_DUE: Final = """state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
+    AND next_try_us <= :now_us"""
+_TAKEN: Final = "claimed_by = :owner, claimed_until_us = :until_us, claim_no = claim_no + 1"
+#: Fresh ones of the highest priority go before a backlog.
+CLAIM_FRESH: Final = both(f"""
+UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
+    SELECT delivery_id FROM deliveries
+    WHERE {_DUE} AND priority_rank = 0 AND delivery_id > :backlog_id
+    ORDER BY priority_rank, delivery_id LIMIT :limit)
+RETURNING delivery_id, priority_rank
+""")
+CLAIM_DUE: Final = both(f"""
+UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
+    SELECT delivery_id FROM deliveries
+    WHERE {_DUE} ORDER BY priority_rank, delivery_id LIMIT :limit)
+RETURNING delivery_id, priority_rank
+""")
+CLAIM_FAILED: Final = both(f"""
+UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
+    SELECT delivery_id FROM deliveries
+    WHERE {_DUE} AND failures > 0 ORDER BY priority_rank, delivery_id LIMIT :limit)
+RETURNING delivery_id, priority_rank
+""")
+CLAIM_PROBE: Final = both(f"""
+UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
+    SELECT delivery_id FROM deliveries
+    WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
+        AND next_try_us <= :due_us AND (priority_rank, delivery_id) > (:probe_rank, :probe_id)
+    ORDER BY priority_rank, delivery_id LIMIT 1)
+RETURNING delivery_id, priority_rank
+""")
 
 _ALERT_COLUMNS: Final = """a.alert_id, a.rule_id, a.rule_name, a.priority, a.message,
-    a.captured_at, a.created_at, a.suppressed_count, a.late_seconds, a.event"""
+    a.captured_at, a.created_at, a.suppressed_count, a.late_seconds, e.event"""
 
-WAITING: Final = f"""
-SELECT d.delivery_id, d.channel, d.target_id, d.tries, d.waiting_since_us, d.reason, d.detail,
-    {_ALERT_COLUMNS}
-FROM deliveries d JOIN alerts a ON a.alert_id = d.alert_id
-WHERE d.state = 'waiting' AND d.target_id = :target_id
-ORDER BY d.priority_rank, d.delivery_id LIMIT :limit
-"""
-WAITING_IDS: Final = """
-SELECT delivery_id FROM deliveries
-WHERE state = 'waiting' AND target_id = :target_id
-    AND (:before_us < 0 OR waiting_since_us < :before_us)
-ORDER BY priority_rank, delivery_id LIMIT :limit
-"""
-BACKLOGS: Final = """
+CLAIMED: Final = _with_ids(f"""
+SELECT d.delivery_id, d.claim_no, d.channel, d.target_id, d.tries, d.failures, d.failed_us,
+    d.waiting_since_us, d.priority_rank, d.reason, d.detail, t.held_since_us > 0, {_ALERT_COLUMNS}
+FROM deliveries d JOIN alerts a ON a.alert_id = d.alert_id JOIN events e ON e.digest = a.digest
+    JOIN targets t ON t.target_id = d.target_id
+WHERE d.delivery_id IN ({{ids}})
+""")
+#: `marks` is a JSON list of objects; a mark is written by who has the claim, and nobody else.
+MARK: Final = each_its_own(
+    """
+UPDATE deliveries SET state = m.state, tries = m.tries, failures = m.failures,
+    failed_us = m.failed_us, next_try_us = m.next_try_us, reason = m.reason, detail = m.detail,
+    claimed_until_us = 0, changed_us = :now_us
+FROM (SELECT json_extract(value, '$.delivery_id') AS delivery_id,
+        json_extract(value, '$.claim_no') AS claim_no, json_extract(value, '$.state') AS state,
+        json_extract(value, '$.tries') AS tries, json_extract(value, '$.failures') AS failures,
+        json_extract(value, '$.failed_us') AS failed_us,
+        json_extract(value, '$.next_try_us') AS next_try_us,
+        json_extract(value, '$.reason') AS reason, json_extract(value, '$.detail') AS detail
+    FROM json_each(:marks)) AS m
+WHERE deliveries.delivery_id = m.delivery_id AND deliveries.claim_no = m.claim_no
+    AND deliveries.claimed_by = :owner AND deliveries.state = 'waiting'
+RETURNING delivery_id
+""",
+    """
+UPDATE deliveries AS d SET state = m.state, tries = m.tries, failures = m.failures,
+    failed_us = m.failed_us, next_try_us = m.next_try_us, reason = m.reason, detail = m.detail,
+    claimed_until_us = 0, changed_us = :now_us
+FROM jsonb_to_recordset(:marks::jsonb) AS m (delivery_id bigint, claim_no bigint, state text,
+    tries bigint, failures bigint, failed_us bigint, next_try_us bigint, reason text, detail text)
+WHERE d.delivery_id = m.delivery_id AND d.claim_no = m.claim_no
+    AND d.claimed_by = :owner AND d.state = 'waiting'
+RETURNING d.delivery_id
+""",
+)
+#: Marks that were written before, by a commit whose answer was lost.
+MARKED_BEFORE: Final = each_its_own(
+    """
+SELECT d.delivery_id FROM json_each(:marks) AS m
+    CROSS JOIN deliveries d ON d.delivery_id = json_extract(m.value, '$.delivery_id')
+WHERE d.claimed_by = :owner AND d.claim_no = json_extract(m.value, '$.claim_no')
+    AND d.claimed_until_us = 0 AND d.state = json_extract(m.value, '$.state')
+    AND d.tries = json_extract(m.value, '$.tries')
+""",
+    """
+SELECT d.delivery_id FROM deliveries d
+    JOIN jsonb_to_recordset(:marks::jsonb) AS m (delivery_id bigint, claim_no bigint, state text,
+        tries bigint) ON d.delivery_id = m.delivery_id AND d.claim_no = m.claim_no
+        AND d.state = m.state AND d.tries = m.tries
+WHERE d.claimed_by = :owner AND d.claimed_until_us = 0
+""",
+)
+WRITE_TARGET: Final = both("""
+UPDATE targets SET held_since_us = :held_since_us, reason = :reason, detail = :detail,
+    probes = :probes, probe_at_us = :probe_at_us, probe_rank = :probe_rank, probe_id = :probe_id,
+    is_changed = :is_changed, not_before_us = :not_before_us, paused_us = :paused_us,
+    taken_us = :taken_us, failing = :failing, refused = :refused, backlog_id = :backlog_id
+WHERE target_id = :target_id
+""")
+RESET_FAILURES: Final = both("""
+UPDATE deliveries SET failures = 0, next_try_us = 0
+WHERE state = 'waiting' AND target_id = :target_id AND (failures > 0 OR next_try_us > 0)
+""")
+HAS_FAILED: Final = both("""
+SELECT 1 FROM deliveries
+WHERE state = 'waiting' AND target_id = :target_id AND failures > 0 LIMIT 1
+""")
+REOPEN: Final = _with_ids("""
+UPDATE deliveries SET state = 'waiting', failures = 0, next_try_us = 0, changed_us = :now_us
+WHERE state = 'dead' AND delivery_id IN ({ids})
+""")
+NEWEST_DELIVERY: Final = both("SELECT COALESCE(MAX(delivery_id), 0) FROM deliveries")
+NEXT_TRY: Final = both("""
+SELECT MIN(next_try_us) FROM deliveries
+WHERE state = 'waiting' AND next_try_us > :now_us AND next_try_us > 0
+""")
+NEXT_PROBE: Final = both("""
+SELECT MIN(CASE WHEN not_before_us > probe_at_us THEN not_before_us ELSE probe_at_us END)
+FROM targets t WHERE (t.held_since_us > 0 OR t.not_before_us > :now_us)
+    AND (t.probe_at_us > :now_us OR t.not_before_us > :now_us)
+""")
+RENEW: Final = both("""
+UPDATE deliveries SET claimed_until_us = :until_us
+WHERE state = 'waiting' AND claimed_until_us > 0 AND claimed_by = :owner
+""")
+GIVE_BACK: Final = both("""
+UPDATE deliveries SET claimed_until_us = 0
+WHERE state = 'waiting' AND claimed_until_us > 0 AND claimed_by = :owner
+""")
+TAKE_BACK_ALL: Final = both("""
+UPDATE deliveries SET claimed_until_us = 0 WHERE state = 'waiting' AND claimed_until_us > 0
+""")
+
+REGISTER: Final = both("""
+INSERT INTO targets (target_id, channel, concurrency, registered_us)
+VALUES (:target_id, :channel, :concurrency, :now_us)
+ON CONFLICT (target_id) DO UPDATE SET
+    channel = excluded.channel, concurrency = excluded.concurrency
+WHERE targets.channel <> excluded.channel OR targets.concurrency <> excluded.concurrency
+""")
+KNOWN_TARGETS: Final = both("SELECT target_id, registered_us FROM targets ORDER BY target_id")
+FORGET_TARGETS: Final = _with_lists(
+    """
+DELETE FROM targets WHERE target_id IN ({target_ids}) AND NOT EXISTS (
+    SELECT 1 FROM deliveries d WHERE d.target_id = targets.target_id AND d.state = 'waiting')
+""",
+    "target_ids",
+)
+HOLDS: Final = both("""
+SELECT target_id, channel, reason, detail, held_since_us FROM targets
+WHERE held_since_us > 0 ORDER BY target_id
+""")
+HOLD: Final = both("""
+UPDATE targets SET reason = :reason, detail = :detail,
+    held_since_us = CASE WHEN held_since_us > 0 THEN held_since_us ELSE :now_us END
+WHERE target_id = :target_id
+""")
+WAKE: Final = _with_lists(
+    """
+UPDATE targets SET probe_at_us = 0, probes = 0, is_changed = 1
+WHERE held_since_us > 0 AND target_id IN ({target_ids})
+""",
+    "target_ids",
+)
+BACKLOGS: Final = both("""
 SELECT target_id, MAX(channel), COUNT(*) FROM deliveries
 WHERE state = 'waiting' GROUP BY target_id ORDER BY target_id
-"""
-MARK_SENT: Final = """
-UPDATE deliveries SET state = 'sent', tries = tries + 1, reason = '', detail = '',
-    changed_us = :now_us
-WHERE delivery_id = :delivery_id
-"""
-RECORD_TRY: Final = """
-UPDATE deliveries SET tries = tries + 1, reason = :reason, detail = :detail, changed_us = :now_us
-WHERE delivery_id = :delivery_id
-"""
-MARK_DEAD: Final = """
-UPDATE deliveries SET state = 'dead', tries = tries + :tries, reason = :reason,
-    detail = :detail, changed_us = :now_us
-WHERE delivery_id = :delivery_id AND state = 'waiting'
-"""
-MOVE_WAITING: Final = """
-UPDATE deliveries SET waiting_since_us = waiting_since_us + :ahead_us
-WHERE state = 'waiting' AND waiting_since_us <= :before_us
-"""
-BRING_BACK_WAITING: Final = """
-UPDATE deliveries SET waiting_since_us = CASE
-    WHEN waiting_since_us < :before_us THEN waiting_since_us + :ahead_us ELSE :now_us END
-WHERE state = 'waiting' AND waiting_since_us > :now_us
-"""
-HAND_OVER: Final = """
+""")
+GIVE_UP: Final = both("""
+UPDATE deliveries SET state = 'dead', reason = :reason, detail = '', changed_us = :now_us
+WHERE delivery_id IN (
+    SELECT delivery_id FROM deliveries
+    WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
+        AND waiting_since_us < :before_us
+    ORDER BY priority_rank, delivery_id LIMIT :limit)
+""")
+WAITING_IDS: Final = both("""
+SELECT delivery_id FROM deliveries
+WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
+ORDER BY priority_rank, delivery_id LIMIT :limit
+""")
+HAND_OVER: Final = _with_lists(
+    """
 INSERT INTO deliveries (
     alert_id, channel, target_id, state, priority_rank, tries, reason, detail,
     waiting_since_us, changed_us
 )
-SELECT alert_id, channel, :successor_id, 'waiting', priority_rank, 0, '', '', waiting_since_us,
-    :now_us
-FROM deliveries AS given WHERE delivery_id = :delivery_id AND state = 'waiting' AND NOT EXISTS (
-    SELECT 1 FROM deliveries AS other WHERE other.alert_id = given.alert_id
-    AND other.target_id IN (SELECT value FROM json_each(:same))
-)
+SELECT given.alert_id, :channel, :successor_id, 'waiting', given.priority_rank, 0, '', '',
+    given.waiting_since_us, :now_us
+FROM deliveries AS given WHERE given.delivery_id = :delivery_id AND given.state = 'waiting'
+    AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS other WHERE other.alert_id = given.alert_id
+            AND other.target_id IN ({same}))
 ON CONFLICT (alert_id, target_id) DO NOTHING
-"""
-DELETE_WAITING: Final = """
+""",
+    "same",
+)
+DELETE_WAITING: Final = both("""
 DELETE FROM deliveries WHERE delivery_id = :delivery_id AND state = 'waiting'
-"""
-HOLD: Final = """
-INSERT INTO holds (target_id, channel, reason, detail, since_us)
-VALUES (:target_id, :channel, :reason, :detail, :since_us)
-ON CONFLICT (target_id) DO UPDATE SET reason = excluded.reason, detail = excluded.detail
-"""
-RELEASE: Final = "DELETE FROM holds WHERE target_id = :target_id"
-HOLDS: Final = "SELECT target_id, channel, reason, detail, since_us FROM holds ORDER BY target_id"
+""")
+#: `renamed` is a JSON list of [former id, id]. Where the alert has a delivery with the other id
+#: already, the former one stays.
+RENAME_DELIVERIES: Final = each_its_own(
+    """
+UPDATE deliveries SET target_id = renamed.target_id
+FROM (SELECT json_extract(value, '$[0]') AS former_id, json_extract(value, '$[1]') AS target_id
+    FROM json_each(:renamed)) AS renamed
+WHERE deliveries.target_id = renamed.former_id AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS other
+    WHERE other.alert_id = deliveries.alert_id AND other.target_id = renamed.target_id)
+""",
+    """
+UPDATE deliveries SET target_id = renamed.target_id
+FROM (SELECT value ->> 0 AS former_id, value ->> 1 AS target_id
+    FROM jsonb_array_elements(:renamed::jsonb) AS value) AS renamed
+WHERE deliveries.target_id = renamed.former_id AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS other
+    WHERE other.alert_id = deliveries.alert_id AND other.target_id = renamed.target_id)
+""",
+)
+RENAME_TARGET: Final = both("""
+UPDATE targets SET target_id = :target_id
+WHERE target_id = :former_id AND NOT EXISTS (
+    SELECT 1 FROM targets AS other WHERE other.target_id = :target_id)
+""")
+
+MOVE_WAITING: Final = both("""
+UPDATE deliveries SET waiting_since_us = waiting_since_us + :ahead_us
+WHERE state = 'waiting' AND waiting_since_us <= :before_us
+""")
+BRING_BACK_WAITING: Final = both("""
+UPDATE deliveries SET
+    waiting_since_us = CASE WHEN waiting_since_us <= :now_us THEN waiting_since_us
+        WHEN waiting_since_us < :before_us THEN waiting_since_us + :ahead_us ELSE :now_us END,
+    next_try_us = CASE WHEN next_try_us > 0 THEN next_try_us + :ahead_us ELSE 0 END,
+    claimed_until_us = CASE WHEN claimed_until_us > 0 THEN claimed_until_us + :ahead_us ELSE 0 END
+WHERE state = 'waiting' AND (waiting_since_us > :now_us OR next_try_us > 0 OR claimed_until_us > 0)
+""")
+BRING_BACK_TARGETS: Final = both("""
+UPDATE targets SET
+    held_since_us = CASE WHEN held_since_us > :now_us THEN :now_us ELSE held_since_us END,
+    probe_at_us = CASE WHEN probe_at_us > 0 THEN probe_at_us + :ahead_us ELSE 0 END,
+    not_before_us = CASE WHEN not_before_us > 0 THEN not_before_us + :ahead_us ELSE 0 END,
+    taken_us = CASE WHEN taken_us > :now_us THEN :now_us ELSE taken_us END
+""")
+
+# The archive.
 
 _STORED_COLUMNS: Final = f"""{_ALERT_COLUMNS}, a.time_us, a.stored_us, a.is_expired, a.topic,
     a.partition_id, a.record_offset"""
 
 # An empty text or a negative number means that there is no such restriction.
-ALERTS: Final = f"""
-SELECT {_STORED_COLUMNS} FROM alerts a
+ALERTS: Final = both(f"""
+SELECT {_STORED_COLUMNS} FROM alerts a JOIN events e ON e.digest = a.digest
 WHERE a.stored_us >= :since_us
     AND (:rule_id = '' OR a.rule_id = :rule_id)
     AND ((:channel = '' AND :state = '') OR EXISTS (
         SELECT 1 FROM deliveries d WHERE d.alert_id = a.alert_id
             AND (:channel = '' OR d.channel = :channel) AND (:state = '' OR d.state = :state)))
 ORDER BY a.stored_us DESC, a.alert_id LIMIT :limit
-"""
-ALERTS_FROM: Final = f"""
-SELECT {_STORED_COLUMNS} FROM alerts a
+""")
+ALERTS_FROM: Final = both(f"""
+SELECT {_STORED_COLUMNS} FROM alerts a JOIN events e ON e.digest = a.digest
 WHERE a.alert_id >= :beginning AND a.alert_id < :end ORDER BY a.alert_id LIMIT 2
-"""
+""")
 # A delivery that waits for a held target shows the reason of the hold, not that of its last try.
-DELIVERIES: Final = """
-SELECT d.delivery_id, d.channel, d.target_id, d.state, d.tries, COALESCE(h.reason, d.reason),
-    COALESCE(h.detail, d.detail), d.waiting_since_us, d.changed_us
-FROM deliveries d LEFT JOIN holds h ON h.target_id = d.target_id AND d.state = 'waiting'
-WHERE d.alert_id = :alert_id ORDER BY d.delivery_id
-"""
+DELIVERIES: Final = _with_lists(
+    """
+SELECT d.alert_id, d.delivery_id, d.channel, d.target_id, d.state, d.tries,
+    COALESCE(t.reason, d.reason), COALESCE(t.detail, d.detail), d.waiting_since_us, d.changed_us,
+    d.next_try_us
+FROM deliveries d
+    LEFT JOIN targets t ON t.target_id = d.target_id AND d.state = 'waiting' AND t.held_since_us > 0
+WHERE d.alert_id IN ({alert_ids}) ORDER BY d.delivery_id
+""",
+    "alert_ids",
+)
 
-REOPEN_ALERT: Final = """
-UPDATE deliveries SET state = 'waiting', tries = 0, waiting_since_us = :now_us, changed_us = :now_us
+_REOPENED: Final = """state = 'waiting', tries = 0, failures = 0, failed_us = 0, next_try_us = 0,
+    waiting_since_us = :now_us, changed_us = :now_us"""
+REOPEN_ALERT: Final = both(f"""
+UPDATE deliveries SET {_REOPENED}
 WHERE alert_id = :alert_id AND (:channel = '' OR channel = :channel)
     AND state = 'dead' AND changed_us >= :since_us
-"""
+""")
 # It gets a new id: a receiver that remembers the old id would drop the delivery as a repetition.
-REPEAT_SENT: Final = """
-INSERT OR REPLACE INTO deliveries (
-    alert_id, channel, target_id, state, priority_rank, tries, reason, detail,
-    waiting_since_us, changed_us
-)
-SELECT alert_id, channel, target_id, 'waiting', priority_rank, 0, '', '', :now_us, :now_us
-FROM deliveries
+SENT_OF_ALERT: Final = both("""
+DELETE FROM deliveries
 WHERE alert_id = :alert_id AND (:channel = '' OR channel = :channel)
     AND state = 'sent' AND changed_us >= :since_us
-ORDER BY delivery_id
-"""
-REOPEN_DEAD: Final = """
-UPDATE deliveries SET state = 'waiting', tries = 0, waiting_since_us = :now_us, changed_us = :now_us
+RETURNING channel, target_id, priority_rank
+""")
+REOPEN_DEAD: Final = both(f"""
+UPDATE deliveries SET {_REOPENED}
 WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
     WHERE state = 'dead' AND (:channel = '' OR channel = :channel) AND changed_us >= :since_us
     LIMIT :limit)
-"""
-RELEASE_ALERT: Final = """
-DELETE FROM holds WHERE (:channel = '' OR channel = :channel)
+""")
+# What is reopened is a backlog: fresh alerts of high priority go before it.
+_BACKLOG: Final = "backlog_id = (SELECT COALESCE(MAX(delivery_id), 0) FROM deliveries)"
+_WOKEN: Final = """probe_at_us = 0, probes = 0, is_changed = 1, not_before_us = 0, paused_us = 0"""
+WAKE_ALERT: Final = both(f"""
+UPDATE targets SET {_WOKEN} WHERE held_since_us > 0 AND (:channel = '' OR channel = :channel)
     AND target_id IN (SELECT target_id FROM deliveries WHERE alert_id = :alert_id)
-"""
-RELEASE_CHANNEL: Final = "DELETE FROM holds WHERE :channel = '' OR channel = :channel"
-COUNT_REDELIVERY: Final = "UPDATE meta SET value = value + 1 WHERE name = 'redeliveries'"
+""")
+WAKE_CHANNEL: Final = both(f"""
+UPDATE targets SET {_WOKEN} WHERE held_since_us > 0 AND (:channel = '' OR channel = :channel)
+""")
+BEGIN_BACKLOG: Final = both(f"""
+UPDATE targets SET {_BACKLOG} WHERE :channel = '' OR channel = :channel
+""")
+COUNT_REDELIVERY: Final = both("UPDATE meta SET value = value + 1 WHERE name = 'redeliveries'")
 
-OLD_ALERTS: Final = """
+WAITING_BY_CHANNEL: Final = both("""
+SELECT channel, COUNT(*), MIN(waiting_since_us) FROM deliveries
+WHERE state = 'waiting' GROUP BY channel ORDER BY channel
+""")
+DEAD_BY_CHANNEL: Final = both("""
+SELECT channel, COUNT(*) FROM deliveries
+WHERE state = 'dead' AND changed_us >= :since_us GROUP BY channel ORDER BY channel
+""")
+ENGINE: Final = each_its_own(
+    "SELECT 'SQLite ' || sqlite_version()",
+    "SELECT 'PostgreSQL ' || current_setting('server_version')",
+)
+
+OLD_ALERTS: Final = both("""
 SELECT a.alert_id FROM alerts a
 WHERE a.stored_us < :horizon_us AND a.time_us < :horizon_us AND NOT EXISTS (
     SELECT 1 FROM deliveries d WHERE d.alert_id = a.alert_id AND d.state = 'waiting')
 ORDER BY a.stored_us LIMIT :limit
-"""
-HAS_WAITING: Final = "SELECT 1 FROM deliveries WHERE alert_id = :alert_id AND state = 'waiting'"
-HAS_OLD_SUPPRESSED: Final = "SELECT 1 FROM suppressed WHERE changed_us < :horizon_us LIMIT 1"
-DELETE_DELIVERIES: Final = "DELETE FROM deliveries WHERE alert_id = :alert_id"
-DELETE_ALERT: Final = "DELETE FROM alerts WHERE alert_id = :alert_id"
-DELETE_OLD_SUPPRESSED: Final = """
-DELETE FROM suppressed WHERE dedup_key IN (
-    SELECT dedup_key FROM suppressed WHERE changed_us < :horizon_us LIMIT :limit)
-"""
+""")
+HAS_OLD_SUPPRESSED: Final = both("SELECT 1 FROM suppressed WHERE changed_us < :horizon_us LIMIT 1")
+DELETE_DELIVERIES: Final = _with_lists(
+    "DELETE FROM deliveries WHERE alert_id IN ({alert_ids})", "alert_ids"
+)
+#: Asked again under the write lock: a redelivery may have come in between.
+STILL_WAITING: Final = _with_lists(
+    "SELECT DISTINCT alert_id FROM deliveries "
+    "WHERE state = 'waiting' AND alert_id IN ({alert_ids})",
+    "alert_ids",
+)
+DELETE_ALERTS: Final = _with_lists(
+    "DELETE FROM alerts WHERE alert_id IN ({alert_ids}) RETURNING digest", "alert_ids"
+)
+DELETE_EVENT: Final = both("""
+DELETE FROM events WHERE digest = :digest AND NOT EXISTS (
+    SELECT 1 FROM alerts a WHERE a.digest = :digest)
+""")
+DELETE_OLD_SUPPRESSED: Final = both("""
+DELETE FROM suppressed WHERE key_id IN (
+    SELECT key_id FROM suppressed WHERE changed_us < :horizon_us LIMIT :limit)
+""")
 
-TABLES: Final = ("alerts", "deliveries", "dead_letters", "holds", "suppressed")
-COUNTS: Final = {table: f"SELECT COUNT(*) FROM {table}" for table in TABLES}
+# Instances.
+
+BEAT: Final = both("""
+INSERT INTO instances (
+    instance_id, host, version, rules_digest, started_us, seen_us, partitions, lag
+) VALUES (
+    :instance_id, :host, :version, :rules_digest, :now_us, :now_us, :partitions, :lag
+) ON CONFLICT (instance_id) DO UPDATE SET rules_digest = excluded.rules_digest,
+    seen_us = excluded.seen_us, partitions = excluded.partitions, lag = excluded.lag
+""")
+INSTANCES: Final = both("""
+SELECT instance_id, host, version, rules_digest, started_us, seen_us, partitions, lag
+FROM instances ORDER BY started_us, instance_id
+""")
+FORGET_INSTANCE: Final = both("DELETE FROM instances WHERE instance_id = :instance_id")
+FORGET_INSTANCES_BEFORE: Final = both("DELETE FROM instances WHERE seen_us < :before_us")
+
+TABLES: Final = (
+    "alerts",
+    "deliveries",
+    "dead_letters",
+    "events",
+    "instances",
+    "suppressed",
+    "targets",
+)
+COUNTS: Final = {table: both(f"SELECT COUNT(*) FROM {table}") for table in TABLES}

@@ -17,7 +17,7 @@ from channels.targets.webhook import payload, signature
 from engine.cli.main import build_parser
 from engine.demo.servers import RegistryServer
 from engine.settings import VARIABLES, Settings
-from engine.store import NewAlert, open_store
+from engine.store import DeliveryState, NewAlert, open_store
 from tests.support.avro import plate_schema
 from tests.support.certificates import Certificates
 from tests.support.handbook import (
@@ -25,6 +25,7 @@ from tests.support.handbook import (
     OPERATIONS,
     PAGES,
     PATHS,
+    REPLICAS,
     ROOT,
     SNIPPETS,
     shown_alert,
@@ -33,7 +34,8 @@ from tests.support.handbook import (
 from tests.support.mock_cluster import MockCluster
 from tests.support.patience import await_that
 from tests.support.snippets import commands, read_page, slug
-from tests.support.walkthrough import CA_FILE, KAFKA, REGISTRY, Walkthrough
+from tests.support.stored import finish, save
+from tests.support.walkthrough import CA_FILE, KAFKA, POSTGRESQL, REGISTRY, Walkthrough
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +62,13 @@ def reader(
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_snippet_runs_and_shows_what_it_says(name: str, reader: Walkthrough) -> None:
-    if PAGES[name] in (CHANNELS, OPERATIONS):
+def test_every_snippet_runs_and_shows_what_it_says(
+    name: str, reader: Walkthrough, request: pytest.FixtureRequest
+) -> None:
+    if PAGES[name] in (CHANNELS, OPERATIONS, REPLICAS):
         store_the_dead_alert(reader.folder)
+    if PAGES[name] is REPLICAS:
+        reader.addresses[POSTGRESQL] = request.getfixturevalue("database")
     for snippet in PAGES[name].snippets:
         reader.follow(snippet)
         if snippet.attributes.get("like") == "readyz":
@@ -80,9 +86,14 @@ def store_the_dead_alert(folder: Path) -> None:
     alert = shown_alert()
     with open_store(f"sqlite:///{folder}/state/alerts.db") as store:
         target = ("guards", "guards:gate@example.com")
-        store.save([NewAlert(alert, bytes(16), None, 0, (target,))])
-        (delivery,) = store.waiting(target[1], 1)
-        store.mark_dead(delivery.delivery_id, Reason.RETRIES_EXHAUSTED, "timeout")
+        save(store, [NewAlert(alert, bytes(16), None, 0, (target,))])
+        finish(
+            store,
+            target[1],
+            DeliveryState.DEAD,
+            reason=Reason.RETRIES_EXHAUSTED,
+            detail="timeout",
+        )
 
 
 def test_a_webhook_receives_what_is_shown() -> None:

@@ -57,7 +57,10 @@ OF_LIBRARIES: Final = ("HTTPS_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CER
 # Labels of the target, which Prometheus adds.
 OF_PROMETHEUS: Final = ("job", "instance")
 FUNCTIONS_OF_PROMETHEUS: Final = frozenset(
-    ["sum", "max", "rate", "increase", "deriv", "absent", "min_over_time", "histogram_quantile"]
+    [
+        *("sum", "max", "rate", "increase", "deriv", "absent", "histogram_quantile"),
+        *("min_over_time", "max_over_time"),
+    ]
 )
 
 
@@ -172,6 +175,8 @@ def test_every_variable_named_exists() -> None:
     known = {*VARIABLES, *SECRETS, *DeadLetterType, *re.findall(r"\$\{(\w+)", in_rules + in_pages)}
     # Of Kafka, of requests and of OpenSSL.
     known |= {"SASL_SSL", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+    # Of `make chaos`.
+    known |= {f"CHAOS_{name}" for name in ("FAULTS", "STORE", "REPLICAS", "SEED")}
     # The variables of the compose files.
     example = (ROOT / ".env.example").read_text()
     known |= {

@@ -139,7 +139,7 @@ def test_an_unset_variable_holds_its_channel_and_its_alerts_wait_for_the_restart
     assert set(gate.counts().values()) == {1}
 
 
-STILL_HELD = r'^(?=.*NAME is unset or empty).*"event": "target.still_held"'
+MISCONFIGURED = r'^(?=.*NAME is unset or empty).*"event": "channel.misconfigured"'
 
 
 def what_is_shown(gate: Gate) -> str:
@@ -157,10 +157,10 @@ def test_a_reload_with_another_fault_is_shown_wherever_the_held_channel_is(gate:
         scene.await_event("channel.misconfigured")
         gate.see(1)
         scene.engine.wait_for_line('"event": "alert.stored"')
-        scene.engine.wait_for_line(STILL_HELD.replace("NAME", "HOOK_URL"))
+        scene.engine.wait_for_line(MISCONFIGURED.replace("NAME", "HOOK_URL"))
         assert "HOOK_URL is unset or empty" in what_is_shown(gate)
         replace(gate.site.rules, rules("other", LISTED.replace("HOOK_URL", "OTHER_URL")))
-        scene.engine.wait_for_line(STILL_HELD.replace("NAME", "OTHER_URL"))
+        scene.engine.wait_for_line(MISCONFIGURED.replace("NAME", "OTHER_URL"))
         (fault,) = scene.engine.wait_ready()["checks"]["channels"]["misconfigured"]["hook"]
         for text in (fault, what_is_shown(gate)):
             assert "OTHER_URL is unset or empty" in text

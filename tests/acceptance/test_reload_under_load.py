@@ -94,7 +94,7 @@ def test_a_reload_every_second_loses_and_doubles_nothing(broker: Broker, tmp_pat
             assert engine.stop() == 0
         assert gate.counts() == dict.fromkeys(wanted, 1)
         with open_store(site.environment["STATE_URL"], OpenMode.TOOL) as store:
-            alerts = store.alerts(2 * len(wanted))
+            alerts = store.archive.alerts(2 * len(wanted))
         assert Counter(each.alert.message for each in alerts) == dict.fromkeys(wanted, 1)
         versions = {each.alert.rule_id for each in alerts}
         assert len(versions) >= LEAST_RELOADS

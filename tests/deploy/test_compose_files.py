@@ -7,10 +7,12 @@ from typing import Any
 import yaml
 
 from engine.settings import VARIABLES
+from engine.store.location import parse_state_url
 
 ROOT = Path(__file__).parents[2]
 STACK = ROOT / "docker-compose.yml"
 EXISTING = ROOT / "deploy" / "compose.existing-stack.yml"
+REPLICAS = ROOT / "deploy" / "replicas.env"
 EXAMPLE = ROOT / ".env.example"
 SITE = ROOT / "deploy" / "site.env"
 # What a container has no use for, or what only tests set.
@@ -45,7 +47,8 @@ def variables_in(text: str) -> set[str]:
 
 def test_every_service_has_health_limits_and_bounded_logs() -> None:
     for name, service in services(STACK).items():
-        has_health = "healthcheck" in service or "build" in service or name == "inbox"
+        is_ours = "alpr-alert-engine" in service["image"] and name != "cameras"
+        has_health = "healthcheck" in service or is_ours
         assert has_health, name
         assert service["restart"] == "unless-stopped", name
         assert service["mem_limit"], name
@@ -56,7 +59,7 @@ def test_every_service_has_health_limits_and_bounded_logs() -> None:
 
 def test_our_containers_have_no_privileges() -> None:
     ours = [each for each in services(STACK).values() if "alpr-alert-engine" in each["image"]]
-    assert len(ours) == 3
+    assert len(ours) == 4
     for service in [*ours, *services(EXISTING).values()]:
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
@@ -66,8 +69,29 @@ def test_our_containers_have_no_privileges() -> None:
 
 def test_services_wait_for_healthy_ones() -> None:
     for service in services(STACK).values():
-        for needed in service.get("depends_on", {}).values():
-            assert needed == {"condition": "service_healthy"}
+        for name, needed in service.get("depends_on", {}).items():
+            assert needed["condition"] == "service_healthy"
+            assert name == "postgresql" or needed.keys() == {"condition"}
+
+
+def test_replicas_are_the_same_engine_on_one_store() -> None:
+    one, other = (services(STACK)[name] for name in ("alert-engine", "alert-engine-2"))
+    differing = {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+    assert differing == {*("build", "container_name", "depends_on", "ports", "profiles", "volumes")}
+    assert rules_of(one) == rules_of(other)
+    assert one["depends_on"]["postgresql"]["required"] is False
+    asked = dict(line.split("=", 1) for line in REPLICAS.read_text().splitlines() if "=" in line)
+    assert parse_state_url(asked["STATE_URL"]).shown == "postgresql://alerts@postgresql/alerts"
+    assert asked["COMPOSE_PROFILES"] == "replicas"
+
+
+def test_postgresql_has_its_password_from_a_file_and_its_data_in_a_volume() -> None:
+    database = services(STACK)["postgresql"]
+    assert database["profiles"] == ["replicas"]
+    assert database["environment"]["POSTGRES_PASSWORD_FILE"] == "/run/secrets/state-password"
+    assert database["volumes"] == ["postgresql-data:/var/lib/postgresql/data"]
+    assert database["secrets"] == ["state-password"]
+    assert "ports" not in database
 
 
 def test_the_names_of_an_existing_stack_work() -> None:
@@ -88,7 +112,7 @@ def test_a_rules_folder_is_only_read_and_never_made() -> None:
     # made, empty, by root.
     mounted = [each for path in (STACK, EXISTING) for each in services(path).values()
                if "alpr-alert-engine" in each["image"] and "volumes" in each]  # fmt: skip
-    assert len(mounted) == 3
+    assert len(mounted) == 4
     for service in mounted:
         mount = rules_of(service)
         assert mount["type"] == "bind"
@@ -106,11 +130,12 @@ def test_the_folders_of_rules_are_where_each_file_is_used() -> None:
 def test_the_file_for_an_existing_stack_differs_only_where_it_must() -> None:
     whole, alone = services(STACK)["alert-engine"], dict(services(EXISTING)["alert-engine"])
     differing = {name for name in whole.keys() | alone.keys() if whole.get(name) != alone.get(name)}
-    assert differing == {"build", "depends_on", "environment", "volumes"}
+    assert differing == {"build", "depends_on", "environment", "secrets", "volumes"}
     own = {name for name in whole["environment"] if whole["environment"][name]
            != alone["environment"].get(name)}  # fmt: skip
-    assert own == {"KAFKA_TOPIC"}
-    assert whole["environment"].keys() == alone["environment"].keys()
+    assert own == {"KAFKA_TOPIC", "STATE_PASSWORD_FILE"}
+    in_one = whole["environment"].keys() ^ alone["environment"].keys()
+    assert in_one == {"STATE_PASSWORD", "STATE_PASSWORD_FILE"}
 
 
 def test_the_example_names_every_variable() -> None:
@@ -135,5 +160,6 @@ def test_the_examples_hold_no_value() -> None:
 
 
 def test_the_example_has_the_images_own_variables_as_they_are() -> None:
-    for name in ("RULES_CONFIG_PATH", "SCHEMAS_PATH", "STATE_URL", "LOG_FORMAT"):
+    names = ("RULES_CONFIG_PATH", "SCHEMAS_PATH", "STATE_URL", "LAST_GOOD_PATH", "LOG_FORMAT")
+    for name in names:
         assert f"#{name}={dockerfile_variable(name)}\n" in EXAMPLE.read_text()

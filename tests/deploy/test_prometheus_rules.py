@@ -57,3 +57,4 @@ def test_prometheus_scrapes_the_engine_every_ten_seconds() -> None:
     assert job["job_name"] == "alert-engine"
     assert job["scrape_interval"] == "10s"
     assert job["static_configs"] == [{"targets": ["alert-engine:8003"]}]
+    assert job["dns_sd_configs"] == [{"names": ["alert-engine-2"], "type": "A", "port": 8003}]

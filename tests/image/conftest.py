@@ -19,9 +19,8 @@ from tests.image.engine_image import (
     has_buildkit,
     inspect,
 )
-from tests.image.stack import Stack
+from tests.image.stack import STAND_IN_LABEL, Stack
 
-STAND_IN_LABEL = "local.standin"
 _told: list[str] = []
 
 
@@ -62,6 +61,15 @@ def stack(image: str, context: Path) -> Iterator[Stack]:
         _tell_stand_in("apache/kafka:4.0.0")
         if running.has_own_registry:
             tell("the schema registry is the test's own stand-in: its image can't be pulled here")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def replicas(image: str, context: Path) -> Iterator[Stack]:
+    """The running stack with two engines on one PostgreSQL."""
+    with Stack(context, replicas=True) as running:
+        if running.has_own_database:
+            tell("PostgreSQL is of Debian's packages: its image can't be pulled here")
         yield running
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 import urllib.error
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +24,14 @@ ENGINE = "alpr-alert-engine"
 TOPIC = "alpr.plates.detected"
 GROUP = "alpr-alert-engine"
 REGISTRY_SERVICE = "schema-registry"
+DATABASE_SERVICE = "postgresql"
+SECOND_ENGINE = "alert-engine-2"
 STAND_IN = Path("tests/image/registry.compose.yml")
+DATABASE_STAND_IN = Path("tests/image/postgresql.compose.yml")
+STAND_IN_LABEL = "local.standin"
+PASSWORD_FILE = "state-password"
 WAIT_SECONDS = 120.0
+ENGINE_PORTS = ("ALERT_ENGINE_PORT", "ALERT_ENGINE_2_PORT")
 SERVICES = ("kafka", REGISTRY_SERVICE, "inbox", "alert-engine")
 
 
@@ -32,15 +39,30 @@ class Stack:
     """The unmodified docker-compose.yml in `folder`; a context manager that leaves nothing behind.
 
     Ports are free ones, the rules are the demo's, and where the registry's image can't be had our
-    own stands in for it.
+    own stands in for it. With `replicas` two engines share a PostgreSQL.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, replicas: bool = False) -> None:
         self._folder = folder
-        ports = ("KAFKA_PORT", "SCHEMA_REGISTRY_PORT", "INBOX_PORT", "ALERT_ENGINE_PORT")
+        ports = ("KAFKA_PORT", "SCHEMA_REGISTRY_PORT", "INBOX_PORT", *ENGINE_PORTS)
         self._environment = {name: str(free_port()) for name in ports}
         self._environment |= {"ALERT_ENGINE_IMAGE": TAG, "RULES_DIR": "./deploy/demo"}
+        self._profiles = ["demo"]
+        self._services: tuple[str, ...] = SERVICES
         self.has_own_registry = not can_be_had(self._image_of(REGISTRY_SERVICE))
+        self.has_own_database = False
+        if replicas:
+            self._share_a_database()
+
+    def _share_a_database(self) -> None:
+        password = self._folder / PASSWORD_FILE
+        password.write_text(secrets.token_hex(16))
+        password.chmod(0o444)
+        asked = (self._folder / "deploy" / "replicas.env").read_text().splitlines()
+        self._environment |= dict(line.split("=", 1) for line in asked if "=" in line)
+        self._profiles.append("replicas")
+        self._services = (*SERVICES, DATABASE_SERVICE, SECOND_ENGINE)
+        self.has_own_database = is_stand_in(self._image_of(DATABASE_SERVICE))
 
     @property
     def rules(self) -> Path:
@@ -50,17 +72,24 @@ class Stack:
     def compose(self, *arguments: str, **environment: str) -> str:
         """The output of a docker compose command on this stack; `environment` for this one only."""
         files = ["-f", "docker-compose.yml"]
-        if self.__dict__.get("has_own_registry"):
+        if self.has_own_registry:
             files += ["-f", str(STAND_IN)]
+        if self.has_own_database:
+            files += ["-f", str(DATABASE_STAND_IN)]
+        profiles = [word for name in self._profiles for word in ("--profile", name)]
         return docker(
-            "compose", "-p", PROJECT, *files, "--profile", "demo", *arguments,
+            "compose", "-p", PROJECT, *files, *profiles, *arguments,
             folder=self._folder, environment={**self._environment, **environment},
         )  # fmt: skip
 
+    def container(self, service: str) -> str:
+        """The id of a service's container, running or not."""
+        return self.compose("ps", "--all", "--quiet", service).strip()
+
     def _image_of(self, service: str) -> str:
-        return str(
-            json.loads(self.compose("config", "--format", "json"))["services"][service]["image"]
-        )
+        words = ("compose", "-f", "docker-compose.yml", "--profile", "*")
+        found = docker(*words, "config", "--format", "json", folder=self._folder)
+        return str(json.loads(found)["services"][service]["image"])
 
     @property
     def bootstrap_servers(self) -> str:
@@ -85,9 +114,9 @@ class Stack:
         except OSError:
             return 0, ""
 
-    def is_ready(self) -> bool:
+    def is_ready(self, port: str = "ALERT_ENGINE_PORT") -> bool:
         """Whether the engine's `/readyz` says 200."""
-        return self.get("ALERT_ENGINE_PORT", "/readyz")[0] == 200
+        return self.get(port, "/readyz")[0] == 200
 
     def inbox(self) -> list[dict[str, Any]]:
         """What the webhook sink and the SMTP catcher hold; nothing while they don't answer."""
@@ -146,7 +175,7 @@ class Stack:
     def __enter__(self) -> Stack:
         self.compose("down", "--volumes", "--remove-orphans")
         try:
-            self.compose("up", "--detach", "--wait", "--no-build", *SERVICES)
+            self.compose("up", "--detach", "--wait", "--no-build", *self._services)
         except DockerError as error:
             logs = self.compose("logs", "--tail", "40")
             self.compose("down", "--volumes")
@@ -170,6 +199,11 @@ def wait_until(is_true: Callable[[], bool], what: str, seconds: float = WAIT_SEC
         assert passed < seconds, f"not within {seconds} s: {what}\n{docker('logs', ENGINE)}"
         time.sleep(0.05)
     return time.monotonic() - started
+
+
+def is_stand_in(image: str) -> bool:
+    """Whether the image was made on this machine, with another entry point than the real one."""
+    return can_be_had(image) and STAND_IN_LABEL in (inspect(image)["Config"]["Labels"] or {})
 
 
 def can_be_had(image: str) -> bool:

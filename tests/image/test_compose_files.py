@@ -14,7 +14,7 @@ from tests.image.engine_image import docker
 
 pytestmark = pytest.mark.image
 
-PROFILES = [(), ("demo",), ("monitoring",), ("demo", "monitoring")]
+PROFILES = [(), ("demo",), ("monitoring",), ("replicas",), ("demo", "monitoring")]
 
 
 def config(folder: Path, *arguments: str) -> dict[str, object]:
@@ -43,6 +43,7 @@ def test_every_profile_is_valid(checkout: Path, profiles: tuple[str, ...], has_e
     wanted = {"alert-engine", "kafka", "schema-registry"}
     wanted |= {"cameras", "inbox"} if "demo" in profiles else set()
     wanted |= {"prometheus", "grafana"} if "monitoring" in profiles else set()
+    wanted |= {"alert-engine-2", "postgresql"} if "replicas" in profiles else set()
     assert set(services) == wanted
 
 
@@ -50,6 +51,16 @@ def test_the_demo_file_turns_the_demo_on(checkout: Path) -> None:
     services = config(checkout, "--env-file", "deploy/demo/demo.env")["services"]
     assert isinstance(services, dict)
     assert {"cameras", "inbox"} <= set(services)
+
+
+def test_the_replicas_file_turns_them_on_with_one_password(checkout: Path) -> None:
+    found = config(checkout, "--env-file", "deploy/replicas.env")
+    services = found["services"]
+    assert isinstance(services, dict)
+    assert {"alert-engine", "alert-engine-2", "postgresql"} <= set(services)
+    secrets = found["secrets"]
+    assert isinstance(secrets, dict)
+    assert secrets["state-password"]["file"] == str(checkout / "state-password")
 
 
 def test_the_file_for_an_existing_stack_is_valid(checkout: Path) -> None:

@@ -28,7 +28,7 @@ from engine.match.selftest import run_tests
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import prepare
 from engine.pipeline.cooldown import Cooldown
-from engine.pipeline.pipeline import Batch, Pipeline
+from engine.pipeline.pipeline import BatchResult, Pipeline
 from engine.rules import RuleSet, load_rules
 from engine.schema import EventSchema, load_event_schema
 from engine.store import Store, open_store
@@ -70,8 +70,8 @@ def site(schema: EventSchema, rules: RuleSet, folder: Path) -> Iterator[tuple[Pi
     with open_store(f"sqlite:///{folder}/alerts.db") as store:
         pipeline = Pipeline(
             Decoder(schema, writers, ZONE),
-            Cooldown(store, timer=time.monotonic),
-            store,
+            Cooldown(timer=time.monotonic),
+            store.stream,
             Metrics(),
             time,
             max_alert_age_seconds=3600,
@@ -93,7 +93,7 @@ def loaded(text: str, names: Sequence[str], folder: Path) -> tuple[EventSchema, 
     return schema, rules
 
 
-def check_letters(batch: Batch) -> None:
+def check_letters(batch: BatchResult) -> None:
     """A value that the schema's types can't hold is no event; nothing fails beyond that."""
     for letter in batch.dead_letters:
         assert letter.error_type is DeadLetterType.SCHEMA_VALIDATION, letter.stack_trace
@@ -130,7 +130,7 @@ def take(text: str, names: Sequence[str], values: Sequence[Any]) -> int:
             check_letters(batch)
             bodies = {record.value for record in records}
             bodies -= {letter.record.value for letter in batch.dead_letters}
-            stored = store.alerts(1000)
+            stored = store.archive.alerts(1000)
             every = [each for each in stored if each.alert.rule_id == "every"]
             assert len(every) == len(bodies)
             for each in stored:

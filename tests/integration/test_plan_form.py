@@ -59,7 +59,7 @@ def test_with_its_blocks_enabled_every_channel_has_its_recipients(
     repository: Path, tmp_path: Path
 ) -> None:
     rule_set = load(repository, tmp_path, is_enabled=True)
-    targets = {name: [t.target_id for t in each] for name, each in rule_set.channels.items()}
+    targets = {name: [t.label for t in each] for name, each in rule_set.channels.items()}
     assert targets == {
         "email": ["email:security@example.com", "email:ops@example.com"],
         "slack": ["slack:#alpr-alerts"],

@@ -1,9 +1,9 @@
-"""Matches put through cooldowns in batches that commit, fail or are cut off by a kill."""
+"""Matches put through cooldowns in batches that commit, conflict, fail or are cut off by a kill."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -11,12 +11,14 @@ from typing import Protocol
 from hypothesis import strategies as st
 
 from channels.alert import Alert, Priority
-from engine.pipeline.cooldown import AlertHistory, Cooldown, CooldownBatch, Verdict
-from engine.store import NewAlert, Store
+from engine.pipeline.cooldown import Candidate, Cooldown, Verdict, Verdicts, ask_of
+from engine.store import Ask, Batch, NewAlert, Past
 
 RULE = "a_rule"
 CAPACITIES: tuple[int | None, ...] = (0, 1, 7, None)
 MINUTE_US = 60_000_000
+ENGINES = 2
+NOTHING = Past((), {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Fate(StrEnum):
     """What becomes of a batch."""
 
     COMMITTED = "committed"
+    DECIDED_TWICE = "decided twice, the first time on a past that was none"
     FAILED = "failed"
     KILLED_BEFORE = "killed before its transaction"
     KILLED_AFTER = "killed after its transaction"
@@ -48,78 +51,52 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The next batch."""
+    """The next batch, and which of the engines on the store takes it."""
 
     size: int
     fate: Fate
+    engine: int = 0
 
 
-class Keeper(AlertHistory, Protocol):
-    """A history that also takes alerts."""
+class Keeper(Protocol):
+    """What a batch is decided on and stored in."""
 
-    def keep(self, alerts: Sequence[Raised], suppressed: Mapping[str, int]) -> None:
-        """Store all of them at once."""
+    def decide(self, ask: Ask, decide: Callable[[Past], Batch]) -> Batch:
+        """As `Stream.decide`."""
 
 
 class MemoryKeeper:
-    """A history in memory; it counts what it is asked."""
+    """Keeps in memory what a store does of a batch."""
 
     def __init__(self) -> None:
-        self.events: set[tuple[bytes, str]] = set()
+        self.alert_ids: set[str] = set()
         self.instants: dict[str, list[int]] = {}
         self.counts: Counter[str] = Counter()
-        self.asked = 0
 
-    def has_alert(self, digest: bytes, rule_id: str) -> bool:
-        return (digest, rule_id) in self.events
+    def decide(self, ask: Ask, decide: Callable[[Past], Batch]) -> Batch:
+        batch = decide(self.past(ask))
+        for new in batch.alerts:
+            self.alert_ids.add(new.alert.alert_id)
+            if new.dedup_key is not None:
+                self.instants.setdefault(new.dedup_key, []).append(new.time_us)
+                self.counts[new.dedup_key] = 0
+        self.counts.update(batch.suppressed)
+        return batch
 
-    def has_alert_between(self, dedup_key: str, after_us: int, before_us: int) -> bool:
-        self.asked += 1
-        return any(after_us < at < before_us for at in self.instants.get(dedup_key, ()))
-
-    def suppressed_count(self, dedup_key: str) -> int:
-        return self.counts[dedup_key]
-
-    def keep(self, alerts: Sequence[Raised], suppressed: Mapping[str, int]) -> None:
-        if not alerts:
-            return
-        for alert in alerts:
-            self.events.add((alert.match.digest, RULE))
-            if alert.match.key is not None:
-                self.instants.setdefault(alert.match.key, []).append(alert.match.time_us)
-                self.counts[alert.match.key] = 0
-        self.counts.update(suppressed)
-
-
-class StoreKeeper:
-    """A real store; `prefix` keeps the runs apart that share it."""
-
-    def __init__(self, store: Store, prefix: str) -> None:
-        self.store = store
-        self.prefix = prefix
-
-    def has_alert(self, digest: bytes, rule_id: str) -> bool:
-        return self.store.has_alert(digest, self.prefix + rule_id)
-
-    def has_alert_between(self, dedup_key: str, after_us: int, before_us: int) -> bool:
-        return self.store.has_alert_between(self.prefix + dedup_key, after_us, before_us)
-
-    def suppressed_count(self, dedup_key: str) -> int:
-        return self.store.suppressed_count(self.prefix + dedup_key)
-
-    def keep(self, alerts: Sequence[Raised], suppressed: Mapping[str, int]) -> None:
-        counts = {self.prefix + key: count for key, count in suppressed.items()}
-        self.store.save([self._new(alert) for alert in alerts], counts)
-
-    def _new(self, raised: Raised) -> NewAlert:
-        match, rule_id = raised.match, self.prefix + RULE
-        alert_id = rule_id + match.digest.hex()
-        return NewAlert(
-            Alert(alert_id, rule_id, "A rule", Priority.LOW, "", "", "", raised.told),
-            match.digest,
-            None if match.key is None else self.prefix + match.key,
-            match.time_us,
+    def past(self, ask: Ask) -> Past:
+        """What is kept, and not more of it than was asked for."""
+        return Past(
+            self.alert_ids.intersection(ask.alert_ids),
+            {
+                key: sorted(at for at in self.instants.get(key, ()) if after < at < before)
+                for key, (after, before) in ask.ranges.items()
+            },
+            {key: self.counts[key] for key in ask.ranges},
         )
+
+
+class CutOff(Exception):  # noqa: N818 - no error: the test wants it
+    """The batch does not get to its commit."""
 
 
 @dataclass
@@ -141,37 +118,102 @@ class Run:
 
 
 def run_matches(
-    matches: Sequence[Match], plan: Sequence[Step], keeper: Keeper, capacity: int | None
+    matches: Sequence[Match],
+    plan: Sequence[Step],
+    keeper: Keeper,
+    capacity: int | None,
+    prefix: str = "",
 ) -> Run:
-    """Put `matches` through in the batches of `plan`, the rest in one; what fails is read again."""
+    """Put `matches` through in the batches of `plan`, the rest in one; what fails is read again.
+
+    `prefix` keeps the runs apart that share a keeper.
+    """
     run, read, timer = Run(), 0, Timer()
-    cooldown = Cooldown(keeper, capacity, timer)
+    cooldowns = [Cooldown(capacity, timer) for _ in range(ENGINES)]
     for step in (*plan, Step(len(matches) + 1, Fate.COMMITTED)):
         timer.seconds += 100.0
         portion = matches[read : read + step.size]
-        batch = cooldown.batch()
-        alerts = decide_all(batch, portion)
-        if step.fate in {Fate.COMMITTED, Fate.KILLED_AFTER}:
-            keeper.keep(alerts, batch.suppressed)
-            run.alerts += alerts
-        if step.fate in {Fate.KILLED_BEFORE, Fate.KILLED_AFTER}:
-            cooldown = Cooldown(keeper, capacity, timer)
-        if step.fate is Fate.COMMITTED:
-            batch.committed()
+        cooldown = cooldowns[step.engine]
+        try:
+            verdicts, alerts = decide_portion(portion, step.fate, keeper, cooldown, prefix)
+        except CutOff:
+            if step.fate is Fate.KILLED_BEFORE:
+                cooldowns[step.engine] = Cooldown(capacity, timer)
+            continue
+        run.alerts += alerts
+        if step.fate is Fate.KILLED_AFTER:
+            cooldowns[step.engine] = Cooldown(capacity, timer)
+        else:
+            cooldown.committed(verdicts)
             read += len(portion)
     for key in {match.key for match in matches if match.key is not None}:
-        run.untold[key] = keeper.suppressed_count(key) + cooldown.carried.get(key, 0)
+        carried = sum(cooldown.carried.get(prefix + key, 0) for cooldown in cooldowns)
+        run.untold[key] = stored_count(keeper, prefix + key) + carried
     return run
 
 
-def decide_all(batch: CooldownBatch, matches: Sequence[Match]) -> list[Raised]:
+def decide_portion(
+    portion: Sequence[Match], fate: Fate, keeper: Keeper, cooldown: Cooldown, prefix: str
+) -> tuple[Verdicts, list[Raised]]:
+    """The verdicts of one batch, and its alerts, which the keeper has; CutOff if it has not."""
+    candidates = [candidate_of(match, cooldown, prefix) for match in portion]
+    decided: list[tuple[Verdicts, list[Raised]]] = []
+
+    def decide(past: Past) -> Batch:
+        verdicts = cooldown.verdicts(past)
+        alerts = raise_alerts(verdicts, zip(portion, candidates, strict=True))
+        decided.append((verdicts, alerts))
+        return Batch([new_alert(each, prefix) for each in alerts], verdicts.suppressed)
+
+    def live(past: Past) -> Batch:
+        if fate is Fate.DECIDED_TWICE:
+            decide(NOTHING)
+        batch = decide(past)
+        if fate in {Fate.FAILED, Fate.KILLED_BEFORE}:
+            raise CutOff
+        return batch
+
+    keeper.decide(ask_of(candidates), live)
+    return decided[-1]
+
+
+def candidate_of(match: Match, cooldown: Cooldown, prefix: str = "") -> Candidate:
+    """The match as its cooldown has it."""
+    key = None if match.key is None else prefix + match.key
+    alert_id = prefix + match.digest.hex()
+    return cooldown.candidate(alert_id, key, match.time_us, match.cooldown_seconds)
+
+
+def raise_alerts(verdicts: Verdicts, candidates: Iterable[tuple[Match, Candidate]]) -> list[Raised]:
     """The alerts of one batch, none of them stored yet."""
     alerts = []
-    for match in matches:
-        verdict = batch.decide(RULE, match.key, match.cooldown_seconds, match.time_us, match.digest)
-        if verdict is Verdict.ALERT:
-            alerts.append(Raised(match, batch.suppressed_count(match.key)))
+    for match, candidate in candidates:
+        if verdicts.decide(candidate) is Verdict.ALERT:
+            alerts.append(Raised(match, verdicts.suppressed_count(candidate.key)))
+            verdicts.made(candidate)
     return alerts
+
+
+def new_alert(raised: Raised, prefix: str = "") -> NewAlert:
+    """The alert as it is stored."""
+    match = raised.match
+    alert = Alert(
+        prefix + match.digest.hex(), prefix + RULE, "A rule", Priority.LOW, "", "", "", raised.told
+    )
+    key = None if match.key is None else prefix + match.key
+    return NewAlert(alert, match.digest, key, match.time_us)
+
+
+def stored_count(keeper: Keeper, key: str) -> int:
+    """How many suppressed matches the keeper has counted of the key."""
+    found = []
+
+    def look(past: Past) -> Batch:
+        found.append(past.counts.get(key, 0))
+        return Batch((), {})
+
+    keeper.decide(Ask((), {key: (0, 0)}), look)
+    return found[-1]
 
 
 def expected_run(matches: Sequence[Match]) -> Run:
@@ -210,6 +252,9 @@ def match_lists(draw: st.DrawFn, cooldowns_seconds: Sequence[float]) -> list[Mat
     ]
 
 
-def plans(fates: Sequence[Fate] = tuple(Fate)) -> st.SearchStrategy[list[Step]]:
-    """Batches of some size and fate."""
-    return st.lists(st.builds(Step, st.integers(1, 20), st.sampled_from(fates)), max_size=12)
+def plans(
+    fates: Sequence[Fate] = tuple(Fate), engines: Collection[int] = (0,)
+) -> st.SearchStrategy[list[Step]]:
+    """Batches of some size and fate, each for one of the engines."""
+    step = st.builds(Step, st.integers(1, 20), st.sampled_from(fates), st.sampled_from([*engines]))
+    return st.lists(step, max_size=12)

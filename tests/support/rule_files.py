@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from channels.alert import SENT, Alert, Outcome, Target
+from channels.alert import SENT, Alert, Audience, Outcome, Target
 from engine.rules import RuleSet, load_rules
 from tests.support.avro import plate_schema
 
@@ -14,10 +14,13 @@ class Mailbox:
     """A target that takes everything and keeps it."""
 
     concurrency = 1
+    is_address = True
+    knows_idempotency_key = False
 
     def __init__(self, channel: str) -> None:
         self.channel = channel
-        self.target_id = f"{channel}:mailbox"
+        self.label = f"{channel}:mailbox"
+        self.audience = Audience(frozenset({("mailbox", channel)}))
         self.alerts: list[Alert] = []
         self.arrived = threading.Event()
 

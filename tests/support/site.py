@@ -78,7 +78,7 @@ class Site:
 
         def are_there() -> bool:
             with open_store(self.environment["STATE_URL"], OpenMode.TOOL) as store:
-                return sum(hold.channel == channel for hold in store.holds()) == count
+                return sum(hold.channel == channel for hold in store.deliveries.held()) == count
 
         await_that(are_there, step_seconds=0.05)
 

@@ -64,8 +64,8 @@ class SmtpReceiver:
     A `relay` asks for neither TLS nor a login, and offers both.
 
     `mails` holds what was taken, `attempts` the recipients of every message that was read whole,
-    taken or not, `logins` every try to log in. Only `username` with
-    `password` is let in; everybody else gets 535.
+    taken or not, `logins` every try to log in, `connections` every connection there was. Only
+    `username` with `password` is let in; everybody else gets 535.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class SmtpReceiver:
         self.mails: Arrivals[Mail] = Arrivals()
         self.logins: Arrivals[Login] = Arrivals()
         self.attempts: Arrivals[str] = Arrivals()
+        self.connections: Arrivals[Connection] = Arrivals()
         self.username = username
         self.password = password
         self._tls = tls
@@ -88,7 +89,8 @@ class SmtpReceiver:
         self._lock = threading.Lock()
         self._replies: dict[Stage, deque[str]] = {stage: deque() for stage in Stage}
         self._recipient_replies: dict[str, str] = {}
-        self._protocols: list[SMTP] = []
+        self.mails_per_connection: int | None = None
+        self.is_mute = False
         self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._released: asyncio.Event | None = None
@@ -116,6 +118,24 @@ class SmtpReceiver:
     def hang(self) -> None:
         """From now on DATA is read and not answered, until `release`."""
         self._run(self._set_hanging(True))
+
+    def limit(self, mails_per_connection: int) -> None:
+        """From now on a connection is closed behind the reply to so many mails."""
+        self.mails_per_connection = mails_per_connection
+
+    def cut(self, last_words: str = "") -> None:
+        """Close all connections, with these words if any, and listen on."""
+        self._run(self._cut(last_words))
+
+    def mute(self, *, for_good: bool = False) -> None:
+        """Answer nothing any more on the connections there are, nor on new ones if `for_good`."""
+        self.is_mute = for_good
+        self._run(self._mute())
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections there are."""
+        return sum(not connection.is_lost for connection in self.connections.all())
 
     def release(self) -> None:
         """Answer what hangs."""
@@ -216,13 +236,30 @@ class SmtpReceiver:
     async def _close(self) -> None:
         assert self._server is not None
         self._server.close()
-        for protocol in self._protocols:
-            if isinstance(protocol.transport, asyncio.Transport):
-                protocol.transport.abort()
-        self._protocols.clear()
+        for connection in self.connections.all():
+            if isinstance(connection.transport, asyncio.Transport):
+                connection.transport.abort()
         self._server = None
         # Let aborted connections tell their protocols.
         await asyncio.sleep(0)
+
+    async def _cut(self, last_words: str) -> None:
+        for transport in self._transports():
+            if last_words:
+                transport.write(f"{last_words}\r\n".encode())
+            transport.close()
+
+    async def _mute(self) -> None:
+        for transport in self._transports():
+            transport.pause_reading()
+
+    def _transports(self) -> list[asyncio.Transport]:
+        return [
+            connection.transport
+            for connection in self.connections.all()
+            if isinstance(connection.transport, asyncio.Transport)
+            and not connection.transport.is_closing()
+        ]
 
     async def _cancel_tasks(self) -> None:
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
@@ -231,9 +268,10 @@ class SmtpReceiver:
         with contextlib.suppress(Exception):
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _protocol(self) -> SMTP:
+    def _protocol(self) -> Connection:
         # With SMTPS aiosmtpd does not see the encryption, so it can't require it.
-        protocol = SMTP(
+        protocol = Connection(
+            self,
             _Handler(self),
             hostname=LOOPBACK,
             ident="test",
@@ -247,8 +285,33 @@ class SmtpReceiver:
             authenticator=self.authenticate,
             loop=self._loop,
         )
-        self._protocols.append(protocol)
+        self.connections.add(protocol)
         return protocol
+
+
+class Connection(SMTP):
+    """One connection; `mails` counts its DATA commands."""
+
+    def __init__(self, receiver: SmtpReceiver, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self._receiver = receiver
+        self.mails = 0
+        self.is_lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self._receiver.is_mute and isinstance(transport, asyncio.Transport):
+            transport.pause_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.is_lost = True
+        super().connection_lost(error)
+
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
+        self.mails += 1
+        await super().smtp_DATA(arg)
+        if self.mails == self._receiver.mails_per_connection and self.transport is not None:
+            self.transport.close()
 
 
 class _Handler:

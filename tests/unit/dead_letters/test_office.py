@@ -24,7 +24,7 @@ from engine.health import Heartbeat, Stage
 from engine.logs.text import REPEAT_SECONDS
 from engine.metrics import Metrics
 from engine.settings import Secret, Settings
-from engine.store import Store, open_store
+from engine.store import DeadLetters, open_store
 from engine.stream.consumer import Consumer
 from engine.stream.record import DeadLetter, DeadLetterType, Record
 from tests.support.dlq_schema import schema_without
@@ -39,13 +39,13 @@ pytestmark = pytest.mark.waits
 class Office:
     """An office on a real broker, registry and store."""
 
-    def __init__(self, settings: Settings, store: Store, **options: Any) -> None:
+    def __init__(self, settings: Settings, letters: DeadLetters, **options: Any) -> None:
         self.time = ManualTime()
         self.metrics = Metrics()
         self.stopping = threading.Event()
         self.producer = DeadLetterProducer(settings)
         self.office = DeadLetterOffice(
-            self.producer, store, self.metrics, self.time, self.stopping.is_set, **options
+            self.producer, letters, self.metrics, self.time, self.stopping.is_set, **options
         )
 
 
@@ -73,14 +73,14 @@ def settings(
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def letters(tmp_path: Path) -> Iterator[DeadLetters]:
     with open_store(f"sqlite:///{tmp_path}/alerts.db") as store:
-        yield store
+        yield store.letters
 
 
 @pytest.fixture
-def desk(settings: Settings, store: Store) -> Iterator[Office]:
-    desk = Office(settings, store)
+def desk(settings: Settings, letters: DeadLetters) -> Iterator[Office]:
+    desk = Office(settings, letters)
     yield desk
     desk.producer.close()
 
@@ -89,9 +89,9 @@ def letter(value: bytes) -> DeadLetter:
     return DeadLetter(record_of(value), DeadLetterType.SCHEMA_VALIDATION, "no event")
 
 
-def kept(store: Store) -> list[bytes | None]:
+def kept(letters: DeadLetters) -> list[bytes | None]:
     """The values of the letters that the store keeps, the oldest first."""
-    return [each.record.value for each in store.kept_dead_letters(1_000).values()]
+    return [each.record.value for each in letters.kept(1_000).values()]
 
 
 def arrived(settings: Settings, count: int) -> list[Record]:
@@ -109,46 +109,46 @@ def test_letters_are_acknowledged_and_counted(desk: Office, settings: Settings) 
 
 
 def test_refused_letters_are_kept_and_sent_on_when_the_topic_takes_them_again(
-    desk: Office, settings: Settings, store: Store, registry: RegistryServer
+    desk: Office, settings: Settings, letters: DeadLetters, registry: RegistryServer
 ) -> None:
     registry.available = False
     desk.stopping.set()  # So that the wait for the registry is cut short.
     first, second = letter(b"one"), letter(b"two")
     desk.office.send([first])
     desk.office.send([second])
-    assert kept(store) == [b"one", b"two"]
+    assert kept(letters) == [b"one", b"two"]
 
     registry.available = True
     desk.stopping.clear()
     desk.office.retry()
-    assert len(kept(store)) == 2, "too early"
+    assert len(kept(letters)) == 2, "too early"
     desk.time.seconds = RETRY_SECONDS
     desk.office.retry()
-    assert kept(store) == []
+    assert kept(letters) == []
     assert len(arrived(settings, 2)) == 2
 
 
 class FullAtFirst:
-    """A store that keeps no letter the first time."""
+    """A side that keeps no letter the first time."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, letters: DeadLetters) -> None:
+        self._letters = letters
         self._is_full = True
-        self.kept_dead_letters = store.kept_dead_letters
-        self.drop_dead_letters = store.drop_dead_letters
-        self.dead_letter_bytes = store.dead_letter_bytes
+        self.kept = letters.kept
+        self.drop = letters.drop
+        self.size_bytes = letters.size_bytes
 
-    def keep_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+    def keep(self, letters: Sequence[DeadLetter]) -> None:
         if self._is_full:
             self._is_full = False
             raise StoreUnavailableError("full")
-        self._store.keep_dead_letters(letters)
+        self._letters.keep(letters)
 
 
 def test_what_a_full_store_interrupted_is_finished_without_sending_again(
-    settings: Settings, store: Store, registry: RegistryServer
+    settings: Settings, letters: DeadLetters, registry: RegistryServer
 ) -> None:
-    full: Any = FullAtFirst(store)
+    full: Any = FullAtFirst(letters)
     desk = Office(settings, full)
     registry.available = False
     desk.stopping.set()
@@ -157,58 +157,58 @@ def test_what_a_full_store_interrupted_is_finished_without_sending_again(
     assert desk.metrics.total("dead_letters_total") == 0
     desk.office.finish()
     desk.office.finish()
-    assert kept(store) == [b"one"]
+    assert kept(letters) == [b"one"]
     assert desk.metrics.total("dead_letters_total") == 1
     desk.producer.close()
 
 
 def test_letters_kept_by_an_earlier_run_are_sent_on_at_once(
-    settings: Settings, store: Store, registry: RegistryServer
+    settings: Settings, letters: DeadLetters, registry: RegistryServer
 ) -> None:
     registry.available = False
-    earlier = Office(settings, store)
+    earlier = Office(settings, letters)
     earlier.stopping.set()
     earlier.office.send([letter(b"one")])
     earlier.producer.close()
     registry.available = True
-    later = Office(settings, store)
+    later = Office(settings, letters)
     later.office.retry()
-    assert kept(store) == []
+    assert kept(letters) == []
     later.producer.close()
 
 
-def test_without_a_producer_letters_are_counted_only(store: Store) -> None:
+def test_without_a_producer_letters_are_counted_only(letters: DeadLetters) -> None:
     metrics = Metrics()
-    office = DeadLetterOffice(None, store, metrics, ManualTime(), lambda: False)
+    office = DeadLetterOffice(None, letters, metrics, ManualTime(), lambda: False)
     office.send([letter(b"one")])
     office.retry()
     assert metrics.total("dead_letters_total") == 1
-    assert kept(store) == []
+    assert kept(letters) == []
 
 
 @pytest.fixture
-def small(settings: Settings, store: Store) -> Iterator[Office]:
+def small(settings: Settings, letters: DeadLetters) -> Iterator[Office]:
     """An office whose topic takes no letter of more than some 4 KB."""
     options: Mapping[str, str] = settings.kafka_options.reveal()
     options = {**options, "message.max.bytes": "4000"}
-    desk = Office(dataclasses.replace(settings, kafka_options=Secret(options)), store)
+    desk = Office(dataclasses.replace(settings, kafka_options=Secret(options)), letters)
     yield desk
     desk.producer.close()
 
 
 def test_a_letter_that_is_too_large_is_kept_alone_and_holds_up_no_other(
-    small: Office, settings: Settings, store: Store
+    small: Office, settings: Settings, letters: DeadLetters
 ) -> None:
     large = [letter(b"%04d" % number * 1_500) for number in range(RETRY_LETTERS + 20)]
     small.office.send([letter(b"one"), *large, letter(b"two")])
     small.office.send([letter(b"three")])
-    assert kept(store) == [each.record.value for each in large]
+    assert kept(letters) == [each.record.value for each in large]
     # Neither do more of them than are tried at once hold up one behind them that was kept.
-    store.keep_dead_letters([letter(b"behind")])
+    letters.keep([letter(b"behind")])
     for _ in range(4):
         small.time.seconds += RETRY_SECONDS
         small.office.retry()
-    assert kept(store) == [each.record.value for each in large]
+    assert kept(letters) == [each.record.value for each in large]
     assert sorted(_recovered(settings, 4)) == [b"behind", b"one", b"three", b"two"]
 
 
@@ -220,23 +220,23 @@ def _recovered(settings: Settings, count: int) -> list[bytes]:
 
 
 def test_what_was_too_large_is_sent_on_once_the_topic_takes_it(
-    settings: Settings, store: Store, small: Office
+    settings: Settings, letters: DeadLetters, small: Office
 ) -> None:
     small.office.send([letter(b"x" * 6_000)])
     small.office.retry()
     small.producer.close()
-    larger = Office(settings, store)
+    larger = Office(settings, letters)
     larger.time.seconds = STUBBORN_SECONDS
     larger.office.retry()
     larger.producer.close()
-    assert kept(store) == []
+    assert kept(letters) == []
 
 
 def test_letters_that_can_not_be_written_delay_no_others_in_any_batch(
-    settings: Settings, store: Store, tmp_path: Path
+    settings: Settings, letters: DeadLetters, tmp_path: Path
 ) -> None:
     schema_without("BUSINESS_LOGIC", tmp_path)
-    desk = Office(dataclasses.replace(settings, schemas_path=tmp_path), store)
+    desk = Office(dataclasses.replace(settings, schemas_path=tmp_path), letters)
     misfits = [
         dataclasses.replace(letter(b"%04d" % number), error_type=DeadLetterType.BUSINESS_LOGIC)
         for number in range(RETRY_LETTERS + 20)
@@ -244,12 +244,12 @@ def test_letters_that_can_not_be_written_delay_no_others_in_any_batch(
     with structlog.testing.capture_logs() as logs:
         desk.office.send([misfits[0], letter(b"one"), *misfits[1:100]])
         desk.office.send([*misfits[100:], letter(b"two"), letter(b"three")])
-        store.keep_dead_letters([letter(b"behind")])
+        letters.keep([letter(b"behind")])
         for _ in range(4):
             desk.time.seconds += RETRY_SECONDS
             desk.office.retry()
     desk.producer.close()
-    assert kept(store) == [each.record.value for each in misfits]
+    assert kept(letters) == [each.record.value for each in misfits]
     assert sorted(_recovered(settings, 4)) == [b"behind", b"one", b"three", b"two"]
     refused = [line for line in logs if line["event"] == "dead_letters.refused"]
     assert [line["letters"] for line in refused] == [100, 20]
@@ -257,10 +257,10 @@ def test_letters_that_can_not_be_written_delay_no_others_in_any_batch(
 
 
 def test_letters_that_go_straight_to_the_store_are_counted_with_why(
-    settings: Settings, store: Store, registry: RegistryServer
+    settings: Settings, letters: DeadLetters, registry: RegistryServer
 ) -> None:
     registry.available = False
-    desk = Office(settings, store)
+    desk = Office(settings, letters)
     desk.stopping.set()
     with structlog.testing.capture_logs() as logs:
         desk.office.send([letter(b"one")])
@@ -279,29 +279,29 @@ def test_letters_that_go_straight_to_the_store_are_counted_with_why(
     [KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.POLICY_VIOLATION],
 )
 def test_a_letter_that_the_broker_refuses_for_what_it_is_closes_no_topic(
-    broker_of_letters: MockCluster, settings: Settings, store: Store, code: int
+    broker_of_letters: MockCluster, settings: Settings, letters: DeadLetters, code: int
 ) -> None:
-    desk = Office(settings, store)
+    desk = Office(settings, letters)
     broker_of_letters.answer(PRODUCE, [code])
     desk.office.send([letter(b"one")])
     desk.office.send([letter(b"two")])
     desk.producer.close()
-    assert kept(store) == [b"one"]
+    assert kept(letters) == [b"one"]
     assert len(arrived(settings, 1)) == 1
 
 
 def test_the_oldest_letters_are_dropped_beyond_the_size_loudly_and_counted(
-    settings: Settings, store: Store, registry: RegistryServer
+    settings: Settings, letters: DeadLetters, registry: RegistryServer
 ) -> None:
     registry.available = False
-    desk = Office(settings, store, keep_bytes=10_000)
+    desk = Office(settings, letters, keep_bytes=10_000)
     desk.stopping.set()
     with structlog.testing.capture_logs() as logs:
         for number in range(30):
             desk.office.send([letter(b"%04d" % number * 250)])
     desk.producer.close()
-    left = kept(store)
-    assert store.dead_letter_bytes() <= 10_000
+    left = kept(letters)
+    assert letters.size_bytes() <= 10_000
     assert left[-1] == b"0029" * 250
     assert left == [b"%04d" % number * 250 for number in range(30 - len(left), 30)]
     assert desk.metrics.total("dead_letters_dropped_total") == 30 - len(left)
@@ -311,20 +311,20 @@ def test_the_oldest_letters_are_dropped_beyond_the_size_loudly_and_counted(
 
 
 def test_a_letter_beyond_the_whole_size_is_dropped_and_the_stream_goes_on(
-    settings: Settings, store: Store, registry: RegistryServer
+    settings: Settings, letters: DeadLetters, registry: RegistryServer
 ) -> None:
     registry.available = False
-    desk = Office(settings, store, keep_bytes=1_000)
+    desk = Office(settings, letters, keep_bytes=1_000)
     desk.stopping.set()
     desk.office.send([letter(b"x" * 2_000)])
     desk.office.send([letter(b"small")])
     desk.producer.close()
-    assert kept(store) == [b"small"]
+    assert kept(letters) == [b"small"]
 
 
-def test_identical_reasons_are_one_line_a_minute_with_a_count(store: Store) -> None:
+def test_identical_reasons_are_one_line_a_minute_with_a_count(letters: DeadLetters) -> None:
     time = ManualTime()
-    office = DeadLetterOffice(None, store, Metrics(), time, lambda: False)
+    office = DeadLetterOffice(None, letters, Metrics(), time, lambda: False)
     other = dataclasses.replace(letter(b"other"), message="another reason")
     with structlog.testing.capture_logs() as logs:
         for number in range(50):
@@ -345,7 +345,7 @@ def test_identical_reasons_are_one_line_a_minute_with_a_count(store: Store) -> N
 
 
 def test_a_topic_that_refuses_for_long_is_waited_for_with_a_beating_heart(
-    settings: Settings, store: Store, registry: RegistryServer
+    settings: Settings, letters: DeadLetters, registry: RegistryServer
 ) -> None:
     asked = 0
 
@@ -359,7 +359,7 @@ def test_a_topic_that_refuses_for_long_is_waited_for_with_a_beating_heart(
     time, ages = ManualTime(), list[float]()
     heartbeat = Heartbeat(timer=time.monotonic)
     producer = DeadLetterProducer(settings, timer=time.monotonic)
-    office = DeadLetterOffice(producer, store, Metrics(), time, is_stopping, heartbeat=heartbeat)
+    office = DeadLetterOffice(producer, letters, Metrics(), time, is_stopping, heartbeat=heartbeat)
     registry.available = False
     office.send([letter(b"one")])
     producer.close()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from tests.support.patience import PATIENCE_SECONDS
 
 START = datetime(2025, 12, 25, 16, tzinfo=UTC)
@@ -39,7 +37,6 @@ class ManualClock:
             if until <= self._seconds:
                 return
             self._sleepers[sleeper] = (until, condition)
-            self._changed.notify_all()
         try:
             condition.wait(PATIENCE_SECONDS)
         finally:
@@ -60,24 +57,8 @@ class ManualClock:
         """Set the wall clock, forward or, by less than 0, back; the monotonic one goes on."""
         self._ahead_seconds += seconds
 
-    def await_sleeper(self, until: float, count: int = 1) -> None:
-        """Wait until so many sleep until exactly then."""
-
-        def untils() -> list[float]:
-            return [each for each, _ in self._sleepers.values()]
-
-        def are_there() -> bool:
-            return sum(each == pytest.approx(until) for each in untils()) >= count
-
+    def sleeps_until(self, condition: threading.Condition) -> float | None:
+        """When the one that waits on the condition wants to be woken; None if it is awake."""
         with self._changed:
-            assert self._changed.wait_for(are_there, PATIENCE_SECONDS), (
-                f"not {count} sleep until {until}, but until {sorted(untils())}"
-            )
-
-    def sleep_over(self, until: float, count: int = 1) -> None:
-        """Wait until so many sleep until exactly then, and let it be then.
-
-        All that a test wants to be woken: who lies down later sleeps longer.
-        """
-        self.await_sleeper(until, count)
-        self.move_to(until)
+            untils = [until for until, each in self._sleepers.values() if each is condition]
+            return min((each for each in untils if each > self._seconds), default=None)

@@ -5,14 +5,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
-from channels.alert import SENT, Alert, Outcome, Reason, Status
-from channels.targets.identity import Audience
+from channels.alert import SENT, Alert, Audience, Outcome, Reason, Status
 from tests.support.patience import PATIENCE_SECONDS
 
 REFUSED = Outcome(Status.REFUSED, Reason.BAD_REQUEST, "400")
 DOWN = Outcome(Status.UNAVAILABLE, Reason.SERVER_ERROR, "500")
+UNCONFIRMED = Outcome(Status.UNAVAILABLE, Reason.UNCONFIRMED, "no answer")
+FORBIDDEN = Outcome(Status.MISCONFIGURED, Reason.FORBIDDEN, "403")
+BAD_TLS = Outcome(Status.MISCONFIGURED, Reason.TLS, "expired")
 LOCKED_OUT = Outcome(Status.MISCONFIGURED, Reason.UNAUTHORIZED, "401")
+
+
+def asking(seconds: float) -> Outcome:
+    """The target asks to wait so long before the next try."""
+    return Outcome(Status.UNAVAILABLE, Reason.RATE_LIMITED, "429", seconds)
+
+
+def pausing(seconds: float) -> Outcome:
+    """Nothing was sent: the target asked before to wait so long."""
+    return Outcome(Status.UNAVAILABLE, Reason.RATE_LIMITED, "a pause", seconds, is_unsent=True)
+
 
 Script = Callable[[str], Outcome]
 """From an alert's id to the outcome of the next try to send it."""
@@ -32,16 +46,19 @@ class ScriptedTarget:
 
     def __init__(
         self,
-        name: str = "mail/ann",
+        name: str = "mail:ann",
         script: Script = lambda alert_id: SENT,
         *,
         concurrency: int = 1,
+        knows_idempotency_key: bool = False,
         monotonic: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self.target_id = name
-        self.channel = name.partition("/")[0]
-        self.audience: Audience | None = None
+        self.label = name
+        self.channel = name.partition(":")[0]
+        self.is_address = True
+        self.audience = Audience(frozenset({("test", name.partition(":")[2])}))
         self.concurrency = concurrency
+        self.knows_idempotency_key = knows_idempotency_key
         self.script = script
         self.calls: list[Call] = []
         self.most_at_once = 0
@@ -93,13 +110,31 @@ class ScriptedTarget:
 class Gate:
     """A script that answers only after `open()`: a send that hangs."""
 
+    #: Those at which something hangs now, one for each send.
+    hanging: ClassVar[list[Gate]] = []
+
     def __init__(self, outcome: Outcome = SENT) -> None:
         self._outcome = outcome
         self._is_open = threading.Event()
 
     def __call__(self, alert_id: str) -> Outcome:
-        self._is_open.wait(PATIENCE_SECONDS)
+        self.hanging.append(self)
+        try:
+            self._is_open.wait(PATIENCE_SECONDS)
+        finally:
+            self.hanging.remove(self)
         return self._outcome
 
     def open(self) -> None:
         self._is_open.set()
+
+    @classmethod
+    def count(cls) -> int:
+        """How many sends hang."""
+        return sum(not gate._is_open.is_set() for gate in tuple(cls.hanging))
+
+    @classmethod
+    def open_all(cls) -> None:
+        """Let every send that hangs go on."""
+        for gate in tuple(cls.hanging):
+            gate.open()

@@ -53,7 +53,7 @@ def test_a_message_behind_six_exhausted_windows_of_discord_arrives_once(
     discord = Discord()
     services.script.clear(discord)
     (target,) = entry_targets("ops", URL, {}).checked()
-    name = target.target_id
+    name = target.label
     stage.targets[name] = target
     with structlog.testing.capture_logs() as logs:
         stage.start()
@@ -72,7 +72,7 @@ def test_a_message_behind_six_exhausted_windows_of_discord_arrives_once(
         discord.await_window()
         stage.clock.move_to(stage.clock.monotonic() + PAUSE_SECONDS)
         deliveries = [
-            stage.store.await_state(alert, name, DeliveryState.SENT) for alert in (*alerts, low)
+            stage.await_state(alert, name, DeliveryState.SENT) for alert in (*alerts, low)
         ]
         stage.stop()
     assert [delivery.tries for delivery in deliveries] == [1] * (WINDOWS + 1)

@@ -12,12 +12,13 @@ import pytest
 from channels.alert import SENT, Outcome, Priority
 from engine.delivery import RetryPolicy
 from engine.store import DeliveryState
+from tests.support.patience import await_that
 from tests.unit.delivery.scripted_target import DOWN, LOCKED_OUT, REFUSED
 from tests.unit.delivery.stage import Stage
 
 pytestmark = pytest.mark.waits
 
-TARGETS = {"mail/a": 1, "mail/b": 1, "hook/a": 4, "hook/b": 2}
+TARGETS = {"mail:a": 1, "mail:b": 1, "hook:a": 4, "hook:b": 2}
 ALERTS = 40
 POLICY = RetryPolicy(base_seconds=0.001, probe_seconds=0.002, longest_probe_seconds=0.01)
 
@@ -52,7 +53,7 @@ class Turmoil:
 def test_each_delivery_is_sent_once_or_dead_for_a_reason(live_stage: Stage, seed: int) -> None:
     turmoil = Turmoil(seed)
     prepare(live_stage, turmoil)
-    dispatcher = live_stage.start(POLICY)
+    live_stage.start(POLICY)
     alerts = []
     for _ in range(ALERTS):
         priority = turmoil.random.choice(list(Priority))
@@ -60,16 +61,16 @@ def test_each_delivery_is_sent_once_or_dead_for_a_reason(live_stage: Stage, seed
         step = turmoil.random.random()
         if step < 0.1:
             live_stage.stop()
-            dispatcher = live_stage.start(POLICY)
+            live_stage.start(POLICY)
         elif step < 0.2:
             prepare(live_stage, turmoil)
-            dispatcher.replace_targets(dict(live_stage.targets))
+            live_stage.use(dict(live_stage.targets))
     turmoil.is_over = True
-    dispatcher.replace_targets(dict(live_stage.targets))
-    live_stage.store.await_that(lambda: not live_stage.store.backlogs())
+    live_stage.use(dict(live_stage.targets))
+    await_that(lambda: not live_stage.store.deliveries.backlogs())
     live_stage.stop()
     assert turmoil.overlaps == 0
-    assert live_stage.store.holds() == []
+    assert live_stage.store.deliveries.held() == []
     for target_id in TARGETS:
         states = live_stage.states(target_id)
         assert sorted(states) == alerts

@@ -70,7 +70,7 @@ class Plant:
         self.make_office = self.plain_office
 
     def plain_office(self, store: Store) -> DeadLetterOffice:
-        return DeadLetterOffice(None, store, self.metrics, SystemClock(), self.stop.is_set)
+        return DeadLetterOffice(None, store.letters, self.metrics, SystemClock(), self.stop.is_set)
 
     @property
     def mailbox(self) -> Mailbox:
@@ -107,8 +107,8 @@ class Running:
         assert zone is not None
         pipeline = Pipeline(
             Decoder(plate_schema(), plant.writers, zone),
-            Cooldown(self.store),
-            self.store,
+            Cooldown(),
+            self.store.stream,
             plant.metrics,
             clock,
             max_alert_age_seconds=1e9,
@@ -118,7 +118,12 @@ class Running:
         )
         pipeline.use(prepare(plant.rule_set))
         self._dispatcher = Dispatcher(
-            self.store, targets_of(plant.rule_set), RetryPolicy(), plant.metrics, clock
+            self.store.deliveries,
+            targets_of(plant.rule_set),
+            RetryPolicy(),
+            plant.metrics,
+            clock,
+            owner="a-test",
         )
         self.consumer = Consumer(plant.settings)
         self.loop = Loop(
@@ -168,7 +173,7 @@ def test_a_batch_is_stored_before_its_offsets_are_committed(
     publish(cluster, plate_record(0).value)
     with plant.run() as running:
         plant.await_step("commit")
-        assert len(running.store.alerts(10)) == 1
+        assert len(running.store.archive.alerts(10)) == 1
     assert plant.steps == ["read", "match", "store", "commit"]
 
 
@@ -181,7 +186,7 @@ def test_what_was_committed_is_not_read_again_after_a_restart(
     publish(cluster, plate_record(1).value)
     with plant.run() as running:
         plant.await_step("commit", 2)
-        assert len(running.store.alerts(10)) == 2
+        assert len(running.store.archive.alerts(10)) == 2
     assert plant.metrics.total("events_consumed_total") == 2
     assert plant.metrics.total("events_duplicate_total") == 0
 
@@ -199,13 +204,13 @@ def test_a_registry_that_is_away_is_waited_for_and_nothing_is_lost(
         plant.writers.is_away = False
         plant.await_step("commit")
         plant.await_that(lambda: plant.metrics.total("events_consumed_total") == 2)
-        assert len(running.store.alerts(10)) == 2
+        assert len(running.store.archive.alerts(10)) == 2
     assert running.consumer.held == frozenset()
     assert running.loop.obstacle is None
 
 
 def has_stored(running: Running, count: int) -> bool:
-    return len(running.store.alerts(1000)) == count
+    return len(running.store.archive.alerts(1000)) == count
 
 
 def holds_the_first(running: Running) -> bool:
@@ -276,7 +281,7 @@ def test_a_store_that_refuses_meanwhile_lets_no_held_partition_go(
 ) -> None:
     plant.writers.awaited = {9}
     full = plant.url
-    plant.url = f"{full}?max_page_count=30"
+    plant.url = f"{full}?max_page_count=60"
     publisher = Publisher(cluster.bootstrap_servers)
     publisher.publish(TOPIC, unknown(plate_record(0)), partition=0)
     with plant.run() as running:
@@ -317,11 +322,11 @@ def test_a_stop_while_waiting_leaves_the_records_for_the_next_start(
     assert "commit" not in plant.steps
     with plant.run() as running:
         plant.await_step("commit")
-        assert len(running.store.alerts(10)) == 1
+        assert len(running.store.archive.alerts(10)) == 1
 
 
 def test_a_store_that_refuses_is_waited_for(plant: Plant, cluster: MockCluster) -> None:
-    full = f"{plant.url}?max_page_count=30"
+    full = f"{plant.url}?max_page_count=60"
     plant.url = full
     # None of them fits, so it does not matter how many come in a batch.
     large = [plate_record(n, track_id="x" * 200_000).value for n in range(4)]
@@ -330,11 +335,11 @@ def test_a_store_that_refuses_is_waited_for(plant: Plant, cluster: MockCluster) 
         plant.await_step("match", 2)
         assert running.loop.obstacle is not None
         assert running.loop.obstacle.code == "store-unavailable"
-        assert running.store.alerts(1) == []
+        assert running.store.archive.alerts(1) == []
     assert plant.metrics.total("store_errors_total") >= 1
     plant.url = full.partition("?")[0]
     with plant.run() as running:
-        plant.await_that(lambda: len(running.store.alerts(1000)) == 4)
+        plant.await_that(lambda: len(running.store.archive.alerts(1000)) == 4)
 
 
 def test_poison_is_settled_and_the_next_record_processed(
@@ -344,7 +349,7 @@ def test_poison_is_settled_and_the_next_record_processed(
     with plant.run() as running:
         plant.await_that(lambda: plant.metrics.total("events_consumed_total") == 1)
         plant.await_step("commit")
-        assert len(running.store.alerts(10)) == 1
+        assert len(running.store.archive.alerts(10)) == 1
     assert plant.metrics.total("dead_letters_total") == 1
     assert plant.metrics.total("tombstones_total") == 1
 
@@ -353,7 +358,7 @@ class InterruptedOffice(DeadLetterOffice):
     """Counts what it is asked for; it can't finish the first two times."""
 
     def __init__(self, plant: Plant, store: Store) -> None:
-        super().__init__(None, store, plant.metrics, SystemClock(), plant.stop.is_set)
+        super().__init__(None, store.letters, plant.metrics, SystemClock(), plant.stop.is_set)
         self.sent = 0
         self.finished = 0
 
@@ -383,7 +388,7 @@ def test_a_batch_whose_letters_cannot_be_kept_yet_is_not_processed_again(
         plant.await_step("commit")
         publish(cluster, plate_record(2).value)
         plant.await_step("commit", 2)
-        assert len(running.store.alerts(10)) == 3
+        assert len(running.store.archive.alerts(10)) == 3
     assert plant.steps.count("match") == plant.steps.count("commit")
     assert offices[0].finished >= 3
     assert plant.metrics.total("events_consumed_total") == 3

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -15,7 +16,7 @@ from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.pipeline import Pipeline
 from engine.rules import Rule
 from engine.schema.event import CurrentInstants, Event
-from engine.store import Store, open_store
+from engine.store import Store, Stream, open_store
 from engine.stream.decoder import Decoder
 from engine.stream.record import DeadLetterType
 from tests.support.avro import plate_schema
@@ -36,20 +37,30 @@ rules:
 
 
 class Bench:
-    """A pipeline on real parts but for the registry and the clock."""
+    """A pipeline on real parts but for the registry and the clock; on a store of its own or not.
 
-    def __init__(self, folder: Path, rules: str = RULES) -> None:
+    `stream` takes the place of the store's.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        rules: str = RULES,
+        store: Store | None = None,
+        stream: Callable[[Stream], Any] = lambda stream: stream,
+    ) -> None:
         self.writers = Writers()
         self.time = ManualTime()
         self.metrics = Metrics()
         self.steps: list[str] = []
-        self.store: Store = open_store(f"sqlite:///{folder}/alerts.db")
+        self.cooldown = Cooldown(timer=self.time.monotonic)
+        self.store = store or open_store(f"sqlite:///{folder}/alerts.db")
         zone = NOON.tzinfo
         assert zone is not None
         self.pipeline = Pipeline(
             Decoder(plate_schema(), self.writers, zone, CurrentInstants(self.time.now, 3600)),
-            Cooldown(self.store, timer=self.time.monotonic),
-            self.store,
+            self.cooldown,
+            stream(self.store.stream),
             self.metrics,
             self.time,
             max_alert_age_seconds=3600,
@@ -89,7 +100,7 @@ def test_a_match_is_stored_with_a_delivery_for_each_target(bench: Bench) -> None
     (fresh,) = batch.fresh
     assert fresh.targets == (("ops", "ops:mailbox"),)
     assert fresh.read_at == record.read_at
-    (stored,) = bench.store.alerts(10)
+    (stored,) = bench.store.archive.alerts(10)
     assert stored.alert.alert_id == fresh.alert_id
     assert (stored.topic, stored.partition, stored.offset) == ("plates", 0, record.offset)
     assert [delivery.target_id for delivery in stored.deliveries] == ["ops:mailbox"]
@@ -103,7 +114,7 @@ def test_a_second_sighting_is_suppressed_and_told_by_the_next_alert(bench: Bench
     assert (len(batch.processed), batch.fresh) == (2, [])
     assert bench.metrics.total("alerts_rate_limited_total") == 2
     bench.pipeline.process([plate_record(300)])
-    assert bench.store.alerts(1)[0].alert.suppressed_count == 2
+    assert bench.store.archive.alerts(1)[0].alert.suppressed_count == 2
 
 
 def test_a_record_read_twice_counts_as_nothing(bench: Bench) -> None:
@@ -114,6 +125,15 @@ def test_a_record_read_twice_counts_as_nothing(bench: Bench) -> None:
     assert bench.metrics.total("alerts_rate_limited_total") == 0
     assert bench.metrics.total("rules_matched_total") == 1
     assert bench.metrics.total("events_duplicate_total") == 1
+
+
+def test_a_record_that_is_stored_for_one_rule_may_alert_for_another(
+    bench: Bench, tmp_path: Path
+) -> None:
+    record = plate_record()
+    bench.pipeline.process([record])
+    bench.pipeline.use(prepare(load_text(RULES.replace("id: watch", "id: other"), tmp_path)))
+    assert len(bench.pipeline.process([record]).fresh) == 1
 
 
 def test_an_undecodable_record_is_a_dead_letter_and_the_next_one_is_processed(bench: Bench) -> None:
@@ -173,7 +193,7 @@ def test_an_alert_that_is_too_old_is_stored_and_not_sent(bench: Bench) -> None:
     bench.time.seconds = 3601
     batch = bench.pipeline.process([plate_record(0)])
     assert batch.fresh[0].targets == ()
-    (stored,) = bench.store.alerts(1)
+    (stored,) = bench.store.archive.alerts(1)
     assert stored.is_expired
     assert stored.deliveries == ()
     assert bench.metrics.total("alerts_expired_total") == 1
@@ -181,7 +201,7 @@ def test_an_alert_that_is_too_old_is_stored_and_not_sent(bench: Bench) -> None:
 
 def test_a_rule_without_a_channel_fires_is_stored_and_counted(bench: Bench) -> None:
     bench.pipeline.process([plate_record(plate={"normalized_text": "X"}, vehicle={"make": "Tata"})])
-    assert bench.store.alerts(1)[0].alert.rule_id == "make"
+    assert bench.store.archive.alerts(1)[0].alert.rule_id == "make"
     assert bench.metrics.total("alerts_unrouted_total") == 1
 
 
@@ -318,7 +338,7 @@ def test_a_key_that_fails_falls_back_to_camera_and_track(tmp_path: Path, key: st
         ]
         batch = bench.pipeline.process(records)
         assert batch.dead_letters == []
-        assert [a.alert.rule_id for a in bench.store.alerts(9)].count("make") == 2
+        assert [a.alert.rule_id for a in bench.store.archive.alerts(9)].count("make") == 2
         assert bench.metrics.total("dedup_key_errors_total") == 3
         assert bench.metrics.total("dedup_key_absent_total") == 0
         assert bench.metrics.total("rule_errors_total") == 3
@@ -355,7 +375,7 @@ def test_a_producer_with_wrong_timestamps_expires_no_right_alert(
     with structlog.testing.capture_logs() as logs:
         batch = bench.pipeline.process(wrong)
     assert len(batch.fresh) == 2, "neither expired nor suppressed by a time that stands still"
-    assert not any(stored.is_expired for stored in bench.store.alerts(10))
+    assert not any(stored.is_expired for stored in bench.store.archive.alerts(10))
     assert bench.metrics.total("record_time_replaced_total") == 2
     assert bench.metrics.total("event_time_replaced_total") == 0
     (line,) = [each for each in logs if each["event"] == "record.time_replaced"]

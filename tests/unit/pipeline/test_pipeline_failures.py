@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from engine.metrics import Metrics
 from engine.pipeline.active_rules import prepare
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.pipeline import Pipeline
-from engine.store import NewAlert, Store, open_store
+from engine.store import Ask, Batch, Past, Store, open_store
 from engine.stream.decoder import Decoder
 from engine.stream.record import DeadLetterType, Record
 from tests.support.avro import plate_schema
@@ -36,38 +37,30 @@ BEGIN SELECT RAISE(ABORT, 'not this one'); END
 """
 
 
-class PickyStore:
-    """A store whose file refuses one word; it is closed before the `closed_at`th save."""
+class PickyStream:
+    """The stream of a store whose file refuses one word; closed before its `closed_at`th use."""
 
     def __init__(self, folder: Path, closed_at: int | None = None) -> None:
-        self._store = open_store(f"sqlite:///{folder}/alerts.db")
-        self._saves_left = closed_at
-        database = sqlite3.connect(folder / "alerts.db")
-        database.executescript(TRIGGER)
-        database.close()
+        self.store = open_store(f"sqlite:///{folder}/alerts.db")
+        self._uses_left = closed_at
+        with closing(sqlite3.connect(folder / "alerts.db")) as database:
+            database.executescript(TRIGGER)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def save(
-        self,
-        alerts: Sequence[NewAlert],
-        suppressed: Mapping[str, int] | None = None,
-    ) -> None:
-        if self._saves_left is not None:
-            self._saves_left -= 1
-            if self._saves_left == 0:
-                self._store.close()
-        self._store.save(alerts, suppressed)
+    def decide(self, ask: Ask, decide: Callable[[Past], Batch]) -> Batch:
+        if self._uses_left is not None:
+            self._uses_left -= 1
+            if self._uses_left == 0:
+                self.store.close()
+        return self.store.stream.decide(ask, decide)
 
 
-def pipeline_on(store: Any, folder: Path, metrics: Metrics) -> Pipeline:
+def pipeline_on(stream: Any, folder: Path, metrics: Metrics) -> Pipeline:
     time, zone = ManualTime(), NOON.tzinfo
     assert zone is not None
     pipeline = Pipeline(
         Decoder(plate_schema(), Writers(), zone),
-        Cooldown(store, timer=time.monotonic),
-        store,
+        Cooldown(timer=time.monotonic),
+        stream,
         metrics,
         time,
         max_alert_age_seconds=3600,
@@ -83,7 +76,7 @@ def seen(plate: str, seconds: float = 0.0, **fields: Any) -> Record:
 
 
 def messages(store: Store) -> list[str]:
-    return sorted(stored.alert.message for stored in store.alerts(100))
+    return sorted(stored.alert.message for stored in store.archive.alerts(100))
 
 
 @pytest.fixture
@@ -101,9 +94,9 @@ def unlogged() -> Iterator[None]:
 
 
 def test_an_alert_that_the_store_does_not_take_is_the_only_one_lost(tmp_path: Path) -> None:
-    store, metrics = PickyStore(tmp_path), Metrics()
-    with store._store as real:
-        pipeline = pipeline_on(store, tmp_path, metrics)
+    stream, metrics = PickyStream(tmp_path), Metrics()
+    with stream.store as store:
+        pipeline = pipeline_on(stream, tmp_path, metrics)
         records = [seen("AAA111"), seen("POISON"), seen("BBB222"), seen("AAA111", 10)]
         batch = pipeline.process(records)
         assert len(batch.processed) == 4
@@ -113,7 +106,7 @@ def test_an_alert_that_the_store_does_not_take_is_the_only_one_lost(tmp_path: Pa
         assert letter.message.startswith("UnstorableError: ")
         assert "not this one" in letter.message
         assert letter.stack_trace is not None
-        assert messages(real) == ["seen AAA111", "seen BBB222"]
+        assert messages(store) == ["seen AAA111", "seen BBB222"]
         assert [alert.alert_id for alert in batch.fresh] == [
             new.alert.alert_id for new in batch.alerts
         ]
@@ -125,21 +118,21 @@ def test_an_alert_that_the_store_does_not_take_is_the_only_one_lost(tmp_path: Pa
 
 
 def test_an_alert_that_was_not_stored_holds_back_no_other(tmp_path: Path) -> None:
-    store, metrics = PickyStore(tmp_path), Metrics()
-    with store._store as real:
-        pipeline = pipeline_on(store, tmp_path, metrics)
+    stream, metrics = PickyStream(tmp_path), Metrics()
+    with stream.store as store:
+        pipeline = pipeline_on(stream, tmp_path, metrics)
         assert len(pipeline.process([seen("POISON"), seen("POISON", 5)]).dead_letters) == 2
         with sqlite3.connect(tmp_path / "alerts.db") as database:
             database.execute("DROP TRIGGER picky")
         batch = pipeline.process([seen("POISON", 10)])
         assert (len(batch.fresh), batch.dead_letters) == (1, [])
-        assert messages(real) == ["seen POISON"]
+        assert messages(store) == ["seen POISON"]
 
 
 def test_a_store_that_goes_away_meanwhile_settles_what_came_before(tmp_path: Path) -> None:
-    # The first save is of the whole batch, the second of the first record alone.
-    store, metrics = PickyStore(tmp_path, closed_at=3), Metrics()
-    pipeline = pipeline_on(store, tmp_path, metrics)
+    # The first use is for the whole batch, the second for the first record alone.
+    stream, metrics = PickyStream(tmp_path, closed_at=3), Metrics()
+    pipeline = pipeline_on(stream, tmp_path, metrics)
     batch = pipeline.process([seen("AAA111"), seen("POISON"), seen("BBB222")])
     assert len(batch.processed) == 1
     assert isinstance(batch.interruption, StoreUnavailableError)
@@ -148,8 +141,8 @@ def test_a_store_that_goes_away_meanwhile_settles_what_came_before(tmp_path: Pat
 
 
 def test_a_store_that_is_away_is_no_fault_of_a_record(tmp_path: Path) -> None:
-    store = PickyStore(tmp_path, closed_at=1)
-    pipeline = pipeline_on(store, tmp_path, Metrics())
+    stream = PickyStream(tmp_path, closed_at=1)
+    pipeline = pipeline_on(stream, tmp_path, Metrics())
     with pytest.raises(StoreUnavailableError):
         pipeline.process([seen("AAA111"), seen("POISON")])
 
@@ -157,7 +150,7 @@ def test_a_store_that_is_away_is_no_fault_of_a_record(tmp_path: Path) -> None:
 def test_a_log_line_that_fails_leaves_the_alert_stored_once(tmp_path: Path, unlogged: None) -> None:
     metrics = Metrics()
     with open_store(f"sqlite:///{tmp_path}/alerts.db") as store:
-        pipeline = pipeline_on(store, tmp_path, metrics)
+        pipeline = pipeline_on(store.stream, tmp_path, metrics)
         bad = seen("AAA111", camera_id="cam-unspeakable")
         batch = pipeline.process([bad, seen("BBB222")])
         assert len(batch.processed) == 2
@@ -175,7 +168,7 @@ def test_a_log_line_that_fails_leaves_the_alert_stored_once(tmp_path: Path, unlo
 
 def test_a_record_that_fails_twice_is_one_letter(tmp_path: Path, unlogged: None) -> None:
     with open_store(f"sqlite:///{tmp_path}/alerts.db") as store:
-        pipeline = pipeline_on(store, tmp_path, Metrics())
+        pipeline = pipeline_on(store.stream, tmp_path, Metrics())
         # Its time is replaced, and it alerts: two lines that can't be written.
         late = seen("AAA111", camera_id="cam-unspeakable", captured_at="2026-03-09T00:00:00Z")
         batch = pipeline.process([late])

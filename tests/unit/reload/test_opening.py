@@ -13,7 +13,7 @@ from engine.rules import RuleSet
 from engine.settings import Settings
 from tests.support.avro import PLATE_EVENT
 from tests.unit.manual_time import ManualTime
-from tests.unit.reload.place import BROKEN, RULES, UNSET, RulesPlace
+from tests.unit.reload.place import BROKEN, PLAIN, RULES, UNSET, RulesPlace
 
 DAY_SECONDS = 86_400.0
 
@@ -64,6 +64,15 @@ def test_broken_files_give_way_to_the_last_good_set_loudly(place: RulesPlace) ->
     (fault,) = line["faults"]
     assert fault.startswith(f"{place.file}:1:")
     assert "did you mean" in fault
+
+
+def test_the_last_good_set_knows_the_channels_that_were_switched_off(place: RulesPlace) -> None:
+    place.write("notifications: {slack: {enabled: false}}\n" + PLAIN)
+    run_well(place)
+    place.write(BROKEN, "second")
+    opening = start(place)
+    assert opening.kept is not None
+    assert opening.rule_set.switched_off == {"slack"}
 
 
 def test_missing_files_are_no_better_than_broken_ones(place: RulesPlace) -> None:
@@ -220,6 +229,13 @@ def test_each_store_of_a_folder_has_last_good_rules_of_its_own(tmp_path: Path) -
         for name in ("a.db", "b.db")
     }
     assert folders == {tmp_path / "last-good" / name for name in ("a.db", "b.db")}
+
+
+def test_without_a_file_of_the_store_the_last_good_rules_are_where_a_setting_says() -> None:
+    url = "postgresql://engine@db/alerts"
+    assert last_good_of(Settings(state_url=url)).folder == Path("state/last-good")
+    named = Settings(state_url=url, last_good_path=Path("/data/rules"))
+    assert last_good_of(named).folder == Path("/data/rules")
 
 
 def test_a_channel_with_an_unset_variable_is_held_and_the_rules_are_in_force(

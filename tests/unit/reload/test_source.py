@@ -92,3 +92,47 @@ def test_a_kept_set_loads_without_the_files_that_it_was_made_of(tmp_path: Path) 
     rule_set = place.source.load_kept(kept)
     assert [rule.rule_id for rule in rule_set.rules] == ["first", "other"]
     assert {each.row_count for each in rule_set.watchlists.values()} == {3}
+    assert rule_set.digest == attempt.result.digest
+
+
+def digest_of(place: RulesPlace) -> str:
+    """The digest of what the place's files give."""
+    result = place.attempt().result
+    assert isinstance(result, RuleSet)
+    return result.digest
+
+
+def test_the_same_files_have_the_same_digest_wherever_they_lie(tmp_path: Path) -> None:
+    digests = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        place = RulesPlace(tmp_path / name, RULES)
+        place.write_list(3)
+        digests.append(digest_of(place))
+    assert digests[0] == digests[1] != ""
+
+
+def test_a_changed_rule_or_list_has_another_digest(place: RulesPlace) -> None:
+    place.write(RULES)
+    place.write_list(3)
+    digests = {digest_of(place)}
+    place.write_list(4)
+    digests.add(digest_of(place))
+    place.write(RULES, "second")
+    digests.add(digest_of(place))
+    assert len(digests) == 3
+
+
+def test_a_list_whose_file_is_refused_counts_as_it_is_in_force(place: RulesPlace) -> None:
+    place.write(RULES)
+    place.write_list(100)
+    first = place.attempt().result
+    assert isinstance(first, RuleSet)
+    digests = set()
+    for rows in (3, 4):
+        place.write_list(rows)
+        found = place.source.attempt(place.source.files.look(), first.watchlists).result
+        assert isinstance(found, RuleSet)
+        assert found.refusals
+        digests.add(found.digest)
+    assert len(digests) == 1

@@ -45,6 +45,7 @@ def test_an_unset_variable_of_an_enabled_channel_is_an_error_that_names_it(
 def test_an_unset_variable_of_a_disabled_block_is_none(tmp_path: Path) -> None:
     found = load(tmp_path, MAIL_OFF + RULE.format(notify="[email]"))
     assert found.channels == {}
+    assert found.switched_off == {"email"}
     assert found.rules[0].notify == ()
     (warning,) = found.warnings
     place = f"{tmp_path / 'rules.yaml'}:2:3"
@@ -100,6 +101,20 @@ def test_a_channel_may_stand_in_for_a_disabled_block(tmp_path: Path) -> None:
     found = load(tmp_path, text)
     assert found.rules[0].notify == ("email",)
     assert not found.warnings
+    assert found.switched_off == frozenset()
+
+
+def test_a_channel_is_in_use_switched_off_or_unknown(tmp_path: Path) -> None:
+    text = MAIL_OFF + HOOK + RULE.format(notify="[hook, email]")
+    found = load(tmp_path, text, {"TOKEN": "x"})
+    assert found.channels.keys() == {"hook"}
+    assert found.switched_off == {"email"}
+
+
+def test_an_entry_of_channels_cant_be_switched_off(tmp_path: Path) -> None:
+    text = "channels:\n  hook: {url: http://localhost:1/, enabled: false}\n"
+    (told,) = faults(tmp_path, text + RULE.format(notify="[hook]"))
+    assert "the key enabled is unknown" in told
 
 
 def test_every_fault_of_a_block_has_its_own_place(tmp_path: Path) -> None:
@@ -137,6 +152,7 @@ def test_targets_by_name_replace_every_channel_even_disabled_ones(tmp_path: Path
     found = load_rules([path], schema(), {}, targets_by_name=targets_of)
     assert made == ["hook", "email"]
     assert found.rules[0].notify == ("hook", "email")
+    assert found.switched_off == frozenset()
     assert not found.warnings
 
 
@@ -173,7 +189,7 @@ def test_a_channel_that_may_be_held_does_not_stop_the_load(tmp_path: Path) -> No
     found = load_rules([path], schema(), {}, may_hold={"hook", "email"}.__contains__)
     assert found.rules[0].notify == ("hook", "email")
     assert not found.warnings
-    ids = [[target.target_id for target in found.channels[name]] for name in ("hook", "email")]
+    ids = [[target.label for target in found.channels[name]] for name in ("hook", "email")]
     assert ids == [["hook:localhost:1", "hook:?"], ["email:?"]]
     (fault,) = found.misconfigured["hook"]
     assert str(fault).startswith(f"{path}:2:34: hook: the environment variable GONE is unset")
@@ -195,7 +211,7 @@ def test_a_channel_without_faults_is_not_misconfigured(tmp_path: Path) -> None:
     path.write_text(HOOK + RULE.format(notify="[hook]"))
     found = load_rules([path], schema(), {"TOKEN": "x"}, may_hold=hold_any)
     assert not found.misconfigured
-    assert [each.target_id for each in found.channels["hook"]] == ["hook:localhost:1"]
+    assert [each.label for each in found.channels["hook"]] == ["hook:localhost:1"]
 
 
 SPARE = """channels:

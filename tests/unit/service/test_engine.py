@@ -22,6 +22,7 @@ from engine.store import DeliveryState, NewAlert, OpenMode, open_store
 from tests.support.avro import plate_schema
 from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.support.rule_files import Mailbox, load_text
+from tests.support.stored import save
 from tests.unit.manual_time import ManualTime
 from tests.unit.pipeline.test_event_log import ALERT
 
@@ -59,13 +60,13 @@ def test_an_engine_that_cannot_start_sends_nothing(tmp_path: Path, rule_set: Rul
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = settings_for(tmp_path, taken.getsockname()[1])
         with open_store(settings.state_url) as store:
-            store.save([NewAlert(ALERT, b"d" * 16, None, 0, (("ops", mailbox.target_id),))])
+            save(store, [NewAlert(ALERT, b"d" * 16, None, 0, (("ops", mailbox.label),))])
         for _ in range(3):
             with pytest.raises(SettingsError, match="METRICS_PORT"):
                 Engine(settings, plate_schema(), rule_set).__enter__()
     assert mailbox.alerts == []
     with open_store(settings.state_url, OpenMode.TOOL) as store:
-        (delivery,) = store.alerts(1)[0].deliveries
+        (delivery,) = store.archive.alerts(1)[0].deliveries
         assert (delivery.state, delivery.tries) == (DeliveryState.WAITING, 0)
 
 
@@ -108,8 +109,8 @@ def test_another_rule_set_comes_into_force_with_its_channels_metrics_and_cooldow
         sent = 'alert_engine_notifications_sent_total{channel="pager",rule_id="brief"} 0.0'
         assert sent in exposition
         new = NewAlert(ALERT, b"d" * 16, None, 0, (("pager", "pager:mailbox"),))
-        engine.store.save([new])
-        engine.dispatcher.replace_targets(targets_of(others))
+        save(engine.store, [new])
+        engine.dispatcher.wake([])
         mailbox = targets_of(others)["pager:mailbox"]
         assert isinstance(mailbox, Mailbox)
         assert mailbox.arrived.wait(PATIENCE_SECONDS)
@@ -123,7 +124,7 @@ def engine_by(time: ManualTime, folder: Path, rule_set: RuleSet) -> Iterator[Eng
     engine.heartbeat = Heartbeat(timer=time.monotonic, patience_seconds=0.0)
     with engine:
         # A disk that is busy elsewhere does not make the store bad here.
-        engine._store_probe = StoreProbe(engine.store.check_writable, PATIENCE_SECONDS)
+        engine._store_probe = StoreProbe(engine.store.archive.check_writable, PATIENCE_SECONDS)
         yield engine
 
 

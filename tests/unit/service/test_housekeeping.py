@@ -9,8 +9,10 @@ import pytest
 from channels.alert import Alert, Priority
 from engine.metrics import Metrics
 from engine.service.housekeeping import Housekeeper
-from engine.store import NewAlert, Store, open_store
+from engine.service.replicas import Replicas
+from engine.store import Ask, Batch, Instance, NewAlert, Store, open_store
 from engine.stream.record import DeadLetter, DeadLetterType, Record
+from tests.support.patience import await_that
 
 DAY_SECONDS = 86_400.0
 
@@ -32,10 +34,22 @@ def letter(offset: int, value: bytes) -> DeadLetter:
     return DeadLetter(Record("t", 0, offset, 0, None, value), DeadLetterType.UNKNOWN, "why")
 
 
+def save(store: Store, *alerts: NewAlert) -> None:
+    store.stream.decide(Ask((), {}), lambda past: Batch(alerts, {}))
+
+
+def keeper(
+    store: Store, metrics: Metrics, retention_seconds: float, letter_seconds: float = DAY_SECONDS
+) -> Housekeeper:
+    instance = Instance("one", "host", "1.0", "abc")
+    replicas = Replicas(store.instances, lambda: instance, metrics)
+    return Housekeeper(store, metrics, replicas, retention_seconds, 300, letter_seconds)
+
+
 def test_rows_and_waiting_dead_letters_are_counted(store: Store) -> None:
-    store.keep_dead_letters([letter(1, b"x")])
+    store.letters.keep([letter(1, b"x")])
     metrics = Metrics()
-    Housekeeper(store, metrics, DAY_SECONDS, 300).tidy()
+    keeper(store, metrics, DAY_SECONDS).tidy()
     text = metrics.exposition().decode()
     assert 'alert_engine_store_rows{table="dead_letters"} 1.0' in text
     assert 'alert_engine_store_rows{table="alerts"} 0.0' in text
@@ -45,53 +59,60 @@ def test_rows_and_waiting_dead_letters_are_counted(store: Store) -> None:
 def test_rows_beyond_their_retention_are_swept(tmp_path: Path) -> None:
     now = [time.time() - 365 * DAY_SECONDS]
     with open_store(f"sqlite:///{tmp_path}/alerts.db", clock=lambda: now[0]) as store:
-        store.save([old_alert(number) for number in range(300)])
+        save(store, *(old_alert(number) for number in range(300)))
         now[0] = time.time()
-        Housekeeper(store, Metrics(), 30 * DAY_SECONDS, 300).tidy()
-        assert store.rows()["alerts"] == 0
+        keeper(store, Metrics(), 30 * DAY_SECONDS).tidy()
+        assert store.archive.rows()["alerts"] == 0
 
 
 def test_a_store_in_trouble_ends_nothing(store: Store) -> None:
     store.close()
-    with Housekeeper(store, Metrics(), DAY_SECONDS, 300) as housekeeper:
+    with keeper(store, Metrics(), DAY_SECONDS) as housekeeper:
         housekeeper.tidy()
 
 
 def test_a_clock_that_jumps_a_year_ahead_sweeps_no_alert_of_today(tmp_path: Path) -> None:
     now = [time.time()]
     with open_store(f"sqlite:///{tmp_path}/alerts.db", clock=lambda: now[0]) as store:
-        Housekeeper(store, Metrics(), 30 * DAY_SECONDS, 300).tidy()
-        store.save([old_alert(number) for number in range(3)])
+        keeper(store, Metrics(), 30 * DAY_SECONDS).tidy()
+        save(store, *(old_alert(number) for number in range(3)))
         now[0] += 365 * DAY_SECONDS
-        Housekeeper(store, Metrics(), 30 * DAY_SECONDS, 300).tidy()
-        assert store.rows()["alerts"] == 3
+        keeper(store, Metrics(), 30 * DAY_SECONDS).tidy()
+        assert store.archive.rows()["alerts"] == 3
 
 
 def test_dead_letters_beyond_their_age_are_dropped_and_counted(tmp_path: Path) -> None:
     now = [time.time() - 40 * DAY_SECONDS]
     with open_store(f"sqlite:///{tmp_path}/alerts.db", clock=lambda: now[0]) as store:
-        store.keep_dead_letters([letter(1, b"old")])
+        store.letters.keep([letter(1, b"old")])
         now[0] = time.time()
-        store.keep_dead_letters([letter(2, b"new")])
+        store.letters.keep([letter(2, b"new")])
         metrics = Metrics()
-        Housekeeper(store, metrics, 30 * DAY_SECONDS, 300, 30 * DAY_SECONDS).tidy()
-        assert [each.record.value for each in store.kept_dead_letters(10).values()] == [b"new"]
+        keeper(store, metrics, 30 * DAY_SECONDS, 30 * DAY_SECONDS).tidy()
+        assert [each.record.value for each in store.letters.kept(10).values()] == [b"new"]
         assert metrics.total("dead_letters_dropped_total") == 1
 
 
 def test_a_clock_that_jumps_ahead_drops_no_dead_letter(tmp_path: Path) -> None:
     now = [time.time()]
     with open_store(f"sqlite:///{tmp_path}/alerts.db", clock=lambda: now[0]) as store:
-        store.keep_dead_letters([letter(1, b"x")])
-        Housekeeper(store, Metrics(), DAY_SECONDS, 300).tidy()
+        store.letters.keep([letter(1, b"x")])
+        keeper(store, Metrics(), DAY_SECONDS).tidy()
         now[0] += 365 * DAY_SECONDS
-        Housekeeper(store, Metrics(), DAY_SECONDS, 300).tidy()
-        assert store.rows()["dead_letters"] == 1
+        keeper(store, Metrics(), DAY_SECONDS).tidy()
+        assert store.archive.rows()["dead_letters"] == 1
 
 
 def test_each_round_beats_and_says_what_it_does(store: Store) -> None:
-    housekeeper = Housekeeper(store, Metrics(), DAY_SECONDS, 300)
+    housekeeper = keeper(store, Metrics(), DAY_SECONDS)
     housekeeper.tidy()
     assert housekeeper.heartbeat.look().stage == "sweeping old rows from the store"
     housekeeper.tidy()
     assert housekeeper.heartbeat.look().stage == "counting rows of the store"
+
+
+def test_the_engine_is_known_while_it_runs_and_forgotten_at_its_stop(tmp_path: Path) -> None:
+    with open_store(f"sqlite:///{tmp_path}/alerts.db") as store:
+        with keeper(store, Metrics(), DAY_SECONDS):
+            await_that(lambda: [each.host for each in store.instances.all()] == ["host"])
+        assert store.instances.all() == []

@@ -36,13 +36,13 @@ def disk() -> Iterator[HangingDisk]:
 
 def test_a_store_that_can_be_written_is_good(tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path}/alerts.db") as store:
-        probe = StoreProbe(store.check_writable, PATIENCE_SECONDS)
+        probe = StoreProbe(store.archive.check_writable, PATIENCE_SECONDS)
         assert probe.check() == Check(True, "writable")
 
 
 def test_a_store_that_refuses_is_not_good_and_says_why(tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path}/alerts.db") as store:
-        probe = StoreProbe(store.check_writable, PATIENCE_SECONDS)
+        probe = StoreProbe(store.archive.check_writable, PATIENCE_SECONDS)
     check = probe.check()
     assert (check.is_good, check.detail) == (False, "the store is closed")
 

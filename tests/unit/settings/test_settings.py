@@ -168,6 +168,7 @@ def test_an_empty_dead_letter_topic_is_the_default_one(topics: str) -> None:
         ("RETENTION", "18250d", "9" * 400),
         ("MAX_ALERT_AGE", "18250d", "9" * 30),
         ("RETRY_DELAY_BASE", "1h", "61m"),
+        ("CLAIM_SECONDS", "1h", "61m"),
     ],
 )
 def test_durations_that_no_clock_can_hold_are_refused(
@@ -175,6 +176,11 @@ def test_durations_that_no_clock_can_hold_are_refused(
 ) -> None:
     Settings.from_environment({name: longest})
     assert "too long" in problems_of({name: too_long})[0]
+
+
+def test_a_claim_that_would_end_while_it_is_renewed_is_refused() -> None:
+    assert Settings.from_environment({"CLAIM_SECONDS": "15"}).claim_seconds == 15.0
+    assert "at least 5 seconds" in problems_of({"CLAIM_SECONDS": "4s"})[0]
 
 
 @pytest.mark.parametrize("port", ["²", "9" * 5_000, "0"])
@@ -187,8 +193,9 @@ def test_a_text_that_is_not_utf_8_is_told() -> None:
 
 
 def test_a_store_that_is_not_supported_is_told_without_its_password() -> None:
-    (problem,) = problems_of({"STATE_URL": "postgresql://engine:hush@db/alerts"})
+    (problem,) = problems_of({"STATE_URL": "mysql://engine:hush@db/alerts"})
     assert "sqlite:///" in problem
+    assert "postgresql://" in problem
     assert "hush" not in problem
 
 
@@ -198,11 +205,14 @@ def test_no_secret_is_printed() -> None:
             "KAFKA_CONFIG_SASL_PASSWORD": "hush1",
             "SCHEMA_REGISTRY_URL": "http://user:hush2@registry:8081",
             "SMTP_PASSWORD": "hush3",
+            "STATE_URL": "postgresql://engine:hush4@db/alerts",
+            "STATE_PASSWORD": "hush5",
         }
     )
     assert "hush" not in repr(settings)
     assert str(Secret("hush")) == f"{Secret('hush')}" == "***"
     assert settings.variables.reveal()["SMTP_PASSWORD"] == "hush3"
+    assert settings.state_password.reveal() == "hush5"
 
 
 def test_what_else_is_wrong_is_told_beside_what_is_malformed() -> None:

@@ -8,8 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from channels.alert import Alert, Priority
-from engine.store import NewAlert, OpenMode
-from engine.store.sqlite import SqliteStore, open_store
+from engine.store import (
+    Ask,
+    Batch,
+    DeliveryState,
+    Mark,
+    NewAlert,
+    OpenMode,
+    Store,
+    Turn,
+    open_store,
+)
+from engine.stream.record import DeadLetter, DeadLetterType, Record
 
 DAY_SECONDS = 86_400.0
 START_SECONDS = 1_766_678_400.0
@@ -72,14 +82,40 @@ class Samples:
 
 
 def state_url(folder: Path) -> str:
-    """The URL of a store in `folder`."""
+    """The URL of a SQLite store in `folder`."""
     return f"sqlite:///{folder / 'alerts.db'}"
 
 
 def open_sample(
     folder: Path, mode: OpenMode = OpenMode.ENGINE, options: str = "", clock: Clock | None = None
-) -> SqliteStore:
-    """A store in `folder` that waits a tenth of a second for locks."""
+) -> Store:
+    """A SQLite store in `folder` that waits a tenth of a second for locks."""
     return open_store(
         state_url(folder) + options, mode, clock=clock or Clock(), busy_timeout_seconds=0.1
     )
+
+
+def add(store: Store, *alerts: NewAlert) -> None:
+    """Store alerts, and that two matches of a key were suppressed."""
+    store.stream.decide(Ask((), {}), lambda past: Batch(alerts, {"key": 2}))
+
+
+def fill(store: Store, samples: Samples) -> None:
+    """Something of everything: waiting, sent and dead deliveries, a hold, counts, a dead letter."""
+    targets = ("mail/ann", "mail/bob", "hook/a")
+    store.deliveries.register({each: (each.partition("/")[0], 1) for each in targets})
+    add(store, *(samples.new(*targets, key=f"car {number}") for number in range(5)))
+
+    def work(turn: Turn) -> None:
+        target = turn.targets(["hook/a"])["hook/a"]
+        claims = turn.claims(turn.claim(target, 2, "engine", 60.0))
+        states = (DeliveryState.SENT, DeliveryState.DEAD)
+        turn.mark(
+            [Mark(claim, each, 1) for claim, each in zip(claims, states, strict=True)], "engine"
+        )
+
+    store.deliveries.turn(work)
+    store.deliveries.hold("mail/bob", "unauthorized", "535 no")
+    record = Record("plates", 0, 7, 1_766_678_400_000, b"key", b"\0\xffvalue", (("name", None),))
+    store.letters.keep([DeadLetter(record, DeadLetterType.UNKNOWN, "why", "trace", 1)])
+    store.deliveries.keep_time(0)

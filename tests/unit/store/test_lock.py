@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreInUseError
-from engine.store.sqlite import StoreLock
+from engine.store.lock import StoreLock
 
 
 def test_a_second_lock_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:

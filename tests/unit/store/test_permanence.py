@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import StoreError
-from engine.store.sqlite import why_temporary
+from engine.store.permanence import why_temporary
 
 URL = "sqlite:////data/alerts.db"
 ROOT = "79 55 0:39 / / rw,relatime master:2 - overlay overlay rw,lowerdir=/a:/b"
@@ -57,6 +57,10 @@ def test_the_kernel_is_asked_unless_mounts_are_given() -> None:
     assert isinstance(why_temporary(URL), str)
 
 
-def test_a_url_without_a_file_is_refused() -> None:
+def test_a_database_of_postgresql_is_permanent() -> None:
+    assert why_temporary("postgresql://engine@db/alerts", ROOT) == ""
+
+
+def test_a_url_without_a_store_is_refused() -> None:
     with pytest.raises(StoreError):
         why_temporary("mysql://somewhere", ROOT)

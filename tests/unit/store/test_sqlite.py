@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -14,8 +13,8 @@ from typing import Final
 import pytest
 
 from engine.errors import StoreError, StoreInUseError, StoreUnavailableError
-from engine.store import OpenMode
-from engine.store.sqlite import SqliteStore, open_store
+from engine.store import DeliveryState, OpenMode, Store
+from tests.support.stored import deliveries, past, save
 from tests.unit.store.samples import Samples, open_sample
 
 BATCH: Final = 3
@@ -23,15 +22,17 @@ BATCH: Final = 3
 WRITER = """
 import sys
 from pathlib import Path
+from engine.store import DeliveryState
+from tests.support.stored import finish, save
 from tests.unit.store.samples import Samples, open_sample
 
 store = open_sample(Path(sys.argv[1]))
 samples = Samples(made=int(sys.argv[2]))
 while True:
-    store.save([samples.new("mail/ann", "sms/bob", key="k") for _ in range(3)])
+    save(store, [samples.new("mail/ann", "sms/bob", key="k") for _ in range(3)])
     print(samples.made, flush=True)
     if sys.argv[3] == "marking":
-        store.mark_sent(store.waiting("mail/ann", 1)[0].delivery_id)
+        finish(store, "mail/ann", DeliveryState.SENT, limit=1)
         print("marked", flush=True)
 """
 
@@ -59,7 +60,7 @@ def read_line(process: subprocess.Popen[str]) -> str:
 def test_folder_and_files_are_made_for_their_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "state" / "deep"
     with open_sample(folder) as store:
-        store.check_writable()
+        store.archive.check_writable()
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert set(modes) == {"alerts.db", "alerts.db-wal", "alerts.db-shm", "alerts.db.lock"}
     assert set(modes.values()) == {0o600}
@@ -69,28 +70,29 @@ def test_folder_and_files_are_made_for_their_owner_only(tmp_path: Path) -> None:
 def test_what_is_stored_is_there_when_it_is_opened_again(tmp_path: Path, samples: Samples) -> None:
     new = samples.new("mail/ann", key="k")
     with open_sample(tmp_path) as store:
-        store.save([new])
+        save(store, [new])
     with open_sample(tmp_path) as store:
-        assert store.has_alert(new.digest, new.alert.rule_id)
-        assert [each.alert for each in store.waiting("mail/ann", 10)] == [new.alert]
+        assert past(store, [new.alert.alert_id]).stored == {new.alert.alert_id}
+        (stored,) = store.archive.alerts(10)
+        assert (stored.alert, len(stored.deliveries)) == (new.alert, 1)
 
 
 def test_a_second_engine_is_refused_and_the_first_goes_on(
-    tmp_path: Path, store: SqliteStore, samples: Samples
+    tmp_path: Path, file_store: Store, samples: Samples
 ) -> None:
     with pytest.raises(StoreInUseError, match="another alert engine"):
         open_sample(tmp_path)
-    store.save([samples.new()])
+    save(file_store, [samples.new()])
 
 
 def test_a_tool_works_beside_the_engine(
-    tmp_path: Path, store: SqliteStore, samples: Samples
+    tmp_path: Path, file_store: Store, samples: Samples
 ) -> None:
-    store.save([samples.new("mail/ann")])
+    save(file_store, [samples.new("mail/ann")])
     with open_sample(tmp_path, OpenMode.TOOL) as tool:
-        assert len(tool.alerts(10)) == 1
-    store.save([samples.new("mail/ann")])
-    assert store.rows()["alerts"] == 2
+        assert len(tool.archive.alerts(10)) == 1
+    save(file_store, [samples.new("mail/ann")])
+    assert file_store.archive.rows()["alerts"] == 2
 
 
 def test_a_tool_makes_nothing(tmp_path: Path) -> None:
@@ -108,7 +110,7 @@ def test_a_lock_is_free_again_after_an_unusable_start(tmp_path: Path) -> None:
 
 def test_damage_inside_the_file_is_found_at_the_start(tmp_path: Path, samples: Samples) -> None:
     with open_sample(tmp_path) as store:
-        store.save([samples.new("mail/ann") for _ in range(200)])
+        save(store, [samples.new("mail/ann") for _ in range(200)])
     path = tmp_path / "alerts.db"
     whole = bytearray(path.read_bytes())
     middle = len(whole) // 2 // 4096 * 4096
@@ -119,29 +121,10 @@ def test_damage_inside_the_file_is_found_at_the_start(tmp_path: Path, samples: S
     assert not isinstance(caught.value, StoreUnavailableError)
 
 
-def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
-    open_sample(tmp_path).close()
-    database = sqlite3.connect(tmp_path / "alerts.db")
-    database.execute("UPDATE meta SET value = 7 WHERE name = 'schema_version'")
-    database.commit()
-    database.close()
-    for mode in OpenMode:
-        with pytest.raises(StoreError, match="schema version 7, this alert engine knows 1"):
-            open_sample(tmp_path, mode)
-
-
-def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
-    database = sqlite3.connect(tmp_path / "alerts.db")
-    database.execute("CREATE TABLE theirs (a)")
-    database.close()
-    with pytest.raises(StoreError, match="not an alert store"):
-        open_sample(tmp_path)
-
-
 def test_a_file_that_was_made_but_not_filled_is_filled(tmp_path: Path) -> None:
     (tmp_path / "alerts.db").touch()
     with open_sample(tmp_path) as store:
-        assert store.rows()["alerts"] == 0
+        assert store.archive.rows()["alerts"] == 0
 
 
 def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
@@ -154,14 +137,7 @@ def test_a_full_quota_at_the_start_is_told_and_nothing_is_left(tmp_path: Path) -
     with pytest.raises(StoreUnavailableError, match="quota is full"):
         open_sample(tmp_path, options="?max_page_count=5")
     with open_sample(tmp_path) as store:
-        assert store.rows()["alerts"] == 0
-
-
-def test_an_unusable_url_makes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(StoreError, match="not supported yet"):
-        open_store("postgresql://db/alerts")
-    assert list(tmp_path.iterdir()) == []
+        assert store.archive.rows()["alerts"] == 0
 
 
 def test_a_closed_store_says_so(tmp_path: Path, samples: Samples) -> None:
@@ -169,7 +145,7 @@ def test_a_closed_store_says_so(tmp_path: Path, samples: Samples) -> None:
     store.close()
     store.close()
     with pytest.raises(StoreUnavailableError, match="closed"):
-        store.save([samples.new()])
+        save(store, [samples.new()])
 
 
 def test_a_killed_engine_leaves_whole_batches_and_no_lock(tmp_path: Path) -> None:
@@ -181,7 +157,7 @@ def test_a_killed_engine_leaves_whole_batches_and_no_lock(tmp_path: Path) -> Non
         assert lines[0].isdigit()
         acknowledged += len(lines)
     with open_sample(tmp_path) as store:
-        rows = store.rows()
+        rows = store.archive.rows()
         assert rows["alerts"] % BATCH == 0
         assert rows["deliveries"] == 2 * rows["alerts"]
         # A batch may be stored whose acknowledgement was cut off: one a kill.
@@ -193,8 +169,7 @@ def test_a_kill_undoes_no_mark(tmp_path: Path) -> None:
     lines = [read_line(writer) for _ in range(10)]
     lines += kill(writer)
     with open_sample(tmp_path) as store:
-        waiting = len(store.waiting("mail/ann", 100_000))
-        sent = store.rows()["alerts"] - waiting
+        sent = len(deliveries(store, "mail/ann", DeliveryState.SENT))
     assert 0 <= sent - lines.count("marked") <= 1
 
 
@@ -204,14 +179,14 @@ def test_a_log_torn_by_a_power_cut_loses_whole_batches_only(
 ) -> None:
     with open_sample(tmp_path) as store:
         for _ in range(20):
-            store.save([samples.new("mail/ann", "sms/bob") for _ in range(BATCH)])
+            save(store, [samples.new("mail/ann", "sms/bob") for _ in range(BATCH)])
         torn = tmp_path / "torn"
         torn.mkdir()
         shutil.copy(tmp_path / "alerts.db", torn)
         log = (tmp_path / "alerts.db-wal").read_bytes()
         (torn / "alerts.db-wal").write_bytes(log[: int(len(log) * kept)])
     with open_sample(torn) as store:
-        rows = store.rows()
+        rows = store.archive.rows()
     assert 0 < rows["alerts"] < 20 * BATCH
     assert rows["alerts"] % BATCH == 0
     assert rows["deliveries"] == 2 * rows["alerts"]

@@ -25,8 +25,8 @@ def targets(definition: object) -> tuple[Target, ...]:
     return entry_targets("ops", definition, VARIABLES).checked()
 
 
-def ids(definition: object) -> list[str]:
-    return [target.target_id for target in targets(definition)]
+def labels(definition: object) -> list[str]:
+    return [target.label for target in targets(definition)]
 
 
 def faults(definition: object) -> list[tuple[tuple[str | int, ...], str]]:
@@ -38,24 +38,24 @@ def faults(definition: object) -> list[tuple[tuple[str | int, ...], str]]:
 def test_https_url_is_a_webhook() -> None:
     (target,) = targets(HOOK)
     assert isinstance(target, WebhookTarget)
-    assert (target.channel, target.target_id, target.concurrency) == ("ops", "ops:h.example.org", 4)
+    assert (target.channel, target.label, target.concurrency) == ("ops", "ops:h.example.org", 4)
 
 
 def test_https_url_of_a_service_is_that_service() -> None:
     (target,) = targets("${SLACK}")
     assert isinstance(target, AppriseTarget)
-    assert target.target_id == "ops:slack"
+    assert target.label == "ops:slack"
 
 
 def test_webhooks_key_makes_any_https_url_a_webhook() -> None:
     (target,) = targets({"url": "${SLACK}", "method": "POST"})
     assert isinstance(target, WebhookTarget)
-    assert target.target_id == "ops:hooks.slack.com"
+    assert target.label == "ops:hooks.slack.com"
 
 
 def test_mapping_may_have_settings_and_several_urls() -> None:
     found = targets({"urls": [HOOK, "http://other.example.org:8080/x"], "concurrency": 2})
-    assert [target.target_id for target in found] == [
+    assert [target.label for target in found] == [
         "ops:h.example.org",
         "ops:other.example.org:8080",
     ]
@@ -63,7 +63,7 @@ def test_mapping_may_have_settings_and_several_urls() -> None:
 
 
 def test_list_may_mix_urls_and_mappings() -> None:
-    assert ids([MAIL, {"url": HOOK, "timeout": 3}, "json://j.example.org:8080/x"]) == [
+    assert labels([MAIL, {"url": HOOK, "timeout": 3}, "json://j.example.org:8080/x"]) == [
         "ops:a@example.org",
         "ops:b@example.org",
         "ops:h.example.org",
@@ -71,8 +71,8 @@ def test_list_may_mix_urls_and_mappings() -> None:
     ]
 
 
-def test_same_host_twice_is_numbered() -> None:
-    assert ids([f"{HOOK}/1", f"{HOOK}/2"]) == ["ops:h.example.org", "ops:h.example.org-2"]
+def test_same_host_twice_has_one_label() -> None:
+    assert labels([f"{HOOK}/1", f"{HOOK}/2"]) == ["ops:h.example.org"] * 2
 
 
 def test_webhook_sends(
@@ -135,5 +135,5 @@ def test_a_url_that_cant_be_used_costs_the_others_nothing(
     definition: object, path: tuple[str | int, ...]
 ) -> None:
     made = entry_targets("ops", definition, VARIABLES)
-    assert [target.target_id for target in made.targets] == ["ops:h.example.org"]
+    assert [target.label for target in made.targets] == ["ops:h.example.org"]
     assert [fault.path for fault in made.faults] == [path]

@@ -99,28 +99,28 @@ def test_no_error_holds_the_secret() -> None:
 
 
 def test_every_recipient_is_a_target_named_without_secrets() -> None:
-    assert [each.target_id for each in targets("email", EMAIL)] == [
+    assert [each.label for each in targets("email", EMAIL)] == [
         "email:a@example.org",
         "email:b@example.org",
     ]
-    assert [each.target_id for each in targets("sms", SMS)] == [
+    assert [each.label for each in targets("sms", SMS)] == [
         "sms:+15551234567",
         "sms:+15551234568",
     ]
-    assert [each.target_id for each in targets("slack", SLACK_BLOCK)] == ["slack:#alerts"]
-    assert [each.target_id for each in targets("slack", SLACK_BLOCK, channel=None)] == ["slack"]
+    assert [each.label for each in targets("slack", SLACK_BLOCK)] == ["slack:#alerts"]
+    assert [each.label for each in targets("slack", SLACK_BLOCK, channel=None)] == ["slack"]
 
 
 def test_the_same_recipient_in_other_letters_is_one() -> None:
     found = targets("email", EMAIL, recipients=["a@example.org", "A@Example.org", "o'b@x.org"])
-    assert [each.target_id for each in found] == ["email:a@example.org", "email:o'b@x.org"]
+    assert [each.label for each in found] == ["email:a@example.org", "email:o'b@x.org"]
 
 
 def test_numbers_without_a_country_are_of_the_default_one() -> None:
     numbers = ["(212) 555-1234", "+1 212 555 1234", 2125551235]
     assert faults("sms", {**SMS, "to_numbers": numbers}) == [("to_numbers", 0), ("to_numbers", 2)]
     found = targets("sms", SMS, to_numbers=numbers, default_country="US")
-    assert [each.target_id for each in found] == ["sms:+12125551234", "sms:+12125551235"]
+    assert [each.label for each in found] == ["sms:+12125551234", "sms:+12125551235"]
     assert faults("sms", {**SMS, "default_country": "Utopia"}) == [("default_country",)]
 
 
@@ -149,7 +149,7 @@ def test_fault_of_twilio_names_what_is_wrong(
 def test_rotated_secret_is_the_same_target() -> None:
     before = targets("slack", SLACK_BLOCK)
     after = targets("slack", SLACK_BLOCK, webhook_url=SLACK_URL.replace("SECRET3", "ROTATED4"))
-    assert before[0].target_id == after[0].target_id
+    assert before[0].label == after[0].label
 
 
 def test_webhook_block_makes_a_webhook(trusted: None, https_receiver: HttpReceiver) -> None:
@@ -168,7 +168,7 @@ def test_webhook_block_makes_a_webhook(trusted: None, https_receiver: HttpReceiv
     (request,) = https_receiver.wait_for(1)
     assert (request.method, request.path) == ("PUT", "/in?k=t%2Fo%26k%3Den%231")
     assert request.headers["authorization"] == "Bearer t/o&k=en#1"
-    assert target.target_id == f"webhook:localhost:{https_receiver.port}"
+    assert target.label == f"webhook:localhost:{https_receiver.port}"
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_recipient_that_is_none_costs_the_others_nothing(
 ) -> None:
     block = {"email": EMAIL, "sms": SMS}[name]
     made = notification_targets(name, {**block, **changes}, {"SMTP_PASSWORD": "x"})
-    assert [target.target_id for target in made.targets] == [f"{name}:{left}"]
+    assert [target.label for target in made.targets] == [f"{name}:{left}"]
     assert [fault.path for fault in made.faults] == [path]
 
 

@@ -119,5 +119,5 @@ def test_url_without_a_usable_host_is_a_fault(url: str) -> None:
 def test_target_is_named_by_channel_and_host() -> None:
     block = Block({"url": "https://h.example.org/${TOKEN}"}, {"TOKEN": "hook-t0ken"}, ("url",))
     (target,) = read_webhook("webhook", block, "url")
-    assert (target.channel, target.target_id) == ("webhook", "webhook:h.example.org")
+    assert (target.channel, target.label) == ("webhook", "webhook:h.example.org")
     assert "t0ken" not in repr(target)

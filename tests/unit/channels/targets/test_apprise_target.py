@@ -196,4 +196,5 @@ def test_long_message_is_cut_and_not_split() -> None:
 def test_target_is_a_target_and_prints_its_id_only(target: AppriseTarget) -> None:
     as_target: Target = target
     assert repr(as_target) == "AppriseTarget('ops:json')"
-    assert (as_target.channel, as_target.target_id) == ("ops", "ops:json")
+    assert (as_target.channel, as_target.label) == ("ops", "ops:json")
+    assert not as_target.knows_idempotency_key

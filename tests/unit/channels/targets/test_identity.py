@@ -11,14 +11,10 @@ from channels.definitions.channel_entry import entry_targets
 from channels.definitions.notification_block import notification_targets
 from channels.targets import identity
 from channels.targets.identity import (
-    Audience,
     MisconfiguredTarget,
-    audience_of,
-    distinct,
-    hashed,
     replaced,
     stand_in_id,
-    target_id,
+    target_label,
     without_duplicates,
 )
 from engine.errors import ChannelError
@@ -32,6 +28,9 @@ HOOK = "https://h.example.org/x"
 MAIL_URL = "mailtos://u:p@mail.example.org"
 TWILIO = f"twilio://{SID}:{TOKEN}@+15550001111"
 BOT = "slack://xoxb-1234-1234-4ddbc191d40ee098cbaae6f3523ada2d"
+DISCORD = "discord://4174216298"
+PAGER = f"pagerduty://{'a' * 32}@{'c' * 20}"
+MATTERMOST = "mmosts://mm.example.org/3ccdd113474722377935511fc85d3dd4"
 CHATS = "tgram://123456789:abcdefg_hijklmnop"
 
 
@@ -48,7 +47,7 @@ def target(definition: object, block: str = "", channel: str = "ops") -> Target:
 def used(first: object, second: object) -> list[str]:
     """The targets that a rule which names the channels `one` and `two` sends to."""
     targets = [target(first, channel="one"), target(second, channel="two")]
-    return [each.channel for each in without_duplicates(targets, audience_of)]
+    return [each.channel for each in without_duplicates(targets)]
 
 
 ONE = [
@@ -73,6 +72,16 @@ ONE = [
     ("http://h.example.org:80?a=1", "http://h.example.org/?a=1"),
     ("https://h.example.org", "https://h.example.org/"),
     ("https://joe:pw@h.example.org/%7ejoe", "https://joe:pw@h.example.org/~joe"),
+    ("https://joe:pw@h.example.org/x", "https://joe:other@h.example.org/x"),
+    ("json://joe:pw@h.example.org/x", "json://joe:other@h.example.org/x?verify=no&rto=3"),
+    (f"{CHATS}/12315544", "tgram://987654321:zyxwvut_hijklmnop/12315544?silent=yes"),
+    (f"{CHATS}/12315544:7", f"{CHATS}/12315544?topic=7"),
+    (f"{DISCORD}/JHMHI8qBe7bk2ZwO5U7", f"{DISCORD}/XHMHI8qBe7bk2ZwO5U7?avatar=no"),
+    (PAGER, f"{PAGER}/gate/plates?region=eu"),
+    (f"{MATTERMOST}?to=ops", f"{MATTERMOST.replace('//', '//bot@')}?to=%23OPS&image=no"),
+    ("ntfys://h.example.org/plates", "ntfys://joe:pw@H.example.org:443/plates?priority=high"),
+    ("ntfys://joe:pw@h.example.org/plates", "ntfys://tk_abcdef@h.example.org/plates"),
+    ("ntfy://plates", "ntfys://ntfy.sh/plates"),
     (HOOK, {"url": HOOK, "timeout": 3, "secret": "s", "concurrency": 9}),
     ({"url": HOOK, "secret": "one"}, {"url": HOOK, "secret": "other"}),
     (
@@ -95,7 +104,7 @@ def test_one_recipient_twice_in_a_channel_is_reached_by_the_first(
     first: object, second: object
 ) -> None:
     (found,) = entry_targets("ops", [first, second], {}).checked()
-    assert audience_of(found) == audience_of(target(first))
+    assert found.audience == target(first).audience
 
 
 @pytest.mark.parametrize(
@@ -117,7 +126,7 @@ def test_one_recipient_twice_in_a_channel_is_reached_by_the_first(
     ids=["email", "slack", "sms", "webhook"],
 )
 def test_a_block_and_a_url_are_one_recipient(definition: object, block: str, url: str) -> None:
-    assert audience_of(target(definition, block)).recipients == audience_of(target(url)).recipients
+    assert target(definition, block).audience.recipients == target(url).audience.recipients
 
 
 @pytest.mark.parametrize(
@@ -145,6 +154,16 @@ TWO = [
     ("slack://T1A/B1B/c1CCCCCC/#ops", "slack://T1A/B1B/c2CCCCCC/#ops"),
     (f"{BOT}/#ops", f"{BOT}/#gate"),
     (f"{CHATS}/12315544", f"{CHATS}/12315545"),
+    (f"{CHATS}/12315544", f"{CHATS}/12315544?topic=7"),
+    (CHATS, "tgram://987654321:zyxwvut_hijklmnop"),
+    (f"{DISCORD}/JHMHI8qBe7bk2ZwO5U7", f"{DISCORD}/JHMHI8qBe7bk2ZwO5U7?thread=9"),
+    (PAGER, PAGER.replace("aaaa", "bbbb")),
+    (f"{MATTERMOST}?to=ops", f"{MATTERMOST}?to=gate"),
+    (f"{MATTERMOST}?to=ops", f"{MATTERMOST.replace('3ccd', '4ccd')}?to=ops"),
+    (f"{MATTERMOST}?to=ops", MATTERMOST),
+    (f"{MATTERMOST}?to=ops&mode=bot&team=one", f"{MATTERMOST}?to=ops&mode=bot&team=two"),
+    ("ntfys://h.example.org/plates", "ntfys://i.example.org/plates"),
+    ("gotifys://h.example.org/Abcdefghijk1234", "gotifys://h.example.org/Bbcdefghijk1234"),
     (f"{TWILIO}/+15550002222", f"{TWILIO}/+15550002222?method=call"),
     (f"{TWILIO}/+15550002222", f"{TWILIO}/whatsapp:+15550002222"),
     ("ntfys://h.example.org/plates", "ntfys://h.example.org/gates"),
@@ -159,6 +178,8 @@ TWO = [
     (HOOK, {"url": HOOK, "headers": {"X-Room": "a"}}),
     ("http://h.example.org/x", HOOK),
     ("http://joe@h.example.org/x", "http://JOE@h.example.org/x"),
+    ("https://:one@h.example.org/x", "https://:two@h.example.org/x"),
+    ("json://ann:pw@h.example.org/x", "json://bob:pw@h.example.org/x"),
 ]
 
 
@@ -179,7 +200,12 @@ def test_a_mail_with_copies_takes_the_place_of_those_that_it_reaches() -> None:
     assert used(plain, copied) == ["two"]
     assert used(copied, plain) == ["one"]
     three = [target(url) for url in (plain, copied, f"{MAIL_URL}?to=c@example.org")]
-    assert without_duplicates(three, audience_of) == [three[1]]
+    assert without_duplicates(three) == [three[1]]
+
+
+def test_an_ntfy_topic_with_a_copy_by_mail_takes_the_place_of_one_without() -> None:
+    plain = "ntfys://h.example.org/plates"
+    assert used(plain, f"{plain}?email=a@example.org") == ["two"]
 
 
 def test_a_copy_that_only_one_of_two_mails_has_is_sent() -> None:
@@ -190,20 +216,20 @@ def test_a_copy_that_only_one_of_two_mails_has_is_sent() -> None:
     assert used(*urls) == ["one", "two"]
 
 
-def test_a_target_that_does_not_say_is_alone_of_its_kind() -> None:
+def test_the_stand_ins_of_two_channels_are_two() -> None:
     first, second = MisconfiguredTarget("a", "x"), MisconfiguredTarget("b", "x")
-    assert without_duplicates([first, second], audience_of) == [first, second]
+    assert without_duplicates([first, second]) == [first, second]
 
 
 def test_only_what_other_means_reach_is_replaced() -> None:
-    def by(means: str) -> Audience:
-        return Audience(frozenset({("mail", "a@example.org")}), means)
+    first, again, other = (
+        target(f"mailtos://u:p@{server}.example.org?to=a@example.org")
+        for server in ("mail", "mail", "spare")
+    )
+    assert replaced([first, again, other]) == [(other, first)]
 
-    first, again, other = by("mail"), by("mail"), by("spare")
-    assert replaced([first, again, other], lambda each: each) == [(other, first)]
 
-
-WHO = ("a@example.org", "+15550002222", "h.example.org")
+WHO = ("a@example.org", "+15550002222", "h.example.org", "discord", "tgram")
 
 
 @pytest.mark.parametrize(
@@ -216,15 +242,18 @@ WHO = ("a@example.org", "+15550002222", "h.example.org")
         ({"url": HOOK, "secret": "one"}, {"url": HOOK, "secret": "other"}, True),
         ({"url": HOOK, "timeout": 3}, HOOK, False),
         (SLACK_URL, SLACK_URL, False),
+        ("https://joe:one@h.example.org/x", "https://joe:two@h.example.org/x", True),
+        (f"{DISCORD}/JHMHI8qBe7bk2ZwO5U7", f"{DISCORD}/JHMHI8qBe7bk2ZwO5U7?ping=@here", True),
+        (f"{CHATS}/12315544", "tgram://987654321:zyxwvut_hijklmnop/12315544", True),
     ],
 )
-def test_means_are_server_sender_and_secret(first: object, second: object, is_other: bool) -> None:
+def test_means_are_what_sends_and_signs(first: object, second: object, is_other: bool) -> None:
     warnings: list[ChannelError] = []
     entry_targets("ops", [first, second], {}, warnings=warnings)
     found = [warning for warning in warnings if "by another URL of this channel" in warning.what]
     assert [warning.path[0] for warning in found] == ([1] if is_other else [])
     assert all(warning.what.split()[0] in WHO for warning in found)
-    assert repr(audience_of(target(first))) == "Audience()"
+    assert repr(target(first).audience) == "Audience()"
 
 
 def test_the_manual_has_the_table_of_the_module() -> None:
@@ -234,27 +263,13 @@ def test_the_manual_has_the_table_of_the_module() -> None:
     assert "\n".join(rows) in manual.read_text(encoding="utf-8")
 
 
-def test_id_is_channel_and_recipient() -> None:
-    assert target_id("ops", "slack", "#alerts") == "ops:slack:#alerts"
-
-
-def test_hash_is_short_and_stable() -> None:
-    assert hashed("topic") == "efe58c13fa"
-    assert hashed("topic") != hashed("topik")
-
-
-def test_repeated_ids_are_numbered_in_order() -> None:
-    assert list(distinct(["a", "b", "a", "a"])) == ["a", "b", "a-2", "a-3"]
-
-
-def test_a_number_never_makes_an_id_that_is_given_too() -> None:
-    assert list(distinct(["a", "a", "a-2", "a"])) == ["a", "a-3", "a-2", "a-4"]
-    assert list(distinct(["a-2", "a", "a", "a-2"])) == ["a-2", "a", "a-3", "a-2-2"]
+def test_a_label_is_channel_and_recipient() -> None:
+    assert target_label("ops", "slack", "#alerts") == "ops:slack:#alerts"
 
 
 def test_a_misconfigured_target_sends_nothing_and_says_what_is_wrong() -> None:
     found = MisconfiguredTarget("pager", "the variable TOKEN is unset, set it")
-    assert (found.channel, found.target_id) == ("pager", stand_in_id("pager"))
+    assert (found.channel, found.label) == ("pager", stand_in_id("pager"))
     outcome = found.send(alert(), "key")
     assert outcome == Outcome(
         Status.MISCONFIGURED, Reason.MISCONFIGURED, "the variable TOKEN is unset, set it"

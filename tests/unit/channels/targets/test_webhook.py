@@ -15,6 +15,7 @@ from channels.targets.webhook import WebhookSettings, WebhookTarget, payload, si
 from tests.support.answers import HANG, RESET, Answer
 from tests.support.certificates import Certificates
 from tests.support.http_receiver import HttpReceiver
+from tests.support.patience import PATIENCE_SECONDS
 from tests.unit.channels.samples import alert, set_environment
 
 Make = Callable[..., WebhookTarget]
@@ -133,14 +134,21 @@ def test_answer_that_echoes_plate_and_token_is_masked(
     assert detail == "HTTP 400: plate [plate] is wrong"
 
 
-def test_hanging_receiver_times_out(make: Make, https_receiver: HttpReceiver) -> None:
-    https_receiver.answer(HANG)
-    outcome = make(timeout_seconds=0.3).send(alert(), "k")
-    assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.TIMEOUT)
+@pytest.mark.parametrize(("ending", "seconds"), [(HANG, 2.0), (RESET, PATIENCE_SECONDS)])
+def test_receiver_that_takes_all_and_answers_nothing_may_have_taken_the_alert(
+    ending: Answer, seconds: float, make: Make, https_receiver: HttpReceiver
+) -> None:
+    https_receiver.answer(ending)
+    outcome = make(timeout_seconds=seconds).send(alert(), "k")
+    assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.UNCONFIRMED)
+    assert outcome.detail.startswith("the whole message was sent, and may have arrived, but ")
+    assert len(https_receiver.requests.all()) == 1
 
 
-def test_reset_connection_is_unavailable(make: Make, https_receiver: HttpReceiver) -> None:
-    https_receiver.answer(RESET)
+def test_connection_that_is_reset_before_the_request_has_sent_nothing(
+    make: Make, https_receiver: HttpReceiver
+) -> None:
+    https_receiver.reset_next()
     outcome = make().send(alert(), "k")
     assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.CONNECTION)
 
@@ -222,7 +230,8 @@ def test_closed_target_can_still_send(make: Make) -> None:
 def test_target_is_a_target_and_prints_without_its_url(make: Make) -> None:
     target: Target = make("/s3cret")
     assert repr(target) == "WebhookTarget('hook:x')"
-    assert (target.channel, target.target_id, target.concurrency) == ("hook", "hook:x", 4)
+    assert (target.channel, target.label, target.concurrency) == ("hook", "hook:x", 4)
+    assert target.knows_idempotency_key
 
 
 def test_body_is_json_of_the_documented_form(make: Make, https_receiver: HttpReceiver) -> None:

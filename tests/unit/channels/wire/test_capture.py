@@ -17,6 +17,7 @@ from channels.wire.capture import (
     Failure,
     HttpReply,
     SmtpReply,
+    body_wait_seconds,
     capture,
     retry_after_seconds,
 )
@@ -58,11 +59,87 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | N
     assert retry_after_seconds(header, NOW) == seconds
 
 
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        (
+            b'{"message": "rate limited", "retry_after": 64.57, "global": false}',
+            64.57,
+        ),
+        (b'{"ok": false, "error_code": 429, "parameters": {"retry_after": 30}}', 30.0),
+        (b'{"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 2500}', 2.5),
+        (b'{"error": {"retry_after_ms": 2500}}', 2.5),
+        (b'{"retry_after": 99999999999}', 86_400.0),
+        (b'{"retry_after": Infinity}', 86_400.0),
+        (b'{"retry_after": NaN}', None),
+        (b'{"retry_after": -1}', None),
+        (b'{"retry_after": true}', None),
+        (b'{"retry_after": "soon"}', None),
+        (b'{"parameters": []}', None),
+        (b"[]", None),
+        (b"", None),
+    ],
+)
+def test_a_body_says_how_long_to_wait(body: bytes, seconds: float | None) -> None:
+    assert body_wait_seconds(body) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "seconds"),
+    [
+        (429, {}, b'{"retry_after": 2.5}', 2.5),
+        (503, {}, b'{"retry_after": 2.5}', 2.5),
+        (200, {}, b'{"ok": false, "parameters": {"retry_after": 30}}', 30.0),
+        (429, {"Retry-After": "7"}, b'{"retry_after": 2.5}', 7.0),
+        (429, {"X-RateLimit-Reset-After": "1.25"}, b"", 1.25),
+        (429, {"X-RateLimit-Reset-After": "9"}, b'{"retry_after": 2.5}', 2.5),
+        (200, {"X-RateLimit-Reset-After": "9"}, b"", None),
+        (500, {"X-RateLimit-Reset-After": "9"}, b'{"retry_after": 2.5}', None),
+    ],
+)
+def test_a_wait_is_read_from_header_or_body(
+    status: int,
+    headers: dict[str, str],
+    body: bytes,
+    seconds: float | None,
+    http_receiver: HttpReceiver,
+    adapter: HTTPAdapter,
+) -> None:
+    http_receiver.answer(Answer(status, headers, body))
+    with capture(adapter) as evidence:
+        requests.post(http_receiver.url, data=b"x", timeout=PATIENCE_SECONDS)
+    assert evidence == [HttpReply(status, body, seconds)]
+
+
+def test_a_failure_has_the_message_only_after_the_request_that_had_it(
+    http_receiver: HttpReceiver, adapter: HTTPAdapter
+) -> None:
+    http_receiver.answer(RESET, RESET)
+    with capture(adapter, text="plate ABC123 seen") as evidence:
+        for body in (b"login", b"plate ABC123 seen"):
+            with pytest.raises(requests.ConnectionError):
+                requests.post(http_receiver.url, data=body, timeout=PATIENCE_SECONDS)
+        http_receiver.down()
+        with pytest.raises(requests.ConnectionError):
+            requests.post(http_receiver.url, data=b"ABC123", timeout=PATIENCE_SECONDS)
+    failures = [entry.has_message for entry in evidence if isinstance(entry, Failure)]
+    assert failures == [False, True, False]
+
+
+def test_a_message_is_known_by_a_word_that_short_services_take_too(
+    http_receiver: HttpReceiver, adapter: HTTPAdapter
+) -> None:
+    text = "Kennzeichen ABC123 " + "kurz " * 30 + "Donaudampfschifffahrtsgesellschaft"
+    with capture(adapter, text=text) as evidence:
+        requests.post(http_receiver.url, data=text[:70], timeout=PATIENCE_SECONDS)
+    assert evidence == [HttpReply(200, b"ok", has_message=True)]
+
+
 def test_http_answer_is_captured(http_receiver: HttpReceiver, adapter: HTTPAdapter) -> None:
     http_receiver.answer(Answer(429, {"Retry-After": "7"}, b"slow down"))
     with capture(adapter) as evidence:
         requests.post(http_receiver.url, data=b"x", timeout=PATIENCE_SECONDS)
-    assert evidence == [HttpReply(429, "127.0.0.1", b"slow down", 7.0)]
+    assert evidence == [HttpReply(429, b"slow down", 7.0)]
 
 
 def test_each_answer_on_the_way_is_captured(
@@ -82,7 +159,7 @@ def test_http_failure_is_captured_and_raised(
     http_receiver.answer(RESET)
     with capture(adapter) as evidence, pytest.raises(requests.ConnectionError) as caught:
         requests.post(http_receiver.url, data=b"x", timeout=PATIENCE_SECONDS)
-    assert evidence == [Failure("http", caught.value)]
+    assert evidence == [Failure("http", caught.value, has_message=True)]
 
 
 def test_nothing_is_captured_outside(http_receiver: HttpReceiver, adapter: HTTPAdapter) -> None:
@@ -220,4 +297,4 @@ def test_tls_of_requests_trusts_the_environments_bundle(
     set_environment(monkeypatch, certificates.environment)
     with capture(adapter) as evidence:
         requests.get(https_receiver.url, timeout=PATIENCE_SECONDS)
-    assert evidence == [HttpReply(200, "localhost", b"ok")]
+    assert evidence == [HttpReply(200, b"ok")]

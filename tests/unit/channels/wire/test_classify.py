@@ -34,6 +34,13 @@ def test_last_evidence_decides() -> None:
         assert classify(False, evidence).reason is reason
 
 
+def test_a_message_that_may_have_arrived_is_unconfirmed_whatever_fails_after_it() -> None:
+    sent = Failure("http", TimeoutError(), has_message=True)
+    assert classify(False, [sent]).reason is Reason.UNCONFIRMED
+    assert classify(False, [sent, Failure("http", TimeoutError())]).reason is Reason.UNCONFIRMED
+    assert classify(False, [sent, HttpReply(404)]).reason is Reason.NOT_FOUND
+
+
 def test_a_pause_is_unsent_where_no_request_can_have_carried_the_message() -> None:
     pause = Failure("plugin", PauseError(7.0))
     cases: list[tuple[list[Evidence], bool]] = [

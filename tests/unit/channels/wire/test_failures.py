@@ -105,6 +105,34 @@ def test_detail_holds_no_part_of_the_address(
     assert "surprise" not in detail
 
 
+@pytest.mark.parametrize(("stage", "error", "expected"), CASES, ids=lambda value: repr(value)[:60])
+def test_after_the_whole_message_a_missing_answer_is_unconfirmed(
+    stage: str, error: BaseException, expected: tuple[Status, Reason]
+) -> None:
+    outcome = classify_failure(Failure(stage, error, has_message=True))
+    if expected[1] in (Reason.TIMEOUT, Reason.CONNECTION):
+        assert (outcome.status, outcome.reason) == (U, Reason.UNCONFIRMED)
+        assert "may have arrived" in outcome.detail
+        assert "T0K3N" not in outcome.detail
+    else:
+        assert (outcome.status, outcome.reason) == expected
+
+
+def answered(line: str) -> BaseException:
+    bad = http.client.BadStatusLine(line)
+    return requests.ConnectionError(ProtocolError("Connection aborted.", bad))
+
+
+def test_an_answer_that_is_no_http_has_taken_no_message() -> None:
+    outcome = classify_failure(Failure("http", answered("SSH-2.0-x"), has_message=True))
+    assert (outcome.status, outcome.reason) == (U, Reason.CONNECTION)
+
+
+def test_an_answer_of_tls_to_plain_http_is_misconfigured() -> None:
+    outcome = classify_failure(Failure("http", answered("\x15\x03\x01\x00\x02"), has_message=True))
+    assert (outcome.status, outcome.reason) == (M, Reason.TLS)
+
+
 def test_error_that_is_its_own_context_ends() -> None:
     first, second = OSError(5, "I/O"), ValueError("x")
     first.__context__, second.__context__ = second, first

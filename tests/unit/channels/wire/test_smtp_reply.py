@@ -23,6 +23,9 @@ LAST = [
     ("mail", 530, "5.7.0 authentication required", (M, Reason.SMTP_AUTHENTICATION)),
     ("mail", 550, "5.7.1 not your address", (M, Reason.FORBIDDEN)),
     ("mail", 553, "sender unknown", (M, Reason.FORBIDDEN)),
+    ("mail", 550, "5.4.5 Daily user sending limit exceeded", (U, Reason.RATE_LIMITED)),
+    ("mail", 553, "5.1.8 sender's domain does not exist", (M, Reason.FORBIDDEN)),
+    ("mail", 550, "5.7.60 no permission to send as this sender", (M, Reason.FORBIDDEN)),
     ("mail", 552, "5.3.4 too large", (R, Reason.TOO_LARGE)),
     ("mail", 451, "4.3.0 busy", (U, Reason.SMTP_TEMPORARY)),
     ("rcpt", 550, "5.1.1 unknown", (R, Reason.UNKNOWN_RECIPIENT)),
@@ -32,12 +35,27 @@ LAST = [
     ("rcpt", 554, "5.7.1 relay access denied", (M, Reason.FORBIDDEN)),
     ("rcpt", 550, "5.7.54 unable to relay", (M, Reason.FORBIDDEN)),
     ("rcpt", 530, "authentication required", (M, Reason.SMTP_AUTHENTICATION)),
+    ("rcpt", 550, "5.7.8 log in first", (M, Reason.SMTP_AUTHENTICATION)),
+    ("rcpt", 550, "5.1.8 sender's domain does not exist", (M, Reason.FORBIDDEN)),
+    ("rcpt", 550, "5.4.5 Daily user sending limit exceeded", (U, Reason.RATE_LIMITED)),
+    ("rcpt", 550, "5.4.1 recipient address rejected", (R, Reason.UNKNOWN_RECIPIENT)),
+    ("rcpt", 550, "5.2.1 mailbox disabled", (R, Reason.UNKNOWN_RECIPIENT)),
+    ("rcpt", 552, "5.2.3 too large for this mailbox", (R, Reason.TOO_LARGE)),
+    ("rcpt", 450, "4.7.1 greylisted", (U, Reason.SMTP_TEMPORARY)),
     ("rcpt", 552, "mailbox full", (U, Reason.SMTP_TEMPORARY)),
     ("rcpt", 550, "5.2.2 over quota", (U, Reason.SMTP_TEMPORARY)),
     ("rcpt", 450, "4.2.0 greylisted", (U, Reason.SMTP_TEMPORARY)),
     ("rcpt", 421, "bye", (U, Reason.SMTP_TEMPORARY)),
     ("data", 554, "5.7.1 looks like spam", (R, Reason.MESSAGE_REFUSED)),
     ("data", 550, "no", (R, Reason.MESSAGE_REFUSED)),
+    ("data", 550, "5.7.26 this mail is unauthenticated", (M, Reason.FORBIDDEN)),
+    ("data", 550, "5.7.25 no PTR record", (M, Reason.FORBIDDEN)),
+    ("data", 550, "5.7.28 a flood of mails", (U, Reason.RATE_LIMITED)),
+    ("data", 550, "5.4.5 Daily user sending limit exceeded", (U, Reason.RATE_LIMITED)),
+    ("data", 550, "5.1.1 unknown", (R, Reason.UNKNOWN_RECIPIENT)),
+    ("data", 552, "5.2.2 mailbox full", (U, Reason.SMTP_TEMPORARY)),
+    ("data", 552, "5.2.3 too large for this mailbox", (R, Reason.TOO_LARGE)),
+    ("data", 421, "4.7.0 try later", (U, Reason.SMTP_TEMPORARY)),
     ("data", 552, "too much", (R, Reason.TOO_LARGE)),
     ("data", 554, "5.3.4 too big", (R, Reason.TOO_LARGE)),
     ("data", 452, "4.3.1 disk full", (U, Reason.SMTP_TEMPORARY)),
@@ -71,6 +89,11 @@ def test_mail_taken_only_for_a_copy_is_not_sent() -> None:
         ("rcpt", 550, "5.1.1 no"), ("rcpt", 250, ""), ("data", 354, ""), ("data", 250, "")
     )
     assert classify_smtp(replies).reason is Reason.UNKNOWN_RECIPIENT
+
+
+def test_a_reply_to_a_whole_mail_that_cannot_be_read_confirms_nothing() -> None:
+    outcome = classify_smtp(conversation(("data", 354, ""), ("data", -1, "garbage")))
+    assert (outcome.status, outcome.reason) == (U, Reason.UNCONFIRMED)
 
 
 def test_recipients_refusal_counts_before_that_of_a_copy() -> None:

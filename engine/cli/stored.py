@@ -1,0 +1,33 @@
+"""What the commands on the store share: opening it beside its engines, and printing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from engine.settings import Settings
+from engine.store import OpenMode, Store, open_store
+
+
+def open_tool(settings: Settings) -> Store:
+    """Opens the store of the settings beside its engines; raises StoreError."""
+    password = settings.state_password.reveal()
+    return open_store(settings.state_url, OpenMode.TOOL, password=password)
+
+
+def console() -> Console:
+    """A console for tables; a pipe gets whole lines, which tools may cut."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 250)
+
+
+def write_json(value: object) -> None:
+    """Print a value as JSON."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def instant(us: int) -> str:
+    """Microseconds since the epoch as text, to the second."""
+    return datetime.fromtimestamp(us / 1e6, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,117 @@
+"""What both engines offer: connections that heal, statements in two dialects, transactions."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Any, Final, NamedTuple, TypeVar
+
+Row = tuple[Any, ...]
+Parameters = Mapping[str, Any]
+Result = TypeVar("Result")
+
+NO_PARAMETERS: Final[Parameters] = {}
+_NAMED: Final = re.compile(r"(?<!:):([a-z_]+)")
+
+
+class Durability(StrEnum):
+    """What a commit outlives: a power cut (FULL, synced), or a kill of the process (NORMAL)."""
+
+    FULL = "full"
+    NORMAL = "normal"
+
+
+class Statement(NamedTuple):
+    """One statement in both dialects: SQLite's parameters are `:name`, PostgreSQL's `%(name)s`."""
+
+    sqlite: str
+    postgresql: str
+
+
+def both(text: str) -> Statement:
+    """A statement that is the same in both dialects, written with `:name`."""
+    return each_its_own(text, text)
+
+
+def each_its_own(sqlite: str, postgresql: str) -> Statement:
+    """A statement that each dialect writes in its own way, both with `:name`."""
+    return Statement(sqlite, _NAMED.sub(r"%(\1)s", postgresql.replace("%", "%%")))
+
+
+class Transaction(ABC):
+    """What `Connection.transact` gives to its work; for the thread that has it."""
+
+    #: The store's clock when the transaction began or its keys were locked, in microseconds since
+    #: the epoch.
+    now_us: int
+
+    @abstractmethod
+    def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
+        """All rows that the statement returns."""
+
+    @abstractmethod
+    def run(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> int:
+        """Run a statement that returns no rows; returns how many rows it has changed."""
+
+    @abstractmethod
+    def run_many(self, statement: Statement, rows: Iterable[Parameters]) -> None:
+        """Run a statement for each of these parameters."""
+
+    @abstractmethod
+    def lock_keys(self, keys: Iterable[str]) -> None:
+        """Wait until no other transaction has one of these keys, and keep them until the end.
+
+        Statements after this one see what those transactions have written.
+        """
+
+    @abstractmethod
+    def try_lock(self, name: str) -> bool:
+        """Whether this transaction has the lock of this name now; another one has it if not."""
+
+    def row(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> Row | None:
+        """The first row that the statement returns, if there is one."""
+        rows = self.rows(statement, parameters)
+        return rows[0] if rows else None
+
+
+class Connection(ABC):
+    """A connection that any thread may use, one at a time; a failure closes it, a use opens it.
+
+    Its methods raise StoreUnavailableError for what may pass by itself, UnstorableError where the
+    store works and refuses what it was given, and StoreError otherwise; nothing is written then.
+    """
+
+    @abstractmethod
+    def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
+        """All rows of a reading statement, by itself."""
+
+    @abstractmethod
+    def transact(self, work: Callable[[Transaction], Result]) -> Result:
+        """Returns what `work` returned in a transaction that was committed.
+
+        `work` may be called several times, each time in a new transaction: after a deadlock, or
+        where the answer to the commit was lost. So it must change nothing but by the transaction.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close for good; every later use raises StoreUnavailableError."""
+
+    def row(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> Row | None:
+        """The first row of a reading statement, if there is one."""
+        rows = self.rows(statement, parameters)
+        return rows[0] if rows else None
+
+
+class Database(ABC):
+    """One store's connections."""
+
+    @abstractmethod
+    def connect(self, durability: Durability) -> Connection:
+        """A new connection; it is opened by its first use."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close all connections, and give back what keeps others from the store."""

@@ -1,0 +1,392 @@
+"""The queue of deliveries: what waits, who has claimed it, and which targets are held.
+
+All times are by the store's clock, which all replicas share. Targets are locked before deliveries,
+in the order of their ids, so that no two transactions wait for each other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final, TypeVar
+
+from engine.store import statements
+from engine.store.database import Connection, Parameters, Statement, Transaction
+from engine.store.model import (
+    Backlog,
+    Claim,
+    Hold,
+    Mark,
+    TargetState,
+    claim_from_row,
+    mark_values,
+    storable,
+    target_from_row,
+    target_parameters,
+)
+
+#: How many deliveries one transaction gives up or hands over.
+DELIVERIES_AT_ONCE: Final = 500
+#: The row of `meta` with the time of the last `keep_time`.
+SEEN: Final = "seen"
+#: The row of `meta` that says that targets still have the ids of the version before.
+FORMER_IDS: Final = "former_ids"
+#: How far two clocks may drift apart before times in the store are moved.
+JUMP_SECONDS: Final = 10.0
+_NEVER_US: Final = 1 << 62
+_US_IN_A_SECOND: Final = 1_000_000
+
+Result = TypeVar("Result")
+
+
+class Turn:
+    """One transaction of a claimer: it writes what became of its claims, then claims others."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self.now_us: Final = transaction.now_us
+
+    def targets(self, target_ids: Collection[str]) -> dict[str, TargetState]:
+        """The states of these targets, which no other transaction changes until the end.
+
+        To be called once, and before all else.
+        """
+        parameters = {"target_ids": json.dumps(sorted(target_ids))}
+        rows = self._transaction.rows(statements.TARGETS_LOCKED, parameters)
+        return {row[0]: target_from_row(row) for row in rows}
+
+    def write_targets(self, states: Iterable[TargetState]) -> None:
+        """Write changed states."""
+        self._transaction.run_many(statements.WRITE_TARGET, map(target_parameters, states))
+
+    def mark(self, marks: Sequence[Mark], owner: str) -> frozenset[int]:
+        """Write what became of claimed deliveries; returns the ids of those that are written.
+
+        A delivery that `owner` has not claimed any more is left as it is: its claim has run out.
+        """
+        if not marks:
+            return frozenset()
+        values = json.dumps([mark_values(each) for each in marks])
+        parameters = {"marks": values, "owner": owner, "now_us": self.now_us}
+        written = {row[0] for row in self._transaction.rows(statements.MARK, parameters)}
+        if len(written) < len(marks):
+            before = {"marks": values, "owner": owner}
+            written |= {row[0] for row in self._transaction.rows(statements.MARKED_BEFORE, before)}
+        return frozenset(written)
+
+    def reset_failures(self, target_id: str) -> None:
+        """The target is held: its deliveries begin their retries anew when it is open again."""
+        self._transaction.run(statements.RESET_FAILURES, {"target_id": target_id})
+
+    def has_failed(self, target_id: str) -> bool:
+        """Whether a waiting delivery of the target has failed since its retries began."""
+        parameters = {"target_id": target_id}
+        return self._transaction.row(statements.HAS_FAILED, parameters) is not None
+
+    def reopen(self, delivery_ids: Collection[int]) -> None:
+        """These dead deliveries wait again."""
+        if delivery_ids:
+            parameters = {"ids": json.dumps([*delivery_ids]), "now_us": self.now_us}
+            self._transaction.run(statements.REOPEN, parameters)
+
+    def newest_delivery(self) -> int:
+        """The highest id of a delivery, 0 without any."""
+        row = self._transaction.row(statements.NEWEST_DELIVERY)
+        return int(row[0]) if row else 0
+
+    def due_targets(self) -> list[TargetState]:
+        """The targets that have something due, by id; those that another claimer has are left out.
+
+        A held target is one of them where its probe is due.
+        """
+        rows = self._transaction.rows(statements.DUE_TARGETS, {"now_us": self.now_us})
+        return [target_from_row(row) for row in rows]
+
+    def claims_in_force(self) -> dict[str, int]:
+        """How many deliveries are being sent, by target id, in all replicas."""
+        # Counted after the targets are locked: before that, another claimer may have claimed more.
+        rows = self._transaction.rows(statements.CLAIMS_IN_FORCE, {"now_us": self.now_us})
+        return {target_id: int(count) for target_id, count in rows}
+
+    def claim(
+        self,
+        state: TargetState,
+        limit: int,
+        owner: str,
+        seconds: float,
+        *,
+        only_failed: bool = False,
+    ) -> list[int]:
+        """Claim at most `limit` deliveries of a due target for so many seconds; returns their ids.
+
+        They are in order: by priority, then by age, but fresh ones of high priority go before the
+        backlog. A held target gives one, the next to probe. `only_failed` leaves out those that
+        were never tried.
+        """
+        parameters = {
+            "target_id": state.target_id,
+            "owner": owner,
+            "now_us": self.now_us,
+            "until_us": self.now_us + round(seconds * _US_IN_A_SECOND),
+        }
+        if state.held_since_us:
+            return self._claim_probe(state, parameters)
+        if only_failed:
+            return self._claim(statements.CLAIM_FAILED, {**parameters, "limit": limit})
+        fresh: list[int] = []
+        if state.backlog_id:
+            asked = {**parameters, "backlog_id": state.backlog_id, "limit": limit}
+            fresh = self._claim(statements.CLAIM_FRESH, asked)
+        if len(fresh) == limit:
+            return fresh
+        rest = {**parameters, "limit": limit - len(fresh)}
+        return [*fresh, *self._claim(statements.CLAIM_DUE, rest)]
+
+    def claims(self, delivery_ids: Sequence[int]) -> list[Claim]:
+        """The claimed deliveries with their alerts, in the order of their ids in the list."""
+        if not delivery_ids:
+            return []
+        asked = {"ids": json.dumps(delivery_ids)}
+        found = map(claim_from_row, self._transaction.rows(statements.CLAIMED, asked))
+        claims = {claim.delivery_id: claim for claim in found}
+        return [claims[each] for each in delivery_ids]
+
+    def next_due_us(self) -> int | None:
+        """The next time at which something that can't be claimed now becomes due, if known."""
+        parameters = {"now_us": self.now_us}
+        due = (
+            self._transaction.row(statement, parameters)
+            for statement in (statements.NEXT_TRY, statements.NEXT_PROBE)
+        )
+        return min((row[0] for row in due if row is not None and row[0] is not None), default=None)
+
+    def _claim_probe(self, state: TargetState, parameters: dict[str, object]) -> list[int]:
+        asked = {**parameters, "due_us": _NEVER_US if state.is_changed else self.now_us}
+        after = {"probe_rank": state.probe_rank, "probe_id": state.probe_id}
+        found = self._claim_ordered(statements.CLAIM_PROBE, {**asked, **after})
+        if not found:
+            # All were probed: from the beginning.
+            first = {"probe_rank": -1, "probe_id": 0}
+            found = self._claim_ordered(statements.CLAIM_PROBE, {**asked, **first})
+        if found:
+            state.probe_rank, state.probe_id = found[0]
+            self.write_targets([state])
+        return [delivery_id for _, delivery_id in found]
+
+    def _claim(self, statement: Statement, parameters: Parameters) -> list[int]:
+        return [delivery_id for _, delivery_id in self._claim_ordered(statement, parameters)]
+
+    def _claim_ordered(self, statement: Statement, parameters: Parameters) -> list[tuple[int, int]]:
+        rows = self._transaction.rows(statement, parameters)
+        return sorted((rank, delivery_id) for delivery_id, rank in rows)
+
+
+class Deliveries:
+    """The side of the delivery. A power cut may undo its last writes, a kill of the process not."""
+
+    def __init__(self, writer: Connection, reader: Connection, *, is_shared: bool) -> None:
+        """`is_shared` says that other engines may use the store at the same time."""
+        self._writer = writer
+        self._reader = reader
+        self._is_shared = is_shared
+        # This process's clock at the last `keep_time`, None before the first.
+        self._run_us: int | None = None
+
+    def turn(self, work: Callable[[Turn], Result]) -> Result:
+        """Returns what `work` made of a turn that is committed.
+
+        `work` may be called several times, each time with a new turn, so it must change nothing
+        outside of it.
+        """
+        return self._writer.transact(lambda transaction: work(Turn(transaction)))
+
+    def renew(self, owner: str, seconds: float) -> None:
+        """The owner has all its claims for so many seconds from now on."""
+
+        def work(transaction: Transaction) -> None:
+            until_us = transaction.now_us + round(seconds * _US_IN_A_SECOND)
+            transaction.run(statements.RENEW, {"owner": owner, "until_us": until_us})
+
+        self._writer.transact(work)
+
+    def give_back(self, owner: str) -> int:
+        """The owner sends nothing more; returns how many claims it had."""
+        return self._run(statements.GIVE_BACK, {"owner": owner})
+
+    def take_back_all(self) -> int:
+        """Take back the claims of a process that has ended; a store that is shared has none such.
+
+        Returns their number.
+        """
+        return 0 if self._is_shared else self._run(statements.TAKE_BACK_ALL)
+
+    def register(self, targets: Mapping[str, tuple[str, int]]) -> None:
+        """These targets are in use, by id: their channel, and how many sends may run at once."""
+        rows = [
+            {"target_id": target_id, "channel": channel, "concurrency": concurrency}
+            for target_id, (channel, concurrency) in sorted(targets.items())
+        ]
+
+        def work(transaction: Transaction) -> None:
+            now_us = transaction.now_us
+            transaction.run_many(statements.REGISTER, [{**row, "now_us": now_us} for row in rows])
+
+        self._writer.transact(work)
+
+    def known(self) -> dict[str, int]:
+        """Since when the store knows each target that it knows, by id, in microseconds."""
+        return dict(self._reader.rows(statements.KNOWN_TARGETS))
+
+    def forget(self, target_ids: Collection[str]) -> None:
+        """These targets are gone; what still has waiting deliveries is kept."""
+        if target_ids:
+            self._run(statements.FORGET_TARGETS, {"target_ids": json.dumps(sorted(target_ids))})
+
+    def held(self) -> list[Hold]:
+        """Every held target."""
+        return [Hold(*row) for row in self._reader.rows(statements.HOLDS)]
+
+    def hold(self, target_id: str, reason: str, detail: str) -> None:
+        """Hold a target; if it is held already, only the reason changes."""
+
+        def work(transaction: Transaction) -> None:
+            parameters = {"target_id": target_id, "reason": reason, "detail": storable(detail)}
+            transaction.run(statements.HOLD, {**parameters, "now_us": transaction.now_us})
+
+        self._writer.transact(work)
+
+    def wake(self, target_ids: Collection[str]) -> None:
+        """Probe these targets now, if they are held, and as often as at the beginning of a hold."""
+        if target_ids:
+            self._run(statements.WAKE, {"target_ids": json.dumps(sorted(target_ids))})
+
+    def backlogs(self) -> list[Backlog]:
+        """Every target that has waiting deliveries, including targets that are gone."""
+        return [Backlog(*row) for row in self._reader.rows(statements.BACKLOGS)]
+
+    def give_up(self, target_id: str, reason: str, *, waiting_before_us: int | None = None) -> int:
+        """Give up DELIVERIES_AT_ONCE waiting deliveries of a target; returns their number.
+
+        With `waiting_before_us` only those that began to wait before then; never those that are
+        being sent. To be called again until it returns 0.
+        """
+
+        def work(transaction: Transaction) -> int:
+            before_us = _NEVER_US if waiting_before_us is None else waiting_before_us
+            parameters = {"target_id": target_id, "reason": reason, "before_us": before_us}
+            more = {"limit": DELIVERIES_AT_ONCE, "now_us": transaction.now_us}
+            return transaction.run(statements.GIVE_UP, {**parameters, **more})
+
+        return self._writer.transact(work)
+
+    def hand_over(
+        self,
+        target_id: str,
+        successors: Mapping[str, tuple[str, Collection[str]]],
+    ) -> int:
+        """Give DELIVERIES_AT_ONCE waiting deliveries of a target to its successors.
+
+        `successors` has, by target id, the channel and the targets that reach the same recipient:
+        who has a delivery of the alert already, in any state and by any of them, gets no second
+        one. Returns how many were given; to be called again until it returns 0.
+        """
+
+        def work(transaction: Transaction) -> int:
+            now_us = transaction.now_us
+            asked = {"target_id": target_id, "limit": DELIVERIES_AT_ONCE, "now_us": now_us}
+            given = [row[0] for row in transaction.rows(statements.WAITING_IDS, asked)]
+            transaction.run_many(
+                statements.HAND_OVER,
+                [
+                    {
+                        "delivery_id": delivery_id,
+                        "successor_id": successor_id,
+                        "channel": channel,
+                        "same": json.dumps(sorted({successor_id, *same} - {target_id})),
+                        "now_us": now_us,
+                    }
+                    for delivery_id in given
+                    for successor_id, (channel, same) in sorted(successors.items())
+                ],
+            )
+            transaction.run_many(
+                statements.DELETE_WAITING, [{"delivery_id": each} for each in given]
+            )
+            return len(given)
+
+        return self._writer.transact(work)
+
+    def has_former_ids(self) -> bool:
+        """Whether the store comes from a version that numbered targets by their places."""
+        row = self._reader.row(statements.META, {"name": FORMER_IDS})
+        return bool(row and row[0])
+
+    def rename_targets(self, target_ids: Mapping[str, str]) -> None:
+        """Give targets, and their deliveries in every state, other ids: by the former one."""
+        rows = [
+            {"former_id": former_id, "target_id": target_id}
+            for former_id, target_id in sorted(target_ids.items())
+            if former_id != target_id
+        ]
+
+        def work(transaction: Transaction) -> None:
+            transaction.run_many(statements.RENAME_TARGET, rows)
+            renamed = [[row["former_id"], row["target_id"]] for row in rows]
+            parameters = {"renamed": json.dumps(renamed)}
+            transaction.run(statements.RENAME_DELIVERIES, parameters)
+            transaction.run(statements.SET_META, {"name": FORMER_IDS, "value": 0})
+
+        self._writer.transact(work)
+
+    def keep_time(self, run_us: int) -> int:
+        """Store that an engine runs, and mind a jump of the store's clock; returns the jump in us.
+
+        `run_us` is this process's monotonic clock. Times since when deliveries wait are moved by a
+        jump, and by a time in which no engine ran, so that none waits longer because of it. When
+        the clock was set back, due times and claims are moved with it.
+        """
+        last_run_us = self._run_us
+
+        def work(transaction: Transaction) -> int:
+            now_us = transaction.now_us
+            row = transaction.row(statements.META_LOCKED, {"name": SEEN})
+            jump_us = 0 if row is None else _jump_us(now_us - int(row[0]), run_us, last_run_us)
+            if jump_us:
+                moved = {"ahead_us": jump_us, "before_us": now_us - jump_us, "now_us": now_us}
+                if jump_us > 0:
+                    transaction.run(statements.MOVE_WAITING, moved)
+                else:
+                    transaction.run(statements.BRING_BACK_TARGETS, moved)
+                    transaction.run(statements.BRING_BACK_WAITING, moved)
+            transaction.run(statements.SET_META, {"name": SEEN, "value": now_us})
+            return jump_us
+
+        jump_us = self._writer.transact(work)
+        self._run_us = run_us
+        # At the start, a clock that is ahead is no jump: perhaps no engine ran.
+        return 0 if last_run_us is None and jump_us > 0 else jump_us
+
+    def now_us(self) -> int:
+        """The store's clock, in microseconds since the epoch."""
+        return self._writer.transact(lambda transaction: transaction.now_us)
+
+    def redeliveries(self) -> int:
+        """A number that changes with each redelivery, by whatever process."""
+        row = self._reader.row(statements.META, {"name": "redeliveries"})
+        return int(row[0]) if row else 0
+
+    def _run(self, statement: Statement, parameters: Parameters | None = None) -> int:
+        return self._writer.transact(
+            lambda transaction: transaction.run(statement, parameters or {})
+        )
+
+
+def _jump_us(passed_us: int, run_us: int, last_run_us: int | None) -> int:
+    """How far the store's clock has moved beyond the time that has passed; 0 if not far.
+
+    `passed_us` is what the store's clock says since an engine last looked at it, whichever.
+    """
+    ran_us = 0 if last_run_us is None else run_us - last_run_us
+    # Another engine may have looked later than this one: then less has passed than it ran.
+    jump_us = passed_us if passed_us < 0 else max(0, passed_us - ran_us)
+    return jump_us if abs(jump_us) >= JUMP_SECONDS * _US_IN_A_SECOND else 0

@@ -188,7 +188,7 @@ class Deliveries:
         """`is_shared` says that other engines may use the store at the same time."""
         self._writer = writer
         self._reader = reader
-        self._is_shared = is_shared
+        self.is_shared = is_shared
         # This process's clock at the last `keep_time`, None before the first.
         self._run_us: int | None = None
 
@@ -218,7 +218,7 @@ class Deliveries:
 
         Returns their number.
         """
-        return 0 if self._is_shared else self._run(statements.TAKE_BACK_ALL)
+        return 0 if self.is_shared else self._run(statements.TAKE_BACK_ALL)
 
     def register(self, targets: Mapping[str, tuple[str, int]]) -> None:
         """These targets are in use, by id: their channel, and how many sends may run at once."""

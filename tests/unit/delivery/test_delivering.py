@@ -520,6 +520,18 @@ def test_fresh_alerts_of_high_priority_pass_a_backlog_that_was_opened(stage: Sta
     assert len(order) == len(old) - 3 + 2
 
 
+def test_a_target_that_was_away_for_two_minutes_has_its_backlog_40_seconds_later(
+    stage: Stage,
+) -> None:
+    target = stage.target(ANN, lambda alert_id: DOWN)
+    stage.start()
+    stage.add_all(100, ANN)
+    stage.pass_to(120.0)
+    target.script = lambda alert_id: SENT
+    stage.pass_to(160.0)
+    assert {*stage.states(ANN).values()} == {SENT_STATE}
+
+
 def test_a_probe_that_is_refused_is_dead_and_opens_the_target(stage: Stage) -> None:
     target = stage.target(ANN, lambda alert_id: BAD_TLS)
     stage.start()

@@ -168,7 +168,7 @@ class Claimer:
                 claim, state, outcome, policy, turn.now_us, knows_key=key, newest_id=newest_id
             )
             verdicts.append(verdict)
-            if verdict.begins_hold:
+            if verdict.begins_hold or Event.OPENED in verdict.events:
                 turn.reset_failures(claim.target_id)
         turn.write_targets(states.values())
         return verdicts

@@ -75,7 +75,7 @@ class Turn:
         return frozenset(written)
 
     def reset_failures(self, target_id: str) -> None:
-        """The target is held: its deliveries begin their retries anew when it is open again."""
+        """The target is held, or open again: its deliveries begin their retries anew."""
         self._transaction.run(statements.RESET_FAILURES, {"target_id": target_id})
 
     def has_failed(self, target_id: str) -> bool:

@@ -147,7 +147,12 @@ class Claimer:
 
     def _judge(self, turn: Turn, sends: Sequence[Send]) -> tuple[list[Verdict], set[str]]:
         states = turn.targets({send.claim.target_id for send in sends})
-        newest_id, troubled, verdicts = turn.newest_delivery(), set(self._troubled), []
+        # Only for a target that opens: one that is held, or was held by a failure of this turn.
+        may_open = any(state.held_since_us for state in states.values()) or any(
+            send.outcome is not None and send.outcome.status is not Status.SENT for send in sends
+        )
+        newest_id = turn.newest_delivery() if may_open else 0
+        troubled, verdicts = set(self._troubled), []
         for send in sends:
             claim, outcome = send.claim, send.outcome
             if outcome is None:

@@ -154,9 +154,11 @@ class Claimer:
 
     def _judge(self, turn: Turn, sends: Sequence[Send]) -> list[Verdict]:
         states = turn.targets({send.claim.target_id for send in sends})
-        # Asked for only where a target may open: each statement costs a round trip.
-        is_any_held = any(state.held_since_us for state in states.values())
-        newest_id = turn.newest_delivery() if is_any_held else 0
+        # Only for a target that opens: one that is held, or was held by a failure of this turn.
+        may_open = any(state.held_since_us for state in states.values()) or any(
+            send.outcome is not None and send.outcome.status is not Status.SENT for send in sends
+        )
+        newest_id = turn.newest_delivery() if may_open else 0
         policy, verdicts = self._parts.policy, list[Verdict]()
         for send in sends:
             claim, outcome = send.claim, send.outcome

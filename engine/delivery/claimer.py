@@ -154,7 +154,12 @@ class Claimer:
 
     def _judge(self, turn: Turn, sends: Sequence[Send]) -> list[Verdict]:
         states = turn.targets({send.claim.target_id for send in sends})
-        policy, newest_id, verdicts = self._parts.policy, turn.newest_delivery(), []
+        # Only for a target that opens: one that is held, or was held by a failure of this turn.
+        may_open = any(state.held_since_us for state in states.values()) or any(
+            send.outcome is not None and send.outcome.status is not Status.SENT for send in sends
+        )
+        newest_id = turn.newest_delivery() if may_open else 0
+        policy, verdicts = self._parts.policy, list[Verdict]()
         for send in sends:
             claim, outcome = send.claim, send.outcome
             if outcome is None:
@@ -183,7 +188,7 @@ class Claimer:
             return ()
         in_trouble = sum(self._in_flight[each].target_id in troubled for each in in_hand)
         due = [each for each in turn.due_targets() if self._parts.targets.can_send(each.target_id)]
-        in_force = turn.claims_in_force()
+        in_force = turn.claims_in_force() if due else {}
         served = {target_id: place for place, target_id in enumerate(self._served)}
         ids: list[int] = []
         for state in sorted(due, key=lambda each: served.get(each.target_id, -1)):

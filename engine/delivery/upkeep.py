@@ -108,10 +108,11 @@ class Upkeep:
 
     def _settle(self, backlogs: Sequence[Backlog]) -> None:
         """Pass on, or give up, what waits for targets that are gone in all replicas."""
+        # Before the replicas are asked: one that begins after that has its targets to itself.
+        targets, known = self._targets, self._deliveries.known()
         if not self._parts.replicas_agree():
             self._strange_since.clear()
             return
-        targets, known = self._targets, self._deliveries.known()
         gone = self._gone({*known, *(backlog.target_id for backlog in backlogs)})
         for backlog in backlogs:
             target_id, channel = backlog.target_id, backlog.channel

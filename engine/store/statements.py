@@ -273,14 +273,14 @@ UPDATE deliveries SET state = 'waiting', failures = 0, next_try_us = 0, changed_
 WHERE state = 'dead' AND delivery_id IN ({ids})
 """)
 NEWEST_DELIVERY: Final = both("SELECT COALESCE(MAX(delivery_id), 0) FROM deliveries")
-NEXT_TRY: Final = both("""
-SELECT MIN(next_try_us) FROM deliveries
-WHERE state = 'waiting' AND next_try_us > :now_us AND next_try_us > 0
-""")
-NEXT_PROBE: Final = both("""
-SELECT MIN(CASE WHEN not_before_us > probe_at_us THEN not_before_us ELSE probe_at_us END)
-FROM targets t WHERE (t.held_since_us > 0 OR t.not_before_us > :now_us)
-    AND (t.probe_at_us > :now_us OR t.not_before_us > :now_us)
+NEXT_DUE: Final = both("""
+SELECT MIN(due_us) FROM (
+    SELECT MIN(next_try_us) AS due_us FROM deliveries
+    WHERE state = 'waiting' AND next_try_us > :now_us AND next_try_us > 0
+    UNION ALL
+    SELECT MIN(CASE WHEN not_before_us > probe_at_us THEN not_before_us ELSE probe_at_us END)
+    FROM targets t WHERE (t.held_since_us > 0 OR t.not_before_us > :now_us)
+        AND (t.probe_at_us > :now_us OR t.not_before_us > :now_us)) AS due
 """)
 RENEW: Final = both("""
 UPDATE deliveries SET claimed_until_us = :until_us

@@ -12,7 +12,6 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -22,7 +21,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
-import yaml
 
 from engine.demo.servers import RegistryServer
 from engine.store import OpenMode, open_store

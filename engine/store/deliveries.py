@@ -86,7 +86,7 @@ class Turn:
         return frozenset(written)
 
     def reset_failures(self, target_id: str) -> None:
-        """The target is held: its deliveries begin their retries anew when it is open again."""
+        """The target is held, or open again: its deliveries begin their retries anew."""
         self._writes.append((statements.RESET_FAILURES, {"target_id": target_id}))
 
     def has_failed(self, target_id: str) -> bool:
@@ -204,7 +204,7 @@ class Deliveries:
         """`is_shared` says that other engines may use the store at the same time."""
         self._writer = writer
         self._reader = reader
-        self._is_shared = is_shared
+        self.is_shared = is_shared
         # This process's clock at the last `keep_time`, None before the first.
         self._run_us: int | None = None
 
@@ -241,7 +241,7 @@ class Deliveries:
 
         Returns their number.
         """
-        return 0 if self._is_shared else self._run(statements.TAKE_BACK_ALL)
+        return 0 if self.is_shared else self._run(statements.TAKE_BACK_ALL)
 
     def register(self, targets: Mapping[str, tuple[str, int]]) -> None:
         """These targets are in use, by id: their channel, and how many sends may run at once."""

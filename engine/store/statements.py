@@ -51,25 +51,30 @@ PROBE: Final = both("UPDATE meta SET value = :now_us WHERE name = 'probe'")
 STORED: Final = _with_lists(
     "SELECT alert_id FROM alerts WHERE alert_id IN ({alert_ids})", "alert_ids"
 )
-#: `ranges` is a JSON list of [key, after_us, before_us].
+# The nearest alert on either side of each moment: the others, of which there may be very many after
+# a change of the cooldown, decide nothing.
+_NEAREST: Final = """
+SELECT asked.key_id,
+    (SELECT MAX(time_us) FROM alerts WHERE key_id = asked.key_id
+        AND time_us <= asked.time_us AND time_us > asked.time_us - asked.width_us),
+    (SELECT MIN(time_us) FROM alerts WHERE key_id = asked.key_id
+        AND time_us >= asked.time_us AND time_us < asked.time_us + asked.width_us)
+FROM"""
+#: `moments` is a JSON list of [key, time_us, width_us].
 INSTANTS: Final = each_its_own(
-    """
-SELECT a.key_id, a.time_us FROM json_each(:ranges) AS asked CROSS JOIN alerts a
-WHERE a.key_id = json_extract(asked.value, '$[0]')
-    AND a.time_us > json_extract(asked.value, '$[1]')
-    AND a.time_us < json_extract(asked.value, '$[2]')
+    f"""{_NEAREST} (SELECT json_extract(value, '$[0]') AS key_id,
+        json_extract(value, '$[1]') AS time_us, json_extract(value, '$[2]') AS width_us
+    FROM json_each(:moments)) AS asked
 """,
-    """
-SELECT a.key_id, a.time_us
-FROM (SELECT value ->> 0 AS key_id, (value ->> 1)::bigint AS after_us,
-        (value ->> 2)::bigint AS before_us
-    FROM jsonb_array_elements(:ranges::jsonb) AS value OFFSET 0) AS asked
-CROSS JOIN LATERAL (SELECT key_id, time_us FROM alerts
-    WHERE key_id = asked.key_id AND time_us > asked.after_us AND time_us < asked.before_us) AS a
+    f"""{_NEAREST} (SELECT value ->> 0 AS key_id, (value ->> 1)::bigint AS time_us,
+        (value ->> 2)::bigint AS width_us
+    FROM jsonb_array_elements(:moments::jsonb) AS value OFFSET 0) AS asked
 """,
 )
 COUNTS_OF_KEYS: Final = _with_lists(
-    "SELECT key_id, suppressed_count FROM suppressed WHERE key_id IN ({key_ids})", "key_ids"
+    "SELECT key_id, suppressed_count FROM suppressed "
+    "WHERE suppressed_count > 0 AND key_id IN ({key_ids})",
+    "key_ids",
 )
 INSERT_EVENT: Final = both("""
 INSERT INTO events (digest, event) VALUES (:digest, :event) ON CONFLICT (digest) DO NOTHING
@@ -93,12 +98,12 @@ INSERT INTO deliveries (
     :alert_id, :channel, :target_id, 'waiting', :priority_rank, 0, '', '', :now_us, :now_us
 ) ON CONFLICT (alert_id, target_id) DO NOTHING
 """)
-RESET_SUPPRESSED: Final = both("DELETE FROM suppressed WHERE key_id = :key_id")
-ADD_SUPPRESSED: Final = both("""
+#: `told` are those that an alert reports; another engine may have added more meanwhile.
+CHANGE_SUPPRESSED: Final = both("""
 INSERT INTO suppressed (key_id, suppressed_count, changed_us)
 VALUES (:key_id, :added, :now_us)
 ON CONFLICT (key_id) DO UPDATE SET
-    suppressed_count = suppressed.suppressed_count + excluded.suppressed_count,
+    suppressed_count = suppressed.suppressed_count + excluded.suppressed_count - :told,
     changed_us = excluded.changed_us
 """)
 

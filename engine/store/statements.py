@@ -169,25 +169,29 @@ WHERE state = 'waiting' AND claimed_until_us > :now_us AND claimed_until_us > 0 
 """)
 _DUE: Final = """state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
     AND next_try_us <= :now_us"""
+#: Asked once more of the row itself: while its lock was waited for, another transaction may have
+#: changed it, and what the statement has chosen is older than that.
+_UNCLAIMED: Final = "state = 'waiting' AND claimed_until_us <= :now_us"
 _TAKEN: Final = "claimed_by = :owner, claimed_until_us = :until_us, claim_no = claim_no + 1"
 #: Fresh ones of the highest priority go before a backlog.
 CLAIM_FRESH: Final = both(f"""
 UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
     WHERE {_DUE} AND priority_rank = 0 AND delivery_id > :backlog_id
-    ORDER BY priority_rank, delivery_id LIMIT :limit)
+    ORDER BY priority_rank, delivery_id LIMIT :limit) AND {_UNCLAIMED}
 RETURNING delivery_id, priority_rank
 """)
 CLAIM_DUE: Final = both(f"""
 UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
-    WHERE {_DUE} ORDER BY priority_rank, delivery_id LIMIT :limit)
+    WHERE {_DUE} ORDER BY priority_rank, delivery_id LIMIT :limit) AND {_UNCLAIMED}
 RETURNING delivery_id, priority_rank
 """)
 CLAIM_FAILED: Final = both(f"""
 UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
     WHERE {_DUE} AND failures > 0 ORDER BY priority_rank, delivery_id LIMIT :limit)
+    AND {_UNCLAIMED}
 RETURNING delivery_id, priority_rank
 """)
 CLAIM_PROBE: Final = both(f"""
@@ -195,7 +199,7 @@ UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
     WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
         AND next_try_us <= :due_us AND (priority_rank, delivery_id) > (:probe_rank, :probe_id)
-    ORDER BY priority_rank, delivery_id LIMIT 1)
+    ORDER BY priority_rank, delivery_id LIMIT 1) AND {_UNCLAIMED}
 RETURNING delivery_id, priority_rank
 """)
 
@@ -330,13 +334,13 @@ BACKLOGS: Final = both("""
 SELECT target_id, MAX(channel), COUNT(*) FROM deliveries
 WHERE state = 'waiting' GROUP BY target_id ORDER BY target_id
 """)
-GIVE_UP: Final = both("""
+GIVE_UP: Final = both(f"""
 UPDATE deliveries SET state = 'dead', reason = :reason, detail = '', changed_us = :now_us
 WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
     WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
         AND waiting_since_us < :before_us
-    ORDER BY priority_rank, delivery_id LIMIT :limit)
+    ORDER BY priority_rank, delivery_id LIMIT :limit) AND {_UNCLAIMED}
 """)
 WAITING_IDS: Final = both("""
 SELECT delivery_id FROM deliveries
@@ -459,7 +463,7 @@ UPDATE deliveries SET {_REOPENED}
 WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
     WHERE state = 'dead' AND (:channel = '' OR channel = :channel) AND changed_us >= :since_us
-    LIMIT :limit)
+    LIMIT :limit) AND state = 'dead'
 """)
 # What is reopened is a backlog: fresh alerts of high priority go before it.
 _BACKLOG: Final = "backlog_id = (SELECT COALESCE(MAX(delivery_id), 0) FROM deliveries)"
@@ -474,6 +478,11 @@ UPDATE targets SET {_WOKEN} WHERE held_since_us > 0 AND (:channel = '' OR channe
 BEGIN_BACKLOG: Final = both(f"""
 UPDATE targets SET {_BACKLOG} WHERE :channel = '' OR channel = :channel
 """)
+CHANNEL_LOCKED: Final = _locking(
+    both("""
+SELECT target_id FROM targets WHERE :channel = '' OR channel = :channel ORDER BY target_id"""),
+    "FOR NO KEY UPDATE",
+)
 COUNT_REDELIVERY: Final = both("UPDATE meta SET value = value + 1 WHERE name = 'redeliveries'")
 
 WAITING_BY_CHANNEL: Final = both("""
@@ -497,7 +506,7 @@ ORDER BY a.stored_us LIMIT :limit
 """)
 HAS_OLD_SUPPRESSED: Final = both("SELECT 1 FROM suppressed WHERE changed_us < :horizon_us LIMIT 1")
 DELETE_DELIVERIES: Final = _with_lists(
-    "DELETE FROM deliveries WHERE alert_id IN ({alert_ids})", "alert_ids"
+    "DELETE FROM deliveries WHERE state <> 'waiting' AND alert_id IN ({alert_ids})", "alert_ids"
 )
 #: Asked again under the write lock: a redelivery may have come in between.
 STILL_WAITING: Final = _with_lists(
@@ -505,8 +514,14 @@ STILL_WAITING: Final = _with_lists(
     "WHERE state = 'waiting' AND alert_id IN ({alert_ids})",
     "alert_ids",
 )
+#: Whose deliveries are gone: a redelivery may have come in between even now.
 DELETE_ALERTS: Final = _with_lists(
-    "DELETE FROM alerts WHERE alert_id IN ({alert_ids}) RETURNING digest", "alert_ids"
+    """
+DELETE FROM alerts WHERE alert_id IN ({alert_ids}) AND NOT EXISTS (
+    SELECT 1 FROM deliveries d WHERE d.alert_id = alerts.alert_id)
+RETURNING digest
+""",
+    "alert_ids",
 )
 DELETE_EVENT: Final = both("""
 DELETE FROM events WHERE digest = :digest AND NOT EXISTS (

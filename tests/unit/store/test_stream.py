@@ -72,8 +72,10 @@ def test_an_alert_that_is_stored_already_is_skipped(store: Store, samples: Sampl
 
 @pytest.mark.parametrize(
     ("offset", "width", "found"),
-    [(0, 1, True), (0, 0, False), (1, 1, False), (-1, 1, False), (7, 8, True), (-7, 8, True)]
-    + [(0, 1 << 61, True)],
+    [
+        *((0, 1, True), (0, 0, False), (1, 1, False), (-1, 1, False), (7, 8, True), (-7, 8, True)),
+        (0, 1 << 61, True),
+    ],
 )
 def test_the_bounds_of_a_cooldown_are_exclusive(
     store: Store, samples: Samples, offset: int, width: int, found: bool

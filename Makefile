@@ -67,7 +67,7 @@ fuzz: $(INSTALLED) ## Random rules on random events for minutes: language and in
 	FUZZ_FACTOR=1 $(BIN)/python -m pytest --hypothesis-profile=random \
 		-m "slow or hypothesis" tests/unit/match tests/unit/cel
 
-chaos: $(INSTALLED) ## Kills, freezes and cuts while alerts flow: CHAOS_FAULTS, _STORE, _REPLICAS, _SEED
+chaos: $(INSTALLED) ## Kills, freezes and cuts while alerts flow: CHAOS_FAULTS, _STORE, _REPLICAS, _SEED, _ONLY
 	$(BIN)/python -m tests.chaos
 
 soak: $(INSTALLED) ## Half an hour under load, with outages and reloads: SOAK_MINUTES, SOAK_STORE

@@ -33,10 +33,22 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What is wrong, each in a line of text, and how often alerts came again."""
+class Lost:
+    """A match that no alert at this recipient accounts for."""
 
-    lost: list[str] = field(default_factory=list)
+    match: Match
+    recipient: str
+
+    def __str__(self) -> str:
+        at_ms = self.match.event.at_ms
+        return f"{self.match.key} at {at_ms} has no alert near it at {self.recipient}"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is wrong, each as a line of text says it, and how often alerts came again."""
+
+    lost: list[Lost] = field(default_factory=list)
     too_near: list[str] = field(default_factory=list)
     invented: list[str] = field(default_factory=list)
     repeats: Mapping[str, int] = field(default_factory=dict)
@@ -86,14 +98,14 @@ def _sort_out(
     return came, invented
 
 
-def _lost(expected: Iterable[Match], came: Iterable[tuple[Arrival, Match]]) -> list[str]:
+def _lost(expected: Iterable[Match], came: Iterable[tuple[Arrival, Match]]) -> list[Lost]:
     instants: dict[tuple[str, tuple[str, str]], list[int]] = defaultdict(list)
     for arrival, match in came:
         instants[arrival.recipient, match.key].append(match.event.at_ms)
     for each in instants.values():
         each.sort()
     return [
-        f"{match.key} at {match.event.at_ms} has no alert near it at {recipient}"
+        Lost(match, recipient)
         for match in expected
         for recipient in match.rule.recipients
         if not _is_covered(instants.get((recipient, match.key), []), match)

@@ -171,6 +171,9 @@ class Scene:
     to_mail: TcpProxy
     replicas: list[Replica]
     street: Street
+    site: Site
+    #: That of the store, past all proxies.
+    state_url: str
     #: How many repeats are excused, by recipient.
     allowed: Counter[str]
     #: How often an engine ended that was not told to, or not in order.
@@ -269,7 +272,19 @@ def open_scene(folder: Path, store: Store, replicas: int, chance: random.Random)
             stack.callback(engines[-1].kill)
             engines[-1].start()
         street = stack.enter_context(Street(site, random.Random(chance.random())))
-        yield Scene(kafka, database, disk, receivers, to_webhook, to_mail, engines, street, allowed)
+        yield Scene(
+            kafka=kafka,
+            database=database,
+            disk=disk,
+            receivers=receivers,
+            to_webhook=to_webhook,
+            to_mail=to_mail,
+            replicas=engines,
+            street=street,
+            site=site,
+            state_url=url,
+            allowed=allowed,
+        )
 
 
 def _through(proxy: TcpProxy, url: str) -> str:

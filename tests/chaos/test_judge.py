@@ -32,13 +32,13 @@ def test_an_alert_covers_matches_before_and_after_it() -> None:
 
 def test_a_match_a_cooldown_away_from_its_alert_is_lost() -> None:
     found = judge([listed("a", 0), listed("b", 3_000)], came("1", "a"), {})
-    assert [line.rpartition(" ")[2] for line in found.lost] == [WEBHOOK, MAIL]
+    assert [each.recipient for each in found.lost] == [WEBHOOK, MAIL]
     assert not found.is_good
 
 
 def test_an_alert_that_one_recipient_did_not_get_is_lost() -> None:
     found = judge([listed("a", 0)], came("1", "a", WEBHOOK), {})
-    assert found.lost == ["('listed', 'CAR00') at 0 has no alert near it at mail"]
+    assert [*map(str, found.lost)] == ["('listed', 'CAR00') at 0 has no alert near it at mail"]
 
 
 def test_an_alert_of_another_key_covers_nothing() -> None:

@@ -25,10 +25,23 @@ def unread(bootstrap_servers: str, group: str, topic: str) -> int:
         known = consumer.list_topics(topic, PATIENCE_SECONDS).topics[topic].partitions
         partitions = [TopicPartition(topic, number) for number in known]
         left = 0
-        for partition in _committed(consumer, partitions):
+        for partition in _ask_committed(consumer, partitions):
             low, high = consumer.get_watermark_offsets(partition, PATIENCE_SECONDS)
             left += high - max(low, partition.offset)
         return left
+    finally:
+        consumer.close()
+
+
+def committed(bootstrap_servers: str, group: str, topic: str) -> dict[int, int]:
+    """The offset that the group has committed, by partition; negative where it has none."""
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap_servers, "group.id": group, "enable.auto.commit": False}
+    )
+    try:
+        known = consumer.list_topics(topic, PATIENCE_SECONDS).topics[topic].partitions
+        partitions = [TopicPartition(topic, number) for number in known]
+        return {each.partition: each.offset for each in _ask_committed(consumer, partitions)}
     finally:
         consumer.close()
 
@@ -40,13 +53,13 @@ def commit(bootstrap_servers: str, group: str, topic: str, offset: int, partitio
     )
     try:
         # Asking first, it waits until the group's broker is up.
-        _committed(consumer, [TopicPartition(topic, partition)])
+        _ask_committed(consumer, [TopicPartition(topic, partition)])
         consumer.commit(offsets=[TopicPartition(topic, partition, offset)], asynchronous=False)
     finally:
         consumer.close()
 
 
-def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+def _ask_committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:

@@ -135,10 +135,13 @@ class Receivers:
         self._chance = chance
         self._allow = allow
         self._webhooks: Arrivals[Arrival] = Arrivals()
+        self._mails: list[Arrival] = []
 
     def arrivals(self) -> list[Arrival]:
         """All that was taken, whether or not the engine came to know."""
-        return self._webhooks.all() + [_from_mail(mail) for mail in self.mail.mails.all()]
+        # To read one takes long, and a run that waits asks each second.
+        self._mails += map(_from_mail, self.mail.mails.all()[len(self._mails) :])
+        return self._webhooks.all() + self._mails
 
     def webhooks(self) -> list[Arrival]:
         """What the webhook took."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -128,7 +127,7 @@ def test_two_engines_a_redelivery_and_a_sweep(
 
 
 def check_side_by_side(one: Store, other: Store, clock: Clock, samples: Samples) -> None:
-    one.deliveries.register({each: ("hook", 4) for each in TARGETS})
+    one.deliveries.register(dict.fromkeys(TARGETS, ("hook", 4)))
     clock.seconds -= 90 * DAY_SECONDS
     old = [samples.new("hook/a", time_us=clock.us) for _ in range(OLD)]
     save(one, old)
@@ -164,7 +163,8 @@ def check_side_by_side(one: Store, other: Store, clock: Clock, samples: Samples)
         raise AssertionError
 
     with ThreadPoolExecutor(len(works)) as pool:
-        print("rounds", [each.result() for each in [pool.submit(repeat, work) for work in works]])
+        for each in [pool.submit(repeat, work) for work in works]:
+            assert each.result() > 0
     while any(engine.deliver() for engine in engines):
         pass
 
@@ -180,10 +180,13 @@ def check_side_by_side(one: Store, other: Store, clock: Clock, samples: Samples)
         assert all(late - early >= COOLDOWN_SECONDS * 1e6 for early, late in pairwise(times))
     # What was suppressed is told by an alert, stored for the next one, or on its way there.
     carried = sum(sum(engine.cooldown.carried.values()) for engine in engines)
-    known = []
-    one.stream.decide(
-        Ask((), dict.fromkeys(KEYS, ())), lambda past: known.append(past) or Batch((), {})
-    )
+    known: list[Past] = []
+
+    def look(past: Past) -> Batch:
+        known.append(past)
+        return Batch((), {})
+
+    one.stream.decide(Ask((), dict.fromkeys(KEYS, ())), look)
     total = sum(engine.told for engine in engines) + carried + sum(known[0].counts.values())
     assert total == sum(engine.suppressed for engine in engines)
     sent = sum((engine.sent for engine in engines), Counter[int]())
@@ -228,7 +231,7 @@ def test_what_is_being_claimed_is_neither_given_up_nor_handed_over(
                 await_waiter(url)
                 return turn.claim(state, 2, "one", 60.0)
 
-            running = []
+            running: list[Future[int]] = []
             assert len(one.deliveries.turn(work)) == 2
             assert running[0].result(PATIENCE_SECONDS) == 0
             one.deliveries.give_back("one")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 
 from benchmarks.machine import describe
 from benchmarks.measure import Figures, Measurement
+from benchmarks.stores import StoreKind, Stores
 from channels.redact import redact
 from engine.logs.setup import configure_logs
+from tests.support.postgresql import PostgreSQL, PostgreSQLUnavailableError
 
 FIGURES = pytest.StashKey[Figures]()
 
@@ -31,6 +34,27 @@ def logs() -> Iterator[None]:
         configure_logs("info", "json", nowhere, redact)
         yield
         threading.excepthook = hook
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A server that syncs each commit to the disk."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(PostgreSQL(fsync=True))
+        except PostgreSQLUnavailableError as error:
+            pytest.skip(f"no PostgreSQL: {error}")
+        yield server
+
+
+@pytest.fixture(params=list(StoreKind))
+def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stores:
+    """Stores of each kind."""
+    kind: StoreKind = request.param
+    if kind is StoreKind.POSTGRESQL:
+        server: PostgreSQL = request.getfixturevalue("postgresql")
+        return Stores(kind, server.create_database)
+    return Stores(kind, lambda: f"sqlite:///{tmp_path_factory.mktemp('store')}/alerts.db")
 
 
 @pytest.fixture

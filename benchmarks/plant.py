@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from datetime import UTC
-from pathlib import Path
 from typing import Final
 
 from benchmarks.readings import Writers
@@ -33,14 +32,14 @@ STOP_SECONDS: Final = 5.0
 _JOIN_POLL_SECONDS: Final = 0.1
 
 
-def settings_of(bootstrap_servers: str, topic: str, folder: Path) -> Settings:
-    """The service's own settings, in a group of its own and with a store in `folder`."""
+def settings_of(bootstrap_servers: str, topic: str, state_url: str) -> Settings:
+    """The service's own settings, in a group of its own."""
     return dataclasses.replace(
         Settings(),
         kafka_bootstrap_servers=bootstrap_servers,
         kafka_topics=(topic,),
         kafka_group_id=unique("group"),
-        state_url=f"sqlite:///{folder}/{unique('alerts')}.db",
+        state_url=state_url,
     )
 
 

@@ -3,7 +3,7 @@
 1,000 events a second come from another process, one in a hundred makes an alert, which goes to two
 webhooks: one that answers and one that hangs, so that its sends run into their timeouts and it is
 held. Measured are the alerts of the one that answers. 1,000 mixed rules and the watchlist are in
-force, deliveries are stored, sent and marked as ever.
+force, deliveries are stored, sent and marked as ever, in each of the stores.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from benchmarks.measure import Measurement
 from benchmarks.mixed_rules import load
 from benchmarks.plant import Plant, settings_of
 from benchmarks.receivers import ReceiverProcess, Receivers
+from benchmarks.stores import Stores
 from benchmarks.watched_target import WatchedTarget
 from channels.alert import Alert, Target
 from channels.definitions.channel_entry import entry_targets
-from engine.bench.rule_sets import PLATE, PlainCondition, PlainRule, mixed_rules, rule_file
 from engine.delivery import Dispatcher
 from engine.pipeline.active_rules import targets_of
 from engine.rules import RuleSet
@@ -86,18 +86,18 @@ def rules_of(folder: Path, receivers: Receivers, watch: Stopwatch) -> RuleSet:
         (target,) = entry_targets(channel, urls[channel], {}).checked()
         return (WatchedTarget(target, watch.hand) if channel == ANSWERS else target,)
 
-    plates = PlainCondition(PLATE, "in_list", list(traffic.WATCHED))
-    watchlist = PlainRule("watchlist", (plates,), (ANSWERS, HANGS))
-    return load(rule_file([*mixed_rules(1_000), watchlist]), folder, targets)
+    return load(traffic.rules_with_watchlist(1_000, ANSWERS, HANGS), folder, targets)
 
 
-def test_latency(measure: Measurement, tmp_path: Path, receivers: Receivers) -> None:
+def test_latency(
+    measure: Measurement, tmp_path: Path, receivers: Receivers, stores: Stores
+) -> None:
     watch = Stopwatch()
     rule_set = rules_of(tmp_path, receivers, watch)
     with open_topics(BrokerKind.EMBEDDED) as topics:
         topic = topics.make("plates")
         settings = dataclasses.replace(
-            settings_of(topics.bootstrap_servers, topic, tmp_path), kafka_options=PROMPT
+            settings_of(topics.bootstrap_servers, topic, stores.new_url()), kafka_options=PROMPT
         )
         plant = Plant(
             settings, rule_set, RATE * SECONDS, targets_of(rule_set), dispatcher_of(watch)
@@ -108,7 +108,8 @@ def test_latency(measure: Measurement, tmp_path: Path, receivers: Receivers) -> 
         assert process.wait(PATIENCE_SECONDS) == 0
         plant.close()
     ranks = quantiles(watch.milliseconds, n=100)
-    measure.tell(SECTION, "alerts", len(watch.milliseconds), "alerts")
-    measure.tell(SECTION, "read to handed over, p50", ranks[49], "ms")
-    measure.tell(SECTION, "read to handed over, p99", ranks[98], "ms")
-    measure.tell(SECTION, "read to handed over, longest", max(watch.milliseconds), "ms")
+    what = f"{stores.kind}, read to handed over"
+    measure.tell(SECTION, f"{stores.kind}, alerts", len(watch.milliseconds), "alerts")
+    measure.tell(SECTION, f"{what}, p50", ranks[49], "ms")
+    measure.tell(SECTION, f"{what}, p99", ranks[98], "ms")
+    measure.tell(SECTION, f"{what}, longest", max(watch.milliseconds), "ms")

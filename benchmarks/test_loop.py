@@ -5,7 +5,8 @@ store in synced transactions, commit; its clock starts when the first records ar
 when the last offsets are sent. `poll + decode` is confluent_kafka's `consume` with the engine's own
 options and `fastavro.schemaless_reader`, and keeps nothing. Rules: the mixed ones and a watchlist
 of 5,000 plates that gives the wanted share of matches, each of which becomes an alert with one
-delivery. Deliveries are stored and not sent, but where the name says so.
+delivery. Deliveries are stored and not sent, but where the name says so; in SQLite, and at 0.1 %
+matches in PostgreSQL too.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from benchmarks.measure import Measurement
 from benchmarks.mixed_rules import load
 from benchmarks.plant import Plant, settings_of
 from benchmarks.readings import HEADER, encode, readings
-from benchmarks.traffic import WATCHED
-from engine.bench.rule_sets import PLATE, PlainCondition, PlainRule, mixed_rules, rule_file
+from benchmarks.stores import StoreKind, Stores
+from benchmarks.traffic import WATCHED, rules_with_watchlist
 from engine.pipeline.active_rules import targets_of
 from engine.settings import Settings
 from engine.stream.options import consumer_options
@@ -81,11 +82,6 @@ def section(kind: BrokerKind) -> str:
     return f"7 whole loop, {kind}"
 
 
-def rules_with_watchlist(count: int) -> str:
-    watchlist = PlainRule("watchlist", (PlainCondition(PLATE, "in_list", list(WATCHED)),), ("ops",))
-    return rule_file([*mixed_rules(count), watchlist])
-
-
 #: What the engine has reported to it and handles itself, a bare client leaves to librdkafka.
 BARE_OPTIONS: Final = {"auto.offset.reset": "earliest", "enable.partition.eof": False}
 
@@ -120,24 +116,31 @@ class BareReader:
 
 @dataclass(frozen=True, slots=True)
 class Hall:
-    """Where a loop is set up: a broker with filled topics, and a folder."""
+    """Where a loop is set up: a broker with filled topics, stores, and a folder."""
 
     kind: BrokerKind
     topics: Topics
     filled: Filled
+    stores: Stores
     folder: Path
 
     def settings(self, share: float) -> Settings:
         """Of a new group, at the beginning of a topic with this share of watched plates."""
-        return settings_of(self.topics.bootstrap_servers, self.filled(share), self.folder)
+        servers, topic = self.topics.bootstrap_servers, self.filled(share)
+        return settings_of(servers, topic, self.stores.new_url())
 
 
 @pytest.fixture
-def hall(kind: BrokerKind, topics: Topics, filled: Filled, tmp_path: Path) -> Hall:
+def hall(kind: BrokerKind, topics: Topics, filled: Filled, stores: Stores, tmp_path: Path) -> Hall:
     """Where this test's loop is set up."""
-    return Hall(kind, topics, filled, tmp_path)
+    return Hall(kind, topics, filled, stores, tmp_path)
 
 
+def on(*kinds: StoreKind) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("stores", kinds, indirect=True)
+
+
+@on(StoreKind.SQLITE)
 def test_poll_and_decode_alone(measure: Measurement, hall: Hall) -> None:
     seconds = measure.rounds(
         group(hall.kind),
@@ -149,16 +152,23 @@ def test_poll_and_decode_alone(measure: Measurement, hall: Hall) -> None:
     measure.tell(section(hall.kind), "poll + decode alone", EVENTS / seconds, "events/s")
 
 
-@pytest.mark.parametrize("share", [0.001, 0.1])
-def test_whole_loop(measure: Measurement, hall: Hall, share: float) -> None:
-    measure_loop(measure, hall, 10, share)
+@on(*StoreKind)
+def test_whole_loop(measure: Measurement, hall: Hall) -> None:
+    measure_loop(measure, hall, 10, 0.001)
 
 
+@on(StoreKind.SQLITE)
+def test_many_matches(measure: Measurement, hall: Hall) -> None:
+    measure_loop(measure, hall, 10, 0.1)
+
+
+@on(StoreKind.SQLITE)
 @pytest.mark.parametrize("kind", [BrokerKind.EMBEDDED], indirect=True)
 def test_with_more_rules(measure: Measurement, hall: Hall) -> None:
     measure_loop(measure, hall, 100, 0.001)
 
 
+@on(StoreKind.SQLITE)
 @pytest.mark.parametrize("kind", [BrokerKind.EMBEDDED], indirect=True)
 def test_while_alerts_are_sent(measure: Measurement, hall: Hall) -> None:
     measure_loop(measure, hall, 10, 0.1, is_sent=True)
@@ -181,5 +191,6 @@ def measure_loop(
         made.close()
 
     seconds = measure.rounds(group(hall.kind), lambda made: made.loop.run(), ROUNDS, plant, close)
-    what = f"{rules} rules, {share:.1%} matches{', sent to memory' if is_sent else ''}"
+    sent = ", sent to memory" if is_sent else ""
+    what = f"{rules} rules, {share:.1%} matches{sent}, {hall.stores.kind}"
     measure.tell(section(hall.kind), what, EVENTS / seconds, "events/s")

@@ -1,6 +1,7 @@
 """`Stream.decide`: batches of alerts with two deliveries each, every transaction synced to disk.
 
-The file lies in the temporary folder; where that is kept in memory, `--basetemp` names a disk.
+SQLite's file and PostgreSQL's data lie in the temporary folder; where that is kept in memory,
+`--basetemp` names a disk for SQLite, and TMPDIR for both.
 The cost of a sync is the disk's: a page written and synced is measured beside it.
 """
 
@@ -15,6 +16,7 @@ import pytest
 
 from benchmarks.measure import Measurement
 from benchmarks.stored_alerts import new_alerts
+from benchmarks.stores import Stores
 from engine.store import Ask, Batch, NewAlert, Store, open_store
 
 SECTION = "6 store"
@@ -24,9 +26,9 @@ TARGETS = (("webhook", "webhook:one"), ("email", "email:guard@example.com"))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(stores: Stores) -> Iterator[Store]:
     """An empty store."""
-    with open_store(f"sqlite:///{tmp_path}/alerts.db") as store:
+    with open_store(stores.new_url()) as store:
         yield store
 
 
@@ -40,13 +42,14 @@ def save(store: Store, alerts: Sequence[NewAlert]) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 10, 100, 500])
-def test_save(measure: Measurement, store: Store, size: int) -> None:
-    alerts = new_alerts(size * ROUNDS, TARGETS)
+def test_save(measure: Measurement, stores: Stores, store: Store, size: int) -> None:
+    group, alerts = f"save, {stores.kind}", new_alerts(size * ROUNDS, TARGETS)
     batches = iter([alerts[start : start + size] for start in range(0, len(alerts), size)])
-    seconds = measure.rounds("save", partial(save, store), ROUNDS, lambda: (next(batches),))
+    seconds = measure.rounds(group, partial(save, store), ROUNDS, lambda: (next(batches),))
     assert store.archive.rows()["alerts"] == size * ROUNDS
-    measure.tell(SECTION, f"save {size} alerts of two deliveries", seconds * 1e3, "ms")
-    measure.tell(SECTION, f"save {size} alerts, rate", size / seconds, "alerts/s")
+    what = f"{stores.kind}, save {size} alerts"
+    measure.tell(SECTION, f"{what} of two deliveries", seconds * 1e3, "ms")
+    measure.tell(SECTION, f"{what}, rate", size / seconds, "alerts/s")
 
 
 def test_a_synced_row(measure: Measurement, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Each turn is one transaction, in which the states of the targets are locked: jud
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ log = structlog.get_logger(__name__)
 
 #: The longest time between two turns: redeliveries, and other replicas, wake nobody.
 TURN_SECONDS: Final = 1.0
+_LEVELS: Final = {
+    Event.DEAD: logging.ERROR,
+    Event.PAUSED: logging.INFO,
+    Event.OPENED: logging.INFO,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,8 @@ class Claimer:
         self._in_flight: dict[tuple[int, int], Claim] = {}
         self._finished: list[Send] = []
         self._troubled = frozenset[str]()
-        self._served: dict[str, int] = {}
+        # In the order in which they were served last.
+        self._served: dict[str, None] = {}
 
     @property
     def in_flight(self) -> int:
@@ -119,71 +126,72 @@ class Claimer:
             self._in_flight |= {_key(claim): claim for claim in turned.claims}
         self._troubled = turned.troubled
         for verdict in turned.verdicts:
-            self._report(verdict, is_written=verdict.mark.claim.delivery_id in turned.written)
-        for claim in turned.claims:
-            self._served.pop(claim.target_id, None)
-            self._served[claim.target_id] = claim.delivery_id
+            self._report(verdict, is_written=verdict.claim.delivery_id in turned.written)
         for claim in sorted(turned.claims, key=lambda each: each.priority_rank):
             self.workers.give(claim, good_until)
+        for claim in turned.claims:
+            self._served.pop(claim.target_id, None)
+            self._served[claim.target_id] = None
         if any({Event.HELD, Event.OPENED} & {*verdict.events} for verdict in turned.verdicts):
             self._upkeep.show_held()
         return turned.wait_seconds
 
     def _turn(self, turn: Turn, sends: Sequence[Send]) -> _Turned:
         """Must change nothing but by the turn: it may be called again."""
-        verdicts, troubled = self._judge(turn, sends) if sends else ([], set(self._troubled))
-        unsent = [_given_back(send.claim) for send in sends if send.outcome is None]
+        verdicts = self._judge(turn, sends) if sends else []
+        unsent = [_unsent(send.claim) for send in sends if send.outcome is None]
         marks = [*unsent, *(verdict.mark for verdict in verdicts)]
         written = turn.mark(marks, self._parts.owner)
-        for verdict in verdicts:
-            turn.reopen(verdict.reopened)
-        free = 0 if self._is_stopping else self._parts.workers - len(self._in_flight) + len(sends)
-        claims = self._claim(turn, free, sends, troubled) if free > 0 else []
-        due_us = turn.next_due_us()
-        seconds = (due_us - turn.now_us) / US_IN_A_SECOND if due_us else TURN_SECONDS
-        return _Turned(
-            verdicts, written, claims, frozenset(troubled), max(0.0, min(seconds, TURN_SECONDS))
-        )
+        turn.reopen([each for verdict in verdicts for each in verdict.reopened])
+        took = {each.claim.target_id: each.outcome.status is Status.SENT for each in verdicts}
+        troubled = self._troubled - took.keys() | {
+            each for each, is_sent in took.items() if not is_sent
+        }
+        claims = [] if self._is_stopping else self._claim(turn, sends, troubled)
+        due_us = turn.next_due_us() or turn.now_us + US_IN_A_SECOND
+        seconds = min((due_us - turn.now_us) / US_IN_A_SECOND, TURN_SECONDS)
+        return _Turned(verdicts, written, claims, troubled, seconds)
 
-    def _judge(self, turn: Turn, sends: Sequence[Send]) -> tuple[list[Verdict], set[str]]:
+    def _judge(self, turn: Turn, sends: Sequence[Send]) -> list[Verdict]:
         states = turn.targets({send.claim.target_id for send in sends})
-        newest_id, troubled, verdicts = turn.newest_delivery(), set(self._troubled), []
+        # Only for a target that opens: one that is held, or was held by a failure of this turn.
+        may_open = any(state.held_since_us for state in states.values()) or any(
+            send.outcome is not None and send.outcome.status is not Status.SENT for send in sends
+        )
+        newest_id = turn.newest_delivery() if may_open else 0
+        policy, verdicts = self._parts.policy, list[Verdict]()
         for send in sends:
             claim, outcome = send.claim, send.outcome
             if outcome is None:
                 continue
             state = states.setdefault(claim.target_id, TargetState(claim.target_id, claim.channel))
+            key = send.knows_key
             verdict = judge(
-                claim,
-                state,
-                outcome,
-                self._parts.policy,
-                turn.now_us,
-                knows_key=send.knows_key,
-                newest_id=newest_id,
+                claim, state, outcome, policy, turn.now_us, knows_key=key, newest_id=newest_id
             )
-            if verdict.begins_hold:
-                turn.reset_failures(claim.target_id)
-            is_sent = outcome.status is Status.SENT
-            (troubled.discard if is_sent else troubled.add)(claim.target_id)
             verdicts.append(verdict)
+            if verdict.begins_hold or Event.OPENED in verdict.events:
+                turn.reset_failures(claim.target_id)
         turn.write_targets(states.values())
-        return verdicts, troubled
+        return verdicts
 
     def _claim(
-        self, turn: Turn, free: int, sends: Sequence[Send], troubled: set[str]
-    ) -> list[Claim]:
-        """Claims for so many free workers: those targets first that were served longest ago.
+        self, turn: Turn, sends: Sequence[Send], troubled: frozenset[str]
+    ) -> Sequence[Claim]:
+        """Claims for all free workers: those targets first that were served longest ago.
 
         Targets in trouble get at most half of the workers, so that those that hang block nobody.
         """
-        due = [each for each in turn.due_targets() if self._parts.targets.can_send(each.target_id)]
-        in_force = turn.claims_in_force()
         in_hand = self._in_flight.keys() - {_key(send.claim) for send in sends}
+        free = self._parts.workers - len(in_hand)
+        if free <= 0:
+            return ()
         in_trouble = sum(self._in_flight[each].target_id in troubled for each in in_hand)
-        order = {target_id: place for place, target_id in enumerate(self._served)}
+        due = [each for each in turn.due_targets() if self._parts.targets.can_send(each.target_id)]
+        in_force = turn.claims_in_force() if due else {}
+        served = {target_id: place for place, target_id in enumerate(self._served)}
         ids: list[int] = []
-        for state in sorted(due, key=lambda each: order.get(each.target_id, -1)):
+        for state in sorted(due, key=lambda each: served.get(each.target_id, -1)):
             is_held = state.held_since_us > 0
             room = (1 if is_held else state.concurrency) - in_force.get(state.target_id, 0)
             room = min(room, free - len(ids))
@@ -197,13 +205,13 @@ class Claimer:
         return turn.claims(ids)
 
     def _claim_of(self, turn: Turn, state: TargetState, room: int) -> list[int]:
+        # In an outage no more deliveries are tried than show it.
+        only_failed = state.failing > state.concurrency
         if state.held_since_us:
             # Until it is judged; a change meanwhile sets it to 0 again.
             seconds = self._parts.policy.probe_seconds_after(state.probes)
             state.probe_at_us = turn.now_us + round(seconds * US_IN_A_SECOND)
-        # In an outage no more deliveries are tried than show it.
-        only_failed = state.failing > state.concurrency and not state.held_since_us
-        if only_failed and not turn.has_failed(state.target_id):
+        elif only_failed and not turn.has_failed(state.target_id):
             state.failing, only_failed = 0, False
             turn.write_targets([state])
         owner, claim_seconds = self._parts.owner, self._parts.claim_seconds
@@ -211,20 +219,19 @@ class Claimer:
 
     def _report(self, verdict: Verdict, *, is_written: bool) -> None:
         """Count and log; a mark that was not written is another replica's to count."""
-        mark, outcome, metrics = verdict.mark, verdict.outcome, self._parts.metrics
-        channel = mark.claim.channel
+        claim, mark, metrics = verdict.claim, verdict.mark, self._parts.metrics
         if is_written and mark.state is not DeliveryState.WAITING:
             self._parts.kill_point("mark")
-        if mark.state is DeliveryState.SENT and is_written:
-            metrics.notifications_sent.labels(channel, mark.claim.alert.rule_id).inc()
-        if mark.state is DeliveryState.DEAD and is_written:
-            metrics.notifications_dead.labels(channel, mark.reason).inc()
+            if mark.state is DeliveryState.SENT:
+                metrics.notifications_sent.labels(claim.channel, claim.alert.rule_id).inc()
+            else:
+                metrics.notifications_dead.labels(claim.channel, mark.reason).inc()
         if verdict.is_retry:
-            metrics.notification_retries.labels(channel).inc()
+            metrics.notification_retries.labels(claim.channel).inc()
         if verdict.is_failure:
-            metrics.notifications_failed.labels(channel, outcome.reason).inc()
-        if Event.HELD in verdict.events:
-            metrics.channel_holds.labels(channel).inc()
+            metrics.notifications_failed.labels(claim.channel, verdict.outcome.reason).inc()
+        if verdict.begins_hold:
+            metrics.channel_holds.labels(claim.channel).inc()
         for event in verdict.events:
             if is_written or event not in (Event.DEAD, Event.FAILED):
                 _log(event, verdict)
@@ -234,35 +241,29 @@ def _key(claim: Claim) -> tuple[int, int]:
     return claim.delivery_id, claim.claim_no
 
 
-def _given_back(claim: Claim) -> Mark:
+def _unsent(claim: Claim) -> Mark:
+    """The delivery waits as before."""
+    tries, failures, failed_us = claim.tries, claim.failures, claim.failed_us
     return Mark(
-        claim,
-        DeliveryState.WAITING,
-        claim.tries,
-        claim.failures,
-        claim.failed_us,
-        reason=claim.reason,
-        detail=claim.detail,
+        claim, DeliveryState.WAITING, tries, failures, failed_us, 0, claim.reason, claim.detail
     )
 
 
 def _log(event: Event, verdict: Verdict) -> None:
-    mark, outcome = verdict.mark, verdict.outcome
-    claim = mark.claim
-    target = {"channel": claim.channel, "target_id": claim.target_id}
-    if event is Event.OPENED:
-        log.info(event, **target)
-        return
-    if event is Event.PAUSED:
-        seconds = round(outcome.retry_after_seconds or 0.0, 1)
-        log.info(event, **target, seconds=seconds, detail=outcome.detail)
-        return
-    facts = {**target, "alert_id": claim.alert.alert_id, "rule_id": claim.alert.rule_id}
+    claim, mark, outcome = verdict.claim, verdict.mark, verdict.outcome
+    is_about_target = event not in (Event.DEAD, Event.FAILED)
+    facts: dict[str, object] = {
+        "channel": claim.channel,
+        "target_id": claim.target_id,
+        "alert_id": claim.alert.alert_id,
+        "rule_id": claim.alert.rule_id,
+        "reason": str(outcome.reason) if is_about_target else mark.reason,
+        "detail": outcome.detail if is_about_target else mark.detail,
+    }
+    if event is Event.FAILED:
+        facts["attempt"] = mark.failures
+    elif event is Event.PAUSED:
+        facts["seconds"] = round(outcome.retry_after_seconds or 0.0, 1)
     if mark.reason == Reason.UNCONFIRMED:
         facts["note"] = "it may have arrived"
-    if event is Event.DEAD:
-        log.error(event, **facts, reason=mark.reason, detail=mark.detail)
-    elif event is Event.FAILED:
-        log.warning(event, **facts, reason=mark.reason, detail=mark.detail, attempt=mark.failures)
-    else:
-        log.warning(event, **facts, reason=str(outcome.reason), detail=outcome.detail)
+    log.log(_LEVELS.get(event, logging.WARNING), event, **facts)

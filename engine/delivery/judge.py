@@ -18,10 +18,12 @@ from engine.store import Claim, DeliveryState, Mark, TargetState
 LONGEST_WAIT_SECONDS: Final = 300.0
 #: For so long a hold has the shortest interval between its probes.
 STEADY_SECONDS: Final = 900.0
-#: The shortest wait before what may have arrived is sent a second time.
-UNCONFIRMED_WAIT_SECONDS: Final = 20.0
 #: So many different messages that are refused in a row hold their target.
 REFUSALS: Final = 3
+#: A target that took a message so shortly before its refusals is asked at once about so many more:
+#: those that a firewall dislikes may come one behind the other.
+WELL_SECONDS: Final = 60.0
+MORE_OPINIONS: Final = 6
 US_IN_A_SECOND: Final = 1_000_000
 
 
@@ -43,7 +45,8 @@ class RetryPolicy:
     After the first try come `max_retries` more, after `base_seconds` and then twice as long each
     time. Jitter adds up to `jitter` of the base, so that no wait is shorter than stated. A held
     target is probed every `probe_seconds` for `STEADY_SECONDS`, then at intervals that double, up
-    to `longest_probe_seconds`.
+    to `longest_probe_seconds`. What may have arrived is sent a second time after the longest of the
+    waits, and after `unconfirmed_seconds` at least.
     """
 
     max_retries: int = 3
@@ -51,6 +54,7 @@ class RetryPolicy:
     jitter: float = 0.1
     probe_seconds: float = 30.0
     longest_probe_seconds: float = 120.0
+    unconfirmed_seconds: float = 20.0
 
     def is_used_up(self, failures: int) -> bool:
         """Whether no try is left after so many that failed."""
@@ -128,6 +132,11 @@ class Verdict:
         status, reason = self.outcome.status, self.outcome.reason
         is_fault = status is Status.MISCONFIGURED and reason not in CERTAIN
         return status is Status.REFUSED or is_fault
+
+    @property
+    def _was_well(self) -> bool:
+        """Whether the target took a message a moment ago."""
+        return self.now_us - self.target.taken_us < _us(WELL_SECONDS)
 
     @property
     def _is_unconfirmed(self) -> bool:
@@ -208,7 +217,7 @@ class Verdict:
         seconds = max(self.policy.wait_seconds(failures), min(asked, LONGEST_WAIT_SECONDS))
         if self._is_unconfirmed:
             last = self.policy.wait_seconds(self.policy.max_retries)
-            seconds = max(seconds, last, UNCONFIRMED_WAIT_SECONDS)
+            seconds = max(seconds, last, self.policy.unconfirmed_seconds)
         return self._wait(failures, seconds)
 
     def _hold(self) -> Mark:
@@ -222,7 +231,8 @@ class Verdict:
         target.refused = target.refused if self._is_refusal else ()
         self.begins_hold = True
         self.events.append(Event.HELD)
-        return self._await_probe(has_opinion=self._is_refusal and len(target.refused) < REFUSALS)
+        is_open = len(target.refused) < REFUSALS or self._was_well
+        return self._await_probe(has_opinion=self._is_refusal and is_open)
 
     def _judge_held(self) -> Mark:
         """The target is held: this was its probe, or was sent before the hold."""
@@ -246,7 +256,9 @@ class Verdict:
             self.events.append(Event.STILL_HELD)
         target.is_changed = False
         target.reason, target.detail = str(outcome.reason), outcome.detail
-        return self._await_probe(has_opinion=known < len(target.refused) < REFUSALS)
+        has_opinion = known < len(target.refused) < REFUSALS
+        has_more = self._is_refusal and self._was_well and target.probes < MORE_OPINIONS
+        return self._await_probe(has_opinion=has_opinion or has_more)
 
     def _await_probe(self, *, has_opinion: bool) -> Mark:
         """Probe as often as is due, but at once with another message where that decides.
@@ -283,12 +295,7 @@ class Verdict:
         return self._mark(DeliveryState.WAITING, tries, reason, failures, next_try_us)
 
     def _mark(
-        self,
-        state: DeliveryState,
-        tries: int,
-        reason: Reason,
-        failures: int = 0,
-        next_try_us: int = 0,
+        self, state: DeliveryState, tries: int, reason: Reason, failures: int = 0, next_us: int = 0
     ) -> Mark:
         claim, outcome = self.claim, self.outcome
         latest_us = max(self.now_us, self.target.taken_us)
@@ -298,7 +305,7 @@ class Verdict:
         detail = outcome.detail
         if reason is not outcome.reason:
             detail = f"{outcome.reason}: {detail}" if detail else str(outcome.reason)
-        return Mark(claim, state, tries, failures, failed_us, next_try_us, str(reason), detail)
+        return Mark(claim, state, tries, failures, failed_us, next_us, str(reason), detail)
 
 
 def judge(

@@ -6,7 +6,7 @@ After a change of the targets it also settles what waits for those that are gone
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 HELD_SECONDS: Final = 1.0
 COUNT_SECONDS: Final = 5.0
 TIME_SECONDS: Final = 15.0
+#: What this replica never used may be of another one's newer rules, of which it has not heard yet.
+STRANGE_SECONDS: Final = 15.0
 _GIVEN_UP: Final = {
     Reason.CHANNEL_REMOVED: "delivery.channel_removed",
     Reason.TARGET_REMOVED: "delivery.target_removed",
@@ -41,6 +43,10 @@ class Upkeep:
         self._is_changed = self._is_reloaded = True
         self._due_at: dict[str, float] = {}
         self._channels: set[str] = set()
+        self._registered: frozenset[str] = frozenset()
+        # Targets that a change here removed, and since when others are strange to this replica.
+        self._removed: set[str] = set()
+        self._strange_since: dict[str, float] = {}
 
     def note_change(self, *, is_reload: bool) -> None:
         """There are other targets now; after a reload those that are held may be well again."""
@@ -66,7 +72,7 @@ class Upkeep:
             if self._is_due("time", TIME_SECONDS):
                 self._expire()
         except StoreError:
-            self._is_changed = True
+            self._is_changed = self._is_reloaded = True
             self._due_at.clear()
             raise
 
@@ -93,19 +99,24 @@ class Upkeep:
             if isinstance(target, MisconfiguredTarget):
                 self._deliveries.hold(target_id, Reason.MISCONFIGURED, target.detail)
         if self._is_reloaded:
-            self._deliveries.wake(in_use.keys())
             self._is_reloaded = False
+            self._deliveries.wake(in_use.keys())
+        self._removed |= self._registered - in_use.keys()
+        self._registered = frozenset(in_use)
         self._settle(self._deliveries.backlogs())
         self._due_at.clear()
 
-    def _settle(self, backlogs: Iterable[Backlog]) -> None:
+    def _settle(self, backlogs: Sequence[Backlog]) -> None:
         """Pass on, or give up, what waits for targets that are gone in all replicas."""
-        if not self._parts.replicas_agree():
-            return
+        # Before the replicas are asked: one that begins after that has its targets to itself.
         targets, known = self._targets, self._deliveries.known()
+        if not self._parts.replicas_agree():
+            self._strange_since.clear()
+            return
+        gone = self._gone({*known, *(backlog.target_id for backlog in backlogs)})
         for backlog in backlogs:
             target_id, channel = backlog.target_id, backlog.channel
-            if target_id in targets.in_use or targets.keeps(channel):
+            if target_id not in gone or targets.keeps(channel):
                 continue
             heirs = targets.heirs(target_id, channel, known, self._deliveries.now_us())
             if isinstance(heirs, Reason):
@@ -116,7 +127,17 @@ class Upkeep:
                 given += count
             if given:
                 log.info("delivery.handed_over", channel=channel, count=given, targets=[*heirs])
-        self._deliveries.forget(known.keys() - targets.in_use.keys())
+        self._deliveries.forget(gone & known.keys())
+        self._removed.clear()
+
+    def _gone(self, target_ids: set[str]) -> set[str]:
+        """Those of the targets that no replica uses any more."""
+        now = self._parts.monotonic()
+        unused = target_ids - self._targets.in_use.keys()
+        self._strange_since = {each: self._strange_since.get(each, now) for each in unused}
+        wait_seconds = STRANGE_SECONDS if self._deliveries.is_shared else 0.0
+        is_over = {each for each, at in self._strange_since.items() if now - at >= wait_seconds}
+        return is_over | (unused & self._removed)
 
     def _expire(self) -> None:
         """Give up what waited too long where nothing is sent, and mind jumps of the clock."""
@@ -145,7 +166,7 @@ class Upkeep:
             self._parts.metrics.notifications_dead.labels(channel, reason).inc(total)
             log.error(_GIVEN_UP[reason], channel=channel, target_id=target_id, count=total)
 
-    def _count(self, backlogs: Iterable[Backlog]) -> None:
+    def _count(self, backlogs: Sequence[Backlog]) -> None:
         waiting = Counter[str]()
         for backlog in backlogs:
             waiting[backlog.channel] += backlog.count

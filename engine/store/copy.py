@@ -98,8 +98,8 @@ class _Table(NamedTuple):
 #: In this order each row finds what it refers to.
 TABLES: Final = (
     _Table("keys", "name", "", ("name", "value")),
-    # An event, and the record of a dead letter, may have a megabyte.
-    _Table("events", "digest", b"", ("digest", "event"), at_once=50),
+    # An event, and the record of a dead letter, may be large.
+    _Table("events", "digest", b"", ("digest", "event"), at_once=100),
     _Table(
         "alerts",
         "alert_id",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -50,6 +50,10 @@ class Transaction(ABC):
     @abstractmethod
     def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
         """All rows that the statement returns."""
+
+    @abstractmethod
+    def rows_of_last(self, asked: Sequence[tuple[Statement, Parameters]]) -> list[Row]:
+        """Run these statements in turn, in one round trip; all rows that the last one returns."""
 
     @abstractmethod
     def run(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> int:

@@ -11,7 +11,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from engine.store import statements
-from engine.store.database import Connection, Parameters, Statement, Transaction
+from engine.store.database import (
+    NO_PARAMETERS,
+    Connection,
+    Parameters,
+    Row,
+    Statement,
+    Transaction,
+)
 from engine.store.model import (
     Backlog,
     Claim,
@@ -40,10 +47,14 @@ Result = TypeVar("Result")
 
 
 class Turn:
-    """One transaction of a claimer: it writes what became of its claims, then claims others."""
+    """One transaction of a claimer: it writes what became of its claims, then claims others.
+
+    What is written without an answer waits for the next question, and shares its round trip.
+    """
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
+        self._writes: list[tuple[Statement, Parameters]] = []
         self.now_us: Final = transaction.now_us
 
     def targets(self, target_ids: Collection[str]) -> dict[str, TargetState]:
@@ -52,12 +63,12 @@ class Turn:
         To be called once, and before all else.
         """
         parameters = {"target_ids": json.dumps(sorted(target_ids))}
-        rows = self._transaction.rows(statements.TARGETS_LOCKED, parameters)
+        rows = self._rows(statements.TARGETS_LOCKED, parameters)
         return {row[0]: target_from_row(row) for row in rows}
 
     def write_targets(self, states: Iterable[TargetState]) -> None:
         """Write changed states."""
-        self._transaction.run_many(statements.WRITE_TARGET, map(target_parameters, states))
+        self._writes += ((statements.WRITE_TARGET, target_parameters(each)) for each in states)
 
     def mark(self, marks: Sequence[Mark], owner: str) -> frozenset[int]:
         """Write what became of claimed deliveries; returns the ids of those that are written.
@@ -68,44 +79,42 @@ class Turn:
             return frozenset()
         values = json.dumps([mark_values(each) for each in marks])
         parameters = {"marks": values, "owner": owner, "now_us": self.now_us}
-        written = {row[0] for row in self._transaction.rows(statements.MARK, parameters)}
+        written = {row[0] for row in self._rows(statements.MARK, parameters)}
         if len(written) < len(marks):
             before = {"marks": values, "owner": owner}
-            written |= {row[0] for row in self._transaction.rows(statements.MARKED_BEFORE, before)}
+            written |= {row[0] for row in self._rows(statements.MARKED_BEFORE, before)}
         return frozenset(written)
 
     def reset_failures(self, target_id: str) -> None:
-        """The target is held: its deliveries begin their retries anew when it is open again."""
-        self._transaction.run(statements.RESET_FAILURES, {"target_id": target_id})
+        """The target is held, or open again: its deliveries begin their retries anew."""
+        self._writes.append((statements.RESET_FAILURES, {"target_id": target_id}))
 
     def has_failed(self, target_id: str) -> bool:
         """Whether a waiting delivery of the target has failed since its retries began."""
-        parameters = {"target_id": target_id}
-        return self._transaction.row(statements.HAS_FAILED, parameters) is not None
+        return bool(self._rows(statements.HAS_FAILED, {"target_id": target_id}))
 
     def reopen(self, delivery_ids: Collection[int]) -> None:
         """These dead deliveries wait again."""
         if delivery_ids:
             parameters = {"ids": json.dumps([*delivery_ids]), "now_us": self.now_us}
-            self._transaction.run(statements.REOPEN, parameters)
+            self._writes.append((statements.REOPEN, parameters))
 
     def newest_delivery(self) -> int:
         """The highest id of a delivery, 0 without any."""
-        row = self._transaction.row(statements.NEWEST_DELIVERY)
-        return int(row[0]) if row else 0
+        return int(self._rows(statements.NEWEST_DELIVERY)[0][0])
 
     def due_targets(self) -> list[TargetState]:
         """The targets that have something due, by id; those that another claimer has are left out.
 
         A held target is one of them where its probe is due.
         """
-        rows = self._transaction.rows(statements.DUE_TARGETS, {"now_us": self.now_us})
+        rows = self._rows(statements.DUE_TARGETS, {"now_us": self.now_us})
         return [target_from_row(row) for row in rows]
 
     def claims_in_force(self) -> dict[str, int]:
         """How many deliveries are being sent, by target id, in all replicas."""
         # Counted after the targets are locked: before that, another claimer may have claimed more.
-        rows = self._transaction.rows(statements.CLAIMS_IN_FORCE, {"now_us": self.now_us})
+        rows = self._rows(statements.CLAIMS_IN_FORCE, {"now_us": self.now_us})
         return {target_id: int(count) for target_id, count in rows}
 
     def claim(
@@ -147,18 +156,14 @@ class Turn:
         if not delivery_ids:
             return []
         asked = {"ids": json.dumps(delivery_ids)}
-        found = map(claim_from_row, self._transaction.rows(statements.CLAIMED, asked))
+        found = map(claim_from_row, self._rows(statements.CLAIMED, asked))
         claims = {claim.delivery_id: claim for claim in found}
         return [claims[each] for each in delivery_ids]
 
     def next_due_us(self) -> int | None:
         """The next time at which something that can't be claimed now becomes due, if known."""
-        parameters = {"now_us": self.now_us}
-        due = (
-            self._transaction.row(statement, parameters)
-            for statement in (statements.NEXT_TRY, statements.NEXT_PROBE)
-        )
-        return min((row[0] for row in due if row is not None and row[0] is not None), default=None)
+        rows = self._rows(statements.NEXT_DUE, {"now_us": self.now_us})
+        return None if rows[0][0] is None else int(rows[0][0])
 
     def _claim_probe(self, state: TargetState, parameters: dict[str, object]) -> list[int]:
         asked = {**parameters, "due_us": _NEVER_US if state.is_changed else self.now_us}
@@ -177,8 +182,19 @@ class Turn:
         return [delivery_id for _, delivery_id in self._claim_ordered(statement, parameters)]
 
     def _claim_ordered(self, statement: Statement, parameters: Parameters) -> list[tuple[int, int]]:
-        rows = self._transaction.rows(statement, parameters)
+        rows = self._rows(statement, parameters)
         return sorted((rank, delivery_id) for delivery_id, rank in rows)
+
+    def flush(self) -> None:
+        """Write what no question has taken along."""
+        for statement, parameters in self._writes:
+            self._transaction.run(statement, parameters)
+        self._writes.clear()
+
+    def _rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
+        asked = [*self._writes, (statement, parameters)]
+        self._writes.clear()
+        return self._transaction.rows_of_last(asked)
 
 
 class Deliveries:
@@ -188,7 +204,7 @@ class Deliveries:
         """`is_shared` says that other engines may use the store at the same time."""
         self._writer = writer
         self._reader = reader
-        self._is_shared = is_shared
+        self.is_shared = is_shared
         # This process's clock at the last `keep_time`, None before the first.
         self._run_us: int | None = None
 
@@ -198,7 +214,14 @@ class Deliveries:
         `work` may be called several times, each time with a new turn, so it must change nothing
         outside of it.
         """
-        return self._writer.transact(lambda transaction: work(Turn(transaction)))
+
+        def turned(transaction: Transaction) -> Result:
+            turn = Turn(transaction)
+            result = work(turn)
+            turn.flush()
+            return result
+
+        return self._writer.transact(turned)
 
     def renew(self, owner: str, seconds: float) -> None:
         """The owner has all its claims for so many seconds from now on."""
@@ -218,7 +241,7 @@ class Deliveries:
 
         Returns their number.
         """
-        return 0 if self._is_shared else self._run(statements.TAKE_BACK_ALL)
+        return 0 if self.is_shared else self._run(statements.TAKE_BACK_ALL)
 
     def register(self, targets: Mapping[str, tuple[str, int]]) -> None:
         """These targets are in use, by id: their channel, and how many sends may run at once."""

@@ -388,7 +388,7 @@ def target_from_row(row: tuple[Any, ...]) -> TargetState:
 def target_parameters(state: TargetState) -> dict[str, Any]:
     """The parameters of WRITE_TARGET."""
     return {
-        **dataclasses.asdict(state),
+        **{name: getattr(state, name) for name in _TARGET_FIELDS},
         "detail": storable(state.detail),
         "is_changed": int(state.is_changed),
         "refused": json.dumps(state.refused),

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -220,6 +220,11 @@ class SqliteTransaction(Transaction):
     def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
         """All rows that the statement returns."""
         return _execute(self._opened, statement, parameters).fetchall()
+
+    def rows_of_last(self, asked: Sequence[tuple[Statement, Parameters]]) -> list[Row]:
+        """Run these statements in turn; all rows that the last one returns."""
+        *_, last = [_execute(self._opened, *each) for each in asked]
+        return last.fetchall()
 
     def run(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> int:
         """Run a statement that returns no rows; returns how many rows it has changed."""

@@ -159,7 +159,8 @@ WHERE t.not_before_us <= :now_us AND (t.held_since_us = 0 OR t.probe_at_us <= :n
     AND EXISTS (
         SELECT 1 FROM deliveries d WHERE d.target_id = t.target_id AND d.state = 'waiting'
             AND d.claimed_until_us <= :now_us
-            AND (d.next_try_us <= :now_us OR (t.held_since_us > 0 AND t.is_changed > 0)))
+            AND (d.next_try_us <= :now_us OR (
+                t.held_since_us > 0 AND t.is_changed > 0 AND d.reason <> 'unconfirmed')))
 ORDER BY t.target_id"""),
     "FOR NO KEY UPDATE OF t SKIP LOCKED",
 )
@@ -198,7 +199,8 @@ CLAIM_PROBE: Final = both(f"""
 UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
     WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
-        AND next_try_us <= :due_us AND (priority_rank, delivery_id) > (:probe_rank, :probe_id)
+        AND (next_try_us <= :now_us OR (next_try_us <= :due_us AND reason <> 'unconfirmed'))
+        AND (priority_rank, delivery_id) > (:probe_rank, :probe_id)
     ORDER BY priority_rank, delivery_id LIMIT 1) AND {_UNCLAIMED}
 RETURNING delivery_id, priority_rank
 """)
@@ -265,8 +267,10 @@ UPDATE targets SET held_since_us = :held_since_us, reason = :reason, detail = :d
     taken_us = :taken_us, failing = :failing, refused = :refused, backlog_id = :backlog_id
 WHERE target_id = :target_id
 """)
+#: What may have arrived keeps its distance from its next try.
 RESET_FAILURES: Final = both("""
-UPDATE deliveries SET failures = 0, next_try_us = 0
+UPDATE deliveries SET failures = 0,
+    next_try_us = CASE WHEN reason = 'unconfirmed' THEN next_try_us ELSE 0 END
 WHERE state = 'waiting' AND target_id = :target_id AND (failures > 0 OR next_try_us > 0)
 """)
 HAS_FAILED: Final = both("""
@@ -278,14 +282,14 @@ UPDATE deliveries SET state = 'waiting', failures = 0, next_try_us = 0, changed_
 WHERE state = 'dead' AND delivery_id IN ({ids})
 """)
 NEWEST_DELIVERY: Final = both("SELECT COALESCE(MAX(delivery_id), 0) FROM deliveries")
-NEXT_TRY: Final = both("""
-SELECT MIN(next_try_us) FROM deliveries
-WHERE state = 'waiting' AND next_try_us > :now_us AND next_try_us > 0
-""")
-NEXT_PROBE: Final = both("""
-SELECT MIN(CASE WHEN not_before_us > probe_at_us THEN not_before_us ELSE probe_at_us END)
-FROM targets t WHERE (t.held_since_us > 0 OR t.not_before_us > :now_us)
-    AND (t.probe_at_us > :now_us OR t.not_before_us > :now_us)
+NEXT_DUE: Final = both("""
+SELECT MIN(due_us) FROM (
+    SELECT MIN(next_try_us) AS due_us FROM deliveries
+    WHERE state = 'waiting' AND next_try_us > :now_us AND next_try_us > 0
+    UNION ALL
+    SELECT MIN(CASE WHEN not_before_us > probe_at_us THEN not_before_us ELSE probe_at_us END)
+    FROM targets t WHERE (t.held_since_us > 0 OR t.not_before_us > :now_us)
+        AND (t.probe_at_us > :now_us OR t.not_before_us > :now_us)) AS due
 """)
 RENEW: Final = both("""
 UPDATE deliveries SET claimed_until_us = :until_us

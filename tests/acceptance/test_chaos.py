@@ -18,7 +18,10 @@ SEED = 20251225
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("store", "replicas"), [(Store.SQLITE, 1)])
+@pytest.mark.parametrize(
+    ("store", "replicas"),
+    [(Store.SQLITE, 1), (Store.POSTGRESQL, 1), (Store.POSTGRESQL, 3)],
+)
 def test_faults_lose_nothing(store: Store, replicas: int, tmp_path: Path) -> None:
     try:
         report = run(Plan(store, replicas, FAULTS, SEED), tmp_path)

@@ -147,7 +147,7 @@ def _kill_at(point: str, scene: Scene, chance: random.Random) -> None:
     scene.stop(replica)
     replica.start(f"{point}:{chance.randint(1, 5)}")
     # With other replicas it may get nothing to do.
-    if not replica.has_ended(DEATH_SECONDS):
+    if replica.await_end(DEATH_SECONDS) is None:
         replica.kill()
     replica.start()
 

@@ -49,7 +49,7 @@ class Report:
     #: Faults after which no fresh alert came within a minute.
     stuck: list[str] = field(default_factory=list)
     slowest_seconds: float = 0.0
-    engines_ended: int = 0
+    engines_ended: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
     @property

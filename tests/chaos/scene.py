@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -107,15 +107,15 @@ class Replica:
             self._engine.kill()
             self._forget()
 
-    def has_ended(self, timeout_seconds: float = 0.0) -> bool:
-        """Whether it ends by itself within the time."""
+    def await_end(self, timeout_seconds: float = 0.0) -> int | None:
+        """Its exit status if it ends by itself within the time."""
         assert self._engine is not None
         try:
-            self._engine.wait(timeout_seconds)
+            status = self._engine.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
-            return False
+            return None
         self._forget()
-        return True
+        return status
 
     def _forget(self) -> None:
         assert self._engine is not None
@@ -174,13 +174,14 @@ class Scene:
     #: How many repeats are excused, by recipient.
     allowed: Counter[str]
     #: How often an engine ended that was not told to, or not in order.
-    ended: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
 
     def tend(self) -> None:
         """Start again what has ended by itself, as Docker and Kubernetes do."""
         for replica in self.replicas:
-            if replica.has_ended():
-                self.ended += 1
+            status = replica.await_end()
+            if status is not None:
+                self.ended[f"by itself with {status}"] += 1
                 self.excuse(*BOTH)
                 replica.start()
 
@@ -190,8 +191,9 @@ class Scene:
 
     def stop(self, replica: Replica) -> None:
         """End an engine in order: nothing is in flight then, unless it was in a hurry."""
-        if replica.stop() != 0:
-            self.ended += 1
+        status = replica.stop()
+        if status != 0:
+            self.ended[f"at a stop with {status}"] += 1
             self.excuse(*BOTH)
 
     def sleep(self, seconds: float) -> None:

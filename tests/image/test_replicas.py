@@ -43,6 +43,8 @@ def status(stack: Stack) -> dict[str, Any]:
 
 
 def test_both_engines_are_ready_and_known(replicas: Stack) -> None:
+    # An engine is not ready before its topic exists.
+    replicas.publish(readings(1, timedelta(hours=3)))
     for port in ENGINE_PORTS:
         wait_until(partial(replicas.is_ready, port), f"{port} ready")
     wait_until(lambda: len(status(replicas)["replicas"]) == 2, "two in the store")

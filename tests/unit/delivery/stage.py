@@ -110,7 +110,7 @@ class Stage:
         other = self.open_store(OpenMode.TOOL)
         self._others.append(other)
         # On one SQLite file, and as if it were PostgreSQL: it may not take the other's claims.
-        other.deliveries._is_shared = True
+        other.deliveries.is_shared = True
         return self._start(other.deliveries, policy, options)
 
     def _start(self, deliveries: Any, policy: RetryPolicy, options: dict[str, Any]) -> Dispatcher:

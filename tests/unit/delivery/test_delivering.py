@@ -436,6 +436,21 @@ def test_a_gateway_that_never_confirms_gets_each_alert_twice_at_most(stage: Stag
     assert {*stage.states("sms:ann").values()} == {DEAD}
 
 
+def test_what_may_have_arrived_is_not_sent_sooner_when_its_target_is_held_and_woken(
+    stage: Stage,
+) -> None:
+    answers = iter([UNCONFIRMED, BAD_TLS])
+    target = stage.target("sms:ann", lambda alert_id: next(answers, SENT))
+    stage.start()
+    slow, other = stage.add_all(2, "sms:ann")
+    stage.pass_to(5.0)
+    stage.use(["sms:ann"])
+    stage.pass_to(60.0)
+    assert [(call.alert_id, call.at) for call in target.calls] == [
+        *((slow, 0.0), (other, 0.0), (other, 5.0), (slow, 20.0)),
+    ]
+
+
 def test_a_service_that_knows_the_key_is_tried_as_often_as_ever(stage: Stage) -> None:
     answers = iter([UNCONFIRMED, UNCONFIRMED, SENT])
     target = stage.target(HOOK, lambda alert_id: next(answers))
@@ -520,6 +535,27 @@ def test_fresh_alerts_of_high_priority_pass_a_backlog_that_was_opened(stage: Sta
     assert len(order) == len(old) - 3 + 2
 
 
+def test_a_target_that_is_woken_has_what_failed_as_its_probe_too(stage: Stage) -> None:
+    target = stage.target(ANN, lambda alert_id: DOWN)
+    stage.start(RetryPolicy(max_retries=0, jitter=0.0))
+    alerts = stage.add_all(2, ANN)
+    target.script = lambda alert_id: SENT
+    stage.use([ANN])
+    assert stage.states(ANN) == dict.fromkeys(alerts, SENT_STATE)
+
+
+def test_a_target_that_was_away_for_two_minutes_has_its_backlog_40_seconds_later(
+    stage: Stage,
+) -> None:
+    target = stage.target(ANN, lambda alert_id: DOWN)
+    stage.start()
+    stage.add_all(100, ANN)
+    stage.pass_to(120.0)
+    target.script = lambda alert_id: SENT
+    stage.pass_to(160.0)
+    assert {*stage.states(ANN).values()} == {SENT_STATE}
+
+
 def test_a_probe_that_is_refused_is_dead_and_opens_the_target(stage: Stage) -> None:
     target = stage.target(ANN, lambda alert_id: BAD_TLS)
     stage.start()
@@ -534,9 +570,10 @@ def test_one_message_that_locks_the_channel_holds_up_the_others_for_a_moment_onl
 ) -> None:
     target = stage.target(ANN, lambda alert_id: LOCKED_OUT if alert_id == "a0001" else SENT)
     stage.start()
-    poison, *others = stage.add_all(5, ANN)
-    assert target.alert_ids == [poison, *others]
-    stage.pass_to(30.0)
+    poison, second, *others = stage.add_all(5, ANN)
+    # The second opinion opens the target, and the first one is alone with its refusal.
+    assert target.alert_ids == [poison, second, poison, *others]
+    assert target.times == [0.0] * 6
     assert stage.delivery(poison, ANN).state is DEAD
     assert stage.metric("channel_holds_total", channel="mail") == 1
 
@@ -548,7 +585,10 @@ def test_an_arrival_is_tried_at_once_when_only_one_message_ever_failed(stage: St
     stage.pass_to(40.0)
     assert len(dispatcher.held()) == 1
     other = stage.add(ANN)
-    assert (target.calls[-1].alert_id, target.calls[-1].at) == (other, 40.0)
+    # The target is open again, and what failed before is tried at once as well.
+    assert [(call.alert_id, call.at) for call in target.calls[-2:]] == [
+        *((other, 40.0), ("a0001", 40.0)),
+    ]
     assert dispatcher.held() == ()
 
 

@@ -284,6 +284,41 @@ def test_a_held_target_that_is_woken_is_probed_at_once(store: Store, samples: Sa
     assert state_of(store, "mail/ann").is_changed
 
 
+def test_what_waits_for_its_next_try_is_no_probe_unless_something_has_changed(
+    store: Store, samples: Samples, clock: Clock
+) -> None:
+    save(store, [samples.new("mail/ann")])
+    wait_until(store, claim(store, "mail/ann"), clock.us + 30 * SECOND_US)
+    change(store, "mail/ann", held_since_us=clock.us, probe_at_us=clock.us)
+    assert due(store) == []
+    save(store, [samples.new("mail/ann")])
+    assert due(store) == ["mail/ann"]
+    (probe,) = claim(store, "mail/ann")
+    assert probe.failures == 0
+    settle(store, [probe], SENT)
+    assert due(store) == []
+    store.deliveries.wake(["mail/ann"])
+    (probe,) = claim(store, "mail/ann")
+    assert probe.failures == 1
+
+
+def test_whether_a_target_has_failed_deliveries_is_known(
+    store: Store, samples: Samples, clock: Clock
+) -> None:
+    save(store, [samples.new("mail/ann"), samples.new("mail/ann")])
+    assert not store.deliveries.turn(lambda turn: turn.has_failed("mail/ann"))
+    wait_until(store, claim(store, "mail/ann", limit=1), clock.us + SECOND_US)
+    assert store.deliveries.turn(lambda turn: turn.has_failed("mail/ann"))
+
+
+def test_since_when_a_target_is_known_is_kept(store: Store, clock: Clock) -> None:
+    since_us = clock.us
+    store.deliveries.register({"mail/ann": ("mail", 1)})
+    clock.seconds += 10
+    store.deliveries.register({"mail/ann": ("mail", 2), "mail/bob": ("mail", 1)})
+    assert store.deliveries.known() == {"mail/ann": since_us, "mail/bob": since_us + 10 * SECOND_US}
+
+
 def test_a_hold_ends_the_retries_of_its_deliveries(
     store: Store, samples: Samples, clock: Clock
 ) -> None:

@@ -195,14 +195,12 @@ def check_side_by_side(one: Store, other: Store, clock: Clock, samples: Samples)
 
 
 @pytest.fixture
-def engines(migrated: str, url: str, request: pytest.FixtureRequest) -> tuple[Store, Store]:
+def engines(migrated: str, url: str) -> Iterator[tuple[Store, Store]]:
     """Two engines on one PostgreSQL, by the server's clock."""
     if url != migrated:
         pytest.skip("a file has one writer")
-    first, second = open_store(url), open_store(url)
-    request.addfinalizer(first.close)
-    request.addfinalizer(second.close)
-    return first, second
+    with open_store(url) as first, open_store(url) as second:
+        yield first, second
 
 
 def await_waiter(url: str) -> None:
@@ -218,24 +216,29 @@ def test_what_is_being_claimed_is_neither_given_up_nor_handed_over(
     one, other = engines
     save(one, [samples.new("mail/ann") for _ in range(2)])
     one.deliveries.register({"mail/ann": ("mail", 1)})
-    with ThreadPoolExecutor(2) as pool:
-        ends: list[Callable[[], int]] = [
-            lambda: other.deliveries.give_up("mail/ann", "channel_removed"),
-            lambda: other.deliveries.hand_over("mail/ann", {"mail/bob": ("mail", ())}),
-        ]
-        for end in ends:
-
-            def work(turn: Turn, end: Callable[[], int] = end) -> list[int]:
-                (state,) = turn.due_targets()
-                running.append(pool.submit(end))
-                await_waiter(url)
-                return turn.claim(state, 2, "one", 60.0)
-
-            running: list[Future[int]] = []
-            assert len(one.deliveries.turn(work)) == 2
-            assert running[0].result(PATIENCE_SECONDS) == 0
-            one.deliveries.give_back("one")
+    ends: list[Callable[[], int]] = [
+        lambda: other.deliveries.give_up("mail/ann", "channel_removed"),
+        lambda: other.deliveries.hand_over("mail/ann", {"mail/bob": ("mail", ())}),
+    ]
+    for end in ends:
+        assert claim_during(end, one, url) == 0
+        one.deliveries.give_back("one")
     assert len(deliveries(one, "mail/ann")) == 2
+
+
+def claim_during(end: Callable[[], int], store: Store, url: str) -> int:
+    """Claim two deliveries while `end` waits for their target; what it has returned then."""
+    running: list[Future[int]] = []
+    with ThreadPoolExecutor(1) as pool:
+
+        def work(turn: Turn) -> list[int]:
+            (state,) = turn.due_targets()
+            running.append(pool.submit(end))
+            await_waiter(url)
+            return turn.claim(state, 2, "one", 60.0)
+
+        assert len(store.deliveries.turn(work)) == 2
+        return running[0].result(PATIENCE_SECONDS)
 
 
 def test_a_sweep_leaves_what_is_redelivered_meanwhile(

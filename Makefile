@@ -14,7 +14,7 @@ COMPILE := $(TOOLS_BIN)/uv pip compile --quiet --universal --python-version 3.11
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run check test test-fast test-slow test-all fuzz chaos grammar lint format type bench clean
+.PHONY: help install demo run check test test-fast test-slow test-all fuzz chaos soak grammar lint format type bench clean
 .PHONY: lock lock-check deploy-lint image image-test image-push sbom release-check up down demo-stack
 
 help: ## Show this help
@@ -69,6 +69,9 @@ fuzz: $(INSTALLED) ## Random rules on random events for minutes: language and in
 
 chaos: $(INSTALLED) ## Kills, freezes and cuts while alerts flow: CHAOS_FAULTS, _STORE, _REPLICAS, _SEED
 	$(BIN)/python -m tests.chaos
+
+soak: $(INSTALLED) ## Half an hour under load, with outages and reloads: SOAK_MINUTES, SOAK_STORE
+	$(BIN)/python -m benchmarks.soak --minutes $(or $(SOAK_MINUTES),30) --store $(or $(SOAK_STORE),sqlite)
 
 grammar: $(INSTALLED) ## Make the kept tables of CEL's grammar anew, after an update of celpy or Lark
 	$(BIN)/python -c 'from engine.cel.syntax.parser import write_tables; write_tables()'

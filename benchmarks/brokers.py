@@ -10,7 +10,7 @@ from typing import Final
 
 from confluent_kafka import Producer
 
-from tests.support.kafka import GivenKafka, RealKafka, given_servers
+from tests.support.kafka import Broker, GivenKafka, RealKafka, given_servers
 from tests.support.kafka_jars import libraries
 from tests.support.mock_cluster import MockCluster
 
@@ -27,17 +27,17 @@ class BrokerKind(StrEnum):
 class Topics:
     """One broker, and topics on it that are made and filled on demand."""
 
-    def __init__(self, broker: MockCluster | GivenKafka | RealKafka) -> None:
-        self._broker = broker
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
 
     @property
     def bootstrap_servers(self) -> str:
         """Where the broker listens."""
-        return self._broker.bootstrap_servers
+        return self.broker.bootstrap_servers
 
     def make(self, name: str) -> str:
         """An empty topic of four partitions."""
-        self._broker.create_topic(name)
+        self.broker.create_topic(name)
         return name
 
     def fill(self, topic: str, values: Sequence[tuple[bytes, bytes]]) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from io import BytesIO
 from typing import Any, Final
+from urllib.request import ProxyHandler, Request, build_opener
 
 from fastavro import parse_schema, schemaless_writer
 
@@ -19,6 +20,7 @@ from tests.support.avro import plate_schema
 
 SCHEMA_ID: Final = 7
 HEADER: Final = b"\0" + SCHEMA_ID.to_bytes(4, "big")
+_ID_BYTES: Final = len(HEADER) - 1
 
 
 class Writers:
@@ -50,11 +52,22 @@ def _parsed() -> Any:
     return parse_schema(json.loads(plate_schema().text))
 
 
-def encode(event: dict[str, Any]) -> bytes:
-    """The event in the Confluent wire format."""
+def encode(event: dict[str, Any], schema_id: int = SCHEMA_ID) -> bytes:
+    """The event in the Confluent wire format; `schema_id` is the shipped schema's in a registry."""
     stream = BytesIO()
     schemaless_writer(stream, _parsed(), event)
-    return HEADER + stream.getvalue()
+    return b"\0" + schema_id.to_bytes(_ID_BYTES, "big") + stream.getvalue()
+
+
+def register(registry_url: str) -> int:
+    """The id of the shipped schema in this registry, which learns it."""
+    request = Request(
+        f"{registry_url}/subjects/plates-value/versions",
+        json.dumps({"schema": plate_schema().text}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with build_opener(ProxyHandler({})).open(request) as answer:
+        return int(json.load(answer)["id"])
 
 
 def record(value: bytes, offset: int = 0) -> Record:

@@ -26,7 +26,6 @@ from benchmarks.stores import Stores
 from benchmarks.watched_target import WatchedTarget
 from channels.alert import Alert, Target
 from channels.definitions.channel_entry import entry_targets
-from engine.bench.rule_sets import PLATE, PlainCondition, PlainRule, mixed_rules, rule_file
 from engine.delivery import Dispatcher
 from engine.pipeline.active_rules import targets_of
 from engine.rules import RuleSet
@@ -87,9 +86,7 @@ def rules_of(folder: Path, receivers: Receivers, watch: Stopwatch) -> RuleSet:
         (target,) = entry_targets(channel, urls[channel], {}).checked()
         return (WatchedTarget(target, watch.hand) if channel == ANSWERS else target,)
 
-    plates = PlainCondition(PLATE, "in_list", list(traffic.WATCHED))
-    watchlist = PlainRule("watchlist", (plates,), (ANSWERS, HANGS))
-    return load(rule_file([*mixed_rules(1_000), watchlist]), folder, targets)
+    return load(traffic.rules_with_watchlist(1_000, ANSWERS, HANGS), folder, targets)
 
 
 def test_latency(

@@ -28,8 +28,7 @@ from benchmarks.mixed_rules import load
 from benchmarks.plant import Plant, settings_of
 from benchmarks.readings import HEADER, encode, readings
 from benchmarks.stores import StoreKind, Stores
-from benchmarks.traffic import WATCHED
-from engine.bench.rule_sets import PLATE, PlainCondition, PlainRule, mixed_rules, rule_file
+from benchmarks.traffic import WATCHED, rules_with_watchlist
 from engine.pipeline.active_rules import targets_of
 from engine.settings import Settings
 from engine.stream.options import consumer_options
@@ -81,11 +80,6 @@ def group(kind: BrokerKind) -> str:
 
 def section(kind: BrokerKind) -> str:
     return f"7 whole loop, {kind}"
-
-
-def rules_with_watchlist(count: int) -> str:
-    watchlist = PlainRule("watchlist", (PlainCondition(PLATE, "in_list", list(WATCHED)),), ("ops",))
-    return rule_file([*mixed_rules(count), watchlist])
 
 
 #: What the engine has reported to it and handles itself, a bare client leaves to librdkafka.

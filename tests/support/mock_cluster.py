@@ -43,6 +43,8 @@ def _library() -> ctypes.CDLL:
 class MockCluster:
     """One broker on loopback whose faults a test commands; a context manager."""
 
+    is_real = False
+
     def __init__(self, topics: Sequence[str] = (), partitions: int = 4) -> None:
         self._library = _library()
         self._client = self._new_client({})

@@ -34,12 +34,10 @@ def store(stores: Stores) -> Iterator[Store]:
 
 def save(store: Store, alerts: Sequence[NewAlert]) -> None:
     """Store them after a look at what they depend on, as the pipeline does."""
-    ranges = {
-        new.dedup_key: (new.time_us - WIDTH_US, new.time_us + WIDTH_US)
-        for new in alerts
-        if new.dedup_key is not None
+    moments = {
+        new.dedup_key: [(new.time_us, WIDTH_US)] for new in alerts if new.dedup_key is not None
     }
-    ask = Ask([new.alert.alert_id for new in alerts], ranges)
+    ask = Ask([new.alert.alert_id for new in alerts], moments)
     store.stream.decide(ask, lambda past: Batch(alerts, {}))
 
 

@@ -5,7 +5,7 @@ Times are microseconds since the epoch, by the store's clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -20,6 +20,10 @@ LONGEST_WAIT_SECONDS: Final = 300.0
 STEADY_SECONDS: Final = 900.0
 #: So many different messages that are refused in a row hold their target.
 REFUSALS: Final = 3
+#: A target that took a message so shortly before its refusals is asked at once about so many more:
+#: those that a firewall dislikes may come one behind the other.
+WELL_SECONDS: Final = 60.0
+MORE_OPINIONS: Final = 6
 US_IN_A_SECOND: Final = 1_000_000
 
 
@@ -100,6 +104,11 @@ class Verdict:
             return False
         return not self.claim.is_probe or self.mark.state is DeliveryState.DEAD
 
+    def wait_no_longer(self) -> None:
+        """The target has opened since: what waits for it is due, but what may have arrived."""
+        if self.mark.state is DeliveryState.WAITING and self.mark.reason != Reason.UNCONFIRMED:
+            self.mark = replace(self.mark, failures=0, next_try_us=0)
+
     def _decide(self) -> Mark:
         target, status, is_unsent = self.target, self.outcome.status, self.outcome.is_unsent
         if status is Status.SENT:
@@ -128,6 +137,11 @@ class Verdict:
         status, reason = self.outcome.status, self.outcome.reason
         is_fault = status is Status.MISCONFIGURED and reason not in CERTAIN
         return status is Status.REFUSED or is_fault
+
+    @property
+    def _was_well(self) -> bool:
+        """Whether the target took a message a moment ago."""
+        return self.now_us - self.target.taken_us < _us(WELL_SECONDS)
 
     @property
     def _is_unconfirmed(self) -> bool:
@@ -222,7 +236,8 @@ class Verdict:
         target.refused = target.refused if self._is_refusal else ()
         self.begins_hold = True
         self.events.append(Event.HELD)
-        return self._await_probe(has_opinion=self._is_refusal and len(target.refused) < REFUSALS)
+        is_open = len(target.refused) < REFUSALS or self._was_well
+        return self._await_probe(has_opinion=self._is_refusal and is_open)
 
     def _judge_held(self) -> Mark:
         """The target is held: this was its probe, or was sent before the hold."""
@@ -246,7 +261,9 @@ class Verdict:
             self.events.append(Event.STILL_HELD)
         target.is_changed = False
         target.reason, target.detail = str(outcome.reason), outcome.detail
-        return self._await_probe(has_opinion=known < len(target.refused) < REFUSALS)
+        has_opinion = known < len(target.refused) < REFUSALS
+        has_more = self._is_refusal and self._was_well and target.probes < MORE_OPINIONS
+        return self._await_probe(has_opinion=has_opinion or has_more)
 
     def _await_probe(self, *, has_opinion: bool) -> Mark:
         """Probe as often as is due, but at once with another message where that decides.

@@ -177,17 +177,12 @@ def ask_of(candidates: Iterable[Candidate]) -> Ask:
 
     What the cache knows to be suppressed needs no alerts.
     """
-    alert_ids, ranges = set(), dict[str, tuple[int, int]]()
+    alert_ids, moments = set(), dict[str, set[tuple[int, int]]]()
     for alert_id, key, time_us, width_us, is_cooling in candidates:
         alert_ids.add(alert_id)
-        if key is None or is_cooling:
-            continue
-        after_us, before_us = time_us - width_us, time_us + width_us
-        known = ranges.get(key)
-        if known is not None:
-            after_us, before_us = min(after_us, known[0]), max(before_us, known[1])
-        ranges[key] = after_us, before_us
-    return Ask(alert_ids, ranges)
+        if key is not None and not is_cooling:
+            moments.setdefault(key, set()).add((time_us, width_us))
+    return Ask(alert_ids, moments)
 
 
 _TRACK: Final = ("camera_id", "track_id")

@@ -133,6 +133,8 @@ class Archive:
         def work(transaction: Transaction) -> int:
             if not transaction.try_lock("sweep"):
                 return 0
+            # The stream may be about to store another rule's alert on one of these events.
+            transaction.lock_all_keys()
             waiting = _rows_of(transaction, statements.STILL_WAITING, old)
             gone = sorted(set(old) - {row[0] for row in waiting})
             transaction.run(statements.DELETE_DELIVERIES, {"alert_ids": json.dumps(gone)})
@@ -189,6 +191,7 @@ def _rows_of(
 def _redeliver_alerts(
     transaction: Transaction, alert_ids: Sequence[str], asked: Mapping[str, Any]
 ) -> Redelivery:
+    transaction.rows(statements.CHANNEL_LOCKED, asked)
     reopened = released = 0
     for alert_id in sorted(alert_ids):
         parameters = {**asked, "alert_id": alert_id, "now_us": transaction.now_us}
@@ -215,6 +218,7 @@ def _redeliver_alerts(
 
 
 def _wake(transaction: Transaction, asked: Mapping[str, Any], reopened: int) -> Redelivery:
+    transaction.rows(statements.CHANNEL_LOCKED, asked)
     released = transaction.run(statements.WAKE_CHANNEL, asked)
     transaction.run(statements.BEGIN_BACKLOG, asked)
     transaction.run(statements.COUNT_REDELIVERY)

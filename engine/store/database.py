@@ -71,6 +71,10 @@ class Transaction(ABC):
         """
 
     @abstractmethod
+    def lock_all_keys(self) -> None:
+        """Wait until no other transaction has any key, and keep all of them until the end."""
+
+    @abstractmethod
     def try_lock(self, name: str) -> bool:
         """Whether this transaction has the lock of this name now; another one has it if not."""
 

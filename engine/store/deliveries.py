@@ -280,8 +280,14 @@ class Deliveries:
 
     def wake(self, target_ids: Collection[str]) -> None:
         """Probe these targets now, if they are held, and as often as at the beginning of a hold."""
-        if target_ids:
-            self._run(statements.WAKE, {"target_ids": json.dumps(sorted(target_ids))})
+        if not target_ids:
+            return
+
+        def work(transaction: Transaction) -> None:
+            _lock_targets(transaction, target_ids)
+            transaction.run(statements.WAKE, {"target_ids": json.dumps(sorted(target_ids))})
+
+        self._writer.transact(work)
 
     def backlogs(self) -> list[Backlog]:
         """Every target that has waiting deliveries, including targets that are gone."""
@@ -295,6 +301,7 @@ class Deliveries:
         """
 
         def work(transaction: Transaction) -> int:
+            _lock_targets(transaction, [target_id])
             before_us = _NEVER_US if waiting_before_us is None else waiting_before_us
             parameters = {"target_id": target_id, "reason": reason, "before_us": before_us}
             more = {"limit": DELIVERIES_AT_ONCE, "now_us": transaction.now_us}
@@ -315,6 +322,8 @@ class Deliveries:
         """
 
         def work(transaction: Transaction) -> int:
+            # No claimer takes what is handed over.
+            _lock_targets(transaction, [target_id])
             now_us = transaction.now_us
             asked = {"target_id": target_id, "limit": DELIVERIES_AT_ONCE, "now_us": now_us}
             given = [row[0] for row in transaction.rows(statements.WAITING_IDS, asked)]
@@ -402,6 +411,11 @@ class Deliveries:
         return self._writer.transact(
             lambda transaction: transaction.run(statement, parameters or {})
         )
+
+
+def _lock_targets(transaction: Transaction, target_ids: Collection[str]) -> None:
+    """Let no other transaction change these targets, or claim of them, until this one ends."""
+    transaction.rows(statements.TARGETS_LOCKED, {"target_ids": json.dumps(sorted(target_ids))})
 
 
 def _jump_us(passed_us: int, run_us: int, last_run_us: int | None) -> int:

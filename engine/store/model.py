@@ -87,20 +87,21 @@ class FreshAlert:
 class Ask:
     """What a batch asks of the past.
 
-    `alert_ids` are those of alerts that may be stored already. `ranges` has, by cooldown key, two
-    instants, both exclusive, between which earlier alerts matter.
+    `alert_ids` are those of alerts that may be stored already. `moments` has, by cooldown key, the
+    instants of its matches, each with the width: alerts that are less than that away matter to it.
     """
 
     alert_ids: Collection[str]
-    ranges: Mapping[str, tuple[int, int]]
+    moments: Mapping[str, Collection[tuple[int, int]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
     """What is stored, as far as a batch has asked.
 
-    `stored` are the alert ids; `instants` has the times of a key's alerts, in order; `counts` how
-    many matches of a key were suppressed since its last alert.
+    `stored` are the alert ids; `instants` has, in order, the times of those of a key's alerts that
+    are the nearest ones before and after a moment; `counts` how many matches of a key were
+    suppressed since its last alert.
     """
 
     stored: Collection[str]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, LiteralString, TypeVar, cast
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -59,11 +59,12 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "tcp_user_timeout": "30000",
     "target_session_attrs": "read-write",
 }
-# Not at the connection's start: a pgbouncer refuses what it does not know.
-_SESSION: Final = (
-    "SET statement_timeout = '30s'; SET lock_timeout = '10s';"
-    " SET idle_in_transaction_session_timeout = '15s'"
+_TIMEOUTS: Final = (
+    *("statement_timeout = '30s'", "lock_timeout = '10s'"),
+    "idle_in_transaction_session_timeout = '15s'",
 )
+# Not at the connection's start: a pgbouncer refuses what it does not know.
+_SESSION: Final = "; ".join(f"SET {each}" for each in _TIMEOUTS)
 #: A statement is prepared when it has run so often.
 PREPARED_AFTER: Final = 5
 #: How long one answer is waited for.
@@ -147,8 +148,11 @@ class PostgresConnection(Connection):
     def __init__(self, database: PostgresDatabase, durability: Durability) -> None:
         self._location = database.location
         self._clock = database.clock
+        # Behind a pgbouncer the session of the next transaction is another one.
+        waits = _TIMEOUTS if self._location.is_pooled else ()
+        settings = "".join(f"; SET LOCAL {each}" for each in waits)
         now = f"; SELECT {_NOW}" if database.clock is None else ""
-        self._begin = f"{_BEGIN}{_COMMITS[durability]}{now}"
+        self._begin = f"{_BEGIN}{_COMMITS[durability]}{settings}{now}"
         self._lock = threading.Lock()
         self._opened: Session | None = None
         self._is_closed = False
@@ -282,19 +286,30 @@ class PostgresTransaction(Transaction):
         numbers = sorted({_lock_number("key", key) for key in keys})
         if not numbers:
             return
-        statement = _LOCK_KEYS if len(numbers) <= MOST_KEYS else _LOCK_ALL
-        parameters = {"all": _ALL_KEYS, "keys": numbers}
-        row = self._opened.execute(statement, parameters).fetchone()
-        if self._clock is not None:
-            self.now_us = int(self._clock() * 1e6)
-        elif row is not None:
-            self.now_us = row[1]
+        if len(numbers) <= MOST_KEYS:
+            self._lock(_LOCK_KEYS, {"all": _ALL_KEYS, "keys": numbers})
+        else:
+            self.lock_all_keys()
+
+    def lock_all_keys(self) -> None:
+        """Wait until no other transaction has any key, and keep all of them until the end.
+
+        Reads the clock once more then.
+        """
+        self._lock(_LOCK_ALL, {"all": _ALL_KEYS})
 
     def try_lock(self, name: str) -> bool:
         """Whether this transaction has the lock of this name now; another one has it if not."""
         number = _lock_number("name", name)
         row = self._opened.execute("SELECT pg_try_advisory_xact_lock(%s)", (number,)).fetchone()
         return row is not None and bool(row[0])
+
+    def _lock(self, statement: LiteralString, parameters: Parameters) -> None:
+        row = self._opened.execute(statement, parameters).fetchone()
+        if self._clock is not None:
+            self.now_us = int(self._clock() * 1e6)
+        elif row is not None:
+            self.now_us = row[1]
 
 
 class Session(psycopg.Connection[tuple[Any, ...]]):
@@ -331,7 +346,8 @@ def _connect(location: PostgresLocation) -> Session:
         prepare_threshold=None if location.is_pooled else PREPARED_AFTER,
     )
     try:
-        opened.execute(_SESSION)
+        if not location.is_pooled:
+            opened.execute(_SESSION)
     except BaseException:
         opened.close()
         raise

@@ -238,6 +238,9 @@ class SqliteTransaction(Transaction):
     def lock_keys(self, keys: Iterable[str]) -> None:
         """Nothing to do: there is one writer."""
 
+    def lock_all_keys(self) -> None:
+        """Nothing to do: there is one writer."""
+
     def try_lock(self, name: str) -> bool:
         """Always True: there is one writer."""
         return True

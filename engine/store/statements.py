@@ -51,25 +51,30 @@ PROBE: Final = both("UPDATE meta SET value = :now_us WHERE name = 'probe'")
 STORED: Final = _with_lists(
     "SELECT alert_id FROM alerts WHERE alert_id IN ({alert_ids})", "alert_ids"
 )
-#: `ranges` is a JSON list of [key, after_us, before_us].
+# The nearest alert on either side of each moment: the others, of which there may be very many after
+# a change of the cooldown, decide nothing.
+_NEAREST: Final = """
+SELECT asked.key_id,
+    (SELECT MAX(time_us) FROM alerts WHERE key_id = asked.key_id
+        AND time_us <= asked.time_us AND time_us > asked.time_us - asked.width_us),
+    (SELECT MIN(time_us) FROM alerts WHERE key_id = asked.key_id
+        AND time_us >= asked.time_us AND time_us < asked.time_us + asked.width_us)
+FROM"""
+#: `moments` is a JSON list of [key, time_us, width_us].
 INSTANTS: Final = each_its_own(
-    """
-SELECT a.key_id, a.time_us FROM json_each(:ranges) AS asked CROSS JOIN alerts a
-WHERE a.key_id = json_extract(asked.value, '$[0]')
-    AND a.time_us > json_extract(asked.value, '$[1]')
-    AND a.time_us < json_extract(asked.value, '$[2]')
+    f"""{_NEAREST} (SELECT json_extract(value, '$[0]') AS key_id,
+        json_extract(value, '$[1]') AS time_us, json_extract(value, '$[2]') AS width_us
+    FROM json_each(:moments)) AS asked
 """,
-    """
-SELECT a.key_id, a.time_us
-FROM (SELECT value ->> 0 AS key_id, (value ->> 1)::bigint AS after_us,
-        (value ->> 2)::bigint AS before_us
-    FROM jsonb_array_elements(:ranges::jsonb) AS value OFFSET 0) AS asked
-CROSS JOIN LATERAL (SELECT key_id, time_us FROM alerts
-    WHERE key_id = asked.key_id AND time_us > asked.after_us AND time_us < asked.before_us) AS a
+    f"""{_NEAREST} (SELECT value ->> 0 AS key_id, (value ->> 1)::bigint AS time_us,
+        (value ->> 2)::bigint AS width_us
+    FROM jsonb_array_elements(:moments::jsonb) AS value OFFSET 0) AS asked
 """,
 )
 COUNTS_OF_KEYS: Final = _with_lists(
-    "SELECT key_id, suppressed_count FROM suppressed WHERE key_id IN ({key_ids})", "key_ids"
+    "SELECT key_id, suppressed_count FROM suppressed "
+    "WHERE suppressed_count > 0 AND key_id IN ({key_ids})",
+    "key_ids",
 )
 INSERT_EVENT: Final = both("""
 INSERT INTO events (digest, event) VALUES (:digest, :event) ON CONFLICT (digest) DO NOTHING
@@ -93,12 +98,12 @@ INSERT INTO deliveries (
     :alert_id, :channel, :target_id, 'waiting', :priority_rank, 0, '', '', :now_us, :now_us
 ) ON CONFLICT (alert_id, target_id) DO NOTHING
 """)
-RESET_SUPPRESSED: Final = both("DELETE FROM suppressed WHERE key_id = :key_id")
-ADD_SUPPRESSED: Final = both("""
+#: `told` are those that an alert reports; another engine may have added more meanwhile.
+CHANGE_SUPPRESSED: Final = both("""
 INSERT INTO suppressed (key_id, suppressed_count, changed_us)
 VALUES (:key_id, :added, :now_us)
 ON CONFLICT (key_id) DO UPDATE SET
-    suppressed_count = suppressed.suppressed_count + excluded.suppressed_count,
+    suppressed_count = suppressed.suppressed_count + excluded.suppressed_count - :told,
     changed_us = excluded.changed_us
 """)
 
@@ -165,25 +170,29 @@ WHERE state = 'waiting' AND claimed_until_us > :now_us AND claimed_until_us > 0 
 """)
 _DUE: Final = """state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
     AND next_try_us <= :now_us"""
+#: Asked once more of the row itself: while its lock was waited for, another transaction may have
+#: changed it, and what the statement has chosen is older than that.
+_UNCLAIMED: Final = "state = 'waiting' AND claimed_until_us <= :now_us"
 _TAKEN: Final = "claimed_by = :owner, claimed_until_us = :until_us, claim_no = claim_no + 1"
 #: Fresh ones of the highest priority go before a backlog.
 CLAIM_FRESH: Final = both(f"""
 UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
     WHERE {_DUE} AND priority_rank = 0 AND delivery_id > :backlog_id
-    ORDER BY priority_rank, delivery_id LIMIT :limit)
+    ORDER BY priority_rank, delivery_id LIMIT :limit) AND {_UNCLAIMED}
 RETURNING delivery_id, priority_rank
 """)
 CLAIM_DUE: Final = both(f"""
 UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
-    WHERE {_DUE} ORDER BY priority_rank, delivery_id LIMIT :limit)
+    WHERE {_DUE} ORDER BY priority_rank, delivery_id LIMIT :limit) AND {_UNCLAIMED}
 RETURNING delivery_id, priority_rank
 """)
 CLAIM_FAILED: Final = both(f"""
 UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
     WHERE {_DUE} AND failures > 0 ORDER BY priority_rank, delivery_id LIMIT :limit)
+    AND {_UNCLAIMED}
 RETURNING delivery_id, priority_rank
 """)
 CLAIM_PROBE: Final = both(f"""
@@ -192,7 +201,7 @@ UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
     WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
         AND (next_try_us <= :now_us OR (next_try_us <= :due_us AND reason <> 'unconfirmed'))
         AND (priority_rank, delivery_id) > (:probe_rank, :probe_id)
-    ORDER BY priority_rank, delivery_id LIMIT 1)
+    ORDER BY priority_rank, delivery_id LIMIT 1) AND {_UNCLAIMED}
 RETURNING delivery_id, priority_rank
 """)
 
@@ -329,13 +338,13 @@ BACKLOGS: Final = both("""
 SELECT target_id, MAX(channel), COUNT(*) FROM deliveries
 WHERE state = 'waiting' GROUP BY target_id ORDER BY target_id
 """)
-GIVE_UP: Final = both("""
+GIVE_UP: Final = both(f"""
 UPDATE deliveries SET state = 'dead', reason = :reason, detail = '', changed_us = :now_us
 WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
     WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
         AND waiting_since_us < :before_us
-    ORDER BY priority_rank, delivery_id LIMIT :limit)
+    ORDER BY priority_rank, delivery_id LIMIT :limit) AND {_UNCLAIMED}
 """)
 WAITING_IDS: Final = both("""
 SELECT delivery_id FROM deliveries
@@ -458,7 +467,7 @@ UPDATE deliveries SET {_REOPENED}
 WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
     WHERE state = 'dead' AND (:channel = '' OR channel = :channel) AND changed_us >= :since_us
-    LIMIT :limit)
+    LIMIT :limit) AND state = 'dead'
 """)
 # What is reopened is a backlog: fresh alerts of high priority go before it.
 _BACKLOG: Final = "backlog_id = (SELECT COALESCE(MAX(delivery_id), 0) FROM deliveries)"
@@ -473,6 +482,11 @@ UPDATE targets SET {_WOKEN} WHERE held_since_us > 0 AND (:channel = '' OR channe
 BEGIN_BACKLOG: Final = both(f"""
 UPDATE targets SET {_BACKLOG} WHERE :channel = '' OR channel = :channel
 """)
+CHANNEL_LOCKED: Final = _locking(
+    both("""
+SELECT target_id FROM targets WHERE :channel = '' OR channel = :channel ORDER BY target_id"""),
+    "FOR NO KEY UPDATE",
+)
 COUNT_REDELIVERY: Final = both("UPDATE meta SET value = value + 1 WHERE name = 'redeliveries'")
 
 WAITING_BY_CHANNEL: Final = both("""
@@ -496,7 +510,7 @@ ORDER BY a.stored_us LIMIT :limit
 """)
 HAS_OLD_SUPPRESSED: Final = both("SELECT 1 FROM suppressed WHERE changed_us < :horizon_us LIMIT 1")
 DELETE_DELIVERIES: Final = _with_lists(
-    "DELETE FROM deliveries WHERE alert_id IN ({alert_ids})", "alert_ids"
+    "DELETE FROM deliveries WHERE state <> 'waiting' AND alert_id IN ({alert_ids})", "alert_ids"
 )
 #: Asked again under the write lock: a redelivery may have come in between.
 STILL_WAITING: Final = _with_lists(
@@ -504,8 +518,14 @@ STILL_WAITING: Final = _with_lists(
     "WHERE state = 'waiting' AND alert_id IN ({alert_ids})",
     "alert_ids",
 )
+#: Whose deliveries are gone: a redelivery may have come in between even now.
 DELETE_ALERTS: Final = _with_lists(
-    "DELETE FROM alerts WHERE alert_id IN ({alert_ids}) RETURNING digest", "alert_ids"
+    """
+DELETE FROM alerts WHERE alert_id IN ({alert_ids}) AND NOT EXISTS (
+    SELECT 1 FROM deliveries d WHERE d.alert_id = alerts.alert_id)
+RETURNING digest
+""",
+    "alert_ids",
 )
 DELETE_EVENT: Final = both("""
 DELETE FROM events WHERE digest = :digest AND NOT EXISTS (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from engine.store import statements
@@ -21,6 +22,7 @@ from engine.store.model import (
 
 # The locks of alerts and of cooldown keys are of one kind: an id is never a key.
 _KEY_LOCK: Final = "key "
+_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Stream:
@@ -34,19 +36,24 @@ class Stream:
 
         Until it has ended, no other transaction decides on the same keys or alerts. `decide` may be
         called again, after a conflict and with another past. An alert that is stored already is
-        skipped. A stored alert sets the suppressed count of its key to zero; then the counts of
-        the batch are added. Returns the batch that is stored.
+        skipped. What the past says of an alert's key was suppressed is told by the alert, and
+        counted no more; the counts of the batch are added. Returns the batch that is stored.
 
         After any exception nothing is written. UnstorableError means that the store works and
         refuses one of the alerts.
         """
-        keys = {key_id(key): key for key in ask.ranges}
+        keys = {key_id(key): key for key in ask.moments}
         locks = [*ask.alert_ids, *(f"{_KEY_LOCK}{each}" for each in keys)]
 
         def work(transaction: Transaction) -> Batch:
             transaction.lock_keys(locks)
-            batch = decide(_past(transaction, ask, keys))
-            _insert(transaction, batch)
+            past = _past(transaction, ask, keys)
+            batch = decide(past)
+            if past.stored and not batch.alerts:
+                # Who stored them may have got no answer, since they are not yet on the disk, or on
+                # a standby: what is written behind them is safe only when they are.
+                transaction.run(statements.PROBE, {"now_us": transaction.now_us})
+            _insert(transaction, batch, past)
             return batch
 
         return self._connection.transact(work)
@@ -54,7 +61,7 @@ class Stream:
     def save_suppressed(self, suppressed: Mapping[str, int]) -> None:
         """Add suppressed counts, by key, without a batch: when the engine stops."""
         if any(suppressed.values()):
-            self._connection.transact(lambda transaction: _add_counts(transaction, suppressed))
+            self._connection.transact(lambda transaction: _change_counts(transaction, suppressed))
 
 
 def _past(transaction: Transaction, ask: Ask, keys: Mapping[str, str]) -> Past:
@@ -62,19 +69,20 @@ def _past(transaction: Transaction, ask: Ask, keys: Mapping[str, str]) -> Past:
     stored = frozenset(row[0] for row in transaction.rows(statements.STORED, asked))
     if not keys:
         return Past(stored, {}, {})
-    ranges = [[each, *ask.ranges[key]] for each, key in keys.items()]
-    instants = defaultdict(list)
-    for each, time_us in transaction.rows(statements.INSTANTS, {"ranges": json.dumps(ranges)}):
-        instants[keys[each]].append(time_us)
+    moments = [[each, *moment] for each, key in keys.items() for moment in ask.moments[key]]
+    instants = defaultdict[str, set[int]](set)
+    for each, *near in transaction.rows(statements.INSTANTS, {"moments": json.dumps(moments)}):
+        instants[keys[each]].update(time_us for time_us in near if time_us is not None)
     counts = transaction.rows(statements.COUNTS_OF_KEYS, {"key_ids": json.dumps([*keys])})
     return Past(
         stored,
-        {key: sorted(times) for key, times in instants.items()},
+        {key: sorted(times) for key, times in instants.items() if times},
         {keys[each]: count for each, count in counts},
     )
 
 
-def _insert(transaction: Transaction, batch: Batch) -> None:
+def _insert(transaction: Transaction, batch: Batch, past: Past) -> None:
+    told: dict[str, int] = {}
     if batch.alerts:
         rows = [alert_parameters(new, transaction.now_us) for new in batch.alerts]
         # Sorted, so that two transactions never wait for each other's rows.
@@ -93,18 +101,29 @@ def _insert(transaction: Transaction, batch: Batch) -> None:
                 for channel, target_id in new.targets
             ],
         )
-        reset = sorted({row["key_id"] for row in rows if row["key_id"] is not None})
-        transaction.run_many(statements.RESET_SUPPRESSED, [{"key_id": each} for each in reset])
-    _add_counts(transaction, batch.suppressed)
+        keys = {new.dedup_key for new in batch.alerts if new.dedup_key is not None}
+        told = {key: past.counts[key] for key in keys if key in past.counts}
+    _change_counts(transaction, batch.suppressed, told)
 
 
 def _event_parameters(new: NewAlert) -> dict[str, bytes]:
     return {"digest": new.digest, "event": event_json(new.alert.event)}
 
 
-def _add_counts(transaction: Transaction, suppressed: Mapping[str, int]) -> None:
-    counts = sorted((key_id(key), count) for key, count in suppressed.items() if count > 0)
+def _change_counts(
+    transaction: Transaction, added: Mapping[str, int], told: Mapping[str, int] = _NOTHING
+) -> None:
+    # Sorted over all: nobody has locked the keys of counts that are carried from earlier batches.
+    changes = sorted(
+        (key_id(key), added.get(key, 0), told.get(key, 0))
+        for key in added.keys() | told.keys()
+        if added.get(key, 0) > 0 or key in told
+    )
+    now_us = transaction.now_us
     transaction.run_many(
-        statements.ADD_SUPPRESSED,
-        [{"key_id": each, "added": count, "now_us": transaction.now_us} for each, count in counts],
+        statements.CHANGE_SUPPRESSED,
+        [
+            {"key_id": each, "added": more, "told": less, "now_us": now_us}
+            for each, more, less in changes
+        ],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -88,11 +88,23 @@ class MemoryKeeper:
         return Past(
             self.alert_ids.intersection(ask.alert_ids),
             {
-                key: sorted(at for at in self.instants.get(key, ()) if after < at < before)
-                for key, (after, before) in ask.ranges.items()
+                key: sorted(
+                    {
+                        at
+                        for moment in moments
+                        for at in _nearest(self.instants.get(key, ()), *moment)
+                    }
+                )
+                for key, moments in ask.moments.items()
             },
-            {key: self.counts[key] for key in ask.ranges},
+            {key: self.counts[key] for key in ask.moments},
         )
+
+
+def _nearest(instants: Sequence[int], time_us: int, width_us: int) -> Iterator[int]:
+    near = [at for at in instants if abs(at - time_us) < width_us]
+    yield from sorted(at for at in near if at <= time_us)[-1:]
+    yield from sorted(at for at in near if at >= time_us)[:1]
 
 
 class CutOff(Exception):  # noqa: N818 - no error: the test wants it
@@ -212,7 +224,7 @@ def stored_count(keeper: Keeper, key: str) -> int:
         found.append(past.counts.get(key, 0))
         return Batch((), {})
 
-    keeper.decide(Ask((), {key: (0, 0)}), look)
+    keeper.decide(Ask((), {key: ()}), look)
     return found[-1]
 
 

@@ -65,8 +65,8 @@ class PostgreSQL:
     Its port and data stay the same over `stop`, `kill` and `start`. Every client is trusted unless
     there is a `password`, which is asked for by SCRAM; with `certificates` only TLS is taken.
     `fsync` makes commits outlive the machine, for whoever measures; `settings` are lines of
-    postgresql.conf. Raises PostgreSQLUnavailableError when there are no binaries, or they do not
-    run.
+    postgresql.conf. A standby has the data, and all else, of its `primary`. Raises
+    PostgreSQLUnavailableError when there are no binaries, or they do not run.
     """
 
     def __init__(
@@ -76,8 +76,10 @@ class PostgreSQL:
         certificates: Certificates | None = None,
         fsync: bool = False,
         settings: Mapping[str, str] | None = None,
+        primary: PostgreSQL | None = None,
     ) -> None:
         self._binaries = binaries()
+        self._is_standby = primary is not None
         self._folder = tempfile.TemporaryDirectory(prefix="postgresql-")
         self._data = Path(self._folder.name) / "data"
         self._log = Path(self._folder.name) / "server.log"
@@ -86,8 +88,11 @@ class PostgreSQL:
         self._certificates = certificates
         self.port = free_port()
         try:
-            self._init()
-            self._configure({**SETTINGS, **({} if fsync else NO_SYNC), **(settings or {})})
+            if primary is None:
+                self._init()
+                self._configure({**SETTINGS, **({} if fsync else NO_SYNC), **(settings or {})})
+            else:
+                self._copy(primary)
         except BaseException:
             self.close()
             raise
@@ -106,16 +111,40 @@ class PostgreSQL:
             query = "?" + urlencode({"sslmode": "verify-full", "sslrootcert": bundle}, safe="/")
         return f"postgresql://{user}{password}@{LOOPBACK}:{self.port}/{database}{query}"
 
-    def create_database(self) -> str:
+    def create_database(self, tablespace: str = "pg_default") -> str:
         """Make an empty database, and return its URL."""
         name = f"alerts_{uuid.uuid4().hex[:12]}"
-        self._order("CREATE DATABASE {} OWNER {} TEMPLATE template0", name, ROLE)
+        statement: LiteralString = "CREATE DATABASE {} OWNER {} TEMPLATE template0 TABLESPACE {}"
+        self._order(statement, name, ROLE, tablespace)
         return self.url(name)
+
+    def create_tablespace(self, folder: Path) -> str:
+        """Let the tables of a database lie in a folder, if it names what is returned."""
+        name = f"space_{uuid.uuid4().hex[:12]}"
+        self._give_away(folder)
+        self._order("CREATE TABLESPACE {} LOCATION {}", name, sql.Literal(str(folder)))
+        return name
 
     def drop_database(self, url: str) -> None:
         """Remove what `create_database` made, whoever is connected to it."""
         name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
         self._order("DROP DATABASE IF EXISTS {} WITH (FORCE)", str(name))
+
+    def standby(self) -> PostgreSQL:
+        """A standby, for a `with`: `await_standby` says when it has what this one commits."""
+        return PostgreSQL(password=self._password, certificates=self._certificates, primary=self)
+
+    def await_standby(self) -> None:
+        """From now on a commit waits until a standby has it too; return when one is there."""
+        self._order("ALTER SYSTEM SET synchronous_standby_names = {}", sql.Literal("*"))
+        self._order("SELECT pg_reload_conf()")
+        query = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+        with self._connect() as connection:
+            await_that(lambda: connection.execute(query).fetchone() == (1,))
+
+    def promote(self) -> None:
+        """Make a standby the primary, and wait until it is."""
+        self._order("SELECT pg_promote()")
 
     def terminate_backends(self) -> int:
         """Cut all clients off, as an administrator does (57P01); how many there were."""
@@ -201,7 +230,8 @@ class PostgreSQL:
     def __enter__(self) -> PostgreSQL:
         try:
             self.start()
-            self._order("CREATE ROLE {} LOGIN PASSWORD {}", ROLE, sql.Literal(self._password))
+            if not self._is_standby:
+                self._order("CREATE ROLE {} LOGIN PASSWORD {}", ROLE, sql.Literal(self._password))
         except BaseException:
             self.close()
             raise
@@ -253,10 +283,22 @@ class PostgreSQL:
             *("--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions"),
             *("--auth", "scram-sha-256" if self._password else "trust"),
         ]
+        self._run(command)
+
+    def _copy(self, primary: PostgreSQL) -> None:
+        self._give_away(Path(self._folder.name))
+        command = [
+            *self._as_user("pg_basebackup"),
+            *("--pgdata", str(self._data), "--dbname", primary.url("postgres", SUPERUSER)),
+            *("--checkpoint", "fast", "--write-recovery-conf", "--no-sync"),
+        ]
+        self._run(command)
+
+    def _run(self, command: Sequence[str]) -> None:
         try:
             done = subprocess.run(
                 command,
-                cwd=folder,
+                cwd=self._folder.name,
                 env=self._environment,
                 capture_output=True,
                 text=True,
@@ -264,9 +306,9 @@ class PostgreSQL:
                 timeout=READY_SECONDS,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise PostgreSQLUnavailableError(f"initdb: {error}") from error
+            raise PostgreSQLUnavailableError(f"it can't be made: {error}") from error
         if done.returncode != 0:
-            raise PostgreSQLUnavailableError(f"initdb: {done.stderr[-1000:]}")
+            raise PostgreSQLUnavailableError(f"it can't be made: {done.stderr[-1000:]}")
 
     def _configure(self, settings: Mapping[str, str]) -> None:
         method = "scram-sha-256" if self._password else "trust"
@@ -278,7 +320,9 @@ class PostgreSQL:
             self._give_away(certificate, key)
             files = {"ssl_cert_file": str(certificate), "ssl_key_file": str(key)}
             settings = {**settings, "ssl": "on", **files}
-        (self._data / "pg_hba.conf").write_text(f"{kind} all all {LOOPBACK}/32 {method}\n")
+        clients = ("all", "replication")
+        lines = (f"{kind} {each} all {LOOPBACK}/32 {method}\n" for each in clients)
+        (self._data / "pg_hba.conf").write_text("".join(lines))
         with (self._data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
 

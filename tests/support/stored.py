@@ -33,24 +33,24 @@ def save(
         fresh = [new for new in alerts if new.alert.alert_id not in past.stored]
         return Batch(fresh, suppressed or {})
 
-    store.stream.decide(Ask(ids, {}), decide)
+    keys = {new.dedup_key for new in alerts if new.dedup_key is not None}
+    store.stream.decide(Ask(ids, dict.fromkeys(keys, ())), decide)
 
 
 def past(
     store: Store,
     alert_ids: Collection[str] = (),
     keys: Collection[str] = (),
-    after_us: int = -_FOREVER_US,
-    before_us: int = _FOREVER_US,
+    moments: Collection[tuple[int, int]] = ((0, _FOREVER_US),),
 ) -> Past:
-    """What the store says of these alerts and cooldown keys."""
+    """What the store says of these alerts, and of each of these cooldown keys at each moment."""
     found: list[Past] = []
 
     def decide(past: Past) -> Batch:
         found.append(past)
         return Batch((), {})
 
-    store.stream.decide(Ask(alert_ids, dict.fromkeys(keys, (after_us, before_us))), decide)
+    store.stream.decide(Ask(alert_ids, dict.fromkeys(keys, moments)), decide)
     return found[-1]
 
 

@@ -12,7 +12,7 @@ import structlog
 from channels.alert import SENT, Outcome, Priority
 from engine.delivery import RetryPolicy
 from engine.store import DeliveryState
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.unit.delivery.scripted_target import (
     BAD_TLS,
     DOWN,
@@ -206,8 +206,13 @@ def test_a_worker_that_cannot_be_started_is_started_later(
         alert = stage.add(ANN, is_settled=False)
         stage.await_log(logs, "delivery.no_worker")
         relent()
-        stage.clock.move_to(2.0)
-        stage.await_state(alert, ANN, SENT_STATE)
+
+        # Second by second: the claimer may lie down only after the first one.
+        def is_sent_a_second_later() -> bool:
+            stage.clock.move_to(stage.clock.monotonic() + 1.0)
+            return stage.states(ANN)[alert] is SENT_STATE
+
+        await_that(is_sent_a_second_later)
     assert [line["event"] for line in logs] == ["delivery.no_worker"]
 
 

@@ -55,9 +55,10 @@ class Scene:
 
     def batch(self) -> Verdicts:
         """The verdicts of a new batch, which has asked for everything."""
-        instants = self.keeper.instants
-        ranges = dict.fromkeys({*instants, *self.keeper.counts}, (-(1 << 62), 1 << 62))
-        return self.cooldown.verdicts(self.keeper.past(Ask(self.keeper.alert_ids, ranges)))
+        moments: dict[str, list[tuple[int, int]]] = {key: [] for key in self.keeper.counts}
+        for key, instants in self.keeper.instants.items():
+            moments[key] = [(each, 1) for each in instants]
+        return self.cooldown.verdicts(self.keeper.past(Ask(self.keeper.alert_ids, moments)))
 
     def candidate(
         self,
@@ -246,7 +247,7 @@ def test_the_cache_spares_the_store_a_question() -> None:
     digest = scene.store_alert(0)
     known = [scene.candidate(1), scene.candidate(-4)]
     ask = ask_of(known)
-    assert ask.ranges == {}
+    assert ask.moments == {}
     # They may be stored already all the same.
     assert ask.alert_ids == {candidate.alert_id for candidate in known}
     verdicts = scene.cooldown.verdicts(scene.keeper.past(ask))
@@ -263,7 +264,7 @@ def test_what_the_cache_forgot_the_store_still_knows() -> None:
     scene.timer.seconds = CACHE_TTL_SECONDS + 1
     candidate = scene.candidate(1)
     ask = ask_of([candidate])
-    assert ask.ranges == {"k": (-4 * MINUTE_US, 6 * MINUTE_US)}
+    assert ask.moments == {"k": {(1 * MINUTE_US, 5 * MINUTE_US)}}
     assert scene.cooldown.verdicts(scene.keeper.past(ask)).decide(candidate) is SUPPRESSED
 
 
@@ -272,9 +273,9 @@ def test_a_batch_asks_once_for_all_that_matters_to_a_key() -> None:
     candidates = [scene.candidate(10), scene.candidate(2, cooldown_seconds=60.0)]
     candidates += [scene.candidate(3, key="other"), scene.candidate(4, key=None)]
     ask = ask_of(candidates)
-    assert ask.ranges == {
-        "k": (1 * MINUTE_US, 15 * MINUTE_US),
-        "other": (-2 * MINUTE_US, 8 * MINUTE_US),
+    assert ask.moments == {
+        "k": {(10 * MINUTE_US, 5 * MINUTE_US), (2 * MINUTE_US, 1 * MINUTE_US)},
+        "other": {(3 * MINUTE_US, 5 * MINUTE_US)},
     }
     assert len(ask.alert_ids) == 4
 

@@ -151,8 +151,8 @@ def test_what_the_cache_knows_to_be_suppressed_asks_for_its_id_only(scene: Scene
     scene.pipeline.process([first])
     scene.pipeline.process([seen("AAA111", 1), first])
     asked, again = scene.stream.asked
-    assert (len(asked.alert_ids), len(asked.ranges)) == (1, 1)
-    assert (len(again.alert_ids), len(again.ranges)) == (2, 0)
+    assert (len(asked.alert_ids), len(asked.moments)) == (1, 1)
+    assert (len(again.alert_ids), len(again.moments)) == (2, 0)
     # Its cooldown holds it as well, but it counts as nothing.
     assert scene.counted()["events_duplicate"] == 1
     assert scene.counted()["alerts_rate_limited"] == 1

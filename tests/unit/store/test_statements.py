@@ -31,7 +31,7 @@ VALUES: dict[str, Any] = {
     "key_ids": '["key-7"]',
     "ids": "[7]",
     "same": '["mail/7"]',
-    "ranges": '[["key-7", 0, 9]]',
+    "moments": '[["key-7", 5, 9]]',
     "marks": '[{"delivery_id": 7, "claim_no": 0, "state": "sent", "tries": 1, "failures": 0,'
     ' "failed_us": 0, "next_try_us": 0, "reason": "", "detail": ""}]',
     "digest": b"\x00" * 16,
@@ -47,7 +47,7 @@ VALUES: dict[str, Any] = {
     "refused": "[]",
 }
 _NUMBERS = re.compile(
-    r"_us$|_id$|_count$|_rank$|^(added|tries|failures|concurrency|lag|probes|failing|is_\w+"
+    r"_us$|_id$|_count$|_rank$|^(added|told|tries|failures|concurrency|lag|probes|failing|is_\w+"
     r"|most_bytes|timestamp_ms)$"
 )
 _TEXTS = {"alert_id", "target_id", "former_id", "successor_id", "key_id", "rule_id", "instance_id"}

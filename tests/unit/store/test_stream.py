@@ -71,21 +71,29 @@ def test_an_alert_that_is_stored_already_is_skipped(store: Store, samples: Sampl
 
 
 @pytest.mark.parametrize(
-    ("after", "before", "found"),
-    [(-1, 1, True), (0, 1, False), (-1, 0, False), (-(1 << 62), 1 << 60, True), (1, 5, False)],
+    ("offset", "width", "found"),
+    [
+        *((0, 1, True), (0, 0, False), (1, 1, False), (-1, 1, False), (7, 8, True), (-7, 8, True)),
+        (0, 1 << 61, True),
+    ],
 )
 def test_the_bounds_of_a_cooldown_are_exclusive(
-    store: Store, samples: Samples, after: int, before: int, found: bool
+    store: Store, samples: Samples, offset: int, width: int, found: bool
 ) -> None:
     save(store, [samples.new(key="k")])
-    seen = past(store, keys=["k", "other"], after_us=START_US + after, before_us=START_US + before)
+    seen = past(store, keys=["k", "other"], moments=[(START_US + offset, width)])
     assert dict(seen.instants) == ({"k": [START_US]} if found else {})
 
 
-def test_instants_of_a_key_come_in_order(store: Store, samples: Samples) -> None:
-    times = [START_US + offset for offset in (5, -7, 0, 3)]
+def test_of_a_key_the_nearest_instants_before_and_after_each_moment_come_in_order(
+    store: Store, samples: Samples
+) -> None:
+    times = [START_US + offset for offset in (5, -7, 0, 3, 9)]
     save(store, [samples.new(key="k", time_us=each) for each in times])
-    assert past(store, keys=["k"]).instants["k"] == sorted(times)
+    moments = [(START_US + offset, 6) for offset in (4, -1, 20)]
+    expected = [START_US + offset for offset in (0, 3, 5)]
+    # -7 is as far from -1 as the width.
+    assert past(store, keys=["k"], moments=moments).instants["k"] == expected
 
 
 def test_suppressed_counts_add_up_until_an_alert_resets_them(
@@ -117,7 +125,7 @@ def test_a_decision_that_fails_writes_nothing(store: Store, samples: Samples) ->
         raise LookupError
 
     with pytest.raises(LookupError):
-        store.stream.decide(Ask([], {"k": (0, 1)}), decide)
+        store.stream.decide(Ask([], {"k": [(0, 1)]}), decide)
     save(store, [samples.new()])
     assert store.archive.rows()["alerts"] == 1
 
@@ -129,7 +137,7 @@ def test_of_two_engines_that_see_one_car_one_makes_the_alert(
     alerts = [samples.new("mail/ann", key="k") for _ in range(40)]
 
     def decide(one: Store, new: NewAlert) -> int:
-        ask = Ask([], {"k": (0, 1 << 62)})
+        ask = Ask([], {"k": [(0, 1 << 62)]})
         batch = one.stream.decide(ask, lambda past: Batch([] if past.instants else [new], {}))
         return len(batch.alerts)
 

@@ -169,9 +169,14 @@ class Claimer:
             verdict = judge(
                 claim, state, outcome, policy, turn.now_us, knows_key=key, newest_id=newest_id
             )
-            verdicts.append(verdict)
             if verdict.begins_hold or Event.OPENED in verdict.events:
                 turn.reset_failures(claim.target_id)
+            if Event.OPENED in verdict.events:
+                # Those that were judged just now are not marked yet.
+                for each in verdicts:
+                    if each.target is state:
+                        each.wait_no_longer()
+            verdicts.append(verdict)
         turn.write_targets(states.values())
         return verdicts
 

@@ -5,7 +5,7 @@ Times are microseconds since the epoch, by the store's clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -103,6 +103,11 @@ class Verdict:
         if self.outcome.status is Status.SENT or self.outcome.is_unsent:
             return False
         return not self.claim.is_probe or self.mark.state is DeliveryState.DEAD
+
+    def wait_no_longer(self) -> None:
+        """The target has opened since: what waits for it is due, but what may have arrived."""
+        if self.mark.state is DeliveryState.WAITING and self.mark.reason != Reason.UNCONFIRMED:
+            self.mark = replace(self.mark, failures=0, next_try_us=0)
 
     def _decide(self) -> Mark:
         target, status, is_unsent = self.target, self.outcome.status, self.outcome.is_unsent

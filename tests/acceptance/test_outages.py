@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.support.engine_process import EngineProcess
 from tests.support.gate import Gate, open_gate
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker, RealKafka
+from tests.support.postgresql import PostgreSQL
 from tests.support.small_disk import SmallDisk, small_disk
 from tests.support.stream import Publisher
 
@@ -22,6 +24,8 @@ LOAD = 300
 # Room for some of the load's alerts.
 LEFT_BYTES = 300_000
 LEFT_PAGES = 40
+# An empty database takes 8 MB of it.
+DATABASE_BYTES = 32 << 20
 
 pytestmark = pytest.mark.slow
 
@@ -128,6 +132,36 @@ def test_a_full_disk_is_waited_for(broker: Broker, tmp_path: Path, disk: SmallDi
         assert engine.stop() == 0
         assert count_lines(engine, '"stream.waiting"') == 1
     assert gate.counts() == dict.fromkeys(plates, 1)
+
+
+def test_a_full_disk_of_a_database_is_waited_for(
+    broker: Broker, tmp_path: Path, own_postgresql: PostgreSQL
+) -> None:
+    # Its tables only: without room for its log a server ends, and starts again when there is some.
+    # The server's own user must reach it, which the folders of a test keep out.
+    with (
+        tempfile.TemporaryDirectory() as name,
+        small_disk(Path(name) / "disk", DATABASE_BYTES) as mounted,
+    ):
+        if mounted is None:
+            pytest.skip("needs the right to mount a tmpfs")
+        Path(name).chmod(0o755)
+        url = own_postgresql.create_database(own_postgresql.create_tablespace(mounted.folder))
+        with gate_with_store(broker, tmp_path, url) as gate, gate.site.start() as engine:
+            engine.wait_ready()
+            mounted.fill(0)
+            plates = gate.see(LOAD)
+            await_trouble(engine, "consuming", "its disk is full")
+            assert engine.get("/healthz")[0] == 200
+            mounted.free()
+            gate.await_plates(plates)
+            engine.wait_ready()
+            gate.site.await_consumed()
+            assert engine.stop() == 0
+            assert "Traceback" not in engine.output
+        assert set(gate.counts()) == set(plates)
+        assert all(len(ids) == 1 for ids in gate.alert_ids().values())
+        own_postgresql.kill()
 
 
 def test_a_quota_that_is_used_up_loses_nothing(broker: Broker, tmp_path: Path) -> None:

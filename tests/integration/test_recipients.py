@@ -83,32 +83,33 @@ class Plan:
     def add(self, kind: str) -> None:
         """A channel for each way in which a list of this kind changes."""
         both = (*BEFORE, *AFTER)
-        (a, url_a), (b, url_b) = self._new(kind, both), self._new(kind, both)
+        (_, url_a), (_, url_b) = self.recipient(kind, both), self.recipient(kind, both)
         self.before[f"{kind}_order"], self.after[f"{kind}_order"] = [url_a, url_b], [url_b, url_a]
-        (a, url_a), (b, url_b) = self._new(kind, ()), self._new(kind, both)
+        (_, url_a), (_, url_b) = self.recipient(kind, ()), self.recipient(kind, both)
         self.before[f"{kind}_less"], self.after[f"{kind}_less"] = [url_a, url_b], [url_b]
         self.removed.add(f"{kind}_less")
-        (a, url_a), (b, url_b) = self._new(kind, both), self._new(kind, ())
-        (c, url_c) = self._new(kind, both)
+        (_, url_a), (_, url_b) = self.recipient(kind, both), self.recipient(kind, ())
+        (_, url_c) = self.recipient(kind, both)
         self.before[f"{kind}_other"], self.after[f"{kind}_other"] = [url_a, url_b], [url_c, url_a]
-        (a, url_a), (b, url_b) = self._new(kind, both), self._new(kind, both)
+        (_, url_a), (_, url_b) = self.recipient(kind, both), self.recipient(kind, both)
         self.before[f"{kind}_name"], self.after[f"{kind}_new_name"] = [url_a, url_b], [url_a, url_b]
-        (a, url_a), (b, url_b) = self._new(kind, ()), self._new(kind, both)
+        (a, url_a), (_, url_b) = self.recipient(kind, ()), self.recipient(kind, both)
         self.wrong.add(a)
         self.before[f"{kind}_typo"], self.after[f"{kind}_typo"] = url_a, url_b
         if kind in OWN_SERVERS:
-            (a, url_a) = self._new(kind, both)
+            (_, url_a) = self.recipient(kind, both)
             self.before[f"{kind}_host"] = url_a.replace("localhost", NOWHERE)
             self.after[f"{kind}_host"] = url_a
 
-    def _new(self, kind: str, plates: Sequence[str]) -> tuple[str, str]:
+    def recipient(self, kind: str, plates: Sequence[str]) -> tuple[str, str]:
+        """The number and the URL of a new recipient, who is to get these plates."""
         number = f"7700000{next(self._numbers):05}"
         self.due[number] = tuple(plates)
         return number, KINDS[kind](number, self.smtp_port, self.port)
 
     def add_mail_host(self) -> None:
         """A mail server's name that is mistyped."""
-        number, url = self._new("mail", (*BEFORE, *AFTER))
+        _, url = self.recipient("mail", (*BEFORE, *AFTER))
         self.before["mail_host"] = url.replace("@localhost:", f"@{NOWHERE}:")
         self.after["mail_host"] = url
 
@@ -292,6 +293,7 @@ def test_lists_change_under_a_running_engine(world: World, site: Site) -> None:
         judge(world, site, engine)
 
 
+@pytest.mark.slow
 def test_lists_change_while_the_engine_is_down(world: World, site: Site) -> None:
     plan = world.plan
     see(site, BEFORE)

@@ -80,7 +80,9 @@ def test_refusals_of_all_and_of_some_messages(gate: Gate) -> None:
     hook.script.clear(answer)
     with gate.site.start() as engine:
         engine.wait_ready()
-        plates = gate.see(COUNT)
+        plates = gate.see()
+        hook.requests.wait_for(1, where=lambda request: is_at(request, "wall"))
+        plates += gate.see(COUNT - 1)
         blocked = {plate for plate in plates if plate.endswith("5")}
         gate.site.await_consumed()
 
@@ -103,7 +105,10 @@ def test_refusals_of_all_and_of_some_messages(gate: Gate) -> None:
         assert dead == dict.fromkeys(blocked, "forbidden")
         engine.wait_for_line("target.held")
         held = [json.loads(each.text) for each in engine.lines.all() if "target.held" in each.text]
-        assert [line["channel"] for line in held] == ["plain"]
+        assert "plain" in {line["channel"] for line in held}
+        # Refusals in a row may hold the other one for a moment, but for no probe by the schedule.
+        times = [request.at for request in hook.requests.all() if is_at(request, "wall")]
+        assert max(times) - min(times) < 20
         assert {each["state"] for each in deliveries(gate, "plain").values()} == {"waiting"}
         refused = taken(hook.requests.all(), "plain")
         assert sum(refused.values()) <= 10

@@ -111,11 +111,19 @@ class PostgreSQL:
             query = "?" + urlencode({"sslmode": "verify-full", "sslrootcert": bundle}, safe="/")
         return f"postgresql://{user}{password}@{LOOPBACK}:{self.port}/{database}{query}"
 
-    def create_database(self) -> str:
+    def create_database(self, tablespace: str = "pg_default") -> str:
         """Make an empty database, and return its URL."""
         name = f"alerts_{uuid.uuid4().hex[:12]}"
-        self._order("CREATE DATABASE {} OWNER {} TEMPLATE template0", name, ROLE)
+        statement: LiteralString = "CREATE DATABASE {} OWNER {} TEMPLATE template0 TABLESPACE {}"
+        self._order(statement, name, ROLE, tablespace)
         return self.url(name)
+
+    def create_tablespace(self, folder: Path) -> str:
+        """Let the tables of a database lie in a folder, if it names what is returned."""
+        name = f"space_{uuid.uuid4().hex[:12]}"
+        self._give_away(folder)
+        self._order("CREATE TABLESPACE {} LOCATION {}", name, sql.Literal(str(folder)))
+        return name
 
     def drop_database(self, url: str) -> None:
         """Remove what `create_database` made, whoever is connected to it."""

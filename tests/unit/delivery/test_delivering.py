@@ -12,7 +12,7 @@ import structlog
 from channels.alert import SENT, Outcome, Priority
 from engine.delivery import RetryPolicy
 from engine.store import DeliveryState
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.unit.delivery.scripted_target import (
     BAD_TLS,
     DOWN,

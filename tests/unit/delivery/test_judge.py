@@ -195,6 +195,40 @@ def test_three_refused_in_a_row_hold_the_target_and_wait_again(bench: Bench) -> 
     assert bench.seconds_to(bench.state.probe_at_us) == 30.0
 
 
+def test_a_target_that_took_one_a_moment_ago_is_asked_about_six_more_at_once(bench: Bench) -> None:
+    bench.send(1)
+    for delivery in range(2, 5):
+        bench.send(delivery, REFUSED, after=5.0)
+    waits = []
+    for delivery in range(5, 11):
+        waits.append(bench.seconds_to(bench.state.probe_at_us))
+        bench.send(delivery, REFUSED)
+    assert waits == [0.0] * 6
+    assert bench.seconds_to(bench.state.probe_at_us) == 30.0
+
+
+def test_a_target_that_took_one_long_ago_is_not(bench: Bench) -> None:
+    bench.send(1)
+    for delivery in range(2, 5):
+        bench.send(delivery, REFUSED, after=60.0)
+    assert bench.seconds_to(bench.state.probe_at_us) == 30.0
+
+
+def test_what_waits_for_a_target_that_opens_is_due_but_for_what_may_have_arrived(
+    bench: Bench,
+) -> None:
+    refused, slow = bench.send(1, BAD_TLS), bench.send(2, UNCONFIRMED)
+    failed = bench.send(3, FORBIDDEN)
+    for each in (refused, slow, failed):
+        each.wait_no_longer()
+    assert [each.mark.next_try_us for each in (refused, failed)] == [0, 0]
+    assert slow.mark.reason == "unconfirmed"
+    dead = Bench().send(1, REFUSED)
+    mark = dead.mark
+    dead.wait_no_longer()
+    assert dead.mark is mark
+
+
 def test_one_that_is_taken_between_keeps_the_refused_ones_dead(bench: Bench) -> None:
     for delivery in range(1, 10):
         bench.send(delivery, REFUSED if delivery % 3 else SENT)

@@ -40,8 +40,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     migrated: str = request.getfixturevalue("migrated")
     yield migrated
-    # A tenth of the time that a new database takes.
-    with psycopg.connect(migrated, autocommit=True) as connection:
+    empty(migrated)
+
+
+def empty(url: str) -> None:
+    """Remove what a test has stored, in a tenth of the time that a new database takes."""
+    with psycopg.connect(url, autocommit=True) as connection:
         for table in ("deliveries", *TABLES):
             connection.execute(f"DELETE FROM {table}")
         connection.execute("DELETE FROM meta WHERE name IN ('seen', 'swept')")

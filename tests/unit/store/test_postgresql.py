@@ -161,8 +161,17 @@ def test_what_the_store_does_not_take_leaves_the_connection_good(
         connection.transact(lambda it: it.run(added, {"name": name, "value": value}))
     with pytest.raises(UnstorableError, match="does not take it"):
         connection.transact(lambda it: it.run_many(added, [{"name": name, "value": value}]))
+    asked = [(added, {"name": name, "value": value}), (READ, {})]
+    with pytest.raises(UnstorableError, match="does not take it"):
+        connection.transact(lambda it: it.rows_of_last(asked))
     add(connection)
     assert connection.row(READ) == (1,)
+
+
+def test_what_is_asked_at_once_runs_in_turn(connection: Connection) -> None:
+    asked: list[tuple[Statement, dict[str, object]]] = [(ADD, {}), (ADD, {}), (READ, {})]
+    assert connection.transact(lambda it: it.rows_of_last(asked)) == [(2,)]
+    assert connection.row(READ) == (2,)
 
 
 def test_a_mistake_of_ours_is_no_outage(connection: Connection) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -128,7 +127,7 @@ def test_two_engines_a_redelivery_and_a_sweep(
 
 
 def check_side_by_side(one: Store, other: Store, clock: Clock, samples: Samples) -> None:
-    one.deliveries.register({each: ("hook", 4) for each in TARGETS})
+    one.deliveries.register(dict.fromkeys(TARGETS, ("hook", 4)))
     clock.seconds -= 90 * DAY_SECONDS
     old = [samples.new("hook/a", time_us=clock.us) for _ in range(OLD)]
     save(one, old)
@@ -164,7 +163,8 @@ def check_side_by_side(one: Store, other: Store, clock: Clock, samples: Samples)
         raise AssertionError
 
     with ThreadPoolExecutor(len(works)) as pool:
-        print("rounds", [each.result() for each in [pool.submit(repeat, work) for work in works]])
+        for each in [pool.submit(repeat, work) for work in works]:
+            assert each.result() > 0
     while any(engine.deliver() for engine in engines):
         pass
 
@@ -180,10 +180,13 @@ def check_side_by_side(one: Store, other: Store, clock: Clock, samples: Samples)
         assert all(late - early >= COOLDOWN_SECONDS * 1e6 for early, late in pairwise(times))
     # What was suppressed is told by an alert, stored for the next one, or on its way there.
     carried = sum(sum(engine.cooldown.carried.values()) for engine in engines)
-    known = []
-    one.stream.decide(
-        Ask((), dict.fromkeys(KEYS, ())), lambda past: known.append(past) or Batch((), {})
-    )
+    known: list[Past] = []
+
+    def look(past: Past) -> Batch:
+        known.append(past)
+        return Batch((), {})
+
+    one.stream.decide(Ask((), dict.fromkeys(KEYS, ())), look)
     total = sum(engine.told for engine in engines) + carried + sum(known[0].counts.values())
     assert total == sum(engine.suppressed for engine in engines)
     sent = sum((engine.sent for engine in engines), Counter[int]())
@@ -192,14 +195,12 @@ def check_side_by_side(one: Store, other: Store, clock: Clock, samples: Samples)
 
 
 @pytest.fixture
-def engines(migrated: str, url: str, request: pytest.FixtureRequest) -> tuple[Store, Store]:
+def engines(migrated: str, url: str) -> Iterator[tuple[Store, Store]]:
     """Two engines on one PostgreSQL, by the server's clock."""
     if url != migrated:
         pytest.skip("a file has one writer")
-    first, second = open_store(url), open_store(url)
-    request.addfinalizer(first.close)
-    request.addfinalizer(second.close)
-    return first, second
+    with open_store(url) as first, open_store(url) as second:
+        yield first, second
 
 
 def await_waiter(url: str) -> None:
@@ -215,24 +216,29 @@ def test_what_is_being_claimed_is_neither_given_up_nor_handed_over(
     one, other = engines
     save(one, [samples.new("mail/ann") for _ in range(2)])
     one.deliveries.register({"mail/ann": ("mail", 1)})
-    with ThreadPoolExecutor(2) as pool:
-        ends: list[Callable[[], int]] = [
-            lambda: other.deliveries.give_up("mail/ann", "channel_removed"),
-            lambda: other.deliveries.hand_over("mail/ann", {"mail/bob": ("mail", ())}),
-        ]
-        for end in ends:
-
-            def work(turn: Turn, end: Callable[[], int] = end) -> list[int]:
-                (state,) = turn.due_targets()
-                running.append(pool.submit(end))
-                await_waiter(url)
-                return turn.claim(state, 2, "one", 60.0)
-
-            running = []
-            assert len(one.deliveries.turn(work)) == 2
-            assert running[0].result(PATIENCE_SECONDS) == 0
-            one.deliveries.give_back("one")
+    ends: list[Callable[[], int]] = [
+        lambda: other.deliveries.give_up("mail/ann", "channel_removed"),
+        lambda: other.deliveries.hand_over("mail/ann", {"mail/bob": ("mail", ())}),
+    ]
+    for end in ends:
+        assert claim_during(end, one, url) == 0
+        one.deliveries.give_back("one")
     assert len(deliveries(one, "mail/ann")) == 2
+
+
+def claim_during(end: Callable[[], int], store: Store, url: str) -> int:
+    """Claim two deliveries while `end` waits for their target; what it has returned then."""
+    running: list[Future[int]] = []
+    with ThreadPoolExecutor(1) as pool:
+
+        def work(turn: Turn) -> list[int]:
+            (state,) = turn.due_targets()
+            running.append(pool.submit(end))
+            await_waiter(url)
+            return turn.claim(state, 2, "one", 60.0)
+
+        assert len(store.deliveries.turn(work)) == 2
+        return running[0].result(PATIENCE_SECONDS)
 
 
 def test_a_sweep_leaves_what_is_redelivered_meanwhile(

@@ -176,7 +176,7 @@ def test_every_variable_named_exists() -> None:
     # Of Kafka, of requests and of OpenSSL.
     known |= {"SASL_SSL", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
     # Of `make chaos`.
-    known |= {f"CHAOS_{name}" for name in ("FAULTS", "STORE", "REPLICAS", "SEED")}
+    known |= {f"CHAOS_{name}" for name in ("FAULTS", "STORE", "REPLICAS", "SEED", "ONLY")}
     # The variables of the compose files.
     example = (ROOT / ".env.example").read_text()
     known |= {

@@ -9,6 +9,9 @@ from tests.support.certificates import Certificates
 from tests.support.postgresql import PostgreSQL
 
 
+pytestmark = pytest.mark.slow
+
+
 def rows(url: str) -> int:
     """How many rows the table has."""
     with psycopg.connect(url) as connection:

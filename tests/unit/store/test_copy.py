@@ -25,7 +25,7 @@ INSTANCE = Instance("engine-1", "host", "1.0", "digest", ("plates/0",), 0)
 pytestmark = pytest.mark.waits
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def other(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a second store, on either engine."""
     if request.param == "sqlite":

@@ -192,6 +192,7 @@ def test_an_error_that_the_work_kept_for_itself_is_no_commit(connection: Connect
     assert connection.row(READ) == (0,)
 
 
+@pytest.mark.slow
 def test_a_deadlock_is_tried_again_and_both_are_done(base: Database) -> None:
     both_have_one = threading.Barrier(2)
     calls = count()
@@ -365,6 +366,7 @@ def test_a_server_that_became_a_standby_is_left_for_another_connection(
     assert connection.row(READ) == (1,)
 
 
+@pytest.mark.slow
 def test_a_lost_answer_to_a_commit_lets_the_work_be_called_again(
     postgresql: PostgreSQL, database: str
 ) -> None:
@@ -400,6 +402,7 @@ def test_a_cut_or_half_closed_line_heals(postgresql: PostgreSQL, database: str) 
         assert connection.row(READ) == (3,)
 
 
+@pytest.mark.slow
 def test_a_killed_server_is_an_outage_until_it_is_there_again(own_postgresql: PostgreSQL) -> None:
     with opened(own_postgresql.create_database()) as base:
         connection = base.connect(Durability.FULL)
@@ -415,6 +418,7 @@ def test_a_killed_server_is_an_outage_until_it_is_there_again(own_postgresql: Po
         assert connection.row(READ) == (2,)
 
 
+@pytest.mark.slow
 def test_a_frozen_server_is_an_outage_and_not_a_wait_for_ever(
     own_postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -492,6 +496,7 @@ def test_a_wrong_option_of_libpq_is_told_at_the_start(database: str) -> None:
     assert not isinstance(caught.value, StoreUnavailableError)
 
 
+@pytest.mark.slow
 def test_a_wrong_password_stops_the_start_and_is_an_outage_later() -> None:
     with PostgreSQL(password="hush-right") as server:
         url = server.create_database()
@@ -513,6 +518,7 @@ def test_a_wrong_password_stops_the_start_and_is_an_outage_later() -> None:
         base.close()
 
 
+@pytest.mark.slow
 def test_tls_is_checked_and_its_want_is_told(tmp_path: Path) -> None:
     certificates = Certificates(tmp_path)
     (tmp_path / "other").mkdir()

@@ -8,7 +8,6 @@ import pytest
 from tests.support.certificates import Certificates
 from tests.support.postgresql import PostgreSQL
 
-
 pytestmark = pytest.mark.slow
 
 

@@ -40,8 +40,11 @@ _CLIENT: Final[Mapping[str, Any]] = {
     "log_level": 2,
     "reconnect.backoff.max.ms": 2_000,
 }
+#: For so long a group waits for a member that was killed while it joined: librdkafka's 5 min are
+#: too long. The loop polls while it waits for a store or a registry.
+POLL_INTERVAL_MS: Final = 60_000
 _CONSUMER: Final[Mapping[str, Any]] = {
-    "max.poll.interval.ms": 300_000,
+    "max.poll.interval.ms": POLL_INTERVAL_MS,
     # A topic that is created later is found within seconds.
     "topic.metadata.refresh.interval.ms": 3_000,
     "allow.auto.create.topics": False,
@@ -98,6 +101,7 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
         options["session.timeout.ms"] = session_ms
         if session_ms.isdigit():
             options["heartbeat.interval.ms"] = max(1, int(session_ms) // 3)
+            options["max.poll.interval.ms"] = max(POLL_INTERVAL_MS, int(session_ms))
         options["partition.assignment.strategy"] = "cooperative-sticky"
     return {
         **options,

@@ -43,6 +43,14 @@ def test_session_is_six_seconds_unless_set_and_heartbeats_follow_it() -> None:
     assert options["heartbeat.interval.ms"] == "100"
 
 
+def test_a_group_waits_a_minute_for_a_lost_member_and_never_less_than_a_session() -> None:
+    assert consumer_options(settings())["max.poll.interval.ms"] == 60_000
+    long = consumer_options(settings(session_timeout_ms="90000"))
+    assert long["max.poll.interval.ms"] == 90_000
+    own = consumer_options(settings(max_poll_interval_ms="300000"))
+    assert own["max.poll.interval.ms"] == "300000"
+
+
 def test_newer_group_protocol_leaves_the_session_to_the_broker() -> None:
     options = consumer_options(settings(group_protocol="consumer"))
     assert not {"session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"} & (

@@ -17,7 +17,7 @@ from tests.support.patience import PATIENCE_SECONDS
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA, Site
 
-EVENTS_A_SECOND: Final = 25
+EVENTS_A_SECOND: Final = 15
 #: Readings come out of order by so much, and partitions add to that.
 LATEST_MS: Final = 4_000
 TWINS: Final = 0.3

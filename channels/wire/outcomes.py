@@ -32,6 +32,8 @@ from channels.wire.services import SERVICES, Service
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
 # The server closed the connection during the handshake: nothing is wrong with certificates.
 _HANDSHAKE_ENDS: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+# What a server says of a handshake that was cut on its way to it.
+_HALF_HANDSHAKE: Final = "TLSV1_ALERT_DECODE_ERROR"
 _TIMEOUTS: Final = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
 # urllib3 counts a refused connection among its timeouts.
 _REFUSED_CONNECTIONS: Final = (urllib3.exceptions.NewConnectionError,)
@@ -192,7 +194,7 @@ def _classify_exception(failure: Failure) -> Outcome:
         detail = "the server speaks TLS, and was sent plain HTTP"
         return Outcome(Status.MISCONFIGURED, Reason.TLS, detail)
     tls = next((error for error in chain if isinstance(error, ssl.SSLError)), None)
-    if tls is not None and not isinstance(tls, _HANDSHAKE_ENDS):
+    if tls is not None and not _is_cut_handshake(tls):
         return Outcome(Status.MISCONFIGURED, Reason.TLS, _tls_detail(tls))
     if any(isinstance(error, _UNUSABLE_ADDRESSES) for error in chain):
         return Outcome(
@@ -270,6 +272,10 @@ def _of_proxy(status: int) -> Outcome:
     if status >= 500 or status in (408, 429):
         return Outcome(Status.UNAVAILABLE, Reason.SERVER_ERROR, detail)
     return Outcome(Status.MISCONFIGURED, Reason.FORBIDDEN, detail)
+
+
+def _is_cut_handshake(error: ssl.SSLError) -> bool:
+    return isinstance(error, _HANDSHAKE_ENDS) or _HALF_HANDSHAKE in str(error)
 
 
 def _not_offered(stage: str) -> Outcome:

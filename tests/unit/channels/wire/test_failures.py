@@ -72,6 +72,8 @@ CASES: list[tuple[str, BaseException, tuple[Status, Reason]]] = [
      (M, Reason.TLS)),
     ("starttls", ssl.SSLEOFError(8, "EOF occurred in violation of protocol"),
      (U, Reason.CONNECTION)),
+    ("http", ssl.SSLError(1, "[SSL: TLSV1_ALERT_DECODE_ERROR] tlsv1 alert decode error"),
+     (U, Reason.CONNECTION)),
     ("starttls", smtplib.SMTPNotSupportedError("STARTTLS extension not supported"),
      (M, Reason.TLS)),
     ("login", smtplib.SMTPNotSupportedError("SMTP AUTH extension not supported"),

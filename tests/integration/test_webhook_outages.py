@@ -53,7 +53,7 @@ def test_a_rotated_tokens_backlog_is_delivered_without_help(
         plates = fire_for(scene, "rotated", OUTAGE_SECONDS / 2)
         scene.await_held("rotated")
         refused = len(hook.requests.all())
-        assert refused <= 2, "a held channel is probed, not hammered"
+        assert refused <= 4, "three opinions and a probe: a held channel is not hammered"
         hook.script.clear()
         arrived = hook.wait_for(refused + len(plates), RECOVERY_SECONDS)[refused:]
         assert sorted(message(request) for request in arrived) == sorted(plates)

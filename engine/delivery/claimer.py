@@ -87,7 +87,7 @@ class Claimer:
             seconds = TURN_SECONDS
             try:
                 if not self._is_stopping:
-                    self._upkeep.run()
+                    self._upkeep.run([claim.delivery_id for claim in self._in_flight.values()])
                 seconds = self._take_turn()
                 self._is_away = False
             except StoreError as error:

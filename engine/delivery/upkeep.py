@@ -6,7 +6,7 @@ After a change of the targets it also settles what waits for those that are gone
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import structlog
@@ -53,8 +53,11 @@ class Upkeep:
         self._is_reloaded |= is_reload
         self._is_changed = True
 
-    def run(self) -> None:
-        """Do what is due; StoreError when the store is away, and all of it is due again then."""
+    def run(self, in_hand: Collection[int]) -> None:
+        """Do what is due; StoreError when the store is away, and all of it is due again then.
+
+        `in_hand` are the ids of the deliveries that are claimed.
+        """
         try:
             if not self._is_begun:
                 self._begin()
@@ -62,7 +65,7 @@ class Upkeep:
                 self._is_changed = False
                 self._apply_change()
             if self._is_due("renew", self._parts.claim_seconds / 3):
-                self._deliveries.renew(self._parts.owner, self._parts.claim_seconds)
+                self._deliveries.renew(self._parts.owner, self._parts.claim_seconds, in_hand)
             if self._is_due("held", HELD_SECONDS):
                 self.show_held()
             if self._is_due("count", COUNT_SECONDS):

@@ -223,18 +223,21 @@ class Deliveries:
 
         return self._writer.transact(turned)
 
-    def renew(self, owner: str, seconds: float) -> None:
-        """The owner has all its claims for so many seconds from now on."""
+    def renew(self, owner: str, seconds: float, delivery_ids: Collection[int]) -> int:
+        """The owner has these claims for so many seconds from now on, and no others.
 
-        def work(transaction: Transaction) -> None:
+        The others it does not know of: the answer to its turn was lost, or what became of them was,
+        with the last commits of a server. They are given back. Returns how many.
+        """
+        ids = json.dumps(sorted(delivery_ids))
+
+        def work(transaction: Transaction) -> int:
             until_us = transaction.now_us + round(seconds * _US_IN_A_SECOND)
-            transaction.run(statements.RENEW, {"owner": owner, "until_us": until_us})
+            asked = {"owner": owner, "ids": ids}
+            transaction.run(statements.RENEW, {**asked, "until_us": until_us})
+            return transaction.run(statements.GIVE_BACK, asked)
 
-        self._writer.transact(work)
-
-    def give_back(self, owner: str) -> int:
-        """The owner sends nothing more; returns how many claims it had."""
-        return self._run(statements.GIVE_BACK, {"owner": owner})
+        return self._writer.transact(work)
 
     def take_back_all(self) -> int:
         """Take back the claims of a process that has ended; a store that is shared has none such.

@@ -291,13 +291,15 @@ SELECT MIN(due_us) FROM (
     FROM targets t WHERE (t.held_since_us > 0 OR t.not_before_us > :now_us)
         AND (t.probe_at_us > :now_us OR t.not_before_us > :now_us)) AS due
 """)
-RENEW: Final = both("""
+RENEW: Final = _with_ids("""
 UPDATE deliveries SET claimed_until_us = :until_us
 WHERE state = 'waiting' AND claimed_until_us > 0 AND claimed_by = :owner
+    AND delivery_id IN ({ids})
 """)
-GIVE_BACK: Final = both("""
+GIVE_BACK: Final = _with_ids("""
 UPDATE deliveries SET claimed_until_us = 0
 WHERE state = 'waiting' AND claimed_until_us > 0 AND claimed_by = :owner
+    AND delivery_id NOT IN ({ids})
 """)
 TAKE_BACK_ALL: Final = both("""
 UPDATE deliveries SET claimed_until_us = 0 WHERE state = 'waiting' AND claimed_until_us > 0

@@ -13,6 +13,7 @@ from channels.alert import SENT, Outcome, Priority
 from engine.delivery import RetryPolicy
 from engine.store import DeliveryState
 from tests.support.patience import await_that
+from tests.support.stored import claim
 from tests.unit.delivery.scripted_target import BAD_TLS, DOWN, Gate
 from tests.unit.delivery.stage import Stage
 
@@ -89,6 +90,19 @@ def test_a_claim_is_renewed_while_its_send_lasts(stage: Stage) -> None:
     gate.open()
     stage.settle()
     assert stage.states(ANN) == {alert: DeliveryState.SENT}
+
+
+def test_claims_that_an_engine_does_not_know_of_keep_a_target_from_nothing(stage: Stage) -> None:
+    """A server that fails may keep a claim and lose the mark of its send, or the answer to it."""
+    target = stage.target(ANN)
+    stage.start(owner="first")
+    alert = stage.store_only(ANN)
+    lost = claim(stage.store, ANN, owner="first")
+    assert [each.alert.alert_id for each in lost] == [alert]
+    later = stage.add(ANN)
+    stage.pass_to(30.0)
+    assert stage.states(ANN) == dict.fromkeys((alert, later), DeliveryState.SENT)
+    assert target.most_at_once == 1
 
 
 def test_a_target_that_is_held_is_held_for_both_and_one_probes_it(stage: Stage) -> None:

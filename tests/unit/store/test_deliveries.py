@@ -126,9 +126,9 @@ def test_a_claim_that_is_renewed_does_not_run_out(
     store: Store, tool: Store, samples: Samples, clock: Clock
 ) -> None:
     save(store, [samples.new("mail/ann")])
-    claim(store, "mail/ann")
+    (kept,) = claim(store, "mail/ann")
     clock.seconds += 40
-    store.deliveries.renew(OWNER, 60)
+    assert store.deliveries.renew(OWNER, 60, [kept.delivery_id]) == 0
     clock.seconds += 40
     assert claim(tool, "mail/ann", owner="another") == []
 
@@ -144,12 +144,15 @@ def test_a_mark_that_is_written_again_is_known(store: Store, samples: Samples) -
     assert {each.tries for each in deliveries(store, "mail/ann", SENT)} == {1}
 
 
-def test_claims_can_be_given_back(store: Store, tool: Store, samples: Samples) -> None:
-    save(store, [samples.new("mail/ann") for _ in range(2)])
-    claim(store, "mail/ann")
-    assert store.deliveries.give_back(OWNER) == 2
-    assert store.deliveries.give_back(OWNER) == 0
+def test_claims_that_their_owner_does_not_know_of_are_given_back(
+    store: Store, tool: Store, samples: Samples
+) -> None:
+    save(store, [samples.new("mail/ann") for _ in range(3)])
+    known, *_ = claim(store, "mail/ann")
+    assert store.deliveries.renew(OWNER, 60, [known.delivery_id]) == 2
     assert len(claim(tool, "mail/ann", owner="another")) == 2
+    assert store.deliveries.renew(OWNER, 60, []) == 1
+    assert len(claim(tool, "mail/ann", owner="another")) == 1
 
 
 def test_only_who_is_alone_takes_back_the_claims_of_others(

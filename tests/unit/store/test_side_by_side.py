@@ -222,7 +222,7 @@ def test_what_is_being_claimed_is_neither_given_up_nor_handed_over(
     ]
     for end in ends:
         assert claim_during(end, one, url) == 0
-        one.deliveries.give_back("one")
+        one.deliveries.renew("one", 60.0, [])
     assert len(deliveries(one, "mail/ann")) == 2
 
 
@@ -307,7 +307,7 @@ def test_machines_whose_clocks_are_hours_apart_go_by_the_databases(
     # One is being sent, one is not due: on the other machine neither.
     assert claim(other, "mail/ann", owner="other") == []
     assert other.deliveries.keep_time(0) == 0
-    other.deliveries.renew("other", 60.0)
+    other.deliveries.renew("other", 60.0, [])
     assert other.archive.sweep(DAY_SECONDS, 0, other.archive.begin_sweep()) == 0
     monkeypatch.undo()
     settle(one, [first], DeliveryState.SENT)

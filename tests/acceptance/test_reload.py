@@ -136,9 +136,7 @@ def test_broken_rules_change_nothing_and_are_told_until_they_are_mended(gate: Ga
 
 @pytest.mark.slow
 def test_a_signal_loads_unchanged_rules_and_wakes_a_held_channel(gate: Gate) -> None:
-    # By itself it would be probed after an hour.
-    locked = Answer(503, {"Retry-After": "3600"})
-    gate.hook.script.clear(lambda request: locked)
+    gate.hook.script.clear(lambda request: Answer(404))
     (plate,) = gate.see()
     with running(gate) as scene:
         scene.engine.wait_for_line("target.held")
@@ -146,7 +144,9 @@ def test_a_signal_loads_unchanged_rules_and_wakes_a_held_channel(gate: Gate) -> 
         gate.hook.requests.clear()
         scene.engine.signal(signal.SIGHUP)
         assert scene.await_reload(1)["cause"] == "signal"
-        gate.await_plates([plate])
+        # By itself it would be probed half a minute after its hold.
+        (request,) = gate.hook.requests.wait_for(1, 20.0)
+        assert request.json()["alert"]["message"] == plate
         scene.engine.wait_for_line("target.opened")
         assert scene.rule_of_a_plate() == "v0"
 
@@ -170,7 +170,8 @@ def test_deliveries_for_a_channel_that_is_gone_are_dead_and_new_ones_are_sent(ga
     gate.see()
     with HttpReceiver() as other, running(gate) as scene:
         scene.engine.wait_for_line("target.held")
-        replace(gate.site.rules, rules("v1").replace("${HOOK_URL}", f"{other.url}/there"))
+        others = rules("v1").replace("hook", "pager").replace("${HOOK_URL}", f"{other.url}/there")
+        replace(gate.site.rules, others)
         scene.await_reload(1)
         removed = scene.await_event("delivery.channel_removed")
         assert (removed["channel"], removed["count"]) == ("hook", 1)

@@ -14,6 +14,7 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
+from channels.alert import Reason
 from engine.cli.stored import console, instant, open_tool, write_json
 from engine.errors import AlertEngineError
 from engine.logs.text import printable
@@ -26,8 +27,6 @@ from engine.store import (
     StoredDelivery,
 )
 
-#: The reason of a try after which nobody knows whether the message has arrived.
-UNCONFIRMED: Final = "unconfirmed"
 MOST_ALERTS: Final = 1_000_000
 STATE_STYLES: Final = {
     DeliveryState.WAITING: "yellow",
@@ -229,6 +228,6 @@ def _next_try(delivery: StoredDelivery) -> str:
 
 
 def _detail(delivery: StoredDelivery) -> str:
-    if delivery.reason != UNCONFIRMED or delivery.state is DeliveryState.SENT:
+    if delivery.reason != Reason.UNCONFIRMED or delivery.state is DeliveryState.SENT:
         return delivery.detail
     return f"it may have arrived: {delivery.detail}"

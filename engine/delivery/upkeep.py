@@ -106,7 +106,7 @@ class Upkeep:
             self._deliveries.wake(in_use.keys())
         self._removed |= self._registered - in_use.keys()
         self._registered = frozenset(in_use)
-        self._settle(self._deliveries.backlogs())
+        # What waits is counted, and settled, next.
         self._due_at.clear()
 
     def _settle(self, backlogs: Sequence[Backlog]) -> None:

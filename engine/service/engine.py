@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from hashlib import blake2b
@@ -99,6 +99,7 @@ class Engine:
         self.threads: dict[str, Heartbeat] = {}
         #: What tells this engine from all others that ever run on the store.
         self.instance_id = f"{platform.node()}-{uuid.uuid4().hex[:8]}"
+        self._version = version("alpr-alert-engine")
         self._clock: Clock = SystemClock()
         self._stop_by = 0.0
         self._stack = ExitStack()
@@ -125,9 +126,11 @@ class Engine:
         self.replicas = Replicas(self.store.instances, self._describe, self.metrics)
         self._store_probe = StoreProbe(self.store.archive.check_writable)
         self._key = self.store.key
+        targets = targets_of(self.rule_set, self._key)
+        self._rules_digest = _digest_of(self.rule_set, targets)
         self.dispatcher = Dispatcher(
             self.store.deliveries,
-            targets_of(self.rule_set, self._key),
+            targets,
             RetryPolicy(settings.max_retries, settings.retry_delay_base_seconds),
             self.metrics,
             self._clock,
@@ -178,14 +181,11 @@ class Engine:
     def _describe(self) -> Instance:
         """What this engine says of itself in the store."""
         partitions = self.consumer.state.partitions
-        # Variables make targets too, so that the same files may name others.
-        targets = "\n".join(sorted(targets_of(self.rule_set, self._key)))
-        rules = f"{self.rule_set.digest}\n{targets}".encode()
         return Instance(
             instance_id=self.instance_id,
             host=platform.node(),
-            version=version("alpr-alert-engine"),
-            rules_digest=blake2b(rules, digest_size=6).hexdigest(),
+            version=self._version,
+            rules_digest=self._rules_digest,
             partitions=tuple(names(partitions)),
             lag=sum(self.consumer.lag().values()),
         )
@@ -257,7 +257,7 @@ class Engine:
         self._prepare_metrics(rule_set)
         # New targets first, old ones last: a delivery to an unknown target would be dead.
         self.dispatcher.add_targets(targets)
-        self.rule_set = rule_set
+        self.rule_set, self._rules_digest = rule_set, _digest_of(rule_set, targets)
         self._tell_replicas()
         self.pipeline.use(prepared)
         self.dispatcher.use(targets, rule_set.switched_off)
@@ -283,7 +283,7 @@ class Engine:
         """Consume until `stop` is set."""
         log.info(
             "engine.started",
-            version=version("alpr-alert-engine"),
+            version=self._version,
             rules=len(self.rule_set.rules),
             channels=sorted(self.rule_set.channels),
             topics=self.settings.kafka_topics,
@@ -378,6 +378,13 @@ class Engine:
         for name, heartbeat in {"loop": self.heartbeat, **self.threads}.items():
             self.metrics.heartbeat_age.labels(name).set(heartbeat.look().age_seconds)
         return self.metrics.exposition()
+
+
+def _digest_of(rule_set: RuleSet, target_ids: Iterable[str]) -> str:
+    """A digest of what decides where alerts go, the same in all engines that have the same."""
+    # Variables make targets too, so that the same files may name others.
+    rules = "\n".join((rule_set.digest, *sorted(target_ids)))
+    return blake2b(rules.encode(), digest_size=6).hexdigest()
 
 
 def serve(settings: Settings, *, strict: bool = False) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,8 +17,6 @@ log = structlog.get_logger(__name__)
 
 #: How often an engine says that it runs.
 BEAT_SECONDS: Final = 5.0
-#: What was learned longer ago counts for nothing: another engine may have begun meanwhile.
-STALE_SECONDS: Final = 3 * BEAT_SECONDS
 
 
 class Replicas:
@@ -36,15 +35,9 @@ class Replicas:
         self._metrics = metrics
         self._timer = timer
         self._lock = threading.Lock()
-        self._is_alike = False
         self._has_left = False
-        self._beat_at = -STALE_SECONDS
+        self._beat_at = -math.inf
         self._digests: tuple[str, ...] = ()
-
-    @property
-    def agree(self) -> bool:
-        """Whether all engines that run have the same rules; False where that is not known."""
-        return self._is_alike and self._timer() - self._beat_at < STALE_SECONDS
 
     @property
     def is_due(self) -> bool:
@@ -52,7 +45,7 @@ class Replicas:
         return self._timer() - self._beat_at >= BEAT_SECONDS
 
     def beat(self) -> bool:
-        """Say that this engine runs, with its rules of now; returns `agree` as it then is.
+        """Say that this engine runs, with its rules of now; returns whether all have the same.
 
         An engine beats before it stores an alert by other rules, so who sees a delivery of a target
         that it does not know, and beats after that, learns of them. Raises StoreError.
@@ -62,22 +55,18 @@ class Replicas:
             if self._has_left:
                 return False
             self._beat_at = self._timer()
-            try:
-                running = self._instances.beat(self._describe())
-            except BaseException:
-                self._is_alike = False
-                raise
+            running = self._instances.beat(self._describe())
             digests = tuple(sorted({each.rules_digest for each in running}))
-            self._is_alike = len(digests) <= 1
+            is_alike = len(digests) <= 1
             self._metrics.replicas.set(len(running))
-            self._metrics.replicas_disagree.set(not self._is_alike)
+            self._metrics.replicas_disagree.set(not is_alike)
             self._log_change(running, digests)
-            return self._is_alike
+            return is_alike
 
     def leave(self) -> None:
         """This engine stops in order, and is not missed; it beats no more. Raises StoreError."""
         with self._lock:
-            self._has_left, self._is_alike = True, False
+            self._has_left = True
             self._instances.forget(self._describe().instance_id)
 
     def _log_change(self, running: Sequence[Instance], digests: tuple[str, ...]) -> None:

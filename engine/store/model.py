@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
-from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -46,8 +45,6 @@ MAX_EVENT_BYTES: Final = 262_144
 _SHORTEST_CUT: Final = 64
 # How many of them the mark takes that says how much was cut.
 _MARK_CHARACTERS: Final = 32
-#: No target reaches a recipient of another one.
-NONE_THE_SAME: Final[Mapping[str, Collection[str]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from engine.errors import StoreError
 from engine.metrics import Metrics
-from engine.service.replicas import BEAT_SECONDS, STALE_SECONDS, Replicas
+from engine.service.replicas import BEAT_SECONDS, Replicas
 from engine.store import Instance, Store, open_store
 from tests.unit.store.samples import Clock
 
@@ -32,20 +32,13 @@ def replicas(store: Store, clock: Clock, instance: Instance, metrics: Metrics) -
     return Replicas(store.instances, lambda: instance, metrics, clock)
 
 
-def agree(replicas: Replicas) -> bool:
-    """Whether they agree now, which a type checker takes for an attribute that stays."""
-    return replicas.agree
-
-
 def test_engines_with_the_same_rules_agree(store: Store, clock: Clock) -> None:
     metrics = Metrics()
     one = replicas(store, clock, ONE, metrics)
     other = replicas(store, clock, OTHER, Metrics())
-    assert not agree(one)
     assert one.beat()
     assert other.beat()
     assert one.beat()
-    assert agree(one)
     assert metrics.total("replicas") == 2
     assert metrics.total("replicas_disagree") == 0
 
@@ -61,33 +54,28 @@ def test_engines_with_different_rules_disagree_until_they_have_the_same(
         assert not other.beat()
         assert not one.beat()
         assert not one.beat()
-        assert not agree(one)
         assert metrics.total("replicas_disagree") == 1
         rules[0] = "def"
         assert one.beat()
-        assert agree(one)
     assert [line["event"] for line in logs] == ["replicas.differ"] * 2 + ["replicas.alike"]
     assert metrics.total("replicas_disagree") == 0
 
 
-def test_what_was_learned_long_ago_counts_for_nothing(store: Store, clock: Clock) -> None:
+def test_a_beat_is_due_at_the_start_and_every_few_seconds(store: Store, clock: Clock) -> None:
     one = replicas(store, clock, ONE, Metrics())
-    one.beat()
     due = [one.is_due]
+    one.beat()
+    due.append(one.is_due)
     clock.seconds += BEAT_SECONDS
-    assert [*due, one.is_due] == [False, True]
-    assert agree(one)
-    clock.seconds += STALE_SECONDS
-    assert not agree(one)
+    assert [*due, one.is_due] == [True, False, True]
 
 
-def test_who_can_not_ask_does_not_agree(store: Store, clock: Clock) -> None:
+def test_who_can_not_ask_is_told_so(store: Store, clock: Clock) -> None:
     one = replicas(store, clock, ONE, Metrics())
     one.beat()
     store.close()
     with pytest.raises(StoreError):
         one.beat()
-    assert not agree(one)
 
 
 def test_an_engine_that_is_killed_counts_for_half_a_minute(store: Store, clock: Clock) -> None:

@@ -106,8 +106,9 @@ def test_a_slow_answer_is_one_message_or_two_that_are_told(
             texts[number_of(request)].append(request.at)
         assert [len(times) for times in texts.values()] == [1, 1, 2]
         first, second = texts["+15550002035"]
-        # The first one was given up after 30 s.
-        assert second - first >= 30 + 20
+        # The first one was given up after 30 s. The engine counts them from a moment before the
+        # gateway has the request.
+        assert second - first >= 30 + 20 - 1
         assert [len(server.attempts.all()) for server in mail_servers] == [1, 1]
         (alert,) = site.alerts()
         status, out, _ = site.command("alerts", "show", alert["alert_id"])

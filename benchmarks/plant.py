@@ -17,6 +17,7 @@ from engine.delivery import Dispatcher, RetryPolicy
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import prepare
 from engine.pipeline.cooldown import Cooldown
+from engine.pipeline.event_log import EventLog
 from engine.pipeline.loop import Loop
 from engine.pipeline.pipeline import Pipeline
 from engine.rules import RuleSet
@@ -109,7 +110,7 @@ class Plant:
             self.metrics,
             clock,
             max_alert_age_seconds=settings.max_alert_age_seconds,
-            log_plates=settings.log_plates,
+            write_log=EventLog(clock, log_plates=settings.log_plates).write,
             kill_point=lambda name: None,
         )
         pipeline.use(prepare(rule_set))

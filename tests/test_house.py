@@ -41,6 +41,7 @@ ORDER = (
     "engine.pipeline",
     "engine.delivery",
     "engine.reload",
+    "engine.simulate",
     "engine.service",
     "engine.demo",
     "engine.bench",

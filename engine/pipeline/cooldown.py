@@ -13,12 +13,12 @@ import time
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from cachetools import TTLCache
 
 from engine.errors import EvaluationError
+from engine.pipeline.outcome import Verdict
 from engine.store import Ask, Past
 
 # Far shorter than any retention, so a remembered alert is still in the store.
@@ -31,26 +31,18 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-class Verdict(StrEnum):
-    """What becomes of a match."""
-
-    ALERT = "alert"
-    SUPPRESSED = "suppressed"
-    DUPLICATE = "duplicate"
-
-
 class Candidate(NamedTuple):
     """A match that may become the alert of this id; `time_us` is its event's instant.
 
     `key` is that of its cooldown, None where it is never suppressed. An alert of the key suppresses
-    it from less than `width_us` away; with `is_cooling` the cache knows one.
+    it from less than `width_us` away; `cooling_us` is the instant of one that the cache knows.
     """
 
     alert_id: str
     key: str | None
     time_us: int
     width_us: int
-    is_cooling: bool
+    cooling_us: int | None
 
 
 class Cooldown:
@@ -80,8 +72,9 @@ class Cooldown:
         """A match, with what the cache knows of it."""
         width_us = _width_us(cooldown_seconds)
         known = None if key is None or self._cache is None else self._cache.get(key)
-        is_cooling = known is not None and abs(time_us - known) < width_us
-        return Candidate(alert_id, key, time_us, width_us, is_cooling)
+        if known is not None and abs(time_us - known) >= width_us:
+            known = None
+        return Candidate(alert_id, key, time_us, width_us, known)
 
     def verdicts(self, past: Past) -> Verdicts:
         """The verdicts on a batch; without `committed` they leave no trace."""
@@ -124,10 +117,20 @@ class Verdicts:
         if candidate.alert_id in self._past.stored or candidate.alert_id in self._made:
             return Verdict.DUPLICATE
         key = candidate.key
-        if key is not None and (candidate.is_cooling or self._is_near_alert(key, candidate)):
+        if key is not None and self.suppressor(candidate) is not None:
             self.counts[key] = self.counts.get(key, 0) + 1
             return Verdict.SUPPRESSED
         return Verdict.ALERT
+
+    def suppressor(self, candidate: Candidate) -> int | None:
+        """The instant of an alert whose cooldown the match is in; None where there is none."""
+        key, time_us, width_us = candidate.key, candidate.time_us, candidate.width_us
+        if key is None or candidate.cooling_us is not None:
+            return candidate.cooling_us
+        instants = self._instants.get(key) or self._past.instants.get(key, ())
+        place = bisect_left(instants, time_us)
+        near = instants[max(place - 1, 0) : place + 1]
+        return next((each for each in near if abs(time_us - each) < width_us), None)
 
     def suppressed_count(self, key: str | None) -> int:
         """How many suppressed matches the key's next alert has to report."""
@@ -163,14 +166,6 @@ class Verdicts:
             added[key] = added.get(key, 0) + count
         return added
 
-    def _is_near_alert(self, key: str, candidate: Candidate) -> bool:
-        instants = self._instants.get(key) or self._past.instants.get(key, ())
-        time_us, width_us = candidate.time_us, candidate.width_us
-        place = bisect_left(instants, time_us)
-        return any(
-            abs(time_us - near) < width_us for near in instants[max(place - 1, 0) : place + 1]
-        )
-
 
 def ask_of(candidates: Iterable[Candidate]) -> Ask:
     """What the verdicts on these depend on: which are stored, and the alerts around them.
@@ -178,9 +173,9 @@ def ask_of(candidates: Iterable[Candidate]) -> Ask:
     What the cache knows to be suppressed needs no alerts.
     """
     alert_ids, moments = set(), dict[str, set[tuple[int, int]]]()
-    for alert_id, key, time_us, width_us, is_cooling in candidates:
+    for alert_id, key, time_us, width_us, cooling_us in candidates:
         alert_ids.add(alert_id)
-        if key is not None and not is_cooling:
+        if key is not None and cooling_us is None:
             moments.setdefault(key, set()).add((time_us, width_us))
     return Ask(alert_ids, moments)
 

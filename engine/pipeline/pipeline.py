@@ -10,7 +10,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from datetime import datetime
+from typing import Final, Protocol
 
 from engine.clock import Clock
 from engine.errors import (
@@ -29,18 +30,44 @@ from engine.pipeline.active_rules import ActiveRules, alert_id, prepare, render
 from engine.pipeline.cooldown import (
     Candidate,
     Cooldown,
-    Verdict,
     Verdicts,
     ask_of,
     cooldown_key,
     track_key,
 )
-from engine.pipeline.event_log import EventLog, EventNotes
+from engine.pipeline.event_log import EventNotes
+from engine.pipeline.outcome import RuleOutcome, Verdict
 from engine.rules import Rule, RuleSet
+from engine.schema import EventSchema
 from engine.schema.event import Event
-from engine.store import Batch, FreshAlert, NewAlert, Past, Stream, cut_event
-from engine.stream.decoder import Decoder
+from engine.store import Ask, Batch, FreshAlert, NewAlert, Past, cut_event
 from engine.stream.record import DeadLetter, DeadLetterType, Partition, Record
+
+
+class EventDecoder(Protocol):
+    """Makes events of records, all of one `schema`; `engine.stream.decoder` has that for Kafka."""
+
+    @property
+    def schema(self) -> EventSchema:
+        """The schema of its events."""
+
+    def decode(self, record: Record) -> Event:
+        """The record's event.
+
+        Raises DecodeError where the record is none, and RegistryUnavailableError while that can't
+        be known.
+        """
+
+    def expect(self, record: Record) -> None:
+        """Get ready for a record that is decoded later."""
+
+
+class AlertStream(Protocol):
+    """Stores what a batch makes of the past; `engine.store.Stream` is one."""
+
+    def decide(self, ask: Ask, decide: Callable[[Past], Batch]) -> Batch:
+        """Store what `decide` makes of what is stored, as far as it is asked, and return it."""
+
 
 NO_RULES: Final = RuleSet((), (), {}, (), ())
 
@@ -51,12 +78,13 @@ class BatchResult:
 
     `interruption` is why the others could not be processed now; where it is the schema registry,
     they are the rest of some partitions. Dead letters must be acknowledged before the offsets of
-    the processed records are committed.
+    the processed records are committed. `outcomes` has each rule that held or failed on an event.
     """
 
     processed: list[Record] = field(default_factory=list)
     alerts: list[NewAlert] = field(default_factory=list)
     fresh: list[FreshAlert] = field(default_factory=list)
+    outcomes: list[RuleOutcome] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     interruption: AlertEngineError | None = None
 
@@ -65,6 +93,7 @@ class BatchResult:
         self.processed += later.processed
         self.alerts += later.alerts
         self.fresh += later.fresh
+        self.outcomes += later.outcomes
         self.dead_letters += later.dead_letters
         self.interruption = later.interruption or self.interruption
 
@@ -109,6 +138,7 @@ class _Decision:
 
     verdicts: Verdicts
     alerts: list[tuple[_Match, NewAlert]] = field(default_factory=list)
+    outcomes: list[RuleOutcome] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     increments: Increments = field(default_factory=Increments)
 
@@ -128,17 +158,22 @@ class Pipeline:
 
     def __init__(
         self,
-        decoder: Decoder,
+        decoder: EventDecoder,
         cooldown: Cooldown,
-        stream: Stream,
+        stream: AlertStream,
         metrics: Metrics,
         clock: Clock,
         *,
         max_alert_age_seconds: float,
-        log_plates: bool,
+        write_log: Callable[[EventNotes], None],
         kill_point: Callable[[str], None],
         heartbeat: Heartbeat | None = None,
+        made_at: Callable[[Event], datetime] | None = None,
     ) -> None:
+        """`write_log` writes the lines of an event, see `EventLog`.
+
+        `made_at` gives the time at which an event's alert is made; by default it is the clock's.
+        """
         self._decoder = decoder
         self._cooldown = cooldown
         self._stream = stream
@@ -147,7 +182,8 @@ class Pipeline:
         self._max_alert_age_seconds = max_alert_age_seconds
         self._kill_point = kill_point
         self._beat = (heartbeat or Heartbeat()).beat
-        self._event_log = EventLog(clock, log_plates=log_plates)
+        self._write_log = write_log
+        self._made_at = made_at or (lambda event: clock.now())
         self._in_force = prepare(NO_RULES)
 
     @property
@@ -268,6 +304,8 @@ class Pipeline:
         self._metrics.rule_evaluation_time.observe(self._clock.monotonic() - started)
         for failed in found.errors:
             self._note_rule_error(failed, event, record, work)
+            outcome = RuleOutcome(failed.rule, event, Verdict.ERROR, error=failed.error)
+            work.result.outcomes.append(outcome)
         if not found.matches:
             return
         notes = work.notes_on(event, record)
@@ -317,22 +355,29 @@ class Pipeline:
 
     def _decide_match(self, match: _Match, rules: ActiveRules, decision: _Decision) -> None:
         metrics, rule, add = self._metrics, match.rule, decision.increments.add
-        verdict = decision.verdicts.decide(match.candidate)
+        candidate = match.candidate
+        verdict = decision.verdicts.decide(candidate)
+        new, near_us = None, None
         if verdict is Verdict.DUPLICATE:
             add(metrics.events_duplicate)
-            return
-        add(metrics.rules_matched, rule.rule_id, str(rule.priority))
+        else:
+            add(metrics.rules_matched, rule.rule_id, str(rule.priority))
         if verdict is Verdict.SUPPRESSED:
             add(metrics.alerts_rate_limited, rule.rule_id)
-            return
-        new = self._new_alert(match, rules, decision)
-        decision.verdicts.made(match.candidate)
-        decision.alerts.append((match, new))
+            near_us = decision.verdicts.suppressor(candidate)
+        elif verdict is Verdict.ALERT:
+            new = self._new_alert(match, rules, decision)
+            decision.verdicts.made(candidate)
+            decision.alerts.append((match, new))
+            verdict = Verdict.EXPIRED if new.is_expired else Verdict.ALERT
+        decision.outcomes.append(
+            RuleOutcome(rule, match.notes.event, verdict, new, candidate.key, near_us)
+        )
 
     def _new_alert(self, match: _Match, rules: ActiveRules, decision: _Decision) -> NewAlert:
         metrics, rule_id, add = self._metrics, match.rule.rule_id, decision.increments.add
         event, record, key = match.notes.event, match.notes.record, match.candidate.key
-        now = self._clock.now()
+        now = self._made_at(event)
         alert, failed = render(match.rule, event, decision.verdicts.suppressed_count(key), now)
         if match.notes.cut_values is not None:
             alert = replace(alert, event=match.notes.cut_values)
@@ -355,12 +400,14 @@ class Pipeline:
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
+            rules_digest=rules.rule_set.digest,
         )
 
     def _take_over(self, decision: _Decision, work: _Work) -> None:
         """Remember, count and note what is stored now."""
         self._cooldown.committed(decision.verdicts)
         decision.increments.apply()
+        work.result.outcomes += decision.outcomes
         work.result.add_letters(decision.dead_letters)
         for match, new in decision.alerts:
             match.notes.alerts.append(new)
@@ -404,7 +451,7 @@ class Pipeline:
         """
         for notes in work.notes:
             try:
-                self._event_log.write(notes)
+                self._write_log(notes)
             except Exception as error:  # noqa: BLE001 - the loop's edge: the stream goes on
                 work.result.add_letters([_dead_letter(notes.record, error)])
 

@@ -52,6 +52,7 @@ from engine.logs.setup import flush_logs, lost_lines
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import longest_cooldown, prepare, row_counts, targets_of
 from engine.pipeline.cooldown import Cooldown
+from engine.pipeline.event_log import EventLog
 from engine.pipeline.loop import Loop
 from engine.pipeline.pipeline import Pipeline
 from engine.reload.last_good import last_good_of
@@ -210,7 +211,7 @@ class Engine:
             self.metrics,
             clock,
             max_alert_age_seconds=settings.max_alert_age_seconds,
-            log_plates=settings.log_plates,
+            write_log=EventLog(clock, log_plates=settings.log_plates).write,
             kill_point=kill_point,
             heartbeat=self.heartbeat,
         )

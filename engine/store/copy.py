@@ -108,6 +108,7 @@ TABLES: Final = (
             *("alert_id", "digest", "rule_id", "dedup_key", "key_id", "time_us", "stored_us"),
             *("is_expired", "rule_name", "priority", "message", "captured_at", "created_at"),
             *("suppressed_count", "late_seconds", "topic", "partition_id", "record_offset"),
+            *("plate", "camera_id", "rules_digest", "silenced_by"),
         ),
     ),
     _Table(
@@ -144,6 +145,25 @@ TABLES: Final = (
         at_once=50,
         has_identity=True,
     ),
+    _Table(
+        "silences",
+        "silence_id",
+        "",
+        (
+            *("silence_id", "rule_id", "plate", "camera_id", "condition", "starts_us", "ends_us"),
+            *("created_by", "comment", "changed_us"),
+        ),
+    ),
+    # A file may be large.
+    _Table("rule_files", "digest", "", ("digest", "content"), at_once=10),
+    _Table("rule_sets", "digest", "", ("digest", "files")),
+    _Table(
+        "rule_set_uses",
+        "use_id",
+        0,
+        ("use_id", "digest", "instance_id", "from_us"),
+        has_identity=True,
+    ),
 )
 _COUNTS: Final = {each.name: both(f"SELECT COUNT(*) FROM {each.name}") for each in TABLES}
 #: What changes with each change of what is copied.
@@ -151,6 +171,7 @@ _LATEST: Final = both("""
 SELECT (SELECT COALESCE(MAX(changed_us), 0) FROM deliveries),
     (SELECT COALESCE(MAX(stored_us), 0) FROM alerts),
     (SELECT COALESCE(MAX(changed_us), 0) FROM suppressed),
+    (SELECT COALESCE(MAX(changed_us), 0) FROM silences),
     (SELECT COALESCE(MAX(value), 0) FROM meta WHERE name = 'seen'),
     (SELECT COALESCE(MAX(value), 0) FROM meta WHERE name = 'redeliveries')
 """)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from engine.errors import StoreError
 from engine.store.model import key_id
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 KEY_BYTES: Final = 32
 #: The key under which the parts of a target's id are hashed that must not be read.
 TARGETS_KEY: Final = "targets"

@@ -18,7 +18,7 @@ from typing import Any, Final
 import orjson
 
 from channels.alert import Alert, Priority
-from engine.schema import instant_text
+from engine.schema import CAMERA_ID, NORMALIZED_PLATE, instant_text, value_at
 from engine.stream.record import DeadLetter, DeadLetterType, Record
 
 
@@ -45,6 +45,7 @@ MAX_EVENT_BYTES: Final = 262_144
 _SHORTEST_CUT: Final = 64
 # How many of them the mark takes that says how much was cut.
 _MARK_CHARACTERS: Final = 32
+_LONGEST_SEARCHED: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class NewAlert:
 
     `digest` is the event's, 16 bytes; (digest, rule id) is stored once. `dedup_key` is the key of
     the cooldown, None without a cooldown. `time_us` is the event's time. An expired alert is stored
-    without deliveries.
+    without deliveries, and so is a silenced one: `silenced_by` is the silence's id. `rules_digest`
+    is that of the rule set that made it.
     """
 
     alert: Alert
@@ -65,6 +67,8 @@ class NewAlert:
     topic: str = ""
     partition: int = -1
     offset: int = -1
+    rules_digest: str = ""
+    silenced_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +242,8 @@ class StoredAlert:
     partition: int
     offset: int
     deliveries: tuple[StoredDelivery, ...] = ()
+    rules_digest: str = ""
+    silenced_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +316,16 @@ def alert_parameters(new: NewAlert, now_us: int) -> dict[str, Any]:
         "topic": new.topic,
         "partition": new.partition,
         "offset": new.offset,
+        "plate": searched(value_at(alert.event, NORMALIZED_PLATE)),
+        "camera_id": searched(value_at(alert.event, CAMERA_ID)),
+        "rules_digest": new.rules_digest,
+        "silenced_by": new.silenced_by,
     }
+
+
+def searched(value: object) -> str:
+    """A value of an event as people search for it: short enough for an index, "" if no text."""
+    return storable(value)[:_LONGEST_SEARCHED] if isinstance(value, str) else ""
 
 
 def alert_from_row(row: tuple[Any, ...]) -> Alert:
@@ -411,7 +426,8 @@ def stored_alert_from_row(
     row: tuple[Any, ...], deliveries: tuple[StoredDelivery, ...]
 ) -> StoredAlert:
     """The alert of a row of ALERTS."""
-    time_us, stored_us, is_expired, topic, partition, offset = row[_ALERT_COLUMNS:]
+    time_us, stored_us, is_expired, topic, partition, offset, *more = row[_ALERT_COLUMNS:]
+    rules_digest, silenced_by = more
     return StoredAlert(
         alert=alert_from_row(row),
         time_us=time_us,
@@ -421,6 +437,8 @@ def stored_alert_from_row(
         partition=partition,
         offset=offset,
         deliveries=deliveries,
+        rules_digest=rules_digest,
+        silenced_by=silenced_by,
     )
 
 

@@ -83,11 +83,11 @@ INSERT_ALERT: Final = both("""
 INSERT INTO alerts (
     alert_id, digest, rule_id, dedup_key, key_id, time_us, stored_us, is_expired, rule_name,
     priority, message, captured_at, created_at, suppressed_count, late_seconds, topic,
-    partition_id, record_offset
+    partition_id, record_offset, plate, camera_id, rules_digest, silenced_by
 ) VALUES (
     :alert_id, :digest, :rule_id, :dedup_key, :key_id, :time_us, :now_us, :is_expired, :rule_name,
     :priority, :message, :captured_at, :created_at, :suppressed_count, :late_seconds, :topic,
-    :partition, :offset
+    :partition, :offset, :plate, :camera_id, :rules_digest, :silenced_by
 ) ON CONFLICT (digest, rule_id) DO NOTHING
 """)
 INSERT_DELIVERY: Final = both("""
@@ -421,7 +421,7 @@ UPDATE targets SET
 # The archive.
 
 _STORED_COLUMNS: Final = f"""{_ALERT_COLUMNS}, a.time_us, a.stored_us, a.is_expired, a.topic,
-    a.partition_id, a.record_offset"""
+    a.partition_id, a.record_offset, a.rules_digest, a.silenced_by"""
 
 # An empty text or a negative number means that there is no such restriction.
 ALERTS: Final = both(f"""
@@ -561,6 +561,10 @@ TABLES: Final = (
     "dead_letters",
     "events",
     "instances",
+    "rule_files",
+    "rule_set_uses",
+    "rule_sets",
+    "silences",
     "suppressed",
     "targets",
 )

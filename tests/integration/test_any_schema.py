@@ -28,6 +28,7 @@ from engine.match.selftest import run_tests
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import prepare
 from engine.pipeline.cooldown import Cooldown
+from engine.pipeline.event_log import EventLog
 from engine.pipeline.pipeline import BatchResult, Pipeline
 from engine.rules import RuleSet, load_rules
 from engine.schema import EventSchema, load_event_schema
@@ -75,7 +76,7 @@ def site(schema: EventSchema, rules: RuleSet, folder: Path) -> Iterator[tuple[Pi
             Metrics(),
             time,
             max_alert_age_seconds=3600,
-            log_plates=False,
+            write_log=EventLog(time, log_plates=False).write,
             kill_point=lambda name: None,
         )
         pipeline.use(prepare(rules))

@@ -11,7 +11,8 @@ from typing import Protocol
 from hypothesis import strategies as st
 
 from channels.alert import Alert, Priority
-from engine.pipeline.cooldown import Candidate, Cooldown, Verdict, Verdicts, ask_of
+from engine.pipeline.cooldown import Candidate, Cooldown, Verdicts, ask_of
+from engine.pipeline.outcome import Verdict
 from engine.store import Ask, Batch, NewAlert, Past
 
 RULE = "a_rule"

@@ -14,10 +14,10 @@ from engine.pipeline.cooldown import (
     MAX_CARRIED_KEYS,
     Candidate,
     Cooldown,
-    Verdict,
     Verdicts,
     ask_of,
 )
+from engine.pipeline.outcome import Verdict
 from engine.store import Ask, open_store
 from tests.support.cooldown_runs import (
     CAPACITIES,
@@ -37,7 +37,7 @@ from tests.support.cooldown_runs import (
 )
 from tests.support.random_cases import examples
 
-ALERT, SUPPRESSED, DUPLICATE = Verdict
+ALERT, SUPPRESSED, DUPLICATE = Verdict.ALERT, Verdict.SUPPRESSED, Verdict.DUPLICATE
 
 
 class Scene:
@@ -253,7 +253,7 @@ def test_the_cache_spares_the_store_a_question() -> None:
     verdicts = scene.cooldown.verdicts(scene.keeper.past(ask))
     assert [verdicts.decide(candidate) for candidate in known] == [SUPPRESSED, SUPPRESSED]
     again = scene.candidate(0, digest=digest)
-    assert again.is_cooling
+    assert again.cooling_us == again.time_us
     verdicts = scene.cooldown.verdicts(scene.keeper.past(ask_of([again])))
     assert verdicts.decide(again) is DUPLICATE
 

@@ -16,6 +16,7 @@ from engine.health import Heartbeat, Stage
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import prepare, targets_of
 from engine.pipeline.cooldown import Cooldown
+from engine.pipeline.event_log import EventLog
 from engine.pipeline.loop import Loop
 from engine.pipeline.pipeline import Pipeline
 from engine.settings import Settings
@@ -112,7 +113,7 @@ class Running:
             plant.metrics,
             clock,
             max_alert_age_seconds=1e9,
-            log_plates=False,
+            write_log=EventLog(clock, log_plates=False).write,
             kill_point=plant.kill_point,
             heartbeat=plant.heartbeat,
         )

@@ -13,6 +13,7 @@ from engine.match import Matcher, MatchResult
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import prepare
 from engine.pipeline.cooldown import Cooldown
+from engine.pipeline.event_log import EventLog
 from engine.pipeline.pipeline import Pipeline
 from engine.rules import Rule
 from engine.schema.event import CurrentInstants, Event
@@ -64,7 +65,7 @@ class Bench:
             self.metrics,
             self.time,
             max_alert_age_seconds=3600,
-            log_plates=False,
+            write_log=EventLog(self.time, log_plates=False).write,
             kill_point=self.steps.append,
         )
         self.pipeline.use(prepare(load_text(rules, folder)))

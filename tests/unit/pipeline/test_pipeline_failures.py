@@ -15,6 +15,7 @@ from engine.errors import StoreUnavailableError
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import prepare
 from engine.pipeline.cooldown import Cooldown
+from engine.pipeline.event_log import EventLog
 from engine.pipeline.pipeline import Pipeline
 from engine.store import Ask, Batch, Past, Store, open_store
 from engine.stream.decoder import Decoder
@@ -64,7 +65,7 @@ def pipeline_on(stream: Any, folder: Path, metrics: Metrics) -> Pipeline:
         metrics,
         time,
         max_alert_age_seconds=3600,
-        log_plates=False,
+        write_log=EventLog(time, log_plates=False).write,
         kill_point=lambda name: None,
     )
     pipeline.use(prepare(load_text(RULES, folder)))

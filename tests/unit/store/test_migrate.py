@@ -173,6 +173,7 @@ def test_a_store_of_version_1_has_everything_afterwards(former: str) -> None:
             *(f"alert-{number}", digest(1 if number < 3 else 2), f"rule-{number}", keys[number]),
             *(hashed(keys[number]), 10 + number, 20 + number, 0, "A rule", "high"),
             *(f"ÄB {number}", "then", "now", 3, 1.25, "plates", 2, number),
+            *("", "", "", ""),
         )
         for number in (1, 2, 3)
     ]
@@ -263,15 +264,15 @@ def test_a_newer_store_is_refused_and_left_alone(empty: str) -> None:
     opened(empty).close()
     change(empty, "UPDATE meta SET value = 9 WHERE name IN ('schema_version', 'usable_from')")
     for mode in OpenMode:
-        with pytest.raises(StoreError, match="has schema version 9, this alert engine knows 2"):
+        with pytest.raises(StoreError, match="has schema version 9, this alert engine knows 3"):
             opened(empty, mode)
 
 
 def test_a_newer_store_that_this_engine_can_still_use_is_used(empty: str) -> None:
     opened(empty).close()
-    change(empty, "UPDATE meta SET value = 3 WHERE name = 'schema_version'")
+    change(empty, "UPDATE meta SET value = 4 WHERE name = 'schema_version'")
     database = opened(empty)
-    assert meta(database)["schema_version"] == 3
+    assert meta(database)["schema_version"] == 4
     database.close()
 
 

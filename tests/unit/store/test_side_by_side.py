@@ -13,7 +13,8 @@ from itertools import count, pairwise
 import psycopg
 import pytest
 
-from engine.pipeline.cooldown import Cooldown, Verdict, Verdicts, ask_of
+from engine.pipeline.cooldown import Cooldown, Verdicts, ask_of
+from engine.pipeline.outcome import Verdict
 from engine.store import (
     Ask,
     Batch,

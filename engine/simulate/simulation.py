@@ -42,7 +42,7 @@ class Simulation:
         self.store = open_temporary() if remembers else None
         self._pipeline = Pipeline(
             decoder,
-            Cooldown(None if remembers else 0),
+            Cooldown() if remembers else Cooldown(0),
             _Nothing() if self.store is None else self.store.stream,
             Metrics(),
             SystemClock(),

@@ -246,7 +246,8 @@ def _parsed(text: bytes) -> dict[str, Any]:
     try:
         values = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise EventError(f"it is no JSON: {error}, write one event a line") from error
+        what = f"{error.msg} in column {error.colno}"
+        raise EventError(f"it is no JSON: {what}, write one event a line") from error
     if not isinstance(values, dict):
         raise EventError("it is no JSON object, write one event a line")
     return values

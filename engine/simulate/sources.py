@@ -22,7 +22,7 @@ from engine.schema import CAPTURED_AT, MAGIC, EventContainer, EventSchema
 from engine.schema.event import read_time
 from engine.settings import Settings
 from engine.simulate.given_events import GivenEvents
-from engine.stream.decoder import Decoder
+from engine.stream.decoder import Decoder, WriterSchemas
 from engine.stream.history import BATCH_RECORDS, Stretch
 from engine.stream.record import Record
 from engine.stream.registry import SchemaRegistry
@@ -92,7 +92,7 @@ class KafkaSource:
     """A stretch of the topics' past; its `total` and `position` are in offsets."""
 
     def __init__(
-        self, stretch: Stretch, schema: EventSchema, registry: SchemaRegistry, zone: tzinfo
+        self, stretch: Stretch, schema: EventSchema, registry: WriterSchemas, zone: tzinfo
     ) -> None:
         self.decoder: EventDecoder = Decoder(schema, registry, zone)
         self.faults = Faults()

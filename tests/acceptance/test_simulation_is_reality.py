@@ -83,7 +83,7 @@ def rules(chance: random.Random) -> str:
         else:
             rule["rate_limit"] = {"enabled": False}
         made.append(rule)
-    channels = {"hook": {"type": "webhook", "url": "${WEBHOOK_URL}"}}
+    channels = {"hook": {"url": "${WEBHOOK_URL}", "method": "POST"}}
     return yaml.safe_dump({"channels": channels, "rules": made}, sort_keys=False)
 
 
@@ -131,7 +131,7 @@ def readings(chance: random.Random) -> list[dict[str, Any]]:
 def site(tmp_path: Path, broker: Broker, http_receiver: HttpReceiver) -> Iterator[Site]:
     if not broker.is_real:
         pytest.skip("needs a real Kafka")
-    environment = {"WEBHOOK_URL": http_receiver.url, "DELIVERY_WORKERS": "64"}
+    environment = {"WEBHOOK_URL": http_receiver.url, "DELIVERY_WORKERS": "16"}
     with RegistryServer() as registry:
         yield Site(tmp_path, broker, registry.url, rules(random.Random(2025)), environment)
 

@@ -26,6 +26,7 @@ from benchmarks.plant import settings_of
 from benchmarks.readings import Writers, encode, readings
 from benchmarks.traffic import WATCHED, rules_with_watchlist
 from engine.rules import RuleSet
+from engine.rules.load import collect_and_freeze
 from engine.settings import Settings
 from engine.simulate.replay import Replay
 from engine.simulate.sources import EventSource, KafkaSource, open_file
@@ -57,7 +58,8 @@ def rule_set(tmp_path: Path) -> RuleSet:
 
 def replay(rule_set: RuleSet, source: EventSource) -> None:
     """All of the source, as the command does."""
-    with Replay(rule_set, source.decoder) as running:
+    collect_and_freeze()
+    with Replay(rule_set, source.decoder, decodes_again=source.decodes_again) as running:
         for batch in source.batches():
             running.process(batch)
         assert running.report.events == EVENTS
@@ -117,7 +119,8 @@ def test_memory_is_flat(measure: Measurement, rule_set: RuleSet) -> None:
     sizes: list[int] = []
 
     def run() -> None:
-        with Replay(rule_set, Decoder(plate_schema(), Writers(), UTC)) as running:
+        decoder = Decoder(plate_schema(), Writers(), UTC)
+        with Replay(rule_set, decoder, decodes_again=True) as running:
             for start in range(0, FLAT_TO, BATCH_RECORDS):
                 batch = [
                     Record("plates", 0, start + number, now_ms, None, encode(each))

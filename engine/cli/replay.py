@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,6 +23,7 @@ from engine.errors import AlertEngineError, extra
 from engine.pipeline.active_rules import longest_cooldown
 from engine.rules import RuleSet
 from engine.rules.faults import suggestion
+from engine.rules.load import collect_and_freeze
 from engine.schema import EventSchema
 from engine.settings import Settings, parse_duration
 from engine.simulate.replay import Chosen, Replay
@@ -101,7 +103,10 @@ def run(arguments: argparse.Namespace) -> int:
         _, against = load(settings, [arguments.against], with_channels=False)
     if arguments.rule:
         rule_set, against = _only(arguments.rule, rule_set, against)
+    # What is loaded stays to the end: the collector need not look at it again and again.
+    collect_and_freeze()
     with ExitStack() as stack:
+        stack.callback(gc.unfreeze)
         source = stack.enter_context(
             _opened(arguments.source, settings, schema, chosen, (rule_set, against))
         )
@@ -109,6 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
             Replay(
                 rule_set,
                 source.decoder,
+                decodes_again=source.decodes_again,
                 against=against,
                 chosen=chosen,
                 keeps_alerts=arguments.alerts,

@@ -9,16 +9,16 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Final, Self
 
 from engine.errors import DecodeError, RegistryUnavailableError
 from engine.pipeline.outcome import RuleOutcome
 from engine.pipeline.pipeline import BatchResult, EventDecoder
 from engine.rules import RuleSet
-from engine.schema import NORMALIZED_PLATE, EventSchema, value_at
-from engine.schema.event import Event
-from engine.simulate.report import Comparison, Report
+from engine.schema import NORMALIZED_PLATE, value_at
+from engine.schema.event import EPOCH, Event
+from engine.simulate.report import Comparison, Report, Seen
 from engine.simulate.simulation import MAX_ALERT_AGE_SECONDS, Simulation
 from engine.simulate.sources import Faults
 from engine.stream.record import Record
@@ -28,6 +28,7 @@ from engine.watchlist.plates import plate_of
 #: longer than the time after which the registry's refusals are believed.
 REGISTRY_SECONDS: Final = 90.0
 _REGISTRY_PAUSE_SECONDS: Final = 0.2
+_LATEST_MS: Final = 253_402_300_799_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,12 @@ class Chosen:
             value = value_at(event.values, NORMALIZED_PLATE)
             if plate_of(value) != plate_of(self.plate):
                 return False
-        return (self.since is None or _moment(event) >= self.since) and not self.is_over(event)
+        moment = _moment(event)
+        return (self.since is None or moment >= self.since) and not self.is_over(moment)
 
-    def is_over(self, event: Event) -> bool:
-        """Whether the event is from `until` or later."""
-        return self.until is not None and _moment(event) >= self.until
+    def is_over(self, moment: datetime) -> bool:
+        """Whether it is `until` or later."""
+        return self.until is not None and moment >= self.until
 
 
 ALL_EVENTS: Final = Chosen()
@@ -67,7 +69,8 @@ class Replay:
     """Runs records through `rule_set`, and through `against` where there is one.
 
     A context manager that drops what it has stored. `decoder` makes events of the records, each
-    once. `report`, `against_report` and `comparison` are what is known so far.
+    once, or with `decodes_again` as often as it is asked. `report`, `against_report` and
+    `comparison` are what is known so far.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Replay:
         rule_set: RuleSet,
         decoder: EventDecoder,
         *,
+        decodes_again: bool = False,
         against: RuleSet | None = None,
         chosen: Chosen = ALL_EVENTS,
         keeps_alerts: bool = False,
@@ -83,7 +87,10 @@ class Replay:
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         """`wait` pauses for so many seconds, which `timer` gives."""
-        self._decoded = _Decoded(decoder, wait, timer)
+        self._patient = _Patient(decoder, wait, timer)
+        self._decoded = _Decoded(
+            self._patient, chosen, is_kept=against is not None or not decodes_again
+        )
         self._chosen = chosen
         self._stack = ExitStack()
         self._simulations: list[tuple[Simulation, Report]] = []
@@ -113,128 +120,144 @@ class Replay:
         Raises RegistryUnavailableError where the schema registry stays away, and
         StoreUnavailableError where there is no room for temporary files.
         """
-        events = self._decoded.load(records)
-        for record, error in self._decoded.errors:
-            self.faults.add(f"{_place(record)}: {error}")
+        self._decoded.begin()
         if self._chosen.until is not None:
             records = [each for each in records if not self._is_over(each)]
-        results = [(each.process(records), report) for each, report in self._simulations]
-        for result, report in results:
-            report.saw(self._counting(events))
-            report.add(self._counting_outcomes(result))
-        # The second simulation fails where the first does.
-        self._note_failures(results[0][0])
-        if len(results) > 1:
-            here, against = (self._counting_outcomes(result) for result, _ in results)
-            self.comparison.add(here, against)
+        outcomes = []
+        for simulation, report in self._simulations:
+            result = simulation.process(records)
+            if result.interruption is not None:
+                raise result.interruption
+            if report is self.report:
+                # The second simulation fails where the first does.
+                self._note_faults(result)
+            counting = self._counting(result)
+            report.saw(self._decoded.seen)
+            report.add(counting)
+            outcomes.append(counting)
+        if len(outcomes) > 1:
+            self.comparison.add(*outcomes)
 
-    def _note_failures(self, result: BatchResult) -> None:
+    def _note_faults(self, result: BatchResult) -> None:
         for letter in result.dead_letters:
-            if not self._decoded.is_undecodable(letter.record):
-                self.faults.add(f"{_place(letter.record)}: {letter.message}")
+            record = letter.record
+            where = f"{record.topic}:{record.partition}:{record.offset}" if record.topic else "one"
+            self.faults.add(f"{where}: {letter.message}")
 
     def _is_over(self, record: Record) -> bool:
-        event = self._decoded.event(record)
-        return event is not None and self._chosen.is_over(event)
+        """Whether the record is from `until` or later; its event is read where it has no time."""
+        if record.timestamp_ms > 0:
+            return self._chosen.is_over(_recorded(record.timestamp_ms))
+        if record.value is None:
+            return False
+        try:
+            return self._chosen.is_over(self._decoded.decode(record).time)
+        except DecodeError:
+            return False
 
-    def _counting(self, events: Sequence[Event]) -> Sequence[Event]:
-        if self._chosen.is_all:
-            return events
-        return [event for event in events if self._chosen.counts(event)]
-
-    def _counting_outcomes(self, result: BatchResult) -> list[RuleOutcome]:
+    def _counting(self, result: BatchResult) -> list[RuleOutcome]:
         if self._chosen.is_all:
             return result.outcomes
         return [each for each in result.outcomes if self._chosen.counts(each.event)]
 
 
 class _Decoded:
-    """Decodes a batch of records once, for simulations that all ask for its events."""
+    """Decodes the records of a batch once, whatever number of simulations asks for their events.
+
+    With `is_kept` it keeps the events of the batch. Without, an event is gone as soon as it is
+    processed, which is faster: its memory is used for the next one.
+    """
+
+    def __init__(self, decoder: EventDecoder, chosen: Chosen, *, is_kept: bool) -> None:
+        self._decode = decoder.decode
+        self._chosen = chosen
+        self._is_kept = is_kept
+        # By the identity of the record: an offset may come twice, of a topic that was made anew.
+        self._kept: dict[int, Event | DecodeError] = {}
+        self._known: set[int] = set()
+        self.schema = decoder.schema
+        self.seen = Seen()
+
+    def begin(self) -> None:
+        """Another batch begins."""
+        self._kept.clear()
+        self._known.clear()
+        self.seen = Seen()
+
+    def decode(self, record: Record) -> Event:
+        """The event of a record; DecodeError where it is none."""
+        place = id(record)
+        if self._is_kept and (kept := self._kept.get(place)) is not None:
+            if isinstance(kept, DecodeError):
+                raise kept
+            return kept
+        try:
+            event = self._decode(record)
+        except DecodeError as error:
+            if self._is_kept:
+                self._kept[place] = error
+            raise
+        if self._is_kept:
+            self._kept[place] = event
+        if place not in self._known:
+            self._known.add(place)
+            if self._chosen.is_all or self._chosen.counts(event):
+                self._note(event)
+        return event
+
+    def expect(self, record: Record) -> None:
+        """Nothing to do: the registry is waited for."""
+
+    def _note(self, event: Event) -> None:
+        seen, moment = self.seen, event.time
+        seen.events += 1
+        if seen.first is None or moment < seen.first:
+            seen.first = moment
+        if seen.last is None or moment > seen.last:
+            seen.last = moment
+
+
+class _Patient:
+    """A decoder that waits for the schema registry."""
 
     def __init__(
         self, decoder: EventDecoder, wait: Callable[[float], None], timer: Callable[[], float]
     ) -> None:
         self._decoder = decoder
+        self._decode = decoder.decode
         self._wait = wait
         self._timer = timer
-        # By the identity of the record: a topic may be read that has the same offset twice.
-        self._found: dict[int, Event | DecodeError] = {}
-        self.errors: list[tuple[Record, DecodeError]] = []
-
-    @property
-    def schema(self) -> EventSchema:
-        """The schema of the events."""
-        return self._decoder.schema
-
-    def load(self, records: Sequence[Record]) -> list[Event]:
-        """Decode these records in place of those before; returns the events."""
-        found: dict[int, Event | DecodeError] = {}
-        events: list[Event] = []
-        self.errors = []
-        decode = self._decoder.decode
-        for record in records:
-            if record.value is None:
-                continue
-            try:
-                event = decode(record)
-            except RegistryUnavailableError:
-                later = self._decode_later(record)
-                found[id(record)] = later
-                if isinstance(later, DecodeError):
-                    self.errors.append((record, later))
-                else:
-                    events.append(later)
-            except DecodeError as error:
-                found[id(record)] = error
-                self.errors.append((record, error))
-            else:
-                found[id(record)] = event
-                events.append(event)
-        self._found = found
-        return events
+        self.schema = decoder.schema
 
     def decode(self, record: Record) -> Event:
-        """The event of a record that was loaded; DecodeError where it is none."""
-        found = self._found[id(record)]
-        if isinstance(found, DecodeError):
-            raise found
-        return found
+        """The event of a record; DecodeError where it is none.
+
+        Raises RegistryUnavailableError where the registry stays away.
+        """
+        try:
+            return self._decode(record)
+        except RegistryUnavailableError:
+            return self._decode_later(record)
 
     def expect(self, record: Record) -> None:
-        """Nothing to do: all of them are decoded."""
+        """As the decoder does."""
+        self._decoder.expect(record)
 
-    def event(self, record: Record) -> Event | None:
-        """The event of a record that was loaded; None where it has none."""
-        found = self._found.get(id(record))
-        return None if isinstance(found, DecodeError) else found
-
-    def is_undecodable(self, record: Record) -> bool:
-        """Whether a record that was loaded is no event."""
-        return isinstance(self._found.get(id(record)), DecodeError)
-
-    def _decode_later(self, record: Record) -> Event | DecodeError:
-        """Asks until the registry knows; RegistryUnavailableError where it stays away."""
+    def _decode_later(self, record: Record) -> Event:
         deadline = self._timer() + REGISTRY_SECONDS
         while True:
             self._wait(_REGISTRY_PAUSE_SECONDS)
             try:
-                return self._decoder.decode(record)
+                return self._decode(record)
             except RegistryUnavailableError:
                 if self._timer() >= deadline:
                     raise
-            except DecodeError as error:
-                return error
+
+
+def _recorded(timestamp_ms: int) -> datetime:
+    return EPOCH + timedelta(milliseconds=min(timestamp_ms, _LATEST_MS))
 
 
 def _moment(event: Event) -> datetime:
     """When Kafka got the event, or else when it was captured."""
-    if event.timestamp_ms <= 0:
-        return event.time
-    try:
-        return datetime.fromtimestamp(event.timestamp_ms / 1_000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return event.time
-
-
-def _place(record: Record) -> str:
-    return f"{record.topic}:{record.partition}:{record.offset}" if record.topic else "the event"
+    return _recorded(event.timestamp_ms) if event.timestamp_ms > 0 else event.time

@@ -5,18 +5,20 @@ Its size does not grow with the number of events, but for the list of alerts, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 from engine.pipeline.outcome import RuleOutcome, Verdict
 from engine.schema import EVENT_ID, NORMALIZED_PLATE, value_at
-from engine.schema.event import Event
+from engine.schema.event import EPOCH, Event
 
 #: How many differences between two rule sets are kept of each rule.
 MOST_EXAMPLES: Final = 5
 _FIRST_WIDTH_US: Final = 1_000_000
 _MOST_COUNTS: Final = 256
+_MICROSECOND: Final = timedelta(microseconds=1)
 _ALERTS: Final = frozenset({Verdict.ALERT, Verdict.EXPIRED})
 _OUT_OF_TIME: Final = frozenset({Verdict.INACTIVE, Verdict.MUTED})
 
@@ -125,11 +127,20 @@ def is_alert(outcome: RuleOutcome) -> bool:
     return outcome.verdict in _ALERTS
 
 
+@dataclass(slots=True)
+class Seen:
+    """The events of a batch that count: how many, the earliest time and the latest."""
+
+    events: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+
 class Report:
     """What became of `rule_ids`, all of them, on the events so far.
 
     `events` is how many there were, `first_us` and `last_us` the earliest and the latest time of
-    those on which a rule held. With `keeps_alerts` it has all alerts.
+    them. With `keeps_alerts` it has all alerts.
     """
 
     def __init__(self, rule_ids: Iterable[str], *, keeps_alerts: bool = False) -> None:
@@ -139,14 +150,12 @@ class Report:
         self.first_us = self.last_us = 0
         self._keeps_alerts = keeps_alerts
 
-    def saw(self, events: Sequence[Event]) -> None:
-        """Count events, whatever becomes of them."""
-        if not events:
+    def saw(self, seen: Seen) -> None:
+        """Count events, whatever became of them."""
+        if seen.first is None or seen.last is None:
             return
-        self.events += len(events)
-        # By comparing times and not microseconds, which would have to be computed.
-        first = min(events, key=_time).time_us
-        last = max(events, key=_time).time_us
+        self.events += seen.events
+        first, last = _microseconds(seen.first), _microseconds(seen.last)
         self.first_us = min(self.first_us or first, first)
         self.last_us = max(self.last_us, last)
 
@@ -204,8 +213,8 @@ def _alerts(outcomes: Iterable[RuleOutcome]) -> Mapping[tuple[str, bytes], RuleO
     return {(each.rule.rule_id, each.event.digest): each for each in outcomes if is_alert(each)}
 
 
-def _time(event: Event) -> Any:
-    return event.time
+def _microseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // _MICROSECOND
 
 
 def _text(event: Event, path: str) -> str:

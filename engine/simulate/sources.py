@@ -70,7 +70,11 @@ class EventSource(Protocol):
 
     @property
     def decoder(self) -> EventDecoder:
-        """What decodes its records, each once."""
+        """What decodes its records, each once, or with `decodes_again` as often as it is asked."""
+
+    @property
+    def decodes_again(self) -> bool:
+        """Whether a record may be decoded again."""
 
     @property
     def faults(self) -> Faults:
@@ -90,6 +94,8 @@ class EventSource(Protocol):
 
 class KafkaSource:
     """A stretch of the topics' past; its `total` and `position` are in offsets."""
+
+    decodes_again: bool = True
 
     def __init__(
         self, stretch: Stretch, schema: EventSchema, registry: WriterSchemas, zone: tzinfo
@@ -118,6 +124,8 @@ class FileSource:
 
     `total` is None for a stream. Naive times are read in `zone`.
     """
+
+    decodes_again: bool = False
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ _COMMENT: Final = re.compile(r"[ \t]+#[^\s#]")
 _PROPERTIES: Final = re.compile(r"(?:[&!][^\s,\[\]{}]*\s+)+")
 _ESCAPE_WIDTHS: Final = {"x": 4, "u": 6, "U": 10}
 
-#: Names of channels and watchlists.
+#: Names of channels, watchlists and time intervals.
 NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)")
 _DECIMAL: Final = re.compile(
@@ -36,7 +36,16 @@ _PLACES: Final = {
     **dict.fromkeys(("cooldown_seconds", "dedup_key"), "under `rate_limit:`"),
     **dict.fromkeys(("field", "operator", "value"), "to an item of a list under `conditions:`"),
     **dict.fromkeys(
-        ("id", "when", "conditions", "notify", "priority", "message_template"),
+        (
+            "id",
+            "when",
+            "conditions",
+            "notify",
+            "priority",
+            "message_template",
+            "active_time_intervals",
+            "mute_time_intervals",
+        ),
         "to a rule under `rules:`, indented as its `id` is",
     ),
     **dict.fromkeys(("event", "expect"), "to an item of a list under `tests:`"),
@@ -365,7 +374,7 @@ def number_of(text: str) -> int | float | None:
 
 
 class UniqueNames:
-    """The names of all rules, channels or watchlists; `places` has the first place of each."""
+    """The names of all things of one kind, such as rules; `places` has the first place of each."""
 
     def __init__(self, faults: Faults, code: FaultCode, used_twice: str, remedy: str) -> None:
         """A repeated name is reported with `code`, `used_twice` (`{}` is the name) and `remedy`."""

@@ -19,6 +19,7 @@ from engine.intervals import Schedule, TimeInterval
 from engine.rules.channel_reader import ChannelReader
 from engine.rules.expressions import Compiler, read_condition
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
+from engine.rules.interval_reader import ACTIVE_KEY, MUTE_KEY, ScheduleReader
 from engine.rules.nodes import (
     CUT,
     MappingNode,
@@ -47,6 +48,8 @@ RULE_KEYS: Final = (
     "conditions",
     "when",
     "notify",
+    ACTIVE_KEY,
+    MUTE_KEY,
     "rate_limit",
     "message_template",
     "tests",
@@ -173,6 +176,7 @@ class RuleReader:
         self.disabled: list[str] = []
         self.count = 0
         self._compiler = compiler
+        self._schedules = ScheduleReader(compiler.intervals, faults)
         self._channels = channels
         self._faults = faults
         self._ids = UniqueNames(
@@ -212,6 +216,7 @@ class RuleReader:
         if "rate_limit" in values:
             limits = read_limits(values["rate_limit"], fallback, faults)
         limit = rate_limit(limits, mapping, self._compiler, faults, condition)
+        schedule = self._schedules.read(mapping)
         template = self._template(mapping)
         tests: tuple[RuleTest, ...] = ()
         if "tests" in values:
@@ -230,6 +235,7 @@ class RuleReader:
             template=template,
             tests=tests,
             place=mapping.place,
+            schedule=schedule,
         )
 
     def _id(self, mapping: MappingNode) -> str | None:

@@ -5,6 +5,7 @@ The form is Alertmanager's: an entry of its `time_intervals:` is read as it is.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
@@ -13,7 +14,6 @@ from engine.cel.check.intervals import Intervals
 from engine.intervals import Coverage, Pattern, Schedule, TimeInterval, coverage
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.nodes import (
-    NAME,
     MappingNode,
     ScalarNode,
     UniqueNames,
@@ -33,13 +33,18 @@ MUTE_KEY: Final = "mute_time_intervals"
 #: Most patterns of an interval, those of the intervals that it excepts included.
 MAX_PATTERNS: Final = 100
 
+#: Alertmanager's names are any text; a comma would separate names.
+_NAME: Final = re.compile(r"[^\W_](?:[\w .:/-]{0,62}[\w.:/-])?")
+
 
 @dataclass(frozen=True, slots=True)
 class _Definition:
-    """An interval as it is written: its patterns, and the names of the intervals it excepts."""
+    """An interval as it is written: its patterns, and the names of the intervals it excepts.
 
-    name: ScalarNode
-    patterns: tuple[Pattern, ...]
+    `patterns` is None where the entry has faults.
+    """
+
+    patterns: tuple[Pattern, ...] | None
     excepted: tuple[ScalarNode, ...]
 
 
@@ -82,16 +87,16 @@ class IntervalReader:
 
     def resolve(self) -> None:
         """Makes the intervals of all files; warns of those that never hold, or always."""
-        for name in tuple(self._definitions):
-            self._resolve(name, ())
+        while self._definitions:
+            self._resolve(next(iter(self._definitions)), ())
         for name, found in self.usable.items():
-            place = self._definitions[name].name.place
+            place = self._names.places[name]
             held = coverage(found.holds, found.all_patterns())
             if held is Coverage.NEVER:
                 self._faults.warning(
                     place,
                     FaultCode.NEVER_TRUE,
-                    f"the time interval {name} never holds",
+                    f"the time interval `{name}` never holds",
                     "all of its parts must hold together, outside of what it excepts; for one or "
                     "the other write a list under its `time_intervals`",
                 )
@@ -99,7 +104,7 @@ class IntervalReader:
                 self._faults.warning(
                     place,
                     FaultCode.NO_EFFECT,
-                    f"the time interval {name} always holds",
+                    f"the time interval `{name}` always holds",
                     "give it times, days or dates, or remove it",
                 )
 
@@ -110,7 +115,7 @@ class IntervalReader:
                 self._faults.warning(
                     place,
                     FaultCode.NO_EFFECT,
-                    f"no rule names the time interval {name}",
+                    f"no rule names the time interval `{name}`",
                     f'write `{ACTIVE_KEY}: [{name}]` or `during("{name}")` in a rule, or remove it',
                 )
 
@@ -118,9 +123,9 @@ class IntervalReader:
         mapping = as_mapping(node, "a time interval", self._faults)
         if mapping is None:
             return
-        check_keys(mapping, INTERVAL_KEYS, "a time interval", self._faults)
         name = self._name(mapping)
         of_entry = Faults()
+        check_keys(mapping, INTERVAL_KEYS, "a time interval", of_entry)
         patterns = self._patterns(mapping, of_entry)
         excepted: tuple[ScalarNode, ...] = ()
         if EXCEPT_KEY in mapping.values:
@@ -129,10 +134,9 @@ class IntervalReader:
         if name is None or not self._names.add(name, mapping.place):
             return
         self._named[name.text] = None
-        # What this one excepts is in use, even if it has faults itself.
         self.intervals.used.update(each.text for each in excepted)
-        if not of_entry.has_errors:
-            self._definitions[name.text] = _Definition(name, patterns, excepted)
+        usable = None if of_entry.has_errors else patterns
+        self._definitions[name.text] = _Definition(usable, excepted)
 
     def _name(self, mapping: MappingNode) -> ScalarNode | None:
         node = mapping.values.get("name")
@@ -145,12 +149,12 @@ class IntervalReader:
             )
             return None
         scalar = as_text(node, "`name`", self._faults)
-        if scalar is not None and not NAME.fullmatch(scalar.text):
+        if scalar is not None and not _NAME.fullmatch(scalar.text):
             self._faults.error(
                 scalar.place,
                 FaultCode.BAD_VALUE,
                 "this can't be the name of a time interval",
-                "use at most 64 letters, digits, `_`, `.` and `-`",
+                "use at most 64 letters, digits, blanks and `_.:/-`",
             )
             return None
         return scalar
@@ -180,40 +184,43 @@ class IntervalReader:
 
     def _resolve(self, name: str, path: tuple[str, ...]) -> TimeInterval | None:
         """The interval of that name; `path` are those by whose `except` it is asked for."""
-        definition = self._definitions.get(name)
-        if definition is None or self._named[name] is not None:
+        definition = self._definitions.pop(name, None)
+        if definition is None:
             return self._named.get(name)
+        if len(path) == MAX_PATTERNS:
+            self._report_size(path[0])
+            return None
         path = (*path, name)
         excepted: list[TimeInterval] = []
         for each in definition.excepted:
+            report_unknown(each, self.intervals, self._faults)
             if each.text in path:
                 self._report_cycle(each, path[path.index(each.text) :])
-                del self._definitions[name]
-                return None
-            report_unknown(each, self.intervals, self._faults)
             found = self._resolve(each.text, path)
-            if found is None:
-                self._definitions.pop(name, None)
-                return None
-            excepted.append(found)
+            if found is not None:
+                excepted.append(found)
+        if definition.patterns is None or len(excepted) < len(definition.excepted):
+            return None
         made = TimeInterval(name, definition.patterns, tuple(excepted))
         if sum(1 for _ in made.all_patterns()) > MAX_PATTERNS:
-            self._faults.error(
-                definition.name.place,
-                FaultCode.TOO_LARGE,
-                f"the time interval {name} has more than {MAX_PATTERNS} parts, "
-                "with those that it excepts",
-                "write several dates into one `dates`, and several times into one `times`",
-            )
-            del self._definitions[name]
+            self._report_size(name)
             return None
         self._named[name] = made
         return made
 
+    def _report_size(self, name: str) -> None:
+        self._faults.error(
+            self._names.places[name],
+            FaultCode.TOO_LARGE,
+            f"the time interval `{name}` has more than {MAX_PATTERNS} parts, with those that it "
+            "excepts",
+            "write several dates into one `dates`, and several times into one `times`",
+        )
+
     def _report_cycle(self, node: ScalarNode, cycle: tuple[str, ...]) -> None:
-        what = f"the time interval {cycle[0]} excepts itself"
+        what = f"the time interval `{cycle[0]}` excepts itself"
         if len(cycle) > 1:
-            what += f", by {' and '.join(cycle[1:])}"
+            what += f", by {' and '.join(f'`{each}`' for each in cycle[1:])}"
         self._faults.error(node.place, FaultCode.BAD_VALUE, what, "remove one of these `except`")
 
 

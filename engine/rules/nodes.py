@@ -16,7 +16,7 @@ _COMMENT: Final = re.compile(r"[ \t]+#[^\s#]")
 _PROPERTIES: Final = re.compile(r"(?:[&!][^\s,\[\]{}]*\s+)+")
 _ESCAPE_WIDTHS: Final = {"x": 4, "u": 6, "U": 10}
 
-#: Names of channels, watchlists and time intervals.
+#: Names of channels and watchlists.
 NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)")
 _DECIMAL: Final = re.compile(
@@ -65,6 +65,14 @@ _KEYS: Final = {
     **dict.fromkeys(("action", "actions", "receiver", "receivers", "send_to", "to"), "notify: […]"),
     **dict.fromkeys(("active", "disabled", "enable"), "enabled: true or false"),
     **dict.fromkeys(("op", "test", "comparison"), "operator: …"),
+    **dict.fromkeys(
+        ("time_intervals", "time_interval", "schedule", "hours", "active_times"),
+        "active_time_intervals: […]",
+    ),
+    **dict.fromkeys(("mute_times", "quiet_hours"), "mute_time_intervals: […]"),
+    **dict.fromkeys(("timezone", "time_zone", "tz", "zone"), "location: …"),
+    **dict.fromkeys(("days", "days_of_week", "day_of_week"), "weekdays: […]"),
+    **dict.fromkeys(("exclude", "excluding", "without"), "except: […]"),
     **dict.fromkeys(("input", "given", "reading", "fields"), "event: {…}"),
     **dict.fromkeys(
         ("match", "matches", "should_match", "then", "result", "output"), "expect: match"

@@ -18,6 +18,7 @@ from engine.reload.file_state import DIGEST_BYTES
 from engine.rules import RuleSet
 from engine.rules.document import MAX_FILE_BYTES
 from engine.rules.kept_text import kept_text
+from engine.rules.load import collector_paused
 from engine.rules.rule import SourceFile
 from engine.store import Missing, NotedFile, RuleSets
 from engine.store.rule_sets import MAX_KEPT_BYTES
@@ -107,7 +108,9 @@ def _pack_rules(source: SourceFile, most_bytes: int) -> tuple[str, bytes]:
         data = file.read(MAX_FILE_BYTES + 1)
     if _digest(data) != source.digest:
         return "", b""
-    text = kept_text(data.decode("utf-8-sig")).encode()
+    # It is reference counts alone that free the nodes of the file.
+    with collector_paused():
+        text = kept_text(data.decode("utf-8-sig")).encode()
     return _digest(text), zlib.compress(text)
 
 

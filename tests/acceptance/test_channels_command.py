@@ -13,7 +13,7 @@ import pytest
 from engine.store import DeliveryState, OpenMode, open_store
 from tests.support.answers import Answer
 from tests.support.certificates import Certificates
-from tests.support.command import Finished, alert_engine
+from tests.support.command import Finished, alert_engine, alert_engine_process
 from tests.support.gate import open_gate
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker
@@ -161,6 +161,24 @@ def test_a_mail_is_taken_or_refused_word_for_word(
 
 
 @pytest.mark.slow
+def test_the_installed_command_says_nothing_else(
+    tmp_path: Path, smtp_receiver: SmtpReceiver, services: Services
+) -> None:
+    write(tmp_path, f"both: ['{mail_url(smtp_receiver, 'a@example.com')}', '${{SLACK}}']")
+    services.answer_when(lambda request: True, Answer(404, body=b"no_service"))
+    smtp_receiver.reply(Stage.MAIL, "550 5.7.1 not from you")
+    known = {"PASSWORD": smtp_receiver.password, "SLACK": SLACK_URL, **services.environment}
+    arguments = ("channels", "test", "both", "--rules", "rules.yaml")
+    done = alert_engine_process(tmp_path, *arguments, variables=known)
+    assert told(done) == [
+        "both:a@example.com: misconfigured (forbidden) after N s: "
+        "SMTP 550 to MAIL: 5.7.1 not from you",
+        "both:slack: misconfigured (unauthorized) after N s: HTTP 404: no_service",
+    ]
+    assert done.status == 1
+
+
+@pytest.mark.slow
 def test_slack_and_twilio_answer(tmp_path: Path, services: Services) -> None:
     write(
         tmp_path,
@@ -216,7 +234,8 @@ def test_a_name_that_is_none_and_a_certificate_that_nobody_knows(
         done = drill(tmp_path, name)
         assert done.status == 1
         assert words in told(done)[0]
-    assert https_receiver.requests.all() == smtp_receiver.mails.all() == []
+    assert https_receiver.requests.all() == []
+    assert smtp_receiver.mails.all() == []
 
 
 def _refusing_port() -> int:

@@ -37,9 +37,7 @@ def compile_silence(silence: Silence, schema: EventSchema) -> CompiledSilence:
     SilenceError says what of it can't be used: no matcher, no plate, or a condition that is none.
     """
     if not (silence.rule_id or silence.plate or silence.camera_id or silence.condition.strip()):
-        raise SilenceError(
-            "it would silence everything, name a rule, a plate, a camera or a `when`"
-        )
+        raise SilenceError("it would silence everything, give a rule, a plate, a camera or `when`")
     plate = normalise(silence.plate)
     if silence.plate and not plate:
         raise SilenceError(f"the plate {silence.plate!r} holds no letter A to Z and no digit")

@@ -14,10 +14,12 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
+from engine.cli.inputs import load
 from engine.cli.stored import console, instant, open_tool, write_json
 from engine.errors import AlertEngineError, EventError
 from engine.logs.text import printable
 from engine.pipeline.silences import SilencesInForce, compile_silence
+from engine.rules.faults import suggestion
 from engine.schema import EventSchema, load_event_schema
 from engine.schema.event import Event, make_event, read_time
 from engine.settings import Settings, parse_duration
@@ -94,6 +96,7 @@ def add_silence(arguments: argparse.Namespace) -> int:
         compile_silence(silence, schema)
         added = store.silences.add(silence)
         looked_at = _newest_alerts(store, silence.rule_id, now_us)
+    _warn_of_unknown_rule(silence.rule_id, settings)
     counts = would_have_silenced(silence, looked_at, schema)
     if arguments.format == "json":
         document = {
@@ -144,6 +147,22 @@ def would_have_silenced(
         if in_force.find(rule_id, _event(stored, schema)) is not None:
             counts[rule_id] += 1
     return counts
+
+
+def _warn_of_unknown_rule(rule_id: str, settings: Settings) -> None:
+    """Warn of a rule that the files at hand do not have; another machine may have others."""
+    if not rule_id:
+        return
+    try:
+        _, rule_set = load(settings, (), with_channels=False)
+    except AlertEngineError:
+        return
+    known = [rule.rule_id for rule in rule_set.rules]
+    if rule_id not in known:
+        sys.stderr.write(
+            f"alert-engine: warning: {settings.rules_path} has no enabled rule {rule_id!r}, "
+            f"{suggestion(rule_id, known, 'see `alert-engine check`')}\n"
+        )
 
 
 def _newest_alerts(store: Store, rule_id: str, now_us: int) -> list[StoredAlert]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import sqlite3
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from channels.targets.webhook import payload, signature
 from engine.cli.main import build_parser
 from engine.demo.servers import RegistryServer
 from engine.settings import VARIABLES, Settings
-from engine.store import DeliveryState, NewAlert, open_store
+from engine.store import DeliveryState, NewAlert, Silence, Store, open_store
 from tests.support.avro import plate_schema
 from tests.support.certificates import Certificates
 from tests.support.handbook import (
@@ -94,6 +95,24 @@ def store_the_dead_alert(folder: Path) -> None:
             reason=Reason.RETRIES_EXHAUSTED,
             detail="timeout",
         )
+        silence_the_guest(store, folder)
+
+
+def silence_the_guest(store: Store, folder: Path) -> None:
+    """The silence that the page expires; the store would give it another id."""
+    now_us = store.deliveries.now_us()
+    hour_us = 3_600 * 1_000_000
+    store.silences.add(
+        Silence(
+            plate="XYZ89",
+            starts_us=now_us - hour_us,
+            ends_us=now_us + hour_us,
+            created_by="ann",
+            comment="a guest",
+        )
+    )
+    with sqlite3.connect(folder / "state" / "alerts.db") as connection:
+        connection.execute("UPDATE silences SET silence_id = '7c1e09ab'")
 
 
 def test_a_webhook_receives_what_is_shown() -> None:

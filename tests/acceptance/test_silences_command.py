@@ -29,7 +29,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def silences(url: str, *arguments: str, **settings: str) -> Finished:
-    return run_here({"STATE_URL": url, **settings}, "silences", *arguments)
+    return run_here(
+        {"STATE_URL": url, "RULES_PATH": "no-rules", **settings}, "silences", *arguments
+    )
 
 
 def told(url: str, *arguments: str, **settings: str) -> Any:
@@ -86,6 +88,18 @@ def test_it_says_what_it_would_have_silenced(url: str) -> None:
     assert none.stdout.splitlines()[-1] == (
         "of the 1 alerts of the last day it would have silenced none"
     )
+
+
+def test_a_rule_that_the_files_do_not_have_is_warned_of(tmp_path: Path) -> None:
+    url, rules = state_url(tmp_path), tmp_path / "rules.yaml"
+    rules.write_text("rules:\n  - {id: stolen, when: 'true', notify: []}\n")
+    with open_store(url):
+        arguments = ("add", "--for", "1h", "--rule")
+        wrong = silences(url, *arguments, "stolne", RULES_PATH=str(rules))
+        right = silences(url, *arguments, "stolen", RULES_PATH=str(rules))
+    assert "has no enabled rule 'stolne', did you mean `stolen`?" in wrong.output
+    assert "warning" not in right.output
+    assert (wrong.status, right.status) == (0, 0)
 
 
 def test_times_without_a_zone_are_the_sites(tmp_path: Path) -> None:

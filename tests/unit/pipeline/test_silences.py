@@ -23,11 +23,12 @@ from engine.pipeline.silences import (
     StoredSilences,
     compile_silence,
 )
+from engine.schema import EventSchema
 from engine.schema.event import make_event
 from engine.simulate import GivenEvents
 from engine.store import Silence, Store
 from engine.store.temporary import open_temporary
-from tests.support.avro import plate_schema
+from tests.support.avro import plate_schema, record_schema
 from tests.unit.manual_time import ManualTime
 from tests.unit.plate import NOON, plate_event
 from tests.unit.rules.rule_text import load
@@ -172,6 +173,15 @@ def test_a_stored_silence_that_no_longer_fits_the_schema_is_logged_and_the_other
         in_force = SilencesInForce([broken, good], plate_schema())
     assert [each["event"] for each in logs] == ["silence.unusable"]
     assert in_force.find("seen", make_event(plate_event(60), zone=UTC)) is good
+
+
+def test_a_silence_that_stays_is_not_compiled_again() -> None:
+    given = silence(condition="plate.confidence > 0.5")
+    before = SilencesInForce([given], plate_schema())
+    # By a schema without plates it could not be compiled.
+    other = EventSchema.parse(record_schema({"name": "camera_id", "type": "string"}))
+    event = make_event(plate_event(60), zone=UTC)
+    assert SilencesInForce([given], other, before).find("seen", event) is given
 
 
 def test_a_silenced_match_is_stored_once_and_sent_to_nobody(bench: Bench) -> None:

@@ -8,7 +8,7 @@ import getpass
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from rich.table import Table
@@ -29,6 +29,7 @@ from engine.watchlist import normalise
 DAY_US: Final = 86_400 * 1_000_000
 #: So many of the newest alerts of a day are looked at.
 MOST_LOOKED_AT: Final = 5_000
+LATEST_US: Final = round(datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp() * 1e6)
 _ALWAYS_US: Final = 1 << 62
 _STYLES: Final = {
     SilenceState.PENDING: "yellow",
@@ -203,6 +204,8 @@ def _period(arguments: argparse.Namespace, settings: Settings, now_us: int) -> t
         ends_us = starts_us + _length_us(arguments.length)
     if ends_us <= starts_us:
         raise AlertEngineError("the silence ends before it begins, give a later --until")
+    if ends_us > LATEST_US:
+        raise AlertEngineError("the silence ends after the year 9999, give an earlier end")
     if ends_us <= now_us:
         raise AlertEngineError("the silence would be over already, give a later end")
     return starts_us, ends_us

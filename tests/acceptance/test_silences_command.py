@@ -130,6 +130,10 @@ def test_times_without_a_zone_are_the_sites(tmp_path: Path) -> None:
             ["--rule", "seen", "--from", "2025-01-01T00:00Z", "--for", "1h"],
             "the silence would be over already",
         ),
+        (
+            ["--rule", "seen", "--from", "9999-12-31T23:00Z", "--for", "2h"],
+            "the silence ends after the year 9999",
+        ),
         (["--when", "plate.confidnce > 1", "--for", "1h"], "did you mean"),
         (["--when", "camera_id", "--for", "1h"], "`when` must be true or false"),
         (["--plate", "?", "--for", "1h"], "holds no letter A to Z and no digit"),

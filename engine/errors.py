@@ -196,6 +196,12 @@ class LastGoodError(AlertEngineError):
     code = "last-good"
 
 
+class RulesNotKeptError(AlertEngineError):
+    """A file of a former rule set is not in the store, so that the set can't be loaded."""
+
+    code = "rules-not-kept"
+
+
 class ExpressionError(AlertEngineError):
     """An expression or a template can't be compiled; all reasons are in `problems`."""
 
@@ -214,6 +220,12 @@ class EvaluationError(AlertEngineError):
     def __init__(self, error_type: str, message: str) -> None:
         super().__init__(message)
         self.error_type = error_type
+
+
+class SilenceError(AlertEngineError):
+    """A silence can't be used."""
+
+    code = "silence"
 
 
 class ChannelError(AlertEngineError):

@@ -22,6 +22,7 @@ from engine.cel.types.findings import watchlist_lookup
 from engine.cel.types.functions import FUNCTIONS
 from engine.metrics import Metrics
 from engine.rules.expressions import CONDITION_KEYS
+from engine.rules.interval_reader import INTERVAL_KEYS
 from engine.rules.load import FILE_KEYS
 from engine.rules.rate_limits import RATE_LIMIT_KEYS
 from engine.rules.rule import RULE_KEYS, TEST_KEYS
@@ -218,6 +219,7 @@ def test_every_default_of_settings_can_be_told() -> None:
         ("Operator", tuple(Operator)),
         ("`rate_limit` key", RATE_LIMIT_KEYS),
         ("Test key", TEST_KEYS),
+        ("Interval key", INTERVAL_KEYS),
     ],
 )
 def test_the_tables_of_keys_are_whole(heading: str, keys: tuple[str, ...]) -> None:

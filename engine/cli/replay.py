@@ -12,14 +12,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
 from engine.cli.inputs import load, plot_path
 from engine.cli.replay_report import as_json, print_report
-from engine.cli.stored import write_json
-from engine.errors import AlertEngineError, extra
+from engine.cli.stored import open_tool, write_json
+from engine.errors import AlertEngineError, StoreError, extra
 from engine.pipeline.active_rules import longest_cooldown
 from engine.rules import RuleSet
 from engine.rules.faults import suggestion
@@ -37,6 +38,8 @@ from engine.simulate.sources import (
     open_file,
     registry_of,
 )
+from engine.store import Silence
+from engine.store.location import SqliteLocation, parse_state_url
 from engine.stream.history import History
 
 INTERRUPTED: Final = 130
@@ -78,6 +81,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--rule", action="append", metavar="ID", help="only this rule; may be given several times"
     )
     parser.add_argument("--plate", metavar="PLATE", help="only events of this plate")
+    parser.add_argument(
+        "--no-silences",
+        dest="silences",
+        action="store_false",
+        help="as if nobody had silenced anything (default: by the silences of STATE_URL's store)",
+    )
     parser.add_argument("--alerts", action="store_true", help="list every alert")
     parser.add_argument(
         "--plot",
@@ -103,10 +112,12 @@ def run(arguments: argparse.Namespace) -> int:
         _, against = load(settings, [arguments.against], with_channels=False)
     if arguments.rule:
         rule_set, against = _only(arguments.rule, rule_set, against)
+    silences = _silences(settings) if arguments.silences else []
     # What is loaded stays to the end: the collector need not look at it again and again.
     collect_and_freeze()
     with ExitStack() as stack:
         stack.callback(gc.unfreeze)
+        stack.enter_context(_logs_on_standard_error())
         source = stack.enter_context(
             _opened(arguments.source, settings, schema, chosen, (rule_set, against))
         )
@@ -116,6 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
                 source.decoder,
                 decodes_again=source.decodes_again,
                 against=against,
+                silences=silences,
                 chosen=chosen,
                 keeps_alerts=arguments.alerts,
                 max_alert_age_seconds=settings.max_alert_age_seconds,
@@ -194,6 +206,29 @@ def _opened(
         since = chosen.since and chosen.since - timedelta(seconds=before)
         with History(settings) as history, registry_of(settings) as registry:
             yield KafkaSource(history.stretch(since, chosen.until), schema, registry, zone)
+
+
+def _silences(settings: Settings) -> Sequence[Silence]:
+    """All silences of the store, if there is one; StoreError where it can't be read."""
+    location = parse_state_url(settings.state_url, settings.state_password.reveal())
+    if isinstance(location, SqliteLocation) and not location.path.is_file():
+        return ()
+    try:
+        with open_tool(settings) as store:
+            return store.silences.all()
+    except StoreError as error:
+        raise StoreError(f"{error}; to do without its silences, add --no-silences") from error
+
+
+@contextmanager
+def _logs_on_standard_error() -> Iterator[None]:
+    """A context in which log lines, such as that a silence can't be used, are no output."""
+    before = structlog.get_config()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def _chosen(arguments: argparse.Namespace, settings: Settings) -> Chosen:

@@ -21,6 +21,7 @@ from engine.schema.event import EPOCH, Event
 from engine.simulate.report import Comparison, Report, Seen
 from engine.simulate.simulation import MAX_ALERT_AGE_SECONDS, Simulation
 from engine.simulate.sources import Faults
+from engine.store import Silence
 from engine.stream.record import Record
 from engine.watchlist.plates import plate_of
 
@@ -80,13 +81,17 @@ class Replay:
         *,
         decodes_again: bool = False,
         against: RuleSet | None = None,
+        silences: Sequence[Silence] = (),
         chosen: Chosen = ALL_EVENTS,
         keeps_alerts: bool = False,
         max_alert_age_seconds: float = MAX_ALERT_AGE_SECONDS,
         wait: Callable[[float], None] = time.sleep,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`wait` pauses for so many seconds, which `timer` gives."""
+        """`silences` are those that somebody has set, whenever.
+
+        `wait` pauses for so many seconds, which `timer` gives.
+        """
         self._patient = _Patient(decoder, wait, timer)
         self._decoded = _Decoded(
             self._patient, chosen, is_kept=against is not None or not decodes_again
@@ -98,7 +103,10 @@ class Replay:
             if each is None:
                 continue
             simulation = Simulation(
-                each, self._decoded, max_alert_age_seconds=max_alert_age_seconds
+                each,
+                self._decoded,
+                max_alert_age_seconds=max_alert_age_seconds,
+                silences=silences,
             )
             report = Report((rule.rule_id for rule in each.rules), keeps_alerts=keeps_alerts)
             self._simulations.append((self._stack.enter_context(simulation), report))

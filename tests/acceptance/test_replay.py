@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from confluent_kafka.admin import AdminClient
 
 from engine.demo.servers import RegistryServer
 from engine.simulate import replay as replay_module
+from engine.store import Silence, open_store
 from tests.support.command import Finished, alert_engine
 from tests.support.engine_process import COMMAND
 from tests.support.kafka import Broker
@@ -192,6 +194,29 @@ def test_another_rule_set_shows_what_it_does_differently(site: Path) -> None:
         "stolen: 0 only here, 1 only there",
         "  there  2026-03-01T22:02:00.000Z  stolen: ABC123 at cam-1",
     ]
+
+
+def test_silences_of_the_store_are_those_of_the_engine(site: Path) -> None:
+    (site / "state").mkdir()
+    start_us = round(NIGHT.timestamp() * 1e6)
+    silence = Silence(plate="ABC123", starts_us=start_us, ends_us=start_us + 300_000_000)
+    with open_store(f"sqlite:///{site}/state/alerts.db") as store:
+        store.silences.add(silence)
+        bad = replace(silence, condition="plat.x == 1")
+        store.silences.add(bad)
+    done = replay(site, "--format", "json")
+    assert "silence.unusable" in done.stderr
+    found = json.loads(done.stdout)["rules"]["stolen"]
+    assert found == {**counts(4, 2, 0), "silenced": 2}
+    assert as_json(site, "--no-silences")["rules"]["stolen"] == counts(4, 3, 1)
+
+
+def test_a_store_that_cannot_be_read_is_an_error_with_a_remedy(site: Path) -> None:
+    (site / "state").mkdir()
+    (site / "state/alerts.db").write_bytes(b"no database" * 1_000)
+    done = replay(site)
+    assert (done.status, done.stdout) == (2, "")
+    assert "to do without its silences, add --no-silences" in done.stderr
 
 
 def test_ctrl_c_shows_what_is_known_so_far(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

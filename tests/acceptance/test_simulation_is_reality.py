@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import pytest
 import yaml
 
 from engine.demo.servers import RegistryServer
-from engine.store import OpenMode, StoredAlert, open_store
+from engine.store import OpenMode, Silence, StoredAlert, open_store
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker
 from tests.support.patience import await_that
@@ -30,7 +31,18 @@ RULES: Final = 60
 PLATES: Final = tuple(f"{letters}{number:03}" for letters in "ABC" for number in range(60))
 HOURS: Final = 2
 GARBAGE: Final = 5
-COUNTERS: Final = ("rules_matched", "rule_errors", "dedup_key_errors", "alerts_rate_limited")
+COUNTERS: Final = (
+    *("rules_matched", "rule_errors", "dedup_key_errors", "alerts_rate_limited"),
+    *("alerts_silenced", "matches_out_of_time"),
+)
+#: Matchers, the minute at which the silence begins, and for how many minutes it is.
+SILENCES: Final[tuple[tuple[dict[str, Any], int, int], ...]] = (
+    ({"plate": "a-011"}, 0, 45),
+    ({"plate": "B022"}, 30, 90),
+    ({"rule_id": "rule-1"}, 20, 30),
+    ({"camera_id": "cam-3"}, 50, 20),
+    ({"condition": "plate.confidence < 0.5", "rule_id": "rule-3"}, 0, 120),
+)
 PATIENCE_SECONDS: Final = 240.0
 
 CONDITIONS: Final = (
@@ -43,6 +55,7 @@ CONDITIONS: Final = (
     # 0 in one of a hundred.
     '1000 / latency_ms > 10 && plate.normalized_text.startsWith("{letter}0{digit}")',
     'plate.normalized_text.matches("^[A{letter}]0[0-{digit}]7")',
+    'during("early") && plate.normalized_text.endsWith("{digit}{digit}")',
     'has(vehicle.make) && vehicle.make == "Ford" && plate.text.endsWith("{digit}1")',
 )
 # All of the readings of a key are in one partition: only there is an order that both keep.
@@ -82,9 +95,40 @@ def rules(chance: random.Random) -> str:
             }
         else:
             rule["rate_limit"] = {"enabled": False}
+        when = chance.random()
+        if when < 0.2:
+            rule["active_time_intervals"] = ["early", "short"]
+        elif when < 0.4:
+            rule["mute_time_intervals"] = ["short"]
         made.append(rule)
     channels = {"hook": {"url": "${WEBHOOK_URL}", "method": "POST"}}
-    return yaml.safe_dump({"channels": channels, "rules": made}, sort_keys=False)
+    intervals = [interval("early", 0, 60), interval("short", 70, 85)]
+    document = {"channels": channels, "time_intervals": intervals, "rules": made}
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def interval(name: str, start_minutes: int, end_minutes: int) -> dict[str, Any]:
+    """The part of each day that is from so many minutes after the first reading on."""
+    start, end = (
+        f"{began() + timedelta(minutes=minutes):%H:%M}" for minutes in (start_minutes, end_minutes)
+    )
+    return {"name": name, "times": [{"start_time": start, "end_time": end}]}
+
+
+def silences() -> list[Silence]:
+    """A plate, a rule, a camera and a condition, each for some of the time."""
+    return [
+        Silence(**matchers, starts_us=round(start.timestamp() * 1e6), ends_us=round(end * 1e6))
+        for matchers, minutes, length in SILENCES
+        for start in (began() + timedelta(minutes=minutes),)
+        for end in (start.timestamp() + length * 60,)
+    ]
+
+
+@cache
+def began() -> datetime:
+    """When the readings begin, to the minute."""
+    return (datetime.now(UTC) - timedelta(hours=HOURS + 1)).replace(second=0, microsecond=0)
 
 
 def filled(condition: str, letter: str, digit: str) -> str:
@@ -94,7 +138,7 @@ def filled(condition: str, letter: str, digit: str) -> str:
 
 def readings(chance: random.Random) -> list[dict[str, Any]]:
     """So many readings of some hours, roughly in order, with odd times and twins among them."""
-    start = datetime.now(UTC) - timedelta(hours=HOURS + 1)
+    start = began()
     found: list[dict[str, Any]] = []
     for number in range(EVENTS):
         if found and chance.random() < 0.01:
@@ -161,6 +205,9 @@ def replayed(site: Site) -> Any:
 def run_engine(site: Site, events: list[dict[str, Any]]) -> dict[str, Counter[str]]:
     """Process and deliver all of it, with a restart in between; returns the counters by rule."""
     counted = {name: Counter[str]() for name in COUNTERS}
+    with open_store(site.environment["STATE_URL"]) as store:
+        for each in silences():
+            store.silences.add(each)
     half = len(events) // 2
     for part, is_last in ((events[:half], False), (events[half:], True)):
         with site.start() as engine:
@@ -219,11 +266,15 @@ def test_a_replay_of_the_topic_says_what_the_engine_did(
     print(f"{ours.total():,} alerts, {sum(each[4] for each in ours):,} suppressed,", end=" ")
     print(f"{sum(each['errors'] for each in report['rules'].values()):,} errors")
     assert len({each[0] for each in ours}) > RULES / 2
+    assert counted["alerts_silenced"].total() > EVENTS / 100
+    assert counted["matches_out_of_time"].total() > EVENTS / 100
     assert ours.total() > EVENTS / 20
     assert simulated - ours == Counter()
     assert ours - simulated == Counter()
     for rule_id, each in report["rules"].items():
-        assert each["matches"] == counted["rules_matched"][rule_id], rule_id
+        matches = counted["rules_matched"][rule_id] + counted["matches_out_of_time"][rule_id]
+        assert each["matches"] == matches, rule_id
+        assert each["silenced"] == counted["alerts_silenced"][rule_id], rule_id
         assert each["suppressed"] == counted["alerts_rate_limited"][rule_id], rule_id
         # The engine counts keys that fail too; such a match has the key of its track.
         errors = counted["rule_errors"][rule_id] - counted["dedup_key_errors"][rule_id]

@@ -13,6 +13,7 @@ from engine.errors import RegistryUnavailableError
 from engine.rules import RuleSet
 from engine.simulate.replay import Chosen, Replay
 from engine.simulate.report import MOST_EXAMPLES, Report, RuleReport, Timeline
+from engine.store import Silence
 from engine.stream.decoder import Decoder
 from engine.stream.record import Record
 from tests.support.avro import plate_schema
@@ -182,3 +183,21 @@ def test_a_timeline_of_one_instant_is_one_column() -> None:
     timeline = Timeline()
     timeline.add(5_000_000)
     assert sum(timeline.counts(5_000_000, 5_000_000, 4)) == 1
+
+
+def test_silenced_matches_and_those_out_of_time_are_counted_apart(tmp_path: Path) -> None:
+    interval = '{name: late, times: [{start_time: "12:30", end_time: "13:00"}]}'
+    when = "when: plate.confidence > 0.9"
+    text = RULES.replace("COOLDOWN", "300").replace(
+        when, f"{when}\n    mute_time_intervals: [late]"
+    )
+    first_us = round(NOON.timestamp() * 1e6)
+    silence = Silence(rule_id="seen", starts_us=first_us, ends_us=first_us + 60_000_000)
+    report = replayed(
+        load(tmp_path, f"time_intervals: [{interval}]\n{text}"),
+        seen(0, 30, 90, 1_860),
+        silences=[silence],
+    )
+    found = report.rules["seen"]
+    assert counts(found) == (4, 1, 0, 0)
+    assert (found.silenced, found.out_of_time) == (2, 1)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
 from engine.errors import DecodeError, RegistryUnavailableError
@@ -22,7 +22,7 @@ from engine.simulate.report import Comparison, Report, Seen
 from engine.simulate.simulation import MAX_ALERT_AGE_SECONDS, Simulation
 from engine.simulate.sources import Faults
 from engine.store import Silence
-from engine.stream.record import Record
+from engine.stream.record import DeadLetterType, Record
 from engine.watchlist.plates import plate_of
 
 #: How long the schema registry is waited for, and how long between two questions. It must be
@@ -30,6 +30,7 @@ from engine.watchlist.plates import plate_of
 REGISTRY_SECONDS: Final = 90.0
 _REGISTRY_PAUSE_SECONDS: Final = 0.2
 _LATEST_MS: Final = 253_402_300_799_000
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +93,9 @@ class Replay:
 
         `wait` pauses for so many seconds, which `timer` gives.
         """
-        self._patient = _Patient(decoder, wait, timer)
-        self._decoded = _Decoded(
-            self._patient, chosen, is_kept=against is not None or not decodes_again
-        )
+        streamed = _Streamed(decoder, wait, timer)
+        is_kept = against is not None or not decodes_again or not chosen.is_all
+        self._decoded = _Kept(streamed, chosen) if is_kept else streamed
         self._chosen = chosen
         self._stack = ExitStack()
         self._simulations: list[tuple[Simulation, Report]] = []
@@ -140,7 +140,7 @@ class Replay:
                 # The second simulation fails where the first does.
                 self._note_faults(result)
             counting = self._counting(result)
-            report.saw(self._decoded.seen)
+            report.saw(self._decoded.seen(result))
             report.add(counting)
             outcomes.append(counting)
         if len(outcomes) > 1:
@@ -169,64 +169,13 @@ class Replay:
         return [each for each in result.outcomes if self._chosen.counts(each.event)]
 
 
-class _Decoded:
-    """Decodes the records of a batch once, whatever number of simulations asks for their events.
+class _Streamed:
+    """Decodes records for one simulation, and waits for the schema registry.
 
-    With `is_kept` it keeps the events of the batch. Without, an event is gone as soon as it is
-    processed, which is faster: its memory is used for the next one.
+    An event is gone as soon as it is processed, so its memory is used for the next one at once,
+    which is a good deal faster than to keep those of a batch. `first` and `last` are the earliest
+    and the latest time of the batch.
     """
-
-    def __init__(self, decoder: EventDecoder, chosen: Chosen, *, is_kept: bool) -> None:
-        self._decode = decoder.decode
-        self._chosen = chosen
-        self._is_kept = is_kept
-        # By the identity of the record: an offset may come twice, of a topic that was made anew.
-        self._kept: dict[int, Event | DecodeError] = {}
-        self._known: set[int] = set()
-        self.schema = decoder.schema
-        self.seen = Seen()
-
-    def begin(self) -> None:
-        """Another batch begins."""
-        self._kept.clear()
-        self._known.clear()
-        self.seen = Seen()
-
-    def decode(self, record: Record) -> Event:
-        """The event of a record; DecodeError where it is none."""
-        place = id(record)
-        if self._is_kept and (kept := self._kept.get(place)) is not None:
-            if isinstance(kept, DecodeError):
-                raise kept
-            return kept
-        try:
-            event = self._decode(record)
-        except DecodeError as error:
-            if self._is_kept:
-                self._kept[place] = error
-            raise
-        if self._is_kept:
-            self._kept[place] = event
-        if place not in self._known:
-            self._known.add(place)
-            if self._chosen.is_all or self._chosen.counts(event):
-                self._note(event)
-        return event
-
-    def expect(self, record: Record) -> None:
-        """Nothing to do: the registry is waited for."""
-
-    def _note(self, event: Event) -> None:
-        seen, moment = self.seen, event.time
-        seen.events += 1
-        if seen.first is None or moment < seen.first:
-            seen.first = moment
-        if seen.last is None or moment > seen.last:
-            seen.last = moment
-
-
-class _Patient:
-    """A decoder that waits for the schema registry."""
 
     def __init__(
         self, decoder: EventDecoder, wait: Callable[[float], None], timer: Callable[[], float]
@@ -236,6 +185,11 @@ class _Patient:
         self._wait = wait
         self._timer = timer
         self.schema = decoder.schema
+        self.first, self.last = _LATEST, EPOCH
+
+    def begin(self) -> None:
+        """Another batch begins."""
+        self.first, self.last = _LATEST, EPOCH
 
     def decode(self, record: Record) -> Event:
         """The event of a record; DecodeError where it is none.
@@ -243,13 +197,28 @@ class _Patient:
         Raises RegistryUnavailableError where the registry stays away.
         """
         try:
-            return self._decode(record)
+            event = self._decode(record)
         except RegistryUnavailableError:
-            return self._decode_later(record)
+            event = self._decode_later(record)
+        moment = event.time
+        if moment < self.first:
+            self.first = moment
+        if moment > self.last:
+            self.last = moment
+        return event
 
     def expect(self, record: Record) -> None:
         """As the decoder does."""
         self._decoder.expect(record)
+
+    def seen(self, result: BatchResult) -> Seen:
+        """The events of the batch that has this result."""
+        tombstones = sum(each.value is None for each in result.processed)
+        unreadable = sum(
+            each.error_type is DeadLetterType.SCHEMA_VALIDATION for each in result.dead_letters
+        )
+        events = len(result.processed) - tombstones - unreadable
+        return Seen(events, self.first, self.last) if events else Seen()
 
     def _decode_later(self, record: Record) -> Event:
         deadline = self._timer() + REGISTRY_SECONDS
@@ -260,6 +229,48 @@ class _Patient:
             except RegistryUnavailableError:
                 if self._timer() >= deadline:
                     raise
+
+
+class _Kept:
+    """Keeps the events of a batch, for several simulations, and says which of them count."""
+
+    def __init__(self, decoder: EventDecoder, chosen: Chosen) -> None:
+        self._decoder = decoder
+        self._chosen = chosen
+        # By the identity of the record: an offset may come twice, of a topic that was made anew.
+        self._events: dict[int, Event | DecodeError] = {}
+        self.schema = decoder.schema
+
+    def begin(self) -> None:
+        """Another batch begins."""
+        self._events.clear()
+
+    def decode(self, record: Record) -> Event:
+        """The event of a record; DecodeError where it is none."""
+        found = self._events.get(id(record))
+        if found is None:
+            try:
+                found = self._decoder.decode(record)
+            except DecodeError as error:
+                found = error
+            self._events[id(record)] = found
+        if isinstance(found, DecodeError):
+            raise found
+        return found
+
+    def expect(self, record: Record) -> None:
+        """As the decoder does."""
+        self._decoder.expect(record)
+
+    def seen(self, result: BatchResult) -> Seen:
+        """The events of the batch that count."""
+        kept = (self._events.get(id(record)) for record in result.processed)
+        moments = [
+            event.time
+            for event in kept
+            if isinstance(event, Event) and (self._chosen.is_all or self._chosen.counts(event))
+        ]
+        return Seen(len(moments), min(moments), max(moments)) if moments else Seen()
 
 
 def _recorded(timestamp_ms: int) -> datetime:

@@ -17,6 +17,7 @@ from engine.rules.channel_reader import ChannelReader, MayHold, TargetsByName, h
 from engine.rules.document import read_document
 from engine.rules.expressions import Compiler
 from engine.rules.faults import FaultCode, Faults
+from engine.rules.keys import FILE
 from engine.rules.nodes import MappingNode, as_mapping, as_sequence, check_keys
 from engine.rules.rate_limits import UncompiledLimit, read_limits
 from engine.rules.rule import RuleReader, RuleSet
@@ -24,7 +25,6 @@ from engine.rules.watchlist_reader import Accepts, KnownLists, WatchlistReader
 from engine.schema import EventSchema
 from engine.settings import DEFAULT_RULES
 
-FILE_KEYS: Final = ("rules", "channels", "notifications", "watchlists", "rate_limit")
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 _OTHER_PATH: Final = "give a rule file or a folder of them"
@@ -233,7 +233,7 @@ def _document(path: Path, faults: Faults) -> MappingNode | None:
     mapping = as_mapping(node, "the file", faults)
     if mapping is None:
         return None
-    check_keys(mapping, FILE_KEYS, "a rule file", faults)
+    check_keys(mapping, FILE.names, FILE.title, faults)
     return mapping
 
 

@@ -46,6 +46,7 @@ ORDER = (
     "engine.demo",
     "engine.bench",
     "engine.library",
+    "engine.editor",
     "engine.cli",
     "engine",
 )
@@ -77,6 +78,8 @@ OWNERS = {
     "confluent_kafka": {"engine.stream", "engine.dead_letters", "engine.demo"},
     "tenacity": {"engine.delivery"},
     "watchfiles": {"engine.reload"},
+    "pygls": {"engine.editor"},
+    "lsprotocol": {"engine.editor"},
     "signal": {"engine.service"},
     "rich": {"engine.cli", "engine.demo"},
     "aiosmtpd": {"engine.demo"},

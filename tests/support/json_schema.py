@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import jsonschema
 import yaml
+from yaml.nodes import ScalarNode
 
 
 class _Loader(yaml.SafeLoader):
@@ -25,12 +26,15 @@ for _name, _pattern in _CORE:
     _Loader.add_implicit_resolver(
         f"tag:yaml.org,2002:{_name}", re.compile(rf"^(?:{_pattern})$"), None
     )
-_Loader.add_constructor(
-    "tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node))
-)
-_Loader.add_constructor(
-    "tag:yaml.org,2002:float", lambda loader, node: float(loader.construct_scalar(node))
-)
+
+
+def _number(loader: _Loader, node: ScalarNode) -> int | float:
+    text = str(loader.construct_scalar(node))
+    return int(text) if node.tag.endswith(":int") else float(text)
+
+
+for _name in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_name}", _number)
 
 
 def complaints(text: str, schema: dict[str, Any]) -> list[str]:

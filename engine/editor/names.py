@@ -1,0 +1,57 @@
+"""The names that rule files define, read section by section, for a part may be half typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from engine.rules.document import parse_document
+from engine.rules.faults import Faults
+from engine.rules.nodes import MappingNode, ScalarNode, SequenceNode, Source, YamlNode
+
+#: The sections that define names, each with the section under which rules look for them.
+_DEFINING: Final = {
+    "channels": "channels",
+    "notifications": "channels",
+    "watchlists": "watchlists",
+    "time_intervals": "time_intervals",
+}
+_SECTION: Final = re.compile(r"^[\"']?(?P<name>\w+)[\"']?[ \t]*:", re.MULTILINE)
+
+
+def defined_names(text: str) -> dict[str, tuple[str, ...]]:
+    """The names that a file defines, by section; a section that is no valid YAML has none."""
+    found: dict[str, list[str]] = {}
+    for name, section in _sections(text):
+        kind = _DEFINING.get(name)
+        if kind is not None:
+            found.setdefault(kind, []).extend(_names(section, name))
+    return {kind: tuple(names) for kind, names in found.items()}
+
+
+def joined(names: Iterable[Mapping[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
+    """The names of several files, each once and sorted."""
+    every: dict[str, set[str]] = {}
+    for each in names:
+        for kind, found in each.items():
+            every.setdefault(kind, set()).update(found)
+    return {kind: tuple(sorted(found)) for kind, found in every.items()}
+
+
+def _sections(text: str) -> Iterator[tuple[str, str]]:
+    starts = list(_SECTION.finditer(text))
+    for found, following in zip(starts, [*starts[1:], None], strict=True):
+        end = following.start() if following is not None else len(text)
+        if found["name"] in _DEFINING:
+            yield found["name"], text[found.start() : end]
+
+
+def _names(section: str, name: str) -> list[str]:
+    root = parse_document(Source("", section), Faults())
+    node = root.values.get(name) if isinstance(root, MappingNode) else None
+    if isinstance(node, MappingNode):
+        return list(node.keys)
+    items: list[YamlNode] = node.items if isinstance(node, SequenceNode) else []
+    given = [item.values.get("name") for item in items if isinstance(item, MappingNode)]
+    return [each.text for each in given if isinstance(each, ScalarNode)]

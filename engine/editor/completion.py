@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from lsprotocol.types import (
@@ -18,15 +18,13 @@ from channels.definitions.keys import Key, KeyGroup, ValueKind
 from engine.cel import Operator
 from engine.editor.cursor import Cursor, cursor_at
 from engine.editor.language import NAMED, field_help, global_calls, members_of, type_name
+from engine.editor.names import Names
 from engine.editor.schema import paths_of
 from engine.editor.text import Text
 from engine.editor.where import Where, where
 from engine.rules.expressions import TEMPLATE_VARIABLES
 from engine.rules.keys import OPERATORS
 from engine.schema import TIME_VARIABLE, EventSchema, FieldType, Kind
-
-Names = Mapping[str, Sequence[str]]
-"""The names that files define, by the section that defines them: `channels`, `watchlists`."""
 
 #: Keys whose value stands on the lines below them.
 _BELOW: Final = frozenset({ValueKind.GROUP, ValueKind.GROUPS, ValueKind.NAMED})

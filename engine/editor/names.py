@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from engine.rules.document import parse_document
@@ -17,20 +18,27 @@ _DEFINING: Final = {
     "watchlists": "watchlists",
     "time_intervals": "time_intervals",
 }
+Names = Mapping[str, tuple[str, ...]]
+"""The names that files define, by the section of a file that defines them."""
+NONE: Final[Names] = MappingProxyType({})
 _SECTION: Final = re.compile(r"^[\"']?(?P<name>\w+)[\"']?[ \t]*:", re.MULTILINE)
 
 
-def defined_names(text: str) -> dict[str, tuple[str, ...]]:
-    """The names that a file defines, by section; a section that is no valid YAML has none."""
-    found: dict[str, list[str]] = {}
+def defined_names(text: str, before: Names = NONE) -> Names:
+    """The names that a file defines, by section.
+
+    A section that is no valid YAML has those of `before`, the file's names of an earlier text.
+    """
+    found: dict[str, dict[str, None]] = {}
     for name, section in _sections(text):
-        kind = _DEFINING.get(name)
-        if kind is not None:
-            found.setdefault(kind, []).extend(_names(section, name))
+        kind = _DEFINING[name]
+        names = _names(section, name)
+        kept = before.get(kind, ()) if names is None else names
+        found.setdefault(kind, {}).update(dict.fromkeys(kept))
     return {kind: tuple(names) for kind, names in found.items()}
 
 
-def joined(names: Iterable[Mapping[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
+def joined(names: Iterable[Names]) -> Names:
     """The names of several files, each once and sorted."""
     every: dict[str, set[str]] = {}
     for each in names:
@@ -47,9 +55,12 @@ def _sections(text: str) -> Iterator[tuple[str, str]]:
             yield found["name"], text[found.start() : end]
 
 
-def _names(section: str, name: str) -> list[str]:
+def _names(section: str, name: str) -> list[str] | None:
+    """The names in a section's text; None where that is no valid YAML."""
     root = parse_document(Source("", section), Faults())
-    node = root.values.get(name) if isinstance(root, MappingNode) else None
+    if not isinstance(root, MappingNode):
+        return None
+    node = root.values.get(name)
     if isinstance(node, MappingNode):
         return list(node.keys)
     items: list[YamlNode] = node.items if isinstance(node, SequenceNode) else []

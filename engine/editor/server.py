@@ -152,26 +152,28 @@ class _Session:
         path, workspace = _path(uri), self._workspace
         if path is None or workspace is None:
             return {"passed": 0, "failed": []}
+        opened = self._opened()
         async with self._busy:
             try:
                 results = await asyncio.to_thread(
-                    workspace.run_tests, path, rule_id, number, self._opened()
+                    workspace.run_tests, path, rule_id, number, opened
                 )
             except RulesError as error:
                 what = f"{rule_id}: the rules can't be loaded: {error.errors[0]}"
                 self._say(types.MessageType.Error, what)
                 return {"passed": 0, "failed": [{"test": "", "problem": what}]}
-        first = number or 0
-        self._results |= {
-            (path, rule_id, first + index): result for index, result in enumerate(results)
-        }
         bad = [result for result in results if not result.is_passed]
         passed = len(results) - len(bad)
         what = f"{rule_id}: {passed} passed, {len(bad)} failed"
         what += "".join(f"\n{result.test.name}: {result.problem}" for result in bad)
         self._say(types.MessageType.Warning if bad else types.MessageType.Info, what)
-        self._publish()
-        self._refresh_lenses()
+        if opened == self._opened():
+            first = number or 0
+            self._results |= {
+                (path, rule_id, first + index): result for index, result in enumerate(results)
+            }
+            self._publish()
+            self._refresh_lenses()
         failures = [{"test": result.test.name, "problem": result.problem} for result in bad]
         return {"passed": passed, "failed": failures}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from engine.editor.names import defined_names, joined
+from engine.editor.names import NONE, Names, defined_names, joined
 from engine.editor.schema import FILE_NAME, MODELINE
 from engine.errors import Fault, RulesError
 from engine.match.selftest import RuleTestResult, run_tests
@@ -38,7 +38,7 @@ class Checked:
 
     files: frozenset[str]
     faults: Mapping[str, tuple[Fault, ...]]
-    names: Mapping[str, tuple[str, ...]]
+    names: Names
 
 
 class Workspace:
@@ -53,7 +53,7 @@ class Workspace:
         self._settings = settings
         self._paths = [*paths] or [settings.rules_path]
         self._lists: KnownLists = {}
-        self._names: dict[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {}
+        self._names: dict[str, tuple[str, Names]] = {}
 
     def check(self, opened: Opened) -> Checked:
         """All faults of the rules and of the other open documents, as `alert-engine check`."""
@@ -127,16 +127,16 @@ class Workspace:
             zone=zone, opened=opened,
         )  # fmt: skip
 
-    def _names_of(self, path: str, text: str | None) -> Mapping[str, tuple[str, ...]]:
+    def _names_of(self, path: str, text: str | None) -> Names:
         """The names that a file defines; of a section that is being typed, those of before."""
         if text is None:
             try:
                 text = Path(path).read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError):
                 return {}
-        known, names = self._names.get(path, ("", {}))
+        known, names = self._names.get(path, ("", NONE))
         if known != text:
-            names = {**names, **defined_names(text)}
+            names = defined_names(text, names)
             self._names[path] = text, names
         return names
 

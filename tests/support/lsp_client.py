@@ -13,21 +13,22 @@ from typing import Any, Final
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
+from tests.support.command import NO_VARIABLES
 from tests.support.engine_process import COMMAND
 from tests.support.handbook import ROOT
 
-LONGEST_SECONDS: Final = 60.0
+LONGEST_SECONDS: Final = 30.0
 TEST_COMMAND: Final = "alert-engine.test"
 
 
 class Editor:
     """An editor that has opened a folder; an async context. Positions count from 0."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, variables: Mapping[str, str] = NO_VARIABLES) -> None:
         self.folder: Final = folder
         self.messages: list[str] = []
         self.refreshed = 0
-        self._arguments = arguments
+        self._variables = variables
         self._diagnostics: dict[str, types.PublishDiagnosticsParams] = {}
         self._changed = asyncio.Event()
         self._versions: dict[str, int] = {}
@@ -54,8 +55,9 @@ class Editor:
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "SCHEMAS_PATH": str(ROOT / "schemas"),
+            **self._variables,
         }
-        await self._client.start_io(str(COMMAND), "lsp", *self._arguments, cwd="/", env=environment)
+        await self._client.start_io(str(COMMAND), "lsp", cwd="/", env=environment)
         refreshing = types.CodeLensWorkspaceClientCapabilities(refresh_support=True)
         await self._client.initialize_async(
             types.InitializeParams(

@@ -49,8 +49,8 @@ def joined(names: Iterable[Names]) -> Names:
 
 def _sections(text: str) -> Iterator[tuple[str, str]]:
     starts = list(_SECTION.finditer(text))
-    for found, following in zip(starts, [*starts[1:], None], strict=True):
-        end = following.start() if following is not None else len(text)
+    ends = [*(found.start() for found in starts[1:]), len(text)]
+    for found, end in zip(starts, ends, strict=False):
         if found["name"] in _DEFINING:
             yield found["name"], text[found.start() : end]
 

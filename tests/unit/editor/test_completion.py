@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from lsprotocol.types import CompletionItem, TextEdit
 
 from channels.definitions.keys import CHANNEL
 from engine.editor.completion import complete
 from engine.editor.cursor import cursor_at
+from engine.editor.hover import explain
+from engine.editor.lenses import test_places as find_tests
+from engine.editor.names import defined_names
 from engine.editor.text import Text
 from engine.rules.keys import CONDITION, FILE, RATE_LIMIT, RULE, TEST, WATCHLIST
 from tests.support.avro import plate_schema
+from tests.support.handbook import ROOT
 
 SCHEMA = plate_schema()
 NAMES = {"channels": ("guards", "police"), "watchlists": ("stolen",)}
@@ -171,3 +177,33 @@ def test_a_long_file_is_read_from_its_last_section_on() -> None:
     found = cursor_at(text, len(text))
     assert (found.path, found.is_key) == (("rules", "-"), True)
     assert {*found.siblings} == {"id"}
+
+
+FILES = [
+    *sorted((ROOT / "rules").glob("*.yaml")),
+    *sorted((ROOT / "tests" / "data" / "good_rules").glob("*.yaml")),
+    *sorted((ROOT / "tests" / "data" / "bad_rules").glob("*.yaml")),
+]
+
+
+def ask_everywhere(path: Path, step: int) -> None:
+    """Ask for completions and help all over a file, whole and cut off at the cursor."""
+    whole = path.read_bytes().decode("utf-8", "replace")
+    text = Text(path.name, whole)
+    assert [each for each in find_tests(text) if not each.rule_id] == []
+    defined_names(whole)
+    for offset in range(0, len(whole) + 1, step):
+        complete(Text(path.name, whole[:offset]), offset, SCHEMA, NAMES)
+        complete(text, offset, SCHEMA, NAMES)
+        explain(text, offset, SCHEMA)
+
+
+@pytest.mark.parametrize("path", FILES[::40], ids=lambda path: path.name)
+def test_no_file_is_too_odd(path: Path) -> None:
+    ask_everywhere(path, 101)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_no_place_of_any_file_is_too_odd(path: Path) -> None:
+    ask_everywhere(path, 11)

@@ -16,6 +16,8 @@ ITEM: Final = "-"
 _KEY: Final = re.compile(r"(?P<quote>[\"']?)(?P<name>[A-Za-z_<][\w.<-]*)(?P=quote)[ \t]*:(?=\s|$)")
 _DASH: Final = re.compile(r"-(?:[ \t]+|$)")
 _BLOCK: Final = re.compile(r"[|>][-+0-9]*\s*(?:#.*)?$")
+#: The first item of a section that is a list, after blank lines and comments.
+_FIRST_ITEM: Final = re.compile(r"\w+:[ \t]*(?:#.*)?\n(?:[ \t]*(?:#.*)?\n)*(?P<indent> *)- ")
 _OPENING: Final = "{["
 
 
@@ -47,7 +49,12 @@ class _Level:
 def cursor_at(text: str, offset: int) -> Cursor:
     """Where the cursor at an offset is."""
     start = _section_start(text, offset)
-    return _Reader(text[start:offset]).read()
+    first = _FIRST_ITEM.match(text, start, offset)
+    if first is None:
+        return _Reader(text[start:offset]).read()
+    # No line of an item is indented less than its dash, so the last dash there begins the last one.
+    item = text.rfind(f"\n{first['indent']}- ", first.start("indent") - 1, offset)
+    return _Reader(f"{text[start : first.start('indent')]}{text[item + 1 : offset]}").read()
 
 
 def _section_start(text: str, offset: int) -> int:

@@ -38,6 +38,8 @@ WHERE found.digest = a.digest;
 -- What people ask about one car, or one camera.
 CREATE INDEX alerts_by_plate ON alerts (plate, stored_us);
 CREATE INDEX alerts_by_camera ON alerts (camera_id, stored_us);
+-- Which rule sets alerts still refer to.
+CREATE INDEX alerts_by_rules ON alerts (rules_digest);
 
 CREATE TABLE silences (
     silence_id TEXT COLLATE "C" PRIMARY KEY,
@@ -69,7 +71,9 @@ CREATE TABLE rule_set_uses (
     use_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     digest TEXT COLLATE "C" NOT NULL,
     instance_id TEXT COLLATE "C" NOT NULL,
-    from_us BIGINT NOT NULL
+    from_us BIGINT NOT NULL,
+    -- 0 while it is in use.
+    until_us BIGINT NOT NULL
 );
 
 CREATE INDEX rule_set_uses_by_time ON rule_set_uses (from_us);

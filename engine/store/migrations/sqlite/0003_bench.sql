@@ -13,6 +13,8 @@ UPDATE alerts SET
 -- What people ask about one car, or one camera.
 CREATE INDEX alerts_by_plate ON alerts (plate, stored_us);
 CREATE INDEX alerts_by_camera ON alerts (camera_id, stored_us);
+-- Which rule sets alerts still refer to.
+CREATE INDEX alerts_by_rules ON alerts (rules_digest);
 
 CREATE TABLE silences (
     silence_id TEXT PRIMARY KEY,
@@ -44,7 +46,9 @@ CREATE TABLE rule_set_uses (
     use_id INTEGER PRIMARY KEY AUTOINCREMENT,
     digest TEXT NOT NULL,
     instance_id TEXT NOT NULL,
-    from_us INTEGER NOT NULL
+    from_us INTEGER NOT NULL,
+    -- 0 while it is in use.
+    until_us INTEGER NOT NULL
 );
 
 CREATE INDEX rule_set_uses_by_time ON rule_set_uses (from_us);

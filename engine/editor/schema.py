@@ -8,6 +8,7 @@ engine loads; what it can't know, such as names, types of fields and expressions
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -37,7 +38,7 @@ def rules_schema(schema: EventSchema) -> dict[str, Any]:
     return {
         "$schema": _DRAFT,
         "title": "Rules of the Alert Engine",
-        "description": "A rule file: rules, channels and watchlists.",
+        "description": "A rule file: rules, channels, watchlists and time intervals.",
         **root,
         "definitions": writer.definitions,
     }
@@ -60,6 +61,11 @@ def paths_of(fields: Mapping[str, FieldType], prefix: str = "") -> Iterator[tupl
         yield f"{prefix}{name}", kind
         if kind.kind is Kind.RECORD:
             yield from paths_of(kind.fields, f"{prefix}{name}.")
+
+
+def definition_name(group: KeyGroup) -> str:
+    """The name of a group's definition: `time_interval`."""
+    return "_".join(re.findall(r"\w+", group.title.removeprefix("an ").removeprefix("a ")))
 
 
 class _SchemaWriter:
@@ -88,7 +94,7 @@ class _SchemaWriter:
 
     def _reference(self, group: KeyGroup) -> _Schema:
         """A reference to the definition of a group, in all forms that it may have."""
-        name = group.title.removeprefix("a ").strip("`").replace(" ", "_")
+        name = definition_name(group)
         if name not in self.definitions:
             self.definitions[name] = {}  # so that a group within itself ends
             mapping = self.group(group)

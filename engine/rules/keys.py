@@ -103,6 +103,70 @@ TEST: Final = KeyGroup(
     ),
 )
 
+#: An item of the `times` of a time interval.
+TIME_RANGE: Final = KeyGroup(
+    "an item of `times`",
+    (
+        Key("start_time", "From when on, `00:00` to `24:00`.", ValueKind.TEXT, "22:00"),
+        Key(
+            "end_time",
+            "Until when; before the start it is the next day's.",
+            ValueKind.TEXT,
+            "05:00",
+        ),
+    ),
+)
+_PATTERN_KEYS: Final = (
+    Key(
+        "times",
+        "Times of the day.",
+        ValueKind.GROUPS,
+        [{"start_time": "22:00", "end_time": "05:00"}],
+        group=TIME_RANGE,
+    ),
+    Key("weekdays", "Days of the week.", ValueKind.TEXTS, ["monday:friday", "saturday"]),
+    Key(
+        "days_of_month",
+        "Days of the month; negative ones count from its end.",
+        ValueKind.TEXTS,
+        ["1:5", "-3:-1"],
+    ),
+    Key("months", "Months, by name or number.", ValueKind.TEXTS, ["january:march", "5"]),
+    Key("years", "Years.", ValueKind.TEXTS, ["2026:2027"]),
+    Key("dates", "Dates.", ValueKind.TEXTS, ["2026-12-25", "2026-12-31..2027-01-02"]),
+    Key(
+        "location",
+        "The time zone, by its name; that of the site unless given.",
+        ValueKind.TEXT,
+        "America/New_York",
+    ),
+)
+#: An item of an interval's `time_intervals`, which is Alertmanager's form.
+PATTERN: Final = KeyGroup("an item of `time_intervals`", _PATTERN_KEYS)
+
+#: An item of a file's `time_intervals`.
+INTERVAL: Final = KeyGroup(
+    "a time interval",
+    (
+        Key("name", "What rules call it.", ValueKind.TEXT, "night", is_required=True),
+        *_PATTERN_KEYS,
+        Key(
+            "except",
+            "Intervals that are taken away from this one.",
+            ValueKind.NAMES,
+            ["holidays"],
+            names="time_intervals",
+        ),
+        Key(
+            "time_intervals",
+            "Several times, one of which must hold, each with keys of its own.",
+            ValueKind.GROUPS,
+            [{"weekdays": ["saturday", "sunday"]}],
+            group=PATTERN,
+        ),
+    ),
+)
+
 #: An item of `rules:`.
 RULE: Final = KeyGroup(
     "a rule",
@@ -158,6 +222,20 @@ RULE: Final = KeyGroup(
             ValueKind.NAMES,
             ["email", "slack"],
             names="channels",
+        ),
+        Key(
+            "active_time_intervals",
+            "The time intervals in which the rule counts; always unless given.",
+            ValueKind.NAMES,
+            ["night"],
+            names="time_intervals",
+        ),
+        Key(
+            "mute_time_intervals",
+            "The time intervals in which the rule does not count.",
+            ValueKind.NAMES,
+            ["holidays"],
+            names="time_intervals",
         ),
         Key(
             "rate_limit",
@@ -285,6 +363,13 @@ FILE: Final = KeyGroup(
             ValueKind.NAMED,
             {"stolen": "plates.csv"},
             group=WATCHLIST,
+        ),
+        Key(
+            "time_intervals",
+            "Times of day, days and dates, by which rules say when they count.",
+            ValueKind.GROUPS,
+            [{"name": "weekend", "weekdays": ["saturday", "sunday"]}],
+            group=INTERVAL,
         ),
         Key(
             "rate_limit",

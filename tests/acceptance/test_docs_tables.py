@@ -21,7 +21,7 @@ from engine.cel.syntax.tree import IN, INDEX, ROWS, Call, Macro, Select
 from engine.cel.types.findings import watchlist_lookup
 from engine.cel.types.functions import FUNCTIONS
 from engine.metrics import Metrics
-from engine.rules.keys import CONDITION, FILE, RATE_LIMIT, RULE, TEST, WATCHLIST
+from engine.rules.keys import CONDITION, FILE, INTERVAL, RATE_LIMIT, RULE, TEST, WATCHLIST
 from engine.schema import ENGINE_FIELDS, EventSchema, FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings
 from engine.settings.values import FILE_SUFFIX
@@ -214,6 +214,7 @@ def test_every_default_of_settings_can_be_told() -> None:
         ("Operator", tuple(Operator)),
         ("`rate_limit` key", RATE_LIMIT.names),
         ("Test key", TEST.names),
+        ("Interval key", INTERVAL.names),
     ],
 )
 def test_the_tables_of_keys_are_whole(heading: str, keys: tuple[str, ...]) -> None:

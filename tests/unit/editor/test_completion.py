@@ -14,12 +14,21 @@ from engine.editor.hover import explain
 from engine.editor.lenses import test_places as find_tests
 from engine.editor.names import defined_names
 from engine.editor.text import Text
-from engine.rules.keys import CONDITION, FILE, RATE_LIMIT, RULE, TEST, WATCHLIST
+from engine.rules.keys import (
+    CONDITION,
+    FILE,
+    INTERVAL,
+    RATE_LIMIT,
+    RULE,
+    TEST,
+    TIME_RANGE,
+    WATCHLIST,
+)
 from tests.support.avro import plate_schema
 from tests.support.handbook import ROOT
 
 SCHEMA = plate_schema()
-NAMES = {"channels": ("guards", "police"), "watchlists": ("stolen",)}
+NAMES = {"channels": ("guards", "police"), "watchlists": ("stolen",), "time_intervals": ("night",)}
 RULE_TEXT = "rules:\n  - id: gate\n    "
 
 
@@ -75,6 +84,7 @@ def test_keys_that_are_there_are_not_offered_again() -> None:
         ("notify:\n      - |", {"guards", "police"}),
         ("notify:\n    - guards\n    - p|", {"guards", "police"}),
         ("tests: [{expect: |", {"match", "no_match"}),
+        ("active_time_intervals: [|", {"night"}),
         ("tests:\n      - event: {plate: {|", {*SCHEMA.variables["plate"].fields}),
         ("tests:\n      - event:\n          plate:\n            te|", None),
     ],
@@ -136,6 +146,13 @@ def test_after_a_values_dot_stand_the_functions_of_its_type() -> None:
 def test_a_watchlists_name_is_offered_in_its_call() -> None:
     text = "when: 'plate.text in watchlist(\"st|"
     assert offered(RULE_TEXT + text) == {"stolen"}
+    assert offered(RULE_TEXT + "when: '!during(\"|") == {"night"}
+
+
+def test_the_keys_of_time_intervals_are_offered() -> None:
+    assert offered("time_intervals:\n  - |") == {*INTERVAL.names}
+    assert offered("time_intervals: [{name: a, times: [{|") == {*TIME_RANGE.names}
+    assert offered("time_intervals: [{name: a, except: [|") == {"night"}
 
 
 def test_outside_of_placeholders_a_template_is_plain_text() -> None:

@@ -8,8 +8,19 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from engine.editor.schema import FILE_NAME, MODELINE, rules_schema, schema_text
-from engine.rules.keys import CONDITION, FILE, NOTIFICATIONS, RATE_LIMIT, RULE, TEST, WATCHLIST
+from engine.editor.schema import FILE_NAME, MODELINE, definition_name, rules_schema, schema_text
+from engine.rules.keys import (
+    CONDITION,
+    FILE,
+    INTERVAL,
+    NOTIFICATIONS,
+    PATTERN,
+    RATE_LIMIT,
+    RULE,
+    TEST,
+    TIME_RANGE,
+    WATCHLIST,
+)
 from tests.support.avro import plate_schema
 from tests.support.handbook import ROOT, SNIPPETS
 from tests.support.json_schema import complaints
@@ -62,6 +73,8 @@ def test_it_accepts_what_the_pages_show() -> None:
         RULE_TEXT.replace("notify: []", "conditions: [{field: a, operator: equals}]"),
         RULE_TEXT.replace("notify: []", "conditions: [{field: a, operator: is, value: b}]"),
         RULE_TEXT.replace("notify: []", "tests: [{event: {}, expect: yes}]"),
+        RULE_TEXT.replace("notify: []", "active_time_interval: [night]"),
+        "time_intervals: [{name: night, times: [{start: '22:00'}]}]",
         "channels: {guards: {urll: 'https://example.com'}}",
         "notifications: {mail: {}}",
         "notifications: {email: {host: a}}",
@@ -73,18 +86,20 @@ def test_it_refuses_what_no_file_may_hold(text: str) -> None:
 
 
 def test_every_key_has_a_meaning_and_a_value_as_an_example() -> None:
-    for group in (FILE, RULE, CONDITION, TEST, RATE_LIMIT, WATCHLIST, NOTIFICATIONS):
+    groups = (FILE, RULE, CONDITION, TEST, RATE_LIMIT, WATCHLIST, NOTIFICATIONS)
+    for group in (*groups, INTERVAL, PATTERN, TIME_RANGE):
         for key in group.keys:
             assert key.meaning.endswith("."), key.name
             assert key.example is not None or key.group is not None, key.name
             if key.example is not None:
-                about = SCHEMA["properties"] if group is FILE else _properties(group.title)
+                about = (
+                    SCHEMA["properties"] if group is FILE else _properties(definition_name(group))
+                )
                 shown = {**about[key.name], "definitions": SCHEMA["definitions"]}
                 assert jsonschema.Draft7Validator(shown).is_valid(key.example), key.name
 
 
-def _properties(title: str) -> dict[str, dict[str, object]]:
-    name = title.removeprefix("a ").strip("`").replace(" ", "_")
+def _properties(name: str) -> dict[str, dict[str, object]]:
     found = SCHEMA["definitions"][name]
     properties = found.get("properties") or found["anyOf"][0]["properties"]
     assert isinstance(properties, dict)

@@ -64,6 +64,7 @@ _TEXTS = {
     "key_id",
     "rule_id",
     "instance_id",
+    "silence_id",
 }
 
 

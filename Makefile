@@ -14,7 +14,7 @@ COMPILE := $(TOOLS_BIN)/uv pip compile --quiet --universal --python-version 3.11
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run check test test-fast test-slow test-all fuzz chaos soak pictures grammar lint format type bench clean
+.PHONY: help install demo run check test test-fast test-slow test-all fuzz chaos soak pictures grammar schema lint format type bench clean
 .PHONY: lock lock-check deploy-lint image image-test image-push sbom release-check up down demo-stack
 
 help: ## Show this help
@@ -78,6 +78,9 @@ pictures: $(INSTALLED) ## Draw the README's pictures anew, of a real demo and a 
 
 grammar: $(INSTALLED) ## Make the kept tables of CEL's grammar anew, after an update of celpy or Lark
 	$(BIN)/python -c 'from engine.cel.syntax.parser import write_tables; write_tables()'
+
+schema: $(INSTALLED) ## Make schemas/rules.schema.json anew, after a change of the keys of rule files
+	$(BIN)/python -c 'from pathlib import Path; from engine.editor.schema import write_schema; write_schema(Path("schemas"))'
 
 lint: $(INSTALLED) ## Style and formatting
 	$(BIN)/ruff check .

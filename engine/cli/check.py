@@ -13,6 +13,7 @@ from channels.render import Style, segments_of
 from channels.render import render as render_message
 from channels.targets.apprise_target import AppriseTarget
 from engine.cli.inputs import add_paths, exit_code, load
+from engine.cli.watch import Round, add_watch, run_or_watch
 from engine.errors import Fault, RulesError, StoreError
 from engine.match import IndexedMatcher
 from engine.pipeline.active_rules import render
@@ -62,12 +63,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show each rule's text message, by its first test that expects a match, in segments",
     )
+    add_watch(parser)
     parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Report all faults; 1 when one of them is an error, 2 when a file can't be read."""
     settings = Settings.from_environment()
+    paths = arguments.paths or [settings.rules_path]
+    return run_or_watch(arguments.watch, paths, lambda: _check(arguments, settings))
+
+
+def _check(arguments: argparse.Namespace, settings: Settings) -> Round:
+    """Check once, and report."""
     form = CheckFormat(arguments.format)
     try:
         schema, rule_set = load(settings, arguments.paths, last_good=_last_good(settings))
@@ -75,12 +83,13 @@ def run(arguments: argparse.Namespace) -> int:
         _write(_report(form, error.faults))
         if form is CheckFormat.TEXT:
             _write(f"{_count_of(error)}: the rules can't be loaded")
-        return exit_code(error)
+        return Round(exit_code(error), error.lists)
+    lists = tuple(rule_set.list_marks)
     if form is CheckFormat.JSON:
         shown = {rule.rule_id: rule.condition.cel for rule in rule_set.rules}
         cel = shown if arguments.show_cel else None
         _write(as_json(rule_set.warnings, cel, _watchlists(rule_set)))
-        return 0
+        return Round(0, lists)
     _write(_report(form, rule_set.warnings))
     if form is CheckFormat.TEXT:
         if arguments.show_cel:
@@ -94,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         for watchlist in _watchlists(rule_set):
             _write(_LIST.format(**watchlist))
         _write(_summary(rule_set))
-    return 0
+    return Round(0, lists)
 
 
 def _last_good(settings: Settings) -> LastGood | None:

@@ -14,25 +14,20 @@ from typing import Final
 
 from engine.errors import Place, RulesError
 from engine.rules.channel_reader import ChannelReader, MayHold, TargetsByName, hold_any, hold_none
-from engine.rules.document import read_document
+from engine.rules.document import parse_document, read_document
 from engine.rules.expressions import Compiler
 from engine.rules.faults import FaultCode, Faults
 from engine.rules.interval_reader import IntervalReader
-from engine.rules.nodes import MappingNode, as_mapping, as_sequence, check_keys
+from engine.rules.keys import FILE
+from engine.rules.nodes import MappingNode, Source, as_mapping, as_sequence, check_keys
 from engine.rules.rate_limits import UncompiledLimit, read_limits
 from engine.rules.rule import RuleReader, RuleSet
 from engine.rules.watchlist_reader import Accepts, KnownLists, WatchlistReader
 from engine.schema import EventSchema
 from engine.settings import DEFAULT_RULES
 
-FILE_KEYS: Final = (
-    "rules",
-    "channels",
-    "notifications",
-    "watchlists",
-    "time_intervals",
-    "rate_limit",
-)
+#: The texts of open documents, where there are none.
+NONE_OPENED: Final[Mapping[str, str]] = MappingProxyType({})
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 _OTHER_PATH: Final = "give a rule file or a folder of them"
@@ -51,6 +46,7 @@ def load_rules(
     zone: tzinfo = UTC,
     root: Path | None = None,
     may_hold: MayHold = hold_none,
+    opened: Mapping[str, str] = NONE_OPENED,
 ) -> RuleSet:
     """Load the rules and channels of `paths` (files, or folders at any depth), checked by `schema`.
 
@@ -72,13 +68,18 @@ def load_rules(
     work, and a target that sends nothing stands for the others. These faults are in
     `RuleSet.misconfigured`.
 
+    `opened` are the texts of documents that are open in an editor, by the real paths of their
+    files. Each stands in place of its file's content; the file need not exist where `paths` names
+    it.
+
     Raises RulesError with every fault of every file, warnings included, sorted by place.
     """
     with collector_paused():
         faults = Faults()
-        files = rule_files(paths, faults)
+        unsaved = tuple(path for path in paths if os.path.realpath(path) in opened)
+        files = rule_files([path for path in paths if path not in unsaved], faults) + unsaved
         are_files_known = not faults.has_errors
-        documents, are_all_read = _documents(files, faults)
+        documents, are_all_read = _documents(files, faults, opened)
         is_whole = are_files_known and are_all_read
         channels = ChannelReader(
             variables, faults, targets_by_name, is_whole=is_whole, may_hold=may_hold, zone=zone
@@ -242,13 +243,16 @@ def _rule_set(
     )
 
 
-def _documents(files: Sequence[Path], faults: Faults) -> tuple[list[MappingNode], bool]:
+def _documents(
+    files: Sequence[Path], faults: Faults, opened: Mapping[str, str] = NONE_OPENED
+) -> tuple[list[MappingNode], bool]:
     """The content of each file, and whether every file could be read."""
     documents: list[MappingNode] = []
     are_all = True
     for path in files:
         of_file = Faults()
-        mapping = _document(path, of_file)
+        text = opened.get(os.path.realpath(path)) if opened else None
+        mapping = _document(path, of_file, text)
         faults.extend(of_file)
         if mapping is not None:
             documents.append(mapping)
@@ -257,14 +261,18 @@ def _documents(files: Sequence[Path], faults: Faults) -> tuple[list[MappingNode]
     return documents, are_all
 
 
-def _document(path: Path, faults: Faults) -> MappingNode | None:
-    node = read_document(path, faults)
+def _document(path: Path, faults: Faults, text: str | None) -> MappingNode | None:
+    """The content of a file, or of the `text` that stands in its place."""
+    if text is None:
+        node = read_document(path, faults)
+    else:
+        node = parse_document(Source(str(path), text), faults)
     if node is None:
         return None
     mapping = as_mapping(node, "the file", faults)
     if mapping is None:
         return None
-    check_keys(mapping, FILE_KEYS, "a rule file", faults)
+    check_keys(mapping, FILE.names, FILE.title, faults)
     return mapping
 
 

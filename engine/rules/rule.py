@@ -19,7 +19,8 @@ from engine.intervals import Schedule, TimeInterval
 from engine.rules.channel_reader import ChannelReader
 from engine.rules.expressions import Compiler, read_condition
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
-from engine.rules.interval_reader import ACTIVE_KEY, MUTE_KEY, ScheduleReader
+from engine.rules.interval_reader import ScheduleReader
+from engine.rules.keys import RULE, TEST
 from engine.rules.nodes import (
     CUT,
     MappingNode,
@@ -39,22 +40,6 @@ from engine.schema.event import event_time
 from engine.watchlist import Watchlist
 from engine.watchlist.watchlist import FileMark
 
-RULE_KEYS: Final = (
-    "id",
-    "name",
-    "description",
-    "enabled",
-    "priority",
-    "conditions",
-    "when",
-    "notify",
-    ACTIVE_KEY,
-    MUTE_KEY,
-    "rate_limit",
-    "message_template",
-    "tests",
-)
-TEST_KEYS: Final = ("name", "event", "expect")
 DEFAULT_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {captured_at}"
 #: The default where the site has a time zone: `captured_at` may be in any zone.
 LOCAL_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {time}"
@@ -207,7 +192,7 @@ class RuleReader:
         mapping = as_mapping(node, "a rule", self._faults)
         if mapping is None:
             return
-        check_keys(mapping, RULE_KEYS, "a rule", self._faults)
+        check_keys(mapping, RULE.names, RULE.title, self._faults)
         rule_id = self._id(mapping)
         is_enabled = self._is_enabled(mapping)
         rule = self._rule(mapping, rule_id or "?", is_enabled, fallback)
@@ -365,7 +350,7 @@ def _test(
     mapping = as_mapping(node, "a test", faults)
     if mapping is None:
         return None
-    check_keys(mapping, TEST_KEYS, "a test", faults)
+    check_keys(mapping, TEST.names, TEST.title, faults)
     name = f"test {number}"
     if "name" in mapping.values:
         text = as_text(mapping.values["name"], "`name`", faults)

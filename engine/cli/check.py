@@ -17,7 +17,7 @@ from engine.errors import Fault, RulesError, StoreError
 from engine.match import IndexedMatcher
 from engine.pipeline.active_rules import render
 from engine.reload.last_good import LastGood, last_good_of
-from engine.rules import Expect, Rule, RuleSet
+from engine.rules import Rule, RuleSet, examples_of
 from engine.rules.report import Excerpts, as_github, as_json, as_text
 from engine.schema import EventSchema
 from engine.schema.event import make_event
@@ -168,11 +168,11 @@ def sms_previews(rule_set: RuleSet, schema: EventSchema, zone: tzinfo) -> Iterat
     for rule in rule_set.rules:
         if not any(_is_sms(rule_set, channel) for channel in rule.notify):
             continue
-        test = next((test for test in rule.tests if test.expect is Expect.MATCH), None)
-        if test is None:
+        event = next(iter(examples_of([rule])), None)
+        if event is None:
             yield f"{rule.rule_id}: no test that expects a match shows its text message"
         else:
-            yield _preview(rule, _text_of(rule, schema.complete(test.event), zone))
+            yield _preview(rule, _text_of(rule, schema.complete(event), zone))
 
 
 def _is_sms(rule_set: RuleSet, channel: str) -> bool:

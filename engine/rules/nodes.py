@@ -39,7 +39,7 @@ _PLACES: Final = {
         ("id", "when", "conditions", "notify", "priority", "message_template"),
         "to a rule under `rules:`, indented as its `id` is",
     ),
-    **dict.fromkeys(("event", "expect"), "to an item of a list under `tests:`"),
+    **dict.fromkeys(("event", "events", "expect"), "to an item of a list under `tests:`"),
     **dict.fromkeys(
         ("rules", "channels", "notifications", "watchlists"), "to the file, unindented"
     ),

@@ -24,7 +24,7 @@ from channels.targets.webhook import payload
 from engine.cli.alerts import alert_table, fact_table
 from engine.dead_letters.producer import recover, to_message
 from engine.logs.setup import configure_logs
-from engine.match.selftest import run_tests
+from engine.simulate.rule_tests import run_tests
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import prepare
 from engine.pipeline.cooldown import Cooldown

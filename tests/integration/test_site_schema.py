@@ -12,7 +12,7 @@ import pytest
 
 from engine.demo.cameras import Cameras, as_written
 from engine.errors import RulesError
-from engine.match.selftest import run_tests
+from engine.simulate.rule_tests import run_tests
 from engine.pipeline.active_rules import render
 from engine.rules import RuleSet, examples_of, load_rules
 from engine.schema import EventSchema, load_event_schema

@@ -47,10 +47,10 @@ def test_every_failure_is_told_with_its_place(tmp_path: Path) -> None:
     report = alert_engine(tmp_path, "test", "mine.yaml")
     assert (report.status, report.stderr) == (1, "")
     assert report.stdout.splitlines() == [
-        "mine.yaml:9:9: sure, is unsure: expected a match, but the rule does not match",
-        "mine.yaml:10:9: sure, is silent: expected no match, but the rule matches",
-        "mine.yaml:15:9: white, has no colour: the evaluation failed: 'startsWith' can't "
-        "be applied to (null, string)",
+        "mine.yaml:9:9: sure, is unsure: expected match, got false",
+        "mine.yaml:10:9: sure, is silent: expected no_match, got alert",
+        "mine.yaml:15:9: white, has no colour: expected no_match, got error ('startsWith' can't "
+        "be applied to (null, string))",
         "without tests: bare",
         "disabled, not tested: draft",
         "1 passed, 3 failed",

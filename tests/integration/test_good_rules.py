@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from engine.simulate.rule_tests import run_tests
 from engine.pipeline.active_rules import template_bindings
 from engine.rules import Expect, Rule, RuleSet, examples_of, load_rules
 from engine.schema.event import make_event
+from engine.simulate.rule_tests import run_tests
 from tests.support.avro import plate_schema
 
 FOLDER = Path(__file__).parents[1] / "data" / "good_rules"

@@ -12,11 +12,11 @@ import pytest
 
 from engine.demo.cameras import Cameras, as_written
 from engine.errors import RulesError
-from engine.simulate.rule_tests import run_tests
 from engine.pipeline.active_rules import render
 from engine.rules import RuleSet, examples_of, load_rules
 from engine.schema import EventSchema, load_event_schema
 from engine.schema.event import make_event
+from engine.simulate.rule_tests import run_tests
 from tests.support.avro import body
 from tests.unit.demo.test_cameras import NOON
 

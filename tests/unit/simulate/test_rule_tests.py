@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.simulate.rule_tests import RuleTestResult, run_set_tests, run_tests
 from engine.rules import load_rules, load_set_tests
 from engine.rules.faults import Faults
+from engine.simulate.rule_tests import RuleTestResult, run_set_tests, run_tests
 from tests.unit.rules.rule_text import ROOT, load, schema
 
 

@@ -65,8 +65,8 @@ class Expression:
     generated from; `conjunction` needs it. It is None where `run` is the interpreter (`fallback`
     says why), and where the expression will be no part of a conjunction.
 
-    `words` has, for each part of a conjunction, the field, operator and value that its author wrote;
-    "" where he wrote CEL.
+    `words` has, for each part of a conjunction, the field, operator and value that its author
+    wrote; "" where that was CEL.
     """
 
     text: str

@@ -20,6 +20,7 @@ import orjson
 from channels.alert import Alert, Priority
 from engine.schema import CAMERA_ID, NORMALIZED_PLATE, instant_text, value_at
 from engine.stream.record import DeadLetter, DeadLetterType, Record
+from engine.watchlist import normalise
 
 
 class DeliveryState(StrEnum):
@@ -248,12 +249,19 @@ class StoredAlert:
 
 @dataclass(frozen=True, slots=True)
 class AlertFilter:
-    """Which alerts to list; None means any."""
+    """Which alerts to list; None means any.
+
+    `plate` may be written in any way. The alerts were stored at `since_us` or later, and before
+    `until_us`.
+    """
 
     rule_id: str | None = None
     channel: str | None = None
     state: DeliveryState | None = None
     since_us: int | None = None
+    plate: str | None = None
+    camera_id: str | None = None
+    until_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +324,7 @@ def alert_parameters(new: NewAlert, now_us: int) -> dict[str, Any]:
         "topic": new.topic,
         "partition": new.partition,
         "offset": new.offset,
-        "plate": searched(value_at(alert.event, NORMALIZED_PLATE)),
+        "plate": searched_plate(value_at(alert.event, NORMALIZED_PLATE)),
         "camera_id": searched(value_at(alert.event, CAMERA_ID)),
         "rules_digest": new.rules_digest,
         "silenced_by": new.silenced_by,
@@ -326,6 +334,15 @@ def alert_parameters(new: NewAlert, now_us: int) -> dict[str, Any]:
 def searched(value: object) -> str:
     """A value of an event as people search for it: short enough for an index, "" if no text."""
     return storable(value)[:_LONGEST_SEARCHED] if isinstance(value, str) else ""
+
+
+def searched_plate(value: object) -> str:
+    """A plate as people search for it: normalised; as it is where no A to Z and no digit is left.
+
+    "" if it is no text.
+    """
+    text = searched(value)
+    return normalise(text) or text
 
 
 def alert_from_row(row: tuple[Any, ...]) -> Alert:

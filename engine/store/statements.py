@@ -423,16 +423,24 @@ UPDATE targets SET
 _STORED_COLUMNS: Final = f"""{_ALERT_COLUMNS}, a.time_us, a.stored_us, a.is_expired, a.topic,
     a.partition_id, a.record_offset, a.rules_digest, a.silenced_by"""
 
-# An empty text or a negative number means that there is no such restriction.
-ALERTS: Final = both(f"""
+# An empty text means that there is no such restriction.
+_NEWEST: Final = f"""
 SELECT {_STORED_COLUMNS} FROM alerts a JOIN events e ON e.digest = a.digest
-WHERE a.stored_us >= :since_us
+WHERE {{chosen}}a.stored_us >= :since_us AND a.stored_us < :until_us
     AND (:rule_id = '' OR a.rule_id = :rule_id)
     AND ((:channel = '' AND :state = '') OR EXISTS (
         SELECT 1 FROM deliveries d WHERE d.alert_id = a.alert_id
             AND (:channel = '' OR d.channel = :channel) AND (:state = '' OR d.state = :state)))
 ORDER BY a.stored_us DESC, a.alert_id LIMIT :limit
-""")
+"""
+ALERTS: Final = both(_NEWEST.format(chosen=""))
+# Each by an index of its own.
+ALERTS_OF_PLATE: Final = both(
+    _NEWEST.format(
+        chosen="a.plate = :plate AND (:camera_id = '' OR a.camera_id = :camera_id)\n    AND "
+    )
+)
+ALERTS_OF_CAMERA: Final = both(_NEWEST.format(chosen="a.camera_id = :camera_id AND "))
 ALERTS_FROM: Final = both(f"""
 SELECT {_STORED_COLUMNS} FROM alerts a JOIN events e ON e.digest = a.digest
 WHERE a.alert_id >= :beginning AND a.alert_id < :end ORDER BY a.alert_id LIMIT 2

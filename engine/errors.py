@@ -210,6 +210,12 @@ class EvaluationError(AlertEngineError):
         self.error_type = error_type
 
 
+class SilenceError(AlertEngineError):
+    """A silence can't be used."""
+
+    code = "silence"
+
+
 class ChannelError(AlertEngineError):
     """A channel's definition can't be used; `path` names the key inside it."""
 

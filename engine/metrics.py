@@ -122,6 +122,7 @@ class Metrics:
                 self.alerts_triggered,
                 self.alerts_rate_limited,
                 self.alerts_expired,
+                self.alerts_silenced,
                 self.alerts_unrouted,
                 self.template_errors,
                 self.dedup_key_absent,
@@ -272,12 +273,17 @@ class Metrics:
         )
 
     def _create_alerts(self, make: _Family) -> None:
-        self.alerts_triggered = make.counter("alerts_triggered", "Alerts stored", "rule_id")
+        self.alerts_triggered = make.counter(
+            "alerts_triggered", "Alerts stored that nobody had silenced", "rule_id"
+        )
         self.alerts_rate_limited = make.counter(
             "alerts_rate_limited", "Matches suppressed by the rule's cooldown", "rule_id"
         )
         self.alerts_expired = make.counter(
             "alerts_expired", "Alerts too old to be sent, stored only", "rule_id"
+        )
+        self.alerts_silenced = make.counter(
+            "alerts_silenced", "Matches that a silence kept from being sent", "rule_id"
         )
         self.alerts_unrouted = make.counter(
             "alerts_unrouted", "Alerts of rules that have no enabled channel", "rule_id"

@@ -33,14 +33,16 @@ from engine.pipeline.cooldown import (
     Verdicts,
     ask_of,
     cooldown_key,
+    silenced_key,
     track_key,
 )
 from engine.pipeline.event_log import EventNotes
 from engine.pipeline.outcome import RuleOutcome, Verdict
+from engine.pipeline.silences import SilencesInForce
 from engine.rules import Rule, RuleSet
 from engine.schema import EventSchema
 from engine.schema.event import Event
-from engine.store import Ask, Batch, FreshAlert, NewAlert, Past, cut_event
+from engine.store import Ask, Batch, FreshAlert, NewAlert, Past, Silence, cut_event
 from engine.stream.record import DeadLetter, DeadLetterType, Partition, Record
 
 
@@ -111,6 +113,7 @@ class _Match:
     rule: Rule
     notes: EventNotes
     candidate: Candidate
+    silence: Silence | None
 
 
 @dataclass(slots=True)
@@ -120,6 +123,7 @@ class _Work:
     rules: ActiveRules
     result: BatchResult = field(default_factory=BatchResult)
     matches: list[_Match] = field(default_factory=list)
+    silences: SilencesInForce | None = None
     events: int = 0
     tombstones: int = 0
     increments: Increments = field(default_factory=Increments)
@@ -169,10 +173,13 @@ class Pipeline:
         kill_point: Callable[[str], None],
         heartbeat: Heartbeat | None = None,
         made_at: Callable[[Event], datetime] | None = None,
+        silences: Callable[[], SilencesInForce] | None = None,
     ) -> None:
         """`write_log` writes the lines of an event, see `EventLog`.
 
-        `made_at` gives the time at which an event's alert is made; by default it is the clock's.
+        `silences` gives those in force, or raises StoreUnavailableError; it is asked once for each
+        batch in which something matches. By default there are none. `made_at` gives the time at
+        which an event's alert is made; by default it is the clock's.
         """
         self._decoder = decoder
         self._cooldown = cooldown
@@ -184,6 +191,8 @@ class Pipeline:
         self._beat = (heartbeat or Heartbeat()).beat
         self._write_log = write_log
         self._made_at = made_at or (lambda event: clock.now())
+        nothing_silenced = SilencesInForce((), decoder.schema)
+        self._silences = silences or (lambda: nothing_silenced)
         self._in_force = prepare(NO_RULES)
 
     @property
@@ -278,6 +287,9 @@ class Pipeline:
         except RegistryUnavailableError as error:
             work.result.interruption = error
             return False
+        except StoreError:
+            # What is silenced can't be known now.
+            raise
         except DecodeError as error:
             letter = DeadLetter(record, DeadLetterType.SCHEMA_VALIDATION, str(error))
             work.result.dead_letters.append(letter)
@@ -310,14 +322,21 @@ class Pipeline:
             return
         notes = work.notes_on(event, record)
         notes.cut_values = cut_event(event.values)
+        if work.silences is None:
+            work.silences = self._silences()
         for match in found.matches:
-            work.matches.append(_Match(match.rule, notes, self._candidate(match.rule, notes, work)))
+            silence = work.silences.find(match.rule.rule_id, event)
+            candidate = self._candidate(match.rule, notes, work, is_silenced=silence is not None)
+            work.matches.append(_Match(match.rule, notes, candidate, silence))
 
-    def _candidate(self, rule: Rule, notes: EventNotes, work: _Work) -> Candidate:
+    def _candidate(
+        self, rule: Rule, notes: EventNotes, work: _Work, *, is_silenced: bool
+    ) -> Candidate:
         event, limit = notes.event, rule.rate_limit
+        key = self._cooldown_key(rule, event, notes.record, work)
         return self._cooldown.candidate(
             alert_id(event.digest, rule.rule_id),
-            self._cooldown_key(rule, event, notes.record, work),
+            silenced_key(key) if is_silenced else key,
             event.time_us,
             limit.cooldown_seconds if limit else 0.0,
         )
@@ -355,41 +374,55 @@ class Pipeline:
 
     def _decide_match(self, match: _Match, rules: ActiveRules, decision: _Decision) -> None:
         metrics, rule, add = self._metrics, match.rule, decision.increments.add
-        candidate = match.candidate
+        candidate, silence = match.candidate, match.silence
         verdict = decision.verdicts.decide(candidate)
         new, near_us = None, None
         if verdict is Verdict.DUPLICATE:
             add(metrics.events_duplicate)
+            silence = None
         else:
             add(metrics.rules_matched, rule.rule_id, str(rule.priority))
-        if verdict is Verdict.SUPPRESSED:
-            add(metrics.alerts_rate_limited, rule.rule_id)
-            near_us = decision.verdicts.suppressor(candidate)
-        elif verdict is Verdict.ALERT:
+        if verdict is Verdict.ALERT:
             new = self._new_alert(match, rules, decision)
             decision.verdicts.made(candidate)
             decision.alerts.append((match, new))
             verdict = Verdict.EXPIRED if new.is_expired else Verdict.ALERT
+        if silence is not None:
+            add(metrics.alerts_silenced, rule.rule_id)
+            verdict = Verdict.SILENCED
+        elif verdict is Verdict.SUPPRESSED:
+            add(metrics.alerts_rate_limited, rule.rule_id)
+            near_us = decision.verdicts.suppressor(candidate)
         decision.outcomes.append(
-            RuleOutcome(rule, match.notes.event, verdict, new, candidate.key, near_us)
+            RuleOutcome(
+                rule,
+                match.notes.event,
+                verdict,
+                new,
+                candidate.key,
+                near_us,
+                silenced_by=silence.silence_id if silence is not None else "",
+            )
         )
 
     def _new_alert(self, match: _Match, rules: ActiveRules, decision: _Decision) -> NewAlert:
         metrics, rule_id, add = self._metrics, match.rule.rule_id, decision.increments.add
+        silence = match.silence
         event, record, key = match.notes.event, match.notes.record, match.candidate.key
         now = self._made_at(event)
         alert, failed = render(match.rule, event, decision.verdicts.suppressed_count(key), now)
         if match.notes.cut_values is not None:
             alert = replace(alert, event=match.notes.cut_values)
         is_expired = (now - event.time).total_seconds() > self._max_alert_age_seconds
-        targets = () if is_expired else rules.targets[rule_id]
-        add(metrics.alerts_triggered, rule_id)
+        targets = () if is_expired or silence is not None else rules.targets[rule_id]
         if failed:
             add(metrics.template_errors, rule_id, amount=failed)
-        if is_expired:
-            add(metrics.alerts_expired, rule_id)
-        elif not targets:
-            add(metrics.alerts_unrouted, rule_id)
+        if silence is None:
+            add(metrics.alerts_triggered, rule_id)
+            if is_expired:
+                add(metrics.alerts_expired, rule_id)
+            elif not targets:
+                add(metrics.alerts_unrouted, rule_id)
         return NewAlert(
             alert=alert,
             digest=event.digest,
@@ -401,6 +434,7 @@ class Pipeline:
             partition=record.partition,
             offset=record.offset,
             rules_digest=rules.rule_set.digest,
+            silenced_by=silence.silence_id if silence is not None else "",
         )
 
     def _take_over(self, decision: _Decision, work: _Work) -> None:

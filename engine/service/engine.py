@@ -55,6 +55,7 @@ from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.event_log import EventLog
 from engine.pipeline.loop import Loop
 from engine.pipeline.pipeline import Pipeline
+from engine.pipeline.silences import StoredSilences
 from engine.reload.last_good import last_good_of
 from engine.reload.loader import open_rules, rule_source_of
 from engine.reload.watcher import RulesHealth, RuleWatcher, log_misconfigured, log_warnings
@@ -214,6 +215,7 @@ class Engine:
             write_log=EventLog(clock, log_plates=settings.log_plates).write,
             kill_point=kill_point,
             heartbeat=self.heartbeat,
+            silences=StoredSilences(self.store.silences, self.schema, clock.monotonic).current,
         )
         self.pipeline.use(prepare(self.rule_set, self._key))
         producer = DeadLetterProducer(settings) if settings.enable_dlq else None

@@ -11,9 +11,10 @@ from engine.metrics import Metrics
 from engine.pipeline.active_rules import prepare
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.pipeline import BatchResult, EventDecoder, Pipeline
+from engine.pipeline.silences import SilencesInForce
 from engine.rules import RuleSet
 from engine.schema.event import EPOCH, Event
-from engine.store import Ask, Batch, Past
+from engine.store import Ask, Batch, Past, Silence
 from engine.store.temporary import open_temporary
 from engine.stream.record import Record
 
@@ -37,9 +38,15 @@ class Simulation:
         *,
         max_alert_age_seconds: float = MAX_ALERT_AGE_SECONDS,
         remembers: bool = True,
+        silences: Sequence[Silence] = (),
     ) -> None:
+        """`silences` are those that somebody has set at any time; they go by the events' time.
+
+        One that can't be used with the decoder's schema is logged and left out.
+        """
         self.rules = prepare(rule_set)
         self.store = open_temporary() if remembers else None
+        in_force = SilencesInForce(silences, decoder.schema)
         self._pipeline = Pipeline(
             decoder,
             Cooldown(None if remembers else 0),
@@ -50,6 +57,7 @@ class Simulation:
             write_log=lambda notes: None,
             kill_point=lambda name: None,
             made_at=_recorded_at,
+            silences=lambda: in_force,
         )
         self._pipeline.use(self.rules)
 

@@ -546,6 +546,34 @@ DELETE FROM suppressed WHERE key_id IN (
     SELECT key_id FROM suppressed WHERE changed_us < :horizon_us LIMIT :limit)
 """)
 
+# Silences.
+
+INSERT_SILENCE: Final = both("""
+INSERT INTO silences (
+    silence_id, rule_id, plate, camera_id, condition, starts_us, ends_us, created_by, comment,
+    changed_us
+) VALUES (
+    :silence_id, :rule_id, :plate, :camera_id, :condition, :starts_us, :ends_us, :created_by,
+    :comment, :now_us
+) ON CONFLICT (silence_id) DO NOTHING
+""")
+_SILENCE_COLUMNS: Final = """silence_id, rule_id, plate, camera_id, condition, starts_us, ends_us,
+    created_by, comment"""
+SILENCES: Final = both(f"SELECT {_SILENCE_COLUMNS} FROM silences ORDER BY starts_us, silence_id")
+SILENCE: Final = both(f"SELECT {_SILENCE_COLUMNS} FROM silences WHERE silence_id = :silence_id")
+#: One that has not begun yet never begins.
+EXPIRE_SILENCE: Final = both("""
+UPDATE silences SET ends_us = :now_us, changed_us = :now_us,
+    starts_us = CASE WHEN starts_us > :now_us THEN :now_us ELSE starts_us END
+WHERE silence_id = :silence_id AND ends_us > :now_us
+""")
+DELETE_SILENCES_BEFORE: Final = both("DELETE FROM silences WHERE ends_us < :before_us")
+#: Whoever changes silences has the row until the end, so that a later version has all before it.
+COUNT_CHANGE: Final = both("""
+INSERT INTO meta (name, value) VALUES (:name, 1)
+ON CONFLICT (name) DO UPDATE SET value = meta.value + 1
+""")
+
 # Instances.
 
 BEAT: Final = both("""

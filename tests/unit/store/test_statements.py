@@ -54,6 +54,7 @@ _NUMBERS = re.compile(
     r"|most_bytes|timestamp_ms)$"
 )
 _TEXTS = {"alert_id", "target_id", "former_id", "successor_id", "key_id", "rule_id", "instance_id"}
+_TEXTS |= {"camera_id", "silence_id"}
 
 
 def values_of(statement: str, mark: str) -> dict[str, Any]:

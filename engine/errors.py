@@ -190,6 +190,12 @@ class LastGoodError(AlertEngineError):
     code = "last-good"
 
 
+class RulesNotKeptError(AlertEngineError):
+    """A file of a former rule set is not in the store, so that the set can't be loaded."""
+
+    code = "rules-not-kept"
+
+
 class ExpressionError(AlertEngineError):
     """An expression or a template can't be compiled; all reasons are in `problems`."""
 

@@ -96,6 +96,11 @@ class Template:
     warnings: tuple[Problem, ...]
     _parts: tuple[str | Placeholder, ...] = field(repr=False)
 
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """The expressions of its placeholders, in their order."""
+        return tuple(part.expression for part in self._parts if not isinstance(part, str))
+
     def render(self, bindings: Mapping[str, Any]) -> tuple[str, int]:
         """The text, and how many placeholders failed; `?` stands for each of those."""
         texts: list[str] = []

@@ -110,6 +110,20 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of a rule set: its absolute `path`, and the digest of its content.
+
+    The content can be read at `place`, which is another path where a copy was loaded. `lists` has
+    the names of the watchlists that are read from it; it is empty for a rule file.
+    """
+
+    path: Path
+    digest: str
+    place: Path
+    lists: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSet:
     """The result of one load.
 
@@ -120,7 +134,7 @@ class RuleSet:
     `unverified` has, by channel, the `warnings` about certificates that are not checked.
     `refusals` are the lists whose changed files were not loaded: `watchlists` has the lists of the
     load before. `list_marks` has the state of each list's file as it was read. `digest` is the same
-    for sets of the same files and lists, wherever they lie.
+    for sets of the same files and lists, wherever they lie. `sources` are these files.
     """
 
     rules: tuple[Rule, ...]
@@ -139,6 +153,7 @@ class RuleSet:
     refusals: tuple[Refusal, ...] = ()
     list_marks: Mapping[Path, FileMark] = field(default_factory=lambda: MappingProxyType({}))
     digest: str = ""
+    sources: tuple[SourceFile, ...] = ()
 
 
 def message_bindings(

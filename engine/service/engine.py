@@ -58,6 +58,7 @@ from engine.pipeline.pipeline import Pipeline
 from engine.pipeline.silences import StoredSilences
 from engine.reload.last_good import last_good_of
 from engine.reload.loader import open_rules, rule_source_of
+from engine.reload.recorder import RuleRecorder
 from engine.reload.watcher import RulesHealth, RuleWatcher, log_misconfigured, log_warnings
 from engine.rules import RuleSet
 from engine.rules.load import collect_and_freeze, collector_paused, frozen_afterwards
@@ -150,6 +151,9 @@ class Engine:
         self.loop = self._build_loop(stack, kill_point)
         # Before it stores an alert: the others must know of its rules by then.
         self.replicas.beat()
+        self.recorder = RuleRecorder(self.store.rule_sets, self.instance_id)
+        self.recorder.use(self.rule_set)
+        self.recorder.record()
         self.housekeeper = stack.enter_context(
             Housekeeper(
                 self.store,
@@ -158,6 +162,7 @@ class Engine:
                 settings.retention_seconds,
                 longest_cooldown(self.rule_set),
                 settings.dlq_keep.age_seconds,
+                self.recorder,
             )
         )
         self.threads["delivery"] = self.dispatcher.heartbeat
@@ -261,17 +266,22 @@ class Engine:
         # New targets first, old ones last: a delivery to an unknown target would be dead.
         self.dispatcher.add_targets(targets)
         self.rule_set, self._rules_digest = rule_set, _digest_of(rule_set, targets)
-        self._tell_replicas()
+        self.recorder.use(rule_set)
+        if self._tell_replicas():
+            self.recorder.record()
         self.pipeline.use(prepared)
         self.dispatcher.use(targets, rule_set.switched_off)
         self.housekeeper.longest_cooldown_seconds = longest_cooldown(rule_set)
 
-    def _tell_replicas(self) -> None:
+    def _tell_replicas(self) -> bool:
+        """Whether the store has taken it."""
         try:
             self.replicas.beat()
         except StoreError as error:
             # While it takes no writes, no alert is stored either; the next beat tells them.
             log.debug("replicas.not_told", error=str(error))
+            return False
+        return True
 
     def _prepare_metrics(self, rule_set: RuleSet) -> None:
         rules = rule_set.rules

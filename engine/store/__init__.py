@@ -35,6 +35,7 @@ from engine.store.model import (
     cut_event,
 )
 from engine.store.permanence import why_temporary
+from engine.store.rule_sets import Missing, NotedFile, RuleFiles, RuleSets, RuleSetUse
 from engine.store.silences import Silences
 from engine.store.store import Store, open_store
 from engine.store.stream import Stream
@@ -55,10 +56,15 @@ __all__ = [
     "Instance",
     "Instances",
     "Mark",
+    "Missing",
     "NewAlert",
+    "NotedFile",
     "OpenMode",
     "Past",
     "Redelivery",
+    "RuleFiles",
+    "RuleSetUse",
+    "RuleSets",
     "Silence",
     "SilenceState",
     "Silences",

@@ -591,6 +591,63 @@ FROM instances ORDER BY started_us, instance_id
 FORGET_INSTANCE: Final = both("DELETE FROM instances WHERE instance_id = :instance_id")
 FORGET_INSTANCES_BEFORE: Final = both("DELETE FROM instances WHERE seen_us < :before_us")
 
+# Rule sets, and who used them when.
+
+INSERT_RULE_FILE: Final = both("""
+INSERT INTO rule_files (digest, content) VALUES (:digest, :content) ON CONFLICT (digest) DO NOTHING
+""")
+RULE_FILES_THERE: Final = _with_lists(
+    "SELECT digest FROM rule_files WHERE digest IN ({digests})", "digests"
+)
+RULE_FILE_DIGESTS: Final = both("SELECT digest FROM rule_files")
+RULE_FILES: Final = _with_lists(
+    "SELECT digest, content FROM rule_files WHERE digest IN ({digests})", "digests"
+)
+DELETE_RULE_FILE: Final = both("DELETE FROM rule_files WHERE digest = :digest")
+WRITE_RULE_SET: Final = both("""
+INSERT INTO rule_sets (digest, files) VALUES (:digest, :files)
+ON CONFLICT (digest) DO UPDATE SET files = excluded.files
+""")
+RULE_SET: Final = both("SELECT files FROM rule_sets WHERE digest = :digest")
+FILES_OF_RULE_SETS: Final = both("SELECT files FROM rule_sets")
+UNUSED_RULE_SETS: Final = both("""
+SELECT digest FROM rule_sets s
+WHERE NOT EXISTS (SELECT 1 FROM rule_set_uses u WHERE u.digest = s.digest)
+    AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.rules_digest = s.digest)
+""")
+DELETE_UNUSED_RULE_SET: Final = both("""
+DELETE FROM rule_sets WHERE digest = :digest
+    AND NOT EXISTS (SELECT 1 FROM rule_set_uses u WHERE u.digest = rule_sets.digest)
+""")
+INSERT_USE: Final = both("""
+INSERT INTO rule_set_uses (digest, instance_id, from_us, until_us)
+VALUES (:digest, :instance_id, :now_us, 0)
+""")
+USE_NOW: Final = both("""
+SELECT digest FROM rule_set_uses WHERE instance_id = :instance_id AND until_us = 0
+""")
+END_USE: Final = both("""
+UPDATE rule_set_uses SET until_us = :now_us WHERE instance_id = :instance_id AND until_us = 0
+""")
+#: Uses of engines that were not seen since `before_us` have ended when these were seen last.
+END_USES_BEFORE: Final = both("""
+UPDATE rule_set_uses SET until_us = COALESCE((
+    SELECT i.seen_us FROM instances i WHERE i.instance_id = rule_set_uses.instance_id), :now_us)
+WHERE until_us = 0 AND NOT EXISTS (
+    SELECT 1 FROM instances i
+    WHERE i.instance_id = rule_set_uses.instance_id AND i.seen_us >= :before_us)
+""")
+USES_AT: Final = both("""
+SELECT u.digest, u.instance_id, u.from_us,
+    CASE WHEN u.until_us = 0 AND i.seen_us < :lost_us THEN i.seen_us ELSE u.until_us END
+FROM rule_set_uses u LEFT JOIN instances i ON i.instance_id = u.instance_id
+WHERE u.from_us <= :at_us AND (u.until_us = 0 OR u.until_us > :at_us)
+ORDER BY u.from_us, u.use_id
+""")
+DELETE_USES_BEFORE: Final = both("""
+DELETE FROM rule_set_uses WHERE until_us > 0 AND until_us < :before_us
+""")
+
 TABLES: Final = (
     "alerts",
     "deliveries",

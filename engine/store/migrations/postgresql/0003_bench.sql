@@ -65,7 +65,9 @@ CREATE TABLE rule_set_uses (
     use_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     digest TEXT COLLATE "C" NOT NULL,
     instance_id TEXT COLLATE "C" NOT NULL,
-    from_us BIGINT NOT NULL
+    from_us BIGINT NOT NULL,
+    -- 0 while it is in use.
+    until_us BIGINT NOT NULL
 );
 
 CREATE INDEX rule_set_uses_by_time ON rule_set_uses (from_us);

@@ -44,7 +44,9 @@ CREATE TABLE rule_set_uses (
     use_id INTEGER PRIMARY KEY AUTOINCREMENT,
     digest TEXT NOT NULL,
     instance_id TEXT NOT NULL,
-    from_us INTEGER NOT NULL
+    from_us INTEGER NOT NULL,
+    -- 0 while it is in use.
+    until_us INTEGER NOT NULL
 );
 
 CREATE INDEX rule_set_uses_by_time ON rule_set_uses (from_us);

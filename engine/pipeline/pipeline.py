@@ -24,6 +24,7 @@ from engine.errors import (
     UnstorableError,
 )
 from engine.health import Heartbeat, Stage
+from engine.intervals import Schedule
 from engine.match import RuleError
 from engine.metrics import Increments, Metrics
 from engine.pipeline.active_rules import ActiveRules, alert_id, prepare, render
@@ -318,16 +319,31 @@ class Pipeline:
             self._note_rule_error(failed, event, record, work)
             outcome = RuleOutcome(failed.rule, event, Verdict.ERROR, error=failed.error)
             work.result.outcomes.append(outcome)
-        if not found.matches:
+        matches = []
+        for match in found.matches:
+            schedule = match.rule.schedule
+            if schedule is None or self._counts(match.rule, schedule, event, work):
+                matches.append(match)
+        if not matches:
             return
         notes = work.notes_on(event, record)
         notes.cut_values = cut_event(event.values)
         if work.silences is None:
             work.silences = self._silences()
-        for match in found.matches:
+        for match in matches:
             silence = work.silences.find(match.rule.rule_id, event)
             candidate = self._candidate(match.rule, notes, work, is_silenced=silence is not None)
             work.matches.append(_Match(match.rule, notes, candidate, silence))
+
+    def _counts(self, rule: Rule, schedule: Schedule, event: Event, work: _Work) -> bool:
+        """Whether a rule that holds counts by its schedule; where it does not, that is noted."""
+        found = schedule.out_of_time(event.time)
+        if found is None:
+            return True
+        verdict = Verdict(found.reason)
+        work.increments.add(self._metrics.matches_out_of_time, rule.rule_id, verdict)
+        work.result.outcomes.append(RuleOutcome(rule, event, verdict, interval=found.interval))
+        return False
 
     def _candidate(
         self, rule: Rule, notes: EventNotes, work: _Work, *, is_silenced: bool

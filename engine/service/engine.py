@@ -287,7 +287,8 @@ class Engine:
         rules = rule_set.rules
         notified = [(channel, rule.rule_id) for rule in rules for channel in rule.notify]
         priorities = [(rule.rule_id, str(rule.priority)) for rule in rules]
-        self.metrics.prepare(priorities, notified, [str(kind) for kind in FailureKind])
+        scheduled = [rule.rule_id for rule in rules if rule.schedule is not None]
+        self.metrics.prepare(priorities, notified, [str(kind) for kind in FailureKind], scheduled)
         self.metrics.show_watchlists(row_counts(rule_set))
         for channel in rule_set.channels:
             self.metrics.prepare_channel(channel, [str(reason) for reason in Reason])

@@ -25,7 +25,7 @@ from engine.cel.syntax.tree import (
     Select,
     constant_of,
 )
-from engine.cel.types.findings import Findings, watchlist_lookup
+from engine.cel.types.findings import Findings, interval_of, watchlist_lookup
 from engine.cel.types.functions import Function
 from engine.cel.types.scope import Broken, Constant, Local, Reference, Variable, dotted
 from engine.cel.values.numbers import OPERATIONS, negate
@@ -226,6 +226,9 @@ class Planner:
         if of_list is not None:
             watchlist, key = of_list
             return _OF_LISTS[node.function](watchlist, self.closure(key))
+        interval = interval_of(node)
+        if interval is not None:
+            return closures.in_interval(interval)
         if node.function in tree.ARITHMETIC:
             first, calls = tree.arithmetic_chain(node)
             steps = [(OPERATIONS[call.function], self.closure(call.args[1])) for call in calls]

@@ -339,7 +339,8 @@ class _Reader:
             mine = next((one for one in waiting if one.node is each), None)
             if mine is not None:
                 waiting.remove(mine)
-            if self._is_shown(each):
+            is_read = mine is not None or found.error is not None
+            if self._is_shown(each) and (is_read or reason is not Skipped.FAILED_BEFORE):
                 yield self.part(each, mine, reason)
 
     def _direct(self, node: Node) -> list[Node]:

@@ -146,6 +146,12 @@ class BrokerUnavailableError(AlertEngineError):
     code = "broker-unavailable"
 
 
+class HistoryError(AlertEngineError):
+    """The topic's past can't be read."""
+
+    code = "history"
+
+
 class StreamError(AlertEngineError):
     """The Kafka client was shut out for good; only a new one can go on."""
 
@@ -184,6 +190,12 @@ class LastGoodError(AlertEngineError):
     code = "last-good"
 
 
+class RulesNotKeptError(AlertEngineError):
+    """A file of a former rule set is not in the store, so that the set can't be loaded."""
+
+    code = "rules-not-kept"
+
+
 class ExpressionError(AlertEngineError):
     """An expression or a template can't be compiled; all reasons are in `problems`."""
 
@@ -202,6 +214,12 @@ class EvaluationError(AlertEngineError):
     def __init__(self, error_type: str, message: str) -> None:
         super().__init__(message)
         self.error_type = error_type
+
+
+class SilenceError(AlertEngineError):
+    """A silence can't be used."""
+
+    code = "silence"
 
 
 class ChannelError(AlertEngineError):

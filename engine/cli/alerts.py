@@ -43,11 +43,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="the newest alerts and their deliveries")
     listing.add_argument("--limit", type=_limit, default=20, help="how many (default 20)")
     listing.add_argument("--rule", metavar="ID", help="only alerts of this rule")
+    listing.add_argument("--plate", help="only of this plate, however it is written")
+    listing.add_argument("--camera", metavar="ID", help="only of this camera")
     listing.add_argument("--channel", metavar="NAME", help="only alerts for this channel")
     listing.add_argument(
         "--state", choices=[str(state) for state in DeliveryState], help="only with such deliveries"
     )
     _add_since(listing, "only alerts stored since then")
+    listing.add_argument("--until", metavar="AGE", help="only alerts stored before then: 1h, 1d")
     _add_json(listing)
     listing.set_defaults(command=list_alerts)
 
@@ -83,13 +86,14 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-def _since_us(arguments: argparse.Namespace) -> int | None:
-    if arguments.since is None:
+def _ago_us(option: str, text: str | None) -> int | None:
+    """The time that is so long ago; None where the option is not given."""
+    if text is None:
         return None
     try:
-        age = timedelta(seconds=parse_duration(arguments.since))
+        age = timedelta(seconds=parse_duration(text))
     except ValueError as error:
-        raise AlertEngineError(f"--since: {error}") from error
+        raise AlertEngineError(f"{option}: {error}") from error
     return int((datetime.now(UTC) - age).timestamp() * 1_000_000)
 
 
@@ -99,7 +103,10 @@ def list_alerts(arguments: argparse.Namespace) -> int:
         rule_id=arguments.rule,
         channel=arguments.channel,
         state=DeliveryState(arguments.state) if arguments.state else None,
-        since_us=_since_us(arguments),
+        since_us=_ago_us("--since", arguments.since),
+        plate=arguments.plate,
+        camera_id=arguments.camera,
+        until_us=_ago_us("--until", arguments.until),
     )
     with open_tool(Settings.from_environment()) as store:
         found = store.archive.alerts(arguments.limit, only)
@@ -127,7 +134,8 @@ def redeliver_alerts(arguments: argparse.Namespace) -> int:
     """Open deliveries again; a running engine sends them at once."""
     with open_tool(Settings.from_environment()) as store:
         alerts = [_found(store.archive, beginning).alert.alert_id for beginning in arguments.alerts]
-        done = store.archive.redeliver(alerts, arguments.channel, _since_us(arguments))
+        since_us = _ago_us("--since", arguments.since)
+        done = store.archive.redeliver(alerts, arguments.channel, since_us)
     sys.stdout.write(f"deliveries opened: {done.reopened}, holds released: {done.released}\n")
     return 0
 

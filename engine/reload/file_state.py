@@ -23,7 +23,8 @@ QUIET_SECONDS: Final = 0.5
 LONGEST_SECONDS: Final = 60.0
 #: How often `await_quiet` looks.
 STEP_SECONDS: Final = 0.1
-_DIGEST_BYTES: Final = 16
+#: The length of the digest of a file.
+DIGEST_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def digest_of(path: Path) -> str:
 
 
 def _hasher() -> hashlib.blake2b:
-    return hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    return hashlib.blake2b(digest_size=DIGEST_BYTES)
 
 
 def _mark(path: Path) -> tuple[FileMark | None, int]:

@@ -18,7 +18,8 @@ from engine.reload.file_state import FileState, WatchedFiles
 from engine.reload.last_good import KeptSet, LastGood
 from engine.rules import RuleSet, load_rules, load_watchlists
 from engine.rules.channel_reader import MayHold, hold_any, hold_none
-from engine.rules.watchlist_reader import Accepts, KnownLists
+from engine.rules.rule import SourceFile
+from engine.rules.watchlist_reader import Accepts, KnownLists, absolute
 from engine.schema import EventSchema, load_event_schema
 from engine.settings import Settings
 from engine.watchlist import Watchlist
@@ -56,6 +57,8 @@ class RuleSource:
         self.schema: Final = schema
         self._variables = variables
         self._zone = zone
+        # Where the content of a list can be read that stays in force while its file is refused.
+        self._list_sources: dict[tuple[Path, FileMark], SourceFile] = {}
 
     @property
     def rules_path(self) -> Path:
@@ -97,7 +100,8 @@ class RuleSource:
         self.files.lists = tuple(lists)
         digests = self.files.digests(loaded)
         if isinstance(result, RuleSet):
-            result = replace(result, digest=_digest_in_force(result, digests))
+            sources = self._sources(result, digests, known)
+            result = replace(result, digest=_digest_in_force(result, digests), sources=sources)
         return LoadAttempt(result, loaded, digests, self.files.look() == loaded)
 
     def lists_of(self, kept: KeptSet) -> Mapping[str, Watchlist]:
@@ -107,7 +111,12 @@ class RuleSource:
         """
         path = kept.copy_of(kept.rules_path)
         found = load_watchlists([path], zone=self._zone, root=kept.root).watchlists
-        return {name: _with_path(found[name], kept) for name in kept.lists if name in found}
+        lists = {name: _with_path(found[name], kept) for name in kept.lists if name in found}
+        for each in lists.values():
+            path, _ = key = _key_of(each)
+            digest = kept.digests.get(path, "")
+            self._list_sources[key] = SourceFile(path, digest, kept.copy_of(path))
+        return lists
 
     def load_kept(self, kept: KeptSet) -> RuleSet:
         """Load the copies of a kept set; channels with faults are held. Raises RulesError."""
@@ -119,7 +128,32 @@ class RuleSource:
             root=kept.root,
             may_hold=hold_any,
         )
-        return replace(rule_set, digest=_digest_of(kept.digests.values()))
+        sources = tuple(
+            SourceFile(path, digest, kept.copy_of(path), _names_of(kept, path))
+            for path, digest in kept.digests.items()
+        )
+        return replace(rule_set, digest=_digest_of(kept.digests.values()), sources=sources)
+
+    def _sources(
+        self, rule_set: RuleSet, digests: Mapping[Path, str], known: KnownLists
+    ) -> tuple[SourceFile, ...]:
+        """The files of what is in force, which for a refused list is not its present file."""
+        before = {_key_of(each) for each in known.values() if isinstance(each, Watchlist)}
+        former = {key: each for key, each in self._list_sources.items() if key in before}
+        lists: dict[tuple[Path, FileMark], SourceFile] = {}
+        for each in rule_set.watchlists.values():
+            key = _key_of(each)
+            is_read = rule_set.list_marks.get(each.path) == each.mark
+            digest = digests.get(each.path, "") if is_read else ""
+            read = SourceFile(key[0], digest, each.path)
+            found = lists.get(key) or (read if is_read else former.get(key, read))
+            lists[key] = replace(found, lists=(*found.lists, each.name))
+        self._list_sources = {
+            **former,
+            **{key: replace(each, lists=()) for key, each in lists.items()},
+        }
+        files = [SourceFile(absolute(each), digests.get(each, ""), each) for each in rule_set.files]
+        return (*files, *lists.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +231,15 @@ def _digest_in_force(rule_set: RuleSet, digests: Mapping[Path, str]) -> str:
 def _digest_of(digests: Iterable[str]) -> str:
     """A digest of files by theirs; paths, which differ between machines, do not count."""
     return blake2b("\n".join(sorted(set(digests))).encode(), digest_size=8).hexdigest()
+
+
+def _key_of(watchlist: Watchlist) -> tuple[Path, FileMark]:
+    """What tells the content of a list's file from that of other files and of later ones."""
+    return absolute(watchlist.path), watchlist.mark
+
+
+def _names_of(kept: KeptSet, path: Path) -> tuple[str, ...]:
+    return tuple(name for name, (of_list, _) in kept.lists.items() if of_list == path)
 
 
 def _find(last_good: LastGood) -> tuple[KeptSet | None, str | None]:

@@ -44,6 +44,8 @@ class FaultCode(StrEnum):
     DUPLICATE_CHANNEL = "duplicate-channel"
     CHANNEL = "channel"
     DUPLICATE_WATCHLIST = "duplicate-watchlist"
+    DUPLICATE_INTERVAL = "duplicate-interval"
+    UNKNOWN_INTERVAL = "unknown-interval"
     WATCHLIST_SHRUNK = "watchlist-shrunk"
     WATCHLIST_ROWS = "watchlist-too-few"
     NULLABLE_KEY = "nullable-key"

@@ -17,6 +17,7 @@ from engine.rules.channel_reader import ChannelReader, MayHold, TargetsByName, h
 from engine.rules.document import read_document
 from engine.rules.expressions import Compiler
 from engine.rules.faults import FaultCode, Faults
+from engine.rules.interval_reader import IntervalReader
 from engine.rules.nodes import MappingNode, as_mapping, as_sequence, check_keys
 from engine.rules.rate_limits import UncompiledLimit, read_limits
 from engine.rules.rule import RuleReader, RuleSet
@@ -24,7 +25,14 @@ from engine.rules.watchlist_reader import Accepts, KnownLists, WatchlistReader
 from engine.schema import EventSchema
 from engine.settings import DEFAULT_RULES
 
-FILE_KEYS: Final = ("rules", "channels", "notifications", "watchlists", "rate_limit")
+FILE_KEYS: Final = (
+    "rules",
+    "channels",
+    "notifications",
+    "watchlists",
+    "time_intervals",
+    "rate_limit",
+)
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
 #: Files of this ending hold tests over several rules, and no rules.
 TEST_SUFFIXES: Final = (".test.yaml", ".test.yml")
@@ -59,7 +67,8 @@ def load_rules(
     is a fault.
 
     `zone` is the time zone of the site: dates without a zone are read in it, messages show times in
-    it. Lists with an absolute path are looked up below `root`, where copies of them may lie.
+    it, and time intervals without a location are of it. Lists with an absolute path are looked up
+    below `root`, where copies of them may lie.
 
     A fault in the definition of a channel that `may_hold` does not stop the load: its good targets
     work, and a target that sends nothing stands for the others. These faults are in
@@ -81,14 +90,17 @@ def load_rules(
             faults, known, zone, accepts=accepts, is_whole=is_whole, root=root
         )
         _read_watchlists(documents, watchlists)
-        compiler = Compiler(schema, faults, watchlists.lists, zone)
+        intervals = IntervalReader(faults, zone, is_whole=is_whole)
+        _read_intervals(documents, intervals)
+        compiler = Compiler(schema, faults, watchlists.lists, zone, intervals.intervals)
         reader = RuleReader(compiler, channels, faults)
         for document in documents:
             _read_rules(document, reader, compiler, faults)
         if not faults.has_errors:
             watchlists.warn_of_unused()
+            intervals.warn_of_unused()
             _check_not_empty(reader.count, paths, faults)
-        return _rule_set(reader, channels, watchlists, faults, files)
+        return _rule_set(reader, channels, watchlists, intervals, faults, files)
 
 
 def load_watchlists(
@@ -213,6 +225,7 @@ def _rule_set(
     reader: RuleReader,
     channels: ChannelReader,
     watchlists: WatchlistReader,
+    intervals: IntervalReader,
     faults: Faults,
     files: tuple[Path, ...],
 ) -> RuleSet:
@@ -232,6 +245,7 @@ def _rule_set(
         unverified=MappingProxyType(channels.unverified),
         refusals=tuple(watchlists.refusals),
         list_marks=MappingProxyType(watchlists.marks),
+        time_intervals=MappingProxyType(intervals.usable),
     )
 
 
@@ -277,6 +291,13 @@ def _read_watchlists(documents: Sequence[MappingNode], watchlists: WatchlistRead
     for document in documents:
         if "watchlists" in document.values:
             watchlists.read(document.values["watchlists"])
+
+
+def _read_intervals(documents: Sequence[MappingNode], intervals: IntervalReader) -> None:
+    for document in documents:
+        if "time_intervals" in document.values:
+            intervals.read(document.values["time_intervals"])
+    intervals.resolve()
 
 
 def _read_rules(

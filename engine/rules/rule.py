@@ -13,9 +13,11 @@ from channels.alert import Priority, Target
 from engine.cel import Expression, Template
 from engine.clock import is_utc
 from engine.errors import Fault, Place, Refusal
+from engine.intervals import Schedule, TimeInterval
 from engine.rules.channel_reader import ChannelReader
 from engine.rules.expressions import Compiler, read_condition
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
+from engine.rules.interval_reader import ACTIVE_KEY, MUTE_KEY, ScheduleReader
 from engine.rules.nodes import (
     CUT,
     MappingNode,
@@ -42,6 +44,8 @@ RULE_KEYS: Final = (
     "conditions",
     "when",
     "notify",
+    ACTIVE_KEY,
+    MUTE_KEY,
     "rate_limit",
     "message_template",
     "tests",
@@ -65,7 +69,7 @@ class Rule:
     """One rule, checked and compiled.
 
     `notify` names only channels that exist and are enabled; `rate_limit` is None where every
-    match becomes an alert.
+    match becomes an alert; `schedule` is None where the rule counts at any time.
     """
 
     rule_id: str
@@ -78,6 +82,21 @@ class Rule:
     template: Template
     tests: tuple[RuleTest, ...]
     place: Place
+    schedule: Schedule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of a rule set: its absolute `path`, and the digest of its content.
+
+    The content can be read at `place`, which is another path where a copy was loaded. `lists` has
+    the names of the watchlists that are read from it; it is empty for a rule file.
+    """
+
+    path: Path
+    digest: str
+    place: Path
+    lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +105,13 @@ class RuleSet:
 
     `rules` are the enabled rules, by file and in the order of the file; `disabled` the ids of the
     others. `channels` has the targets of each enabled channel; `switched_off` the names of those
-    that are defined, but disabled. `watchlists` has the lists by name.
+    that are defined, but disabled. `watchlists` has the lists by name, and `time_intervals` the
+    intervals.
     `misconfigured` has, by channel, the faults that keep some or all of its targets from sending.
     `unverified` has, by channel, the `warnings` about certificates that are not checked.
     `refusals` are the lists whose changed files were not loaded: `watchlists` has the lists of the
     load before. `list_marks` has the state of each list's file as it was read. `digest` is the same
-    for sets of the same files and lists, wherever they lie.
+    for sets of the same files and lists, wherever they lie. `sources` are these files.
     """
 
     rules: tuple[Rule, ...]
@@ -110,6 +130,8 @@ class RuleSet:
     refusals: tuple[Refusal, ...] = ()
     list_marks: Mapping[Path, FileMark] = field(default_factory=lambda: MappingProxyType({}))
     digest: str = ""
+    sources: tuple[SourceFile, ...] = ()
+    time_intervals: Mapping[str, TimeInterval] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def message_bindings(
@@ -140,6 +162,7 @@ class RuleReader:
         self.disabled: list[str] = []
         self.count = 0
         self._compiler = compiler
+        self._schedules = ScheduleReader(compiler.intervals, faults)
         self._channels = channels
         self._faults = faults
         self._ids = UniqueNames(
@@ -179,6 +202,7 @@ class RuleReader:
         if "rate_limit" in values:
             limits = read_limits(values["rate_limit"], fallback, faults)
         limit = rate_limit(limits, mapping, self._compiler, faults, condition)
+        schedule = self._schedules.read(mapping)
         template = self._template(mapping)
         tests: tuple[RuleTest, ...] = ()
         if "tests" in values:
@@ -197,6 +221,7 @@ class RuleReader:
             template=template,
             tests=tests,
             place=mapping.place,
+            schedule=schedule,
         )
 
     def _id(self, mapping: MappingNode) -> str | None:

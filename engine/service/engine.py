@@ -55,8 +55,10 @@ from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.event_log import EventLog
 from engine.pipeline.loop import Loop
 from engine.pipeline.pipeline import Pipeline
+from engine.pipeline.silences import StoredSilences
 from engine.reload.last_good import last_good_of
 from engine.reload.loader import open_rules, rule_source_of
+from engine.reload.recorder import RuleRecorder
 from engine.reload.watcher import RulesHealth, RuleWatcher, log_misconfigured, log_warnings
 from engine.rules import RuleSet
 from engine.rules.load import collect_and_freeze, collector_paused, frozen_afterwards
@@ -149,6 +151,9 @@ class Engine:
         self.loop = self._build_loop(stack, kill_point)
         # Before it stores an alert: the others must know of its rules by then.
         self.replicas.beat()
+        self.recorder = RuleRecorder(self.store.rule_sets, self.instance_id)
+        self.recorder.use(self.rule_set)
+        self.recorder.record()
         self.housekeeper = stack.enter_context(
             Housekeeper(
                 self.store,
@@ -157,6 +162,7 @@ class Engine:
                 settings.retention_seconds,
                 longest_cooldown(self.rule_set),
                 settings.dlq_keep.age_seconds,
+                self.recorder,
             )
         )
         self.threads["delivery"] = self.dispatcher.heartbeat
@@ -214,6 +220,7 @@ class Engine:
             write_log=EventLog(clock, log_plates=settings.log_plates).write,
             kill_point=kill_point,
             heartbeat=self.heartbeat,
+            silences=StoredSilences(self.store.silences, self.schema, clock.monotonic).current,
         )
         self.pipeline.use(prepare(self.rule_set, self._key))
         producer = DeadLetterProducer(settings) if settings.enable_dlq else None
@@ -259,23 +266,29 @@ class Engine:
         # New targets first, old ones last: a delivery to an unknown target would be dead.
         self.dispatcher.add_targets(targets)
         self.rule_set, self._rules_digest = rule_set, _digest_of(rule_set, targets)
-        self._tell_replicas()
+        self.recorder.use(rule_set)
+        if self._tell_replicas():
+            self.recorder.record()
         self.pipeline.use(prepared)
         self.dispatcher.use(targets, rule_set.switched_off)
         self.housekeeper.longest_cooldown_seconds = longest_cooldown(rule_set)
 
-    def _tell_replicas(self) -> None:
+    def _tell_replicas(self) -> bool:
+        """Whether the store has taken it."""
         try:
             self.replicas.beat()
         except StoreError as error:
             # While it takes no writes, no alert is stored either; the next beat tells them.
             log.debug("replicas.not_told", error=str(error))
+            return False
+        return True
 
     def _prepare_metrics(self, rule_set: RuleSet) -> None:
         rules = rule_set.rules
         notified = [(channel, rule.rule_id) for rule in rules for channel in rule.notify]
         priorities = [(rule.rule_id, str(rule.priority)) for rule in rules]
-        self.metrics.prepare(priorities, notified, [str(kind) for kind in FailureKind])
+        scheduled = [rule.rule_id for rule in rules if rule.schedule is not None]
+        self.metrics.prepare(priorities, notified, [str(kind) for kind in FailureKind], scheduled)
         self.metrics.show_watchlists(row_counts(rule_set))
         for channel in rule_set.channels:
             self.metrics.prepare_channel(channel, [str(reason) for reason in Reason])

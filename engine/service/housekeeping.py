@@ -1,4 +1,7 @@
-"""Housekeeping of the store, in a thread: says that the engine runs, sweeps and counts rows."""
+"""Housekeeping of the store, in a thread: says that the engine runs, sweeps and counts rows.
+
+What the store did not take of the rules in force, it takes here.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from engine.dead_letters.office import note_dropped
 from engine.errors import StoreError
 from engine.health import Heartbeat
 from engine.metrics import Metrics
+from engine.reload.recorder import RuleRecorder
 from engine.service.replicas import Replicas
 from engine.settings import Keep
 from engine.store import Store
@@ -33,7 +37,8 @@ class Housekeeper:
 
     Of several engines on one store each counts, and one sweeps at a time. Beats of `replicas` come
     in between, and at the end it leaves them. Dead letters are kept for `letter_seconds`.
-    `longest_cooldown_seconds` is that of the rules in force; any thread may set it.
+    `longest_cooldown_seconds` is that of the rules in force; any thread may set it. The `recorder`
+    of the rules in force is called every second, for what is left to record.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class Housekeeper:
         retention_seconds: float,
         longest_cooldown_seconds: float,
         letter_seconds: float = Keep().age_seconds,
+        recorder: RuleRecorder | None = None,
     ) -> None:
         self._store = store
         self._metrics = metrics
@@ -51,6 +57,7 @@ class Housekeeper:
         self.longest_cooldown_seconds = longest_cooldown_seconds
         self._letter_seconds = letter_seconds
         self._replicas = replicas
+        self._recorder = recorder
         self._rounds_until_sweep = 0
         self.heartbeat = Heartbeat()
         self._stop = threading.Event()
@@ -70,6 +77,8 @@ class Housekeeper:
         due = 0.0
         while True:
             self._beat()
+            if self._recorder is not None:
+                self._recorder.record()
             if time.monotonic() >= due:
                 self.tidy()
                 due = time.monotonic() + ROUND_SECONDS
@@ -96,12 +105,14 @@ class Housekeeper:
         before_us = now_us - round(self._letter_seconds * 1e6)
         if dropped := self._store.letters.drop_before(before_us):
             note_dropped(self._metrics, "age", dropped)
+        self._store.silences.sweep(now_us - round(self._retention_seconds * 1e6))
         while archive.sweep(self._retention_seconds, self.longest_cooldown_seconds, now_us):
             if self._stop.wait(PAUSE_SECONDS):
                 return
             # A store of millions of rows takes minutes.
             self._beat()
             self.heartbeat.beat("sweeping old rows from the store")
+        self._store.rule_sets.sweep(now_us - round(self._retention_seconds * 1e6))
 
     def __enter__(self) -> Housekeeper:
         self._thread.start()

@@ -12,13 +12,19 @@ from engine.store import statements
 from engine.store.database import Connection, Statement, Transaction
 from engine.store.model import (
     AlertFilter,
+    Ask,
+    Past,
     Redelivery,
     StoredAlert,
     StoredDelivery,
     Waiting,
+    key_id,
+    searched,
+    searched_plate,
     stored_alert_from_row,
     stored_delivery_from_row,
 )
+from engine.store.stream import past_of
 
 #: How many alerts one sweep deletes, and how many deliveries one transaction opens again.
 SWEPT_AT_ONCE: Final = 200
@@ -28,6 +34,7 @@ _SWEPT: Final = "swept"
 _LONGEST_STEP_US: Final = 86_400 * 1_000_000
 # 2025-01-01: no engine ran before that, so that an earlier time is of a clock that was never set.
 _EARLIEST_US: Final = 1_735_689_600 * 1_000_000
+_NEVER_US: Final = (1 << 63) - 1
 _EVERYTHING: Final = AlertFilter()
 
 
@@ -40,17 +47,22 @@ class Archive:
 
     def alerts(self, limit: int, only: AlertFilter = _EVERYTHING) -> list[StoredAlert]:
         """The newest alerts, with their deliveries, newest first."""
-        rows = self._reader.rows(
-            statements.ALERTS,
-            {
-                "rule_id": only.rule_id or "",
-                "channel": only.channel or "",
-                "state": only.state or "",
-                "since_us": only.since_us or 0,
-                "limit": limit,
-            },
-        )
-        return self._with_deliveries(rows)
+        asked: dict[str, Any] = {
+            "rule_id": only.rule_id or "",
+            "channel": only.channel or "",
+            "state": only.state or "",
+            "since_us": only.since_us or 0,
+            "until_us": _NEVER_US if only.until_us is None else only.until_us,
+            "limit": limit,
+        }
+        statement = statements.ALERTS
+        if only.camera_id is not None:
+            statement = statements.ALERTS_OF_CAMERA
+            asked["camera_id"] = searched(only.camera_id)
+        if only.plate is not None:
+            statement = statements.ALERTS_OF_PLATE
+            asked = {"camera_id": "", **asked, "plate": searched_plate(only.plate)}
+        return self._with_deliveries(self._reader.rows(statement, asked))
 
     def alert(self, alert_id: str) -> StoredAlert | None:
         """The alert with this id, or whose id alone begins so, with its deliveries; or None."""
@@ -63,6 +75,16 @@ class Archive:
         if exact or len(rows) == 1:
             return self._with_deliveries((exact or rows)[:1])[0]
         return None
+
+    def past(self, ask: Ask) -> Past:
+        """What is stored of what is asked, for verdicts of which nothing is stored."""
+        return past_of(self._reader.rows, ask)
+
+    def alert_of_key(self, dedup_key: str, time_us: int) -> StoredAlert | None:
+        """The alert of this cooldown key whose event has this time; None where there is none."""
+        asked = {"key_id": key_id(dedup_key), "time_us": time_us}
+        rows = self._reader.rows(statements.ALERT_OF_KEY, asked)
+        return self._with_deliveries(rows[:1])[0] if rows else None
 
     def redeliver(
         self,

@@ -161,7 +161,7 @@ TABLES: Final = (
         "rule_set_uses",
         "use_id",
         0,
-        ("use_id", "digest", "instance_id", "from_us"),
+        ("use_id", "digest", "instance_id", "from_us", "until_us"),
         has_identity=True,
     ),
 )
@@ -172,6 +172,7 @@ SELECT (SELECT COALESCE(MAX(changed_us), 0) FROM deliveries),
     (SELECT COALESCE(MAX(stored_us), 0) FROM alerts),
     (SELECT COALESCE(MAX(changed_us), 0) FROM suppressed),
     (SELECT COALESCE(MAX(changed_us), 0) FROM silences),
+    (SELECT COALESCE(MAX(until_us), 0) FROM rule_set_uses),
     (SELECT COALESCE(MAX(value), 0) FROM meta WHERE name = 'seen'),
     (SELECT COALESCE(MAX(value), 0) FROM meta WHERE name = 'redeliveries')
 """)

@@ -35,7 +35,7 @@ class Instances:
             now_us = transaction.now_us
             before_us = now_us - int(_FORGOTTEN_SECONDS * 1e6)
             transaction.run(statements.BEAT, {**parameters, "now_us": now_us})
-            transaction.run(statements.FORGET_INSTANCES_BEFORE, {"before_us": before_us})
+            _forget_before(transaction, before_us)
             return running(transaction.rows(statements.INSTANCES), now_us)
 
         return self._writer.transact(work)
@@ -45,18 +45,24 @@ class Instances:
         return [instance_from_row(row) for row in self._reader.rows(statements.INSTANCES)]
 
     def forget(self, instance_id: str) -> None:
-        """This engine has stopped."""
+        """This engine has stopped, and uses no rules any more."""
         parameters = {"instance_id": instance_id}
-        self._writer.transact(
-            lambda transaction: transaction.run(statements.FORGET_INSTANCE, parameters)
-        )
+
+        def work(transaction: Transaction) -> None:
+            transaction.run(statements.END_USE, {**parameters, "now_us": transaction.now_us})
+            transaction.run(statements.FORGET_INSTANCE, parameters)
+
+        self._writer.transact(work)
 
     def forget_all(self) -> None:
         """No other engine runs: this one has the store's lock."""
-        parameters = {"before_us": 1 << 62}
-        self._writer.transact(
-            lambda transaction: transaction.run(statements.FORGET_INSTANCES_BEFORE, parameters)
-        )
+        self._writer.transact(lambda transaction: _forget_before(transaction, 1 << 62))
+
+
+def _forget_before(transaction: Transaction, before_us: int) -> None:
+    parameters = {"before_us": before_us}
+    transaction.run(statements.END_USES_BEFORE, {**parameters, "now_us": transaction.now_us})
+    transaction.run(statements.FORGET_INSTANCES_BEFORE, parameters)
 
 
 def running(rows: list[tuple[object, ...]], now_us: int) -> list[Instance]:

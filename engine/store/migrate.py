@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Final, NamedTuple
 
+import orjson
+
 from engine.errors import StoreError
-from engine.store.model import key_id
+from engine.schema import CAMERA_ID, NORMALIZED_PLATE, value_at
+from engine.store.model import key_id, searched, searched_plate
 
 SCHEMA_VERSION: Final = 3
 KEY_BYTES: Final = 32
@@ -91,6 +94,8 @@ def migrate_sqlite(opened: sqlite3.Connection) -> None:
     """Carry a SQLite database over in one transaction; after a sqlite3.Error it is as before."""
     opened.create_function("key_id", 1, key_id, deterministic=True)
     opened.create_function("new_key", 0, new_key)
+    opened.create_function("plate_of", 1, _plate_of, deterministic=True)
+    opened.create_function("camera_of", 1, _camera_of, deterministic=True)
     opened.execute("BEGIN IMMEDIATE")
     try:
         # `executescript` would commit first.
@@ -102,6 +107,22 @@ def migrate_sqlite(opened: sqlite3.Connection) -> None:
         if opened.in_transaction:
             opened.execute("ROLLBACK")
         raise
+
+
+def _plate_of(event: bytes) -> str:
+    return searched_plate(_value_at(event, NORMALIZED_PLATE))
+
+
+def _camera_of(event: bytes) -> str:
+    return searched(_value_at(event, CAMERA_ID))
+
+
+def _value_at(event: bytes, path: str) -> object:
+    """The value at a path of a stored event; None where it is absent, or the event damaged."""
+    try:
+        return value_at(orjson.loads(event), path)
+    except ValueError:
+        return None
 
 
 def _statements(script: str) -> Iterator[str]:

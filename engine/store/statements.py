@@ -421,21 +421,33 @@ UPDATE targets SET
 # The archive.
 
 _STORED_COLUMNS: Final = f"""{_ALERT_COLUMNS}, a.time_us, a.stored_us, a.is_expired, a.topic,
-    a.partition_id, a.record_offset, a.rules_digest, a.silenced_by"""
+    a.partition_id, a.record_offset, a.rules_digest, a.silenced_by, a.digest"""
 
-# An empty text or a negative number means that there is no such restriction.
-ALERTS: Final = both(f"""
+# An empty text means that there is no such restriction.
+_NEWEST: Final = f"""
 SELECT {_STORED_COLUMNS} FROM alerts a JOIN events e ON e.digest = a.digest
-WHERE a.stored_us >= :since_us
+WHERE {{chosen}}a.stored_us >= :since_us AND a.stored_us < :until_us
     AND (:rule_id = '' OR a.rule_id = :rule_id)
     AND ((:channel = '' AND :state = '') OR EXISTS (
         SELECT 1 FROM deliveries d WHERE d.alert_id = a.alert_id
             AND (:channel = '' OR d.channel = :channel) AND (:state = '' OR d.state = :state)))
 ORDER BY a.stored_us DESC, a.alert_id LIMIT :limit
-""")
+"""
+ALERTS: Final = both(_NEWEST.format(chosen=""))
+# Each by an index of its own.
+ALERTS_OF_PLATE: Final = both(
+    _NEWEST.format(
+        chosen="a.plate = :plate AND (:camera_id = '' OR a.camera_id = :camera_id)\n    AND "
+    )
+)
+ALERTS_OF_CAMERA: Final = both(_NEWEST.format(chosen="a.camera_id = :camera_id AND "))
 ALERTS_FROM: Final = both(f"""
 SELECT {_STORED_COLUMNS} FROM alerts a JOIN events e ON e.digest = a.digest
 WHERE a.alert_id >= :beginning AND a.alert_id < :end ORDER BY a.alert_id LIMIT 2
+""")
+ALERT_OF_KEY: Final = both(f"""
+SELECT {_STORED_COLUMNS} FROM alerts a JOIN events e ON e.digest = a.digest
+WHERE a.key_id = :key_id AND a.time_us = :time_us ORDER BY a.stored_us LIMIT 1
 """)
 # A delivery that waits for a held target shows the reason of the hold, not that of its last try.
 DELIVERIES: Final = _with_lists(
@@ -538,6 +550,34 @@ DELETE FROM suppressed WHERE key_id IN (
     SELECT key_id FROM suppressed WHERE changed_us < :horizon_us LIMIT :limit)
 """)
 
+# Silences.
+
+INSERT_SILENCE: Final = both("""
+INSERT INTO silences (
+    silence_id, rule_id, plate, camera_id, condition, starts_us, ends_us, created_by, comment,
+    changed_us
+) VALUES (
+    :silence_id, :rule_id, :plate, :camera_id, :condition, :starts_us, :ends_us, :created_by,
+    :comment, :now_us
+) ON CONFLICT (silence_id) DO NOTHING
+""")
+_SILENCE_COLUMNS: Final = """silence_id, rule_id, plate, camera_id, condition, starts_us, ends_us,
+    created_by, comment"""
+SILENCES: Final = both(f"SELECT {_SILENCE_COLUMNS} FROM silences ORDER BY starts_us, silence_id")
+SILENCE: Final = both(f"SELECT {_SILENCE_COLUMNS} FROM silences WHERE silence_id = :silence_id")
+#: One that has not begun yet never begins.
+EXPIRE_SILENCE: Final = both("""
+UPDATE silences SET ends_us = :now_us, changed_us = :now_us,
+    starts_us = CASE WHEN starts_us > :now_us THEN :now_us ELSE starts_us END
+WHERE silence_id = :silence_id AND ends_us > :now_us
+""")
+DELETE_SILENCES_BEFORE: Final = both("DELETE FROM silences WHERE ends_us < :before_us")
+#: Whoever changes silences has the row until the end, so that a later version has all before it.
+COUNT_CHANGE: Final = both("""
+INSERT INTO meta (name, value) VALUES (:name, 1)
+ON CONFLICT (name) DO UPDATE SET value = meta.value + 1
+""")
+
 # Instances.
 
 BEAT: Final = both("""
@@ -554,6 +594,63 @@ FROM instances ORDER BY started_us, instance_id
 """)
 FORGET_INSTANCE: Final = both("DELETE FROM instances WHERE instance_id = :instance_id")
 FORGET_INSTANCES_BEFORE: Final = both("DELETE FROM instances WHERE seen_us < :before_us")
+
+# Rule sets, and who used them when.
+
+INSERT_RULE_FILE: Final = both("""
+INSERT INTO rule_files (digest, content) VALUES (:digest, :content) ON CONFLICT (digest) DO NOTHING
+""")
+RULE_FILES_THERE: Final = _with_lists(
+    "SELECT digest FROM rule_files WHERE digest IN ({digests})", "digests"
+)
+RULE_FILE_DIGESTS: Final = both("SELECT digest FROM rule_files")
+RULE_FILES: Final = _with_lists(
+    "SELECT digest, content FROM rule_files WHERE digest IN ({digests})", "digests"
+)
+DELETE_RULE_FILE: Final = both("DELETE FROM rule_files WHERE digest = :digest")
+WRITE_RULE_SET: Final = both("""
+INSERT INTO rule_sets (digest, files) VALUES (:digest, :files)
+ON CONFLICT (digest) DO UPDATE SET files = excluded.files
+""")
+RULE_SET: Final = both("SELECT files FROM rule_sets WHERE digest = :digest")
+FILES_OF_RULE_SETS: Final = both("SELECT files FROM rule_sets")
+UNUSED_RULE_SETS: Final = both("""
+SELECT digest FROM rule_sets s
+WHERE NOT EXISTS (SELECT 1 FROM rule_set_uses u WHERE u.digest = s.digest)
+    AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.rules_digest = s.digest)
+""")
+DELETE_UNUSED_RULE_SET: Final = both("""
+DELETE FROM rule_sets WHERE digest = :digest
+    AND NOT EXISTS (SELECT 1 FROM rule_set_uses u WHERE u.digest = rule_sets.digest)
+""")
+INSERT_USE: Final = both("""
+INSERT INTO rule_set_uses (digest, instance_id, from_us, until_us)
+VALUES (:digest, :instance_id, :now_us, 0)
+""")
+USE_NOW: Final = both("""
+SELECT digest FROM rule_set_uses WHERE instance_id = :instance_id AND until_us = 0
+""")
+END_USE: Final = both("""
+UPDATE rule_set_uses SET until_us = :now_us WHERE instance_id = :instance_id AND until_us = 0
+""")
+#: Uses of engines that were not seen since `before_us` have ended when these were seen last.
+END_USES_BEFORE: Final = both("""
+UPDATE rule_set_uses SET until_us = COALESCE((
+    SELECT i.seen_us FROM instances i WHERE i.instance_id = rule_set_uses.instance_id), :now_us)
+WHERE until_us = 0 AND NOT EXISTS (
+    SELECT 1 FROM instances i
+    WHERE i.instance_id = rule_set_uses.instance_id AND i.seen_us >= :before_us)
+""")
+USES_AT: Final = both("""
+SELECT u.digest, u.instance_id, u.from_us,
+    CASE WHEN u.until_us = 0 AND i.seen_us < :lost_us THEN i.seen_us ELSE u.until_us END
+FROM rule_set_uses u LEFT JOIN instances i ON i.instance_id = u.instance_id
+WHERE u.from_us <= :at_us AND (u.until_us = 0 OR u.until_us > :at_us)
+ORDER BY u.from_us, u.use_id
+""")
+DELETE_USES_BEFORE: Final = both("""
+DELETE FROM rule_set_uses WHERE until_us > 0 AND until_us < :before_us
+""")
 
 TABLES: Final = (
     "alerts",

@@ -51,6 +51,29 @@ def test_a_list_may_be_restricted(store: Store, clock: Clock) -> None:
     assert listed(store, AlertFilter(since_us=clock.us - 1_500_000)) == ["3"]
 
 
+def test_alerts_are_listed_by_plate_and_by_camera(
+    store: Store, samples: Samples, clock: Clock
+) -> None:
+    for plate, camera in (("AB-12 C", "gate"), ("AB12C", "yard"), ("XY9", "gate"), (12, "gate")):
+        samples.event = {"plate": {"normalized_text": plate}, "camera_id": camera}
+        save(store, [samples.new()])
+        clock.seconds += 1
+    assert listed(store, AlertFilter(plate="ab 12-c")) == ["2", "1"]
+    assert listed(store, AlertFilter(plate="AB12")) == []
+    assert listed(store, AlertFilter(camera_id="gate")) == ["4", "3", "1"]
+    assert listed(store, AlertFilter(camera_id="Gate")) == []
+    assert listed(store, AlertFilter(plate="AB12C", camera_id="gate")) == ["1"]
+    assert listed(store, AlertFilter(camera_id="gate", rule_id="other")) == []
+
+
+@pytest.mark.usefixtures("three")
+def test_the_end_of_a_list_is_the_moment_before(store: Store, clock: Clock) -> None:
+    second_us = clock.us - 2_000_000
+    assert listed(store, AlertFilter(until_us=second_us)) == ["1"]
+    assert listed(store, AlertFilter(since_us=second_us, until_us=second_us + 1)) == ["2"]
+    assert listed(store, AlertFilter(until_us=0)) == []
+
+
 @pytest.mark.usefixtures("three")
 def test_an_alert_is_shown_with_its_record_and_deliveries(store: Store) -> None:
     stored = store.archive.alert("alert-00002")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +16,11 @@ import psycopg
 import pytest
 
 from engine.errors import StoreError, StoreUnavailableError
+from engine.schema import CAMERA_ID, NORMALIZED_PLATE, value_at
 from engine.store.database import Database, Durability, both
 from engine.store.location import PostgresLocation, SqliteLocation, parse_state_url
 from engine.store.migrate import SCHEMA_VERSION, scripts
-from engine.store.model import OpenMode
+from engine.store.model import OpenMode, searched, searched_plate
 from engine.store.postgresql import open_postgresql
 from engine.store.sqlite import open_sqlite
 from tests.support.postgresql import PostgreSQL
@@ -374,3 +376,94 @@ def test_a_database_that_is_not_utf_8_or_gives_no_right_is_told(
     with pytest.raises(StoreError, match=r"a right is missing.*GRANT") as caught:
         opened(postgresql.url("postgres"))
     assert not isinstance(caught.value, StoreUnavailableError)
+
+
+#: Events as a former engine stored them, with the plate and the camera that people search for.
+SEARCHED: Final = {
+    b'{"plate":{"normalized_text":"ABC123"},"camera_id":"gate-2"}': ("ABC123", "gate-2"),
+    '{"plate":{"normalized_text":"ab-12 ß"},"camera_id":"Gate Süd"}'.encode(): (
+        "AB12SS",
+        "Gate Süd",
+    ),
+    # Cyrillic and full-width letters, and a plate that has none of ours.
+    '{"plate":{"normalized_text":"\u0430777\u043d\u0430"},"camera_id":"\uff11"}'.encode(): (
+        "A777HA",
+        "\uff11",
+    ),
+    '{"plate":{"normalized_text":"O\u0308 \uff11\uff42"},"camera_id":"1"}'.encode(): ("1B", "1"),
+    '{"plate":{"normalized_text":"\u0633 \u0628"},"camera_id":""}'.encode(): ("\u0633 \u0628", ""),
+    b'{"n":1}': ("", ""),
+    b'{"plate":null,"camera_id":null}': ("", ""),
+    b'{"plate":"ABC123","camera_id":["gate"]}': ("", ""),
+    b'{"plate":[{"normalized_text":"ABC123"}],"camera_id":{"id":"gate"}}': ("", ""),
+    b'{"plate":{"normalized_text":123},"camera_id":7}': ("", ""),
+    b'{"plate":{"normalized_text":true},"camera_id":1e400}': ("", ""),
+    b'{"plate":{"normalized_text":"A\\u0000\\u0000B"},"camera_id":"a\\u0000\\u0000b"}': (
+        "AB",
+        "a\ufffd\ufffdb",
+    ),
+    # It only looks like one: the backslash is escaped.
+    b'{"plate":{"normalized_text":"A\\\\u0000"},"camera_id":"\\\\\\u0000\\\\u0000"}': (
+        "AU0000",
+        "\\\ufffd\\u0000",
+    ),
+    b'{"plate":{"normalized_text":"A1"},"camera_id":"1","x":"\\u0000","y":"\\\\"}': ("A1", "1"),
+    b'{"plate":{"normalized_text":"%s"},"camera_id":"%s"}' % (b"A" * 200_000, b"c" * 50_000): (
+        "A" * 100,
+        "c" * 100,
+    ),
+}
+
+
+def fill_former(url: str, version: int) -> None:
+    """Make a store of this version that has an alert for each event of SEARCHED."""
+    location = parse_state_url(url)
+    columns: dict[str, object] = dict(alert(1, 1, None))
+    rows_of = [
+        {**columns, "alert_id": f"alert-{number:02}", "digest": digest(number), "event": event}
+        for number, event in enumerate(SEARCHED)
+    ]
+    if isinstance(location, SqliteLocation):
+        with closing(sqlite3.connect(location.path, isolation_level=None)) as file:
+            file.create_function("key_id", 1, hashed)
+            file.create_function("new_key", 0, lambda: bytes(32))
+            for script in scripts("sqlite", 0)[:version]:
+                file.executescript(script)
+            for each in rows_of:
+                if version > 1:
+                    add(file, "events", digest=each["digest"], event=each.pop("event"))
+                add(file, "alerts", **each)
+        return
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(scripts("postgresql", 0)[0].encode())
+        for each in rows_of:
+            of_event = {"digest": each["digest"], "event": each.pop("event")}
+            for table, values in (("events", of_event), ("alerts", each)):
+                places = ", ".join(f"%({name})s" for name in values)
+                text = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})"
+                server.execute(text.encode(), values)
+
+
+def test_former_alerts_are_found_by_plate_and_camera(empty: str) -> None:
+    fill_former(empty, 2)
+    assert searched_columns(empty) == list(SEARCHED.values())
+
+
+def test_alerts_of_version_1_are_found_by_plate_and_camera(tmp_path: Path) -> None:
+    fill_former(state_url(tmp_path), 1)
+    assert searched_columns(state_url(tmp_path)) == list(SEARCHED.values())
+
+
+def searched_columns(url: str) -> list[tuple[Any, ...]]:
+    """The plate and the camera of each alert, once the store is carried over."""
+    database = opened(url)
+    found = rows(database, "SELECT plate, camera_id FROM alerts ORDER BY alert_id")
+    database.close()
+    return found
+
+
+def test_a_new_alert_is_found_by_the_same_plate_as_a_former_one() -> None:
+    for event, expected in SEARCHED.items():
+        values = json.loads(event)
+        plate, camera = value_at(values, NORMALIZED_PLATE), value_at(values, CAMERA_ID)
+        assert (searched_plate(plate), searched(camera)) == expected

@@ -25,6 +25,9 @@ STATEMENTS = {
 #: It runs once, after the migration of a store.
 ONCE = {"RENAME_DELIVERIES"}
 
+#: What people ask about one car or one camera, and the index that answers it.
+BY_INDEX = {"ALERTS_OF_PLATE": "alerts_by_plate", "ALERTS_OF_CAMERA": "alerts_by_camera"}
+
 VALUES: dict[str, Any] = {
     "alert_ids": '["alert-7"]',
     "target_ids": '["mail/7"]',
@@ -51,6 +54,7 @@ _NUMBERS = re.compile(
     r"|most_bytes|timestamp_ms)$"
 )
 _TEXTS = {"alert_id", "target_id", "former_id", "successor_id", "key_id", "rule_id", "instance_id"}
+_TEXTS |= {"camera_id", "silence_id"}
 
 
 def values_of(statement: str, mark: str) -> dict[str, Any]:
@@ -97,6 +101,17 @@ def test_sqlite_sorts_nothing_for_the_order(plans: sqlite3.Connection, name: str
     assert "TEMP B-TREE FOR ORDER" not in "\n".join(step[3] for step in steps)
 
 
+@pytest.mark.parametrize("name", BY_INDEX)
+def test_sqlite_finds_alerts_of_a_plate_and_of_a_camera_by_index(
+    plans: sqlite3.Connection, name: str
+) -> None:
+    text = STATEMENTS[name].sqlite
+    steps = plans.execute(f"EXPLAIN QUERY PLAN {text}", values_of(text, r":([a-z_]+)"))
+    plan = "\n".join(step[3] for step in steps)
+    assert f"SEARCH a USING INDEX {BY_INDEX[name]}" in plan
+    assert "TEMP B-TREE FOR ORDER" not in plan
+
+
 @pytest.fixture(scope="module")
 def million(postgresql: PostgreSQL) -> Iterator[psycopg.Connection]:
     """A PostgreSQL store with 10^6 alerts, of which a thousand deliveries wait for 200 targets."""
@@ -117,9 +132,9 @@ _FILL = (
     f"""
     INSERT INTO alerts (alert_id, digest, rule_id, dedup_key, key_id, time_us, stored_us,
         is_expired, rule_name, priority, message, captured_at, created_at, suppressed_count,
-        late_seconds, topic, partition_id, record_offset)
+        late_seconds, topic, partition_id, record_offset, plate, camera_id)
     SELECT 'alert-' || n, decode(md5(n::text), 'hex'), 'rule-' || n % 100, 'k', 'key-' || n % 9999,
-        n, n, 0, 'A rule', 'high', 'm', '', '', 0, 0.0, 'plates', 0, n
+        n, n, 0, 'A rule', 'high', 'm', '', '', 0, 0.0, 'plates', 0, n, n % 99999, n % 101
     FROM generate_series(1, {ALERTS}) AS n
     """,
     f"""
@@ -150,3 +165,19 @@ def test_postgresql_scans_no_large_table(million: psycopg.Connection) -> None:
         if found := re.findall(rf"Seq Scan on (?:{'|'.join(LARGE)})\b.*", plan):
             scans[name] = (found, plan)
     assert scans == {}
+
+
+@pytest.mark.slow
+def test_postgresql_finds_alerts_of_a_plate_and_of_a_camera_by_index(
+    million: psycopg.Connection,
+) -> None:
+    for name, index in BY_INDEX.items():
+        text = STATEMENTS[name].postgresql
+        values = values_of(text, r"%\(([a-z_]+)\)s") | {"since_us": 0, "rule_id": ""}
+        # As the driver prepares it after some calls, and as it is before.
+        for mode in ("force_generic_plan", "force_custom_plan"):
+            million.execute(f"SET plan_cache_mode = {mode}")
+            explained = million.execute(f"EXPLAIN {text}", values, prepare=True).fetchall()
+            plan = "\n".join(row[0] for row in explained)
+            assert index in plan, plan
+    million.execute("RESET plan_cache_mode")

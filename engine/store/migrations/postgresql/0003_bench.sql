@@ -6,12 +6,29 @@ ALTER TABLE alerts ADD COLUMN camera_id TEXT COLLATE "C" NOT NULL DEFAULT '';
 ALTER TABLE alerts ADD COLUMN rules_digest TEXT COLLATE "C" NOT NULL DEFAULT '';
 ALTER TABLE alerts ADD COLUMN silenced_by TEXT COLLATE "C" NOT NULL DEFAULT '';
 
-UPDATE alerts a SET plate = found.plate, camera_id = found.camera_id FROM (
-    SELECT digest, COALESCE(left(event #>> '{plate,normalized_text}', 100), '') AS plate,
-        COALESCE(left(event ->> 'camera_id', 100), '') AS camera_id
-    -- A text with a zero character can't be read; there is none in a plate.
-    FROM (SELECT digest, replace(convert_from(event, 'UTF8'), '\u0000', '')::json AS event
-        FROM events) AS texts) AS found
+-- What engine/store/model.py does with a new alert. JSON's \u0000 can't be read here: U+FFFD takes its
+-- place, unless its backslash is escaped. Letters that look like A to Z count as those. Each
+-- `OFFSET 0` keeps what it ends from being worked out several times.
+UPDATE alerts a SET
+    plate = CASE WHEN normalised = '' THEN written ELSE normalised END,
+    camera_id = camera
+FROM (
+    SELECT digest, written, camera, regexp_replace(
+        upper(translate(translate(replace(normalize(written, NFC), 'ß', 'SS'),
+            'АВЕКМНОРСТУХІЈЅԚԜҮӀΑΒΕΖΗΙΚΜΝΟΡΤΥΧϹͿµͅαβεζηικμνορτυχϐϰϱϲϳϵавекмнорстухѕіјүӏԛԝᲀᲂᲃᲄᲅι',
+            'ABEKMHOPCTYXIJSQWYIABEZHIKMNOPTYXCJMIABEZHIKMNOPTYXBKPCJEABEKMHOPCTYXSIJYIQWBOCTTI'),
+            'ＡＢＣＤＥＦＧＨＩＪＫＬＭＮＯＰＱＲＳＴＵＶＷＸＹＺ０１２３４５６７８９ａｂｃｄｅｆｇｈｉｊｋｌｍｎｏｐｑｒｓｔｕｖｗｘｙｚ',
+            'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ')), '[^A-Z0-9]+', '', 'g') AS normalised
+    FROM (
+        SELECT digest,
+            CASE json_typeof(event #> '{plate,normalized_text}')
+                WHEN 'string' THEN left(event #>> '{plate,normalized_text}', 100) ELSE '' END AS written,
+            CASE json_typeof(event -> 'camera_id')
+                WHEN 'string' THEN left(event ->> 'camera_id', 100) ELSE '' END AS camera
+        FROM (
+            SELECT digest, regexp_replace(convert_from(event, 'UTF8'),
+                '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g')::json AS event
+            FROM events OFFSET 0) AS texts OFFSET 0) AS read OFFSET 0) AS found
 WHERE found.digest = a.digest;
 
 -- What people ask about one car, or one camera.
@@ -48,7 +65,9 @@ CREATE TABLE rule_set_uses (
     use_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     digest TEXT COLLATE "C" NOT NULL,
     instance_id TEXT COLLATE "C" NOT NULL,
-    from_us BIGINT NOT NULL
+    from_us BIGINT NOT NULL,
+    -- 0 while it is in use.
+    until_us BIGINT NOT NULL
 );
 
 CREATE INDEX rule_set_uses_by_time ON rule_set_uses (from_us);

@@ -7,12 +7,8 @@ ALTER TABLE alerts ADD COLUMN rules_digest TEXT NOT NULL DEFAULT '';
 ALTER TABLE alerts ADD COLUMN silenced_by TEXT NOT NULL DEFAULT '';
 
 UPDATE alerts SET
-    plate = COALESCE((
-        SELECT substr(json_extract(CAST(e.event AS TEXT), '$.plate.normalized_text'), 1, 100)
-        FROM events e WHERE e.digest = alerts.digest AND json_valid(CAST(e.event AS TEXT))), ''),
-    camera_id = COALESCE((
-        SELECT substr(json_extract(CAST(e.event AS TEXT), '$.camera_id'), 1, 100)
-        FROM events e WHERE e.digest = alerts.digest AND json_valid(CAST(e.event AS TEXT))), '');
+    plate = COALESCE((SELECT plate_of(e.event) FROM events e WHERE e.digest = alerts.digest), ''),
+    camera_id = COALESCE((SELECT camera_of(e.event) FROM events e WHERE e.digest = alerts.digest), '');
 
 -- What people ask about one car, or one camera.
 CREATE INDEX alerts_by_plate ON alerts (plate, stored_us);
@@ -48,7 +44,9 @@ CREATE TABLE rule_set_uses (
     use_id INTEGER PRIMARY KEY AUTOINCREMENT,
     digest TEXT NOT NULL,
     instance_id TEXT NOT NULL,
-    from_us INTEGER NOT NULL
+    from_us INTEGER NOT NULL,
+    -- 0 while it is in use.
+    until_us INTEGER NOT NULL
 );
 
 CREATE INDEX rule_set_uses_by_time ON rule_set_uses (from_us);

@@ -67,6 +67,21 @@ class GivenEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenSilence:
+    """A silence that is in force while a test runs; empty matchers fit everything.
+
+    `condition` is a CEL expression on the event. None as a time is no bound.
+    """
+
+    rule_id: str = ""
+    plate: str = ""
+    camera_id: str = ""
+    condition: str = ""
+    starts: datetime | None = None
+    ends: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RuleTest:
     """One of a rule's own tests: events in their order, and what it expects of each."""
 
@@ -74,6 +89,7 @@ class RuleTest:
     events: tuple[GivenEvent, ...]
     expectations: tuple[Expectation, ...]
     place: Place
+    silences: tuple[GivenSilence, ...] = ()
 
     def matching_events(self) -> Iterator[Mapping[str, Any]]:
         """The partial events on which the rule has to match."""
@@ -93,6 +109,7 @@ class SetTest:
     events: tuple[GivenEvent, ...]
     expectations: tuple[Mapping[str, Expectation], ...]
     place: Place
+    silences: tuple[GivenSilence, ...] = ()
 
     @property
     def rule_ids(self) -> frozenset[str]:

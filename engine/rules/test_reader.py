@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final, Generic, TypeVar
 
 from engine.clock import localise
-from engine.errors import EventError
+from engine.errors import EventError, Place
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.nodes import (
     MappingNode,
@@ -27,15 +27,17 @@ from engine.rules.rule_test import (
     Expectation,
     ExpectedAlert,
     GivenEvent,
+    GivenSilence,
     RuleTest,
     SetTest,
 )
+from engine.rules.silence_reader import read_silences
 from engine.rules.values import event_record
 from engine.schema import CAPTURED_AT, TIME_VARIABLE, EventSchema, FieldType, Kind
 from engine.schema.event import read_time
 from engine.settings.values import parse_duration
 
-TEST_KEYS: Final = ("name", "event", "events", "expect")
+TEST_KEYS: Final = ("name", "event", "events", "expect", "silences")
 TEXT_KEYS: Final = ("message", "subject", "sms")
 ALERT_KEYS: Final = (*TEXT_KEYS, "suppressed_count")
 #: When an event was captured, and when Kafka got it.
@@ -65,7 +67,7 @@ def read_tests(
     """The tests of a rule; those with faults are left out. Naive times are read in `zone`."""
     reader = _TestReader(schema, zone, faults)
     return tuple(
-        RuleTest(test.name, test.events, test.expectations, test.mapping.place)
+        RuleTest(test.name, test.events, test.expectations, test.place, test.silences)
         for test in reader.tests(node, _expectation)
     )
 
@@ -87,7 +89,7 @@ def read_set_tests(
         return _expectations_by_rule(node, rule_ids, faults)
 
     return tuple(
-        SetTest(test.name, test.events, test.expectations, test.mapping.place)
+        SetTest(test.name, test.events, test.expectations, test.place, test.silences)
         for test in reader.tests(node, expectations)
     )
 
@@ -96,10 +98,11 @@ def read_set_tests(
 class _Read(Generic[T]):
     """A test as it was read; `T` is what it expects of an event."""
 
-    mapping: MappingNode
+    place: Place
     name: str
     events: tuple[GivenEvent, ...]
     expectations: tuple[T, ...]
+    silences: tuple[GivenSilence, ...]
 
 
 class _TestReader:
@@ -138,10 +141,16 @@ class _TestReader:
             name = text.text.strip() if text is not None else name
         nodes = self._event_nodes(mapping)
         expected = self._expectations(mapping, expectation, nodes)
-        events = self._events(nodes)
+        has_time = "events" in mapping.values or "silences" in mapping.values
+        events = self._events(nodes, has_time)
+        silences: tuple[GivenSilence, ...] = ()
+        if "silences" in mapping.values:
+            first = read_time(events[0].values.get(CAPTURED_AT), self._zone) if events else None
+            node = mapping.values["silences"]
+            silences = read_silences(node, self._schema, self._zone, first, faults)
         if expected is None or not events or len(events) != len(expected):
             return None
-        return _Read(mapping, name, events, expected)
+        return _Read(mapping.place, name, events, expected, silences)
 
     def _event_nodes(self, mapping: MappingNode) -> list[YamlNode]:
         """The nodes of the test's events; none and a fault where it has none."""
@@ -198,24 +207,25 @@ class _TestReader:
         found = [each for item in nodes if (each := expectation(item, faults)) is not None]
         return tuple(found) if len(found) == len(nodes) else None
 
-    def _events(self, nodes: list[YamlNode]) -> tuple[GivenEvent, ...]:
+    def _events(self, nodes: list[YamlNode], has_time: bool) -> tuple[GivenEvent, ...]:
         """The events of a test; none where one of them has faults.
 
-        What an event does not give is as in the event before.
+        What an event does not give is as in the event before. With `has_time` the first one has a
+        time, whether it gives one or not.
         """
         found: list[GivenEvent] = []
         for node in nodes:
             mapping = as_mapping(node, "an event" if len(nodes) > 1 else "`event`", self._faults)
             if mapping is None:
                 return ()
-            event = self._event(mapping, found[-1] if found else None, len(nodes) > 1)
+            event = self._event(mapping, found[-1] if found else None, has_time)
             if event is None:
                 return ()
             found.append(event)
         return tuple(found)
 
     def _event(
-        self, mapping: MappingNode, before: GivenEvent | None, is_one_of_several: bool
+        self, mapping: MappingNode, before: GivenEvent | None, has_time: bool
     ) -> GivenEvent | None:
         of_event = Faults()
         times = self._times(mapping, of_event)
@@ -226,7 +236,7 @@ class _TestReader:
         if AT in times:
             at = self._at(times[AT], mapping, before, of_event)
             values = {**values, CAPTURED_AT: at}
-        elif is_one_of_several or RECEIVED_AT in times:
+        elif has_time or RECEIVED_AT in times:
             values = {CAPTURED_AT: FIRST_AT, **values}
         received_at = None
         if RECEIVED_AT in times and not of_event.has_errors:

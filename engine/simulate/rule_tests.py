@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from channels.alert import Alert
@@ -16,13 +16,18 @@ from engine.pipeline.active_rules import ActiveRules, prepare, template_bindings
 from engine.pipeline.outcome import RuleOutcome, Verdict
 from engine.pipeline.pipeline import NO_RULES
 from engine.rules import Expect, Expectation, ExpectedAlert, Rule, RuleSet, RuleTest, SetTest
-from engine.rules.rule_test import GivenEvent
+from engine.rules.rule_test import GivenSilence
 from engine.schema import EventSchema
+from engine.schema.event import EPOCH
 from engine.simulate.given_events import GivenEvents, timestamp_ms
 from engine.simulate.simulation import MAX_ALERT_AGE_SECONDS, Simulation
+from engine.store import Silence
 
 #: What a message has in place of a placeholder that failed.
 _FAILED: Final = "?"
+#: Before and after every event.
+_EARLIEST_US: Final = -(1 << 62)
+_LATEST_US: Final = 1 << 62
 #: What a test over several rules expects of those that it does not name.
 _NO_ALERT: Final = "no alert"
 
@@ -85,41 +90,38 @@ class RuleTestResult:
         return f"{event}{difference.rule_id}: " if has_rule else event
 
 
-@dataclass(slots=True)
 class _Bench:
     """A simulation without a memory, and what it is given."""
 
-    schema: EventSchema
-    zone: tzinfo
-    max_alert_age_seconds: float
-    events: GivenEvents = field(init=False)
-    simulation: Simulation = field(init=False)
+    def __init__(self, schema: EventSchema, zone: tzinfo, max_alert_age_seconds: float) -> None:
+        self.zone: Final = zone
+        self._events: Final = GivenEvents(schema, zone)
+        self._max_alert_age_seconds: Final = max_alert_age_seconds
+        self._simulation: Final = self._new_simulation(())
 
-    def __post_init__(self) -> None:
-        self.events = GivenEvents(self.schema, self.zone)
-        self.simulation = Simulation(
-            NO_RULES,
-            self.events,
-            max_alert_age_seconds=self.max_alert_age_seconds,
-            remembers=False,
-        )
+    def use(self, rules: ActiveRules) -> None:
+        """Test these rules from now on."""
+        self._simulation.use(rules)
 
     def outcomes(
-        self, events: Sequence[GivenEvent]
+        self, test: RuleTest | SetTest
     ) -> tuple[list[dict[str, RuleOutcome]], list[Difference]]:
         """What became of each rule on each event, by rule id, and the events that failed.
 
         All events are one batch, which sees its own alerts, and nothing else.
         """
         records = [
-            self.events.record(
+            self._events.record(
                 event.values, timestamp_ms(event.received_at) if event.received_at else 0
             )
-            for event in events
+            for event in test.events
         ]
-        first = records[0].offset
-        result = self.simulation.process(records)
-        found: list[dict[str, RuleOutcome]] = [{} for _ in events]
+        first, simulation = records[0].offset, self._simulation
+        if test.silences:
+            simulation = self._new_simulation(test.silences)
+            simulation.use(self._simulation.rules)
+        result = simulation.process(records)
+        found: list[dict[str, RuleOutcome]] = [{} for _ in records]
         for outcome in result.outcomes:
             found[outcome.event.offset - first][outcome.rule.rule_id] = outcome
         failed = [
@@ -127,6 +129,32 @@ class _Bench:
             for letter in result.dead_letters
         ]
         return found, failed
+
+    def _new_simulation(self, silences: Iterable[GivenSilence]) -> Simulation:
+        return Simulation(
+            NO_RULES,
+            self._events,
+            max_alert_age_seconds=self._max_alert_age_seconds,
+            remembers=False,
+            silences=[_silence(each, number) for number, each in enumerate(silences, 1)],
+        )
+
+
+def _silence(given: GivenSilence, number: int) -> Silence:
+    """A test's silence as the store has them; its id is its number in the test."""
+    return Silence(
+        silence_id=str(number),
+        rule_id=given.rule_id,
+        plate=given.plate,
+        camera_id=given.camera_id,
+        condition=given.condition,
+        starts_us=_EARLIEST_US if given.starts is None else _microseconds(given.starts),
+        ends_us=_LATEST_US if given.ends is None else _microseconds(given.ends),
+    )
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def run_tests(
@@ -161,7 +189,7 @@ def run_set_tests(
     if not tests:
         return []
     bench = _Bench(schema, zone, max_alert_age_seconds)
-    bench.simulation.use(prepare(rule_set))
+    bench.use(prepare(rule_set))
     return [
         RuleTestResult(None, test, disabled=tuple(sorted(disabled)))
         if (disabled := test.rule_ids.intersection(rule_set.disabled))
@@ -174,9 +202,9 @@ def _of_rule(rule: Rule, bench: _Bench) -> Iterator[tuple[RuleTest, list[Differe
     if not rule.tests:
         return
     # One rule needs no index, which takes longer to build than its tests to run.
-    bench.simulation.use(ActiveRules(NO_RULES, LinearMatcher((rule,)), {rule.rule_id: ()}))
+    bench.use(ActiveRules(NO_RULES, LinearMatcher((rule,)), {rule.rule_id: ()}))
     for test in rule.tests:
-        outcomes, differences = bench.outcomes(test.events)
+        outcomes, differences = bench.outcomes(test)
         failed = {each.event for each in differences}
         pairs = zip(test.expectations, outcomes, strict=True)
         for number, (expected, of_event) in enumerate(pairs, 1):
@@ -186,7 +214,7 @@ def _of_rule(rule: Rule, bench: _Bench) -> Iterator[tuple[RuleTest, list[Differe
 
 
 def _of_set(test: SetTest, bench: _Bench) -> Iterator[Difference]:
-    outcomes, failed = bench.outcomes(test.events)
+    outcomes, failed = bench.outcomes(test)
     yield from failed
     numbers = {each.event for each in failed}
     pairs = zip(test.expectations, outcomes, strict=True)
@@ -235,7 +263,9 @@ def _shown(outcome: RuleOutcome | None) -> str:
     """The verdict with its evidence."""
     if outcome is None:
         return str(Verdict.FALSE)
-    evidence = outcome.interval or outcome.silenced_by
+    evidence = outcome.interval
+    if outcome.silenced_by:
+        evidence = f"by silence {outcome.silenced_by}"
     if outcome.error is not None:
         evidence = str(outcome.error)
     elif outcome.suppressed_by_us is not None:

@@ -223,3 +223,33 @@ def test_the_longest_step_is_no_defect(tmp_path: Path) -> None:
         f"when: true, tests: [{{events: [{{}}, {{at: +{days}d}}], expect: [match, match]}}]",
     )
     assert found.startswith("`at` is no time: ")
+
+
+@pytest.mark.parametrize(
+    ("silence", "told"),
+    [
+        ("until: +1h", "the silence would silence everything, give it a `rule`, a `plate`"),
+        ("plate: '--'", "the plate `--` holds no letter A to Z and no digit"),
+        ("when: plate.normalised_text == 'A'", "'plate' has no field 'normalised_text'"),
+        ("when: latency_ms", "`when` must be true or false, but this is an int"),
+        ("when: [a]", "`when` must be a text, but it is a list"),
+        ("plate: A, until: soon", "`until` is no time: `soon`"),
+        ("plate: A, from: +2x", "`from` is no time: `+2x`"),
+        ("plate: A, from: +2h, until: +1h", "the silence ends before it begins"),
+        ("plates: A", "unknown key `plates` in a silence, did you mean `plate`?"),
+    ],
+)
+def test_a_faulty_silence_is_an_error(tmp_path: Path, silence: str, told: str) -> None:
+    test = f"{{events: [{{}}], expect: [match], silences: [{{{silence}}}]}}"
+    found = rule_faults(tmp_path, f"when: true, tests: [{test}]")
+    assert any(each.startswith(told) for each in found), found
+
+
+def test_silences_have_matchers_and_times(tmp_path: Path) -> None:
+    (silence,) = read(
+        tmp_path,
+        "event: {at: '2025-03-01T12:00:00Z'}, expect: match, silences:"
+        " [{camera: gate, until: +1h}]",
+    ).silences
+    assert silence.camera_id == "gate"
+    assert (silence.starts, silence.ends) == (None, datetime(2025, 3, 1, 13, tzinfo=UTC))

@@ -223,3 +223,53 @@ def test_a_rule_that_fails_is_no_silent_one(tmp_path: Path) -> None:
 def test_a_test_of_a_disabled_rule_is_left_out(tmp_path: Path) -> None:
     result = _of_set(tmp_path, f"[{LISTED}]", "[[listed, idle]]")
     assert (result.disabled, result.is_passed) == (("idle",), False)
+
+
+SILENCED = """\
+rules:
+  - id: a
+    when: "true"
+    notify: []
+    tests:
+      - events: [{plate: {normalized_text: ABC123}}, {at: +1m}, {at: +4m}, {at: +3m}]
+        silences: [{SILENCE}]
+        expect: [silenced, silenced, alert, suppressed]
+"""
+
+
+@pytest.mark.parametrize(
+    "silence",
+    [
+        "plate: abc-123, until: +2m",
+        "rule: a, until: +2m",
+        "when: plate.normalized_text.startsWith('AB'), until: '2025-01-01T00:02:00Z'",
+        "when: 'time < timestamp(\"2025-01-01T00:02:00Z\")'",
+    ],
+)
+def test_a_silence_of_a_test_is_in_force_while_it_lasts(tmp_path: Path, silence: str) -> None:
+    (result,) = run_tests(load(tmp_path, SILENCED.replace("SILENCE", silence)).rules, schema())
+    assert result.problems == ()
+
+
+def test_a_silence_of_something_else_changes_nothing(tmp_path: Path) -> None:
+    text = SILENCED.replace("SILENCE", "plate: XYZ789").replace("{at: +3m}", "{}")
+    (result,) = run_tests(load(tmp_path, text).rules, schema())
+    assert result.problems == (
+        "event 1: expected silenced, got alert",
+        "event 2: expected silenced, got suppressed (by the alert of 2025-01-01T00:00:00Z)",
+        "event 4: expected suppressed, got duplicate",
+    )
+
+
+def test_a_match_outside_of_its_hours_is_none(tmp_path: Path) -> None:
+    text = (
+        "time_intervals: [{name: night, times: [{start_time: '22:00', end_time: '05:00'}]}]\n"
+        "rules: [{id: a, when: 'true', notify: [], active_time_intervals: [night], tests: ["
+        "{event: {at: '2025-01-01T23:00:00Z'}, expect: match},"
+        "{event: {at: '2025-01-01T12:00:00Z'}, expect: no_match},"
+        "{event: {at: '2025-01-01T12:00:00Z'}, expect: inactive},"
+        "{event: {at: '2025-01-01T12:00:00Z'}, expect: alert}]}]\n"
+    )
+    results = run_tests(load(tmp_path, text).rules, schema())
+    problems = [each.problem for each in results]
+    assert problems == ["", "", "", "expected alert, got inactive (night)"]

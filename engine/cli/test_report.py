@@ -11,6 +11,8 @@ from itertools import groupby
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
+from engine.rules import Rule
+from engine.simulate.coverage import PartCoverage, RuleCoverage
 from engine.simulate.rule_tests import Difference, RuleTestResult
 
 #: What XML can't hold.
@@ -31,12 +33,13 @@ class ReportFormat(StrEnum):
 class RuleTestReport:
     """The results of all tests, and what was not tested: the ids of rules without tests.
 
-    `disabled` are the ids of disabled rules.
+    `disabled` are the ids of disabled rules. `coverage` is None where nobody asked for it.
     """
 
     results: Sequence[RuleTestResult]
     untested: Sequence[str]
     disabled: Sequence[str]
+    coverage: Sequence[RuleCoverage] | None = None
 
     @property
     def failed(self) -> list[RuleTestResult]:
@@ -67,6 +70,7 @@ class RuleTestReport:
             "tests": [_as_json(each) for each in self.results],
             "without_tests": list(self.untested),
             "disabled": list(self.disabled),
+            **({} if self.coverage is None else {"coverage": _coverage_json(self.coverage)}),
         }
 
     def _counts(self) -> dict[str, int]:
@@ -85,6 +89,8 @@ class RuleTestReport:
             yield f"without tests: {', '.join(self.untested)}"
         if self.disabled:
             yield f"disabled, not tested: {', '.join(self.disabled)}"
+        if self.coverage is not None:
+            yield from _coverage_lines(self.coverage)
         counts = self._counts()
         left_out = f", {counts['left_out']} left out" if counts["left_out"] else ""
         yield f"{counts['passed']} passed, {counts['failed']} failed{left_out}"
@@ -122,10 +128,47 @@ class RuleTestReport:
                 yield "  ..."
 
 
+def _coverage_lines(coverage: Sequence[RuleCoverage]) -> Iterator[str]:
+    """Each gap at its rule, and a summary."""
+    for rule, part in _gaps(coverage):
+        yield f"{rule.place}: {rule.rule_id}: {part.gap}: {part.text}"
+    parts, covered = _covered(coverage)
+    yield f"coverage: {covered} of {parts} parts of conditions were true and false"
+
+
+def _coverage_json(coverage: Sequence[RuleCoverage]) -> dict[str, object]:
+    parts, covered = _covered(coverage)
+    return {
+        "parts": parts,
+        "covered": covered,
+        "gaps": [
+            {
+                "rule": rule.rule_id,
+                "file": rule.place.file,
+                "line": rule.place.line,
+                "part": part.text,
+                "was_true": part.was_true,
+                "was_false": part.was_false,
+            }
+            for rule, part in _gaps(coverage)
+        ],
+    }
+
+
+def _gaps(coverage: Sequence[RuleCoverage]) -> Iterator[tuple[Rule, PartCoverage]]:
+    return ((each.rule, part) for each in coverage for part in each.gaps)
+
+
+def _covered(coverage: Sequence[RuleCoverage]) -> tuple[int, int]:
+    """The number of parts, and of those that were true and false."""
+    parts = [part for each in coverage for part in each.parts]
+    return len(parts), sum(part.is_covered for part in parts)
+
+
 def _title(result: RuleTestResult) -> str:
     """The name of a test, after its rule where it has one."""
     name = result.test.name
-    return f"{result.rule.rule_id}, {name}" if result.rule is not None else name
+    return f"{result.rule_id}, {name}" if result.rule_id else name
 
 
 def _reason(result: RuleTestResult) -> str:
@@ -154,7 +197,7 @@ def _difference_lines(head: str, difference: Difference) -> Iterator[str]:
 def _as_json(result: RuleTestResult) -> dict[str, object]:
     place = result.test.place
     return {
-        "rule": result.rule.rule_id if result.rule is not None else None,
+        "rule": result.rule_id or None,
         "name": result.test.name,
         "file": place.file,
         "line": place.line,
@@ -178,11 +221,9 @@ def _xml_counts(tests: int, failures: int, skipped: int) -> str:
 
 
 def _xml_case(result: RuleTestResult, file: str) -> Iterator[str]:
-    owner = result.rule.rule_id if result.rule is not None else file
-    head = (
-        f"    <testcase classname={_quoted(owner)} name={_quoted(result.test.name)}"
-        f' file={_quoted(file)} line="{result.test.place.line}"'
-    )
+    owner, name = _quoted(result.rule_id or file), _quoted(result.test.name)
+    place = f'file={_quoted(file)} line="{result.test.place.line}"'
+    head = f"    <testcase classname={owner} name={name} {place}"
     if result.is_passed:
         yield f"{head}/>"
         return

@@ -52,7 +52,11 @@ class ExpectedAlert:
     subject: str | None = None
     sms: str | None = None
     suppressed_count: int | None = None
-    is_match: bool = True
+
+    @property
+    def is_match(self) -> bool:
+        """Whether the rule holds and counts: always."""
+        return True
 
 
 Expectation: TypeAlias = Expect | ExpectedAlert

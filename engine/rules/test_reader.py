@@ -65,10 +65,13 @@ def read_tests(
     node: YamlNode, schema: EventSchema, zone: tzinfo, faults: Faults
 ) -> tuple[RuleTest, ...]:
     """The tests of a rule; those with faults are left out. Naive times are read in `zone`."""
-    reader = _TestReader(schema, zone, faults)
+    # Named, for its type would else be lost on the way.
+    tests: Iterator[_Read[Expectation]] = _TestReader(schema, zone, faults).tests(
+        node, _expectation
+    )
     return tuple(
         RuleTest(test.name, test.events, test.expectations, test.place, test.silences)
-        for test in reader.tests(node, _expectation)
+        for test in tests
     )
 
 
@@ -421,8 +424,10 @@ def _expected_alert(node: YamlNode, faults: Faults) -> ExpectedAlert | None:
     faults.extend(of_alert)
     if of_alert.has_errors:
         return None
-    found = {key: scalar.text for key, scalar in texts.items() if scalar is not None}
-    return ExpectedAlert(**found, suppressed_count=count)
+    message, subject, sms = (
+        scalar.text if scalar is not None else None for scalar in map(texts.get, TEXT_KEYS)
+    )
+    return ExpectedAlert(message, subject, sms, count)
 
 
 def _count(node: YamlNode, faults: Faults) -> int | None:

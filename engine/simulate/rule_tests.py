@@ -58,12 +58,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class RuleTestResult:
-    """The result of one test. `rule` is None for a test over several rules.
+    """The result of one test. `rule_id` is empty for a test over several rules.
 
     A test that names disabled rules is not run: `disabled` has their ids.
     """
 
-    rule: Rule | None
+    rule_id: str
     test: RuleTest | SetTest
     differences: tuple[Difference, ...] = ()
     disabled: tuple[str, ...] = ()
@@ -86,8 +86,9 @@ class RuleTestResult:
     def where(self, difference: Difference) -> str:
         """The event and the rule of a difference as a prefix, where the test has several."""
         event = f"event {difference.event}: " if len(self.test.events) > 1 else ""
-        has_rule = self.rule is None and difference.rule_id
-        return f"{event}{difference.rule_id}: " if has_rule else event
+        if self.rule_id or not difference.rule_id:
+            return event
+        return f"{event}{difference.rule_id}: "
 
 
 class _Bench:
@@ -171,7 +172,7 @@ def run_tests(
     """
     bench = _Bench(schema, zone, max_alert_age_seconds)
     return [
-        RuleTestResult(rule, test, tuple(differences))
+        RuleTestResult(rule.rule_id, test, tuple(differences))
         for rule in rules
         for test, differences in _of_rule(rule, bench)
     ]
@@ -191,9 +192,9 @@ def run_set_tests(
     bench = _Bench(schema, zone, max_alert_age_seconds)
     bench.use(prepare(rule_set))
     return [
-        RuleTestResult(None, test, disabled=tuple(sorted(disabled)))
+        RuleTestResult("", test, disabled=tuple(sorted(disabled)))
         if (disabled := test.rule_ids.intersection(rule_set.disabled))
-        else RuleTestResult(None, test, tuple(_of_set(test, bench)))
+        else RuleTestResult("", test, tuple(_of_set(test, bench)))
         for test in tests
     ]
 
@@ -256,7 +257,7 @@ def _is_as_expected(expected: Expect, verdict: Verdict) -> bool:
         case Expect.NO_MATCH:
             return verdict is not Verdict.ERROR and not Expect(verdict).is_match
         case _:
-            return expected == verdict
+            return expected is Expect(verdict)
 
 
 def _shown(outcome: RuleOutcome | None) -> str:

@@ -43,7 +43,7 @@ def test_they_load_without_a_warning_and_pass_their_own_tests(
 ) -> None:
     assert [str(warning) for warning in rules.warnings] == []
     results = run_tests(rules.rules, schema, BERLIN)
-    assert [(each.rule.rule_id, each.problem) for each in results if not each.is_passed] == []
+    assert [(each.rule_id, each.problem) for each in results if not each.is_passed] == []
 
 
 def test_a_time_reads_as_iso_8601_in_messages_and_alerts(

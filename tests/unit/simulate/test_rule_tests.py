@@ -30,7 +30,7 @@ def test_tests_pass_where_the_rule_does_what_they_expect(tmp_path: Path) -> None
         "when: latency_ms > 5, tests: [{name: x, event: {latency_ms: 6}, expect: match},"
         " {event: {}, expect: no_match}]",
     )
-    assert [(result.rule.rule_id, result.test.name, result.is_passed) for result in found] == [
+    assert [(result.rule_id, result.test.name, result.is_passed) for result in found] == [
         ("a", "x", True),
         ("a", "test 2", True),
     ]

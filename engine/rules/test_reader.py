@@ -425,7 +425,7 @@ def _expected_alert(node: YamlNode, faults: Faults) -> ExpectedAlert | None:
     if of_alert.has_errors:
         return None
     message, subject, sms = (
-        scalar.text if scalar is not None else None for scalar in map(texts.get, TEXT_KEYS)
+        scalar.text if (scalar := texts.get(key)) is not None else None for key in TEXT_KEYS
     )
     return ExpectedAlert(message, subject, sms, count)
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from channels.alert import Alert
 from channels.render import Style, message_text, render
+from engine.clock import local_text
 from engine.errors import EvaluationError
 from engine.match import LinearMatcher
 from engine.pipeline.active_rules import ActiveRules, prepare, template_bindings
@@ -226,7 +227,7 @@ def _of_set(test: SetTest, bench: _Bench) -> Iterator[Difference]:
             yield from _differences(number, rule_id, each, of_event, bench.zone)
         for rule_id, outcome in of_event.items():
             if rule_id not in expected and outcome.verdict in (Verdict.ALERT, Verdict.ERROR):
-                yield Difference(number, rule_id, "", _NO_ALERT, _shown(outcome))
+                yield Difference(number, rule_id, "", _NO_ALERT, _shown(outcome, bench.zone))
 
 
 def _differences(
@@ -241,7 +242,7 @@ def _differences(
     verdict = Verdict.FALSE if outcome is None else outcome.verdict
     wanted = Expect.ALERT if isinstance(expected, ExpectedAlert) else expected
     if not _is_as_expected(wanted, verdict):
-        yield Difference(number, rule_id, "", wanted, _shown(outcome))
+        yield Difference(number, rule_id, "", wanted, _shown(outcome, zone))
     elif outcome is not None and wanted.is_match:
         for what in _failures(outcome):
             yield Difference(number, rule_id, what)
@@ -260,8 +261,8 @@ def _is_as_expected(expected: Expect, verdict: Verdict) -> bool:
             return expected is Expect(verdict)
 
 
-def _shown(outcome: RuleOutcome | None) -> str:
-    """The verdict with its evidence."""
+def _shown(outcome: RuleOutcome | None, zone: tzinfo) -> str:
+    """The verdict with its evidence; times are shown in `zone`."""
     if outcome is None:
         return str(Verdict.FALSE)
     evidence = outcome.interval
@@ -271,7 +272,7 @@ def _shown(outcome: RuleOutcome | None) -> str:
         evidence = str(outcome.error)
     elif outcome.suppressed_by_us is not None:
         moment = datetime.fromtimestamp(outcome.suppressed_by_us / 1e6, UTC)
-        evidence = f"by the alert of {moment.isoformat(timespec='seconds').replace('+00:00', 'Z')}"
+        evidence = f"by the alert of {local_text(moment, zone)}"
     return f"{outcome.verdict} ({evidence})" if evidence else str(outcome.verdict)
 
 

@@ -142,7 +142,7 @@ def test_every_verdict_that_differs_is_reported_with_its_evidence(tmp_path: Path
     wrong = ("suppressed", "alert", "no_match", "match", "alert", "match")
     assert _sequence(tmp_path, *wrong) == (
         "event 1: expected suppressed, got alert",
-        "event 2: expected alert, got suppressed (by the alert of 2025-07-02T02:00:00Z)",
+        "event 2: expected alert, got suppressed (by the alert of 2025-07-02 02:00:00 UTC)",
         "event 3: expected no_match, got alert",
         "event 5: expected alert, got expired",
         "event 6: expected match, got false",
@@ -207,7 +207,7 @@ def test_a_test_over_several_rules_says_which_of_them_alert(tmp_path: Path) -> N
     assert _of_set(tmp_path, events, expect).problems == ()
     assert _of_set(tmp_path, events, "[[], [listed], {unsure: alert}]").problems == (
         "event 1: listed: expected no alert, got alert",
-        "event 2: listed: expected alert, got suppressed (by the alert of 2025-01-01T00:00:00Z)",
+        "event 2: listed: expected alert, got suppressed (by the alert of 2025-01-01 00:00:00 UTC)",
         "event 3: listed: expected no alert, got alert",
     )
 
@@ -256,7 +256,7 @@ def test_a_silence_of_something_else_changes_nothing(tmp_path: Path) -> None:
     (result,) = run_tests(load(tmp_path, text).rules, schema())
     assert result.problems == (
         "event 1: expected silenced, got alert",
-        "event 2: expected silenced, got suppressed (by the alert of 2025-01-01T00:00:00Z)",
+        "event 2: expected silenced, got suppressed (by the alert of 2025-01-01 00:00:00 UTC)",
         "event 4: expected suppressed, got duplicate",
     )
 

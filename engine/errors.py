@@ -146,6 +146,12 @@ class BrokerUnavailableError(AlertEngineError):
     code = "broker-unavailable"
 
 
+class HistoryError(AlertEngineError):
+    """The topic's past can't be read."""
+
+    code = "history"
+
+
 class StreamError(AlertEngineError):
     """The Kafka client was shut out for good; only a new one can go on."""
 
@@ -208,6 +214,12 @@ class EvaluationError(AlertEngineError):
     def __init__(self, error_type: str, message: str) -> None:
         super().__init__(message)
         self.error_type = error_type
+
+
+class SilenceError(AlertEngineError):
+    """A silence can't be used."""
+
+    code = "silence"
 
 
 class ChannelError(AlertEngineError):

@@ -52,7 +52,8 @@ class OpenRules:
     def match(self, event: Mapping[str, Any]) -> list[RenderedMatch]:
         """The rules that hold on `event`, a dict in the shape of the event schema, in rule order.
 
-        Each match has the `rule_id`, the `rule` and the `message`; there is no cooldown here.
+        Rules that don't count at the event's time, by their time intervals, are left out. Each
+        match has the `rule_id`, the `rule` and the `message`; there is no cooldown here.
         Missing fields are filled with their defaults. Raises EventError for unknown fields and
         values of the wrong type. A rule whose evaluation fails does not match; `on_error` of
         `open_rules` is called with the rule and its error.
@@ -62,7 +63,11 @@ class OpenRules:
         if self._on_error is not None:
             for failed in found.errors:
                 self._on_error(*failed)
-        return [RenderedMatch(match.rule, made) for match in found.matches]
+        return [
+            RenderedMatch(match.rule, made)
+            for match in found.matches
+            if match.rule.schedule is None or match.rule.schedule.counts(made.time)
+        ]
 
     def all_rules(self) -> tuple[Rule, ...]:
         """Every enabled rule, in order."""

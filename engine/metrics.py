@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final, Self
 
 from prometheus_client import (
     CollectorRegistry,
@@ -95,10 +95,12 @@ class Metrics:
         rules: Iterable[tuple[str, str]],
         notified: Iterable[tuple[str, str]],
         error_types: Iterable[str],
+        scheduled: Iterable[str] = (),
     ) -> None:
         """Create the label pairs of `rules` (id, priority) and `notified` (channel, rule id).
 
-        `error_types` are the possible kinds of an evaluation error.
+        `error_types` are the possible kinds of an evaluation error, `scheduled` the ids of the
+        rules with time intervals.
         """
         rules, error_types = tuple(rules), tuple(error_types)
         self.rules_loaded.set(len(rules))
@@ -122,12 +124,16 @@ class Metrics:
                 self.alerts_triggered,
                 self.alerts_rate_limited,
                 self.alerts_expired,
+                self.alerts_silenced,
                 self.alerts_unrouted,
                 self.template_errors,
                 self.dedup_key_absent,
                 self.dedup_key_errors,
             ):
                 metric.labels(rule_id)
+        for rule_id in scheduled:
+            for verdict in ("inactive", "muted"):
+                self.matches_out_of_time.labels(rule_id, verdict)
         for channel, rule_id in notified:
             self.notifications_sent.labels(channel, rule_id)
 
@@ -272,12 +278,23 @@ class Metrics:
         )
 
     def _create_alerts(self, make: _Family) -> None:
-        self.alerts_triggered = make.counter("alerts_triggered", "Alerts stored", "rule_id")
+        self.alerts_triggered = make.counter(
+            "alerts_triggered", "Alerts stored that nobody had silenced", "rule_id"
+        )
         self.alerts_rate_limited = make.counter(
             "alerts_rate_limited", "Matches suppressed by the rule's cooldown", "rule_id"
         )
+        self.matches_out_of_time = make.counter(
+            "matches_out_of_time",
+            "Matches outside of the rule's active time intervals, or inside of a muting one",
+            "rule_id",
+            "verdict",
+        )
         self.alerts_expired = make.counter(
             "alerts_expired", "Alerts too old to be sent, stored only", "rule_id"
+        )
+        self.alerts_silenced = make.counter(
+            "alerts_silenced", "Matches that a silence kept from being sent", "rule_id"
         )
         self.alerts_unrouted = make.counter(
             "alerts_unrouted", "Alerts of rules that have no enabled channel", "rule_id"
@@ -334,3 +351,37 @@ class Metrics:
         self.log_lines_lost = make.counter(
             "log_lines_lost", "Log lines that could not be written, because nobody reads them"
         )
+
+
+class _NoCounter(Counter):
+    def labels(self, *values: Any, **named: Any) -> Self:
+        return self
+
+    def inc(self, amount: float = 1, exemplar: dict[str, str] | None = None) -> None:
+        """Nothing."""
+
+
+class _NoHistogram(Histogram):
+    def labels(self, *values: Any, **named: Any) -> Self:
+        return self
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        """Nothing."""
+
+
+def uncounted() -> Metrics:
+    """Metrics whose counters and histograms stay at zero, for a simulation, which nobody asks.
+
+    To count by rule would take a third of its time.
+    """
+    metrics = Metrics()
+    counter, histogram = (
+        _NoCounter("none", "", registry=None),
+        _NoHistogram("no", "", registry=None),
+    )
+    for name, each in vars(metrics).items():
+        if isinstance(each, Counter):
+            setattr(metrics, name, counter)
+        elif isinstance(each, Histogram):
+            setattr(metrics, name, histogram)
+    return metrics

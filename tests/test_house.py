@@ -17,6 +17,7 @@ ORDER = (
     "engine.metrics",
     "engine.schema",
     "engine.watchlist",
+    "engine.intervals",
     "engine.cel.values",
     "engine.cel.syntax",
     "engine.cel.types",

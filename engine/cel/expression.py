@@ -16,8 +16,10 @@ from typing import Any, Final
 
 from engine.cel.check.check import check
 from engine.cel.check.contradictions import check_logic
+from engine.cel.check.intervals import FUNCTION as DURING
+from engine.cel.check.intervals import NO_INTERVALS, Intervals
 from engine.cel.check.operators import is_division_by_zero
-from engine.cel.check.watchlists import FUNCTION, NO_LISTS, Lists, bind, with_lists
+from engine.cel.check.watchlists import FUNCTION, NO_LISTS, Lists, bind, with_names
 from engine.cel.interpret.budget import BUDGET, MAX_ROUNDS
 from engine.cel.interpret.plan import Interpreter, plan
 from engine.cel.lower import Fragment, join, lower
@@ -64,6 +66,9 @@ class Expression:
     `interpreter` returns what `run` returns, several times slower. `fragment` is what `run` was
     generated from; `conjunction` needs it. It is None where `run` is the interpreter (`fallback`
     says why), and where the expression will be no part of a conjunction.
+
+    `words` has, for each part of a conjunction, the field, operator and value that its author
+    wrote; "" where that was CEL.
     """
 
     text: str
@@ -78,6 +83,7 @@ class Expression:
     interpreter: Interpreter = field(repr=False)
     fragment: Fragment | None = field(repr=False)
     fallback: str = ""
+    words: tuple[str, ...] = ("",)
 
     @property
     def cel(self) -> str:
@@ -91,10 +97,12 @@ def compile_expression(
     lists: Lists = NO_LISTS,
     zone: tzinfo = UTC,
     examples: Examples = NEUTRAL,
+    intervals: Intervals = NO_INTERVALS,
 ) -> Expression:
     """Compile CEL text against the variables' types.
 
-    `lists` are the watchlists that `watchlist("…")` may name. `zone` is the site's time zone: where
+    `lists` are the watchlists that `watchlist("…")` may name, `intervals` the time intervals that
+    `during("…")` may name. `zone` is the site's time zone: where
     it is not UTC, a call that reads the clock in UTC gets a warning. `examples` are the names that
     messages show.
 
@@ -102,15 +110,15 @@ def compile_expression(
     functions, wrong numbers of arguments, types that don't fit, and bad literal patterns.
     """
     root, problems = parse(text, examples), list[Problem]()
-    is_named = any(name in text for name in lists.known)
-    if FUNCTION in text or is_named:
-        root, problems = bind(root, lists, examples)
+    is_named = any(name in text for names in (lists, intervals) for name in names.known)
+    if FUNCTION in text or DURING in text or is_named:
+        root, problems = bind(root, lists, examples, intervals)
     try:
         return compile_tree(root, text, Scope(variables, zone=zone, examples=examples), problems)
     except ExpressionError as error:
         if not is_named:
             raise
-        raise ExpressionError(with_lists(error.problems, lists)) from None
+        raise ExpressionError(with_names(error.problems, lists, intervals)) from None
 
 
 def compile_tree(root: Node, text: str, scope: Scope, found: Sequence[Problem] = ()) -> Expression:
@@ -163,6 +171,7 @@ def conjunction(parts: Sequence[Expression]) -> Expression:
         interpreter=function.interpreter,
         fragment=function.fragment,
         fallback=next((part.fallback for part in parts if part.fallback), function.fallback),
+        words=tuple(words for part in parts for words in part.words),
     )
 
 
@@ -256,7 +265,7 @@ class _ConstantWalk:
             case Literal():
                 return _State.CONSTANT
             case Bound():
-                # A watchlist varies with the time of the event.
+                # What a watchlist or a time interval gives varies with the time of the event.
                 return _State.CONSTANT if isinstance(node.value, tuple) else _State.VARIES
             case Ident():
                 is_type = isinstance(self._findings.references.get(id(node)), Constant)

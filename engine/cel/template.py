@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from typing import Any, Final
 
+from engine.cel.check.intervals import NO_INTERVALS, Intervals
 from engine.cel.check.watchlists import NO_LISTS, Lists
 from engine.cel.expression import Expression, compile_expression
 from engine.cel.foreign_templates import STATEMENT, foreign_forms
@@ -136,11 +137,12 @@ def compile_template(
     lists: Lists = NO_LISTS,
     zone: tzinfo = UTC,
     examples: Examples = NEUTRAL,
+    intervals: Intervals = NO_INTERVALS,
 ) -> Template:
     """Compile a template; ExpressionError with the faults of all its placeholders.
 
     Offsets in the problems count from the start of the template. `known` is a cache of compiled
-    expressions by their text, for templates with the same variables, lists, zone and examples.
+    expressions by their text, for templates with the same variables, names, zone and examples.
     Moments are shown in the time zone `zone`. `examples` are the names that messages show.
     """
     check_length(text, "the template")
@@ -149,7 +151,7 @@ def compile_template(
     read: list[tuple[int, FieldType | None]] = []
     problems: list[Problem] = []
     cache = {} if known is None else known
-    placeholders = _Placeholders(text, variables, cache, lists, zone, examples)
+    placeholders = _Placeholders(text, variables, cache, lists, zone, examples, intervals)
     position = 0
     while (piece := _PIECES.search(text, position)) is not None:
         parts.append(text[position : piece.start()])
@@ -192,7 +194,9 @@ class _Placeholders:
         lists: Lists,
         zone: tzinfo,
         examples: Examples,
+        intervals: Intervals,
     ) -> None:
+        self._intervals: Final = intervals
         self._text: Final = text
         self._variables: Final = variables
         self._known: Final = known
@@ -270,7 +274,12 @@ class _Placeholders:
         if found is None:
             try:
                 found = compile_expression(
-                    source, self._variables, self._lists, self._zone, self._examples
+                    source,
+                    self._variables,
+                    self._lists,
+                    self._zone,
+                    self._examples,
+                    self._intervals,
                 )
             except ExpressionError as error:
                 raise ExpressionError(_moved(error.problems, offset)) from None

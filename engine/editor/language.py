@@ -27,6 +27,11 @@ NAMED: Final[Mapping[str, tuple[str, str, str]]] = {
         "A list of plates from a file: `plate.normalized_text in watchlist(…)`.",
         "watchlists",
     ),
+    "during": (
+        'during("night")',
+        "Whether the event is in the time interval of that name.",
+        "time_intervals",
+    ),
 }
 _OF_LISTS: Final = frozenset(
     map(str, (Macro.ALL, Macro.EXISTS, Macro.EXISTS_ONE, Macro.MAP, Macro.FILTER))

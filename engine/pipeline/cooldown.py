@@ -208,6 +208,12 @@ def track_key(rule_id: str, event: Mapping[str, Any]) -> str | None:
     return cooldown_key(rule_id, _TRACK, [event.get(name) for name in _TRACK])
 
 
+def silenced_key(key: str | None) -> str | None:
+    """The key of a silenced match's own cooldown, so that it never touches that of real alerts."""
+    # All other keys are JSON lists.
+    return None if key is None else f"silenced {key}"
+
+
 def _is_absent(value: Any) -> bool:
     match value:
         case None:

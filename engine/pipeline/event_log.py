@@ -93,19 +93,20 @@ class EventLog:
             self.rule_error(rule.rule_id, error, event)
 
     def alert(self, new: NewAlert) -> None:
-        """An alert is in the store."""
+        """An alert is in the store; where a silence kept it from being sent, the line says so."""
         event = new.alert.event
         plate = value_at(event, NORMALIZED_PLATE) or ""
-        log.info(
-            "alert.stored",
-            alert_id=new.alert.alert_id,
-            rule_id=new.alert.rule_id,
-            priority=str(new.alert.priority),
-            camera_id=value_at(event, CAMERA_ID),
-            plate=plate if self._log_plates else mask_plate(plate),
-            targets=len(new.targets),
-            is_expired=new.is_expired,
-        )
+        facts = {
+            "alert_id": new.alert.alert_id,
+            "rule_id": new.alert.rule_id,
+            "priority": str(new.alert.priority),
+            "camera_id": value_at(event, CAMERA_ID),
+            "plate": plate if self._log_plates else mask_plate(plate),
+        }
+        if new.silenced_by:
+            log.info("alert.silenced", **facts, silence_id=new.silenced_by)
+        else:
+            log.info("alert.stored", **facts, targets=len(new.targets), is_expired=new.is_expired)
 
     def rule_error(self, rule_id: str, error: EvaluationError, event: Event) -> None:
         """A rule's evaluation failed on `event`: logged once a minute for each rule."""

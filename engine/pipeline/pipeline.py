@@ -24,6 +24,7 @@ from engine.errors import (
     UnstorableError,
 )
 from engine.health import Heartbeat, Stage
+from engine.intervals import Schedule
 from engine.match import RuleError
 from engine.metrics import Increments, Metrics
 from engine.pipeline.active_rules import ActiveRules, alert_id, prepare, render
@@ -33,14 +34,16 @@ from engine.pipeline.cooldown import (
     Verdicts,
     ask_of,
     cooldown_key,
+    silenced_key,
     track_key,
 )
 from engine.pipeline.event_log import EventNotes
 from engine.pipeline.outcome import RuleOutcome, Verdict
+from engine.pipeline.silences import SilencesInForce
 from engine.rules import Rule, RuleSet
 from engine.schema import EventSchema
 from engine.schema.event import Event
-from engine.store import Ask, Batch, FreshAlert, NewAlert, Past, cut_event
+from engine.store import Ask, Batch, FreshAlert, NewAlert, Past, Silence, cut_event
 from engine.stream.record import DeadLetter, DeadLetterType, Partition, Record
 
 
@@ -111,6 +114,7 @@ class _Match:
     rule: Rule
     notes: EventNotes
     candidate: Candidate
+    silence: Silence | None
 
 
 @dataclass(slots=True)
@@ -120,6 +124,7 @@ class _Work:
     rules: ActiveRules
     result: BatchResult = field(default_factory=BatchResult)
     matches: list[_Match] = field(default_factory=list)
+    silences: SilencesInForce | None = None
     events: int = 0
     tombstones: int = 0
     increments: Increments = field(default_factory=Increments)
@@ -169,10 +174,13 @@ class Pipeline:
         kill_point: Callable[[str], None],
         heartbeat: Heartbeat | None = None,
         made_at: Callable[[Event], datetime] | None = None,
+        silences: Callable[[], SilencesInForce] | None = None,
     ) -> None:
         """`write_log` writes the lines of an event, see `EventLog`.
 
-        `made_at` gives the time at which an event's alert is made; by default it is the clock's.
+        `silences` gives those in force, or raises StoreUnavailableError; it is asked once for each
+        batch in which something matches. By default there are none. `made_at` gives the time at
+        which an event's alert is made; by default it is the clock's.
         """
         self._decoder = decoder
         self._cooldown = cooldown
@@ -184,6 +192,8 @@ class Pipeline:
         self._beat = (heartbeat or Heartbeat()).beat
         self._write_log = write_log
         self._made_at = made_at or (lambda event: clock.now())
+        nothing_silenced = SilencesInForce((), decoder.schema)
+        self._silences = silences or (lambda: nothing_silenced)
         self._in_force = prepare(NO_RULES)
 
     @property
@@ -278,6 +288,9 @@ class Pipeline:
         except RegistryUnavailableError as error:
             work.result.interruption = error
             return False
+        except StoreError:
+            # What is silenced can't be known now.
+            raise
         except DecodeError as error:
             letter = DeadLetter(record, DeadLetterType.SCHEMA_VALIDATION, str(error))
             work.result.dead_letters.append(letter)
@@ -306,18 +319,40 @@ class Pipeline:
             self._note_rule_error(failed, event, record, work)
             outcome = RuleOutcome(failed.rule, event, Verdict.ERROR, error=failed.error)
             work.result.outcomes.append(outcome)
-        if not found.matches:
+        matches = []
+        for match in found.matches:
+            schedule = match.rule.schedule
+            if schedule is None or self._counts(match.rule, schedule, event, work):
+                matches.append(match)
+        if not matches:
             return
         notes = work.notes_on(event, record)
         notes.cut_values = cut_event(event.values)
-        for match in found.matches:
-            work.matches.append(_Match(match.rule, notes, self._candidate(match.rule, notes, work)))
+        if work.silences is None:
+            work.silences = self._silences()
+        for match in matches:
+            silence = work.silences.find(match.rule.rule_id, event)
+            candidate = self._candidate(match.rule, notes, work, is_silenced=silence is not None)
+            work.matches.append(_Match(match.rule, notes, candidate, silence))
 
-    def _candidate(self, rule: Rule, notes: EventNotes, work: _Work) -> Candidate:
+    def _counts(self, rule: Rule, schedule: Schedule, event: Event, work: _Work) -> bool:
+        """Whether a rule that holds counts by its schedule; where it does not, that is noted."""
+        found = schedule.out_of_time(event.time)
+        if found is None:
+            return True
+        verdict = Verdict(found.reason)
+        work.increments.add(self._metrics.matches_out_of_time, rule.rule_id, verdict)
+        work.result.outcomes.append(RuleOutcome(rule, event, verdict, interval=found.interval))
+        return False
+
+    def _candidate(
+        self, rule: Rule, notes: EventNotes, work: _Work, *, is_silenced: bool
+    ) -> Candidate:
         event, limit = notes.event, rule.rate_limit
+        key = self._cooldown_key(rule, event, notes.record, work)
         return self._cooldown.candidate(
             alert_id(event.digest, rule.rule_id),
-            self._cooldown_key(rule, event, notes.record, work),
+            silenced_key(key) if is_silenced else key,
             event.time_us,
             limit.cooldown_seconds if limit else 0.0,
         )
@@ -355,41 +390,55 @@ class Pipeline:
 
     def _decide_match(self, match: _Match, rules: ActiveRules, decision: _Decision) -> None:
         metrics, rule, add = self._metrics, match.rule, decision.increments.add
-        candidate = match.candidate
+        candidate, silence = match.candidate, match.silence
         verdict = decision.verdicts.decide(candidate)
         new, near_us = None, None
         if verdict is Verdict.DUPLICATE:
             add(metrics.events_duplicate)
+            silence = None
         else:
             add(metrics.rules_matched, rule.rule_id, str(rule.priority))
-        if verdict is Verdict.SUPPRESSED:
-            add(metrics.alerts_rate_limited, rule.rule_id)
-            near_us = decision.verdicts.suppressor(candidate)
-        elif verdict is Verdict.ALERT:
+        if verdict is Verdict.ALERT:
             new = self._new_alert(match, rules, decision)
             decision.verdicts.made(candidate)
             decision.alerts.append((match, new))
             verdict = Verdict.EXPIRED if new.is_expired else Verdict.ALERT
+        if silence is not None:
+            add(metrics.alerts_silenced, rule.rule_id)
+            verdict = Verdict.SILENCED
+        elif verdict is Verdict.SUPPRESSED:
+            add(metrics.alerts_rate_limited, rule.rule_id)
+            near_us = decision.verdicts.suppressor(candidate)
         decision.outcomes.append(
-            RuleOutcome(rule, match.notes.event, verdict, new, candidate.key, near_us)
+            RuleOutcome(
+                rule,
+                match.notes.event,
+                verdict,
+                new,
+                candidate.key,
+                near_us,
+                silenced_by=silence.silence_id if silence is not None else "",
+            )
         )
 
     def _new_alert(self, match: _Match, rules: ActiveRules, decision: _Decision) -> NewAlert:
         metrics, rule_id, add = self._metrics, match.rule.rule_id, decision.increments.add
+        silence = match.silence
         event, record, key = match.notes.event, match.notes.record, match.candidate.key
         now = self._made_at(event)
         alert, failed = render(match.rule, event, decision.verdicts.suppressed_count(key), now)
         if match.notes.cut_values is not None:
             alert = replace(alert, event=match.notes.cut_values)
         is_expired = (now - event.time).total_seconds() > self._max_alert_age_seconds
-        targets = () if is_expired else rules.targets[rule_id]
-        add(metrics.alerts_triggered, rule_id)
+        targets = () if is_expired or silence is not None else rules.targets[rule_id]
         if failed:
             add(metrics.template_errors, rule_id, amount=failed)
-        if is_expired:
-            add(metrics.alerts_expired, rule_id)
-        elif not targets:
-            add(metrics.alerts_unrouted, rule_id)
+        if silence is None:
+            add(metrics.alerts_triggered, rule_id)
+            if is_expired:
+                add(metrics.alerts_expired, rule_id)
+            elif not targets:
+                add(metrics.alerts_unrouted, rule_id)
         return NewAlert(
             alert=alert,
             digest=event.digest,
@@ -401,6 +450,7 @@ class Pipeline:
             partition=record.partition,
             offset=record.offset,
             rules_digest=rules.rule_set.digest,
+            silenced_by=silence.silence_id if silence is not None else "",
         )
 
     def _take_over(self, decision: _Decision, work: _Work) -> None:

@@ -21,6 +21,7 @@ from engine.cel import (
     conjunction,
 )
 from engine.cel.check.contradictions import find_conflict
+from engine.cel.check.intervals import NO_INTERVALS, Intervals
 from engine.cel.check.remedies import remedy_to_condition
 from engine.cel.check.watchlists import MISSING_ROW, NO_LISTS, Lists
 from engine.cel.syntax.examples import Examples
@@ -102,8 +103,8 @@ _ITEMS: Final = "write each condition after `- `"
 class Compiler:
     """Compiles expressions and templates against one event schema; equal texts are compiled once.
 
-    `lists` are the watchlists that expressions may name; messages show times in `zone`, the site's.
-    Problems go to `faults`.
+    `lists` are the watchlists and `intervals` the time intervals that expressions may name;
+    messages show times in `zone`, the site's. Problems go to `faults`.
     """
 
     def __init__(
@@ -112,11 +113,13 @@ class Compiler:
         faults: Faults,
         lists: Lists = NO_LISTS,
         zone: tzinfo = UTC,
+        intervals: Intervals = NO_INTERVALS,
     ) -> None:
         self.schema = schema
         self.zone = zone
         self._faults = faults
         self.lists = lists
+        self.intervals = intervals
         self._template_variables = {**schema.variables, **TEMPLATE_VARIABLES}
         self._expressions: dict[str, Expression | ExpressionError] = {}
         self._templates: dict[str, Template | ExpressionError] = {}
@@ -150,7 +153,7 @@ class Compiler:
         if found is None:
             try:
                 found = compile_expression(
-                    text, self.schema.variables, self.lists, self.zone, EXAMPLES
+                    text, self.schema.variables, self.lists, self.zone, EXAMPLES, self.intervals
                 )
             except ExpressionError as error:
                 found = error
@@ -168,6 +171,7 @@ class Compiler:
                     self.lists,
                     self.zone,
                     EXAMPLES,
+                    self.intervals,
                 )
             except ExpressionError as error:
                 found = error
@@ -197,9 +201,7 @@ def read_condition(rule: MappingNode, compiler: Compiler, faults: Faults) -> Exp
     if "conditions" in rule.values:
         parts += _conditions(rule.values["conditions"], compiler, faults)
     if "when" in rule.values:
-        node = rule.values["when"]
-        when = as_text(node, "`when`", faults, _one_expression(node))
-        parts.append(_when(when, compiler, faults) if when is not None else None)
+        parts.append(read_when(rule.values["when"], compiler, faults))
     if not parts:
         key = rule.keys.get("conditions")
         faults.error(
@@ -270,7 +272,11 @@ def _is_of_values(node: YamlNode) -> bool:
     return isinstance(operator, ScalarNode) and operator.text in _OF_VALUES
 
 
-def _when(scalar: ScalarNode, compiler: Compiler, faults: Faults) -> Expression | None:
+def read_when(node: YamlNode, compiler: Compiler, faults: Faults) -> Expression | None:
+    """A `when`, which must be true or false; None and faults where it is wrong."""
+    scalar = as_text(node, "`when`", faults, _one_expression(node))
+    if scalar is None:
+        return None
     expression = compiler.expression(scalar)
     kind = expression.type if expression is not None else None
     if kind is None:

@@ -12,11 +12,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from channels.definitions.keys import KeyGroup
 from engine.errors import Place, RulesError
 from engine.rules.channel_reader import ChannelReader, MayHold, TargetsByName, hold_any, hold_none
 from engine.rules.document import parse_document, read_document
 from engine.rules.expressions import Compiler
 from engine.rules.faults import FaultCode, Faults
+from engine.rules.interval_reader import IntervalReader
 from engine.rules.keys import FILE
 from engine.rules.nodes import MappingNode, Source, as_mapping, as_sequence, check_keys
 from engine.rules.rate_limits import UncompiledLimit, read_limits
@@ -28,6 +30,8 @@ from engine.settings import DEFAULT_RULES
 #: The texts of open documents, where there are none.
 NONE_OPENED: Final[Mapping[str, str]] = MappingProxyType({})
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
+#: Files of this ending hold tests over several rules, and no rules.
+TEST_SUFFIXES: Final = (".test.yaml", ".test.yml")
 
 _OTHER_PATH: Final = "give a rule file or a folder of them"
 #: For the default path: whoever gave none may have no rules yet.
@@ -60,7 +64,8 @@ def load_rules(
     is a fault.
 
     `zone` is the time zone of the site: dates without a zone are read in it, messages show times in
-    it. Lists with an absolute path are looked up below `root`, where copies of them may lie.
+    it, and time intervals without a location are of it. Lists with an absolute path are looked up
+    below `root`, where copies of them may lie.
 
     A fault in the definition of a channel that `may_hold` does not stop the load: its good targets
     work, and a target that sends nothing stands for the others. These faults are in
@@ -87,14 +92,17 @@ def load_rules(
             faults, known, zone, accepts=accepts, is_whole=is_whole, root=root
         )
         _read_watchlists(documents, watchlists)
-        compiler = Compiler(schema, faults, watchlists.lists, zone)
+        intervals = IntervalReader(faults, zone, is_whole=is_whole)
+        _read_intervals(documents, intervals)
+        compiler = Compiler(schema, faults, watchlists.lists, zone, intervals.intervals)
         reader = RuleReader(compiler, channels, faults)
         for document in documents:
             _read_rules(document, reader, compiler, faults)
         if not faults.has_errors:
             watchlists.warn_of_unused()
+            intervals.warn_of_unused()
             _check_not_empty(reader.count, paths, faults)
-        return _rule_set(reader, channels, watchlists, faults, files)
+        return _rule_set(reader, channels, watchlists, intervals, faults, files)
 
 
 def load_watchlists(
@@ -169,13 +177,31 @@ def collect_and_freeze() -> None:
     gc.freeze()
 
 
+def is_test_file(path: Path) -> bool:
+    """Whether the file holds tests over several rules, by its name."""
+    return path.name.lower().endswith(TEST_SUFFIXES)
+
+
+def test_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
+    """Every file of tests among `paths` and in their folders, as `rule_files` gives those of rules.
+
+    Folders that can't be read are added to `faults`.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        files = _folder(path, faults) if path.is_dir() else (path,)
+        for file in filter(is_test_file, files):
+            found.setdefault(os.path.realpath(file), file)
+    return tuple(sorted(found.values()))
+
+
 def rule_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
     """Every file of `paths` and every YAML file in their folders, at any depth; each once, sorted.
 
-    Paths and symbolic links to one file count once. Hard links count as files of their own: inode
-    numbers of shared folders may repeat, and to leave out a file silently is worse than to report
-    its ids as used twice. Hidden files and folders are left out: a mounted Kubernetes ConfigMap
-    keeps copies there. Paths that can't be used are added to `faults`.
+    Files of tests are left out. Paths and symbolic links to one file count once. Hard links count
+    as files of their own: inode numbers of shared folders may repeat, and to leave out a file
+    silently is worse than to report its ids as used twice. Hidden files and folders are left out: a
+    mounted Kubernetes ConfigMap keeps copies there. Paths that can't be used are added to `faults`.
     """
     found: dict[str, Path] = {}
     for path in paths:
@@ -188,7 +214,7 @@ def rule_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
             )
             files = []
         elif path.is_dir():
-            files = sorted(_folder(path, faults))
+            files = sorted(each for each in _folder(path, faults) if not is_test_file(each))
             if not files:
                 faults.error(
                     Place(str(path)),
@@ -196,6 +222,10 @@ def rule_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
                     "the folder holds no .yaml or .yml file",
                     "write a rule file into it, or give another folder",
                 )
+        elif is_test_file(path):
+            files = []
+            what = "the name is that of a file of tests, which has no rules"
+            faults.error(Place(str(path)), FaultCode.NO_RULES, what, _OTHER_PATH)
         elif path.is_file():
             files = [path]
         else:
@@ -214,6 +244,7 @@ def _rule_set(
     reader: RuleReader,
     channels: ChannelReader,
     watchlists: WatchlistReader,
+    intervals: IntervalReader,
     faults: Faults,
     files: tuple[Path, ...],
 ) -> RuleSet:
@@ -233,6 +264,7 @@ def _rule_set(
         unverified=MappingProxyType(channels.unverified),
         refusals=tuple(watchlists.refusals),
         list_marks=MappingProxyType(watchlists.marks),
+        time_intervals=MappingProxyType(intervals.usable),
     )
 
 
@@ -244,8 +276,7 @@ def _documents(
     are_all = True
     for path in files:
         of_file = Faults()
-        text = opened.get(os.path.realpath(path)) if opened else None
-        mapping = _document(path, of_file, text)
+        mapping = read_file(path, FILE, of_file, opened)
         faults.extend(of_file)
         if mapping is not None:
             documents.append(mapping)
@@ -254,8 +285,14 @@ def _documents(
     return documents, are_all
 
 
-def _document(path: Path, faults: Faults, text: str | None) -> MappingNode | None:
-    """The content of a file, or of the `text` that stands in its place."""
+def read_file(
+    path: Path, group: KeyGroup, faults: Faults, opened: Mapping[str, str] = NONE_OPENED
+) -> MappingNode | None:
+    """The content of a file with the keys of `group`; None where it is empty or unusable.
+
+    Of a document that is `opened` it is that of its text.
+    """
+    text = opened.get(os.path.realpath(path)) if opened else None
     if text is None:
         node = read_document(path, faults)
     else:
@@ -265,7 +302,7 @@ def _document(path: Path, faults: Faults, text: str | None) -> MappingNode | Non
     mapping = as_mapping(node, "the file", faults)
     if mapping is None:
         return None
-    check_keys(mapping, FILE.names, FILE.title, faults)
+    check_keys(mapping, group.names, group.title, faults)
     return mapping
 
 
@@ -281,6 +318,13 @@ def _read_watchlists(documents: Sequence[MappingNode], watchlists: WatchlistRead
     for document in documents:
         if "watchlists" in document.values:
             watchlists.read(document.values["watchlists"])
+
+
+def _read_intervals(documents: Sequence[MappingNode], intervals: IntervalReader) -> None:
+    for document in documents:
+        if "time_intervals" in document.values:
+            intervals.read(document.values["time_intervals"])
+    intervals.resolve()
 
 
 def _read_rules(

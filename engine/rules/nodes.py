@@ -36,10 +36,19 @@ _PLACES: Final = {
     **dict.fromkeys(("cooldown_seconds", "dedup_key"), "under `rate_limit:`"),
     **dict.fromkeys(("field", "operator", "value"), "to an item of a list under `conditions:`"),
     **dict.fromkeys(
-        ("id", "when", "conditions", "notify", "priority", "message_template"),
+        (
+            "id",
+            "when",
+            "conditions",
+            "notify",
+            "priority",
+            "message_template",
+            "active_time_intervals",
+            "mute_time_intervals",
+        ),
         "to a rule under `rules:`, indented as its `id` is",
     ),
-    **dict.fromkeys(("event", "expect"), "to an item of a list under `tests:`"),
+    **dict.fromkeys(("event", "events", "expect"), "to an item of a list under `tests:`"),
     **dict.fromkeys(
         ("rules", "channels", "notifications", "watchlists"), "to the file, unindented"
     ),
@@ -56,6 +65,14 @@ _KEYS: Final = {
     **dict.fromkeys(("action", "actions", "receiver", "receivers", "send_to", "to"), "notify: […]"),
     **dict.fromkeys(("active", "disabled", "enable"), "enabled: true or false"),
     **dict.fromkeys(("op", "test", "comparison"), "operator: …"),
+    **dict.fromkeys(
+        ("time_intervals", "time_interval", "schedule", "hours", "active_times"),
+        "active_time_intervals: […]",
+    ),
+    **dict.fromkeys(("mute_times", "quiet_hours"), "mute_time_intervals: […]"),
+    **dict.fromkeys(("timezone", "time_zone", "tz", "zone"), "location: …"),
+    **dict.fromkeys(("days", "days_of_week", "day_of_week"), "weekdays: […]"),
+    **dict.fromkeys(("exclude", "excluding", "without"), "except: […]"),
     **dict.fromkeys(("input", "given", "reading", "fields"), "event: {…}"),
     **dict.fromkeys(
         ("match", "matches", "should_match", "then", "result", "output"), "expect: match"
@@ -365,7 +382,7 @@ def number_of(text: str) -> int | float | None:
 
 
 class UniqueNames:
-    """The names of all rules, channels or watchlists; `places` has the first place of each."""
+    """The names of all things of one kind, such as rules; `places` has the first place of each."""
 
     def __init__(self, faults: Faults, code: FaultCode, used_twice: str, remedy: str) -> None:
         """A repeated name is reported with `code`, `used_twice` (`{}` is the name) and `remedy`."""

@@ -55,6 +55,7 @@ from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.event_log import EventLog
 from engine.pipeline.loop import Loop
 from engine.pipeline.pipeline import Pipeline
+from engine.pipeline.silences import StoredSilences
 from engine.reload.last_good import last_good_of
 from engine.reload.loader import open_rules, rule_source_of
 from engine.reload.recorder import RuleRecorder
@@ -219,6 +220,7 @@ class Engine:
             write_log=EventLog(clock, log_plates=settings.log_plates).write,
             kill_point=kill_point,
             heartbeat=self.heartbeat,
+            silences=StoredSilences(self.store.silences, self.schema, clock.monotonic).current,
         )
         self.pipeline.use(prepare(self.rule_set, self._key))
         producer = DeadLetterProducer(settings) if settings.enable_dlq else None
@@ -285,7 +287,8 @@ class Engine:
         rules = rule_set.rules
         notified = [(channel, rule.rule_id) for rule in rules for channel in rule.notify]
         priorities = [(rule.rule_id, str(rule.priority)) for rule in rules]
-        self.metrics.prepare(priorities, notified, [str(kind) for kind in FailureKind])
+        scheduled = [rule.rule_id for rule in rules if rule.schedule is not None]
+        self.metrics.prepare(priorities, notified, [str(kind) for kind in FailureKind], scheduled)
         self.metrics.show_watchlists(row_counts(rule_set))
         for channel in rule_set.channels:
             self.metrics.prepare_channel(channel, [str(reason) for reason in Reason])

@@ -105,6 +105,7 @@ class Housekeeper:
         before_us = now_us - round(self._letter_seconds * 1e6)
         if dropped := self._store.letters.drop_before(before_us):
             note_dropped(self._metrics, "age", dropped)
+        self._store.silences.sweep(now_us - round(self._retention_seconds * 1e6))
         while archive.sweep(self._retention_seconds, self.longest_cooldown_seconds, now_us):
             if self._stop.wait(PAUSE_SECONDS):
                 return

@@ -1,4 +1,4 @@
-"""The store: alerts, their deliveries, held targets and dead letters that their topic refused.
+"""The store: alerts, deliveries, held targets, silences, and dead letters that Kafka refused.
 
 It keeps and gives; it never decides what is an alert, sent or given up. Read `store.py` first, then
 `stream.py` and `deliveries.py`; `database.py` is what SQLite and PostgreSQL have in common.
@@ -26,6 +26,8 @@ from engine.store.model import (
     OpenMode,
     Past,
     Redelivery,
+    Silence,
+    SilenceState,
     StoredAlert,
     StoredDelivery,
     TargetState,
@@ -34,6 +36,7 @@ from engine.store.model import (
 )
 from engine.store.permanence import why_temporary
 from engine.store.rule_sets import Missing, NotedFile, RuleFiles, RuleSets, RuleSetUse
+from engine.store.silences import Silences
 from engine.store.store import Store, open_store
 from engine.store.stream import Stream
 
@@ -62,6 +65,9 @@ __all__ = [
     "RuleFiles",
     "RuleSetUse",
     "RuleSets",
+    "Silence",
+    "SilenceState",
+    "Silences",
     "Store",
     "StoredAlert",
     "StoredDelivery",

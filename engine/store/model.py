@@ -31,6 +31,14 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
 
 
+class SilenceState(StrEnum):
+    """Whether a silence has yet to begin, is active, or is over."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    EXPIRED = "expired"
+
+
 class OpenMode(StrEnum):
     """Who opens the store: the engine, which locks it, or a tool, which may run beside it."""
 
@@ -233,7 +241,7 @@ class StoredDelivery:
 
 @dataclass(frozen=True, slots=True)
 class StoredAlert:
-    """A stored alert with its deliveries, as it is shown to people."""
+    """A stored alert with its deliveries, as it is shown to people; `digest` is its event's."""
 
     alert: Alert
     time_us: int
@@ -245,6 +253,7 @@ class StoredAlert:
     deliveries: tuple[StoredDelivery, ...] = ()
     rules_digest: str = ""
     silenced_by: str = ""
+    digest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +271,35 @@ class AlertFilter:
     plate: str | None = None
     camera_id: str | None = None
     until_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """What keeps matches from being sent: those that all of its matchers fit.
+
+    The matchers are a rule, a plate, a camera and a `condition`, a CEL expression on the event; an
+    empty one fits everything. It silences events whose own time is from `starts_us` until before
+    `ends_us`. The store gives the id, 8 hex digits.
+    """
+
+    silence_id: str = ""
+    rule_id: str = ""
+    plate: str = ""
+    camera_id: str = ""
+    condition: str = ""
+    starts_us: int
+    ends_us: int
+    created_by: str = ""
+    comment: str = ""
+
+    def state_at(self, instant_us: int) -> SilenceState:
+        """Its state at that time."""
+        if self.ends_us <= instant_us:
+            return SilenceState.EXPIRED
+        return SilenceState.ACTIVE if self.starts_us <= instant_us else SilenceState.PENDING
+
+
+_SILENCE_FIELDS: Final = tuple(each.name for each in dataclasses.fields(Silence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,7 +482,7 @@ def stored_alert_from_row(
 ) -> StoredAlert:
     """The alert of a row of ALERTS."""
     time_us, stored_us, is_expired, topic, partition, offset, *more = row[_ALERT_COLUMNS:]
-    rules_digest, silenced_by = more
+    rules_digest, silenced_by, digest = more
     return StoredAlert(
         alert=alert_from_row(row),
         time_us=time_us,
@@ -456,6 +494,7 @@ def stored_alert_from_row(
         deliveries=deliveries,
         rules_digest=rules_digest,
         silenced_by=silenced_by,
+        digest=bytes(digest),
     )
 
 
@@ -463,6 +502,19 @@ def stored_delivery_from_row(row: tuple[Any, ...]) -> StoredDelivery:
     """The delivery of a row of DELIVERIES, which begins with its alert's id."""
     _, delivery_id, channel, target_id, state, *rest = row
     return StoredDelivery(delivery_id, channel, target_id, DeliveryState(state), *rest)
+
+
+def silence_from_row(row: tuple[Any, ...]) -> Silence:
+    """The silence of a row of SILENCES."""
+    return Silence(**dict(zip(_SILENCE_FIELDS, row, strict=True)))
+
+
+def silence_parameters(silence: Silence) -> dict[str, Any]:
+    """The parameters of INSERT_SILENCE, without the time of the change."""
+    values = {name: getattr(silence, name) for name in _SILENCE_FIELDS}
+    return {
+        name: storable(value) if isinstance(value, str) else value for name, value in values.items()
+    }
 
 
 def dead_letter_parameters(letter: DeadLetter, now_us: int) -> dict[str, Any]:

@@ -421,7 +421,7 @@ UPDATE targets SET
 # The archive.
 
 _STORED_COLUMNS: Final = f"""{_ALERT_COLUMNS}, a.time_us, a.stored_us, a.is_expired, a.topic,
-    a.partition_id, a.record_offset, a.rules_digest, a.silenced_by"""
+    a.partition_id, a.record_offset, a.rules_digest, a.silenced_by, a.digest"""
 
 # An empty text means that there is no such restriction.
 _NEWEST: Final = f"""
@@ -444,6 +444,10 @@ ALERTS_OF_CAMERA: Final = both(_NEWEST.format(chosen="a.camera_id = :camera_id A
 ALERTS_FROM: Final = both(f"""
 SELECT {_STORED_COLUMNS} FROM alerts a JOIN events e ON e.digest = a.digest
 WHERE a.alert_id >= :beginning AND a.alert_id < :end ORDER BY a.alert_id LIMIT 2
+""")
+ALERT_OF_KEY: Final = both(f"""
+SELECT {_STORED_COLUMNS} FROM alerts a JOIN events e ON e.digest = a.digest
+WHERE a.key_id = :key_id AND a.time_us = :time_us ORDER BY a.stored_us LIMIT 1
 """)
 # A delivery that waits for a held target shows the reason of the hold, not that of its last try.
 DELIVERIES: Final = _with_lists(
@@ -544,6 +548,34 @@ DELETE FROM events WHERE digest = :digest AND NOT EXISTS (
 DELETE_OLD_SUPPRESSED: Final = both("""
 DELETE FROM suppressed WHERE key_id IN (
     SELECT key_id FROM suppressed WHERE changed_us < :horizon_us LIMIT :limit)
+""")
+
+# Silences.
+
+INSERT_SILENCE: Final = both("""
+INSERT INTO silences (
+    silence_id, rule_id, plate, camera_id, condition, starts_us, ends_us, created_by, comment,
+    changed_us
+) VALUES (
+    :silence_id, :rule_id, :plate, :camera_id, :condition, :starts_us, :ends_us, :created_by,
+    :comment, :now_us
+) ON CONFLICT (silence_id) DO NOTHING
+""")
+_SILENCE_COLUMNS: Final = """silence_id, rule_id, plate, camera_id, condition, starts_us, ends_us,
+    created_by, comment"""
+SILENCES: Final = both(f"SELECT {_SILENCE_COLUMNS} FROM silences ORDER BY starts_us, silence_id")
+SILENCE: Final = both(f"SELECT {_SILENCE_COLUMNS} FROM silences WHERE silence_id = :silence_id")
+#: One that has not begun yet never begins.
+EXPIRE_SILENCE: Final = both("""
+UPDATE silences SET ends_us = :now_us, changed_us = :now_us,
+    starts_us = CASE WHEN starts_us > :now_us THEN :now_us ELSE starts_us END
+WHERE silence_id = :silence_id AND ends_us > :now_us
+""")
+DELETE_SILENCES_BEFORE: Final = both("DELETE FROM silences WHERE ends_us < :before_us")
+#: Whoever changes silences has the row until the end, so that a later version has all before it.
+COUNT_CHANGE: Final = both("""
+INSERT INTO meta (name, value) VALUES (:name, 1)
+ON CONFLICT (name) DO UPDATE SET value = meta.value + 1
 """)
 
 # Instances.

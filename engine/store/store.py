@@ -16,6 +16,7 @@ from engine.store.instances import Instances
 from engine.store.location import SqliteLocation, parse_state_url
 from engine.store.model import OpenMode
 from engine.store.rule_sets import RuleSets
+from engine.store.silences import Silences
 from engine.store.sqlite import open_sqlite
 from engine.store.stream import Stream
 
@@ -49,6 +50,7 @@ class Store:
         self.archive = Archive(archive_writer, archive_reader)
         self.letters = DeadLetters(stream, archive_writer, archive_reader)
         self.instances = Instances(archive_writer, archive_reader)
+        self.silences = Silences(stream, archive_writer, archive_reader)
         self.rule_sets = RuleSets(archive_writer, archive_reader)
         row = reader.row(statements.KEY)
         #: Made with the store, and never shown: ids of targets hold hashes by it.

@@ -178,7 +178,7 @@ def _unknown(findings: Findings, node: Call, scope: Scope, space: str) -> None:
     else:
         rows = FUNCTIONS.values()
         names = [row.name for row in rows if (row.is_member if is_member else row.is_global)]
-        names += [*_MACROS] if is_member else [*_MACROS, "watchlist"]
+        names += [*_MACROS] if is_member else [*_MACROS, "watchlist", "during"]
         remedy = remedy_of_function(node.function, scope.examples)
         remedy = remedy or suggest(node.function, names)
     remedy = remedy or FUNCTIONS_HELP

@@ -248,6 +248,9 @@ class _Checker:
             self._note_constants(node.args)
             warn_of_missing(self._findings, node, part_name(node), safe)
             return operator_type(self._findings, node, kinds, safe)
+        if node.function == tree.DURING:
+            self.visit(node.args[1], scope, safe)
+            return BOOL
         if node.function == tree.ROWS:
             return check_rows(self._findings, node, self.visit(node.args[1], scope, safe))
         function, args = find_function(self._findings, node, scope)

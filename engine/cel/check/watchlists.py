@@ -12,6 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from engine.cel.check.intervals import (
+    NO_INTERVALS,
+    Intervals,
+    bind_interval,
+    is_during,
+    remedy_of_interval,
+)
 from engine.cel.syntax import tree
 from engine.cel.syntax.examples import NEUTRAL, Examples
 from engine.cel.syntax.tree import (
@@ -81,21 +88,27 @@ class _Unusable:
 _UNUSABLE: Final = _Unusable()
 
 
-def bind(root: Node, lists: Lists, examples: Examples = NEUTRAL) -> tuple[Node, list[Problem]]:
+def bind(
+    root: Node,
+    lists: Lists,
+    examples: Examples = NEUTRAL,
+    intervals: Intervals = NO_INTERVALS,
+) -> tuple[Node, list[Problem]]:
     """The tree with `watchlist("name")` replaced by the lists, and the problems of their use.
 
-    `examples` are the names that remedies show; its `keys` are the fields whose values stand on
-    lists.
+    Time intervals replace `during("name")` in the same walk. `examples` are the names that remedies
+    show; its `keys` are the fields whose values stand on lists.
     """
-    binding = _Binding(lists, examples)
+    binding = _Binding(lists, examples, intervals)
     return binding.node(root), binding.problems
 
 
 class _Binding:
     """Walks a tree, replaces lists, and reports those in places where a list can't be."""
 
-    def __init__(self, lists: Lists, examples: Examples) -> None:
+    def __init__(self, lists: Lists, examples: Examples, intervals: Intervals) -> None:
         self._lists: Final = lists
+        self._intervals: Final = intervals
         self._examples: Final = examples
         self.problems: Final[list[Problem]] = []
         #: The lists whose rows are macros' variables, by the variables' names.
@@ -140,6 +153,8 @@ class _Binding:
     def _call(self, node: Call) -> Node:
         if _is_list(node):
             return self._refuse(node, "can be asked for plates only", node)
+        if is_during(node):
+            return self._during(node)
         if node.function == ROWS and node.target is not None and _is_list(node.target):
             return self._rows(node, node.target)
         if node.target is not None and _is_list(node.target) and node.args:
@@ -166,6 +181,14 @@ class _Binding:
             return self._index(node)
         target = self.node(node.target) if node.target is not None else None
         return replace(node, args=tuple(map(self.node, node.args)), target=target)
+
+    def _during(self, node: Call) -> Node:
+        bound = bind_interval(node, self._intervals)
+        if isinstance(bound, Call):
+            return bound
+        if bound is not None:
+            self.problems.append(bound)
+        return _unusable(node)
 
     def _select(self, node: Select) -> Node:
         row = node.operand
@@ -298,13 +321,19 @@ class _Binding:
         self.problems.append(problem)
 
 
-def with_lists(problems: Sequence[Problem], lists: Lists) -> tuple[Problem, ...]:
-    """The problems with another remedy for unknown names that are the names of lists."""
+def with_names(
+    problems: Sequence[Problem], lists: Lists, intervals: Intervals
+) -> tuple[Problem, ...]:
+    """The problems with another remedy for unknown names that are those of lists or intervals."""
     found: list[Problem] = []
     for problem in problems:
         name = problem.what.removeprefix("'").removesuffix("' is not known here")
-        is_name = problem.code == "unknown-name" and name in lists.known
-        found.append(replace(problem, remedy=_remedy(name)) if is_name else problem)
+        remedy = problem.remedy
+        if problem.code == "unknown-name" and name in lists.known:
+            remedy = _remedy(name)
+        elif problem.code == "unknown-name" and name in intervals.known:
+            remedy = remedy_of_interval(name)
+        found.append(replace(problem, remedy=remedy))
     return tuple(found)
 
 

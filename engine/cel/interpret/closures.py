@@ -22,6 +22,7 @@ from engine.cel.values.values import (
     to_timestamp,
 )
 from engine.errors import EvaluationError
+from engine.intervals import TimeInterval
 from engine.watchlist import Watchlist, plate_of
 
 _KEYS: Final = frozenset({str, int, UInt, bool})
@@ -389,6 +390,11 @@ def listed_rows(watchlist: Watchlist, key: Closure) -> Closure:
         return found
 
     return rows
+
+
+def in_interval(interval: TimeInterval) -> Closure:
+    """`during(…)` at the event's time."""
+    return lambda bindings: interval.holds(_time(bindings))
 
 
 def _time(bindings: dict[Any, Any]) -> datetime:

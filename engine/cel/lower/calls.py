@@ -21,6 +21,7 @@ from engine.cel.lower.fragments import (
     truth,
 )
 from engine.cel.lower.runtime import MAX_ELEMENTS, GiveUpError
+from engine.cel.syntax import tree
 from engine.cel.syntax.tree import Macro
 from engine.cel.types.functions import ANY, FUNCTIONS, Function, Overload
 from engine.cel.types.kinds import row_type, rows_type
@@ -28,6 +29,7 @@ from engine.cel.types.scope import TIME
 from engine.cel.values.instants import PARTS, find_zone
 from engine.cel.values.text import BadRegexError, compile_match
 from engine.cel.values.values import MISSING, Duration, Timestamp
+from engine.intervals import TimeInterval
 from engine.schema import FieldType, Kind
 from engine.watchlist import CHARACTERS, Watchlist, plate_of
 
@@ -212,6 +214,12 @@ def rows_of(watchlist: Watchlist, key: Fragment) -> Fragment:
     made = plain("{0}({1}, {2})", ask, key, _time(), kind=list, share=share)
     cost = watchlist.most_rows * ROW_ROUNDS
     return replace(made, field=rows_type(watchlist), rounds=made.rounds + cost)
+
+
+def in_interval(interval: TimeInterval) -> Fragment:
+    """`during(…)`."""
+    share = (tree.DURING, id(interval))
+    return plain("{0}({1})", constant(interval.holds), _time(), kind=bool, share=share)
 
 
 def _time() -> Fragment:

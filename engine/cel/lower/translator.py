@@ -15,6 +15,7 @@ from engine.cel.interpret.plan import Interpreter, plan
 from engine.cel.lower.calls import (
     bound_name,
     call_function,
+    in_interval,
     in_list,
     make_binding,
     make_loop,
@@ -55,6 +56,7 @@ from engine.cel.types.findings import (
     guarded_in_bind,
     guarded_when_false,
     guarded_when_true,
+    interval_of,
     most_items,
     watchlist_lookup,
 )
@@ -293,6 +295,9 @@ class Translator:
             if node.function == tree.IN:
                 return in_list(watchlist, key, is_in_loop=bool(self._items))
             return (row_of if node.function == tree.INDEX else rows_of)(watchlist, key)
+        interval = interval_of(node)
+        if interval is not None:
+            return in_interval(interval)
         left, right = map(self.fragment, node.args)
         return self._folded(node, [left, right], binary(node.function, left, right))
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from engine.cel.values.values import MISSING, UInt
+from engine.intervals import TimeInterval
 from engine.watchlist import Watchlist
 
 AND: Final = "_&&_"
@@ -27,6 +28,8 @@ NOT_EQUALS: Final = "_!=_"
 IN: Final = "@in"
 #: `watchlist(…).rows(key)`: a call whose arguments are the bound watchlist and the key.
 ROWS: Final = "@rows"
+#: `during(…)`: a call whose arguments are the bound time interval and the event's `time`.
+DURING: Final = "@during"
 
 #: Binary operators by their sign, with CEL's own function names.
 BINARY: Final = {
@@ -61,7 +64,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bound:
-    """A constant that is given as a value and not as text: a tuple of values, or a watchlist."""
+    """A constant that is given as a value: a tuple of values, a watchlist or a time interval."""
 
     offset: int
     value: Any
@@ -281,6 +284,8 @@ class _TextWriter:
     def _bound(self, value: Any) -> str:
         if isinstance(value, Watchlist):
             return f"watchlist({_literal(value.name)[0]})"
+        if isinstance(value, TimeInterval):
+            return _literal(value.name)[0]
         if not isinstance(value, list | tuple):
             return _literal(value)[0]
         shown = len(value) if self._shown is None else self._shown
@@ -306,6 +311,8 @@ class _TextWriter:
         if node.function == ROWS:
             watchlist, key = node.args
             return f"{self.text(watchlist, _MEMBER)}.rows({self.text(key, _TERNARY)})", _MEMBER
+        if node.function == DURING:
+            return f"during({self.text(node.args[0], _TERNARY)})", _MEMBER
         if node.function == NOT:
             return f"!{self.text(node.args[0], _UNARY)}", _UNARY
         if node.function == NEGATE:

@@ -25,6 +25,7 @@ from engine.cel.types.functions import Function
 from engine.cel.types.scope import Broken, Reference, Scope, dotted
 from engine.cel.values.values import FailureKind
 from engine.errors import Problem, Severity, errors_of
+from engine.intervals import TimeInterval
 from engine.schema import FieldType, Kind
 from engine.watchlist import Watchlist
 
@@ -162,6 +163,13 @@ def watchlist_lookup(node: Call) -> tuple[Watchlist, Node] | None:
         return None
     found = watchlist_of(container)
     return (found, key) if found is not None else None
+
+
+def interval_of(node: Call) -> TimeInterval | None:
+    """The time interval that `during()` asks; None for other calls."""
+    bound = node.args[0] if node.function == tree.DURING else None
+    found = bound.value if isinstance(bound, Bound) else None
+    return found if isinstance(found, TimeInterval) else None
 
 
 def most_items(node: Node) -> int | None:

@@ -48,7 +48,7 @@ def empty(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for table in ("deliveries", *TABLES):
             connection.execute(f"DELETE FROM {table}")
-        connection.execute("DELETE FROM meta WHERE name IN ('seen', 'swept')")
+        connection.execute("DELETE FROM meta WHERE name IN ('seen', 'silences', 'swept')")
 
 
 @pytest.fixture

@@ -79,8 +79,8 @@ pictures: $(INSTALLED) ## Draw the README's pictures anew, of a real demo and a 
 grammar: $(INSTALLED) ## Make the kept tables of CEL's grammar anew, after an update of celpy or Lark
 	$(BIN)/python -c 'from engine.cel.syntax.parser import write_tables; write_tables()'
 
-schema: $(INSTALLED) ## Make schemas/rules.schema.json anew, after a change of the keys of rule files
-	$(BIN)/python -c 'from pathlib import Path; from engine.editor.schema import write_schema; write_schema(Path("schemas"))'
+schema: $(INSTALLED) ## Make the JSON schemas of rule files anew, after a change of the keys of rule files
+	$(BIN)/python -c 'from pathlib import Path; from engine.editor.schema import write_schemas; write_schemas(Path("schemas"))'
 
 lint: $(INSTALLED) ## Style and formatting
 	$(BIN)/ruff check .

@@ -146,6 +146,12 @@ class BrokerUnavailableError(AlertEngineError):
     code = "broker-unavailable"
 
 
+class HistoryError(AlertEngineError):
+    """The topic's past can't be read."""
+
+    code = "history"
+
+
 class StreamError(AlertEngineError):
     """The Kafka client was shut out for good; only a new one can go on."""
 

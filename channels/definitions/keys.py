@@ -16,7 +16,8 @@ class ValueKind(StrEnum):
 
     `GROUP` is a mapping with the keys of a group, `GROUPS` a list of such mappings, `NAMED` a
     mapping from names of the author's choice to such mappings. `NAMES` is a list of names of
-    channels or time intervals. `ONE_OR_MORE` is an expression or a list of them.
+    channels or time intervals. `ONE_OR_MORE` is an expression or a list of them. `EXPECTATION` is
+    what a test expects of a rule, `EXPECTED_RULES` what it expects of several.
     """
 
     TEXT = "text"
@@ -33,6 +34,9 @@ class ValueKind(StrEnum):
     TEMPLATE = "template"
     NAMES = "names"
     EVENT = "event"
+    EVENTS = "events"
+    EXPECTATION = "expectation"
+    EXPECTED_RULES = "expected rules"
     GROUP = "group"
     GROUPS = "groups"
     NAMED = "named"

@@ -16,7 +16,7 @@ from engine.rules.load import rule_files
 from engine.settings.settings import folder
 
 RULES: Final = "rules"
-RULES_SCHEMA: Final = "rules.schema.json"
+SCHEMAS: Final = ("rules.schema.json", "tests.schema.json")
 COMPOSE_FILE: Final = "compose.existing-stack.yml"
 # The container reads them as another user. Only .env holds secrets.
 _FOR_ALL: Final = 0o644
@@ -74,9 +74,10 @@ def first_files() -> Iterator[FirstFile]:
     """The files that a site begins with."""
     for path in sorted(folder(RULES).glob("*.yaml")):
         yield FirstFile(Path(RULES, path.name), path.read_text(encoding="utf-8"), _FOR_ALL)
-    # The samples name it in their first lines, for editors.
-    keys = (folder("schemas") / RULES_SCHEMA).read_text(encoding="utf-8")
-    yield FirstFile(Path("schemas", RULES_SCHEMA), keys, _FOR_ALL)
+    # Rule files name them in their first lines, for editors.
+    for name in SCHEMAS:
+        keys = (folder("schemas") / name).read_text(encoding="utf-8")
+        yield FirstFile(Path("schemas", name), keys, _FOR_ALL)
     deploy = folder("deploy")
     environment = (deploy / "site.env").read_text(encoding="utf-8")
     yield FirstFile(Path(".env"), environment, _FOR_OWNER)

@@ -12,6 +12,8 @@ from typing import Final
 
 from engine.reload.file_state import LONGEST_SECONDS, FileState, WatchedFiles, await_quiet
 from engine.reload.notifier import Notifier
+from engine.rules.faults import Faults
+from engine.rules.load import test_files
 from engine.watchlist.watchlist import FileMark
 
 #: How often the files are looked at while no change is reported.
@@ -45,7 +47,9 @@ def run_or_watch(is_watching: bool, paths: Sequence[Path], run: Callable[[], Rou
 
 class _Watch:
     def __init__(self, paths: Sequence[Path], run: Callable[[], Round]) -> None:
+        self._paths = paths
         self._files = [WatchedFiles(path) for path in paths]
+        self._lists: tuple[Path, ...] = ()
         self._run = run
         self._notifier = Notifier(lambda: False, LOOK_SECONDS)
 
@@ -83,14 +87,15 @@ class _Watch:
 
         Those that were not watched before were read just now.
         """
-        first = self._files[0]
-        former = {*first.lists} - {*lists}
-        first.lists = lists
+        former = {*self._lists} - {*lists}
+        self._lists = lists
         now = self._look().marks
         marks = {path: mark for path, mark in seen.marks.items() if path not in former}
         return FileState({**{path: now[path] for path in lists}, **marks})
 
     def _look(self) -> FileState:
+        # Files of tests count here, which `WatchedFiles` leaves out for the engine.
+        self._files[0].lists = (*self._lists, *test_files(self._paths, Faults()))
         marks: dict[Path, FileMark | None] = {}
         for files in self._files:
             marks.update(files.look().marks)

@@ -19,7 +19,7 @@ from engine.cel import Operator
 from engine.editor.cursor import Cursor, cursor_at
 from engine.editor.language import NAMED, field_help, global_calls, members_of, type_name
 from engine.editor.names import Names
-from engine.editor.schema import paths_of
+from engine.editor.schema import EVENT_TIMES, paths_of
 from engine.editor.text import Text
 from engine.editor.where import Where, where
 from engine.rules.expressions import TEMPLATE_VARIABLES
@@ -39,14 +39,15 @@ _IN_CALL: Final = re.compile(r"(?P<call>\w+)\(\s*[\"'][\w.-]*$")
 def complete(text: Text, offset: int, schema: EventSchema, names: Names) -> list[CompletionItem]:
     """What may stand at an offset of a text; the editor filters by what is typed already."""
     cursor = cursor_at(text.text, offset)
-    found = where(cursor)
-    items: Iterable[CompletionItem] = ()
+    found = where(cursor, text.source.file)
+    items: list[CompletionItem] = []
     if found.event is not None:
-        items = _event_items(found, cursor, schema)
-    elif found.group is not None:
-        items = _key_items(found.group, cursor)
-    elif found.key is not None:
-        items = _value_items(found.key, cursor, schema, names)
+        items += _event_items(found, cursor, schema)
+    else:
+        if found.group is not None:
+            items += _key_items(found.group, cursor)
+        if found.key is not None:
+            items += _value_items(found.key, cursor, schema, names)
     return [_placed(item, cursor, found, text, offset) for item in items]
 
 
@@ -92,6 +93,10 @@ def _event_items(found: Where, cursor: Cursor, schema: EventSchema) -> Iterator[
         yield from _domain_items(record)
         return
     fields = record.fields if record is not None else schema.variables
+    if record is None:
+        for name, about in EVENT_TIMES.items():
+            if name not in fields and name not in cursor.siblings:
+                yield _item(name, CompletionItemKind.Property, about, insert=f"{name}: ")
     for name, kind in fields.items():
         if name != TIME_VARIABLE and name not in cursor.siblings:
             ending = ":" if kind.kind is Kind.RECORD else ": "
@@ -116,13 +121,14 @@ def _value_items(
     match key.kind:
         case ValueKind.FLAG:
             return [_item(word, CompletionItemKind.Value) for word in ("true", "false")]
-        case ValueKind.CHOICE:
+        case ValueKind.CHOICE | ValueKind.EXPECTATION:
             return [
                 _item(choice, CompletionItemKind.EnumMember, _choice_help(choice))
                 for choice in key.choices
             ]
-        case ValueKind.NAMES:
-            return [_item(name, CompletionItemKind.Reference) for name in names.get(key.names, ())]
+        case ValueKind.NAMES | ValueKind.EXPECTED_RULES:
+            section = key.names or "rules"
+            return [_item(name, CompletionItemKind.Reference) for name in names.get(section, ())]
         case ValueKind.FIELD:
             return [
                 _item(path, CompletionItemKind.Field, field_help(path, kind), type_name(kind))

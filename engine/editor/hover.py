@@ -38,7 +38,7 @@ def explain(text: Text, offset: int, schema: EventSchema) -> Hover | None:
     if word is None:
         return None
     cursor = cursor_at(text.text, word.end())
-    found = where(cursor)
+    found = where(cursor, text.source.file)
     about = ""
     if found.event is not None:
         path = ".".join(filter(None, (found.event, cursor.before if cursor.is_key else "")))

@@ -14,13 +14,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from channels.definitions.keys import Key, KeyGroup, ValueKind
-from engine.rules.keys import FILE
+from engine.rules.keys import FILE, TEST_FILE
 from engine.schema import TIME_VARIABLE, EventSchema, FieldType, Kind
 
-FILE_NAME: Final = "rules.schema.json"
+RULES_FILE_NAME: Final = "rules.schema.json"
+TESTS_FILE_NAME: Final = "tests.schema.json"
 #: What editors look for in the first lines of a file, before the schema's address.
 MODELINE: Final = "yaml-language-server: $schema="
 
+#: What an event of a test may say of its times.
+EVENT_TIMES: Final = {
+    "at": "When the event was captured: a date and time, or a step such as `+2m` after the one "
+    "before.",
+    "received_at": "When Kafka got the event: a date and time, or a step after its own time.",
+}
 _Schema = dict[str, Any]
 _DRAFT: Final = "http://json-schema.org/draft-07/schema#"
 #: For a text YAML's numbers and words count as they are written.
@@ -33,26 +40,41 @@ _SECTIONS: Final = frozenset({ValueKind.GROUPS, ValueKind.NAMED, ValueKind.NAMES
 
 def rules_schema(schema: EventSchema) -> dict[str, Any]:
     """The JSON schema of rule files; `schema` gives the fields that it suggests."""
-    writer = _SchemaWriter(schema)
-    root = writer.group(FILE)
+    what = "A rule file: rules, channels, watchlists and time intervals."
+    return _of_file(FILE, "Rules of the Alert Engine", what, schema)
+
+
+def tests_schema(schema: EventSchema) -> dict[str, Any]:
+    """The JSON schema of files of tests, `*.test.yaml`, likewise."""
+    what = "A file of tests over several rules."
+    return _of_file(TEST_FILE, "Tests of rules of the Alert Engine", what, schema)
+
+
+def schema_texts(schema: EventSchema) -> dict[str, str]:
+    """The contents of the files by their names."""
+    schemas = {RULES_FILE_NAME: rules_schema(schema), TESTS_FILE_NAME: tests_schema(schema)}
     return {
-        "$schema": _DRAFT,
-        "title": "Rules of the Alert Engine",
-        "description": "A rule file: rules, channels, watchlists and time intervals.",
-        **root,
-        "definitions": writer.definitions,
+        name: json.dumps(each, ensure_ascii=False, indent=2) + "\n"
+        for name, each in schemas.items()
     }
 
 
-def schema_text(schema: EventSchema) -> str:
-    """The content of the file."""
-    return json.dumps(rules_schema(schema), ensure_ascii=False, indent=2) + "\n"
+def write_schemas(folder: Path) -> None:
+    """Write the files into `folder`, by the event schema there."""
+    for name, text in schema_texts(EventSchema.load(folder / "plate_event.avsc")).items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
-def write_schema(folder: Path) -> None:
-    """Write the file into `folder`, by the event schema there."""
-    text = schema_text(EventSchema.load(folder / "plate_event.avsc"))
-    (folder / FILE_NAME).write_text(text, encoding="utf-8")
+def definition_name(group: KeyGroup) -> str:
+    """The name of a group's definition: `time_interval`."""
+    return "_".join(re.findall(r"\w+", group.title.removeprefix("an ").removeprefix("a ")))
+
+
+def _of_file(group: KeyGroup, title: str, what: str, schema: EventSchema) -> _Schema:
+    writer = _SchemaWriter(schema)
+    root = writer.group(group)
+    about = {"$schema": _DRAFT, "title": title, "description": what}
+    return {**about, **root, "definitions": writer.definitions}
 
 
 def paths_of(fields: Mapping[str, FieldType], prefix: str = "") -> Iterator[tuple[str, FieldType]]:
@@ -130,7 +152,7 @@ class _SchemaWriter:
             ValueKind.FLAG: lambda _: {"anyOf": [{"type": "boolean"}, {"enum": _FLAG_WORDS}]},
             ValueKind.NUMBER: lambda _: {"anyOf": [{"type": "number"}, _GROUPED_DIGITS]},
             ValueKind.WHOLE_NUMBER: lambda _: {"anyOf": [{"type": "integer"}, _GROUPED_DIGITS]},
-            ValueKind.CHOICE: lambda key: {"enum": list(key.choices)},
+            ValueKind.CHOICE: lambda key: _choices(key),
             ValueKind.TEXTS: lambda _: _one_or_list(),
             ValueKind.TEXT_MAP: lambda _: {
                 "type": "object",
@@ -144,7 +166,10 @@ class _SchemaWriter:
             ValueKind.FIELD: lambda _: {"anyOf": [{"enum": self._paths}, {"type": "string"}]},
             ValueKind.ONE_OR_MORE: lambda _: _one_or_list(),
             ValueKind.NAMES: lambda _: {"type": "array", "items": {"type": _TEXT}},
-            ValueKind.EVENT: lambda _: {"type": "object", **_suggested(self._fields)},
+            ValueKind.EVENT: lambda _: self._event(),
+            ValueKind.EVENTS: lambda _: {"type": "array", "items": self._event()},
+            ValueKind.EXPECTATION: lambda key: _each(self._expectation(key)),
+            ValueKind.EXPECTED_RULES: lambda key: _each(self._expected_rules(key)),
             ValueKind.GROUP: lambda key: self._reference(_group_of(key)),
             ValueKind.GROUPS: lambda key: {
                 "type": "array",
@@ -158,6 +183,24 @@ class _SchemaWriter:
         maker = makers.get(key.kind)
         return {"type": _TEXT} if maker is None else maker(key)
 
+    def _event(self) -> _Schema:
+        """An event of a test: fields with their descriptions, for a site may have others."""
+        suggested = _suggested(self._fields)
+        times = {name: {"description": about} for name, about in EVENT_TIMES.items()}
+        return {"type": "object", "properties": {**times, **suggested["properties"]}}
+
+    def _expectation(self, key: Key) -> _Schema:
+        return {"anyOf": [_choices(key), self._reference(_group_of(key))]}
+
+    def _expected_rules(self, key: Key) -> _Schema:
+        by_id = {"type": "object", "additionalProperties": self._expectation(key)}
+        return {"anyOf": [{"type": "array", "items": {"type": "string"}}, by_id]}
+
+
+def _each(expected: _Schema) -> _Schema:
+    """What is expected of one event, or a list of that for several."""
+    return {"anyOf": [expected, {"type": "array", "items": expected}]}
+
 
 def _group_of(key: Key) -> KeyGroup:
     assert key.group is not None, key.name
@@ -167,6 +210,11 @@ def _group_of(key: Key) -> KeyGroup:
 def _without_type(value: _Schema) -> list[_Schema]:
     """The forms beside a text that are worth naming: choices, for an editor suggests them."""
     return [value] if "enum" in value else []
+
+
+def _choices(key: Key) -> _Schema:
+    # Without quotes `false` is no text in YAML.
+    return {"enum": [*key.choices, *([False] if "false" in key.choices else [])]}
 
 
 def _one_or_list() -> _Schema:

@@ -19,8 +19,8 @@ from engine.editor.lenses import TestPlace, test_places
 from engine.editor.text import Text
 from engine.editor.workspace import Checked, Workspace, is_rules
 from engine.errors import AlertEngineError, Fault, RulesError, Severity
-from engine.match.selftest import RuleTestResult
 from engine.settings import Settings
+from engine.simulate.rule_tests import RuleTestResult
 
 TEST_COMMAND: Final = "alert-engine.test"
 #: A check begins so long after the last change.
@@ -159,12 +159,12 @@ class _Session:
                     workspace.run_tests, path, rule_id, number, opened
                 )
             except RulesError as error:
-                what = f"{rule_id}: the rules can't be loaded: {error.errors[0]}"
+                what = f"{rule_id or Path(path).name}: the rules can't be loaded: {error.errors[0]}"
                 self._say(types.MessageType.Error, what)
                 return {"passed": 0, "failed": [{"test": "", "problem": what}]}
         bad = [result for result in results if not result.is_passed]
         passed = len(results) - len(bad)
-        what = f"{rule_id}: {passed} passed, {len(bad)} failed"
+        what = f"{rule_id or Path(path).name}: {passed} passed, {len(bad)} failed"
         what += "".join(f"\n{result.test.name}: {result.problem}" for result in bad)
         self._say(types.MessageType.Warning if bad else types.MessageType.Info, what)
         if opened == self._opened():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from channels.definitions.keys import Key, KeyGroup, ValueKind
 from engine.editor.cursor import ITEM, Cursor
-from engine.rules.keys import FILE
+from engine.rules.keys import EXPECTED, FILE, TEST, TEST_FILE
+from engine.rules.load import is_test_file
 
 _WITH_ITEMS = frozenset(
     {ValueKind.NAMES, ValueKind.TEXTS, ValueKind.ONE_OR_MORE, ValueKind.VALUE, ValueKind.TEXT_MAP}
@@ -16,7 +18,7 @@ _WITH_ITEMS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """What is typed at a cursor: a key of `group`, or the value of `key`; both None if unknown.
+    """What is typed at a cursor: a key of `group`, or the value of `key`; None for what it is not.
 
     In a test's event it is the key, or the value, of the field at the dotted path `event`.
     """
@@ -26,9 +28,10 @@ class Where:
     event: str | None = None
 
 
-def where(cursor: Cursor) -> Where:
-    """What is typed at a cursor."""
-    group, key, path = FILE, None, list(cursor.path)
+def where(cursor: Cursor, file: str) -> Where:
+    """What is typed at a cursor in a file of that name."""
+    group = TEST_FILE if is_test_file(Path(file)) else FILE
+    key, path = None, list(cursor.path)
     while path:
         step = path.pop(0)
         if key is None:
@@ -47,8 +50,18 @@ def where(cursor: Cursor) -> Where:
                 group, key = key.group, key.group.find(step)
                 if key is None:
                     return Where()
-            case ValueKind.EVENT:
+            case ValueKind.EVENT | ValueKind.EVENTS if step == ITEM and not path:
+                return Where(key=key, event="")
+            case ValueKind.EVENT | ValueKind.EVENTS:
                 return _in_event(key, [step, *path])
+            case ValueKind.EXPECTATION | ValueKind.EXPECTED_RULES if step == ITEM:
+                pass
+            case ValueKind.EXPECTED_RULES:
+                key = TEST.find("expect")
+            case ValueKind.EXPECTATION:
+                group, key = EXPECTED, EXPECTED.find(step)
+                if key is None:
+                    return Where()
             case kind if kind in _WITH_ITEMS:
                 pass
             case _:
@@ -71,7 +84,9 @@ def _at_end(group: KeyGroup, key: Key | None, cursor: Cursor) -> Where:
     match key.kind:
         case ValueKind.GROUP:
             return Where(group=key.group)
-        case ValueKind.GROUPS | ValueKind.NAMED | ValueKind.TEXT_MAP:
+        case ValueKind.EXPECTATION:
+            return Where(key.group, key)
+        case ValueKind.GROUPS | ValueKind.NAMED | ValueKind.TEXT_MAP | ValueKind.EVENTS:
             return Where()
         case _:
             # A value on the lines below its key.

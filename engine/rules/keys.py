@@ -12,6 +12,7 @@ from typing import Final
 from channels.alert import Priority
 from channels.definitions.keys import CHANNEL, NOTIFICATION_BLOCKS, Key, KeyGroup, ValueKind
 from engine.cel import Operator
+from engine.rules.rule_test import Expect
 from engine.watchlist import DateOrder
 
 #: What each operator of a condition asks.
@@ -80,25 +81,199 @@ CONDITION: Final = KeyGroup(
     ),
 )
 
-#: An item of a rule's `tests`.
-TEST: Final = KeyGroup(
-    "a test",
+#: The mapping `alert` of what a test expects.
+ALERT: Final = KeyGroup(
+    "`alert`",
     (
+        Key("message", "The text of the alert.", ValueKind.TEXT, "ABC123 (95%) at gate"),
+        Key("subject", "The subject of its e-mail.", ValueKind.TEXT, "Watchlist Plate"),
+        Key("sms", "Its text message.", ValueKind.TEXT, "ABC123 (95%) at gate"),
+        Key(
+            "suppressed_count",
+            "How many matches the cooldown held back since the alert before.",
+            ValueKind.WHOLE_NUMBER,
+            1,
+        ),
+    ),
+)
+
+#: What a test expects, where it is a mapping.
+EXPECTED: Final = KeyGroup(
+    "`expect`",
+    (
+        Key(
+            "alert",
+            "An alert that says this; what is not given is not compared.",
+            ValueKind.GROUP,
+            {"message": "ABC123 (95%) at gate"},
+            group=ALERT,
+        ),
+    ),
+)
+
+#: An item of a test's `silences`.
+SILENCE: Final = KeyGroup(
+    "a silence",
+    (
+        Key("rule", "The id of a rule.", ValueKind.TEXT, "watchlist_plate"),
+        Key("plate", "A plate, in any spelling.", ValueKind.TEXT, "ABC123"),
+        Key("camera", "The id of a camera.", ValueKind.TEXT, "gate-1"),
+        Key(
+            "when",
+            "A CEL expression on the event.",
+            ValueKind.EXPRESSION,
+            'camera_id.startsWith("gate-")',
+        ),
+        Key(
+            "from",
+            "From when on: a date and time, or a step such as `+5m` after the first event.",
+            ValueKind.TEXT,
+            "+5m",
+        ),
+        Key(
+            "until",
+            "Until when: a date and time, or a step such as `+2h` after the first event.",
+            ValueKind.TEXT,
+            "+2h",
+        ),
+    ),
+)
+
+
+def _test_keys(expect: Key) -> tuple[Key, ...]:
+    """The keys of a test that expects this."""
+    return (
         Key("name", "What the test shows.", ValueKind.TEXT, "fires for a plate of the list"),
         Key(
             "event",
-            "The fields that matter; all others have their defaults.",
+            "One event: the fields that matter; all others have their defaults.",
             ValueKind.EVENT,
             {"plate": {"normalized_text": "ABC123", "confidence": 0.95}},
-            is_required=True,
         ),
         Key(
+            "events",
+            "A list of events in place of one, which happen one after the other. What one does "
+            "not give is as in the event before.",
+            ValueKind.EVENTS,
+            [{"at": "2025-07-01T22:00:00-04:00", "camera_id": "gate-1"}, {"at": "+2m"}],
+        ),
+        expect,
+        Key(
+            "silences",
+            "Silences that are in force while the test runs.",
+            ValueKind.GROUPS,
+            [{"plate": "ABC123", "until": "+2h"}],
+            group=SILENCE,
+        ),
+    )
+
+
+#: An item of a rule's `tests`.
+TEST: Final = KeyGroup(
+    "a test",
+    _test_keys(
+        Key(
             "expect",
-            "Whether the rule matches the event.",
-            ValueKind.CHOICE,
+            "What must become of the rule on the event; for `events` a list, one item for each.",
+            ValueKind.EXPECTATION,
             "match",
-            choices=("match", "no_match"),
+            choices=tuple(map(str, Expect)),
+            group=EXPECTED,
             is_required=True,
+        )
+    ),
+)
+
+#: An item of the `tests` of a file of tests.
+SET_TEST: Final = KeyGroup(
+    "a test of several rules",
+    _test_keys(
+        Key(
+            "expect",
+            "The rules that alert on the event, and no others; or by their ids what must become "
+            "of them. For `events` a list, one item for each.",
+            ValueKind.EXPECTED_RULES,
+            ["watchlist_plate"],
+            choices=tuple(map(str, Expect)),
+            group=EXPECTED,
+            is_required=True,
+        )
+    ),
+)
+
+#: A file `*.test.yaml`.
+TEST_FILE: Final = KeyGroup(
+    "a file of tests",
+    (
+        Key(
+            "tests",
+            "Tests over several rules: which of them alert, and which don't.",
+            ValueKind.GROUPS,
+            group=SET_TEST,
+        ),
+    ),
+)
+
+#: An item of the `times` of a time interval.
+TIME_RANGE: Final = KeyGroup(
+    "an item of `times`",
+    (
+        Key("start_time", "From when on, `00:00` to `24:00`.", ValueKind.TEXT, "22:00"),
+        Key(
+            "end_time",
+            "Until when; before the start it is the next day's.",
+            ValueKind.TEXT,
+            "05:00",
+        ),
+    ),
+)
+_PATTERN_KEYS: Final = (
+    Key(
+        "times",
+        "Times of the day.",
+        ValueKind.GROUPS,
+        [{"start_time": "22:00", "end_time": "05:00"}],
+        group=TIME_RANGE,
+    ),
+    Key("weekdays", "Days of the week.", ValueKind.TEXTS, ["monday:friday", "saturday"]),
+    Key(
+        "days_of_month",
+        "Days of the month; negative ones count from its end.",
+        ValueKind.TEXTS,
+        ["1:5", "-3:-1"],
+    ),
+    Key("months", "Months, by name or number.", ValueKind.TEXTS, ["january:march", "5"]),
+    Key("years", "Years.", ValueKind.TEXTS, ["2026:2027"]),
+    Key("dates", "Dates.", ValueKind.TEXTS, ["2026-12-25", "2026-12-31..2027-01-02"]),
+    Key(
+        "location",
+        "The time zone, by its name; that of the site unless given.",
+        ValueKind.TEXT,
+        "America/New_York",
+    ),
+)
+#: An item of an interval's `time_intervals`, which is Alertmanager's form.
+PATTERN: Final = KeyGroup("an item of `time_intervals`", _PATTERN_KEYS)
+
+#: An item of a file's `time_intervals`.
+INTERVAL: Final = KeyGroup(
+    "a time interval",
+    (
+        Key("name", "What rules call it.", ValueKind.TEXT, "night", is_required=True),
+        *_PATTERN_KEYS,
+        Key(
+            "except",
+            "Intervals that are taken away from this one.",
+            ValueKind.NAMES,
+            ["holidays"],
+            names="time_intervals",
+        ),
+        Key(
+            "time_intervals",
+            "Several times, one of which must hold, each with keys of its own.",
+            ValueKind.GROUPS,
+            [{"weekdays": ["saturday", "sunday"]}],
+            group=PATTERN,
         ),
     ),
 )
@@ -252,7 +427,7 @@ RULE: Final = KeyGroup(
         ),
         Key(
             "tests",
-            "Events that must match, and events that must not.",
+            "Events, and what must become of the rule on each.",
             ValueKind.GROUPS,
             [
                 {

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from channels.definitions.keys import KeyGroup
 from engine.errors import Place, RulesError
 from engine.rules.channel_reader import ChannelReader, MayHold, TargetsByName, hold_any, hold_none
 from engine.rules.document import parse_document, read_document
@@ -29,6 +30,8 @@ from engine.settings import DEFAULT_RULES
 #: The texts of open documents, where there are none.
 NONE_OPENED: Final[Mapping[str, str]] = MappingProxyType({})
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
+#: Files of this ending hold tests over several rules, and no rules.
+TEST_SUFFIXES: Final = (".test.yaml", ".test.yml")
 
 _OTHER_PATH: Final = "give a rule file or a folder of them"
 #: For the default path: whoever gave none may have no rules yet.
@@ -174,13 +177,31 @@ def collect_and_freeze() -> None:
     gc.freeze()
 
 
+def is_test_file(path: Path) -> bool:
+    """Whether the file holds tests over several rules, by its name."""
+    return path.name.lower().endswith(TEST_SUFFIXES)
+
+
+def test_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
+    """Every file of tests among `paths` and in their folders, as `rule_files` gives those of rules.
+
+    Folders that can't be read are added to `faults`.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        files = _folder(path, faults) if path.is_dir() else (path,)
+        for file in filter(is_test_file, files):
+            found.setdefault(os.path.realpath(file), file)
+    return tuple(sorted(found.values()))
+
+
 def rule_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
     """Every file of `paths` and every YAML file in their folders, at any depth; each once, sorted.
 
-    Paths and symbolic links to one file count once. Hard links count as files of their own: inode
-    numbers of shared folders may repeat, and to leave out a file silently is worse than to report
-    its ids as used twice. Hidden files and folders are left out: a mounted Kubernetes ConfigMap
-    keeps copies there. Paths that can't be used are added to `faults`.
+    Files of tests are left out. Paths and symbolic links to one file count once. Hard links count
+    as files of their own: inode numbers of shared folders may repeat, and to leave out a file
+    silently is worse than to report its ids as used twice. Hidden files and folders are left out: a
+    mounted Kubernetes ConfigMap keeps copies there. Paths that can't be used are added to `faults`.
     """
     found: dict[str, Path] = {}
     for path in paths:
@@ -193,7 +214,7 @@ def rule_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
             )
             files = []
         elif path.is_dir():
-            files = sorted(_folder(path, faults))
+            files = sorted(each for each in _folder(path, faults) if not is_test_file(each))
             if not files:
                 faults.error(
                     Place(str(path)),
@@ -201,6 +222,10 @@ def rule_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
                     "the folder holds no .yaml or .yml file",
                     "write a rule file into it, or give another folder",
                 )
+        elif is_test_file(path):
+            files = []
+            what = "the name is that of a file of tests, which has no rules"
+            faults.error(Place(str(path)), FaultCode.NO_RULES, what, _OTHER_PATH)
         elif path.is_file():
             files = [path]
         else:
@@ -251,8 +276,7 @@ def _documents(
     are_all = True
     for path in files:
         of_file = Faults()
-        text = opened.get(os.path.realpath(path)) if opened else None
-        mapping = _document(path, of_file, text)
+        mapping = read_file(path, FILE, of_file, opened)
         faults.extend(of_file)
         if mapping is not None:
             documents.append(mapping)
@@ -261,8 +285,14 @@ def _documents(
     return documents, are_all
 
 
-def _document(path: Path, faults: Faults, text: str | None) -> MappingNode | None:
-    """The content of a file, or of the `text` that stands in its place."""
+def read_file(
+    path: Path, group: KeyGroup, faults: Faults, opened: Mapping[str, str] = NONE_OPENED
+) -> MappingNode | None:
+    """The content of a file with the keys of `group`; None where it is empty or unusable.
+
+    Of a document that is `opened` it is that of its text.
+    """
+    text = opened.get(os.path.realpath(path)) if opened else None
     if text is None:
         node = read_document(path, faults)
     else:
@@ -272,7 +302,7 @@ def _document(path: Path, faults: Faults, text: str | None) -> MappingNode | Non
     mapping = as_mapping(node, "the file", faults)
     if mapping is None:
         return None
-    check_keys(mapping, FILE.names, FILE.title, faults)
+    check_keys(mapping, group.names, group.title, faults)
     return mapping
 
 

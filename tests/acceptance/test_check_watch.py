@@ -46,6 +46,11 @@ def test_each_change_is_reported(arguments: tuple[str, ...], tmp_path: Path) -> 
         new = tmp_path / ("more" if arguments else "rules") / "b.yaml"
         new.write_text("rules: [{id: Bad, when: 'true', notify: []}]\n")
         check.wait_for_line("the rule's id can't be `Bad`")
+        new.write_text("rules: []\n")
+        check.wait_for_line(f"changed: {new.relative_to(tmp_path)}")
+        tests = new.with_name("b.test.yaml")
+        tests.write_text("tests: [{event: {}, expect: [gat]}]\n")
+        check.wait_for_line("there is no rule `gat`")
         check.signal(signal.SIGINT)
         assert check.wait() == 1, check.output
     assert "Traceback" not in check.output

@@ -21,7 +21,18 @@ from engine.cel.syntax.tree import IN, INDEX, ROWS, Call, Macro, Select
 from engine.cel.types.findings import watchlist_lookup
 from engine.cel.types.functions import FUNCTIONS
 from engine.metrics import Metrics
-from engine.rules.keys import CONDITION, FILE, INTERVAL, RATE_LIMIT, RULE, TEST, WATCHLIST
+from engine.rules import Expect
+from engine.rules.keys import (
+    ALERT,
+    CONDITION,
+    FILE,
+    INTERVAL,
+    RATE_LIMIT,
+    RULE,
+    SILENCE,
+    TEST,
+    WATCHLIST,
+)
 from engine.schema import ENGINE_FIELDS, EventSchema, FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings
 from engine.settings.values import FILE_SUFFIX
@@ -37,6 +48,7 @@ from tests.support.handbook import (
     ROOT,
     RULES,
     SNIPPETS,
+    TESTING,
     WATCHLISTS,
     snippet_like,
     table,
@@ -213,12 +225,24 @@ def test_every_default_of_settings_can_be_told() -> None:
         ("Rule key", RULE.names),
         ("Operator", tuple(Operator)),
         ("`rate_limit` key", RATE_LIMIT.names),
-        ("Test key", TEST.names),
         ("Interval key", INTERVAL.names),
     ],
 )
 def test_the_tables_of_keys_are_whole(heading: str, keys: tuple[str, ...]) -> None:
     assert sorted(table(RULES, heading).codes()) == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    ("heading", "keys"),
+    [
+        ("Test key", TEST.names),
+        ("Expectation", tuple(Expect)),
+        ("Key of `alert`", ALERT.names),
+        ("Silence key", SILENCE.names),
+    ],
+)
+def test_the_tables_of_tests_are_whole(heading: str, keys: tuple[str, ...]) -> None:
+    assert sorted(table(TESTING, heading).codes()) == sorted(keys)
 
 
 def test_the_table_of_a_watchlists_keys_is_whole() -> None:

@@ -153,7 +153,7 @@ def test_a_lens_runs_a_rules_tests_on_what_is_typed(site: Path) -> None:
             done = await editor.run(second[2])
             assert done["passed"] == 0
             (failure,) = await editor.findings("rules/gate.yaml")
-            assert failure.message == "unsure: expected no match, but the rule matches"
+            assert failure.message == "unsure: expected no_match, got alert"
             assert failure.range.start.line == 11
 
     asyncio.run(play())

@@ -14,12 +14,16 @@ from engine.editor.hover import explain
 from engine.editor.lenses import test_places as find_tests
 from engine.editor.names import defined_names
 from engine.editor.text import Text
+from engine.rules import Expect
 from engine.rules.keys import (
+    ALERT,
     CONDITION,
     FILE,
     INTERVAL,
     RATE_LIMIT,
     RULE,
+    SET_TEST,
+    SILENCE,
     TEST,
     TIME_RANGE,
     WATCHLIST,
@@ -29,17 +33,19 @@ from tests.support.handbook import ROOT
 
 SCHEMA = plate_schema()
 NAMES = {"channels": ("guards", "police"), "watchlists": ("stolen",), "time_intervals": ("night",)}
+NAMES["rules"] = ("door", "gate")
+EXPECTATIONS = {str(each) for each in Expect}
 RULE_TEXT = "rules:\n  - id: gate\n    "
 
 
-def items(text: str) -> list[CompletionItem]:
+def items(text: str, file: str = "r.yaml") -> list[CompletionItem]:
     """What is offered at the `|` of a text."""
     offset = text.index("|")
-    return complete(Text("r.yaml", text.replace("|", "")), offset, SCHEMA, NAMES)
+    return complete(Text(file, text.replace("|", "")), offset, SCHEMA, NAMES)
 
 
-def offered(text: str) -> set[str]:
-    return {item.label for item in items(text)}
+def offered(text: str, file: str = "r.yaml") -> set[str]:
+    return {item.label for item in items(text, file)}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +89,12 @@ def test_keys_that_are_there_are_not_offered_again() -> None:
         ("notify: [guards, p|", {"guards", "police"}),
         ("notify:\n      - |", {"guards", "police"}),
         ("notify:\n    - guards\n    - p|", {"guards", "police"}),
-        ("tests: [{expect: |", {"match", "no_match"}),
+        ("tests: [{expect: |", EXPECTATIONS),
+        ("tests: [{events: [{}, {}], expect: [match, |", EXPECTATIONS),
+        ("tests:\n      - expect:\n          - |", EXPECTATIONS | {"alert"}),
+        ("tests: [{expect: {|", EXPECTATIONS),
+        ("tests: [{expect: {alert: {|", {*ALERT.names}),
+        ("tests:\n      - silences: [{|", {*SILENCE.names}),
         ("active_time_intervals: [|", {"night"}),
         ("tests:\n      - event: {plate: {|", {*SCHEMA.variables["plate"].fields}),
         ("tests:\n      - event:\n          plate:\n            te|", None),
@@ -96,7 +107,25 @@ def test_the_values_of_a_key_are_offered(text: str, expected: set[str] | None) -
 
 def test_a_tests_event_has_the_fields_of_events() -> None:
     found = offered(RULE_TEXT + "tests:\n      - event:\n          camera_id: a\n          |")
-    assert found == {*SCHEMA.variables} - {"time", "camera_id"}
+    assert found == {*SCHEMA.variables, "at", "received_at"} - {"time", "camera_id"}
+    later = offered(RULE_TEXT + "tests: [{events: [{at: +2m}, {plate: {|")
+    assert later == {*SCHEMA.variables["plate"].fields}
+    assert {"at", "plate"} <= offered(RULE_TEXT + "tests: [{events: [{}, {|")
+
+
+def test_a_file_of_tests_has_keys_and_rules_of_its_own() -> None:
+    file = "gate.test.yaml"
+    assert offered("|", file) == {"tests"}
+    assert offered("tests:\n  - |", file) == {*SET_TEST.names}
+    assert offered("tests: [{expect: [|", file) == {"door", "gate"}
+    assert offered("tests: [{expect: {gate: |", file) == EXPECTATIONS
+    assert offered("tests: [{expect: {gate: {alert: {|", file) == {*ALERT.names}
+
+
+def test_the_keys_of_time_intervals_are_offered() -> None:
+    assert offered("time_intervals:\n  - |") == {*INTERVAL.names}
+    assert offered("time_intervals: [{name: a, times: [{|") == {*TIME_RANGE.names}
+    assert offered("time_intervals: [{name: a, except: [|") == {"night"}
 
 
 def test_the_fields_of_conditions_are_paths() -> None:

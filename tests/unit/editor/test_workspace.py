@@ -66,9 +66,10 @@ def test_names_of_a_section_that_is_being_typed_are_those_of_before(
 ) -> None:
     path = real(tmp_path / "rules" / "a.yaml")
     text = "channels: {guards: 'json://127.0.0.1:1/'}\n" + GOOD
-    assert site.check({path: text}).names == {"channels": ("guards",)}
+    assert site.check({path: text}).names["channels"] == ("guards",)
     broken = text.replace("guards:", "guards: [")
-    assert site.check({path: broken}).names == {"channels": ("guards",)}
+    found = site.check({path: broken}).names
+    assert found == {"channels": ("guards",), "rules": ("gate",)}
 
 
 def test_all_sections_define_names() -> None:
@@ -88,10 +89,25 @@ def test_tests_of_a_typed_rule_are_run(site: Workspace, tmp_path: Path) -> None:
     results = site.run_tests(path, "gate", None, {path: TESTED})
     assert [result.is_passed for result in results] == [True, False]
     (second,) = site.run_tests(path, "gate", 1, {path: TESTED})
-    assert second.problem == "expected a match, but the rule does not match"
+    assert second.problem == "expected match, got false"
     assert site.run_tests(path, "other", None, {path: TESTED}) == []
     with pytest.raises(RulesError):
         site.run_tests(path, "gate", None, {path: TESTED.replace("when", "whne")})
+
+
+def test_a_file_of_tests_is_checked_and_run(site: Workspace, tmp_path: Path) -> None:
+    path = real(tmp_path / "rules" / "all.test.yaml")
+    text = "tests:\n  - {event: {camera_id: gate}, expect: [gate]}\n"
+    text += "  - {event: {camera_id: door}, expect: {gate: alert}}\n"
+    assert site.check({path: text}).faults == {}
+    (fault,) = site.check({path: text.replace("[gate]", "[gat]")}).faults[path]
+    assert fault.what == "there is no rule `gat`"
+    results = site.run_tests(path, "", None, {path: text})
+    assert [result.is_passed for result in results] == [True, False]
+    found = find_tests(Text(path, text))
+    assert [(each.rule_id, each.number) for each in found] == [("", None), ("", 0), ("", 1)]
+    with pytest.raises(RulesError):
+        site.run_tests(path, "", None, {path: text.replace("expect", "exspect")})
 
 
 def test_lenses_stand_at_the_tests() -> None:

@@ -18,6 +18,7 @@ from engine.reload.file_state import DIGEST_BYTES
 from engine.rules import RuleSet
 from engine.rules.document import MAX_FILE_BYTES
 from engine.rules.kept_text import kept_text
+from engine.rules.load import collector_paused
 from engine.rules.rule import SourceFile
 from engine.store import Missing, NotedFile, RuleSets
 from engine.store.rule_sets import MAX_KEPT_BYTES
@@ -30,13 +31,19 @@ _CHUNK_BYTES: Final = 1 << 20
 class RuleRecorder:
     """Records each rule set that this engine puts in force; any thread may call it."""
 
-    def __init__(self, rule_sets: RuleSets, instance_id: str) -> None:
+    def __init__(
+        self, rule_sets: RuleSets, instance_id: str, most_bytes: int = MAX_KEPT_BYTES
+    ) -> None:
+        """`instance_id` is that of the engine. Compressed files above `most_bytes` are left out."""
         self._rule_sets = rule_sets
         self._instance_id = instance_id
+        self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._wanted: tuple[str, tuple[SourceFile, ...]] | None = None
         #: The digests of kept texts by those of the rule files, for files that stay as they are.
         self._texts: dict[str, str] = {}
+        #: What was packed for a store that did not take it, by the digests of the files.
+        self._packed: dict[str, tuple[str, bytes]] = {}
 
     def use(self, rule_set: RuleSet) -> None:
         """The engine has this set in force, or is about to; `record` writes it down."""
@@ -53,6 +60,7 @@ class RuleRecorder:
             while (wanted := self._wanted) is not None:
                 if not self._record(*wanted):
                     return
+                self._packed.clear()
                 if self._wanted is wanted:
                     self._wanted = None
         except StoreError as error:
@@ -63,6 +71,8 @@ class RuleRecorder:
     def _record(self, digest: str, sources: tuple[SourceFile, ...]) -> bool:
         if self._rule_sets.use(digest, self._instance_id):
             return True
+        needed = {each.digest for each in sources}
+        self._packed = {each: packed for each, packed in self._packed.items() if each in needed}
         asked = [each.digest if each.lists else self._texts.get(each.digest) for each in sources]
         there = self._rule_sets.kept_files([each for each in asked if each])
         files = [
@@ -85,49 +95,50 @@ class RuleRecorder:
     def _keep(self, source: SourceFile) -> NotedFile:
         noted = NotedFile(str(source.path), bool(source.lists))
         try:
-            digest, content = _list_of(source) if source.lists else _text_of(source)
+            digest, content = self._pack(source)
         except OSError:
             return replace(noted, missing=Missing.CHANGED)
-        if content is None:
+        if len(content) > self._most_bytes:
             return replace(noted, missing=Missing.TOO_LARGE)
         if not digest:
             return replace(noted, missing=Missing.CHANGED)
         self._rule_sets.keep_file(digest, content)
         return replace(noted, digest=digest)
 
+    def _pack(self, source: SourceFile) -> tuple[str, bytes]:
+        """The digest and the compressed content, which is made once; see `_pack_list`."""
+        packed = self._packed.get(source.digest)
+        if packed is None:
+            pack = _pack_list if source.lists else _pack_rules
+            packed = self._packed[source.digest] = pack(source, self._most_bytes)
+        return packed
 
-def _text_of(source: SourceFile) -> tuple[str, bytes | None]:
-    """The digest and the compressed text of a rule file without secrets.
 
-    The digest is "" where the file has changed, the text None where it is too large. Raises
-    OSError.
-    """
+def _pack_rules(source: SourceFile, most_bytes: int) -> tuple[str, bytes]:
+    """The digest and the compressed text of a rule file without secrets; see `_pack_list`."""
     with source.place.open("rb") as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if _digest(data) != source.digest:
         return "", b""
-    text = kept_text(data.decode("utf-8-sig")).encode()
-    content = zlib.compress(text)
-    return _digest(text), content if len(content) <= MAX_KEPT_BYTES else None
+    # It is reference counts alone that free the nodes of the file.
+    with collector_paused():
+        text = kept_text(data.decode("utf-8-sig")).encode()
+    return _digest(text), zlib.compress(text)
 
 
-def _list_of(source: SourceFile) -> tuple[str, bytes | None]:
-    """The digest and the compressed content of a watchlist's file; see `_text_of`.
+def _pack_list(source: SourceFile, most_bytes: int) -> tuple[str, bytes]:
+    """The digest and the compressed content of a watchlist's file, which is never read as a whole.
 
-    It is never in memory as a whole.
+    It ends where there are more than `most_bytes`. The digest is "" where the file has changed.
+    Raises OSError.
     """
-    digest, packer, parts, size = _hasher(), zlib.compressobj(), list[bytes](), 0
+    digest, packer, packed = _hasher(), zlib.compressobj(), bytearray()
     with source.place.open("rb") as file:
-        while data := file.read(_CHUNK_BYTES):
+        while (data := file.read(_CHUNK_BYTES)) and len(packed) <= most_bytes:
             digest.update(data)
-            parts.append(packer.compress(data))
-            size += len(parts[-1])
-            if size > MAX_KEPT_BYTES:
-                return "", None
-    parts.append(packer.flush())
-    if digest.hexdigest() != source.digest:
-        return "", b""
-    return source.digest, b"".join(parts)
+            packed += packer.compress(data)
+    packed += packer.flush()
+    return digest.hexdigest() if digest.hexdigest() == source.digest else "", bytes(packed)
 
 
 def _digest(data: bytes) -> str:

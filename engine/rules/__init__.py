@@ -6,7 +6,7 @@ reads the watchlists that the files name. Read `load.py` first.
 
 from __future__ import annotations
 
-from engine.rules.load import load_rules, load_watchlists
+from engine.rules.load import load_channels, load_rules, load_watchlists
 from engine.rules.rate_limits import RateLimit
 from engine.rules.rule import Rule, RuleSet, examples_of
 from engine.rules.rule_test import Expect, Expectation, ExpectedAlert, RuleTest, SetTest
@@ -22,6 +22,7 @@ __all__ = [
     "RuleTest",
     "SetTest",
     "examples_of",
+    "load_channels",
     "load_rules",
     "load_set_tests",
     "load_watchlists",

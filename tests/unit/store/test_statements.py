@@ -32,6 +32,7 @@ VALUES: dict[str, Any] = {
     "alert_ids": '["alert-7"]',
     "target_ids": '["mail/7"]',
     "key_ids": '["key-7"]',
+    "digests": '["digest-7"]',
     "ids": "[7]",
     "same": '["mail/7"]',
     "moments": '[["key-7", 5, 9]]',
@@ -45,6 +46,7 @@ VALUES: dict[str, Any] = {
     "offset": 1,
     "partition": 1,
     "event": b"{}",
+    "content": b"",
     "late_seconds": 0.5,
     "partitions": "[]",
     "refused": "[]",
@@ -53,8 +55,17 @@ _NUMBERS = re.compile(
     r"_us$|_id$|_count$|_rank$|^(added|told|tries|failures|concurrency|lag|probes|failing|is_\w+"
     r"|most_bytes|timestamp_ms)$"
 )
-_TEXTS = {"alert_id", "target_id", "former_id", "successor_id", "key_id", "rule_id", "instance_id"}
-_TEXTS |= {"camera_id", "silence_id"}
+_TEXTS = {
+    "alert_id",
+    "camera_id",
+    "target_id",
+    "former_id",
+    "successor_id",
+    "key_id",
+    "rule_id",
+    "instance_id",
+    "silence_id",
+}
 
 
 def values_of(statement: str, mark: str) -> dict[str, Any]:

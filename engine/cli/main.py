@@ -20,7 +20,7 @@ DISTRIBUTION: Final = "alpr-alert-engine"
 COMMANDS: Final = {
     "run": "consume plate events, deliver alerts",
     "check": "check rules, channels and watchlists, report every fault",
-    "test": "run the tests that the rules carry",
+    "test": "run the tests of the rules",
     "demo": "cameras, Kafka, rules and receivers in one process",
     "init": "write a first set of rules, a .env and a compose file",
     "alerts": "list, show and redeliver stored alerts",

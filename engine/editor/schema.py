@@ -85,11 +85,6 @@ def paths_of(fields: Mapping[str, FieldType], prefix: str = "") -> Iterator[tupl
             yield from paths_of(kind.fields, f"{prefix}{name}.")
 
 
-def definition_name(group: KeyGroup) -> str:
-    """The name of a group's definition: `time_interval`."""
-    return "_".join(re.findall(r"\w+", group.title.removeprefix("an ").removeprefix("a ")))
-
-
 class _SchemaWriter:
     """Writes the schema of each group of keys once, as one of the `definitions`."""
 

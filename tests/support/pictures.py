@@ -1,4 +1,4 @@
-"""The pictures of the README, of real runs: `python -m tests.support.pictures`, or `make pictures`."""
+"""Draws the pictures of the README, of real runs: `make pictures`."""
 
 from __future__ import annotations
 

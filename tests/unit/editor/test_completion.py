@@ -178,12 +178,6 @@ def test_a_watchlists_name_is_offered_in_its_call() -> None:
     assert offered(RULE_TEXT + "when: '!during(\"|") == {"night"}
 
 
-def test_the_keys_of_time_intervals_are_offered() -> None:
-    assert offered("time_intervals:\n  - |") == {*INTERVAL.names}
-    assert offered("time_intervals: [{name: a, times: [{|") == {*TIME_RANGE.names}
-    assert offered("time_intervals: [{name: a, except: [|") == {"night"}
-
-
 def test_outside_of_placeholders_a_template_is_plain_text() -> None:
     assert offered(RULE_TEXT + "message_template: 'at {camera_id}: |") == set()
 

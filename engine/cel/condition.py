@@ -96,7 +96,7 @@ def compile_condition(
     # A warning about `lower(field)` would repeat one that names the author's own value.
     repeated = _ODD_TEXTS if builder.is_odd else frozenset()
     warnings = [each for each in expression.warnings if each.code not in repeated]
-    return replace(expression, warnings=(*builder.warnings, *warnings))
+    return replace(expression, warnings=(*builder.warnings, *warnings), words=(text,))
 
 
 def is_met_by_empty(condition: Expression, path: str) -> bool:

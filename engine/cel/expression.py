@@ -66,6 +66,9 @@ class Expression:
     `interpreter` returns what `run` returns, several times slower. `fragment` is what `run` was
     generated from; `conjunction` needs it. It is None where `run` is the interpreter (`fallback`
     says why), and where the expression will be no part of a conjunction.
+
+    `words` has, for each part of a conjunction, the field, operator and value that its author
+    wrote; "" where that was CEL.
     """
 
     text: str
@@ -80,6 +83,7 @@ class Expression:
     interpreter: Interpreter = field(repr=False)
     fragment: Fragment | None = field(repr=False)
     fallback: str = ""
+    words: tuple[str, ...] = ("",)
 
     @property
     def cel(self) -> str:
@@ -167,6 +171,7 @@ def conjunction(parts: Sequence[Expression]) -> Expression:
         interpreter=function.interpreter,
         fragment=function.fragment,
         fallback=next((part.fallback for part in parts if part.fallback), function.fallback),
+        words=tuple(words for part in parts for words in part.words),
     )
 
 

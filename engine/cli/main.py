@@ -20,7 +20,7 @@ DISTRIBUTION: Final = "alpr-alert-engine"
 COMMANDS: Final = {
     "run": "consume plate events, deliver alerts",
     "check": "check rules, channels and watchlists, report every fault",
-    "test": "run the tests that the rules carry",
+    "test": "run the tests of the rules",
     "replay": "run recorded events through rules: what would they have done?",
     "demo": "cameras, Kafka, rules and receivers in one process",
     "init": "write a first set of rules, a .env and a compose file",
@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "status": "show replicas, held targets and what waits",
     "store": "copy a store, as from SQLite to PostgreSQL",
     "lists": "accept a watchlist that became much shorter",
+    "lsp": "help an editor: findings, completion, hover, tests",
     "bench": "measure what rules cost on this machine",
     "help": "print a page of the manual, such as rules",
 }

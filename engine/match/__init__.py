@@ -8,12 +8,23 @@ condition needs) and `look_up.py` (how that is looked up).
 from __future__ import annotations
 
 from engine.match.matcher import (
+    Asked,
     IndexedMatcher,
     LinearMatcher,
+    LookUps,
     Match,
     Matcher,
     MatchResult,
     RuleError,
 )
 
-__all__ = ["IndexedMatcher", "LinearMatcher", "Match", "MatchResult", "Matcher", "RuleError"]
+__all__ = [
+    "Asked",
+    "IndexedMatcher",
+    "LinearMatcher",
+    "LookUps",
+    "Match",
+    "MatchResult",
+    "Matcher",
+    "RuleError",
+]

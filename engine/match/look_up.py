@@ -56,6 +56,11 @@ class KeyLookUp:
             self._failed.append(position)
         self._all[position] = None
 
+    @property
+    def positions(self) -> Collection[int]:
+        """The positions of all rules that have an atom of this key."""
+        return self._all.keys()
+
     def look_up(self, bucket: Bucketer) -> LookUp:
         """Appends the buckets of the rules whose atoms a value of the key meets."""
         steps, types = self._steps(bucket)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from engine.errors import EvaluationError
-from engine.match.keys import Keyring
+from engine.match.keys import FAILED, ODD, Keyring
 from engine.match.look_up import Bucket, KeyLookUp, LookUp
 from engine.match.necessary import needs_of
 from engine.match.needs import (
@@ -53,6 +53,8 @@ _MAX_NAMED: Final = 10_000
 
 #: A rule's position, and what it needs.
 IndexEntry = tuple[int, Need]
+#: A key's text, its value, and the positions of the rules sought and found by it.
+_Answer: TypeAlias = tuple[str, Any, Collection[int], Collection[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,27 @@ class IndexedMatcher:
             return _NO_MATCH
         return _evaluate(map(self._plan_at, candidates), bindings)
 
+    def look_ups(self, event: Event) -> LookUps:
+        """What the index looks up for `event`; `match` evaluates its candidates."""
+        bindings = event.bindings
+        return LookUps(
+            tuple(
+                Asked(
+                    key,
+                    None if value is FAILED or value is ODD else value,
+                    value is not FAILED and value is not ODD,
+                    self._ids(sought),
+                    self._ids(found),
+                )
+                for key, value, sought, found in self._index.asked(bindings)
+            ),
+            self._ids(self._index.candidates(bindings)),
+            {self._rules[position].rule_id: reason for position, reason in self._index.root()},
+        )
+
+    def _ids(self, positions: Iterable[int]) -> frozenset[str]:
+        return frozenset(self._rules[position].rule_id for position in positions)
+
     def describe(self) -> Iterator[str]:
         """The index for people, one line after the other."""
         root = list(self._index.root())
@@ -146,6 +169,39 @@ class IndexedMatcher:
             yield "on every event"
         for position, reason in root:
             yield f"    {self._rules[position].rule_id}: {reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A key that the index looked up for an event; both sets have ids of rules.
+
+    `value` is the key's, None where it is null; `is_readable` is false where it has none, since its
+    evaluation failed. Of the rules that are looked up by this key, `sought`, those `found` may
+    hold. A key may be asked for the rules that another one found.
+    """
+
+    key: str
+    value: Any
+    is_readable: bool
+    sought: frozenset[str]
+    found: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class LookUps:
+    """What the index looked up for one event, and the `candidates` that it named: ids of rules.
+
+    `always` are the rules that no key helps for, with the reason of each: they are evaluated on
+    every event.
+    """
+
+    asked: tuple[Asked, ...]
+    candidates: frozenset[str]
+    always: Mapping[str, str]
+
+    def of(self, rule_id: str) -> tuple[Asked, ...]:
+        """The keys by which a rule was looked up."""
+        return tuple(each for each in self.asked if rule_id in each.sought)
 
 
 class Index:
@@ -174,6 +230,10 @@ class Index:
     def root(self) -> Iterator[tuple[int, str]]:
         """The positions of the rules that are always evaluated, and why."""
         return iter(self._level.root)
+
+    def asked(self, bindings: dict[str, Any]) -> Iterator[_Answer]:
+        """What is looked up for an event: keys, their values, and the rules sought and found."""
+        return self._level.asked(bindings)
 
     def describe(self) -> Iterator[str]:
         """The look-ups for people, one a line."""
@@ -356,6 +416,23 @@ class _Level:
                 positions.update(bucket)
             else:
                 bucket.gather(bindings, positions)  # type: ignore[union-attr]
+
+    def positions(self) -> set[int]:
+        """The positions of all its rules."""
+        found = {position for position, _ in self.root}
+        return found.union(*(table.positions for table in self._tables.values()))
+
+    def asked(self, bindings: dict[str, Any]) -> Iterator[_Answer]:
+        """Each key with its value, and the positions of the rules sought and found by it."""
+        for table, (read, look_up) in zip(self._tables.values(), self.plan, strict=True):
+            value, buckets = read(bindings), list[Bucket]()
+            look_up(value, buckets)
+            levels = [bucket for bucket in buckets if isinstance(bucket, _Level)]
+            found = {at for bucket in buckets if isinstance(bucket, tuple) for at in bucket}
+            found.update(*(level.positions() for level in levels))
+            yield table.key.text, value, table.positions, found
+            for level in levels:
+                yield from level.asked(bindings)
 
     def describe(self) -> Iterator[str]:
         """The tables for people."""

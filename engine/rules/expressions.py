@@ -30,6 +30,7 @@ from engine.cel.types.kinds import with_article
 from engine.cel.types.scope import dotted
 from engine.errors import ExpressionError, Place, Problem, Severity
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
+from engine.rules.keys import CONDITION
 from engine.rules.nodes import (
     MappingNode,
     ScalarNode,
@@ -67,7 +68,6 @@ TEMPLATE_VARIABLES: Final[Mapping[str, FieldType]] = {
 _Compiled = TypeVar("_Compiled", Expression, Template)
 
 MAX_CONDITIONS: Final = 500
-CONDITION_KEYS: Final = ("field", "operator", "value")
 _UNDER_WHEN: Final = "for all others write an expression under `when`"
 _OPERATORS: Final = {
     **dict.fromkeys(("=", "==", "eq", "is"), Operator.EQUALS),
@@ -201,9 +201,7 @@ def read_condition(rule: MappingNode, compiler: Compiler, faults: Faults) -> Exp
     if "conditions" in rule.values:
         parts += _conditions(rule.values["conditions"], compiler, faults)
     if "when" in rule.values:
-        node = rule.values["when"]
-        when = as_text(node, "`when`", faults, _one_expression(node))
-        parts.append(_when(when, compiler, faults) if when is not None else None)
+        parts.append(read_when(rule.values["when"], compiler, faults))
     if not parts:
         key = rule.keys.get("conditions")
         faults.error(
@@ -274,7 +272,11 @@ def _is_of_values(node: YamlNode) -> bool:
     return isinstance(operator, ScalarNode) and operator.text in _OF_VALUES
 
 
-def _when(scalar: ScalarNode, compiler: Compiler, faults: Faults) -> Expression | None:
+def read_when(node: YamlNode, compiler: Compiler, faults: Faults) -> Expression | None:
+    """A `when`, which must be true or false; None and faults where it is wrong."""
+    scalar = as_text(node, "`when`", faults, _one_expression(node))
+    if scalar is None:
+        return None
     expression = compiler.expression(scalar)
     kind = expression.type if expression is not None else None
     if kind is None:
@@ -337,7 +339,7 @@ def _condition(node: YamlNode, compiler: Compiler, faults: Faults) -> Expression
         remedy = "write an expression under `when:`, with && and || and !(…)"
         faults.error(mapping.place, FaultCode.UNKNOWN_KEY, what, remedy)
         return None
-    check_keys(mapping, CONDITION_KEYS, "a condition", faults)
+    check_keys(mapping, CONDITION.names, CONDITION.title, faults)
     field = _required(mapping, "field", faults)
     operator = _operator(mapping, faults)
     value_node = mapping.values.get("value")

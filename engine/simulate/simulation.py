@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Final, Self
 
 from engine.clock import SystemClock
-from engine.metrics import Metrics
-from engine.pipeline.active_rules import prepare
+from engine.metrics import uncounted
+from engine.pipeline.active_rules import ActiveRules, prepare
 from engine.pipeline.cooldown import Cooldown
-from engine.pipeline.pipeline import BatchResult, EventDecoder, Pipeline
+from engine.pipeline.pipeline import AlertStream, BatchResult, EventDecoder, Pipeline
 from engine.pipeline.silences import SilencesInForce
 from engine.rules import RuleSet
 from engine.schema.event import EPOCH, Event
@@ -39,10 +39,12 @@ class Simulation:
         max_alert_age_seconds: float = MAX_ALERT_AGE_SECONDS,
         remembers: bool = True,
         silences: Sequence[Silence] = (),
+        past: AlertStream | None = None,
     ) -> None:
         """`silences` are those that somebody has set at any time; they go by the events' time.
 
-        One that can't be used with the decoder's schema is logged and left out.
+        One that can't be used with the decoder's schema is logged and left out. Where it does not
+        remember, `past` says what is before each call.
         """
         self.rules = prepare(rule_set)
         self.store = open_temporary() if remembers else None
@@ -50,8 +52,8 @@ class Simulation:
         self._pipeline = Pipeline(
             decoder,
             Cooldown() if remembers else Cooldown(0),
-            _Nothing() if self.store is None else self.store.stream,
-            Metrics(),
+            self.store.stream if self.store is not None else past or _Nothing(),
+            uncounted(),
             SystemClock(),
             max_alert_age_seconds=max_alert_age_seconds,
             write_log=lambda notes: None,
@@ -60,6 +62,11 @@ class Simulation:
             silences=lambda: in_force,
         )
         self._pipeline.use(self.rules)
+
+    def use(self, rules: ActiveRules) -> None:
+        """Put other rules in force, from the next call of `process` on."""
+        self.rules = rules
+        self._pipeline.use(rules)
 
     def process(self, records: Sequence[Record]) -> BatchResult:
         """What becomes of these records, in their order, after all that were processed before.

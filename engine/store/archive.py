@@ -12,15 +12,19 @@ from engine.store import statements
 from engine.store.database import Connection, Statement, Transaction
 from engine.store.model import (
     AlertFilter,
+    Ask,
+    Past,
     Redelivery,
     StoredAlert,
     StoredDelivery,
     Waiting,
+    key_id,
     searched,
     searched_plate,
     stored_alert_from_row,
     stored_delivery_from_row,
 )
+from engine.store.stream import past_of
 
 #: How many alerts one sweep deletes, and how many deliveries one transaction opens again.
 SWEPT_AT_ONCE: Final = 200
@@ -71,6 +75,16 @@ class Archive:
         if exact or len(rows) == 1:
             return self._with_deliveries((exact or rows)[:1])[0]
         return None
+
+    def past(self, ask: Ask) -> Past:
+        """What is stored of what is asked, for verdicts of which nothing is stored."""
+        return past_of(self._reader.rows, ask)
+
+    def alert_of_key(self, dedup_key: str, time_us: int) -> StoredAlert | None:
+        """The alert of this cooldown key whose event has this time; None where there is none."""
+        asked = {"key_id": key_id(dedup_key), "time_us": time_us}
+        rows = self._reader.rows(statements.ALERT_OF_KEY, asked)
+        return self._with_deliveries(rows[:1])[0] if rows else None
 
     def redeliver(
         self,

@@ -241,7 +241,7 @@ class StoredDelivery:
 
 @dataclass(frozen=True, slots=True)
 class StoredAlert:
-    """A stored alert with its deliveries, as it is shown to people."""
+    """A stored alert with its deliveries, as it is shown to people; `digest` is its event's."""
 
     alert: Alert
     time_us: int
@@ -253,6 +253,7 @@ class StoredAlert:
     deliveries: tuple[StoredDelivery, ...] = ()
     rules_digest: str = ""
     silenced_by: str = ""
+    digest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -481,7 +482,7 @@ def stored_alert_from_row(
 ) -> StoredAlert:
     """The alert of a row of ALERTS."""
     time_us, stored_us, is_expired, topic, partition, offset, *more = row[_ALERT_COLUMNS:]
-    rules_digest, silenced_by = more
+    rules_digest, silenced_by, digest = more
     return StoredAlert(
         alert=alert_from_row(row),
         time_us=time_us,
@@ -493,6 +494,7 @@ def stored_alert_from_row(
         deliveries=deliveries,
         rules_digest=rules_digest,
         silenced_by=silenced_by,
+        digest=bytes(digest),
     )
 
 

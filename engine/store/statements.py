@@ -421,7 +421,7 @@ UPDATE targets SET
 # The archive.
 
 _STORED_COLUMNS: Final = f"""{_ALERT_COLUMNS}, a.time_us, a.stored_us, a.is_expired, a.topic,
-    a.partition_id, a.record_offset, a.rules_digest, a.silenced_by"""
+    a.partition_id, a.record_offset, a.rules_digest, a.silenced_by, a.digest"""
 
 # An empty text means that there is no such restriction.
 _NEWEST: Final = f"""
@@ -444,6 +444,10 @@ ALERTS_OF_CAMERA: Final = both(_NEWEST.format(chosen="a.camera_id = :camera_id A
 ALERTS_FROM: Final = both(f"""
 SELECT {_STORED_COLUMNS} FROM alerts a JOIN events e ON e.digest = a.digest
 WHERE a.alert_id >= :beginning AND a.alert_id < :end ORDER BY a.alert_id LIMIT 2
+""")
+ALERT_OF_KEY: Final = both(f"""
+SELECT {_STORED_COLUMNS} FROM alerts a JOIN events e ON e.digest = a.digest
+WHERE a.key_id = :key_id AND a.time_us = :time_us ORDER BY a.stored_us LIMIT 1
 """)
 # A delivery that waits for a held target shows the reason of the hold, not that of its last try.
 DELIVERIES: Final = _with_lists(

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from engine.store import statements
-from engine.store.database import Connection, Transaction
+from engine.store.database import Connection, Parameters, Row, Statement, Transaction
 from engine.store.model import (
     Ask,
     Batch,
@@ -42,12 +42,11 @@ class Stream:
         After any exception nothing is written. UnstorableError means that the store works and
         refuses one of the alerts.
         """
-        keys = {key_id(key): key for key in ask.moments}
-        locks = [*ask.alert_ids, *(f"{_KEY_LOCK}{each}" for each in keys)]
+        locks = [*ask.alert_ids, *(f"{_KEY_LOCK}{key_id(key)}" for key in ask.moments)]
 
         def work(transaction: Transaction) -> Batch:
             transaction.lock_keys(locks)
-            past = _past(transaction, ask, keys)
+            past = past_of(transaction.rows, ask)
             batch = decide(past)
             if past.stored and not batch.alerts:
                 # Who stored them may have got no answer, since they are not yet on the disk, or on
@@ -64,16 +63,18 @@ class Stream:
             self._connection.transact(lambda transaction: _change_counts(transaction, suppressed))
 
 
-def _past(transaction: Transaction, ask: Ask, keys: Mapping[str, str]) -> Past:
+def past_of(read: Callable[[Statement, Parameters], list[Row]], ask: Ask) -> Past:
+    """What is stored of what is asked; `read` returns the rows of a statement."""
+    keys = {key_id(key): key for key in ask.moments}
     asked = {"alert_ids": json.dumps([*ask.alert_ids])}
-    stored = frozenset(row[0] for row in transaction.rows(statements.STORED, asked))
+    stored = frozenset(row[0] for row in read(statements.STORED, asked))
     if not keys:
         return Past(stored, {}, {})
     moments = [[each, *moment] for each, key in keys.items() for moment in ask.moments[key]]
     instants = defaultdict[str, set[int]](set)
-    for each, *near in transaction.rows(statements.INSTANTS, {"moments": json.dumps(moments)}):
+    for each, *near in read(statements.INSTANTS, {"moments": json.dumps(moments)}):
         instants[keys[each]].update(time_us for time_us in near if time_us is not None)
-    counts = transaction.rows(statements.COUNTS_OF_KEYS, {"key_ids": json.dumps([*keys])})
+    counts = read(statements.COUNTS_OF_KEYS, {"key_ids": json.dumps([*keys])})
     return Past(
         stored,
         {key: sorted(times) for key, times in instants.items() if times},

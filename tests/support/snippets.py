@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 LANGUAGES: Final = frozenset(
-    {"yaml", "csv", "console", "sh", "python", "json", "jsonl", "promql", "text"}
+    {"yaml", "csv", "console", "sh", "python", "json", "jsonl", "lua", "promql", "text"}
 )
 ATTRIBUTES: Final = {
     "yaml": "file",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from engine.cel.interpret import closures
@@ -62,7 +63,7 @@ _SCALARS: Final = frozenset({bool, int, UInt, float, Timestamp, Duration, CelTyp
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Checked:
+class CheckedTree:
     """A checked tree: what the nodes mean, by their ids, without the problems that were found."""
 
     root: Node
@@ -85,13 +86,21 @@ class Interpreter:
         self._closure: Closure | None = None
 
     @property
+    def trees(self) -> tuple[CheckedTree, ...]:
+        """The checked trees that are joined."""
+        source = self._source
+        if isinstance(source, CheckedTree):
+            return (source,)
+        return tuple(chain.from_iterable(part.trees for part in source))
+
+    @property
     def closure(self) -> Closure:
         """The closure of the whole."""
         made = self._closure
         if made is None:
             source = self._source
-            if isinstance(source, _Checked):
-                made = _Planner(source).closure(source.root)
+            if isinstance(source, CheckedTree):
+                made = Planner(source).closure(source.root)
             else:
                 made = closures.conjunction([part.closure for part in source])
             self._closure = made
@@ -104,15 +113,17 @@ class Interpreter:
 
 def plan(findings: Findings, node: Node) -> Closure:
     """The closure of one node of a checked tree."""
-    return _Planner(_checked(findings)).closure(node)
+    return Planner(_checked(findings)).closure(node)
 
 
-def _checked(findings: Findings) -> _Checked:
-    return _Checked(findings.root, findings.references, findings.functions, findings.types)
+def _checked(findings: Findings) -> CheckedTree:
+    return CheckedTree(findings.root, findings.references, findings.functions, findings.types)
 
 
-class _Planner:
-    def __init__(self, checked: _Checked) -> None:
+class Planner:
+    """Makes the closures of a checked tree."""
+
+    def __init__(self, checked: CheckedTree) -> None:
         self._checked: Final = checked
         #: The values of `cel.bind`, by the slots of their names.
         self._bound: Final[dict[int, Closure]] = {}
@@ -136,7 +147,7 @@ class _Planner:
                 return self._macro(node)
         raise AssertionError(node)
 
-    def _unpaid(self, node: Node) -> Closure:
+    def unpaid(self, node: Node) -> Closure:
         """The closure of a node for an operation that takes no longer where the value is long."""
         constant = constant_of(node)
         if constant is not MISSING:
@@ -191,7 +202,7 @@ class _Planner:
             assert node.result is not None
             self._bound[reference.slot] = self.closure(node.range)
             return closures.bind(reference.slot, self.closure(node.result))
-        over = self._unpaid(node.range)
+        over = self.unpaid(node.range)
         slot = reference.slot
         condition = self.closure(node.condition) if node.condition is not None else None
         if node.macro in (Macro.MAP, Macro.FILTER):
@@ -223,7 +234,7 @@ class _Planner:
             steps = [(OPERATIONS[call.function], self.closure(call.args[1])) for call in calls]
             return closures.arithmetic(self.closure(first), steps)
         if node.function == tree.INDEX:
-            container, key_of = self._unpaid(node.args[0]), self.closure(node.args[1])
+            container, key_of = self.unpaid(node.args[0]), self.closure(node.args[1])
             return counted(lambda bindings: closures.element(container(bindings), key_of(bindings)))
         if node.function == tree.IN:
             values = constant_of(node.args[1])
@@ -236,7 +247,7 @@ class _Planner:
         args = node.args
         if node.target is not None and "." not in function.name:
             args = (node.target, *args)
-        operand = self._unpaid if function.name == "size" else self.closure
+        operand = self.unpaid if function.name == "size" else self.closure
         run = closures.call(function, [operand(arg) for arg in args])
         is_short = all(row.result in _SCALARS for row in function.overloads)
         return run if is_short else counted(run)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
@@ -56,6 +56,17 @@ _PASSING: Final = (
     KafkaError._TIMED_OUT,
 )
 
+# A partition or a group is moving to another broker, or was made just now: it answers soon.
+_MOVING: Final = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
+_PAUSE_SECONDS: Final = 0.1
+
+_Answer = TypeVar("_Answer")
 _Item = tuple[int, int, int, Record]
 """A record behind what it is sorted by: its time in ms, its partition's rank, its offset."""
 
@@ -170,10 +181,7 @@ class History:
         """
         places = self._partitions(topics or self._settings.kafka_topics)
         asked = [TopicPartition(*place) for place in places]
-        try:
-            found = self._client.committed(asked, timeout=self._answer_seconds)
-        except KafkaException as error:
-            raise self._failure(error.args[0]) from error
+        found = self._answer(lambda: self._client.committed(asked, timeout=self._answer_seconds))
         return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
 
     def _partitions(self, topics: Sequence[str]) -> list[Partition]:
@@ -190,12 +198,11 @@ class History:
 
     def _watermarks(self, place: Partition) -> tuple[int, int]:
         """The offset of the first record, and the one behind the last."""
-        try:
-            found = self._client.get_watermark_offsets(
-                TopicPartition(*place), timeout=self._answer_seconds
-            )
-        except KafkaException as error:
-            raise self._failure(error.args[0], place[0]) from error
+        asked = TopicPartition(*place)
+        found = self._answer(
+            lambda: self._client.get_watermark_offsets(asked, timeout=self._answer_seconds),
+            place[0],
+        )
         if found is None:
             raise self._away("it does not answer")
         return found
@@ -208,14 +215,28 @@ class History:
             return {}
         at_ms = max(0, round(moment.timestamp() * 1_000))
         asked = [TopicPartition(*place, at_ms) for place in places]
-        try:
-            found = self._client.offsets_for_times(asked, timeout=self._answer_seconds)
-        except KafkaException as error:
-            raise self._failure(error.args[0]) from error
-        for each in found:
-            if each.error is not None:
-                raise self._failure(each.error, each.topic)
+
+        def ask() -> list[TopicPartition]:
+            answered = self._client.offsets_for_times(asked, timeout=self._answer_seconds)
+            for each in answered:
+                if each.error is not None:
+                    raise KafkaException(each.error)
+            return answered
+
+        found = self._answer(ask)
         return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
+
+    def _answer(self, ask: Callable[[], _Answer], topic: str = "") -> _Answer:
+        """What the broker answers, asked again while partitions or groups move."""
+        deadline = time.monotonic() + self._answer_seconds
+        while True:
+            try:
+                return ask()
+            except KafkaException as error:
+                code = error.args[0].code()
+                if code not in _MOVING or time.monotonic() >= deadline:
+                    raise self._failure(error.args[0], topic) from error
+            time.sleep(_PAUSE_SECONDS)
 
     def _failure(self, error: KafkaError, topic: str = "") -> HistoryError | BrokerUnavailableError:
         """The error to raise for one of librdkafka."""

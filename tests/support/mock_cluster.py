@@ -19,6 +19,7 @@ _COPY_FLAG: Final = 2
 _FLUSH_MS: Final = 10_000
 # Kafka protocol numbers of the requests that tests make fail.
 PRODUCE: Final = 0
+LIST_OFFSETS: Final = 2
 OFFSET_COMMIT: Final = 8
 FIND_COORDINATOR: Final = 10
 JOIN_GROUP: Final = 11

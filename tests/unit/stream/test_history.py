@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 
 from engine.errors import BrokerUnavailableError, HistoryError
@@ -17,7 +17,7 @@ from engine.stream import history as history_module
 from engine.stream.history import History, RecordPlace
 from engine.stream.record import Record
 from tests.support.kafka import Broker
-from tests.support.mock_cluster import MockCluster
+from tests.support.mock_cluster import LIST_OFFSETS, MockCluster
 from tests.support.offsets import commit
 from tests.support.retention import delete_before, make_anew
 from tests.support.stream import Publisher, stream_settings, unique
@@ -209,6 +209,15 @@ def test_a_broker_that_goes_away_meanwhile_is_an_error_within_the_time(
         cluster.go_down()
         with pytest.raises(BrokerUnavailableError, match="does not answer"):
             list(stretch.batches())
+
+
+def test_a_partition_that_is_moving_to_another_broker_is_waited_for(cluster: MockCluster) -> None:
+    cluster.create_topic("plates", 1)
+    Publisher(cluster.bootstrap_servers).publish("plates", b"1")
+    settings = stream_settings(cluster.bootstrap_servers, ["plates"])
+    cluster.answer(LIST_OFFSETS, [KafkaError.NOT_LEADER_FOR_PARTITION] * 5)
+    with closing(History(settings)) as history:
+        assert history.stretch().total == 1
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 A fence's first line is `LANGUAGE [NAME=VALUE …]`. These are the attributes, and all there are:
 
-- `file=NAME` (yaml, csv): the snippet is a file for the commands that follow, which judge it.
+- `file=NAME` (yaml, csv, jsonl): a file for the commands that follow, which judge it.
 - `exit=N` (console): the exit status of the last command; 0 unless given.
 - `like=webhook|readyz` (json): what the engine really sends or answers looks exactly so.
 - `logs=EVENT` (python): after it the running engine logs this.
@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Final
 
 LANGUAGES: Final = frozenset(
-    {"yaml", "csv", "console", "sh", "python", "json", "lua", "promql", "text"}
+    {"yaml", "csv", "console", "sh", "python", "json", "jsonl", "lua", "promql", "text"}
 )
 ATTRIBUTES: Final = {
     "yaml": "file",
     "csv": "file",
+    "jsonl": "file",
     "console": "exit",
     "json": "like",
     "python": "logs",

@@ -90,7 +90,8 @@ class Walkthrough:
         """Do what a snippet says; AssertionError where it is not as the page has it."""
         steps: Mapping[str, Callable[[Snippet], None]] = {
             "yaml": self._yaml,
-            "csv": self._csv,
+            "csv": self._file,
+            "jsonl": self._file,
             "python": self._python,
             "sh": self._commands,
             "console": self._commands,
@@ -130,7 +131,7 @@ class Walkthrough:
             is_good = command == "test" or ", 0 warnings" in done.output
             assert is_good, f"{snippet.place}:\n{done.output}"
 
-    def _csv(self, snippet: Snippet) -> None:
+    def _file(self, snippet: Snippet) -> None:
         (self.folder / snippet.attributes["file"]).write_text(snippet.text)
 
     def _python(self, snippet: Snippet) -> None:

@@ -23,7 +23,8 @@ from tests.chaos.trace import trace
 HASTE: Final = 0.25
 PAUSE_SECONDS: Final = 0.7
 START_SECONDS: Final = 60.0
-WELL_SECONDS: Final = 60.0
+#: A group waits a minute, `max.poll.interval.ms`, for a member that died while it joined.
+WELL_SECONDS: Final = 90.0
 #: So long none of the missing alerts must come until they are called lost: longer than a target
 #: that was held needs until it is probed again. What comes late is no loss: under many faults and
 #: on a busy machine the alerts of least priority wait for minutes.

@@ -29,7 +29,8 @@ class Alert:
 
     Times are ISO 8601 texts; `captured_at` is as the event has it, `created_at` in UTC with a `Z`.
     `late_seconds` is the time from the event to the making of the alert. `suppressed_count` is the
-    number of matches that the cooldown has suppressed since the last alert.
+    number of matches that the cooldown has suppressed since the last alert. `is_test` is true for a
+    drill, which tries out a channel: it is never stored.
     """
 
     alert_id: str
@@ -42,6 +43,7 @@ class Alert:
     suppressed_count: int = 0
     late_seconds: float = 0.0
     event: Mapping[str, Any] = field(default_factory=dict)
+    is_test: bool = False
 
 
 class Status(StrEnum):
@@ -112,6 +114,9 @@ class Outcome:
 
     With the reason `UNCONFIRMED` the whole message was sent and nothing was answered: it may have
     arrived, and another try may repeat it.
+
+    `answer` is what the service said when it took the message, for people, and without secrets; it
+    decides nothing. A target keeps it for a drill only.
     """
 
     status: Status
@@ -119,6 +124,7 @@ class Outcome:
     detail: str = ""
     retry_after_seconds: float | None = None
     is_unsent: bool = False
+    answer: str = field(default="", compare=False)
 
 
 SENT = Outcome(Status.SENT, Reason.OK)

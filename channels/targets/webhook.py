@@ -147,24 +147,24 @@ def payload(alert: Alert) -> bytes:
     """The alert and its whole event as JSON in UTF-8, byte for byte the same at every try.
 
     `{"alert": {"id", "rule_id", "rule_name", "priority", "message", "timestamp", "created_at",
-    "suppressed_count", "late_seconds"}, "event": {…}}`. `timestamp` is as the event has it. All
-    other instants are ISO 8601 in UTC with a `Z`; bytes become Base64. Raises TypeError or
-    ValueError for an event that JSON can't hold.
+    "suppressed_count", "late_seconds"}, "event": {…}}`. A drill has `"is_test": true` beside them.
+    `timestamp` is as the event has it. All other instants are ISO 8601 in UTC with a `Z`; bytes
+    become Base64. Raises TypeError or ValueError for an event that JSON can't hold.
     """
-    document = {
-        "alert": {
-            "id": alert.alert_id,
-            "rule_id": alert.rule_id,
-            "rule_name": alert.rule_name,
-            "priority": alert.priority.value,
-            "message": alert.message,
-            "timestamp": alert.captured_at,
-            "created_at": alert.created_at,
-            "suppressed_count": alert.suppressed_count,
-            "late_seconds": alert.late_seconds,
-        },
-        "event": alert.event,
+    facts: dict[str, object] = {
+        "id": alert.alert_id,
+        "rule_id": alert.rule_id,
+        "rule_name": alert.rule_name,
+        "priority": alert.priority.value,
+        "message": alert.message,
+        "timestamp": alert.captured_at,
+        "created_at": alert.created_at,
+        "suppressed_count": alert.suppressed_count,
+        "late_seconds": alert.late_seconds,
     }
+    if alert.is_test:
+        facts["is_test"] = True
+    document = {"alert": facts, "event": alert.event}
     # Without the option, orjson writes +00:00 for Z.
     return orjson.dumps(document, default=_json_value, option=orjson.OPT_PASSTHROUGH_DATETIME)
 

@@ -146,7 +146,7 @@ def classify(is_accepted: bool, evidence: Sequence[Evidence], service: str = "")
     """
     last = evidence[-1] if evidence else None
     if is_accepted and not (isinstance(last, HttpReply) and _reports_failure(last, service)):
-        return SENT
+        return _sent(last)
     if last is None:
         return Outcome(Status.UNAVAILABLE, Reason.UNKNOWN, "the service gave no reason")
     if isinstance(last, HttpReply):
@@ -216,7 +216,7 @@ def classify_http(reply: HttpReply, service: str = "") -> Outcome:
 def classify_webhook(reply: HttpReply) -> Outcome:
     """The outcome of a webhook's answer; any 2xx is a success, whatever the body says."""
     if 200 <= reply.status < 300:
-        return SENT
+        return _sent(reply)
     return _http_outcome(reply, *_by_reply(reply))
 
 
@@ -230,7 +230,7 @@ def classify_smtp(replies: Sequence[SmtpReply]) -> Outcome:
     recipient = next((reply for reply in replies if reply.verb == "rcpt"), last)
     if is_mail_input_started(replies[:-1]) and _is_positive(last):
         if _is_positive(recipient):
-            return SENT
+            return _sent(last)
         last = recipient
     elif is_mail_input_started(replies[:-1]) and not 400 <= last.code < 600:
         return _unconfirmed("the server's reply can't be read")
@@ -313,7 +313,7 @@ def _classify_cut(reply: HttpReply, service: str) -> Outcome:
     """
     is_good = reply.has_message and not _reports_failure(reply, service)
     is_good = is_good and _by_body(reply, service) is None
-    return SENT if is_good else classify_http(reply, service)
+    return _sent(reply) if is_good else classify_http(reply, service)
 
 
 def _reports_failure(reply: HttpReply, service: str) -> bool:
@@ -372,10 +372,20 @@ def _by_body(reply: HttpReply, service: str) -> tuple[Status, Reason] | None:
 
 
 def _http_outcome(reply: HttpReply, status: Status, reason: Reason) -> Outcome:
-    body = " ".join(_text(reply.body).split())
-    detail = f"HTTP {reply.status}: {body}" if body else f"HTTP {reply.status}"
     wait = reply.retry_after_seconds if status is Status.UNAVAILABLE else None
-    return Outcome(status, reason, detail, wait)
+    return Outcome(status, reason, _http_detail(reply), wait)
+
+
+def _http_detail(reply: HttpReply) -> str:
+    body = " ".join(_text(reply.body).split())
+    return f"HTTP {reply.status}: {body}" if body else f"HTTP {reply.status}"
+
+
+def _sent(last: Evidence | None) -> Outcome:
+    """The message was taken; `last` is what was answered last, if anything was."""
+    if isinstance(last, HttpReply):
+        return replace(SENT, answer=_http_detail(last))
+    return replace(SENT, answer=_smtp_detail(last)) if isinstance(last, SmtpReply) else SENT
 
 
 def _text(body: bytes) -> str:

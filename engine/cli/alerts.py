@@ -151,6 +151,8 @@ def _found(archive: Archive, beginning: str) -> StoredAlert:
 
 def _as_dict(stored: StoredAlert) -> dict[str, object]:
     alert = dataclasses.asdict(dataclasses.replace(stored.alert, event={}))
+    # No drill is ever stored.
+    del alert["is_test"]
     return {
         **alert,
         "event": dict(stored.alert.event),

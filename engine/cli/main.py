@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "demo": "cameras, Kafka, rules and receivers in one process",
     "init": "write a first set of rules, a .env and a compose file",
     "alerts": "list, show and redeliver stored alerts",
+    "channels": "list the targets of channels, send them a drill",
     "status": "show replicas, held targets and what waits",
     "store": "copy a store, as from SQLite to PostgreSQL",
     "lists": "accept a watchlist that became much shorter",

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from channels.alert import Outcome, Reason, Status, Target
+from channels.alert import Alert, Outcome, Reason, Status, Target
 from channels.redact import redact_outcome
 from engine.delivery.parts import Parts
 from engine.store import Claim, FreshAlert
@@ -105,11 +105,7 @@ class Workers:
         alert, parts = claim.alert, self._parts
         parts.kill_point("send")
         started = parts.monotonic()
-        try:
-            outcome = target.send(alert, f"{alert.alert_id}-{claim.delivery_id}")
-        except Exception as error:  # noqa: BLE001 - a defect of one target must not end the worker
-            failed = Outcome(Status.UNAVAILABLE, Reason.UNKNOWN, f"{type(error).__name__}: {error}")
-            outcome = redact_outcome(failed, alert)
+        outcome = send_once(target, alert, f"{alert.alert_id}-{claim.delivery_id}")
         parts.kill_point("sent")
         if not outcome.is_unsent:
             with self._lock:
@@ -119,3 +115,12 @@ class Workers:
             seconds = parts.monotonic() - started
             parts.metrics.notification_send_time.labels(claim.channel).observe(seconds)
         return outcome
+
+
+def send_once(target: Target, alert: Alert, idempotency_key: str) -> Outcome:
+    """Try once, and never raise; the key is the same for all tries of a delivery."""
+    try:
+        return target.send(alert, idempotency_key)
+    except Exception as error:  # noqa: BLE001 - a defect of one target must not end the worker
+        failed = Outcome(Status.UNAVAILABLE, Reason.UNKNOWN, f"{type(error).__name__}: {error}")
+        return redact_outcome(failed, alert)

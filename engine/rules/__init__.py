@@ -6,7 +6,7 @@ reads the watchlists that the files name. Read `load.py` first.
 
 from __future__ import annotations
 
-from engine.rules.load import load_rules, load_watchlists
+from engine.rules.load import load_channels, load_rules, load_watchlists
 from engine.rules.rate_limits import RateLimit
 from engine.rules.rule import Expect, Rule, RuleSet, RuleTest, examples_of
 
@@ -17,6 +17,7 @@ __all__ = [
     "RuleSet",
     "RuleTest",
     "examples_of",
+    "load_channels",
     "load_rules",
     "load_watchlists",
 ]

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from engine.errors import Place, RulesError
-from engine.rules.channel_reader import ChannelReader, MayHold, TargetsByName, hold_none
+from engine.rules.channel_reader import ChannelReader, MayHold, TargetsByName, hold_any, hold_none
 from engine.rules.document import read_document
 from engine.rules.expressions import Compiler
 from engine.rules.faults import FaultCode, Faults
@@ -115,6 +115,23 @@ def load_watchlists(
     if faults.has_errors:
         raise RulesError(faults.sorted(), tuple(lists.paths), tuple(lists.refusals))
     return lists
+
+
+def load_channels(
+    paths: Sequence[Path], variables: Mapping[str, str], *, zone: tzinfo = UTC
+) -> ChannelReader:
+    """Load only the channels of rule files, as `run` takes them; see `load_rules`.
+
+    A channel whose definition has faults is held. Raises RulesError with the faults of files that
+    can't be read, and of what is no channel.
+    """
+    faults = Faults()
+    documents, is_whole = _documents(rule_files(paths, faults), faults)
+    channels = ChannelReader(variables, faults, is_whole=is_whole, may_hold=hold_any, zone=zone)
+    _read_channels(documents, channels)
+    if faults.has_errors:
+        raise RulesError(faults.sorted())
+    return channels
 
 
 @contextmanager

@@ -97,6 +97,11 @@ def test_alerts_are_listed_and_shown(gate: Gate) -> None:
     only = ("--limit", "2", "--since", "1h", "--channel", "hook", "--state", "sent")
     assert len(gate.site.alerts(*only)) == 2
     assert gate.site.alerts("--rule", "another") == []
+    assert gate.site.alerts("--until", "1h") == []
+    (found,) = gate.site.alerts("--plate", plates[1].lower(), "--until", "0s")
+    assert (found["message"], "is_test" in found) == (plates[1], False)
+    (found,) = gate.site.alerts("--camera", f"cam-{plates[2][-1]}")
+    assert found["message"] == plates[2]
 
     status, out, _ = gate.site.command("alerts", "list")
     assert status == 0
@@ -117,9 +122,10 @@ def test_alerts_are_listed_and_shown(gate: Gate) -> None:
         (["redeliver", "nosuch"], "no single alert's id begins with 'nosuch'"),
         (["show", "nosuch"], "no single alert's id begins with 'nosuch'"),
         (["list", "--since", "soon"], "--since: 'soon' is not a duration"),
+        (["list", "--until", "soon"], "--until: 'soon' is not a duration"),
         (["list", "--limit", "-1"], "argument --limit: "),
     ],
-    ids=["redeliver unknown", "unknown id", "bad age", "bad limit"],
+    ids=["redeliver unknown", "unknown id", "bad age", "bad end", "bad limit"],
 )
 def test_what_can_not_be_used_is_told(arguments: list[str], told: str, tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path}/alerts.db"):

@@ -31,21 +31,34 @@ from tests.support.handbook import (
     shown_alert,
     snippet_like,
 )
+from tests.support.http_receiver import HttpReceiver
 from tests.support.mock_cluster import MockCluster
 from tests.support.patience import await_that
 from tests.support.snippets import commands, read_page, slug
 from tests.support.stored import finish, save
-from tests.support.walkthrough import CA_FILE, KAFKA, POSTGRESQL, REGISTRY, Walkthrough
+from tests.support.walkthrough import (
+    CA_FILE,
+    KAFKA,
+    POSTGRESQL,
+    RECEIVER,
+    REGISTRY,
+    Walkthrough,
+)
 
 
 @pytest.fixture(scope="module")
 def addresses(certificates: Certificates) -> Iterator[dict[str, str]]:
     """What stands on localhost in the pages, on free ports."""
-    with MockCluster(Settings().kafka_topics) as broker, RegistryServer() as registry:
+    with (
+        MockCluster(Settings().kafka_topics) as broker,
+        RegistryServer() as registry,
+        HttpReceiver() as receiver,
+    ):
         yield {
             KAFKA: broker.bootstrap_servers,
             REGISTRY: registry.url,
             CA_FILE: str(certificates.bundle),
+            RECEIVER: f"http://localhost:{receiver.port}",
         }
 
 

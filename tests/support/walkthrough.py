@@ -38,6 +38,7 @@ KAFKA: Final = "localhost:9092"
 REGISTRY: Final = "http://localhost:8081"
 POSTGRESQL: Final = "postgresql://alerts@localhost/alerts"
 WEB: Final = "localhost:8003"
+RECEIVER: Final = "http://localhost:8080"
 CA_FILE: Final = "/etc/ssl/certs/ca-certificates.crt"
 # What people have in their environment when they use the channels of the pages.
 SECRETS: Final[Mapping[str, str]] = {
@@ -57,7 +58,7 @@ MOUNTED_SECRETS = "/run/secrets/"
 class Walkthrough:
     """One reader in a folder that has `rules/` of its own; ends the engine at the end.
 
-    `addresses` are the real ones of `KAFKA`, `REGISTRY`, `CA_FILE` and `POSTGRESQL`.
+    `addresses` are the real ones of `KAFKA`, `REGISTRY`, `CA_FILE`, `POSTGRESQL` and `RECEIVER`.
     """
 
     def __init__(self, folder: Path, addresses: Mapping[str, str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from channels.alert import SENT, Outcome, Reason, Status
@@ -78,3 +80,11 @@ def test_event_without_a_usable_plate_leaves_the_text() -> None:
 
 def test_outcome_without_detail_is_untouched() -> None:
     assert redact_outcome(SENT, alert()) is SENT
+
+
+def test_an_answer_is_kept_for_a_drill_alone_and_masked() -> None:
+    remember(["answer-s3cret"])
+    sent = replace(SENT, answer="HTTP 200: ABC123 taken with answer-s3cret")
+    kept = redact_outcome(sent, alert(is_test=True))
+    assert (kept, kept.answer) == (SENT, "HTTP 200: [plate] taken with ***")
+    assert redact_outcome(sent, alert()).answer == ""

@@ -11,7 +11,7 @@ import pytest
 
 from engine.bench.rule_sets import mixed_rules, rule_file
 from engine.errors import RulesError, Severity
-from engine.rules import load_rules
+from engine.rules import load_channels, load_rules
 from engine.rules.document import read_document
 from engine.rules.faults import Faults
 from engine.rules.load import collector_paused, rule_files
@@ -315,3 +315,25 @@ def test_a_path_that_the_system_refuses_is_a_fault(tmp_path: Path) -> None:
         names, faults = _names(tmp_path, path)
         assert names == []
         assert ":1:1: the path can't be used: " in faults[0]
+
+
+def test_channels_are_loaded_whatever_the_rules_are_worth(tmp_path: Path) -> None:
+    _write(
+        tmp_path,
+        rules='rules: [{id: a, when: "nonsense(", notify: [nowhere]}]\nwatchlists: 7\n',
+        channels="channels: {hook: http://h.example.org/a, broken: 'https://h/${NOT_SET}'}\n",
+    )
+    found = load_channels([tmp_path], {})
+    assert [target.label for target in found.targets["hook"]] == ["hook:h.example.org"]
+    assert [str(fault.what) for fault in found.misconfigured["broken"]]
+    assert [target.label for target in found.targets["broken"]] == ["broken:?"]
+
+
+def test_what_is_no_channel_at_all_stops_their_load(tmp_path: Path) -> None:
+    _write(tmp_path, channels="channels: [http://h.example.org/a]\n", bad="channels: {\n")
+    with pytest.raises(RulesError) as caught:
+        load_channels([tmp_path], {})
+    assert [Path(fault.place.file).name for fault in caught.value.faults] == [
+        "bad.yaml",
+        "channels.yaml",
+    ]

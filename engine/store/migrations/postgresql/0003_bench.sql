@@ -18,17 +18,21 @@ FROM (
             'АВЕКМНОРСТУХІЈЅԚԜҮӀΑΒΕΖΗΙΚΜΝΟΡΤΥΧϹͿµͅαβεζηικμνορτυχϐϰϱϲϳϵавекмнорстухѕіјүӏԛԝᲀᲂᲃᲄᲅι',
             'ABEKMHOPCTYXIJSQWYIABEZHIKMNOPTYXCJMIABEZHIKMNOPTYXBKPCJEABEKMHOPCTYXSIJYIQWBOCTTI'),
             'ＡＢＣＤＥＦＧＨＩＪＫＬＭＮＯＰＱＲＳＴＵＶＷＸＹＺ０１２３４５６７８９ａｂｃｄｅｆｇｈｉｊｋｌｍｎｏｐｑｒｓｔｕｖｗｘｙｚ',
-            'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ')), '[^A-Z0-9]+', '', 'g') AS normalised
+            'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ') COLLATE "C"), '[^A-Z0-9]+', '', 'g') AS normalised
     FROM (
         SELECT digest,
-            CASE json_typeof(event #> '{plate,normalized_text}')
-                WHEN 'string' THEN left(event #>> '{plate,normalized_text}', 100) ELSE '' END AS written,
-            CASE json_typeof(event -> 'camera_id')
-                WHEN 'string' THEN left(event ->> 'camera_id', 100) ELSE '' END AS camera
+            CASE json_typeof(plate) WHEN 'string' THEN left(plate #>> '{}', 100) ELSE '' END AS written,
+            CASE json_typeof(camera) WHEN 'string' THEN left(camera #>> '{}', 100) ELSE '' END AS camera
         FROM (
-            SELECT digest, regexp_replace(convert_from(event, 'UTF8'),
-                '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g')::json AS event
-            FROM events OFFSET 0) AS texts OFFSET 0) AS read OFFSET 0) AS found
+            SELECT digest, event #> '{plate,normalized_text}' AS plate, event -> 'camera_id' AS camera
+            FROM (
+                SELECT digest, CASE WHEN strpos(text, '\u0000') = 0 THEN text ELSE
+                    regexp_replace(text, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g') END::json AS event
+                FROM (SELECT digest, convert_from(event, 'UTF8') AS text FROM events OFFSET 0) AS texts
+                OFFSET 0) AS read
+            OFFSET 0) AS parts
+        OFFSET 0) AS searched
+    OFFSET 0) AS found
 WHERE found.digest = a.digest;
 
 -- What people ask about one car, or one camera.

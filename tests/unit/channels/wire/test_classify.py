@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from channels.alert import SENT, Reason, Status
 from channels.wire.capture import Evidence, Failure, HttpReply, PauseError, SmtpReply
-from channels.wire.outcomes import classify
+from channels.wire.outcomes import classify, classify_webhook
 
 
 def test_what_the_plugin_took_for_a_success_is_sent() -> None:
     for evidence in ((), (HttpReply(200),), (SmtpReply("data", 250),)):
         assert classify(True, evidence) == SENT
+
+
+def test_what_took_the_message_has_answered() -> None:
+    cases: list[tuple[list[Evidence], str]] = [
+        ([HttpReply(401), HttpReply(200, b"o\nk")], "HTTP 200: o k"),
+        ([SmtpReply("rcpt", 250, "ok"), SmtpReply("data", 250, "2.0.0 as 17")],
+         "SMTP 250 to DATA: 2.0.0 as 17"),
+        ([HttpReply(204)], "HTTP 204"),
+        ([], ""),
+    ]  # fmt: skip
+    for evidence, answer in cases:
+        assert classify(True, evidence).answer == answer
+    assert classify_webhook(HttpReply(202, b"taken")).answer == "HTTP 202: taken"
 
 
 def test_redirect_is_no_success_whatever_the_plugin_says() -> None:

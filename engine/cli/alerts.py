@@ -157,6 +157,7 @@ def _as_dict(stored: StoredAlert) -> dict[str, object]:
         **alert,
         "event": dict(stored.alert.event),
         "is_expired": stored.is_expired,
+        "silenced_by": stored.silenced_by or None,
         "record": {
             "topic": stored.topic,
             "partition": stored.partition,
@@ -187,6 +188,8 @@ def alert_table(alerts: Sequence[StoredAlert]) -> Table:
 
 
 def _states(stored: StoredAlert) -> Text:
+    if stored.silenced_by:
+        return Text(f"silenced by {stored.silenced_by}", style="dim")
     if stored.is_expired:
         return Text("expired", style="dim")
     counts = Counter(delivery.state for delivery in stored.deliveries)
@@ -198,6 +201,7 @@ def fact_table(stored: StoredAlert) -> Table:
     """A table of all that is stored of one alert, with its event."""
     alert = stored.alert
     table = Table(box=None, show_header=False, pad_edge=False)
+    silenced = (("silenced by", stored.silenced_by),) if stored.silenced_by else ()
     for name, value in (
         ("alert", alert.alert_id),
         ("rule", f"{alert.rule_id} ({alert.rule_name})"),
@@ -205,6 +209,7 @@ def fact_table(stored: StoredAlert) -> Table:
         ("captured", alert.captured_at),
         ("created", alert.created_at),
         ("record", f"{stored.topic}[{stored.partition}]@{stored.offset}"),
+        *silenced,
         ("suppressed", str(alert.suppressed_count)),
         ("message", alert.message.strip()),
         ("event", json.dumps(dict(alert.event), ensure_ascii=False)),

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "init": "write a first set of rules, a .env and a compose file",
     "alerts": "list, show and redeliver stored alerts",
     "channels": "list the targets of channels, send them a drill",
+    "silences": "keep matches from being sent for a while",
     "status": "show replicas, held targets and what waits",
     "store": "copy a store, as from SQLite to PostgreSQL",
     "lists": "accept a watchlist that became much shorter",

@@ -91,6 +91,7 @@ def as_dict(status: Status) -> dict[str, Any]:
             "count": status.dead_letters.count,
             "size_bytes": status.dead_letters.size_bytes,
         },
+        "active_silences": status.active_silences,
         "store": {"url": status.url, "engine": status.engine, "rows": dict(status.rows)},
     }
 
@@ -120,6 +121,7 @@ def store_table(status: Status) -> Table:
         ("rows", rows),
         ("dead letters", f"{letters.count:,} kept, {letters.size_bytes:,} bytes"),
         ("dead in 24 h", dead or "none"),
+        ("silences", f"{status.active_silences:,} active"),
     ):
         table.add_row(Text(name, style="bold"), Text(printable(value)))
     return table

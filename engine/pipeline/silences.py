@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import structlog
@@ -37,9 +37,7 @@ def compile_silence(silence: Silence, schema: EventSchema) -> CompiledSilence:
     SilenceError says what of it can't be used: no matcher, no plate, or a condition that is none.
     """
     if not (silence.rule_id or silence.plate or silence.camera_id or silence.condition.strip()):
-        raise SilenceError(
-            "it would silence everything, name a rule, a plate, a camera or a `when`"
-        )
+        raise SilenceError("it would silence everything, give a rule, a plate, a camera or `when`")
     plate = normalise(silence.plate)
     if silence.plate and not plate:
         raise SilenceError(f"the plate {silence.plate!r} holds no letter A to Z and no digit")
@@ -49,16 +47,25 @@ def compile_silence(silence: Silence, schema: EventSchema) -> CompiledSilence:
 class SilencesInForce:
     """All silences at one moment; it never changes, and any thread may ask it."""
 
-    def __init__(self, silences: Iterable[Silence], schema: EventSchema) -> None:
-        """One that can't be used with this schema is logged and left out."""
+    def __init__(
+        self,
+        silences: Iterable[Silence],
+        schema: EventSchema,
+        before: SilencesInForce | None = None,
+    ) -> None:
+        """One that can't be used with this schema is logged and left out.
+
+        What is in `before` too, of the same schema, is not compiled again.
+        """
+        known: Mapping[Silence, CompiledSilence] = {} if before is None else before._compiled
+        self._compiled: dict[Silence, CompiledSilence] = {}
         self._by_plate = defaultdict[str, list[CompiledSilence]](list)
         self._by_rule = defaultdict[str, list[CompiledSilence]](list)
         self._others = list[CompiledSilence]()
         self._failed = set[str]()
-        self._is_empty = True
         for silence in silences:
             try:
-                self._add(compile_silence(silence, schema))
+                self._add(known.get(silence) or compile_silence(silence, schema))
             except SilenceError as error:
                 log.warning(
                     "silence.unusable",
@@ -68,7 +75,7 @@ class SilencesInForce:
                 )
 
     def _add(self, compiled: CompiledSilence) -> None:
-        self._is_empty = False
+        self._compiled[compiled.silence] = compiled
         # There may be thousands of single cars and rules; what is left is asked one by one.
         if compiled.plate:
             self._by_plate[compiled.plate].append(compiled)
@@ -82,8 +89,9 @@ class SilencesInForce:
 
         It goes by the time of the event. A condition that fails on the event silences nothing.
         """
-        if self._is_empty:
+        if not self._compiled:
             return None
+        time_us = event.time_us
         plate = plate_of(value_at(event.values, NORMALIZED_PLATE))
         for found in (
             self._by_plate.get(plate, ()),
@@ -91,14 +99,14 @@ class SilencesInForce:
             self._others,
         ):
             for each in found:
-                if self._fits(each, rule_id, event):
+                if each.silence.starts_us <= time_us < each.silence.ends_us and self._fits(
+                    each, rule_id, event
+                ):
                     return each.silence
         return None
 
     def _fits(self, compiled: CompiledSilence, rule_id: str, event: Event) -> bool:
         silence, _, condition = compiled
-        if not silence.starts_us <= event.time_us < silence.ends_us:
-            return False
         if silence.rule_id not in ("", rule_id):
             return False
         if silence.camera_id and silence.camera_id != value_at(event.values, CAMERA_ID):
@@ -154,7 +162,7 @@ class StoredSilences:
         return self._in_force
 
     def _take_over(self, version: int, silences: Sequence[Silence]) -> None:
-        self._in_force = SilencesInForce(silences, self._schema)
+        self._in_force = SilencesInForce(silences, self._schema, self._in_force)
         if silences or self._version >= 0:
             log.info("silences.read", count=len(silences))
         self._version = version

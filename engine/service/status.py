@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engine.store import Hold, Instance, Store, Waiting
+from engine.store import Hold, Instance, SilenceState, Store, Waiting
 from engine.store.instances import is_running
 
 DAY_US: Final = 86_400 * 1_000_000
@@ -26,6 +26,7 @@ class Status:
 
     `replicas` are the engines that run, `lost` those that were seen within a day and did not stop
     in order, both the oldest first. `dead` counts what died within a day, by channel.
+    `active_silences` is the number of silences that hold something back now.
     """
 
     now_us: int
@@ -35,6 +36,7 @@ class Status:
     waiting: Sequence[Waiting]
     dead: Mapping[str, int]
     dead_letters: DeadLetterCount
+    active_silences: int
     url: str
     engine: str
     rows: Mapping[str, int]
@@ -89,6 +91,9 @@ def read_status(store: Store) -> Status:
         waiting=store.archive.waiting(),
         dead=store.archive.dead(now_us - DAY_US),
         dead_letters=letters,
+        active_silences=sum(
+            each.state_at(now_us) is SilenceState.ACTIVE for each in store.silences.all()
+        ),
         url=store.url_shown,
         engine=store.archive.engine(),
         rows=rows,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from channels.targets.webhook import payload, signature
 from engine.cli.main import build_parser
 from engine.demo.servers import RegistryServer
 from engine.settings import VARIABLES, Settings
-from engine.store import DeliveryState, NewAlert, open_store
+from engine.store import DeliveryState, NewAlert, Silence, open_store
 from tests.support.avro import plate_schema
 from tests.support.certificates import Certificates
 from tests.support.handbook import (
@@ -80,6 +82,8 @@ def test_every_snippet_runs_and_shows_what_it_says(
 ) -> None:
     if PAGES[name] in (CHANNELS, OPERATIONS, REPLICAS):
         store_the_dead_alert(reader.folder)
+    if PAGES[name] is OPERATIONS:
+        silence_the_guest(reader.folder)
     if PAGES[name] is REPLICAS:
         reader.addresses[POSTGRESQL] = request.getfixturevalue("database")
     for snippet in PAGES[name].snippets:
@@ -107,6 +111,24 @@ def store_the_dead_alert(folder: Path) -> None:
             reason=Reason.RETRIES_EXHAUSTED,
             detail="timeout",
         )
+
+
+def silence_the_guest(folder: Path) -> None:
+    """The silence that the page expires, by the id that it has there."""
+    hour_us = 3_600 * 1_000_000
+    with open_store(f"sqlite:///{folder}/state/alerts.db") as store:
+        now_us = store.deliveries.now_us()
+        store.silences.add(
+            Silence(
+                plate="XYZ89",
+                starts_us=now_us - hour_us,
+                ends_us=now_us + hour_us,
+                created_by="ann",
+                comment="a guest",
+            )
+        )
+    with closing(sqlite3.connect(folder / "state" / "alerts.db")) as connection, connection:
+        connection.execute("UPDATE silences SET silence_id = '7c1e09ab'")
 
 
 def test_a_webhook_receives_what_is_shown() -> None:

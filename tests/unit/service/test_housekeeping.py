@@ -10,7 +10,7 @@ from channels.alert import Alert, Priority
 from engine.metrics import Metrics
 from engine.service.housekeeping import Housekeeper
 from engine.service.replicas import Replicas
-from engine.store import Ask, Batch, Instance, NewAlert, Store, open_store
+from engine.store import Ask, Batch, Instance, NewAlert, Silence, Store, open_store
 from engine.stream.record import DeadLetter, DeadLetterType, Record
 from tests.support.patience import await_that
 
@@ -63,6 +63,16 @@ def test_rows_beyond_their_retention_are_swept(tmp_path: Path) -> None:
         now[0] = time.time()
         keeper(store, Metrics(), 30 * DAY_SECONDS).tidy()
         assert store.archive.rows()["alerts"] == 0
+
+
+def test_silences_that_were_over_before_the_retention_are_swept(tmp_path: Path) -> None:
+    now_us = round(time.time() * 1e6)
+    ends = [now_us - round(days * DAY_SECONDS * 1e6) for days in (31, 29, -1)]
+    with open_store(f"sqlite:///{tmp_path}/alerts.db") as store:
+        for each in ends:
+            store.silences.add(Silence(rule_id="r", starts_us=0, ends_us=each))
+        keeper(store, Metrics(), 30 * DAY_SECONDS).tidy()
+        assert sorted(each.ends_us for each in store.silences.all()) == sorted(ends[1:])
 
 
 def test_a_store_in_trouble_ends_nothing(store: Store) -> None:

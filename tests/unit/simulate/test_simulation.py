@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from engine.pipeline.outcome import RuleOutcome, Verdict
 from engine.simulate import GivenEvents, Simulation
 from engine.simulate.given_events import timestamp_ms
+from engine.store import Silence
 from tests.support.avro import plate_schema
 from tests.unit.plate import NOON, plate_event
 from tests.unit.rules.rule_text import load
@@ -29,12 +33,15 @@ def outcomes(
     *seconds: float,
     remembers: bool = True,
     late: timedelta = timedelta(),
+    silences: Sequence[Silence] = (),
     **more: Any,
 ) -> list[RuleOutcome]:
     """What became of rule `seen` on readings at noon and so many seconds, each a batch."""
     events = GivenEvents(plate_schema())
     kafka = timestamp_ms(NOON + late) if late else 0
-    with Simulation(load(folder, RULES), events, remembers=remembers) as simulation:
+    with Simulation(
+        load(folder, RULES), events, remembers=remembers, silences=silences
+    ) as simulation:
         return [
             outcome
             for each in seconds
@@ -91,3 +98,16 @@ def test_a_rule_that_fails_is_an_outcome_and_one_that_does_not_hold_is_none(tmp_
     assert (found.rule.rule_id, found.verdict) == ("broken", Verdict.ERROR)
     assert found.error is not None
     assert found.error.error_type == "division_by_zero"
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_a_simulation_knows_the_silences_of_its_time(tmp_path: Path, remembers: bool) -> None:
+    noon_us = round(NOON.timestamp() * 1e6)
+    silence = Silence(
+        silence_id="0a1b2c3d", plate="ABC123", starts_us=noon_us, ends_us=noon_us + 100_000_000
+    )
+    found = outcomes(tmp_path, 99, 100, remembers=remembers, silences=[silence])
+    assert [(each.verdict, each.silenced_by) for each in found] == [
+        (Verdict.SILENCED, "0a1b2c3d"),
+        (Verdict.ALERT, ""),
+    ]

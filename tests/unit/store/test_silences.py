@@ -24,9 +24,7 @@ def silence_at(start_us: int, hours: int = 1, plate: str = "ABC123") -> Silence:
 def test_a_silence_is_given_back_as_it_was_added_with_an_id_of_its_own(
     store: Store, tool: Store, clock: Clock
 ) -> None:
-    later, sooner = (
-        tool.silences.add(silence_at(clock.us + hours * HOUR_US)) for hours in (2, 1)
-    )
+    later, sooner = (tool.silences.add(silence_at(clock.us + hours * HOUR_US)) for hours in (2, 1))
     assert len(later.silence_id) == 8
     assert [each.silence_id for each in store.silences.all()] == [
         sooner.silence_id,

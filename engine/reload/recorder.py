@@ -18,6 +18,7 @@ from engine.reload.file_state import DIGEST_BYTES
 from engine.rules import RuleSet
 from engine.rules.document import MAX_FILE_BYTES
 from engine.rules.kept_text import kept_text
+from engine.rules.load import collector_paused
 from engine.rules.rule import SourceFile
 from engine.store import Missing, NotedFile, RuleSets
 from engine.store.rule_sets import MAX_KEPT_BYTES
@@ -30,9 +31,13 @@ _CHUNK_BYTES: Final = 1 << 20
 class RuleRecorder:
     """Records each rule set that this engine puts in force; any thread may call it."""
 
-    def __init__(self, rule_sets: RuleSets, instance_id: str) -> None:
+    def __init__(
+        self, rule_sets: RuleSets, instance_id: str, most_bytes: int = MAX_KEPT_BYTES
+    ) -> None:
+        """`instance_id` is that of the engine. Compressed files above `most_bytes` are left out."""
         self._rule_sets = rule_sets
         self._instance_id = instance_id
+        self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._wanted: tuple[str, tuple[SourceFile, ...]] | None = None
         #: The digests of kept texts by those of the rule files, for files that stay as they are.
@@ -85,10 +90,11 @@ class RuleRecorder:
     def _keep(self, source: SourceFile) -> NotedFile:
         noted = NotedFile(str(source.path), bool(source.lists))
         try:
-            digest, content = _list_of(source) if source.lists else _text_of(source)
+            pack = _pack_list if source.lists else _pack_rules
+            digest, content = pack(source, self._most_bytes)
         except OSError:
             return replace(noted, missing=Missing.CHANGED)
-        if content is None:
+        if len(content) > self._most_bytes:
             return replace(noted, missing=Missing.TOO_LARGE)
         if not digest:
             return replace(noted, missing=Missing.CHANGED)
@@ -96,38 +102,31 @@ class RuleRecorder:
         return replace(noted, digest=digest)
 
 
-def _text_of(source: SourceFile) -> tuple[str, bytes | None]:
-    """The digest and the compressed text of a rule file without secrets.
-
-    The digest is "" where the file has changed, the text None where it is too large. Raises
-    OSError.
-    """
+def _pack_rules(source: SourceFile, most_bytes: int) -> tuple[str, bytes]:
+    """The digest and the compressed text of a rule file without secrets; see `_pack_list`."""
     with source.place.open("rb") as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if _digest(data) != source.digest:
         return "", b""
-    text = kept_text(data.decode("utf-8-sig")).encode()
-    content = zlib.compress(text)
-    return _digest(text), content if len(content) <= MAX_KEPT_BYTES else None
+    # It is reference counts alone that free the nodes of the file.
+    with collector_paused():
+        text = kept_text(data.decode("utf-8-sig")).encode()
+    return _digest(text), zlib.compress(text)
 
 
-def _list_of(source: SourceFile) -> tuple[str, bytes | None]:
-    """The digest and the compressed content of a watchlist's file; see `_text_of`.
+def _pack_list(source: SourceFile, most_bytes: int) -> tuple[str, bytes]:
+    """The digest and the compressed content of a watchlist's file, which is never read as a whole.
 
-    It is never in memory as a whole.
+    It ends where there are more than `most_bytes`. The digest is "" where the file has changed.
+    Raises OSError.
     """
-    digest, packer, parts, size = _hasher(), zlib.compressobj(), list[bytes](), 0
+    digest, packer, packed = _hasher(), zlib.compressobj(), bytearray()
     with source.place.open("rb") as file:
-        while data := file.read(_CHUNK_BYTES):
+        while (data := file.read(_CHUNK_BYTES)) and len(packed) <= most_bytes:
             digest.update(data)
-            parts.append(packer.compress(data))
-            size += len(parts[-1])
-            if size > MAX_KEPT_BYTES:
-                return "", None
-    parts.append(packer.flush())
-    if digest.hexdigest() != source.digest:
-        return "", b""
-    return source.digest, b"".join(parts)
+            packed += packer.compress(data)
+    packed += packer.flush()
+    return digest.hexdigest() if digest.hexdigest() == source.digest else "", bytes(packed)
 
 
 def _digest(data: bytes) -> str:

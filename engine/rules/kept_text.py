@@ -1,7 +1,7 @@
 """The text of a rule file as the store keeps it: what loading needs, and no secret.
 
 Channels are reduced to their names, and comments are gone: an old channel may stand in one. All
-else is written as JSON, which is YAML, each value in its line and, where there is room, its column.
+else is written in braces and brackets, each value in its line and, where there is room, its column.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ _HIDDEN: Final = '"***"'
 _ENABLED: Final = "enabled"
 #: Texts that may stand without quotes: YAML gives them a type, and the readers look at it.
 _TYPED: Final = re.compile(r"[-+]?[A-Za-z0-9_.]+")
+#: Keys that may stand without quotes; a key is a text in any case.
+_NAMED: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Signs that JSON allows and YAML does not, or takes for ends of lines.
 _UNPRINTABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
@@ -112,7 +114,7 @@ class _Writer:
     def _key(self, key: ScalarNode, number: int) -> None:
         self._put(", " if number else "")
         self._move(key)
-        self._put(_quoted(key.text) + ": ")
+        self._put(f"{key.text if _NAMED.fullmatch(key.text) else _quoted(key.text)}: ")
 
     def _is_hidden(self, node: ScalarNode) -> bool:
         if id(node) not in self._secret:

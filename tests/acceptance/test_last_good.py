@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 
+from engine.reload.history import ChangeKind, changes, load_rule_set
+from engine.store import OpenMode, open_store
 from tests.acceptance.test_reload import LISTED, await_kept, running, write_list
+from tests.support.avro import plate_schema
 from tests.support.command import Finished, alert_engine_process
 from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker
@@ -165,3 +169,23 @@ def test_a_reload_with_another_fault_is_shown_wherever_the_held_channel_is(gate:
         for text in (fault, what_is_shown(gate)):
             assert "OTHER_URL is unset or empty" in text
             assert "HOOK_URL" not in text
+
+
+@pytest.mark.slow
+def test_the_rules_of_an_alert_are_found_after_a_restart_with_other_rules(gate: Gate) -> None:
+    with running(gate) as scene:
+        assert scene.rule_of_a_plate() == "good"
+    replace(gate.site.rules, rules("other"))
+    (gate.site.folder / "stolen.csv").unlink()
+    with running(gate) as scene:
+        assert scene.rule_of_a_plate() == "other"
+        with open_store(gate.site.environment["STATE_URL"], OpenMode.TOOL) as store:
+            other, good = store.archive.alerts(2)
+            found = [
+                load_rule_set(files, plate_schema(), UTC)
+                for alert in (good, other)
+                if (files := store.rule_sets.files(alert.rules_digest)) is not None
+            ]
+    assert [[rule.rule_id for rule in each.rules] for each in found] == [["good"], ["other"]]
+    assert found[0].watchlists["stolen"].row_count == 20
+    assert {each.kind for each in changes(*found).values()} == {ChangeKind.NEW, ChangeKind.GONE}

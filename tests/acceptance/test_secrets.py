@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from engine.demo.servers import RegistryServer
+from engine.store import OpenMode, open_store
 from tests.support.answers import Answer, Request
 from tests.support.certificates import Certificates
 from tests.support.command import alert_engine, alert_engine_process
@@ -145,7 +147,11 @@ def logged(engine: EngineProcess) -> Iterator[tuple[str, str]]:
 
 
 def stored(site: Site) -> Iterator[tuple[str, str]]:
-    """Every byte of the store's files."""
+    """Every byte of the store's files, and what is compressed there."""
+    with open_store(f"sqlite:///{site.folder}/alerts.db", OpenMode.TOOL) as store:
+        uses = store.rule_sets.at(time.time_ns() // 1_000)
+        for files in filter(None, (store.rule_sets.files(each.digest) for each in uses)):
+            yield from ((name, content.decode()) for name, content in files.rules.items())
     for path in site.folder.glob("alerts.db*"):
         yield path.name, path.read_bytes().decode("latin-1")
         yield f"{path.name} as UTF-8", path.read_bytes().decode(errors="replace")
@@ -221,6 +227,7 @@ def test_no_secret_is_in_logs_metrics_or_the_store(scene: Scene) -> None:
     with scene.site.start() as engine:
         fail_everywhere(scene, engine)
         told = [*pages(engine), *stored(scene.site)]
+        assert any("every" in text for _, text in told), "the rules are not in the store"
         assert engine.stop() == 0
     told += [*logged(engine), *stored(scene.site)]
     assert "***" in engine.output, "nothing was echoed"

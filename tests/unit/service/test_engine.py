@@ -3,10 +3,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import socket
+import time as clock
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -14,17 +16,19 @@ import pytest
 from engine.errors import RegistryUnavailableError, SettingsError
 from engine.health import Heartbeat, Stage
 from engine.pipeline.active_rules import targets_of
+from engine.reload.history import load_rule_set
 from engine.rules import RuleSet
 from engine.service.engine import HELD_LONG_SECONDS, Engine
 from engine.service.http import StoreProbe
 from engine.settings import Settings
-from engine.store import DeliveryState, NewAlert, OpenMode, open_store
+from engine.store import DeliveryState, NewAlert, OpenMode, Store, open_store
 from tests.support.avro import plate_schema
 from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.support.rule_files import Mailbox, load_text
 from tests.support.stored import save
 from tests.unit.manual_time import ManualTime
 from tests.unit.pipeline.test_event_log import ALERT
+from tests.unit.reload.place import PLAIN, RulesPlace
 
 RULES = """
 channels: {ops: 'json://localhost'}
@@ -115,6 +119,37 @@ def test_another_rule_set_comes_into_force_with_its_channels_metrics_and_cooldow
         assert isinstance(mailbox, Mailbox)
         assert mailbox.arrived.wait(PATIENCE_SECONDS)
     assert len(mailbox.alerts) == 1
+
+
+def test_the_rules_in_force_are_in_the_store_before_the_first_event_and_at_each_reload(
+    tmp_path: Path,
+) -> None:
+    place = RulesPlace(tmp_path)
+    first = place.attempt().result
+    place.write(PLAIN, "second")
+    second = place.attempt().result
+    assert isinstance(first, RuleSet)
+    assert isinstance(second, RuleSet)
+    place.write(PLAIN)
+    settings = settings_for(tmp_path, 0)
+    engine = Engine(settings, plate_schema(), first)
+    engine.stop.set()
+    with engine:
+        assert digests_in_force(engine.store) == [first.digest]
+        place.write(PLAIN, "second")
+        engine.use(second)
+        assert digests_in_force(engine.store) == [second.digest]
+    with open_store(settings.state_url, OpenMode.TOOL) as store:
+        assert digests_in_force(store) == []
+        files = store.rule_sets.files(first.digest)
+        assert files is not None
+        (rule,) = load_rule_set(files, plate_schema(), UTC).rules
+        assert (rule.rule_id, rule.place.file) == ("first", str(place.file))
+
+
+def digests_in_force(store: Store) -> list[str]:
+    """The digests of the rule sets that engines have in force now."""
+    return [each.digest for each in store.rule_sets.at(clock.time_ns() // 1_000)]
 
 
 @contextmanager

@@ -8,9 +8,13 @@ import pytest
 
 from channels.alert import Alert, Priority
 from engine.metrics import Metrics
+from engine.reload.file_state import digest_of
+from engine.reload.recorder import RuleRecorder
+from engine.rules import RuleSet
+from engine.rules.rule import SourceFile
 from engine.service.housekeeping import Housekeeper
 from engine.service.replicas import Replicas
-from engine.store import Ask, Batch, Instance, NewAlert, Silence, Store, open_store
+from engine.store import Ask, Batch, Instance, NewAlert, NotedFile, Silence, Store, open_store
 from engine.stream.record import DeadLetter, DeadLetterType, Record
 from tests.support.patience import await_that
 
@@ -126,3 +130,27 @@ def test_the_engine_is_known_while_it_runs_and_forgotten_at_its_stop(tmp_path: P
         with keeper(store, Metrics(), DAY_SECONDS):
             await_that(lambda: [each.host for each in store.instances.all()] == ["host"])
         assert store.instances.all() == []
+
+
+def test_rules_that_nobody_needs_any_more_are_swept(tmp_path: Path) -> None:
+    now = [time.time() - 40 * DAY_SECONDS]
+    with open_store(f"sqlite:///{tmp_path}/alerts.db", clock=lambda: now[0]) as store:
+        for digest in ("old", "in force"):
+            store.rule_sets.keep_file(digest, b"")
+            store.rule_sets.note(digest, [NotedFile("/rules.yaml", False, digest)], "one")
+        now[0] = time.time()
+        keeper(store, Metrics(), 30 * DAY_SECONDS).tidy()
+        assert not store.rule_sets.use("old", "one")
+        assert store.rule_sets.use("in force", "one")
+
+
+def test_rules_that_the_store_did_not_take_are_recorded_within_seconds(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("rules: []\n")
+    source = SourceFile(path, digest_of(path), path)
+    with open_store(f"sqlite:///{tmp_path}/alerts.db") as store:
+        recorder = RuleRecorder(store.rule_sets, "one")
+        recorder.use(RuleSet((), (), {}, (), (), digest="abc", sources=(source,)))
+        replicas = Replicas(store.instances, lambda: Instance("one", "", "", ""), Metrics())
+        with Housekeeper(store, Metrics(), replicas, DAY_SECONDS, 300, recorder=recorder):
+            await_that(lambda: store.rule_sets.files("abc") is not None)

@@ -13,6 +13,8 @@ UPDATE alerts SET
 -- What people ask about one car, or one camera.
 CREATE INDEX alerts_by_plate ON alerts (plate, stored_us);
 CREATE INDEX alerts_by_camera ON alerts (camera_id, stored_us);
+-- Which rule sets alerts still refer to.
+CREATE INDEX alerts_by_rules ON alerts (rules_digest);
 
 CREATE TABLE silences (
     silence_id TEXT PRIMARY KEY,

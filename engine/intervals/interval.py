@@ -40,20 +40,21 @@ class Pattern:
         """Whether an aware moment is among its times; OverflowError at the calendar's ends."""
         local = moment.astimezone(self.zone)
         if not self.times:
-            return self._has_day(local.date())
+            return self.has_day(local.date())
         minute = local.hour * 60 + local.minute
         for start, end in self.times:
             if start < end:
-                if start <= minute < end and self._has_day(local.date()):
+                if start <= minute < end and self.has_day(local.date()):
                     return True
             elif minute >= start:
-                if self._has_day(local.date()):
+                if self.has_day(local.date()):
                     return True
-            elif minute < end and self._has_day(local.date() - _DAY):
+            elif minute < end and self.has_day(local.date() - _DAY):
                 return True
         return False
 
-    def _has_day(self, day: date) -> bool:
+    def has_day(self, day: date) -> bool:
+        """Whether times that start on this day count."""
         if self.weekdays and day.weekday() not in self.weekdays:
             return False
         if self.months and day.month not in self.months:

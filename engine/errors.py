@@ -128,6 +128,12 @@ class DecodeError(AlertEngineError):
     code = "decode"
 
 
+class SourceError(AlertEngineError):
+    """The source of events can't be read."""
+
+    code = "source"
+
+
 class EventError(AlertEngineError):
     """A value given as an event does not fit the event schema."""
 

@@ -59,7 +59,7 @@ OWNERS = {
     "lark": {"engine.cel.syntax"},
     "re2": {"engine.cel.values"},
     "ahocorasick": {"engine.match"},
-    "matplotlib": {"engine.bench"},
+    "matplotlib": {"engine.bench", "engine.simulate"},
     "apprise": {
         "channels.fit",
         "channels.wire",
@@ -81,7 +81,13 @@ OWNERS = {
     "signal": {"engine.service"},
     "rich": {"engine.cli", "engine.demo"},
     "aiosmtpd": {"engine.demo"},
-    "orjson": {"channels.targets", "engine.schema", "engine.store", "engine.pipeline"},
+    "orjson": {
+        "channels.targets",
+        "engine.schema",
+        "engine.store",
+        "engine.pipeline",
+        "engine.simulate",
+    },
     "structlog": {
         "engine.logs",
         "engine.stream",

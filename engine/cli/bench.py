@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from engine.bench.rule_sets import (
     SetKind,
     written_set,
 )
-from engine.cli.inputs import load
+from engine.cli.inputs import load, plot_path
 from engine.errors import BenchError, RulesError, extra
 from engine.rules.report import Excerpts, as_text
 from engine.schema import EventSchema
@@ -38,7 +37,6 @@ DEFAULT_SIZES: Final = (10, 100, 1_000, 10_000, 100_000)
 MOST_RULES: Final = 1_000_000
 LONGEST_SECONDS: Final = 3_600.0
 SITE: Final = "site"
-PLOT_SUFFIXES: Final = (".png", ".svg")
 INTERRUPTED: Final = 130
 PIPE_WIDTH: Final = 250
 # Rough times of a server, for the proportions of the progress bar only.
@@ -85,7 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--plot",
-        type=_plot_path,
+        type=plot_path,
         metavar="FILE",
         help="draw the curve, as .png or .svg; needs the extra `plot`",
     )
@@ -135,17 +133,6 @@ def _seconds(text: str) -> float:
             f"{text!r} is not a number of seconds above 0, at most {LONGEST_SECONDS:,.0f}"
         )
     return seconds
-
-
-def _plot_path(text: str) -> Path:
-    path = Path(text)
-    if path.suffix.lower() not in PLOT_SUFFIXES:
-        endings = " or ".join(PLOT_SUFFIXES)
-        raise argparse.ArgumentTypeError(f"{text!r} can't be drawn, let its name end in {endings}")
-    # Checked now, not after a minute of measuring.
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise argparse.ArgumentTypeError(f"{text!r} can't be written, name a file in a folder")
-    return path
 
 
 def run(arguments: argparse.Namespace) -> int:

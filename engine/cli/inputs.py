@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from engine.errors import RulesError
 from engine.reload.last_good import LastGood
@@ -12,6 +14,8 @@ from engine.rules import RuleSet, load_rules
 from engine.rules.faults import FaultCode
 from engine.schema import EventSchema, load_event_schema
 from engine.settings import Settings
+
+PLOT_SUFFIXES: Final = (".png", ".svg")
 
 
 def add_paths(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +27,18 @@ def add_paths(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="rule files or folders (default: RULES_PATH, else rules/)",
     )
+
+
+def plot_path(text: str) -> Path:
+    """The file of `--plot`, as an argument's type."""
+    path = Path(text)
+    if path.suffix.lower() not in PLOT_SUFFIXES:
+        endings = " or ".join(PLOT_SUFFIXES)
+        raise argparse.ArgumentTypeError(f"{text!r} can't be drawn, let its name end in {endings}")
+    # Checked now, not after a minute of work.
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text!r} can't be written, name a file in a folder")
+    return path
 
 
 def exit_code(error: RulesError) -> int:

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "run": "consume plate events, deliver alerts",
     "check": "check rules, channels and watchlists, report every fault",
     "test": "run the tests that the rules carry",
+    "replay": "run recorded events through rules: what would they have done?",
     "demo": "cameras, Kafka, rules and receivers in one process",
     "init": "write a first set of rules, a .env and a compose file",
     "alerts": "list, show and redeliver stored alerts",

@@ -7,6 +7,7 @@ Read `event_schema.py` first, then `event.py`.
 from __future__ import annotations
 
 from engine.schema.avro import RecordWriter, instant_text
+from engine.schema.container import MAGIC, EventContainer
 from engine.schema.engine_fields import (
     CAMERA_ID,
     CAPTURED_AT,
@@ -26,6 +27,7 @@ __all__ = [
     "CAPTURED_AT",
     "ENGINE_FIELDS",
     "EVENT_ID",
+    "MAGIC",
     "NORMALIZED_PLATE",
     "PLATE_IMAGE",
     "PLATE_TEXT",
@@ -33,6 +35,7 @@ __all__ = [
     "TRACK_ID",
     "BrokenPromise",
     "Domain",
+    "EventContainer",
     "EventSchema",
     "FieldType",
     "Kind",

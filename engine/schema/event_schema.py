@@ -46,6 +46,8 @@ Reader = Callable[[bytes], dict[str, Any]]
 _KEY: Final = FieldType(Kind.STRING)
 _NO_ENTRY: Final[Mapping[str, Any]] = MappingProxyType({})
 
+# What fastavro raises for bytes that are not of the schema.
+_BROKEN: Final = (EOFError, LookupError, ValueError, OverflowError, TypeError, MemoryError)
 _PRIMITIVES: Final[Mapping[str, tuple[Kind, Any]]] = {
     "string": (Kind.STRING, ""),
     "int": (Kind.INT, 0),
@@ -179,7 +181,38 @@ class EventSchema:
             return self._union_reader(parsed.schema, parsed.named)
         return self._record_reader(parsed.schema, parsed.named)
 
+    def stream_reader(self, writer_schema: str) -> Callable[[BytesIO], dict[str, Any]]:
+        """A function that decodes the next body of a stream, as `reader` does; DecodeError.
+
+        The writer's schema must be a record.
+        """
+        try:
+            parsed = _parse(writer_schema, with_defaults=False)
+        except SchemaError as error:
+            raise DecodeError(f"the writer's schema can't be used: {error}") from error
+        reason = unsafe_reason(parsed.schema, parsed.named)
+        if reason or isinstance(parsed.schema, list):
+            reason = reason or "it is a union"
+            raise DecodeError(f"the writer's schema can't be used: {reason}")
+        return _stream_reader(
+            _by_itself(parsed.schema, parsed.named), self._fit(parsed.schema, parsed.named)
+        )
+
+    def from_avro_json(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """An event in Avro's JSON encoding, as console consumers print it, in plain values.
+
+        There a value of a union is an object with the name of its type, and a timestamp is a
+        number. What is plain already stays as it is.
+        """
+        parsed = self._parsed
+        plain = _plain(values, parsed.schema, parsed.named)
+        return cast("dict[str, Any]", _with_times(plain, parsed.schema, parsed.named))
+
     def _record_reader(self, writer: Any, named: NamedTypes) -> Reader:
+        return _body_reader(_by_itself(writer, named), self._fit(writer, named))
+
+    def _fit(self, writer: Any, named: NamedTypes) -> Fit | None:
+        """What converts a writer's values to ours; DecodeError where nothing does."""
         ours = self._parsed
         resolution = resolve(writer, named, ours.schema, ours.named)
         if resolution.problems:
@@ -189,7 +222,7 @@ class EventSchema:
                 f"the writer's schema does not fit {self.name}: {reasons}"
                 + (f"; and {more} more" if more > 0 else "")
             )
-        return _body_reader(_by_itself(writer, named), resolution.fit)
+        return resolution.fit
 
     def _union_reader(self, branches: list[Any], named: NamedTypes) -> Reader:
         """For a topic with several record types: a body begins with the number of its branch."""
@@ -277,21 +310,28 @@ def _branch_reader(readers: Sequence[Reader | DecodeError]) -> Reader:
     return read
 
 
+def _stream_reader(writer: Any, fit: Fit | None) -> Callable[[BytesIO], dict[str, Any]]:
+    def read(stream: BytesIO) -> dict[str, Any]:
+        try:
+            values = cast("dict[str, Any]", schemaless_reader(stream, writer))
+            if fit is not None:
+                fit(values)
+        except _BROKEN as error:
+            raise DecodeError(_explain(error, stream.tell() >= len(stream.getbuffer()))) from error
+        return values
+
+    return read
+
+
 def _body_reader(writer: Any, fit: Fit | None) -> Reader:
+    # Not by `_stream_reader`: a call more for every event.
     def read(body: bytes) -> dict[str, Any]:
         stream = BytesIO(body)
         try:
             values = cast("dict[str, Any]", schemaless_reader(stream, writer))
             if fit is not None:
                 fit(values)
-        except (
-            EOFError,
-            LookupError,
-            ValueError,
-            OverflowError,
-            TypeError,
-            MemoryError,
-        ) as error:
+        except _BROKEN as error:
             is_at_end = stream.tell() >= len(body)
             raise DecodeError(_explain(error, is_at_end)) from error
         if stream.tell() != len(body):
@@ -436,6 +476,37 @@ def _writable(value: Any, avro: Any, named: NamedTypes, zone: tzinfo) -> Any:
             return {k: _writable(item, avro["values"], named, zone) for k, item in value.items()}
         case _:
             return value
+
+
+def _plain(value: Any, avro: Any, named: NamedTypes) -> Any:
+    """A value of Avro's JSON encoding without the names of types in unions."""
+    avro = full_schema(avro, named)
+    if isinstance(avro, list):
+        if isinstance(value, dict) and len(value) == 1:
+            ((name, inner),) = value.items()
+            for branch in avro:
+                if name in _branch_names(full_schema(branch, named)):
+                    return _plain(inner, branch, named)
+        given = [branch for branch in avro if full_schema(branch, named)["type"] != "null"]
+        return value if value is None or len(given) != 1 else _plain(value, given[0], named)
+    match avro["type"], value:
+        case "record", dict():
+            types = {entry["name"]: entry["type"] for entry in avro["fields"]}
+            return {
+                name: _plain(item, types[name], named) if name in types else item
+                for name, item in value.items()
+            }
+        case "array", list():
+            return [_plain(item, avro["items"], named) for item in value]
+        case "map", dict():
+            return {key: _plain(item, avro["values"], named) for key, item in value.items()}
+        case _:
+            return value
+
+
+def _branch_names(avro: Mapping[str, Any]) -> tuple[str, ...]:
+    name = avro.get("name", avro["type"])
+    return (name, name.rpartition(".")[2])
 
 
 def _with_times(value: Any, avro: Any, named: NamedTypes) -> Any:

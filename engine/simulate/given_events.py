@@ -32,8 +32,12 @@ class GivenEvents:
 
         `timestamp_ms` is its Kafka timestamp; without one its `captured_at` is not judged.
         """
+        return self.complete_record(self.schema.complete(values), timestamp_ms)
+
+    def complete_record(self, values: Mapping[str, Any], timestamp_ms: int = 0) -> Record:
+        """A record of a complete event, as `EventSchema` makes them."""
         offset, self._next_offset = self._next_offset, self._next_offset + 1
-        self._values[offset] = self.schema.complete(values)
+        self._values[offset] = values
         return Record("", 0, offset, timestamp_ms, None, _NOT_BYTES)
 
     def decode(self, record: Record) -> Event:

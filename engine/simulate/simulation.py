@@ -51,7 +51,7 @@ class Simulation:
         in_force = SilencesInForce(silences, decoder.schema)
         self._pipeline = Pipeline(
             decoder,
-            Cooldown(None if remembers else 0),
+            Cooldown() if remembers else Cooldown(0),
             self.store.stream if self.store is not None else past or _Nothing(),
             Metrics(),
             SystemClock(),

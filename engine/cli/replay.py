@@ -1,0 +1,245 @@
+"""`alert-engine replay`: what rules would have done on recorded events."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+from rich.progress import TimeRemainingColumn as Remaining
+
+from engine.cli.inputs import load, plot_path
+from engine.cli.replay_report import as_json, print_report
+from engine.cli.stored import write_json
+from engine.errors import AlertEngineError, extra
+from engine.pipeline.active_rules import longest_cooldown
+from engine.rules import RuleSet
+from engine.rules.faults import suggestion
+from engine.schema import EventSchema
+from engine.settings import Settings, parse_duration
+from engine.simulate.replay import Chosen, Replay
+from engine.simulate.report import Report
+from engine.simulate.sources import (
+    KAFKA,
+    STANDARD_INPUT,
+    EventSource,
+    FileSource,
+    KafkaSource,
+    open_file,
+    registry_of,
+)
+from engine.stream.history import History
+
+INTERRUPTED: Final = 130
+Draw = Callable[[Path, Report], None]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `replay`."""
+    parser.description = (
+        "Runs recorded events through the rules on the events' own clock, and shows what each rule"
+        " would have done. Nothing is sent, and nothing is committed: it runs beside the engine."
+    )
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help=f"a file (JSON lines or an Avro object container), {STANDARD_INPUT} for standard"
+        f" input, or {KAFKA} for the past of KAFKA_TOPIC",
+    )
+    parser.add_argument(
+        "--rules",
+        type=Path,
+        action="append",
+        metavar="PATH",
+        help="a rule file or folder; may be given several times (default: RULES_PATH, else rules/)",
+    )
+    for name, text in (("since", "from then on"), ("until", "before then")):
+        parser.add_argument(
+            f"--{name}",
+            metavar="TIME",
+            help=f"only events {text}: an age such as 24h or 7d, or a time in ISO 8601",
+        )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="FOLDER",
+        help="other rules, to see on which events only one of the two sets alerts",
+    )
+    parser.add_argument(
+        "--rule", action="append", metavar="ID", help="only this rule; may be given several times"
+    )
+    parser.add_argument("--plate", metavar="PLATE", help="only events of this plate")
+    parser.add_argument("--alerts", action="store_true", help="list every alert")
+    parser.add_argument(
+        "--plot",
+        type=plot_path,
+        metavar="FILE",
+        help="draw the alerts over time, as .png or .svg; needs the extra `plot`",
+    )
+    parser.add_argument(
+        "--format", choices=["text", "json"], default="text", help="text for people, json for tools"
+    )
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Replay and report; 130 with what is known so far on Ctrl-C."""
+    settings = Settings.from_environment()
+    # Its absence is reported now, not after all events.
+    draw = _import_plot() if arguments.plot else None
+    chosen = _chosen(arguments, settings)
+    schema, rule_set = load(settings, arguments.rules or [], with_channels=False)
+    against = None
+    if arguments.against is not None:
+        _, against = load(settings, [arguments.against], with_channels=False)
+    if arguments.rule:
+        rule_set, against = _only(arguments.rule, rule_set, against)
+    with ExitStack() as stack:
+        source = stack.enter_context(
+            _opened(arguments.source, settings, schema, chosen, (rule_set, against))
+        )
+        replay = stack.enter_context(
+            Replay(
+                rule_set,
+                source.decoder,
+                against=against,
+                chosen=chosen,
+                keeps_alerts=arguments.alerts,
+                max_alert_age_seconds=settings.max_alert_age_seconds,
+            )
+        )
+        is_whole = _read_all(source, replay)
+        if arguments.format == "json":
+            write_json(as_json(replay, source, with_alerts=arguments.alerts))
+        else:
+            print_report(
+                replay,
+                source,
+                settings.event_timezone,
+                with_alerts=arguments.alerts,
+                is_whole=is_whole,
+                disabled=rule_set.disabled,
+            )
+        if draw is not None:
+            draw(arguments.plot, replay.report)
+    return 0 if is_whole else INTERRUPTED
+
+
+def _read_all(source: EventSource, replay: Replay) -> bool:
+    """Whether all of the source was read; Ctrl-C ends it earlier."""
+    try:
+        with _progress(source) as show:
+            for batch in source.batches():
+                replay.process(batch)
+                show(replay.report.events)
+    except KeyboardInterrupt:
+        return False
+    return True
+
+
+@contextmanager
+def _progress(source: EventSource) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error; gives a function to call with the number of events so far."""
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        Remaining(),
+        console=Console(stderr=True, highlight=False),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not sys.stderr.isatty(),
+    )
+    task = progress.add_task("reading", total=source.total)
+
+    def show(events: int) -> None:
+        progress.update(task, completed=source.position, description=f"{events:,} events")
+
+    with progress:
+        yield show
+
+
+@contextmanager
+def _opened(
+    name: str,
+    settings: Settings,
+    schema: EventSchema,
+    chosen: Chosen,
+    rule_sets: Sequence[RuleSet | None],
+) -> Iterator[EventSource]:
+    zone = settings.event_timezone
+    if name == STANDARD_INPUT:
+        yield FileSource(sys.stdin.buffer, "standard input", schema, zone)
+    elif name != KAFKA:
+        with open_file(Path(name), schema, zone) as source:
+            yield source
+    else:
+        # What was before has alerts whose cooldown reaches into the stretch.
+        before = max(longest_cooldown(each) for each in rule_sets if each is not None)
+        since = chosen.since and chosen.since - timedelta(seconds=before)
+        with History(settings) as history, registry_of(settings) as registry:
+            yield KafkaSource(history.stretch(since, chosen.until), schema, registry, zone)
+
+
+def _chosen(arguments: argparse.Namespace, settings: Settings) -> Chosen:
+    now = datetime.now(UTC)
+    since, until = (
+        None if text is None else _moment(text, name, now, settings)
+        for name, text in (("--since", arguments.since), ("--until", arguments.until))
+    )
+    if since is not None and until is not None and since >= until:
+        raise AlertEngineError("--since: must be before --until, write it as --since 7d --until 1d")
+    return Chosen(since, until, arguments.plate)
+
+
+def _moment(text: str, name: str, now: datetime, settings: Settings) -> datetime:
+    """The time of an age or of ISO 8601; one without a zone is in EVENT_TIMEZONE."""
+    try:
+        return now - timedelta(seconds=parse_duration(text))
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+        zoned = moment if moment.tzinfo else moment.replace(tzinfo=settings.event_timezone)
+        return zoned.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise AlertEngineError(
+            f"{name}: {text!r} is neither an age such as 24h or 7d nor a time such as"
+            " 2025-07-01T22:00"
+        ) from None
+
+
+def _only(
+    rule_ids: Sequence[str], rule_set: RuleSet, against: RuleSet | None
+) -> tuple[RuleSet, RuleSet | None]:
+    """Both sets with these rules only; AlertEngineError where neither has one of them."""
+    sets = [each for each in (rule_set, against) if each is not None]
+    known = sorted({rule.rule_id for each in sets for rule in each.rules})
+    for rule_id in rule_ids:
+        if any(rule_id in each.disabled for each in sets) and rule_id not in known:
+            raise AlertEngineError(f"the rule {rule_id} is disabled, set `enabled: true` to try it")
+        if rule_id not in known:
+            hint = suggestion(rule_id, known, "see `alert-engine check`")
+            raise AlertEngineError(f"there is no rule {rule_id!r}, {hint}")
+
+    def cut(whole: RuleSet) -> RuleSet:
+        rules = tuple(rule for rule in whole.rules if rule.rule_id in rule_ids)
+        return replace(whole, rules=rules, disabled=())
+
+    return cut(rule_set), None if against is None else cut(against)
+
+
+def _import_plot() -> Draw:
+    """`engine.simulate.plot.save_plot`; nothing else here needs matplotlib in memory."""
+    with extra("plot", "matplotlib", "--plot"):
+        from engine.simulate.plot import save_plot
+    return save_plot

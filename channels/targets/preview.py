@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Final
+
+from apprise.common import NotifyFormat
+from apprise.conversion import convert_between
 
 from channels.alert import Alert, Target
 from channels.render import Format, Message
 from channels.targets.apprise_target import AppriseTarget
 from channels.targets.webhook import WebhookTarget, payload
+
+_convert: Final[Callable[..., str]] = convert_between
 
 
 def preview(target: Target, alert: Alert, now: datetime) -> Message | None:
@@ -17,3 +24,10 @@ def preview(target: Target, alert: Alert, now: datetime) -> Message | None:
     if isinstance(target, WebhookTarget):
         return Message("", payload(alert).decode(), Format.TEXT)
     return None
+
+
+def readable(message: Message) -> str:
+    """The body of a message as text; that of a mail is HTML."""
+    if message.format is Format.HTML:
+        return _convert(NotifyFormat.HTML, NotifyFormat.TEXT, message.body)
+    return message.body

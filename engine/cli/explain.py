@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from channels.alert import Alert
 from channels.render import Message
-from channels.targets.preview import preview
+from channels.targets.preview import preview, readable
 from engine.cel.trace import value_text
 from engine.cli.evidence import (
     Evidence,
@@ -307,7 +307,7 @@ def _message_lines(message: Message | str) -> Iterator[str]:
         return
     if message.title:
         yield f"    {message.title}"
-    yield from (f"    {line}" for line in message.body.strip().splitlines())
+    yield from (f"    {line}" for line in readable(message).strip().splitlines())
 
 
 def _as_json(

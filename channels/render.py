@@ -146,6 +146,16 @@ def render(
     return Message(title, body, Format.TEXT)
 
 
+def message_text(alert: Alert) -> str:
+    """The message as channels show it: without control characters and blanks at its ends.
+
+    It is the rule's name where nothing of the message is visible.
+    """
+    text = alert.message.replace("\r\n", "\n").replace("\r", "\n")
+    text = without_bidi_controls(_CONTROL.sub("", text)).strip()
+    return _line(alert.rule_name) if is_blank(text) else text
+
+
 def late_seconds(alert: Alert, now: datetime) -> float:
     """The seconds from the event to `now`: the alert's delay, and the time since it was made."""
     try:
@@ -233,16 +243,9 @@ def _late(alert: Alert, now: datetime) -> str:
     return duration(seconds) if seconds >= _LATE_SECONDS else ""
 
 
-def _text(alert: Alert) -> str:
-    """The message without control characters; the rule's name where nothing of it is visible."""
-    text = alert.message.replace("\r\n", "\n").replace("\r", "\n")
-    text = without_bidi_controls(_CONTROL.sub("", text)).strip()
-    return _line(alert.rule_name) if is_blank(text) else text
-
-
 def _bounded_text(alert: Alert, bounds: Bounds) -> str:
-    """As `_text`, cut to the bounds."""
-    text = _text(alert)
+    """As `message_text`, cut to the bounds."""
+    text = message_text(alert)
     return text if bounds.text is None else _cut(text, bounds.text)
 
 
@@ -259,14 +262,14 @@ def _cut(text: str, length: int) -> str:
 
 
 def _sms(alert: Alert, late: str, bounds: Bounds) -> str:
-    text = _line(_text(alert))
+    text = _line(message_text(alert))
     return cut_text(f"{late} late: {text}" if late else text, bounds.sms)
 
 
 def _subject(alert: Alert, bounds: Bounds) -> str:
     """Priority, rule and first line of the message, without repeating what the line begins with."""
     mark, name = f"[{alert.priority.upper()}]", _line(alert.rule_name)
-    first = _line(_text(alert).split("\n", 1)[0])
+    first = _line(message_text(alert).split("\n", 1)[0])
     if first.casefold().startswith(mark.casefold()):
         first = first[len(mark) :].lstrip() or name
     subject = f"{mark} {first}" if _begins_with(first, name) else f"{mark} {name}: {first}"

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 from channels.render import Style, segments_of
 from channels.render import render as render_message
 from channels.targets.apprise_target import AppriseTarget
-from engine.cli.inputs import add_paths, exit_code, load
-from engine.errors import Fault, RulesError, StoreError
+from engine.cli.inputs import add_paths, exit_code, load, rule_ids
+from engine.errors import Fault, RulesError, StoreError, errors_of
 from engine.match import IndexedMatcher
 from engine.pipeline.active_rules import render
 from engine.reload.last_good import LastGood, last_good_of
-from engine.rules import Expect, Rule, RuleSet
+from engine.rules import Rule, RuleSet, examples_of, load_set_tests
+from engine.rules.faults import Faults
 from engine.rules.report import Excerpts, as_github, as_json, as_text
-from engine.schema import EventSchema
+from engine.schema import EventSchema, load_event_schema
 from engine.schema.event import make_event
 from engine.settings import Settings
 
@@ -27,6 +30,10 @@ _LIST: Final = (
     "watchlist {name}: {rows:,} rows, {plates:,} plates, {in_force:,} in force now, "
     "{skipped:,} rows left out"
 )
+
+
+_NO_RULES: Final = "the rules can't be loaded"
+_NO_TESTS: Final = "the tests can't be run"
 
 
 class CheckFormat(StrEnum):
@@ -72,10 +79,11 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         schema, rule_set = load(settings, arguments.paths, last_good=_last_good(settings))
     except RulesError as error:
-        _write(_report(form, error.faults))
-        if form is CheckFormat.TEXT:
-            _write(f"{_count_of(error)}: the rules can't be loaded")
-        return exit_code(error)
+        return _refuse(form, error, _test_faults(settings, arguments.paths, None), _NO_RULES)
+    of_tests = _test_faults(settings, arguments.paths, rule_ids(rule_set))
+    rule_set = replace(rule_set, warnings=_sorted(rule_set.warnings, of_tests))
+    if errors_of(of_tests):
+        return _refuse(form, RulesError(rule_set.warnings), (), _NO_TESTS)
     if form is CheckFormat.JSON:
         shown = {rule.rule_id: rule.condition.cel for rule in rule_set.rules}
         cel = shown if arguments.show_cel else None
@@ -95,6 +103,30 @@ def run(arguments: argparse.Namespace) -> int:
             _write(_LIST.format(**watchlist))
         _write(_summary(rule_set))
     return 0
+
+
+def _refuse(form: CheckFormat, error: RulesError, of_tests: Sequence[Fault], why: str) -> int:
+    """Report what keeps the rules or their tests from being used; returns the exit code."""
+    whole = RulesError(_sorted(error.faults, of_tests))
+    _write(_report(form, whole.faults))
+    if form is CheckFormat.TEXT:
+        _write(f"{_count_of(whole)}: {why}")
+    return exit_code(whole)
+
+
+def _test_faults(
+    settings: Settings, paths: Sequence[Path], rule_ids: Collection[str] | None
+) -> tuple[Fault, ...]:
+    """The faults and warnings of files of tests; `rule_ids` is None where there are no rules."""
+    faults = Faults()
+    schema = load_event_schema(settings.event_schema_path)
+    chosen = paths or [settings.rules_path]
+    load_set_tests(chosen, schema, settings.event_timezone, rule_ids, faults)
+    return faults.sorted()
+
+
+def _sorted(faults: Iterable[Fault], others: Iterable[Fault]) -> tuple[Fault, ...]:
+    return tuple(sorted((*faults, *others), key=lambda fault: fault.place))
 
 
 def _last_good(settings: Settings) -> LastGood | None:
@@ -168,11 +200,11 @@ def sms_previews(rule_set: RuleSet, schema: EventSchema, zone: tzinfo) -> Iterat
     for rule in rule_set.rules:
         if not any(_is_sms(rule_set, channel) for channel in rule.notify):
             continue
-        test = next((test for test in rule.tests if test.expect is Expect.MATCH), None)
-        if test is None:
+        event = next(iter(examples_of([rule])), None)
+        if event is None:
             yield f"{rule.rule_id}: no test that expects a match shows its text message"
         else:
-            yield _preview(rule, _text_of(rule, schema.complete(test.event), zone))
+            yield _preview(rule, _text_of(rule, schema.complete(event), zone))
 
 
 def _is_sms(rule_set: RuleSet, channel: str) -> bool:

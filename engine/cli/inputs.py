@@ -12,6 +12,7 @@ from engine.errors import RulesError
 from engine.reload.last_good import LastGood
 from engine.rules import RuleSet, load_rules
 from engine.rules.faults import FaultCode
+from engine.rules.load import is_test_file
 from engine.schema import EventSchema, load_event_schema
 from engine.settings import Settings
 
@@ -55,11 +56,12 @@ def load(
 ) -> tuple[EventSchema, RuleSet]:
     """The event schema and the rules of `paths`; raises SchemaError and RulesError.
 
+    Files of tests are no rules: where `paths` has nothing else, the rules are those of RULES_PATH.
     Without channels no `${VAR}` needs to be set, so rules can be tested without secrets. With the
     `last_good` rules a watchlist that shrank is a fault, as in the engine that keeps them.
     """
     schema = load_event_schema(settings.event_schema_path)
-    chosen = list(paths) or [settings.rules_path]
+    chosen = [path for path in paths if not is_test_file(path)] or [settings.rules_path]
     variables = settings.variables.reveal() if with_channels else None
     return schema, load_rules(
         chosen,
@@ -69,3 +71,8 @@ def load(
         accepts=last_good.acceptances.accepts if last_good is not None else None,
         zone=settings.event_timezone,
     )
+
+
+def rule_ids(rule_set: RuleSet) -> frozenset[str]:
+    """The ids of all rules, disabled ones too."""
+    return frozenset((*rule_set.disabled, *(rule.rule_id for rule in rule_set.rules)))

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from engine.rules.load import load_channels, load_rules, load_watchlists
 from engine.rules.rate_limits import RateLimit
-from engine.rules.rule import Expect, Rule, RuleSet, RuleTest, examples_of
+from engine.rules.rule import Rule, RuleSet, examples_of
+from engine.rules.rule_test import Expect, Expectation, ExpectedAlert, RuleTest, SetTest
+from engine.rules.set_tests import load_set_tests
 
 __all__ = [
     "Expect",
+    "Expectation",
+    "ExpectedAlert",
     "RateLimit",
     "Rule",
     "RuleSet",
     "RuleTest",
+    "SetTest",
     "examples_of",
     "load_channels",
     "load_rules",
+    "load_set_tests",
     "load_watchlists",
 ]

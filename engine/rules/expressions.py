@@ -201,9 +201,7 @@ def read_condition(rule: MappingNode, compiler: Compiler, faults: Faults) -> Exp
     if "conditions" in rule.values:
         parts += _conditions(rule.values["conditions"], compiler, faults)
     if "when" in rule.values:
-        node = rule.values["when"]
-        when = as_text(node, "`when`", faults, _one_expression(node))
-        parts.append(_when(when, compiler, faults) if when is not None else None)
+        parts.append(read_when(rule.values["when"], compiler, faults))
     if not parts:
         key = rule.keys.get("conditions")
         faults.error(
@@ -274,7 +272,11 @@ def _is_of_values(node: YamlNode) -> bool:
     return isinstance(operator, ScalarNode) and operator.text in _OF_VALUES
 
 
-def _when(scalar: ScalarNode, compiler: Compiler, faults: Faults) -> Expression | None:
+def read_when(node: YamlNode, compiler: Compiler, faults: Faults) -> Expression | None:
+    """A `when`, which must be true or false; None and faults where it is wrong."""
+    scalar = as_text(node, "`when`", faults, _one_expression(node))
+    if scalar is None:
+        return None
     expression = compiler.expression(scalar)
     kind = expression.type if expression is not None else None
     if kind is None:

@@ -37,6 +37,7 @@ class FaultCode(StrEnum):
     EXPRESSION = "expression"
     NO_CONDITION = "no-condition"
     DUPLICATE_ID = "duplicate-id"
+    UNKNOWN_RULE = "unknown-rule"
     UNKNOWN_CHANNEL = "unknown-channel"
     CHANNEL_DISABLED = "channel-disabled"
     NO_CHANNEL = "no-channel"

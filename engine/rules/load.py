@@ -34,6 +34,8 @@ FILE_KEYS: Final = (
     "rate_limit",
 )
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
+#: Files of this ending hold tests over several rules, and no rules.
+TEST_SUFFIXES: Final = (".test.yaml", ".test.yml")
 
 _OTHER_PATH: Final = "give a rule file or a folder of them"
 #: For the default path: whoever gave none may have no rules yet.
@@ -173,13 +175,31 @@ def collect_and_freeze() -> None:
     gc.freeze()
 
 
+def is_test_file(path: Path) -> bool:
+    """Whether the file holds tests over several rules, by its name."""
+    return path.name.lower().endswith(TEST_SUFFIXES)
+
+
+def test_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
+    """Every file of tests among `paths` and in their folders, as `rule_files` gives those of rules.
+
+    Folders that can't be read are added to `faults`.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        files = _folder(path, faults) if path.is_dir() else (path,)
+        for file in filter(is_test_file, files):
+            found.setdefault(os.path.realpath(file), file)
+    return tuple(sorted(found.values()))
+
+
 def rule_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
     """Every file of `paths` and every YAML file in their folders, at any depth; each once, sorted.
 
-    Paths and symbolic links to one file count once. Hard links count as files of their own: inode
-    numbers of shared folders may repeat, and to leave out a file silently is worse than to report
-    its ids as used twice. Hidden files and folders are left out: a mounted Kubernetes ConfigMap
-    keeps copies there. Paths that can't be used are added to `faults`.
+    Files of tests are left out. Paths and symbolic links to one file count once. Hard links count
+    as files of their own: inode numbers of shared folders may repeat, and to leave out a file
+    silently is worse than to report its ids as used twice. Hidden files and folders are left out: a
+    mounted Kubernetes ConfigMap keeps copies there. Paths that can't be used are added to `faults`.
     """
     found: dict[str, Path] = {}
     for path in paths:
@@ -192,7 +212,7 @@ def rule_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
             )
             files = []
         elif path.is_dir():
-            files = sorted(_folder(path, faults))
+            files = sorted(each for each in _folder(path, faults) if not is_test_file(each))
             if not files:
                 faults.error(
                     Place(str(path)),
@@ -200,6 +220,10 @@ def rule_files(paths: Sequence[Path], faults: Faults) -> tuple[Path, ...]:
                     "the folder holds no .yaml or .yml file",
                     "write a rule file into it, or give another folder",
                 )
+        elif is_test_file(path):
+            files = []
+            what = "the name is that of a file of tests, which has no rules"
+            faults.error(Place(str(path)), FaultCode.NO_RULES, what, _OTHER_PATH)
         elif path.is_file():
             files = [path]
         else:
@@ -248,7 +272,7 @@ def _documents(files: Sequence[Path], faults: Faults) -> tuple[list[MappingNode]
     are_all = True
     for path in files:
         of_file = Faults()
-        mapping = _document(path, of_file)
+        mapping = read_file(path, FILE_KEYS, "a rule file", of_file)
         faults.extend(of_file)
         if mapping is not None:
             documents.append(mapping)
@@ -257,14 +281,18 @@ def _documents(files: Sequence[Path], faults: Faults) -> tuple[list[MappingNode]
     return documents, are_all
 
 
-def _document(path: Path, faults: Faults) -> MappingNode | None:
+def read_file(path: Path, keys: Sequence[str], where: str, faults: Faults) -> MappingNode | None:
+    """The content of a file with these keys; None where it is empty or unusable.
+
+    `where` names it in faults.
+    """
     node = read_document(path, faults)
     if node is None:
         return None
     mapping = as_mapping(node, "the file", faults)
     if mapping is None:
         return None
-    check_keys(mapping, FILE_KEYS, "a rule file", faults)
+    check_keys(mapping, keys, where, faults)
     return mapping
 
 

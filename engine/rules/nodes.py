@@ -48,7 +48,7 @@ _PLACES: Final = {
         ),
         "to a rule under `rules:`, indented as its `id` is",
     ),
-    **dict.fromkeys(("event", "expect"), "to an item of a list under `tests:`"),
+    **dict.fromkeys(("event", "events", "expect"), "to an item of a list under `tests:`"),
     **dict.fromkeys(
         ("rules", "channels", "notifications", "watchlists"), "to the file, unindented"
     ),

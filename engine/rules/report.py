@@ -16,7 +16,7 @@ from engine.rules.nodes import BREAK
 from engine.watchlist import SUFFIXES
 
 _SECTION: Final = re.compile(r"(?:\ufeff)?(?P<name>[^\s#:-][^:]*?)\s*:(?:\s|$)")
-_SHOWN_SECTIONS: Final = frozenset({"rules", "rate_limit", "watchlists", "time_intervals"})
+_SHOWN_SECTIONS: Final = frozenset({"rules", "rate_limit", "watchlists", "time_intervals", "tests"})
 #: Of a line longer than `_SHOWN` characters, that many from `_BEFORE` before the fault are shown.
 _BEFORE: Final = 60
 _SHOWN: Final = 100

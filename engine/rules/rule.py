@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -14,7 +12,7 @@ from typing import Any, Final
 from channels.alert import Priority, Target
 from engine.cel import Expression, Template
 from engine.clock import is_utc
-from engine.errors import EventError, Fault, Place, Refusal
+from engine.errors import Fault, Place, Refusal
 from engine.intervals import Schedule, TimeInterval
 from engine.rules.channel_reader import ChannelReader
 from engine.rules.expressions import Compiler, read_condition
@@ -28,14 +26,12 @@ from engine.rules.nodes import (
     YamlNode,
     as_flag,
     as_mapping,
-    as_sequence,
     as_text,
     check_keys,
 )
 from engine.rules.rate_limits import RateLimit, UncompiledLimit, rate_limit, read_limits
-from engine.rules.values import event_record
-from engine.schema import CAPTURED_AT, TIME_VARIABLE, EventSchema, FieldType, Kind
-from engine.schema.event import event_time
+from engine.rules.rule_test import RuleTest
+from engine.rules.test_reader import read_tests
 from engine.watchlist import Watchlist
 from engine.watchlist.watchlist import FileMark
 
@@ -54,7 +50,6 @@ RULE_KEYS: Final = (
     "message_template",
     "tests",
 )
-TEST_KEYS: Final = ("name", "event", "expect")
 DEFAULT_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {captured_at}"
 #: The default where the site has a time zone: `captured_at` may be in any zone.
 LOCAL_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {time}"
@@ -67,30 +62,6 @@ _PRIORITIES: Final = {
 }
 _PLACEHOLDER: Final = re.compile(r"\{\s*[$.]?[\w.]+[^{}]*\}")
 _ID: Final = re.compile(r"[a-z0-9_-]{1,100}")
-
-
-class Expect(StrEnum):
-    """What a rule's test expects of its event."""
-
-    MATCH = "match"
-    NO_MATCH = "no_match"
-
-
-#: Expectations of other programs.
-_EXPECTATIONS: Final = {
-    **dict.fromkeys(("true", "yes", "1", "fires", "fire", "fired", "alert"), Expect.MATCH),
-    **dict.fromkeys(("false", "no", "0", "silent", "none", "no_alert"), Expect.NO_MATCH),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class RuleTest:
-    """One of a rule's own tests: a partial event, and whether the rule matches it."""
-
-    name: str
-    event: Mapping[str, Any]
-    expect: Expect
-    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +147,7 @@ def message_bindings(
 
 def examples_of(rules: Sequence[Rule]) -> list[Mapping[str, Any]]:
     """The partial events of the rules' own tests that expect a match."""
-    return [test.event for rule in rules for test in rule.tests if test.expect is Expect.MATCH]
+    return [event for rule in rules for test in rule.tests for event in test.matching_events()]
 
 
 class RuleReader:
@@ -235,7 +206,7 @@ class RuleReader:
         template = self._template(mapping)
         tests: tuple[RuleTest, ...] = ()
         if "tests" in values:
-            tests = _read_tests(values["tests"], self._compiler.schema, faults)
+            tests = read_tests(values["tests"], self._compiler.schema, self._compiler.zone, faults)
         notify = self._channels.resolve(values.get("notify"), rule_id, mapping, is_enabled)
         if condition is None or template is None:
             return None
@@ -342,119 +313,3 @@ class RuleReader:
         if scalar.is_cut:
             what = f"`{key}` ends before the `#`"
             self._faults.warning(scalar.place, FaultCode.AMBIGUOUS_VALUE, what, CUT)
-
-
-def _read_tests(node: YamlNode, schema: EventSchema, faults: Faults) -> tuple[RuleTest, ...]:
-    """The tests of a rule; those with faults are left out."""
-    if node.is_null:
-        return ()
-    sequence = as_sequence(node, "`tests`", faults)
-    if sequence is None:
-        return ()
-    fields = {name: kind for name, kind in schema.variables.items() if name != TIME_VARIABLE}
-    record = FieldType(Kind.RECORD, fields=fields)
-    found = [
-        _test(item, number, schema, record, faults) for number, item in enumerate(sequence.items, 1)
-    ]
-    return tuple(test for test in found if test is not None)
-
-
-def _test(
-    node: YamlNode, number: int, schema: EventSchema, record: FieldType, faults: Faults
-) -> RuleTest | None:
-    mapping = as_mapping(node, "a test", faults)
-    if mapping is None:
-        return None
-    check_keys(mapping, TEST_KEYS, "a test", faults)
-    name = f"test {number}"
-    if "name" in mapping.values:
-        text = as_text(mapping.values["name"], "`name`", faults)
-        name = text.text.strip() if text is not None else name
-    expect = _expect(mapping, faults)
-    event = _event(mapping, schema, record, faults)
-    if expect is None or event is None:
-        return None
-    return RuleTest(name, event, expect, mapping.place)
-
-
-def _expect(mapping: MappingNode, faults: Faults) -> Expect | None:
-    node = mapping.values.get("expect")
-    if node is None:
-        faults.error(
-            mapping.place,
-            FaultCode.MISSING_KEY,
-            "the test has no `expect`",
-            "add `expect: match` or `expect: no_match`",
-        )
-        return None
-    scalar = as_text(node, "`expect`", faults)
-    if scalar is None:
-        return None
-    if scalar.text in tuple(Expect):
-        return Expect(scalar.text)
-    faults.error(
-        scalar.place,
-        FaultCode.BAD_VALUE,
-        f"`expect` can't be `{shown(scalar.text)}`",
-        f"write {_EXPECTATIONS[scalar.text.lower()]}"
-        if scalar.text.lower() in _EXPECTATIONS
-        else suggestion(scalar.text, tuple(Expect), "write match or no_match"),
-    )
-    return None
-
-
-def _event(
-    mapping: MappingNode, schema: EventSchema, record: FieldType, faults: Faults
-) -> dict[str, object] | None:
-    node = mapping.values.get("event")
-    if node is None:
-        faults.error(
-            mapping.place,
-            FaultCode.MISSING_KEY,
-            "the test has no `event`",
-            "add `event:` with the fields that matter; `event: {}` is an event of defaults",
-        )
-        return None
-    events = as_mapping(node, "`event`", faults)
-    if events is None:
-        return None
-    of_event = Faults()
-    event = event_record(_without_time(events, faults), "", record, of_event)
-    faults.extend(of_event)
-    if of_event.has_errors:
-        return None
-    try:
-        schema.complete(event)
-    except EventError as error:
-        what = f"the event does not fit the schema: {error}"
-        faults.error(node.place, FaultCode.EVENT, what, "correct the field, or leave it out")
-        return None
-    _check_time(events, faults)
-    return event
-
-
-def _check_time(events: MappingNode, faults: Faults) -> None:
-    node = events.values.get(CAPTURED_AT)
-    if isinstance(node, ScalarNode) and not node.is_null and event_time(node.text, 0, UTC)[1]:
-        faults.error(
-            node.place,
-            FaultCode.BAD_VALUE,
-            f"`{CAPTURED_AT}` is no time: `{shown(node.text)}`",
-            "write it like '2025-12-25T16:00:00Z'",
-        )
-
-
-def _without_time(events: MappingNode, faults: Faults) -> MappingNode:
-    key = events.keys.get(TIME_VARIABLE)
-    if key is None:
-        return events
-    faults.error(
-        key.place,
-        FaultCode.UNKNOWN_KEY,
-        "`time` is no field of the event, but follows from `captured_at`",
-        "write captured_at: '2025-12-25T16:00:00Z'",
-    )
-    rest = MappingNode(events.source, events.line, events.column)
-    rest.keys = {name: each for name, each in events.keys.items() if name != TIME_VARIABLE}
-    rest.values = {name: events.values[name] for name in rest.keys}
-    return rest

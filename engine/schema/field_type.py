@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -242,9 +241,16 @@ def _complete_record(field_type: FieldType, value: Any, path: str) -> dict[str, 
     return {
         name: complete(inner, value[name], f"{path}.{name}" if path else name)
         if name in value
-        else deepcopy(inner.zero)
+        else _copied(inner.zero)
         for name, inner in field_type.fields.items()
     }
+
+
+def _copied(value: Any) -> Any:
+    """A copy of an event's value. `deepcopy` would take ten times as long."""
+    if isinstance(value, dict):
+        return {name: _copied(item) for name, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 def _complete_container(field_type: FieldType, value: Any, path: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from engine.clock import SystemClock
 from engine.metrics import Metrics
-from engine.pipeline.active_rules import prepare
+from engine.pipeline.active_rules import ActiveRules, prepare
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.pipeline import AlertStream, BatchResult, EventDecoder, Pipeline
 from engine.pipeline.silences import SilencesInForce
@@ -62,6 +62,11 @@ class Simulation:
             silences=lambda: in_force,
         )
         self._pipeline.use(self.rules)
+
+    def use(self, rules: ActiveRules) -> None:
+        """Put other rules in force, from the next call of `process` on."""
+        self.rules = rules
+        self._pipeline.use(rules)
 
     def process(self, records: Sequence[Record]) -> BatchResult:
         """What becomes of these records, in their order, after all that were processed before.

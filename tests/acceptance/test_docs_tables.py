@@ -21,10 +21,13 @@ from engine.cel.syntax.tree import IN, INDEX, ROWS, Call, Macro, Select
 from engine.cel.types.findings import watchlist_lookup
 from engine.cel.types.functions import FUNCTIONS
 from engine.metrics import Metrics
+from engine.rules import Expect
 from engine.rules.expressions import CONDITION_KEYS
 from engine.rules.load import FILE_KEYS
 from engine.rules.rate_limits import RATE_LIMIT_KEYS
-from engine.rules.rule import RULE_KEYS, TEST_KEYS
+from engine.rules.rule import RULE_KEYS
+from engine.rules.silence_reader import SILENCE_KEYS
+from engine.rules.test_reader import ALERT_KEYS, TEST_KEYS
 from engine.rules.watchlist_reader import LIST_KEYS
 from engine.schema import ENGINE_FIELDS, EventSchema, FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings
@@ -41,6 +44,7 @@ from tests.support.handbook import (
     ROOT,
     RULES,
     SNIPPETS,
+    TESTING,
     WATCHLISTS,
     snippet_like,
     table,
@@ -217,11 +221,23 @@ def test_every_default_of_settings_can_be_told() -> None:
         ("Rule key", RULE_KEYS),
         ("Operator", tuple(Operator)),
         ("`rate_limit` key", RATE_LIMIT_KEYS),
-        ("Test key", TEST_KEYS),
     ],
 )
 def test_the_tables_of_keys_are_whole(heading: str, keys: tuple[str, ...]) -> None:
     assert sorted(table(RULES, heading).codes()) == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    ("heading", "keys"),
+    [
+        ("Test key", TEST_KEYS),
+        ("Expectation", tuple(Expect)),
+        ("Key of `alert`", ALERT_KEYS),
+        ("Silence key", SILENCE_KEYS),
+    ],
+)
+def test_the_tables_of_tests_are_whole(heading: str, keys: tuple[str, ...]) -> None:
+    assert sorted(table(TESTING, heading).codes()) == sorted(keys)
 
 
 def test_the_table_of_a_watchlists_keys_is_whole() -> None:

@@ -24,7 +24,6 @@ from channels.targets.webhook import payload
 from engine.cli.alerts import alert_table, fact_table
 from engine.dead_letters.producer import recover, to_message
 from engine.logs.setup import configure_logs
-from engine.match.selftest import run_tests
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import prepare
 from engine.pipeline.cooldown import Cooldown
@@ -32,6 +31,7 @@ from engine.pipeline.event_log import EventLog
 from engine.pipeline.pipeline import BatchResult, Pipeline
 from engine.rules import RuleSet, load_rules
 from engine.schema import EventSchema, load_event_schema
+from engine.simulate.rule_tests import run_tests
 from engine.store import Store, open_store
 from engine.stream.decoder import Decoder
 from engine.stream.record import DeadLetterType

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from engine.match.selftest import run_tests
 from engine.pipeline.active_rules import template_bindings
-from engine.rules import Expect, Rule, RuleSet, load_rules
+from engine.rules import Expect, Rule, RuleSet, examples_of, load_rules
 from engine.schema.event import make_event
+from engine.simulate.rule_tests import run_tests
 from tests.support.avro import plate_schema
 
 FOLDER = Path(__file__).parents[1] / "data" / "good_rules"
@@ -57,7 +57,7 @@ def message(rule: Rule, event: Mapping[str, Any]) -> tuple[str, int]:
 
 def matched(rule: Rule) -> Mapping[str, Any]:
     """The first event that the rule's tests say it matches."""
-    return next(test.event for test in rule.tests if test.expect is Expect.MATCH)
+    return examples_of([rule])[0]
 
 
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
@@ -75,8 +75,10 @@ def test_good_rules_pass_their_own_tests(path: Path) -> None:
 def test_good_rules_have_tests_of_both_kinds(path: Path) -> None:
     constant = {"every_reading", "types_are_equal", "no_reading", "not_a_number"}
     for rule in loaded(path).rules:
-        kinds = {test.expect for test in rule.tests}
-        assert kinds == set(Expect) or (kinds and rule.rule_id in constant), rule.rule_id
+        kinds = {expected for test in rule.tests for expected in test.expectations}
+        assert kinds == {Expect.MATCH, Expect.NO_MATCH} or (kinds and rule.rule_id in constant), (
+            rule.rule_id
+        )
 
 
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)

@@ -12,11 +12,11 @@ import pytest
 
 from engine.demo.cameras import Cameras, as_written
 from engine.errors import RulesError
-from engine.match.selftest import run_tests
 from engine.pipeline.active_rules import render
 from engine.rules import RuleSet, examples_of, load_rules
 from engine.schema import EventSchema, load_event_schema
 from engine.schema.event import make_event
+from engine.simulate.rule_tests import run_tests
 from tests.support.avro import body
 from tests.unit.demo.test_cameras import NOON
 
@@ -43,7 +43,7 @@ def test_they_load_without_a_warning_and_pass_their_own_tests(
 ) -> None:
     assert [str(warning) for warning in rules.warnings] == []
     results = run_tests(rules.rules, schema, BERLIN)
-    assert [(each.rule.rule_id, each.problem) for each in results if not each.is_passed] == []
+    assert [(each.rule_id, each.problem) for each in results if not each.is_passed] == []
 
 
 def test_a_time_reads_as_iso_8601_in_messages_and_alerts(

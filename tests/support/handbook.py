@@ -20,6 +20,7 @@ CONFIGURATION: Final = PAGES["configuration.md"]
 OPERATIONS: Final = PAGES["operations.md"]
 REPLICAS: Final = PAGES["replicas.md"]
 RULES: Final = PAGES["rules.md"]
+TESTING: Final = PAGES["testing.md"]
 WATCHLISTS: Final = PAGES["watchlists.md"]
 
 

@@ -67,7 +67,8 @@ def test_the_shipped_rules_load() -> None:
     assert len(found.rules) >= 6
     assert {warning.code for warning in found.warnings} == {"no-channel"}
     assert all(
-        {test.expect for test in rule.tests} >= {"match", "no_match"} for rule in found.rules
+        {expected for test in rule.tests for expected in test.expectations} >= {"match", "no_match"}
+        for rule in found.rules
     )
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from channels.alert import Priority
-from engine.rules import Expect, load_rules
+from engine.rules import load_rules
 from engine.rules.rule import DEFAULT_TEMPLATE, LOCAL_TEMPLATE
 from tests.unit.rules.rule_text import faults, load, one, rule_faults, schema
 
@@ -110,44 +110,6 @@ def test_a_key_in_the_wrong_place_is_led_to_the_right_one(tmp_path: Path) -> Non
     told = rule_faults(tmp_path, "when: true, cooldown_seconds: 5, field: camera_id")
     assert any("it belongs under `rate_limit:`" in each for each in told)
     assert any("it belongs to an item of a list under `conditions:`" in each for each in told)
-
-
-def test_tests_keep_name_event_and_expectation(tmp_path: Path) -> None:
-    rule = one(
-        tmp_path,
-        "when: true, tests: [{name: one, event: {plate: {text: 0123}}, expect: match},"
-        " {event: {}, expect: no_match}]",
-    )
-    assert [(test.name, test.event, test.expect) for test in rule.tests] == [
-        ("one", {"plate": {"text": "0123"}}, Expect.MATCH),
-        ("test 2", {}, Expect.NO_MATCH),
-    ]
-    assert rule.tests[0].place.line == 2
-
-
-def test_no_tests_are_no_fault(tmp_path: Path) -> None:
-    assert one(tmp_path, "when: true, tests: []").tests == ()
-    assert one(tmp_path, "when: true, tests: ~").tests == ()
-
-
-@pytest.mark.parametrize(
-    ("test", "told"),
-    [
-        ("{event: {}}", "the test has no `expect`"),
-        ("{expect: match}", "the test has no `event`"),
-        ("{event: {}, expect: matches}", "`expect` can't be `matches`, did you mean `match`?"),
-        ("{event: {}, expect: match, when: x}", "unknown key `when` in a test"),
-        ("{event: [], expect: match}", "`event` must be a mapping, but it is a list"),
-        ("{event: {camera: a}, expect: match}", "unknown key `camera` in the event"),
-        ("{event: {time: a}, expect: match}", "`time` is no field of the event"),
-        ("{event: {captured_at: noon}, expect: match}", "`captured_at` is no time: `noon`"),
-        ("{event: {camera_id: null}, expect: match}", "`camera_id` is empty"),
-        ("text", "a test must be a mapping, but it is a text"),
-    ],
-)
-def test_a_faulty_test_is_an_error(tmp_path: Path, test: str, told: str) -> None:
-    (found,) = rule_faults(tmp_path, f"when: true, tests: [{test}]")
-    assert found.startswith(told)
 
 
 def test_an_unknown_field_has_its_place(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ from engine.simulate.why_not import (
     plate_text,
     why_not,
 )
-from engine.store import StoredDelivery
+from engine.store import DeliveryState, StoredDelivery
 from engine.stream.history import History
 from engine.stream.record import DeadLetter, Partition
 from engine.watchlist import plate_of
@@ -265,11 +265,11 @@ class _Text:
 
 
 def _delivery_line(delivery: StoredDelivery) -> str:
-    parts = [
-        f"delivery to {delivery.target_id}: {delivery.state} since {instant(delivery.changed_us)}",
-        f"{delivery.tries} tries",
-        f"{delivery.reason} {delivery.detail}".strip(),
-    ]
+    is_sent = delivery.state is DeliveryState.SENT
+    moment = f"{delivery.state} {'at' if is_sent else 'since'} {instant(delivery.changed_us)}"
+    tries = f"after {delivery.tries} tries" if delivery.tries > 1 else ""
+    why = "" if is_sent else f"{delivery.reason} {delivery.detail}".strip()
+    parts = [f"delivery to {delivery.target_id}: {moment}", tries, why]
     return ", ".join(part for part in parts if part)
 
 

@@ -90,13 +90,18 @@ class Walkthrough:
         """Do what a snippet says; AssertionError where it is not as the page has it."""
         steps: Mapping[str, Callable[[Snippet], None]] = {
             "yaml": self._yaml,
-            "csv": self._csv,
+            "csv": self._file,
+            "json": self._file,
             "python": self._python,
             "sh": self._commands,
             "console": self._commands,
         }
         if step := steps.get(snippet.language):
             step(snippet)
+
+    def given(self, **variables: str) -> None:
+        """The reader has these variables set from now on."""
+        self._variables.update(variables)
 
     def running(self) -> EngineProcess:
         """The engine, started where it is not, and ready."""
@@ -130,8 +135,9 @@ class Walkthrough:
             is_good = command == "test" or ", 0 warnings" in done.output
             assert is_good, f"{snippet.place}:\n{done.output}"
 
-    def _csv(self, snippet: Snippet) -> None:
-        (self.folder / snippet.attributes["file"]).write_text(snippet.text)
+    def _file(self, snippet: Snippet) -> None:
+        if name := snippet.attributes.get("file"):
+            (self.folder / name).write_text(snippet.text)
 
     def _python(self, snippet: Snippet) -> None:
         code = compile(self._real(snippet.text), snippet.place, "exec", dont_inherit=True)

@@ -61,7 +61,7 @@ def facts(rule_set: RuleSet) -> list[object]:
             (rule.rate_limit.cooldown_seconds, [key.text for key in rule.rate_limit.keys])
             if rule.rate_limit
             else None,
-            [(test.name, test.event, test.expect) for test in rule.tests],
+            [(test.name, test.events, test.expectations) for test in rule.tests],
         )
         for rule in rule_set.rules
     ]

@@ -56,6 +56,10 @@ def load_rule_set(files: RuleFiles, schema: EventSchema, zone: tzinfo) -> RuleSe
             ),
             warnings=tuple(_original_fault(fault, root) for fault in rule_set.warnings),
             files=tuple(map(Path, files.rules)),
+            watchlists={
+                name: _original_list(each, root) for name, each in rule_set.watchlists.items()
+            },
+            list_marks={},
             digest=files.digest,
             sources=_sources_of(files, rule_set, root),
         )
@@ -126,9 +130,15 @@ def _original_place(place: Place, root: Path) -> Place:
     return replace(place, file=str(_original(Path(place.file), root)))
 
 
+def _original_list(watchlist: Watchlist, root: Path) -> Watchlist:
+    definition = watchlist.definition
+    path, place = _original(definition.path, root), _original_place(definition.place, root)
+    return replace(watchlist, definition=replace(definition, path=path, place=place))
+
+
 def _original_fault(fault: Fault, root: Path) -> Fault:
-    what = fault.what.replace(str(root), "")
-    return replace(fault, place=_original_place(fault.place, root), what=what)
+    what, remedy = fault.what.replace(str(root), ""), fault.remedy.replace(str(root), "")
+    return replace(fault, place=_original_place(fault.place, root), what=what, remedy=remedy)
 
 
 def _by_id(rule_set: RuleSet) -> dict[str, Rule]:

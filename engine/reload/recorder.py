@@ -42,6 +42,8 @@ class RuleRecorder:
         self._wanted: tuple[str, tuple[SourceFile, ...]] | None = None
         #: The digests of kept texts by those of the rule files, for files that stay as they are.
         self._texts: dict[str, str] = {}
+        #: What was packed for a store that did not take it, by the digests of the files.
+        self._packed: dict[str, tuple[str, bytes]] = {}
 
     def use(self, rule_set: RuleSet) -> None:
         """The engine has this set in force, or is about to; `record` writes it down."""
@@ -58,6 +60,7 @@ class RuleRecorder:
             while (wanted := self._wanted) is not None:
                 if not self._record(*wanted):
                     return
+                self._packed.clear()
                 if self._wanted is wanted:
                     self._wanted = None
         except StoreError as error:
@@ -68,6 +71,8 @@ class RuleRecorder:
     def _record(self, digest: str, sources: tuple[SourceFile, ...]) -> bool:
         if self._rule_sets.use(digest, self._instance_id):
             return True
+        needed = {each.digest for each in sources}
+        self._packed = {each: packed for each, packed in self._packed.items() if each in needed}
         asked = [each.digest if each.lists else self._texts.get(each.digest) for each in sources]
         there = self._rule_sets.kept_files([each for each in asked if each])
         files = [
@@ -90,8 +95,7 @@ class RuleRecorder:
     def _keep(self, source: SourceFile) -> NotedFile:
         noted = NotedFile(str(source.path), bool(source.lists))
         try:
-            pack = _pack_list if source.lists else _pack_rules
-            digest, content = pack(source, self._most_bytes)
+            digest, content = self._pack(source)
         except OSError:
             return replace(noted, missing=Missing.CHANGED)
         if len(content) > self._most_bytes:
@@ -100,6 +104,14 @@ class RuleRecorder:
             return replace(noted, missing=Missing.CHANGED)
         self._rule_sets.keep_file(digest, content)
         return replace(noted, digest=digest)
+
+    def _pack(self, source: SourceFile) -> tuple[str, bytes]:
+        """The digest and the compressed content, which is made once; see `_pack_list`."""
+        packed = self._packed.get(source.digest)
+        if packed is None:
+            pack = _pack_list if source.lists else _pack_rules
+            packed = self._packed[source.digest] = pack(source, self._most_bytes)
+        return packed
 
 
 def _pack_rules(source: SourceFile, most_bytes: int) -> tuple[str, bytes]:

@@ -88,7 +88,7 @@ class RuleSets:
 
         def work(transaction: Transaction) -> bool:
             transaction.lock_keys([_LOCK])
-            files = _files(transaction.row(statements.RULE_SET, {"digest": digest}))
+            files = _files(transaction.row(statements.RULE_SET, {"hex_digest": digest}))
             if not files or any(each.missing for each in files):
                 return False
             _use(transaction, digest, instance_id)
@@ -103,7 +103,7 @@ class RuleSets:
 
     def keep_file(self, digest: str, compressed: bytes) -> None:
         """Keep a content, compressed by zlib, for the set that is noted next."""
-        parameters = {"digest": digest, "content": compressed}
+        parameters = {"hex_digest": digest, "content": compressed}
         self._writer.transact(
             lambda transaction: transaction.run(statements.INSERT_RULE_FILE, parameters)
         )
@@ -121,7 +121,7 @@ class RuleSets:
             asked = {"digests": json.dumps(wanted)}
             if len(transaction.rows(statements.RULE_FILES_THERE, asked)) < len(wanted):
                 return False
-            transaction.run(statements.WRITE_RULE_SET, {"digest": digest, "files": text})
+            transaction.run(statements.WRITE_RULE_SET, {"hex_digest": digest, "files": text})
             _use(transaction, digest, instance_id)
             return True
 
@@ -144,7 +144,7 @@ class RuleSets:
 
     def files(self, digest: str) -> RuleFiles | None:
         """The files of the set with this digest; None where it is not kept."""
-        row = self._reader.row(statements.RULE_SET, {"digest": digest})
+        row = self._reader.row(statements.RULE_SET, {"hex_digest": digest})
         if row is None:
             return None
         files = _files(row)
@@ -175,7 +175,7 @@ class RuleSets:
                 return 0
             transaction.lock_keys([_LOCK])
             gone = sum(
-                transaction.run(statements.DELETE_UNUSED_RULE_SET, {"digest": each})
+                transaction.run(statements.DELETE_UNUSED_RULE_SET, {"hex_digest": each})
                 for each in unused
             )
             rows = transaction.rows(statements.FILES_OF_RULE_SETS)
@@ -183,7 +183,7 @@ class RuleSets:
             there = [row[0] for row in transaction.rows(statements.RULE_FILE_DIGESTS)]
             transaction.run_many(
                 statements.DELETE_RULE_FILE,
-                [{"digest": each} for each in there if each not in needed],
+                [{"hex_digest": each} for each in there if each not in needed],
             )
             return gone
 
@@ -199,7 +199,7 @@ def _use(transaction: Transaction, digest: str, instance_id: str) -> None:
         return
     moment = {**asked, "now_us": transaction.now_us}
     transaction.run(statements.END_USE, moment)
-    transaction.run(statements.INSERT_USE, {**moment, "digest": digest})
+    transaction.run(statements.INSERT_USE, {**moment, "hex_digest": digest})
 
 
 def _values(each: NotedFile) -> dict[str, Any]:

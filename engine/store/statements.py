@@ -598,7 +598,8 @@ FORGET_INSTANCES_BEFORE: Final = both("DELETE FROM instances WHERE seen_us < :be
 # Rule sets, and who used them when.
 
 INSERT_RULE_FILE: Final = both("""
-INSERT INTO rule_files (digest, content) VALUES (:digest, :content) ON CONFLICT (digest) DO NOTHING
+INSERT INTO rule_files (digest, content) VALUES (:hex_digest, :content)
+ON CONFLICT (digest) DO NOTHING
 """)
 RULE_FILES_THERE: Final = _with_lists(
     "SELECT digest FROM rule_files WHERE digest IN ({digests})", "digests"
@@ -607,12 +608,12 @@ RULE_FILE_DIGESTS: Final = both("SELECT digest FROM rule_files")
 RULE_FILES: Final = _with_lists(
     "SELECT digest, content FROM rule_files WHERE digest IN ({digests})", "digests"
 )
-DELETE_RULE_FILE: Final = both("DELETE FROM rule_files WHERE digest = :digest")
+DELETE_RULE_FILE: Final = both("DELETE FROM rule_files WHERE digest = :hex_digest")
 WRITE_RULE_SET: Final = both("""
-INSERT INTO rule_sets (digest, files) VALUES (:digest, :files)
+INSERT INTO rule_sets (digest, files) VALUES (:hex_digest, :files)
 ON CONFLICT (digest) DO UPDATE SET files = excluded.files
 """)
-RULE_SET: Final = both("SELECT files FROM rule_sets WHERE digest = :digest")
+RULE_SET: Final = both("SELECT files FROM rule_sets WHERE digest = :hex_digest")
 FILES_OF_RULE_SETS: Final = both("SELECT files FROM rule_sets")
 UNUSED_RULE_SETS: Final = both("""
 SELECT digest FROM rule_sets s
@@ -620,12 +621,12 @@ WHERE NOT EXISTS (SELECT 1 FROM rule_set_uses u WHERE u.digest = s.digest)
     AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.rules_digest = s.digest)
 """)
 DELETE_UNUSED_RULE_SET: Final = both("""
-DELETE FROM rule_sets WHERE digest = :digest
+DELETE FROM rule_sets WHERE digest = :hex_digest
     AND NOT EXISTS (SELECT 1 FROM rule_set_uses u WHERE u.digest = rule_sets.digest)
 """)
 INSERT_USE: Final = both("""
 INSERT INTO rule_set_uses (digest, instance_id, from_us, until_us)
-VALUES (:digest, :instance_id, :now_us, 0)
+VALUES (:hex_digest, :instance_id, :now_us, 0)
 """)
 USE_NOW: Final = both("""
 SELECT digest FROM rule_set_uses WHERE instance_id = :instance_id AND until_us = 0

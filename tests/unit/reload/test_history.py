@@ -94,3 +94,16 @@ def test_a_set_that_does_not_suit_the_schema_any_more_says_where() -> None:
         rule_set(RULE.replace("plate.confidence", "plate.certainty"))
     (fault,) = caught.value.errors
     assert str(fault.place).startswith(f"{Path('/r/a.yaml')}:7:")
+
+
+def test_a_former_list_has_the_path_of_its_file() -> None:
+    found = rule_set().watchlists["stolen"]
+    assert found.path == Path("/r/lists/stolen.csv")
+    assert found.definition.place.file == "/r/a.yaml"
+
+
+def test_a_list_that_is_not_there_is_named_by_the_path_of_that_time() -> None:
+    text = RULE.replace("lists/stolen.csv", "lists/gone.csv")
+    with pytest.raises(RulesError) as caught:
+        rule_set(text)
+    assert "there is no file /r/lists/gone.csv" in str(caught.value)

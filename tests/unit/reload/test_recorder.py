@@ -193,6 +193,21 @@ def test_what_a_store_does_not_take_is_recorded_when_it_does(
         assert plates(store, rule_set) == 200
 
 
+def test_for_a_store_without_room_a_file_is_packed_once(place: RulesPlace, tmp_path: Path) -> None:
+    numbers = random.Random(1).sample(range(10**8), 60_000)
+    place.list.write_text("plate\n" + "".join(f"P{number:08}\n" for number in numbers))
+    rule_set = loaded(place)
+    with open_store(f"sqlite:///{tmp_path}/alerts.db?max_page_count=80") as store:
+        recorder = RuleRecorder(store.rule_sets, "one")
+        record(recorder, rule_set)
+        assert store.rule_sets.files(rule_set.digest) is None
+    place.list.unlink()
+    with open_store(f"sqlite:///{tmp_path}/alerts.db") as store:
+        recorder._rule_sets = store.rule_sets
+        recorder.record()
+        assert kept(store, rule_set).missing == {}
+
+
 def test_a_set_without_a_digest_is_not_recorded(store: Store, recorder: RuleRecorder) -> None:
     record(recorder, RuleSet((), (), {}, (), ()))
     assert store.archive.rows()["rule_sets"] == 0

@@ -55,6 +55,8 @@ EARLY: Final = timedelta(minutes=10)
 MOST_LETTERS: Final = 10_000
 MOST_READINGS: Final = 20
 MOST_RULES: Final = 20
+LONGEST: Final = timedelta(days=90)
+FIRST_YEAR, LAST_YEAR = 1971, 9000
 _CLOCK: Final = re.compile(r"(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?")
 
 
@@ -135,12 +137,11 @@ def _question(arguments: argparse.Namespace, settings: Settings) -> Question:
         raise AlertEngineError(f"--within: {error}") from error
     now = datetime.now(UTC)
     at = None if arguments.at is None else _moment(arguments.at, now, settings)
-    try:
-        since = (at or now) - within
-        # A camera's clock may be a little ahead.
-        until = at + within if at is not None else now + timedelta(minutes=1)
-    except OverflowError as error:
-        raise AlertEngineError("--within: it reaches beyond the calendar") from error
+    if within > LONGEST:
+        raise AlertEngineError(f"--within: at most {LONGEST.days} days, name a time with --at")
+    since = (at or now) - within
+    # A camera's clock may be a little ahead.
+    until = at + within if at is not None else now + timedelta(minutes=1)
     return Question(arguments.plate, since, until, at, arguments.rule)
 
 
@@ -153,7 +154,7 @@ def _moment(text: str, now: datetime, settings: Settings) -> datetime:
         moment = today.replace(hour=hour, minute=minute, second=sum(second), microsecond=0)
         return (moment if moment <= now else moment - timedelta(days=1)).astimezone(UTC)
     found = read_time(text, zone)
-    if found is None:
+    if found is None or not FIRST_YEAR <= found.year <= LAST_YEAR:
         raise AlertEngineError(
             f"--at: {text!r} is no time, write it like 2025-07-01T14:02 or 14:02"
         )

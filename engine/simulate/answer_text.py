@@ -40,7 +40,10 @@ class Sentence:
         plate = plate_of(question.plate)
         if headline is None:
             if answer.readings:
-                return f"{self._was_read(answer.readings[-1].event)}; there is no rule to match it"
+                read = self._was_read(answer.readings[-1].event)
+                if question.rule_id:
+                    return f"{read}; rule {question.rule_id} was not in force then"
+                return f"{read}; no rule was in force then"
             return self._not_read(answer, plate)
         read = self._was_read(headline.reading.event)
         if headline.reason is Reason.FALSE and not question.rule_id:

@@ -38,11 +38,15 @@ class NearReading:
 
 @dataclass(frozen=True, slots=True)
 class Undecodable:
-    """A record that is no event, and why; `names_plate` says that its bytes hold the plate."""
+    """A record that could not be decoded, and why; `names_plate`: its bytes hold the plate.
+
+    Where it is not `is_certain`, the registry did not say what it is.
+    """
 
     record: Record
     reason: str
     names_plate: bool
+    is_certain: bool = True
 
 
 @dataclass(slots=True)
@@ -112,8 +116,11 @@ class PlateSearch:
                 continue
             try:
                 event = self._decoded(record)
-            except (DecodeError, RegistryUnavailableError) as error:
-                self._note_undecodable(record, str(error))
+            except DecodeError as error:
+                self._note_undecodable(record, str(error), is_certain=True)
+                continue
+            except RegistryUnavailableError as error:
+                self._note_undecodable(record, str(error), is_certain=False)
                 continue
             self.found.events += 1
             if self._since <= event.time < self._until:
@@ -137,11 +144,11 @@ class PlateSearch:
                 self._wait(_PAUSE_SECONDS)
                 self._patience -= _PAUSE_SECONDS
 
-    def _note_undecodable(self, record: Record, reason: str) -> None:
+    def _note_undecodable(self, record: Record, reason: str, *, is_certain: bool) -> None:
         self.found.undecodable_count += 1
         names_plate = self._bytes in (record.value or b"")
         if names_plate or len(self.found.undecodable) < MOST_UNDECODABLE:
-            self.found.undecodable.append(Undecodable(record, reason, names_plate))
+            self.found.undecodable.append(Undecodable(record, reason, names_plate, is_certain))
 
     def _look_at(self, event: Event) -> None:
         text = plate_of(value_at(event.values, NORMALIZED_PLATE))

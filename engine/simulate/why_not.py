@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from engine.pipeline.outcome import Verdict
 from engine.schema import NORMALIZED_PLATE, EventSchema, value_at
-from engine.schema.event import EPOCH, Event
+from engine.schema.event import EPOCH, LATEST_EVENT_SECONDS, Event
 from engine.simulate.explain import Explainer, Explanation, KeptAlerts, verdict_of
 from engine.simulate.former_rules import FormerRules, RulesOfTime, change_text
 from engine.simulate.plate_search import FoundReadings, NearReading, Undecodable, passes
@@ -27,7 +27,7 @@ from engine.store import (
     StoredAlert,
     StoredDelivery,
 )
-from engine.stream.record import DeadLetter, Partition
+from engine.stream.record import DeadLetter, Partition, Record
 
 #: Readings of a camera that are no further apart are of one pass of the car.
 PASS_SECONDS: Final = 60.0
@@ -36,6 +36,8 @@ MOST_JUDGED: Final = 50
 MOST_ALERTS: Final = 1_000
 #: How much earlier than its event an alert may have been stored, by clocks that differ.
 _CLOCKS_DIFFER: Final = timedelta(minutes=10)
+#: How much later it may have been stored: older events have the time of their record.
+_LATEST: Final = timedelta(seconds=LATEST_EVENT_SECONDS) + timedelta(days=1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -221,6 +223,10 @@ class _Chain:
     alerts: KeptAlertsOfPlate
     notes: dict[str, None] = field(default_factory=dict)
     _explainers: dict[int, Explainer] = field(default_factory=dict)
+    _letters: dict[tuple[str, int, int], DeadLetter] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._letters = {_place(letter.record): letter for letter in self.around.letters}
 
     def answer(self) -> Answer:
         stored = self._stored()
@@ -229,21 +235,18 @@ class _Chain:
             return self._not_read()
         chosen = self._pass(readings)
         rules = self._rules(chosen, stored)
-        if not rules:
-            # There is no rule at all.
-            self.notes["there are no rules"] = None
         headline = rules[0] if rules else None
         reason = headline.reason if headline is not None else Reason.FALSE
-        named = [each for each in self.found.undecodable if each.names_plate]
         return Answer(
-            self.question, reason, headline, readings, rules, (), named, tuple(self.notes)
+            self.question, reason, headline, readings, rules, (), self._named(), tuple(self.notes)
         )
 
     def _not_read(self) -> Answer:
-        named = [each for each in self.found.undecodable if each.names_plate]
+        named = self._named()
         count = self.found.undecodable_count
         if count and not named:
-            self.notes[f"{count:,} records of that time could not be decoded"] = None
+            first = self.found.undecodable[0]
+            self.notes[f"{count:,} records could not be decoded, the first: {first.reason}"] = None
         return Answer(
             self.question,
             Reason.DEAD_LETTER if named else Reason.NOT_READ,
@@ -252,12 +255,22 @@ class _Chain:
             notes=tuple(self.notes),
         )
 
+    def _named(self) -> list[Undecodable]:
+        """The records that hold the plate's text and are no events."""
+        return [
+            each
+            for each in self.found.undecodable
+            if each.names_plate and (each.is_certain or _place(each.record) in self._letters)
+        ]
+
     def _stored(self) -> Mapping[bytes, list[StoredAlert]]:
         """The plate's alerts of the window, by their event's digest."""
         found: dict[bytes, list[StoredAlert]] = {}
         since, until = (_us(each) for each in (self.question.since, self.question.until))
         only = AlertFilter(
-            plate=self.question.plate, since_us=_us(self.question.since - _CLOCKS_DIFFER)
+            plate=self.question.plate,
+            since_us=_us(self.question.since - _CLOCKS_DIFFER),
+            until_us=_us(self.question.until + _LATEST),
         )
         for each in self.alerts.alerts(MOST_ALERTS, only):
             if since <= each.time_us < until:
@@ -278,11 +291,9 @@ class _Chain:
     def _state(self, event: Event, stored: Mapping[bytes, list[StoredAlert]]) -> ReadingState:
         if event.digest in stored:
             return ReadingState(event)
-        place = (event.topic, event.partition, event.offset)
-        for letter in self.around.letters:
-            record = letter.record
-            if (record.topic, record.partition, record.offset) == place:
-                return ReadingState(event, Reason.DEAD_LETTER, letter=letter)
+        letter = self._letters.get((event.topic, event.partition, event.offset))
+        if letter is not None:
+            return ReadingState(event, Reason.DEAD_LETTER, letter=letter)
         if self.around.committed is not None:
             next_offset = self.around.committed.get((event.topic, event.partition), 0)
             if event.offset >= next_offset:
@@ -439,6 +450,10 @@ def _rank(answer: RuleAnswer) -> tuple[int, float]:
         place, count = failing_condition(answer.explanation)
         held = (place - 1) / count
     return _FIRST.index(answer.reason), -held
+
+
+def _place(record: Record) -> tuple[str, int, int]:
+    return record.topic, record.partition, record.offset
 
 
 def _us(moment: datetime) -> int:

@@ -58,7 +58,8 @@ class PlantedSite:
 
     def __post_init__(self) -> None:
         self.store = open_temporary(lambda: self.seconds)
-        self.decoder = Decoder(plate_schema(), Writers(), UTC)
+        self.writers = Writers()
+        self.decoder = Decoder(plate_schema(), self.writers, UTC)
         self.write_rules(self.text)
 
     def write_rules(self, text: str) -> None:

@@ -274,3 +274,35 @@ def test_without_a_time_the_last_pass_is_meant(site: PlantedSite) -> None:
     site.read(0, plate={"region": "US-GA"})
     assert site.ask(at=None).reason is Reason.FALSE
     assert site.ask(at=-890).reason is Reason.WAITING
+
+
+def test_a_rule_that_did_not_exist_then_says_so(site: PlantedSite) -> None:
+    site.read(0)
+    site.seconds += 60
+    site.write_rules(STOLEN + "  - {id: late, when: camera_id == 'cam-1', notify: []}\n")
+    answer = site.ask(rule_id="late")
+    assert site.sentence(answer) == f"{READ}; rule late was not in force then"
+
+
+def test_rules_of_then_that_are_not_kept_are_those_of_today(site: PlantedSite) -> None:
+    site.seen(-3_000, plate={"normalized_text": "ABC123"})
+    answer = site.ask(at=-1_700)
+    assert answer.reason is Reason.NOT_READ
+    site.seen(-1_000, plate={"region": "US-GA"})
+    answer = site.ask(at=-1_000)
+    assert answer.reason is Reason.FALSE
+    assert answer.notes == ("the rules are today's: those of then are not kept",)
+
+
+def test_a_registry_that_is_away_leaves_it_open_what_a_record_is(site: PlantedSite) -> None:
+    site.seen(0)
+    site.writers.is_away = True
+    answer = site.ask()
+    assert answer.reason is Reason.NOT_READ
+    assert answer.notes[0].startswith("1 records could not be decoded, the first: ")
+
+
+def test_a_record_that_was_read_twice_is_one_reading(site: PlantedSite) -> None:
+    record = site.read(0)
+    site.records.append(record)
+    assert len(site.ask().readings) == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.pipeline.active_rules import targets_of
+from engine.pipeline.outcome import RuleOutcome
 from engine.reload.loader import RuleSource
 from engine.reload.recorder import RuleRecorder
 from engine.rules import RuleSet
@@ -45,7 +46,10 @@ FLORIDA = {"confidence": 0.95, "region": "US-FL"}
 
 @dataclass
 class PlantedSite:
-    """Its clock goes with the events; `records` are what the topic has kept."""
+    """Its clock goes with the events; `records` are what the topic has kept.
+
+    `today` is the rule set of the files.
+    """
 
     folder: Path
     text: str = STOLEN
@@ -56,6 +60,8 @@ class PlantedSite:
     committed: dict[Partition, int] | None = None
     max_alert_age_seconds: float = 86_400.0
 
+    today: RuleSet = field(init=False)
+
     def __post_init__(self) -> None:
         self.store = open_temporary(lambda: self.seconds)
         self.writers = Writers()
@@ -65,19 +71,15 @@ class PlantedSite:
     def write_rules(self, text: str) -> None:
         """The engine has these rules in force from now on."""
         (self.folder / "rules.yaml").write_text(CHANNELS + text)
-        rule_set = self.today()
+        source = RuleSource(self.folder / "rules.yaml", plate_schema(), {}, UTC)
+        rule_set = source.attempt(source.files.look(), {}).result
+        assert isinstance(rule_set, RuleSet), rule_set
+        self.today = rule_set
         recorder = RuleRecorder(self.store.rule_sets, OWNER)
         recorder.use(rule_set)
         recorder.record()
         targets = targets_of(rule_set)
         self.store.deliveries.register({key: (each.channel, 1) for key, each in targets.items()})
-
-    def today(self) -> RuleSet:
-        """The rules of the files."""
-        source = RuleSource(self.folder / "rules.yaml", plate_schema(), {}, UTC)
-        found = source.attempt(source.files.look(), {}).result
-        assert isinstance(found, RuleSet), found
-        return found
 
     def seen(self, seconds: float, *, late: float = 0.0, **fields: Any) -> Record:
         """A reading at noon and so many seconds, which nobody has processed."""
@@ -98,17 +100,21 @@ class PlantedSite:
     def read(self, seconds: float, **fields: Any) -> Record:
         """A reading at noon and so many seconds, which the engine has processed."""
         record = self.seen(seconds, **fields)
+        self.process(record)
+        return record
+
+    def process(self, record: Record) -> list[RuleOutcome]:
+        """What the engine made of a record, when it came."""
         self.seconds = record.timestamp_ms / 1_000
         with Simulation(
-            self.today(),
+            self.today,
             self.decoder,
             remembers=False,
             past=self.store.stream,
             silences=self.silences,
             max_alert_age_seconds=self.max_alert_age_seconds,
         ) as live:
-            live.process([record])
-        return record
+            return live.process([record]).outcomes
 
     def mark(
         self,
@@ -154,7 +160,7 @@ class PlantedSite:
                 self.silences,
                 self.max_alert_age_seconds,
             ),
-            FormerRules(self.store.rule_sets, self.today(), plate_schema(), UTC),
+            FormerRules(self.store.rule_sets, self.today, plate_schema(), UTC),
             plate_schema(),
             self.store.archive,
         )

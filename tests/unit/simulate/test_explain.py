@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def site(tmp_path: Path) -> Iterator[PlantedSite]:
 
 def explained(site: PlantedSite, event: Event, *, is_alone: bool = False) -> dict[str, Explanation]:
     alerts = None if is_alone else site.store.archive
-    explainer = Explainer(site.today(), site.decoder.schema, alerts, site.silences)
+    explainer = Explainer(site.today, site.decoder.schema, alerts, site.silences)
     return {each.rule.rule_id: each for each in explainer.explain(event)}
 
 
@@ -93,6 +94,53 @@ def test_explaining_stores_nothing(site: PlantedSite) -> None:
     before = site.store.archive.rows()
     explained(site, site.decoder.decode(site.seen(0)))
     assert site.store.archive.rows() == before
+
+
+MANY = """\
+time_intervals: [{name: odd, times: [{start_time: "12:01", end_time: "12:03"}]}]
+rules:
+  - {id: plate, when: plate.confidence > 0.3, notify: [guards], rate_limit: {cooldown_seconds: 40}}
+  - {id: camera, when: plate.confidence > 0.6, notify: [], rate_limit: {dedup_key: camera_id}}
+  - {id: all, when: "true", notify: [], rate_limit: {enabled: false}, mute_time_intervals: [odd]}
+  - {id: unsure, when: 10 / latency_ms > 3, notify: [], rate_limit: {cooldown_seconds: 20}}
+"""
+
+
+def test_what_is_explained_later_is_what_was_done(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    site = PlantedSite(tmp_path, MANY)
+    us = int(NOON.timestamp() * 1e6)
+    site.silences.append(
+        Silence(
+            silence_id="0a0b0c0d",
+            camera_id="cam-2",
+            starts_us=us + 30_000_000,
+            ends_us=us + 90_000_000,
+        )
+    )
+    done = {}
+    for _ in range(60):
+        record = site.seen(
+            chance.uniform(0, 240),
+            camera_id=chance.choice(("cam-1", "cam-2")),
+            latency_ms=chance.choice((0, 1, 2, 5)),
+            plate={"confidence": chance.random(), "normalized_text": chance.choice("ABC")},
+        )
+        done[record.offset] = {each.rule.rule_id: each.verdict for each in site.process(record)}
+    explainer = Explainer(site.today, site.decoder.schema, site.store.archive, site.silences)
+    for record in site.records:
+        found = explainer.explain(site.decoder.decode(record))
+        assert {
+            each.rule.rule_id: each.verdict for each in found if each.verdict is not Verdict.FALSE
+        } == done[record.offset]
+    verdicts = {verdict for each in done.values() for verdict in each.values()}
+    assert verdicts >= {
+        Verdict.ALERT,
+        Verdict.SUPPRESSED,
+        Verdict.ERROR,
+        Verdict.MUTED,
+        Verdict.SILENCED,
+    }
 
 
 @pytest.mark.parametrize(

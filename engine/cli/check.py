@@ -47,7 +47,7 @@ class CheckFormat(StrEnum):
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `check`."""
     parser.description = (
-        "Checks rules, templates, channels and watchlists against the event schema."
+        "Checks rules, templates, channels, watchlists and time intervals against the event schema."
     )
     add_paths(parser)
     parser.add_argument(

@@ -17,9 +17,9 @@ from engine.intervals.interval import Pattern
 #: Earlier moments don't count: no event has them, and zones had other rules.
 FIRST_YEAR: Final = 2020
 _LAST_YEAR: Final = 9998
-#: So many years in a row contain 28 without an irregular century year among them, and in these the
-#: calendar has all of its 14 kinds of years.
-_YEARS_OF_ALL_KINDS: Final = 56
+#: In so many years in a row the calendar has all of its 14 kinds of years, unless a century year
+#: without a leap day is among them.
+_CYCLE: Final = 28
 #: The local days that a day of UTC may touch, and the one before: its times may run over midnight.
 _TOUCHED: Final = (-2, -1, 0, 1)
 _MINUTE: Final = timedelta(minutes=1)
@@ -57,7 +57,7 @@ def _moments(patterns: tuple[Pattern, ...]) -> Iterator[datetime]:
     seen = set[object]()
     for first, last in sorted(_spans(patterns), key=lambda span: span[1] - span[0]):
         start = datetime(first, 1, 1, tzinfo=UTC)
-        end = datetime(min(last, first + _YEARS_OF_ALL_KINDS - 1) + 1, 1, 1, tzinfo=UTC)
+        end = datetime(min(last + 1, _end_of_all_kinds(first)), 1, 1, tzinfo=UTC)
         days = [start.date() + step * _DAY for step in _TOUCHED]
         counts = [tuple(each.has_day(day - _DAY) for each in patterns) for day in days]
         offsets = [_offset(start, zone) for zone in minutes]
@@ -84,6 +84,13 @@ def _spans(patterns: tuple[Pattern, ...]) -> list[tuple[int, int]]:
     ordered = sorted(year for year in starts if FIRST_YEAR <= year <= _LAST_YEAR)
     ends = [year - 1 for year in ordered[1:]] + [_LAST_YEAR]
     return list(zip(ordered, ends, strict=True))
+
+
+def _end_of_all_kinds(first: int) -> int:
+    """The year before which the calendar has had all kinds of years since `first`."""
+    end = first + _CYCLE
+    is_regular = all(year % 100 or not year % 400 for year in range(first, end))
+    return end if is_regular else end + _CYCLE
 
 
 def _moments_of_day(

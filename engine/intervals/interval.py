@@ -43,13 +43,10 @@ class Pattern:
             return self.has_day(local.date())
         minute = local.hour * 60 + local.minute
         for start, end in self.times:
-            if start < end:
-                if start <= minute < end and self.has_day(local.date()):
-                    return True
-            elif minute >= start:
+            if start <= minute < end or minute >= start >= end:
                 if self.has_day(local.date()):
                     return True
-            elif minute < end and self.has_day(local.date() - _DAY):
+            elif minute < end <= start and self.has_day(local.date() - _DAY):
                 return True
         return False
 
@@ -88,10 +85,14 @@ class TimeInterval:
     def holds(self, moment: datetime) -> bool:
         """Whether an aware moment is inside of it; moments at the calendar's ends are not."""
         try:
-            is_inside = any(pattern.holds(moment) for pattern in self.patterns)
+            for pattern in self.patterns:
+                if pattern.holds(moment):
+                    break
+            else:
+                return False
         except OverflowError:
             return False
-        return is_inside and not any(each.holds(moment) for each in self.excepted)
+        return not any(each.holds(moment) for each in self.excepted)
 
     def all_patterns(self) -> Iterator[Pattern]:
         """Its patterns, and those of the excepted intervals at any depth."""

@@ -13,7 +13,9 @@ from typing import Any, Final
 from engine.cel import Expression
 from engine.cel.syntax.tree import Bound, Node, children, unparse
 from engine.errors import Fault, Place, RulesError, RulesNotKeptError
+from engine.intervals import Schedule, TimeInterval
 from engine.rules import RateLimit, Rule, RuleSet, load_rules
+from engine.rules.interval_reader import ACTIVE_KEY, MUTE_KEY
 from engine.rules.rule import SourceFile
 from engine.rules.watchlist_reader import absolute
 from engine.schema import EventSchema
@@ -80,13 +82,15 @@ class RuleChange:
     """What has become of one rule.
 
     `keys` are the keys of the rule that are not as they were, as rule files call them; `lists` the
-    watchlists that it asks for, and whose rows or columns are not.
+    watchlists that it asks for, and whose rows or columns are not; `intervals` the time intervals
+    that it names, and that are not.
     """
 
     rule_id: str
     kind: ChangeKind
     keys: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()
+    intervals: tuple[str, ...] = ()
 
 
 def changes(old: RuleSet, new: RuleSet) -> Mapping[str, RuleChange]:
@@ -149,8 +153,10 @@ def _change(was: Rule, now: Rule, changed_lists: frozenset[str]) -> RuleChange:
     before, after = _values(was), _values(now)
     keys = tuple(key for key, value in after.items() if before.get(key) != value)
     lists = tuple(sorted(changed_lists & _lists_of(was) & _lists_of(now)))
-    kind = ChangeKind.CHANGED if keys or lists else ChangeKind.UNCHANGED
-    return RuleChange(now.rule_id, kind, keys, lists)
+    old, new = _intervals_of(was), _intervals_of(now)
+    intervals = tuple(sorted(name for name in old.keys() & new.keys() if old[name] != new[name]))
+    kind = ChangeKind.CHANGED if keys or lists or intervals else ChangeKind.UNCHANGED
+    return RuleChange(now.rule_id, kind, keys, lists, intervals)
 
 
 def _values(rule: Rule) -> dict[str, Any]:
@@ -158,10 +164,13 @@ def _values(rule: Rule) -> dict[str, Any]:
     names = [each.name for each in fields(rule) if each.name not in _UNCOMPARED]
     values = {_KEYS.get(name, name): getattr(rule, name) for name in names}
     limit: RateLimit | None = values.pop("rate_limit")
+    schedule: Schedule = values.pop("schedule") or Schedule()
     return {
         **values,
         "condition": unparse(rule.condition.root),
         "message_template": rule.template.text,
+        ACTIVE_KEY: [each.name for each in schedule.active],
+        MUTE_KEY: [each.name for each in schedule.mute],
         "cooldown_seconds": limit.cooldown_seconds if limit is not None else None,
         "dedup_key": [unparse(key.root) for key in limit.keys] if limit is not None else None,
     }
@@ -169,7 +178,14 @@ def _values(rule: Rule) -> dict[str, Any]:
 
 def _lists_of(rule: Rule) -> frozenset[str]:
     """The names of the watchlists that a rule asks for."""
-    return frozenset(each for part in _expressions(rule) for each in _named(part.root))
+    return frozenset(each.name for each in _bound_values(rule) if isinstance(each, Watchlist))
+
+
+def _intervals_of(rule: Rule) -> dict[str, TimeInterval]:
+    """The time intervals that a rule names, in its lists and in its expressions."""
+    schedule = rule.schedule or Schedule()
+    found = [each for each in _bound_values(rule) if isinstance(each, TimeInterval)]
+    return {each.name: each for each in (*schedule.active, *schedule.mute, *found)}
 
 
 def _expressions(rule: Rule) -> Iterator[Expression]:
@@ -179,12 +195,13 @@ def _expressions(rule: Rule) -> Iterator[Expression]:
         yield from rule.rate_limit.keys
 
 
-def _named(root: Node) -> Iterator[str]:
-    pending = [root]
+def _bound_values(rule: Rule) -> Iterator[object]:
+    """The values that were put into the rule's expressions for their names."""
+    pending: list[Node] = [part.root for part in _expressions(rule)]
     while pending:
         node = pending.pop()
-        if isinstance(node, Bound) and isinstance(node.value, Watchlist):
-            yield node.value.name
+        if isinstance(node, Bound):
+            yield node.value
         pending.extend(children(node))
 
 

@@ -97,8 +97,8 @@ class IntervalReader:
                     place,
                     FaultCode.NEVER_TRUE,
                     f"the time interval `{name}` never holds",
-                    "all of its parts must hold together, outside of what it excepts; for one or "
-                    "the other write a list under its `time_intervals`",
+                    "all its keys must hold; for one or the other write a list under its "
+                    "`time_intervals`",
                 )
             elif held is Coverage.ALWAYS:
                 self._faults.warning(

@@ -130,8 +130,8 @@ class RuleSet:
     refusals: tuple[Refusal, ...] = ()
     list_marks: Mapping[Path, FileMark] = field(default_factory=lambda: MappingProxyType({}))
     digest: str = ""
-    sources: tuple[SourceFile, ...] = ()
     time_intervals: Mapping[str, TimeInterval] = field(default_factory=lambda: MappingProxyType({}))
+    sources: tuple[SourceFile, ...] = ()
 
 
 def message_bindings(

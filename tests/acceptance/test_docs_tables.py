@@ -23,6 +23,7 @@ from engine.cel.types.functions import FUNCTIONS
 from engine.metrics import Metrics
 from engine.rules import Expect
 from engine.rules.expressions import CONDITION_KEYS
+from engine.rules.interval_reader import INTERVAL_KEYS
 from engine.rules.load import FILE_KEYS
 from engine.rules.rate_limits import RATE_LIMIT_KEYS
 from engine.rules.rule import RULE_KEYS
@@ -221,6 +222,7 @@ def test_every_default_of_settings_can_be_told() -> None:
         ("Rule key", RULE_KEYS),
         ("Operator", tuple(Operator)),
         ("`rate_limit` key", RATE_LIMIT_KEYS),
+        ("Interval key", INTERVAL_KEYS),
     ],
 )
 def test_the_tables_of_keys_are_whole(heading: str, keys: tuple[str, ...]) -> None:
@@ -230,7 +232,6 @@ def test_the_tables_of_keys_are_whole(heading: str, keys: tuple[str, ...]) -> No
 @pytest.mark.parametrize(
     ("heading", "keys"),
     [
-        ("Test key", TEST_KEYS),
         ("Expectation", tuple(Expect)),
         ("Key of `alert`", ALERT_KEYS),
         ("Silence key", SILENCE_KEYS),

@@ -36,6 +36,21 @@ def test_rules_match_events_given_as_dicts(tmp_path: Path) -> None:
     assert [rule.rule_id for rule in rules.all_rules()] == ["low", "list"]
 
 
+def test_rules_that_do_not_count_at_the_events_time_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(
+        """
+time_intervals: [{name: night, times: [{start_time: "22:00", end_time: "05:00"}]}]
+rules:
+  - {id: any, when: "true", notify: []}
+  - {id: nightly, when: "true", notify: [], active_time_intervals: [night]}
+"""
+    )
+    rules = open_rules(tmp_path)
+    noon, night = ({"captured_at": f"2026-07-01T{hour}:00:00Z"} for hour in (12, 23))
+    assert [match.rule_id for match in rules.match(noon)] == ["any"]
+    assert [match.rule_id for match in rules.match(night)] == ["any", "nightly"]
+
+
 def test_paths_may_be_text_folders_or_several(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(RULES)
     assert len(open_rules(str(tmp_path)).all_rules()) == 2

@@ -29,6 +29,16 @@ def test_label_pairs_exist_before_the_first_failure() -> None:
         assert expected in lines
 
 
+def test_rules_with_time_intervals_have_their_pairs_and_others_none() -> None:
+    metrics = Metrics()
+    metrics.prepare([("r1", "high"), ("r2", "high")], [], [], ["r1"])
+    found = [each for each in lines_of(metrics) if "out_of_time_total{" in each]
+    assert found == [
+        'alert_engine_matches_out_of_time_total{rule_id="r1",verdict="inactive"} 0.0',
+        'alert_engine_matches_out_of_time_total{rule_id="r1",verdict="muted"} 0.0',
+    ]
+
+
 def test_many_rules_get_their_pairs_at_first_use_only() -> None:
     metrics = Metrics()
     metrics.prepare([(f"r{n}", "low") for n in range(PREPARED_RULES + 1)], [], ["type"])

@@ -67,6 +67,8 @@ def test_parts_that_never_hold_together_are_found(parts: dict[str, object]) -> N
         {"dates": days("2026-07-01", "2026-07-05"), "weekdays": frozenset({SUNDAY})},
         {"dates": days("2026-03-29", "2026-03-29"), "times": ((2 * 60, 3 * 60 + 1),)},
         {"dates": days("2026-10-25", "2026-10-25"), "times": SKIPPED},
+        # It begins where the clock jumps into it.
+        {"dates": days("2026-03-29", "2026-03-29"), "times": ((2 * 60 + 30, 3 * 60 + 5),)},
         {"dates": days("2480-02-29", "2480-02-29")},
         {"times": ((0, 24 * 60 - 1),)},
         {"times": ((1, 24 * 60),)},

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from engine.errors import SilenceError, StoreError
+from engine.errors import SilenceError, StoreError, StoreUnavailableError
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import prepare
 from engine.pipeline.cooldown import Cooldown
@@ -28,9 +28,10 @@ from engine.schema.event import make_event
 from engine.simulate import GivenEvents
 from engine.store import Silence, Store
 from engine.store.temporary import open_temporary
+from engine.stream.decoder import Decoder
 from tests.support.avro import plate_schema, record_schema
 from tests.unit.manual_time import ManualTime
-from tests.unit.plate import NOON, plate_event
+from tests.unit.plate import NOON, Writers, plate_event, plate_record
 from tests.unit.rules.rule_text import load
 
 NOON_US = int(NOON.timestamp() * 1e6)
@@ -284,6 +285,37 @@ def test_while_silences_can_not_be_read_no_match_is_decided(bench: Bench) -> Non
     with pytest.raises(StoreError):
         bench.process(0)
     assert bench.metrics.total("rules_matched_total") == 0
+
+
+def test_what_could_not_be_judged_is_judged_once_silences_can_be_read_again(
+    bench: Bench, tmp_path: Path
+) -> None:
+    failures = [StoreUnavailableError()]
+
+    def silences() -> SilencesInForce:
+        if failures:
+            raise failures.pop()
+        return bench.stored.current()
+
+    pipeline = Pipeline(
+        Decoder(plate_schema(), Writers(), UTC),
+        Cooldown(),
+        bench.store.stream,
+        bench.metrics,
+        bench.time,
+        max_alert_age_seconds=3600,
+        write_log=lambda notes: None,
+        kill_point=lambda name: None,
+        silences=silences,
+    )
+    pipeline.use(prepare(load(tmp_path, RULES)))
+    bench.add(0, 3600, plate="ABC123")
+    records = [plate_record(60), plate_record(120)]
+    with pytest.raises(StoreUnavailableError):
+        pipeline.process(records)
+    again = pipeline.process(records)
+    assert [each.verdict for each in again.outcomes] == [Verdict.SILENCED] * 4
+    assert again.dead_letters == []
 
 
 def test_where_nothing_matches_no_silence_is_read(bench: Bench) -> None:

@@ -81,6 +81,37 @@ def test_a_list_whose_file_is_read_in_another_way_counts_as_changed() -> None:
     assert change(text) == RuleChange("first", ChangeKind.CHANGED, lists=("residents",))
 
 
+TIMED = """\
+time_intervals:
+  - {name: night, times: [{start_time: "22:00", end_time: "05:00"}]}
+  - {name: weekend, weekdays: [saturday, sunday]}
+  - {name: holidays, dates: [2026-12-25], location: Europe/Berlin}
+rules:
+  - id: first
+    when: during("weekend")
+    notify: []
+    active_time_intervals: [night]
+    mute_time_intervals: [holidays]
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "keys", "intervals"),
+    [
+        ("time_intervals: [night]", "time_intervals: [weekend]", ("active_time_intervals",), ()),
+        ("mute_time_intervals: [holidays]", "enabled: true", ("mute_time_intervals",), ()),
+        ("22:00", "23:00", (), ("night",)),
+        ("saturday, sunday", "sunday", (), ("weekend",)),
+        ("Berlin", "Paris", (), ("holidays",)),
+    ],
+)
+def test_a_rule_whose_time_intervals_changed_names_them(
+    before: str, after: str, keys: tuple[str, ...], intervals: tuple[str, ...]
+) -> None:
+    found = changes(rule_set(TIMED), rule_set(TIMED.replace(before, after)))["first"]
+    assert found == RuleChange("first", ChangeKind.CHANGED, keys, intervals=intervals)
+
+
 def test_rules_come_and_go() -> None:
     second = RULE + "  - {id: second, when: 'false', notify: []}\n"
     off = second.replace("id: second,", "id: second, enabled: false,")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from engine.store import Silence, SilenceState, Store
+from concurrent.futures import ThreadPoolExecutor
+
+from engine.store import OpenMode, Silence, SilenceState, Store, open_store
 from tests.unit.store.samples import Clock
 
 HOUR_US = 3_600 * 1_000_000
@@ -75,3 +77,28 @@ def test_silences_that_were_over_before_a_time_are_swept(store: Store, clock: Cl
     old, new = (store.silences.add(silence_at(clock.us + n * HOUR_US)) for n in (0, 1))
     assert store.silences.sweep(old.ends_us + 1) == 1
     assert [each.silence_id for each in store.silences.all()] == [new.silence_id]
+
+
+def test_an_engine_misses_none_of_those_that_are_added_at_the_same_time(
+    url: str, store: Store, tool: Store, clock: Clock
+) -> None:
+    def add_many(side: Store) -> None:
+        for _ in range(20):
+            side.silences.add(silence_at(clock.us))
+
+    version, known = -1, list[Silence]()
+    with (
+        open_store(url, OpenMode.TOOL, clock=clock) as other,
+        ThreadPoolExecutor() as threads,
+    ):
+        adding = [threads.submit(add_many, side) for side in (tool, other)]
+        is_over = False
+        while not is_over:
+            # Asked first: what was added before must be found after it.
+            is_over = all(each.done() for each in adding)
+            if (found := store.silences.since(version)) is not None:
+                version, known = found
+        for each in adding:
+            each.result()
+    assert len(known) == 40
+    assert store.silences.since(version) is None

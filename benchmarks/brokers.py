@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -15,6 +15,10 @@ from tests.support.kafka_jars import libraries
 from tests.support.mock_cluster import MockCluster
 
 FLUSH_SECONDS: Final = 60.0
+#: How many events a filled topic has.
+EVENTS: Final = 40_000
+#: A topic with so many of them, of which this share has watched plates.
+Filled = Callable[[float], str]
 
 
 class BrokerKind(StrEnum):

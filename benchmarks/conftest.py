@@ -11,12 +11,16 @@ from typing import Any
 
 import pytest
 
+from benchmarks.brokers import EVENTS, BrokerKind, Filled, Topics, is_at_hand, open_topics
 from benchmarks.machine import describe
 from benchmarks.measure import Figures, Measurement
+from benchmarks.readings import encode, readings
 from benchmarks.stores import StoreKind, Stores
+from benchmarks.traffic import WATCHED
 from channels.redact import redact
 from engine.logs.setup import configure_logs
 from tests.support.postgresql import PostgreSQL, PostgreSQLUnavailableError
+from tests.support.stream import unique
 
 FIGURES = pytest.StashKey[Figures]()
 
@@ -34,6 +38,38 @@ def logs() -> Iterator[None]:
         configure_logs("info", "json", nowhere, redact)
         yield
         threading.excepthook = hook
+
+
+@pytest.fixture(scope="module", params=list(BrokerKind))
+def kind(request: pytest.FixtureRequest) -> BrokerKind:
+    """The broker's kind."""
+    kind: BrokerKind = request.param
+    if not is_at_hand(kind):
+        pytest.skip("no real Kafka at hand: set KAFKA_BOOTSTRAP_SERVERS, or run the tests once")
+    return kind
+
+
+@pytest.fixture(scope="module")
+def topics(kind: BrokerKind) -> Iterator[Topics]:
+    """The broker."""
+    with open_topics(kind) as topics:
+        yield topics
+
+
+@pytest.fixture(scope="module")
+def filled(topics: Topics) -> Filled:
+    """Topics by their share of watched plates, filled once."""
+    names: dict[float, str] = {}
+
+    def topic(share: float) -> str:
+        if share not in names:
+            names[share] = topics.make(unique("plates"))
+            events = readings(EVENTS, WATCHED, share)
+            values = [(each["camera_id"].encode(), encode(each)) for each in events]
+            topics.fill(names[share], values)
+        return names[share]
+
+    return topic
 
 
 @pytest.fixture(scope="session")

@@ -11,67 +11,22 @@ matches in PostgreSQL too.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import Final
 
-import confluent_kafka
 import pytest
-from fastavro import parse_schema, schemaless_reader
 
-from benchmarks.brokers import BrokerKind, Topics, is_at_hand, open_topics
+from benchmarks.bare_reader import BareReader
+from benchmarks.brokers import EVENTS, BrokerKind, Filled, Topics
 from benchmarks.measure import Measurement
 from benchmarks.mixed_rules import load
 from benchmarks.plant import Plant, settings_of
-from benchmarks.readings import HEADER, encode, readings
 from benchmarks.stores import StoreKind, Stores
-from benchmarks.traffic import WATCHED, rules_with_watchlist
+from benchmarks.traffic import rules_with_watchlist
 from engine.pipeline.active_rules import targets_of
 from engine.settings import Settings
-from engine.stream.options import consumer_options
-from tests.support.avro import plate_schema
-from tests.support.stream import unique
 
-EVENTS = 40_000
 ROUNDS = 3
-POLL_SECONDS = 0.1
-
-Filled = Callable[[float], str]
-
-
-@pytest.fixture(scope="module", params=list(BrokerKind))
-def kind(request: pytest.FixtureRequest) -> BrokerKind:
-    """The broker's kind."""
-    kind: BrokerKind = request.param
-    if not is_at_hand(kind):
-        pytest.skip("no real Kafka at hand: set KAFKA_BOOTSTRAP_SERVERS, or run the tests once")
-    return kind
-
-
-@pytest.fixture(scope="module")
-def topics(kind: BrokerKind) -> Iterator[Topics]:
-    """The broker."""
-    with open_topics(kind) as topics:
-        yield topics
-
-
-@pytest.fixture(scope="module")
-def filled(topics: Topics) -> Filled:
-    """Topics by their share of watched plates, filled once."""
-    names: dict[float, str] = {}
-
-    def topic(share: float) -> str:
-        if share not in names:
-            names[share] = topics.make(unique("plates"))
-            events = readings(EVENTS, WATCHED, share)
-            values = [(each["camera_id"].encode(), encode(each)) for each in events]
-            topics.fill(names[share], values)
-        return names[share]
-
-    return topic
 
 
 def group(kind: BrokerKind) -> str:
@@ -80,38 +35,6 @@ def group(kind: BrokerKind) -> str:
 
 def section(kind: BrokerKind) -> str:
     return f"7 whole loop, {kind}"
-
-
-#: What the engine has reported to it and handles itself, a bare client leaves to librdkafka.
-BARE_OPTIONS: Final = {"auto.offset.reset": "earliest", "enable.partition.eof": False}
-
-
-class BareReader:
-    """confluent_kafka and fastavro, and nothing else."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._schema = parse_schema(json.loads(plate_schema().text))
-        self._client = confluent_kafka.Consumer(consumer_options(settings) | BARE_OPTIONS)
-        self._client.subscribe(list(settings.kafka_topics))
-        self._batch_size = settings.batch_size
-        self._first: list[confluent_kafka.Message] = []
-        while not self._first:
-            self._first = self._client.consume(settings.batch_size, POLL_SECONDS)
-
-    def read(self) -> None:
-        """All events, decoded."""
-        count, messages = 0, self._first
-        while count < EVENTS:
-            for message in messages:
-                value = message.value()
-                assert value is not None
-                schemaless_reader(BytesIO(value[len(HEADER) :]), self._schema)
-            count += len(messages)
-            messages = self._client.consume(self._batch_size, POLL_SECONDS)
-
-    def close(self) -> None:
-        """Leave the group."""
-        self._client.close()
 
 
 @dataclass(frozen=True, slots=True)

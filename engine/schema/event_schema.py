@@ -202,11 +202,14 @@ class EventSchema:
         """An event in Avro's JSON encoding, as console consumers print it, in plain values.
 
         There a value of a union is an object with the name of its type, and a timestamp is a
-        number. What is plain already stays as it is.
+        number. What is plain already stays as it is. EventError for a time that is out of range.
         """
         parsed = self._parsed
         plain = _plain(values, parsed.schema, parsed.named)
-        return cast("dict[str, Any]", _with_times(plain, parsed.schema, parsed.named))
+        try:
+            return cast("dict[str, Any]", _with_times(plain, parsed.schema, parsed.named))
+        except OverflowError as error:
+            raise EventError("a timestamp is out of range") from error
 
     def _record_reader(self, writer: Any, named: NamedTypes) -> Reader:
         return _body_reader(_by_itself(writer, named), self._fit(writer, named))

@@ -19,9 +19,10 @@ import orjson
 from engine.errors import DecodeError, EventError, SourceError
 from engine.pipeline.pipeline import EventDecoder
 from engine.schema import CAPTURED_AT, MAGIC, EventContainer, EventSchema
+from engine.schema.event import read_time
 from engine.settings import Settings
 from engine.simulate.given_events import GivenEvents
-from engine.stream.decoder import Decoder
+from engine.stream.decoder import Decoder, WriterSchemas
 from engine.stream.history import BATCH_RECORDS, Stretch
 from engine.stream.record import Record
 from engine.stream.registry import SchemaRegistry
@@ -37,6 +38,7 @@ MAX_LINE_BYTES: Final = 16 << 20
 _READ_AHEAD_BYTES: Final = 1 << 20
 # What console consumers print before a value, where they are asked for it.
 _CONSOLE_TIME: Final = re.compile(rb"(?:CreateTime|LogAppendTime):(\d+)")
+_NO_TIME: Final = f"its `{CAPTURED_AT}` is no time, so nobody knows when it was"
 _ARRAY: Final = "it is a list, write one event a line, as with `jq -c '.[]'`"
 
 
@@ -90,7 +92,7 @@ class KafkaSource:
     """A stretch of the topics' past; its `total` and `position` are in offsets."""
 
     def __init__(
-        self, stretch: Stretch, schema: EventSchema, registry: SchemaRegistry, zone: tzinfo
+        self, stretch: Stretch, schema: EventSchema, registry: WriterSchemas, zone: tzinfo
     ) -> None:
         self.decoder: EventDecoder = Decoder(schema, registry, zone)
         self.faults = Faults()
@@ -171,6 +173,8 @@ class FileSource:
             ):
                 if isinstance(values, DecodeError):
                     self.faults.add(f"{self._name}: event {number}: {values}")
+                elif read_time(values[CAPTURED_AT], self._given.zone) is None:
+                    self.faults.add(f"{self._name}: event {number}: {_NO_TIME}")
                 else:
                     yield self._given.complete_record(values)
         except DecodeError as error:
@@ -201,19 +205,20 @@ class FileSource:
 
 
 def given_record(given: GivenEvents, values: Mapping[str, Any], timestamp_ms: int = 0) -> Record:
-    """The record of an event in the engine's JSON or in Avro's; EventError where it is neither."""
-    if CAPTURED_AT not in values and timestamp_ms <= 0:
-        raise EventError(f"`{CAPTURED_AT}` is missing, so nobody knows when it was")
+    """The record of an event in the engine's JSON or in Avro's; EventError where it is neither.
+
+    It must have a time: its own, or a Kafka timestamp in ms.
+    """
     try:
-        return given.record(values, timestamp_ms)
+        whole = given.schema.complete(values)
     except EventError:
-        try:
-            plain = given.schema.from_avro_json(values)
-        except (OverflowError, DecodeError):
-            plain = dict(values)
+        plain = given.schema.from_avro_json(values)
         if plain == values:
             raise
-        return given.record(plain, timestamp_ms)
+        whole = given.schema.complete(plain)
+    if timestamp_ms <= 0 and read_time(whole[CAPTURED_AT], given.zone) is None:
+        raise EventError(_NO_TIME)
+    return given.complete_record(whole, timestamp_ms)
 
 
 def read_line(line: bytes) -> tuple[Mapping[str, Any], int]:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
+import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
+from engine.demo.servers import RegistryServer
 from engine.simulate import replay as replay_module
 from tests.support.command import Finished, alert_engine
+from tests.support.engine_process import COMMAND
+from tests.support.kafka import Broker
+from tests.support.patience import await_that
 from tests.support.sightings import sighting
+from tests.support.site import Site
 
 NIGHT = datetime(2026, 3, 1, 22, tzinfo=UTC)
 RULES = """\
@@ -207,3 +217,76 @@ def test_the_alerts_are_drawn(site: Path, name: str) -> None:
         assert "stolen" in "".join(ElementTree.fromstring(data).itertext())
     else:
         assert data.startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def live(tmp_path: Path, broker: Broker) -> Iterator[Site]:
+    """A topic with a registry; no engine reads it."""
+    if not broker.is_real:
+        pytest.skip("needs a real Kafka")
+    with RegistryServer() as registry:
+        yield Site(tmp_path, broker, registry.url, RULES, {})
+
+
+def past(site: Site, *arguments: str) -> Any:
+    status, out, err = site.command("replay", "kafka", "--format", "json", *arguments)
+    assert (status, err) == (0, "")
+    return json.loads(out)
+
+
+@pytest.mark.slow
+def test_a_topics_past_is_replayed_by_time_and_without_a_trace(live: Site) -> None:
+    live.see("ABC123", datetime.now(UTC))
+    await_that(lambda: past(live)["events"] == 1)
+    between = datetime.now(UTC)
+    live.see("ABC123", datetime.now(UTC))
+    live.see("XYZ789", datetime.now(UTC))
+    assert past(live)["rules"]["stolen"] == counts(3, 2, 1)
+    # What was before does not count, but suppresses.
+    since = past(live, "--since", between.isoformat())
+    assert since["events"] == 2
+    assert since["rules"]["stolen"] == counts(2, 1, 1)
+    until = past(live, "--until", between.isoformat())
+    assert until["rules"]["stolen"] == counts(1, 1, 0)
+    assert past(live, "--since", "1h")["events"] == 3
+    assert past(live, "--until", "1h")["events"] == 0
+    admin = AdminClient({"bootstrap.servers": live.broker.bootstrap_servers})
+    groups = {each.group_id for each in admin.list_consumer_groups().result(10).valid}
+    assert live.group not in groups
+
+
+@pytest.mark.slow
+def test_a_topic_that_is_not_there_and_a_broker_that_is_away_are_errors(live: Site) -> None:
+    for variable, value, reason in (
+        ("KAFKA_TOPIC", "nowhere", "there is no topic nowhere, see KAFKA_TOPIC"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1", "Kafka at 127.0.0.1:1 does not answer"),
+    ):
+        live.environment[variable] = value
+        status, out, err = live.command("replay", "kafka")
+        assert (status, out) == (2, "")
+        assert reason in err
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_replay_with_what_is_known_so_far(live: Site) -> None:
+    """In a process of its own, which reads from a pipe that stays open."""
+    command: list[str | Path] = [COMMAND, "replay", "-", "--format", "json"]
+    environment = {**live.environment, "PATH": os.environ["PATH"]}
+    with subprocess.Popen(
+        command,
+        cwd=live.folder,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        # More than a batch, so that there is something known.
+        for number in range(12_000):
+            at = NIGHT + timedelta(seconds=number)
+            process.stdin.write(json.dumps(sighting("ABC123", at)).encode() + b"\n")
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert 0 < json.loads(out)["events"] <= 12_000

@@ -94,7 +94,7 @@ def test_kcats_json_of_a_record_gives_its_payload_and_its_time(is_text: bool) ->
         (b"[{}]\n", "it is a list, write one event a line, as with `jq"),
         (b"17\n", "it is no JSON object"),
         (b'{"captured_at": "x", "plat": 1}\n', "unknown field `plat`, did you mean `plate`?"),
-        (b'{"plate": {}}\n', "`captured_at` is missing"),
+        (b'{"plate": {}}\n', "its `captured_at` is no time, so nobody knows when it was"),
         (b'{"payload": 3, "ts": 1}\n', "its payload is no JSON object"),
     ],
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final, Self
 
 from prometheus_client import (
     CollectorRegistry,
@@ -351,3 +351,37 @@ class Metrics:
         self.log_lines_lost = make.counter(
             "log_lines_lost", "Log lines that could not be written, because nobody reads them"
         )
+
+
+class _NoCounter(Counter):
+    def labels(self, *values: Any, **named: Any) -> Self:
+        return self
+
+    def inc(self, amount: float = 1, exemplar: dict[str, str] | None = None) -> None:
+        """Nothing."""
+
+
+class _NoHistogram(Histogram):
+    def labels(self, *values: Any, **named: Any) -> Self:
+        return self
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        """Nothing."""
+
+
+def uncounted() -> Metrics:
+    """Metrics whose counters and histograms stay at zero, for a simulation, which nobody asks.
+
+    To count by rule would take a third of its time.
+    """
+    metrics = Metrics()
+    counter, histogram = (
+        _NoCounter("none", "", registry=None),
+        _NoHistogram("no", "", registry=None),
+    )
+    for name, each in vars(metrics).items():
+        if isinstance(each, Counter):
+            setattr(metrics, name, counter)
+        elif isinstance(each, Histogram):
+            setattr(metrics, name, histogram)
+    return metrics

@@ -20,7 +20,7 @@ DISTRIBUTION: Final = "alpr-alert-engine"
 COMMANDS: Final = {
     "run": "consume plate events, deliver alerts",
     "check": "check rules, channels and watchlists, report every fault",
-    "test": "run the tests that the rules carry",
+    "test": "run the tests of the rules",
     "replay": "run recorded events through rules: what would they have done?",
     "explain": "why did the rules do what they did on one event?",
     "why-not": "why was there no alert for a plate?",

@@ -142,8 +142,8 @@ class _TestReader:
         if "name" in mapping.values:
             text = as_text(mapping.values["name"], "`name`", faults)
             name = text.text.strip() if text is not None else name
+        expected = self._expectations(mapping, expectation)
         nodes = self._event_nodes(mapping)
-        expected = self._expectations(mapping, expectation, nodes)
         has_time = "events" in mapping.values or "silences" in mapping.values
         events = self._events(nodes, has_time)
         silences: tuple[GivenSilence, ...] = ()
@@ -182,7 +182,6 @@ class _TestReader:
         self,
         mapping: MappingNode,
         expectation: Callable[[YamlNode, Faults], T | None],
-        events: list[YamlNode],
     ) -> tuple[T, ...] | None:
         """What it expects of each event; None where there are faults."""
         faults = self._faults
@@ -198,13 +197,15 @@ class _TestReader:
             )
             return None
         nodes = [node]
-        if "events" in mapping.values and "event" not in mapping.values:
+        events = mapping.values.get("events")
+        if events is not None and "event" not in mapping.values:
             sequence = as_sequence(node, "`expect` of several events", faults, _ONE_EACH)
             if sequence is None:
                 return None
             nodes = sequence.items
-            if events and len(nodes) != len(events):
-                what = f"`expect` has {len(nodes)} items, but there are {len(events)} events"
+            count = len(events.items) if isinstance(events, SequenceNode) else 0
+            if count and len(nodes) != count:
+                what = f"`expect` has {len(nodes)} items, but there are {count} events"
                 faults.error(sequence.place, FaultCode.BAD_VALUE, what, _ONE_EACH)
                 return None
         found = [each for item in nodes if (each := expectation(item, faults)) is not None]

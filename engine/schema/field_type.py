@@ -232,6 +232,9 @@ class Promises:
         return tuple(found.values())
 
 
+_CONTAINERS: Final = (dict, list)
+
+
 def _complete_record(field_type: FieldType, value: Any, path: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise _wrong(path or "the event", field_type.kind, value)
@@ -242,6 +245,8 @@ def _complete_record(field_type: FieldType, value: Any, path: str) -> dict[str, 
         name: complete(inner, value[name], f"{path}.{name}" if path else name)
         if name in value
         else _copied(inner.zero)
+        if isinstance(inner.zero, _CONTAINERS)
+        else inner.zero
         for name, inner in field_type.fields.items()
     }
 
@@ -249,7 +254,10 @@ def _complete_record(field_type: FieldType, value: Any, path: str) -> dict[str, 
 def _copied(value: Any) -> Any:
     """A copy of an event's value. `deepcopy` would take ten times as long."""
     if isinstance(value, dict):
-        return {name: _copied(item) for name, item in value.items()}
+        return {
+            name: _copied(item) if isinstance(item, _CONTAINERS) else item
+            for name, item in value.items()
+        }
     return [_copied(item) for item in value] if isinstance(value, list) else value
 
 

@@ -271,7 +271,7 @@ def _shown(outcome: RuleOutcome | None, zone: tzinfo) -> str:
     if outcome.error is not None:
         evidence = str(outcome.error)
     elif outcome.suppressed_by_us is not None:
-        moment = datetime.fromtimestamp(outcome.suppressed_by_us / 1e6, UTC)
+        moment = EPOCH + timedelta(microseconds=outcome.suppressed_by_us)
         evidence = f"by the alert of {local_text(moment, zone)}"
     return f"{outcome.verdict} ({evidence})" if evidence else str(outcome.verdict)
 

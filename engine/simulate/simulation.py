@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, Self
 
 from engine.clock import SystemClock
-from engine.metrics import Metrics
+from engine.metrics import uncounted
 from engine.pipeline.active_rules import ActiveRules, prepare
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.pipeline import AlertStream, BatchResult, EventDecoder, Pipeline
@@ -53,7 +53,7 @@ class Simulation:
             decoder,
             Cooldown() if remembers else Cooldown(0),
             self.store.stream if self.store is not None else past or _Nothing(),
-            Metrics(),
+            uncounted(),
             SystemClock(),
             max_alert_age_seconds=max_alert_age_seconds,
             write_log=lambda notes: None,

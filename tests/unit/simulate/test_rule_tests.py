@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.rules import load_rules, load_set_tests
+from engine.errors import Place
+from engine.pipeline.outcome import RuleOutcome
+from engine.rules import (
+    Expect,
+    Expectation,
+    ExpectedAlert,
+    RuleTest,
+    load_rules,
+    load_set_tests,
+)
 from engine.rules.faults import Faults
+from engine.rules.rule_test import GivenEvent
+from engine.simulate import GivenEvents, Simulation
 from engine.simulate.rule_tests import RuleTestResult, run_set_tests, run_tests
+from tests.unit.plate import NOON
 from tests.unit.rules.rule_text import ROOT, load, schema
 
 
@@ -273,3 +288,46 @@ def test_a_match_outside_of_its_hours_is_none(tmp_path: Path) -> None:
     results = run_tests(load(tmp_path, text).rules, schema())
     problems = [each.problem for each in results]
     assert problems == ["", "", "", "expected alert, got inactive (night)"]
+
+
+REAL = """\
+rules:
+  - id: a
+    when: plate.confidence > 0.5
+    notify: []
+    rate_limit: {cooldown_seconds: 60}
+    message_template: "{plate.normalized_text} {suppressed_count}"
+"""
+
+
+def _as_expected(outcomes: Sequence[RuleOutcome]) -> Expectation:
+    """What a test has to expect of the only rule, to pass on these outcomes."""
+    if not outcomes:
+        return Expect.FALSE
+    (found,) = outcomes
+    if found.alert is None:
+        return Expect(found.verdict)
+    alert = found.alert.alert
+    return ExpectedAlert(alert.message, suppressed_count=alert.suppressed_count)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_sequence_gives_what_its_events_give_one_by_one(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    rule_set = load(tmp_path, REAL)
+    events, now = [], NOON
+    for _ in range(40):
+        now += timedelta(seconds=chance.choice([0, 0, 1, 20, 59, 60, 61, -30]))
+        plate = {
+            "normalized_text": chance.choice(["A", "B"]),
+            "confidence": chance.choice([0.1, 1]),
+        }
+        events.append({"captured_at": now.isoformat(), "plate": plate})
+    given = GivenEvents(schema())
+    with Simulation(rule_set, given) as simulation:
+        found = [simulation.process([given.record(each)]).outcomes for each in events]
+    expected = tuple(map(_as_expected, found))
+    assert {type(each) for each in expected} == {Expect, ExpectedAlert}
+    test = RuleTest("real", tuple(map(GivenEvent, events)), expected, Place("x"))
+    (result,) = run_tests([replace(rule_set.rules[0], tests=(test,))], schema())
+    assert result.problems == ()

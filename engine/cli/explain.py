@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,6 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the explanation."""
     settings = Settings.from_environment()
     with ExitStack() as stack:
+        # What the engine's parts log must not come between the answer's lines.
+        stack.enter_context(redirect_stdout(sys.stderr))
         evidence = gather(settings, arguments.rules, stack, needs_store=False)
         subject = _subject(arguments.event, settings, evidence)
         check_rule(arguments.rule, [subject.rules.rule_set])

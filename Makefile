@@ -14,7 +14,7 @@ COMPILE := $(TOOLS_BIN)/uv pip compile --quiet --universal --python-version 3.11
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run check test test-fast test-slow test-all fuzz chaos soak grammar lint format type bench clean
+.PHONY: help install demo run check test test-fast test-slow test-all fuzz chaos soak pictures grammar schema lint format type bench clean
 .PHONY: lock lock-check deploy-lint image image-test image-push sbom release-check up down demo-stack
 
 help: ## Show this help
@@ -73,8 +73,14 @@ chaos: $(INSTALLED) ## Kills, freezes and cuts while alerts flow: CHAOS_FAULTS, 
 soak: $(INSTALLED) ## Half an hour under load, with outages and reloads: SOAK_MINUTES, SOAK_STORE
 	$(BIN)/python -m benchmarks.soak --minutes $(or $(SOAK_MINUTES),30) --store $(or $(SOAK_STORE),sqlite)
 
+pictures: $(INSTALLED) ## Draw the README's pictures anew, of a real demo and a real question
+	$(BIN)/python -m tests.support.pictures
+
 grammar: $(INSTALLED) ## Make the kept tables of CEL's grammar anew, after an update of celpy or Lark
 	$(BIN)/python -c 'from engine.cel.syntax.parser import write_tables; write_tables()'
+
+schema: $(INSTALLED) ## Make the JSON schemas of rule files anew, after a change of the keys of rule files
+	$(BIN)/python -c 'from pathlib import Path; from engine.editor.schema import write_schemas; write_schemas(Path("schemas"))'
 
 lint: $(INSTALLED) ## Style and formatting
 	$(BIN)/ruff check .

@@ -47,6 +47,7 @@ ORDER = (
     "engine.demo",
     "engine.bench",
     "engine.library",
+    "engine.editor",
     "engine.cli",
     "engine",
 )
@@ -78,6 +79,8 @@ OWNERS = {
     "confluent_kafka": {"engine.stream", "engine.dead_letters", "engine.demo"},
     "tenacity": {"engine.delivery"},
     "watchfiles": {"engine.reload"},
+    "pygls": {"engine.editor"},
+    "lsprotocol": {"engine.editor"},
     "signal": {"engine.service"},
     "rich": {"engine.cli", "engine.demo"},
     "aiosmtpd": {"engine.demo"},

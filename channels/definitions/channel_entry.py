@@ -27,7 +27,8 @@ from typing import Final
 from channels.alert import Target
 from channels.definitions.apprise_url import Recipient, service_recipients, tls_warnings
 from channels.definitions.block import Block, DefinedTargets, expand, faults_of, read_country
-from channels.definitions.security import TRUST_KEYS, apply_trust
+from channels.definitions.keys import CHANNEL
+from channels.definitions.security import apply_trust
 from channels.definitions.webhook_settings import (
     WEBHOOK_KEYS,
     check_url,
@@ -42,7 +43,6 @@ from channels.targets.identity import replaced, target_label, without_duplicates
 from channels.targets.webhook import WebhookTarget
 from engine.errors import ChannelError
 
-KEYS: Final = ("url", "urls", "default_country", *WEBHOOK_KEYS, *TRUST_KEYS)
 _HTTP: Final = re.compile(r"https?://", re.I)
 
 
@@ -109,10 +109,10 @@ class _EntryReader:
         Raises ChannelError, with all faults, where nothing of it can be used.
         """
         if isinstance(entry, str):
-            block = Block({}, self._variables, KEYS)
+            block = Block({}, self._variables, CHANNEL.names)
             texts: list[tuple[KeyPath, str]] = [((), entry)]
         elif isinstance(entry, Mapping):
-            block = Block(entry, self._variables, KEYS)
+            block = Block(entry, self._variables, CHANNEL.names)
             if block.has("url") == block.has("urls"):
                 block.fault("there must be either url or urls", "write one of them")
                 block.check()

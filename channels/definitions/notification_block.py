@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
 from typing import Any, Final
 from urllib.parse import quote
@@ -35,15 +35,15 @@ from apprise.plugins.slack import CHANNEL_RE, NotifySlack
 
 from channels.alert import Target
 from channels.definitions.block import Block, DefinedTargets, faults_of, read_country
+from channels.definitions.keys import NOTIFICATION_BLOCKS
 from channels.definitions.security import (
     APPRISE_MODES,
     DEFAULT_PORTS,
-    TRUST_KEYS,
     Tls,
     TlsProblem,
     mail_warnings,
 )
-from channels.definitions.webhook_settings import WEBHOOK_KEYS, read_timeout, read_webhook
+from channels.definitions.webhook_settings import read_timeout, read_webhook
 from channels.plugins.plugin import (
     NotifyEmail,
     SlackPlugin,
@@ -66,18 +66,6 @@ from channels.targets.apprise_target import AppriseTarget
 from channels.targets.identity import target_label, without_duplicates
 from engine.errors import ChannelError
 
-KEYS: Final[Mapping[str, Sequence[str]]] = {
-    "email": (
-        *("enabled", "smtp_host", "smtp_port", "tls", "use_tls", "username", "password"),
-        *("from_address", "recipients", "timeout"),
-    ),
-    "slack": ("enabled", "webhook_url", "channel", "username", "icon_emoji", "timeout"),
-    "webhook": ("enabled", "url", *WEBHOOK_KEYS, *TRUST_KEYS),
-    "sms": (
-        *("enabled", "twilio_account_sid", "twilio_auth_token", "from_number", "to_numbers"),
-        *("default_country", "timeout"),
-    ),
-}
 _native_slack: Final[Callable[[str], dict[str, Any] | None]] = NotifySlack.parse_native_url
 _EMOJI: Final = re.compile(r":[a-z0-9_+'-]+:")
 _TWILIO_KEYS: Final[Mapping[TwilioPart, str]] = {
@@ -115,7 +103,7 @@ def notification_targets(
     }
     if channel not in readers:
         raise ChannelError(f"there is no {channel} block", f"use {', '.join(readers)}")
-    reader = Block(block, variables, KEYS[channel])
+    reader = Block(block, variables, NOTIFICATION_BLOCKS[channel].names)
     targets: tuple[Target, ...] = ()
     if reader.flag("enabled", default=False):
         try:

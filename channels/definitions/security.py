@@ -17,10 +17,11 @@ import urllib3
 from apprise import NotifyBase
 
 from channels.definitions.block import Block
+from channels.definitions.keys import TRUST, names_of
 from channels.plugins.plugin import KeyPath
 from channels.targets.webhook import Trust
 
-TRUST_KEYS: Final = ("ca_file", "verify")
+TRUST_KEYS: Final = names_of(TRUST)
 UNVERIFIED: Final = (
     "the certificate is not verified: whoever is on the way can read alerts, and swallow them"
 )

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from channels.alert import Target
 from channels.definitions.block import Block
+from channels.definitions.keys import WEBHOOK, names_of
 from channels.definitions.security import (
     HEADER_WARNING,
     NO_PASSWORD_WARNING,
@@ -35,7 +36,7 @@ from channels.targets.webhook import (
 )
 from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS
 
-WEBHOOK_KEYS: Final = ("method", "headers", "timeout", "secret", "concurrency")
+WEBHOOK_KEYS: Final = names_of(WEBHOOK)
 MAX_TIMEOUT_SECONDS: Final = 120.0
 MAX_CONCURRENCY: Final = 64
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

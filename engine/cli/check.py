@@ -15,6 +15,7 @@ from channels.render import Style, segments_of
 from channels.render import render as render_message
 from channels.targets.apprise_target import AppriseTarget
 from engine.cli.inputs import add_paths, exit_code, load, rule_ids
+from engine.cli.watch import Round, add_watch, run_or_watch
 from engine.errors import Fault, RulesError, StoreError, errors_of
 from engine.match import IndexedMatcher
 from engine.pipeline.active_rules import render
@@ -69,26 +70,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show each rule's text message, by its first test that expects a match, in segments",
     )
+    add_watch(parser)
     parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Report all faults; 1 when one of them is an error, 2 when a file can't be read."""
     settings = Settings.from_environment()
+    paths = arguments.paths or [settings.rules_path]
+    return run_or_watch(arguments.watch, paths, lambda: _check(arguments, settings))
+
+
+def _check(arguments: argparse.Namespace, settings: Settings) -> Round:
+    """Check once, and report."""
     form = CheckFormat(arguments.format)
     try:
         schema, rule_set = load(settings, arguments.paths, last_good=_last_good(settings))
     except RulesError as error:
-        return _refuse(form, error, _test_faults(settings, arguments.paths, None), _NO_RULES)
+        of_tests = _test_faults(settings, arguments.paths, None)
+        return Round(_refuse(form, error, of_tests, _NO_RULES), error.lists)
+    lists = tuple(rule_set.list_marks)
     of_tests = _test_faults(settings, arguments.paths, rule_ids(rule_set))
     rule_set = replace(rule_set, warnings=_sorted(rule_set.warnings, of_tests))
     if errors_of(of_tests):
-        return _refuse(form, RulesError(rule_set.warnings), (), _NO_TESTS)
+        return Round(_refuse(form, RulesError(rule_set.warnings), (), _NO_TESTS), lists)
     if form is CheckFormat.JSON:
         shown = {rule.rule_id: rule.condition.cel for rule in rule_set.rules}
         cel = shown if arguments.show_cel else None
         _write(as_json(rule_set.warnings, cel, _watchlists(rule_set)))
-        return 0
+        return Round(0, lists)
     _write(_report(form, rule_set.warnings))
     if form is CheckFormat.TEXT:
         if arguments.show_cel:
@@ -102,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
         for watchlist in _watchlists(rule_set):
             _write(_LIST.format(**watchlist))
         _write(_summary(rule_set))
-    return 0
+    return Round(0, lists)
 
 
 def _refuse(form: CheckFormat, error: RulesError, of_tests: Sequence[Fault], why: str) -> int:

@@ -1,4 +1,4 @@
-"""`alert-engine init`: writes a first set of rules, a `.env` and a compose file."""
+"""`alert-engine init`: writes first rules, their JSON schema, a `.env` and a compose file."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from engine.rules.load import rule_files
 from engine.settings.settings import folder
 
 RULES: Final = "rules"
+SCHEMAS: Final = ("rules.schema.json", "tests.schema.json")
 COMPOSE_FILE: Final = "compose.existing-stack.yml"
 # The container reads them as another user. Only .env holds secrets.
 _FOR_ALL: Final = 0o644
@@ -35,8 +36,9 @@ class FirstFile:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `init`."""
     parser.description = (
-        "Writes a first set of rules, a .env and a compose file into a folder. What is"
-        " there already stays as it is; where there are rules, no others are added."
+        "Writes a first set of rules with the JSON schema for editors, a .env and a compose file"
+        " into a folder. What is there already stays as it is; where there are rules, no others"
+        " are added."
     )
     parser.add_argument(
         "folder", nargs="?", type=Path, default=Path(), metavar="FOLDER", help="default: this one"
@@ -72,6 +74,10 @@ def first_files() -> Iterator[FirstFile]:
     """The files that a site begins with."""
     for path in sorted(folder(RULES).glob("*.yaml")):
         yield FirstFile(Path(RULES, path.name), path.read_text(encoding="utf-8"), _FOR_ALL)
+    # Rule files name them in their first lines, for editors.
+    for name in SCHEMAS:
+        keys = (folder("schemas") / name).read_text(encoding="utf-8")
+        yield FirstFile(Path("schemas", name), keys, _FOR_ALL)
     deploy = folder("deploy")
     environment = (deploy / "site.env").read_text(encoding="utf-8")
     yield FirstFile(Path(".env"), environment, _FOR_OWNER)

@@ -17,6 +17,7 @@ from channels.redact import redact
 from channels.targets.identity import MisconfiguredTarget, replaced
 from engine.errors import ChannelError, Fault, Place, Severity
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
+from engine.rules.keys import NOTIFICATIONS
 from engine.rules.nodes import (
     CUT,
     FLAGS,
@@ -34,7 +35,6 @@ from engine.rules.nodes import (
 )
 from engine.rules.values import plain_value
 
-NOTIFICATION_KEYS: Final = ("email", "slack", "webhook", "sms")
 #: Words for "every channel" in other programs.
 _ALL: Final = frozenset({"all", "*", "any", "everyone"})
 _PARTS: Final = re.compile(r"[\s,;]+")
@@ -115,9 +115,9 @@ class ChannelReader:
         mapping = as_mapping(node, "`notifications`", self._faults)
         if mapping is None:
             return
-        check_keys(mapping, NOTIFICATION_KEYS, "`notifications`", self._faults)
+        check_keys(mapping, NOTIFICATIONS.names, NOTIFICATIONS.title, self._faults)
         for name, key in mapping.keys.items():
-            if name not in NOTIFICATION_KEYS:
+            if name not in NOTIFICATIONS.names:
                 continue
             block = as_mapping(mapping.values[name], f"`{name}`", self._faults)
             if block is None:
@@ -250,7 +250,7 @@ class ChannelReader:
         if not self._is_whole:
             return False
         known = sorted({*self._names.places, *self._disabled})
-        where = "`notifications:`" if name in NOTIFICATION_KEYS else "`channels:`"
+        where = "`notifications:`" if name in NOTIFICATIONS.names else "`channels:`"
         has = f"; there are {', '.join(known)}" if known else ""
         what, remedy = f"unknown channel `{shown(name)}`", f"define it under {where}{has}"
         if (kind := _no_name(name)) != "":

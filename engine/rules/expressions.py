@@ -30,6 +30,7 @@ from engine.cel.types.kinds import with_article
 from engine.cel.types.scope import dotted
 from engine.errors import ExpressionError, Place, Problem, Severity
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
+from engine.rules.keys import CONDITION
 from engine.rules.nodes import (
     MappingNode,
     ScalarNode,
@@ -67,7 +68,6 @@ TEMPLATE_VARIABLES: Final[Mapping[str, FieldType]] = {
 _Compiled = TypeVar("_Compiled", Expression, Template)
 
 MAX_CONDITIONS: Final = 500
-CONDITION_KEYS: Final = ("field", "operator", "value")
 _UNDER_WHEN: Final = "for all others write an expression under `when`"
 _OPERATORS: Final = {
     **dict.fromkeys(("=", "==", "eq", "is"), Operator.EQUALS),
@@ -339,7 +339,7 @@ def _condition(node: YamlNode, compiler: Compiler, faults: Faults) -> Expression
         remedy = "write an expression under `when:`, with && and || and !(…)"
         faults.error(mapping.place, FaultCode.UNKNOWN_KEY, what, remedy)
         return None
-    check_keys(mapping, CONDITION_KEYS, "a condition", faults)
+    check_keys(mapping, CONDITION.names, CONDITION.title, faults)
     field = _required(mapping, "field", faults)
     operator = _operator(mapping, faults)
     value_node = mapping.values.get("value")

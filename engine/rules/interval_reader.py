@@ -13,6 +13,7 @@ from typing import Final
 from engine.cel.check.intervals import Intervals
 from engine.intervals import Coverage, Pattern, Schedule, TimeInterval, coverage
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
+from engine.rules.keys import INTERVAL, PATTERN
 from engine.rules.nodes import (
     MappingNode,
     ScalarNode,
@@ -23,11 +24,10 @@ from engine.rules.nodes import (
     as_text,
     check_keys,
 )
-from engine.rules.pattern_reader import PATTERN_KEYS, read_pattern
+from engine.rules.pattern_reader import read_pattern
 
 NESTED_KEY: Final = "time_intervals"
 EXCEPT_KEY: Final = "except"
-INTERVAL_KEYS: Final = ("name", *PATTERN_KEYS, EXCEPT_KEY, NESTED_KEY)
 ACTIVE_KEY: Final = "active_time_intervals"
 MUTE_KEY: Final = "mute_time_intervals"
 #: Most patterns of an interval, those of the intervals that it excepts included.
@@ -97,8 +97,8 @@ class IntervalReader:
                     place,
                     FaultCode.NEVER_TRUE,
                     f"the time interval `{name}` never holds",
-                    "all its keys must hold; for one or the other write a list under its "
-                    "`time_intervals`",
+                    "all of its parts must hold together, outside of what it excepts; for one or "
+                    "the other write a list under its `time_intervals`",
                 )
             elif held is Coverage.ALWAYS:
                 self._faults.warning(
@@ -125,7 +125,7 @@ class IntervalReader:
             return
         name = self._name(mapping)
         of_entry = Faults()
-        check_keys(mapping, INTERVAL_KEYS, "a time interval", of_entry)
+        check_keys(mapping, INTERVAL.names, INTERVAL.title, of_entry)
         patterns = self._patterns(mapping, of_entry)
         excepted: tuple[ScalarNode, ...] = ()
         if EXCEPT_KEY in mapping.values:
@@ -164,7 +164,7 @@ class IntervalReader:
         nested = mapping.values.get(NESTED_KEY)
         if nested is None:
             return (read_pattern(mapping, self._zone, faults),)
-        for key in PATTERN_KEYS:
+        for key in PATTERN.names:
             if key in mapping.keys:
                 what = f"`{key}` stands beside `{NESTED_KEY}`, whose items have their own"
                 remedy = f"write it into the items of `{NESTED_KEY}`"
@@ -174,7 +174,7 @@ class IntervalReader:
         for item in sequence.items if sequence is not None else ():
             inner = as_mapping(item, f"an item of `{NESTED_KEY}`", faults)
             if inner is not None:
-                check_keys(inner, PATTERN_KEYS, f"an item of `{NESTED_KEY}`", faults)
+                check_keys(inner, PATTERN.names, PATTERN.title, faults)
                 found.append(read_pattern(inner, self._zone, faults))
         if sequence is not None and not sequence.items:
             faults.error(

@@ -15,7 +15,7 @@ from typing import Final
 
 from engine.rules.document import parse_document
 from engine.rules.faults import Faults
-from engine.rules.load import FILE_KEYS
+from engine.rules.keys import FILE
 from engine.rules.nodes import (
     FLAGS,
     NAME,
@@ -67,7 +67,7 @@ class _Writer:
             "channels": self._channels,
             "notifications": self._notifications,
         }
-        known = [key for key in self._root.keys if key in FILE_KEYS]
+        known = [key for key in self._root.keys if key in FILE.names]
         self._put("{")
         for number, key in enumerate(known):
             self._key(self._root.keys[key], number)

@@ -12,27 +12,23 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from channels.definitions.keys import KeyGroup
 from engine.errors import Place, RulesError
 from engine.rules.channel_reader import ChannelReader, MayHold, TargetsByName, hold_any, hold_none
-from engine.rules.document import read_document
+from engine.rules.document import parse_document, read_document
 from engine.rules.expressions import Compiler
 from engine.rules.faults import FaultCode, Faults
 from engine.rules.interval_reader import IntervalReader
-from engine.rules.nodes import MappingNode, as_mapping, as_sequence, check_keys
+from engine.rules.keys import FILE
+from engine.rules.nodes import MappingNode, Source, as_mapping, as_sequence, check_keys
 from engine.rules.rate_limits import UncompiledLimit, read_limits
 from engine.rules.rule import RuleReader, RuleSet
 from engine.rules.watchlist_reader import Accepts, KnownLists, WatchlistReader
 from engine.schema import EventSchema
 from engine.settings import DEFAULT_RULES
 
-FILE_KEYS: Final = (
-    "rules",
-    "channels",
-    "notifications",
-    "watchlists",
-    "time_intervals",
-    "rate_limit",
-)
+#: The texts of open documents, where there are none.
+NONE_OPENED: Final[Mapping[str, str]] = MappingProxyType({})
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
 #: Files of this ending hold tests over several rules, and no rules.
 TEST_SUFFIXES: Final = (".test.yaml", ".test.yml")
@@ -53,6 +49,7 @@ def load_rules(
     zone: tzinfo = UTC,
     root: Path | None = None,
     may_hold: MayHold = hold_none,
+    opened: Mapping[str, str] = NONE_OPENED,
 ) -> RuleSet:
     """Load the rules and channels of `paths` (files, or folders at any depth), checked by `schema`.
 
@@ -74,13 +71,18 @@ def load_rules(
     work, and a target that sends nothing stands for the others. These faults are in
     `RuleSet.misconfigured`.
 
+    `opened` are the texts of documents that are open in an editor, by the real paths of their
+    files. Each stands in place of its file's content; the file need not exist where `paths` names
+    it.
+
     Raises RulesError with every fault of every file, warnings included, sorted by place.
     """
     with collector_paused():
         faults = Faults()
-        files = rule_files(paths, faults)
+        unsaved = tuple(path for path in paths if os.path.realpath(path) in opened)
+        files = rule_files([path for path in paths if path not in unsaved], faults) + unsaved
         are_files_known = not faults.has_errors
-        documents, are_all_read = _documents(files, faults)
+        documents, are_all_read = _documents(files, faults, opened)
         is_whole = are_files_known and are_all_read
         channels = ChannelReader(
             variables, faults, targets_by_name, is_whole=is_whole, may_hold=may_hold, zone=zone
@@ -266,13 +268,15 @@ def _rule_set(
     )
 
 
-def _documents(files: Sequence[Path], faults: Faults) -> tuple[list[MappingNode], bool]:
+def _documents(
+    files: Sequence[Path], faults: Faults, opened: Mapping[str, str] = NONE_OPENED
+) -> tuple[list[MappingNode], bool]:
     """The content of each file, and whether every file could be read."""
     documents: list[MappingNode] = []
     are_all = True
     for path in files:
         of_file = Faults()
-        mapping = read_file(path, FILE_KEYS, "a rule file", of_file)
+        mapping = read_file(path, FILE, of_file, opened)
         faults.extend(of_file)
         if mapping is not None:
             documents.append(mapping)
@@ -281,18 +285,24 @@ def _documents(files: Sequence[Path], faults: Faults) -> tuple[list[MappingNode]
     return documents, are_all
 
 
-def read_file(path: Path, keys: Sequence[str], where: str, faults: Faults) -> MappingNode | None:
-    """The content of a file with these keys; None where it is empty or unusable.
+def read_file(
+    path: Path, group: KeyGroup, faults: Faults, opened: Mapping[str, str] = NONE_OPENED
+) -> MappingNode | None:
+    """The content of a file with the keys of `group`; None where it is empty or unusable.
 
-    `where` names it in faults.
+    Of a document that is `opened` it is that of its text.
     """
-    node = read_document(path, faults)
+    text = opened.get(os.path.realpath(path)) if opened else None
+    if text is None:
+        node = read_document(path, faults)
+    else:
+        node = parse_document(Source(str(path), text), faults)
     if node is None:
         return None
     mapping = as_mapping(node, "the file", faults)
     if mapping is None:
         return None
-    check_keys(mapping, keys, where, faults)
+    check_keys(mapping, group.names, group.title, faults)
     return mapping
 
 

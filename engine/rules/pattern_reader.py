@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 
 from engine.intervals import Pattern
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
+from engine.rules.keys import TIME_RANGE
 from engine.rules.nodes import (
     MappingNode,
     ScalarNode,
@@ -22,16 +23,6 @@ from engine.rules.nodes import (
 )
 from engine.settings.values import read_zone
 
-PATTERN_KEYS: Final = (
-    "times",
-    "weekdays",
-    "days_of_month",
-    "months",
-    "years",
-    "dates",
-    "location",
-)
-TIME_KEYS: Final = ("start_time", "end_time")
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MONTHS: Final = (
     "january",
@@ -123,12 +114,12 @@ class _PatternReader:
         mapping = as_mapping(node, "an item of `times`", self._faults, remedy)
         if mapping is None:
             return None
-        check_keys(mapping, TIME_KEYS, "an item of `times`", self._faults)
-        for key in TIME_KEYS:
+        check_keys(mapping, TIME_RANGE.names, TIME_RANGE.title, self._faults)
+        for key in TIME_RANGE.names:
             if key not in mapping.values:
                 what = f"the item of `times` has no `{key}`"
                 self._faults.error(mapping.place, FaultCode.MISSING_KEY, what, remedy)
-        start, end = (self._minute(mapping.values.get(key), key) for key in TIME_KEYS)
+        start, end = (self._minute(mapping.values.get(key), key) for key in TIME_RANGE.names)
         if start is None or end is None:
             return None
         if start == end or start == _minutes(24, 0):

@@ -13,6 +13,7 @@ from engine.cel.types.findings import guarded_when_true, part_name
 from engine.errors import Place
 from engine.rules.expressions import Compiler
 from engine.rules.faults import FaultCode, Faults, shown
+from engine.rules.keys import RATE_LIMIT
 from engine.rules.nodes import (
     FLAGS,
     MappingNode,
@@ -39,7 +40,6 @@ from engine.schema import (
 DEFAULT_COOLDOWN_SECONDS: Final = 300.0
 DEFAULT_KEY: Final = NORMALIZED_PLATE
 MAX_COOLDOWN_SECONDS: Final = 366 * 86_400.0
-RATE_LIMIT_KEYS: Final = ("enabled", "cooldown_seconds", "dedup_key")
 #: Fields that differ in nearly all events.
 _UNIQUE: Final = frozenset({EVENT_ID, CAPTURED_AT, TIME_VARIABLE})
 #: Words for "no key" in other programs.
@@ -82,7 +82,7 @@ def read_limits(node: YamlNode, fallback: UncompiledLimit, faults: Faults) -> Un
     mapping = as_mapping(node, "`rate_limit`", faults, remedy)
     if mapping is None:
         return fallback
-    check_keys(mapping, RATE_LIMIT_KEYS, "`rate_limit`", faults)
+    check_keys(mapping, RATE_LIMIT.names, RATE_LIMIT.title, faults)
     limits = replace(fallback, is_enabled=True)
     if "enabled" in mapping.values:
         flag = as_flag(mapping.values["enabled"], "`enabled`", faults)

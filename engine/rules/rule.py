@@ -17,7 +17,8 @@ from engine.intervals import Schedule, TimeInterval
 from engine.rules.channel_reader import ChannelReader
 from engine.rules.expressions import Compiler, read_condition
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
-from engine.rules.interval_reader import ACTIVE_KEY, MUTE_KEY, ScheduleReader
+from engine.rules.interval_reader import ScheduleReader
+from engine.rules.keys import RULE
 from engine.rules.nodes import (
     CUT,
     MappingNode,
@@ -35,21 +36,6 @@ from engine.rules.test_reader import read_tests
 from engine.watchlist import Watchlist
 from engine.watchlist.watchlist import FileMark
 
-RULE_KEYS: Final = (
-    "id",
-    "name",
-    "description",
-    "enabled",
-    "priority",
-    "conditions",
-    "when",
-    "notify",
-    ACTIVE_KEY,
-    MUTE_KEY,
-    "rate_limit",
-    "message_template",
-    "tests",
-)
 DEFAULT_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {captured_at}"
 #: The default where the site has a time zone: `captured_at` may be in any zone.
 LOCAL_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {time}"
@@ -130,8 +116,8 @@ class RuleSet:
     refusals: tuple[Refusal, ...] = ()
     list_marks: Mapping[Path, FileMark] = field(default_factory=lambda: MappingProxyType({}))
     digest: str = ""
-    time_intervals: Mapping[str, TimeInterval] = field(default_factory=lambda: MappingProxyType({}))
     sources: tuple[SourceFile, ...] = ()
+    time_intervals: Mapping[str, TimeInterval] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def message_bindings(
@@ -178,7 +164,7 @@ class RuleReader:
         mapping = as_mapping(node, "a rule", self._faults)
         if mapping is None:
             return
-        check_keys(mapping, RULE_KEYS, "a rule", self._faults)
+        check_keys(mapping, RULE.names, RULE.title, self._faults)
         rule_id = self._id(mapping)
         is_enabled = self._is_enabled(mapping)
         rule = self._rule(mapping, rule_id or "?", is_enabled, fallback)

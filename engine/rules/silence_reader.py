@@ -7,6 +7,7 @@ from typing import Final
 
 from engine.rules.expressions import Compiler, read_when
 from engine.rules.faults import FaultCode, Faults, shown
+from engine.rules.keys import SILENCE
 from engine.rules.nodes import MappingNode, YamlNode, as_mapping, as_sequence, as_text, check_keys
 from engine.rules.rule_test import GivenSilence
 from engine.schema import EventSchema
@@ -15,7 +16,6 @@ from engine.settings.values import parse_duration
 from engine.watchlist import normalise
 
 MATCHER_KEYS: Final = ("rule", "plate", "camera", "when")
-SILENCE_KEYS: Final = (*MATCHER_KEYS, "from", "until")
 _A_TIME: Final = "write it like '2025-12-25T16:00:00Z', or like +2m: so long after the first event"
 
 
@@ -41,7 +41,7 @@ def _silence(
     if mapping is None:
         return None
     of_silence = Faults()
-    check_keys(mapping, SILENCE_KEYS, "a silence", of_silence)
+    check_keys(mapping, SILENCE.names, SILENCE.title, of_silence)
     if not any(key in mapping.values for key in MATCHER_KEYS):
         of_silence.error(
             mapping.place,

@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 from engine.clock import localise
 from engine.errors import EventError, Place
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
+from engine.rules.keys import ALERT, EXPECTED, TEST
 from engine.rules.nodes import (
     MappingNode,
     ScalarNode,
@@ -37,9 +38,7 @@ from engine.schema import CAPTURED_AT, TIME_VARIABLE, EventSchema, FieldType, Ki
 from engine.schema.event import read_time
 from engine.settings.values import parse_duration
 
-TEST_KEYS: Final = ("name", "event", "events", "expect", "silences")
 TEXT_KEYS: Final = ("message", "subject", "sms")
-ALERT_KEYS: Final = (*TEXT_KEYS, "suppressed_count")
 #: When an event was captured, and when Kafka got it.
 AT: Final = "at"
 RECEIVED_AT: Final = "received_at"
@@ -137,7 +136,7 @@ class _TestReader:
         mapping = as_mapping(node, "a test", faults)
         if mapping is None:
             return None
-        check_keys(mapping, TEST_KEYS, "a test", faults)
+        check_keys(mapping, TEST.names, TEST.title, faults)
         name = f"test {number}"
         if "name" in mapping.values:
             text = as_text(mapping.values["name"], "`name`", faults)
@@ -380,7 +379,7 @@ def _without(mapping: MappingNode, names: Collection[str]) -> MappingNode:
 def _expectation(node: YamlNode, faults: Faults) -> Expectation | None:
     """What a test expects of a rule on one event; None and a fault where that can't be read."""
     if isinstance(node, MappingNode):
-        check_keys(node, ("alert",), "`expect`", faults)
+        check_keys(node, EXPECTED.names, EXPECTED.title, faults)
         alert = node.values.get("alert")
         if alert is not None:
             return _expected_alert(alert, faults)
@@ -413,7 +412,7 @@ def _expected_alert(node: YamlNode, faults: Faults) -> ExpectedAlert | None:
     if mapping is None:
         return None
     of_alert = Faults()
-    check_keys(mapping, ALERT_KEYS, "`alert`", of_alert)
+    check_keys(mapping, ALERT.names, ALERT.title, of_alert)
     texts = {
         key: as_text(mapping.values[key], f"`{key}`", of_alert)
         for key in TEXT_KEYS

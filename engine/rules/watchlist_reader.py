@@ -13,6 +13,7 @@ from typing import Final
 from engine.cel.check.watchlists import Lists
 from engine.errors import Fault, Place, Refusal
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
+from engine.rules.keys import WATCHLIST
 from engine.rules.nodes import (
     MappingNode,
     ScalarNode,
@@ -35,17 +36,6 @@ from engine.watchlist import (
 from engine.watchlist.builder import MAX_ROWS
 from engine.watchlist.watchlist import FileMark
 
-LIST_KEYS: Final = (
-    "file",
-    "column",
-    "note",
-    "valid_from",
-    "valid_until",
-    "dates",
-    "date_format",
-    "max_shrink",
-    "min_rows",
-)
 KnownLists = Mapping[str, Watchlist | ListSummary]
 """Lists of the load before, by name; of a list that is not in memory a summary is enough."""
 Accepts = Callable[[str, Path], bool]
@@ -184,7 +174,7 @@ class WatchlistReader:
         mapping = as_mapping(node, f"`{key.text}`", self._faults)
         if mapping is None:
             return None
-        check_keys(mapping, LIST_KEYS, "a watchlist", self._faults)
+        check_keys(mapping, WATCHLIST.names, WATCHLIST.title, self._faults)
         file = mapping.values.get("file")
         if file is None:
             self._faults.error(

@@ -50,8 +50,8 @@ class Store:
         self.archive = Archive(archive_writer, archive_reader)
         self.letters = DeadLetters(stream, archive_writer, archive_reader)
         self.instances = Instances(archive_writer, archive_reader)
-        self.rule_sets = RuleSets(archive_writer, archive_reader)
         self.silences = Silences(stream, archive_writer, archive_reader)
+        self.rule_sets = RuleSets(archive_writer, archive_reader)
         row = reader.row(statements.KEY)
         #: Made with the store, and never shown: ids of targets hold hashes by it.
         self.key = bytes(row[0]) if row else b""

@@ -12,8 +12,8 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from channels.alert import Reason, Status
-from channels.definitions import notification_block, webhook_settings
-from channels.definitions.channel_entry import KEYS as SPEC_KEYS
+from channels.definitions import webhook_settings
+from channels.definitions.keys import CHANNEL, NOTIFICATION_BLOCKS
 from channels.targets.webhook import KEY_HEADER, SIGNATURE_HEADER
 from engine.cel import Operator, compile_expression, evaluate
 from engine.cel.check.watchlists import Lists
@@ -22,14 +22,17 @@ from engine.cel.types.findings import watchlist_lookup
 from engine.cel.types.functions import FUNCTIONS
 from engine.metrics import Metrics
 from engine.rules import Expect
-from engine.rules.expressions import CONDITION_KEYS
-from engine.rules.interval_reader import INTERVAL_KEYS
-from engine.rules.load import FILE_KEYS
-from engine.rules.rate_limits import RATE_LIMIT_KEYS
-from engine.rules.rule import RULE_KEYS
-from engine.rules.silence_reader import SILENCE_KEYS
-from engine.rules.test_reader import ALERT_KEYS
-from engine.rules.watchlist_reader import LIST_KEYS
+from engine.rules.keys import (
+    ALERT,
+    CONDITION,
+    FILE,
+    INTERVAL,
+    RATE_LIMIT,
+    RULE,
+    SILENCE,
+    TEST,
+    WATCHLIST,
+)
 from engine.schema import ENGINE_FIELDS, EventSchema, FieldType, Kind
 from engine.settings import OPTION_PREFIXES, OWNED_OPTIONS, VARIABLES, Secret, Settings
 from engine.settings.values import FILE_SUFFIX
@@ -218,11 +221,11 @@ def test_every_default_of_settings_can_be_told() -> None:
 @pytest.mark.parametrize(
     ("heading", "keys"),
     [
-        ("File key", FILE_KEYS),
-        ("Rule key", RULE_KEYS),
+        ("File key", FILE.names),
+        ("Rule key", RULE.names),
         ("Operator", tuple(Operator)),
-        ("`rate_limit` key", RATE_LIMIT_KEYS),
-        ("Interval key", INTERVAL_KEYS),
+        ("`rate_limit` key", RATE_LIMIT.names),
+        ("Interval key", INTERVAL.names),
     ],
 )
 def test_the_tables_of_keys_are_whole(heading: str, keys: tuple[str, ...]) -> None:
@@ -232,9 +235,10 @@ def test_the_tables_of_keys_are_whole(heading: str, keys: tuple[str, ...]) -> No
 @pytest.mark.parametrize(
     ("heading", "keys"),
     [
+        ("Test key", TEST.names),
         ("Expectation", tuple(Expect)),
-        ("Key of `alert`", ALERT_KEYS),
-        ("Silence key", SILENCE_KEYS),
+        ("Key of `alert`", ALERT.names),
+        ("Silence key", SILENCE.names),
     ],
 )
 def test_the_tables_of_tests_are_whole(heading: str, keys: tuple[str, ...]) -> None:
@@ -242,13 +246,13 @@ def test_the_tables_of_tests_are_whole(heading: str, keys: tuple[str, ...]) -> N
 
 
 def test_the_table_of_a_watchlists_keys_is_whole() -> None:
-    assert table(WATCHLISTS, "Watchlist key").codes() == list(LIST_KEYS)
+    assert table(WATCHLISTS, "Watchlist key").codes() == list(WATCHLIST.names)
     standing = table(WATCHLISTS, "Column").codes()
     assert {*STANDARD_COLUMNS} == {*standing} - {"plate"}
 
 
 def test_the_keys_of_a_condition_are_told() -> None:
-    assert {*CONDITION_KEYS} <= {*RULES.codes}
+    assert {*CONDITION.names} <= {*RULES.codes}
 
 
 def fields(
@@ -317,9 +321,9 @@ def test_an_example_gives_what_is_told(example: str, result: str) -> None:
 
 
 def test_the_tables_of_channel_keys_are_whole() -> None:
-    assert sorted(table(CHANNELS, "Webhook key").codes()) == sorted(SPEC_KEYS)
-    for block, keys in notification_block.KEYS.items():
-        assert sorted(table(CHANNELS, f"`{block}` key").codes()) == sorted(keys), block
+    assert sorted(table(CHANNELS, "Webhook key").codes()) == sorted(CHANNEL.names)
+    for block, keys in NOTIFICATION_BLOCKS.items():
+        assert sorted(table(CHANNELS, f"`{block}` key").codes()) == sorted(keys.names), block
 
 
 def test_every_outcome_and_reason_is_told_once() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from engine.cli.init import COMPOSE_FILE
+from engine.cli.init import COMPOSE_FILE, SCHEMAS
 from tests.support.command import Finished
 from tests.support.fresh_copy import copy_tree, make_environment
 
@@ -22,7 +22,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ("rules/alert_rules.yaml", "rules/cel_examples.yaml")
-WRITTEN = (*SAMPLES, ".env", COMPOSE_FILE)
+KEYS = tuple(f"schemas/{name}" for name in SCHEMAS)
+WRITTEN = (*SAMPLES, *KEYS, ".env", COMPOSE_FILE)
 # A site's own rules lie beside the samples in its checkout; they hold what nobody else may have.
 OF_THE_SITE = "rules: [{id: own, when: 'true', notify: [x]}]\nchannels: {x: json://h/our-secret}\n"
 
@@ -140,7 +141,7 @@ def test_what_init_writes_is_good(installed: Path, tmp_path: Path) -> None:
         assert report.status == 0, report.output
     modes = {name: stat.S_IMODE((site / name).stat().st_mode) for name in (*WRITTEN, "rules")}
     assert modes == {
-        **dict.fromkeys((*SAMPLES, COMPOSE_FILE), 0o644),
+        **dict.fromkeys((*SAMPLES, *KEYS, COMPOSE_FILE), 0o644),
         ".env": 0o600,
         "rules": 0o755,
     }
@@ -154,7 +155,7 @@ def test_what_init_writes_is_good(installed: Path, tmp_path: Path) -> None:
 def test_init_leaves_what_is_there(installed: Path, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("mine")
     assert run(installed, tmp_path, "init").stdout.splitlines() == [
-        *(f"wrote {name}" for name in SAMPLES),
+        *(f"wrote {name}" for name in (*SAMPLES, *KEYS)),
         "left  .env: it is there already",
         f"wrote {COMPOSE_FILE}",
         "next: alert-engine check rules",

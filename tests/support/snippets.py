@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-LANGUAGES: Final = frozenset({"yaml", "csv", "console", "sh", "python", "json", "promql", "text"})
+LANGUAGES: Final = frozenset(
+    {"yaml", "csv", "console", "sh", "python", "json", "lua", "promql", "text"}
+)
 ATTRIBUTES: Final = {
     "yaml": {"file"},
     "csv": {"file"},

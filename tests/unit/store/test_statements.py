@@ -55,17 +55,8 @@ _NUMBERS = re.compile(
     r"_us$|_id$|_count$|_rank$|^(added|told|tries|failures|concurrency|lag|probes|failing|is_\w+"
     r"|most_bytes|timestamp_ms)$"
 )
-_TEXTS = {
-    "alert_id",
-    "camera_id",
-    "target_id",
-    "former_id",
-    "successor_id",
-    "key_id",
-    "rule_id",
-    "instance_id",
-    "silence_id",
-}
+_TEXTS = {"alert_id", "target_id", "former_id", "successor_id", "key_id", "rule_id", "instance_id"}
+_TEXTS |= {"camera_id", "silence_id"}
 
 
 def values_of(statement: str, mark: str) -> dict[str, Any]:

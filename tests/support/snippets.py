@@ -2,7 +2,7 @@
 
 A fence's first line is `LANGUAGE [NAME=VALUE …]`. These are the attributes, and all there are:
 
-- `file=NAME` (yaml, csv, json): the snippet is a file for the commands that follow, which judge it.
+- `file=NAME` (yaml, csv, jsonl): a file for the commands that follow, which judge it.
 - `exit=N` (console): the exit status of the last command; 0 unless given.
 - `like=webhook|readyz` (json): what the engine really sends or answers looks exactly so.
 - `logs=EVENT` (python): after it the running engine logs this.
@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Final
 
 LANGUAGES: Final = frozenset(
-    {"yaml", "csv", "console", "sh", "python", "json", "lua", "promql", "text"}
+    {"yaml", "csv", "console", "sh", "python", "json", "jsonl", "lua", "promql", "text"}
 )
 ATTRIBUTES: Final = {
-    "yaml": {"file"},
-    "csv": {"file"},
-    "console": {"exit"},
-    "json": {"like", "file"},
-    "python": {"logs"},
+    "yaml": "file",
+    "csv": "file",
+    "jsonl": "file",
+    "console": "exit",
+    "json": "like",
+    "python": "logs",
 }
 PROMPT: Final = "$ "
 _FENCE: Final = re.compile(r"^(?P<ticks>`{3,})(?P<info>[^`]*)$")
@@ -141,7 +142,7 @@ def read_page(path: Path) -> Page:
 def _snippet(path: Path, line: int, info: str, text: str) -> Snippet:
     language, *rest = shlex.split(info) or [""]
     attributes = dict(each.split("=", 1) for each in rest if "=" in each)
-    known = ATTRIBUTES.get(language, set())
+    known = {ATTRIBUTES.get(language)}
     if language not in LANGUAGES or not attributes.keys() <= known or len(attributes) != len(rest):
         raise ValueError(f"{path.name}:{line}: no such fence: {info}")
     return Snippet(path, line, language, attributes, text)

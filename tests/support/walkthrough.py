@@ -91,7 +91,7 @@ class Walkthrough:
         steps: Mapping[str, Callable[[Snippet], None]] = {
             "yaml": self._yaml,
             "csv": self._file,
-            "json": self._file,
+            "jsonl": self._file,
             "python": self._python,
             "sh": self._commands,
             "console": self._commands,
@@ -136,8 +136,7 @@ class Walkthrough:
             assert is_good, f"{snippet.place}:\n{done.output}"
 
     def _file(self, snippet: Snippet) -> None:
-        if name := snippet.attributes.get("file"):
-            (self.folder / name).write_text(snippet.text)
+        (self.folder / snippet.attributes["file"]).write_text(snippet.text)
 
     def _python(self, snippet: Snippet) -> None:
         code = compile(self._real(snippet.text), snippet.place, "exec", dont_inherit=True)

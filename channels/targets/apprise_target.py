@@ -17,7 +17,7 @@ from channels.alert import Alert, Audience, Outcome, Priority
 from channels.fit import bounds_of, fit
 from channels.plugins.plugin import Urgency, mail_key, mail_server
 from channels.redact import redact_outcome
-from channels.render import Style, render
+from channels.render import Message, Style, render
 from channels.targets.audience import plugin_audience
 from channels.wire.capture import Evidence, Failure, HttpReply, capture
 from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS, is_stale
@@ -159,14 +159,17 @@ class AppriseTarget:
         if (server := mail_server(self._plugin)) is not None:
             CONNECTIONS.close(server)
 
-    def _notify(self, alert: Alert) -> bool:
-        now = self._clock()
-        message = fit(
+    def message(self, alert: Alert, now: datetime) -> Message:
+        """The alert as it is sent at `now`."""
+        return fit(
             self._plugin,
             lambda bounds: render(alert, self.style, now, self._zone, bounds),
             self._bounds,
             alert.message,
         )
+
+    def _notify(self, alert: Alert) -> bool:
+        message = self.message(alert, self._clock())
         if self._urgency is not None:
             self._urgency.apply(self._plugin, alert.priority)
         result = self._apprise.notify(

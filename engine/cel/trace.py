@@ -53,15 +53,14 @@ class Skipped(StrEnum):
 class Trace:
     """One part of an expression, and what became of it on one event.
 
-    Either it has a `value` as CEL has it, or an `error`, or it was `skipped`. `text` is the part as
-    CEL, with long lists shortened; `words` are the author's own where it was a condition with an
-    operator. `parts` are the parts that are no constants, in the order of the text. In a macro they
-    are first the list and then the body for the items, each with the macro's variable and its value
-    as `item`: the first ones and the last one that was evaluated. `hidden_items` were evaluated as
-    well. The same `node` in two traces of one expression is the same part.
+    Either it has a `value` as CEL has it, or an `error`, or it was `skipped`. `words` are the
+    author's own where it was a condition with an operator. `parts` are the parts that are no
+    constants, in the order of the text. In a macro they are first the list and then the body for
+    the items, each with the macro's variable and its value as `item`: the first ones and the last
+    one that was evaluated. `hidden_items` were evaluated as well. The same `node` in two traces of
+    one expression is the same part.
     """
 
-    text: str
     node: Node = field(repr=False)
     value: Any = MISSING
     error: EvaluationError | None = None
@@ -70,6 +69,11 @@ class Trace:
     item: tuple[str, Any] | None = None
     hidden_items: int = 0
     parts: tuple[Trace, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The part as CEL text, with long lists shortened."""
+        return unparse(self.node, SHOWN_ITEMS)
 
     @property
     def conditions(self) -> tuple[Trace, ...]:
@@ -175,7 +179,6 @@ class _Tracer:
             made = _Reader(each).part(each.root, found, Skipped.FALSE_BEFORE)
             parts += [replace(made, words=author)] if author else self._spread(made, each)
         return Trace(
-            self._expression.cel,
             self._expression.root,
             whole.value,
             whole.error,
@@ -289,14 +292,12 @@ class _Reader:
         reason: Skipped = Skipped.FAILED_BEFORE,
     ) -> Trace:
         """The trace of a node; `reason` counts where it has no evaluation."""
-        text = unparse(node, SHOWN_ITEMS)
         if found is None:
-            return Trace(text, node, skipped=reason)
+            return Trace(node, skipped=reason)
         parts, hidden = self._parts(node, found), 0
         if isinstance(node, Comprehension) and node.macro is not Macro.BIND:
             hidden = found.count - len(found.rounds)
         return Trace(
-            text,
             node,
             found.value,
             found.error,
@@ -346,7 +347,7 @@ class _Reader:
     def _direct(self, node: Node) -> list[Node]:
         """The parts that a node's closure evaluates itself."""
         if isinstance(node, Select):
-            return [] if dotted(replace(node, is_test=False)) is not None else [node.operand]
+            return [] if dotted(node.operand) is not None else [node.operand]
         if isinstance(node, Call):
             first, calls = arithmetic_chain(node)
             if calls:

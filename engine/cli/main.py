@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "check": "check rules, channels and watchlists, report every fault",
     "test": "run the tests of the rules",
     "replay": "run recorded events through rules: what would they have done?",
+    "explain": "why did the rules do what they did on one event?",
+    "why-not": "why was there no alert for a plate?",
     "demo": "cameras, Kafka, rules and receivers in one process",
     "init": "write a first set of rules, a .env and a compose file",
     "alerts": "list, show and redeliver stored alerts",
@@ -58,7 +60,7 @@ def build_parser(asked: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentP
     for name, summary in COMMANDS.items():
         command_parser = commands.add_parser(name, help=summary)
         if name in asked:
-            module = cast(Command, import_module(f"engine.cli.{name}"))
+            module = cast(Command, import_module(f"engine.cli.{name.replace('-', '_')}"))
             module.configure(command_parser)
     return parser
 

@@ -153,7 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _read_all(source: EventSource, replay: Replay) -> bool:
     """Whether all of the source was read; Ctrl-C ends it earlier."""
     try:
-        with _progress(source) as show:
+        with reading_bar(source) as show:
             for batch in source.batches():
                 replay.process(batch)
                 show(replay.report.events)
@@ -163,7 +163,7 @@ def _read_all(source: EventSource, replay: Replay) -> bool:
 
 
 @contextmanager
-def _progress(source: EventSource) -> Iterator[Callable[[int], None]]:
+def reading_bar(source: EventSource) -> Iterator[Callable[[int], None]]:
     """A bar on standard error; gives a function to call with the number of events so far."""
     progress = Progress(
         SpinnerColumn(),

@@ -7,12 +7,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.cli.inputs import add_paths, load, rule_ids
+from engine.cli.inputs import add_paths, exit_code, load, rule_ids
 from engine.cli.test_report import ReportFormat, RuleTestReport
+from engine.cli.watch import Round, add_watch, run_or_watch
 from engine.errors import RulesError, SettingsError
 from engine.rules import RuleSet, load_set_tests
 from engine.rules.faults import Faults, suggestion
 from engine.rules.load import is_test_file
+from engine.rules.report import Excerpts, as_text
+from engine.schema import EventSchema
 from engine.settings import Settings
 from engine.simulate.coverage import cover
 from engine.simulate.rule_tests import run_set_tests, run_tests
@@ -42,29 +45,49 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=str(ReportFormat.TEXT),
         help="text for people, json for tools, junit and tap for services that run tests",
     )
+    add_watch(parser)
     parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the tests and print the report; 1 when one of them fails."""
+    """Run the tests and print the report; 1 when one of them fails, 2 when a file can't be read."""
     settings = Settings.from_environment()
     form = ReportFormat(arguments.format)
     if arguments.coverage and form not in (ReportFormat.TEXT, ReportFormat.JSON):
         raise SettingsError((f"--coverage has no place in {form}, use --format text or json",))
-    only = frozenset(arguments.rule)
-    report = _report(settings, arguments.paths, only, with_coverage=arguments.coverage)
+    paths = arguments.paths or [settings.rules_path]
+    return run_or_watch(arguments.watch, paths, lambda: _round(arguments, settings, form))
+
+
+def _round(arguments: argparse.Namespace, settings: Settings, form: ReportFormat) -> Round:
+    """Run the tests once, and print the report or the faults of the files."""
+    paths, only = arguments.paths, frozenset(arguments.rule)
+    lists: tuple[Path, ...] = ()
+    try:
+        schema, rule_set = load(settings, paths, with_channels=False)
+        lists = tuple(rule_set.list_marks)
+        with_coverage = arguments.coverage
+        report = _report(settings, schema, rule_set, paths, only, with_coverage=with_coverage)
+    except RulesError as error:
+        sys.stderr.write(f"{as_text(error.faults, Excerpts().line)}\n")
+        return Round(exit_code(error), error.lists or lists)
     sys.stdout.write(report.written(form))
-    return 1 if report.failed else 0
+    return Round(1 if report.failed else 0, lists)
 
 
 def _report(
-    settings: Settings, paths: Sequence[Path], only: frozenset[str], *, with_coverage: bool
+    settings: Settings,
+    schema: EventSchema,
+    rule_set: RuleSet,
+    paths: Sequence[Path],
+    only: frozenset[str],
+    *,
+    with_coverage: bool,
 ) -> RuleTestReport:
     """The results of the tests of `paths`; of the rules `only`, where these are not empty.
 
     Where `paths` are files of tests alone, these are run, with the rules of `RULES_PATH`.
     """
-    schema, rule_set = load(settings, paths, with_channels=False)
     zone, max_age = settings.event_timezone, settings.max_alert_age_seconds
     _check_ids(only, rule_set)
     faults = Faults()

@@ -65,6 +65,8 @@ class FormerRules:
 
     def of(self, digest: str) -> RulesOfTime:
         """The rules of that digest; today's where they are not kept."""
+        if digest and digest == self.today.digest and self._kept is not None:
+            return RulesOfTime(self.today)
         if digest not in self._found:
             self._found[digest] = self._load(digest)
         return self._found[digest]

@@ -53,15 +53,15 @@ class Archive:
             "state": only.state or "",
             "since_us": only.since_us or 0,
             "until_us": _NEVER_US if only.until_us is None else only.until_us,
+            "camera_id": searched(only.camera_id),
+            "plate": searched_plate(only.plate),
             "limit": limit,
         }
         statement = statements.ALERTS
-        if only.camera_id is not None:
-            statement = statements.ALERTS_OF_CAMERA
-            asked["camera_id"] = searched(only.camera_id)
         if only.plate is not None:
             statement = statements.ALERTS_OF_PLATE
-            asked = {"camera_id": "", **asked, "plate": searched_plate(only.plate)}
+        elif only.camera_id is not None:
+            statement = statements.ALERTS_OF_CAMERA
         return self._with_deliveries(self._reader.rows(statement, asked))
 
     def alert(self, alert_id: str) -> StoredAlert | None:

@@ -1,4 +1,4 @@
-"""`alert-engine check --watch` reports again at each change of rules and lists, until Ctrl-C."""
+"""`check --watch` and `test --watch` report again at each change, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ GOOD = (
 WATCHING = "watching for changes"
 
 
-def watching(folder: Path, *arguments: str) -> EngineProcess:
+def watching(folder: Path, *arguments: str, command: str = "check") -> EngineProcess:
     variables = {"SCHEMAS_PATH": str(ROOT / "schemas"), "PYTHONUNBUFFERED": "1"}
-    return EngineProcess(variables, folder, ("check", "--watch", *arguments))
+    return EngineProcess(variables, folder, (command, "--watch", *arguments))
 
 
 @pytest.mark.parametrize("arguments", [(), ("rules/a.yaml", "more")])
@@ -54,3 +54,25 @@ def test_each_change_is_reported(arguments: tuple[str, ...], tmp_path: Path) -> 
         check.signal(signal.SIGINT)
         assert check.wait() == 1, check.output
     assert "Traceback" not in check.output
+
+
+def test_tests_are_run_at_each_change(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    rules, tests = tmp_path / "rules" / "a.yaml", tmp_path / "rules" / "a.test.yaml"
+    text = "rules: [{id: gate, when: 'plate.confidence > 0.5', notify: [], tests: [TEST]}]\n"
+    good = text.replace("TEST", "{event: {plate: {confidence: 0.9}}, expect: match}")
+    rules.write_text(good)
+    with watching(tmp_path, command="test") as test:
+        test.wait_for_line("1 passed, 0 failed")
+        rules.write_text(good.replace("0.5", "0.95"))
+        test.wait_for_line("changed: rules/a.yaml")
+        test.wait_for_line("expected match, got false")
+        rules.write_text(good.replace("when", "whne"))
+        test.wait_for_line("unknown key `whne` in a rule")
+        rules.write_text(good)
+        test.wait_for_line("1 passed, 0 failed", 2)
+        tests.write_text("tests: [{event: {plate: {confidence: 0.9}}, expect: [gate]}]\n")
+        test.wait_for_line("2 passed, 0 failed")
+        test.signal(signal.SIGINT)
+        assert test.wait() == 0, test.output
+    assert "Traceback" not in test.output

@@ -34,10 +34,13 @@ from tests.support.handbook import (
     snippet_like,
 )
 from tests.support.http_receiver import HttpReceiver
+from tests.support.kafka import Broker
 from tests.support.mock_cluster import MockCluster
+from tests.support.passing_car import let_a_car_pass
 from tests.support.patience import await_that
 from tests.support.snippets import commands, read_page, slug
 from tests.support.stored import finish, save
+from tests.support.stream import unique
 from tests.support.walkthrough import (
     CA_FILE,
     KAFKA,
@@ -87,6 +90,8 @@ def test_every_snippet_runs_and_shows_what_it_says(
     if PAGES[name] is REPLICAS:
         reader.addresses[POSTGRESQL] = request.getfixturevalue("database")
     for snippet in PAGES[name].snippets:
+        if snippet.text.startswith("$ RULES_PATH=stolen.yaml"):
+            let_the_car_pass(reader, request.getfixturevalue("broker"))
         reader.follow(snippet)
         if snippet.attributes.get("like") == "readyz":
             shown, found = json.loads(snippet.text), reader.running().wait_ready
@@ -96,6 +101,16 @@ def test_every_snippet_runs_and_shows_what_it_says(
 def is_found(shown: Any, found: Callable[[], Any]) -> bool:
     """Whether it is what can be found now."""
     return bool(found() == shown)
+
+
+def let_the_car_pass(reader: Walkthrough, broker: Broker) -> None:
+    """The car that the page asks about, on a Kafka that knows the times of records."""
+    topic = unique("plates")
+    broker.create_topic(topic)
+    servers, registry = broker.bootstrap_servers, reader.addresses[REGISTRY]
+    reader.given(KAFKA_BOOTSTRAP_SERVERS=servers, KAFKA_TOPIC=topic, SCHEMA_REGISTRY_URL=registry)
+    folder = reader.folder
+    let_a_car_pass(servers, registry, topic, folder / "stolen.yaml", folder / "state")
 
 
 def store_the_dead_alert(folder: Path) -> None:

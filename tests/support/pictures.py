@@ -21,7 +21,7 @@ from tests.support.sightings import sighting
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "images"
 WIDTH: Final = 110
-DEMO_SECONDS: Final = "6"
+DEMO_SECONDS: Final = "3"
 RULES: Final = """\
 channels:
   guards: "${HOOK_URL}"
@@ -42,7 +42,7 @@ def draw(command: str, output: str) -> str:
     """An SVG of a terminal: the command, and what it printed, with its colours."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print(Text(f"$ {command}", style="bold"))
-    console.print(Text.from_ansi(output.rstrip()), soft_wrap=True)
+    console.print(Text.from_ansi(output.rstrip()))
     return console.export_svg(title=command, unique_id="alert-engine")
 
 

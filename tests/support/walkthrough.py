@@ -99,6 +99,10 @@ class Walkthrough:
         if step := steps.get(snippet.language):
             step(snippet)
 
+    def given(self, **variables: str) -> None:
+        """The reader has these variables set from now on."""
+        self._variables.update(variables)
+
     def running(self) -> EngineProcess:
         """The engine, started where it is not, and ready."""
         if self.engine is None:

@@ -196,7 +196,7 @@ def found(part: Trace) -> tuple[str, ...]:
     return type(part.value).__name__, repr(part.value)
 
 
-@examples(120)
+@examples(80)
 @given(VALUES, EVENTS)
 def test_the_trace_of_a_random_expression_is_true(text: str, values: dict[str, Any]) -> None:
     expression = compiled_or_none(text)
@@ -204,7 +204,7 @@ def test_the_trace_of_a_random_expression_is_true(text: str, values: dict[str, A
         assert_same(expression, values)
 
 
-@examples(60)
+@examples(32)
 @given(st.lists(CONDITIONS, min_size=2, max_size=3), EVENTS)
 def test_the_trace_of_a_random_rule_is_true(texts: list[str], values: dict[str, Any]) -> None:
     parts = [part for part in map(compiled_or_none, texts) if part is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from channels.alert import Priority
 from engine.errors import StoreUnavailableError
 from engine.schema.event import LATEST_EVENT_SECONDS
-from engine.store import AlertFilter, DeliveryState, Redelivery, Store
+from engine.store import AlertFilter, Ask, DeliveryState, Redelivery, Store
 from engine.store.archive import SWEPT_AT_ONCE
 from tests.support.stored import claim, deliveries, finish, hold, past, save
 from tests.unit.store.samples import DAY_SECONDS, Clock, Samples
@@ -304,3 +305,23 @@ def test_rows_are_old_by_the_instant_of_the_sweep(
     clock.seconds += 365 * DAY_SECONDS
     assert store.archive.sweep(DAY_SECONDS, 0, now_us) == 0
     assert store.archive.sweep(DAY_SECONDS, 0, clock.us) == 1
+
+
+def test_the_past_is_read_as_the_stream_sees_it(store: Store, samples: Samples) -> None:
+    alerts = [samples.new(key="car", time_us=moment) for moment in (1_000, 5_000, 9_000)]
+    save(store, alerts, {"car": 3})
+    asked = Ask(["alert-00001", "alert-x"], {"car": [(6_000, 2_000)], "other": [(6_000, 2_000)]})
+    found = store.archive.past(asked)
+    assert found == past(store, asked.alert_ids, asked.moments, [(6_000, 2_000)])
+    assert (set(found.stored), found.instants) == ({"alert-00001"}, {"car": [5_000]})
+    assert found.counts == {"car": 3}
+
+
+def test_an_alert_is_found_by_its_key_and_its_time(store: Store, samples: Samples) -> None:
+    save(store, [samples.new("mail/ann", key="car", time_us=each) for each in (1_000, 5_000)])
+    found = store.archive.alert_of_key("car", 5_000)
+    assert found is not None
+    assert (found.alert.alert_id, len(found.deliveries)) == ("alert-00002", 1)
+    assert found.digest == blake2b(b"2", digest_size=16).digest()
+    assert store.archive.alert_of_key("car", 2_000) is None
+    assert store.archive.alert_of_key("other", 5_000) is None

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from engine.reload.file_state import LONGEST_SECONDS, FileState, WatchedFiles, await_quiet
-from engine.reload.notifier import Notifier
 from engine.rules.faults import Faults
 from engine.rules.load import test_files
 from engine.watchlist.watchlist import FileMark
@@ -51,6 +50,9 @@ class _Watch:
         self._files = [WatchedFiles(path) for path in paths]
         self._lists: tuple[Path, ...] = ()
         self._run = run
+        # Its library takes time to import, which each command on rule files would pay for.
+        from engine.reload.notifier import Notifier
+
         self._notifier = Notifier(lambda: False, LOOK_SECONDS)
 
     def until_interrupted(self) -> int:

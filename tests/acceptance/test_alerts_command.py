@@ -73,6 +73,7 @@ def await_held(gate: Gate, engine: EngineProcess, count: int) -> None:
     gate.site.await_holds("hook", count)
 
 
+@pytest.mark.slow
 def test_a_held_channel_is_woken_by_a_redelivery(gate: Gate) -> None:
     gate.hook.answer_when(lambda request: True, Answer(401))
     with gate.site.start() as engine:

@@ -240,6 +240,7 @@ def test_an_expression_without_bounds_is_one_fault(when: str, told: str, tmp_pat
     assert len(report.stdout) < 1_000
 
 
+@pytest.mark.slow
 def test_a_file_of_ten_megabytes_is_checked(tmp_path: Path) -> None:
     rule = "  - {{id: r{0}, when: 'plate.text == \"{0}\"', notify: [], description: {1}}}\n"
     rules = "".join(rule.format(number, "x" * 3_000) for number in range(3_300))

@@ -144,6 +144,7 @@ def test_the_addresses_of_the_rules_are_never_spoken_to(demos: Demos) -> None:
     assert demos.address.requests.all() == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_with_its_summary(demos: Demos) -> None:
     demos.endless.await_alert()
     assert demos.endless.interrupt() == 0, demos.endless.text

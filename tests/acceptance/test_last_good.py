@@ -38,6 +38,7 @@ def run_well(gate: Gate) -> None:
         await_kept(gate)
 
 
+@pytest.mark.slow
 def test_a_start_with_broken_rules_runs_on_the_last_good_ones_until_they_are_mended(
     gate: Gate,
 ) -> None:
@@ -101,6 +102,7 @@ def test_strict_refuses_broken_rules(gate: Gate) -> None:
     assert done.status == 2
 
 
+@pytest.mark.slow
 def test_a_first_start_with_broken_rules_is_refused(gate: Gate) -> None:
     replace(gate.site.rules, rules("bad", BROKEN))
     done = alert_engine_process(gate.site.folder, "run", variables=gate.site.environment)
@@ -156,6 +158,7 @@ def what_is_shown(gate: Gate) -> str:
     return str(delivery["detail"])
 
 
+@pytest.mark.slow
 def test_a_reload_with_another_fault_is_shown_wherever_the_held_channel_is(gate: Gate) -> None:
     with running(gate, HOOK_URL="") as scene:
         scene.await_event("channel.misconfigured")

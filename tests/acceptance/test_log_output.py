@@ -67,6 +67,7 @@ def gate(broker: Broker, tmp_path: Path) -> Iterator[Gate]:
         yield opened
 
 
+@pytest.mark.slow
 def test_an_engine_whose_log_nobody_reads_sends_all_alerts_and_ends_in_time(
     gate: Gate, unread: int
 ) -> None:

@@ -200,6 +200,7 @@ def test_data_never_becomes_headers_or_markup(
     assert b"&lt;!channel&gt;" in slack.body
 
 
+@pytest.mark.slow
 def test_an_alert_that_can_not_be_stored_is_a_dead_letter_and_no_crash_loop(gate: Gate) -> None:
     trigger = """CREATE TRIGGER picky BEFORE INSERT ON alerts WHEN NEW.message = 'POISON'
         BEGIN SELECT RAISE(ABORT, 'not this one'); END"""

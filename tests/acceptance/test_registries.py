@@ -53,6 +53,7 @@ def see(gate: Gate, plate: str, partition: int, schema: str = SHIPPED, schema_id
     Publisher(servers).publish(gate.site.topic, value, key=plate.encode(), partition=partition)
 
 
+@pytest.mark.slow
 def test_a_registry_that_answers_nonsense_for_a_moment_costs_no_event(gate: Gate) -> None:
     plates = gate.see(30)
     with odd_registry(gate) as registry:

@@ -64,6 +64,7 @@ def alert_condition(name: str) -> str:
     return str(found[0]["expr"])
 
 
+@pytest.mark.slow
 def test_a_file_comes_into_force_however_it_was_written(gate: Gate) -> None:
     path = gate.site.rules
     with running(gate) as scene:

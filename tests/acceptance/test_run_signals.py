@@ -68,6 +68,7 @@ def test_a_signal_in_mid_stream_loses_and_repeats_nothing(
     assert gate.counts() == dict.fromkeys(plates, 1)
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_it_at_once(gate: Gate) -> None:
     gate.hook.answer_when(lambda request: True, HANG)
     gate.see()
@@ -158,6 +159,7 @@ def test_an_engine_without_any_topic_is_not_ready_until_there_is_one(
         assert engine.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_registry_that_is_away_is_waited_for(gate: Gate) -> None:
     first = gate.see(2)
     gate.registry.available = False

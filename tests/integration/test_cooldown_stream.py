@@ -96,6 +96,7 @@ def is_last(request: Request) -> bool:
     return bool(request.json()["alert"]["rule_id"] == "last")
 
 
+@pytest.mark.slow
 def test_alerts_keep_their_distance_and_no_match_is_without_one(
     site: Site, http_receiver: HttpReceiver
 ) -> None:

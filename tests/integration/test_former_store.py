@@ -74,6 +74,7 @@ def former_store(path: Path, deliveries: dict[str, list[str]]) -> None:
                 )
 
 
+@pytest.mark.slow
 def test_what_waits_in_a_former_store_goes_to_its_recipients(
     world: World, broker: Broker, tmp_path: Path
 ) -> None:

@@ -72,6 +72,7 @@ def test_cars_with_unread_plates_do_not_hold_each_others_alerts_back(
         assert engine.stop() == 0
 
 
+@pytest.mark.slow
 def test_values_that_the_schema_rules_out_are_counted_by_field_and_matched(
     broker: Broker, tmp_path: Path
 ) -> None:

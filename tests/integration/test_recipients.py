@@ -276,6 +276,7 @@ def described(world: World, site: Site) -> str:
     return f"too much {got - due}, too little {due - got}, {waits[:10]}"
 
 
+@pytest.mark.slow
 def test_lists_change_under_a_running_engine(world: World, site: Site) -> None:
     plan = world.plan
     off, on = plan.blocks(is_on=False), plan.blocks(is_on=True)

@@ -64,6 +64,7 @@ def taken(requests: Sequence[Request], channel: str) -> Counter[str]:
     return Counter(plate_of(request) for request in requests if is_at(request, channel))
 
 
+@pytest.mark.slow
 def test_refusals_of_all_and_of_some_messages(gate: Gate) -> None:
     hook = gate.hook
     locked = [True]

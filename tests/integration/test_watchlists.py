@@ -59,6 +59,7 @@ def site(
         yield Site(tmp_path, broker, registry.url, RULES, environment)
 
 
+@pytest.mark.slow
 def test_what_a_list_says_goes_out_with_the_alert(site: Site, https_receiver: HttpReceiver) -> None:
     now = datetime.now(UTC)
     with site.start() as engine:
@@ -111,6 +112,7 @@ rules:
 """
 
 
+@pytest.mark.slow
 def test_one_number_of_two_states_as_cameras_have_it_that_do_not_normalise(
     tmp_path: Path, broker: Broker, https_receiver: HttpReceiver, certificates: Certificates
 ) -> None:

@@ -54,6 +54,7 @@ def test_server_errors_are_tried_three_times_more_at_doubling_distance(
     assert scene.await_state("errors", "ERRORS1", "sent")["tries"] == TRIES
 
 
+@pytest.mark.slow
 def test_retry_after_is_obeyed(scene: WebhookScene) -> None:
     hook = scene.hooks["limited"]
     hook.answer(Answer(429, {"Retry-After": "2"}), Answer(503, {"Retry-After": "1"}))

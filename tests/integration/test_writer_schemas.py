@@ -81,6 +81,7 @@ def split_schema(gate: Gate) -> Schema:
     return Schema(json.dumps(raw), "AVRO", references)
 
 
+@pytest.mark.slow
 def test_a_schema_named_by_a_guid_in_a_header_is_understood(gate: Gate) -> None:
     camera = Camera(gate, EVENT_SCHEMA.read_text(), **HEADER)
     with gate.site.start() as engine:

@@ -100,6 +100,7 @@ def standard_cases() -> Iterator[Typed]:
     return (case for case in cases() if case["file"] not in FILES_OF_GOOGLE)
 
 
+@pytest.mark.slow
 def test_nothing_that_google_accepts_and_that_has_a_value_is_refused() -> None:
     refused: dict[str, list[str]] = {}
     for case, _ in compared():

@@ -38,6 +38,7 @@ def test_assignment_while_paused_is_paused_too(
     assert values(read(consumer, 1)) == [b"x"]
 
 
+@pytest.mark.slow
 def test_two_consumers_share_and_hand_over_without_loss_or_repeat(
     kafka: Broker, topic: str, open_consumer: OpenConsumer
 ) -> None:
@@ -71,6 +72,7 @@ def test_two_consumers_share_and_hand_over_without_loss_or_repeat(
     assert sorted(got, key=str) == sorted(expected, key=str)
 
 
+@pytest.mark.slow
 def test_partitions_taken_while_a_batch_waits_are_told(
     kafka: Broker, topic: str, open_consumer: OpenConsumer
 ) -> None:
@@ -111,6 +113,7 @@ def test_partition_that_was_taken_is_held_no_more(
     assert kept.isdisjoint(second.state.partitions)
 
 
+@pytest.mark.slow
 def test_records_of_taken_partitions_are_not_committed(
     kafka: Broker, topic: str, open_consumer: OpenConsumer
 ) -> None:

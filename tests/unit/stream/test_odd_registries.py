@@ -152,6 +152,7 @@ def test_a_registry_that_has_nothing_yet_costs_nothing(
     assert ask(asked_empty, timer, schema_id).text == SCHEMA
 
 
+@pytest.mark.slow
 def test_a_registry_that_has_nothing_and_goes_away_is_given_its_ten_minutes_anew(
     empty: OddRegistry, asked_empty: SchemaRegistry, timer: Timer
 ) -> None:

@@ -75,6 +75,7 @@ def test_trees_deeper_than_the_limit_are_refused() -> None:
     assert problem_of(deep).code == "too-deep"
 
 
+@pytest.mark.slow
 def test_thousands_of_operands_beside_each_other_are_fine() -> None:
     for sign in ("+", "-", "*", "&&", "||"):
         assert tree.depth(parse(f" {sign} ".join(["a"] * 5_000))) == 2

@@ -171,6 +171,7 @@ def test_a_value_of_another_kind_fails() -> None:
         assert format_failure_of(template, value) == FailureKind.BAD_ARGUMENT
 
 
+@pytest.mark.slow
 def test_the_text_is_bounded() -> None:
     assert format_failure_of("%s%s%s", *["x" * 500_000] * 3) == FailureKind.TOO_LARGE
     nested: Any = ["x"]

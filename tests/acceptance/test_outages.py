@@ -23,7 +23,7 @@ from tests.support.stream import Publisher
 LOAD = 300
 # Room for some of the load's alerts.
 LEFT_BYTES = 300_000
-LEFT_PAGES = 40
+LEFT_PAGES = 64
 # An empty database takes 8 MB of it.
 DATABASE_BYTES = 32 << 20
 

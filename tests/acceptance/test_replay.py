@@ -25,6 +25,7 @@ from tests.support.command import Finished, alert_engine
 from tests.support.engine_process import COMMAND
 from tests.support.kafka import Broker
 from tests.support.patience import await_that
+from tests.support.processes import ORPHAN
 from tests.support.sightings import sighting
 from tests.support.site import Site
 
@@ -295,7 +296,8 @@ def test_a_topic_that_is_not_there_and_a_broker_that_is_away_are_errors(live: Si
 @pytest.mark.slow
 def test_ctrl_c_ends_a_replay_with_what_is_known_so_far(live: Site) -> None:
     """In a process of its own, which reads from a pipe that stays open."""
-    command: list[str | Path] = [COMMAND, "replay", "-", "--format", "json"]
+    words = ("replay", "-", "--format", "json")
+    command: list[str | Path] = [sys.executable, "-S", ORPHAN, COMMAND, *words]
     environment = {**live.environment, "PATH": os.environ["PATH"]}
     with subprocess.Popen(
         command,

@@ -198,6 +198,17 @@ class History:
 
     def _watermarks(self, place: Partition) -> tuple[int, int]:
         """The offset of the first record, and the one behind the last."""
+        # While a partition moves, librdkafka may give one of the two in place of both, without an
+        # error, so that an answer counts once the next one says the same.
+        low, high = self._watermarks_now(place)
+        while True:
+            before = low
+            low, latest = self._watermarks_now(place)
+            high = max(high, latest)
+            if low == before:
+                return low, high
+
+    def _watermarks_now(self, place: Partition) -> tuple[int, int]:
         asked = TopicPartition(*place)
         found = self._answer(
             lambda: self._client.get_watermark_offsets(asked, timeout=self._answer_seconds),

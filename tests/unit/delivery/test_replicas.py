@@ -152,7 +152,7 @@ def test_one_target_has_one_send_at_a_time_over_both_in_order(live_stage: Stage)
         ]
         for priority in reversed(Priority)
     }
-    # On one SQLite file, and as if it were PostgreSQL: a slow start may not take the other's claims.
+    # As if the file were PostgreSQL: a slow start may not take the other's claims.
     stage.store.deliveries.is_shared = True
     stage.start(policy, owner="first")
     stage.start_another(policy, owner="second")

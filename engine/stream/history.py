@@ -21,6 +21,7 @@ from engine.settings import Settings
 from engine.stream.consumer import read_message
 from engine.stream.options import consumer_options, redact, refused_options
 from engine.stream.record import Partition, Record
+from engine.stream.watermarks import ask_watermarks
 
 #: How many records a batch has at most.
 BATCH_RECORDS: Final = 5_000
@@ -198,25 +199,9 @@ class History:
 
     def _watermarks(self, place: Partition) -> tuple[int, int]:
         """The offset of the first record, and the one behind the last."""
-        # While a partition moves, librdkafka may give one of the two in place of both, without an
-        # error, so that an answer counts once the next one says the same.
-        low, high = self._watermarks_now(place)
-        while True:
-            before = low
-            low, latest = self._watermarks_now(place)
-            high = max(high, latest)
-            if low == before:
-                return low, high
-
-    def _watermarks_now(self, place: Partition) -> tuple[int, int]:
-        asked = TopicPartition(*place)
-        found = self._answer(
-            lambda: self._client.get_watermark_offsets(asked, timeout=self._answer_seconds),
-            place[0],
+        return self._answer(
+            lambda: ask_watermarks(self._client, place, self._answer_seconds), place[0]
         )
-        if found is None:
-            raise self._away("it does not answer")
-        return found
 
     def _offsets_at(
         self, places: Sequence[Partition], moment: datetime | None

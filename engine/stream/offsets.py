@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from engine.stream.record import Partition
 from engine.stream.state import names
+from engine.stream.watermarks import ask_watermarks
 
 log = structlog.get_logger(__name__)
 
@@ -251,8 +252,8 @@ class StartOffsets:
             for each in self._client.committed(list(partitions), timeout=END_SECONDS):
                 if each.error is None and each.offset < 0:
                     left = max(0.1, deadline - time.monotonic())
-                    _, end = self._client.get_watermark_offsets(each, timeout=left, cached=False)
-                    ends[each.topic, each.partition] = end
+                    partition = (each.topic, each.partition)
+                    _, ends[partition] = ask_watermarks(self._client, partition, left)
         except KafkaException as error:
             self._on_error(error.args[0], "offsets.not_committed")
         return ends
@@ -261,9 +262,7 @@ class StartOffsets:
         if offset is None:
             self._read_from(partition, self._beginning)
             return
-        first, end = self._client.get_watermark_offsets(
-            TopicPartition(*partition), timeout=WATERMARK_SECONDS, cached=False
-        )
+        first, end = ask_watermarks(self._client, partition, WATERMARK_SECONDS)
         # Not at the end, whatever AUTO_OFFSET_RESET says: the records that are there are unread.
         self._read_from(partition, first)
         self._gaps.note(partition, offset, first, end)

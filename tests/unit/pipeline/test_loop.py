@@ -251,6 +251,7 @@ def test_other_partitions_go_on_while_one_waits_for_its_schema(
     assert running.loop.obstacle is None
 
 
+@pytest.mark.slow
 def test_how_long_a_partition_waits_counts_from_its_first_record(
     plant: Plant, cluster: MockCluster
 ) -> None:
@@ -277,6 +278,7 @@ def test_how_long_a_partition_waits_counts_from_its_first_record(
         plant.await_that(lambda: not running.loop.held_since)
 
 
+@pytest.mark.slow
 def test_a_store_that_refuses_meanwhile_lets_no_held_partition_go(
     plant: Plant, cluster: MockCluster
 ) -> None:
@@ -312,6 +314,7 @@ def test_poison_of_another_partition_is_a_dead_letter_while_one_waits(
     assert plant.metrics.total("dead_letters_total") == 1
 
 
+@pytest.mark.slow
 def test_a_stop_while_waiting_leaves_the_records_for_the_next_start(
     plant: Plant, cluster: MockCluster
 ) -> None:
@@ -374,6 +377,7 @@ class InterruptedOffice(DeadLetterOffice):
         super().finish()
 
 
+@pytest.mark.slow
 def test_a_batch_whose_letters_cannot_be_kept_yet_is_not_processed_again(
     plant: Plant, cluster: MockCluster
 ) -> None:
@@ -421,6 +425,7 @@ def test_every_record_beats_so_that_a_long_batch_is_not_stuck(
     assert plant.heartbeat.stages.count(Stage.DECODING) == 3
 
 
+@pytest.mark.slow
 def test_a_loop_that_waits_for_a_registry_is_not_stuck(plant: Plant, cluster: MockCluster) -> None:
     plant.writers.is_away = True
     publish(cluster, plate_record(0).value)

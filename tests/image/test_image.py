@@ -195,7 +195,8 @@ def test_rules_that_its_user_may_not_read_are_told(image: str, tmp_path: Path) -
 def test_init_out_of_the_image_writes_what_it_reads(image: str, tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     docker("run", "--rm", "--volume", f"{tmp_path}:/site", image, "init", "/site")
-    assert {path.name for path in tmp_path.iterdir()} == {"rules", ".env", COMPOSE_FILE}
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"rules", "schemas", ".env", COMPOSE_FILE}
     assert check(image, "--volume", f"{tmp_path / 'rules'}:/app/config:ro")[0] == 0
     done = subprocess.run(
         ["docker", "run", "--rm", image, "init"], capture_output=True, text=True, check=False

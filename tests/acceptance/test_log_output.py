@@ -90,6 +90,7 @@ def test_faults_that_nobody_reads_end_the_start_all_the_same(tmp_path: Path, unr
         assert engine.wait() == 1
 
 
+@pytest.mark.slow
 def test_settings_that_nobody_reads_about_end_the_start_too(tmp_path: Path, unread: int) -> None:
     environment = {"BATCH_SIZE": "many", "STATE_URL": "sqlite:///alerts.db"}
     with EngineProcess(environment, tmp_path, stderr=unread) as engine:

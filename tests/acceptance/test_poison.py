@@ -110,6 +110,7 @@ def publish(gate: Gate, last: str) -> dict[str, bytes]:
     return values
 
 
+@pytest.mark.slow
 def test_poison_becomes_dead_letters_and_the_next_record_an_alert(
     gate: Gate, broker: Broker
 ) -> None:

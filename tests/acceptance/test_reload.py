@@ -109,6 +109,7 @@ def test_the_way_in_which_kubernetes_changes_a_mount_is_seen(gate: Gate, name: s
         assert scene.rule_of_a_plate() == "k2"
 
 
+@pytest.mark.slow
 def test_broken_rules_change_nothing_and_are_told_until_they_are_mended(gate: Gate) -> None:
     path = gate.site.rules
     with running(gate) as scene:

@@ -94,6 +94,7 @@ def test_a_hanging_channel_does_not_hold_up_the_stop(gate: Gate) -> None:
         gate.await_plates([plate])
 
 
+@pytest.mark.slow
 def test_a_running_engine_tells_of_itself_and_lets_no_second_one_in(gate: Gate) -> None:
     with gate.site.start() as engine:
         body = engine.wait_ready()

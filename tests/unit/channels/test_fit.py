@@ -177,6 +177,7 @@ def longest(take: Take, requests: list[Request], limits: list[Any]) -> None:
     assert "…" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TEXTS)
 @pytest.mark.parametrize("service", SERVICES)
 def test_longest_message_is_cut_by_us_and_keeps_the_facts(

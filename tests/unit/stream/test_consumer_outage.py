@@ -19,6 +19,7 @@ from tests.support.stream import Publisher, join, read, unique, until
 from tests.unit.stream.consumer_scene import OpenConsumer, values
 
 
+@pytest.mark.slow
 def test_broker_that_starts_later_is_found(open_consumer: OpenConsumer) -> None:
     with MockCluster(["plates"]) as cluster:
         cluster.go_down()
@@ -50,6 +51,7 @@ def test_offsets_that_an_outage_kept_back_are_committed_after_it(
     until([consumer], lambda: consumer.lag().get(("plates", 0)) == 0)
 
 
+@pytest.mark.slow
 def test_partitions_lost_in_an_outage_are_told_and_read_again(
     cluster: MockCluster, open_consumer: OpenConsumer
 ) -> None:
@@ -71,6 +73,7 @@ def test_partitions_lost_in_an_outage_are_told_and_read_again(
     assert values(read(consumer, 1)) == [b"0"]
 
 
+@pytest.mark.slow
 def test_refused_commit_is_sent_again(cluster: MockCluster, open_consumer: OpenConsumer) -> None:
     cluster.create_topic("plates")
     Publisher(cluster.bootstrap_servers).publish("plates", b"0", partition=0)

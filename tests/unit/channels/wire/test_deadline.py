@@ -335,6 +335,7 @@ def test_a_mail_servers_code_that_was_read_is_the_answer(
     assert (outcome.status, outcome.reason) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("replies", "last", "expected"),
     [

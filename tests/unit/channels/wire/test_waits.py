@@ -81,6 +81,7 @@ def mailed(server: DrippingServer, seconds: float = 30.0) -> Outcome:
     return sent(f"mailto://{LOOPBACK}:{server.port}{MAIL}", seconds)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("address", ["json://{}/in", "ntfy://{}/plates", "gotify://{}/Aabcdefghi"])
 def test_apprises_own_wait_for_an_answer_does_not_count(
@@ -91,6 +92,7 @@ def test_apprises_own_wait_for_an_answer_does_not_count(
     assert len(http_receiver.requests.all()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("step", range(6), ids=["greeting", "ehlo", "mail", "rcpt", "data", "end"])
 def test_apprises_own_wait_for_a_mail_server_does_not_count(step: int, serve: Serve) -> None:

@@ -24,7 +24,6 @@ from engine.errors import (
     UnstorableError,
 )
 from engine.health import Heartbeat, Stage
-from engine.intervals import Schedule
 from engine.match import RuleError
 from engine.metrics import Increments, Metrics
 from engine.pipeline.active_rules import ActiveRules, alert_id, prepare, render
@@ -319,11 +318,7 @@ class Pipeline:
             self._note_rule_error(failed, event, record, work)
             outcome = RuleOutcome(failed.rule, event, Verdict.ERROR, error=failed.error)
             work.result.outcomes.append(outcome)
-        matches = []
-        for match in found.matches:
-            schedule = match.rule.schedule
-            if schedule is None or self._counts(match.rule, schedule, event, work):
-                matches.append(match)
+        matches = [each for each in found.matches if self._counts(each.rule, event, work)]
         if not matches:
             return
         notes = work.notes_on(event, record)
@@ -335,9 +330,9 @@ class Pipeline:
             candidate = self._candidate(match.rule, notes, work, is_silenced=silence is not None)
             work.matches.append(_Match(match.rule, notes, candidate, silence))
 
-    def _counts(self, rule: Rule, schedule: Schedule, event: Event, work: _Work) -> bool:
+    def _counts(self, rule: Rule, event: Event, work: _Work) -> bool:
         """Whether a rule that holds counts by its schedule; where it does not, that is noted."""
-        found = schedule.out_of_time(event.time)
+        found = None if rule.schedule is None else rule.schedule.out_of_time(event.time)
         if found is None:
             return True
         verdict = Verdict(found.reason)

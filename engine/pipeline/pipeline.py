@@ -318,6 +318,8 @@ class Pipeline:
             self._note_rule_error(failed, event, record, work)
             outcome = RuleOutcome(failed.rule, event, Verdict.ERROR, error=failed.error)
             work.result.outcomes.append(outcome)
+        if not found.matches:
+            return
         matches = [each for each in found.matches if self._counts(each.rule, event, work)]
         if not matches:
             return

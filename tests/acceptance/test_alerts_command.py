@@ -79,6 +79,8 @@ def test_a_held_channel_is_woken_by_a_redelivery(gate: Gate) -> None:
     with gate.site.start() as engine:
         engine.wait_ready()
         plates = gate.see(3)
+        # After a 401 the two others are a second opinion, asked for at once.
+        gate.hook.wait_for(3)
         await_held(gate, engine, 1)
         assert engine.wait_ready()["status"] == "degraded"
         gate.hook.script.clear()

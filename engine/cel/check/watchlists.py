@@ -26,6 +26,7 @@ from engine.cel.check.likeness import (
     fault_of_call,
     fault_of_threshold,
     is_by_likeness,
+    why_no_plate,
 )
 from engine.cel.syntax import tree
 from engine.cel.syntax.examples import NEUTRAL, Examples
@@ -48,7 +49,7 @@ from engine.cel.types.scope import TIME, Broken, dotted, suggest
 from engine.cel.values.values import FailureKind
 from engine.errors import Problem, Severity, shorten
 from engine.schema import FieldType, Kind
-from engine.watchlist import Watchlist, first_difference, why_unusable
+from engine.watchlist import Watchlist, first_difference
 from engine.watchlist.costs import PlateCosts, standard_costs
 
 #: The function that names a list.
@@ -235,6 +236,8 @@ class _Binding:
             if fault is not None:
                 self.problems.append(fault)
         if not _is_list(of):
+            if self._is_named(text, of) and isinstance(of, Literal):
+                return _unusable(node)
             parts = tuple(map(self.node, node.args))
             self._check_plates(parts[:2])
             costs = Bound(node.offset, self._lists.costs)
@@ -362,7 +365,7 @@ class _Binding:
             self._warn_of_plate(key, "is on no list", f"ask for {self._examples.key}")
 
     def _warn_of_plate(self, plate: Literal, what: str, remedy: str) -> None:
-        reason = why_unusable(plate.value)
+        reason = why_no_plate(plate.value)
         if reason:
             what = f"'{shorten(plate.value)}' {what}: {reason}"
             warning = Problem(plate.offset, "watchlist-key", what, remedy, Severity.WARNING)

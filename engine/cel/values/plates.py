@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from engine.cel.values.values import FailureKind, UInt, failure, no_overload
-from engine.watchlist.costs import PlateCosts
+from engine.watchlist import PlateCosts
 from engine.watchlist.likeness import (
     DEFAULT_THRESHOLD,
     MAX_COMPARED,

@@ -126,6 +126,8 @@ def _add_lines(part: Trace, depth: int, lines: list[str]) -> None:
     elif known and not inner:
         why = f"   ({', '.join(f'{name} is {value}' for name, value in known)})"
     lines.append(f"{found:7}{indent}{text}{why}")
+    if part.near:
+        lines.append(f"{'':7}{indent}nearest: {part.near}")
     if part.words and part.words != part.text:
         lines.append(f"{'':7}{indent}as CEL: {part.text[:_SHOWN]}")
     for each in inner:
@@ -155,6 +157,8 @@ def trace_json(part: Trace) -> dict[str, Any]:
         found["error"] = {"type": part.error.error_type, "message": str(part.error)}
     else:
         found["value"] = _plain(part.value)
+    if part.near:
+        found["near"] = part.near
     if part.hidden_items:
         found["hidden_items"] = part.hidden_items
     if part.parts:

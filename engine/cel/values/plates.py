@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from engine.cel.values.values import FailureKind, UInt, failure, no_overload
@@ -13,6 +14,8 @@ from engine.watchlist.likeness import (
     budget,
     comparable,
     cost_of,
+    edits_of,
+    edits_text,
     likeness,
 )
 from engine.watchlist.plates import MAX_TEXT
@@ -67,6 +70,22 @@ def prepared(text: str) -> str:
     return comparable(text) if len(text) <= MAX_TEXT else ""
 
 
+def nearest_text(text: str, plates: Sequence[str], costs: PlateCosts) -> str:
+    """The plate that is most like the text, for people: how like, and by which edits.
+
+    "" where none is like it at all.
+    """
+    best, plate = max(
+        ((likeness(text, plate, costs), plate) for plate in plates),
+        key=itemgetter(0),
+        default=(0.0, ""),
+    )
+    if not best:
+        return ""
+    edits = edits_text(edits_of(prepared(plate), prepared(text), costs)) if best < 1 else ""
+    return f"{plate}, likeness {best:.3f}{f': {edits}' if edits else ''}"
+
+
 def threshold_fault(value: float, *, is_of_list: bool) -> str:
     """Why a number can't be a threshold, of a list with `is_of_list`; "" where it can."""
     if not 0 < value <= 1:
@@ -92,4 +111,5 @@ def _reaches(one: str, two: str, threshold: float, costs: PlateCosts) -> bool:
     if one == two or not one or not two:
         return one == two != ""
     longer = max(len(one), len(two))
-    return longer <= MAX_COMPARED and cost_of(one, two, costs) <= budget(threshold, longer)
+    limit = budget(threshold, longer)
+    return longer <= MAX_COMPARED and cost_of(one, two, costs, limit) <= limit

@@ -72,10 +72,18 @@ def read_costs(path: Path) -> PlateCosts:
     """The costs of a file; CostsError where it can't be read, or says nothing or too little."""
     try:
         text = path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise CostsError(f"the plate costs {path} are not UTF-8, save them as UTF-8") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise CostsError(f"the plate costs {path} can't be read: {reason}") from error
+        reason = getattr(error, "strerror", None) or "no such path"
+        what = f"the plate costs {path} can't be read ({reason})"
+        raise CostsError(f"{what}, correct PLATE_COSTS") from error
     return _Reading(path).costs(text)
+
+
+def costs_of(path: Path | None) -> PlateCosts:
+    """The costs of a site's file, or those of the package without one; see `read_costs`."""
+    return standard_costs() if path is None else read_costs(path)
 
 
 @lru_cache(maxsize=1)
@@ -169,4 +177,4 @@ class _Reading:
         return hashlib.sha256(repr(tuple(parts)).encode()).hexdigest()
 
     def _error(self, what: str, remedy: str) -> CostsError:
-        return CostsError(f"{self._path}, line {self._line}: {what}; {remedy}")
+        return CostsError(f"{self._path}, line {self._line}: {what}, {remedy}")

@@ -12,20 +12,21 @@ A key is a hash: two texts with the same one cost time and nothing else.
 from __future__ import annotations
 
 import hashlib
-from array import array
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from operator import xor
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from engine.watchlist.costs import MAX_COST, SEVERE, PlateCosts
-from engine.watchlist.likeness import COUNTED_LENGTH, MAX_COMPARED, budget, likeness_of
+from engine.watchlist.likeness import (
+    COUNTED_LENGTH,
+    MAX_COMPARED,
+    MIN_LIST_THRESHOLD,
+    budget,
+    likeness_of,
+)
 from engine.watchlist.plates import CHARACTERS
-
-#: With lower thresholds two edits outside classes may be within the budget.
-MIN_LIST_THRESHOLD: Final = 0.84
 
 #: A word of the index: a hash, the character left out, and the number of the plate.
 _NUMBER_BITS: Final = 23
@@ -47,6 +48,8 @@ _MIN_PLACE_BITS: Final = 1
 _MAX_PLACE_BITS: Final = 23
 #: Words of one place from which on they are looked at all at once.
 _CROWD: Final = 128
+
+_Array = np.ndarray[Any, Any]
 
 _Budgets = tuple[int, ...]
 """The budget for each length, 0 to `MAX_COMPARED`."""
@@ -112,8 +115,8 @@ class LikenessIndex:
         )
         self._crowds: Final = (words, rows) if crowd >= _CROWD else None
         # To index a view gives Python's own numbers, and faster than numpy.
-        self._places: Final = memoryview(places)
-        self._words: Final = memoryview(words)
+        self._places: Final = memoryview(places.data)
+        self._words: Final = memoryview(words.data)
 
     def near(self, text: str, threshold: float | None = None) -> list[Candidate]:
         """The plates that the text could be, the nearest first, then in their order.
@@ -215,7 +218,7 @@ class LikenessIndex:
                 if cost <= most:
                     found[number] = cost
 
-    def _all_words(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    def _all_words(self) -> tuple[_Array, _Array]:
         """The sorted words of all texts, and their characters: a row each, 0 behind the end."""
         texts = self._texts
         starts = range(0, len(texts), _SLICE)
@@ -235,7 +238,7 @@ class LikenessIndex:
         words.sort()
         return words, rows
 
-    def _rows(self, start: int, some: Sequence[str]) -> np.ndarray[Any, Any]:
+    def _rows(self, start: int, some: Sequence[str]) -> _Array:
         """The characters of texts, none for a text that is too long."""
         if max(map(len, some)) > MAX_COMPARED:
             kept = []
@@ -339,7 +342,7 @@ class _Tables:
                 before += self._change(longer[place], character)
         return best
 
-    def words(self, rows: np.ndarray[Any, Any], start: int) -> Iterator[np.ndarray[Any, Any]]:
+    def words(self, rows: _Array, start: int) -> Iterator[_Array]:
         """The words of texts, whose numbers begin with `start`, in parts."""
         numbers = np.arange(start, start + len(rows), dtype=np.uint64)
         is_text = rows[:, 0] != 0
@@ -364,9 +367,7 @@ class _Tables:
             if not is_longer.all():
                 rows, numbers, key = rows[is_longer], numbers[is_longer], key[is_longer]
 
-    def may_be_within(
-        self, rows: np.ndarray[Any, Any], text: str, budgets: _Budgets
-    ) -> np.ndarray[Any, Any]:
+    def may_be_within(self, rows: _Array, text: str, budgets: _Budgets) -> _Array:
         """Which texts may be within the budgets, by a bound that is seldom below the cost."""
         result = np.zeros(len(rows), bool)
         lengths = np.count_nonzero(rows, axis=1)
@@ -388,17 +389,16 @@ class _Tables:
             result[is_shorter] = least <= budgets[length]
         return result
 
-    def _least(
-        self, longer: np.ndarray[Any, Any], shorter: np.ndarray[Any, Any]
-    ) -> np.ndarray[Any, Any]:
+    def _least(self, longer: _Array, shorter: _Array) -> _Array:
         """A lower bound of the costs of texts, of which one has one character more."""
         before = np.cumsum(self._by_code[longer[:, :-1], shorter], axis=1, dtype=np.int32)
-        behind = self._by_code[longer[:, 1:], shorter][:, ::-1]
-        behind = np.cumsum(behind, axis=1, dtype=np.int32)[:, ::-1]
+        backward = self._by_code[longer[:, 1:], shorter][:, ::-1]
+        behind = np.cumsum(backward, axis=1, dtype=np.int32)[:, ::-1]
         none = np.zeros((len(longer), 1), np.int32)
         # Where two characters are one, or one of them is left out, both may cost nothing more.
         around = np.hstack((none, before[:, :-1])) + np.hstack((behind[:, 1:], none))
-        return around.min(axis=1) + SEVERE
+        least: _Array = around.min(axis=1) + SEVERE
+        return least
 
 
 @lru_cache(maxsize=4)
@@ -430,7 +430,7 @@ def _rank(candidate: Candidate) -> tuple[float, int]:
     return -candidate.likeness, candidate.number
 
 
-def _places(words: np.ndarray[Any, Any], bits: int) -> np.ndarray[Any, Any]:
+def _places(words: _Array, bits: int) -> _Array:
     """Where the words begin whose first `bits` bits are a number, for each such number.
 
     The last one is the number of words.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -171,7 +172,9 @@ class _Tracer:
         words = self._expression.words
         if len(self._trees) == 1:
             (found,) = whole.inner
-            return replace(_Reader(self._trees[0], bindings).part(found.node, found), words=words[0])
+            return replace(
+                _Reader(self._trees[0], bindings).part(found.node, found), words=words[0]
+            )
         return self._joined(whole, words, bindings)
 
     def _joined(
@@ -324,6 +327,8 @@ class _Reader:
             return ""
         question = list_question(node)
         if question is not None:
+            if not isinstance(self._time, datetime):
+                return ""
             return nearest_listed(question.watchlist, text, self._time, question.threshold)
         plates = others[0] if type(others[0]) is list else [others[0]]
         if not all(type(plate) is str for plate in plates):

@@ -23,12 +23,12 @@ from engine.cel.types.kinds import (
     LIKENESS as LIKENESS_TYPE,
 )
 from engine.cel.types.scope import Broken
-from engine.cel.values.plates import MIN_LIST_THRESHOLD, threshold_fault
+from engine.cel.values.plates import threshold_fault
 from engine.cel.values.values import FailureKind, UInt
 from engine.errors import Problem
 from engine.schema import FieldType, Kind
 from engine.watchlist import why_unusable
-from engine.watchlist.likeness import DEFAULT_THRESHOLD
+from engine.watchlist.likeness import DEFAULT_THRESHOLD, MIN_LIST_THRESHOLD
 
 #: The functions, in calls as they are written.
 LIKENESS: Final = "likeness"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
 
 from engine.cel.values.values import FailureKind, UInt, failure, no_overload
-from engine.watchlist import PlateCosts
+from engine.watchlist import PlateCosts, Watchlist
 from engine.watchlist.likeness import (
     DEFAULT_THRESHOLD,
     MAX_COMPARED,
+    MIN_LIST_THRESHOLD,
     budget,
     comparable,
     cost_of,
@@ -18,12 +20,14 @@ from engine.watchlist.likeness import (
     edits_text,
     likeness,
 )
+from engine.watchlist.likeness_index import LikenessIndex
 from engine.watchlist.plates import MAX_TEXT
 
-#: The lowest threshold of a list: below it an index may miss plates.
-MIN_LIST_THRESHOLD: Final = 0.84
 #: The decimal places that a threshold may have.
 PLACES: Final = 4
+#: So many plates are compared one by one faster than they are looked up.
+_FEW: Final = 8
+_WILDCARDS: Final = frozenset("*?")
 _NUMBERS: Final = frozenset({int, float, UInt})
 
 
@@ -45,13 +49,17 @@ def is_similar(text: Any, plate: Any, threshold: Any, costs: PlateCosts) -> bool
 
 
 class SimilarTo:
-    """Whether texts are similar to one of some plates, which are made ready once."""
+    """Whether texts are similar to one of some plates, which are made ready once.
 
-    __slots__ = ("_costs", "_plates", "_threshold", "_whole")
+    The threshold of several plates is `MIN_LIST_THRESHOLD` or more.
+    """
+
+    __slots__ = ("_costs", "_index", "_plates", "_threshold")
 
     def __init__(self, plates: Sequence[str], threshold: float, costs: PlateCosts) -> None:
-        self._plates: Final = tuple(dict.fromkeys(map(prepared, plates)))
-        self._whole: Final = frozenset(self._plates) - {""}
+        self._plates: Final = tuple(dict.fromkeys(filter(None, map(prepared, plates))))
+        is_long = len(self._plates) > _FEW
+        self._index: Final = LikenessIndex(self._plates, threshold, costs) if is_long else None
         self._threshold: Final = threshold
         self._costs: Final = costs
 
@@ -60,9 +68,10 @@ class SimilarTo:
         if type(text) is not str:
             raise no_overload("similar", text, "")
         one = prepared(text)
-        return one in self._whole or any(
-            _reaches(one, plate, self._threshold, self._costs) for plate in self._plates
-        )
+        if self._index is not None:
+            return bool(self._index.near(one))
+        threshold, costs = self._threshold, self._costs
+        return any(_reaches(one, plate, threshold, costs) for plate in self._plates)
 
 
 def prepared(text: str) -> str:
@@ -84,6 +93,22 @@ def nearest_text(text: str, plates: Sequence[str], costs: PlateCosts) -> str:
         return ""
     edits = edits_text(edits_of(prepared(plate), prepared(text), costs)) if best < 1 else ""
     return f"{plate}, likeness {best:.3f}{f': {edits}' if edits else ''}"
+
+
+def nearest_listed(watchlist: Watchlist, text: str, time: datetime, threshold: float | None) -> str:
+    """The plate of a watchlist that is nearest to a text at a time (aware), as `nearest_text`.
+
+    "" where none reaches the threshold.
+    """
+    found = watchlist.nearest(text, time, 2, threshold)
+    if not found:
+        return ""
+    first = found[0]
+    shown = f"{first.plate}, likeness {first.likeness:.3f}"
+    if not _WILDCARDS & set(first.plate):
+        shown = nearest_text(text, [first.plate], watchlist.costs)
+    others = [each.plate for each in found[1:] if each.likeness == first.likeness]
+    return f"{shown} ({others[0]} is as near)" if others else shown
 
 
 def threshold_fault(value: float, *, is_of_list: bool) -> str:

@@ -423,6 +423,8 @@ class _EmptyText:
 
     def _common_comparison(self, node: Call) -> Any:
         """The value of the most common comparisons, without compiling them; MISSING for others."""
+        if node.function == tree.SIMILAR_LISTED and self._is_empty(node.args[1]):
+            return False
         args = node.args if node.target is None else (node.target, *node.args)
         if len(args) != 2 or not self._is_empty(args[0]):
             return MISSING

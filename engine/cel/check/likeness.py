@@ -10,7 +10,7 @@ from typing import Final
 
 from engine.cel.syntax import tree
 from engine.cel.syntax.examples import Examples
-from engine.cel.syntax.tree import Call, Literal, Node, constant_of
+from engine.cel.syntax.tree import Bound, Call, ListNode, Literal, Node, constant_of
 from engine.cel.types.findings import Findings, list_question
 from engine.cel.types.kinds import (
     BOOL,
@@ -73,9 +73,9 @@ def why_no_plate(text: str) -> str:
 def fault_of_call(
     node: Call, is_list: Callable[[Node], bool], examples: Examples
 ) -> Problem | None:
-    """The problem of a call's number of arguments, or of the places of its lists; None for none.
+    """The problem of a call's arguments: their number, the places of lists, the threshold.
 
-    `is_list` says whether an argument is a `watchlist(…)`.
+    None for none. `is_list` says whether an argument is a `watchlist(…)`.
     """
     name, args = node.function, node.args
     remedy = f"write {form_of(name, examples)}"
@@ -94,7 +94,9 @@ def fault_of_call(
     if name == CLOSEST and not is_list(args[0]):
         what = "closest() takes a watchlist first, named where it is asked"
         return Problem(args[0].offset, "watchlist-use", what, remedy)
-    return None
+    of = args[0] if name == CLOSEST else args[1]
+    is_of_list = is_list(of) or isinstance(of, ListNode | Bound)
+    return fault_of_threshold(args[2], is_of_list=is_of_list) if len(args) == 3 else None
 
 
 def fault_of_threshold(node: Node, *, is_of_list: bool) -> Problem | None:

@@ -24,7 +24,6 @@ from engine.cel.check.likeness import (
     FUNCTIONS,
     LIKENESS,
     fault_of_call,
-    fault_of_threshold,
     is_by_likeness,
     why_no_plate,
 )
@@ -224,11 +223,6 @@ class _Binding:
             return _unusable(node)
         one, two, *given = node.args
         of, text = (one, two) if node.function == CLOSEST else (two, one)
-        for threshold in given:
-            is_of_list = _is_list(of) or isinstance(of, ListNode | Bound)
-            fault = fault_of_threshold(threshold, is_of_list=is_of_list)
-            if fault is not None:
-                self.problems.append(fault)
         if not _is_list(of):
             if self._is_named(text, of) and isinstance(of, Literal):
                 return _unusable(node)

@@ -113,7 +113,7 @@ def rebuilt(plate: str, edits: tuple[Edit, ...]) -> str:
 @pytest.mark.parametrize("table", [STANDARD.read_text(), ODD], ids=["standard", "odd"])
 def test_costs_and_likeness_are_those_of_the_plain_reading(table: str, tmp_path: Path) -> None:
     costs, oracle = read_costs(costs_file(tmp_path, table)), LikenessOracle(table)
-    for one, two in pairs(15, 150):
+    for one, two in pairs(15, 60):
         check_pair(one, two, costs, oracle)
 
 
@@ -121,7 +121,7 @@ def test_costs_and_likeness_are_those_of_the_plain_reading(table: str, tmp_path:
 @pytest.mark.parametrize("table", [STANDARD.read_text(), ODD], ids=["standard", "odd"])
 def test_many_more_costs_are_those_of_the_plain_reading(table: str, tmp_path: Path) -> None:
     costs, oracle = read_costs(costs_file(tmp_path, table)), LikenessOracle(table)
-    for one, two in pairs(16, 30_000):
+    for one, two in pairs(16, 5_000):
         check_pair(one, two, costs, oracle)
 
 
@@ -146,8 +146,9 @@ def test_each_two_characters_cost_what_the_table_says(standard: PlateCosts) -> N
         ("VVX1", "WX1", 50),
         ("X13Y", "XBY", 50),
         ("XI3Y", "XBY", 50),
-        # Two that changed places are two changes.
-        ("ABC123", "ABC132", 200),
+        # Two that changed places are one dropped and one added.
+        ("ABC123", "ABC132", 110),
+        ("ABC123", "A1BC23", 120),
         ("ABC123", "XYZ789", 480),
         ("", "", 0),
         ("", "A", 50),
@@ -196,7 +197,7 @@ def test_characters_of_other_scripts_are_each_another(standard: PlateCosts) -> N
 
 def test_long_texts_are_like_the_same_text_only(standard: PlateCosts) -> None:
     longest = "A" * MAX_COMPARED
-    assert likeness(longest, "4" + longest[1:], standard) == round(1 - 40 / 600, 15)
+    assert likeness(longest, "4" + longest[1:], standard) == 560 / 600
     assert likeness(longest + "A", longest + "A", standard) == 1
     assert likeness(longest + "A", longest + "4", standard) == 0
     assert likeness(longest, longest + "A", standard) == 0

@@ -40,7 +40,13 @@ from engine.cel.types.scope import Broken, dotted, suggest
 from engine.cel.values.values import FailureKind
 from engine.errors import Problem, Severity, shorten
 from engine.schema import FieldType, Kind
-from engine.watchlist import Watchlist, first_difference, why_unusable
+from engine.watchlist import (
+    PlateCosts,
+    Watchlist,
+    first_difference,
+    standard_costs,
+    why_unusable,
+)
 
 #: The function that names a list.
 FUNCTION: Final = "watchlist"
@@ -56,11 +62,18 @@ class Lists:
 
     One of None exists but can't be used, which is reported elsewhere. Without `is_whole` there may
     be further lists, so that an unknown name is no problem. `used` collects the names that
-    expressions used.
+    expressions used. `costs` are those of misreadings of plates, the package's unless given.
     """
 
-    def __init__(self, known: Mapping[str, Watchlist | None], *, is_whole: bool = True) -> None:
+    def __init__(
+        self,
+        known: Mapping[str, Watchlist | None],
+        *,
+        is_whole: bool = True,
+        costs: PlateCosts | None = None,
+    ) -> None:
         self.known: Final = known
+        self.costs: Final = standard_costs() if costs is None else costs
         self.is_whole: Final = is_whole
         self.used: Final[set[str]] = set()
         self._differences: Final[dict[tuple[str, str], tuple[int, int] | None]] = {}

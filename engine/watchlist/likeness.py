@@ -6,6 +6,7 @@ a share of the length. The costs are whole numbers, so that nothing depends on r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import Final, NamedTuple
 
@@ -112,6 +113,17 @@ def edits_of(plate: str, reading: str, costs: PlateCosts) -> tuple[Edit, ...]:
             was, is_now = plate[row : row + rows], reading[column : column + columns]
             found.append(Edit(row + 1, was, is_now, cost))
     return tuple(reversed(found))
+
+
+def edits_text(edits: Iterable[Edit]) -> str:
+    """The edits for people: `8↔B 20, at 2`, the reading's character first."""
+    texts: list[str] = []
+    for place, plate, reading, cost in edits:
+        what = f"{reading}↔{plate}"
+        if not plate or not reading:
+            what = f"{reading} added" if reading else f"{plate} left out"
+        texts.append(f"{what} {cost}, at {place}")
+    return "; ".join(texts)
 
 
 def _changed(one: str, two: str, costs: PlateCosts) -> int:

@@ -96,8 +96,8 @@ class LikenessIndex:
         if isinstance(thresholds, int | float):
             self._loosest = _budgets(thresholds)
         else:
-            self._own = list(map(_budgets, thresholds))
-            self._loosest = max(self._own, default=_budgets(1))
+            self._own = [_budgets(threshold) for threshold in thresholds]
+            self._loosest = max(set(self._own), default=_budgets(1))
         self._tables: Final = _tables(costs)
         self._texts: Final = texts
         #: Longer texts, which are like the same text only.
@@ -128,21 +128,26 @@ class LikenessIndex:
             return [Candidate(1.0, number, 0) for number in self._long.get(text, ())]
         if not length:
             return []
-        own = self._own if threshold is None else None
         budgets = self._loosest if threshold is None else _budgets(threshold)
-        found: dict[int, int] = {}
-        self._look_up(text, budgets, found)
+        numbers = self._met(text, budgets)
+        if not numbers:
+            return []
+        own = self._own if threshold is None else None
+        texts, cost_of = self._texts, self._tables.cost
         result: list[Candidate] = []
-        for number, cost in found.items():
-            longer = max(length, len(self._texts[number]))
-            if own is None or cost <= own[number][longer]:
+        for number in set(numbers):
+            plate = texts[number]
+            longer = max(length, len(plate))
+            most = (budgets if own is None else own[number])[longer]
+            cost = cost_of(plate, text, most)
+            if cost <= most:
                 result.append(Candidate(likeness_of(cost, longer), number, cost))
         if len(result) > 1:
             result.sort(key=_rank)
         return result
 
-    def _look_up(self, text: str, budgets: _Budgets, found: dict[int, int]) -> None:
-        """Adds the numbers and costs of all plates within the budgets."""
+    def _met(self, text: str, budgets: _Budgets) -> list[int]:
+        """The numbers of plates that share a key with a text, and may be within the budgets."""
         tables, length = self._tables, len(text)
         plain = text if text.isascii() else _plain(text)
         values = tables.values
@@ -151,72 +156,52 @@ class LikenessIndex:
         for value in here:
             key ^= value
         same, more = budgets[length], budgets[min(length + 1, MAX_COMPARED)]
-        self._meet(key, _ALL if more >= SEVERE else 1 << _WHOLE, text, budgets, found)
-        if same < SEVERE:
-            return
-        # The key without the first character, and then without each next one.
-        before = [table[character] for table, character in zip(values, plain[1:], strict=False)]
-        key = 0
-        for value in before:
-            key ^= value
-        before.append(-1)
-        masks, mask = tables.masks(same), 0
-        for character, one, two in zip(plain, here, before, strict=True):
-            mask |= masks[character]
-            # Without a character or the next of its class the key is the same.
-            if one != two:
-                self._meet(key, mask, text, budgets, found)
-                key ^= one ^ two
-                mask = 0
+        # Each key has a mask of the characters that a plate may lack for it.
+        keys = [(key, _ALL if more >= SEVERE else 1 << _WHOLE)]
+        if same >= SEVERE:
+            # The key without the first character, and then without each next one.
+            before = [table[character] for table, character in zip(values, plain[1:], strict=False)]
+            key = 0
+            for value in before:
+                key ^= value
+            before.append(-1)
+            masks, mask = tables.masks(same), 0
+            for character, one, two in zip(plain, here, before, strict=True):
+                mask |= masks[character]
+                # Without a character or the next one of its class the key is the same.
+                if one != two:
+                    keys.append((key, mask))
+                    key ^= one ^ two
+                    mask = 0
+        shift, places, words = self._shift, self._places, self._words
+        met: list[int] = []
+        for key, mask in keys:
+            place = key >> shift
+            start, end = places[place], places[place + 1]
+            if end - start >= _CROWD:
+                met.extend(self._met_in_crowd(start, end, key, mask, text, budgets))
+                continue
+            while start < end:
+                low = words[start] ^ key
+                start += 1
+                if low < _LOW and mask >> (low >> _NUMBER_BITS) & 1:
+                    met.append(low & _NUMBER)
+        return met
 
-    def _meet(
-        self, key: int, mask: int, text: str, budgets: _Budgets, found: dict[int, int]
-    ) -> None:
-        """Adds the plates of a key; the mask has the characters that they may lack for it."""
-        place = key >> self._shift
-        start, end = self._places[place], self._places[place + 1]
-        if end - start >= _CROWD:
-            self._meet_crowd(start, end, key, mask, text, budgets, found)
-            return
-        words = self._words
-        while start < end:
-            low = words[start] ^ key
-            start += 1
-            if low < _LOW and mask >> (low >> _NUMBER_BITS) & 1:
-                number = low & _NUMBER
-                if number not in found:
-                    plate = self._texts[number]
-                    most = budgets[max(len(plate), len(text))]
-                    cost = self._tables.cost(plate, text, most)
-                    if cost <= most:
-                        found[number] = cost
-
-    def _meet_crowd(
-        self,
-        start: int,
-        end: int,
-        key: int,
-        mask: int,
-        text: str,
-        budgets: _Budgets,
-        found: dict[int, int],
-    ) -> None:
-        """As `_meet`, for very many words at once."""
+    def _met_in_crowd(
+        self, start: int, end: int, key: int, mask: int, text: str, budgets: _Budgets
+    ) -> list[int]:
+        """As `_met` for one key, with very many words from `start` to `end`."""
         assert self._crowds is not None
         words, rows = self._crowds
         low = words[start:end] ^ np.uint64(key)
         low = low[low < _LOW]
-        is_met = np.array([mask >> code & 1 for code in range(_ALL.bit_length())], bool)
+        bits = np.frombuffer(mask.to_bytes(8, "little"), np.uint8)
+        is_met = np.unpackbits(bits, bitorder="little").view(bool)
         low = low[is_met[(low >> np.uint64(_NUMBER_BITS)).astype(np.intp)]]
-        numbers = np.unique((low & np.uint64(_NUMBER)).astype(np.intp))
-        numbers = numbers[self._tables.may_be_within(rows[numbers], text, budgets)]
-        for number in numbers.tolist():
-            if number not in found:
-                plate = self._texts[number]
-                most = budgets[max(len(plate), len(text))]
-                cost = self._tables.cost(plate, text, most)
-                if cost <= most:
-                    found[number] = cost
+        numbers = (low & np.uint64(_NUMBER)).astype(np.intp)
+        met: list[int] = numbers[self._tables.may_be_within(rows[numbers], text, budgets)].tolist()
+        return met
 
     def _all_words(self) -> tuple[_Array, _Array]:
         """The sorted words of all texts, and their characters: a row each, 0 behind the end."""

@@ -208,12 +208,14 @@ RETURNING delivery_id, priority_rank
 _ALERT_COLUMNS: Final = """a.alert_id, a.rule_id, a.rule_name, a.priority, a.message,
     a.captured_at, a.created_at, a.suppressed_count, a.late_seconds, e.event"""
 
-CLAIMED: Final = _with_ids(f"""
+#: What the owner has claimed until that time.
+CLAIMED: Final = both(f"""
 SELECT d.delivery_id, d.claim_no, d.channel, d.target_id, d.tries, d.failures, d.failed_us,
     d.waiting_since_us, d.priority_rank, d.reason, d.detail, t.held_since_us > 0, {_ALERT_COLUMNS}
 FROM deliveries d JOIN alerts a ON a.alert_id = d.alert_id JOIN events e ON e.digest = a.digest
     JOIN targets t ON t.target_id = d.target_id
-WHERE d.delivery_id IN ({{ids}})
+WHERE d.state = 'waiting' AND d.claimed_until_us > 0 AND d.claimed_until_us = :until_us
+    AND d.claimed_by = :owner
 """)
 #: `marks` is a JSON list of objects; a mark is written by who has the claim, and nobody else.
 MARK: Final = each_its_own(

@@ -18,7 +18,16 @@ import pytest
 
 from channels.redact import redact
 from engine.errors import StoreError, StoreUnavailableError, UnstorableError
-from engine.store.database import Connection, Database, Durability, Statement, Transaction, both
+from engine.store.database import (
+    Answer,
+    Connection,
+    Database,
+    Durability,
+    Row,
+    Statement,
+    Transaction,
+    both,
+)
 from engine.store.location import PostgresLocation, parse_state_url
 from engine.store.postgresql import MOST_KEYS, Session, open_postgresql
 from tests.support.certificates import Certificates
@@ -161,16 +170,25 @@ def test_what_the_store_does_not_take_leaves_the_connection_good(
         connection.transact(lambda it: it.run(added, {"name": name, "value": value}))
     with pytest.raises(UnstorableError, match="does not take it"):
         connection.transact(lambda it: it.run_many(added, [{"name": name, "value": value}]))
-    asked = [(added, {"name": name, "value": value}), (READ, {})]
+
+    def ask(transaction: Transaction) -> None:
+        transaction.ask(added, {"name": name, "value": value})
+        transaction.ask(READ)
+
     with pytest.raises(UnstorableError, match="does not take it"):
-        connection.transact(lambda it: it.rows_of_last(asked))
+        connection.transact(ask)
     add(connection)
     assert connection.row(READ) == (1,)
 
 
 def test_what_is_asked_at_once_runs_in_turn(connection: Connection) -> None:
-    asked: list[tuple[Statement, dict[str, object]]] = [(ADD, {}), (ADD, {}), (READ, {})]
-    assert connection.transact(lambda it: it.rows_of_last(asked)) == [(2,)]
+    def work(transaction: Transaction) -> list[Answer[list[Row]]]:
+        asked = [transaction.ask(each) for each in (ADD, READ, ADD, READ)]
+        assert asked[1]() == [(1,)]
+        return [asked[3], transaction.ask(READ), asked[1]]
+
+    answers = connection.transact(work)
+    assert [answer() for answer in answers] == [[(2,)], [(2,)], [(1,)]]
     assert connection.row(READ) == (2,)
 
 

@@ -173,37 +173,35 @@ _DUE: Final = """state = 'waiting' AND target_id = :target_id AND claimed_until_
 #: Asked once more of the row itself: while its lock was waited for, another transaction may have
 #: changed it, and what the statement has chosen is older than that.
 _UNCLAIMED: Final = "state = 'waiting' AND claimed_until_us <= :now_us"
-_TAKEN: Final = "claimed_by = :owner, claimed_until_us = :until_us, claim_no = claim_no + 1"
+
+
+def _claiming(chosen: str, limit: str = ":limit") -> Statement:
+    """Claim the first of those that are chosen."""
+    ids = f"""
+    SELECT delivery_id FROM deliveries
+    WHERE {chosen}
+    ORDER BY priority_rank, delivery_id LIMIT {limit}"""
+    claim = f"""
+UPDATE deliveries
+SET claimed_by = :owner, claimed_until_us = :until_us, claim_no = claim_no + 1
+WHERE delivery_id {{ids}} AND {_UNCLAIMED}
+RETURNING delivery_id, priority_rank
+"""
+    # As an array they are chosen once, and found by their ids, however few rows the planner expects
+    # in a table that has no statistics yet.
+    return each_its_own(claim.format(ids=f"IN ({ids})"), claim.format(ids=f"= ANY (ARRAY({ids}))"))
+
+
 #: Fresh ones of the highest priority go before a backlog.
-CLAIM_FRESH: Final = both(f"""
-UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
-    SELECT delivery_id FROM deliveries
-    WHERE {_DUE} AND priority_rank = 0 AND delivery_id > :backlog_id
-    ORDER BY priority_rank, delivery_id LIMIT :limit) AND {_UNCLAIMED}
-RETURNING delivery_id, priority_rank
-""")
-CLAIM_DUE: Final = both(f"""
-UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
-    SELECT delivery_id FROM deliveries
-    WHERE {_DUE} ORDER BY priority_rank, delivery_id LIMIT :limit) AND {_UNCLAIMED}
-RETURNING delivery_id, priority_rank
-""")
-CLAIM_FAILED: Final = both(f"""
-UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
-    SELECT delivery_id FROM deliveries
-    WHERE {_DUE} AND failures > 0 ORDER BY priority_rank, delivery_id LIMIT :limit)
-    AND {_UNCLAIMED}
-RETURNING delivery_id, priority_rank
-""")
-CLAIM_PROBE: Final = both(f"""
-UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
-    SELECT delivery_id FROM deliveries
-    WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
+CLAIM_FRESH: Final = _claiming(f"{_DUE} AND priority_rank = 0 AND delivery_id > :backlog_id")
+CLAIM_DUE: Final = _claiming(_DUE)
+CLAIM_FAILED: Final = _claiming(f"{_DUE} AND failures > 0")
+CLAIM_PROBE: Final = _claiming(
+    """state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
         AND (next_try_us <= :now_us OR (next_try_us <= :due_us AND reason <> 'unconfirmed'))
-        AND (priority_rank, delivery_id) > (:probe_rank, :probe_id)
-    ORDER BY priority_rank, delivery_id LIMIT 1) AND {_UNCLAIMED}
-RETURNING delivery_id, priority_rank
-""")
+        AND (priority_rank, delivery_id) > (:probe_rank, :probe_id)""",
+    "1",
+)
 
 _ALERT_COLUMNS: Final = """a.alert_id, a.rule_id, a.rule_name, a.priority, a.message,
     a.captured_at, a.created_at, a.suppressed_count, a.late_seconds, e.event"""

@@ -151,17 +151,26 @@ TARGETS_LOCKED: Final = _locking(
     ),
     "FOR NO KEY UPDATE",
 )
-#: A held target's delivery is due when its probe is too; at once where something has changed.
-DUE_TARGETS: Final = _locking(
-    both(f"""
-SELECT {_TARGET_COLUMNS} FROM targets t
-WHERE t.not_before_us <= :now_us AND (t.held_since_us = 0 OR t.probe_at_us <= :now_us)
-    AND EXISTS (
+_DUE_OF_TARGET: Final = """
         SELECT 1 FROM deliveries d WHERE d.target_id = t.target_id AND d.state = 'waiting'
             AND d.claimed_until_us <= :now_us
             AND (d.next_try_us <= :now_us OR (
-                t.held_since_us > 0 AND t.is_changed > 0 AND d.reason <> 'unconfirmed')))
-ORDER BY t.target_id"""),
+                t.held_since_us > 0 AND t.is_changed > 0 AND d.reason <> 'unconfirmed'))"""
+_DUE_TARGETS: Final = f"""
+SELECT {_TARGET_COLUMNS} FROM targets t
+WHERE t.not_before_us <= :now_us AND (t.held_since_us = 0 OR t.probe_at_us <= :now_us)
+    AND {{is_due}}
+ORDER BY t.target_id"""
+#: A held target's delivery is due when its probe is too; at once where something has changed.
+DUE_TARGETS: Final = _locking(
+    each_its_own(
+        _DUE_TARGETS.format(is_due=f"EXISTS ({_DUE_OF_TARGET})"),
+        # The first by the index of each target: EXISTS would have all that waits read for a join.
+        _DUE_TARGETS.format(
+            is_due=f"""({_DUE_OF_TARGET}
+        ORDER BY d.priority_rank, d.delivery_id LIMIT 1) IS NOT NULL"""
+        ),
+    ),
     "FOR NO KEY UPDATE OF t SKIP LOCKED",
 )
 CLAIMS_IN_FORCE: Final = both("""
@@ -216,6 +225,7 @@ WHERE d.state = 'waiting' AND d.claimed_until_us > 0 AND d.claimed_until_us = :u
     AND d.claimed_by = :owner
 """)
 #: `marks` is a JSON list of objects; a mark is written by who has the claim, and nobody else.
+#: PostgreSQL finds them by their ids: `|| ''` keeps it from an index of all that waits.
 MARK: Final = each_its_own(
     """
 UPDATE deliveries SET state = m.state, tries = m.tries, failures = m.failures,
@@ -238,8 +248,10 @@ UPDATE deliveries AS d SET state = m.state, tries = m.tries, failures = m.failur
     claimed_until_us = 0, changed_us = :now_us
 FROM jsonb_to_recordset(:marks::jsonb) AS m (delivery_id bigint, claim_no bigint, state text,
     tries bigint, failures bigint, failed_us bigint, next_try_us bigint, reason text, detail text)
-WHERE d.delivery_id = m.delivery_id AND d.claim_no = m.claim_no
-    AND d.claimed_by = :owner AND d.state = 'waiting'
+WHERE d.delivery_id = ANY (ARRAY(
+        SELECT (value ->> 'delivery_id')::bigint FROM jsonb_array_elements(:marks::jsonb) AS value))
+    AND d.delivery_id = m.delivery_id AND d.claim_no = m.claim_no
+    AND d.claimed_by = :owner AND d.state || '' = 'waiting'
 RETURNING d.delivery_id
 """,
 )

@@ -33,6 +33,7 @@ from engine.store.postgresql import MOST_KEYS, Session, open_postgresql
 from tests.support.certificates import Certificates
 from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.support.postgresql import PostgreSQL
+from tests.support.round_trips import RoundTrips
 from tests.support.tcp_proxy import Side, TcpProxy
 from tests.unit.store.samples import Clock
 
@@ -190,6 +191,41 @@ def test_what_is_asked_at_once_runs_in_turn(connection: Connection) -> None:
     answers = connection.transact(work)
     assert [answer() for answer in answers] == [[(2,)], [(2,)], [(1,)]]
     assert connection.row(READ) == (2,)
+
+
+def test_what_is_asked_in_a_row_is_one_round_trip_with_begin_and_commit(
+    postgresql: PostgreSQL, database: str
+) -> None:
+    def work(transaction: Transaction) -> Answer[list[Row]]:
+        transaction.ask(ADD)
+        assert transaction.ask(READ)() == [(2,)]
+        transaction.ask(ADD)
+        return transaction.ask(READ)
+
+    with RoundTrips(postgresql.port) as trips, opened(database, port=str(trips.port)) as base:
+        connection = base.connect(Durability.FULL)
+        add(connection)
+        before = trips.count
+        assert connection.transact(work)() == [(3,)]
+        assert trips.count == before + 2
+        connection.transact(lambda _: None)
+        assert trips.count == before + 2
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_fault_among_what_is_asked_at_once_is_told_and_nothing_is_written(
+    connection: Connection, place: int
+) -> None:
+    asked = [ADD, ADD]
+    asked.insert(place, both("SELECT missing FROM meta"))
+
+    def work(transaction: Transaction) -> None:
+        for each in asked:
+            transaction.ask(each)
+
+    with pytest.raises(StoreError, match='column "missing" does not exist'):
+        connection.transact(work)
+    assert connection.row(READ) == (0,)
 
 
 def test_a_mistake_of_ours_is_no_outage(connection: Connection) -> None:

@@ -108,7 +108,8 @@ def fill(store: Store, samples: Samples) -> None:
 
     def work(turn: Turn) -> None:
         target = turn.targets(["hook/a"])["hook/a"]
-        claims = turn.claims(turn.claim(target, 2, "engine", 60.0))
+        turn.claim(target, 2, "engine", 60.0)
+        claims = turn.claims()()
         states = (DeliveryState.SENT, DeliveryState.DEAD)
         turn.mark(
             [Mark(claim, each, 1) for claim, each in zip(claims, states, strict=True)], "engine"

@@ -6,6 +6,7 @@ a share of the length. The costs are whole numbers, so that nothing depends on r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import Final, NamedTuple
 
@@ -13,6 +14,8 @@ from engine.watchlist.costs import MAX_COST, NO_CHANGES, PlateCosts
 from engine.watchlist.plates import MAX_TEXT, folded, normalise
 
 DEFAULT_THRESHOLD: Final = 0.9
+#: Lists are asked with no lower one: two edits outside classes could be within its budget.
+MIN_LIST_THRESHOLD: Final = 0.84
 #: Longer plates are compared as if they had so many characters, so that a second misread
 #: character of a long plate weighs as much as that of a usual one.
 COUNTED_LENGTH: Final = 6
@@ -110,6 +113,17 @@ def edits_of(plate: str, reading: str, costs: PlateCosts) -> tuple[Edit, ...]:
             was, is_now = plate[row : row + rows], reading[column : column + columns]
             found.append(Edit(row + 1, was, is_now, cost))
     return tuple(reversed(found))
+
+
+def edits_text(edits: Iterable[Edit]) -> str:
+    """The edits for people: `8↔B 20, at 2`, the reading's character first."""
+    texts: list[str] = []
+    for place, plate, reading, cost in edits:
+        what = f"{reading}↔{plate}"
+        if not plate or not reading:
+            what = f"{reading} added" if reading else f"{plate} left out"
+        texts.append(f"{what} {cost}, at {place}")
+    return "; ".join(texts)
 
 
 def _changed(one: str, two: str, costs: PlateCosts) -> int:

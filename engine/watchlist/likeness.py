@@ -57,6 +57,11 @@ def likeness_of(cost: int, length: int) -> float:
     return max(0, whole - cost) / whole
 
 
+def percent(likeness: float) -> str:
+    """A likeness for people, `97 %`; only that of the same text is 100 %."""
+    return f"{100 if likeness >= 1 else min(99, round(100 * likeness))} %"
+
+
 def likeness(one: str, two: str, costs: PlateCosts) -> float:
     """How alike two texts are, 0 to 1: 1 for the same text, 0 where either is empty.
 

@@ -43,7 +43,7 @@ def rule_set(text: str = RULE, costs: PlateCosts | None = None, **lists: bytes) 
 
 
 def change(text: str = RULE, **lists: bytes) -> RuleChange:
-    return changes(rule_set(), rule_set(text, **lists))["first"]
+    return changes(rule_set(), rule_set(text, None, **lists))["first"]
 
 
 def test_former_rules_go_by_the_costs_of_misreadings_of_today(tmp_path: Path) -> None:

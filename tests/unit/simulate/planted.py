@@ -148,7 +148,9 @@ class PlantedSite:
         since = NOON - timedelta(minutes=30)
         end = NOON + timedelta(seconds=until)
         moment = None if at is None else NOON + timedelta(seconds=at)
-        search = PlateSearch(plate, since, end, self.decoder, wait=lambda seconds: None)
+        search = PlateSearch(
+            plate, since, end, self.decoder, self.today.costs, wait=lambda seconds: None
+        )
         search.take(self.records)
         return why_not(
             Question(plate, since, end, moment, rule_id),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from itertools import combinations_with_replacement, product
+from itertools import combinations_with_replacement, pairwise, product
 from pathlib import Path
 from random import Random
 
@@ -161,7 +161,7 @@ def _cost(pattern: str, text: str) -> int | None:
         return None
     for ends in combinations_with_replacement(range(rest + 1), max(0, runs - 1)):
         bounds = (0, *ends, rest) if runs else (0,)
-        lengths = iter([two - one for one, two in zip(bounds, bounds[1:], strict=False)])
+        lengths = iter([two - one for one, two in pairwise(bounds)])
         whole = "".join("?" * next(lengths) if each == "*" else each for each in pattern)
         cost = sum(
             COSTS.change(one, two) for one, two in zip(whole, text, strict=True) if one != "?"

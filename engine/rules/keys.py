@@ -441,6 +441,18 @@ WATCHLIST: Final = KeyGroup(
         ),
         Key("date_format", "How dates are written.", ValueKind.TEXT, "DD/MM/YY"),
         Key(
+            "threshold",
+            "The likeness, 0.84 to 1, from which on a misread plate counts; 0.9 unless given.",
+            ValueKind.NUMBER,
+            0.95,
+        ),
+        Key(
+            "threshold_column",
+            "The header (or number) of the column with the threshold of each row.",
+            ValueKind.TEXT,
+            "threshold",
+        ),
+        Key(
             "max_shrink",
             "How much of its rows the list may lose at once, from `0%` to `100%`.",
             ValueKind.TEXT,

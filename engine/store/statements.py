@@ -83,11 +83,13 @@ INSERT_ALERT: Final = both("""
 INSERT INTO alerts (
     alert_id, digest, rule_id, dedup_key, key_id, time_us, stored_us, is_expired, rule_name,
     priority, message, captured_at, created_at, suppressed_count, late_seconds, topic,
-    partition_id, record_offset, plate, camera_id, rules_digest, silenced_by
+    partition_id, record_offset, plate, camera_id, rules_digest, silenced_by, matched_plate,
+    likeness
 ) VALUES (
     :alert_id, :digest, :rule_id, :dedup_key, :key_id, :time_us, :now_us, :is_expired, :rule_name,
     :priority, :message, :captured_at, :created_at, :suppressed_count, :late_seconds, :topic,
-    :partition, :offset, :plate, :camera_id, :rules_digest, :silenced_by
+    :partition, :offset, :plate, :camera_id, :rules_digest, :silenced_by, :matched_plate,
+    :likeness
 ) ON CONFLICT (digest, rule_id) DO NOTHING
 """)
 INSERT_DELIVERY: Final = both("""
@@ -206,7 +208,8 @@ RETURNING delivery_id, priority_rank
 """)
 
 _ALERT_COLUMNS: Final = """a.alert_id, a.rule_id, a.rule_name, a.priority, a.message,
-    a.captured_at, a.created_at, a.suppressed_count, a.late_seconds, e.event"""
+    a.captured_at, a.created_at, a.suppressed_count, a.late_seconds, e.event, a.matched_plate,
+    a.likeness"""
 
 CLAIMED: Final = _with_ids(f"""
 SELECT d.delivery_id, d.claim_no, d.channel, d.target_id, d.tries, d.failures, d.failed_us,

@@ -160,18 +160,22 @@ def message_text(alert: Alert) -> str:
 
 
 def near_text(alert: Alert) -> str:
-    """What was read and what is listed: `read A8C123, listed ABC123 (97 %)`.
-
-    It is empty where the reading is what the rule asks for. A near match has 99 % at most.
-    """
+    """What was read and what is listed, as `near_words`; empty for an exact match."""
     if not alert.matched_plate:
         return ""
-    read = value_at(alert.event, NORMALIZED_PLATE)
-    percent = min(99, round(100 * alert.likeness))
-    listed = f"listed {_cut(_line(alert.matched_plate), _PLATE_LENGTH)} ({percent} %)"
+    return near_words(value_at(alert.event, NORMALIZED_PLATE), alert.matched_plate, alert.likeness)
+
+
+def near_words(read: object, listed: str, likeness: float) -> str:
+    """A near match in words: `read A8C123, listed ABC123 (97 %)`; `likeness` is 0 to 1.
+
+    Without a text that was `read` it begins with `listed`. What is only near has 99 % at most.
+    """
+    percent = min(99, round(100 * likeness))
+    words = f"listed {_cut(_line(listed), _PLATE_LENGTH)} ({percent} %)"
     if not isinstance(read, str) or is_blank(read):
-        return listed
-    return f"read {_cut(_line(read), _PLATE_LENGTH)}, {listed}"
+        return words
+    return f"read {_cut(_line(read), _PLATE_LENGTH)}, {words}"
 
 
 def late_seconds(alert: Alert, now: datetime) -> float:

@@ -94,6 +94,12 @@ ALERT: Final = KeyGroup(
             ValueKind.WHOLE_NUMBER,
             1,
         ),
+        Key(
+            "matched_plate",
+            "The plate that the reading is only like; empty for an exact match.",
+            ValueKind.TEXT,
+            "ABC123",
+        ),
     ),
 )
 

@@ -38,7 +38,7 @@ from engine.schema import CAPTURED_AT, TIME_VARIABLE, EventSchema, FieldType, Ki
 from engine.schema.event import read_time
 from engine.settings.values import parse_duration
 
-TEXT_KEYS: Final = ("message", "subject", "sms")
+TEXT_KEYS: Final = ("message", "subject", "sms", "matched_plate")
 #: When an event was captured, and when Kafka got it.
 AT: Final = "at"
 RECEIVED_AT: Final = "received_at"
@@ -424,10 +424,8 @@ def _expected_alert(node: YamlNode, faults: Faults) -> ExpectedAlert | None:
     faults.extend(of_alert)
     if of_alert.has_errors:
         return None
-    message, subject, sms = (
-        scalar.text if (scalar := texts.get(key)) is not None else None for key in TEXT_KEYS
-    )
-    return ExpectedAlert(message, subject, sms, count)
+    given = {key: scalar.text for key, scalar in texts.items() if scalar is not None}
+    return ExpectedAlert(**given, suppressed_count=count)
 
 
 def _count(node: YamlNode, faults: Faults) -> int | None:

@@ -296,6 +296,7 @@ def _texts(expected: ExpectedAlert, alert: Alert, zone: tzinfo) -> Iterator[tupl
     if expected.suppressed_count not in (None, alert.suppressed_count):
         yield "suppressed_count", str(expected.suppressed_count), str(alert.suppressed_count)
     for key, text, got in (
+        ("matched_plate", expected.matched_plate, alert.matched_plate),
         ("message", expected.message, message_text(alert)),
         ("subject", expected.subject, render(alert, Style.EMAIL, made, zone).title),
         ("sms", expected.sms, render(alert, Style.SMS, made, zone).body),

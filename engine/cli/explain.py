@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from channels.alert import Alert
-from channels.render import near_text
-from channels.render import Message
+from channels.render import Message, near_text
 from channels.targets.preview import preview, readable
 from engine.cel.trace import value_text
 from engine.cli.evidence import (

@@ -177,7 +177,7 @@ def _line(each: FoundAlert) -> str:
 
 
 def _near(each: FoundAlert, message: str) -> str:
-    """What the reading is only like, where there is such a plate and the message has no word of it."""
+    """What a reading is only like, where the message does not say it; "" for an exact match."""
     if not each.matched_plate:
         return ""
     words = printable(near_words(each.plate, each.matched_plate, each.likeness))

@@ -1,14 +1,14 @@
-"""Near matches: a rule holds, but only since a plate is like another one, and not that plate itself.
+"""Near matches: a rule holds since a plate is like another one, and not since it is that plate.
 
-A rule's condition is compiled a second time, with each part that compares by likeness asked for the
-same plate instead. Where that condition does not hold on an event, the match is near, and the plate
+A rule's condition is compiled a second time, with each part that compares by likeness asked for
+the same plate instead. Where that condition does not hold on an event, the match is near, and the plate
 that was meant is the nearest one of its parts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from engine.cel import Expression
@@ -86,22 +86,45 @@ class _Term:
                 yield from self._plates(each)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class NearMatches:
-    """Tells near matches of one condition from exact ones; any thread may ask."""
+    """Tells near matches of one condition from exact ones; any thread may ask.
 
-    _exactly: Expression = field(repr=False)
-    _terms: tuple[_Term, ...] = field(repr=False)
+    The second condition is compiled when it is asked first: of ten thousand rules few ever alert.
+    """
+
+    def __init__(self, condition: Expression) -> None:
+        self._condition: Final = condition
+        self._second: _Second | None = None
 
     def of(self, bindings: Mapping[str, Any]) -> NearPlate | None:
         """The plate that was meant, on an event on which the condition holds.
 
         None where the condition holds for the very plates as well, and where no plate can be told.
         """
-        values = {**bindings, **dict.fromkeys((each.switch for each in self._terms), False)}
+        if self._second is None:
+            self._second = _second_of(self._condition)
+        return self._second.near(bindings)
+
+
+def near_matches(condition: Expression) -> NearMatches | None:
+    """What tells near matches of a checked condition; None where it asks nothing by likeness."""
+    is_asked = any(_is_term(node) for node in _nodes(condition.root))
+    return NearMatches(condition) if is_asked else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Second:
+    """The second condition, and the terms of it whose switches are among its variables."""
+
+    condition: Expression
+    terms: tuple[_Term, ...]
+
+    def near(self, bindings: Mapping[str, Any]) -> NearPlate | None:
+        """As `NearMatches.of`."""
+        values = {**bindings, **dict.fromkeys((each.switch for each in self.terms), False)}
         if self._holds(values):
             return None
-        found = [(each.switch, near) for each in self._terms if (near := each.nearest(values))]
+        found = [(each.switch, near) for each in self.terms if (near := each.nearest(values))]
         if len(found) > 1:
             # Of `a || b` both may be near, and one of them alone be the reason.
             reasons = [pair for pair in found if self._holds({**values, pair[0]: True})]
@@ -110,18 +133,15 @@ class NearMatches:
 
     def _holds(self, values: Mapping[str, Any]) -> bool:
         try:
-            return self._exactly.run(values) is True
+            return self.condition.run(values) is True
         except EvaluationError:
-            # What is asked for the very plate may lack what `||` had absorbed the failure by.
+            # `||` had absorbed it, by a part that does not hold for the very plate.
             return False
 
 
-def near_matches(condition: Expression) -> NearMatches | None:
-    """What tells near matches of a checked condition; None where it asks nothing by likeness."""
-    if not any(_is_term(node) for node in _nodes(condition.root)):
-        return None
+def _second_of(condition: Expression) -> _Second:
     builder = _Builder(condition)
-    return NearMatches(builder.condition(), tuple(builder.terms.values()))
+    return _Second(builder.condition(), tuple(builder.terms.values()))
 
 
 def _is_term(node: Node) -> bool:
@@ -203,9 +223,11 @@ class _Builder:
         return Call(node.offset, tree.TERNARY, (switch, node, _exact(node)))
 
     def _around(self, node: Node) -> Node:
-        """The node, or a list of its values for all items of the macros whose variables it reads."""
+        """The node; a list of its values where it reads the variable of a macro around it."""
         for macro in reversed(self._macros):
-            if not any(isinstance(each, Ident) and each.name == macro.variable for each in _nodes(node)):
+            if not any(
+                isinstance(each, Ident) and each.name == macro.variable for each in _nodes(node)
+            ):
                 continue
             is_bind = macro.macro is Macro.BIND
             node = Comprehension(

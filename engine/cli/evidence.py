@@ -22,6 +22,7 @@ from engine.settings import Settings
 from engine.simulate.answer_text import facts
 from engine.simulate.former_rules import FormerRules
 from engine.store import Silence, Store
+from engine.watchlist import costs_of
 
 #: The longest text of a condition on one line.
 _SHOWN: Final = 160
@@ -58,12 +59,16 @@ def gather(
 ) -> Evidence:
     """Open what there is; the stack closes it.
 
-    Raises RulesError and SchemaError, and StoreError where the store is needed. With `rules` there
-    are no others, today's and those of then.
+    Raises RulesError, SchemaError and CostsError, and StoreError where the store is needed. With
+    `rules` there are no others, today's and those of then.
     """
     schema = load_event_schema(settings.event_schema_path)
     source = RuleSource(
-        rules or settings.rules_path, schema, settings.variables.reveal(), settings.event_timezone
+        rules or settings.rules_path,
+        schema,
+        settings.variables.reveal(),
+        settings.event_timezone,
+        costs_of(settings.plate_costs_path),
     )
     today = source.attempt(source.files.look(), {}, may_hold=hold_any).result
     if isinstance(today, RulesError):

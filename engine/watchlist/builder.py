@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from engine.errors import Fault, Place, Severity
+from engine.watchlist.costs import PlateCosts
 from engine.watchlist.dates import DateReader
 from engine.watchlist.plates import (
     BAD_LETTER,
@@ -83,15 +84,17 @@ class LineCount:
 class WatchlistBuilder:
     """Builds the list of one definition; times without a zone are read in `zone`.
 
+    `costs` are those of misreadings of its plates.
     The readers of files set `row_count` and write plates into `plates` themselves, for speed.
     """
 
-    def __init__(self, definition: Definition, zone: tzinfo) -> None:
+    def __init__(self, definition: Definition, zone: tzinfo, costs: PlateCosts) -> None:
         self.definition: Final = definition
         self.plates: Final[dict[str, int]] = {}
         self.row_count = 0
         self.has_periods = False
         self._zone: Final = zone
+        self._costs: Final = costs
         #: Gives all cells with dates, for a date that can be read in two ways.
         self.date_cells: Callable[[], Iterable[str]] = tuple
         self._dates: Final = DateReader(
@@ -220,6 +223,7 @@ class WatchlistBuilder:
             lines=self.lines,
             mark=mark,
             zone=self._zone,
+            costs=self._costs,
             faults=tuple(self._faults),
         )
 

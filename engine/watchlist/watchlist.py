@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from engine.errors import Fault, Place
+from engine.watchlist.costs import PlateCosts
 from engine.watchlist.date_forms import DateFormat, DateOrder
 from engine.watchlist.dates import instant_of, moment_of
 from engine.watchlist.plates import plate_of
@@ -118,7 +119,7 @@ class Watchlist:
     Where rows have only a plate, all have the number 0. `lines` has the line of each row.
     `columns` are the columns that `[plate].name` may ask for beside `STANDARD_COLUMNS`.
     `skipped_count` is the number of rows that can't be used, `faults` are the warnings about the
-    file. Times without a zone were read in `zone`.
+    file. Times without a zone were read in `zone`. `costs` are those of misreadings of its plates.
     """
 
     definition: Definition
@@ -133,6 +134,7 @@ class Watchlist:
     lines: RowLines = field(repr=False)
     mark: FileMark
     zone: tzinfo
+    costs: PlateCosts = field(repr=False)
     faults: tuple[Fault, ...] = field(repr=False)
 
     @property

@@ -27,6 +27,7 @@ from engine.cel.values.plates import MIN_LIST_THRESHOLD, threshold_fault
 from engine.cel.values.values import FailureKind, UInt
 from engine.errors import Problem
 from engine.schema import FieldType, Kind
+from engine.watchlist import why_unusable
 from engine.watchlist.likeness import DEFAULT_THRESHOLD
 
 #: The functions, in calls as they are written.
@@ -36,6 +37,7 @@ CLOSEST: Final = "closest"
 FUNCTIONS: Final = (LIKENESS, SIMILAR, CLOSEST)
 
 _NUMBER_TYPES: Final = frozenset({int, float, UInt})
+_WILDCARDS: Final = frozenset("*?")
 _COUNTS: Final = {LIKENESS: (2,), SIMILAR: (2, 3), CLOSEST: (2, 3)}
 _WORDS: Final = {LIKENESS: "2 arguments", SIMILAR: "2 or 3 arguments", CLOSEST: "2 or 3 arguments"}
 _NAMES: Final = {
@@ -59,6 +61,13 @@ def form_of(function: str, examples: Examples) -> str:
         SIMILAR: f'similar({key}, "ABC123") or similar({key}, {of_list})',
         CLOSEST: f"closest({of_list}, {key})",
     }[function]
+
+
+def why_no_plate(text: str) -> str:
+    """Why a text in an expression can't be a plate; "" where it can."""
+    if _WILDCARDS & set(text):
+        return "`*` and `?` are wildcards in rows of lists only"
+    return why_unusable(text)
 
 
 def fault_of_call(
@@ -98,7 +107,7 @@ def fault_of_threshold(node: Node, *, is_of_list: bool) -> Problem | None:
         if not what:
             return None
         if is_of_list and 0 < value < lowest:
-            remedy = f"write {lowest} or more: with less, many plates are like each other"
+            remedy = f"write {lowest} at least: {DEFAULT_THRESHOLD} is usual"
         return Problem(node.offset, code, what, remedy)
     if isinstance(node, Literal):
         what = "a threshold is a number"
@@ -170,7 +179,8 @@ def _check_plates(
         findings.error(plates, "no-overload", what, 'write ["ABC123", "XYZ789"]')
         return
     if not values:
-        findings.warning(plates, "never-true", "no text is similar to none", "write plates into it")
+        what = "the list has no plates, so that nothing is similar to one"
+        findings.warning(plates, "never-true", what, "write plates into it")
 
 
 def _check_threshold(

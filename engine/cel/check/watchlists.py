@@ -26,6 +26,7 @@ from engine.cel.check.likeness import (
     fault_of_call,
     fault_of_threshold,
     is_by_likeness,
+    why_no_plate,
 )
 from engine.cel.syntax import tree
 from engine.cel.syntax.examples import NEUTRAL, Examples
@@ -48,8 +49,7 @@ from engine.cel.types.scope import TIME, Broken, dotted, suggest
 from engine.cel.values.values import FailureKind
 from engine.errors import Problem, Severity, shorten
 from engine.schema import FieldType, Kind
-from engine.watchlist import Watchlist, first_difference, why_unusable
-from engine.watchlist.costs import PlateCosts, standard_costs
+from engine.watchlist import PlateCosts, Watchlist, first_difference, standard_costs
 
 #: The function that names a list.
 FUNCTION: Final = "watchlist"
@@ -64,9 +64,9 @@ class Lists:
     """The watchlists that expressions may look up, by name.
 
     One of None exists but can't be used, which is reported elsewhere. Without `is_whole` there may
-    be further lists, so that an unknown name is no problem. `costs` are those of plates that are
-    compared by likeness; without them they are the package's. `used` collects the names that
-    expressions used, `asked_by_likeness` those that they asked by `similar` and `closest`.
+    be further lists, so that an unknown name is no problem. `costs` are those of misreadings of
+    plates, the package's unless given. `used` collects the names that expressions used,
+    `asked_by_likeness` those that they asked by `similar` and `closest`.
     """
 
     def __init__(
@@ -77,16 +77,11 @@ class Lists:
         costs: PlateCosts | None = None,
     ) -> None:
         self.known: Final = known
+        self.costs: Final = standard_costs() if costs is None else costs
         self.is_whole: Final = is_whole
         self.used: Final[set[str]] = set()
         self.asked_by_likeness: Final[set[str]] = set()
-        self._costs = costs
         self._differences: Final[dict[tuple[str, str], tuple[int, int] | None]] = {}
-
-    @property
-    def costs(self) -> PlateCosts:
-        """The costs of misread characters."""
-        return self._costs or standard_costs()
 
     def difference(self, found: Watchlist, column: str) -> tuple[int, int] | None:
         """The line numbers of two rows of one plate that differ in a column, or None.
@@ -235,6 +230,8 @@ class _Binding:
             if fault is not None:
                 self.problems.append(fault)
         if not _is_list(of):
+            if self._is_named(text, of) and isinstance(of, Literal):
+                return _unusable(node)
             parts = tuple(map(self.node, node.args))
             self._check_plates(parts[:2])
             costs = Bound(node.offset, self._lists.costs)
@@ -362,7 +359,7 @@ class _Binding:
             self._warn_of_plate(key, "is on no list", f"ask for {self._examples.key}")
 
     def _warn_of_plate(self, plate: Literal, what: str, remedy: str) -> None:
-        reason = why_unusable(plate.value)
+        reason = why_no_plate(plate.value)
         if reason:
             what = f"'{shorten(plate.value)}' {what}: {reason}"
             warning = Problem(plate.offset, "watchlist-key", what, remedy, Severity.WARNING)

@@ -24,8 +24,7 @@ from engine.cel.values.values import (
 )
 from engine.errors import EvaluationError
 from engine.intervals import TimeInterval
-from engine.watchlist import Watchlist, plate_of
-from engine.watchlist.costs import PlateCosts
+from engine.watchlist import PlateCosts, Watchlist, plate_of
 
 _KEYS: Final = frozenset({str, int, UInt, bool})
 _JOINED: Final = frozenset({str, bytes, list})

@@ -27,8 +27,7 @@ from engine.cel.values.values import MISSING, FailureKind
 from engine.errors import Problem, Severity, errors_of
 from engine.intervals import TimeInterval
 from engine.schema import FieldType, Kind
-from engine.watchlist import Watchlist
-from engine.watchlist.costs import PlateCosts
+from engine.watchlist import PlateCosts, Watchlist
 from engine.watchlist.likeness import DEFAULT_THRESHOLD
 
 #: Most problems that are reported of one expression.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from engine.cel.values.values import FailureKind, UInt, failure, no_overload
-from engine.watchlist.costs import PlateCosts
+from engine.watchlist import PlateCosts
 from engine.watchlist.likeness import (
     DEFAULT_THRESHOLD,
     MAX_COMPARED,
@@ -74,7 +74,7 @@ def threshold_fault(value: float, *, is_of_list: bool) -> str:
     if round(value, PLACES) != value:
         return f"a threshold has at most {PLACES} decimal places"
     if is_of_list and value < MIN_LIST_THRESHOLD:
-        return f"a list is asked with a threshold of {MIN_LIST_THRESHOLD} or more"
+        return f"a list takes a threshold of {MIN_LIST_THRESHOLD} or more"
     return ""
 
 

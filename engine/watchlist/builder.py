@@ -12,6 +12,8 @@ from typing import Final
 from engine.errors import Fault, Place, Severity
 from engine.watchlist.costs import PlateCosts
 from engine.watchlist.dates import DateReader
+from engine.watchlist.likeness import DEFAULT_THRESHOLD
+from engine.watchlist.near_plates import NearPlates
 from engine.watchlist.plates import (
     BAD_LETTER,
     NoPlateError,
@@ -225,6 +227,7 @@ class WatchlistBuilder:
             zone=self._zone,
             costs=self._costs,
             faults=tuple(self._faults),
+            near_plates=NearPlates(self.plates, DEFAULT_THRESHOLD, self._costs),
         )
 
     def _all_unusable(self) -> ListError:

@@ -13,6 +13,8 @@ from engine.watchlist.costs import MAX_COST, NO_CHANGES, PlateCosts
 from engine.watchlist.plates import MAX_TEXT, folded, normalise
 
 DEFAULT_THRESHOLD: Final = 0.9
+#: Lists are asked with no lower one: two edits outside classes could be within its budget.
+MIN_LIST_THRESHOLD: Final = 0.84
 #: Longer plates are compared as if they had so many characters, so that a second misread
 #: character of a long plate weighs as much as that of a usual one.
 COUNTED_LENGTH: Final = 6

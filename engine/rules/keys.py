@@ -116,7 +116,7 @@ ALERT: Final = KeyGroup(
         ),
         Key(
             "matched_plate",
-            "The plate that the reading is only like; empty for an exact match.",
+            "The plate that the reading is only like, or '' for an exact match.",
             ValueKind.TEXT,
             "ABC123",
         ),

@@ -1,8 +1,8 @@
 """Near matches: a rule holds since a plate is like another one, and not since it is that plate.
 
 A rule's condition is compiled a second time, with each part that compares by likeness asked for
-the same plate instead. Where that condition does not hold on an event, the match is near, and the plate
-that was meant is the nearest one of its parts.
+the same plate instead. Where that condition does not hold on an event, the match is near, and the
+plate that was meant is the nearest one of its parts.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ from engine.schema import CAPTURED_AT, TIME_VARIABLE, EventSchema, FieldType, Ki
 from engine.schema.event import read_time
 from engine.settings.values import parse_duration
 
-TEXT_KEYS: Final = ("message", "subject", "sms", "matched_plate")
+TEXT_KEYS: Final = ("message", "subject", "sms")
+_MATCHED: Final = "matched_plate"
 #: When an event was captured, and when Kafka got it.
 AT: Final = "at"
 RECEIVED_AT: Final = "received_at"
@@ -418,6 +419,8 @@ def _expected_alert(node: YamlNode, faults: Faults) -> ExpectedAlert | None:
         for key in TEXT_KEYS
         if key in mapping.values
     }
+    if _MATCHED in mapping.values:
+        texts[_MATCHED] = _maybe_empty(mapping.values[_MATCHED], of_alert)
     count = None
     if "suppressed_count" in mapping.values:
         count = _count(mapping.values["suppressed_count"], of_alert)
@@ -426,6 +429,13 @@ def _expected_alert(node: YamlNode, faults: Faults) -> ExpectedAlert | None:
         return None
     given = {key: scalar.text for key, scalar in texts.items() if scalar is not None}
     return ExpectedAlert(**given, suppressed_count=count)
+
+
+def _maybe_empty(node: YamlNode, faults: Faults) -> ScalarNode | None:
+    """The node as a scalar, which may be the text ''."""
+    if isinstance(node, ScalarNode) and not node.plain and not node.text:
+        return node
+    return as_text(node, f"`{_MATCHED}`", faults, "write '' for an exact match")
 
 
 def _count(node: YamlNode, faults: Faults) -> int | None:

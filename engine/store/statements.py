@@ -83,11 +83,13 @@ INSERT_ALERT: Final = both("""
 INSERT INTO alerts (
     alert_id, digest, rule_id, dedup_key, key_id, time_us, stored_us, is_expired, rule_name,
     priority, message, captured_at, created_at, suppressed_count, late_seconds, topic,
-    partition_id, record_offset, plate, camera_id, rules_digest, silenced_by
+    partition_id, record_offset, plate, camera_id, rules_digest, silenced_by, matched_plate,
+    likeness
 ) VALUES (
     :alert_id, :digest, :rule_id, :dedup_key, :key_id, :time_us, :now_us, :is_expired, :rule_name,
     :priority, :message, :captured_at, :created_at, :suppressed_count, :late_seconds, :topic,
-    :partition, :offset, :plate, :camera_id, :rules_digest, :silenced_by
+    :partition, :offset, :plate, :camera_id, :rules_digest, :silenced_by, :matched_plate,
+    :likeness
 ) ON CONFLICT (digest, rule_id) DO NOTHING
 """)
 INSERT_DELIVERY: Final = both("""
@@ -213,7 +215,8 @@ CLAIM_PROBE: Final = _claiming(
 )
 
 _ALERT_COLUMNS: Final = """a.alert_id, a.rule_id, a.rule_name, a.priority, a.message,
-    a.captured_at, a.created_at, a.suppressed_count, a.late_seconds, e.event"""
+    a.captured_at, a.created_at, a.suppressed_count, a.late_seconds, e.event, a.matched_plate,
+    a.likeness"""
 
 #: What the owner has claimed until that time.
 CLAIMED: Final = both(f"""

@@ -69,6 +69,8 @@ class Samples:
                 suppressed_count=3,
                 late_seconds=1.25,
                 event=self.event,
+                matched_plate="ÄB 1?",
+                likeness=1 - 20 / 600,
             ),
             digest=blake2b(str(self.made).encode(), digest_size=16).digest(),
             dedup_key=key,

@@ -265,6 +265,7 @@ def _rule_set(
         refusals=tuple(watchlists.refusals),
         list_marks=MappingProxyType(watchlists.marks),
         time_intervals=MappingProxyType(intervals.usable),
+        asked_by_likeness=frozenset(watchlists.lists.asked_by_likeness),
     )
 
 

@@ -98,6 +98,7 @@ class RuleSet:
     `refusals` are the lists whose changed files were not loaded: `watchlists` has the lists of the
     load before. `list_marks` has the state of each list's file as it was read. `digest` is the same
     for sets of the same files and lists, wherever they lie. `sources` are these files.
+    `asked_by_likeness` has the names of the lists that a rule or a message asks by likeness.
     """
 
     rules: tuple[Rule, ...]
@@ -118,6 +119,7 @@ class RuleSet:
     digest: str = ""
     sources: tuple[SourceFile, ...] = ()
     time_intervals: Mapping[str, TimeInterval] = field(default_factory=lambda: MappingProxyType({}))
+    asked_by_likeness: frozenset[str] = frozenset()
 
 
 def message_bindings(

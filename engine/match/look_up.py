@@ -418,7 +418,7 @@ def _similar_step(index: LikenessIndex, buckets: Sequence[Bucket]) -> Step:
     def look_up(value: Any, found: list[Bucket]) -> None:
         if len(value) <= MAX_TEXT:
             text = comparable(value) if value.lstrip(CHARACTERS) else value
-            found.extend(buckets[place] for place, _ in near(text))
+            found.extend(buckets[each.number] for each in near(text))
 
     return look_up
 

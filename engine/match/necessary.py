@@ -55,7 +55,8 @@ from engine.match.needs import (
 from engine.match.regex_parts import BEGIN, END, RegexParts, Texts, regex_parts
 from engine.watchlist import Watchlist
 from engine.watchlist.costs import PlateCosts
-from engine.watchlist.likeness import MIN_LIST_THRESHOLD, comparable
+from engine.watchlist.likeness import comparable
+from engine.watchlist.likeness_index import MIN_LIST_THRESHOLD
 
 #: Functions of a text and a constant that are looked up.
 TEXT_TESTS: Final = frozenset({"contains", "startsWith", "endsWith", "matches"})
@@ -303,7 +304,7 @@ class _Reading:
     ) -> Need | None:
         """The text could be a misread one of these plates; None where no text could."""
         known = frozenset((each, threshold) for each in map(comparable, plates) if each)
-        if not known or not threshold <= 1:
+        if not known or not threshold <= 1 or self._constant(text) is not MISSING:
             return None
         key = self._key(text)
         if key is None:

@@ -52,9 +52,9 @@ _CLOSED: Final = 0.2
 _PRESENT: Final = 0.7
 #: How many readings are like a plate, for each that is the plate itself.
 _READINGS: Final = 1.5
-#: Tests of likeness, and what such a look-up costs beside the reading of its key.
-_ALIKE: Final = (Similar, SimilarListed)
-_ALIKE_WEIGHT: Final = 0.5
+#: What a look-up by likeness costs beside reading its key, in evaluations of its rule: to compare
+#: with one plate costs a third of it, and a list remembers its answer for the rule.
+_WEIGHTS: Final[dict[type, float]] = {Similar: 3.0, SimilarListed: 0.5}
 #: More values of one key are not counted: they are many.
 _MAX_NAMED: Final = 10_000
 
@@ -266,11 +266,11 @@ class Selectivity:
         self._values: dict[str, set[Any]] = {}
         self._lists: set[tuple[str, Watchlist]] = set()
         self._plates: Counter[str] = Counter()
-        self._alike: Counter[str] = Counter()
+        self._asked: Counter[tuple[str, type]] = Counter()
         for need in needs:
             atoms = tuple(atoms_of(need))
             self._rules.update({atom.key.text for atom in atoms})
-            self._alike.update({atom.key.text for atom in atoms if isinstance(atom.test, _ALIKE)})
+            self._asked.update({(atom.key.text, type(atom.test)) for atom in atoms})
             for atom in atoms:
                 self._count(atom)
 
@@ -293,8 +293,9 @@ class Selectivity:
             case Atom():
                 key = need.key.text
                 cost = self._share(need) + need.key.weight / self._rules[key]
-                if isinstance(need.test, _ALIKE):
-                    cost += _ALIKE_WEIGHT / self._alike[key]
+                kind = type(need.test)
+                if kind in _WEIGHTS:
+                    cost += _WEIGHTS[kind] / self._asked[key, kind]
                 if cost > MAX_COST:
                     return Anything(f"to look up {key} costs more than the rule")
                 return Cover(cost, (need,))

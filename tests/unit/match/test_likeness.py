@@ -211,7 +211,7 @@ def test_each_list_is_asked_with_each_threshold() -> None:
     ]
     step = similar_lists_step([(test, number) for number, test in enumerate(tests)], plain)
     assert found("A8C123", step) == [0, 1, 2, 3]
-    assert found("BC123", step) == [0, 2, 3]
+    assert found("BC123", step) == [0, 3]
     assert found("XX789", step) == [2]
     assert found("QQQQQQ", step) == []
 

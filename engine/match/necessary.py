@@ -55,8 +55,7 @@ from engine.match.needs import (
 from engine.match.regex_parts import BEGIN, END, RegexParts, Texts, regex_parts
 from engine.watchlist import Watchlist
 from engine.watchlist.costs import PlateCosts
-from engine.watchlist.likeness import comparable
-from engine.watchlist.likeness_index import MIN_LIST_THRESHOLD
+from engine.watchlist.likeness import MIN_LIST_THRESHOLD, comparable
 
 #: Functions of a text and a constant that are looked up.
 TEXT_TESTS: Final = frozenset({"contains", "startsWith", "endsWith", "matches"})
@@ -100,8 +99,7 @@ class _Reading:
         self._variables: Final[Variables] = expression.variables
         self._root = expression.root
         self._has_rows: Final = any(
-            isinstance(node, Call) and node.function in _ROWS
-            for node in nodes_of(expression.root)
+            isinstance(node, Call) and node.function in _ROWS for node in nodes_of(expression.root)
         )
 
     def need(self, node: Node, *, truth: bool) -> Need:
@@ -171,9 +169,7 @@ class _Reading:
 
     def _by_rows(self, node: Node, truth: bool) -> Need | None:
         """The need of a part that asks for rows of a watchlist; None where it has no look-up."""
-        needs = [
-            need for call in rows_asked(node) if (need := self._rows_need(call)) is not None
-        ]
+        needs = [need for call in rows_asked(node) if (need := self._rows_need(call)) is not None]
         if not needs or any(isinstance(need, Anything) for need in needs):
             return None
         otherwise = self.need(without_rows(node), truth=truth)

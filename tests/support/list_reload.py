@@ -153,7 +153,7 @@ def run(broker: Broker, folder: Path, reloads: int) -> Outcome:
             site.start() as engine,
             EventPublisher(servers, gate.registry.url, text, site.topic) as publisher,
         ):
-            engine.wait_ready(RELOAD_SECONDS)
+            engine.wait_ready(timeout_seconds=RELOAD_SECONDS)
             traffic, kept = Traffic(publisher), iter(plates.kept)
             traffic.run(AROUND_SECONDS, kept)
             spans = []

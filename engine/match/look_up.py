@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import ahocorasick
 
@@ -25,8 +25,10 @@ from engine.match.needs import (
 from engine.watchlist import CHARACTERS, Watchlist, plate_of
 from engine.watchlist.costs import PlateCosts
 from engine.watchlist.likeness import comparable
-from engine.watchlist.likeness_index import LikenessIndex
 from engine.watchlist.plates import MAX_TEXT
+
+if TYPE_CHECKING:
+    from engine.watchlist.likeness_index import LikenessIndex
 
 
 class Inner(Protocol):
@@ -396,6 +398,9 @@ def _plates_step(
 
 def similar_steps(rules: Sequence[tuple[Similar, int]], bucket: Bucketer) -> list[Step]:
     """The look-ups of texts that are like one of some plates: one for each table of costs."""
+    # numpy takes 20 MB, which services without such rules need not have.
+    from engine.watchlist.likeness_index import LikenessIndex
+
     tables: dict[PlateCosts, dict[tuple[str, float], list[int]]] = {}
     for test, position in rules:
         table = tables.setdefault(test.costs, {})

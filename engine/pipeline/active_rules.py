@@ -38,10 +38,13 @@ class ActiveRules:
 
 
 def prepare(rule_set: RuleSet, key: bytes = b"") -> ActiveRules:
-    """Build what matching needs, which for thousands of rules takes seconds; any thread may.
+    """Build what matching needs, which takes seconds for thousands of rules; any thread may.
 
+    So it does for long watchlists that are asked by likeness; what a list has of it already stays.
     `key` is the store's, by which targets have their ids.
     """
+    for name in rule_set.asked_by_likeness & rule_set.watchlists.keys():
+        rule_set.watchlists[name].prepare_likeness()
     # Thousands of rules name the same few channels, each of which may have many recipients.
     known = {
         notify: _targets(notify, rule_set.channels, key)

@@ -129,7 +129,8 @@ class RuleSet:
     `refusals` are the lists whose changed files were not loaded: `watchlists` has the lists of the
     load before. `list_marks` has the state of each list's file as it was read. `digest` is the same
     for sets of the same files, lists and costs, wherever they lie. `sources` are these files.
-    `costs` are those of misreadings of plates.
+    `costs` are those of misreadings of plates. `asked_by_likeness` has the names of the lists that
+    a rule or a message asks by likeness.
     """
 
     rules: tuple[Rule, ...]
@@ -151,6 +152,7 @@ class RuleSet:
     sources: tuple[SourceFile, ...] = ()
     time_intervals: Mapping[str, TimeInterval] = field(default_factory=lambda: MappingProxyType({}))
     costs: PlateCosts = field(default_factory=standard_costs, repr=False)
+    asked_by_likeness: frozenset[str] = frozenset()
 
 
 def message_bindings(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ from engine.watchlist.plates import MAX_TEXT
 PLACES: Final = 4
 #: So many plates are compared one by one faster than they are looked up.
 _FEW: Final = 8
+#: Lists of plates that are kept ready.
+_KEPT: Final = 32
 _HALF: Final = 0.5
 _WILDCARDS: Final = frozenset("*?")
 _NUMBERS: Final = frozenset({int, float, UInt})
@@ -83,6 +86,12 @@ class SimilarTo:
             if cost_of(one, plate, self._costs, limit) <= limit:
                 return True
         return False
+
+
+@lru_cache(maxsize=_KEPT)
+def similar_to(plates: tuple[str, ...], threshold: float, costs: PlateCosts) -> SimilarTo:
+    """`SimilarTo` of these; the same object for the same ones, since long lists have an index."""
+    return SimilarTo(plates, threshold, costs)
 
 
 def prepared(text: str) -> str:

@@ -228,7 +228,17 @@ def _place(record: Record) -> str:
 
 
 def _table(letters: Sequence[DatedLetter], replayed: dict[str, int]) -> Table:
-    table = Table("letter", "written", "type", "record", "bytes", "replayed", "error", box=None)
+    table = Table(
+        "letter",
+        "written",
+        "type",
+        "record",
+        "bytes",
+        "replayed",
+        "error",
+        box=None,
+        pad_edge=False,
+    )
     for each in letters:
         letter = each.letter
         again = replayed.get(each.letter_id)
@@ -295,7 +305,7 @@ def _facts(dated: DatedLetter, replayed: dict[str, int]) -> Table:
         "value": f"{len(value):,} bytes: {value[:SHOWN_BYTES].hex(' ')}{more}",
         "stack trace": letter.stack_trace or "",
     }
-    table = Table(box=None, show_header=False)
+    table = Table(box=None, show_header=False, pad_edge=False)
     for name, text in facts.items():
         if text:
             table.add_row(Text(printable(name)), Text("\n".join(map(printable, text.splitlines()))))

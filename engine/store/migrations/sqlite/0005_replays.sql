@@ -2,8 +2,8 @@
 -- before can use the store beside it.
 
 CREATE TABLE replayed_letters (
-    letter_id TEXT COLLATE "C" PRIMARY KEY,
-    replayed_us BIGINT NOT NULL
+    letter_id TEXT PRIMARY KEY,
+    replayed_us INTEGER NOT NULL
 );
 
-UPDATE meta SET value = 4 WHERE name = 'schema_version';
+UPDATE meta SET value = 5 WHERE name = 'schema_version';

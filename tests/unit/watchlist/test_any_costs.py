@@ -58,7 +58,7 @@ def check_table(seed: int, folder: Path) -> int:
 
 
 def test_any_costs_are_exact(tmp_path: Path) -> None:
-    assert sum(check_table(seed, tmp_path) for seed in range(3)) > 0
+    assert sum(check_table(seed, tmp_path) for seed in range(1)) > 0
 
 
 @pytest.mark.slow

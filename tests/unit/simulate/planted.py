@@ -128,12 +128,12 @@ class PlantedSite:
         self.seconds += 1
 
         def work(turn: Turn) -> None:
-            for each in turn.due_targets():
-                if channel not in ("", each.channel):
-                    continue
-                claims = turn.claims(turn.claim(each, 100, OWNER, 60.0))
-                marks = [Mark(one, state, tries, reason=reason, detail=detail) for one in claims]
-                turn.mark(marks, OWNER)
+            for each in turn.due_targets()():
+                if channel in ("", each.channel):
+                    turn.claim(each, 100, OWNER, 60.0)
+            claims = turn.claims()()
+            marks = [Mark(one, state, tries, reason=reason, detail=detail) for one in claims]
+            turn.mark(marks, OWNER)
 
         self.store.deliveries.turn(work)
 

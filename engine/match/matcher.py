@@ -269,7 +269,7 @@ class Selectivity:
         key, test = atom.key.text, atom.test
         if isinstance(test, Listed) and (key, test.watchlist) not in self._lists:
             self._lists.add((key, test.watchlist))
-            self._plates[key] += len(test.watchlist.plates)
+            self._plates[key] += test.watchlist.plate_count
         elif isinstance(test, Points):
             named = self._values.setdefault(key, set())
             if len(named) < _MAX_NAMED:
@@ -320,7 +320,7 @@ class Selectivity:
                     return len(values) / 2
                 return len(values) / (_UNNAMED * max(len(self._values[atom.key.text]), 1))
             case Listed(watchlist):
-                return len(watchlist.plates) / (_UNNAMED * max(self._plates[atom.key.text], 1))
+                return watchlist.plate_count / (_UNNAMED * max(self._plates[atom.key.text], 1))
             case Interval(low, high):
                 is_closed = low != -high and abs(low) < float("inf") > abs(high)
                 return _CLOSED if is_closed else _HALF_OPEN

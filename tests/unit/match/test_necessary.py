@@ -155,7 +155,7 @@ def _passes(atom: Atom, value: object) -> bool:
         case Points(values):
             return type(value) in (list, dict) or value in values
         case Listed(watchlist):
-            return type(value) in (list, dict) or plate_of(value) in watchlist.plates
+            return type(value) in (list, dict) or watchlist.may_be_on(plate_of(value))
         case Interval() as test:
             if type(value) not in (int, float, UInt):
                 return True

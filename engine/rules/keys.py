@@ -114,6 +114,12 @@ ALERT: Final = KeyGroup(
             ValueKind.WHOLE_NUMBER,
             1,
         ),
+        Key(
+            "matched_plate",
+            "The plate that the reading is only like, or '' for an exact match.",
+            ValueKind.TEXT,
+            "ABC123",
+        ),
     ),
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.cel.values.values import FailureKind, UInt, failure, no_overload
 from engine.watchlist import PlateCosts, Watchlist
@@ -21,8 +21,10 @@ from engine.watchlist.likeness import (
     edits_text,
     likeness,
 )
-from engine.watchlist.likeness_index import LikenessIndex
 from engine.watchlist.plates import MAX_TEXT
+
+if TYPE_CHECKING:
+    from engine.watchlist.likeness_index import LikenessIndex
 
 #: The decimal places that a threshold may have.
 PLACES: Final = 4
@@ -64,7 +66,7 @@ class SimilarTo:
         self._whole: Final = frozenset(map(prepared, plates)) - {""}
         short = tuple(sorted(plate for plate in self._whole if len(plate) <= MAX_COMPARED))
         self._short: Final = short
-        self._index: Final = LikenessIndex(short, threshold, costs) if len(short) > _FEW else None
+        self._index: Final = _index(short, threshold, costs) if len(short) > _FEW else None
         #: The budget for each length of the longer text.
         self._limits: Final = [budget(threshold, length) for length in range(MAX_COMPARED + 1)]
         self._costs: Final = costs
@@ -86,6 +88,13 @@ class SimilarTo:
             if cost_of(one, plate, self._costs, limit) <= limit:
                 return True
         return False
+
+
+def _index(plates: Sequence[str], threshold: float, costs: PlateCosts) -> LikenessIndex:
+    # numpy takes 15 MB, which services without a question for likeness need not have.
+    from engine.watchlist.likeness_index import LikenessIndex
+
+    return LikenessIndex(plates, threshold, costs)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -44,13 +44,15 @@ _NEVER: Final = 10 * MAX_COST
 class Pairs:
     """Pairs of plates by their numbers, `first` below `second`, and the cost of each.
 
-    `share` is the part of the plates that was looked at, 1 for all of them.
+    `share` is the part of the plates that was looked at, 1 for all of them. `crowd` is the largest
+    number of plates that one reading may have to be compared with, by one of its keys.
     """
 
     first: _Numbers = field(repr=False)
     second: _Numbers = field(repr=False)
     cost: _Costs = field(repr=False)
     share: float
+    crowd: int
 
     @property
     def count(self) -> int:
@@ -67,6 +69,7 @@ def find_pairs(plates: Sequence[str], thresholds: Sequence[float], costs: PlateC
     table = _Table(plates, thresholds, costs)
     keys = table.keys()
     share, candidates = 1.0, _count(keys)
+    crowd = int(_run_lengths(_hashes(keys)).max(initial=0))
     if candidates > MOST_CANDIDATES:
         share = (MOST_CANDIDATES / candidates) ** 0.5
         chosen = np.random.default_rng(len(plates)).random(len(plates)) < share
@@ -75,7 +78,7 @@ def find_pairs(plates: Sequence[str], thresholds: Sequence[float], costs: PlateC
     none = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int16)
     first, second, cost = map(np.concatenate, zip(none, *found, strict=True))
     _, places = np.unique(first * len(plates) + second, return_index=True)
-    return Pairs(first[places], second[places], cost[places], share)
+    return Pairs(first[places], second[places], cost[places], share, crowd)
 
 
 class _Table:

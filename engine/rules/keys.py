@@ -23,6 +23,18 @@ OPERATORS: Final[Mapping[Operator, str]] = {
     Operator.IN_LIST: "The field equals one value of the list.",
     Operator.GREATER_THAN: "The field is a larger number.",
     Operator.LESS_THAN: "The field is a smaller number.",
+    Operator.SIMILAR_TO: (
+        "The field may be a camera's misreading of the plate, or of one plate of the list: "
+        "`similar(field, …)`."
+    ),
+    Operator.IN_WATCHLIST: (
+        "The field is on the watchlist of that name, or on one of several: "
+        '`field in watchlist("…")`.'
+    ),
+    Operator.SIMILAR_IN_WATCHLIST: (
+        "The field may be a camera's misreading of a plate on the watchlist: "
+        '`similar(field, watchlist("…"))`.'
+    ),
 }
 
 #: A rule's `rate_limit`, and a file's.
@@ -73,10 +85,18 @@ CONDITION: Final = KeyGroup(
         ),
         Key(
             "value",
-            "What the field is compared with; a list for `in_list`.",
+            "What the field is compared with: a list for `in_list`, the name of a list for "
+            "`in_watchlist` and `similar_in_watchlist`.",
             ValueKind.VALUE,
             ["ABC123", "XYZ789"],
             is_required=True,
+        ),
+        Key(
+            "threshold",
+            "How alike plates must be for `similar_to` and `similar_in_watchlist`, up to 1; "
+            "that of the row or list, or 0.9, unless given. Lists take 0.84 and more.",
+            ValueKind.NUMBER,
+            0.95,
         ),
     ),
 )

@@ -33,7 +33,7 @@ from engine.rules.nodes import (
 from engine.rules.rate_limits import RateLimit, UncompiledLimit, rate_limit, read_limits
 from engine.rules.rule_test import RuleTest
 from engine.rules.test_reader import read_tests
-from engine.watchlist import Watchlist
+from engine.watchlist import PlateCosts, Watchlist, standard_costs
 from engine.watchlist.watchlist import FileMark
 
 DEFAULT_TEMPLATE: Final = "{rule.name}: {plate.normalized_text} at {camera_id}, {captured_at}"
@@ -97,7 +97,8 @@ class RuleSet:
     `unverified` has, by channel, the `warnings` about certificates that are not checked.
     `refusals` are the lists whose changed files were not loaded: `watchlists` has the lists of the
     load before. `list_marks` has the state of each list's file as it was read. `digest` is the same
-    for sets of the same files and lists, wherever they lie. `sources` are these files.
+    for sets of the same files, lists and costs, wherever they lie. `sources` are these files.
+    `costs` are those of misreadings of plates.
     """
 
     rules: tuple[Rule, ...]
@@ -118,6 +119,7 @@ class RuleSet:
     digest: str = ""
     sources: tuple[SourceFile, ...] = ()
     time_intervals: Mapping[str, TimeInterval] = field(default_factory=lambda: MappingProxyType({}))
+    costs: PlateCosts = field(default_factory=standard_costs, repr=False)
 
 
 def message_bindings(

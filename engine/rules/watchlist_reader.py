@@ -30,6 +30,7 @@ from engine.watchlist import (
     DateOrder,
     Definition,
     ListSummary,
+    PlateCosts,
     Watchlist,
     read_watchlist,
 )
@@ -49,7 +50,8 @@ class WatchlistReader:
 
     `known` are the lists of the load before, by name; times without a zone are read in `zone`.
     `is_whole` is False where a file can't be read: an unknown list may be defined there. Absolute
-    paths of lists are looked up below `root`.
+    paths of lists are looked up below `root`. `costs` are those of misreadings of plates, the
+    package's unless given.
 
     `watchlists` has the usable lists by name; `lists` is what expressions may name, in which None
     stands for an unusable list. `paths` are the files of all lists, `marks` their state as they
@@ -66,13 +68,14 @@ class WatchlistReader:
         accepts: Accepts | None = None,
         is_whole: bool = True,
         root: Path | None = None,
+        costs: PlateCosts | None = None,
     ) -> None:
         self.watchlists: dict[str, Watchlist] = {}
         self.paths: list[Path] = []
         self.refusals: list[Refusal] = []
         self.marks: dict[Path, FileMark] = {}
         self._named: dict[str, Watchlist | None] = {}
-        self.lists = Lists(self._named, is_whole=is_whole)
+        self.lists = Lists(self._named, is_whole=is_whole, costs=costs)
         self._faults = faults
         self._known = _NONE if known is None else known
         self._accepts = accepts or _accept_none
@@ -112,7 +115,7 @@ class WatchlistReader:
         self.paths.append(definition.path)
         known = self._known.get(name)
         loaded = known if isinstance(known, Watchlist) else None
-        result = read_watchlist(definition, self._zone, loaded)
+        result = read_watchlist(definition, self._zone, loaded, self.lists.costs)
         self._faults.extend(result.faults)
         found = result.watchlist
         if found is None:

@@ -10,7 +10,10 @@ from enum import StrEnum
 from typing import Final
 
 from engine.errors import Fault, Place, Severity
+from engine.watchlist.costs import PlateCosts
 from engine.watchlist.dates import DateReader
+from engine.watchlist.likeness import DEFAULT_THRESHOLD
+from engine.watchlist.near_plates import NearPlates
 from engine.watchlist.plates import (
     BAD_LETTER,
     NoPlateError,
@@ -83,15 +86,17 @@ class LineCount:
 class WatchlistBuilder:
     """Builds the list of one definition; times without a zone are read in `zone`.
 
+    `costs` are those of misreadings of its plates.
     The readers of files set `row_count` and write plates into `plates` themselves, for speed.
     """
 
-    def __init__(self, definition: Definition, zone: tzinfo) -> None:
+    def __init__(self, definition: Definition, zone: tzinfo, costs: PlateCosts) -> None:
         self.definition: Final = definition
         self.plates: Final[dict[str, int]] = {}
         self.row_count = 0
         self.has_periods = False
         self._zone: Final = zone
+        self._costs: Final = costs
         #: Gives all cells with dates, for a date that can be read in two ways.
         self.date_cells: Callable[[], Iterable[str]] = tuple
         self._dates: Final = DateReader(
@@ -220,7 +225,9 @@ class WatchlistBuilder:
             lines=self.lines,
             mark=mark,
             zone=self._zone,
+            costs=self._costs,
             faults=tuple(self._faults),
+            near_plates=NearPlates(self.plates, DEFAULT_THRESHOLD, self._costs),
         )
 
     def _all_unusable(self) -> ListError:

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from engine.errors import AlertEngineError
+from engine.watchlist.plates import CHARACTERS
 
 #: A cost from which on two edits can't both be within a budget that lists are asked with.
 SEVERE: Final = 50
@@ -21,7 +23,10 @@ _STANDARD: Final = Path(__file__).with_name("plate_costs.txt")
 _PAIR: Final = re.compile("[A-Z0-9]{2}")
 _MERGE: Final = re.compile("([A-Z0-9]{2})=([A-Z0-9])")
 _NUMBER: Final = re.compile("[0-9]{1,3}")
-_WORDS: Final = ("end", "double", "inside", "mixed", "other")
+#: The words, each with the cost that a message offers for it.
+_WORDS: Final = {"end": 50, "double": 50, "inside": 60, "mixed": 60, "other": 100}
+#: The costs of changes that a character of another script has: none of its own.
+NO_CHANGES: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class CostsError(AlertEngineError):
@@ -34,10 +39,13 @@ class PlateCosts:
 
     `pairs` has both orders of two characters, `merges` the results of two characters with their
     costs. The others are those of edits that neither names: a character more or less at an `end`,
-    beside the same one (`double`) or else `inside`, a letter for a digit (`mixed`), and any `other`
-    for another. `digest` is the same for the same costs. `classes` gives each character of a pair
-    or merge one that stands for all that are easily confused with it: those joined by pairs that
-    cost less than `SEVERE`, and the result of a merge with a part of it.
+    beside the same one (`double`) or elsewhere (`inside`), a letter for a digit (`mixed`), and any
+    `other` for another. `digest` is the same for the same costs.
+
+    What follows is made of these. `classes` gives each character of a pair or merge one that stands
+    for all that are easily confused with it: those joined by pairs that cost less than `SEVERE`,
+    and the result of a merge with a part of it. `changes` has the cost of each character of plates
+    for each, and `least_shift` is the least cost of an edit that makes a text longer or shorter.
     """
 
     pairs: Mapping[str, int] = field(repr=False)
@@ -47,35 +55,45 @@ class PlateCosts:
     inside: int
     mixed: int
     other: int
-    classes: Mapping[str, str] = field(repr=False)
     digest: str
+    classes: Mapping[str, str] = field(repr=False)
+    changes: Mapping[str, Mapping[str, int]] = field(repr=False)
+    least_shift: int = field(repr=False)
 
     def change(self, one: str, two: str) -> int:
         """The cost of a character for another; 0 for the same."""
         if one == two:
             return 0
-        found = self.pairs.get(one + two)
-        if found is not None:
-            return found
-        is_mixed = one.isascii() and two.isascii() and one.isdigit() != two.isdigit()
-        return self.mixed if is_mixed else self.other
+        return self.changes.get(one, NO_CHANGES).get(two, self.other)
 
     def absence(self, text: str, place: int) -> int:
-        """The cost of leaving out the character at `place` of a text."""
-        if place in (0, len(text) - 1):
-            return min(self.end, self.inside)
-        is_double = text[place] in (text[place - 1], text[place + 1])
-        return min(self.double, self.inside) if is_double else self.inside
+        """The cost of leaving out the character at `place` of a text, counted from 0."""
+        last = len(text) - 1
+        is_at_end = place in (0, last)
+        character = text[place]
+        if (place > 0 and text[place - 1] == character) or (
+            place < last and text[place + 1] == character
+        ):
+            return min(self.double, self.end) if is_at_end else self.double
+        return self.end if is_at_end else self.inside
 
 
 def read_costs(path: Path) -> PlateCosts:
     """The costs of a file; CostsError where it can't be read, or says nothing or too little."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise CostsError(f"the plate costs {path} are not UTF-8, save them as UTF-8") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise CostsError(f"the plate costs {path} can't be read: {reason}") from error
+        reason = getattr(error, "strerror", None) or "no such path"
+        what = f"the plate costs {path} can't be read ({reason})"
+        raise CostsError(f"{what}, correct PLATE_COSTS") from error
     return _Reading(path).costs(text)
+
+
+def costs_of(path: Path | None) -> PlateCosts:
+    """The costs of a site's file, or those of the package without one; see `read_costs`."""
+    return standard_costs() if path is None else read_costs(path)
 
 
 @lru_cache(maxsize=1)
@@ -99,17 +117,22 @@ class _Reading:
             number, *edits = line.partition("#")[0].split() or [""]
             if number:
                 self._read(number, edits)
-        missing = [word for word in _WORDS if word not in self._words]
-        if missing:
-            raise self._error(f"no line has a cost for `{missing[0]}`", f"add `60 {missing[0]}`")
+        for word, usual in _WORDS.items():
+            if word not in self._words:
+                what = f"{self._path}: no line has a cost for `{word}`"
+                raise CostsError(f"{what}, add `{usual} {word}`")
+        pairs = {order: cost for pair, cost in self._pairs.items() for order in (pair, pair[::-1])}
+        shifts = [self._words["end"], self._words["double"], self._words["inside"]]
+        for results in self._merges.values():
+            shifts += results.values()
         return PlateCosts(
-            pairs={
-                order: cost for pair, cost in self._pairs.items() for order in (pair, pair[::-1])
-            },
+            pairs=pairs,
             merges=self._merges,
-            classes=self._classes(),
-            digest=self._digest(),
             **self._words,
+            digest=self._digest(),
+            classes=self._classes(),
+            changes=self._changes(pairs),
+            least_shift=min(shifts),
         )
 
     def _read(self, number: str, edits: list[str]) -> None:
@@ -140,6 +163,15 @@ class _Reading:
             what = f"`{edit}` costs less than {SEVERE}"
             raise self._error(what, f"only pairs of characters may: write {SEVERE} or more")
 
+    def _changes(self, pairs: Mapping[str, int]) -> dict[str, dict[str, int]]:
+        def cost(one: str, two: str) -> int:
+            is_mixed = one.isdigit() != two.isdigit()
+            return pairs.get(one + two, self._words["mixed" if is_mixed else "other"])
+
+        return {
+            one: {two: cost(one, two) for two in CHARACTERS if two != one} for one in CHARACTERS
+        }
+
     def _classes(self) -> dict[str, str]:
         """The characters that are joined, each with the first of its class."""
         merges = [(two, one) for two, results in self._merges.items() for one in results]
@@ -169,4 +201,4 @@ class _Reading:
         return hashlib.sha256(repr(tuple(parts)).encode()).hexdigest()
 
     def _error(self, what: str, remedy: str) -> CostsError:
-        return CostsError(f"{self._path}, line {self._line}: {what}; {remedy}")
+        return CostsError(f"{self._path}, line {self._line}: {what}, {remedy}")

@@ -6,12 +6,16 @@ a share of the length. The costs are whole numbers, so that nothing depends on r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import accumulate
 from typing import Final, NamedTuple
 
-from engine.watchlist.costs import MAX_COST, PlateCosts
-from engine.watchlist.plates import MAX_TEXT, normalise
+from engine.watchlist.costs import MAX_COST, NO_CHANGES, PlateCosts
+from engine.watchlist.plates import MAX_TEXT, folded, normalise
 
 DEFAULT_THRESHOLD: Final = 0.9
+#: Lists are asked with no lower one: two edits outside classes could be within its budget.
+MIN_LIST_THRESHOLD: Final = 0.84
 #: Longer plates are compared as if they had so many characters, so that a second misread
 #: character of a long plate weighs as much as that of a usual one.
 COUNTED_LENGTH: Final = 6
@@ -37,10 +41,7 @@ def comparable(text: str) -> str:
     """The text as it is compared: as lists have plates, with other scripts' characters kept."""
     if text.isascii():
         return normalise(text)
-    return "".join(
-        normalise(character) or (character if character.isalnum() else "")
-        for character in text.upper()
-    )
+    return "".join(filter(str.isalnum, folded(text)))
 
 
 def budget(threshold: float, length: int) -> int:
@@ -71,17 +72,34 @@ def likeness(one: str, two: str, costs: PlateCosts) -> float:
     longer = max(len(one), len(two))
     if longer > MAX_COMPARED:
         return 0.0
-    return likeness_of(cost_of(one, two, costs), longer)
+    # Beyond this cost the likeness is 0.
+    limit = MAX_COST * min(COUNTED_LENGTH, longer)
+    return likeness_of(cost_of(one, two, costs, limit), longer)
 
 
-def cost_of(one: str, two: str, costs: PlateCosts) -> int:
-    """The least cost of the edits that make one text of the other; both are `comparable`."""
-    return _costs(one, two, costs)[-1][-1]
+def cost_of(one: str, two: str, costs: PlateCosts, limit: int | None = None) -> int:
+    """The least cost of the edits that make one text of the other; both are `comparable`.
+
+    Where it is more than `limit`, any number above that is returned.
+    """
+    shorter, longer = (one, two) if len(one) <= len(two) else (two, one)
+    shifts = len(longer) - len(shorter)
+    # The ways with as few shifts as can be need no table, and the others have two shifts more.
+    if not shifts:
+        cost, others = _changed(one, two, costs), 2 * costs.least_shift
+    elif shifts == 1:
+        cost, others = _shifted(shorter, longer, costs), 3 * costs.least_shift
+    else:
+        cost = others = shifts * costs.least_shift
+        return _table(one, two, costs)[-1][-1] if limit is None or others <= limit else others
+    if cost <= others or (limit is not None and limit < others):
+        return cost
+    return _table(one, two, costs)[-1][-1]
 
 
 def edits_of(plate: str, reading: str, costs: PlateCosts) -> tuple[Edit, ...]:
     """The edits of `cost_of`, in the order of the plate; none for the same text."""
-    table = _costs(plate, reading, costs)
+    table = _table(plate, reading, costs)
     found: list[Edit] = []
     row, column = len(plate), len(reading)
     while row or column:
@@ -97,17 +115,78 @@ def edits_of(plate: str, reading: str, costs: PlateCosts) -> tuple[Edit, ...]:
     return tuple(reversed(found))
 
 
-def _costs(one: str, two: str, costs: PlateCosts) -> list[list[int]]:
+def edits_text(edits: Iterable[Edit]) -> str:
+    """The edits for people: `8↔B 20, at 2`, the reading's character first."""
+    texts: list[str] = []
+    for place, plate, reading, cost in edits:
+        what = f"{reading}↔{plate}"
+        if not plate or not reading:
+            what = f"{reading} added" if reading else f"{plate} left out"
+        texts.append(f"{what} {cost}, at {place}")
+    return "; ".join(texts)
+
+
+def _changed(one: str, two: str, costs: PlateCosts) -> int:
+    """The cost of two texts of one length without shifts."""
+    cost = 0
+    for was, is_now in zip(one, two, strict=True):
+        if was != is_now:
+            cost += costs.change(was, is_now)
+    return cost
+
+
+def _shifted(shorter: str, longer: str, costs: PlateCosts) -> int:
+    """The least cost of two texts, one a character longer, with a single shift."""
+    count = len(shorter)
+    # For each place of the shift, the cost of the characters behind it.
+    behind = [0] * (count + 1)
+    for place in range(count - 1, -1, -1):
+        was, is_now = longer[place + 1], shorter[place]
+        behind[place] = behind[place + 1] + (costs.change(was, is_now) if was != is_now else 0)
+    before, least = 0, MAX_COST * (count + 2)
+    for place, was in enumerate(longer):
+        if before + behind[place] + costs.least_shift < least:
+            least = min(least, before + costs.absence(longer, place) + behind[place])
+        if place == count or before + costs.least_shift >= least:
+            break
+        is_now = shorter[place]
+        merges = costs.merges.get(longer[place : place + 2])
+        if merges is not None and is_now in merges:
+            least = min(least, before + merges[is_now] + behind[place + 1])
+        if was != is_now:
+            before += costs.change(was, is_now)
+    return least
+
+
+def _table(one: str, two: str, costs: PlateCosts) -> list[list[int]]:
     """The least cost for each two begins of the texts."""
-    table: list[list[int]] = []
-    for row in range(len(one) + 1):
-        table.append([])
-        for column in range(len(two) + 1):
-            ways = [
-                table[row - rows][column - columns] + cost
-                for cost, rows, columns in _steps(one, two, row, column, costs)
-            ]
-            table[row].append(min(ways, default=0))
+    other = costs.other
+    absences = [costs.absence(two, column) for column in range(len(two))]
+    merges_of_two = [costs.merges.get(two[column - 1 : column + 1]) for column in range(len(two))]
+    table = [list(accumulate(absences, initial=0))]
+    for row, was in enumerate(one):
+        above, absence = table[-1], costs.absence(one, row)
+        changes = costs.changes.get(was, NO_CHANGES)
+        merges = costs.merges.get(one[row - 1 : row + 1])
+        least = above[0] + absence
+        line = [least]
+        for column, is_now in enumerate(two):
+            least += absences[column]
+            cost = above[column + 1] + absence
+            if cost < least:
+                least = cost
+            cost = above[column]
+            if was != is_now:
+                cost += changes.get(is_now, other)
+            if cost < least:
+                least = cost
+            if merges is not None and is_now in merges:
+                least = min(least, table[row - 1][column] + merges[is_now])
+            merges_here = merges_of_two[column]
+            if merges_here is not None and was in merges_here:
+                least = min(least, above[column - 1] + merges_here[was])
+            line.append(least)
+        table.append(line)
     return table
 
 

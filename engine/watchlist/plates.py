@@ -159,13 +159,21 @@ def normalise(text: str) -> str:
     SS. All other letters, Ö or Я, are left out.
     """
     if not text.isascii():
-        return _OTHERS.sub("", _capitals(text).translate(_LOOKS))
+        return _OTHERS.sub("", folded(text))
     # Most plates have nothing else in them, and this is faster than a regex.
     if not text.isalnum():
         text = text.replace("-", "").replace(" ", "")
         if not text.isalnum():
             return _OTHERS.sub("", text.upper())
     return text.upper()
+
+
+def folded(text: str) -> str:
+    """The text in capitals, with letters of other scripts that look like A to Z read as those.
+
+    Nothing is left out.
+    """
+    return _capitals(text).translate(_LOOKS)
 
 
 def has_look_alikes(text: str) -> bool:
@@ -187,7 +195,7 @@ def plate_of(value: object) -> str:
 
 def has_other_letters(text: str) -> bool:
     """Whether it has letters or digits that `normalise` leaves out."""
-    left = _OTHERS.findall(_capitals(text).translate(_LOOKS))
+    left = _OTHERS.findall(folded(text))
     return any(character.isalnum() for part in left for character in part)
 
 

@@ -10,16 +10,20 @@ import marshal
 import zlib
 from array import array
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
+from itertools import groupby, islice
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from engine.errors import Fault, Place
+from engine.watchlist.costs import PlateCosts
 from engine.watchlist.date_forms import DateFormat, DateOrder
 from engine.watchlist.dates import instant_of, moment_of
+from engine.watchlist.near_plates import NearPlates
 from engine.watchlist.plates import plate_of
 
 DEFAULT_MAX_SHRINK: Final = 0.5
@@ -109,6 +113,19 @@ class Validity:
 _OPEN: Final = Validity()
 
 
+class Near(NamedTuple):
+    """A row that a reading is like, in force at its time.
+
+    `plate` is the row's, normalised, `likeness` 0 to 1, and `row` its number. `line` is its line in
+    the file, 0 where rows have nothing but a plate.
+    """
+
+    plate: str
+    likeness: float
+    row: int
+    line: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Watchlist:
     """One loaded list; it is immutable.
@@ -118,7 +135,8 @@ class Watchlist:
     Where rows have only a plate, all have the number 0. `lines` has the line of each row.
     `columns` are the columns that `[plate].name` may ask for beside `STANDARD_COLUMNS`.
     `skipped_count` is the number of rows that can't be used, `faults` are the warnings about the
-    file. Times without a zone were read in `zone`.
+    file. Times without a zone were read in `zone`. `costs` are those of misreadings of its plates,
+    by which `near_plates` are found.
     """
 
     definition: Definition
@@ -133,7 +151,9 @@ class Watchlist:
     lines: RowLines = field(repr=False)
     mark: FileMark
     zone: tzinfo
+    costs: PlateCosts = field(repr=False)
     faults: tuple[Fault, ...] = field(repr=False)
+    near_plates: NearPlates = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -181,6 +201,73 @@ class Watchlist:
             instant = instant_of(time)
             rows = [row for row in rows if self.validity.covers(row, instant)]
         return [self._values(row) for row in rows]
+
+    def similar(self, plate: str, time: datetime, threshold: float | None = None) -> bool:
+        """Whether a row in force at `time` (aware) could be what a camera has read as `plate`.
+
+        `threshold` is the likeness from which on a row counts, `MIN_LIST_THRESHOLD` or more; None
+        stands for the row's own.
+        """
+        plate = plate_of(plate)
+        number = self.plates.get(plate)
+        if number is not None and self._row_at(number, time) is not None:
+            return True
+        found = self.near_plates.near(plate, threshold)
+        return any(self._row_at(each.number, time) is not None for each in found)
+
+    def closest(
+        self, plate: str, time: datetime, threshold: float | None = None
+    ) -> dict[str, Any] | None:
+        """The columns of the row that is nearest to a reading, of those of `similar`.
+
+        Beside those of `row` they are `plate`, the row's as normalised, `likeness`, and
+        `is_ambiguous`, which says that another plate is as near; of these the first in the file
+        counts. None where no row is near enough.
+        """
+        plate = plate_of(plate)
+        number = self.plates.get(plate)
+        row = self._row_at(number, time) if number is not None else None
+        likeness, is_ambiguous = 1.0, False
+        if row is None:
+            found = list(islice(self._near(plate, time, threshold), 2))
+            if not found:
+                return None
+            plate, likeness, row, _ = found[0]
+            is_ambiguous = len(found) > 1 and found[1].likeness == likeness
+        values = self._values(row)
+        values.update(plate=plate, likeness=likeness, is_ambiguous=is_ambiguous)
+        return values
+
+    def nearest(
+        self, plate: str, time: datetime, most: int, threshold: float | None = None
+    ) -> list[Near]:
+        """At most so many plates of `similar`, the nearest first, then as in the file."""
+        return list(islice(self._near(plate_of(plate), time, threshold), most))
+
+    def may_be_similar(self, plate: str, threshold: float | None = None) -> bool:
+        """Whether `similar` may be true of a reading at some time; cheap before it is asked."""
+        plate = plate_of(plate)
+        return plate in self.plates or bool(self.near_plates.near(plate, threshold))
+
+    def prepare_likeness(self) -> None:
+        """Builds what `similar` and the like need, which the first of them does otherwise.
+
+        A million plates take about two seconds and 90 MB. Other threads go on meanwhile.
+        """
+        self.near_plates.prepare()
+
+    def _near(self, plate: str, time: datetime, threshold: float | None) -> Iterator[Near]:
+        """The rows of near plates in force, the nearest first, then as in the file."""
+        found = self.near_plates.near(plate, threshold)
+        for likeness, group in groupby(found, key=attrgetter("likeness")):
+            rows = [
+                (row, each.plate)
+                for each in group
+                if (row := self._row_at(each.number, time)) is not None
+            ]
+            rows.sort(key=itemgetter(0))
+            for row, near in rows:
+                yield Near(near, likeness, row, self.lines.line_of(row))
 
     def _numbers(self, number: int) -> Sequence[int]:
         return (number,) if number >= 0 else self.repeated[-1 - number]
@@ -255,7 +342,9 @@ class RowLines:
         self._lines.append(line)
 
     def line_of(self, row: int) -> int:
-        """The line of a row, which is not before the first one added."""
+        """The line of a row, which is not before the first one added; 0 where none was."""
+        if not self._rows:
+            return 0
         place = bisect_right(self._rows, row) - 1
         return self._lines[place] + row - self._rows[place]
 

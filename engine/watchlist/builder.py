@@ -13,7 +13,7 @@ from engine.errors import Fault, Place, Severity
 from engine.watchlist.costs import PlateCosts
 from engine.watchlist.dates import DateReader
 from engine.watchlist.likeness import DEFAULT_THRESHOLD
-from engine.watchlist.near_plates import NearPlates
+from engine.watchlist.near_plates import NearPlates, Thresholds
 from engine.watchlist.plates import (
     BAD_LETTER,
     NoPlateError,
@@ -30,6 +30,12 @@ from engine.watchlist.watchlist import (
     RowPacker,
     Validity,
     Watchlist,
+)
+from engine.watchlist.wildcards import (
+    MAX_WILDCARDS,
+    WildcardRows,
+    has_wildcards,
+    wildcard_plate,
 )
 
 #: So many unusable rows are reported one by one; further ones are only counted.
@@ -87,7 +93,8 @@ class WatchlistBuilder:
     """Builds the list of one definition; times without a zone are read in `zone`.
 
     `costs` are those of misreadings of its plates.
-    The readers of files set `row_count` and write plates into `plates` themselves, for speed.
+    The readers of files set `row_count` and write plates into `plates` themselves, for speed, also
+    those with wildcards.
     """
 
     def __init__(self, definition: Definition, zone: tzinfo, costs: PlateCosts) -> None:
@@ -107,6 +114,8 @@ class WatchlistBuilder:
         self.ends: array[int] | None = None
         self.lines: Final = RowLines()
         self._repeated: Final[list[list[int]]] = []
+        #: The plates with wildcards, in the order of the file.
+        self._wildcards: Final[dict[str, None]] = {}
         self.packer = RowPacker(())
         self._faults: Final[list[Fault]] = []
         self._skipped = 0
@@ -158,6 +167,8 @@ class WatchlistBuilder:
         try:
             written = written_plate(text)
         except NoPlateError as error:
+            if has_wildcards(text):
+                return self._wildcard_plate(line, text)
             self.skip(line, str(error))
             return ""
         if is_guessed and has_other_letters(written):
@@ -169,6 +180,19 @@ class WatchlistBuilder:
             if has_look_alikes(written):
                 self._with_look_alikes.add(line)
         return normalise(written)
+
+    def _wildcard_plate(self, line: int, text: str) -> str:
+        try:
+            plate = wildcard_plate(text)
+        except NoPlateError as error:
+            self.skip(line, str(error))
+            return ""
+        if plate not in self._wildcards:
+            if len(self._wildcards) >= MAX_WILDCARDS:
+                self.skip(line, f"{MAX_WILDCARDS:,} other plates with wildcards stand before it")
+                return ""
+            self._wildcards[plate] = None
+        return plate
 
     def period(self, line: int, start: str, end: str) -> Period | None:
         """The period of two cells; None where they hold none, which is reported."""
@@ -212,6 +236,11 @@ class WatchlistBuilder:
         self._add_summary()
         validity = Validity(self.starts, self.ends) if self.has_periods else None
         rows = self.packer.rows()
+        repeated = tuple(map(tuple, self._repeated))
+        thresholds = Thresholds(DEFAULT_THRESHOLD)
+        # A plate whose every row has a bad period is in none of them.
+        numbers = {each: self.plates.pop(each) for each in self._wildcards if each in self.plates}
+        wildcards = WildcardRows(numbers, self._costs, thresholds.lowest) if numbers else None
         return Watchlist(
             definition=self.definition,
             plates=self.plates,
@@ -220,14 +249,16 @@ class WatchlistBuilder:
             columns=tuple(name for name in rows.columns if name != NOTE),
             rows=rows,
             validity=validity,
-            repeated=tuple(map(tuple, self._repeated)),
-            most_rows=max(map(len, self._repeated), default=1),
+            repeated=repeated,
+            most_rows=min(MAX_REPEATED, max(map(len, repeated), default=1) + len(numbers)),
             lines=self.lines,
             mark=mark,
             zone=self._zone,
             costs=self._costs,
             faults=tuple(self._faults),
-            near_plates=NearPlates(self.plates, DEFAULT_THRESHOLD, self._costs),
+            wildcards=wildcards,
+            thresholds=thresholds,
+            near_plates=NearPlates(self.plates, wildcards, thresholds, self._costs),
         )
 
     def _all_unusable(self) -> ListError:

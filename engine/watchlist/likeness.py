@@ -22,7 +22,7 @@ COUNTED_LENGTH: Final = 6
 #: Longer texts are like the same text only.
 MAX_COMPARED: Final = 16
 #: Thresholds are read with four places, so that 0.9 of 600 is 540 and not a little less.
-_PLACES: Final = 10_000
+PLACES: Final = 10_000
 
 
 class Edit(NamedTuple):
@@ -46,9 +46,7 @@ def comparable(text: str) -> str:
 
 def budget(threshold: float, length: int) -> int:
     """The highest cost with which two texts, the longer one of `length`, reach the threshold."""
-    return (
-        (_PLACES - round(threshold * _PLACES)) * min(COUNTED_LENGTH, length) * MAX_COST // _PLACES
-    )
+    return (PLACES - round(threshold * PLACES)) * min(COUNTED_LENGTH, length) * MAX_COST // PLACES
 
 
 def likeness_of(cost: int, length: int) -> float:

@@ -166,7 +166,11 @@ def _dispatcher(name: str, count: int) -> Callable[..., Any]:
 
 def in_list(watchlist: Watchlist, key: Fragment, *, is_in_loop: bool = False) -> Fragment:
     """`key in watchlist(…)`."""
-    probe = plain("({0} in {1})", _plate(key, is_in_loop), constant(watchlist.plates), kind=bool)
+    plate = _plate(key, is_in_loop)
+    if watchlist.wildcards is None:
+        probe = plain("({0} in {1})", plate, constant(watchlist.plates), kind=bool)
+    else:
+        probe = plain("{0}({1})", constant(watchlist.may_be_on), plate, kind=bool)
     if watchlist.validity is None:
         return probe
     is_on = plain("{0}({1}, {2})", constant(watchlist.is_on), key, _time(), kind=bool)

@@ -69,7 +69,7 @@ def find_pairs(plates: Sequence[str], thresholds: Sequence[float], costs: PlateC
     table = _Table(plates, thresholds, costs)
     keys = table.keys()
     share, candidates = 1.0, _count(keys)
-    crowd = int(_run_lengths(_hashes(keys)).max(initial=0))
+    crowd = _crowd(keys)
     if candidates > MOST_CANDIDATES:
         share = (MOST_CANDIDATES / candidates) ** 0.5
         chosen = np.random.default_rng(len(plates)).random(len(plates)) < share
@@ -252,6 +252,16 @@ def _run_lengths(numbers: _Keys) -> _Numbers:
     """The lengths of the runs of equal numbers."""
     ends = np.flatnonzero(np.append(numbers[1:] != numbers[:-1], True)) + 1
     return np.diff(ends, prepend=0)
+
+
+def _crowd(keys: _Keys) -> int:
+    """How many plates share the key that the most have."""
+    if not len(keys):
+        return 0
+    runs = _run_lengths(_hashes(keys))
+    largest = int(runs.argmax())
+    start = int(runs[:largest].sum())
+    return len(np.unique(_ids(keys[start : start + int(runs[largest])])))
 
 
 def _count(keys: _Keys) -> int:

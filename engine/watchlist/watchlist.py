@@ -224,6 +224,10 @@ class Watchlist:
             rows += sorted(self._wildcard_rows(plate, time))
         return [self._values(row) for row in rows[: self.most_rows]]
 
+    def columns_of(self, row: int) -> dict[str, Any]:
+        """The columns of the row with that number, as `row` gives them."""
+        return self._values(row)
+
     def _wildcard_rows(self, plate: str, time: datetime) -> list[int]:
         """The rows with wildcards in force that a normalised plate fits exactly."""
         assert self.wildcards is not None

@@ -45,13 +45,12 @@ MOST_WILDCARDS: Final = 2_000
 #: More plates than these, with which one reading has to be compared, are reported.
 CROWD: Final = 1_000
 #: The thresholds that are proposed in place of lower ones.
-THRESHOLDS: Final = (0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
+THRESHOLDS: Final = (0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 1.0)
 
 #: The forms of plates are taken from about so many rows, evenly from the whole list.
 _LOOKED_AT: Final = 100_000
 #: Most plates of a rare form may be on the list: a reading that is none is tried so often.
 _TRIES: Final = 20
-_EXACTLY: Final = "ask for the same plates, by `in`"
 #: Between the cells of a line, and before a comment.
 _CELLS: Final = re.compile(r"[,;\t|#(\[]|//| - ")
 #: Of the normal distribution, for bounds that hold in 95 of 100 cases.
@@ -130,9 +129,9 @@ class LikenessReport:
     `threshold` is the lowest that a row is asked with. `pair_count` is the number of pairs of its
     plates that reach their thresholds, an estimate with `is_estimated`; `pairs` are the first.
     `false_matches` is the share of made-up readings that match. Where it is above `MOST_FALSE`,
-    `better` is the threshold to use instead, None where none is high enough. `short` is the number
-    of its plates of `SHORT` characters or fewer, `crowd` the most that one reading is compared
-    with. Of its `wildcards`, the plates with such, the loose ones have few literal characters.
+    `better` is the threshold to use instead, else it is None. `short` is the number of plates of
+    `SHORT` characters or fewer, `crowd` the most plates that one reading is compared with. Of its
+    `wildcards`, the plates with such, the loose ones have few literal characters.
     """
 
     threshold: float
@@ -195,10 +194,9 @@ def likeness_faults(watchlist: Watchlist, report: LikenessReport) -> Iterator[Fa
 
 def _warnings(report: LikenessReport) -> Iterator[tuple[LikenessFaultCode, str, str]]:
     threshold = f"with the threshold {report.threshold:g}"
-    if report.false_matches.value > MOST_FALSE:
+    if report.better is not None:
         what = f"{report.false_matches} of the readings of other cars match {threshold}"
-        remedy = f"ask with {report.better:g}" if report.better else _EXACTLY
-        yield LikenessFaultCode.FALSE_MATCHES, what, remedy
+        yield LikenessFaultCode.FALSE_MATCHES, what, f"ask with {report.better:g}"
     if report.threshold <= SEQUENTIAL:
         what = f"plates of one sequence match each other {threshold}, as ABC123 and ABC128"
         yield LikenessFaultCode.THRESHOLD, what, "ask with 0.87 or more; 0.9 is usual"
@@ -217,7 +215,7 @@ def _warnings(report: LikenessReport) -> Iterator[tuple[LikenessFaultCode, str, 
         yield LikenessFaultCode.WILDCARDS, what, remedy
     if report.crowd > CROWD:
         what = f"a reading may be compared with {report.crowd:,} of its plates, which takes long"
-        yield LikenessFaultCode.CROWD, what, _EXACTLY
+        yield LikenessFaultCode.CROWD, what, "ask for the same plates, by `in`"
 
 
 def made_up_readings(watchlist: Watchlist, count: int) -> list[str]:
@@ -231,7 +229,7 @@ def made_up_readings(watchlist: Watchlist, count: int) -> list[str]:
     forms = Counter(plate.translate(_FORMS) for plate in plates[::step])
     chance = random.Random(len(plates))  # noqa: S311 - always the same readings
     readings: list[str] = []
-    for form in chance.choices(tuple(forms), tuple(forms.values()), k=count if forms else 0):
+    for form in chance.choices(tuple(forms), tuple(forms.values()), k=count) if forms else ():
         signs = [_CHARACTERS[each] for each in form]
         for _ in range(_TRIES):
             reading = "".join(map(chance.choice, signs))
@@ -260,12 +258,12 @@ def _thresholds(watchlist: Watchlist, asked: Collection[float | None]) -> list[f
 
 
 def _better(found: Sequence[float], lowest: float) -> float | None:
-    """The threshold to use in place of the lowest one; None where none is needed or enough."""
+    """The threshold to use in place of the lowest one; None where that one is high enough."""
     most = MOST_FALSE * len(found)
     if sum(map(bool, found)) <= most:
         return None
     higher = (each for each in THRESHOLDS if each > lowest)
-    return next((each for each in higher if sum(map(each.__le__, found)) <= most), None)
+    return next(each for each in higher if sum(map(each.__le__, found)) <= most)
 
 
 def _first(watchlist: Watchlist, plates: Sequence[str], pairs: Pairs) -> Iterator[Pair]:

@@ -172,12 +172,14 @@ def _likeness_reports(rule_set: RuleSet) -> dict[str, LikenessReport]:
 
 def _likeness_lines(report: LikenessReport) -> Iterator[str]:
     """The report for people, below the line of its list."""
-    count = f"{'about ' if report.is_estimated else ''}{report.pair_count:,}"
-    pairs = "pair of its plates is" if report.pair_count == 1 else "pairs of its plates are"
     yield (
         f"    by likeness from {report.threshold:g}: {report.false_matches} of the readings of "
-        f"other cars match, {count} {pairs} like each other"
+        "other cars match"
     )
+    if report.pairs:
+        count = f"{'about ' if report.is_estimated else ''}{report.pair_count:,}"
+        verb = "pair of its own plates matches" if count == "1" else "pairs of its own plates match"
+        yield f"    {count} {verb}{', such as' if report.pair_count > len(report.pairs) else ''}:"
     for pair in report.pairs:
         yield f"        {pair}"
 

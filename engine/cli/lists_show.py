@@ -140,7 +140,7 @@ def answer_on(
     None among them is that of each row; without any only the plate itself counts.
     """
     plate = plate_of(asked)
-    if plate in watchlist.plates and (rows := watchlist.rows_of(plate, time)):
+    if plate in watchlist.plates and (rows := watchlist.rows_of_entry(plate, time)):
         # Found without the index, which takes seconds to build for a long list.
         line = lines_of(watchlist, [plate]).get(plate, 0)
         return Answer(asked, time, [Match(plate, 1.0, line, (), rows)], 1, is_over=False)
@@ -153,13 +153,13 @@ def answer_on(
 
 
 def _match(watchlist: Watchlist, reading: str, near: Near, time: datetime) -> Match:
-    if has_wildcards(near.plate):
-        edits = wildcard_edits(near.plate, reading, watchlist.costs)
-        rows = [watchlist.columns_of(near.row)]
-        return Match(near.plate, near.likeness, near.line, edits, rows)
-    line = near.line or lines_of(watchlist, [near.plate]).get(near.plate, 0)
-    edits = edits_of(near.plate, reading, watchlist.costs)
-    return Match(near.plate, near.likeness, line, edits, watchlist.rows_of(near.plate, time))
+    plate, line = near.plate, near.line
+    if has_wildcards(plate):
+        edits = wildcard_edits(plate, reading, watchlist.costs)
+    else:
+        edits = edits_of(plate, reading, watchlist.costs)
+        line = line or lines_of(watchlist, [plate]).get(plate, 0)
+    return Match(plate, near.likeness, line, edits, watchlist.rows_of_entry(plate, time))
 
 
 def unknown_list(name: str, known: Collection[str]) -> AlertEngineError:

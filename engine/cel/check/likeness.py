@@ -37,6 +37,7 @@ CLOSEST: Final = "closest"
 FUNCTIONS: Final = (LIKENESS, SIMILAR, CLOSEST)
 
 _NUMBER_TYPES: Final = frozenset({int, float, UInt})
+_PERCENT: Final = 100
 _WILDCARDS: Final = frozenset("*?")
 _COUNTS: Final = {LIKENESS: (2,), SIMILAR: (2, 3), CLOSEST: (2, 3)}
 _WORDS: Final = {LIKENESS: "2 arguments", SIMILAR: "2 or 3 arguments", CLOSEST: "2 or 3 arguments"}
@@ -108,7 +109,9 @@ def fault_of_threshold(node: Node, *, is_of_list: bool) -> Problem | None:
         what = threshold_fault(value, is_of_list=is_of_list)
         if not what:
             return None
-        if is_of_list and 0 < value < lowest:
+        if 1 < value <= _PERCENT:
+            remedy = f"write {value / _PERCENT:g}"
+        elif is_of_list and 0 < value < lowest:
             remedy = f"write {lowest} at least: {DEFAULT_THRESHOLD} is usual"
         return Problem(node.offset, code, what, remedy)
     if isinstance(node, Literal):

@@ -27,6 +27,7 @@ from engine.watchlist.plates import MAX_TEXT
 PLACES: Final = 4
 #: So many plates are compared one by one faster than they are looked up.
 _FEW: Final = 8
+_HALF: Final = 0.5
 _WILDCARDS: Final = frozenset("*?")
 _NUMBERS: Final = frozenset({int, float, UInt})
 
@@ -82,7 +83,7 @@ def prepared(text: str) -> str:
 def nearest_text(text: str, plates: Sequence[str], costs: PlateCosts) -> str:
     """The plate that is most like the text, for people: how like, and by which edits.
 
-    "" where none is like it at all.
+    "" where none is like it at all. The edits of a plate that is hardly like it say nothing.
     """
     best, plate = max(
         ((likeness(text, plate, costs), plate) for plate in plates),
@@ -91,8 +92,10 @@ def nearest_text(text: str, plates: Sequence[str], costs: PlateCosts) -> str:
     )
     if not best:
         return ""
-    edits = edits_text(edits_of(prepared(plate), prepared(text), costs)) if best < 1 else ""
-    return f"{plate}, likeness {best:.3f}{f': {edits}' if edits else ''}"
+    shown = f"{plate}, likeness {best:.3f}"
+    if not _HALF <= best < 1:
+        return shown
+    return f"{shown}: {edits_text(edits_of(prepared(plate), prepared(text), costs))}"
 
 
 def nearest_listed(watchlist: Watchlist, text: str, time: datetime, threshold: float | None) -> str:

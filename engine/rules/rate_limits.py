@@ -8,8 +8,9 @@ from typing import Final
 
 from engine.cel import Expression
 from engine.cel.condition import is_met_by_empty, value_if_empty
-from engine.cel.syntax.tree import Literal
-from engine.cel.types.findings import guarded_when_true, part_name
+from engine.cel.syntax.tree import Call, Literal, Select
+from engine.cel.types.findings import guarded_when_true, list_question, part_name
+from engine.cel.types.kinds import closest_type
 from engine.errors import Place
 from engine.rules.expressions import Compiler
 from engine.rules.faults import FaultCode, Faults, shown
@@ -218,7 +219,13 @@ def _warn_of_absence(
 def _is_guarded(key: Expression, condition: Expression | None) -> bool:
     """Whether the condition rules out that the key, or a field that it reads, is null."""
     present = guarded_when_true(condition.root) if condition is not None else frozenset()
-    return part_name(key.root) in present or bool(key.fields and key.fields <= present)
+    if part_name(key.root) in present or (key.fields and key.fields <= present):
+        return True
+    match key.root:
+        case Select(operand=Call() as row, field=column) if part_name(row) in present:
+            asked = list_question(row)
+            return asked is not None and not closest_type(asked.watchlist).fields[column].nullable
+    return False
 
 
 def _empty_field(key: Expression, condition: Expression | None) -> str:

@@ -47,6 +47,7 @@ from engine.store import DeliveryState, StoredDelivery
 from engine.stream.history import History
 from engine.stream.record import DeadLetter, Partition
 from engine.watchlist import plate_of
+from engine.watchlist.likeness import percent
 
 #: How much later than its event a record is still looked for, and how much earlier.
 LATE: Final = timedelta(hours=1)
@@ -161,7 +162,13 @@ def _search(question: Question, settings: Settings, evidence: Evidence) -> _Sear
             until = min(question.until + LATE, datetime.now(UTC))
             stretch = history.stretch(question.since - EARLY, until)
             source = KafkaSource(stretch, evidence.schema, registry, settings.event_timezone)
-            search = PlateSearch(question.plate, question.since, question.until, source.decoder)
+            search = PlateSearch(
+                question.plate,
+                question.since,
+                question.until,
+                source.decoder,
+                evidence.today.costs,
+            )
             with reading_bar(source) as show:
                 for batch in source.batches():
                     search.take(batch)
@@ -207,7 +214,7 @@ class _Text:
             yield ""
             yield from self._readings(answer.readings)
         for each in answer.near:
-            yield f"near: {each.plate}, {self._reading(each.event)}"
+            yield f"near: {each.plate} ({percent(each.likeness)}), {self._reading(each.event)}"
         for letter in answer.undecodable[:MOST_READINGS]:
             record = letter.record
             place = f"{record.topic}:{record.partition}:{record.offset}"
@@ -268,7 +275,7 @@ def _as_json(answer: Answer, sentence: str, notes: Sequence[str]) -> dict[str, A
         "answer": sentence,
         "reason": str(answer.reason),
         "readings": [_reading_json(each) for each in answer.readings],
-        "near": [{**_event_json(each.event), "distance": each.distance} for each in answer.near],
+        "near": [{**_event_json(each.event), "likeness": each.likeness} for each in answer.near],
         "undecodable": [
             {
                 "topic": each.record.topic,

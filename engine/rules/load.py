@@ -272,6 +272,7 @@ def _rule_set(
         list_marks=MappingProxyType(watchlists.marks),
         time_intervals=MappingProxyType(intervals.usable),
         costs=watchlists.lists.costs,
+        asked_by_likeness=frozenset(watchlists.lists.asked_by_likeness),
     )
 
 

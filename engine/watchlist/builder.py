@@ -12,8 +12,8 @@ from typing import Final
 from engine.errors import Fault, Place, Severity
 from engine.watchlist.costs import PlateCosts
 from engine.watchlist.dates import DateReader
-from engine.watchlist.likeness import DEFAULT_THRESHOLD
-from engine.watchlist.near_plates import NearPlates, Thresholds
+from engine.watchlist.likeness import DEFAULT_THRESHOLD, PLACES
+from engine.watchlist.near_plates import NearPlates, Thresholds, threshold_of
 from engine.watchlist.plates import (
     BAD_LETTER,
     NoPlateError,
@@ -64,6 +64,7 @@ class ListFaultCode(StrEnum):
     LOOKS = "watchlist-looks"
     COLUMN = "watchlist-column"
     DATES = "watchlist-dates"
+    THRESHOLD = "watchlist-threshold"
 
 
 class ListError(Exception):
@@ -112,6 +113,8 @@ class WatchlistBuilder:
         self.is_date: Final = self._dates.is_date
         self.starts: array[int] | None = None
         self.ends: array[int] | None = None
+        #: The threshold of each row in ten-thousandths, if they have their own.
+        self.thresholds: array[int] | None = None
         self.lines: Final = RowLines()
         self._repeated: Final[list[list[int]]] = []
         #: The plates with wildcards, in the order of the file.
@@ -120,15 +123,22 @@ class WatchlistBuilder:
         self._faults: Final[list[Fault]] = []
         self._skipped = 0
         self._too_often_repeated = 0
+        self._bad_thresholds = 0
+        self._threshold: Final = (
+            DEFAULT_THRESHOLD if definition.threshold is None else definition.threshold
+        )
         self._with_other_letters = LineCount()
         self._with_look_alikes = LineCount()
 
-    def set_columns(self, kept: Sequence[str], *, has_start: bool, has_end: bool) -> None:
-        """Sets the columns of the rows beside the plate: those to keep, and the period's."""
+    def set_columns(
+        self, kept: Sequence[str], *, has_start: bool, has_end: bool, has_threshold: bool
+    ) -> None:
+        """Sets the columns of the rows beside the plate: to keep, the period's, the threshold's."""
         self.packer = RowPacker(kept)
         self.starts = array("q") if has_start else None
         self.ends = array("q") if has_end else None
         self.has_periods = has_start or has_end
+        self.thresholds = array("H") if has_threshold else None
 
     def skip(self, line: int, what: str) -> None:
         """Reports a row that can't be used; `what` says why."""
@@ -207,6 +217,21 @@ class WatchlistBuilder:
             return None
         return begin, finish
 
+    def add_threshold(self, line: int, text: str) -> None:
+        """Adds the threshold of the next row; a bad one is reported, and is the list's instead."""
+        assert self.thresholds is not None
+        threshold = self._threshold
+        try:
+            threshold = threshold_of(text) if text.strip() else threshold
+        except ValueError as error:
+            self._bad_thresholds += 1
+            if self._bad_thresholds <= MAX_REPORTED:
+                place = Place(str(self.definition.path), line)
+                what = f"its threshold is no likeness: this row has the list's, {threshold}"
+                code = ListFaultCode.THRESHOLD
+                self._faults.append(Fault(place, code, what, str(error), Severity.WARNING))
+        self.thresholds.append(round(threshold * PLACES))
+
     def _instant(self, text: str, *, is_end: bool) -> int:
         try:
             return self._dates.end(text) if is_end else self._dates.start(text)
@@ -237,7 +262,7 @@ class WatchlistBuilder:
         validity = Validity(self.starts, self.ends) if self.has_periods else None
         rows = self.packer.rows()
         repeated = tuple(map(tuple, self._repeated))
-        thresholds = Thresholds(DEFAULT_THRESHOLD)
+        thresholds = Thresholds(self._threshold, self.thresholds, repeated)
         # A plate whose every row has a bad period is in none of them.
         numbers = {each: self.plates.pop(each) for each in self._wildcards if each in self.plates}
         wildcards = WildcardRows(numbers, self._costs, thresholds.lowest) if numbers else None
@@ -276,7 +301,7 @@ class WatchlistBuilder:
         return self._unusable(ListFaultCode.ROWS, what)
 
     def _unusable(self, code: ListFaultCode, what: str) -> ListError:
-        first = self._faults[0]
+        first = next(fault for fault in self._faults if fault.code == ListFaultCode.ROW)
         reason = first.what.removeprefix(_LEFT_OUT)
         return ListError(code, what, f"the first for this reason: {reason}", first.place.line)
 
@@ -287,6 +312,10 @@ class WatchlistBuilder:
             what = f"{self._skipped:,} of its {total:,} rows {verb} left out"
             more = f", the first {MAX_REPORTED} are told" if self._skipped > MAX_REPORTED else ""
             self.warn(ListFaultCode.ROWS, f"{what}{more}", "correct them; the others are used")
+        if self._bad_thresholds > MAX_REPORTED:
+            what = f"{self._bad_thresholds:,} rows have no likeness as their threshold, the first "
+            remedy = "correct them; the list's threshold counts for these rows"
+            self.warn(ListFaultCode.THRESHOLD, f"{what}{MAX_REPORTED} are told", remedy)
         if len(shown := self._dates.orders_shown) > 1:
             day_first, month_first = (shown[order] for order in sorted(shown))
             what = f"its dates have the day first, as in {day_first}, and the month, as in "

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.watchlist.costs import PlateCosts
-from engine.watchlist.likeness import PLACES
+from engine.watchlist.likeness import MIN_LIST_THRESHOLD, PLACES
 from engine.watchlist.wildcards import WildcardRows
 
 if TYPE_CHECKING:
     from engine.watchlist.likeness_index import LikenessIndex
+
+_THRESHOLD: Final = re.compile(r"([0-9]{1,3}(?:[.,][0-9]{1,6})?)\s*(%?)")
+#: What a number with four places may differ from it.
+_ROUNDING: Final = 1e-6
+
+
+def threshold_of(text: str) -> float:
+    """The likeness, `MIN_LIST_THRESHOLD` to 1, of a text such as `0.95` or `95%`.
+
+    ValueError, with what to write, for any other text.
+    """
+    found = _THRESHOLD.fullmatch(text.strip())
+    value = float(found[1].replace(",", ".")) if found is not None else 0.0
+    if found is not None and found[2]:
+        value /= 100
+    share = round(value * PLACES)
+    if not MIN_LIST_THRESHOLD <= value <= 1 or abs(value * PLACES - share) > _ROUNDING:
+        raise ValueError(f"write a likeness from {MIN_LIST_THRESHOLD} to 1, such as 0.95")
+    return share / PLACES
 
 
 class Thresholds:

@@ -53,9 +53,10 @@ class Definition:
 
     `column` names the plates' column; `note`, `valid_from` and `valid_until` name columns that have
     other names in the file. None stands for a usual name. `dates` says how 01/02/2026 is read,
-    `date_format` how dates are written. `max_shrink` is the share of its rows, 0 to 1, that a list
-    may lose from one load to the next; None is `DEFAULT_MAX_SHRINK` for lists of `GUARDED_ROWS`
-    rows and more. `min_rows` is the number of rows that it must have.
+    `date_format` how dates are written. `threshold` is the likeness from which on a row counts as
+    near, `threshold_column` names a column with one for each row. `max_shrink` is the share of its
+    rows, 0 to 1, that a list may lose from one load to the next; None is `DEFAULT_MAX_SHRINK` for
+    lists of `GUARDED_ROWS` rows and more. `min_rows` is the number of rows that it must have.
     """
 
     name: str
@@ -67,6 +68,8 @@ class Definition:
     valid_until: str | None = None
     dates: DateOrder | None = None
     date_format: DateFormat | None = None
+    threshold: float | None = None
+    threshold_column: str | None = None
     max_shrink: float | None = field(default=None, compare=False)
     min_rows: int = field(default=0, compare=False)
 

@@ -33,8 +33,8 @@ _RUN: Final = "*"
 _NARROW: Final = str.maketrans("＊？", "*?")
 _WILDCARD: Final = re.compile(r"([*?])")
 _WILDCARDS: Final = re.compile(r"\?*\*[*?]*")
-#: Stands for a wildcard where a cell is asked whether it holds one plate.
-_STAND_IN: Final = "0"
+#: Each stands for all wildcards where a cell is asked whether it holds one plate.
+_STAND_INS: Final = ("0", "A")
 
 
 def has_wildcards(text: str) -> bool:
@@ -43,16 +43,25 @@ def has_wildcards(text: str) -> bool:
 
 
 def wildcard_plate(cell: str) -> str:
-    """The normalised plate with wildcards of a list's cell: "ab-?12 *" becomes "AB?12*".
+    """The normalised plate with wildcards of a list's cell: "ab-?12*" becomes "AB?12*".
 
     NoPlateError where it is uncertain, has no wildcard, or nothing else.
     """
     parts = _WILDCARD.split(cell.translate(_NARROW))
-    # Every second part is a wildcard.
-    stood = [_STAND_IN if at % 2 else part for at, part in enumerate(parts)]
-    plate = normalise(written_plate("".join(stood)))
-    if not "".join(map(normalise, stood)).startswith(plate):
-        raise NoPlateError(DOUBTFUL)
+    reasons: list[NoPlateError] = []
+    for stand_in in _STAND_INS:
+        # Every second part is a wildcard.
+        stood = [stand_in if at % 2 else part for at, part in enumerate(parts)]
+        try:
+            plate = normalise(written_plate("".join(stood)))
+        except NoPlateError as error:
+            reasons.append(error)
+            continue
+        if "".join(map(normalise, stood)).startswith(plate):
+            break
+        reasons.append(NoPlateError(DOUBTFUL))
+    else:
+        raise reasons[0]
     whole = "".join(part if at % 2 else normalise(part) for at, part in enumerate(parts))
     text = whole[: len(plate)]
     if not _WILDCARD.search(text):

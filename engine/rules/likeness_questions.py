@@ -25,7 +25,7 @@ def likeness_questions(rule_set: RuleSet) -> Mapping[str, Sequence[LikenessQuest
     Conditions, messages and keys of cooldowns ask.
     """
     found: dict[str, dict[LikenessQuestion, None]] = {}
-    if not rule_set.watchlists:
+    if not rule_set.asked_by_likeness:
         return {}
     for rule in rule_set.rules:
         for expression in _expressions(rule):

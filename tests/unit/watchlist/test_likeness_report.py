@@ -65,6 +65,15 @@ def test_pairs_are_told_by_their_lines_and_edits_and_never_by_a_plate(
     ]
 
 
+def test_pairs_are_those_of_the_lowest_threshold_of_each_row(tmp_path: Path) -> None:
+    text = "plate,t\nABC123,0.99\nA8C123,0.95\nXYZ789,0.99\nXY2789,0.98\n"
+    watchlist = good(tmp_path, text, threshold_column="t")
+    assert [pair.lines for pair in report(watchlist).pairs] == [(2, 3)]
+    both = report(watchlist, {None, 0.9})
+    assert [pair.lines for pair in both.pairs] == [(2, 3), (4, 5)]
+    assert (report(watchlist).threshold, both.threshold) == (0.95, 0.9)
+
+
 def test_false_matches_are_reported_with_the_threshold_to_use_instead(tmp_path: Path) -> None:
     # Half of all plates of two letters and a digit.
     letters = "ABCDEFGHIJKLM"

@@ -28,7 +28,7 @@ from engine.watchlist.plates import CHARACTERS, normalise
 from engine.watchlist.watchlist import Watchlist
 from engine.watchlist.wildcards import literals
 
-#: More of the readings of other cars than these, one in a thousand, are reported.
+#: Where surely more of the readings of other cars match, it is reported: one in a thousand.
 MOST_FALSE: Final = 0.001
 #: How many readings are made up.
 READINGS: Final = 20_000
@@ -45,7 +45,7 @@ MOST_WILDCARDS: Final = 2_000
 #: More plates than these, with which one reading has to be compared, are reported.
 CROWD: Final = 1_000
 #: The thresholds that are proposed in place of lower ones.
-THRESHOLDS: Final = (0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 1.0)
+THRESHOLDS: Final = (0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
 
 #: The forms of plates are taken from about so many rows, evenly from the whole list.
 _LOOKED_AT: Final = 100_000
@@ -128,8 +128,8 @@ class LikenessReport:
 
     `threshold` is the lowest that a row is asked with. `pair_count` is the number of pairs of its
     plates that reach their thresholds, an estimate with `is_estimated`; `pairs` are the first.
-    `false_matches` is the share of made-up readings that match. Where it is above `MOST_FALSE`,
-    `better` is the threshold to use instead, else it is None. `short` is the number of plates of
+    `false_matches` is the share of made-up readings that match. Where it is surely above
+    `MOST_FALSE`, `better` is the threshold to use instead, else it is None. `short` is the number of plates of
     `SHORT` characters or fewer, `crowd` the most plates that one reading is compared with. Of its
     `wildcards`, the plates with such, the loose ones have few literal characters.
     """
@@ -227,7 +227,7 @@ def made_up_readings(watchlist: Watchlist, count: int) -> list[str]:
     plates = [*watchlist.plates, *_wildcards(watchlist)]
     step = max(1, len(plates) // _LOOKED_AT)
     forms = Counter(plate.translate(_FORMS) for plate in plates[::step])
-    chance = random.Random(len(plates))  # noqa: S311 - always the same readings
+    chance = random.Random("readings")  # noqa: S311 - always the same readings
     readings: list[str] = []
     for form in chance.choices(tuple(forms), tuple(forms.values()), k=count) if forms else ():
         signs = [_CHARACTERS[each] for each in form]
@@ -259,11 +259,11 @@ def _thresholds(watchlist: Watchlist, asked: Collection[float | None]) -> list[f
 
 def _better(found: Sequence[float], lowest: float) -> float | None:
     """The threshold to use in place of the lowest one; None where that one is high enough."""
-    most = MOST_FALSE * len(found)
-    if sum(map(bool, found)) <= most:
-        return None
-    higher = (each for each in THRESHOLDS if each > lowest)
-    return next(each for each in higher if sum(map(each.__le__, found)) <= most)
+    for threshold in (lowest, *(each for each in THRESHOLDS if each > lowest)):
+        hits = sum(bool(each) and each >= threshold for each in found)
+        if Share(hits, len(found)).bounds[0] <= MOST_FALSE:
+            return threshold if threshold != lowest else None
+    return 1.0
 
 
 def _first(watchlist: Watchlist, plates: Sequence[str], pairs: Pairs) -> Iterator[Pair]:

@@ -129,9 +129,9 @@ class LikenessReport:
     `threshold` is the lowest that a row is asked with. `pair_count` is the number of pairs of its
     plates that reach their thresholds, an estimate with `is_estimated`; `pairs` are the first.
     `false_matches` is the share of made-up readings that match. Where it is surely above
-    `MOST_FALSE`, `better` is the threshold to use instead, else it is None. `short` is the number of plates of
-    `SHORT` characters or fewer, `crowd` the most plates that one reading is compared with. Of its
-    `wildcards`, the plates with such, the loose ones have few literal characters.
+    `MOST_FALSE`, `better` is the threshold to use instead, else it is None. `short` is the number
+    of plates of `SHORT` characters or fewer, `crowd` the most plates that one reading is compared
+    with. Of its `wildcards`, the plates with such, the loose ones have few literal characters.
     """
 
     threshold: float

@@ -229,12 +229,15 @@ def made_up_readings(watchlist: Watchlist, count: int) -> list[str]:
     forms = Counter(plate.translate(_FORMS) for plate in plates[::step])
     chance = random.Random("readings")  # noqa: S311 - always the same readings
     readings: list[str] = []
-    for form in chance.choices(tuple(forms), tuple(forms.values()), k=count) if forms else ():
-        signs = [_CHARACTERS[each] for each in form]
+    drawn = Counter(chance.choices(tuple(forms), tuple(forms.values()), k=count) if forms else ())
+    for form, missing in drawn.items():
         for _ in range(_TRIES):
-            reading = "".join(map(chance.choice, signs))
-            if not watchlist.may_be_on(reading):
-                readings.append(reading)
+            columns = [chance.choices(_CHARACTERS[each], k=missing) for each in form]
+            others = map("".join, zip(*columns, strict=True))
+            found = [reading for reading in others if not watchlist.may_be_on(reading)]
+            readings += found
+            missing -= len(found)
+            if not missing:
                 break
     return readings
 

@@ -97,12 +97,18 @@ NO_LISTS: Final = Lists({})
 
 
 class _Unusable:
-    """The value of a part that can't be used: its type is unknown, so nothing more is reported."""
+    """The value of a part that can't be used: its type is unknown, so nothing more is reported.
 
-    __slots__ = ()
+    Its text is that of the part.
+    """
 
+    __slots__ = ("_text",)
 
-_UNUSABLE: Final = _Unusable()
+    def __init__(self, text: str) -> None:
+        self._text: Final = text
+
+    def __repr__(self) -> str:
+        return self._text
 
 
 def bind(
@@ -409,7 +415,7 @@ def _usual(node: Call, given: Sequence[Node]) -> tuple[Node, ...]:
 
 def _unusable(node: Node) -> Node:
     """Replaces a node that can't be used; its fault is reported, and no other follows from it."""
-    return Bound(node.offset, _UNUSABLE)
+    return Bound(node.offset, _Unusable(unparse(node)))
 
 
 def _is_list(node: Node) -> bool:

@@ -267,6 +267,15 @@ def test_a_row_that_may_be_null_wants_a_guard() -> None:
             f"ask for {PLATE}",
         ),
         (
+            "similar('plate.text', 'ABC123')", "constant",
+            "two constants are compared, whatever the event is",
+            "a field's name has no quotes: plate.text",
+        ),
+        (
+            "likeness('ABC', 'ABD') > 0.5", "constant",
+            "two constants are compared, whatever the event is", "write true or false",
+        ),
+        (
             f"similar({PLATE}, [])", "never-true",
             "the list has no plates, so that nothing is similar to one", "write plates into it",
         ),

@@ -44,6 +44,7 @@ def shown_alert() -> Alert:
     return Alert(
         alert_id=shown.pop("id"),
         captured_at=shown.pop("timestamp"),
+        matched_plate=shown.pop("matched_plate") or "",
         priority=Priority(shown.pop("priority")),
         event=document["event"],
         **shown,

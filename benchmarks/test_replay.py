@@ -24,7 +24,7 @@ from benchmarks.mixed_rules import load
 from benchmarks.plant import settings_of
 from benchmarks.readings import HEADER, Writers, encode, readings
 from benchmarks.traffic import WATCHED, rules_with_watchlist
-from engine.rules import RuleSet
+from engine.pipeline.active_rules import ActiveRules, prepare
 from engine.rules.load import collect_and_freeze
 from engine.settings import Settings
 from engine.simulate.replay import Replay
@@ -51,15 +51,15 @@ def settings(topics: Topics, filled: Filled) -> Settings:
 
 
 @pytest.fixture
-def rule_set(tmp_path: Path) -> RuleSet:
+def rules(tmp_path: Path) -> ActiveRules:
     """The mixed rules and the watchlist."""
-    return load(rules_with_watchlist(RULES), tmp_path)
+    return prepare(load(rules_with_watchlist(RULES), tmp_path))
 
 
-def replay(rule_set: RuleSet, source: EventSource) -> None:
+def replay(rules: ActiveRules, source: EventSource) -> None:
     """All of the source, as the command does."""
     collect_and_freeze()
-    with Replay(rule_set, source.decoder, decodes_again=source.decodes_again) as running:
+    with Replay(rules, source.decoder, decodes_again=source.decodes_again) as running:
         for batch in source.batches():
             running.process(batch)
         assert running.report.events == EVENTS
@@ -87,11 +87,11 @@ def test_a_topics_past_alone(measure: Measurement, kind: BrokerKind, settings: S
 
 
 def test_a_topics_past(
-    measure: Measurement, kind: BrokerKind, settings: Settings, rule_set: RuleSet
+    measure: Measurement, kind: BrokerKind, settings: Settings, rules: ActiveRules
 ) -> None:
     def of_history(history: History) -> None:
         source = KafkaSource(history.stretch(), plate_schema(), Writers(), UTC)
-        replay(rule_set, source)
+        replay(rules, source)
 
     seconds = measure.rounds(
         group(kind), of_history, ROUNDS, lambda: (History(settings),), History.close
@@ -101,25 +101,25 @@ def test_a_topics_past(
 
 
 @pytest.mark.parametrize("write", ["JSON lines", "Avro container"])
-def test_a_file(measure: Measurement, rule_set: RuleSet, tmp_path: Path, write: str) -> None:
+def test_a_file(measure: Measurement, rules: ActiveRules, tmp_path: Path, write: str) -> None:
     path = tmp_path / "events"
     _FILES[write](path)
 
     def of_file() -> None:
         with open_file(path, plate_schema(), UTC) as source:
-            replay(rule_set, source)
+            replay(rules, source)
 
     seconds = measure.rounds(f"replay, file, {EVENTS:,} events", of_file, ROUNDS)
     measure.tell("9 replay, file", f"{write}, {RULES:,} rules", EVENTS / seconds, "events/s")
 
 
-def test_memory_is_flat(measure: Measurement, rule_set: RuleSet) -> None:
+def test_memory_is_flat(measure: Measurement, rules: ActiveRules) -> None:
     bodies = [encode(each) for each in readings(BATCH_RECORDS, WATCHED, SHARE)]
     sizes: list[int] = []
 
     def run() -> None:
         decoder = Decoder(plate_schema(), Writers(), UTC)
-        with Replay(rule_set, decoder, decodes_again=True) as running:
+        with Replay(rules, decoder, decodes_again=True) as running:
             for start in range(0, FLAT_TO, BATCH_RECORDS):
                 running.process(_renamed(bodies, start))
                 if running.report.events in (FLAT_FROM, FLAT_TO):

@@ -42,6 +42,8 @@ _AHEAD: Final = 2
 _END_SECONDS: Final = 5.0
 #: The threads of this process, each a folder.
 _THREADS: Final = Path("/proc/self/task")
+#: A container's limit: microseconds of processor time, or "max", in so many of real time.
+_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
 Writers = Mapping[SchemaName, WriterSchema]
 """Writer schemas by id or GUID."""
@@ -154,12 +156,22 @@ class Workers:
 def worker_count() -> int:
     """How many processes are of use: 0 where there is one processor, or this one can't be copied.
 
-    Only on Linux it is known which processors this process may use, and whether it has threads.
+    Only on Linux it is known how many processors this process may use, and whether it has threads.
     """
     if sys.platform != "linux" or len([*_THREADS.iterdir()]) > 1:
         return 0
-    cores = len(os.sched_getaffinity(0))
+    cores = min(len(os.sched_getaffinity(0)), _allowed_cores())
     return min(cores, MOST_WORKERS) if cores > 1 else 0
+
+
+def _allowed_cores() -> int:
+    """How many processors' worth of time a container may have, rounded down."""
+    try:
+        quota, period = _QUOTA.read_text(encoding="ascii").split()
+        return int(quota) // int(period)
+    except (OSError, ValueError):
+        # There is no such limit, or none that is known: "max", or control groups of version 1.
+        return MOST_WORKERS
 
 
 class _ProvenWriters:

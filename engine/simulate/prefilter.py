@@ -26,6 +26,7 @@ from typing import Any, Final, Self
 from engine.errors import RegistryUnavailableError, WorkerLostError
 from engine.pipeline.active_rules import ActiveRules
 from engine.schema import EventSchema
+from engine.schema.event import Event
 from engine.simulate.replay import Chosen
 from engine.simulate.report import NOTHING_SEEN, Seen
 from engine.simulate.sources import EventSource
@@ -91,15 +92,21 @@ class Prefilter:
         for position, record in enumerate(records):
             try:
                 event = self._decode(record)
-                found = [match(event) for match in self._matches]
+                is_left = self._concerns_rules(event)
             except Exception:  # noqa: BLE001 - the pipeline says what is wrong with the record
-                left.append(position)
-                continue
-            if any(each.matches or each.errors for each in found):
+                is_left = True
+            if is_left:
                 left.append(position)
             elif is_all or counts(event):
                 moments.append(event.time)
         return left, Seen(len(moments), min(moments), max(moments)) if moments else NOTHING_SEEN
+
+    def _concerns_rules(self, event: Event) -> bool:
+        for match in self._matches:
+            found = match(event)
+            if found.matches or found.errors:
+                return True
+        return False
 
 
 class Workers:

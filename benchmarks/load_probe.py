@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks.machine import resident_megabytes
 from engine.bench.measurement import compile_rules
 from engine.schema import EventSchema
+from engine.watchlist import standard_costs
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,7 +49,7 @@ def load(path: Path) -> Loaded:
     """Load the file here."""
     schema = EventSchema.load(ROOT / "schemas" / "plate_event.avsc")
     before = resident_megabytes()
-    made = compile_rules([path], schema, UTC)
+    made = compile_rules([path], schema, UTC, standard_costs())
     growth, peak = made.rss_mb or 0.0, made.peak_rss_mb or 0.0
     rules = len(made.rule_set.rules)
     return Loaded(rules, made.seconds, made.cpu_seconds, before, before + growth, peak)

@@ -25,6 +25,7 @@ SECTION = "4 index"
 GROUP = "index, an event"
 EVENTS = 2_000
 COMPARED = 20
+PLATES = 1_000
 
 
 def as_rules(plain: Sequence[PlainRule]) -> list[Rule]:
@@ -69,6 +70,19 @@ def test_mixed_rules(measure: Measurement, count: int) -> None:
 
 def test_one_long_list(measure: Measurement) -> None:
     show(measure, "50 rules on one list of 100,000 plates", as_rules(sites_list(50, 100_000)))
+
+
+@pytest.mark.parametrize("others", [0, 10_000])
+def test_plates_by_likeness(measure: Measurement, others: int) -> None:
+    """A rule for each plate, which is asked for as cameras may have misread it."""
+    plates = site_plates(PLATES)
+    rules = [
+        PlainRule(f"like-{place}", (PlainCondition(PLATE, "similar_to", plate),))
+        for place, plate in enumerate(plates)
+    ]
+    among = f" among {others:,} mixed rules" if others else ""
+    what = f"{PLATES:,} rules for a plate by likeness{among}"
+    show(measure, what, as_rules([*mixed_rules(others), *rules]))
 
 
 def show(measure: Measurement, what: str, rules: list[Rule]) -> None:

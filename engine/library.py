@@ -10,10 +10,10 @@ from typing import Any
 from engine.errors import EvaluationError
 from engine.match import IndexedMatcher, Match
 from engine.rules import Rule, load_rules
-from engine.rules.rule import message_bindings
 from engine.schema import EventSchema, load_event_schema
 from engine.schema.event import Event, make_event
 from engine.settings import Settings
+from engine.watchlist import costs_of
 
 OnError = Callable[[Rule, EvaluationError], None]
 
@@ -30,8 +30,8 @@ class RenderedMatch(Match):
 
         Moments are shown in `EVENT_TIMEZONE`. A placeholder that fails reads `?`.
         """
-        bindings = message_bindings(self.rule, self.event.bindings, suppressed_count=0)
-        return self.rule.template.render(bindings)[0]
+        bindings = self.event.bindings
+        return self.rule.message(bindings, 0, self.rule.near_plate(bindings))[0]
 
 
 class OpenRules:
@@ -80,13 +80,19 @@ def open_rules(
     """Load and check the rules of a file or folder, or of several.
 
     The event schema is found by `SCHEMAS_PATH` (default `schemas/`), the zone of naive times
-    and of messages by `EVENT_TIMEZONE`. Channels are not made, so their `${VAR}`s need not be set.
+    and of messages by `EVENT_TIMEZONE`, the costs of misread plates by `PLATE_COSTS`. Channels are
+    not made, so their `${VAR}`s need not be set.
     `on_error` is called with each rule whose evaluation fails, and the error. Raises RulesError
-    with all faults of all files, SchemaError and SettingsError.
+    with all faults of all files, SchemaError, CostsError and SettingsError.
     """
     settings = Settings.from_environment()
     schema = load_event_schema(settings.event_schema_path)
     paths = [path] if isinstance(path, str | Path) else path
-    zone = settings.event_timezone
-    rule_set = load_rules([Path(each) for each in paths], schema, None, zone=zone)
+    rule_set = load_rules(
+        [Path(each) for each in paths],
+        schema,
+        None,
+        zone=settings.event_timezone,
+        costs=costs_of(settings.plate_costs_path),
+    )
     return OpenRules(rule_set.rules, schema, settings, on_error)

@@ -60,6 +60,7 @@ OWNERS = {
     "lark": {"engine.cel.syntax"},
     "re2": {"engine.cel.values"},
     "ahocorasick": {"engine.match"},
+    "numpy": {"engine.watchlist"},
     "matplotlib": {"engine.bench", "engine.simulate"},
     "apprise": {
         "channels.fit",

@@ -30,6 +30,7 @@ from engine.match import IndexedMatcher
 from engine.rules import RuleSet, examples_of, load_rules
 from engine.schema import EventSchema
 from engine.schema.event import Event
+from engine.watchlist import PlateCosts, costs_of
 
 T = TypeVar("T")
 
@@ -51,13 +52,17 @@ class MeasuringStage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to measure: rule files, event schema, zone of naive times, and for how many seconds."""
+    """What to measure: rule files, event schema, zone of naive times, and for how many seconds.
+
+    `costs` is the file of the costs of misread plates, None for the package's.
+    """
 
     kind: SetKind
     paths: tuple[str, ...]
     schema: str
     zone: str
     seconds: float
+    costs: str | None = None
 
     def to_json(self) -> str:
         """The job as one argument of a command line."""
@@ -106,14 +111,17 @@ def measure_set(
     zone: ZoneInfo,
     seconds: float,
     report: Callable[[MeasuringStage], None] = lambda stage: None,
+    costs: Path | None = None,
 ) -> Result:
     """Compile the set and match events for about `seconds`, in a fresh process.
 
     `report` is called at the begin of each stage. Raises BenchError when there is no result. The
-    process has ended when this returns or raises.
+    process has ended when this returns or raises. `costs` is the file of the costs of misread
+    plates, None for the package's.
     """
     paths = tuple(str(path) for path in measured.paths)
-    job = Job(measured.kind, paths, str(schema_path), zone.key, seconds)
+    of_costs = str(costs) if costs is not None else None
+    job = Job(measured.kind, paths, str(schema_path), zone.key, seconds, of_costs)
     # -P: a folder `engine` in the working directory must not be imported as the package.
     command = [sys.executable, "-P", "-m", "engine.bench.measurement", job.to_json()]
     # A session of its own, so that Ctrl-C ends it only through the caller.
@@ -157,12 +165,14 @@ class MatchCounts:
 def measure(job: Job, report: Callable[[MeasuringStage], None]) -> Result:
     """Do the job in this process; `report` is called at the begin of each stage.
 
-    Raises RulesError, SchemaError and EventError where rules, schema and events don't fit.
+    Raises RulesError, SchemaError, CostsError and EventError where rules, schema, costs and events
+    don't fit.
     """
     schema = EventSchema.load(Path(job.schema))
     zone = ZoneInfo(job.zone)
     report(MeasuringStage.COMPILE)
-    made = compile_rules([Path(path) for path in job.paths], schema, zone)
+    costs = costs_of(Path(job.costs) if job.costs is not None else None)
+    made = compile_rules([Path(path) for path in job.paths], schema, zone, costs)
     report(MeasuringStage.MATCH)
     examples = examples_of(made.rule_set.rules) if job.kind is SetKind.OWN else []
     events = traffic(EVENTS, schema, zone, datetime.now(UTC), examples)
@@ -183,12 +193,14 @@ def measure(job: Job, report: Callable[[MeasuringStage], None]) -> Result:
     )
 
 
-def compile_rules(paths: Sequence[Path], schema: EventSchema, zone: tzinfo) -> Compiled:
+def compile_rules(
+    paths: Sequence[Path], schema: EventSchema, zone: tzinfo, costs: PlateCosts
+) -> Compiled:
     """Load these rules, without channels, and build their matcher as the service does."""
     gc.collect()
     before = resident_mb()
     started, cpu_started = time.perf_counter(), time.process_time()
-    rule_set = load_rules(paths, schema, None, zone=zone)
+    rule_set = load_rules(paths, schema, None, zone=zone, costs=costs)
     matcher = IndexedMatcher(rule_set.rules)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     gc.collect()

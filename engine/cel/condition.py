@@ -1,7 +1,9 @@
-"""The six operators of `conditions:` as expression trees; their values are constants of the tree.
+"""The operators of `conditions:` as expression trees; their values are constants of the tree.
 
-Text is compared without regard to case, by `lower()`. An absent field matches `equals: null` and
-nothing else. For any condition: whether it holds because a text is empty.
+Text is compared without regard to case, by `lower()`, plates as lists have them. An absent field
+matches `equals: null` and nothing else.
+
+For any condition: whether it holds because a text is empty.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from typing import Any, Final
 
 from engine.cel.check import domains
 from engine.cel.check.check import check
+from engine.cel.check.likeness import SIMILAR, why_no_plate
+from engine.cel.check.watchlists import FUNCTION, NO_LISTS, Lists, bind
 from engine.cel.expression import Expression, compile_tree
 from engine.cel.syntax import tree
 from engine.cel.syntax.examples import NEUTRAL, Examples
@@ -47,7 +51,16 @@ class Operator(StrEnum):
     IN_LIST = "in_list"
     GREATER_THAN = "greater_than"
     LESS_THAN = "less_than"
+    SIMILAR_TO = "similar_to"
+    IN_WATCHLIST = "in_watchlist"
+    SIMILAR_IN_WATCHLIST = "similar_in_watchlist"
 
+
+#: The operators that may have a threshold, those that are given the names of watchlists, and those
+#: that take a list of values.
+BY_LIKENESS: Final = frozenset({Operator.SIMILAR_TO, Operator.SIMILAR_IN_WATCHLIST})
+OF_LISTS: Final = frozenset({Operator.IN_WATCHLIST, Operator.SIMILAR_IN_WATCHLIST})
+OF_SEVERAL: Final = OF_LISTS | {Operator.IN_LIST, Operator.SIMILAR_TO}
 
 _NUMBERS: Final = frozenset({Kind.INT, Kind.DOUBLE})
 _SHOWN: Final = 60
@@ -70,14 +83,19 @@ def compile_condition(
     value: object,
     variables: Mapping[str, FieldType],
     examples: Examples = NEUTRAL,
+    lists: Lists = NO_LISTS,
+    threshold: float | None = None,
 ) -> Expression:
     """Compile one condition against the variables' types.
 
-    `value` is a plain value or, for `in_list`, a list of them: there the offset of a problem is the
-    position of the value, from 1. `examples` are the names that messages show.
+    `value` is a plain value, for `in_list` a list of them, for `OF_SEVERAL` it may be one: there
+    the offset of a problem is the position of the value, from 1. `lists` are the watchlists that
+    `OF_LISTS` may name. `threshold`, 0 to 1, is that of an operator of `BY_LIKENESS`; None is the
+    usual one. `examples` are the names that messages show.
 
     ExpressionError for an unknown field or operator (codes `unknown-name`, `unknown-field`,
-    `unknown-operator`) and for a value that does not fit the field (`bad-value`, `bad-constant`).
+    `unknown-operator`), for an unknown watchlist (`unknown-watchlist`), and for a value that does
+    not fit the field (`bad-value`, `bad-constant`, `threshold`).
     """
     scope = Scope(variables)
     path = _path(field, examples)
@@ -89,10 +107,12 @@ def compile_condition(
         problems.append(Problem(0, "unknown-operator", f"no operator '{operator}'", remedy))
     if problems or kind is None:
         raise ExpressionError(tuple(problems))
-    builder = _ConditionBuilder(path, field, kind, Operator(operator))
-    root = builder.build(value)
+    builder = _ConditionBuilder(path, field, kind, Operator(operator), threshold)
+    root, of_binding = bind(builder.build(value), lists, examples)
     text = f"{field} {operator} {_shorten(value)}"
-    expression = compile_tree(root, text, scope)
+    if threshold is not None:
+        text = f"{text} (threshold {threshold:g})"
+    expression = compile_tree(root, text, scope, of_binding)
     # A warning about `lower(field)` would repeat one that names the author's own value.
     repeated = _ODD_TEXTS if builder.is_odd else frozenset()
     warnings = [each for each in expression.warnings if each.code not in repeated]
@@ -143,7 +163,15 @@ def _shorten(value: object) -> str:
 class _ConditionBuilder:
     """Builds the tree of one condition, and collects the warnings."""
 
-    def __init__(self, path: Node, field: str, kind: FieldType, operator: Operator) -> None:
+    def __init__(
+        self,
+        path: Node,
+        field: str,
+        kind: FieldType,
+        operator: Operator,
+        threshold: float | None,
+    ) -> None:
+        self._threshold: Final = threshold
         self._path: Final = path
         self._field: Final = field
         self._kind: Final = kind
@@ -161,6 +189,9 @@ class _ConditionBuilder:
             Operator.IN_LIST: self._in_list,
             Operator.GREATER_THAN: self._orders,
             Operator.LESS_THAN: self._orders,
+            Operator.SIMILAR_TO: self._similar_to,
+            Operator.IN_WATCHLIST: self._in_watchlist,
+            Operator.SIMILAR_IN_WATCHLIST: self._in_watchlist,
         }
         return builders[self._operator](value)
 
@@ -281,6 +312,35 @@ class _ConditionBuilder:
         pattern = f"(?i){self._want_text(value)}"
         return self._guarded(Call(0, "matches", (Literal(0, pattern),), self._path))
 
+    def _similar(self, of: Node) -> Node:
+        """`similar(field, of)`, with the threshold where one is given."""
+        given = () if self._threshold is None else (Literal(0, self._threshold),)
+        return call(SIMILAR, self._path, of, *given)
+
+    def _similar_to(self, value: Any) -> Node:
+        if not isinstance(value, list | tuple):
+            return self._guarded(self._similar(Literal(0, self._want_text(value))))
+        plates = tuple(dict.fromkeys(map(self._want_text, value)))
+        for place, plate in enumerate(value, 1):
+            reason = why_no_plate(plate)
+            if reason:
+                what, remedy = f"{plate!r} is like no plate: {reason}", "write a whole plate"
+                problem = Problem(place, "watchlist-key", what, remedy, Severity.WARNING)
+                self.warnings.append(problem)
+        return self._guarded(self._similar(Bound(0, plates)))
+
+    def _in_watchlist(self, value: Any) -> Node:
+        is_several = isinstance(value, list | tuple)
+        names = [self._want_text(name) for name in (value if is_several else [value])]
+        if not names:
+            raise self._error(f"'{self._operator}' names no watchlist", "write the name of one")
+        tests: list[Node] = []
+        for place, name in enumerate(names, 1 if is_several else 0):
+            of_list = Call(place, FUNCTION, (Literal(place, name),))
+            is_exact = self._operator is Operator.IN_WATCHLIST
+            tests.append(call(tree.IN, self._path, of_list) if is_exact else self._similar(of_list))
+        return tree.chain(tree.OR, tests)
+
     def _orders(self, value: Any) -> Node:
         function = "_>_" if self._operator is Operator.GREATER_THAN else "_<_"
         kind = self._kind.kind
@@ -363,6 +423,8 @@ class _EmptyText:
 
     def _common_comparison(self, node: Call) -> Any:
         """The value of the most common comparisons, without compiling them; MISSING for others."""
+        if node.function == tree.SIMILAR_LISTED and self._is_empty(node.args[1]):
+            return False
         args = node.args if node.target is None else (node.target, *node.args)
         if len(args) != 2 or not self._is_empty(args[0]):
             return MISSING

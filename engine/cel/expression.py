@@ -18,6 +18,7 @@ from engine.cel.check.check import check
 from engine.cel.check.contradictions import check_logic
 from engine.cel.check.intervals import FUNCTION as DURING
 from engine.cel.check.intervals import NO_INTERVALS, Intervals
+from engine.cel.check.likeness import FUNCTIONS as BY_LIKENESS
 from engine.cel.check.operators import is_division_by_zero
 from engine.cel.check.watchlists import FUNCTION, NO_LISTS, Lists, bind, with_names
 from engine.cel.interpret.budget import BUDGET, MAX_ROUNDS
@@ -45,6 +46,8 @@ from engine.schema import FieldType, Kind
 
 #: Values of a long bound list that the text for people shows.
 SHOWN_ITEMS: Final = 5
+#: The functions whose calls are bound before the check.
+_BOUND: Final = (FUNCTION, DURING, *BY_LIKENESS)
 _REMEDY: Final = "correct it, or remove it"
 #: Longest chain of arithmetic that is searched for the operation that fails.
 _MAX_STEPS: Final = 20
@@ -111,7 +114,7 @@ def compile_expression(
     """
     root, problems = parse(text, examples), list[Problem]()
     is_named = any(name in text for names in (lists, intervals) for name in names.known)
-    if FUNCTION in text or DURING in text or is_named:
+    if is_named or any(name in text for name in _BOUND):
         root, problems = bind(root, lists, examples, intervals)
     try:
         return compile_tree(root, text, Scope(variables, zone=zone, examples=examples), problems)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -29,8 +30,10 @@ from engine.cel.syntax.tree import (
     constant_of,
     unparse,
 )
-from engine.cel.types.scope import Constant, Local, dotted
+from engine.cel.types.findings import list_question
+from engine.cel.types.scope import TIME, Constant, Local, dotted
 from engine.cel.values.instants import format_duration, format_timestamp
+from engine.cel.values.plates import nearest_listed, nearest_text
 from engine.cel.values.values import MISSING, CelMap, CelType, Duration, Timestamp, to_timestamp
 from engine.errors import EvaluationError
 
@@ -57,8 +60,9 @@ class Trace:
     author's own where it was a condition with an operator. `parts` are the parts that are no
     constants, in the order of the text. In a macro they are first the list and then the body for
     the items, each with the macro's variable and its value as `item`: the first ones and the last
-    one that was evaluated. `hidden_items` were evaluated as well. The same `node` in two traces of
-    one expression is the same part.
+    one that was evaluated. `hidden_items` were evaluated as well. `near` is, for a part that
+    compares by likeness, the nearest plate with its likeness and edits, "" where there is none. The
+    same `node` in two traces of one expression is the same part.
     """
 
     node: Node = field(repr=False)
@@ -68,6 +72,7 @@ class Trace:
     words: str = ""
     item: tuple[str, Any] | None = None
     hidden_items: int = 0
+    near: str = ""
     parts: tuple[Trace, ...] = ()
 
     @property
@@ -167,17 +172,22 @@ class _Tracer:
         words = self._expression.words
         if len(self._trees) == 1:
             (found,) = whole.inner
-            return replace(_Reader(self._trees[0]).part(found.node, found), words=words[0])
-        return self._joined(whole, words)
+            return replace(
+                _Reader(self._trees[0], bindings).part(found.node, found), words=words[0]
+            )
+        return self._joined(whole, words, bindings)
 
-    def _joined(self, whole: _Evaluation, words: Sequence[str]) -> Trace:
+    def _joined(
+        self, whole: _Evaluation, words: Sequence[str], bindings: Mapping[str, Any]
+    ) -> Trace:
         """The trace of trees that are joined by `&&`; the chains among them are merged."""
         waiting = list(whole.inner)
         parts: list[Trace] = []
         for each, author in zip(self._trees, words, strict=True):
             found = waiting.pop(0) if waiting and waiting[0].node is each.root else None
-            made = _Reader(each).part(each.root, found, Skipped.FALSE_BEFORE)
-            parts += [replace(made, words=author)] if author else self._spread(made, each)
+            reader = _Reader(each, bindings)
+            made = reader.part(each.root, found, Skipped.FALSE_BEFORE)
+            parts += [replace(made, words=author)] if author else self._spread(made, each, reader)
         return Trace(
             self._expression.root,
             whole.value,
@@ -185,11 +195,10 @@ class _Tracer:
             parts=tuple(parts),
         )
 
-    def _spread(self, made: Trace, of: CheckedTree) -> tuple[Trace, ...]:
+    def _spread(self, made: Trace, of: CheckedTree, reader: _Reader) -> tuple[Trace, ...]:
         is_chain = isinstance(of.root, Call) and of.root.function == tree.AND
         if not is_chain or made.skipped is None:
             return made.conditions
-        reader = _Reader(of)
         return tuple(reader.part(each, None, made.skipped) for each in children(of.root))
 
 
@@ -282,8 +291,9 @@ def _bind(outer: _Evaluation | None, macro: Comprehension, mine: _Evaluation) ->
 class _Reader:
     """Makes the traces of one tree's parts from their evaluations."""
 
-    def __init__(self, checked: CheckedTree) -> None:
+    def __init__(self, checked: CheckedTree, bindings: Mapping[str, Any]) -> None:
         self._checked: Final = checked
+        self._time: Final = bindings.get(TIME)
 
     def part(
         self,
@@ -303,8 +313,27 @@ class _Reader:
             found.error,
             item=found.item,
             hidden_items=hidden,
+            near=self._near(node, found),
             parts=tuple(parts),
         )
+
+    def _near(self, node: Node, found: _Evaluation) -> str:
+        """The nearest plate of a part that compares by likeness."""
+        if not isinstance(node, Call) or node.function not in tree.BY_LIKENESS:
+            return ""
+        values = {id(one.node): one.value for one in found.inner}
+        text, *others = (values.get(id(arg), constant_of(arg)) for arg in node.args[1:])
+        if type(text) is not str:
+            return ""
+        question = list_question(node)
+        if question is not None:
+            if not isinstance(self._time, datetime):
+                return ""
+            return nearest_listed(question.watchlist, text, self._time, question.threshold)
+        plates = others[0] if type(others[0]) is list else [others[0]]
+        if not all(type(plate) is str for plate in plates):
+            return ""
+        return nearest_text(text, plates, constant_of(node.args[0]))
 
     def _parts(self, node: Node, found: _Evaluation) -> Iterator[Trace]:
         match node:

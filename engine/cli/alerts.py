@@ -8,17 +8,19 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from rich.table import Table
 from rich.text import Text
 
 from channels.alert import Reason
+from channels.render import near_text
+from engine.cli.moments import PAST_HELP, past_moment
 from engine.cli.stored import console, instant, open_tool, write_json
 from engine.errors import AlertEngineError
 from engine.logs.text import printable
-from engine.settings import Settings, parse_duration
+from engine.settings import Settings
 from engine.store import (
     AlertFilter,
     Archive,
@@ -50,7 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--state", choices=[str(state) for state in DeliveryState], help="only with such deliveries"
     )
     _add_since(listing, "only alerts stored since then")
-    listing.add_argument("--until", metavar="AGE", help="only alerts stored before then: 1h, 1d")
+    listing.add_argument(
+        "--until", metavar="TIME", help="only alerts stored before then, as for --since"
+    )
     _add_json(listing)
     listing.set_defaults(command=list_alerts)
 
@@ -73,7 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_since(parser: argparse.ArgumentParser, text: str) -> None:
-    parser.add_argument("--since", metavar="AGE", help=f"{text}: 90s, 10m, 24h, 7d")
+    parser.add_argument("--since", metavar="TIME", help=f"{text}: {PAST_HELP}")
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
@@ -86,29 +90,27 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-def _ago_us(option: str, text: str | None) -> int | None:
-    """The time that is so long ago; None where the option is not given."""
+def _past_us(option: str, text: str | None, settings: Settings) -> int | None:
+    """The time that an option names; None where it is not given."""
     if text is None:
         return None
-    try:
-        age = timedelta(seconds=parse_duration(text))
-    except ValueError as error:
-        raise AlertEngineError(f"{option}: {error}") from error
-    return int((datetime.now(UTC) - age).timestamp() * 1_000_000)
+    moment = past_moment(option, text, settings.event_timezone, datetime.now(UTC))
+    return int(moment.timestamp() * 1_000_000)
 
 
 def list_alerts(arguments: argparse.Namespace) -> int:
     """Print the newest alerts."""
+    settings = Settings.from_environment()
     only = AlertFilter(
         rule_id=arguments.rule,
         channel=arguments.channel,
         state=DeliveryState(arguments.state) if arguments.state else None,
-        since_us=_ago_us("--since", arguments.since),
+        since_us=_past_us("--since", arguments.since, settings),
         plate=arguments.plate,
         camera_id=arguments.camera,
-        until_us=_ago_us("--until", arguments.until),
+        until_us=_past_us("--until", arguments.until, settings),
     )
-    with open_tool(Settings.from_environment()) as store:
+    with open_tool(settings) as store:
         found = store.archive.alerts(arguments.limit, only)
     if arguments.format == "json":
         write_json([_as_dict(alert) for alert in found])
@@ -132,9 +134,10 @@ def show_alert(arguments: argparse.Namespace) -> int:
 
 def redeliver_alerts(arguments: argparse.Namespace) -> int:
     """Open deliveries again; a running engine sends them at once."""
-    with open_tool(Settings.from_environment()) as store:
+    settings = Settings.from_environment()
+    with open_tool(settings) as store:
         alerts = [_found(store.archive, beginning).alert.alert_id for beginning in arguments.alerts]
-        since_us = _ago_us("--since", arguments.since)
+        since_us = _past_us("--since", arguments.since, settings)
         done = store.archive.redeliver(alerts, arguments.channel, since_us)
     sys.stdout.write(f"deliveries opened: {done.reopened}, holds released: {done.released}\n")
     return 0
@@ -153,6 +156,7 @@ def _as_dict(stored: StoredAlert) -> dict[str, object]:
     alert = dataclasses.asdict(dataclasses.replace(stored.alert, event={}))
     # No drill is ever stored.
     del alert["is_test"]
+    alert["matched_plate"] = stored.alert.matched_plate or None
     return {
         **alert,
         "event": dict(stored.alert.event),
@@ -202,10 +206,12 @@ def fact_table(stored: StoredAlert) -> Table:
     alert = stored.alert
     table = Table(box=None, show_header=False, pad_edge=False)
     silenced = (("silenced by", stored.silenced_by),) if stored.silenced_by else ()
+    near = (("possible", near_text(alert)),) if alert.matched_plate else ()
     for name, value in (
         ("alert", alert.alert_id),
         ("rule", f"{alert.rule_id} ({alert.rule_name})"),
         ("priority", str(alert.priority)),
+        *near,
         ("captured", alert.captured_at),
         ("created", alert.created_at),
         ("record", f"{stored.topic}[{stored.partition}]@{stored.offset}"),

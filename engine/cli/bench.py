@@ -225,12 +225,16 @@ def _measure(
 def _measure_one(
     planned: MeasuredSet, settings: Settings, seconds: float, progress: BenchProgress
 ) -> Result:
-    schema, zone = settings.event_schema_path, settings.event_timezone
+    schema, zone, costs = (
+        settings.event_schema_path,
+        settings.event_timezone,
+        settings.plate_costs_path,
+    )
     with progress.measuring(planned) as report:
         if planned.kind is SetKind.OWN:
-            return measure_set(planned, schema, zone, seconds, report)
+            return measure_set(planned, schema, zone, seconds, report, costs)
         with written_set(planned.kind, planned.rules) as written:
-            return measure_set(written, schema, zone, seconds, report)
+            return measure_set(written, schema, zone, seconds, report, costs)
 
 
 def _as_dict(result: Result) -> dict[str, object]:

@@ -154,7 +154,7 @@ def _watchlists(rule_set: RuleSet) -> list[dict[str, object]]:
             "name": name,
             "file": str(watchlist.path),
             "rows": watchlist.row_count,
-            "plates": len(watchlist.plates),
+            "plates": watchlist.plate_count,
             "in_force": watchlist.count_in_force(now),
             "skipped": watchlist.skipped_count,
         }

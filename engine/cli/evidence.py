@@ -22,6 +22,7 @@ from engine.settings import Settings
 from engine.simulate.answer_text import facts
 from engine.simulate.former_rules import FormerRules
 from engine.store import Silence, Store
+from engine.watchlist import costs_of
 
 #: The longest text of a condition on one line.
 _SHOWN: Final = 160
@@ -58,12 +59,16 @@ def gather(
 ) -> Evidence:
     """Open what there is; the stack closes it.
 
-    Raises RulesError and SchemaError, and StoreError where the store is needed. With `rules` there
-    are no others, today's and those of then.
+    Raises RulesError, SchemaError and CostsError, and StoreError where the store is needed. With
+    `rules` there are no others, today's and those of then.
     """
     schema = load_event_schema(settings.event_schema_path)
     source = RuleSource(
-        rules or settings.rules_path, schema, settings.variables.reveal(), settings.event_timezone
+        rules or settings.rules_path,
+        schema,
+        settings.variables.reveal(),
+        settings.event_timezone,
+        costs_of(settings.plate_costs_path),
     )
     today = source.attempt(source.files.look(), {}, may_hold=hold_any).result
     if isinstance(today, RulesError):
@@ -121,12 +126,21 @@ def _add_lines(part: Trace, depth: int, lines: list[str]) -> None:
     elif known and not inner:
         why = f"   ({', '.join(f'{name} is {value}' for name, value in known)})"
     lines.append(f"{found:7}{indent}{text}{why}")
+    for near in _near_plates(part, inner):
+        lines.append(f"{'':7}{indent}nearest: {near}")
     if part.words and part.words != part.text:
         lines.append(f"{'':7}{indent}as CEL: {part.text[:_SHOWN]}")
     for each in inner:
         _add_lines(each, depth + 1, lines)
     if part.hidden_items:
         lines.append(f"{'':7}{indent}  and {part.hidden_items:,} items between")
+
+
+def _near_plates(part: Trace, inner: Sequence[Trace]) -> list[str]:
+    """The nearest plates that a part has found, without those of parts with lines of their own."""
+    of_others = {id(each) for one in inner for each in one.walk()}
+    mine = [each.near for each in part.walk() if id(each) not in of_others and each.near]
+    return list(dict.fromkeys(mine))
 
 
 def _is_logical(part: Trace) -> bool:
@@ -150,6 +164,8 @@ def trace_json(part: Trace) -> dict[str, Any]:
         found["error"] = {"type": part.error.error_type, "message": str(part.error)}
     else:
         found["value"] = _plain(part.value)
+    if part.near:
+        found["near"] = part.near
     if part.hidden_items:
         found["hidden_items"] = part.hidden_items
     if part.parts:

@@ -15,6 +15,7 @@ from engine.rules.faults import FaultCode
 from engine.rules.load import is_test_file
 from engine.schema import EventSchema, load_event_schema
 from engine.settings import Settings
+from engine.watchlist import costs_of
 
 PLOT_SUFFIXES: Final = (".png", ".svg")
 
@@ -54,7 +55,7 @@ def load(
     with_channels: bool = True,
     last_good: LastGood | None = None,
 ) -> tuple[EventSchema, RuleSet]:
-    """The event schema and the rules of `paths`; raises SchemaError and RulesError.
+    """The event schema and the rules of `paths`; raises SchemaError, CostsError and RulesError.
 
     Files of tests are no rules: where `paths` has nothing else, the rules are those of RULES_PATH.
     Without channels no `${VAR}` needs to be set, so rules can be tested without secrets. With the
@@ -70,6 +71,7 @@ def load(
         known=last_good.remembered() if last_good is not None else None,
         accepts=last_good.acceptances.accepts if last_good is not None else None,
         zone=settings.event_timezone,
+        costs=costs_of(settings.plate_costs_path),
     )
 
 

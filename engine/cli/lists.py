@@ -13,6 +13,7 @@ from engine.reload.last_good import LastGood, last_good_of
 from engine.rules import load_watchlists
 from engine.rules.faults import suggestion
 from engine.settings import Settings
+from engine.watchlist import costs_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +40,11 @@ def accept_list(arguments: argparse.Namespace) -> int:
     """Accept one list; 0 also where there is nothing to accept."""
     settings = Settings.from_environment()
     name, last_good = str(arguments.name), last_good_of(settings)
-    lists = load_watchlists([arguments.rules or settings.rules_path], zone=settings.event_timezone)
+    lists = load_watchlists(
+        [arguments.rules or settings.rules_path],
+        zone=settings.event_timezone,
+        costs=costs_of(settings.plate_costs_path),
+    )
     found = lists.watchlists.get(name)
     if found is None:
         known = sorted(lists.watchlists)

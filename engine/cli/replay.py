@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
 from engine.cli.inputs import load, plot_path
+from engine.cli.moments import PAST_HELP, past_moment
 from engine.cli.replay_report import as_json, print_report
 from engine.cli.stored import open_tool, write_json
 from engine.errors import AlertEngineError, StoreError, extra
@@ -26,7 +27,7 @@ from engine.rules import RuleSet
 from engine.rules.faults import suggestion
 from engine.rules.load import collect_and_freeze
 from engine.schema import EventSchema
-from engine.settings import Settings, parse_duration
+from engine.settings import Settings
 from engine.simulate.prefilter import Prefilter, Workers, worker_count
 from engine.simulate.replay import Chosen, Replay
 from engine.simulate.report import Report
@@ -70,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name}",
             metavar="TIME",
-            help=f"only events {text}: an age such as 24h or 7d, or a time in ISO 8601",
+            help=f"only events {text}: {PAST_HELP}",
         )
     parser.add_argument(
         "--against",
@@ -238,29 +239,12 @@ def _logs_on_standard_error() -> Iterator[None]:
 def _chosen(arguments: argparse.Namespace, settings: Settings) -> Chosen:
     now = datetime.now(UTC)
     since, until = (
-        None if text is None else _moment(text, name, now, settings)
+        None if text is None else past_moment(name, text, settings.event_timezone, now)
         for name, text in (("--since", arguments.since), ("--until", arguments.until))
     )
     if since is not None and until is not None and since >= until:
         raise AlertEngineError("--since: must be before --until, write it as --since 7d --until 1d")
     return Chosen(since, until, arguments.plate)
-
-
-def _moment(text: str, name: str, now: datetime, settings: Settings) -> datetime:
-    """The time of an age or of ISO 8601; one without a zone is in EVENT_TIMEZONE."""
-    try:
-        return now - timedelta(seconds=parse_duration(text))
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-        zoned = moment if moment.tzinfo else moment.replace(tzinfo=settings.event_timezone)
-        return zoned.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise AlertEngineError(
-            f"{name}: {text!r} is neither an age such as 24h or 7d nor a time such as"
-            " 2025-07-01T22:00"
-        ) from None
 
 
 def _only(

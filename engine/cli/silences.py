@@ -15,14 +15,15 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.cli.inputs import load
+from engine.cli.moments import length_of, moment_of
 from engine.cli.stored import console, instant, open_tool, write_json
 from engine.errors import AlertEngineError, EventError
 from engine.logs.text import printable
 from engine.pipeline.silences import SilencesInForce, compile_silence
 from engine.rules.faults import suggestion
 from engine.schema import EventSchema, load_event_schema
-from engine.schema.event import Event, make_event, read_time
-from engine.settings import Settings, parse_duration
+from engine.schema.event import Event, make_event
+from engine.settings import Settings
 from engine.store import AlertFilter, Silence, SilenceState, Store, StoredAlert
 from engine.watchlist import normalise
 
@@ -195,13 +196,14 @@ def _preview(counts: Mapping[str, int], looked_at: int) -> str:
 
 def _period(arguments: argparse.Namespace, settings: Settings, now_us: int) -> tuple[int, int]:
     """The start and the end of the silence, in microseconds since the epoch."""
+    zone = settings.event_timezone
     starts_us = now_us
     if arguments.start is not None:
-        starts_us = _time_us("--from", arguments.start, settings)
+        starts_us = _microseconds(moment_of("--from", arguments.start, zone))
     if arguments.end is not None:
-        ends_us = _time_us("--until", arguments.end, settings)
+        ends_us = _microseconds(moment_of("--until", arguments.end, zone))
     else:
-        ends_us = starts_us + _length_us(arguments.length)
+        ends_us = starts_us + round(length_of("--for", arguments.length).total_seconds() * 1e6)
     if ends_us <= starts_us:
         raise AlertEngineError("the silence ends before it begins, give a later --until")
     if ends_us > LATEST_US:
@@ -211,21 +213,8 @@ def _period(arguments: argparse.Namespace, settings: Settings, now_us: int) -> t
     return starts_us, ends_us
 
 
-def _time_us(option: str, text: str, settings: Settings) -> int:
-    moment = read_time(text, settings.event_timezone)
-    if moment is None:
-        raise AlertEngineError(
-            f"{option}: {text!r} is no time, write 2025-07-01T22:00:00-04:00, or 2025-07-01T22:00 "
-            "in EVENT_TIMEZONE"
-        )
+def _microseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1e6)
-
-
-def _length_us(text: str) -> int:
-    try:
-        return round(parse_duration(text) * 1e6)
-    except ValueError as error:
-        raise AlertEngineError(f"--for: {error}") from error
 
 
 def _user() -> str:

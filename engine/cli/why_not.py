@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout
@@ -20,6 +19,7 @@ from engine.cli.evidence import (
     gather,
     trace_json,
 )
+from engine.cli.moments import PAST_HELP, length_of, past_moment
 from engine.cli.replay import reading_bar
 from engine.cli.stored import instant, write_json
 from engine.clock import local_text
@@ -28,8 +28,8 @@ from engine.errors import AlertEngineError, BrokerUnavailableError, HistoryError
 from engine.logs.text import printable
 from engine.rules import RuleSet
 from engine.schema import CAMERA_ID, EVENT_ID, value_at
-from engine.schema.event import Event, read_time
-from engine.settings import Settings, parse_duration
+from engine.schema.event import Event
+from engine.settings import Settings
 from engine.simulate.answer_text import Sentence
 from engine.simulate.plate_search import FoundReadings, PlateSearch
 from engine.simulate.sources import KafkaSource, registry_of
@@ -47,6 +47,7 @@ from engine.store import DeliveryState, StoredDelivery
 from engine.stream.history import History
 from engine.stream.record import DeadLetter, Partition
 from engine.watchlist import plate_of
+from engine.watchlist.likeness import percent
 
 #: How much later than its event a record is still looked for, and how much earlier.
 LATE: Final = timedelta(hours=1)
@@ -56,8 +57,6 @@ MOST_LETTERS: Final = 10_000
 MOST_READINGS: Final = 20
 MOST_RULES: Final = 20
 LONGEST: Final = timedelta(days=90)
-FIRST_YEAR, LAST_YEAR = 1971, 9000
-_CLOCK: Final = re.compile(r"(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at",
         metavar="TIME",
-        help="when, in ISO 8601 or as 14:02, the last one; by default the last pass up to now",
+        help=f"when: {PAST_HELP}; by default the last pass up to now",
     )
     parser.add_argument(
         "--within",
@@ -133,34 +132,18 @@ def run(arguments: argparse.Namespace) -> int:
 def _question(arguments: argparse.Namespace, settings: Settings) -> Question:
     if not plate_of(arguments.plate):
         raise AlertEngineError(f"the plate {arguments.plate!r} holds no letter A to Z and no digit")
-    try:
-        within = timedelta(seconds=parse_duration(arguments.within))
-    except ValueError as error:
-        raise AlertEngineError(f"--within: {error}") from error
-    now = datetime.now(UTC)
-    at = None if arguments.at is None else _moment(arguments.at, now, settings)
+    within, now, zone = (
+        length_of("--within", arguments.within),
+        datetime.now(UTC),
+        settings.event_timezone,
+    )
+    at = None if arguments.at is None else past_moment("--at", arguments.at, zone, now)
     if within > LONGEST:
         raise AlertEngineError(f"--within: at most {LONGEST.days} days, name a time with --at")
     since = (at or now) - within
     # A camera's clock may be a little ahead.
     until = at + within if at is not None else now + timedelta(minutes=1)
     return Question(arguments.plate, since, until, at, arguments.rule)
-
-
-def _moment(text: str, now: datetime, settings: Settings) -> datetime:
-    """The time of `--at`; a time of day is the last one that is over."""
-    zone = settings.event_timezone
-    if _CLOCK.fullmatch(text):
-        today = now.astimezone(zone)
-        hour, minute, *second = (int(part) for part in text.split(":"))
-        moment = today.replace(hour=hour, minute=minute, second=sum(second), microsecond=0)
-        return (moment if moment <= now else moment - timedelta(days=1)).astimezone(UTC)
-    found = read_time(text, zone)
-    if found is None or not FIRST_YEAR <= found.year <= LAST_YEAR:
-        raise AlertEngineError(
-            f"--at: {text!r} is no time, write it like 2025-07-01T14:02 or 14:02"
-        )
-    return found
 
 
 def _former(question: Question, evidence: Evidence) -> list[RuleSet]:
@@ -179,7 +162,13 @@ def _search(question: Question, settings: Settings, evidence: Evidence) -> _Sear
             until = min(question.until + LATE, datetime.now(UTC))
             stretch = history.stretch(question.since - EARLY, until)
             source = KafkaSource(stretch, evidence.schema, registry, settings.event_timezone)
-            search = PlateSearch(question.plate, question.since, question.until, source.decoder)
+            search = PlateSearch(
+                question.plate,
+                question.since,
+                question.until,
+                source.decoder,
+                evidence.today.costs,
+            )
             with reading_bar(source) as show:
                 for batch in source.batches():
                     search.take(batch)
@@ -225,7 +214,7 @@ class _Text:
             yield ""
             yield from self._readings(answer.readings)
         for each in answer.near:
-            yield f"near: {each.plate}, {self._reading(each.event)}"
+            yield f"near: {each.plate} ({percent(each.likeness)}), {self._reading(each.event)}"
         for letter in answer.undecodable[:MOST_READINGS]:
             record = letter.record
             place = f"{record.topic}:{record.partition}:{record.offset}"
@@ -286,7 +275,7 @@ def _as_json(answer: Answer, sentence: str, notes: Sequence[str]) -> dict[str, A
         "answer": sentence,
         "reason": str(answer.reason),
         "readings": [_reading_json(each) for each in answer.readings],
-        "near": [{**_event_json(each.event), "distance": each.distance} for each in answer.near],
+        "near": [{**_event_json(each.event), "likeness": each.likeness} for each in answer.near],
         "undecodable": [
             {
                 "topic": each.record.topic,

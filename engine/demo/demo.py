@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import tzinfo
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +32,7 @@ from engine.rules import RuleSet, examples_of, load_rules
 from engine.schema import EVENT_ID, EventSchema, load_event_schema
 from engine.service.engine import Engine
 from engine.settings import Secret, Settings
+from engine.watchlist import costs_of
 
 READY_SECONDS: Final = 30.0
 DRAIN_SECONDS: Final = 15.0
@@ -223,7 +223,7 @@ def running_parts(settings: Settings, rules_path: Path, screen: Screen) -> Itera
     watch = LatencyWatch(screen)
     with ExitStack() as stack:
         receivers = stack.enter_context(Receivers(watch.arrived))
-        rule_set = open_rule_set(rules_path, schema, receivers, settings.event_timezone)
+        rule_set = open_rule_set(rules_path, schema, receivers, settings)
         broker = stack.enter_context(EmbeddedBroker())
         registry = stack.enter_context(RegistryServer())
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="alert-engine-demo-"))
@@ -253,15 +253,18 @@ def running_parts(settings: Settings, rules_path: Path, screen: Screen) -> Itera
             loop.join()
 
 
-def open_rule_set(path: Path, schema: EventSchema, receivers: Receivers, zone: tzinfo) -> RuleSet:
+def open_rule_set(
+    path: Path, schema: EventSchema, receivers: Receivers, settings: Settings
+) -> RuleSet:
     """Load the rules; each channel that they name sends to one of the demo's receivers."""
+    zone, costs = settings.event_timezone, costs_of(settings.plate_costs_path)
 
     def receiver_of(channel: str) -> tuple[Target, ...]:
         is_email = channel == "email"
         url = receivers.email_url if is_email else f"{receivers.webhook_url}/{channel}"
         return entry_targets(channel, url, {}, zone).checked()
 
-    rule_set = load_rules([path], schema, {}, targets_by_name=receiver_of, zone=zone)
+    rule_set = load_rules([path], schema, {}, targets_by_name=receiver_of, zone=zone, costs=costs)
     rules = tuple(
         dataclasses.replace(rule, notify=rule.notify or FALLBACK_CHANNELS)
         for rule in rule_set.rules

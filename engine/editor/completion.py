@@ -16,8 +16,16 @@ from lsprotocol.types import (
 
 from channels.definitions.keys import Key, KeyGroup, ValueKind
 from engine.cel import Operator
+from engine.cel.condition import OF_LISTS
 from engine.editor.cursor import Cursor, cursor_at
-from engine.editor.language import NAMED, field_help, global_calls, members_of, type_name
+from engine.editor.language import (
+    CLOSEST_FIELDS,
+    NAMED,
+    field_help,
+    global_calls,
+    members_of,
+    type_name,
+)
 from engine.editor.names import Names
 from engine.editor.schema import EVENT_TIMES, paths_of
 from engine.editor.text import Text
@@ -33,6 +41,8 @@ _DOTTED: Final = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]?\w*$")
 _WORD: Final = re.compile(r"[\w-]*$")
 _EXPRESSIONS: Final = frozenset({ValueKind.EXPRESSION, ValueKind.ONE_OR_MORE, ValueKind.TEMPLATE})
 #: A name in quotes that a function of `NAMED` takes, up to the cursor.
+#: A call of `closest`, up to the cursor behind its dot.
+_CLOSEST: Final = re.compile(r"\bclosest\(\s*watchlist\([^()]*\)[^()]*\)\s*\.\w*$")
 _IN_CALL: Final = re.compile(r"(?P<call>\w+)\(\s*[\"'][\w.-]*$")
 
 
@@ -135,6 +145,9 @@ def _value_items(
                 for path, kind in paths_of(schema.variables)
                 if kind.kind is not Kind.RECORD
             ]
+        case ValueKind.VALUE if cursor.siblings.get("operator") in OF_LISTS:
+            lists = names.get("watchlists", ())
+            return [_item(name, CompletionItemKind.Reference) for name in lists]
         case ValueKind.VALUE:
             return _domain_items(schema.field(cursor.siblings.get("field", "")))
         case ValueKind.EXPRESSION | ValueKind.ONE_OR_MORE:
@@ -172,6 +185,9 @@ def _expression_items(
     if of_namespace and not is_of_call:
         for name, about in of_namespace:
             yield _item(name, CompletionItemKind.Function, about, insert=f"{name}(")
+    elif is_of_call and _CLOSEST.search(before) is not None:
+        for name, about in CLOSEST_FIELDS.items():
+            yield _item(name, CompletionItemKind.Field, about)
     elif is_of_call or (dot and field_at(owner, variables) is None):
         yield from _member_items(None)
     elif dot:

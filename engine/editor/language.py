@@ -20,6 +20,31 @@ MACROS: Final[Mapping[str, tuple[str, str]]] = {
     str(Macro.FILTER): ("list.filter(x, …)", "The items for which the condition holds."),
     f"cel.{Macro.BIND}": ("cel.bind(x, value, …)", "The expression, in which x is the value."),
 }
+#: Functions that compare plates by likeness, as `MACROS`.
+BY_LIKENESS: Final[Mapping[str, tuple[str, str]]] = {
+    "likeness": (
+        'likeness(plate.normalized_text, "ABC123")',
+        "How alike two plates are to a camera, 0 to 1: 1 for the same.",
+    ),
+    "similar": (
+        'similar(plate.normalized_text, "ABC123")\n'
+        'similar(plate.normalized_text, ["ABC123", "XYZ789"], 0.95)\n'
+        'similar(plate.normalized_text, watchlist("stolen"))',
+        "Whether the text may be a misreading of the plate, or of one on the list. The last "
+        "argument is the least likeness; without it that of the row or list, or 0.9.",
+    ),
+    "closest": (
+        'closest(watchlist("stolen"), plate.normalized_text)',
+        "The row of the list whose plate is most like the text, or null: its columns, `plate`, "
+        "`likeness` (0 to 1), and `is_ambiguous` where another plate is as near.",
+    ),
+}
+#: The fields of `closest()` beside the columns of the list, with what they are.
+CLOSEST_FIELDS: Final[Mapping[str, str]] = {
+    "plate": "`plate`: string\n\nThe plate on the list.",
+    "likeness": "`likeness`: double\n\nHow alike it is, 0 to 1.",
+    "is_ambiguous": "`is_ambiguous`: bool\n\nAnother plate on the list is as near.",
+}
 #: Functions of the names of a section of the file, as `MACROS`.
 NAMED: Final[Mapping[str, tuple[str, str, str]]] = {
     "watchlist": (
@@ -83,6 +108,7 @@ def global_calls() -> list[tuple[str, str]]:
         if function.is_global
     ]
     found += [(name, _call_help(*about)) for name, about in MACROS.items() if name not in _OF_LISTS]
+    found += [(name, _call_help(*about)) for name, about in BY_LIKENESS.items()]
     return [*found, *((name, _call_help(*about[:2])) for name, about in NAMED.items())]
 
 
@@ -92,7 +118,8 @@ def call_help(name: str) -> str:
         return function_help(FUNCTIONS[name])
     if name in NAMED:
         return _call_help(*NAMED[name][:2])
-    return _call_help(*MACROS[name]) if name in MACROS else ""
+    about = MACROS.get(name) or BY_LIKENESS.get(name)
+    return _call_help(*about) if about is not None else ""
 
 
 def _call_help(call: str, meaning: str) -> str:

@@ -19,6 +19,7 @@ from engine.rules.watchlist_reader import KnownLists
 from engine.schema import EventSchema, load_event_schema
 from engine.settings import Settings
 from engine.simulate.rule_tests import RuleTestResult, run_set_tests, run_tests
+from engine.watchlist import PlateCosts, costs_of
 
 #: What a document outside of the rules has to hold to be taken for a rule file.
 _RULE_FILE: Final = re.compile(
@@ -48,9 +49,13 @@ class Workspace:
     """
 
     def __init__(self, settings: Settings, paths: Sequence[Path] = ()) -> None:
-        """`paths` are the rules, those of the settings unless given; SchemaError as at a load."""
+        """`paths` are the rules, those of the settings unless given.
+
+        Raises SchemaError and CostsError.
+        """
         self.schema: Final[EventSchema] = load_event_schema(settings.event_schema_path)
         self._settings = settings
+        self._costs: Final[PlateCosts] = costs_of(settings.plate_costs_path)
         self._paths = [*paths] or [settings.rules_path]
         self._lists: KnownLists = {}
         self._rule_ids: tuple[str, ...] = ()
@@ -148,6 +153,7 @@ class Workspace:
                 accepts=lambda name, path: True,
                 zone=settings.event_timezone,
                 opened=opened,
+                costs=self._costs,
             )
         except RulesError as error:
             return error
@@ -159,7 +165,7 @@ class Workspace:
         zone = self._settings.event_timezone
         return load_rules(
             paths, self.schema, None, known=self._lists, accepts=lambda name, path: True,
-            zone=zone, opened=opened,
+            zone=zone, opened=opened, costs=self._costs,
         )  # fmt: skip
 
     def _names_of(self, path: str, text: str | None) -> Names:

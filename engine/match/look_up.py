@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import ahocorasick
 
 from engine.cel.values.values import Duration, Timestamp, UInt
 from engine.match.keys import FAILED, Key
-from engine.match.needs import Affixes, Atom, Interval, Listed, Parts, Points, Present, Test
+from engine.match.needs import (
+    Affixes,
+    Atom,
+    Interval,
+    Listed,
+    Parts,
+    Points,
+    Present,
+    Similar,
+    SimilarListed,
+    Test,
+)
 from engine.watchlist import CHARACTERS, Watchlist, plate_of
+from engine.watchlist.costs import PlateCosts
+from engine.watchlist.likeness import comparable
+from engine.watchlist.plates import MAX_TEXT
+
+if TYPE_CHECKING:
+    from engine.watchlist.likeness_index import LikenessIndex
 
 
 class Inner(Protocol):
@@ -99,6 +116,12 @@ class KeyLookUp:
             elif kind is Listed:
                 step, self._listed = lists_step(rules, bucket)
                 steps.append(step)
+            elif kind is Similar:
+                steps.extend(similar_steps(rules, bucket))
+                types &= _TEXTS
+            elif kind is SimilarListed:
+                steps.append(similar_lists_step(rules, bucket))
+                types &= _TEXTS
             elif kind is Interval:
                 steps.append(intervals_step(rules, bucket))
                 types &= _NUMBERS
@@ -124,11 +147,15 @@ class KeyLookUp:
     def _words(self, kind: type, rules: list[tuple[Any, int]]) -> str:
         if kind is Points:
             return f"one of {self._size:,} values"
-        if kind is not Listed:
-            return _WORDS[kind]
-        names = sorted({watchlist.name for watchlist, _ in rules})
-        lists = f"the watchlist {names[0]}" if len(names) == 1 else f"{len(names):,} watchlists"
-        return f"one of {self._listed:,} plates of {lists}"
+        if kind is Similar:
+            plates = {text for test, _ in rules for text, _ in test.plates}
+            return f"like {_plates(len(plates))}"
+        if kind is Listed:
+            return f"{_plates(self._listed)} of {_lists(watchlist for watchlist, _ in rules)}"
+        if kind is SimilarListed:
+            lists = {test.watchlist for test, _ in rules}
+            return f"like {_plates(sum(len(each.plates) for each in lists))} of {_lists(lists)}"
+        return _WORDS[kind]
 
 
 _WORDS: Final[dict[type, str]] = {
@@ -141,6 +168,15 @@ _WORDS: Final[dict[type, str]] = {
 
 def _count(rules: int) -> str:
     return "1 rule" if rules == 1 else f"{rules:,} rules"
+
+
+def _plates(count: int) -> str:
+    return f"one of {count:,} plates"
+
+
+def _lists(lists: Iterable[Watchlist]) -> str:
+    names = sorted({watchlist.name for watchlist in lists})
+    return f"the watchlist {names[0]}" if len(names) == 1 else f"{len(names):,} watchlists"
 
 
 def _content(test: Test) -> Any:
@@ -312,18 +348,20 @@ def lists_step(rules: Sequence[tuple[Watchlist, int]], bucket: Bucketer) -> tupl
     A value is normalised as the lists' plates were.
 
     Long lists are asked themselves, so that nothing is copied; short ones, and the others of very
-    many, share a table.
+    many, share a table. Rows with wildcards are asked beside these.
     """
     groups: dict[Watchlist, list[int]] = {}
     for watchlist, position in rules:
         groups.setdefault(watchlist, []).append(position)
     by_size = sorted(groups.items(), key=lambda item: len(item[0].plates))
     tabled: list[tuple[Collection[Any], list[int]]] = []
-    probes: list[tuple[Collection[Any], Bucket]] = []
+    probes: list[tuple[Container[str], Bucket]] = []
     total = 0
     for place, (watchlist, positions) in enumerate(by_size):
         plates = watchlist.plates
-        total += len(plates)
+        total += watchlist.plate_count
+        if watchlist.wildcards is not None:
+            probes.append((watchlist.wildcards, bucket(positions)))
         is_asked = len(plates) >= LONG and place >= len(by_size) - MAX_PROBES
         if not is_asked and total <= MAX_VALUES:
             tabled.append((plates, positions))
@@ -333,7 +371,7 @@ def lists_step(rules: Sequence[tuple[Watchlist, int]], bucket: Bucketer) -> tupl
 
 
 def _plates_step(
-    table: Mapping[Any, Bucket], probes: tuple[tuple[Collection[Any], Bucket], ...]
+    table: Mapping[Any, Bucket], probes: tuple[tuple[Container[str], Bucket], ...]
 ) -> Step:
     # Both have `plate_of` in them, without its call where the producer has normalised.
     get = table.get
@@ -358,6 +396,56 @@ def _plates_step(
                     found.append(bucket)
 
     return look_up_all
+
+
+def similar_steps(rules: Sequence[tuple[Similar, int]], bucket: Bucketer) -> list[Step]:
+    """The look-ups of texts that are like one of some plates: one for each table of costs."""
+    # numpy takes 20 MB, which services without such rules need not have.
+    from engine.watchlist.likeness_index import LikenessIndex
+
+    tables: dict[PlateCosts, dict[tuple[str, float], list[int]]] = {}
+    for test, position in rules:
+        table = tables.setdefault(test.costs, {})
+        for plate in test.plates:
+            positions = table.setdefault(plate, [])
+            if positions[-1:] != [position]:
+                positions.append(position)
+    return [
+        _similar_step(
+            LikenessIndex([text for text, _ in table], [least for _, least in table], costs),
+            [bucket(positions) for positions in table.values()],
+        )
+        for costs, table in tables.items()
+    ]
+
+
+def _similar_step(index: LikenessIndex, buckets: Sequence[Bucket]) -> Step:
+    near = index.near
+
+    def look_up(value: Any, found: list[Bucket]) -> None:
+        if len(value) <= MAX_TEXT:
+            text = comparable(value) if value.lstrip(CHARACTERS) else value
+            found.extend(buckets[each.number] for each in near(text))
+
+    return look_up
+
+
+def similar_lists_step(rules: Sequence[tuple[SimilarListed, int]], bucket: Bucketer) -> Step:
+    """The look-up of texts that are like a plate of a watchlist: each list is asked itself."""
+    groups: dict[SimilarListed, list[int]] = {}
+    for test, position in rules:
+        groups.setdefault(test, []).append(position)
+    probes = tuple(
+        (test.watchlist.may_be_similar, test.threshold, bucket(positions))
+        for test, positions in groups.items()
+    )
+
+    def look_up(value: Any, found: list[Bucket]) -> None:
+        for may_be_similar, threshold, rules_of in probes:
+            if may_be_similar(value, threshold):
+                found.append(rules_of)
+
+    return look_up
 
 
 def _table(

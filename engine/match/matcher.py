@@ -23,6 +23,8 @@ from engine.match.needs import (
     Parts,
     Points,
     Present,
+    Similar,
+    SimilarListed,
     Some,
     atoms_of,
     every,
@@ -48,6 +50,11 @@ _PLACES: Final = 8
 _HALF_OPEN: Final = 0.4
 _CLOSED: Final = 0.2
 _PRESENT: Final = 0.7
+#: How many readings are like a plate, for each that is the plate itself.
+_READINGS: Final = 1.5
+#: What a look-up by likeness costs beside reading its key, in evaluations of its rule: to compare
+#: with one plate costs a third of it, and a list remembers its answer for the rule.
+_WEIGHTS: Final[dict[type, float]] = {Similar: 3.0, SimilarListed: 0.5}
 #: More values of one key are not counted: they are many.
 _MAX_NAMED: Final = 10_000
 
@@ -259,21 +266,24 @@ class Selectivity:
         self._values: dict[str, set[Any]] = {}
         self._lists: set[tuple[str, Watchlist]] = set()
         self._plates: Counter[str] = Counter()
+        self._asked: Counter[tuple[str, type]] = Counter()
         for need in needs:
             atoms = tuple(atoms_of(need))
             self._rules.update({atom.key.text for atom in atoms})
+            self._asked.update({(atom.key.text, type(atom.test)) for atom in atoms})
             for atom in atoms:
                 self._count(atom)
 
     def _count(self, atom: Atom) -> None:
         key, test = atom.key.text, atom.test
-        if isinstance(test, Listed) and (key, test.watchlist) not in self._lists:
+        if isinstance(test, Listed | SimilarListed) and (key, test.watchlist) not in self._lists:
             self._lists.add((key, test.watchlist))
             self._plates[key] += len(test.watchlist.plates)
-        elif isinstance(test, Points):
+        elif isinstance(test, Points | Similar):
+            values = test.values if isinstance(test, Points) else {text for text, _ in test.plates}
             named = self._values.setdefault(key, set())
             if len(named) < _MAX_NAMED:
-                named.update(islice(test.values, _MAX_NAMED))
+                named.update(islice(values, _MAX_NAMED))
 
     def cover(self, need: Need) -> Cover | Anything:
         """The cheapest cover of a need, or why it has none."""
@@ -281,10 +291,13 @@ class Selectivity:
             case Anything():
                 return need
             case Atom():
-                share = self._share(need)
-                cost = share + need.key.weight / self._rules[need.key.text]
+                key = need.key.text
+                cost = self._share(need) + need.key.weight / self._rules[key]
+                kind = type(need.test)
+                if kind in _WEIGHTS:
+                    cost += _WEIGHTS[kind] / self._asked[key, kind]
                 if cost > MAX_COST:
-                    return Anything(f"to look up {need.key.text} costs more than the rule")
+                    return Anything(f"to look up {key} costs more than the rule")
                 return Cover(cost, (need,))
             case Every(needs):
                 covers = [self.cover(each) for each in needs]
@@ -319,7 +332,10 @@ class Selectivity:
                 if values & {True, False} and all(type(value) is bool for value in values):
                     return len(values) / 2
                 return len(values) / (_UNNAMED * max(len(self._values[atom.key.text]), 1))
-            case Listed(watchlist):
+            case Similar(_, plates):
+                named = max(len(self._values[atom.key.text]), 1)
+                return _READINGS * len(plates) / (_UNNAMED * named)
+            case Listed(watchlist) | SimilarListed(watchlist):
                 return len(watchlist.plates) / (_UNNAMED * max(self._plates[atom.key.text], 1))
             case Interval(low, high):
                 is_closed = low != -high and abs(low) < float("inf") > abs(high)

@@ -30,7 +30,7 @@ from engine.cel.syntax.tree import (
     children,
     constant_of,
 )
-from engine.cel.types.findings import most_items, watchlist_lookup
+from engine.cel.types.findings import list_question, most_items, plates_question, watchlist_lookup
 from engine.cel.types.scope import Scope
 from engine.cel.values.values import EXACT_LIMIT, MISSING, NUMBERS, Duration, Timestamp
 from engine.errors import EvaluationError, ExpressionError
@@ -46,12 +46,16 @@ from engine.match.needs import (
     Parts,
     Points,
     Present,
+    Similar,
+    SimilarListed,
     Test,
     every,
     some,
 )
 from engine.match.regex_parts import BEGIN, END, RegexParts, Texts, regex_parts
 from engine.watchlist import Watchlist
+from engine.watchlist.costs import PlateCosts
+from engine.watchlist.likeness import MIN_LIST_THRESHOLD, comparable
 
 #: Functions of a text and a constant that are looked up.
 TEXT_TESTS: Final = frozenset({"contains", "startsWith", "endsWith", "matches"})
@@ -75,6 +79,10 @@ _OVER_NOTHING: Final[dict[Macro, Node]] = {
     Macro.MAP: ListNode(0, ()),
     Macro.FILTER: ListNode(0, ()),
 }
+#: Thresholds of likeness have so many steps from 0 to 1.
+_PLACES: Final = 10_000
+#: The calls that give rows of a watchlist, with what they give where it has none.
+_ROWS: Final[dict[str, Node]] = {tree.ROWS: ListNode(0, ()), tree.CLOSEST: Literal(0, None)}
 _cached_parts: Final = lru_cache(maxsize=4_096)(regex_parts)
 
 
@@ -91,8 +99,7 @@ class _Reading:
         self._variables: Final[Variables] = expression.variables
         self._root = expression.root
         self._has_rows: Final = any(
-            isinstance(node, Call) and node.function == tree.ROWS
-            for node in nodes_of(expression.root)
+            isinstance(node, Call) and node.function in _ROWS for node in nodes_of(expression.root)
         )
 
     def need(self, node: Node, *, truth: bool) -> Need:
@@ -124,6 +131,10 @@ class _Reading:
                     return self._equality(node, is_equal=not truth)
                 case tree.IN:
                     return self._membership(node, truth)
+                case tree.SIMILAR:
+                    return self._similar(node, truth)
+                case tree.SIMILAR_LISTED:
+                    return self._similar_listed(node, truth)
                 case function if function in tree.ORDERINGS:
                     return self._ordering(node, truth)
         return self._plain(node, truth)
@@ -158,14 +169,18 @@ class _Reading:
 
     def _by_rows(self, node: Node, truth: bool) -> Need | None:
         """The need of a part that asks for rows of a watchlist; None where it has no look-up."""
-        calls = [
-            found for call in rows_asked(node) if (found := watchlist_lookup(call)) is not None
-        ]
-        needs = [self._listed(watchlist, plate, truth=True) for watchlist, plate in calls]
+        needs = [need for call in rows_asked(node) if (need := self._rows_need(call)) is not None]
         if not needs or any(isinstance(need, Anything) for need in needs):
             return None
         otherwise = self.need(without_rows(node), truth=truth)
         return None if isinstance(otherwise, Anything) else some((*needs, otherwise))
+
+    def _rows_need(self, call: Call) -> Need | None:
+        """What gives `rows()` a row, or makes `closest()` other than null."""
+        if call.function == tree.CLOSEST:
+            return self._similar_listed(call, truth=True)
+        found = watchlist_lookup(call)
+        return self._listed(*found, truth=True) if found is not None else None
 
     def _bound(self, node: Comprehension, truth: bool) -> Need:
         result = written_out(node)
@@ -249,19 +264,66 @@ class _Reading:
             return _unknown(plate)
         if not truth:
             return Anything(f"{key.text} is not on a watchlist on most events")
-        is_null = key.path != key.text and key.is_nullable
-        return Atom(key, Listed(watchlist), is_null, key.can_fail)
+        return _list_atom(key, Listed(watchlist))
+
+    def _similar_listed(self, node: Call, truth: bool) -> Need:
+        """The text is like a plate of the list; null is like none."""
+        asked = list_question(node)
+        key = self._key(asked.text) if asked is not None else None
+        if asked is None or key is None:
+            return _unknown(node)
+        if not truth:
+            return Anything(f"{key.text} is like no plate of a watchlist on most events")
+        return _list_atom(key, SimilarListed(asked.watchlist, asked.threshold))
+
+    def _similar(self, node: Call, truth: bool) -> Need:
+        asked = plates_question(node)
+        need = None if asked is None else self._alike(*asked, truth)
+        return self._plain(node, truth) if need is None else need
+
+    def _likeness(self, node: Node, least: float) -> Need | None:
+        """The likeness of a text and a constant is `least` or more; None for other parts."""
+        if not isinstance(node, Call) or node.function != tree.LIKENESS:
+            return None
+        costs, one, two = node.args
+        text, plate = one, self._constant(two)
+        if type(plate) is not str:
+            text, plate = two, self._constant(one)
+        # With fewer places more texts are alike, so that none is lost.
+        threshold = math.floor(least * _PLACES) / _PLACES
+        if type(plate) is not str or not isinstance(costs, Bound) or threshold < MIN_LIST_THRESHOLD:
+            return None
+        return self._alike(costs.value, text, (plate,), threshold, truth=True)
+
+    def _alike(
+        self, costs: PlateCosts, text: Node, plates: tuple[str, ...], threshold: float, truth: bool
+    ) -> Need | None:
+        """The text could be a misread one of these plates; None where no text could."""
+        known = frozenset((each, threshold) for each in map(comparable, plates) if each)
+        if not known or not threshold <= 1 or self._constant(text) is not MISSING:
+            return None
+        key = self._key(text)
+        if key is None:
+            return _unknown(text)
+        if not truth:
+            return Anything(f"{key.text} is unlike a plate on most events")
+        if threshold < MIN_LIST_THRESHOLD:
+            return Anything(f"a likeness below {MIN_LIST_THRESHOLD} is not looked up")
+        return _atom(key, Similar(costs, known))
 
     def _ordering(self, node: Call, truth: bool) -> Need:
         varying, value, is_swapped = self._sides(node)
         if type(value) not in NUMBERS or (key := self._key(varying)) is None:
             return self._plain(node, truth)
         function = _MIRRORED[node.function] if is_swapped else node.function
+        asked = function if truth else _OPPOSITE[function]
         if math.isnan(value):
             return _never_in_order(key) if truth else _ALWAYS
         if not -EXACT_LIMIT < value < EXACT_LIMIT:
             return Anything("a comparison with a number beyond 2^53")
-        return _range(key, function if truth else _OPPOSITE[function], value, with_nan=not truth)
+        if ">" in asked and (need := self._likeness(varying, value)) is not None:
+            return need
+        return _range(key, asked, value, with_nan=not truth)
 
     def _plain(self, node: Node, truth: bool) -> Need:
         """The need of a constant, a field, or a part that is looked up as a whole."""
@@ -361,13 +423,20 @@ def expanded(root: Node) -> Node:
 
 
 def rows_asked(root: Node) -> list[Call]:
-    """The calls of `rows()` in a part; none where a key hangs on the variable of a macro in it."""
+    """The calls of `rows()` and `closest()` in a part.
+
+    None where a key hangs on the variable of a macro in it.
+    """
     found: list[Call] = []
     waiting: list[tuple[Node, frozenset[str]]] = [(root, frozenset())]
     while waiting:
         node, hidden = waiting.pop()
-        if isinstance(node, Call) and node.function == tree.ROWS:
-            names = {each.name for each in nodes_of(node) if isinstance(each, Ident)}
+        if isinstance(node, Call) and node.function in _ROWS:
+            names = {
+                each.name
+                for each in nodes_of(node)
+                if isinstance(each, Ident) and not each.is_absolute
+            }
             if names & hidden:
                 return []
             found.append(node)
@@ -378,10 +447,15 @@ def rows_asked(root: Node) -> list[Call]:
 
 
 def without_rows(node: Node) -> Node:
-    """The part with an empty list in the place of every `rows()`, and macros over it evaluated."""
-    if isinstance(node, Call) and node.function == tree.ROWS:
-        return ListNode(node.offset, ())
+    """The part with nothing in the place of every row: no list of them, and no closest one.
+
+    Macros over an empty list, and columns of null, are evaluated.
+    """
+    if isinstance(node, Call) and node.function in _ROWS:
+        return _ROWS[node.function]
     made = changed(node, without_rows)
+    if isinstance(made, Select) and _is_null(made.operand):
+        return Literal(made.offset, False if made.is_test else None)
     if (
         isinstance(made, Comprehension)
         and isinstance(made.range, ListNode)
@@ -443,6 +517,10 @@ def _unknown(node: Node) -> Anything:
     return Anything(f"'{what}' of something that has no key")
 
 
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Literal) and node.value is None
+
+
 def _is_nan(value: Any) -> bool:
     return type(value) is float and math.isnan(value)
 
@@ -456,6 +534,12 @@ def _is_point(value: Any) -> bool:
 
 def _atom(key: Key, test: Test) -> Atom:
     return Atom(key, test, or_null=key.is_nullable, or_failed=key.can_fail)
+
+
+def _list_atom(key: Key, test: Test) -> Atom:
+    """A field that is null is on no list, where a part that was given null fails."""
+    is_null = key.path != key.text and key.is_nullable
+    return Atom(key, test, or_null=is_null, or_failed=key.can_fail)
 
 
 def _pattern(key: Key, pattern: str, keyring: Keyring) -> Need:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from engine.match.keys import Key
 from engine.watchlist import Watchlist
+from engine.watchlist.costs import PlateCosts
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,28 @@ class Listed:
     """The key's value is a plate of this list, at whatever time."""
 
     watchlist: Watchlist
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """The key's value is a text that is like one of these plates, so much as its threshold says.
+
+    The plates are `comparable`.
+    """
+
+    costs: PlateCosts
+    plates: frozenset[tuple[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarListed:
+    """The key's value is like a plate of this list, at whatever time.
+
+    `threshold` says how much; None: as much as the list or its row says.
+    """
+
+    watchlist: Watchlist
+    threshold: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +81,9 @@ class Present:
     """The key's value is not null."""
 
 
-Test: TypeAlias = Points | Listed | Interval | Affixes | Parts | Present
+Test: TypeAlias = Points | Listed | Similar | SimilarListed | Interval | Affixes | Parts | Present
+#: Tests of which two are one only where they are equal.
+_SINGLE: Final = (Present, Listed, Similar, SimilarListed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +206,7 @@ def _both(one: Atom, two: Atom) -> Atom | None:
             if not _can_pair(pairs, others):
                 return None
             test = Affixes(frozenset((a, b) for a, _ in pairs for _, b in others))
-        case (Present(), Present()) | (Listed(), Listed()) if one.test == two.test:
+        case _ if isinstance(one.test, _SINGLE) and one.test == two.test:
             test = one.test
         case _:
             return None
@@ -205,7 +230,9 @@ def _either(one: Atom, two: Atom) -> Atom | None:
             test = Affixes(pairs | others)
         case Parts(texts), Parts(others):
             test = Parts(texts | others)
-        case (Present(), Present()) | (Listed(), Listed()) if one.test == two.test:
+        case Similar(costs, plates), Similar(others_costs, others) if costs is others_costs:
+            test = Similar(costs, plates | others)
+        case _ if isinstance(one.test, _SINGLE) and one.test == two.test:
             test = one.test
         case _:
             return None

@@ -38,10 +38,13 @@ class ActiveRules:
 
 
 def prepare(rule_set: RuleSet, key: bytes = b"") -> ActiveRules:
-    """Build what matching needs, which for thousands of rules takes seconds; any thread may.
+    """Build what matching needs, which takes seconds for thousands of rules; any thread may.
 
+    So it does for long watchlists that are asked by likeness; what a list has of it already stays.
     `key` is the store's, by which targets have their ids.
     """
+    for name in rule_set.asked_by_likeness & rule_set.watchlists.keys():
+        rule_set.watchlists[name].prepare_likeness()
     # Thousands of rules name the same few channels, each of which may have many recipients.
     known = {
         notify: _targets(notify, rule_set.channels, key)
@@ -69,7 +72,8 @@ def longest_cooldown(rule_set: RuleSet) -> float:
 
 def render(rule: Rule, event: Event, suppressed_count: int, now: datetime) -> tuple[Alert, int]:
     """The alert of `rule` on `event`, made at `now` (aware), and how many placeholders failed."""
-    message, failed = rule.template.render(template_bindings(rule, event, suppressed_count))
+    near = rule.near_plate(event.bindings)
+    message, failed = rule.message(event.bindings, suppressed_count, near)
     alert = Alert(
         alert_id=alert_id(event.digest, rule.rule_id),
         rule_id=rule.rule_id,
@@ -81,6 +85,8 @@ def render(rule: Rule, event: Event, suppressed_count: int, now: datetime) -> tu
         suppressed_count=suppressed_count,
         late_seconds=max(0.0, round((now - event.time).total_seconds(), 3)),
         event=event.values,
+        matched_plate="" if near is None else near.plate,
+        likeness=1.0 if near is None else near.likeness,
     )
     return alert, failed
 

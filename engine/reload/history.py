@@ -20,7 +20,7 @@ from engine.rules.rule import SourceFile
 from engine.rules.watchlist_reader import absolute
 from engine.schema import EventSchema
 from engine.store import RuleFiles
-from engine.watchlist import Definition, Watchlist
+from engine.watchlist import Definition, PlateCosts, Watchlist
 
 #: What does not say how a rule works.
 _UNCOMPARED: Final = frozenset({"rule_id", "place", "tests"})
@@ -29,8 +29,12 @@ _KEYS: Final = {"template": "message_template"}
 _ANYWHERE: Final = Path()
 
 
-def load_rule_set(files: RuleFiles, schema: EventSchema, zone: tzinfo) -> RuleSet:
-    """Load a set that was in force, for `schema` as it is now; its channels have no targets.
+def load_rule_set(
+    files: RuleFiles, schema: EventSchema, zone: tzinfo, costs: PlateCosts | None = None
+) -> RuleSet:
+    """Load a set that was in force, for `schema` and `costs` as they are now.
+
+    Its channels have no targets. The costs are the package's unless given.
 
     Its rules have the places that they had, and the digest is the one that alerts name. Raises
     RulesNotKeptError where a file was not kept, and RulesError where the schema does not suit.
@@ -47,7 +51,7 @@ def load_rule_set(files: RuleFiles, schema: EventSchema, zone: tzinfo) -> RuleSe
         rules = [_below(root, name) for name in files.rules]
         # A relative path of a list leads through the folder of its rule file.
         try:
-            rule_set = load_rules(rules, schema, None, zone=zone, root=root)
+            rule_set = load_rules(rules, schema, None, zone=zone, root=root, costs=costs)
         except RulesError as error:
             faults = tuple(_original_fault(fault, root) for fault in error.faults)
             raise RulesError(faults) from None

@@ -22,7 +22,7 @@ from engine.rules.rule import SourceFile
 from engine.rules.watchlist_reader import Accepts, KnownLists, absolute
 from engine.schema import EventSchema, load_event_schema
 from engine.settings import Settings
-from engine.watchlist import Watchlist
+from engine.watchlist import PlateCosts, Watchlist, costs_of, standard_costs
 from engine.watchlist.watchlist import FileMark
 
 log = structlog.get_logger(__name__)
@@ -51,12 +51,17 @@ class RuleSource:
         schema: EventSchema,
         variables: Mapping[str, str],
         zone: tzinfo,
+        costs: PlateCosts | None = None,
     ) -> None:
-        """`variables` has the values of `${VAR}`; dates without a time zone are read in `zone`."""
+        """`variables` has the values of `${VAR}`; dates without a time zone are read in `zone`.
+
+        `costs` are those of misreadings of plates, the package's unless given.
+        """
         self.files: Final = WatchedFiles(rules_path)
         self.schema: Final = schema
         self._variables = variables
         self._zone = zone
+        self._costs = standard_costs() if costs is None else costs
         # Where the content of a list can be read that stays in force while its file is refused.
         self._list_sources: dict[tuple[Path, FileMark], SourceFile] = {}
 
@@ -88,6 +93,7 @@ class RuleSource:
                 accepts=accepts,
                 zone=self._zone,
                 may_hold=may_hold,
+                costs=self._costs,
             )
             lists = result.list_marks
         except RulesError as error:
@@ -110,7 +116,9 @@ class RuleSource:
         Their marks match no file, so that a load with these as the known lists reads every file.
         """
         path = kept.copy_of(kept.rules_path)
-        found = load_watchlists([path], zone=self._zone, root=kept.root).watchlists
+        found = load_watchlists(
+            [path], zone=self._zone, root=kept.root, costs=self._costs
+        ).watchlists
         lists = {name: _with_path(found[name], kept) for name in kept.lists if name in found}
         for each in lists.values():
             path, _ = key = _key_of(each)
@@ -127,12 +135,14 @@ class RuleSource:
             zone=self._zone,
             root=kept.root,
             may_hold=hold_any,
+            costs=self._costs,
         )
         sources = tuple(
             SourceFile(path, digest, kept.copy_of(path), _names_of(kept, path))
             for path, digest in kept.digests.items()
         )
-        return replace(rule_set, digest=_digest_of(kept.digests.values()), sources=sources)
+        digest = _digest_of((*kept.digests.values(), self._costs.digest))
+        return replace(rule_set, digest=digest, sources=sources)
 
     def _sources(
         self, rule_set: RuleSet, digests: Mapping[Path, str], known: KnownLists
@@ -171,10 +181,11 @@ class Opening:
 
 
 def rule_source_of(settings: Settings) -> RuleSource:
-    """The source of the rules that `settings` name; raises SchemaError."""
+    """The source of the rules that `settings` name; raises SchemaError and CostsError."""
     schema = load_event_schema(settings.event_schema_path)
     variables, zone = settings.variables.reveal(), settings.event_timezone
-    return RuleSource(settings.rules_path, schema, variables, zone)
+    costs = costs_of(settings.plate_costs_path)
+    return RuleSource(settings.rules_path, schema, variables, zone, costs)
 
 
 def open_rules(source: RuleSource, last_good: LastGood, clock: Clock, *, strict: bool) -> Opening:
@@ -221,15 +232,15 @@ def open_rules(source: RuleSource, last_good: LastGood, clock: Clock, *, strict:
 
 
 def _digest_in_force(rule_set: RuleSet, digests: Mapping[Path, str]) -> str:
-    """The digest of a rule set that was loaded from files of these digests."""
+    """The digest of a rule set that was loaded from files of these digests, with its costs."""
     refused = {refusal.file: f"{refusal.rows_before} rows" for refusal in rule_set.refusals}
     files = {path: each for path, each in digests.items() if not path.is_dir()}
     # The file of a refused list is not what is in force.
-    return _digest_of({**files, **refused}.values())
+    return _digest_of((*{**files, **refused}.values(), rule_set.costs.digest))
 
 
 def _digest_of(digests: Iterable[str]) -> str:
-    """A digest of files by theirs; paths, which differ between machines, do not count."""
+    """A digest of files and costs by theirs; paths, which differ between machines, don't count."""
     return blake2b("\n".join(sorted(set(digests))).encode(), digest_size=8).hexdigest()
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, tzinfo
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from engine.cel import (
     Expression,
@@ -24,6 +24,7 @@ from engine.cel.check.contradictions import find_conflict
 from engine.cel.check.intervals import NO_INTERVALS, Intervals
 from engine.cel.check.remedies import remedy_to_condition
 from engine.cel.check.watchlists import MISSING_ROW, NO_LISTS, Lists
+from engine.cel.condition import OF_LISTS
 from engine.cel.syntax.examples import Examples
 from engine.cel.syntax.tree import Node as CelNode
 from engine.cel.types.kinds import with_article
@@ -41,7 +42,7 @@ from engine.rules.nodes import (
     as_text,
     check_keys,
 )
-from engine.rules.values import INVALID, operand
+from engine.rules.values import INVALID, operand, threshold_of
 from engine.schema import (
     CAMERA_ID,
     NORMALIZED_PLATE,
@@ -76,6 +77,17 @@ _OPERATORS: Final = {
     **dict.fromkeys(("<", "lt", "below"), Operator.LESS_THAN),
     **dict.fromkeys(("like", "includes"), Operator.CONTAINS),
     **dict.fromkeys(("matches", "~", "=~"), Operator.REGEX),
+    **dict.fromkeys(
+        ("similar", "fuzzy", "like_plate", "near", "resembles", "alike", "approx", "~="),
+        Operator.SIMILAR_TO,
+    ),
+    **dict.fromkeys(
+        ("watchlist", "in_file", "on_watchlist", "on_list", "watchlists"), Operator.IN_WATCHLIST
+    ),
+    **dict.fromkeys(
+        ("similar_in_list", "similar_in_file", "fuzzy_in_watchlist", "near_watchlist"),
+        Operator.SIMILAR_IN_WATCHLIST,
+    ),
 }
 #: Operators of other programs that have no counterpart here, as CEL expressions.
 _SIGNS: Final = {
@@ -88,9 +100,15 @@ _SIGNS: Final = {
     **dict.fromkeys(("exists", "is_set", "is_not_null"), "… != null"),
     **dict.fromkeys(("is_null", "missing", "empty"), "… == null"),
     "between": "… >= … && … <= …",
-    **dict.fromkeys(("in_watchlist", "watchlist", "in_file"), "… in watchlist(…)"),
+    **dict.fromkeys(("not_in_watchlist", "not_on_watchlist"), "!(… in watchlist(…))"),
+    **dict.fromkeys(("not_similar", "not_similar_to"), "!similar(…, …)"),
     **dict.fromkeys(("starts_with", "startswith", "begins_with", "prefix"), "….startsWith(…)"),
     **dict.fromkeys(("ends_with", "endswith", "suffix"), "….endsWith(…)"),
+}
+#: The operators of plates, each with that of a watchlist.
+_BY_LIST: Final = {
+    Operator.IN_LIST: Operator.IN_WATCHLIST,
+    Operator.SIMILAR_TO: Operator.SIMILAR_IN_WATCHLIST,
 }
 #: Keys that join conditions in other programs.
 _JOINERS: Final = frozenset({"all", "any", "and", "or", "not", "none", "all_of", "any_of"})
@@ -356,7 +374,8 @@ def _condition(node: YamlNode, compiler: Compiler, faults: Faults) -> Expression
     if _names_a_watchlist(value_node, operator, field.text, compiler, faults):
         return None
     value = operand(value_node, operator, field.text, field_type, faults)
-    if value is INVALID:
+    threshold = _threshold(mapping, operator, value_node, faults)
+    if value is INVALID or threshold is INVALID:
         return None
 
     def place_at(offset: int) -> Place:
@@ -370,13 +389,28 @@ def _condition(node: YamlNode, compiler: Compiler, faults: Faults) -> Expression
 
     try:
         expression = compile_condition(
-            field.text, operator, value, compiler.schema.variables, EXAMPLES
+            field.text,
+            operator,
+            value,
+            compiler.schema.variables,
+            EXAMPLES,
+            compiler.lists,
+            threshold,
         )
     except ExpressionError as error:
         _report_problems([_under_when(each) for each in error.problems], place_at, faults)
         return None
     _report_problems(expression.warnings, place_at, faults)
     return expression
+
+
+def _threshold(mapping: MappingNode, operator: Operator, value: YamlNode, faults: Faults) -> Any:
+    """The threshold of a condition; None where it has none, INVALID and a fault for a bad one."""
+    node = mapping.values.get("threshold")
+    if node is None:
+        return None
+    is_of_list = operator in OF_LISTS or isinstance(value, SequenceNode)
+    return threshold_of(node, operator, is_of_list=is_of_list, faults=faults)
 
 
 def _under_when(problem: Problem) -> Problem:
@@ -389,26 +423,22 @@ def _under_when(problem: Problem) -> Problem:
 def _names_a_watchlist(
     node: YamlNode, operator: Operator, field: str, compiler: Compiler, faults: Faults
 ) -> bool:
-    """Whether the value names a watchlist or its file, which is an error.
+    """Whether the value names a watchlist or its file in place of plates, which is an error.
 
     A list with that name as its only item is a warning, and counts as values.
     """
     items = node.items if isinstance(node, SequenceNode) else [node]
     named = items[0] if len(items) == 1 else None
-    if (
-        operator is not Operator.IN_LIST
-        or field not in EXAMPLES.keys
-        or not isinstance(named, ScalarNode)
-    ):
+    if operator not in _BY_LIST or field not in EXAMPLES.keys or not isinstance(named, ScalarNode):
         return False
     name, is_only = named.text.strip(), isinstance(node, SequenceNode)
     if name in compiler.lists.known:
         compiler.lists.used.add(name)
         what = f"`{shown(name)}` is the name of a watchlist"
-        remedy = f'write `{field} in watchlist("{shown(name)}")` under `when`'
+        remedy = f"use the operator {_BY_LIST[operator]}"
     elif _LIST_FILE.search(name) is not None and not is_only:
-        what = f"the value of in_list is a file, `{shown(name)}`"
-        remedy = "name it under `watchlists:`, and ask for it by `in watchlist(…)` under `when`"
+        what = f"the value of {operator} is a file, `{shown(name)}`"
+        remedy = f"name it under `watchlists:`, and use the operator {_BY_LIST[operator]}"
     else:
         return False
     if is_only:

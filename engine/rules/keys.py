@@ -23,6 +23,18 @@ OPERATORS: Final[Mapping[Operator, str]] = {
     Operator.IN_LIST: "The field equals one value of the list.",
     Operator.GREATER_THAN: "The field is a larger number.",
     Operator.LESS_THAN: "The field is a smaller number.",
+    Operator.SIMILAR_TO: (
+        "The field may be a camera's misreading of the plate, or of one plate of the list: "
+        "`similar(field, …)`."
+    ),
+    Operator.IN_WATCHLIST: (
+        "The field is on the watchlist of that name, or on one of several: "
+        '`field in watchlist("…")`.'
+    ),
+    Operator.SIMILAR_IN_WATCHLIST: (
+        "The field may be a camera's misreading of a plate on the watchlist: "
+        '`similar(field, watchlist("…"))`.'
+    ),
 }
 
 #: A rule's `rate_limit`, and a file's.
@@ -73,10 +85,18 @@ CONDITION: Final = KeyGroup(
         ),
         Key(
             "value",
-            "What the field is compared with; a list for `in_list`.",
+            "What the field is compared with: a list for `in_list`, the name of a list for "
+            "`in_watchlist` and `similar_in_watchlist`.",
             ValueKind.VALUE,
             ["ABC123", "XYZ789"],
             is_required=True,
+        ),
+        Key(
+            "threshold",
+            "How alike plates must be for `similar_to` and `similar_in_watchlist`, up to 1; "
+            "that of the row or list, or 0.9, unless given. Lists take 0.84 and more.",
+            ValueKind.NUMBER,
+            0.95,
         ),
     ),
 )
@@ -93,6 +113,12 @@ ALERT: Final = KeyGroup(
             "How many matches the cooldown held back since the alert before.",
             ValueKind.WHOLE_NUMBER,
             1,
+        ),
+        Key(
+            "matched_plate",
+            "The plate that the reading is only like, or '' for an exact match.",
+            ValueKind.TEXT,
+            "ABC123",
         ),
     ),
 )
@@ -420,6 +446,18 @@ WATCHLIST: Final = KeyGroup(
             choices=tuple(map(str, DateOrder)),
         ),
         Key("date_format", "How dates are written.", ValueKind.TEXT, "DD/MM/YY"),
+        Key(
+            "threshold",
+            "The likeness, 0.84 to 1, from which on a misread plate counts; 0.9 unless given.",
+            ValueKind.NUMBER,
+            0.95,
+        ),
+        Key(
+            "threshold_column",
+            "The header (or number) of the column with the threshold of each row.",
+            ValueKind.TEXT,
+            "threshold",
+        ),
         Key(
             "max_shrink",
             "How much of its rows the list may lose at once, from `0%` to `100%`.",

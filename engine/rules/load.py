@@ -26,6 +26,7 @@ from engine.rules.rule import RuleReader, RuleSet
 from engine.rules.watchlist_reader import Accepts, KnownLists, WatchlistReader
 from engine.schema import EventSchema
 from engine.settings import DEFAULT_RULES
+from engine.watchlist import PlateCosts
 
 #: The texts of open documents, where there are none.
 NONE_OPENED: Final[Mapping[str, str]] = MappingProxyType({})
@@ -50,6 +51,7 @@ def load_rules(
     root: Path | None = None,
     may_hold: MayHold = hold_none,
     opened: Mapping[str, str] = NONE_OPENED,
+    costs: PlateCosts | None = None,
 ) -> RuleSet:
     """Load the rules and channels of `paths` (files, or folders at any depth), checked by `schema`.
 
@@ -73,7 +75,7 @@ def load_rules(
 
     `opened` are the texts of documents that are open in an editor, by the real paths of their
     files. Each stands in place of its file's content; the file need not exist where `paths` names
-    it.
+    it. `costs` are those of misreadings of plates, the package's unless given.
 
     Raises RulesError with every fault of every file, warnings included, sorted by place.
     """
@@ -89,7 +91,7 @@ def load_rules(
         )
         _read_channels(documents, channels)
         watchlists = WatchlistReader(
-            faults, known, zone, accepts=accepts, is_whole=is_whole, root=root
+            faults, known, zone, accepts=accepts, is_whole=is_whole, root=root, costs=costs
         )
         _read_watchlists(documents, watchlists)
         intervals = IntervalReader(faults, zone, is_whole=is_whole)
@@ -106,7 +108,11 @@ def load_rules(
 
 
 def load_watchlists(
-    paths: Sequence[Path], *, zone: tzinfo = UTC, root: Path | None = None
+    paths: Sequence[Path],
+    *,
+    zone: tzinfo = UTC,
+    root: Path | None = None,
+    costs: PlateCosts | None = None,
 ) -> WatchlistReader:
     """Load only the watchlists of rule files; for the parameters see `load_rules`.
 
@@ -114,7 +120,7 @@ def load_watchlists(
     """
     faults = Faults()
     documents, _ = _documents(rule_files(paths, faults), faults)
-    lists = WatchlistReader(faults, None, zone, root=root)
+    lists = WatchlistReader(faults, None, zone, root=root, costs=costs)
     _read_watchlists(documents, lists)
     if faults.has_errors:
         raise RulesError(faults.sorted(), tuple(lists.paths), tuple(lists.refusals))
@@ -265,6 +271,8 @@ def _rule_set(
         refusals=tuple(watchlists.refusals),
         list_marks=MappingProxyType(watchlists.marks),
         time_intervals=MappingProxyType(intervals.usable),
+        costs=watchlists.lists.costs,
+        asked_by_likeness=frozenset(watchlists.lists.asked_by_likeness),
     )
 
 

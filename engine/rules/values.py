@@ -6,6 +6,9 @@ import re
 from typing import Any, Final
 
 from engine.cel import Operator
+from engine.cel.check.likeness import fault_of_threshold
+from engine.cel.condition import BY_LIKENESS, OF_LISTS, OF_SEVERAL
+from engine.cel.syntax.tree import Literal
 from engine.rules.faults import FaultCode, Faults, shown
 from engine.rules.nodes import (
     FLAGS,
@@ -24,7 +27,7 @@ INVALID: Final = object()
 _NUMERIC: Final = frozenset({Kind.INT, Kind.DOUBLE})
 _COMPARABLE: Final = _NUMERIC | {Kind.STRING, Kind.BOOL}
 _ORDERING: Final = frozenset({Operator.GREATER_THAN, Operator.LESS_THAN})
-_TEXTUAL: Final = frozenset({Operator.CONTAINS, Operator.REGEX})
+_TEXTUAL: Final = frozenset({Operator.CONTAINS, Operator.REGEX, Operator.SIMILAR_TO}) | OF_LISTS
 _MILLISECONDS: Final = {
     "ms": 1,
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1_000),
@@ -66,6 +69,8 @@ def operand(
     field, and for greater_than and less_than, it is a number. `field_type` is None for an unknown
     field.
     """
+    if isinstance(node, SequenceNode) and operator in OF_SEVERAL:
+        return _list(node, operator, field, field_type, faults)
     if operator is not Operator.IN_LIST:
         if not isinstance(node, ScalarNode):
             faults.error(
@@ -76,15 +81,39 @@ def operand(
             )
             return INVALID
         return _single(node, operator, field, field_type, faults)
-    if not isinstance(node, SequenceNode):
+    faults.error(
+        node.place,
+        FaultCode.WRONG_TYPE,
+        f"the value of in_list must be a list, but it is {kind_of(node)}",
+        _several(node, field),
+    )
+    return INVALID
+
+
+def threshold_of(node: YamlNode, operator: Operator, *, is_of_list: bool, faults: Faults) -> object:
+    """The threshold of a condition, a number; INVALID and a fault for anything else.
+
+    `is_of_list` says that the value is a list of plates, or the name of one.
+    """
+    if operator not in BY_LIKENESS:
+        what = f"`threshold` says nothing for {operator}"
+        remedy = f"remove it, or use {' or '.join(sorted(BY_LIKENESS))}"
+        faults.error(node.place, FaultCode.UNKNOWN_KEY, what, remedy)
+        return INVALID
+    value = number_of(node.text) if isinstance(node, ScalarNode) else None
+    if value is None:
+        text = node.text if isinstance(node, ScalarNode) else ""
+        given = f"`{shown(text)}`" if text else kind_of(node)
+        remedy = _as_number(text, "", None)
         faults.error(
-            node.place,
-            FaultCode.WRONG_TYPE,
-            f"the value of in_list must be a list, but it is {kind_of(node)}",
-            _several(node, field),
+            node.place, FaultCode.WRONG_TYPE, f"a threshold is a number, not {given}", remedy
         )
         return INVALID
-    return _list(node, field, field_type, faults)
+    problem = fault_of_threshold(Literal(0, value), is_of_list=is_of_list)
+    if problem is None:
+        return value
+    faults.error(node.place, problem.code, problem.what, problem.remedy)
+    return INVALID
 
 
 def _several(node: YamlNode, field: str) -> str:
@@ -95,7 +124,11 @@ def _several(node: YamlNode, field: str) -> str:
 
 
 def _list(
-    node: SequenceNode, field: str, field_type: FieldType | None, faults: Faults
+    node: SequenceNode,
+    operator: Operator,
+    field: str,
+    field_type: FieldType | None,
+    faults: Faults,
 ) -> list[object] | object:
     found: list[object] = []
     is_valid = True
@@ -109,7 +142,7 @@ def _list(
             )
             is_valid = False
             continue
-        value = _single(item, Operator.IN_LIST, field, field_type, faults)
+        value = _single(item, operator, field, field_type, faults)
         is_valid = is_valid and value is not INVALID
         found.append(value)
     return found if is_valid else INVALID

@@ -30,10 +30,12 @@ from engine.watchlist import (
     DateOrder,
     Definition,
     ListSummary,
+    PlateCosts,
     Watchlist,
     read_watchlist,
 )
 from engine.watchlist.builder import MAX_ROWS
+from engine.watchlist.near_plates import threshold_of
 from engine.watchlist.watchlist import FileMark
 
 KnownLists = Mapping[str, Watchlist | ListSummary]
@@ -49,7 +51,8 @@ class WatchlistReader:
 
     `known` are the lists of the load before, by name; times without a zone are read in `zone`.
     `is_whole` is False where a file can't be read: an unknown list may be defined there. Absolute
-    paths of lists are looked up below `root`.
+    paths of lists are looked up below `root`. `costs` are those of misreadings of plates, the
+    package's unless given.
 
     `watchlists` has the usable lists by name; `lists` is what expressions may name, in which None
     stands for an unusable list. `paths` are the files of all lists, `marks` their state as they
@@ -66,13 +69,14 @@ class WatchlistReader:
         accepts: Accepts | None = None,
         is_whole: bool = True,
         root: Path | None = None,
+        costs: PlateCosts | None = None,
     ) -> None:
         self.watchlists: dict[str, Watchlist] = {}
         self.paths: list[Path] = []
         self.refusals: list[Refusal] = []
         self.marks: dict[Path, FileMark] = {}
         self._named: dict[str, Watchlist | None] = {}
-        self.lists = Lists(self._named, is_whole=is_whole)
+        self.lists = Lists(self._named, is_whole=is_whole, costs=costs)
         self._faults = faults
         self._known = _NONE if known is None else known
         self._accepts = accepts or _accept_none
@@ -112,7 +116,7 @@ class WatchlistReader:
         self.paths.append(definition.path)
         known = self._known.get(name)
         loaded = known if isinstance(known, Watchlist) else None
-        result = read_watchlist(definition, self._zone, loaded)
+        result = read_watchlist(definition, self._zone, loaded, self.lists.costs)
         self._faults.extend(result.faults)
         found = result.watchlist
         if found is None:
@@ -187,6 +191,7 @@ class WatchlistReader:
         column, note = self._text(mapping, "column"), self._text(mapping, "note")
         start, end = self._text(mapping, "valid_from"), self._text(mapping, "valid_until")
         dates, date_format = self._dates(mapping), self._format(mapping)
+        threshold, own = self._threshold(mapping), self._text(mapping, "threshold_column")
         shrink, min_rows = self._shrink(mapping), self._min_rows(mapping)
         if path is None or file is None:
             return None
@@ -200,6 +205,8 @@ class WatchlistReader:
             end,
             dates,
             date_format,
+            threshold,
+            own,
             max_shrink=shrink,
             min_rows=min_rows,
         )
@@ -244,6 +251,18 @@ class WatchlistReader:
             return DateFormat.parse(text)
         except ValueError as error:
             what = f"`date_format` can't be `{shown(text)}`"
+            self._faults.error(place, FaultCode.BAD_VALUE, what, str(error))
+        return None
+
+    def _threshold(self, mapping: MappingNode) -> float | None:
+        text = self._text(mapping, "threshold")
+        if text is None:
+            return None
+        try:
+            return threshold_of(text)
+        except ValueError as error:
+            what = f"`threshold` can't be `{shown(text)}`"
+            place = mapping.values["threshold"].place
             self._faults.error(place, FaultCode.BAD_VALUE, what, str(error))
         return None
 

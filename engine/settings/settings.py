@@ -23,8 +23,8 @@ from engine.settings.values import (
     read_brokers,
     read_claim,
     read_flag,
-    read_folder,
     read_keep,
+    read_path,
     read_positive_duration,
     read_registry,
     read_retry_delay,
@@ -76,6 +76,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "RULES_PATH": ("rules_path", Path),
     "RULES_CONFIG_PATH": ("rules_path", Path),
     "SCHEMAS_PATH": ("schemas_path", Path),
+    "PLATE_COSTS": ("plate_costs_path", read_path),
     "EVENT_TIMEZONE": ("event_timezone", read_zone),
     "MAX_ALERT_AGE": ("max_alert_age_seconds", read_positive_duration),
     "MAX_RETRIES": ("max_retries", whole_number(0, 20)),
@@ -86,7 +87,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "RETENTION": ("retention_seconds", read_positive_duration),
     "STATE_URL": ("state_url", read_state_url),
     "STATE_PASSWORD": ("state_password", read_secret),
-    "LAST_GOOD_PATH": ("last_good_path", read_folder),
+    "LAST_GOOD_PATH": ("last_good_path", read_path),
     "METRICS_HOST": ("metrics_host", read_text),
     "METRICS_PORT": ("metrics_port", whole_number(0, 65_535)),
     "LOG_LEVEL": ("log_level", one_of("debug", "info", "warning", "error")),
@@ -127,6 +128,8 @@ class Settings:
     dlq_keep: Keep = field(default_factory=Keep)
     rules_path: Path = DEFAULT_RULES
     schemas_path: Path = field(default_factory=lambda: _default_schemas())
+    #: None: the costs of the package.
+    plate_costs_path: Path | None = None
     event_timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     max_alert_age_seconds: float = 86_400.0
     max_retries: int = 3

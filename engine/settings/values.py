@@ -179,8 +179,8 @@ def read_text(text: str) -> str:
     return text
 
 
-def read_folder(text: str) -> Path | None:
-    """The path of a folder, None if it is empty."""
+def read_path(text: str) -> Path | None:
+    """The path of a file or folder, None if it is empty."""
     return Path(text) if text else None
 
 

@@ -76,7 +76,7 @@ class FormerRules:
         if files is None:
             return RulesOfTime(self.today, note="the rules are today's: those of then are not kept")
         try:
-            former = load_rule_set(files, self._schema, self._zone)
+            former = load_rule_set(files, self._schema, self._zone, self.today.costs)
         except RulesNotKeptError as error:
             return RulesOfTime(self.today, note=f"the rules are today's: {error}")
         except RulesError as error:

@@ -165,10 +165,19 @@ def worker_count() -> int:
 
     Only on Linux it is known how many processors this process may use, and whether it has threads.
     """
-    if sys.platform != "linux" or len([*_THREADS.iterdir()]) > 1:
+    if sys.platform != "linux" or not _is_alone():
         return 0
     cores = min(len(os.sched_getaffinity(0)), _allowed_cores())
     return min(cores, MOST_WORKERS) if cores > 1 else 0
+
+
+def _is_alone() -> bool:
+    """Whether no thread runs but this one, and such as end for a copy, which numpy's do.
+
+    Threads of Python are counted. Those of librdkafka have names of their own.
+    """
+    names = {each.joinpath("comm").read_text(encoding="utf-8") for each in _THREADS.iterdir()}
+    return len(names) == len(sys._current_frames()) == 1
 
 
 def _allowed_cores() -> int:

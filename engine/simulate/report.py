@@ -96,7 +96,10 @@ class RuleReport:
 
 @dataclass(frozen=True, slots=True)
 class FoundAlert:
-    """An alert that a replay has made, as it would have been sent."""
+    """An alert that a replay has made, as it would have been sent.
+
+    `matched_plate` and `likeness` are those of its `Alert`.
+    """
 
     rule_id: str
     event_id: str
@@ -105,6 +108,8 @@ class FoundAlert:
     message: str
     suppressed_count: int
     is_expired: bool = False
+    matched_plate: str = ""
+    likeness: float = 1.0
 
     @classmethod
     def of(cls, outcome: RuleOutcome) -> FoundAlert:
@@ -119,6 +124,8 @@ class FoundAlert:
             alert.message,
             alert.suppressed_count,
             outcome.alert.is_expired,
+            alert.matched_plate,
+            alert.likeness,
         )
 
 

@@ -108,7 +108,7 @@ TABLES: Final = (
             *("alert_id", "digest", "rule_id", "dedup_key", "key_id", "time_us", "stored_us"),
             *("is_expired", "rule_name", "priority", "message", "captured_at", "created_at"),
             *("suppressed_count", "late_seconds", "topic", "partition_id", "record_offset"),
-            *("plate", "camera_id", "rules_digest", "silenced_by"),
+            *("plate", "camera_id", "rules_digest", "silenced_by", "matched_plate", "likeness"),
         ),
     ),
     _Table(

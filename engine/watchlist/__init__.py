@@ -6,6 +6,7 @@ reported and left out. Read `reader.py` first, then `watchlist.py`.
 
 from __future__ import annotations
 
+from engine.watchlist.costs import PlateCosts, costs_of, standard_costs
 from engine.watchlist.date_forms import DateFormat, DateOrder
 from engine.watchlist.plates import CHARACTERS, normalise, plate_of, why_unusable
 from engine.watchlist.reader import SUFFIXES, ListResult, read_watchlist
@@ -26,10 +27,13 @@ __all__ = [
     "Definition",
     "ListResult",
     "ListSummary",
+    "PlateCosts",
     "Watchlist",
+    "costs_of",
     "first_difference",
     "normalise",
     "plate_of",
     "read_watchlist",
+    "standard_costs",
     "why_unusable",
 ]

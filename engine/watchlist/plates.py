@@ -50,7 +50,7 @@ NO_LETTER: Final = "the plate holds no letter A to Z and no digit"
 TOO_LONG: Final = f"the plate has more than {MAX_LENGTH} letters and digits"
 SEVERAL: Final = "the plate holds a separator: these are several values"
 WORD_FOR_NONE: Final = "the plate is a word for none, such as NULL or N/A"
-WILDCARD: Final = "wildcards (`*` and `?`) are not yet offered: write whole plates"
+WILDCARD: Final = "wildcards (`*` and `?`) stand for nothing here: write a whole plate"
 MADE_NUMBER: Final = "a spreadsheet has made a number of the plate: format that column as text"
 MAYBE_NUMBER: Final = (
     "the plate may be a number with decimals or thousands: format that column as text"
@@ -159,13 +159,21 @@ def normalise(text: str) -> str:
     SS. All other letters, Ö or Я, are left out.
     """
     if not text.isascii():
-        return _OTHERS.sub("", _capitals(text).translate(_LOOKS))
+        return _OTHERS.sub("", folded(text))
     # Most plates have nothing else in them, and this is faster than a regex.
     if not text.isalnum():
         text = text.replace("-", "").replace(" ", "")
         if not text.isalnum():
             return _OTHERS.sub("", text.upper())
     return text.upper()
+
+
+def folded(text: str) -> str:
+    """The text in capitals, with letters of other scripts that look like A to Z read as those.
+
+    Nothing is left out.
+    """
+    return _capitals(text).translate(_LOOKS)
 
 
 def has_look_alikes(text: str) -> bool:
@@ -187,7 +195,7 @@ def plate_of(value: object) -> str:
 
 def has_other_letters(text: str) -> bool:
     """Whether it has letters or digits that `normalise` leaves out."""
-    left = _OTHERS.findall(_capitals(text).translate(_LOOKS))
+    left = _OTHERS.findall(folded(text))
     return any(character.isalnum() for part in left for character in part)
 
 

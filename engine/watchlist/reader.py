@@ -30,6 +30,7 @@ from engine.watchlist.builder import (
     Period,
     WatchlistBuilder,
 )
+from engine.watchlist.costs import PlateCosts, standard_costs
 from engine.watchlist.header import (
     SEPARATORS,
     HeaderError,
@@ -78,19 +79,24 @@ class ListResult:
 
 
 def read_watchlist(
-    definition: Definition, zone: tzinfo, known: Watchlist | None = None
+    definition: Definition,
+    zone: tzinfo,
+    known: Watchlist | None = None,
+    costs: PlateCosts | None = None,
 ) -> ListResult:
     """Reads the list of a definition; times without a zone are in `zone`.
 
     `known` is the list of the load before. It is returned, with its faults, where neither its file
-    nor its definition has changed.
+    nor its definition nor the `costs` of misreadings have changed; those are the package's unless
+    given.
     """
+    costs = standard_costs() if costs is None else costs
     try:
         with _open(definition.path) as file:
             mark = _mark(file)
-            if known is not None and is_same(known, definition, mark, zone):
+            if known is not None and is_same(known, definition, mark, zone, costs):
                 return ListResult(known, _moved(known, definition))
-            return _read(file, mark, definition, zone)
+            return _read(file, mark, definition, zone, costs)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         if isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -105,9 +111,16 @@ def read_watchlist(
         return _refused(definition, error.code, error.what, error.remedy, error.line)
 
 
-def is_same(known: Watchlist, definition: Definition, mark: FileMark, zone: tzinfo) -> bool:
+def is_same(
+    known: Watchlist, definition: Definition, mark: FileMark, zone: tzinfo, costs: PlateCosts
+) -> bool:
     """Whether reading the file again would give the known list."""
-    return known.mark == mark and known.definition == definition and str(known.zone) == str(zone)
+    return (
+        known.mark == mark
+        and known.definition == definition
+        and str(known.zone) == str(zone)
+        and known.costs.digest == costs.digest
+    )
 
 
 def _read_text(stream: TextIO, builder: WatchlistBuilder) -> None:
@@ -236,13 +249,15 @@ def _moved(known: Watchlist, definition: Definition) -> tuple[Fault, ...]:
     )
 
 
-def _read(file: IO[bytes], mark: FileMark, definition: Definition, zone: tzinfo) -> ListResult:
+def _read(
+    file: IO[bytes], mark: FileMark, definition: Definition, zone: tzinfo, costs: PlateCosts
+) -> ListResult:
     if mark.size > MAX_FILE_BYTES:
         what = f"the file is larger than {MAX_FILE_BYTES // 1024**2} MiB"
         raise ListError(ListFaultCode.TOO_LARGE, what, "split it into several lists")
     encoding = _encoding(file.read(_HEAD_BYTES))
     file.seek(0)
-    builder = WatchlistBuilder(definition, zone)
+    builder = WatchlistBuilder(definition, zone, costs)
     is_table = definition.path.suffix.lower() not in TEXT_SUFFIXES
     errors = "replace" if encoding == _UTF16 else "surrogateescape"
     with io.TextIOWrapper(file, encoding, errors=errors, newline="") as text:
@@ -318,7 +333,8 @@ def _is_header(line: str) -> bool:
 
 def _check_definition(builder: WatchlistBuilder) -> None:
     asked = builder.definition
-    if any((asked.column, asked.note, asked.valid_from, asked.valid_until)):
+    named = (asked.column, asked.note, asked.valid_from, asked.valid_until, asked.threshold_column)
+    if any(named):
         what = "a .txt file has plates only, no columns"
         raise ListError(ListFaultCode.HEADER, what, "name it .csv, and write a header line into it")
 
@@ -391,6 +407,7 @@ class _CsvRows:
             names,
             has_start=layout.valid_from is not None,
             has_end=layout.valid_until is not None,
+            has_threshold=layout.threshold is not None,
         )
         self._has_kept: Final = bool(names)
         self._starts: Final = builder.starts
@@ -407,7 +424,8 @@ class _CsvRows:
         builder, width, at = self._builder, self._layout.width, self._layout.plate
         plates, pick, packer = builder.plates, self._pick, builder.packer
         has_periods, has_kept = builder.has_periods, self._has_kept
-        is_numbered = has_periods or has_kept
+        threshold_at = self._layout.threshold
+        is_numbered = has_periods or has_kept or threshold_at is not None
         lines, gap = builder.lines, -1
         count = 0
         for line, fields in records:
@@ -422,6 +440,8 @@ class _CsvRows:
                 gap = line - row
                 lines.add(row, line)
             count += 1
+            if threshold_at is not None:
+                builder.add_threshold(line, fields[threshold_at])
             if has_kept:
                 packer.add(pick(fields))
                 if not count % BLOCK:

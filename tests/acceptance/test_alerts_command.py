@@ -124,8 +124,8 @@ def test_alerts_are_listed_and_shown(gate: Gate) -> None:
     [
         (["redeliver", "nosuch"], "no single alert's id begins with 'nosuch'"),
         (["show", "nosuch"], "no single alert's id begins with 'nosuch'"),
-        (["list", "--since", "soon"], "--since: 'soon' is not a duration"),
-        (["list", "--until", "soon"], "--until: 'soon' is not a duration"),
+        (["list", "--since", "soon"], "--since: 'soon' is neither an age such as 24h"),
+        (["list", "--until", "soon"], "--until: 'soon' is neither an age such as 24h"),
         (["list", "--limit", "-1"], "argument --limit: "),
     ],
     ids=["redeliver unknown", "unknown id", "bad age", "bad end", "bad limit"],

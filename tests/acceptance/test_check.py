@@ -218,6 +218,18 @@ def test_all_bad_settings_are_told_at_once(tmp_path: Path) -> None:
     assert "Traceback" not in report.stderr
 
 
+def test_unusable_costs_of_plates_are_told_with_their_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(GOOD_RULE)
+    (tmp_path / "costs.txt").write_text("# ours\n10 0O\n1O 1I\n")
+    variables = {"RULES_PATH": "mine.yaml", "PLATE_COSTS": "costs.txt"}
+    report = alert_engine(tmp_path, "check", variables=variables)
+    assert report.status == 2
+    assert report.stderr.splitlines()[-1] == (
+        "alert-engine: costs.txt, line 3: `1O` is no cost, begin the line with a whole number "
+        "from 1 to 100"
+    )
+
+
 def test_an_unusable_command_line_is_told() -> None:
     report = alert_engine(DATA, "check", "--format", "xml")
     assert report.status == 2

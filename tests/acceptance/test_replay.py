@@ -111,6 +111,8 @@ def test_json_lists_the_alerts_where_asked_for(site: Path) -> None:
         "plate": "ABC123",
         "message": "ABC123 at cam-1",
         "suppressed_count": 1,
+        "matched_plate": None,
+        "likeness": 1.0,
     }
 
 

@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import Final
 
 from engine.cel.check import domains
+from engine.cel.check.likeness import FUNCTIONS as LIKENESS_FUNCTIONS
+from engine.cel.check.likeness import form_of
 from engine.cel.check.remedies import (
     FUNCTIONS_HELP,
     NAMING_FUNCTIONS,
@@ -63,6 +65,8 @@ _MACROS: Final = {
     "map": "list.map(item, result) or list.map(item, condition, result)",
     "filter": "list.filter(item, condition)",
 }
+#: Functions that are bound before the check; all of them are called as `f(x)`.
+_BOUND: Final = ("watchlist", "during", *LIKENESS_FUNCTIONS)
 _CHOICES: Final = frozenset({"math.greatest", "math.least"})
 #: The part that is the same in all zones whose offset is in whole hours, and those in all zones.
 _MINUTE: Final = "getMinutes"
@@ -172,13 +176,16 @@ def _unknown(findings: Findings, node: Call, scope: Scope, space: str) -> None:
     elif form is not None:
         what = f"{node.function}() takes other arguments"
         remedy = f"write {form}"
+    elif is_member and node.function in LIKENESS_FUNCTIONS:
+        what = f"'{node.function}' is called otherwise"
+        remedy = f"write {form_of(node.function, scope.examples)}"
     elif other is not None:
         what = f"'{node.function}' is called otherwise"
         remedy = f"write {node.function}(x)" if is_member else f"write x.{node.function}()"
     else:
         rows = FUNCTIONS.values()
         names = [row.name for row in rows if (row.is_member if is_member else row.is_global)]
-        names += [*_MACROS] if is_member else [*_MACROS, "watchlist", "during"]
+        names += [*_MACROS] if is_member else [*_MACROS, *_BOUND]
         remedy = remedy_of_function(node.function, scope.examples)
         remedy = remedy or suggest(node.function, names)
     remedy = remedy or FUNCTIONS_HELP

@@ -11,6 +11,7 @@ from functools import reduce
 from typing import Final
 
 from engine.cel.check.calls import find_function, function_type
+from engine.cel.check.likeness import check_likeness
 from engine.cel.check.operators import (
     arithmetic_type,
     is_division_by_zero,
@@ -253,6 +254,9 @@ class _Checker:
             return BOOL
         if node.function == tree.ROWS:
             return check_rows(self._findings, node, self.visit(node.args[1], scope, safe))
+        if node.function in tree.BY_LIKENESS:
+            kinds = [self.visit(arg, scope, safe) for arg in node.args]
+            return check_likeness(self._findings, node, kinds, safe)
         function, args = find_function(self._findings, node, scope)
         kinds = [self.visit(arg, scope, safe) for arg in args]
         self._note_constants(args)

@@ -90,6 +90,16 @@ _KNOWN_FUNCTIONS: Final = {
         ("file", "open", "load", "read", "include", "lookup"),
         "a list in a file is a watchlist: write x in {list_call}",
     ),
+    **dict.fromkeys(
+        ("similarto", "similar_to", "fuzzy", "fuzzymatch", "resembles", "like_plate", "issimilar"),
+        'write similar({key}, "ABC123")',
+    ),
+    **dict.fromkeys(
+        ("levenshtein", "editdistance", "edit_distance", "distance", "similarity", "ratio"),
+        'write likeness({key}, "ABC123") > 0.9',
+    ),
+    **dict.fromkeys(("similar_in_watchlist",), "write similar({key}, {list_call})"),
+    **dict.fromkeys(("nearest", "closestrow", "bestmatch"), "write closest({list_call}, {key})"),
     **dict.fromkeys(("range",), "write a <= x && x < b"),
     **dict.fromkeys(
         ("states", "state", "is_state", "state_attr", "is_state_attr"),

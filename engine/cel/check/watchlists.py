@@ -2,8 +2,8 @@
 
 Before the check, `bind` puts each list into the tree as a constant (`Bound`), so that every later
 step has it at hand. An expression may look up three things by a key, which is a plate: whether the
-key is in the list, a column of its first row, and all its rows. Only rows in force at the event's
-`time` count.
+key is in the list, a column of its first row, and all its rows; and by likeness whether a plate of
+the list is similar to a text, and the closest. Only rows in force at the event's `time` count.
 """
 
 from __future__ import annotations
@@ -18,6 +18,14 @@ from engine.cel.check.intervals import (
     bind_interval,
     is_during,
     remedy_of_interval,
+)
+from engine.cel.check.likeness import (
+    CLOSEST,
+    FUNCTIONS,
+    LIKENESS,
+    fault_of_call,
+    is_by_likeness,
+    why_no_plate,
 )
 from engine.cel.syntax import tree
 from engine.cel.syntax.examples import NEUTRAL, Examples
@@ -36,11 +44,11 @@ from engine.cel.syntax.tree import (
 )
 from engine.cel.types.findings import Findings, watchlist_lookup, watchlist_of
 from engine.cel.types.kinds import rows_type, with_article
-from engine.cel.types.scope import Broken, dotted, suggest
+from engine.cel.types.scope import TIME, Broken, dotted, suggest
 from engine.cel.values.values import FailureKind
 from engine.errors import Problem, Severity, shorten
 from engine.schema import FieldType, Kind
-from engine.watchlist import Watchlist, first_difference, why_unusable
+from engine.watchlist import PlateCosts, Watchlist, first_difference, standard_costs
 
 #: The function that names a list.
 FUNCTION: Final = "watchlist"
@@ -55,14 +63,23 @@ class Lists:
     """The watchlists that expressions may look up, by name.
 
     One of None exists but can't be used, which is reported elsewhere. Without `is_whole` there may
-    be further lists, so that an unknown name is no problem. `used` collects the names that
-    expressions used.
+    be further lists, so that an unknown name is no problem. `costs` are those of misreadings of
+    plates, the package's unless given. `used` collects the names that expressions used,
+    `asked_by_likeness` those that they asked by `similar` and `closest`.
     """
 
-    def __init__(self, known: Mapping[str, Watchlist | None], *, is_whole: bool = True) -> None:
+    def __init__(
+        self,
+        known: Mapping[str, Watchlist | None],
+        *,
+        is_whole: bool = True,
+        costs: PlateCosts | None = None,
+    ) -> None:
         self.known: Final = known
+        self.costs: Final = standard_costs() if costs is None else costs
         self.is_whole: Final = is_whole
         self.used: Final[set[str]] = set()
+        self.asked_by_likeness: Final[set[str]] = set()
         self._differences: Final[dict[tuple[str, str], tuple[int, int] | None]] = {}
 
     def difference(self, found: Watchlist, column: str) -> tuple[int, int] | None:
@@ -155,11 +172,17 @@ class _Binding:
             return self._refuse(node, "can be asked for plates only", node)
         if is_during(node):
             return self._during(node)
+        if is_by_likeness(node):
+            return self._by_likeness(node)
         if node.function == ROWS and node.target is not None and _is_list(node.target):
             return self._rows(node, node.target)
         if node.target is not None and _is_list(node.target) and node.args:
             what = f"has no function '{shorten(node.function)}'"
             remedy = f"for all rows of a plate write {self._rows_text(node.target)}"
+            if node.function in FUNCTIONS:
+                text, key = self._text(node.target), self._examples.key
+                form = f"closest({text}, {key})" if node.function == CLOSEST else ""
+                remedy = f"write {form or f'similar({key}, {text})'}"
             return self._refuse(node.target, what, node, remedy)
         if node.function == tree.IN:
             item, container = node.args
@@ -189,6 +212,43 @@ class _Binding:
         if bound is not None:
             self.problems.append(bound)
         return _unusable(node)
+
+    def _by_likeness(self, node: Call) -> Node:
+        """`likeness`, `similar` or `closest` as a call on the costs or the list itself."""
+        problem = fault_of_call(node, _is_list, self._examples)
+        if problem is not None:
+            self.problems.append(problem)
+            for arg in filter(_is_list, node.args):
+                self._list(arg)
+            return _unusable(node)
+        one, two, *given = node.args
+        of, text = (one, two) if node.function == CLOSEST else (two, one)
+        if not _is_list(of):
+            if self._is_named(text, of) and isinstance(of, Literal):
+                return _unusable(node)
+            parts = tuple(map(self.node, node.args))
+            self._check_plates(parts[:2])
+            costs = Bound(node.offset, self._lists.costs)
+            if node.function == LIKENESS:
+                return Call(node.offset, tree.LIKENESS, (costs, *parts))
+            return Call(node.offset, tree.SIMILAR, (costs, *parts, *_usual(node, given)))
+        self._check_key(text)
+        bound = self._list(of)
+        found = watchlist_of(bound)
+        if found is not None:
+            self._lists.asked_by_likeness.add(found.name)
+        function = tree.CLOSEST if node.function == CLOSEST else tree.SIMILAR_LISTED
+        # Absolute, since a macro's variable may have this name.
+        moment = Ident(node.offset, TIME, is_absolute=True)
+        threshold = (*given, *_usual(node, given))[0]
+        return Call(node.offset, function, (bound, self.node(text), threshold, moment))
+
+    def _check_plates(self, parts: Sequence[Node]) -> None:
+        """Warn of literal texts that are no plates."""
+        for part in parts:
+            for item in part.items if isinstance(part, ListNode) else [part]:
+                if isinstance(item, Literal) and type(item.value) is str:
+                    self._warn_of_plate(item, "is like no plate", "write a whole plate")
 
     def _select(self, node: Select) -> Node:
         row = node.operand
@@ -289,13 +349,14 @@ class _Binding:
 
     def _check_key(self, key: Node) -> None:
         """Warn of a literal plate that can't be on any list."""
-        if not isinstance(key, Literal) or type(key.value) is not str:
-            return
-        reason = why_unusable(key.value)
+        if isinstance(key, Literal) and type(key.value) is str:
+            self._warn_of_plate(key, "is on no list", f"ask for {self._examples.key}")
+
+    def _warn_of_plate(self, plate: Literal, what: str, remedy: str) -> None:
+        reason = why_no_plate(plate.value)
         if reason:
-            what = f"'{shorten(key.value)}' is on no list: {reason}"
-            remedy = f"ask for {self._examples.key}"
-            warning = Problem(key.offset, "watchlist-key", what, remedy, Severity.WARNING)
+            what = f"'{shorten(plate.value)}' {what}: {reason}"
+            warning = Problem(plate.offset, "watchlist-key", what, remedy, Severity.WARNING)
             self.problems.append(warning)
 
     def _warn_of_absent_column(self, node: Select, found: Watchlist | None) -> None:
@@ -339,6 +400,11 @@ def with_names(
 
 def _remedy(name: str) -> str:
     return f'write watchlist("{shorten(name)}")'
+
+
+def _usual(node: Call, given: Sequence[Node]) -> tuple[Node, ...]:
+    """The threshold of a call that has none: null, which stands for the usual one."""
+    return () if given else (Literal(node.offset, None),)
 
 
 def _unusable(node: Node) -> Node:

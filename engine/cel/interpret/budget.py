@@ -12,7 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from engine.cel.syntax.tree import Bound, Comprehension, Literal, Macro, Node, children
+from engine.cel.syntax.tree import (
+    BY_LIKENESS,
+    Bound,
+    Call,
+    Comprehension,
+    Literal,
+    Macro,
+    Node,
+    children,
+)
 from engine.cel.values.values import CelMap, FailureKind, failure
 
 #: A compiled part of an expression: bindings to value, or EvaluationError.
@@ -28,6 +37,8 @@ ROUND_SIZE: Final = 64
 UNCOUNTED: Final = 16
 #: How many rounds of a loop one row counts for in an expression's budget: reading rows is slower.
 ROW_ROUNDS: Final = 4
+#: The same for a comparison by likeness: that of the longest plates takes 120 µs, usual ones 30 µs.
+LIKENESS_ROUNDS: Final = 50
 #: The deepest nesting of lists and maps.
 MAX_VALUE_DEPTH: Final = 100
 
@@ -118,6 +129,8 @@ def weight(node: Comprehension) -> int:
         parts += 1
         if isinstance(each, Literal | Bound):
             parts += cost(each.value) * _ROUND_PARTS
+        elif isinstance(each, Call) and each.function in BY_LIKENESS:
+            parts += LIKENESS_ROUNDS * _ROUND_PARTS
         waiting.extend(_own_parts(each))
     return max(1, parts // _ROUND_PARTS)
 

@@ -10,6 +10,7 @@ from engine.cel.interpret.budget import ROW_ROUNDS, Closure, pay, spend
 from engine.cel.syntax.tree import Macro
 from engine.cel.types.functions import ANY, Function
 from engine.cel.types.scope import TIME
+from engine.cel.values.plates import is_similar, likeness_between
 from engine.cel.values.values import (
     MISSING,
     CelMap,
@@ -23,7 +24,7 @@ from engine.cel.values.values import (
 )
 from engine.errors import EvaluationError
 from engine.intervals import TimeInterval
-from engine.watchlist import Watchlist, plate_of
+from engine.watchlist import PlateCosts, Watchlist, plate_of
 
 _KEYS: Final = frozenset({str, int, UInt, bool})
 _JOINED: Final = frozenset({str, bytes, list})
@@ -351,11 +352,10 @@ def _truth(value: Any, macro: str) -> bool:
 
 def is_listed(watchlist: Watchlist, key: Closure) -> Closure:
     """`key in watchlist(…)` at the event's time."""
-    plates = watchlist.plates
 
     def is_in(bindings: dict[Any, Any]) -> bool:
         plate = plate_of(key(bindings))
-        if plate not in plates:
+        if not watchlist.may_be_on(plate):
             return False
         return watchlist.validity is None or watchlist.is_on(plate, _time(bindings))
 
@@ -367,7 +367,7 @@ def listed_row(watchlist: Watchlist, key: Closure) -> Closure:
 
     def row(bindings: dict[Any, Any]) -> Any:
         plate = plate_of(key(bindings))
-        is_there = plate in watchlist.plates
+        is_there = watchlist.may_be_on(plate)
         found = watchlist.row(plate, _time(bindings)) if is_there else None
         if found is None:
             raise failure(
@@ -383,13 +383,33 @@ def listed_rows(watchlist: Watchlist, key: Closure) -> Closure:
 
     def rows(bindings: dict[Any, Any]) -> list[Any]:
         plate = plate_of(key(bindings))
-        if plate not in watchlist.plates:
+        if not watchlist.may_be_on(plate):
             return []
         found = watchlist.rows_of(plate, _time(bindings))
         spend(len(found) * ROW_ROUNDS, bindings)
         return found
 
     return rows
+
+
+def similar_listed(watchlist: Watchlist, key: Closure, threshold: float | None) -> Closure:
+    """`similar(key, watchlist(…))` at the event's time."""
+    return lambda bindings: watchlist.similar(plate_of(key(bindings)), _time(bindings), threshold)
+
+
+def closest(watchlist: Watchlist, key: Closure, threshold: float | None) -> Closure:
+    """`closest(watchlist(…), key)` at the event's time."""
+    return lambda bindings: watchlist.closest(plate_of(key(bindings)), _time(bindings), threshold)
+
+
+def likeness(costs: PlateCosts, one: Closure, two: Closure) -> Closure:
+    """`likeness(one, two)`."""
+    return lambda bindings: likeness_between(one(bindings), two(bindings), costs)
+
+
+def similar(costs: PlateCosts, text: Closure, plate: Closure, threshold: Closure) -> Closure:
+    """`similar(text, plate, threshold)`."""
+    return lambda bindings: is_similar(text(bindings), plate(bindings), threshold(bindings), costs)
 
 
 def in_interval(interval: TimeInterval) -> Closure:

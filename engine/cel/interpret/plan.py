@@ -25,10 +25,17 @@ from engine.cel.syntax.tree import (
     Select,
     constant_of,
 )
-from engine.cel.types.findings import Findings, interval_of, watchlist_lookup
+from engine.cel.types.findings import (
+    Findings,
+    interval_of,
+    list_question,
+    plates_question,
+    watchlist_lookup,
+)
 from engine.cel.types.functions import Function
 from engine.cel.types.scope import Broken, Constant, Local, Reference, Variable, dotted
 from engine.cel.values.numbers import OPERATIONS, negate
+from engine.cel.values.plates import SimilarTo
 from engine.cel.values.values import (
     MISSING,
     ORDERINGS,
@@ -226,6 +233,8 @@ class Planner:
         if of_list is not None:
             watchlist, key = of_list
             return _OF_LISTS[node.function](watchlist, self.closure(key))
+        if node.function in tree.BY_LIKENESS:
+            return self._by_likeness(node)
         interval = interval_of(node)
         if interval is not None:
             return closures.in_interval(interval)
@@ -242,6 +251,21 @@ class Planner:
                 # A set: the list of a condition may have 100,000 values.
                 return closures.unary(constant_membership(values), self.closure(node.args[0]))
         return _operator(node.function, [self.closure(arg) for arg in node.args])
+
+    def _by_likeness(self, node: Call) -> Closure:
+        of_list = list_question(node)
+        if of_list is not None:
+            watchlist, text, threshold = of_list
+            make = closures.closest if node.function == tree.CLOSEST else closures.similar_listed
+            return make(watchlist, self.closure(text), threshold)
+        of_plates = plates_question(node)
+        if of_plates is not None and len(of_plates.plates) != 1:
+            test = SimilarTo(of_plates.plates, of_plates.threshold, of_plates.costs)
+            return closures.unary(test.holds, self.closure(of_plates.text))
+        bound, *args = node.args
+        costs = constant_of(bound)
+        make_test = closures.likeness if node.function == tree.LIKENESS else closures.similar
+        return make_test(costs, *map(self.closure, args))
 
     def _function(self, node: Call, function: Function) -> Closure:
         args = node.args

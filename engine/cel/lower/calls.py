@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from functools import cache
@@ -23,10 +23,12 @@ from engine.cel.lower.fragments import (
 from engine.cel.lower.runtime import MAX_ELEMENTS, GiveUpError
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import Macro
+from engine.cel.types.findings import ListQuestion, PlatesQuestion
 from engine.cel.types.functions import ANY, FUNCTIONS, Function, Overload
-from engine.cel.types.kinds import row_type, rows_type
+from engine.cel.types.kinds import closest_type, row_type, rows_type
 from engine.cel.types.scope import TIME
 from engine.cel.values.instants import PARTS, find_zone
+from engine.cel.values.plates import SimilarTo, is_similar, likeness_between, prepared
 from engine.cel.values.text import BadRegexError, compile_match
 from engine.cel.values.values import MISSING, Duration, Timestamp
 from engine.intervals import TimeInterval
@@ -164,7 +166,11 @@ def _dispatcher(name: str, count: int) -> Callable[..., Any]:
 
 def in_list(watchlist: Watchlist, key: Fragment, *, is_in_loop: bool = False) -> Fragment:
     """`key in watchlist(…)`."""
-    probe = plain("({0} in {1})", _plate(key, is_in_loop), constant(watchlist.plates), kind=bool)
+    plate = _plate(key, is_in_loop)
+    if watchlist.wildcards is None:
+        probe = plain("({0} in {1})", plate, constant(watchlist.plates), kind=bool)
+    else:
+        probe = plain("{0}({1})", constant(watchlist.may_be_on), plate, kind=bool)
     if watchlist.validity is None:
         return probe
     is_on = plain("{0}({1}, {2})", constant(watchlist.is_on), key, _time(), kind=bool)
@@ -214,6 +220,70 @@ def rows_of(watchlist: Watchlist, key: Fragment) -> Fragment:
     made = plain("{0}({1}, {2})", ask, key, _time(), kind=list, share=share)
     cost = watchlist.most_rows * ROW_ROUNDS
     return replace(made, field=rows_type(watchlist), rounds=made.rounds + cost)
+
+
+def similar_in(question: ListQuestion, text: Fragment, *, is_in_loop: bool = False) -> Fragment:
+    """`similar(text, watchlist(…))`."""
+    ask = constant(question.watchlist.similar)
+    share = _share_of(tree.SIMILAR_LISTED, question, text)
+    parts = (ask, _plate(text, is_in_loop), _time(), constant(question.threshold))
+    return plain("{0}({1}, {2}, {3})", *parts, kind=bool, share=share)
+
+
+def closest_row(question: ListQuestion, text: Fragment, *, is_in_loop: bool = False) -> Fragment:
+    """`closest(watchlist(…), text)`."""
+    ask = constant(question.watchlist.closest)
+    share = _share_of(tree.CLOSEST, question, text)
+    parts = (ask, _plate(text, is_in_loop), _time(), constant(question.threshold))
+    made = plain("{0}({1}, {2}, {3})", *parts, kind=dict, share=share)
+    return replace(made, is_nullable=True, field=closest_type(question.watchlist))
+
+
+def _share_of(function: str, question: ListQuestion, text: Fragment) -> Hashable:
+    if text.share is None:
+        return None
+    return function, id(question.watchlist), question.threshold, text.share
+
+
+def similar_to(question: PlatesQuestion, text: Fragment) -> Fragment:
+    """`similar(text, plate)` with constants, which are made ready now."""
+    costs, _, plates, threshold = question
+    test = SimilarTo(plates, threshold, costs)
+    share = (tree.SIMILAR, costs.digest, plates, threshold, text.share)
+    return plain(
+        "{0}({1})",
+        constant(test.holds),
+        cel_value(text),
+        kind=bool,
+        can_fail=text.fails_on_null,
+        share=share if text.share is not None else None,
+    )
+
+
+def by_likeness(function: str, parts: list[Fragment]) -> Fragment:
+    """`likeness(a, b)`, and `similar(text, plate, threshold)` of what is not constant.
+
+    The first of the parts are the costs.
+    """
+    is_likeness = function == tree.LIKENESS
+    costs, *args = map(_prepared, parts)
+    keys = [("", part.value) if part.is_constant else part.share for part in parts]
+    holes = ", ".join(f"{{{number}}}" for number in range(2, len(args) + 2))
+    return plain(
+        f"{{0}}({holes}, {{1}})",
+        constant(likeness_between if is_likeness else is_similar),
+        costs,
+        *args,
+        kind=float if is_likeness else bool,
+        can_fail=not is_likeness or any(arg.fails_on_null for arg in args),
+        share=(function, *keys) if is_likeness and None not in keys else None,
+    )
+
+
+def _prepared(part: Fragment) -> Fragment:
+    """The part; a constant text as it is compared."""
+    is_text = part.is_constant and type(part.value) is str
+    return constant(prepared(part.value)) if is_text else cel_value(part)
 
 
 def in_interval(interval: TimeInterval) -> Fragment:

@@ -14,13 +14,17 @@ from engine.cel.interpret.budget import BUDGET, MAX_ROUNDS, UNCOUNTED, Closure, 
 from engine.cel.interpret.plan import Interpreter, plan
 from engine.cel.lower.calls import (
     bound_name,
+    by_likeness,
     call_function,
+    closest_row,
     in_interval,
     in_list,
     make_binding,
     make_loop,
     row_of,
     rows_of,
+    similar_in,
+    similar_to,
 )
 from engine.cel.lower.fragments import (
     MAX_DEPTH,
@@ -57,7 +61,9 @@ from engine.cel.types.findings import (
     guarded_when_false,
     guarded_when_true,
     interval_of,
+    list_question,
     most_items,
+    plates_question,
     watchlist_lookup,
 )
 from engine.cel.types.scope import Broken, Constant, Local, Scope, Variable, dotted
@@ -295,11 +301,25 @@ class Translator:
             if node.function == tree.IN:
                 return in_list(watchlist, key, is_in_loop=bool(self._items))
             return (row_of if node.function == tree.INDEX else rows_of)(watchlist, key)
+        if node.function in tree.BY_LIKENESS:
+            return self._by_likeness(node)
         interval = interval_of(node)
         if interval is not None:
             return in_interval(interval)
         left, right = map(self.fragment, node.args)
         return self._folded(node, [left, right], binary(node.function, left, right))
+
+    def _by_likeness(self, node: Call) -> Fragment:
+        of_list = list_question(node)
+        if of_list is not None:
+            text = self.fragment(of_list.text)
+            make = closest_row if node.function == tree.CLOSEST else similar_in
+            return make(of_list, text, is_in_loop=bool(self._items))
+        of_plates = plates_question(node)
+        if of_plates is not None:
+            return similar_to(of_plates, self.fragment(of_plates.text))
+        parts = list(map(self.fragment, node.args))
+        return self._folded(node, parts, by_likeness(node.function, parts))
 
     def _chain(self, node: Call) -> Fragment:
         is_all = node.function == tree.AND

@@ -30,6 +30,17 @@ IN: Final = "@in"
 ROWS: Final = "@rows"
 #: `during(…)`: a call whose arguments are the bound time interval and the event's `time`.
 DURING: Final = "@during"
+#: `likeness(a, b)`: a call whose arguments are the bound costs and the two texts.
+LIKENESS: Final = "@likeness"
+#: `similar(text, plate)`: a call whose arguments are the bound costs, the text, the plate or a list
+#: of plates, and the threshold. Here and below a threshold of null is the usual one.
+SIMILAR: Final = "@similar"
+#: `similar(text, watchlist(…))` and `closest(watchlist(…), text)`: calls whose arguments are the
+#: bound watchlist, the text, the literal threshold and the event's `time`.
+SIMILAR_LISTED: Final = "@similar_listed"
+CLOSEST: Final = "@closest"
+#: All calls that compare by likeness.
+BY_LIKENESS: Final = frozenset({LIKENESS, SIMILAR, SIMILAR_LISTED, CLOSEST})
 
 #: Binary operators by their sign, with CEL's own function names.
 BINARY: Final = {
@@ -64,7 +75,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bound:
-    """A constant that is given as a value: a tuple of values, a watchlist or a time interval."""
+    """A constant given as a value: a tuple of values, a watchlist, a time interval, or costs."""
 
     offset: int
     value: Any
@@ -313,11 +324,26 @@ class _TextWriter:
             return f"{self.text(watchlist, _MEMBER)}.rows({self.text(key, _TERNARY)})", _MEMBER
         if node.function == DURING:
             return f"during({self.text(node.args[0], _TERNARY)})", _MEMBER
+        if node.function in BY_LIKENESS:
+            return self._by_likeness(node), _MEMBER
         if node.function == NOT:
             return f"!{self.text(node.args[0], _UNARY)}", _UNARY
         if node.function == NEGATE:
             return f"-{self._negated(node.args[0])}", _UNARY
         return f"{node.function}({self._items(node.args)})", _MEMBER
+
+    def _by_likeness(self, node: Call) -> str:
+        """The text of a call by likeness, without its costs, its time and a usual threshold."""
+        of, *args = node.args
+        if node.function in (SIMILAR_LISTED, CLOSEST):
+            text, threshold, _ = args
+            args = [text, of] if node.function == SIMILAR_LISTED else [of, text]
+            args.append(threshold)
+        last = args[-1]
+        if isinstance(last, Literal) and last.value is None:
+            args.pop()
+        name = {LIKENESS: "likeness", CLOSEST: "closest"}.get(node.function, "similar")
+        return f"{name}({self._items(args)})"
 
     def _negated(self, operand: Node) -> str:
         text = self.text(operand, _UNARY)

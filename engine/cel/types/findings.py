@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.cel.syntax import tree
 from engine.cel.syntax.tree import (
@@ -23,11 +23,12 @@ from engine.cel.syntax.tree import (
 )
 from engine.cel.types.functions import Function
 from engine.cel.types.scope import Broken, Reference, Scope, dotted
-from engine.cel.values.values import FailureKind
+from engine.cel.values.values import MISSING, FailureKind
 from engine.errors import Problem, Severity, errors_of
 from engine.intervals import TimeInterval
 from engine.schema import FieldType, Kind
-from engine.watchlist import Watchlist
+from engine.watchlist import PlateCosts, Watchlist
+from engine.watchlist.likeness import DEFAULT_THRESHOLD
 
 #: Most problems that are reported of one expression.
 MAX_PROBLEMS: Final = 50
@@ -37,6 +38,7 @@ _SHOWN: Final = 60
 _MAX_TEXT: Final = 200
 _LOGIC: Final = frozenset({tree.AND, tree.OR, tree.NOT})
 _NO_NAMES: Final[frozenset[str]] = frozenset()
+_READING: Final = frozenset({tree.INDEX, tree.CLOSEST})
 _PATH: Final = re.compile(r"[\w.]+")
 
 
@@ -134,12 +136,12 @@ def is_used_as_value(root: Node, node: Node) -> bool:
 def part_name(node: Node) -> str:
     """The name of a part for null guards: its dotted path, or its text where that is short.
 
-    Only a name, a field or an element has one; "" for any other part.
+    Only a name, a field, an element or a `closest()` has one; "" for any other part.
     """
     found = dotted(node)
     if found is not None:
         return found[0]
-    is_read = isinstance(node, Select) or (isinstance(node, Call) and node.function == tree.INDEX)
+    is_read = isinstance(node, Select) or (isinstance(node, Call) and node.function in _READING)
     if not is_read:
         return ""
     text = unparse(node)
@@ -163,6 +165,48 @@ def watchlist_lookup(node: Call) -> tuple[Watchlist, Node] | None:
         return None
     found = watchlist_of(container)
     return (found, key) if found is not None else None
+
+
+class PlatesQuestion(NamedTuple):
+    """`similar(text, plate)` with constants: the plates as written, the threshold 0 to 1."""
+
+    costs: PlateCosts
+    text: Node
+    plates: tuple[str, ...]
+    threshold: float
+
+
+class ListQuestion(NamedTuple):
+    """`similar()` or `closest()` of a watchlist; a threshold of None is that of the row or list."""
+
+    watchlist: Watchlist
+    text: Node
+    threshold: float | None
+
+
+def plates_question(node: Call) -> PlatesQuestion | None:
+    """What `similar()` asks of plates and a threshold that are constants; None for other calls."""
+    if node.function != tree.SIMILAR:
+        return None
+    costs, text, *constants = node.args
+    plates, threshold = map(constant_of, constants)
+    if type(plates) is str:
+        plates = [plates]
+    if not isinstance(costs, Bound) or type(plates) is not list or threshold is MISSING:
+        return None
+    known = DEFAULT_THRESHOLD if threshold is None else float(threshold)
+    return PlatesQuestion(costs.value, text, tuple(plates), known)
+
+
+def list_question(node: Call) -> ListQuestion | None:
+    """What `similar()` or `closest()` asks of a watchlist; None for other calls."""
+    if node.function not in (tree.SIMILAR_LISTED, tree.CLOSEST):
+        return None
+    container, text, constant, _ = node.args
+    found, threshold = watchlist_of(container), constant_of(constant)
+    if found is None:
+        return None
+    return ListQuestion(found, text, None if threshold is None else float(threshold))
 
 
 def interval_of(node: Call) -> TimeInterval | None:
@@ -213,6 +257,9 @@ def guarded_when_true(node: Node) -> frozenset[str]:
                 return _names_of(of_list[1]) | _names_of(row)
             is_guard = type(values) is list and None not in values
             return _names_of(node.args[0]) if is_guard else _NO_NAMES
+        case tree.SIMILAR_LISTED:
+            closest = Call(0, tree.CLOSEST, node.args)
+            return _names_of(node.args[1]) | _names_of(closest)
     # An ordering or a function of null is an error: it needs a guard, and is none.
     return _NO_NAMES
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from engine.cel.values.values import CelType, Duration, Timestamp, UInt
-from engine.schema import FieldType, Kind
+from engine.schema import Domain, FieldType, Kind
 from engine.watchlist import STANDARD_COLUMNS, Watchlist
 
 #: The kinds by the Python types of the values.
@@ -179,6 +179,16 @@ def row_type(watchlist: Watchlist) -> FieldType:
     instants = ("valid_from", "valid_until")
     fields = {name: instant if name in instants else text for name in names}
     return FieldType(Kind.RECORD, fields=fields)
+
+
+#: The type of a likeness.
+LIKENESS: Final = FieldType(Kind.DOUBLE, domain=Domain(0, 1))
+
+
+def closest_type(watchlist: Watchlist) -> FieldType:
+    """The type of `closest()`: a row with its plate and likeness, or null."""
+    fields = {"plate": TEXT, "likeness": LIKENESS, "is_ambiguous": BOOL}
+    return FieldType(Kind.RECORD, nullable=True, fields={**row_type(watchlist).fields, **fields})
 
 
 def list_type(watchlist: Watchlist) -> FieldType:

@@ -15,6 +15,7 @@ from engine.bench.measurement import (
 )
 from engine.bench.rule_sets import SetKind, traffic
 from engine.errors import RulesError
+from engine.watchlist import standard_costs
 from tests.support.avro import PLATE_EVENT, plate_schema
 
 pytestmark = pytest.mark.waits
@@ -75,7 +76,7 @@ def test_rules_that_do_not_load_are_not_measured(rules: Path) -> None:
 
 
 def test_counting_ends_in_time(rules: Path) -> None:
-    made = compile_rules([rules], plate_schema(), UTC)
+    made = compile_rules([rules], plate_schema(), UTC, standard_costs())
     events = traffic(200, plate_schema(), UTC, datetime.now(UTC))
     assert count_matches(made.matcher, events, 0.0).events == FEWEST_EVENTS
     whole = count_matches(made.matcher, events, 60.0)

@@ -146,6 +146,36 @@ def _deeper(inner: Texts) -> Texts:
 
 
 CONDITIONS: Final[Texts] = st.recursive(BOOLS, _deeper, max_leaves=6)
+#: Plates, their misreadings, and texts that are none.
+_PLATES: Final = st.sampled_from(
+    ["'A8C123'", "'abc-12'", "'8VIP'", "''", "plate.text", "plate.normalized_text", "plate.region"]
+)
+_THRESHOLDS: Final = st.sampled_from(["", ", 1", ", 0.84", ", 0.95"])
+_LISTED: Final = one_of([f'watchlist("{name}")' for name in ("noted", "dated", "plain", "states")])
+
+
+def _by_likeness() -> Texts:
+    """Conditions that compare by likeness; their lists are those of `plate_lists`."""
+    closest = filled("closest({0}, {1}{2})", _LISTED, STRINGS, _THRESHOLDS)
+    same = filled("closest({0}, plate.text)", _LISTED)
+    return st.one_of(
+        filled("(likeness({0}, {1}) {2} {3})", STRINGS, _PLATES, one_of(_COMPARISONS), DOUBLES),
+        filled("similar({0}, {1}{2})", STRINGS, _PLATES, _THRESHOLDS),
+        filled("similar({0}, {1}, {2})", STRINGS, _PLATES, DOUBLES),
+        filled("similar({0}, ['A8C123', 'abc 12']{1})", STRINGS, _THRESHOLDS),
+        filled("similar({0}, {1}{2})", STRINGS, _LISTED, _THRESHOLDS),
+        filled("tags.exists(t, similar(t, {0}) || similar(t, {1}))", _LISTED, _PLATES),
+        filled("({0} {1} null)", closest, one_of(["==", "!="])),
+        filled("({0}.{1} == {2})", closest, one_of(["plate", "note"]), STRINGS),
+        filled("({0}.likeness {1} {2})", closest, one_of(_COMPARISONS), DOUBLES),
+        filled("has({0}.valid_from)", closest),
+        filled("({0} != null && {0}.plate == {1})", same, STRINGS),
+        filled("cel.bind(k, {0}, k != null && (k.is_ambiguous || k.likeness < 1.0))", closest),
+    )
+
+
+#: Conditions with such parts in them.
+BY_LIKENESS: Final[Texts] = st.recursive(st.one_of(BOOLS, _by_likeness()), _deeper, max_leaves=4)
 VALUES: Final[Texts] = st.one_of(
     CONDITIONS, _ints(BOOLS), _doubles(BOOLS), _strings(BOOLS), _times(), DURATIONS
 )

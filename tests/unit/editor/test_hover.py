@@ -6,9 +6,10 @@ import pytest
 from lsprotocol.types import MarkupContent
 
 from engine.cel import Operator
+from engine.cel.check.likeness import FUNCTIONS
 from engine.cel.syntax.tree import Macro
 from engine.editor.hover import explain
-from engine.editor.language import MACROS, call_help
+from engine.editor.language import BY_LIKENESS, MACROS, call_help
 from engine.editor.text import Text
 from engine.rules.keys import OPERATORS
 from tests.support.avro import plate_schema
@@ -76,3 +77,5 @@ def test_every_operator_and_macro_is_explained() -> None:
     names = {f"cel.{each}" if each is Macro.BIND else str(each) for each in Macro}
     assert {*MACROS} == names | {"has"}
     assert all(call_help(name) for name in MACROS)
+    assert {*BY_LIKENESS} == {*FUNCTIONS}
+    assert all(f"{name}(" in call_help(name) for name in BY_LIKENESS)

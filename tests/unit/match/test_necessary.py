@@ -23,11 +23,14 @@ from engine.match.needs import (
     Parts,
     Points,
     Present,
+    Similar,
+    SimilarListed,
     Some,
     atoms_of,
 )
 from engine.schema.event import Event
 from engine.watchlist import plate_of
+from engine.watchlist.likeness import likeness
 from tests.support.random_cases import examples
 from tests.unit.cel.plate_variables import compiled
 from tests.unit.match.random_rules import CONDITIONS, events, operator_conditions
@@ -156,6 +159,12 @@ def _passes(atom: Atom, value: object) -> bool:
             return type(value) in (list, dict) or value in values
         case Listed(watchlist):
             return type(value) in (list, dict) or plate_of(value) in watchlist.plates
+        case Similar(costs, plates):
+            return type(value) is not str or any(
+                likeness(value, plate, costs) >= threshold for plate, threshold in plates
+            )
+        case SimilarListed(watchlist, threshold):
+            return type(value) is not str or watchlist.may_be_similar(value, threshold)
         case Interval() as test:
             if type(value) not in (int, float, UInt):
                 return True

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.reload.last_good import LastGood
 from engine.reload.loader import LoadAttempt, RuleSource
+from engine.watchlist import PlateCosts, standard_costs
 from tests.support.avro import plate_schema
 
 RULES = """
@@ -39,7 +40,11 @@ class RulesPlace:
 
     def new_source(self) -> RuleSource:
         """As after a restart."""
-        return RuleSource(self.path, plate_schema(), self.variables, UTC)
+        return self.source_with(standard_costs())
+
+    def source_with(self, costs: PlateCosts) -> RuleSource:
+        """As after a restart with these costs of misread plates."""
+        return RuleSource(self.path, plate_schema(), self.variables, UTC, costs)
 
     def write(self, text: str, rule_id: str = "first") -> None:
         """Put the rule file in the place of the one before, as an editor does."""

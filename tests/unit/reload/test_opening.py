@@ -12,6 +12,7 @@ from engine.reload.loader import Opening, open_rules, rule_source_of
 from engine.rules import RuleSet
 from engine.settings import Settings
 from tests.support.avro import PLATE_EVENT
+from tests.support.plate_costs import changed_costs
 from tests.unit.manual_time import ManualTime
 from tests.unit.reload.place import BROKEN, PLAIN, RULES, UNSET, RulesPlace
 
@@ -216,11 +217,18 @@ def test_a_list_that_was_cut_off_beside_broken_rules_waits_with_them(place: Rule
 
 def test_schema_and_rules_are_those_that_the_settings_name(tmp_path: Path) -> None:
     place = RulesPlace(tmp_path)
-    source = rule_source_of(Settings(rules_path=place.path, schemas_path=PLATE_EVENT.parent))
+    costs = changed_costs(tmp_path)
+    settings = Settings(
+        rules_path=place.path,
+        schemas_path=PLATE_EVENT.parent,
+        plate_costs_path=tmp_path / "costs.txt",
+    )
+    source = rule_source_of(settings)
     assert source.schema.name == "com.alpr.events.PlateEvent"
     rule_set = source.attempt(source.files.look(), {}).result
     assert isinstance(rule_set, RuleSet)
     assert [rule.rule_id for rule in rule_set.rules] == ["first"]
+    assert rule_set.costs.digest == costs.digest
 
 
 def test_each_store_of_a_folder_has_last_good_rules_of_its_own(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from engine.errors import RulesError
 from engine.rules import RuleSet
+from tests.support.plate_costs import changed_costs
 from tests.unit.reload.place import BROKEN, PLAIN, RULES, RulesPlace
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -110,6 +111,24 @@ def test_the_same_files_have_the_same_digest_wherever_they_lie(tmp_path: Path) -
         place.write_list(3)
         digests.append(digest_of(place))
     assert digests[0] == digests[1] != ""
+
+
+def test_other_costs_of_misreadings_have_another_digest(place: RulesPlace) -> None:
+    place.write(RULES)
+    place.write_list(3)
+    digest = digest_of(place)
+    costs = changed_costs(place.folder)
+    place.source = place.source_with(costs)
+    attempt = place.attempt()
+    assert isinstance(attempt.result, RuleSet)
+    assert attempt.result.digest != digest
+    assert (attempt.result.costs, attempt.result.watchlists["stolen"].costs) == (costs, costs)
+    digests = {path: each for path, each in attempt.digests.items() if path.is_file()}
+    assert place.last_good.keep(place.path, digests, {"stolen": (place.list, 3)}, NOON)
+    kept = place.last_good.find()
+    assert kept is not None
+    assert place.source.load_kept(kept).digest == attempt.result.digest
+    assert place.source.lists_of(kept)["stolen"].costs is costs
 
 
 def test_a_changed_rule_or_list_has_another_digest(place: RulesPlace) -> None:

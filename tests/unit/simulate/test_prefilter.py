@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from confluent_kafka import Consumer
 
 from engine.pipeline.active_rules import ActiveRules, prepare
 from engine.simulate import prefilter as prefilter_module
@@ -237,12 +238,28 @@ def test_there_are_no_more_processes_than_processors(
     if limit is not None:
         (tmp_path / "cpu.max").write_text(limit + "\n")
     threads = tmp_path / "threads"
-    (threads / "1").mkdir(parents=True)
+    for number, name in (("1", "python"), ("2", "python")):
+        (threads / number).mkdir(parents=True)
+        (threads / number / "comm").write_text(name)
     monkeypatch.setattr(prefilter_module, "_QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(prefilter_module, "_THREADS", threads)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    monkeypatch.setattr("sys._current_frames", lambda: {1: None})
     assert worker_count() == expected
     # A copy of a process has one of its threads only, and the locks of all.
-    (threads / "2").mkdir()
+    (threads / "2" / "comm").write_text("rdk:main")
     assert worker_count() == 0
+    (threads / "2" / "comm").write_text("python")
+    monkeypatch.setattr("sys._current_frames", lambda: {1: None, 2: None})
+    assert worker_count() == 0
+
+
+def test_a_process_with_a_kafka_client_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1}, raising=False)
+    monkeypatch.setattr("sys._current_frames", lambda: {1: None})
+    consumer = Consumer({"bootstrap.servers": "127.0.0.1:1", "group.id": "none", "log_level": 0})
+    try:
+        assert worker_count() == 0
+    finally:
+        consumer.close()

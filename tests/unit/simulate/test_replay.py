@@ -75,6 +75,17 @@ def test_alerts_are_listed_as_they_would_have_been_sent(tmp_path: Path) -> None:
     assert report.alerts[1].captured_at == "2026-03-01T12:06:00Z"
 
 
+def test_an_alert_of_a_near_match_has_the_plate_that_was_meant(tmp_path: Path) -> None:
+    when = 'similar(plate.normalized_text, "ABC123")'
+    near = prepare(load(tmp_path, f"rules:\n  - {{id: near, notify: [], when: '{when}'}}\n"))
+    records = [*seen(0, plate={"normalized_text": "A8C123"}), *seen(1)]
+    report = replayed(near, records, keeps_alerts=True)
+    assert [(each.plate, each.matched_plate, each.likeness) for each in report.alerts] == [
+        ("A8C123", "ABC123", 1 - 20 / 600),
+        ("ABC123", "", 1.0),
+    ]
+
+
 def test_alerts_are_not_kept_unless_asked_for(tmp_path: Path) -> None:
     assert replayed(rules(tmp_path), seen(0)).alerts == []
 

@@ -114,6 +114,23 @@ def test_a_message_may_name_its_rule_and_what_was_held_back(tmp_path: Path) -> N
     assert [result.problem for result in _run(tmp_path, rule)] == [""]
 
 
+def test_an_alert_is_expected_to_be_near_or_not(tmp_path: Path) -> None:
+    pairs = [("A8C123", "ABC123"), ("ABC123", "''"), ("A8C123", "''"), ("ABC123", "ABC123")]
+    tests = ", ".join(
+        f"{{event: {{plate: {{normalized_text: {read}}}}},"
+        f" expect: {{alert: {{matched_plate: {listed}}}}}}}"
+        for read, listed in pairs
+    )
+    when = "'similar(plate.normalized_text, \"ABC123\")'"
+    found = _run(tmp_path, f"when: {when}, tests: [{tests}]")
+    assert [result.problem for result in found] == [
+        "",
+        "",
+        'matched_plate: expected "an exact match", got "ABC123"',
+        'matched_plate: expected "ABC123", got "an exact match"',
+    ]
+
+
 SEQUENCE = """\
 rules:
   - id: stolen

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from engine.errors import Place
-from engine.watchlist import read_watchlist
+from engine.watchlist import read_watchlist, standard_costs
 from engine.watchlist.reader import MAX_LINES, GuessedFields, Records, as_cp1252, is_utf8
+from tests.support.plate_costs import changed_costs
 from tests.unit.watchlist.list_files import definition, faults, good, note, read
 
 
@@ -66,6 +67,15 @@ def test_another_definition_or_zone_reads_the_file_again(tmp_path: Path) -> None
     assert other.watchlist is not None
     assert set(other.watchlist.plates) == {"X1"}
     assert read_watchlist(known.definition, ZoneInfo("Asia/Tokyo"), known).watchlist is not known
+
+
+def test_other_costs_of_misreadings_read_the_file_again(tmp_path: Path) -> None:
+    known = good(tmp_path, "plate\nABC1\n")
+    costs = changed_costs(tmp_path)
+    again = read_watchlist(known.definition, UTC, known, costs).watchlist
+    assert again is not None
+    assert (known.costs, again.costs) == (standard_costs(), costs)
+    assert read_watchlist(known.definition, UTC, again, costs).watchlist is again
 
 
 @pytest.mark.parametrize(

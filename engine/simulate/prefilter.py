@@ -7,6 +7,7 @@ process can't judge is left too, so nothing of the pipeline is done here.
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -41,6 +42,8 @@ MOST_WORKERS: Final = 4
 #: How many batches a process has at a time: one at work, one in its pipe.
 _AHEAD: Final = 2
 _END_SECONDS: Final = 5.0
+#: What Linux allows everybody. Some hundred bytes a record are usual.
+_PIPE_BYTES: Final = 1 << 20
 #: The threads of this process, each a folder.
 _THREADS: Final = Path("/proc/self/task")
 #: A container's limit: microseconds of processor time, or "max", in so many of real time.
@@ -110,11 +113,11 @@ class Prefilter:
 
 
 class Workers:
-    """So many processes that filter batches; a context manager that ends them.
+    """Up to `count` processes that filter batches; a context manager that ends them.
 
     They are copies of this process, made at once, with the rules that it has in memory: no other
-    thread may run in it then, and no Kafka client be there, which has threads. With none of them
-    batches stay as they are.
+    thread may run in it then, and no Kafka client be there, which has threads. There are fewer
+    where the system allows no more. With none of them batches stay as they are.
     """
 
     def __init__(self, count: int, prefilter: Prefilter) -> None:
@@ -122,7 +125,10 @@ class Workers:
         self._workers: list[_Worker] = []
         with self._stack:
             for _ in range(count):
-                worker = _Worker(prefilter, self._workers)
+                try:
+                    worker = _Worker(prefilter, self._workers)
+                except OSError:
+                    break
                 self._stack.callback(worker.end)
                 self._workers.append(worker)
             self._stack = self._stack.pop_all()
@@ -214,6 +220,10 @@ class _Worker:
     def __init__(self, prefilter: Prefilter, others: Sequence[_Worker]) -> None:
         inbox, self._jobs = multiprocessing.Pipe(duplex=False)
         self._answers, outbox = multiprocessing.Pipe(duplex=False)
+        if sys.platform == "linux":
+            # So that a batch fits in while another one is at work; without, the reader waits.
+            with suppress(OSError):
+                fcntl.fcntl(inbox.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         # What the copy has of our ends: while one is open, a pipe does not end.
         ours = [each for other in (*others, self) for each in (other._jobs, other._answers)]
         self._process: BaseProcess = multiprocessing.get_context("fork").Process(

@@ -114,11 +114,11 @@ def test_a_topics_past_in_processes(
     section, what = f"9 replay, {kind}", f"{workers} workers"
     best = min(each.seconds for each in runs)
     measure.tell(section, f"{what}: a topic's past", EVENTS / best, "events/s")
-    for name, seconds in (
-        ("reader", min(each.reader_seconds for each in runs)),
-        ("workers", min(each.worker_seconds for each in runs)),
+    for whose, seconds in (
+        ("the reader's", min(each.reader_seconds for each in runs)),
+        ("the workers'", min(each.worker_seconds for each in runs)),
     ):
-        measure.tell(section, f"{what}: the {name}'s processor time", seconds / EVENTS * 1e6, "µs")
+        measure.tell(section, f"{what}: {whose} processor time", seconds / EVENTS * 1e6, "µs")
 
 
 @pytest.mark.parametrize("write", ["JSON lines", "Avro container"])

@@ -182,7 +182,11 @@ def _is_alone() -> bool:
 
     Threads of Python are counted. Those of librdkafka have names of their own.
     """
-    names = {each.joinpath("comm").read_text(encoding="utf-8") for each in _THREADS.iterdir()}
+    try:
+        names = {each.joinpath("comm").read_text(encoding="utf-8") for each in _THREADS.iterdir()}
+    except OSError:
+        # One of them has just ended, or nobody may know.
+        return False
     return len(names) == len(sys._current_frames()) == 1
 
 

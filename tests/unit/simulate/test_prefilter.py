@@ -253,6 +253,9 @@ def test_there_are_no_more_processes_than_processors(
     (threads / "2" / "comm").write_text("python")
     monkeypatch.setattr("sys._current_frames", lambda: {1: None, 2: None})
     assert worker_count() == 0
+    monkeypatch.setattr("sys._current_frames", lambda: {1: None})
+    (threads / "2" / "comm").unlink()
+    assert worker_count() == 0
 
 
 def test_a_process_with_a_kafka_client_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:

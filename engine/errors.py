@@ -164,6 +164,10 @@ class HistoryError(AlertEngineError):
     code = "history"
 
 
+class NoTopicError(HistoryError):
+    """There is no such topic."""
+
+
 class StreamError(AlertEngineError):
     """The Kafka client was shut out for good; only a new one can go on."""
 

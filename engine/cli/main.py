@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "demo": "cameras, Kafka, rules and receivers in one process",
     "init": "write a first set of rules, a .env and a compose file",
     "alerts": "list, show and redeliver stored alerts",
+    "dlq": "list and show dead letters, put their records back",
     "channels": "list the targets of channels, send them a drill",
     "silences": "keep matches from being sent for a while",
     "status": "show replicas, held targets and what waits",

@@ -188,7 +188,7 @@ def _letters(question: Question, settings: Settings, history: History) -> list[D
     reader = LetterReader(settings.dlq_schema_path)
     try:
         stretch = history.stretch(question.since - EARLY, None, [settings.dlq_topic])
-        return [each for batch in stretch.batches() for each in reader.letters(batch)]
+        return [each.letter for batch in stretch.batches() for each in reader.letters(batch)]
     except HistoryError:
         # Nothing has made the topic yet.
         return []

@@ -17,7 +17,7 @@ from typing import Any, Final, Self, TypeVar
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from engine.errors import BrokerUnavailableError, HistoryError
+from engine.errors import BrokerUnavailableError, HistoryError, NoTopicError
 from engine.settings import Settings
 from engine.stream.consumer import read_message
 from engine.stream.options import consumer_options, redact, refused_options
@@ -239,7 +239,7 @@ class History:
         """The error to raise for one of librdkafka."""
         reason = redact(error.str(), self._settings)
         if error.code() in _ABSENT:
-            return HistoryError(f"there is no topic {topic or '(unnamed)'}, see KAFKA_TOPIC")
+            return NoTopicError(f"there is no topic {topic or '(unnamed)'}, see KAFKA_TOPIC")
         if error.code() in _DENIED:
             what = f"the topic {topic}" if topic else "Kafka"
             return HistoryError(f"{what} may not be read: {reason}")

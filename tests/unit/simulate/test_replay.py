@@ -79,7 +79,7 @@ def test_an_alert_of_a_near_match_has_the_plate_that_was_meant(tmp_path: Path) -
     when = 'similar(plate.normalized_text, "ABC123")'
     near = prepare(load(tmp_path, f"rules:\n  - {{id: near, notify: [], when: '{when}'}}\n"))
     records = [*seen(0, plate={"normalized_text": "A8C123"}), *seen(1)]
-    report = replayed(near, records, keeps_alerts=True)
+    report = replayed(prepare(near), records, keeps_alerts=True)
     assert [(each.plate, each.matched_plate, each.likeness) for each in report.alerts] == [
         ("A8C123", "ABC123", 1 - 20 / 600),
         ("ABC123", "", 1.0),
@@ -108,7 +108,7 @@ def test_misreadings_of_one_car_share_a_cooldown_where_the_key_is_the_listed_pla
         plate_record(second, plate={"normalized_text": plate})
         for second, plate in enumerate(("A8C123", "ABC123", "ABCI23", "XY2789"))
     ]
-    report = replayed(near, records, keeps_alerts=True)
+    report = replayed(prepare(near), records, keeps_alerts=True)
     assert [each.plate for each in report.alerts] == [*read, "XY2789"]
     assert [each.matched_plate for each in report.alerts if each.plate != "ABC123"] == [
         *["ABC123"] * (len(report.alerts) - 1 - (len(read) > 1)),

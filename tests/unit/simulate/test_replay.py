@@ -79,7 +79,7 @@ def test_an_alert_of_a_near_match_has_the_plate_that_was_meant(tmp_path: Path) -
     when = 'similar(plate.normalized_text, "ABC123")'
     near = prepare(load(tmp_path, f"rules:\n  - {{id: near, notify: [], when: '{when}'}}\n"))
     records = [*seen(0, plate={"normalized_text": "A8C123"}), *seen(1)]
-    report = replayed(prepare(near), records, keeps_alerts=True)
+    report = replayed(near, records, keeps_alerts=True)
     assert [(each.plate, each.matched_plate, each.likeness) for each in report.alerts] == [
         ("A8C123", "ABC123", 1 - 20 / 600),
         ("ABC123", "", 1.0),

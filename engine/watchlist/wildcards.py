@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from engine.watchlist.costs import SEVERE, PlateCosts
-from engine.watchlist.likeness import MAX_COMPARED, budget, likeness_of
+from engine.watchlist.likeness import MAX_COMPARED, Edit, budget, likeness_of
 from engine.watchlist.plates import (
     CHARACTERS,
     DOUBTFUL,
@@ -75,6 +75,33 @@ def wildcard_plate(cell: str) -> str:
 def literals(pattern: str) -> str:
     """The characters of a plate with wildcards that are none."""
     return _WILDCARD.sub("", pattern)
+
+
+def wildcard_edits(pattern: str, reading: str, costs: PlateCosts) -> tuple[Edit, ...]:
+    """The cheapest edits of the literals of a plate with wildcards that give a reading.
+
+    The reading is normalised, has all the characters that the plate needs, and each place is
+    counted in it.
+    """
+    runs, spare = pattern.count(_RUN), len(reading) - len(pattern.replace(_RUN, ""))
+    ways = (
+        tuple(
+            Edit(place, one, two, costs.change(one, two))
+            for place, (one, two) in enumerate(zip(whole, reading, strict=True), 1)
+            if one not in (_ONE, two)
+        )
+        for whole in _without_runs(pattern, runs, spare)
+    )
+    return min(ways, key=lambda edits: sum(edit.cost for edit in edits))
+
+
+def _without_runs(pattern: str, runs: int, spare: int) -> Iterator[str]:
+    """The pattern with `?` in place of its runs, so that these have `spare` characters in all."""
+    if not runs:
+        yield pattern
+        return
+    for length in range(spare + 1) if runs > 1 else (spare,):
+        yield from _without_runs(pattern.replace(_RUN, _ONE * length, 1), runs - 1, spare - length)
 
 
 class NearWildcard(NamedTuple):

@@ -250,7 +250,9 @@ class _Binding:
         return Call(node.offset, function, (bound, self.node(text), threshold, moment))
 
     def _check_plates(self, parts: Sequence[Node]) -> None:
-        """Warn of literal texts that are no plates."""
+        """Warn of literal texts that are no plates; two of them are reported by the check."""
+        if all(isinstance(part, Literal) for part in parts):
+            return
         for part in parts:
             for item in part.items if isinstance(part, ListNode) else [part]:
                 if isinstance(item, Literal) and type(item.value) is str:

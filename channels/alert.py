@@ -31,6 +31,10 @@ class Alert:
     `late_seconds` is the time from the event to the making of the alert. `suppressed_count` is the
     number of matches that the cooldown has suppressed since the last alert. `is_test` is true for a
     drill, which tries out a channel: it is never stored.
+
+    `matched_plate` is the plate that the reading is only like, as the rule or its list has it: the
+    camera may have misread it. It is empty where the reading is what the rule asks for. `likeness`,
+    over 0 and at most 1, is that of both; it is 1 without a `matched_plate`.
     """
 
     alert_id: str
@@ -44,6 +48,8 @@ class Alert:
     late_seconds: float = 0.0
     event: Mapping[str, Any] = field(default_factory=dict)
     is_test: bool = False
+    matched_plate: str = ""
+    likeness: float = 1.0
 
 
 class Status(StrEnum):

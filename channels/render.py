@@ -18,12 +18,15 @@ from urllib.parse import urlsplit
 
 from channels.alert import Alert, Priority
 from engine.clock import is_utc, local_text
-from engine.schema import PLATE_IMAGE, value_at
+from engine.schema import NORMALIZED_PLATE, PLATE_IMAGE, value_at
 from engine.schema.event import read_time
 
 SUBJECT_LENGTH: Final = 150
 _ELLIPSIS: Final = "…"
 _LATE_SECONDS: Final = 60.0
+#: A row with `*` fits readings of any length.
+_PLATE_LENGTH: Final = 24
+_POSSIBLE: Final = "possible"
 _URL_LENGTH: Final = 2_000
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SPACE: Final = re.compile(r"\s+")
@@ -138,7 +141,7 @@ def render(
         return Message("", _sms(alert, late, bounds), Format.TEXT)
     if style is Style.EMAIL:
         return Message(_subject(alert, bounds), _mail(alert, late, zone, bounds), Format.HTML)
-    title = _cut(f"[{alert.priority.upper()}] {_line(alert.rule_name)}", bounds.title)
+    title = _cut(f"{_mark(alert)} {_line(alert.rule_name)}", bounds.title)
     title, body = (
         defuse(part, has_brackets=bounds.has_brackets)
         for part in (title, _chat(alert, late, bounds))
@@ -154,6 +157,25 @@ def message_text(alert: Alert) -> str:
     text = alert.message.replace("\r\n", "\n").replace("\r", "\n")
     text = without_bidi_controls(_CONTROL.sub("", text)).strip()
     return _line(alert.rule_name) if is_blank(text) else text
+
+
+def near_text(alert: Alert) -> str:
+    """What was read and what is listed, as `near_words`; empty for an exact match."""
+    if not alert.matched_plate:
+        return ""
+    return near_words(value_at(alert.event, NORMALIZED_PLATE), alert.matched_plate, alert.likeness)
+
+
+def near_words(read: object, listed: str, likeness: float) -> str:
+    """A near match in words: `read A8C123, listed ABC123 (97 %)`; `likeness` is 0 to 1.
+
+    Without a text that was `read` it begins with `listed`. What is only near has 99 % at most.
+    """
+    percent = min(99, round(100 * likeness))
+    words = f"listed {_cut(_line(listed), _PLATE_LENGTH)} ({percent} %)"
+    if not isinstance(read, str) or is_blank(read):
+        return words
+    return f"read {_cut(_line(read), _PLATE_LENGTH)}, {words}"
 
 
 def late_seconds(alert: Alert, now: datetime) -> float:
@@ -249,6 +271,16 @@ def _bounded_text(alert: Alert, bounds: Bounds) -> str:
     return text if bounds.text is None else _cut(text, bounds.text)
 
 
+def _mark(alert: Alert) -> str:
+    """What a title begins with."""
+    mark = f"[{alert.priority.upper()}]"
+    return f"{mark} {_POSSIBLE}:" if alert.matched_plate else mark
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _line(text: str) -> str:
     """The text in one line: each run of line ends, tabs and control characters is one space."""
     return _SPACE.sub(" ", without_bidi_controls(_CONTROL.sub(" ", text))).strip()
@@ -263,15 +295,21 @@ def _cut(text: str, length: int) -> str:
 
 def _sms(alert: Alert, late: str, bounds: Bounds) -> str:
     text = _line(message_text(alert))
-    return cut_text(f"{late} late: {text}" if late else text, bounds.sms)
+    before = f"{late} late" if late else ""
+    near = near_text(alert)
+    if near:
+        before = f"{before}, {_POSSIBLE}" if before else _POSSIBLE
+    whole = cut_text(f"{before}: {text}" if before else text, bounds.sms)
+    return whole if near in whole else cut_text(f"{before}, {near}: {text}", bounds.sms)
 
 
 def _subject(alert: Alert, bounds: Bounds) -> str:
     """Priority, rule and first line of the message, without repeating what the line begins with."""
-    mark, name = f"[{alert.priority.upper()}]", _line(alert.rule_name)
+    name, priority = _line(alert.rule_name), f"[{alert.priority}]"
     first = _line(message_text(alert).split("\n", 1)[0])
-    if first.casefold().startswith(mark.casefold()):
-        first = first[len(mark) :].lstrip() or name
+    if first.casefold().startswith(priority):
+        first = first[len(priority) :].lstrip() or name
+    mark = _mark(alert)
     subject = f"{mark} {first}" if _begins_with(first, name) else f"{mark} {name}: {first}"
     return _cut(subject, min(SUBJECT_LENGTH, bounds.title))
 
@@ -285,6 +323,9 @@ def _begins_with(text: str, name: str) -> bool:
 def _chat(alert: Alert, late: str, bounds: Bounds) -> str:
     text = _bounded_text(alert, bounds)
     lines = text.split("\n")
+    near = near_text(alert)
+    if near not in message_text(alert):
+        lines.append(_sentence(near))
     if late:
         lines.append(f"Late by {late}.")
     if alert.suppressed_count > 0:
@@ -325,6 +366,8 @@ def _facts(alert: Alert, late: str, zone: tzinfo) -> list[str]:
     ]
     if late:
         facts.insert(0, f"Late by {late}")
+    if near := near_text(alert):
+        facts.insert(0, _sentence(near))
     if alert.suppressed_count > 0:
         facts.append(f"Suppressed since the last alert: {alert.suppressed_count}")
     return facts

@@ -10,7 +10,6 @@ from typing import Any
 from engine.errors import EvaluationError
 from engine.match import IndexedMatcher, Match
 from engine.rules import Rule, load_rules
-from engine.rules.rule import message_bindings
 from engine.schema import EventSchema, load_event_schema
 from engine.schema.event import Event, make_event
 from engine.settings import Settings
@@ -31,8 +30,8 @@ class RenderedMatch(Match):
 
         Moments are shown in `EVENT_TIMEZONE`. A placeholder that fails reads `?`.
         """
-        bindings = message_bindings(self.rule, self.event.bindings, suppressed_count=0)
-        return self.rule.template.render(bindings)[0]
+        bindings = self.event.bindings
+        return self.rule.message(bindings, 0, self.rule.near_plate(bindings))[0]
 
 
 class OpenRules:

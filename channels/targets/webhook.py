@@ -147,7 +147,8 @@ def payload(alert: Alert) -> bytes:
     """The alert and its whole event as JSON in UTF-8, byte for byte the same at every try.
 
     `{"alert": {"id", "rule_id", "rule_name", "priority", "message", "timestamp", "created_at",
-    "suppressed_count", "late_seconds"}, "event": {…}}`. A drill has `"is_test": true` beside them.
+    "suppressed_count", "late_seconds", "matched_plate", "likeness"}, "event": {…}}`. A drill has
+    `"is_test": true` beside them. `matched_plate` is null where the reading is what was asked for.
     `timestamp` is as the event has it. All other instants are ISO 8601 in UTC with a `Z`; bytes
     become Base64. Raises TypeError or ValueError for an event that JSON can't hold.
     """
@@ -161,6 +162,8 @@ def payload(alert: Alert) -> bytes:
         "created_at": alert.created_at,
         "suppressed_count": alert.suppressed_count,
         "late_seconds": alert.late_seconds,
+        "matched_plate": alert.matched_plate or None,
+        "likeness": alert.likeness,
     }
     if alert.is_test:
         facts["is_test"] = True

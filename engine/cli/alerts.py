@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from channels.alert import Reason
+from channels.render import near_text
 from engine.cli.moments import PAST_HELP, past_moment
 from engine.cli.stored import console, instant, open_tool, write_json
 from engine.errors import AlertEngineError
@@ -155,6 +156,7 @@ def _as_dict(stored: StoredAlert) -> dict[str, object]:
     alert = dataclasses.asdict(dataclasses.replace(stored.alert, event={}))
     # No drill is ever stored.
     del alert["is_test"]
+    alert["matched_plate"] = stored.alert.matched_plate or None
     return {
         **alert,
         "event": dict(stored.alert.event),
@@ -204,10 +206,12 @@ def fact_table(stored: StoredAlert) -> Table:
     alert = stored.alert
     table = Table(box=None, show_header=False, pad_edge=False)
     silenced = (("silenced by", stored.silenced_by),) if stored.silenced_by else ()
+    near = (("possible", near_text(alert)),) if alert.matched_plate else ()
     for name, value in (
         ("alert", alert.alert_id),
         ("rule", f"{alert.rule_id} ({alert.rule_name})"),
         ("priority", str(alert.priority)),
+        *near,
         ("captured", alert.captured_at),
         ("created", alert.created_at),
         ("record", f"{stored.topic}[{stored.partition}]@{stored.offset}"),

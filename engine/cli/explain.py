@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from channels.alert import Alert
-from channels.render import Message
+from channels.render import Message, near_text
 from channels.targets.preview import preview, readable
 from engine.cel.trace import value_text
 from engine.cli.evidence import (
@@ -223,7 +223,9 @@ class _Text:
                 yield from _message_lines(message)
 
     def _why(self, each: Explanation) -> Iterator[str]:
-        outcome = each.outcome
+        outcome, made = each.outcome, alert_of(each)
+        if made is not None and made.matched_plate:
+            yield f"possible: {near_text(made)}"
         if each.stored is not None:
             alert = each.stored.alert
             yield f"stored as the alert {alert.alert_id}, made at {alert.created_at}"
@@ -369,6 +371,8 @@ def _rule_json(each: Explanation, rules: RulesOfTime, evidence: Evidence) -> dic
             "is_stored": each.stored is not None,
             "message": alert.message,
             "suppressed_count": alert.suppressed_count,
+            "matched_plate": alert.matched_plate or None,
+            "likeness": alert.likeness,
             "channels": [
                 {"target": name, "title": message.title, "body": message.body}
                 for name, message in previews(each, alert, evidence.today)

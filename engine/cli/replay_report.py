@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from channels.render import near_words
 from engine.cli.stored import console
 from engine.clock import local_text
 from engine.logs.text import printable
@@ -60,6 +61,8 @@ def _alert(each: FoundAlert) -> dict[str, Any]:
         "plate": each.plate,
         "message": each.message,
         "suppressed_count": each.suppressed_count,
+        "matched_plate": each.matched_plate or None,
+        "likeness": each.likeness,
     }
 
 
@@ -169,7 +172,16 @@ def _line(each: FoundAlert) -> str:
     message = printable(" ".join(each.message.split()))
     more = f" (and {each.suppressed_count} before)" if each.suppressed_count else ""
     expired = " (too old to be sent)" if each.is_expired else ""
-    return f"{printable(each.captured_at)}  {each.rule_id}: {message}{more}{expired}"
+    near = _near(each, message)
+    return f"{printable(each.captured_at)}  {each.rule_id}: {message}{near}{more}{expired}"
+
+
+def _near(each: FoundAlert, message: str) -> str:
+    """What a reading is only like, where the message does not say it; "" for an exact match."""
+    if not each.matched_plate:
+        return ""
+    words = printable(near_words(each.plate, each.matched_plate, each.likeness))
+    return "" if words in message else f" ({words})"
 
 
 def _print_differences(output: Console, replay: Replay, against: Report) -> None:

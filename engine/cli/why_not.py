@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from channels.render import near_text
 from engine.cli.evidence import (
     Evidence,
     add_rules,
@@ -47,6 +48,7 @@ from engine.store import DeliveryState, StoredDelivery
 from engine.stream.history import History
 from engine.stream.record import DeadLetter, Partition
 from engine.watchlist import plate_of
+from engine.watchlist.likeness import percent
 
 #: How much later than its event a record is still looked for, and how much earlier.
 LATE: Final = timedelta(hours=1)
@@ -161,7 +163,13 @@ def _search(question: Question, settings: Settings, evidence: Evidence) -> _Sear
             until = min(question.until + LATE, datetime.now(UTC))
             stretch = history.stretch(question.since - EARLY, until)
             source = KafkaSource(stretch, evidence.schema, registry, settings.event_timezone)
-            search = PlateSearch(question.plate, question.since, question.until, source.decoder)
+            search = PlateSearch(
+                question.plate,
+                question.since,
+                question.until,
+                source.decoder,
+                evidence.today.costs,
+            )
             with reading_bar(source) as show:
                 for batch in source.batches():
                     search.take(batch)
@@ -181,7 +189,7 @@ def _letters(question: Question, settings: Settings, history: History) -> list[D
     reader = LetterReader(settings.dlq_schema_path)
     try:
         stretch = history.stretch(question.since - EARLY, None, [settings.dlq_topic])
-        return [each for batch in stretch.batches() for each in reader.letters(batch)]
+        return [each.letter for batch in stretch.batches() for each in reader.letters(batch)]
     except HistoryError:
         # Nothing has made the topic yet.
         return []
@@ -207,7 +215,7 @@ class _Text:
             yield ""
             yield from self._readings(answer.readings)
         for each in answer.near:
-            yield f"near: {each.plate}, {self._reading(each.event)}"
+            yield f"near: {each.plate} ({percent(each.likeness)}), {self._reading(each.event)}"
         for letter in answer.undecodable[:MOST_READINGS]:
             record = letter.record
             place = f"{record.topic}:{record.partition}:{record.offset}"
@@ -237,6 +245,8 @@ class _Text:
             yield ""
             yield f"{each.rule_id}: {each.reason}"
             yield f"  {self._sentence.of_rule(each)}"
+            if each.alert is not None and each.alert.alert.matched_plate:
+                yield f"  possible: {near_text(each.alert.alert)}"
             if each.changed:
                 yield f"  {each.changed}"
             if each.explanation is not None:
@@ -268,7 +278,7 @@ def _as_json(answer: Answer, sentence: str, notes: Sequence[str]) -> dict[str, A
         "answer": sentence,
         "reason": str(answer.reason),
         "readings": [_reading_json(each) for each in answer.readings],
-        "near": [{**_event_json(each.event), "distance": each.distance} for each in answer.near],
+        "near": [{**_event_json(each.event), "likeness": each.likeness} for each in answer.near],
         "undecodable": [
             {
                 "topic": each.record.topic,
@@ -341,5 +351,8 @@ def _rule_json(each: RuleAnswer) -> dict[str, Any]:
         if each.suppressor is not None:
             found["suppressed_by"] = each.suppressor.alert.alert_id
     if each.alert is not None:
-        found["alert_id"] = each.alert.alert.alert_id
+        alert = each.alert.alert
+        found["alert_id"] = alert.alert_id
+        found["matched_plate"] = alert.matched_plate or None
+        found["likeness"] = alert.likeness
     return found

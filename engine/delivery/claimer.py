@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +20,7 @@ from engine.delivery.upkeep import Upkeep
 from engine.delivery.workers import Send, Workers
 from engine.errors import StoreError
 from engine.health import Heartbeat
-from engine.store import Claim, DeliveryState, Mark, TargetState, Turn
+from engine.store import Answer, Claim, DeliveryState, Mark, TargetState, Turn
 
 log = structlog.get_logger(__name__)
 
@@ -35,13 +35,47 @@ _LEVELS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Turned:
-    """What a turn has done; `troubled` are the targets whose last send failed."""
+    """What a turn has done; `troubled` are the targets whose last send failed.
+
+    The last answers came with the commit.
+    """
 
     verdicts: Sequence[Verdict]
     written: frozenset[int]
-    claims: Sequence[Claim]
+    claims: Answer[Sequence[Claim]]
     troubled: frozenset[str]
-    wait_seconds: float
+    now_us: int
+    next_due_us: Answer[int | None]
+
+    @property
+    def wait_seconds(self) -> float:
+        """For how many seconds nothing becomes due."""
+        due_us = self.next_due_us() or self.now_us + US_IN_A_SECOND
+        return min((due_us - self.now_us) / US_IN_A_SECOND, TURN_SECONDS)
+
+
+class _Room:
+    """How many more may be claimed.
+
+    What was asked for counts as claimed, and its answer is called for only where that may matter:
+    it is a round trip.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self._asked: list[tuple[int, Answer[list[int]]]] = []
+
+    def of(self, wanted: int) -> int:
+        """So many of those that are wanted; may be negative."""
+        if wanted > self._left:
+            self._left += sum(count - len(claimed()) for count, claimed in self._asked)
+            self._asked.clear()
+        return min(wanted, self._left)
+
+    def take(self, count: int, claimed: Answer[list[int]]) -> None:
+        """So many were asked for."""
+        self._left -= count
+        self._asked.append((count, claimed))
 
 
 class Claimer:
@@ -119,17 +153,18 @@ class Claimer:
             sends = tuple(self._finished)
         good_until = self._parts.monotonic() + self._parts.claim_seconds
         turned = self._parts.deliveries.turn(lambda turn: self._turn(turn, sends))
+        claims = turned.claims()
         with self._changed:
             del self._finished[: len(sends)]
             for send in sends:
                 del self._in_flight[_key(send.claim)]
-            self._in_flight |= {_key(claim): claim for claim in turned.claims}
+            self._in_flight |= {_key(claim): claim for claim in claims}
         self._troubled = turned.troubled
         for verdict in turned.verdicts:
             self._report(verdict, is_written=verdict.claim.delivery_id in turned.written)
-        for claim in sorted(turned.claims, key=lambda each: each.priority_rank):
+        for claim in sorted(claims, key=lambda each: each.priority_rank):
             self.workers.give(claim, good_until)
-        for claim in turned.claims:
+        for claim in claims:
             self._served.pop(claim.target_id, None)
             self._served[claim.target_id] = None
         if any({Event.HELD, Event.OPENED} & {*verdict.events} for verdict in turned.verdicts):
@@ -141,16 +176,23 @@ class Claimer:
         verdicts = self._judge(turn, sends) if sends else []
         unsent = [_unsent(send.claim) for send in sends if send.outcome is None]
         marks = [*unsent, *(verdict.mark for verdict in verdicts)]
-        written = turn.mark(marks, self._parts.owner)
-        turn.reopen([each for verdict in verdicts for each in verdict.reopened])
+        marked = turn.mark(marks, self._parts.owner)
+        if reopened := [each for verdict in verdicts for each in verdict.reopened]:
+            marked()
+            turn.reopen(reopened)
         took = {each.claim.target_id: each.outcome.status is Status.SENT for each in verdicts}
         troubled = self._troubled - took.keys() | {
             each for each, is_sent in took.items() if not is_sent
         }
-        claims = [] if self._is_stopping else self._claim(turn, sends, troubled)
-        due_us = turn.next_due_us() or turn.now_us + US_IN_A_SECOND
-        seconds = min((due_us - turn.now_us) / US_IN_A_SECOND, TURN_SECONDS)
-        return _Turned(verdicts, written, claims, troubled, seconds)
+        done = {_key(send.claim) for send in sends}
+        in_hand = [claim for key, claim in self._in_flight.items() if key not in done]
+        if self._is_stopping or len(in_hand) >= self._parts.workers:
+            written = marked()
+        else:
+            due, in_force = turn.due_targets(), turn.claims_in_force()
+            written = marked()
+            self._claim(turn, due(), in_force(), in_hand, troubled)
+        return _Turned(verdicts, written, turn.claims(), troubled, turn.now_us, turn.next_due_us())
 
     def _judge(self, turn: Turn, sends: Sequence[Send]) -> list[Verdict]:
         states = turn.targets({send.claim.target_id for send in sends})
@@ -181,35 +223,37 @@ class Claimer:
         return verdicts
 
     def _claim(
-        self, turn: Turn, sends: Sequence[Send], troubled: frozenset[str]
-    ) -> Sequence[Claim]:
-        """Claims for all free workers: those targets first that were served longest ago.
+        self,
+        turn: Turn,
+        due: Iterable[TargetState],
+        in_force: Mapping[str, int],
+        in_hand: Collection[Claim],
+        troubled: frozenset[str],
+    ) -> None:
+        """Claim for all free workers: those targets first that were served longest ago.
 
         Targets in trouble get at most half of the workers, so that those that hang block nobody.
         """
-        in_hand = self._in_flight.keys() - {_key(send.claim) for send in sends}
-        free = self._parts.workers - len(in_hand)
-        if free <= 0:
-            return ()
-        in_trouble = sum(self._in_flight[each].target_id in troubled for each in in_hand)
-        due = [each for each in turn.due_targets() if self._parts.targets.can_send(each.target_id)]
-        in_force = turn.claims_in_force() if due else {}
+        workers = self._parts.workers
+        all_room = _Room(workers - len(in_hand))
+        in_trouble = sum(claim.target_id in troubled for claim in in_hand)
+        troubled_room = _Room(max(1, workers // 2) - in_trouble)
         served = {target_id: place for place, target_id in enumerate(self._served)}
-        ids: list[int] = []
         for state in sorted(due, key=lambda each: served.get(each.target_id, -1)):
+            if not self._parts.targets.can_send(state.target_id):
+                continue
             is_held = state.held_since_us > 0
-            room = (1 if is_held else state.concurrency) - in_force.get(state.target_id, 0)
-            room = min(room, free - len(ids))
             is_troubled = is_held or state.target_id in troubled
-            if is_troubled:
-                room = min(room, max(1, self._parts.workers // 2) - in_trouble)
+            rooms = (all_room, troubled_room) if is_troubled else (all_room,)
+            room = (1 if is_held else state.concurrency) - in_force.get(state.target_id, 0)
+            for each in rooms:
+                room = each.of(room)
             if room > 0:
                 claimed = self._claim_of(turn, state, room)
-                in_trouble += len(claimed) if is_troubled else 0
-                ids += claimed
-        return turn.claims(ids)
+                for each in rooms:
+                    each.take(room, claimed)
 
-    def _claim_of(self, turn: Turn, state: TargetState, room: int) -> list[int]:
+    def _claim_of(self, turn: Turn, state: TargetState, room: int) -> Answer[list[int]]:
         # In an outage no more deliveries are tried than show it.
         only_failed = state.failing > state.concurrency
         if state.held_since_us:

@@ -19,6 +19,9 @@ MACROS: Final[Mapping[str, tuple[str, str]]] = {
     str(Macro.MAP): ("list.map(x, …)", "The value of the expression for every item."),
     str(Macro.FILTER): ("list.filter(x, …)", "The items for which the condition holds."),
     f"cel.{Macro.BIND}": ("cel.bind(x, value, …)", "The expression, in which x is the value."),
+}
+#: Functions that compare plates by likeness, as `MACROS`.
+BY_LIKENESS: Final[Mapping[str, tuple[str, str]]] = {
     "likeness": (
         'likeness(plate.normalized_text, "ABC123")',
         "How alike two plates are to a camera, 0 to 1: 1 for the same.",
@@ -105,6 +108,7 @@ def global_calls() -> list[tuple[str, str]]:
         if function.is_global
     ]
     found += [(name, _call_help(*about)) for name, about in MACROS.items() if name not in _OF_LISTS]
+    found += [(name, _call_help(*about)) for name, about in BY_LIKENESS.items()]
     return [*found, *((name, _call_help(*about[:2])) for name, about in NAMED.items())]
 
 
@@ -114,7 +118,8 @@ def call_help(name: str) -> str:
         return function_help(FUNCTIONS[name])
     if name in NAMED:
         return _call_help(*NAMED[name][:2])
-    return _call_help(*MACROS[name]) if name in MACROS else ""
+    about = MACROS.get(name) or BY_LIKENESS.get(name)
+    return _call_help(*about) if about is not None else ""
 
 
 def _call_help(call: str, meaning: str) -> str:

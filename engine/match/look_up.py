@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import ahocorasick
@@ -154,7 +154,7 @@ class KeyLookUp:
             return f"{_plates(self._listed)} of {_lists(watchlist for watchlist, _ in rules)}"
         if kind is SimilarListed:
             lists = {test.watchlist for test, _ in rules}
-            return f"like {_plates(sum(len(each.plates) for each in lists))} of {_lists(lists)}"
+            return f"like {_plates(sum(each.plate_count for each in lists))} of {_lists(lists)}"
         return _WORDS[kind]
 
 
@@ -348,18 +348,20 @@ def lists_step(rules: Sequence[tuple[Watchlist, int]], bucket: Bucketer) -> tupl
     A value is normalised as the lists' plates were.
 
     Long lists are asked themselves, so that nothing is copied; short ones, and the others of very
-    many, share a table.
+    many, share a table. Rows with wildcards are asked beside these.
     """
     groups: dict[Watchlist, list[int]] = {}
     for watchlist, position in rules:
         groups.setdefault(watchlist, []).append(position)
     by_size = sorted(groups.items(), key=lambda item: len(item[0].plates))
     tabled: list[tuple[Collection[Any], list[int]]] = []
-    probes: list[tuple[Collection[Any], Bucket]] = []
+    probes: list[tuple[Container[str], Bucket]] = []
     total = 0
     for place, (watchlist, positions) in enumerate(by_size):
         plates = watchlist.plates
-        total += len(plates)
+        total += watchlist.plate_count
+        if watchlist.wildcards is not None:
+            probes.append((watchlist.wildcards, bucket(positions)))
         is_asked = len(plates) >= LONG and place >= len(by_size) - MAX_PROBES
         if not is_asked and total <= MAX_VALUES:
             tabled.append((plates, positions))
@@ -369,7 +371,7 @@ def lists_step(rules: Sequence[tuple[Watchlist, int]], bucket: Bucketer) -> tupl
 
 
 def _plates_step(
-    table: Mapping[Any, Bucket], probes: tuple[tuple[Collection[Any], Bucket], ...]
+    table: Mapping[Any, Bucket], probes: tuple[tuple[Container[str], Bucket], ...]
 ) -> Step:
     # Both have `plate_of` in them, without its call where the producer has normalised.
     get = table.get

@@ -72,7 +72,8 @@ def longest_cooldown(rule_set: RuleSet) -> float:
 
 def render(rule: Rule, event: Event, suppressed_count: int, now: datetime) -> tuple[Alert, int]:
     """The alert of `rule` on `event`, made at `now` (aware), and how many placeholders failed."""
-    message, failed = rule.template.render(template_bindings(rule, event, suppressed_count))
+    near = rule.near_plate(event.bindings)
+    message, failed = rule.message(event.bindings, suppressed_count, near)
     alert = Alert(
         alert_id=alert_id(event.digest, rule.rule_id),
         rule_id=rule.rule_id,
@@ -84,6 +85,8 @@ def render(rule: Rule, event: Event, suppressed_count: int, now: datetime) -> tu
         suppressed_count=suppressed_count,
         late_seconds=max(0.0, round((now - event.time).total_seconds(), 3)),
         event=event.values,
+        matched_plate="" if near is None else near.plate,
+        likeness=1.0 if near is None else near.likeness,
     )
     return alert, failed
 

@@ -95,8 +95,8 @@ CONDITION: Final = KeyGroup(
             "threshold",
             "How alike plates must be for `similar_to` and `similar_in_watchlist`, up to 1; "
             "that of the row or list, or 0.9, unless given. Lists take 0.84 and more.",
-            ValueKind.NUMBER,
-            0.95,
+            ValueKind.TEXT,
+            "0.95",
         ),
     ),
 )
@@ -113,6 +113,12 @@ ALERT: Final = KeyGroup(
             "How many matches the cooldown held back since the alert before.",
             ValueKind.WHOLE_NUMBER,
             1,
+        ),
+        Key(
+            "matched_plate",
+            "The plate that the reading is only like, or '' for an exact match.",
+            ValueKind.TEXT,
+            "ABC123",
         ),
     ),
 )
@@ -440,6 +446,18 @@ WATCHLIST: Final = KeyGroup(
             choices=tuple(map(str, DateOrder)),
         ),
         Key("date_format", "How dates are written.", ValueKind.TEXT, "DD/MM/YY"),
+        Key(
+            "threshold",
+            "The likeness, 0.84 to 1, from which on a misread plate counts; 0.9 unless given.",
+            ValueKind.TEXT,
+            "0.95",
+        ),
+        Key(
+            "threshold_column",
+            "The header (or number) of the column with the threshold of each row.",
+            ValueKind.TEXT,
+            "threshold",
+        ),
         Key(
             "max_shrink",
             "How much of its rows the list may lose at once, from `0%` to `100%`.",

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from channels.alert import Priority, Target
+from channels.render import near_words
 from engine.cel import Expression, Template
 from engine.clock import is_utc
 from engine.errors import Fault, Place, Refusal
@@ -19,6 +20,7 @@ from engine.rules.expressions import Compiler, read_condition
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.interval_reader import ScheduleReader
 from engine.rules.keys import RULE
+from engine.rules.near import NearMatches, NearPlate, near_matches
 from engine.rules.nodes import (
     CUT,
     MappingNode,
@@ -33,6 +35,7 @@ from engine.rules.nodes import (
 from engine.rules.rate_limits import RateLimit, UncompiledLimit, rate_limit, read_limits
 from engine.rules.rule_test import RuleTest
 from engine.rules.test_reader import read_tests
+from engine.schema import NORMALIZED_PLATE
 from engine.watchlist import PlateCosts, Watchlist, standard_costs
 from engine.watchlist.watchlist import FileMark
 
@@ -55,7 +58,8 @@ class Rule:
     """One rule, checked and compiled.
 
     `notify` names only channels that exist and are enabled; `rate_limit` is None where every
-    match becomes an alert; `schedule` is None where the rule counts at any time.
+    match becomes an alert; `schedule` is None where the rule counts at any time. `near` tells near
+    matches, None where the condition asks nothing by likeness.
     """
 
     rule_id: str
@@ -69,6 +73,33 @@ class Rule:
     tests: tuple[RuleTest, ...]
     place: Place
     schedule: Schedule | None = None
+    near: NearMatches | None = None
+    has_default_message: bool = False
+
+    def near_plate(self, event_bindings: Mapping[str, Any]) -> NearPlate | None:
+        """The plate that was meant, where the rule holds on an event by likeness only, else None.
+
+        `event_bindings` are the variables of expressions, of an event on which the rule holds.
+        """
+        return None if self.near is None else self.near.of(event_bindings)
+
+    def message(
+        self,
+        event_bindings: Mapping[str, Any],
+        suppressed_count: int,
+        near: NearPlate | None,
+    ) -> tuple[str, int]:
+        """The message of an alert, and how many of its placeholders failed.
+
+        The default message of a near match has both plates.
+        """
+        bindings = message_bindings(self, event_bindings, suppressed_count)
+        if near is not None and self.has_default_message:
+            record, _, name = NORMALIZED_PLATE.partition(".")
+            values = bindings.get(record) or {}
+            words = near_words(values.get(name), near.plate, near.likeness)
+            bindings[record] = {**values, name: words}
+        return self.template.render(bindings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +243,8 @@ class RuleReader:
             tests=tests,
             place=mapping.place,
             schedule=schedule,
+            near=near_matches(condition),
+            has_default_message="message_template" not in values,
         )
 
     def _id(self, mapping: MappingNode) -> str | None:

@@ -46,12 +46,14 @@ class ExpectedAlert:
     """An alert that says this; what is None is not compared.
 
     `message` is the alert's text, `subject` the subject of its e-mail, `sms` its text message.
+    `matched_plate` is the plate that the reading is only like, "" for an exact match.
     """
 
     message: str | None = None
     subject: str | None = None
     sms: str | None = None
     suppressed_count: int | None = None
+    matched_plate: str | None = None
 
     @property
     def is_match(self) -> bool:

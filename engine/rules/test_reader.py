@@ -39,6 +39,7 @@ from engine.schema.event import read_time
 from engine.settings.values import parse_duration
 
 TEXT_KEYS: Final = ("message", "subject", "sms")
+_MATCHED: Final = "matched_plate"
 #: When an event was captured, and when Kafka got it.
 AT: Final = "at"
 RECEIVED_AT: Final = "received_at"
@@ -413,21 +414,28 @@ def _expected_alert(node: YamlNode, faults: Faults) -> ExpectedAlert | None:
         return None
     of_alert = Faults()
     check_keys(mapping, ALERT.names, ALERT.title, of_alert)
-    texts = {
+    texts: dict[str, ScalarNode | None] = {
         key: as_text(mapping.values[key], f"`{key}`", of_alert)
         for key in TEXT_KEYS
         if key in mapping.values
     }
+    if _MATCHED in mapping.values:
+        texts[_MATCHED] = _maybe_empty(mapping.values[_MATCHED], of_alert)
     count = None
     if "suppressed_count" in mapping.values:
         count = _count(mapping.values["suppressed_count"], of_alert)
     faults.extend(of_alert)
     if of_alert.has_errors:
         return None
-    message, subject, sms = (
-        scalar.text if (scalar := texts.get(key)) is not None else None for key in TEXT_KEYS
-    )
-    return ExpectedAlert(message, subject, sms, count)
+    given = {key: scalar.text for key, scalar in texts.items() if scalar is not None}
+    return ExpectedAlert(**given, suppressed_count=count)
+
+
+def _maybe_empty(node: YamlNode, faults: Faults) -> ScalarNode | None:
+    """The node as a scalar, which may be the text ''."""
+    if isinstance(node, ScalarNode) and not node.plain and not node.text:
+        return node
+    return as_text(node, f"`{_MATCHED}`", faults, "write '' for an exact match")
 
 
 def _count(node: YamlNode, faults: Faults) -> int | None:

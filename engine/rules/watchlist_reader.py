@@ -35,6 +35,7 @@ from engine.watchlist import (
     read_watchlist,
 )
 from engine.watchlist.builder import MAX_ROWS
+from engine.watchlist.near_plates import threshold_of
 from engine.watchlist.watchlist import FileMark
 
 KnownLists = Mapping[str, Watchlist | ListSummary]
@@ -190,6 +191,7 @@ class WatchlistReader:
         column, note = self._text(mapping, "column"), self._text(mapping, "note")
         start, end = self._text(mapping, "valid_from"), self._text(mapping, "valid_until")
         dates, date_format = self._dates(mapping), self._format(mapping)
+        threshold, own = self._threshold(mapping), self._text(mapping, "threshold_column")
         shrink, min_rows = self._shrink(mapping), self._min_rows(mapping)
         if path is None or file is None:
             return None
@@ -203,6 +205,8 @@ class WatchlistReader:
             end,
             dates,
             date_format,
+            threshold,
+            own,
             max_shrink=shrink,
             min_rows=min_rows,
         )
@@ -247,6 +251,18 @@ class WatchlistReader:
             return DateFormat.parse(text)
         except ValueError as error:
             what = f"`date_format` can't be `{shown(text)}`"
+            self._faults.error(place, FaultCode.BAD_VALUE, what, str(error))
+        return None
+
+    def _threshold(self, mapping: MappingNode) -> float | None:
+        text = self._text(mapping, "threshold")
+        if text is None:
+            return None
+        try:
+            return threshold_of(text)
+        except ValueError as error:
+            what = f"`threshold` can't be `{shown(text)}`"
+            place = mapping.values["threshold"].place
             self._faults.error(place, FaultCode.BAD_VALUE, what, str(error))
         return None
 

@@ -21,6 +21,7 @@ from engine.simulate.why_not import (
 )
 from engine.store import DeliveryState, StoredAlert, StoredDelivery
 from engine.watchlist import plate_of
+from engine.watchlist.likeness import percent
 
 #: How many values of a part the sentence names.
 MOST_FACTS: Final = 3
@@ -114,8 +115,8 @@ class Sentence:
         near = answer.near[0]
         camera = value_at(near.event.values, CAMERA_ID)
         return (
-            f"{plate} was not read {window}; the nearest reading is {near.plate} at {camera} at"
-            f" {self.moment(near.event.time)}"
+            f"{plate} was not read {window}; the nearest reading is {near.plate}"
+            f" ({percent(near.likeness)}) at {camera} at {self.moment(near.event.time)}"
         )
 
     def _false(self, answer: RuleAnswer, whole: Answer | None) -> str:

@@ -13,13 +13,15 @@ from engine.pipeline.pipeline import EventDecoder
 from engine.schema import CAMERA_ID, NORMALIZED_PLATE, value_at
 from engine.schema.event import Event
 from engine.stream.record import Record
-from engine.watchlist import plate_of
+from engine.watchlist import PlateCosts, plate_of
+from engine.watchlist.likeness import likeness
 
-#: How many near readings are kept, and how far they may be from the plate.
+#: How many near readings are kept, and how alike to the plate they have to be: in six characters
+#: any two may be others. Rules ask for more, but here nobody is alerted, and a human looks.
 MOST_NEAR: Final = 5
-MAX_DISTANCE: Final = 2
-#: How many plates have their distance remembered.
-MOST_DISTANCES: Final = 100_000
+LEAST_LIKENESS: Final = 0.66
+#: How many plates have their likeness remembered.
+MOST_REMEMBERED: Final = 100_000
 #: How many records that can't be decoded are kept.
 MOST_UNDECODABLE: Final = 100
 #: How long the registry is waited for in all.
@@ -29,11 +31,11 @@ _PAUSE_SECONDS: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class NearReading:
-    """A reading of another plate; `distance` is how far that is from the one that is searched."""
+    """A reading of another plate; `likeness`, 0 to 1, is its likeness to the one searched for."""
 
     event: Event
     plate: str
-    distance: int
+    likeness: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +65,11 @@ class FoundReadings:
     undecodable_count: int = 0
 
 
-def misreading(plate: str, reading: str) -> int:
-    """How far a reading is from a plate: the least number of characters to change.
-
-    Where it is more than MAX_DISTANCE, the number is only somewhere above.
-    """
-    if abs(len(plate) - len(reading)) > MAX_DISTANCE:
-        return MAX_DISTANCE + 1
-    before = list(range(len(reading) + 1))
-    for row, one in enumerate(plate, 1):
-        current = [row]
-        for column, other in enumerate(reading, 1):
-            changed = before[column - 1] + (one != other)
-            current.append(min(changed, before[column] + 1, current[-1] + 1))
-        if min(current) > MAX_DISTANCE:
-            return MAX_DISTANCE + 1
-        before = current
-    return before[-1]
-
-
 class PlateSearch:
     """Takes records in, and keeps the readings of `plate` whose time is in the window.
 
-    The window is from `since` until before `until`. `wait` pauses for so many seconds.
+    The window is from `since` until before `until`. Likeness goes by `costs`. `wait` pauses for so
+    many seconds.
     """
 
     def __init__(
@@ -94,6 +78,7 @@ class PlateSearch:
         since: datetime,
         until: datetime,
         decoder: EventDecoder,
+        costs: PlateCosts,
         *,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -103,11 +88,12 @@ class PlateSearch:
         self._since: Final = since
         self._until: Final = until
         self._decoder: Final = decoder
+        self._costs: Final = costs
         self._wait: Final = wait
         self._patience: float = PATIENCE_SECONDS
         self._digests: Final[set[bytes]] = set()
         self._near: Final[dict[str, NearReading]] = {}
-        self._distances: Final[dict[str, int]] = {}
+        self._likeness: Final[dict[str, float]] = {}
 
     def take(self, records: Iterable[Record]) -> None:
         """Search these records."""
@@ -130,7 +116,7 @@ class PlateSearch:
         """All that was found."""
         found = self.found
         found.readings.sort(key=lambda event: event.time)
-        found.near = sorted(self._near.values(), key=lambda near: (near.distance, near.event.time))
+        found.near = sorted(self._near.values(), key=lambda near: (-near.likeness, near.event.time))
         del found.near[MOST_NEAR:]
         return found
 
@@ -154,18 +140,18 @@ class PlateSearch:
         text = plate_of(value_at(event.values, NORMALIZED_PLATE))
         if not text:
             return
-        distance = self._distances.get(text)
-        if distance is None:
-            if len(self._distances) >= MOST_DISTANCES:
-                self._distances.clear()
-            distance = self._distances[text] = misreading(self._plate, text)
-        if distance == 0:
+        alike = self._likeness.get(text)
+        if alike is None:
+            if len(self._likeness) >= MOST_REMEMBERED:
+                self._likeness.clear()
+            alike = self._likeness[text] = likeness(self._plate, text, self._costs)
+        if alike == 1:
             # A record that was produced twice is one reading.
             if event.digest not in self._digests:
                 self._digests.add(event.digest)
                 self.found.readings.append(event)
-        elif distance <= MAX_DISTANCE and text not in self._near:
-            self._near[text] = NearReading(event, text, distance)
+        elif alike >= LEAST_LIKENESS and text not in self._near:
+            self._near[text] = NearReading(event, text, alike)
 
 
 def passes(readings: Sequence[Event], gap_seconds: float) -> list[list[Event]]:

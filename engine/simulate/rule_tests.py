@@ -31,6 +31,8 @@ _EARLIEST_US: Final = -(1 << 62)
 _LATEST_US: Final = 1 << 62
 #: What a test over several rules expects of those that it does not name.
 _NO_ALERT: Final = "no alert"
+#: Stands for an empty `matched_plate`.
+_EXACT: Final = "an exact match"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ class _Bench:
 
     def _new_simulation(self, silences: Iterable[GivenSilence]) -> Simulation:
         return Simulation(
-            NO_RULES,
+            prepare(NO_RULES),
             self._events,
             max_alert_age_seconds=self._max_alert_age_seconds,
             remembers=False,
@@ -295,6 +297,8 @@ def _texts(expected: ExpectedAlert, alert: Alert, zone: tzinfo) -> Iterator[tupl
     made = datetime.fromisoformat(alert.created_at)
     if expected.suppressed_count not in (None, alert.suppressed_count):
         yield "suppressed_count", str(expected.suppressed_count), str(alert.suppressed_count)
+    if expected.matched_plate not in (None, alert.matched_plate):
+        yield "matched_plate", expected.matched_plate or _EXACT, alert.matched_plate or _EXACT
     for key, text, got in (
         ("message", expected.message, message_text(alert)),
         ("subject", expected.subject, render(alert, Style.EMAIL, made, zone).title),

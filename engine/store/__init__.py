@@ -7,6 +7,7 @@ It keeps and gives; it never decides what is an alert, sent or given up. Read `s
 from __future__ import annotations
 
 from engine.store.archive import Archive
+from engine.store.database import Answer
 from engine.store.dead_letters import DeadLetters
 from engine.store.deliveries import Deliveries, Turn
 from engine.store.instances import Instances
@@ -43,6 +44,7 @@ from engine.store.stream import Stream
 __all__ = [
     "MAX_EVENT_BYTES",
     "AlertFilter",
+    "Answer",
     "Archive",
     "Ask",
     "Backlog",

@@ -108,7 +108,7 @@ TABLES: Final = (
             *("alert_id", "digest", "rule_id", "dedup_key", "key_id", "time_us", "stored_us"),
             *("is_expired", "rule_name", "priority", "message", "captured_at", "created_at"),
             *("suppressed_count", "late_seconds", "topic", "partition_id", "record_offset"),
-            *("plate", "camera_id", "rules_digest", "silenced_by"),
+            *("plate", "camera_id", "rules_digest", "silenced_by", "matched_plate", "likeness"),
         ),
     ),
     _Table(
@@ -154,6 +154,7 @@ TABLES: Final = (
             *("created_by", "comment", "changed_us"),
         ),
     ),
+    _Table("replayed_letters", "letter_id", "", ("letter_id", "replayed_us")),
     # A file may be large.
     _Table("rule_files", "digest", "", ("digest", "content"), at_once=10),
     _Table("rule_sets", "digest", "", ("digest", "files")),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, TypeVar
 
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any]
 Result = TypeVar("Result")
+#: What was asked and is perhaps not answered yet: a call gives the answer, and waits for it.
+Answer = Callable[[], Result]
 
 NO_PARAMETERS: Final[Parameters] = {}
 _NAMED: Final = re.compile(r"(?<!:):([a-z_]+)")
@@ -43,17 +45,24 @@ def each_its_own(sqlite: str, postgresql: str) -> Statement:
 class Transaction(ABC):
     """What `Connection.transact` gives to its work; for the thread that has it."""
 
-    #: The store's clock when the transaction began or its keys were locked, in microseconds since
-    #: the epoch.
-    now_us: int
+    @property
+    @abstractmethod
+    def now_us(self) -> int:
+        """The store's clock when the transaction began or its keys were locked.
+
+        In microseconds since the epoch.
+        """
 
     @abstractmethod
-    def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
-        """All rows that the statement returns."""
+    def ask(
+        self, statement: Statement, parameters: Parameters = NO_PARAMETERS
+    ) -> Answer[list[Row]]:
+        """Run a statement in its turn, at the latest with the commit; its answer is all its rows.
 
-    @abstractmethod
-    def rows_of_last(self, asked: Sequence[tuple[Statement, Parameters]]) -> list[Row]:
-        """Run these statements in turn, in one round trip; all rows that the last one returns."""
+        What is asked in a row shares one round trip, with the commit too. So call the answer when
+        it is needed, or when the transaction is committed. A statement that fails raises where an
+        answer is waited for.
+        """
 
     @abstractmethod
     def run(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> int:
@@ -77,6 +86,10 @@ class Transaction(ABC):
     @abstractmethod
     def try_lock(self, name: str) -> bool:
         """Whether this transaction has the lock of this name now; another one has it if not."""
+
+    def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
+        """All rows that the statement returns."""
+        return self.ask(statement, parameters)()
 
     def row(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> Row | None:
         """The first row that the statement returns, if there is one."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Final, TypeVar
 
 from engine.store import statements
 from engine.store.database import (
-    NO_PARAMETERS,
+    Answer,
     Connection,
     Parameters,
-    Row,
     Statement,
     Transaction,
 )
@@ -49,13 +49,19 @@ Result = TypeVar("Result")
 class Turn:
     """One transaction of a claimer: it writes what became of its claims, then claims others.
 
-    What is written without an answer waits for the next question, and shares its round trip.
+    What is asked in a row shares one round trip, which ends where an answer is called for; answers
+    that the turn itself does not need are called when it has ended.
     """
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
-        self._writes: list[tuple[Statement, Parameters]] = []
-        self.now_us: Final = transaction.now_us
+        # Those that were claimed, by owner and end of the claim.
+        self._claimed: dict[tuple[str, int], list[Answer[list[int]]]] = {}
+
+    @property
+    def now_us(self) -> int:
+        """The store's clock when the turn began, in microseconds since the epoch."""
+        return self._transaction.now_us
 
     def targets(self, target_ids: Collection[str]) -> dict[str, TargetState]:
         """The states of these targets, which no other transaction changes until the end.
@@ -63,59 +69,72 @@ class Turn:
         To be called once, and before all else.
         """
         parameters = {"target_ids": json.dumps(sorted(target_ids))}
-        rows = self._rows(statements.TARGETS_LOCKED, parameters)
+        rows = self._transaction.rows(statements.TARGETS_LOCKED, parameters)
         return {row[0]: target_from_row(row) for row in rows}
 
     def write_targets(self, states: Iterable[TargetState]) -> None:
         """Write changed states."""
-        self._writes += ((statements.WRITE_TARGET, target_parameters(each)) for each in states)
+        for each in states:
+            self._transaction.ask(statements.WRITE_TARGET, target_parameters(each))
 
-    def mark(self, marks: Sequence[Mark], owner: str) -> frozenset[int]:
-        """Write what became of claimed deliveries; returns the ids of those that are written.
+    def mark(self, marks: Sequence[Mark], owner: str) -> Answer[frozenset[int]]:
+        """Write what became of claimed deliveries; the answer is the ids of those that are written.
 
         A delivery that `owner` has not claimed any more is left as it is: its claim has run out.
+        The answer is to be called before deliveries are claimed or opened again, which would hide
+        that a mark was written before.
         """
         if not marks:
-            return frozenset()
+            return frozenset
         values = json.dumps([mark_values(each) for each in marks])
         parameters = {"marks": values, "owner": owner, "now_us": self.now_us}
-        written = {row[0] for row in self._rows(statements.MARK, parameters)}
-        if len(written) < len(marks):
-            before = {"marks": values, "owner": owner}
-            written |= {row[0] for row in self._rows(statements.MARKED_BEFORE, before)}
-        return frozenset(written)
+        marked = self._transaction.ask(statements.MARK, parameters)
+
+        @cache
+        def written() -> frozenset[int]:
+            found = {row[0] for row in marked()}
+            if len(found) < len(marks):
+                asked = {"marks": values, "owner": owner}
+                before = self._transaction.rows(statements.MARKED_BEFORE, asked)
+                found |= {row[0] for row in before}
+            return frozenset(found)
+
+        return written
 
     def reset_failures(self, target_id: str) -> None:
         """The target is held, or open again: its deliveries begin their retries anew."""
-        self._writes.append((statements.RESET_FAILURES, {"target_id": target_id}))
+        self._transaction.ask(statements.RESET_FAILURES, {"target_id": target_id})
 
     def has_failed(self, target_id: str) -> bool:
         """Whether a waiting delivery of the target has failed since its retries began."""
-        return bool(self._rows(statements.HAS_FAILED, {"target_id": target_id}))
+        return bool(self._transaction.rows(statements.HAS_FAILED, {"target_id": target_id}))
 
     def reopen(self, delivery_ids: Collection[int]) -> None:
         """These dead deliveries wait again."""
         if delivery_ids:
             parameters = {"ids": json.dumps([*delivery_ids]), "now_us": self.now_us}
-            self._writes.append((statements.REOPEN, parameters))
+            self._transaction.ask(statements.REOPEN, parameters)
 
     def newest_delivery(self) -> int:
         """The highest id of a delivery, 0 without any."""
-        return int(self._rows(statements.NEWEST_DELIVERY)[0][0])
+        return int(self._transaction.rows(statements.NEWEST_DELIVERY)[0][0])
 
-    def due_targets(self) -> list[TargetState]:
+    def due_targets(self) -> Answer[list[TargetState]]:
         """The targets that have something due, by id; those that another claimer has are left out.
 
         A held target is one of them where its probe is due.
         """
-        rows = self._rows(statements.DUE_TARGETS, {"now_us": self.now_us})
-        return [target_from_row(row) for row in rows]
+        rows = self._transaction.ask(statements.DUE_TARGETS, {"now_us": self.now_us})
+        return lambda: [target_from_row(row) for row in rows()]
 
-    def claims_in_force(self) -> dict[str, int]:
-        """How many deliveries are being sent, by target id, in all replicas."""
-        # Counted after the targets are locked: before that, another claimer may have claimed more.
-        rows = self._rows(statements.CLAIMS_IN_FORCE, {"now_us": self.now_us})
-        return {target_id: int(count) for target_id, count in rows}
+    def claims_in_force(self) -> Answer[dict[str, int]]:
+        """How many deliveries are being sent, by target id, in all replicas.
+
+        To be asked after the targets are locked, by a question of its own: before that, another
+        claimer may have claimed more.
+        """
+        rows = self._transaction.ask(statements.CLAIMS_IN_FORCE, {"now_us": self.now_us})
+        return lambda: {target_id: int(count) for target_id, count in rows()}
 
     def claim(
         self,
@@ -125,76 +144,85 @@ class Turn:
         seconds: float,
         *,
         only_failed: bool = False,
-    ) -> list[int]:
-        """Claim at most `limit` deliveries of a due target for so many seconds; returns their ids.
+    ) -> Answer[list[int]]:
+        """Claim at most `limit` deliveries of a due target for so many seconds.
 
-        They are in order: by priority, then by age, but fresh ones of high priority go before the
-        backlog. A held target gives one, the next to probe. `only_failed` leaves out those that
-        were never tried.
+        The answer is their ids, in order: by priority, then by age, but fresh ones of high priority
+        go before the backlog. A held target gives one, the next to probe. `only_failed` leaves out
+        those that were never tried.
         """
+        until_us = self.now_us + round(seconds * _US_IN_A_SECOND)
         parameters = {
             "target_id": state.target_id,
             "owner": owner,
             "now_us": self.now_us,
-            "until_us": self.now_us + round(seconds * _US_IN_A_SECOND),
+            "until_us": until_us,
         }
         if state.held_since_us:
-            return self._claim_probe(state, parameters)
-        if only_failed:
-            return self._claim(statements.CLAIM_FAILED, {**parameters, "limit": limit})
-        fresh: list[int] = []
-        if state.backlog_id:
-            asked = {**parameters, "backlog_id": state.backlog_id, "limit": limit}
-            fresh = self._claim(statements.CLAIM_FRESH, asked)
-        if len(fresh) == limit:
-            return fresh
-        rest = {**parameters, "limit": limit - len(fresh)}
-        return [*fresh, *self._claim(statements.CLAIM_DUE, rest)]
+            claimed = self._claim_probe(state, parameters)
+        elif only_failed:
+            claimed = self._claim(statements.CLAIM_FAILED, {**parameters, "limit": limit})
+        else:
+            claimed = self._claim_due(state, {**parameters, "limit": limit})
+        self._claimed.setdefault((owner, until_us), []).append(claimed)
+        return claimed
 
-    def claims(self, delivery_ids: Sequence[int]) -> list[Claim]:
-        """The claimed deliveries with their alerts, in the order of their ids in the list."""
-        if not delivery_ids:
-            return []
-        asked = {"ids": json.dumps(delivery_ids)}
-        found = map(claim_from_row, self._rows(statements.CLAIMED, asked))
-        claims = {claim.delivery_id: claim for claim in found}
-        return [claims[each] for each in delivery_ids]
+    def claims(self) -> Answer[list[Claim]]:
+        """What this turn has claimed until now, with the alerts, in the order of the claims."""
+        asked = [
+            (self._transaction.ask(statements.CLAIMED, {"owner": owner, "until_us": until_us}), ids)
+            for (owner, until_us), ids in self._claimed.items()
+        ]
 
-    def next_due_us(self) -> int | None:
+        def claims() -> list[Claim]:
+            found = list[Claim]()
+            for rows, answers in asked:
+                # Some of them may be of another turn: a clock can show the same time twice.
+                by_id = {row[0]: row for row in rows()}
+                ids = [delivery_id for each in answers for delivery_id in each()]
+                found += [claim_from_row(by_id[each]) for each in ids]
+            return found
+
+        return claims
+
+    def next_due_us(self) -> Answer[int | None]:
         """The next time at which something that can't be claimed now becomes due, if known."""
-        rows = self._rows(statements.NEXT_DUE, {"now_us": self.now_us})
-        return None if rows[0][0] is None else int(rows[0][0])
+        rows = self._transaction.ask(statements.NEXT_DUE, {"now_us": self.now_us})
+        return lambda: None if rows()[0][0] is None else int(rows()[0][0])
 
-    def _claim_probe(self, state: TargetState, parameters: dict[str, object]) -> list[int]:
+    def _claim_due(self, state: TargetState, parameters: Parameters) -> Answer[list[int]]:
+        if not state.backlog_id:
+            return self._claim(statements.CLAIM_DUE, parameters)
+        asked = {**parameters, "backlog_id": state.backlog_id}
+        fresh = self._claim(statements.CLAIM_FRESH, asked)()
+        limit = parameters["limit"] - len(fresh)
+        if not limit:
+            return lambda: fresh
+        rest = self._claim(statements.CLAIM_DUE, {**parameters, "limit": limit})
+        return lambda: [*fresh, *rest()]
+
+    def _claim_probe(self, state: TargetState, parameters: Parameters) -> Answer[list[int]]:
         asked = {**parameters, "due_us": _NEVER_US if state.is_changed else self.now_us}
         after = {"probe_rank": state.probe_rank, "probe_id": state.probe_id}
-        found = self._claim_ordered(statements.CLAIM_PROBE, {**asked, **after})
+        found = self._claim_ordered(statements.CLAIM_PROBE, {**asked, **after})()
         if not found:
             # All were probed: from the beginning.
             first = {"probe_rank": -1, "probe_id": 0}
-            found = self._claim_ordered(statements.CLAIM_PROBE, {**asked, **first})
+            found = self._claim_ordered(statements.CLAIM_PROBE, {**asked, **first})()
         if found:
             state.probe_rank, state.probe_id = found[0]
             self.write_targets([state])
-        return [delivery_id for _, delivery_id in found]
+        return lambda: [delivery_id for _, delivery_id in found]
 
-    def _claim(self, statement: Statement, parameters: Parameters) -> list[int]:
-        return [delivery_id for _, delivery_id in self._claim_ordered(statement, parameters)]
+    def _claim(self, statement: Statement, parameters: Parameters) -> Answer[list[int]]:
+        ordered = self._claim_ordered(statement, parameters)
+        return lambda: [delivery_id for _, delivery_id in ordered()]
 
-    def _claim_ordered(self, statement: Statement, parameters: Parameters) -> list[tuple[int, int]]:
-        rows = self._rows(statement, parameters)
-        return sorted((rank, delivery_id) for delivery_id, rank in rows)
-
-    def flush(self) -> None:
-        """Write what no question has taken along."""
-        for statement, parameters in self._writes:
-            self._transaction.run(statement, parameters)
-        self._writes.clear()
-
-    def _rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
-        asked = [*self._writes, (statement, parameters)]
-        self._writes.clear()
-        return self._transaction.rows_of_last(asked)
+    def _claim_ordered(
+        self, statement: Statement, parameters: Parameters
+    ) -> Answer[list[tuple[int, int]]]:
+        rows = self._transaction.ask(statement, parameters)
+        return lambda: sorted((rank, delivery_id) for delivery_id, rank in rows())
 
 
 class Deliveries:
@@ -214,14 +242,7 @@ class Deliveries:
         `work` may be called several times, each time with a new turn, so it must change nothing
         outside of it.
         """
-
-        def turned(transaction: Transaction) -> Result:
-            turn = Turn(transaction)
-            result = work(turn)
-            turn.flush()
-            return result
-
-        return self._writer.transact(turned)
+        return self._writer.transact(lambda transaction: work(Turn(transaction)))
 
     def renew(self, owner: str, seconds: float, delivery_ids: Collection[int]) -> int:
         """The owner has these claims for so many seconds from now on, and no others.

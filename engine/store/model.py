@@ -47,7 +47,7 @@ class OpenMode(StrEnum):
 
 
 #: How many columns of a row an alert takes.
-_ALERT_COLUMNS: Final = 10
+_ALERT_COLUMNS: Final = 12
 #: An event's JSON in the store is no longer.
 MAX_EVENT_BYTES: Final = 262_144
 # Texts are cut down to this many characters, before whole fields are left out.
@@ -366,6 +366,8 @@ def alert_parameters(new: NewAlert, now_us: int) -> dict[str, Any]:
         "camera_id": searched(value_at(alert.event, CAMERA_ID)),
         "rules_digest": new.rules_digest,
         "silenced_by": new.silenced_by,
+        "matched_plate": storable(alert.matched_plate),
+        "likeness": alert.likeness,
     }
 
 
@@ -384,10 +386,11 @@ def searched_plate(value: object) -> str:
 
 
 def alert_from_row(row: tuple[Any, ...]) -> Alert:
-    """The alert that the first ten columns of a row hold."""
-    alert_id, rule_id, rule_name, priority, message, captured_at, created_at, count, late, event = (
-        row[:_ALERT_COLUMNS]
-    )
+    """The alert that the first twelve columns of a row hold."""
+    alert_id, rule_id, rule_name, priority, message, captured_at, created_at, *more = row[
+        :_ALERT_COLUMNS
+    ]
+    count, late, event, matched_plate, likeness = more
     return Alert(
         alert_id=alert_id,
         rule_id=rule_id,
@@ -399,6 +402,8 @@ def alert_from_row(row: tuple[Any, ...]) -> Alert:
         suppressed_count=count,
         late_seconds=late,
         event=orjson.loads(event),
+        matched_plate=matched_plate,
+        likeness=likeness,
     )
 
 
@@ -540,8 +545,8 @@ def dead_letter_parameters(letter: DeadLetter, now_us: int) -> dict[str, Any]:
 
 
 def dead_letter_from_row(row: tuple[Any, ...]) -> DeadLetter:
-    """The dead letter of a row of DEAD_LETTERS, without the id that the row begins with."""
-    _, topic, partition, offset, timestamp_ms, key, value, headers, error_type, *rest = row
+    """The dead letter of a row of DEAD_LETTERS, without its id and the time of its keeping."""
+    _, topic, partition, offset, timestamp_ms, key, value, headers, error_type, *rest, _ = row
     pairs = json.loads(headers)
     read = tuple((name, None if text is None else b64decode(text)) for name, text in pairs)
     record = Record(topic, partition, offset, timestamp_ms, key, value, read)

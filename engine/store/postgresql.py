@@ -10,10 +10,11 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final, LiteralString, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -22,6 +23,7 @@ from channels.redact import remember
 from engine.errors import StoreError, StoreUnavailableError, UnstorableError
 from engine.store.database import (
     NO_PARAMETERS,
+    Answer,
     Connection,
     Database,
     Durability,
@@ -59,19 +61,20 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "tcp_user_timeout": "30000",
     "target_session_attrs": "read-write",
 }
-_TIMEOUTS: Final = (
-    *("statement_timeout = '30s'", "lock_timeout = '10s'"),
-    "idle_in_transaction_session_timeout = '15s'",
-)
+_TIMEOUTS: Final[Mapping[str, str]] = {
+    "statement_timeout": "30s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "15s",
+}
 # Not at the connection's start: a pgbouncer refuses what it does not know.
-_SESSION: Final = "; ".join(f"SET {each}" for each in _TIMEOUTS)
+_SESSION: Final = "; ".join(f"SET {name} = '{value}'" for name, value in _TIMEOUTS.items())
 #: A statement is prepared when it has run so often.
 PREPARED_AFTER: Final = 5
 #: How long one answer is waited for.
 ANSWER_SECONDS: Final = 40.0
 _NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 # Read committed: each statement after a lock sees what its last owner has committed.
-_BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = "
+_BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _COMMITS: Final = {Durability.FULL: "on", Durability.NORMAL: "off"}
 _CONFLICTS_IN_A_ROW: Final = 6
 _CONFLICT_SECONDS: Final = 20.0
@@ -81,6 +84,7 @@ _LOCK_KEYS: Final = f"""
 WITH shared AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(%(all)s))
 SELECT count(pg_advisory_xact_lock(key)), {_NOW} FROM shared, unnest(%(keys)s::bigint[]) AS key
 """  # noqa: S608 - of constants
+_TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock(%(key)s)"
 _LOCK_ALL: Final = f"SELECT pg_advisory_xact_lock(%(all)s), {_NOW}"
 _MIGRATION_SECONDS: Final = 60.0
 _UNDEFINED_TABLE: Final = "42P01"
@@ -149,10 +153,10 @@ class PostgresConnection(Connection):
         self._location = database.location
         self._clock = database.clock
         # Behind a pgbouncer the session of the next transaction is another one.
-        waits = _TIMEOUTS if self._location.is_pooled else ()
-        settings = "".join(f"; SET LOCAL {each}" for each in waits)
-        now = f"; SELECT {_NOW}" if database.clock is None else ""
-        self._begin = f"{_BEGIN}{_COMMITS[durability]}{settings}{now}"
+        waits = _TIMEOUTS if self._location.is_pooled else {}
+        settings = {"synchronous_commit": _COMMITS[durability], **waits}
+        local = ", ".join(f"set_config('{name}', '{it}', true)" for name, it in settings.items())
+        self._settings = f"SELECT {_NOW}, {local}"
         self._lock = threading.Lock()
         self._opened: Session | None = None
         self._is_closed = False
@@ -175,8 +179,9 @@ class PostgresConnection(Connection):
 
     def _transacted(self, opened: Session, work: Callable[[Transaction], Result]) -> Result:
         try:
-            result = work(PostgresTransaction(opened, self._now_us(opened), self._clock))
-            done = opened.execute("COMMIT").statusmessage
+            transaction = PostgresTransaction(opened, self._settings, self._clock)
+            result = work(transaction)
+            done = transaction.commit()
             if done != "COMMIT":
                 # After an error that `work` kept for itself the server only rolls back.
                 raise StoreError(f"the store {self._location.shown} did not commit: {done}")
@@ -186,16 +191,6 @@ class PostgresConnection(Connection):
                     opened.execute("ROLLBACK")
             raise
         return result
-
-    def _now_us(self, opened: Session) -> int:
-        """Begin a transaction, in one round trip with the question for the time."""
-        begun = opened.cursor()
-        # Several statements at once can't be prepared.
-        begun.execute(self._begin, prepare=False)
-        if self._clock is not None:
-            return int(self._clock() * 1e6)
-        begun.set_result(-1)
-        return _number(begun)
 
     def _healed(self, use: Callable[[Session], _T]) -> _T:
         conflicts, is_reopened = 0, False
@@ -246,36 +241,60 @@ class PostgresConnection(Connection):
 
 
 class PostgresTransaction(Transaction):
-    """A transaction of PostgreSQL; `clock` as in `PostgresDatabase`."""
+    """A transaction of PostgreSQL, which begins with its first statement, in one round trip.
 
-    def __init__(self, opened: Session, now_us: int, clock: Callable[[], float] | None) -> None:
-        self.now_us = now_us
+    `settings` is a statement that makes the settings of the transaction; its first column is the
+    time. `clock` as in `PostgresDatabase`.
+    """
+
+    def __init__(self, opened: Session, settings: str, clock: Callable[[], float] | None) -> None:
         self._opened = opened
         self._clock = clock
+        self._now_us = None if clock is None else int(clock() * 1e6)
+        self._asked: list[_Asked] = []
+        self._is_begun = False
+        self._ask(_BEGIN)
+        self._begun = self._ask(settings)
 
-    def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
-        """All rows that the statement returns."""
-        return _execute(self._opened, statement, parameters).fetchall()
+    @property
+    def now_us(self) -> int:
+        """The clock when the transaction began or its keys were locked."""
+        if self._now_us is None:
+            self._now_us = int(self._rows_of(self._begun)[0][0])
+        return self._now_us
 
-    def rows_of_last(self, asked: Sequence[tuple[Statement, Parameters]]) -> list[Row]:
-        """Run these statements in turn, in one round trip; all rows that the last one returns."""
-        if len(asked) == 1:
-            return self.rows(*asked[0])
-        with self._opened.pipeline():
-            *_, last = [_execute(self._opened, *each) for each in asked]
-        # Their answers came when the pipeline ended: to ask sooner is one more round trip.
-        return last.fetchall()
+    def ask(
+        self, statement: Statement, parameters: Parameters = NO_PARAMETERS
+    ) -> Answer[list[Row]]:
+        """Run a statement in its turn, at the latest with the commit; its answer is all its rows.
+
+        What is asked in a row shares one round trip, with the commit too.
+        """
+        asked = self._ask(statement.postgresql, parameters)
+        return lambda: self._rows_of(asked)
 
     def run(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> int:
         """Run a statement that returns no rows; returns how many rows it has changed."""
-        return _execute(self._opened, statement, parameters).rowcount
+        asked = self._ask(statement.postgresql, parameters)
+        self._send()
+        return asked.cursor.rowcount
 
     def run_many(self, statement: Statement, rows: Iterable[Parameters]) -> None:
         """Run a statement for each of these parameters, without waiting for each answer."""
-        try:
+        with _storable(), self._opened.pipeline():
+            self._execute_asked()
             self._opened.cursor().executemany(statement.postgresql, rows)
-        except (OverflowError, UnicodeEncodeError) as error:
-            raise UnstorableError(f"the store does not take it: {error}") from error
+
+    def commit(self) -> str | None:
+        """Commit, in one round trip with what is still asked; returns what the server has done.
+
+        A transaction in which nothing was asked never began.
+        """
+        if not self._is_begun and self._asked[-1] is self._begun:
+            return "COMMIT"
+        done = self._ask("COMMIT")
+        self._send()
+        return done.cursor.statusmessage
 
     def lock_keys(self, keys: Iterable[str]) -> None:
         """Wait until no other transaction has one of these keys, and keep them until the end.
@@ -301,15 +320,49 @@ class PostgresTransaction(Transaction):
     def try_lock(self, name: str) -> bool:
         """Whether this transaction has the lock of this name now; another one has it if not."""
         number = _lock_number("name", name)
-        row = self._opened.execute("SELECT pg_try_advisory_xact_lock(%s)", (number,)).fetchone()
-        return row is not None and bool(row[0])
+        ((is_locked,),) = self._rows_of(self._ask(_TRY_LOCK, {"key": number}))
+        return bool(is_locked)
 
-    def _lock(self, statement: LiteralString, parameters: Parameters) -> None:
-        row = self._opened.execute(statement, parameters).fetchone()
-        if self._clock is not None:
-            self.now_us = int(self._clock() * 1e6)
-        elif row is not None:
-            self.now_us = row[1]
+    def _lock(self, statement: str, parameters: Parameters) -> None:
+        ((_, now_us),) = self._rows_of(self._ask(statement, parameters))
+        self._now_us = now_us if self._clock is None else int(self._clock() * 1e6)
+
+    def _ask(self, text: str, parameters: Parameters = NO_PARAMETERS) -> _Asked:
+        asked = _Asked(self._opened.cursor(), text, parameters)
+        self._asked.append(asked)
+        return asked
+
+    def _rows_of(self, asked: _Asked) -> list[Row]:
+        self._send()
+        if asked.rows is None:
+            asked.rows = asked.cursor.fetchall()
+        return asked.rows
+
+    def _send(self) -> None:
+        """Send what was asked since the last time, in one round trip."""
+        if len(self._asked) == 1:
+            self._execute_asked()
+        elif self._asked:
+            # The answers come when it ends: to ask for one sooner is one more round trip.
+            with self._opened.pipeline():
+                self._execute_asked()
+
+    def _execute_asked(self) -> None:
+        sent, self._asked = self._asked, []
+        self._is_begun = True
+        for each in sent:
+            with _storable():
+                each.cursor.execute(each.text, each.parameters)
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A statement that is sent with those after it; its rows are read once."""
+
+    cursor: psycopg.Cursor[Row]
+    text: str
+    parameters: Parameters
+    rows: list[Row] | None = None
 
 
 class Session(psycopg.Connection[tuple[Any, ...]]):
@@ -357,18 +410,17 @@ def _connect(location: PostgresLocation) -> Session:
 def _execute(
     opened: Session, statement: Statement, parameters: Parameters
 ) -> psycopg.Cursor[tuple[Any, ...]]:
-    try:
+    with _storable():
         return opened.execute(statement.postgresql, parameters)
+
+
+@contextmanager
+def _storable() -> Iterator[None]:
+    try:
+        yield
     except (OverflowError, UnicodeEncodeError) as error:
         # A text with half a surrogate pair.
         raise UnstorableError(f"the store does not take it: {error}") from error
-
-
-def _number(cursor: psycopg.Cursor[tuple[Any, ...]]) -> int:
-    row = cursor.fetchone()
-    if row is None:
-        raise psycopg.InterfaceError("the server gave no number")
-    return int(row[0])
 
 
 def _lock_number(kind: str, text: str) -> int:

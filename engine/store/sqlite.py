@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from urllib.parse import quote
 from engine.errors import StoreError, StoreUnavailableError, UnstorableError
 from engine.store.database import (
     NO_PARAMETERS,
+    Answer,
     Connection,
     Database,
     Durability,
@@ -214,17 +215,20 @@ class SqliteTransaction(Transaction):
     """A transaction of SQLite, which has one writer at a time: there is nothing to lock."""
 
     def __init__(self, opened: sqlite3.Connection, now_us: int) -> None:
-        self.now_us = now_us
+        self._now_us = now_us
         self._opened = opened
 
-    def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
-        """All rows that the statement returns."""
-        return _execute(self._opened, statement, parameters).fetchall()
+    @property
+    def now_us(self) -> int:
+        """The clock when the transaction began, in microseconds since the epoch."""
+        return self._now_us
 
-    def rows_of_last(self, asked: Sequence[tuple[Statement, Parameters]]) -> list[Row]:
-        """Run these statements in turn; all rows that the last one returns."""
-        *_, last = [_execute(self._opened, *each) for each in asked]
-        return last.fetchall()
+    def ask(
+        self, statement: Statement, parameters: Parameters = NO_PARAMETERS
+    ) -> Answer[list[Row]]:
+        """Run a statement at once: there is no round trip to share."""
+        rows = _execute(self._opened, statement, parameters).fetchall()
+        return lambda: rows
 
     def run(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> int:
         """Run a statement that returns no rows; returns how many rows it has changed."""

@@ -83,11 +83,13 @@ INSERT_ALERT: Final = both("""
 INSERT INTO alerts (
     alert_id, digest, rule_id, dedup_key, key_id, time_us, stored_us, is_expired, rule_name,
     priority, message, captured_at, created_at, suppressed_count, late_seconds, topic,
-    partition_id, record_offset, plate, camera_id, rules_digest, silenced_by
+    partition_id, record_offset, plate, camera_id, rules_digest, silenced_by, matched_plate,
+    likeness
 ) VALUES (
     :alert_id, :digest, :rule_id, :dedup_key, :key_id, :time_us, :now_us, :is_expired, :rule_name,
     :priority, :message, :captured_at, :created_at, :suppressed_count, :late_seconds, :topic,
-    :partition, :offset, :plate, :camera_id, :rules_digest, :silenced_by
+    :partition, :offset, :plate, :camera_id, :rules_digest, :silenced_by, :matched_plate,
+    :likeness
 ) ON CONFLICT (digest, rule_id) DO NOTHING
 """)
 INSERT_DELIVERY: Final = both("""
@@ -120,7 +122,7 @@ INSERT INTO dead_letters (
 """)
 DEAD_LETTERS: Final = both("""
 SELECT letter_id, topic, partition_id, record_offset, timestamp_ms, record_key, record_value,
-    headers, error_type, message, stack_trace, retry_count
+    headers, error_type, message, stack_trace, retry_count, kept_us
 FROM dead_letters WHERE letter_id > :after_id ORDER BY letter_id LIMIT :limit
 """)
 _LETTER_BYTES: Final = """COALESCE(LENGTH(record_key), 0) + COALESCE(LENGTH(record_value), 0)
@@ -135,6 +137,14 @@ WHERE total > :most_bytes ORDER BY letter_id DESC LIMIT 1
 DELETE_LETTERS_TO: Final = both("DELETE FROM dead_letters WHERE letter_id <= :letter_id")
 DELETE_LETTERS_BEFORE: Final = both("DELETE FROM dead_letters WHERE kept_us < :before_us")
 DELETE_DEAD_LETTER: Final = both("DELETE FROM dead_letters WHERE letter_id = :letter_id")
+REPLAYED: Final = _with_lists(
+    "SELECT letter_id, replayed_us FROM replayed_letters WHERE letter_id IN ({letter_ids})",
+    "letter_ids",
+)
+MARK_REPLAYED: Final = both("""
+INSERT INTO replayed_letters (letter_id, replayed_us) VALUES (:letter_id, :now_us)
+ON CONFLICT (letter_id) DO UPDATE SET replayed_us = excluded.replayed_us
+""")
 
 # The queue of deliveries. Targets are locked in the order of their ids, before deliveries.
 
@@ -151,17 +161,26 @@ TARGETS_LOCKED: Final = _locking(
     ),
     "FOR NO KEY UPDATE",
 )
-#: A held target's delivery is due when its probe is too; at once where something has changed.
-DUE_TARGETS: Final = _locking(
-    both(f"""
-SELECT {_TARGET_COLUMNS} FROM targets t
-WHERE t.not_before_us <= :now_us AND (t.held_since_us = 0 OR t.probe_at_us <= :now_us)
-    AND EXISTS (
+_DUE_OF_TARGET: Final = """
         SELECT 1 FROM deliveries d WHERE d.target_id = t.target_id AND d.state = 'waiting'
             AND d.claimed_until_us <= :now_us
             AND (d.next_try_us <= :now_us OR (
-                t.held_since_us > 0 AND t.is_changed > 0 AND d.reason <> 'unconfirmed')))
-ORDER BY t.target_id"""),
+                t.held_since_us > 0 AND t.is_changed > 0 AND d.reason <> 'unconfirmed'))"""
+_DUE_TARGETS: Final = f"""
+SELECT {_TARGET_COLUMNS} FROM targets t
+WHERE t.not_before_us <= :now_us AND (t.held_since_us = 0 OR t.probe_at_us <= :now_us)
+    AND {{is_due}}
+ORDER BY t.target_id"""
+#: A held target's delivery is due when its probe is too; at once where something has changed.
+DUE_TARGETS: Final = _locking(
+    each_its_own(
+        _DUE_TARGETS.format(is_due=f"EXISTS ({_DUE_OF_TARGET})"),
+        # The first by the index of each target: EXISTS would have all that waits read for a join.
+        _DUE_TARGETS.format(
+            is_due=f"""({_DUE_OF_TARGET}
+        ORDER BY d.priority_rank, d.delivery_id LIMIT 1) IS NOT NULL"""
+        ),
+    ),
     "FOR NO KEY UPDATE OF t SKIP LOCKED",
 )
 CLAIMS_IN_FORCE: Final = both("""
@@ -173,49 +192,51 @@ _DUE: Final = """state = 'waiting' AND target_id = :target_id AND claimed_until_
 #: Asked once more of the row itself: while its lock was waited for, another transaction may have
 #: changed it, and what the statement has chosen is older than that.
 _UNCLAIMED: Final = "state = 'waiting' AND claimed_until_us <= :now_us"
-_TAKEN: Final = "claimed_by = :owner, claimed_until_us = :until_us, claim_no = claim_no + 1"
+
+
+def _claiming(chosen: str, limit: str = ":limit") -> Statement:
+    """Claim the first of those that are chosen."""
+    ids = f"""
+    SELECT delivery_id FROM deliveries
+    WHERE {chosen}
+    ORDER BY priority_rank, delivery_id LIMIT {limit}"""
+    claim = f"""
+UPDATE deliveries
+SET claimed_by = :owner, claimed_until_us = :until_us, claim_no = claim_no + 1
+WHERE delivery_id {{ids}} AND {_UNCLAIMED}
+RETURNING delivery_id, priority_rank
+"""
+    # As an array they are chosen once, and found by their ids, however few rows the planner expects
+    # in a table that has no statistics yet.
+    return each_its_own(claim.format(ids=f"IN ({ids})"), claim.format(ids=f"= ANY (ARRAY({ids}))"))
+
+
 #: Fresh ones of the highest priority go before a backlog.
-CLAIM_FRESH: Final = both(f"""
-UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
-    SELECT delivery_id FROM deliveries
-    WHERE {_DUE} AND priority_rank = 0 AND delivery_id > :backlog_id
-    ORDER BY priority_rank, delivery_id LIMIT :limit) AND {_UNCLAIMED}
-RETURNING delivery_id, priority_rank
-""")
-CLAIM_DUE: Final = both(f"""
-UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
-    SELECT delivery_id FROM deliveries
-    WHERE {_DUE} ORDER BY priority_rank, delivery_id LIMIT :limit) AND {_UNCLAIMED}
-RETURNING delivery_id, priority_rank
-""")
-CLAIM_FAILED: Final = both(f"""
-UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
-    SELECT delivery_id FROM deliveries
-    WHERE {_DUE} AND failures > 0 ORDER BY priority_rank, delivery_id LIMIT :limit)
-    AND {_UNCLAIMED}
-RETURNING delivery_id, priority_rank
-""")
-CLAIM_PROBE: Final = both(f"""
-UPDATE deliveries SET {_TAKEN} WHERE delivery_id IN (
-    SELECT delivery_id FROM deliveries
-    WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
+CLAIM_FRESH: Final = _claiming(f"{_DUE} AND priority_rank = 0 AND delivery_id > :backlog_id")
+CLAIM_DUE: Final = _claiming(_DUE)
+CLAIM_FAILED: Final = _claiming(f"{_DUE} AND failures > 0")
+CLAIM_PROBE: Final = _claiming(
+    """state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
         AND (next_try_us <= :now_us OR (next_try_us <= :due_us AND reason <> 'unconfirmed'))
-        AND (priority_rank, delivery_id) > (:probe_rank, :probe_id)
-    ORDER BY priority_rank, delivery_id LIMIT 1) AND {_UNCLAIMED}
-RETURNING delivery_id, priority_rank
-""")
+        AND (priority_rank, delivery_id) > (:probe_rank, :probe_id)""",
+    "1",
+)
 
 _ALERT_COLUMNS: Final = """a.alert_id, a.rule_id, a.rule_name, a.priority, a.message,
-    a.captured_at, a.created_at, a.suppressed_count, a.late_seconds, e.event"""
+    a.captured_at, a.created_at, a.suppressed_count, a.late_seconds, e.event, a.matched_plate,
+    a.likeness"""
 
-CLAIMED: Final = _with_ids(f"""
+#: What the owner has claimed until that time.
+CLAIMED: Final = both(f"""
 SELECT d.delivery_id, d.claim_no, d.channel, d.target_id, d.tries, d.failures, d.failed_us,
     d.waiting_since_us, d.priority_rank, d.reason, d.detail, t.held_since_us > 0, {_ALERT_COLUMNS}
 FROM deliveries d JOIN alerts a ON a.alert_id = d.alert_id JOIN events e ON e.digest = a.digest
     JOIN targets t ON t.target_id = d.target_id
-WHERE d.delivery_id IN ({{ids}})
+WHERE d.state = 'waiting' AND d.claimed_until_us > 0 AND d.claimed_until_us = :until_us
+    AND d.claimed_by = :owner
 """)
 #: `marks` is a JSON list of objects; a mark is written by who has the claim, and nobody else.
+#: PostgreSQL finds them by their ids: `|| ''` keeps it from an index of all that waits.
 MARK: Final = each_its_own(
     """
 UPDATE deliveries SET state = m.state, tries = m.tries, failures = m.failures,
@@ -238,8 +259,10 @@ UPDATE deliveries AS d SET state = m.state, tries = m.tries, failures = m.failur
     claimed_until_us = 0, changed_us = :now_us
 FROM jsonb_to_recordset(:marks::jsonb) AS m (delivery_id bigint, claim_no bigint, state text,
     tries bigint, failures bigint, failed_us bigint, next_try_us bigint, reason text, detail text)
-WHERE d.delivery_id = m.delivery_id AND d.claim_no = m.claim_no
-    AND d.claimed_by = :owner AND d.state = 'waiting'
+WHERE d.delivery_id = ANY (ARRAY(
+        SELECT (value ->> 'delivery_id')::bigint FROM jsonb_array_elements(:marks::jsonb) AS value))
+    AND d.delivery_id = m.delivery_id AND d.claim_no = m.claim_no
+    AND d.claimed_by = :owner AND d.state || '' = 'waiting'
 RETURNING d.delivery_id
 """,
 )
@@ -659,6 +682,7 @@ TABLES: Final = (
     "dead_letters",
     "events",
     "instances",
+    "replayed_letters",
     "rule_files",
     "rule_set_uses",
     "rule_sets",

@@ -12,8 +12,8 @@ from typing import Final
 from engine.errors import Fault, Place, Severity
 from engine.watchlist.costs import PlateCosts
 from engine.watchlist.dates import DateReader
-from engine.watchlist.likeness import DEFAULT_THRESHOLD
-from engine.watchlist.near_plates import NearPlates
+from engine.watchlist.likeness import DEFAULT_THRESHOLD, PLACES
+from engine.watchlist.near_plates import NearPlates, Thresholds, threshold_of
 from engine.watchlist.plates import (
     BAD_LETTER,
     NoPlateError,
@@ -30,6 +30,12 @@ from engine.watchlist.watchlist import (
     RowPacker,
     Validity,
     Watchlist,
+)
+from engine.watchlist.wildcards import (
+    MAX_WILDCARDS,
+    WildcardRows,
+    has_wildcards,
+    wildcard_plate,
 )
 
 #: So many unusable rows are reported one by one; further ones are only counted.
@@ -58,6 +64,7 @@ class ListFaultCode(StrEnum):
     LOOKS = "watchlist-looks"
     COLUMN = "watchlist-column"
     DATES = "watchlist-dates"
+    THRESHOLD = "watchlist-threshold"
 
 
 class ListError(Exception):
@@ -87,7 +94,8 @@ class WatchlistBuilder:
     """Builds the list of one definition; times without a zone are read in `zone`.
 
     `costs` are those of misreadings of its plates.
-    The readers of files set `row_count` and write plates into `plates` themselves, for speed.
+    The readers of files set `row_count` and write plates into `plates` themselves, for speed, also
+    those with wildcards.
     """
 
     def __init__(self, definition: Definition, zone: tzinfo, costs: PlateCosts) -> None:
@@ -105,21 +113,32 @@ class WatchlistBuilder:
         self.is_date: Final = self._dates.is_date
         self.starts: array[int] | None = None
         self.ends: array[int] | None = None
+        #: The threshold of each row in ten-thousandths, if they have their own.
+        self.thresholds: array[int] | None = None
         self.lines: Final = RowLines()
         self._repeated: Final[list[list[int]]] = []
+        #: The plates with wildcards, in the order of the file.
+        self._wildcards: Final[dict[str, None]] = {}
         self.packer = RowPacker(())
         self._faults: Final[list[Fault]] = []
         self._skipped = 0
         self._too_often_repeated = 0
+        self._bad_thresholds = 0
+        self._threshold: Final = (
+            DEFAULT_THRESHOLD if definition.threshold is None else definition.threshold
+        )
         self._with_other_letters = LineCount()
         self._with_look_alikes = LineCount()
 
-    def set_columns(self, kept: Sequence[str], *, has_start: bool, has_end: bool) -> None:
-        """Sets the columns of the rows beside the plate: those to keep, and the period's."""
+    def set_columns(
+        self, kept: Sequence[str], *, has_start: bool, has_end: bool, has_threshold: bool
+    ) -> None:
+        """Sets the columns of the rows beside the plate: to keep, the period's, the threshold's."""
         self.packer = RowPacker(kept)
         self.starts = array("q") if has_start else None
         self.ends = array("q") if has_end else None
         self.has_periods = has_start or has_end
+        self.thresholds = array("H") if has_threshold else None
 
     def skip(self, line: int, what: str) -> None:
         """Reports a row that can't be used; `what` says why."""
@@ -158,6 +177,8 @@ class WatchlistBuilder:
         try:
             written = written_plate(text)
         except NoPlateError as error:
+            if has_wildcards(text):
+                return self._wildcard_plate(line, text)
             self.skip(line, str(error))
             return ""
         if is_guessed and has_other_letters(written):
@@ -169,6 +190,19 @@ class WatchlistBuilder:
             if has_look_alikes(written):
                 self._with_look_alikes.add(line)
         return normalise(written)
+
+    def _wildcard_plate(self, line: int, text: str) -> str:
+        try:
+            plate = wildcard_plate(text)
+        except NoPlateError as error:
+            self.skip(line, str(error))
+            return ""
+        if plate not in self._wildcards:
+            if len(self._wildcards) >= MAX_WILDCARDS:
+                self.skip(line, f"{MAX_WILDCARDS:,} other plates with wildcards stand before it")
+                return ""
+            self._wildcards[plate] = None
+        return plate
 
     def period(self, line: int, start: str, end: str) -> Period | None:
         """The period of two cells; None where they hold none, which is reported."""
@@ -182,6 +216,21 @@ class WatchlistBuilder:
             self.skip(line, "valid_until is before valid_from")
             return None
         return begin, finish
+
+    def add_threshold(self, line: int, text: str) -> None:
+        """Adds the threshold of the next row; a bad one is reported, and is the list's instead."""
+        assert self.thresholds is not None
+        threshold = self._threshold
+        try:
+            threshold = threshold_of(text) if text.strip() else threshold
+        except ValueError as error:
+            self._bad_thresholds += 1
+            if self._bad_thresholds <= MAX_REPORTED:
+                place = Place(str(self.definition.path), line)
+                what = f"its threshold is no likeness: this row has the list's, {threshold}"
+                code = ListFaultCode.THRESHOLD
+                self._faults.append(Fault(place, code, what, str(error), Severity.WARNING))
+        self.thresholds.append(round(threshold * PLACES))
 
     def _instant(self, text: str, *, is_end: bool) -> int:
         try:
@@ -212,6 +261,11 @@ class WatchlistBuilder:
         self._add_summary()
         validity = Validity(self.starts, self.ends) if self.has_periods else None
         rows = self.packer.rows()
+        repeated = tuple(map(tuple, self._repeated))
+        thresholds = Thresholds(self._threshold, self.thresholds, repeated)
+        # A plate whose every row has a bad period is in none of them.
+        numbers = {each: self.plates.pop(each) for each in self._wildcards if each in self.plates}
+        wildcards = WildcardRows(numbers, self._costs, thresholds.lowest) if numbers else None
         return Watchlist(
             definition=self.definition,
             plates=self.plates,
@@ -220,14 +274,16 @@ class WatchlistBuilder:
             columns=tuple(name for name in rows.columns if name != NOTE),
             rows=rows,
             validity=validity,
-            repeated=tuple(map(tuple, self._repeated)),
-            most_rows=max(map(len, self._repeated), default=1),
+            repeated=repeated,
+            most_rows=min(MAX_REPEATED, max(map(len, repeated), default=1) + len(numbers)),
             lines=self.lines,
             mark=mark,
             zone=self._zone,
             costs=self._costs,
             faults=tuple(self._faults),
-            near_plates=NearPlates(self.plates, DEFAULT_THRESHOLD, self._costs),
+            wildcards=wildcards,
+            thresholds=thresholds,
+            near_plates=NearPlates(self.plates, wildcards, thresholds, self._costs),
         )
 
     def _all_unusable(self) -> ListError:
@@ -245,7 +301,7 @@ class WatchlistBuilder:
         return self._unusable(ListFaultCode.ROWS, what)
 
     def _unusable(self, code: ListFaultCode, what: str) -> ListError:
-        first = self._faults[0]
+        first = next(fault for fault in self._faults if fault.code == ListFaultCode.ROW)
         reason = first.what.removeprefix(_LEFT_OUT)
         return ListError(code, what, f"the first for this reason: {reason}", first.place.line)
 
@@ -256,6 +312,10 @@ class WatchlistBuilder:
             what = f"{self._skipped:,} of its {total:,} rows {verb} left out"
             more = f", the first {MAX_REPORTED} are told" if self._skipped > MAX_REPORTED else ""
             self.warn(ListFaultCode.ROWS, f"{what}{more}", "correct them; the others are used")
+        if self._bad_thresholds > MAX_REPORTED:
+            what = f"{self._bad_thresholds:,} rows have no likeness as their threshold, the first "
+            remedy = "correct them; the list's threshold counts for these rows"
+            self.warn(ListFaultCode.THRESHOLD, f"{what}{MAX_REPORTED} are told", remedy)
         if len(shown := self._dates.orders_shown) > 1:
             day_first, month_first = (shown[order] for order in sorted(shown))
             what = f"its dates have the day first, as in {day_first}, and the month, as in "

@@ -21,6 +21,7 @@ from engine.watchlist.watchlist import (
 )
 
 PLATE: Final = "plate"
+THRESHOLD: Final = "threshold"
 MAX_COLUMNS: Final = 100
 #: Possible separators of fields; the most frequent one in the header counts.
 SEPARATORS: Final = (",", ";", "\t", "|")
@@ -59,7 +60,8 @@ class Layout:
 
     `kept` has the names, as rules use them, and the indices of all columns but the plate's and the
     two of validity. A column of validity that was recognised by its header is kept under that name
-    too. `dates` says how the columns of validity were recognised.
+    too. So is the column of thresholds, under its own name. `dates` says how the columns of
+    validity were recognised.
     """
 
     width: int
@@ -67,6 +69,7 @@ class Layout:
     valid_from: int | None
     valid_until: int | None
     kept: tuple[tuple[str, int], ...]
+    threshold: int | None = None
     has_header: bool = True
     dates: DateColumns = NO_DATES
 
@@ -117,9 +120,11 @@ def layout_of(
     }
     plate = places[PLATE]
     assert plate is not None
-    _check_distinct(places)
+    wanted = definition.threshold_column
+    threshold = columns.find(wanted, "") if wanted is not None else None
+    _check_distinct({**places, THRESHOLD: threshold})
     dates = columns_by_name(
-        columns.without(places.values()),
+        columns.without({*places.values(), threshold}),
         rows,
         is_date,
         wants_start=places[VALID_FROM] is None and definition.valid_from is None,
@@ -132,6 +137,7 @@ def layout_of(
         start if start is not None else dates.start,
         end if end is not None else dates.end,
         _kept(columns.names, places),
+        threshold,
         columns.has_header,
         dates,
     )

@@ -22,7 +22,7 @@ COUNTED_LENGTH: Final = 6
 #: Longer texts are like the same text only.
 MAX_COMPARED: Final = 16
 #: Thresholds are read with four places, so that 0.9 of 600 is 540 and not a little less.
-_PLACES: Final = 10_000
+PLACES: Final = 10_000
 
 
 class Edit(NamedTuple):
@@ -46,15 +46,18 @@ def comparable(text: str) -> str:
 
 def budget(threshold: float, length: int) -> int:
     """The highest cost with which two texts, the longer one of `length`, reach the threshold."""
-    return (
-        (_PLACES - round(threshold * _PLACES)) * min(COUNTED_LENGTH, length) * MAX_COST // _PLACES
-    )
+    return (PLACES - round(threshold * PLACES)) * min(COUNTED_LENGTH, length) * MAX_COST // PLACES
 
 
 def likeness_of(cost: int, length: int) -> float:
     """The likeness, 0 to 1, that a cost makes of two texts, the longer one of `length`."""
     whole = MAX_COST * min(COUNTED_LENGTH, length)
     return max(0, whole - cost) / whole
+
+
+def percent(likeness: float) -> str:
+    """A likeness for people, `97 %`; only that of the same text is 100 %."""
+    return f"{100 if likeness >= 1 else min(99, round(100 * likeness))} %"
 
 
 def likeness(one: str, two: str, costs: PlateCosts) -> float:
@@ -84,22 +87,23 @@ def cost_of(one: str, two: str, costs: PlateCosts, limit: int | None = None) -> 
     """
     shorter, longer = (one, two) if len(one) <= len(two) else (two, one)
     shifts = len(longer) - len(shorter)
-    # The ways with as few shifts as can be need no table, and the others have two shifts more.
+    most = MAX_COST * len(longer) if limit is None else limit
+    # The ways with as few shifts as can be need no table. All others have two shifts more.
     if not shifts:
-        cost, others = _changed(one, two, costs), 2 * costs.least_shift
+        cost, others = _changed(one, two, costs, most), 2 * costs.least_shift
     elif shifts == 1:
         cost, others = _shifted(shorter, longer, costs), 3 * costs.least_shift
     else:
-        cost = others = shifts * costs.least_shift
-        return _table(one, two, costs)[-1][-1] if limit is None or others <= limit else others
-    if cost <= others or (limit is not None and limit < others):
+        cost, others = most + 1, shifts * costs.least_shift
+    if cost <= others or most < others:
         return cost
-    return _table(one, two, costs)[-1][-1]
+    table = _table(one, two, costs, most)
+    return table[-1][-1] if len(table) > len(one) else most + 1
 
 
 def edits_of(plate: str, reading: str, costs: PlateCosts) -> tuple[Edit, ...]:
     """The edits of `cost_of`, in the order of the plate; none for the same text."""
-    table = _table(plate, reading, costs)
+    table = _table(plate, reading, costs, MAX_COST * (len(plate) + len(reading)))
     found: list[Edit] = []
     row, column = len(plate), len(reading)
     while row or column:
@@ -126,12 +130,14 @@ def edits_text(edits: Iterable[Edit]) -> str:
     return "; ".join(texts)
 
 
-def _changed(one: str, two: str, costs: PlateCosts) -> int:
-    """The cost of two texts of one length without shifts."""
+def _changed(one: str, two: str, costs: PlateCosts, most: int) -> int:
+    """The cost of two texts of one length without shifts, or any number above `most`."""
     cost = 0
     for was, is_now in zip(one, two, strict=True):
         if was != is_now:
             cost += costs.change(was, is_now)
+            if cost > most:
+                break
     return cost
 
 
@@ -158,12 +164,13 @@ def _shifted(shorter: str, longer: str, costs: PlateCosts) -> int:
     return least
 
 
-def _table(one: str, two: str, costs: PlateCosts) -> list[list[int]]:
-    """The least cost for each two begins of the texts."""
+def _table(one: str, two: str, costs: PlateCosts, most: int) -> list[list[int]]:
+    """The least cost for each two begins of the texts, up to where all are above `most`."""
     other = costs.other
     absences = [costs.absence(two, column) for column in range(len(two))]
     merges_of_two = [costs.merges.get(two[column - 1 : column + 1]) for column in range(len(two))]
     table = [list(accumulate(absences, initial=0))]
+    least_above = 0
     for row, was in enumerate(one):
         above, absence = table[-1], costs.absence(one, row)
         changes = costs.changes.get(was, NO_CHANGES)
@@ -187,6 +194,10 @@ def _table(one: str, two: str, costs: PlateCosts) -> list[list[int]]:
                 least = min(least, above[column - 1] + merges_here[was])
             line.append(least)
         table.append(line)
+        # A merge skips a line: two have to be above.
+        least_above, least_before = min(line), least_above
+        if least_above > most and least_before > most:
+            break
     return table
 
 

@@ -50,7 +50,7 @@ NO_LETTER: Final = "the plate holds no letter A to Z and no digit"
 TOO_LONG: Final = f"the plate has more than {MAX_LENGTH} letters and digits"
 SEVERAL: Final = "the plate holds a separator: these are several values"
 WORD_FOR_NONE: Final = "the plate is a word for none, such as NULL or N/A"
-WILDCARD: Final = "wildcards (`*` and `?`) are not yet offered: write whole plates"
+WILDCARD: Final = "wildcards (`*` and `?`) stand for nothing here: write a whole plate"
 MADE_NUMBER: Final = "a spreadsheet has made a number of the plate: format that column as text"
 MAYBE_NUMBER: Final = (
     "the plate may be a number with decimals or thousands: format that column as text"

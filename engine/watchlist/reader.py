@@ -333,7 +333,8 @@ def _is_header(line: str) -> bool:
 
 def _check_definition(builder: WatchlistBuilder) -> None:
     asked = builder.definition
-    if any((asked.column, asked.note, asked.valid_from, asked.valid_until)):
+    named = (asked.column, asked.note, asked.valid_from, asked.valid_until, asked.threshold_column)
+    if any(named):
         what = "a .txt file has plates only, no columns"
         raise ListError(ListFaultCode.HEADER, what, "name it .csv, and write a header line into it")
 
@@ -406,6 +407,7 @@ class _CsvRows:
             names,
             has_start=layout.valid_from is not None,
             has_end=layout.valid_until is not None,
+            has_threshold=layout.threshold is not None,
         )
         self._has_kept: Final = bool(names)
         self._starts: Final = builder.starts
@@ -422,7 +424,8 @@ class _CsvRows:
         builder, width, at = self._builder, self._layout.width, self._layout.plate
         plates, pick, packer = builder.plates, self._pick, builder.packer
         has_periods, has_kept = builder.has_periods, self._has_kept
-        is_numbered = has_periods or has_kept
+        threshold_at = self._layout.threshold
+        is_numbered = has_periods or has_kept or threshold_at is not None
         lines, gap = builder.lines, -1
         count = 0
         for line, fields in records:
@@ -437,6 +440,8 @@ class _CsvRows:
                 gap = line - row
                 lines.add(row, line)
             count += 1
+            if threshold_at is not None:
+                builder.add_threshold(line, fields[threshold_at])
             if has_kept:
                 packer.add(pick(fields))
                 if not count % BLOCK:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
@@ -23,8 +23,9 @@ from engine.errors import Fault, Place
 from engine.watchlist.costs import PlateCosts
 from engine.watchlist.date_forms import DateFormat, DateOrder
 from engine.watchlist.dates import instant_of, moment_of
-from engine.watchlist.near_plates import NearPlates
+from engine.watchlist.near_plates import NearPlate, NearPlates, Thresholds
 from engine.watchlist.plates import plate_of
+from engine.watchlist.wildcards import WildcardRows
 
 DEFAULT_MAX_SHRINK: Final = 0.5
 #: Lists with fewer rows may lose all of them, unless their definition says otherwise.
@@ -52,9 +53,10 @@ class Definition:
 
     `column` names the plates' column; `note`, `valid_from` and `valid_until` name columns that have
     other names in the file. None stands for a usual name. `dates` says how 01/02/2026 is read,
-    `date_format` how dates are written. `max_shrink` is the share of its rows, 0 to 1, that a list
-    may lose from one load to the next; None is `DEFAULT_MAX_SHRINK` for lists of `GUARDED_ROWS`
-    rows and more. `min_rows` is the number of rows that it must have.
+    `date_format` how dates are written. `threshold` is the likeness from which on a row counts as
+    near, `threshold_column` names a column with one for each row. `max_shrink` is the share of its
+    rows, 0 to 1, that a list may lose from one load to the next; None is `DEFAULT_MAX_SHRINK` for
+    lists of `GUARDED_ROWS` rows and more. `min_rows` is the number of rows that it must have.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Definition:
     valid_until: str | None = None
     dates: DateOrder | None = None
     date_format: DateFormat | None = None
+    threshold: float | None = None
+    threshold_column: str | None = None
     max_shrink: float | None = field(default=None, compare=False)
     min_rows: int = field(default=0, compare=False)
 
@@ -136,7 +140,8 @@ class Watchlist:
     `columns` are the columns that `[plate].name` may ask for beside `STANDARD_COLUMNS`.
     `skipped_count` is the number of rows that can't be used, `faults` are the warnings about the
     file. Times without a zone were read in `zone`. `costs` are those of misreadings of its plates,
-    by which `near_plates` are found.
+    by which `near_plates` are found where they reach the `thresholds`. `wildcards` are the plates
+    with wildcards, which `plates` has not; None where there are none.
     """
 
     definition: Definition
@@ -153,6 +158,8 @@ class Watchlist:
     zone: tzinfo
     costs: PlateCosts = field(repr=False)
     faults: tuple[Fault, ...] = field(repr=False)
+    wildcards: WildcardRows | None = field(repr=False)
+    thresholds: Thresholds = field(repr=False)
     near_plates: NearPlates = field(repr=False)
 
     @property
@@ -166,6 +173,11 @@ class Watchlist:
         return self.definition.path
 
     @property
+    def plate_count(self) -> int:
+        """The number of different plates, with and without wildcards."""
+        return len(self.plates) + (len(self.wildcards) if self.wildcards is not None else 0)
+
+    @property
     def absent_columns(self) -> frozenset[str]:
         """The standard columns that its file lacks, which are null in every row."""
         validity = self.validity or Validity()
@@ -176,31 +188,65 @@ class Watchlist:
         }
         return frozenset(name for name, is_absent in absent.items() if is_absent)
 
+    def may_be_on(self, plate: str) -> bool:
+        """Whether `is_on` is true of a normalised plate at some time."""
+        return plate in self.plates or (self.wildcards is not None and plate in self.wildcards)
+
     def is_on(self, plate: str, time: datetime) -> bool:
         """Whether a row of the plate is in force at `time` (aware)."""
-        number = self.plates.get(plate_of(plate))
-        return number is not None and self._row_at(number, time) is not None
+        plate = plate_of(plate)
+        number = self.plates.get(plate)
+        if number is not None and self._row_at(number, time) is not None:
+            return True
+        if self.wildcards is None:
+            return False
+        return any(self._row_at(each, time) is not None for each in self.wildcards.on(plate))
 
     def row(self, plate: str, time: datetime) -> dict[str, Any] | None:
         """The columns of the plate's first row in force at `time` (aware), by name; None for none.
 
-        A column is a text, None where it is empty. `valid_from` and `valid_until` are instants in
-        UTC, None where the period is open.
+        A row with wildcards counts where no other is in force. A column is a text, None where it is
+        empty. `valid_from` and `valid_until` are instants in UTC, None where the period is open.
         """
-        number = self.plates.get(plate_of(plate))
+        plate = plate_of(plate)
+        number = self.plates.get(plate)
         row = self._row_at(number, time) if number is not None else None
+        if row is None and self.wildcards is not None:
+            row = min(self._wildcard_rows(plate, time), default=None)
         return self._values(row) if row is not None else None
 
     def rows_of(self, plate: str, time: datetime) -> list[dict[str, Any]]:
-        """The columns of all the plate's rows in force at `time`, in the order of the file."""
-        number = self.plates.get(plate_of(plate))
-        if number is None:
-            return []
+        """The columns of all the plate's rows in force at `time`, in the order of the file.
+
+        Those with wildcards come last. There are at most `most_rows`.
+        """
+        plate = plate_of(plate)
+        number = self.plates.get(plate)
+        rows = self._in_force(number, time) if number is not None else []
+        if self.wildcards is not None:
+            rows += sorted(self._wildcard_rows(plate, time))
+        return [self._values(row) for row in rows[: self.most_rows]]
+
+    def rows_of_entry(self, plate: str, time: datetime) -> list[dict[str, Any]]:
+        """The columns of the rows in force of one of the list's plates, in the order of the file.
+
+        The plate is written as `nearest` gives it, with its wildcards.
+        """
+        wildcards = self.wildcards.numbers if self.wildcards is not None else {}
+        number = wildcards[plate] if plate in wildcards else self.plates[plate]
+        return [self._values(row) for row in self._in_force(number, time)]
+
+    def _wildcard_rows(self, plate: str, time: datetime) -> list[int]:
+        """The rows with wildcards in force that a normalised plate fits exactly."""
+        assert self.wildcards is not None
+        return [row for number in self.wildcards.on(plate) for row in self._in_force(number, time)]
+
+    def _in_force(self, number: int, time: datetime) -> list[int]:
         rows = self._numbers(number)
-        if self.validity is not None:
-            instant = instant_of(time)
-            rows = [row for row in rows if self.validity.covers(row, instant)]
-        return [self._values(row) for row in rows]
+        if self.validity is None:
+            return list(rows)
+        instant = instant_of(time)
+        return [row for row in rows if self.validity.covers(row, instant)]
 
     def similar(self, plate: str, time: datetime, threshold: float | None = None) -> bool:
         """Whether a row in force at `time` (aware) could be what a camera has read as `plate`.
@@ -213,7 +259,7 @@ class Watchlist:
         if number is not None and self._row_at(number, time) is not None:
             return True
         found = self.near_plates.near(plate, threshold)
-        return any(self._row_at(each.number, time) is not None for each in found)
+        return any(self._near_row(each, time, threshold) is not None for each in found)
 
     def closest(
         self, plate: str, time: datetime, threshold: float | None = None
@@ -222,7 +268,7 @@ class Watchlist:
 
         Beside those of `row` they are `plate`, the row's as normalised, `likeness`, and
         `is_ambiguous`, which says that another plate is as near; of these the first in the file
-        counts. None where no row is near enough.
+        counts, and one with wildcards after the others. None where no row is near enough.
         """
         plate = plate_of(plate)
         number = self.plates.get(plate)
@@ -261,13 +307,20 @@ class Watchlist:
         found = self.near_plates.near(plate, threshold)
         for likeness, group in groupby(found, key=attrgetter("likeness")):
             rows = [
-                (row, each.plate)
+                (each.has_wildcards, row, each.plate)
                 for each in group
-                if (row := self._row_at(each.number, time)) is not None
+                if (row := self._near_row(each, time, threshold)) is not None
             ]
-            rows.sort(key=itemgetter(0))
-            for row, near in rows:
+            rows.sort(key=itemgetter(0, 1))
+            for _, row, near in rows:
                 yield Near(near, likeness, row, self.lines.line_of(row))
+
+    def _near_row(self, near: NearPlate, time: datetime, threshold: float | None) -> int | None:
+        """The first row in force of a near plate that counts with its likeness."""
+        if threshold is not None or self.thresholds.of_rows is None:
+            return self._row_at(near.number, time)
+        rows = self._in_force(near.number, time)
+        return next((row for row in rows if self.thresholds.lets(row, near.likeness)), None)
 
     def _numbers(self, number: int) -> Sequence[int]:
         return (number,) if number >= 0 else self.repeated[-1 - number]
@@ -291,10 +344,12 @@ class Watchlist:
         return moment - timedelta(microseconds=1) if is_midnight else moment
 
     def count_in_force(self, time: datetime) -> int:
-        """The number of plates on the list at `time`."""
+        """The number of plates on the list at `time`, with and without wildcards."""
         if self.validity is None:
-            return len(self.plates)
-        return sum(self._row_at(number, time) is not None for number in self.plates.values())
+            return self.plate_count
+        wild = self.wildcards.numbers if self.wildcards is not None else {}
+        numbers = chain(self.plates.values(), wild.values())
+        return sum(self._row_at(number, time) is not None for number in numbers)
 
     def _row_at(self, number: int, time: datetime) -> int | None:
         rows = self._numbers(number)

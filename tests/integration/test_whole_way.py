@@ -74,6 +74,17 @@ rules:
       WATCHLIST PLATE {plate.normalized_text} ({plate.confidence:.2%}) at {camera_id}, {captured_at}
 """
 
+NEAR_RULES = """
+watchlists:
+  stolen: {file: stolen.csv}
+rules:
+  - id: stolen_car
+    name: Stolen Car
+    priority: high
+    when: similar(plate.normalized_text, watchlist("stolen"))
+    notify: [email, slack, webhook, sms]
+"""
+
 
 class Receivers:
     """The four channels' far ends."""
@@ -175,6 +186,8 @@ def check_webhook(
             "message": f"{text}\n",
             "timestamp": event["captured_at"],
             "suppressed_count": 0,
+            "matched_plate": None,
+            "likeness": 1.0,
         },
         "event": event,
     }
@@ -248,6 +261,52 @@ def check_mails(mails: list[Mail], event: dict[str, Any], text: str, alert_id: s
         assert f'<a href="{image}">{image}</a>' in html
         assert "".join(f"<li>{fact}</li>" for fact in facts) in html
         assert b"{" not in mail.raw
+
+
+@pytest.mark.slow
+def test_a_misread_plate_is_told_apart_at_all_four_channels(
+    site: Site, receivers: Receivers
+) -> None:
+    (site.folder / "stolen.csv").write_text("plate,note\nABC-123,grey van\nXYZ789,red car\n")
+    site.rules.write_text(RULES.partition("rules:\n")[0] + NEAR_RULES)
+    now = datetime.now(UTC).replace(microsecond=0)
+    with site.start() as engine:
+        misread = site.see("A8C123", now)
+        receivers.wait_for(1)
+        exact = site.see("XYZ789", now)
+        receivers.wait_for(2)
+        site.see("A8C1Z9", now)
+        site.await_consumed()
+        assert engine.stop() == 0
+    assert receivers.counts() == (2, 4, 2, 4)
+
+    words = "read A8C123, listed ABC123 (97 %)"
+    near = f"Stolen Car: {words} at {misread['camera_id']}, {misread['captured_at']}"
+    same = f"Stolen Car: XYZ789 at {exact['camera_id']}, {exact['captured_at']}"
+    told = [request.json()["alert"] for request in receivers.webhook.requests.all()]
+    assert [(each["message"], each["matched_plate"], each["likeness"]) for each in told] == [
+        (near, "ABC123", pytest.approx(1 - 20 / 600)),
+        (same, None, 1.0),
+    ]
+    slack = [request.json()["attachments"][0] for request in receivers.services.to(SLACK)]
+    assert [(each["title"], each["text"].split("\n")[0]) for each in slack] == [
+        ("[HIGH] possible: Stolen Car", near),
+        ("[HIGH] Stolen Car", same),
+    ]
+    texts = [request.form()["Body"][0] for request in receivers.services.to(TWILIO)]
+    assert texts == [f"possible: {near}"] * 2 + [same] * 2
+    mails = [each.message for each in receivers.mail.mails.all()]
+    subjects = [f"[HIGH] possible: {near}"] * 2 + [f"[HIGH] {same}"] * 2
+    assert [each["Subject"] for each in mails] == subjects
+    facts = [f"- Read{words.removeprefix('read')}" in body_of(each, "plain") for each in mails]
+    assert facts == [True, True, False, False]
+
+    stored = {each["message"]: each for each in site.alerts()}
+    assert (stored[near]["matched_plate"], stored[same]["matched_plate"]) == ("ABC123", None)
+    shown = site.command("alerts", "show", stored[near]["alert_id"])[1]
+    asked = site.command("why-not", misread["plate"]["normalized_text"], "--at", stamp(now))[1]
+    assert f"  possible: {words}" in asked.splitlines()
+    assert f"possible {words}" in [" ".join(line.split()) for line in shown.splitlines()]
 
 
 @pytest.mark.slow

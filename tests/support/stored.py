@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from engine.store import (
+    Answer,
     Ask,
     Batch,
     Claim,
@@ -66,16 +67,14 @@ def deliveries(
 def claim(store: Store, target_id: str, limit: int = 1_000, owner: str = OWNER) -> list[Claim]:
     """Claim what is due of a target, in order."""
     store.deliveries.register({target_id: (target_id.partition("/")[0], 1)})
-    return store.deliveries.turn(
-        lambda turn: next(
-            (
-                turn.claims(turn.claim(state, limit, owner, CLAIM_SECONDS))
-                for state in turn.due_targets()
-                if state.target_id == target_id
-            ),
-            [],
-        )
-    )
+
+    def work(turn: Turn) -> Answer[list[Claim]]:
+        for state in turn.due_targets()():
+            if state.target_id == target_id:
+                turn.claim(state, limit, owner, CLAIM_SECONDS)
+        return turn.claims()
+
+    return store.deliveries.turn(work)()
 
 
 def settle(
@@ -83,7 +82,7 @@ def settle(
 ) -> None:
     """Write that this is what became of claimed deliveries, after one more try."""
     marks = [Mark(each, state, each.tries + 1, reason=reason, detail=detail) for each in claims]
-    written = store.deliveries.turn(lambda turn: turn.mark(marks, OWNER))
+    written = store.deliveries.turn(lambda turn: turn.mark(marks, OWNER)())
     assert len(written) == len(marks)
 
 

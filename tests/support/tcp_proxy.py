@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, Final
@@ -27,11 +27,18 @@ class Side(StrEnum):
 class TcpProxy:
     """Passes connections on to a port; a context manager. Its own port stays the same for ever.
 
-    Each chunk of bytes waits `latency_seconds` on its way, in either direction.
+    Each chunk of bytes waits `latency_seconds` on its way, in either direction. `watch` is called
+    with each before it is passed on, and with the side that gets it; not in the caller's thread.
     """
 
-    def __init__(self, server_port: int, latency_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        server_port: int,
+        latency_seconds: float = 0.0,
+        watch: Callable[[Side, bytes], None] = lambda side, chunk: None,
+    ) -> None:
         self._server_port = server_port
+        self._watch = watch
         self._usual_seconds = latency_seconds
         self._latency_seconds = latency_seconds
         self._connections: set[_Connection] = set()
@@ -139,6 +146,7 @@ class TcpProxy:
         self, reader: asyncio.StreamReader, connection: _Connection, side: Side
     ) -> None:
         while chunk := await reader.read(_CHUNK_BYTES):
+            self._watch(side, chunk)
             if self._latency_seconds:
                 await asyncio.sleep(self._latency_seconds)
             await connection.send(side, chunk)

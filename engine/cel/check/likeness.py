@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from engine.cel.check.operators import warn_of_constants
 from engine.cel.syntax import tree
 from engine.cel.syntax.examples import Examples
 from engine.cel.syntax.tree import Bound, Call, ListNode, Literal, Node, constant_of
@@ -15,6 +16,7 @@ from engine.cel.types.findings import Findings, list_question
 from engine.cel.types.kinds import (
     BOOL,
     NUMBERS,
+    TEXT,
     closest_type,
     type_name,
     with_article,
@@ -37,6 +39,7 @@ CLOSEST: Final = "closest"
 FUNCTIONS: Final = (LIKENESS, SIMILAR, CLOSEST)
 
 _NUMBER_TYPES: Final = frozenset({int, float, UInt})
+_PERCENT: Final = 100
 _WILDCARDS: Final = frozenset("*?")
 _COUNTS: Final = {LIKENESS: (2,), SIMILAR: (2, 3), CLOSEST: (2, 3)}
 _WORDS: Final = {LIKENESS: "2 arguments", SIMILAR: "2 or 3 arguments", CLOSEST: "2 or 3 arguments"}
@@ -108,7 +111,9 @@ def fault_of_threshold(node: Node, *, is_of_list: bool) -> Problem | None:
         what = threshold_fault(value, is_of_list=is_of_list)
         if not what:
             return None
-        if is_of_list and 0 < value < lowest:
+        if 1 < value <= _PERCENT:
+            remedy = f"write {value / _PERCENT:g}"
+        elif is_of_list and 0 < value < lowest:
             remedy = f"write {lowest} at least: {DEFAULT_THRESHOLD} is usual"
         return Problem(node.offset, code, what, remedy)
     if isinstance(node, Literal):
@@ -130,6 +135,8 @@ def check_likeness(
     if node.function in (tree.SIMILAR_LISTED, tree.CLOSEST):
         return _check_of_list(findings, node, kinds[1])
     name = _NAMES[node.function]
+    if kinds[1] is TEXT and kinds[2] is TEXT:
+        warn_of_constants(findings, node, node.args[1:3])
     _check_text(findings, name, node.args[1], kinds[1], safe)
     if node.function == tree.LIKENESS:
         _check_text(findings, name, node.args[2], kinds[2], safe)

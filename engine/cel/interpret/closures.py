@@ -352,11 +352,10 @@ def _truth(value: Any, macro: str) -> bool:
 
 def is_listed(watchlist: Watchlist, key: Closure) -> Closure:
     """`key in watchlist(…)` at the event's time."""
-    plates = watchlist.plates
 
     def is_in(bindings: dict[Any, Any]) -> bool:
         plate = plate_of(key(bindings))
-        if plate not in plates:
+        if not watchlist.may_be_on(plate):
             return False
         return watchlist.validity is None or watchlist.is_on(plate, _time(bindings))
 
@@ -368,7 +367,7 @@ def listed_row(watchlist: Watchlist, key: Closure) -> Closure:
 
     def row(bindings: dict[Any, Any]) -> Any:
         plate = plate_of(key(bindings))
-        is_there = plate in watchlist.plates
+        is_there = watchlist.may_be_on(plate)
         found = watchlist.row(plate, _time(bindings)) if is_there else None
         if found is None:
             raise failure(
@@ -384,7 +383,7 @@ def listed_rows(watchlist: Watchlist, key: Closure) -> Closure:
 
     def rows(bindings: dict[Any, Any]) -> list[Any]:
         plate = plate_of(key(bindings))
-        if plate not in watchlist.plates:
+        if not watchlist.may_be_on(plate):
             return []
         found = watchlist.rows_of(plate, _time(bindings))
         spend(len(found) * ROW_ROUNDS, bindings)

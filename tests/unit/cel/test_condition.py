@@ -1,4 +1,4 @@
-"""The six operators."""
+"""The operators of conditions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cel import Operator, compile_condition, compile_expression
+from engine.cel import Expression, Operator, compile_condition, compile_expression
+from engine.cel.condition import OF_LISTS
 from engine.errors import ExpressionError, Problem
-from tests.unit.cel.plate_variables import VARIABLES, event, holds
+from tests.unit.cel import plate_lists
+from tests.unit.cel.plate_variables import EXAMPLES, VARIABLES, event, holds
 
 
 def refusal(field: str, operator: str, value: object) -> Problem:
@@ -214,8 +216,113 @@ def test_every_operator_is_documented_by_a_case() -> None:
     cases: dict[Operator, object] = {
         Operator.EQUALS: "gate-1", Operator.CONTAINS: "gate", Operator.REGEX: r"\d$",
         Operator.IN_LIST: ["gate-1"], Operator.GREATER_THAN: 0, Operator.LESS_THAN: 2,
+        Operator.SIMILAR_TO: "GATEI",
     }  # fmt: skip
-    assert cases.keys() == set(Operator)
+    assert cases.keys() == set(Operator) - OF_LISTS
     for operator, value in cases.items():
         camera = "1" if operator in (Operator.GREATER_THAN, Operator.LESS_THAN) else "gate-1"
         assert holds("camera_id", operator, value, camera_id=camera)
+
+
+PLATE = "plate.normalized_text"
+NEAR = {"plate": {**event()["plate"], "normalized_text": "A8C123"}}
+
+
+def plate_condition(
+    operator: str, value: object, threshold: float | None = None, field: str = PLATE
+) -> Expression:
+    known = plate_lists.lists()
+    return compile_condition(field, operator, value, VARIABLES, EXAMPLES, known, threshold)
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "threshold", "cel"),
+    [
+        ("similar_to", "ABC123", None, 'similar({}, "ABC123")'),
+        ("similar_to", ["ABC123"], 0.95, 'similar({}, ["ABC123"], 0.95)'),
+        ("similar_to", ["A1", "B2", "A1"], None, 'similar({}, ["A1", "B2"])'),
+        ("in_watchlist", "noted", None, '{} in watchlist("noted")'),
+        ("in_watchlist", ["noted", "plain"], None,
+         '{0} in watchlist("noted") || {0} in watchlist("plain")'),
+        ("similar_in_watchlist", "noted", None, 'similar({}, watchlist("noted"))'),
+        ("similar_in_watchlist", ["noted"], 1, 'similar({}, watchlist("noted"), 1)'),
+    ],
+)  # fmt: skip
+def test_plates_are_asked_by_functions_of_cel(
+    operator: str, value: object, threshold: float | None, cel: str
+) -> None:
+    expression = plate_condition(operator, value, threshold)
+    assert expression.cel == cel.format(PLATE)
+    again = compile_expression(expression.cel, VARIABLES, plate_lists.lists())
+    for bindings in (event(), event(**NEAR)):
+        assert expression.run(bindings) == again.run(bindings)
+
+
+def test_a_misread_plate_is_similar_and_not_equal() -> None:
+    found = {
+        operator: plate_condition(operator, value).run(event(**NEAR))
+        for operator, value in [
+            ("similar_to", "ABC123"),
+            ("in_list", ["ABC123"]),
+            ("similar_in_watchlist", "noted"),
+            ("in_watchlist", "noted"),
+        ]
+    }
+    assert found == {
+        "similar_to": True,
+        "in_list": False,
+        "similar_in_watchlist": True,
+        "in_watchlist": False,
+    }
+    assert plate_condition("similar_to", "ABC123", 0.97).run(event(**NEAR)) is False
+    assert plate_condition("similar_in_watchlist", "noted", 0.97).run(event(**NEAR)) is False
+
+
+def test_an_absent_plate_is_like_none() -> None:
+    for operator, value in [
+        ("similar_to", "A"), ("similar_to", ["A"]), ("in_watchlist", "noted"),
+        ("similar_in_watchlist", "noted"),
+    ]:  # fmt: skip
+        condition = plate_condition(operator, value, field="plate.region")
+        assert condition.run(event()) is False
+        assert condition.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "threshold", "code", "offset"),
+    [
+        ("in_watchlist", "noetd", None, "unknown-watchlist", 0),
+        ("similar_in_watchlist", ["noted", "noetd"], None, "unknown-watchlist", 2),
+        ("in_watchlist", [], None, "bad-value", 0),
+        ("similar_to", 5, None, "bad-value", 0),
+        ("similar_to", "A", 0, "threshold", 0),
+        ("similar_to", ["A"], 0.8, "threshold", 0),
+        ("similar_in_watchlist", "noted", 0.8, "threshold", 0),
+    ],
+)
+def test_a_wrong_plate_or_list_is_refused(
+    operator: str, value: object, threshold: float | None, code: str, offset: int
+) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        plate_condition(operator, value, threshold)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.offset) == (code, offset)
+
+
+def test_plates_that_are_none_are_warned_of_at_their_places() -> None:
+    (warning,) = plate_condition("similar_to", ["ABC123", "AB*"]).warnings
+    assert (warning.offset, warning.remedy) == (2, "write a whole plate")
+    (warning,) = plate_condition("similar_to", "AB*").warnings
+    assert warning.offset == 0
+    for operator in ("similar_to", "in_watchlist", "similar_in_watchlist"):
+        with pytest.raises(ExpressionError) as caught:
+            plate_condition(operator, "noted", field="latency_ms")
+        assert "does not work on it" in caught.value.problems[0].what
+
+
+def test_the_names_of_lists_count_as_used() -> None:
+    known = plate_lists.lists()
+    compile_condition(PLATE, "in_watchlist", ["noted", "plain"], VARIABLES, lists=known)
+    assert (known.used, known.asked_by_likeness) == ({"noted", "plain"}, set())
+    compile_condition(PLATE, "similar_in_watchlist", "dated", VARIABLES, lists=known)
+    assert known.asked_by_likeness == {"dated"}

@@ -210,3 +210,37 @@ def test_the_trace_of_a_random_rule_is_true(texts: list[str], values: dict[str, 
     parts = [part for part in map(compiled_or_none, texts) if part is not None]
     if parts:
         assert_same(conjunction(parts), values)
+
+
+NEAR = {"plate": {**event()["plate"], "normalized_text": "A8C12"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ('similar({}, "ABC123")', "ABC123, likeness 0.883: 8↔B 20, at 2; 3 left out 50, at 6"),
+        ('likeness({}, "A8C12X") > 0.5', "A8C12X, likeness 0.917: X left out 50, at 6"),
+        ('likeness("A8C1", {}) > 0.5', "A8C12, likeness 0.900: 2 left out 50, at 5"),
+        ('similar({}, ["XYZ789", "A8C-12"])', "A8C-12, likeness 1.000"),
+        ('similar({}, ["QQQ999", ""])', "QQQ999, likeness 0.267"),
+        ('similar({}, [""])', ""),
+        ('similar({}, watchlist("noted"), 0.85)',
+         "ABC123, likeness 0.883: 8↔B 20, at 2; 3 left out 50, at 6"),
+        ('closest(watchlist("noted"), {}, 0.85) != null',
+         "ABC123, likeness 0.883: 8↔B 20, at 2; 3 left out 50, at 6"),
+        ('similar({}, watchlist("noted"))', ""),
+        ("similar({}, plate.region)", ""),
+        ("{} == 'A'", ""),
+    ],
+)  # fmt: skip
+def test_a_comparison_by_likeness_tells_the_nearest_plate(text: str, near: str) -> None:
+    expression = plate_lists.compiled(text.format("plate.normalized_text"))
+    found = [each.near for each in trace(expression, event(**NEAR)).walk() if each.near]
+    assert found == ([near] if near else [])
+
+
+def test_a_plate_that_is_as_near_is_named() -> None:
+    reading = {"plate": {**event()["plate"], "normalized_text": "AB1C"}}
+    expression = plate_lists.compiled('similar(plate.normalized_text, watchlist("noted"), 0.84)')
+    near = "AB12, likeness 0.850: C↔2 60, at 4 (ABC is as near)"
+    assert trace(expression, event(**reading)).near == near

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from channels.alert import Priority
-from channels.render import Format, Style, duration, image_url, late_seconds, render
+from channels.alert import Alert, Priority
+from channels.render import Format, Style, duration, image_url, late_seconds, near_text, render
 from tests.unit.channels.samples import NOW, TEXT, alert
 
 HOSTILE = "A\r\nBcc: all@example.org\x00\x1b[31m <b>x</b> <!channel> & \u2028 @everyone"
@@ -238,3 +239,69 @@ def test_of_the_hour_that_comes_twice_a_mail_shows_the_one_that_it_was(
 ) -> None:
     told = alert(captured_at="2025-10-26T02:30:00", created_at=created_at, late_seconds=2.0)
     assert shown in render(told, Style.EMAIL, NOW, ZoneInfo("Europe/Berlin")).body
+
+
+NEAR_EVENT = {"plate": {"normalized_text": "A8C123"}}
+NEAR_TEXT = "read A8C123, listed ABC123 (97 %)"
+
+
+def near(**changes: Any) -> Alert:
+    """An alert of a reading that is only like the plate on the list."""
+    fields = {"matched_plate": "ABC123", "likeness": 1 - 20 / 600, "event": NEAR_EVENT}
+    return alert(**fields | changes)
+
+
+def test_a_near_match_says_what_was_read_and_what_is_listed() -> None:
+    assert near_text(near()) == NEAR_TEXT
+    assert near_text(near(event={})) == "listed ABC123 (97 %)"
+    assert near_text(near(event={"plate": {"normalized_text": " "}})) == "listed ABC123 (97 %)"
+    assert near_text(alert()) == ""
+
+
+def test_a_near_match_is_never_shown_as_a_whole_hundred() -> None:
+    assert near_text(near(likeness=0.9999)).endswith("(99 %)")
+
+
+def test_the_plates_of_a_near_match_are_one_short_line() -> None:
+    event = {"plate": {"normalized_text": "A\n\u202e" + "8" * 500}}
+    text = near_text(near(event=event, matched_plate="A\r8" + "?" * 500))
+    assert len(text) < 80
+    assert text.startswith("read A 888")
+    assert text.isprintable()
+
+
+def test_titles_and_subjects_of_a_near_match_say_possible() -> None:
+    assert render(near(), Style.CHAT, NOW).title == "[HIGH] possible: Watchlist Plate"
+    subject = render(near(), Style.EMAIL, NOW).title
+    assert subject == f"[HIGH] possible: {TEXT}"
+    marked = render(near(message="[high] a car"), Style.EMAIL, NOW).title
+    assert marked == "[HIGH] possible: Watchlist Plate: a car"
+
+
+def test_a_near_match_is_told_once_where_the_message_tells_it() -> None:
+    body = render(near(), Style.CHAT, NOW).body
+    assert body.split("\n") == [TEXT, "Read A8C123, listed ABC123 (97 %)"]
+    told = f"Stolen: {NEAR_TEXT} at gate"
+    assert render(near(message=told), Style.CHAT, NOW).body == told
+    assert render(near(message=told), Style.SMS, NOW).body == f"possible: {told}"
+
+
+def test_a_mail_of_a_near_match_has_it_among_the_facts() -> None:
+    assert "<ul><li>Read A8C123, listed ABC123 (97 %)</li>" in render(near(), Style.EMAIL, NOW).body
+
+
+def test_a_text_message_of_a_near_match_has_it_in_front() -> None:
+    assert render(near(), Style.SMS, NOW).body == f"possible, {NEAR_TEXT}: {TEXT}"
+    late = render(near(), Style.SMS, NOW + timedelta(minutes=5)).body
+    assert late == f"5 min late, possible, {NEAR_TEXT}: {TEXT}"
+    # The message tells it, but behind the end of the text message.
+    long = render(near(message=f"{'x' * 150} {NEAR_TEXT}"), Style.SMS, NOW).body
+    assert long.startswith(f"possible, {NEAR_TEXT}: xxx")
+    assert len(long) == 160
+
+
+def test_an_exact_match_says_nothing_of_it() -> None:
+    for style in Style:
+        message = render(alert(), style, NOW)
+        assert "possible" not in message.title + message.body
+        assert "listed" not in message.body

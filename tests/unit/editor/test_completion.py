@@ -176,6 +176,20 @@ def test_a_watchlists_name_is_offered_in_its_call() -> None:
     text = "when: 'plate.text in watchlist(\"st|"
     assert offered(RULE_TEXT + text) == {"stolen"}
     assert offered(RULE_TEXT + "when: '!during(\"|") == {"night"}
+    assert offered(RULE_TEXT + "when: 'similar(plate.text, watchlist(\"|") == {"stolen"}
+
+
+@pytest.mark.parametrize("operator", ["in_watchlist", "similar_in_watchlist"])
+def test_a_watchlists_name_is_offered_as_the_value_of_its_operators(operator: str) -> None:
+    text = f"conditions: [{{field: plate.text, operator: {operator}, value: |"
+    assert offered(RULE_TEXT + text) == {"stolen"}
+    assert offered(RULE_TEXT + text.replace(operator, "similar_to")) == set()
+
+
+def test_the_row_of_a_near_plate_has_its_fields() -> None:
+    closest = 'when: closest(watchlist("stolen"), plate.text)'
+    assert offered(RULE_TEXT + f"{closest}.|") == {"plate", "likeness", "is_ambiguous"}
+    assert {"closest", "similar", "likeness"} <= offered(RULE_TEXT + f"{closest} != null && |")
 
 
 def test_outside_of_placeholders_a_template_is_plain_text() -> None:

@@ -20,6 +20,7 @@ rules:
       {rule.name}/{rule.id}/{rule.priority} {plate.normalized_text} {plate.confidence:.2%}
       region={plate.region} after {suppressed_count}
   - {id: bad, name: Bad, when: true, notify: [], message_template: '{1 / latency_ms}'}
+  - {id: near, name: Near, when: 'similar(plate.normalized_text, "ABC123")', notify: []}
 """
 
 
@@ -40,6 +41,18 @@ def test_a_placeholder_that_fails_is_a_question_mark_and_counted(tmp_path: Path)
     rule = load_text(RULES, tmp_path).rules[1]
     alert, failed = render(rule, make_event(plate_event(), zone=UTC), 0, NOON)
     assert (alert.message, failed) == ("?", 1)
+
+
+def test_a_near_match_has_the_plate_that_was_meant_and_how_near(tmp_path: Path) -> None:
+    rule = load_text(RULES, tmp_path).rules[2]
+    read = plate_event(plate={"normalized_text": "A8C123"})
+    alert, failed = render(rule, make_event(read, zone=UTC), 0, NOON)
+    assert (alert.matched_plate, alert.likeness) == ("ABC123", 1 - 20 / 600)
+    text = "Near: read A8C123, listed ABC123 (97 %) at cam-1, 2026-03-01T12:00:00Z"
+    assert (alert.message, failed) == (text, 0)
+    exact = render(rule, make_event(plate_event(), zone=UTC), 0, NOON)[0]
+    assert (exact.matched_plate, exact.likeness) == ("", 1.0)
+    assert exact.message == "Near: ABC123 at cam-1, 2026-03-01T12:00:00Z"
 
 
 def test_an_event_of_the_future_is_not_late(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from engine.errors import RulesError
 from engine.reload.history import ChangeKind, RuleChange, changes, load_rule_set
 from engine.rules import RuleSet
 from engine.store import RuleFiles
+from engine.watchlist import PlateCosts
 from tests.support.avro import plate_schema
+from tests.support.plate_costs import changed_costs
 
 RULE = """\
 watchlists: {stolen: lists/stolen.csv, residents: {file: lists/residents.csv, min_rows: 1}}
@@ -28,7 +30,7 @@ rules:
 LISTS = {"stolen": b"plate\nABC123\n", "residents": b"plate,note,info\nABC123,x,XYZ789\n"}
 
 
-def rule_set(text: str = RULE, **lists: bytes) -> RuleSet:
+def rule_set(text: str = RULE, costs: PlateCosts | None = None, **lists: bytes) -> RuleSet:
     contents = {f"/r/lists/{name}.csv": data for name, data in {**LISTS, **lists}.items()}
     files = RuleFiles(
         "digest",
@@ -37,11 +39,18 @@ def rule_set(text: str = RULE, **lists: bytes) -> RuleSet:
         list_digests={path: data.hex() for path, data in contents.items()},
         missing={},
     )
-    return load_rule_set(files, plate_schema(), UTC)
+    return load_rule_set(files, plate_schema(), UTC, costs)
 
 
 def change(text: str = RULE, **lists: bytes) -> RuleChange:
-    return changes(rule_set(), rule_set(text, **lists))["first"]
+    return changes(rule_set(), rule_set(text, None, **lists))["first"]
+
+
+def test_former_rules_go_by_the_costs_of_misreadings_of_today(tmp_path: Path) -> None:
+    costs = changed_costs(tmp_path)
+    found = rule_set(costs=costs)
+    assert found.costs is costs
+    assert [each.costs for each in found.watchlists.values()] == [costs, costs]
 
 
 def test_a_rule_that_stands_elsewhere_is_unchanged() -> None:

@@ -132,9 +132,15 @@ def test_what_can_be_expected_is_what_the_pipeline_says() -> None:
 def test_an_alert_is_expected_with_its_texts(tmp_path: Path) -> None:
     test = read(
         tmp_path,
-        "event: {}, expect: {alert: {message: A, subject: B, sms: C, suppressed_count: 0}}",
+        "event: {}, expect: {alert: {message: A, subject: B, sms: C, suppressed_count: 0,"
+        " matched_plate: D}}",
     )
-    assert test.expectations == (ExpectedAlert("A", "B", "C", 0),)
+    assert test.expectations == (ExpectedAlert("A", "B", "C", 0, "D"),)
+
+
+def test_an_alert_of_the_very_plate_is_expected_by_an_empty_text(tmp_path: Path) -> None:
+    test = read(tmp_path, "event: {}, expect: {alert: {matched_plate: ''}}")
+    assert test.expectations == (ExpectedAlert(matched_plate=""),)
 
 
 def test_the_examples_are_the_events_that_have_to_match(tmp_path: Path) -> None:

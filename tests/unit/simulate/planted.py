@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from engine.pipeline.active_rules import targets_of
+from engine.pipeline.active_rules import prepare, targets_of
 from engine.pipeline.outcome import RuleOutcome
 from engine.reload.loader import RuleSource
 from engine.reload.recorder import RuleRecorder
@@ -107,7 +107,7 @@ class PlantedSite:
         """What the engine made of a record, when it came."""
         self.seconds = record.timestamp_ms / 1_000
         with Simulation(
-            self.today,
+            prepare(self.today),
             self.decoder,
             remembers=False,
             past=self.store.stream,
@@ -128,12 +128,12 @@ class PlantedSite:
         self.seconds += 1
 
         def work(turn: Turn) -> None:
-            for each in turn.due_targets():
-                if channel not in ("", each.channel):
-                    continue
-                claims = turn.claims(turn.claim(each, 100, OWNER, 60.0))
-                marks = [Mark(one, state, tries, reason=reason, detail=detail) for one in claims]
-                turn.mark(marks, OWNER)
+            for each in turn.due_targets()():
+                if channel in ("", each.channel):
+                    turn.claim(each, 100, OWNER, 60.0)
+            claims = turn.claims()()
+            marks = [Mark(one, state, tries, reason=reason, detail=detail) for one in claims]
+            turn.mark(marks, OWNER)
 
         self.store.deliveries.turn(work)
 
@@ -148,7 +148,9 @@ class PlantedSite:
         since = NOON - timedelta(minutes=30)
         end = NOON + timedelta(seconds=until)
         moment = None if at is None else NOON + timedelta(seconds=at)
-        search = PlateSearch(plate, since, end, self.decoder, wait=lambda seconds: None)
+        search = PlateSearch(
+            plate, since, end, self.decoder, self.today.costs, wait=lambda seconds: None
+        )
         search.take(self.records)
         return why_not(
             Question(plate, since, end, moment, rule_id),

@@ -11,7 +11,6 @@ import pytest
 from engine.pipeline.outcome import Verdict
 from engine.schema.event import Event
 from engine.simulate.explain import Explainer, Explanation
-from engine.simulate.plate_search import misreading
 from engine.simulate.why_not import event_of
 from engine.store import Silence
 from tests.unit.plate import NOON
@@ -141,20 +140,3 @@ def test_what_is_explained_later_is_what_was_done(tmp_path: Path) -> None:
         Verdict.MUTED,
         Verdict.SILENCED,
     }
-
-
-@pytest.mark.parametrize(
-    ("plate", "reading", "distance"),
-    [
-        ("ABC123", "ABC123", 0),
-        ("ABC123", "A8C123", 1),
-        ("ABC123", "ABC1234", 1),
-        ("ABC123", "BC12", 2),
-        ("ABC123", "XYZ789", 3),
-        ("ABC123", "A", 3),
-        ("A", "", 1),
-    ],
-)
-def test_how_far_a_reading_is_from_a_plate(plate: str, reading: str, distance: int) -> None:
-    assert misreading(plate, reading) == distance
-    assert misreading(reading, plate) == distance

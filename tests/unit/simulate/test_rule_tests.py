@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from engine.errors import Place
+from engine.pipeline.active_rules import prepare
 from engine.pipeline.outcome import RuleOutcome
 from engine.rules import (
     Expect,
@@ -111,6 +112,23 @@ def test_a_message_may_name_its_rule_and_what_was_held_back(tmp_path: Path) -> N
         " rate_limit: {enabled: false}, tests: [{event: {}, expect: match}]"
     )
     assert [result.problem for result in _run(tmp_path, rule)] == [""]
+
+
+def test_an_alert_is_expected_to_be_near_or_not(tmp_path: Path) -> None:
+    pairs = [("A8C123", "ABC123"), ("ABC123", "''"), ("A8C123", "''"), ("ABC123", "ABC123")]
+    tests = ", ".join(
+        f"{{event: {{plate: {{normalized_text: {read}}}}},"
+        f" expect: {{alert: {{matched_plate: {listed}}}}}}}"
+        for read, listed in pairs
+    )
+    when = "'similar(plate.normalized_text, \"ABC123\")'"
+    found = _run(tmp_path, f"when: {when}, tests: [{tests}]")
+    assert [result.problem for result in found] == [
+        "",
+        "",
+        'matched_plate: expected "an exact match", got "ABC123"',
+        'matched_plate: expected "ABC123", got "an exact match"',
+    ]
 
 
 SEQUENCE = """\
@@ -324,7 +342,7 @@ def test_a_sequence_gives_what_its_events_give_one_by_one(tmp_path: Path, seed: 
         }
         events.append({"captured_at": now.isoformat(), "plate": plate})
     given = GivenEvents(schema())
-    with Simulation(rule_set, given) as simulation:
+    with Simulation(prepare(rule_set), given) as simulation:
         found = [simulation.process([given.record(each)]).outcomes for each in events]
     expected = tuple(map(_as_expected, found))
     assert {type(each) for each in expected} == {Expect, ExpectedAlert}

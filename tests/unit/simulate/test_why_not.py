@@ -31,12 +31,18 @@ def noon_us(seconds: float) -> int:
 def test_never_read_names_the_nearest_reading(site: PlantedSite) -> None:
     site.read(120, plate={**FLORIDA, "text": "A8C123", "normalized_text": "A8C123"})
     site.read(130, plate={**FLORIDA, "text": "QQQ999", "normalized_text": "QQQ999"})
+    # Earlier, but a digit for another is less near, and three differences are not near.
+    site.read(60, plate={**FLORIDA, "text": "ABC723", "normalized_text": "ABC723"})
+    site.read(50, plate={**FLORIDA, "text": "ABC45", "normalized_text": "ABC45"})
     answer = site.ask("abc-123")
     assert answer.reason is Reason.NOT_READ
-    assert [(near.plate, near.distance) for near in answer.near] == [("A8C123", 1)]
+    assert [(near.plate, near.likeness) for near in answer.near] == [
+        ("A8C123", 580 / 600),
+        ("ABC723", 520 / 600),
+    ]
     assert site.sentence(answer) == (
-        "ABC123 was not read between 11:30:00 and 12:30:00; the nearest reading is A8C123 at cam-1"
-        " at 12:02:00"
+        "ABC123 was not read between 11:30:00 and 12:30:00; the nearest reading is A8C123 (97 %) at"
+        " cam-1 at 12:02:00"
     )
 
 

@@ -69,6 +69,8 @@ class Samples:
                 suppressed_count=3,
                 late_seconds=1.25,
                 event=self.event,
+                matched_plate="ÄB 1?",
+                likeness=1 - 20 / 600,
             ),
             digest=blake2b(str(self.made).encode(), digest_size=16).digest(),
             dedup_key=key,
@@ -108,7 +110,8 @@ def fill(store: Store, samples: Samples) -> None:
 
     def work(turn: Turn) -> None:
         target = turn.targets(["hook/a"])["hook/a"]
-        claims = turn.claims(turn.claim(target, 2, "engine", 60.0))
+        turn.claim(target, 2, "engine", 60.0)
+        claims = turn.claims()()
         states = (DeliveryState.SENT, DeliveryState.DEAD)
         turn.mark(
             [Mark(claim, each, 1) for claim, each in zip(claims, states, strict=True)], "engine"

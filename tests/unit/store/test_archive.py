@@ -157,7 +157,7 @@ def test_fresh_alerts_of_high_priority_go_before_what_was_opened_again(
 @pytest.mark.usefixtures("three")
 def test_a_redelivery_wakes_the_held_targets_that_it_concerns(store: Store) -> None:
     def awake() -> list[str]:
-        due = store.deliveries.turn(lambda turn: turn.due_targets())
+        due = store.deliveries.turn(lambda turn: turn.due_targets())()
         return [state.target_id for state in due if state.held_since_us]
 
     for target in ("mail/ann", "mail/bob", "sms/bob"):

@@ -93,8 +93,8 @@ def test_what_waits_is_claimed_in_the_copy(source: str, other: str) -> None:
     with open_store(other) as store:
 
         def work(turn: Turn) -> int:
-            due = {each.target_id: each for each in turn.due_targets()}
-            return len(turn.claim(due["mail/ann"], 10, "engine", 60.0))
+            due = {each.target_id: each for each in turn.due_targets()()}
+            return len(turn.claim(due["mail/ann"], 10, "engine", 60.0)())
 
         assert store.deliveries.turn(work) == 5
 

@@ -10,6 +10,7 @@ import pytest
 
 from channels.alert import Priority
 from engine.store import (
+    Answer,
     Backlog,
     Claim,
     DeliveryState,
@@ -57,7 +58,7 @@ def state_of(store: Store, target_id: str) -> TargetState:
 
 
 def due(store: Store) -> list[str]:
-    return store.deliveries.turn(lambda turn: [each.target_id for each in turn.due_targets()])
+    return store.deliveries.turn(lambda turn: [each.target_id for each in turn.due_targets()()])
 
 
 def wait_until(store: Store, claims: Sequence[Claim], next_try_us: int) -> None:
@@ -102,7 +103,7 @@ def test_what_is_claimed_is_claimed_by_nobody_else(
     assert alert_ids(first) == ["alert-00001", "alert-00002"]
     assert alert_ids(second) == ["alert-00003", "alert-00004", "alert-00005"]
     assert due(store) == []
-    counts = store.deliveries.turn(lambda turn: turn.claims_in_force())
+    counts = store.deliveries.turn(lambda turn: turn.claims_in_force())()
     assert counts == {"mail/ann": 5}
 
 
@@ -116,9 +117,9 @@ def test_a_claim_runs_out_and_another_takes_over(
     assert taken.delivery_id == lost.delivery_id
     assert taken.claim_no > lost.claim_no
     late = Mark(lost, DEAD, 1)
-    assert store.deliveries.turn(lambda turn: turn.mark([late], OWNER)) == frozenset()
+    assert store.deliveries.turn(lambda turn: turn.mark([late], OWNER)()) == frozenset()
     right = Mark(taken, SENT, 1)
-    assert tool.deliveries.turn(lambda turn: turn.mark([right], "another")) == {lost.delivery_id}
+    assert tool.deliveries.turn(lambda turn: turn.mark([right], "another")()) == {lost.delivery_id}
     assert only(store).state is SENT
 
 
@@ -139,7 +140,7 @@ def test_a_mark_that_is_written_again_is_known(store: Store, samples: Samples) -
     first, second = claim(store, "mail/ann")
     settle(store, [first], SENT)
     marks = [Mark(first, SENT, 1), Mark(second, SENT, 1)]
-    written = store.deliveries.turn(lambda turn: turn.mark(marks, OWNER))
+    written = store.deliveries.turn(lambda turn: turn.mark(marks, OWNER)())
     assert written == {first.delivery_id, second.delivery_id}
     assert {each.tries for each in deliveries(store, "mail/ann", SENT)} == {1}
 
@@ -179,7 +180,7 @@ def test_a_failed_delivery_is_due_when_it_is_to_be_tried_again(
     next_try_us = clock.us + 5 * SECOND_US
     wait_until(store, claim(store, "mail/ann"), next_try_us)
     assert claim(store, "mail/ann") == []
-    assert store.deliveries.turn(lambda turn: turn.next_due_us()) == next_try_us
+    assert store.deliveries.turn(lambda turn: turn.next_due_us())() == next_try_us
     assert deliveries(store, "mail/ann")[0].next_try_us == next_try_us
     clock.seconds += 5
     (found,) = claim(store, "mail/ann")
@@ -192,8 +193,8 @@ def test_only_what_failed_may_be_asked_for(store: Store, samples: Samples) -> No
     wait_until(store, claim(store, "mail/ann", limit=1), 0)
 
     def work(turn: Turn) -> list[int]:
-        (state,) = turn.due_targets()
-        return turn.claim(state, 9, OWNER, 60.0, only_failed=True)
+        (state,) = turn.due_targets()()
+        return turn.claim(state, 9, OWNER, 60.0, only_failed=True)()
 
     assert len(store.deliveries.turn(work)) == 1
 
@@ -218,7 +219,7 @@ def test_a_held_target_gives_one_delivery_after_the_other_to_probe_with(
     save(store, [samples.new("mail/ann") for _ in range(3)])
     hold(store, "mail/ann")
     assert due(store) == []
-    assert store.deliveries.turn(lambda turn: turn.next_due_us()) == clock.us + 30 * SECOND_US
+    assert store.deliveries.turn(lambda turn: turn.next_due_us())() == clock.us + 30 * SECOND_US
     clock.seconds += 30
     probed = []
     for _ in range(4):
@@ -236,7 +237,7 @@ def test_nothing_is_due_before_the_target_wants_it(
     store.deliveries.register({"mail/ann": ("mail", 1)})
     change(store, "mail/ann", not_before_us=clock.us + SECOND_US)
     assert due(store) == []
-    assert store.deliveries.turn(lambda turn: turn.next_due_us()) == clock.us + SECOND_US
+    assert store.deliveries.turn(lambda turn: turn.next_due_us())() == clock.us + SECOND_US
     clock.seconds += 1
     assert due(store) == ["mail/ann"]
 
@@ -523,28 +524,27 @@ def test_two_claimers_never_exceed_the_concurrency_of_a_target(
     def work_as(one: Store, owner: str) -> int:
         done = 0
 
-        def take(turn: Turn) -> list[Claim]:
-            due = turn.due_targets()
-            in_force = turn.claims_in_force()
-            taken = []
+        def take(turn: Turn) -> Answer[list[Claim]]:
+            asked, counted = turn.due_targets(), turn.claims_in_force()
+            due, in_force = asked(), counted()
             for state in due:
                 room = state.concurrency - in_force.get(state.target_id, 0)
                 if room > 0:
-                    taken += turn.claim(state, room, owner, 60.0)
-            after = turn.claims_in_force()
+                    turn.claim(state, room, owner, 60.0)
+            after = turn.claims_in_force()()
             most.append(
                 max((after[each.target_id] for each in due if each.target_id in after), default=0)
             )
-            return turn.claims(taken)
+            return turn.claims()
 
         while deliveries_left(one):
-            claims = one.deliveries.turn(take)
+            claims = one.deliveries.turn(take)()
             marks = [Mark(each, SENT, 1) for each in claims]
             done += write(one, marks, owner)
         return done
 
     def write(one: Store, marks: Sequence[Mark], owner: str) -> int:
-        return len(one.deliveries.turn(lambda turn: turn.mark(marks, owner)))
+        return len(one.deliveries.turn(lambda turn: turn.mark(marks, owner)()))
 
     def deliveries_left(one: Store) -> bool:
         return bool(one.deliveries.backlogs())

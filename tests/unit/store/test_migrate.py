@@ -23,8 +23,10 @@ from engine.store.migrate import SCHEMA_VERSION, scripts
 from engine.store.model import OpenMode, searched, searched_plate
 from engine.store.postgresql import open_postgresql
 from engine.store.sqlite import open_sqlite
+from engine.store.store import open_store
 from tests.support.postgresql import PostgreSQL
-from tests.unit.store.samples import state_url
+from tests.unit.store.samples import Samples, state_url
+from tests.unit.store.samples import add as add_alerts
 
 HIGHEST_ID: Final = 41
 
@@ -175,7 +177,7 @@ def test_a_store_of_version_1_has_everything_afterwards(former: str) -> None:
             *(f"alert-{number}", digest(1 if number < 3 else 2), f"rule-{number}", keys[number]),
             *(hashed(keys[number]), 10 + number, 20 + number, 0, "A rule", "high"),
             *(f"ÄB {number}", "then", "now", 3, 1.25, "plates", 2, number),
-            *("", "", "", ""),
+            *("", "", "", "", "", 1.0),
         )
         for number in (1, 2, 3)
     ]
@@ -266,15 +268,18 @@ def test_a_newer_store_is_refused_and_left_alone(empty: str) -> None:
     opened(empty).close()
     change(empty, "UPDATE meta SET value = 9 WHERE name IN ('schema_version', 'usable_from')")
     for mode in OpenMode:
-        with pytest.raises(StoreError, match="has schema version 9, this alert engine knows 3"):
+        with pytest.raises(
+            StoreError, match=f"has schema version 9, this alert engine knows {SCHEMA_VERSION}"
+        ):
             opened(empty, mode)
 
 
 def test_a_newer_store_that_this_engine_can_still_use_is_used(empty: str) -> None:
     opened(empty).close()
-    change(empty, "UPDATE meta SET value = 4 WHERE name = 'schema_version'")
+    newer = SCHEMA_VERSION + 1
+    change(empty, f"UPDATE meta SET value = {newer} WHERE name = 'schema_version'")
     database = opened(empty)
-    assert meta(database)["schema_version"] == 4
+    assert meta(database)["schema_version"] == newer
     database.close()
 
 
@@ -442,6 +447,29 @@ def fill_former(url: str, version: int) -> None:
                 places = ", ".join(f"%({name})s" for name in values)
                 text = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})"
                 server.execute(text.encode(), values)
+
+
+def test_the_engine_before_goes_on_in_a_store_that_was_carried_over(empty: str) -> None:
+    """Its statements name no column of this version; alerts of both are read."""
+    fill_former(empty, 2)
+    store = open_store(empty)
+    (new,) = (Samples().new(),)
+    add_alerts(store, new)
+    change(
+        empty,
+        "INSERT INTO alerts (alert_id, digest, rule_id, time_us, stored_us, is_expired, rule_name,"
+        " priority, message, captured_at, created_at, suppressed_count, late_seconds, topic,"
+        " partition_id, record_offset, plate, camera_id, rules_digest, silenced_by)"
+        " SELECT 'of the one before', digest, 'another', 1, 2, 0, 'n', 'low', 'm', 't', 't', 0, 0,"
+        " 'plates', 0, 9, 'A1', 'gate', '', '' FROM alerts WHERE alert_id = 'alert-00'",
+    )
+    found = [store.archive.alert(each) for each in ("of the one", "alert-00", new.alert.alert_id)]
+    store.close()
+    assert [(each.alert.matched_plate, each.alert.likeness) for each in found if each] == [
+        ("", 1.0),
+        ("", 1.0),
+        (new.alert.matched_plate, new.alert.likeness),
+    ]
 
 
 def test_former_alerts_are_found_by_plate_and_camera(empty: str) -> None:

@@ -18,12 +18,22 @@ import pytest
 
 from channels.redact import redact
 from engine.errors import StoreError, StoreUnavailableError, UnstorableError
-from engine.store.database import Connection, Database, Durability, Statement, Transaction, both
+from engine.store.database import (
+    Answer,
+    Connection,
+    Database,
+    Durability,
+    Row,
+    Statement,
+    Transaction,
+    both,
+)
 from engine.store.location import PostgresLocation, parse_state_url
 from engine.store.postgresql import MOST_KEYS, Session, open_postgresql
 from tests.support.certificates import Certificates
 from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.support.postgresql import PostgreSQL
+from tests.support.round_trips import RoundTrips
 from tests.support.tcp_proxy import Side, TcpProxy
 from tests.unit.store.samples import Clock
 
@@ -161,17 +171,61 @@ def test_what_the_store_does_not_take_leaves_the_connection_good(
         connection.transact(lambda it: it.run(added, {"name": name, "value": value}))
     with pytest.raises(UnstorableError, match="does not take it"):
         connection.transact(lambda it: it.run_many(added, [{"name": name, "value": value}]))
-    asked = [(added, {"name": name, "value": value}), (READ, {})]
+
+    def ask(transaction: Transaction) -> None:
+        transaction.ask(added, {"name": name, "value": value})
+        transaction.ask(READ)
+
     with pytest.raises(UnstorableError, match="does not take it"):
-        connection.transact(lambda it: it.rows_of_last(asked))
+        connection.transact(ask)
     add(connection)
     assert connection.row(READ) == (1,)
 
 
 def test_what_is_asked_at_once_runs_in_turn(connection: Connection) -> None:
-    asked: list[tuple[Statement, dict[str, object]]] = [(ADD, {}), (ADD, {}), (READ, {})]
-    assert connection.transact(lambda it: it.rows_of_last(asked)) == [(2,)]
+    def work(transaction: Transaction) -> list[Answer[list[Row]]]:
+        asked = [transaction.ask(each) for each in (ADD, READ, ADD, READ)]
+        assert asked[1]() == [(1,)]
+        return [asked[3], transaction.ask(READ), asked[1]]
+
+    answers = connection.transact(work)
+    assert [answer() for answer in answers] == [[(2,)], [(2,)], [(1,)]]
     assert connection.row(READ) == (2,)
+
+
+def test_what_is_asked_in_a_row_is_one_round_trip_with_begin_and_commit(
+    postgresql: PostgreSQL, database: str
+) -> None:
+    def work(transaction: Transaction) -> Answer[list[Row]]:
+        transaction.ask(ADD)
+        assert transaction.ask(READ)() == [(2,)]
+        transaction.ask(ADD)
+        return transaction.ask(READ)
+
+    with RoundTrips(postgresql.port) as trips, opened(database, port=str(trips.port)) as base:
+        connection = base.connect(Durability.FULL)
+        add(connection)
+        before = trips.count
+        assert connection.transact(work)() == [(3,)]
+        assert trips.count == before + 2
+        connection.transact(lambda _: None)
+        assert trips.count == before + 2
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_fault_among_what_is_asked_at_once_is_told_and_nothing_is_written(
+    connection: Connection, place: int
+) -> None:
+    asked = [ADD, ADD]
+    asked.insert(place, both("SELECT missing FROM meta"))
+
+    def work(transaction: Transaction) -> None:
+        for each in asked:
+            transaction.ask(each)
+
+    with pytest.raises(StoreError, match='column "missing" does not exist'):
+        connection.transact(work)
+    assert connection.row(READ) == (0,)
 
 
 def test_a_mistake_of_ours_is_no_outage(connection: Connection) -> None:

@@ -90,18 +90,15 @@ class Engine:
         """Claim what is due and mark it as sent, in two turns; how many there were."""
 
         def take(turn: Turn) -> list[Mark]:
-            due = [
-                each
-                for state in turn.due_targets()
-                for each in turn.claim(state, 5, self._name, 60.0)
-            ]
-            return [Mark(each, DeliveryState.SENT, 1) for each in turn.claims(due)]
+            for state in turn.due_targets()():
+                turn.claim(state, 5, self._name, 60.0)
+            return [Mark(each, DeliveryState.SENT, 1) for each in turn.claims()()]
 
         marks = self._store.deliveries.turn(take)
 
         def write(turn: Turn) -> frozenset[int]:
             turn.targets({mark.claim.target_id for mark in marks})
-            return turn.mark(marks, self._name)
+            return turn.mark(marks, self._name)()
 
         self.sent.update(self._store.deliveries.turn(write))
         return len(marks)
@@ -233,10 +230,10 @@ def claim_during(end: Callable[[], int], store: Store, url: str) -> int:
     with ThreadPoolExecutor(1) as pool:
 
         def work(turn: Turn) -> list[int]:
-            (state,) = turn.due_targets()
+            (state,) = turn.due_targets()()
             running.append(pool.submit(end))
             await_waiter(url)
-            return turn.claim(state, 2, "one", 60.0)
+            return turn.claim(state, 2, "one", 60.0)()
 
         assert len(store.deliveries.turn(work)) == 2
         return running[0].result(PATIENCE_SECONDS)

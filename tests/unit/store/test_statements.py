@@ -48,6 +48,7 @@ VALUES: dict[str, Any] = {
     "event": b"{}",
     "content": b"",
     "late_seconds": 0.5,
+    "likeness": 0.9,
     "partitions": "[]",
     "refused": "[]",
 }

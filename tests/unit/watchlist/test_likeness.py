@@ -18,6 +18,7 @@ from engine.watchlist.likeness import (
     edits_of,
     likeness,
     likeness_of,
+    percent,
 )
 from tests.support.likeness_oracle import LikenessOracle
 from tests.support.plate_costs import costs_file
@@ -210,6 +211,11 @@ def test_budgets_are_whole_numbers() -> None:
     # 1 - 0.9 is less than 0.1 in floating point: 60 of 600 must be within.
     assert likeness_of(60, 6) == 0.9
     assert likeness_of(700, 6) == 0
+
+
+def test_only_the_same_text_is_wholly_alike_for_people() -> None:
+    shown = [percent(each) for each in (1.0, 599 / 600, 580 / 600, 0.9, 0.0)]
+    assert shown == ["100 %", "99 %", "97 %", "90 %", "0 %"]
 
 
 def test_edits_say_what_became_of_the_plate(standard: PlateCosts) -> None:

@@ -234,7 +234,7 @@ def test_what_a_spreadsheet_made_of_another_plate_is_refused(text: str, why: str
 @pytest.mark.parametrize(
     "text", ["WH89K*", "SL???", "NRGB66?", "WH*KR", "*", "?", "ABC 12? red", "ＡＢ＊", "AB * CD"]
 )
-def test_wildcards_are_not_yet_offered(text: str) -> None:
+def test_a_plate_has_no_wildcards(text: str) -> None:
     assert reason(text) == WILDCARD
 
 

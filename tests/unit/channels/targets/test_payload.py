@@ -29,11 +29,20 @@ def test_payload_is_alert_and_whole_event_in_this_order() -> None:
             "created_at": "2025-12-25T16:00:01Z",
             "suppressed_count": 2,
             "late_seconds": 1.0,
+            "matched_plate": None,
+            "likeness": 1.0,
         },
         "event": EVENT,
     }
     assert list(document) == ["alert", "event"]
     assert payload(alert(suppressed_count=2)) == body
+
+
+def test_a_near_match_has_the_plate_and_the_likeness_beside_what_was_there() -> None:
+    exact = json.loads(payload(alert()))["alert"]
+    near = json.loads(payload(alert(matched_plate="AB?123", likeness=0.925)))["alert"]
+    assert near == {**exact, "matched_plate": "AB?123", "likeness": 0.925}
+    assert (exact["matched_plate"], exact["likeness"]) == (None, 1.0)
 
 
 def test_whatever_an_event_may_hold_becomes_json() -> None:

@@ -376,7 +376,7 @@ def _both(expression: Expression, values: list[dict[str, Any]]) -> None:
         assert outcome(expression.run, each) == outcome(expression.interpreter, each)
 
 
-@examples(100)
+@examples(60)
 @given(BY_LIKENESS, st.lists(EVENTS, min_size=2, max_size=2))
 def test_a_random_condition_is_as_interpreted(text: str, values: list[dict[str, Any]]) -> None:
     try:

@@ -138,10 +138,19 @@ class Compiler:
         self._faults = faults
         self.lists = lists
         self.intervals = intervals
-        self._template_variables = {**schema.variables, **TEMPLATE_VARIABLES}
+        self._template_variables: Mapping[str, FieldType] = {
+            **schema.variables,
+            **TEMPLATE_VARIABLES,
+        }
         self._expressions: dict[str, Expression | ExpressionError] = {}
         self._templates: dict[str, Template | ExpressionError] = {}
         self._placeholders: dict[str, Expression] = {}
+
+    def for_variables(self, variables: Mapping[str, FieldType]) -> Compiler:
+        """A compiler of templates with these variables in place of an event's."""
+        other = Compiler(self.schema, self._faults, self.lists, self.zone, self.intervals)
+        other._template_variables = variables
+        return other
 
     def expression(self, scalar: ScalarNode) -> Expression | None:
         """The compiled expression of a scalar, or None and its faults."""

@@ -474,6 +474,77 @@ WATCHLIST: Final = KeyGroup(
     may_be_text=True,
 )
 
+_INTERVAL_KEYS: Final = (
+    Key(
+        "active_time_intervals",
+        "The time intervals in which silence is reported; always unless given.",
+        ValueKind.NAMES,
+        ["night"],
+        names="time_intervals",
+    ),
+    Key(
+        "mute_time_intervals",
+        "The time intervals in which silence is not reported, or only once they are over.",
+        ValueKind.NAMES,
+        ["holidays"],
+        names="time_intervals",
+    ),
+)
+#: An entry of `cameras:`.
+CAMERA: Final = KeyGroup(
+    "a camera",
+    (
+        Key(
+            "silent_after",
+            "For how long nothing may come from the camera, from `10s` to `366d`.",
+            ValueKind.TEXT,
+            "15m",
+            is_required=True,
+        ),
+        *_INTERVAL_KEYS,
+    ),
+)
+
+#: The rule of silent cameras.
+CAMERA_SILENT: Final = KeyGroup(
+    "`camera_silent`",
+    (
+        Key(
+            "notify",
+            "The channels that get the alerts; `[]` says that they are only stored.",
+            ValueKind.NAMES,
+            ["email", "slack"],
+            names="channels",
+        ),
+        Key(
+            "name",
+            "The name that people read, on one line; `Silent camera` unless given.",
+            ValueKind.TEXT,
+            "Silent camera",
+        ),
+        Key(
+            "priority",
+            "Urgent alerts are sent first; `medium` unless given.",
+            ValueKind.CHOICE,
+            "high",
+            choices=tuple(map(str, Priority)),
+        ),
+        Key(
+            "message_template",
+            "The text of the alert, with placeholders such as `{camera_id}` and `{silent_for}`.",
+            ValueKind.TEMPLATE,
+            "nothing from {camera_id} since {since}",
+        ),
+        Key(
+            "back_template",
+            "The text of the alert that the camera is back, with the same placeholders.",
+            ValueKind.TEMPLATE,
+            "{camera_id} is back after {silent_for}",
+        ),
+        *_INTERVAL_KEYS,
+    ),
+)
+
 #: The blocks of `notifications:`.
 NOTIFICATIONS: Final = KeyGroup(
     "`notifications`",
@@ -519,6 +590,20 @@ FILE: Final = KeyGroup(
             ValueKind.GROUPS,
             [{"name": "weekend", "weekdays": ["saturday", "sunday"]}],
             group=INTERVAL,
+        ),
+        Key(
+            "cameras",
+            "Cameras that must not be silent, by their `camera_id`; `default` is for all others.",
+            ValueKind.NAMED,
+            {"gate-a": {"silent_after": "15m"}, "default": {"silent_after": "6h"}},
+            group=CAMERA,
+        ),
+        Key(
+            "camera_silent",
+            "Who is told of silent cameras, when, and by which words.",
+            ValueKind.GROUP,
+            {"notify": ["email"]},
+            group=CAMERA_SILENT,
         ),
         Key(
             "rate_limit",

@@ -14,6 +14,7 @@ from typing import Final
 
 from channels.definitions.keys import KeyGroup
 from engine.errors import Place, RulesError
+from engine.rules.cameras import CameraReader, CameraRules
 from engine.rules.channel_reader import ChannelReader, MayHold, TargetsByName, hold_any, hold_none
 from engine.rules.document import parse_document, read_document
 from engine.rules.expressions import Compiler
@@ -97,14 +98,18 @@ def load_rules(
         intervals = IntervalReader(faults, zone, is_whole=is_whole)
         _read_intervals(documents, intervals)
         compiler = Compiler(schema, faults, watchlists.lists, zone, intervals.intervals)
+        cameras = CameraReader(compiler, channels, faults)
+        for document in documents:
+            cameras.read(document)
+        watched = cameras.result()
         reader = RuleReader(compiler, channels, faults)
         for document in documents:
             _read_rules(document, reader, compiler, faults)
         if not faults.has_errors:
             watchlists.warn_of_unused()
             intervals.warn_of_unused()
-            _check_not_empty(reader.count, paths, faults)
-        return _rule_set(reader, channels, watchlists, intervals, faults, files)
+            _check_not_empty(reader.count + (watched is not None), paths, faults)
+        return _rule_set(reader, channels, watchlists, intervals, watched, faults, files)
 
 
 def load_watchlists(
@@ -251,6 +256,7 @@ def _rule_set(
     channels: ChannelReader,
     watchlists: WatchlistReader,
     intervals: IntervalReader,
+    cameras: CameraRules | None,
     faults: Faults,
     files: tuple[Path, ...],
 ) -> RuleSet:
@@ -273,6 +279,7 @@ def _rule_set(
         time_intervals=MappingProxyType(intervals.usable),
         costs=watchlists.lists.costs,
         asked_by_likeness=frozenset(watchlists.lists.asked_by_likeness),
+        cameras=cameras,
     )
 
 

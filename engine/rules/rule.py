@@ -15,6 +15,8 @@ from engine.cel import Expression, Template
 from engine.clock import is_utc
 from engine.errors import Fault, Place, Refusal
 from engine.intervals import Schedule, TimeInterval
+from engine.rules.cameras import RULE_ID as CAMERA_RULE_ID
+from engine.rules.cameras import CameraRules
 from engine.rules.channel_reader import ChannelReader
 from engine.rules.expressions import Compiler, read_condition
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
@@ -130,7 +132,7 @@ class RuleSet:
     load before. `list_marks` has the state of each list's file as it was read. `digest` is the same
     for sets of the same files, lists and costs, wherever they lie. `sources` are these files.
     `costs` are those of misreadings of plates. `asked_by_likeness` has the names of the lists that
-    a rule or a message asks by likeness.
+    a rule or a message asks by likeness. `cameras` are those that must not be silent.
     """
 
     rules: tuple[Rule, ...]
@@ -153,6 +155,7 @@ class RuleSet:
     time_intervals: Mapping[str, TimeInterval] = field(default_factory=lambda: MappingProxyType({}))
     costs: PlateCosts = field(default_factory=standard_costs, repr=False)
     asked_by_likeness: frozenset[str] = frozenset()
+    cameras: CameraRules | None = None
 
 
 def message_bindings(
@@ -264,6 +267,14 @@ class RuleReader:
                 FaultCode.BAD_VALUE,
                 f"the rule's id can't be `{shown(rule_id)}`",
                 "use at most 100 lower-case letters, digits, `_` and `-`",
+            )
+            return None
+        if rule_id == CAMERA_RULE_ID:
+            self._faults.error(
+                scalar.place,
+                FaultCode.DUPLICATE_ID,
+                f"the rule id `{rule_id}` is that of alerts on silent cameras",
+                "rename the rule",
             )
             return None
         self._ids.add(scalar, mapping.place)

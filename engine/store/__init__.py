@@ -7,6 +7,7 @@ It keeps and gives; it never decides what is an alert, sent or given up. Read `s
 from __future__ import annotations
 
 from engine.store.archive import Archive
+from engine.store.cameras import CameraReport, Cameras, CameraState, Watched, camera_key
 from engine.store.database import Answer
 from engine.store.dead_letters import DeadLetters
 from engine.store.deliveries import Deliveries, Turn
@@ -49,6 +50,9 @@ __all__ = [
     "Ask",
     "Backlog",
     "Batch",
+    "CameraReport",
+    "CameraState",
+    "Cameras",
     "Claim",
     "DeadLetters",
     "Deliveries",
@@ -77,6 +81,8 @@ __all__ = [
     "TargetState",
     "Turn",
     "Waiting",
+    "Watched",
+    "camera_key",
     "cut_event",
     "open_store",
     "why_temporary",

@@ -154,6 +154,21 @@ TABLES: Final = (
             *("created_by", "comment", "changed_us"),
         ),
     ),
+    _Table(
+        "cameras",
+        "camera_id",
+        "",
+        (
+            *("camera_id", "known_us", "seen_us", "watched_us", "is_seen", "silent_us"),
+            "since_us",
+        ),
+    ),
+    _Table(
+        "camera_watch",
+        "name",
+        "",
+        ("name", "watched_us", "lost_us", "lost_at_us", "judge", "judge_until_us"),
+    ),
     _Table("replayed_letters", "letter_id", "", ("letter_id", "replayed_us")),
     # A file may be large.
     _Table("rule_files", "digest", "", ("digest", "content"), at_once=10),
@@ -174,6 +189,8 @@ SELECT (SELECT COALESCE(MAX(changed_us), 0) FROM deliveries),
     (SELECT COALESCE(MAX(changed_us), 0) FROM suppressed),
     (SELECT COALESCE(MAX(changed_us), 0) FROM silences),
     (SELECT COALESCE(MAX(until_us), 0) FROM rule_set_uses),
+    (SELECT COALESCE(MAX(watched_us), 0) FROM camera_watch),
+    (SELECT COALESCE(MAX(seen_us), 0) FROM cameras),
     (SELECT COALESCE(MAX(value), 0) FROM meta WHERE name = 'seen'),
     (SELECT COALESCE(MAX(value), 0) FROM meta WHERE name = 'redeliveries')
 """)

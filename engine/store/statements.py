@@ -676,8 +676,61 @@ DELETE_USES_BEFORE: Final = both("""
 DELETE FROM rule_set_uses WHERE until_us > 0 AND until_us < :before_us
 """)
 
+# Cameras: when each was seen, and for how long the stream was watched.
+
+_CAMERA_COLUMNS: Final = "camera_id, known_us, seen_us, watched_us, is_seen, silent_us, since_us"
+CAMERAS: Final = both(f"SELECT {_CAMERA_COLUMNS} FROM cameras ORDER BY camera_id")
+NOTE_SEEN: Final = each_its_own(
+    *(
+        f"""
+INSERT INTO cameras ({_CAMERA_COLUMNS})
+SELECT :camera_id, :now_us, :seen_us, w.watched_us, 1, 0, 0 FROM camera_watch w WHERE TRUE
+ON CONFLICT (camera_id) DO UPDATE SET seen_us = {most}(cameras.seen_us, excluded.seen_us),
+    watched_us = {most}(cameras.watched_us, excluded.watched_us), is_seen = 1
+"""
+        for most in ("MAX", "GREATEST")
+    )
+)
+NOTE_NAMED: Final = both(f"""
+INSERT INTO cameras ({_CAMERA_COLUMNS})
+SELECT :camera_id, :now_us, 0, w.watched_us, 0, 0, 0 FROM camera_watch w WHERE TRUE
+ON CONFLICT (camera_id) DO NOTHING
+""")
+#: Unless it was seen since the judge has read it.
+REPORT_SILENT: Final = both("""
+UPDATE cameras SET silent_us = :now_us, since_us = :since_us, is_seen = 0
+WHERE camera_id = :camera_id AND silent_us = 0 AND watched_us = :watched_us AND seen_us = :seen_us
+""")
+REPORT_BACK: Final = both("""
+UPDATE cameras SET silent_us = 0, since_us = 0
+WHERE camera_id = :camera_id AND silent_us = :silent_us AND is_seen = 1
+""")
+FORGET_CAMERA: Final = both("""
+DELETE FROM cameras WHERE camera_id = :camera_id AND watched_us = :watched_us
+""")
+COUNT_NOTES: Final = both("""
+UPDATE instances SET camera_notes = camera_notes + 1 WHERE instance_id = :instance_id
+""")
+NOTES: Final = both("SELECT instance_id, camera_notes, seen_us FROM instances")
+CAMERA_WATCH: Final = both("SELECT watched_us, lost_us, judge FROM camera_watch")
+CAMERA_WATCH_LOCKED: Final = _locking(CAMERA_WATCH, "FOR UPDATE")
+#: An end that lies too far ahead was written before the clock was set back.
+BECOME_JUDGE: Final = both("""
+UPDATE camera_watch SET judge = :judge, judge_until_us = :until_us
+WHERE judge IN (:judge, '') OR judge_until_us < :now_us OR judge_until_us > :latest_us
+""")
+ADD_WATCHED: Final = both("""
+UPDATE camera_watch SET watched_us = watched_us + :added_us WHERE judge = :judge
+""")
+NOTE_LOST: Final = both("""
+UPDATE camera_watch SET lost_us = watched_us, lost_at_us = :lost_at_us, judge = ''
+WHERE lost_at_us < :lost_at_us
+""")
+READINGS_LOST: Final = both("UPDATE camera_watch SET lost_us = watched_us, judge = ''")
+
 TABLES: Final = (
     "alerts",
+    "cameras",
     "deliveries",
     "dead_letters",
     "events",

@@ -9,6 +9,7 @@ from typing import Final, Self
 from engine.errors import StoreError
 from engine.store import statements
 from engine.store.archive import Archive
+from engine.store.cameras import Cameras
 from engine.store.database import Database, Durability
 from engine.store.dead_letters import DeadLetters
 from engine.store.deliveries import Deliveries
@@ -51,6 +52,7 @@ class Store:
         self.letters = DeadLetters(stream, archive_writer, archive_reader)
         self.instances = Instances(archive_writer, archive_reader)
         self.silences = Silences(stream, archive_writer, archive_reader)
+        self.cameras = Cameras(stream, archive_writer, archive_reader)
         self.rule_sets = RuleSets(archive_writer, archive_reader)
         row = reader.row(statements.KEY)
         #: Made with the store, and never shown: ids of targets hold hashes by it.

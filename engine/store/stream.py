@@ -52,7 +52,7 @@ class Stream:
                 # Who stored them may have got no answer, since they are not yet on the disk, or on
                 # a standby: what is written behind them is safe only when they are.
                 transaction.run(statements.PROBE, {"now_us": transaction.now_us})
-            _insert(transaction, batch, past)
+            insert_batch(transaction, batch, past)
             return batch
 
         return self._connection.transact(work)
@@ -82,7 +82,8 @@ def past_of(read: Callable[[Statement, Parameters], list[Row]], ask: Ask) -> Pas
     )
 
 
-def _insert(transaction: Transaction, batch: Batch, past: Past) -> None:
+def insert_batch(transaction: Transaction, batch: Batch, past: Past) -> None:
+    """Write a batch in a transaction that has read its past."""
     told: dict[str, int] = {}
     if batch.alerts:
         rows = [alert_parameters(new, transaction.now_us) for new in batch.alerts]

@@ -49,6 +49,10 @@ def empty(url: str) -> None:
         for table in ("deliveries", *TABLES):
             connection.execute(f"DELETE FROM {table}")
         connection.execute("DELETE FROM meta WHERE name IN ('seen', 'silences', 'swept')")
+        connection.execute(
+            "UPDATE camera_watch SET watched_us = 0, lost_us = 0, lost_at_us = 0, judge = '', "
+            "judge_until_us = 0"
+        )
 
 
 @pytest.fixture

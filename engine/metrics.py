@@ -168,6 +168,12 @@ class Metrics:
         for name, is_refused in refused.items():
             self.watchlist_refused.labels(name).set(is_refused)
 
+    def prepare_cameras(self, channels: Iterable[str]) -> None:
+        """Create the labels of the rule of silent cameras, whose alerts go to these channels."""
+        self.alerts_triggered.labels("camera_silent")
+        for channel in channels:
+            self.notifications_sent.labels(channel, "camera_silent")
+
     def show_gaps(
         self, lost: Mapping[tuple[str, int], int], cut: Mapping[tuple[str, int], int]
     ) -> None:
@@ -307,6 +313,11 @@ class Metrics:
         )
         self.dedup_key_errors = make.counter(
             "dedup_key_errors", "Matches whose key failed: camera and track", "rule_id"
+        )
+        self.camera_last_seen = make.gauge(
+            "camera_last_seen_timestamp_seconds",
+            "When the camera was seen last, of those that must not be silent",
+            "camera",
         )
         self.alert_latency = make.histogram(
             "alert_latency_seconds",

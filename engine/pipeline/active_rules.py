@@ -14,6 +14,7 @@ from channels.alert import Alert, Target
 from channels.targets.identity import identify, target_id, without_duplicates
 from engine.match import IndexedMatcher, Matcher, MatchResult
 from engine.rules import Rule, RuleSet
+from engine.rules.cameras import RULE_ID as CAMERA_RULE_ID
 from engine.rules.rule import message_bindings
 from engine.schema.event import Event
 
@@ -25,7 +26,7 @@ TargetRef: TypeAlias = tuple[str, str]
 class ActiveRules:
     """A whole rule set, ready to match; it never changes, another one takes its place.
 
-    `targets` are those that the alerts of each rule go to, by rule id.
+    `targets` are those that the alerts of each rule go to, by rule id; that of silent cameras too.
     """
 
     rule_set: RuleSet
@@ -51,6 +52,9 @@ def prepare(rule_set: RuleSet, key: bytes = b"") -> ActiveRules:
         for notify in {rule.notify for rule in rule_set.rules}
     }
     targets = {rule.rule_id: known[rule.notify] for rule in rule_set.rules}
+    if rule_set.cameras is not None:
+        notify = rule_set.cameras.notify
+        targets[CAMERA_RULE_ID] = _targets(notify, rule_set.channels, key)
     return ActiveRules(rule_set, IndexedMatcher(rule_set.rules), targets)
 
 

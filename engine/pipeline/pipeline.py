@@ -8,7 +8,7 @@ storing and logging included, makes that record a dead letter and no other.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -40,7 +40,7 @@ from engine.pipeline.event_log import EventNotes
 from engine.pipeline.outcome import RuleOutcome, Verdict
 from engine.pipeline.silences import SilencesInForce
 from engine.rules import Rule, RuleSet
-from engine.schema import EventSchema
+from engine.schema import CAMERA_ID, EventSchema
 from engine.schema.event import Event
 from engine.store import Ask, Batch, FreshAlert, NewAlert, Past, Silence, cut_event
 from engine.stream.record import DeadLetter, DeadLetterType, Partition, Record
@@ -125,6 +125,7 @@ class _Work:
     matches: list[_Match] = field(default_factory=list)
     silences: SilencesInForce | None = None
     events: int = 0
+    seen: dict[object, int] = field(default_factory=dict)
     tombstones: int = 0
     increments: Increments = field(default_factory=Increments)
     notes: list[EventNotes] = field(default_factory=list)
@@ -174,12 +175,14 @@ class Pipeline:
         heartbeat: Heartbeat | None = None,
         made_at: Callable[[Event], datetime] | None = None,
         silences: Callable[[], SilencesInForce] | None = None,
+        on_seen: Callable[[Mapping[object, int]], None] | None = None,
     ) -> None:
         """`write_log` writes the lines of an event, see `EventLog`.
 
         `silences` gives those in force, or raises StoreUnavailableError; it is asked once for each
         batch in which something matches. By default there are none. `made_at` gives the time at
-        which an event's alert is made; by default it is the clock's.
+        which an event's alert is made; by default it is the clock's. `on_seen` takes the cameras of
+        each batch that is decoded, before it is done, with the Kafka time of a reading, in ms.
         """
         self._decoder = decoder
         self._broken_by = decoder.schema.promises.broken_by
@@ -194,6 +197,7 @@ class Pipeline:
         self._made_at = made_at or (lambda event: clock.now())
         nothing_silenced = SilencesInForce((), decoder.schema)
         self._silences = silences or (lambda: nothing_silenced)
+        self._on_seen = on_seen or (lambda seen: None)
         self._in_force = prepare(NO_RULES)
 
     @property
@@ -263,6 +267,8 @@ class Pipeline:
                 work.result.processed.append(record)
             else:
                 held_up.add(record.topic_partition)
+        # Also where they can't be stored: the cameras were seen.
+        self._on_seen(work.seen)
         self._kill_point("match")
         self._beat(Stage.STORING)
         decision = self._store_alerts(work) if work.matches else None
@@ -283,6 +289,7 @@ class Pipeline:
             event = self._decoder.decode(record)
             self._beat(Stage.MATCHING)
             work.events += 1
+            work.seen[event.values.get(CAMERA_ID)] = record.timestamp_ms
             self._note_faults(event, record, work)
             self._match(event, record, work)
         except RegistryUnavailableError as error:

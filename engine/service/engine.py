@@ -28,6 +28,8 @@ import structlog
 from channels.alert import Reason
 from channels.redact import redact
 from channels.targets.identity import former_ids
+from engine.cameras.sightings import Sightings
+from engine.cameras.watch import CameraWatch, Parts
 from engine.cel.values.values import FailureKind
 from engine.clock import Clock, SystemClock
 from engine.dead_letters.office import DeadLetterOffice
@@ -71,6 +73,7 @@ from engine.settings import Settings
 from engine.store import Hold, Instance, open_store, why_temporary
 from engine.stream.consumer import Consumer
 from engine.stream.decoder import Decoder
+from engine.stream.ends import StreamEnds
 from engine.stream.registry import SchemaRegistry
 from engine.stream.state import StreamState, names
 
@@ -105,6 +108,7 @@ class Engine:
         self._version = version("alpr-alert-engine")
         self._clock: Clock = SystemClock()
         self._stop_by = 0.0
+        self._sightings = Sightings()
         self._stack = ExitStack()
 
     def __enter__(self) -> Engine:
@@ -125,6 +129,8 @@ class Engine:
         self.store = stack.enter_context(open_store(settings.state_url, password=password))
         if not self.store.is_shared:
             # No other engine has this file: what is noted there was killed.
+            if self.store.instances.all():
+                self.store.cameras.readings_lost()
             self.store.instances.forget_all()
         self.replicas = Replicas(self.store.instances, self._describe, self.metrics)
         self._store_probe = StoreProbe(self.store.archive.check_writable)
@@ -165,6 +171,9 @@ class Engine:
                 self.recorder,
             )
         )
+        # Behind the housekeeper: what was seen last is noted before this engine leaves.
+        self.cameras = stack.enter_context(self._build_watch())
+        self.threads["cameras"] = self.cameras.heartbeat
         self.threads["delivery"] = self.dispatcher.heartbeat
         self.threads["housekeeper"] = self.housekeeper.heartbeat
         self.heartbeat.beat(Stage.STARTING)
@@ -179,6 +188,26 @@ class Engine:
         )
         # Last: an engine that fails to start again and again must not send each time.
         self.dispatcher.start()
+
+    def _build_watch(self) -> CameraWatch:
+        settings, clock = self.settings, self._clock
+        watch = CameraWatch(
+            Parts(
+                self.store.cameras,
+                self._sightings,
+                lambda: StreamEnds(settings),
+                # Its own: they are read by one thread.
+                StoredSilences(self.store.silences, self.schema, clock.monotonic).current,
+                self.dispatcher.wake,
+                self.metrics,
+                clock,
+            ),
+            self.instance_id,
+            settings.retention_seconds,
+            is_shared=self.store.is_shared,
+        )
+        watch.use(self._active)
+        return watch
 
     def _former_ids(self) -> Mapping[str, str]:
         """The targets' ids, by those that the version before has stored."""
@@ -221,8 +250,10 @@ class Engine:
             kill_point=kill_point,
             heartbeat=self.heartbeat,
             silences=StoredSilences(self.store.silences, self.schema, clock.monotonic).current,
+            on_seen=self._sightings.add,
         )
-        self.pipeline.use(prepare(self.rule_set, self._key))
+        self._active = prepare(self.rule_set, self._key)
+        self.pipeline.use(self._active)
         producer = DeadLetterProducer(settings) if settings.enable_dlq else None
         if producer is not None:
             stack.callback(producer.close)
@@ -270,6 +301,7 @@ class Engine:
         if self._tell_replicas():
             self.recorder.record()
         self.pipeline.use(prepared)
+        self.cameras.use(prepared)
         self.dispatcher.use(targets, rule_set.switched_off)
         self.housekeeper.longest_cooldown_seconds = longest_cooldown(rule_set)
 
@@ -287,6 +319,8 @@ class Engine:
         rules = rule_set.rules
         notified = [(channel, rule.rule_id) for rule in rules for channel in rule.notify]
         priorities = [(rule.rule_id, str(rule.priority)) for rule in rules]
+        if rule_set.cameras is not None:
+            self.metrics.prepare_cameras(rule_set.cameras.notify)
         scheduled = [rule.rule_id for rule in rules if rule.schedule is not None]
         self.metrics.prepare(priorities, notified, [str(kind) for kind in FailureKind], scheduled)
         self.metrics.show_watchlists(row_counts(rule_set))

@@ -206,7 +206,7 @@ def camera_key(value: object) -> str:
 
 def _change(transaction: Transaction, report: CameraReport) -> bool:
     state = report.state
-    parameters = {"camera_id": state.camera_id}
+    parameters: dict[str, str | int] = {"camera_id": state.camera_id}
     if report.is_silent:
         parameters |= {
             "now_us": transaction.now_us,

@@ -82,7 +82,7 @@ class StreamEnds:
         for each in found.partitions.values():
             if each.error is not None and each.leader < 0:
                 raise KafkaException(each.error)
-        return found.partitions.keys()
+        return tuple(found.partitions)
 
     def _failure(self, error: KafkaError | None) -> StreamError:
         reason = "no answer" if error is None else redact(error.str(), self._settings)

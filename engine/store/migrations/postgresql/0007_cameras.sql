@@ -9,7 +9,7 @@ CREATE TABLE cameras (
     -- `camera_watch.watched_us` as its last reading was noted.
     watched_us BIGINT NOT NULL,
     -- Whether it was seen since it was last reported.
-    is_seen SMALLINT NOT NULL,
+    is_seen BIGINT NOT NULL,
     -- When it was reported as silent, and since when it is; 0 while it is not.
     silent_us BIGINT NOT NULL,
     since_us BIGINT NOT NULL

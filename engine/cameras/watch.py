@@ -178,7 +178,7 @@ class CameraWatch:
         self, active: ActiveRules, rules: CameraRules, committed: Mapping[Partition, int]
     ) -> None:
         cameras, clock = self._parts.cameras, self._parts.clock
-        notes = cameras.notes()
+        notes = cameras.notes(self._instance_id)
         added = self._progress.advance(clock.monotonic(), committed, notes)
         missing = rules.named.keys() - self._known
         if not cameras.advance(self._instance_id, round(added * 1e6), missing):

@@ -119,19 +119,24 @@ class Cameras:
 
         self._writer.transact(work)
 
-    def notes(self) -> dict[str, int]:
+    def notes(self, instance_id: str) -> dict[str, int]:
         """How often each engine that runs has noted what it has seen, by instance id.
 
-        What a killed engine had seen since its last note is lost, so silence begins anew.
+        What a killed engine had seen since its last note is lost, so silence begins anew. The
+        engine that asks, `instance_id`, was not killed.
         """
 
         def work(transaction: Transaction) -> dict[str, int]:
             running_after_us = transaction.now_us - int(LOST_SECONDS * 1e6)
             rows = transaction.rows(statements.NOTES)
-            lost_us = max((row[2] for row in rows if row[2] <= running_after_us), default=0)
-            if lost_us:
-                transaction.run(statements.NOTE_LOST, {"lost_at_us": lost_us})
-            return {row[0]: row[1] for row in rows if row[2] > running_after_us}
+            lost = [
+                seen_us
+                for each, _, seen_us in rows
+                if seen_us <= running_after_us and each != instance_id
+            ]
+            if lost:
+                transaction.run(statements.NOTE_LOST, {"lost_at_us": max(lost)})
+            return {each: count for each, count, seen_us in rows if seen_us > running_after_us}
 
         return self._writer.transact(work)
 

@@ -90,6 +90,14 @@ def as_dict(status: Status) -> dict[str, Any]:
             "size_bytes": status.dead_letters.size_bytes,
         },
         "active_silences": status.active_silences,
+        "cameras": [
+            {
+                "camera_id": each.camera_id,
+                "last_seen": instant(each.seen_us) if each.seen_us else None,
+                "silent_since": instant(each.since_us) if each.silent_us else None,
+            }
+            for each in status.cameras
+        ],
         "store": {"url": status.url, "engine": status.engine, "rows": dict(status.rows)},
     }
 
@@ -97,7 +105,13 @@ def as_dict(status: Status) -> dict[str, Any]:
 def _print(status: Status) -> None:
     output = console()
     output.print(store_table(status))
-    for table in (replica_table(status), held_table(status), waiting_table(status)):
+    tables = (
+        replica_table(status),
+        held_table(status),
+        waiting_table(status),
+        camera_table(status),
+    )
+    for table in tables:
         if table.row_count:
             output.print()
             output.print(table)
@@ -168,6 +182,18 @@ def waiting_table(status: Status) -> Table:
     for each in status.waiting:
         oldest = ago(status.now_us, each.oldest_us)
         table.add_row(Text(printable(each.channel)), f"{each.count:,}", oldest)
+    return table
+
+
+def camera_table(status: Status) -> Table:
+    """A table with a row for each camera that must not be silent, the silent ones first."""
+    table = _table("camera", "last seen", "silent since")
+    for each in sorted(status.cameras, key=lambda camera: not camera.silent_us):
+        table.add_row(
+            Text(printable(each.camera_id), style="red" if each.silent_us else ""),
+            ago(status.now_us, each.seen_us) if each.seen_us else "never",
+            ago(status.now_us, each.since_us) if each.silent_us else "",
+        )
     return table
 
 

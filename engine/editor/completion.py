@@ -29,8 +29,7 @@ from engine.editor.language import (
 from engine.editor.names import Names
 from engine.editor.schema import EVENT_TIMES, paths_of
 from engine.editor.text import Text
-from engine.editor.where import Where, where
-from engine.rules.expressions import TEMPLATE_VARIABLES
+from engine.editor.where import Where, template_variables, where
 from engine.rules.keys import OPERATORS
 from engine.schema import TIME_VARIABLE, EventSchema, FieldType, Kind
 
@@ -153,7 +152,7 @@ def _value_items(
         case ValueKind.EXPRESSION | ValueKind.ONE_OR_MORE:
             return _expression_items(cursor.before, schema.variables, names)
         case ValueKind.TEMPLATE if (inside := _placeholder(cursor.before)) is not None:
-            variables = {**schema.variables, **TEMPLATE_VARIABLES}
+            variables = template_variables(cursor, schema)
             return _expression_items(inside, variables, names)
     return ()
 

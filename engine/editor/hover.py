@@ -15,9 +15,9 @@ from engine.editor.completion import field_at, key_help
 from engine.editor.cursor import cursor_at
 from engine.editor.language import call_help, field_help
 from engine.editor.text import Text
-from engine.editor.where import where
+from engine.editor.where import template_variables, where
 from engine.rules.document import parse_document
-from engine.rules.expressions import TEMPLATE_VARIABLES, Compiler, read_condition
+from engine.rules.expressions import Compiler, read_condition
 from engine.rules.faults import Faults
 from engine.rules.keys import OPERATORS
 from engine.rules.nodes import MappingNode, ScalarNode, SequenceNode, YamlNode
@@ -48,7 +48,7 @@ def explain(text: Text, offset: int, schema: EventSchema) -> Hover | None:
         key = found.group.find(cursor.before)
         about = key_help(key) if key is not None else ""
     elif found.key is not None and found.key.kind in _EXPRESSIONS:
-        variables = {**schema.variables, **TEMPLATE_VARIABLES}
+        variables = template_variables(cursor, schema)
         about = _of_expression(cursor.before, variables)
     elif found.key is not None and found.key.name == "operator":
         about = _of_operator(text, word.start(), word[0], schema)

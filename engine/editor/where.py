@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from channels.definitions.keys import Key, KeyGroup, ValueKind
 from engine.editor.cursor import ITEM, Cursor
+from engine.rules.cameras import CAMERA_VARIABLES
+from engine.rules.cameras import RULE_ID as CAMERA_RULE_ID
+from engine.rules.expressions import TEMPLATE_VARIABLES
 from engine.rules.keys import EXPECTED, FILE, TEST, TEST_FILE
 from engine.rules.load import is_test_file
+from engine.schema import EventSchema, FieldType
 
 _WITH_ITEMS = frozenset(
     {ValueKind.NAMES, ValueKind.TEXTS, ValueKind.ONE_OR_MORE, ValueKind.VALUE, ValueKind.TEXT_MAP}
@@ -67,6 +71,13 @@ def where(cursor: Cursor, file: str) -> Where:
             case _:
                 return Where()
     return _at_end(group, key, cursor)
+
+
+def template_variables(cursor: Cursor, schema: EventSchema) -> Mapping[str, FieldType]:
+    """What a template at the cursor may show."""
+    if cursor.path[:1] == (CAMERA_RULE_ID,):
+        return CAMERA_VARIABLES
+    return {**schema.variables, **TEMPLATE_VARIABLES}
 
 
 def _in_event(key: Key, path: Sequence[str]) -> Where:

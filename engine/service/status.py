@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engine.store import Hold, Instance, SilenceState, Store, Waiting
+from engine.store import CameraState, Hold, Instance, SilenceState, Store, Waiting
 from engine.store.instances import is_running
 
 DAY_US: Final = 86_400 * 1_000_000
@@ -26,7 +26,8 @@ class Status:
 
     `replicas` are the engines that run, `lost` those that were seen within a day and did not stop
     in order, both the oldest first. `dead` counts what died within a day, by channel.
-    `active_silences` is the number of silences that hold something back now.
+    `active_silences` is the number of silences that hold something back now. `cameras` are those
+    that must not be silent.
     """
 
     now_us: int
@@ -37,6 +38,7 @@ class Status:
     dead: Mapping[str, int]
     dead_letters: DeadLetterCount
     active_silences: int
+    cameras: Sequence[CameraState]
     url: str
     engine: str
     rows: Mapping[str, int]
@@ -94,6 +96,7 @@ def read_status(store: Store) -> Status:
         active_silences=sum(
             each.state_at(now_us) is SilenceState.ACTIVE for each in store.silences.all()
         ),
+        cameras=store.cameras.all(),
         url=store.url_shown,
         engine=store.archive.engine(),
         rows=rows,

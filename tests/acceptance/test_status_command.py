@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.store import Instance, Store, open_store
+from engine.store import CameraReport, Instance, Store, open_store
 from tests.support.command import Finished, alert_engine
 from tests.support.postgresql import PostgreSQL
 from tests.unit.store.samples import Samples, add, fill, state_url
@@ -83,6 +83,26 @@ def test_a_store_without_an_engine_is_wrong(url: str, tmp_path: Path) -> None:
     assert [problem.partition(":")[0] for problem in found["problems"]] == [
         "no engine runs on this store"
     ]
+
+
+def test_cameras_are_shown_with_their_silence(url: str, tmp_path: Path) -> None:
+    with open_store(url) as store:
+        beat(store, ONE)
+        now_us = store.deliveries.now_us()
+        store.cameras.note(ONE.instance_id, {"gate-a": now_us, "gate-b": now_us - 7_200_000_000})
+        store.cameras.become_judge(ONE.instance_id)
+        store.cameras.advance(ONE.instance_id, 0, ["gate-c"])
+        states = {each.camera_id: each for each in store.cameras.all()}
+        silent = CameraReport(states["gate-b"], True, Samples().new(rule_id="camera_silent"))
+        assert store.cameras.report(ONE.instance_id, lambda now: [silent])
+        found = told(tmp_path, url)["cameras"]
+        shown = status(tmp_path, url).stdout
+    by_id = {each["camera_id"]: each for each in found}
+    assert by_id["gate-a"]["silent_since"] is None
+    assert by_id["gate-b"]["silent_since"] == by_id["gate-b"]["last_seen"]
+    assert by_id["gate-c"]["last_seen"] is None
+    lines = [line.split() for line in shown.splitlines() if line.startswith("gate-")]
+    assert [line[0] for line in lines if line[0] in by_id] == ["gate-b", "gate-a", "gate-c"]
 
 
 def test_one_engine_that_is_left_of_two_is_wrong(url: str, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from engine.editor.text import Text
 from engine.rules import Expect
 from engine.rules.keys import (
     ALERT,
+    CAMERA,
+    CAMERA_SILENT,
     CONDITION,
     FILE,
     INTERVAL,
@@ -66,10 +68,19 @@ def offered(text: str, file: str = "r.yaml") -> set[str]:
         ("channels:\n  guards: {|", CHANNEL.names),
         ("watchlists: {stolen: {|", WATCHLIST.names),
         ("rate_limit:\n  |", RATE_LIMIT.names),
+        ("cameras: {gate-a: {|", CAMERA.names),
+        ("camera_silent:\n  |", CAMERA_SILENT.names),
     ],
 )
 def test_the_keys_of_a_mapping_are_offered(text: str, keys: tuple[str, ...]) -> None:
     assert offered(text) == {*keys}
+
+
+def test_the_messages_of_silent_cameras_have_variables_of_their_own() -> None:
+    found = offered('camera_silent: {message_template: "nothing from {|')
+    assert {"camera_id", "silent_for", "since"} <= found
+    assert "plate" not in found
+    assert offered("cameras: {gate-a: {active_time_intervals: [|") == {"night"}
 
 
 def test_keys_that_are_there_are_not_offered_again() -> None:

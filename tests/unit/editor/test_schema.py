@@ -20,6 +20,8 @@ from engine.editor.schema import (
 )
 from engine.rules.keys import (
     ALERT,
+    CAMERA,
+    CAMERA_SILENT,
     CONDITION,
     EXPECTED,
     FILE,
@@ -94,6 +96,9 @@ def test_it_accepts_what_the_pages_show() -> None:
         "notifications: {mail: {}}",
         "notifications: {email: {host: a}}",
         "watchlists: {stolen: {path: a.csv}}",
+        "cameras: {gate-a: {silent_for: 5m}}",
+        "cameras: {gate-a: {}}",
+        "camera_silent: {template: a}",
     ],
 )
 def test_it_refuses_what_no_file_may_hold(text: str) -> None:
@@ -102,7 +107,7 @@ def test_it_refuses_what_no_file_may_hold(text: str) -> None:
 
 GROUPS = (
     *(FILE, RULE, CONDITION, TEST, RATE_LIMIT, WATCHLIST, NOTIFICATIONS, INTERVAL, PATTERN),
-    *(TIME_RANGE, SILENCE, EXPECTED, ALERT),
+    *(TIME_RANGE, SILENCE, EXPECTED, ALERT, CAMERA, CAMERA_SILENT),
 )
 
 

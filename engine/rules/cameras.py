@@ -178,6 +178,9 @@ class CameraReader:
         schedule = self._schedules.read(mapping)
         given = mapping.values.get("silent_after")
         if given is None:
+            if not mapping.values.keys() <= {*CAMERA.names}:
+                # A slip of the pen, which is reported.
+                return None
             what = f"the camera {shown(camera_id)} has no `silent_after`"
             remedy = "add `silent_after: 15m`, say"
             self._faults.error(mapping.place, FaultCode.MISSING_KEY, what, remedy)

@@ -25,6 +25,8 @@ from engine.metrics import Metrics
 from engine.rules import Expect
 from engine.rules.keys import (
     ALERT,
+    CAMERA,
+    CAMERA_SILENT,
     CONDITION,
     FILE,
     INTERVAL,
@@ -69,7 +71,7 @@ OF_PROMETHEUS: Final = ("job", "instance")
 FUNCTIONS_OF_PROMETHEUS: Final = frozenset(
     [
         *("sum", "max", "rate", "increase", "deriv", "absent", "histogram_quantile"),
-        *("min_over_time", "max_over_time"),
+        *("min_over_time", "max_over_time", "time"),
     ]
 )
 
@@ -228,6 +230,8 @@ def test_every_default_of_settings_can_be_told() -> None:
         ("Operator", tuple(Operator)),
         ("`rate_limit` key", RATE_LIMIT.names),
         ("Interval key", INTERVAL.names),
+        ("Camera key", CAMERA.names),
+        ("`camera_silent` key", CAMERA_SILENT.names),
     ],
 )
 def test_the_tables_of_keys_are_whole(heading: str, keys: tuple[str, ...]) -> None:

@@ -37,6 +37,8 @@ channels:
   flaky: {url}/flaky
 watchlists:
   wanted: {list}
+cameras: {{default: {{silent_after: 6h}}}}
+camera_silent: {{notify: []}}
 notifications:
   slack: {{enabled: false, webhook_url: "https://hooks.slack.example/x"}}
 rules:

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from channels.alert import Alert
+from channels.render import duration
 from engine.cameras.judge import judge
 from engine.cameras.progress import ROUND_SECONDS, Progress
 from engine.cameras.sightings import Sightings
@@ -323,11 +324,11 @@ def alert_of(
     last_seen = _moment(seen_us) if seen_us else None
     values: dict[str, Any] = {
         "camera_id": state.camera_id,
-        "last_seen": last_seen,
-        "since": since,
-        "silent_for": duration_text(seconds),
+        "last_seen": None if last_seen is None else last_seen.replace(microsecond=0),
+        "since": since.replace(microsecond=0),
+        "silent_for": duration(seconds),
         "silent_seconds": seconds,
-        "time": now,
+        "time": now.replace(microsecond=0),
     }
     message, failed = rules.message(values, is_silent=is_silent)
     kind = "silent" if is_silent else "back"
@@ -356,19 +357,6 @@ def alert_of(
         },
     )
     return alert, digest, failed
-
-
-def duration_text(seconds: int) -> str:
-    """The two largest units of a duration: `2d 3h`, `6h 5m`, `15m`, `40s`."""
-    days, rest = divmod(seconds, 86_400)
-    hours, rest = divmod(rest, 3_600)
-    minutes, rest = divmod(rest, 60)
-    units = [(days, "d"), (hours, "h"), (minutes, "m"), (rest, "s")]
-    while len(units) > 1 and not units[0][0]:
-        units.pop(0)
-    # Seconds say nothing beside minutes.
-    shown = [each for each in units[:2] if each[1] != "s" or len(units) == 1]
-    return " ".join(f"{count}{unit}" for count, unit in shown if count) or "0s"
 
 
 def _moment(microseconds: int) -> datetime:

@@ -215,7 +215,7 @@ def fact_table(stored: StoredAlert) -> Table:
         *near,
         ("captured", alert.captured_at),
         ("created", alert.created_at),
-        ("record", f"{stored.topic}[{stored.partition}]@{stored.offset}"),
+        ("record", _record(stored)),
         *silenced,
         ("suppressed", str(alert.suppressed_count)),
         ("message", alert.message.strip()),
@@ -253,3 +253,9 @@ def _detail(delivery: StoredDelivery) -> str:
     if delivery.reason != Reason.UNCONFIRMED or delivery.state is DeliveryState.SENT:
         return delivery.detail
     return f"it may have arrived: {delivery.detail}"
+
+
+def _record(stored: StoredAlert) -> str:
+    if not stored.topic:
+        return "none: what was not seen made it"
+    return f"{stored.topic}[{stored.partition}]@{stored.offset}"

@@ -32,6 +32,7 @@ from engine.logs.text import printable
 from engine.pipeline.outcome import Verdict
 from engine.pipeline.pipeline import EventDecoder
 from engine.rules import RuleSet
+from engine.rules.cameras import RULE_ID as CAMERA_RULE_ID
 from engine.schema import CAMERA_ID, value_at
 from engine.schema.event import Event
 from engine.settings import Settings
@@ -134,6 +135,11 @@ def _of_alert(text: str, evidence: Evidence) -> _Subject:
     stored = evidence.store.archive.alert(text)
     if stored is None:
         raise AlertEngineError(f"no single alert's id begins with {text!r}, {_FORMS}")
+    if stored.alert.rule_id == CAMERA_RULE_ID:
+        raise AlertEngineError(
+            f"the alert {text} is of a silent camera, no event made it: see `alert-engine alerts "
+            f"show {text}`"
+        )
     rules = evidence.rules.of(stored.rules_digest)
     return _Subject(event_of(stored, evidence.schema), rules, stored)
 

@@ -20,6 +20,7 @@ from engine.cli.stored import console, instant, open_tool, write_json
 from engine.errors import AlertEngineError, EventError
 from engine.logs.text import printable
 from engine.pipeline.silences import SilencesInForce, compile_silence
+from engine.rules.cameras import RULE_ID as CAMERA_RULE_ID
 from engine.rules.faults import suggestion
 from engine.schema import EventSchema, load_event_schema
 from engine.schema.event import Event, make_event
@@ -160,6 +161,8 @@ def _warn_of_unknown_rule(rule_id: str, settings: Settings) -> None:
     except AlertEngineError:
         return
     known = [rule.rule_id for rule in rule_set.rules]
+    if rule_set.cameras is not None:
+        known.append(CAMERA_RULE_ID)
     if rule_id not in known:
         sys.stderr.write(
             f"alert-engine: warning: {settings.rules_path} has no enabled rule {rule_id!r}, "

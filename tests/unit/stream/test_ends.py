@@ -54,6 +54,7 @@ def test_every_partition_of_every_topic_has_its_end(cluster: MockCluster, ends: 
     assert ends.ends() == {("plates", 0): 0, ("plates", 1): 0, ("more", 0): 0, ("more", 1): 3}
 
 
+@pytest.mark.slow
 def test_what_any_member_of_the_group_has_committed_is_told(
     cluster: MockCluster, ends: StreamEnds
 ) -> None:
@@ -64,6 +65,7 @@ def test_what_any_member_of_the_group_has_committed_is_told(
     assert ends.committed([("plates", 0), ("more", 1)]) == {("plates", 0): 4, ("more", 1): 0}
 
 
+@pytest.mark.slow
 def test_while_one_partition_gives_no_answer_none_is_known(
     cluster: MockCluster, ends: StreamEnds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +77,7 @@ def test_while_one_partition_gives_no_answer_none_is_known(
     assert len(ends.ends()) == 4
 
 
+@pytest.mark.slow
 def test_while_the_broker_is_away_nothing_is_known(
     cluster: MockCluster, ends: StreamEnds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +90,7 @@ def test_while_the_broker_is_away_nothing_is_known(
         ends.committed([*known])
 
 
+@pytest.mark.slow
 def test_where_no_topic_is_there_nothing_is_known(cluster: MockCluster, ends: StreamEnds) -> None:
     unknown = int(KafkaError.UNKNOWN_TOPIC_OR_PART)
     cluster.fail_topic("more", unknown)

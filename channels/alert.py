@@ -52,6 +52,51 @@ class Alert:
     likeness: float = 1.0
 
 
+class MessageKind(StrEnum):
+    """What a message is: one alert, or several that go together."""
+
+    SINGLE = "single"
+    GROUP = "group"
+    DIGEST = "digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Several alerts that go to a target as one message, the most urgent first."""
+
+    kind: MessageKind
+    alerts: tuple[Alert, ...]
+
+    @property
+    def priority(self) -> Priority:
+        """The highest of its alerts."""
+        return min((alert.priority for alert in self.alerts), key=lambda each: each.rank)
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Alerts for whose events the expressions `by` give the same go as one message.
+
+    `by` are CEL expressions over the event. An alert waits so long for others, and one of high
+    priority for `high_wait_seconds`.
+    """
+
+    by: tuple[str, ...]
+    wait_seconds: float
+    high_wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a target wants its alerts; by default each in a message of its own, at once."""
+
+    grouping: Grouping | None = None
+
+
+#: Each alert in a message of its own.
+SINGLY: Final = Terms()
+
+
 class Status(StrEnum):
     """How one try to send has ended."""
 
@@ -180,11 +225,18 @@ class Target(Protocol):
     def knows_idempotency_key(self) -> bool:
         """Whether the service recognizes a repeated try by its key, and does not act twice."""
 
+    @property
+    def terms(self) -> Terms:
+        """How it wants its alerts."""
+
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Try once, and return when the outcome is known; never raise.
 
         `idempotency_key` is the same for all tries of a delivery.
         """
+
+    def send_several(self, bundle: Bundle, idempotency_key: str) -> Outcome:
+        """The same for several alerts in one message."""
 
     def close(self) -> None:
         """Close connections."""

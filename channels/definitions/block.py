@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
@@ -262,6 +263,20 @@ class Block:
             with self.collect():
                 found[str(name)] = self._text(entry, (key, str(name))).strip()
         return found
+
+    @contextmanager
+    def nested(self, key: str, keys: Sequence[str]) -> Iterator[Block | None]:
+        """A mapping of settings below a key, None without it; its faults are added at the end."""
+        value = self._values.get(key)
+        if not isinstance(value, Mapping):
+            if value is not None:
+                self.fault(f"{key} is not a mapping", f"write {{{keys[0]}: …}}", key)
+            yield None
+            return
+        inside = Block(value, self._variables, keys)
+        yield inside
+        for fault in inside.faults:
+            self.fault(fault.what, fault.remedy, key, *fault.path)
 
     def parsed(
         self, entries: Sequence[tuple[KeyPath, str]], parse: Callable[[str], str]

@@ -100,6 +100,43 @@ _COUNTRY: Final = Key(
     "default_country", "The country of telephone numbers without one, such as `US`.", _TEXT, "US"
 )
 
+#: How alerts wait for others of their group.
+GROUPING: Final = KeyGroup(
+    "a `group`",
+    (
+        Key(
+            "by",
+            "CEL expressions on the event: alerts for which they give the same go as one message.",
+            ValueKind.ONE_OR_MORE,
+            ["plate.normalized_text"],
+            is_required=True,
+        ),
+        Key(
+            "wait_seconds",
+            "How long an alert waits for others, 0 to 3600; 10 unless given.",
+            ValueKind.NUMBER,
+            10,
+        ),
+        Key(
+            "high_wait_seconds",
+            "The same for an alert of high priority; 1 unless given, or `wait_seconds` if less.",
+            ValueKind.NUMBER,
+            1,
+        ),
+    ),
+    is_definition=True,
+)
+#: How a channel wants its alerts.
+TERMS: Final = (
+    Key(
+        "group",
+        "Alerts with the same key go as one message, such as those of several rules on one car.",
+        ValueKind.GROUP,
+        {"by": ["plate.normalized_text"], "wait_seconds": 10},
+        group=GROUPING,
+    ),
+)
+
 #: What a webhook takes beside its URL.
 WEBHOOK: Final = (
     Key("method", "`POST` unless given.", _CHOICE, "POST", choices=("POST", "PUT")),
@@ -148,6 +185,7 @@ CHANNEL: Final = KeyGroup(
         _COUNTRY,
         *WEBHOOK,
         *TRUST,
+        *TERMS,
     ),
     is_definition=True,
     may_be_text=True,
@@ -156,7 +194,7 @@ CHANNEL: Final = KeyGroup(
 
 
 def _block(name: str, *keys: Key) -> KeyGroup:
-    return KeyGroup(f"`{name}`", (_ENABLED, *keys), is_definition=True)
+    return KeyGroup(f"`{name}`", (_ENABLED, *keys, *TERMS), is_definition=True)
 
 
 #: The blocks of `notifications:` by their names.

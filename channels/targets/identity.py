@@ -56,7 +56,17 @@ from itertools import chain, groupby
 from operator import attrgetter
 from typing import Final
 
-from channels.alert import Alert, Audience, Outcome, Reason, RecipientKey, Status, Target
+from channels.alert import (
+    SINGLY,
+    Alert,
+    Audience,
+    Bundle,
+    Outcome,
+    Reason,
+    RecipientKey,
+    Status,
+    Target,
+)
 
 # No address and no host has this sign, so that no real target has this id.
 _RECIPIENT: Final = "?"
@@ -180,12 +190,17 @@ class MisconfiguredTarget:
         self.detail: Final = detail
         self.concurrency: Final = 1
         self.knows_idempotency_key: Final = False
+        self.terms: Final = SINGLY
 
     def __repr__(self) -> str:
         return f"MisconfiguredTarget({self.label!r})"
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Send nothing; the outcome is misconfigured, with the faults as its detail."""
+        return Outcome(Status.MISCONFIGURED, Reason.MISCONFIGURED, self.detail)
+
+    def send_several(self, bundle: Bundle, idempotency_key: str) -> Outcome:
+        """As `send`."""
         return Outcome(Status.MISCONFIGURED, Reason.MISCONFIGURED, self.detail)
 
     def close(self) -> None:

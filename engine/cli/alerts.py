@@ -226,7 +226,7 @@ def fact_table(stored: StoredAlert) -> Table:
 
 def delivery_table(stored: StoredAlert) -> Table:
     """A table with a row for each delivery of the alert."""
-    headings = ("delivery", "state", "tries", "reason", "changed", "next try", "detail")
+    headings = ("delivery", "state", "tries", "reason", "changed", "next try", "message", "detail")
     table = Table(*headings, box=None, pad_edge=False)
     for delivery in stored.deliveries:
         table.add_row(
@@ -236,6 +236,7 @@ def delivery_table(stored: StoredAlert) -> Table:
             delivery.reason,
             instant(delivery.changed_us),
             _next_try(delivery),
+            _message(delivery),
             Text(printable(_detail(delivery))),
         )
     return table
@@ -246,6 +247,13 @@ def _next_try(delivery: StoredDelivery) -> str:
     if delivery.state is not DeliveryState.WAITING:
         return ""
     return instant(delivery.next_try_us) if delivery.next_try_us else "due"
+
+
+def _message(delivery: StoredDelivery) -> str:
+    """The message of several alerts that carries it, if it is one."""
+    if not delivery.message_id:
+        return ""
+    return f"{delivery.kind} {delivery.message_id} of {delivery.message_alerts}"
 
 
 def _detail(delivery: StoredDelivery) -> str:

@@ -13,14 +13,14 @@ from typing import Final
 
 import structlog
 
-from channels.alert import Reason, Status
+from channels.alert import Reason, Status, Terms
 from engine.delivery.judge import US_IN_A_SECOND, Event, Verdict, judge
 from engine.delivery.parts import Parts
 from engine.delivery.upkeep import Upkeep
 from engine.delivery.workers import Send, Workers
 from engine.errors import StoreError
 from engine.health import Heartbeat
-from engine.store import Answer, Claim, DeliveryState, Mark, TargetState, Turn
+from engine.store import Answer, Claim, DeliveryState, Joining, Mark, TargetState, Turn
 
 log = structlog.get_logger(__name__)
 
@@ -264,7 +264,10 @@ class Claimer:
             state.failing, only_failed = 0, False
             turn.write_targets([state])
         owner, claim_seconds = self._parts.owner, self._parts.claim_seconds
-        return turn.claim(state, room, owner, claim_seconds, only_failed=only_failed)
+        joining = _joining(self._parts.targets.terms(state.target_id))
+        return turn.claim(
+            state, room, owner, claim_seconds, only_failed=only_failed, joining=joining
+        )
 
     def _report(self, verdict: Verdict, *, is_written: bool) -> None:
         """Count and log; a mark that was not written is another replica's to count."""
@@ -272,9 +275,12 @@ class Claimer:
         if is_written and mark.state is not DeliveryState.WAITING:
             self._parts.kill_point("mark")
             if mark.state is DeliveryState.SENT:
-                metrics.notifications_sent.labels(claim.channel, claim.alert.rule_id).inc()
+                metrics.messages.labels(claim.channel, claim.kind).inc()
+                for alert in claim.alerts:
+                    metrics.notifications_sent.labels(claim.channel, alert.rule_id).inc()
             else:
-                metrics.notifications_dead.labels(claim.channel, mark.reason).inc()
+                dead = metrics.notifications_dead.labels(claim.channel, mark.reason)
+                dead.inc(len(claim.alerts))
         if verdict.is_retry:
             metrics.notification_retries.labels(claim.channel).inc()
         if verdict.is_failure:
@@ -288,6 +294,11 @@ class Claimer:
 
 def _key(claim: Claim) -> tuple[int, int]:
     return claim.delivery_id, claim.claim_no
+
+
+def _joining(terms: Terms) -> Joining | None:
+    """Which deliveries join those that are claimed; None where each goes alone."""
+    return None if terms.grouping is None else Joining(is_grouped=True)
 
 
 def _unsent(claim: Claim) -> Mark:
@@ -309,6 +320,8 @@ def _log(event: Event, verdict: Verdict) -> None:
         "reason": str(outcome.reason) if is_about_target else mark.reason,
         "detail": outcome.detail if is_about_target else mark.detail,
     }
+    if claim.members:
+        facts["alerts"] = len(claim.alerts)
     if event is Event.FAILED:
         facts["attempt"] = mark.failures
     elif event is Event.PAUSED:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from channels.alert import Reason, Target
+from channels.alert import SINGLY, Reason, Target, Terms
 from channels.targets.identity import MisconfiguredTarget, stand_in_id
 
 #: A target that the store has known for less takes over what its channel's gone targets owe. It is
@@ -74,6 +74,11 @@ class Targets:
         """Whether the target is in use, and its definition good."""
         target = self.in_use.get(target_id)
         return target is not None and not isinstance(target, MisconfiguredTarget)
+
+    def terms(self, target_id: str) -> Terms:
+        """How a target wants its alerts; singly where it is not in use."""
+        target = self.in_use.get(target_id)
+        return SINGLY if target is None else target.terms
 
     def keeps(self, channel: str) -> bool:
         """Whether the channel keeps what its gone targets owe: it is off, or misconfigured."""

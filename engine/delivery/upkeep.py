@@ -73,6 +73,7 @@ class Upkeep:
                 self._count(backlogs)
                 self._settle(backlogs)
             if self._is_due("time", TIME_SECONDS):
+                self._deliveries.free_members()
                 self._expire()
         except StoreError:
             self._is_changed = self._is_reloaded = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import Any, Final
 
@@ -15,7 +15,9 @@ from channels.definitions.security import UNVERIFIED
 from channels.plugins.url import address_kind
 from channels.redact import redact
 from channels.targets.identity import MisconfiguredTarget, replaced
+from engine.cel import Expression
 from engine.errors import ChannelError, Fault, Place, Severity
+from engine.rules.expressions import Compiler
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.keys import NOTIFICATIONS
 from engine.rules.nodes import (
@@ -67,7 +69,8 @@ class ChannelReader:
     defined there, and is no fault.
     Where a channel `may_hold`, the faults of its definition are in `misconfigured`, and a target
     that sends nothing stands for those that can't be made. Mails show times in `zone`.
-    `unverified` has the warnings of targets whose certificate is not checked.
+    `unverified` has the warnings of targets whose certificate is not checked. `group_keys` are the
+    expressions, by their texts, that channels are grouped by.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class ChannelReader:
         zone: tzinfo = UTC,
     ) -> None:
         self.targets: dict[str, tuple[Target, ...]] = {}
+        self.group_keys: dict[str, Expression] = {}
         self.misconfigured: dict[str, tuple[Fault, ...]] = {}
         self.unverified: dict[str, tuple[Fault, ...]] = {}
         self._may_hold = may_hold
@@ -96,6 +100,7 @@ class ChannelReader:
             "rename or remove one of them",
         )
         self._disabled: dict[str, Place] = {}
+        self._definitions: list[YamlNode] = []
         self._compared: set[tuple[str, ...]] = set()
 
     @property
@@ -135,6 +140,7 @@ class ChannelReader:
     def _targets_of(
         self, key: ScalarNode, definition: YamlNode, make: MakeTargets
     ) -> tuple[Target, ...]:
+        self._definitions.append(definition)
         if self._targets_by_name is not None:
             return self._targets_by_name(key.text)
         targets, faults, unverified = self._checked(key, definition, make)
@@ -180,6 +186,14 @@ class ChannelReader:
             if isinstance(node, ScalarNode) and node.is_null and node.is_cut:
                 what = f"{channel}: {shown(name)} is empty"
                 self._faults.warning(node.place, FaultCode.AMBIGUOUS_VALUE, what, CUT)
+
+    def compile_groups(self, compiler: Compiler) -> None:
+        """Compile what the channels are grouped by; all channels must be read before."""
+        for definition in self._definitions:
+            for scalar in _grouped_by(definition):
+                compiled = compiler.expression(scalar)
+                if compiled is not None:
+                    self.group_keys[scalar.text.strip()] = compiled
 
     def resolve(
         self, node: YamlNode | None, rule_id: str, rule: MappingNode, is_enabled: bool
@@ -307,6 +321,16 @@ def _no_name(text: str) -> str:
     if "${" in text:
         return "`${…}`"
     return address_kind(text)[0]
+
+
+def _grouped_by(definition: YamlNode) -> Iterator[ScalarNode]:
+    """The expressions of `group: {by: …}` in a channel's definition."""
+    for entry in definition.items if isinstance(definition, SequenceNode) else [definition]:
+        group = entry.values.get("group") if isinstance(entry, MappingNode) else None
+        by = group.values.get("by") if isinstance(group, MappingNode) else None
+        for each in by.items if isinstance(by, SequenceNode) else [by]:
+            if isinstance(each, ScalarNode) and not each.is_null:
+                yield each
 
 
 def _is_disabled(block: MappingNode) -> bool:

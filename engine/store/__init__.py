@@ -20,8 +20,10 @@ from engine.store.model import (
     Claim,
     DeliveryState,
     FreshAlert,
+    GroupPlace,
     Hold,
     Instance,
+    Joining,
     Mark,
     NewAlert,
     OpenMode,
@@ -34,6 +36,7 @@ from engine.store.model import (
     TargetState,
     Waiting,
     cut_event,
+    key_id,
 )
 from engine.store.permanence import why_temporary
 from engine.store.rule_sets import Missing, NotedFile, RuleFiles, RuleSets, RuleSetUse
@@ -54,9 +57,11 @@ __all__ = [
     "Deliveries",
     "DeliveryState",
     "FreshAlert",
+    "GroupPlace",
     "Hold",
     "Instance",
     "Instances",
+    "Joining",
     "Mark",
     "Missing",
     "NewAlert",
@@ -78,6 +83,7 @@ __all__ = [
     "Turn",
     "Waiting",
     "cut_event",
+    "key_id",
     "open_store",
     "why_temporary",
 ]

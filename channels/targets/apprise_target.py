@@ -142,7 +142,7 @@ class AppriseTarget:
         return self._try(
             lambda now: self.message(alert, now),
             alert.priority,
-            alert.message,
+            str(alert.message),
             (alert,),
             idempotency_key,
         )

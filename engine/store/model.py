@@ -544,9 +544,23 @@ def stored_delivery_from_row(row: tuple[Any, ...], sizes: Mapping[int, int]) -> 
 
     `sizes` has the number of alerts of each message of several, by its id.
     """
-    _, delivery_id, channel, target_id, state, *rest, message_id, kind = row
-    message = (message_id, MessageKind(kind), sizes.get(message_id, 1))
-    return StoredDelivery(delivery_id, channel, target_id, DeliveryState(state), *rest, *message)
+    _, delivery_id, channel, target_id, state, tries, reason, detail, *times = row
+    waiting_since_us, changed_us, next_try_us, message_id, kind = times
+    return StoredDelivery(
+        delivery_id=delivery_id,
+        channel=channel,
+        target_id=target_id,
+        state=DeliveryState(state),
+        tries=tries,
+        reason=reason,
+        detail=detail,
+        waiting_since_us=waiting_since_us,
+        changed_us=changed_us,
+        next_try_us=next_try_us,
+        message_id=message_id,
+        kind=MessageKind(kind),
+        message_alerts=sizes.get(message_id, 1),
+    )
 
 
 def delivery_parameters(new: NewAlert, channel: str, target_id: str, now_us: int) -> dict[str, Any]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from itertools import chain, repeat
 
-import pytest
-
 from channels.alert import SENT, Grouping, MessageKind, Priority, Terms
 from engine.delivery import RetryPolicy
 from engine.store import DeliveryState, GroupPlace

@@ -1,0 +1,67 @@
+"""How a channel wants its alerts, as its definition says it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from channels.alert import Grouping, Terms
+from channels.definitions.block import faults_of
+from channels.definitions.channel_entry import entry_targets
+from channels.definitions.notification_block import notification_targets
+from engine.errors import ChannelError
+
+MAIL = "mailto://localhost/?from=a@example.org&to=b@example.org"
+HOOK = "https://dispatch.example.com/alerts"
+BY = ("plate.normalized_text",)
+
+
+def terms(definition: Any) -> Terms:
+    """The terms of the one target of a channel."""
+    (target,) = entry_targets("ops", definition, {}).checked()
+    return target.terms
+
+
+def faults(definition: Any) -> list[str]:
+    try:
+        found = entry_targets("ops", definition, {}).faults
+    except ChannelError as error:
+        found = faults_of(error)
+    return [f"{'.'.join(map(str, each.path))}: {each}" for each in found]
+
+
+@pytest.mark.parametrize("url", [MAIL, HOOK])
+def test_a_channel_is_grouped_where_it_says_so(url: str) -> None:
+    assert terms(url).grouping is None
+    assert terms({"url": url, "group": None}).grouping is None
+    group = {"by": [*BY], "wait_seconds": 30, "high_wait_seconds": 5}
+    assert terms({"url": url, "group": group}).grouping == Grouping(BY, 30.0, 5.0)
+
+
+def test_an_urgent_alert_waits_a_second_unless_told_otherwise() -> None:
+    assert terms({"url": MAIL, "group": {"by": BY[0]}}).grouping == Grouping(BY, 10.0, 1.0)
+    short = {"by": BY[0], "wait_seconds": 0.5}
+    assert terms({"url": MAIL, "group": short}).grouping == Grouping(BY, 0.5, 0.5)
+
+
+def test_blocks_have_the_same_keys() -> None:
+    block = {"enabled": True, "url": HOOK, "group": {"by": [*BY]}}
+    (target,) = notification_targets("webhook", block, {}).checked()
+    assert target.terms.grouping == Grouping(BY, 10.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "fault"),
+    [
+        ({"group": BY[0]}, "group: group is not a mapping"),
+        ({"group": {"wait_seconds": 3}}, "group.by: by is missing"),
+        ({"group": {"by": [], "wait_seconds": 3}}, "group.by: by is missing or empty"),
+        ({"group": {"by": [*BY], "wait_seconds": -1}}, "group.wait_seconds: .* out of range"),
+        ({"group": {"by": [*BY], "wait": 3}}, "group.wait: the key wait is unknown"),
+    ],
+)
+def test_wrong_terms_are_faults_at_their_place(keys: dict[str, Any], fault: str) -> None:
+    (found,) = faults({"url": MAIL, **keys})
+    assert re.match(fault, found)

@@ -309,7 +309,7 @@ def to_message(letter: DeadLetter, group_id: str, now: datetime) -> dict[str, An
     """
     record = letter.record
     return {
-        "dlq_id": _letter_id(record, group_id),
+        "dlq_id": letter_id(record, group_id),
         "timestamp": now.isoformat(),
         "original_topic": record.topic,
         "original_partition": record.partition,
@@ -384,7 +384,8 @@ def _headers(metadata: Mapping[str, str]) -> tuple[tuple[str, bytes | None], ...
     return tuple(found[number] for number in sorted(found))
 
 
-def _letter_id(record: Record, group_id: str) -> str:
+def letter_id(record: Record, group_id: str) -> str:
+    """The id of the letter that the group's engine writes of a record: always the same."""
     digest = blake2b(record.value or b"", digest_size=16).hexdigest()
     place = (group_id, record.topic, record.partition, record.offset, record.timestamp_ms, digest)
     return str(uuid.uuid5(_NAMESPACE, repr(place)))

@@ -414,7 +414,7 @@ def _expected_alert(node: YamlNode, faults: Faults) -> ExpectedAlert | None:
         return None
     of_alert = Faults()
     check_keys(mapping, ALERT.names, ALERT.title, of_alert)
-    texts = {
+    texts: dict[str, ScalarNode | None] = {
         key: as_text(mapping.values[key], f"`{key}`", of_alert)
         for key in TEXT_KEYS
         if key in mapping.values

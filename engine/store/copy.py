@@ -154,6 +154,7 @@ TABLES: Final = (
             *("created_by", "comment", "changed_us"),
         ),
     ),
+    _Table("replayed_letters", "letter_id", "", ("letter_id", "replayed_us")),
     # A file may be large.
     _Table("rule_files", "digest", "", ("digest", "content"), at_once=10),
     _Table("rule_sets", "digest", "", ("digest", "files")),

@@ -1,7 +1,8 @@
-"""Dead letters that their topic has refused, kept until it takes them."""
+"""Dead letters that their topic has refused, kept until it takes them; and which were replayed."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 from engine.store import statements
@@ -31,9 +32,13 @@ class DeadLetters:
 
     def kept(self, limit: int, after_id: int = 0) -> dict[int, DeadLetter]:
         """At most `limit` letters with ids above `after_id`, by their ids, oldest first."""
+        return {number: letter for number, _, letter in self.dated(limit, after_id)}
+
+    def dated(self, limit: int, after_id: int = 0) -> list[tuple[int, int, DeadLetter]]:
+        """The same, each with its id and the time of its keeping."""
         parameters = {"limit": limit, "after_id": after_id}
         rows = self._reader.rows(statements.DEAD_LETTERS, parameters)
-        return {row[0]: dead_letter_from_row(row) for row in rows}
+        return [(row[0], row[-1], dead_letter_from_row(row)) for row in rows]
 
     def size_bytes(self) -> int:
         """The size of all kept letters, in bytes."""
@@ -58,6 +63,21 @@ class DeadLetters:
             self._writer.transact(
                 lambda transaction: transaction.run_many(statements.DELETE_DEAD_LETTER, rows)
             )
+
+    def replayed(self, letter_ids: Iterable[str]) -> dict[str, int]:
+        """The time of the last replay of each of these letters, by `dlq_id`, that had one."""
+        asked = {"letter_ids": json.dumps([*letter_ids])}
+        return dict(self._reader.rows(statements.REPLAYED, asked))
+
+    def mark_replayed(self, letter_ids: Iterable[str]) -> None:
+        """Note that the records of these letters are back on their topics."""
+        ids = [*letter_ids]
+        self._writer.transact(
+            lambda transaction: transaction.run_many(
+                statements.MARK_REPLAYED,
+                [{"letter_id": each, "now_us": transaction.now_us} for each in ids],
+            )
+        )
 
     def _run(self, statement: Statement, parameters: Parameters) -> int:
         return self._writer.transact(lambda transaction: transaction.run(statement, parameters))

@@ -545,8 +545,8 @@ def dead_letter_parameters(letter: DeadLetter, now_us: int) -> dict[str, Any]:
 
 
 def dead_letter_from_row(row: tuple[Any, ...]) -> DeadLetter:
-    """The dead letter of a row of DEAD_LETTERS, without the id that the row begins with."""
-    _, topic, partition, offset, timestamp_ms, key, value, headers, error_type, *rest = row
+    """The dead letter of a row of DEAD_LETTERS, without its id and the time of its keeping."""
+    _, topic, partition, offset, timestamp_ms, key, value, headers, error_type, *rest, _ = row
     pairs = json.loads(headers)
     read = tuple((name, None if text is None else b64decode(text)) for name, text in pairs)
     record = Record(topic, partition, offset, timestamp_ms, key, value, read)

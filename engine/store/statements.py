@@ -122,7 +122,7 @@ INSERT INTO dead_letters (
 """)
 DEAD_LETTERS: Final = both("""
 SELECT letter_id, topic, partition_id, record_offset, timestamp_ms, record_key, record_value,
-    headers, error_type, message, stack_trace, retry_count
+    headers, error_type, message, stack_trace, retry_count, kept_us
 FROM dead_letters WHERE letter_id > :after_id ORDER BY letter_id LIMIT :limit
 """)
 _LETTER_BYTES: Final = """COALESCE(LENGTH(record_key), 0) + COALESCE(LENGTH(record_value), 0)
@@ -137,6 +137,14 @@ WHERE total > :most_bytes ORDER BY letter_id DESC LIMIT 1
 DELETE_LETTERS_TO: Final = both("DELETE FROM dead_letters WHERE letter_id <= :letter_id")
 DELETE_LETTERS_BEFORE: Final = both("DELETE FROM dead_letters WHERE kept_us < :before_us")
 DELETE_DEAD_LETTER: Final = both("DELETE FROM dead_letters WHERE letter_id = :letter_id")
+REPLAYED: Final = _with_lists(
+    "SELECT letter_id, replayed_us FROM replayed_letters WHERE letter_id IN ({letter_ids})",
+    "letter_ids",
+)
+MARK_REPLAYED: Final = both("""
+INSERT INTO replayed_letters (letter_id, replayed_us) VALUES (:letter_id, :now_us)
+ON CONFLICT (letter_id) DO UPDATE SET replayed_us = excluded.replayed_us
+""")
 
 # The queue of deliveries. Targets are locked in the order of their ids, before deliveries.
 
@@ -680,6 +688,7 @@ TABLES: Final = (
     "dead_letters",
     "events",
     "instances",
+    "replayed_letters",
     "rule_files",
     "rule_set_uses",
     "rule_sets",

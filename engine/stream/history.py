@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Self, TypeVar
@@ -16,7 +17,7 @@ from typing import Any, Final, Self, TypeVar
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from engine.errors import BrokerUnavailableError, HistoryError
+from engine.errors import BrokerUnavailableError, HistoryError, NoTopicError
 from engine.settings import Settings
 from engine.stream.consumer import read_message
 from engine.stream.options import consumer_options, redact, refused_options
@@ -238,7 +239,7 @@ class History:
         """The error to raise for one of librdkafka."""
         reason = redact(error.str(), self._settings)
         if error.code() in _ABSENT:
-            return HistoryError(f"there is no topic {topic or '(unnamed)'}, see KAFKA_TOPIC")
+            return NoTopicError(f"there is no topic {topic or '(unnamed)'}, see KAFKA_TOPIC")
         if error.code() in _DENIED:
             what = f"the topic {topic}" if topic else "Kafka"
             return HistoryError(f"{what} may not be read: {reason}")
@@ -350,7 +351,9 @@ class Stretch:
             for start in range(0, len(pending), size):
                 yield pending[start : start + size]
         finally:
-            client.unassign()
+            # After an error the client may be closed by the time that this iterator is.
+            with suppress(RuntimeError):
+                client.unassign()
 
     def _read(self, size: int) -> None:
         """Take in the next messages; BrokerUnavailableError where none come for long."""

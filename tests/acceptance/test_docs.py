@@ -19,7 +19,8 @@ from channels.targets.webhook import payload, signature
 from engine.cli.main import build_parser
 from engine.demo.servers import RegistryServer
 from engine.settings import VARIABLES, Settings
-from engine.store import DeliveryState, NewAlert, Silence, open_store
+from engine.store import DeliveryState, NewAlert, OpenMode, Silence, open_store
+from engine.stream.record import DeadLetter, DeadLetterType, Record
 from tests.support.avro import plate_schema
 from tests.support.certificates import Certificates
 from tests.support.handbook import (
@@ -92,6 +93,9 @@ def test_every_snippet_runs_and_shows_what_it_says(
     for snippet in PAGES[name].snippets:
         if snippet.text.startswith("$ RULES_PATH=stolen.yaml"):
             let_the_car_pass(reader, request.getfixturevalue("broker"))
+        if snippet.text.startswith("alert-engine dlq list"):
+            keep_the_letter(reader.folder)
+            reader.given(KAFKA_BOOTSTRAP_SERVERS=reader.addresses[KAFKA])
         reader.follow(snippet)
         if snippet.attributes.get("like") == "readyz":
             shown, found = json.loads(snippet.text), reader.running().wait_ready
@@ -144,6 +148,15 @@ def silence_the_guest(folder: Path) -> None:
         )
     with closing(sqlite3.connect(folder / "state" / "alerts.db")) as connection, connection:
         connection.execute("UPDATE silences SET silence_id = '7c1e09ab'")
+
+
+def keep_the_letter(folder: Path) -> None:
+    """The dead letter that the page shows: its id goes by its record and the engine's group."""
+    value = b"\0\0\0\0\1\2"
+    record = Record("alpr.plates.detected", 0, 4711, 1_766_678_400_123, b"gate-north", value)
+    letter = DeadLetter(record, DeadLetterType.SCHEMA_VALIDATION, "the body is cut off")
+    with open_store(f"sqlite:///{folder}/state/alerts.db", OpenMode.TOOL) as store:
+        store.letters.keep([letter])
 
 
 def test_a_webhook_receives_what_is_shown() -> None:

@@ -24,7 +24,7 @@ def test_a_letter_comes_back_whole_and_what_is_none_is_passed_over() -> None:
     body = RecordWriter(SCHEMA.read_text()).write(to_message(letter, "group", NOW))
     values = [framed(5, body), b"no letter", framed(5, b""), None, b""]
     records = [Record("dlq", 0, number, 0, None, value) for number, value in enumerate(values)]
-    assert list(LetterReader(SCHEMA).letters(records)) == [letter]
+    assert [each.letter for each in LetterReader(SCHEMA).letters(records)] == [letter]
 
 
 def test_a_schema_that_is_not_there_is_an_error(tmp_path: Path) -> None:

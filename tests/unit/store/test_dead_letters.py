@@ -74,3 +74,13 @@ def test_letters_go_by_their_age(store: Store, clock: Clock) -> None:
 def test_a_letter_with_signs_that_no_database_takes_is_kept(store: Store) -> None:
     store.letters.keep([replace(LETTER, message="a\0b\ud800")])
     assert kept(store)[0].message == "a\ufffdb?"
+
+
+def test_what_was_replayed_is_known_with_its_last_time(store: Store, clock: Clock) -> None:
+    store.letters.mark_replayed(["a", "b"])
+    first_us = store.letters.replayed(["a", "b", "c"])
+    clock.seconds += 60
+    store.letters.mark_replayed(["b"])
+    assert store.letters.replayed(["a"]) == {"a": first_us["a"]}
+    assert store.letters.replayed(["b"]) == {"b": first_us["b"] + 60_000_000}
+    assert store.letters.replayed([]) == {}

@@ -168,6 +168,15 @@ def test_null_fails_for_a_plate_and_is_like_none_of_a_list() -> None:
     assert not any(each.or_null for each in atoms_of(guarded))
 
 
+@pytest.mark.parametrize("asked", ['"ABC123"', 'watchlist("misread")'])
+def test_what_is_no_text_gives_what_every_rule_gives(asked: str) -> None:
+    text = f"similar(dyn(latency_ms), {asked})"
+    rules = [a_rule(f"r{number}", compiled(text)) for number in range(20)]
+    matcher = IndexedMatcher(rules)
+    assert next(matcher.describe()) == "20 rules, of which 0 are evaluated on every event"
+    assert_same(rules, POOL[:5])
+
+
 def test_what_can_be_no_plate_needs_what_no_event_has() -> None:
     assert need('similar("ABC124", "XYZ789")') == NOTHING
 

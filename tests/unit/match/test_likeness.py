@@ -265,6 +265,9 @@ def test_to_compare_with_few_plates_is_cheaper_than_to_look_them_up() -> None:
     texts = [f'similar({PLATE}, "ABC123")', f'similar({PLATE}, "XYZ789")']
     (head, *_) = IndexedMatcher(rules_of(texts)).describe()
     assert head == "2 rules, of which 2 are evaluated on every event"
+    plates = ", ".join(f'"ABC{number}"' for number in range(100, 120))
+    (head, *_) = IndexedMatcher(rules_of([f"similar({PLATE}, [{plates}])"])).describe()
+    assert head == "1 rules, of which 0 are evaluated on every event"
 
 
 def test_a_camera_is_looked_up_before_a_likeness() -> None:

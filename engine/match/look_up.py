@@ -154,7 +154,7 @@ class KeyLookUp:
             return f"{_plates(self._listed)} of {_lists(watchlist for watchlist, _ in rules)}"
         if kind is SimilarListed:
             lists = {test.watchlist for test, _ in rules}
-            return f"like {_plates(sum(len(each.plates) for each in lists))} of {_lists(lists)}"
+            return f"like {_plates(sum(each.plate_count for each in lists))} of {_lists(lists)}"
         return _WORDS[kind]
 
 

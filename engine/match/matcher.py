@@ -278,7 +278,7 @@ class Selectivity:
         key, test = atom.key.text, atom.test
         if isinstance(test, Listed | SimilarListed) and (key, test.watchlist) not in self._lists:
             self._lists.add((key, test.watchlist))
-            self._plates[key] += len(test.watchlist.plates)
+            self._plates[key] += test.watchlist.plate_count
         elif isinstance(test, Points | Similar):
             values = test.values if isinstance(test, Points) else {text for text, _ in test.plates}
             named = self._values.setdefault(key, set())
@@ -336,7 +336,7 @@ class Selectivity:
                 named = max(len(self._values[atom.key.text]), 1)
                 return _READINGS * len(plates) / (_UNNAMED * named)
             case Listed(watchlist) | SimilarListed(watchlist):
-                return len(watchlist.plates) / (_UNNAMED * max(self._plates[atom.key.text], 1))
+                return watchlist.plate_count / (_UNNAMED * max(self._plates[atom.key.text], 1))
             case Interval(low, high):
                 is_closed = low != -high and abs(low) < float("inf") > abs(high)
                 return _CLOSED if is_closed else _HALF_OPEN

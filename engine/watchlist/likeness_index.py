@@ -355,7 +355,7 @@ class _Tables:
     def may_be_within(self, rows: _Array, text: str, budgets: _Budgets) -> _Array:
         """Which texts may be within the budgets, by a bound that is seldom below the cost."""
         result = np.zeros(len(rows), bool)
-        lengths = np.count_nonzero(rows, axis=1)
+        lengths = (rows != 0).sum(axis=1, dtype=np.uint8)
         read = np.frombuffer(_plain(text).encode(), np.uint8)
         length = len(read)
         is_same = lengths == length
@@ -376,13 +376,17 @@ class _Tables:
 
     def _least(self, longer: _Array, shorter: _Array) -> _Array:
         """A lower bound of the costs of texts, of which one has one character more."""
-        before = np.cumsum(self._by_code[longer[:, :-1], shorter], axis=1, dtype=np.int32)
-        backward = self._by_code[longer[:, 1:], shorter][:, ::-1]
-        behind = np.cumsum(backward, axis=1, dtype=np.int32)[:, ::-1]
-        none = np.zeros((len(longer), 1), np.int32)
+        count, size = shorter.shape
+        before = np.zeros((size, count), np.uint16)
+        behind = np.zeros((size, count), np.uint16)
+        for place in range(1, size):
+            changes = self._by_code[longer[:, place - 1], shorter[:, place - 1]]
+            np.add(before[place - 1], changes, out=before[place])
+        for place in range(size - 1, 0, -1):
+            changes = self._by_code[longer[:, place + 1], shorter[:, place]]
+            np.add(behind[place], changes, out=behind[place - 1])
         # Where two characters are one, or one of them is left out, both may cost nothing more.
-        around = np.hstack((none, before[:, :-1])) + np.hstack((behind[:, 1:], none))
-        least: _Array = around.min(axis=1) + SEVERE
+        least: _Array = (before + behind).min(axis=0) + SEVERE
         return least
 
 

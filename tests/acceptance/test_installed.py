@@ -21,7 +21,10 @@ from tests.support.fresh_copy import copy_tree, make_environment
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = ("rules/alert_rules.yaml", "rules/cel_examples.yaml")
+SAMPLES = tuple(
+    f"rules/{name}"
+    for name in ("alert_rules.yaml", "cel_examples.yaml", "stolen_cars.csv", "stolen_cars.yaml")
+)
 KEYS = tuple(f"schemas/{name}" for name in SCHEMAS)
 WRITTEN = (*SAMPLES, *KEYS, ".env", COMPOSE_FILE)
 # A site's own rules lie beside the samples in its checkout; they hold what nobody else may have.

@@ -86,6 +86,36 @@ def test_an_alert_of_a_near_match_has_the_plate_that_was_meant(tmp_path: Path) -
     ]
 
 
+@pytest.mark.parametrize(
+    ("key", "read"),
+    [
+        ("plate.normalized_text", ["A8C123", "ABC123", "ABCI23"]),
+        ('closest(watchlist("stolen"), plate.normalized_text).plate', ["A8C123"]),
+    ],
+)
+def test_misreadings_of_one_car_share_a_cooldown_where_the_key_is_the_listed_plate(
+    tmp_path: Path, key: str, read: list[str]
+) -> None:
+    (tmp_path / "stolen.csv").write_text("plate\nABC-123\nXYZ789\n")
+    text = (
+        "watchlists: {stolen: {file: stolen.csv}}\nrules:\n  - id: near\n    notify: []\n"
+        "    conditions:\n      - {field: plate.normalized_text, operator: similar_in_watchlist,"
+        f" value: stolen}}\n    rate_limit: {{dedup_key: '{key}'}}\n"
+    )
+    near = load(tmp_path, text)
+    assert near.warnings == ()
+    records = [
+        plate_record(second, plate={"normalized_text": plate})
+        for second, plate in enumerate(("A8C123", "ABC123", "ABCI23", "XY2789"))
+    ]
+    report = replayed(prepare(near), records, keeps_alerts=True)
+    assert [each.plate for each in report.alerts] == [*read, "XY2789"]
+    assert [each.matched_plate for each in report.alerts if each.plate != "ABC123"] == [
+        *["ABC123"] * (len(report.alerts) - 1 - (len(read) > 1)),
+        "XYZ789",
+    ]
+
+
 def test_alerts_are_not_kept_unless_asked_for(tmp_path: Path) -> None:
     assert replayed(rules(tmp_path), seen(0)).alerts == []
 

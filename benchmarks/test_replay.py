@@ -2,15 +2,16 @@
 
 A round reads 40,000 records: of the topic, or as JSON lines or an Avro object container of a file;
 it decodes them, runs them through 1,000 mixed rules and a watchlist that matches one of a thousand,
-and counts. The memory is what the process grows by from the first 10^5 events to the 10^6th.
+and counts. Of the topic in one process, and in one that reads and others beside it: their processor
+time says what they would take on processors of their own. The memory is what all processes grow by
+from the first 10^5 events to the 10^6th.
 """
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Final
 
@@ -22,26 +23,23 @@ from benchmarks.brokers import EVENTS, BrokerKind, Filled, Topics
 from benchmarks.measure import Measurement
 from benchmarks.mixed_rules import load
 from benchmarks.plant import settings_of
-from benchmarks.readings import HEADER, Writers, encode, readings
+from benchmarks.readings import Writers, readings
+from benchmarks.replay_run import RULES, SHARE, Run, run
 from benchmarks.traffic import WATCHED, rules_with_watchlist
-from engine.rules import RuleSet
+from engine.pipeline.active_rules import ActiveRules, prepare
 from engine.rules.load import collect_and_freeze
 from engine.settings import Settings
 from engine.simulate.replay import Replay
 from engine.simulate.sources import EventSource, KafkaSource, open_file
-from engine.stream.decoder import Decoder
-from engine.stream.history import BATCH_RECORDS, History
-from engine.stream.record import Record
+from engine.stream.history import History
 from tests.support.avro import PLATE_EVENT, plate_schema
 
 ROUNDS: Final = 3
-RULES: Final = 1_000
-SHARE: Final = 0.001
+#: How many processes there are beside the one that reads.
+WORKERS: Final = (0, 2)
 FLAT_FROM: Final = 100_000
 FLAT_TO: Final = 1_000_000
 MB: Final = 1 << 20
-PAGE_BYTES: Final = 4_096
-ID_LENGTH: Final = 36
 
 
 @pytest.fixture
@@ -51,15 +49,15 @@ def settings(topics: Topics, filled: Filled) -> Settings:
 
 
 @pytest.fixture
-def rule_set(tmp_path: Path) -> RuleSet:
+def rules(tmp_path: Path) -> ActiveRules:
     """The mixed rules and the watchlist."""
-    return load(rules_with_watchlist(RULES), tmp_path)
+    return prepare(load(rules_with_watchlist(RULES), tmp_path))
 
 
-def replay(rule_set: RuleSet, source: EventSource) -> None:
+def replay(rules: ActiveRules, source: EventSource) -> None:
     """All of the source, as the command does."""
     collect_and_freeze()
-    with Replay(rule_set, source.decoder, decodes_again=source.decodes_again) as running:
+    with Replay(rules, source.decoder, decodes_again=source.decodes_again) as running:
         for batch in source.batches():
             running.process(batch)
         assert running.report.events == EVENTS
@@ -87,11 +85,11 @@ def test_a_topics_past_alone(measure: Measurement, kind: BrokerKind, settings: S
 
 
 def test_a_topics_past(
-    measure: Measurement, kind: BrokerKind, settings: Settings, rule_set: RuleSet
+    measure: Measurement, kind: BrokerKind, settings: Settings, rules: ActiveRules
 ) -> None:
     def of_history(history: History) -> None:
         source = KafkaSource(history.stretch(), plate_schema(), Writers(), UTC)
-        replay(rule_set, source)
+        replay(rules, source)
 
     seconds = measure.rounds(
         group(kind), of_history, ROUNDS, lambda: (History(settings),), History.close
@@ -100,52 +98,53 @@ def test_a_topics_past(
     measure.tell(f"9 replay, {kind}", what, EVENTS / seconds, "events/s")
 
 
+@pytest.mark.parametrize("workers", WORKERS)
+def test_a_topics_past_in_processes(
+    measure: Measurement, kind: BrokerKind, topics: Topics, settings: Settings, workers: int
+) -> None:
+    runs: list[Run] = []
+
+    def of_topic() -> None:
+        done = run(workers, "kafka", topics.bootstrap_servers, *settings.kafka_topics)
+        assert (done.events, done.watched) == (EVENTS, EVENTS * SHARE)
+        runs.append(done)
+
+    # A round has the start of Python in it, so what the processes have measured counts.
+    measure.rounds(f"{group(kind)}, whole processes", of_topic, ROUNDS)
+    section, what = f"9 replay, {kind}", f"{workers} workers"
+    best = min(each.seconds for each in runs)
+    measure.tell(section, f"{what}: a topic's past", EVENTS / best, "events/s")
+    for whose, seconds in (
+        ("the reader's", min(each.reader_seconds for each in runs)),
+        ("the workers'", min(each.worker_seconds for each in runs)),
+    ):
+        measure.tell(section, f"{what}: {whose} processor time", seconds / EVENTS * 1e6, "µs")
+
+
 @pytest.mark.parametrize("write", ["JSON lines", "Avro container"])
-def test_a_file(measure: Measurement, rule_set: RuleSet, tmp_path: Path, write: str) -> None:
+def test_a_file(measure: Measurement, rules: ActiveRules, tmp_path: Path, write: str) -> None:
     path = tmp_path / "events"
     _FILES[write](path)
 
     def of_file() -> None:
         with open_file(path, plate_schema(), UTC) as source:
-            replay(rule_set, source)
+            replay(rules, source)
 
     seconds = measure.rounds(f"replay, file, {EVENTS:,} events", of_file, ROUNDS)
     measure.tell("9 replay, file", f"{write}, {RULES:,} rules", EVENTS / seconds, "events/s")
 
 
-def test_memory_is_flat(measure: Measurement, rule_set: RuleSet) -> None:
-    bodies = [encode(each) for each in readings(BATCH_RECORDS, WATCHED, SHARE)]
-    sizes: list[int] = []
+@pytest.mark.parametrize("workers", WORKERS)
+def test_memory_is_flat(measure: Measurement, workers: int) -> None:
+    runs: list[Run] = []
 
-    def run() -> None:
-        decoder = Decoder(plate_schema(), Writers(), UTC)
-        with Replay(rule_set, decoder, decodes_again=True) as running:
-            for start in range(0, FLAT_TO, BATCH_RECORDS):
-                running.process(_renamed(bodies, start))
-                if running.report.events in (FLAT_FROM, FLAT_TO):
-                    gc.collect()
-                    sizes.append(_resident_bytes())
-            assert running.report.rules["watchlist"].matches == FLAT_TO * SHARE
+    def of_memory() -> None:
+        runs.append(run(workers, "memory", str(FLAT_TO), str(FLAT_FROM)))
 
-    measure.rounds(f"replay, memory, {FLAT_TO:,} events", run, 1)
-    grown_mb = (sizes[1] - sizes[0]) / MB
-    what = f"grown from {FLAT_FROM:,} to {FLAT_TO:,} events"
-    measure.tell("9 replay, memory", what, grown_mb, "MB")
-
-
-def _renamed(bodies: list[bytes], start: int) -> list[Record]:
-    """Records of these events with other ids, so that none is one that was there before."""
-    now_ms = int(datetime.now(UTC).timestamp() * 1_000)
-    return [
-        Record("plates", 0, start + number, now_ms, None, _with_id(body, start + number))
-        for number, body in enumerate(bodies)
-    ]
-
-
-def _with_id(body: bytes, number: int) -> bytes:
-    """The event with a number for its id, which is the first field: its length, then its text."""
-    first = len(HEADER) + 1
-    return body[:first] + b"%036d" % number + body[first + ID_LENGTH :]
+    measure.rounds(f"replay, memory, {FLAT_TO:,} events", of_memory, 1)
+    assert runs[0].watched == FLAT_TO * SHARE
+    what = f"{workers} workers: grown from {FLAT_FROM:,} to {FLAT_TO:,} events"
+    measure.tell("9 replay, memory", what, runs[0].grown_bytes / MB, "MB")
 
 
 def _write_lines(path: Path) -> None:
@@ -163,7 +162,3 @@ _FILES: Final[dict[str, Callable[[Path], None]]] = {
     "JSON lines": _write_lines,
     "Avro container": _write_container,
 }
-
-
-def _resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES

@@ -152,6 +152,12 @@ class BrokerUnavailableError(AlertEngineError):
     code = "broker-unavailable"
 
 
+class WorkerLostError(AlertEngineError):
+    """A process that does a part of the work has ended."""
+
+    code = "worker-lost"
+
+
 class HistoryError(AlertEngineError):
     """The topic's past can't be read."""
 

@@ -41,6 +41,7 @@ def test_only_the_edges_catch_everything() -> None:
         "engine.demo",
         "engine.pipeline",
         "engine.reload",
+        "engine.simulate",
         "engine.stream",
     }
     assert {each for each in catchers if not each.startswith("channels")} <= edges

@@ -83,7 +83,7 @@ OWNERS = {
     "watchfiles": {"engine.reload"},
     "pygls": {"engine.editor"},
     "lsprotocol": {"engine.editor"},
-    "signal": {"engine.service"},
+    "signal": {"engine.simulate", "engine.service"},
     "rich": {"engine.cli", "engine.demo"},
     "aiosmtpd": {"engine.demo"},
     "orjson": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
@@ -22,10 +22,12 @@ from engine.pipeline.active_rules import render
 from engine.reload.last_good import LastGood, last_good_of
 from engine.rules import Rule, RuleSet, examples_of, load_set_tests
 from engine.rules.faults import Faults
+from engine.rules.likeness_questions import likeness_questions
 from engine.rules.report import Excerpts, as_github, as_json, as_text
 from engine.schema import EventSchema, load_event_schema
 from engine.schema.event import make_event
 from engine.settings import Settings
+from engine.watchlist.likeness_report import LikenessReport, likeness_faults, likeness_report
 
 _LIST: Final = (
     "watchlist {name}: {rows:,} rows, {plates:,} plates, {in_force:,} in force now, "
@@ -91,13 +93,20 @@ def _check(arguments: argparse.Namespace, settings: Settings) -> Round:
         return Round(_refuse(form, error, of_tests, _NO_RULES), error.lists)
     lists = tuple(rule_set.list_marks)
     of_tests = _test_faults(settings, arguments.paths, rule_ids(rule_set))
-    rule_set = replace(rule_set, warnings=_sorted(rule_set.warnings, of_tests))
+    reports = _likeness_reports(rule_set)
+    of_lists = [
+        fault
+        for name, report in reports.items()
+        for fault in likeness_faults(rule_set.watchlists[name], report)
+    ]
+    warnings = _sorted(rule_set.warnings, (*of_tests, *of_lists))
+    rule_set = replace(rule_set, warnings=warnings)
     if errors_of(of_tests):
         return Round(_refuse(form, RulesError(rule_set.warnings), (), _NO_TESTS), lists)
     if form is CheckFormat.JSON:
         shown = {rule.rule_id: rule.condition.cel for rule in rule_set.rules}
         cel = shown if arguments.show_cel else None
-        _write(as_json(rule_set.warnings, cel, _watchlists(rule_set)))
+        _write(as_json(rule_set.warnings, cel, _watchlists(rule_set, reports)))
         return Round(0, lists)
     _write(_report(form, rule_set.warnings))
     if form is CheckFormat.TEXT:
@@ -109,8 +118,11 @@ def _check(arguments: argparse.Namespace, settings: Settings) -> Round:
             _write("\n".join(IndexedMatcher(rule_set.rules).describe()))
         if arguments.show_sms:
             _write("\n".join(sms_previews(rule_set, schema, settings.event_timezone)))
-        for watchlist in _watchlists(rule_set):
+        for watchlist in _watchlists(rule_set, {}):
             _write(_LIST.format(**watchlist))
+            report = reports.get(str(watchlist["name"]))
+            if report is not None:
+                _write("\n".join(_likeness_lines(report)))
         _write(_summary(rule_set))
     return Round(0, lists)
 
@@ -147,10 +159,38 @@ def _last_good(settings: Settings) -> LastGood | None:
         return None
 
 
-def _watchlists(rule_set: RuleSet) -> list[dict[str, object]]:
+def _likeness_reports(rule_set: RuleSet) -> dict[str, LikenessReport]:
+    """The reports on the lists that rules ask by likeness, by name."""
     now = datetime.now(UTC)
-    return [
-        {
+    return {
+        name: likeness_report(
+            rule_set.watchlists[name], {question.threshold for question in questions}, now
+        )
+        for name, questions in likeness_questions(rule_set).items()
+    }
+
+
+def _likeness_lines(report: LikenessReport) -> Iterator[str]:
+    """The report for people, below the line of its list."""
+    yield (
+        f"    by likeness from {report.threshold:g}: {report.false_matches} of the readings of "
+        "other cars match"
+    )
+    if report.pairs:
+        count = f"{'about ' if report.is_estimated else ''}{report.pair_count:,}"
+        verb = "pair of its own plates matches" if count == "1" else "pairs of its own plates match"
+        yield f"    {count} {verb}{', such as' if report.pair_count > len(report.pairs) else ''}:"
+    for pair in report.pairs:
+        yield f"        {pair}"
+
+
+def _watchlists(
+    rule_set: RuleSet, reports: Mapping[str, LikenessReport]
+) -> list[dict[str, object]]:
+    now = datetime.now(UTC)
+    found: list[dict[str, object]] = []
+    for name, watchlist in rule_set.watchlists.items():
+        known: dict[str, object] = {
             "name": name,
             "file": str(watchlist.path),
             "rows": watchlist.row_count,
@@ -158,8 +198,31 @@ def _watchlists(rule_set: RuleSet) -> list[dict[str, object]]:
             "in_force": watchlist.count_in_force(now),
             "skipped": watchlist.skipped_count,
         }
-        for name, watchlist in rule_set.watchlists.items()
-    ]
+        if name in reports:
+            known["likeness"] = _likeness_json(reports[name])
+        found.append(known)
+    return found
+
+
+def _likeness_json(report: LikenessReport) -> dict[str, object]:
+    low, high = report.false_matches.bounds
+    return {
+        "threshold": report.threshold,
+        "pairs": report.pair_count,
+        "pairs_are_estimated": report.is_estimated,
+        "first_pairs": [
+            {"lines": list(pair.lines), "likeness": pair.likeness, "edits": pair.edits}
+            for pair in report.pairs
+        ],
+        "readings": report.false_matches.total,
+        "false_matches": report.false_matches.hits,
+        "false_share": [low, high],
+        "better_threshold": report.better,
+        "short_plates": report.short,
+        "most_compared": report.crowd,
+        "wildcards": report.wildcards,
+        "loose_wildcards": report.loose_wildcards,
+    }
 
 
 def _count_of(error: RulesError) -> str:

@@ -126,10 +126,10 @@ def _add_lines(part: Trace, depth: int, lines: list[str]) -> None:
     elif known and not inner:
         why = f"   ({', '.join(f'{name} is {value}' for name, value in known)})"
     lines.append(f"{found:7}{indent}{text}{why}")
-    for near in _near_plates(part, inner):
-        lines.append(f"{'':7}{indent}nearest: {near}")
     if part.words and part.words != part.text:
         lines.append(f"{'':7}{indent}as CEL: {part.text[:_SHOWN]}")
+    for near in _near_plates(part, inner):
+        lines.append(f"{'':7}{indent}nearest: {near}")
     for each in inner:
         _add_lines(each, depth + 1, lines)
     if part.hidden_items:

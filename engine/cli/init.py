@@ -72,7 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def first_files() -> Iterator[FirstFile]:
     """The files that a site begins with."""
-    for path in sorted(folder(RULES).glob("*.yaml")):
+    samples = sorted(folder(RULES).glob("*.yaml"))
+    # The list of a sample has its name.
+    lists = (path.with_suffix(".csv") for path in samples)
+    for path in sorted((*samples, *filter(Path.is_file, lists))):
         yield FirstFile(Path(RULES, path.name), path.read_text(encoding="utf-8"), _FOR_ALL)
     # Rule files name them in their first lines, for editors.
     for name in SCHEMAS:

@@ -1,4 +1,4 @@
-"""`alert-engine lists`: accepts a watchlist that shrank."""
+"""`alert-engine lists`: shows watchlists, and accepts one that shrank."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from engine.cli import lists_show
+from engine.cli.lists_show import unknown_list
 from engine.errors import AlertEngineError
 from engine.reload.file_state import digest_of
 from engine.reload.last_good import LastGood, last_good_of
 from engine.rules import load_watchlists
-from engine.rules.faults import suggestion
 from engine.settings import Settings
 from engine.watchlist import costs_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions of `lists`."""
-    parser.description = "Speaks to the engine of STATE_URL, whether it runs or not."
+    parser.description = "Shows the watchlists of rules, and accepts one that shrank."
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     accept = actions.add_parser(
         "accept",
         help="take over a list although it lost many rows",
-        description="Accepts the file of a list as it is now. A running engine takes it over at "
-        "once, another one at its next start.",
+        description="Accepts the file of a list as it is now. The engine of STATE_URL takes it "
+        "over at once if it runs, else at its next start.",
     )
     accept.add_argument("name", metavar="NAME", help="what the rules call the list")
     accept.add_argument(
@@ -34,6 +35,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the rule file or folder that defines it (default: RULES_PATH, else rules/)",
     )
     accept.set_defaults(command=accept_list)
+    lists_show.configure(
+        actions.add_parser(
+            "show",
+            help="show a list, or whether a plate is on it, or nearly",
+            description="Reads the list as the rules do, without the engine. With a plate the exit "
+            "code is 1 where it is not on the list.",
+        )
+    )
 
 
 def accept_list(arguments: argparse.Namespace) -> int:
@@ -47,11 +56,7 @@ def accept_list(arguments: argparse.Namespace) -> int:
     )
     found = lists.watchlists.get(name)
     if found is None:
-        known = sorted(lists.watchlists)
-        otherwise = f"there are: {', '.join(known)}" if known else "the rules define none"
-        raise AlertEngineError(
-            f"there is no watchlist {name!r}, {suggestion(name, known, otherwise)}"
-        )
+        raise unknown_list(name, lists.watchlists)
     before = last_good.remembered().get(name)
     if before is None:
         raise AlertEngineError(

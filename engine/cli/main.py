@@ -32,7 +32,7 @@ COMMANDS: Final = {
     "silences": "keep matches from being sent for a while",
     "status": "show replicas, held targets and what waits",
     "store": "copy a store, as from SQLite to PostgreSQL",
-    "lists": "accept a watchlist that became much shorter",
+    "lists": "show watchlists, accept one that became much shorter",
     "lsp": "help an editor: findings, completion, hover, tests",
     "bench": "measure what rules cost on this machine",
     "help": "print a page of the manual, such as rules",

@@ -22,12 +22,13 @@ from engine.cli.moments import PAST_HELP, past_moment
 from engine.cli.replay_report import as_json, print_report
 from engine.cli.stored import open_tool, write_json
 from engine.errors import AlertEngineError, StoreError, extra
-from engine.pipeline.active_rules import longest_cooldown
+from engine.pipeline.active_rules import ActiveRules, longest_cooldown, prepare
 from engine.rules import RuleSet
 from engine.rules.faults import suggestion
 from engine.rules.load import collect_and_freeze
 from engine.schema import EventSchema
 from engine.settings import Settings
+from engine.simulate.prefilter import Prefilter, Workers, worker_count
 from engine.simulate.replay import Chosen, Replay
 from engine.simulate.report import Report
 from engine.simulate.sources import (
@@ -104,8 +105,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Replay and report; 130 with what is known so far on Ctrl-C."""
     settings = Settings.from_environment()
-    # Its absence is reported now, not after all events.
-    draw = _import_plot() if arguments.plot else None
     chosen = _chosen(arguments, settings)
     schema, rule_set = load(settings, arguments.rules or [], with_channels=False)
     against = None
@@ -114,27 +113,32 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.rule:
         rule_set, against = _only(arguments.rule, rule_set, against)
     silences = _silences(settings) if arguments.silences else []
+    active = [prepare(each) for each in (rule_set, against) if each is not None]
     # What is loaded stays to the end: the collector need not look at it again and again.
     collect_and_freeze()
     with ExitStack() as stack:
         stack.callback(gc.unfreeze)
+        prefilter = Prefilter(schema, settings.event_timezone, active, chosen)
+        # Before what has threads of its own: a Kafka client, and what draws.
+        count = worker_count() if arguments.source == KAFKA else 0
+        workers = stack.enter_context(Workers(count, prefilter))
+        # Its absence is reported now, not after all events.
+        draw = _import_plot() if arguments.plot else None
         stack.enter_context(_logs_on_standard_error())
-        source = stack.enter_context(
-            _opened(arguments.source, settings, schema, chosen, (rule_set, against))
-        )
+        source = stack.enter_context(_opened(arguments.source, settings, schema, chosen, active))
         replay = stack.enter_context(
             Replay(
-                rule_set,
+                active[0],
                 source.decoder,
                 decodes_again=source.decodes_again,
-                against=against,
+                against=active[1] if against is not None else None,
                 silences=silences,
                 chosen=chosen,
                 keeps_alerts=arguments.alerts,
                 max_alert_age_seconds=settings.max_alert_age_seconds,
             )
         )
-        is_whole = _read_all(source, replay)
+        is_whole = _read_all(source, workers, replay)
         if arguments.format == "json":
             write_json(as_json(replay, source, with_alerts=arguments.alerts))
         else:
@@ -151,12 +155,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if is_whole else INTERRUPTED
 
 
-def _read_all(source: EventSource, replay: Replay) -> bool:
+def _read_all(source: EventSource, workers: Workers, replay: Replay) -> bool:
     """Whether all of the source was read; Ctrl-C ends it earlier."""
     try:
         with reading_bar(source) as show:
-            for batch in source.batches():
-                replay.process(batch)
+            for batch in workers.filtered(source):
+                replay.process(batch.records, batch.passed)
                 show(replay.report.events)
     except KeyboardInterrupt:
         return False
@@ -193,7 +197,7 @@ def _opened(
     settings: Settings,
     schema: EventSchema,
     chosen: Chosen,
-    rule_sets: Sequence[RuleSet | None],
+    rules: Sequence[ActiveRules],
 ) -> Iterator[EventSource]:
     zone = settings.event_timezone
     if name == STANDARD_INPUT:
@@ -203,7 +207,7 @@ def _opened(
             yield source
     else:
         # What was before has alerts whose cooldown reaches into the stretch.
-        before = max(longest_cooldown(each) for each in rule_sets if each is not None)
+        before = max(longest_cooldown(each.rule_set) for each in rules)
         since = chosen.since and chosen.since - timedelta(seconds=before)
         with History(settings) as history, registry_of(settings) as registry:
             yield KafkaSource(history.stretch(since, chosen.until), schema, registry, zone)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from engine.cli.stored import console, instant, open_tool, write_json
+from engine.cli.stored import ago, console, instant, open_tool, write_json
 from engine.errors import StoreUnavailableError
 from engine.logs.text import printable
 from engine.service.status import Status, read_status
 from engine.settings import Settings
 from engine.store import Instance
-
-_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -143,8 +141,8 @@ def _add_replica(table: Table, each: Instance, status: Status, style: str) -> No
         each.host,
         each.version,
         each.rules_digest,
-        _ago(status.now_us, each.started_us),
-        _ago(status.now_us, each.seen_us),
+        ago(status.now_us, each.started_us),
+        ago(status.now_us, each.seen_us),
         partition_text(each.partitions),
         f"{each.lag:,}",
     )
@@ -157,7 +155,7 @@ def held_table(status: Status) -> Table:
     for each in status.held:
         table.add_row(
             Text(printable(each.target_id)),
-            _ago(status.now_us, each.since_us),
+            ago(status.now_us, each.since_us),
             each.reason,
             Text(printable(each.detail)),
         )
@@ -168,7 +166,7 @@ def waiting_table(status: Status) -> Table:
     """A table with a row for each channel for which something waits."""
     table = _table("waiting", "deliveries", "oldest")
     for each in status.waiting:
-        oldest = _ago(status.now_us, each.oldest_us)
+        oldest = ago(status.now_us, each.oldest_us)
         table.add_row(Text(printable(each.channel)), f"{each.count:,}", oldest)
     return table
 
@@ -184,11 +182,3 @@ def partition_text(partitions: Sequence[str]) -> str:
         topic, _, number = each.rpartition("/")
         numbers.setdefault(topic, []).append(number)
     return " ".join(f"{topic}/{','.join(found)}" for topic, found in numbers.items())
-
-
-def _ago(now_us: int, then_us: int) -> str:
-    seconds = max(0, now_us - then_us) // 1_000_000
-    for unit_seconds, unit in _UNITS:
-        if seconds >= 2 * unit_seconds:
-            return f"{seconds // unit_seconds} {unit} ago"
-    return f"{seconds} s ago"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
+from typing import Final
 
 from rich.console import Console
 
 from engine.settings import Settings
 from engine.store import OpenMode, Store, open_store
+
+_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def open_tool(settings: Settings) -> Store:
@@ -31,3 +34,12 @@ def write_json(value: object) -> None:
 def instant(us: int) -> str:
     """Microseconds since the epoch as text, to the second."""
     return datetime.fromtimestamp(us / 1e6, UTC).isoformat(timespec="seconds")
+
+
+def ago(now_us: int, then_us: int) -> str:
+    """How long ago a time was, in microseconds since the epoch, by its largest whole unit."""
+    seconds = max(0, now_us - then_us) // 1_000_000
+    for unit_seconds, unit in _UNITS:
+        if seconds >= 2 * unit_seconds:
+            return f"{seconds // unit_seconds} {unit} ago"
+    return f"{seconds} s ago"

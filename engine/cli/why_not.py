@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from channels.render import near_text
 from engine.cli.evidence import (
     Evidence,
     add_rules,
@@ -244,6 +245,8 @@ class _Text:
             yield ""
             yield f"{each.rule_id}: {each.reason}"
             yield f"  {self._sentence.of_rule(each)}"
+            if each.alert is not None and each.alert.alert.matched_plate:
+                yield f"  possible: {near_text(each.alert.alert)}"
             if each.changed:
                 yield f"  {each.changed}"
             if each.explanation is not None:
@@ -348,5 +351,8 @@ def _rule_json(each: RuleAnswer) -> dict[str, Any]:
         if each.suppressor is not None:
             found["suppressed_by"] = each.suppressor.alert.alert_id
     if each.alert is not None:
-        found["alert_id"] = each.alert.alert.alert_id
+        alert = each.alert.alert
+        found["alert_id"] = alert.alert_id
+        found["matched_plate"] = alert.matched_plate or None
+        found["likeness"] = alert.likeness
     return found

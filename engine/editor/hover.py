@@ -10,6 +10,7 @@ from lsprotocol.types import Hover, MarkupContent, MarkupKind
 
 from channels.definitions.keys import ValueKind
 from engine.cel import Operator
+from engine.cel.check.watchlists import Lists
 from engine.editor.completion import field_at, key_help
 from engine.editor.cursor import cursor_at
 from engine.editor.language import call_help, field_help
@@ -96,11 +97,12 @@ def _condition_at(node: YamlNode, text: Text, offset: int) -> MappingNode | None
 
 
 def _lowered(condition: MappingNode, schema: EventSchema) -> str:
-    """A condition as CEL; "" where it has faults."""
+    """A condition as CEL; "" where it has faults. The lists that it names are not looked up."""
     rule = MappingNode(condition.source, condition.line, condition.column)
     conditions = SequenceNode(condition.source, condition.line, condition.column)
     conditions.items = [condition]
     rule.values = {"conditions": conditions}
     faults = Faults()
-    expression = read_condition(rule, Compiler(schema, faults), faults)
+    compiler = Compiler(schema, faults, Lists({}, is_whole=False))
+    expression = read_condition(rule, compiler, faults)
     return expression.cel if expression is not None else ""

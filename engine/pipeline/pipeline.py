@@ -183,10 +183,11 @@ class Pipeline:
         which an event's alert is made; by default it is the clock's.
         """
         self._decoder = decoder
+        self._broken_by = decoder.schema.promises.broken_by
         self._cooldown = cooldown
         self._stream = stream
         self._metrics = metrics
-        self._clock = clock
+        self._timer = clock.monotonic
         self._max_alert_age_seconds = max_alert_age_seconds
         self._kill_point = kill_point
         self._beat = (heartbeat or Heartbeat()).beat
@@ -300,10 +301,11 @@ class Pipeline:
 
     def _note_faults(self, event: Event, record: Record, work: _Work) -> None:
         """Times that were replaced, and values that are not as the schema promises."""
+        broken_promises = self._broken_by(event.values)
+        if not (broken_promises or event.time_replaced or event.timestamp_replaced):
+            return
         metrics, add = self._metrics, work.increments.add
-        broken_promises = self._decoder.schema.promises.broken_by(event.values)
-        if broken_promises or event.time_replaced or event.timestamp_replaced:
-            work.notes_on(event, record).broken_promises = broken_promises
+        work.notes_on(event, record).broken_promises = broken_promises
         if event.time_replaced:
             add(metrics.event_time_replaced, event.time_replaced)
         if event.timestamp_replaced:
@@ -312,9 +314,9 @@ class Pipeline:
             add(metrics.event_values_out_of_range, broken.field)
 
     def _match(self, event: Event, record: Record, work: _Work) -> None:
-        started = self._clock.monotonic()
+        started = self._timer()
         found = work.rules.match(event)
-        self._metrics.rule_evaluation_time.observe(self._clock.monotonic() - started)
+        self._metrics.rule_evaluation_time.observe(self._timer() - started)
         for failed in found.errors:
             self._note_rule_error(failed, event, record, work)
             outcome = RuleOutcome(failed.rule, event, Verdict.ERROR, error=failed.error)

@@ -95,8 +95,8 @@ CONDITION: Final = KeyGroup(
             "threshold",
             "How alike plates must be for `similar_to` and `similar_in_watchlist`, up to 1; "
             "that of the row or list, or 0.9, unless given. Lists take 0.84 and more.",
-            ValueKind.NUMBER,
-            0.95,
+            ValueKind.TEXT,
+            "0.95",
         ),
     ),
 )
@@ -449,8 +449,8 @@ WATCHLIST: Final = KeyGroup(
         Key(
             "threshold",
             "The likeness, 0.84 to 1, from which on a misread plate counts; 0.9 unless given.",
-            ValueKind.NUMBER,
-            0.95,
+            ValueKind.TEXT,
+            "0.95",
         ),
         Key(
             "threshold_column",

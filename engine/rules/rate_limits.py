@@ -8,7 +8,8 @@ from typing import Final
 
 from engine.cel import Expression
 from engine.cel.condition import is_met_by_empty, value_if_empty
-from engine.cel.syntax.tree import Literal
+from engine.cel.syntax import tree
+from engine.cel.syntax.tree import Call, Literal, Node, Select
 from engine.cel.types.findings import guarded_when_true, part_name
 from engine.errors import Place
 from engine.rules.expressions import Compiler
@@ -218,7 +219,15 @@ def _warn_of_absence(
 def _is_guarded(key: Expression, condition: Expression | None) -> bool:
     """Whether the condition rules out that the key, or a field that it reads, is null."""
     present = guarded_when_true(condition.root) if condition is not None else frozenset()
-    return part_name(key.root) in present or bool(key.fields and key.fields <= present)
+    root = key.root
+    if isinstance(root, Select) and root.field == "plate" and _is_closest(root.operand):
+        # The row that is closest has its plate always.
+        root = root.operand
+    return part_name(root) in present or bool(key.fields and key.fields <= present)
+
+
+def _is_closest(node: Node) -> bool:
+    return isinstance(node, Call) and node.function == tree.CLOSEST
 
 
 def _empty_field(key: Expression, condition: Expression | None) -> str:

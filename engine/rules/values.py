@@ -91,7 +91,7 @@ def operand(
 
 
 def threshold_of(node: YamlNode, operator: Operator, *, is_of_list: bool, faults: Faults) -> object:
-    """The threshold of a condition, a number; INVALID and a fault for anything else.
+    """The threshold of a condition, as a number or with `%`; INVALID and a fault for others.
 
     `is_of_list` says that the value is a list of plates, or the name of one.
     """
@@ -100,15 +100,14 @@ def threshold_of(node: YamlNode, operator: Operator, *, is_of_list: bool, faults
         remedy = f"remove it, or use {' or '.join(sorted(BY_LIKENESS))}"
         faults.error(node.place, FaultCode.UNKNOWN_KEY, what, remedy)
         return INVALID
-    value = number_of(node.text) if isinstance(node, ScalarNode) else None
+    text = node.text.strip() if isinstance(node, ScalarNode) else ""
+    value = number_of(text.removesuffix("%").strip())
     if value is None:
-        text = node.text if isinstance(node, ScalarNode) else ""
-        given = f"`{shown(text)}`" if text else kind_of(node)
-        remedy = _as_number(text, "", None)
-        faults.error(
-            node.place, FaultCode.WRONG_TYPE, f"a threshold is a number, not {given}", remedy
-        )
+        what = f"a threshold is a number, not {f'`{shown(text)}`' if text else kind_of(node)}"
+        faults.error(node.place, FaultCode.WRONG_TYPE, what, "write one such as 0.9 or 95%")
         return INVALID
+    if text.endswith("%"):
+        value = value / 100
     problem = fault_of_threshold(Literal(0, value), is_of_list=is_of_list)
     if problem is None:
         return value

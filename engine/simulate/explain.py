@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from engine.cel.trace import Trace, trace
 from engine.match import Asked, IndexedMatcher, LookUps
-from engine.pipeline.active_rules import alert_id
+from engine.pipeline.active_rules import alert_id, prepare
 from engine.pipeline.outcome import RuleOutcome, Verdict
 from engine.rules import Rule, RuleSet
 from engine.schema import EventSchema
@@ -76,7 +76,7 @@ class Explainer:
         self._silences: Final = {each.silence_id: each for each in silences}
         self._events: Final = _KnownEvents(schema)
         self._simulation: Final = Simulation(
-            rule_set,
+            prepare(rule_set),
             self._events,
             max_alert_age_seconds=max_alert_age_seconds,
             remembers=False,

@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
 from engine.errors import DecodeError, RegistryUnavailableError
+from engine.pipeline.active_rules import ActiveRules
 from engine.pipeline.outcome import RuleOutcome
 from engine.pipeline.pipeline import BatchResult, EventDecoder
-from engine.rules import RuleSet
 from engine.schema import NORMALIZED_PLATE, value_at
 from engine.schema.event import EPOCH, Event
-from engine.simulate.report import Comparison, Report, Seen
+from engine.simulate.report import NOTHING_SEEN, Comparison, Report, Seen
 from engine.simulate.simulation import MAX_ALERT_AGE_SECONDS, Simulation
 from engine.simulate.sources import Faults
 from engine.store import Silence
@@ -68,7 +68,7 @@ ALL_EVENTS: Final = Chosen()
 
 
 class Replay:
-    """Runs records through `rule_set`, and through `against` where there is one.
+    """Runs records through `rules`, and through `against` where there is one.
 
     A context manager that drops what it has stored. `decoder` makes events of the records, each
     once, or with `decodes_again` as often as it is asked. `report`, `against_report` and
@@ -77,11 +77,11 @@ class Replay:
 
     def __init__(
         self,
-        rule_set: RuleSet,
+        rules: ActiveRules,
         decoder: EventDecoder,
         *,
         decodes_again: bool = False,
-        against: RuleSet | None = None,
+        against: ActiveRules | None = None,
         silences: Sequence[Silence] = (),
         chosen: Chosen = ALL_EVENTS,
         keeps_alerts: bool = False,
@@ -99,7 +99,7 @@ class Replay:
         self._chosen = chosen
         self._stack = ExitStack()
         self._simulations: list[tuple[Simulation, Report]] = []
-        for each in (rule_set, against):
+        for each in (rules, against):
             if each is None:
                 continue
             simulation = Simulation(
@@ -108,7 +108,8 @@ class Replay:
                 max_alert_age_seconds=max_alert_age_seconds,
                 silences=silences,
             )
-            report = Report((rule.rule_id for rule in each.rules), keeps_alerts=keeps_alerts)
+            rule_ids = (rule.rule_id for rule in each.rule_set.rules)
+            report = Report(rule_ids, keeps_alerts=keeps_alerts)
             self._simulations.append((self._stack.enter_context(simulation), report))
         self.report = self._simulations[0][1]
         self.against_report = self._simulations[1][1] if against is not None else None
@@ -122,8 +123,11 @@ class Replay:
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
 
-    def process(self, records: Sequence[Record]) -> None:
+    def process(self, records: Sequence[Record], passed: Seen = NOTHING_SEEN) -> None:
         """Take these records in, in their order, after all that came before.
+
+        `passed` are the events of the batch that were taken out of it, since no rule of either set
+        holds or fails on them.
 
         Raises RegistryUnavailableError where the schema registry stays away, and
         StoreUnavailableError where there is no room for temporary files.
@@ -141,6 +145,7 @@ class Replay:
                 self._note_faults(result)
             counting = self._counting(result)
             report.saw(self._decoded.seen(result))
+            report.saw(passed)
             report.add(counting)
             outcomes.append(counting)
         if len(outcomes) > 1:
@@ -218,7 +223,7 @@ class _Streamed:
             each.error_type is DeadLetterType.SCHEMA_VALIDATION for each in result.dead_letters
         )
         events = len(result.processed) - tombstones - unreadable
-        return Seen(events, self.first, self.last) if events else Seen()
+        return Seen(events, self.first, self.last) if events else NOTHING_SEEN
 
     def _decode_later(self, record: Record) -> Event:
         deadline = self._timer() + REGISTRY_SECONDS
@@ -270,7 +275,7 @@ class _Kept:
             for event in kept
             if isinstance(event, Event) and (self._chosen.is_all or self._chosen.counts(event))
         ]
-        return Seen(len(moments), min(moments), max(moments)) if moments else Seen()
+        return Seen(len(moments), min(moments), max(moments)) if moments else NOTHING_SEEN
 
 
 def _recorded(timestamp_ms: int) -> datetime:

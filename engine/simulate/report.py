@@ -134,13 +134,16 @@ def is_alert(outcome: RuleOutcome) -> bool:
     return outcome.verdict in _ALERTS
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     """The events of a batch that count: how many, the earliest time and the latest."""
 
     events: int = 0
     first: datetime | None = None
     last: datetime | None = None
+
+
+NOTHING_SEEN: Final = Seen()
 
 
 class Report:
@@ -161,10 +164,10 @@ class Report:
         """Count events, whatever became of them."""
         if seen.first is None or seen.last is None:
             return
-        self.events += seen.events
         first, last = _microseconds(seen.first), _microseconds(seen.last)
-        self.first_us = min(self.first_us or first, first)
-        self.last_us = max(self.last_us, last)
+        self.first_us = min(self.first_us, first) if self.events else first
+        self.last_us = max(self.last_us, last) if self.events else last
+        self.events += seen.events
 
     def add(self, outcomes: Iterable[RuleOutcome]) -> None:
         """Count what became of rules."""

@@ -136,7 +136,7 @@ class _Bench:
 
     def _new_simulation(self, silences: Iterable[GivenSilence]) -> Simulation:
         return Simulation(
-            NO_RULES,
+            prepare(NO_RULES),
             self._events,
             max_alert_age_seconds=self._max_alert_age_seconds,
             remembers=False,

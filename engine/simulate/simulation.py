@@ -8,11 +8,10 @@ from typing import Final, Self
 
 from engine.clock import SystemClock
 from engine.metrics import uncounted
-from engine.pipeline.active_rules import ActiveRules, prepare
+from engine.pipeline.active_rules import ActiveRules
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.pipeline import AlertStream, BatchResult, EventDecoder, Pipeline
 from engine.pipeline.silences import SilencesInForce
-from engine.rules import RuleSet
 from engine.schema.event import EPOCH, Event
 from engine.store import Ask, Batch, Past, Silence
 from engine.store.temporary import open_temporary
@@ -33,7 +32,7 @@ class Simulation:
 
     def __init__(
         self,
-        rule_set: RuleSet,
+        rules: ActiveRules,
         decoder: EventDecoder,
         *,
         max_alert_age_seconds: float = MAX_ALERT_AGE_SECONDS,
@@ -46,7 +45,7 @@ class Simulation:
         One that can't be used with the decoder's schema is logged and left out. Where it does not
         remember, `past` says what is before each call.
         """
-        self.rules = prepare(rule_set)
+        self.rules = rules
         self.store = open_temporary() if remembers else None
         in_force = SilencesInForce(silences, decoder.schema)
         self._pipeline = Pipeline(

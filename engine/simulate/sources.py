@@ -24,8 +24,8 @@ from engine.settings import Settings
 from engine.simulate.given_events import GivenEvents
 from engine.stream.decoder import Decoder, WriterSchemas
 from engine.stream.history import BATCH_RECORDS, Stretch
-from engine.stream.record import Record
-from engine.stream.registry import SchemaRegistry
+from engine.stream.record import Record, SchemaName
+from engine.stream.registry import SchemaRegistry, WriterSchema
 
 #: What SOURCE is called for standard input, and for the past of the topics.
 STANDARD_INPUT: Final = "-"
@@ -77,6 +77,10 @@ class EventSource(Protocol):
         """Whether a record may be decoded again."""
 
     @property
+    def writers(self) -> Mapping[SchemaName, WriterSchema]:
+        """The writer schemas that have fitted a record so far, by id or GUID."""
+
+    @property
     def faults(self) -> Faults:
         """What was no record."""
 
@@ -96,13 +100,19 @@ class KafkaSource:
     """A stretch of the topics' past; its `total` and `position` are in offsets."""
 
     decodes_again: bool = True
+    decoder: Decoder
 
     def __init__(
         self, stretch: Stretch, schema: EventSchema, registry: WriterSchemas, zone: tzinfo
     ) -> None:
-        self.decoder: EventDecoder = Decoder(schema, registry, zone)
+        self.decoder = Decoder(schema, registry, zone)
         self.faults = Faults()
         self._stretch = stretch
+
+    @property
+    def writers(self) -> Mapping[SchemaName, WriterSchema]:
+        """Those of its decoder."""
+        return self.decoder.writers
 
     @property
     def total(self) -> int | None:
@@ -137,6 +147,8 @@ class FileSource:
     ) -> None:
         self._given = GivenEvents(schema, zone)
         self.decoder: EventDecoder = self._given
+        #: Its records need none.
+        self.writers: Mapping[SchemaName, WriterSchema] = {}
         self.faults = Faults()
         self.total = total
         self._stream = _Counted(stream)

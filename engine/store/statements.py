@@ -194,6 +194,10 @@ _DUE: Final = """state = 'waiting' AND target_id = :target_id AND claimed_until_
 #: Asked once more of the row itself: while its lock was waited for, another transaction may have
 #: changed it, and what the statement has chosen is older than that.
 _UNCLAIMED: Final = "state = 'waiting' AND claimed_until_us <= :now_us"
+# For PostgreSQL, of rows that are known by their ids: not to be taken for a search by an index of
+# all that waits, which looks cheap where the statistics are older than a backlog.
+_IS_WAITING: Final = "state || '' = 'waiting'"
+_IS_UNCLAIMED: Final = f"{_IS_WAITING} AND claimed_until_us <= :now_us"
 
 
 def _claiming(chosen: str, limit: str = ":limit", more: str = "") -> Statement:
@@ -202,15 +206,17 @@ def _claiming(chosen: str, limit: str = ":limit", more: str = "") -> Statement:
     SELECT delivery_id FROM deliveries
     WHERE {chosen}
     ORDER BY priority_rank, delivery_id LIMIT {limit}"""
-    claim = f"""
+    claim = """
 UPDATE deliveries
 SET claimed_by = :owner, claimed_until_us = :until_us, claim_no = claim_no + 1{more}
-WHERE delivery_id {{ids}} AND {_UNCLAIMED}
+WHERE delivery_id {ids} AND {unclaimed}
 RETURNING delivery_id, priority_rank
 """
-    # As an array they are chosen once, and found by their ids, however few rows the planner expects
-    # in a table that has no statistics yet.
-    return each_its_own(claim.format(ids=f"IN ({ids})"), claim.format(ids=f"= ANY (ARRAY({ids}))"))
+    # As an array they are chosen once.
+    return each_its_own(
+        claim.format(ids=f"IN ({ids})", unclaimed=_UNCLAIMED, more=more),
+        claim.format(ids=f"= ANY (ARRAY({ids}))", unclaimed=_IS_UNCLAIMED, more=more),
+    )
 
 
 #: Fresh ones of the highest priority go before a backlog.
@@ -246,11 +252,12 @@ def _joining(kind: str, chosen: str) -> Statement:
     join = f"""
 UPDATE deliveries SET kind = '{kind}', next_try_us = {MEMBER_DUE_US},
     lead_id = (SELECT delivery_id FROM deliveries WHERE {_NEW_LEAD} LIMIT 1)
-WHERE delivery_id {{ids}} AND {_UNCLAIMED}
+WHERE delivery_id {{ids}} AND {{unclaimed}}
     AND EXISTS (SELECT 1 FROM deliveries WHERE {_NEW_LEAD})
 """
     return each_its_own(
-        join.format(ids=f"IN ({chosen})"), join.format(ids=f"= ANY (ARRAY({chosen}))")
+        join.format(ids=f"IN ({chosen})", unclaimed=_UNCLAIMED),
+        join.format(ids=f"= ANY (ARRAY({chosen}))", unclaimed=_IS_UNCLAIMED),
     )
 
 
@@ -338,7 +345,6 @@ WHERE l.state = 'waiting' AND l.claimed_until_us > 0 AND l.claimed_until_us = :u
 ORDER BY d.priority_rank, d.delivery_id
 """)
 #: `marks` is a JSON list of objects; a mark is written by who has the claim, and nobody else.
-#: PostgreSQL finds them by their ids: `|| ''` keeps it from an index of all that waits.
 MARK: Final = each_its_own(
     """
 UPDATE deliveries SET state = m.state, tries = m.tries, failures = m.failures,
@@ -355,7 +361,7 @@ WHERE deliveries.delivery_id = m.delivery_id AND deliveries.claim_no = m.claim_n
     AND deliveries.claimed_by = :owner AND deliveries.state = 'waiting'
 RETURNING delivery_id
 """,
-    """
+    f"""
 UPDATE deliveries AS d SET state = m.state, tries = m.tries, failures = m.failures,
     failed_us = m.failed_us, next_try_us = m.next_try_us, reason = m.reason, detail = m.detail,
     claimed_until_us = 0, settled_no = m.claim_no, changed_us = :now_us
@@ -364,7 +370,7 @@ FROM jsonb_to_recordset(:marks::jsonb) AS m (delivery_id bigint, claim_no bigint
 WHERE d.delivery_id = ANY (ARRAY(
         SELECT (value ->> 'delivery_id')::bigint FROM jsonb_array_elements(:marks::jsonb) AS value))
     AND d.delivery_id = m.delivery_id AND d.claim_no = m.claim_no
-    AND d.claimed_by = :owner AND d.state || '' = 'waiting'
+    AND d.claimed_by = :owner AND d.{_IS_WAITING}
 RETURNING d.delivery_id
 """,
 )

@@ -65,6 +65,11 @@ class Decoder:
         # Schemas that have fitted no body yet; a text says why they can't be used.
         self._unproven: dict[bytes, tuple[WriterSchema, Reader | str]] = {}
 
+    @property
+    def writers(self) -> Mapping[SchemaName, WriterSchema]:
+        """The writer schemas that have fitted a body, by id or GUID."""
+        return {schema_name(mark): writer for mark, writer in self._writers.items()}
+
     def decode(self, record: Record) -> Event:
         """Returns the record's event; the caller skips tombstones.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Self, TypeVar
@@ -350,7 +351,9 @@ class Stretch:
             for start in range(0, len(pending), size):
                 yield pending[start : start + size]
         finally:
-            client.unassign()
+            # After an error the client may be closed by the time that this iterator is.
+            with suppress(RuntimeError):
+                client.unassign()
 
     def _read(self, size: int) -> None:
         """Take in the next messages; BrokerUnavailableError where none come for long."""

@@ -30,7 +30,9 @@ from engine.watchlist.plates import CHARACTERS
 
 #: A word of the index: a hash, the character left out, and the number of the plate.
 _NUMBER_BITS: Final = 23
-_LOW_BITS: Final = _NUMBER_BITS + 6
+_CODE_BITS: Final = 6
+_CODE: Final = (1 << _CODE_BITS) - 1
+_LOW_BITS: Final = _NUMBER_BITS + _CODE_BITS
 _LOW: Final = 1 << _LOW_BITS
 _NUMBER: Final = (1 << _NUMBER_BITS) - 1
 _WORD_BITS: Final = 64
@@ -145,6 +147,16 @@ class LikenessIndex:
         if len(result) > 1:
             result.sort(key=_rank)
         return result
+
+    def keys(self) -> tuple[_Array, _Array, _Array]:
+        """The keys of all texts of at most `MAX_COMPARED` characters, sorted by their hashes.
+
+        These are the hashes; for each the character left out, from 1 by its place in `CHARACTERS`,
+        or 0 for the whole text; and the number of the text. A text may have a key twice.
+        """
+        words = np.asarray(self._words)
+        codes = (words >> np.uint64(_NUMBER_BITS)).astype(np.uint8) & np.uint8(_CODE)
+        return words >> np.uint64(_LOW_BITS), codes, (words & np.uint64(_NUMBER)).astype(np.int64)
 
     def _met(self, text: str, budgets: _Budgets) -> list[int]:
         """The numbers of plates that share a key with a text, and may be within the budgets."""
@@ -355,7 +367,7 @@ class _Tables:
     def may_be_within(self, rows: _Array, text: str, budgets: _Budgets) -> _Array:
         """Which texts may be within the budgets, by a bound that is seldom below the cost."""
         result = np.zeros(len(rows), bool)
-        lengths = np.count_nonzero(rows, axis=1)
+        lengths = (rows != 0).sum(axis=1, dtype=np.uint8)
         read = np.frombuffer(_plain(text).encode(), np.uint8)
         length = len(read)
         is_same = lengths == length
@@ -376,13 +388,17 @@ class _Tables:
 
     def _least(self, longer: _Array, shorter: _Array) -> _Array:
         """A lower bound of the costs of texts, of which one has one character more."""
-        before = np.cumsum(self._by_code[longer[:, :-1], shorter], axis=1, dtype=np.int32)
-        backward = self._by_code[longer[:, 1:], shorter][:, ::-1]
-        behind = np.cumsum(backward, axis=1, dtype=np.int32)[:, ::-1]
-        none = np.zeros((len(longer), 1), np.int32)
+        count, size = shorter.shape
+        before = np.zeros((size, count), np.uint16)
+        behind = np.zeros((size, count), np.uint16)
+        for place in range(1, size):
+            changes = self._by_code[longer[:, place - 1], shorter[:, place - 1]]
+            np.add(before[place - 1], changes, out=before[place])
+        for place in range(size - 1, 0, -1):
+            changes = self._by_code[longer[:, place + 1], shorter[:, place]]
+            np.add(behind[place], changes, out=behind[place - 1])
         # Where two characters are one, or one of them is left out, both may cost nothing more.
-        around = np.hstack((none, before[:, :-1])) + np.hstack((behind[:, 1:], none))
-        least: _Array = around.min(axis=1) + SEVERE
+        least: _Array = (before + behind).min(axis=0) + SEVERE
         return least
 
 

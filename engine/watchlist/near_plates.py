@@ -108,7 +108,7 @@ class NearPlates:
         index = self._index
         if index is not None:
             return index
-        # numpy takes 20 MB, which services without a question for likeness need not have.
+        # numpy takes 15 MB, which services without a question for likeness need not have.
         from engine.watchlist.likeness_index import LikenessIndex
 
         with self._lock:

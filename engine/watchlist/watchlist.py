@@ -227,6 +227,15 @@ class Watchlist:
             rows += sorted(self._wildcard_rows(plate, time))
         return [self._values(row) for row in rows[: self.most_rows]]
 
+    def rows_of_entry(self, plate: str, time: datetime) -> list[dict[str, Any]]:
+        """The columns of the rows in force of one of the list's plates, in the order of the file.
+
+        The plate is written as `nearest` gives it, with its wildcards.
+        """
+        wildcards = self.wildcards.numbers if self.wildcards is not None else {}
+        number = wildcards[plate] if plate in wildcards else self.plates[plate]
+        return [self._values(row) for row in self._in_force(number, time)]
+
     def _wildcard_rows(self, plate: str, time: datetime) -> list[int]:
         """The rows with wildcards in force that a normalised plate fits exactly."""
         assert self.wildcards is not None

@@ -1,19 +1,20 @@
 """Rows of a list with wildcards: `?` is any one character, `*` any run of them, or none.
 
 The literal characters stand where the row has them; a camera may have misread them, as those of
-plates. As two characters read as ones outside their classes cost too much, a row is looked at
-closely where one does so at most. To find these rows, each character of a reading gives one whole
-number with a bit for each row that it does not fit.
+plates. Two that cost `SEVERE` or more are too much together. So a row is looked at closely where no
+character costs more than a row's budget, and one does so much at most. To find these rows, each
+character of a reading gives whole numbers with a bit for each row.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from engine.watchlist.costs import SEVERE, PlateCosts
-from engine.watchlist.likeness import MAX_COMPARED, budget, likeness_of
+from engine.watchlist.likeness import MAX_COMPARED, Edit, budget, likeness_of
 from engine.watchlist.plates import (
     CHARACTERS,
     DOUBTFUL,
@@ -76,6 +77,36 @@ def literals(pattern: str) -> str:
     return _WILDCARD.sub("", pattern)
 
 
+def wildcard_edits(pattern: str, reading: str, costs: PlateCosts) -> tuple[Edit, ...]:
+    """The cheapest edits of the literals of a plate with wildcards that give a reading.
+
+    The reading is normalised, has all the characters that the plate needs, and each place is
+    counted in it.
+    """
+    # By the place up to which the pattern so far has given the reading: what it costs, and how.
+    ways: dict[int, tuple[int, tuple[Edit, ...]]] = {0: (0, ())}
+    for one in pattern:
+        further: dict[int, tuple[int, tuple[Edit, ...]]] = {}
+        if one == _RUN:
+            cheapest = None
+            for place in range(len(reading) + 1):
+                way = ways.get(place)
+                if way is not None and (cheapest is None or way[0] < cheapest[0]):
+                    cheapest = way
+                if cheapest is not None:
+                    further[place] = cheapest
+        else:
+            for place, (cost, edits) in ways.items():
+                two = reading[place : place + 1]
+                if one in (_ONE, two) and two:
+                    further[place + 1] = cost, edits
+                elif two:
+                    edit = Edit(place + 1, one, two, costs.change(one, two))
+                    further[place + 1] = cost + edit.cost, (*edits, edit)
+        ways = further
+    return ways[len(reading)][1]
+
+
 class NearWildcard(NamedTuple):
     """A plate with wildcards: how like a reading it is, 0 to 1, and its number."""
 
@@ -84,8 +115,26 @@ class NearWildcard(NamedTuple):
     number: int
 
 
+_Misfits = dict[str, tuple[int, int]]
+"""By the character of a reading: bits of the rows that it is too unlike, and of those very."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """What tells for a threshold which rows a reading may mean.
+
+    `needs` has rows with the characters of which a reading must have one, and those that cost much.
+    `can_cost_much` are the rows with a budget for one such character.
+    """
+
+    begins: list[_Misfits]
+    ends: list[_Misfits]
+    needs: list[tuple[int, frozenset[str], frozenset[str]]]
+    can_cost_much: int
+
+
 class WildcardRows:
-    """The plates with wildcards of a list; immutable.
+    """The plates with wildcards of a list; immutable and safe for threads.
 
     `numbers` gives each its number, as `Watchlist.plates` does. `threshold` gives the likeness from
     which on a number's row counts.
@@ -94,12 +143,10 @@ class WildcardRows:
     __slots__ = (
         "_begins",
         "_changes",
-        "_costs",
         "_ends",
-        "_exact_lengths",
-        "_least_lengths",
+        "_filters",
+        "_lengths",
         "_literals",
-        "_most_literals",
         "_needs",
         "_segments",
         "_threshold",
@@ -111,34 +158,30 @@ class WildcardRows:
     ) -> None:
         self.numbers: Final = numbers
         self._threshold: Final = threshold
-        self._costs: Final = costs
         self._changes: Final = {
             one + two: costs.change(one, two) for one in CHARACTERS for two in CHARACTERS
         }
         self._segments: Final = [(plate, plate.split(_RUN)) for plate in numbers]
         self._literals: Final = [len(literals(plate)) for plate in numbers]
-        self._most_literals: Final = max(self._literals, default=0)
         exact, least = _Bits(), _Bits()
         begins, ends, needs = _Bits(), _Bits(), _Bits()
-        for number, (plate, (first, *others)) in enumerate(self._segments):
+        for row, (plate, (first, *others)) in enumerate(self._segments):
             length = len(plate) - plate.count(_RUN)
-            (least if others else exact).add(length, "", number)
+            (least if others else exact).add(length, "", row)
             for place, character in enumerate(first):
-                begins.add(place, character, number)
+                begins.add(place, character, row)
             for place, character in enumerate(reversed(others[-1]) if others else ""):
-                ends.add(place, character, number)
+                ends.add(place, character, row)
             for character in "".join(others[:-1]):
-                needs.add(0, costs.classes.get(character, character), number)
-        self._exact_lengths: Final = {length: bits[""] for length, bits in exact.numbers().items()}
-        self._least_lengths: Final = _running(
-            {length: bits[""] for length, bits in least.numbers().items()}
-        )
-        self._begins: Final = _misfits(begins.numbers(), costs)
-        self._ends: Final = _misfits(ends.numbers(), costs)
-        #: Rows by a class of characters that they have between two runs.
-        self._needs: Final = {
-            each: bits for each, bits in needs.numbers().get(0, {}).items() if each != _ONE
-        }
+                needs.add(0, character, row)
+        #: For each length of a reading the rows that it may fit.
+        self._lengths: Final = _lengths(exact.numbers(), least.numbers())
+        #: Rows by the characters that they have at each place, from the begin and from the end.
+        self._begins: Final = begins.numbers()
+        self._ends: Final = ends.numbers()
+        #: Rows by a character that they have between two runs.
+        self._needs: Final = needs.numbers().get(0, {})
+        self._filters: Final[dict[float | None, _Filter]] = {}
 
     def __len__(self) -> int:
         return len(self._segments)
@@ -148,7 +191,7 @@ class WildcardRows:
 
     def on(self, plate: str) -> Iterator[int]:
         """The numbers of those that a normalised plate fits exactly, in the order of the file."""
-        for row in self._likely(plate, can_misread=False):
+        for row in self._likely(plate, 1.0):
             text, segments = self._segments[row]
             if self._cost(segments, plate, 0) == 0:
                 yield self.numbers[text]
@@ -159,44 +202,86 @@ class WildcardRows:
         `threshold` stands for their own.
         """
         found: list[NearWildcard] = []
-        lowest = self._threshold
-        can_misread = True
-        if threshold is not None:
-            can_misread = budget(threshold, self._most_literals) >= SEVERE
-        for row in self._likely(plate, can_misread=can_misread):
+        for row in self._likely(plate, threshold):
             text, segments = self._segments[row]
-            number, count = self.numbers[text], self._literals[row]
-            most = budget(lowest(number) if threshold is None else threshold, count)
-            if len(plate) > MAX_COMPARED:
-                most = 0
+            most = self._budget(row, threshold) if len(plate) <= MAX_COMPARED else 0
             cost = self._cost(segments, plate, most)
             if cost <= most:
-                found.append(NearWildcard(likeness_of(cost, count), text, number))
+                likeness = likeness_of(cost, self._literals[row])
+                found.append(NearWildcard(likeness, text, self.numbers[text]))
         return found
 
-    def _likely(self, plate: str, *, can_misread: bool) -> Iterator[int]:
-        """The rows that may be meant; at most one character may be of another class."""
-        length = len(plate)
-        rows = self._exact_lengths.get(length, 0)
-        rows |= self._least_lengths[min(length, len(self._least_lengths) - 1)]
-        once = twice = 0
-        for tables, text in ((self._begins, plate), (self._ends, reversed(plate))):
+    def _budget(self, row: int, threshold: float | None) -> int:
+        own = self._threshold(self.numbers[self._segments[row][0]])
+        return budget(own if threshold is None else threshold, self._literals[row])
+
+    def _likely(self, plate: str, threshold: float | None) -> Iterator[int]:
+        """The rows that may be meant: none of whose characters costs too much, nor two together."""
+        found = self._filters.get(threshold) or self._filter(threshold)
+        never = once = twice = 0
+        for tables, text in ((found.begins, plate), (found.ends, reversed(plate))):
             for misfits, character in zip(tables, text, strict=False):
-                bits = misfits[character]
-                twice |= once & bits
-                once |= bits
-        if self._needs:
-            classes = self._costs.classes
-            there = {classes.get(character, character) for character in plate}
-            for each, bits in self._needs.items():
-                if each not in there:
-                    twice |= once & bits
-                    once |= bits
-        rows &= ~(twice if can_misread else once)
-        while rows:
-            lowest = rows & -rows
+                too_much, much = misfits[character]
+                never |= too_much
+                twice |= once & much
+                once |= much
+        for rows, near, further in found.needs:
+            if near.isdisjoint(plate):
+                if further.isdisjoint(plate):
+                    never |= rows
+                else:
+                    twice |= once & rows
+                    once |= rows
+        left = self._lengths[min(len(plate), len(self._lengths) - 1)]
+        left &= ~(never | twice | once & ~found.can_cost_much)
+        while left:
+            lowest = left & -left
             yield lowest.bit_length() - 1
-            rows ^= lowest
+            left ^= lowest
+
+    def _filter(self, threshold: float | None) -> _Filter:
+        """The tables for a threshold, which the first reading makes."""
+        budgets = [self._budget(row, threshold) for row in range(len(self))]
+        most = max(budgets, default=0)
+        can_cost_much = _Bits()
+        for row, each in enumerate(budgets):
+            if each >= SEVERE:
+                can_cost_much.add(0, "", row)
+        changes = self._changes
+        needs = [
+            (
+                rows,
+                frozenset(two for two in CHARACTERS if changes[one + two] < min(most + 1, SEVERE)),
+                frozenset(two for two in CHARACTERS if SEVERE <= changes[one + two] <= most),
+            )
+            for one, rows in self._needs.items()
+            if one != _ONE
+        ]
+        found = _Filter(
+            self._misfits(self._begins, most),
+            self._misfits(self._ends, most),
+            needs,
+            can_cost_much.numbers().get(0, {}).get("", 0),
+        )
+        self._filters[threshold] = found
+        return found
+
+    def _misfits(self, by_place: Mapping[int, Mapping[str, int]], most: int) -> list[_Misfits]:
+        """For each place and character the rows whose own costs more than `most`, or much."""
+        found: list[_Misfits] = []
+        for place in range(max(by_place, default=-1) + 1):
+            misfits: _Misfits = {}
+            for read in CHARACTERS:
+                too_much = much = 0
+                for character, rows in by_place.get(place, {}).items():
+                    cost = 0 if character == _ONE else self._changes[character + read]
+                    if cost > most:
+                        too_much |= rows
+                    elif cost >= SEVERE:
+                        much |= rows
+                misfits[read] = too_much, much
+            found.append(misfits)
+        return found
 
     def _cost(self, segments: Sequence[str], plate: str, most: int) -> int:
         """The least cost of the plate's characters for the literals, or more than `most`.
@@ -254,28 +339,12 @@ class _Bits:
         }
 
 
-def _running(by_length: Mapping[int, int]) -> list[int]:
-    """For each length the rows that need no more."""
-    found, rows = [], 0
-    for length in range(MAX_LENGTH + 1):
-        rows |= by_length.get(length, 0)
-        found.append(rows)
-    return found
-
-
-def _misfits(by_place: Mapping[int, Mapping[str, int]], costs: PlateCosts) -> list[dict[str, int]]:
-    """For each place and character the rows that have there a character of another class."""
-    found: list[dict[str, int]] = []
-    for place in range(max(by_place, default=-1) + 1):
-        by_class: dict[str, int] = {}
-        for character, rows in by_place.get(place, {}).items():
-            if character != _ONE:
-                one = costs.classes.get(character, character)
-                by_class[one] = by_class.get(one, 0) | rows
-        all_rows = 0
-        for rows in by_class.values():
-            all_rows |= rows
-        found.append(
-            {each: all_rows ^ by_class.get(costs.classes.get(each, each), 0) for each in CHARACTERS}
-        )
+def _lengths(
+    exact: Mapping[int, Mapping[str, int]], least: Mapping[int, Mapping[str, int]]
+) -> list[int]:
+    """For each length the rows that have it, or need no more; the last is for all beyond, too."""
+    found, enough = [], 0
+    for length in range(MAX_LENGTH + 2):
+        enough |= least.get(length, {}).get("", 0)
+        found.append(enough | exact.get(length, {}).get("", 0))
     return found

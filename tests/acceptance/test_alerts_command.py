@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.store import open_store
+from channels.alert import Alert, Priority
+from engine.store import NewAlert, open_store
 from tests.support.answers import Answer
 from tests.support.command import alert_engine
 from tests.support.engine_process import EngineProcess
 from tests.support.gate import Gate, open_gate
 from tests.support.kafka import Broker
 from tests.support.patience import await_that
+from tests.support.stored import save
+from tests.support.walkthrough import run_here
+from tests.unit.store.samples import state_url
 
 
 @pytest.fixture
@@ -117,6 +122,41 @@ def test_alerts_are_listed_and_shown(gate: Gate) -> None:
     assert status == 0
     assert newest["alert_id"] in out
     assert f'"normalized_text": "{plates[-1]}"' in out
+
+
+def test_a_near_match_is_shown_with_both_plates_and_an_exact_one_without(tmp_path: Path) -> None:
+    url = state_url(tmp_path)
+    event = {"plate": {"normalized_text": "A8C123"}}
+    with open_store(url) as store:
+        for name, plate, likeness in (("near", "ABC123", 0.967), ("same", "", 1.0)):
+            alert = Alert(
+                *(name, "r", "R", Priority.LOW, "m", "then", "then"),
+                event=event,
+                matched_plate=plate,
+                likeness=likeness,
+            )
+            save(store, [NewAlert(alert, name.encode() * 4, None, 1)])
+        near, same, listed, table = (
+            run_here({"STATE_URL": url}, "alerts", *command).stdout
+            for command in (
+                ("show", "near"),
+                ("show", "same"),
+                ("list", "--format", "json"),
+                ("list",),
+            )
+        )
+    words = "possible read A8C123, listed ABC123 (97 %)"
+    assert words in [" ".join(line.split()) for line in near.splitlines()]
+    assert "possible" not in same
+    told = {
+        each["alert_id"]: (each["matched_plate"], each["likeness"]) for each in json.loads(listed)
+    }
+    lines = [line.split() for line in table.splitlines()]
+    assert {each[0]: each[-2:] for each in lines[1:] if each} == {
+        "near": ["possible:", "m"],
+        "same": ["channel", "m"],
+    }
+    assert told == {"near": ("ABC123", 0.967), "same": (None, 1.0)}
 
 
 @pytest.mark.parametrize(

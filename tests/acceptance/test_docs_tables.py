@@ -16,6 +16,7 @@ from channels.definitions import webhook_settings
 from channels.definitions.keys import CHANNEL, GROUPING, NOTIFICATION_BLOCKS
 from channels.targets.webhook import KEY_HEADER, SIGNATURE_HEADER
 from engine.cel import Operator, compile_expression, evaluate
+from engine.cel.check.likeness import FUNCTIONS as BY_LIKENESS
 from engine.cel.check.watchlists import Lists
 from engine.cel.syntax.tree import IN, INDEX, ROWS, Call, Macro, Select
 from engine.cel.types.findings import watchlist_lookup
@@ -56,6 +57,7 @@ from tests.support.handbook import (
 from tests.support.snippets import Snippet, Table, codes, commands
 from tests.support.walkthrough import SECRETS
 from tests.unit.cel.plate_lists import watchlist
+from tests.unit.cel.plate_variables import NOON
 from tests.unit.cel.plate_variables import VARIABLES as PLATE_VARIABLES
 
 EXPRESSION: Final = re.compile(r"alert_engine_[a-z_]+")
@@ -315,6 +317,20 @@ def test_the_table_of_questions_to_a_watchlist_is_whole() -> None:
 )
 def test_an_example_gives_what_is_told(example: str, result: str) -> None:
     assert evaluate(example.strip("`")) == evaluate(result.strip("`"))
+
+
+@pytest.mark.parametrize(
+    ("example", "result"), [row[1:] for row in table(RULES, "Comparison").rows]
+)
+def test_a_comparison_of_plates_gives_what_is_told(example: str, result: str) -> None:
+    lists = Lists({"stolen": watchlist("noted")})
+    expression = compile_expression(example.strip("`"), PLATE_VARIABLES, lists)
+    assert expression.evaluate({"time": NOON}) == evaluate(result.strip("`"))
+
+
+def test_the_table_of_comparisons_is_whole() -> None:
+    told = {code.split("(", 1)[0] for code in table(RULES, "Comparison").codes()}
+    assert told == {*BY_LIKENESS}
 
 
 # Channels

@@ -84,6 +84,20 @@ def test_json_has_the_tree_and_the_messages(site: Path) -> None:
     ]
 
 
+@pytest.mark.slow
+def test_a_near_match_is_shown_with_both_plates(site: Path) -> None:
+    rules = RULES.replace("when: plate.", 'when: similar(plate.text, "ABC123") && plate.')
+    (site / "rules.yaml").write_text(rules.replace("[ABC123,", "[A8C123,"))
+    (site / "event.json").write_text(json.dumps(sighting("A8C123", NOON)))
+    lines = explain(site, "event.json").stdout.splitlines()
+    words = "read A8C123, listed ABC123 (97 %)"
+    assert f"  possible: {words}" in lines
+    title = f"    [MEDIUM] possible: stolen: {words} at cam-1, 2026-03-01T12:00:00.000Z"
+    assert title in lines
+    (rule,) = as_json(site, "event.json")["rules"]
+    assert (rule["alert"]["matched_plate"], rule["alert"]["likeness"]) == ("ABC123", 1 - 20 / 600)
+
+
 def test_an_alert_is_named_by_the_beginning_of_its_id(site: Path) -> None:
     with open_store(store_of(site)["STATE_URL"]) as store:
         samples = Samples(event=sighting("ABC123", NOON))

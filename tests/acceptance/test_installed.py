@@ -21,7 +21,10 @@ from tests.support.fresh_copy import copy_tree, make_environment
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = ("rules/alert_rules.yaml", "rules/cel_examples.yaml")
+SAMPLES = tuple(
+    f"rules/{name}"
+    for name in ("alert_rules.yaml", "cel_examples.yaml", "stolen_cars.csv", "stolen_cars.yaml")
+)
 KEYS = tuple(f"schemas/{name}" for name in SCHEMAS)
 WRITTEN = (*SAMPLES, *KEYS, ".env", COMPOSE_FILE)
 # A site's own rules lie beside the samples in its checkout; they hold what nobody else may have.
@@ -174,8 +177,9 @@ def test_init_adds_no_samples_to_rules_that_are_there(installed: Path, tmp_path:
     (tmp_path / "rules" / "north").mkdir(parents=True)
     (tmp_path / "rules" / "north" / "ours.yml").write_text("rules: []\n")
     told = run(installed, tmp_path, "init").stdout.splitlines()
-    assert told[:2] == [f"left  {name}: no sample is added to rules that are there"
-                        for name in SAMPLES]  # fmt: skip
+    assert told[: len(SAMPLES)] == [
+        f"left  {name}: no sample is added to rules that are there" for name in SAMPLES
+    ]
     assert [path.name for path in (tmp_path / "rules").iterdir()] == ["north"]
 
 

@@ -225,8 +225,8 @@ def test_a_store_that_cannot_be_read_is_an_error_with_a_remedy(site: Path) -> No
 def test_ctrl_c_shows_what_is_known_so_far(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     process = replay_module.Replay.process
 
-    def interrupt(self: replay_module.Replay, records: Any) -> None:
-        process(self, records)
+    def interrupt(self: replay_module.Replay, *given: Any) -> None:
+        process(self, *given)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(replay_module.Replay, "process", interrupt)

@@ -180,7 +180,7 @@ def test_without_a_checkout(image: str, reader: Reader, tmp_path: Path) -> None:
     for number, step in enumerate(steps("Without a checkout")):
         folder = tmp_path / f"empty-{number}"
         folder.mkdir()
-        assert "good: 10 rules" in reader.do(step.text, folder)
+        assert "good: 11 rules" in reader.do(step.text, folder)
         assert (folder / "site" / "rules" / "alert_rules.yaml").is_file()
 
 

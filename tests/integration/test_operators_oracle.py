@@ -1,4 +1,4 @@
-"""The six operators, loaded from YAML, against an oracle written here in plain Python."""
+"""The operators, loaded from YAML, against an oracle written here in plain Python."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,9 @@ import pytest
 from engine.match import LinearMatcher
 from engine.rules import load_rules
 from engine.schema.event import make_event
+from engine.watchlist import likeness
 from tests.support.avro import plate_schema
+from tests.support.likeness_oracle import LikenessOracle
 
 SETS: Final = 200
 EVENTS: Final = 2_000
@@ -34,7 +37,11 @@ NUMBERS: Final[Mapping[str, list[float | None]]] = {
     "extras.quality_score": [0.25, 1.0, None],
     "extras.frame_number": [0, 1, 150, None],
 }
+PLATES: Final = ["A8C123", "abc-12", "OI23", "N0", "XY2789", "T0Y0TA", "US-F1", "KÖLN 2"]
 REGEXES: Final = ["^AB", r"\d{3}$", "a.c", "^$", "B|7", "ö", "^us-[a-z]{2}$", "o.o"]
+
+COSTS: Final = Path(likeness.__file__).with_name("plate_costs.txt").read_text()
+LIKENESS: Final = LikenessOracle(COSTS)
 
 Condition = dict[str, Any]
 
@@ -43,15 +50,21 @@ def random_condition(chance: random.Random) -> Condition:
     if chance.random() < 0.6:
         field = chance.choice(list(TEXTS))
         words = [word for word in TEXTS[field] if word is not None]
-        operator = chance.choice(["equals", "contains", "regex", "in_list", "greater_than"])
+        operator = chance.choice(
+            ["equals", "contains", "regex", "in_list", "greater_than", "similar_to"]
+        )
         values: dict[str, Callable[[], Any]] = {
             "equals": lambda: chance.choice([*TEXTS[field], "zzz", None]),
             "contains": lambda: chance.choice(words)[: chance.randint(0, 3)],
             "regex": lambda: chance.choice(REGEXES),
             "in_list": lambda: chance.sample([*words, "abc123", "q"], 3),
             "greater_than": lambda: chance.choice([0, 10, "12", 12.25]),
+            "similar_to": lambda: chance.choice([chance.choice(PLATES), chance.sample(PLATES, 3)]),
         }
-        return {"field": field, "operator": operator, "value": values[operator]()}
+        condition = {"field": field, "operator": operator, "value": values[operator]()}
+        if operator == "similar_to" and chance.random() < 0.7:
+            condition["threshold"] = chance.choice([0.84, 0.85, 0.9, 0.95, 1])
+        return condition
     field = chance.choice(list(NUMBERS))
     numbers = [number for number in NUMBERS[field] if number is not None]
     one = chance.choice([*numbers, 0.7, 100])
@@ -98,6 +111,10 @@ def holds(condition: Condition, event: Mapping[str, Any]) -> bool:
         return any(same(found, each) for each in wanted)
     if operator == "contains":
         return wanted.lower() in found.lower()
+    if operator == "similar_to":
+        plates = wanted if isinstance(wanted, list) else [wanted]
+        places = round(condition.get("threshold", 0.9) * 10_000)
+        return any(is_like(found, plate, places) for plate in plates)
     if operator == "regex":
         return re.search(wanted, found, re.IGNORECASE) is not None
     try:
@@ -105,6 +122,12 @@ def holds(condition: Condition, event: Mapping[str, Any]) -> bool:
     except ValueError:
         return False
     return number > float(wanted) if operator == "greater_than" else number < float(wanted)
+
+
+@cache
+def is_like(reading: str, plate: str, places: int) -> bool:
+    one, two = ("".join(filter(str.isalnum, text.upper())) for text in (reading, plate))
+    return bool(one and two) and LIKENESS.reaches(one, two, places)
 
 
 def same(found: Any, wanted: Any) -> bool:

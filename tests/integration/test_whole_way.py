@@ -304,7 +304,9 @@ def test_a_misread_plate_is_told_apart_at_all_four_channels(
     stored = {each["message"]: each for each in site.alerts()}
     assert (stored[near]["matched_plate"], stored[same]["matched_plate"]) == ("ABC123", None)
     shown = site.command("alerts", "show", stored[near]["alert_id"])[1]
-    assert f"possible  {words}" in " ".join(shown.split(" ")).replace("    ", "  ")
+    asked = site.command("why-not", misread["plate"]["normalized_text"], "--at", stamp(now))[1]
+    assert f"  possible: {words}" in asked.splitlines()
+    assert f"possible {words}" in [" ".join(line.split()) for line in shown.splitlines()]
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ SNIPPETS: Final = tuple(snippet for page in PAGES.values() for snippet in page.s
 CHANNELS: Final = PAGES["channels.md"]
 CONFIGURATION: Final = PAGES["configuration.md"]
 OPERATIONS: Final = PAGES["operations.md"]
+PLATES: Final = PAGES["plates.md"]
 REPLICAS: Final = PAGES["replicas.md"]
 RULES: Final = PAGES["rules.md"]
 TESTING: Final = PAGES["testing.md"]
@@ -43,6 +44,7 @@ def shown_alert() -> Alert:
     return Alert(
         alert_id=shown.pop("id"),
         captured_at=shown.pop("timestamp"),
+        matched_plate=shown.pop("matched_plate") or "",
         priority=Priority(shown.pop("priority")),
         event=document["event"],
         **shown,

@@ -8,7 +8,7 @@ from pathlib import Path
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.schema_registry import Schema
 
-from engine.pipeline.active_rules import targets_of
+from engine.pipeline.active_rules import prepare, targets_of
 from engine.reload.loader import RuleSource
 from engine.reload.recorder import RuleRecorder
 from engine.rules import RuleSet
@@ -82,7 +82,7 @@ def _process(record: Record, rule_set: RuleSet, store: Store) -> None:
     assert isinstance(name, int)
     writers.schemas = {name: plate_schema().text}
     decoder = Decoder(plate_schema(), writers, UTC)
-    with Simulation(rule_set, decoder, remembers=False, past=store.stream) as live:
+    with Simulation(prepare(rule_set), decoder, remembers=False, past=store.stream) as live:
         assert live.process([record]).processed == [record]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from engine.cel.check.operators import warn_of_constants
 from engine.cel.syntax import tree
 from engine.cel.syntax.examples import Examples
 from engine.cel.syntax.tree import Bound, Call, ListNode, Literal, Node, constant_of
@@ -15,6 +16,7 @@ from engine.cel.types.findings import Findings, list_question
 from engine.cel.types.kinds import (
     BOOL,
     NUMBERS,
+    TEXT,
     closest_type,
     type_name,
     with_article,
@@ -133,6 +135,8 @@ def check_likeness(
     if node.function in (tree.SIMILAR_LISTED, tree.CLOSEST):
         return _check_of_list(findings, node, kinds[1])
     name = _NAMES[node.function]
+    if kinds[1] is TEXT and kinds[2] is TEXT:
+        warn_of_constants(findings, node, node.args[1:3])
     _check_text(findings, name, node.args[1], kinds[1], safe)
     if node.function == tree.LIKENESS:
         _check_text(findings, name, node.args[2], kinds[2], safe)

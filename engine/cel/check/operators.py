@@ -223,7 +223,7 @@ def _check_equality(findings: Findings, node: Call, kinds: _Kinds) -> None:
     if left is None or right is None:
         return
     if can_be_equal(left, right):
-        _check_constants(findings, node)
+        warn_of_constants(findings, node, node.args)
         _check_variable(findings, node)
         _check_fraction(findings, node, (left, right))
         _check_elements(findings, node, (left, right))
@@ -236,11 +236,11 @@ def _check_equality(findings: Findings, node: Call, kinds: _Kinds) -> None:
     findings.warning(node, "never-equal", what, remedy_of_types(node.args, kinds, node.function))
 
 
-def _check_constants(findings: Findings, node: Call) -> None:
+def warn_of_constants(findings: Findings, node: Call, args: Sequence[Node]) -> None:
     """Warn of a comparison of two constants: one is most likely a field's name in quotes."""
-    if not all(isinstance(arg, Literal) for arg in node.args):
+    if not all(isinstance(arg, Literal) for arg in args):
         return
-    texts = [arg.value for arg in node.args if isinstance(arg, Literal)]
+    texts = [arg.value for arg in args if isinstance(arg, Literal)]
     scope = findings.scope
     names = [
         text

@@ -97,12 +97,18 @@ NO_LISTS: Final = Lists({})
 
 
 class _Unusable:
-    """The value of a part that can't be used: its type is unknown, so nothing more is reported."""
+    """The value of a part that can't be used: its type is unknown, so nothing more is reported.
 
-    __slots__ = ()
+    Its text is that of the part.
+    """
 
+    __slots__ = ("_text",)
 
-_UNUSABLE: Final = _Unusable()
+    def __init__(self, text: str) -> None:
+        self._text: Final = text
+
+    def __repr__(self) -> str:
+        return self._text
 
 
 def bind(
@@ -244,7 +250,9 @@ class _Binding:
         return Call(node.offset, function, (bound, self.node(text), threshold, moment))
 
     def _check_plates(self, parts: Sequence[Node]) -> None:
-        """Warn of literal texts that are no plates."""
+        """Warn of literal texts that are no plates; two of them are reported by the check."""
+        if all(isinstance(part, Literal) for part in parts):
+            return
         for part in parts:
             for item in part.items if isinstance(part, ListNode) else [part]:
                 if isinstance(item, Literal) and type(item.value) is str:
@@ -409,7 +417,7 @@ def _usual(node: Call, given: Sequence[Node]) -> tuple[Node, ...]:
 
 def _unusable(node: Node) -> Node:
     """Replaces a node that can't be used; its fault is reported, and no other follows from it."""
-    return Bound(node.offset, _UNUSABLE)
+    return Bound(node.offset, _Unusable(unparse(node)))
 
 
 def _is_list(node: Node) -> bool:

@@ -35,7 +35,7 @@ from engine.cel.types.findings import (
 from engine.cel.types.functions import Function
 from engine.cel.types.scope import Broken, Constant, Local, Reference, Variable, dotted
 from engine.cel.values.numbers import OPERATIONS, negate
-from engine.cel.values.plates import SimilarTo
+from engine.cel.values.plates import similar_to
 from engine.cel.values.values import (
     MISSING,
     ORDERINGS,
@@ -260,7 +260,7 @@ class Planner:
             return make(watchlist, self.closure(text), threshold)
         of_plates = plates_question(node)
         if of_plates is not None and len(of_plates.plates) != 1:
-            test = SimilarTo(of_plates.plates, of_plates.threshold, of_plates.costs)
+            test = similar_to(of_plates.plates, of_plates.threshold, of_plates.costs)
             return closures.unary(test.holds, self.closure(of_plates.text))
         bound, *args = node.args
         costs = constant_of(bound)

@@ -28,7 +28,8 @@ from engine.cel.types.functions import ANY, FUNCTIONS, Function, Overload
 from engine.cel.types.kinds import closest_type, row_type, rows_type
 from engine.cel.types.scope import TIME
 from engine.cel.values.instants import PARTS, find_zone
-from engine.cel.values.plates import SimilarTo, is_similar, likeness_between, prepared
+from engine.cel.values.plates import is_similar, likeness_between, prepared
+from engine.cel.values.plates import similar_to as ready_plates
 from engine.cel.values.text import BadRegexError, compile_match
 from engine.cel.values.values import MISSING, Duration, Timestamp
 from engine.intervals import TimeInterval
@@ -248,7 +249,7 @@ def _share_of(function: str, question: ListQuestion, text: Fragment) -> Hashable
 def similar_to(question: PlatesQuestion, text: Fragment) -> Fragment:
     """`similar(text, plate)` with constants, which are made ready now."""
     costs, _, plates, threshold = question
-    test = SimilarTo(plates, threshold, costs)
+    test = ready_plates(plates, threshold, costs)
     share = (tree.SIMILAR, costs.digest, plates, threshold, text.share)
     return plain(
         "{0}({1})",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.cel.values.values import FailureKind, UInt, failure, no_overload
 from engine.watchlist import PlateCosts, Watchlist
@@ -20,13 +21,17 @@ from engine.watchlist.likeness import (
     edits_text,
     likeness,
 )
-from engine.watchlist.likeness_index import LikenessIndex
 from engine.watchlist.plates import MAX_TEXT
+
+if TYPE_CHECKING:
+    from engine.watchlist.likeness_index import LikenessIndex
 
 #: The decimal places that a threshold may have.
 PLACES: Final = 4
 #: So many plates are compared one by one faster than they are looked up.
 _FEW: Final = 8
+#: Lists of plates that are kept ready.
+_KEPT: Final = 32
 _HALF: Final = 0.5
 _WILDCARDS: Final = frozenset("*?")
 _NUMBERS: Final = frozenset({int, float, UInt})
@@ -55,13 +60,15 @@ class SimilarTo:
     The threshold of several plates is `MIN_LIST_THRESHOLD` or more.
     """
 
-    __slots__ = ("_costs", "_index", "_plates", "_threshold")
+    __slots__ = ("_costs", "_index", "_limits", "_short", "_whole")
 
     def __init__(self, plates: Sequence[str], threshold: float, costs: PlateCosts) -> None:
-        self._plates: Final = tuple(dict.fromkeys(filter(None, map(prepared, plates))))
-        is_long = len(self._plates) > _FEW
-        self._index: Final = LikenessIndex(self._plates, threshold, costs) if is_long else None
-        self._threshold: Final = threshold
+        self._whole: Final = frozenset(map(prepared, plates)) - {""}
+        short = tuple(sorted(plate for plate in self._whole if len(plate) <= MAX_COMPARED))
+        self._short: Final = short
+        self._index: Final = _index(short, threshold, costs) if len(short) > _FEW else None
+        #: The budget for each length of the longer text.
+        self._limits: Final = [budget(threshold, length) for length in range(MAX_COMPARED + 1)]
         self._costs: Final = costs
 
     def holds(self, text: Any) -> bool:
@@ -69,10 +76,31 @@ class SimilarTo:
         if type(text) is not str:
             raise no_overload("similar", text, "")
         one = prepared(text)
+        if one in self._whole:
+            return True
+        length = len(one)
+        if not 0 < length <= MAX_COMPARED:
+            return False
         if self._index is not None:
             return bool(self._index.near(one))
-        threshold, costs = self._threshold, self._costs
-        return any(_reaches(one, plate, threshold, costs) for plate in self._plates)
+        for plate in self._short:
+            limit = self._limits[max(length, len(plate))]
+            if cost_of(one, plate, self._costs, limit) <= limit:
+                return True
+        return False
+
+
+def _index(plates: Sequence[str], threshold: float, costs: PlateCosts) -> LikenessIndex:
+    # numpy takes 15 MB, which services without a question for likeness need not have.
+    from engine.watchlist.likeness_index import LikenessIndex
+
+    return LikenessIndex(plates, threshold, costs)
+
+
+@lru_cache(maxsize=_KEPT)
+def similar_to(plates: tuple[str, ...], threshold: float, costs: PlateCosts) -> SimilarTo:
+    """`SimilarTo` of these; the same object for the same ones, since long lists have an index."""
+    return SimilarTo(plates, threshold, costs)
 
 
 def prepared(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Watchlists for tests: with notes, with periods, plates alone, several rows, and none at all.
+"""Watchlists for tests: with notes, with periods, plates alone, several rows, wildcards, and none.
 
 A plate stands more than once in `states`, whose rows count always, and in `terms`, whose do not.
 """
@@ -18,7 +18,7 @@ from engine.errors import EvaluationError, ExpressionError, Place, Problem
 from engine.watchlist import Definition, Watchlist, read_watchlist
 from tests.unit.cel.plate_variables import EXAMPLES, VARIABLES, event
 
-NAMES = ("noted", "dated", "plain", "states", "terms", "empty")
+NAMES = ("noted", "dated", "plain", "states", "terms", "empty", "wild")
 FILES = Path(__file__).parents[2] / "data" / "lists"
 
 

@@ -82,6 +82,8 @@ def test_conditions_that_it_does_not_meet_or_that_do_not_ask(text: str) -> None:
         ("regex", "^GOV", False),
         ("regex", "G?", True),
         ("less_than", 5, False),
+        ("similar_to", "ABC123", False),
+        ("similar_to", ["ABC123", "XYZ789"], False),
         ("greater_than", -1, False),
     ],
 )
@@ -93,15 +95,19 @@ def test_operators(operator: str, value: Any, is_met: bool) -> None:
 def test_no_list_has_an_unread_plate(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("ABC123\n")
     rules = tmp_path / "rules.yaml"
+    conditions = ["{} in {}", "!({} in {})", "similar({}, {})", "!similar({}, {})"]
     rules.write_text(
-        "watchlists: {wanted: list.txt}\n"
-        "rules:\n"
-        "  - {id: is_on, when: 'plate.normalized_text in watchlist(\"wanted\")', notify: []}\n"
-        "  - {id: is_off, when: '!(plate.normalized_text in watchlist(\"wanted\"))', notify: []}\n"
+        "watchlists: {wanted: list.txt}\nrules:\n"
+        + "".join(
+            f"  - {{id: r{number}, when: '{text}', notify: []}}\n"
+            for number, text in enumerate(
+                each.format(PLATE, 'watchlist("wanted")') for each in conditions
+            )
+        )
     )
     found = load_rules([rules], plate_schema(), {}, zone=UTC)
-    assert [is_met_by_empty(rule.condition, PLATE) for rule in found.rules] == [False, True]
-    assert [warning.code for warning in found.warnings] == ["empty-key"]
+    assert [is_met_by_empty(rule.condition, PLATE) for rule in found.rules] == [False, True] * 2
+    assert [warning.code for warning in found.warnings] == ["empty-key"] * 2
 
 
 @pytest.mark.parametrize(

@@ -267,6 +267,15 @@ def test_a_row_that_may_be_null_wants_a_guard() -> None:
             f"ask for {PLATE}",
         ),
         (
+            "similar('plate.text', 'ABC123')", "constant",
+            "two constants are compared, whatever the event is",
+            "a field's name has no quotes: plate.text",
+        ),
+        (
+            "likeness('ABC', 'ABD') > 0.5", "constant",
+            "two constants are compared, whatever the event is", "write true or false",
+        ),
+        (
             f"similar({PLATE}, [])", "never-true",
             "the list has no plates, so that nothing is similar to one", "write plates into it",
         ),
@@ -367,7 +376,7 @@ def _both(expression: Expression, values: list[dict[str, Any]]) -> None:
         assert outcome(expression.run, each) == outcome(expression.interpreter, each)
 
 
-@examples(100)
+@examples(60)
 @given(BY_LIKENESS, st.lists(EVENTS, min_size=2, max_size=2))
 def test_a_random_condition_is_as_interpreted(text: str, values: list[dict[str, Any]]) -> None:
     try:

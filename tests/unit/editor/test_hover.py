@@ -72,6 +72,26 @@ def test_an_operator_of_a_faulty_condition_is_explained_without_cel() -> None:
     assert said_of("in_list", TEXT.replace("[ABC123]", "ABC123")) == OPERATORS[Operator.IN_LIST]
 
 
+@pytest.mark.parametrize(
+    ("operator", "value", "cel"),
+    [
+        ("similar_to", "ABC123", 'similar(plate.normalized_text, "ABC123")'),
+        ("in_watchlist", "stolen", 'plate.normalized_text in watchlist("stolen")'),
+        ("similar_in_watchlist", "stolen", 'similar(plate.normalized_text, watchlist("stolen"))'),
+    ],
+)
+def test_an_operator_of_plates_is_shown_as_cel(operator: str, value: str, cel: str) -> None:
+    text = TEXT.replace("in_list", operator).replace("[ABC123]", value)
+    assert (
+        said_of(operator, text) == f"{OPERATORS[Operator(operator)]}\n\nAs CEL:\n\n```\n{cel}\n```"
+    )
+
+
+def test_a_function_of_plates_is_explained() -> None:
+    text = TEXT.replace("math.abs(1) == 1", 'similar(plate.text, "A")')
+    assert "similar(plate.normalized_text, watchlist(" in said_of("similar(", text)
+
+
 def test_every_operator_and_macro_is_explained() -> None:
     assert {*OPERATORS} == {*Operator}
     names = {f"cel.{each}" if each is Macro.BIND else str(each) for each in Macro}

@@ -158,7 +158,7 @@ def _passes(atom: Atom, value: object) -> bool:
         case Points(values):
             return type(value) in (list, dict) or value in values
         case Listed(watchlist):
-            return type(value) in (list, dict) or plate_of(value) in watchlist.plates
+            return type(value) in (list, dict) or watchlist.may_be_on(plate_of(value))
         case Similar(costs, plates):
             return type(value) is not str or any(
                 likeness(value, plate, costs) >= threshold for plate, threshold in plates

@@ -56,7 +56,7 @@ KEYS = (
     "vehicle.make", "dyn(plate.normalized_text)", "string(latency_ms)", '"12"', "dyn(1)",
     '"abc-123"', 'plate.normalized_text + "-"', "dyn(latency_ms)",
 )  # fmt: skip
-NAMES = ("noted", "dated", "plain", "states", "terms")
+NAMES = ("noted", "dated", "plain", "states", "terms", "wild")
 #: What may be asked of all rows of a key: conditions, of which `{}` is the list and the key.
 OF_ROWS = (
     '{}.exists(r, r.state == "FL")',
@@ -99,14 +99,14 @@ PARTS = st.one_of(
     ),
     st.tuples(
         st.sampled_from(OF_ROWS),
-        st.sampled_from(("states", "terms", "empty")),
+        st.sampled_from(("states", "terms", "empty", "wild")),
         st.sampled_from(KEYS),
     ).map(lambda parts: parts[0].format(f'watchlist("{parts[1]}").rows({parts[2]})')),
     st.sampled_from(KEYS).map(
         lambda key: f'["12", {key}].exists(q, watchlist("terms").rows(q).size() > 1)'
     ),
     st.tuples(
-        st.sampled_from(("noted", "dated", "empty")),
+        st.sampled_from(("noted", "dated", "empty", "wild")),
         st.sampled_from(KEYS),
         st.sampled_from(
             ('.note == "x"', ".note == null", '.note.contains("a")', '.note != "ab"',
@@ -276,7 +276,7 @@ def test_long_lists_are_asked_themselves_and_others_share_a_table(tmp_path: Path
         for number in range(count)
     ]
     step, size = lists_step([(each, number) for number, each in enumerate(lists)], plain)
-    assert size == sum(len(each.plates) for each in lists)
+    assert size == sum(each.plate_count for each in lists)
     assert found("ALL1", step) == list(range(len(lists)))
     assert found("M7", step) == list(range(counts["short"], len(lists)))
     assert found("PSHORT5", step) == [5]

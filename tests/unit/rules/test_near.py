@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -193,3 +194,47 @@ def test_a_message_of_ones_own_stays_as_it_is(tmp_path: Path) -> None:
     (rule,) = load_text(text, tmp_path).rules
     values = bindings("A8C123")
     assert rule.message(values, 0, rule.near_plate(values)) == ("A8C123 seen", 0)
+
+
+def _condition(chance: random.Random, depth: int) -> tuple[str, str]:
+    """A condition by likeness, and the same one asked for the very plates in words of their own."""
+    kind = (
+        chance.choice(["and", "or", "not"])
+        if depth
+        else chance.choice(["plate", "list", "closest"])
+    )
+    listed = chance.choice(("ABC123", "A8C123", "A8CI23", "XYZ789"))
+    match kind:
+        case "plate":
+            nearly = (
+                f'similar(plate.normalized_text, "{listed}", {chance.choice((0.8, 0.9, 0.95))})'
+            )
+            return nearly, f'plate.normalized_text == "{listed}"'
+        case "list":
+            return ON_LIST, 'plate.normalized_text in watchlist("stolen")'
+        case "closest":
+            return f"{CLOSEST} != null", 'plate.normalized_text in watchlist("stolen")'
+        case "not":
+            nearly, exactly = _condition(chance, depth - 1)
+            return f"!({nearly})", f"!({exactly})"
+    sign = {"and": "&&", "or": "||"}[kind]
+    pairs = [_condition(chance, depth - chance.choice((1, depth))) for _ in range(2)]
+    one, other = (
+        f" {sign} ".join(f"({part})" for part in parts) for parts in zip(*pairs, strict=True)
+    )
+    return one, other
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(60))
+def test_a_match_is_near_exactly_where_it_is_none_for_the_very_plates(
+    tmp_path: Path, seed: int
+) -> None:
+    nearly, exactly = _condition(random.Random(seed), 3)
+    rule, same = a_rule(tmp_path, nearly), a_rule(tmp_path, exactly)
+    for read in ("ABC123", "A8C123", "A8CI23", "XY2789", "LMN9S6", "LMN956", "KLW456", ""):
+        values = bindings(read)
+        if rule.condition.run(values) is True:
+            near_plate = rule.near_plate(values)
+            assert (near_plate is None) == (same.condition.run(values) is True), (nearly, read)
+            assert near_plate is None or 0.8 <= near_plate.likeness < 1

@@ -114,6 +114,25 @@ def test_a_key_with_one_part_that_is_always_there_is_good(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.parametrize(
+    ("when", "column", "warnings"),
+    [
+        ('similar(plate.text, watchlist("s"))', "plate", 0),
+        ('similar(plate.text, watchlist("s"))', "note", 1),
+        ('similar(plate.text, watchlist("s"), 0.95)', "plate", 1),
+        ('plate.text in watchlist("s")', "plate", 1),
+    ],
+)
+def test_the_closest_plate_is_a_key_where_the_condition_finds_one(
+    when: str, column: str, warnings: int, tmp_path: Path
+) -> None:
+    (tmp_path / "s.csv").write_text("plate,note\nABC123,red\n")
+    key = f'closest(watchlist("s"), plate.text).{column}'
+    rule = f"{{id: a, notify: [], when: '{when}', rate_limit: {{dedup_key: '{key}'}}}}"
+    told = faults(tmp_path, f"watchlists: {{s: s.csv}}\nrules: [{rule}]\n")
+    assert len([each for each in told if "`dedup_key` may be null" in each]) == warnings
+
+
 def test_a_key_that_is_switched_off_is_checked_all_the_same(tmp_path: Path) -> None:
     (told,) = rule_faults(tmp_path, "when: true, rate_limit: {enabled: false, dedup_key: plat}")
     assert "plat" in told

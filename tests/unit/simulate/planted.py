@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from engine.pipeline.active_rules import targets_of
+from engine.pipeline.active_rules import prepare, targets_of
 from engine.pipeline.outcome import RuleOutcome
 from engine.reload.loader import RuleSource
 from engine.reload.recorder import RuleRecorder
@@ -107,7 +107,7 @@ class PlantedSite:
         """What the engine made of a record, when it came."""
         self.seconds = record.timestamp_ms / 1_000
         with Simulation(
-            self.today,
+            prepare(self.today),
             self.decoder,
             remembers=False,
             past=self.store.stream,

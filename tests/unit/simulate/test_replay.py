@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.errors import RegistryUnavailableError
-from engine.rules import RuleSet
+from engine.pipeline.active_rules import ActiveRules, prepare
 from engine.simulate.replay import Chosen, Replay
 from engine.simulate.report import MOST_EXAMPLES, Report, RuleReport, Timeline
 from engine.store import Silence
@@ -32,9 +32,9 @@ rules:
 """
 
 
-def rules(folder: Path, cooldown: int = 300, name: str = "a") -> RuleSet:
+def rules(folder: Path, cooldown: int = 300, name: str = "a") -> ActiveRules:
     (folder / name).mkdir()
-    return load(folder / name, RULES.replace("COOLDOWN", str(cooldown)))
+    return prepare(load(folder / name, RULES.replace("COOLDOWN", str(cooldown))))
 
 
 def decoder() -> Decoder:
@@ -45,8 +45,8 @@ def seen(*seconds: float, **fields: Any) -> list[Record]:
     return [plate_record(each, **fields) for each in seconds]
 
 
-def replayed(rule_set: RuleSet, records: Sequence[Record], **more: Any) -> Report:
-    with Replay(rule_set, decoder(), **more) as replay:
+def replayed(active: ActiveRules, records: Sequence[Record], **more: Any) -> Report:
+    with Replay(active, decoder(), **more) as replay:
         for each in records:
             replay.process([each])
         return replay.report
@@ -77,12 +77,42 @@ def test_alerts_are_listed_as_they_would_have_been_sent(tmp_path: Path) -> None:
 
 def test_an_alert_of_a_near_match_has_the_plate_that_was_meant(tmp_path: Path) -> None:
     when = 'similar(plate.normalized_text, "ABC123")'
-    near = load(tmp_path, f"rules:\n  - {{id: near, notify: [], when: '{when}'}}\n")
+    near = prepare(load(tmp_path, f"rules:\n  - {{id: near, notify: [], when: '{when}'}}\n"))
     records = [*seen(0, plate={"normalized_text": "A8C123"}), *seen(1)]
     report = replayed(near, records, keeps_alerts=True)
     assert [(each.plate, each.matched_plate, each.likeness) for each in report.alerts] == [
         ("A8C123", "ABC123", 1 - 20 / 600),
         ("ABC123", "", 1.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "read"),
+    [
+        ("plate.normalized_text", ["A8C123", "ABC123", "ABCI23"]),
+        ('closest(watchlist("stolen"), plate.normalized_text).plate', ["A8C123"]),
+    ],
+)
+def test_misreadings_of_one_car_share_a_cooldown_where_the_key_is_the_listed_plate(
+    tmp_path: Path, key: str, read: list[str]
+) -> None:
+    (tmp_path / "stolen.csv").write_text("plate\nABC-123\nXYZ789\n")
+    text = (
+        "watchlists: {stolen: {file: stolen.csv}}\nrules:\n  - id: near\n    notify: []\n"
+        "    conditions:\n      - {field: plate.normalized_text, operator: similar_in_watchlist,"
+        f" value: stolen}}\n    rate_limit: {{dedup_key: '{key}'}}\n"
+    )
+    near = load(tmp_path, text)
+    assert near.warnings == ()
+    records = [
+        plate_record(second, plate={"normalized_text": plate})
+        for second, plate in enumerate(("A8C123", "ABC123", "ABCI23", "XY2789"))
+    ]
+    report = replayed(prepare(near), records, keeps_alerts=True)
+    assert [each.plate for each in report.alerts] == [*read, "XY2789"]
+    assert [each.matched_plate for each in report.alerts if each.plate != "ABC123"] == [
+        *["ABC123"] * (len(report.alerts) - 1 - (len(read) > 1)),
+        "XYZ789",
     ]
 
 
@@ -205,7 +235,7 @@ def test_silenced_matches_and_those_out_of_time_are_counted_apart(tmp_path: Path
     first_us = round(NOON.timestamp() * 1e6)
     silence = Silence(rule_id="seen", starts_us=first_us, ends_us=first_us + 60_000_000)
     report = replayed(
-        load(tmp_path, f"time_intervals: [{interval}]\n{text}"),
+        prepare(load(tmp_path, f"time_intervals: [{interval}]\n{text}")),
         seen(0, 30, 90, 1_860),
         silences=[silence],
     )

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from engine.errors import Place
+from engine.pipeline.active_rules import prepare
 from engine.pipeline.outcome import RuleOutcome
 from engine.rules import (
     Expect,
@@ -341,7 +342,7 @@ def test_a_sequence_gives_what_its_events_give_one_by_one(tmp_path: Path, seed: 
         }
         events.append({"captured_at": now.isoformat(), "plate": plate})
     given = GivenEvents(schema())
-    with Simulation(rule_set, given) as simulation:
+    with Simulation(prepare(rule_set), given) as simulation:
         found = [simulation.process([given.record(each)]).outcomes for each in events]
     expected = tuple(map(_as_expected, found))
     assert {type(each) for each in expected} == {Expect, ExpectedAlert}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.pipeline.active_rules import prepare
 from engine.pipeline.outcome import RuleOutcome, Verdict
 from engine.simulate import GivenEvents, Simulation
 from engine.simulate.given_events import timestamp_ms
@@ -40,7 +41,7 @@ def outcomes(
     events = GivenEvents(plate_schema())
     kafka = timestamp_ms(NOON + late) if late else 0
     with Simulation(
-        load(folder, RULES), events, remembers=remembers, silences=silences
+        prepare(load(folder, RULES)), events, remembers=remembers, silences=silences
     ) as simulation:
         return [
             outcome
@@ -92,7 +93,7 @@ def test_an_alert_is_made_when_its_event_was_captured(tmp_path: Path) -> None:
 
 def test_a_rule_that_fails_is_an_outcome_and_one_that_does_not_hold_is_none(tmp_path: Path) -> None:
     events = GivenEvents(plate_schema())
-    with Simulation(load(tmp_path, RULES), events) as simulation:
+    with Simulation(prepare(load(tmp_path, RULES)), events) as simulation:
         record = events.record(plate_event(plate={"confidence": 0.5}))
         (found,) = simulation.process([record]).outcomes
     assert (found.rule.rule_id, found.verdict) == ("broken", Verdict.ERROR)

@@ -53,6 +53,12 @@ def remedies_of(text: str) -> list[str]:
         ("tags.any(t, t == 'a')", "write list.exists(item, condition)"),
         ("upper(camera_id) == 'A'", "write text.upperAscii()"),
         ("not (is_test)", "write '!'"),
+        ("similar_to(camera_id, 'A')", 'write similar(plate.normalized_text, "ABC123")'),
+        (
+            "levenshtein(camera_id, 'A') < 2",
+            'write likeness(plate.normalized_text, "ABC123") > 0.9',
+        ),
+        ("nearest(camera_id)", 'write closest(watchlist("stolen"), plate.normalized_text)'),
         ("camera_id.qqq()", "`alert-engine help rules` tells all functions"),
         ("camera_id() == 'a'", "a field has no brackets: write camera_id"),
         ("plate.text() == 'a'", "a field has no brackets: write plate.text"),

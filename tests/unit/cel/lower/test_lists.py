@@ -28,6 +28,19 @@ def test_a_list_with_periods_asks_for_them_behind_the_probe() -> None:
     assert quickly(expression, event(time=NOON + timedelta(days=1))) is False
 
 
+@pytest.mark.parametrize(
+    ("plate", "is_on"), [("AB99", True), ("ab-12", True), ("ABC123", True), ("XABC123", False)]
+)
+def test_rows_with_wildcards_are_asked_too(plate: str, is_on: bool) -> None:
+    expression = compiled(f'{PLATE} in watchlist("wild")')
+    bindings = event(plate={"normalized_text": plate})
+    assert quickly(expression, bindings) is is_on
+    assert expression.evaluate(bindings) is is_on
+    rows = compiled(f'watchlist("wild").rows({PLATE}).exists(r, r.state == "FL")')
+    assert quickly(rows, bindings) is is_on
+    assert rows.evaluate(bindings) is is_on
+
+
 def test_what_is_computed_behind_the_probe_is_not_taken_for_granted() -> None:
     text = f'({PLATE} in watchlist("dated") || is_test) && time.getHours() == 12'
     for changes in ({}, {"is_test": True, "plate": {**event()["plate"], "normalized_text": "X"}}):

@@ -119,7 +119,9 @@ def test_a_random_conjunction_is_as_interpreted(
 @examples(200)
 @given(
     st.sampled_from(["plate.text", "vehicle.make", "latency_ms", "extras.lane", "is_test"]),
-    st.sampled_from(["equals", "contains", "regex", "in_list", "greater_than", "less_than"]),
+    st.sampled_from(
+        ["equals", "contains", "regex", "in_list", "greater_than", "less_than", "similar_to"]
+    ),
     st.sampled_from(["abc 123", "Š", "1.5", 40, 0.9, True, None, ["a", "vip", None], [40, 1.5]]),
     EVENTS,
 )

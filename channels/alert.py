@@ -88,9 +88,13 @@ class Grouping:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a target wants its alerts; by default each in a message of its own, at once."""
+    """How a target wants its alerts; by default each in a message of its own, at once.
+
+    Where more than `digest_above` messages are due at once they go as one, a digest; 0 is never.
+    """
 
     grouping: Grouping | None = None
+    digest_above: int = 0
 
 
 #: Each alert in a message of its own.

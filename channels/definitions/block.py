@@ -223,6 +223,14 @@ class Block:
             return default
         return int(number)
 
+    def integer_or_off(self, key: str, default: int, low: int, high: int) -> int:
+        """A whole number from `low` to `high`; 0 for a word such as `off`."""
+        value = self._values.get(key)
+        word = value.strip().lower() if isinstance(value, str) else value
+        if word is False or (isinstance(word, str) and _FLAGS.get(word) is False and word != "0"):
+            return 0
+        return self.integer(key, default, low, high)
+
     def choice(self, key: str, default: str, choices: Sequence[str]) -> str:
         """One of the words, in any case; given back as it stands in `choices`."""
         value = self._values.get(key)

@@ -132,16 +132,15 @@ class _EntryReader:
 
     def _url(self, url: str, path: KeyPath, block: Block) -> list[_PlacedTarget]:
         """The targets of one URL; `block` has the settings beside it."""
-        terms = read_terms(block)
         # Of the keys of a webhook, only `timeout` is one for every service.
         if any(block.has(key) for key in WEBHOOK_KEYS if key != "timeout") or _is_webhook(url):
             settings = read_settings(block, url)
             host = check_url(block, url, *path)
             if not host:
                 return []
-            label = target_label(self._channel, host)
+            label, terms = target_label(self._channel, host), read_terms(block, is_webhook=True)
             return [(WebhookTarget(self._channel, label, settings, terms), path)]
-        seconds = read_timeout(block)
+        seconds, terms = read_timeout(block), read_terms(block)
         recipients = service_recipients(url, path, read_country(block))
         # The recipients of one URL have the same server and login.
         first = recipients[0]

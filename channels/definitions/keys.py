@@ -135,6 +135,13 @@ TERMS: Final = (
         {"by": ["plate.normalized_text"], "wait_seconds": 10},
         group=GROUPING,
     ),
+    Key(
+        "digest_above",
+        "Where more messages are due at once, they go as one, a digest, 1 to 1000, or `off`; 20 "
+        "unless given, `off` for a webhook.",
+        ValueKind.WHOLE_NUMBER,
+        20,
+    ),
 )
 
 #: What a webhook takes beside its URL.

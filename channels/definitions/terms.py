@@ -11,11 +11,18 @@ from channels.definitions.keys import GROUPING
 DEFAULT_WAIT_SECONDS: Final = 10.0
 DEFAULT_HIGH_WAIT_SECONDS: Final = 1.0
 MAX_WAIT_SECONDS: Final = 3600.0
+#: Of channels that are read by people.
+DEFAULT_DIGEST_ABOVE: Final = 20
+MAX_DIGEST_ABOVE: Final = 1000
 
 
-def read_terms(block: Block) -> Terms:
+def read_terms(block: Block, *, is_webhook: bool = False) -> Terms:
     """The terms of a channel; faults are added to the block."""
-    return Terms(grouping=_grouping(block))
+    above = 0 if is_webhook else DEFAULT_DIGEST_ABOVE
+    return Terms(
+        grouping=_grouping(block),
+        digest_above=block.integer_or_off("digest_above", above, 1, MAX_DIGEST_ABOVE),
+    )
 
 
 def _grouping(block: Block) -> Grouping | None:

@@ -51,7 +51,7 @@ _OWN_HEADERS: Final = frozenset(
 def read_webhook(channel: str, block: Block, url_key: str) -> tuple[Target, ...]:
     """The target of a webhook's block; raises ChannelError with all its faults."""
     url = block.text(url_key, is_required=True, is_secret=True, is_url=True)
-    settings, terms = read_settings(block, url or ""), read_terms(block)
+    settings, terms = read_settings(block, url or ""), read_terms(block, is_webhook=True)
     if url:
         host = check_url(block, url, url_key)
     block.check()

@@ -298,7 +298,10 @@ def _key(claim: Claim) -> tuple[int, int]:
 
 def _joining(terms: Terms) -> Joining | None:
     """Which deliveries join those that are claimed; None where each goes alone."""
-    return None if terms.grouping is None else Joining(is_grouped=True)
+    is_grouped = terms.grouping is not None
+    if not is_grouped and not terms.digest_above:
+        return None
+    return Joining(is_grouped, terms.digest_above)
 
 
 def _unsent(claim: Claim) -> Mark:

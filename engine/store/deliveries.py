@@ -38,6 +38,8 @@ from engine.store.model import (
 
 #: How many deliveries join a lead at most: the alerts of a message are in memory at once.
 MOST_MEMBERS: Final = 999
+#: How many of high priority join a digest at most: each has a line, and mails hold so many.
+MOST_URGENT: Final = 99
 #: How many deliveries one transaction gives up or hands over.
 DELIVERIES_AT_ONCE: Final = 500
 #: The row of `meta` with the time of the last `keep_time`.
@@ -218,6 +220,9 @@ class Turn:
         joined = {**parameters, "most": MOST_MEMBERS}
         for _ in range(limit):
             claimed.append(self._claim_due(state, parameters, *statement))
+            if joining.digest_above:
+                limits = {"most_urgent": MOST_URGENT, "digest_above": joining.digest_above}
+                self._transaction.ask(statements.JOIN_DIGEST, {**joined, **limits})
             if joining.is_grouped:
                 self._transaction.ask(statements.JOIN_GROUP, joined)
             self._transaction.ask(statements.END_JOINING, parameters)

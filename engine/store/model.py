@@ -72,10 +72,12 @@ class GroupPlace:
 class Joining:
     """Which deliveries of a target join another one that is claimed, and go as one message.
 
-    `is_grouped` says that those with the same group key do.
+    `is_grouped` says that those with the same group key do. All that are due do where more than
+    `digest_above` messages would be sent otherwise; 0 is no such number.
     """
 
     is_grouped: bool = False
+    digest_above: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,14 +261,36 @@ WHERE delivery_id {{ids}} AND {{unclaimed}}
     )
 
 
-#: Those with the same key, also where they are not due yet.
+_KEY_OF_LEAD: Final = f"(SELECT group_key FROM deliveries WHERE {_NEW_LEAD} LIMIT 1)"
+#: All that is due, where it would be more messages than `digest_above` otherwise. Urgent ones that
+#: are too many to have a line each go with the next message.
+JOIN_DIGEST: Final = _joining(
+    "digest",
+    f"""
+    SELECT delivery_id FROM deliveries
+    WHERE {_DUE} AND {_JOINABLE}
+        AND (priority_rank > 0 OR delivery_id IN (
+            SELECT delivery_id FROM deliveries
+            WHERE {_DUE} AND {_JOINABLE} AND priority_rank = 0
+            ORDER BY delivery_id LIMIT :most_urgent))
+        AND :digest_above <= (
+            SELECT COUNT(DISTINCT CASE WHEN group_key = '' THEN CAST(delivery_id AS TEXT)
+                ELSE group_key END)
+            FROM (SELECT delivery_id, group_key FROM deliveries
+                WHERE {_DUE} AND {_JOINABLE}
+                    AND (group_key = '' OR group_key <> {_KEY_OF_LEAD})
+                ORDER BY priority_rank, delivery_id LIMIT :most) AS others)
+    ORDER BY priority_rank, delivery_id LIMIT :most""",
+)
+#: Those with the same key, also where they are not due yet; a digest has them already.
 JOIN_GROUP: Final = _joining(
     "group",
     f"""
     SELECT delivery_id FROM deliveries
     WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
-        AND group_key <> '' AND {_JOINABLE} AND group_key = (
-            SELECT group_key FROM deliveries WHERE {_NEW_LEAD} LIMIT 1)
+        AND group_key <> '' AND {_JOINABLE} AND group_key = {_KEY_OF_LEAD}
+        AND NOT EXISTS (SELECT 1 FROM deliveries m WHERE m.lead_id > 0 AND m.lead_id = (
+            SELECT delivery_id FROM deliveries WHERE {_NEW_LEAD} LIMIT 1))
     ORDER BY priority_rank, delivery_id LIMIT :most""",
 )
 #: A message of several is a new one: that its lead failed before says nothing of it.

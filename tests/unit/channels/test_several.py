@@ -8,9 +8,12 @@ from datetime import timedelta
 import pytest
 
 from channels.alert import Alert, Bundle, MessageKind, Priority
+from channels.definitions.channel_entry import entry_targets
 from channels.render import SMS_LENGTH, Bounds, Style
 from channels.several import DIGEST_LINES, render_several, title_of
+from channels.targets.apprise_target import AppriseTarget
 from channels.targets.webhook import payload, payload_of_several
+from engine.store.deliveries import MOST_URGENT
 from tests.unit.channels.samples import NOW, alert
 
 STYLES = (Style.EMAIL, Style.CHAT, Style.SMS)
@@ -56,6 +59,15 @@ def test_a_digest_has_a_line_for_each_urgent_alert_and_the_newest_others() -> No
         f"And {hidden} more, see: alert-engine alerts list --limit 130 "
         "--since 2025-12-25T16:00:01Z --channel mail"
     ) in body
+
+
+def test_a_mail_has_room_for_every_urgent_alert_of_a_digest() -> None:
+    (target,) = entry_targets("ops", "mailto://localhost/?from=a@b.org&to=c@d.org", {}).checked()
+    assert isinstance(target, AppriseTarget)
+    urgent = [alert(message=f"urgent {number}. " + "x" * 500) for number in range(MOST_URGENT + 1)]
+    others = [alert(priority=Priority.LOW, message="y" * 500) for _ in range(900)]
+    body = target.message_of_several(Bundle(MessageKind.DIGEST, (*urgent, *others)), NOW).body
+    assert all(f"urgent {number}. " in body for number in range(MOST_URGENT + 1))
 
 
 def test_lines_that_do_not_fit_are_counted() -> None:

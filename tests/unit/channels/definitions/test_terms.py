@@ -46,6 +46,13 @@ def test_an_urgent_alert_waits_a_second_unless_told_otherwise() -> None:
     assert terms({"url": MAIL, "group": short}).grouping == Grouping(BY, 0.5, 0.5)
 
 
+def test_people_get_digests_and_webhooks_do_not() -> None:
+    assert (terms(MAIL).digest_above, terms(HOOK).digest_above) == (20, 0)
+    assert terms({"url": HOOK, "digest_above": 100}).digest_above == 100
+    for off in (False, "off", "no"):
+        assert terms({"url": MAIL, "digest_above": off}).digest_above == 0
+
+
 def test_blocks_have_the_same_keys() -> None:
     block = {"enabled": True, "url": HOOK, "group": {"by": [*BY]}}
     (target,) = notification_targets("webhook", block, {}).checked()
@@ -60,6 +67,8 @@ def test_blocks_have_the_same_keys() -> None:
         ({"group": {"by": [], "wait_seconds": 3}}, "group.by: by is missing or empty"),
         ({"group": {"by": [*BY], "wait_seconds": -1}}, "group.wait_seconds: .* out of range"),
         ({"group": {"by": [*BY], "wait": 3}}, "group.wait: the key wait is unknown"),
+        ({"digest_above": 0}, "digest_above: .* out of range"),
+        ({"digest_above": "never"}, "digest_above: .* not a number, write one from 1 to 1000"),
     ],
 )
 def test_wrong_terms_are_faults_at_their_place(keys: dict[str, Any], fault: str) -> None:

@@ -91,10 +91,13 @@ class Terms:
     """How a target wants its alerts; by default each in a message of its own, at once.
 
     Where more than `digest_above` messages are due at once they go as one, a digest; 0 is never.
+    Messages are at least `interval_seconds` apart; with digests, what has become due meanwhile goes
+    as one.
     """
 
     grouping: Grouping | None = None
     digest_above: int = 0
+    interval_seconds: float = 0.0
 
 
 #: Each alert in a message of its own.

@@ -142,6 +142,13 @@ TERMS: Final = (
         ValueKind.WHOLE_NUMBER,
         20,
     ),
+    Key(
+        "rate",
+        "How many messages a recipient gets at most, a second (`s`), minute (`m`) or hour (`h`): "
+        "what is more goes as a digest with the next; no bound unless given.",
+        _TEXT,
+        "30/m",
+    ),
 )
 
 #: What a webhook takes beside its URL.

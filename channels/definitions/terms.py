@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from channels.alert import Grouping, Terms
@@ -14,6 +15,8 @@ MAX_WAIT_SECONDS: Final = 3600.0
 #: Of channels that are read by people.
 DEFAULT_DIGEST_ABOVE: Final = 20
 MAX_DIGEST_ABOVE: Final = 1000
+_RATE: Final = re.compile(r"(?P<count>[1-9][0-9]{0,3}) ?/ ?(?P<unit>[smh])")
+_UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def read_terms(block: Block, *, is_webhook: bool = False) -> Terms:
@@ -21,8 +24,22 @@ def read_terms(block: Block, *, is_webhook: bool = False) -> Terms:
     above = 0 if is_webhook else DEFAULT_DIGEST_ABOVE
     return Terms(
         grouping=_grouping(block),
+        interval_seconds=_interval(block),
         digest_above=block.integer_or_off("digest_above", above, 1, MAX_DIGEST_ABOVE),
     )
+
+
+def _interval(block: Block) -> float:
+    """The seconds between two messages; 0 without a rate."""
+    text = block.text("rate", is_plain=True)
+    if text is None:
+        return 0.0
+    found = _RATE.fullmatch(text)
+    if found is None:
+        what = f"rate {text!r} is no number of messages a second, a minute or an hour"
+        block.fault(what, "write it like 30/m, 1/s or 100/h", "rate")
+        return 0.0
+    return _UNIT_SECONDS[found["unit"]] / int(found["count"])
 
 
 def _grouping(block: Block) -> Grouping | None:

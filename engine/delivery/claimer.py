@@ -246,6 +246,8 @@ class Claimer:
             is_troubled = is_held or state.target_id in troubled
             rooms = (all_room, troubled_room) if is_troubled else (all_room,)
             room = (1 if is_held else state.concurrency) - in_force.get(state.target_id, 0)
+            if self._parts.targets.terms(state.target_id).interval_seconds:
+                room = min(room, 1)
             for each in rooms:
                 room = each.of(room)
             if room > 0:
@@ -263,8 +265,14 @@ class Claimer:
         elif only_failed and not turn.has_failed(state.target_id):
             state.failing, only_failed = 0, False
             turn.write_targets([state])
+        terms = self._parts.targets.terms(state.target_id)
+        if terms.interval_seconds:
+            # All replicas obey it, and probes and retries count.
+            next_us = turn.now_us + round(terms.interval_seconds * US_IN_A_SECOND)
+            state.not_before_us = max(state.not_before_us, next_us)
+            turn.write_targets([state])
         owner, claim_seconds = self._parts.owner, self._parts.claim_seconds
-        joining = _joining(self._parts.targets.terms(state.target_id))
+        joining = _joining(terms)
         return turn.claim(
             state, room, owner, claim_seconds, only_failed=only_failed, joining=joining
         )
@@ -298,10 +306,10 @@ def _key(claim: Claim) -> tuple[int, int]:
 
 def _joining(terms: Terms) -> Joining | None:
     """Which deliveries join those that are claimed; None where each goes alone."""
-    is_grouped = terms.grouping is not None
-    if not is_grouped and not terms.digest_above:
+    is_grouped, above = terms.grouping is not None, terms.digest_above
+    if not is_grouped and not above:
         return None
-    return Joining(is_grouped, terms.digest_above)
+    return Joining(is_grouped, min(above, 1) if terms.interval_seconds else above)
 
 
 def _unsent(claim: Claim) -> Mark:

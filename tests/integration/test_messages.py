@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,3 +174,47 @@ def test_a_kill_loses_nobody_and_repeats_only_what_was_in_flight(
         assert sorted(one["alert"]["rule_name"] for one in each.json()["alerts"]) == sorted(NAMES)
     for mail in mails:
         assert all(name in str(mail.message["Subject"]) for name in NAMES)
+
+
+def test_a_storm_is_a_handful_of_mails(
+    tmp_path: Path,
+    broker: Broker,
+    registry: RegistryServer,
+    services: Services,
+    smtp_receiver: SmtpReceiver,
+    https_receiver: HttpReceiver,
+) -> None:
+    urgent = RULE.format(
+        id="u", name="Urgent", priority="high", when='camera_id == "u"', notify="mail"
+    )
+    others = RULE.format(id="o", name="Any", priority="low", when='camera_id == "o"', notify="mail")
+    text = rules(urgent, others, channels=f'  mail: {{url: "{MAIL}", rate: 30/m}}')
+    site = site_of(text, tmp_path, broker, registry, services, smtp_receiver, https_receiver)
+    engine = site.start()
+    engine.wait_ready()
+    begun = time.monotonic()
+    for second in range(10):
+        now = datetime.now(UTC)
+        site.publish(
+            [
+                sighting(f"P{second}{number:03}", now, camera="u" if number % 25 == 0 else "o")
+                for number in range(100)
+            ]
+        )
+        time.sleep(max(0.0, begun + second + 1 - time.monotonic()))
+    await_that(lambda: len(messages_of(site, "mail")) == 1_000)
+    await_that(lambda: {each["state"] for each in messages_of(site, "mail")} == {"sent"})
+    seconds = time.monotonic() - begun
+    assert engine.stop() == 0
+    mails = smtp_receiver.mails.all()
+    assert len(mails) <= seconds / 2 + 2
+    texts = [mail.message.get_body(("html",)).get_content() for mail in mails]
+    for second in range(10):
+        for number in range(0, 100, 25):
+            assert sum(f"Urgent: P{second}{number:03} " in each for each in texts) == 1
+    # Each alert names the message that carried it, and the messages hold all of them.
+    carried = Counter(each["message_id"] for each in messages_of(site, "mail"))
+    alone = carried.pop(0, 0)
+    assert len(carried) + alone == len(mails)
+    sizes = {each["message_id"]: each["message_alerts"] for each in messages_of(site, "mail")}
+    assert all(sizes[message_id] == count for message_id, count in carried.items())

@@ -53,6 +53,13 @@ def test_people_get_digests_and_webhooks_do_not() -> None:
         assert terms({"url": MAIL, "digest_above": off}).digest_above == 0
 
 
+@pytest.mark.parametrize(
+    ("rate", "seconds"), [("30/m", 2.0), ("1/s", 1.0), ("10 / h", 360.0), (None, 0.0)]
+)
+def test_a_rate_is_a_time_between_two_messages(rate: str | None, seconds: float) -> None:
+    assert terms({"url": MAIL, "rate": rate}).interval_seconds == seconds
+
+
 def test_blocks_have_the_same_keys() -> None:
     block = {"enabled": True, "url": HOOK, "group": {"by": [*BY]}}
     (target,) = notification_targets("webhook", block, {}).checked()
@@ -67,6 +74,7 @@ def test_blocks_have_the_same_keys() -> None:
         ({"group": {"by": [], "wait_seconds": 3}}, "group.by: by is missing or empty"),
         ({"group": {"by": [*BY], "wait_seconds": -1}}, "group.wait_seconds: .* out of range"),
         ({"group": {"by": [*BY], "wait": 3}}, "group.wait: the key wait is unknown"),
+        *(({"rate": each}, f"rate: rate '{each}' .* 30/m") for each in ("30", "0/m", "5/d", "m")),
         ({"digest_above": 0}, "digest_above: .* out of range"),
         ({"digest_above": "never"}, "digest_above: .* not a number, write one from 1 to 1000"),
     ],

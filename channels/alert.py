@@ -35,6 +35,9 @@ class Alert:
     `matched_plate` is the plate that the reading is only like, as the rule or its list has it: the
     camera may have misread it. It is empty where the reading is what the rule asks for. `likeness`,
     over 0 and at most 1, is that of both; it is 1 without a `matched_plate`.
+
+    `note` is for the one target that it is sent to: for whom that stands in, and why. It is not
+    stored with the alert.
     """
 
     alert_id: str
@@ -50,6 +53,7 @@ class Alert:
     is_test: bool = False
     matched_plate: str = ""
     likeness: float = 1.0
+    note: str = ""
 
 
 class MessageKind(StrEnum):
@@ -92,12 +96,15 @@ class Terms:
 
     Where more than `digest_above` messages are due at once they go as one, a digest; 0 is never.
     Messages are at least `interval_seconds` apart; with digests, what has become due meanwhile goes
-    as one.
+    as one. What a target refused, or what waits for one that is held for
+    `fallback_after_seconds`, goes to the targets of the channel `fallback` too, if there is one.
     """
 
     grouping: Grouping | None = None
     digest_above: int = 0
     interval_seconds: float = 0.0
+    fallback: str = ""
+    fallback_after_seconds: float = 300.0
 
 
 #: Each alert in a message of its own.

@@ -299,6 +299,8 @@ def cut(text: str, length: int) -> str:
 
 def _sms(alert: Alert, late: str, bounds: Bounds) -> str:
     text = one_line(message_text(alert))
+    if alert.note:
+        text = f"{text}, {alert.note}"
     before = f"{late} late" if late else ""
     near = near_text(alert)
     if near:
@@ -330,6 +332,8 @@ def _chat(alert: Alert, late: str, bounds: Bounds) -> str:
     near = near_text(alert)
     if near not in message_text(alert):
         lines.append(sentence(near))
+    if alert.note:
+        lines.append(sentence(alert.note))
     if late:
         lines.append(f"Late by {late}.")
     if alert.suppressed_count > 0:
@@ -373,6 +377,8 @@ def _facts(alert: Alert, late: str, zone: tzinfo) -> list[str]:
         facts.insert(0, f"Late by {late}")
     if near := near_text(alert):
         facts.insert(0, sentence(near))
+    if alert.note:
+        facts.insert(0, sentence(alert.note))
     if alert.suppressed_count > 0:
         facts.append(f"Suppressed since the last alert: {alert.suppressed_count}")
     return facts

@@ -32,6 +32,7 @@ from channels.render import (
     message_text,
     near_text,
     one_line,
+    sentence,
 )
 
 #: Of the alerts of a digest that are not of high priority, so many of the newest have a line.
@@ -128,7 +129,7 @@ def _fitting(lines: list[str], bounds: Bounds) -> list[str]:
 
 
 def _facts(bundle: Bundle, late: str, hidden: int, channel: str) -> list[str]:
-    facts = list[str]()
+    facts = [sentence(note) for note in dict.fromkeys(each.note for each in bundle.alerts) if note]
     if hidden:
         since = min(alert.created_at for alert in bundle.alerts)
         command = f"alert-engine alerts list --limit {len(bundle.alerts)} --since {since}"
@@ -168,6 +169,8 @@ def _sms(bundle: Bundle, late: str, bounds: Bounds) -> str:
     near = next(filter(None, map(near_text, bundle.alerts)), "")
     before = ", ".join(filter(None, (f"{late} late" if late else "", "possible" if near else "")))
     summary = _summary(bundle).replace("×", "x")
+    if note := next((each.note for each in bundle.alerts if each.note), ""):
+        summary = f"{summary}, {note}"
     text = f"{before}: {summary}" if before else summary
     whole = cut_text(f"{text}. {one_line(message_text(first))}", bounds.sms)
     return whole if near in whole else cut_text(f"{before}, {near}: {summary}", bounds.sms)

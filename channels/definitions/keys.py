@@ -149,6 +149,19 @@ TERMS: Final = (
         _TEXT,
         "30/m",
     ),
+    Key(
+        "fallback",
+        "The channel that gets too what a recipient here refused, or what waits for one that is "
+        "held.",
+        _TEXT,
+        "phones",
+    ),
+    Key(
+        "fallback_after_seconds",
+        "How long a recipient is held before its alerts fall back, 1 to 86400; 300 unless given.",
+        ValueKind.NUMBER,
+        300,
+    ),
 )
 
 #: What a webhook takes beside its URL.

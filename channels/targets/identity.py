@@ -66,6 +66,7 @@ from channels.alert import (
     RecipientKey,
     Status,
     Target,
+    Terms,
 )
 
 # No address and no host has this sign, so that no real target has this id.
@@ -181,8 +182,10 @@ class MisconfiguredTarget:
     correct, they pass to the channel's targets.
     """
 
-    def __init__(self, channel: str, detail: str) -> None:
+    def __init__(self, channel: str, detail: str, terms: Terms = SINGLY) -> None:
         self.channel: Final = channel
+        #: Who gets what waits for it.
+        self.terms: Final = terms
         self.label: Final = stand_in_id(channel)
         #: Its channel has no other.
         self.is_address: Final = True
@@ -190,7 +193,6 @@ class MisconfiguredTarget:
         self.detail: Final = detail
         self.concurrency: Final = 1
         self.knows_idempotency_key: Final = False
-        self.terms: Final = SINGLY
 
     def __repr__(self) -> str:
         return f"MisconfiguredTarget({self.label!r})"

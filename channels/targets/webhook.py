@@ -162,6 +162,7 @@ def payload(alert: Alert) -> bytes:
     `{"alert": {"id", "rule_id", "rule_name", "priority", "message", "timestamp", "created_at",
     "suppressed_count", "late_seconds", "matched_plate", "likeness"}, "event": {…}}`. A drill has
     `"is_test": true` beside them. `matched_plate` is null where the reading is what was asked for.
+    `note` stands there where it says for whom the target stands in.
     `timestamp` is as the event has it. All other instants are ISO 8601 in UTC with a `Z`; bytes
     become Base64. Raises TypeError or ValueError for an event that JSON can't hold.
     """
@@ -195,6 +196,8 @@ def _document(alert: Alert) -> dict[str, object]:
     }
     if alert.is_test:
         facts["is_test"] = True
+    if alert.note:
+        facts["note"] = alert.note
     return {"alert": facts, "event": alert.event}
 
 

@@ -154,8 +154,8 @@ def _found(archive: Archive, beginning: str) -> StoredAlert:
 
 def _as_dict(stored: StoredAlert) -> dict[str, object]:
     alert = dataclasses.asdict(dataclasses.replace(stored.alert, event={}))
-    # No drill is ever stored.
-    del alert["is_test"]
+    # No drill is ever stored, and notes are those of deliveries.
+    del alert["is_test"], alert["note"]
     alert["matched_plate"] = stored.alert.matched_plate or None
     return {
         **alert,
@@ -258,6 +258,7 @@ def _message(delivery: StoredDelivery) -> str:
 
 
 def _detail(delivery: StoredDelivery) -> str:
-    if delivery.reason != Reason.UNCONFIRMED or delivery.state is DeliveryState.SENT:
-        return delivery.detail
-    return f"it may have arrived: {delivery.detail}"
+    detail = delivery.detail
+    if delivery.reason == Reason.UNCONFIRMED and delivery.state is not DeliveryState.SENT:
+        detail = f"it may have arrived: {detail}"
+    return "; ".join(filter(None, (delivery.note, detail)))

@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 #: The longest time between two turns: redeliveries, and other replicas, wake nobody.
 TURN_SECONDS: Final = 1.0
+#: What a target did whose message is dead, where it did not refuse it.
+_UNTAKEN: Final = (Reason.RETRIES_EXHAUSTED, Reason.UNCONFIRMED)
 _LEVELS: Final = {
     Event.DEAD: logging.ERROR,
     Event.PAUSED: logging.INFO,
@@ -180,6 +182,7 @@ class Claimer:
         if reopened := [each for verdict in verdicts for each in verdict.reopened]:
             marked()
             turn.reopen(reopened)
+        self._fall_back(turn, verdicts)
         took = {each.claim.target_id: each.outcome.status is Status.SENT for each in verdicts}
         troubled = self._troubled - took.keys() | {
             each for each, is_sent in took.items() if not is_sent
@@ -193,6 +196,17 @@ class Claimer:
             written = marked()
             self._claim(turn, due(), in_force(), in_hand, troubled)
         return _Turned(verdicts, written, turn.claims(), troubled, turn.now_us, turn.next_due_us())
+
+    def _fall_back(self, turn: Turn, verdicts: Sequence[Verdict]) -> None:
+        """Let what died go to the fallbacks of its target too."""
+        for verdict in verdicts:
+            if verdict.mark.state is DeliveryState.DEAD:
+                why = "did not take it" if verdict.mark.reason in _UNTAKEN else "refused it"
+                fallback = self._parts.targets.fallback(
+                    verdict.claim.target_id, f"{why}: {verdict.mark.reason}"
+                )
+                if fallback is not None:
+                    turn.fall_back([verdict.claim.delivery_id], fallback)
 
     def _judge(self, turn: Turn, sends: Sequence[Send]) -> list[Verdict]:
         states = turn.targets({send.claim.target_id for send in sends})

@@ -98,6 +98,7 @@ def load_rules(
         _read_intervals(documents, intervals)
         compiler = Compiler(schema, faults, watchlists.lists, zone, intervals.intervals)
         channels.compile_groups(compiler)
+        channels.check_fallbacks()
         reader = RuleReader(compiler, channels, faults)
         for document in documents:
             _read_rules(document, reader, compiler, faults)

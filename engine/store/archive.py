@@ -238,6 +238,7 @@ def _redeliver_alerts(
                     "kind": str(MessageKind.SINGLE),
                     "group_key": "",
                     "next_try_us": 0,
+                    "is_redelivery": 1,
                     "now_us": transaction.now_us,
                 }
                 for channel, target_id, rank in sent

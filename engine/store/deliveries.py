@@ -24,13 +24,14 @@ from engine.store.database import (
 from engine.store.model import (
     Backlog,
     Claim,
+    Fallback,
     Hold,
     Joining,
     Mark,
     TargetState,
-    alert_from_row,
     claim_from_row,
     mark_values,
+    noted_alert,
     storable,
     target_from_row,
     target_parameters,
@@ -128,6 +129,12 @@ class Turn:
             self._transaction.ask(statements.REOPEN, parameters)
             self._transaction.ask(statements.REOPEN_MEMBERS, parameters)
 
+    def fall_back(self, delivery_ids: Collection[int], fallback: Fallback) -> None:
+        """Give those that are dead, and the members of their messages, to the fallback too."""
+        ids = {"ids": json.dumps([*delivery_ids])}
+        dead = [row[0] for row in self._transaction.rows(statements.DEAD_TO_FALL_BACK, ids)]
+        _fall_back(self._transaction, dead, fallback)
+
     def newest_delivery(self) -> int:
         """The highest id of a delivery, 0 without any."""
         return int(self._transaction.rows(statements.NEWEST_DELIVERY)[0][0])
@@ -199,7 +206,7 @@ class Turn:
                 by_id = {row[0]: row for row in rows()}
                 members = defaultdict[int, list[Alert]](list)
                 for lead_id, *alert in member_rows():
-                    members[lead_id].append(alert_from_row(tuple(alert)))
+                    members[lead_id].append(noted_alert(tuple(alert)))
                 ids = [delivery_id for each in answers for delivery_id in each()]
                 found += [claim_from_row(by_id[each], members[each]) for each in ids]
             return found
@@ -419,6 +426,22 @@ class Deliveries:
 
         return self._writer.transact(work)
 
+    def fall_back(self, target_id: str, fallback: Fallback) -> int:
+        """Give DELIVERIES_AT_ONCE waiting deliveries of a target to its fallback too.
+
+        They go on waiting; each falls back once. Returns how many did; to be called again until it
+        returns 0.
+        """
+
+        def work(transaction: Transaction) -> int:
+            _lock_targets(transaction, [target_id])
+            asked = {"target_id": target_id, "limit": DELIVERIES_AT_ONCE}
+            found = [row[0] for row in transaction.rows(statements.TO_FALL_BACK, asked)]
+            _fall_back(transaction, found, fallback)
+            return len(found)
+
+        return self._writer.transact(work)
+
     def free_members(self) -> int:
         """Let members wait by themselves whose lead does not wait any more; returns their number.
 
@@ -494,6 +517,28 @@ class Deliveries:
 def _lock_targets(transaction: Transaction, target_ids: Collection[str]) -> None:
     """Let no other transaction change these targets, or claim of them, until this one ends."""
     transaction.rows(statements.TARGETS_LOCKED, {"target_ids": json.dumps(sorted(target_ids))})
+
+
+def _fall_back(transaction: Transaction, delivery_ids: Sequence[int], fallback: Fallback) -> None:
+    """Each once, and to nobody who has the alert already."""
+    if not delivery_ids:
+        return
+    transaction.run_many(
+        statements.FALL_BACK,
+        [
+            {
+                "delivery_id": delivery_id,
+                "successor_id": successor_id,
+                "channel": channel,
+                "same": json.dumps(sorted({successor_id, *same})),
+                "note": storable(fallback.note),
+                "now_us": transaction.now_us,
+            }
+            for delivery_id in delivery_ids
+            for successor_id, (channel, same) in sorted(fallback.targets.items())
+        ],
+    )
+    transaction.run(statements.MARK_FALLEN_BACK, {"ids": json.dumps([*delivery_ids])})
 
 
 def _dissolve(transaction: Transaction, target_id: str, before_us: int) -> None:

@@ -81,6 +81,17 @@ class Joining:
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """Who gets what a target does not take: by target id, the channel, and who reaches the same.
+
+    `note` says which target that is, and why.
+    """
+
+    targets: Mapping[str, tuple[str, Collection[str]]]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewAlert:
     """An alert to be stored, with one delivery for each of `targets` (channel, target id).
 
@@ -256,9 +267,9 @@ class StoredDelivery:
     """A delivery in any state as it is shown to people.
 
     `reason` and `detail` are those of its last try, or, while its target is held, of the hold.
-    `next_try_us` is when its next try is due, 0 if it is due at once. `kind` is that of the message
-    that carries it: one of several alerts has a `message_id`, the delivery id of its lead, and so
-    many `message_alerts`.
+    `next_try_us` is when its next try is due, 0 if it is due at once. `note` is what a fallback
+    says of the recipient that it stands in for. `kind` is that of the message that carries it: one
+    of several alerts has a `message_id`, the delivery id of its lead, and so many `message_alerts`.
     """
 
     delivery_id: int
@@ -271,6 +282,7 @@ class StoredDelivery:
     waiting_since_us: int
     changed_us: int
     next_try_us: int = 0
+    note: str = ""
     message_id: int = 0
     kind: MessageKind = MessageKind.SINGLE
     message_alerts: int = 1
@@ -443,6 +455,12 @@ def alert_from_row(row: tuple[Any, ...]) -> Alert:
     )
 
 
+def noted_alert(row: tuple[Any, ...]) -> Alert:
+    """The alert of a delivery whose note stands before it."""
+    note, *alert = row
+    return dataclasses.replace(alert_from_row(tuple(alert)), note=note)
+
+
 def key_id(dedup_key: str) -> str:
     """A short text for a cooldown key, which may be longer than an index takes: 32 hex digits."""
     return blake2b(dedup_key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
@@ -451,11 +469,11 @@ def key_id(dedup_key: str) -> str:
 def claim_from_row(row: tuple[Any, ...], members: Sequence[Alert] = ()) -> Claim:
     """The claim of a row of CLAIMED, with the other alerts of its message."""
     delivery_id, claim_no, channel, target_id, tries, failures, failed_us, *more = row
-    waiting_since_us, priority_rank, reason, detail, is_probe, kind, *alert = more
+    waiting_since_us, priority_rank, reason, detail, is_probe, kind, note, *alert = more
     return Claim(
         delivery_id=delivery_id,
         claim_no=claim_no,
-        alert=alert_from_row(tuple(alert)),
+        alert=noted_alert((note, *alert)),
         channel=channel,
         target_id=target_id,
         tries=tries,
@@ -547,7 +565,7 @@ def stored_delivery_from_row(row: tuple[Any, ...], sizes: Mapping[int, int]) -> 
     `sizes` has the number of alerts of each message of several, by its id.
     """
     _, delivery_id, channel, target_id, state, tries, reason, detail, *times = row
-    waiting_since_us, changed_us, next_try_us, message_id, kind = times
+    waiting_since_us, changed_us, next_try_us, note, message_id, kind = times
     return StoredDelivery(
         delivery_id=delivery_id,
         channel=channel,
@@ -559,6 +577,7 @@ def stored_delivery_from_row(row: tuple[Any, ...], sizes: Mapping[int, int]) -> 
         waiting_since_us=waiting_since_us,
         changed_us=changed_us,
         next_try_us=next_try_us,
+        note=note,
         message_id=message_id,
         kind=MessageKind(kind),
         message_alerts=sizes.get(message_id, 1),
@@ -577,6 +596,7 @@ def delivery_parameters(new: NewAlert, channel: str, target_id: str, now_us: int
         "kind": "",
         "group_key": "" if place is None else place.key,
         "next_try_us": now_us + wait_us if wait_us else 0,
+        "is_redelivery": 0,
         "now_us": now_us,
     }
 

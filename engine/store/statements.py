@@ -95,10 +95,10 @@ INSERT INTO alerts (
 INSERT_DELIVERY: Final = both("""
 INSERT INTO deliveries (
     alert_id, channel, target_id, state, priority_rank, tries, reason, detail,
-    waiting_since_us, changed_us, kind, group_key, next_try_us
+    waiting_since_us, changed_us, kind, group_key, next_try_us, fell_back
 ) VALUES (
     :alert_id, :channel, :target_id, 'waiting', :priority_rank, 0, '', '', :now_us, :now_us, :kind,
-    :group_key, :next_try_us
+    :group_key, :next_try_us, :is_redelivery
 ) ON CONFLICT (alert_id, target_id) DO NOTHING
 """)
 #: `told` are those that an alert reports; another engine may have added more meanwhile.
@@ -351,7 +351,7 @@ _ALERT_COLUMNS: Final = """a.alert_id, a.rule_id, a.rule_name, a.priority, a.mes
 CLAIMED: Final = both(f"""
 SELECT d.delivery_id, d.claim_no, d.channel, d.target_id, d.tries, d.failures, d.failed_us,
     d.waiting_since_us, d.priority_rank, d.reason, d.detail, t.held_since_us > 0, d.kind,
-    {_ALERT_COLUMNS}
+    d.note, {_ALERT_COLUMNS}
 FROM deliveries d JOIN alerts a ON a.alert_id = d.alert_id JOIN events e ON e.digest = a.digest
     JOIN targets t ON t.target_id = d.target_id
 WHERE d.state = 'waiting' AND d.claimed_until_us > 0 AND d.claimed_until_us = :until_us
@@ -359,7 +359,7 @@ WHERE d.state = 'waiting' AND d.claimed_until_us > 0 AND d.claimed_until_us = :u
 """)
 #: The members of those, after their leads.
 CLAIMED_MEMBERS: Final = both(f"""
-SELECT d.lead_id, {_ALERT_COLUMNS}
+SELECT d.lead_id, d.note, {_ALERT_COLUMNS}
 FROM deliveries l JOIN deliveries d ON d.lead_id = l.delivery_id AND d.lead_id > 0
     JOIN alerts a ON a.alert_id = d.alert_id JOIN events e ON e.digest = a.digest
 WHERE l.state = 'waiting' AND l.claimed_until_us > 0 AND l.claimed_until_us = :until_us
@@ -511,10 +511,10 @@ HAND_OVER: Final = _with_lists(
     """
 INSERT INTO deliveries (
     alert_id, channel, target_id, state, priority_rank, tries, reason, detail,
-    waiting_since_us, changed_us, group_key
+    waiting_since_us, changed_us, group_key, fell_back, note
 )
 SELECT given.alert_id, :channel, :successor_id, 'waiting', given.priority_rank, 0, '', '',
-    given.waiting_since_us, :now_us, given.group_key
+    given.waiting_since_us, :now_us, given.group_key, given.fell_back, given.note
 FROM deliveries AS given WHERE given.delivery_id = :delivery_id AND given.state = 'waiting'
     AND NOT EXISTS (
         SELECT 1 FROM deliveries AS other WHERE other.alert_id = given.alert_id
@@ -523,6 +523,41 @@ ON CONFLICT (alert_id, target_id) DO NOTHING
 """,
     "same",
 )
+# Fallbacks. What waits for a target that is held, or died there, goes to others too, once.
+
+TO_FALL_BACK: Final = both("""
+SELECT delivery_id FROM deliveries
+WHERE state = 'waiting' AND target_id = :target_id AND fell_back = 0
+ORDER BY priority_rank, delivery_id LIMIT :limit
+""")
+#: The members of messages among them.
+DEAD_TO_FALL_BACK: Final = _with_ids("""
+SELECT delivery_id FROM deliveries
+WHERE delivery_id IN ({ids}) AND state = 'dead' AND fell_back = 0
+UNION ALL
+SELECT delivery_id FROM deliveries
+WHERE lead_id > 0 AND lead_id IN ({ids}) AND state = 'dead' AND fell_back = 0
+ORDER BY delivery_id
+""")
+FALL_BACK: Final = _with_lists(
+    """
+INSERT INTO deliveries (
+    alert_id, channel, target_id, state, priority_rank, tries, reason, detail,
+    waiting_since_us, changed_us, group_key, note
+)
+SELECT given.alert_id, :channel, :successor_id, 'waiting', given.priority_rank, 0, '', '',
+    :now_us, :now_us, given.group_key, :note
+FROM deliveries AS given WHERE given.delivery_id = :delivery_id AND given.fell_back = 0
+    AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS other WHERE other.alert_id = given.alert_id
+            AND other.target_id IN ({same}))
+ON CONFLICT (alert_id, target_id) DO NOTHING
+""",
+    "same",
+)
+MARK_FALLEN_BACK: Final = _with_ids("""
+UPDATE deliveries SET fell_back = 1 WHERE delivery_id IN ({ids})
+""")
 DELETE_WAITING: Final = both("""
 DELETE FROM deliveries WHERE delivery_id = :delivery_id AND state = 'waiting'
 """)
@@ -609,6 +644,7 @@ DELIVERIES: Final = _with_lists(
 SELECT d.alert_id, d.delivery_id, d.channel, d.target_id, d.state, d.tries,
     COALESCE(t.reason, d.reason), COALESCE(t.detail, d.detail), d.waiting_since_us, d.changed_us,
     CASE WHEN d.lead_id > 0 THEN COALESCE(l.next_try_us, 0) ELSE d.next_try_us END,
+    d.note,
     CASE WHEN d.lead_id = 0 AND d.kind IN ('group', 'digest') THEN d.delivery_id ELSE d.lead_id END,
     CASE WHEN d.kind IN ('group', 'digest') THEN d.kind ELSE 'single' END
 FROM deliveries d
@@ -620,7 +656,7 @@ WHERE d.alert_id IN ({alert_ids}) ORDER BY d.delivery_id
 )
 
 _REOPENED: Final = """state = 'waiting', tries = 0, failures = 0, failed_us = 0, next_try_us = 0,
-    waiting_since_us = :now_us, changed_us = :now_us, lead_id = 0"""
+    waiting_since_us = :now_us, changed_us = :now_us, lead_id = 0, fell_back = 1"""
 # What is asked for by its id goes by itself.
 REOPEN_ALERT: Final = both(f"""
 UPDATE deliveries SET {_REOPENED}, kind = 'single'

@@ -208,7 +208,8 @@ def test_a_storm_is_a_handful_of_mails(
     assert engine.stop() == 0
     mails = smtp_receiver.mails.all()
     assert len(mails) <= seconds / 2 + 2
-    texts = [mail.message.get_body(("html",)).get_content() for mail in mails]
+    parts = [mail.message.get_body(("html",)) for mail in mails]
+    texts = [part.get_content() for part in parts if part is not None]
     for second in range(10):
         for number in range(0, 100, 25):
             assert sum(f"Urgent: P{second}{number:03} " in each for each in texts) == 1
@@ -218,3 +219,39 @@ def test_a_storm_is_a_handful_of_mails(
     assert len(carried) + alone == len(mails)
     sizes = {each["message_id"]: each["message_alerts"] for each in messages_of(site, "mail")}
     assert all(sizes[message_id] == count for message_id, count in carried.items())
+
+
+def test_who_stands_in_gets_what_waited_once_and_says_why(
+    tmp_path: Path,
+    broker: Broker,
+    registry: RegistryServer,
+    services: Services,
+    smtp_receiver: SmtpReceiver,
+    https_receiver: HttpReceiver,
+) -> None:
+    channels = (
+        f'  mail: {{url: "{MAIL}", digest_above: off, fallback: hook, fallback_after_seconds: 2}}\n'
+        "  hook: ${WEBHOOK_URL}"
+    )
+    rule = RULE.format(id="r", name="Any", priority="medium", when='"true"', notify="mail")
+    text = rules(rule, channels=channels)
+    site = site_of(text, tmp_path, broker, registry, services, smtp_receiver, https_receiver)
+    smtp_receiver.down()
+    engine = site.start()
+    engine.wait_ready()
+    site.publish([sighting(f"PLATE{number}", datetime.now(UTC)) for number in range(5)])
+    posts = https_receiver.wait_for(5)
+    why = "for guard@example.com of channel mail, which is held: connection"
+    assert {each.json()["alert"]["note"] for each in posts} == {why}
+    smtp_receiver.up()
+    assert site.command("alerts", "redeliver", "--channel", "mail")[0] == 0
+    mails = smtp_receiver.wait_for(5)
+    await_that(lambda: {each["state"] for each in messages_of(site, "mail")} == {"sent"})
+    assert engine.stop() == 0
+    # Nobody has an alert twice on one target.
+    assert sorted(str(mail.message["Subject"])[-6:] for mail in mails) == [
+        f"PLATE{number}" for number in range(5)
+    ]
+    assert len(smtp_receiver.mails.all()) == 5
+    plates = [each.json()["alert"]["message"] for each in https_receiver.requests.all()]
+    assert sorted(plates) == [f"Any: PLATE{number}" for number in range(5)]

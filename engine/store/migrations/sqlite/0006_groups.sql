@@ -7,6 +7,9 @@ ALTER TABLE deliveries ADD COLUMN kind TEXT NOT NULL DEFAULT '';
 ALTER TABLE deliveries ADD COLUMN group_key TEXT NOT NULL DEFAULT '';
 -- The last claim that is marked: what was claimed since may have arrived.
 ALTER TABLE deliveries ADD COLUMN settled_no INTEGER NOT NULL DEFAULT 0;
+-- Whether the fallback has it too, or never gets it; and what a fallback says before the alert.
+ALTER TABLE deliveries ADD COLUMN fell_back INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deliveries ADD COLUMN note TEXT NOT NULL DEFAULT '';
 
 CREATE INDEX deliveries_members ON deliveries (lead_id) WHERE lead_id > 0;
 CREATE INDEX deliveries_grouped ON deliveries (target_id, group_key)

@@ -60,6 +60,13 @@ def test_a_rate_is_a_time_between_two_messages(rate: str | None, seconds: float)
     assert terms({"url": MAIL, "rate": rate}).interval_seconds == seconds
 
 
+def test_a_fallback_waits_five_minutes_unless_told_otherwise() -> None:
+    found = terms({"url": HOOK, "fallback": "phones"})
+    assert (found.fallback, found.fallback_after_seconds) == ("phones", 300.0)
+    short = {"url": HOOK, "fallback": "phones", "fallback_after_seconds": 5}
+    assert terms(short).fallback_after_seconds == 5.0
+
+
 def test_blocks_have_the_same_keys() -> None:
     block = {"enabled": True, "url": HOOK, "group": {"by": [*BY]}}
     (target,) = notification_targets("webhook", block, {}).checked()
@@ -75,6 +82,7 @@ def test_blocks_have_the_same_keys() -> None:
         ({"group": {"by": [*BY], "wait_seconds": -1}}, "group.wait_seconds: .* out of range"),
         ({"group": {"by": [*BY], "wait": 3}}, "group.wait: the key wait is unknown"),
         *(({"rate": each}, f"rate: rate '{each}' .* 30/m") for each in ("30", "0/m", "5/d", "m")),
+        ({"fallback_after_seconds": 0}, "fallback_after_seconds: .* out of range"),
         ({"digest_above": 0}, "digest_above: .* out of range"),
         ({"digest_above": "never"}, "digest_above: .* not a number, write one from 1 to 1000"),
     ],

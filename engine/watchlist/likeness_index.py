@@ -156,7 +156,7 @@ class LikenessIndex:
         """
         words = np.asarray(self._words)
         codes = (words >> np.uint64(_NUMBER_BITS)).astype(np.uint8) & np.uint8(_CODE)
-        return words >> np.uint64(_LOW_BITS), codes, (words & np.uint64(_NUMBER)).astype(np.int64)
+        return words >> np.uint64(_LOW_BITS), codes, (words & np.uint64(_NUMBER)).astype(np.int32)
 
     def _met(self, text: str, budgets: _Budgets) -> list[int]:
         """The numbers of plates that share a key with a text, and may be within the budgets."""

@@ -233,13 +233,14 @@ CLAIM_PROBE: Final = _claiming(
 
 # Messages of several deliveries. A lead is claimed like any other one; in the same transaction it
 # becomes `new`, its members join it, and its kind is what theirs is. A member waits for a due time
-# that never comes. Nothing is joined that may have arrived already, alone or in another message.
+# that never comes. Nothing is joined that may have arrived already, alone or in another message,
+# unless a redelivery has asked for it since, which resets `failed_us`.
 
 #: No delivery is ever due then, not even for a probe that asks for those that are due later.
 MEMBER_DUE_US: Final = 3 << 61
 _SEVERAL: Final = "kind IN ('group', 'digest')"
 _JOINABLE: Final = """kind = '' AND failures = 0 AND settled_no = claim_no
-    AND reason <> 'unconfirmed'"""
+    AND (reason <> 'unconfirmed' OR failed_us = 0)"""
 _AS_LEAD: Final = f", kind = CASE WHEN {_JOINABLE} THEN 'new' ELSE kind END"
 CLAIM_FRESH_LEAD: Final = _claiming(_FRESH, "1", _AS_LEAD)
 CLAIM_LEAD: Final = _claiming(_DUE, "1", _AS_LEAD)
@@ -307,9 +308,9 @@ WHERE {_NEW_LEAD}
 #: The end of a lead is that of its members.
 MARK_MEMBERS: Final = _with_ids(f"""
 UPDATE deliveries SET state = l.state, tries = l.tries, reason = l.reason, detail = l.detail,
-    changed_us = l.changed_us,
+    failed_us = l.failed_us, changed_us = l.changed_us,
     next_try_us = CASE WHEN l.state = 'waiting' THEN {MEMBER_DUE_US} ELSE 0 END
-FROM (SELECT delivery_id, state, tries, reason, detail, changed_us FROM deliveries
+FROM (SELECT delivery_id, state, tries, reason, detail, failed_us, changed_us FROM deliveries
     WHERE delivery_id IN ({{ids}})) AS l
 WHERE deliveries.lead_id = l.delivery_id AND deliveries.lead_id > 0
     AND deliveries.state = 'waiting'

@@ -10,7 +10,7 @@ from channels.alert import SENT, Grouping, MessageKind, Priority, Terms
 from engine.delivery import RetryPolicy
 from engine.store import DeliveryState, GroupPlace
 from engine.store.deliveries import MOST_MEMBERS, MOST_URGENT
-from tests.unit.delivery.scripted_target import DOWN, ScriptedTarget
+from tests.unit.delivery.scripted_target import DOWN, UNCONFIRMED, ScriptedTarget
 from tests.unit.delivery.stage import Stage
 
 MAIL = "mail:ann"
@@ -80,6 +80,23 @@ def test_groups_count_once(stage: Stage) -> None:
     assert sizes(mail) == [6]
     assert mail.calls[0].bundle
     assert mail.calls[0].bundle.kind is MessageKind.DIGEST
+
+
+def test_what_a_redelivery_asks_for_may_go_together_though_it_may_have_arrived(
+    stage: Stage,
+) -> None:
+    mail = digested(stage)
+    mail.script = lambda alert_id: UNCONFIRMED
+    stage.start(RetryPolicy(max_retries=0, jitter=0.0))
+    ids = stage.add_all(25, MAIL)
+    assert stage.states(MAIL) == dict.fromkeys(ids, DeliveryState.DEAD)
+    mail.script = lambda alert_id: SENT
+    mail.calls.clear()
+    stage.store.archive.redeliver()
+    stage.dispatchers[0].wake(())
+    stage.pass_to(60.0)
+    assert sorted(chain.from_iterable(call.alert_ids for call in mail.calls)) == ids
+    assert len(mail.calls) <= 2
 
 
 def test_an_outage_ends_with_one_message(stage: Stage) -> None:

@@ -10,6 +10,7 @@ from engine.store.archive import Archive
 from engine.store.database import Answer
 from engine.store.dead_letters import DeadLetters
 from engine.store.deliveries import Deliveries, Turn
+from engine.store.erasure import Erased, Erasure, OpenDelivery, Trace
 from engine.store.instances import Instances
 from engine.store.model import (
     MAX_EVENT_BYTES,
@@ -36,6 +37,7 @@ from engine.store.model import (
     cut_event,
 )
 from engine.store.permanence import why_temporary
+from engine.store.plate_text import PlateText
 from engine.store.rule_sets import Missing, NotedFile, RuleFiles, RuleSets, RuleSetUse
 from engine.store.silences import Silences
 from engine.store.store import Store, open_store
@@ -53,6 +55,8 @@ __all__ = [
     "DeadLetters",
     "Deliveries",
     "DeliveryState",
+    "Erased",
+    "Erasure",
     "FreshAlert",
     "Hold",
     "Instance",
@@ -61,8 +65,10 @@ __all__ = [
     "Missing",
     "NewAlert",
     "NotedFile",
+    "OpenDelivery",
     "OpenMode",
     "Past",
+    "PlateText",
     "Redelivery",
     "RuleFiles",
     "RuleSetUse",
@@ -75,6 +81,7 @@ __all__ = [
     "StoredDelivery",
     "Stream",
     "TargetState",
+    "Trace",
     "Turn",
     "Waiting",
     "cut_event",

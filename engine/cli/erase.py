@@ -69,8 +69,8 @@ def beyond_reach(settings: Settings, *, is_shared: bool) -> Iterator[str]:
     topics = ", ".join((*settings.kafka_topics, settings.dlq_topic))
     yield f"Kafka keeps the records of {topics} until the retention of each topic ends"
     yield (
-        "lists, rule files and the last good ones beside the store: a reading that comes later makes "
-        "an alert as ever, so take the plate out of what names it first"
+        "lists, rule files and the last good ones beside the store: a reading that comes later "
+        "makes an alert as ever, so take the plate out of what names it first"
     )
     yield "what receivers were sent: mail, chats, phones, the logs of webhooks"
     yield "backups and copies of the store, and what a file system keeps of freed blocks"

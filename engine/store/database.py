@@ -110,6 +110,10 @@ class Connection(ABC):
     def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
         """All rows of a reading statement, by itself."""
 
+    def scan(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
+        """The same, of a statement that may look through a whole table, and takes its time."""
+        return self.rows(statement, parameters)
+
     @abstractmethod
     def transact(self, work: Callable[[Transaction], Result]) -> Result:
         """Returns what `work` returned in a transaction that was committed.

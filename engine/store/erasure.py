@@ -154,7 +154,7 @@ class Erasure:
                 "end": first + at_once,
                 "pattern": plate.postgresql_pattern,
             }
-            for found, text in self._reader.rows(part, asked):
+            for found, text in self._reader.scan(part, asked):
                 if plate.may_be_in(text if isinstance(text, bytes) else text.encode()):
                     spelt = plate.spellings_in_json(text) if is_json else plate.spellings(text)
                     if spelt:

@@ -1,6 +1,7 @@
 """The statements that find and remove what is stored of one plate, in both dialects.
 
-A long table is looked through in parts: SQLite counts them in rows, PostgreSQL in blocks.
+SQLite looks through a long table in parts, for Python has to look at each row. PostgreSQL does it
+by itself, at once: only so it takes several processes.
 """
 
 # ruff: noqa: S608 - the statements are put together from constants of this module only
@@ -11,16 +12,13 @@ from typing import Final
 from engine.store.database import Statement, both, each_its_own
 from engine.store.statements import _with_lists as with_lists
 
-#: How many rows or blocks (of 8 KiB) one statement looks through.
+#: How many rows one statement of SQLite looks through.
 ROWS_AT_ONCE: Final = 50_000
-BLOCKS_AT_ONCE: Final = 8_192
 
 
 def _extent(table: str) -> Statement:
     return each_its_own(
-        f"SELECT COALESCE(MAX(rowid), 0) + 1, {ROWS_AT_ONCE} FROM {table}",
-        f"""SELECT pg_relation_size('{table}') / current_setting('block_size')::bigint,
-    {BLOCKS_AT_ONCE}""",
+        f"SELECT COALESCE(MAX(rowid), 0) + 1, {ROWS_AT_ONCE} FROM {table}", "SELECT 1, 1"
     )
 
 
@@ -29,9 +27,7 @@ def _part(columns: str, table: str, text: str) -> Statement:
     return each_its_own(
         f"SELECT {columns} FROM {table} WHERE rowid >= :first AND rowid < :end "
         "AND :pattern IS NOT NULL",
-        f"""SELECT {columns} FROM {table}
-WHERE ctid >= format('(%s,0)', :first::bigint)::tid AND ctid < format('(%s,0)', :end::bigint)::tid
-    AND {text} ~ :pattern""",
+        f"SELECT {columns} FROM {table} WHERE {text} ~ :pattern",
     )
 
 

@@ -181,6 +181,11 @@ class PostgresConnection(Connection):
         with self._lock:
             return self._healed(lambda opened: _execute(opened, statement, parameters).fetchall())
 
+    def scan(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
+        """All rows of a reading statement that may look through a whole table."""
+        with self._lock:
+            return self._healed(lambda opened: _scan(opened, statement, parameters))
+
     def transact(self, work: Callable[[Transaction], Result]) -> Result:
         """Returns what `work` returned in a transaction that was committed."""
         with self._lock:
@@ -427,6 +432,16 @@ def _execute(
 ) -> psycopg.Cursor[tuple[Any, ...]]:
     with _storable():
         return opened.execute(statement.postgresql, parameters)
+
+
+def _scan(opened: Session, statement: Statement, parameters: Parameters) -> list[Row]:
+    opened.answer_seconds = math.inf
+    try:
+        with opened.transaction():
+            opened.execute("SET LOCAL statement_timeout = 0")
+            return _execute(opened, statement, parameters).fetchall()
+    finally:
+        opened.answer_seconds = ANSWER_SECONDS
 
 
 @contextmanager

@@ -25,7 +25,7 @@ _COLUMNS = """alert_id, digest, rule_id, dedup_key, key_id, time_us, stored_us, 
     rule_name, priority, message, captured_at, created_at, suppressed_count, late_seconds, topic,
     partition_id, record_offset, plate, camera_id"""
 _ALERT = """'alert-' || n, {digest}, 'watch', '["watch",["plate"],["' || plate || '"]]',
-    'key-' || plate, n, n, 0, 'Watched', 'high', 'Watched car ' || plate || ' at gate ' || (n % 50),
+    'key-' || n, n, n, 0, 'Watched', 'high', 'Watched car ' || plate || ' at gate ' || (n % 50),
     '2025-12-25T16:00:00Z', '2025-12-25T16:00:01Z', 0, 0.5, 'plates', 0, n, plate, 'gate-1'"""
 _DELIVERIES = """INSERT INTO deliveries (alert_id, channel, target_id, state, priority_rank, tries,
     reason, detail, waiting_since_us, changed_us)

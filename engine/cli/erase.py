@@ -51,8 +51,9 @@ def erase_plate(arguments: argparse.Namespace) -> int:
         is_shared = store.is_shared
     beyond = (*_found_beyond(plate, trace), *beyond_reach(settings, is_shared=is_shared))
     if arguments.format == "json":
-        write_json(_as_dict(plate, trace, erased, beyond, is_forced=arguments.force))
-    elif erased is None and is_refused and not arguments.dry_run:
+        write_json(_as_dict(plate, trace, erased, beyond))
+        return _REFUSED if is_refused else 0
+    if erased is None and is_refused and not arguments.dry_run:
         _tell_open(trace.open, "is open")
     else:
         _tell(trace, erased, beyond, is_forced=arguments.force)
@@ -144,8 +145,6 @@ def _as_dict(
     trace: Trace,
     erased: Erased | None,
     beyond: Sequence[str],
-    *,
-    is_forced: bool,
 ) -> dict[str, Any]:
     return {
         "plate": plate.plate,
@@ -153,9 +152,8 @@ def _as_dict(
         "rows": _rows(trace) if erased is None else dict(erased.rows),
         "alerts_of_other_plates": len(trace.naming),
         "silences": list(trace.silences),
-        "open": [_delivery(each) for each in trace.open] if erased is None or not is_forced else [],
+        "open": [_delivery(each) for each in (trace.open if erased is None else erased.refused)],
         "unsent": [_delivery(each) for each in erased.unsent] if erased is not None else [],
-        "refused": [_delivery(each) for each in erased.refused] if erased is not None else [],
         "rule_files": list(trace.rule_files),
         "still_to_be_done": list(erased.left) if erased is not None else [],
         "out_of_reach": list(beyond),

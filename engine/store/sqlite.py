@@ -117,6 +117,8 @@ class SqliteDatabase(Database):
                 with closing(
                     connect(self.location, Durability.FULL, self.busy_timeout_seconds)
                 ) as opened:
+                    # Most of it while others write; they wait for the rest only.
+                    opened.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                     (is_busy, _, _) = opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 count = _count(path, texts)
             except sqlite3.Error as error:

@@ -18,8 +18,14 @@ from engine.store.silences import count_change
 #: How many alerts one transaction removes: so long the stream waits.
 ERASED_AT_ONCE: Final = 200
 _LETTERS_AT_ONCE: Final = 50
+#: The row of `meta` that is there from the first removal until files are overwritten.
+_UNDER_WAY: Final = "erasing"
 #: While an engine goes on to store readings of the car, those of so many rounds are removed.
 _MOST_ROUNDS: Final = 100
+_CUT_SHORT: Final = (
+    "an earlier run was cut short: in a large PostgreSQL, free room may still hold what it removed: "
+    "VACUUM FULL alerts, events"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +118,10 @@ class Erasure:
         """Remove what the trace has, and alerts of the plate that were stored meanwhile.
 
         Alerts with an open delivery go only with `with_open`. After a failure, call `find` and
-        `erase` again: what is gone is gone.
+        `erase` again: what is gone is gone, and where it was in the files is then not known.
         """
         done = _Done(plate, with_open=with_open)
+        was_cut_short = self._writer.transact(_begin)
         self._remove([*trace.alerts, *trace.naming], done)
         asked = {"plate": plate.plate}
         for _ in range(_MOST_ROUNDS):
@@ -134,7 +141,14 @@ class Erasure:
                     statements.DELETE_DEAD_LETTER, asked
                 )
             )
-        left = self._database.overwrite(done.freed, done.rows, trace.spellings)
+        # Of a run that was cut short nobody knows what it had removed.
+        deleted = dict.fromkeys(done.rows, 1) if was_cut_short else done.rows
+        left = [*self._database.overwrite(done.freed, deleted, trace.spellings)]
+        if was_cut_short:
+            left.append(_CUT_SHORT)
+        self._writer.transact(
+            lambda transaction: transaction.run(statements.DELETE_META, {"name": _UNDER_WAY})
+        )
         return Erased(done.rows, tuple(done.unsent), tuple(done.refused), tuple(left))
 
     def _remove(self, alert_ids: Sequence[str], done: _Done) -> None:
@@ -203,6 +217,14 @@ class Erasure:
         for (files,) in self._reader.rows(statements.FILES_OF_RULE_SETS) if found else ():
             paths |= {each["path"] for each in json.loads(files) if each["digest"] in found}
         yield from paths
+
+
+def _begin(transaction: Transaction) -> bool:
+    """Note that a removal begins; whether an earlier one has not come to its end."""
+    asked = {"name": _UNDER_WAY}
+    was_cut_short = transaction.row(statements.META, asked) is not None
+    transaction.run(statements.SET_META, {**asked, "value": transaction.now_us})
+    return was_cut_short
 
 
 @dataclass(slots=True)

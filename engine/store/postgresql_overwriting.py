@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, LiteralString, NamedTuple
 
 import psycopg
@@ -28,8 +29,11 @@ _TRIES: Final = 5
 _PAUSE_SECONDS: Final = 1.0
 #: How many pages one transaction overwrites: so long their rows are locked.
 _PAGES_AT_ONCE: Final = 100
-# A larger row is not in its page, but in pieces in the table's TOAST.
+#: How many new rows are tried for each page that has none left: they may go to other free pages.
+_NEW_ROWS_PER_PAGE: Final = 50
+# Rows begin at multiples of 8 bytes. A larger row is not in its page, but in pieces in the table's TOAST.
 _LARGEST_INLINE: Final = 2_032
+_LARGEST_BLANK: Final = 1_900
 # What the alignment of columns and the length of a text may take.
 _ALIGNMENT: Final = 16
 _UNREMOVABLE: Final = re.compile(
@@ -42,11 +46,15 @@ _TABLES: Final[tuple[LiteralString, ...]] = ("alerts", "events", "silences", "de
 
 
 class _Filler(NamedTuple):
-    """How a table's row is made `:fill` bytes long: `key` finds it, `lengths` is what it keeps."""
+    """How a table's row is made `{fill}` bytes long: `key` finds it, `lengths` is what it keeps.
+
+    `new` adds a row of nearly LARGEST_INLINE bytes.
+    """
 
     key: LiteralString
     lengths: LiteralString
     blank: LiteralString
+    new: LiteralString
 
 
 _FILLERS: Final[Mapping[LiteralString, _Filler]] = {
@@ -56,11 +64,18 @@ _FILLERS: Final[Mapping[LiteralString, _Filler]] = {
         """message = repeat(' ', greatest(0, {fill})), dedup_key = NULL, key_id = NULL,
     rule_name = '', priority = '', captured_at = '', created_at = '', topic = '', plate = '',
     camera_id = '', rules_digest = '', silenced_by = '', matched_plate = ''""",
+        """INSERT INTO alerts (alert_id, digest, rule_id, time_us, stored_us, is_expired, rule_name,
+    priority, message, captured_at, created_at, suppressed_count, late_seconds, topic,
+    partition_id, record_offset)
+VALUES (gen_random_uuid()::text, uuid_send(gen_random_uuid()), '', 0, 0, 0, '', '',
+    repeat(' ', 1700), '', '', 0, 0, '', 0, 0)""",
     ),
     "events": _Filler(
         "digest",
         "octet_length(digest)",
         "event = convert_to(repeat(' ', greatest(0, {fill})), 'UTF8')",
+        """INSERT INTO events (digest, event)
+VALUES (uuid_send(gen_random_uuid()), convert_to(repeat(' ', 1900), 'UTF8'))""",
     ),
 }
 
@@ -129,7 +144,8 @@ def _vacuum(opened: psycopg.Connection[Any], table: str, options: LiteralString)
     said = ""
     for _ in _tries():
         with _Notices(opened) as notices:
-            opened.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
+            if "FULL" in options:
+                opened.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
             try:
                 opened.execute(f"VACUUM ({options}) {table}")
             except psycopg.errors.LockNotAvailable:
@@ -155,6 +171,7 @@ def _tries() -> Iterator[None]:
 def _overwrite_pages(
     opened: psycopg.Connection[Any], table: str, places: list[tuple[str, int]]
 ) -> list[str]:
+    """Write over the freed room of the pages that lost rows; returns what is left."""
     filler = _FILLERS.get(table)
     if filler is None:
         return [f"free room in table {table} may still hold it: VACUUM FULL {table}"]
@@ -162,18 +179,24 @@ def _overwrite_pages(
     toasted = 0
     for place, size in places:
         toasted += size > _LARGEST_INLINE
-        pages[_page(place)].append(min(size, _LARGEST_INLINE))
-    fixed = _fixed_bytes(opened, table, filler)
-    numbers = sorted(pages)
-    empty = 0
-    for first in range(0, len(numbers), _PAGES_AT_ONCE):
-        some = {number: pages[number] for number in numbers[first : first + _PAGES_AT_ONCE]}
-        empty += _in_vain(opened, lambda some=some: _fill(opened, table, filler, some, fixed))  # type: ignore[misc]
+        pages[_page(place)].append(min(-(-size // 8) * 8, _LARGEST_INLINE))
+    try:
+        pen = _Pen(opened, table, filler)
+        empty: dict[int, list[int]] = {}
+        numbers = sorted(pages)
+        for first in range(0, len(numbers), _PAGES_AT_ONCE):
+            some = {number: pages[number] for number in numbers[first : first + _PAGES_AT_ONCE]}
+            with _in_vain(opened):
+                empty |= pen.fill(some)
+        with _in_vain(opened):
+            empty = pen.fill_empty(empty)
+    except psycopg.errors.InsufficientPrivilege:
+        return [f"the role may not write over rows of table {table}: VACUUM FULL {table}"]
     left = []
     if empty:
         left.append(
-            f"{empty:,} pages of table {table} held nothing else, and keep it until they are used "
-            f"again: VACUUM FULL {table}"
+            f"{len(empty):,} pages of table {table} held nothing else, and keep it until they are "
+            f"used again: VACUUM FULL {table}"
         )
     if toasted:
         left.append(
@@ -183,62 +206,75 @@ def _overwrite_pages(
     return left
 
 
-def _fixed_bytes(opened: psycopg.Connection[Any], table: str, filler: _Filler) -> int:
-    """What a blank row of the table takes beside the texts that it keeps."""
+class _Pen:
+    """Writes blanks over the room that pages of one table have; each call in a transaction."""
 
-    def measured() -> int:
-        row = opened.execute(
-            f"UPDATE {table} SET {filler.blank.format(fill='0')} WHERE {filler.key} = "
-            f"(SELECT {filler.key} FROM {table} LIMIT 1) "
+    def __init__(self, opened: psycopg.Connection[Any], table: str, filler: _Filler) -> None:
+        self._opened = opened
+        blank = f"UPDATE {table} SET {filler.blank} WHERE {filler.key}"
+        self._any_row = (
+            f"SELECT {filler.key} FROM {table} "
+            "WHERE ctid >= %s::text::tid AND ctid < %s::text::tid LIMIT 1"
+        )
+        self._new_row = f"{filler.new} RETURNING ctid::text, {filler.key}, pg_column_size({table})"
+        measure = (
+            f"{blank.format(fill='0')} = (SELECT {filler.key} FROM {table} LIMIT 1) "
             f"RETURNING pg_column_size({table}) - ({filler.lengths})"
-        ).fetchone()
-        return int(row[0]) if row else 0
+        )
+        with _in_vain(opened):
+            row = opened.execute(measure.encode()).fetchone()
+        # What a blank row takes beside the texts that it keeps.
+        fixed = row[0] if row else 0
+        fill = f"%(size)s - {fixed + _ALIGNMENT} - ({filler.lengths})"
+        self._update = f"{blank.format(fill=fill)} = %(key)s RETURNING ctid::text"
 
-    return _in_vain(opened, measured)
+    def fill(self, pages: Mapping[int, list[int]]) -> dict[int, list[int]]:
+        """Fill pages, by the sizes of the rows that each lost; returns those that have no row."""
+        empty = {}
+        for page, sizes in pages.items():
+            bounds = (f"({page},0)", f"({page + 1},0)")
+            row = self._opened.execute(self._any_row.encode(), bounds).fetchone()
+            if row is None:
+                empty[page] = sizes
+            else:
+                self._fill_page(page, row[0], sizes)
+        return empty
 
+    def fill_empty(self, pages: Mapping[int, list[int]]) -> dict[int, list[int]]:
+        """Fill pages without a row, where the server puts new rows; returns those it did not."""
+        left = dict(pages)
+        for _ in range(_NEW_ROWS_PER_PAGE * len(pages)):
+            if not left:
+                break
+            row = self._opened.execute(self._new_row.encode()).fetchone()
+            page = _page(row[0]) if row else -1
+            if row is not None and page in left:
+                self._fill_page(page, row[1], _shares(sum(left.pop(page)) - row[2]))
+        return left
 
-def _fill(
-    opened: psycopg.Connection[Any],
-    table: str,
-    filler: _Filler,
-    pages: Mapping[int, list[int]],
-    fixed: int,
-) -> int:
-    """Write over what these pages lost; returns how many have no row with which to do it.
-
-    A page's room takes a blank for each row that it lost, of its size, and then small ones.
-    """
-    fill = f"%(size)s - {fixed + _ALIGNMENT} - ({filler.lengths})"
-    update = (
-        f"UPDATE {table} SET {filler.blank.format(fill=fill)} WHERE {filler.key} = %(key)s "
-        "RETURNING ctid::text"
-    )
-    any_row = (
-        f"SELECT {filler.key} FROM {table} WHERE ctid >= %s::text::tid AND ctid < %s::text::tid "
-        "LIMIT 1"
-    )
-    empty = 0
-    for page, sizes in pages.items():
-        bounds = (f"({page},0)", f"({page + 1},0)")
-        row = opened.execute(any_row, bounds).fetchone()
-        if row is None:
-            empty += 1
-            continue
+    def _fill_page(self, page: int, key: object, sizes: list[int]) -> None:
+        """A blank for each row that the page lost, of its size, and then small ones."""
         left = list(sizes)
         is_there = True
         while is_there:
-            asked = {"size": left.pop() if left else 0, "key": row[0]}
-            moved = opened.execute(update, asked).fetchone()
+            asked = {"size": left.pop() if left else 0, "key": key}
+            moved = self._opened.execute(self._update.encode(), asked).fetchone()
             # Where it found no room it went to another page: this one is full.
             is_there = moved is not None and _page(moved[0]) == page
-    return empty
 
 
-def _in_vain(opened: psycopg.Connection[Any], work: Callable[[], int]) -> int:
-    """What `work` returns in a transaction that is rolled back."""
+def _shares(size: int) -> list[int]:
+    """So many bytes in the least number of rows, all of one size."""
+    count = max(0, -(-size // _LARGEST_BLANK))
+    return [size // count] * count
+
+
+@contextmanager
+def _in_vain(opened: psycopg.Connection[Any]) -> Iterator[None]:
+    """A context with a transaction that is rolled back in the end."""
     opened.execute("BEGIN")
     try:
-        return work()
+        yield
     finally:
         opened.execute("ROLLBACK")
 

@@ -40,10 +40,10 @@ def server() -> Iterator[PostgreSQL]:
         yield server
 
 
-def made(url: str, count: int) -> str:
+def made(url: str, count: int, in_a_row: int = 0) -> str:
     """The URL of a store with so many alerts."""
     open_store(url).close()
-    fill_with_alerts(url, count)
+    fill_with_alerts(url, count, in_a_row)
     return url
 
 
@@ -88,6 +88,14 @@ def test_no_file_of_postgresql_holds_it(server: PostgreSQL, count: int) -> None:
         row = connection.execute("SELECT pg_relation_size('alerts')").fetchone()
         assert row is not None
         assert (row[0] > REWRITTEN_BYTES) == (count == MANY)
+
+
+def test_pages_that_held_nothing_else_are_written_over(server: PostgreSQL) -> None:
+    url = made(server.create_database(), MANY, in_a_row=500)
+    erased, _ = erase(url)
+    assert erased.left == ()
+    assert erased.rows["alerts"] > 500
+    assert postgresql_holds(server, url, PLATE, WRITTEN) == []
 
 
 def test_the_log_of_postgresql_lets_go_of_it_with_its_segments(server: PostgreSQL) -> None:

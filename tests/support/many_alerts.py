@@ -13,14 +13,17 @@ from tests.support.postgresql import PostgreSQL
 #: One car in so many alerts is the one that is looked for.
 EVERY = 1_000
 PLATE = "ZQX7731"
+#: Where so many in a row begin that are all of it.
+FIRST = 5_000
 #: As its events write it.
 WRITTEN = "ZQX 7731"
 
 # Of n: alerts of a plate with seven signs, each of its own event of some 700 bytes, and a delivery.
-_PLATE = "CASE WHEN n % {every} = 7 THEN '{plate}' ELSE 'K' || (1000000 + n) END"
-_EVENT = """'{{"event_id":"' || n || '","camera_id":"gate-' || (n % 50) || '","plate":{{"text":"' ||
-    substr(plate, 1, 3) || ' ' || substr(plate, 4) || '","normalized_text":"' || plate ||
-    '"}},"notes":"' || {notes} || '"}}'"""
+_PLATE = """CASE WHEN n % {every} = 7 OR (n >= {first} AND n < {first} + {in_a_row})
+    THEN '{plate}' ELSE 'K' || (1000000 + n) END"""
+_EVENT = """'{{"event_id":"' || n || '","camera_id":"gate-' || (n % 50) ||
+    '","plate":{{"text":"' || substr(plate, 1, 3) || ' ' || substr(plate, 4) ||
+    '","normalized_text":"' || plate || '"}},"notes":"' || {notes} || '"}}'"""
 _COLUMNS = """alert_id, digest, rule_id, dedup_key, key_id, time_us, stored_us, is_expired,
     rule_name, priority, message, captured_at, created_at, suppressed_count, late_seconds, topic,
     partition_id, record_offset, plate, camera_id"""
@@ -32,9 +35,9 @@ _DELIVERIES = """INSERT INTO deliveries (alert_id, channel, target_id, state, pr
 SELECT alert_id, 'mail', 'mail/ann', 'sent', 0, 1, '', '', 0, 0 FROM alerts"""
 
 
-def fill_with_alerts(url: str, count: int) -> None:
-    """Put so many alerts into an empty store; one of EVERY is of PLATE."""
-    plate = _PLATE.format(every=EVERY, plate=PLATE)
+def fill_with_alerts(url: str, count: int, in_a_row: int = 0) -> None:
+    """Put so many alerts into an empty store; one of EVERY is of PLATE, and some in a row."""
+    plate = _PLATE.format(every=EVERY, plate=PLATE, first=FIRST, in_a_row=in_a_row)
     if url.startswith("sqlite:///"):
         numbers = f"""WITH RECURSIVE numbers (n) AS (
     SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count - 1}),

@@ -23,8 +23,8 @@ _UNDER_WAY: Final = "erasing"
 #: While an engine goes on to store readings of the car, those of so many rounds are removed.
 _MOST_ROUNDS: Final = 100
 _CUT_SHORT: Final = (
-    "an earlier run was cut short: in a large PostgreSQL, free room may still hold what it removed: "
-    "VACUUM FULL alerts, events"
+    "an earlier run was cut short: in a large PostgreSQL, free room may still hold what it "
+    "removed: VACUUM FULL alerts, events"
 )
 
 

@@ -31,7 +31,7 @@ _PAUSE_SECONDS: Final = 1.0
 _PAGES_AT_ONCE: Final = 100
 #: How many new rows are tried for each page that has none left: they may go to other free pages.
 _NEW_ROWS_PER_PAGE: Final = 50
-# Rows begin at multiples of 8 bytes. A larger row is not in its page, but in pieces in the table's TOAST.
+# A larger row is not in its page, but in pieces in the table's TOAST.
 _LARGEST_INLINE: Final = 2_032
 _LARGEST_BLANK: Final = 1_900
 # What the alignment of columns and the length of a text may take.
@@ -179,6 +179,7 @@ def _overwrite_pages(
     toasted = 0
     for place, size in places:
         toasted += size > _LARGEST_INLINE
+        # Rows begin at multiples of 8 bytes.
         pages[_page(place)].append(min(-(-size // 8) * 8, _LARGEST_INLINE))
     try:
         pen = _Pen(opened, table, filler)

@@ -180,13 +180,14 @@ def alert_table(alerts: Sequence[StoredAlert]) -> Table:
         column.overflow = "ellipsis"
     for stored in alerts:
         alert = stored.alert
+        mark = "possible: " if alert.matched_plate else ""
         table.add_row(
             alert.alert_id[:8],
             alert.created_at[:19],
             alert.rule_id,
             str(alert.priority),
             _states(stored),
-            Text(printable(" ".join(alert.message.split()))),
+            Text(mark + printable(" ".join(alert.message.split()))),
         )
     return table
 

@@ -55,7 +55,7 @@ from engine.match.needs import (
 from engine.match.regex_parts import BEGIN, END, RegexParts, Texts, regex_parts
 from engine.watchlist import Watchlist
 from engine.watchlist.costs import PlateCosts
-from engine.watchlist.likeness import MIN_LIST_THRESHOLD, comparable
+from engine.watchlist.likeness import MIN_LIST_THRESHOLD, PLACES, comparable
 
 #: Functions of a text and a constant that are looked up.
 TEXT_TESTS: Final = frozenset({"contains", "startsWith", "endsWith", "matches"})
@@ -79,8 +79,6 @@ _OVER_NOTHING: Final[dict[Macro, Node]] = {
     Macro.MAP: ListNode(0, ()),
     Macro.FILTER: ListNode(0, ()),
 }
-#: Thresholds of likeness have so many steps from 0 to 1.
-_PLACES: Final = 10_000
 #: The calls that give rows of a watchlist, with what they give where it has none.
 _ROWS: Final[dict[str, Node]] = {tree.ROWS: ListNode(0, ()), tree.CLOSEST: Literal(0, None)}
 _cached_parts: Final = lru_cache(maxsize=4_096)(regex_parts)
@@ -290,7 +288,7 @@ class _Reading:
         if type(plate) is not str:
             text, plate = two, self._constant(one)
         # With fewer places more texts are alike, so that none is lost.
-        threshold = math.floor(least * _PLACES) / _PLACES
+        threshold = math.floor(least * PLACES) / PLACES
         if type(plate) is not str or not isinstance(costs, Bound) or threshold < MIN_LIST_THRESHOLD:
             return None
         return self._alike(costs.value, text, (plate,), threshold, truth=True)

@@ -192,6 +192,9 @@ _DUE: Final = """state = 'waiting' AND target_id = :target_id AND claimed_until_
 #: Asked once more of the row itself: while its lock was waited for, another transaction may have
 #: changed it, and what the statement has chosen is older than that.
 _UNCLAIMED: Final = "state = 'waiting' AND claimed_until_us <= :now_us"
+# For PostgreSQL, of rows that are known by their ids: not to be taken for a search by an index of
+# all that waits, which looks cheap where the statistics are older than a backlog.
+_IS_WAITING: Final = "state || '' = 'waiting'"
 
 
 def _claiming(chosen: str, limit: str = ":limit") -> Statement:
@@ -200,15 +203,19 @@ def _claiming(chosen: str, limit: str = ":limit") -> Statement:
     SELECT delivery_id FROM deliveries
     WHERE {chosen}
     ORDER BY priority_rank, delivery_id LIMIT {limit}"""
-    claim = f"""
+    claim = """
 UPDATE deliveries
 SET claimed_by = :owner, claimed_until_us = :until_us, claim_no = claim_no + 1
-WHERE delivery_id {{ids}} AND {_UNCLAIMED}
+WHERE delivery_id {ids} AND {unclaimed}
 RETURNING delivery_id, priority_rank
 """
-    # As an array they are chosen once, and found by their ids, however few rows the planner expects
-    # in a table that has no statistics yet.
-    return each_its_own(claim.format(ids=f"IN ({ids})"), claim.format(ids=f"= ANY (ARRAY({ids}))"))
+    # As an array they are chosen once.
+    return each_its_own(
+        claim.format(ids=f"IN ({ids})", unclaimed=_UNCLAIMED),
+        claim.format(
+            ids=f"= ANY (ARRAY({ids}))", unclaimed=f"{_IS_WAITING} AND claimed_until_us <= :now_us"
+        ),
+    )
 
 
 #: Fresh ones of the highest priority go before a backlog.
@@ -236,7 +243,6 @@ WHERE d.state = 'waiting' AND d.claimed_until_us > 0 AND d.claimed_until_us = :u
     AND d.claimed_by = :owner
 """)
 #: `marks` is a JSON list of objects; a mark is written by who has the claim, and nobody else.
-#: PostgreSQL finds them by their ids: `|| ''` keeps it from an index of all that waits.
 MARK: Final = each_its_own(
     """
 UPDATE deliveries SET state = m.state, tries = m.tries, failures = m.failures,
@@ -253,7 +259,7 @@ WHERE deliveries.delivery_id = m.delivery_id AND deliveries.claim_no = m.claim_n
     AND deliveries.claimed_by = :owner AND deliveries.state = 'waiting'
 RETURNING delivery_id
 """,
-    """
+    f"""
 UPDATE deliveries AS d SET state = m.state, tries = m.tries, failures = m.failures,
     failed_us = m.failed_us, next_try_us = m.next_try_us, reason = m.reason, detail = m.detail,
     claimed_until_us = 0, changed_us = :now_us
@@ -262,7 +268,7 @@ FROM jsonb_to_recordset(:marks::jsonb) AS m (delivery_id bigint, claim_no bigint
 WHERE d.delivery_id = ANY (ARRAY(
         SELECT (value ->> 'delivery_id')::bigint FROM jsonb_array_elements(:marks::jsonb) AS value))
     AND d.delivery_id = m.delivery_id AND d.claim_no = m.claim_no
-    AND d.claimed_by = :owner AND d.state || '' = 'waiting'
+    AND d.claimed_by = :owner AND d.{_IS_WAITING}
 RETURNING d.delivery_id
 """,
 )

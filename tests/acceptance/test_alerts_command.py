@@ -136,15 +136,25 @@ def test_a_near_match_is_shown_with_both_plates_and_an_exact_one_without(tmp_pat
                 likeness=likeness,
             )
             save(store, [NewAlert(alert, name.encode() * 4, None, 1)])
-        near, same, listed = (
+        near, same, listed, table = (
             run_here({"STATE_URL": url}, "alerts", *command).stdout
-            for command in (("show", "near"), ("show", "same"), ("list", "--format", "json"))
+            for command in (
+                ("show", "near"),
+                ("show", "same"),
+                ("list", "--format", "json"),
+                ("list",),
+            )
         )
     words = "possible read A8C123, listed ABC123 (97 %)"
     assert words in [" ".join(line.split()) for line in near.splitlines()]
     assert "possible" not in same
     told = {
         each["alert_id"]: (each["matched_plate"], each["likeness"]) for each in json.loads(listed)
+    }
+    lines = [line.split() for line in table.splitlines()]
+    assert {each[0]: each[-2:] for each in lines[1:] if each} == {
+        "near": ["possible:", "m"],
+        "same": ["channel", "m"],
     }
     assert told == {"near": ("ABC123", 0.967), "same": (None, 1.0)}
 

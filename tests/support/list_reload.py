@@ -1,7 +1,7 @@
 """A million plates that are asked by likeness, and are replaced while events flow.
 
-One in ten events has a misread plate of the list, which must become an alert, once. What arrives at
-the webhook is the only judge.
+One in fifty events has a misread plate of the list, which must become an alert, once. What arrives
+at the webhook is the only judge.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.support.site import EVENT_SCHEMA
 ROWS: Final = 1_000_000
 EVENTS_A_SECOND: Final = 500
 #: One in so many events must become an alert.
-WANTED: Final = 10
+WANTED: Final = 50
 #: So many plates of each list are in no other.
 OWN: Final = 10_000
 AROUND_SECONDS: Final = 5

@@ -159,6 +159,16 @@ def test_no_more_sends_are_in_flight_than_there_are_workers(stage: Stage) -> Non
     assert len(delivery_threads()) == 6
 
 
+def test_workers_that_a_target_has_nothing_for_are_free_for_the_next(stage: Stage) -> None:
+    gate = Gate()
+    names = [f"hook:{number}" for number in range(3)]
+    for name in names:
+        stage.target(name, gate, concurrency=2)
+    stage.store_only(*names)
+    stage.start(workers=3)
+    assert Gate.count() == 3
+
+
 def test_threads_are_started_as_they_are_needed(stage: Stage) -> None:
     for number in range(50):
         stage.target(f"mail:{number}")

@@ -57,8 +57,9 @@ _OF_CLOSEST: Final = (
 def lists() -> dict[str, Watchlist]:
     """The lists of the other tests, and two of plates that are asked by likeness."""
     found = {name: watchlist(name) for name in NAMES}
-    misread = Definition("misread", FILES / "misread.csv", Place("rules.yaml"))
-    patterns = Definition("patterns", FILES / "patterns.csv", Place("rules.yaml"))
+    place = Place("rules.yaml")
+    misread = Definition("misread", FILES / "misread.csv", place, threshold=0.85)
+    patterns = Definition("patterns", FILES / "patterns.csv", place, threshold_column="least")
     for definition in (misread, patterns):
         result = read_watchlist(definition, UTC)
         assert result.watchlist is not None, result.faults

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -15,7 +16,7 @@ from channels.targets.webhook import WebhookTarget
 from engine.errors import LastGoodError
 from engine.reload.file_state import digest_of
 from engine.reload.last_good import LastGood
-from engine.reload.watcher import REMIND_SECONDS
+from engine.reload.watcher import REMIND_SECONDS, TURN_SECONDS
 from engine.rules import RuleSet
 from tests.unit.reload.place import BROKEN, PLAIN, RULES, UNSET, RulesPlace
 from tests.unit.reload.watched import Watched, await_events, events
@@ -50,6 +51,22 @@ def test_changed_rules_come_into_force(
     (line,) = await_events(logs, "rules.reloaded")
     assert watched.reloads("loaded") == 1
     assert (line["cause"], line["rules"], line["added"], line["removed"]) == ("files", 1, 1, 1)
+
+
+def test_other_threads_have_their_turn_sooner_while_rules_are_loaded(place: RulesPlace) -> None:
+    usual, during = sys.getswitchinterval(), list[float]()
+    made = Watched(place)
+
+    def take(rule_set: RuleSet) -> None:
+        during.append(sys.getswitchinterval())
+        made.used.add(rule_set)
+
+    made.take = take
+    with made:
+        place.write(PLAIN, "second")
+        made.await_ids("second")
+    assert during == [pytest.approx(TURN_SECONDS)]
+    assert sys.getswitchinterval() == usual > TURN_SECONDS
 
 
 def test_what_changed_before_the_watch_began_comes_into_force(place: RulesPlace) -> None:

@@ -108,7 +108,7 @@ def test_misreadings_of_one_car_share_a_cooldown_where_the_key_is_the_listed_pla
         plate_record(second, plate={"normalized_text": plate})
         for second, plate in enumerate(("A8C123", "ABC123", "ABCI23", "XY2789"))
     ]
-    report = replayed(near, records, keeps_alerts=True)
+    report = replayed(prepare(near), records, keeps_alerts=True)
     assert [each.plate for each in report.alerts] == [*read, "XY2789"]
     assert [each.matched_plate for each in report.alerts if each.plate != "ABC123"] == [
         *["ABC123"] * (len(report.alerts) - 1 - (len(read) > 1)),

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from channels.alert import Alert, Target
 from channels.targets.identity import identify, target_id, without_duplicates
 from engine.match import IndexedMatcher, Matcher, MatchResult
+from engine.pipeline.grouping import TargetGroups, target_groups
 from engine.rules import Rule, RuleSet
 from engine.rules.cameras import RULE_ID as CAMERA_RULE_ID
 from engine.rules.rule import message_bindings
@@ -26,12 +27,14 @@ TargetRef: TypeAlias = tuple[str, str]
 class ActiveRules:
     """A whole rule set, ready to match; it never changes, another one takes its place.
 
-    `targets` are those that the alerts of each rule go to, by rule id; that of silent cameras too.
+    `targets` are those that the alerts of each rule go to, by rule id, that of silent cameras too;
+    `groups` has the groups of targets that have any, by target id.
     """
 
     rule_set: RuleSet
     matcher: Matcher = field(repr=False)
     targets: Mapping[str, tuple[TargetRef, ...]] = field(repr=False)
+    groups: Mapping[str, TargetGroups] = field(default_factory=dict, repr=False)
 
     def match(self, event: Event) -> MatchResult:
         """The rules that hold on `event` and those that fail; any thread may ask."""
@@ -55,7 +58,8 @@ def prepare(rule_set: RuleSet, key: bytes = b"") -> ActiveRules:
     if rule_set.cameras is not None:
         notify = rule_set.cameras.notify
         targets[CAMERA_RULE_ID] = _targets(notify, rule_set.channels, key)
-    return ActiveRules(rule_set, IndexedMatcher(rule_set.rules), targets)
+    groups = target_groups(targets_of(rule_set, key), rule_set.group_keys)
+    return ActiveRules(rule_set, IndexedMatcher(rule_set.rules), targets, groups)
 
 
 def targets_of(rule_set: RuleSet, key: bytes = b"") -> dict[str, Target]:

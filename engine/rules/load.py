@@ -98,6 +98,8 @@ def load_rules(
         intervals = IntervalReader(faults, zone, is_whole=is_whole)
         _read_intervals(documents, intervals)
         compiler = Compiler(schema, faults, watchlists.lists, zone, intervals.intervals)
+        channels.compile_groups(compiler)
+        channels.check_fallbacks()
         cameras = CameraReader(compiler, channels, faults)
         for document in documents:
             cameras.read(document)
@@ -268,6 +270,7 @@ def _rule_set(
         rules=tuple(reader.rules),
         disabled=tuple(reader.disabled),
         channels=MappingProxyType(dict(channels.targets)),
+        group_keys=MappingProxyType(channels.group_keys),
         warnings=faults.sorted(),
         files=files,
         watchlists=MappingProxyType(watchlists.watchlists),

@@ -208,7 +208,7 @@ def test_another_thread_that_hangs_degrades_and_is_no_reason_to_restart(
 ) -> None:
     time = ManualTime()
     with engine_by(time, tmp_path, rule_set) as engine:
-        assert set(engine.threads) == {"delivery", "housekeeper"}
+        assert set(engine.threads) == {"cameras", "delivery", "housekeeper"}
         heartbeat = engine.threads[name] = Heartbeat(time.monotonic, patience_seconds=0.0)
         heartbeat.beat("at work")
         time.seconds += 301

@@ -180,7 +180,11 @@ class CameraWatch:
     ) -> None:
         cameras, clock = self._parts.cameras, self._parts.clock
         notes = cameras.notes(self._instance_id)
-        added = self._progress.advance(clock.monotonic(), committed, notes)
+        added = 0.0
+        if notes is None:
+            self._progress.restart()
+        else:
+            added = self._progress.advance(clock.monotonic(), committed, notes)
         missing = rules.named.keys() - self._known
         if not cameras.advance(self._instance_id, round(added * 1e6), missing):
             # Another engine is the judge now, or readings were lost.

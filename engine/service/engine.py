@@ -132,6 +132,9 @@ class Engine:
             if self.store.instances.all():
                 self.store.cameras.readings_lost()
             self.store.instances.forget_all()
+        else:
+            # Before a beat forgets those that were killed long ago.
+            self.store.cameras.notes(self.instance_id)
         self.replicas = Replicas(self.store.instances, self._describe, self.metrics)
         self._store_probe = StoreProbe(self.store.archive.check_writable)
         self._key = self.store.key

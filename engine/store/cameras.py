@@ -119,24 +119,28 @@ class Cameras:
 
         self._writer.transact(work)
 
-    def notes(self, instance_id: str) -> dict[str, int]:
+    def notes(self, instance_id: str) -> dict[str, int] | None:
         """How often each engine that runs has noted what it has seen, by instance id.
 
-        What a killed engine had seen since its last note is lost, so silence begins anew. The
-        engine that asks, `instance_id`, was not killed.
+        None while they have different rules: another may not note what these ask for. What a killed
+        engine had seen since its last note is lost, so silence begins anew. The engine that asks,
+        `instance_id`, was not killed.
         """
 
-        def work(transaction: Transaction) -> dict[str, int]:
+        def work(transaction: Transaction) -> dict[str, int] | None:
             running_after_us = transaction.now_us - int(LOST_SECONDS * 1e6)
             rows = transaction.rows(statements.NOTES)
             lost = [
                 seen_us
-                for each, _, seen_us in rows
+                for each, _, seen_us, _ in rows
                 if seen_us <= running_after_us and each != instance_id
             ]
             if lost:
                 transaction.run(statements.NOTE_LOST, {"lost_at_us": max(lost)})
-            return {each: count for each, count, seen_us in rows if seen_us > running_after_us}
+            running = [row for row in rows if row[2] > running_after_us]
+            if len({rules_digest for *_, rules_digest in running}) > 1:
+                return None
+            return {each: count for each, count, *_ in running}
 
         return self._writer.transact(work)
 

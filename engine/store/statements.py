@@ -884,7 +884,7 @@ DELETE FROM cameras WHERE camera_id = :camera_id AND watched_us = :watched_us
 COUNT_NOTES: Final = both("""
 UPDATE instances SET camera_notes = camera_notes + 1 WHERE instance_id = :instance_id
 """)
-NOTES: Final = both("SELECT instance_id, camera_notes, seen_us FROM instances")
+NOTES: Final = both("SELECT instance_id, camera_notes, seen_us, rules_digest FROM instances")
 CAMERA_WATCH: Final = both("SELECT watched_us, lost_us, judge FROM camera_watch")
 CAMERA_WATCH_LOCKED: Final = _locking(CAMERA_WATCH, "FOR UPDATE")
 #: An end that lies too far ahead was written before the clock was set back.

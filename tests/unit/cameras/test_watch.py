@@ -189,6 +189,14 @@ def test_of_two_engines_one_judges_and_the_other_takes_over(site: Site) -> None:
     assert len(site.alerts()) == 2
 
 
+def test_while_an_engine_has_other_rules_time_stands_still(site: Site) -> None:
+    for _ in range(100):
+        site.store.instances.beat(Instance("b", "host", "1.0", "other rules"))
+        site.store.instances.beat(Instance("a", "host", "1.0", "digest"))
+        site.run(ROUND_SECONDS)
+    assert site.alerts() == []
+
+
 def test_what_the_store_does_not_take_is_noted_later(site: Site) -> None:
     site.run(3, "gate")
     site.store.close()

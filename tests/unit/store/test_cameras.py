@@ -89,6 +89,13 @@ def test_every_note_is_counted_and_who_is_lost_loses_readings_once(
     assert store.cameras.watched() == Watched(10 * SECOND_US, 9 * SECOND_US)
 
 
+def test_while_engines_have_different_rules_their_notes_say_nothing(store: Store) -> None:
+    running(store, "a", "b")
+    assert store.cameras.notes("a") == {"a": 0, "b": 0}
+    store.instances.beat(Instance("b", "host", "1.0", "other rules"))
+    assert store.cameras.notes("a") is None
+
+
 def test_who_asks_was_not_killed(store: Store, clock: Clock) -> None:
     running(store, "a")
     clock.seconds += LOST_SECONDS + 1

@@ -21,7 +21,7 @@ from engine.rules import RuleSet
 from engine.service.engine import HELD_LONG_SECONDS, Engine
 from engine.service.http import StoreProbe
 from engine.settings import Settings
-from engine.store import DeliveryState, NewAlert, OpenMode, Store, open_store
+from engine.store import DeliveryState, Instance, NewAlert, OpenMode, Store, Watched, open_store
 from tests.support.avro import plate_schema
 from tests.support.patience import PATIENCE_SECONDS, await_that
 from tests.support.rule_files import Mailbox, load_text
@@ -219,6 +219,21 @@ def test_another_thread_that_hangs_degrades_and_is_no_reason_to_restart(
         assert ask(engine, "/healthz")[0] == 200
         age = f'alert_engine_heartbeat_age_seconds{{thread="{name}"}} 301.0'
         assert age in ask(engine, "/metrics")[1]
+
+
+@pytest.mark.parametrize("was_killed", [False, True])
+def test_after_a_kill_and_no_other_stop_silence_begins_anew(
+    tmp_path: Path, rule_set: RuleSet, was_killed: bool
+) -> None:
+    settings = settings_for(tmp_path, 0)
+    with open_store(settings.state_url) as store:
+        store.cameras.become_judge("a")
+        store.cameras.advance("a", 7, ())
+        if was_killed:
+            store.instances.beat(Instance("a", "host", "1.0", "digest"))
+    with Engine(settings, plate_schema(), rule_set) as engine:
+        watched = engine.store.cameras.watched()
+    assert watched == Watched(7, 7 if was_killed else 0)
 
 
 PLATES = [("alpr.plates.detected", number) for number in range(3)]

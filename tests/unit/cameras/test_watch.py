@@ -143,6 +143,16 @@ def test_while_the_broker_is_away_nobody_is_accused_and_time_stands_still(site: 
     assert len(site.alerts()) == 1
 
 
+@pytest.mark.parametrize("jump", [86_400.0, -86_400.0])
+def test_a_clock_that_is_set_accuses_nobody_and_hides_nobody(site: Site, jump: float) -> None:
+    site.run(30, "gate")
+    site.clock.jumped = jump
+    site.run(60)
+    assert site.alerts() == []
+    site.run(SLACK_SECONDS + 9)
+    assert [each.event["camera_id"] for each in site.alerts()] == ["gate"]
+
+
 def test_a_backlog_accuses_nobody(site: Site) -> None:
     site.run(30, "gate")
     site.clock.seconds += 7_200

@@ -10,6 +10,7 @@ from engine.store.archive import Archive
 from engine.store.database import Answer
 from engine.store.dead_letters import DeadLetters
 from engine.store.deliveries import Deliveries, Turn
+from engine.store.erasure import Erased, Erasure, OpenDelivery, Trace
 from engine.store.instances import Instances
 from engine.store.model import (
     MAX_EVENT_BYTES,
@@ -40,6 +41,7 @@ from engine.store.model import (
     key_id,
 )
 from engine.store.permanence import why_temporary
+from engine.store.plate_text import PlateText
 from engine.store.rule_sets import Missing, NotedFile, RuleFiles, RuleSets, RuleSetUse
 from engine.store.silences import Silences
 from engine.store.store import Store, open_store
@@ -57,6 +59,8 @@ __all__ = [
     "DeadLetters",
     "Deliveries",
     "DeliveryState",
+    "Erased",
+    "Erasure",
     "Fallback",
     "FreshAlert",
     "GroupPlace",
@@ -68,8 +72,10 @@ __all__ = [
     "Missing",
     "NewAlert",
     "NotedFile",
+    "OpenDelivery",
     "OpenMode",
     "Past",
+    "PlateText",
     "Redelivery",
     "RuleFiles",
     "RuleSetUse",
@@ -82,6 +88,7 @@ __all__ = [
     "StoredDelivery",
     "Stream",
     "TargetState",
+    "Trace",
     "Turn",
     "Waiting",
     "cut_event",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from engine.store.silences import count_change
 
 #: How many alerts one transaction removes: so long the stream waits.
 ERASED_AT_ONCE: Final = 200
+#: Between two of them, so that the loop and the workers of an engine can write.
+PAUSE_SECONDS: Final = 0.05
 _LETTERS_AT_ONCE: Final = 50
 #: The row of `meta` that is there from the first removal until files are overwritten.
 _UNDER_WAY: Final = "erasing"
@@ -85,7 +88,7 @@ class Erasure:
         """All that is stored of the plate; nothing is changed."""
         spellings = {plate.plate}
         own = [row[0] for row in self._reader.rows(erasure.ALERTS_OF_PLATE, {"plate": plate.plate})]
-        near = self._reader.rows(erasure.NEAR_PLATES)
+        near = self._reader.scan(erasure.NEAR_PLATES)
         naming = {alert_id for alert_id, matched in near if plate.is_plate(matched)}
         for alert_id, text in self._parts(
             erasure.ALERTS_EXTENT, erasure.PART_OF_ALERTS, plate, is_json=False
@@ -152,7 +155,9 @@ class Erasure:
         return Erased(done.rows, tuple(done.unsent), tuple(done.refused), tuple(left))
 
     def _remove(self, alert_ids: Sequence[str], done: _Done) -> None:
-        for some in _in_parts(alert_ids):
+        for number, some in enumerate(_in_parts(alert_ids)):
+            if number:
+                time.sleep(PAUSE_SECONDS)
             done.add(self._writer.transact(lambda each, some=some: _alerts(each, some, done)))  # type: ignore[misc]
 
     def _parts(

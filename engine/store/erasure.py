@@ -133,7 +133,8 @@ class Erasure:
             if not fresh:
                 break
             self._remove(fresh, done)
-        self._writer.transact(lambda transaction: done.add(_events(transaction, trace.events)))
+        if trace.events:
+            done.add(self._writer.transact(lambda transaction: _orphans(transaction, trace.events)))
         if trace.silences:
             ids = {"silence_ids": json.dumps(trace.silences)}
             done.rows["silences"] = self._writer.transact(lambda each: _end_silences(each, ids))
@@ -295,6 +296,12 @@ def _alerts(transaction: Transaction, alert_ids: Sequence[str], done: _Done) -> 
     removed.rows |= events.rows
     removed.freed |= events.freed
     return removed
+
+
+def _orphans(transaction: Transaction, digests: Iterable[bytes]) -> _Removed:
+    # One of them may be about to get an alert.
+    transaction.lock_all_keys()
+    return _events(transaction, digests)
 
 
 def _events(transaction: Transaction, digests: Iterable[bytes]) -> _Removed:

@@ -20,9 +20,12 @@ from engine.store.model import (
     Batch,
     Claim,
     DeliveryState,
+    Fallback,
     FreshAlert,
+    GroupPlace,
     Hold,
     Instance,
+    Joining,
     Mark,
     NewAlert,
     OpenMode,
@@ -35,6 +38,7 @@ from engine.store.model import (
     TargetState,
     Waiting,
     cut_event,
+    key_id,
 )
 from engine.store.permanence import why_temporary
 from engine.store.plate_text import PlateText
@@ -57,10 +61,13 @@ __all__ = [
     "DeliveryState",
     "Erased",
     "Erasure",
+    "Fallback",
     "FreshAlert",
+    "GroupPlace",
     "Hold",
     "Instance",
     "Instances",
+    "Joining",
     "Mark",
     "Missing",
     "NewAlert",
@@ -85,6 +92,7 @@ __all__ = [
     "Turn",
     "Waiting",
     "cut_event",
+    "key_id",
     "open_store",
     "why_temporary",
 ]

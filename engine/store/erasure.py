@@ -283,6 +283,9 @@ def _alerts(transaction: Transaction, alert_ids: Sequence[str], done: _Done) -> 
         kept = {each.alert_id for each in waiting}
         asked = {"alert_ids": json.dumps([each for each in alert_ids if each not in kept])}
     removed.rows["deliveries"] = transaction.run(erasure.DELETE_DELIVERIES, asked)
+    if removed.unsent:
+        # Others of a message whose lead is gone go by themselves.
+        transaction.run(statements.FREE_MEMBERS)
     rows = transaction.rows(erasure.DELETE_ALERTS, asked)
     removed.rows["alerts"] = len(rows)
     removed.freed["alerts"] = [(place, size) for _, _, place, size in rows]

@@ -7,7 +7,8 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from engine.store import erasure_statements as erasure
 from engine.store import statements
@@ -15,6 +16,8 @@ from engine.store.database import Connection, Database, Freed, Row, Statement, T
 from engine.store.model import dead_letter_from_row, key_id, silence_from_row
 from engine.store.plate_text import PlateText
 from engine.store.silences import count_change
+
+Id = TypeVar("Id", str, int)
 
 #: How many alerts one transaction removes: so long the stream waits.
 ERASED_AT_ONCE: Final = 200
@@ -138,13 +141,8 @@ class Erasure:
         if trace.silences:
             ids = {"silence_ids": json.dumps(trace.silences)}
             done.rows["silences"] = self._writer.transact(lambda each: _end_silences(each, ids))
-        for each in trace.letters:
-            asked_letter = {"letter_id": each}
-            done.rows["dead_letters"] += self._writer.transact(
-                lambda transaction, asked=asked_letter: transaction.run(  # type: ignore[misc]
-                    statements.DELETE_DEAD_LETTER, asked
-                )
-            )
+        for letters in _in_parts(trace.letters):
+            done.rows["dead_letters"] += self._writer.transact(partial(_drop, letters=letters))
         # Of a run that was cut short nobody knows what it had removed.
         deleted = dict.fromkeys(done.rows, 1) if was_cut_short else done.rows
         left = [*self._database.overwrite(done.freed, deleted, trace.spellings)]
@@ -159,7 +157,7 @@ class Erasure:
         for number, some in enumerate(_in_parts(alert_ids)):
             if number:
                 time.sleep(PAUSE_SECONDS)
-            done.add(self._writer.transact(lambda each, some=some: _alerts(each, some, done)))  # type: ignore[misc]
+            done.add(self._writer.transact(partial(_alerts, alert_ids=some, done=done)))
 
     def _parts(
         self, extent: Statement, part: Statement, plate: PlateText, *, is_json: bool
@@ -319,6 +317,11 @@ def _end_silences(transaction: Transaction, ids: Mapping[str, str]) -> int:
     return transaction.run(erasure.DELETE_SILENCES, ids)
 
 
+def _drop(transaction: Transaction, letters: Sequence[int]) -> int:
+    statement = statements.DELETE_DEAD_LETTER
+    return sum(transaction.run(statement, {"letter_id": each}) for each in letters)
+
+
 def _json_of(dedup_key: str) -> str:
     """The list in a cooldown's key; that of a silenced match has a word before it."""
     return dedup_key[max(0, dedup_key.find("[")) :]
@@ -329,6 +332,6 @@ def _open_delivery(row: Row) -> OpenDelivery:
     return OpenDelivery(delivery_id, alert_id, channel, target_id, claimed_until_us > 0)
 
 
-def _in_parts(alert_ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for first in range(0, len(alert_ids), ERASED_AT_ONCE):
-        yield alert_ids[first : first + ERASED_AT_ONCE]
+def _in_parts(ids: Sequence[Id]) -> Iterator[Sequence[Id]]:
+    for first in range(0, len(ids), ERASED_AT_ONCE):
+        yield ids[first : first + ERASED_AT_ONCE]

@@ -158,9 +158,9 @@ def _nodes(root: Node) -> Iterator[Node]:
 
 
 class _Copy:
-    """Makes trees anew: what is found of a node goes by the node, so that none may be in two places.
+    """Makes trees anew, since what is found of a node goes by the node: none may be in two places.
 
-    A macro's variable, for one, has another place in each macro.
+    A variable, for one, is another in each macro.
     """
 
     def node(self, node: Node) -> Node:

@@ -30,6 +30,7 @@ from engine.store import Silence, Store
 from engine.store.temporary import open_temporary
 from engine.stream.decoder import Decoder
 from tests.support.avro import plate_schema, record_schema
+from tests.support.plate_costs import changed_costs
 from tests.unit.manual_time import ManualTime
 from tests.unit.plate import NOON, Writers, plate_event, plate_record
 from tests.unit.rules.rule_text import load
@@ -135,6 +136,54 @@ def test_a_silence_covers_what_was_captured_from_its_start_until_before_its_end(
         True,
         False,
     ]
+
+
+def test_a_near_match_is_silenced_by_the_plate_read_and_by_the_plate_meant() -> None:
+    event = make_event(plate_event(60, plate={"normalized_text": "A8C123"}), zone=UTC)
+    asked: list[str] = []
+
+    def meant() -> str:
+        asked.append("ABC123")
+        return "ABC123"
+
+    def is_silenced(**matchers: str) -> bool:
+        in_force = SilencesInForce([silence(**matchers)], plate_schema())
+        return in_force.find("seen", event, meant) is not None
+
+    assert is_silenced(plate="A8C123")
+    assert not is_silenced(rule_id="other")
+    assert not asked, "it is known without"
+    assert is_silenced(plate="ABC-123")
+    assert not is_silenced(plate="ABC124")
+    assert not is_silenced(plate="ABC123", camera_id="elsewhere")
+    assert not is_silenced(plate="ABC123", rule_id="other")
+
+
+def test_a_stored_silence_of_a_plate_covers_the_near_matches_of_a_rule(tmp_path: Path) -> None:
+    rules = (
+        "channels: {ops: 'json://localhost'}\n"
+        "rules: [{id: near, when: 'similar(plate.normalized_text, \"ABC123\")', notify: [ops]}]\n"
+    )
+    with open_temporary() as store:
+        bench = Bench(tmp_path, store)
+        bench.pipeline.use(prepare(load(tmp_path, rules)))
+        silence_id = bench.add(0, 3600, plate="ABC123")
+        near = {"normalized_text": "A8C123"}
+        (outcome,) = bench.process(60, plate=near).outcomes
+        assert (outcome.verdict, outcome.silenced_by) == (Verdict.SILENCED, silence_id)
+        assert bench.verdicts(3700, plate=near) == [Verdict.ALERT]
+
+
+def test_conditions_of_silences_go_by_the_costs_of_the_site(tmp_path: Path) -> None:
+    given = silence(condition='similar(plate.normalized_text, "XBC123", 0.95)')
+    event = make_event(plate_event(60, plate={"normalized_text": "YBC123"}), zone=UTC)
+    costs = changed_costs(tmp_path)
+    assert SilencesInForce([given], plate_schema()).find("seen", event) is None
+    assert SilencesInForce([given], plate_schema(), costs=costs).find("seen", event) is given
+    with open_temporary() as store:
+        added = store.silences.add(given)
+        stored = StoredSilences(store.silences, plate_schema(), ManualTime().monotonic, costs)
+        assert stored.current().find("seen", event) == added
 
 
 def test_a_plate_that_the_camera_did_not_normalise_is_silenced_too() -> None:

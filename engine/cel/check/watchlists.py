@@ -43,7 +43,7 @@ from engine.cel.syntax.tree import (
     unparse,
 )
 from engine.cel.types.findings import Findings, watchlist_lookup, watchlist_of
-from engine.cel.types.kinds import rows_type, with_article
+from engine.cel.types.kinds import CLOSEST_FIELDS, rows_type, with_article
 from engine.cel.types.scope import TIME, Broken, dotted, suggest
 from engine.cel.values.values import FailureKind
 from engine.errors import Problem, Severity, shorten
@@ -270,7 +270,12 @@ class _Binding:
         if _is_list(row):
             return self._refuse(row, "has no columns, its rows have", node)
         operand = self.node(row)
-        self._warn_of_absent_column(node, self._row_of(operand))
+        if isinstance(operand, Call) and operand.function == tree.CLOSEST:
+            found = watchlist_of(operand.args[0])
+            self._warn_of_hidden_column(node, found)
+        else:
+            found = self._row_of(operand)
+        self._warn_of_absent_column(node, found)
         return replace(node, operand=operand)
 
     def _row_of(self, node: Node) -> Watchlist | None:
@@ -372,6 +377,16 @@ class _Binding:
         if found is not None and node.field in found.absent_columns:
             what = f"the watchlist '{found.name}' has no column '{node.field}', so it is null"
             remedy = "add the column to its file"
+            problem = Problem(node.offset, "watchlist-column", what, remedy, Severity.WARNING)
+            self.problems.append(problem)
+
+    def _warn_of_hidden_column(self, node: Select, found: Watchlist | None) -> None:
+        """Warn where `closest()` says something else by the name of a column."""
+        name = node.field
+        if found is not None and name in CLOSEST_FIELDS and name in found.columns:
+            what = f"this is not the column '{name}' of the watchlist '{found.name}': closest() has"
+            what += f" a '{name}' of its own"
+            remedy = "to read the column rename it in the file"
             problem = Problem(node.offset, "watchlist-column", what, remedy, Severity.WARNING)
             self.problems.append(problem)
 

@@ -17,6 +17,8 @@ sms
     `to_numbers` (one target each), `default_country` (of numbers without a `+`, such as `US`),
     `timeout`
 
+Every block may say how the channel wants its alerts, see `channels.definitions.terms`.
+
 `timeout` is how many seconds a whole send may take, 30 unless given, in every block as in
 `channels.definitions.channel_entry`. `enabled` is false unless given. A disabled block is checked
 for unknown keys only: its `${VAR}` may be unset.
@@ -43,6 +45,7 @@ from channels.definitions.security import (
     TlsProblem,
     mail_warnings,
 )
+from channels.definitions.terms import read_terms
 from channels.definitions.webhook_settings import read_timeout, read_webhook
 from channels.plugins.plugin import (
     NotifyEmail,
@@ -123,7 +126,7 @@ def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     password = block.text("password", is_secret=True)
     sender = _sender(block, username)
     addresses = block.parsed(block.texts("recipients"), lambda text: mail_address(text)[1])
-    seconds = read_timeout(block)
+    seconds, terms = read_timeout(block), read_terms(block)
     _check_login(block, username, password)
     _warn_of_tls(block, tls, port, password)
     block.check("recipients")
@@ -156,6 +159,7 @@ def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
                 timeout_seconds=seconds,
                 is_address=True,
                 former_name=target_label(channel, address),
+                terms=terms,
             )
         )
     return tuple(targets)
@@ -210,7 +214,7 @@ def _slack(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     room = block.text("channel", is_plain=True)
     username = block.text("username", is_plain=True)
     emoji = block.text("icon_emoji", is_plain=True)
-    seconds = read_timeout(block)
+    seconds, terms = read_timeout(block), read_terms(block)
     keywords = _native_slack(url) if url else None
     if url and not keywords:
         block.fault(
@@ -240,6 +244,7 @@ def _slack(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
             zone=zone,
             timeout_seconds=seconds,
             former_name=target_label(channel, room) if room else channel,
+            terms=terms,
         ),
     )
 
@@ -253,7 +258,7 @@ def _sms(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     token = block.text("twilio_auth_token", is_required=True, is_secret=True)
     source = block.text("from_number", is_required=True, is_plain=True)
     country = read_country(block)
-    seconds = read_timeout(block)
+    seconds, terms = read_timeout(block), read_terms(block)
     sources = block.parsed(
         [(("from_number",), source)] if source else [], lambda text: source_number(text, country)
     )
@@ -282,6 +287,7 @@ def _sms(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
             zone=zone,
             timeout_seconds=seconds,
             is_address=True,
+            terms=terms,
         )
         for number in numbers
     )

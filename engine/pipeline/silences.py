@@ -10,7 +10,7 @@ import structlog
 
 from engine.cel import Expression, compile_expression
 from engine.cel.check.remedies import remedy_to_condition
-from engine.cel.check.watchlists import Lists
+from engine.cel.check.watchlists import lists_of_silences
 from engine.cel.types.kinds import with_article
 from engine.errors import EvaluationError, ExpressionError, SilenceError
 from engine.schema import CAMERA_ID, NORMALIZED_PLATE, EventSchema, Kind, value_at
@@ -183,7 +183,7 @@ def _condition(text: str, schema: EventSchema, costs: PlateCosts | None) -> Expr
     if not text.strip():
         return None
     try:
-        condition = compile_expression(text, schema.variables, Lists({}, costs=costs))
+        condition = compile_expression(text, schema.variables, lists_of_silences(costs))
     except ExpressionError as error:
         raise SilenceError(
             "\n".join(f"`when`, at character {problem}" for problem in error.problems)

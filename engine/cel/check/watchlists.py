@@ -64,8 +64,9 @@ class Lists:
 
     One of None exists but can't be used, which is reported elsewhere. Without `is_whole` there may
     be further lists, so that an unknown name is no problem. `costs` are those of misreadings of
-    plates, the package's unless given. `used` collects the names that expressions used,
-    `asked_by_likeness` those that they asked by `similar` and `closest`.
+    plates, the package's unless given. `remedy` is told of an unknown name. `used` collects the
+    names that expressions used, `asked_by_likeness` those that they asked by `similar` and
+    `closest`.
     """
 
     def __init__(
@@ -74,7 +75,9 @@ class Lists:
         *,
         is_whole: bool = True,
         costs: PlateCosts | None = None,
+        remedy: str = "define it under `watchlists:`",
     ) -> None:
+        self.remedy: Final = remedy
         self.known: Final = known
         self.costs: Final = standard_costs() if costs is None else costs
         self.is_whole: Final = is_whole
@@ -94,6 +97,11 @@ class Lists:
 
 
 NO_LISTS: Final = Lists({})
+
+
+def lists_of_silences(costs: PlateCosts | None = None) -> Lists:
+    """The lists of silences' conditions: none, whatever the rules have; `costs` as for `Lists`."""
+    return Lists({}, costs=costs, remedy="silences know none: ask in a rule, and silence the rule")
 
 
 class _Unusable:
@@ -337,7 +345,7 @@ class _Binding:
         found = known.get(name.value)
         if name.value not in known and self._lists.is_whole:
             what = f"there is no watchlist '{shorten(name.value)}'"
-            remedy = suggest(name.value, known) or "define it under `watchlists:`"
+            remedy = suggest(name.value, known) or self._lists.remedy
             self.problems.append(Problem(name.offset, "unknown-watchlist", what, remedy))
         return Bound(node.offset, found) if found is not None else _unusable(node)
 

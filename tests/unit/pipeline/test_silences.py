@@ -209,6 +209,7 @@ def test_a_condition_that_fails_silences_nothing_and_is_logged_once() -> None:
         ({"condition": "plate.confidnce < 0.9"}, "did you mean"),
         ({"condition": "plate.confidence"}, "must be true or false, but this is a double"),
         ({"condition": "camera_id =="}, "character"),
+        ({"condition": 'camera_id in watchlist("x")'}, "silences know none"),
     ],
 )
 def test_a_silence_that_can_not_be_used_is_refused(matchers: dict[str, str], message: str) -> None:

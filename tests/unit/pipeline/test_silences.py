@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
+from engine.cli.silences import would_have_silenced
 from engine.errors import SilenceError, StoreError, StoreUnavailableError
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import prepare
@@ -29,6 +30,7 @@ from engine.simulate import GivenEvents
 from engine.store import Silence, Store
 from engine.store.temporary import open_temporary
 from engine.stream.decoder import Decoder
+from engine.watchlist import standard_costs
 from tests.support.avro import plate_schema, record_schema
 from tests.support.plate_costs import changed_costs
 from tests.unit.manual_time import ManualTime
@@ -172,6 +174,12 @@ def test_a_stored_silence_of_a_plate_covers_the_near_matches_of_a_rule(tmp_path:
         (outcome,) = bench.process(60, plate=near).outcomes
         assert (outcome.verdict, outcome.silenced_by) == (Verdict.SILENCED, silence_id)
         assert bench.verdicts(3700, plate=near) == [Verdict.ALERT]
+        alerts = store.archive.alerts(9)
+        for plate, count in (("ABC123", 2), ("A8C123", 2), ("ABC124", 0)):
+            covered = would_have_silenced(
+                silence(plate=plate), alerts, plate_schema(), standard_costs()
+            )
+            assert covered["near"] == count
 
 
 def test_conditions_of_silences_go_by_the_costs_of_the_site(tmp_path: Path) -> None:

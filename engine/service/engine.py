@@ -192,6 +192,12 @@ class Engine:
         # Last: an engine that fails to start again and again must not send each time.
         self.dispatcher.start()
 
+    def _stored_silences(self) -> StoredSilences:
+        """The silences for one thread: each that asks has its own."""
+        return StoredSilences(
+            self.store.silences, self.schema, self._clock.monotonic, self.rule_set.costs
+        )
+
     def _build_watch(self) -> CameraWatch:
         settings, clock = self.settings, self._clock
         watch = CameraWatch(
@@ -199,8 +205,7 @@ class Engine:
                 self.store.cameras,
                 self._sightings,
                 lambda: StreamEnds(settings),
-                # Its own: they are read by one thread.
-                StoredSilences(self.store.silences, self.schema, clock.monotonic).current,
+                self._stored_silences().current,
                 self.dispatcher.wake,
                 self.metrics,
                 clock,
@@ -252,7 +257,7 @@ class Engine:
             write_log=EventLog(clock, log_plates=settings.log_plates).write,
             kill_point=kill_point,
             heartbeat=self.heartbeat,
-            silences=StoredSilences(self.store.silences, self.schema, clock.monotonic).current,
+            silences=self._stored_silences().current,
             on_seen=self._sightings.add,
         )
         self._active = prepare(self.rule_set, self._key)

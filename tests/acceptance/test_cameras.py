@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 
 from engine.demo.street import EventPublisher
 from engine.stream.record import framed
 from tests.support.gate import Gate, open_gate
-from tests.support.kafka import Broker, RealKafka
+from tests.support.kafka import PARTITIONS, Broker, RealKafka
+from tests.support.kafka_jars import missing_tool
 from tests.support.patience import await_that
 from tests.support.sightings import sighting
 from tests.support.site import EVENT_SCHEMA
@@ -194,6 +196,44 @@ def test_an_outage_of_the_broker_accuses_nobody(
         traffic.silent.add("gate-3")
         traffic.is_paused = False
         await_told(gate, "gate-3 silent")
+
+
+def test_an_outage_of_some_partitions_accuses_nobody(tmp_path: Path) -> None:
+    if reason := missing_tool():
+        pytest.skip(f"needs a real Kafka: {reason}")
+    disk, gone = tmp_path / "disk", tmp_path / "gone"
+    with RealKafka(f"\nlog.dirs={tmp_path / 'first'},{disk}\n") as kafka:
+        folder = tmp_path / "site"
+        folder.mkdir()
+        with (
+            open_cameras(kafka, folder) as gate,
+            gate.site.start() as engine,
+            Traffic(gate) as traffic,
+        ):
+            engine.wait_ready()
+            await_seen(engine)
+            # A producer that can't write would end.
+            traffic.is_paused = True
+            gate.site.await_consumed()
+            # The broker notices within seconds, and has no leader for what lies there.
+            disk.rename(gone)
+            await_that(lambda: offline(kafka, gate.site.topic) > 0, step_seconds=0.2)
+            assert offline(kafka, gate.site.topic) < PARTITIONS
+            time.sleep(OUTAGE_SECONDS)
+            assert told(gate) == []
+            traffic.silent.add("gate-3")
+            kafka.kill()
+            gone.rename(disk)
+            kafka.start()
+            engine.wait_ready()
+            traffic.is_paused = False
+            await_told(gate, "gate-3 silent")
+
+
+def offline(kafka: RealKafka, topic: str) -> int:
+    """How many partitions of the topic have no leader."""
+    found = AdminClient({"bootstrap.servers": kafka.bootstrap_servers}).list_topics(topic)
+    return sum(each.leader < 0 for each in found.topics[topic].partitions.values())
 
 
 def test_a_partition_that_is_held_up_accuses_nobody(broker: Broker, tmp_path: Path) -> None:

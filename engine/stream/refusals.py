@@ -12,7 +12,7 @@ UNREACHABLE: Final = (
 )
 _REMEDIES: Final = (
     (
-        re.compile(r"SASL mechanism|mechanism handshake"),
+        re.compile(r"Unsupported SASL mechanism|mechanism handshake failed"),
         "set KAFKA_CONFIG_SASL_MECHANISM to one that the broker has",
     ),
     (

@@ -72,7 +72,7 @@ def right(gate: Gate, name: str) -> tuple[ResourceType, str, AclOperation]:
 
 def page_rows() -> dict[str, str]:
     """What the page says of Kafka: the combination, and its result."""
-    return {row[0]: row[1] for row in table(PAGES["security.md"], "Kafka, as tried").rows}
+    return {row[0]: row[1] for row in table(PAGES["security.md"], "Kafka with").rows}
 
 
 @pytest.mark.parametrize("way", [SCRAM, MUTUAL_TLS])

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from engine.settings import Settings
 from engine.store import open_store
 from engine.store.copy import copy_store
-from engine.store.migrate import SCHEMA_VERSION
 from engine.store.location import PostgresLocation, SqliteLocation, parse_state_url
+from engine.store.migrate import SCHEMA_VERSION
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

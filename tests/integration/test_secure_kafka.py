@@ -101,8 +101,8 @@ def test_events_letters_and_tools_come_through(
         for arguments, word in (
             (("replay", "kafka", "--since", "1h", "--format", "json"), '"every"'),
             (("dlq", "list"), "SCHEMA_VALIDATION"),
-            (("why-not", plates[0], "--since", "1h"), plates[0]),
-            (("status",), "1 engine" if False else "dead letters"),
+            (("why-not", plates[0]), plates[0]),
+            (("status",), "dead letters"),
         ):
             status, out, err = gate.site.command(*arguments)
             assert word in out, (arguments, status, out, err)
@@ -144,15 +144,15 @@ def test_who_is_not_let_in_is_told_what_to_correct(
         with gate.site.start() as engine:
             detail = engine.wait_for_check("consuming", variable)["checks"]["consuming"]["detail"]
             assert environment["KAFKA_BOOTSTRAP_SERVERS"] in detail
-            line = json.loads(engine.wait_for_line('"broker.away".*' + variable).text)
+            line = json.loads(engine.wait_for_line(variable + '.*"broker.away"').text)
             assert variable in line["remedy"]
             assert engine.stop() == 0
             assert WRONG not in engine.output
             assert PASSWORD not in engine.output
-        status, out, err = gate.site.command("replay", "kafka", "--since", "1h")
-        assert (status, out) != (0, "")
-        assert WRONG not in err
-        assert PASSWORD not in err
+        if case == "wrong password":
+            status, out, err = gate.site.command("replay", "kafka", "--since", "1h")
+            assert (status, variable in err) == (2, True), (out, err)
+            assert WRONG not in err
 
 
 @pytest.mark.parametrize(

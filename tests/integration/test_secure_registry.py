@@ -73,10 +73,10 @@ def test_a_registry_that_lets_nobody_in_is_told_with_the_option_to_correct(
         assert engine.stop() == 0
         assert PASSWORD not in engine.output
         assert WRONG not in engine.output
-    status, out, err = site.command("replay", "kafka", "--since", "1h")
-    assert (status == 0) is not bool(words), (out, err)
-    assert PASSWORD not in out + err
-    assert WRONG not in out + err
+    if not words:
+        status, out, err = site.command("replay", "kafka", "--since", "1h")
+        assert (status, "every" in out) == (0, True), (out, err)
+        assert PASSWORD not in out + err
 
 
 def see(site: Site, registry: SecureRegistry, certificates: Certificates) -> None:

@@ -372,7 +372,9 @@ class Engine:
         }
         return Check(
             not held,
-            "held: " + ", ".join(hold.target_id for hold in held) if held else "all open",
+            "held: " + ", ".join(f"{each.target_id} ({each.reason})" for each in held)
+            if held
+            else "all open",
             is_essential=False,
             facts={"misconfigured": misconfigured} if misconfigured else {},
         )

@@ -27,8 +27,8 @@ _REMEDIES: Final = (
     ),
     (
         re.compile(r"alert (bad certificate|certificate required|unknown ca|handshake failure)"),
-        "give the engine a certificate that the broker trusts: KAFKA_CONFIG_SSL_CERTIFICATE_LOCATION "
-        "and KAFKA_CONFIG_SSL_KEY_LOCATION",
+        "give the engine a certificate that the broker trusts: "
+        "KAFKA_CONFIG_SSL_CERTIFICATE_LOCATION and KAFKA_CONFIG_SSL_KEY_LOCATION",
     ),
     (
         re.compile(r"wrong version number|plaintext|security\.protocol"),

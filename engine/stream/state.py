@@ -35,7 +35,8 @@ class StreamState:
     """The state of the stream at one moment.
 
     `problem` says what the broker refuses, or why it is away, and `remedy` what to do about it; ""
-    where there is nothing to say. A member may have joined without partitions, where there are more engines than partitions.
+    where there is nothing to say. A member may have joined without partitions, where there are more
+    engines than partitions.
     """
 
     broker: BrokerState = BrokerState.CONNECTING

@@ -16,7 +16,8 @@ from confluent_kafka.admin._resource import ResourceType
 from tests.support.certificates import Certificates
 from tests.support.gate import Gate, open_gate
 from tests.support.handbook import PAGES, table
-from tests.support.kafka import KafkaUnavailableError, is_required
+from tests.support.kafka import is_required
+from tests.support.kafka_jars import KafkaUnavailableError
 from tests.support.secure_kafka import MUTUAL_TLS, PASSWORD, SCRAM, SecureKafka
 from tests.support.stream import Publisher
 

@@ -1,11 +1,11 @@
-"""PostgreSQL with TLS, and roles that may do no more than they must, as docs/security.md has them."""
+"""PostgreSQL with TLS, and roles that may do no more than they must, as the page has them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, LiteralString, NamedTuple, cast
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import psycopg
@@ -80,7 +80,7 @@ class Roles:
 
     def _run(self, database: str, order: str) -> None:
         with psycopg.connect(self.server.url(database, SUPERUSER), autocommit=True) as opened:
-            opened.execute(sql.SQL(cast(LiteralString, order)))
+            opened.execute(sql.SQL(order))
 
 
 def rights_of(order: str) -> list[Right]:
@@ -158,10 +158,10 @@ def planned(opened: psycopg.Connection, name: str, statement: Statement) -> None
     text = _PARAMETER.sub(
         lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}", statement.postgresql
     ).replace("%%", "%")
-    opened.execute(cast(LiteralString, f'PREPARE "{name}" AS {text}'))
+    opened.execute(f'PREPARE "{name}" AS {text}')
     nulls = ", ".join(["NULL"] * len(numbers))
     arguments = f"({nulls})" if nulls else ""
-    opened.execute(cast(LiteralString, f'EXPLAIN EXECUTE "{name}"{arguments}'))
+    opened.execute(f'EXPLAIN EXECUTE "{name}"{arguments}')
 
 
 def all_statements() -> dict[str, Statement]:
@@ -182,10 +182,7 @@ def test_each_right_of_the_engines_role_is_needed(roles: Roles) -> None:
     for right in mine:
         roles.revoke(right)
         try:
-            if right.kind == "TABLE":
-                told = denied(roles, right)
-            else:
-                told = refusal(roles.url(ENGINE))
+            told = denied(roles, right) if right.kind == "TABLE" else refusal(roles.url(ENGINE))
             assert "permission denied" in told or "GRANT" in told, (right, told)
         finally:
             roles.grant(right)
@@ -216,7 +213,7 @@ def test_the_engines_role_may_make_no_table_and_reads_no_other(roles: Roles) -> 
             "UPDATE keys SET value = ''",
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                opened.execute(cast(LiteralString, order))
+                opened.execute(order)
 
 
 def test_an_engine_that_may_not_migrate_says_who_should(roles: Roles) -> None:
@@ -241,23 +238,25 @@ def test_the_engine_runs_and_tools_read_and_a_lost_right_is_told(
     roles: Roles, broker: Broker, tmp_path: Path
 ) -> None:
     right = Right("INSERT", "TABLE", "alerts", ENGINE)
-    with open_gate(broker, tmp_path, STATE_URL=roles.url(ENGINE)) as gate:
-        with gate.site.start() as engine:
-            engine.wait_ready()
-            gate.await_plates(gate.see(2))
-            tools(roles, tmp_path)
-            roles.revoke(right)
-            try:
-                plates = gate.see(1)
-                body = engine.wait_for_check("store", "permission denied for table alerts")
-                assert "GRANT" in body["checks"]["store"]["detail"]
-                engine.wait_for_line("permission denied for table alerts.*GRANT")
-            finally:
-                roles.grant(right)
-            gate.await_plates(plates)
-            engine.wait_ready()
-            assert engine.stop() == 0
-            assert PASSWORD not in engine.output
+    with (
+        open_gate(broker, tmp_path, STATE_URL=roles.url(ENGINE)) as gate,
+        gate.site.start() as engine,
+    ):
+        engine.wait_ready()
+        gate.await_plates(gate.see(2))
+        tools(roles, tmp_path)
+        roles.revoke(right)
+        try:
+            plates = gate.see(1)
+            body = engine.wait_for_check("store", "permission denied for table alerts")
+            assert "GRANT" in body["checks"]["store"]["detail"]
+            engine.wait_for_line("permission denied for table alerts.*GRANT")
+        finally:
+            roles.grant(right)
+        gate.await_plates(plates)
+        engine.wait_ready()
+        assert engine.stop() == 0
+        assert PASSWORD not in engine.output
 
 
 def tools(roles: Roles, folder: Path) -> None:

@@ -193,6 +193,7 @@ def test_letters_that_may_not_be_written_wait_in_the_store(
             line = json.loads(engine.wait_for_line('"dead_letters.refused"').text)
             assert "authorization failed" in line["reason"]
             assert "permit the topic" in line["remedy"]
+            engine.wait_for_check("dead_letters", "authorization failed")
             gate.await_plates(gate.see(1))
             kafka.grant(*right(gate, "letters"))
             engine.wait_for_metric(

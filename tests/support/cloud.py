@@ -2,9 +2,9 @@
 
 `command(ENTRY, "NAME=ADDRESS,…", …)` is to be run; it makes the namespaces by `unshare -rmn`. There
 169.254.169.254 and fd00:ec2::254 are this machine's, an HTTP server on their port 80 gives out a
-secret, and the only name server knows these names: each question gets the next address. It sends one
-alert three times to the entry of `channels:`, given as JSON. It prints the outcomes, and what the
-servers were asked, as JSON.
+secret, and the only name server knows these names: each question gets the next address. It sends
+one alert three times to the entry of `channels:`, given as JSON. It prints the outcomes, and what
+the servers were asked, as JSON.
 """
 
 from __future__ import annotations

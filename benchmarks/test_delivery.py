@@ -58,6 +58,7 @@ def email_block(receivers: Receivers) -> dict[str, Any]:
         "username": SMTP_USERNAME,
         "password": SMTP_PASSWORD,
         "recipients": ["guard@example.com"],
+        "digest_above": "off",
     }
 
 
@@ -68,6 +69,7 @@ def twilio_block() -> dict[str, Any]:
         "twilio_auth_token": TOKEN,
         "from_number": "+15550199999",
         "to_numbers": [f"+155501000{number:02}" for number in range(TARGETS)],
+        "digest_above": "off",
     }
 
 
@@ -76,7 +78,14 @@ def slack_targets() -> tuple[Target, ...]:
         target
         for number in range(TARGETS)
         for target in notification_targets(
-            "slack", {"enabled": True, "webhook_url": SLACK, "channel": f"#gate-{number}"}, {}
+            "slack",
+            {
+                "enabled": True,
+                "webhook_url": SLACK,
+                "channel": f"#gate-{number}",
+                "digest_above": "off",
+            },
+            {},
         ).checked()
     )
 

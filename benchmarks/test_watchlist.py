@@ -108,17 +108,23 @@ def test_rules_that_ask_for_rows_of_a_list(measure: Measurement, tmp_path: Path)
     watched(load(text, tmp_path).rules, measure, "50 rules on rows, one list of 100,000")
 
 
-def test_rules_with_a_list_each(measure: Measurement, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("asked", "condition"),
+    [("", '{} in watchlist("{}")'), (", by likeness", 'similar({}, watchlist("{}"))')],
+)
+def test_rules_with_a_list_each(
+    asked: str, condition: str, measure: Measurement, tmp_path: Path
+) -> None:
     chance = random.Random(7)
     names = [f"list-{number}" for number in range(OWN_LISTS)]
     for name in names:
         write(tmp_path / f"{name}.txt", [make_plate(chance) for _ in range(PLATES_A_LIST)])
     lists = "".join(f"  {name}: {name}.txt\n" for name in names)
     text = f"watchlists:\n{lists}rules:\n" + "".join(
-        f"  - {{id: {name}, notify: [], when: '{PLATE} in watchlist(\"{name}\")'}}\n"
+        f"  - {{id: {name}, notify: [], when: '{condition.format(PLATE, name)}'}}\n"
         for name in names
     )
-    watched(load(text, tmp_path).rules, measure, "1,000 rules, each a list of 10")
+    watched(load(text, tmp_path).rules, measure, f"1,000 rules, each a list of 10{asked}")
 
 
 def test_the_same_rules_with_an_in_list_each(measure: Measurement, tmp_path: Path) -> None:

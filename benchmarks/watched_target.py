@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from channels.alert import Alert, Outcome, Target
+from channels.alert import Alert, Bundle, Outcome, Target
 
 
 class WatchedTarget:
@@ -25,12 +25,22 @@ class WatchedTarget:
         self.audience = target.audience
         self.concurrency = target.concurrency
         self.knows_idempotency_key = target.knows_idempotency_key
+        self.terms = target.terms
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """As the target."""
         self._before(alert)
         outcome = self._target.send(alert, idempotency_key)
         self._after(alert, outcome)
+        return outcome
+
+    def send_several(self, bundle: Bundle, idempotency_key: str) -> Outcome:
+        """As the target."""
+        for alert in bundle.alerts:
+            self._before(alert)
+        outcome = self._target.send_several(bundle, idempotency_key)
+        for alert in bundle.alerts:
+            self._after(alert, outcome)
         return outcome
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ The packages, each of which imports only from those before it:
     alert          what a target takes and returns; used by all
     redact         masks secrets and plates in texts; used by all
     render         an alert -> a message for a kind of channel
+    several        several alerts -> one message for a kind of channel
     fit            a message -> as short as its service takes
     wire/          one try on the network: its evidence, its deadline, its outcome
     plugins/       an Apprise URL -> keywords -> an Apprise plugin

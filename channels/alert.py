@@ -35,6 +35,9 @@ class Alert:
     `matched_plate` is the plate that the reading is only like, as the rule or its list has it: the
     camera may have misread it. It is empty where the reading is what the rule asks for. `likeness`,
     over 0 and at most 1, is that of both; it is 1 without a `matched_plate`.
+
+    `note` is for the one target that it is sent to: for whom that stands in, and why. It is not
+    stored with the alert.
     """
 
     alert_id: str
@@ -50,6 +53,62 @@ class Alert:
     is_test: bool = False
     matched_plate: str = ""
     likeness: float = 1.0
+    note: str = ""
+
+
+class MessageKind(StrEnum):
+    """What a message is: one alert, or several that go together."""
+
+    SINGLE = "single"
+    GROUP = "group"
+    DIGEST = "digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Several alerts that go to a target as one message, the most urgent first."""
+
+    kind: MessageKind
+    alerts: tuple[Alert, ...]
+
+    @property
+    def priority(self) -> Priority:
+        """The highest of its alerts."""
+        return min((alert.priority for alert in self.alerts), key=lambda each: each.rank)
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Alerts for whose events the expressions `by` give the same go as one message.
+
+    `by` are CEL expressions over the event. An alert waits so long for others, and one of high
+    priority for `high_wait_seconds`.
+    """
+
+    by: tuple[str, ...]
+    wait_seconds: float
+    high_wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a target wants its alerts; by default each in a message of its own, at once.
+
+    Where more than `digest_above` messages are due at once they go as one, a digest; 0 is never.
+    Messages are at least `interval_seconds` apart; with digests, what has become due meanwhile goes
+    as one. What a target refused, or what waits for one that is held for
+    `fallback_after_seconds`, goes to the targets of the channel `fallback` too, if there is one.
+    """
+
+    grouping: Grouping | None = None
+    digest_above: int = 0
+    interval_seconds: float = 0.0
+    fallback: str = ""
+    fallback_after_seconds: float = 300.0
+
+
+#: Each alert in a message of its own.
+SINGLY: Final = Terms()
 
 
 class Status(StrEnum):
@@ -182,11 +241,18 @@ class Target(Protocol):
     def knows_idempotency_key(self) -> bool:
         """Whether the service recognizes a repeated try by its key, and does not act twice."""
 
+    @property
+    def terms(self) -> Terms:
+        """How it wants its alerts."""
+
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Try once, and return when the outcome is known; never raise.
 
         `idempotency_key` is the same for all tries of a delivery.
         """
+
+    def send_several(self, bundle: Bundle, idempotency_key: str) -> Outcome:
+        """The same for several alerts in one message."""
 
     def close(self) -> None:
         """Close connections."""

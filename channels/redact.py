@@ -128,24 +128,26 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
-def redact_outcome(outcome: Outcome, alert: Alert) -> Outcome:
-    """The outcome with secrets and the alert's plate masked in its detail, which is then cut.
+def redact_outcome(outcome: Outcome, *alerts: Alert) -> Outcome:
+    """The outcome with secrets and the alerts' plates masked in its detail, which is then cut.
 
     Receivers may send both back. A secret that was cut before would not be recognized. The answer
     of who took the message is left out but for a drill: to mask it each time costs a millisecond.
     """
     if not outcome.detail and not outcome.answer:
         return outcome
-    answer = _masked(outcome.answer, alert) if alert.is_test else ""
-    return replace(outcome, detail=_masked(outcome.detail, alert), answer=answer)
+    is_test = any(alert.is_test for alert in alerts)
+    answer = _masked(outcome.answer, alerts) if is_test else ""
+    return replace(outcome, detail=_masked(outcome.detail, alerts), answer=answer)
 
 
-def _masked(text: str, alert: Alert) -> str:
+def _masked(text: str, alerts: Iterable[Alert]) -> str:
     if not text:
         return text
     text = redact_cut(text)
-    for pattern in _plate_patterns(alert):
-        text = pattern.sub(PLATE, text)
+    for alert in alerts:
+        for pattern in _plate_patterns(alert):
+            text = pattern.sub(PLATE, text)
     return _short(text)
 
 

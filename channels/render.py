@@ -34,7 +34,7 @@ _LEADING_PUNCTUATION: Final = re.compile(r"^[\W_]+")
 _UNSAFE_IN_URL: Final = re.compile(
     r"[\s\x00-\x1f\x7f-\x9f<>\"|\\^`{}\u200b-\u200f\u202a-\u202e\u2060-\u206f\ud800-\udfff]"
 )
-_COLORS: Final = {Priority.HIGH: "#a32037", Priority.MEDIUM: "#b8860b", Priority.LOW: "#3a6ea5"}
+COLORS: Final = {Priority.HIGH: "#a32037", Priority.MEDIUM: "#b8860b", Priority.LOW: "#3a6ea5"}
 #: Is put into what would be a mention; a zero-width space.
 _BREAK: Final = "\u200b"
 #: A word that notifies a whole room, but not in a mail address such as x@here.com.
@@ -136,12 +136,13 @@ def render(
 
     `now`, an aware time, decides how late the alert is; mails show times in `zone`.
     """
-    late = _late(alert, now)
+    late = lateness(alert, now)
     if style is Style.SMS:
         return Message("", _sms(alert, late, bounds), Format.TEXT)
     if style is Style.EMAIL:
-        return Message(_subject(alert, bounds), _mail(alert, late, zone, bounds), Format.HTML)
-    title = _cut(f"{_mark(alert)} {_line(alert.rule_name)}", bounds.title)
+        subject = headline(alert, min(SUBJECT_LENGTH, bounds.title))
+        return Message(subject, _mail(alert, late, zone, bounds), Format.HTML)
+    title = cut(f"{_mark(alert)} {one_line(alert.rule_name)}", bounds.title)
     title, body = (
         defuse(part, has_brackets=bounds.has_brackets)
         for part in (title, _chat(alert, late, bounds))
@@ -156,7 +157,7 @@ def message_text(alert: Alert) -> str:
     """
     text = alert.message.replace("\r\n", "\n").replace("\r", "\n")
     text = without_bidi_controls(_CONTROL.sub("", text)).strip()
-    return _line(alert.rule_name) if is_blank(text) else text
+    return one_line(alert.rule_name) if is_blank(text) else text
 
 
 def near_text(alert: Alert) -> str:
@@ -172,10 +173,10 @@ def near_words(read: object, listed: str, likeness: float) -> str:
     Without a text that was `read` it begins with `listed`. What is only near has 99 % at most.
     """
     percent = min(99, round(100 * likeness))
-    words = f"listed {_cut(_line(listed), _PLATE_LENGTH)} ({percent} %)"
+    words = f"listed {cut(one_line(listed), _PLATE_LENGTH)} ({percent} %)"
     if not isinstance(read, str) or is_blank(read):
         return words
-    return f"read {_cut(_line(read), _PLATE_LENGTH)}, {words}"
+    return f"read {cut(one_line(read), _PLATE_LENGTH)}, {words}"
 
 
 def late_seconds(alert: Alert, now: datetime) -> float:
@@ -260,7 +261,8 @@ def cut_text(text: str, length: int = SMS_LENGTH) -> str:
     return text.rstrip("\u200d\ufe0f").rstrip() + _SMS_MARK
 
 
-def _late(alert: Alert, now: datetime) -> str:
+def lateness(alert: Alert, now: datetime) -> str:
+    """How late the alert is at `now`, as `duration`; empty where that is not worth a word."""
     seconds = late_seconds(alert, now)
     return duration(seconds) if seconds >= _LATE_SECONDS else ""
 
@@ -268,7 +270,7 @@ def _late(alert: Alert, now: datetime) -> str:
 def _bounded_text(alert: Alert, bounds: Bounds) -> str:
     """As `message_text`, cut to the bounds."""
     text = message_text(alert)
-    return text if bounds.text is None else _cut(text, bounds.text)
+    return text if bounds.text is None else cut(text, bounds.text)
 
 
 def _mark(alert: Alert) -> str:
@@ -277,16 +279,18 @@ def _mark(alert: Alert) -> str:
     return f"{mark} {_POSSIBLE}:" if alert.matched_plate else mark
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """The text with a capital at its beginning."""
     return text[:1].upper() + text[1:]
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """The text in one line: each run of line ends, tabs and control characters is one space."""
     return _SPACE.sub(" ", without_bidi_controls(_CONTROL.sub(" ", text))).strip()
 
 
-def _cut(text: str, length: int) -> str:
+def cut(text: str, length: int) -> str:
+    """The text, or its beginning and `…`, of at most `length` characters."""
     if len(text) <= length:
         return text
     # An emoji that is joined of several does not end with a joiner.
@@ -294,7 +298,9 @@ def _cut(text: str, length: int) -> str:
 
 
 def _sms(alert: Alert, late: str, bounds: Bounds) -> str:
-    text = _line(message_text(alert))
+    text = one_line(message_text(alert))
+    if alert.note:
+        text = f"{text}, {alert.note}"
     before = f"{late} late" if late else ""
     near = near_text(alert)
     if near:
@@ -303,15 +309,15 @@ def _sms(alert: Alert, late: str, bounds: Bounds) -> str:
     return whole if near in whole else cut_text(f"{before}, {near}: {text}", bounds.sms)
 
 
-def _subject(alert: Alert, bounds: Bounds) -> str:
+def headline(alert: Alert, length: int = SUBJECT_LENGTH) -> str:
     """Priority, rule and first line of the message, without repeating what the line begins with."""
-    name, priority = _line(alert.rule_name), f"[{alert.priority}]"
-    first = _line(message_text(alert).split("\n", 1)[0])
+    name, priority = one_line(alert.rule_name), f"[{alert.priority}]"
+    first = one_line(message_text(alert).split("\n", 1)[0])
     if first.casefold().startswith(priority):
         first = first[len(priority) :].lstrip() or name
     mark = _mark(alert)
     subject = f"{mark} {first}" if _begins_with(first, name) else f"{mark} {name}: {first}"
-    return _cut(subject, min(SUBJECT_LENGTH, bounds.title))
+    return cut(subject, length)
 
 
 def _begins_with(text: str, name: str) -> bool:
@@ -325,7 +331,9 @@ def _chat(alert: Alert, late: str, bounds: Bounds) -> str:
     lines = text.split("\n")
     near = near_text(alert)
     if near not in message_text(alert):
-        lines.append(_sentence(near))
+        lines.append(sentence(near))
+    if alert.note:
+        lines.append(sentence(alert.note))
     if late:
         lines.append(f"Late by {late}.")
     if alert.suppressed_count > 0:
@@ -334,24 +342,25 @@ def _chat(alert: Alert, late: str, bounds: Bounds) -> str:
     if image and bounds.has_image:
         lines.append(f"Plate image: {image}")
     if bounds.lines is not None and len(lines) > bounds.lines:
-        return " · ".join(filter(None, map(_line, lines)))
+        return " · ".join(filter(None, map(one_line, lines)))
     return "\n".join(lines)
 
 
 def _mail(alert: Alert, late: str, zone: tzinfo, bounds: Bounds) -> str:
-    lines = (_escaped_line(line) for line in _bounded_text(alert, bounds).split("\n"))
+    lines = (escaped_line(line) for line in _bounded_text(alert, bounds).split("\n"))
     facts = "".join(f"<li>{html.escape(fact)}</li>" for fact in _facts(alert, late, zone))
     image = html.escape(image_url(alert.event)) if bounds.has_image else ""
     link = f'<div>Plate image: <a href="{image}">{image}</a></div>' if image else ""
     body = "".join(f"<div>{line or '<br>'}</div>" for line in lines)
     return (
         "<!DOCTYPE html><html><body>"
-        f'<div style="border-left: 4px solid {_COLORS[alert.priority]}; padding-left: 12px">'
+        f'<div style="border-left: 4px solid {COLORS[alert.priority]}; padding-left: 12px">'
         f"{body}</div>{link}<hr><ul>{facts}</ul></body></html>"
     )
 
 
-def _escaped_line(line: str) -> str:
+def escaped_line(line: str) -> str:
+    """A line as HTML that keeps its indentation."""
     text = html.escape(line.rstrip())
     indent = len(text) - len(text.lstrip(" "))
     return "&nbsp;" * indent + text[indent:]
@@ -359,26 +368,28 @@ def _escaped_line(line: str) -> str:
 
 def _facts(alert: Alert, late: str, zone: tzinfo) -> list[str]:
     facts = [
-        f"Rule: {_line(alert.rule_name)} ({alert.rule_id})",
+        f"Rule: {one_line(alert.rule_name)} ({alert.rule_id})",
         f"Priority: {alert.priority}",
-        f"Captured at: {_captured_at(alert, zone)}",
+        f"Captured at: {captured_at(alert, zone)}",
         f"Alert: {alert.alert_id}",
     ]
     if late:
         facts.insert(0, f"Late by {late}")
     if near := near_text(alert):
-        facts.insert(0, _sentence(near))
+        facts.insert(0, sentence(near))
+    if alert.note:
+        facts.insert(0, sentence(alert.note))
     if alert.suppressed_count > 0:
         facts.append(f"Suppressed since the last alert: {alert.suppressed_count}")
     return facts
 
 
-def _captured_at(alert: Alert, zone: tzinfo) -> str:
+def captured_at(alert: Alert, zone: tzinfo) -> str:
     """The event's time in the zone; as the event has it for UTC, or where it can't be read."""
     if is_utc(zone):
-        return _line(alert.captured_at)
+        return one_line(alert.captured_at)
     moment = read_time(alert.captured_at, zone, _instant(alert))
-    return _line(alert.captured_at) if moment is None else local_text(moment, zone)
+    return one_line(alert.captured_at) if moment is None else local_text(moment, zone)
 
 
 def _instant(alert: Alert) -> datetime | None:

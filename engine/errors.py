@@ -167,6 +167,8 @@ class HistoryError(AlertEngineError):
 class NoTopicError(HistoryError):
     """There is no such topic."""
 
+    code = "no-topic"
+
 
 class StreamError(AlertEngineError):
     """The Kafka client was shut out for good; only a new one can go on."""

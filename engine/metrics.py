@@ -142,8 +142,13 @@ class Metrics:
         for field in fields:
             self.event_values_out_of_range.labels(field)
 
-    def prepare_channel(self, channel: str, reasons: Iterable[str]) -> None:
-        """Create every label pair of one channel; `reasons` are those of a failed try."""
+    def prepare_channel(self, channel: str, reasons: Iterable[str], kinds: Iterable[str]) -> None:
+        """Create every label pair of one channel.
+
+        `reasons` are those of a failed try, `kinds` those of a message.
+        """
+        for kind in kinds:
+            self.messages.labels(channel, kind)
         for reason in reasons:
             self.notifications_failed.labels(channel, reason)
             self.notifications_dead.labels(channel, reason)
@@ -317,6 +322,9 @@ class Metrics:
     def _create_channels(self, make: _Family) -> None:
         self.notifications_sent = make.counter(
             "notifications_sent", "Deliveries that the channel took", "channel", "rule_id"
+        )
+        self.messages = make.counter(
+            "messages", "Messages that the channel took, of one alert or several", "channel", "kind"
         )
         self.notifications_failed = make.counter(
             "notifications_failed", "Tries that failed", "channel", "error_type"

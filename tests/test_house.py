@@ -28,6 +28,7 @@ ORDER = (
     "channels.alert",
     "channels.redact",
     "channels.render",
+    "channels.several",
     "channels.fit",
     "channels.wire",
     "channels.plugins",

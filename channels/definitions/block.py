@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
@@ -222,6 +223,14 @@ class Block:
             return default
         return int(number)
 
+    def integer_or_off(self, key: str, default: int, low: int, high: int) -> int:
+        """A whole number from `low` to `high`; 0 for a word such as `off`."""
+        value = self._values.get(key)
+        word = value.strip().lower() if isinstance(value, str) else value
+        if word is False or (isinstance(word, str) and _FLAGS.get(word) is False and word != "0"):
+            return 0
+        return self.integer(key, default, low, high)
+
     def choice(self, key: str, default: str, choices: Sequence[str]) -> str:
         """One of the words, in any case; given back as it stands in `choices`."""
         value = self._values.get(key)
@@ -262,6 +271,20 @@ class Block:
             with self.collect():
                 found[str(name)] = self._text(entry, (key, str(name))).strip()
         return found
+
+    @contextmanager
+    def nested(self, key: str, keys: Sequence[str]) -> Iterator[Block | None]:
+        """A mapping of settings below a key, None without it; its faults are added at the end."""
+        value = self._values.get(key)
+        if not isinstance(value, Mapping):
+            if value is not None:
+                self.fault(f"{key} is not a mapping", f"write {{{keys[0]}: …}}", key)
+            yield None
+            return
+        inside = Block(value, self._variables, keys)
+        yield inside
+        for fault in inside.faults:
+            self.fault(fault.what, fault.remedy, key, *fault.path)
 
     def parsed(
         self, entries: Sequence[tuple[KeyPath, str]], parse: Callable[[str], str]

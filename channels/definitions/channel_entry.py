@@ -10,6 +10,7 @@ An entry is one URL, a list of URLs, or a mapping; a list may hold mappings.
   unless one of the keys above but `timeout` makes it a webhook.
 - A mapping with any URL may have `ca_file`, `verify` and `allow_link_local`, see
   `channels.definitions.security`.
+- Every mapping may say how the channel wants its alerts, see `channels.definitions.terms`.
 - Anything else is an Apprise URL: `mailto://…`, `slack://…`, `twilio://…`, `ntfy://…`. Each
   recipient in it is a target of its own. `?retry=`, `?wait=`, `?redirect=` and `?overflow=` in it
   have no effect: retrying is the engine's, a message is never split, a redirect never followed.
@@ -25,11 +26,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import Final
 
-from channels.alert import Target
+from channels.alert import Target, Terms
 from channels.definitions.apprise_url import Recipient, service_recipients, tls_warnings
 from channels.definitions.block import Block, DefinedTargets, expand, faults_of, read_country
 from channels.definitions.keys import CHANNEL
 from channels.definitions.security import apply_trust, read_link_local
+from channels.definitions.terms import read_terms
 from channels.definitions.webhook_settings import (
     WEBHOOK_KEYS,
     check_url,
@@ -131,16 +133,15 @@ class _EntryReader:
 
     def _url(self, url: str, path: KeyPath, block: Block) -> list[_PlacedTarget]:
         """The targets of one URL; `block` has the settings beside it."""
-        # Only `timeout` is a key for every service.
+        # Of the keys of a webhook, only `timeout` is one for every service.
         if any(block.has(key) for key in WEBHOOK_KEYS if key != "timeout") or _is_webhook(url):
             settings = read_settings(block, url, *path)
             host = check_url(block, url, *path)
             if not host:
                 return []
-            return [
-                (WebhookTarget(self._channel, target_label(self._channel, host), settings), path)
-            ]
-        seconds = read_timeout(block)
+            label, terms = target_label(self._channel, host), read_terms(block, is_webhook=True)
+            return [(WebhookTarget(self._channel, label, settings, terms), path)]
+        seconds, terms = read_timeout(block), read_terms(block)
         recipients = service_recipients(url, path, read_country(block))
         # The recipients of one URL have the same server and login.
         first = recipients[0]
@@ -149,10 +150,10 @@ class _EntryReader:
         apply_trust(block, [each.plugin for each in recipients], path)
         hosts = [getattr(first.plugin, name, None) for name in ("host", "smtp_host")]
         is_allowed = read_link_local(block, hosts, *path)
-        return [(self._apprise(each, seconds, is_allowed), path) for each in recipients]
+        return [(self._apprise(each, seconds, terms, is_allowed), path) for each in recipients]
 
     def _apprise(
-        self, recipient: Recipient, timeout_seconds: float, allow_link_local: bool
+        self, recipient: Recipient, timeout_seconds: float, terms: Terms, allow_link_local: bool
     ) -> Target:
         return AppriseTarget(
             self._channel,
@@ -166,6 +167,7 @@ class _EntryReader:
             audience=recipient.audience,
             is_address=recipient.is_address,
             former_name=target_label(self._channel, *recipient.former_parts),
+            terms=terms,
         )
 
 

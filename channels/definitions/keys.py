@@ -100,6 +100,70 @@ _COUNTRY: Final = Key(
     "default_country", "The country of telephone numbers without one, such as `US`.", _TEXT, "US"
 )
 
+#: How alerts wait for others of their group.
+GROUPING: Final = KeyGroup(
+    "a `group`",
+    (
+        Key(
+            "by",
+            "CEL expressions on the event: alerts for which they give the same go as one message.",
+            ValueKind.ONE_OR_MORE,
+            ["plate.normalized_text"],
+            is_required=True,
+        ),
+        Key(
+            "wait_seconds",
+            "How long an alert waits for others, 0 to 3600; 10 unless given.",
+            ValueKind.NUMBER,
+            10,
+        ),
+        Key(
+            "high_wait_seconds",
+            "The same for an alert of high priority; 1 unless given, or `wait_seconds` if less.",
+            ValueKind.NUMBER,
+            1,
+        ),
+    ),
+    is_definition=True,
+)
+#: How a channel wants its alerts.
+TERMS: Final = (
+    Key(
+        "group",
+        "Alerts with the same key go as one message, such as those of several rules on one car.",
+        ValueKind.GROUP,
+        {"by": ["plate.normalized_text"], "wait_seconds": 10},
+        group=GROUPING,
+    ),
+    Key(
+        "digest_above",
+        "Where more messages are due at once, they go as one, a digest, 1 to 1000, or `off`; 20 "
+        "unless given, `off` for a webhook.",
+        ValueKind.WHOLE_NUMBER,
+        20,
+    ),
+    Key(
+        "rate",
+        "How many messages a recipient gets at most, a second (`s`), minute (`m`) or hour (`h`): "
+        "what is more goes as a digest with the next; no bound unless given.",
+        _TEXT,
+        "30/m",
+    ),
+    Key(
+        "fallback",
+        "The channel that gets too what a recipient here refused, or what waits for one that is "
+        "held.",
+        _TEXT,
+        "phones",
+    ),
+    Key(
+        "fallback_after_seconds",
+        "How long a recipient is held before its alerts fall back, 1 to 86400; 300 unless given.",
+        ValueKind.NUMBER,
+        300,
+    ),
+)
+
 #: What a webhook takes beside its URL.
 WEBHOOK: Final = (
     Key("method", "`POST` unless given.", _CHOICE, "POST", choices=("POST", "PUT")),
@@ -155,6 +219,7 @@ CHANNEL: Final = KeyGroup(
         _COUNTRY,
         *WEBHOOK,
         *TRUST,
+        *TERMS,
         _LINK_LOCAL,
     ),
     is_definition=True,
@@ -164,7 +229,7 @@ CHANNEL: Final = KeyGroup(
 
 
 def _block(name: str, *keys: Key) -> KeyGroup:
-    return KeyGroup(f"`{name}`", (_ENABLED, *keys), is_definition=True)
+    return KeyGroup(f"`{name}`", (_ENABLED, *keys, *TERMS), is_definition=True)
 
 
 #: The blocks of `notifications:` by their names.

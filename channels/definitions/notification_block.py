@@ -18,6 +18,8 @@ sms
     `to_numbers` (one target each), `default_country` (of numbers without a `+`, such as `US`),
     `timeout`
 
+Every block may say how the channel wants its alerts, see `channels.definitions.terms`.
+
 `timeout` is how many seconds a whole send may take, 30 unless given, in every block as in
 `channels.definitions.channel_entry`. `enabled` is false unless given. A disabled block is checked
 for unknown keys only: its `${VAR}` may be unset.
@@ -45,6 +47,7 @@ from channels.definitions.security import (
     mail_warnings,
     read_link_local,
 )
+from channels.definitions.terms import read_terms
 from channels.definitions.webhook_settings import read_timeout, read_webhook
 from channels.plugins.plugin import (
     NotifyEmail,
@@ -125,7 +128,7 @@ def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     password = block.text("password", is_secret=True)
     sender = _sender(block, username)
     addresses = block.parsed(block.texts("recipients"), lambda text: mail_address(text)[1])
-    seconds = read_timeout(block)
+    seconds, terms = read_timeout(block), read_terms(block)
     is_allowed = read_link_local(block, [host], "smtp_host")
     _check_login(block, username, password)
     _warn_of_tls(block, tls, port, password)
@@ -160,6 +163,7 @@ def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
                 allow_link_local=is_allowed,
                 is_address=True,
                 former_name=target_label(channel, address),
+                terms=terms,
             )
         )
     return tuple(targets)
@@ -214,7 +218,7 @@ def _slack(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     room = block.text("channel", is_plain=True)
     username = block.text("username", is_plain=True)
     emoji = block.text("icon_emoji", is_plain=True)
-    seconds = read_timeout(block)
+    seconds, terms = read_timeout(block), read_terms(block)
     keywords = _native_slack(url) if url else None
     if url and not keywords:
         block.fault(
@@ -244,6 +248,7 @@ def _slack(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
             zone=zone,
             timeout_seconds=seconds,
             former_name=target_label(channel, room) if room else channel,
+            terms=terms,
         ),
     )
 
@@ -257,7 +262,7 @@ def _sms(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     token = block.text("twilio_auth_token", is_required=True, is_secret=True)
     source = block.text("from_number", is_required=True, is_plain=True)
     country = read_country(block)
-    seconds = read_timeout(block)
+    seconds, terms = read_timeout(block), read_terms(block)
     sources = block.parsed(
         [(("from_number",), source)] if source else [], lambda text: source_number(text, country)
     )
@@ -286,6 +291,7 @@ def _sms(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
             zone=zone,
             timeout_seconds=seconds,
             is_address=True,
+            terms=terms,
         )
         for number in numbers
     )

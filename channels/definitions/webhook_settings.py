@@ -25,6 +25,7 @@ from channels.definitions.security import (
     refuse_without_tls,
     warn_of_unverified,
 )
+from channels.definitions.terms import read_terms
 from channels.plugins.plugin import KeyPath
 from channels.redact import SECRET_NAME, is_token, remember, url_secrets
 from channels.targets.identity import target_label
@@ -52,10 +53,11 @@ def read_webhook(channel: str, block: Block, url_key: str) -> tuple[Target, ...]
     """The target of a webhook's block; raises ChannelError with all its faults."""
     url = block.text(url_key, is_required=True, is_secret=True, is_url=True)
     settings = read_settings(block, url or "", url_key)
+    terms = read_terms(block, is_webhook=True)
     if url:
         host = check_url(block, url, url_key)
     block.check()
-    return (WebhookTarget(channel, target_label(channel, host), settings),)
+    return (WebhookTarget(channel, target_label(channel, host), settings, terms),)
 
 
 def read_settings(block: Block, url: str, *path: str | int) -> WebhookSettings:

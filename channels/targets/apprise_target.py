@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
@@ -13,11 +13,12 @@ from apprise.common import NotifyFormat, NotifyType
 from apprise.plugins.slack import NotifySlack
 from requests.adapters import HTTPAdapter
 
-from channels.alert import Alert, Audience, Outcome, Priority
+from channels.alert import SINGLY, Alert, Audience, Bundle, Outcome, Priority, Terms
 from channels.fit import bounds_of, fit
 from channels.plugins.plugin import Urgency, mail_key, mail_server
 from channels.redact import redact_outcome
 from channels.render import Message, Style, render
+from channels.several import lines_of, render_several, title_of
 from channels.targets.audience import plugin_audience
 from channels.wire.capture import Evidence, Failure, HttpReply, capture
 from channels.wire.deadline import DEFAULT_TIMEOUT_SECONDS, is_stale
@@ -96,6 +97,7 @@ class AppriseTarget:
         audience: Audience | None = None,
         is_address: bool = False,
         former_name: str = "",
+        terms: Terms = SINGLY,
     ) -> None:
         """`plugin` has one recipient, and `style` decides how alerts are rendered for it.
 
@@ -106,6 +108,7 @@ class AppriseTarget:
         other recipient has; `former_name` is what version 1 called the target, if not by its label.
         """
         self.channel: Final = channel
+        self.terms: Final = terms
         self.label: Final = label
         self.is_address: Final = is_address
         self.former_name: Final = former_name or label
@@ -139,6 +142,33 @@ class AppriseTarget:
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Try once; a mail has the key in its Message-ID, so that every try has the same."""
+        return self._try(
+            lambda now: self.message(alert, now),
+            alert.priority,
+            str(alert.message),
+            (alert,),
+            idempotency_key,
+        )
+
+    def send_several(self, bundle: Bundle, idempotency_key: str) -> Outcome:
+        """The same for several alerts in one message."""
+        return self._try(
+            lambda now: self.message_of_several(bundle, now),
+            bundle.priority,
+            title_of(bundle),
+            bundle.alerts,
+            idempotency_key,
+        )
+
+    def _try(
+        self,
+        render_at: Callable[[datetime], Message],
+        priority: Priority,
+        text: str,
+        alerts: Sequence[Alert],
+        idempotency_key: str,
+    ) -> Outcome:
+        """Try once to send these alerts; `text` is a part of the message."""
         with self._lock:
             self._bucket.wait()
             if is_stale(self._used_at):
@@ -148,17 +178,17 @@ class AppriseTarget:
                 capture(
                     self._adapter,
                     self._timeout_seconds,
-                    str(alert.message),
+                    text,
                     allow_link_local=self._allow_link_local,
                 ) as evidence,
             ):
                 try:
-                    is_accepted = self._notify(alert)
+                    is_accepted = self._notify(render_at(self._clock()), priority)
                 except Exception as error:  # noqa: BLE001 - it becomes the outcome
                     is_accepted = False
                     _add_failure(evidence, error)
             self._used_at = time.monotonic()
-        return redact_outcome(classify(is_accepted, evidence, self._service), alert)
+        return redact_outcome(classify(is_accepted, evidence, self._service), *alerts)
 
     def close(self) -> None:
         """End a wait, and close the connections."""
@@ -176,14 +206,24 @@ class AppriseTarget:
             alert.message,
         )
 
-    def _notify(self, alert: Alert) -> bool:
-        message = self.message(alert, self._clock())
+    def message_of_several(self, bundle: Bundle, now: datetime) -> Message:
+        """Several alerts as they are sent at `now`."""
+        return fit(
+            self._plugin,
+            lambda bounds: render_several(
+                bundle, self.style, now, self._zone, bounds, channel=self.channel
+            ),
+            self._bounds,
+            "\n".join(lines_of(bundle, self._zone)),
+        )
+
+    def _notify(self, message: Message, priority: Priority) -> bool:
         if self._urgency is not None:
-            self._urgency.apply(self._plugin, alert.priority)
+            self._urgency.apply(self._plugin, priority)
         result = self._apprise.notify(
             body=message.body,
             title=message.title,
-            notify_type=_TYPES[alert.priority],
+            notify_type=_TYPES[priority],
             # Without it, Apprise takes the text for the service's own markup.
             body_format=NotifyFormat(message.format.value),
         )

@@ -56,7 +56,18 @@ from itertools import chain, groupby
 from operator import attrgetter
 from typing import Final
 
-from channels.alert import Alert, Audience, Outcome, Reason, RecipientKey, Status, Target
+from channels.alert import (
+    SINGLY,
+    Alert,
+    Audience,
+    Bundle,
+    Outcome,
+    Reason,
+    RecipientKey,
+    Status,
+    Target,
+    Terms,
+)
 
 # No address and no host has this sign, so that no real target has this id.
 _RECIPIENT: Final = "?"
@@ -171,8 +182,10 @@ class MisconfiguredTarget:
     correct, they pass to the channel's targets.
     """
 
-    def __init__(self, channel: str, detail: str) -> None:
+    def __init__(self, channel: str, detail: str, terms: Terms = SINGLY) -> None:
         self.channel: Final = channel
+        #: Who gets what waits for it.
+        self.terms: Final = terms
         self.label: Final = stand_in_id(channel)
         #: Its channel has no other.
         self.is_address: Final = True
@@ -186,6 +199,10 @@ class MisconfiguredTarget:
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Send nothing; the outcome is misconfigured, with the faults as its detail."""
+        return Outcome(Status.MISCONFIGURED, Reason.MISCONFIGURED, self.detail)
+
+    def send_several(self, bundle: Bundle, idempotency_key: str) -> Outcome:
+        """As `send`."""
         return Outcome(Status.MISCONFIGURED, Reason.MISCONFIGURED, self.detail)
 
     def close(self) -> None:

@@ -6,7 +6,8 @@ import base64
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -16,7 +17,7 @@ from typing import Any, Final
 import orjson
 import requests
 
-from channels.alert import Alert, Outcome, Reason, Status
+from channels.alert import SINGLY, Alert, Bundle, Outcome, Reason, Status, Terms
 from channels.redact import redact_outcome
 from channels.targets.audience import webhook_audience
 from channels.wire.capture import Failure, read_answer
@@ -49,8 +50,11 @@ class WebhookSettings:
 class WebhookTarget:
     """A target at one URL, which takes alerts as JSON."""
 
-    def __init__(self, channel: str, label: str, settings: WebhookSettings) -> None:
+    def __init__(
+        self, channel: str, label: str, settings: WebhookSettings, terms: Terms = SINGLY
+    ) -> None:
         self.channel: Final = channel
+        self.terms: Final = terms
         self.label: Final = label
         #: The label has the host only, and the rest of the URL may be secret.
         self.is_address: Final = False
@@ -70,8 +74,17 @@ class WebhookTarget:
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Try once; any 2xx is a success. The key is the same over all tries of a delivery."""
+        return self._post(lambda: payload(alert), (alert,), idempotency_key)
+
+    def send_several(self, bundle: Bundle, idempotency_key: str) -> Outcome:
+        """The same for several alerts, whose key is that of their message."""
+        return self._post(lambda: payload_of_several(bundle), bundle.alerts, idempotency_key)
+
+    def _post(
+        self, write: Callable[[], bytes], alerts: Sequence[Alert], idempotency_key: str
+    ) -> Outcome:
         try:
-            body = payload(alert)
+            body = write()
         except (TypeError, ValueError):
             return Outcome(
                 Status.REFUSED, Reason.MESSAGE_REFUSED, "the event can't be written as JSON"
@@ -89,7 +102,7 @@ class WebhookTarget:
                 outcome = classify_failure(Failure("http", error, deadline.is_request_sent))
             else:
                 self._keep(session)
-        return redact_outcome(outcome, alert)
+        return redact_outcome(outcome, *alerts)
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -153,9 +166,25 @@ def payload(alert: Alert) -> bytes:
     `{"alert": {"id", "rule_id", "rule_name", "priority", "message", "timestamp", "created_at",
     "suppressed_count", "late_seconds", "matched_plate", "likeness"}, "event": {…}}`. A drill has
     `"is_test": true` beside them. `matched_plate` is null where the reading is what was asked for.
+    `note` stands there where it says for whom the target stands in.
     `timestamp` is as the event has it. All other instants are ISO 8601 in UTC with a `Z`; bytes
     become Base64. Raises TypeError or ValueError for an event that JSON can't hold.
     """
+    return _json(_document(alert))
+
+
+def payload_of_several(bundle: Bundle) -> bytes:
+    """Several alerts as JSON: `{"alerts": [{"alert": {…}, "event": {…}}, …], "kind", "counts"}`.
+
+    Each of `alerts` is as in `payload`, the most urgent first. `kind` is `group` or `digest`, and
+    `counts` has the number of alerts by rule id. Raises as `payload` does.
+    """
+    counts = Counter(alert.rule_id for alert in bundle.alerts)
+    alerts = [_document(alert) for alert in bundle.alerts]
+    return _json({"alerts": alerts, "kind": str(bundle.kind), "counts": dict(counts)})
+
+
+def _document(alert: Alert) -> dict[str, object]:
     facts: dict[str, object] = {
         "id": alert.alert_id,
         "rule_id": alert.rule_id,
@@ -171,7 +200,12 @@ def payload(alert: Alert) -> bytes:
     }
     if alert.is_test:
         facts["is_test"] = True
-    document = {"alert": facts, "event": alert.event}
+    if alert.note:
+        facts["note"] = alert.note
+    return {"alert": facts, "event": alert.event}
+
+
+def _json(document: Mapping[str, object]) -> bytes:
     # Without the option, orjson writes +00:00 for Z.
     return orjson.dumps(document, default=_json_value, option=orjson.OPT_PASSTHROUGH_DATETIME)
 

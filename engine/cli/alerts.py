@@ -154,8 +154,8 @@ def _found(archive: Archive, beginning: str) -> StoredAlert:
 
 def _as_dict(stored: StoredAlert) -> dict[str, object]:
     alert = dataclasses.asdict(dataclasses.replace(stored.alert, event={}))
-    # No drill is ever stored.
-    del alert["is_test"]
+    # No drill is ever stored, and notes are those of deliveries.
+    del alert["is_test"], alert["note"]
     alert["matched_plate"] = stored.alert.matched_plate or None
     return {
         **alert,
@@ -227,7 +227,7 @@ def fact_table(stored: StoredAlert) -> Table:
 
 def delivery_table(stored: StoredAlert) -> Table:
     """A table with a row for each delivery of the alert."""
-    headings = ("delivery", "state", "tries", "reason", "changed", "next try", "detail")
+    headings = ("delivery", "state", "tries", "reason", "changed", "next try", "message", "detail")
     table = Table(*headings, box=None, pad_edge=False)
     for delivery in stored.deliveries:
         table.add_row(
@@ -237,6 +237,7 @@ def delivery_table(stored: StoredAlert) -> Table:
             delivery.reason,
             instant(delivery.changed_us),
             _next_try(delivery),
+            _message(delivery),
             Text(printable(_detail(delivery))),
         )
     return table
@@ -249,7 +250,15 @@ def _next_try(delivery: StoredDelivery) -> str:
     return instant(delivery.next_try_us) if delivery.next_try_us else "due"
 
 
+def _message(delivery: StoredDelivery) -> str:
+    """The message of several alerts that carries it, if it is one."""
+    if not delivery.message_id:
+        return ""
+    return f"{delivery.kind} {delivery.message_id} of {delivery.message_alerts}"
+
+
 def _detail(delivery: StoredDelivery) -> str:
-    if delivery.reason != Reason.UNCONFIRMED or delivery.state is DeliveryState.SENT:
-        return delivery.detail
-    return f"it may have arrived: {delivery.detail}"
+    detail = delivery.detail
+    if delivery.reason == Reason.UNCONFIRMED and delivery.state is not DeliveryState.SENT:
+        detail = f"it may have arrived: {detail}"
+    return "; ".join(filter(None, (delivery.note, detail)))

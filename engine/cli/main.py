@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "dlq": "list and show dead letters, put their records back",
     "channels": "list the targets of channels, send them a drill",
     "silences": "keep matches from being sent for a while",
+    "erase": "remove a plate from the store",
     "status": "show replicas, held targets and what waits",
     "store": "copy a store, as from SQLite to PostgreSQL",
     "lists": "show watchlists, accept one that became much shorter",

@@ -13,19 +13,21 @@ from typing import Final
 
 import structlog
 
-from channels.alert import Reason, Status
+from channels.alert import Reason, Status, Terms
 from engine.delivery.judge import US_IN_A_SECOND, Event, Verdict, judge
 from engine.delivery.parts import Parts
 from engine.delivery.upkeep import Upkeep
 from engine.delivery.workers import Send, Workers
 from engine.errors import StoreError
 from engine.health import Heartbeat
-from engine.store import Answer, Claim, DeliveryState, Mark, TargetState, Turn
+from engine.store import Answer, Claim, DeliveryState, Joining, Mark, TargetState, Turn
 
 log = structlog.get_logger(__name__)
 
 #: The longest time between two turns: redeliveries, and other replicas, wake nobody.
 TURN_SECONDS: Final = 1.0
+#: What a target did whose message is dead, where it did not refuse it.
+_UNTAKEN: Final = (Reason.RETRIES_EXHAUSTED, Reason.UNCONFIRMED)
 _LEVELS: Final = {
     Event.DEAD: logging.ERROR,
     Event.PAUSED: logging.INFO,
@@ -180,6 +182,7 @@ class Claimer:
         if reopened := [each for verdict in verdicts for each in verdict.reopened]:
             marked()
             turn.reopen(reopened)
+        self._fall_back(turn, verdicts)
         took = {each.claim.target_id: each.outcome.status is Status.SENT for each in verdicts}
         troubled = self._troubled - took.keys() | {
             each for each, is_sent in took.items() if not is_sent
@@ -193,6 +196,17 @@ class Claimer:
             written = marked()
             self._claim(turn, due(), in_force(), in_hand, troubled)
         return _Turned(verdicts, written, turn.claims(), troubled, turn.now_us, turn.next_due_us())
+
+    def _fall_back(self, turn: Turn, verdicts: Sequence[Verdict]) -> None:
+        """Let what died go to the fallbacks of its target too."""
+        for verdict in verdicts:
+            if verdict.mark.state is DeliveryState.DEAD:
+                why = "did not take it" if verdict.mark.reason in _UNTAKEN else "refused it"
+                fallback = self._parts.targets.fallback(
+                    verdict.claim.target_id, f"{why}: {verdict.mark.reason}"
+                )
+                if fallback is not None:
+                    turn.fall_back([verdict.claim.delivery_id], fallback)
 
     def _judge(self, turn: Turn, sends: Sequence[Send]) -> list[Verdict]:
         states = turn.targets({send.claim.target_id for send in sends})
@@ -246,6 +260,8 @@ class Claimer:
             is_troubled = is_held or state.target_id in troubled
             rooms = (all_room, troubled_room) if is_troubled else (all_room,)
             room = (1 if is_held else state.concurrency) - in_force.get(state.target_id, 0)
+            if self._parts.targets.terms(state.target_id).interval_seconds:
+                room = min(room, 1)
             for each in rooms:
                 room = each.of(room)
             if room > 0:
@@ -263,8 +279,17 @@ class Claimer:
         elif only_failed and not turn.has_failed(state.target_id):
             state.failing, only_failed = 0, False
             turn.write_targets([state])
+        terms = self._parts.targets.terms(state.target_id)
+        if terms.interval_seconds:
+            # All replicas obey it, and probes and retries count.
+            next_us = turn.now_us + round(terms.interval_seconds * US_IN_A_SECOND)
+            state.not_before_us = max(state.not_before_us, next_us)
+            turn.write_targets([state])
         owner, claim_seconds = self._parts.owner, self._parts.claim_seconds
-        return turn.claim(state, room, owner, claim_seconds, only_failed=only_failed)
+        joining = _joining(terms)
+        return turn.claim(
+            state, room, owner, claim_seconds, only_failed=only_failed, joining=joining
+        )
 
     def _report(self, verdict: Verdict, *, is_written: bool) -> None:
         """Count and log; a mark that was not written is another replica's to count."""
@@ -272,9 +297,12 @@ class Claimer:
         if is_written and mark.state is not DeliveryState.WAITING:
             self._parts.kill_point("mark")
             if mark.state is DeliveryState.SENT:
-                metrics.notifications_sent.labels(claim.channel, claim.alert.rule_id).inc()
+                metrics.messages.labels(claim.channel, claim.kind).inc()
+                for alert in claim.alerts:
+                    metrics.notifications_sent.labels(claim.channel, alert.rule_id).inc()
             else:
-                metrics.notifications_dead.labels(claim.channel, mark.reason).inc()
+                dead = metrics.notifications_dead.labels(claim.channel, mark.reason)
+                dead.inc(len(claim.alerts))
         if verdict.is_retry:
             metrics.notification_retries.labels(claim.channel).inc()
         if verdict.is_failure:
@@ -288,6 +316,14 @@ class Claimer:
 
 def _key(claim: Claim) -> tuple[int, int]:
     return claim.delivery_id, claim.claim_no
+
+
+def _joining(terms: Terms) -> Joining | None:
+    """Which deliveries join those that are claimed; None where each goes alone."""
+    is_grouped, above = terms.grouping is not None, terms.digest_above
+    if not is_grouped and not above:
+        return None
+    return Joining(is_grouped, min(above, 1) if terms.interval_seconds else above)
 
 
 def _unsent(claim: Claim) -> Mark:
@@ -309,6 +345,8 @@ def _log(event: Event, verdict: Verdict) -> None:
         "reason": str(outcome.reason) if is_about_target else mark.reason,
         "detail": outcome.detail if is_about_target else mark.detail,
     }
+    if claim.members:
+        facts["alerts"] = len(claim.alerts)
     if event is Event.FAILED:
         facts["attempt"] = mark.failures
     elif event is Event.PAUSED:

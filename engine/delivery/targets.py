@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from channels.alert import Reason, Target
+from channels.alert import SINGLY, Reason, Target, Terms
 from channels.targets.identity import MisconfiguredTarget, stand_in_id
+from engine.store import Fallback
 
 #: A target that the store has known for less takes over what its channel's gone targets owe. It is
 #: long enough for replicas that restart one after the other, and for who saves a file twice.
@@ -75,6 +76,22 @@ class Targets:
         target = self.in_use.get(target_id)
         return target is not None and not isinstance(target, MisconfiguredTarget)
 
+    def terms(self, target_id: str) -> Terms:
+        """How a target wants its alerts; singly where it is not in use."""
+        target = self.in_use.get(target_id)
+        return SINGLY if target is None else target.terms
+
+    def fallback(self, target_id: str, why: str) -> Fallback | None:
+        """Who gets what this target does not take, and what they say; None without a fallback."""
+        target, channel = self.in_use.get(target_id), self.terms(target_id).fallback
+        heirs = [each for each, other in self.in_use.items() if other.channel == channel]
+        if target is None or not heirs:
+            return None
+        name = target.label.removeprefix(f"{target.channel}:")
+        is_named = name != target.channel and not isinstance(target, MisconfiguredTarget)
+        who = f"{name} of channel {target.channel}" if is_named else f"channel {target.channel}"
+        return Fallback(self._successors(heirs), f"for {who}, which {why}")
+
     def keeps(self, channel: str) -> bool:
         """Whether the channel keeps what its gone targets owe: it is off, or misconfigured."""
         return channel in self.switched_off or stand_in_id(channel) in self.in_use
@@ -99,6 +116,10 @@ class Targets:
             heirs = [each for each in heirs if known.get(each, 0) > after_us]
             if not heirs:
                 return Reason.TARGET_REMOVED
+        return self._successors(heirs)
+
+    def _successors(self, heirs: Collection[str]) -> Successors:
+        in_use = self.in_use
         reached = {each: target.audience.recipients for each, target in in_use.items()}
         same = {new: [each for each in reached if reached[each] >= reached[new]] for new in heirs}
         return {new: (in_use[new].channel, same[new]) for new in heirs}

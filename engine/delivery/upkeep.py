@@ -68,11 +68,13 @@ class Upkeep:
                 self._deliveries.renew(self._parts.owner, self._parts.claim_seconds, in_hand)
             if self._is_due("held", HELD_SECONDS):
                 self.show_held()
+                self._fall_back()
             if self._is_due("count", COUNT_SECONDS):
                 backlogs = self._deliveries.backlogs()
                 self._count(backlogs)
                 self._settle(backlogs)
             if self._is_due("time", TIME_SECONDS):
+                self._deliveries.free_members()
                 self._expire()
         except StoreError:
             self._is_changed = self._is_reloaded = True
@@ -108,6 +110,23 @@ class Upkeep:
         self._registered = frozenset(in_use)
         # What waits is counted, and settled, next.
         self._due_at.clear()
+
+    def _fall_back(self) -> None:
+        """Let what waits for targets that are held for long go to their fallbacks too."""
+        for hold in self.held:
+            terms = self._targets.terms(hold.target_id)
+            fallback = self._targets.fallback(hold.target_id, f"is held: {hold.reason}")
+            if fallback is None:
+                continue
+            held_us = self._deliveries.now_us() - hold.since_us
+            if held_us < terms.fallback_after_seconds * US_IN_A_SECOND:
+                continue
+            total = 0
+            while count := self._deliveries.fall_back(hold.target_id, fallback):
+                total += count
+            if total:
+                facts = {"target_id": hold.target_id, "reason": hold.reason, "count": total}
+                log.warning("delivery.fell_back", channel=hold.channel, to=terms.fallback, **facts)
 
     def _settle(self, backlogs: Sequence[Backlog]) -> None:
         """Pass on, or give up, what waits for targets that are gone in all replicas."""

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from channels.alert import Alert, Outcome, Reason, Status, Target
+from channels.alert import Alert, Bundle, Outcome, Reason, Status, Target
 from channels.redact import redact_outcome
 from engine.delivery.parts import Parts
 from engine.store import Claim, FreshAlert
@@ -102,25 +102,45 @@ class Workers:
             self._finish(Send(claim, outcome, knows_key))
 
     def _send(self, claim: Claim, target: Target) -> Outcome:
-        alert, parts = claim.alert, self._parts
+        parts = self._parts
         parts.kill_point("send")
         started = parts.monotonic()
-        outcome = send_once(target, alert, f"{alert.alert_id}-{claim.delivery_id}")
+        outcome = send_claim(target, claim)
         parts.kill_point("sent")
         if not outcome.is_unsent:
             with self._lock:
-                read_at = self._read_at.pop((alert.alert_id, claim.target_id), None)
-            if read_at is not None:
-                parts.metrics.alert_latency.observe(max(0.0, started - read_at))
+                asked = [(alert.alert_id, claim.target_id) for alert in claim.alerts]
+                read_at = [self._read_at.pop(each) for each in asked if each in self._read_at]
+            for each in read_at:
+                parts.metrics.alert_latency.observe(max(0.0, started - each))
             seconds = parts.monotonic() - started
             parts.metrics.notification_send_time.labels(claim.channel).observe(seconds)
         return outcome
 
 
+def send_claim(target: Target, claim: Claim) -> Outcome:
+    """Try once to send all alerts of a claim as one message, and never raise.
+
+    The idempotency key is the same for all tries of the message, and of no other one.
+    """
+    key = f"{claim.alert.alert_id}-{claim.delivery_id}"
+    if not claim.members:
+        return send_once(target, claim.alert, key)
+    bundle = Bundle(claim.kind, claim.alerts)
+    return _tried(
+        lambda: target.send_several(bundle, f"{key}-{claim.kind}-{len(bundle.alerts)}"),
+        bundle.alerts,
+    )
+
+
 def send_once(target: Target, alert: Alert, idempotency_key: str) -> Outcome:
     """Try once, and never raise; the key is the same for all tries of a delivery."""
+    return _tried(lambda: target.send(alert, idempotency_key), (alert,))
+
+
+def _tried(send: Callable[[], Outcome], alerts: Iterable[Alert]) -> Outcome:
     try:
-        return target.send(alert, idempotency_key)
+        return send()
     except Exception as error:  # noqa: BLE001 - a defect of one target must not end the worker
         failed = Outcome(Status.UNAVAILABLE, Reason.UNKNOWN, f"{type(error).__name__}: {error}")
-        return redact_outcome(failed, alert)
+        return redact_outcome(failed, *alerts)

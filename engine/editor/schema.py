@@ -35,6 +35,10 @@ _TEXT: Final = ["string", "number", "boolean"]
 _FLAG_WORDS: Final = ["yes", "Yes", "YES", "no", "No", "NO", "on", "On", "ON", "off", "Off", "OFF"]
 #: `31_622_400`, which is a text in YAML 1.2.
 _GROUPED_DIGITS: Final = {"type": "string", "pattern": "^[-+]?[1-9][0-9]*(_[0-9]+)+$"}
+#: Kinds whose values are more than one text.
+_OF_SEVERAL: Final = frozenset(
+    {ValueKind.TEXTS, ValueKind.TEXT_MAP, ValueKind.ONE_OR_MORE, ValueKind.GROUP}
+)
 _SECTIONS: Final = frozenset({ValueKind.GROUPS, ValueKind.NAMED, ValueKind.NAMES})
 
 
@@ -130,7 +134,7 @@ class _SchemaWriter:
         if owner.is_definition and key.kind not in _SECTIONS:
             # `${VAR}`, an empty value, and a password of digits are all right there.
             forms = [*_without_type(value), {"type": [*_TEXT, "null"]}]
-            if key.kind in (ValueKind.TEXTS, ValueKind.TEXT_MAP):
+            if key.kind in _OF_SEVERAL:
                 forms = [value, {"type": [*_TEXT, "null"]}]
         elif key.kind in _SECTIONS or key.name == "description":
             forms = [value, {"type": "null"}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import ahocorasick
 
@@ -26,9 +26,6 @@ from engine.watchlist import CHARACTERS, Watchlist, plate_of
 from engine.watchlist.costs import PlateCosts
 from engine.watchlist.likeness import comparable
 from engine.watchlist.plates import MAX_TEXT
-
-if TYPE_CHECKING:
-    from engine.watchlist.likeness_index import LikenessIndex
 
 
 class Inner(Protocol):
@@ -120,7 +117,7 @@ class KeyLookUp:
                 steps.extend(similar_steps(rules, bucket))
                 types &= _TEXTS
             elif kind is SimilarListed:
-                steps.append(similar_lists_step(rules, bucket))
+                steps.extend(similar_lists_steps(rules, bucket))
                 types &= _TEXTS
             elif kind is Interval:
                 steps.append(intervals_step(rules, bucket))
@@ -398,50 +395,84 @@ def _plates_step(
     return look_up_all
 
 
+#: Plates that a text may be like, each with its threshold, and the rules that ask for them.
+Alike = dict[tuple[str, float], list[int]]
+
+
 def similar_steps(rules: Sequence[tuple[Similar, int]], bucket: Bucketer) -> list[Step]:
     """The look-ups of texts that are like one of some plates: one for each table of costs."""
-    # numpy takes 20 MB, which services without such rules need not have.
-    from engine.watchlist.likeness_index import LikenessIndex
-
-    tables: dict[PlateCosts, dict[tuple[str, float], list[int]]] = {}
+    tables: dict[PlateCosts, Alike] = {}
     for test, position in rules:
         table = tables.setdefault(test.costs, {})
         for plate in test.plates:
-            positions = table.setdefault(plate, [])
-            if positions[-1:] != [position]:
-                positions.append(position)
-    return [
-        _similar_step(
-            LikenessIndex([text for text, _ in table], [least for _, least in table], costs),
-            [bucket(positions) for positions in table.values()],
-        )
-        for costs, table in tables.items()
-    ]
+            _note(table, plate, position)
+    return [_similar_step(table, costs, comparable, bucket) for costs, table in tables.items()]
 
 
-def _similar_step(index: LikenessIndex, buckets: Sequence[Bucket]) -> Step:
+def similar_lists_steps(rules: Sequence[tuple[SimilarListed, int]], bucket: Bucketer) -> list[Step]:
+    """The look-ups of texts that are like a plate of a watchlist.
+
+    Long lists are asked themselves, so that nothing is copied, as are those with wildcards. The
+    plates of short ones share an index.
+    """
+    groups: dict[SimilarListed, list[int]] = {}
+    for test, position in rules:
+        groups.setdefault(test, []).append(position)
+    short = {test for test in groups if _is_short(test.watchlist)}
+    if len(short) == 1 or sum(test.watchlist.plate_count for test in short) > MAX_VALUES:
+        short = set()
+    tables: dict[PlateCosts, Alike] = {}
+    for test, positions in groups.items():
+        if test in short:
+            _note_list(tables.setdefault(test.watchlist.costs, {}), test, positions)
+    steps = [_similar_step(table, costs, plate_of, bucket) for costs, table in tables.items()]
+    probes = [(test, bucket(groups[test])) for test in groups if test not in short]
+    return [*steps, _likeness_step(probes)] if probes else steps
+
+
+def _is_short(watchlist: Watchlist) -> bool:
+    return watchlist.plate_count < LONG and watchlist.wildcards is None
+
+
+def _note_list(table: Alike, test: SimilarListed, positions: Sequence[int]) -> None:
+    thresholds = test.watchlist.thresholds
+    for plate, number in test.watchlist.plates.items():
+        least = thresholds.lowest(number) if test.threshold is None else test.threshold
+        for position in positions:
+            _note(table, (plate, least), position)
+
+
+def _note(table: Alike, plate: tuple[str, float], position: int) -> None:
+    positions = table.setdefault(plate, [])
+    if positions[-1:] != [position]:
+        positions.append(position)
+
+
+def _similar_step(
+    table: Alike, costs: PlateCosts, normalised: Callable[[str], str], bucket: Bucketer
+) -> Step:
+    # numpy takes 15 MB, which services without such rules need not have.
+    from engine.watchlist.likeness_index import LikenessIndex
+
+    index = LikenessIndex([text for text, _ in table], [least for _, least in table], costs)
+    buckets = [bucket(positions) for positions in table.values()]
     near = index.near
 
     def look_up(value: Any, found: list[Bucket]) -> None:
         if len(value) <= MAX_TEXT:
-            text = comparable(value) if value.lstrip(CHARACTERS) else value
+            text = normalised(value) if value.lstrip(CHARACTERS) else value
             found.extend(buckets[each.number] for each in near(text))
 
     return look_up
 
 
-def similar_lists_step(rules: Sequence[tuple[SimilarListed, int]], bucket: Bucketer) -> Step:
-    """The look-up of texts that are like a plate of a watchlist: each list is asked itself."""
-    groups: dict[SimilarListed, list[int]] = {}
-    for test, position in rules:
-        groups.setdefault(test, []).append(position)
-    probes = tuple(
-        (test.watchlist.may_be_similar, test.threshold, bucket(positions))
-        for test, positions in groups.items()
+def _likeness_step(probes: Sequence[tuple[SimilarListed, Bucket]]) -> Step:
+    asked = tuple(
+        (test.watchlist.may_be_similar, test.threshold, bucket) for test, bucket in probes
     )
 
     def look_up(value: Any, found: list[Bucket]) -> None:
-        for may_be_similar, threshold, rules_of in probes:
+        for may_be_similar, threshold, rules_of in asked:
             if may_be_similar(value, threshold):
                 found.append(rules_of)
 

@@ -26,6 +26,7 @@ from engine.match.needs import (
     Similar,
     SimilarListed,
     Some,
+    Test,
     atoms_of,
     every,
     some,
@@ -53,8 +54,10 @@ _PRESENT: Final = 0.7
 #: How many readings are like a plate, for each that is the plate itself.
 _READINGS: Final = 1.5
 #: What a look-up by likeness costs beside reading its key, in evaluations of its rule: to compare
-#: with one plate costs a third of it, and a list remembers its answer for the rule.
-_WEIGHTS: Final[dict[type, float]] = {Similar: 3.0, SimilarListed: 0.5}
+#: with one plate costs a third of it. A rule of many plates, or of a list, does the same itself,
+#: and a list remembers its answer.
+_ALIKE_WEIGHT: Final = 3.0
+_LISTED_WEIGHT: Final = 0.5
 #: More values of one key are not counted: they are many.
 _MAX_NAMED: Final = 10_000
 
@@ -293,9 +296,7 @@ class Selectivity:
             case Atom():
                 key = need.key.text
                 cost = self._share(need) + need.key.weight / self._rules[key]
-                kind = type(need.test)
-                if kind in _WEIGHTS:
-                    cost += _WEIGHTS[kind] / self._asked[key, kind]
+                cost += _look_up_weight(need.test) / self._asked[key, type(need.test)]
                 if cost > MAX_COST:
                     return Anything(f"to look up {key} costs more than the rule")
                 return Cover(cost, (need,))
@@ -346,6 +347,16 @@ class Selectivity:
                 return sum(_PLACES * _LETTERS ** -len(text) for text in texts)
             case Present():
                 return _PRESENT
+
+
+def _look_up_weight(test: Test) -> float:
+    """What a look-up costs beside reading its key, in evaluations of a rule that asks for it."""
+    match test:
+        case Similar(_, plates):
+            return max(_LISTED_WEIGHT, _ALIKE_WEIGHT / len(plates))
+        case SimilarListed():
+            return _LISTED_WEIGHT
+    return 0.0
 
 
 def _plans(rules: Iterable[Rule]) -> tuple[_Plan, ...]:

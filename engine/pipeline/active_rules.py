@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from channels.alert import Alert, Target
 from channels.targets.identity import identify, target_id, without_duplicates
 from engine.match import IndexedMatcher, Matcher, MatchResult
+from engine.pipeline.grouping import TargetGroups, target_groups
 from engine.rules import Rule, RuleSet
 from engine.rules.rule import message_bindings
 from engine.schema.event import Event
@@ -25,12 +26,14 @@ TargetRef: TypeAlias = tuple[str, str]
 class ActiveRules:
     """A whole rule set, ready to match; it never changes, another one takes its place.
 
-    `targets` are those that the alerts of each rule go to, by rule id.
+    `targets` are those that the alerts of each rule go to, by rule id; `groups` has the groups of
+    targets that have any, by target id.
     """
 
     rule_set: RuleSet
     matcher: Matcher = field(repr=False)
     targets: Mapping[str, tuple[TargetRef, ...]] = field(repr=False)
+    groups: Mapping[str, TargetGroups] = field(default_factory=dict, repr=False)
 
     def match(self, event: Event) -> MatchResult:
         """The rules that hold on `event` and those that fail; any thread may ask."""
@@ -51,7 +54,8 @@ def prepare(rule_set: RuleSet, key: bytes = b"") -> ActiveRules:
         for notify in {rule.notify for rule in rule_set.rules}
     }
     targets = {rule.rule_id: known[rule.notify] for rule in rule_set.rules}
-    return ActiveRules(rule_set, IndexedMatcher(rule_set.rules), targets)
+    groups = target_groups(targets_of(rule_set, key), rule_set.group_keys)
+    return ActiveRules(rule_set, IndexedMatcher(rule_set.rules), targets, groups)
 
 
 def targets_of(rule_set: RuleSet, key: bytes = b"") -> dict[str, Target]:

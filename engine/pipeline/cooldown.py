@@ -193,11 +193,16 @@ def cooldown_key(rule_id: str, texts: Sequence[str], values: Sequence[Any]) -> s
     that CEL calls equal give the same key (1 and 1.0), all others different ones; absent ones are
     all the same. EvaluationError (`dedup_key_type`) if a value has no canonical text.
     """
+    found = values_key(values)
+    return None if found is None else _encode([rule_id, list(texts), found])
+
+
+def values_key(values: Sequence[Any]) -> list[Any] | None:
+    """The values as JSON, the same for values that CEL calls equal; see `cooldown_key`."""
     present = [None if _is_absent(value) else value for value in values]
     if all(value is None for value in present):
         return None
-    parts = [rule_id, list(texts), [_canonical(value) for value in present]]
-    return _encode(parts)
+    return [_canonical(value) for value in present]
 
 
 def track_key(rule_id: str, event: Mapping[str, Any]) -> str | None:

@@ -37,6 +37,7 @@ from engine.pipeline.cooldown import (
     track_key,
 )
 from engine.pipeline.event_log import EventNotes
+from engine.pipeline.grouping import places
 from engine.pipeline.outcome import RuleOutcome, Verdict
 from engine.pipeline.silences import SilencesInForce
 from engine.rules import Rule, RuleSet
@@ -445,6 +446,7 @@ class Pipeline:
             time_us=match.candidate.time_us,
             is_expired=is_expired,
             targets=targets,
+            places=places(rules.groups, targets, event.bindings, match.rule.priority),
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,

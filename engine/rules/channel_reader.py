@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import Any, Final
 
@@ -12,10 +12,13 @@ from channels.definitions.block import DefinedTargets, faults_of
 from channels.definitions.channel_entry import entry_targets
 from channels.definitions.notification_block import notification_targets
 from channels.definitions.security import UNVERIFIED
+from channels.definitions.terms import fallback_of
 from channels.plugins.url import address_kind
 from channels.redact import redact
 from channels.targets.identity import MisconfiguredTarget, replaced
+from engine.cel import Expression
 from engine.errors import ChannelError, Fault, Place, Severity
+from engine.rules.expressions import Compiler
 from engine.rules.faults import FaultCode, Faults, shown, suggestion
 from engine.rules.keys import NOTIFICATIONS
 from engine.rules.nodes import (
@@ -67,7 +70,8 @@ class ChannelReader:
     defined there, and is no fault.
     Where a channel `may_hold`, the faults of its definition are in `misconfigured`, and a target
     that sends nothing stands for those that can't be made. Mails show times in `zone`.
-    `unverified` has the warnings of targets whose certificate is not checked.
+    `unverified` has the warnings of targets whose certificate is not checked. `group_keys` are the
+    expressions, by their texts, that channels are grouped by.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class ChannelReader:
         zone: tzinfo = UTC,
     ) -> None:
         self.targets: dict[str, tuple[Target, ...]] = {}
+        self.group_keys: dict[str, Expression] = {}
         self.misconfigured: dict[str, tuple[Fault, ...]] = {}
         self.unverified: dict[str, tuple[Fault, ...]] = {}
         self._may_hold = may_hold
@@ -96,6 +101,7 @@ class ChannelReader:
             "rename or remove one of them",
         )
         self._disabled: dict[str, Place] = {}
+        self._definitions: dict[str, YamlNode] = {}
         self._compared: set[tuple[str, ...]] = set()
 
     @property
@@ -135,6 +141,7 @@ class ChannelReader:
     def _targets_of(
         self, key: ScalarNode, definition: YamlNode, make: MakeTargets
     ) -> tuple[Target, ...]:
+        self._definitions[key.text] = definition
         if self._targets_by_name is not None:
             return self._targets_by_name(key.text)
         targets, faults, unverified = self._checked(key, definition, make)
@@ -144,7 +151,8 @@ class ChannelReader:
             return targets
         self.misconfigured[key.text] = faults
         detail = redact("; ".join(str(fault) for fault in faults))
-        return (*targets, MisconfiguredTarget(key.text, detail))
+        terms = fallback_of(plain_value(definition), self._variables or {})
+        return (*targets, MisconfiguredTarget(key.text, detail, terms))
 
     def _checked(
         self, key: ScalarNode, definition: YamlNode, make: MakeTargets
@@ -180,6 +188,33 @@ class ChannelReader:
             if isinstance(node, ScalarNode) and node.is_null and node.is_cut:
                 what = f"{channel}: {shown(name)} is empty"
                 self._faults.warning(node.place, FaultCode.AMBIGUOUS_VALUE, what, CUT)
+
+    def compile_groups(self, compiler: Compiler) -> None:
+        """Compile what the channels are grouped by; all channels must be read before."""
+        for definition in self._definitions.values():
+            for scalar in _grouped_by(definition):
+                compiled = compiler.expression(scalar)
+                if compiled is not None:
+                    self.group_keys[scalar.text.strip()] = compiled
+
+    def check_fallbacks(self) -> None:
+        """Report fallbacks to channels that are unknown or disabled, and circles of them.
+
+        All channels must be read before.
+        """
+        named = {name: list(_fallbacks(node)) for name, node in self._definitions.items()}
+        for name, scalars in named.items():
+            for scalar in scalars:
+                if not self._is_known(scalar, "fallback"):
+                    continue
+                if scalar.text not in self._names.places:
+                    what = f"the fallback of {name}, {scalar.text}, is disabled"
+                    remedy = "enable it, or remove `fallback`"
+                    self._faults.warning(scalar.place, FaultCode.CHANNEL_DISABLED, what, remedy)
+                elif name in _reached(scalar.text, named):
+                    what = f"the fallbacks of {name} lead back to it, by {shown(scalar.text)}"
+                    remedy = "let the last of them have no `fallback`"
+                    self._faults.error(scalar.place, FaultCode.BAD_VALUE, what, remedy)
 
     def resolve(
         self, node: YamlNode | None, rule_id: str, rule: MappingNode, is_enabled: bool
@@ -243,7 +278,7 @@ class ChannelReader:
                 self._faults.warning(scalar.place, FaultCode.NO_EFFECT, what, "remove one of them")
             seen.add(scalar.text)
 
-    def _is_known(self, scalar: ScalarNode) -> bool:
+    def _is_known(self, scalar: ScalarNode, key: str = "notify") -> bool:
         name = scalar.text
         if name in self._names.places or name in self._disabled:
             return True
@@ -254,7 +289,7 @@ class ChannelReader:
         has = f"; there are {', '.join(known)}" if known else ""
         what, remedy = f"unknown channel `{shown(name)}`", f"define it under {where}{has}"
         if (kind := _no_name(name)) != "":
-            what = f"`notify` takes names of channels, not {kind}"
+            what = f"`{key}` takes names of channels, not {kind}"
             remedy = f"define it under `channels:`, and write its name here{has}"
         elif all(part in known for part in _PARTS.split(name.strip())):
             remedy = f"write [{', '.join(_PARTS.split(name.strip()))}]"
@@ -307,6 +342,35 @@ def _no_name(text: str) -> str:
     if "${" in text:
         return "`${…}`"
     return address_kind(text)[0]
+
+
+def _fallbacks(definition: YamlNode) -> Iterator[ScalarNode]:
+    """The channels that a channel's definition falls back to."""
+    for entry in definition.items if isinstance(definition, SequenceNode) else [definition]:
+        fallback = entry.values.get("fallback") if isinstance(entry, MappingNode) else None
+        if isinstance(fallback, ScalarNode) and fallback.text and not fallback.is_null:
+            yield fallback
+
+
+def _reached(channel: str, fallbacks: Mapping[str, Sequence[ScalarNode]]) -> set[str]:
+    """The channel, and all that what falls back to it may come to."""
+    found, left = set[str](), [channel]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += [scalar.text for scalar in fallbacks.get(name, ())]
+    return found
+
+
+def _grouped_by(definition: YamlNode) -> Iterator[ScalarNode]:
+    """The expressions of `group: {by: …}` in a channel's definition."""
+    for entry in definition.items if isinstance(definition, SequenceNode) else [definition]:
+        group = entry.values.get("group") if isinstance(entry, MappingNode) else None
+        by = group.values.get("by") if isinstance(group, MappingNode) else None
+        for each in by.items if isinstance(by, SequenceNode) else [by]:
+            if isinstance(each, ScalarNode) and not each.is_null:
+                yield each
 
 
 def _is_disabled(block: MappingNode) -> bool:

@@ -97,6 +97,8 @@ def load_rules(
         intervals = IntervalReader(faults, zone, is_whole=is_whole)
         _read_intervals(documents, intervals)
         compiler = Compiler(schema, faults, watchlists.lists, zone, intervals.intervals)
+        channels.compile_groups(compiler)
+        channels.check_fallbacks()
         reader = RuleReader(compiler, channels, faults)
         for document in documents:
             _read_rules(document, reader, compiler, faults)
@@ -262,6 +264,7 @@ def _rule_set(
         rules=tuple(reader.rules),
         disabled=tuple(reader.disabled),
         channels=MappingProxyType(dict(channels.targets)),
+        group_keys=MappingProxyType(channels.group_keys),
         warnings=faults.sorted(),
         files=files,
         watchlists=MappingProxyType(watchlists.watchlists),

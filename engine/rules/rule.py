@@ -130,7 +130,8 @@ class RuleSet:
     load before. `list_marks` has the state of each list's file as it was read. `digest` is the same
     for sets of the same files, lists and costs, wherever they lie. `sources` are these files.
     `costs` are those of misreadings of plates. `asked_by_likeness` has the names of the lists that
-    a rule or a message asks by likeness.
+    a rule or a message asks by likeness. `group_keys` has the expressions, by their texts, that
+    channels are grouped by.
     """
 
     rules: tuple[Rule, ...]
@@ -153,6 +154,7 @@ class RuleSet:
     time_intervals: Mapping[str, TimeInterval] = field(default_factory=lambda: MappingProxyType({}))
     costs: PlateCosts = field(default_factory=standard_costs, repr=False)
     asked_by_likeness: frozenset[str] = frozenset()
+    group_keys: Mapping[str, Expression] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def message_bindings(

@@ -25,7 +25,7 @@ from typing import Final
 
 import structlog
 
-from channels.alert import Reason
+from channels.alert import MessageKind, Reason
 from channels.redact import redact
 from channels.targets.identity import former_ids
 from engine.cel.values.values import FailureKind
@@ -292,7 +292,7 @@ class Engine:
         self.metrics.prepare(priorities, notified, [str(kind) for kind in FailureKind], scheduled)
         self.metrics.show_watchlists(row_counts(rule_set))
         for channel in rule_set.channels:
-            self.metrics.prepare_channel(channel, [str(reason) for reason in Reason])
+            self.metrics.prepare_channel(channel, map(str, Reason), map(str, MessageKind))
 
     def run(self) -> None:
         """Consume until `stop` is set."""

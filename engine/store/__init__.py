@@ -10,6 +10,7 @@ from engine.store.archive import Archive
 from engine.store.database import Answer
 from engine.store.dead_letters import DeadLetters
 from engine.store.deliveries import Deliveries, Turn
+from engine.store.erasure import Erased, Erasure, OpenDelivery, Trace
 from engine.store.instances import Instances
 from engine.store.model import (
     MAX_EVENT_BYTES,
@@ -19,9 +20,12 @@ from engine.store.model import (
     Batch,
     Claim,
     DeliveryState,
+    Fallback,
     FreshAlert,
+    GroupPlace,
     Hold,
     Instance,
+    Joining,
     Mark,
     NewAlert,
     OpenMode,
@@ -34,8 +38,10 @@ from engine.store.model import (
     TargetState,
     Waiting,
     cut_event,
+    key_id,
 )
 from engine.store.permanence import why_temporary
+from engine.store.plate_text import PlateText
 from engine.store.rule_sets import Missing, NotedFile, RuleFiles, RuleSets, RuleSetUse
 from engine.store.silences import Silences
 from engine.store.store import Store, open_store
@@ -53,16 +59,23 @@ __all__ = [
     "DeadLetters",
     "Deliveries",
     "DeliveryState",
+    "Erased",
+    "Erasure",
+    "Fallback",
     "FreshAlert",
+    "GroupPlace",
     "Hold",
     "Instance",
     "Instances",
+    "Joining",
     "Mark",
     "Missing",
     "NewAlert",
     "NotedFile",
+    "OpenDelivery",
     "OpenMode",
     "Past",
+    "PlateText",
     "Redelivery",
     "RuleFiles",
     "RuleSetUse",
@@ -75,9 +88,11 @@ __all__ = [
     "StoredDelivery",
     "Stream",
     "TargetState",
+    "Trace",
     "Turn",
     "Waiting",
     "cut_event",
+    "key_id",
     "open_store",
     "why_temporary",
 ]

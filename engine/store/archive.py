@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from channels.alert import MessageKind
 from engine.schema.event import LATEST_EVENT_SECONDS
 from engine.store import statements
 from engine.store.database import Connection, Statement, Transaction
@@ -97,7 +98,8 @@ class Archive:
         With `alert_ids` these are the dead and the sent deliveries of those alerts, without them
         all dead ones; `channel` and `dead_since_us` restrict either. Without `alert_ids`, all held
         targets of the channel, or of all channels, are probed, even if no delivery is dead. A dead
-        delivery keeps its id; one that was sent is repeated with a new id. Without `alert_ids` it
+        delivery keeps its id; one that was sent, or died in a message of several, is repeated with
+        a new id. What is asked for by `alert_ids` goes alone, not in a message. Without them it
         takes several transactions: after a failure, call it again.
         """
         asked: dict[str, Any] = {
@@ -199,8 +201,13 @@ class Archive:
     def _with_deliveries(self, rows: Sequence[tuple[Any, ...]]) -> list[StoredAlert]:
         asked = {"alert_ids": json.dumps([row[0] for row in rows])}
         deliveries: dict[str, list[StoredDelivery]] = defaultdict(list)
-        for row in self._reader.rows(statements.DELIVERIES, asked):
-            deliveries[row[0]].append(stored_delivery_from_row(row))
+        found = self._reader.rows(statements.DELIVERIES, asked)
+        sizes = dict[int, int]()
+        if message_ids := sorted({row[-2] for row in found if row[-2]}):
+            ids = {"ids": json.dumps(message_ids)}
+            sizes = dict(self._reader.rows(statements.MESSAGE_SIZES, ids))
+        for row in found:
+            deliveries[row[0]].append(stored_delivery_from_row(row, sizes))
         return [stored_alert_from_row(row, tuple(deliveries[row[0]])) for row in rows]
 
 
@@ -228,6 +235,10 @@ def _redeliver_alerts(
                     "channel": channel,
                     "target_id": target_id,
                     "priority_rank": rank,
+                    "kind": str(MessageKind.SINGLE),
+                    "group_key": "",
+                    "next_try_us": 0,
+                    "is_redelivery": 1,
                     "now_us": transaction.now_us,
                 }
                 for channel, target_id, rank in sent

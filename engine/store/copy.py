@@ -118,7 +118,8 @@ TABLES: Final = (
         (
             *("delivery_id", "alert_id", "channel", "target_id", "state", "priority_rank", "tries"),
             *("failures", "failed_us", "next_try_us", "claimed_by", "claimed_until_us"),
-            *("claim_no", "reason", "detail", "waiting_since_us", "changed_us"),
+            *("claim_no", "reason", "detail", "waiting_since_us", "changed_us", "lead_id", "kind"),
+            *("group_key", "settled_no", "fell_back", "note"),
         ),
         has_identity=True,
     ),

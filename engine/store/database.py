@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -13,6 +13,8 @@ Parameters = Mapping[str, Any]
 Result = TypeVar("Result")
 #: What was asked and is perhaps not answered yet: a call gives the answer, and waits for it.
 Answer = Callable[[], Result]
+#: By table, where a row was that is deleted, and how many bytes it took there.
+Freed = dict[str, list[tuple[str, int]]]
 
 NO_PARAMETERS: Final[Parameters] = {}
 _NAMED: Final = re.compile(r"(?<!:):([a-z_]+)")
@@ -108,6 +110,10 @@ class Connection(ABC):
     def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
         """All rows of a reading statement, by itself."""
 
+    def scan(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
+        """The same, of a statement that may look through a whole table, and takes its time."""
+        return self.rows(statement, parameters)
+
     @abstractmethod
     def transact(self, work: Callable[[Transaction], Result]) -> Result:
         """Returns what `work` returned in a transaction that was committed.
@@ -132,6 +138,16 @@ class Database(ABC):
     @abstractmethod
     def connect(self, durability: Durability) -> Connection:
         """A new connection; it is opened by its first use."""
+
+    @abstractmethod
+    def overwrite(
+        self, freed: Freed, deleted: Mapping[str, int], texts: Collection[str]
+    ) -> Sequence[str]:
+        """Overwrite what the files still hold of rows that are deleted, beside the engines.
+
+        `freed` are the rows whose place is known, `deleted` counts all by table, and the rows held
+        `texts`. Returns what is left to a person, a sentence each. Raises as a connection does.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -7,10 +7,12 @@ in the order of their ids, so that no two transactions wait for each other.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Final, TypeVar
 
+from channels.alert import Alert
 from engine.store import statements
 from engine.store.database import (
     Answer,
@@ -22,16 +24,23 @@ from engine.store.database import (
 from engine.store.model import (
     Backlog,
     Claim,
+    Fallback,
     Hold,
+    Joining,
     Mark,
     TargetState,
     claim_from_row,
     mark_values,
+    noted_alert,
     storable,
     target_from_row,
     target_parameters,
 )
 
+#: How many deliveries join a lead at most: the alerts of a message are in memory at once.
+MOST_MEMBERS: Final = 999
+#: How many of high priority join a digest at most: each has a line, and mails hold so many.
+MOST_URGENT: Final = 99
 #: How many deliveries one transaction gives up or hands over.
 DELIVERIES_AT_ONCE: Final = 500
 #: The row of `meta` with the time of the last `keep_time`.
@@ -80,6 +89,8 @@ class Turn:
     def mark(self, marks: Sequence[Mark], owner: str) -> Answer[frozenset[int]]:
         """Write what became of claimed deliveries; the answer is the ids of those that are written.
 
+        The members of a message share the end of its lead.
+
         A delivery that `owner` has not claimed any more is left as it is: its claim has run out.
         The answer is to be called before deliveries are claimed or opened again, which would hide
         that a mark was written before.
@@ -89,6 +100,8 @@ class Turn:
         values = json.dumps([mark_values(each) for each in marks])
         parameters = {"marks": values, "owner": owner, "now_us": self.now_us}
         marked = self._transaction.ask(statements.MARK, parameters)
+        if leads := [each.claim.delivery_id for each in marks if each.claim.members]:
+            self._transaction.ask(statements.MARK_MEMBERS, {"ids": json.dumps(leads)})
 
         @cache
         def written() -> frozenset[int]:
@@ -110,10 +123,17 @@ class Turn:
         return bool(self._transaction.rows(statements.HAS_FAILED, {"target_id": target_id}))
 
     def reopen(self, delivery_ids: Collection[int]) -> None:
-        """These dead deliveries wait again."""
+        """These dead deliveries wait again, and the members of their messages with them."""
         if delivery_ids:
             parameters = {"ids": json.dumps([*delivery_ids]), "now_us": self.now_us}
             self._transaction.ask(statements.REOPEN, parameters)
+            self._transaction.ask(statements.REOPEN_MEMBERS, parameters)
+
+    def fall_back(self, delivery_ids: Collection[int], fallback: Fallback) -> None:
+        """Give those that are dead, and the members of their messages, to the fallback too."""
+        ids = {"ids": json.dumps([*delivery_ids])}
+        dead = [row[0] for row in self._transaction.rows(statements.DEAD_TO_FALL_BACK, ids)]
+        _fall_back(self._transaction, dead, fallback)
 
     def newest_delivery(self) -> int:
         """The highest id of a delivery, 0 without any."""
@@ -144,12 +164,14 @@ class Turn:
         seconds: float,
         *,
         only_failed: bool = False,
+        joining: Joining | None = None,
     ) -> Answer[list[int]]:
         """Claim at most `limit` deliveries of a due target for so many seconds.
 
         The answer is their ids, in order: by priority, then by age, but fresh ones of high priority
         go before the backlog. A held target gives one, the next to probe. `only_failed` leaves out
-        those that were never tried.
+        those that were never tried. With `joining` each is the lead of a message, which others join
+        by its terms; who joins is stored with the claim.
         """
         until_us = self.now_us + round(seconds * _US_IN_A_SECOND)
         parameters = {
@@ -162,6 +184,8 @@ class Turn:
             claimed = self._claim_probe(state, parameters)
         elif only_failed:
             claimed = self._claim(statements.CLAIM_FAILED, {**parameters, "limit": limit})
+        elif joining is not None:
+            claimed = self._claim_leads(state, {**parameters, "limit": 1}, limit, joining)
         else:
             claimed = self._claim_due(state, {**parameters, "limit": limit})
         self._claimed.setdefault((owner, until_us), []).append(claimed)
@@ -169,18 +193,22 @@ class Turn:
 
     def claims(self) -> Answer[list[Claim]]:
         """What this turn has claimed until now, with the alerts, in the order of the claims."""
-        asked = [
-            (self._transaction.ask(statements.CLAIMED, {"owner": owner, "until_us": until_us}), ids)
-            for (owner, until_us), ids in self._claimed.items()
-        ]
+        asked = []
+        for (owner, until_us), ids in self._claimed.items():
+            by = {"owner": owner, "until_us": until_us}
+            leads = self._transaction.ask(statements.CLAIMED, by)
+            asked.append((leads, self._transaction.ask(statements.CLAIMED_MEMBERS, by), ids))
 
         def claims() -> list[Claim]:
             found = list[Claim]()
-            for rows, answers in asked:
+            for rows, member_rows, answers in asked:
                 # Some of them may be of another turn: a clock can show the same time twice.
                 by_id = {row[0]: row for row in rows()}
+                members = defaultdict[int, list[Alert]](list)
+                for lead_id, *alert in member_rows():
+                    members[lead_id].append(noted_alert(tuple(alert)))
                 ids = [delivery_id for each in answers for delivery_id in each()]
-                found += [claim_from_row(by_id[each]) for each in ids]
+                found += [claim_from_row(by_id[each], members[each]) for each in ids]
             return found
 
         return claims
@@ -190,15 +218,38 @@ class Turn:
         rows = self._transaction.ask(statements.NEXT_DUE, {"now_us": self.now_us})
         return lambda: None if rows()[0][0] is None else int(rows()[0][0])
 
-    def _claim_due(self, state: TargetState, parameters: Parameters) -> Answer[list[int]]:
+    def _claim_leads(
+        self, state: TargetState, parameters: Parameters, limit: int, joining: Joining
+    ) -> Answer[list[int]]:
+        """One after the other, so that none is claimed that has joined the one before."""
+        claimed = list[Answer[list[int]]]()
+        statement = (statements.CLAIM_FRESH_LEAD, statements.CLAIM_LEAD)
+        joined = {**parameters, "most": MOST_MEMBERS}
+        for _ in range(limit):
+            claimed.append(self._claim_due(state, parameters, *statement))
+            if joining.digest_above:
+                limits = {"most_urgent": MOST_URGENT, "digest_above": joining.digest_above}
+                self._transaction.ask(statements.JOIN_DIGEST, {**joined, **limits})
+            if joining.is_grouped:
+                self._transaction.ask(statements.JOIN_GROUP, joined)
+            self._transaction.ask(statements.END_JOINING, parameters)
+        return lambda: [delivery_id for each in claimed for delivery_id in each()]
+
+    def _claim_due(
+        self,
+        state: TargetState,
+        parameters: Parameters,
+        fresh_first: Statement = statements.CLAIM_FRESH,
+        statement: Statement = statements.CLAIM_DUE,
+    ) -> Answer[list[int]]:
         if not state.backlog_id:
-            return self._claim(statements.CLAIM_DUE, parameters)
+            return self._claim(statement, parameters)
         asked = {**parameters, "backlog_id": state.backlog_id}
-        fresh = self._claim(statements.CLAIM_FRESH, asked)()
+        fresh = self._claim(fresh_first, asked)()
         limit = parameters["limit"] - len(fresh)
         if not limit:
             return lambda: fresh
-        rest = self._claim(statements.CLAIM_DUE, {**parameters, "limit": limit})
+        rest = self._claim(statement, {**parameters, "limit": limit})
         return lambda: [*fresh, *rest()]
 
     def _claim_probe(self, state: TargetState, parameters: Parameters) -> Answer[list[int]]:
@@ -321,12 +372,14 @@ class Deliveries:
         """Give up DELIVERIES_AT_ONCE waiting deliveries of a target; returns their number.
 
         With `waiting_before_us` only those that began to wait before then; never those that are
-        being sent. To be called again until it returns 0.
+        being sent. Messages are dissolved before: each alert ends by itself. To be called again
+        until it returns 0.
         """
 
         def work(transaction: Transaction) -> int:
             _lock_targets(transaction, [target_id])
             before_us = _NEVER_US if waiting_before_us is None else waiting_before_us
+            _dissolve(transaction, target_id, before_us)
             parameters = {"target_id": target_id, "reason": reason, "before_us": before_us}
             more = {"limit": DELIVERIES_AT_ONCE, "now_us": transaction.now_us}
             return transaction.run(statements.GIVE_UP, {**parameters, **more})
@@ -349,6 +402,7 @@ class Deliveries:
             # No claimer takes what is handed over.
             _lock_targets(transaction, [target_id])
             now_us = transaction.now_us
+            _dissolve(transaction, target_id, _NEVER_US)
             asked = {"target_id": target_id, "limit": DELIVERIES_AT_ONCE, "now_us": now_us}
             given = [row[0] for row in transaction.rows(statements.WAITING_IDS, asked)]
             transaction.run_many(
@@ -371,6 +425,29 @@ class Deliveries:
             return len(given)
 
         return self._writer.transact(work)
+
+    def fall_back(self, target_id: str, fallback: Fallback) -> int:
+        """Give DELIVERIES_AT_ONCE waiting deliveries of a target to its fallback too.
+
+        They go on waiting; each falls back once. Returns how many did; to be called again until it
+        returns 0.
+        """
+
+        def work(transaction: Transaction) -> int:
+            _lock_targets(transaction, [target_id])
+            asked = {"target_id": target_id, "limit": DELIVERIES_AT_ONCE}
+            found = [row[0] for row in transaction.rows(statements.TO_FALL_BACK, asked)]
+            _fall_back(transaction, found, fallback)
+            return len(found)
+
+        return self._writer.transact(work)
+
+    def free_members(self) -> int:
+        """Let members wait by themselves whose lead does not wait any more; returns their number.
+
+        An engine of the version before may have sent the lead alone.
+        """
+        return self._run(statements.FREE_MEMBERS)
 
     def has_former_ids(self) -> bool:
         """Whether the store comes from a version that numbered targets by their places."""
@@ -440,6 +517,35 @@ class Deliveries:
 def _lock_targets(transaction: Transaction, target_ids: Collection[str]) -> None:
     """Let no other transaction change these targets, or claim of them, until this one ends."""
     transaction.rows(statements.TARGETS_LOCKED, {"target_ids": json.dumps(sorted(target_ids))})
+
+
+def _fall_back(transaction: Transaction, delivery_ids: Sequence[int], fallback: Fallback) -> None:
+    """Each once, and to nobody who has the alert already."""
+    if not delivery_ids:
+        return
+    transaction.run_many(
+        statements.FALL_BACK,
+        [
+            {
+                "delivery_id": delivery_id,
+                "successor_id": successor_id,
+                "channel": channel,
+                "same": json.dumps(sorted({successor_id, *same})),
+                "note": storable(fallback.note),
+                "now_us": transaction.now_us,
+            }
+            for delivery_id in delivery_ids
+            for successor_id, (channel, same) in sorted(fallback.targets.items())
+        ],
+    )
+    transaction.run(statements.MARK_FALLEN_BACK, {"ids": json.dumps([*delivery_ids])})
+
+
+def _dissolve(transaction: Transaction, target_id: str, before_us: int) -> None:
+    """Let the members of messages, of which nothing is being sent, wait by themselves."""
+    parameters = {"target_id": target_id, "before_us": before_us, "now_us": transaction.now_us}
+    transaction.run(statements.DISSOLVE, parameters)
+    transaction.run(statements.END_DISSOLVING, {"target_id": target_id})
 
 
 def _jump_us(passed_us: int, run_us: int, last_run_us: int | None) -> int:

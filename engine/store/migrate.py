@@ -18,7 +18,7 @@ from engine.errors import StoreError
 from engine.schema import CAMERA_ID, NORMALIZED_PLATE, value_at
 from engine.store.model import key_id, searched, searched_plate
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 KEY_BYTES: Final = 32
 #: The key under which the parts of a target's id are hashed that must not be read.
 TARGETS_KEY: Final = "targets"

@@ -9,7 +9,7 @@ import dataclasses
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import orjson
 
-from channels.alert import Alert, Priority
+from channels.alert import Alert, MessageKind, Priority
 from engine.schema import CAMERA_ID, NORMALIZED_PLATE, instant_text, value_at
 from engine.stream.record import DeadLetter, DeadLetterType, Record
 from engine.watchlist import normalise
@@ -58,13 +58,47 @@ _LONGEST_SEARCHED: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
+class GroupPlace:
+    """Which group an alert belongs to at a target, and how long it waits for others there.
+
+    `key` is that of the group, of at most 32 characters.
+    """
+
+    key: str
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """Which deliveries of a target join another one that is claimed, and go as one message.
+
+    `is_grouped` says that those with the same group key do. All that are due do where more than
+    `digest_above` messages would be sent otherwise; 0 is no such number.
+    """
+
+    is_grouped: bool = False
+    digest_above: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Who gets what a target does not take: by target id, the channel, and who reaches the same.
+
+    `note` says which target that is, and why.
+    """
+
+    targets: Mapping[str, tuple[str, Collection[str]]]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewAlert:
     """An alert to be stored, with one delivery for each of `targets` (channel, target id).
 
     `digest` is the event's, 16 bytes; (digest, rule id) is stored once. `dedup_key` is the key of
     the cooldown, None without a cooldown. `time_us` is the event's time. An expired alert is stored
     without deliveries, and so is a silenced one: `silenced_by` is the silence's id. `rules_digest`
-    is that of the rule set that made it.
+    is that of the rule set that made it. `places` has, by target id, the alert's place in a group.
     """
 
     alert: Alert
@@ -78,6 +112,7 @@ class NewAlert:
     offset: int = -1
     rules_digest: str = ""
     silenced_by: str = ""
+    places: Mapping[str, GroupPlace] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +169,8 @@ class Claim:
     `claim_no` is the number of the claim. `tries` counts all tries, over restarts too, `failures`
     those that failed since its retries began, which a hold of its target ends. `failed_us` is when
     it failed first, 0 if it never did. A redelivery sets `waiting_since_us` anew. `reason` and
-    `detail` are those of the last try. `is_probe` says that its target is held.
+    `detail` are those of the last try. `is_probe` says that its target is held. `members` are the
+    alerts that go with it, where it is the lead of a message of this `kind`.
     """
 
     delivery_id: int
@@ -150,6 +186,13 @@ class Claim:
     reason: str
     detail: str
     is_probe: bool
+    kind: MessageKind = MessageKind.SINGLE
+    members: tuple[Alert, ...] = ()
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """All alerts of the message."""
+        return (self.alert, *self.members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +267,9 @@ class StoredDelivery:
     """A delivery in any state as it is shown to people.
 
     `reason` and `detail` are those of its last try, or, while its target is held, of the hold.
-    `next_try_us` is when its next try is due, 0 if it is due at once.
+    `next_try_us` is when its next try is due, 0 if it is due at once. `note` is what a fallback
+    says of the recipient that it stands in for. `kind` is that of the message that carries it: one
+    of several alerts has a `message_id`, the delivery id of its lead, and so many `message_alerts`.
     """
 
     delivery_id: int
@@ -237,6 +282,10 @@ class StoredDelivery:
     waiting_since_us: int
     changed_us: int
     next_try_us: int = 0
+    note: str = ""
+    message_id: int = 0
+    kind: MessageKind = MessageKind.SINGLE
+    message_alerts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +389,7 @@ class Redelivery:
 
 
 def alert_parameters(new: NewAlert, now_us: int) -> dict[str, Any]:
-    """The parameters of INSERT_ALERT and INSERT_DELIVERY."""
+    """The parameters of INSERT_ALERT."""
     alert = new.alert
     return {
         "alert_id": alert.alert_id,
@@ -353,7 +402,6 @@ def alert_parameters(new: NewAlert, now_us: int) -> dict[str, Any]:
         "is_expired": int(new.is_expired),
         "rule_name": storable(alert.rule_name),
         "priority": str(alert.priority),
-        "priority_rank": alert.priority.rank,
         "message": storable(alert.message),
         "captured_at": storable(alert.captured_at),
         "created_at": alert.created_at,
@@ -407,19 +455,25 @@ def alert_from_row(row: tuple[Any, ...]) -> Alert:
     )
 
 
+def noted_alert(row: tuple[Any, ...]) -> Alert:
+    """The alert of a delivery whose note stands before it."""
+    note, *alert = row
+    return dataclasses.replace(alert_from_row(tuple(alert)), note=note)
+
+
 def key_id(dedup_key: str) -> str:
     """A short text for a cooldown key, which may be longer than an index takes: 32 hex digits."""
     return blake2b(dedup_key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def claim_from_row(row: tuple[Any, ...]) -> Claim:
-    """The claim of a row of CLAIMED."""
+def claim_from_row(row: tuple[Any, ...], members: Sequence[Alert] = ()) -> Claim:
+    """The claim of a row of CLAIMED, with the other alerts of its message."""
     delivery_id, claim_no, channel, target_id, tries, failures, failed_us, *more = row
-    waiting_since_us, priority_rank, reason, detail, is_probe, *alert = more
+    waiting_since_us, priority_rank, reason, detail, is_probe, kind, note, *alert = more
     return Claim(
         delivery_id=delivery_id,
         claim_no=claim_no,
-        alert=alert_from_row(tuple(alert)),
+        alert=noted_alert((note, *alert)),
         channel=channel,
         target_id=target_id,
         tries=tries,
@@ -430,6 +484,8 @@ def claim_from_row(row: tuple[Any, ...]) -> Claim:
         reason=reason,
         detail=detail,
         is_probe=bool(is_probe),
+        kind=MessageKind(kind) if members else MessageKind.SINGLE,
+        members=tuple(members),
     )
 
 
@@ -503,10 +559,46 @@ def stored_alert_from_row(
     )
 
 
-def stored_delivery_from_row(row: tuple[Any, ...]) -> StoredDelivery:
-    """The delivery of a row of DELIVERIES, which begins with its alert's id."""
-    _, delivery_id, channel, target_id, state, *rest = row
-    return StoredDelivery(delivery_id, channel, target_id, DeliveryState(state), *rest)
+def stored_delivery_from_row(row: tuple[Any, ...], sizes: Mapping[int, int]) -> StoredDelivery:
+    """The delivery of a row of DELIVERIES, which begins with its alert's id.
+
+    `sizes` has the number of alerts of each message of several, by its id.
+    """
+    _, delivery_id, channel, target_id, state, tries, reason, detail, *times = row
+    waiting_since_us, changed_us, next_try_us, note, message_id, kind = times
+    return StoredDelivery(
+        delivery_id=delivery_id,
+        channel=channel,
+        target_id=target_id,
+        state=DeliveryState(state),
+        tries=tries,
+        reason=reason,
+        detail=detail,
+        waiting_since_us=waiting_since_us,
+        changed_us=changed_us,
+        next_try_us=next_try_us,
+        note=note,
+        message_id=message_id,
+        kind=MessageKind(kind),
+        message_alerts=sizes.get(message_id, 1),
+    )
+
+
+def delivery_parameters(new: NewAlert, channel: str, target_id: str, now_us: int) -> dict[str, Any]:
+    """The parameters of INSERT_DELIVERY for one of the targets of a new alert."""
+    place = new.places.get(target_id)
+    wait_us = 0 if place is None else round(place.wait_seconds * 1e6)
+    return {
+        "alert_id": new.alert.alert_id,
+        "channel": channel,
+        "target_id": target_id,
+        "priority_rank": new.alert.priority.rank,
+        "kind": "",
+        "group_key": "" if place is None else place.key,
+        "next_try_us": now_us + wait_us if wait_us else 0,
+        "is_redelivery": 0,
+        "now_us": now_us,
+    }
 
 
 def silence_from_row(row: tuple[Any, ...]) -> Silence:

@@ -10,7 +10,7 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -27,6 +27,7 @@ from engine.store.database import (
     Connection,
     Database,
     Durability,
+    Freed,
     Parameters,
     Result,
     Row,
@@ -45,6 +46,7 @@ from engine.store.migrate import (
 )
 from engine.store.model import OpenMode
 from engine.store.postgresql_failures import is_conflict, is_cut, store_error
+from engine.store.postgresql_overwriting import overwrite
 
 OLDEST_SERVER: Final = 14
 #: Above this number of keys a transaction takes one lock for all of them: the server has room for
@@ -136,6 +138,19 @@ class PostgresDatabase(Database):
         self._connections.append(connection)
         return connection
 
+    def overwrite(
+        self, freed: Freed, deleted: Mapping[str, int], texts: Collection[str]
+    ) -> Sequence[str]:
+        """Overwrite what the files still hold of rows that are deleted; returns what is left."""
+        try:
+            with _connect(self.location) as opened:
+                opened.answer_seconds = math.inf
+                if not self.location.is_pooled:
+                    opened.execute("SET statement_timeout = 0")
+                return overwrite(opened, freed, deleted)
+        except psycopg.Error as error:
+            raise store_error(self.location.shown, error) from error
+
     def close(self) -> None:
         """Close all connections; later calls raise StoreUnavailableError."""
         for connection in reversed(self._connections):
@@ -165,6 +180,11 @@ class PostgresConnection(Connection):
         """All rows of a reading statement, by itself."""
         with self._lock:
             return self._healed(lambda opened: _execute(opened, statement, parameters).fetchall())
+
+    def scan(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
+        """All rows of a reading statement that may look through a whole table."""
+        with self._lock:
+            return self._healed(lambda opened: _scan(opened, statement, parameters))
 
     def transact(self, work: Callable[[Transaction], Result]) -> Result:
         """Returns what `work` returned in a transaction that was committed."""
@@ -412,6 +432,16 @@ def _execute(
 ) -> psycopg.Cursor[tuple[Any, ...]]:
     with _storable():
         return opened.execute(statement.postgresql, parameters)
+
+
+def _scan(opened: Session, statement: Statement, parameters: Parameters) -> list[Row]:
+    opened.answer_seconds = math.inf
+    try:
+        with opened.transaction():
+            opened.execute("SET LOCAL statement_timeout = 0")
+            return _execute(opened, statement, parameters).fetchall()
+    finally:
+        opened.answer_seconds = ANSWER_SECONDS
 
 
 @contextmanager

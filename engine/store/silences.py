@@ -28,7 +28,7 @@ class Silences:
         """Store a silence; returns it with its id."""
 
         def work(transaction: Transaction) -> Silence:
-            _count_change(transaction)
+            count_change(transaction)
             while True:
                 new = dataclasses.replace(silence, silence_id=secrets.token_hex(_ID_BYTES))
                 parameters = {**silence_parameters(new), "now_us": transaction.now_us}
@@ -45,7 +45,7 @@ class Silences:
         asked = {"silence_id": silence_id}
 
         def work(transaction: Transaction) -> Silence | None:
-            _count_change(transaction)
+            count_change(transaction)
             transaction.run(statements.EXPIRE_SILENCE, {**asked, "now_us": transaction.now_us})
             row = transaction.row(statements.SILENCE, asked)
             return silence_from_row(row) if row else None
@@ -73,11 +73,12 @@ class Silences:
 
         def work(transaction: Transaction) -> int:
             # First, as in all that changes silences: nobody waits for each other's rows.
-            _count_change(transaction)
+            count_change(transaction)
             return transaction.run(statements.DELETE_SILENCES_BEFORE, {"before_us": before_us})
 
         return self._writer.transact(work)
 
 
-def _count_change(transaction: Transaction) -> None:
+def count_change(transaction: Transaction) -> None:
+    """Tell the engines that silences change, before they do."""
     transaction.run(statements.COUNT_CHANGE, {"name": _CHANGES})

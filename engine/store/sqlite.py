@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from engine.store.database import (
     Connection,
     Database,
     Durability,
+    Freed,
     Parameters,
     Result,
     Row,
@@ -99,6 +101,40 @@ class SqliteDatabase(Database):
         self._connections.append(connection)
         return connection
 
+    def overwrite(
+        self, freed: Freed, deleted: Mapping[str, int], texts: Collection[str]
+    ) -> Sequence[str]:
+        """Empty the log: rows are overwritten where they are deleted; returns what is left.
+
+        Whatever was deleted before SQLite was told to overwrite is found by a search of the file.
+        """
+        path = self.location.path
+        with ExitStack() as stack:
+            # To close a file that is read beside would release SQLite's locks on it.
+            for connection in self._connections:
+                stack.enter_context(connection.set_aside())
+            try:
+                with closing(
+                    connect(self.location, Durability.FULL, self.busy_timeout_seconds)
+                ) as opened:
+                    # Most of it while others write; they wait for the rest only.
+                    opened.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                    (is_busy, _, _) = opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                count = _count(path, texts)
+            except sqlite3.Error as error:
+                raise store_error(path, error) from error
+            except OSError as error:
+                raise file_error(path, error) from error
+        left = []
+        if is_busy:
+            left.append(f"{path}-wal still holds it, a reader keeps it: run this command again")
+        if count:
+            left.append(
+                f"{path} has its signs in {count:,} places still: as a part of another plate or "
+                "name, or in room that was free before: VACUUM, with the engine stopped"
+            )
+        return left
+
     def close(self) -> None:
         """Close all connections and release the lock; later calls raise StoreUnavailableError."""
         for connection in reversed(self._connections):
@@ -161,6 +197,13 @@ class SqliteConnection(Connection):
         with self._lock:
             self._is_closed = True
             self._drop()
+
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """A context in which nobody uses it, and it has the file not open."""
+        with self._lock:
+            self._drop()
+            yield
 
     def _open(self) -> sqlite3.Connection:
         if self._is_closed:
@@ -274,6 +317,8 @@ def connect(
                 f"the store {location.path} can't have a write-ahead log, put it on a local disk"
             )
         opened.execute(f"PRAGMA synchronous = {durability}")
+        # Most builds of SQLite do so anyway: what is deleted is overwritten, in the same pages.
+        opened.execute("PRAGMA secure_delete = ON")
         opened.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
         if location.max_page_count:
             opened.execute(f"PRAGMA max_page_count = {location.max_page_count}")
@@ -291,6 +336,19 @@ def _execute(
     except (OverflowError, UnicodeEncodeError) as error:
         # A number beyond 64 bits, or a text with half a surrogate pair.
         raise UnstorableError(f"the store does not take it: {error}") from error
+
+
+def _count(path: Path, texts: Collection[str]) -> int:
+    """How often the file has one of these texts, in UTF-8."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        return sum(_count_in(whole, each.encode()) for each in texts)
+
+
+def _count_in(whole: mmap.mmap, text: bytes) -> int:
+    count, place = 0, whole.find(text)
+    while place >= 0:
+        count, place = count + 1, whole.find(text, place + len(text))
+    return count
 
 
 def _locked(path: Path) -> StoreLock:

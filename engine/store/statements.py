@@ -95,9 +95,10 @@ INSERT INTO alerts (
 INSERT_DELIVERY: Final = both("""
 INSERT INTO deliveries (
     alert_id, channel, target_id, state, priority_rank, tries, reason, detail,
-    waiting_since_us, changed_us
+    waiting_since_us, changed_us, kind, group_key, next_try_us, fell_back
 ) VALUES (
-    :alert_id, :channel, :target_id, 'waiting', :priority_rank, 0, '', '', :now_us, :now_us
+    :alert_id, :channel, :target_id, 'waiting', :priority_rank, 0, '', '', :now_us, :now_us, :kind,
+    :group_key, :next_try_us, :is_redelivery
 ) ON CONFLICT (alert_id, target_id) DO NOTHING
 """)
 #: `told` are those that an alert reports; another engine may have added more meanwhile.
@@ -165,7 +166,8 @@ _DUE_OF_TARGET: Final = """
         SELECT 1 FROM deliveries d WHERE d.target_id = t.target_id AND d.state = 'waiting'
             AND d.claimed_until_us <= :now_us
             AND (d.next_try_us <= :now_us OR (
-                t.held_since_us > 0 AND t.is_changed > 0 AND d.reason <> 'unconfirmed'))"""
+                t.held_since_us > 0 AND t.is_changed > 0 AND d.reason <> 'unconfirmed'
+                AND d.lead_id = 0))"""
 _DUE_TARGETS: Final = f"""
 SELECT {_TARGET_COLUMNS} FROM targets t
 WHERE t.not_before_us <= :now_us AND (t.held_since_us = 0 OR t.probe_at_us <= :now_us)
@@ -192,27 +194,34 @@ _DUE: Final = """state = 'waiting' AND target_id = :target_id AND claimed_until_
 #: Asked once more of the row itself: while its lock was waited for, another transaction may have
 #: changed it, and what the statement has chosen is older than that.
 _UNCLAIMED: Final = "state = 'waiting' AND claimed_until_us <= :now_us"
+# For PostgreSQL, of rows that are known by their ids: not to be taken for a search by an index of
+# all that waits, which looks cheap where the statistics are older than a backlog.
+_IS_WAITING: Final = "state || '' = 'waiting'"
+_IS_UNCLAIMED: Final = f"{_IS_WAITING} AND claimed_until_us <= :now_us"
 
 
-def _claiming(chosen: str, limit: str = ":limit") -> Statement:
-    """Claim the first of those that are chosen."""
+def _claiming(chosen: str, limit: str = ":limit", more: str = "") -> Statement:
+    """Claim the first of those that are chosen; `more` is set too."""
     ids = f"""
     SELECT delivery_id FROM deliveries
     WHERE {chosen}
     ORDER BY priority_rank, delivery_id LIMIT {limit}"""
-    claim = f"""
+    claim = """
 UPDATE deliveries
-SET claimed_by = :owner, claimed_until_us = :until_us, claim_no = claim_no + 1
-WHERE delivery_id {{ids}} AND {_UNCLAIMED}
+SET claimed_by = :owner, claimed_until_us = :until_us, claim_no = claim_no + 1{more}
+WHERE delivery_id {ids} AND {unclaimed}
 RETURNING delivery_id, priority_rank
 """
-    # As an array they are chosen once, and found by their ids, however few rows the planner expects
-    # in a table that has no statistics yet.
-    return each_its_own(claim.format(ids=f"IN ({ids})"), claim.format(ids=f"= ANY (ARRAY({ids}))"))
+    # As an array they are chosen once.
+    return each_its_own(
+        claim.format(ids=f"IN ({ids})", unclaimed=_UNCLAIMED, more=more),
+        claim.format(ids=f"= ANY (ARRAY({ids}))", unclaimed=_IS_UNCLAIMED, more=more),
+    )
 
 
 #: Fresh ones of the highest priority go before a backlog.
-CLAIM_FRESH: Final = _claiming(f"{_DUE} AND priority_rank = 0 AND delivery_id > :backlog_id")
+_FRESH: Final = f"{_DUE} AND priority_rank = 0 AND delivery_id > :backlog_id"
+CLAIM_FRESH: Final = _claiming(_FRESH)
 CLAIM_DUE: Final = _claiming(_DUE)
 CLAIM_FAILED: Final = _claiming(f"{_DUE} AND failures > 0")
 CLAIM_PROBE: Final = _claiming(
@@ -222,6 +231,119 @@ CLAIM_PROBE: Final = _claiming(
     "1",
 )
 
+# Messages of several deliveries. A lead is claimed like any other one; in the same transaction it
+# becomes `new`, its members join it, and its kind is what theirs is. A member waits for a due time
+# that never comes. Nothing is joined that may have arrived already, alone or in another message,
+# unless a redelivery has asked for it since, which resets `failed_us`.
+
+#: No delivery is ever due then, not even for a probe that asks for those that are due later.
+MEMBER_DUE_US: Final = 3 << 61
+_SEVERAL: Final = "kind IN ('group', 'digest')"
+_JOINABLE: Final = """kind = '' AND failures = 0 AND settled_no = claim_no
+    AND (reason <> 'unconfirmed' OR failed_us = 0)"""
+_AS_LEAD: Final = f", kind = CASE WHEN {_JOINABLE} THEN 'new' ELSE kind END"
+CLAIM_FRESH_LEAD: Final = _claiming(_FRESH, "1", _AS_LEAD)
+CLAIM_LEAD: Final = _claiming(_DUE, "1", _AS_LEAD)
+_NEW_LEAD: Final = """state = 'waiting' AND target_id = :target_id AND claimed_until_us > 0
+    AND kind = 'new'"""
+
+
+def _joining(kind: str, chosen: str) -> Statement:
+    """Let what is chosen join the new lead of a target."""
+    join = f"""
+UPDATE deliveries SET kind = '{kind}', next_try_us = {MEMBER_DUE_US},
+    lead_id = (SELECT delivery_id FROM deliveries WHERE {_NEW_LEAD} LIMIT 1)
+WHERE delivery_id {{ids}} AND {{unclaimed}}
+    AND EXISTS (SELECT 1 FROM deliveries WHERE {_NEW_LEAD})
+"""
+    return each_its_own(
+        join.format(ids=f"IN ({chosen})", unclaimed=_UNCLAIMED),
+        join.format(ids=f"= ANY (ARRAY({chosen}))", unclaimed=_IS_UNCLAIMED),
+    )
+
+
+_KEY_OF_LEAD: Final = f"(SELECT group_key FROM deliveries WHERE {_NEW_LEAD} LIMIT 1)"
+#: All that is due, where it would be more messages than `digest_above` otherwise. Urgent ones that
+#: are too many to have a line each go with the next message.
+JOIN_DIGEST: Final = _joining(
+    "digest",
+    f"""
+    SELECT delivery_id FROM deliveries
+    WHERE {_DUE} AND {_JOINABLE}
+        AND (priority_rank > 0 OR delivery_id IN (
+            SELECT delivery_id FROM deliveries
+            WHERE {_DUE} AND {_JOINABLE} AND priority_rank = 0
+            ORDER BY delivery_id LIMIT :most_urgent))
+        AND :digest_above <= (
+            SELECT COUNT(DISTINCT CASE WHEN group_key = '' THEN CAST(delivery_id AS TEXT)
+                ELSE group_key END)
+            FROM (SELECT delivery_id, group_key FROM deliveries
+                WHERE {_DUE} AND {_JOINABLE}
+                    AND (group_key = '' OR group_key <> {_KEY_OF_LEAD})
+                ORDER BY priority_rank, delivery_id LIMIT :most) AS others)
+    ORDER BY priority_rank, delivery_id LIMIT :most""",
+)
+#: Those with the same key, also where they are not due yet; a digest has them already.
+JOIN_GROUP: Final = _joining(
+    "group",
+    f"""
+    SELECT delivery_id FROM deliveries
+    WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
+        AND group_key <> '' AND {_JOINABLE} AND group_key = {_KEY_OF_LEAD}
+        AND NOT EXISTS (SELECT 1 FROM deliveries m WHERE m.lead_id > 0 AND m.lead_id = (
+            SELECT delivery_id FROM deliveries WHERE {_NEW_LEAD} LIMIT 1))
+    ORDER BY priority_rank, delivery_id LIMIT :most""",
+)
+#: A message of several is a new one: that its lead failed before says nothing of it.
+END_JOINING: Final = both(f"""
+UPDATE deliveries SET
+    kind = COALESCE((SELECT m.kind FROM deliveries m
+        WHERE m.lead_id = deliveries.delivery_id AND m.lead_id > 0 AND m.state = 'waiting'
+        LIMIT 1), ''),
+    failed_us = CASE WHEN EXISTS (SELECT 1 FROM deliveries m
+        WHERE m.lead_id = deliveries.delivery_id AND m.lead_id > 0 AND m.state = 'waiting')
+        THEN 0 ELSE failed_us END
+WHERE {_NEW_LEAD}
+""")
+#: The end of a lead is that of its members.
+MARK_MEMBERS: Final = _with_ids(f"""
+UPDATE deliveries SET state = l.state, tries = l.tries, reason = l.reason, detail = l.detail,
+    failed_us = l.failed_us, changed_us = l.changed_us,
+    next_try_us = CASE WHEN l.state = 'waiting' THEN {MEMBER_DUE_US} ELSE 0 END
+FROM (SELECT delivery_id, state, tries, reason, detail, failed_us, changed_us FROM deliveries
+    WHERE delivery_id IN ({{ids}})) AS l
+WHERE deliveries.lead_id = l.delivery_id AND deliveries.lead_id > 0
+    AND deliveries.state = 'waiting'
+""")
+REOPEN_MEMBERS: Final = _with_ids(f"""
+UPDATE deliveries SET state = 'waiting', failures = 0, next_try_us = {MEMBER_DUE_US},
+    changed_us = :now_us
+WHERE state = 'dead' AND lead_id > 0 AND lead_id IN ({{ids}})
+""")
+#: Where nothing is being sent, and the lead began to wait before then.
+DISSOLVE: Final = both("""
+UPDATE deliveries SET lead_id = 0, kind = '', next_try_us = 0
+WHERE state = 'waiting' AND target_id = :target_id AND lead_id > 0 AND NOT EXISTS (
+    SELECT 1 FROM deliveries l WHERE l.delivery_id = deliveries.lead_id AND l.state = 'waiting'
+        AND (l.claimed_until_us > :now_us OR l.waiting_since_us >= :before_us))
+""")
+END_DISSOLVING: Final = both(f"""
+UPDATE deliveries SET kind = ''
+WHERE state = 'waiting' AND target_id = :target_id AND lead_id = 0 AND {_SEVERAL}
+    AND NOT EXISTS (SELECT 1 FROM deliveries m
+        WHERE m.lead_id = deliveries.delivery_id AND m.lead_id > 0 AND m.state = 'waiting')
+""")
+#: Of leads that an engine of the version before has ended, which knows of no members.
+FREE_MEMBERS: Final = both(f"""
+UPDATE deliveries SET lead_id = 0, kind = '', next_try_us = 0
+WHERE state = 'waiting' AND next_try_us > {1 << 62} AND lead_id > 0 AND NOT EXISTS (
+    SELECT 1 FROM deliveries l WHERE l.delivery_id = deliveries.lead_id AND l.state = 'waiting')
+""")
+MESSAGE_SIZES: Final = _with_ids("""
+SELECT lead_id, COUNT(*) + 1 FROM deliveries WHERE lead_id > 0 AND lead_id IN ({ids})
+GROUP BY lead_id
+""")
+
 _ALERT_COLUMNS: Final = """a.alert_id, a.rule_id, a.rule_name, a.priority, a.message,
     a.captured_at, a.created_at, a.suppressed_count, a.late_seconds, e.event, a.matched_plate,
     a.likeness"""
@@ -229,19 +351,28 @@ _ALERT_COLUMNS: Final = """a.alert_id, a.rule_id, a.rule_name, a.priority, a.mes
 #: What the owner has claimed until that time.
 CLAIMED: Final = both(f"""
 SELECT d.delivery_id, d.claim_no, d.channel, d.target_id, d.tries, d.failures, d.failed_us,
-    d.waiting_since_us, d.priority_rank, d.reason, d.detail, t.held_since_us > 0, {_ALERT_COLUMNS}
+    d.waiting_since_us, d.priority_rank, d.reason, d.detail, t.held_since_us > 0, d.kind,
+    d.note, {_ALERT_COLUMNS}
 FROM deliveries d JOIN alerts a ON a.alert_id = d.alert_id JOIN events e ON e.digest = a.digest
     JOIN targets t ON t.target_id = d.target_id
 WHERE d.state = 'waiting' AND d.claimed_until_us > 0 AND d.claimed_until_us = :until_us
     AND d.claimed_by = :owner
 """)
+#: The members of those, after their leads.
+CLAIMED_MEMBERS: Final = both(f"""
+SELECT d.lead_id, d.note, {_ALERT_COLUMNS}
+FROM deliveries l JOIN deliveries d ON d.lead_id = l.delivery_id AND d.lead_id > 0
+    JOIN alerts a ON a.alert_id = d.alert_id JOIN events e ON e.digest = a.digest
+WHERE l.state = 'waiting' AND l.claimed_until_us > 0 AND l.claimed_until_us = :until_us
+    AND l.claimed_by = :owner AND d.state = 'waiting'
+ORDER BY d.priority_rank, d.delivery_id
+""")
 #: `marks` is a JSON list of objects; a mark is written by who has the claim, and nobody else.
-#: PostgreSQL finds them by their ids: `|| ''` keeps it from an index of all that waits.
 MARK: Final = each_its_own(
     """
 UPDATE deliveries SET state = m.state, tries = m.tries, failures = m.failures,
     failed_us = m.failed_us, next_try_us = m.next_try_us, reason = m.reason, detail = m.detail,
-    claimed_until_us = 0, changed_us = :now_us
+    claimed_until_us = 0, settled_no = m.claim_no, changed_us = :now_us
 FROM (SELECT json_extract(value, '$.delivery_id') AS delivery_id,
         json_extract(value, '$.claim_no') AS claim_no, json_extract(value, '$.state') AS state,
         json_extract(value, '$.tries') AS tries, json_extract(value, '$.failures') AS failures,
@@ -253,16 +384,16 @@ WHERE deliveries.delivery_id = m.delivery_id AND deliveries.claim_no = m.claim_n
     AND deliveries.claimed_by = :owner AND deliveries.state = 'waiting'
 RETURNING delivery_id
 """,
-    """
+    f"""
 UPDATE deliveries AS d SET state = m.state, tries = m.tries, failures = m.failures,
     failed_us = m.failed_us, next_try_us = m.next_try_us, reason = m.reason, detail = m.detail,
-    claimed_until_us = 0, changed_us = :now_us
+    claimed_until_us = 0, settled_no = m.claim_no, changed_us = :now_us
 FROM jsonb_to_recordset(:marks::jsonb) AS m (delivery_id bigint, claim_no bigint, state text,
     tries bigint, failures bigint, failed_us bigint, next_try_us bigint, reason text, detail text)
 WHERE d.delivery_id = ANY (ARRAY(
         SELECT (value ->> 'delivery_id')::bigint FROM jsonb_array_elements(:marks::jsonb) AS value))
     AND d.delivery_id = m.delivery_id AND d.claim_no = m.claim_no
-    AND d.claimed_by = :owner AND d.state || '' = 'waiting'
+    AND d.claimed_by = :owner AND d.{_IS_WAITING}
 RETURNING d.delivery_id
 """,
 )
@@ -295,6 +426,7 @@ RESET_FAILURES: Final = both("""
 UPDATE deliveries SET failures = 0,
     next_try_us = CASE WHEN reason = 'unconfirmed' THEN next_try_us ELSE 0 END
 WHERE state = 'waiting' AND target_id = :target_id AND (failures > 0 OR next_try_us > 0)
+    AND lead_id = 0
 """)
 HAS_FAILED: Final = both("""
 SELECT 1 FROM deliveries
@@ -368,22 +500,22 @@ UPDATE deliveries SET state = 'dead', reason = :reason, detail = '', changed_us 
 WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
     WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
-        AND waiting_since_us < :before_us
+        AND waiting_since_us < :before_us AND lead_id = 0
     ORDER BY priority_rank, delivery_id LIMIT :limit) AND {_UNCLAIMED}
 """)
 WAITING_IDS: Final = both("""
 SELECT delivery_id FROM deliveries
-WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us
+WHERE state = 'waiting' AND target_id = :target_id AND claimed_until_us <= :now_us AND lead_id = 0
 ORDER BY priority_rank, delivery_id LIMIT :limit
 """)
 HAND_OVER: Final = _with_lists(
     """
 INSERT INTO deliveries (
     alert_id, channel, target_id, state, priority_rank, tries, reason, detail,
-    waiting_since_us, changed_us
+    waiting_since_us, changed_us, group_key, fell_back, note
 )
 SELECT given.alert_id, :channel, :successor_id, 'waiting', given.priority_rank, 0, '', '',
-    given.waiting_since_us, :now_us
+    given.waiting_since_us, :now_us, given.group_key, given.fell_back, given.note
 FROM deliveries AS given WHERE given.delivery_id = :delivery_id AND given.state = 'waiting'
     AND NOT EXISTS (
         SELECT 1 FROM deliveries AS other WHERE other.alert_id = given.alert_id
@@ -392,6 +524,41 @@ ON CONFLICT (alert_id, target_id) DO NOTHING
 """,
     "same",
 )
+# Fallbacks. What waits for a target that is held, or died there, goes to others too, once.
+
+TO_FALL_BACK: Final = both("""
+SELECT delivery_id FROM deliveries
+WHERE state = 'waiting' AND target_id = :target_id AND fell_back = 0
+ORDER BY priority_rank, delivery_id LIMIT :limit
+""")
+#: The members of messages among them.
+DEAD_TO_FALL_BACK: Final = _with_ids("""
+SELECT delivery_id FROM deliveries
+WHERE delivery_id IN ({ids}) AND state = 'dead' AND fell_back = 0
+UNION ALL
+SELECT delivery_id FROM deliveries
+WHERE lead_id > 0 AND lead_id IN ({ids}) AND state = 'dead' AND fell_back = 0
+ORDER BY delivery_id
+""")
+FALL_BACK: Final = _with_lists(
+    """
+INSERT INTO deliveries (
+    alert_id, channel, target_id, state, priority_rank, tries, reason, detail,
+    waiting_since_us, changed_us, group_key, note
+)
+SELECT given.alert_id, :channel, :successor_id, 'waiting', given.priority_rank, 0, '', '',
+    :now_us, :now_us, given.group_key, :note
+FROM deliveries AS given WHERE given.delivery_id = :delivery_id AND given.fell_back = 0
+    AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS other WHERE other.alert_id = given.alert_id
+            AND other.target_id IN ({same}))
+ON CONFLICT (alert_id, target_id) DO NOTHING
+""",
+    "same",
+)
+MARK_FALLEN_BACK: Final = _with_ids("""
+UPDATE deliveries SET fell_back = 1 WHERE delivery_id IN ({ids})
+""")
 DELETE_WAITING: Final = both("""
 DELETE FROM deliveries WHERE delivery_id = :delivery_id AND state = 'waiting'
 """)
@@ -477,8 +644,12 @@ DELIVERIES: Final = _with_lists(
     """
 SELECT d.alert_id, d.delivery_id, d.channel, d.target_id, d.state, d.tries,
     COALESCE(t.reason, d.reason), COALESCE(t.detail, d.detail), d.waiting_since_us, d.changed_us,
-    d.next_try_us
+    CASE WHEN d.lead_id > 0 THEN COALESCE(l.next_try_us, 0) ELSE d.next_try_us END,
+    d.note,
+    CASE WHEN d.lead_id = 0 AND d.kind IN ('group', 'digest') THEN d.delivery_id ELSE d.lead_id END,
+    CASE WHEN d.kind IN ('group', 'digest') THEN d.kind ELSE 'single' END
 FROM deliveries d
+    LEFT JOIN deliveries l ON d.lead_id > 0 AND l.delivery_id = d.lead_id
     LEFT JOIN targets t ON t.target_id = d.target_id AND d.state = 'waiting' AND t.held_since_us > 0
 WHERE d.alert_id IN ({alert_ids}) ORDER BY d.delivery_id
 """,
@@ -486,21 +657,23 @@ WHERE d.alert_id IN ({alert_ids}) ORDER BY d.delivery_id
 )
 
 _REOPENED: Final = """state = 'waiting', tries = 0, failures = 0, failed_us = 0, next_try_us = 0,
-    waiting_since_us = :now_us, changed_us = :now_us"""
+    waiting_since_us = :now_us, changed_us = :now_us, lead_id = 0, fell_back = 1"""
+# What is asked for by its id goes by itself.
 REOPEN_ALERT: Final = both(f"""
-UPDATE deliveries SET {_REOPENED}
+UPDATE deliveries SET {_REOPENED}, kind = 'single'
 WHERE alert_id = :alert_id AND (:channel = '' OR channel = :channel)
-    AND state = 'dead' AND changed_us >= :since_us
+    AND state = 'dead' AND changed_us >= :since_us AND NOT {_SEVERAL}
 """)
-# It gets a new id: a receiver that remembers the old id would drop the delivery as a repetition.
-SENT_OF_ALERT: Final = both("""
+# It gets a new id: a receiver that remembers the old id would drop the delivery as a repetition. So
+# does one that died in a message of several: the id is that of the message.
+SENT_OF_ALERT: Final = both(f"""
 DELETE FROM deliveries
 WHERE alert_id = :alert_id AND (:channel = '' OR channel = :channel)
-    AND state = 'sent' AND changed_us >= :since_us
+    AND (state = 'sent' OR (state = 'dead' AND {_SEVERAL})) AND changed_us >= :since_us
 RETURNING channel, target_id, priority_rank
 """)
 REOPEN_DEAD: Final = both(f"""
-UPDATE deliveries SET {_REOPENED}
+UPDATE deliveries SET {_REOPENED}, kind = ''
 WHERE delivery_id IN (
     SELECT delivery_id FROM deliveries
     WHERE state = 'dead' AND (:channel = '' OR channel = :channel) AND changed_us >= :since_us

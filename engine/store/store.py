@@ -12,6 +12,7 @@ from engine.store.archive import Archive
 from engine.store.database import Database, Durability
 from engine.store.dead_letters import DeadLetters
 from engine.store.deliveries import Deliveries
+from engine.store.erasure import Erasure
 from engine.store.instances import Instances
 from engine.store.location import SqliteLocation, parse_state_url
 from engine.store.model import OpenMode
@@ -52,6 +53,7 @@ class Store:
         self.instances = Instances(archive_writer, archive_reader)
         self.silences = Silences(stream, archive_writer, archive_reader)
         self.rule_sets = RuleSets(archive_writer, archive_reader)
+        self.erasure = Erasure(database, stream, archive_reader)
         row = reader.row(statements.KEY)
         #: Made with the store, and never shown: ids of targets hold hashes by it.
         self.key = bytes(row[0]) if row else b""

@@ -16,6 +16,7 @@ from engine.store.model import (
     NewAlert,
     Past,
     alert_parameters,
+    delivery_parameters,
     event_json,
     key_id,
 )
@@ -96,8 +97,8 @@ def _insert(transaction: Transaction, batch: Batch, past: Past) -> None:
         transaction.run_many(
             statements.INSERT_DELIVERY,
             [
-                {**row, "channel": channel, "target_id": target_id}
-                for new, row in zip(batch.alerts, rows, strict=True)
+                delivery_parameters(new, channel, target_id, transaction.now_us)
+                for new in batch.alerts
                 if not new.is_expired
                 for channel, target_id in new.targets
             ],

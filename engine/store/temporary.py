@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from engine.store.database import (
     Connection,
     Database,
     Durability,
+    Freed,
     Parameters,
     Result,
     Row,
@@ -52,6 +53,12 @@ class _TemporaryDatabase(Database):
     def connect(self, durability: Durability) -> Connection:
         """The one connection; nothing of it outlives the process."""
         return self._connection
+
+    def overwrite(
+        self, freed: Freed, deleted: Mapping[str, int], texts: Collection[str]
+    ) -> Sequence[str]:
+        """Nothing to do: nobody else can read it, and it is gone when it is closed."""
+        return ()
 
     def close(self) -> None:
         """Delete the database."""

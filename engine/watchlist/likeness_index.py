@@ -30,7 +30,9 @@ from engine.watchlist.plates import CHARACTERS
 
 #: A word of the index: a hash, the character left out, and the number of the plate.
 _NUMBER_BITS: Final = 23
-_LOW_BITS: Final = _NUMBER_BITS + 6
+_CODE_BITS: Final = 6
+_CODE: Final = (1 << _CODE_BITS) - 1
+_LOW_BITS: Final = _NUMBER_BITS + _CODE_BITS
 _LOW: Final = 1 << _LOW_BITS
 _NUMBER: Final = (1 << _NUMBER_BITS) - 1
 _WORD_BITS: Final = 64
@@ -145,6 +147,16 @@ class LikenessIndex:
         if len(result) > 1:
             result.sort(key=_rank)
         return result
+
+    def keys(self) -> tuple[_Array, _Array, _Array]:
+        """The keys of all texts of at most `MAX_COMPARED` characters, sorted by their hashes.
+
+        These are the hashes; for each the character left out, from 1 by its place in `CHARACTERS`,
+        or 0 for the whole text; and the number of the text. A text may have a key twice.
+        """
+        words = np.asarray(self._words)
+        codes = (words >> np.uint64(_NUMBER_BITS)).astype(np.uint8) & np.uint8(_CODE)
+        return words >> np.uint64(_LOW_BITS), codes, (words & np.uint64(_NUMBER)).astype(np.int32)
 
     def _met(self, text: str, budgets: _Budgets) -> list[int]:
         """The numbers of plates that share a key with a text, and may be within the budgets."""

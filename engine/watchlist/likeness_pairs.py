@@ -1,9 +1,8 @@
 """The pairs of plates on one list of which a reading of one may be taken for the other.
 
-Below a cost of 100 at most one edit is severe (`SEVERE`), so two such plates are equal by the
-classes of their characters, either whole or with one character left out. Numbers for all these
-texts are sorted, and only plates that share one are compared, by numpy: a million plates take about
-as long as it takes to read their list, where a million questions would take ten times that.
+Such plates share a key of the list's index, and equal keys stand together. Plates are compared by
+numpy, many at once. So a million take about as long as it takes to read their list, where a million
+questions would take ten times that.
 """
 
 from __future__ import annotations
@@ -17,23 +16,19 @@ from numpy.typing import NDArray
 
 from engine.watchlist.costs import MAX_COST, PlateCosts
 from engine.watchlist.likeness import MAX_COMPARED, budget
+from engine.watchlist.likeness_index import LikenessIndex
 from engine.watchlist.plates import CHARACTERS
 
 #: Of more candidates only those of a part of the list are compared.
-MOST_CANDIDATES: Final = 4_000_000
+MOST_CANDIDATES: Final = 10_000_000
 
 _Numbers = NDArray[np.int64]
 _Codes = NDArray[np.uint8]
 _Costs = NDArray[np.int16]
-_Keys = NDArray[np.uint64]
+_Hashes = NDArray[np.uint64]
 
-#: A key is a hash, the place of the character left out, from 1, or 0 for the whole text, and the
-#: number of the plate.
-_ID_BITS: Final = 23
-_PLACE_BITS: Final = 5
+#: In place of the character left out: none is.
 _WHOLE: Final = 0
-_PRIME: Final = 0x9E3779B97F4A7C15
-_INVERSE: Final = pow(_PRIME, -1, 1 << 64)
 #: Pairs compared at once: their tables stay in the processor's cache.
 _AT_ONCE: Final = 16_384
 #: The cost of what is no edit.
@@ -60,21 +55,28 @@ class Pairs:
         return round(len(self.first) / self.share**2)
 
 
-def find_pairs(plates: Sequence[str], thresholds: Sequence[float], costs: PlateCosts) -> Pairs:
+def find_pairs(
+    index: LikenessIndex, plates: Sequence[str], thresholds: Sequence[float], costs: PlateCosts
+) -> Pairs:
     """The pairs of plates whose likeness reaches the lower one of their thresholds.
 
-    `plates` are normalised and different, at most 2 ** 23; longer ones than `MAX_COMPARED` have no
-    pairs. `thresholds` are at least 0.84, one for each plate.
+    `plates` are normalised and different, `index` is that of them, and `thresholds` are at least
+    `MIN_LIST_THRESHOLD`, one for each. Plates that are longer than `MAX_COMPARED` have no pairs.
     """
-    table = _Table(plates, thresholds, costs)
-    keys = table.keys()
-    share, candidates = 1.0, _count(keys)
-    crowd = _crowd(keys)
+    hashes, codes, numbers = index.keys()
+    crowd = _crowd(hashes, numbers)
+    lengths = _run_lengths(hashes)
+    share, candidates = 1.0, int((lengths * (lengths - 1) // 2).sum())
     if candidates > MOST_CANDIDATES:
         share = (MOST_CANDIDATES / candidates) ** 0.5
-        chosen = np.random.default_rng(len(plates)).random(len(plates)) < share
-        keys = keys[chosen[_ids(keys)]]
-    found = [table.reaching(*each) for each in _candidates(keys)]
+        is_chosen = np.random.default_rng(len(plates)).random(len(plates)) < share
+        chosen = is_chosen[numbers]
+        hashes, codes, numbers = hashes[chosen], codes[chosen], numbers[chosen]
+    table = _Table(plates, thresholds, costs)
+    found = []
+    for one, two in _in_runs(hashes):
+        kept = table.may_reach(codes[one], codes[two])
+        found.append(table.reaching(numbers[one[kept]], numbers[two[kept]]))
     none = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int16)
     first, second, cost = map(np.concatenate, zip(none, *found, strict=True))
     _, places = np.unique(first * len(plates) + second, return_index=True)
@@ -100,54 +102,35 @@ class _Table:
                 for threshold in different.tolist()
             ],
             np.int16,
-        )
+        ).reshape(-1, MAX_COMPARED + 1)
+        self._most: Final = int(self._budgets.max(initial=0))
 
-    def keys(self) -> _Keys:
-        """The sorted keys of all plates: of each text, and of it with one character left out."""
-        whole = np.zeros(len(self._codes), np.uint64)
-        for place in range(int(self._lengths.max(initial=0))):
-            whole += self._term(place)
-        is_any = self._lengths > 0
-        keys = [_packed(whole[is_any], _WHOLE, np.flatnonzero(is_any))]
-        before = np.zeros_like(whole)
-        for place in range(int(self._lengths.max(initial=0))):
-            ids = np.flatnonzero(self._lengths > place)
-            term = self._term(place)
-            behind = (whole - before - term) * np.uint64(_INVERSE)
-            keys.append(_packed((before + behind)[ids], place + 1, ids))
-            before += term
-        found = np.concatenate(keys)
-        found.sort()
-        return found
+    def may_reach(self, left_out: _Codes, other: _Codes) -> _Numbers:
+        """The places of the pairs that may reach a threshold, by the characters left out for a key.
 
-    def _term(self, place: int) -> _Keys:
-        """What the characters at a place add to the hashes of their texts."""
-        classes = self._costs.classes[self._codes[:, place]].astype(np.uint64)
-        return classes * np.uint64(pow(_PRIME, place, 1 << 64))
-
-    def reaching(
-        self, one: _Numbers, two: _Numbers, place: _Numbers
-    ) -> tuple[_Numbers, _Numbers, _Costs]:
-        """Those of the candidates that reach the threshold, with their costs.
-
-        `place` is that of the character left out in both, 0 where it is not the same in both.
+        Where both lack characters of one class, the whole texts share a key, too.
         """
-        first, second = np.minimum(one, two), np.maximum(one, two)
+        classes, changes = self._costs.classes, self._costs.changes
+        is_change = (classes[left_out] != classes[other]) & (changes[left_out, other] <= self._most)
+        return np.flatnonzero(is_change | (left_out == _WHOLE) | (other == _WHOLE))
+
+    def reaching(self, one: _Numbers, two: _Numbers) -> tuple[_Numbers, _Numbers, _Costs]:
+        """Those of the pairs that reach their threshold, the lower number first, with costs."""
+        is_pair = one != two
+        first, second = np.minimum(one, two)[is_pair], np.maximum(one, two)[is_pair]
         longer = np.maximum(self._lengths[first], self._lengths[second])
         highest = np.maximum(
             self._budgets[self._threshold[first], longer],
             self._budgets[self._threshold[second], longer],
         )
-        changed = np.maximum(place - 1, 0)
-        old, new = self._codes[first, changed], self._codes[second, changed]
-        # Characters of one class left out in both: the whole texts are candidates, too.
-        is_severe = self._costs.classes[old] != self._costs.classes[new]
-        is_cheap = self._costs.changes[old, new] <= highest
-        kept = np.flatnonzero((place == _WHOLE) | (is_severe & is_cheap))
-        first, second, highest = first[kept], second[kept], highest[kept]
         cost = np.zeros(len(first), np.int16)
-        for start in range(0, len(first), _AT_ONCE):
-            some = slice(start, start + _AT_ONCE)
+        # Of one length all characters stand for those opposite: other ways cost too much.
+        for column in range(int(longer.max(initial=0))):
+            codes = self._codes[:, column]
+            cost += self._costs.changes[codes[first], codes[second]]
+        others = np.flatnonzero(self._lengths[first] != self._lengths[second])
+        for start in range(0, len(others), _AT_ONCE):
+            some = others[start : start + _AT_ONCE]
             cost[some] = self._costs_of(first[some], second[some])
         reached = cost <= highest
         return first[reached], second[reached], cost[reached]
@@ -196,6 +179,7 @@ class _CostTables:
             self.classes[code] = code_of[costs.classes.get(one, one)]
             for two, other in code_of.items():
                 self.changes[code, other] = costs.change(one, two)
+        self.changes[0, 0] = 0
         for parts, results in costs.merges.items():
             for result, cost in results.items():
                 self.merges[code_of[parts[0]], code_of[parts[1]], code_of[result]] = cost
@@ -226,79 +210,30 @@ def _codes() -> _Codes:
     return codes
 
 
-def _packed(hashes: _Keys, place: int, ids: _Numbers) -> _Keys:
-    # The low bits of a sum of powers reach its high bits only here.
-    hashes = (hashes ^ (hashes >> np.uint64(32))) * np.uint64(_PRIME)
-    hashes ^= hashes >> np.uint64(29)
-    hashes *= np.uint64(_PRIME)
-    kept = ~np.uint64((1 << (_ID_BITS + _PLACE_BITS)) - 1)
-    low = np.uint64(place << _ID_BITS) | ids.astype(np.uint64)
-    return (hashes & kept) | low
-
-
-def _ids(keys: _Keys) -> _Numbers:
-    return (keys & np.uint64((1 << _ID_BITS) - 1)).astype(np.int64)
-
-
-def _places(keys: _Keys) -> _Numbers:
-    return ((keys >> np.uint64(_ID_BITS)) & np.uint64((1 << _PLACE_BITS) - 1)).astype(np.int64)
-
-
-def _hashes(keys: _Keys) -> _Keys:
-    return keys >> np.uint64(_ID_BITS + _PLACE_BITS)
-
-
-def _run_lengths(numbers: _Keys) -> _Numbers:
-    """The lengths of the runs of equal numbers."""
-    ends = np.flatnonzero(np.append(numbers[1:] != numbers[:-1], True)) + 1
+def _run_lengths(hashes: _Hashes) -> _Numbers:
+    """The lengths of the runs of equal hashes."""
+    if not len(hashes):
+        return np.zeros(0, np.int64)
+    ends = np.flatnonzero(np.append(hashes[1:] != hashes[:-1], True)) + 1
     return np.diff(ends, prepend=0)
 
 
-def _crowd(keys: _Keys) -> int:
+def _crowd(hashes: _Hashes, numbers: _Numbers) -> int:
     """How many plates share the key that the most have."""
-    if not len(keys):
+    lengths = _run_lengths(hashes)
+    if not len(lengths):
         return 0
-    runs = _run_lengths(_hashes(keys))
-    largest = int(runs.argmax())
-    start = int(runs[:largest].sum())
-    return len(np.unique(_ids(keys[start : start + int(runs[largest])])))
+    largest = int(lengths.argmax())
+    start = int(lengths[:largest].sum())
+    return len(np.unique(numbers[start : start + int(lengths[largest])]))
 
 
-def _count(keys: _Keys) -> int:
-    """How many candidates there are among sorted keys."""
-    if not len(keys):
-        return 0
-    same = _run_lengths(keys >> np.uint64(_ID_BITS))
-    runs = _run_lengths(_hashes(keys))
-    wholes = np.add.reduceat(_places(keys) == _WHOLE, np.cumsum(runs) - runs, dtype=np.int64)
-    return int((same * (same - 1) // 2).sum() + (wholes * (runs - wholes)).sum())
-
-
-def _candidates(keys: _Keys) -> Iterator[tuple[_Numbers, _Numbers, _Numbers]]:
-    """The candidates among sorted keys: two plates, and the place left out in both.
-
-    A pair may come more than once. The place is 0 for two whole texts, and for a whole text and one
-    without a character.
-    """
-    texts = keys >> np.uint64(_ID_BITS)
-    for at, other in _in_runs(texts, np.flatnonzero(texts[1:] == texts[:-1])):
-        yield _ids(keys[at]), _ids(keys[other]), _places(keys[at])
-    hashes, is_whole = _hashes(keys), _places(keys) == _WHOLE
-    is_start = (hashes[1:] == hashes[:-1]) & is_whole[:-1]
-    for at, other in _in_runs(hashes, np.flatnonzero(is_start)):
-        is_part = ~is_whole[other]
-        one, two = at[is_part], other[is_part]
-        yield _ids(keys[one]), _ids(keys[two]), np.zeros(len(one), np.int64)
-
-
-def _in_runs(numbers: _Keys, starts: _Numbers) -> Iterator[tuple[_Numbers, _Numbers]]:
-    """From each start the places behind it with the same number, the next ones first.
-
-    The number behind each start is the same.
-    """
+def _in_runs(hashes: _Hashes) -> Iterator[tuple[_Numbers, _Numbers]]:
+    """The places of all two that are equal among sorted hashes, the nearest first."""
     step = 1
+    starts = np.flatnonzero(hashes[1:] == hashes[:-1])
     while len(starts):
         yield starts, starts + step
         step += 1
-        starts = starts[starts + step < len(numbers)]
-        starts = starts[numbers[starts] == numbers[starts + step]]
+        starts = starts[starts + step < len(hashes)]
+        starts = starts[hashes[starts] == hashes[starts + step]]

@@ -156,7 +156,8 @@ def likeness_report(
     plates = list(watchlist.plates)
     thresholds = _thresholds(watchlist, asked)
     wildcards = _wildcards(watchlist)
-    pairs = find_pairs(plates, thresholds, watchlist.costs)
+    index = watchlist.near_plates.prepare()
+    pairs = find_pairs(index, plates, thresholds, watchlist.costs)
     lowest = min(thresholds, default=_threshold(watchlist, asked))
     found = [
         max(

@@ -83,25 +83,28 @@ def wildcard_edits(pattern: str, reading: str, costs: PlateCosts) -> tuple[Edit,
     The reading is normalised, has all the characters that the plate needs, and each place is
     counted in it.
     """
-    runs, spare = pattern.count(_RUN), len(reading) - len(pattern.replace(_RUN, ""))
-    ways = (
-        tuple(
-            Edit(place, one, two, costs.change(one, two))
-            for place, (one, two) in enumerate(zip(whole, reading, strict=True), 1)
-            if one not in (_ONE, two)
-        )
-        for whole in _without_runs(pattern, runs, spare)
-    )
-    return min(ways, key=lambda edits: sum(edit.cost for edit in edits))
-
-
-def _without_runs(pattern: str, runs: int, spare: int) -> Iterator[str]:
-    """The pattern with `?` in place of its runs, so that these have `spare` characters in all."""
-    if not runs:
-        yield pattern
-        return
-    for length in range(spare + 1) if runs > 1 else (spare,):
-        yield from _without_runs(pattern.replace(_RUN, _ONE * length, 1), runs - 1, spare - length)
+    # By the place up to which the pattern so far has given the reading: what it costs, and how.
+    ways: dict[int, tuple[int, tuple[Edit, ...]]] = {0: (0, ())}
+    for one in pattern:
+        further: dict[int, tuple[int, tuple[Edit, ...]]] = {}
+        if one == _RUN:
+            cheapest = None
+            for place in range(len(reading) + 1):
+                way = ways.get(place)
+                if way is not None and (cheapest is None or way[0] < cheapest[0]):
+                    cheapest = way
+                if cheapest is not None:
+                    further[place] = cheapest
+        else:
+            for place, (cost, edits) in ways.items():
+                two = reading[place : place + 1]
+                if one in (_ONE, two) and two:
+                    further[place + 1] = cost, edits
+                elif two:
+                    edit = Edit(place + 1, one, two, costs.change(one, two))
+                    further[place + 1] = cost + edit.cost, (*edits, edit)
+        ways = further
+    return ways[len(reading)][1]
 
 
 class NearWildcard(NamedTuple):

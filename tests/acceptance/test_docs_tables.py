@@ -13,7 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from channels.alert import Reason, Status
 from channels.definitions import webhook_settings
-from channels.definitions.keys import CHANNEL, NOTIFICATION_BLOCKS
+from channels.definitions.keys import CHANNEL, GROUPING, NOTIFICATION_BLOCKS
 from channels.targets.webhook import KEY_HEADER, SIGNATURE_HEADER
 from engine.cel import Operator, compile_expression, evaluate
 from engine.cel.check.likeness import FUNCTIONS as BY_LIKENESS
@@ -338,6 +338,7 @@ def test_the_table_of_comparisons_is_whole() -> None:
 
 def test_the_tables_of_channel_keys_are_whole() -> None:
     assert sorted(table(CHANNELS, "Webhook key").codes()) == sorted(CHANNEL.names)
+    assert sorted(table(CHANNELS, "`group` key").codes()) == sorted(GROUPING.names)
     for block, keys in NOTIFICATION_BLOCKS.items():
         assert sorted(table(CHANNELS, f"`{block}` key").codes()) == sorted(keys.names), block
 

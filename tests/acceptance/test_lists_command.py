@@ -21,6 +21,11 @@ rules:
     when: similar(plate.normalized_text, watchlist("stolen"))
     notify: []
     rate_limit: {dedup_key: 'closest(watchlist("stolen"), plate.normalized_text, 0.95).plate'}
+    message_template: '{closest(watchlist("stolen"), plate.normalized_text, 0.97).note}'
+  - id: off
+    enabled: false
+    when: similar(plate.normalized_text, watchlist("stolen"), 0.84)
+    notify: []
   - {id: guest, when: 'plate.normalized_text in watchlist("guests")', notify: []}
 """
 LIST = """\
@@ -63,13 +68,14 @@ def test_a_list_is_shown_with_what_is_left_out_and_who_asks(folder: Path) -> Non
         "left out   1",
         "           line 6: the plate is empty",
         "threshold  0.9",
-        "likeness   asked by stolen, stolen from 0.95",
+        "likeness   asked by stolen, stolen from 0.97, stolen from 0.95",
     ]
     told = shown_json(folder, "stolen", "--at", "2025-05-05T12:00:00Z")
     assert told["in_force"] == 4
     assert told["left_out"] == [{"line": 6, "reason": "the plate is empty"}]
     assert told["asked_by_likeness"] == [
         {"rule_id": "stolen", "threshold": None},
+        {"rule_id": "stolen", "threshold": 0.97},
         {"rule_id": "stolen", "threshold": 0.95},
     ]
     assert show(folder, "guests").stdout.endswith("likeness   no rule asks for it\n")

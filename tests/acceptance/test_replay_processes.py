@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from typing import Any, Final
 import pytest
 
 from engine.demo.servers import RegistryServer
+from engine.simulate import prefilter
+from engine.simulate.prefilter import MOST_WORKERS
 from tests.support.engine_process import COMMAND
 from tests.support.kafka import Broker
 from tests.support.patience import PATIENCE_SECONDS, await_that
@@ -27,12 +30,15 @@ from tests.support.sightings import sighting
 from tests.support.site import Site
 from tests.support.stream import Publisher
 
+#: How many processes there are beside the one that reads.
+WORKERS: Final = (
+    min(MOST_WORKERS, len(os.sched_getaffinity(0)), prefilter._allowed_cores())
+    if sys.platform == "linux"
+    else 0
+)
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
-        reason="one processor, one process",
-    ),
+    pytest.mark.skipif(WORKERS < 2, reason="one processor, one process"),
 ]
 
 EVENTS: Final = 12_000
@@ -105,8 +111,7 @@ def children(pid: int) -> list[int]:
 
 def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
     """The processes of a replay, once all are there."""
-    count = min(4, len(os.sched_getaffinity(0)))
-    await_that(lambda: len(children(process.pid)) == count, step_seconds=0.001)
+    await_that(lambda: len(children(process.pid)) == WORKERS, step_seconds=0.001)
     return children(process.pid)
 
 

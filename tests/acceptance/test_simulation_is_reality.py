@@ -17,6 +17,7 @@ import yaml
 
 from engine.demo.servers import RegistryServer
 from engine.store import OpenMode, Silence, StoredAlert, open_store
+from tests.support.command import alert_engine_process
 from tests.support.http_receiver import HttpReceiver
 from tests.support.kafka import Broker
 from tests.support.patience import await_that
@@ -197,8 +198,12 @@ def stored(site: Site) -> list[StoredAlert]:
 
 
 def replayed(site: Site) -> Any:
-    status, out, err = site.command("replay", "kafka", "--alerts", "--format", "json")
+    """What a replay in this process says, which one of its own says too; it may start others."""
+    words = ("replay", "kafka", "--alerts", "--format", "json")
+    status, out, err = site.command(*words)
     assert status == 0, err
+    apart = alert_engine_process(site.folder, *words, variables=site.environment)
+    assert (apart.status, apart.stdout.strip()) == (0, out.strip()), apart.stderr
     return json.loads(out)
 
 

@@ -98,6 +98,11 @@ class PostgreSQL:
             raise
 
     @property
+    def data(self) -> Path:
+        """The folder with all that it stores."""
+        return self._data
+
+    @property
     def log(self) -> str:
         """What the server itself wrote."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from channels.alert import SENT, Alert, Audience, Outcome, Target
+from channels.alert import SENT, SINGLY, Alert, Audience, Bundle, Outcome, Target
 from engine.rules import RuleSet, load_rules
 from tests.support.avro import plate_schema
 
@@ -16,6 +16,7 @@ class Mailbox:
     concurrency = 1
     is_address = True
     knows_idempotency_key = False
+    terms = SINGLY
 
     def __init__(self, channel: str) -> None:
         self.channel = channel
@@ -27,6 +28,12 @@ class Mailbox:
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
         """Keep it."""
         self.alerts.append(alert)
+        self.arrived.set()
+        return SENT
+
+    def send_several(self, bundle: Bundle, idempotency_key: str) -> Outcome:
+        """Keep them."""
+        self.alerts += bundle.alerts
         self.arrived.set()
         return SENT
 

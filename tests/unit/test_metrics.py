@@ -12,7 +12,7 @@ def lines_of(metrics: Metrics) -> list[str]:
 def test_label_pairs_exist_before_the_first_failure() -> None:
     metrics = Metrics()
     metrics.prepare([("r1", "high")], [("email", "r1")], ["no_such_key"])
-    metrics.prepare_channel("email", ["timeout"])
+    metrics.prepare_channel("email", ["timeout"], ["group"])
     lines = lines_of(metrics)
     for expected in (
         'alert_engine_rules_matched_total{priority="high",rule_id="r1"} 0.0',
@@ -92,7 +92,7 @@ def test_lost_log_lines_are_counted_from_their_total() -> None:
 
 def test_every_metric_of_a_channel_alone_has_its_label_before_the_first_delivery() -> None:
     metrics = Metrics()
-    metrics.prepare_channel("email", [])
+    metrics.prepare_channel("email", [], [])
     unprepared = [
         name
         for name, metric in vars(metrics).items()

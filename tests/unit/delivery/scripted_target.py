@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from channels.alert import SENT, Alert, Audience, Outcome, Reason, Status
+from channels.alert import SENT, SINGLY, Alert, Audience, Bundle, Outcome, Reason, Status, Terms
 from tests.support.patience import PATIENCE_SECONDS
 
 REFUSED = Outcome(Status.REFUSED, Reason.BAD_REQUEST, "400")
@@ -34,11 +34,22 @@ Script = Callable[[str], Outcome]
 
 @dataclass(frozen=True)
 class Call:
-    """One try: when (monotonic), which alert, under which idempotency key."""
+    """One try: when (monotonic), which alert, under which idempotency key.
+
+    `bundle` has all alerts of a message of several, of which `alert_id` is the first.
+    """
 
     at: float
     alert_id: str
     key: str
+    bundle: Bundle | None = None
+
+    @property
+    def alert_ids(self) -> tuple[str, ...]:
+        """All alerts of the message."""
+        return (
+            tuple(each.alert_id for each in self.bundle.alerts) if self.bundle else (self.alert_id,)
+        )
 
 
 class ScriptedTarget:
@@ -52,7 +63,9 @@ class ScriptedTarget:
         concurrency: int = 1,
         knows_idempotency_key: bool = False,
         monotonic: Callable[[], float] = lambda: 0.0,
+        terms: Terms = SINGLY,
     ) -> None:
+        self.terms = terms
         self.label = name
         self.channel = name.partition(":")[0]
         self.is_address = True
@@ -68,13 +81,20 @@ class ScriptedTarget:
         self._changed = threading.Condition()
 
     def send(self, alert: Alert, idempotency_key: str) -> Outcome:
+        return self._take(Call(self._monotonic(), alert.alert_id, idempotency_key))
+
+    def send_several(self, bundle: Bundle, idempotency_key: str) -> Outcome:
+        first = bundle.alerts[0].alert_id
+        return self._take(Call(self._monotonic(), first, idempotency_key, bundle))
+
+    def _take(self, call: Call) -> Outcome:
         with self._changed:
-            self.calls.append(Call(self._monotonic(), alert.alert_id, idempotency_key))
+            self.calls.append(call)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
             self._changed.notify_all()
         try:
-            return self.script(alert.alert_id)
+            return self.script(call.alert_id)
         finally:
             with self._changed:
                 self._at_once -= 1

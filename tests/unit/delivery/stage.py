@@ -21,6 +21,7 @@ from engine.store import (
     Deliveries,
     DeliveryState,
     FreshAlert,
+    GroupPlace,
     NewAlert,
     OpenMode,
     Store,
@@ -165,15 +166,21 @@ class Stage:
             self.settle()
         return ids
 
-    def store_only(self, *targets: str, priority: Priority = Priority.MEDIUM) -> str:
-        """Store an alert for these targets; the alert's id."""
+    def store_only(
+        self,
+        *targets: str,
+        priority: Priority = Priority.MEDIUM,
+        place: GroupPlace | None = None,
+    ) -> str:
+        """Store an alert for these targets, with its place in a group of each; the alert's id."""
         with self._made_lock:
             self._made += 1
             made = self._made
         alert = Alert(f"a{made:04}", "r1", "A rule", priority, "text", "", "")
         routes = tuple((channel_of(target), target) for target in targets)
         digest = blake2b(alert.alert_id.encode(), digest_size=16).digest()
-        new = NewAlert(alert, digest, None, made, routes)
+        places = {} if place is None else dict.fromkeys(targets, place)
+        new = NewAlert(alert, digest, None, made, routes, places=places)
         self.store.stream.decide(Ask((), {}), lambda past: Batch([new], {}))
         return alert.alert_id
 

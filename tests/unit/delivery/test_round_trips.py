@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from channels.alert import SINGLY, Grouping, Terms
 from tests.support.patience import await_that
 from tests.support.postgresql import PostgreSQL
 from tests.support.round_trips import RoundTrips
@@ -19,8 +20,15 @@ ALERTS = 10
 LABELS = {"channel": "hook", "rule_id": "r1"}
 
 
+@pytest.mark.parametrize(
+    "terms", [SINGLY, Terms(Grouping(("plate.text",), 1.0, 1.0), digest_above=1_000)]
+)
 def test_a_turn_takes_three_round_trips(
-    postgresql: PostgreSQL, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgresql: PostgreSQL,
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    terms: Terms,
 ) -> None:
     counts: list[int] = []
     with RoundTrips(postgresql.port) as trips:
@@ -37,7 +45,7 @@ def test_a_turn_takes_three_round_trips(
 
             monkeypatch.setattr(stage.store.deliveries, "turn", counted)
             for target in TARGETS:
-                stage.target(target, concurrency=2)
+                stage.target(target, concurrency=2).terms = terms
             stage.store.deliveries.register(dict.fromkeys(TARGETS, ("hook", 2)))
             for _ in range(ALERTS):
                 stage.store_only(*TARGETS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from engine.errors import ExpressionError
 from engine.match import IndexedMatcher
 from engine.match.keys import Keyring
-from engine.match.look_up import similar_lists_step, similar_steps
+from engine.match.look_up import LONG as LONG_LIST
+from engine.match.look_up import similar_lists_steps, similar_steps
 from engine.match.matcher import CROWD, Index
 from engine.match.necessary import needs_of
 from engine.match.needs import (
@@ -35,6 +37,7 @@ from tests.unit.match.look_ups import found, plain
 from tests.unit.match.random_rules import a_rule
 from tests.unit.match.test_indexed import LONG, assert_same
 from tests.unit.match.test_necessary import assert_met
+from tests.unit.watchlist.list_files import good
 
 POOL = pool(60, seed=5)
 SETS = st.lists(CONDITIONS, min_size=6, max_size=6)
@@ -168,6 +171,15 @@ def test_null_fails_for_a_plate_and_is_like_none_of_a_list() -> None:
     assert not any(each.or_null for each in atoms_of(guarded))
 
 
+@pytest.mark.parametrize("asked", ['"ABC123"', 'watchlist("misread")'])
+def test_what_is_no_text_gives_what_every_rule_gives(asked: str) -> None:
+    text = f"similar(dyn(latency_ms), {asked})"
+    rules = [a_rule(f"r{number}", compiled(text)) for number in range(20)]
+    matcher = IndexedMatcher(rules)
+    assert next(matcher.describe()) == "20 rules, of which 0 are evaluated on every event"
+    assert_same(rules, POOL[:5])
+
+
 def test_what_can_be_no_plate_needs_what_no_event_has() -> None:
     assert need('similar("ABC124", "XYZ789")') == NOTHING
 
@@ -202,19 +214,33 @@ def test_plates_of_all_rules_are_found_as_the_likeness_says() -> None:
     assert total > 200
 
 
-def test_each_list_is_asked_with_each_threshold() -> None:
+def test_each_list_is_asked_with_each_threshold(tmp_path: Path) -> None:
     misread, patterns = lists()["misread"], lists()["patterns"]
+    long = good(
+        tmp_path, "".join(f"LONG{number}\n" for number in range(LONG_LIST)), name="long.txt"
+    )
     tests = [
         SimilarListed(misread, None),
         SimilarListed(misread, 1.0),
         SimilarListed(patterns, None),
         SimilarListed(misread, None),
+        SimilarListed(long, None),
+        SimilarListed(long, 0.99),
     ]
-    step = similar_lists_step([(test, number) for number, test in enumerate(tests)], plain)
-    assert found("A8C123", step) == [0, 1, 2, 3]
-    assert found("BC123", step) == [0, 3]
-    assert found("XX789", step) == [2]
-    assert found("QQQQQQ", step) == []
+    rules = [(test, number) for number, test in enumerate(tests)]
+    steps = similar_lists_steps(rules, plain)
+    assert len(steps) == 2
+    for value in READINGS:
+        wanted = [
+            number
+            for number, test in enumerate(tests)
+            if test.watchlist.may_be_similar(value, test.threshold)
+        ]
+        assert found(value, *steps) == wanted, value
+    assert found("A8C123", *steps) == [0, 1, 2, 3]
+    assert found("XX789", *steps) == [2]
+    assert found("L0NG777", *steps) == [4]
+    assert found("LONG777", *steps) == [4, 5]
 
 
 def test_the_index_says_what_it_looks_up() -> None:
@@ -239,6 +265,9 @@ def test_to_compare_with_few_plates_is_cheaper_than_to_look_them_up() -> None:
     texts = [f'similar({PLATE}, "ABC123")', f'similar({PLATE}, "XYZ789")']
     (head, *_) = IndexedMatcher(rules_of(texts)).describe()
     assert head == "2 rules, of which 2 are evaluated on every event"
+    plates = ", ".join(f'"ABC{number}"' for number in range(100, 120))
+    (head, *_) = IndexedMatcher(rules_of([f"similar({PLATE}, [{plates}])"])).describe()
+    assert head == "1 rules, of which 0 are evaluated on every event"
 
 
 def test_a_camera_is_looked_up_before_a_likeness() -> None:

@@ -184,3 +184,37 @@ def test_postgresql_finds_alerts_of_a_plate_and_of_a_camera_by_index(
             plan = "\n".join(row[0] for row in explained)
             assert index in plan, plan
     million.execute("RESET plan_cache_mode")
+
+
+#: What a turn of the claimer asks.
+TURN = (
+    *("TARGETS_LOCKED", "MARK", "DUE_TARGETS", "CLAIMS_IN_FORCE", "CLAIMED", "NEXT_DUE"),
+    *("CLAIM_DUE", "CLAIM_FRESH", "CLAIM_FAILED", "CLAIM_PROBE", "HAS_FAILED"),
+)
+#: A claim reads fewer than a hundred, for four deliveries and five indexes.
+MOST_BLOCKS = 150
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1_000, 10_000])
+def test_a_turn_reads_little_before_postgresql_has_statistics(database: str, count: int) -> None:
+    open_store(database).close()
+    asked = {"target_id": "mail/1", "limit": 4, "now_us": 1 << 52, "until_us": (1 << 52) + 1}
+    asked |= {"probe_rank": -1, "probe_id": 0, "backlog_id": 0}
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("ALTER TABLE deliveries SET (autovacuum_enabled = off)")
+        for text in _FILL[:-1]:
+            fewer = text.replace("% 200", "% 2").replace("0, 199", "0, 1")
+            connection.execute(fewer.replace(str(ALERTS), str(count)))
+        connection.execute("UPDATE deliveries SET state = 'waiting'")
+        blocks = {}
+        for mode in ("force_generic_plan", "force_custom_plan"):
+            connection.execute(f"SET plan_cache_mode = {mode}")
+            for name in TURN:
+                text = STATEMENTS[name].postgresql
+                values = values_of(text, r"%\(([a-z_]+)\)s") | asked
+                explained = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {text}"
+                with connection.transaction(force_rollback=True):
+                    ((plan,),) = connection.execute(explained, values, prepare=True).fetchall()
+                blocks[name, mode] = plan[0]["Plan"]["Shared Hit Blocks"]
+    assert {name: read for name, read in blocks.items() if read > MOST_BLOCKS} == {}

@@ -10,7 +10,8 @@ import pytest
 from engine.watchlist import likeness_pairs
 from engine.watchlist.costs import standard_costs
 from engine.watchlist.likeness import MAX_COMPARED, budget, cost_of
-from engine.watchlist.likeness_pairs import find_pairs
+from engine.watchlist.likeness_index import LikenessIndex
+from engine.watchlist.likeness_pairs import Pairs, find_pairs
 
 COSTS = standard_costs()
 #: Of the characters that are easily confused, with merges, with few others, and all.
@@ -29,8 +30,12 @@ def one_by_one(plates: list[str], thresholds: list[float]) -> dict[tuple[int, in
     return found
 
 
+def pairs_of(plates: list[str], thresholds: list[float]) -> Pairs:
+    return find_pairs(LikenessIndex(plates, thresholds, COSTS), plates, thresholds, COSTS)
+
+
 def all_at_once(plates: list[str], thresholds: list[float]) -> dict[tuple[int, int], int]:
-    found = find_pairs(plates, thresholds, COSTS)
+    found = pairs_of(plates, thresholds)
     assert found.share == 1
     assert found.count == len(found.first)
     each = zip(found.first.tolist(), found.second.tolist(), found.cost.tolist(), strict=True)
@@ -70,9 +75,9 @@ def test_of_too_many_candidates_a_part_tells_how_many_there_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plates = ["".join(each) for each in _products("0ODQ1IL8B", 3)]
-    whole = find_pairs(plates, [0.9] * len(plates), COSTS)
+    whole = pairs_of(plates, [0.9] * len(plates))
     monkeypatch.setattr(likeness_pairs, "MOST_CANDIDATES", 2_000)
-    part = find_pairs(plates, [0.9] * len(plates), COSTS)
+    part = pairs_of(plates, [0.9] * len(plates))
     assert part.share < 0.5
     assert len(part.first) < whole.count / 4
     assert 0.7 < part.count / whole.count < 1.4

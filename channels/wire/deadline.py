@@ -37,7 +37,7 @@ OWN_NAME_SECONDS: Final = 2.0
 _WAITS: Final = ("connect", "send", "sendall")
 _READS: Final = ("recv", "recv_into")
 #: Their last argument is an address.
-_ADDRESSED: Final = ("connect", "sendto")
+_ADDRESSED: Final = ("connect", "connect_ex", "sendto")
 _LOOK_UPS: Final = ("getaddrinfo", "gethostbyaddr", "gethostbyname", "gethostbyname_ex")
 #: They describe a body that is not read.
 _BODY_HEADERS: Final = ("Content-Length", "Content-Encoding", "Transfer-Encoding")

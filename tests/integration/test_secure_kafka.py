@@ -24,7 +24,6 @@ from tests.support.stream import Publisher
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 WRONG = "wr0ng-pa55word"
-#: The rows of the page, and how each is made: the way, its changed settings, what is not granted.
 GRANTS = ("topic", "group", "letters")
 
 
@@ -110,6 +109,7 @@ def test_events_letters_and_tools_come_through(
             assert PASSWORD not in out + err
 
 
+#: By the page's rows: the way, its changed settings, and the setting to correct.
 CASES: Mapping[str, tuple[str, Mapping[str, str], str]] = {
     "wrong password": (SCRAM, {"SASL_PASSWORD": WRONG}, "KAFKA_CONFIG_SASL_PASSWORD"),
     "another SASL mechanism": (SCRAM, {"SASL_MECHANISM": "PLAIN"}, "KAFKA_CONFIG_SASL_MECHANISM"),
@@ -185,6 +185,7 @@ def test_what_is_not_granted_is_named_and_goes_on_once_it_is(
 def test_letters_that_may_not_be_written_wait_in_the_store(
     kafka: SecureKafka, tmp_path: Path
 ) -> None:
+    assert "`dead_letters` of `/readyz`" in page_rows()["`Write` on `DLQ_TOPIC` denied"]
     with open_gate(kafka, tmp_path, **kafka.environment(SCRAM)) as gate:
         opened(kafka, gate, "letters")
         with gate.site.start() as engine:

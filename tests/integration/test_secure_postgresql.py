@@ -15,6 +15,7 @@ from psycopg import sql
 from engine.errors import StoreError
 from engine.store import OpenMode, open_store, statements
 from engine.store.database import Statement
+from engine.store.migrate import SCHEMA_VERSION
 from tests.support.certificates import Certificates
 from tests.support.command import alert_engine
 from tests.support.gate import open_gate
@@ -217,9 +218,18 @@ def test_the_engines_role_may_make_no_table_and_reads_no_other(roles: Roles) -> 
 
 
 def test_an_engine_that_may_not_migrate_says_who_should(roles: Roles) -> None:
+    (row,) = [row for row in page_rows() if "older version" in row]
+    assert "store migrate" in page_rows()[row]
     database = roles.server.create_database()
     name = urlsplit(database).path[1:]
-    told = refusal(roles.url(ENGINE).replace("/alerts?", f"/{name}?"))
+    assert "store migrate" in refusal(roles.url(ENGINE).replace("/alerts?", f"/{name}?"))
+    order = "UPDATE meta SET value = %s WHERE name = 'schema_version'"
+    with psycopg.connect(roles.url(OWNER), autocommit=True) as opened:
+        opened.execute(order, (2,))
+        try:
+            told = refusal(roles.url(ENGINE))
+        finally:
+            opened.execute(order, (SCHEMA_VERSION,))
     assert "store migrate" in told
 
 

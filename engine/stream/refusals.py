@@ -31,7 +31,8 @@ _REMEDIES: Final = (
         "KAFKA_CONFIG_SSL_CERTIFICATE_LOCATION and KAFKA_CONFIG_SSL_KEY_LOCATION",
     ),
     (
-        re.compile(r"wrong version number|plaintext|security\.protocol"),
+        # Not "security.protocol": librdkafka guesses that of any broker that ends just then.
+        re.compile(r"wrong version number"),
         "set KAFKA_CONFIG_SECURITY_PROTOCOL as the broker's listener has it",
     ),
 )

@@ -75,16 +75,17 @@ def page_rows() -> dict[str, str]:
     return {row[0]: row[1] for row in table(PAGES["security.md"], "Kafka with").rows}
 
 
-@pytest.mark.parametrize("way", [SCRAM, MUTUAL_TLS])
+@pytest.mark.parametrize(
+    ("way", "row"),
+    [
+        (SCRAM, "`SASL_SSL` with SCRAM-SHA-512"),
+        (MUTUAL_TLS, "`SSL` with a client's certificate"),
+    ],
+)
 def test_events_letters_and_tools_come_through(
-    kafka: SecureKafka, tmp_path: Path, way: str
+    kafka: SecureKafka, tmp_path: Path, way: str, row: str
 ) -> None:
-    assert (
-        page_rows()[
-            f"`{way}`" + (" with SCRAM-SHA-512" if way == SCRAM else " with a client's certificate")
-        ]
-        == "works"
-    )
+    assert page_rows()[row] == "works"
     with open_gate(kafka, tmp_path, **kafka.environment(way)) as gate:
         opened(kafka, gate)
         with gate.site.start() as engine:

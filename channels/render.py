@@ -61,6 +61,8 @@ _GSM_LETTERS: Final = frozenset(
 )
 _GSM_EXTENSION: Final = frozenset("\f^{}\\[~]|€")
 _BEYOND_ONE_UNIT: Final = 0xFFFF
+#: So much of a text stays before a note, however long that is.
+_MIN_NOTED: Final = 40
 # Three letters of GSM-7: one "…" would make the whole text UCS-2.
 _SMS_MARK: Final = "..."
 
@@ -261,6 +263,11 @@ def cut_text(text: str, length: int = SMS_LENGTH) -> str:
     return text.rstrip("\u200d\ufe0f").rstrip() + _SMS_MARK
 
 
+def with_note(text: str, note: str, bounds: Bounds) -> str:
+    """The text of a text message, cut so that the note behind it has room too."""
+    return f"{cut_text(text, max(_MIN_NOTED, bounds.sms - len(note) - 2))}, {note}"
+
+
 def lateness(alert: Alert, now: datetime) -> str:
     """How late the alert is at `now`, as `duration`; empty where that is not worth a word."""
     seconds = late_seconds(alert, now)
@@ -300,7 +307,7 @@ def cut(text: str, length: int) -> str:
 def _sms(alert: Alert, late: str, bounds: Bounds) -> str:
     text = one_line(message_text(alert))
     if alert.note:
-        text = f"{text}, {alert.note}"
+        text = with_note(text, alert.note, bounds)
     before = f"{late} late" if late else ""
     near = near_text(alert)
     if near:

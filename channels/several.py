@@ -33,10 +33,13 @@ from channels.render import (
     near_text,
     one_line,
     sentence,
+    with_note,
 )
 
 #: Of the alerts of a digest that are not of high priority, so many of the newest have a line.
 DIGEST_LINES: Final = 20
+#: With less room, a text message has nothing of the alerts' own texts.
+_ROOM_FOR_TEXT: Final = 20
 
 
 def render_several(
@@ -70,7 +73,7 @@ def render_several(
     if bounds.lines is not None and len(body) > bounds.lines:
         text = " · ".join(filter(None, body))
     else:
-        text = "\n".join(body)
+        text = "\n".join(body).rstrip()
     title, text = (defuse(part, has_brackets=bounds.has_brackets) for part in (title, text))
     return Message(title, text, Format.TEXT)
 
@@ -170,7 +173,9 @@ def _sms(bundle: Bundle, late: str, bounds: Bounds) -> str:
     before = ", ".join(filter(None, (f"{late} late" if late else "", "possible" if near else "")))
     summary = _summary(bundle).replace("×", "x")
     if note := next((each.note for each in bundle.alerts if each.note), ""):
-        summary = f"{summary}, {note}"
+        summary = with_note(summary, note, bounds)
     text = f"{before}: {summary}" if before else summary
-    whole = cut_text(f"{text}. {one_line(message_text(first))}", bounds.sms)
+    if len(text) <= bounds.sms - _ROOM_FOR_TEXT:
+        text = f"{text}. {one_line(message_text(first))}"
+    whole = cut_text(text, bounds.sms)
     return whole if near in whole else cut_text(f"{before}, {near}: {summary}", bounds.sms)

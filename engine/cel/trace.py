@@ -330,6 +330,10 @@ class _Reader:
             if not isinstance(self._time, datetime):
                 return ""
             return nearest_listed(question.watchlist, text, self._time, question.threshold)
+        one, other = (constant_of(arg) is not MISSING for arg in node.args[1:3])
+        if one and not other and type(others[0]) is str:
+            # The plate is written first, and the reading after it.
+            text, others[0] = others[0], text
         plates = others[0] if type(others[0]) is list else [others[0]]
         if not all(type(plate) is str for plate in plates):
             return ""

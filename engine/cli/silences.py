@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from rich.table import Table
@@ -25,7 +26,7 @@ from engine.schema import EventSchema, load_event_schema
 from engine.schema.event import Event, make_event
 from engine.settings import Settings
 from engine.store import AlertFilter, Silence, SilenceState, Store, StoredAlert
-from engine.watchlist import normalise
+from engine.watchlist import PlateCosts, costs_of, normalise
 
 DAY_US: Final = 86_400 * 1_000_000
 #: So many of the newest alerts of a day are looked at.
@@ -82,6 +83,7 @@ def add_silence(arguments: argparse.Namespace) -> int:
     """Store a silence, and print what it would have silenced within the last day."""
     settings = Settings.from_environment()
     schema = load_event_schema(settings.event_schema_path)
+    costs = costs_of(settings.plate_costs_path)
     with open_tool(settings) as store:
         now_us = store.deliveries.now_us()
         starts_us, ends_us = _period(arguments, settings, now_us)
@@ -95,11 +97,11 @@ def add_silence(arguments: argparse.Namespace) -> int:
             created_by=arguments.by or _user(),
             comment=arguments.comment,
         )
-        compile_silence(silence, schema)
+        compile_silence(silence, schema, costs)
         added = store.silences.add(silence)
         looked_at = _newest_alerts(store, silence.rule_id, now_us)
     _warn_of_unknown_rule(silence.rule_id, settings)
-    counts = would_have_silenced(silence, looked_at, schema)
+    counts = would_have_silenced(silence, looked_at, schema, costs)
     if arguments.format == "json":
         document = {
             **as_dict(added, now_us),
@@ -139,14 +141,21 @@ def expire_silences(arguments: argparse.Namespace) -> int:
 
 
 def would_have_silenced(
-    silence: Silence, alerts: Sequence[StoredAlert], schema: EventSchema
+    silence: Silence,
+    alerts: Sequence[StoredAlert],
+    schema: EventSchema,
+    costs: PlateCosts,
 ) -> Counter[str]:
-    """How many of the alerts the silence would have kept back at any time, by rule id."""
+    """How many of the alerts the silence would have kept back at any time, by rule id.
+
+    `costs` are those of misreadings of plates.
+    """
     always = dataclasses.replace(silence, starts_us=0, ends_us=_ALWAYS_US)
-    in_force, counts = SilencesInForce([always], schema), Counter[str]()
+    in_force, counts = SilencesInForce([always], schema, costs=costs), Counter[str]()
     for stored in alerts:
         rule_id = stored.alert.rule_id
-        if in_force.find(rule_id, _event(stored, schema)) is not None:
+        event, meant = _event(stored, schema), stored.alert.matched_plate
+        if in_force.find(rule_id, event, partial(str, meant)) is not None:
             counts[rule_id] += 1
     return counts
 

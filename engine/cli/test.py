@@ -99,7 +99,7 @@ def _report(
     if only:
         rules = tuple(rule for rule in rules if rule.rule_id in only)
         set_tests = tuple(test for test in set_tests if test.rule_ids & only)
-    results = run_tests(rules, schema, zone, max_alert_age_seconds=max_age)
+    results = run_tests(rules, schema, zone, max_alert_age_seconds=max_age, costs=rule_set.costs)
     results += run_set_tests(rule_set, set_tests, schema, zone, max_alert_age_seconds=max_age)
     named = {rule_id for test in set_tests for rule_id in test.rule_ids}
     covered = rules or [rule for rule in rule_set.rules if rule.rule_id in named]

@@ -113,7 +113,9 @@ class Workspace:
             return run_set_tests(rule_set, chosen, self.schema, zone, max_alert_age_seconds=max_age)
         paths = inside if path in files else [Path(path)]
         rules = [rule for rule in self._load(paths, opened).rules if rule.rule_id == rule_id]
-        results = run_tests(rules, self.schema, zone, max_alert_age_seconds=max_age)
+        results = run_tests(
+            rules, self.schema, zone, max_alert_age_seconds=max_age, costs=self._costs
+        )
         return results if number is None else results[number : number + 1]
 
     def _test_files(self, opened: Opened) -> list[Path]:

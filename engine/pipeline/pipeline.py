@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Final, Protocol
 
 from engine.clock import Clock
@@ -331,7 +332,8 @@ class Pipeline:
         if work.silences is None:
             work.silences = self._silences()
         for match in matches:
-            silence = work.silences.find(match.rule.rule_id, event)
+            meant = partial(_meant_plate, match.rule, event)
+            silence = work.silences.find(match.rule.rule_id, event, meant)
             candidate = self._candidate(match.rule, notes, work, is_silenced=silence is not None)
             work.matches.append(_Match(match.rule, notes, candidate, silence))
 
@@ -505,6 +507,12 @@ class Pipeline:
                 self._write_log(notes)
             except Exception as error:  # noqa: BLE001 - the loop's edge: the stream goes on
                 work.result.add_letters([_dead_letter(notes.record, error)])
+
+
+def _meant_plate(rule: Rule, event: Event) -> str:
+    """The plate of which a match is near; "" where it is exact."""
+    near = rule.near_plate(event.bindings)
+    return "" if near is None else near.plate
 
 
 def _is_of_a_record(error: Exception) -> bool:

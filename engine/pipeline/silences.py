@@ -10,12 +10,13 @@ import structlog
 
 from engine.cel import Expression, compile_expression
 from engine.cel.check.remedies import remedy_to_condition
+from engine.cel.check.watchlists import lists_of_silences
 from engine.cel.types.kinds import with_article
 from engine.errors import EvaluationError, ExpressionError, SilenceError
 from engine.schema import CAMERA_ID, NORMALIZED_PLATE, EventSchema, Kind, value_at
 from engine.schema.event import Event
 from engine.store import Silence, Silences
-from engine.watchlist import normalise, plate_of
+from engine.watchlist import PlateCosts, normalise, plate_of
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +32,12 @@ class CompiledSilence(NamedTuple):
     condition: Expression | None
 
 
-def compile_silence(silence: Silence, schema: EventSchema) -> CompiledSilence:
+def compile_silence(
+    silence: Silence, schema: EventSchema, costs: PlateCosts | None = None
+) -> CompiledSilence:
     """Make a silence ready for events of `schema`.
+
+    `costs` are those of misreadings of plates, the package's unless given.
 
     SilenceError says what of it can't be used: no matcher, no plate, or a condition that is none.
     """
@@ -41,7 +46,7 @@ def compile_silence(silence: Silence, schema: EventSchema) -> CompiledSilence:
     plate = normalise(silence.plate)
     if silence.plate and not plate:
         raise SilenceError(f"the plate {silence.plate!r} holds no letter A to Z and no digit")
-    return CompiledSilence(silence, plate, _condition(silence.condition, schema))
+    return CompiledSilence(silence, plate, _condition(silence.condition, schema, costs))
 
 
 class SilencesInForce:
@@ -52,10 +57,12 @@ class SilencesInForce:
         silences: Iterable[Silence],
         schema: EventSchema,
         before: SilencesInForce | None = None,
+        costs: PlateCosts | None = None,
     ) -> None:
         """One that can't be used with this schema is logged and left out.
 
-        What is in `before` too, of the same schema, is not compiled again.
+        What is in `before` too, of the same schema and costs, is not compiled again. `costs` are
+        those of misreadings of plates, the package's unless given.
         """
         known: Mapping[Silence, CompiledSilence] = {} if before is None else before._compiled
         self._compiled: dict[Silence, CompiledSilence] = {}
@@ -65,7 +72,7 @@ class SilencesInForce:
         self._failed = set[str]()
         for silence in silences:
             try:
-                self._add(known.get(silence) or compile_silence(silence, schema))
+                self._add(known.get(silence) or compile_silence(silence, schema, costs))
             except SilenceError as error:
                 log.warning(
                     "silence.unusable",
@@ -84,14 +91,15 @@ class SilencesInForce:
         else:
             self._others.append(compiled)
 
-    def find(self, rule_id: str, event: Event) -> Silence | None:
+    def find(self, rule_id: str, event: Event, meant: Callable[[], str] = str) -> Silence | None:
         """A silence that a match of this rule on this event falls under; None where there is none.
 
         It goes by the time of the event. A condition that fails on the event silences nothing.
+        `meant` gives the plate of which a near match is, "" for others; it is asked only where
+        there are silences of plates. Both this plate and the one that was read are silenced.
         """
         if not self._compiled:
             return None
-        time_us = event.time_us
         plate = plate_of(value_at(event.values, NORMALIZED_PLATE))
         for found in (
             self._by_plate.get(plate, ()),
@@ -99,14 +107,15 @@ class SilencesInForce:
             self._others,
         ):
             for each in found:
-                if each.silence.starts_us <= time_us < each.silence.ends_us and self._fits(
-                    each, rule_id, event
-                ):
+                if self._fits(each, rule_id, event):
                     return each.silence
-        return None
+        of_meant = self._by_plate.get(meant(), ()) if self._by_plate else ()
+        return next((each.silence for each in of_meant if self._fits(each, rule_id, event)), None)
 
     def _fits(self, compiled: CompiledSilence, rule_id: str, event: Event) -> bool:
         silence, _, condition = compiled
+        if not silence.starts_us <= event.time_us < silence.ends_us:
+            return False
         if silence.rule_id not in ("", rule_id):
             return False
         if silence.camera_id and silence.camera_id != value_at(event.values, CAMERA_ID):
@@ -138,11 +147,13 @@ class StoredSilences:
         stored: Silences,
         schema: EventSchema,
         timer: Callable[[], float],
+        costs: PlateCosts | None = None,
     ) -> None:
-        """`timer` gives monotonic seconds."""
+        """`timer` gives monotonic seconds, `costs` are as for `SilencesInForce`."""
         self._stored = stored
         self._schema = schema
         self._timer = timer
+        self._costs = costs
         self._due = timer()
         self._version = -1
         self._in_force = SilencesInForce((), schema)
@@ -162,17 +173,17 @@ class StoredSilences:
         return self._in_force
 
     def _take_over(self, version: int, silences: Sequence[Silence]) -> None:
-        self._in_force = SilencesInForce(silences, self._schema, self._in_force)
+        self._in_force = SilencesInForce(silences, self._schema, self._in_force, self._costs)
         if silences or self._version >= 0:
             log.info("silences.read", count=len(silences))
         self._version = version
 
 
-def _condition(text: str, schema: EventSchema) -> Expression | None:
+def _condition(text: str, schema: EventSchema, costs: PlateCosts | None) -> Expression | None:
     if not text.strip():
         return None
     try:
-        condition = compile_expression(text, schema.variables)
+        condition = compile_expression(text, schema.variables, lists_of_silences(costs))
     except ExpressionError as error:
         raise SilenceError(
             "\n".join(f"`when`, at character {problem}" for problem in error.problems)

@@ -157,7 +157,55 @@ def _nodes(root: Node) -> Iterator[Node]:
         waiting.extend(children(node))
 
 
-class _Builder:
+class _Copy:
+    """Makes trees anew, since what is found of a node goes by the node: none may be in two places.
+
+    A variable, for one, is another in each macro.
+    """
+
+    def node(self, node: Node) -> Node:
+        """A tree of the same, all of whose nodes are new."""
+        match node:
+            case Call():
+                return self._call(node)
+            case Select():
+                return replace(node, operand=self.node(node.operand))
+            case ListNode():
+                return replace(node, items=tuple(map(self.node, node.items)))
+            case MapNode():
+                pairs = tuple((self.node(key), self.node(value)) for key, value in node.entries)
+                return replace(node, entries=pairs)
+            case Comprehension():
+                return self._macro(node)
+        return replace(node)
+
+    def _macro(self, node: Comprehension) -> Node:
+        over, (condition, result) = self.node(node.range), self._inside(node)
+        return replace(node, range=over, condition=condition, result=result)
+
+    def _inside(self, macro: Comprehension) -> tuple[Node | None, Node | None]:
+        """The parts that read the variable of a macro."""
+        condition, result = macro.condition, macro.result
+        return (
+            None if condition is None else self.node(condition),
+            None if result is None else self.node(result),
+        )
+
+    def _call(self, node: Call) -> Node:
+        first, calls = tree.arithmetic_chain(node)
+        if calls:
+            made = self.node(first)
+            for step in calls:
+                made = replace(step, args=(made, self.node(step.args[1])))
+            return made
+        target = None if node.target is None else self.node(node.target)
+        return replace(node, args=tuple(map(self.node, node.args)), target=target)
+
+
+_COPY: Final = _Copy()
+
+
+class _Builder(_Copy):
     """Makes the second condition; `terms` are those that it has met, by what they ask."""
 
     def __init__(self, condition: Expression) -> None:
@@ -168,7 +216,7 @@ class _Builder:
 
     def condition(self) -> Expression:
         """The condition, with each term asked for the same plate unless its switch is on."""
-        root = self._node(self._condition.root)
+        root = self.node(self._condition.root)
         switches = {each.switch: BOOL for each in self.terms.values()}
         return self._compiled(root, self._condition.text, switches)
 
@@ -177,42 +225,22 @@ class _Builder:
         # The fragment is needed to join expressions only.
         return replace(compile_tree(root, text, scope), fragment=None)
 
-    def _node(self, node: Node) -> Node:
-        match node:
-            case Call():
-                return self._call(node)
-            case Select():
-                return replace(node, operand=self._node(node.operand))
-            case ListNode():
-                return replace(node, items=tuple(map(self._node, node.items)))
-            case MapNode():
-                pairs = tuple((self._node(key), self._node(value)) for key, value in node.entries)
-                return replace(node, entries=pairs)
-            case Comprehension():
-                return self._macro(node)
-        return node
-
-    def _macro(self, node: Comprehension) -> Node:
-        over, outside = self._node(node.range), self._macros
-        self._macros = (*outside, node)
-        condition, result = (
-            None if part is None else self._node(part) for part in (node.condition, node.result)
-        )
+    def _inside(self, macro: Comprehension) -> tuple[Node | None, Node | None]:
+        outside = self._macros
+        self._macros = (*outside, macro)
+        found = super()._inside(macro)
         self._macros = outside
-        return replace(node, range=over, condition=condition, result=result)
+        return found
 
     def _call(self, node: Call) -> Node:
-        first, calls = tree.arithmetic_chain(node)
-        if calls:
-            made = self._node(first)
-            for step in calls:
-                made = replace(step, args=(made, self._node(step.args[1])))
-            return made
-        target = None if node.target is None else self._node(node.target)
-        node = replace(node, args=tuple(map(self._node, node.args)), target=target)
-        return self._term(node) if _is_term(node) else node
+        second = super()._call(node)
+        return self._term(node, second) if isinstance(second, Call) and _is_term(node) else second
 
-    def _term(self, node: Call) -> Node:
+    def _term(self, node: Call, second: Call) -> Node:
+        """A term: as the condition asks it where its switch is on, else `second`, asked exactly.
+
+        With its switch on what its arguments ask is near, too: only so they give what was meant.
+        """
         question = Call(0, tree.CLOSEST, node.args) if node.function in _OF_LISTS else node
         text = unparse(question)
         if text not in self.terms:
@@ -220,7 +248,7 @@ class _Builder:
             plates = self._compiled(self._around(asked), text, {})
             self.terms[text] = _Term(plates, costs, _ASKED_NEARLY.format(len(self.terms)))
         switch = Ident(node.offset, self.terms[text].switch)
-        return Call(node.offset, tree.TERNARY, (switch, node, _exact(node)))
+        return Call(node.offset, tree.TERNARY, (switch, _COPY.node(node), _exact(second)))
 
     def _around(self, node: Node) -> Node:
         """The node; a list of its values where it reads the variable of a macro around it."""
@@ -230,12 +258,13 @@ class _Builder:
             ):
                 continue
             is_bind = macro.macro is Macro.BIND
+            condition = None if is_bind or macro.condition is None else _COPY.node(macro.condition)
             node = Comprehension(
                 0,
                 Macro.BIND if is_bind else Macro.MAP,
-                macro.range,
+                _COPY.node(macro.range),
                 macro.variable,
-                None if is_bind else macro.condition,
+                condition,
                 node,
             )
         return node

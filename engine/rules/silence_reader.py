@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
+from engine.cel.check.watchlists import lists_of_silences
 from engine.rules.expressions import Compiler, read_when
 from engine.rules.faults import FaultCode, Faults, shown
 from engine.rules.keys import SILENCE
@@ -60,7 +61,7 @@ def _silence(
     condition = None
     if "when" in mapping.values:
         # Without lists and intervals: the silences of the store know none.
-        compiler = Compiler(schema, of_silence, zone=zone)
+        compiler = Compiler(schema, of_silence, lists_of_silences(), zone)
         condition = read_when(mapping.values["when"], compiler, of_silence)
     starts, ends = (_time(mapping, key, zone, first_at, of_silence) for key in ("from", "until"))
     if starts is not None and ends is not None and ends <= starts:

@@ -220,7 +220,9 @@ class Engine:
             write_log=EventLog(clock, log_plates=settings.log_plates).write,
             kill_point=kill_point,
             heartbeat=self.heartbeat,
-            silences=StoredSilences(self.store.silences, self.schema, clock.monotonic).current,
+            silences=StoredSilences(
+                self.store.silences, self.schema, clock.monotonic, self.rule_set.costs
+            ).current,
         )
         self.pipeline.use(prepare(self.rule_set, self._key))
         producer = DeadLetterProducer(settings) if settings.enable_dlq else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
@@ -23,6 +23,7 @@ from engine.schema.event import EPOCH
 from engine.simulate.given_events import GivenEvents, timestamp_ms
 from engine.simulate.simulation import MAX_ALERT_AGE_SECONDS, Simulation
 from engine.store import Silence
+from engine.watchlist import PlateCosts, standard_costs
 
 #: What a message has in place of a placeholder that failed.
 _FAILED: Final = "?"
@@ -97,8 +98,16 @@ class RuleTestResult:
 class _Bench:
     """A simulation without a memory, and what it is given."""
 
-    def __init__(self, schema: EventSchema, zone: tzinfo, max_alert_age_seconds: float) -> None:
+    def __init__(
+        self,
+        schema: EventSchema,
+        zone: tzinfo,
+        max_alert_age_seconds: float,
+        costs: PlateCosts | None,
+    ) -> None:
         self.zone: Final = zone
+        # Silences go by the costs of the rules that a simulation begins with.
+        self._no_rules: Final = prepare(replace(NO_RULES, costs=costs or standard_costs()))
         self._events: Final = GivenEvents(schema, zone)
         self._max_alert_age_seconds: Final = max_alert_age_seconds
         self._simulation: Final = self._new_simulation(())
@@ -136,7 +145,7 @@ class _Bench:
 
     def _new_simulation(self, silences: Iterable[GivenSilence]) -> Simulation:
         return Simulation(
-            prepare(NO_RULES),
+            self._no_rules,
             self._events,
             max_alert_age_seconds=self._max_alert_age_seconds,
             remembers=False,
@@ -167,13 +176,14 @@ def run_tests(
     zone: tzinfo = UTC,
     *,
     max_alert_age_seconds: float = MAX_ALERT_AGE_SECONDS,
+    costs: PlateCosts | None = None,
 ) -> list[RuleTestResult]:
     """Every test of every rule, in order, each rule alone; naive times are read in `zone`.
 
     An evaluation that fails is a failed test unless `error` is expected, and so is a message or a
-    `dedup_key` that fails.
+    `dedup_key` that fails. Silences of tests go by `costs`, the package's unless given.
     """
-    bench = _Bench(schema, zone, max_alert_age_seconds)
+    bench = _Bench(schema, zone, max_alert_age_seconds, costs)
     return [
         RuleTestResult(rule.rule_id, test, tuple(differences))
         for rule in rules
@@ -192,7 +202,7 @@ def run_set_tests(
     """Every test over several rules, in order, with all rules in force; strictly as `run_tests`."""
     if not tests:
         return []
-    bench = _Bench(schema, zone, max_alert_age_seconds)
+    bench = _Bench(schema, zone, max_alert_age_seconds, rule_set.costs)
     bench.use(prepare(rule_set))
     return [
         RuleTestResult("", test, disabled=tuple(sorted(disabled)))

@@ -47,7 +47,7 @@ class Simulation:
         """
         self.rules = rules
         self.store = open_temporary() if remembers else None
-        in_force = SilencesInForce(silences, decoder.schema)
+        in_force = SilencesInForce(silences, decoder.schema, costs=rules.rule_set.costs)
         self._pipeline = Pipeline(
             decoder,
             Cooldown() if remembers else Cooldown(0),

@@ -28,6 +28,7 @@ from engine.store import (
     StoredDelivery,
 )
 from engine.stream.record import DeadLetter, Partition, Record
+from engine.watchlist import plate_of
 
 #: Readings of a camera that are no further apart are of one pass of the car.
 PASS_SECONDS: Final = 60.0
@@ -264,7 +265,8 @@ class _Chain:
         ]
 
     def _stored(self) -> Mapping[bytes, list[StoredAlert]]:
-        """The plate's alerts of the window, by their event's digest."""
+        """The alerts on readings of the plate within the window, by their event's digest."""
+        plate = plate_of(self.question.plate)
         found: dict[bytes, list[StoredAlert]] = {}
         since, until = (_us(each) for each in (self.question.since, self.question.until))
         only = AlertFilter(
@@ -273,7 +275,9 @@ class _Chain:
             until_us=_us(self.question.until + _LATEST),
         )
         for each in self.alerts.alerts(MOST_ALERTS, only):
-            if since <= each.time_us < until:
+            # Of near matches another plate was read, which the nearest readings tell.
+            is_of_plate = plate_of(value_at(each.alert.event, NORMALIZED_PLATE)) == plate
+            if is_of_plate and since <= each.time_us < until:
                 found.setdefault(each.digest, []).append(each)
         return found
 

@@ -58,11 +58,15 @@ class Archive:
             "plate": searched_plate(only.plate),
             "limit": limit,
         }
-        statement = statements.ALERTS
         if only.plate is not None:
-            statement = statements.ALERTS_OF_PLATE
-        elif only.camera_id is not None:
-            statement = statements.ALERTS_OF_CAMERA
+            read = self._reader.rows(statements.ALERTS_OF_PLATE, asked)
+            near = self._reader.rows(statements.ALERTS_NEAR_PLATE, asked)
+            found = self._with_deliveries([*read, *near])
+            # A stable sort: alerts of one moment stay in the order of their ids.
+            found.sort(key=lambda each: each.alert.alert_id)
+            found.sort(key=lambda each: each.stored_us, reverse=True)
+            return found[:limit]
+        statement = statements.ALERTS if only.camera_id is None else statements.ALERTS_OF_CAMERA
         return self._with_deliveries(self._reader.rows(statement, asked))
 
     def alert(self, alert_id: str) -> StoredAlert | None:

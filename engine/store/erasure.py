@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from engine.store import erasure_statements as erasure
 from engine.store import statements
@@ -15,8 +17,12 @@ from engine.store.model import dead_letter_from_row, key_id, silence_from_row
 from engine.store.plate_text import PlateText
 from engine.store.silences import count_change
 
+Id = TypeVar("Id", str, int)
+
 #: How many alerts one transaction removes: so long the stream waits.
 ERASED_AT_ONCE: Final = 200
+#: Between two of them, so that the loop and the workers of an engine can write.
+PAUSE_SECONDS: Final = 0.05
 _LETTERS_AT_ONCE: Final = 50
 #: The row of `meta` that is there from the first removal until files are overwritten.
 _UNDER_WAY: Final = "erasing"
@@ -85,7 +91,7 @@ class Erasure:
         """All that is stored of the plate; nothing is changed."""
         spellings = {plate.plate}
         own = [row[0] for row in self._reader.rows(erasure.ALERTS_OF_PLATE, {"plate": plate.plate})]
-        near = self._reader.rows(erasure.NEAR_PLATES)
+        near = self._reader.scan(erasure.NEAR_PLATES)
         naming = {alert_id for alert_id, matched in near if plate.is_plate(matched)}
         for alert_id, text in self._parts(
             erasure.ALERTS_EXTENT, erasure.PART_OF_ALERTS, plate, is_json=False
@@ -130,17 +136,13 @@ class Erasure:
             if not fresh:
                 break
             self._remove(fresh, done)
-        self._writer.transact(lambda transaction: done.add(_events(transaction, trace.events)))
+        if trace.events:
+            done.add(self._writer.transact(lambda transaction: _orphans(transaction, trace.events)))
         if trace.silences:
             ids = {"silence_ids": json.dumps(trace.silences)}
             done.rows["silences"] = self._writer.transact(lambda each: _end_silences(each, ids))
-        for each in trace.letters:
-            asked_letter = {"letter_id": each}
-            done.rows["dead_letters"] += self._writer.transact(
-                lambda transaction, asked=asked_letter: transaction.run(  # type: ignore[misc]
-                    statements.DELETE_DEAD_LETTER, asked
-                )
-            )
+        for letters in _in_parts(trace.letters):
+            done.rows["dead_letters"] += self._writer.transact(partial(_drop, letters=letters))
         # Of a run that was cut short nobody knows what it had removed.
         deleted = dict.fromkeys(done.rows, 1) if was_cut_short else done.rows
         left = [*self._database.overwrite(done.freed, deleted, trace.spellings)]
@@ -152,8 +154,10 @@ class Erasure:
         return Erased(done.rows, tuple(done.unsent), tuple(done.refused), tuple(left))
 
     def _remove(self, alert_ids: Sequence[str], done: _Done) -> None:
-        for some in _in_parts(alert_ids):
-            done.add(self._writer.transact(lambda each, some=some: _alerts(each, some, done)))  # type: ignore[misc]
+        for number, some in enumerate(_in_parts(alert_ids)):
+            if number:
+                time.sleep(PAUSE_SECONDS)
+            done.add(self._writer.transact(partial(_alerts, alert_ids=some, done=done)))
 
     def _parts(
         self, extent: Statement, part: Statement, plate: PlateText, *, is_json: bool
@@ -277,6 +281,9 @@ def _alerts(transaction: Transaction, alert_ids: Sequence[str], done: _Done) -> 
         kept = {each.alert_id for each in waiting}
         asked = {"alert_ids": json.dumps([each for each in alert_ids if each not in kept])}
     removed.rows["deliveries"] = transaction.run(erasure.DELETE_DELIVERIES, asked)
+    if removed.unsent:
+        # Others of a message whose lead is gone go by themselves.
+        transaction.run(statements.FREE_MEMBERS)
     rows = transaction.rows(erasure.DELETE_ALERTS, asked)
     removed.rows["alerts"] = len(rows)
     removed.freed["alerts"] = [(place, size) for _, _, place, size in rows]
@@ -292,6 +299,12 @@ def _alerts(transaction: Transaction, alert_ids: Sequence[str], done: _Done) -> 
     return removed
 
 
+def _orphans(transaction: Transaction, digests: Iterable[bytes]) -> _Removed:
+    # One of them may be about to get an alert.
+    transaction.lock_all_keys()
+    return _events(transaction, digests)
+
+
 def _events(transaction: Transaction, digests: Iterable[bytes]) -> _Removed:
     """Remove events that have no alert any more."""
     asked = [transaction.ask(erasure.DELETE_EVENT, {"digest": each}) for each in sorted(digests)]
@@ -304,6 +317,11 @@ def _end_silences(transaction: Transaction, ids: Mapping[str, str]) -> int:
     return transaction.run(erasure.DELETE_SILENCES, ids)
 
 
+def _drop(transaction: Transaction, letters: Sequence[int]) -> int:
+    statement = statements.DELETE_DEAD_LETTER
+    return sum(transaction.run(statement, {"letter_id": each}) for each in letters)
+
+
 def _json_of(dedup_key: str) -> str:
     """The list in a cooldown's key; that of a silenced match has a word before it."""
     return dedup_key[max(0, dedup_key.find("[")) :]
@@ -314,6 +332,6 @@ def _open_delivery(row: Row) -> OpenDelivery:
     return OpenDelivery(delivery_id, alert_id, channel, target_id, claimed_until_us > 0)
 
 
-def _in_parts(alert_ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for first in range(0, len(alert_ids), ERASED_AT_ONCE):
-        yield alert_ids[first : first + ERASED_AT_ONCE]
+def _in_parts(ids: Sequence[Id]) -> Iterator[Sequence[Id]]:
+    for first in range(0, len(ids), ERASED_AT_ONCE):
+        yield ids[first : first + ERASED_AT_ONCE]

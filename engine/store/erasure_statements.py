@@ -43,10 +43,13 @@ ALERTS_OF_PLATE: Final = both("SELECT alert_id FROM alerts WHERE plate = :plate"
 #: Few alerts have one, so that no index is worth its price.
 NEAR_PLATES: Final = both("SELECT alert_id, matched_plate FROM alerts WHERE matched_plate <> ''")
 ALERTS_OF_EVENT: Final = both("SELECT alert_id FROM alerts WHERE digest = :digest")
+#: One that goes in a message of several is claimed as its lead is.
 OPEN_DELIVERIES: Final = with_lists(
     """
-SELECT delivery_id, alert_id, channel, target_id, claimed_until_us FROM deliveries
-WHERE state = 'waiting' AND alert_id IN ({alert_ids}) ORDER BY delivery_id
+SELECT d.delivery_id, d.alert_id, d.channel, d.target_id,
+    COALESCE(l.claimed_until_us, d.claimed_until_us)
+FROM deliveries d LEFT JOIN deliveries l ON d.lead_id > 0 AND l.delivery_id = d.lead_id
+WHERE d.state = 'waiting' AND d.alert_id IN ({alert_ids}) ORDER BY d.delivery_id
 """,
     "alert_ids",
 )

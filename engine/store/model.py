@@ -309,8 +309,8 @@ class StoredAlert:
 class AlertFilter:
     """Which alerts to list; None means any.
 
-    `plate` may be written in any way. The alerts were stored at `since_us` or later, and before
-    `until_us`.
+    `plate` may be written in any way; near matches of it are among its alerts. The alerts were
+    stored at `since_us` or later, and before `until_us`.
     """
 
     rule_id: str | None = None

@@ -38,6 +38,9 @@ CHECKED_BYTES: Final = 64 << 20
 #: How long a write waits for the other writes of this process.
 GATE_SECONDS: Final = 5.0
 _WAL_KEPT_BYTES: Final = 64 << 20
+# How often the log is tried to be emptied while others read and write.
+_LOG_TRIES: Final = 20
+_LOG_PAUSE_SECONDS: Final = 0.1
 
 
 def open_sqlite(
@@ -117,16 +120,14 @@ class SqliteDatabase(Database):
                 with closing(
                     connect(self.location, Durability.FULL, self.busy_timeout_seconds)
                 ) as opened:
-                    # Most of it while others write; they wait for the rest only.
-                    opened.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                    (is_busy, _, _) = opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                    is_emptied = _empty_log(opened)
                 count = _count(path, texts)
             except sqlite3.Error as error:
                 raise store_error(path, error) from error
             except OSError as error:
                 raise file_error(path, error) from error
         left = []
-        if is_busy:
+        if not is_emptied:
             left.append(f"{path}-wal still holds it, a reader keeps it: run this command again")
         if count:
             left.append(
@@ -336,6 +337,19 @@ def _execute(
     except (OverflowError, UnicodeEncodeError) as error:
         # A number beyond 64 bits, or a text with half a surrogate pair.
         raise UnstorableError(f"the store does not take it: {error}") from error
+
+
+def _empty_log(opened: sqlite3.Connection) -> bool:
+    """Bring all that the log holds into the file, and cut it; False where a reader keeps it."""
+    # Most of it while others write; they wait for the rest only.
+    opened.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    for number in range(_LOG_TRIES):
+        if number:
+            time.sleep(_LOG_PAUSE_SECONDS)
+        (is_busy, _, _) = opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not is_busy:
+            return True
+    return False
 
 
 def _count(path: Path, texts: Collection[str]) -> int:

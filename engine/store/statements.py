@@ -625,9 +625,13 @@ ORDER BY a.stored_us DESC, a.alert_id LIMIT :limit
 """
 ALERTS: Final = both(_NEWEST.format(chosen=""))
 # Each by an index of its own.
-ALERTS_OF_PLATE: Final = both(
+_OF_CAMERA: Final = "(:camera_id = '' OR a.camera_id = :camera_id)\n    AND "
+ALERTS_OF_PLATE: Final = both(_NEWEST.format(chosen=f"a.plate = :plate AND {_OF_CAMERA}"))
+# Near matches of the plate, of which another one was read.
+ALERTS_NEAR_PLATE: Final = both(
     _NEWEST.format(
-        chosen="a.plate = :plate AND (:camera_id = '' OR a.camera_id = :camera_id)\n    AND "
+        chosen="a.matched_plate = :plate AND a.matched_plate <> '' AND a.plate <> :plate\n    AND "
+        f"{_OF_CAMERA}"
     )
 )
 ALERTS_OF_CAMERA: Final = both(_NEWEST.format(chosen="a.camera_id = :camera_id AND "))

@@ -24,6 +24,7 @@ from engine.watchlist.likeness import (
     MAX_COMPARED,
     MIN_LIST_THRESHOLD,
     budget,
+    cost_of,
     likeness_of,
 )
 from engine.watchlist.plates import CHARACTERS
@@ -135,13 +136,13 @@ class LikenessIndex:
         if not numbers:
             return []
         own = self._own if threshold is None else None
-        texts, cost_of = self._texts, self._tables.cost
+        texts, costs = self._texts, self._tables.costs
         result: list[Candidate] = []
         for number in set(numbers):
             plate = texts[number]
             longer = max(length, len(plate))
             most = (budgets if own is None else own[number])[longer]
-            cost = cost_of(plate, text, most)
+            cost = cost_of(plate, text, costs, most)
             if cost <= most:
                 result.append(Candidate(likeness_of(cost, longer), number, cost))
         if len(result) > 1:
@@ -253,7 +254,7 @@ class _Tables:
     """What the index needs of one table of costs, as tables by characters."""
 
     def __init__(self, costs: PlateCosts) -> None:
-        self._costs: Final = costs
+        self.costs: Final = costs
         classes = {each: costs.classes.get(each, each) for each in _CODES}
         #: For each place in a text, the part of a character in the hash: the same for a class.
         self.values: Final[list[dict[str, int]]] = [
@@ -296,48 +297,6 @@ class _Tables:
                 for one in _CODES
             }
         return found
-
-    def cost(self, plate: str, text: str, most: int) -> int:
-        """The cost of two texts, or more than `most`, which is less than `MAX_COST`."""
-        if len(plate) != len(text):
-            if len(plate) > len(text):
-                return self._cost_of_one_more(plate, text)
-            return self._cost_of_one_more(text, plate)
-        # As two edits outside classes are too many, all characters stand for those opposite.
-        cost = 0
-        for one, two in zip(plate, text, strict=True):
-            if one != two:
-                cost += self._change(one, two)
-                if cost > most:
-                    break
-        return cost
-
-    def _change(self, one: str, two: str) -> int:
-        cost = self._changes.get(one + two)
-        return self._costs.change(one, two) if cost is None else cost
-
-    def _cost_of_one_more(self, longer: str, shorter: str) -> int:
-        """The cost of two texts, one of which has one character more, if it is within a budget."""
-        if len(longer) != len(shorter) + 1:
-            return MAX_COST
-        costs = self._costs
-        # From behind: the cost of the characters from a place on, one further in the longer text.
-        behind = [0]
-        for one, two in zip(reversed(longer), reversed(shorter), strict=False):
-            behind.append(behind[-1] + (self._change(one, two) if one != two else 0))
-        behind.reverse()
-        best, before = MAX_COST, 0
-        for place, further in enumerate(behind):
-            best = min(best, before + costs.absence(longer, place) + further)
-            if place == len(shorter) or before >= best:
-                break
-            character = shorter[place]
-            merged = costs.merges.get(longer[place : place + 2])
-            if merged is not None and character in merged:
-                best = min(best, before + merged[character] + behind[place + 1])
-            if longer[place] != character:
-                before += self._change(longer[place], character)
-        return best
 
     def words(self, rows: _Array, start: int) -> Iterator[_Array]:
         """The words of texts, whose numbers begin with `start`, in parts."""

@@ -98,10 +98,13 @@ class Share:
         return (low if self.hits else 0.0), min(1.0, high)
 
     def __str__(self) -> str:
-        low, high = (100 * bound for bound in self.bounds)
+        if not self.total:
+            return "an unknown share"
+        low, high = self.bounds
         if not self.hits:
-            return f"less than {high:.1g} %"
-        return f"about {100 * self.value:.2g} % ({low:.2g} to {high:.2g} %)"
+            return f"less than {_percent(high, 1)} %"
+        value = _percent(self.value, 2)
+        return f"about {value} % ({_percent(low, 2)} to {_percent(high, 2)} %)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,11 @@ def likeness_report(
         wildcards=len(wildcards),
         loose_wildcards=sum(len(literals(plate)) < LITERALS for plate in wildcards),
     )
+
+
+def _percent(share: float, digits: int) -> str:
+    """So many digits of a share in percent, without an exponent."""
+    return f"{float(f'{100 * share:.{digits}g}'):g}"
 
 
 def likeness_faults(watchlist: Watchlist, report: LikenessReport) -> Iterator[Fault]:

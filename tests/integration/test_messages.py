@@ -138,6 +138,7 @@ def test_three_rules_on_one_car_are_one_message_but_to_a_webhook(
     assert engine.stop() == 0
 
 
+@pytest.mark.parametrize("is_shared", [False, True], ids=["sqlite", "postgresql"])
 @pytest.mark.parametrize("moment", ["send", "sent", "mark"])
 def test_a_kill_loses_nobody_and_repeats_only_what_was_in_flight(
     tmp_path: Path,
@@ -147,11 +148,18 @@ def test_a_kill_loses_nobody_and_repeats_only_what_was_in_flight(
     smtp_receiver: SmtpReceiver,
     https_receiver: HttpReceiver,
     moment: str,
+    is_shared: bool,
+    request: pytest.FixtureRequest,
 ) -> None:
+    settings = {}
+    if is_shared:
+        settings = {"STATE_URL": request.getfixturevalue("database"), "CLAIM_SECONDS": "5s"}
     group = "group: {by: [plate.normalized_text], wait_seconds: 1}"
     channels = f'  mail: {{url: "{MAIL}", {group}}}\n  hook: {{url: "${{WEBHOOK_URL}}", {group}}}'
     text = rules(*every_rule("mail, hook"), channels=channels)
-    site = site_of(text, tmp_path, broker, registry, services, smtp_receiver, https_receiver)
+    site = site_of(
+        text, tmp_path, broker, registry, services, smtp_receiver, https_receiver, **settings
+    )
     killed = site.start(ALERT_ENGINE_FAULT_POINT=f"{moment}:1")
     site.publish([sighting("ABC123", datetime.now(UTC))])
     assert killed.wait() == -signal.SIGKILL
@@ -221,6 +229,7 @@ def test_a_storm_is_a_handful_of_mails(
     assert all(sizes[message_id] == count for message_id, count in carried.items())
 
 
+@pytest.mark.parametrize("is_shared", [False, True], ids=["sqlite", "postgresql"])
 def test_who_stands_in_gets_what_waited_once_and_says_why(
     tmp_path: Path,
     broker: Broker,
@@ -228,14 +237,19 @@ def test_who_stands_in_gets_what_waited_once_and_says_why(
     services: Services,
     smtp_receiver: SmtpReceiver,
     https_receiver: HttpReceiver,
+    is_shared: bool,
+    request: pytest.FixtureRequest,
 ) -> None:
+    settings = {"STATE_URL": request.getfixturevalue("database")} if is_shared else {}
     channels = (
         f'  mail: {{url: "{MAIL}", digest_above: off, fallback: hook, fallback_after_seconds: 2}}\n'
         "  hook: ${WEBHOOK_URL}"
     )
     rule = RULE.format(id="r", name="Any", priority="medium", when='"true"', notify="mail")
     text = rules(rule, channels=channels)
-    site = site_of(text, tmp_path, broker, registry, services, smtp_receiver, https_receiver)
+    site = site_of(
+        text, tmp_path, broker, registry, services, smtp_receiver, https_receiver, **settings
+    )
     smtp_receiver.down()
     engine = site.start()
     engine.wait_ready()

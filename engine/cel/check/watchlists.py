@@ -43,7 +43,7 @@ from engine.cel.syntax.tree import (
     unparse,
 )
 from engine.cel.types.findings import Findings, watchlist_lookup, watchlist_of
-from engine.cel.types.kinds import rows_type, with_article
+from engine.cel.types.kinds import CLOSEST_FIELDS, rows_type, with_article
 from engine.cel.types.scope import TIME, Broken, dotted, suggest
 from engine.cel.values.values import FailureKind
 from engine.errors import Problem, Severity, shorten
@@ -64,8 +64,9 @@ class Lists:
 
     One of None exists but can't be used, which is reported elsewhere. Without `is_whole` there may
     be further lists, so that an unknown name is no problem. `costs` are those of misreadings of
-    plates, the package's unless given. `used` collects the names that expressions used,
-    `asked_by_likeness` those that they asked by `similar` and `closest`.
+    plates, the package's unless given. `remedy` is told of an unknown name. `used` collects the
+    names that expressions used, `asked_by_likeness` those that they asked by `similar` and
+    `closest`.
     """
 
     def __init__(
@@ -74,7 +75,9 @@ class Lists:
         *,
         is_whole: bool = True,
         costs: PlateCosts | None = None,
+        remedy: str = "define it under `watchlists:`",
     ) -> None:
+        self.remedy: Final = remedy
         self.known: Final = known
         self.costs: Final = standard_costs() if costs is None else costs
         self.is_whole: Final = is_whole
@@ -94,6 +97,11 @@ class Lists:
 
 
 NO_LISTS: Final = Lists({})
+
+
+def lists_of_silences(costs: PlateCosts | None = None) -> Lists:
+    """The lists of silences' conditions: none, whatever the rules have; `costs` as for `Lists`."""
+    return Lists({}, costs=costs, remedy="silences know none: ask in a rule, and silence the rule")
 
 
 class _Unusable:
@@ -270,7 +278,12 @@ class _Binding:
         if _is_list(row):
             return self._refuse(row, "has no columns, its rows have", node)
         operand = self.node(row)
-        self._warn_of_absent_column(node, self._row_of(operand))
+        if isinstance(operand, Call) and operand.function == tree.CLOSEST:
+            found = watchlist_of(operand.args[0])
+            self._warn_of_hidden_column(node, found)
+        else:
+            found = self._row_of(operand)
+        self._warn_of_absent_column(node, found)
         return replace(node, operand=operand)
 
     def _row_of(self, node: Node) -> Watchlist | None:
@@ -332,7 +345,7 @@ class _Binding:
         found = known.get(name.value)
         if name.value not in known and self._lists.is_whole:
             what = f"there is no watchlist '{shorten(name.value)}'"
-            remedy = suggest(name.value, known) or "define it under `watchlists:`"
+            remedy = suggest(name.value, known) or self._lists.remedy
             self.problems.append(Problem(name.offset, "unknown-watchlist", what, remedy))
         return Bound(node.offset, found) if found is not None else _unusable(node)
 
@@ -372,6 +385,16 @@ class _Binding:
         if found is not None and node.field in found.absent_columns:
             what = f"the watchlist '{found.name}' has no column '{node.field}', so it is null"
             remedy = "add the column to its file"
+            problem = Problem(node.offset, "watchlist-column", what, remedy, Severity.WARNING)
+            self.problems.append(problem)
+
+    def _warn_of_hidden_column(self, node: Select, found: Watchlist | None) -> None:
+        """Warn where `closest()` says something else by the name of a column."""
+        name = node.field
+        if found is not None and name in CLOSEST_FIELDS and name in found.columns:
+            what = f"this is not the column '{name}' of the watchlist '{found.name}': closest() has"
+            what += f" a '{name}' of its own"
+            remedy = "to read the column rename it in the file"
             problem = Problem(node.offset, "watchlist-column", what, remedy, Severity.WARNING)
             self.problems.append(problem)
 

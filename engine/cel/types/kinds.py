@@ -6,7 +6,9 @@ everywhere. "Kind" is a type without its parts: `list(int)` is of the kind LIST.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from engine.cel.values.values import CelType, Duration, Timestamp, UInt
@@ -185,10 +187,16 @@ def row_type(watchlist: Watchlist) -> FieldType:
 LIKENESS: Final = FieldType(Kind.DOUBLE, domain=Domain(0, 1))
 
 
+#: What `closest()` says beside the columns of a list, in place of those with such names.
+CLOSEST_FIELDS: Final[Mapping[str, FieldType]] = MappingProxyType(
+    {"plate": TEXT, "likeness": LIKENESS, "is_ambiguous": BOOL}
+)
+
+
 def closest_type(watchlist: Watchlist) -> FieldType:
     """The type of `closest()`: a row with its plate and likeness, or null."""
-    fields = {"plate": TEXT, "likeness": LIKENESS, "is_ambiguous": BOOL}
-    return FieldType(Kind.RECORD, nullable=True, fields={**row_type(watchlist).fields, **fields})
+    fields = {**row_type(watchlist).fields, **CLOSEST_FIELDS}
+    return FieldType(Kind.RECORD, nullable=True, fields=fields)
 
 
 def list_type(watchlist: Watchlist) -> FieldType:

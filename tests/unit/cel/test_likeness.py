@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from engine.cel import Expression, compile_expression, compile_template
 from engine.cel.check.watchlists import Lists
 from engine.cel.syntax.tree import Call
 from engine.cel.types.findings import list_question, plates_question
-from engine.errors import ExpressionError, Problem
+from engine.errors import ExpressionError, Place, Problem
 from engine.schema import Kind
+from engine.watchlist import Definition, read_watchlist
 from engine.watchlist.costs import read_costs
 from tests.support.random_cases import examples
 from tests.unit.cel.lower.lowered import body_of, outcome, quickly
@@ -325,6 +326,29 @@ def test_names_of_lists_are_collected() -> None:
     with pytest.raises(ExpressionError):
         compile_expression(f'similar({PLATE}, watchlist("states"), 0.5)', VARIABLES, known)
     assert known.used == {"noted", "plain", "states"}
+
+
+def test_columns_that_closest_hides_or_the_list_lacks_are_reported(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text("reg,plate,likeness,case\nABC123,golf,high,17\n")
+    definition = Definition("odd", path, Place("rules.yaml"), column="reg")
+    found = read_watchlist(definition, UTC).watchlist
+    row = f'closest(watchlist("odd"), {PLATE})'
+
+    def problems(text: str) -> list[str]:
+        expression = compile_expression(text, VARIABLES, Lists({"odd": found}))
+        return [problem.what for problem in expression.warnings if "null, and" not in problem.what]
+
+    for name in ("plate", "likeness"):
+        (what,) = problems(f"string({row}.{name}) != ''")
+        assert what.startswith(f"this is not the column '{name}' of the watchlist 'odd'")
+    assert problems(f"{row}.case == '17'") == []
+    assert problems(f"{row}.is_ambiguous == true") == []
+    assert problems(f"{row}.note == 'x'") == [
+        "the watchlist 'odd' has no column 'note', so it is null"
+    ]
+    in_file = f'watchlist("odd")[{PLATE}]'
+    assert problems(f"{PLATE} in watchlist('odd') && {in_file}.likeness == 'high'") == []
 
 
 def test_a_list_that_cannot_be_used_is_not_reported_twice() -> None:

@@ -220,7 +220,8 @@ NEAR = {"plate": {**event()["plate"], "normalized_text": "A8C12"}}
     [
         ('similar({}, "ABC123")', "ABC123, likeness 0.883: 8↔B 20, at 2; 3 left out 50, at 6"),
         ('likeness({}, "A8C12X") > 0.5', "A8C12X, likeness 0.917: X left out 50, at 6"),
-        ('likeness("A8C1", {}) > 0.5', "A8C12, likeness 0.900: 2 left out 50, at 5"),
+        ('likeness("A8C1", {}) > 0.5', "A8C1, likeness 0.900: 2 added 50, at 5"),
+        ('similar("A8C12X", {})', "A8C12X, likeness 0.917: X left out 50, at 6"),
         ('similar({}, ["XYZ789", "A8C-12"])', "A8C-12, likeness 1.000"),
         ('similar({}, ["QQQ999", ""])', "QQQ999, likeness 0.267"),
         ('similar({}, [""])', ""),

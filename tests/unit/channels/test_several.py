@@ -9,7 +9,7 @@ import pytest
 
 from channels.alert import Alert, Bundle, MessageKind, Priority
 from channels.definitions.channel_entry import entry_targets
-from channels.render import SMS_LENGTH, Bounds, Style
+from channels.render import SMS_LENGTH, Bounds, Style, render
 from channels.several import DIGEST_LINES, render_several, title_of
 from channels.targets.apprise_target import AppriseTarget
 from channels.targets.webhook import payload, payload_of_several
@@ -91,6 +91,19 @@ def test_a_near_match_keeps_its_words(style: Style) -> None:
 def test_a_late_message_says_so(style: Style) -> None:
     message = render_several(of_rules("A", "B"), style, NOW + timedelta(minutes=5))
     assert "5 min" in message.body
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_fallback_says_for_whom(style: Style, count: int) -> None:
+    note = "for gate@example.com of channel guards, which is held: connection"
+    noted = alert(note=note, message="x" * 300, rule_name="A long name of a rule " * 5)
+    if count == 1:
+        message = render(noted, style, NOW)
+    else:
+        message = render_several(group(noted, noted), style, NOW)
+    assert note in message.body.replace("For gate", "for gate")
+    assert style is not Style.SMS or len(message.body) <= SMS_LENGTH
 
 
 def test_a_text_message_is_one_segment() -> None:

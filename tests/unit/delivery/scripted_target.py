@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -73,6 +73,8 @@ class ScriptedTarget:
         self.concurrency = concurrency
         self.knows_idempotency_key = knows_idempotency_key
         self.script = script
+        #: Answers messages of several alerts, by their ids; else the script does, by the first.
+        self.script_of_several: Callable[[Sequence[str]], Outcome] | None = None
         self.calls: list[Call] = []
         self.most_at_once = 0
         self.closed = 0
@@ -94,6 +96,8 @@ class ScriptedTarget:
             self.most_at_once = max(self.most_at_once, self._at_once)
             self._changed.notify_all()
         try:
+            if call.bundle is not None and self.script_of_several is not None:
+                return self.script_of_several(call.alert_ids)
             return self.script(call.alert_id)
         finally:
             with self._changed:

@@ -214,3 +214,17 @@ def test_two_replicas_send_a_group_once(stage: Stage) -> None:
     ids = store_car(stage)
     stage.pass_to(15.0)
     assert [call.alert_ids for call in mail.calls] == [tuple(ids)]
+
+
+def test_a_message_that_waited_too_long_is_given_up_as_a_whole(stage: Stage) -> None:
+    mail = grouped(stage)
+    ids = store_car(stage)
+    mail.script = lambda alert_id: DOWN
+    stage.start(RetryPolicy(max_retries=0, jitter=0.0), hold_seconds=60.0)
+    stage.pass_to(50.0)
+    assert {stage.delivery(each, MAIL).message_alerts for each in ids} == {3}
+    stage.pass_to(100.0)
+    assert {
+        (stage.delivery(each, MAIL).state, stage.delivery(each, MAIL).reason) for each in ids
+    } == {(DeliveryState.DEAD, "hold_expired")}
+    assert stage.metric("notifications_dead_total", channel="mail", reason="hold_expired") == 3

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
+from engine.cli.silences import would_have_silenced
 from engine.errors import SilenceError, StoreError, StoreUnavailableError
 from engine.metrics import Metrics
 from engine.pipeline.active_rules import prepare
@@ -29,7 +30,9 @@ from engine.simulate import GivenEvents
 from engine.store import Silence, Store
 from engine.store.temporary import open_temporary
 from engine.stream.decoder import Decoder
+from engine.watchlist import standard_costs
 from tests.support.avro import plate_schema, record_schema
+from tests.support.plate_costs import changed_costs
 from tests.unit.manual_time import ManualTime
 from tests.unit.plate import NOON, Writers, plate_event, plate_record
 from tests.unit.rules.rule_text import load
@@ -137,6 +140,60 @@ def test_a_silence_covers_what_was_captured_from_its_start_until_before_its_end(
     ]
 
 
+def test_a_near_match_is_silenced_by_the_plate_read_and_by_the_plate_meant() -> None:
+    event = make_event(plate_event(60, plate={"normalized_text": "A8C123"}), zone=UTC)
+    asked: list[str] = []
+
+    def meant() -> str:
+        asked.append("ABC123")
+        return "ABC123"
+
+    def is_silenced(**matchers: str) -> bool:
+        in_force = SilencesInForce([silence(**matchers)], plate_schema())
+        return in_force.find("seen", event, meant) is not None
+
+    assert is_silenced(plate="A8C123")
+    assert not is_silenced(rule_id="other")
+    assert not asked, "it is known without"
+    assert is_silenced(plate="ABC-123")
+    assert not is_silenced(plate="ABC124")
+    assert not is_silenced(plate="ABC123", camera_id="elsewhere")
+    assert not is_silenced(plate="ABC123", rule_id="other")
+
+
+def test_a_stored_silence_of_a_plate_covers_the_near_matches_of_a_rule(tmp_path: Path) -> None:
+    rules = (
+        "channels: {ops: 'json://localhost'}\n"
+        "rules: [{id: near, when: 'similar(plate.normalized_text, \"ABC123\")', notify: [ops]}]\n"
+    )
+    with open_temporary() as store:
+        bench = Bench(tmp_path, store)
+        bench.pipeline.use(prepare(load(tmp_path, rules)))
+        silence_id = bench.add(0, 3600, plate="ABC123")
+        near = {"normalized_text": "A8C123"}
+        (outcome,) = bench.process(60, plate=near).outcomes
+        assert (outcome.verdict, outcome.silenced_by) == (Verdict.SILENCED, silence_id)
+        assert bench.verdicts(3700, plate=near) == [Verdict.ALERT]
+        alerts = store.archive.alerts(9)
+        for plate, count in (("ABC123", 2), ("A8C123", 2), ("ABC124", 0)):
+            covered = would_have_silenced(
+                silence(plate=plate), alerts, plate_schema(), standard_costs()
+            )
+            assert covered["near"] == count
+
+
+def test_conditions_of_silences_go_by_the_costs_of_the_site(tmp_path: Path) -> None:
+    given = silence(condition='similar(plate.normalized_text, "XBC123", 0.95)')
+    event = make_event(plate_event(60, plate={"normalized_text": "YBC123"}), zone=UTC)
+    costs = changed_costs(tmp_path)
+    assert SilencesInForce([given], plate_schema()).find("seen", event) is None
+    assert SilencesInForce([given], plate_schema(), costs=costs).find("seen", event) is given
+    with open_temporary() as store:
+        added = store.silences.add(given)
+        stored = StoredSilences(store.silences, plate_schema(), ManualTime().monotonic, costs)
+        assert stored.current().find("seen", event) == added
+
+
 def test_a_plate_that_the_camera_did_not_normalise_is_silenced_too() -> None:
     assert found(silence(plate="ABC123"), plate={"normalized_text": "abc-123"})
 
@@ -160,6 +217,7 @@ def test_a_condition_that_fails_silences_nothing_and_is_logged_once() -> None:
         ({"condition": "plate.confidnce < 0.9"}, "did you mean"),
         ({"condition": "plate.confidence"}, "must be true or false, but this is a double"),
         ({"condition": "camera_id =="}, "character"),
+        ({"condition": 'camera_id in watchlist("x")'}, "silences know none"),
     ],
 )
 def test_a_silence_that_can_not_be_used_is_refused(matchers: dict[str, str], message: str) -> None:

@@ -169,6 +169,33 @@ def test_a_part_that_fails_leaves_the_alert_as_it_is(tmp_path: Path) -> None:
     assert found.plate == "ABC123"
 
 
+@pytest.mark.parametrize(
+    "when",
+    [
+        # What one part gives, another one asks.
+        f'similar({CLOSEST}.plate, watchlist("stolen"))',
+        f'{CLOSEST}.plate in watchlist("stolen") && similar({CLOSEST}.plate, "ABC123")',
+        f"[1.0 - likeness(plate.normalized_text, {CLOSEST}.plate)].exists(far, far < 0.05)",
+        # A macro's condition has the part that is asked.
+        "[plate.normalized_text].filter(text,"
+        ' cel.bind(t, text, similar(t, watchlist("stolen")))).size() > 0',
+        "[plate.normalized_text].exists_one(text,"
+        ' cel.bind(t, text, similar(t, watchlist("stolen"))))',
+        # And an argument has a macro.
+        '[plate.normalized_text].exists(text, similar([text, "other"].filter(t, t != "other")[0],'
+        ' ["ABC123", "XYZ789"]))',
+        'similar([plate.normalized_text].filter(t, similar(t, watchlist("stolen")))[0],'
+        ' watchlist("stolen"))',
+    ],
+)
+def test_parts_inside_each_other_are_told_and_lose_no_alert(tmp_path: Path, when: str) -> None:
+    found = near(tmp_path, when, "A8C123")
+    assert found is not None
+    assert found.plate == "ABC123"
+    assert found.likeness == pytest.approx(B_FOR_8)
+    assert near(tmp_path, when, "ABC123") is None
+
+
 def test_a_long_sum_beside_it_is_no_deep_tree(tmp_path: Path) -> None:
     total = " + ".join(["latency_ms"] * 400)
     assert near(tmp_path, f"{total} >= 0 && {SIMILAR}", "ABC123", latency_ms=1) is None

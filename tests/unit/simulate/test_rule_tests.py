@@ -26,6 +26,7 @@ from engine.rules.faults import Faults
 from engine.rules.rule_test import GivenEvent
 from engine.simulate import GivenEvents, Simulation
 from engine.simulate.rule_tests import RuleTestResult, run_set_tests, run_tests
+from tests.support.plate_costs import changed_costs
 from tests.unit.plate import NOON
 from tests.unit.rules.rule_text import ROOT, load, schema
 
@@ -281,6 +282,14 @@ rules:
 )
 def test_a_silence_of_a_test_is_in_force_while_it_lasts(tmp_path: Path, silence: str) -> None:
     (result,) = run_tests(load(tmp_path, SILENCED.replace("SILENCE", silence)).rules, schema())
+    assert result.problems == ()
+
+
+def test_a_silence_of_a_test_goes_by_the_costs_of_the_site(tmp_path: Path) -> None:
+    silence = 'when: \'similar("AYC123", "AXC123", 0.95)\', until: +2m'
+    rules = load(tmp_path, SILENCED.replace("SILENCE", silence)).rules
+    assert not run_tests(rules, schema())[0].is_passed
+    (result,) = run_tests(rules, schema(), costs=changed_costs(tmp_path))
     assert result.problems == ()
 
 

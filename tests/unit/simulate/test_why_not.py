@@ -268,6 +268,17 @@ def test_what_kafka_has_no_more_is_known_from_the_alert(site: PlantedSite) -> No
     assert site.sentence(answer).startswith(READ)
 
 
+def test_the_alert_of_a_near_match_is_no_reading_of_the_plate(tmp_path: Path) -> None:
+    text = """rules:
+  - {id: near, when: 'similar(plate.normalized_text, "ABC123")', notify: [guards]}
+"""
+    site = PlantedSite(tmp_path, text)
+    site.read(0, plate={"normalized_text": "A8C123"})
+    answer = site.ask()
+    assert answer.reason is Reason.NOT_READ
+    assert [near.plate for near in answer.near] == ["A8C123"]
+
+
 def test_a_match_of_which_nothing_is_stored_is_no_alert(site: PlantedSite) -> None:
     site.seen(0)
     answer = site.ask()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -65,6 +66,23 @@ def test_alerts_are_listed_by_plate_and_by_camera(
     assert listed(store, AlertFilter(camera_id="Gate")) == []
     assert listed(store, AlertFilter(plate="AB12C", camera_id="gate")) == ["1"]
     assert listed(store, AlertFilter(camera_id="gate", rule_id="other")) == []
+
+
+def test_near_matches_are_listed_by_the_plate_that_was_meant_too(
+    store: Store, samples: Samples, clock: Clock
+) -> None:
+    for plate, matched in (("A8C123", "ABC123"), ("ABC123", ""), ("ABC123", "A8C123"), ("XY9", "")):
+        samples.event = {"plate": {"normalized_text": plate}, "camera_id": "gate"}
+        new = samples.new()
+        alert = replace(new.alert, matched_plate=matched, likeness=0.97 if matched else 1.0)
+        save(store, [replace(new, alert=alert)])
+        clock.seconds += 1
+    assert listed(store, AlertFilter(plate="abc-123")) == ["3", "2", "1"]
+    assert listed(store, AlertFilter(plate="A8C123")) == ["3", "1"]
+    newest = store.archive.alerts(1, AlertFilter(plate="A8C123"))
+    assert [stored.alert.alert_id for stored in newest] == ["alert-00003"]
+    assert listed(store, AlertFilter(plate="ABC123", camera_id="yard")) == []
+    assert listed(store, AlertFilter(plate="")) == []
 
 
 @pytest.mark.usefixtures("three")

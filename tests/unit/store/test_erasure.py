@@ -9,7 +9,19 @@ from typing import Any
 
 import pytest
 
-from engine.store import Erased, NewAlert, NotedFile, OpenMode, PlateText, Silence, Store, erasure
+from engine.store import (
+    DeliveryState,
+    Erased,
+    NewAlert,
+    NotedFile,
+    OpenMode,
+    PlateText,
+    Silence,
+    Store,
+    erasure,
+    statements,
+)
+from engine.store.database import both
 from engine.store.model import key_id
 from engine.stream.record import DeadLetter, DeadLetterType, Record
 from tests.support.many_alerts import sqlite_holds
@@ -124,6 +136,21 @@ def test_an_open_delivery_keeps_its_alert_until_it_is_forced(
     assert [each.target_id for each in forced.unsent] == ["mail/ann"]
     assert (forced.rows["alerts"], forced.rows["deliveries"]) == (1, 1)
     assert [each.count for each in store.deliveries.backlogs()] == [1]
+
+
+def test_others_of_its_message_are_sent_by_themselves(store: Store, samples: Samples) -> None:
+    store.deliveries.register({"mail/ann": ("mail", 1)})
+    own, other = reading(samples, "ABC123", "mail/ann"), reading(samples, "XYZ9", "mail/ann")
+    save(store, [own, other])
+    # As when both were claimed for one message.
+    joined = both(f"""
+UPDATE deliveries SET lead_id = (SELECT MIN(delivery_id) FROM deliveries), kind = 'group',
+    next_try_us = {statements.MEMBER_DUE_US} WHERE alert_id = '{other.alert.alert_id}'
+""")
+    store.erasure._writer.transact(lambda transaction: transaction.run(joined))
+    assert len(erase(store, with_open=True).unsent) == 1
+    ((left,),) = (each.deliveries for each in store.archive.alerts(9))
+    assert (left.state, left.next_try_us, left.message_id) == (DeliveryState.WAITING, 0, 0)
 
 
 def test_what_was_stored_since_it_was_looked_for_goes_too(store: Store, samples: Samples) -> None:

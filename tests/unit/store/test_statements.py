@@ -26,7 +26,11 @@ STATEMENTS = {
 ONCE = {"RENAME_DELIVERIES"}
 
 #: What people ask about one car or one camera, and the index that answers it.
-BY_INDEX = {"ALERTS_OF_PLATE": "alerts_by_plate", "ALERTS_OF_CAMERA": "alerts_by_camera"}
+BY_INDEX = {
+    "ALERTS_OF_PLATE": "alerts_by_plate",
+    "ALERTS_NEAR_PLATE": "alerts_by_matched_plate",
+    "ALERTS_OF_CAMERA": "alerts_by_camera",
+}
 
 VALUES: dict[str, Any] = {
     "alert_ids": '["alert-7"]',

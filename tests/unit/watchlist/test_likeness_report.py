@@ -153,6 +153,9 @@ def test_an_empty_list_has_no_readings_and_no_pairs(tmp_path: Path) -> None:
         (Share(0, 20_000), "less than 0.02 %"),
         (Share(6, 20_000), "about 0.03 % (0.014 to 0.065 %)"),
         (Share(1_000, 20_000), "about 5 % (4.7 to 5.3 %)"),
+        (Share(19_999, 20_000), "about 100 % (100 to 100 %)"),
+        (Share(0, 1), "less than 80 %"),
+        (Share(0, 0), "an unknown share"),
     ],
 )
 def test_a_share_tells_how_uncertain_it_is(share: Share, text: str) -> None:

@@ -147,6 +147,7 @@ class Reason(StrEnum):
     SMTP_AUTHENTICATION = "smtp_authentication"
     TLS = "tls"
     NAME_RESOLUTION = "name_resolution"
+    LINK_LOCAL = "link_local"
     MISCONFIGURED = "misconfigured"
     UNKNOWN = "unknown"
     CHANNEL_REMOVED = "channel_removed"
@@ -165,6 +166,7 @@ CERTAIN: Final[frozenset[Reason]] = frozenset(
         Reason.SMTP_AUTHENTICATION,
         Reason.TLS,
         Reason.NAME_RESOLUTION,
+        Reason.LINK_LOCAL,
         Reason.MISCONFIGURED,
     }
 )

@@ -8,7 +8,8 @@ An entry is one URL, a list of URLs, or a mapping; a list may hold mappings.
   gives several the same settings. `timeout` (seconds for a whole send, 30) is for every service.
 - An https:// URL that a service hands out and Apprise knows (Slack, Discord, …) is that service,
   unless one of the keys above but `timeout` makes it a webhook.
-- A mapping with any URL may have `ca_file` and `verify`, see `channels.definitions.security`.
+- A mapping with any URL may have `ca_file`, `verify` and `allow_link_local`, see
+  `channels.definitions.security`.
 - Every mapping may say how the channel wants its alerts, see `channels.definitions.terms`.
 - Anything else is an Apprise URL: `mailto://…`, `slack://…`, `twilio://…`, `ntfy://…`. Each
   recipient in it is a target of its own. `?retry=`, `?wait=`, `?redirect=` and `?overflow=` in it
@@ -29,7 +30,7 @@ from channels.alert import Target, Terms
 from channels.definitions.apprise_url import Recipient, service_recipients, tls_warnings
 from channels.definitions.block import Block, DefinedTargets, expand, faults_of, read_country
 from channels.definitions.keys import CHANNEL
-from channels.definitions.security import apply_trust
+from channels.definitions.security import apply_trust, read_link_local
 from channels.definitions.terms import read_terms
 from channels.definitions.webhook_settings import (
     WEBHOOK_KEYS,
@@ -134,7 +135,7 @@ class _EntryReader:
         """The targets of one URL; `block` has the settings beside it."""
         # Of the keys of a webhook, only `timeout` is one for every service.
         if any(block.has(key) for key in WEBHOOK_KEYS if key != "timeout") or _is_webhook(url):
-            settings = read_settings(block, url)
+            settings = read_settings(block, url, *path)
             host = check_url(block, url, *path)
             if not host:
                 return []
@@ -147,9 +148,13 @@ class _EntryReader:
         found = (*tls_warnings(first.plugin), *first.warnings)
         self.warnings += (ChannelError(*warning, path) for warning in found)
         apply_trust(block, [each.plugin for each in recipients], path)
-        return [(self._apprise(each, seconds, terms), path) for each in recipients]
+        hosts = [getattr(first.plugin, name, None) for name in ("host", "smtp_host")]
+        is_allowed = read_link_local(block, hosts, *path)
+        return [(self._apprise(each, seconds, terms, is_allowed), path) for each in recipients]
 
-    def _apprise(self, recipient: Recipient, timeout_seconds: float, terms: Terms) -> Target:
+    def _apprise(
+        self, recipient: Recipient, timeout_seconds: float, terms: Terms, allow_link_local: bool
+    ) -> Target:
         return AppriseTarget(
             self._channel,
             target_label(self._channel, *recipient.parts),
@@ -157,6 +162,7 @@ class _EntryReader:
             recipient.style,
             zone=self._zone,
             timeout_seconds=timeout_seconds,
+            allow_link_local=allow_link_local,
             urgency=recipient.urgency,
             audience=recipient.audience,
             is_address=recipient.is_address,

@@ -192,6 +192,13 @@ TRUST: Final = (
     Key("ca_file", "A file of certificates to trust.", _TEXT, "/etc/ssl/site-ca.pem"),
     Key("verify", "`false` believes any certificate; `true` unless given.", _FLAG, True),
 )
+_LINK_LOCAL: Final = Key(
+    "allow_link_local",
+    "`true` sends to link-local and metadata addresses too, such as 169.254.1.2; `false` unless "
+    "given.",
+    _FLAG,
+    True,
+)
 #: An entry of `channels:` that is a mapping.
 CHANNEL: Final = KeyGroup(
     "a channel",
@@ -213,6 +220,7 @@ CHANNEL: Final = KeyGroup(
         *WEBHOOK,
         *TRUST,
         *TERMS,
+        _LINK_LOCAL,
     ),
     is_definition=True,
     may_be_text=True,
@@ -254,6 +262,7 @@ NOTIFICATION_BLOCKS: Final = {
         ),
         Key("recipients", "Addresses.", ValueKind.TEXTS, ["security@example.com"]),
         _TIMEOUT,
+        _LINK_LOCAL,
     ),
     "slack": _block(
         "slack",
@@ -268,6 +277,7 @@ NOTIFICATION_BLOCKS: Final = {
         Key("url", "Where to send.", _TEXT, "https://example.com/alerts"),
         *WEBHOOK,
         *TRUST,
+        _LINK_LOCAL,
     ),
     "sms": _block(
         "sms",

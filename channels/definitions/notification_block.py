@@ -5,13 +5,14 @@ email
     without TLS), `tls` (`starttls`, the default, `ssl`: TLS from the first byte, or `none`),
     `use_tls` (true is `starttls`, false is `ssl`), `username`, `password`, `from_address`
     (`Name <address>`; by default the username, where it is an address), `recipients` (one target
-    each), `timeout`
+    each), `timeout`, `allow_link_local`
 slack
     `enabled`, `webhook_url` (https://hooks.slack.com/services/…), `channel`, `username`,
     `icon_emoji`, `timeout`; the three before it are obeyed by older webhooks only
 webhook
     `enabled`, `url`, `method` (POST, PUT), `headers`, `timeout`, and `secret`,
-    `concurrency`, `ca_file`, `verify`: as in `channels.definitions.channel_entry`
+    `concurrency`, `ca_file`, `verify`, `allow_link_local`: as in
+    `channels.definitions.channel_entry`
 sms
     `enabled`, `twilio_account_sid`, `twilio_auth_token`, `from_number` (or a sender's name),
     `to_numbers` (one target each), `default_country` (of numbers without a `+`, such as `US`),
@@ -44,6 +45,7 @@ from channels.definitions.security import (
     Tls,
     TlsProblem,
     mail_warnings,
+    read_link_local,
 )
 from channels.definitions.terms import read_terms
 from channels.definitions.webhook_settings import read_timeout, read_webhook
@@ -127,6 +129,7 @@ def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
     sender = _sender(block, username)
     addresses = block.parsed(block.texts("recipients"), lambda text: mail_address(text)[1])
     seconds, terms = read_timeout(block), read_terms(block)
+    is_allowed = read_link_local(block, [host], "smtp_host")
     _check_login(block, username, password)
     _warn_of_tls(block, tls, port, password)
     block.check("recipients")
@@ -157,6 +160,7 @@ def _email(channel: str, block: Block, zone: tzinfo) -> tuple[Target, ...]:
                 Style.EMAIL,
                 zone=zone,
                 timeout_seconds=seconds,
+                allow_link_local=is_allowed,
                 is_address=True,
                 former_name=target_label(channel, address),
                 terms=terms,

@@ -20,6 +20,7 @@ from channels.definitions.block import Block
 from channels.definitions.keys import TRUST, names_of
 from channels.plugins.plugin import KeyPath
 from channels.targets.webhook import Trust
+from channels.wire.link_local import REMEDY, refused_kind
 
 TRUST_KEYS: Final = names_of(TRUST)
 UNVERIFIED: Final = (
@@ -99,6 +100,20 @@ def read_trust(block: Block) -> Trust:
         _check_file(block, ca_file)
         return ca_file
     return verify
+
+
+def read_link_local(block: Block, hosts: Iterable[object], *path: str | int) -> bool:
+    """Whether the channel may connect to link-local and metadata addresses, by its key.
+
+    A host at `path` that is such an address is a fault without it. A name is looked up when an
+    alert is sent, and not here.
+    """
+    is_allowed = block.flag("allow_link_local", default=False)
+    for host in hosts:
+        kind = refused_kind(host) if isinstance(host, str) and not is_allowed else ""
+        if kind:
+            block.fault(f"the host {host} is {kind}", REMEDY, *path)
+    return is_allowed
 
 
 def warn_of_unverified(block: Block, *path: str | int) -> None:

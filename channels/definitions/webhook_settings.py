@@ -20,6 +20,7 @@ from channels.definitions.security import (
     NO_PASSWORD_WARNING,
     has_authorization,
     has_trust,
+    read_link_local,
     read_trust,
     refuse_without_tls,
     warn_of_unverified,
@@ -51,15 +52,19 @@ _OWN_HEADERS: Final = frozenset(
 def read_webhook(channel: str, block: Block, url_key: str) -> tuple[Target, ...]:
     """The target of a webhook's block; raises ChannelError with all its faults."""
     url = block.text(url_key, is_required=True, is_secret=True, is_url=True)
-    settings, terms = read_settings(block, url or ""), read_terms(block, is_webhook=True)
+    settings = read_settings(block, url or "", url_key)
+    terms = read_terms(block, is_webhook=True)
     if url:
         host = check_url(block, url, url_key)
     block.check()
     return (WebhookTarget(channel, target_label(channel, host), settings, terms),)
 
 
-def read_settings(block: Block, url: str) -> WebhookSettings:
-    """The settings in `WEBHOOK_KEYS` and `TRUST_KEYS`; faults are added to the block."""
+def read_settings(block: Block, url: str, *path: str | int) -> WebhookSettings:
+    """The settings in `WEBHOOK_KEYS`, `TRUST_KEYS` and `allow_link_local`; the URL is at `path`.
+
+    Faults are added to the block.
+    """
     trust = read_trust(block)
     if has_trust(block) and url.lower().startswith("http://"):
         refuse_without_tls(block)
@@ -76,6 +81,7 @@ def read_settings(block: Block, url: str) -> WebhookSettings:
         timeout_seconds=read_timeout(block),
         secret=block.text("secret", is_secret=True) or "",
         concurrency=block.integer("concurrency", DEFAULT_CONCURRENCY, 1, MAX_CONCURRENCY),
+        allow_link_local=read_link_local(block, [_host_of(url)], *path),
     )
 
 
@@ -291,6 +297,13 @@ def _check_service(block: Block, url: str, path: KeyPath) -> None:
     else:
         what = f"this is not the whole URL of a webhook of {found.service}"
         block.fault(what, f"write it whole, like {found.remedy}", *path)
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _has_login(url: str) -> bool:

@@ -92,6 +92,7 @@ class AppriseTarget:
         *,
         zone: tzinfo = UTC,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        allow_link_local: bool = False,
         urgency: Urgency | None = None,
         audience: Audience | None = None,
         is_address: bool = False,
@@ -101,7 +102,8 @@ class AppriseTarget:
         """`plugin` has one recipient, and `style` decides how alerts are rendered for it.
 
         Mails show times in `zone`. A send lasts at most `timeout_seconds`; only a mail server that
-        has received the whole mail has longer. `urgency` gives the service the alert's priority.
+        has received the whole mail has longer. It connects to no link-local or metadata address,
+        unless that is allowed. `urgency` gives the service the alert's priority.
         `audience` is by default what the plugin itself says. `is_address` is for a label that no
         other recipient has; `former_name` is what version 1 called the target, if not by its label.
         """
@@ -126,6 +128,7 @@ class AppriseTarget:
         self._clock = clock
         self._zone = zone
         self._timeout_seconds = timeout_seconds
+        self._allow_link_local = allow_link_local
         # A plugin's own waits are shorter, and are over while a slow service still takes the
         # message. They are set here, after the audience, which is read from the plugin's URL.
         plugin.socket_connect_timeout = plugin.socket_read_timeout = timeout_seconds
@@ -172,7 +175,12 @@ class AppriseTarget:
                 self._adapter.close()
             with (
                 mail_key(idempotency_key),
-                capture(self._adapter, self._timeout_seconds, text) as evidence,
+                capture(
+                    self._adapter,
+                    self._timeout_seconds,
+                    text,
+                    allow_link_local=self._allow_link_local,
+                ) as evidence,
             ):
                 try:
                     is_accepted = self._notify(render_at(self._clock()), priority)

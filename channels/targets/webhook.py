@@ -44,6 +44,7 @@ class WebhookSettings:
     secret: str = field(default="", repr=False)
     concurrency: int = DEFAULT_CONCURRENCY
     trust: Trust = True
+    allow_link_local: bool = False
 
 
 class WebhookTarget:
@@ -89,7 +90,10 @@ class WebhookTarget:
                 Status.REFUSED, Reason.MESSAGE_REFUSED, "the event can't be written as JSON"
             )
         session = self._session()
-        with within(self.settings.timeout_seconds) as deadline:
+        settings = self.settings
+        with within(
+            settings.timeout_seconds, allow_link_local=settings.allow_link_local
+        ) as deadline:
             try:
                 outcome = self._send(session, body, idempotency_key)
             except Exception as error:  # noqa: BLE001 - it becomes the outcome

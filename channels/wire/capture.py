@@ -136,20 +136,27 @@ _current: ContextVar[Capture | None] = ContextVar("channels_wire_capture", defau
 
 @contextlib.contextmanager
 def capture(
-    adapter: HTTPAdapter, seconds: float = DEFAULT_TIMEOUT_SECONDS, text: str = ""
+    adapter: HTTPAdapter,
+    seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    text: str = "",
+    *,
+    allow_link_local: bool = False,
 ) -> Iterator[list[Evidence]]:
     """Collect the evidence of the calls inside this block, in this thread.
 
-    They have `seconds` altogether. `text` is the message's, by which its request is recognized.
+    They have `seconds` altogether, and connect as `within` lets them. `text` is the message's, by
+    which its request is recognized.
     """
     _install()
     words = _WORD.findall(text[:_SENT_LENGTH]) or _WORD.findall(text)
     word = max(words, key=len, default="").encode()
-    with within(seconds) as deadline:
+    with within(seconds, allow_link_local=allow_link_local) as deadline:
         captured = Capture(adapter, word, deadline)
         token = _current.set(captured)
         try:
             yield captured.evidence
+            if deadline.refused is not None and not captured.evidence:
+                captured.evidence.append(Failure("plugin", deadline.refused))
         finally:
             _current.reset(token)
 

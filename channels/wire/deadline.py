@@ -1,8 +1,9 @@
-"""Bounds what a send may take and receive, and keeps the status of answers that break off.
+"""Bounds what a send may take and receive, and to which addresses it may connect.
 
 `within` sets a time limit over a whole send, name look-ups included. The blocking calls of sockets,
 the look-ups of names, the writing of HTTP requests and the reading of answers are wrapped once for
-the whole process. Outside of `within` the wrappers do nothing.
+the whole process. Outside of `within` the wrappers do nothing. The wrapper of `connect` also checks
+the address, see `channels.wire.link_local`, and the status of an answer that breaks off is kept.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import Any, BinaryIO, Final
 
 from urllib3.connection import HTTPConnection
 
+from channels.wire.link_local import LinkLocalError, checked
+
 DEFAULT_TIMEOUT_SECONDS: Final = 30.0
 #: A host may have several addresses, of which the first one takes no connection.
 CONNECT_SECONDS: Final = 10.0
@@ -33,6 +36,8 @@ MAX_RECEIVED_BYTES: Final = 1_048_576
 OWN_NAME_SECONDS: Final = 2.0
 _WAITS: Final = ("connect", "send", "sendall")
 _READS: Final = ("recv", "recv_into")
+#: Their last argument is an address.
+_ADDRESSED: Final = ("connect", "connect_ex", "sendto")
 _LOOK_UPS: Final = ("getaddrinfo", "gethostbyaddr", "gethostbyname", "gethostbyname_ex")
 #: They describe a body that is not read.
 _BODY_HEADERS: Final = ("Content-Length", "Content-Encoding", "Transfer-Encoding")
@@ -55,12 +60,15 @@ class Deadline:
     """When a send must have ended, by the monotonic clock, and how far it has come.
 
     `is_request_sent` is true from the end of the last HTTP request, whole with its body, to the
-    beginning of the next one.
+    beginning of the next one. Unless `allow_link_local`, it connects to no such address, and
+    `refused` is what was raised instead, whoever has swallowed it.
     """
 
-    __slots__ = ("_ends_at", "_received", "is_request_sent")
+    __slots__ = ("_ends_at", "_received", "allow_link_local", "is_request_sent", "refused")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, allow_link_local: bool = False) -> None:
+        self.allow_link_local = allow_link_local
+        self.refused: LinkLocalError | None = None
         self._ends_at = time.monotonic() + seconds
         self._received = 0
         self.is_request_sent = False
@@ -100,10 +108,13 @@ def once(work: Callable[[], None]) -> Callable[[], None]:
 
 
 @contextlib.contextmanager
-def within(seconds: float) -> Iterator[Deadline]:
-    """Bound all that sockets do inside this block, in this thread, to `seconds` altogether."""
+def within(seconds: float, *, allow_link_local: bool = False) -> Iterator[Deadline]:
+    """Bound all that sockets do inside this block, in this thread, to `seconds` altogether.
+
+    To connect to a link-local or metadata address raises LinkLocalError, unless it is allowed.
+    """
     _install()
-    deadline = Deadline(seconds)
+    deadline = Deadline(seconds, allow_link_local=allow_link_local)
     token = _current.set(deadline)
     try:
         yield deadline
@@ -273,6 +284,8 @@ def _install() -> None:
             is_read = name == "read" or name in _READS
             operation = _bounded(getattr(kind, name), is_read=is_read, is_connect=name == "connect")
             setattr(kind, name, operation)
+    for name in _ADDRESSED:
+        setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
     for name in _LOOK_UPS:
         setattr(socket, name, _bounded_look_up(getattr(socket, name)))
     _wrap_request()
@@ -320,6 +333,21 @@ def _bounded(
         return found
 
     return bounded
+
+
+def _guarded(operation: Callable[..., Any]) -> Callable[..., Any]:
+    def guarded(self: socket.socket, *args: Any) -> Any:
+        deadline = _current.get()
+        if deadline is None or deadline.allow_link_local:
+            return operation(self, *args)
+        try:
+            address = checked(self, args[-1])
+        except LinkLocalError as error:
+            deadline.refused = error
+            raise
+        return operation(self, *args[:-1], address)
+
+    return guarded
 
 
 def _bounded_look_up(look_up: Callable[..., Any]) -> Callable[..., Any]:

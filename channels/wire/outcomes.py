@@ -26,6 +26,7 @@ from channels.wire.capture import (
     SmtpReply,
     is_mail_input_started,
 )
+from channels.wire.link_local import LinkLocalError
 from channels.wire.services import SERVICES, Service
 
 # Exceptions.
@@ -179,6 +180,9 @@ def _classify_exception(failure: Failure) -> Outcome:
     chain = tuple(_chain(failure.error))
     if isinstance(pause := failure.error, PauseError):
         return Outcome(Status.UNAVAILABLE, Reason.RATE_LIMITED, str(pause), pause.seconds)
+    refused = next((error for error in chain if isinstance(error, LinkLocalError)), None)
+    if refused is not None:
+        return Outcome(Status.MISCONFIGURED, Reason.LINK_LOCAL, str(refused))
     for status in map(_tunnel_status, chain):
         if status is not None:
             return _of_proxy(status)

@@ -67,13 +67,17 @@ class DeadLetterOffice:
         self._tried_id = 0
         self._all_again_at = clock.monotonic()
         self._beat = (heartbeat or Heartbeat()).beat
-        # Why the topic takes no letters; "" while it takes them.
         self._refusal = ""
         # True at first: the store may have letters of an earlier run.
         self._has_kept = producer is not None
         self._retry_at = clock.monotonic()
         self._to_report: Sequence[DeadLetter] = ()
         self._to_keep: Sequence[DeadLetter] = ()
+
+    @property
+    def refusal(self) -> str:
+        """Why the topic takes no letters; "" while it takes them. Any thread may ask."""
+        return self._refusal
 
     def send(self, letters: Sequence[DeadLetter]) -> None:
         """Return when every letter is acknowledged or kept, and logged and counted.

@@ -265,20 +265,21 @@ class Engine:
         producer = DeadLetterProducer(settings) if settings.enable_dlq else None
         if producer is not None:
             stack.callback(producer.close)
+        self.office = DeadLetterOffice(
+            producer,
+            self.store.letters,
+            self.metrics,
+            clock,
+            self.stop.is_set,
+            settings.dlq_keep.size_bytes,
+            heartbeat=self.heartbeat,
+        )
         self.consumer = Consumer(settings)
         stack.callback(self.consumer.close)
         return Loop(
             self.consumer,
             self.pipeline,
-            DeadLetterOffice(
-                producer,
-                self.store.letters,
-                self.metrics,
-                clock,
-                self.stop.is_set,
-                settings.dlq_keep.size_bytes,
-                heartbeat=self.heartbeat,
-            ),
+            self.office,
             self.dispatcher.wake,
             self.metrics,
             clock,
@@ -360,13 +361,17 @@ class Engine:
         """The checks of `/readyz`, by name."""
         obstacle = self.loop.obstacle
         held = self.dispatcher.held()
-        return {
+        found = {
             "consuming": self._consuming_check(obstacle),
             "store": self._store_check(obstacle),
             "rules": self.rules_health.check(),
             "channels": self._channels_check(held),
             "threads": self._threads_check(),
         }
+        if refusal := self.office.refusal:
+            detail = f"{self.settings.dlq_topic} takes no letters, the store keeps them: {refusal}"
+            found["dead_letters"] = Check(False, detail, is_essential=False)
+        return found
 
     def life(self) -> Check:
         """The check of `/healthz`: bad where the loop hangs so long that only a restart helps."""
@@ -414,7 +419,9 @@ class Engine:
         }
         return Check(
             not held,
-            "held: " + ", ".join(hold.target_id for hold in held) if held else "all open",
+            "held: " + ", ".join(f"{each.target_id} ({each.reason})" for each in held)
+            if held
+            else "all open",
             is_essential=False,
             facts={"misconfigured": misconfigured} if misconfigured else {},
         )

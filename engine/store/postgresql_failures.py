@@ -35,9 +35,14 @@ _REMEDIES: Final = {
         is_lasting=True,
     ),
     "3D000": _Remedy("there is no such database", "create it: CREATE DATABASE", is_lasting=True),
+    "3F": _Remedy(
+        "no schema is there for the user", "GRANT USAGE ON SCHEMA public", is_lasting=True
+    ),
     "40": _Remedy("its other transactions are in the way", "look at pg_stat_activity"),
     "42501": _Remedy(
-        "a right is missing", "GRANT it to the user, or let it own the database", is_lasting=True
+        "a right is missing",
+        "GRANT it to the user, or for new tables run `alert-engine store migrate` as their owner",
+        is_lasting=True,
     ),
     "53": _Remedy("it is short of resources", "give it more, or use it less"),
     "53100": _Remedy("its disk is full", "free some space"),

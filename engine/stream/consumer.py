@@ -384,7 +384,9 @@ class Consumer:
         if error.fatal():
             self._fatal_error = reason
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:
-            self._tracker.away(self._connection_error or reason)
+            # librdkafka has no reason where the broker closes the connection without a word.
+            servers = self._settings.kafka_bootstrap_servers
+            self._tracker.away(self._connection_error or f"{servers}: {reason}")
         else:
             # About 20 a second while a broker is away: the latest is shown with the state.
             self._connection_error = reason

@@ -22,6 +22,7 @@ from engine.settings import Settings
 from engine.stream.consumer import read_message
 from engine.stream.options import consumer_options, redact, refused_options
 from engine.stream.record import Partition, Record
+from engine.stream.refusals import away_remedy
 from engine.stream.watermarks import ask_watermarks
 
 #: How many records a batch has at most.
@@ -243,11 +244,17 @@ class History:
         if error.code() in _DENIED:
             what = f"the topic {topic}" if topic else "Kafka"
             return HistoryError(f"{what} may not be read: {reason}")
+        if not self._connection_error:
+            # Why no broker answers is told within `poll` only.
+            with suppress(KafkaException):
+                self._client.poll(_POLL_SECONDS)
         return self._away(self._connection_error or reason)
 
     def _away(self, reason: str) -> BrokerUnavailableError:
         servers = self._settings.kafka_bootstrap_servers
-        return BrokerUnavailableError(f"Kafka at {servers} does not answer: {reason}")
+        return BrokerUnavailableError(
+            f"Kafka at {servers} does not answer: {reason}; {away_remedy(reason)}"
+        )
 
     def _on_error(self, error: KafkaError) -> None:
         # That all are down follows the error that says why.

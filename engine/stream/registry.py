@@ -54,6 +54,12 @@ _CLIENT_OPTIONS: Final[Mapping[str, object]] = MappingProxyType(
 _NUMERIC_OPTIONS: Final = frozenset({*_CLIENT_OPTIONS, "cache.capacity", "cache.latest.ttl.sec"})
 _SECRET_WORDS: Final = ("auth", "password", "secret", "token", "proxy")
 _MAX_REASON: Final = 300
+_LOGIN_REMEDY: Final = "correct SCHEMA_REGISTRY_CONFIG_BASIC_AUTH_USER_INFO"
+_AUTHORITY_REMEDY: Final = (
+    "name the file of its authority in SCHEMA_REGISTRY_CONFIG_SSL_CA_LOCATION, and its host as in "
+    "its certificate in SCHEMA_REGISTRY_URL"
+)
+_URL_REMEDY: Final = "start it, or correct SCHEMA_REGISTRY_URL"
 
 Options = Mapping[str, str | int | float]
 NO_OPTIONS: Final[Options] = MappingProxyType({})
@@ -468,12 +474,13 @@ def explain(error: Exception) -> str:
     if isinstance(error, SchemaRegistryError):
         status, code = error.http_status_code, error.error_code
         if status in (401, 403):
-            return f"the schema registry refused the credentials (HTTP {status})"
+            return f"the schema registry refused the credentials (HTTP {status}): {_LOGIN_REMEDY}"
         detail = f", {code}: {error.error_message}" if code not in (-1, None) else ""
         return f"the schema registry answered HTTP {status}{detail}"
     if isinstance(error, RegistryUnavailableError):
         return str(error)
-    return f"the schema registry can't be reached: {type(error).__name__}: {error}"
+    remedy = _AUTHORITY_REMEDY if "CERTIFICATE_VERIFY_FAILED" in str(error) else _URL_REMEDY
+    return f"the schema registry can't be reached, {remedy}: {type(error).__name__}: {error}"
 
 
 class Redaction:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from engine.stream.record import Partition
+from engine.stream.refusals import UNREACHABLE, away_remedy, denied_remedy
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +34,9 @@ class BrokerState(StrEnum):
 class StreamState:
     """The state of the stream at one moment.
 
-    `problem` says what the broker refuses, or why it is away; "" where there is nothing to say. A
-    member may have joined without partitions, where there are more engines than partitions.
+    `problem` says what the broker refuses, or why it is away, and `remedy` what to do about it; ""
+    where there is nothing to say. A member may have joined without partitions, where there are more
+    engines than partitions.
     """
 
     broker: BrokerState = BrokerState.CONNECTING
@@ -43,6 +45,7 @@ class StreamState:
     is_paused: bool = False
     missing_topics: frozenset[str] = frozenset()
     problem: str = ""
+    remedy: str = ""
 
     @property
     def is_consuming(self) -> bool:
@@ -63,7 +66,7 @@ class StreamState:
         if self.missing_topics:
             parts.append(f"no such topic yet: {', '.join(sorted(self.missing_topics))}")
         if self.problem:
-            parts.append(self.problem)
+            parts.append(f"{self.problem}: {self.remedy}" if self.remedy else self.problem)
         return "; ".join(parts)
 
 
@@ -84,16 +87,20 @@ class StateTracker:
         if known is BrokerState.REACHABLE:
             return
         log.info("broker.back" if known is BrokerState.AWAY else "broker.reached")
-        problem = "" if known is BrokerState.AWAY else self.state.problem
-        self._set(broker=BrokerState.REACHABLE, problem=problem)
+        if known is BrokerState.AWAY:
+            self._solved()
+        self._set(broker=BrokerState.REACHABLE)
 
     def away(self, reason: str) -> None:
         """No broker answers."""
         self._contrary_reports = 0
-        if self.state.broker is not BrokerState.AWAY:
-            log.warning("broker.away", reason=reason)
+        remedy = away_remedy(reason)
+        # The first reason may be no more than that it is away: what it is comes later.
+        is_told = remedy in (UNREACHABLE, self.state.remedy)
+        if self.state.broker is not BrokerState.AWAY or not is_told:
+            log.warning("broker.away", reason=reason, remedy=remedy)
             self._problem_topic = ""
-            self._set(broker=BrokerState.AWAY, problem=reason)
+            self._set(broker=BrokerState.AWAY, problem=reason, remedy=remedy)
 
     def reported(self, is_up: bool, reason: str) -> None:
         """librdkafka's statistics show a broker connected (`is_up`), or none for this `reason`."""
@@ -103,7 +110,7 @@ class StateTracker:
         is_steady = self._contrary_reports >= STEADY_REPORTS
         if is_up and (is_steady or known is BrokerState.CONNECTING):
             self.reached()
-        elif not is_up and is_steady:
+        elif not is_up and (is_steady or known is BrokerState.AWAY):
             self.away(reason)
 
     def joined(self, partitions: Iterable[Partition]) -> None:
@@ -120,8 +127,9 @@ class StateTracker:
             has_joined=True,
             partitions=self.state.partitions | new,
             missing_topics=self.state.missing_topics - topics,
-            problem="" if is_solved else self.state.problem,
         )
+        if is_solved:
+            self._solved()
 
     def revoked(self, partitions: Iterable[Partition]) -> None:
         """The group gives these partitions to other members."""
@@ -148,15 +156,19 @@ class StateTracker:
     def refused(self, topic: str, reason: str) -> None:
         """The broker denies access to a topic, or to the group ("")."""
         if reason != self.state.problem:
-            log.error("stream.refused", reason=reason, remedy="it goes on once it is permitted")
+            remedy = denied_remedy(topic)
+            log.error("stream.refused", reason=reason, remedy=remedy)
             self._problem_topic = topic
-            self._set(problem=reason)
+            self._set(problem=reason, remedy=remedy)
 
     def permitted(self, topic: str) -> None:
         """A record of the topic has arrived, or ("") a commit of the group was confirmed."""
         if self.state.problem and topic == self._problem_topic and self.state.has_joined:
             log.info("stream.permitted")
-            self._set(problem="")
+            self._solved()
+
+    def _solved(self) -> None:
+        self._set(problem="", remedy="")
 
     def _set(self, **changes: Any) -> None:
         self.state = replace(self.state, **changes)

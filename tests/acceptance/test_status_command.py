@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from engine.store import CameraReport, Instance, Store, open_store
+from engine.store import CameraReport, Instance, OpenMode, Store, open_store
+from engine.store.migrate import SCHEMA_VERSION
 from tests.support.command import Finished, alert_engine
 from tests.support.postgresql import PostgreSQL
 from tests.unit.store.samples import Samples, add, fill, state_url
@@ -200,3 +201,13 @@ def test_a_copy_over_alerts_of_its_own_is_refused(tmp_path: Path, database: str)
     done = alert_engine(tmp_path, "store", "copy", source, database)
     assert done.status == 2
     assert "has rows of its own" in done.stderr
+
+
+def test_a_store_is_made_and_carried_over_by_a_command(tmp_path: Path) -> None:
+    url = state_url(tmp_path)
+    for _ in range(2):
+        done = alert_engine(tmp_path, "store", "migrate", variables={"STATE_URL": url})
+        assert (done.status, done.stderr) == (0, "")
+        assert f"is ready: its schema version is {SCHEMA_VERSION} or newer" in done.stdout
+    with open_store(url, OpenMode.TOOL):
+        pass

@@ -6,6 +6,12 @@ import ssl
 from pathlib import Path
 
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 SERVICE_NAMES = ("hooks.slack.com", "api.twilio.com")
 #: Hosts of other services' APIs.
@@ -56,6 +62,18 @@ class Certificates:
         certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         issued.private_key_pem.write_to_path(str(key))
         return certificate, key
+
+    def pem_store(self, path: Path, *names: str, common_name: str = "") -> Path:
+        """A new certificate with its key in one PEM file, as Kafka's brokers and clients take it.
+
+        `common_name` names who has it. Java takes a key in PKCS #8 only.
+        """
+        issued = self._authority.issue_cert(*names, common_name=common_name or None)
+        key = load_pem_private_key(issued.private_key_pem.bytes(), None)
+        form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
+        path.write_bytes(key.private_bytes(*form) + chain)
+        return path
 
     def client(self) -> ssl.SSLContext:
         """A client context that trusts this authority alone."""

@@ -150,7 +150,7 @@ class EngineProcess:
         def is_there() -> bool:
             assert self._process.poll() is None, f"it ended: {self.output}"
             bodies.append(self.readiness()[1])
-            check = bodies[-1] and bodies[-1]["checks"][name]
+            check = bodies[-1] and bodies[-1]["checks"].get(name)
             return bool(check) and not check["ok"] and words in check["detail"]
 
         await_that(is_there, lambda: f"{bodies[-1]}\n{self.output}", step_seconds=0.05)

@@ -41,9 +41,9 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}{proxied}
-advertised.listeners=PLAINTEXT://{host}:{port}{advertised}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}{proxied}{secured}
+advertised.listeners=PLAINTEXT://{host}:{port}{advertised}{secured}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}{named}
 controller.listener.names=CONTROLLER
 log.dirs={data}
 num.partitions={partitions}
@@ -165,11 +165,17 @@ class RealKafka:
 
     is_real = True
 
-    def __init__(self, properties: str = "", proxies: Mapping[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        properties: str = "",
+        proxies: Mapping[int, int] | None = None,
+        secured: Mapping[str, int] | None = None,
+    ) -> None:
         """`properties` are lines for the end of its file: of a name, the last line counts.
 
         `proxies` has the port of each proxy before it, and for it a free port on which it listens
-        to that proxy: clients that come so are sent to no other address.
+        to that proxy: clients that come so are sent to no other address. `secured` has the free
+        ports of further listeners by their protocols, such as SASL_SSL; `properties` say the rest.
         """
         self._jars = fetch()
         self._folder = tempfile.TemporaryDirectory(prefix="kafka-")
@@ -177,6 +183,7 @@ class RealKafka:
         self.port = free_port()
         self.bootstrap_servers = f"{LOOPBACK}:{self.port}"
         self._properties = Path(self._folder.name) / "server.properties"
+        listeners = secured or {}
         self._log = Path(self._folder.name) / "server.log"
         self._properties.write_text(
             PROPERTIES.format(
@@ -188,6 +195,8 @@ class RealKafka:
                 proxied=_each(proxies, "PROXIED{0}://{host}:{2}"),
                 advertised=_each(proxies, "PROXIED{0}://{host}:{1}"),
                 protocols=_each(proxies, "PROXIED{0}:PLAINTEXT"),
+                secured="".join(f",{each}://{LOOPBACK}:{at}" for each, at in listeners.items()),
+                named="".join(f",{each}:{each}" for each in listeners),
             )
             + properties
         )

@@ -352,7 +352,7 @@ def test_closing_ends_what_drips(
 def test_a_registry_that_can_not_be_talked_to_is_away(server: OddRegistry, url: str) -> None:
     address = url.format(port=server.url.rpartition(":")[2])
     registry = SchemaRegistry(address, QUICK, patience_seconds=ANSWER_SECONDS)
-    with pytest.raises(RegistryUnavailableError, match="can't be reached: ConnectError"):
+    with pytest.raises(RegistryUnavailableError, match=r"can't be reached.*ConnectError"):
         registry.writer_schema(1)
     registry.close()
 

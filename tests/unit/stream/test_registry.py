@@ -155,7 +155,7 @@ def test_a_registry_that_is_down_is_away() -> None:
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         error = _failure(url)
     assert isinstance(error, RegistryUnavailableError)
-    assert "can't be reached: ConnectError" in str(error)
+    assert "can't be reached, start it, or correct SCHEMA_REGISTRY_URL: ConnectError" in str(error)
 
 
 def test_a_registry_that_never_answers_is_away() -> None:
@@ -347,7 +347,10 @@ def test_wrong_credentials_mean_that_the_registry_is_away() -> None:
     with RegistryServer(credentials="me:other") as server:
         error = _failure(server.url.replace("://", f"://{LOGIN}"))
     assert isinstance(error, RegistryUnavailableError)
-    assert str(error) == "the schema registry refused the credentials (HTTP 401)"
+    assert str(error) == (
+        "the schema registry refused the credentials (HTTP 401): correct "
+        "SCHEMA_REGISTRY_CONFIG_BASIC_AUTH_USER_INFO"
+    )
 
 
 def test_the_next_address_is_asked_when_one_is_down(server: RegistryServer) -> None:

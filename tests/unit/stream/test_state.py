@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import structlog
 
+from engine.stream.refusals import UNREACHABLE
 from engine.stream.state import STEADY_REPORTS, BrokerState, StateTracker
 
 A, B = ("plates", 0), ("plates", 1)
@@ -47,7 +48,7 @@ def test_broker_is_away_only_after_several_reports_without_one() -> None:
         tracker.reported(False, "refused")
     assert tracker.state.detail == "broker reachable; not in the consumer group yet"
     tracker.reported(False, "refused")
-    assert tracker.state.detail == "broker away; refused"
+    assert tracker.state.detail == f"broker away; refused: {UNREACHABLE}"
 
 
 def test_report_in_between_starts_the_count_anew() -> None:

@@ -16,21 +16,21 @@ class Sightings:
     def __init__(self) -> None:
         self.is_wanted = False
         self._lock = threading.Lock()
-        self._seen: dict[object, int] = {}
+        self._seen: dict[str, int] = {}
 
-    def add(self, seen: Mapping[object, int]) -> None:
-        """The cameras of a batch, by the values of their `camera_id`."""
+    def add(self, seen: Mapping[str, int]) -> None:
+        """The cameras of a batch, by their `camera_id`."""
         if self.is_wanted and seen:
             with self._lock:
                 self._seen.update(seen)
 
-    def take(self) -> dict[object, int]:
+    def take(self) -> dict[str, int]:
         """What was seen since the last call."""
         with self._lock:
             taken, self._seen = self._seen, {}
         return taken
 
-    def put_back(self, taken: Mapping[object, int]) -> None:
+    def put_back(self, taken: Mapping[str, int]) -> None:
         """What was taken could not be noted; what was seen since then is younger."""
         with self._lock:
             self._seen = {**taken, **self._seen}

@@ -150,7 +150,7 @@ class CameraWatch:
             raise
         self._known |= seen.keys()
 
-    def _watched_of(self, taken: Mapping[object, int], rules: CameraRules) -> dict[str, int]:
+    def _watched_of(self, taken: Mapping[str, int], rules: CameraRules) -> dict[str, int]:
         """Those that are watched, with the time of the reading in µs."""
         room = MAX_CAMERAS - len(self._known)
         found: dict[str, int] = {}

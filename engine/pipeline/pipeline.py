@@ -127,7 +127,7 @@ class _Work:
     matches: list[_Match] = field(default_factory=list)
     silences: SilencesInForce | None = None
     events: int = 0
-    seen: dict[object, int] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
     tombstones: int = 0
     increments: Increments = field(default_factory=Increments)
     notes: list[EventNotes] = field(default_factory=list)
@@ -177,7 +177,7 @@ class Pipeline:
         heartbeat: Heartbeat | None = None,
         made_at: Callable[[Event], datetime] | None = None,
         silences: Callable[[], SilencesInForce] | None = None,
-        on_seen: Callable[[Mapping[object, int]], None] | None = None,
+        on_seen: Callable[[Mapping[str, int]], None] | None = None,
     ) -> None:
         """`write_log` writes the lines of an event, see `EventLog`.
 
@@ -291,7 +291,10 @@ class Pipeline:
             event = self._decoder.decode(record)
             self._beat(Stage.MATCHING)
             work.events += 1
-            work.seen[event.values.get(CAMERA_ID)] = record.timestamp_ms
+            camera_id = event.values.get(CAMERA_ID)
+            # A site's own schema may have anything else there.
+            if type(camera_id) is str:
+                work.seen[camera_id] = record.timestamp_ms
             self._note_faults(event, record, work)
             self._match(event, record, work)
         except RegistryUnavailableError as error:

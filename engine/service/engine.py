@@ -214,7 +214,7 @@ class Engine:
             settings.retention_seconds,
             is_shared=self.store.is_shared,
         )
-        watch.use(self._active)
+        watch.use(self.pipeline.in_force)
         return watch
 
     def _former_ids(self) -> Mapping[str, str]:
@@ -260,8 +260,7 @@ class Engine:
             silences=self._stored_silences().current,
             on_seen=self._sightings.add,
         )
-        self._active = prepare(self.rule_set, self._key)
-        self.pipeline.use(self._active)
+        self.pipeline.use(prepare(self.rule_set, self._key))
         producer = DeadLetterProducer(settings) if settings.enable_dlq else None
         if producer is not None:
             stack.callback(producer.close)

@@ -6,7 +6,7 @@ Macros over constant lists and conditions on a watchlist's rows are written out 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
@@ -23,12 +23,12 @@ from engine.cel.syntax.tree import (
     ListNode,
     Literal,
     Macro,
-    MapNode,
     Node,
     Select,
-    arithmetic_chain,
+    changed,
     children,
     constant_of,
+    nodes_of,
 )
 from engine.cel.types.findings import list_question, most_items, plates_question, watchlist_lookup
 from engine.cel.types.scope import Scope
@@ -461,41 +461,6 @@ def without_rows(node: Node) -> Node:
     ):
         return _OVER_NOTHING.get(made.macro, made)
     return made
-
-
-def nodes_of(root: Node) -> Iterator[Node]:
-    """A tree's nodes, in no order."""
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        waiting.extend(children(node))
-
-
-def changed(node: Node, change: Callable[[Node], Node]) -> Node:
-    """The node with each of its parts changed."""
-    first, calls = arithmetic_chain(node)
-    if calls:
-        made = change(first)
-        for call in calls:
-            made = replace(call, args=(made, change(call.args[1])))
-        return made
-    match node:
-        case Select():
-            return replace(node, operand=change(node.operand))
-        case Call():
-            target = None if node.target is None else change(node.target)
-            return replace(node, args=tuple(map(change, node.args)), target=target)
-        case ListNode():
-            return replace(node, items=tuple(map(change, node.items)))
-        case MapNode():
-            pairs = tuple((change(key), change(item)) for key, item in node.entries)
-            return replace(node, entries=pairs)
-        case Comprehension():
-            condition = None if node.condition is None else change(node.condition)
-            result = None if node.result is None else change(node.result)
-            return replace(node, range=change(node.range), condition=condition, result=result)
-    return node
 
 
 def _range(key: Key, function: str, limit: float, *, with_nan: bool) -> Need:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from engine.cel import Expression
 from engine.cel.expression import compile_tree
@@ -22,11 +22,10 @@ from engine.cel.syntax.tree import (
     ListNode,
     Literal,
     Macro,
-    MapNode,
     Node,
-    Select,
-    children,
+    changed,
     constant_of,
+    nodes_of,
     unparse,
 )
 from engine.cel.types.kinds import BOOL
@@ -108,7 +107,7 @@ class NearMatches:
 
 def near_matches(condition: Expression) -> NearMatches | None:
     """What tells near matches of a checked condition; None where it asks nothing by likeness."""
-    is_asked = any(_is_term(node) for node in _nodes(condition.root))
+    is_asked = any(_is_term(node) for node in nodes_of(condition.root))
     return NearMatches(condition) if is_asked else None
 
 
@@ -148,64 +147,17 @@ def _is_term(node: Node) -> bool:
     return isinstance(node, Call) and node.function in tree.BY_LIKENESS
 
 
-def _nodes(root: Node) -> Iterator[Node]:
-    """All nodes of a tree, in no order; a chain of arithmetic may be deep."""
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        waiting.extend(children(node))
+def _copy(node: Node) -> Node:
+    """A tree of the same, all of whose nodes are new.
 
-
-class _Copy:
-    """Makes trees anew, since what is found of a node goes by the node: none may be in two places.
-
-    A variable, for one, is another in each macro.
+    What is found of a node goes by the node, so none may be in two places: a variable, for one, is
+    another in each macro.
     """
-
-    def node(self, node: Node) -> Node:
-        """A tree of the same, all of whose nodes are new."""
-        match node:
-            case Call():
-                return self._call(node)
-            case Select():
-                return replace(node, operand=self.node(node.operand))
-            case ListNode():
-                return replace(node, items=tuple(map(self.node, node.items)))
-            case MapNode():
-                pairs = tuple((self.node(key), self.node(value)) for key, value in node.entries)
-                return replace(node, entries=pairs)
-            case Comprehension():
-                return self._macro(node)
-        return replace(node)
-
-    def _macro(self, node: Comprehension) -> Node:
-        over, (condition, result) = self.node(node.range), self._inside(node)
-        return replace(node, range=over, condition=condition, result=result)
-
-    def _inside(self, macro: Comprehension) -> tuple[Node | None, Node | None]:
-        """The parts that read the variable of a macro."""
-        condition, result = macro.condition, macro.result
-        return (
-            None if condition is None else self.node(condition),
-            None if result is None else self.node(result),
-        )
-
-    def _call(self, node: Call) -> Node:
-        first, calls = tree.arithmetic_chain(node)
-        if calls:
-            made = self.node(first)
-            for step in calls:
-                made = replace(step, args=(made, self.node(step.args[1])))
-            return made
-        target = None if node.target is None else self.node(node.target)
-        return replace(node, args=tuple(map(self.node, node.args)), target=target)
+    made = changed(node, _copy)
+    return replace(node) if made is node else made
 
 
-_COPY: Final = _Copy()
-
-
-class _Builder(_Copy):
+class _Builder:
     """Makes the second condition; `terms` are those that it has met, by what they ask."""
 
     def __init__(self, condition: Expression) -> None:
@@ -216,7 +168,7 @@ class _Builder(_Copy):
 
     def condition(self) -> Expression:
         """The condition, with each term asked for the same plate unless its switch is on."""
-        root = self.node(self._condition.root)
+        root = self._node(self._condition.root)
         switches = {each.switch: BOOL for each in self.terms.values()}
         return self._compiled(root, self._condition.text, switches)
 
@@ -225,16 +177,21 @@ class _Builder(_Copy):
         # The fragment is needed to join expressions only.
         return replace(compile_tree(root, text, scope), fragment=None)
 
-    def _inside(self, macro: Comprehension) -> tuple[Node | None, Node | None]:
-        outside = self._macros
-        self._macros = (*outside, macro)
-        found = super()._inside(macro)
-        self._macros = outside
-        return found
+    def _node(self, node: Node) -> Node:
+        made = changed(node, lambda part: self._part(node, part))
+        if _is_term(node):
+            return self._term(cast("Call", node), cast("Call", made))
+        return replace(node) if made is node else made
 
-    def _call(self, node: Call) -> Node:
-        second = super()._call(node)
-        return self._term(node, second) if isinstance(second, Call) and _is_term(node) else second
+    def _part(self, node: Node, part: Node) -> Node:
+        if not isinstance(node, Comprehension) or part is node.range:
+            return self._node(part)
+        # Only the others read the variable of the macro.
+        outside = self._macros
+        self._macros = (*outside, node)
+        made = self._node(part)
+        self._macros = outside
+        return made
 
     def _term(self, node: Call, second: Call) -> Node:
         """A term: as the condition asks it where its switch is on, else `second`, asked exactly.
@@ -248,21 +205,21 @@ class _Builder(_Copy):
             plates = self._compiled(self._around(asked), text, {})
             self.terms[text] = _Term(plates, costs, _ASKED_NEARLY.format(len(self.terms)))
         switch = Ident(node.offset, self.terms[text].switch)
-        return Call(node.offset, tree.TERNARY, (switch, _COPY.node(node), _exact(second)))
+        return Call(node.offset, tree.TERNARY, (switch, _copy(node), _exact(second)))
 
     def _around(self, node: Node) -> Node:
         """The node; a list of its values where it reads the variable of a macro around it."""
         for macro in reversed(self._macros):
             if not any(
-                isinstance(each, Ident) and each.name == macro.variable for each in _nodes(node)
+                isinstance(each, Ident) and each.name == macro.variable for each in nodes_of(node)
             ):
                 continue
             is_bind = macro.macro is Macro.BIND
-            condition = None if is_bind or macro.condition is None else _COPY.node(macro.condition)
+            condition = None if is_bind or macro.condition is None else _copy(macro.condition)
             node = Comprehension(
                 0,
                 Macro.BIND if is_bind else Macro.MAP,
-                _COPY.node(macro.range),
+                _copy(macro.range),
                 macro.variable,
                 condition,
                 node,

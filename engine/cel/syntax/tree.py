@@ -8,8 +8,8 @@ text have 0. `&&` and `||` hold all operands of a chain, so that a long chain is
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
@@ -168,6 +168,41 @@ def children(node: Node) -> Iterator[Node]:
                 yield node.result
         case _:
             return
+
+
+def nodes_of(root: Node) -> Iterator[Node]:
+    """A tree's nodes, in no order."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(children(node))
+
+
+def changed(node: Node, change: Callable[[Node], Node]) -> Node:
+    """The node with each of its parts changed."""
+    first, calls = arithmetic_chain(node)
+    if calls:
+        made = change(first)
+        for call in calls:
+            made = replace(call, args=(made, change(call.args[1])))
+        return made
+    match node:
+        case Select():
+            return replace(node, operand=change(node.operand))
+        case Call():
+            target = None if node.target is None else change(node.target)
+            return replace(node, args=tuple(map(change, node.args)), target=target)
+        case ListNode():
+            return replace(node, items=tuple(map(change, node.items)))
+        case MapNode():
+            pairs = tuple((change(key), change(item)) for key, item in node.entries)
+            return replace(node, entries=pairs)
+        case Comprehension():
+            condition = None if node.condition is None else change(node.condition)
+            result = None if node.result is None else change(node.result)
+            return replace(node, range=change(node.range), condition=condition, result=result)
+    return node
 
 
 def arithmetic_chain(node: Node) -> tuple[Node, list[Call]]:

@@ -17,7 +17,7 @@ from rich.text import Text
 from channels.alert import Reason
 from channels.render import near_text
 from engine.cli.moments import PAST_HELP, past_moment
-from engine.cli.stored import console, instant, open_tool, write_json
+from engine.cli.stored import add_format, console, instant, open_tool, write_json
 from engine.errors import AlertEngineError
 from engine.logs.text import printable
 from engine.settings import Settings
@@ -55,12 +55,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listing.add_argument(
         "--until", metavar="TIME", help="only alerts stored before then, as for --since"
     )
-    _add_json(listing)
+    add_format(listing)
     listing.set_defaults(command=list_alerts)
 
     show = actions.add_parser("show", help="one alert, its event and its deliveries")
     show.add_argument("alert", help="the alert's id, or a unique beginning of it")
-    _add_json(show)
+    add_format(show)
     show.set_defaults(command=show_alert)
 
     redeliver = actions.add_parser(
@@ -78,10 +78,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _add_since(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("--since", metavar="TIME", help=f"{text}: {PAST_HELP}")
-
-
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
 def _limit(text: str) -> int:

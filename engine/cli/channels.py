@@ -17,7 +17,7 @@ from rich.text import Text
 
 from channels.alert import Outcome, Status, Target
 from channels.targets.identity import MisconfiguredTarget, target_id
-from engine.cli.stored import console, instant, open_tool, write_json
+from engine.cli.stored import add_format, console, instant, open_tool, write_json
 from engine.delivery.drill import DrillResult, make_drill, run_drill
 from engine.errors import AlertEngineError, StoreError
 from engine.logs.text import printable
@@ -107,7 +107,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="the rule file or folder with the channels (default: RULES_PATH, else rules/)",
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_format(parser)
 
 
 def list_channels(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.cli.moments import PAST_HELP, past_moment
-from engine.cli.stored import console, instant, open_tool, write_json
+from engine.cli.stored import add_format, console, instant, open_tool, write_json
 from engine.dead_letters.letter_reader import DatedLetter, LetterFilter, LetterReader, all_letters
 from engine.dead_letters.replayer import Replayer
 from engine.errors import AlertEngineError, NoTopicError
@@ -46,12 +46,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listing.add_argument(
         "--limit", type=_count, default=50, metavar="N", help="how many at most (default: 50)"
     )
-    _add_format(listing)
+    add_format(listing)
     listing.set_defaults(command=list_letters)
 
     show = actions.add_parser("show", help="one letter with all that it holds")
     show.add_argument("letter", metavar="ID", help="the id of a letter, or its beginning")
-    _add_format(show)
+    add_format(show)
     show.set_defaults(command=show_letter)
 
     replay = actions.add_parser(
@@ -65,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_filter(replay)
     replay.add_argument("--dry-run", action="store_true", help="only say what would be sent")
     replay.add_argument("--again", action="store_true", help="also what was replayed before")
-    _add_format(replay)
+    add_format(replay)
     replay.set_defaults(command=replay_letters)
 
 
@@ -76,10 +76,6 @@ def _add_filter(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", metavar="TIME", help="only written before then, as for --since")
     parser.add_argument("--topic", help="only of records of this topic")
     parser.add_argument("--partition", type=_count, metavar="N", help="only of this partition")
-
-
-def _add_format(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
 def _count(text: str) -> int:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from engine.cli.stored import console, open_tool, write_json
+from engine.cli.stored import add_format, console, open_tool, write_json
 from engine.errors import AlertEngineError
 from engine.logs.text import printable
 from engine.settings import Settings
@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="also what has an open delivery, which is not sent"
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_format(parser)
     parser.set_defaults(command=erase_plate)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from engine.cli.inputs import load
 from engine.cli.moments import moment_of
-from engine.cli.stored import ago, instant, write_json
+from engine.cli.stored import add_format, ago, instant, write_json
 from engine.clock import local_text
 from engine.errors import AlertEngineError
 from engine.logs.text import printable
@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="the rule file or folder that defines it (default: RULES_PATH, else rules/)",
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_format(parser)
     parser.set_defaults(command=show_list)
 
 

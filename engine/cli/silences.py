@@ -17,7 +17,7 @@ from rich.text import Text
 
 from engine.cli.inputs import load
 from engine.cli.moments import length_of, moment_of
-from engine.cli.stored import console, instant, open_tool, write_json
+from engine.cli.stored import add_format, console, instant, open_tool, write_json
 from engine.errors import AlertEngineError, EventError
 from engine.logs.text import printable
 from engine.pipeline.silences import SilencesInForce, compile_silence
@@ -62,22 +62,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     end.add_argument("--until", dest="end", metavar="TIME", help="when it ends, ISO 8601")
     add.add_argument("--by", metavar="NAME", help="who silences (default: the system's user)")
     add.add_argument("--comment", default="", help="why")
-    _add_format(add)
+    add_format(add)
     add.set_defaults(command=add_silence)
 
     listing = actions.add_parser("list", help="the silences that are active or pending")
     listing.add_argument("--all", action="store_true", help="those that are over, too")
-    _add_format(listing)
+    add_format(listing)
     listing.set_defaults(command=list_silences)
 
     expire = actions.add_parser("expire", help="end a silence now")
     expire.add_argument("silences", nargs="+", metavar="ID", help="its id, of `silences list`")
-    _add_format(expire)
+    add_format(expire)
     expire.set_defaults(command=expire_silences)
-
-
-def _add_format(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
 def add_silence(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from engine.cli.stored import ago, console, instant, open_tool, write_json
+from engine.cli.stored import add_format, ago, console, instant, open_tool, write_json
 from engine.errors import StoreUnavailableError
 from engine.logs.text import printable
 from engine.service.status import Status, read_status
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "wrong: no engine runs, some are lost, their rules differ, targets are held, or the store "
         "is away."
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_format(parser)
     parser.set_defaults(command=show_status)
 
 

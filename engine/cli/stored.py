@@ -1,7 +1,8 @@
-"""What the commands on the store share: opening it beside its engines, and printing."""
+"""What the commands on the store share: opening it beside its engines, and their output."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from datetime import UTC, datetime
@@ -19,6 +20,11 @@ def open_tool(settings: Settings) -> Store:
     """Opens the store of the settings beside its engines; raises StoreError."""
     password = settings.state_password.reveal()
     return open_store(settings.state_url, OpenMode.TOOL, password=password)
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Add the option for people's output or programs'."""
+    parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
 def console() -> Console:

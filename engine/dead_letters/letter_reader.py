@@ -11,7 +11,7 @@ from typing import Any, Final
 from engine.dead_letters.producer import letter_id, recover
 from engine.errors import DecodeError, SchemaError
 from engine.schema import EventSchema
-from engine.schema.event import read_time
+from engine.schema.event import read_time, record_instant
 from engine.store import DeadLetters
 from engine.stream.history import Stretch
 from engine.stream.record import MARK_BYTES, DeadLetter, DeadLetterType, Record
@@ -81,7 +81,9 @@ class LetterReader:
             start = MARK_BYTES.get(value[0], 0) if value else 0
             try:
                 message = self._read(value[start:])
-                written_at = read_time(message["timestamp"], UTC) or _recorded(record)
+                written_at = read_time(message["timestamp"], UTC) or record_instant(
+                    max(0, record.timestamp_ms)
+                )
                 yield DatedLetter(message["dlq_id"], written_at, _letter(message))
             except (DecodeError, ValueError, KeyError):
                 continue
@@ -120,10 +122,6 @@ def kept_letters(kept: DeadLetters, group_id: str) -> Iterator[DatedLetter]:
             written_at = datetime.fromtimestamp(kept_us / 1e6, UTC)
             yield DatedLetter(letter_id(letter.record, group_id), written_at, letter, is_kept=True)
         found = kept.dated(_AT_ONCE, found[-1][0])
-
-
-def _recorded(record: Record) -> datetime:
-    return datetime.fromtimestamp(max(0, record.timestamp_ms) / 1_000, UTC)
 
 
 def _letter(message: Mapping[str, Any]) -> DeadLetter:

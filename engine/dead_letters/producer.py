@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -34,6 +34,8 @@ from engine.stream.registry import (
     registry_client,
 )
 from engine.stream.registry_call import DEADLINE_SECONDS, NO_WHOLE_ANSWER, RegistryCall
+
+_Key = TypeVar("_Key")
 
 log = structlog.get_logger(__name__)
 
@@ -272,7 +274,7 @@ class DeadLetterProducer:
         is_late: Callable[[], bool],
     ) -> None:
         topic, key = self._settings.dlq_topic, letter.record.key
-        answered = partial(_note, answers, number)
+        answered = partial(note_answer, answers, number)
         while True:
             try:
                 producer.produce(topic, value, key, on_delivery=answered)
@@ -351,10 +353,11 @@ def _is_too_large(error: KafkaError | None) -> bool:
     return error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE
 
 
-def _note(
-    answers: dict[int, KafkaError | None], number: int, error: KafkaError | None, message: Message
+def note_answer(
+    answers: dict[_Key, KafkaError | None], key: _Key, error: KafkaError | None, message: Message
 ) -> None:
-    answers[number] = error
+    """Notes how the broker has answered for a message, as a callback of the client."""
+    answers[key] = error
 
 
 def _metadata(record: Record) -> dict[str, str]:

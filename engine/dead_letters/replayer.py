@@ -8,9 +8,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, Self
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from engine.dead_letters.letter_reader import DatedLetter
+from engine.dead_letters.producer import note_answer
 from engine.settings import Settings
 from engine.stream.options import check_producer_options, producer_options, redact
 
@@ -87,7 +88,7 @@ class Replayer:
                     partition=record.partition,
                     timestamp=max(0, record.timestamp_ms),
                     headers=headers,
-                    on_delivery=partial(_note, answers, dated.letter_id),
+                    on_delivery=partial(note_answer, answers, dated.letter_id),
                 )
                 return
             except BufferError:
@@ -110,9 +111,3 @@ def _anywhere(dated: DatedLetter) -> DatedLetter:
     """The same letter, of a record that may go to any partition."""
     record = replace(dated.letter.record, partition=-1)
     return replace(dated, letter=replace(dated.letter, record=record))
-
-
-def _note(
-    answers: dict[str, KafkaError | None], key: str, error: KafkaError | None, message: Message
-) -> None:
-    answers[key] = error

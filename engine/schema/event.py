@@ -180,7 +180,7 @@ def _judge(
         timestamp_ms, fault = _in_milliseconds(timestamp_ms)
     moment = _read_time(captured_at, zone, timestamp_ms)
     if moment is None:
-        return _recorded(timestamp_ms), _UNREADABLE, fault
+        return record_instant(timestamp_ms), _UNREADABLE, fault
     if timestamp_ms < _FIRST_MILLISECOND:
         return moment, "", fault
     gap_us = _microseconds(moment) - timestamp_ms * 1_000
@@ -190,7 +190,7 @@ def _judge(
         replaced, wrong = "past", "future"
     else:
         return moment, "", fault
-    recorded = _recorded(timestamp_ms)
+    recorded = record_instant(timestamp_ms)
     if present is not None and not present.has(recorded):
         now_ms = _microseconds(present.now()) // 1_000
         moment = _read_time(captured_at, zone, now_ms) or moment
@@ -219,7 +219,7 @@ def _microseconds(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def _recorded(timestamp_ms: int) -> datetime:
+def record_instant(timestamp_ms: int) -> datetime:
     """A Kafka timestamp as an instant, the latest one for numbers beyond what a datetime holds."""
     try:
         return EPOCH + timedelta(milliseconds=timestamp_ms)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, Self
 
 from engine.errors import DecodeError, RegistryUnavailableError
@@ -17,7 +17,7 @@ from engine.pipeline.active_rules import ActiveRules
 from engine.pipeline.outcome import RuleOutcome
 from engine.pipeline.pipeline import BatchResult, EventDecoder
 from engine.schema import NORMALIZED_PLATE, value_at
-from engine.schema.event import EPOCH, Event
+from engine.schema.event import EPOCH, Event, record_instant
 from engine.simulate.report import NOTHING_SEEN, Comparison, Report, Seen
 from engine.simulate.simulation import MAX_ALERT_AGE_SECONDS, Simulation
 from engine.simulate.sources import Faults
@@ -29,7 +29,6 @@ from engine.watchlist.plates import plate_of
 #: longer than the time after which the registry's refusals are believed.
 REGISTRY_SECONDS: Final = 90.0
 _REGISTRY_PAUSE_SECONDS: Final = 0.2
-_LATEST_MS: Final = 253_402_300_799_000
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -160,7 +159,7 @@ class Replay:
     def _is_over(self, record: Record) -> bool:
         """Whether the record is from `until` or later; its event is read where it has no time."""
         if record.timestamp_ms > 0:
-            return self._chosen.is_over(_recorded(record.timestamp_ms))
+            return self._chosen.is_over(record_instant(record.timestamp_ms))
         if record.value is None:
             return False
         try:
@@ -278,10 +277,6 @@ class _Kept:
         return Seen(len(moments), min(moments), max(moments)) if moments else NOTHING_SEEN
 
 
-def _recorded(timestamp_ms: int) -> datetime:
-    return EPOCH + timedelta(milliseconds=min(timestamp_ms, _LATEST_MS))
-
-
 def _moment(event: Event) -> datetime:
     """When Kafka got the event, or else when it was captured."""
-    return _recorded(event.timestamp_ms) if event.timestamp_ms > 0 else event.time
+    return record_instant(event.timestamp_ms) if event.timestamp_ms > 0 else event.time

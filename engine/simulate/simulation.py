@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Self
 
 from engine.clock import SystemClock
@@ -12,7 +12,7 @@ from engine.pipeline.active_rules import ActiveRules
 from engine.pipeline.cooldown import Cooldown
 from engine.pipeline.pipeline import AlertStream, BatchResult, EventDecoder, Pipeline
 from engine.pipeline.silences import SilencesInForce
-from engine.schema.event import EPOCH, Event
+from engine.schema.event import EPOCH, Event, record_instant
 from engine.store import Ask, Batch, Past, Silence
 from engine.store.temporary import open_temporary
 from engine.stream.record import Record
@@ -96,4 +96,4 @@ _EMPTY: Final = Past((), {}, {})
 def _recorded_at(event: Event) -> datetime:
     if event.timestamp_ms <= 0:
         return event.time
-    return max(event.time, datetime.fromtimestamp(event.timestamp_ms / 1_000, UTC), EPOCH)
+    return max(event.time, record_instant(event.timestamp_ms), EPOCH)

@@ -63,13 +63,15 @@ class Replayer:
             del answers[key]
             self._produce(_anywhere(by_id[key]), answers, deadline)
         self._await(len(by_id), answers, deadline)
-        silence = self._trouble or "the broker did not answer"
-        failed = {
-            key: silence if key not in answers else str(answers[key].str())  # type: ignore[union-attr]
-            for key in by_id
-            if key not in answers or answers[key] is not None
-        }
-        return {key: redact(text, self._settings) for key, text in failed.items()}
+        failed: dict[str, str] = {}
+        for key in by_id:
+            error = answers.get(key)
+            if error is not None:
+                failed[key] = redact(error.str(), self._settings)
+            elif key not in answers:
+                silence = self._trouble or "the broker did not answer"
+                failed[key] = redact(silence, self._settings)
+        return failed
 
     def _produce(
         self, dated: DatedLetter, answers: dict[str, KafkaError | None], deadline: float
